@@ -1,0 +1,108 @@
+"""The parameters of every stage, with their defaults: what decides an artifact's content, and nothing else.
+
+Where a run happens (device, worker processes, memory limit) is not here, because it must not change the result.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+DatasetFormat = Literal["market1501", "folder", "csv", "synthetic"]
+Backbone = Literal["resnet18", "resnet34", "resnet50", "resnet101", "mobilenet_v2", "convnext_tiny"]
+Metric = Literal["sqeuclidean", "euclidean", "cosine"]
+
+
+class Parameters(BaseModel):
+    """A frozen set of parameters; a field it does not know is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class SyntheticParameters(Parameters):
+    """How many drawn people, how often seen, and how hard to tell apart (0 easy to 1 hard)."""
+
+    identities: int = Field(default=60, ge=2, le=100_000)
+    cameras: int = Field(default=4, ge=1, le=64)
+    images_per_camera: int = Field(default=4, ge=1, le=1000)
+    difficulty: float = Field(default=0.5, ge=0, le=1)
+
+
+class IngestParameters(Parameters):
+    """What decides the dataset artifact beside the bytes of its source files."""
+
+    format: DatasetFormat = "synthetic"
+    height: int = Field(default=256, ge=8, le=4096)
+    width: int = Field(default=128, ge=8, le=4096)
+    seed: int = Field(default=0, ge=0)
+    on_bad_image: Literal["fail", "skip"] = "fail"
+    camera_pattern: str | None = None
+    test_fraction: float = Field(default=0.5, ge=0, lt=1)
+    synthetic: SyntheticParameters | None = None
+    source_digest: str = ""
+
+
+class InitParameters(Parameters):
+    """What decides the initial model: the backbone, its weights and the random head."""
+
+    backbone: Backbone = "resnet50"
+    weights: str = "imagenet"
+    weights_digest: str = ""
+    embedding_dim: int | None = Field(default=None, ge=1, le=65536)
+    seed: int = Field(default=0, ge=0)
+
+
+class ExtractParameters(Parameters):
+    """What decides the features beside dataset and model. Input size 0 is the stored image size."""
+
+    height: int = Field(default=0, ge=0, le=4096)
+    width: int = Field(default=0, ge=0, le=4096)
+    amp: bool = False
+
+
+class MergeParameters(Parameters):
+    """The merging criterion, eq. (4), and how the merges of a stage are selected."""
+
+    lambda_: float = Field(default=0.1, ge=0, alias="lambda")
+    merge_percent: float = Field(default=0.05, gt=0, lt=1)
+    update: Literal["exact", "stale"] = "stale"
+    metric: Metric = "sqeuclidean"
+    intra_normalizer: Literal["n", "n2"] = "n"
+    criterion: Literal["dbc"] = "dbc"
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+    )
+
+
+class TrainParameters(Parameters):
+    """The repelled loss, eq. (1), its schedule and its augmentation. Input size 0 is the stored image size."""
+
+    stage: int = Field(ge=0)
+    recipe: Literal["paper", "auto"] = "auto"
+    height: int = Field(default=0, ge=0, le=4096)
+    width: int = Field(default=0, ge=0, le=4096)
+    epochs: int = Field(ge=0)
+    batch_size: int = Field(default=16, ge=1)
+    learning_rate: float = Field(ge=0)
+    backbone_rate: float = Field(default=0.1, ge=0)
+    decay_after: int | None = Field(default=None, ge=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    weight_decay: float = Field(default=5e-4, ge=0)
+    temperature: float = Field(default=0.1, gt=0)
+    dropout: float = Field(default=0.5, ge=0, lt=1)
+    memory_init: Literal["centroids", "zeros"] = "centroids"
+    seed: int = Field(default=0, ge=0)
+    amp: bool = False
+
+
+class EvaluateParameters(Parameters):
+    """Which average precision is reported."""
+
+    average_precision: Literal["standard", "trapezoid"] = "standard"

@@ -1,0 +1,1 @@
+"""The work behind the commands: ingest, extract, merge, train and evaluate, over versioned artifacts."""

@@ -1,0 +1,67 @@
+"""The table of samples: which images belong to which sample, and what is known of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from stages.typing import Int32Array, Int64Array, UInt8Array
+
+UNKNOWN = -2
+"""A pid, camid or tracklet that the data does not give. (A pid of -1 is junk, 0 a distractor.)"""
+
+TRAIN, QUERY, GALLERY = 0, 1, 2
+SPLIT_NAMES = ("train", "query", "gallery")
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A table of samples; an image sample has one frame, a video tracklet several.
+
+    `path` (n_images) names the images, tracklet by tracklet; sample i owns images
+    `frame_start[i]` to `frame_start[i + 1]` (n_samples + 1, int64). `pid`, `camid`, `tracklet` (n_samples, int32) are
+    `UNKNOWN` where the data does not say; `split` (n_samples, uint8) is `TRAIN`, `QUERY` or `GALLERY`.
+    """
+
+    path: tuple[str, ...]
+    frame_start: Int64Array
+    pid: Int32Array
+    camid: Int32Array
+    tracklet: Int32Array
+    split: UInt8Array
+
+    def __len__(self) -> int:
+        return len(self.pid)
+
+    @staticmethod
+    def of_images(
+        path: list[str], pid: list[int], camid: list[int], split: list[int], tracklet: list[int] | None = None
+    ) -> Samples:
+        """A table in which every image is a sample of its own; all lists have length n_images."""
+        n_images = len(path)
+        return Samples(
+            path=tuple(path),
+            frame_start=np.arange(n_images + 1, dtype=np.int64),
+            pid=np.asarray(pid, dtype=np.int32),
+            camid=np.asarray(camid, dtype=np.int32),
+            tracklet=np.asarray([UNKNOWN] * n_images if tracklet is None else tracklet, dtype=np.int32),
+            split=np.asarray(split, dtype=np.uint8),
+        )
+
+    def take(self, order: Int64Array) -> Samples:
+        """The samples `order` (n_kept, int64 indices) in that order, each with its frames."""
+        lengths = np.diff(self.frame_start)[order]
+        path = tuple(
+            self.path[frame]
+            for sample in order
+            for frame in range(self.frame_start[sample], self.frame_start[sample + 1])
+        )
+        return Samples(
+            path=path,
+            frame_start=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            pid=self.pid[order],
+            camid=self.camid[order],
+            tracklet=self.tracklet[order],
+            split=self.split[order],
+        )

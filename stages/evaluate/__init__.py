@@ -1,0 +1,1 @@
+"""Retrieval figures and cluster measures; the one stage that reads identities."""

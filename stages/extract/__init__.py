@@ -1,0 +1,1 @@
+"""Features of every sample under a model."""

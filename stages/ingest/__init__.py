@@ -1,0 +1,1 @@
+"""Decode every image of a source once into the dataset artifact."""

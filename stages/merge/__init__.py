@@ -1,0 +1,1 @@
+"""Merge the clusters that the dispersion criterion ranks closest."""

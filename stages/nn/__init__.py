@@ -1,0 +1,1 @@
+"""Networks: backbones and their weights, the embedding head, the look-up table and its loss."""

@@ -1,0 +1,1 @@
+"""Train the embedding against the clusters of a stage."""
