@@ -1,0 +1,26 @@
+"""Stage numbers and their names: `init` before any training, then 0, 1, 2, …"""
+
+from __future__ import annotations
+
+INIT_STAGE = -1
+"""The stage of the initial weights, written `init`."""
+
+
+def stage_label(stage: int) -> str:
+    """`init` for the initial stage, else the number: what people and `--stage` write."""
+    return "init" if stage == INIT_STAGE else str(stage)
+
+
+def stage_directory(stage: int) -> str:
+    """The directory of a stage inside a run: `stage-init`, `stage-00`, `stage-01`, …"""
+    return "stage-init" if stage == INIT_STAGE else f"stage-{stage:02d}"
+
+
+def parse_stage(text: str) -> int:
+    """The stage that `text` names (`init`, `3`, `03`, `stage-03`); ValueError where it names none."""
+    name = text.strip().removeprefix("stage-")
+    if name == "init":
+        return INIT_STAGE
+    if not name.isascii() or not name.isdigit():
+        raise ValueError(f"'{text}' is not a stage: write init or a number from 0")
+    return int(name)

@@ -1,0 +1,110 @@
+"""What every artifact says of itself in figures: the same fields that tables and `--json` show."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Summary(BaseModel):
+    """A frozen set of figures; a field it does not know is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class BadImage(Summary):
+    """A source file that was left out, and why."""
+
+    path: str
+    reason: str
+
+
+class DatasetSummary(Summary):
+    """Counts over a data set; identities and cameras are 0 where none are known."""
+
+    n_images: int
+    n_samples: int
+    n_train: int
+    n_query: int
+    n_gallery: int
+    n_identities: int
+    n_cameras: int
+    height: int
+    width: int
+    skipped: tuple[BadImage, ...] = ()
+
+
+class FeaturesSummary(Summary):
+    """Sizes of the features, and how fast they came."""
+
+    stage: int
+    n_samples: int
+    n_images: int
+    dim: int
+    embedding_dim: int
+    images_per_second: float
+
+
+class ClustersSummary(Summary):
+    """The partition after a stage; `criterion` figures are D, eq. (4), over the merges of this stage."""
+
+    stage: int
+    features_stage: int
+    n_samples: int
+    n_clusters: int
+    n_merges: int
+    n_singletons: int
+    largest_cluster: int
+    criterion_first: float | None
+    criterion_last: float | None
+
+
+class ModelSummary(Summary):
+    """How training went; all figures are None for the initial model, which was not trained."""
+
+    stage: int
+    backbone: str
+    n_parameters: int
+    n_clusters: int | None = None
+    n_steps: int | None = None
+    epochs: int | None = None
+    loss_first: float | None = None
+    loss_last: float | None = None
+    accuracy_last: float | None = None
+    images_per_second: float | None = None
+
+
+class MetricsSummary(Summary):
+    """Retrieval and cluster figures, fractions rather than percentages; None where the data cannot give them."""
+
+    stage: int
+    features_stage: int
+    n_clusters: int
+    n_identities: int | None
+    n_queries: int
+    n_queries_left_out: int
+    n_gallery: int
+    rank1: float | None
+    rank5: float | None
+    rank10: float | None
+    rank20: float | None
+    mAP: float | None
+    mINP: float | None
+    ari: float | None
+    ami: float | None
+    nmi: float | None
+    homogeneity: float | None
+    completeness: float | None
+    v_measure: float | None
+    purity: float | None
+    pairwise_precision: float | None
+    pairwise_recall: float | None
+    pairwise_f: float | None
+    bcubed_precision: float | None
+    bcubed_recall: float | None
+    bcubed_f: float | None
+    same_camera_share: float | None
+    singleton_share: float
+    silhouette: float | None
+    mean_intra_dispersion: float | None
+    mean_nearest_inter_dispersion: float | None
+    cluster_sizes: dict[str, int]

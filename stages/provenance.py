@@ -1,0 +1,78 @@
+"""Content hashes, and the record of which libraries ran."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.manifest import ArrayRecord
+
+RECORDED_LIBRARIES = ("dbc-reid", "numpy", "scipy", "scikit-learn", "torch", "torchvision", "zarr", "pillow")
+
+
+def content_key(kind: str, *, schema_version: int, parameters: Mapping[str, Any], parent_ids: Iterable[str]) -> str:
+    """SHA-256 of a request: what will be made, by which parameters, from which artifacts."""
+    request = {
+        "kind": kind,
+        "schema_version": schema_version,
+        "parameters": parameters,
+        "parents": sorted(parent_ids),
+    }
+    return hashlib.sha256(canonical_json(request)).hexdigest()
+
+
+def artifact_id(key: str, arrays: Mapping[str, ArrayRecord]) -> str:
+    """SHA-256 of an artifact's content: its request and every array's digest, in order of name."""
+    content = {"key": key, "arrays": {name: record.sha256 for name, record in arrays.items()}}
+    return hashlib.sha256(canonical_json(content)).hexdigest()
+
+
+def canonical_json(value: Any) -> bytes:
+    """JSON with sorted keys and no spaces, so that equal values have equal bytes."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
+
+
+class ArrayDigest:
+    """A digest that grows row by row, so that an array need never be in memory whole."""
+
+    def __init__(self) -> None:
+        self._data = hashlib.sha256()
+
+    def update(self, rows: NDArray[Any]) -> None:
+        """Take in `rows` (n, …), the next along the first axis."""
+        if rows.dtype.kind in "OUT":
+            for text in rows.ravel().tolist():
+                encoded = str(text).encode()
+                self._data.update(len(encoded).to_bytes(8, "little") + encoded)
+            return
+        if rows.size:
+            little_endian = rows.astype(rows.dtype.newbyteorder("<"), copy=False)
+            self._data.update(np.ascontiguousarray(little_endian).data)
+
+    def record(self, *, dtype: str, shape: tuple[int, ...]) -> ArrayRecord:
+        """The finished record of an array of this type and shape."""
+        head = canonical_json([dtype, list(shape)])
+        digest = hashlib.sha256(head + self._data.digest()).hexdigest()
+        return ArrayRecord(dtype=dtype, shape=shape, sha256=digest)
+
+
+def dtype_name(array: NDArray[Any]) -> str:
+    """`string` for text of any width, else NumPy's name."""
+    return "string" if array.dtype.kind in "OUT" else array.dtype.name
+
+
+def library_versions() -> dict[str, str]:
+    """The versions of the libraries that decide results, where they are installed."""
+    found = {}
+    for name in RECORDED_LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,150 @@
+"""A run directory: which artifacts of which stages it holds, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from schemas.manifest import (
+    ArtifactKind,
+    ClustersManifest,
+    DatasetManifest,
+    FeaturesManifest,
+    MetricsManifest,
+    ModelManifest,
+    Parent,
+)
+from schemas.stage import parse_stage, stage_directory, stage_label
+from stages.errors import DbcError, UsageError
+from stages.store import Artifact, artifact_versions, open_artifact, remove_stale
+
+M = TypeVar("M", DatasetManifest, FeaturesManifest, ClustersManifest, ModelManifest, MetricsManifest)
+
+MADE_BY: Mapping[ArtifactKind, str] = {
+    "dataset": "dbc ingest",
+    "features": "dbc extract",
+    "clusters": "dbc merge",
+    "model": "dbc train",
+    "metrics": "dbc eval",
+}
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """The artifacts under `root`. `pinned` are the versions asked for by kind; others are taken newest."""
+
+    root: Path
+    pinned: Mapping[ArtifactKind, int] = field(default_factory=dict)
+
+    def directory(self, kind: ArtifactKind, stage: int) -> Path:
+        """Where the versions of an artifact are. The dataset has no stage; any will do."""
+        return self.root / "dataset" if kind == "dataset" else self.root / stage_directory(stage) / kind
+
+    def versions(self, kind: ArtifactKind, stage: int = 0) -> list[int]:
+        """The versions there are, ascending."""
+        return artifact_versions(self.directory(kind, stage))
+
+    def stages(self, kind: ArtifactKind) -> list[int]:
+        """The stages that have an artifact of this kind, ascending; `INIT_STAGE` first."""
+        if not self.root.is_dir():
+            return []
+        names = (entry.name for entry in self.root.iterdir() if entry.name.startswith("stage-"))
+        return sorted(stage for stage in map(_stage_of, names) if stage is not None and self.versions(kind, stage))
+
+    def find(self, kind: ArtifactKind, stage: int = 0) -> Artifact | None:
+        """The pinned version, else the newest; None where there is none. UsageError where the pinned one is missing."""
+        versions = self.versions(kind, stage)
+        pinned = self.pinned.get(kind)
+        if pinned is not None and pinned not in versions:
+            found = ", ".join(f"v{version}" for version in versions) or "none"
+            raise UsageError(f"{self._name(kind, stage)} v{pinned}: no such version, found {found}")
+        if not versions:
+            return None
+        return open_artifact(self.directory(kind, stage), pinned or versions[-1])
+
+    def require(self, kind: ArtifactKind, stage: int = 0) -> Artifact:
+        """As `find`; DbcError with the next step where there is none."""
+        artifact = self.find(kind, stage)
+        if artifact is None:
+            wanted = "" if kind == "dataset" else f" --stage {stage_label(stage)}"
+            raise DbcError(f"{self.root}: no {self._name(kind, stage)} found; make it with: {MADE_BY[kind]}{wanted}")
+        return artifact
+
+    def newest_up_to(self, kind: ArtifactKind, stage: int) -> Artifact | None:
+        """The artifact of the newest stage not after `stage`; None where there is none."""
+        stages = [found for found in self.stages(kind) if found <= stage]
+        return self.find(kind, stages[-1]) if stages else None
+
+    def resolve(self, parent: Parent) -> Artifact:
+        """The artifact that a manifest names as a parent; DbcError where it is gone or another one."""
+        path = self.root / parent.location
+        versions = artifact_versions(path.parent)
+        match = [version for version in versions if path.name == f"v{version}.zarr"]
+        if match:
+            artifact = open_artifact(path.parent, match[0])
+            if artifact.manifest.id == parent.id:
+                return artifact
+        raise DbcError(
+            f"{path}: the {parent.kind} {parent.id[:12]} that a later artifact was made from is missing; "
+            f"restore it or run {MADE_BY[parent.kind]} again"
+        )
+
+    def as_parent(self, artifact: Artifact) -> Parent:
+        """How a manifest names `artifact`."""
+        return Parent(
+            kind=artifact.manifest.kind,
+            id=artifact.manifest.id,
+            location=artifact.path.relative_to(self.root).as_posix(),
+        )
+
+    def sweep(self) -> int:
+        """Remove what dead writers left anywhere in the run; the number of leftovers removed."""
+        if not self.root.is_dir():
+            return 0
+        folders = [self.root / "dataset", *self.root.glob("stage-*/*")]
+        return sum(remove_stale(folder) for folder in sorted(folders))
+
+    @staticmethod
+    def _name(kind: ArtifactKind, stage: int) -> str:
+        return kind if kind == "dataset" else f"{kind} of stage {stage_label(stage)}"
+
+
+def _stage_of(directory_name: str) -> int | None:
+    try:
+        return parse_stage(directory_name)
+    except ValueError:
+        return None
+
+
+def dataset_manifest(artifact: Artifact) -> DatasetManifest:
+    """The manifest of a dataset artifact."""
+    return _checked(artifact, DatasetManifest)
+
+
+def features_manifest(artifact: Artifact) -> FeaturesManifest:
+    """The manifest of a features artifact."""
+    return _checked(artifact, FeaturesManifest)
+
+
+def clusters_manifest(artifact: Artifact) -> ClustersManifest:
+    """The manifest of a clusters artifact."""
+    return _checked(artifact, ClustersManifest)
+
+
+def model_manifest(artifact: Artifact) -> ModelManifest:
+    """The manifest of a model artifact."""
+    return _checked(artifact, ModelManifest)
+
+
+def metrics_manifest(artifact: Artifact) -> MetricsManifest:
+    """The manifest of a metrics artifact."""
+    return _checked(artifact, MetricsManifest)
+
+
+def _checked(artifact: Artifact, wanted: type[M]) -> M:
+    manifest = artifact.manifest
+    if not isinstance(manifest, wanted):
+        raise DbcError(f"{artifact.path}: found a {manifest.kind} artifact, wanted {wanted.__name__}")
+    return manifest
