@@ -1,1 +1,22 @@
-"""Merge the clusters that the dispersion criterion ranks closest."""
+"""Merge the clusters that the dispersion criterion ranks closest.
+
+The public names work on any (n, d) array: `merge_stage` makes one stage of merges, `extend_linkage` adds them to a
+SciPy linkage matrix.
+"""
+
+from stages.merge.linkage import cluster_ids, empty_linkage, extend_linkage, labels_of_linkage
+from stages.merge.merging import merge_stage
+from stages.merge.result import StageMerges
+from stages.merge.schedule import initial_labels, last_stage, number_of_merges
+
+__all__ = [
+    "StageMerges",
+    "cluster_ids",
+    "empty_linkage",
+    "extend_linkage",
+    "initial_labels",
+    "labels_of_linkage",
+    "last_stage",
+    "merge_stage",
+    "number_of_merges",
+]

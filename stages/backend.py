@@ -1,0 +1,148 @@
+"""Where the arithmetic runs: NumPy or CuPy for the merge, a torch device for extraction and training.
+
+The only file that imports CuPy, and it does so when a device is asked for, never at import.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.errors import UsageError
+from stages.typing import Array
+
+_DEVICE = re.compile(r"auto|cpu|cuda(?::(\d+))?")
+
+
+@dataclass(frozen=True)
+class Backend:
+    """An array library on a device: `namespace` makes arrays, `library` and `device` are for the manifest."""
+
+    namespace: Any
+    library: str
+    device: str
+
+    def asarray(self, host: NDArray[Any]) -> Array:
+        """The array `host` on this backend's device, same shape and dtype."""
+        return self.namespace.asarray(host)
+
+
+def namespace_for(device: str = "auto") -> Backend:
+    """The array library for `device`: 'auto', 'cpu', 'cuda' or 'cuda:N'.
+
+    'auto' is CuPy where a GPU answers and NumPy elsewhere; `Backend.library` says which it became. A CUDA device
+    also becomes CuPy's current device. Raises UsageError for a device that is not there, or is not a device.
+    """
+    index = _parse_device(device)
+    if device == "cpu":
+        return _numpy_backend()
+    cupy = _import_cupy()
+    n_devices = _count_cuda_devices(cupy)
+    if device == "auto" and n_devices == 0:
+        return _numpy_backend()
+    if index >= n_devices:
+        raise UsageError(_no_cuda(device, n_devices, "CuPy"))
+    cupy.cuda.Device(index).use()
+    import array_api_compat.cupy
+
+    name = cupy.cuda.runtime.getDeviceProperties(index)["name"].decode()
+    return Backend(array_api_compat.cupy, f"cupy {cupy.__version__}", f"cuda:{index} {name}")
+
+
+def to_host(array: Array) -> NDArray[Any]:
+    """`array` as a NumPy array: itself where it is one, a copy where it lives on a GPU or in another library."""
+    if isinstance(array, np.ndarray):
+        return array
+    if hasattr(array, "get"):
+        host: NDArray[Any] = array.get()
+        return host
+    return np.asarray(array)
+
+
+def resolve_torch_device(device: str = "auto") -> str:
+    """The torch device string, 'cpu' or 'cuda:N', for 'auto', 'cpu', 'cuda' or 'cuda:N'.
+
+    Raises UsageError for a device that is not there, or is not a device.
+    """
+    index = _parse_device(device)
+    if device == "cpu":
+        return "cpu"
+    import torch
+
+    n_devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device == "auto" and n_devices == 0:
+        return "cpu"
+    if index >= n_devices:
+        raise UsageError(_no_cuda(device, n_devices, "torch"))
+    return f"cuda:{index}"
+
+
+def _parse_device(device: str) -> int:
+    match = _DEVICE.fullmatch(device)
+    if match is None:
+        raise UsageError(f"device is '{device}', wanted auto, cpu, cuda or cuda:N; pass --device cpu")
+    return int(match.group(1) or 0)
+
+
+def _numpy_backend() -> Backend:
+    import array_api_compat.numpy
+
+    return Backend(array_api_compat.numpy, f"numpy {np.__version__}", "cpu")
+
+
+def _import_cupy() -> Any:
+    try:
+        import cupy
+    except ImportError:
+        return None
+    return cupy
+
+
+def _count_cuda_devices(cupy: Any) -> int:
+    if cupy is None or not cupy.cuda.is_available():
+        return 0
+    return int(cupy.cuda.runtime.getDeviceCount())
+
+
+def _no_cuda(device: str, n_devices: int, library: str) -> str:
+    return f"device {device} wanted, but {library} sees {n_devices} CUDA device(s); pass --device cpu or auto"
+
+
+def available_bytes(array: Array) -> int:
+    """Bytes that could still be allocated where `array` lives: free GPU memory, or what the host has available.
+
+    On the host that is the smaller of the kernel's estimate (MemAvailable, or the free pages where there is none)
+    and what a control group leaves.
+    """
+    import array_api_compat
+
+    if array_api_compat.is_cupy_array(array):
+        import cupy
+
+        free: int = cupy.cuda.runtime.memGetInfo()[0]
+        return free + int(cupy.get_default_memory_pool().free_bytes())
+    return min(_host_available_bytes(), _control_group_bytes())
+
+
+def _host_available_bytes() -> int:
+    meminfo = Path("/proc/meminfo")
+    if meminfo.exists():
+        for line in meminfo.read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _control_group_bytes() -> int:
+    limit, used = (Path("/sys/fs/cgroup") / name for name in ("memory.max", "memory.current"))
+    try:
+        return max(0, int(limit.read_text()) - int(used.read_text()))
+    except (OSError, ValueError):
+        return sys.maxsize

@@ -1,0 +1,64 @@
+"""Labels as the merge sees them: checked, sorted into clusters, and renumbered after a stage."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.errors import DbcError
+from stages.typing import Int64Array
+
+
+def parse_labels(labels: NDArray[Any], *, n_samples: int) -> Int64Array:
+    """`labels` as (n_samples,) int64; raises DbcError unless they are integers that use each of 0..K−1."""
+    if labels.ndim != 1 or labels.shape[0] != n_samples:
+        raise DbcError(
+            f"labels have shape {labels.shape}, wanted ({n_samples},), one for each row of features; "
+            "merge with features and clusters of the same dataset"
+        )
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise DbcError(f"labels have dtype {labels.dtype}, wanted integers 0..K−1; renumber them")
+    present = np.unique(labels)
+    if present[0] != 0 or present[-1] != present.size - 1:
+        raise DbcError(
+            f"labels run from {present[0]} to {present[-1]} and use {present.size} values, "
+            f"wanted each of 0..{present.size - 1}; renumber them"
+        )
+    return labels.astype(np.int64)
+
+
+def members_by_cluster(labels: Int64Array) -> tuple[Int64Array, Int64Array, Int64Array]:
+    """(order, starts, stops): the members of cluster c are order[starts[c]:stops[c]], in ascending order.
+
+    `order` (n,), `starts` and `stops` (K,), int64.
+    """
+    order = np.argsort(labels, kind="stable").astype(np.int64)
+    stops = np.cumsum(np.bincount(labels)).astype(np.int64)
+    return order, np.concatenate([[0], stops[:-1]]).astype(np.int64), stops
+
+
+def relabel(labels: Int64Array) -> Int64Array:
+    """The same partition (n,) with labels 0..K−1 in order of each cluster's smallest sample index."""
+    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
+    rank = np.empty_like(first)
+    rank[np.argsort(first)] = np.arange(first.size)
+    return rank[inverse].astype(np.int64)
+
+
+def labels_after(labels: Int64Array, merges: Int64Array) -> Int64Array:
+    """The labels (n,) once each pair of `merges` (m, 2), labels of the previous stage, is united."""
+    parent = np.arange(int(labels.max()) + 1)
+    for a, b in merges:
+        parent[root_of(parent, b)] = root_of(parent, a)
+    roots = np.array([root_of(parent, c) for c in range(parent.size)], dtype=np.int64)
+    return relabel(roots[labels])
+
+
+def root_of(parent: NDArray[Any], node: int) -> int:
+    """The root of `node` in the forest `parent` (n,), shortening the path it takes."""
+    while parent[node] != node:
+        parent[node] = parent[parent[node]]
+        node = parent[node]
+    return int(node)

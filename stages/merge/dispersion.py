@@ -1,0 +1,127 @@
+"""Eqs. (2) and (3) from cluster contents: intra-dispersions, and the inter-dispersions of one cluster to others.
+
+Two kinds of clusters, one interface. Every number is a function of the two clusters' contents alone, symmetric in
+them, with the same bits on every array library.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal, Protocol
+
+import array_api_compat
+
+from stages.merge.block_sums import BlockSums
+from stages.merge.exact_sums import halving_sum
+from stages.merge.moments import Moments
+from stages.typing import Array
+
+IntraNormalizer = Literal["n", "n2"]
+
+_CHUNK_VALUES = 1 << 17
+"""Differences formed at once: 1 MiB of float64, which stays in cache."""
+
+
+class Dispersion(Protocol):
+    """K clusters whose dispersions can be asked for, and merged."""
+
+    counts: Array
+
+    def intra(self, *, normalizer: IntraNormalizer) -> Array:
+        """d_a, (K,) float64: Σ over ordered pairs of members, divided by n_a (`n`, eq. (2)) or n_a² (`n2`)."""
+
+    def inter(self, a: int, *, start: int = 0) -> Array:
+        """d_ab of cluster a to clusters start..K−1, (K − start,) float64, eq. (3)."""
+
+    def merge(self, a: int, b: int) -> Dispersion:
+        """These clusters with b's members moved to a; what is asked of b afterwards is meaningless."""
+
+
+class MeanDispersion:
+    """`sqeuclidean` (scale 1) and `cosine` (scale ½, for unit rows) from cluster moments.
+
+    With v the variance and μ the mean, d_a = 2 n_a v_a and d_ab = v_a + v_b + ‖μ_a − μ_b‖², which equals design's
+    s_a + s_b − 2 μ_a·μ_b without its cancellation: 0 for identical clusters of one point, and never negative.
+    """
+
+    def __init__(self, moments: Moments, *, scale: float):
+        self._moments, self._scale = moments, scale
+        self.counts = moments.counts
+        self._means, self._variances = moments.means(), moments.variances()
+
+    def intra(self, *, normalizer: IntraNormalizer) -> Array:
+        """See `Dispersion.intra`."""
+        weights = self.counts if normalizer == "n" else 1.0
+        return 2.0 * self._scale * (self._variances * weights)
+
+    def inter(self, a: int, *, start: int = 0) -> Array:
+        """See `Dispersion.inter`."""
+        xp = array_api_compat.array_namespace(self._means)
+        n_clusters, dim = self._means.shape
+        step = max(1, _CHUNK_VALUES // dim)
+        parts = []
+        for first in range(start, n_clusters, step):
+            difference = self._means[first : min(first + step, n_clusters), :] - self._means[a, :]
+            parts.append(halving_sum(difference * difference))
+        spread = self._variances[start:] + self._variances[a]
+        return self._scale * (spread + xp.concat(parts))
+
+    def merge(self, a: int, b: int) -> MeanDispersion:
+        """See `Dispersion.merge`."""
+        old = self._moments
+        moments = replace(
+            old,
+            sums=_moved(old.sums, a, b),
+            norms_high=_moved(old.norms_high, a, b),
+            norms_low=_moved(old.norms_low, a, b),
+            counts=_moved(old.counts, a, b),
+        )
+        return MeanDispersion(moments, scale=self._scale)
+
+
+class BlockDispersion:
+    """`euclidean` from the block sums of sample distances: d_ab = block/(n_a n_b)."""
+
+    def __init__(self, blocks: BlockSums):
+        self._blocks = blocks
+        self.counts = blocks.counts
+
+    def intra(self, *, normalizer: IntraNormalizer) -> Array:
+        """See `Dispersion.intra`."""
+        xp = array_api_compat.array_namespace(self.counts)
+        diagonal = xp.arange(self.counts.shape[0])
+        high, low = self._blocks.high[diagonal, diagonal], self._blocks.low[diagonal, diagonal]
+        weights = self.counts if normalizer == "n" else self.counts * self.counts
+        return high / weights + low / weights
+
+    def inter(self, a: int, *, start: int = 0) -> Array:
+        """See `Dispersion.inter`."""
+        weights = self.counts[start:] * self.counts[a]
+        return self._blocks.high[a, start:] / weights + self._blocks.low[a, start:] / weights
+
+    def merge(self, a: int, b: int) -> BlockDispersion:
+        """See `Dispersion.merge`."""
+        return BlockDispersion(
+            BlockSums(
+                high=_moved_block(self._blocks.high, a, b),
+                low=_moved_block(self._blocks.low, a, b),
+                counts=_moved(self.counts, a, b),
+            )
+        )
+
+
+def _moved(values: Array, a: int, b: int) -> Array:
+    xp = array_api_compat.array_namespace(values)
+    moved = xp.asarray(values, copy=True)
+    moved[a, ...] = values[a, ...] + values[b, ...]
+    return moved
+
+
+def _moved_block(block: Array, a: int, b: int) -> Array:
+    xp = array_api_compat.array_namespace(block)
+    moved = _moved(block, a, b)
+    column = moved[:, a] + moved[:, b]
+    moved[:, a] = column
+    moved[a, :] = column
+    moved[a, a] = block[a, a] + block[b, b] + 2.0 * block[a, b]
+    return xp.asarray(moved)

@@ -1,0 +1,76 @@
+"""Bad input to the merge: one line that names the thing, the value found, the value wanted and the next step."""
+
+import numpy as np
+import pytest
+
+from stages.errors import DbcError, UsageError
+from stages.merge import extend_linkage, initial_labels, merge_stage, number_of_merges
+from stages.merge.linkage import empty_linkage
+from stages.merge.memory import plain_bytes
+
+POINTS = np.arange(20.0).reshape(10, 2)
+
+
+def with_value(value):
+    features = POINTS.copy()
+    features[4, 1] = value
+    return features
+
+
+@pytest.mark.parametrize(
+    ("features", "labels", "n_merges", "options", "error", "words"),
+    [
+        (with_value(np.nan), np.arange(10), 2, {}, DbcError, "row 4 holds NaN"),
+        (with_value(-np.inf), np.arange(10), 2, {}, DbcError, "row 4 holds NaN or infinity"),
+        (with_value(1e120), np.arange(10), 2, {}, DbcError, "1e\\+120"),
+        (POINTS * 1e-120, np.arange(10), 2, {}, DbcError, "1.9e-119"),
+        (POINTS, np.arange(9), 2, {}, DbcError, r"shape \(9,\), wanted \(10,\)"),
+        (POINTS, np.arange(1, 11), 2, {}, DbcError, "run from 1 to 10"),
+        (POINTS, np.arange(10) * 2, 2, {}, DbcError, "use 10 values"),
+        (POINTS, np.arange(10.0), 2, {}, DbcError, "float64"),
+        (POINTS[:0], np.arange(0), 2, {}, DbcError, r"shape \(0, 2\)"),
+        (POINTS[:, 0], np.arange(10), 2, {}, DbcError, r"shape \(10,\)"),
+        (POINTS, np.arange(10), 10, {}, DbcError, "10 merges wanted of 10 clusters"),
+        (POINTS, np.zeros(10, dtype=int), 1, {}, DbcError, "1 merges wanted of 1 clusters"),
+        (POINTS, np.arange(10), 0, {}, UsageError, "0 merges"),
+        (POINTS, np.arange(10), 2, {"lambda_": -0.1}, UsageError, "lambda is -0.1"),
+        (POINTS, np.arange(10), 2, {"lambda_": np.nan}, UsageError, "lambda is nan"),
+        (POINTS, np.arange(10), 2, {"update": "lazy"}, UsageError, "update is 'lazy'"),
+        (POINTS, np.arange(10), 2, {"metric": "l1"}, UsageError, "metric is 'l1'"),
+        (POINTS, np.arange(10), 2, {"intra_normalizer": "m"}, UsageError, "normalizer is 'm'"),
+        (POINTS * 0.0, np.arange(10), 2, {"metric": "cosine"}, DbcError, "row 0 is all zeros"),
+        (POINTS, np.arange(10), 2, {"memory_limit": 1000}, DbcError, "takes .* wanted at most 1000.0 B"),
+    ],
+)
+def test_bad_input_is_refused_in_one_line(features, labels, n_merges, *, options, error, words):
+    with pytest.raises(error, match=words) as caught:
+        merge_stage(features, labels, n_merges, **options)
+    assert type(caught.value) is error
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("fraction", [0, 1, -0.05, float("nan")])
+def test_a_merge_percent_outside_0_to_1_is_refused(fraction):
+    with pytest.raises(UsageError, match="wanted a fraction"):
+        number_of_merges(100, fraction)
+
+
+def test_a_linkage_of_other_labels_is_refused():
+    result = merge_stage(POINTS, initial_labels(10), 3)
+    linkage = extend_linkage(empty_linkage(), initial_labels(10), result)
+    with pytest.raises(DbcError, match="linkage makes 7 clusters and the labels 10"):
+        extend_linkage(linkage, initial_labels(10), result)
+
+
+@pytest.mark.parametrize("metric", ["sqeuclidean", "euclidean"])
+@pytest.mark.parametrize("update", ["stale", "exact"])
+def test_the_memory_model_bounds_what_is_allocated(metric, update):
+    import tracemalloc
+
+    features = np.random.default_rng(0).standard_normal((400, 64))
+    tracemalloc.start()
+    merge_stage(features, initial_labels(400), 5, metric=metric, update=update)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    model = plain_bytes(n_samples=400, n_clusters=400, dim=64, metric=metric, update=update)
+    assert peak <= model <= 8 * peak
