@@ -1,0 +1,123 @@
+"""The bytes of one image file turned into pixels of a given size."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from stages.errors import DbcError
+from stages.typing import UInt8Array
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
+"""What an image file is called, in lower case; the pixels are decoded by content, not by name."""
+
+MAX_PIXELS = 178_956_970
+"""The largest image decoded: half a GiB as RGB. Larger ones are told from the header, before any pixel is."""
+
+ALPHA_BACKGROUND = (128, 128, 128)
+"""What shows through transparent pixels: mid grey, the colour that adds the least contrast of its own."""
+
+_FORMATS = ("JPEG", "PNG", "BMP", "WEBP")
+_ORIENTATION = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_SIDEWAYS = frozenset({5, 6, 7, 8})
+
+
+class BadImageError(DbcError):
+    """An image file that cannot be decoded; the text is the reason alone, on one line, without the file's name."""
+
+
+def decode_image(data: bytes | Path, *, height: int, width: int) -> UInt8Array:
+    """The image as RGB (height, width, 3) uint8, upright by its EXIF orientation, resized without regard to shape.
+
+    `data` is the file's content or its path: JPEG, PNG, BMP or WebP, the first frame of an animation. 16-bit grey is
+    scaled to 8 bits, alpha is composited on `ALPHA_BACKGROUND`, colour profiles are ignored. Resizing is bilinear with
+    antialiasing (a triangle filter as wide as the reduction). Raises `BadImageError` for a file that is unreadable,
+    empty, no image, truncated, damaged or larger than `MAX_PIXELS`.
+    """
+    content = data if isinstance(data, bytes) else read_bytes(data)
+    if not content:
+        raise BadImageError("is empty (0 bytes)")
+    try:
+        with warnings.catch_warnings(action="ignore"), _open(content) as image:
+            return _decode(image, height=height, width=width)
+    except (MemoryError, BadImageError):
+        raise
+    except Exception as error:
+        # Pillow's readers let anything through (SyntaxError, struct.error, zlib.error, …) on damaged files
+        raise BadImageError(f"cannot be decoded: {one_line(error)}") from error
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a file; raises `BadImageError` where it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BadImageError(f"cannot be read: {error.strerror or error}") from error
+
+
+def one_line(error: Exception) -> str:
+    """The error's text on one line, or its type where it has none."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _open(content: bytes) -> Image.Image:
+    try:
+        image = Image.open(io.BytesIO(content), formats=_FORMATS)
+    except UnidentifiedImageError as error:
+        raise BadImageError(f"is no JPEG, PNG, BMP or WebP image (starts with {content[:8]!r})") from error
+    except Image.DecompressionBombError as error:
+        raise BadImageError(f"is too large: {one_line(error).split(',')[0]}") from error
+    if image.width * image.height > MAX_PIXELS:
+        raise BadImageError(f"is too large: {image.width}×{image.height} pixels, more than the {MAX_PIXELS} allowed")
+    return image
+
+
+def _decode(image: Image.Image, *, height: int, width: int) -> UInt8Array:
+    orientation = _orientation(image)
+    size = (height, width) if orientation in _SIDEWAYS else (width, height)
+    # libjpeg decodes at 1/2, 1/4 or 1/8 for a fraction of the time; kept at twice the target or more, the
+    # antialiased resize that follows hides the difference
+    image.draft(None, (2 * size[0], 2 * size[1]))
+    image.load()
+    rgb = _to_rgb(image)
+    if rgb.size != size:
+        rgb = rgb.resize(size, Image.Resampling.BILINEAR)
+    # turned after resizing, when there is least to turn
+    if orientation in _UPRIGHT:
+        rgb = rgb.transpose(_UPRIGHT[orientation])
+    return np.array(rgb)
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 to 8; 1 (upright) where there is none or it cannot be read, as viewers show it."""
+    try:
+        found = image.getexif().get(_ORIENTATION, 1)
+    except Exception:
+        return 1
+    return found if found in _UPRIGHT else 1
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
+    if image.mode.startswith("I"):
+        # Pillow's own conversion clips 16 bits at 255
+        wide = np.asarray(image).astype(np.int64).clip(0, 65535)
+        return Image.fromarray(((wide * 255 + 32767) // 65535).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        background = Image.new("RGBA", image.size, (*ALPHA_BACKGROUND, 255))
+        return Image.alpha_composite(background, image.convert("RGBA")).convert("RGB")
+    return image.convert("RGB")

@@ -1,0 +1,68 @@
+"""Digests of source files: whether a folder of images is the one that was ingested before."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from stages.data.samples import Samples
+
+UNREADABLE = ""
+"""Stands for the digest of a file that cannot be read; decoding reports that file as a bad image."""
+
+_FILES_A_TASK = 64
+_TASKS_AT_ONCE = 64
+
+
+def digest_files(
+    root: Path, paths: Sequence[str], *, workers: int = 4, progress: Callable[[int], None] | None = None
+) -> str:
+    """SHA-256 (hex) over the paths, relative to `root`, and contents of files, in whatever order they are given.
+
+    Files are read once, by `workers` threads; `progress` is called with the number of files just read. A file that
+    cannot be read counts as `UNREADABLE`.
+    """
+    found: list[str] = []
+    with ThreadPoolExecutor(max_workers=max(workers, 1)) as pool:
+        for group in _cut(paths, _FILES_A_TASK * _TASKS_AT_ONCE):
+            for digests in pool.map(lambda task: _digest_each(root, task), _cut(group, _FILES_A_TASK)):
+                found.extend(digests)
+                if progress is not None:
+                    progress(len(digests))
+    return combine_digests(paths, found)
+
+
+def combine_digests(paths: Iterable[str], digests: Iterable[str]) -> str:
+    """SHA-256 (hex) over pairs of path and content digest, sorted: what `digest_files` returns."""
+    total = hashlib.sha256()
+    for path, digest in sorted(zip(paths, digests, strict=True)):
+        # no file name holds a NUL
+        total.update(f"{path}\0{digest}\0".encode())
+    return total.hexdigest()
+
+
+def digest_samples(samples: Samples) -> str:
+    """SHA-256 (hex) over everything a table of samples says: paths, frames, pid, camid, tracklet and split."""
+    total = hashlib.sha256("\0".join(samples.path).encode())
+    for array in (samples.frame_start, samples.pid, samples.camid, samples.tracklet, samples.split):
+        total.update(f"\0{array.dtype.newbyteorder('<').str}{array.shape}\0".encode())
+        total.update(array.astype(array.dtype.newbyteorder("<")).tobytes())
+    return total.hexdigest()
+
+
+def _cut(paths: Sequence[str], length: int) -> list[Sequence[str]]:
+    return [paths[start : start + length] for start in range(0, len(paths), length)]
+
+
+def _digest_each(root: Path, paths: Sequence[str]) -> list[str]:
+    return [_digest_file(root / path) for path in paths]
+
+
+def _digest_file(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return UNREADABLE

@@ -1,0 +1,42 @@
+"""The published layouts a dataset may come in: one module a format, found by its name in `FORMATS`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from schemas.parameters import IngestParameters
+from stages.data.formats.folder import read_folder
+from stages.data.formats.market1501 import read_market1501
+from stages.data.formats.table import read_table
+from stages.data.samples import Samples
+from stages.errors import UsageError
+
+FORMATS: dict[str, Callable[[Path, IngestParameters], Samples]] = {
+    "market1501": read_market1501,
+    "folder": read_folder,
+    "csv": read_table,
+}
+
+
+def read_samples(source: Path, *, parameters: IngestParameters) -> Samples:
+    """The samples under `source`, in an order and with splits that no order of files or rows can change.
+
+    Paths are POSIX paths relative to `image_root(source)`. Raises `UsageError` where the layout is not the one
+    `parameters.format` names, or where `parameters` holds an option that this format would ignore.
+    """
+    if parameters.format not in FORMATS:
+        raise UsageError(f"format '{parameters.format}' reads no files; use one of {', '.join(FORMATS)}")
+    if parameters.camera_pattern is not None and parameters.format != "folder":
+        raise UsageError(
+            f"--camera-pattern {parameters.camera_pattern!r} has no use with --format {parameters.format}, "
+            "whose files give the camera themselves; leave it out or use --format folder"
+        )
+    if not source.exists():
+        raise UsageError(f"source '{source}' does not exist; give the folder that holds the images")
+    return FORMATS[parameters.format](source, parameters)
+
+
+def image_root(source: Path) -> Path:
+    """The folder that sample paths are relative to: `source`, or the folder of the table that `source` is."""
+    return source.parent if source.is_file() else source
