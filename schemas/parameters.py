@@ -21,11 +21,15 @@ class Parameters(BaseModel):
 
 
 class SyntheticParameters(Parameters):
-    """How many drawn people, how often seen, and how hard to tell apart (0 easy to 1 hard)."""
+    """How many drawn people, how often seen, and how hard to tell apart (0 easy to 1 hard).
+
+    `frames_per_tracklet` above 0 makes every sample a video tracklet of so many frames.
+    """
 
     identities: int = Field(default=60, ge=2, le=100_000)
     cameras: int = Field(default=4, ge=1, le=64)
     images_per_camera: int = Field(default=4, ge=1, le=1000)
+    frames_per_tracklet: int = Field(default=0, ge=0, le=1000)
     difficulty: float = Field(default=0.5, ge=0, le=1)
 
 
@@ -44,20 +48,20 @@ class IngestParameters(Parameters):
 
 
 class InitParameters(Parameters):
-    """What decides the initial model: the backbone, its weights and the random head."""
+    """What decides the initial model: the backbone, its weights, its input size (0: as stored) and the random head."""
 
     backbone: Backbone = "resnet50"
     weights: str = "imagenet"
     weights_digest: str = ""
+    height: int = Field(default=0, ge=0, le=4096)
+    width: int = Field(default=0, ge=0, le=4096)
     embedding_dim: int | None = Field(default=None, ge=1, le=65536)
     seed: int = Field(default=0, ge=0)
 
 
 class ExtractParameters(Parameters):
-    """What decides the features beside dataset and model. Input size 0 is the stored image size."""
+    """What decides the features beside dataset and model."""
 
-    height: int = Field(default=0, ge=0, le=4096)
-    width: int = Field(default=0, ge=0, le=4096)
     amp: bool = False
 
 
@@ -82,12 +86,10 @@ class MergeParameters(Parameters):
 
 
 class TrainParameters(Parameters):
-    """The repelled loss, eq. (1), its schedule and its augmentation. Input size 0 is the stored image size."""
+    """The repelled loss, eq. (1), its schedule and its augmentation."""
 
     stage: int = Field(ge=0)
     recipe: Literal["paper", "auto"] = "auto"
-    height: int = Field(default=0, ge=0, le=4096)
-    width: int = Field(default=0, ge=0, le=4096)
     epochs: int = Field(ge=0)
     batch_size: int = Field(default=16, ge=1)
     learning_rate: float = Field(ge=0)
