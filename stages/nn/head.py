@@ -1,0 +1,29 @@
+"""The embedding head: from pooled features to the unit vectors that the repelled loss compares."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class EmbeddingHead(nn.Module):
+    """Linear d to e, batch norm, L2 norm, then dropout in training, as published: pooled (B, d) to (B, e).
+
+    Dropout comes after the norm, so a training embedding is a unit vector only in expectation of its kept
+    components. Weights are He-normal over the outputs, bias 0, batch norm 1 and 0, drawn from `seed`.
+    """
+
+    def __init__(self, dim: int, embedding_dim: int, *, dropout: float = 0.5, seed: int = 0) -> None:
+        super().__init__()
+        self.linear: nn.Linear = nn.utils.skip_init(nn.Linear, dim, embedding_dim)  # type: ignore[no-untyped-call]
+        self.norm = nn.BatchNorm1d(embedding_dim)
+        self.dropout = nn.Dropout(dropout)
+        generator = torch.Generator().manual_seed(seed)
+        nn.init.kaiming_normal_(self.linear.weight, mode="fan_out", generator=generator)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        """The embeddings (B, e) of pooled features (B, d) that are not normalised."""
+        embedding: Tensor = self.dropout(functional.normalize(self.norm(self.linear(pooled)), dim=1))
+        return embedding

@@ -1,0 +1,52 @@
+"""Images on their way into a network: stored bytes to normalised channels-last tensors of the input size."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from stages.typing import Int64Array, UInt8Array
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class ImageSource(Protocol):
+    """Decoded images (n_images, H, W, 3) uint8, read a batch at a time: a NumPy array or a stored one."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n_images, H, W, 3)."""
+        ...
+
+    def __getitem__(self, index: Int64Array, /) -> UInt8Array:
+        """The images `index` (B), in that order, as (B, H, W, 3) uint8."""
+        ...
+
+
+def input_size(images: ImageSource, *, height: int, width: int) -> tuple[int, int]:
+    """(height, width) in pixels, 0 standing for the stored size."""
+    return height or images.shape[1], width or images.shape[2]
+
+
+def to_pixels(images: UInt8Array, device: torch.device) -> Tensor:
+    """Images (B, H, W, 3) uint8 as float32 (B, 3, H, W) in [0, 255], channels-last in memory."""
+    return torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float()
+
+
+def resize(pixels: Tensor, *, height: int, width: int) -> Tensor:
+    """Images (B, 3, height, width): bilinear with antialiasing, and the very same tensor where the size agrees."""
+    if pixels.shape[2:] == (height, width):
+        return pixels
+    resized = functional.interpolate(pixels, size=(height, width), mode="bilinear", antialias=True, align_corners=False)
+    return resized.contiguous(memory_format=torch.channels_last)
+
+
+def normalize(pixels: Tensor) -> Tensor:
+    """Pixels in [0, 255] minus ImageNet's mean over its deviation, the input torchvision's weights expect."""
+    mean = torch.tensor(IMAGENET_MEAN, device=pixels.device).view(1, 3, 1, 1) * 255
+    std = torch.tensor(IMAGENET_STD, device=pixels.device).view(1, 3, 1, 1) * 255
+    return ((pixels - mean) / std).contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,68 @@
+"""The look-up table: one centroid a cluster, the repelled loss against it, and how it follows the embeddings."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from stages.typing import Float32Array, Int64Array
+
+
+def repelled_loss(embedding: Tensor, memory: Tensor, labels: Tensor, *, temperature: float) -> tuple[Tensor, Tensor]:
+    """The mean cross-entropy, a scalar with gradient, and the share of samples whose own cluster ranks first.
+
+    `embedding` (B, e) v, `memory` (K, e) V, `labels` (B) int64 in [0, K). Design eq. (1):
+    p(y given x) = exp(V_y·v/τ) / Σ_j exp(V_j·v/τ). V takes no gradient.
+    """
+    logits = embedding @ memory.detach().T / temperature
+    accuracy = (logits.detach().argmax(dim=1) == labels).float().mean()
+    return functional.cross_entropy(logits, labels), accuracy
+
+
+@torch.no_grad()
+def update_memory(memory: Tensor, embedding: Tensor, labels: Tensor) -> None:
+    """Moves each sample's centroid in `memory` (K, e), in place: V_y ← normalise((V_y + v)/2), in batch order.
+
+    Samples whose clusters differ do not touch each other, so all first occurrences of a cluster move at once, then
+    all second ones, and so on: the same result as the sequential rule.
+    """
+    occurrence = occurrence_number(labels)
+    for turn in range(int(occurrence.max()) + 1 if len(labels) else 0):
+        chosen = occurrence == turn
+        rows = labels[chosen]
+        memory[rows] = functional.normalize((memory[rows] + embedding[chosen]) / 2, dim=1)
+
+
+def occurrence_number(labels: Tensor) -> Tensor:
+    """How many earlier entries equal each entry: (B) int64, 0 for a first occurrence."""
+    ordered, order = torch.sort(labels, stable=True)
+    position = torch.arange(len(labels), device=labels.device)
+    starts_group = torch.ones_like(ordered, dtype=torch.bool)
+    starts_group[1:] = ordered[1:] != ordered[:-1]
+    group_start = torch.where(starts_group, position, 0).cummax(dim=0).values
+    occurrence = torch.empty_like(order)
+    occurrence[order] = position - group_start
+    return occurrence
+
+
+def zero_memory(n_clusters: int, embedding_dim: int) -> Float32Array:
+    """The table (K, e) before anything is known of a cluster."""
+    return np.zeros((n_clusters, embedding_dim), dtype=np.float32)
+
+
+def centroid_memory(embedding: NDArray[np.floating], labels: Int64Array) -> Float32Array:
+    """The L2-normalised mean embedding of every cluster, (K, e) float32; row k belongs to label k.
+
+    `embedding` (n, e) and `labels` (n) of the clusters that training will use, every label in 0..K−1 occurring.
+    Means accumulate in float64; a mean of length 0 stays 0.
+    """
+    order = np.argsort(labels, kind="stable")
+    counts = np.bincount(labels)
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    sums = np.add.reduceat(embedding[order].astype(np.float64), starts, axis=0)
+    means = sums / counts[:, None]
+    norms = np.linalg.norm(means, axis=1, keepdims=True)
+    return (means / np.where(norms > 0, norms, 1)).astype(np.float32)

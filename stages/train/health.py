@@ -1,0 +1,44 @@
+"""Signs that training went wrong without failing: nothing learned, or every feature alike."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+CHANCE_SHARE = 0.98
+"""A last epoch's loss above this share of ln K says that the clusters were not told apart."""
+LEAST_SPREAD = 1e-3
+"""A feature spread below this says that the features vanish into one."""
+
+
+@dataclass(frozen=True)
+class Health:
+    """What the last epoch looked like; every figure but `n_clusters` is None where no step was taken.
+
+    `last_loss` is the epoch's mean, to be held against ln K, the loss of guessing. `feature_spread` is 1 − ‖mean f‖²
+    over the L2-normalised pooled features f: half their mean squared distance from each other, in [0, 1].
+    """
+
+    n_clusters: int
+    last_loss: float | None
+    feature_spread: float | None
+
+    @property
+    def chance_loss(self) -> float:
+        """ln K."""
+        return math.log(self.n_clusters)
+
+    def warnings(self) -> tuple[str, ...]:
+        """A line for each sign of collapse, naming the value found, the value wanted and what to try; often none."""
+        lines = []
+        if self.last_loss is not None and self.n_clusters > 1 and self.last_loss > CHANCE_SHARE * self.chance_loss:
+            lines.append(
+                f"training: loss {self.last_loss:.3f} is at ln K = {self.chance_loss:.3f}, the loss of guessing, want "
+                f"well below; try more --epochs, another --learning-rate or --recipe auto"
+            )
+        if self.feature_spread is not None and self.feature_spread < LEAST_SPREAD:
+            lines.append(
+                f"training: the features vanish into one (spread {self.feature_spread:.1e}, want above "
+                f"{LEAST_SPREAD:g}); lower --learning-rate or try --recipe auto"
+            )
+        return tuple(lines)

@@ -1,0 +1,196 @@
+"""Training: it learns, repeats to the last bit, and says when it cannot go on."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from schemas.parameters import TrainParameters
+from stages.errors import DbcError, UsageError
+from stages.nn.head import EmbeddingHead
+from stages.nn.memory import zero_memory
+from stages.nn.model import ReidModel, model_arrays
+from stages.train.loop import Step, TrainResult, train
+from stages.typing import Int64Array, UInt8Array
+
+CPU = torch.device("cpu")
+
+
+def _tiny_model(*, dropout: float = 0.0) -> ReidModel:
+    """A network of one convolution, so that a test takes a second."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        backbone = nn.Sequential(
+            nn.Conv2d(3, 16, 5, stride=2, padding=2),
+            nn.BatchNorm2d(16),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(4),
+            nn.Flatten(),
+        )
+    return ReidModel(backbone, EmbeddingHead(256, 32, dropout=dropout))
+
+
+def _blotches(n_images: int) -> UInt8Array:
+    """Smooth random images, each unlike the others."""
+    coarse = torch.rand(n_images, 3, 3, 3, generator=torch.Generator().manual_seed(1)) * 255
+    fine = nn.functional.interpolate(coarse, size=(16, 16), mode="bilinear")
+    return fine.permute(0, 2, 3, 1).byte().numpy()
+
+
+def _parameters(**fields: object) -> TrainParameters:
+    return TrainParameters.model_validate(
+        {"stage": 0, "epochs": 2, "batch_size": 8, "learning_rate": 0.1, "backbone_rate": 1.0} | fields
+    )
+
+
+def _trained(model: ReidModel, labels: Int64Array, *, on_step=None, **fields: object) -> TrainResult:  # type: ignore[no-untyped-def]
+    return train(
+        model,
+        zero_memory(int(labels.max()) + 1, 32),
+        _blotches(len(labels)),
+        np.arange(len(labels)),
+        labels,
+        parameters=_parameters(**fields),
+        device=CPU,
+        on_step=on_step,
+    )
+
+
+def test_forty_images_each_its_own_class_are_told_apart() -> None:
+    result = _trained(_tiny_model(), np.arange(40), epochs=30)
+    assert result.loss.shape == result.accuracy.shape == (30 * 5,)
+    assert float(result.accuracy[-5:].mean()) > 0.9
+    assert float(result.loss[-5:].mean()) < 0.5 * float(result.loss[:5].mean())
+    assert result.health.warnings() == ()
+
+
+def _digest() -> str:
+    model = _tiny_model(dropout=0.5)
+    result = _trained(model, np.arange(20) % 7)
+    digest = hashlib.sha256(result.loss.tobytes() + result.memory.tobytes())
+    for _, array in sorted(model_arrays(model).items()):
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def test_a_seed_gives_the_same_bits_in_another_process_and_whatever_was_drawn_before() -> None:
+    torch.rand(3)
+    program = "import runpy, sys; print(runpy.run_path(sys.argv[1])['_digest']())"
+    threads = str(torch.get_num_threads())
+    answer = subprocess.run(
+        [sys.executable, "-c", f"import torch; torch.set_num_threads({threads}); {program}", __file__],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert answer.stdout.strip() == _digest()
+
+
+def test_another_seed_or_stage_gives_other_weights() -> None:
+    weights = []
+    for fields in ({"seed": 0}, {"seed": 1}, {"stage": 1}):
+        model = _tiny_model()
+        _trained(model, np.arange(20) % 7, **fields)
+        weights.append(model_arrays(model)["head/linear.weight"])
+    assert not np.array_equal(weights[0], weights[1])
+    assert not np.array_equal(weights[0], weights[2])
+
+
+def test_the_global_generator_is_left_alone() -> None:
+    state = torch.random.get_rng_state()
+    _trained(_tiny_model(dropout=0.5), np.arange(16))
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_progress_counts_every_step_and_image() -> None:
+    steps: list[Step] = []
+    result = _trained(_tiny_model(), np.arange(20), on_step=steps.append)
+    assert [step.step for step in steps] == list(range(1, 7))
+    assert [step.epoch for step in steps] == [0, 0, 0, 1, 1, 1]
+    assert [step.n_images for step in steps] == [8, 16, 20, 28, 36, 40]
+    assert {step.n_steps for step in steps} == {6}
+    np.testing.assert_array_equal(np.float32([step.loss for step in steps]), result.loss)
+
+
+def test_backbone_rate_zero_leaves_backbone_parameters_and_trains_the_head() -> None:
+    model, before = _tiny_model(), model_arrays(_tiny_model())
+    _trained(model, np.arange(16), backbone_rate=0.0)
+    after = model_arrays(model)
+    assert np.array_equal(after["backbone/0.weight"], before["backbone/0.weight"])
+    assert not np.array_equal(after["head/linear.weight"], before["head/linear.weight"])
+
+
+def test_no_epochs_change_nothing_and_say_nothing() -> None:
+    model, before = _tiny_model(), model_arrays(_tiny_model())
+    result = _trained(model, np.arange(16), epochs=0)
+    assert len(result.loss) == 0
+    assert result.health.last_loss is result.health.feature_spread is None
+    assert result.health.warnings() == ()
+    assert all(np.array_equal(value, before[name]) for name, value in model_arrays(model).items())
+
+
+def test_samples_are_found_through_their_image_index() -> None:
+    images, labels = _blotches(30), np.arange(16) % 5
+    chosen = np.random.default_rng(0).permutation(30)[:16]
+    results = [
+        train(_tiny_model(), zero_memory(5, 32), source, index, labels, parameters=_parameters(), device=CPU)
+        for source, index in ((images, chosen), (images[chosen], np.arange(16)))
+    ]
+    assert np.array_equal(results[0].memory, results[1].memory)
+
+
+def test_an_input_size_other_than_the_stored_one_trains() -> None:
+    labels = np.arange(16)
+    result = train(
+        _tiny_model(),
+        zero_memory(16, 32),
+        _blotches(16),
+        labels,
+        labels,
+        parameters=_parameters(),
+        height=24,
+        width=12,
+        device=CPU,
+    )
+    assert np.isfinite(result.loss).all()
+
+
+def test_lower_precision_trains_too() -> None:
+    assert np.isfinite(_trained(_tiny_model(), np.arange(16), amp=True).loss).all()
+
+
+class _Broken(nn.Module):
+    def forward(self, images: Tensor) -> Tensor:
+        return images.mean(dim=(2, 3)) * torch.nan
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_next_step() -> None:
+    model = ReidModel(_Broken(), EmbeddingHead(3, 32))
+    with pytest.raises(DbcError, match=r"loss is nan at step 1 of 4.*--learning-rate"):
+        _trained(model, np.arange(16))
+
+
+@pytest.mark.parametrize(("n_samples", "batch_size", "told"), [(1, 8, "found 1 samples"), (4, 1, "batch size 1")])
+def test_one_sample_a_batch_is_refused(n_samples: int, batch_size: int, told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        _trained(_tiny_model(), np.arange(n_samples), batch_size=batch_size)
+
+
+class _Constant(nn.Module):
+    def forward(self, images: Tensor) -> Tensor:
+        return images.mean(dim=(2, 3)) * 0 + torch.tensor([1.0, 2.0, 2.0])
+
+
+def test_collapse_is_told_by_its_signs() -> None:
+    result = _trained(ReidModel(_Constant(), EmbeddingHead(3, 32)), np.arange(16), learning_rate=0.0)
+    assert result.health.feature_spread == pytest.approx(0, abs=1e-6)
+    lines = result.health.warnings()
+    assert len(lines) == 2
+    assert "ln K = 2.773" in lines[0]
+    assert "vanish" in lines[1]
