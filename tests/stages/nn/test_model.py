@@ -43,7 +43,7 @@ def test_head_is_linear_batch_norm_norm_then_dropout() -> None:
 
 def test_head_starts_he_normal_over_its_outputs() -> None:
     head = EmbeddingHead(300, 500, seed=1)
-    assert float(head.linear.weight.std()) == pytest.approx((2 / 500) ** 0.5, rel=0.02)
+    assert head.linear.weight.std().item() == pytest.approx((2 / 500) ** 0.5, rel=0.02)
     assert not head.linear.bias.any()
 
 
