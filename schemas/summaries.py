@@ -103,7 +103,7 @@ class MetricsSummary(Summary):
     bcubed_recall: float | None
     bcubed_f: float | None
     same_camera_share: float | None
-    singleton_share: float
+    singleton_share: float | None
     silhouette: float | None
     mean_intra_dispersion: float | None
     mean_nearest_inter_dispersion: float | None

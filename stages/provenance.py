@@ -76,3 +76,8 @@ def library_versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def text_digest(*parts: str) -> str:
+    """SHA-256 over texts, each kept apart from the next."""
+    return hashlib.sha256(canonical_json(list(parts))).hexdigest()

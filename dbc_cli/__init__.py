@@ -1,0 +1,24 @@
+"""The command `dbc`: thin commands over the stages."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+SIBLINGS = ("stages", "schemas")
+
+
+def check_siblings() -> None:
+    """Raise ImportError, in one line, where another package of the same name hides one of ours.
+
+    `stages` and `schemas` are names that other projects use too; whichever comes first on the path wins.
+    """
+    home = Path(__file__).resolve().parent.parent
+    for name in SIBLINGS:
+        spec = find_spec(name)
+        found = Path(spec.origin).resolve().parent if spec is not None and spec.origin else None
+        if found != home / name:
+            raise ImportError(
+                f"package '{name}' found at {found or 'no place'}, wanted the one of dbc-reid beside dbc_cli: "
+                f"install dbc-reid in an environment of its own, and do not run it from a folder that has '{name}/'"
+            )

@@ -1,0 +1,102 @@
+"""What people see: results on stdout, progress and remarks on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from stages.reporting import Advance
+
+PIPE_WIDTH = 160
+
+
+def stdout() -> Console:
+    """The console for results; where stdout is no terminal, wide enough that nothing is cut."""
+    return Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
+
+
+def stderr() -> Console:
+    """The console for progress, notes and warnings."""
+    return Console(stderr=True, soft_wrap=True)
+
+
+class RichReporter:
+    """Progress bars on a terminal, nothing but notes and warnings elsewhere."""
+
+    def __init__(self) -> None:
+        self.console = stderr()
+
+    @contextmanager
+    def task(self, description: str, *, total: int, unit: str) -> Iterator[Advance]:
+        """A bar with the count, what is told beside it, and the time left."""
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=28),
+            MofNCompleteColumn(),
+            TextColumn(unit),
+            TextColumn("{task.fields[told]}"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal) as bar:
+            task = bar.add_task(description, total=total, told="")
+            yield lambda amount, told: bar.update(task, advance=amount, told=told)
+
+    def note(self, message: str) -> None:
+        """A remark, in grey."""
+        self.console.print(message, style="dim", markup=False, highlight=False)
+
+    def warn(self, message: str) -> None:
+        """A warning, marked as one."""
+        self.console.print(f"warning: {message}", style="yellow", markup=False, highlight=False)
+
+
+def show(result: Mapping[str, Any], *, title: str, as_json: bool) -> None:
+    """Print `result`: as JSON, or the same fields as a table of two columns."""
+    if as_json:
+        print_json(result)
+        return
+    table = Table(title=title, title_justify="left", show_header=False, box=None, pad_edge=False)
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    for name, value in flat(result):
+        table.add_row(name, text_of(value))
+    stdout().print(table)
+
+
+def print_json(value: Any) -> None:
+    """`value` on stdout as JSON."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def flat(result: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The fields that a table shows: all but empty ones, parameters as `name=value`."""
+    for name, value in result.items():
+        if isinstance(value, Mapping):
+            told = ", ".join(f"{key}={item}" for key, item in value.items() if item is not None)
+            if told:
+                yield name, told
+        elif isinstance(value, (list, tuple)):
+            yield from ((name, item) for item in value)
+        else:
+            yield name, value
+
+
+def text_of(value: Any) -> str:
+    """A value as people read it: four decimals for fractions, one for what is larger."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4f}" if abs(value) < 10 else f"{value:.1f}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}={item}" for key, item in value.items())
+    return str(value)

@@ -1,0 +1,28 @@
+"""`dbc eval`: retrieval figures and cluster measures."""
+
+from __future__ import annotations
+
+from dbc_cli.command import Given, parse, remember, with_flags
+from dbc_cli.flags import COMMON, EVALUATE, MAKING, STAGE, pins
+
+
+@with_flags("eval", STAGE, EVALUATE, COMMON, MAKING, pins("dataset", "features", "clusters"))
+def evaluate(given: Given) -> None:
+    """Evaluate a stage: CMC, mAP and mINP of retrieval, and clusters against identities.
+
+    The one command that reads identities. Without them it gives what needs none, and says so.
+    """
+    from dbc_cli.console import RichReporter
+    from dbc_cli.outcome import show_outcome
+    from schemas.parameters import EvaluateParameters
+    from stages.evaluate.stage import evaluate as run_evaluate
+
+    outcome = run_evaluate(
+        given.run_directory,
+        stage=given.stage,
+        parameters=parse(EvaluateParameters, given.only(EVALUATE)),
+        how=given.how,
+        reporter=RichReporter(),
+    )
+    remember(given.run)
+    show_outcome(outcome, as_json=given.flag("json"))

@@ -1,0 +1,150 @@
+"""Every flag, said once: its name, type, help and the default that help shows.
+
+Defaults live in `schemas.parameters`; a flag that is not given is absent, so that `config.toml` can speak next. The text
+after `default` is for people, and a test holds it against the schemas.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Optional
+
+import typer
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A command-line flag; `name` is the field it fills, `default` what help shows."""
+
+    name: str
+    kind: Any
+    option: str
+    help: str
+    default: str = ""
+    panel: str = "Parameters"
+    metavar: str | None = None
+
+    def annotation(self) -> Any:
+        """The annotated type that Typer reads."""
+        option = typer.Option(
+            self.option,
+            help=self.help,
+            show_default=self.default or False,
+            rich_help_panel=self.panel,
+            metavar=self.metavar,
+        )
+        return Annotated[Optional[self.kind], option]  # noqa: UP045 — the type is a value here
+
+
+_WHERE = "Where and how it runs"
+_METRIC = Literal["sqeuclidean", "euclidean", "cosine"]
+_BACKBONE = Literal["resnet18", "resnet34", "resnet50", "resnet101", "mobilenet_v2", "convnext_tiny"]
+
+COMMON = (
+    Flag("run", Path, "--run", "The run directory; also DBC_RUN.", "the last one used here", _WHERE, "DIR"),
+    Flag("json", bool, "--json", "Print the result as JSON on stdout.", "", _WHERE),
+    Flag("debug", bool, "--debug", "Show the traceback of a failure.", "", _WHERE),
+)
+MAKING = (
+    Flag("force", bool, "--force", "Compute again even where the artifact is up to date.", "", _WHERE),
+    Flag("dry_run", bool, "--dry-run", "Say what would be made and make nothing.", "", _WHERE),
+)
+DEVICE = (Flag("device", str, "--device", "auto, cpu, cuda or cuda:N.", "auto", _WHERE, "DEVICE"),)
+SEED = (Flag("seed", int, "--seed", "Seed of every random choice.", "0"),)
+STAGE = (Flag("stage", str, "--stage", "The stage: init, 0, 1, 2, …", "the next thing to do", metavar="STAGE"),)
+
+WORKERS = (Flag("workers", int, "--workers", "Worker processes; 0 works in this one.", "one a core", _WHERE),)
+
+INGEST = (
+    Flag(
+        "format",
+        Literal["market1501", "folder", "csv", "synthetic"],
+        "--format",
+        "How SOURCE is laid out.",
+        "synthetic without a SOURCE",
+    ),
+    Flag("height", int, "--height", "Height in pixels that images are stored at.", "256"),
+    Flag("width", int, "--width", "Width in pixels that images are stored at.", "128"),
+    Flag("on_bad_image", Literal["fail", "skip"], "--on-bad-image", "What an unreadable image does.", "fail"),
+    Flag(
+        "camera_pattern",
+        str,
+        "--camera-pattern",
+        "Regular expression on the path; its first group is the camera (format folder).",
+        metavar="REGEX",
+    ),
+    Flag("test_fraction", float, "--test-fraction", "Share of identities kept for query and gallery.", "0.5"),
+)
+SYNTHETIC = (
+    Flag("identities", int, "--identities", "How many people to draw.", "60", "Drawn people"),
+    Flag("cameras", int, "--cameras", "How many cameras see each of them.", "4", "Drawn people"),
+    Flag("images_per_camera", int, "--images-per-camera", "Images of a person in a camera.", "4", "Drawn people"),
+    Flag("difficulty", float, "--difficulty", "0 easy to 1 hard.", "0.5", "Drawn people"),
+)
+INITIAL = (
+    Flag("backbone", _BACKBONE, "--backbone", "The network.", "resnet50", "Initial weights"),
+    Flag(
+        "weights",
+        str,
+        "--weights",
+        "imagenet (downloaded by torchvision), none, or a .safetensors or .pth file.",
+        "imagenet",
+        "Initial weights",
+        "WEIGHTS",
+    ),
+    Flag("height", int, "--height", "Height in pixels that the network sees.", "as stored", "Initial weights"),
+    Flag("width", int, "--width", "Width in pixels that the network sees.", "as stored", "Initial weights"),
+    Flag("embedding_dim", int, "--embedding-dim", "Size of the embedding.", "the backbone's", "Initial weights"),
+)
+AMP = (Flag("amp", bool, "--amp", "Compute in bfloat16 where that is safe.", ""),)
+EXTRACT = (Flag("batch_size", int, "--batch-size", "Images a forward pass.", "64", _WHERE),)
+MERGE = (
+    Flag("lambda_", float, "--lambda", "Weight λ of the intra-dispersions in eq. (4).", "0.1"),
+    Flag("merge_percent", float, "--merge-percent", "Merges a stage, as a fraction of the samples.", "0.05"),
+    Flag("update", Literal["exact", "stale"], "--update", "How a stage's merges are selected.", "stale"),
+    Flag("metric", _METRIC, "--metric", "Distance between samples.", "sqeuclidean"),
+    Flag("intra_normalizer", Literal["n", "n2"], "--intra-normalizer", "Divide d_a by n or by n².", "n"),
+    Flag("criterion", Literal["dbc"], "--criterion", "The merging criterion.", "dbc"),
+)
+MEMORY = (
+    Flag("memory_limit", str, "--memory-limit", "Most memory a merge may take, such as 8GiB.", "", _WHERE, "SIZE"),
+)
+TRAIN = (
+    Flag("recipe", Literal["auto", "paper"], "--recipe", "Where rates and epochs come from.", "auto"),
+    Flag("epochs", int, "--epochs", "Epochs of this stage.", "by recipe"),
+    Flag("batch_size", int, "--batch-size", "Images a step.", "16"),
+    Flag("learning_rate", float, "--learning-rate", "Rate of the head.", "by recipe"),
+    Flag("backbone_rate", float, "--backbone-rate", "Rate of the backbone as a share of the head's.", "by recipe"),
+    Flag("decay_after", int, "--decay-after", "Epochs after which rates fall tenfold.", "by recipe"),
+    Flag("temperature", float, "--temperature", "τ of eq. (1).", "0.1"),
+    Flag("dropout", float, "--dropout", "Dropout of the embedding.", "by recipe"),
+    Flag(
+        "memory_init",
+        Literal["centroids", "zeros"],
+        "--memory-init",
+        "What the look-up table starts from after stage 0.",
+        "centroids",
+    ),
+)
+EVALUATE = (
+    Flag(
+        "average_precision",
+        Literal["standard", "trapezoid"],
+        "--average-precision",
+        "Mean of precisions at hits, or area under the polyline.",
+        "standard",
+    ),
+)
+SCHEDULE = (
+    Flag("stages", int, "--stages", "The last stage.", "⌊1/merge-percent⌋ − 1", metavar="N"),
+    Flag("stage0_epochs", int, "--stage0-epochs", "Epochs of stage 0.", "by recipe"),
+)
+
+
+def pins(*kinds: str) -> tuple[Flag, ...]:
+    """Flags that pick a version of a parent artifact: `--clusters v1`."""
+    return tuple(
+        Flag(f"pin_{kind}", str, f"--{kind}", f"Version of the {kind} to take.", "the newest", "Versions", "vN")
+        for kind in kinds
+    )

@@ -1,0 +1,31 @@
+"""`dbc merge`: clusters of a stage."""
+
+from __future__ import annotations
+
+from dbc_cli.command import Given, parse, parse_bytes, remember, with_flags
+from dbc_cli.flags import COMMON, DEVICE, MAKING, MEMORY, MERGE, STAGE, pins
+
+
+@with_flags("merge", STAGE, MERGE, DEVICE, MEMORY, COMMON, MAKING, pins("features", "clusters"))
+def merge(given: Given) -> None:
+    """Merge the clusters that the dispersion criterion ranks closest.
+
+    Reads the features and clusters of the stage before, writes the clusters of this one: labels, the merges with D, d_ab,
+    d_a and d_b, and the dendrogram so far.
+    """
+    from dbc_cli.console import RichReporter
+    from dbc_cli.outcome import show_outcome
+    from schemas.parameters import MergeParameters
+    from stages.merge.stage import merge as run_merge
+
+    outcome = run_merge(
+        given.run_directory,
+        stage=given.stage,
+        parameters=parse(MergeParameters, given.only(MERGE)),
+        device=given["device"] or "auto",
+        memory_limit=parse_bytes(given["memory_limit"]),
+        how=given.how,
+        reporter=RichReporter(),
+    )
+    remember(given.run)
+    show_outcome(outcome, as_json=given.flag("json"))

@@ -1,0 +1,51 @@
+"""What a command prints of an artifact: its summary and where it stands, the same in the table and in JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dbc_cli.console import show
+from schemas.stage import INIT_STAGE, stage_label
+
+if TYPE_CHECKING:
+    from stages.produce import Outcome
+
+
+def show_outcome(outcome: Outcome, *, as_json: bool) -> None:
+    """Print the outcome of a stage on stdout."""
+    title = outcome.kind if outcome.kind == "dataset" else f"{outcome.kind} of stage {stage_label(outcome.stage)}"
+    show(outcome_fields(outcome), title=title, as_json=as_json)
+
+
+def outcome_fields(outcome: Outcome) -> dict[str, Any]:
+    """The summary's figures, then status, artifact, version, id, parameters and notes."""
+    fields: dict[str, Any] = {}
+    if outcome.artifact is not None:
+        fields |= outcome.artifact.manifest.summary.model_dump(mode="json")
+    elif outcome.kind != "dataset":
+        fields["stage"] = outcome.stage
+    for name in ("stage", "features_stage"):
+        if fields.get(name) == INIT_STAGE:
+            fields[name] = "init"
+    fields |= {"status": _status(outcome)}
+    if outcome.artifact is not None:
+        manifest = outcome.artifact.manifest
+        fields |= {
+            "artifact": outcome.artifact.path.as_posix(),
+            "version": outcome.artifact.version,
+            "id": manifest.id,
+            "backend": manifest.execution.backend,
+            "device": manifest.execution.device,
+            "seconds": manifest.wall_seconds,
+            "notes": list(manifest.notes),
+        }
+    return fields | {"parameters": outcome.parameters}
+
+
+def _status(outcome: Outcome) -> str:
+    artifact = outcome.artifact
+    if outcome.status == "up to date" and artifact is not None and artifact.version != outcome.newest_version:
+        return f"up to date as v{artifact.version}; the newest is v{outcome.newest_version}"
+    if outcome.status == "identical":
+        return "computed again, identical"
+    return outcome.status

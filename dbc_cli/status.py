@@ -1,0 +1,63 @@
+"""`dbc status`: what a run holds, and what comes next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dbc_cli.command import Given, with_flags
+from dbc_cli.flags import COMMON, Flag
+
+if TYPE_CHECKING:
+    from stages.store import Artifact
+
+VERIFY = (Flag("verify", bool, "--verify", "Read every array and compare it with its digest."),)
+
+
+@with_flags("status", VERIFY, COMMON)
+def status(given: Given) -> None:
+    """Show what the run holds, in which versions, made from what, and the command that comes next."""
+    from dbc_cli.console import print_json
+    from stages.errors import DbcError
+    from stages.next_stage import next_command
+    from stages.status import artifacts_of
+
+    run = given.run_directory
+    artifacts = artifacts_of(run)
+    rows = [_fields(artifact, verify=given.flag("verify")) for artifact in artifacts]
+    content = {"run": given.run.as_posix(), "artifacts": rows, "next": next_command(run)}
+    if given.flag("json"):
+        print_json(content)
+    else:
+        _show(content)
+    damaged = [row["artifact"] for row in rows if row["damaged"]]
+    if damaged:
+        raise DbcError(f"{len(damaged)} damaged artifacts found: {', '.join(damaged)}; delete them and make them again")
+
+
+def _fields(artifact: Artifact, *, verify: bool) -> dict[str, Any]:
+    manifest = artifact.manifest
+    return {
+        "artifact": "/".join(artifact.path.parts[-3:] if manifest.kind != "dataset" else artifact.path.parts[-2:]),
+        "id": manifest.id,
+        "created": manifest.created,
+        "seconds": manifest.wall_seconds,
+        "made_from": [parent.location for parent in manifest.parents],
+        "device": manifest.execution.device,
+        "command": list(manifest.command),
+        "damaged": list(artifact.damaged()) if verify else [],
+    }
+
+
+def _show(content: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    from dbc_cli.console import stdout
+
+    table = Table(title=content["run"], title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for heading in ("artifact", "id", "seconds", "made from"):
+        table.add_column(heading, justify="right" if heading == "seconds" else "left")
+    for row in content["artifacts"]:
+        mark = f" DAMAGED: {', '.join(row['damaged'])}" if row["damaged"] else ""
+        table.add_row(row["artifact"] + mark, row["id"][:12], f"{row['seconds']:.1f}", ", ".join(row["made_from"]))
+    stdout().print(table)
+    stdout().print(f"next: {content['next']}", highlight=False, markup=False)

@@ -1,0 +1,171 @@
+"""The evaluate stage: retrieval on query and gallery, clusters on train; the one shell that reads identities."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from schemas.manifest import Execution, MetricsManifest
+from schemas.parameters import EvaluateParameters
+from schemas.stage import stage_label
+from schemas.summaries import MetricsSummary
+from stages.data.samples import GALLERY, QUERY, TRAIN, UNKNOWN
+from stages.errors import DbcError
+from stages.evaluate.agreement import Agreement, measure_agreement
+from stages.evaluate.compactness import Compactness, measure_compactness
+from stages.evaluate.retrieval import RetrievalFigures, evaluate_retrieval
+from stages.next_stage import next_evaluate
+from stages.produce import How, Outcome, Produced, Request, produce
+from stages.reporting import Reporter
+from stages.run_directory import RunDirectory, features_manifest
+from stages.store import Artifact, Writer
+from stages.typing import Float32Array, Int32Array, Int64Array, UInt8Array
+
+SAMPLING_SEED = 0
+"""Which samples stand for all of them in the silhouette of a large set."""
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What is read: features (n_samples, d), train labels (n_train), and the ids and splits (n_samples) of the data."""
+
+    features: Float32Array
+    labels: Int64Array
+    pid: Int32Array
+    camid: Int32Array
+    split: UInt8Array
+
+
+def evaluate(
+    run: RunDirectory, *, stage: int | None, parameters: EvaluateParameters, how: How, reporter: Reporter
+) -> Outcome:
+    """Measure `stage` (default: the newest with features or clusters), or find its metrics up to date.
+
+    Features are those of the stage or, where it was never extracted, the newest before; clusters those of the stage, every
+    sample its own at stage 0 and `init`. Raises DbcError where they are missing or do not belong together.
+    """
+    stage = next_evaluate(run) if stage is None else stage
+    features = _features(run, stage, reporter)
+    dataset = next(run.resolve(parent) for parent in features.manifest.parents if parent.kind == "dataset")
+    clusters = run.require("clusters", stage) if stage > 0 else None
+    request = Request(
+        kind="metrics",
+        stage=stage,
+        manifest=MetricsManifest,
+        parameters=parameters,
+        parents=(dataset, features) if clusters is None else (dataset, features, clusters),
+        seeds={"sampling": SAMPLING_SEED},
+    )
+
+    def compute(writer: Writer) -> Produced:
+        data = _read(dataset, features, clusters)
+        with reporter.task(f"evaluate stage {stage_label(stage)}", total=3, unit="parts") as advance:
+            retrieval = _retrieval(data, parameters)
+            advance(1, "retrieval")
+            is_train = data.split == TRAIN
+            agreement = measure_agreement(data.labels, data.pid[is_train], data.camid[is_train])
+            advance(1, "clusters")
+            generator = np.random.default_rng(SAMPLING_SEED)
+            compactness = measure_compactness(data.features[is_train], data.labels, generator=generator)
+            advance(1, "compactness")
+        _write(writer, retrieval)
+        features_stage = features_manifest(features).summary.stage
+        summary = _summary(data, retrieval, agreement, compactness, stage=stage, features_stage=features_stage)
+        notes = _notes(data, retrieval, agreement)
+        return Produced(summary, Execution(backend=f"numpy {np.__version__}", device="cpu"), notes=notes)
+
+    outcome = produce(run, request, compute, how=how)
+    if outcome.artifact is not None:
+        for note in outcome.artifact.manifest.notes:
+            reporter.note(note)
+    return outcome
+
+
+def _features(run: RunDirectory, stage: int, reporter: Reporter) -> Artifact:
+    features = run.newest_up_to("features", stage)
+    if features is None:
+        raise DbcError(f"{run.root}: no features up to stage {stage_label(stage)} found; make them with: dbc extract")
+    found = features_manifest(features).summary.stage
+    if found != stage:
+        reporter.note(f"stage {stage} has no features: taking those of stage {stage_label(found)}")
+    return features
+
+
+def _read(dataset: Artifact, features: Artifact, clusters: Artifact | None) -> Evaluated:
+    split = dataset.read("split")
+    n_train = int((split == TRAIN).sum())
+    labels = np.arange(n_train) if clusters is None else clusters.read("labels")
+    if len(labels) != n_train:
+        path = features.path if clusters is None else clusters.path
+        raise DbcError(
+            f"{path}: {len(labels)} labels found, wanted one for each of {n_train} train samples; merge again"
+        )
+    return Evaluated(features.read("pooled"), labels, dataset.read("pid"), dataset.read("camid"), split)
+
+
+def _retrieval(data: Evaluated, parameters: EvaluateParameters) -> RetrievalFigures:
+    query, gallery = data.split == QUERY, data.split == GALLERY
+    return evaluate_retrieval(
+        data.features[query],
+        data.features[gallery],
+        query_pid=data.pid[query],
+        gallery_pid=data.pid[gallery],
+        query_camid=data.camid[query],
+        gallery_camid=data.camid[gallery],
+        average_precision=parameters.average_precision,
+    )
+
+
+def _write(writer: Writer, retrieval: RetrievalFigures) -> None:
+    writer.array("cmc", retrieval.cmc)
+    writer.array("average_precision", retrieval.average_precision)
+    writer.array("first_hit", retrieval.first_hit)
+    writer.array("inverse_negative_penalty", retrieval.inverse_negative_penalty)
+
+
+def _notes(data: Evaluated, retrieval: RetrievalFigures, agreement: Agreement) -> tuple[str, ...]:
+    notes = []
+    if retrieval.n_queries == 0:
+        notes.append("CMC, mAP and mINP need query and gallery samples with identities: this data set has no queries")
+    elif retrieval.n_valid == 0:
+        notes.append("CMC, mAP and mINP need identities: no query has a match in the gallery")
+    elif (data.camid[data.split != TRAIN] == UNKNOWN).all():
+        notes.append("no camera ids: a query ignores nothing but itself, so matches from its own camera count")
+    if agreement.n_labelled == 0:
+        notes.append("ARI, AMI, NMI, purity, pairwise and BCubed figures need identities of train samples")
+    return tuple(notes)
+
+
+def _summary(
+    data: Evaluated,
+    retrieval: RetrievalFigures,
+    agreement: Agreement,
+    compactness: Compactness,
+    *,
+    stage: int,
+    features_stage: int,
+) -> MetricsSummary:
+    measures = {name: value for name, value in dataclasses.asdict(agreement).items() if name != "n_labelled"}
+    figures = {
+        **{name: getattr(retrieval, name) for name in ("rank1", "rank5", "rank10", "rank20", "mAP", "mINP")},
+        **measures,
+        "silhouette": compactness.silhouette,
+        "mean_intra_dispersion": compactness.mean_intra_dispersion,
+        "mean_nearest_inter_dispersion": compactness.mean_nearest_inter_dispersion,
+    }
+    known = {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in figures.items()}
+    if agreement.n_labelled == 0:
+        known["n_identities"] = None
+    sizes = zip(compactness.cluster_size.tolist(), compactness.size_clusters.tolist(), strict=True)
+    return MetricsSummary(
+        stage=stage,
+        features_stage=features_stage,
+        n_queries=retrieval.n_valid,
+        n_queries_left_out=retrieval.n_left_out,
+        n_gallery=int((data.split == GALLERY).sum()),
+        cluster_sizes={str(size): count for size, count in sizes},
+        **known,
+    )

@@ -1,0 +1,169 @@
+"""The ingest stage: read a source's layout, decode or draw every image once, commit the dataset artifact."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from schemas.manifest import DatasetManifest, Execution
+from schemas.parameters import IngestParameters
+from schemas.summaries import BadImage, DatasetSummary
+from stages.data.digest import digest_files, digest_samples
+from stages.data.formats import image_root, read_samples
+from stages.data.formats.splits import shuffle_order
+from stages.data.samples import GALLERY, QUERY, TRAIN, Samples
+from stages.data.synthetic import synthetic_samples
+from stages.errors import DbcError
+from stages.ingest.images import ImageBlock, decoded, drawn
+from stages.produce import How, Outcome, Produced, Request, produce
+from stages.provenance import text_digest
+from stages.reporting import Reporter
+from stages.run_directory import RunDirectory
+from stages.store import Stream, Writer
+from stages.typing import BoolArray
+
+_NAMED_BAD_IMAGES = 20
+
+
+def ingest(
+    run: RunDirectory,
+    *,
+    source: Path | None,
+    parameters: IngestParameters,
+    workers: int | None,
+    how: How,
+    reporter: Reporter,
+) -> Outcome:
+    """Make the dataset of `source` (None for drawn people), or find it up to date.
+
+    Samples come in an order shuffled by the seed, so that no neighbourhood of file names reaches the clustering. Raises
+    UsageError for a layout other than the format's, DbcError for unreadable images unless they are to be skipped.
+    """
+    samples = _samples(source, parameters)
+    if not len(samples):
+        raise DbcError(f"{source}: no images found, wanted at least one; check the folder and --format")
+    root = None if source is None else image_root(source)
+    if root is not None:
+        digest = text_digest(digest_files(root, samples.path), digest_samples(samples))
+        parameters = parameters.model_copy(update={"source_digest": digest})
+    samples = samples.take(shuffle_order(len(samples), parameters.seed))
+    request = Request(
+        kind="dataset",
+        stage=0,
+        manifest=DatasetManifest,
+        parameters=parameters,
+        seeds={"order": parameters.seed},
+    )
+
+    def compute(writer: Writer) -> Produced:
+        if root is None:
+            blocks = drawn(samples.path, parameters=parameters, workers=workers)
+        else:
+            blocks = decoded(root, samples.path, parameters=parameters, workers=workers)
+        bad = _write_images(writer, blocks, samples, parameters, reporter)
+        kept = _without(samples, {image.path for image in bad})
+        if not len(kept):
+            raise DbcError(f"{source}: none of {len(samples.path)} images can be read; first: {_told(bad[:1])}")
+        _write_table(writer, kept)
+        return Produced(
+            _summary(kept, parameters, bad), Execution(backend="pillow", device="cpu", workers=workers or 0)
+        )
+
+    had_stages = bool(run.stages("model") or run.stages("features"))
+    outcome = produce(run, request, compute, how=how)
+    if outcome.status == "created" and had_stages:
+        reporter.warn(
+            f"{run.root} already holds stages of another dataset; they keep theirs, so a new --run is clearer"
+        )
+    return outcome
+
+
+def _samples(source: Path | None, parameters: IngestParameters) -> Samples:
+    if source is not None:
+        return read_samples(source, parameters=parameters)
+    if parameters.synthetic is None:
+        raise DbcError("dbc ingest: no SOURCE found, wanted a folder of images or --format synthetic")
+    return synthetic_samples(parameters.synthetic, seed=parameters.seed, test_fraction=parameters.test_fraction)
+
+
+def _write_images(
+    writer: Writer,
+    blocks: Iterator[ImageBlock],
+    samples: Samples,
+    parameters: IngestParameters,
+    reporter: Reporter,
+) -> list[BadImage]:
+    """Stream the readable images; the bad ones, which end it all unless they are to be skipped."""
+    bad: list[BadImage] = []
+    n_images = len(samples.path)
+    row_shape = (parameters.height, parameters.width, 3)
+    with (
+        reporter.task("images", total=n_images, unit="images") as advance,
+        writer.stream("images", row_shape=row_shape, dtype="uint8", max_rows=n_images) as stream,
+    ):
+        for block in blocks:
+            bad += block.bad
+            _append_good(stream, block, samples.path)
+            advance(len(block.images), f"{len(bad)} bad" if bad else "")
+        if bad and parameters.on_bad_image == "fail":
+            raise DbcError(
+                f"{len(bad)} of {n_images} images cannot be read: {_told(bad)}; "
+                f"mend or remove them, or leave them out with --on-bad-image skip"
+            )
+    return bad
+
+
+def _append_good(stream: Stream, block: ImageBlock, paths: tuple[str, ...]) -> None:
+    if not block.bad:
+        stream.append(block.images)
+        return
+    bad = {image.path for image in block.bad}
+    own = paths[block.start : block.start + len(block.images)]
+    stream.append(block.images[np.array([path not in bad for path in own])])
+
+
+def _told(bad: list[BadImage]) -> str:
+    named = ", ".join(f"{image.path} {image.reason}" for image in bad[:_NAMED_BAD_IMAGES])
+    rest = ", ".join(image.path for image in bad[_NAMED_BAD_IMAGES:])
+    return f"{named}, {rest}" if rest else named
+
+
+def _without(samples: Samples, bad_paths: set[str]) -> Samples:
+    """The samples without their bad frames, and without those that have no frame left."""
+    if not bad_paths:
+        return samples
+    good: BoolArray = np.array([path not in bad_paths for path in samples.path])
+    n_good = np.concatenate([[0], np.cumsum(good)]).astype(np.int64)
+    lengths = np.diff(n_good[samples.frame_start])
+    kept = lengths > 0
+    return Samples(
+        path=tuple(path for path in samples.path if path not in bad_paths),
+        frame_start=np.concatenate([[0], np.cumsum(lengths[kept])]).astype(np.int64),
+        pid=samples.pid[kept],
+        camid=samples.camid[kept],
+        tracklet=samples.tracklet[kept],
+        split=samples.split[kept],
+    )
+
+
+def _write_table(writer: Writer, samples: Samples) -> None:
+    for name in ("frame_start", "pid", "camid", "tracklet", "split"):
+        writer.array(name, getattr(samples, name))
+    writer.array("path", np.array(samples.path, dtype=object))
+
+
+def _summary(samples: Samples, parameters: IngestParameters, bad: list[BadImage]) -> DatasetSummary:
+    return DatasetSummary(
+        n_images=len(samples.path),
+        n_samples=len(samples),
+        n_train=int((samples.split == TRAIN).sum()),
+        n_query=int((samples.split == QUERY).sum()),
+        n_gallery=int((samples.split == GALLERY).sum()),
+        n_identities=len(np.unique(samples.pid[samples.pid > 0])),
+        n_cameras=len(np.unique(samples.camid[samples.camid >= 0])),
+        height=parameters.height,
+        width=parameters.width,
+        skipped=tuple(bad),
+    )

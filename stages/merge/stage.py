@@ -1,0 +1,169 @@
+"""The merge stage: clusters S from clusters S − 1 and the features of the newest stage before S."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from schemas.manifest import ClustersManifest, Execution
+from schemas.parameters import MergeParameters
+from schemas.stage import stage_label
+from schemas.summaries import ClustersSummary
+from stages.backend import Backend, namespace_for
+from stages.data.samples import TRAIN
+from stages.errors import DbcError
+from stages.merge.linkage import empty_linkage, extend_linkage
+from stages.merge.merging import merge_stage
+from stages.merge.result import StageMerges
+from stages.merge.schedule import initial_labels, number_of_merges
+from stages.next_stage import next_merge, numbered
+from stages.produce import How, Outcome, Produced, Request, produce
+from stages.reporting import Reporter
+from stages.run_directory import RunDirectory, features_manifest
+from stages.store import Artifact, Writer
+from stages.typing import Float32Array, Float64Array, Int64Array
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the merge reads: train features (n_train, d), and the labels (n_train) and linkage they are merged from."""
+
+    features: Float32Array
+    labels: Int64Array
+    linkage: Float64Array
+
+
+def merge(
+    run: RunDirectory,
+    *,
+    stage: int | None,
+    parameters: MergeParameters,
+    device: str,
+    memory_limit: int | None,
+    how: How,
+    reporter: Reporter,
+) -> Outcome:
+    """Make the clusters of `stage` (default: the next), or find them up to date.
+
+    Features are those of stage − 1 or, where that was never extracted, the newest before it. Raises DbcError where a
+    parent is missing or they do not belong together, and what `merge_stage` raises.
+    """
+    stage = numbered(next_merge(run) if stage is None else stage, command="dbc merge", first=1)
+    features = _newest_features(run, stage, reporter)
+    dataset = next(run.resolve(parent) for parent in features.manifest.parents if parent.kind == "dataset")
+    previous = run.require("clusters", stage - 1) if stage > 1 else None
+    if previous is not None:
+        _require_same_dataset(previous, dataset)
+    backend = namespace_for(device)
+    request = Request(
+        kind="clusters",
+        stage=stage,
+        manifest=ClustersManifest,
+        parameters=parameters,
+        parents=(dataset, features) if previous is None else (dataset, features, previous),
+    )
+
+    def compute(writer: Writer) -> Produced:
+        inputs = _inputs(dataset, features, previous)
+        n_merges = _n_merges(len(inputs.labels), parameters.merge_percent)
+        result = _merge(inputs, n_merges, parameters, backend=backend, memory_limit=memory_limit, reporter=reporter)
+        _write(writer, result, extend_linkage(inputs.linkage, inputs.labels, result))
+        features_stage = features_manifest(features).summary.stage
+        summary = _summary(result, stage=stage, features_stage=features_stage)
+        return Produced(summary, Execution(backend=backend.library, device=backend.device, precision="float64"))
+
+    return produce(run, request, compute, how=how)
+
+
+def _newest_features(run: RunDirectory, stage: int, reporter: Reporter) -> Artifact:
+    features = run.newest_up_to("features", stage - 1)
+    if features is None:
+        raise DbcError(f"{run.root}: no features before stage {stage} found; make them with: dbc extract")
+    found = features_manifest(features).summary.stage
+    if found != stage - 1:
+        reporter.note(
+            f"stage {stage - 1} has no features: taking those of stage {stage_label(found)} (v{features.version})"
+        )
+    return features
+
+
+def _require_same_dataset(previous: Artifact, dataset: Artifact) -> None:
+    found = next(parent.id for parent in previous.manifest.parents if parent.kind == "dataset")
+    if found != dataset.manifest.id:
+        raise DbcError(
+            f"{previous.path}: made from dataset {found[:12]}, but the features from dataset "
+            f"{dataset.manifest.id[:12]}; merge again from stage 1, or take a new --run for new data"
+        )
+
+
+def _inputs(dataset: Artifact, features: Artifact, previous: Artifact | None) -> Inputs:
+    is_train = dataset.read("split") == TRAIN
+    train_features = features.read("pooled")[is_train]
+    if not len(train_features):
+        raise DbcError(f"{dataset.path}: no train samples found, wanted at least 2; ingest data with a train split")
+    if previous is None:
+        return Inputs(train_features, initial_labels(len(train_features)), empty_linkage())
+    return Inputs(train_features, previous.read("labels"), previous.read("linkage"))
+
+
+def _n_merges(n_samples: int, merge_percent: float) -> int:
+    n_merges = number_of_merges(n_samples, merge_percent)
+    if n_merges == 0:
+        raise DbcError(
+            f"--merge-percent {merge_percent} of {n_samples} train samples is no whole merge; "
+            f"give at least {1 / n_samples:.2g}"
+        )
+    return n_merges
+
+
+def _merge(
+    inputs: Inputs,
+    n_merges: int,
+    parameters: MergeParameters,
+    *,
+    backend: Backend,
+    memory_limit: int | None,
+    reporter: Reporter,
+) -> StageMerges:
+    n_clusters = int(inputs.labels.max()) + 1
+    with reporter.task(f"merge {n_clusters} clusters", total=1000, unit="‰") as advance:
+        told = 0
+
+        def progress(done: int, total: int) -> None:
+            nonlocal told
+            advance(1000 * done // total - told, "")
+            told = 1000 * done // total
+
+        return merge_stage(
+            backend.asarray(inputs.features),
+            inputs.labels,
+            n_merges,
+            lambda_=parameters.lambda_,
+            update=parameters.update,
+            metric=parameters.metric,
+            intra_normalizer=parameters.intra_normalizer,
+            memory_limit=memory_limit,
+            progress=progress,
+        )
+
+
+def _write(writer: Writer, result: StageMerges, linkage: Float64Array) -> None:
+    for name in ("labels", "merges", "criterion", "inter", "intra", "sizes"):
+        writer.array(name, getattr(result, name))
+    writer.array("linkage", linkage)
+
+
+def _summary(result: StageMerges, *, stage: int, features_stage: int) -> ClustersSummary:
+    sizes = np.bincount(result.labels)
+    return ClustersSummary(
+        stage=stage,
+        features_stage=features_stage,
+        n_samples=len(result.labels),
+        n_clusters=len(sizes),
+        n_merges=len(result.merges),
+        n_singletons=int((sizes == 1).sum()),
+        largest_cluster=int(sizes.max()),
+        criterion_first=float(result.criterion[0]),
+        criterion_last=float(result.criterion[-1]),
+    )

@@ -1,0 +1,18 @@
+"""What torch ran on, for the manifest."""
+
+from __future__ import annotations
+
+import torch
+
+from schemas.manifest import Execution
+
+
+def torch_execution(device: torch.device, *, amp: bool) -> Execution:
+    """Torch's version, the device by its name, the precision of the network, and the threads it used."""
+    name = f" {torch.cuda.get_device_name(device)}" if device.type == "cuda" else ""
+    return Execution(
+        backend=f"torch {torch.__version__}",
+        device=f"{device}{name}",
+        precision="bfloat16" if amp else "float32",
+        threads=torch.get_num_threads(),
+    )

@@ -1,0 +1,85 @@
+"""The model before any training, as an artifact of stage `init`: everything trained later descends from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from schemas.manifest import Execution, ModelManifest
+from schemas.parameters import InitParameters
+from schemas.stage import INIT_STAGE
+from schemas.summaries import ModelSummary
+from stages.errors import UsageError
+from stages.nn.model import ReidModel, build_model, load_model_arrays, model_arrays
+from stages.nn.weights import WeightsFile, find_weights
+from stages.produce import How, Outcome, Produced, Request, produce
+from stages.reporting import Reporter
+from stages.run_directory import RunDirectory, model_manifest
+from stages.store import Artifact, Writer
+
+
+def initial_model(run: RunDirectory, wanted: Mapping[str, Any], *, how: How, reporter: Reporter) -> Outcome:
+    """The newest initial model where nothing else is `wanted`, else one with the fields of `wanted` over the defaults.
+
+    `wanted` holds fields of `InitParameters`; `weights` may be the path of a file, which is recorded by name and digest.
+    A `seed` alone asks for no new model where there is one. Raises UsageError and DbcError as `find_weights` does.
+    """
+    existing = run.find("model", INIT_STAGE)
+    if existing is not None and not set(wanted) - {"seed"}:
+        return Outcome("up to date", "model", INIT_STAGE, existing, existing.version, {})
+    asked = InitParameters(**wanted)
+    weights = find_weights(asked.weights, backbone=asked.backbone, progress=False)
+    parameters = asked if weights is None else _named(asked, weights)
+    request = Request(
+        kind="model",
+        stage=INIT_STAGE,
+        manifest=ModelManifest,
+        parameters=parameters,
+        seeds={"initial": parameters.seed},
+        extra={"initial": parameters},
+    )
+    outcome = produce(run, request, lambda writer: _compute(writer, parameters, weights), how=how)
+    if outcome.status == "created":
+        reporter.note(f"initial model: {parameters.backbone}, weights {parameters.weights}")
+    return outcome
+
+
+def require_agreement(artifact: Artifact, wanted: Mapping[str, Any]) -> None:
+    """Raise UsageError where `wanted` asks for other initial weights than the model of `artifact` descends from."""
+    initial = model_manifest(artifact).initial
+    for name, value in wanted.items():
+        found = getattr(initial, name)
+        agrees = value == found or (name == "weights" and Path(str(value)).name == found)
+        if name != "seed" and not agrees:
+            raise UsageError(
+                f"--{name.replace('_', '-')}: found {value!r}, but this run began with {found!r} and is trained; "
+                f"leave it out, or take a new --run"
+            )
+
+
+def open_model(artifact: Artifact, *, dropout: float = 0.0) -> ReidModel:
+    """The network of a model artifact, on the CPU, with the weights it holds."""
+    initial = model_manifest(artifact).initial
+    model = build_model(initial.backbone, embedding_dim=initial.embedding_dim, dropout=dropout)
+    load_model_arrays(model, {name: artifact.read(name) for name in artifact.names() if _is_weight(name)})
+    return model
+
+
+def _is_weight(name: str) -> bool:
+    return name.startswith(("backbone/", "head/"))
+
+
+def _named(asked: InitParameters, weights: WeightsFile) -> InitParameters:
+    return asked.model_copy(update={"weights": weights.name, "weights_digest": weights.digest})
+
+
+def _compute(writer: Writer, parameters: InitParameters, weights: WeightsFile | None) -> Produced:
+    model = build_model(
+        parameters.backbone, embedding_dim=parameters.embedding_dim, seed=parameters.seed, weights=weights
+    )
+    for name, array in model_arrays(model).items():
+        writer.array(name, array)
+    n_parameters = sum(parameter.numel() for parameter in model.parameters())
+    summary = ModelSummary(stage=INIT_STAGE, backbone=parameters.backbone, n_parameters=n_parameters)
+    return Produced(summary, Execution(backend="torch", device="cpu"))

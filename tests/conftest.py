@@ -1,0 +1,29 @@
+"""Fixtures that several folders share: where real images are, and small runs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real images; the test is skipped where it is absent."""
+    folder = Path(os.environ.get("DBC_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no real images at {folder}: set DBC_TEST_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def mobilenet_weights() -> Path:
+    """ImageNet weights of MobileNetV2; the test is skipped where they are absent."""
+    default = REPOSITORY.parent / "shared" / "weights" / "mobilenet_v2-imagenet.safetensors"
+    path = Path(os.environ.get("DBC_TEST_WEIGHTS", default))
+    if not path.is_file():
+        pytest.skip(f"no weights at {path}: set DBC_TEST_WEIGHTS")
+    return path
