@@ -75,7 +75,7 @@ def draw_image(
     noise = bell(generator(seed, FRAME, pid, camid, shot, frame), (height, width))
 
     canvas = new_canvas(height, width, zoom=taken.zoom, shift_x=taken.shift_x, shift_y=taken.shift_y)
-    draw_backdrop(canvas, camera, scroll=visit.scroll + taken.scroll, contrast=min(1.0, 0.3 + difficulty))
+    draw_backdrop(canvas, camera, scroll=visit.scroll + taken.scroll, contrast=min(1.0, 0.2 + 0.7 * difficulty))
     draw_shadow(canvas, light=visit.light)
     pose = pose_at(visit.heading + taken.turn, phase=taken.phase, light=visit.light)
     draw_figure(canvas, person, pose)
@@ -88,8 +88,8 @@ def _visit(rng: np.random.Generator, camera: Camera, *, difficulty: float) -> _V
     turned_round = 0.5 if rng.random() < 0.3 * difficulty else 0.0
     return _Visit(
         heading=camera.heading + turned_round + between(rng, -0.12, 0.12) * difficulty,
-        scroll=between(rng, 0.0, 4.0),
-        gain=1 + between(rng, -0.16, 0.16) * difficulty,
+        scroll=between(rng, -0.4, 0.4),
+        gain=1 + between(rng, -0.3, 0.3) * difficulty,
         slope=between(rng, -0.2, 0.2) * difficulty,
         light=between(rng, -1.0, 1.0),
     )
@@ -104,11 +104,11 @@ def _shot(rng: np.random.Generator, frame: int, *, difficulty: float) -> _Shot:
         zoom=1 + between(rng, -0.10, 0.08) * jitter,
         shift_x=between(rng, -0.035, 0.035) * jitter,
         shift_y=between(rng, -0.03, 0.03) * jitter,
-        gain=1 + between(rng, -0.12, 0.12) * difficulty,
-        blur=between(rng, 0.0, 0.006) * difficulty,
+        gain=1 + between(rng, -0.2, 0.2) * difficulty,
+        blur=between(rng, 0.0, 0.01) * difficulty,
         obstacle=None,
     )
-    if rng.random() >= 0.4 * difficulty:
+    if rng.random() >= 0.3 * difficulty:
         return taken
     grey = between(rng, 0.12, 0.75)
     colour = (grey * between(rng, 0.75, 1.0), grey * between(rng, 0.75, 1.0), grey * between(rng, 0.75, 1.0))
