@@ -32,6 +32,8 @@ def run_command(arguments: list[str], *, debug: bool = False) -> int:
     name = " ".join(["dbc", *arguments[:1]]) if arguments and not arguments[0].startswith("-") else "dbc"
     try:
         status = app(arguments, standalone_mode=False, prog_name="dbc")
+        if status == INTERRUPTED:
+            raise KeyboardInterrupt
         sys.stdout.flush()
         return int(status or 0)
     except typer.TyperException as error:

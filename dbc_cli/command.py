@@ -38,6 +38,10 @@ class Given:
     def __getitem__(self, name: str) -> Any:
         return self.values.get(name)
 
+    def get(self, name: str, default: Any) -> Any:
+        """The value given, else `default`."""
+        return self.values.get(name, default)
+
     def flag(self, name: str) -> bool:
         """Whether a yes-or-no flag was given."""
         return bool(self.values.get(name))

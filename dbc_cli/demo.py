@@ -26,7 +26,7 @@ def demo(given: Given) -> None:
     from stages.ingest.stage import ingest
     from stages.pipeline import Plan
 
-    seed = given["seed"] or 0
+    seed = given.get("seed", 0)
     given = replace(given, run=given.run if "run" in given.values else DEMO_RUN)
     people = SyntheticParameters(identities=60, cameras=4, images_per_camera=3)
     parameters = IngestParameters(format="synthetic", synthetic=people, height=64, width=32, seed=seed)
@@ -41,6 +41,6 @@ def demo(given: Given) -> None:
         train={"seed": seed},
         initial={"backbone": "resnet18", "weights": "none", "seed": seed},
         stages=6,
-        device=given["device"] or "auto",
+        device=given.get("device", "auto"),
     )
     run_plan(given, plan)

@@ -23,8 +23,8 @@ def extract(given: Given) -> None:
         stage=given.stage,
         parameters=parse(ExtractParameters, given.only(AMP)),
         initial=given.only((*INITIAL, *SEED)),
-        batch_size=given["batch_size"] or 64,
-        device=given["device"] or "auto",
+        batch_size=given.get("batch_size", 64),
+        device=given.get("device", "auto"),
         how=given.how,
         reporter=RichReporter(),
     )

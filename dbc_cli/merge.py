@@ -22,7 +22,7 @@ def merge(given: Given) -> None:
         given.run_directory,
         stage=given.stage,
         parameters=parse(MergeParameters, given.only(MERGE)),
-        device=given["device"] or "auto",
+        device=given.get("device", "auto"),
         memory_limit=parse_bytes(given["memory_limit"]),
         how=given.how,
         reporter=RichReporter(),

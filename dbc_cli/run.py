@@ -51,7 +51,7 @@ def plan_of(given: Given) -> Plan:
         initial=given.only((*INITIAL, *SEED)),
         stages=given["stages"],
         stage0_epochs=given["stage0_epochs"],
-        device=given["device"] or "auto",
+        device=given.get("device", "auto"),
         memory_limit=parse_bytes(given["memory_limit"]),
     )
 

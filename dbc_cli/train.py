@@ -23,7 +23,7 @@ def train(given: Given) -> None:
         stage=given.stage,
         wanted=given.only((*TRAIN, *SEED, *AMP)),
         initial=given.only((*INITIAL, *SEED)),
-        device=given["device"] or "auto",
+        device=given.get("device", "auto"),
         how=given.how,
         reporter=RichReporter(),
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,7 +96,9 @@ def _download(backbone: str, *, progress: bool) -> Path:
     if path.is_file():
         return path
     try:
-        entry.get_state_dict(progress=progress, check_hash=True)
+        # torch's downloader announces itself on stdout, which is for results
+        with contextlib.redirect_stdout(io.StringIO()):
+            entry.get_state_dict(progress=progress, check_hash=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DbcError(

@@ -1,0 +1,71 @@
+"""A small run made once by the commands, and a way to run commands in this process."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dbc_cli.__main__ import run_command
+
+PEOPLE = ["--identities", "8", "--cameras", "2", "--images-per-camera", "2", "--height", "32", "--width", "16"]
+NETWORK = ["--backbone", "resnet18", "--weights", "none", "--embedding-dim", "16"]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command left: exit status and both streams."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def line(self) -> str:
+        """The last line of stderr; the only one that a failure may write beside notes."""
+        return self.err.strip().splitlines()[-1]
+
+
+Dbc = Callable[..., Ran]
+
+
+@pytest.fixture
+def dbc(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Dbc:
+    """Run `dbc` with arguments, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DBC_RUN", raising=False)
+
+    def call(*arguments: object) -> Ran:
+        capsys.readouterr()
+        status = run_command([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return Ran(status, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with a dataset of drawn people and the features of an untrained network. Not to be changed."""
+    run = tmp_path_factory.mktemp("begun") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(run.parent)
+        patch.delenv("DBC_RUN", raising=False)
+        assert run_command(["ingest", *PEOPLE, "--workers", "0", "--run", str(run)]) == 0
+        assert run_command(["extract", *NETWORK, "--run", str(run)]) == 0
+    return run
+
+
+@pytest.fixture
+def run(begun: Path, tmp_path: Path) -> Path:
+    """A copy of `begun` to work in."""
+    return Path(shutil.copytree(begun, tmp_path / "run"))

@@ -1,0 +1,183 @@
+"""The commands as scripts use them: defaults, versions, JSON, configuration."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import NETWORK, PEOPLE, Dbc
+
+TRAINING = ["--epochs", "1", "--batch-size", "8"]
+
+
+def artifacts(run: Path) -> set[str]:
+    return {path.relative_to(run).as_posix() for path in run.glob("**/v*.zarr")}
+
+
+def test_the_loop_from_pretrained_weights_moves_on_by_itself(dbc: Dbc, run: Path) -> None:
+    assert dbc("extract", "--run", run, "--json").json["status"] == "up to date"
+    merged = dbc("merge", "--merge-percent", "0.2")
+    assert merged.status == 0, merged.err
+    assert "stage 0 has no features: taking those of stage init" in merged.err
+    trained = dbc("train", *TRAINING, "--json")
+    assert trained.status == 0, trained.err
+    assert trained.json["stage"] == 1
+    assert dbc("extract", "--json").json["stage"] == 1
+    assert dbc("merge", "--merge-percent", "0.2", "--json").json["stage"] == 2
+    assert dbc("merge", "--merge-percent", "0.2", "--json").json["status"] == "up to date"
+    evaluated = dbc("eval", "--stage", "1", "--json").json
+    assert evaluated["n_clusters"] == 13
+    assert evaluated["n_identities"] == 4
+    assert 0 <= evaluated["mAP"] <= 1
+    assert dbc("status", "--json").json["next"] == "dbc train --stage 2"
+    assert dbc("status", "--verify").status == 0
+
+
+def test_eval_json_has_the_names_that_scripts_rely_on(dbc: Dbc, run: Path) -> None:
+    fields = dbc("eval", "--run", run, "--json").json
+    wanted = "stage n_clusters n_identities n_queries rank1 rank5 rank10 rank20 mAP mINP ari ami nmi"
+    assert set(wanted.split()) <= set(fields)
+    assert fields["stage"] == "init"
+
+
+@pytest.mark.parametrize("command", [["eval"], ["merge", "--merge-percent", "0.2"], ["extract"]])
+def test_json_shows_every_figure_of_the_table(dbc: Dbc, run: Path, command: list[str]) -> None:
+    fields = dbc(*command, "--run", run, "--json").json
+    table = dbc(*command, "--run", run).out
+    names = [line.split()[0] for line in table.splitlines()[1:] if line and not line.startswith(" ")]
+    assert set(names) <= set(fields)
+    shown = {name for name, value in fields.items() if value not in ([], {}, "")}
+    assert shown <= set(names)
+
+
+def test_other_parameters_make_a_version_and_a_pinned_one_is_taken(dbc: Dbc, run: Path) -> None:
+    dbc("merge", "--merge-percent", "0.2", "--lambda", "0", "--run", run)
+    second = dbc("merge", "--merge-percent", "0.2", "--lambda", "0.5", "--json").json
+    assert (second["version"], second["status"]) == (2, "created")
+    first = dbc("merge", "--merge-percent", "0.2", "--lambda", "0", "--json").json
+    assert first["status"] == "up to date as v1; the newest is v2"
+    by_default = dbc("eval", "--stage", "1", "--json").json["id"]
+    assert dbc("eval", "--stage", "1", "--clusters", "v2", "--json").json["id"] == by_default
+    assert dbc("eval", "--stage", "1", "--clusters", "v1", "--json").json["id"] != by_default
+    missing = dbc("eval", "--stage", "1", "--clusters", "v7")
+    assert missing.status == 2
+    assert "v7: no such version, found v1, v2" in missing.line
+
+
+def test_a_dry_run_says_what_would_be_made_and_makes_nothing(dbc: Dbc, run: Path) -> None:
+    before = artifacts(run)
+    assert dbc("merge", "--merge-percent", "0.2", "--run", run, "--dry-run", "--json").json["status"] == "would create"
+    planned = dbc("run", "--merge-percent", "0.2", "--run", run, "--dry-run", "--json").json
+    assert planned["would_create"] == "metrics of stage init"
+    assert artifacts(run) == before
+
+
+def test_configuration_speaks_where_flags_do_not(dbc: Dbc, run: Path) -> None:
+    (run / "config.toml").write_text('merge-percent = 0.2\n[merge]\nlambda = 0.3\n')
+    parameters = dbc("merge", "--run", run, "--json").json["parameters"]
+    assert (parameters["lambda"], parameters["merge_percent"]) == (0.3, 0.2)
+    assert dbc("merge", "--run", run, "--lambda", "0.4", "--json").json["parameters"]["lambda"] == 0.4
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("lamda = 0.1", "key 'lamda' found"),
+        ("[merges]\nlambda = 1", "table [merges] found, wanted one of ingest"),
+        ("lambda = ", "cannot be read"),
+        ("[merge]\nlambda = 'much'", "--lambda: found 'much'"),
+    ],
+)
+def test_a_wrong_configuration_is_told_in_one_line(dbc: Dbc, run: Path, text: str, told: str) -> None:
+    (run / "config.toml").write_text(text)
+    result = dbc("merge", "--run", run)
+    assert result.status in (1, 2)
+    assert told in result.line
+    assert result.out == ""
+
+
+def test_the_run_is_remembered_in_the_folder_and_the_environment_overrides_it(
+    dbc: Dbc, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dbc("eval", "--run", run)
+    assert dbc("status", "--json").json["run"] == run.as_posix()
+    monkeypatch.setenv("DBC_RUN", "elsewhere")
+    assert dbc("status", "--json").json["run"] == "elsewhere"
+
+
+def test_dbc_run_gives_the_ids_of_the_shell_loop_and_goes_on_where_it_stopped(dbc: Dbc, tmp_path: Path) -> None:
+    flags = ["--merge-percent", "0.25"]
+    for name in ("loop", "whole"):
+        assert dbc("ingest", *PEOPLE, "--workers", "0", "--run", tmp_path / name).status == 0
+    loop, whole = tmp_path / "loop", tmp_path / "whole"
+    assert dbc("train", "--stage", "0", *NETWORK, *TRAINING, "--run", loop).status == 0
+    for stage in (1, 2):
+        assert dbc("extract", "--run", loop).status == 0
+        assert dbc("merge", *flags, "--run", loop).status == 0
+        assert dbc("train", "--stage", stage, *TRAINING, "--run", loop).status == 0
+    assert dbc("extract", "--run", loop).status == 0
+    assert dbc("eval", "--run", loop).status == 0
+    run_flags = [*flags, *NETWORK, *TRAINING, "--stage0-epochs", "1", "--run", str(whole)]
+    first = dbc("run", *run_flags, "--stages", "1", "--json")
+    assert first.status == 0, first.err
+    rows = dbc("run", *run_flags, "--stages", "2", "--json").json["stages"]
+    assert [row["stage"] for row in rows] == ["init", "0", "1", "2"]
+    assert [row["made"] for row in rows[:3]] == [[], [], []]
+    assert rows[3]["made"] == ["clusters", "model", "features", "metrics"]
+    shared = artifacts(loop)
+    assert shared <= artifacts(whole)
+    assert {path: _id(loop / path) for path in shared} == {path: _id(whole / path) for path in shared}
+
+
+def test_identities_are_optional(dbc: Dbc, tmp_path: Path) -> None:
+    dbc("ingest", *PEOPLE, "--workers", "0", "--run", tmp_path / "named")
+    _write_images(tmp_path / "flat", tmp_path / "named")
+    run = tmp_path / "unnamed"
+    ingested = dbc("ingest", tmp_path / "flat", "--format", "folder", "--height", "32", "--width", "16", "--run", run)
+    assert ingested.status == 0, ingested.err
+    rows = dbc("run", "--stages", "1", "--merge-percent", "0.2", *NETWORK, *TRAINING, "--stage0-epochs", "1", "--json")
+    assert rows.status == 0, rows.err
+    assert rows.json["stages"][-1]["mAP"] is None
+    assert "need query and gallery samples with identities" in rows.err
+    table = dbc("eval").out
+    assert "silhouette" in table
+
+
+@pytest.mark.parametrize(
+    ("arguments", "allowed"),
+    [
+        (["--help"], set()),
+        # Typer itself reads choices with pydantic
+        (["merge", "--help"], {"pydantic"}),
+    ],
+)
+def test_help_imports_nothing_heavy(arguments: list[str], allowed: set[str]) -> None:
+    code = (
+        "import sys; sys.argv = ['dbc', *sys.argv[1:]]\n"
+        "from dbc_cli.__main__ import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'numpy', 'torch', 'zarr', 'scipy', 'cupy', 'pydantic', 'sklearn', 'PIL'}\n"
+        "print('HEAVY', sorted(heavy & set(sys.modules)))"
+    )
+    told = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True).stdout
+    assert set(ast.literal_eval(told.splitlines()[-1].removeprefix("HEAVY "))) <= allowed
+
+
+def _id(artifact: Path) -> str:
+    return json.loads((artifact / "zarr.json").read_text())["attributes"]["dbc"]["id"]
+
+
+def _write_images(folder: Path, run: Path) -> None:
+    import zarr
+    from PIL import Image
+
+    folder.mkdir()
+    images = zarr.open_group(run / "dataset" / "v1.zarr", mode="r")["images"][:]
+    for number, image in enumerate(images):
+        Image.fromarray(image).save(folder / f"{number:03d}.png")

@@ -1,0 +1,202 @@
+"""Bad input gets one clear line, exit 1 or 2, and nothing is written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.cli.conftest import PEOPLE, Dbc, Ran
+
+
+def refused(result: Ran, *, status: int, told: str) -> None:
+    lines = [line for line in result.err.strip().splitlines() if line.startswith("dbc")]
+    assert result.status == status, result.err
+    assert len(lines) == 1, result.err
+    assert told in lines[0]
+    assert result.out == ""
+    assert "Traceback" not in result.err
+
+
+def market_folder(root: Path) -> Path:
+    for folder, names in {
+        "bounding_box_train": ["0001_c1s1_000001_00.jpg", "0001_c2s1_000002_00.jpg", "0002_c1s1_000003_00.jpg"],
+        "query": ["0003_c1s1_000004_00.jpg"],
+        "bounding_box_test": ["0003_c2s1_000005_00.jpg", "-1_c1s1_000006_00.jpg", "0000_c1s1_000007_00.jpg"],
+    }.items():
+        (root / folder).mkdir(parents=True)
+        for name in names:
+            pixels = np.random.default_rng(len(name)).integers(0, 255, (40, 20, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(root / folder / name)
+    return root
+
+
+def test_unreadable_images_are_all_named_and_nothing_is_written(dbc: Dbc, tmp_path: Path) -> None:
+    source = market_folder(tmp_path / "market")
+    whole = (source / "query" / "0003_c1s1_000004_00.jpg").read_bytes()
+    (source / "bounding_box_train" / "0001_c1s1_000001_00.jpg").write_bytes(whole[: len(whole) // 2])
+    (source / "bounding_box_train" / "0001_c2s1_000002_00.jpg").write_bytes(b"")
+    (source / "bounding_box_test" / "0003_c2s1_000005_00.jpg").write_text("no image")
+    result = dbc("ingest", source, "--format", "market1501", "--run", tmp_path / "run")
+    refused(result, status=1, told="3 of 7 images cannot be read")
+    for name in ("0001_c1s1_000001_00.jpg", "0001_c2s1_000002_00.jpg", "0003_c2s1_000005_00.jpg"):
+        assert name in result.line
+    assert not (tmp_path / "run").exists()
+    skipped = dbc(
+        "ingest", source, "--format", "market1501", "--run", tmp_path / "run", "--on-bad-image", "skip", "--json"
+    )
+    assert skipped.status == 0, skipped.err
+    assert skipped.json["n_images"] == 4
+    assert len(skipped.json["skipped"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--format", "market1501"], "bounding_box_train"),
+        ([], "--format: none found"),
+        (["--format", "csv"], "csv"),
+        (["--format", "folder", "--height", "2"], "--height"),
+        (["--format", "folder", "--test-fraction", "1.5"], "--test-fraction"),
+    ],
+)
+def test_a_source_of_another_layout_is_refused(dbc: Dbc, tmp_path: Path, arguments: list[str], told: str) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "note.txt").write_text("nothing here")
+    result = dbc("ingest", tmp_path / "source", *arguments, "--run", tmp_path / "run")
+    refused(result, status=2, told=told)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_pattern_that_is_no_regular_expression_is_refused(dbc: Dbc, tmp_path: Path) -> None:
+    source = market_folder(tmp_path / "market")
+    result = dbc("ingest", source, "--format", "folder", "--camera-pattern", "(", "--run", tmp_path / "run")
+    refused(result, status=2, told="--camera-pattern")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_source_that_is_not_there_is_refused(dbc: Dbc, tmp_path: Path) -> None:
+    refused(dbc("ingest", tmp_path / "no", "--format", "folder", "--run", tmp_path / "run"), status=2, told="no")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("command", ["extract", "train", "merge", "eval", "run"])
+def test_a_run_without_a_dataset_says_what_to_do_first(dbc: Dbc, tmp_path: Path, command: str) -> None:
+    refused(dbc(command, "--run", tmp_path / "run"), status=1, told="dbc ")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "told"),
+    [
+        (["merge", "--lambda", "-1"], 2, "--lambda: found -1.0"),
+        (["merge", "--lambda", "nan"], 2, "--lambda: found nan"),
+        (["merge", "--merge-percent", "1.5"], 2, "--merge-percent: found 1.5"),
+        (["merge", "--merge-percent", "0.0001"], 1, "is no whole merge"),
+        (["merge", "--merge-percent", "0.99", "--stage", "2"], 1, "no clusters of stage 1 found"),
+        (["merge", "--stage", "0"], 2, "wanted a number from 1"),
+        (["merge", "--stage", "last"], 2, "'last' is not a stage"),
+        (["merge", "--update", "fast"], 2, "--update"),
+        (["merge", "--device", "tpu"], 2, "tpu"),
+        (["merge", "--memory-limit", "lots"], 2, "--memory-limit: found 'lots'"),
+        (["merge", "--memory-limit", "1kb"], 1, "--memory-limit"),
+        (["merge", "--metre", "3"], 2, "No such option"),
+        (["merge", "--clusters", "first"], 2, "--clusters: found 'first'"),
+        (["train", "--stage", "1"], 1, "dbc merge --stage 1"),
+        (["train", "--epochs", "-1"], 2, "--epochs: found -1"),
+        (["train", "--batch-size", "1"], 2, "batch size 1"),
+        (["train", "--temperature", "0"], 2, "--temperature: found 0.0"),
+        (["extract", "--stage", "4"], 1, "no model of stage 4 found"),
+        (["extract", "--backbone", "vgg"], 2, "--backbone"),
+        (["extract", "--weights", "nowhere.safetensors"], 2, "nowhere.safetensors"),
+        (["extract", "--batch-size", "0"], 2, "--batch-size: found 0"),
+        (["eval", "--stage", "3"], 1, "no clusters of stage 3 found"),
+        (["run", "--stages", "-2"], 2, "--stages: found -2"),
+        (["sing"], 2, "No such command"),
+    ],
+)
+def test_a_wrong_request_is_one_line(dbc: Dbc, run: Path, arguments: list[str], status: int, told: str) -> None:
+    before = sorted(run.rglob("*"))
+    target = [] if arguments == ["sing"] else ["--run", str(run)]
+    refused(dbc(*arguments, *target), status=status, told=told)
+    assert sorted(run.rglob("*")) == before
+
+
+def test_cuda_without_a_device_is_refused(dbc: Dbc, run: Path) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a CUDA device here")
+    refused(dbc("merge", "--device", "cuda", "--run", run), status=2, told="CUDA")
+    refused(dbc("extract", "--device", "cuda:3", "--run", run), status=2, told="CUDA")
+
+
+def test_imagenet_weights_that_cannot_be_had_are_one_line(
+    dbc: Dbc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_network(*_: object, **__: object) -> None:
+        raise OSError("no route to host")
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setattr("torch.hub.download_url_to_file", no_network)
+    dbc("ingest", *PEOPLE, "--workers", "0", "--run", tmp_path / "run")
+    result = dbc("extract", "--backbone", "resnet18")
+    refused(result, status=1, told="could not be downloaded")
+    assert not (tmp_path / "run" / "stage-init").exists()
+
+
+def test_an_artifact_of_a_newer_release_is_refused(dbc: Dbc, run: Path) -> None:
+    root = run / "dataset" / "v1.zarr" / "zarr.json"
+    content = json.loads(root.read_text())
+    content["attributes"]["dbc"]["schema_version"] = 2
+    root.write_text(json.dumps(content))
+    refused(dbc("extract", "--run", run), status=1, told="upgrade dbc-reid")
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_what_was_there(dbc: Dbc, run: Path) -> None:
+    result = dbc("train", "--stage", "0", "--epochs", "3", "--learning-rate", "1e30", "--run", run)
+    refused(result, status=1, told="loss is")
+    assert not (run / "stage-00").exists()
+
+
+def test_an_unexpected_failure_is_one_line_and_debug_shows_the_traceback(
+    dbc: Dbc, run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from dbc_cli.__main__ import run_command
+
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("something\nodd")
+
+    monkeypatch.setattr("stages.merge.stage.merge", broken)
+    refused(dbc("merge", "--run", run), status=1, told="unexpected RuntimeError: something odd; run it again with --debug")
+    assert run_command(["merge", "--run", str(run)], debug=True) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_an_interrupt_is_one_line(dbc: Dbc, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("stages.merge.stage.merge", interrupted)
+    refused(dbc("merge", "--run", run), status=130, told="interrupted")
+
+
+def test_a_foreign_package_of_our_name_is_told(tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    (tmp_path / "stages").mkdir()
+    (tmp_path / "stages" / "__init__.py").touch()
+    told = subprocess.run(
+        [sys.executable, "-c", "from dbc_cli.__main__ import main; main()"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 1
+    assert "install dbc-reid in an environment of its own" in told.stderr
+    assert len(told.stderr.strip().splitlines()) == 1
