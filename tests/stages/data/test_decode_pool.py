@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,16 @@ def test_a_block_kept_is_not_overwritten(folder):
     blocks = [(block, block.images.copy()) for block in decode_all(folder, names(folder), height=8, width=8, workers=1)]
     for block, images in blocks:
         np.testing.assert_array_equal(block.images, images)
+
+
+def test_no_worker_writes_into_the_block_that_the_caller_holds(folder):
+    paths, shape = names(folder), BlockShape(images=8, height=8, width=8)
+    tasks = [paths[start : start + 8] for start in range(0, 96, 8)]
+    for task, block in zip(tasks, decode_pool._in_workers(folder, tasks, shape, 1), strict=True):
+        # long enough for the worker to do all it was asked for
+        time.sleep(0.05)
+        for path, pixels in zip(task, block.images, strict=False):
+            np.testing.assert_array_equal(pixels, decode_image(folder / path, height=8, width=8))
 
 
 def test_blocks_are_bounded_in_bytes():

@@ -27,6 +27,7 @@ def test_no_identity_is_both_trained_and_tested(seen, cameras, fraction, seed):
     trained, tested = set(pid[split == TRAIN]), set(pid[split != TRAIN])
     assert len(split) == len(pid)
     assert not trained & tested
+    assert any(p > 0 for p in trained) or not any(p > 0 for p in tested)
     assert np.all(split[pid == UNKNOWN] == TRAIN)
 
 
