@@ -113,3 +113,10 @@ def test_the_shuffle_is_a_permutation_decided_by_the_seed():
     assert order.tolist() == shuffle_order(100, 7).tolist()
     assert order.tolist() != shuffle_order(100, 8).tolist()
     assert len(shuffle_order(0, 0)) == 0
+
+
+@pytest.mark.parametrize("fraction", [0.01, 0.99])
+def test_any_fraction_leaves_identities_on_both_sides(fraction):
+    pid = np.repeat([1, 2, 3], 2)
+    split = assign_splits(pid, np.full(6, UNKNOWN), test_fraction=fraction, seed=0)
+    assert [len(set(pid[split == kind])) for kind in (TRAIN, QUERY)] == ([2, 1] if fraction < 0.5 else [1, 2])
