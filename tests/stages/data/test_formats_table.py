@@ -187,3 +187,15 @@ def test_a_table_that_cannot_be_read_is_refused_where_it_fails(tmp_path, text, t
     message = refusal(tmp_path)
     assert told in message
     assert f"{tmp_path / 'samples.csv'}" in message
+
+
+@pytest.mark.parametrize(("split_of_zero", "expected"), [("query", [1, 1, 2, -1]), ("gallery", [0, 0, 1, -1])])
+def test_identities_that_count_from_0_are_told_from_distractors(
+    tmp_path: Path, split_of_zero: str, expected: list[int]
+) -> None:
+    rows = [f"a.png,0,{split_of_zero}", "b.png,0,gallery", "c.png,1,train", "d.png,-1,gallery"]
+    (tmp_path / "samples.csv").write_text("\n".join(["path,pid,split", *rows]))
+    for row in rows:
+        (tmp_path / row.split(",")[0]).touch()
+    samples = read_samples(tmp_path, parameters=IngestParameters(format="csv"))
+    assert samples.pid.tolist() == expected
