@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from stages.data.decode_pool import decode_all, default_workers
+from stages.data.image_source import Files
 
 FLOOR = 0.8
 
@@ -62,7 +63,7 @@ def main() -> None:
             bare_rates.append(n_decoded / (time.perf_counter() - started))
             started = first = time.perf_counter()
             n_steady = 0
-            for block in decode_all(folder, paths, height=256, width=128, workers=options.workers):
+            for block in decode_all(Files(folder), paths, height=256, width=128, workers=options.workers):
                 if block.start == 0:
                     first = time.perf_counter()
                 else:

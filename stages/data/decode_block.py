@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from stages.data.decode import BadImageError, decode_image, read_bytes
+from stages.data.decode import BadImageError
 from stages.data.digest import UNREADABLE
+from stages.data.image_source import ImageSource, content_digest
 from stages.typing import UInt8Array
 
 _MAX_IMAGES = 32
@@ -58,16 +57,17 @@ class Block:
         self._digests = np.ndarray((n, _DIGEST_BYTES), np.uint8, buffer, offset)
         self._reasons = np.ndarray(n, f"S{_REASON_BYTES}", buffer, offset + self._digests.nbytes)
 
-    def fill(self, root: Path, paths: Sequence[str]) -> None:
-        """Read, digest and decode the files `paths` under `root` into the first places of the block."""
+    def fill(self, source: ImageSource, paths: Sequence[str]) -> None:
+        """Digest and decode, or draw, the images `paths` of `source` into the first places of the block."""
         for i, path in enumerate(paths):
             self.images[i] = 0
             self._digests[i] = 0
             self._reasons[i] = b""
             try:
-                content = read_bytes(root / path)
-                self._digests[i] = np.frombuffer(hashlib.sha256(content).digest(), np.uint8)
-                self.images[i] = decode_image(content, height=self.images.shape[1], width=self.images.shape[2])
+                content = source.content(path)
+                self._digests[i] = np.frombuffer(content_digest(content), np.uint8)
+                height, width = self.images.shape[1:3]
+                self.images[i] = source.pixels(content, path, height=height, width=width)
             except BadImageError as error:
                 self._reasons[i] = _cut(str(error))
 

@@ -12,10 +12,10 @@ import tempfile
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from multiprocessing import connection
-from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from stages.data.decode_block import Block, BlockShape
+from stages.data.image_source import ImageSource
 from stages.errors import DbcError
 from stages.typing import UInt8Array
 
@@ -50,7 +50,7 @@ class DecodedBlock(NamedTuple):
 
 
 def decode_all(
-    root: Path,
+    source: ImageSource,
     paths: Sequence[str],
     *,
     height: int,
@@ -58,7 +58,7 @@ def decode_all(
     workers: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Generator[DecodedBlock, None, None]:
-    """The images `paths` under `root`, in order, in blocks of up to 32 (`decode_image` says how each is decoded).
+    """The images `paths` of `source`, in order, in blocks of up to 32 (`decode_image` says how files are decoded).
 
     `workers` is the number of processes, as many as there are cores by default; 0 decodes in this process. Neither the
     blocks nor their content depend on it. Every file is read once. `progress` is called with the number of images just
@@ -67,7 +67,7 @@ def decode_all(
     shape = BlockShape.for_size(height=height, width=width)
     tasks = [list(paths[start : start + shape.images]) for start in range(0, len(paths), shape.images)]
     n_workers = min(default_workers() if workers is None else workers, len(tasks))
-    blocks = _here(root, tasks, shape) if n_workers == 0 else _in_workers(root, tasks, shape, n_workers)
+    blocks = _here(source, tasks, shape) if n_workers == 0 else _in_workers(source, tasks, shape, n_workers)
     start = 0
     with closing(blocks):
         for task, block in zip(tasks, blocks, strict=True):
@@ -93,17 +93,19 @@ def _taken(block: Block, start: int, task: list[str]) -> DecodedBlock:
     )
 
 
-def _here(root: Path, tasks: list[list[str]], shape: BlockShape) -> Generator[Block, None, None]:
+def _here(source: ImageSource, tasks: list[list[str]], shape: BlockShape) -> Generator[Block, None, None]:
     block = Block(shape, bytearray(shape.n_bytes))
     for task in tasks:
-        block.fill(root, task)
+        block.fill(source, task)
         yield block
 
 
-def _in_workers(root: Path, tasks: list[list[str]], shape: BlockShape, n_workers: int) -> Generator[Block, None, None]:
+def _in_workers(
+    source: ImageSource, tasks: list[list[str]], shape: BlockShape, n_workers: int
+) -> Generator[Block, None, None]:
     """The blocks of `tasks` in order; block t lies in slot t modulo the number of slots until the next is asked for."""
     n_slots = _BLOCKS_A_WORKER * n_workers
-    with _Pool(root, shape, n_workers, n_slots) as pool:
+    with _Pool(source, shape, n_workers, n_slots) as pool:
         n_asked = 0
         done: set[int] = set()
         for wanted in range(len(tasks)):
@@ -139,7 +141,7 @@ class _Worker:
 class _Pool:
     """Decoding processes around one shared buffer of `n_slots` blocks."""
 
-    def __init__(self, root: Path, shape: BlockShape, n_workers: int, n_slots: int) -> None:
+    def __init__(self, source: ImageSource, shape: BlockShape, n_workers: int, n_slots: int) -> None:
         self._shape = shape
         self._n_slots = n_slots
         self._workers: list[_Worker] = []
@@ -149,7 +151,7 @@ class _Pool:
             for _ in range(n_workers):
                 self._workers.append(_Worker(buffer_fd))
             for worker in self._workers:
-                self._send(worker, {"root": str(root), "shape": shape.to_json()})
+                self._send(worker, {"source": source.to_json(), "shape": shape.to_json()})
         except BaseException:
             self.close()
             raise

@@ -10,13 +10,14 @@ import numpy as np
 from schemas.manifest import DatasetManifest, Execution
 from schemas.parameters import IngestParameters
 from schemas.summaries import BadImage, DatasetSummary
+from stages.data.decode_pool import DecodedBlock, decode_all
 from stages.data.digest import digest_files, digest_samples
 from stages.data.formats import image_root, read_samples
 from stages.data.formats.splits import shuffle_order
+from stages.data.image_source import Drawn, Files, ImageSource
 from stages.data.samples import GALLERY, QUERY, TRAIN, Samples
 from stages.data.synthetic import synthetic_samples
 from stages.errors import DbcError
-from stages.ingest.images import ImageBlock, decoded, drawn
 from stages.produce import How, Outcome, Produced, Request, produce
 from stages.provenance import text_digest
 from stages.reporting import Reporter
@@ -58,10 +59,8 @@ def ingest(
     )
 
     def compute(writer: Writer) -> Produced:
-        if root is None:
-            blocks = drawn(samples.path, parameters=parameters, workers=workers)
-        else:
-            blocks = decoded(root, samples.path, parameters=parameters, workers=workers)
+        pixels = _image_source(root, parameters)
+        blocks = decode_all(pixels, samples.path, height=parameters.height, width=parameters.width, workers=workers)
         bad = _write_images(writer, blocks, samples, parameters, reporter)
         kept = _without(samples, {image.path for image in bad})
         if not len(kept):
@@ -88,9 +87,17 @@ def _samples(source: Path | None, parameters: IngestParameters) -> Samples:
     return synthetic_samples(parameters.synthetic, seed=parameters.seed, test_fraction=parameters.test_fraction)
 
 
+def _image_source(root: Path | None, parameters: IngestParameters) -> ImageSource:
+    if root is not None:
+        return Files(root)
+    if parameters.synthetic is None:
+        raise DbcError("dbc ingest: no SOURCE found, wanted a folder of images or --format synthetic")
+    return Drawn(parameters.synthetic, parameters.seed)
+
+
 def _write_images(
     writer: Writer,
-    blocks: Iterator[ImageBlock],
+    blocks: Iterator[DecodedBlock],
     samples: Samples,
     parameters: IngestParameters,
     reporter: Reporter,
@@ -104,7 +111,7 @@ def _write_images(
         writer.stream("images", row_shape=row_shape, dtype="uint8", max_rows=n_images) as stream,
     ):
         for block in blocks:
-            bad += block.bad
+            bad += [BadImage(path=image.path, reason=image.reason) for image in block.bad]
             _append_good(stream, block, samples.path)
             advance(len(block.images), f"{len(bad)} bad" if bad else "")
         if bad and parameters.on_bad_image == "fail":
@@ -115,7 +122,7 @@ def _write_images(
     return bad
 
 
-def _append_good(stream: Stream, block: ImageBlock, paths: tuple[str, ...]) -> None:
+def _append_good(stream: Stream, block: DecodedBlock, paths: tuple[str, ...]) -> None:
     if not block.bad:
         stream.append(block.images)
         return

@@ -35,8 +35,9 @@ def read_table(source: Path, parameters: IngestParameters) -> Samples:
 
     `source` is the table, or the folder that holds it. Paths are relative to the table's folder. pid, camid and
     tracklet are whole numbers, or names numbered 1..n in sorted order; an empty cell is unknown. pid −1 is junk
-    and 0 a distractor, unless a query or train row has it: then identities count from 0, and are counted from 1 here. Rows of one split with the same tracklet are the frames of one sample, in order of `frame` or
-    else of path. Without splits they are drawn by identity (`splits.assign_splits`). Other columns are ignored.
+    and 0 a distractor, unless a query or train row has it: then identities count from 0, and from 1 here. Rows of
+    one split with the same tracklet are the frames of one sample, in order of `frame` or else of path. Without splits
+    they are drawn by identity (`splits.assign_splits`). Other columns are ignored.
     Samples are sorted by their first path, so the order of the rows does not matter.
     """
     table = find_table(source)

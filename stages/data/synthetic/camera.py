@@ -52,16 +52,16 @@ def draw_camera(rng: np.random.Generator, camid: int, *, difficulty: float) -> C
     Headings advance by the golden turn from camera to camera, so that any few of them see different sides.
     """
     turn = (camid * _GOLDEN_TURN + between(rng, -0.06, 0.06)) % 1
-    heading = (turn if turn < 0.5 else turn - 1) * min(1.0, 1.6 * difficulty)
-    strangeness = 0.8 * difficulty
+    heading = (turn if turn < 0.5 else turn - 1) * min(1.0, 0.9 * difficulty)
+    strangeness = 0.6 * difficulty
     warmth, tint = _spread(rng, camid, step=0.618), _spread(rng, camid, step=0.414)
-    cast, exposure = 0.16 * difficulty, 1 + between(rng, -0.12, 0.12) * difficulty
+    cast, exposure = 0.10 * difficulty, 1 + between(rng, -0.1, 0.1) * difficulty
     return Camera(
         heading=heading,
         backdrop=pick(rng, ("panels", "bricks", "hedge", "windows")),
         wall=_between_colours(_NEUTRAL_WALL, pick(rng, _WALLS), strangeness),
         floor=_between_colours(_NEUTRAL_FLOOR, pick(rng, _FLOORS), strangeness),
-        horizon=between(rng, 0.55, 0.85),
+        horizon=between(rng, 0.62, 0.8),
         period=between(rng, 0.10, 0.22),
         tone=_lattice(rng),
         gains=(
@@ -71,8 +71,8 @@ def draw_camera(rng: np.random.Generator, camid: int, *, difficulty: float) -> C
         ),
         curve=between(rng, -0.35, 0.35) * difficulty,
         saturation=1 - between(rng, 0.0, 0.3) * difficulty,
-        blur=0.003 + between(rng, 0.0, 0.014) * difficulty,
-        noise=0.006 + between(rng, 0.0, 0.05) * difficulty,
+        blur=0.003 + between(rng, 0.0, 0.008) * difficulty,
+        noise=0.006 + between(rng, 0.01, 0.04) * difficulty,
     )
 
 

@@ -42,6 +42,7 @@ class _Shot(NamedTuple):
     shift_x: float
     shift_y: float
     gain: float
+    warmth: float
     blur: float
     obstacle: Obstacle | None
 
@@ -81,15 +82,17 @@ def draw_image(
     draw_figure(canvas, person, pose)
     if taken.obstacle is not None:
         draw_obstacle(canvas, taken.obstacle)
-    return expose(canvas.pixels, camera, noise, gain=visit.gain * taken.gain, slope=visit.slope, blur=taken.blur)
+    gain = visit.gain * taken.gain
+    light = (gain * (1 + taken.warmth), gain, gain * (1 - taken.warmth))
+    return expose(canvas.pixels, camera, noise, light=light, slope=visit.slope, blur=taken.blur)
 
 
 def _visit(rng: np.random.Generator, camera: Camera, *, difficulty: float) -> _Visit:
-    turned_round = 0.5 if rng.random() < 0.3 * difficulty else 0.0
+    turned_round = 0.5 if rng.random() < 0.2 * difficulty else 0.0
     return _Visit(
-        heading=camera.heading + turned_round + between(rng, -0.12, 0.12) * difficulty,
+        heading=camera.heading + turned_round + between(rng, -0.1, 0.1) * difficulty,
         scroll=between(rng, -0.4, 0.4),
-        gain=1 + between(rng, -0.3, 0.3) * difficulty,
+        gain=1 + between(rng, -0.1, 0.1) * difficulty,
         slope=between(rng, -0.2, 0.2) * difficulty,
         light=between(rng, -1.0, 1.0),
     )
@@ -99,13 +102,14 @@ def _shot(rng: np.random.Generator, frame: int, *, difficulty: float) -> _Shot:
     jitter = 0.3 + difficulty
     taken = _Shot(
         phase=rng.random() + _STEP * frame,
-        turn=between(rng, -0.05, 0.05) * difficulty,
-        scroll=between(rng, -0.3, 0.3) + 0.02 * frame,
+        turn=between(rng, -0.3, 0.3) * difficulty,
+        scroll=between(rng, -0.6, 0.6) + 0.02 * frame,
         zoom=1 + between(rng, -0.10, 0.08) * jitter,
         shift_x=between(rng, -0.035, 0.035) * jitter,
         shift_y=between(rng, -0.03, 0.03) * jitter,
-        gain=1 + between(rng, -0.2, 0.2) * difficulty,
-        blur=between(rng, 0.0, 0.01) * difficulty,
+        gain=1 + between(rng, -0.35, 0.35) * difficulty,
+        warmth=between(rng, -0.2, 0.2) * difficulty,
+        blur=between(rng, 0.0, 0.014) * difficulty,
         obstacle=None,
     )
     if rng.random() >= 0.3 * difficulty:

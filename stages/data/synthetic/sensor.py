@@ -5,27 +5,31 @@ from __future__ import annotations
 import numpy as np
 
 from stages.data.synthetic.camera import Camera
+from stages.data.synthetic.raster import Colour
 from stages.typing import Float32Array, UInt8Array
 
 
 def expose(
-    scene: Float32Array, camera: Camera, noise: Float32Array, *, gain: float, slope: float, blur: float
+    scene: Float32Array, camera: Camera, noise: Float32Array, *, light: Colour, slope: float, blur: float
 ) -> UInt8Array:
     """The picture (height, width, 3) uint8 that the camera takes of `scene` (3, height, width), 0 to 1.
 
-    `gain` multiplies the light, `slope` makes it rise from left to right; `blur` (a share of the height) adds to the
+    `light` is the colour of the light, `slope` makes it rise from left to right; `blur` (a share of the height) adds to the
     camera's own. `noise` (height, width) has variance 1 and is scaled to the camera's level.
     """
     height, width = scene.shape[1:]
     ramp = np.linspace(-1, 1, width, dtype=np.float32) if width > 1 else np.zeros(1, dtype=np.float32)
-    gains = np.asarray(camera.gains, dtype=np.float32).reshape(3, 1, 1) * (gain * (1 + slope * ramp))
+    gains = np.asarray(camera.gains, dtype=np.float32).reshape(3, 1, 1) * np.asarray(light, dtype=np.float32).reshape(
+        3, 1, 1
+    )
+    gains = gains * (1 + slope * ramp)
     grey = (scene[0] + scene[1] + scene[1] + scene[2]) * np.float32(0.25)
-    light = (grey + camera.saturation * (scene - grey)) * gains
-    light = _blurred(light, sigma=(camera.blur + blur) * height)
-    light = np.clip(light, 0, 1)
-    light = light + camera.curve * light * (1 - light)
-    light += camera.noise * noise
-    return np.ascontiguousarray(np.clip(light * 255 + 0.5, 0, 255).astype(np.uint8).transpose(1, 2, 0))
+    picture = (grey + camera.saturation * (scene - grey)) * gains
+    picture = _blurred(picture, sigma=(camera.blur + blur) * height)
+    picture = np.clip(picture, 0, 1)
+    picture = picture + camera.curve * picture * (1 - picture)
+    picture += camera.noise * noise
+    return np.ascontiguousarray(np.clip(picture * 255 + 0.5, 0, 255).astype(np.uint8).transpose(1, 2, 0))
 
 
 def _blurred(picture: Float32Array, *, sigma: float) -> Float32Array:

@@ -14,11 +14,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from schemas.parameters import SyntheticParameters
 from stages.data import decode_pool
 from stages.data.decode import decode_image
 from stages.data.decode_block import BlockShape
 from stages.data.decode_pool import decode_all, default_workers
 from stages.data.digest import combine_digests, digest_files
+from stages.data.image_source import Drawn, Files
+from stages.data.synthetic import draw_path, synthetic_samples
 from stages.errors import DbcError
 
 REPOSITORY = Path(__file__).parents[3]
@@ -43,7 +46,7 @@ def names(folder):
 @pytest.mark.parametrize("workers", [0, 1, 2, 5])
 def test_blocks_are_what_one_loop_decodes_whatever_the_workers(folder, workers):
     paths = [*names(folder), "gone.png"]
-    blocks = list(decode_all(folder, paths, height=16, width=8, workers=workers))
+    blocks = list(decode_all(Files(folder), paths, height=16, width=8, workers=workers))
     assert [block.start for block in blocks] == list(range(0, 301, 32))
     assert [len(block.images) for block in blocks] == [32] * 9 + [13]
     images = np.concatenate([block.images for block in blocks])
@@ -62,23 +65,25 @@ def test_blocks_are_what_one_loop_decodes_whatever_the_workers(folder, workers):
 
 def test_the_digest_of_decoded_files_is_the_digest_of_the_files(folder):
     paths = [*names(folder), "gone.png"]
-    decoded = [d for block in decode_all(folder, paths, height=8, width=8, workers=0) for d in block.sha256]
+    decoded = [d for block in decode_all(Files(folder), paths, height=8, width=8, workers=0) for d in block.sha256]
     assert combine_digests(paths, decoded) == digest_files(folder, paths)
 
 
 def test_progress_counts_every_image(folder):
     steps: list[int] = []
-    for block in decode_all(folder, names(folder), height=8, width=8, workers=2, progress=steps.append):
+    for block in decode_all(Files(folder), names(folder), height=8, width=8, workers=2, progress=steps.append):
         assert sum(steps) == block.start + len(block.images)
     assert sum(steps) == 300
 
 
 def test_nothing_to_decode_gives_no_block(folder):
-    assert list(decode_all(folder, [], height=8, width=8)) == []
+    assert list(decode_all(Files(folder), [], height=8, width=8)) == []
 
 
 def test_a_block_kept_is_not_overwritten(folder):
-    blocks = [(block, block.images.copy()) for block in decode_all(folder, names(folder), height=8, width=8, workers=1)]
+    blocks = [
+        (block, block.images.copy()) for block in decode_all(Files(folder), names(folder), height=8, width=8, workers=1)
+    ]
     for block, images in blocks:
         np.testing.assert_array_equal(block.images, images)
 
@@ -86,7 +91,7 @@ def test_a_block_kept_is_not_overwritten(folder):
 def test_no_worker_writes_into_the_block_that_the_caller_holds(folder):
     paths, shape = names(folder), BlockShape(images=8, height=8, width=8)
     tasks = [paths[start : start + 8] for start in range(0, 96, 8)]
-    for task, block in zip(tasks, decode_pool._in_workers(folder, tasks, shape, 1), strict=True):
+    for task, block in zip(tasks, decode_pool._in_workers(Files(folder), tasks, shape, 1), strict=True):
         # long enough for the worker to do all it was asked for
         time.sleep(0.05)
         for path, pixels in zip(task, block.images, strict=False):
@@ -119,7 +124,7 @@ def started(monkeypatch):
 
 
 def test_a_killed_worker_is_an_error_on_one_line(folder, started):
-    blocks = decode_all(folder, names(folder), height=8, width=8, workers=1)
+    blocks = decode_all(Files(folder), names(folder), height=8, width=8, workers=1)
     next(blocks)
     started[0].kill()
     with pytest.raises(DbcError) as caught:
@@ -132,7 +137,7 @@ def test_a_killed_worker_is_an_error_on_one_line(folder, started):
 def test_a_worker_that_never_starts_is_an_error(folder, started, monkeypatch):
     monkeypatch.setattr(decode_pool, "_WORKER", "raise SystemExit(3)")
     with pytest.raises(DbcError, match="ended with status 3"):
-        list(decode_all(folder, names(folder), height=8, width=8, workers=2))
+        list(decode_all(Files(folder), names(folder), height=8, width=8, workers=2))
     assert all(process.poll() is not None for process in started)
 
 
@@ -140,11 +145,11 @@ def test_a_worker_out_of_memory_says_so(folder, started, monkeypatch):
     fail = "import stages.data.decode_block as b; b.decode_image = lambda *a, **k: bytes(1 << 60); "
     monkeypatch.setattr(decode_pool, "_WORKER", decode_pool._WORKER.replace("from stages", fail + "from stages", 1))
     with pytest.raises(DbcError, match=r"a decoding process failed: MemoryError .*'000.png' to '031.png'; use fewer"):
-        list(decode_all(folder, names(folder), height=8, width=8, workers=1))
+        list(decode_all(Files(folder), names(folder), height=8, width=8, workers=1))
 
 
 def test_closing_the_iterator_or_failing_ends_the_workers(folder, started):
-    blocks = decode_all(folder, names(folder), height=8, width=8, workers=2)
+    blocks = decode_all(Files(folder), names(folder), height=8, width=8, workers=2)
     next(blocks)
     blocks.close()
     assert len(started) == 2
@@ -154,7 +159,7 @@ def test_closing_the_iterator_or_failing_ends_the_workers(folder, started):
         raise RuntimeError("full")
 
     with pytest.raises(RuntimeError, match="full"):
-        list(decode_all(folder, names(folder), height=8, width=8, workers=2, progress=fail))
+        list(decode_all(Files(folder), names(folder), height=8, width=8, workers=2, progress=fail))
     assert len(started) == 4
     assert all(process.poll() is not None for process in started)
 
@@ -165,10 +170,11 @@ import os, sys
 from pathlib import Path
 print("main", flush=True)
 from stages.data.decode_pool import decode_all
+from stages.data.image_source import Files
 folder = Path(sys.argv[1])
 paths = sorted(entry.name for entry in folder.iterdir())
 try:
-    for block in decode_all(folder, paths * 4, height=8, width=8, workers=2):
+    for block in decode_all(Files(folder), paths * 4, height=8, width=8, workers=2):
         if block.start == 0:
             print("first", flush=True)
             {then}
@@ -209,7 +215,7 @@ def test_an_interrupt_leaves_no_worker_and_no_traceback(folder):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the signal mask from /proc")
 def test_workers_never_see_an_interrupt_even_while_they_start(folder, started):
-    blocks = decode_all(folder, names(folder), height=8, width=8, workers=1)
+    blocks = decode_all(Files(folder), names(folder), height=8, width=8, workers=1)
     next(blocks)
     status = Path(f"/proc/{started[0].pid}/status").read_text().splitlines()
     blocked = next(int(line.split()[1], 16) for line in status if line.startswith("SigBlk"))
@@ -224,3 +230,13 @@ def test_workers_import_no_torch():
         [sys.executable, "-c", check], cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_drawn_people_are_the_same_from_every_number_of_workers(workers: int) -> None:
+    people = SyntheticParameters(identities=4, cameras=2, images_per_camera=2)
+    paths = synthetic_samples(people, seed=3, test_fraction=0.5).path
+    blocks = decode_all(Drawn(people, 3), paths, height=32, width=16, workers=workers)
+    images = np.concatenate([block.images for block in blocks])
+    expected = [draw_path(people, path, seed=3, height=32, width=16) for path in paths]
+    np.testing.assert_array_equal(images, expected)
