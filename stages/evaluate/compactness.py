@@ -112,17 +112,18 @@ class _Clusters:
 def _silhouette(clusters: _Clusters, samples: Int64Array) -> Float64Array:
     """Silhouettes (len(samples)) of some samples against all clusters, of which there are at least two."""
     silhouette = np.zeros(len(samples))
-    for start in range(0, len(samples), BLOCK):
-        block = samples[start : start + BLOCK]
+    defined = np.flatnonzero(clusters.size[clusters.label[samples]] > 1)
+    for start in range(0, len(defined), BLOCK):
+        place = defined[start : start + BLOCK]
+        block = samples[place]
         own, rows = clusters.label[block], np.arange(len(block))
         size = clusters.size[own]
         distance = clusters.mean_distance(clusters.features[block] - clusters.centre)
-        within = distance[rows, own] * size / np.maximum(size - 1, 1)
+        within = distance[rows, own] * size / (size - 1)
         distance[rows, own] = np.inf
         nearest = distance.min(axis=1)
         larger = np.maximum(within, nearest)
-        defined = (size > 1) & (larger > 0)
-        np.divide(nearest - within, larger, out=silhouette[start : start + BLOCK], where=defined)
+        silhouette[place] = np.divide(nearest - within, larger, out=np.zeros(len(block)), where=larger > 0)
     return silhouette
 
 

@@ -190,7 +190,7 @@ def test_identical_gallery_images_rank_by_index(n_copies: int) -> None:
 def test_figures_do_not_depend_on_block_sizes_even_for_near_ties(n_copies: int, noise: float) -> None:
     case = wide_case(n_copies=n_copies, noise=noise)
     whole = evaluate_retrieval(**case)
-    for query_block, gallery_tile in [(1, 600), (7, 13), (40, 1), (16, 64), (33, 599)]:
+    for query_block, gallery_tile in [(5, 600), (40, 37), (16, 64), (33, 599)]:
         parts = evaluate_retrieval(**case, query_block=query_block, gallery_tile=gallery_tile)
         np.testing.assert_array_equal(parts.first_hit, whole.first_hit)
         np.testing.assert_array_equal(parts.average_precision, whole.average_precision)
