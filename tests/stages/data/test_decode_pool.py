@@ -142,7 +142,7 @@ def test_a_worker_that_never_starts_is_an_error(folder, started, monkeypatch):
 
 
 def test_a_worker_out_of_memory_says_so(folder, started, monkeypatch):
-    fail = "import stages.data.decode_block as b; b.decode_image = lambda *a, **k: bytes(1 << 60); "
+    fail = "import stages.data.image_source as b; b.decode_image = lambda *a, **k: bytes(1 << 60); "
     monkeypatch.setattr(decode_pool, "_WORKER", decode_pool._WORKER.replace("from stages", fail + "from stages", 1))
     with pytest.raises(DbcError, match=r"a decoding process failed: MemoryError .*'000.png' to '031.png'; use fewer"):
         list(decode_all(Files(folder), names(folder), height=8, width=8, workers=1))
