@@ -16,10 +16,10 @@ _FILES_A_TASK = 64
 _TASKS_AT_ONCE = 64
 
 
-def digest_files(
+def digest_each(
     root: Path, paths: Sequence[str], *, workers: int = 4, progress: Callable[[int], None] | None = None
-) -> str:
-    """SHA-256 (hex) over the paths, relative to `root`, and contents of files, in whatever order they are given.
+) -> list[str]:
+    """SHA-256 (hex) of each of the files `paths`, relative to `root`, in their order.
 
     Files are read once, by `workers` threads; `progress` is called with the number of files just read. A file that
     cannot be read counts as `UNREADABLE`.
@@ -31,11 +31,11 @@ def digest_files(
                 found.extend(digests)
                 if progress is not None:
                     progress(len(digests))
-    return combine_digests(paths, found)
+    return found
 
 
 def combine_digests(paths: Iterable[str], digests: Iterable[str]) -> str:
-    """SHA-256 (hex) over pairs of path and content digest, sorted: what `digest_files` returns."""
+    """SHA-256 (hex) over pairs of path and content digest, in whatever order they are given."""
     total = hashlib.sha256()
     for path, digest in sorted(zip(paths, digests, strict=True)):
         # no file name holds a NUL

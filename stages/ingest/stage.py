@@ -11,10 +11,10 @@ from schemas.manifest import DatasetManifest, Execution
 from schemas.parameters import IngestParameters
 from schemas.summaries import BadImage, DatasetSummary
 from stages.data.decode_pool import DecodedBlock, decode_all
-from stages.data.digest import digest_files, digest_samples
+from stages.data.digest import combine_digests, digest_each, digest_samples
 from stages.data.formats import image_root, read_samples
-from stages.data.formats.splits import shuffle_order
 from stages.data.image_source import Drawn, Files, ImageSource
+from stages.data.order import content_order
 from stages.data.samples import GALLERY, QUERY, TRAIN, Samples
 from stages.data.synthetic import synthetic_samples
 from stages.errors import DbcError
@@ -39,17 +39,18 @@ def ingest(
 ) -> Outcome:
     """Make the dataset of `source` (None for drawn people), or find it up to date.
 
-    Samples come in an order shuffled by the seed, so that no neighbourhood of file names reaches the clustering. Raises
+    Samples come in an order that their content and the seed decide (`content_order`). Raises
     UsageError for a layout other than the format's, DbcError for unreadable images unless they are to be skipped.
     """
     samples = _samples(source, parameters)
     if not len(samples):
         raise DbcError(f"{source}: no images found, wanted at least one; check the folder and --format")
     root = None if source is None else image_root(source)
+    digests = list(samples.path) if root is None else digest_each(root, samples.path)
     if root is not None:
-        digest = text_digest(digest_files(root, samples.path), digest_samples(samples))
+        digest = text_digest(combine_digests(samples.path, digests), digest_samples(samples))
         parameters = parameters.model_copy(update={"source_digest": digest})
-    samples = samples.take(shuffle_order(len(samples), parameters.seed))
+    samples = samples.take(content_order(samples, digests, seed=parameters.seed))
     request = Request(
         kind="dataset",
         stage=0,

@@ -1,4 +1,4 @@
-"""Which samples are train, query and gallery, and the order a dataset is stored in."""
+"""Which samples are train, query and gallery."""
 
 from __future__ import annotations
 
@@ -9,12 +9,7 @@ from stages.data.samples import GALLERY, QUERY, TRAIN, UNKNOWN
 from stages.typing import Int64Array, UInt8Array
 
 _SPLIT_STREAM = 1
-"""Keeps the draws of the splits apart from those of the shuffle, which share the seed."""
-
-
-def shuffle_order(n_samples: int, seed: int) -> Int64Array:
-    """A permutation of 0..n_samples − 1 (int64): the order in which the samples of a dataset are stored."""
-    return np.random.default_rng(seed).permutation(n_samples).astype(np.int64)
+"""Keeps the draws of the splits apart from others of the same seed."""
 
 
 def assign_splits(

@@ -7,8 +7,12 @@ import random
 
 import numpy as np
 
-from stages.data.digest import digest_files, digest_samples
+from stages.data.digest import combine_digests, digest_each, digest_samples
 from stages.data.samples import Samples
+
+
+def combined(root, paths, **options):
+    return combine_digests(paths, digest_each(root, paths, **options))
 
 
 def write(root, files):
@@ -28,7 +32,7 @@ def test_the_digest_depends_on_neither_place_order_nor_threads(tmp_path):
     write(b, many)
     paths = [*FILES, *many]
     shuffled = random.Random(0).sample(paths, len(paths))
-    assert digest_files(a, paths, workers=1) == digest_files(b, shuffled, workers=8)
+    assert combined(a, paths, workers=1) == combined(b, shuffled, workers=8)
 
 
 def test_every_change_of_a_file_changes_the_digest(tmp_path):
@@ -39,14 +43,14 @@ def test_every_change_of_a_file_changes_the_digest(tmp_path):
         {name: content for name, content in FILES.items() if name != "b.jpg"},
         FILES | {"a/x.jpg": b"22", "a/y.jpg": b"1"},
     ]
-    digests = [digest_files(write(tmp_path / str(i), files), list(files)) for i, files in enumerate(changes)]
-    gone = digest_files(tmp_path / "0", [*FILES, "gone.jpg"])
+    digests = [combined(write(tmp_path / str(i), files), list(files)) for i, files in enumerate(changes)]
+    gone = combined(tmp_path / "0", [*FILES, "gone.jpg"])
     assert len({*digests, gone}) == len(changes) + 1
 
 
 def test_progress_counts_every_file(tmp_path):
     steps: list[int] = []
-    digest_files(write(tmp_path, FILES), list(FILES), progress=steps.append)
+    digest_each(write(tmp_path, FILES), list(FILES), progress=steps.append)
     assert sum(steps) == len(FILES)
 
 

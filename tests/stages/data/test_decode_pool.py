@@ -19,7 +19,7 @@ from stages.data import decode_pool
 from stages.data.decode import decode_image
 from stages.data.decode_block import BlockShape
 from stages.data.decode_pool import decode_all, default_workers
-from stages.data.digest import combine_digests, digest_files
+from stages.data.digest import digest_each
 from stages.data.image_source import Drawn, Files
 from stages.data.synthetic import draw_path, synthetic_samples
 from stages.errors import DbcError
@@ -66,7 +66,7 @@ def test_blocks_are_what_one_loop_decodes_whatever_the_workers(folder, workers):
 def test_the_digest_of_decoded_files_is_the_digest_of_the_files(folder):
     paths = [*names(folder), "gone.png"]
     decoded = [d for block in decode_all(Files(folder), paths, height=8, width=8, workers=0) for d in block.sha256]
-    assert combine_digests(paths, decoded) == digest_files(folder, paths)
+    assert decoded == digest_each(folder, paths)
 
 
 def test_progress_counts_every_image(folder):

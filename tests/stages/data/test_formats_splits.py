@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.data.formats.splits import assign_splits, shuffle_order
+from stages.data.formats.splits import assign_splits
 from stages.data.samples import GALLERY, QUERY, TRAIN, UNKNOWN
 
 sightings = st.lists(st.tuples(st.integers(-2, 8), st.integers(1, 3)), min_size=0, max_size=60)
@@ -104,15 +104,6 @@ def test_the_seed_decides_the_split():
     by_seed = [assign_splits(pid, camid, test_fraction=0.5, seed=seed).tolist() for seed in (0, 0, 1)]
     assert by_seed[0] == by_seed[1]
     assert by_seed[0] != by_seed[2]
-
-
-def test_the_shuffle_is_a_permutation_decided_by_the_seed():
-    order = shuffle_order(100, 7)
-    assert sorted(order) == list(range(100))
-    assert order.dtype == np.int64
-    assert order.tolist() == shuffle_order(100, 7).tolist()
-    assert order.tolist() != shuffle_order(100, 8).tolist()
-    assert len(shuffle_order(0, 0)) == 0
 
 
 @pytest.mark.parametrize("fraction", [0.01, 0.99])
