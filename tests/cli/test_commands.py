@@ -78,7 +78,7 @@ def test_a_dry_run_says_what_would_be_made_and_makes_nothing(dbc: Dbc, run: Path
 
 
 def test_configuration_speaks_where_flags_do_not(dbc: Dbc, run: Path) -> None:
-    (run / "config.toml").write_text('merge-percent = 0.2\n[merge]\nlambda = 0.3\n')
+    (run / "config.toml").write_text("merge-percent = 0.2\n[merge]\nlambda = 0.3\n")
     parameters = dbc("merge", "--run", run, "--json").json["parameters"]
     assert (parameters["lambda"], parameters["merge_percent"]) == (0.3, 0.2)
     assert dbc("merge", "--run", run, "--lambda", "0.4", "--json").json["parameters"]["lambda"] == 0.4

@@ -171,7 +171,9 @@ def test_an_unexpected_failure_is_one_line_and_debug_shows_the_traceback(
         raise RuntimeError("something\nodd")
 
     monkeypatch.setattr("stages.merge.stage.merge", broken)
-    refused(dbc("merge", "--run", run), status=1, told="unexpected RuntimeError: something odd; run it again with --debug")
+    refused(
+        dbc("merge", "--run", run), status=1, told="unexpected RuntimeError: something odd; run it again with --debug"
+    )
     assert run_command(["merge", "--run", str(run)], debug=True) == 1
     assert "Traceback" in capsys.readouterr().err
 

@@ -1,0 +1,84 @@
+"""README, help and schemas say the same."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import Any
+
+import pytest
+import typer
+
+import dbc_cli.flags as table
+from dbc_cli.app import app
+from dbc_cli.flags import Flag
+from schemas import parameters
+from tests.conftest import REPOSITORY
+
+README = (REPOSITORY / "README.md").read_text()
+COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+
+
+def examples() -> list[list[str]]:
+    """Every `dbc …` in README's code, without what follows it on the line."""
+    blocks = re.findall(r"```(?:sh|console)\n(.*?)```", README, flags=re.DOTALL)
+    lines = [line.removeprefix("$ ") for block in blocks for line in block.splitlines()]
+    lines += re.findall(r"`(dbc [^`]+)`", README)
+    found = []
+    for line in lines:
+        for part in re.split(r"&&|;|\bdo\b|#", line):
+            words = shlex.split(part.strip().replace(r"\|", "|"))
+            if words[:1] == ["dbc"]:
+                found.append(words[1:])
+    return found
+
+
+def options_of(command: str) -> set[str]:
+    return {option for parameter in COMMANDS[command].params for option in parameter.opts}
+
+
+def test_every_command_has_help_and_an_example_in_the_table() -> None:
+    rows = re.findall(r"^\| `dbc (\w+)` \|.*\| `dbc (\w+)[^`]*` \|$", README, flags=re.MULTILINE)
+    assert [command for command, _ in rows] == list(COMMANDS)
+    assert [example for _, example in rows] == list(COMMANDS)
+    for name, command in COMMANDS.items():
+        assert command.help, name
+        for parameter in command.params:
+            assert parameter.name == "help" or getattr(parameter, "help", None), (name, parameter.name)
+
+
+@pytest.mark.parametrize("words", examples(), ids=" ".join)
+def test_every_example_in_readme_names_a_command_and_flags_that_exist(words: list[str]) -> None:
+    if words[:1] == ["--help"]:
+        return
+    assert words[0] in COMMANDS
+    flags = {word.split("=")[0] for word in words[1:] if word.startswith("--")}
+    assert flags <= options_of(words[0])
+
+
+def test_there_are_examples() -> None:
+    assert len(examples()) > 15
+
+
+MODELS: dict[str, tuple[type[Any], ...]] = {
+    "INGEST": (parameters.IngestParameters,),
+    "SYNTHETIC": (parameters.SyntheticParameters,),
+    "INITIAL": (parameters.InitParameters,),
+    "MERGE": (parameters.MergeParameters,),
+    "TRAIN": (parameters.TrainParameters,),
+    "EVALUATE": (parameters.EvaluateParameters,),
+    "SEED": (parameters.IngestParameters, parameters.InitParameters, parameters.TrainParameters),
+}
+SAID_IN_WORDS = {"as stored": 0, "the backbone's": None, "synthetic without a SOURCE": "synthetic"}
+
+
+@pytest.mark.parametrize("group", MODELS)
+def test_the_defaults_that_help_shows_are_those_of_the_schemas(group: str) -> None:
+    flags: tuple[Flag, ...] = getattr(table, group)
+    for flag in flags:
+        for model in MODELS[group]:
+            default = model.model_fields[flag.name].default
+            if flag.default == "by recipe":
+                continue
+            shown = SAID_IN_WORDS.get(flag.default, flag.default)
+            assert ("" if shown is None else str(shown)) == ("" if default is None else str(default)), flag.option
