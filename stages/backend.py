@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -146,3 +148,87 @@ def _control_group_bytes() -> int:
         return max(0, int(limit.read_text()) - int(used.read_text()))
     except (OSError, ValueError):
         return sys.maxsize
+
+
+@dataclass(frozen=True)
+class Product:
+    """A matrix product of stored rows, and how far it may be from the exact one.
+
+    `storage` names how rows are stored: 'int8', 'float32' or 'bfloat16' (as its bits, uint16). `multiply(left, right)`
+    of (r, d) and (c, d) is left · rightᵀ, (r, c) int32 or float32 on the host, one library thread.
+    |product − exact| ≤ `error` · ‖left row‖ ‖right row‖ for rows of largest |value| 1 (int8: exact).
+    """
+
+    storage: str
+    error: float
+    multiply: Callable[[Array, Array], Array]
+
+
+def host_product(precision: str, *, n_rows: int, dim: int) -> Product:
+    """The product for screening `n_rows` rows of `dim` on the CPU: 'float32', 'bfloat16', 'int8', or 'auto'.
+
+    'auto' is int8 where the processor multiplies it in hardware and the work outweighs importing torch, else float32.
+    Errors: float32 in any order of summation, fused or not, is within d·2^-24/(1 − d·2^-24); bfloat16 sums its exact
+    products in float32 (taken as twice that, for hardware that truncates) and rounds the result to 8 bits; int8 sums
+    in int32, exactly, up to d = 2^17.
+    """
+    if precision == "auto":
+        worth_importing = "torch" in sys.modules or n_rows * n_rows * dim > _INT8_PAYS
+        precision = "int8" if worth_importing and _multiplies_int8() and dim <= _INT8_DIM else "float32"
+    if precision == "int8" and dim > _INT8_DIM:
+        raise UsageError(f"precision int8 wanted for {dim} dimensions, which overflow int32; pass float32")
+    if precision == "float32":
+        return Product("float32", _gamma(dim, 2.0**-24), lambda left, right: left @ right.T)
+    if precision == "int8":
+        return Product("int8", 0.0, _torch_int8)
+    if precision == "bfloat16":
+        return Product("bfloat16", 2.0**-8 + 1.01 * _gamma(dim, 2.0**-22), _torch_bfloat16)
+    raise UsageError(f"precision is '{precision}', wanted auto, float32, bfloat16 or int8")
+
+
+@contextmanager
+def one_library_thread() -> Iterator[None]:
+    """Inside, BLAS and torch use one thread a caller, so that Python threads can share the processor's cores."""
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    torch_threads = sys.modules["torch"].get_num_threads() if "torch" in sys.modules else None
+    with threadpool_limits(1):
+        yield
+    if torch_threads is not None:
+        sys.modules["torch"].set_num_threads(torch_threads)
+
+
+def n_cores() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+_INT8_PAYS = 2.5e11
+_INT8_DIM = 1 << 17
+
+
+def _gamma(dim: int, unit_roundoff: float) -> float:
+    """Relative error of a sum of `dim` rounded products, with what underflow can add for rows of size at least 1."""
+    return dim * unit_roundoff / (1 - min(0.5, dim * unit_roundoff)) + dim * 2.0**-126
+
+
+def _multiplies_int8() -> bool:
+    cpuinfo = Path("/proc/cpuinfo")
+    return cpuinfo.exists() and any(flag in cpuinfo.read_text() for flag in ("amx_int8", "avx512_vnni"))
+
+
+def _torch_int8(left: Array, right: Array) -> Array:
+    import torch
+
+    torch.set_num_threads(1)
+    return torch._int_mm(torch.from_numpy(left), torch.from_numpy(right).T).numpy()
+
+
+def _torch_bfloat16(left: Array, right: Array) -> Array:
+    import torch
+
+    torch.set_num_threads(1)
+    parts = [torch.from_numpy(part.view(np.int16)).view(torch.bfloat16) for part in (left, right)]
+    return torch.mm(parts[0], parts[1].T).float().numpy()

@@ -43,9 +43,15 @@ def grid_exponent(bound: float, n_terms: int) -> int:
 
     |sum| ≤ n_terms · bound ≤ 2^(b + e) with b = ⌈log2 n_terms⌉ and e = ⌈log2 bound⌉, so with k = 53 − b − e every
     partial sum is an integer multiple of 2^-k of at most 2^53 units, and those are exact. For L2-normalised features
-    and up to 2^14 samples k is 39 or more.
+    and up to 2^14 samples k is 39 or more. b is taken as at least 2, which keeps a single value below 2^51 units.
     """
-    return 53 - exponent_of(bound) - (n_terms - 1).bit_length()
+    return 53 - exponent_of(bound) - max(2, (n_terms - 1).bit_length())
+
+
+def grid_exponents(bound: float, n_terms: int) -> tuple[int, int]:
+    """The exponents (k of the coarse grid, k of the fine grid) of `split_on_grids`."""
+    k = grid_exponent(bound, n_terms)
+    return k, grid_exponent(2.0 ** -(k + 1), n_terms)
 
 
 def round_to_grid(values: Array, k: int) -> Array:
@@ -61,10 +67,9 @@ def split_on_grids(values: Array, *, bound: float, n_terms: int) -> tuple[Array,
     half a step of `high`'s grid) on the finer grid that its own bound allows. high + low differs from `values` by at
     most bound · n_terms² · 2^-106.
     """
-    k = grid_exponent(bound, n_terms)
-    high = round_to_grid(values, k)
-    low = round_to_grid(values - high, grid_exponent(2.0 ** -(k + 1), n_terms))
-    return high, low
+    coarse, fine = grid_exponents(bound, n_terms)
+    high = round_to_grid(values, coarse)
+    return high, round_to_grid(values - high, fine)
 
 
 def segment_sums(rows: Array, starts: Array, stops: Array) -> Array:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import array_api_compat
 
 from stages.merge.exact_sums import halving_sum, segment_sums, split_on_grids
+from stages.merge.samples import Frame
 from stages.typing import Array
 
 
@@ -43,20 +44,19 @@ class Moments:
         return xp.maximum(mean_norms - (high + low), xp.zeros_like(mean_norms))
 
 
-def moments_of(rows: Array, order: Array, starts: Array, stops: Array) -> Moments:
+def moments_of(rows: Array, frame: Frame, order: Array, starts: Array, stops: Array) -> Moments:
     """The moments of clusters whose members are rows[order[starts[c]:stops[c]]].
 
-    `rows` (n, d) from `canonical_features`; `order` (n,) sorts samples by cluster; `starts`, `stops` (K,) int64.
+    `rows` (n, d) and `frame` from `canonical_features`; `order` (n,) sorts samples by cluster; `starts`, `stops` (K,) int64.
     """
     xp = array_api_compat.array_namespace(rows)
     norms = halving_sum(rows * rows)
-    bound = float(xp.max(norms))
-    high, low = split_on_grids(norms, bound=bound, n_terms=rows.shape[0])
+    high, low = split_on_grids(norms, bound=frame.norm_bound, n_terms=frame.n_samples)
     return Moments(
         sums=segment_sums(xp.take(rows, order, axis=0), starts, stops),
         norms_high=segment_sums(xp.take(high, order), starts, stops),
         norms_low=segment_sums(xp.take(low, order), starts, stops),
         counts=xp.astype(stops - starts, xp.float64),
-        norm_bound=bound,
-        n_samples=rows.shape[0],
+        norm_bound=frame.norm_bound,
+        n_samples=frame.n_samples,
     )

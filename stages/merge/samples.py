@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Literal
 
 import array_api_compat
@@ -17,28 +18,55 @@ Metric = Literal["sqeuclidean", "euclidean", "cosine"]
 _LARGEST, _SMALLEST = 2.0**300, 2.0**-300
 
 
-def canonical_features(features: Array, *, metric: Metric) -> Array:
-    """The rows whose squared distances define every dispersion: (n, d) float64 on a grid, centred.
+@dataclass(frozen=True)
+class Frame:
+    """Where the features are put before anything is computed from them; the same for every order of the samples.
+
+    `centre` (d,) float64 is subtracted from each row: the middle of each column's range. It changes no distance, and
+    keeps precision where the features share a large common part. Coordinates are then rounded to multiples of
+    2^-`grid`, on which sums over up to `n_samples` rows are exact. `norm_bound` bounds every row's squared norm.
+    """
+
+    centre: Array
+    dim: int
+    grid: int
+    norm_bound: float
+    n_samples: int
+
+    @property
+    def distance_bound(self) -> float:
+        """No distance between two rows is larger."""
+        return 2.0 * math.sqrt(self.norm_bound) * (1 + 2.0**-40)
+
+
+def frame_of(lowest: Array, highest: Array, *, n_samples: int) -> Frame:
+    """The frame of `n_samples` rows whose columns range from `lowest` to `highest`, each (d,) float64."""
+    xp = array_api_compat.array_namespace(lowest)
+    centre = (lowest + highest) / 2
+    reach = xp.maximum(xp.abs(lowest - centre), xp.abs(highest - centre))
+    grid = grid_exponent(largest(reach), n_samples)
+    reach = round_to_grid(reach, grid)
+    return Frame(
+        centre=centre, dim=lowest.shape[0], grid=grid, norm_bound=float(halving_sum(reach * reach)), n_samples=n_samples
+    )
+
+
+def canonical_features(features: Array, *, metric: Metric) -> tuple[Array, Frame]:
+    """The rows whose squared distances define every dispersion, (n, d) float64, and the frame they are in.
 
     `features` is (n, d) of any real dtype. For `cosine` the rows are first scaled to unit length, after which
-    1 − cos is half the squared distance. Then their mean is subtracted, which changes no distance and keeps
-    precision where the features share a large common part; then each coordinate is rounded once to the grid of
-    `grid_exponent`, so that sums over any samples are exact in any order. Mean and grid follow from sums and
-    extremes alone, so permuting the rows permutes the result and changes no bit.
-
-    The rounding moves a coordinate by at most n · max|x| · 2^-53. Raises DbcError for what `require_finite` and
-    `require_range` refuse and, under `cosine`, for a row of zeros, which has no direction.
+    1 − cos is half the squared distance. Each row is then moved and rounded as `Frame` says, which moves a coordinate
+    by at most n · max|x| · 2^-52. Permuting the rows permutes the result and changes no bit. Raises DbcError for what
+    `require_finite` and `require_range` refuse and, under `cosine`, for a row of zeros, which has no direction.
     """
     xp = array_api_compat.array_namespace(features)
     rows = xp.astype(features, xp.float64)
     require_finite(rows)
-    require_range(rows)
+    require_range(largest(rows))
     if metric == "cosine":
         rows = unit_rows(rows)
-    n_samples = rows.shape[0]
-    on_grid = round_to_grid(rows, grid_exponent(largest(rows), n_samples))
-    rows = rows - xp.sum(on_grid, axis=0) / n_samples
-    return round_to_grid(rows, grid_exponent(largest(rows), n_samples))
+    frame = frame_of(xp.min(rows, axis=0), xp.max(rows, axis=0), n_samples=rows.shape[0])
+    return round_to_grid(rows - frame.centre, frame.grid), frame
 
 
 def largest(values: Array) -> float:
@@ -74,9 +102,8 @@ def require_finite(rows: Array) -> None:
     )
 
 
-def require_range(rows: Array) -> None:
-    """Raise DbcError where the largest |value| of `rows` leaves 2^±300, so that its square might leave float64."""
-    peak = largest(rows)
+def require_range(peak: float) -> None:
+    """Raise DbcError where `peak`, the largest |value|, leaves 2^±300, so that its square might leave float64."""
     if peak == 0 or _SMALLEST <= peak <= _LARGEST:
         return
     raise DbcError(

@@ -1,4 +1,4 @@
-"""The dispersion merge as plain loops over samples, written from eqs. (2)-(4) and the published walks: the oracle."""
+"""The merge as plain loops over samples, written from eqs. (2)-(4) and the published walks: the first oracle."""
 
 import math
 from itertools import combinations
@@ -24,11 +24,18 @@ def inter_dispersion(first, second, distances):
     return math.fsum(distances[i][j] for i in first for j in second) / (len(first) * len(second))
 
 
-def criterion(first, second, distances, lambda_, normalizer):
+def dbc(first, second, distances, lambda_, normalizer):
     """(D_ab, d_ab, d_a, d_b), eq. (4)."""
     inter = inter_dispersion(first, second, distances)
     intra = [intra_dispersion(members, distances, normalizer) for members in (first, second)]
     return inter + lambda_ * sum(intra), inter, *intra
+
+
+def buc(first, second, distances, lambda_, normalizer):
+    """The same of BUC: the smallest distance, and the sizes."""
+    inter = min(distances[i][j] for i in first for j in second)
+    sizes = [len(first), len(second)]
+    return inter + lambda_ * sum(sizes), inter, *sizes
 
 
 def all_distances(features, metric):
@@ -45,37 +52,58 @@ def clusters_of(labels):
     return clusters
 
 
-def stale(features, labels, n_merges, *, lambda_, metric, normalizer):
-    """[(a, b, D, d_ab, d_a, d_b, n_a, n_b)] and the final clusters: D once, then the walk of the published code."""
+def merged(features, labels, n_merges, *, update, criterion="dbc", lambda_=0.1, metric="sqeuclidean", normalizer="n"):
+    """([(a, b, D, d_ab, p_a, p_b, n_a, n_b)], final clusters) by the rule `update`."""
+    rank = {"dbc": dbc, "buc": buc}[criterion]
     distances, clusters = all_distances(features, metric), clusters_of(labels)
-    ranked = sorted(
-        (*criterion(clusters[a], clusters[b], distances, lambda_, normalizer), a, b)
+    walk = {"stale": stale, "union": union, "exact": exact}[update]
+    return walk(clusters, n_merges, lambda first, second: rank(first, second, distances, lambda_, normalizer))
+
+
+def ranked_pairs(clusters, rank):
+    """[(a, b, D, d_ab, p_a, p_b, n_a, n_b)] in ascending (D, a, b)."""
+    entries = [
+        (a, b, *rank(clusters[a], clusters[b]), len(clusters[a]), len(clusters[b]))
         for a, b in combinations(sorted(clusters), 2)
-    )
-    ranked.sort(key=lambda entry: (entry[0], entry[4], entry[5]))
-    sizes = {label: len(members) for label, members in clusters.items()}
+    ]
+    return sorted(entries, key=lambda entry: (entry[2], entry[0], entry[1]))
+
+
+def stale(clusters, n_merges, rank):
+    """D once, then the walk of the published DBC code."""
     absorbed, merges = set(), []
-    for big_d, inter, intra_a, intra_b, a, b in ranked:
+    for a, b, *numbers in ranked_pairs(clusters, rank):
         if len(merges) == n_merges:
             break
         if a in absorbed or b in absorbed:
             continue
         absorbed.add(b)
-        merges.append((a, b, big_d, inter, intra_a, intra_b, sizes[a], sizes[b]))
+        merges.append((a, b, *numbers))
         clusters[a] = clusters[a] + clusters.pop(b)
     return merges, clusters
 
 
-def exact(features, labels, n_merges, *, lambda_, metric, normalizer):
-    """The same, with everything recomputed from the samples after every merge."""
-    distances, clusters, merges = all_distances(features, metric), clusters_of(labels), []
+def union(clusters, n_merges, rank):
+    """D once, then union-find as in the published BUC code."""
+    home, merges = {label: label for label in clusters}, []
+    for a, b, *numbers in ranked_pairs(clusters, rank):
+        if len(merges) == n_merges:
+            break
+        first, second = sorted((home[a], home[b]))
+        if first == second:
+            continue
+        merges.append((a, b, *numbers))
+        clusters[first] = clusters[first] + clusters.pop(second)
+        home = {label: first if owner == second else owner for label, owner in home.items()}
+    return merges, clusters
+
+
+def exact(clusters, n_merges, rank):
+    """Everything recomputed from the samples after every merge."""
+    merges = []
     for _ in range(n_merges):
-        big_d, a, b, inter, intra_a, intra_b = min(
-            (values[0], a, b, *values[1:])
-            for a, b in combinations(sorted(clusters), 2)
-            for values in [criterion(clusters[a], clusters[b], distances, lambda_, normalizer)]
-        )
-        merges.append((a, b, big_d, inter, intra_a, intra_b, len(clusters[a]), len(clusters[b])))
+        a, b, *numbers = ranked_pairs(clusters, rank)[0]
+        merges.append((a, b, *numbers))
         clusters[a] = clusters[a] + clusters.pop(b)
     return merges, clusters
 

@@ -19,30 +19,28 @@ def assert_equals_loops(result, merges, clusters):
 
 @pytest.mark.parametrize("metric", ["sqeuclidean", "euclidean", "cosine"])
 @pytest.mark.parametrize("normalizer", ["n", "n2"])
-@pytest.mark.parametrize("update", ["stale", "exact"])
+@pytest.mark.parametrize("update", ["stale", "exact", "union"])
 @pytest.mark.parametrize(("seed", "n_clusters", "n_merges"), [(0, 12, 5), (1, 24, 20), (2, 7, 6)])
 def test_merges_equal_the_loops(xp, random_clusters, *, update, normalizer, metric, seed, n_clusters, n_merges):
     features, labels = random_clusters(seed, 24, 5, n_clusters)
     options = {"lambda_": 0.1, "metric": metric}
-    merges, clusters = getattr(merge_loops, update)(features, labels, n_merges, normalizer=normalizer, **options)
+    merges, clusters = merge_loops.merged(features, labels, n_merges, update=update, normalizer=normalizer, **options)
     result = merge_stage(xp.asarray(features), labels, n_merges, update=update, intra_normalizer=normalizer, **options)
     assert_equals_loops(result, merges, clusters)
 
 
 @pytest.mark.parametrize("lambda_", [0.0, 0.02, 1.0, 50.0])
-@pytest.mark.parametrize("update", ["stale", "exact"])
+@pytest.mark.parametrize("update", ["stale", "exact", "union"])
 def test_merges_equal_the_loops_for_every_lambda(random_clusters, update, lambda_):
     features, labels = random_clusters(3, 30, 4, 18)
-    merges, clusters = getattr(merge_loops, update)(
-        features, labels, 9, normalizer="n", metric="sqeuclidean", lambda_=lambda_
-    )
+    merges, clusters = merge_loops.merged(features, labels, 9, update=update, lambda_=lambda_)
     assert_equals_loops(merge_stage(features, labels, 9, update=update, lambda_=lambda_), merges, clusters)
 
 
 def test_a_common_offset_does_not_cost_precision(random_clusters):
     features, labels = random_clusters(4, 24, 3, 15)
     far = features.astype(np.float64) + 1e6
-    merges, clusters = merge_loops.exact(far, labels, 10, normalizer="n", metric="sqeuclidean", lambda_=0.1)
+    merges, clusters = merge_loops.merged(far, labels, 10, update="exact")
     result = merge_stage(far, labels, 10, update="exact")
     np.testing.assert_array_equal(result.merges, np.array(merges)[:, :2])
     np.testing.assert_allclose(result.criterion, np.array(merges)[:, 2], rtol=1e-8)
@@ -50,7 +48,7 @@ def test_a_common_offset_does_not_cost_precision(random_clusters):
 
 
 @pytest.mark.parametrize("metric", ["sqeuclidean", "euclidean", "cosine"])
-@pytest.mark.parametrize("update", ["stale", "exact"])
+@pytest.mark.parametrize("update", ["stale", "exact", "union"])
 def test_every_array_library_gives_the_same_bits(xp, random_clusters, update, metric):
     features, labels = random_clusters(5, 60, 13, 40)
     options = {"update": update, "metric": metric}

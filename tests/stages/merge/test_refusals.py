@@ -1,12 +1,14 @@
 """Bad input to the merge: one line that names the thing, the value found, the value wanted and the next step."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from stages.errors import DbcError, UsageError
 from stages.merge import extend_linkage, initial_labels, merge_stage, number_of_merges
 from stages.merge.linkage import empty_linkage
-from stages.merge.memory import plain_bytes
+from stages.merge.memory import engine_bytes
 
 POINTS = np.arange(20.0).reshape(10, 2)
 
@@ -39,6 +41,8 @@ def with_value(value):
         (POINTS, np.arange(10), 2, {"metric": "l1"}, UsageError, "metric is 'l1'"),
         (POINTS, np.arange(10), 2, {"intra_normalizer": "m"}, UsageError, "normalizer is 'm'"),
         (POINTS * 0.0, np.arange(10), 2, {"metric": "cosine"}, DbcError, "row 0 is all zeros"),
+        (POINTS, np.arange(10), 2, {"criterion": "ward"}, UsageError, "criterion is 'ward'"),
+        (POINTS, np.arange(10), 2, {"precision": "int4", "kernels": "compiled"}, UsageError, "precision is 'int4'"),
         (POINTS, np.arange(10), 2, {"memory_limit": 1000}, DbcError, "takes .* wanted at most 1000.0 B"),
     ],
 )
@@ -62,15 +66,21 @@ def test_a_linkage_of_other_labels_is_refused():
         extend_linkage(linkage, initial_labels(10), result)
 
 
-@pytest.mark.parametrize("metric", ["sqeuclidean", "euclidean"])
-@pytest.mark.parametrize("update", ["stale", "exact"])
-def test_the_memory_model_bounds_what_is_allocated(metric, update):
-    import tracemalloc
-
-    features = np.random.default_rng(0).standard_normal((400, 64))
+@pytest.mark.parametrize("kernels", ["compiled", "arrays"])
+def test_the_memory_model_bounds_what_is_allocated_and_has_no_square_term(kernels):
+    features = np.random.default_rng(0).standard_normal((3000, 64)).astype(np.float32)
+    merge_stage(features[:50], initial_labels(50), 5, kernels=kernels)
     tracemalloc.start()
-    merge_stage(features, initial_labels(400), 5, metric=metric, update=update)
+    merge_stage(features, initial_labels(3000), 150, kernels=kernels, n_threads=2)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    model = plain_bytes(n_samples=400, n_clusters=400, dim=64, metric=metric, update=update)
-    assert peak <= model <= 8 * peak
+    shape = {"dim": 64, "n_merges": 150, "tile": 512, "n_threads": 2, "compiled": kernels == "compiled"}
+    model = engine_bytes(n_samples=3000, n_clusters=3000, **shape)
+    assert peak <= model
+    doubled = engine_bytes(n_samples=6000, n_clusters=6000, **shape)
+    assert doubled <= 2 * model
+
+
+def test_a_merge_of_the_published_size_fits_in_600_mib():
+    shape = {"n_samples": 12936, "n_clusters": 12936, "dim": 2048, "n_merges": 646, "tile": 512, "n_threads": 2}
+    assert engine_bytes(**shape) < 600 << 20

@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import Literal, Protocol
 
 import array_api_compat
+from plain_block_sums import BlockSums
 
-from stages.merge.block_sums import BlockSums
 from stages.merge.exact_sums import halving_sum
 from stages.merge.moments import Moments
 from stages.typing import Array
@@ -91,8 +91,8 @@ class BlockDispersion:
         xp = array_api_compat.array_namespace(self.counts)
         diagonal = xp.arange(self.counts.shape[0])
         high, low = self._blocks.high[diagonal, diagonal], self._blocks.low[diagonal, diagonal]
-        weights = self.counts if normalizer == "n" else self.counts * self.counts
-        return high / weights + low / weights
+        squares = self.counts * self.counts
+        return (high / squares + low / squares) * (self.counts if normalizer == "n" else 1.0)
 
     def inter(self, a: int, *, start: int = 0) -> Array:
         """See `Dispersion.inter`."""

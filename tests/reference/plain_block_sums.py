@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import array_api_compat
 
 from stages.merge.exact_sums import halving_sum, segment_sums, split_on_grids
+from stages.merge.samples import Frame
 from stages.typing import Array
 
 _CHUNK_VALUES = 1 << 17
@@ -25,7 +25,7 @@ class BlockSums:
     counts: Array
 
 
-def block_sums_of(rows: Array, order: Array, starts: Array, stops: Array) -> BlockSums:
+def block_sums_of(rows: Array, frame: Frame, order: Array, starts: Array, stops: Array) -> BlockSums:
     """The block sums of clusters whose members are rows[order[starts[c]:stops[c]]]; arguments as `moments_of`.
 
     Each distance is computed once, √ of a `halving_sum`, and split on grids on which a sum over all n² ordered
@@ -34,13 +34,12 @@ def block_sums_of(rows: Array, order: Array, starts: Array, stops: Array) -> Blo
     xp = array_api_compat.array_namespace(rows)
     rows = xp.take(rows, order, axis=0)
     n_samples, n_clusters = rows.shape[0], starts.shape[0]
-    bound = 2.0 * math.sqrt(float(xp.max(halving_sum(rows * rows)))) * (1 + 2.0**-40)
     sums = [xp.zeros((n_clusters, n_clusters), dtype=xp.float64, device=rows.device) for _ in range(2)]
     for cluster in range(n_clusters):
         high = xp.zeros(n_samples, dtype=xp.float64, device=rows.device)
         low = xp.zeros(n_samples, dtype=xp.float64, device=rows.device)
         for sample in range(int(starts[cluster]), int(stops[cluster])):
-            more = split_on_grids(distances_to(rows, sample), bound=bound, n_terms=n_samples**2)
+            more = split_on_grids(distances_to(rows, sample), bound=frame.distance_bound, n_terms=n_samples**2)
             high, low = high + more[0], low + more[1]
         sums[0][cluster, :] = segment_sums(high, starts, stops)
         sums[1][cluster, :] = segment_sums(low, starts, stops)

@@ -1,0 +1,136 @@
+"""Compiled loops over pairs: the scan of a tile of products for pairs that may rank, and their canonical D."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from stages.merge.compiled_rows import canonical_row, halving_sum, jit, mean_of, on_two_grids
+from stages.typing import Array
+
+
+class Screen(NamedTuple):
+    """What the scan knows of each screened row, all (R,) float64, and the numbers that turn products into D.
+
+    `unit`: the row is unit · its stored values + a remainder; `size`: ‖unit · stored‖ and `length`: ‖row‖, rounded
+    up; `own_residual`: ‖remainder‖; `residual`: that plus γ · size, the product's own error for a partner of size 1;
+    `base`: everything in D (with a root, in D²) that depends on this row alone, less a slack for float64 rounding;
+    `offset`: its penalty λ·p (with a root; else it is in `base`).
+    """
+
+    unit: Array
+    size: Array
+    length: Array
+    own_residual: Array
+    residual: Array
+    base: Array
+    offset: Array
+    scale: float
+    root: int
+
+
+@jit
+def widen(value):  # type: ignore[no-untyped-def]
+    """A product as float64, from int32 or float32."""
+    return np.float64(value)
+
+
+@jit
+def count_by_sum(row, unit, residual, length, base, slopes, limit):  # type: ignore[no-untyped-def]
+    """How many of `row` may have D within the threshold, when D is base + base − 2·scale·product."""
+    n_near = 0
+    for j in range(row.size):
+        product = slopes[0] * unit[j] * row[j] + slopes[1] * residual[j] + slopes[2] * length[j]
+        n_near += product - base[j] >= limit
+    return n_near
+
+
+@jit
+def count_by_root(row, unit, residual, length, base, offset, slopes, limits):  # type: ignore[no-untyped-def]
+    """The same when D is √(base + base − 2·product) + offset + offset."""
+    n_near = 0
+    for j in range(row.size):
+        product = slopes[0] * unit[j] * row[j] + slopes[1] * residual[j] + slopes[2] * length[j]
+        room = limits[1] - offset[j]
+        n_near += (room >= 0.0) & (limits[0] + base[j] - product <= room * room)
+    return n_near
+
+
+@jit
+def scan(tile, top, left, screen, group, threshold, found_a, found_b):  # type: ignore[no-untyped-def]
+    """How many pairs of `tile` may have D ≤ threshold; their rows into `found_a`, `found_b`.
+
+    tile[i, j] is the product of stored rows top + i and left + j; of pairs on or below the diagonal, and of one group
+    (R,), none is kept. The bound: for rows x = q + r and y = p + s,  x·y ≤ q·p + ‖q‖‖s‖ + ‖r‖‖y‖  (Cauchy-Schwarz),
+    and the product's own error γ‖q‖‖p‖ is folded into ‖s‖. So D ≥ base_a + base_b − 2·scale·(bound on x·y); with a
+    root (`euclidean`), D ≥ √(same) + offset_a + offset_b. Each row is first counted, which the compiler vectorises,
+    and only a row with a hit is walked.
+    """
+    n_found = 0
+    for i in range(tile.shape[0]):
+        a = top + i
+        start = max(0, a + 1 - left)
+        if start >= tile.shape[1]:
+            continue
+        row = tile[i, start:]
+        first, stop = left + start, left + tile.shape[1]
+        columns = (screen.unit[first:stop], screen.residual[first:stop], screen.length[first:stop])
+        base, offset = screen.base[first:stop], screen.offset[first:stop]
+        factor = 2.0 * screen.scale
+        slopes = (factor * screen.unit[a], factor * screen.size[a], factor * screen.own_residual[a])
+        limit = screen.base[a] - threshold
+        limits = (screen.base[a], threshold - screen.offset[a])
+        if screen.root:
+            if count_by_root(row, columns[0], columns[1], columns[2], base, offset, slopes, limits) == 0:
+                continue
+        elif count_by_sum(row, columns[0], columns[1], columns[2], base, slopes, limit) == 0:
+            continue
+        for j in range(row.size):
+            product = slopes[0] * columns[0][j] * row[j] + slopes[1] * columns[1][j] + slopes[2] * columns[2][j]
+            if screen.root:
+                room = limits[1] - offset[j]
+                near = room >= 0.0 and limits[0] + base[j] - product <= room * room
+            else:
+                near = product - base[j] >= limit
+            if near and group[a] != group[first + j]:
+                found_a[n_found], found_b[n_found] = a, first + j
+                n_found += 1
+    return n_found
+
+
+@jit
+def mean_pairs(rows, slot, sums, variance, scale, first, second, n_pairs, inter):  # type: ignore[no-untyped-def]
+    """d_ab of `dispersion.MeanDispersion` for clusters first[i], second[i], i < n_pairs, into `inter`."""
+    dim = rows.features.shape[1]
+    mean_a, mean_b, spare = np.empty(dim), np.empty(dim), np.empty(dim)
+    held = -1
+    for i in range(n_pairs):
+        a, b = first[i], second[i]
+        if a != held:
+            mean_of(rows, a, slot, sums, mean_a, spare)
+            held = a
+        mean_of(rows, b, slot, sums, mean_b, spare)
+        for j in range(dim):
+            difference = mean_b[j] - mean_a[j]
+            spare[j] = difference * difference
+        inter[i] = scale * ((variance[b] + variance[a]) + halving_sum(spare, dim))
+
+
+@jit
+def block_pairs(rows, first, second, n_pairs, high, low):  # type: ignore[no-untyped-def]
+    """high and low of Σ ‖x − y‖ over members x of cluster first[i] and y of second[i], i < n_pairs (`block_sums`)."""
+    dim = rows.features.shape[1]
+    row_a, row_b, spare = np.empty(dim), np.empty(dim), np.empty(dim)
+    for i in range(n_pairs):
+        high[i], low[i] = 0.0, 0.0
+        for x in range(rows.starts[first[i]], rows.stops[first[i]]):
+            canonical_row(rows, rows.order[x], row_a, spare)
+            for y in range(rows.starts[second[i]], rows.stops[second[i]]):
+                canonical_row(rows, rows.order[y], row_b, spare)
+                for j in range(dim):
+                    difference = row_b[j] - row_a[j]
+                    spare[j] = difference * difference
+                more = on_two_grids(np.sqrt(halving_sum(spare, dim)), rows.fine)
+                high[i] += more[0]
+                low[i] += more[1]

@@ -1,0 +1,228 @@
+"""Clusters on the CPU: compiled loops over features as they are stored, and products shared among threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+import numpy as np
+
+from stages.backend import Product
+from stages.errors import DbcError
+from stages.merge import compiled_rows, compiled_scan
+from stages.merge.compiled_rows import BFLOAT16, FLOAT32, INT8, Rows
+from stages.merge.compiled_scan import Screen
+from stages.merge.exact_sums import grid_exponents
+from stages.merge.samples import Frame, Metric, frame_of, require_finite, require_range
+from stages.merge.table import Members, slack_of
+from stages.typing import Array, Float64Array, Int64Array
+
+_KINDS = {"int8": (INT8, np.int8), "float32": (FLOAT32, np.float32), "bfloat16": (BFLOAT16, np.uint16)}
+_CHUNK_ROWS = 256
+_SUMMED_FROM = 3
+"""Clusters of at least so many members keep their sums: at most n/3 rows, and smaller means are quick to form."""
+
+
+def host_frame(features: Array, *, metric: Metric, threads: Executor) -> Frame:
+    """The frame of `features` (n, d) float32 or float64, as `canonical_features` finds it, in one pass."""
+    n_samples, dim = features.shape
+    chunks = _chunks(n_samples, 4096)
+    lowest = np.full((len(chunks), dim), np.inf, dtype=features.dtype)
+    highest = np.full((len(chunks), dim), -np.inf, dtype=features.dtype)
+
+    def ranges(i: int) -> int:
+        return int(compiled_rows.column_ranges(features, *chunks[i], lowest[i], highest[i]))
+
+    if sum(threads.map(ranges, range(len(chunks)))):
+        require_finite(features)
+    require_range(float(max(-lowest.min(), highest.max())))
+    if metric == "cosine":
+        lowest, highest = np.full((len(chunks), dim), np.inf), np.full((len(chunks), dim), -np.inf)
+        zeros = list(
+            threads.map(
+                lambda i: compiled_rows.unit_column_ranges(features, *chunks[i], lowest[i], highest[i]),
+                range(len(chunks)),
+            )
+        )
+        _require_directions([row for row in zeros if row >= 0])
+    return frame_of(lowest.min(axis=0).astype(np.float64), highest.max(axis=0).astype(np.float64), n_samples=n_samples)
+
+
+class HostTable:
+    """The `Table` of features in host memory; `product` screens, `threads` share the work."""
+
+    def __init__(
+        self,
+        features: Array,
+        frame: Frame,
+        members: Members,
+        *,
+        metric: Metric,
+        product: Callable[[int], Product],
+        threads: Executor,
+    ):
+        self.metric, self.members = metric, members
+        self._frame, self._product, self._threads = frame, product, threads
+        self._scale = 0.5 if metric == "cosine" else 1.0
+        self._rows = _rows_of(features, frame, members, metric)
+        counts = members.counts
+        summed = np.flatnonzero(counts >= _SUMMED_FROM)
+        self._slot = np.full(len(counts), -1, dtype=np.int64)
+        self._slot[summed] = np.arange(summed.size)
+        self._sums = np.empty((summed.size, features.shape[1]))
+        self._variance = np.zeros(len(counts))
+        if (counts > 1).any():
+            self._over_chunks(
+                len(counts),
+                lambda first, stop: compiled_rows.summarise(
+                    self._rows, first, stop, self._slot, self._sums, self._variance
+                ),
+            )
+
+    def variances(self) -> Float64Array:
+        """See `Table`; meaningless for `euclidean`."""
+        return self._variance
+
+    def ordered_means(self) -> Float64Array:
+        """See `Table`."""
+        if self.metric != "euclidean":
+            return 2.0 * self._scale * self._variance
+        result = np.zeros(len(self._variance))
+        several = np.flatnonzero(self.members.counts > 1)
+        squares = (self.members.counts[several] ** 2).astype(np.float64)
+        high, low = self.blocks(several, several)
+        result[several] = high / squares + low / squares
+        return result
+
+    def inter(self, first: Int64Array, second: Int64Array) -> Float64Array:
+        """See `Table`."""
+        if self.metric == "euclidean":
+            weights = (self.members.counts[first] * self.members.counts[second]).astype(np.float64)
+            high, low = self.blocks(first, second)
+            return high / weights + low / weights
+        result = np.empty(len(first))
+        compiled_scan.mean_pairs(
+            self._rows, self._slot, self._sums, self._variance, self._scale, first, second, len(first), result
+        )
+        return result
+
+    def blocks(self, first: Int64Array, second: Int64Array) -> tuple[Float64Array, Float64Array]:
+        """See `Table`."""
+        high, low = np.empty(len(first)), np.empty(len(first))
+        compiled_scan.block_pairs(self._rows, first, second, len(first), high, low)
+        return high, low
+
+    def means(self, ids: Int64Array) -> Array:
+        """See `Table`."""
+        result, spare = np.empty((len(ids), self._sums.shape[1])), np.empty(self._sums.shape[1])
+        for row, cluster in zip(result, ids, strict=True):
+            compiled_rows.mean_of(self._rows, cluster, self._slot, self._sums, row, spare)
+        return result
+
+    def contents(self, cluster: int) -> tuple[Array, float, float]:
+        """See `Table`."""
+        total, row, spare = (np.empty(self._sums.shape[1]) for _ in range(3))
+        high, low = compiled_rows.cluster_sum(self._rows, cluster, total, row, spare)
+        return total, high, low
+
+    def screen(self, ids: Int64Array, weights: Float64Array, groups: Int64Array) -> HostScreen:
+        """See `Table`."""
+        n_rows, dim = len(ids), self._sums.shape[1]
+        product = self._product(n_rows)
+        kind, dtype = _KINDS[product.storage]
+        stored = np.empty((n_rows, dim), dtype=dtype)
+        unit, norm, residual = np.empty(n_rows), np.empty(n_rows), np.empty(n_rows)
+        shift = self.means(ids[:: max(1, n_rows // 64)]).mean(axis=0)
+        self._over_chunks(
+            n_rows,
+            lambda first, stop: compiled_rows.quantise(
+                self._rows, ids, first, stop, self._slot, self._sums, shift, kind, stored, unit, norm, residual
+            ),
+        )
+        length = np.sqrt(norm) * (1 + 2.0**-20)
+        size = length + residual
+        slack = 4 * slack_of(self._frame, metric="sqeuclidean")
+        is_root = self.metric == "euclidean"
+        base = norm if is_root else self._scale * (self._variance[ids] + norm) + weights
+        screen = Screen(
+            unit=unit,
+            size=size,
+            length=length,
+            own_residual=residual,
+            residual=residual + product.error * size,
+            base=base - slack - base * 2.0**-44,
+            offset=weights,
+            scale=self._scale,
+            root=int(is_root),
+        )
+        return HostScreen(stored, screen, groups, product, slack_of(self._frame, metric=self.metric))
+
+    def _over_chunks(self, total: int, work: Callable[[int, int], object]) -> None:
+        list(self._threads.map(lambda chunk: work(*chunk), _chunks(total, _CHUNK_ROWS)))
+
+
+@dataclass(frozen=True)
+class HostScreen:
+    """`ScreenedRows` in host memory."""
+
+    stored: Array
+    screen: Screen
+    groups: Int64Array
+    product: Product
+    margin: float
+
+    @property
+    def n_rows(self) -> int:
+        """R."""
+        return len(self.groups)
+
+    def near(self, rows: slice, columns: slice, threshold: float) -> tuple[Int64Array, Int64Array]:
+        """See `ScreenedRows`."""
+        tile = self.product.multiply(self.stored[rows], self.stored[columns])
+        first, second = np.empty(tile.size, dtype=np.int64), np.empty(tile.size, dtype=np.int64)
+        limit = threshold + self.margin + abs(threshold) * 2.0**-40
+        n_found = compiled_scan.scan(tile, rows.start, columns.start, self.screen, self.groups, limit, first, second)
+        return first[:n_found], second[:n_found]
+
+    def estimates(self, rows: Int64Array, columns: slice) -> Float64Array:
+        """See `ScreenedRows`."""
+        screen = self.screen
+        values: Float64Array
+        product = self.product.multiply(self.stored[rows], self.stored[columns]).astype(np.float64)
+        product *= screen.unit[rows, None] * screen.unit[columns]
+        values = screen.base[rows, None] + screen.base[columns] - 2 * screen.scale * product
+        if screen.root:
+            values = np.sqrt(np.maximum(values, 0)) + screen.offset[rows, None] + screen.offset[columns]
+        values[self.groups[rows, None] == self.groups[columns]] = np.inf
+        return values
+
+
+def _rows_of(features: Array, frame: Frame, members: Members, metric: Metric) -> Rows:
+    if metric == "euclidean":
+        exponents = grid_exponents(frame.distance_bound, frame.n_samples**2)
+    else:
+        exponents = grid_exponents(frame.norm_bound, frame.n_samples)
+    return Rows(
+        features=features,
+        order=members.order,
+        starts=members.starts,
+        stops=members.stops,
+        centre=frame.centre,
+        up=2.0**frame.grid,
+        down=2.0**-frame.grid,
+        unit=int(metric == "cosine"),
+        fine=np.array([2.0 ** (sign * k) for k in exponents for sign in (1, -1)]),
+    )
+
+
+def _chunks(total: int, size: int) -> list[tuple[int, int]]:
+    return [(first, min(first + size, total)) for first in range(0, total, size)]
+
+
+def _require_directions(zero_rows: list[int]) -> None:
+    if zero_rows:
+        raise DbcError(
+            f"features row {min(zero_rows)} is all zeros, which has no cosine distance; "
+            "drop it or use --metric sqeuclidean"
+        )

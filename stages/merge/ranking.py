@@ -1,0 +1,133 @@
+"""The pairs of clusters in ascending order of D, in blocks as long as asked for, without K×K memory.
+
+A block is found in one pass over tiles of the fast product. A threshold, guessed from a sample of rows, says which
+pairs a tile must give up (`ScreenedRows.near`, certified); each gets its canonical D at once and goes to a bounded
+pool, which lowers the threshold when it runs over. What comes out does not depend on the guess, the product, the tile
+size, or who did which tile: it is every pair with a key above `after` and up to the block's limit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+import numpy as np
+
+from stages.merge.exchange import Exchange
+from stages.merge.pool import LOWEST, Key, Pool, RankedPairs
+from stages.merge.table import ScreenedRows, Table
+from stages.typing import Float64Array, Int64Array
+
+_SAMPLE_ROWS = 128
+_SLAB, _SAMPLE_SLABS = 512, 32
+_LEAST_SAMPLED = 8
+
+
+@dataclass(frozen=True)
+class Work:
+    """Who does the tiles and who is told: threads, tile edge, other processes, and a callback (done, total) of pairs."""
+
+    threads: Executor
+    tile: int
+    exchange: Exchange
+    report: Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Rows to be paired: clusters `ids` (R,) of `table` with `penalties` (R,), paired across `groups` (R,).
+
+    `groups` are the labels that the pairs are reported by, ascending; `screened` are the rows prepared.
+    """
+
+    table: Table
+    ids: Int64Array
+    groups: Int64Array
+    penalties: Float64Array
+    lambda_: float
+    screened: ScreenedRows
+
+    def criterion(self, rows: Int64Array, columns: Int64Array) -> Float64Array:
+        """Canonical D (P,) of rows[i] with columns[i], eq. (4)."""
+        inter = self.table.inter(self.ids[rows], self.ids[columns])
+        return inter + self.lambda_ * (self.penalties[rows] + self.penalties[columns])
+
+
+def candidates_of(
+    table: Table, ids: Int64Array, *, groups: Int64Array, penalties: Float64Array, lambda_: float
+) -> Candidates:
+    """`Candidates` with their rows screened; `penalties` and `groups` (R,) belong to `ids`."""
+    screened = table.screen(ids, lambda_ * penalties, groups)
+    return Candidates(table, ids, groups, penalties, lambda_, screened)
+
+
+def ranked_block(candidates: Candidates, *, after: Key, capacity: int, work: Work) -> RankedPairs:
+    """At most `capacity` pairs, all those with keys in (after, limit]; none, if limit is (∞, …), means none is left."""
+    n_rows = candidates.screened.n_rows
+    pool = Pool(capacity, threshold=_guess(candidates, after=after, capacity=capacity), after=after)
+    tiles = list(_tiles(n_rows, work.tile))[work.exchange.rank :: work.exchange.size]
+    total = sum(_n_pairs(tile) for tile in tiles)
+    done = 0
+
+    def scan(tile: tuple[slice, slice]) -> int:
+        rows, columns = candidates.screened.near(*tile, pool.threshold)
+        if len(rows):
+            pool.offer(candidates.criterion(rows, columns), candidates.groups[rows], candidates.groups[columns])
+        return _n_pairs(tile)
+
+    for n_pairs in work.threads.map(scan, tiles):
+        done += n_pairs
+        work.report(done, total)
+    return _gathered(pool, work.exchange)
+
+
+def _guess(candidates: Candidates, *, after: Key, capacity: int) -> float:
+    """A threshold that about `capacity` pairs above `after` should pass: a quantile of D over sampled rows."""
+    n_rows = candidates.screened.n_rows
+    rows = _spread(n_rows, _SAMPLE_ROWS)
+    slabs = [slice(left, min(left + _SLAB, n_rows)) for left in range(0, n_rows, _SLAB)]
+    values = np.concatenate(
+        [candidates.screened.estimates(rows, slabs[i]).ravel() for i in _spread(len(slabs), _SAMPLE_SLABS)]
+    )
+    values = values[np.isfinite(values) & (values > after[0])]
+    wanted = math.ceil(values.size * capacity / max(1, n_rows * (n_rows - 1) // 2))
+    wanted = max(wanted, _LEAST_SAMPLED)
+    if wanted >= values.size:
+        return math.inf
+    return float(np.partition(values, wanted)[wanted])
+
+
+def _gathered(pool: Pool, exchange: Exchange) -> RankedPairs:
+    """The block common to all processes: all their pairs, up to the smallest of their limits."""
+    own = pool.ranked()
+    if exchange.size == 1:
+        return own
+    limits = exchange.all_gather(np.array([own.limit], dtype=np.float64))
+    limit = min((float(d), int(min(a, 2**62)), int(min(b, 2**62))) for d, a, b in np.concatenate(limits))
+    pairs = np.concatenate(
+        exchange.all_gather(np.stack([own.criterion, own.first, own.second], axis=1, dtype=np.float64))
+    )
+    joined = Pool(max(1, len(pairs)), threshold=limit[0], after=LOWEST)
+    joined.limit = limit
+    joined.offer(pairs[:, 0], pairs[:, 1].astype(np.int64), pairs[:, 2].astype(np.int64))
+    return joined.ranked()
+
+
+def _spread(total: int, wanted: int) -> Int64Array:
+    return np.unique(np.linspace(0, total - 1, min(total, wanted)).astype(np.int64))
+
+
+def _tiles(n_rows: int, edge: int) -> Iterator[tuple[slice, slice]]:
+    for top in range(0, n_rows, edge):
+        for left in range(top, n_rows, edge):
+            yield slice(top, min(top + edge, n_rows)), slice(left, min(left + edge, n_rows))
+
+
+def _n_pairs(tile: tuple[slice, slice]) -> int:
+    rows, columns = tile
+    if rows == columns:
+        n_rows = rows.stop - rows.start
+        return int(n_rows * (n_rows - 1) // 2)
+    return int((rows.stop - rows.start) * (columns.stop - columns.start))

@@ -1,0 +1,59 @@
+"""Features made ready once a stage: checked, put in their frame, and turned into tables of any clusters of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from stages.backend import Product
+from stages.merge.array_table import ArrayTable
+from stages.merge.samples import Frame, Metric, canonical_features
+from stages.merge.table import Members, Table
+from stages.typing import Array
+
+Kernels = Literal["auto", "compiled", "arrays"]
+
+_COMPILING_PAYS = 4e9
+"""n² d from which compiled loops are used: below, whole-array operations end before the loops are loaded."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """The `frame` of all samples, and `table`, which makes the `Table` of any clusters of them."""
+
+    frame: Frame
+    table: Callable[[Members], Table]
+
+
+def compiles(features: Array, kernels: Kernels) -> bool:
+    """Whether compiled loops do the work: only on NumPy arrays and, for 'auto', where they are large enough to pay."""
+    if not isinstance(features, np.ndarray) or kernels == "arrays":
+        return False
+    n_samples, dim = features.shape
+    return kernels == "compiled" or float(n_samples) ** 2 * dim >= _COMPILING_PAYS
+
+
+def source_of(
+    features: Array, *, metric: Metric, compiled: bool, product: Callable[[int], Product], threads: Executor
+) -> Source:
+    """The source of `features` (n, d): by compiled loops in host memory, or by the arrays' own library.
+
+    Both give the same bits. Raises DbcError as `canonical_features` does.
+    """
+    if compiled:
+        from stages.merge.host_table import HostTable, host_frame
+
+        if features.dtype not in (np.float32, np.float64):
+            features = features.astype(np.float64)
+        features = np.ascontiguousarray(features)
+        frame = host_frame(features, metric=metric, threads=threads)
+        return Source(
+            frame,
+            lambda members: HostTable(features, frame, members, metric=metric, product=product, threads=threads),
+        )
+    rows, frame = canonical_features(features, metric=metric)
+    return Source(frame, lambda members: ArrayTable(rows, frame, members, metric=metric))
