@@ -55,7 +55,7 @@ def draw_camera(rng: np.random.Generator, camid: int, *, difficulty: float) -> C
     heading = (turn if turn < 0.5 else turn - 1) * min(1.0, 0.9 * difficulty)
     strangeness = 0.6 * difficulty
     warmth, tint = _spread(rng, camid, step=0.618), _spread(rng, camid, step=0.414)
-    cast, exposure = 0.10 * difficulty, 1 + between(rng, -0.1, 0.1) * difficulty
+    cast, exposure = 0.12 * difficulty, 1 + between(rng, -0.1, 0.1) * difficulty
     return Camera(
         heading=heading,
         backdrop=pick(rng, ("panels", "bricks", "hedge", "windows")),

@@ -1,4 +1,9 @@
-"""One synthetic picture, as a pure function of the seed, the identity, the camera, the shot and the frame."""
+"""One synthetic picture, as a pure function of the seed, the identity, the camera, the shot and the frame.
+
+Light, heading and backdrop vary from shot to shot about as much as from camera to camera. With most of the variation
+between cameras instead, clusters form by camera first and training on them lowers mAP stage by stage (measured:
+0.26 to 0.13 over 19 stages, against 0.31 to 0.39 as it is; a half-width ResNet-18 from random weights, seed 0).
+"""
 
 from __future__ import annotations
 
@@ -88,7 +93,7 @@ def draw_image(
 
 
 def _visit(rng: np.random.Generator, camera: Camera, *, difficulty: float) -> _Visit:
-    turned_round = 0.5 if rng.random() < 0.2 * difficulty else 0.0
+    turned_round = 0.5 if rng.random() < 0.1 * difficulty else 0.0
     return _Visit(
         heading=camera.heading + turned_round + between(rng, -0.1, 0.1) * difficulty,
         scroll=between(rng, -0.4, 0.4),
@@ -102,17 +107,17 @@ def _shot(rng: np.random.Generator, frame: int, *, difficulty: float) -> _Shot:
     jitter = 0.3 + difficulty
     taken = _Shot(
         phase=rng.random() + _STEP * frame,
-        turn=between(rng, -0.3, 0.3) * difficulty,
+        turn=between(rng, -0.2, 0.2) * difficulty,
         scroll=between(rng, -0.6, 0.6) + 0.02 * frame,
         zoom=1 + between(rng, -0.10, 0.08) * jitter,
         shift_x=between(rng, -0.035, 0.035) * jitter,
         shift_y=between(rng, -0.03, 0.03) * jitter,
-        gain=1 + between(rng, -0.35, 0.35) * difficulty,
-        warmth=between(rng, -0.2, 0.2) * difficulty,
+        gain=1 + between(rng, -0.5, 0.5) * difficulty,
+        warmth=between(rng, -0.4, 0.4) * difficulty,
         blur=between(rng, 0.0, 0.014) * difficulty,
         obstacle=None,
     )
-    if rng.random() >= 0.3 * difficulty:
+    if rng.random() >= 0.25 * difficulty:
         return taken
     grey = between(rng, 0.12, 0.75)
     colour = (grey * between(rng, 0.75, 1.0), grey * between(rng, 0.75, 1.0), grey * between(rng, 0.75, 1.0))

@@ -19,10 +19,8 @@ def expose(
     """
     height, width = scene.shape[1:]
     ramp = np.linspace(-1, 1, width, dtype=np.float32) if width > 1 else np.zeros(1, dtype=np.float32)
-    gains = np.asarray(camera.gains, dtype=np.float32).reshape(3, 1, 1) * np.asarray(light, dtype=np.float32).reshape(
-        3, 1, 1
-    )
-    gains = gains * (1 + slope * ramp)
+    response = [camera.gains[channel] * light[channel] for channel in range(3)]
+    gains = np.asarray(response, dtype=np.float32).reshape(3, 1, 1) * (1 + slope * ramp)
     grey = (scene[0] + scene[1] + scene[1] + scene[2]) * np.float32(0.25)
     picture = (grey + camera.saturation * (scene - grey)) * gains
     picture = _blurred(picture, sigma=(camera.blur + blur) * height)
