@@ -39,7 +39,7 @@ class Flag:
 
 _WHERE = "Where and how it runs"
 _METRIC = Literal["sqeuclidean", "euclidean", "cosine"]
-_BACKBONE = Literal["resnet18", "resnet34", "resnet50", "resnet101", "mobilenet_v2", "convnext_tiny"]
+_BACKBONE = Literal["resnet10", "resnet18", "resnet34", "resnet50", "resnet101", "mobilenet_v2", "convnext_tiny"]
 
 COMMON = (
     Flag("run", Path, "--run", "The run directory; also DBC_RUN.", "the last one used here", _WHERE, "DIR"),

@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 DatasetFormat = Literal["market1501", "folder", "csv", "synthetic"]
-Backbone = Literal["resnet18", "resnet34", "resnet50", "resnet101", "mobilenet_v2", "convnext_tiny"]
+Backbone = Literal["resnet10", "resnet18", "resnet34", "resnet50", "resnet101", "mobilenet_v2", "convnext_tiny"]
 Metric = Literal["sqeuclidean", "euclidean", "cosine"]
 
 

@@ -7,10 +7,12 @@ from typing import Final
 import torch
 import torchvision
 from torch import nn
+from torchvision.models.resnet import BasicBlock, ResNet
 
 from stages.errors import UsageError
 
 CLASSIFIERS: Final = {
+    "resnet10": "fc",
     "resnet18": "fc",
     "resnet34": "fc",
     "resnet50": "fc",
@@ -32,12 +34,20 @@ def build_backbone(name: str, *, seed: int = 0) -> tuple[nn.Module, int]:
         raise UsageError(f"backbone: found {name!r}, want one of {', '.join(CLASSIFIERS)}; choose one of these")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network: nn.Module = torchvision.models.get_model(name, weights=None)
+        network = _network(name)
     classifier = network.get_submodule(CLASSIFIERS[name])
     dim = _input_dim(classifier)
     parent, _, leaf = CLASSIFIERS[name].rpartition(".")
     setattr(network.get_submodule(parent), leaf, nn.Identity())
     return network, dim
+
+
+def _network(name: str) -> nn.Module:
+    """The network with its classifier. `resnet10` has one basic block a layer: for small images and no weights."""
+    if name == "resnet10":
+        return ResNet(BasicBlock, [1, 1, 1, 1])
+    network: nn.Module = torchvision.models.get_model(name, weights=None)
+    return network
 
 
 def _input_dim(classifier: nn.Module) -> int:
