@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -155,12 +156,14 @@ class Product:
     """A matrix product of stored rows, and how far it may be from the exact one.
 
     `storage` names how rows are stored: 'int8', 'float32' or 'bfloat16' (as its bits, uint16). `multiply(left, right)`
-    of (r, d) and (c, d) is left · rightᵀ, (r, c) int32 or float32 on the host, one library thread.
+    of (r, d) and (c, d) is left · rightᵀ, (r, c) int32 or float32 on the host, by one library thread; the array
+    belongs to the calling thread, whose next product overwrites it. `tile` is an edge at which that is fast.
     |product − exact| ≤ `error` · ‖left row‖ ‖right row‖ for rows of largest |value| 1 (int8: exact).
     """
 
     storage: str
     error: float
+    tile: int
     multiply: Callable[[Array, Array], Array]
 
 
@@ -178,11 +181,11 @@ def host_product(precision: str, *, n_rows: int, dim: int) -> Product:
     if precision == "int8" and dim > _INT8_DIM:
         raise UsageError(f"precision int8 wanted for {dim} dimensions, which overflow int32; pass float32")
     if precision == "float32":
-        return Product("float32", _gamma(dim, 2.0**-24), lambda left, right: left @ right.T)
+        return Product("float32", _gamma(dim, 2.0**-24), 1024, _float32_product(_Buffers()))
     if precision == "int8":
-        return Product("int8", 0.0, _torch_int8)
+        return Product("int8", 0.0, 512, _int8_product(_Buffers()))
     if precision == "bfloat16":
-        return Product("bfloat16", 2.0**-8 + 1.01 * _gamma(dim, 2.0**-22), _torch_bfloat16)
+        return Product("bfloat16", 2.0**-8 + 1.01 * _gamma(dim, 2.0**-22), 512, _bfloat16_product(_Buffers()))
     raise UsageError(f"precision is '{precision}', wanted auto, float32, bfloat16 or int8")
 
 
@@ -219,16 +222,82 @@ def _multiplies_int8() -> bool:
     return cpuinfo.exists() and any(flag in cpuinfo.read_text() for flag in ("amx_int8", "avx512_vnni"))
 
 
-def _torch_int8(left: Array, right: Array) -> Array:
+class _Buffers(threading.local):
+    """Arrays of each thread, kept from product to product: fresh pages cost as much as a small product."""
+
+    def __init__(self) -> None:
+        self._flat: dict[str, NDArray[Any]] = {}
+
+    def array(self, shape: tuple[int, int], dtype: Any) -> NDArray[Any]:
+        """An uninitialised array (r, c) of `dtype`."""
+        size = shape[0] * shape[1]
+        name = np.dtype(dtype).name
+        if name not in self._flat or self._flat[name].size < size:
+            self._flat[name] = np.empty(size, dtype=dtype)
+        return self._flat[name][:size].reshape(shape)
+
+
+def _float32_product(buffers: _Buffers) -> Callable[[Array, Array], Array]:
+    def multiply(left: Array, right: Array) -> Array:
+        return np.matmul(left, right.T, out=buffers.array((len(left), len(right)), np.float32))
+
+    return multiply
+
+
+def _int8_product(buffers: _Buffers) -> Callable[[Array, Array], Array]:
     import torch
 
-    torch.set_num_threads(1)
-    return torch._int_mm(torch.from_numpy(left), torch.from_numpy(right).T).numpy()
+    def multiply(left: Array, right: Array) -> Array:
+        torch.set_num_threads(1)
+        result = buffers.array((len(left), len(right)), np.int32)
+        torch._int_mm(torch.from_numpy(left), torch.from_numpy(right).T, out=torch.from_numpy(result))
+        return result
+
+    return multiply
 
 
-def _torch_bfloat16(left: Array, right: Array) -> Array:
+def _bfloat16_product(buffers: _Buffers) -> Callable[[Array, Array], Array]:
     import torch
 
-    torch.set_num_threads(1)
-    parts = [torch.from_numpy(part.view(np.int16)).view(torch.bfloat16) for part in (left, right)]
-    return torch.mm(parts[0], parts[1].T).float().numpy()
+    def multiply(left: Array, right: Array) -> Array:
+        torch.set_num_threads(1)
+        shape = (len(left), len(right))
+        parts = [torch.from_numpy(part.view(np.int16)).view(torch.bfloat16) for part in (left, right)]
+        rounded = torch.from_numpy(buffers.array(shape, np.int16)).view(torch.bfloat16)
+        torch.mm(parts[0], parts[1].T, out=rounded)
+        result = buffers.array(shape, np.float32)
+        torch.from_numpy(result).copy_(rounded)
+        return result
+
+    return multiply
+
+
+class TorchExchange:
+    """The processes of an initialised `torch.distributed` group, as `stages.merge.exchange.Exchange` describes them."""
+
+    def __init__(self) -> None:
+        import torch.distributed as dist
+
+        self.rank, self.size = dist.get_rank(), dist.get_world_size()
+        self._device = f"cuda:{_current_cuda_device()}" if dist.get_backend() == "nccl" else "cpu"
+
+    def all_gather(self, values: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+        """`values` (any number, 3) of every process, in order of rank; padded for the way, since lengths differ."""
+        import torch
+        import torch.distributed as dist
+
+        length = torch.tensor([len(values)], device=self._device)
+        lengths = [torch.zeros_like(length) for _ in range(self.size)]
+        dist.all_gather(lengths, length)
+        longest = max(int(other) for other in lengths)
+        padded = torch.zeros((longest, 3), dtype=torch.float64, device=self._device)
+        padded[: len(values)] = torch.from_numpy(values)
+        everything = [torch.empty_like(padded) for _ in range(self.size)]
+        dist.all_gather(everything, padded)
+        return [part[: int(n)].cpu().numpy() for part, n in zip(everything, lengths, strict=True)]
+
+
+def _current_cuda_device() -> int:
+    import torch
+
+    return torch.cuda.current_device()

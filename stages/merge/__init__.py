@@ -1,9 +1,10 @@
 """Merge the clusters that the dispersion criterion ranks closest.
 
 The public names work on any (n, d) array: `merge_stage` makes one stage of merges, `extend_linkage` adds them to a
-SciPy linkage matrix.
+SciPy linkage matrix, `dispersion_linkage` merges down to one cluster at once.
 """
 
+from stages.merge.full_linkage import dispersion_linkage
 from stages.merge.linkage import cluster_ids, empty_linkage, extend_linkage, labels_of_linkage
 from stages.merge.merging import merge_stage
 from stages.merge.result import StageMerges
@@ -12,6 +13,7 @@ from stages.merge.schedule import initial_labels, last_stage, number_of_merges
 __all__ = [
     "StageMerges",
     "cluster_ids",
+    "dispersion_linkage",
     "empty_linkage",
     "extend_linkage",
     "initial_labels",

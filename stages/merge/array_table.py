@@ -74,6 +74,14 @@ class ArrayTable:
         """See `Table`."""
         return self._xp.take(self._means, self._index(ids), axis=0)
 
+    def squared_distances(self, rows: Array, a: int, others: Int64Array) -> Float64Array:
+        """See `Table`."""
+        return self._squared(rows, np.full(len(others), a), others)
+
+    def squared_norm(self, row: Array) -> float:
+        """See `Table`."""
+        return float(halving_sum((row * row)[None, :])[0])
+
     def contents(self, cluster: int) -> tuple[Array, float, float]:
         """See `Table`."""
         moments = self._moments
@@ -140,6 +148,11 @@ class ArrayScreen:
     def n_rows(self) -> int:
         """R."""
         return len(self.groups)
+
+    @property
+    def tile(self) -> int:
+        """See `ScreenedRows`; large for GPUs, which a small tile leaves idle."""
+        return 4096 if array_api_compat.is_cupy_array(self.stored) else 512
 
     def near(self, rows: slice, columns: slice, threshold: float) -> tuple[Int64Array, Int64Array]:
         """See `ScreenedRows`."""

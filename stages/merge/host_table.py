@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -120,6 +121,16 @@ class HostTable:
             compiled_rows.mean_of(self._rows, cluster, self._slot, self._sums, row, spare)
         return result
 
+    def squared_distances(self, rows: Array, a: int, others: Int64Array) -> Float64Array:
+        """See `Table`."""
+        result = np.empty(len(others))
+        compiled_scan.row_distances(rows, a, others, result)
+        return result
+
+    def squared_norm(self, row: Array) -> float:
+        """See `Table`."""
+        return float(compiled_rows.squared_norm(row, np.empty(len(row))))
+
     def contents(self, cluster: int) -> tuple[Array, float, float]:
         """See `Table`."""
         total, row, spare = (np.empty(self._sums.shape[1]) for _ in range(3))
@@ -171,19 +182,33 @@ class HostScreen:
     groups: Int64Array
     product: Product
     margin: float
+    spare: threading.local = field(default_factory=threading.local)
 
     @property
     def n_rows(self) -> int:
         """R."""
         return len(self.groups)
 
+    @property
+    def tile(self) -> int:
+        """See `ScreenedRows`."""
+        return self.product.tile
+
     def near(self, rows: slice, columns: slice, threshold: float) -> tuple[Int64Array, Int64Array]:
         """See `ScreenedRows`."""
         tile = self.product.multiply(self.stored[rows], self.stored[columns])
-        first, second = np.empty(tile.size, dtype=np.int64), np.empty(tile.size, dtype=np.int64)
+        first, second = self._found(tile.size)
         limit = threshold + self.margin + abs(threshold) * 2.0**-40
         n_found = compiled_scan.scan(tile, rows.start, columns.start, self.screen, self.groups, limit, first, second)
-        return first[:n_found], second[:n_found]
+        return first[:n_found].copy(), second[:n_found].copy()
+
+    def _found(self, size: int) -> tuple[Int64Array, Int64Array]:
+        """Two arrays of this thread, kept because fresh pages cost more than the scan that fills them."""
+        if getattr(self.spare, "size", 0) < size:
+            self.spare.size = size
+            self.spare.arrays = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
+        arrays: tuple[Int64Array, Int64Array] = self.spare.arrays
+        return arrays
 
     def estimates(self, rows: Int64Array, columns: slice) -> Float64Array:
         """See `ScreenedRows`."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+import array_api_compat
 import numpy as np
 
-from stages.backend import to_host
 from stages.merge.criterion import Criterion
-from stages.merge.exact_sums import halving_sum, split_on_grids
+from stages.merge.exact_sums import grid_exponents
 from stages.merge.samples import Frame
 from stages.merge.table import Table
 from stages.typing import Array, Float64Array, Int64Array
@@ -29,60 +29,55 @@ class LiveClusters(Protocol):
         """Move b's members to a; returns a's new Σ dist over ordered pairs, divided by n_a² (0 where unused)."""
 
 
-@dataclass
-class _Content:
-    total: Array
-    high: float
-    low: float
-    count: float
-    mean: Array
-    variance: float
-
-
 class LiveMeans:
-    """`sqeuclidean` and `cosine`: contents add up; only clusters that merged are held."""
+    """`sqeuclidean` and `cosine`: contents add up. Means of clusters are made when first asked for, and kept."""
 
     def __init__(self, table: Table, frame: Frame):
         self._table, self._frame = table, frame
         self._scale = 0.5 if table.metric == "cosine" else 1.0
-        self._variances = table.variances()
-        self._merged: dict[int, _Content] = {}
+        self._variances = table.variances().copy()
+        self._counts = table.members.counts.astype(np.float64)
+        self._contents: dict[int, tuple[Array, float, float]] = {}
+        example = table.means(np.array([0]))
+        xp = array_api_compat.array_namespace(example)
+        self._means = xp.empty(
+            (len(self._counts), example.shape[1]), dtype=xp.float64, device=array_api_compat.device(example)
+        )
+        self._has_mean = np.zeros(len(self._counts), dtype=bool)
 
     def inter(self, a: int, others: Int64Array) -> Float64Array:
         """See `LiveClusters`."""
-        means = self._table.means(np.asarray(others))
-        variances = self._variances[others]
-        for i, x in enumerate(others.tolist()):
-            if x in self._merged:
-                means[i, :], variances[i] = self._merged[x].mean, self._merged[x].variance
-        own = self._merged.get(a)
-        mean = own.mean if own else self._table.means(np.array([a]))[0, :]
-        variance = own.variance if own else self._variances[a]
-        difference = means - mean
-        spread = to_host(halving_sum(difference * difference))
-        result: Float64Array = self._scale * ((variances + variance) + spread)
+        asked = np.append(others, a)
+        for x in asked[~self._has_mean[asked]].tolist():
+            self._means[x, :] = self._table.means(np.array([x]))[0, :]
+            self._has_mean[x] = True
+        spread = self._table.squared_distances(self._means, a, others)
+        result: Float64Array = self._scale * ((self._variances[others] + self._variances[a]) + spread)
         return result
 
     def merge(self, a: int, b: int) -> float:
         """See `LiveClusters`."""
         first, second = self._content(a), self._content(b)
-        total = first.total + second.total
-        high, low = first.high + second.high, first.low + second.low
-        count = first.count + second.count
+        total, high, low = (first[i] + second[i] for i in range(3))
+        self._contents.pop(b, None)
+        self._contents[a] = (total, high, low)
+        self._counts[a] += self._counts[b]
+        count = float(self._counts[a])
         mean = total / count
-        own = split_on_grids(
-            halving_sum((mean * mean)[None, :]), bound=self._frame.norm_bound, n_terms=self._frame.n_samples
-        )
-        variance = max(0.0, (high / count + low / count) - float(own[0][0] + own[1][0]))
-        self._merged[a] = _Content(total, high, low, count, mean, variance)
-        self._merged.pop(b, None)
-        return 2.0 * self._scale * variance
+        self._means[a, :] = mean
+        self._has_mean[a] = True
+        own = self._on_two_grids(self._table.squared_norm(mean))
+        self._variances[a] = max(0.0, (high / count + low / count) - own)
+        return 2.0 * self._scale * float(self._variances[a])
 
-    def _content(self, cluster: int) -> _Content:
-        if cluster in self._merged:
-            return self._merged[cluster]
-        total, high, low = self._table.contents(cluster)
-        return _Content(total, high, low, float(self._table.members.counts[cluster]), total, 0.0)
+    def _content(self, cluster: int) -> tuple[Array, float, float]:
+        return self._contents.get(cluster) or self._table.contents(cluster)
+
+    def _on_two_grids(self, norm: float) -> float:
+        """high + low of `split_on_grids`, of one number."""
+        coarse, fine = grid_exponents(self._frame.norm_bound, self._frame.n_samples)
+        high = round(norm * 2.0**coarse) * 2.0**-coarse
+        return high + round((norm - high) * 2.0**fine) * 2.0**-fine
 
 
 class LiveBlocks:

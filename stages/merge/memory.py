@@ -9,6 +9,9 @@ _FLOAT64 = 8
 _PAIR_BYTES = 24
 _FIXED_BYTES = 64 << 20
 
+LARGEST_TILE = {True: 1024, False: 4096}
+"""The largest edge a tile has by itself, by whether it is in host memory."""
+
 
 def engine_bytes(
     *, n_samples: int, n_clusters: int, dim: int, n_merges: int, tile: int, n_threads: int, compiled: bool = True

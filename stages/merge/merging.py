@@ -15,7 +15,7 @@ from stages.merge.clusters import parse_labels
 from stages.merge.criterion import CriterionName, IntraNormalizer, criterion_of
 from stages.merge.engine import Update, merge_exactly, merge_once_ranked
 from stages.merge.exchange import Alone, Exchange
-from stages.merge.memory import engine_bytes, require_memory
+from stages.merge.memory import LARGEST_TILE, engine_bytes, require_memory
 from stages.merge.ranking import Work
 from stages.merge.result import StageMerges
 from stages.merge.samples import Metric
@@ -25,7 +25,6 @@ from stages.typing import Array
 Progress = Callable[[int, int], None]
 
 _SHARE_OF_MEMORY = 0.8
-_HOST_TILE, _DEVICE_TILE = 512, 4096
 
 
 def merge_stage(
@@ -74,7 +73,6 @@ def merge_stage(
     n_clusters = int(labels.max()) + 1
     _require_clusters(n_clusters, n_merges)
     is_host = isinstance(features, np.ndarray)
-    edge = tile or (_HOST_TILE if is_host else _DEVICE_TILE)
     n_workers = (n_threads or n_cores()) if is_host else 1
     compiled = compiles(features, kernels)
     require_memory(
@@ -83,7 +81,7 @@ def merge_stage(
             n_clusters=n_clusters if ranks_by.linkage == "mean" else n_samples,
             dim=dim,
             n_merges=n_merges,
-            tile=edge,
+            tile=tile or LARGEST_TILE[is_host],
             n_threads=n_workers,
             compiled=compiled,
         ),
@@ -98,7 +96,7 @@ def merge_stage(
             product=lambda n_rows: host_product(precision, n_rows=n_rows, dim=dim),
             threads=threads,
         )
-        work = Work(threads, edge, exchange or Alone(), progress or _silent)
+        work = Work(threads, tile, exchange or Alone(), progress or _silent)
         if update == "exact":
             return merge_exactly(source, labels, n_merges, criterion=ranks_by, work=work)
         return merge_once_ranked(source, labels, n_merges, criterion=ranks_by, update=update, work=work)

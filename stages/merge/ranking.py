@@ -9,7 +9,7 @@ size, or who did which tile: it is every pair with a key above `after` and up to
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
@@ -20,17 +20,21 @@ from stages.merge.pool import LOWEST, Key, Pool, RankedPairs
 from stages.merge.table import ScreenedRows, Table
 from stages.typing import Float64Array, Int64Array
 
-_SAMPLE_ROWS = 128
+_SAMPLE_ROWS = 64
 _SLAB, _SAMPLE_SLABS = 512, 32
 _LEAST_SAMPLED = 8
 
 
 @dataclass(frozen=True)
 class Work:
-    """Who does the tiles and who is told: threads, tile edge, other processes, and a callback (done, total) of pairs."""
+    """Who does the tiles and who is told.
+
+    Threads, the edge of a tile (None: what the product does fastest), the other processes, and a callback
+    (done, total) of pairs.
+    """
 
     threads: Executor
-    tile: int
+    tile: int | None
     exchange: Exchange
     report: Callable[[int, int], None]
 
@@ -66,8 +70,10 @@ def candidates_of(
 def ranked_block(candidates: Candidates, *, after: Key, capacity: int, work: Work) -> RankedPairs:
     """At most `capacity` pairs, all those with keys in (after, limit]; none, if limit is (∞, …), means none is left."""
     n_rows = candidates.screened.n_rows
-    pool = Pool(capacity, threshold=_guess(candidates, after=after, capacity=capacity), after=after)
-    tiles = list(_tiles(n_rows, work.tile))[work.exchange.rank :: work.exchange.size]
+    pool = Pool(
+        capacity, threshold=_guess(candidates, after=after, capacity=capacity, threads=work.threads), after=after
+    )
+    tiles = _tiles(n_rows, work.tile or candidates.screened.tile)[work.exchange.rank :: work.exchange.size]
     total = sum(_n_pairs(tile) for tile in tiles)
     done = 0
 
@@ -83,13 +89,14 @@ def ranked_block(candidates: Candidates, *, after: Key, capacity: int, work: Wor
     return _gathered(pool, work.exchange)
 
 
-def _guess(candidates: Candidates, *, after: Key, capacity: int) -> float:
+def _guess(candidates: Candidates, *, after: Key, capacity: int, threads: Executor) -> float:
     """A threshold that about `capacity` pairs above `after` should pass: a quantile of D over sampled rows."""
     n_rows = candidates.screened.n_rows
     rows = _spread(n_rows, _SAMPLE_ROWS)
     slabs = [slice(left, min(left + _SLAB, n_rows)) for left in range(0, n_rows, _SLAB)]
+    sampled = [slabs[i] for i in _spread(len(slabs), _SAMPLE_SLABS)]
     values = np.concatenate(
-        [candidates.screened.estimates(rows, slabs[i]).ravel() for i in _spread(len(slabs), _SAMPLE_SLABS)]
+        [part.ravel() for part in threads.map(lambda slab: candidates.screened.estimates(rows, slab), sampled)]
     )
     values = values[np.isfinite(values) & (values > after[0])]
     wanted = math.ceil(values.size * capacity / max(1, n_rows * (n_rows - 1) // 2))
@@ -119,10 +126,15 @@ def _spread(total: int, wanted: int) -> Int64Array:
     return np.unique(np.linspace(0, total - 1, min(total, wanted)).astype(np.int64))
 
 
-def _tiles(n_rows: int, edge: int) -> Iterator[tuple[slice, slice]]:
-    for top in range(0, n_rows, edge):
-        for left in range(top, n_rows, edge):
-            yield slice(top, min(top + edge, n_rows)), slice(left, min(left + edge, n_rows))
+def _tiles(n_rows: int, edge: int) -> list[tuple[slice, slice]]:
+    """Tiles over the upper triangle; those on the diagonal come last and halved, so that little is done twice."""
+    spans = [slice(first, min(first + edge, n_rows)) for first in range(0, n_rows, edge)]
+    tiles = [(rows, columns) for i, rows in enumerate(spans) for columns in spans[i + 1 :]]
+    for span in spans:
+        middle = (span.start + span.stop + 1) // 2
+        upper, lower = slice(span.start, middle), slice(middle, span.stop)
+        tiles += [(upper, upper)] if middle == span.stop else [(upper, lower), (upper, upper), (lower, lower)]
+    return tiles
 
 
 def _n_pairs(tile: tuple[slice, slice]) -> int:

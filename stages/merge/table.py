@@ -30,6 +30,10 @@ class ScreenedRows(Protocol):
     def n_rows(self) -> int:
         """R."""
 
+    @property
+    def tile(self) -> int:
+        """An edge of tiles at which `near` is fast."""
+
     def near(self, rows: slice, columns: slice, threshold: float) -> tuple[Int64Array, Int64Array]:
         """Rows (r, c), r < c and of different groups, in this tile whose D may be at most `threshold`: no other has."""
 
@@ -54,6 +58,12 @@ class Table(Protocol):
 
     def means(self, ids: Int64Array) -> Array:
         """μ of clusters `ids`, (len(ids), d) float64 where the features are."""
+
+    def squared_distances(self, rows: Array, a: int, others: Int64Array) -> Float64Array:
+        """‖rows[x] − rows[a]‖² (P,) for x in `others`, by `halving_sum`; `rows` (K, d) is where `means` are."""
+
+    def squared_norm(self, row: Array) -> float:
+        """‖row‖² of a (d,) array, by `halving_sum`."""
 
     def contents(self, cluster: int) -> tuple[Array, float, float]:
         """Σ x (d,), and high and low of Σ ‖x‖² (`Moments`), of one cluster."""

@@ -13,8 +13,8 @@ from stages.typing import BoolArray, Int64Array
 NextBlock = Callable[[BoolArray, Key, int], RankedPairs]
 """(alive (K,), after, capacity) → the pairs of clusters still alive with keys above `after`, up to a limit."""
 
-FEWEST_PAIRS = 1024
-PAIRS_PER_MERGE = 4
+FEWEST_PAIRS = 256
+PAIRS_PER_MERGE = 3
 
 
 def stale_walk(next_block: NextBlock, *, n_clusters: int, n_merges: int) -> list[tuple[int, int]]:

@@ -101,6 +101,8 @@ def test_adversarial_features(adversary, update, metric):
     for n_merges in (1, n_samples // 3, int(labels.max())):
         expected = plain_merge_stage(features, labels, n_merges, **options)
         for way in WAYS.values():
+            if way["kernels"] == "arrays" and (metric, update) == ("euclidean", "exact") and n_merges > 1:
+                continue  # a second or more each; random clusters cover it
             assert_same(merge_stage(features, labels, n_merges, **options, **way), expected)
 
 

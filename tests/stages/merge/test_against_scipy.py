@@ -6,6 +6,7 @@ from scipy.cluster.hierarchy import average, cut_tree, is_valid_linkage
 from scipy.spatial.distance import pdist
 
 from stages.merge import (
+    dispersion_linkage,
     empty_linkage,
     extend_linkage,
     initial_labels,
@@ -61,6 +62,29 @@ def test_the_linkage_is_valid_and_cutting_it_gives_the_labels(random_clusters, u
         np.testing.assert_array_equal(labels_of_linkage(partial, 45), labels)
         cut = cut_tree(linkage, n_clusters=int(labels.max()) + 1)[:, 0]
         assert len(set(zip(cut, labels, strict=True))) == len(set(cut)) == len(set(labels))
+
+
+@pytest.mark.parametrize("kernels", ["compiled", "arrays"])
+@pytest.mark.parametrize("metric", ["euclidean", "sqeuclidean", "cosine"])
+def test_dispersion_linkage_at_lambda_zero_is_average_linkage(random_clusters, metric, kernels):
+    features, _ = random_clusters(11, 80, 6, 80)
+    expected = average(pdist(features.astype(np.float64), metric))
+    found = dispersion_linkage(features, lambda_=0.0, metric=metric, kernels=kernels)
+    np.testing.assert_array_equal(found[:, [0, 1, 3]], expected[:, [0, 1, 3]])
+    np.testing.assert_allclose(found[:, 2], expected[:, 2], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("normalizer", ["n", "n2"])
+@pytest.mark.parametrize("metric", ["euclidean", "sqeuclidean"])
+def test_dispersion_linkage_is_valid_and_its_heights_ascend(random_clusters, metric, normalizer):
+    features, _ = random_clusters(12, 90, 6, 90)
+    linkage = dispersion_linkage(features, lambda_=0.3, metric=metric, intra_normalizer=normalizer)
+    assert is_valid_linkage(linkage)
+    assert np.diff(linkage[:, 2]).min() > -1e-12
+    by_stages, _ = linkage_by_stages(
+        features, 7, lambda_=0.3, update="exact", metric=metric, intra_normalizer=normalizer
+    )
+    np.testing.assert_array_equal(linkage, by_stages)
 
 
 def test_merges_per_stage_follow_the_decimal_text_of_the_fraction():

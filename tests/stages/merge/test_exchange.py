@@ -1,0 +1,77 @@
+"""Processes that share the tiles find the partition that one finds alone."""
+
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from stages.merge import initial_labels, merge_stage
+
+FIELDS = ("labels", "merges", "criterion", "inter", "intra", "sizes")
+
+
+class SharedExchange:
+    """Processes played by threads: each leaves its part on a table and takes everyone's."""
+
+    def __init__(self, rank, table, barrier):
+        self.rank, self.size = rank, barrier.parties
+        self._table, self._barrier = table, barrier
+
+    def all_gather(self, values):
+        self._table[self.rank] = values.copy()
+        self._barrier.wait(timeout=60)
+        everything = [self._table[rank] for rank in range(self.size)]
+        self._barrier.wait(timeout=60)
+        return everything
+
+
+@pytest.mark.parametrize("size", [2, 4])
+@pytest.mark.parametrize("update", ["stale", "exact", "union"])
+@pytest.mark.parametrize(("criterion", "metric"), [("dbc", "sqeuclidean"), ("dbc", "euclidean"), ("buc", "cosine")])
+def test_any_number_of_processes_gives_one_partition(random_clusters, *, size, update, criterion, metric):
+    features, labels = random_clusters(size, 90, 7, 60)
+    options = {"update": update, "criterion": criterion, "metric": metric}
+    expected = merge_stage(features, labels, 20, **options)
+    table, barrier = {}, threading.Barrier(size)
+    with ThreadPoolExecutor(size) as pool:
+        results = list(
+            pool.map(
+                lambda rank: merge_stage(
+                    features, labels, 20, tile=9, exchange=SharedExchange(rank, table, barrier), **options
+                ),
+                range(size),
+            )
+        )
+    for result in results:
+        for name in FIELDS:
+            np.testing.assert_array_equal(getattr(result, name), getattr(expected, name))
+
+
+SCRIPT = """
+import sys, numpy as np, torch.distributed as dist
+from stages.backend import TorchExchange
+from stages.merge import initial_labels, merge_stage
+rank, size, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=size)
+features = np.random.default_rng(0).standard_normal((150, 8))
+result = merge_stage(features, initial_labels(150), 40, update="exact", tile=16, exchange=TorchExchange())
+np.save(f"{folder}/{rank}.npy", result.merges)
+dist.destroy_process_group()
+"""
+
+
+def test_torch_processes_give_one_partition(tmp_path):
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    processes = [
+        subprocess.Popen([sys.executable, "-c", SCRIPT, str(rank), "2", str(tmp_path)], env=environment)
+        for rank in range(2)
+    ]
+    assert [process.wait(timeout=120) for process in processes] == [0, 0]
+    features = np.random.default_rng(0).standard_normal((150, 8))
+    expected = merge_stage(features, initial_labels(150), 40, update="exact")
+    for rank in range(2):
+        np.testing.assert_array_equal(np.load(tmp_path / f"{rank}.npy"), expected.merges)
