@@ -1,0 +1,98 @@
+"""The whole loop on a CUDA device: it runs, says so, and agrees with the CPU where it must."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from schemas.parameters import (
+    EvaluateParameters,
+    ExtractParameters,
+    IngestParameters,
+    MergeParameters,
+    SyntheticParameters,
+)
+from stages.extract.stage import extract
+from stages.ingest.stage import ingest
+from stages.merge.stage import merge
+from stages.pipeline import Plan, run_stages
+from stages.produce import How
+from stages.reporting import Silent
+from stages.run_directory import RunDirectory
+
+pytestmark = pytest.mark.gpu
+
+INITIAL = {"backbone": "resnet18", "weights": "none", "embedding_dim": 32}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDirectory:
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device that torch sees")
+    directory = RunDirectory(tmp_path / "run")
+    people = SyntheticParameters(identities=16, cameras=2, images_per_camera=3)
+    parameters = IngestParameters(format="synthetic", synthetic=people, height=64, width=32)
+    ingest(directory, source=None, parameters=parameters, workers=0, how=How(), reporter=Silent())
+    return directory
+
+
+def pooled(run: RunDirectory, *, device: str, amp: bool = False) -> np.ndarray:
+    outcome = extract(
+        run,
+        stage=None,
+        parameters=ExtractParameters(amp=amp),
+        initial=INITIAL,
+        batch_size=16,
+        device=device,
+        how=How(force=True),
+        reporter=Silent(),
+    )
+    assert outcome.artifact is not None
+    assert outcome.artifact.manifest.execution.device.startswith(device)
+    return outcome.artifact.read("pooled")
+
+
+def test_features_agree_with_the_cpu_and_half_precision_stays_close(run: RunDirectory) -> None:
+    on_cpu = pooled(run, device="cpu")
+    np.testing.assert_allclose(pooled(run, device="cuda"), on_cpu, atol=2e-3)
+    np.testing.assert_allclose(pooled(run, device="cuda", amp=True), on_cpu, atol=2e-2)
+
+
+def test_clusters_have_the_ids_that_the_cpu_gives_them(run: RunDirectory) -> None:
+    pooled(run, device="cpu")
+    ids = set()
+    for device in ("cpu", "cuda"):
+        outcome = merge(
+            run,
+            stage=1,
+            parameters=MergeParameters(merge_percent=0.2),
+            device=device,
+            memory_limit=None,
+            how=How(force=True),
+            reporter=Silent(),
+        )
+        assert outcome.artifact is not None
+        ids.add(outcome.artifact.manifest.id)
+    assert len(ids) == 1
+
+
+def test_the_whole_loop_runs_and_says_where(run: RunDirectory) -> None:
+    rows = []
+    plan = Plan(
+        merge=MergeParameters(merge_percent=0.2),
+        extract=ExtractParameters(amp=True),
+        evaluate=EvaluateParameters(),
+        train={"epochs": 1, "amp": True},
+        initial=INITIAL,
+        stages=2,
+        stage0_epochs=1,
+        device="cuda",
+    )
+    run_stages(run, plan, how=How(), reporter=Silent(), on_row=rows.append)
+    assert [row.stage for row in rows] == [-1, 0, 1, 2]
+    assert rows[-1].model.execution.device.startswith("cuda:0")
+    assert rows[-1].model.execution.precision == "bfloat16"

@@ -1,0 +1,67 @@
+"""Identities reach evaluation alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from schemas.parameters import (
+    EvaluateParameters,
+    ExtractParameters,
+    IngestParameters,
+    MergeParameters,
+    SyntheticParameters,
+)
+from stages.evaluate.stage import evaluate
+from stages.ingest.stage import ingest
+from stages.pipeline import Plan, run_stages
+from stages.produce import How
+from stages.reporting import Silent
+from stages.run_directory import RunDirectory
+from stages.store import Artifact
+
+TELLING = {"pid", "camid", "tracklet", "path"}
+
+
+def test_merge_train_and_extract_read_nothing_that_tells_who_is_who(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunDirectory(tmp_path)
+    people = SyntheticParameters(identities=8, cameras=2, images_per_camera=2)
+    parameters = IngestParameters(format="synthetic", synthetic=people, height=32, width=16)
+    ingest(run, source=None, parameters=parameters, workers=0, how=How(), reporter=Silent())
+    read: list[str] = []
+    plain_read, plain_rows = Artifact.read, Artifact.rows
+
+    def spy(method):  # type: ignore[no-untyped-def]
+        def called(self: Artifact, name: str):  # type: ignore[no-untyped-def]
+            read.append(name)
+            return method(self, name)
+
+        return called
+
+    monkeypatch.setattr(Artifact, "read", spy(plain_read))
+    monkeypatch.setattr(Artifact, "rows", spy(plain_rows))
+    monkeypatch.setattr("stages.pipeline.evaluate", _no_evaluation)
+    plan = Plan(
+        merge=MergeParameters(merge_percent=0.2),
+        extract=ExtractParameters(),
+        evaluate=EvaluateParameters(),
+        train={"epochs": 1, "batch_size": 8},
+        initial={"backbone": "resnet10", "weights": "none", "embedding_dim": 8},
+        stages=1,
+        stage0_epochs=1,
+    )
+    monkeypatch.setattr("stages.pipeline._row", lambda *_, **__: None)
+    run_stages(run, plan, how=How(), reporter=Silent(), on_row=lambda _: None)
+    assert {"images", "split", "pooled"} <= set(read)
+    assert not TELLING & set(read)
+    evaluate(run, stage=1, parameters=EvaluateParameters(), how=How(), reporter=Silent())
+    assert "pid" in read
+
+
+def _no_evaluation(run: RunDirectory, **_: object):  # type: ignore[no-untyped-def]
+    from stages.produce import Outcome
+
+    return Outcome("up to date", "metrics", 0, run.require("dataset"), 1, {})
