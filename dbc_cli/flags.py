@@ -100,12 +100,12 @@ INITIAL = (
 AMP = (Flag("amp", bool, "--amp", "Compute in bfloat16 where that is safe.", ""),)
 EXTRACT = (Flag("batch_size", int, "--batch-size", "Images a forward pass.", "64", _WHERE),)
 MERGE = (
-    Flag("lambda_", float, "--lambda", "Weight λ of the intra-dispersions in eq. (4).", "0.1"),
+    Flag("lambda_", float, "--lambda", "Weight λ of the penalty in D, eq. (4).", "0.1; 0.005 for buc"),
     Flag("merge_percent", float, "--merge-percent", "Merges a stage, as a fraction of the samples.", "0.05"),
-    Flag("update", Literal["exact", "stale"], "--update", "How a stage's merges are selected.", "stale"),
+    Flag("update", Literal["exact", "stale", "union"], "--update", "How a stage's merges are selected.", "stale"),
     Flag("metric", _METRIC, "--metric", "Distance between samples.", "sqeuclidean"),
     Flag("intra_normalizer", Literal["n", "n2"], "--intra-normalizer", "Divide d_a by n or by n².", "n"),
-    Flag("criterion", Literal["dbc"], "--criterion", "The merging criterion.", "dbc"),
+    Flag("criterion", Literal["dbc", "buc"], "--criterion", "Dispersion, or nearest pair and cluster sizes.", "dbc"),
 )
 MEMORY = (
     Flag("memory_limit", str, "--memory-limit", "Most memory a merge may take, such as 8GiB.", "", _WHERE, "SIZE"),

@@ -5,13 +5,21 @@ Where a run happens (device, worker processes, memory limit) is not here, becaus
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 DatasetFormat = Literal["market1501", "folder", "csv", "synthetic"]
 Backbone = Literal["resnet10", "resnet18", "resnet34", "resnet50", "resnet101", "mobilenet_v2", "convnext_tiny"]
 Metric = Literal["sqeuclidean", "euclidean", "cosine"]
+
+
+PUBLISHED_LAMBDA = {"dbc": 0.1, "buc": 0.005}
+"""The weight of the penalty in D, by criterion."""
+
+
+def _published_lambda(values: dict[str, Any]) -> float:
+    return PUBLISHED_LAMBDA[values.get("criterion", "dbc")]
 
 
 class Parameters(BaseModel):
@@ -66,23 +74,19 @@ class ExtractParameters(Parameters):
 
 
 class MergeParameters(Parameters):
-    """The merging criterion, eq. (4), and how the merges of a stage are selected."""
+    """The merging criterion, eq. (4), and how the merges of a stage are selected.
 
-    lambda_: float = Field(default=0.1, ge=0, alias="lambda")
+    λ is by default 0.1 for `dbc` and 0.005 for `buc`, as published.
+    """
+
+    criterion: Literal["dbc", "buc"] = "dbc"
+    lambda_: float = Field(default_factory=_published_lambda, ge=0, alias="lambda")
     merge_percent: float = Field(default=0.05, gt=0, lt=1)
-    update: Literal["exact", "stale"] = "stale"
+    update: Literal["exact", "stale", "union"] = "stale"
     metric: Metric = "sqeuclidean"
     intra_normalizer: Literal["n", "n2"] = "n"
-    criterion: Literal["dbc"] = "dbc"
 
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        allow_inf_nan=False,
-        validate_by_name=True,
-        validate_by_alias=True,
-        serialize_by_alias=True,
-    )
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)
 
 
 class TrainParameters(Parameters):

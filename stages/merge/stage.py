@@ -143,6 +143,7 @@ def _merge(
             update=parameters.update,
             metric=parameters.metric,
             intra_normalizer=parameters.intra_normalizer,
+            criterion=parameters.criterion,
             memory_limit=memory_limit,
             progress=progress,
         )

@@ -69,7 +69,12 @@ MODELS: dict[str, tuple[type[Any], ...]] = {
     "EVALUATE": (parameters.EvaluateParameters,),
     "SEED": (parameters.IngestParameters, parameters.InitParameters, parameters.TrainParameters),
 }
-SAID_IN_WORDS = {"as stored": 0, "the backbone's": None, "synthetic without a SOURCE": "synthetic"}
+SAID_IN_WORDS = {
+    "0.1; 0.005 for buc": 0.1,
+    "as stored": 0,
+    "the backbone's": None,
+    "synthetic without a SOURCE": "synthetic",
+}
 
 
 @pytest.mark.parametrize("group", MODELS)
@@ -77,7 +82,8 @@ def test_the_defaults_that_help_shows_are_those_of_the_schemas(group: str) -> No
     flags: tuple[Flag, ...] = getattr(table, group)
     for flag in flags:
         for model in MODELS[group]:
-            default = model.model_fields[flag.name].default
+            field = model.model_fields[flag.name]
+            default = field.get_default(call_default_factory=True, validated_data={"criterion": "dbc"})
             if flag.default == "by recipe":
                 continue
             shown = SAID_IN_WORDS.get(flag.default, flag.default)
