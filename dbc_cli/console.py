@@ -68,7 +68,18 @@ def show(result: Mapping[str, Any], *, title: str, as_json: bool) -> None:
     table.add_column(overflow="fold")
     for name, value in flat(result):
         table.add_row(name, text_of(value))
-    stdout().print(table)
+    print_table(table)
+
+
+def print_table(table: Table) -> None:
+    """`table` on stdout; no blanks at the ends of lines where stdout is no terminal."""
+    console = stdout()
+    if console.is_terminal:
+        console.print(table)
+        return
+    with console.capture() as captured:
+        console.print(table)
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
 def print_json(value: Any) -> None:

@@ -58,7 +58,7 @@ def plan_of(given: Given) -> Plan:
 
 def run_plan(given: Given, plan: Plan) -> None:
     """Run `plan` and show its table, or say what a dry run would make first."""
-    from dbc_cli.console import RichReporter, print_json, stdout
+    from dbc_cli.console import RichReporter, print_json, print_table, stdout
     from dbc_cli.stage_table import LiveTable, row_fields, stage_table
     from stages.pipeline import run_stages
 
@@ -74,7 +74,7 @@ def run_plan(given: Given, plan: Plan) -> None:
         print_json({"run": given.run.as_posix(), "stages": rows, "would_create": _would_create(stopped)})
         return
     if rows:
-        stdout().print(stage_table(rows))
+        print_table(stage_table(rows))
     if stopped is not None:
         stdout().print(f"a real run would go on with: {_would_create(stopped)}", highlight=False)
 

@@ -51,7 +51,7 @@ def _fields(artifact: Artifact, *, verify: bool) -> dict[str, Any]:
 def _show(content: dict[str, Any]) -> None:
     from rich.table import Table
 
-    from dbc_cli.console import stdout
+    from dbc_cli.console import print_table, stdout
 
     table = Table(title=content["run"], title_justify="left", box=None, pad_edge=False, header_style="bold")
     for heading in ("artifact", "id", "seconds", "made from"):
@@ -59,5 +59,5 @@ def _show(content: dict[str, Any]) -> None:
     for row in content["artifacts"]:
         mark = f" DAMAGED: {', '.join(row['damaged'])}" if row["damaged"] else ""
         table.add_row(row["artifact"] + mark, row["id"][:12], f"{row['seconds']:.1f}", ", ".join(row["made_from"]))
-    stdout().print(table)
+    print_table(table)
     stdout().print(f"next: {content['next']}", highlight=False, markup=False)
