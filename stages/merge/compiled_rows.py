@@ -1,7 +1,8 @@
 """Compiled loops that read features row by row: column ranges, canonical rows, cluster sums, quantised means.
 
 They repeat the arithmetic of `samples`, `exact_sums` and `moments` operation for operation, in cache instead of in
-passes over memory, and give the same bits (no fused multiply-add, no reordering: fastmath stays off).
+passes over memory, and give the same bits (no fused multiply-add and no
+reordering: fastmath stays off wherever a canonical value is made).
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import numpy as np
 from stages.typing import Array
 
 jit: Any = numba.njit(nogil=True, cache=True, error_model="numpy")
+jit_any_order: Any = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "nsz", "nnan"})
+"""For sums that enter bounds only: vectorised by reordering. Never for canonical values."""
 
 INT8, FLOAT32, BFLOAT16 = 0, 1, 2
 
@@ -201,35 +204,59 @@ def quantise(rows, ids, first, stop, slot, sums, shift, kind, screen, unit, norm
         mean_of(rows, ids[i], slot, sums, mean, spare)
         for j in range(dim):
             mean[j] -= shift[j]
-            spare[j] = abs(mean[j])
-        peak = halving_max(spare, dim)
-        norm[i] = squared_norm(mean, spare)
+        peak, norm[i] = peak_and_norm(mean)
         unit[i] = (peak / 127.0 if kind == INT8 else peak) if peak > 0 else 1.0
-        _store(mean, unit[i], kind, screen[i], spare)
-        residual[i] = np.sqrt(halving_sum(spare, dim)) * (1 + 2.0**-20)
+        if kind == INT8:
+            rest = store_int8(mean, unit[i], screen[i])
+        elif kind == FLOAT32:
+            rest = store_float32(mean, unit[i], screen[i])
+        else:
+            rest = store_bfloat16(mean, unit[i], screen[i])
+        residual[i] = np.sqrt(rest) * (1 + 2.0**-20)
 
 
-@jit
-def _store(mean, unit, kind, stored, spare):  # type: ignore[no-untyped-def]
-    """One row of `quantise`; leaves the squares of the remainder in `spare`."""
-    shift = 1.5 * 2.0**52
-    if kind == INT8:
-        inverse = 127.0 / (unit * 127.0)
-        for j in range(mean.size):
-            value = (mean[j] * inverse + shift) - shift
-            stored[j] = np.int8(value)
-            rest = mean[j] - value * unit
-            spare[j] = rest * rest
-    elif kind == FLOAT32:
-        for j in range(mean.size):
-            single = np.float32(mean[j] / unit)
-            stored[j] = single
-            rest = mean[j] - np.float64(single) * unit
-            spare[j] = rest * rest
-    else:
-        for j in range(mean.size):
-            bits = np.float32(mean[j] / unit).view(np.uint32)
-            bits = np.uint32((bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16))
-            stored[j] = np.uint16(bits)
-            rest = mean[j] - np.float64(np.uint32(bits << np.uint32(16)).view(np.float32)) * unit
-            spare[j] = rest * rest
+@jit_any_order
+def peak_and_norm(row):  # type: ignore[no-untyped-def]
+    """max |row| and ‖row‖², summed in any order: a bound needs no canonical bits."""
+    peak, norm = 0.0, 0.0
+    for j in range(row.size):
+        peak = max(peak, abs(row[j]))
+        norm += row[j] * row[j]
+    return peak, norm
+
+
+@jit_any_order
+def store_int8(mean, unit, stored):  # type: ignore[no-untyped-def]
+    """`mean` / unit to the nearest integers into `stored` (d,); returns the squared norm of what is left."""
+    inverse, rest = 1.0 / unit, 0.0
+    for j in range(mean.size):
+        value = np.rint(mean[j] * inverse)
+        stored[j] = np.int8(value)
+        left = mean[j] - value * unit
+        rest += left * left
+    return rest
+
+
+@jit_any_order
+def store_float32(mean, unit, stored):  # type: ignore[no-untyped-def]
+    """The same, to float32."""
+    rest = 0.0
+    for j in range(mean.size):
+        single = np.float32(mean[j] / unit)
+        stored[j] = single
+        left = mean[j] - np.float64(single) * unit
+        rest += left * left
+    return rest
+
+
+@jit_any_order
+def store_bfloat16(mean, unit, stored):  # type: ignore[no-untyped-def]
+    """The same, to bfloat16, ties to even, as its bits."""
+    rest = 0.0
+    for j in range(mean.size):
+        bits = np.float32(mean[j] / unit).view(np.uint32)
+        bits = np.uint32((bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16))
+        stored[j] = np.uint16(bits)
+        left = mean[j] - np.float64(np.uint32(bits << np.uint32(16)).view(np.float32)) * unit
+        rest += left * left
+    return rest

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from stages.backend import Product
 from stages.errors import DbcError
 from stages.merge import compiled_rows, compiled_scan
 from stages.merge.compiled_rows import BFLOAT16, FLOAT32, INT8, Rows
@@ -17,6 +16,7 @@ from stages.merge.compiled_scan import Screen
 from stages.merge.exact_sums import grid_exponents
 from stages.merge.samples import Frame, Metric, frame_of, require_finite, require_range
 from stages.merge.table import Members, slack_of
+from stages.products import Product
 from stages.typing import Array, Float64Array, Int64Array
 
 _KINDS = {"int8": (INT8, np.int8), "float32": (FLOAT32, np.float32), "bfloat16": (BFLOAT16, np.uint16)}
@@ -28,7 +28,7 @@ _SUMMED_FROM = 3
 def host_frame(features: Array, *, metric: Metric, threads: Executor) -> Frame:
     """The frame of `features` (n, d) float32 or float64, as `canonical_features` finds it, in one pass."""
     n_samples, dim = features.shape
-    chunks = _chunks(n_samples, 4096)
+    chunks = _chunks(n_samples, 512)
     lowest = np.full((len(chunks), dim), np.inf, dtype=features.dtype)
     highest = np.full((len(chunks), dim), -np.inf, dtype=features.dtype)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.backend import available_bytes, host_product, n_cores, one_library_thread, to_host
+from stages.backend import available_bytes, n_cores, one_library_thread, to_host
 from stages.errors import DbcError, UsageError
 from stages.merge.clusters import parse_labels
 from stages.merge.criterion import CriterionName, IntraNormalizer, criterion_of
@@ -20,6 +20,7 @@ from stages.merge.ranking import Work
 from stages.merge.result import StageMerges
 from stages.merge.samples import Metric
 from stages.merge.source import Kernels, compiles, source_of
+from stages.products import host_product
 from stages.typing import Array
 
 Progress = Callable[[int, int], None]

@@ -9,10 +9,10 @@ from typing import Literal
 
 import numpy as np
 
-from stages.backend import Product
 from stages.merge.array_table import ArrayTable
 from stages.merge.samples import Frame, Metric, canonical_features
 from stages.merge.table import Members, Table
+from stages.products import Product
 from stages.typing import Array
 
 Kernels = Literal["auto", "compiled", "arrays"]

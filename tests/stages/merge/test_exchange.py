@@ -53,7 +53,7 @@ def test_any_number_of_processes_gives_one_partition(random_clusters, *, size, u
 
 SCRIPT = """
 import sys, numpy as np, torch.distributed as dist
-from stages.backend import TorchExchange
+from stages.torch_exchange import TorchExchange
 from stages.merge import initial_labels, merge_stage
 rank, size, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=size)

@@ -1,0 +1,118 @@
+"""Matrix products of stored rows on the CPU, each with a proven bound on its error: OpenBLAS, and torch's low precision."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.errors import UsageError
+from stages.typing import Array
+
+
+@dataclass(frozen=True)
+class Product:
+    """A matrix product of stored rows, and how far it may be from the exact one.
+
+    `storage` names how rows are stored: 'int8', 'float32' or 'bfloat16' (as its bits, uint16). `multiply(left, right)`
+    of (r, d) and (c, d) is left · rightᵀ, (r, c) int32 or float32 on the host, by one library thread; the array
+    belongs to the calling thread, whose next product overwrites it. `tile` is an edge at which that is fast.
+    |product − exact| ≤ `error` · ‖left row‖ ‖right row‖ for rows of largest |value| 1 (int8: exact).
+    """
+
+    storage: str
+    error: float
+    tile: int
+    multiply: Callable[[Array, Array], Array]
+
+
+def host_product(precision: str, *, n_rows: int, dim: int) -> Product:
+    """The product for screening `n_rows` rows of `dim` on the CPU: 'float32', 'bfloat16', 'int8', or 'auto'.
+
+    'auto' is int8 where the processor multiplies it in hardware and the work outweighs importing torch, else float32.
+    Errors: float32 in any order of summation, fused or not, is within d·2^-24/(1 − d·2^-24); bfloat16 sums its exact
+    products in float32 (taken as twice that, for hardware that truncates) and rounds the result to 8 bits; int8 sums
+    in int32, exactly, up to d = 2^17.
+    """
+    if precision == "auto":
+        worth_importing = "torch" in sys.modules or n_rows * n_rows * dim > _INT8_PAYS
+        precision = "int8" if worth_importing and _multiplies_int8() and dim <= _INT8_DIM else "float32"
+    if precision == "int8" and dim > _INT8_DIM:
+        raise UsageError(f"precision int8 wanted for {dim} dimensions, which overflow int32; pass float32")
+    if precision == "float32":
+        return Product("float32", _gamma(dim, 2.0**-24), 1024, _float32_product(_Buffers()))
+    if precision == "int8":
+        return Product("int8", 0.0, 512, _int8_product(_Buffers()))
+    if precision == "bfloat16":
+        return Product("bfloat16", 2.0**-8 + 1.01 * _gamma(dim, 2.0**-22), 512, _bfloat16_product(_Buffers()))
+    raise UsageError(f"precision is '{precision}', wanted auto, float32, bfloat16 or int8")
+
+
+_INT8_PAYS = 2.5e11
+_INT8_DIM = 1 << 17
+
+
+def _gamma(dim: int, unit_roundoff: float) -> float:
+    """Relative error of a sum of `dim` rounded products, with what underflow can add for rows of size at least 1."""
+    return dim * unit_roundoff / (1 - min(0.5, dim * unit_roundoff)) + dim * 2.0**-126
+
+
+def _multiplies_int8() -> bool:
+    cpuinfo = Path("/proc/cpuinfo")
+    return cpuinfo.exists() and any(flag in cpuinfo.read_text() for flag in ("amx_int8", "avx512_vnni"))
+
+
+class _Buffers(threading.local):
+    """Arrays of each thread, kept from product to product: fresh pages cost as much as a small product."""
+
+    def __init__(self) -> None:
+        self._flat: dict[str, NDArray[Any]] = {}
+
+    def array(self, shape: tuple[int, int], dtype: Any) -> NDArray[Any]:
+        """An uninitialised array (r, c) of `dtype`."""
+        size = shape[0] * shape[1]
+        name = np.dtype(dtype).name
+        if name not in self._flat or self._flat[name].size < size:
+            self._flat[name] = np.empty(size, dtype=dtype)
+        return self._flat[name][:size].reshape(shape)
+
+
+def _float32_product(buffers: _Buffers) -> Callable[[Array, Array], Array]:
+    def multiply(left: Array, right: Array) -> Array:
+        return np.matmul(left, right.T, out=buffers.array((len(left), len(right)), np.float32))
+
+    return multiply
+
+
+def _int8_product(buffers: _Buffers) -> Callable[[Array, Array], Array]:
+    import torch
+
+    def multiply(left: Array, right: Array) -> Array:
+        torch.set_num_threads(1)
+        result = buffers.array((len(left), len(right)), np.int32)
+        torch._int_mm(torch.from_numpy(left), torch.from_numpy(right).T, out=torch.from_numpy(result))
+        return result
+
+    return multiply
+
+
+def _bfloat16_product(buffers: _Buffers) -> Callable[[Array, Array], Array]:
+    import torch
+
+    def multiply(left: Array, right: Array) -> Array:
+        torch.set_num_threads(1)
+        shape = (len(left), len(right))
+        parts = [torch.from_numpy(part.view(np.int16)).view(torch.bfloat16) for part in (left, right)]
+        rounded = torch.from_numpy(buffers.array(shape, np.int16)).view(torch.bfloat16)
+        torch.mm(parts[0], parts[1].T, out=rounded)
+        result = buffers.array(shape, np.float32)
+        torch.from_numpy(result).copy_(rounded)
+        return result
+
+    return multiply
