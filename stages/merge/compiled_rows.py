@@ -40,6 +40,22 @@ class Rows(NamedTuple):
     fine: Array
 
 
+class QuantisedRows(NamedTuple):
+    """R rows as screen · unit + a remainder.
+
+    `stored` (R, d) int8, float32, or uint16 holding bfloat16; `unit`, `norm` = ‖row‖² and `residual`, the measured
+    ‖remainder‖ rounded up, (R,) float64. With int8, `fine` (R, d) holds the remainder in 254ths of unit, and
+    `fine_residual` (R,) the norm of what even that leaves; else they have no rows.
+    """
+
+    stored: Array
+    unit: Array
+    norm: Array
+    residual: Array
+    fine: Array
+    fine_residual: Array
+
+
 @jit
 def halving_sum(terms, width):  # type: ignore[no-untyped-def]
     """Σ terms[:width] by the tree of `exact_sums.halving_sum`; overwrites `terms`."""
@@ -192,27 +208,26 @@ def summarise(rows, first, stop, slot, sums, variance):  # type: ignore[no-untyp
 
 
 @jit
-def quantise(rows, ids, first, stop, slot, sums, shift, kind, screen, unit, norm, residual):  # type: ignore[no-untyped-def]
-    """For i in first..stop−1, the mean of cluster ids[i], less `shift`, as screen[i] · unit[i] + remainder.
-
-    `screen` (R, d) int8, float32, or uint16 holding bfloat16; `norm` (R,) is ‖μ − shift‖² and `residual` the measured
-    ‖remainder‖, rounded up.
-    """
+def quantise(rows, ids, first, stop, slot, sums, shift, kind, screen):  # type: ignore[no-untyped-def]
+    """For i in first..stop−1, the mean of cluster ids[i], less `shift`, as `QuantisedRows` i."""
     dim = rows.features.shape[1]
     mean, spare = np.empty(dim), np.empty(dim)
     for i in range(first, stop):
         mean_of(rows, ids[i], slot, sums, mean, spare)
         for j in range(dim):
             mean[j] -= shift[j]
-        peak, norm[i] = peak_and_norm(mean)
-        unit[i] = (peak / 127.0 if kind == INT8 else peak) if peak > 0 else 1.0
+        peak, norm = peak_and_norm(mean)
+        screen.norm[i] = norm
+        unit = (peak / 127.0 if kind == INT8 else peak) if peak > 0 else 1.0
+        screen.unit[i] = unit
         if kind == INT8:
-            rest = store_int8(mean, unit[i], screen[i])
+            rest, fine_rest = store_int8(mean, unit, screen.stored[i], screen.fine[i])
+            screen.fine_residual[i] = np.sqrt(fine_rest) * (1 + 2.0**-20)
         elif kind == FLOAT32:
-            rest = store_float32(mean, unit[i], screen[i])
+            rest = store_float32(mean, unit, screen.stored[i])
         else:
-            rest = store_bfloat16(mean, unit[i], screen[i])
-        residual[i] = np.sqrt(rest) * (1 + 2.0**-20)
+            rest = store_bfloat16(mean, unit, screen.stored[i])
+        screen.residual[i] = np.sqrt(rest) * (1 + 2.0**-20)
 
 
 @jit_any_order
@@ -226,15 +241,23 @@ def peak_and_norm(row):  # type: ignore[no-untyped-def]
 
 
 @jit_any_order
-def store_int8(mean, unit, stored):  # type: ignore[no-untyped-def]
-    """`mean` / unit to the nearest integers into `stored` (d,); returns the squared norm of what is left."""
-    inverse, rest = 1.0 / unit, 0.0
+def store_int8(mean, unit, stored, fine):  # type: ignore[no-untyped-def]
+    """`mean` / unit to the nearest integers into `stored` (d,), and what is left in 254ths of unit into `fine`.
+
+    Returns the squared norms of what `stored` leaves, and of what both leave.
+    """
+    inverse, fine_unit, rest, fine_rest = 1.0 / unit, unit / 254.0, 0.0, 0.0
+    fine_inverse = 1.0 / fine_unit
     for j in range(mean.size):
         value = np.rint(mean[j] * inverse)
         stored[j] = np.int8(value)
         left = mean[j] - value * unit
         rest += left * left
-    return rest
+        fine_value = np.rint(left * fine_inverse)
+        fine[j] = np.int8(fine_value)
+        left -= fine_value * fine_unit
+        fine_rest += left * left
+    return rest, fine_rest
 
 
 @jit_any_order

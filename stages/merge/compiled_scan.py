@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stages.merge.compiled_rows import canonical_row, halving_sum, jit, mean_of, on_two_grids
+from stages.merge.compiled_rows import canonical_row, halving_sum, jit, jit_any_order, mean_of, on_two_grids
 from stages.typing import Array
 
 
@@ -16,7 +16,8 @@ class Screen(NamedTuple):
     `unit`: the row is unit · its stored values + a remainder; `size`: ‖unit · stored‖ and `length`: ‖row‖, rounded
     up; `own_residual`: ‖remainder‖; `residual`: that plus γ · size, the product's own error for a partner of size 1;
     `base`: everything in D (with a root, in D²) that depends on this row alone, less a slack for float64 rounding;
-    `offset`: its penalty λ·p (with a root; else it is in `base`).
+    `offset`: its penalty λ·p (with a root; else it is in `base`). `stored`, `fine` and `fine_residual` as
+    `QuantisedRows` has them.
     """
 
     unit: Array
@@ -26,6 +27,9 @@ class Screen(NamedTuple):
     residual: Array
     base: Array
     offset: Array
+    stored: Array
+    fine: Array
+    fine_residual: Array
     scale: float
     root: int
 
@@ -58,6 +62,39 @@ def count_by_root(row, unit, residual, length, base, offset, slopes, limits):  #
 
 
 @jit
+def is_near(product, base, offset, root, limit, limits):  # type: ignore[no-untyped-def]
+    """The test of `count_by_sum` or `count_by_root`, of one pair."""
+    if root:
+        room = limits[1] - offset
+        return room >= 0.0 and limits[0] + base - product <= room * room
+    return product - base >= limit
+
+
+@jit_any_order
+def dot_int8(left, right):  # type: ignore[no-untyped-def]
+    """left · right of int8 rows, exact in int32 up to 2^17 values."""
+    total = np.int32(0)
+    for j in range(left.size):
+        total += np.int32(left[j]) * np.int32(right[j])
+    return total
+
+
+@jit
+def refined(screen, a, b, product):  # type: ignore[no-untyped-def]
+    """An upper bound on x·y from the exact `product` of stored int8 rows and the fine digits of what they leave.
+
+    x = q + f + r and y = p + g + s, so x·y = q·p + q·g + f·p + f·g + (q + f)·s + r·y; the first three are exact, and
+    |f·g| ≤ ‖f‖‖g‖,  |(q + f)·s| ≤ (‖x‖ + ‖r‖)‖s‖,  |r·y| ≤ ‖r‖‖y‖.
+    """
+    fine_a, fine_b = screen.fine_residual[a], screen.fine_residual[b]
+    cross = np.float64(dot_int8(screen.stored[a], screen.fine[b])) + dot_int8(screen.fine[a], screen.stored[b])
+    value = screen.unit[a] * screen.unit[b] * (product + cross / 254.0)
+    error = (screen.own_residual[a] + fine_a) * (screen.own_residual[b] + fine_b)
+    error += (screen.length[a] + fine_a) * fine_b + fine_a * screen.length[b]
+    return value + error * (1 + 2.0**-20)
+
+
+@jit
 def scan(tile, top, left, screen, group, threshold, found_a, found_b):  # type: ignore[no-untyped-def]
     """How many pairs of `tile` may have D ≤ threshold; their rows into `found_a`, `found_b`.
 
@@ -65,7 +102,8 @@ def scan(tile, top, left, screen, group, threshold, found_a, found_b):  # type: 
     (R,), none is kept. The bound: for rows x = q + r and y = p + s,  x·y ≤ q·p + ‖q‖‖s‖ + ‖r‖‖y‖  (Cauchy-Schwarz),
     and the product's own error γ‖q‖‖p‖ is folded into ‖s‖. So D ≥ base_a + base_b − 2·scale·(bound on x·y); with a
     root (`euclidean`), D ≥ √(same) + offset_a + offset_b. Each row is first counted, which the compiler vectorises,
-    and only a row with a hit is walked.
+    and only a row with a hit is walked; with int8
+    a hit is bounded again, by `refined`.
     """
     n_found = 0
     for i in range(tile.shape[0]):
@@ -88,11 +126,11 @@ def scan(tile, top, left, screen, group, threshold, found_a, found_b):  # type: 
             continue
         for j in range(row.size):
             product = slopes[0] * columns[0][j] * row[j] + slopes[1] * columns[1][j] + slopes[2] * columns[2][j]
-            if screen.root:
-                room = limits[1] - offset[j]
-                near = room >= 0.0 and limits[0] + base[j] - product <= room * room
-            else:
-                near = product - base[j] >= limit
+            near = is_near(product, base[j], offset[j], screen.root, limit, limits)
+            if near and screen.fine.shape[0] and group[a] != group[first + j]:
+                near = is_near(
+                    factor * refined(screen, a, first + j, row[j]), base[j], offset[j], screen.root, limit, limits
+                )
             if near and group[a] != group[first + j]:
                 found_a[n_found], found_b[n_found] = a, first + j
                 n_found += 1

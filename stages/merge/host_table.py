@@ -11,7 +11,7 @@ import numpy as np
 
 from stages.errors import DbcError
 from stages.merge import compiled_rows, compiled_scan
-from stages.merge.compiled_rows import BFLOAT16, FLOAT32, INT8, Rows
+from stages.merge.compiled_rows import BFLOAT16, FLOAT32, INT8, QuantisedRows, Rows
 from stages.merge.compiled_scan import Screen
 from stages.merge.exact_sums import grid_exponents
 from stages.merge.samples import Frame, Metric, frame_of, require_finite, require_range
@@ -142,32 +142,53 @@ class HostTable:
         n_rows, dim = len(ids), self._sums.shape[1]
         product = self._product(n_rows)
         kind, dtype = _KINDS[product.storage]
-        stored = np.empty((n_rows, dim), dtype=dtype)
-        unit, norm, residual = np.empty(n_rows), np.empty(n_rows), np.empty(n_rows)
+        fine_rows = n_rows if kind == INT8 else 0
+        quantised = QuantisedRows(
+            stored=np.empty((n_rows, dim), dtype=dtype),
+            unit=np.empty(n_rows),
+            norm=np.empty(n_rows),
+            residual=np.empty(n_rows),
+            fine=np.empty((fine_rows, dim), dtype=np.int8),
+            fine_residual=np.empty(fine_rows),
+        )
         shift = self.means(ids[:: max(1, n_rows // 64)]).mean(axis=0)
         self._over_chunks(
             n_rows,
             lambda first, stop: compiled_rows.quantise(
-                self._rows, ids, first, stop, self._slot, self._sums, shift, kind, stored, unit, norm, residual
+                self._rows, ids, first, stop, self._slot, self._sums, shift, kind, quantised
             ),
         )
+        return self._screened(quantised, ids, weights, groups, product)
+
+    def _screened(
+        self,
+        quantised: QuantisedRows,
+        ids: Int64Array,
+        weights: Float64Array,
+        groups: Int64Array,
+        product: Product,
+    ) -> HostScreen:
+        norm, residual = quantised.norm, quantised.residual
         length = np.sqrt(norm) * (1 + 2.0**-20)
         size = length + residual
         slack = 4 * slack_of(self._frame, metric="sqeuclidean")
         is_root = self.metric == "euclidean"
         base = norm if is_root else self._scale * (self._variance[ids] + norm) + weights
         screen = Screen(
-            unit=unit,
+            unit=quantised.unit,
             size=size,
             length=length,
             own_residual=residual,
             residual=residual + product.error * size,
             base=base - slack - base * 2.0**-44,
             offset=weights,
+            stored=quantised.stored,
+            fine=quantised.fine,
+            fine_residual=quantised.fine_residual,
             scale=self._scale,
             root=int(is_root),
         )
-        return HostScreen(stored, screen, groups, product, slack_of(self._frame, metric=self.metric))
+        return HostScreen(quantised.stored, screen, groups, product, slack_of(self._frame, metric=self.metric))
 
     def _over_chunks(self, total: int, work: Callable[[int, int], object]) -> None:
         list(self._threads.map(lambda chunk: work(*chunk), _chunks(total, _CHUNK_ROWS)))
