@@ -106,10 +106,11 @@ def merge_exactly(
     current = labels
     merges: list[tuple[int, int]] = []
     numbers: list[tuple[float, ...]] = []
-    capacity = first_capacity(n_merges)
+    generosity = 1
     while len(merges) < n_merges:
         partition = partition_of(source, current, criterion)
         everything = np.ones(len(names), dtype=bool)
+        capacity = generosity * first_capacity(n_merges - len(merges))
         block = ranked_block(partition.candidates(everything), after=LOWEST, capacity=capacity, work=work)
         found = exact_round(
             partition.live(source),
@@ -122,7 +123,8 @@ def merge_exactly(
         numbers += found.numbers
         names, new_label = renamed(names, found.merges)
         current = new_label[current]
-        capacity = next_capacity(capacity, found=len(found.merges), wanted=max(1, len(block) // 16))
+        enough = max(1, min(len(block), len(everything)) // 16)
+        generosity = next_capacity(generosity, found=len(found.merges), wanted=enough)
     columns = np.array(numbers, dtype=np.float64)
     pairs = merges_array(merges)
     return StageMerges(
