@@ -85,6 +85,11 @@ def produce(run: RunDirectory, request: Request, compute: Callable[[Writer], Pro
     return _outcome("created" if is_new else "identical", request, artifact, newest=artifact.version)
 
 
+def is_up_to_date(run: RunDirectory, request: Request) -> bool:
+    """Whether the artifact that `request` asks for is there."""
+    return _with_key(run, request, _key(request)) is not None
+
+
 def _key(request: Request) -> str:
     return content_key(
         request.kind,

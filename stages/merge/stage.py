@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,15 +15,17 @@ from schemas.summaries import ClustersSummary
 from stages.backend import Backend, namespace_for
 from stages.data.samples import TRAIN
 from stages.errors import DbcError
+from stages.merge.exchange import Alone, Exchange
 from stages.merge.linkage import empty_linkage, extend_linkage
 from stages.merge.merging import merge_stage
 from stages.merge.result import StageMerges
 from stages.merge.schedule import initial_labels, number_of_merges
 from stages.next_stage import next_merge, numbered
-from stages.produce import How, Outcome, Produced, Request, produce
+from stages.produce import How, Outcome, Produced, Request, is_up_to_date, produce
 from stages.reporting import Reporter
 from stages.run_directory import RunDirectory, features_manifest
 from stages.store import Artifact, Writer
+from stages.torch_exchange import TorchExchange, joined_processes, n_processes, own_device
 from stages.typing import Float32Array, Float64Array, Int64Array
 
 
@@ -32,6 +36,16 @@ class Inputs:
     features: Float32Array
     labels: Int64Array
     linkage: Float64Array
+
+
+@dataclass(frozen=True)
+class Options:
+    """By which parameters a merge goes, and where."""
+
+    parameters: MergeParameters
+    backend: Backend
+    memory_limit: int | None
+    exchange: Exchange
 
 
 def merge(
@@ -55,6 +69,7 @@ def merge(
     previous = run.require("clusters", stage - 1) if stage > 1 else None
     if previous is not None:
         _require_same_dataset(previous, dataset)
+    device = own_device(device)
     backend = namespace_for(device)
     request = Request(
         kind="clusters",
@@ -64,16 +79,47 @@ def merge(
         parents=(dataset, features) if previous is None else (dataset, features, previous),
     )
 
-    def compute(writer: Writer) -> Produced:
+    def work(exchange: Exchange) -> tuple[StageMerges, Inputs]:
         inputs = _inputs(dataset, features, previous)
         n_merges = _n_merges(len(inputs.labels), parameters.merge_percent)
-        result = _merge(inputs, n_merges, parameters, backend=backend, memory_limit=memory_limit, reporter=reporter)
-        _write(writer, result, extend_linkage(inputs.linkage, inputs.labels, result))
-        features_stage = features_manifest(features).summary.stage
-        summary = _summary(result, stage=stage, features_stage=features_stage)
-        return Produced(summary, Execution(backend=backend.library, device=backend.device, precision="float64"))
+        options = Options(parameters, backend, memory_limit, exchange)
+        return _merge(inputs, n_merges, options, reporter=reporter), inputs
 
-    return produce(run, request, compute, how=how)
+    def compute(writer: Writer, exchange: Exchange) -> Produced:
+        result, inputs = work(exchange)
+        _write(writer, result, extend_linkage(inputs.linkage, inputs.labels, result))
+        summary = _summary(result, stage=stage, features_stage=features_manifest(features).summary.stage)
+        execution = Execution(
+            backend=backend.library, device=backend.device, precision="float64", processes=n_processes()
+        )
+        return Produced(summary, execution)
+
+    with joined_processes(device) as processes:
+        if processes is None:
+            return produce(run, request, lambda writer: compute(writer, Alone()), how=how)
+        return _produce_together(processes, run, request, compute, work, how=how)
+
+
+def _produce_together(
+    processes: TorchExchange,
+    run: RunDirectory,
+    request: Request,
+    compute: Callable[[Writer, Exchange], Produced],
+    work: Callable[[Exchange], object],
+    *,
+    how: How,
+) -> Outcome:
+    """`produce` for processes that share the work: all compute where the leader finds it needed, the leader writes."""
+    needed = not how.dry_run and (how.force or not is_up_to_date(run, request))
+    needed = processes.leaders_word(needed=needed)
+    if processes.rank > 0:
+        if needed:
+            work(processes)
+        processes.meet()
+        return produce(run, request, lambda writer: compute(writer, Alone()), how=replace(how, force=False))
+    outcome = produce(run, request, lambda writer: compute(writer, processes), how=how)
+    processes.meet()
+    return outcome
 
 
 def _newest_features(run: RunDirectory, stage: int, reporter: Reporter) -> Artifact:
@@ -117,26 +163,20 @@ def _n_merges(n_samples: int, merge_percent: float) -> int:
     return n_merges
 
 
-def _merge(
-    inputs: Inputs,
-    n_merges: int,
-    parameters: MergeParameters,
-    *,
-    backend: Backend,
-    memory_limit: int | None,
-    reporter: Reporter,
-) -> StageMerges:
+def _merge(inputs: Inputs, n_merges: int, options: Options, *, reporter: Reporter) -> StageMerges:
+    parameters = options.parameters
     n_clusters = int(inputs.labels.max()) + 1
     with reporter.task(f"merge {n_clusters} clusters", total=1000, unit="‰") as advance:
-        told = 0
+        told, started = 0, time.perf_counter()
 
         def progress(done: int, total: int) -> None:
             nonlocal told
-            advance(1000 * done // total - told, "")
-            told = 1000 * done // total
+            rate = done / (time.perf_counter() - started)
+            advance(1000 * done // max(total, 1) - told, f"{rate / 1e6:.0f}M pairs/s")
+            told = 1000 * done // max(total, 1)
 
         return merge_stage(
-            backend.asarray(inputs.features),
+            options.backend.asarray(inputs.features),
             inputs.labels,
             n_merges,
             lambda_=parameters.lambda_,
@@ -144,7 +184,8 @@ def _merge(
             metric=parameters.metric,
             intra_normalizer=parameters.intra_normalizer,
             criterion=parameters.criterion,
-            memory_limit=memory_limit,
+            memory_limit=options.memory_limit,
+            exchange=options.exchange,
             progress=progress,
         )
 
