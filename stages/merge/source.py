@@ -17,8 +17,9 @@ from stages.typing import Array
 
 Kernels = Literal["auto", "compiled", "arrays"]
 
-_COMPILING_PAYS = 4e9
-"""n² d from which compiled loops are used: below, whole-array operations end before the loops are loaded."""
+_COMPILING_PAYS = {"sqeuclidean": 2e10, "cosine": 2e10, "euclidean": 1e9}
+"""n² d from which compiled loops are used: below, whole-array operations end in about the second that loading them
+takes, and compiling them, once a machine, takes ten. `euclidean` visits pairs of samples, which arrays do slowly."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,12 @@ class Source:
     table: Callable[[Members], Table]
 
 
-def compiles(features: Array, kernels: Kernels) -> bool:
+def compiles(features: Array, kernels: Kernels, metric: Metric) -> bool:
     """Whether compiled loops do the work: only on NumPy arrays and, for 'auto', where they are large enough to pay."""
     if not isinstance(features, np.ndarray) or kernels == "arrays":
         return False
     n_samples, dim = features.shape
-    return kernels == "compiled" or float(n_samples) ** 2 * dim >= _COMPILING_PAYS
+    return kernels == "compiled" or float(n_samples) ** 2 * dim >= _COMPILING_PAYS[metric]
 
 
 def source_of(
