@@ -101,6 +101,7 @@ class TrainParameters(Parameters):
     decay_after: int | None = Field(default=None, ge=0)
     momentum: float = Field(default=0.9, ge=0, lt=1)
     weight_decay: float = Field(default=5e-4, ge=0)
+    norm_statistics: Literal["batch", "stored"] = "batch"
     temperature: float = Field(default=0.1, gt=0)
     dropout: float = Field(default=0.5, ge=0, lt=1)
     memory_init: Literal["centroids", "zeros"] = "centroids"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from schemas.parameters import TrainParameters
@@ -86,7 +86,8 @@ def train(
     """
     _check_batches(len(labels), parameters.batch_size)
     seed = int(np.random.SeedSequence([parameters.seed, parameters.stage]).generate_state(1)[0])
-    model.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    _set_mode(model, parameters)
     state = _State(
         model,
         torch.from_numpy(memory.copy()).to(device),
@@ -119,6 +120,15 @@ def _check_batches(n_samples: int, batch_size: int) -> None:
         raise UsageError(f"train: found {n_samples} samples in the train split, want 2 or more; ingest more images")
     if batch_size < 2:
         raise UsageError(f"train: batch size {batch_size}, want 2 or more for batch norm; give --batch-size 16")
+
+
+def _set_mode(model: ReidModel, parameters: TrainParameters) -> None:
+    """Training mode; the backbone's batch norms stay in eval mode where their stored statistics are to be kept."""
+    model.train()
+    if parameters.norm_statistics == "stored":
+        for module in model.backbone.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
 
 
 def _optimizer(model: ReidModel, parameters: TrainParameters) -> torch.optim.Optimizer:

@@ -126,6 +126,18 @@ def test_backbone_rate_zero_leaves_backbone_parameters_and_trains_the_head() -> 
     assert not np.array_equal(after["head/linear.weight"], before["head/linear.weight"])
 
 
+def test_stored_norm_statistics_stay_while_the_weights_beside_them_learn() -> None:
+    before = model_arrays(_tiny_model())
+    for statistics, kept in (("stored", True), ("batch", False)):
+        model = _tiny_model()
+        _trained(model, np.arange(16), norm_statistics=statistics)
+        after = model_arrays(model)
+        for name in ("backbone/1.running_mean", "backbone/1.running_var", "backbone/1.num_batches_tracked"):
+            assert np.array_equal(after[name], before[name]) == kept
+        assert not np.array_equal(after["backbone/1.weight"], before["backbone/1.weight"])
+        assert not np.array_equal(after["head/norm.running_mean"], before["head/norm.running_mean"])
+
+
 def test_no_epochs_change_nothing_and_say_nothing() -> None:
     model, before = _tiny_model(), model_arrays(_tiny_model())
     result = _trained(model, np.arange(16), epochs=0)
