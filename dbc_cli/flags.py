@@ -117,7 +117,15 @@ TRAIN = (
     Flag("learning_rate", float, "--learning-rate", "Rate of the head.", "by recipe"),
     Flag("backbone_rate", float, "--backbone-rate", "Rate of the backbone as a share of the head's.", "by recipe"),
     Flag("decay_after", int, "--decay-after", "Epochs after which rates fall tenfold.", "by recipe"),
-    Flag("temperature", float, "--temperature", "τ of eq. (1).", "0.1"),
+    # this is the flag for batch norms; there is no --freeze-norm
+    Flag(
+        "norm_statistics",
+        Literal["batch", "stored"],
+        "--norm-statistics",
+        "Statistics that the backbone's batch norms use in training.",
+        "by recipe",
+    ),
+    Flag("temperature", float, "--temperature", "τ of eq. (1).", "by recipe"),
     Flag("dropout", float, "--dropout", "Dropout of the embedding.", "by recipe"),
     Flag(
         "memory_init",
