@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -33,10 +33,20 @@ MADE_BY: Mapping[ArtifactKind, str] = {
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """The artifacts under `root`. `pinned` are the versions asked for by kind; others are taken newest."""
+    """The artifacts under `root`.
+
+    `chosen` are the versions an earlier step gave, by kind and stage; `pinned` those asked for by kind; others are taken
+    newest.
+    """
 
     root: Path
     pinned: Mapping[ArtifactKind, int] = field(default_factory=dict)
+    chosen: Mapping[tuple[ArtifactKind, int], int] = field(default_factory=dict)
+
+    def choose(self, artifact: Artifact, stage: int) -> RunDirectory:
+        """This run, in which exactly `artifact` is found as its kind at `stage`. The dataset has no stage; any will do."""
+        key = _place(artifact.manifest.kind, stage)
+        return replace(self, chosen={**self.chosen, key: artifact.version})
 
     def directory(self, kind: ArtifactKind, stage: int) -> Path:
         """Where the versions of an artifact are. The dataset has no stage; any will do."""
@@ -54,15 +64,18 @@ class RunDirectory:
         return sorted(stage for stage in map(_stage_of, names) if stage is not None and self.versions(kind, stage))
 
     def find(self, kind: ArtifactKind, stage: int = 0) -> Artifact | None:
-        """The pinned version, else the newest; None where there is none. UsageError where the pinned one is missing."""
+        """The chosen version, else the pinned, else the newest; None where there is none.
+
+        UsageError where the chosen or pinned one is missing.
+        """
         versions = self.versions(kind, stage)
-        pinned = self.pinned.get(kind)
-        if pinned is not None and pinned not in versions:
+        wanted = self.chosen.get(_place(kind, stage), self.pinned.get(kind))
+        if wanted is not None and wanted not in versions:
             found = ", ".join(f"v{version}" for version in versions) or "none"
-            raise UsageError(f"{self._name(kind, stage)} v{pinned}: no such version, found {found}")
+            raise UsageError(f"{self._name(kind, stage)} v{wanted}: no such version, found {found}")
         if not versions:
             return None
-        return open_artifact(self.directory(kind, stage), pinned or versions[-1])
+        return open_artifact(self.directory(kind, stage), wanted or versions[-1])
 
     def require(self, kind: ArtifactKind, stage: int = 0) -> Artifact:
         """As `find`; DbcError with the next step where there is none."""
@@ -109,6 +122,10 @@ class RunDirectory:
     @staticmethod
     def _name(kind: ArtifactKind, stage: int) -> str:
         return kind if kind == "dataset" else f"{kind} of stage {stage_label(stage)}"
+
+
+def _place(kind: ArtifactKind, stage: int) -> tuple[ArtifactKind, int]:
+    return kind, 0 if kind == "dataset" else stage
 
 
 def _stage_of(directory_name: str) -> int | None:
