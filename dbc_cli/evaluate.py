@@ -6,7 +6,7 @@ from dbc_cli.command import Given, parse, remember, with_flags
 from dbc_cli.flags import COMMON, EVALUATE, MAKING, STAGE, pins
 
 
-@with_flags("eval", STAGE, EVALUATE, COMMON, MAKING, pins("dataset", "features", "clusters"))
+@with_flags("eval", STAGE, EVALUATE, COMMON, MAKING, pins("features", "clusters"))
 def evaluate(given: Given) -> None:
     """Evaluate a stage: CMC, mAP and mINP of retrieval, and clusters against identities.
 

@@ -21,9 +21,8 @@ def extract(given: Given) -> None:
     outcome = run_extract(
         given.run_directory,
         stage=given.stage,
-        parameters=parse(ExtractParameters, given.only(AMP)),
+        parameters=parse(ExtractParameters, given.only((*EXTRACT, *AMP))),
         initial=given.only((*INITIAL, *SEED)),
-        batch_size=given.get("batch_size", 64),
         device=given.get("device", "auto"),
         how=given.how,
         reporter=RichReporter(),

@@ -84,4 +84,4 @@ def _would_create(stopped: Any) -> str | None:
 
     if stopped is None:
         return None
-    return f"{stopped.outcome.kind} of stage {stage_label(stopped.outcome.stage)}"
+    return f"{stopped.kind} of stage {stage_label(stopped.stage)}"

@@ -68,8 +68,9 @@ class InitParameters(Parameters):
 
 
 class ExtractParameters(Parameters):
-    """What decides the features beside dataset and model."""
+    """What decides the features beside dataset and model; the batch size does so in the last bits."""
 
+    batch_size: int = Field(default=64, ge=1)
     amp: bool = False
 
 

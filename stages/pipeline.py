@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
 
 from schemas.manifest import MetricsManifest, ModelManifest
 from schemas.parameters import EvaluateParameters, ExtractParameters, MergeParameters
 from schemas.stage import INIT_STAGE
+from stages.errors import UsageError
 from stages.evaluate.stage import evaluate
 from stages.extract.stage import extract
-from stages.merge.schedule import last_stage
+from stages.merge.schedule import last_stage, number_of_merges
 from stages.merge.stage import merge
+from stages.nn.initial_model import initial_model
 from stages.produce import How, Outcome
 from stages.reporting import Reporter
-from stages.run_directory import RunDirectory
+from stages.run_directory import RunDirectory, dataset_manifest, metrics_manifest, model_manifest
 from stages.train.stage import train
 
 
@@ -24,8 +26,8 @@ from stages.train.stage import train
 class Plan:
     """What a run of all stages is asked for; fields as the stages take them.
 
-    `train` and `initial` hold fields of `TrainParameters` and `InitParameters`; `stage0_epochs` is for stage 0 what
-    `train["epochs"]` is for the others. `stages` is the last stage, by default ⌊1/merge_percent⌋ − 1.
+    `train` and `initial` hold fields of `TrainParameters` and `InitParameters`; `stage0_epochs`
+    are the epochs of stage 0 where they differ. `stages` is the last stage, by default ⌊1/merge_percent⌋ − 1.
     """
 
     merge: MergeParameters
@@ -35,7 +37,6 @@ class Plan:
     initial: Mapping[str, Any] = field(default_factory=dict)
     stages: int | None = None
     stage0_epochs: int | None = None
-    batch_size: int = 64
     device: str = "auto"
     memory_limit: int | None = None
 
@@ -56,11 +57,7 @@ class StageRow:
     made: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Stopped:
-    """Where a dry run ends: the first artifact that a real one would make."""
-
-    outcome: Outcome
+Step: TypeAlias = Callable[[RunDirectory], Outcome]
 
 
 def run_stages(
@@ -70,25 +67,42 @@ def run_stages(
     how: How,
     reporter: Reporter,
     on_row: Callable[[StageRow], None],
-) -> Stopped | None:
+) -> Outcome | None:
     """Bring every stage from `init` to the last up to date; what is there already is kept.
 
-    `on_row` is told of each stage as it is done. Returns where a dry run stopped, else None.
+    Each step takes the versions that the steps before it gave, whatever else the run holds. `on_row` is told of each
+    stage as it is done. Returns the first artifact that a dry run does not find, else None. Raises UsageError where the
+    stages would merge more clusters than there are.
     """
+    _check_schedule(run, plan)
     for stage in (INIT_STAGE, *range(plan.last_stage + 1)):
         started = time.perf_counter()
-        outcomes: list[Outcome] = []
-        for make in _steps(run, plan, stage, how=how, reporter=reporter):
-            outcome = make()
+        outcomes: dict[str, Outcome] = {}
+        for step in _steps(plan, stage, how=how, reporter=reporter):
+            outcome = step(run)
             if outcome.artifact is None:
-                return Stopped(outcome)
-            outcomes.append(outcome)
+                return outcome
+            run = run.choose(outcome.artifact, outcome.stage)
+            outcomes[outcome.kind] = outcome
         on_row(_row(run, stage, outcomes, seconds=time.perf_counter() - started))
     return None
 
 
-def _steps(run: RunDirectory, plan: Plan, stage: int, *, how: How, reporter: Reporter) -> list[Callable[[], Outcome]]:
-    def merge_step() -> Outcome:
+def _check_schedule(run: RunDirectory, plan: Plan) -> None:
+    dataset = run.require("dataset")
+    n_samples = dataset_manifest(dataset).summary.n_train
+    n_merges = number_of_merges(n_samples, plan.merge.merge_percent)
+    if plan.last_stage > 0 and (n_merges == 0 or n_samples - plan.last_stage * n_merges < 1):
+        raise UsageError(
+            f"--stages {plan.last_stage} with --merge-percent {plan.merge.merge_percent}: {n_merges} merges a stage of "
+            f"{n_samples} train samples found, wanted at least 1 and a cluster left; give other --stages or --merge-percent"
+        )
+
+
+def _steps(plan: Plan, stage: int, *, how: How, reporter: Reporter) -> list[Step]:
+    """What makes a stage, each from the run with its parents chosen."""
+
+    def merge_step(run: RunDirectory) -> Outcome:
         return merge(
             run,
             stage=stage,
@@ -99,41 +113,43 @@ def _steps(run: RunDirectory, plan: Plan, stage: int, *, how: How, reporter: Rep
             reporter=reporter,
         )
 
-    def train_step() -> Outcome:
-        wanted = {name: value for name, value in plan.train.items() if name != "epochs" or stage > 0}
+    def train_step(run: RunDirectory) -> Outcome:
+        wanted = dict(plan.train)
         if stage == 0 and plan.stage0_epochs is not None:
             wanted["epochs"] = plan.stage0_epochs
         return train(
             run, stage=stage, wanted=wanted, initial=plan.initial, device=plan.device, how=how, reporter=reporter
         )
 
-    def extract_step() -> Outcome:
+    def extract_step(run: RunDirectory) -> Outcome:
         return extract(
             run,
             stage=stage,
             parameters=plan.extract,
             initial=plan.initial,
-            batch_size=plan.batch_size,
             device=plan.device,
             how=how,
             reporter=reporter,
         )
 
-    def evaluate_step() -> Outcome:
+    def evaluate_step(run: RunDirectory) -> Outcome:
         return evaluate(run, stage=stage, parameters=plan.evaluate, how=how, reporter=reporter)
 
-    after = [extract_step, evaluate_step]
+    def initial_step(run: RunDirectory) -> Outcome:
+        return initial_model(run, plan.initial, how=replace(how, force=False), reporter=reporter)
+
+    after: list[Step] = [extract_step, evaluate_step]
     if stage == INIT_STAGE:
-        return after
+        return [initial_step, *after]
     return [train_step, *after] if stage == 0 else [merge_step, train_step, *after]
 
 
-def _row(run: RunDirectory, stage: int, outcomes: list[Outcome], *, seconds: float) -> StageRow:
-    metrics = outcomes[-1].artifact
-    model = run.require("model", stage)
-    if metrics is None or not isinstance(metrics.manifest, MetricsManifest):
-        raise TypeError("the last step of a stage is its evaluation")
-    if not isinstance(model.manifest, ModelManifest):
-        raise TypeError("the model directory holds models")
-    made = tuple(outcome.kind for outcome in outcomes if outcome.status == "created")
-    return StageRow(stage, model.manifest, metrics.manifest, round(seconds, 2), made)
+def _row(run: RunDirectory, stage: int, outcomes: Mapping[str, Outcome], *, seconds: float) -> StageRow:
+    made = tuple(kind for kind, outcome in outcomes.items() if outcome.status == "created")
+    return StageRow(
+        stage,
+        model_manifest(run.require("model", stage)),
+        metrics_manifest(run.require("metrics", stage)),
+        round(seconds, 2),
+        made,
+    )

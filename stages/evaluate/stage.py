@@ -17,6 +17,7 @@ from stages.errors import DbcError
 from stages.evaluate.agreement import Agreement, measure_agreement
 from stages.evaluate.compactness import Compactness, measure_compactness
 from stages.evaluate.retrieval import RetrievalFigures, evaluate_retrieval
+from stages.lineage import broken_chain, dataset_of, require_same_dataset
 from stages.next_stage import next_evaluate
 from stages.produce import How, Outcome, Produced, Request, produce
 from stages.reporting import Reporter
@@ -49,8 +50,11 @@ def evaluate(
     """
     stage = next_evaluate(run) if stage is None else stage
     features = _features(run, stage, reporter)
-    dataset = next(run.resolve(parent) for parent in features.manifest.parents if parent.kind == "dataset")
+    dataset = dataset_of(run, features)
     clusters = run.require("clusters", stage) if stage > 0 else None
+    if clusters is not None:
+        require_same_dataset(clusters, dataset)
+    broken = broken_chain(run, features, clusters)
     request = Request(
         kind="metrics",
         stage=stage,
@@ -74,7 +78,7 @@ def evaluate(
         _write(writer, retrieval)
         features_stage = features_manifest(features).summary.stage
         summary = _summary(data, retrieval, agreement, compactness, stage=stage, features_stage=features_stage)
-        notes = _notes(data, retrieval, agreement)
+        notes = (*broken, *_notes(data, retrieval, agreement))
         return Produced(summary, Execution(backend=f"numpy {np.__version__}", device="cpu"), notes=notes)
 
     outcome = produce(run, request, compute, how=how)

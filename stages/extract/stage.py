@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,14 +14,13 @@ from schemas.parameters import ExtractParameters
 from schemas.stage import INIT_STAGE, stage_label
 from schemas.summaries import FeaturesSummary
 from stages.backend import resolve_torch_device
-from stages.errors import UsageError
 from stages.extract.forward import extract as extract_blocks
 from stages.next_stage import next_extract
 from stages.nn.execution import torch_execution
 from stages.nn.initial_model import initial_model, open_model, require_agreement
 from stages.produce import How, Outcome, Produced, Request, produce
 from stages.reporting import Reporter
-from stages.run_directory import RunDirectory, model_manifest
+from stages.run_directory import RunDirectory, features_manifest, model_manifest
 from stages.store import Artifact, Writer
 
 
@@ -30,7 +30,6 @@ def extract(
     stage: int | None,
     parameters: ExtractParameters,
     initial: Mapping[str, Any],
-    batch_size: int,
     device: str,
     how: How,
     reporter: Reporter,
@@ -40,19 +39,17 @@ def extract(
     `initial` holds fields of `InitParameters` for a run that has no model yet. Raises UsageError where they are given for
     a stage that was trained from others, DbcError where dataset or model is missing.
     """
-    if batch_size < 1:
-        raise UsageError(f"--batch-size: found {batch_size}, wanted at least 1")
+    torch_device = torch.device(resolve_torch_device(device))
     dataset = run.require("dataset")
     stage = next_extract(run) if stage is None else stage
     if stage == INIT_STAGE:
-        begun = initial_model(run, initial, how=_unforced(how), reporter=reporter)
+        begun = initial_model(run, initial, how=replace(how, force=False), reporter=reporter)
         if begun.artifact is None:
             return begun
         model = begun.artifact if "model" not in run.pinned else run.require("model", stage)
     else:
         model = run.require("model", stage)
         require_agreement(model, initial)
-    torch_device = torch.device(resolve_torch_device(device))
     request = Request(
         kind="features",
         stage=stage,
@@ -61,14 +58,17 @@ def extract(
         parents=(dataset, model),
     )
 
+    same = None if how.force else _same_weights(run, request)
+
     def compute(writer: Writer) -> Produced:
+        if same is not None:
+            return _copy(writer, same, stage=stage)
         return _compute(
             writer,
             dataset,
             model,
             parameters,
             stage=stage,
-            batch_size=batch_size,
             device=torch_device,
             reporter=reporter,
         )
@@ -76,8 +76,35 @@ def extract(
     return produce(run, request, compute, how=how)
 
 
-def _unforced(how: How) -> How:
-    return How(force=False, dry_run=how.dry_run, command=how.command)
+def _same_weights(run: RunDirectory, request: Request) -> Artifact | None:
+    """Features that an earlier stage has of the same dataset, parameters and weights; None where there are none.
+
+    A stage without training steps hands on the weights it was given, so its features are those of the stage before.
+    """
+    dataset, model = request.parents
+    for stage in run.stages("features"):
+        found = run.find("features", stage) if stage < request.stage else None
+        parents = {} if found is None else {parent.kind: parent for parent in found.manifest.parents}
+        if found is None or parents["dataset"].id != dataset.manifest.id:
+            continue
+        same_weights = _weights(run.resolve(parents["model"])) == _weights(model)
+        if same_weights and features_manifest(found).parameters == request.parameters:
+            return found
+    return None
+
+
+def _weights(model: Artifact) -> dict[str, str]:
+    arrays = model.manifest.arrays
+    return {name: record.sha256 for name, record in arrays.items() if name.startswith(("backbone/", "head/"))}
+
+
+def _copy(writer: Writer, same: Artifact, *, stage: int) -> Produced:
+    for name in ("pooled", "embedding"):
+        writer.array(name, same.read(name))
+    manifest = features_manifest(same)
+    note = f"the weights are those of stage {stage_label(manifest.summary.stage)}: its features were copied"
+    summary = manifest.summary.model_copy(update={"stage": stage})
+    return Produced(summary, manifest.execution, notes=(note,))
 
 
 def _compute(
@@ -87,7 +114,6 @@ def _compute(
     parameters: ExtractParameters,
     *,
     stage: int,
-    batch_size: int,
     device: torch.device,
     reporter: Reporter,
 ) -> Produced:
@@ -109,7 +135,7 @@ def _compute(
             frame_start,
             height=manifest.initial.height,
             width=manifest.initial.width,
-            batch_size=batch_size,
+            batch_size=parameters.batch_size,
             amp=parameters.amp,
             device=device,
         )

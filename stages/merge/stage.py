@@ -15,6 +15,7 @@ from schemas.summaries import ClustersSummary
 from stages.backend import Backend, namespace_for
 from stages.data.samples import TRAIN
 from stages.errors import DbcError
+from stages.lineage import broken_chain, dataset_of, require_same_dataset
 from stages.merge.exchange import Alone, Exchange
 from stages.merge.linkage import empty_linkage, extend_linkage
 from stages.merge.merging import merge_stage
@@ -65,10 +66,13 @@ def merge(
     """
     stage = numbered(next_merge(run) if stage is None else stage, command="dbc merge", first=1)
     features = _newest_features(run, stage, reporter)
-    dataset = next(run.resolve(parent) for parent in features.manifest.parents if parent.kind == "dataset")
+    dataset = dataset_of(run, features)
     previous = run.require("clusters", stage - 1) if stage > 1 else None
     if previous is not None:
-        _require_same_dataset(previous, dataset)
+        require_same_dataset(previous, dataset)
+    notes = broken_chain(run, features, previous)
+    for note in notes:
+        reporter.warn(note)
     device = own_device(device)
     backend = namespace_for(device)
     request = Request(
@@ -92,7 +96,7 @@ def merge(
         execution = Execution(
             backend=backend.library, device=backend.device, precision="float64", processes=n_processes()
         )
-        return Produced(summary, execution)
+        return Produced(summary, execution, notes=notes)
 
     with joined_processes(device) as processes:
         if processes is None:
@@ -132,15 +136,6 @@ def _newest_features(run: RunDirectory, stage: int, reporter: Reporter) -> Artif
             f"stage {stage - 1} has no features: taking those of stage {stage_label(found)} (v{features.version})"
         )
     return features
-
-
-def _require_same_dataset(previous: Artifact, dataset: Artifact) -> None:
-    found = next(parent.id for parent in previous.manifest.parents if parent.kind == "dataset")
-    if found != dataset.manifest.id:
-        raise DbcError(
-            f"{previous.path}: made from dataset {found[:12]}, but the features from dataset "
-            f"{dataset.manifest.id[:12]}; merge again from stage 1, or take a new --run for new data"
-        )
 
 
 def _inputs(dataset: Artifact, features: Artifact, previous: Artifact | None) -> Inputs:

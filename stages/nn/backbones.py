@@ -44,11 +44,8 @@ def build_backbone(name: str, *, seed: int = 0) -> tuple[nn.Module, int]:
 
 def _network(name: str) -> nn.Module:
     """The network with its classifier. `resnet10` has one basic block a layer: for small images and no weights."""
-    network: nn.Module
-    if name == "resnet10":
-        network = ResNet(BasicBlock, [1, 1, 1, 1])
-    else:
-        network = torchvision.models.get_model(name, weights=None)
+    known = {"resnet10": lambda: ResNet(BasicBlock, [1, 1, 1, 1])}
+    network: nn.Module = known[name]() if name in known else torchvision.models.get_model(name, weights=None)
     return network
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from schemas.manifest import Execution, ModelManifest
@@ -12,7 +11,7 @@ from schemas.stage import INIT_STAGE
 from schemas.summaries import ModelSummary
 from stages.errors import UsageError
 from stages.nn.model import ReidModel, build_model, load_model_arrays, model_arrays
-from stages.nn.weights import WeightsFile, find_weights
+from stages.nn.weights import IMAGENET, WeightsFile, find_weights
 from stages.produce import How, Outcome, Produced, Request, produce
 from stages.reporting import Reporter
 from stages.run_directory import RunDirectory, model_manifest
@@ -20,15 +19,15 @@ from stages.store import Artifact, Writer
 
 
 def initial_model(run: RunDirectory, wanted: Mapping[str, Any], *, how: How, reporter: Reporter) -> Outcome:
-    """The newest initial model where nothing else is `wanted`, else one with the fields of `wanted` over the defaults.
+    """The newest initial model where it is what is `wanted`, else one with the fields of `wanted` over its own.
 
     `wanted` holds fields of `InitParameters`; `weights` may be the path of a file, which is recorded by name and digest.
     A `seed` alone asks for no new model where there is one. Raises UsageError and DbcError as `find_weights` does.
     """
     existing = run.find("model", INIT_STAGE)
-    if existing is not None and not set(wanted) - {"seed"}:
+    if existing is not None and _describes(wanted, model_manifest(existing).initial):
         return Outcome("up to date", "model", INIT_STAGE, existing, existing.version, {})
-    asked = InitParameters(**wanted)
+    asked = _asked(existing, wanted)
     weights = find_weights(asked.weights, backbone=asked.backbone, progress=False)
     parameters = asked if weights is None else _named(asked, weights)
     request = Request(
@@ -45,12 +44,29 @@ def initial_model(run: RunDirectory, wanted: Mapping[str, Any], *, how: How, rep
     return outcome
 
 
+def _describes(wanted: Mapping[str, Any], initial: InitParameters) -> bool:
+    return all(name == "seed" or getattr(initial, name) == value for name, value in wanted.items())
+
+
+def _asked(existing: Artifact | None, wanted: Mapping[str, Any]) -> InitParameters:
+    """`wanted` over the initial model there is or, for another backbone, over the defaults."""
+    begun = InitParameters() if existing is None else model_manifest(existing).initial
+    if existing is None or wanted.get("backbone", begun.backbone) != begun.backbone:
+        return InitParameters(**wanted)
+    if begun.weights_digest and begun.weights != IMAGENET and "weights" not in wanted:
+        raise UsageError(f"--weights: none found, wanted the file {begun.weights} again beside the other flags")
+    return InitParameters(**{**begun.model_dump(), "weights_digest": "", **wanted})
+
+
 def require_agreement(artifact: Artifact, wanted: Mapping[str, Any]) -> None:
     """Raise UsageError where `wanted` asks for other initial weights than the model of `artifact` descends from."""
     initial = model_manifest(artifact).initial
     for name, value in wanted.items():
         found = getattr(initial, name)
-        agrees = value == found or (name == "weights" and Path(str(value)).name == found)
+        agrees = value == found
+        if name == "weights" and not agrees:
+            file = find_weights(str(value), backbone=initial.backbone)
+            agrees = file is not None and file.digest == initial.weights_digest
         if name != "seed" and not agrees:
             raise UsageError(
                 f"--{name.replace('_', '-')}: found {value!r}, but this run began with {found!r} and is trained; "

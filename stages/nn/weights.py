@@ -91,6 +91,8 @@ def _first(keys: list[str]) -> str:
 
 def _download(backbone: str, *, progress: bool) -> Path:
     """The path of torchvision's ImageNet weights in torch's own cache, filled by torchvision where empty."""
+    if backbone not in torchvision.models.list_models():
+        raise UsageError(f"--weights: found imagenet, but nobody publishes them for {backbone}; give --weights none")
     entry = torchvision.models.get_model_weights(backbone)["IMAGENET1K_V1"]
     path: Path = Path(torch.hub.get_dir()) / "checkpoints" / entry.url.rpartition("/")[2]
     if path.is_file():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,16 +16,24 @@ from schemas.stage import INIT_STAGE, stage_label
 from schemas.summaries import ModelSummary
 from stages.backend import resolve_torch_device
 from stages.data.samples import TRAIN
-from stages.errors import DbcError, UsageError
+from stages.errors import DbcError
+from stages.lineage import parent_of, require_same_dataset
 from stages.next_stage import next_train, numbered
 from stages.nn.execution import torch_execution
 from stages.nn.images import ImageSource
 from stages.nn.initial_model import initial_model, open_model, require_agreement
 from stages.nn.memory import centroid_memory, zero_memory
 from stages.nn.model import ReidModel, model_arrays
+from stages.nn.weights import NO_WEIGHTS
 from stages.produce import How, Outcome, Produced, Request, produce
 from stages.reporting import Reporter
-from stages.run_directory import RunDirectory, model_manifest
+from stages.run_directory import (
+    RunDirectory,
+    clusters_manifest,
+    dataset_manifest,
+    features_manifest,
+    model_manifest,
+)
 from stages.store import Artifact, Writer
 from stages.train.loop import Step, TrainResult
 from stages.train.loop import train as train_model
@@ -64,13 +72,17 @@ def train(
     no model yet. Raises UsageError and DbcError where a parent is missing or a value does not fit.
     """
     stage = numbered(next_train(run) if stage is None else stage, command="dbc train", first=0)
+    torch_device = torch.device(resolve_torch_device(device))
     dataset = run.require("dataset")
+    clusters = run.require("clusters", stage) if stage > 0 else None
+    if clusters is not None:
+        require_same_dataset(clusters, dataset)
     before = _weights_before(run, stage, initial, how=how, reporter=reporter)
     if before.artifact is None:
         return before
-    parameters = _parameters(stage, wanted, before.artifact)
-    parents = _parents(run, stage, dataset, before.artifact, parameters)
-    torch_device = torch.device(resolve_torch_device(device))
+    parameters = _parameters(stage, wanted, dataset, clusters, before.artifact)
+    features = _features(run, clusters, parameters)
+    parents = Parents(dataset, before.artifact, clusters, features)
     request = Request(
         kind="model",
         stage=stage,
@@ -93,8 +105,7 @@ def _weights_before(
     """The newest model before `stage`, made first where there is none at all."""
     model = run.newest_up_to("model", stage - 1)
     if model is None or model_manifest(model).summary.stage == INIT_STAGE:
-        begun = How(force=False, dry_run=how.dry_run, command=how.command)
-        outcome = initial_model(run, initial, how=begun, reporter=reporter)
+        outcome = initial_model(run, initial, how=replace(how, force=False), reporter=reporter)
     else:
         require_agreement(model, initial)
         found = model_manifest(model).summary.stage
@@ -104,44 +115,37 @@ def _weights_before(
     return outcome
 
 
-def _parameters(stage: int, wanted: Mapping[str, Any], before: Artifact) -> TrainParameters:
-    from pydantic import ValidationError
+def _parameters(
+    stage: int, wanted: Mapping[str, Any], dataset: Artifact, clusters: Artifact | None, before: Artifact
+) -> TrainParameters:
+    n_samples = dataset_manifest(dataset).summary.n_train
+    if not n_samples:
+        raise DbcError(f"{dataset.path}: no train samples found, wanted at least 2; ingest data with a train split")
+    return resolve(
+        stage,
+        n_samples=n_samples,
+        n_clusters=n_samples if clusters is None else clusters_manifest(clusters).summary.n_clusters,
+        recipe=wanted.get("recipe", "auto"),
+        random_weights=model_manifest(before).initial.weights == NO_WEIGHTS,
+        overrides={name: value for name, value in wanted.items() if name != "recipe"},
+    )
 
-    recipe = wanted.get("recipe", "auto")
-    random_weights = model_manifest(before).initial.weights == "none"
-    overrides = {name: value for name, value in wanted.items() if name != "recipe"}
-    try:
-        return resolve(stage, recipe=recipe, random_weights=random_weights, overrides=overrides)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        flag = "--" + str(problem["loc"][-1]).replace("_", "-")
-        raise UsageError(
-            f"{flag}: found {problem['input']!r}, but it {problem['msg'].removeprefix('Input ')}"
-        ) from error
 
-
-def _parents(run: RunDirectory, stage: int, dataset: Artifact, model: Artifact, parameters: TrainParameters) -> Parents:
-    if stage == 0:
-        return Parents(dataset, model, None, None)
-    clusters = run.require("clusters", stage)
-    parents = {parent.kind: parent for parent in clusters.manifest.parents}
-    if parents["dataset"].id != dataset.manifest.id:
-        raise DbcError(
-            f"{clusters.path}: made from dataset {parents['dataset'].id[:12]}, but the newest is "
-            f"{dataset.manifest.id[:12]}; give --dataset, or extract and merge again"
-        )
-    if parameters.memory_init == "zeros":
-        return Parents(dataset, model, clusters, None)
-    features = run.find("features", stage) if "features" in run.pinned else run.resolve(parents["features"])
-    return Parents(dataset, model, clusters, features)
+def _features(run: RunDirectory, clusters: Artifact | None, parameters: TrainParameters) -> Artifact | None:
+    """The features whose embeddings the look-up table starts from: those the clusters were made from, or a pinned one."""
+    parent = None if clusters is None else parent_of(clusters, "features")
+    if parent is None or parameters.memory_init == "zeros" or parameters.epochs == 0:
+        return None
+    features = run.resolve(parent)
+    if "features" in run.pinned:
+        return run.require("features", features_manifest(features).summary.stage)
+    return features
 
 
 def _compute(
     writer: Writer, parents: Parents, parameters: TrainParameters, *, device: torch.device, reporter: Reporter
 ) -> Produced:
     train_index = np.flatnonzero(parents.dataset.read("split") == TRAIN)
-    if not len(train_index):
-        raise DbcError(f"{parents.dataset.path}: no train samples found, wanted at least 2; ingest a train split")
     labels = np.arange(len(train_index)) if parents.clusters is None else parents.clusters.read("labels")
     model = open_model(parents.model, dropout=parameters.dropout)
     memory = _memory(parents, labels, train_index, embedding_dim=model.head.linear.out_features, how=parameters)

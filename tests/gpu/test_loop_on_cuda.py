@@ -44,9 +44,8 @@ def pooled(run: RunDirectory, *, device: str, amp: bool = False) -> np.ndarray:
     outcome = extract(
         run,
         stage=None,
-        parameters=ExtractParameters(amp=amp),
+        parameters=ExtractParameters(amp=amp, batch_size=16),
         initial=INITIAL,
-        batch_size=16,
         device=device,
         how=How(force=True),
         reporter=Silent(),

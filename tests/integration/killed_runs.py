@@ -34,8 +34,8 @@ PLAN = Plan(
     merge=MergeParameters(merge_percent=0.2),
     extract=ExtractParameters(),
     evaluate=EvaluateParameters(),
-    train={"epochs": 1, "batch_size": 8},
-    initial={"backbone": "resnet18", "weights": "none", "embedding_dim": 8},
+    train={"epochs": 1, "batch_size": 8, "seed": 0},
+    initial={"backbone": "resnet10", "weights": "none", "embedding_dim": 8},
     stages=3,
     stage0_epochs=1,
 )

@@ -31,7 +31,6 @@ def test_vehicles_from_a_table_go_through_ingest_extract_merge_and_evaluate(
         stage=INIT_STAGE,
         parameters=ExtractParameters(),
         initial={"backbone": "mobilenet_v2", "weights": str(mobilenet_weights)},
-        batch_size=64,
         device="cpu",
         how=How(),
         reporter=Silent(),

@@ -7,9 +7,11 @@ from pydantic import ValidationError
 
 from stages.train.recipes import resolve
 
+SIZES = {"n_samples": 100, "n_clusters": 60}
+
 
 def test_paper_is_the_published_schedule() -> None:
-    first, later = resolve(0, recipe="paper"), resolve(7, recipe="paper")
+    first, later = (resolve(stage, recipe="paper", **SIZES) for stage in (0, 7))
     assert (first.epochs, first.learning_rate, first.decay_after) == (20, 0.1, 16)
     assert (later.epochs, later.learning_rate, later.decay_after) == (2, 0.01, None)
     assert (first.memory_init, later.memory_init) == ("zeros", "centroids")
@@ -21,12 +23,27 @@ def test_paper_is_the_published_schedule() -> None:
 @pytest.mark.parametrize("recipe", ["paper", "auto"])
 @pytest.mark.parametrize("stage", [0, 3])
 def test_what_the_user_gives_goes_before_the_recipe(recipe: str, stage: int) -> None:
-    plain = resolve(stage, recipe=recipe)
-    given = resolve(stage, recipe=recipe, overrides={"epochs": 99, "temperature": 0.2})
+    plain = resolve(stage, recipe=recipe, **SIZES)
+    given = resolve(stage, recipe=recipe, **SIZES, overrides={"epochs": 99, "temperature": 0.2})
     assert (given.epochs, given.temperature) == (99, 0.2)
     assert given.model_copy(update={"epochs": plain.epochs, "temperature": plain.temperature}) == plain
 
 
 def test_an_unknown_field_is_refused() -> None:
     with pytest.raises(ValidationError, match="epoch_count"):
-        resolve(0, overrides={"epoch_count": 3})
+        resolve(0, **SIZES, overrides={"epoch_count": 3})
+
+
+def test_auto_leaves_strong_weights_alone_until_clusters_average_four_samples() -> None:
+    early = resolve(3, n_samples=100, n_clusters=26)
+    late = resolve(3, n_samples=100, n_clusters=25)
+    assert (early.epochs, late.epochs) == (0, 1)
+    assert late.norm_statistics == "stored"
+    assert late.temperature == 1.0
+
+
+def test_auto_trains_random_weights_from_the_start_with_one_rate_for_all() -> None:
+    first, later = (resolve(stage, random_weights=True, **SIZES) for stage in (0, 1))
+    assert first.epochs > later.epochs > 0
+    assert first.backbone_rate == later.backbone_rate == 1.0
+    assert first.norm_statistics == "batch"

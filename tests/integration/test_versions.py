@@ -1,0 +1,119 @@
+"""Returning to earlier parameters returns to earlier artifacts, and broken chains are told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from schemas.parameters import (
+    EvaluateParameters,
+    ExtractParameters,
+    IngestParameters,
+    MergeParameters,
+    SyntheticParameters,
+)
+from stages.errors import DbcError, UsageError
+from stages.evaluate.stage import evaluate
+from stages.extract.stage import extract
+from stages.ingest.stage import ingest
+from stages.merge.stage import merge
+from stages.pipeline import Plan, StageRow, run_stages
+from stages.produce import How
+from stages.reporting import Silent
+from stages.run_directory import RunDirectory, metrics_manifest
+
+INITIAL = {"backbone": "resnet10", "weights": "none", "embedding_dim": 8}
+
+
+def ingested(root: Path, *, seed: int = 0) -> RunDirectory:
+    run = RunDirectory(root)
+    people = SyntheticParameters(identities=8, cameras=2, images_per_camera=2)
+    parameters = IngestParameters(format="synthetic", synthetic=people, height=32, width=16, seed=seed)
+    ingest(run, source=None, parameters=parameters, workers=0, how=How(), reporter=Silent())
+    return run
+
+
+def rows(run: RunDirectory, *, lambda_: float = 0.1, epochs: int = 1, **plan: object) -> list[StageRow]:
+    found: list[StageRow] = []
+    run_stages(
+        run,
+        Plan(
+            merge=MergeParameters(merge_percent=0.25, lambda_=lambda_),
+            extract=ExtractParameters(),
+            evaluate=EvaluateParameters(),
+            train={"epochs": epochs, "batch_size": 8},
+            initial=INITIAL,
+            **({"stages": 1} | plan),  # type: ignore[arg-type]
+        ),
+        how=How(),
+        reporter=Silent(),
+        on_row=found.append,
+    )
+    return found
+
+
+def test_a_run_with_earlier_parameters_gives_the_earlier_rows(tmp_path: Path) -> None:
+    run = ingested(tmp_path)
+    first = rows(run, lambda_=0.0)
+    other = rows(run, lambda_=9.0)
+    again = rows(run, lambda_=0.0)
+    assert [row.metrics.id for row in again] == [row.metrics.id for row in first]
+    assert [row.model.id for row in again] == [row.model.id for row in first]
+    assert first[-1].metrics.id != other[-1].metrics.id
+    assert all(row.made == () for row in again)
+
+
+def test_a_stage_without_epochs_hands_on_weights_and_features(tmp_path: Path) -> None:
+    run = ingested(tmp_path)
+    init, zero, one = rows(run, epochs=0)
+    assert init.metrics.summary.mAP == zero.metrics.summary.mAP == one.metrics.summary.mAP
+    digests = [run.require("features", stage).manifest.arrays for stage in (-1, 0, 1)]
+    assert digests[0] == digests[1] == digests[2]
+    assert "features were copied" in run.require("features", 1).manifest.notes[0]
+    assert one.model.summary.n_steps == 0
+
+
+def test_epochs_are_for_every_stage_unless_stage_0_has_its_own(tmp_path: Path) -> None:
+    run = ingested(tmp_path)
+    assert [row.model.summary.epochs for row in rows(run, epochs=1)] == [None, 1, 1]
+    assert [row.model.summary.epochs for row in rows(run, epochs=1, stage0_epochs=2)] == [None, 2, 1]
+
+
+def test_stages_that_merge_more_than_there_is_are_refused_before_anything_is_made(tmp_path: Path) -> None:
+    run = ingested(tmp_path)
+    with pytest.raises(UsageError, match="--stages 9"):
+        rows(run, stages=9)
+    assert run.stages("model") == []
+
+
+def test_evaluating_clusters_that_the_model_was_not_trained_on_says_so(tmp_path: Path) -> None:
+    run = ingested(tmp_path)
+    rows(run, lambda_=0.0)
+    merge(
+        run,
+        stage=1,
+        parameters=MergeParameters(merge_percent=0.25, lambda_=9.0),
+        device="cpu",
+        memory_limit=None,
+        how=How(),
+        reporter=Silent(),
+    )
+    outcome = evaluate(run, stage=1, parameters=EvaluateParameters(), how=How(), reporter=Silent())
+    assert outcome.artifact is not None
+    notes = metrics_manifest(outcome.artifact).notes
+    assert any("trained on other clusters" in note for note in notes)
+
+
+def test_merging_on_from_clusters_of_another_dataset_is_refused(tmp_path: Path) -> None:
+    run = ingested(tmp_path)
+    rows(run)
+    other = ingested(tmp_path, seed=9)
+    stage_two = MergeParameters(merge_percent=0.25)
+    dataset = other.require("dataset")
+    assert dataset.version == 2
+    extract(run, stage=1, parameters=ExtractParameters(), initial={}, device="cpu", how=How(), reporter=Silent())
+    with pytest.raises(DbcError, match="made from dataset"):
+        merge(run, stage=2, parameters=stage_two, device="cpu", memory_limit=None, how=How(), reporter=Silent())
+    with pytest.raises(DbcError, match="made from dataset"):
+        evaluate(run, stage=1, parameters=EvaluateParameters(), how=How(), reporter=Silent())
