@@ -37,7 +37,7 @@ def test_an_unknown_field_is_refused() -> None:
 def test_auto_leaves_strong_weights_alone_until_clusters_average_four_samples() -> None:
     early = resolve(3, n_samples=100, n_clusters=26)
     late = resolve(3, n_samples=100, n_clusters=25)
-    assert (early.epochs, late.epochs) == (0, 1)
+    assert (early.epochs, late.epochs) == (0, 2)
     assert late.norm_statistics == "stored"
     assert late.temperature == 1.0
 
