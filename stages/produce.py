@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
@@ -65,7 +66,8 @@ class Outcome:
 def produce(run: RunDirectory, request: Request, compute: Callable[[Writer], Produced], *, how: How) -> Outcome:
     """Find the artifact that `request` asks for, or let `compute` fill a new version and commit it.
 
-    OSError while writing becomes a DbcError; whatever fails, nothing half-written stays.
+    DbcError where the run cannot be written, or where `compute` cannot read a file. Whatever fails, nothing half-written
+    stays.
     """
     run.sweep()
     directory = run.directory(request.kind, request.stage)
@@ -76,13 +78,9 @@ def produce(run: RunDirectory, request: Request, compute: Callable[[Writer], Pro
         return _outcome("up to date", request, found, newest=versions[-1])
     if how.dry_run:
         return _outcome("would create", request, None, newest=versions[-1] if versions else None)
-    try:
-        with temporary_directory(directory) as path:
-            artifact, is_new = _compute(run, request, compute, writer=Writer(path), key=key, how=how)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise DbcError(f"{directory} cannot be written: {reason}; free space or choose another --run") from error
-    return _outcome("created" if is_new else "identical", request, artifact, newest=artifact.version)
+    with temporary_directory(directory) as path:
+        artifact, is_new = _compute(run, request, compute, writer=Writer(path), key=key, how=how)
+    return _outcome("created" if is_new else "identical", request, artifact, newest=artifact_versions(directory)[-1])
 
 
 def is_up_to_date(run: RunDirectory, request: Request) -> bool:
@@ -118,7 +116,8 @@ def _compute(
     how: How,
 ) -> tuple[Artifact, bool]:
     started = time.perf_counter()
-    produced = compute(writer)
+    with _naming_files():
+        produced = compute(writer)
     arrays = dict(sorted(writer.arrays.items()))
     manifest = request.manifest(
         kind=request.kind,
@@ -139,6 +138,19 @@ def _compute(
         **(request.extra or {}),
     )
     return commit(writer, run.directory(request.kind, request.stage), manifest)
+
+
+@contextmanager
+def _naming_files() -> Iterator[None]:
+    """Turn an OSError about a file into a DbcError that names it."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise DbcError(
+            f"{error.filename}: {error.strerror or error}; make this file readable and run the command again"
+        ) from error
 
 
 def _outcome(status: Status, request: Request, artifact: Artifact | None, *, newest: int | None) -> Outcome:

@@ -13,7 +13,22 @@ from numpy.typing import NDArray
 
 from schemas.manifest import ArrayRecord
 
-RECORDED_LIBRARIES = ("dbc-reid", "numpy", "scipy", "scikit-learn", "torch", "torchvision", "zarr", "pillow")
+RECORDED_LIBRARIES = (
+    "dbc-reid",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "torch",
+    "torchvision",
+    "zarr",
+    "pillow",
+    "numba",
+    "array-api-compat",
+    # one library under the name of the CUDA it was built for
+    "cupy-cuda13x",
+    "cupy-cuda12x",
+    "cupy",
+)
 
 
 def content_key(kind: str, *, schema_version: int, parameters: Mapping[str, Any], parent_ids: Iterable[str]) -> str:

@@ -16,9 +16,9 @@ from schemas.manifest import (
     ModelManifest,
     Parent,
 )
-from schemas.stage import parse_stage, stage_directory, stage_label
+from schemas.stage import INIT_STAGE, parse_stage, stage_directory, stage_label
 from stages.errors import DbcError, UsageError
-from stages.store import Artifact, artifact_versions, open_artifact, remove_stale
+from stages.store import Artifact, artifact_versions, entries, open_artifact, remove_if_empty, remove_stale
 
 M = TypeVar("M", DatasetManifest, FeaturesManifest, ClustersManifest, ModelManifest, MetricsManifest)
 
@@ -58,9 +58,7 @@ class RunDirectory:
 
     def stages(self, kind: ArtifactKind) -> list[int]:
         """The stages that have an artifact of this kind, ascending; `INIT_STAGE` first."""
-        if not self.root.is_dir():
-            return []
-        names = (entry.name for entry in self.root.iterdir() if entry.name.startswith("stage-"))
+        names = (entry.name for entry in entries(self.root) if entry.name.startswith("stage-"))
         return sorted(stage for stage in map(_stage_of, names) if stage is not None and self.versions(kind, stage))
 
     def find(self, kind: ArtifactKind, stage: int = 0) -> Artifact | None:
@@ -81,8 +79,7 @@ class RunDirectory:
         """As `find`; DbcError with the next step where there is none."""
         artifact = self.find(kind, stage)
         if artifact is None:
-            wanted = "" if kind == "dataset" else f" --stage {stage_label(stage)}"
-            raise DbcError(f"{self.root}: no {self._name(kind, stage)} found; make it with: {MADE_BY[kind]}{wanted}")
+            raise DbcError(f"{self.root}: no {self._name(kind, stage)} found; make it with: {made_by(kind, stage)}")
         return artifact
 
     def newest_up_to(self, kind: ArtifactKind, stage: int) -> Artifact | None:
@@ -94,14 +91,15 @@ class RunDirectory:
         """The artifact that a manifest names as a parent; DbcError where it is gone or another one."""
         path = self.root / parent.location
         versions = artifact_versions(path.parent)
-        match = [version for version in versions if path.name == f"v{version}.zarr"]
-        if match:
-            artifact = open_artifact(path.parent, match[0])
+        # where it was is tried first, but it may have been made again under another number
+        for version in sorted(versions, key=lambda version: (path.name != f"v{version}.zarr", -version)):
+            artifact = open_artifact(path.parent, version)
             if artifact.manifest.id == parent.id:
                 return artifact
+        stage = _stage_of(path.parent.parent.name)
         raise DbcError(
             f"{path}: the {parent.kind} {parent.id[:12]} that a later artifact was made from is missing; "
-            f"restore it or run {MADE_BY[parent.kind]} again"
+            f"restore it or make it again with: {made_by(parent.kind, 0 if stage is None else stage)} --force"
         )
 
     def as_parent(self, artifact: Artifact) -> Parent:
@@ -113,15 +111,31 @@ class RunDirectory:
         )
 
     def sweep(self) -> int:
-        """Remove what dead writers left anywhere in the run; the number of leftovers removed."""
-        if not self.root.is_dir():
-            return 0
-        folders = [self.root / "dataset", *self.root.glob("stage-*/*")]
-        return sum(remove_stale(folder) for folder in sorted(folders))
+        """Remove what dead writers left anywhere in the run, and directories with nothing in them; how many leftovers.
+
+        A writer that loses its directory before it has anything in it makes it again.
+        """
+        stages = [entry for entry in entries(self.root) if entry.name.startswith("stage-")]
+        removed = 0
+        for folder in (self.root / "dataset", *(stage / kind for stage in stages for kind in MADE_BY)):
+            removed += remove_stale(folder)
+            remove_if_empty(folder)
+        for stage in stages:
+            remove_if_empty(stage)
+        return removed
 
     @staticmethod
     def _name(kind: ArtifactKind, stage: int) -> str:
         return kind if kind == "dataset" else f"{kind} of stage {stage_label(stage)}"
+
+
+def made_by(kind: ArtifactKind, stage: int) -> str:
+    """The command that makes an artifact of this kind and stage."""
+    if kind == "dataset":
+        return "dbc ingest SOURCE"
+    # the initial model comes with its features
+    command = MADE_BY["features" if kind == "model" and stage == INIT_STAGE else kind]
+    return f"{command} --stage {stage_label(stage)}"
 
 
 def _place(kind: ArtifactKind, stage: int) -> tuple[ArtifactKind, int]:

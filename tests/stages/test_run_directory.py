@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from schemas.manifest import DatasetManifest, Execution, FeaturesManifest
+from schemas.manifest import ArtifactKind, DatasetManifest, Execution, FeaturesManifest, Parent
 from schemas.parameters import ExtractParameters, IngestParameters
 from schemas.summaries import DatasetSummary, FeaturesSummary
-from stages.errors import UsageError
+from stages.errors import DbcError, UsageError
 from stages.produce import How, Produced, Request, produce
 from stages.run_directory import RunDirectory
 from stages.store import Artifact, Writer
@@ -83,3 +84,35 @@ def test_a_chosen_version_that_is_gone_is_refused(tmp_path: Path) -> None:
     old.path.rename(tmp_path / "elsewhere")
     with pytest.raises(UsageError, match="features of stage 1 v1: no such version, found none"):
         chosen.find("features", 1)
+
+
+def test_a_parent_made_again_under_another_number_is_found_by_its_id(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    first = features(run, 3, 0.0)
+    second = features(run, 3, 1.0)
+    parent = run.as_parent(first)
+    assert run.resolve(parent) == first
+    shutil.rmtree(first.path)
+    again = features(run, 3, 0.0)
+    assert again.version == 3
+    assert run.resolve(parent) == again
+    assert run.resolve(run.as_parent(second)) == second
+
+
+@pytest.mark.parametrize(
+    ("kind", "location", "command"),
+    [
+        ("dataset", "dataset/v1.zarr", "dbc ingest SOURCE --force"),
+        ("model", "stage-init/model/v1.zarr", "dbc extract --stage init --force"),
+        ("model", "stage-00/model/v1.zarr", "dbc train --stage 0 --force"),
+        ("features", "stage-12/features/v2.zarr", "dbc extract --stage 12 --force"),
+        ("clusters", "stage-03/clusters/v1.zarr", "dbc merge --stage 3 --force"),
+    ],
+)
+def test_a_lost_parent_is_told_with_the_command_that_makes_it(
+    tmp_path: Path, kind: ArtifactKind, location: str, command: str
+) -> None:
+    with pytest.raises(DbcError) as caught:
+        RunDirectory(tmp_path).resolve(Parent(kind=kind, id="0" * 64, location=location))
+    assert str(caught.value).startswith(f"{tmp_path / location}: the {kind} 000000000000 ")
+    assert str(caught.value).endswith(f"make it again with: {command}")

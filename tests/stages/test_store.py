@@ -125,24 +125,6 @@ def test_a_computation_that_fails_leaves_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def test_a_full_disk_is_told_in_one_line_and_leaves_nothing(tmp_path: Path) -> None:
-    def fail(writer: Writer) -> Produced:
-        fill(writer)
-        raise OSError(28, "No space left on device")
-
-    with pytest.raises(DbcError, match="cannot be written: No space left on device") as caught:
-        produce(RunDirectory(tmp_path / "run"), request(), fail, how=How())
-    assert "\n" not in str(caught.value)
-    assert not (tmp_path / "run").exists()
-
-
-def test_a_read_only_folder_is_told_in_one_line(tmp_path: Path) -> None:
-    blocked = tmp_path / "file"
-    blocked.write_text("not a folder")
-    with pytest.raises(DbcError, match="cannot be written"):
-        produce(RunDirectory(blocked), request(), fill, how=How())
-
-
 def test_a_manifest_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     produce(RunDirectory(tmp_path), request(), fill, how=How())
     root = tmp_path / "dataset" / "v1.zarr" / "zarr.json"

@@ -1,0 +1,32 @@
+"""How arrays are cut into chunks and shards, and under which names these lie."""
+
+from __future__ import annotations
+
+from itertools import product
+from math import prod
+
+CHUNK_BYTES = 4 << 20
+SHARD_BYTES = 64 << 20
+
+
+def chunk_grid(shape: tuple[int, ...], *, item_bytes: int) -> tuple[tuple[int, ...], tuple[int, ...] | None]:
+    """Chunk and shard shapes: rows cut into chunks of about `CHUNK_BYTES`, in shards of at most about `SHARD_BYTES`.
+
+    A batch of images gathered at random reads one chunk an image, so image chunks (rows of three or more axes) are a
+    quarter of that size.
+    """
+    if not shape:
+        return (), None
+    row_bytes = max(1, prod(shape[1:]) * item_bytes)
+    chunk_bytes = CHUNK_BYTES // 4 if len(shape) > 2 else CHUNK_BYTES
+    rows = max(1, min(max(shape[0], 1), chunk_bytes // row_bytes))
+    row_shape = tuple(max(1, size) for size in shape[1:])
+    if shape[0] <= rows:
+        return (rows, *row_shape), None
+    per_shard = max(1, SHARD_BYTES // (rows * row_bytes))
+    return (rows, *row_shape), (rows * per_shard, *row_shape)
+
+
+def pieces(shape: tuple[int, ...], piece: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """The places, in the grid, of all pieces (each of shape `piece`) of an array; none where it has no elements."""
+    return list(product(*(range(-(-size // step)) for size, step in zip(shape, piece, strict=True))))

@@ -1,0 +1,126 @@
+"""The directories that writers work in: made, locked, and cleared away when their writer is done or dead."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from stages.errors import DbcError
+
+TEMPORARY_PREFIX = ".writing-"
+ATTEMPTS = 1000
+"""How often a writer makes its directory again when others, clearing up, take it away."""
+
+
+@contextmanager
+def writing(directory: Path) -> Iterator[None]:
+    """Turn OSError inside the block, which writes to `directory`, into a DbcError that says so."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DbcError(f"{directory} cannot be written: {reason}; free space or choose another --run") from error
+
+
+@contextmanager
+def temporary_directory(directory: Path) -> Iterator[Path]:
+    """A new locked sibling inside `directory`, gone at the end unless it was renamed away.
+
+    DbcError where it cannot be made. What was made of `directory` and its parents goes too, where nothing is in it.
+    """
+    missing = [parent for parent in (directory, *directory.parents) if not parent.exists()]
+    with writing(directory):
+        path, lock = _locked_directory(directory)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        os.close(lock)
+        for parent in missing:
+            remove_if_empty(parent)
+
+
+def remove_stale(directory: Path) -> int:
+    """Remove the temporary directories in `directory` whose writers are gone; the number removed."""
+    removed = 0
+    for path in entries(directory):
+        if not path.name.startswith(TEMPORARY_PREFIX):
+            continue
+        try:
+            lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(path, ignore_errors=True)
+            removed += 1
+        except OSError:
+            continue
+        finally:
+            os.close(lock)
+    return removed
+
+
+def remove_if_empty(directory: Path) -> None:
+    """Remove `directory` where nothing is in it; else leave it."""
+    try:
+        directory.rmdir()
+    except OSError:
+        return
+
+
+def entries(directory: Path) -> list[Path]:
+    """What is in `directory`, sorted; nothing where there is no such directory, or no longer."""
+    try:
+        return sorted(directory.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def sync(path: Path) -> None:
+    """Have the system write `path`, a file or a directory's list of names, to the disk now."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _locked_directory(directory: Path) -> tuple[Path, int]:
+    for _ in range(ATTEMPTS):
+        path = directory / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
+        try:
+            _make_directories(directory)
+            path.mkdir()
+            lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            continue
+        if _try_lock(lock) and path.exists():
+            return path, lock
+        os.close(lock)
+    raise FileNotFoundError(errno.ENOENT, f"the directory was gone {ATTEMPTS} times before anything was written to it")
+
+
+def _make_directories(directory: Path) -> None:
+    """Make `directory` and the parents it lacks, each on the disk before the next: what is committed in it must last."""
+    if directory.is_dir():
+        return
+    if directory.parent != directory:
+        _make_directories(directory.parent)
+    directory.mkdir(exist_ok=True)
+    sync(directory.parent)
+
+
+def _try_lock(descriptor: int) -> bool:
+    """Whether the lock is ours now. A file system without locks grants it to whoever writes."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
+    return True

@@ -1,0 +1,100 @@
+"""Arrays on their way into an artifact, whole or row block after row block, digested as they are written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.manifest import ArrayRecord
+from stages.provenance import ArrayDigest, dtype_name
+from stages.store.grid import chunk_grid
+from stages.store.temporary import writing
+
+
+class Writer:
+    """Arrays on their way into an artifact. Every array is digested as it is written; DbcError where it cannot be."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.arrays: dict[str, ArrayRecord] = {}
+
+    def array(self, name: str, data: NDArray[Any]) -> None:
+        """Write `data` whole under `name`; a list of str becomes text."""
+        with writing(self.path.parent):
+            target = _create_array(self.path, name, shape=data.shape, dtype=data.dtype)
+            if data.size:
+                target[...] = data
+        digest = ArrayDigest()
+        digest.update(data)
+        self.arrays[name] = digest.record(dtype=dtype_name(data), shape=data.shape)
+
+    @contextmanager
+    def stream(self, name: str, *, row_shape: tuple[int, ...], dtype: Any, max_rows: int) -> Iterator[Stream]:
+        """An array written row block after row block; its length is what was appended, at most `max_rows`."""
+        with writing(self.path.parent):
+            array = _create_array(self.path, name, shape=(max_rows, *row_shape), dtype=np.dtype(dtype))
+        stream = Stream(array, directory=self.path.parent)
+        yield stream
+        self.arrays[name] = stream.finish()
+
+
+class Stream:
+    """An array that grows by appended rows and writes whole shards."""
+
+    def __init__(self, array: Any, *, directory: Path) -> None:
+        self._array = array
+        self._directory = directory
+        self._digest = ArrayDigest()
+        self._pending: list[NDArray[Any]] = []
+        self._n_pending = 0
+        self._n_written = 0
+        self._rows_per_write = int((array.shards or array.chunks)[0])
+
+    def append(self, rows: NDArray[Any]) -> None:
+        """Add `rows` (n, …) after those already there."""
+        self._digest.update(rows)
+        self._pending.append(rows)
+        self._n_pending += len(rows)
+        while self._n_pending >= self._rows_per_write:
+            self._write(self._rows_per_write)
+
+    def finish(self) -> ArrayRecord:
+        """Write what is left, cut the array to its length and return its record."""
+        if self._n_pending:
+            self._write(self._n_pending)
+        shape = (self._n_written, *self._array.shape[1:])
+        if shape != self._array.shape:
+            with writing(self._directory):
+                self._array.resize(shape)
+        return self._digest.record(dtype=np.dtype(self._array.dtype).name, shape=shape)
+
+    def _write(self, n_rows: int) -> None:
+        rows = np.concatenate(self._pending) if len(self._pending) > 1 else self._pending[0]
+        with writing(self._directory):
+            self._array[self._n_written : self._n_written + n_rows] = rows[:n_rows]
+        self._n_written += n_rows
+        self._n_pending = len(rows) - n_rows
+        self._pending = [rows[n_rows:]] if self._n_pending else []
+
+
+def _create_array(path: Path, name: str, *, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
+    import zarr
+
+    is_text = dtype.kind in "OUT"
+    chunks, shards = chunk_grid(shape, item_bytes=64 if is_text else dtype.itemsize)
+    return zarr.create_array(
+        path,
+        name=name,
+        shape=shape,
+        dtype=str if is_text else dtype,
+        chunks=chunks,
+        shards=shards,
+        compressors=None if dtype.kind == "f" else "auto",
+        # a chunk of zeros that is left out could not be told from one that was lost
+        config={"write_empty_chunks": True},
+    )
