@@ -5,14 +5,15 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dbc_cli.flags import Flag
-from stages.errors import DbcError, UsageError
+from dbc_cli.configuration import configured
+from dbc_cli.flags import COMMAND_FLAGS, Flag
+from dbc_cli.problems import problem_of
+from stages.errors import UsageError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 POINTER = Path(".dbc-run")
 FIRST_RUN = Path("runs/default")
-_NOT_CONFIGURED = {"run", "json", "debug", "force", "dry_run", "stage"}
 
 M = TypeVar("M", bound="BaseModel")
 
@@ -34,6 +34,7 @@ class Given:
     run: Path
     values: Mapping[str, Any]
     arguments: tuple[str, ...] = ()
+    from_environment: bool = False
 
     def __getitem__(self, name: str) -> Any:
         return self.values.get(name)
@@ -63,9 +64,7 @@ class Given:
         """How the artifact is wanted."""
         from stages.produce import How
 
-        return How(
-            force=self.flag("force"), dry_run=self.flag("dry_run"), command=("dbc", *_own_arguments(self.arguments))
-        )
+        return How(force=self.flag("force"), dry_run=self.flag("dry_run"), command=("dbc", *self.arguments))
 
     @property
     def stage(self) -> int | None:
@@ -80,15 +79,29 @@ class Given:
         except ValueError as error:
             raise UsageError(f"--stage: {error}") from error
 
+    def remember(self) -> None:
+        """Make the run that of the next commands given in this folder: not one of a dry run, of DBC_RUN, or not there."""
+        if self.flag("dry_run") or self.from_environment or not self.run.is_dir():
+            return
+        try:
+            POINTER.write_text(f"{self.run}\n")
+        except OSError:
+            return
 
-def with_flags(command: str, *groups: Sequence[Flag], source: Any = None) -> Callable[[Callable[..., None]], Any]:
-    """Turn `body(given)` into a Typer command that has the flags of `groups`, and, given its type, a SOURCE argument."""
-    flags = [flag for group in groups for flag in group]
+
+def with_flags(
+    command: str, *groups: Sequence[Flag], source: Any = None, run: Path | None = None
+) -> Callable[[Callable[..., None]], Any]:
+    """Turn `body(given)` into a Typer command with its flags of COMMAND_FLAGS and those of `groups`.
+
+    `source` is the type of a SOURCE argument, where there is one; `run` the run of a command that takes no remembered one.
+    """
+    flags = [*COMMAND_FLAGS[command], *(flag for group in groups for flag in group)]
 
     def decorate(body: Callable[..., None]) -> Any:
         def invoke(**given: Any) -> None:
             positional = [given.pop("source")] if source is not None else []
-            body(resolve(command, flags, given), *positional)
+            body(resolve(command, given, run=run), *positional)
 
         annotations: dict[str, Any] = {} if source is None else {"source": source}
         annotations |= {flag.name: flag.annotation() for flag in flags}
@@ -102,12 +115,13 @@ def with_flags(command: str, *groups: Sequence[Flag], source: Any = None) -> Cal
     return decorate
 
 
-def resolve(command: str, flags: Sequence[Flag], given: Mapping[str, Any]) -> Given:
-    """The values of a command: flags over the run's configuration. UsageError names a key that no command knows."""
-    run = _run_path(given.get("run"))
-    configured = _configuration(run, command, flags)
-    flagged = {name: value for name, value in given.items() if value is not None and value is not False}
-    return Given(run, {**configured, **flagged}, tuple(sys.argv[1:]))
+def resolve(command: str, given: Mapping[str, Any], *, run: Path | None = None) -> Given:
+    """The values of a command: flags over the run's configuration. `run` is where `--run` is not given, None for any."""
+    flagged = {name: value for name, value in given.items() if value is not None}
+    told = os.environ.get("DBC_RUN") if run is None and "run" not in flagged else None
+    path = flagged.get("run") or run or (Path(told) if told else _remembered_run())
+    values = {**configured(path / "config.toml", command), **flagged}
+    return Given(path, values, tuple(sys.argv[1:]), from_environment=bool(told))
 
 
 def parse(model: type[M], values: Mapping[str, Any]) -> M:
@@ -117,19 +131,7 @@ def parse(model: type[M], values: Mapping[str, Any]) -> M:
     try:
         return model(**values)
     except ValidationError as error:
-        problem = error.errors()[0]
-        name = str(problem["loc"][-1]) if problem["loc"] else model.__name__
-        flag = "--" + name.rstrip("_").replace("_", "-")
-        wanted = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
-        raise UsageError(f"{flag}: found {problem['input']!r}, but it {wanted}") from error
-
-
-def remember(run: Path) -> None:
-    """Make `run` the run of the next commands given in this folder."""
-    try:
-        POINTER.write_text(f"{run}\n")
-    except OSError:
-        return
+        raise UsageError(problem_of(error) or str(error)) from error
 
 
 def parse_bytes(text: str | None) -> int | None:
@@ -148,53 +150,10 @@ def parse_bytes(text: str | None) -> int | None:
     return n_bytes
 
 
-def _run_path(flag: Path | None) -> Path:
-    if flag is not None:
-        return flag
-    if os.environ.get("DBC_RUN"):
-        return Path(os.environ["DBC_RUN"])
+def _remembered_run() -> Path:
     if POINTER.is_file() and (told := POINTER.read_text().strip()):
         return Path(told)
     return FIRST_RUN
-
-
-def _configuration(run: Path, command: str, flags: Sequence[Flag]) -> dict[str, Any]:
-    path = run / "config.toml"
-    if not path.is_file():
-        return {}
-    try:
-        content = tomllib.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise DbcError(f"{path} cannot be read: {error}; mend or remove it") from error
-    tables = {key: value for key, value in content.items() if isinstance(value, dict)}
-    own = _own_tables(path, tables, command)
-    fields = {flag.option.removeprefix("--"): flag.name for flag in flags if flag.name not in _NOT_CONFIGURED}
-    general = {key: value for key, value in content.items() if key not in tables}
-    _refuse_unknown(path, [*general, *(key for table in tables.values() for key in table)])
-    merged = {**general, **own}
-    return {fields[key]: value for key, value in ((_dashed(k), v) for k, v in merged.items()) if key in fields}
-
-
-def _own_tables(path: Path, tables: Mapping[str, Mapping[str, Any]], command: str) -> dict[str, Any]:
-    known = ("ingest", "extract", "merge", "train", "eval", "run")
-    unknown = [name for name in tables if name not in known]
-    if unknown:
-        raise UsageError(f"{path}: table [{unknown[0]}] found, wanted one of {', '.join(known)}")
-    return dict(tables.get(command, {}))
-
-
-def _refuse_unknown(path: Path, keys: Sequence[str]) -> None:
-    import dbc_cli.flags as table
-
-    flags = [flag for group in vars(table).values() if isinstance(group, tuple) for flag in group]
-    known = {flag.option.removeprefix("--") for flag in flags if isinstance(flag, Flag)}
-    for key in keys:
-        if _dashed(key) not in known or _dashed(key) in _NOT_CONFIGURED:
-            raise UsageError(f"{path}: key '{key}' found, wanted the name of a flag without its dashes; see dbc --help")
-
-
-def _dashed(key: str) -> str:
-    return key.replace("_", "-")
 
 
 def _version(kind: str, text: str) -> int:
@@ -202,7 +161,3 @@ def _version(kind: str, text: str) -> int:
     if not number.isascii() or not number.isdigit() or int(number) < 1:
         raise UsageError(f"--{kind}: found {text!r}, wanted a version such as v1; see dbc status")
     return int(number)
-
-
-def _own_arguments(arguments: Sequence[str]) -> list[str]:
-    return list(arguments)

@@ -12,14 +12,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from stages.errors import DbcError
 from stages.reporting import Advance
 
 PIPE_WIDTH = 160
-
-
-def stdout() -> Console:
-    """The console for results; where stdout is no terminal, wide enough that nothing is cut."""
-    return Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
+"""Columns of a table where stdout is no terminal: enough that nothing is cut."""
+MOST_ITEMS = 10
+"""Items of a list that a table shows."""
 
 
 def stderr() -> Console:
@@ -58,6 +57,20 @@ class RichReporter:
         self.console.print(f"warning: {message}", style="yellow", markup=False, highlight=False)
 
 
+class TerseReporter(RichReporter):
+    """As `RichReporter`, with a note that was told before left out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: set[str] = set()
+
+    def note(self, message: str) -> None:
+        """A remark, the first time."""
+        if message not in self._told:
+            self._told.add(message)
+            super().note(message)
+
+
 def show(result: Mapping[str, Any], *, title: str, as_json: bool) -> None:
     """Print `result`: as JSON, or the same fields as a table of two columns."""
     if as_json:
@@ -73,30 +86,49 @@ def show(result: Mapping[str, Any], *, title: str, as_json: bool) -> None:
 
 def print_table(table: Table) -> None:
     """`table` on stdout; no blanks at the ends of lines where stdout is no terminal."""
-    console = stdout()
-    if console.is_terminal:
-        console.print(table)
-        return
+    console = Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
     with console.capture() as captured:
         console.print(table)
-    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+    text = captured.get()
+    print_text(text if console.is_terminal else "\n".join(line.rstrip() for line in text.splitlines()))
 
 
 def print_json(value: Any) -> None:
     """`value` on stdout as JSON."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    print_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def print_text(text: str) -> None:
+    """`text` on stdout, at once; DbcError where it cannot be written. A pipe that was closed stays a BrokenPipeError."""
+    try:
+        sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise DbcError(f"stdout cannot be written: {error.strerror or error}; free space or redirect it") from error
 
 
 def flat(result: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The fields that a table shows: all but empty ones, parameters as `name=value`."""
+    """The fields that a table shows: all but empty ones, mappings as `name=value`, of lists the first ten items."""
     for name, value in result.items():
         if isinstance(value, Mapping):
-            told = ", ".join(f"{key}={item}" for key, item in value.items() if item is not None)
+            told = ", ".join(f"{key}={item}" for key, item in _leaves(value))
             if told:
                 yield name, told
         elif isinstance(value, (list, tuple)):
-            yield from ((name, item) for item in value)
+            yield from ((name, item) for item in value[:MOST_ITEMS])
+            if len(value) > MOST_ITEMS:
+                yield name, f"and {len(value) - MOST_ITEMS} more"
         else:
+            yield name, value
+
+
+def _leaves(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from ((f"{name}.{key}", item) for key, item in _leaves(value))
+        elif value is not None and value != "":
             yield name, value
 
 
@@ -109,5 +141,5 @@ def text_of(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4f}" if abs(value) < 10 else f"{value:.1f}"
     if isinstance(value, Mapping):
-        return ", ".join(f"{key}={item}" for key, item in value.items())
+        return ", ".join(f"{key}={item}" for key, item in _leaves(value))
     return str(value)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
-from dbc_cli.command import Given, remember, with_flags
-from dbc_cli.flags import COMMON, DEVICE, SEED
+from dbc_cli.command import Given, parse, with_flags
+from dbc_cli.flags import COMMON, MAKING
 
 DEMO_RUN = Path("runs/demo")
 
 
-@with_flags("demo", SEED, DEVICE, COMMON)
+@with_flags("demo", COMMON, MAKING, run=DEMO_RUN)
 def demo(given: Given) -> None:
     """Draw people seen by four cameras, learn to recognise them without labels, and print a table of the stages."""
     from dbc_cli.console import RichReporter
-    from dbc_cli.run import run_plan
+    from dbc_cli.run import run_plan, show_rows
     from schemas.parameters import (
         EvaluateParameters,
         ExtractParameters,
@@ -25,21 +24,29 @@ def demo(given: Given) -> None:
     )
     from stages.ingest.stage import ingest
     from stages.pipeline import Plan
+    from stages.run_directory import dataset_manifest
 
     seed = given.get("seed", 0)
-    given = replace(given, run=given.run if "run" in given.values else DEMO_RUN)
     people = SyntheticParameters(identities=60, cameras=4, images_per_camera=3)
-    parameters = IngestParameters(format="synthetic", synthetic=people, height=64, width=32, seed=seed)
-    ingest(
-        given.run_directory, source=None, parameters=parameters, workers=None, how=given.how, reporter=RichReporter()
+    parameters = parse(
+        IngestParameters, {"format": "synthetic", "synthetic": people, "height": 64, "width": 32, "seed": seed}
     )
-    remember(given.run)
+    reporter = RichReporter()
+    drawn = ingest(
+        given.run_directory, source=None, parameters=parameters, workers=None, how=given.how, reporter=reporter
+    )
+    if drawn.artifact is None:
+        show_rows(given, [], would_create=drawn.kind)
+        return
+    figures = dataset_manifest(drawn.artifact).summary
+    place = drawn.artifact.path.as_posix()
+    reporter.note(f"{figures.n_images} images of {figures.n_identities} drawn people, {drawn.status}: {place}")
     plan = Plan(
         merge=MergeParameters(merge_percent=0.1),
         extract=ExtractParameters(),
         evaluate=EvaluateParameters(),
         train={"seed": seed},
-        initial={"backbone": "resnet18", "weights": "none", "seed": seed},
+        initial={"backbone": "resnet10", "weights": "none", "seed": seed},
         stages=6,
         device=given.get("device", "auto"),
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dbc_cli.command import Given, parse, remember, with_flags
+from dbc_cli.command import Given, parse, with_flags
 from dbc_cli.flags import COMMON, EVALUATE, MAKING, STAGE, pins
 
 
-@with_flags("eval", STAGE, EVALUATE, COMMON, MAKING, pins("features", "clusters"))
+@with_flags("eval", STAGE, COMMON, MAKING, pins("features", "clusters"))
 def evaluate(given: Given) -> None:
     """Evaluate a stage: CMC, mAP and mINP of retrieval, and clusters against identities.
 
@@ -24,5 +24,5 @@ def evaluate(given: Given) -> None:
         how=given.how,
         reporter=RichReporter(),
     )
-    remember(given.run)
+    given.remember()
     show_outcome(outcome, as_json=given.flag("json"))

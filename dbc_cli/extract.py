@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from dbc_cli.command import Given, parse, remember, with_flags
-from dbc_cli.flags import AMP, COMMON, DEVICE, EXTRACT, INITIAL, MAKING, SEED, STAGE, pins
+from typing import TYPE_CHECKING
+
+from dbc_cli.command import Given, parse, with_flags
+from dbc_cli.flags import AMP, COMMON, INITIAL, MAKING, SEED, STAGE, pins
+
+if TYPE_CHECKING:
+    from schemas.parameters import ExtractParameters
 
 
-@with_flags("extract", STAGE, EXTRACT, INITIAL, SEED, AMP, DEVICE, COMMON, MAKING, pins("dataset", "model"))
+@with_flags("extract", STAGE, COMMON, MAKING, pins("dataset", "model"))
 def extract(given: Given) -> None:
     """Extract the features of every sample under the newest model.
 
@@ -15,17 +20,26 @@ def extract(given: Given) -> None:
     """
     from dbc_cli.console import RichReporter
     from dbc_cli.outcome import show_outcome
-    from schemas.parameters import ExtractParameters
     from stages.extract.stage import extract as run_extract
 
     outcome = run_extract(
         given.run_directory,
         stage=given.stage,
-        parameters=parse(ExtractParameters, given.only((*EXTRACT, *AMP))),
+        parameters=extract_parameters(given),
         initial=given.only((*INITIAL, *SEED)),
         device=given.get("device", "auto"),
         how=given.how,
         reporter=RichReporter(),
     )
-    remember(given.run)
+    given.remember()
     show_outcome(outcome, as_json=given.flag("json"))
+
+
+def extract_parameters(given: Given) -> ExtractParameters:
+    """What extraction was asked for, by `dbc extract` or by `dbc run`, whose `--batch-size` is that of training."""
+    from schemas.parameters import ExtractParameters
+
+    fields = given.only(AMP)
+    if given["extract_batch_size"] is not None:
+        fields["batch_size"] = given["extract_batch_size"]
+    return parse(ExtractParameters, fields)

@@ -25,6 +25,11 @@ class Flag:
     panel: str = "Parameters"
     metavar: str | None = None
 
+    @property
+    def key(self) -> str:
+        """The flag as `config.toml` spells it: `freeze` for `--freeze/--no-freeze`."""
+        return self.option.split("/")[0].removeprefix("--")
+
     def annotation(self) -> Any:
         """The annotated type that Typer reads."""
         option = typer.Option(
@@ -98,7 +103,7 @@ INITIAL = (
     Flag("embedding_dim", int, "--embedding-dim", "Size of the embedding.", "the backbone's", "Initial weights"),
 )
 AMP = (Flag("amp", bool, "--amp", "Compute in bfloat16 where that is safe.", ""),)
-EXTRACT = (Flag("batch_size", int, "--batch-size", "Images a forward pass.", "64", _WHERE),)
+EXTRACT = (Flag("extract_batch_size", int, "--batch-size", "Images a forward pass.", "64", _WHERE),)
 MERGE = (
     Flag("lambda_", float, "--lambda", "Weight λ of the penalty in D, eq. (4).", "0.1; 0.005 for buc"),
     Flag("merge_percent", float, "--merge-percent", "Merges a stage, as a fraction of the samples.", "0.05"),
@@ -112,7 +117,7 @@ MEMORY = (
 )
 TRAIN = (
     Flag("recipe", Literal["auto", "paper"], "--recipe", "Where rates and epochs come from.", "auto"),
-    Flag("epochs", int, "--epochs", "Epochs of this stage.", "by recipe"),
+    Flag("epochs", int, "--epochs", "Epochs of a stage.", "by recipe"),
     Flag("batch_size", int, "--batch-size", "Images a step.", "16"),
     Flag("learning_rate", float, "--learning-rate", "Rate of the head.", "by recipe"),
     Flag("backbone_rate", float, "--backbone-rate", "Rate of the backbone as a share of the head's.", "by recipe"),
@@ -146,8 +151,20 @@ EVALUATE = (
 )
 SCHEDULE = (
     Flag("stages", int, "--stages", "The last stage.", "⌊1/merge-percent⌋ − 1", metavar="N"),
-    Flag("stage0_epochs", int, "--stage0-epochs", "Epochs of stage 0.", "by recipe"),
+    Flag("stage0_epochs", int, "--stage0-epochs", "Epochs of stage 0, where they differ.", "as --epochs"),
 )
+
+COMMAND_FLAGS: dict[str, tuple[Flag, ...]] = {
+    "ingest": (*INGEST, *SEED, *SYNTHETIC, *WORKERS),
+    "extract": (*EXTRACT, *INITIAL, *SEED, *AMP, *DEVICE),
+    "merge": (*MERGE, *DEVICE, *MEMORY),
+    "train": (*TRAIN, *INITIAL, *SEED, *AMP, *DEVICE),
+    "eval": EVALUATE,
+    "run": (*SCHEDULE, *MERGE, *TRAIN, *INITIAL, *SEED, *AMP, *EVALUATE, *DEVICE, *MEMORY),
+    "status": (),
+    "demo": (*SEED, *DEVICE),
+}
+"""The flags of every command that `config.toml` may give; those that pick a stage, a run or a version are not among them."""
 
 
 def pins(*kinds: str) -> tuple[Flag, ...]:

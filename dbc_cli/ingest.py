@@ -7,8 +7,8 @@ from typing import Annotated, Optional
 
 import typer
 
-from dbc_cli.command import Given, parse, remember, with_flags
-from dbc_cli.flags import COMMON, INGEST, MAKING, SEED, SYNTHETIC, WORKERS
+from dbc_cli.command import Given, parse, with_flags
+from dbc_cli.flags import COMMON, INGEST, MAKING, SEED, SYNTHETIC
 
 SOURCE = Annotated[
     Optional[Path],  # noqa: UP045 — the type is a value here
@@ -16,7 +16,7 @@ SOURCE = Annotated[
 ]
 
 
-@with_flags("ingest", INGEST, SEED, SYNTHETIC, WORKERS, COMMON, MAKING, source=SOURCE)
+@with_flags("ingest", COMMON, MAKING, source=SOURCE)
 def ingest(given: Given, source: Path | None) -> None:
     """Decode every image once into the dataset artifact, in an order shuffled by the seed.
 
@@ -25,14 +25,12 @@ def ingest(given: Given, source: Path | None) -> None:
     from dbc_cli.console import RichReporter
     from dbc_cli.outcome import show_outcome
     from schemas.parameters import IngestParameters, SyntheticParameters
-    from stages.errors import UsageError
     from stages.ingest.stage import ingest as run_ingest
 
     drawn = source is None or (str(source) == "synthetic" and not source.exists())
     fields = given.only((*INGEST, *SEED))
     fields.setdefault("format", "synthetic" if drawn else None)
-    if fields["format"] is None:
-        raise UsageError(f"--format: none found for {source}, wanted market1501, folder or csv")
+    _check(given, source=None if drawn else source, layout=fields["format"])
     if fields["format"] == "synthetic":
         fields["synthetic"] = parse(SyntheticParameters, given.only(SYNTHETIC))
     outcome = run_ingest(
@@ -43,5 +41,24 @@ def ingest(given: Given, source: Path | None) -> None:
         how=given.how,
         reporter=RichReporter(),
     )
-    remember(given.run)
+    given.remember()
     show_outcome(outcome, as_json=given.flag("json"))
+
+
+def _check(given: Given, *, source: Path | None, layout: str | None) -> None:
+    """Raise UsageError where source, format and flags do not go together."""
+    from stages.errors import UsageError
+
+    if layout is None:
+        raise UsageError(f"--format: none found for {source}, wanted market1501, folder or csv")
+    if source is None and layout != "synthetic":
+        raise UsageError(f"--format {layout}: no SOURCE found, wanted the images; see: dbc ingest --help")
+    if source is not None and layout == "synthetic":
+        raise UsageError(
+            f"--format synthetic: SOURCE {source} found, wanted none, since people are drawn; leave it out"
+        )
+    idle = [f"--{flag.key} {given[flag.name]}" for flag in SYNTHETIC if flag.name in given.values]
+    if idle and layout != "synthetic":
+        raise UsageError(f"{idle[0]} has no use with --format {layout}, which draws nobody; leave it out")
+    if given.get("workers", 0) < 0:
+        raise UsageError(f"--workers: found {given['workers']}, wanted at least 0")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dbc_cli.command import Given, parse, parse_bytes, remember, with_flags
-from dbc_cli.flags import COMMON, DEVICE, MAKING, MEMORY, MERGE, STAGE, pins
+from dbc_cli.command import Given, parse, parse_bytes, with_flags
+from dbc_cli.flags import COMMON, MAKING, MERGE, STAGE, pins
 
 
-@with_flags("merge", STAGE, MERGE, DEVICE, MEMORY, COMMON, MAKING, pins("features", "clusters"))
+@with_flags("merge", STAGE, COMMON, MAKING, pins("features", "clusters"))
 def merge(given: Given) -> None:
     """Merge the clusters that the dispersion criterion ranks closest.
 
@@ -30,5 +30,5 @@ def merge(given: Given) -> None:
         reporter=RichReporter() if is_leader() else Silent(),
     )
     if is_leader():
-        remember(given.run)
+        given.remember()
     show_outcome(outcome, as_json=given.flag("json"))

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from dbc_cli.command import Given, parse, parse_bytes, remember, with_flags
-from dbc_cli.flags import (
-    AMP,
-    COMMON,
-    DEVICE,
-    EVALUATE,
-    INITIAL,
-    MAKING,
-    MEMORY,
-    MERGE,
-    SCHEDULE,
-    SEED,
-    TRAIN,
-    pins,
-)
+from dbc_cli.command import Given, parse, parse_bytes, with_flags
+from dbc_cli.extract import extract_parameters
+from dbc_cli.flags import AMP, COMMON, EVALUATE, INITIAL, MAKING, MERGE, SEED, TRAIN, pins
 
 if TYPE_CHECKING:
     from stages.pipeline import Plan
+    from stages.produce import Outcome
 
-RUN_FLAGS = (SCHEDULE, MERGE, TRAIN, INITIAL, SEED, AMP, EVALUATE, DEVICE, MEMORY)
 
-
-@with_flags("run", *RUN_FLAGS, COMMON, MAKING, pins("dataset"))
+@with_flags("run", COMMON, MAKING, pins("dataset"))
 def run(given: Given) -> None:
     """Run all stages: train, then merge, train, extract and evaluate until the last, going on where it stopped.
 
@@ -37,7 +25,7 @@ def run(given: Given) -> None:
 
 def plan_of(given: Given) -> Plan:
     """The plan that the flags ask for."""
-    from schemas.parameters import EvaluateParameters, ExtractParameters, MergeParameters
+    from schemas.parameters import EvaluateParameters, MergeParameters
     from stages.errors import UsageError
     from stages.pipeline import Plan
 
@@ -45,7 +33,7 @@ def plan_of(given: Given) -> Plan:
         raise UsageError(f"--stages: found {given['stages']}, wanted the number of the last stage, at least 0")
     return Plan(
         merge=parse(MergeParameters, given.only(MERGE)),
-        extract=parse(ExtractParameters, given.only(AMP)),
+        extract=extract_parameters(given),
         evaluate=parse(EvaluateParameters, given.only(EVALUATE)),
         train=given.only((*TRAIN, *SEED, *AMP)),
         initial=given.only((*INITIAL, *SEED)),
@@ -57,31 +45,45 @@ def plan_of(given: Given) -> Plan:
 
 
 def run_plan(given: Given, plan: Plan) -> None:
-    """Run `plan` and show its table, or say what a dry run would make first."""
-    from dbc_cli.console import RichReporter, print_json, print_table, stdout
-    from dbc_cli.stage_table import LiveTable, row_fields, stage_table
+    """Run `plan` and show its table, or say what a dry run would make first; where it fails, the rows that are done."""
+    from dbc_cli.console import TerseReporter
+    from dbc_cli.stage_table import LiveTable, row_fields
     from stages.pipeline import run_stages
 
-    directory = given.run_directory
-    remember(given.run)
-    reporter = RichReporter()
-    with LiveTable(reporter.console) as table:
-        stopped = run_stages(
-            directory, plan, how=given.how, reporter=reporter, on_row=lambda row: table.add(row_fields(row))
-        )
-    rows = table.rows
+    reporter = TerseReporter()
+    given.remember()
+    table = LiveTable(reporter.console)
+    try:
+        with table:
+            stopped = run_stages(
+                given.run_directory,
+                plan,
+                how=given.how,
+                reporter=reporter,
+                on_row=lambda row: table.add(row_fields(row)),
+            )
+    except BaseException:
+        if table.rows:
+            show_rows(given, table.rows)
+        raise
+    show_rows(given, table.rows, would_create=None if stopped is None else _named(stopped))
+
+
+def show_rows(given: Given, rows: Sequence[dict[str, Any]], *, would_create: str | None = None) -> None:
+    """Print the stages that are done, and what a dry run would have gone on with."""
+    from dbc_cli.console import print_json, print_table, print_text
+    from dbc_cli.stage_table import stage_table
+
     if given.flag("json"):
-        print_json({"run": given.run.as_posix(), "stages": rows, "would_create": _would_create(stopped)})
+        print_json({"run": given.run.as_posix(), "stages": rows, "would_create": would_create})
         return
     if rows:
         print_table(stage_table(rows))
-    if stopped is not None:
-        stdout().print(f"a real run would go on with: {_would_create(stopped)}", highlight=False)
+    if would_create is not None:
+        print_text(f"a real run would go on with: {would_create}")
 
 
-def _would_create(stopped: Any) -> str | None:
+def _named(outcome: Outcome) -> str:
     from schemas.stage import stage_label
 
-    if stopped is None:
-        return None
-    return f"{stopped.kind} of stage {stage_label(stopped.stage)}"
+    return f"{outcome.kind} of stage {stage_label(outcome.stage)}"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dbc_cli.command import Given, with_flags
 from dbc_cli.flags import COMMON, Flag
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from stages.store import Artifact
 
 VERIFY = (Flag("verify", bool, "--verify", "Read every array and compare it with its digest."),)
@@ -21,6 +24,8 @@ def status(given: Given) -> None:
     from stages.next_stage import next_command
     from stages.status import artifacts_of
 
+    if not given.run.is_dir():
+        raise DbcError(f"no run found at {given.run}; make one with: dbc ingest SOURCE --run {given.run}")
     run = given.run_directory
     artifacts = artifacts_of(run)
     rows = [_fields(artifact, verify=given.flag("verify")) for artifact in artifacts]
@@ -49,15 +54,24 @@ def _fields(artifact: Artifact, *, verify: bool) -> dict[str, Any]:
 
 
 def _show(content: dict[str, Any]) -> None:
+    from dbc_cli.console import print_table, print_text
+
+    print_table(status_table(content["run"], content["artifacts"]))
+    print_text(f"next: {content['next']}")
+
+
+def status_table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
+    """The artifacts as a table, whose names stay whole however narrow it is."""
     from rich.table import Table
 
-    from dbc_cli.console import print_table, stdout
-
-    table = Table(title=content["run"], title_justify="left", box=None, pad_edge=False, header_style="bold")
-    for heading in ("artifact", "id", "seconds", "made from"):
-        table.add_column(heading, justify="right" if heading == "seconds" else "left")
-    for row in content["artifacts"]:
-        mark = f" DAMAGED: {', '.join(row['damaged'])}" if row["damaged"] else ""
-        table.add_row(row["artifact"] + mark, row["id"][:12], f"{row['seconds']:.1f}", ", ".join(row["made_from"]))
-    print_table(table)
-    stdout().print(f"next: {content['next']}", highlight=False, markup=False)
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table.add_column("artifact", no_wrap=True)
+    table.add_column("id", overflow="fold")
+    table.add_column("seconds", justify="right", overflow="fold")
+    table.add_column("made from", overflow="fold")
+    if any(row["damaged"] for row in rows):
+        table.add_column("DAMAGED", overflow="fold")
+    for row in rows:
+        cells = (row["artifact"], row["id"][:12], f"{row['seconds']:.1f}", ", ".join(row["made_from"]))
+        table.add_row(*cells, *([", ".join(row["damaged"])] if row["damaged"] else []))
+    return table

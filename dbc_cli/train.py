@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dbc_cli.command import Given, remember, with_flags
-from dbc_cli.flags import AMP, COMMON, DEVICE, INITIAL, MAKING, SEED, STAGE, TRAIN, pins
+from dbc_cli.command import Given, with_flags
+from dbc_cli.flags import AMP, COMMON, INITIAL, MAKING, SEED, STAGE, TRAIN, pins
 
 
-@with_flags(
-    "train", STAGE, TRAIN, INITIAL, SEED, AMP, DEVICE, COMMON, MAKING, pins("dataset", "clusters", "model", "features")
-)
+@with_flags("train", STAGE, COMMON, MAKING, pins("dataset", "clusters", "model", "features"))
 def train(given: Given) -> None:
     """Train the embedding with the repelled loss.
 
@@ -27,5 +25,5 @@ def train(given: Given) -> None:
         how=given.how,
         reporter=RichReporter(),
     )
-    remember(given.run)
+    given.remember()
     show_outcome(outcome, as_json=given.flag("json"))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from stages.errors import DbcError
 from tests.cli.conftest import NETWORK, PEOPLE, Dbc
 
 TRAINING = ["--epochs", "1", "--batch-size", "8"]
@@ -90,7 +91,18 @@ def test_configuration_speaks_where_flags_do_not(dbc: Dbc, run: Path) -> None:
         ("lamda = 0.1", "key 'lamda' found"),
         ("[merges]\nlambda = 1", "table [merges] found, wanted one of ingest"),
         ("lambda = ", "cannot be read"),
-        ("[merge]\nlambda = 'much'", "--lambda: found 'much'"),
+        ("[merge]\nlambda = 'much'", "config.toml: [merge] lambda: found 'much', wanted a number"),
+        ("[merge]\nlambda = true", "lambda: found true, wanted a number"),
+        ("epochs = 2.0", "config.toml: epochs: found 2.0, wanted a whole number"),
+        ("epochs = true", "epochs: found true, wanted a whole number"),
+        ("amp = 1", "amp: found 1, wanted true or false"),
+        ("weights = 1", "weights: found 1, wanted text in quotes"),
+        ("update = 'fast'", "update: found 'fast', wanted one of 'exact', 'stale', 'union'"),
+        ("[merge]\nepochs = 3", "[merge] key 'epochs' found, wanted a flag of dbc merge"),
+        ("force = true", "key 'force' found, wanted a flag of a command"),
+        ("stage = '1'", "key 'stage' found"),
+        ("clusters = 'v1'", "key 'clusters' found"),
+        ("[status]\nseed = 1", "table [status] found"),
     ],
 )
 def test_a_wrong_configuration_is_told_in_one_line(dbc: Dbc, run: Path, text: str, told: str) -> None:
@@ -107,7 +119,7 @@ def test_the_run_is_remembered_in_the_folder_and_the_environment_overrides_it(
     dbc("eval", "--run", run)
     assert dbc("status", "--json").json["run"] == run.as_posix()
     monkeypatch.setenv("DBC_RUN", "elsewhere")
-    assert dbc("status", "--json").json["run"] == "elsewhere"
+    assert "no run found at elsewhere" in dbc("status").line
 
 
 def test_dbc_run_gives_the_ids_of_the_shell_loop_and_goes_on_where_it_stopped(dbc: Dbc, tmp_path: Path) -> None:
@@ -132,6 +144,30 @@ def test_dbc_run_gives_the_ids_of_the_shell_loop_and_goes_on_where_it_stopped(db
     shared = artifacts(loop)
     assert shared <= artifacts(whole)
     assert {path: _id(loop / path) for path in shared} == {path: _id(whole / path) for path in shared}
+
+
+def failing_at_stage_0(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("stages.pipeline.train", fail)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "told"),
+    [(DbcError("no space"), 1, "dbc run: no space"), (KeyboardInterrupt(), 130, "dbc run: interrupted")],
+)
+def test_a_run_that_ends_early_prints_the_stages_that_are_done(
+    dbc: Dbc, run: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, status: int, told: str
+) -> None:
+    failing_at_stage_0(monkeypatch, error)
+    flags = ["--merge-percent", "0.2", "--run", str(run)]
+    result = dbc("run", *flags, "--json")
+    assert result.status == status
+    assert result.line.startswith(told)
+    assert [row["stage"] for row in result.json["stages"]] == ["init"]
+    assert result.json["would_create"] is None
+    assert [line.split()[0] for line in dbc("run", *flags).out.splitlines()] == ["stage", "init"]
 
 
 def test_identities_are_optional(dbc: Dbc, tmp_path: Path) -> None:

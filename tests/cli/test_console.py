@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+from io import StringIO
 
-from dbc_cli.console import RichReporter, flat, text_of
+import pytest
+from rich.console import Console
+
+from dbc_cli.console import RichReporter, TerseReporter, flat, text_of
+from dbc_cli.status import status_table
 
 
 @pytest.mark.parametrize(
@@ -29,3 +33,36 @@ def test_progress_notes_and_warnings_stay_off_stdout(capsys: pytest.CaptureFixtu
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.splitlines() == ["a [note] with brackets", "warning: something odd"]
+
+
+def test_parameters_that_say_nothing_are_left_out_and_nested_ones_have_dotted_names() -> None:
+    parameters = {"format": "synthetic", "digest": "", "pattern": None, "amp": False, "synthetic": {"identities": 8}}
+    told = "format=synthetic, amp=False, synthetic.identities=8"
+    assert list(flat({"parameters": parameters})) == [("parameters", told)]
+    assert text_of(parameters) == told
+
+
+def test_a_long_list_is_cut_after_ten_items() -> None:
+    assert list(flat({"skipped": list(range(10))})) == [("skipped", item) for item in range(10)]
+    told = list(flat({"skipped": list(range(13))}))
+    assert told == [*(("skipped", item) for item in range(10)), ("skipped", "and 3 more")]
+
+
+def test_a_note_is_told_once_and_a_warning_every_time(capsys: pytest.CaptureFixture[str]) -> None:
+    reporter = TerseReporter()
+    for message in ("a", "b", "a"):
+        reporter.note(message)
+        reporter.warn("odd")
+    assert capsys.readouterr().err.splitlines() == ["a", "warning: odd", "b", "warning: odd", "warning: odd"]
+
+
+@pytest.mark.parametrize("damaged", [[], ["pooled", "embedding"]])
+def test_artifacts_keep_their_names_in_a_narrow_terminal(damaged: list[str]) -> None:
+    name = "stage-init/features/v1.zarr"
+    row = {"artifact": name, "id": "0123456789abcdef", "seconds": 1234.5, "made_from": [name, name], "damaged": damaged}
+    out = StringIO()
+    Console(file=out, width=60).print(status_table("run", [row]))
+    lines = out.getvalue().splitlines()
+    assert any(line.startswith(name) for line in lines)
+    assert "…" not in out.getvalue()
+    assert max(map(len, lines)) <= 60

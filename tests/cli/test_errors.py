@@ -83,6 +83,48 @@ def test_a_source_that_is_not_there_is_refused(dbc: Dbc, tmp_path: Path) -> None
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["SOURCE", "--format", "folder", "--workers", "-3"], "--workers: found -3, wanted at least 0"),
+        (["--format", "folder"], "dbc ingest: --format folder: no SOURCE found"),
+        (["SOURCE", "--format", "synthetic"], "--format synthetic: SOURCE"),
+        (["SOURCE", "--format", "folder", "--identities", "3"], "--identities 3 has no use with --format folder"),
+        (["SOURCE", "--format", "market1501", "--difficulty", "0"], "--difficulty 0.0 has no use"),
+        (["--workers", "-3"], "--workers: found -3, wanted at least 0"),
+    ],
+)
+def test_flags_of_ingest_that_do_not_go_together_are_refused(
+    dbc: Dbc, tmp_path: Path, arguments: list[str], told: str
+) -> None:
+    source = market_folder(tmp_path / "market")
+    words = [str(source) if word == "SOURCE" else word for word in arguments]
+    refused(dbc("ingest", *words, "--run", tmp_path / "run"), status=2, told=told)
+    assert not (tmp_path / "run").exists()
+
+
+def test_status_of_a_run_that_is_not_there_says_how_to_make_one(dbc: Dbc, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    wanted = f"no run found at {run}; make one with: dbc ingest SOURCE --run {run}"
+    refused(dbc("status", "--run", run), status=1, told=wanted)
+
+
+def test_an_unexpected_validation_failure_of_anything_else_is_no_misuse() -> None:
+    from pydantic import ValidationError
+
+    from dbc_cli.problems import problem_of
+    from schemas.manifest import ArrayRecord
+    from schemas.parameters import TrainParameters
+
+    with pytest.raises(ValidationError) as record:
+        ArrayRecord.model_validate({})
+    assert problem_of(record.value) is None
+    assert problem_of(ValueError("odd")) is None
+    with pytest.raises(ValidationError) as unknown:
+        TrainParameters.model_validate({"stage": 1, "epochs": 1, "learning_rate": 0.1, "haste": 3})
+    assert problem_of(unknown.value) == "--haste: found 3: Extra inputs are not permitted"
+
+
 @pytest.mark.parametrize("command", ["extract", "train", "merge", "eval", "run"])
 def test_a_run_without_a_dataset_says_what_to_do_first(dbc: Dbc, tmp_path: Path, command: str) -> None:
     refused(dbc(command, "--run", tmp_path / "run"), status=1, told="dbc ")
@@ -102,7 +144,7 @@ def test_a_run_without_a_dataset_says_what_to_do_first(dbc: Dbc, tmp_path: Path,
         (["merge", "--update", "fast"], 2, "--update"),
         (["merge", "--device", "tpu"], 2, "tpu"),
         (["merge", "--memory-limit", "lots"], 2, "--memory-limit: found 'lots'"),
-        (["merge", "--memory-limit", "1kb"], 1, "--memory-limit"),
+        (["merge", "--merge-percent", "0.2", "--memory-limit", "1kb"], 1, "--memory-limit"),
         (["merge", "--metre", "3"], 2, "No such option"),
         (["merge", "--clusters", "first"], 2, "--clusters: found 'first'"),
         (["train", "--stage", "1"], 1, "dbc merge --stage 1"),
@@ -115,7 +157,16 @@ def test_a_run_without_a_dataset_says_what_to_do_first(dbc: Dbc, tmp_path: Path,
         (["extract", "--batch-size", "0"], 2, "--batch-size: found 0"),
         (["eval", "--stage", "3"], 1, "no clusters of stage 3 found"),
         (["run", "--stages", "-2"], 2, "--stages: found -2"),
-        (["sing"], 2, "No such command"),
+        (
+            ["extract", "--seed", "-1", "--weights", "none", "--backbone", "resnet10"],
+            2,
+            "--seed: found -1, but it should",
+        ),
+        (["extract", "--height", "999999", "--weights", "none"], 2, "--height: found 999999, but it should be less"),
+        (["extract", "--embedding-dim", "0", "--weights", "none"], 2, "--embedding-dim: found 0, but it should be"),
+        (["train", "--seed", "-1"], 2, "--seed: found -1, but it should be greater than or equal to 0"),
+        (["run", "--stages", "0", "--embedding-dim", "0"], 2, "--embedding-dim: found 0, but it should be"),
+        (["sing"], 2, "see: dbc --help"),
     ],
 )
 def test_a_wrong_request_is_one_line(dbc: Dbc, run: Path, arguments: list[str], status: int, told: str) -> None:

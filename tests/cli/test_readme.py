@@ -34,7 +34,7 @@ def examples() -> list[list[str]]:
 
 
 def options_of(command: str) -> set[str]:
-    return {option for parameter in COMMANDS[command].params for option in parameter.opts}
+    return {option for parameter in COMMANDS[command].params for option in (*parameter.opts, *parameter.secondary_opts)}
 
 
 def test_every_command_has_help_and_an_example_in_the_table() -> None:

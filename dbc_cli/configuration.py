@@ -1,0 +1,94 @@
+"""A run's `config.toml`: general keys and a table a command, checked against the flags that the commands have."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from dbc_cli.flags import COMMAND_FLAGS, Flag
+from stages.errors import DbcError, UsageError
+
+TABLES = ("ingest", "extract", "merge", "train", "eval", "run")
+LAYERS: Mapping[str, tuple[str, ...]] = {"run": ("extract", "merge", "eval", "train", "run")}
+"""The commands whose tables a command reads, the last one before the others; by default its own."""
+
+_WANTED = {int: "a whole number", float: "a number", bool: "true or false", str: "text in quotes"}
+
+
+def configured(path: Path, command: str) -> dict[str, Any]:
+    """The values that the file gives `command`, by field name; none where there is no file.
+
+    A table goes before the general keys. UsageError names a key that no flag has, or a value of another type.
+    """
+    content = _read(path)
+    tables = {key: value for key, value in content.items() if isinstance(value, dict)}
+    general = {key: value for key, value in content.items() if key not in tables}
+    _check(path, general, tables)
+    layers = LAYERS.get(command, (command,))
+    values: dict[str, Any] = {}
+    for entries_of in (dict.fromkeys(layers, general), tables):
+        for layer in layers:
+            values |= _fields(entries_of.get(layer, {}), COMMAND_FLAGS[layer])
+    return values
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        return tomllib.loads(path.read_text())
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise DbcError(f"{path} cannot be read: {error}; mend or remove it") from error
+
+
+def _check(path: Path, general: Mapping[str, Any], tables: Mapping[str, Mapping[str, Any]]) -> None:
+    every = [flag for flags in COMMAND_FLAGS.values() for flag in flags]
+    _check_entries(f"{path}:", general, every, wanted="a flag of a command, without its dashes; see dbc --help")
+    for name, table in tables.items():
+        if name not in TABLES:
+            raise UsageError(f"{path}: table [{name}] found, wanted one of {', '.join(TABLES)}")
+        wanted = f"a flag of dbc {name}, without its dashes; see dbc {name} --help"
+        _check_entries(f"{path}: [{name}]", table, COMMAND_FLAGS[name], wanted=wanted)
+
+
+def _check_entries(place: str, entries: Mapping[str, Any], flags: Iterable[Flag], *, wanted: str) -> None:
+    known = _by_key(flags)
+    for key, value in entries.items():
+        flag = known.get(_dashed(key))
+        if flag is None:
+            raise UsageError(f"{place} key '{key}' found, wanted {wanted}")
+        if not _fits(value, flag.kind):
+            raise UsageError(f"{place} {key}: found {_toml(value)}, wanted {_told(flag.kind)}")
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    if get_origin(kind) is Literal:
+        return isinstance(value, str) and value in get_args(kind)
+    if isinstance(value, bool) or kind is bool:
+        return isinstance(value, bool) and kind is bool
+    return isinstance(value, (int, float) if kind is float else kind)
+
+
+def _told(kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return "one of " + ", ".join(f"'{choice}'" for choice in get_args(kind))
+    return _WANTED[kind]
+
+
+def _toml(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else repr(value)
+
+
+def _fields(entries: Mapping[str, Any], flags: Iterable[Flag]) -> dict[str, Any]:
+    known = {_dashed(key): value for key, value in entries.items()}
+    return {flag.name: known[flag.key] for flag in flags if flag.key in known}
+
+
+def _by_key(flags: Iterable[Flag]) -> dict[str, Flag]:
+    return {flag.key: flag for flag in flags}
+
+
+def _dashed(key: str) -> str:
+    return key.replace("_", "-")

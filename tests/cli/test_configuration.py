@@ -1,0 +1,102 @@
+"""Which value a command takes: flags over tables over general keys, and only keys that it has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dbc_cli.command import Given, resolve
+from dbc_cli.flags import COMMAND_FLAGS, Flag
+from tests.cli.conftest import Dbc
+
+
+def given(tmp_path: Path, command: str, text: str, **flags: object) -> Given:
+    (tmp_path / "config.toml").write_text(text)
+    return resolve(command, {"run": tmp_path, **flags})
+
+
+@pytest.mark.parametrize("command", ["train", "run"])
+def test_flags_go_before_tables_and_tables_before_general_keys(tmp_path: Path, command: str) -> None:
+    general = "epochs = 1\n"
+    table = f"{general}[train]\nepochs = 3\n"
+    assert given(tmp_path, command, general)["epochs"] == 1
+    assert given(tmp_path, command, table)["epochs"] == 3
+    assert given(tmp_path, command, table, epochs=4)["epochs"] == 4
+    assert given(tmp_path, command, table, epochs=None)["epochs"] == 3
+
+
+def test_run_takes_the_last_of_extract_merge_eval_train_and_run(tmp_path: Path) -> None:
+    text = "seed = 1\ndevice = 'auto'\n"
+    for expected, table in enumerate(("extract", "train", "run"), start=2):
+        # tables may stand in any order in the file
+        text += f"[{table}]\nseed = {expected}\n"
+        assert given(tmp_path, "run", text)["seed"] == expected
+    assert given(tmp_path, "train", text)["seed"] == 3
+    assert given(tmp_path, "merge", "lambda = 0.1\n[run]\nlambda = 0.2\n[merge]\nlambda = 0.3\n")["lambda_"] == 0.3
+    assert given(tmp_path, "run", "lambda = 0.1\n[run]\nlambda = 0.2\n[merge]\nlambda = 0.3\n")["lambda_"] == 0.2
+    trapezoid = "average-precision = 'standard'\n[eval]\naverage-precision = 'trapezoid'\n"
+    assert given(tmp_path, "run", trapezoid)["average_precision"] == "trapezoid"
+
+
+def test_the_batch_sizes_of_extract_and_train_stay_apart_in_run(tmp_path: Path) -> None:
+    values = given(tmp_path, "run", "[extract]\nbatch-size = 32\n[train]\nbatch-size = 8\n")
+    assert (values["extract_batch_size"], values["batch_size"]) == (32, 8)
+    alone = given(tmp_path, "run", "[extract]\nbatch-size = 32\n")
+    assert (alone["extract_batch_size"], alone["batch_size"]) == (32, None)
+    assert given(tmp_path, "run", "", batch_size=8)["extract_batch_size"] is None
+
+
+def test_a_table_of_another_command_says_nothing(tmp_path: Path) -> None:
+    assert given(tmp_path, "merge", "[train]\nepochs = 3\n[run]\nlambda = 0.2\n").values.keys() == {"run"}
+
+
+def test_whole_numbers_hold_for_numbers_and_underscores_for_dashes(tmp_path: Path) -> None:
+    assert given(tmp_path, "merge", "lambda = 1\nmerge_percent = 0.1\n").only(COMMAND_FLAGS["merge"]) == {
+        "lambda_": 1,
+        "merge_percent": 0.1,
+    }
+
+
+def test_a_flag_that_turns_off_goes_before_a_configuration_that_turns_on(tmp_path: Path) -> None:
+    assert given(tmp_path, "train", "amp = true\n")["amp"] is True
+    assert given(tmp_path, "train", "amp = true\n", amp=False)["amp"] is False
+    assert given(tmp_path, "train", "amp = false\n")["amp"] is False
+
+
+def test_a_flag_with_an_opposite_has_one_key() -> None:
+    assert Flag("x", bool, "--keep-it/--no-keep-it", "…").key == "keep-it"
+    assert Flag("x", bool, "--keep-it", "…").key == "keep-it"
+
+
+def test_no_command_has_two_flags_of_one_key_or_field() -> None:
+    for command, flags in COMMAND_FLAGS.items():
+        assert len({flag.key for flag in flags}) == len(flags), command
+        assert len({flag.name for flag in flags}) == len(flags), command
+
+
+def test_a_value_of_the_configuration_that_no_stage_takes_is_one_line(dbc: Dbc, run: Path) -> None:
+    (run / "config.toml").write_text("backbone = 'vgg'\n")
+    result = dbc("extract", "--run", run)
+    assert result.status == 2
+    assert "config.toml: backbone: found 'vgg', wanted one of 'resnet10'" in result.line
+    (run / "config.toml").write_text("lambda = -1\n")
+    assert "--lambda: found -1, but it should be greater" in dbc("merge", "--run", run).line
+
+
+def test_a_dry_run_and_a_run_of_the_environment_are_not_remembered(
+    dbc: Dbc, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pointer = Path(".dbc-run")
+    assert dbc("merge", "--merge-percent", "0.2", "--run", run, "--dry-run").status == 0
+    assert not pointer.exists()
+    monkeypatch.setenv("DBC_RUN", str(run))
+    assert dbc("eval").status == 0
+    assert not pointer.exists()
+    assert dbc("eval", "--run", run).status == 0
+    assert pointer.read_text() == f"{run}\n"
+
+
+def test_a_failed_command_does_not_remember_a_run_that_is_not_there(dbc: Dbc, tmp_path: Path) -> None:
+    assert dbc("run", "--run", tmp_path / "no").status == 1
+    assert not Path(".dbc-run").exists()
