@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from stages.errors import DbcError
 from stages.nn.images import ImageSource, input_size, normalize, resize, to_pixels
 from stages.nn.model import ReidModel
 from stages.typing import Float32Array, Float64Array, Int64Array
@@ -59,7 +60,14 @@ def _frame_features(
     with torch.inference_mode():
         pixels = normalize(resize(to_pixels(filled, device), height=size[0], width=size[1]))
         features: Tensor = model.pool(pixels, amp=amp)
-    return features[: len(index)].cpu().double().numpy()
+    found = features[: len(index)].cpu().double().numpy()
+    bad = ~np.isfinite(found).all(axis=1)
+    if bad.any():
+        raise DbcError(
+            f"extract: the features of {bad.sum()} images are not finite (first: image {index[bad][0]}), wanted numbers; "
+            f"check the weights with dbc status --verify, or leave out --amp"
+        )
+    return found
 
 
 def _sample_sums(

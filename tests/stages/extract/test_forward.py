@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from stages.errors import DbcError
 from stages.extract.forward import extract
 from stages.nn.images import normalize, to_pixels
 from stages.nn.model import ReidModel, build_model, model_arrays
@@ -103,3 +104,11 @@ def test_another_input_size_is_resized_to(model: ReidModel) -> None:
 
 def test_no_samples_give_no_blocks(model: ReidModel) -> None:
     assert list(extract(model, IMAGES, np.array([0]), device=CPU)) == []
+
+
+def test_features_that_are_no_numbers_are_refused() -> None:
+    broken = build_model("resnet10", embedding_dim=16)
+    with torch.no_grad():
+        broken.backbone.get_parameter("conv1.weight").fill_(torch.inf)
+    with pytest.raises(DbcError, match="features of 8 images are not finite"):
+        _extracted(broken, np.arange(24), batch_size=8)
