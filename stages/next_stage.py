@@ -42,7 +42,7 @@ def numbered(stage: int, *, command: str, first: int) -> int:
     return stage
 
 
-def next_command(run: RunDirectory, *, last_stage: int | None = None) -> str:
+def next_command(run: RunDirectory) -> str:
     """The command that moves the run on by one artifact."""
     if not run.versions("dataset"):
         return "dbc ingest SOURCE"
@@ -54,8 +54,6 @@ def next_command(run: RunDirectory, *, last_stage: int | None = None) -> str:
         return "dbc train --stage 0" if _has(run, "features", INIT_STAGE) else "dbc extract"
     if not _has(run, "features", trained):
         return "dbc extract"
-    if last_stage is not None and trained >= last_stage:
-        return "dbc eval"
     return "dbc merge"
 
 

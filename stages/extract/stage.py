@@ -58,9 +58,8 @@ def extract(
         parents=(dataset, model),
     )
 
-    same = None if how.force else _same_weights(run, request)
-
     def compute(writer: Writer) -> Produced:
+        same = None if how.force else _same_weights(run, request)
         if same is not None:
             return _copy(writer, same, stage=stage)
         return _compute(
