@@ -5,11 +5,22 @@ Where a run happens (device, worker processes, memory limit) is not here, becaus
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-DatasetFormat = Literal["market1501", "folder", "csv", "synthetic"]
+DatasetFormat = Literal[
+    "market1501",
+    "folder",
+    "csv",
+    "synthetic",
+    "dukemtmc-reid",
+    "msmt17",
+    "cuhk03-np",
+    "veri776",
+    "mars",
+    "dukemtmc-videoreid",
+]
 Backbone = Literal["resnet10", "resnet18", "resnet34", "resnet50", "resnet101", "mobilenet_v2", "convnext_tiny"]
 Metric = Literal["sqeuclidean", "euclidean", "cosine"]
 
@@ -26,6 +37,17 @@ class Parameters(BaseModel):
     """A frozen set of parameters; a field it does not know is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    added_later: ClassVar[frozenset[str]] = frozenset()
+    """Fields that a first release did not have; at their defaults, content is what it was before they came."""
+
+    def request(self) -> dict[str, Any]:
+        """What an artifact's key is made from: every field as JSON, later ones only where they are not the default."""
+        fields = type(self).model_fields
+        as_before = {name for name in self.added_later if getattr(self, name) == fields[name].get_default()}
+        told = self.model_dump(mode="json", by_alias=True, exclude=as_before)
+        nested = {name: value.request() for name in fields if isinstance(value := getattr(self, name), Parameters)}
+        return told | nested
 
 
 class SyntheticParameters(Parameters):
@@ -91,7 +113,24 @@ class MergeParameters(Parameters):
 
 
 class TrainParameters(Parameters):
-    """The repelled loss, eq. (1), its schedule and its augmentation."""
+    """The repelled loss, eq. (1), its schedule, its optimizer and its augmentation.
+
+    `frames` is how many random frames stand for a tracklet in a step, None for samples of one image. `freeze_through`
+    names the last part of the backbone that keeps its weights: a module such as `layer2`, or `half`.
+    """
+
+    added_later: ClassVar[frozenset[str]] = frozenset(
+        {
+            "optimizer",
+            "clip_norm",
+            "lr_schedule",
+            "warmup_epochs",
+            "random_erasing",
+            "color_jitter",
+            "frames",
+            "freeze_through",
+        }
+    )
 
     stage: int = Field(ge=0)
     recipe: Literal["paper", "auto"] = "auto"
@@ -108,6 +147,23 @@ class TrainParameters(Parameters):
     memory_init: Literal["centroids", "zeros"] = "centroids"
     seed: int = Field(default=0, ge=0)
     amp: bool = False
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    clip_norm: float | None = Field(default=None, gt=0)
+    lr_schedule: Literal["step", "cosine"] = "step"
+    warmup_epochs: float = Field(default=0, ge=0)
+    random_erasing: float = Field(default=0, ge=0, le=1)
+    color_jitter: float = Field(default=0, ge=0, le=1)
+    frames: int | None = Field(default=None, ge=1, le=1000)
+    freeze_through: str | None = Field(default=None, min_length=1)
+
+    @model_validator(mode="after")
+    def _one_schedule(self) -> TrainParameters:
+        if self.lr_schedule == "cosine" and self.decay_after is not None:
+            raise ValueError(
+                f"--decay-after: found {self.decay_after} beside --lr-schedule cosine, wanted one of the two; "
+                f"leave one out"
+            )
+        return self
 
 
 class EvaluateParameters(Parameters):

@@ -71,7 +71,7 @@ def produce(run: RunDirectory, request: Request, compute: Callable[[Writer], Pro
     """
     run.sweep()
     directory = run.directory(request.kind, request.stage)
-    key = _key(request)
+    key = request_key(request)
     versions = artifact_versions(directory)
     found = _with_key(run, request, key)
     if found is not None and not how.force:
@@ -85,14 +85,15 @@ def produce(run: RunDirectory, request: Request, compute: Callable[[Writer], Pro
 
 def is_up_to_date(run: RunDirectory, request: Request) -> bool:
     """Whether the artifact that `request` asks for is there."""
-    return _with_key(run, request, _key(request)) is not None
+    return _with_key(run, request, request_key(request)) is not None
 
 
-def _key(request: Request) -> str:
+def request_key(request: Request) -> str:
+    """The content key of the artifact that `request` asks for."""
     return content_key(
         request.kind,
         schema_version=SCHEMA_VERSIONS[request.kind],
-        parameters=request.parameters.model_dump(mode="json", by_alias=True),
+        parameters=request.parameters.request(),
         parent_ids=[parent.manifest.id for parent in request.parents],
     )
 

@@ -1,0 +1,57 @@
+"""Parameters that came later leave the keys of what was asked for before as they were."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from dbc_cli.problems import problem_of
+from schemas.parameters import TrainParameters
+from stages.provenance import content_key
+
+FIRST = {"stage": 1, "epochs": 2, "learning_rate": 0.1}
+LATER = {
+    "optimizer": "adam",
+    "clip_norm": 1.0,
+    "lr_schedule": "cosine",
+    "warmup_epochs": 0.5,
+    "random_erasing": 0.5,
+    "color_jitter": 0.2,
+    "frames": 16,
+    "freeze_through": "layer2",
+}
+
+
+def key(**fields: object) -> str:
+    parameters = TrainParameters.model_validate(FIRST | fields)
+    return content_key("model", schema_version=1, parameters=parameters.request(), parent_ids=["a"])
+
+
+def test_the_key_of_an_old_request_is_what_it_was() -> None:
+    assert key() == "301bcd088371f88b53170ccae8a364198d6406ec76c2976b4321349020ad4d07"
+
+
+def test_every_later_parameter_changes_the_key_once_it_is_given() -> None:
+    assert LATER.keys() == TrainParameters.added_later
+    keys = {key(**{name: value}) for name, value in LATER.items()}
+    assert len(keys | {key()}) == len(LATER) + 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"clip_norm": 0}, "--clip-norm: found 0, but it should be greater than 0"),
+        ({"warmup_epochs": -1}, "--warmup-epochs: found -1, but it should be greater than or equal to 0"),
+        ({"random_erasing": 1.5}, "--random-erasing: found 1.5, but it should be less than or equal to 1"),
+        ({"color_jitter": -0.1}, "--color-jitter: found -0.1, but it should be greater than or equal to 0"),
+        ({"frames": 0}, "--frames: found 0, but it should be greater than or equal to 1"),
+        ({"lr_schedule": "cosine", "decay_after": 3}, "--decay-after: found 3 beside --lr-schedule cosine"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_told_in_one_line(fields: dict[str, object], told: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        TrainParameters.model_validate(FIRST | fields)
+    line = problem_of(caught.value)
+    assert line is not None
+    assert line.startswith(told)
+    assert "\n" not in line
