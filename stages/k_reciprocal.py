@@ -50,7 +50,7 @@ def k_reciprocal_encoding(
         _encoded(features, neighbours, _expanded(reciprocal[rows], nearer), rows, relative=relative)
         for rows in (slice(start, min(start + ENCODED_ROWS, n)) for start in range(0, n, ENCODED_ROWS))
     ]
-    encoding = sparse.vstack([sparse.csr_matrix((0, n)), *parts], format="csr")
+    encoding = sparse.csr_matrix(sparse.vstack([sparse.csr_matrix((0, n)), *parts]))
     if k2 > 1:
         encoding = sparse.csr_matrix(_membership(neighbours, k2) @ encoding) / k2
     encoding.data = np.rint(encoding.data / WEIGHT_QUANTUM) * WEIGHT_QUANTUM
@@ -139,7 +139,7 @@ def _overlap(left: sparse.csr_matrix, right: sparse.csr_matrix) -> sparse.csr_ma
         stop = max(start + 1, int(np.searchsorted(before, before[start] + OVERLAP_PAIRS, side="right")) - 1)
         parts.append(_overlap_block(left[start:stop], by_place))
         start = stop
-    return sparse.vstack(parts, format="csr")
+    return sparse.csr_matrix(sparse.vstack(parts))
 
 
 def _overlap_block(left: sparse.csr_matrix, by_place: sparse.csc_matrix) -> sparse.csr_matrix:
