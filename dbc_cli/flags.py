@@ -43,6 +43,18 @@ class Flag:
 
 
 _WHERE = "Where and how it runs"
+_FORMAT = Literal[
+    "market1501",
+    "folder",
+    "csv",
+    "synthetic",
+    "dukemtmc-reid",
+    "msmt17",
+    "cuhk03-np",
+    "veri776",
+    "mars",
+    "dukemtmc-videoreid",
+]
 _METRIC = Literal["sqeuclidean", "euclidean", "cosine"]
 _BACKBONE = Literal["resnet10", "resnet18", "resnet34", "resnet50", "resnet101", "mobilenet_v2", "convnext_tiny"]
 
@@ -64,7 +76,7 @@ WORKERS = (Flag("workers", int, "--workers", "Worker processes; 0 works in this 
 INGEST = (
     Flag(
         "format",
-        Literal["market1501", "folder", "csv", "synthetic"],
+        _FORMAT,
         "--format",
         "How SOURCE is laid out.",
         "synthetic without a SOURCE",

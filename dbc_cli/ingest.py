@@ -50,7 +50,10 @@ def _check(given: Given, *, source: Path | None, layout: str | None) -> None:
     from stages.errors import UsageError
 
     if layout is None:
-        raise UsageError(f"--format: none found for {source}, wanted market1501, folder or csv")
+        raise UsageError(
+            f"--format: none found for {source}, wanted folder, csv, market1501 or another published layout; "
+            "see: dbc ingest --help"
+        )
     if source is None and layout != "synthetic":
         raise UsageError(f"--format {layout}: no SOURCE found, wanted the images; see: dbc ingest --help")
     if source is not None and layout == "synthetic":

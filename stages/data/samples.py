@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +48,20 @@ class Samples:
             camid=np.asarray(camid, dtype=np.int32),
             tracklet=np.asarray([UNKNOWN] * n_images if tracklet is None else tracklet, dtype=np.int32),
             split=np.asarray(split, dtype=np.uint8),
+        )
+
+    @staticmethod
+    def of_tracklets(frames: Sequence[Sequence[str]], rows: Sequence[tuple[int, int, int, int]]) -> Samples:
+        """A table of tracklets, sorted by first frame: their frames' paths, and (pid, camid, tracklet, split) of each."""
+        order = sorted(range(len(frames)), key=lambda i: frames[i][0])
+        columns = np.asarray([rows[i] for i in order], dtype=np.int32).reshape(-1, 4)
+        return Samples(
+            path=tuple(path for i in order for path in frames[i]),
+            frame_start=np.cumsum([0, *(len(frames[i]) for i in order)], dtype=np.int64),
+            pid=columns[:, 0].copy(),
+            camid=columns[:, 1].copy(),
+            tracklet=columns[:, 2].copy(),
+            split=columns[:, 3].astype(np.uint8),
         )
 
     def take(self, order: Int64Array) -> Samples:

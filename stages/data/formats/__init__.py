@@ -6,9 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from schemas.parameters import IngestParameters
+from stages.data.formats.cuhk03_np import read_cuhk03_np
+from stages.data.formats.dukemtmc_reid import read_dukemtmc_reid
+from stages.data.formats.dukemtmc_videoreid import read_dukemtmc_videoreid
 from stages.data.formats.folder import read_folder
 from stages.data.formats.market1501 import read_market1501
+from stages.data.formats.mars import read_mars
+from stages.data.formats.msmt17 import read_msmt17
 from stages.data.formats.table import read_table
+from stages.data.formats.veri776 import read_veri776
 from stages.data.samples import Samples
 from stages.errors import UsageError
 
@@ -16,6 +22,12 @@ FORMATS: dict[str, Callable[[Path, IngestParameters], Samples]] = {
     "market1501": read_market1501,
     "folder": read_folder,
     "csv": read_table,
+    "dukemtmc-reid": read_dukemtmc_reid,
+    "msmt17": read_msmt17,
+    "cuhk03-np": read_cuhk03_np,
+    "veri776": read_veri776,
+    "mars": read_mars,
+    "dukemtmc-videoreid": read_dukemtmc_videoreid,
 }
 
 

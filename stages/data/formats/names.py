@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
-from stages.data.samples import UNKNOWN
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.data.samples import GALLERY, UNKNOWN
+from stages.errors import DbcError
+from stages.typing import Int32Array
 
 INT32_MAX = 2**31 - 1
 
@@ -33,3 +39,22 @@ def whole_numbers_or_ranks(names: Sequence[str], *, reserved: Sequence[int] = ()
         others = {name: rank for rank, name in enumerate(sorted(others), start=1)}
     numbers = {"": UNKNOWN} | keep | others
     return [numbers[name] for name in names]  # type: ignore[misc]
+
+
+def identities_from_one(pid: NDArray[np.integer], split: NDArray[np.integer]) -> Int32Array:
+    """`pid` (n_samples), counted from 1 where the data counts identities from 0.
+
+    A distractor is nobody's query and is not trained on, so a pid 0 there means an identity by it.
+    """
+    counted = pid.astype(np.int32)
+    if not (pid[split != GALLERY] == 0).any():
+        return counted
+    return np.where(counted >= 0, counted + np.int32(1), counted)
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file that are not empty; DbcError where it cannot be read as UTF-8."""
+    try:
+        return [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise DbcError(f"cannot read '{path}': {error}; restore the published file") from error

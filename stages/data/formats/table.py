@@ -10,9 +10,9 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from schemas.parameters import IngestParameters
-from stages.data.formats.names import whole_number, whole_numbers_or_ranks
+from stages.data.formats.names import identities_from_one, whole_number, whole_numbers_or_ranks
 from stages.data.formats.splits import assign_splits
-from stages.data.samples import GALLERY, SPLIT_NAMES, TRAIN, UNKNOWN, Samples
+from stages.data.samples import SPLIT_NAMES, TRAIN, UNKNOWN, Samples
 from stages.errors import DbcError, UsageError
 from stages.typing import Int32Array, UInt8Array
 
@@ -49,7 +49,7 @@ def read_table(source: Path, parameters: IngestParameters) -> Samples:
     first = [frames[0] for frames in frames_of]
     pid, camid, tracklet = (numbers[column][first] for column in ("pid", "camid", "tracklet"))
     if split is not None:
-        pid = _from_one(pid, split[first])
+        pid = identities_from_one(pid, split[first])
     return Samples(
         path=tuple(rows[frame].path for frames in frames_of for frame in frames),
         frame_start=np.cumsum([0, *map(len, frames_of)], dtype=np.int64),
@@ -60,16 +60,6 @@ def read_table(source: Path, parameters: IngestParameters) -> Samples:
         if split is not None
         else assign_splits(pid, camid, test_fraction=parameters.test_fraction, seed=parameters.seed),
     )
-
-
-def _from_one(pid: Int32Array, split: UInt8Array) -> Int32Array:
-    """`pid` (n_samples), counted from 1 where the table counts identities from 0.
-
-    A distractor is nobody's query and is not trained on, so a table with pid 0 there means an identity by it.
-    """
-    if not (pid[split != GALLERY] == 0).any():
-        return pid
-    return np.where(pid >= 0, pid + 1, pid)
 
 
 def find_table(source: Path) -> Path:

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from schemas.parameters import IngestParameters
+from stages.data.decode import BadImageError, decode_image
 from stages.data.formats import read_samples
 from stages.data.formats.listing import list_images
 from stages.data.samples import GALLERY, QUERY, TRAIN, UNKNOWN
@@ -95,11 +96,24 @@ def test_a_folder_without_images_is_refused(tmp_path):
     assert f"'{tmp_path}' holds no image files" in refusal(tmp_path)
 
 
-def test_symbolic_links_and_their_folders_are_left_out(tmp_path):
-    write(tmp_path, ["real/a.jpg", "elsewhere/b.jpg"])
+def test_symbolic_links_are_followed_to_files_and_folders_and_never_in_a_circle(tmp_path):
+    write(tmp_path, ["real/a.jpg", "elsewhere/b.jpg", "elsewhere/c.txt"])
     (tmp_path / "real/link.jpg").symlink_to(tmp_path / "elsewhere/b.jpg")
-    (tmp_path / "real/loop").symlink_to(tmp_path)
-    assert list_images(tmp_path / "real", recursive=True) == ["a.jpg"]
+    (tmp_path / "real/person").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere/back").symlink_to(tmp_path / "real")
+    (tmp_path / "real/itself").symlink_to(tmp_path / "real")
+    (tmp_path / "real/circle.jpg").symlink_to(tmp_path / "real/circle.jpg")
+    assert list_images(tmp_path / "real", recursive=True) == ["a.jpg", "circle.jpg", "link.jpg", "person/b.jpg"]
+    assert list_images(tmp_path / "real", recursive=False) == ["a.jpg", "circle.jpg", "link.jpg"]
+
+
+def test_a_link_to_nothing_is_listed_so_that_decoding_tells_of_it(tmp_path):
+    write(tmp_path, ["a.jpg"])
+    (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+    assert list_images(tmp_path, recursive=True) == ["a.jpg", "gone.jpg"]
+    with pytest.raises(BadImageError, match="cannot be read"):
+        decode_image(tmp_path / "gone.jpg", height=8, width=8)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems allow no such file name")

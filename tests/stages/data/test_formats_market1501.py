@@ -67,10 +67,12 @@ def test_the_order_in_which_files_were_written_does_not_matter(tmp_path):
     assert a.pid.tolist() == b.pid.tolist()
 
 
-def test_symbolic_links_are_left_out(tmp_path):
+def test_symbolic_links_are_followed(tmp_path):
     write(tmp_path, FILES)
     (tmp_path / "query/0009_c1s1_000001_00.jpg").symlink_to(tmp_path / FILES[0])
-    assert len(read(tmp_path)) == 6
+    samples = read(tmp_path)
+    assert len(samples) == 7
+    assert samples.pid[samples.path.index("query/0009_c1s1_000001_00.jpg")] == 9
 
 
 def test_names_without_a_sequence_are_read(tmp_path):
