@@ -105,6 +105,8 @@ def _report_unexpected(name: str, error: Exception, *, debug: bool) -> int:
 def _report(name: str, message: str, status: int, *, debug: bool) -> int:
     if debug:
         traceback.print_exc()
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        name = f"{name} [process {os.environ.get('RANK', '0')}]"
     if message:
         print(f"{name}: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201
     return status

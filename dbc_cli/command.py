@@ -81,7 +81,9 @@ class Given:
 
     def remember(self) -> None:
         """Make the run that of the next commands given in this folder: not one of a dry run, of DBC_RUN, or not there."""
-        if self.flag("dry_run") or self.from_environment or not self.run.is_dir():
+        from stages.torch_exchange import is_leader
+
+        if self.flag("dry_run") or self.from_environment or not self.run.is_dir() or not is_leader():
             return
         try:
             POINTER.write_text(f"{self.run}\n")

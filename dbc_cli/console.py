@@ -14,6 +14,7 @@ from rich.table import Table
 
 from stages.errors import DbcError
 from stages.reporting import Advance
+from stages.torch_exchange import is_leader
 
 PIPE_WIDTH = 160
 """Columns of a table where stdout is no terminal: enough that nothing is cut."""
@@ -22,8 +23,8 @@ MOST_ITEMS = 10
 
 
 def stderr() -> Console:
-    """The console for progress, notes and warnings."""
-    return Console(stderr=True, soft_wrap=True)
+    """The console for progress, notes and warnings; of several processes only the leader's shows anything."""
+    return Console(stderr=True, soft_wrap=True, quiet=not is_leader())
 
 
 class RichReporter:
@@ -99,7 +100,12 @@ def print_json(value: Any) -> None:
 
 
 def print_text(text: str) -> None:
-    """`text` on stdout, at once; DbcError where it cannot be written. A pipe that was closed stays a BrokenPipeError."""
+    """`text` on stdout, at once; DbcError where it cannot be written. A pipe that was closed stays a BrokenPipeError.
+
+    Of several processes only the leader prints.
+    """
+    if not is_leader():
+        return
     try:
         sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
         sys.stdout.flush()

@@ -17,8 +17,6 @@ def merge(given: Given) -> None:
     from dbc_cli.outcome import show_outcome
     from schemas.parameters import MergeParameters
     from stages.merge.stage import merge as run_merge
-    from stages.reporting import Silent
-    from stages.torch_exchange import is_leader
 
     outcome = run_merge(
         given.run_directory,
@@ -27,8 +25,7 @@ def merge(given: Given) -> None:
         device=given.get("device", "auto"),
         memory_limit=parse_bytes(given["memory_limit"]),
         how=given.how,
-        reporter=RichReporter() if is_leader() else Silent(),
+        reporter=RichReporter(),
     )
-    if is_leader():
-        given.remember()
+    given.remember()
     show_outcome(outcome, as_json=given.flag("json"))

@@ -12,11 +12,7 @@ if TYPE_CHECKING:
 
 
 def show_outcome(outcome: Outcome, *, as_json: bool) -> None:
-    """Print the outcome of a stage on stdout, once for all processes."""
-    from stages.torch_exchange import is_leader
-
-    if not is_leader():
-        return
+    """Print the outcome of a stage on stdout."""
     title = outcome.kind if outcome.kind == "dataset" else f"{outcome.kind} of stage {stage_label(outcome.stage)}"
     show(outcome_fields(outcome), title=title, as_json=as_json)
 

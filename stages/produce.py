@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from schemas.manifest import SCHEMA_VERSIONS, ArtifactKind, Execution
@@ -16,8 +17,11 @@ from stages.errors import DbcError
 from stages.provenance import artifact_id, content_key, library_versions
 from stages.run_directory import RunDirectory
 from stages.store import Artifact, Writer, artifact_versions, commit, open_artifact, temporary_directory
+from stages.torch_exchange import OneProcess, Processes, together
 
 Status: TypeAlias = Literal["created", "up to date", "identical", "would create"]
+SIGHT_SECONDS = 60
+"""How long a process looks for what the leader committed, on storage that machines share."""
 
 
 @dataclass(frozen=True)
@@ -63,29 +67,87 @@ class Outcome:
     parameters: dict[str, Any]
 
 
-def produce(run: RunDirectory, request: Request, compute: Callable[[Writer], Produced], *, how: How) -> Outcome:
+def produce(
+    run: RunDirectory, request: Request, compute: Callable[[Writer], Produced], *, how: How, shared: bool = False
+) -> Outcome:
     """Find the artifact that `request` asks for, or let `compute` fill a new version and commit it.
 
-    DbcError where the run cannot be written, or where `compute` cannot read a file. Whatever fails, nothing half-written
-    stays.
+    Where torchrun started several processes all of them call this, and all have the outcome: the leader decides, computes
+    and commits, and the others wait; with `shared` they compute along, each with a writer of its own. DbcError where the
+    run cannot be written, where `compute` cannot read a file, or where a process is gone. Whatever fails, nothing
+    half-written stays.
     """
+    processes = together()
+    # nobody may still look at a run that the leader already changes
+    processes.meet()
+    writers = processes if shared else OneProcess()
+    outcome = (_lead if processes.rank == 0 else _follow)(run, request, compute, how, processes, writers)
+    processes.meet()
+    return outcome
+
+
+def _lead(
+    run: RunDirectory,
+    request: Request,
+    compute: Callable[[Writer], Produced],
+    how: How,
+    processes: Processes,
+    writers: Processes,
+) -> Outcome:
     run.sweep()
     directory = run.directory(request.kind, request.stage)
     key = request_key(request)
     versions = artifact_versions(directory)
     found = _with_key(run, request, key)
-    if found is not None and not how.force:
-        return _outcome("up to date", request, found, newest=versions[-1])
-    if how.dry_run:
-        return _outcome("would create", request, None, newest=versions[-1] if versions else None)
-    with temporary_directory(directory) as path:
-        artifact, is_new = _compute(run, request, compute, writer=Writer(path), key=key, how=how)
-    return _outcome("created" if is_new else "identical", request, artifact, newest=artifact_versions(directory)[-1])
+    status: Status = "up to date"
+    if (found is None or how.force) and how.dry_run:
+        found, status = None, "would create"
+    elif found is None or how.force:
+        with temporary_directory(directory) as path:
+            processes.from_leader({"key": key, "writes": path.name})
+            found, is_new = _compute(run, request, compute, writer=Writer(path, writers), key=key, how=how)
+        status, versions = "created" if is_new else "identical", artifact_versions(directory)
+    outcome = _outcome(status, request, found, newest=versions[-1] if versions else None)
+    version = None if found is None else found.version
+    processes.from_leader({"key": key, "status": status, "version": version, "newest": outcome.newest_version})
+    return outcome
 
 
-def is_up_to_date(run: RunDirectory, request: Request) -> bool:
-    """Whether the artifact that `request` asks for is there."""
-    return _with_key(run, request, request_key(request)) is not None
+def _follow(
+    run: RunDirectory,
+    request: Request,
+    compute: Callable[[Writer], Produced],
+    how: How,  # noqa: ARG001 — the leader's counts
+    processes: Processes,
+    writers: Processes,
+) -> Outcome:
+    directory = run.directory(request.kind, request.stage)
+    told = processes.from_leader(None)
+    if told["key"] != request_key(request):
+        raise DbcError(
+            f"process {processes.rank} of {processes.size}: another {request.kind} is asked for here than by process 0; "
+            f"start all with the same arguments, config.toml, run and release of dbc"
+        )
+    if "writes" in told:
+        if writers.size > 1:
+            with _naming_files():
+                compute(Writer(directory / told["writes"], writers))
+        told = processes.from_leader(None)
+    found = None if told["version"] is None else _appeared(directory, told["version"], processes.rank)
+    return _outcome(told["status"], request, found, newest=told["newest"])
+
+
+def _appeared(directory: Path, version: int, rank: int) -> Artifact:
+    """The version that the leader committed, as soon as this machine sees it; file servers take their time."""
+    deadline = time.monotonic() + SIGHT_SECONDS
+    while version not in artifact_versions(directory):
+        if time.monotonic() > deadline:
+            raise DbcError(
+                f"{directory}: process {rank} does not see v{version}, which process 0 wrote; put --run on storage "
+                f"that all machines share"
+            )
+        time.sleep(0.1)
+    return open_artifact(directory, version)
 
 
 def request_key(request: Request) -> str:

@@ -1,13 +1,23 @@
-"""Processes started by torchrun, as the merge wants to talk to them."""
+"""Processes started by torchrun, and how they talk to each other."""
 
 from __future__ import annotations
 
+import atexit
+import functools
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from stages.errors import DbcError
+
+PATIENCE = timedelta(days=1)
+"""How long a process waits for the others: as long as the leader may work alone. One that dies is noticed at once."""
 
 
 def n_processes() -> int:
@@ -31,62 +41,107 @@ def own_device(device: str) -> str:
     return f"cuda:{int(os.environ.get('LOCAL_RANK', '0')) % torch.cuda.device_count()}"
 
 
-@contextmanager
-def joined_processes(device: str) -> Iterator[TorchExchange | None]:
-    """The group that torchrun started, over NCCL for a CUDA `device` and over gloo else; None for one process.
+class OneProcess:
+    """A process without others, which has everything."""
 
-    Leaving it at the end is what lets a process exit while others still talk.
-    """
-    if n_processes() == 1:
-        yield None
-        return
-    import torch
-    import torch.distributed as dist
+    rank = 0
+    size = 1
 
-    on_gpu = device.startswith("cuda")
-    if on_gpu:
-        torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if on_gpu else "gloo")
-    try:
-        yield TorchExchange()
-    finally:
-        dist.destroy_process_group()
+    def meet(self) -> None:
+        """See `TorchExchange`."""
+
+    def from_leader(self, message: Mapping[str, Any] | None) -> dict[str, Any]:
+        """See `TorchExchange`."""
+        return dict(message or {})
+
+    def all_gather(self, values: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+        """See `TorchExchange`."""
+        return [values]
 
 
 class TorchExchange:
-    """The processes of an initialised `torch.distributed` group, as `stages.merge.exchange.Exchange` describes them."""
+    """The processes of an initialised `torch.distributed` group, `size` of them, of which this one is number `rank`.
+
+    They talk through the CPU. Every method is called by all of them; DbcError where one of them is gone.
+    """
 
     def __init__(self) -> None:
         import torch.distributed as dist
 
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
-        self._device = f"cuda:{_current_cuda_device()}" if dist.get_backend() == "nccl" else "cpu"
-
-    def leaders_word(self, *, needed: bool) -> bool:
-        """Whether the leader says that the work is needed, on every process, once all have asked."""
-        return bool(self.all_gather(np.full((1, 3), float(needed)))[0][0, 0])
 
     def meet(self) -> None:
         """Wait until every process is here."""
-        self.all_gather(np.zeros((1, 3)))
+        self.all_gather(np.zeros((1, 1)))
 
-    def all_gather(self, values: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-        """`values` (any number, 3) of every process, in order of rank; padded for the way, since lengths differ."""
+    def from_leader(self, message: Mapping[str, Any] | None) -> dict[str, Any]:
+        """What the leader, process 0, says: values that JSON can hold. The others give None."""
         import torch
         import torch.distributed as dist
 
-        length = torch.tensor([len(values)], device=self._device)
-        lengths = [torch.zeros_like(length) for _ in range(self.size)]
-        dist.all_gather(lengths, length)
-        longest = max(int(other) for other in lengths)
-        padded = torch.zeros((longest, 3), dtype=torch.float64, device=self._device)
-        padded[: len(values)] = torch.from_numpy(values)
-        everything = [torch.empty_like(padded) for _ in range(self.size)]
-        dist.all_gather(everything, padded)
-        return [part[: int(n)].cpu().numpy() for part, n in zip(everything, lengths, strict=True)]
+        encoded = bytearray(json.dumps(message).encode())
+        length = torch.tensor([len(encoded)])
+        with lost_process(self.rank, self.size):
+            dist.broadcast(length, src=0)
+            text = torch.frombuffer(encoded, dtype=torch.uint8) if self.rank == 0 else _empty_text(int(length))
+            dist.broadcast(text, src=0)
+        told: dict[str, Any] = json.loads(text.numpy().tobytes())
+        return told
+
+    def all_gather(self, values: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+        """`values` (any number, w) of every process, in order of rank; padded for the way, since lengths differ."""
+        import torch
+        import torch.distributed as dist
+
+        with lost_process(self.rank, self.size):
+            length = torch.tensor([len(values)])
+            lengths = [torch.zeros_like(length) for _ in range(self.size)]
+            dist.all_gather(lengths, length)
+            longest = max(int(other) for other in lengths)
+            padded = torch.zeros((longest, values.shape[1]), dtype=torch.float64)
+            padded[: len(values)] = torch.from_numpy(values)
+            everything = [torch.empty_like(padded) for _ in range(self.size)]
+            dist.all_gather(everything, padded)
+        return [part[: int(n)].numpy() for part, n in zip(everything, lengths, strict=True)]
 
 
-def _current_cuda_device() -> int:
+Processes: TypeAlias = OneProcess | TorchExchange
+
+
+@functools.cache
+def together() -> Processes:
+    """The processes that torchrun started, joined at the first call and left at the end of this one.
+
+    Gloo carries what lies in host memory and NCCL what lies on GPUs. Leaving is what lets a process exit while others
+    still talk.
+    """
+    if n_processes() == 1:
+        return OneProcess()
+    import torch
+    import torch.distributed as dist
+
+    if torch.cuda.is_available():
+        torch.cuda.set_device(own_device("cuda"))
+    with lost_process(int(os.environ.get("RANK", "0")), n_processes()):
+        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
+    atexit.register(dist.destroy_process_group)
+    return TorchExchange()
+
+
+@contextmanager
+def lost_process(rank: int, size: int) -> Iterator[None]:
+    """Turn what torch raises where another process is gone into a DbcError that says what to do."""
+    try:
+        yield
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[-120:]
+        raise DbcError(
+            f"process {rank} of {size}: another one is gone, wanted all {size} to the end ({reason}); see what it told, "
+            f"and run the same command again: what was finished is kept"
+        ) from error
+
+
+def _empty_text(length: int) -> Any:
     import torch
 
-    return torch.cuda.current_device()
+    return torch.empty(length, dtype=torch.uint8)

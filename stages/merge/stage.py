@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,17 +15,17 @@ from stages.backend import Backend, namespace_for
 from stages.data.samples import TRAIN
 from stages.errors import DbcError
 from stages.lineage import broken_chain, dataset_of, require_same_dataset
-from stages.merge.exchange import Alone, Exchange
+from stages.merge.exchange import Exchange
 from stages.merge.linkage import empty_linkage, extend_linkage
 from stages.merge.merging import merge_stage
 from stages.merge.result import StageMerges
 from stages.merge.schedule import initial_labels, number_of_merges
 from stages.next_stage import next_merge, numbered
-from stages.produce import How, Outcome, Produced, Request, is_up_to_date, produce
+from stages.produce import How, Outcome, Produced, Request, produce
 from stages.reporting import Reporter
 from stages.run_directory import RunDirectory, features_manifest
 from stages.store import Artifact, Writer
-from stages.torch_exchange import TorchExchange, joined_processes, n_processes, own_device
+from stages.torch_exchange import own_device, together
 from stages.typing import Float32Array, Float64Array, Int64Array
 
 
@@ -73,8 +72,7 @@ def merge(
     notes = broken_chain(run, features, previous)
     for note in notes:
         reporter.warn(note)
-    device = own_device(device)
-    backend = namespace_for(device)
+    backend = namespace_for(own_device(device))
     request = Request(
         kind="clusters",
         stage=stage,
@@ -83,47 +81,21 @@ def merge(
         parents=(dataset, features) if previous is None else (dataset, features, previous),
     )
 
-    def work(exchange: Exchange) -> tuple[StageMerges, Inputs]:
+    exchange = together()
+
+    def compute(writer: Writer) -> Produced:
         inputs = _inputs(dataset, features, previous)
         n_merges = _n_merges(len(inputs.labels), parameters.merge_percent)
         options = Options(parameters, backend, memory_limit, exchange)
-        return _merge(inputs, n_merges, options, reporter=reporter), inputs
-
-    def compute(writer: Writer, exchange: Exchange) -> Produced:
-        result, inputs = work(exchange)
+        result = _merge(inputs, n_merges, options, reporter=reporter)
         _write(writer, result, extend_linkage(inputs.linkage, inputs.labels, result))
         summary = _summary(result, stage=stage, features_stage=features_manifest(features).summary.stage)
         execution = Execution(
-            backend=backend.library, device=backend.device, precision="float64", processes=n_processes()
+            backend=backend.library, device=backend.device, precision="float64", processes=exchange.size
         )
         return Produced(summary, execution, notes=notes)
 
-    with joined_processes(device) as processes:
-        if processes is None:
-            return produce(run, request, lambda writer: compute(writer, Alone()), how=how)
-        return _produce_together(processes, run, request, compute, work, how=how)
-
-
-def _produce_together(
-    processes: TorchExchange,
-    run: RunDirectory,
-    request: Request,
-    compute: Callable[[Writer, Exchange], Produced],
-    work: Callable[[Exchange], object],
-    *,
-    how: How,
-) -> Outcome:
-    """`produce` for processes that share the work: all compute where the leader finds it needed, the leader writes."""
-    needed = not how.dry_run and (how.force or not is_up_to_date(run, request))
-    needed = processes.leaders_word(needed=needed)
-    if processes.rank > 0:
-        if needed:
-            work(processes)
-        processes.meet()
-        return produce(run, request, lambda writer: compute(writer, Alone()), how=replace(how, force=False))
-    outcome = produce(run, request, lambda writer: compute(writer, processes), how=how)
-    processes.meet()
-    return outcome
+    return produce(run, request, compute, how=how, shared=True)
 
 
 def _newest_features(run: RunDirectory, stage: int, reporter: Reporter) -> Artifact:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from itertools import product
 from math import prod
+from typing import TypeAlias
 
+Grid: TypeAlias = tuple[tuple[int, ...], tuple[int, ...] | None]
+"""The shapes of chunks and, where there are any, of shards."""
 CHUNK_BYTES = 4 << 20
 SHARD_BYTES = 64 << 20
 
 
-def chunk_grid(shape: tuple[int, ...], *, item_bytes: int) -> tuple[tuple[int, ...], tuple[int, ...] | None]:
+def chunk_grid(shape: tuple[int, ...], *, item_bytes: int) -> Grid:
     """Chunk and shard shapes: rows cut into chunks of about `CHUNK_BYTES`, in shards of at most about `SHARD_BYTES`.
 
     A batch of images gathered at random reads one chunk an image, so image chunks (rows of three or more axes) are a
@@ -25,6 +28,18 @@ def chunk_grid(shape: tuple[int, ...], *, item_bytes: int) -> tuple[tuple[int, .
         return (rows, *row_shape), None
     per_shard = max(1, SHARD_BYTES // (rows * row_bytes))
     return (rows, *row_shape), (rows * per_shard, *row_shape)
+
+
+def piece_grid(shape: tuple[int, ...], *, item_bytes: int, rows_per_piece: int) -> Grid:
+    """Chunk and shard shapes with `rows_per_piece` rows a shard, so that pieces have files of their own.
+
+    A chunk is a piece, halved while it has an even number of rows and more than `CHUNK_BYTES`.
+    """
+    row_shape = tuple(max(1, size) for size in shape[1:])
+    rows = rows_per_piece
+    while rows * prod(row_shape) * item_bytes > CHUNK_BYTES and rows % 2 == 0:
+        rows //= 2
+    return (rows, *row_shape), None if rows == rows_per_piece else (rows_per_piece, *row_shape)
 
 
 def pieces(shape: tuple[int, ...], piece: tuple[int, ...]) -> list[tuple[int, ...]]:

@@ -12,19 +12,28 @@ from numpy.typing import NDArray
 
 from schemas.manifest import ArrayRecord
 from stages.provenance import ArrayDigest, dtype_name
-from stages.store.grid import chunk_grid
+from stages.store.grid import Grid, chunk_grid, piece_grid
+from stages.store.table import Table
 from stages.store.temporary import writing
+from stages.torch_exchange import OneProcess, Processes
 
 
 class Writer:
-    """Arrays on their way into an artifact. Every array is digested as it is written; DbcError where it cannot be."""
+    """Arrays on their way into an artifact. Every array is digested as it is written; DbcError where it cannot be.
 
-    def __init__(self, path: Path) -> None:
+    Where several `processes` write together, each has a writer: whole arrays are the leader's and what the others give
+    is dropped, tables are everyone's.
+    """
+
+    def __init__(self, path: Path, processes: Processes | None = None) -> None:
         self.path = path
+        self.processes = processes or OneProcess()
         self.arrays: dict[str, ArrayRecord] = {}
 
     def array(self, name: str, data: NDArray[Any]) -> None:
         """Write `data` whole under `name`; a list of str becomes text."""
+        if self.processes.rank > 0:
+            return
         with writing(self.path.parent):
             target = _create_array(self.path, name, shape=data.shape, dtype=data.dtype)
             if data.size:
@@ -41,6 +50,23 @@ class Writer:
         stream = Stream(array, directory=self.path.parent)
         yield stream
         self.arrays[name] = stream.finish()
+
+    @contextmanager
+    def table(self, name: str, *, shape: tuple[int, ...], dtype: Any, rows_per_piece: int) -> Iterator[Table]:
+        """An array of known `shape` that all processes fill by pieces, in any order, each piece once by one of them.
+
+        Pieces start at multiples of `rows_per_piece`.
+        """
+        if self.processes.rank == 0:
+            with writing(self.path.parent):
+                grid = piece_grid(shape, item_bytes=np.dtype(dtype).itemsize, rows_per_piece=rows_per_piece)
+                _create_array(self.path, name, shape=shape, dtype=np.dtype(dtype), grid=grid)
+        self.processes.meet()
+        table = Table(self.path, name)
+        yield table
+        self.processes.meet()
+        if self.processes.rank == 0:
+            self.arrays[name] = table.record()
 
 
 class Stream:
@@ -82,11 +108,13 @@ class Stream:
         self._pending = [rows[n_rows:]] if self._n_pending else []
 
 
-def _create_array(path: Path, name: str, *, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
+def _create_array(
+    path: Path, name: str, *, shape: tuple[int, ...], dtype: np.dtype[Any], grid: Grid | None = None
+) -> Any:
     import zarr
 
     is_text = dtype.kind in "OUT"
-    chunks, shards = chunk_grid(shape, item_bytes=64 if is_text else dtype.itemsize)
+    chunks, shards = grid or chunk_grid(shape, item_bytes=64 if is_text else dtype.itemsize)
     return zarr.create_array(
         path,
         name=name,
