@@ -1,0 +1,94 @@
+"""The measures of one stage that rules choose by: features and labels in, numbers out; identities play no part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from stages.errors import DbcError
+from stages.select.silhouettes import ClusterMeans, sample_silhouettes
+from stages.typing import Float32Array, Float64Array, Int64Array
+
+SAMPLE_LIMIT = 5000
+"""Samples (for silhouettes) and clusters (for the ratio) that are measured; of more, so many are drawn at random."""
+
+
+@dataclass(frozen=True)
+class StageMeasures:
+    """What is known of a stage without identities; distances are cosine distances of its features.
+
+    `silhouette`: mean over samples, singletons 0. `cluster_silhouette`: mean over clusters of the mean of their members,
+    so that every cluster has one voice whatever its size. `dispersion_ratio`: mean distance inside clusters of two or more
+    over their mean distance from the nearest other cluster. `criterion`: median D of the stage's merges, eq. (4).
+    `kept`: adjusted Rand index between this partition and that of the stage before. NaN where a figure has no meaning.
+    """
+
+    stage: int
+    n_clusters: int
+    singleton_share: float
+    silhouette: float
+    cluster_silhouette: float
+    dispersion_ratio: float
+    criterion: float
+    kept: float
+
+
+def measure(
+    features: Float32Array,
+    labels: Int64Array,
+    *,
+    stage: int,
+    previous: Int64Array,
+    criterion: Float64Array,
+    generator: np.random.Generator,
+    sample_limit: int = SAMPLE_LIMIT,
+) -> StageMeasures:
+    """The measures of the clusters `labels` (n_samples) of `features` (n_samples, d).
+
+    `previous` (n_samples): the labels before this stage's merges, whose D are `criterion` (n_merges). `generator` draws
+    samples and clusters where there are more than `sample_limit`. Raises DbcError where lengths differ.
+    """
+    if not len(features) == len(labels) == len(previous):
+        raise DbcError(
+            f"{len(features)} features, {len(labels)} and {len(previous)} labels; wanted one of each a sample: "
+            "take clusters and features of one run"
+        )
+    clusters = ClusterMeans.of(features, labels)
+    samples = _draw(len(features), sample_limit, generator)
+    silhouettes = sample_silhouettes(clusters, samples)
+    enough = len(clusters.size) > 1
+    # a sample of a cluster of n stands for 1/n of that cluster's voice
+    voices = (silhouettes / clusters.size[clusters.labels[samples]]).sum() * len(features) / len(samples)
+    return StageMeasures(
+        stage=stage,
+        n_clusters=len(clusters.size),
+        singleton_share=float((clusters.size == 1).mean()),
+        silhouette=float(silhouettes.mean()) if enough else float("nan"),
+        cluster_silhouette=float(voices / len(clusters.size)) if enough else float("nan"),
+        dispersion_ratio=_dispersion_ratio(clusters, sample_limit, generator),
+        criterion=float(np.median(criterion)) if len(criterion) else float("nan"),
+        kept=adjusted_rand(previous, labels),
+    )
+
+
+def adjusted_rand(first: Int64Array, second: Int64Array) -> float:
+    """The adjusted Rand index of two partitions (Hubert and Arabie 1985): 1 for the same, about 0 for unrelated ones."""
+    from sklearn.metrics import adjusted_rand_score
+
+    return float(adjusted_rand_score(first, second))
+
+
+def _dispersion_ratio(clusters: ClusterMeans, limit: int, generator: np.random.Generator) -> float:
+    several = np.flatnonzero(clusters.size > 1)
+    if not len(several) or len(clusters.size) < 2:
+        return float("nan")
+    chosen = several[_draw(len(several), limit, generator)]
+    apart = float(clusters.nearest_inter(chosen).mean())
+    return float(clusters.intra()[chosen].mean()) / apart if apart > 0 else float("nan")
+
+
+def _draw(n: int, limit: int, generator: np.random.Generator) -> Int64Array:
+    if n <= limit:
+        return np.arange(n)
+    return np.sort(generator.choice(n, size=limit, replace=False))

@@ -1,0 +1,73 @@
+"""Rules that choose a stage by measures that need no identities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+from stages.errors import UsageError
+from stages.select.measures import StageMeasures
+from stages.typing import Float64Array
+
+Rule: TypeAlias = Callable[[Sequence[StageMeasures]], Float64Array]
+
+DEFAULT_RULE = "cluster-silhouette"
+
+
+def _silhouette(measures: Sequence[StageMeasures]) -> Float64Array:
+    return np.array([stage.silhouette for stage in measures])
+
+
+def _cluster_silhouette(measures: Sequence[StageMeasures]) -> Float64Array:
+    return np.array([stage.cluster_silhouette for stage in measures])
+
+
+def _dispersion_ratio(measures: Sequence[StageMeasures]) -> Float64Array:
+    return -np.array([stage.dispersion_ratio for stage in measures])
+
+
+def _jump(measures: Sequence[StageMeasures]) -> Float64Array:
+    """How much dearer the merges of the next stage were; NaN for the last stage, which has no next."""
+    return _to_the_next(np.diff([stage.criterion for stage in measures]))
+
+
+def _stability(measures: Sequence[StageMeasures]) -> Float64Array:
+    """How much of the partition the next stage kept; NaN for the last stage, which has no next."""
+    return _to_the_next(np.array([stage.kept for stage in measures[1:]]))
+
+
+def _to_the_next(values: Float64Array) -> Float64Array:
+    return np.append(values, np.nan)
+
+
+RULES: Mapping[str, Rule] = {
+    "cluster-silhouette": _cluster_silhouette,
+    "silhouette": _silhouette,
+    "jump": _jump,
+    "dispersion-ratio": _dispersion_ratio,
+    "stability": _stability,
+}
+"""By name, a score (n_stages) of stages that follow each other: the larger, the better; NaN where it has no meaning."""
+
+
+def scores(measures: Sequence[StageMeasures], *, rule: str = DEFAULT_RULE) -> Float64Array:
+    """The score (n_stages) that `rule` gives each of `measures`, which are in order of stage; UsageError for no rule."""
+    if rule not in RULES:
+        raise UsageError(f"--rule: found {rule!r}, wanted one of {', '.join(RULES)}")
+    return RULES[rule](measures) if measures else np.zeros(0)
+
+
+def choose(measures: Sequence[StageMeasures], *, rule: str = DEFAULT_RULE) -> int | None:
+    """The stage with the largest score, the earlier of two equal ones; None where no stage has a score."""
+    score = scores(measures, rule=rule)
+    if np.isnan(score).all():
+        return None
+    return measures[int(np.nanargmax(score))].stage
+
+
+def is_enough(measures: Sequence[StageMeasures], *, patience: int, rule: str = DEFAULT_RULE) -> bool:
+    """Whether the last `patience` stages have all scored below the best one before them."""
+    chosen = choose(measures, rule=rule)
+    return chosen is not None and measures[-1].stage - chosen >= patience

@@ -1,0 +1,74 @@
+"""Rules choose the stage they say they choose."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from stages.errors import UsageError
+from stages.merge import initial_labels, merge_stage
+from stages.select.measures import StageMeasures, adjusted_rand, measure
+from stages.select.rules import RULES, choose, is_enough, scores
+
+NAN = float("nan")
+
+
+def stages(**figures: list[float]) -> list[StageMeasures]:
+    """Stages 1, 2, … with these figures; those not given are 0."""
+    names = ("silhouette", "cluster_silhouette", "dispersion_ratio", "criterion", "kept")
+    length = len(next(iter(figures.values())))
+    rows = [{name: figures.get(name, [0.0] * length)[i] for name in names} for i in range(length)]
+    return [StageMeasures(stage=i + 1, n_clusters=100 - i, singleton_share=0.0, **row) for i, row in enumerate(rows)]
+
+
+def test_each_rule_takes_the_stage_that_its_measure_points_at() -> None:
+    assert choose(stages(cluster_silhouette=[0.1, 0.4, 0.2])) == 2
+    assert choose(stages(silhouette=[0.1, 0.2, 0.4]), rule="silhouette") == 3
+    assert choose(stages(dispersion_ratio=[0.5, 0.3, 0.6]), rule="dispersion-ratio") == 2
+    assert choose(stages(criterion=[0.1, 0.2, 0.9, 1.1]), rule="jump") == 2
+    assert choose(stages(kept=[0.0, 0.5, 0.9, 0.2]), rule="stability") == 2
+
+
+def test_ties_go_to_the_earlier_stage_and_what_is_unknown_is_passed_over() -> None:
+    assert choose(stages(silhouette=[NAN, 0.3, 0.3]), rule="silhouette") == 2
+    assert choose(stages(silhouette=[NAN, NAN]), rule="silhouette") is None
+    assert choose([]) is None
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_scores_every_stage_of_one_or_more(rule: str) -> None:
+    assert len(scores(stages(silhouette=[0.1]), rule=rule)) == 1
+    assert len(scores(stages(silhouette=[0.1, 0.2, 0.3]), rule=rule)) == 3
+
+
+def test_it_is_enough_once_patience_stages_were_no_better() -> None:
+    rising = [0.1, 0.3, 0.2, 0.25, 0.29]
+    told = [is_enough(stages(cluster_silhouette=rising[: n + 1]), patience=3) for n in range(5)]
+    assert told == [False, False, False, False, True]
+    assert not is_enough(stages(cluster_silhouette=[0.1, 0.2, 0.3, 0.4, 0.5]), patience=3)
+
+
+def test_an_unknown_rule_is_named() -> None:
+    with pytest.raises(UsageError, match="--rule: found 'elbow', wanted one of cluster-silhouette"):
+        choose(stages(silhouette=[0.1]), rule="elbow")
+
+
+@pytest.mark.parametrize("size", [2, 5, 20])
+def test_well_separated_identities_are_found_whatever_their_size(size: int) -> None:
+    generator = np.random.default_rng(size)
+    n_identities = 200 // size
+    pid = np.repeat(np.arange(n_identities), size)
+    features = generator.normal(size=(n_identities, 32))[pid] + 0.3 * generator.normal(size=(200, 32))
+    unit = (features / np.linalg.norm(features, axis=1, keepdims=True)).astype(np.float32)
+    labels, measures, agreement = initial_labels(200), [], []
+    for stage in range(1, 20):
+        merged = merge_stage(unit, labels, 10)
+        measures.append(
+            measure(unit, merged.labels, stage=stage, previous=labels, criterion=merged.criterion, generator=generator)
+        )
+        labels = merged.labels
+        agreement.append(adjusted_rand(pid, labels))
+    for rule in ("cluster-silhouette", "silhouette"):
+        chosen = choose(measures, rule=rule)
+        assert chosen is not None
+        assert agreement[chosen - 1] >= max(agreement) - 0.02
