@@ -98,6 +98,23 @@ SYNTHETIC = (
     Flag("cameras", int, "--cameras", "How many cameras see each of them.", "4", "Drawn people"),
     Flag("images_per_camera", int, "--images-per-camera", "Images of a person in a camera.", "4", "Drawn people"),
     Flag("difficulty", float, "--difficulty", "0 easy to 1 hard.", "0.5", "Drawn people"),
+    Flag(
+        "frames_per_tracklet",
+        int,
+        "--frames-per-tracklet",
+        "Draw video tracklets of so many frames; 0 draws images.",
+        "0",
+        "Drawn people",
+    ),
+)
+TRACKLETS = (
+    Flag(
+        "tracklets",
+        bool,
+        "--tracklets",
+        "Draw video tracklets: of 8 frames, unless --frames-per-tracklet says how many.",
+        panel="Drawn people",
+    ),
 )
 INITIAL = (
     Flag("backbone", _BACKBONE, "--backbone", "The network.", "resnet50", "Initial weights"),
@@ -167,7 +184,7 @@ SCHEDULE = (
 )
 
 COMMAND_FLAGS: dict[str, tuple[Flag, ...]] = {
-    "ingest": (*INGEST, *SEED, *SYNTHETIC, *WORKERS),
+    "ingest": (*INGEST, *SEED, *SYNTHETIC, *TRACKLETS, *WORKERS),
     "extract": (*EXTRACT, *INITIAL, *SEED, *AMP, *DEVICE),
     "merge": (*MERGE, *DEVICE, *MEMORY),
     "train": (*TRAIN, *INITIAL, *SEED, *AMP, *DEVICE),

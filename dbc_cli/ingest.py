@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 
 from dbc_cli.command import Given, parse, with_flags
-from dbc_cli.flags import COMMON, INGEST, MAKING, SEED, SYNTHETIC
+from dbc_cli.flags import COMMON, INGEST, MAKING, SEED, SYNTHETIC, TRACKLETS, Flag
+
+FRAMES_PER_TRACKLET = 8
+"""Frames of a drawn tracklet where `--tracklets` alone is given."""
 
 SOURCE = Annotated[
     Optional[Path],  # noqa: UP045 — the type is a value here
@@ -32,7 +35,7 @@ def ingest(given: Given, source: Path | None) -> None:
     fields.setdefault("format", "synthetic" if drawn else None)
     _check(given, source=None if drawn else source, layout=fields["format"])
     if fields["format"] == "synthetic":
-        fields["synthetic"] = parse(SyntheticParameters, given.only(SYNTHETIC))
+        fields["synthetic"] = parse(SyntheticParameters, _drawn(given))
     outcome = run_ingest(
         given.run_directory,
         source=None if drawn else source,
@@ -43,6 +46,20 @@ def ingest(given: Given, source: Path | None) -> None:
     )
     given.remember()
     show_outcome(outcome, as_json=given.flag("json"))
+
+
+def _drawn(given: Given) -> dict[str, Any]:
+    """What is given about drawn people, as fields of `SyntheticParameters`."""
+    from stages.errors import UsageError
+
+    fields = given.only(SYNTHETIC)
+    if given.flag("tracklets") and fields.setdefault("frames_per_tracklet", FRAMES_PER_TRACKLET) == 0:
+        raise UsageError("--tracklets: found --frames-per-tracklet 0 beside it, wanted at least 1; leave one out")
+    return fields
+
+
+def _flagged(flag: Flag, value: Any) -> str:
+    return f"--{flag.key}" if flag.kind is bool else f"--{flag.key} {value}"
 
 
 def _check(given: Given, *, source: Path | None, layout: str | None) -> None:
@@ -60,7 +77,7 @@ def _check(given: Given, *, source: Path | None, layout: str | None) -> None:
         raise UsageError(
             f"--format synthetic: SOURCE {source} found, wanted none, since people are drawn; leave it out"
         )
-    idle = [f"--{flag.key} {given[flag.name]}" for flag in SYNTHETIC if flag.name in given.values]
+    idle = [_flagged(flag, given[flag.name]) for flag in (*SYNTHETIC, *TRACKLETS) if flag.name in given.values]
     if idle and layout != "synthetic":
         raise UsageError(f"{idle[0]} has no use with --format {layout}, which draws nobody; leave it out")
     if given.get("workers", 0) < 0:
