@@ -1,0 +1,1 @@
+"""Bag of colour words: a descriptor without a network, weights or labels."""
