@@ -76,6 +76,7 @@ class Execution(Record):
     threads: int = 1
     workers: int = 0
     processes: int = 1
+    compiled: bool = False
 
 
 class Manifest(Record, Generic[P, S]):

@@ -1,8 +1,10 @@
-"""Features of every sample under a model, a block at a time, with memory bounded by frames."""
+"""Features of every sample under a model, a piece at a time, with memory bounded by frames."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -10,9 +12,27 @@ from torch import Tensor
 from torch.nn import functional
 
 from stages.errors import DbcError
-from stages.nn.images import ImageSource, input_size, normalize, resize, to_pixels
+from stages.extract.ahead import ahead
+from stages.extract.frames import Batch, batches, n_looked_at
+from stages.extract.network import Network, inference_network
+from stages.nn.images import ImageSource, input_size
 from stages.nn.model import ReidModel
-from stages.typing import Float32Array, Float64Array, Int64Array
+from stages.typing import Float32Array, Float64Array, Int64Array, UInt8Array
+
+DEPTH = 2
+"""Batches that wait between reading, computing and writing."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one of several processes does: pieces `rank`, `rank` + `n_processes`, … of `piece` samples each.
+
+    `piece` 0 is a batch's.
+    """
+
+    piece: int = 0
+    rank: int = 0
+    n_processes: int = 1
 
 
 def extract(
@@ -24,67 +44,84 @@ def extract(
     width: int = 0,
     batch_size: int = 64,
     amp: bool = False,
+    compiled: bool = False,
     device: torch.device,
+    share: Share | None = None,
+    on_batch: Callable[[int], None] | None = None,
 ) -> Iterator[tuple[int, Float32Array, Float32Array]]:
-    """Blocks (first sample, pooled (b, d), embedding (b, e)) in sample order, float32, that cover every sample.
+    """Pieces (first sample, pooled (b, d), embedding (b, e)), float32, ascending, that cover every sample of a share.
 
-    Sample i owns frames `frame_start[i]` to `frame_start[i + 1]` of `images`, at least one. Its pooled features are
-    the mean over its frames of the backbone's output, accumulated in float64; `pooled` is their L2-normalised form
-    and `embedding` the head's output for them. At most `batch_size` frames are in work, whatever a sample's length.
-    The model is put in eval mode and not changed otherwise; `height` or `width` 0 is the stored size.
+    Sample i owns frames `frame_start[i]` to `frame_start[i + 1]` of `images`, at least one, of which `MAX_FRAMES` are
+    looked at. Its pooled features are the mean over these of the backbone's output, accumulated in float64; `pooled` is
+    their L2-normalised form and `embedding` the head's output for them. At most `batch_size` frames are in a batch, and
+    a few batches in work, whatever a sample's length: one thread reads the next while another computes and the caller
+    has the last. `on_batch` is told of the frames done. The model is put in eval mode and not changed otherwise;
+    `height` or `width` 0 is the stored size. DbcError where features are no finite numbers.
     """
+    share = share or Share()
+    model.to(device).eval()
     size = input_size(images, height=height, width=width)
-    model.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    open_sum: Float64Array | None = None
-    for start in range(0, int(frame_start[-1]), batch_size):
-        frames = np.arange(start, min(start + batch_size, int(frame_start[-1])))
-        features = _frame_features(model, images, frames, size, batch_size=batch_size, amp=amp, device=device)
-        first, sums, open_sum = _sample_sums(features, frames, frame_start, open_sum)
-        if len(sums):
-            means = sums / np.diff(frame_start[first : first + len(sums) + 1])[:, None]
-            yield first, *_outputs(model, means, device)
+    network = inference_network(model, size=size, amp=amp, compiled=compiled, device=device)
+    planned = batches(
+        frame_start,
+        piece=share.piece or batch_size,
+        batch_size=batch_size,
+        rank=share.rank,
+        n_processes=share.n_processes,
+    )
+    read = ahead(_read(images, planned, batch_size, device), depth=DEPTH)
+    with closing(ahead(_computed(network, read, device), depth=DEPTH)) as computed:
+        sums: Float64Array | None = None
+        for batch, features in computed:
+            found = _finite(features, batch)
+            sums = np.zeros((batch.stop - batch.first, found.shape[1])) if sums is None else sums
+            _add(sums, found, batch)
+            if on_batch is not None:
+                on_batch(len(batch.frames))
+            if batch.is_last:
+                means = sums / n_looked_at(frame_start[batch.first : batch.stop + 1])[:, None]
+                yield batch.first, *_outputs(model, means, device)
+                sums = None
 
 
-def _frame_features(
-    model: ReidModel,
-    images: ImageSource,
-    index: Int64Array,
-    size: tuple[int, int],
-    *,
-    batch_size: int,
-    amp: bool,
-    device: torch.device,
-) -> Float64Array:
-    """The pooled features (len(index), d) of frames; a short batch is filled up, so every batch has one shape."""
-    filled = np.pad(images[index], ((0, batch_size - len(index)), (0, 0), (0, 0), (0, 0)))
-    with torch.inference_mode():
-        pixels = normalize(resize(to_pixels(filled, device), height=size[0], width=size[1]))
-        features: Tensor = model.pool(pixels, amp=amp)
-    found = features[: len(index)].cpu().double().numpy()
+def _read(
+    images: ImageSource, planned: Iterator[Batch], batch_size: int, device: torch.device
+) -> Generator[tuple[Batch, Tensor]]:
+    """Each batch and its images (batch_size, H, W, 3); a short one is filled up, so that every batch has one shape."""
+    for batch in planned:
+        pixels = torch.from_numpy(_filled(images[batch.frames], batch_size))
+        yield batch, pixels.pin_memory() if device.type == "cuda" else pixels
+
+
+def _filled(images: UInt8Array, batch_size: int) -> UInt8Array:
+    missing = batch_size - len(images)
+    return np.pad(images, ((0, missing), (0, 0), (0, 0), (0, 0))) if missing else images
+
+
+def _computed(
+    network: Network, read: Generator[tuple[Batch, Tensor]], device: torch.device
+) -> Generator[tuple[Batch, Tensor]]:
+    """Each batch and its pooled features (f, d) on `device`, where a GPU may still be at work on them."""
+    with closing(read):
+        for batch, pixels in read:
+            yield batch, network(pixels.to(device, non_blocking=True))[: len(batch.frames)]
+
+
+def _finite(features: Tensor, batch: Batch) -> Float64Array:
+    found = features.cpu().double().numpy()
     bad = ~np.isfinite(found).all(axis=1)
     if bad.any():
         raise DbcError(
-            f"extract: the features of {bad.sum()} images are not finite (first: image {index[bad][0]}), wanted numbers; "
-            f"check the weights with dbc status --verify, or leave out --amp"
+            f"extract: the features of {bad.sum()} images are not finite (first: image {batch.frames[bad][0]}), wanted "
+            f"numbers; check the weights with dbc status --verify, or leave out --amp"
         )
     return found
 
 
-def _sample_sums(
-    features: Float64Array, frames: Int64Array, frame_start: Int64Array, open_sum: Float64Array | None
-) -> tuple[int, Float64Array, Float64Array | None]:
-    """(first sample, sums (b, d) over the frames of b samples that are now complete, sum of one still open or None).
-
-    `features` (f, d) belong to the consecutive `frames` (f); `open_sum` (d) is the sum over earlier frames of the
-    sample that the first of them belongs to.
-    """
-    sample = np.searchsorted(frame_start, frames, side="right") - 1
-    sums = np.add.reduceat(features, np.flatnonzero(np.diff(sample, prepend=-1)), axis=0)
-    if open_sum is not None:
-        sums[0] += open_sum
-    if frame_start[sample[-1] + 1] > frames[-1] + 1:
-        return int(sample[0]), sums[:-1], sums[-1]
-    return int(sample[0]), sums, None
+def _add(sums: Float64Array, features: Float64Array, batch: Batch) -> None:
+    """Add features (f, d) to the sums (b, d) of the samples that they belong to."""
+    starts = np.flatnonzero(np.diff(batch.row, prepend=-1))
+    sums[batch.row[starts]] += np.add.reduceat(features, starts, axis=0)
 
 
 def _outputs(model: ReidModel, means: Float64Array, device: torch.device) -> tuple[Float32Array, Float32Array]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 
 from schemas.manifest import FeaturesManifest
@@ -14,14 +16,32 @@ from schemas.parameters import ExtractParameters
 from schemas.stage import INIT_STAGE, stage_label
 from schemas.summaries import FeaturesSummary
 from stages.backend import resolve_torch_device
-from stages.extract.forward import extract as extract_blocks
+from stages.extract.forward import Share
+from stages.extract.forward import extract as extract_pieces
+from stages.extract.frames import n_looked_at, rows_per_piece
 from stages.next_stage import next_extract
 from stages.nn.execution import torch_execution
+from stages.nn.host_memory import keep_large_blocks
 from stages.nn.initial_model import initial_model, open_model, require_agreement
+from stages.nn.model import ReidModel
 from stages.produce import How, Outcome, Produced, Request, produce
 from stages.reporting import Reporter
 from stages.run_directory import RunDirectory, features_manifest, model_manifest
 from stages.store import Artifact, Writer
+from stages.torch_exchange import own_device
+from stages.typing import Float32Array, Int64Array
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is extracted, by which parameters, and where."""
+
+    dataset: Artifact
+    model: Artifact
+    stage: int
+    parameters: ExtractParameters
+    device: torch.device
+    compiled: bool
 
 
 def extract(
@@ -33,13 +53,16 @@ def extract(
     device: str,
     how: How,
     reporter: Reporter,
+    compiled: bool = False,
 ) -> Outcome:
     """Make the features of `stage` (default: the newest with a model, `init` before any), or find them up to date.
 
-    `initial` holds fields of `InitParameters` for a run that has no model yet. Raises UsageError where they are given for
-    a stage that was trained from others, DbcError where dataset or model is missing.
+    `initial` holds fields of `InitParameters` for a run that has no model yet; `compiled` has torch compile the network.
+    Processes started by torchrun share the samples. Raises UsageError where `initial` is given for a stage that was
+    trained from others, DbcError where dataset or model is missing.
     """
-    torch_device = torch.device(resolve_torch_device(device))
+    keep_large_blocks()
+    torch_device = torch.device(resolve_torch_device(own_device(device)))
     dataset = run.require("dataset")
     stage = next_extract(run) if stage is None else stage
     if stage == INIT_STAGE:
@@ -62,17 +85,9 @@ def extract(
         same = None if how.force else _same_weights(run, request)
         if same is not None:
             return _copy(writer, same, stage=stage)
-        return _compute(
-            writer,
-            dataset,
-            model,
-            parameters,
-            stage=stage,
-            device=torch_device,
-            reporter=reporter,
-        )
+        return _compute(writer, Work(dataset, model, stage, parameters, torch_device, compiled), reporter=reporter)
 
-    return produce(run, request, compute, how=how)
+    return produce(run, request, compute, how=how, shared=True)
 
 
 def _same_weights(run: RunDirectory, request: Request) -> Artifact | None:
@@ -106,50 +121,69 @@ def _copy(writer: Writer, same: Artifact, *, stage: int) -> Produced:
     return Produced(summary, manifest.execution, notes=(note,))
 
 
-def _compute(
-    writer: Writer,
-    dataset: Artifact,
-    artifact: Artifact,
-    parameters: ExtractParameters,
-    *,
-    stage: int,
-    device: torch.device,
-    reporter: Reporter,
-) -> Produced:
-    manifest = model_manifest(artifact)
-    model = open_model(artifact)
-    images = dataset.rows("images")
-    frame_start = dataset.read("frame_start")
-    n_samples, n_images = len(frame_start) - 1, int(frame_start[-1])
-    started = time.perf_counter()
+def _compute(writer: Writer, work: Work, *, reporter: Reporter) -> Produced:
+    """Fill the tables, this process's pieces of them; figures are those of this process but for the sizes."""
+    model = open_model(work.model)
+    frame_start = work.dataset.read("frame_start")
+    n_samples = len(frame_start) - 1
     dim, embedding_dim = model.head.linear.in_features, model.head.linear.out_features
+    piece = rows_per_piece(n_samples, batch_size=work.parameters.batch_size, row_bytes=4 * max(dim, embedding_dim))
+    share = Share(piece, writer.processes.rank, writer.processes.size)
+    started = time.perf_counter()
     with (
-        reporter.task(f"extract stage {stage_label(stage)}", total=n_images, unit="images") as advance,
-        writer.stream("pooled", row_shape=(dim,), dtype="float32", max_rows=n_samples) as pooled,
-        writer.stream("embedding", row_shape=(embedding_dim,), dtype="float32", max_rows=n_samples) as embedding,
+        writer.table("pooled", shape=(n_samples, dim), dtype="float32", rows_per_piece=piece) as pooled,
+        writer.table("embedding", shape=(n_samples, embedding_dim), dtype="float32", rows_per_piece=piece) as embedding,
+        _progress(work, frame_start, share, reporter) as on_batch,
     ):
-        blocks = extract_blocks(
-            model,
-            images,
-            frame_start,
-            height=manifest.initial.height,
-            width=manifest.initial.width,
-            batch_size=parameters.batch_size,
-            amp=parameters.amp,
-            device=device,
-        )
-        for first, pooled_block, embedding_block in blocks:
-            pooled.append(pooled_block)
-            embedding.append(embedding_block)
-            done = int(frame_start[first + len(pooled_block)] - frame_start[first])
-            advance(done, f"{frame_start[first] / (time.perf_counter() - started):.0f}/s")
-    seconds = time.perf_counter() - started
+        for first, pooled_rows, embedding_rows in _pieces(model, work, frame_start, share, on_batch):
+            pooled.write(first, pooled_rows)
+            embedding.write(first, embedding_rows)
+    n_images = int(n_looked_at(frame_start).sum())
     summary = FeaturesSummary(
-        stage=stage,
+        stage=work.stage,
         n_samples=n_samples,
         n_images=n_images,
         dim=dim,
         embedding_dim=embedding_dim,
-        images_per_second=round(n_images / seconds, 1),
+        images_per_second=round(n_images / (time.perf_counter() - started), 1),
     )
-    return Produced(summary, torch_execution(device, amp=parameters.amp))
+    execution = torch_execution(work.device, amp=work.parameters.amp)
+    return Produced(
+        summary, execution.model_copy(update={"processes": writer.processes.size, "compiled": work.compiled})
+    )
+
+
+def _pieces(
+    model: ReidModel, work: Work, frame_start: Int64Array, share: Share, on_batch: Callable[[int], None]
+) -> Iterator[tuple[int, Float32Array, Float32Array]]:
+    initial = model_manifest(work.model).initial
+    return extract_pieces(
+        model,
+        work.dataset.rows("images"),
+        frame_start,
+        height=initial.height,
+        width=initial.width,
+        batch_size=work.parameters.batch_size,
+        amp=work.parameters.amp,
+        compiled=work.compiled,
+        device=work.device,
+        share=share,
+        on_batch=on_batch,
+    )
+
+
+@contextmanager
+def _progress(work: Work, frame_start: Int64Array, share: Share, reporter: Reporter) -> Iterator[Callable[[int], None]]:
+    """A task over the images of this process's share, and what to call with each batch's number of them."""
+    in_piece = np.add.reduceat(n_looked_at(frame_start), np.arange(0, len(frame_start) - 1, share.piece))
+    n_own = int(in_piece[share.rank :: share.n_processes].sum())
+    started, done = time.perf_counter(), 0
+    of = f" ({share.rank + 1} of {share.n_processes} processes)" if share.n_processes > 1 else ""
+    with reporter.task(f"extract stage {stage_label(work.stage)}{of}", total=n_own, unit="images") as advance:
+
+        def on_batch(n_images: int) -> None:
+            nonlocal done
+            done += n_images
+            advance(n_images, f"{done * share.n_processes / (time.perf_counter() - started):.0f}/s")
+
+        yield on_batch

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from stages.errors import DbcError
-from stages.extract.forward import extract
+from stages.extract.forward import Share, extract
 from stages.nn.images import normalize, to_pixels
 from stages.nn.model import ReidModel, build_model, model_arrays
 from stages.typing import Float32Array, Int64Array, UInt8Array
@@ -68,6 +68,27 @@ def test_two_extractions_agree_to_the_last_bit(model: ReidModel) -> None:
     first, second = (_extracted(model, np.arange(24), batch_size=8) for _ in range(2))
     assert np.array_equal(first[0], second[0])
     assert np.array_equal(first[1], second[1])
+
+
+def test_shares_of_several_processes_are_the_pieces_of_one_to_the_last_bit(model: ReidModel) -> None:
+    def pieces(rank: int, n_processes: int) -> dict[int, tuple[Float32Array, Float32Array]]:
+        share = Share(piece=2, rank=rank, n_processes=n_processes)
+        found = extract(model, IMAGES, TRACKLETS, batch_size=4, device=CPU, share=share)
+        return {first: (pooled, embedding) for first, pooled, embedding in found}
+
+    alone, shares = pieces(0, 1), [pieces(rank, 3) for rank in range(3)]
+    assert [sorted(share) for share in shares] == [[0, 6], [2], [4]]
+    for share in shares:
+        for first, (pooled, embedding) in share.items():
+            np.testing.assert_array_equal(pooled, alone[first][0])
+            np.testing.assert_array_equal(embedding, alone[first][1])
+
+
+def test_frames_done_are_told_batch_by_batch(model: ReidModel) -> None:
+    told: list[int] = []
+    list(extract(model, IMAGES, TRACKLETS, batch_size=8, device=CPU, on_batch=told.append))
+    assert sum(told) == 23
+    assert max(told) <= 8
 
 
 def test_extraction_changes_nothing_in_the_model(model: ReidModel) -> None:

@@ -1,0 +1,58 @@
+"""Work ahead of who needs it, in a thread."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Generator, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class _Failed:
+    error: BaseException
+
+
+class _Done:
+    pass
+
+
+def ahead(items: Iterable[T], *, depth: int) -> Generator[T]:
+    """The same `items` in the same order, made by a thread that is at most `depth` of them ahead.
+
+    What `items` raises is raised here. Closed early, it waits for the item in work, closes `items` and ends the thread.
+    """
+    waiting: queue.Queue[T | _Failed | _Done] = queue.Queue(depth)
+    unwanted = threading.Event()
+
+    def make() -> None:
+        iterator = iter(items)
+        try:
+            for item in iterator:
+                waiting.put(item)
+                if unwanted.is_set():
+                    return
+            waiting.put(_Done())
+        except BaseException as error:  # the one who waits is told
+            waiting.put(_Failed(error))
+        finally:
+            if isinstance(iterator, Generator):
+                iterator.close()
+
+    thread = threading.Thread(target=make, name="ahead", daemon=True)
+    thread.start()
+    try:
+        while not isinstance(item := waiting.get(), _Done):
+            if isinstance(item, _Failed):
+                raise item.error
+            yield item
+    finally:
+        unwanted.set()
+        while thread.is_alive():
+            with suppress(queue.Empty):
+                waiting.get_nowait()
+            thread.join(timeout=0.01)

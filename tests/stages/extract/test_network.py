@@ -1,0 +1,106 @@
+"""The network that extraction runs gives the model's own features: folded to rounding, in bfloat16 within 1e-2."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from stages.extract.folding import folded
+from stages.extract.network import inference_network
+from stages.nn.images import normalize, to_pixels
+from stages.nn.model import ReidModel, build_model, model_arrays
+
+CPU = torch.device("cpu")
+IMAGES = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), dtype=np.uint8)
+
+
+def trained_like(backbone: str) -> ReidModel:
+    """A model whose batch norms hold statistics and weights of their own."""
+    model = build_model(backbone, embedding_dim=8, seed=1)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        model.train()(torch.rand(8, 3, 32, 32, generator=generator))
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.weight.uniform_(0.5, 1.5, generator=generator)
+                module.bias.uniform_(-0.5, 0.5, generator=generator)
+    return model.eval()
+
+
+def features(model: ReidModel, **options: bool) -> np.ndarray:
+    network = inference_network(
+        model, size=(32, 32), amp=options.get("amp", False), compiled=options.get("compiled", False), device=CPU
+    )
+    found = network(torch.from_numpy(IMAGES))
+    assert found.dtype == torch.float32
+    return functional.normalize(found, dim=1).numpy()
+
+
+def own(model: ReidModel) -> np.ndarray:
+    with torch.inference_mode():
+        return model(normalize(to_pixels(IMAGES, CPU)))[0].numpy()
+
+
+@pytest.mark.parametrize("backbone", ["resnet10", "mobilenet_v2", "convnext_tiny"])
+def test_features_are_the_models_own_without_a_batch_norm_left(backbone: str) -> None:
+    model = trained_like(backbone)
+    before = model_arrays(model)
+    np.testing.assert_allclose(features(model), own(model), atol=1e-5)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in folded(model.backbone).modules())
+    assert all(np.array_equal(value, before[name]) for name, value in model_arrays(model).items())
+
+
+@pytest.mark.parametrize("backbone", ["resnet10", "mobilenet_v2", "convnext_tiny"])
+def test_half_precision_features_are_within_a_hundredth(backbone: str) -> None:
+    model = trained_like(backbone)
+    error = np.abs(features(model, amp=True) - own(model)).max()
+    assert 0 < error < 1e-2
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("amp", [False, True])
+def test_compiled_features_are_within_a_hundredth(amp: bool) -> None:
+    model = trained_like("resnet10")
+    np.testing.assert_allclose(features(model, amp=amp, compiled=True), own(model), atol=1e-2 if amp else 1e-5)
+
+
+class Shared(nn.Module):
+    """A convolution that two norms read, a norm that two convolutions use, and one after no convolution at all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1, bias=False)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(3) for _ in range(4))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        both = self.first(pixels)
+        both = self.norms[0](both) + self.norms[1](both)
+        twice = self.norms[2](self.second(both)) + self.norms[2](self.second(pixels))
+        return self.norms[3](twice)
+
+
+class Branching(nn.Module):
+    """A network whose path depends on its data."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution, self.norm = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return self.norm(self.convolution(pixels)) if pixels.sum() > 0 else pixels
+
+
+@pytest.mark.parametrize("network", [Shared(), Branching()])
+def test_norms_that_cannot_be_folded_stay(network: nn.Module) -> None:
+    pixels = torch.rand(4, 3, 5, 5, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        network.train()(pixels)
+        expected = network.eval()(pixels)
+        torch.testing.assert_close(folded(network)(pixels), expected)
+    assert sum(isinstance(m, nn.BatchNorm2d) for m in folded(network).modules()) == sum(
+        isinstance(m, nn.BatchNorm2d) for m in network.modules()
+    )
