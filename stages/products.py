@@ -46,7 +46,7 @@ def host_product(precision: str, *, n_rows: int, dim: int) -> Product:
     if precision == "int8" and dim > _INT8_DIM:
         raise UsageError(f"precision int8 wanted for {dim} dimensions, which overflow int32; pass float32")
     if precision == "float32":
-        return Product("float32", _gamma(dim, 2.0**-24), 1024, _float32_product(_Buffers()))
+        return Product("float32", _gamma(dim, 2.0**-24), 1024 if n_rows > 6000 else 512, _float32_product(_Buffers()))
     if precision == "int8":
         return Product("int8", 0.0, 512, _int8_product(_Buffers()))
     if precision == "bfloat16":

@@ -211,7 +211,7 @@ def summarise(rows, first, stop, slot, sums, variance):  # type: ignore[no-untyp
 def quantise(rows, ids, first, stop, slot, sums, shift, kind, screen):  # type: ignore[no-untyped-def]
     """For i in first..stop−1, the mean of cluster ids[i], less `shift`, as `QuantisedRows` i."""
     dim = rows.features.shape[1]
-    mean, spare = np.empty(dim), np.empty(dim)
+    mean, spare, rests = np.empty(dim), np.empty(dim), np.empty((2, dim))
     for i in range(first, stop):
         mean_of(rows, ids[i], slot, sums, mean, spare)
         for j in range(dim):
@@ -221,7 +221,7 @@ def quantise(rows, ids, first, stop, slot, sums, shift, kind, screen):  # type: 
         unit = (peak / 127.0 if kind == INT8 else peak) if peak > 0 else 1.0
         screen.unit[i] = unit
         if kind == INT8:
-            rest, fine_rest = store_int8(mean, unit, screen.stored[i], screen.fine[i])
+            rest, fine_rest = store_int8(mean, unit, screen.stored[i], screen.fine[i], rests)
             screen.fine_residual[i] = np.sqrt(fine_rest) * (1 + 2.0**-20)
         elif kind == FLOAT32:
             rest = store_float32(mean, unit, screen.stored[i])
@@ -231,41 +231,53 @@ def quantise(rows, ids, first, stop, slot, sums, shift, kind, screen):  # type: 
 
 
 @jit_any_order
-def peak_and_norm(row):  # type: ignore[no-untyped-def]
-    """max |row| and ‖row‖², summed in any order: a bound needs no canonical bits."""
-    peak, norm = 0.0, 0.0
-    for j in range(row.size):
-        peak = max(peak, abs(row[j]))
-        norm += row[j] * row[j]
-    return peak, norm
+def sum_any_order(terms):  # type: ignore[no-untyped-def]
+    """Σ terms: a bound needs no canonical bits."""
+    total = 0.0
+    for j in range(terms.size):
+        total += terms[j]
+    return total
 
 
 @jit_any_order
-def store_int8(mean, unit, stored, fine):  # type: ignore[no-untyped-def]
+def peak_and_norm(row):  # type: ignore[no-untyped-def]
+    """max |row| and ‖row‖². The largest |value| by its bits, which order as the values do and which vectorise."""
+    bits, peak, norm = row.view(np.int64), np.int64(0), 0.0
+    for j in range(row.size):
+        peak = max(peak, bits[j] & np.int64(0x7FFFFFFFFFFFFFFF))
+        norm += row[j] * row[j]
+    return np.int64(peak).view(np.float64), norm
+
+
+@jit
+def store_int8(mean, unit, stored, fine, spare):  # type: ignore[no-untyped-def]
     """`mean` / unit to the nearest integers into `stored` (d,), and what is left in 254ths of unit into `fine`.
 
-    Returns the squared norms of what `stored` leaves, and of what both leave.
+    Returns the squared norms of what `stored` leaves, and of what both leave. `spare` (2, d). Rounding is by adding
+    1.5·2^52, because calls to a rounding function do not vectorise; for the same reason sums are taken afterwards.
     """
-    inverse, fine_unit, rest, fine_rest = 1.0 / unit, unit / 254.0, 0.0, 0.0
+    shift = 1.5 * 2.0**52
+    inverse, fine_unit = 1.0 / unit, unit / 254.0
     fine_inverse = 1.0 / fine_unit
+    rest, fine_rest = spare[0], spare[1]
     for j in range(mean.size):
-        value = np.rint(mean[j] * inverse)
-        stored[j] = np.int8(value)
+        value = (mean[j] * inverse + shift) - shift
         left = mean[j] - value * unit
-        rest += left * left
-        fine_value = np.rint(left * fine_inverse)
-        fine[j] = np.int8(fine_value)
+        rest[j] = left * left
+        fine_value = (left * fine_inverse + shift) - shift
         left -= fine_value * fine_unit
-        fine_rest += left * left
-    return rest, fine_rest
+        fine_rest[j] = left * left
+        stored[j] = np.int8(np.int32(value))
+        fine[j] = np.int8(np.int32(fine_value))
+    return sum_any_order(rest), sum_any_order(fine_rest)
 
 
 @jit_any_order
 def store_float32(mean, unit, stored):  # type: ignore[no-untyped-def]
     """The same, to float32."""
-    rest = 0.0
+    inverse, rest = 1.0 / unit, 0.0
     for j in range(mean.size):
-        single = np.float32(mean[j] / unit)
+        single = np.float32(mean[j] * inverse)
         stored[j] = single
         left = mean[j] - np.float64(single) * unit
         rest += left * left

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stages.merge.compiled_rows import canonical_row, halving_sum, jit, jit_any_order, mean_of, on_two_grids
+from stages.merge.compiled_rows import canonical_row, halving_sum, jit, mean_of, on_two_grids
 from stages.typing import Array
 
 
@@ -35,47 +35,43 @@ class Screen(NamedTuple):
 
 
 @jit
-def widen(value):  # type: ignore[no-untyped-def]
-    """A product as float64, from int32 or float32."""
-    return np.float64(value)
-
-
-@jit
-def count_by_sum(row, unit, residual, length, base, slopes, limit):  # type: ignore[no-untyped-def]
-    """How many of `row` may have D within the threshold, when D is base + base − 2·scale·product."""
+def mark_by_sum(row, unit, residual, length, base, slopes, limit, marks):  # type: ignore[no-untyped-def]
+    """How many of `row` may have D within the threshold, when D is base + base − 2·scale·product: those get mark 1."""
     n_near = 0
     for j in range(row.size):
         product = slopes[0] * unit[j] * row[j] + slopes[1] * residual[j] + slopes[2] * length[j]
-        n_near += product - base[j] >= limit
+        marks[j] = product - base[j] >= limit
+        n_near += marks[j]
     return n_near
 
 
 @jit
-def count_by_root(row, unit, residual, length, base, offset, slopes, limits):  # type: ignore[no-untyped-def]
+def mark_by_root(row, unit, residual, length, base, offset, slopes, limits, marks):  # type: ignore[no-untyped-def]
     """The same when D is √(base + base − 2·product) + offset + offset."""
     n_near = 0
     for j in range(row.size):
         product = slopes[0] * unit[j] * row[j] + slopes[1] * residual[j] + slopes[2] * length[j]
         room = limits[1] - offset[j]
-        n_near += (room >= 0.0) & (limits[0] + base[j] - product <= room * room)
+        marks[j] = (room >= 0.0) & (limits[0] + base[j] - product <= room * room)
+        n_near += marks[j]
     return n_near
 
 
 @jit
 def is_near(product, base, offset, root, limit, limits):  # type: ignore[no-untyped-def]
-    """The test of `count_by_sum` or `count_by_root`, of one pair."""
+    """The test of `mark_by_sum` or `mark_by_root`, of one pair."""
     if root:
         room = limits[1] - offset
         return room >= 0.0 and limits[0] + base - product <= room * room
     return product - base >= limit
 
 
-@jit_any_order
+@jit
 def dot_int8(left, right):  # type: ignore[no-untyped-def]
-    """left · right of int8 rows, exact in int32 up to 2^17 values."""
+    """left · right of int8 rows, exact in int32 up to 2^17 values; narrow types, because they vectorise widest."""
     total = np.int32(0)
     for j in range(left.size):
-        total += np.int32(left[j]) * np.int32(right[j])
+        total = np.int32(total + np.int16(np.int16(left[j]) * np.int16(right[j])))
     return total
 
 
@@ -101,11 +97,11 @@ def scan(tile, top, left, screen, group, threshold, found_a, found_b):  # type: 
     tile[i, j] is the product of stored rows top + i and left + j; of pairs on or below the diagonal, and of one group
     (R,), none is kept. The bound: for rows x = q + r and y = p + s,  x·y ≤ q·p + ‖q‖‖s‖ + ‖r‖‖y‖  (Cauchy-Schwarz),
     and the product's own error γ‖q‖‖p‖ is folded into ‖s‖. So D ≥ base_a + base_b − 2·scale·(bound on x·y); with a
-    root (`euclidean`), D ≥ √(same) + offset_a + offset_b. Each row is first counted, which the compiler vectorises,
-    and only a row with a hit is walked; with int8
-    a hit is bounded again, by `refined`.
+    root (`euclidean`), D ≥ √(same) + offset_a + offset_b. Hits of a row are first marked, which the compiler
+    vectorises, and only a row with a hit is walked; with int8 a hit is bounded again, by `refined`.
     """
     n_found = 0
+    marks = np.empty(tile.shape[1], dtype=np.uint8)
     for i in range(tile.shape[0]):
         a = top + i
         start = max(0, a + 1 - left)
@@ -120,18 +116,19 @@ def scan(tile, top, left, screen, group, threshold, found_a, found_b):  # type: 
         limit = screen.base[a] - threshold
         limits = (screen.base[a], threshold - screen.offset[a])
         if screen.root:
-            if count_by_root(row, columns[0], columns[1], columns[2], base, offset, slopes, limits) == 0:
-                continue
-        elif count_by_sum(row, columns[0], columns[1], columns[2], base, slopes, limit) == 0:
+            n_near = mark_by_root(row, columns[0], columns[1], columns[2], base, offset, slopes, limits, marks)
+        else:
+            n_near = mark_by_sum(row, columns[0], columns[1], columns[2], base, slopes, limit, marks)
+        if n_near == 0:
             continue
         for j in range(row.size):
-            product = slopes[0] * columns[0][j] * row[j] + slopes[1] * columns[1][j] + slopes[2] * columns[2][j]
-            near = is_near(product, base[j], offset[j], screen.root, limit, limits)
-            if near and screen.fine.shape[0] and group[a] != group[first + j]:
-                near = is_near(
-                    factor * refined(screen, a, first + j, row[j]), base[j], offset[j], screen.root, limit, limits
-                )
-            if near and group[a] != group[first + j]:
+            if marks[j] == 0 or group[a] == group[first + j]:
+                continue
+            near = True
+            if screen.fine.shape[0]:
+                product = factor * refined(screen, a, first + j, row[j])
+                near = is_near(product, base[j], offset[j], screen.root, limit, limits)
+            if near:
                 found_a[n_found], found_b[n_found] = a, first + j
                 n_found += 1
     return n_found
