@@ -30,6 +30,7 @@ def extract(given: Given) -> None:
         device=given.get("device", "auto"),
         how=given.how,
         reporter=RichReporter(),
+        compiled=given.flag("compile"),
     )
     given.remember()
     show_outcome(outcome, as_json=given.flag("json"))

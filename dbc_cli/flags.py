@@ -132,6 +132,7 @@ INITIAL = (
     Flag("embedding_dim", int, "--embedding-dim", "Size of the embedding.", "the backbone's", "Initial weights"),
 )
 AMP = (Flag("amp", bool, "--amp", "Compute in bfloat16 where that is safe.", ""),)
+COMPILE = (Flag("compile", bool, "--compile", "Compile the network that extracts, at the first batch.", "", _WHERE),)
 EXTRACT = (Flag("extract_batch_size", int, "--batch-size", "Images a forward pass.", "64", _WHERE),)
 MERGE = (
     Flag("lambda_", float, "--lambda", "Weight λ of the penalty in D, eq. (4).", "0.1; 0.005 for buc"),
@@ -185,11 +186,11 @@ SCHEDULE = (
 
 COMMAND_FLAGS: dict[str, tuple[Flag, ...]] = {
     "ingest": (*INGEST, *SEED, *SYNTHETIC, *TRACKLETS, *WORKERS),
-    "extract": (*EXTRACT, *INITIAL, *SEED, *AMP, *DEVICE),
+    "extract": (*EXTRACT, *INITIAL, *SEED, *AMP, *COMPILE, *DEVICE),
     "merge": (*MERGE, *DEVICE, *MEMORY),
     "train": (*TRAIN, *INITIAL, *SEED, *AMP, *DEVICE),
     "eval": EVALUATE,
-    "run": (*SCHEDULE, *MERGE, *TRAIN, *INITIAL, *SEED, *AMP, *EVALUATE, *DEVICE, *MEMORY),
+    "run": (*SCHEDULE, *MERGE, *TRAIN, *INITIAL, *SEED, *AMP, *COMPILE, *EVALUATE, *DEVICE, *MEMORY),
     "status": (),
     "demo": (*SEED, *DEVICE),
 }

@@ -41,6 +41,7 @@ def plan_of(given: Given) -> Plan:
         stage0_epochs=given["stage0_epochs"],
         device=given.get("device", "auto"),
         memory_limit=parse_bytes(given["memory_limit"]),
+        compiled=given.flag("compile"),
     )
 
 

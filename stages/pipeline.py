@@ -39,6 +39,7 @@ class Plan:
     stage0_epochs: int | None = None
     device: str = "auto"
     memory_limit: int | None = None
+    compiled: bool = False
 
     @property
     def last_stage(self) -> int:
@@ -130,6 +131,7 @@ def _steps(plan: Plan, stage: int, *, how: How, reporter: Reporter) -> list[Step
             device=plan.device,
             how=how,
             reporter=reporter,
+            compiled=plan.compiled,
         )
 
     def evaluate_step(run: RunDirectory) -> Outcome:
