@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from stages.nn.instance_matching import UNLABELLED, CircularQueue, InstanceMatching, matching_loss
-from stages.nn.memory import repelled_loss, update_memory
+from stages.nn.instance_matching import UNLABELLED, CircularQueue, matching_loss
+from stages.nn.memory import repelled_loss
 
 CPU = torch.device("cpu")
 
@@ -125,19 +125,3 @@ def test_the_queue_holds_the_newest_as_a_list_would(size: int, batches: list[int
     newest = pushed[len(pushed) - min(size, len(pushed)) :]
     assert sorted(owners.tolist()) == newest
     assert features[:, 0].tolist() == [float(owner) for owner in owners.tolist()]
-
-
-def test_remembering_moves_the_table_as_the_repelled_loss_does_and_queues_everything() -> None:
-    table = _random(3, 4, seed=0).float()
-    expected, embedding = table.clone(), _random(3, 4, seed=1).float()
-    labels = torch.tensor([2, UNLABELLED, 2])
-    update_memory(expected, embedding[[0, 2]], labels[[0, 2]])
-    matching = InstanceMatching(table, CircularQueue.empty(8, 4, device=CPU), temperature=0.1)
-    matching.remember(embedding, labels)
-    assert torch.equal(table, expected)
-    features, owners = matching.queue.taken()
-    assert torch.equal(features, embedding)
-    assert owners.tolist() == labels.tolist()
-    assert float(matching.loss(embedding, labels)[0]) > float(
-        repelled_loss(embedding[[0, 2]], table, labels[[0, 2]], temperature=0.1)[0]
-    )
