@@ -18,14 +18,12 @@ PAIR_LIMIT = 2**20
 class PidPairs:
     """A block of queries, ordered by pid, with every gallery entry of their pids.
 
-    `queries` (n_block, int64) are indices into all queries. Rows `group_start[g]` to `group_start[g + 1]` of the
-    block share one pid, whose gallery entries are `group_columns[g]` (int64, ascending). The same as flat pairs, row
-    by row: `row` and `column` (n_pairs, int64); those of `is_match` (n_pairs, bool) are matches, the others ignored.
+    `queries` (n_block, int64) are indices into all queries. The pairs are flat, row by row: `row` (n_pairs, int64)
+    indexes `queries`, `column` (int64, ascending in a row) the gallery; those of `is_match` (n_pairs, bool) are
+    matches, the others ignored.
     """
 
     queries: Int64Array
-    group_start: Int64Array
-    group_columns: list[Int64Array]
     row: Int64Array
     column: Int64Array
     is_match: BoolArray
@@ -58,12 +56,11 @@ def pid_pair_blocks(
         first = np.flatnonzero(np.diff(start[block], prepend=-1))
         columns = [by_pid[a:b] for a, b in zip(start[block][first], stop[block][first], strict=True)]
         row = np.repeat(np.arange(len(q)), length)
-        group_start = np.append(first, len(q))
-        repeats = np.diff(group_start)
+        repeats = np.diff(np.append(first, len(q)))
         column = np.concatenate([np.tile(c, n) for c, n in zip(columns, repeats, strict=True)])
         same_camera = (query_camid[q][row] == gallery_camid[column]) & (gallery_camid[column] != UNKNOWN)
         is_match = ~same_camera & (column != own[q][row])
-        yield PidPairs(q, group_start, columns, row, column, is_match)
+        yield PidPairs(q, row, column, is_match)
 
 
 def _slices(n_pairs: Int64Array, query_block: int) -> Iterator[slice]:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+from array_api_compat import array_namespace, is_numpy_array
 
+from stages.backend import n_cores, to_host
 from stages.errors import DbcError
-from stages.evaluate.pairs import pid_pair_blocks
+from stages.evaluate.pairs import PidPairs, pid_pair_blocks
 from stages.evaluate.ranking import match_ranks
-from stages.typing import Float32Array, Float64Array, Int32Array, Int64Array
+from stages.typing import Array, Float64Array, Int32Array, Int64Array
 
 N_RANKS = 50
 """The length of the CMC curve."""
 
 QUERY_BLOCK = 1024
 GALLERY_TILE = 16384
-"""Similarities are held for one block of queries × one tile of the gallery, 64 MiB, whatever their numbers."""
+"""Similarities are held for one block of queries × one tile of the gallery, 64 MiB a thread, whatever their numbers."""
+
+COMPILED_PAYS = 2**24
+"""Similarities above which compiled loops repay the time that loading them takes."""
 
 LENGTH_TOLERANCE = 1e-2
 """How far from 1 a feature's length may be; exact similarities need less than √2."""
@@ -91,8 +97,8 @@ class RetrievalFigures:
 
 
 def evaluate_retrieval(
-    query: Float32Array,
-    gallery: Float32Array,
+    query: Array,
+    gallery: Array,
     *,
     query_pid: Int32Array,
     gallery_pid: Int32Array,
@@ -102,40 +108,72 @@ def evaluate_retrieval(
     average_precision: AveragePrecision = "standard",
     query_block: int = QUERY_BLOCK,
     gallery_tile: int = GALLERY_TILE,
+    compiled: bool | None = None,
 ) -> RetrievalFigures:
     """Figures of the single-query protocol of Market-1501 (Zheng et al., ICCV 2015).
 
-    `query` (n_q, d) and `gallery` (n_g, d) are L2-normalised features (zero rows are allowed), ranked by
-    descending inner product, ties by gallery index; the ids are (n_q) and (n_g). A query ignores the gallery entries
-    of its own pid and its own, known camid; all ignore those of pid −1 (junk) and −2 (unknown). Entries of pid 0
-    (distractors) are negatives for all. Where queries are gallery entries themselves, `query_index` (n_q) names
-    which, −1 for none, and that entry is ignored too. A query of pid 0 or less, or without a match, is left out.
+    `query` (n_q, d) and `gallery` (n_g, d) are L2-normalised float32 features (zero rows are allowed) of one array
+    library, ranked by descending inner product, ties by gallery index; the ids are (n_q) and (n_g), on the host. A
+    query ignores the gallery entries of its own pid and its own, known camid; all ignore those of pid −1 (junk) and −2
+    (unknown). Entries of pid 0 (distractors) are negatives for all. Where queries are gallery entries themselves,
+    `query_index` (n_q) names which, −1 for none, and that entry is ignored too. A query of pid 0 or less, or without a
+    match, is left out.
 
     Average precision: `standard`, the mean of the precision at each match; `trapezoid`, the area under the
     precision–recall polyline: the mean of precision at and just before each match, as published with the data set.
     Inverse negative penalty: matches over the rank of the last (Ye et al., TPAMI 2021).
 
-    The figures do not depend on `query_block` and `gallery_tile`, which bound memory.
+    The figures do not depend on `query_block` and `gallery_tile`, which bound memory, nor on `compiled`: whether NumPy
+    arrays go through compiled loops, by default where the work outweighs loading them.
     """
     _check("query", query, query_pid, query_camid)
     _check("gallery", gallery, gallery_pid, gallery_camid)
-    own = np.full(len(query), -1, dtype=np.int64) if query_index is None else query_index
+    n_query, n_gallery = query.shape[0], gallery.shape[0]
+    own = np.full(n_query, -1, dtype=np.int64) if query_index is None else query_index
     _check_query_index(own, query_pid, gallery_pid)
     kept = np.flatnonzero(gallery_pid >= 0)
-    place = np.full(len(gallery) + 1, -1, dtype=np.int64)
+    place = np.full(n_gallery + 1, -1, dtype=np.int64)
     place[kept] = np.arange(len(kept))
-    if len(kept) < len(gallery):
-        gallery, gallery_pid, gallery_camid = gallery[kept], gallery_pid[kept], gallery_camid[kept]
-    figures = _no_figures(len(query))
-    for pairs in pid_pair_blocks(
-        query_pid, gallery_pid, query_camid, gallery_camid, place[own], query_block=query_block
-    ):
-        rank = match_ranks(query[pairs.queries], gallery, pairs, gallery_tile=gallery_tile)
+    if len(kept) < n_gallery:
+        gallery, gallery_pid, gallery_camid = _rows(gallery, kept), gallery_pid[kept], gallery_camid[kept]
+    if compiled is None:
+        compiled = is_numpy_array(query) and n_query * len(kept) > COMPILED_PAYS
+    query_block = _even_block(n_query, query_block, n_parts=n_cores() if compiled else 1)
+    ids = (query_pid, gallery_pid, query_camid, gallery_camid, place[own])
+    blocks = pid_pair_blocks(*ids, query_block=query_block)
+    figures = _no_figures(n_query)
+    for pairs, rank in _ranked(query, gallery, blocks, gallery_tile, compiled=compiled):
         _fill(figures, pairs.queries[pairs.row[pairs.is_match]], rank, average_precision)
     valid = figures.first_hit > 0
     if valid.any():
         figures.cmc[:] = (figures.first_hit[valid] <= np.arange(1, N_RANKS + 1)[:, None]).mean(axis=1)
     return figures
+
+
+def _ranked(
+    query: Array, gallery: Array, blocks: Iterator[PidPairs], gallery_tile: int, *, compiled: bool
+) -> Iterator[tuple[PidPairs, Int64Array]]:
+    """Each block of pairs with the ranks of its matches."""
+    if compiled:
+        from stages.evaluate.compiled_ranking import compiled_match_ranks
+
+        host = np.asarray(query), np.asarray(gallery)
+        yield from compiled_match_ranks(*host, blocks, gallery_tile=gallery_tile)
+        return
+    for pairs in blocks:
+        yield pairs, match_ranks(_rows(query, pairs.queries), gallery, pairs, gallery_tile=gallery_tile)
+
+
+def _even_block(n_queries: int, query_block: int, *, n_parts: int) -> int:
+    """At most `query_block`, such that blocks are a multiple of `n_parts` and none is much smaller than the others."""
+    rounds = max(1, -(-n_queries // (query_block * n_parts)))
+    return max(1, min(query_block, -(-n_queries // (rounds * n_parts))))
+
+
+def _rows(features: Array, index: Int64Array) -> Array:
+    """The rows `index` of `features`, where those are."""
+    xp: Any = array_namespace(features)
+    return xp.take(features, xp.asarray(index, device=features.device), axis=0)
 
 
 def _no_figures(n_queries: int) -> RetrievalFigures:
@@ -169,14 +207,16 @@ def _precision_before(nth: Int64Array, rank: Int64Array) -> Float64Array:
     return np.divide(nth - 1, rank - 1, out=np.ones(len(rank)), where=rank > 1)
 
 
-def _check(name: str, features: Float32Array, pid: Int32Array, camid: Int32Array) -> None:
+def _check(name: str, features: Array, pid: Int32Array, camid: Int32Array) -> None:
     """Raise where ids do not match the features, or the features are not L2-normalised."""
-    if not len(features) == len(pid) == len(camid):
+    n_features = features.shape[0]
+    if not n_features == len(pid) == len(camid):
         raise DbcError(
-            f"{name}: {len(features)} features, {len(pid)} pids and {len(camid)} camids; wanted one of each a sample: "
+            f"{name}: {n_features} features, {len(pid)} pids and {len(camid)} camids; wanted one of each a sample: "
             "extract the features of this dataset again"
         )
-    length = np.sqrt(np.einsum("ij,ij->i", features, features))
+    xp: Any = array_namespace(features)
+    length = to_host(xp.sqrt(xp.linalg.vecdot(features, features)))
     bad = np.flatnonzero(~((np.abs(length - 1) < LENGTH_TOLERANCE) | (length == 0)))
     if len(bad):
         raise DbcError(

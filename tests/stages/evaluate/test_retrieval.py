@@ -2,6 +2,7 @@
 
 import math
 
+import array_api_strict
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
@@ -117,11 +118,18 @@ def leave_one_out_case(seed: int) -> tuple[Case, np.ndarray]:
 def assert_equals_plain(case: Case, query_index: np.ndarray | None, **blocks: int) -> RetrievalFigures:
     plain = plain_figures(case, query_index)
     for kind in ("standard", "trapezoid"):
-        figures = evaluate_retrieval(**case, query_index=query_index, average_precision=kind, **blocks)  # type: ignore[arg-type]
-        np.testing.assert_array_equal(figures.first_hit, plain["first_hit"])
-        np.testing.assert_allclose(figures.average_precision, plain[kind], rtol=1e-12)
-        np.testing.assert_allclose(figures.inverse_negative_penalty, plain["inp"], rtol=1e-12)
-        np.testing.assert_allclose(figures.cmc, plain["cmc"], rtol=1e-12)
+        for compiled in (False, True):
+            figures = evaluate_retrieval(
+                **case,
+                query_index=query_index,
+                average_precision=kind,  # type: ignore[arg-type]
+                compiled=compiled,
+                **blocks,
+            )
+            np.testing.assert_array_equal(figures.first_hit, plain["first_hit"])
+            np.testing.assert_allclose(figures.average_precision, plain[kind], rtol=1e-12)
+            np.testing.assert_allclose(figures.inverse_negative_penalty, plain["inp"], rtol=1e-12)
+            np.testing.assert_allclose(figures.cmc, plain["cmc"], rtol=1e-12)
     return figures
 
 
@@ -196,6 +204,22 @@ def test_figures_do_not_depend_on_block_sizes_even_for_near_ties(n_copies: int, 
         np.testing.assert_array_equal(parts.average_precision, whole.average_precision)
         np.testing.assert_array_equal(parts.inverse_negative_penalty, whole.inverse_negative_penalty)
         np.testing.assert_array_equal(parts.cmc, whole.cmc)
+
+
+@pytest.mark.parametrize("n_copies", [1, 100])
+def test_hundreds_of_matches_a_query_are_looked_up_as_well_as_counted(n_copies: int) -> None:
+    case = wide_case(n_copies=n_copies, noise=0.0)
+    case = {name: array[:6] if name.startswith("query") else array for name, array in case.items()}
+    ids = {name: array % 2 for name, array in case.items() if name.endswith("_pid")}
+    assert assert_equals_plain(case | ids, None, gallery_tile=450).n_valid > 1
+
+
+def test_any_array_library_gives_the_same_figures() -> None:
+    for case in (wide_case(n_copies=4, noise=1e-8), random_case(3), random_case(6)):
+        there = case | {name: array_api_strict.asarray(case[name]) for name in ("query", "gallery")}
+        here, figures = evaluate_retrieval(**case, compiled=True), evaluate_retrieval(**there, gallery_tile=100)
+        np.testing.assert_array_equal(figures.first_hit, here.first_hit)
+        np.testing.assert_array_equal(figures.average_precision, here.average_precision)
 
 
 def test_permuting_a_gallery_without_ties_changes_nothing() -> None:
