@@ -133,6 +133,16 @@ def available_bytes(array: Array) -> int:
     return min(_host_available_bytes(), _control_group_bytes())
 
 
+def torch_available_bytes(device: str) -> int:
+    """Bytes that torch could still allocate on 'cpu' or 'cuda:N': what is free, and what it holds and does not use."""
+    import torch
+
+    if device.startswith("cuda"):
+        free: int = torch.cuda.mem_get_info(device)[0]
+        return free + int(torch.cuda.memory_reserved(device)) - int(torch.cuda.memory_allocated(device))
+    return min(_host_available_bytes(), _control_group_bytes())
+
+
 def _host_available_bytes() -> int:
     meminfo = Path("/proc/meminfo")
     if meminfo.exists():

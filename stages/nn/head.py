@@ -11,19 +11,25 @@ class EmbeddingHead(nn.Module):
     """Linear d to e, batch norm, L2 norm, then dropout in training, as published: pooled (B, d) to (B, e).
 
     Dropout comes after the norm, so a training embedding is a unit vector only in expectation of its kept
-    components. Weights are He-normal over the outputs, bias 0, batch norm 1 and 0, drawn from `seed`.
+    components; it draws from torch's generator of the CPU on every device. Weights are He-normal over the outputs,
+    bias 0, batch norm 1 and 0, drawn from `seed`.
     """
 
     def __init__(self, dim: int, embedding_dim: int, *, dropout: float = 0.5, seed: int = 0) -> None:
         super().__init__()
         self.linear: nn.Linear = nn.utils.skip_init(nn.Linear, dim, embedding_dim)  # type: ignore[no-untyped-call]
         self.norm = nn.BatchNorm1d(embedding_dim)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = dropout
         generator = torch.Generator().manual_seed(seed)
         nn.init.kaiming_normal_(self.linear.weight, mode="fan_out", generator=generator)
         nn.init.zeros_(self.linear.bias)
 
     def forward(self, pooled: Tensor) -> Tensor:
         """The embeddings (B, e) of pooled features (B, d) that are not normalised."""
-        embedding: Tensor = self.dropout(functional.normalize(self.norm(self.linear(pooled)), dim=1))
-        return embedding
+        embedding = functional.normalize(self.norm(self.linear(pooled)), dim=1)
+        return embedding * self._kept(embedding) if self.training and self.dropout else embedding
+
+    def _kept(self, embedding: Tensor) -> Tensor:
+        """0 where a component is dropped, else 1/(1 − p); drawn on the CPU, so that devices and processes agree."""
+        kept = torch.empty(embedding.shape, dtype=embedding.dtype).bernoulli_(1 - self.dropout).div_(1 - self.dropout)
+        return kept.to(embedding.device, non_blocking=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Protocol
 
 import torch
@@ -34,7 +35,12 @@ def input_size(images: ImageSource, *, height: int, width: int) -> tuple[int, in
 
 def to_pixels(images: UInt8Array, device: torch.device) -> Tensor:
     """Images (B, H, W, 3) uint8 as float32 (B, 3, H, W) in [0, 255], channels-last in memory."""
-    return torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float()
+    return as_pixels(torch.from_numpy(images).to(device))
+
+
+def as_pixels(images: Tensor) -> Tensor:
+    """Images (B, H, W, 3) uint8 as float32 (B, 3, H, W) in [0, 255] where they are, channels-last in memory."""
+    return images.permute(0, 3, 1, 2).float()
 
 
 def resize(pixels: Tensor, *, height: int, width: int) -> Tensor:
@@ -47,6 +53,14 @@ def resize(pixels: Tensor, *, height: int, width: int) -> Tensor:
 
 def normalize(pixels: Tensor) -> Tensor:
     """Pixels in [0, 255] minus ImageNet's mean over its deviation, the input torchvision's weights expect."""
-    mean = torch.tensor(IMAGENET_MEAN, device=pixels.device).view(1, 3, 1, 1) * 255
-    std = torch.tensor(IMAGENET_STD, device=pixels.device).view(1, 3, 1, 1) * 255
+    mean, std = _imagenet(pixels.device)
     return ((pixels - mean) / std).contiguous(memory_format=torch.channels_last)
+
+
+@functools.cache
+def _imagenet(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Mean and deviation, (1, 3, 1, 1) each; made once a device, because making them there waits for its queue."""
+    # plain tensors, whoever asks first: those of inference mode cannot be used in training
+    with torch.inference_mode(mode=False):
+        mean, std = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+        return mean * 255, std * 255

@@ -26,14 +26,17 @@ def repelled_loss(embedding: Tensor, memory: Tensor, labels: Tensor, *, temperat
 def update_memory(memory: Tensor, embedding: Tensor, labels: Tensor) -> None:
     """Moves each sample's centroid in `memory` (K, e), in place: V_y ← normalise((V_y + v)/2), in batch order.
 
-    Samples whose clusters differ do not touch each other, so all first occurrences of a cluster move at once, then
-    all second ones, and so on: the same result as the sequential rule.
+    `labels` (B) are best on the host, where they were drawn: a device would be waited for. Samples whose clusters differ
+    do not touch each other, so all first occurrences of a cluster move at once, then all second ones, and so on: the same
+    result as the sequential rule.
     """
+    labels = labels.cpu()
     occurrence = occurrence_number(labels)
     for turn in range(int(occurrence.max()) + 1 if len(labels) else 0):
-        chosen = occurrence == turn
-        rows = labels[chosen]
-        memory[rows] = functional.normalize((memory[rows] + embedding[chosen]) / 2, dim=1)
+        chosen = (occurrence == turn).nonzero()[:, 0]
+        rows = labels[chosen].to(memory.device, non_blocking=True)
+        moved = memory[rows] + embedding[chosen.to(memory.device, non_blocking=True)]
+        memory[rows] = functional.normalize(moved / 2, dim=1)
 
 
 def occurrence_number(labels: Tensor) -> Tensor:

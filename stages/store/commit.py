@@ -23,7 +23,7 @@ def commit(writer: Writer, directory: Path, manifest: AnyManifest) -> tuple[Arti
     `directory` cannot be written.
     """
     with writing(directory):
-        _sync_tree(writer.path)
+        sync_tree(writer.path)
         _write_root(writer.path, manifest)
     while True:
         versions = artifact_versions(directory)
@@ -33,7 +33,7 @@ def commit(writer: Writer, directory: Path, manifest: AnyManifest) -> tuple[Arti
         version = versions[-1] + 1 if versions else 1
         target = directory / f"v{version}.zarr"
         with writing(directory):
-            if _rename(writer.path, target):
+            if rename_new(writer.path, target):
                 sync(directory)
                 return Artifact(target, version, manifest), True
 
@@ -43,7 +43,7 @@ def _with_id(directory: Path, versions: list[int], wanted: str) -> Artifact | No
     return next((artifact for artifact in artifacts if artifact.manifest.id == wanted), None)
 
 
-def _rename(path: Path, target: Path) -> bool:
+def rename_new(path: Path, target: Path) -> bool:
     """Whether `path` is now `target`; False where another writer has taken that name."""
     try:
         path.rename(target)
@@ -62,7 +62,8 @@ def _write_root(path: Path, manifest: AnyManifest) -> None:
     sync(path)
 
 
-def _sync_tree(path: Path) -> None:
+def sync_tree(path: Path) -> None:
+    """Have the system write every file and directory under `path` to the disk now."""
     files = [Path(folder) / file for folder, _, names in os.walk(path) for file in names]
     with ThreadPoolExecutor(SYNC_THREADS) as pool:
         list(pool.map(sync, files))

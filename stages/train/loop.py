@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass
+from typing import Protocol, cast
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
 
 from schemas.parameters import TrainParameters
 from stages.errors import DbcError, UsageError
-from stages.nn.images import ImageSource, input_size, normalize, resize, to_pixels
-from stages.nn.memory import repelled_loss, update_memory
 from stages.nn.model import ReidModel
-from stages.train.augment import apply_crops, draw_crops
+from stages.train.draws import draw_step
+from stages.train.feed import feed
+from stages.train.freeze import freeze_through, set_training_mode
 from stages.train.health import Health
-from stages.train.schedule import epoch_batches, learning_rate, n_batches
-from stages.typing import Float32Array, Int64Array
+from stages.train.optimizers import build_optimizer, set_rate
+from stages.train.readings import Readings
+from stages.train.samples import Samples
+from stages.train.schedule import epoch_order, in_batches, learning_rate, n_batches
+from stages.train.sources import FrameSource
+from stages.train.state import Arrays, State, is_finite, restore_state, state_arrays
+from stages.train.step import Pool, train_step
+from stages.typing import Float32Array
 
 
 @dataclass(frozen=True)
@@ -44,75 +51,89 @@ class TrainResult:
     health: Health
 
 
+class Checkpoints(Protocol):
+    """Where the state of training is kept while it goes on; `newest` is the step of the last one kept."""
+
+    newest: int | None
+
+    def due(self, step: int) -> bool:
+        """Whether the state after `step` steps is to be kept."""
+        ...
+
+    def save(self, step: int, arrays: Arrays) -> None:
+        """Keep the state after `step` steps."""
+        ...
+
+
 @dataclass(frozen=True)
 class _Task:
-    """What is trained on: samples, their clusters, the input size in pixels, and the parameters."""
+    """What is trained on and how: none of it changes."""
 
-    images: ImageSource
-    image_index: Int64Array
-    labels: Int64Array
-    size: tuple[int, int]
+    source: FrameSource
+    samples: Samples
     parameters: TrainParameters
+    pool: Pool
+    size: tuple[int, int]
+    device: torch.device
+    on_step: Callable[[Step], None] | None
+    checkpoints: Checkpoints | None
 
+    @property
+    def steps_per_epoch(self) -> int:
+        return n_batches(len(self.samples), self.parameters.batch_size)
 
-@dataclass
-class _State:
-    """Everything that a step changes."""
-
-    model: ReidModel
-    memory: Tensor
-    optimizer: torch.optim.Optimizer
-    generator: torch.Generator
+    @property
+    def n_steps(self) -> int:
+        return self.parameters.epochs * self.steps_per_epoch
 
 
 def train(
     model: ReidModel,
     memory: Float32Array,
-    images: ImageSource,
-    image_index: Int64Array,
-    labels: Int64Array,
+    source: FrameSource,
+    samples: Samples,
     *,
     parameters: TrainParameters,
     height: int = 0,
     width: int = 0,
     device: torch.device,
+    compiled: bool = False,
     on_step: Callable[[Step], None] | None = None,
+    checkpoints: Checkpoints | None = None,
+    begun: Arrays | None = None,
 ) -> TrainResult:
-    """The result of training `model`, in place, so that samples fall to their clusters' rows of `memory` (K, e).
+    """The result of training `model`, in place, so that `samples` fall to their clusters' rows of `memory` (K, e).
 
-    Sample i is the image `image_index[i]` of `images` and belongs to cluster `labels[i]`, in [0, K). `height` or
-    `width` 0 is the stored size. The same parameters give the same weights to the last bit on one CPU with the same
-    number of threads. Raises UsageError where batch norm would see one sample, DbcError where the loss is not finite.
+    Frames come from `source`, which is on `device` or leads there; `height` or `width` 0 is the stored size. The same
+    parameters give the same weights to the last bit on one CPU with the same number of threads, also where training goes on
+    from the arrays `begun` that `checkpoints` was given. `compiled` puts the backbone through torch.compile, which changes
+    last bits as another device does. Raises UsageError where batch norm would see one sample or `freeze_through` names no
+    part of the backbone, DbcError where the loss is not finite.
     """
-    _check_batches(len(labels), parameters.batch_size)
-    seed = int(np.random.SeedSequence([parameters.seed, parameters.stage]).generate_state(1)[0])
+    _check_batches(len(samples), parameters.batch_size)
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    _set_mode(model, parameters)
-    state = _State(
-        model,
-        torch.from_numpy(memory.copy()).to(device),
-        _optimizer(model, parameters),
-        torch.Generator().manual_seed(seed),
+    if parameters.freeze_through is not None:
+        freeze_through(model, parameters.freeze_through)
+    set_training_mode(model, stored_statistics=parameters.norm_statistics == "stored")
+    task = _Task(
+        source,
+        samples,
+        parameters,
+        _pool(model, amp=parameters.amp, compiled=compiled),
+        (height or source.shape[1], width or source.shape[2]),
+        device,
+        on_step,
+        checkpoints,
     )
-    task = _Task(images, image_index, labels, input_size(images, height=height, width=width), parameters)
-    record: list[tuple[float, float]] = []
-    mean_feature = None
+    seed = int(np.random.SeedSequence([parameters.seed, parameters.stage]).generate_state(1)[0])
+    state = _beginning(model, memory, parameters, seed=seed, device=device)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
-        for epoch in range(parameters.epochs):
-            mean_feature = _train_epoch(state, task, epoch, record, on_step)
-    losses, accuracies = np.array(record, dtype=np.float32).reshape(-1, 2).T
-    per_epoch = n_batches(len(labels), parameters.batch_size)
-    return TrainResult(
-        state.memory.cpu().numpy(),
-        losses.copy(),
-        accuracies.copy(),
-        Health(
-            n_clusters=len(memory),
-            last_loss=float(losses[-per_epoch:].mean()) if record else None,
-            feature_spread=None if mean_feature is None else 1 - float(mean_feature.square().sum()),
-        ),
-    )
+        if begun is not None:
+            restore_state(state, begun)
+        while state.epoch < parameters.epochs:
+            _train_epoch(state, task)
+    return _result(state, task, n_clusters=len(memory))
 
 
 def _check_batches(n_samples: int, batch_size: int) -> None:
@@ -122,84 +143,101 @@ def _check_batches(n_samples: int, batch_size: int) -> None:
         raise UsageError(f"train: batch size {batch_size}, want 2 or more for batch norm; give --batch-size 16")
 
 
-def _set_mode(model: ReidModel, parameters: TrainParameters) -> None:
-    """Training mode; the backbone's batch norms stay in eval mode where their stored statistics are to be kept."""
-    model.train()
-    if parameters.norm_statistics == "stored":
-        for module in model.backbone.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                module.eval()
+def _pool(model: ReidModel, *, amp: bool, compiled: bool) -> Pool:
+    pool: Pool = functools.partial(model.pool, amp=amp)
+    # a short last batch is another shape, compiled once more; shapes left open would be slower in every batch
+    return cast(Pool, torch.compile(pool, dynamic=False)) if compiled else pool
 
 
-def _optimizer(model: ReidModel, parameters: TrainParameters) -> torch.optim.Optimizer:
-    """Nesterov's gradient descent over two groups, head and backbone; each knows its share of the rate."""
-    return torch.optim.SGD(
-        [
-            {"params": list(model.head.parameters()), "share": 1.0},
-            {"params": list(model.backbone.parameters()), "share": parameters.backbone_rate},
-        ],
-        lr=parameters.learning_rate,
-        momentum=parameters.momentum,
-        weight_decay=parameters.weight_decay,
-        nesterov=parameters.momentum > 0,
+def _beginning(
+    model: ReidModel, memory: Float32Array, parameters: TrainParameters, *, seed: int, device: torch.device
+) -> State:
+    generator = torch.Generator().manual_seed(seed)
+    return State(
+        model,
+        torch.from_numpy(memory.copy()).to(device),
+        build_optimizer(model, parameters, device=device),
+        generator,
+        generator.get_state(),
     )
 
 
-def _train_epoch(
-    state: _State,
-    task: _Task,
-    epoch: int,
-    record: list[tuple[float, float]],
-    on_step: Callable[[Step], None] | None,
-) -> Tensor:
-    """The mean L2-normalised pooled feature (d) of the epoch; appends (loss, accuracy) of each step to `record`."""
-    parameters = task.parameters
-    rate = learning_rate(epoch, base=parameters.learning_rate, decay_after=parameters.decay_after)
-    for group in state.optimizer.param_groups:
-        group["lr"] = rate * group["share"]
-    batches = epoch_batches(len(task.labels), parameters.batch_size, generator=state.generator)
-    n_steps = parameters.epochs * len(batches)
-    feature_sum = torch.zeros(())
-    n_images = epoch * sum(map(len, batches))
-    for batch in batches:
-        chosen = batch.numpy()
-        target = torch.from_numpy(task.labels[chosen]).to(state.memory.device)
-        pixels = _batch_pixels(state, task, task.image_index[chosen])
-        loss, accuracy, features = _train_step(state, pixels, target, parameters)
-        feature_sum = feature_sum + functional.normalize(features, dim=1).sum(dim=0).cpu()
-        n_images += len(chosen)
-        record.append((loss, accuracy))
-        _check_finite(loss, step=len(record), n_steps=n_steps, rate=parameters.learning_rate)
-        if on_step is not None:
-            on_step(Step(epoch, len(record), n_steps, n_images, loss, accuracy))
-    return feature_sum / sum(map(len, batches))
+def _train_epoch(state: State, task: _Task) -> None:
+    """Train to the end of the epoch that `state` is in."""
+    parameters, samples = task.parameters, task.samples
+    if state.batch == 0:
+        state.order = epoch_order(len(samples), generator=state.generator)
+        state.drawn = state.generator.get_state()
+        state.feature_sum = torch.zeros((), device=task.device)
+    batches = in_batches(state.order, parameters.batch_size)[state.batch :]
+    draws = (draw_step(batch, samples, parameters=parameters, generator=state.generator) for batch in batches)
+    readings = Readings()
+    with closing(feed(draws, task.source, device=task.device)) as fed:
+        for draw, images in fed:
+            step = state.epoch * task.steps_per_epoch + state.batch
+            rate = learning_rate(step, steps_per_epoch=task.steps_per_epoch, parameters=parameters)
+            set_rate(state.optimizer, rate)
+            done = train_step(state, draw, images, pool=task.pool, size=task.size, parameters=parameters)
+            state.feature_sum = state.feature_sum + done.features.sum(dim=0)
+            state.batch += 1
+            state.drawn = draw.generator_state
+            _take_in(state, task, readings.add(done.reading))
+            _keep_if_due(state, task, readings)
+    _take_in(state, task, readings.rest())
+    state.epoch, state.batch = state.epoch + 1, 0
 
 
-def _check_finite(loss: float, *, step: int, n_steps: int, rate: float) -> None:
-    if not math.isfinite(loss):
-        raise DbcError(
-            f"train: loss is {loss} at step {step} of {n_steps}, want a finite number; lower --learning-rate (now "
-            f"{rate:g}) or try --recipe auto"
-        )
+def _take_in(state: State, task: _Task, pairs: Iterable[tuple[float, float]]) -> None:
+    """Record what steps gave, in order; DbcError at the first loss that is not finite."""
+    for loss, accuracy in pairs:
+        state.record.append((loss, accuracy))
+        step = len(state.record)
+        if not math.isfinite(loss):
+            raise DbcError(_not_finite(loss, step, task))
+        if task.on_step is not None:
+            epoch = (step - 1) // task.steps_per_epoch
+            task.on_step(Step(epoch, step, task.n_steps, _n_images(task, step), loss, accuracy))
 
 
-def _batch_pixels(state: _State, task: _Task, index: Int64Array) -> Tensor:
-    """The augmented, normalised images `index` on the device."""
-    height, width = task.size
-    pixels = resize(to_pixels(task.images[index], state.memory.device), height=height, width=width)
-    return normalize(apply_crops(pixels, draw_crops(len(index), generator=state.generator)))
+def _not_finite(loss: float, step: int, task: _Task) -> str:
+    newest = None if task.checkpoints is None else task.checkpoints.newest
+    kept = "" if newest is None else f"; the checkpoint of step {newest} is kept"
+    return (
+        f"train: loss is {loss} at step {step} of {task.n_steps}, want a finite number; lower --learning-rate "
+        f"(now {task.parameters.learning_rate:g}) or try --recipe auto{kept}"
+    )
 
 
-def _train_step(
-    state: _State, pixels: Tensor, target: Tensor, parameters: TrainParameters
-) -> tuple[float, float, Tensor]:
-    """Loss, accuracy and pooled features (B, d) of one batch, after the weights and then the table have moved."""
-    features = state.model.pool(pixels, amp=parameters.amp)
-    embedding = state.model.head(features)
-    loss, accuracy = repelled_loss(embedding, state.memory, target, temperature=parameters.temperature)
-    state.optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    state.optimizer.step()
-    update_memory(state.memory, embedding.detach(), target)
-    loss_value, accuracy_value = torch.stack([loss.detach(), accuracy]).tolist()
-    return loss_value, accuracy_value, features.detach()
+def _n_images(task: _Task, step: int) -> int:
+    """Images seen in `step` steps; the last step of an epoch may be a short one."""
+    epochs, batches = divmod(step, task.steps_per_epoch)
+    size = task.parameters.batch_size
+    per_epoch = min(len(task.samples), task.steps_per_epoch * size)
+    return (epochs * per_epoch + batches * size) * (task.parameters.frames or 1)
+
+
+def _keep_if_due(state: State, task: _Task, readings: Readings) -> None:
+    """Keep the state of a moment at which all that was trained on has been read and is finite."""
+    step = state.epoch * task.steps_per_epoch + state.batch
+    if task.checkpoints is None or step == task.n_steps or not task.checkpoints.due(step):
+        return
+    _take_in(state, task, readings.rest())
+    if is_finite(state):
+        task.checkpoints.save(step, state_arrays(state))
+
+
+def _result(state: State, task: _Task, *, n_clusters: int) -> TrainResult:
+    losses, accuracies = np.array(state.record, dtype=np.float32).reshape(-1, 2).T
+    trained = len(losses) > 0
+    seen = min(len(task.samples), task.steps_per_epoch * task.parameters.batch_size)
+    mean_feature = state.feature_sum.cpu() / seen
+    return TrainResult(
+        state.memory.cpu().numpy(),
+        losses.copy(),
+        accuracies.copy(),
+        Health(
+            n_clusters=n_clusters,
+            last_loss=float(losses[-task.steps_per_epoch :].mean()) if trained else None,
+            feature_spread=1 - float(mean_feature.square().sum()) if trained else None,
+        ),
+    )

@@ -6,9 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from schemas.parameters import TrainParameters
+from stages.errors import UsageError
+from stages.train.freeze import published_freeze
 
 LEAST_MEAN_SIZE = 4
 """Samples a cluster has on average before `auto` trains strong weights on the clusters."""
+VIDEO_FRAMES = 16
+"""Random frames of a tracklet in a step, as published."""
+ADAM_SHARE = 3.5e-3
+"""Rate of Adam over that of gradient descent: 3.5e-4, the custom of the field, for the published 0.1."""
+NOTHING = "none"
+"""What `freeze_through` is given as to freeze nothing where the recipe would."""
 
 
 def resolve(
@@ -18,27 +26,53 @@ def resolve(
     n_clusters: int,
     recipe: str = "auto",
     random_weights: bool = False,
+    backbone: str = "resnet50",
+    is_video: bool = False,
     overrides: Mapping[str, Any] | None = None,
 ) -> TrainParameters:
     """The complete parameters of `stage`, of `n_samples` in `n_clusters`; `overrides` go before the recipe's.
 
-    `random_weights` says that the backbone started from no weights. 'paper' is the published schedule; 'auto' is
-    what was measured to work on small sets (benchmarks/RESULTS.md).
+    `random_weights` says that the `backbone` started from no weights, `is_video` that samples are tracklets. 'paper' is
+    the published schedule; 'auto' is what was measured to work on small sets (benchmarks/RESULTS.md). UsageError where
+    frames of a tracklet are asked for and there are none.
     """
+    given = dict(overrides or {})
+    if given.get("frames") is not None and not is_video:
+        raise UsageError(
+            f"--frames: found {given['frames']} for samples of one image each, wanted a dataset of tracklets; leave it out"
+        )
     if recipe == "paper":
-        rates = _paper(stage)
+        rates = _paper(stage, backbone=backbone, is_video=is_video)
     elif random_weights:
         rates = _auto_from_random_weights(stage)
     else:
         rates = _auto_from_strong_weights(stage, mean_size=n_samples / n_clusters)
-    return TrainParameters.model_validate({"stage": stage, "recipe": recipe, **rates, **(overrides or {})})
+    if is_video:
+        rates["frames"] = VIDEO_FRAMES
+    fitted = _fitted(rates, given)
+    return TrainParameters.model_validate({"stage": stage, "recipe": recipe, **fitted, **given})
 
 
-def _paper(stage: int) -> dict[str, Any]:
-    """20 epochs at 0.1, a tenth after 16, with an empty table; then 2 epochs at 0.01 from centroids."""
+def _fitted(rates: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """The recipe's rates for the optimizer and schedule that are `given`, in which 'none' becomes None."""
+    if given.get("optimizer") == "adam":
+        rates["learning_rate"] *= ADAM_SHARE
+    if given.get("lr_schedule") == "cosine":
+        rates.pop("decay_after", None)
+    if given.get("freeze_through") == NOTHING:
+        given["freeze_through"] = None
+    return rates
+
+
+def _paper(stage: int, *, backbone: str, is_video: bool) -> dict[str, Any]:
+    """20 epochs at 0.1, a tenth after 16, with an empty table; then 2 epochs (video: 5) at 0.01 from centroids.
+
+    For video the first layers are frozen.
+    """
+    video = {"freeze_through": published_freeze(backbone)} if is_video else {}
     if stage == 0:
-        return {"epochs": 20, "learning_rate": 0.1, "decay_after": 16, "memory_init": "zeros"}
-    return {"epochs": 2, "learning_rate": 0.01, "memory_init": "centroids"}
+        return {"epochs": 20, "learning_rate": 0.1, "decay_after": 16, "memory_init": "zeros", **video}
+    return {"epochs": 5 if is_video else 2, "learning_rate": 0.01, "memory_init": "centroids", **video}
 
 
 def _auto_from_random_weights(stage: int) -> dict[str, Any]:

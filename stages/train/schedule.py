@@ -1,17 +1,32 @@
-"""When what is trained: the order of samples in an epoch, and the learning rate of an epoch."""
+"""When what is trained: the order of samples in an epoch, and the learning rate of a step."""
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
+
+from schemas.parameters import TrainParameters
 
 DECAY = 0.1
 """What the learning rate is multiplied with after `decay_after` epochs."""
 
 
-def learning_rate(epoch: int, *, base: float, decay_after: int | None) -> float:
-    """The rate of an epoch counted from 0: `base`, and a tenth of it from epoch `decay_after` on."""
-    return base if decay_after is None or epoch < decay_after else base * DECAY
+def learning_rate(step: int, *, steps_per_epoch: int, parameters: TrainParameters) -> float:
+    """The rate of a step counted from 0.
+
+    `step`: the base rate, a tenth of it from epoch `decay_after` on. `cosine`: base · (1 + cos(πt))/2, t from 0 to 1
+    over the steps after the warm-up. Either is multiplied, in the w steps of the warm-up, by 1/w, 2/w, …, 1.
+    """
+    warmup = round(parameters.warmup_epochs * steps_per_epoch)
+    if parameters.lr_schedule == "cosine":
+        left = max(1, parameters.epochs * steps_per_epoch - warmup)
+        rate = parameters.learning_rate * (1 + math.cos(math.pi * min(1, max(0, step - warmup) / left))) / 2
+    else:
+        decayed = parameters.decay_after is not None and step // steps_per_epoch >= parameters.decay_after
+        rate = parameters.learning_rate * DECAY if decayed else parameters.learning_rate
+    return rate * (step + 1) / warmup if step < warmup else rate
 
 
 def n_batches(n_samples: int, batch_size: int) -> int:
@@ -20,7 +35,11 @@ def n_batches(n_samples: int, batch_size: int) -> int:
     return full + (rest > 1)
 
 
-def epoch_batches(n_samples: int, batch_size: int, *, generator: torch.Generator) -> list[Tensor]:
-    """A random permutation of the samples in batches of int64 indices; `n_batches` of them."""
-    order = torch.randperm(n_samples, generator=generator)
-    return list(torch.split(order, batch_size))[: n_batches(n_samples, batch_size)]
+def epoch_order(n_samples: int, *, generator: torch.Generator) -> Tensor:
+    """The samples of an epoch in random order, (n_samples) int64."""
+    return torch.randperm(n_samples, generator=generator)
+
+
+def in_batches(order: Tensor, batch_size: int) -> list[Tensor]:
+    """The order of an epoch in batches; `n_batches` of them."""
+    return list(torch.split(order, batch_size))[: n_batches(len(order), batch_size)]

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 
 from schemas.manifest import ModelManifest
 from schemas.parameters import TrainParameters
 from schemas.stage import INIT_STAGE, stage_label
-from schemas.summaries import ModelSummary
 from stages.backend import resolve_torch_device
-from stages.data.samples import TRAIN
 from stages.errors import DbcError
 from stages.lineage import parent_of, require_same_dataset
 from stages.next_stage import next_train, numbered
-from stages.nn.execution import torch_execution
-from stages.nn.images import ImageSource
-from stages.nn.initial_model import initial_model, open_model, require_agreement
-from stages.nn.memory import centroid_memory, zero_memory
-from stages.nn.model import ReidModel, model_arrays
+from stages.nn.initial_model import initial_model, require_agreement
 from stages.nn.weights import NO_WEIGHTS
-from stages.produce import How, Outcome, Produced, Request, produce
+from stages.produce import How, Outcome, Produced, Request, produce, request_key
 from stages.reporting import Reporter
 from stages.run_directory import (
     RunDirectory,
@@ -35,25 +27,10 @@ from stages.run_directory import (
     model_manifest,
 )
 from stages.store import Artifact, Writer
-from stages.train.loop import Step, TrainResult
-from stages.train.loop import train as train_model
+from stages.store.checkpoint import remove_checkpoints
+from stages.train.checkpoints import StageCheckpoints
+from stages.train.compute import DEFAULT_RUNNING, Parents, Running, compute_model
 from stages.train.recipes import resolve
-from stages.typing import Float32Array, Int64Array
-
-
-@dataclass(frozen=True)
-class Parents:
-    """The artifacts a stage is trained from; `clusters` is None at stage 0, `features` where no centroids are needed."""
-
-    dataset: Artifact
-    model: Artifact
-    clusters: Artifact | None
-    features: Artifact | None
-
-    def all(self) -> tuple[Artifact, ...]:
-        """Those there are."""
-        candidates = (self.dataset, self.model, self.clusters, self.features)
-        return tuple(artifact for artifact in candidates if artifact is not None)
 
 
 def train(
@@ -65,11 +42,14 @@ def train(
     device: str,
     how: How,
     reporter: Reporter,
+    running: Running = DEFAULT_RUNNING,
 ) -> Outcome:
     """Make the model of `stage` (default: the next), or find it up to date.
 
     `wanted` holds fields of `TrainParameters` over the recipe's; `initial` fields of `InitParameters` for a run that has
-    no model yet. Raises UsageError and DbcError where a parent is missing or a value does not fit.
+    no model yet; `running` says where images lie and how often the state is kept. Where this was begun before and killed,
+    it goes on from the last state that was kept. Raises UsageError and DbcError where a parent is missing or a value does
+    not fit.
     """
     stage = numbered(next_train(run) if stage is None else stage, command="dbc train", first=0)
     torch_device = torch.device(resolve_torch_device(device))
@@ -93,10 +73,24 @@ def train(
         extra={"initial": model_manifest(before.artifact).initial},
     )
 
-    def compute(writer: Writer) -> Produced:
-        return _compute(writer, parents, parameters, device=torch_device, reporter=reporter)
+    directory = run.directory("model", stage)
+    checkpoints = StageCheckpoints(directory, request_key(request), every=running.checkpoint_every, device=torch_device)
 
-    return produce(run, request, compute, how=how)
+    def compute(writer: Writer) -> Produced:
+        return compute_model(
+            writer,
+            parents,
+            parameters,
+            device=torch_device,
+            running=running,
+            checkpoints=checkpoints,
+            reporter=reporter,
+        )
+
+    outcome = produce(run, request, compute, how=how)
+    if outcome.artifact is not None:
+        remove_checkpoints(directory, [outcome.artifact.manifest.key])
+    return outcome
 
 
 def _weights_before(
@@ -118,7 +112,8 @@ def _weights_before(
 def _parameters(
     stage: int, wanted: Mapping[str, Any], dataset: Artifact, clusters: Artifact | None, before: Artifact
 ) -> TrainParameters:
-    n_samples = dataset_manifest(dataset).summary.n_train
+    summary = dataset_manifest(dataset).summary
+    n_samples = summary.n_train
     if not n_samples:
         raise DbcError(f"{dataset.path}: no train samples found, wanted at least 2; ingest data with a train split")
     return resolve(
@@ -127,6 +122,8 @@ def _parameters(
         n_clusters=n_samples if clusters is None else clusters_manifest(clusters).summary.n_clusters,
         recipe=wanted.get("recipe", "auto"),
         random_weights=model_manifest(before).initial.weights == NO_WEIGHTS,
+        backbone=model_manifest(before).initial.backbone,
+        is_video=summary.n_images > summary.n_samples,
         overrides={name: value for name, value in wanted.items() if name != "recipe"},
     )
 
@@ -140,87 +137,3 @@ def _features(run: RunDirectory, clusters: Artifact | None, parameters: TrainPar
     if "features" in run.pinned:
         return run.require("features", features_manifest(features).summary.stage)
     return features
-
-
-def _compute(
-    writer: Writer, parents: Parents, parameters: TrainParameters, *, device: torch.device, reporter: Reporter
-) -> Produced:
-    train_index = np.flatnonzero(parents.dataset.read("split") == TRAIN)
-    labels = np.arange(len(train_index)) if parents.clusters is None else parents.clusters.read("labels")
-    model = open_model(parents.model, dropout=parameters.dropout)
-    memory = _memory(parents, labels, train_index, embedding_dim=model.head.linear.out_features, how=parameters)
-    images, image_index = _train_images(parents.dataset, train_index)
-    initial = model_manifest(parents.model).initial
-    started = time.perf_counter()
-    with reporter.task(
-        f"train stage {parameters.stage}", total=parameters.epochs * len(labels), unit="images"
-    ) as advance:
-        seen = 0
-
-        def on_step(step: Step) -> None:
-            nonlocal seen
-            rate = step.n_images / (time.perf_counter() - started)
-            advance(step.n_images - seen, f"loss {step.loss:.3f}  accuracy {step.accuracy:.2f}  {rate:.0f}/s")
-            seen = step.n_images
-
-        result = train_model(
-            model,
-            memory,
-            images,
-            image_index,
-            labels,
-            parameters=parameters,
-            height=initial.height,
-            width=initial.width,
-            device=device,
-            on_step=on_step,
-        )
-    warnings = result.health.warnings()
-    for warning in warnings:
-        reporter.warn(warning)
-    _write(writer, model, result)
-    rate = parameters.epochs * len(labels) / (time.perf_counter() - started)
-    summary = _summary(model, result, parameters, backbone=initial.backbone, images_per_second=round(rate, 1))
-    return Produced(summary, torch_execution(device, amp=parameters.amp), notes=warnings)
-
-
-def _memory(
-    parents: Parents, labels: Int64Array, train_index: Int64Array, *, embedding_dim: int, how: TrainParameters
-) -> Float32Array:
-    """The look-up table at the start, row k for cluster k of the labels that are trained on."""
-    if how.memory_init == "zeros" or parents.features is None:
-        return zero_memory(int(labels.max()) + 1, embedding_dim)
-    return centroid_memory(parents.features.read("embedding")[train_index], labels)
-
-
-def _train_images(dataset: Artifact, train_index: Int64Array) -> tuple[ImageSource, Int64Array]:
-    """The train images in memory, and which of them each train sample is: the first frame of a tracklet."""
-    first_frame = dataset.read("frame_start")[train_index]
-    return dataset.rows("images")[first_frame], np.arange(len(train_index))
-
-
-def _write(writer: Writer, model: ReidModel, result: TrainResult) -> None:
-    for name, array in model_arrays(model).items():
-        writer.array(name, array)
-    writer.array("memory", result.memory)
-    writer.array("loss", result.loss)
-    writer.array("accuracy", result.accuracy)
-
-
-def _summary(
-    model: ReidModel, result: TrainResult, parameters: TrainParameters, *, backbone: str, images_per_second: float
-) -> ModelSummary:
-    per_epoch = max(1, len(result.loss) // max(parameters.epochs, 1))
-    trained = len(result.loss) > 0
-    return ModelSummary(
-        stage=parameters.stage,
-        backbone=backbone,
-        n_parameters=sum(parameter.numel() for parameter in model.parameters()),
-        n_clusters=len(result.memory),
-        n_steps=len(result.loss),
-        epochs=parameters.epochs,
-        loss_first=float(result.loss[:per_epoch].mean()) if trained else None,
-        loss_last=float(result.loss[-per_epoch:].mean()) if trained else None,
-        accuracy_last=float(result.accuracy[-per_epoch:].mean()) if trained else None,
-        images_per_second=images_per_second,
-    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import subprocess
 import sys
 
@@ -11,59 +10,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from schemas.parameters import TrainParameters
 from stages.errors import DbcError, UsageError
 from stages.nn.head import EmbeddingHead
-from stages.nn.memory import zero_memory
 from stages.nn.model import ReidModel, model_arrays
-from stages.train.loop import Step, TrainResult, train
-from stages.typing import Int64Array, UInt8Array
-
-CPU = torch.device("cpu")
-
-
-def _tiny_model(*, dropout: float = 0.0) -> ReidModel:
-    """A network of one convolution, so that a test takes a second."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        backbone = nn.Sequential(
-            nn.Conv2d(3, 16, 5, stride=2, padding=2),
-            nn.BatchNorm2d(16),
-            nn.ReLU(),
-            nn.AdaptiveAvgPool2d(4),
-            nn.Flatten(),
-        )
-    return ReidModel(backbone, EmbeddingHead(256, 32, dropout=dropout))
-
-
-def _blotches(n_images: int) -> UInt8Array:
-    """Smooth random images, each unlike the others."""
-    coarse = torch.rand(n_images, 3, 3, 3, generator=torch.Generator().manual_seed(1)) * 255
-    fine = nn.functional.interpolate(coarse, size=(16, 16), mode="bilinear")
-    return fine.permute(0, 2, 3, 1).byte().numpy()
-
-
-def _parameters(**fields: object) -> TrainParameters:
-    return TrainParameters.model_validate(
-        {"stage": 0, "epochs": 2, "batch_size": 8, "learning_rate": 0.1, "backbone_rate": 1.0} | fields
-    )
-
-
-def _trained(model: ReidModel, labels: Int64Array, *, on_step=None, **fields: object) -> TrainResult:  # type: ignore[no-untyped-def]
-    return train(
-        model,
-        zero_memory(int(labels.max()) + 1, 32),
-        _blotches(len(labels)),
-        np.arange(len(labels)),
-        labels,
-        parameters=_parameters(**fields),
-        device=CPU,
-        on_step=on_step,
-    )
+from stages.train.loop import Step
+from stages.train.samples import Samples
+from stages.train.sources import HostFrames
+from tests.tiny_training import CPU, blotches, digest, tiny_model, trained
 
 
 def test_forty_images_each_its_own_class_are_told_apart() -> None:
-    result = _trained(_tiny_model(), np.arange(40), epochs=30)
+    result = trained(tiny_model(), np.arange(40), epochs=30)
     assert result.loss.shape == result.accuracy.shape == (30 * 5,)
     assert float(result.accuracy[-5:].mean()) > 0.9
     assert float(result.loss[-5:].mean()) < 0.5 * float(result.loss[:5].mean())
@@ -71,12 +28,8 @@ def test_forty_images_each_its_own_class_are_told_apart() -> None:
 
 
 def _digest() -> str:
-    model = _tiny_model(dropout=0.5)
-    result = _trained(model, np.arange(20) % 7)
-    digest = hashlib.sha256(result.loss.tobytes() + result.memory.tobytes())
-    for _, array in sorted(model_arrays(model).items()):
-        digest.update(array.tobytes())
-    return digest.hexdigest()
+    model = tiny_model(dropout=0.5)
+    return digest(model, trained(model, np.arange(20) % 7))
 
 
 def test_a_seed_gives_the_same_bits_in_another_process_and_whatever_was_drawn_before() -> None:
@@ -95,8 +48,8 @@ def test_a_seed_gives_the_same_bits_in_another_process_and_whatever_was_drawn_be
 def test_another_seed_or_stage_gives_other_weights() -> None:
     weights = []
     for fields in ({"seed": 0}, {"seed": 1}, {"stage": 1}):
-        model = _tiny_model()
-        _trained(model, np.arange(20) % 7, **fields)
+        model = tiny_model()
+        trained(model, np.arange(20) % 7, **fields)
         weights.append(model_arrays(model)["head/linear.weight"])
     assert not np.array_equal(weights[0], weights[1])
     assert not np.array_equal(weights[0], weights[2])
@@ -104,13 +57,13 @@ def test_another_seed_or_stage_gives_other_weights() -> None:
 
 def test_the_global_generator_is_left_alone() -> None:
     state = torch.random.get_rng_state()
-    _trained(_tiny_model(dropout=0.5), np.arange(16))
+    trained(tiny_model(dropout=0.5), np.arange(16))
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
 def test_progress_counts_every_step_and_image() -> None:
     steps: list[Step] = []
-    result = _trained(_tiny_model(), np.arange(20), on_step=steps.append)
+    result = trained(tiny_model(), np.arange(20), options={"on_step": steps.append})
     assert [step.step for step in steps] == list(range(1, 7))
     assert [step.epoch for step in steps] == [0, 0, 0, 1, 1, 1]
     assert [step.n_images for step in steps] == [8, 16, 20, 28, 36, 40]
@@ -119,18 +72,18 @@ def test_progress_counts_every_step_and_image() -> None:
 
 
 def test_backbone_rate_zero_leaves_backbone_parameters_and_trains_the_head() -> None:
-    model, before = _tiny_model(), model_arrays(_tiny_model())
-    _trained(model, np.arange(16), backbone_rate=0.0)
+    model, before = tiny_model(), model_arrays(tiny_model())
+    trained(model, np.arange(16), backbone_rate=0.0)
     after = model_arrays(model)
     assert np.array_equal(after["backbone/0.weight"], before["backbone/0.weight"])
     assert not np.array_equal(after["head/linear.weight"], before["head/linear.weight"])
 
 
 def test_stored_norm_statistics_stay_while_the_weights_beside_them_learn() -> None:
-    before = model_arrays(_tiny_model())
+    before = model_arrays(tiny_model())
     for statistics, kept in (("stored", True), ("batch", False)):
-        model = _tiny_model()
-        _trained(model, np.arange(16), norm_statistics=statistics)
+        model = tiny_model()
+        trained(model, np.arange(16), norm_statistics=statistics)
         after = model_arrays(model)
         for name in ("backbone/1.running_mean", "backbone/1.running_var", "backbone/1.num_batches_tracked"):
             assert np.array_equal(after[name], before[name]) == kept
@@ -139,42 +92,31 @@ def test_stored_norm_statistics_stay_while_the_weights_beside_them_learn() -> No
 
 
 def test_no_epochs_change_nothing_and_say_nothing() -> None:
-    model, before = _tiny_model(), model_arrays(_tiny_model())
-    result = _trained(model, np.arange(16), epochs=0)
+    model, before = tiny_model(), model_arrays(tiny_model())
+    result = trained(model, np.arange(16), epochs=0)
     assert len(result.loss) == 0
     assert result.health.last_loss is result.health.feature_spread is None
     assert result.health.warnings() == ()
     assert all(np.array_equal(value, before[name]) for name, value in model_arrays(model).items())
 
 
-def test_samples_are_found_through_their_image_index() -> None:
-    images, labels = _blotches(30), np.arange(16) % 5
+def test_samples_are_found_by_their_frames() -> None:
+    images, labels = blotches(30), np.arange(16) % 5
     chosen = np.random.default_rng(0).permutation(30)[:16]
+    ones = np.ones(16, dtype=np.int64)
     results = [
-        train(_tiny_model(), zero_memory(5, 32), source, index, labels, parameters=_parameters(), device=CPU)
-        for source, index in ((images, chosen), (images[chosen], np.arange(16)))
+        trained(tiny_model(), labels, source=HostFrames(source, CPU), samples=Samples(first, ones, labels))
+        for source, first in ((images, chosen), (images[chosen], np.arange(16)))
     ]
     assert np.array_equal(results[0].memory, results[1].memory)
 
 
 def test_an_input_size_other_than_the_stored_one_trains() -> None:
-    labels = np.arange(16)
-    result = train(
-        _tiny_model(),
-        zero_memory(16, 32),
-        _blotches(16),
-        labels,
-        labels,
-        parameters=_parameters(),
-        height=24,
-        width=12,
-        device=CPU,
-    )
-    assert np.isfinite(result.loss).all()
+    assert np.isfinite(trained(tiny_model(), np.arange(16), options={"height": 24, "width": 12}).loss).all()
 
 
 def test_lower_precision_trains_too() -> None:
-    assert np.isfinite(_trained(_tiny_model(), np.arange(16), amp=True).loss).all()
+    assert np.isfinite(trained(tiny_model(), np.arange(16), amp=True).loss).all()
 
 
 class _Broken(nn.Module):
@@ -185,13 +127,13 @@ class _Broken(nn.Module):
 def test_a_loss_that_is_not_finite_stops_with_the_next_step() -> None:
     model = ReidModel(_Broken(), EmbeddingHead(3, 32))
     with pytest.raises(DbcError, match=r"loss is nan at step 1 of 4.*--learning-rate"):
-        _trained(model, np.arange(16))
+        trained(model, np.arange(16))
 
 
 @pytest.mark.parametrize(("n_samples", "batch_size", "told"), [(1, 8, "found 1 samples"), (4, 1, "batch size 1")])
 def test_one_sample_a_batch_is_refused(n_samples: int, batch_size: int, told: str) -> None:
     with pytest.raises(UsageError, match=told):
-        _trained(_tiny_model(), np.arange(n_samples), batch_size=batch_size)
+        trained(tiny_model(), np.arange(n_samples), batch_size=batch_size)
 
 
 class _Constant(nn.Module):
@@ -200,7 +142,7 @@ class _Constant(nn.Module):
 
 
 def test_collapse_is_told_by_its_signs() -> None:
-    result = _trained(ReidModel(_Constant(), EmbeddingHead(3, 32)), np.arange(16), learning_rate=0.0)
+    result = trained(ReidModel(_Constant(), EmbeddingHead(3, 32)), np.arange(16), learning_rate=0.0)
     assert result.health.feature_spread == pytest.approx(0, abs=1e-6)
     lines = result.health.warnings()
     assert len(lines) == 2

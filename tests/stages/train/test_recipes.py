@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from stages.errors import UsageError
 from stages.train.recipes import resolve
 
 SIZES = {"n_samples": 100, "n_clusters": 60}
@@ -27,6 +28,29 @@ def test_what_the_user_gives_goes_before_the_recipe(recipe: str, stage: int) -> 
     given = resolve(stage, recipe=recipe, **SIZES, overrides={"epochs": 99, "temperature": 0.2})
     assert (given.epochs, given.temperature) == (99, 0.2)
     assert given.model_copy(update={"epochs": plain.epochs, "temperature": plain.temperature}) == plain
+
+
+def test_paper_trains_video_longer_on_random_frames_with_its_first_layers_frozen() -> None:
+    first, later = (resolve(stage, recipe="paper", is_video=True, **SIZES) for stage in (0, 7))
+    assert (first.epochs, later.epochs) == (20, 5)
+    for parameters in (first, later):
+        assert (parameters.frames, parameters.freeze_through) == (16, "layer2")
+    other = resolve(0, recipe="paper", is_video=True, backbone="mobilenet_v2", **SIZES)
+    assert other.freeze_through == "half"
+    free = resolve(0, recipe="paper", is_video=True, **SIZES, overrides={"freeze_through": "none", "frames": 4})
+    assert (free.frames, free.freeze_through) == (4, None)
+
+
+def test_frames_of_single_images_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"--frames: found 16 for samples of one image.*tracklets"):
+        resolve(0, **SIZES, overrides={"frames": 16})
+
+
+def test_adam_and_the_cosine_take_the_recipe_as_it_fits_them() -> None:
+    fitted = resolve(0, recipe="paper", **SIZES, overrides={"optimizer": "adam", "lr_schedule": "cosine"})
+    assert fitted.learning_rate == pytest.approx(3.5e-4)
+    assert (fitted.decay_after, fitted.epochs) == (None, 20)
+    assert resolve(0, **SIZES, overrides={"optimizer": "adam", "learning_rate": 0.01}).learning_rate == 0.01
 
 
 def test_an_unknown_field_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""The order of samples and the rates of epochs."""
+"""The order of samples and the rates of steps."""
 
 from __future__ import annotations
 
@@ -7,7 +7,18 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.train.schedule import epoch_batches, learning_rate, n_batches
+from stages.train.schedule import epoch_order, in_batches, learning_rate, n_batches
+from tests.tiny_training import tiny_parameters
+
+
+def epoch_batches(n_samples: int, batch_size: int, *, generator: torch.Generator) -> list[torch.Tensor]:
+    return in_batches(epoch_order(n_samples, generator=generator), batch_size)
+
+
+def rates(n_epochs: int, **fields: object) -> list[float]:
+    """The rate of every step of epochs of 5 steps."""
+    parameters = tiny_parameters(epochs=n_epochs, **fields)
+    return [learning_rate(step, steps_per_epoch=5, parameters=parameters) for step in range(5 * n_epochs)]
 
 
 @given(n_samples=st.integers(2, 60), batch_size=st.integers(2, 20), seed=st.integers(0, 99))
@@ -29,6 +40,30 @@ def test_epochs_differ_and_repeat_with_the_seed() -> None:
 
 
 def test_the_rate_falls_to_a_tenth_after_the_given_epoch() -> None:
-    rates = [learning_rate(epoch, base=0.1, decay_after=16) for epoch in (0, 15, 16, 19)]
-    assert rates == pytest.approx([0.1, 0.1, 0.01, 0.01])
-    assert learning_rate(99, base=0.1, decay_after=None) == 0.1
+    found = rates(20, learning_rate=0.1, decay_after=16)
+    assert found == pytest.approx([0.1] * 80 + [0.01] * 20)
+    assert set(rates(20, learning_rate=0.1)) == {0.1}
+
+
+def test_the_warm_up_climbs_in_equal_steps_to_the_schedule() -> None:
+    found = rates(3, learning_rate=0.1, warmup_epochs=2, decay_after=1)
+    assert found == pytest.approx([0.01, 0.02, 0.03, 0.04, 0.05, 0.006, 0.007, 0.008, 0.009] + [0.01] * 6)
+
+
+def test_the_cosine_falls_from_the_base_rate_towards_nothing() -> None:
+    found = rates(4, learning_rate=0.1, lr_schedule="cosine")
+    assert found[0] == 0.1
+    assert found[10] == pytest.approx(0.05)
+    assert found[5] + found[15] == pytest.approx(0.1)
+    assert 0 < found[-1] < 0.001
+    assert sorted(found, reverse=True) == found
+
+
+def test_the_cosine_begins_where_the_warm_up_ends() -> None:
+    found = rates(5, learning_rate=0.1, lr_schedule="cosine", warmup_epochs=1)
+    assert found[:5] == pytest.approx([0.02, 0.04, 0.06, 0.08, 0.1])
+    assert found[5:] == rates(4, learning_rate=0.1, lr_schedule="cosine")
+
+
+def test_a_warm_up_longer_than_the_stage_is_cut_off() -> None:
+    assert rates(1, learning_rate=0.1, warmup_epochs=2) == pytest.approx([0.01, 0.02, 0.03, 0.04, 0.05])

@@ -1,11 +1,11 @@
-"""Augmentation: published ranges, one draw per sample, geometry."""
+"""Crops: published ranges, one draw per sample, geometry."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from stages.train.augment import AREA, ASPECT, Crops, apply_crops, draw_crops
+from stages.train.crops import AREA, ASPECT, Crops, apply_crops, draw_crops
 
 
 def _generator(seed: int) -> torch.Generator:

@@ -1,0 +1,171 @@
+"""What the train stage computes: its samples and look-up table from artifacts, and an artifact from what the loop gives."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from schemas.parameters import TrainParameters
+from schemas.summaries import ModelSummary
+from stages.data.samples import TRAIN
+from stages.nn.execution import torch_execution
+from stages.nn.host_memory import keep_large_blocks
+from stages.nn.initial_model import open_model
+from stages.nn.memory import centroid_memory, zero_memory
+from stages.nn.model import ReidModel, model_arrays
+from stages.produce import Produced
+from stages.reporting import Reporter
+from stages.run_directory import model_manifest
+from stages.store import Artifact, Writer
+from stages.store.checkpoint import Checkpoint
+from stages.train.checkpoints import StageCheckpoints
+from stages.train.loop import Step, TrainResult, train
+from stages.train.samples import Samples
+from stages.train.sources import Cache, cached
+from stages.typing import Float32Array, Int64Array
+
+
+@dataclass(frozen=True)
+class Running:
+    """How training runs, which decides nothing but last bits.
+
+    Where images lie, after how many steps the state is kept (None: by the clock), and whether torch compiles the backbone.
+    """
+
+    cache: Cache = "auto"
+    checkpoint_every: int | None = None
+    compiled: bool = False
+
+
+DEFAULT_RUNNING = Running()
+
+
+@dataclass(frozen=True)
+class Parents:
+    """The artifacts a stage is trained from; `clusters` is None at stage 0, `features` where no centroids are needed."""
+
+    dataset: Artifact
+    model: Artifact
+    clusters: Artifact | None
+    features: Artifact | None
+
+    def all(self) -> tuple[Artifact, ...]:
+        """Those there are."""
+        candidates = (self.dataset, self.model, self.clusters, self.features)
+        return tuple(artifact for artifact in candidates if artifact is not None)
+
+
+def compute_model(
+    writer: Writer,
+    parents: Parents,
+    parameters: TrainParameters,
+    *,
+    device: torch.device,
+    running: Running,
+    checkpoints: StageCheckpoints,
+    reporter: Reporter,
+) -> Produced:
+    """Train from `parents`, going on where `checkpoints` has a state, and write the model."""
+    keep_large_blocks()
+    train_index = np.flatnonzero(parents.dataset.read("split") == TRAIN)
+    labels = np.arange(len(train_index)) if parents.clusters is None else parents.clusters.read("labels")
+    model = open_model(parents.model, dropout=parameters.dropout)
+    memory = _memory(parents, labels, train_index, embedding_dim=model.head.linear.out_features, how=parameters)
+    initial = model_manifest(parents.model).initial
+    source, samples, _ = cached(
+        parents.dataset.rows("images"),
+        _samples(parents.dataset, train_index, labels, parameters),
+        cache=running.cache if parameters.epochs else "none",
+        device=device,
+    )
+    begun = checkpoints.begun(reporter)
+    progress = _Progress(parameters, n_samples=len(labels), begun=begun)
+    with reporter.task(f"train stage {parameters.stage}", total=progress.n_images, unit="images") as advance:
+        result = train(
+            model,
+            memory,
+            source,
+            samples,
+            parameters=parameters,
+            height=initial.height,
+            width=initial.width,
+            device=device,
+            compiled=running.compiled,
+            on_step=lambda step: advance(*progress.of(step)),
+            checkpoints=checkpoints,
+            begun=None if begun is None else begun.arrays,
+        )
+    warnings = result.health.warnings()
+    for warning in warnings:
+        reporter.warn(warning)
+    _write(writer, model, result)
+    summary = _summary(model, result, parameters, backbone=initial.backbone, images_per_second=progress.rate)
+    execution = torch_execution(device, amp=parameters.amp, compiled=running.compiled)
+    return Produced(summary, execution, notes=(*progress.notes, *warnings))
+
+
+class _Progress:
+    """What is told of each step, and how fast images went through this process, which may have begun in the middle."""
+
+    def __init__(self, parameters: TrainParameters, *, n_samples: int, begun: Checkpoint | None) -> None:
+        self.n_images = parameters.epochs * n_samples * (parameters.frames or 1)
+        self.rate = 0.0
+        self.notes = () if begun is None else (f"training went on from the checkpoint of step {begun.step}",)
+        self._started = time.perf_counter()
+        self._first: int | None = None if begun is not None else 0
+        self._seen = 0
+
+    def of(self, step: Step) -> tuple[int, str]:
+        """(images since the last step, a text of loss, accuracy and images a second)."""
+        seconds = time.perf_counter() - self._started
+        if self._first is None:
+            self._first = step.n_images
+        self.rate = round((step.n_images - self._first) / seconds, 1)
+        new, self._seen = step.n_images - self._seen, step.n_images
+        return new, f"loss {step.loss:.3f}  accuracy {step.accuracy:.2f}  {self.rate:.0f}/s"
+
+
+def _samples(dataset: Artifact, train_index: Int64Array, labels: Int64Array, parameters: TrainParameters) -> Samples:
+    """The train samples; without `frames` each is its first frame."""
+    frame_start = dataset.read("frame_start")
+    count = np.diff(frame_start)[train_index]
+    return Samples(frame_start[train_index], count if parameters.frames else np.ones_like(count), labels)
+
+
+def _memory(
+    parents: Parents, labels: Int64Array, train_index: Int64Array, *, embedding_dim: int, how: TrainParameters
+) -> Float32Array:
+    """The look-up table at the start, row k for cluster k of the labels that are trained on."""
+    if how.memory_init == "zeros" or parents.features is None:
+        return zero_memory(int(labels.max()) + 1, embedding_dim)
+    return centroid_memory(parents.features.read("embedding")[train_index], labels)
+
+
+def _write(writer: Writer, model: ReidModel, result: TrainResult) -> None:
+    for name, array in model_arrays(model).items():
+        writer.array(name, array)
+    writer.array("memory", result.memory)
+    writer.array("loss", result.loss)
+    writer.array("accuracy", result.accuracy)
+
+
+def _summary(
+    model: ReidModel, result: TrainResult, parameters: TrainParameters, *, backbone: str, images_per_second: float
+) -> ModelSummary:
+    per_epoch = max(1, len(result.loss) // max(parameters.epochs, 1))
+    trained = len(result.loss) > 0
+    return ModelSummary(
+        stage=parameters.stage,
+        backbone=backbone,
+        n_parameters=sum(parameter.numel() for parameter in model.parameters()),
+        n_clusters=len(result.memory),
+        n_steps=len(result.loss),
+        epochs=parameters.epochs,
+        loss_first=float(result.loss[:per_epoch].mean()) if trained else None,
+        loss_last=float(result.loss[-per_epoch:].mean()) if trained else None,
+        accuracy_last=float(result.accuracy[-per_epoch:].mean()) if trained else None,
+        images_per_second=images_per_second,
+    )

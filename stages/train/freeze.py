@@ -1,0 +1,73 @@
+"""Which parts of a backbone learn: weights that stay, and batch norms that keep their stored statistics."""
+
+from __future__ import annotations
+
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from stages.errors import UsageError
+from stages.nn.model import ReidModel
+
+HALF = "half"
+"""The first half of the parts of a network's largest row of them."""
+
+
+def published_freeze(backbone: str) -> str:
+    """What the video schedule freezes: through `layer2` of the networks that have one, else the first half."""
+    return "layer2" if backbone.startswith(("resnet", "resnext", "wide_resnet")) else HALF
+
+
+def freeze_through(model: ReidModel, name: str) -> None:
+    """Stop the backbone's parameters, up to the end of its module `name`, from taking gradients.
+
+    Parts count in the order in which the network defines them, which is the order it runs them in. `half` stands for
+    the last of the first half of the parts in the network's largest `nn.Sequential`. UsageError for a name it does not have.
+    """
+    frozen = _frozen_modules(model.backbone, _module_named(model.backbone, name))
+    for module in frozen:
+        for parameter in module.parameters(recurse=False):
+            parameter.requires_grad = False
+
+
+def set_training_mode(model: ReidModel, *, stored_statistics: bool) -> None:
+    """Training mode; in eval mode the backbone's batch norms whose weights are frozen, or all with `stored_statistics`."""
+    model.train()
+    for module in model.backbone.modules():
+        if isinstance(module, _BatchNorm) and (stored_statistics or _is_frozen(module)):
+            module.eval()
+
+
+def _is_frozen(module: nn.Module) -> bool:
+    parameters = list(module.parameters(recurse=False))
+    return bool(parameters) and not any(parameter.requires_grad for parameter in parameters)
+
+
+def _module_named(backbone: nn.Module, name: str) -> str:
+    if name == HALF:
+        return _half(backbone)
+    known = [found for found, _ in backbone.named_modules() if found]
+    if name not in known:
+        parts = [found for found in known if "." not in found]
+        raise UsageError(
+            f"--freeze-through: found {name!r}, wanted 'half' or a part of the backbone: {', '.join(parts)} or within these"
+        )
+    return name
+
+
+def _half(backbone: nn.Module) -> str:
+    """The module that ends the first half of the largest row of parts, such as `features.3` of eight."""
+    rows: list[tuple[str, nn.Module]]
+    rows = [(name, row) for name, row in backbone.named_modules() if isinstance(row, nn.Sequential) and len(row) > 1]
+    if not rows:
+        rows = [("", backbone)]
+    # max takes the first, which is the outermost
+    name, row = max(rows, key=lambda named: sum(parameter.numel() for parameter in named[1].parameters()))
+    parts = [f"{name}.{part}".lstrip(".") for part, _ in row.named_children()]
+    return parts[(len(parts) - 1) // 2]
+
+
+def _frozen_modules(backbone: nn.Module, last: str) -> list[nn.Module]:
+    """The backbone itself and its modules from the first to the last one inside `last`, in order of definition."""
+    named = list(backbone.named_modules())
+    end = max(i for i, (name, _) in enumerate(named) if name == last or name.startswith(f"{last}."))
+    return [module for _, module in named[: end + 1]]

@@ -1,0 +1,51 @@
+"""What is trained on: samples as runs of stored frames, their clusters, and the frames that stand for them in a step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stages.typing import Int64Array
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Sample i is the frames `first[i]` to `first[i] + count[i]` of a source, in cluster `labels[i]`; (n) int64 each."""
+
+    first: Int64Array
+    count: Int64Array
+    labels: Int64Array
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def frames(self) -> Int64Array:
+        """Every frame of every sample, in order of the samples."""
+        offsets = np.cumsum(self.count) - self.count
+        return np.repeat(self.first - offsets, self.count) + np.arange(self.count.sum())
+
+    def packed(self) -> Samples:
+        """The same samples in a source that holds `frames` alone, in that order."""
+        return Samples(np.cumsum(self.count) - self.count, self.count, self.labels)
+
+
+def image_samples(labels: Int64Array) -> Samples:
+    """Samples of one frame each, sample i being frame i."""
+    return Samples(np.arange(len(labels)), np.ones(len(labels), dtype=np.int64), labels)
+
+
+def draw_frames(count: Tensor, *, n_frames: int, generator: torch.Generator) -> Tensor:
+    """`n_frames` random frames of each sample of `count` (B) frames: (B, n_frames) int64 in [0, count).
+
+    Without replacement where the sample has as many, with replacement where it has fewer, as published for video.
+    """
+    longest = max(int(count.max()), n_frames)
+    keys = torch.rand((len(count), longest), generator=generator, dtype=torch.float64)
+    keys = keys.masked_fill(torch.arange(longest) >= count[:, None], torch.inf)
+    distinct = keys.argsort(dim=1, stable=True)[:, :n_frames]
+    repeated = (torch.rand((len(count), n_frames), generator=generator, dtype=torch.float64) * count[:, None]).long()
+    return torch.where(count[:, None] >= n_frames, distinct, repeated.minimum(count[:, None] - 1))

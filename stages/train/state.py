@@ -1,0 +1,105 @@
+"""Everything that a step changes, and its exchange with named NumPy arrays: what a checkpoint holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from stages.nn.model import ReidModel, load_model_arrays, model_arrays
+from stages.train.optimizers import trained_parameters
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclass
+class State:
+    """The model, its look-up table and optimizer, the generators, and how far training is.
+
+    `batch` of the epoch `epoch`, whose samples come in `order`, is the next one. `generator` is ahead of it where batches
+    are drawn ahead; `drawn` is its state after the last draw that was trained on. `record` holds loss and accuracy of every
+    step, `feature_sum` (d) the sum of this epoch's L2-normalised pooled features.
+    """
+
+    model: ReidModel
+    memory: Tensor
+    optimizer: torch.optim.Optimizer
+    generator: torch.Generator
+    drawn: Tensor
+    epoch: int = 0
+    batch: int = 0
+    order: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.int64))
+    feature_sum: Tensor = field(default_factory=lambda: torch.zeros(()))
+    record: list[tuple[float, float]] = field(default_factory=list)
+
+
+def state_arrays(state: State) -> dict[str, NDArray[Any]]:
+    """Copies of everything in `state`, to the last bit, with torch's own generators beside the loop's."""
+    arrays: dict[str, NDArray[Any]] = {f"model/{name}": array for name, array in model_arrays(state.model).items()}
+    for index, parameter in enumerate(trained_parameters(state.optimizer)):
+        for name, value in state.optimizer.state.get(parameter, {}).items():
+            if isinstance(value, Tensor):
+                arrays[f"optimizer/{index}/{name}"] = _copied(value)
+    device = state.memory.device
+    arrays |= {
+        "memory": _copied(state.memory),
+        "generator/loop": _copied(state.drawn),
+        "generator/cpu": _copied(torch.get_rng_state()),
+        "position": np.array([state.epoch, state.batch], dtype=np.int64),
+        "order": _copied(state.order),
+        "feature_sum": _copied(state.feature_sum),
+        "record": np.array(state.record, dtype=np.float32).reshape(-1, 2),
+    }
+    if device.type == "cuda":
+        arrays["generator/cuda"] = _copied(torch.cuda.get_rng_state(device))
+    return arrays
+
+
+def restore_state(state: State, arrays: Arrays) -> None:
+    """Put `arrays`, as `state_arrays` gave them, into a `state` of the same model, optimizer and samples."""
+    prefix = "model/"
+    load_model_arrays(
+        state.model, {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+    )
+    device = state.memory.device
+    _restore_optimizer(state.optimizer, arrays)
+    state.memory.copy_(torch.from_numpy(arrays["memory"]))
+    state.drawn = torch.from_numpy(arrays["generator/loop"].copy())
+    state.generator.set_state(state.drawn)
+    torch.set_rng_state(torch.from_numpy(arrays["generator/cpu"].copy()))
+    if device.type == "cuda" and "generator/cuda" in arrays:
+        torch.cuda.set_rng_state(torch.from_numpy(arrays["generator/cuda"].copy()), device)
+    state.epoch, state.batch = arrays["position"].tolist()
+    state.order = torch.from_numpy(arrays["order"].copy())
+    state.feature_sum = torch.from_numpy(arrays["feature_sum"].copy()).to(device)
+    state.record = [(loss, accuracy) for loss, accuracy in arrays["record"].tolist()]
+
+
+def is_finite(state: State) -> bool:
+    """Whether weights and look-up table are numbers throughout: what a checkpoint must be to be of use."""
+    tensors = [*state.model.parameters(), state.memory]
+    return bool(torch.stack([tensor.detach().isfinite().all() for tensor in tensors]).all())
+
+
+def _restore_optimizer(optimizer: torch.optim.Optimizer, arrays: Arrays) -> None:
+    for name, array in arrays.items():
+        kind, _, rest = name.partition("/")
+        if kind != "optimizer":
+            continue
+        index, _, quantity = rest.partition("/")
+        parameter = trained_parameters(optimizer)[int(index)]
+        value = torch.from_numpy(array.copy())
+        if value.shape == parameter.shape:
+            # laid out in memory as the parameter is, as the undisturbed run has it
+            value = torch.empty_like(parameter, requires_grad=False).copy_(value)
+        optimizer.state[parameter][quantity] = value
+
+
+def _copied(tensor: Tensor) -> NDArray[Any]:
+    array: NDArray[Any] = tensor.detach().cpu().contiguous().numpy().copy()
+    return array

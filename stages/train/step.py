@@ -1,0 +1,57 @@
+"""One step: frames to loss, gradient, weights and look-up table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from schemas.parameters import TrainParameters
+from stages.nn.images import as_pixels, resize
+from stages.nn.memory import repelled_loss, update_memory
+from stages.train.augment import augmented
+from stages.train.draws import Draw
+from stages.train.optimizers import clip_gradients
+from stages.train.state import State
+
+Pool = Callable[[Tensor], Tensor]
+"""From network input (B·T, 3, H, W) to pooled features (B·T, d) in float32."""
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """What a step saw: (loss, accuracy) as one tensor on the device, and the pooled features (B, d)."""
+
+    reading: Tensor
+    features: Tensor
+
+
+def train_step(
+    state: State, draw: Draw, images: Tensor, *, pool: Pool, size: tuple[int, int], parameters: TrainParameters
+) -> Stepped:
+    """Moves weights, then look-up table, of `state` by one batch; `images` (B·T, H, W, 3) uint8 are the frames of `draw`.
+
+    Nothing here waits for the device.
+    """
+    height, width = size
+    pixels = resize(as_pixels(images), height=height, width=width)
+    features = sample_features(pool(augmented(pixels, draw.augmentation)), n_samples=len(draw.targets))
+    embedding = state.model.head(features)
+    targets = draw.targets.to(state.memory.device, non_blocking=True)
+    loss, accuracy = repelled_loss(embedding, state.memory, targets, temperature=parameters.temperature)
+    state.optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    clip_gradients(state.optimizer, parameters.clip_norm)
+    state.optimizer.step()
+    update_memory(state.memory, embedding.detach(), draw.targets)
+    return Stepped(torch.stack([loss.detach(), accuracy]), functional.normalize(features.detach(), dim=1))
+
+
+def sample_features(frame_features: Tensor, *, n_samples: int) -> Tensor:
+    """The mean over each sample's frames, (B, d), of features (B·T, d); the very same tensor where T is 1."""
+    if len(frame_features) == n_samples:
+        return frame_features
+    return frame_features.view(n_samples, -1, frame_features.shape[1]).mean(dim=1)

@@ -1,0 +1,75 @@
+"""Training small enough for tests: a network of one convolution, and images unlike one another."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import torch
+from torch import nn
+
+from schemas.parameters import TrainParameters
+from stages.nn.head import EmbeddingHead
+from stages.nn.memory import zero_memory
+from stages.nn.model import ReidModel, model_arrays
+from stages.train.loop import TrainResult, train
+from stages.train.samples import Samples, image_samples
+from stages.train.sources import FrameSource, HostFrames
+from stages.typing import Int64Array, UInt8Array
+
+CPU = torch.device("cpu")
+
+
+def tiny_model(*, dropout: float = 0.0) -> ReidModel:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        backbone = nn.Sequential(
+            nn.Conv2d(3, 16, 5, stride=2, padding=2),
+            nn.BatchNorm2d(16),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(4),
+            nn.Flatten(),
+        )
+    return ReidModel(backbone, EmbeddingHead(256, 32, dropout=dropout))
+
+
+def blotches(n_images: int) -> UInt8Array:
+    """Smooth random images, each unlike the others."""
+    coarse = torch.rand(n_images, 3, 3, 3, generator=torch.Generator().manual_seed(1)) * 255
+    fine = nn.functional.interpolate(coarse, size=(16, 16), mode="bilinear")
+    return fine.permute(0, 2, 3, 1).byte().numpy()
+
+
+def tiny_parameters(**fields: object) -> TrainParameters:
+    return TrainParameters.model_validate(
+        {"stage": 0, "epochs": 2, "batch_size": 8, "learning_rate": 0.1, "backbone_rate": 1.0} | fields
+    )
+
+
+def trained(
+    model: ReidModel,
+    labels: Int64Array,
+    *,
+    source: FrameSource | None = None,
+    samples: Samples | None = None,
+    options: dict[str, Any] | None = None,
+    **fields: object,
+) -> TrainResult:
+    """Train on `labels`; `options` go to `train`, `fields` to its parameters."""
+    return train(
+        model,
+        zero_memory(int(labels.max()) + 1, 32),
+        source or HostFrames(blotches(len(labels)), CPU),
+        samples or image_samples(labels),
+        parameters=tiny_parameters(**fields),
+        device=CPU,
+        **(options or {}),
+    )
+
+
+def digest(model: ReidModel, result: TrainResult) -> str:
+    """Of every bit that training gives."""
+    found = hashlib.sha256(result.loss.tobytes() + result.accuracy.tobytes() + result.memory.tobytes())
+    for name, array in sorted(model_arrays(model).items()):
+        found.update(name.encode() + array.tobytes())
+    return found.hexdigest()
