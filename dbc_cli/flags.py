@@ -132,7 +132,7 @@ INITIAL = (
     Flag("embedding_dim", int, "--embedding-dim", "Size of the embedding.", "the backbone's", "Initial weights"),
 )
 AMP = (Flag("amp", bool, "--amp", "Compute in bfloat16 where that is safe.", ""),)
-COMPILE = (Flag("compile", bool, "--compile", "Compile the network that extracts, at the first batch.", "", _WHERE),)
+COMPILE = (Flag("compile", bool, "--compile", "Compile the network at its first batch.", "", _WHERE),)
 EXTRACT = (Flag("extract_batch_size", int, "--batch-size", "Images a forward pass.", "64", _WHERE),)
 MERGE = (
     Flag("lambda_", float, "--lambda", "Weight λ of the penalty in D, eq. (4).", "0.1; 0.005 for buc"),
@@ -152,6 +152,10 @@ TRAIN = (
     Flag("learning_rate", float, "--learning-rate", "Rate of the head.", "by recipe"),
     Flag("backbone_rate", float, "--backbone-rate", "Rate of the backbone as a share of the head's.", "by recipe"),
     Flag("decay_after", int, "--decay-after", "Epochs after which rates fall tenfold.", "by recipe"),
+    Flag("lr_schedule", Literal["step", "cosine"], "--lr-schedule", "How rates fall within a stage.", "step"),
+    Flag("warmup_epochs", float, "--warmup-epochs", "Epochs in which rates climb to the schedule's.", "0"),
+    Flag("optimizer", Literal["sgd", "adam"], "--optimizer", "Nesterov's gradient descent, or Adam.", "sgd"),
+    Flag("clip_norm", float, "--clip-norm", "Longest gradient, over all weights together.", ""),
     # this is the flag for batch norms; there is no --freeze-norm
     Flag(
         "norm_statistics",
@@ -159,6 +163,14 @@ TRAIN = (
         "--norm-statistics",
         "Statistics that the backbone's batch norms use in training.",
         "by recipe",
+    ),
+    Flag(
+        "freeze_through",
+        str,
+        "--freeze-through",
+        "Last part of the backbone that keeps its weights: a module such as layer2, half, or none.",
+        "by recipe",
+        metavar="PART",
     ),
     Flag("temperature", float, "--temperature", "τ of eq. (1).", "by recipe"),
     Flag("dropout", float, "--dropout", "Dropout of the embedding.", "by recipe"),
@@ -168,6 +180,28 @@ TRAIN = (
         "--memory-init",
         "What the look-up table starts from after stage 0.",
         "centroids",
+    ),
+    Flag("random_erasing", float, "--random-erasing", "Share of images with a rectangle blanked.", "0", metavar="P"),
+    Flag("color_jitter", float, "--color-jitter", "Change of brightness, contrast, saturation.", "0", metavar="S"),
+    Flag("frames", int, "--frames", "Random frames of a tracklet in a step; video only.", "by recipe"),
+)
+TRAINING = (
+    Flag(
+        "cache",
+        Literal["auto", "device", "host", "none"],
+        "--cache",
+        "Where train images lie: on the device, in memory, or in the store.",
+        "auto",
+        _WHERE,
+    ),
+    Flag(
+        "checkpoint_every",
+        int,
+        "--checkpoint-every",
+        "Steps between checkpoints inside a stage.",
+        "every few minutes",
+        _WHERE,
+        "STEPS",
     ),
 )
 EVALUATE = (
@@ -188,9 +222,9 @@ COMMAND_FLAGS: dict[str, tuple[Flag, ...]] = {
     "ingest": (*INGEST, *SEED, *SYNTHETIC, *TRACKLETS, *WORKERS),
     "extract": (*EXTRACT, *INITIAL, *SEED, *AMP, *COMPILE, *DEVICE),
     "merge": (*MERGE, *DEVICE, *MEMORY),
-    "train": (*TRAIN, *INITIAL, *SEED, *AMP, *DEVICE),
+    "train": (*TRAIN, *INITIAL, *SEED, *AMP, *COMPILE, *DEVICE, *TRAINING),
     "eval": EVALUATE,
-    "run": (*SCHEDULE, *MERGE, *TRAIN, *INITIAL, *SEED, *AMP, *COMPILE, *EVALUATE, *DEVICE, *MEMORY),
+    "run": (*SCHEDULE, *MERGE, *TRAIN, *INITIAL, *SEED, *AMP, *COMPILE, *EVALUATE, *DEVICE, *MEMORY, *TRAINING),
     "status": (),
     "demo": (*SEED, *DEVICE),
 }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dbc_cli.command import Given, parse, parse_bytes, with_flags
 from dbc_cli.extract import extract_parameters
 from dbc_cli.flags import AMP, COMMON, EVALUATE, INITIAL, MAKING, MERGE, SEED, TRAIN, pins
+from dbc_cli.train import running_of
 
 if TYPE_CHECKING:
     from stages.pipeline import Plan
@@ -42,6 +43,7 @@ def plan_of(given: Given) -> Plan:
         device=given.get("device", "auto"),
         memory_limit=parse_bytes(given["memory_limit"]),
         compiled=given.flag("compile"),
+        running=running_of(given),
     )
 
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from dbc_cli.command import Given, with_flags
-from dbc_cli.flags import AMP, COMMON, INITIAL, MAKING, SEED, STAGE, TRAIN, pins
+from dbc_cli.flags import AMP, COMMON, INITIAL, MAKING, SEED, STAGE, TRAIN, TRAINING, pins
+
+if TYPE_CHECKING:
+    from stages.train.compute import Running
 
 
 @with_flags("train", STAGE, COMMON, MAKING, pins("dataset", "clusters", "model", "features"))
@@ -24,6 +29,18 @@ def train(given: Given) -> None:
         device=given.get("device", "auto"),
         how=given.how,
         reporter=RichReporter(),
+        running=running_of(given),
     )
     given.remember()
     show_outcome(outcome, as_json=given.flag("json"))
+
+
+def running_of(given: Given) -> Running:
+    """How training was asked to run, by `dbc train` or by `dbc run`."""
+    from stages.errors import UsageError
+    from stages.train.compute import Running
+
+    every = given["checkpoint_every"]
+    if every is not None and every < 1:
+        raise UsageError(f"--checkpoint-every: found {every}, wanted a number of steps, at least 1")
+    return Running(compiled=given.flag("compile"), **given.only(TRAINING))

@@ -19,6 +19,7 @@ from stages.nn.initial_model import initial_model
 from stages.produce import How, Outcome
 from stages.reporting import Reporter
 from stages.run_directory import RunDirectory, dataset_manifest, metrics_manifest, model_manifest
+from stages.train.compute import DEFAULT_RUNNING, Running
 from stages.train.stage import train
 
 
@@ -40,6 +41,7 @@ class Plan:
     device: str = "auto"
     memory_limit: int | None = None
     compiled: bool = False
+    running: Running = DEFAULT_RUNNING
 
     @property
     def last_stage(self) -> int:
@@ -119,7 +121,14 @@ def _steps(plan: Plan, stage: int, *, how: How, reporter: Reporter) -> list[Step
         if stage == 0 and plan.stage0_epochs is not None:
             wanted["epochs"] = plan.stage0_epochs
         return train(
-            run, stage=stage, wanted=wanted, initial=plan.initial, device=plan.device, how=how, reporter=reporter
+            run,
+            stage=stage,
+            wanted=wanted,
+            initial=plan.initial,
+            device=plan.device,
+            how=how,
+            reporter=reporter,
+            running=plan.running,
         )
 
     def extract_step(run: RunDirectory) -> Outcome:
