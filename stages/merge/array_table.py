@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import copy
+from dataclasses import dataclass, replace
 
 import array_api_compat
 import numpy as np
@@ -11,7 +12,7 @@ from stages.backend import to_host
 from stages.merge.exact_sums import halving_sum, split_on_grids
 from stages.merge.moments import Moments, moments_of
 from stages.merge.samples import Frame, Metric
-from stages.merge.table import Members, slack_of
+from stages.merge.table import Carried, Members, slack_of
 from stages.typing import Array, Float64Array, Int64Array
 
 _CHUNK_VALUES = 1 << 22
@@ -86,6 +87,22 @@ class ArrayTable:
         """See `Table`."""
         moments = self._moments
         return moments.sums[cluster, :], float(moments.norms_high[cluster]), float(moments.norms_low[cluster])
+
+    def carry(self, members: Members, carried: Carried) -> ArrayTable:
+        """See `Table`."""
+        table, old = copy.copy(self), self._index(carried.old)
+        table.members = members
+        moments = self._moments
+        sums, high, low = (
+            self._xp.take(part, old, axis=0) for part in (moments.sums, moments.norms_high, moments.norms_low)
+        )
+        for cluster, content in carried.contents.items():
+            sums[cluster, :] = content[0]
+            high[cluster], low[cluster] = content[1:]
+        counts = self._xp.asarray(members.counts, dtype=self._xp.float64, device=self._rows.device)
+        table._moments = replace(moments, sums=sums, norms_high=high, norms_low=low, counts=counts)
+        table._means, table._variance = table._moments.means(), carried.variances
+        return table
 
     def screen(self, ids: Int64Array, weights: Float64Array, groups: Int64Array) -> ArrayScreen:
         """See `Table`."""

@@ -189,8 +189,11 @@ def mean_of(rows, cluster, slot, sums, mean, spare):  # type: ignore[no-untyped-
 
 
 @jit
-def summarise(rows, first, stop, slot, sums, variance):  # type: ignore[no-untyped-def]
-    """For clusters first..stop−1: `variance` (K,) as `Moments.variances`, and their sums where they have a slot."""
+def summarise(rows, first, stop, slot, sums, norms, variance):  # type: ignore[no-untyped-def]
+    """For clusters first..stop−1 of several members: `variance` (K,) and `norms` (K, 2) high and low, as `Moments`.
+
+    And their `sums` where they have a slot.
+    """
     dim = rows.features.shape[1]
     total, row, spare = np.empty(dim), np.empty(dim), np.empty(dim)
     for cluster in range(first, stop):
@@ -199,6 +202,7 @@ def summarise(rows, first, stop, slot, sums, variance):  # type: ignore[no-untyp
             variance[cluster] = 0.0
             continue
         high, low = cluster_sum(rows, cluster, total, row, spare)
+        norms[cluster, 0], norms[cluster, 1] = high, low
         if slot[cluster] >= 0:
             sums[slot[cluster]] = total
         for j in range(dim):

@@ -37,6 +37,11 @@ class Partition:
     counts: Float64Array
     criterion: Criterion
 
+    @property
+    def pairs_are_dear(self) -> bool:
+        """Whether ranking a pair of clusters takes work for each pair of their members."""
+        return self.criterion.linkage == "minimum" or self.table.metric == "euclidean"
+
     def candidates(self, alive: BoolArray) -> Candidates:
         """The rows of clusters that are `alive` (K,)."""
         ids = np.flatnonzero(alive[self.owner])
@@ -107,13 +112,14 @@ def merge_exactly(
     merges: list[tuple[int, int]] = []
     numbers: list[tuple[float, ...]] = []
     generosity = 1
+    partition = partition_of(source, labels, criterion)
     while len(merges) < n_merges:
-        partition = partition_of(source, current, criterion)
         everything = np.ones(len(names), dtype=bool)
-        capacity = generosity * first_capacity(n_merges - len(merges))
+        capacity = generosity * first_capacity(n_merges - len(merges), round_is_dear=not partition.pairs_are_dear)
         block = ranked_block(partition.candidates(everything), after=LOWEST, capacity=capacity, work=work)
+        state = partition.live(source)
         found = exact_round(
-            partition.live(source),
+            state,
             block,
             n_merges=n_merges - len(merges),
             slack=_slack(source, partition),
@@ -121,8 +127,10 @@ def merge_exactly(
         )
         merges += [(int(names[a]), int(names[b])) for a, b in found.merges]
         numbers += found.numbers
-        names, new_label = renamed(names, found.merges)
+        names, new_label, old = renamed(names, found.merges)
         current = new_label[current]
+        if len(merges) < n_merges:
+            partition = _partition_after(partition, state, source, current, old)
         enough = max(1, min(len(block), len(everything)) // 16)
         generosity = next_capacity(generosity, found=len(found.merges), wanted=enough)
     columns = np.array(numbers, dtype=np.float64)
@@ -134,6 +142,19 @@ def merge_exactly(
         inter=columns[:, 1],
         intra=columns[:, 2:4],
         sizes=columns[:, 4:6].astype(np.int64),
+    )
+
+
+def _partition_after(
+    before: Partition, state: LiveState, source: Source, labels: Int64Array, old: Int64Array
+) -> Partition:
+    """`partition_of` the `labels` (n,) that `state` has come to, cluster c of which lives on from old[c] of `before`."""
+    members = Members(*members_by_cluster(labels))
+    table = state.clusters.table_of(members, old)
+    if table is None:
+        return partition_of(source, labels, before.criterion)
+    return Partition(
+        table, members, np.arange(len(old)), state.penalties[old], members.counts.astype(np.float64), before.criterion
     )
 
 

@@ -106,10 +106,10 @@ class _Graph:
         self._neighbours.setdefault(b, set()).add(a)
 
 
-def renamed(names: Int64Array, merges: list[tuple[int, int]]) -> tuple[Int64Array, Int64Array]:
-    """(names of the clusters left, new label of each old one) after `merges` (a, b) in which a lives on.
+def renamed(names: Int64Array, merges: list[tuple[int, int]]) -> tuple[Int64Array, Int64Array, Int64Array]:
+    """(names of the clusters left, new label of each old one, old label of each one left) after `merges` (a, b).
 
-    `names` (K,) int64 ascending: what each cluster was called at the start of the stage. The order is kept.
+    `names` (K,) int64 ascending: what each cluster was called at the start of the stage; a lives on. The order is kept.
     """
     target = np.arange(len(names))
     for a, b in reversed(merges):
@@ -117,4 +117,4 @@ def renamed(names: Int64Array, merges: list[tuple[int, int]]) -> tuple[Int64Arra
     left = np.flatnonzero(target == np.arange(len(names)))
     rank = np.full(len(names), -1, dtype=np.int64)
     rank[left] = np.arange(left.size)
-    return names[left], rank[target]
+    return names[left], rank[target], left

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -15,7 +16,7 @@ from stages.merge.compiled_rows import BFLOAT16, FLOAT32, INT8, QuantisedRows, R
 from stages.merge.compiled_scan import Screen
 from stages.merge.exact_sums import grid_exponents
 from stages.merge.samples import Frame, Metric, frame_of, require_finite, require_range
-from stages.merge.table import Members, slack_of
+from stages.merge.table import Carried, Members, slack_of
 from stages.products import Product
 from stages.typing import Array, Float64Array, Int64Array
 
@@ -68,18 +69,34 @@ class HostTable:
         self._scale = 0.5 if metric == "cosine" else 1.0
         self._rows = _rows_of(features, frame, members, metric)
         counts = members.counts
-        summed = np.flatnonzero(counts >= _SUMMED_FROM)
-        self._slot = np.full(len(counts), -1, dtype=np.int64)
-        self._slot[summed] = np.arange(summed.size)
-        self._sums = np.empty((summed.size, features.shape[1]))
+        self._slot = _slots(counts)
+        self._sums = np.empty((int(self._slot.max()) + 1, features.shape[1]))
+        self._norms = np.zeros((len(counts), 2))
         self._variance = np.zeros(len(counts))
         if (counts > 1).any():
             self._over_chunks(
                 len(counts),
                 lambda first, stop: compiled_rows.summarise(
-                    self._rows, first, stop, self._slot, self._sums, self._variance
+                    self._rows, first, stop, self._slot, self._sums, self._norms, self._variance
                 ),
             )
+
+    def carry(self, members: Members, carried: Carried) -> HostTable:
+        """See `Table`."""
+        table = copy.copy(self)
+        table.members = members
+        table._rows = self._rows._replace(order=members.order, starts=members.starts, stops=members.stops)
+        table._slot = _slots(members.counts)
+        table._sums = np.empty((int(table._slot.max()) + 1, self._sums.shape[1]))
+        table._norms, table._variance = self._norms[carried.old], carried.variances
+        kept = np.flatnonzero((table._slot >= 0) & (self._slot[carried.old] >= 0))
+        for cluster in kept.tolist():
+            table._sums[table._slot[cluster]] = self._sums[self._slot[carried.old[cluster]]]
+        for cluster, (total, high, low) in carried.contents.items():
+            table._norms[cluster] = high, low
+            if table._slot[cluster] >= 0:
+                table._sums[table._slot[cluster]] = total
+        return table
 
     def variances(self) -> Float64Array:
         """See `Table`; meaningless for `euclidean`."""
@@ -133,6 +150,8 @@ class HostTable:
 
     def contents(self, cluster: int) -> tuple[Array, float, float]:
         """See `Table`."""
+        if self._slot[cluster] >= 0:
+            return self._sums[self._slot[cluster]], *self._norms[cluster].tolist()
         total, row, spare = (np.empty(self._sums.shape[1]) for _ in range(3))
         high, low = compiled_rows.cluster_sum(self._rows, cluster, total, row, spare)
         return total, high, low
@@ -260,6 +279,12 @@ def _rows_of(features: Array, frame: Frame, members: Members, metric: Metric) ->
         unit=int(metric == "cosine"),
         fine=np.array([2.0 ** (sign * k) for k in exponents for sign in (1, -1)]),
     )
+
+
+def _slots(counts: Int64Array) -> Int64Array:
+    """Where a cluster of `counts` (K,) members keeps its sum, −1 where it keeps none."""
+    is_summed = counts >= _SUMMED_FROM
+    return np.where(is_summed, np.cumsum(is_summed) - 1, -1)
 
 
 def _chunks(total: int, size: int) -> list[tuple[int, int]]:

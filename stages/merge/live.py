@@ -15,7 +15,7 @@ import numpy as np
 from stages.merge.criterion import Criterion
 from stages.merge.exact_sums import grid_exponents
 from stages.merge.samples import Frame
-from stages.merge.table import Table
+from stages.merge.table import Carried, Members, Table
 from stages.typing import Array, Float64Array, Int64Array
 
 
@@ -27,6 +27,9 @@ class LiveClusters(Protocol):
 
     def merge(self, a: int, b: int) -> float:
         """Move b's members to a; returns a's new Σ dist over ordered pairs, divided by n_a² (0 where unused)."""
+
+    def table_of(self, members: Members, old: Int64Array) -> Table | None:
+        """The table of the clusters as they are now, `members` (K,), each living on from `old` (K,); None: make it afresh."""
 
 
 class LiveMeans:
@@ -47,10 +50,14 @@ class LiveMeans:
 
     def inter(self, a: int, others: Int64Array) -> Float64Array:
         """See `LiveClusters`."""
-        asked = np.append(others, a)
-        for x in asked[~self._has_mean[asked]].tolist():
-            self._means[x, :] = self._table.means(np.array([x]))[0, :]
-            self._has_mean[x] = True
+        unknown = others[~self._has_mean[others]]
+        if not self._has_mean[a]:
+            unknown = np.append(unknown, a)
+        if len(unknown):
+            means = self._table.means(unknown)
+            for i, x in enumerate(unknown.tolist()):
+                self._means[x, :] = means[i, :]
+            self._has_mean[unknown] = True
         spread = self._table.squared_distances(self._means, a, others)
         result: Float64Array = self._scale * ((self._variances[others] + self._variances[a]) + spread)
         return result
@@ -69,6 +76,11 @@ class LiveMeans:
         own = self._on_two_grids(self._table.squared_norm(mean))
         self._variances[a] = max(0.0, (high / count + low / count) - own)
         return 2.0 * self._scale * float(self._variances[a])
+
+    def table_of(self, members: Members, old: Int64Array) -> Table | None:
+        """See `LiveClusters`."""
+        contents = {new: self._contents[label] for new, label in enumerate(old.tolist()) if label in self._contents}
+        return self._table.carry(members, Carried(old, self._variances[old], contents))
 
     def _content(self, cluster: int) -> tuple[Array, float, float]:
         return self._contents.get(cluster) or self._table.contents(cluster)
@@ -107,6 +119,10 @@ class LiveBlocks:
         square = float(self._size(a) ** 2)
         return high / square + low / square
 
+    def table_of(self, members: Members, old: Int64Array) -> Table | None:  # noqa: ARG002
+        """See `LiveClusters`."""
+        return None
+
     def _of(self, cluster: int) -> Int64Array:
         return self._parts.get(cluster, np.array([cluster], dtype=np.int64))
 
@@ -142,6 +158,10 @@ class LiveNearest:
         """See `LiveClusters`."""
         self._members[a] = np.concatenate([self._members[a], self._members.pop(b)])
         return 0.0
+
+    def table_of(self, members: Members, old: Int64Array) -> Table | None:  # noqa: ARG002
+        """See `LiveClusters`."""
+        return None
 
 
 @dataclass

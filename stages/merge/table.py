@@ -23,6 +23,19 @@ class Members:
         return self.stops - self.starts
 
 
+@dataclass(frozen=True)
+class Carried:
+    """What merging has found of K new clusters, so that a table of them needs no second look at the features.
+
+    `old` (K,) int64: the cluster of the table before that each lives on from; `variances` (K,) float64; `contents`:
+    by new label, as `Table.contents`, those of the clusters that took part in a merge.
+    """
+
+    old: Int64Array
+    variances: Float64Array
+    contents: dict[int, tuple[Array, float, float]]
+
+
 class ScreenedRows(Protocol):
     """Clusters prepared for the fast product, R of them; row r is the cluster ids[r] the screen was made of."""
 
@@ -70,6 +83,9 @@ class Table(Protocol):
 
     def variances(self) -> Float64Array:
         """v_a (K,), as `Moments.variances`."""
+
+    def carry(self, members: Members, carried: Carried) -> Table:
+        """The table of the clusters `members`, as one made afresh would be (`sqeuclidean`, `cosine`)."""
 
     def screen(self, ids: Int64Array, weights: Float64Array, groups: Int64Array) -> ScreenedRows:
         """Clusters `ids` (R,) with their λ·penalty `weights` and their `groups` (R,), prepared for the product."""
