@@ -56,7 +56,6 @@ _FORMAT = Literal[
     "dukemtmc-videoreid",
 ]
 _METRIC = Literal["sqeuclidean", "euclidean", "cosine"]
-_BACKBONE = Literal["resnet10", "resnet18", "resnet34", "resnet50", "resnet101", "mobilenet_v2", "convnext_tiny"]
 
 COMMON = (
     Flag("run", Path, "--run", "The run directory; also DBC_RUN.", "the last one used here", _WHERE, "DIR"),
@@ -117,7 +116,7 @@ TRACKLETS = (
     ),
 )
 INITIAL = (
-    Flag("backbone", _BACKBONE, "--backbone", "The network.", "resnet50", "Initial weights"),
+    Flag("backbone", str, "--backbone", "A torchvision network, resnet10 or bow.", "resnet50", "Initial weights", "NAME"),
     Flag(
         "weights",
         str,
@@ -130,6 +129,15 @@ INITIAL = (
     Flag("height", int, "--height", "Height in pixels that the network sees.", "as stored", "Initial weights"),
     Flag("width", int, "--width", "Width in pixels that the network sees.", "as stored", "Initial weights"),
     Flag("embedding_dim", int, "--embedding-dim", "Size of the embedding.", "the backbone's", "Initial weights"),
+    Flag("last_stride", int, "--last-stride", "Stride of a ResNet's last layer: 2 or 1.", "2", "Initial weights"),
+    Flag(
+        "pooling",
+        Literal["avg", "gem"],
+        "--pooling",
+        "How a ResNet pools: mean, or generalised mean with a learnt exponent.",
+        "avg",
+        "Initial weights",
+    ),
 )
 AMP = (Flag("amp", bool, "--amp", "Compute in bfloat16 where that is safe.", ""),)
 COMPILE = (Flag("compile", bool, "--compile", "Compile the network at its first batch.", "", _WHERE),)
@@ -184,6 +192,8 @@ TRAIN = (
     Flag("random_erasing", float, "--random-erasing", "Share of images with a rectangle blanked.", "0", metavar="P"),
     Flag("color_jitter", float, "--color-jitter", "Change of brightness, contrast, saturation.", "0", metavar="S"),
     Flag("frames", int, "--frames", "Random frames of a tracklet in a step; video only.", "by recipe"),
+    Flag("loss", Literal["repelled", "oim"], "--loss", "Eq. (1), or online instance matching with its queue.", "repelled"),
+    Flag("queue_size", int, "--queue-size", "Embeddings in the queue of --loss oim.", "5000", metavar="Q"),
 )
 TRAINING = (
     Flag(
@@ -217,6 +227,11 @@ SCHEDULE = (
     Flag("stages", int, "--stages", "The last stage.", "⌊1/merge-percent⌋ − 1", metavar="N"),
     Flag("stage0_epochs", int, "--stage0-epochs", "Epochs of stage 0, where they differ.", "as --epochs"),
 )
+RUN = (*SCHEDULE, *MERGE, *TRAIN, *INITIAL, *SEED, *AMP, *COMPILE, *EVALUATE, *DEVICE, *MEMORY, *TRAINING)
+STOP = (
+    Flag("stop", Literal["never", "auto"], "--stop", "Stop once stages get no better, judged without identities.", "never"),
+    Flag("patience", int, "--patience", "Stages that may be no better before --stop auto stops.", "3", metavar="N"),
+)
 
 COMMAND_FLAGS: dict[str, tuple[Flag, ...]] = {
     "ingest": (*INGEST, *SEED, *SYNTHETIC, *TRACKLETS, *WORKERS),
@@ -224,7 +239,11 @@ COMMAND_FLAGS: dict[str, tuple[Flag, ...]] = {
     "merge": (*MERGE, *DEVICE, *MEMORY),
     "train": (*TRAIN, *INITIAL, *SEED, *AMP, *COMPILE, *DEVICE, *TRAINING),
     "eval": EVALUATE,
-    "run": (*SCHEDULE, *MERGE, *TRAIN, *INITIAL, *SEED, *AMP, *COMPILE, *EVALUATE, *DEVICE, *MEMORY, *TRAINING),
+    "run": (*RUN, *STOP),
+    "ablate": RUN,
+    "sweep": (*DEVICE, *MEMORY),
+    "select": (),
+    "plot": (),
     "status": (),
     "demo": (*SEED, *DEVICE),
 }

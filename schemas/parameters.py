@@ -21,7 +21,6 @@ DatasetFormat = Literal[
     "mars",
     "dukemtmc-videoreid",
 ]
-Backbone = Literal["resnet10", "resnet18", "resnet34", "resnet50", "resnet101", "mobilenet_v2", "convnext_tiny"]
 Metric = Literal["sqeuclidean", "euclidean", "cosine"]
 
 
@@ -78,14 +77,21 @@ class IngestParameters(Parameters):
 
 
 class InitParameters(Parameters):
-    """What decides the initial model: the backbone, its weights, its input size (0: as stored) and the random head."""
+    """What decides the initial model: the backbone, its weights, its input size (0: as stored) and the random head.
 
-    backbone: Backbone = "resnet50"
+    Which names `backbone` may have is for torchvision to say, when the network is built.
+    """
+
+    added_later: ClassVar[frozenset[str]] = frozenset({"last_stride", "pooling"})
+
+    backbone: str = Field(default="resnet50", min_length=1)
     weights: str = "imagenet"
     weights_digest: str = ""
     height: int = Field(default=0, ge=0, le=4096)
     width: int = Field(default=0, ge=0, le=4096)
     embedding_dim: int | None = Field(default=None, ge=1, le=65536)
+    last_stride: Literal[1, 2] = 2
+    pooling: Literal["avg", "gem"] = "avg"
     seed: int = Field(default=0, ge=0)
 
 
@@ -116,7 +122,8 @@ class TrainParameters(Parameters):
     """The repelled loss, eq. (1), its schedule, its optimizer and its augmentation.
 
     `frames` is how many random frames stand for a tracklet in a step, None for samples of one image. `freeze_through`
-    names the last part of the backbone that keeps its weights: a module such as `layer2`, or `half`.
+    names the last part of the backbone that keeps its weights: a module such as `layer2`, or `half`. `loss` 'oim' is
+    online instance matching, with a queue of `queue_size` embeddings beside the look-up table (5,000 as published).
     """
 
     added_later: ClassVar[frozenset[str]] = frozenset(
@@ -129,6 +136,8 @@ class TrainParameters(Parameters):
             "color_jitter",
             "frames",
             "freeze_through",
+            "loss",
+            "queue_size",
         }
     )
 
@@ -155,6 +164,8 @@ class TrainParameters(Parameters):
     color_jitter: float = Field(default=0, ge=0, le=1)
     frames: int | None = Field(default=None, ge=1, le=1000)
     freeze_through: str | None = Field(default=None, min_length=1)
+    loss: Literal["repelled", "oim"] = "repelled"
+    queue_size: int = Field(default=5000, ge=0, le=10_000_000)
 
     @model_validator(mode="after")
     def _one_schedule(self) -> TrainParameters:

@@ -10,11 +10,15 @@ from schemas.parameters import InitParameters
 from schemas.stage import INIT_STAGE
 from schemas.summaries import ModelSummary
 from stages.errors import UsageError
+from stages.lineage import parent_of
+from stages.nn.backbones import require_backbone, require_size
+from stages.nn.bag_of_words.descriptor import BAG_OF_WORDS
+from stages.nn.bag_of_words.initial import bag_of_words_model, parameters_of
 from stages.nn.model import ReidModel, build_model, load_model_arrays, model_arrays
 from stages.nn.weights import IMAGENET, WeightsFile, find_weights
 from stages.produce import How, Outcome, Produced, Request, produce
 from stages.reporting import Reporter
-from stages.run_directory import RunDirectory, model_manifest
+from stages.run_directory import RunDirectory, dataset_manifest, model_manifest
 from stages.store import Artifact, Writer
 
 
@@ -22,12 +26,16 @@ def initial_model(run: RunDirectory, wanted: Mapping[str, Any], *, how: How, rep
     """The newest initial model where it is what is `wanted`, else one with the fields of `wanted` over its own.
 
     `wanted` holds fields of `InitParameters`; `weights` may be the path of a file, which is recorded by name and digest.
-    A `seed` alone asks for no new model where there is one. Raises UsageError and DbcError as `find_weights` does.
+    A `seed` alone asks for no new model where there is one. A bag of words is that
+    of the run's dataset. Raises UsageError and DbcError as `find_weights` does.
     """
     existing = run.find("model", INIT_STAGE)
-    if existing is not None and _describes(wanted, model_manifest(existing).initial):
+    if existing is not None and _describes(wanted, model_manifest(existing).initial) and _of_dataset(run, existing):
         return Outcome("up to date", "model", INIT_STAGE, existing, existing.version, {})
     asked = _asked(existing, wanted)
+    if asked.backbone == BAG_OF_WORDS:
+        return bag_of_words_model(run, parameters_of(asked, given=wanted), how=how, reporter=reporter)
+    require_backbone(asked.backbone)
     weights = find_weights(asked.weights, backbone=asked.backbone, progress=False)
     parameters = asked if weights is None else _named(asked, weights)
     request = Request(
@@ -38,7 +46,8 @@ def initial_model(run: RunDirectory, wanted: Mapping[str, Any], *, how: How, rep
         seeds={"initial": parameters.seed},
         extra={"initial": parameters},
     )
-    outcome = produce(run, request, lambda writer: _compute(writer, parameters, weights), how=how)
+    size = _input_size(run, parameters)
+    outcome = produce(run, request, lambda writer: _compute(writer, parameters, weights, size=size), how=how)
     if outcome.status == "created":
         reporter.note(f"initial model: {parameters.backbone}, weights {parameters.weights}")
     return outcome
@@ -46,6 +55,12 @@ def initial_model(run: RunDirectory, wanted: Mapping[str, Any], *, how: How, rep
 
 def _describes(wanted: Mapping[str, Any], initial: InitParameters) -> bool:
     return all(name == "seed" or getattr(initial, name) == value for name, value in wanted.items())
+
+
+def _of_dataset(run: RunDirectory, existing: Artifact) -> bool:
+    """Whether a model was made from the run's dataset, or from none."""
+    parent = parent_of(existing, "dataset")
+    return parent is None or parent.id == run.require("dataset").manifest.id
 
 
 def _asked(existing: Artifact | None, wanted: Mapping[str, Any]) -> InitParameters:
@@ -77,7 +92,7 @@ def require_agreement(artifact: Artifact, wanted: Mapping[str, Any]) -> None:
 def open_model(artifact: Artifact, *, dropout: float = 0.0) -> ReidModel:
     """The network of a model artifact, on the CPU, with the weights it holds."""
     initial = model_manifest(artifact).initial
-    model = build_model(initial.backbone, embedding_dim=initial.embedding_dim, dropout=dropout)
+    model = _model(initial, dropout=dropout)
     load_model_arrays(model, {name: artifact.read(name) for name in artifact.names() if _is_weight(name)})
     return model
 
@@ -90,10 +105,33 @@ def _named(asked: InitParameters, weights: WeightsFile) -> InitParameters:
     return asked.model_copy(update={"weights": weights.name, "weights_digest": weights.digest})
 
 
-def _compute(writer: Writer, parameters: InitParameters, weights: WeightsFile | None) -> Produced:
-    model = build_model(
-        parameters.backbone, embedding_dim=parameters.embedding_dim, seed=parameters.seed, weights=weights
+def _input_size(run: RunDirectory, parameters: InitParameters) -> tuple[int, int] | None:
+    """(height, width) of the images that the network will see; None where no images say."""
+    dataset = run.find("dataset")
+    if dataset is None:
+        return (parameters.height, parameters.width) if parameters.height and parameters.width else None
+    stored = dataset_manifest(dataset).summary
+    return parameters.height or stored.height, parameters.width or stored.width
+
+
+def _model(parameters: InitParameters, *, dropout: float = 0.5, weights: WeightsFile | None = None) -> ReidModel:
+    return build_model(
+        parameters.backbone,
+        embedding_dim=parameters.embedding_dim,
+        dropout=dropout,
+        seed=parameters.seed,
+        weights=weights,
+        last_stride=parameters.last_stride,
+        pooling=parameters.pooling,
     )
+
+
+def _compute(
+    writer: Writer, parameters: InitParameters, weights: WeightsFile | None, *, size: tuple[int, int] | None
+) -> Produced:
+    model = _model(parameters, weights=weights)
+    if size is not None:
+        require_size(model.backbone, name=parameters.backbone, height=size[0], width=size[1])
     for name, array in model_arrays(model).items():
         writer.array(name, array)
     n_parameters = sum(parameter.numel() for parameter in model.parameters())

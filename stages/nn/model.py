@@ -14,7 +14,7 @@ from torch.nn import functional
 from stages.errors import DbcError
 from stages.nn.backbones import build_backbone
 from stages.nn.head import EmbeddingHead
-from stages.nn.weights import WeightsFile, load_weights
+from stages.nn.weights import WeightsFile, load_tensors, load_weights
 
 
 class ReidModel(nn.Module):
@@ -44,12 +44,14 @@ def build_model(
     dropout: float = 0.5,
     seed: int = 0,
     weights: WeightsFile | None = None,
+    last_stride: int = 2,
+    pooling: str = "avg",
 ) -> ReidModel:
     """The model with `weights` in its backbone, or random ones drawn from `seed`; the head is random either way.
 
-    `embedding_dim` None stands for the backbone's own dimension.
+    `embedding_dim` None stands for the backbone's own dimension; `build_backbone` says what the last two do.
     """
-    network, dim = build_backbone(backbone, seed=seed)
+    network, dim = build_backbone(backbone, seed=seed, last_stride=last_stride, pooling=pooling)
     if weights is not None:
         load_weights(network, weights, backbone=backbone)
     head = EmbeddingHead(dim, embedding_dim or dim, dropout=dropout, seed=seed)
@@ -78,4 +80,4 @@ def load_model_arrays(model: ReidModel, arrays: Mapping[str, NDArray[Any]]) -> N
             f"model: {len(differing)} arrays do not fit this network (first {differing[0]!r}), want {len(wanted)} "
             f"arrays of its names and shapes; use the backbone and embedding size it was trained with"
         )
-    model.load_state_dict({key: torch.from_numpy(np.array(arrays[name], copy=True)) for name, key in wanted.items()})
+    load_tensors(model, {key: torch.from_numpy(np.array(arrays[name], copy=True)) for name, key in wanted.items()})

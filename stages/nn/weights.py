@@ -6,6 +6,8 @@ import contextlib
 import hashlib
 import io
 import pickle
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +18,15 @@ import torchvision
 from torch import Tensor, nn
 
 from stages.errors import DbcError, UsageError
-from stages.nn.backbones import CLASSIFIERS
+from stages.nn.headless import removed_names
 
 NO_WEIGHTS = "none"
 IMAGENET = "imagenet"
 _SUFFIXES = (".safetensors", ".pth", ".pt")
+_AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
+_OWN_ENDS = ("num_batches_tracked", "avgpool.p")
+# DenseNets were published under names that modules may no longer have
+_DENSE_LAYER = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
 _ADVICE = "give --weights imagenet, none, or a .safetensors or .pth file in torchvision's naming"
 
 
@@ -56,12 +62,13 @@ def find_weights(weights: str, *, backbone: str, progress: bool = False) -> Weig
 def load_weights(module: nn.Module, file: WeightsFile, *, backbone: str) -> None:
     """Copies the weights of `file` into `module`, a backbone named `backbone`; nothing is returned.
 
-    The classifier's keys are ignored, `num_batches_tracked` may be absent; `{'state_dict': …}` around and `module.`
-    before the names are accepted. Raises DbcError where names or shapes do not match or a value is not finite.
+    The keys of classifiers are ignored, `num_batches_tracked` and the exponent of a generalised mean may be absent;
+    `{'state_dict': …}` around and `module.` before the names are accepted. Raises DbcError where names or shapes do not
+    match or a value is not finite.
     """
-    found = _without_classifier(_read(file), CLASSIFIERS[backbone])
+    found = _without_classifier(_read(file), module)
     wanted = module.state_dict()
-    missing = [key for key in wanted if key not in found and not key.endswith("num_batches_tracked")]
+    missing = [key for key in wanted if key not in found and not key.endswith(_OWN_ENDS)]
     unexpected = [key for key in found if key not in wanted]
     misshaped = [key for key in found if key in wanted and found[key].shape != wanted[key].shape]
     for kind, keys in (("missing", missing), ("unexpected", unexpected), ("of another shape", misshaped)):
@@ -76,7 +83,15 @@ def load_weights(module: nn.Module, file: WeightsFile, *, backbone: str) -> None
             f"weights {file.name}: {len(broken)} arrays hold NaN or infinity ({_first(broken)}), want finite values; "
             f"use an undamaged file"
         )
-    module.load_state_dict(found, strict=False)
+    load_tensors(module, found)
+
+
+def load_tensors(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Copies `tensors`, named and shaped as `module` has them now, into it; those it lacks stay as they are."""
+    current = module.state_dict()
+    current.update(tensors)
+    # the state dict in hand carries the layout versions that MNASNet, for one, refuses to load without
+    module.load_state_dict(current)
 
 
 def file_digest(path: Path) -> str:
@@ -93,7 +108,13 @@ def _download(backbone: str, *, progress: bool) -> Path:
     """The path of torchvision's ImageNet weights in torch's own cache, filled by torchvision where empty."""
     if backbone not in torchvision.models.list_models():
         raise UsageError(f"--weights: found imagenet, but nobody publishes them for {backbone}; give --weights none")
-    entry = torchvision.models.get_model_weights(backbone)["IMAGENET1K_V1"]
+    published = torchvision.models.get_model_weights(backbone).__members__
+    if "IMAGENET1K_V1" not in published:
+        raise UsageError(
+            f"--weights: found imagenet, but torchvision has only {', '.join(published)} for {backbone}; "
+            f"give a file of them, or --weights none"
+        )
+    entry = published["IMAGENET1K_V1"]
     path: Path = Path(torch.hub.get_dir()) / "checkpoints" / entry.url.rpartition("/")[2]
     if path.is_file():
         return path
@@ -132,5 +153,6 @@ def _read(file: WeightsFile) -> dict[str, Tensor]:
     return {str(key).removeprefix("module."): value for key, value in content.items()}
 
 
-def _without_classifier(found: dict[str, Tensor], classifier: str) -> dict[str, Tensor]:
-    return {key: value for key, value in found.items() if not key.startswith(classifier + ".")}
+def _without_classifier(found: dict[str, Tensor], module: nn.Module) -> dict[str, Tensor]:
+    others = (*(f"{name}." for name in removed_names(module)), *_AUXILIARY)
+    return {_DENSE_LAYER.sub(r"\1\2", key): value for key, value in found.items() if not key.startswith(others)}

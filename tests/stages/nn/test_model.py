@@ -60,6 +60,15 @@ def test_arrays_carry_a_model_whole_under_torchvisions_names(model: ReidModel) -
     assert all(np.array_equal(value, arrays[name]) for name, value in model_arrays(other).items())
 
 
+@pytest.mark.parametrize("options", [{"backbone": "mnasnet0_5"}, {"backbone": "resnet10", "pooling": "gem"}])
+def test_arrays_carry_other_networks_too(options: dict[str, str]) -> None:
+    arrays = model_arrays(build_model(**options, embedding_dim=8, seed=5))  # type: ignore[arg-type]
+    assert ("backbone/avgpool.p" in arrays) == ("pooling" in options)
+    other = build_model(**options, embedding_dim=8, seed=6)  # type: ignore[arg-type]
+    load_model_arrays(other, arrays)
+    assert all(np.array_equal(value, arrays[name]) for name, value in model_arrays(other).items())
+
+
 def test_exported_arrays_do_not_follow_the_model(model: ReidModel) -> None:
     arrays = model_arrays(model)
     with torch.no_grad():

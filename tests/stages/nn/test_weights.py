@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,45 @@ def test_a_torch_file_loads_even_wrapped_and_from_parallel_training(
 def test_old_files_without_batch_counters_load(tmp_path: Path, full: dict[str, Tensor]) -> None:
     torch.save({key: value for key, value in full.items() if "num_batches" not in key}, tmp_path / "w.pth")
     assert torch.equal(_load(tmp_path / "w.pth")["conv1.weight"], full["conv1.weight"])
+
+
+@pytest.mark.parametrize("name", ["mnasnet0_5", "densenet121", "squeezenet1_1"])
+@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
+def test_weights_of_other_networks_load_as_published(tmp_path: Path, name: str, suffix: str) -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(7)
+        full = torchvision.models.get_model(name, weights=None).state_dict()
+    # DenseNets are published under the names they had when a dot was allowed there
+    published = {re.sub(r"(denselayer\d+\.(?:norm|conv))([12])", r"\1.\2", key): value for key, value in full.items()}
+    assert (set(published) != set(full)) == name.startswith("densenet")
+    path = tmp_path / f"w.{suffix}"
+    save = safetensors.torch.save_file if suffix == "safetensors" else torch.save
+    save(published, path)  # type: ignore[operator]
+    network, _ = build_backbone(name)
+    load_weights(network, _found(path), backbone=name)
+    assert all(torch.equal(value, full[key]) for key, value in network.state_dict().items())
+
+
+def test_weights_with_auxiliary_classifiers_load(tmp_path: Path) -> None:
+    full = torchvision.models.googlenet(weights=None, init_weights=True).state_dict()
+    assert any(key.startswith("aux2.") for key in full)
+    torch.save(full, tmp_path / "w.pth")
+    network, _ = build_backbone("googlenet")
+    load_weights(network, _found(tmp_path / "w.pth"), backbone="googlenet")
+    assert all(torch.equal(value, full[key]) for key, value in network.state_dict().items())
+
+
+def test_the_exponent_of_gem_pooling_is_kept_where_weights_lack_it(tmp_path: Path, full: dict[str, Tensor]) -> None:
+    torch.save(full, tmp_path / "w.pth")
+    network, _ = build_backbone("resnet18", pooling="gem", last_stride=1)
+    load_weights(network, _found(tmp_path / "w.pth"), backbone="resnet18")
+    assert network.get_parameter("avgpool.p").tolist() == [3]
+    assert torch.equal(network.state_dict()["conv1.weight"], full["conv1.weight"])
+
+
+def test_a_network_without_the_published_imagenet_weights_says_what_there_is() -> None:
+    with pytest.raises(UsageError, match=r"has only IMAGENET1K_SWAG_E2E_V1, .* for vit_h_14"):
+        find_weights("imagenet", backbone="vit_h_14")
 
 
 @pytest.mark.parametrize(

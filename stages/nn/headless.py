@@ -1,0 +1,58 @@
+"""Classification networks without their classifiers: what comes out is the pooled feature."""
+
+from __future__ import annotations
+
+from math import prod
+
+from torch import nn
+from torchvision.models import VGG, AlexNet, GoogLeNet, Inception3, SqueezeNet
+
+_HEADS = ("fc", "head", "heads", "classifier")
+
+
+class Removed(nn.Identity):
+    """Stands where a part of a classifier was, so that its name is known when weights come with it."""
+
+
+def remove_classifier(network: nn.Module) -> int:
+    """The dimension of the pooled features that `network`, a torchvision classifier, gives from now on.
+
+    What scores classes is replaced, with the dropout before it: from the first linear layer or 1×1 convolution on. What
+    comes before it stays (ConvNeXt's and MaxViT's norms). VGG and AlexNet, whose classifiers read a map of 7×7 or
+    6×6, and SqueezeNet, which pools class scores, get a mean over the map. State-dict names of what stays do not change.
+    """
+    pooled_to = 1
+    if isinstance(network, (VGG, AlexNet)):
+        pooled_to = _map_size(network.avgpool)
+        network.avgpool = nn.AdaptiveAvgPool2d(1)
+    if isinstance(network, SqueezeNet):
+        network.features.append(nn.AdaptiveAvgPool2d(1))
+    if isinstance(network, (GoogLeNet, Inception3)):
+        network.dropout = Removed()
+    name = next(name for name in _HEADS if hasattr(network, name))
+    head = getattr(network, name)
+    scorer = _first_scorer(head)
+    parts = list(head.children()) if isinstance(head, nn.Sequential) else []
+    first = next((i for i, part in enumerate(parts) if part is scorer), 0)
+    if all(isinstance(part, nn.Dropout) for part in parts[:first]):
+        setattr(network, name, Removed())
+    else:
+        for i in range(first, len(parts)):
+            head[i] = Removed()
+    n_inputs = scorer.in_features if isinstance(scorer, nn.Linear) else scorer.in_channels
+    return n_inputs // pooled_to
+
+
+def removed_names(network: nn.Module) -> tuple[str, ...]:
+    """The names of the parts that `remove_classifier` took out of `network`."""
+    return tuple(name for name, part in network.named_modules() if isinstance(part, Removed))
+
+
+def _first_scorer(head: nn.Module) -> nn.Linear | nn.Conv2d:
+    return next(part for part in head.modules() if isinstance(part, (nn.Linear, nn.Conv2d)))
+
+
+def _map_size(pool: nn.AdaptiveAvgPool2d) -> int:
+    """The number of places that an adaptive pooling gives."""
+    size = pool.output_size
+    return prod(side or 1 for side in (size if isinstance(size, tuple) else (size, size)))

@@ -1,0 +1,84 @@
+"""The initial model as an artifact: its options are kept, its key is what it was, its input size is checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from schemas.parameters import IngestParameters, InitParameters, SyntheticParameters
+from schemas.stage import INIT_STAGE
+from stages.errors import UsageError
+from stages.ingest.stage import ingest
+from stages.nn.initial_model import initial_model, open_model
+from stages.produce import How
+from stages.reporting import Silent
+from stages.run_directory import RunDirectory, model_manifest
+
+SMALL = {"backbone": "resnet10", "weights": "none", "embedding_dim": 8}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDirectory:
+    people = SyntheticParameters(identities=2, cameras=2, images_per_camera=1)
+    parameters = IngestParameters(format="synthetic", synthetic=people, height=16, width=8)
+    run = RunDirectory(tmp_path / "run")
+    ingest(run, source=None, parameters=parameters, workers=0, how=How(), reporter=Silent())
+    return run
+
+
+def made(run: RunDirectory, **wanted: Any) -> InitParameters:
+    outcome = initial_model(run, {**SMALL, **wanted}, how=How(), reporter=Silent())
+    assert outcome.artifact is not None
+    return model_manifest(outcome.artifact).initial
+
+
+def test_options_that_came_later_leave_the_keys_of_earlier_models_alone() -> None:
+    assert set(InitParameters().request()) == {
+        "backbone",
+        "weights",
+        "weights_digest",
+        "height",
+        "width",
+        "embedding_dim",
+        "seed",
+    }
+    assert InitParameters(pooling="gem").request()["pooling"] == "gem"
+    assert "last_stride" not in InitParameters(pooling="gem").request()
+
+
+def test_a_resnets_options_are_recorded_and_come_back_with_the_model(run: RunDirectory) -> None:
+    assert made(run).pooling == "avg"
+    said = made(run, last_stride=1, pooling="gem")
+    assert (said.last_stride, said.pooling) == (1, "gem")
+    artifact = run.require("model", INIT_STAGE)
+    assert artifact.version == 2
+    assert artifact.read("backbone/avgpool.p").tolist() == [3]
+    model = open_model(artifact)
+    assert model.backbone.get_submodule("layer4.0.conv1").stride == (1, 1)
+    with torch.inference_mode():
+        assert model.eval()(torch.zeros(1, 3, 16, 8))[0].shape == (1, 512)
+    assert made(run, last_stride=1).pooling == "gem"
+    assert run.versions("model", INIT_STAGE) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "told"),
+    [
+        ({"backbone": "resnet19"}, "--backbone: found 'resnet19', wanted one of torchvision's"),
+        ({"backbone": "resnet19", "weights": "imagenet"}, "nearest: resnet1"),
+        ({"backbone": "squeezenet1_1"}, "squeezenet1_1 for images of 16×8, wanted larger ones"),
+        ({"backbone": "mobilenet_v2", "pooling": "gem"}, "--pooling: found gem for mobilenet_v2, wanted avg"),
+    ],
+)
+def test_a_network_that_cannot_be_had_leaves_no_model(run: RunDirectory, wanted: dict[str, Any], told: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        made(run, **wanted)
+    assert told in str(caught.value)
+    assert run.versions("model", INIT_STAGE) == []
+
+
+def test_the_size_that_the_network_sees_is_the_one_asked_for(run: RunDirectory) -> None:
+    assert made(run, backbone="squeezenet1_1", height=32, width=32).height == 32
