@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import typer
 
+from dbc_cli.ablate import ablate
 from dbc_cli.demo import demo
 from dbc_cli.evaluate import evaluate
 from dbc_cli.extract import extract
 from dbc_cli.ingest import ingest
 from dbc_cli.merge import merge
+from dbc_cli.plot import plot
 from dbc_cli.run import run
+from dbc_cli.select import select
 from dbc_cli.status import status
+from dbc_cli.sweep import sweep
 from dbc_cli.train import train
 
 app = typer.Typer(
@@ -26,6 +30,10 @@ for name, command in (
     ("train", train),
     ("eval", evaluate),
     ("run", run),
+    ("select", select),
+    ("ablate", ablate),
+    ("sweep", sweep),
+    ("plot", plot),
     ("status", status),
     ("demo", demo),
 ):

@@ -11,7 +11,8 @@ from dbc_cli.flags import COMMAND_FLAGS, Flag
 from stages.errors import DbcError, UsageError
 
 TABLES = ("ingest", "extract", "merge", "train", "eval", "run")
-LAYERS: Mapping[str, tuple[str, ...]] = {"run": ("extract", "merge", "eval", "train", "run")}
+_RUN_LAYERS = ("extract", "merge", "eval", "train", "run")
+LAYERS: Mapping[str, tuple[str, ...]] = dict.fromkeys(("run", "ablate", "sweep"), _RUN_LAYERS)
 """The commands whose tables a command reads, the last one before the others; by default its own."""
 
 _WANTED = {int: "a whole number", float: "a number", bool: "true or false", str: "text in quotes"}

@@ -72,6 +72,23 @@ class TerseReporter(RichReporter):
             super().note(message)
 
 
+class QuietReporter(RichReporter):
+    """As `RichReporter`, without notes and warnings, which many runs would repeat; `say` is for what is to be read.
+
+    Manifests keep the warnings.
+    """
+
+    def note(self, message: str) -> None:
+        """Drop the remark."""
+
+    def warn(self, message: str) -> None:
+        """Drop the warning."""
+
+    def say(self, message: str) -> None:
+        """A line, in grey."""
+        super().note(message)
+
+
 def show(result: Mapping[str, Any], *, title: str, as_json: bool) -> None:
     """Print `result`: as JSON, or the same fields as a table of two columns."""
     if as_json:

@@ -11,15 +11,17 @@ from dbc_cli.flags import AMP, COMMON, EVALUATE, INITIAL, MAKING, MERGE, SEED, T
 from dbc_cli.train import running_of
 
 if TYPE_CHECKING:
-    from stages.pipeline import Plan
+    from stages.pipeline import Plan, StageRow
     from stages.produce import Outcome
+    from stages.select.measures import StageMeasures
 
 
 @with_flags("run", COMMON, MAKING, pins("dataset"))
 def run(given: Given) -> None:
     """Run all stages: train, then merge, train, extract and evaluate until the last, going on where it stopped.
 
-    Gives the same artifacts as the single commands in a shell loop, and evaluates every stage.
+    Gives the same artifacts as the single commands in a shell loop, and evaluates every stage. With --stop auto it ends
+    --patience stages after the one that dbc select would choose, and names that one; identities have no part in it.
     """
     run_plan(given, plan_of(given))
 
@@ -40,6 +42,7 @@ def plan_of(given: Given) -> Plan:
         initial=given.only((*INITIAL, *SEED)),
         stages=given["stages"],
         stage0_epochs=given["stage0_epochs"],
+        merge_only=given.flag("merge_only"),
         device=given.get("device", "auto"),
         memory_limit=parse_bytes(given["memory_limit"]),
         compiled=given.flag("compile"),
@@ -51,8 +54,13 @@ def run_plan(given: Given, plan: Plan) -> None:
     """Run `plan` and show its table, or say what a dry run would make first; where it fails, the rows that are done."""
     from dbc_cli.console import TerseReporter
     from dbc_cli.stage_table import LiveTable, row_fields
+    from stages.errors import UsageError
     from stages.pipeline import run_stages
 
+    patience = given.get("patience", 3)
+    if patience < 1:
+        raise UsageError(f"--patience: found {patience}, wanted a number of stages, at least 1")
+    choice = Choice(patience) if given["stop"] == "auto" else None
     reporter = TerseReporter()
     given.remember()
     table = LiveTable(reporter.console)
@@ -64,24 +72,50 @@ def run_plan(given: Given, plan: Plan) -> None:
                 how=given.how,
                 reporter=reporter,
                 on_row=lambda row: table.add(row_fields(row)),
+                enough=choice,
             )
     except BaseException:
         if table.rows:
-            show_rows(given, table.rows)
+            show_rows(given, table.rows, choice=choice)
         raise
-    show_rows(given, table.rows, would_create=None if stopped is None else _named(stopped))
+    show_rows(given, table.rows, choice=choice, would_create=None if stopped is None else _named(stopped))
 
 
-def show_rows(given: Given, rows: Sequence[dict[str, Any]], *, would_create: str | None = None) -> None:
-    """Print the stages that are done, and what a dry run would have gone on with."""
+class Choice:
+    """The stage that is chosen without identities as stages come in, called with each: whether to leave the later ones."""
+
+    def __init__(self, patience: int) -> None:
+        self.stage: int | None = None
+        self._patience = patience
+        self._measures: list[StageMeasures] = []
+
+    def __call__(self, row: StageRow) -> bool:
+        """Measure the stage; True once `patience` stages have been no better than the chosen one."""
+        from stages.select.rules import choose, is_enough
+        from stages.select.stage import measure_stage
+
+        if row.stage < 1:
+            return False
+        self._measures.append(measure_stage(row.run, row.stage))
+        self.stage = choose(self._measures)
+        return is_enough(self._measures, patience=self._patience)
+
+
+def show_rows(
+    given: Given, rows: Sequence[dict[str, Any]], *, choice: Choice | None = None, would_create: str | None = None
+) -> None:
+    """Print the stages that are done, the one that was chosen, and what a dry run would have gone on with."""
     from dbc_cli.console import print_json, print_table, print_text
     from dbc_cli.stage_table import stage_table
 
     if given.flag("json"):
-        print_json({"run": given.run.as_posix(), "stages": rows, "would_create": would_create})
+        chosen = {} if choice is None else {"chosen": choice.stage}
+        print_json({"run": given.run.as_posix(), "stages": rows, "would_create": would_create, **chosen})
         return
     if rows:
         print_table(stage_table(rows))
+    if choice is not None and choice.stage is not None:
+        print_text(f"chosen without identities: stage {choice.stage}; dbc select shows why")
     if would_create is not None:
         print_text(f"a real run would go on with: {would_create}")
 

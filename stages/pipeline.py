@@ -29,6 +29,7 @@ class Plan:
 
     `train` and `initial` hold fields of `TrainParameters` and `InitParameters`; `stage0_epochs`
     are the epochs of stage 0 where they differ. `stages` is the last stage, by default ⌊1/merge_percent⌋ − 1.
+    `merge_only` trains nothing: from stage 1 on the initial features are merged again and again, and there is no stage 0.
     """
 
     merge: MergeParameters
@@ -38,6 +39,7 @@ class Plan:
     initial: Mapping[str, Any] = field(default_factory=dict)
     stages: int | None = None
     stage0_epochs: int | None = None
+    merge_only: bool = False
     device: str = "auto"
     memory_limit: int | None = None
     compiled: bool = False
@@ -48,12 +50,21 @@ class Plan:
         """The stage the run ends with."""
         return last_stage(self.merge.merge_percent) if self.stages is None else self.stages
 
+    @property
+    def stage_numbers(self) -> list[int]:
+        """The stages the run has, in order."""
+        return [INIT_STAGE, *range(1 if self.merge_only else 0, self.last_stage + 1)]
+
 
 @dataclass(frozen=True)
 class StageRow:
-    """A stage that is done: its model and figures, the seconds this call took, and what it made."""
+    """A stage that is done: its model and figures, the seconds this call took, and what it made.
+
+    In `run` exactly the artifacts of this stage and of those before it are found, whatever other versions there are.
+    """
 
     stage: int
+    run: RunDirectory
     model: ModelManifest
     metrics: MetricsManifest
     seconds: float
@@ -70,15 +81,16 @@ def run_stages(
     how: How,
     reporter: Reporter,
     on_row: Callable[[StageRow], None],
+    enough: Callable[[StageRow], bool] | None = None,
 ) -> Outcome | None:
     """Bring every stage from `init` to the last up to date; what is there already is kept.
 
     Each step takes the versions that the steps before it gave, whatever else the run holds. `on_row` is told of each
-    stage as it is done. Returns the first artifact that a dry run does not find, else None. Raises UsageError where the
-    stages would merge more clusters than there are.
+    stage as it is done, and `enough`, after it, says whether to leave the later ones. Returns the first artifact that a
+    dry run does not find, else None. Raises UsageError where the stages would merge more clusters than there are.
     """
     _check_schedule(run, plan)
-    for stage in (INIT_STAGE, *range(plan.last_stage + 1)):
+    for stage in plan.stage_numbers:
         started = time.perf_counter()
         outcomes: dict[str, Outcome] = {}
         for step in _steps(plan, stage, how=how, reporter=reporter):
@@ -87,7 +99,10 @@ def run_stages(
                 return outcome
             run = run.choose(outcome.artifact, outcome.stage)
             outcomes[outcome.kind] = outcome
-        on_row(_row(run, stage, outcomes, seconds=time.perf_counter() - started))
+        row = _row(run, stage, outcomes, seconds=time.perf_counter() - started)
+        on_row(row)
+        if enough is not None and enough(row):
+            break
     return None
 
 
@@ -152,14 +167,18 @@ def _steps(plan: Plan, stage: int, *, how: How, reporter: Reporter) -> list[Step
     after: list[Step] = [extract_step, evaluate_step]
     if stage == INIT_STAGE:
         return [initial_step, *after]
+    if plan.merge_only:
+        return [merge_step, evaluate_step]
     return [train_step, *after] if stage == 0 else [merge_step, train_step, *after]
 
 
 def _row(run: RunDirectory, stage: int, outcomes: Mapping[str, Outcome], *, seconds: float) -> StageRow:
     made = tuple(kind for kind, outcome in outcomes.items() if outcome.status == "created")
+    model = run.newest_up_to("model", stage)
     return StageRow(
         stage,
-        model_manifest(run.require("model", stage)),
+        run,
+        model_manifest(run.require("model", stage) if model is None else model),
         metrics_manifest(run.require("metrics", stage)),
         round(seconds, 2),
         made,

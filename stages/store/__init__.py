@@ -8,6 +8,7 @@ temporary directory, which the system drops when the owner dies: that is how the
 from stages.store.artifact import Artifact, Rows, artifact_versions, open_artifact
 from stages.store.commit import commit
 from stages.store.grid import CHUNK_BYTES, SHARD_BYTES, chunk_grid
+from stages.store.share import share
 from stages.store.table import Table
 from stages.store.temporary import TEMPORARY_PREFIX, entries, remove_if_empty, remove_stale, temporary_directory
 from stages.store.writer import Stream, Writer
@@ -28,5 +29,6 @@ __all__ = [
     "open_artifact",
     "remove_if_empty",
     "remove_stale",
+    "share",
     "temporary_directory",
 ]

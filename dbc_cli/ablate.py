@@ -1,0 +1,41 @@
+"""`dbc ablate`: both criteria, with and without their penalty, from one shared stage 0."""
+
+from __future__ import annotations
+
+from dbc_cli.command import Given, with_flags
+from dbc_cli.comparison import COMPARISON, carry_out, show_comparison, show_plan, values_of
+from dbc_cli.flags import COMMON, Flag, pins
+
+ABLATE = (
+    Flag("seeds", str, "--seeds", "Seeds, with commas between: mean and standard deviation.", "--seed", metavar="LIST"),
+    Flag("variants", str, "--variants", "Some of buc-,buc,dbc-,dbc,dbc-exact.", "all", metavar="LIST"),
+    Flag("buc_lambda", float, "--buc-lambda", "λ of BUC; --lambda is that of DBC.", "0.005"),
+)
+
+
+@with_flags("ablate", COMMON, ABLATE, COMPARISON, pins("dataset"))
+def ablate(given: Given) -> None:
+    """Compare BUC⁻, BUC, DBC⁻, DBC and DBC exact, which share data set, initial features and stage 0.
+
+    The minus is without the penalty (λ = 0). All use one --update, but for DBC exact. Each is a run of its own under
+    RUN/ablate, and RUN stays as it is. The table tells of the stage with the best mAP, of the last, and of the one chosen
+    without identities.
+    """
+    from dbc_cli.run import plan_of
+    from stages.compare.ablation import VARIANTS, ablation_cells
+
+    seeds = values_of(Flag("seeds", int, "--seeds", ""), given.get("seeds", given.get("seed", 0)))
+    variants = values_of(Flag("variants", str, "--variants", ""), given.get("variants", ",".join(VARIANTS)))
+    cells = ablation_cells(
+        plan_of(given), variants=variants, seeds=seeds, dbc_lambda=given["lambda_"], buc_lambda=given["buc_lambda"]
+    )
+    if given.flag("dry_run"):
+        show_plan(given, cells)
+        return
+    results = carry_out(given, cells)
+    from stages.compare.outcomes import chosen_by_label, runs_by_label
+    from stages.plots.figures import save
+    from stages.plots.sheets import comparison_sheet
+
+    figure = comparison_sheet(runs_by_label(results), title="ablation", chosen=chosen_by_label(results))
+    show_comparison(given, results, save(figure, given.get("out", given.run / "plots") / "ablation"))

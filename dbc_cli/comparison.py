@@ -1,0 +1,130 @@
+"""What `dbc ablate` and `dbc sweep` share: lists on the command line, and how compared runs are carried out and shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+
+from dbc_cli.command import Given
+from dbc_cli.flags import Flag
+from stages.errors import DbcError, UsageError
+
+if TYPE_CHECKING:
+    from stages.compare.cells import Cell, CellResult
+    from stages.compare.outcomes import Line
+
+_OUTPUT = "Output"
+COMPARISON = (
+    Flag("merge_only", bool, "--merge-only", "Train nothing: merge the initial features again and again.", ""),
+    Flag("jobs", int, "--jobs", "Runs at a time, each in a process of its own.", "1", "Where and how it runs", "N"),
+    Flag("dry_run", bool, "--dry-run", "Say which runs there would be and make nothing.", "", "Where and how it runs"),
+    Flag("csv", Path, "--csv", "Write the table as CSV.", "", _OUTPUT, "FILE"),
+    Flag("markdown", Path, "--markdown", "Write the table as Markdown.", "", _OUTPUT, "FILE"),
+    Flag("out", Path, "--out", "Folder for the pictures.", "RUN/plots", _OUTPUT, "DIR"),
+)
+
+
+def values_of(flag: Flag, given: Any) -> list[Any]:
+    """The values of a comma-separated list, as the flag wants them, each once; what is no text is one value."""
+    if not isinstance(given, str):
+        return [given]
+    values = [_value(flag, text.strip(), given) for text in given.split(",")]
+    return list(dict.fromkeys(values))
+
+
+def carry_out(given: Given, cells: Sequence[Cell]) -> list[CellResult]:
+    """Run the cells, telling each as it ends; what is up to date is kept."""
+    from dbc_cli.console import QuietReporter
+    from stages.compare.cells import run_cells
+
+    n_jobs = given.get("jobs", 1)
+    if n_jobs < 1:
+        raise UsageError(f"--jobs: found {n_jobs}, wanted a number of processes, at least 1")
+    reporter = QuietReporter()
+    given.remember()
+
+    def told(result: CellResult) -> None:
+        reporter.say(f"{result.name}: {len(result.stages)} stages, {result.seconds:.1f} s")
+
+    return run_cells(given.run_directory, cells, how=given.how, reporter=reporter, n_jobs=n_jobs, on_done=told)
+
+
+def show_plan(given: Given, cells: Sequence[Cell]) -> None:
+    """Print the runs that there would be."""
+    from dbc_cli.console import print_json, print_text
+
+    places = [(given.run / cell.name).as_posix() for cell in cells]
+    if given.flag("json"):
+        print_json({"run": given.run.as_posix(), "would_run": places})
+        return
+    print_text("\n".join(f"a real run would bring up to date: {place}" for place in places))
+
+
+def show_comparison(given: Given, results: Sequence[CellResult], pictures: Sequence[Path]) -> None:
+    """Print the table of the results, and write it where it was asked for."""
+    from dbc_cli.console import print_json, print_text
+    from stages.compare.outcomes import line_fields, lines
+    from stages.compare.text import comma_separated, markdown
+
+    found = lines(results)
+    for name, text in (("csv", comma_separated), ("markdown", markdown)):
+        if given[name] is not None:
+            _write(given[name], text(found))
+    if given.flag("json"):
+        runs = [
+            {"run": (given.run / result.name).as_posix(), "setting": dict(result.setting), "chosen": result.chosen}
+            | {"stages": list(result.stages)}
+            for result in results
+        ]
+        print_json(
+            {
+                "run": given.run.as_posix(),
+                "lines": [line_fields(line) for line in found],
+                "runs": runs,
+                "pictures": [path.as_posix() for path in pictures],
+            }
+        )
+        return
+    _show_table(found)
+    for path in pictures:
+        print_text(path.as_posix())
+
+
+def _show_table(found: Sequence[Line]) -> None:
+    from rich.table import Table
+
+    from dbc_cli.console import print_table
+    from stages.compare.text import table_cells
+
+    head, rows = table_cells(found)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for place, heading in enumerate(head):
+        table.add_column(heading, justify="left" if place <= head.index("at") else "right")
+    for row in rows:
+        table.add_row(*row)
+    print_table(table)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text)
+    except OSError as error:
+        raise DbcError(f"{path} cannot be written: {error.strerror or error}; give another file") from error
+
+
+def _value(flag: Flag, text: str, whole: str) -> Any:
+    if get_origin(flag.kind) is Literal:
+        if text in get_args(flag.kind):
+            return text
+        wanted = f"some of {', '.join(get_args(flag.kind))}"
+    elif flag.kind in (int, float):
+        try:
+            return flag.kind(text)
+        except ValueError:
+            wanted = "whole numbers" if flag.kind is int else "numbers"
+    elif text:
+        return text
+    else:
+        wanted = "values"
+    raise UsageError(f"{flag.option}: found {text!r} in {whole!r}, wanted {wanted}, with commas between")

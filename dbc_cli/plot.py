@@ -1,0 +1,39 @@
+"""`dbc plot`: the curves of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dbc_cli.command import Given, with_flags
+from dbc_cli.flags import COMMON, Flag
+
+OUT = (Flag("out", Path, "--out", "Folder for the pictures.", "RUN/plots", metavar="DIR"),)
+
+
+@with_flags("plot", COMMON, OUT)
+def plot(given: Given) -> None:
+    """Draw a run: retrieval, ARI, clusters and loss by stage, and ARI by number of clusters, as PNG and SVG.
+
+    The stage that dbc select would choose is ringed.
+    """
+    from dbc_cli.console import show
+    from schemas.stage import stage_label
+    from stages.compare.history import history
+    from stages.plots.figures import save
+    from stages.plots.sheets import run_sheet
+    from stages.select.rules import choose
+    from stages.select.stage import measure_stage, measured_stages
+
+    run = given.run_directory
+    stages = history(run)
+    chosen = choose([measure_stage(run, stage) for stage in measured_stages(run)])
+    written = save(run_sheet(stages, title=run.root.name, chosen=chosen), given.get("out", run.root / "plots") / "run")
+    given.remember()
+    fields = {
+        "run": run.root.as_posix(),
+        "stages": len(stages),
+        "last_stage": stage_label(stages[-1]["stage"]),
+        "chosen": chosen,
+        "pictures": [path.as_posix() for path in written],
+    }
+    show(fields, title="pictures", as_json=given.flag("json"))

@@ -1,0 +1,121 @@
+"""One compared run: a plan carried out in a directory of its own from a start it shares, and the figures it gave."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from stages.backend import n_cores
+from stages.compare.sharing import common_start, share_start
+from stages.pipeline import Plan, StageRow, run_stages
+from stages.produce import How
+from stages.reporting import Reporter, Silent
+from stages.run_directory import RunDirectory
+from stages.select.measures import StageMeasures
+from stages.select.rules import DEFAULT_RULE, choose
+from stages.select.stage import measure_stage
+
+Figures = dict[str, Any]
+"""The figures of a stage by name, as JSON holds them."""
+
+RETRIEVAL_FIGURES = ("rank1", "rank5", "rank10", "mAP")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A run to compare: its directory under the given run, its plan, and what tells it from the others, by name."""
+
+    name: str
+    plan: Plan
+    setting: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """What a compared run gave: the figures of its stages in order, and the stage that the rule chose, if it could."""
+
+    name: str
+    setting: Mapping[str, Any]
+    stages: tuple[Figures, ...]
+    chosen: int | None
+    seconds: float
+
+
+def run_cell(parent: RunDirectory, cell: Cell, *, how: How, reporter: Reporter, rule: str = DEFAULT_RULE) -> CellResult:
+    """The figures of `cell` in the directory `parent.root / cell.name`, of which what is up to date is kept."""
+    started = time.perf_counter()
+    start, plan = common_start(parent, cell.plan, how=how, reporter=reporter)
+    run = share_start(start, RunDirectory(parent.root / cell.name))
+    stages: list[Figures] = []
+    measures: list[StageMeasures] = []
+
+    def on_row(row: StageRow) -> None:
+        if row.stage > 0:
+            measures.append(measure_stage(row.run, row.stage))
+        stages.append(figures_of(row))
+
+    run_stages(run, plan, how=how, reporter=reporter, on_row=on_row)
+    chosen = choose(measures, rule=rule)
+    return CellResult(cell.name, cell.setting, tuple(stages), chosen, round(time.perf_counter() - started, 2))
+
+
+def run_cells(
+    parent: RunDirectory,
+    cells: Sequence[Cell],
+    *,
+    how: How,
+    reporter: Reporter,
+    n_jobs: int = 1,
+    on_done: Callable[[CellResult], None],
+) -> list[CellResult]:
+    """The results of `cells` in their order, `n_jobs` at a time in processes of their own; `on_done` is told as they end.
+
+    Starts that cells share are made first, one after the other. More than one process share the cores.
+    """
+    for cell in cells:
+        common_start(parent, cell.plan, how=how, reporter=reporter)
+    results: dict[str, CellResult] = {}
+    if n_jobs <= 1:
+        for cell in cells:
+            results[cell.name] = run_cell(parent, cell, how=how, reporter=reporter)
+            on_done(results[cell.name])
+        return [results[cell.name] for cell in cells]
+    n_threads = max(1, n_cores() // n_jobs)
+    with ProcessPoolExecutor(n_jobs, get_context("spawn"), _share_cores, (n_threads,)) as pool:
+        waiting = [pool.submit(_run_alone, parent.root, dict(parent.pinned), cell, how) for cell in cells]
+        for future in as_completed(waiting):
+            result = future.result()
+            results[result.name] = result
+            on_done(result)
+    return [results[cell.name] for cell in cells]
+
+
+def figures_of(row: StageRow) -> Figures:
+    """The figures of a stage that tables and curves show; None where the data cannot give them."""
+    figures, model = row.metrics.summary, row.model.summary
+    own_model = model.stage == row.stage
+    return {
+        "stage": row.stage,
+        "n_clusters": figures.n_clusters,
+        "n_identities": figures.n_identities,
+        **{name: getattr(figures, name) for name in RETRIEVAL_FIGURES},
+        "ari": figures.ari,
+        "nmi": figures.nmi,
+        "loss": model.loss_last if own_model else None,
+        "silhouette": figures.silhouette,
+    }
+
+
+def _run_alone(root: Path, pinned: dict[Any, int], cell: Cell, how: How) -> CellResult:
+    return run_cell(RunDirectory(root, pinned), cell, how=how, reporter=Silent())
+
+
+def _share_cores(n_threads: int) -> None:
+    import torch
+
+    torch.set_num_threads(n_threads)

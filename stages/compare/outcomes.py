@@ -1,0 +1,141 @@
+"""What compared runs gave, at the best, the last and the chosen stage, with mean and standard deviation over seeds."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from schemas.stage import INIT_STAGE, stage_label
+from stages.compare.cells import CellResult, Figures
+
+FIGURES = ("stage", "n_clusters", "rank1", "rank5", "rank10", "mAP", "ari")
+"""The columns of a table of outcomes, by name."""
+
+AT = ("best", "last", "auto")
+"""Which stage a line of a table tells of: that with the best mAP, the last, and that chosen without identities."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and sample standard deviation over seeds; the latter is None for one seed, both where a figure is unknown."""
+
+    mean: float | None
+    deviation: float | None
+    n: int
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a table: a setting, which stage of it, and the spread of each of `FIGURES`."""
+
+    setting: Mapping[str, Any]
+    at: str
+    figures: Mapping[str, Spread]
+
+
+def lines(results: Sequence[CellResult]) -> list[Line]:
+    """The table of `results`: what all share (the initial stage, stage 0), then three lines a setting, seeds put together."""
+    groups: dict[tuple[tuple[str, Any], ...], list[CellResult]] = {}
+    for result in results:
+        key = tuple((name, value) for name, value in result.setting.items() if name != "seed")
+        groups.setdefault(key, []).append(result)
+    found = _start_lines(results)
+    for key, members in groups.items():
+        for at in AT:
+            rows = [figures for result in members if (figures := stage_at(result, at)) is not None]
+            if rows:
+                found.append(Line(dict(key), at, {name: _spread([row[name] for row in rows]) for name in FIGURES}))
+    return found
+
+
+def stage_at(result: CellResult, at: str) -> Figures | None:
+    """The figures of the 'best' (by mAP, else by ARI; the earlier of two equal ones), 'last' or 'auto' stage from 1 on.
+
+    None where there is no such stage.
+    """
+    merged = [figures for figures in result.stages if figures["stage"] > 0]
+    if at == "auto":
+        return next((figures for figures in merged if figures["stage"] == result.chosen), None)
+    if not merged:
+        return None
+    if at == "last":
+        return merged[-1]
+    known = [figures for figures in merged if figures["mAP"] is not None]
+    if known:
+        # merging alone leaves mAP as it is; there the partition decides
+        return max(known, key=lambda figures: (figures["mAP"], figures["ari"] or -math.inf, -figures["stage"]))
+    return max(merged, key=lambda figures: (figures["ari"] or -math.inf, -figures["stage"]))
+
+
+def line_fields(line: Line) -> dict[str, Any]:
+    """A line as flat fields: its setting, `at`, and each figure with its standard deviation beside it."""
+    fields: dict[str, Any] = {**line.setting, "at": line.at, "seeds": line.figures["mAP"].n}
+    for name, spread in line.figures.items():
+        fields[name] = spread.mean
+        fields[f"{name}_std"] = spread.deviation
+    return fields
+
+
+def _start_lines(results: Sequence[CellResult]) -> list[Line]:
+    """The stages before the first merge, which all settings share: once for each seed."""
+    by_seed = {result.setting.get("seed", 0): result for result in results}
+    found = []
+    for stage in (INIT_STAGE, 0):
+        rows = [figures for result in by_seed.values() for figures in result.stages if figures["stage"] == stage]
+        if rows:
+            spreads = {name: _spread([row[name] for row in rows]) for name in FIGURES}
+            found.append(Line({}, f"stage {stage_label(stage)}", spreads))
+    return found
+
+
+def _spread(values: Sequence[float | None]) -> Spread:
+    known = [value for value in values if value is not None]
+    if not known:
+        return Spread(None, None, len(values))
+    return Spread(statistics.fmean(known), statistics.stdev(known) if len(known) > 1 else None, len(values))
+
+
+def runs_by_label(results: Sequence[CellResult]) -> dict[str, list[tuple[Figures, ...]]]:
+    """The stages of all results by what tells their settings apart; those that differ in their seed are together."""
+    found: dict[str, list[tuple[Figures, ...]]] = {}
+    for result in results:
+        found.setdefault(label_of(result.setting), []).append(result.stages)
+    return found
+
+
+def chosen_by_label(results: Sequence[CellResult]) -> dict[str, int]:
+    """The stage that was chosen, for each label whose seeds all chose the same."""
+    found: dict[str, set[int | None]] = {}
+    for result in results:
+        found.setdefault(label_of(result.setting), set()).add(result.chosen)
+    alike = {label: next(iter(stages)) for label, stages in found.items() if len(stages) == 1}
+    return {label: stage for label, stage in alike.items() if stage is not None}
+
+
+def by_value(results: Sequence[CellResult], parameter: str, figure: str) -> dict[str, list[tuple[Any, Any, Any]]]:
+    """A figure by the value of `parameter` at each of `AT`: (value, mean, deviation) over whatever else varies with it.
+
+    Other swept parameters give lines of their own; seeds are put together.
+    """
+    found: dict[str, list[tuple[Any, Any, Any]]] = {}
+    for line in lines(results):
+        if parameter in line.setting:
+            others = label_of({name: value for name, value in line.setting.items() if name != parameter})
+            spread = line.figures[figure]
+            label = line.at if others == "all" else f"{others}, {line.at}"
+            found.setdefault(label, []).append((line.setting[parameter], spread.mean, spread.deviation))
+    return found
+
+
+def label_of(setting: Mapping[str, Any]) -> str:
+    """A setting as a legend names it, without its seed."""
+    told = [value for name, value in setting.items() if name == "variant"]
+    told += [
+        f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in setting.items()
+        if name not in ("variant", "seed")
+    ]
+    return ", ".join(told) or "all"

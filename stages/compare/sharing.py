@@ -1,0 +1,92 @@
+"""What compared runs have in common, made once: data set, initial model and features, and stage 0."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import Any
+
+from schemas.manifest import ArtifactKind
+from schemas.parameters import InitParameters
+from schemas.stage import INIT_STAGE
+from stages.nn.weights import IMAGENET, NO_WEIGHTS
+from stages.pipeline import Plan, StageRow, run_stages
+from stages.produce import How
+from stages.provenance import canonical_json
+from stages.reporting import Reporter
+from stages.run_directory import RunDirectory, model_manifest
+from stages.store import share
+
+_SHARED: tuple[ArtifactKind, ...] = ("model", "features", "metrics")
+
+
+def common_start(parent: RunDirectory, plan: Plan, *, how: How, reporter: Reporter) -> tuple[RunDirectory, Plan]:
+    """A run under `parent` that is brought through stage 0 of `plan`, and the plan with its initial model said in full.
+
+    It is the same run for all plans that agree on everything before the first merge, and it begins with what `parent`
+    has, which stays as it is. In the run that is returned exactly the artifacts of this start are found.
+    """
+    dataset = parent.require("dataset")
+    plan = replace(plan, initial=_initial_in_full(parent, plan))
+    start = RunDirectory(parent.root / "shared" / f"start-{_digest(plan)}")
+    start = start.choose(share(dataset, start.directory("dataset", 0)), 0)
+    if _begins_alike(parent, plan):
+        share_stages(parent, start, stages=(INIT_STAGE, 0))
+    rows: list[StageRow] = []
+    beginning = replace(plan, stages=0)
+    run_stages(start, beginning, how=how, reporter=reporter, on_row=rows.append)
+    return (rows[-1].run if rows else start), plan
+
+
+def share_stages(source: RunDirectory, target: RunDirectory, *, stages: tuple[int, ...]) -> RunDirectory:
+    """`target`, which now holds the model, features and metrics that `source` has at these stages, and has them chosen."""
+    for stage in stages:
+        for kind in _SHARED:
+            found = source.find(kind, stage)
+            if found is not None:
+                target = target.choose(share(found, target.directory(kind, stage)), stage)
+    return target
+
+
+def share_start(start: RunDirectory, target: RunDirectory) -> RunDirectory:
+    """`target`, which now holds the data set, initial stage and stage 0 of `start`."""
+    target = target.choose(share(start.require("dataset"), target.directory("dataset", 0)), 0)
+    return share_stages(start, target, stages=(INIT_STAGE, 0))
+
+
+def _initial_in_full(parent: RunDirectory, plan: Plan) -> dict[str, Any]:
+    """The initial model that `plan` asks for; what it does not say is as in `parent`, where that can be made again."""
+    wanted = dict(plan.initial)
+    begun = _begun(parent)
+    if begun is None or wanted.get("backbone", begun.backbone) != begun.backbone:
+        return wanted
+    if begun.weights in (NO_WEIGHTS, IMAGENET):
+        return {**begun.model_dump(exclude={"weights_digest", "seed"}), **wanted}
+    return wanted
+
+
+def _begins_alike(parent: RunDirectory, plan: Plan) -> bool:
+    """Whether the initial model of `parent` is that of `plan`, or the only one there is: its weights file is not given."""
+    begun = _begun(parent)
+    if begun is None:
+        return False
+    names_weights = plan.initial.get("weights") is not None
+    return begun.seed == plan.initial.get("seed", 0) or not names_weights
+
+
+def _begun(parent: RunDirectory) -> InitParameters | None:
+    model = parent.find("model", INIT_STAGE)
+    return None if model is None else model_manifest(model).initial
+
+
+def _digest(plan: Plan) -> str:
+    """Eight letters for everything that decides what comes before the first merge."""
+    before = {
+        "initial": dict(plan.initial),
+        "train": {} if plan.merge_only else dict(plan.train),
+        "stage0_epochs": None if plan.merge_only else plan.stage0_epochs,
+        "merge_only": plan.merge_only,
+        "extract": plan.extract.model_dump(mode="json"),
+        "evaluate": plan.evaluate.model_dump(mode="json"),
+    }
+    return hashlib.sha256(canonical_json(before)).hexdigest()[:8]

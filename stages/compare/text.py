@@ -1,0 +1,74 @@
+"""Tables of compared runs as text: Markdown for people, CSV for programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+
+from stages.compare.outcomes import FIGURES, Line, Spread, line_fields
+
+HEADINGS = {
+    "stage": "stage",
+    "n_clusters": "clusters",
+    "rank1": "rank-1",
+    "rank5": "rank-5",
+    "rank10": "rank-10",
+    "mAP": "mAP",
+    "ari": "ARI",
+}
+_COUNTS = ("stage", "n_clusters")
+
+
+def table_cells(lines: Sequence[Line]) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows of text: what tells the settings apart, at which stage, and the figures with their spread."""
+    names = list(dict.fromkeys(name for line in lines for name in line.setting))
+    head = [*names, "at", *(HEADINGS[name] for name in FIGURES)]
+    rows = [
+        [
+            *(told(line.setting[name]) if name in line.setting else "" for name in names),
+            line.at,
+            *(cell(line.figures[name], is_count=name in _COUNTS) for name in FIGURES),
+        ]
+        for line in lines
+    ]
+    return head, rows
+
+
+def markdown(lines: Sequence[Line]) -> str:
+    """The table in Markdown."""
+    return markdown_table(*table_cells(lines))
+
+
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Any table of text in Markdown; a bar in a cell is escaped."""
+    escaped = [[text.replace("|", "\\|") for text in row] for row in (head, *rows)]
+    told_rows = ["| " + " | ".join(row) + " |" for row in escaped]
+    return "\n".join([told_rows[0], "|" + "---|" * len(head), *told_rows[1:]]) + "\n"
+
+
+def comma_separated(lines: Sequence[Line]) -> str:
+    """The table as CSV with a header, one column a figure and one for its standard deviation; empty where unknown."""
+    fields = [line_fields(line) for line in lines]
+    names = list(dict.fromkeys(name for line in lines for name in line.setting))
+    figures = [name for row in fields[:1] for name in row if name not in names]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [*names, *figures], restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(fields)
+    return text.getvalue()
+
+
+def cell(spread: Spread, *, is_count: bool) -> str:
+    """A figure as people read it: mean ± standard deviation, where there is one."""
+    if spread.mean is None:
+        return "–"
+    digits = (0 if spread.mean == round(spread.mean) and not spread.deviation else 1) if is_count else 3
+    text = f"{spread.mean:.{digits}f}"
+    is_alike = spread.deviation is None or (is_count and not spread.deviation)
+    return text if is_alike else f"{text} ± {spread.deviation:.{digits}f}"
+
+
+def told(value: object) -> str:
+    """The value of a setting as people write it."""
+    return f"{value:g}" if isinstance(value, float) else str(value)

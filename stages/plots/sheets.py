@@ -1,0 +1,57 @@
+"""Whole sheets of curves: of one run, of runs beside each other, and of a swept parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from stages.plots.curves import Stage, against_clusters, against_stage, against_value
+from stages.plots.figures import Panel, draw
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+CHOSEN = "chosen without identities"
+
+
+def run_sheet(stages: Sequence[Stage], *, title: str, chosen: int | None = None) -> Figure:
+    """One run: retrieval and ARI by stage, clusters by stage, ARI by clusters, and loss by stage where it was trained."""
+    ringed = {} if chosen is None else dict.fromkeys(("rank-1", "mAP", "ARI"), chosen)
+    quality = [
+        against_stage(name, {label: [stages]}, chosen=ringed)
+        for name, label in (("rank1", "rank-1"), ("mAP", "mAP"), ("ari", "ARI"))
+    ]
+    together = Panel(
+        "quality by stage",
+        quality[0].x_label,
+        "fraction; ARI",
+        [series for panel in quality for series in panel.series],
+        whole_x=True,
+    )
+    panels = [
+        together,
+        against_stage("n_clusters", {"clusters": [stages]}),
+        against_clusters("ari", {"ARI": [stages]}),
+        against_stage("loss", {"loss": [stages]}),
+    ]
+    return draw([panel for panel in panels if panel.series], title=title, ring=CHOSEN)
+
+
+def comparison_sheet(
+    runs: Mapping[str, Sequence[Sequence[Stage]]], *, title: str, chosen: Mapping[str, int] | None = None
+) -> Figure:
+    """Runs beside each other: rank-1, mAP and ARI by stage, and ARI by number of clusters; bands are over seeds."""
+    panels = [against_stage(name, runs, chosen=chosen) for name in ("rank1", "mAP", "ari")]
+    panels.append(against_clusters("ari", runs))
+    return draw([panel for panel in panels if panel.series], title=title, ring=CHOSEN)
+
+
+def value_sheet(
+    parameter: str,
+    outcomes: Mapping[str, Mapping[str, Sequence[tuple[Any, float | None, float | None]]]],
+    *,
+    title: str,
+) -> Figure:
+    """Figures by the values of a parameter; `outcomes` holds for each figure's name its lines by label."""
+    panels = [against_value(name, parameter, lines) for name, lines in outcomes.items()]
+    return draw([panel for panel in panels if panel.series], title=title)
