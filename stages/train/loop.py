@@ -14,6 +14,7 @@ import torch
 
 from schemas.parameters import TrainParameters
 from stages.errors import DbcError, UsageError
+from stages.nn.instance_matching import CircularQueue
 from stages.nn.model import ReidModel
 from stages.train.draws import draw_step
 from stages.train.feed import feed
@@ -153,12 +154,16 @@ def _beginning(
     model: ReidModel, memory: Float32Array, parameters: TrainParameters, *, seed: int, device: torch.device
 ) -> State:
     generator = torch.Generator().manual_seed(seed)
+    queue = None
+    if parameters.loss == "oim":
+        queue = CircularQueue.empty(parameters.queue_size, memory.shape[1], device=device)
     return State(
         model,
         torch.from_numpy(memory.copy()).to(device),
         build_optimizer(model, parameters, device=device),
         generator,
         generator.get_state(),
+        queue,
     )
 
 

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from stages.nn.instance_matching import CircularQueue
 from stages.nn.model import ReidModel, load_model_arrays, model_arrays
 from stages.train.optimizers import trained_parameters
 
@@ -19,7 +20,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 @dataclass
 class State:
-    """The model, its look-up table and optimizer, the generators, and how far training is.
+    """The model, its look-up table, queue (of instance matching, else None) and optimizer, the generators, how far it is.
 
     `batch` of the epoch `epoch`, whose samples come in `order`, is the next one. `generator` is ahead of it where batches
     are drawn ahead; `drawn` is its state after the last draw that was trained on. `record` holds loss and accuracy of every
@@ -31,6 +32,7 @@ class State:
     optimizer: torch.optim.Optimizer
     generator: torch.Generator
     drawn: Tensor
+    queue: CircularQueue | None = None
     epoch: int = 0
     batch: int = 0
     order: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.int64))
@@ -55,6 +57,12 @@ def state_arrays(state: State) -> dict[str, NDArray[Any]]:
         "feature_sum": _copied(state.feature_sum),
         "record": np.array(state.record, dtype=np.float32).reshape(-1, 2),
     }
+    if state.queue is not None:
+        arrays |= {
+            "queue/features": _copied(state.queue.features),
+            "queue/owners": _copied(state.queue.owners),
+            "queue/n_pushed": np.array(state.queue.n_pushed, dtype=np.int64),
+        }
     if device.type == "cuda":
         arrays["generator/cuda"] = _copied(torch.cuda.get_rng_state(device))
     return arrays
@@ -69,6 +77,10 @@ def restore_state(state: State, arrays: Arrays) -> None:
     device = state.memory.device
     _restore_optimizer(state.optimizer, arrays)
     state.memory.copy_(torch.from_numpy(arrays["memory"]))
+    if state.queue is not None:
+        state.queue.features.copy_(torch.from_numpy(arrays["queue/features"]))
+        state.queue.owners.copy_(torch.from_numpy(arrays["queue/owners"]))
+        state.queue.n_pushed = int(arrays["queue/n_pushed"])
     state.drawn = torch.from_numpy(arrays["generator/loop"].copy())
     state.generator.set_state(state.drawn)
     torch.set_rng_state(torch.from_numpy(arrays["generator/cpu"].copy()))

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from schemas.parameters import TrainParameters
 from stages.nn.images import as_pixels, resize
+from stages.nn.instance_matching import matching_loss
 from stages.nn.memory import repelled_loss, update_memory
 from stages.train.augment import augmented
 from stages.train.draws import Draw
@@ -32,7 +33,7 @@ class Stepped:
 def train_step(
     state: State, draw: Draw, images: Tensor, *, pool: Pool, size: tuple[int, int], parameters: TrainParameters
 ) -> Stepped:
-    """Moves weights, then look-up table, of `state` by one batch; `images` (B·T, H, W, 3) uint8 are the frames of `draw`.
+    """Moves weights, then look-up table and queue, of `state` by one batch of `draw`: frames (B·T, H, W, 3) uint8.
 
     Nothing here waits for the device.
     """
@@ -41,13 +42,23 @@ def train_step(
     features = sample_features(pool(augmented(pixels, draw.augmentation)), n_samples=len(draw.targets))
     embedding = state.model.head(features)
     targets = draw.targets.to(state.memory.device, non_blocking=True)
-    loss, accuracy = repelled_loss(embedding, state.memory, targets, temperature=parameters.temperature)
+    loss, accuracy = _loss(state, embedding, targets, temperature=parameters.temperature)
     state.optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     clip_gradients(state.optimizer, parameters.clip_norm)
     state.optimizer.step()
     update_memory(state.memory, embedding.detach(), draw.targets)
+    if state.queue is not None:
+        state.queue.push(embedding.detach(), targets)
     return Stepped(torch.stack([loss.detach(), accuracy]), functional.normalize(features.detach(), dim=1))
+
+
+def _loss(state: State, embedding: Tensor, targets: Tensor, *, temperature: float) -> tuple[Tensor, Tensor]:
+    """The loss that `state` has the memory for, and the accuracy, of a batch."""
+    if state.queue is None:
+        return repelled_loss(embedding, state.memory, targets, temperature=temperature)
+    queue, owners = state.queue.taken()
+    return matching_loss(embedding, state.memory, queue, targets, owners, temperature=temperature)
 
 
 def sample_features(frame_features: Tensor, *, n_samples: int) -> Tensor:

@@ -19,6 +19,8 @@ LATER = {
     "color_jitter": 0.2,
     "frames": 16,
     "freeze_through": "layer2",
+    "loss": "oim",
+    "queue_size": 100,
 }
 
 
