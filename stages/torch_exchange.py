@@ -134,10 +134,9 @@ def lost_process(rank: int, size: int) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        reason = " ".join(str(error).split())[-120:]
         raise DbcError(
-            f"process {rank} of {size}: another one is gone, wanted all {size} to the end ({reason}); see what it told, "
-            f"and run the same command again: what was finished is kept"
+            f"process {rank} of {size}: another one is gone, wanted all to the end; see what it told, and run the same "
+            f"command again: what was finished is kept"
         ) from error
 
 

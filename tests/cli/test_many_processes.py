@@ -1,4 +1,4 @@
-"""`torchrun -m dbc_cli merge`: processes share the work, one writes, and the artifact is the same."""
+"""`torchrun -m dbc_cli …`: processes share the work, one writes and prints, and the artifacts are the same."""
 
 from __future__ import annotations
 
@@ -10,24 +10,62 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Dbc
+from stages.run_directory import RunDirectory
+from stages.status import artifacts_of
+from tests.cli.conftest import NETWORK, Dbc
+
+# "--": else torchrun takes --run for a flag of its own
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node"]
 
 
-@pytest.mark.parametrize("n_processes", [2, pytest.param(4, marks=pytest.mark.slow)])
-def test_several_processes_make_the_artifact_that_one_makes(dbc: Dbc, run: Path, n_processes: int) -> None:
-    flags = ["--merge-percent", "0.2", "--run", str(run), "--json"]
-    # "--": else torchrun takes --run for a flag of its own
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(n_processes), "-m", "--"]
-    told = subprocess.run(
-        [*torchrun, "dbc_cli", "merge", *flags],
+def torchrun(n_processes: int, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """What `dbc` with these arguments says in `n_processes`."""
+    return subprocess.run(
+        [*TORCHRUN, str(n_processes), "-m", "--", "dbc_cli", *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
+
+
+def ids(run: Path) -> dict[str, str]:
+    return {a.path.relative_to(run).as_posix(): a.manifest.id for a in artifacts_of(RunDirectory(run))}
+
+
+@pytest.mark.parametrize("n_processes", [2, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("command", [("merge", "--merge-percent", 0.2), ("extract", "--batch-size", 4)])
+def test_several_processes_make_the_artifact_that_one_makes(
+    dbc: Dbc, run: Path, command: tuple[object, ...], n_processes: int
+) -> None:
+    flags = [*command, "--run", run, "--json"]
+    told = torchrun(n_processes, *flags)
     assert told.returncode == 0, told.stderr
     shared = json.loads(told.stdout)
-    alone = dbc("merge", *flags, "--force").json
-    assert (shared["status"], shared["version"]) == ("created", 1)
+    alone = dbc(*flags, "--force").json
+    assert shared["status"] == "created"
     assert alone["status"] == "computed again, identical"
-    assert alone["id"] == shared["id"]
+    assert (alone["id"], alone["version"]) == (shared["id"], shared["version"])
+    assert not any(artifact.damaged() for artifact in artifacts_of(RunDirectory(run)))
+
+
+def test_a_whole_run_prints_one_table_and_has_one_writer(dbc: Dbc, tmp_path: Path) -> None:
+    people = ["--identities", 6, "--cameras", 2, "--images-per-camera", 2, "--height", 32, "--width", 16]
+    run, flags = tmp_path / "shared", [*NETWORK, "--stages", 1, "--merge-percent", 0.3, "--epochs", 0, "--json"]
+    drawn = torchrun(2, "ingest", *people, "--workers", 0, "--run", run)
+    assert drawn.returncode == 0, drawn.stderr
+    told = torchrun(2, "run", *flags, "--run", run)
+    assert told.returncode == 0, told.stderr
+    assert [row["stage"] for row in json.loads(told.stdout)["stages"]] == ["init", 0, 1]
+    assert dbc("ingest", *people, "--workers", 0, "--run", "alone").status == 0
+    assert dbc("run", *flags, "--run", "alone").status == 0
+    assert ids(run) == ids(tmp_path / "alone")
+
+
+def test_a_failure_is_told_and_leaves_nothing(run: Path) -> None:
+    before = ids(run)
+    told = torchrun(2, "merge", "--merge-percent", 0.001, "--run", run)
+    assert told.returncode != 0
+    assert "dbc merge [process 0]: --merge-percent 0.001 of 16 train samples is no whole merge" in told.stderr
+    assert told.stdout == ""
+    assert ids(run) == before
