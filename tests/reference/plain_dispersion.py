@@ -10,6 +10,8 @@ from dataclasses import replace
 from typing import Literal, Protocol
 
 import array_api_compat
+import numpy as np
+from numpy.typing import NDArray
 from plain_block_sums import BlockSums
 
 from stages.merge.exact_sums import halving_sum
@@ -108,6 +110,29 @@ class BlockDispersion:
                 counts=_moved(self.counts, a, b),
             )
         )
+
+
+class NearestDispersion:
+    """BUC: the smallest of the `distances` (n, n) between `members`, K arrays of samples; sizes as penalties."""
+
+    def __init__(self, distances: NDArray[np.float64], members: list[NDArray[np.int64]]):
+        self._distances, self._members = distances, members
+        self.counts = np.array([len(part) for part in members], dtype=np.float64)
+
+    def intra(self, *, normalizer: IntraNormalizer) -> Array:
+        """n_a."""
+        return self.counts
+
+    def inter(self, a: int, *, start: int = 0) -> Array:
+        """See `Dispersion.inter`; infinity to a cluster that is gone."""
+        own = self._distances[self._members[a]]
+        return np.array([own[:, part].min(initial=np.inf) for part in self._members[start:]])
+
+    def merge(self, a: int, b: int) -> NearestDispersion:
+        """See `Dispersion.merge`."""
+        members = list(self._members)
+        members[a], members[b] = np.concatenate([members[a], members[b]]), members[b][:0]
+        return NearestDispersion(self._distances, members)
 
 
 def _moved(values: Array, a: int, b: int) -> Array:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import array_api_compat
 import numpy as np
 from plain_block_sums import block_sums_of
-from plain_dispersion import BlockDispersion, MeanDispersion
+from plain_dispersion import BlockDispersion, MeanDispersion, NearestDispersion
 
 from stages.backend import to_host
 from stages.merge.clusters import labels_after, members_by_cluster
@@ -29,10 +29,17 @@ def plain_merge_stage(
     update="stale",
     metric="sqeuclidean",
     intra_normalizer="n",
+    criterion="dbc",
 ):
-    """As `stages.merge.merge_stage`, for criterion `dbc`."""
+    """As `stages.merge.merge_stage`."""
     task = _Task(n_merges=n_merges, lambda_=lambda_, normalizer=intra_normalizer)
-    clusters = _dispersion_of(features, np.asarray(labels, dtype=np.int64), metric)
+    labels = np.asarray(labels, dtype=np.int64)
+    if criterion == "dbc":
+        clusters = _dispersion_of(features, labels, metric)
+    else:
+        singles = _dispersion_of(features, np.arange(len(labels)), metric)
+        distances = np.stack([to_host(singles.inter(sample)) for sample in range(len(labels))])
+        clusters = NearestDispersion(distances, [np.flatnonzero(labels == c) for c in range(labels.max() + 1)])
     if update == "exact":
         return _select_exact(clusters, labels, task)
     return _select_once(clusters, labels, task, _stale if update == "stale" else _union)

@@ -2,11 +2,15 @@
 
 import os
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import array_api_compat.numpy as numpy_namespace
 import numpy as np
 import pytest
+
+from stages.merge import merge_stage
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "reference"))
 
@@ -24,6 +28,40 @@ def xp(request):
     import array_api_compat.cupy as cupy_namespace
 
     return cupy_namespace
+
+
+class SharedExchange:
+    """Processes played by threads: each leaves its part on a table and takes everyone's."""
+
+    def __init__(self, rank, table, barrier):
+        self.rank, self.size = rank, barrier.parties
+        self._table, self._barrier = table, barrier
+
+    def all_gather(self, values):
+        self._table[self.rank] = values.copy()
+        self._barrier.wait(timeout=60)
+        everything = [self._table[rank] for rank in range(self.size)]
+        self._barrier.wait(timeout=60)
+        return everything
+
+
+@pytest.fixture(scope="session")
+def by_processes():
+    """A function (size, features, labels, n_merges, **options) -> what each of `size` processes finds."""
+
+    def merged(size, features, labels, n_merges, **options):
+        table, barrier = {}, threading.Barrier(size)
+        with ThreadPoolExecutor(size) as pool:
+            return list(
+                pool.map(
+                    lambda rank: merge_stage(
+                        features, labels, n_merges, exchange=SharedExchange(rank, table, barrier), **options
+                    ),
+                    range(size),
+                )
+            )
+
+    return merged
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
-"""At lambda = 0, `exact` is average linkage: SciPy's merges, ids, heights and sizes, one by one."""
+"""At lambda = 0 `exact` is average linkage, `buc` single linkage: SciPy's merges, ids, heights and sizes, one by one."""
 
 import numpy as np
 import pytest
-from scipy.cluster.hierarchy import average, cut_tree, is_valid_linkage
+from scipy.cluster.hierarchy import average, cut_tree, is_valid_linkage, single
 from scipy.spatial.distance import pdist
 
 from stages.merge import (
@@ -72,6 +72,19 @@ def test_dispersion_linkage_at_lambda_zero_is_average_linkage(random_clusters, m
     found = dispersion_linkage(features, lambda_=0.0, metric=metric, kernels=kernels)
     np.testing.assert_array_equal(found[:, [0, 1, 3]], expected[:, [0, 1, 3]])
     np.testing.assert_allclose(found[:, 2], expected[:, 2], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("kernels", ["compiled", "arrays"])
+@pytest.mark.parametrize("metric", ["euclidean", "sqeuclidean", "cosine"])
+@pytest.mark.parametrize(("criterion", "peer"), [("dbc", average), ("buc", single)])
+def test_dispersion_linkage_at_lambda_zero_is_the_linkage_of_scipy(metric, kernels, criterion, peer):
+    for seed in range(4):
+        features = np.random.default_rng(seed).standard_normal((40, 7)).astype(np.float32)
+        features = np.maximum(features, 0) + 2 if seed == 3 else features
+        expected = peer(pdist(features.astype(np.float64), metric))
+        found = dispersion_linkage(features, lambda_=0.0, metric=metric, kernels=kernels, criterion=criterion)
+        np.testing.assert_array_equal(found[:, [0, 1, 3]], expected[:, [0, 1, 3]])
+        np.testing.assert_allclose(found[:, 2], expected[:, 2], rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("normalizer", ["n", "n2"])

@@ -3,8 +3,6 @@
 import os
 import subprocess
 import sys
-import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -14,39 +12,14 @@ from stages.merge import initial_labels, merge_stage
 FIELDS = ("labels", "merges", "criterion", "inter", "intra", "sizes")
 
 
-class SharedExchange:
-    """Processes played by threads: each leaves its part on a table and takes everyone's."""
-
-    def __init__(self, rank, table, barrier):
-        self.rank, self.size = rank, barrier.parties
-        self._table, self._barrier = table, barrier
-
-    def all_gather(self, values):
-        self._table[self.rank] = values.copy()
-        self._barrier.wait(timeout=60)
-        everything = [self._table[rank] for rank in range(self.size)]
-        self._barrier.wait(timeout=60)
-        return everything
-
-
 @pytest.mark.parametrize("size", [2, 4])
 @pytest.mark.parametrize("update", ["stale", "exact", "union"])
 @pytest.mark.parametrize(("criterion", "metric"), [("dbc", "sqeuclidean"), ("dbc", "euclidean"), ("buc", "cosine")])
-def test_any_number_of_processes_gives_one_partition(random_clusters, *, size, update, criterion, metric):
+def test_any_number_of_processes_gives_one_partition(random_clusters, by_processes, *, size, update, criterion, metric):
     features, labels = random_clusters(size, 90, 7, 60)
     options = {"update": update, "criterion": criterion, "metric": metric}
     expected = merge_stage(features, labels, 20, **options)
-    table, barrier = {}, threading.Barrier(size)
-    with ThreadPoolExecutor(size) as pool:
-        results = list(
-            pool.map(
-                lambda rank: merge_stage(
-                    features, labels, 20, tile=9, exchange=SharedExchange(rank, table, barrier), **options
-                ),
-                range(size),
-            )
-        )
-    for result in results:
+    for result in by_processes(size, features, labels, 20, tile=9, **options):
         for name in FIELDS:
             np.testing.assert_array_equal(getattr(result, name), getattr(expected, name))
 
