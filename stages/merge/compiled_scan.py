@@ -190,18 +190,22 @@ def row_distances(rows, a, others, result):  # type: ignore[no-untyped-def]
 
 @jit
 def block_pairs(rows, first, second, n_pairs, high, low):  # type: ignore[no-untyped-def]
-    """high and low of Σ ‖x − y‖ over members x of cluster first[i] and y of second[i], i < n_pairs (`block_sums`)."""
+    """high and low of Σ ‖x − y‖ over members x of cluster first[i] and y of second[i], i < n_pairs.
+
+    Within one cluster, over ordered pairs: each distance is made once and counted twice, which is exact.
+    """
     dim = rows.features.shape[1]
-    row_a, row_b, spare = np.empty(dim), np.empty(dim), np.empty(dim)
+    row, spare = np.empty(dim), np.empty(dim)
     for i in range(n_pairs):
         high[i], low[i] = 0.0, 0.0
+        is_own = first[i] == second[i]
         for x in range(rows.starts[first[i]], rows.stops[first[i]]):
-            canonical_row(rows, rows.order[x], row_a, spare)
-            for y in range(rows.starts[second[i]], rows.stops[second[i]]):
-                canonical_row(rows, rows.order[y], row_b, spare)
-                for j in range(dim):
-                    difference = row_b[j] - row_a[j]
-                    spare[j] = difference * difference
-                more = on_two_grids(np.sqrt(halving_sum(spare, dim)), rows.fine)
+            canonical_row(rows, rows.order[x], row, spare)
+            for y in range(x + 1 if is_own else rows.starts[second[i]], rows.stops[second[i]]):
+                squared = squared_to_sample(rows, rows.order[y], row, spare)
+                more = on_two_grids(np.sqrt(squared), rows.fine)
                 high[i] += more[0]
                 low[i] += more[1]
+        if is_own:
+            high[i] *= 2.0
+            low[i] *= 2.0

@@ -109,8 +109,13 @@ class HostTable:
         result = np.zeros(len(self._variance))
         several = np.flatnonzero(self.members.counts > 1)
         squares = (self.members.counts[several] ** 2).astype(np.float64)
-        high, low = self.blocks(several, several)
-        result[several] = high / squares + low / squares
+        halves = np.empty((2, len(several)))
+
+        def fill(first: int, stop: int) -> None:
+            halves[:, first:stop] = self.blocks(several[first:stop], several[first:stop])
+
+        self._over_chunks(len(several), fill, size=8)
+        result[several] = halves[0] / squares + halves[1] / squares
         return result
 
     def inter(self, first: Int64Array, second: Int64Array) -> Float64Array:
@@ -209,8 +214,8 @@ class HostTable:
         )
         return HostScreen(quantised.stored, screen, groups, product, slack_of(self._frame, metric=self.metric))
 
-    def _over_chunks(self, total: int, work: Callable[[int, int], object]) -> None:
-        list(self._threads.map(lambda chunk: work(*chunk), _chunks(total, _CHUNK_ROWS)))
+    def _over_chunks(self, total: int, work: Callable[[int, int], object], *, size: int = _CHUNK_ROWS) -> None:
+        list(self._threads.map(lambda chunk: work(*chunk), _chunks(total, size)))
 
 
 @dataclass(frozen=True)
