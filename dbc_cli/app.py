@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from dbc_cli.ablate import ablate
+from dbc_cli.baseline import baseline
 from dbc_cli.demo import demo
 from dbc_cli.evaluate import evaluate
 from dbc_cli.extract import extract
@@ -34,6 +35,7 @@ for name, command in (
     ("ablate", ablate),
     ("sweep", sweep),
     ("plot", plot),
+    ("baseline", baseline),
     ("status", status),
     ("demo", demo),
 ):

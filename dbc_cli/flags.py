@@ -116,7 +116,9 @@ TRACKLETS = (
     ),
 )
 INITIAL = (
-    Flag("backbone", str, "--backbone", "A torchvision network, resnet10 or bow.", "resnet50", "Initial weights", "NAME"),
+    Flag(
+        "backbone", str, "--backbone", "A torchvision network, resnet10 or bow.", "resnet50", "Initial weights", "NAME"
+    ),
     Flag(
         "weights",
         str,
@@ -192,7 +194,9 @@ TRAIN = (
     Flag("random_erasing", float, "--random-erasing", "Share of images with a rectangle blanked.", "0", metavar="P"),
     Flag("color_jitter", float, "--color-jitter", "Change of brightness, contrast, saturation.", "0", metavar="S"),
     Flag("frames", int, "--frames", "Random frames of a tracklet in a step; video only.", "by recipe"),
-    Flag("loss", Literal["repelled", "oim"], "--loss", "Eq. (1), or online instance matching with its queue.", "repelled"),
+    Flag(
+        "loss", Literal["repelled", "oim"], "--loss", "Eq. (1), or online instance matching with its queue.", "repelled"
+    ),
     Flag("queue_size", int, "--queue-size", "Embeddings in the queue of --loss oim.", "5000", metavar="Q"),
 )
 TRAINING = (
@@ -229,8 +233,20 @@ SCHEDULE = (
 )
 RUN = (*SCHEDULE, *MERGE, *TRAIN, *INITIAL, *SEED, *AMP, *COMPILE, *EVALUATE, *DEVICE, *MEMORY, *TRAINING)
 STOP = (
-    Flag("stop", Literal["never", "auto"], "--stop", "Stop once stages get no better, judged without identities.", "never"),
+    Flag(
+        "stop",
+        Literal["never", "auto"],
+        "--stop",
+        "Stop once stages get no better, judged without identities.",
+        "never",
+    ),
     Flag("patience", int, "--patience", "Stages that may be no better before --stop auto stops.", "3", metavar="N"),
+)
+
+BASELINE = (
+    Flag("clusters", int, "--clusters", "Clusters of k-means.", "", metavar="K"),
+    Flag("iterations", int, "--iterations", "How often to cluster and train.", "5", metavar="T"),
+    Flag("threshold", float, "--threshold", "Cosine with its cluster's centre that a sample must exceed.", "0.85"),
 )
 
 COMMAND_FLAGS: dict[str, tuple[Flag, ...]] = {
@@ -244,6 +260,7 @@ COMMAND_FLAGS: dict[str, tuple[Flag, ...]] = {
     "sweep": (*DEVICE, *MEMORY),
     "select": (),
     "plot": (),
+    "baseline": (*BASELINE, *TRAIN, *INITIAL, *SEED, *AMP, *DEVICE),
     "status": (),
     "demo": (*SEED, *DEVICE),
 }

@@ -26,8 +26,8 @@ def initial_model(run: RunDirectory, wanted: Mapping[str, Any], *, how: How, rep
     """The newest initial model where it is what is `wanted`, else one with the fields of `wanted` over its own.
 
     `wanted` holds fields of `InitParameters`; `weights` may be the path of a file, which is recorded by name and digest.
-    A `seed` alone asks for no new model where there is one. A bag of words is that
-    of the run's dataset. Raises UsageError and DbcError as `find_weights` does.
+    A `seed` alone asks for no new model where there is one. A bag of words is that of the run's dataset. Raises
+    UsageError and DbcError as `find_weights` does.
     """
     existing = run.find("model", INIT_STAGE)
     if existing is not None and _describes(wanted, model_manifest(existing).initial) and _of_dataset(run, existing):

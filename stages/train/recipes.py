@@ -7,6 +7,7 @@ from typing import Any
 
 from schemas.parameters import TrainParameters
 from stages.errors import UsageError
+from stages.nn.bag_of_words.descriptor import BAG_OF_WORDS
 from stages.train.freeze import published_freeze
 
 LEAST_MEAN_SIZE = 4
@@ -34,14 +35,16 @@ def resolve(
 
     `random_weights` says that the `backbone` started from no weights, `is_video` that samples are tracklets. 'paper' is
     the published schedule; 'auto' is what was measured to work on small sets (benchmarks/RESULTS.md). UsageError where
-    frames of a tracklet are asked for and there are none.
+    frames of a tracklet are asked for and there are none, or epochs for a bag of words.
     """
     given = dict(overrides or {})
     if given.get("frames") is not None and not is_video:
         raise UsageError(
             f"--frames: found {given['frames']} for samples of one image each, wanted a dataset of tracklets; leave it out"
         )
-    if recipe == "paper":
+    if backbone == BAG_OF_WORDS:
+        rates = _nothing_to_train(given)
+    elif recipe == "paper":
         rates = _paper(stage, backbone=backbone, is_video=is_video)
     elif random_weights:
         rates = _auto_from_random_weights(stage)
@@ -51,6 +54,15 @@ def resolve(
         rates["frames"] = VIDEO_FRAMES
     fitted = _fitted(rates, given)
     return TrainParameters.model_validate({"stage": stage, "recipe": recipe, **fitted, **given})
+
+
+def _nothing_to_train(given: Mapping[str, Any]) -> dict[str, Any]:
+    """No epochs; UsageError where some are `given`."""
+    if given.get("epochs"):
+        raise UsageError(
+            f"--epochs: found {given['epochs']} for --backbone {BAG_OF_WORDS}, wanted 0: it has no weights"
+        )
+    return {"epochs": 0, "learning_rate": 0.0}
 
 
 def _fitted(rates: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:

@@ -71,3 +71,10 @@ def test_auto_trains_random_weights_from_the_start_with_one_rate_for_all() -> No
     assert first.epochs > later.epochs > 0
     assert first.backbone_rate == later.backbone_rate == 1.0
     assert first.norm_statistics == "batch"
+
+
+def test_a_bag_of_words_has_nothing_to_train() -> None:
+    for recipe in ("paper", "auto"):
+        assert resolve(2, recipe=recipe, backbone="bow", random_weights=True, **SIZES).epochs == 0
+    with pytest.raises(UsageError, match="--epochs: found 3 for --backbone bow, wanted 0"):
+        resolve(2, backbone="bow", **SIZES, overrides={"epochs": 3})

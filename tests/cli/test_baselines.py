@@ -1,0 +1,101 @@
+"""Baselines through the commands: a bag of words, online instance matching, and k-means with reliable samples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages.run_directory import RunDirectory, model_manifest
+from tests.cli.conftest import NETWORK, Dbc
+
+PEOPLE = ["--identities", "8", "--cameras", "2", "--images-per-camera", "2", "--height", "64", "--width", "32"]
+
+
+@pytest.fixture(scope="session")
+def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that is made from a bag of words alone. Not to be changed."""
+    from dbc_cli.__main__ import run_command
+
+    run = tmp_path_factory.mktemp("words") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(run.parent)
+        patch.delenv("DBC_RUN", raising=False)
+        assert run_command(["ingest", *PEOPLE, "--workers", "0", "--run", str(run)]) == 0
+        assert (
+            run_command(["run", "--backbone", "bow", "--merge-percent", "0.2", "--stages", "2", "--run", str(run)]) == 0
+        )
+    return run
+
+
+def test_a_bag_of_words_needs_no_weights_and_makes_features_that_merge(words: Path) -> None:
+    run = RunDirectory(words)
+    model, features = run.require("model", -1), run.require("features", -1)
+    initial = model_manifest(model).initial
+    assert (initial.backbone, initial.weights, initial.height, initial.width) == ("bow", "none", 128, 64)
+    assert [parent.kind for parent in model.manifest.parents] == ["dataset"]
+    assert {"backbone/codebook", "backbone/idf", "backbone/mean"} <= set(model.names())
+    pooled = features.read("pooled")
+    assert pooled.shape == (32, 5600)
+    np.testing.assert_allclose(np.linalg.norm(pooled, axis=1), 1, rtol=1e-5)
+    assert len(np.unique(pooled.round(4), axis=0)) == 32
+
+
+def test_a_run_with_a_bag_of_words_merges_and_trains_nothing(words: Path) -> None:
+    run = RunDirectory(words)
+    labels = run.require("clusters", 2).read("labels")
+    assert len(np.unique(labels)) == 10
+    assert model_manifest(run.require("model", 2)).summary.epochs == 0
+    assert np.array_equal(run.require("features", 2).read("pooled"), run.require("features", -1).read("pooled"))
+
+
+def test_the_words_are_found_again_and_those_of_another_dataset_are_not(dbc: Dbc, run: Path) -> None:
+    first = dbc("extract", "--backbone", "bow", "--run", run, "--json").json
+    assert first["status"] == "created"
+    assert dbc("extract", "--run", run, "--json").json["status"] == "up to date"
+    assert dbc("extract", "--run", run, "--seed", 3, "--json").json["status"] == "up to date"
+    assert dbc("ingest", *PEOPLE, "--seed", 1, "--workers", 0, "--run", run).status == 0
+    again = dbc("extract", "--run", run, "--json").json
+    assert again["status"] == "created"
+    assert RunDirectory(run).versions("model", -1) == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["extract", "--backbone", "bow", "--weights", "imagenet"], "--weights: found 'imagenet'"),
+        (["extract", "--backbone", "bow", "--height", "32"], "--height 32 --width 64: wanted at least 64 and 4 pixels"),
+        (["train", "--stage", "0", "--backbone", "bow", "--epochs", "2"], "--epochs: found 2 for --backbone bow"),
+        (["baseline"], "METHOD: none given, wanted pul"),
+        (["baseline", "pul"], "--clusters: none given"),
+        (["baseline", "pul", "--clusters", "0"], "--clusters: found 0, wanted at least 1"),
+        (["baseline", "pul", "--clusters", "99", *NETWORK], "--clusters: found 99, wanted at most 16"),
+        (["baseline", "pul", "--clusters", "3", "--threshold", "2"], "--threshold: found 2.0"),
+    ],
+)
+def test_what_cannot_be_done_is_told_in_one_line(dbc: Dbc, run: Path, arguments: list[str], told: str) -> None:
+    ran = dbc(*arguments, "--run", run)
+    assert ran.status == 2
+    assert told in ran.line
+
+
+def test_instance_matching_is_another_model_of_the_same_stage(dbc: Dbc, run: Path) -> None:
+    usual = ["train", "--stage", "0", "--epochs", "1", "--batch-size", "8", "--run", run, "--json"]
+    plain, matched = dbc(*usual).json, dbc(*usual, "--loss", "oim", "--queue-size", "50").json
+    assert (plain["version"], matched["version"]) == (1, 2)
+    assert matched["parameters"]["loss"] == "oim"
+    assert matched["loss_first"] != plain["loss_first"]
+
+
+def test_pul_tells_every_iteration_and_keeps_nothing_but_the_start(dbc: Dbc, run: Path) -> None:
+    command = ["baseline", "pul", "--clusters", "4", "--iterations", "2", "--epochs", "1", "--run", run]
+    rows = dbc(*command, "--json").json["iterations"]
+    assert [row["iteration"] for row in rows] == [0, 1, 2]
+    assert rows[0]["n_reliable"] is rows[0]["loss"] is None
+    assert all(4 <= row["n_reliable"] <= 16 and row["n_clusters"] == 4 for row in rows[1:])
+    assert all(0 <= row["rank1"] <= 1 and row["loss"] > 0 for row in rows[1:])
+    assert RunDirectory(run).stages("model") == [-1]
+    again = [line.split() for line in dbc(*command).out.splitlines()]
+    assert again[0] == ["iteration", "clusters", "reliable", "loss", "rank-1", "rank-5", "mAP", "ARI"]
+    assert again[3][1:4] == ["4", str(rows[2]["n_reliable"]), f"{rows[2]['loss']:.3f}"]
