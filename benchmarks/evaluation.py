@@ -1,24 +1,37 @@
-"""Time of the whole evaluation beside its floor, the bare float32 product of queries and gallery.
+"""Time of the whole evaluation beside its floor, the bare float32 product, and beside torchreid's and fast-reid's loops.
 
-    python benchmarks/evaluation.py [--repeats 5] [--identities 750] [--torchreid]
+    env -u OPENBLAS_CORETYPE python -m benchmarks.evaluation [--repeats 5] [--torchreid DIR] [--fastreid DIR]
 
 Size of Market-1501: 3,368 queries × 15,913 gallery entries × 2048 dimensions, in float32. Unset OPENBLAS_CORETYPE
-first: set to an old core, as some machines export it, it halves NumPy's product, and with it the floor. `--torchreid`
-compares figures and times with torchreid's `evaluate_rank`, where that package is installed in this environment.
+first: set to an old core, as some machines export it, it halves NumPy's product, and with it the floor. Product,
+evaluation and the Cython loops take turns, so that other work on the machine meets all; figures are the best of each.
+
+DIR holds torchreid's `rank.py` (its Python loop, run once) and `rank_cy.pyx` beside it, built for this Python by
+`cythonize -i rank_cy.pyx` with NumPy's include folder in CFLAGS; for fast-reid `rank_cy.pyx` alone. Both are in the
+`metrics/` and `evaluation/` folders of their repositories. The Python loop is given exact distances in float64, and
+must agree to the last bits; the Cython loops compute in float32, in which the order of near-ties may differ.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import statistics
+import threading
 import time
+import warnings
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
-from stages.evaluate import ranking
+from stages.backend import n_cores
+from stages.evaluate import compiled_ranking
 from stages.evaluate.retrieval import RetrievalFigures, evaluate_retrieval
+from stages.similarity import exact_similarity
 
 N_QUERY, N_GALLERY, DIM, N_CAMERAS = 3368, 15913, 2048, 6
 
@@ -50,81 +63,153 @@ def evaluate(arrays: dict[str, np.ndarray]) -> RetrievalFigures:
     return evaluate_retrieval(arrays["query"], arrays["gallery"], **ids)
 
 
-def seconds(call: Callable[[], object]) -> tuple[float, float]:
-    """Wall and processor seconds of a call; the second suffers less from other work on the machine."""
-    start, cpu_start = time.perf_counter(), time.process_time()
-    call()
-    return time.perf_counter() - start, time.process_time() - cpu_start
-
-
 class Stopwatch:
-    """Adds up the time spent in one function of a module while it is in place."""
+    """Adds up the processor seconds of the threads in functions of a module while it is in place."""
 
-    def __init__(self, name: str) -> None:
-        self.name, self.total, self.original = name, 0.0, getattr(ranking, name)
+    def __init__(self, module: ModuleType, *names: str) -> None:
+        self.module, self.total, self.lock = module, 0.0, threading.Lock()
+        self.originals = {name: getattr(module, name) for name in names}
 
     def __enter__(self) -> Stopwatch:
-        setattr(ranking, self.name, self._timed)
+        for name, original in self.originals.items():
+            setattr(self.module, name, self._timed(original))
         return self
 
     def __exit__(self, *_: object) -> None:
-        setattr(ranking, self.name, self.original)
+        for name, original in self.originals.items():
+            setattr(self.module, name, original)
 
-    def _timed(self, *args: object) -> object:
-        start = time.perf_counter()
-        try:
-            return self.original(*args)
-        finally:
-            self.total += time.perf_counter() - start
+    def _timed(self, original: Callable[..., object]) -> Callable[..., object]:
+        def timed(*args: object) -> object:
+            start = time.thread_time()
+            try:
+                return original(*args)
+            finally:
+                with self.lock:
+                    self.total += time.thread_time() - start
+
+        return timed
 
 
-def compare_with_torchreid(arrays: dict[str, np.ndarray], figures: RetrievalFigures) -> None:
-    from torchreid.reid.metrics import evaluate_rank
+class Timing:
+    """Wall and processor seconds of one of several calls that take turns; the second suffers less from other work."""
 
-    distance = 1 - arrays["query"] @ arrays["gallery"].T
-    ids = (arrays["query_pid"], arrays["gallery_pid"], arrays["query_camid"], arrays["gallery_camid"])
-    for use_cython in (True, False):
-        start = time.perf_counter()
-        cmc, mean_ap = evaluate_rank(distance, *ids, max_rank=50, use_cython=use_cython)
-        took = time.perf_counter() - start
-        print(
-            f"torchreid (cython {use_cython}) beside its product: {took:.2f} s; "
-            f"largest difference in cmc {np.abs(cmc - figures.cmc).max():.1e}, in mAP {abs(mean_ap - figures.mAP):.1e}"
+    def __init__(self, call: Callable[[], object]) -> None:
+        self.call, self.wall, self.cpu = call, list[float](), list[float]()
+
+    def run(self) -> object:
+        start, cpu_start = time.perf_counter(), time.process_time()
+        result = self.call()
+        self.wall.append(time.perf_counter() - start)
+        self.cpu.append(time.process_time() - cpu_start)
+        return result
+
+    def line(self, floor: Timing) -> str:
+        ratio = statistics.median(w / f for w, f in zip(self.wall, floor.wall, strict=True))
+        return (
+            f"{min(self.wall):8.3f} s  ({min(self.wall) / min(floor.wall):6.2f} × the product, {ratio:.2f} the median of "
+            f"turns; {min(self.cpu):.3f} processor seconds, {min(self.cpu) / min(floor.cpu):.2f} ×)"
         )
+
+
+def load(path: Path, name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise SystemExit(f"{path}: cannot be loaded as a module")
+    module = importlib.util.module_from_spec(spec)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        spec.loader.exec_module(module)
+    return module
+
+
+def load_cython(folder: Path) -> ModuleType:
+    built = sorted(folder.glob("rank_cy*.so"))
+    if not built:
+        raise SystemExit(f"{folder}: no rank_cy*.so; build it with cythonize -i rank_cy.pyx")
+    return load(built[0], "rank_cy")
+
+
+def status_kib(name: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith(name)))
+
+
+def ids_of(arrays: dict[str, np.ndarray]) -> list[np.ndarray]:
+    return [arrays[name] for name in ("query_pid", "gallery_pid", "query_camid", "gallery_camid")]
+
+
+def compare(name: str, cmc: np.ndarray, mean_ap: float, figures: RetrievalFigures, tolerance: float) -> None:
+    in_cmc, in_map = float(np.abs(cmc - figures.cmc).max()), abs(float(mean_ap) - figures.mAP)
+    print(f"  {name}: largest difference in CMC {in_cmc:.1e}, in mAP {in_map:.1e} (at most {tolerance:.0e} wanted)")
+    if max(in_cmc, in_map) > tolerance:
+        raise SystemExit(f"{name} gives other figures than ours")
+
+
+def cython_peers(options: argparse.Namespace, arrays: dict[str, np.ndarray]) -> dict[str, Callable[[], tuple]]:
+    folders = {"torchreid cython": options.torchreid, "fast-reid cython": options.fastreid}
+    found = {name: folder for name, folder in folders.items() if folder is not None}
+    if not found:
+        return {}
+    distance = 1 - arrays["query"] @ arrays["gallery"].T
+    modules = {name: load_cython(folder) for name, folder in found.items()}
+    return {name: partial(module.evaluate_cy, distance, *ids_of(arrays), 50) for name, module in modules.items()}
+
+
+def python_peer(folder: Path, arrays: dict[str, np.ndarray], figures: RetrievalFigures) -> None:
+    rank = load(folder / "rank.py", "torchreid_rank")
+    distance = 1 - exact_similarity(arrays["query"], arrays["gallery"])
+    start = time.perf_counter()
+    cmc, mean_ap = rank.eval_market1501(distance, *ids_of(arrays), 50)
+    print(f"torchreid python beside its product: {time.perf_counter() - start:.1f} s")
+    compare("torchreid python", cmc, mean_ap, figures, 1e-7)
+
+
+def figures_of(result: tuple) -> tuple[np.ndarray, float]:
+    """CMC and mAP as either Cython loop returns them: fast-reid's gives every query's, 0 where it is left out."""
+    if len(result) == 2:
+        return result
+    average_precision = np.asarray(result[1], dtype=np.float64)
+    return result[0], average_precision.sum() / np.count_nonzero(np.asarray(result[2]))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--identities", type=int, default=750)
-    parser.add_argument("--torchreid", action="store_true")
+    parser.add_argument("--torchreid", type=Path, metavar="DIR")
+    parser.add_argument("--fastreid", type=Path, metavar="DIR")
     options = parser.parse_args()
     if "OPENBLAS_CORETYPE" in os.environ:
         print(f"OPENBLAS_CORETYPE={os.environ['OPENBLAS_CORETYPE']} is set: the floor may be too high")
     arrays = make_set(options.identities)
+    evaluate(arrays)
+    Path("/proc/self/clear_refs").write_text("5")
+    before = status_kib("VmRSS")
     figures = evaluate(arrays)
-    print(
-        f"rank-1 {figures.rank1:.4f}, mAP {figures.mAP:.4f}, mINP {figures.mINP:.4f}, {figures.n_valid} valid queries"
-    )
-    bare, whole, bare_cpu, whole_cpu, counting, settling = [], [], [], [], [], []
+    after = status_kib("VmHWM")
+    print(f"rank-1 {figures.rank1:.4f}, mAP {figures.mAP:.4f}, mINP {figures.mINP:.4f}, {figures.n_valid} queries")
+    print(f"memory above the features: {(after - before) / 1024:.0f} MiB (the product itself: 204 MiB)")
+    peers = cython_peers(options, arrays)
+    floor = Timing(lambda: arrays["query"] @ arrays["gallery"].T)
+    turns = {"bare float32 product": floor, "whole evaluation": Timing(lambda: evaluate(arrays))}
+    turns |= {name: Timing(call) for name, call in peers.items()}
+    counting, results = [], {}
     for _ in range(options.repeats):
-        took, cpu = seconds(lambda: arrays["query"] @ arrays["gallery"].T)
-        bare.append(took)
-        bare_cpu.append(cpu)
-        with Stopwatch("_count_ahead") as count, Stopwatch("_settle") as settle:
-            took, cpu = seconds(lambda: evaluate(arrays))
-        whole.append(took)
-        whole_cpu.append(cpu)
-        counting.append(count.total)
-        settling.append(settle.total)
-    ratio = statistics.median(w / b for w, b in zip(whole, bare, strict=True))
-    print(f"bare float32 product   {min(bare):.3f} s (median {statistics.median(bare):.3f})")
-    print(f"whole evaluation       {min(whole):.3f} s (median {statistics.median(whole):.3f})")
-    print(f"ratio                  {min(whole) / min(bare):.2f} of the best, {ratio:.2f} the median of neighbours")
-    print(f"ratio of CPU seconds   {min(whole_cpu) / min(bare_cpu):.2f} of the best")
-    print(f"counting alone         {min(counting):.3f} s, of which near-ties settled exactly {min(settling):.3f} s")
+        with Stopwatch(compiled_ranking, "count_ahead", "similarity_of_pairs") as watch:
+            results = {name: timing.run() for name, timing in turns.items()}
+        counting.append(watch.total)
+    for name, timing in turns.items():
+        print(f"{name:22} {timing.line(floor)}")
+    shared = min(counting) / n_cores()
+    print(
+        f"counting alone         {min(counting):8.3f} processor seconds, {shared:.3f} s on each of {n_cores()} threads"
+    )
+    for name in peers:
+        print(f"  {min(turns[name].cpu) / shared:.0f} times faster than {name} beside its product")
+        compare(name, *figures_of(results[name]), figures, 1e-5)
     if options.torchreid:
-        compare_with_torchreid(arrays, figures)
+        python_peer(options.torchreid, arrays, figures)
 
 
 if __name__ == "__main__":
