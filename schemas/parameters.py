@@ -21,7 +21,7 @@ DatasetFormat = Literal[
     "mars",
     "dukemtmc-videoreid",
 ]
-Metric = Literal["sqeuclidean", "euclidean", "cosine"]
+Metric = Literal["sqeuclidean", "euclidean", "cosine", "jaccard"]
 
 
 PUBLISHED_LAMBDA = {"dbc": 0.1, "buc": 0.005}
@@ -105,8 +105,12 @@ class ExtractParameters(Parameters):
 class MergeParameters(Parameters):
     """The merging criterion, eq. (4), and how the merges of a stage are selected.
 
-    λ is by default 0.1 for `dbc` and 0.005 for `buc`, as published.
+    λ is by default 0.1 for `dbc` and 0.005 for `buc`, as published. `k1` and `k2` are the neighbours that metric `jaccard`
+    compares. `whiten` above 0 whitens the features first, with that ridge; `camera` 'centring' first moves the mean of
+    every camera's features to one place: the one option that uses camera ids.
     """
+
+    added_later: ClassVar[frozenset[str]] = frozenset({"k1", "k2", "whiten", "camera"})
 
     criterion: Literal["dbc", "buc"] = "dbc"
     lambda_: float = Field(default_factory=_published_lambda, ge=0, alias="lambda")
@@ -114,6 +118,10 @@ class MergeParameters(Parameters):
     update: Literal["exact", "stale", "union"] = "stale"
     metric: Metric = "sqeuclidean"
     intra_normalizer: Literal["n", "n2"] = "n"
+    k1: int = Field(default=20, ge=1, le=10_000)
+    k2: int = Field(default=6, ge=1, le=10_000)
+    whiten: float = Field(default=0, ge=0)
+    camera: Literal["ignored", "centring"] = "ignored"
 
     model_config = ConfigDict(validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)
 
@@ -178,6 +186,9 @@ class TrainParameters(Parameters):
 
 
 class EvaluateParameters(Parameters):
-    """Which average precision is reported."""
+    """Which average precision is reported; `whiten` above 0 whitens features first, as the train features say."""
+
+    added_later: ClassVar[frozenset[str]] = frozenset({"whiten"})
 
     average_precision: Literal["standard", "trapezoid"] = "standard"
+    whiten: float = Field(default=0, ge=0)

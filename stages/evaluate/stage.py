@@ -24,6 +24,7 @@ from stages.reporting import Reporter
 from stages.run_directory import RunDirectory, features_manifest
 from stages.store import Artifact, Writer
 from stages.typing import Float32Array, Int32Array, Int64Array, UInt8Array
+from stages.whitening import fit_whitening, whitened
 
 SAMPLING_SEED = 0
 """Which samples stand for all of them in the silhouette of a large set."""
@@ -65,7 +66,7 @@ def evaluate(
     )
 
     def compute(writer: Writer) -> Produced:
-        data = _read(dataset, features, clusters)
+        data = _read(dataset, features, clusters, whiten=parameters.whiten)
         with reporter.task(f"evaluate stage {stage_label(stage)}", total=3, unit="parts") as advance:
             retrieval = _retrieval(data, parameters)
             advance(1, "retrieval")
@@ -98,7 +99,7 @@ def _features(run: RunDirectory, stage: int, reporter: Reporter) -> Artifact:
     return features
 
 
-def _read(dataset: Artifact, features: Artifact, clusters: Artifact | None) -> Evaluated:
+def _read(dataset: Artifact, features: Artifact, clusters: Artifact | None, *, whiten: float) -> Evaluated:
     split = dataset.read("split")
     n_train = int((split == TRAIN).sum())
     labels = np.arange(n_train) if clusters is None else clusters.read("labels")
@@ -107,7 +108,10 @@ def _read(dataset: Artifact, features: Artifact, clusters: Artifact | None) -> E
         raise DbcError(
             f"{path}: {len(labels)} labels found, wanted one for each of {n_train} train samples; merge again"
         )
-    return Evaluated(features.read("pooled"), labels, dataset.read("pid"), dataset.read("camid"), split)
+    rows = features.read("pooled")
+    if whiten:
+        rows = whitened(rows, fit_whitening(rows[split == TRAIN], ridge=whiten))
+    return Evaluated(rows, labels, dataset.read("pid"), dataset.read("camid"), split)
 
 
 def _retrieval(data: Evaluated, parameters: EvaluateParameters) -> RetrievalFigures:

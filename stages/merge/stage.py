@@ -15,7 +15,9 @@ from stages.backend import Backend, namespace_for
 from stages.data.samples import TRAIN
 from stages.errors import DbcError
 from stages.lineage import broken_chain, dataset_of, require_same_dataset
+from stages.merge.cameras import centred_by_camera
 from stages.merge.exchange import Exchange
+from stages.merge.jaccard import jaccard_merge_stage
 from stages.merge.linkage import empty_linkage, extend_linkage
 from stages.merge.merging import merge_stage
 from stages.merge.result import StageMerges
@@ -27,6 +29,7 @@ from stages.run_directory import RunDirectory, features_manifest
 from stages.store import Artifact, Writer
 from stages.torch_exchange import own_device, together
 from stages.typing import Float32Array, Float64Array, Int64Array
+from stages.whitening import fit_whitening, whitened
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def merge(
     exchange = together()
 
     def compute(writer: Writer) -> Produced:
-        inputs = _inputs(dataset, features, previous)
+        inputs = _inputs(dataset, features, previous, parameters)
         n_merges = _n_merges(len(inputs.labels), parameters.merge_percent)
         options = Options(parameters, backend, memory_limit, exchange)
         result = _merge(inputs, n_merges, options, reporter=reporter)
@@ -110,11 +113,15 @@ def _newest_features(run: RunDirectory, stage: int, reporter: Reporter) -> Artif
     return features
 
 
-def _inputs(dataset: Artifact, features: Artifact, previous: Artifact | None) -> Inputs:
+def _inputs(dataset: Artifact, features: Artifact, previous: Artifact | None, parameters: MergeParameters) -> Inputs:
     is_train = dataset.read("split") == TRAIN
     train_features = features.read("pooled")[is_train]
     if not len(train_features):
         raise DbcError(f"{dataset.path}: no train samples found, wanted at least 2; ingest data with a train split")
+    if parameters.camera == "centring":
+        train_features = centred_by_camera(train_features, dataset.read("camid")[is_train])
+    if parameters.whiten:
+        train_features = whitened(train_features, fit_whitening(train_features, ridge=parameters.whiten))
     if previous is None:
         return Inputs(train_features, initial_labels(len(train_features)), empty_linkage())
     return Inputs(train_features, previous.read("labels"), previous.read("linkage"))
@@ -142,6 +149,18 @@ def _merge(inputs: Inputs, n_merges: int, options: Options, *, reporter: Reporte
             advance(1000 * done // max(total, 1) - told, f"{rate / 1e6:.0f}M pairs/s")
             told = 1000 * done // max(total, 1)
 
+        if parameters.metric == "jaccard":
+            return jaccard_merge_stage(
+                options.backend.asarray(inputs.features),
+                inputs.labels,
+                n_merges,
+                lambda_=parameters.lambda_,
+                update=parameters.update,
+                intra_normalizer=parameters.intra_normalizer,
+                criterion=parameters.criterion,
+                k1=parameters.k1,
+                k2=parameters.k2,
+            )
         return merge_stage(
             options.backend.asarray(inputs.features),
             inputs.labels,

@@ -1,0 +1,33 @@
+"""Camera-aware features: the one part of a merge that reads camera ids, and only where it is asked to."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stages.data.samples import UNKNOWN
+from stages.errors import DbcError
+from stages.typing import Float32Array, Int32Array
+
+
+def centred_by_camera(features: Float32Array, camid: Int32Array) -> Float32Array:
+    """`features` (n, d) minus the mean of their own camera's, each of unit length: (n, d) float32.
+
+    What a camera gives all its images (light, background, view) then no longer makes them alike. `camid` (n,) integers.
+    Uses no identities. Means are summed in the order of the rows' values, so a permutation of the samples permutes the
+    result; a row at its camera's mean stays 0. Raises DbcError where a camera is unknown.
+    """
+    unknown = np.flatnonzero(camid == UNKNOWN)
+    if len(unknown):
+        raise DbcError(
+            f"--camera centring: {len(unknown)} of {len(camid)} train samples have no camera id, wanted one for each; "
+            "ingest data that names cameras, or leave the flag out"
+        )
+    result = np.empty(features.shape, dtype=np.float32)
+    for camera in np.unique(camid):
+        rows = np.flatnonzero(camid == camera)
+        values = features[rows].astype(np.float64)
+        # sorted columns have the same sum in any order of the rows
+        centred = values - np.sort(values, axis=0).sum(axis=0) / len(rows)
+        length = np.sqrt(np.sum(centred * centred, axis=1, keepdims=True))
+        result[rows] = centred / np.where(length > 0, length, 1)
+    return result

@@ -1,0 +1,122 @@
+"""One merge stage under the k-reciprocal Jaccard distance, from sparse similarities: no n×n or K×K matrix."""
+
+from __future__ import annotations
+
+import heapq
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from stages.backend import to_host
+from stages.errors import DbcError, UsageError
+from stages.k_reciprocal import jaccard_similarity, k_reciprocal_encoding
+from stages.merge.clusters import labels_after, parse_labels, root_of
+from stages.merge.criterion import IntraNormalizer
+from stages.merge.engine import Update
+from stages.merge.jaccard_pairs import distant_pairs, pair_numbers, penalties_of, stored_pairs
+from stages.merge.jaccard_rows import merge_one_by_one
+from stages.merge.result import StageMerges
+from stages.neighbours import nearest_neighbours
+from stages.typing import Array, Int64Array
+
+
+def jaccard_merge_stage(
+    features: Array,
+    labels: NDArray[Any],
+    n_merges: int,
+    *,
+    lambda_: float = 0.1,
+    update: Update = "stale",
+    intra_normalizer: IntraNormalizer = "n",
+    criterion: str = "dbc",
+    k1: int = 20,
+    k2: int = 6,
+) -> StageMerges:
+    """The `n_merges` merges that rank first by D_ab = d_ab + λ (d_a + d_b), eqs. (2)–(4), and the labels they leave.
+
+    `dist` is the Jaccard distance between k-reciprocal encodings (`stages.k_reciprocal`) of the L2-normalised `features`
+    (n, d) float32: 0 to 1, and exactly 1 where two samples share no neighbour, which nothing is stored for. `labels` (n,)
+    integers using each of 0..K−1; `update` and ties as in `stages.merge.merging.merge_stage`. Similarities are rounded to
+    a grid on which their sums are exact, so that the order of the samples and the array library decide nothing.
+    Raises UsageError for the criterion `buc`, which reads no dispersion; DbcError for too few clusters.
+    """
+    if criterion != "dbc":
+        raise UsageError(f"--criterion: found {criterion} with --metric jaccard, wanted dbc; leave one of them out")
+    labels = parse_labels(to_host(labels), n_samples=features.shape[0])
+    n_clusters = int(labels.max()) + 1
+    if not 0 < n_merges < n_clusters:
+        raise DbcError(
+            f"{n_merges} merges wanted of {n_clusters} clusters, which allow 1 to {n_clusters - 1}; "
+            "lower --merge-percent, or stop at an earlier stage"
+        )
+    sums = similarity_sums(jaccard_similarities(features, k1=k1, k2=k2), labels)
+    counts = np.bincount(labels).astype(np.float64)
+    if update == "exact":
+        return merge_one_by_one(sums, labels, n_merges, lambda_=lambda_, normalizer=intra_normalizer)
+    penalties = penalties_of(sums.diagonal(), counts, normalizer=intra_normalizer)
+    merges = _walk(sums, counts, penalties, lambda_=lambda_, n_merges=n_merges, update=update)
+    inter, criterion_values = pair_numbers(sums, counts, penalties, merges, lambda_=lambda_)
+    return StageMerges(
+        labels=labels_after(labels, merges),
+        merges=merges,
+        criterion=criterion_values,
+        inter=inter,
+        intra=penalties[merges],
+        sizes=counts[merges].astype(np.int64),
+    )
+
+
+def jaccard_similarities(features: Array, *, k1: int, k2: int) -> sparse.csr_matrix:
+    """One minus the Jaccard distance of every two samples: (n, n) float64 sparse, 1 on the diagonal, on `_grid`."""
+    n_samples = features.shape[0]
+    neighbours = nearest_neighbours(features, min(max(k1 + 1, k2), n_samples))
+    encoding = k_reciprocal_encoding(features, neighbours, k1=k1, k2=k2)
+    similarity = jaccard_similarity(encoding, encoding)
+    similarity.setdiag(1.0)
+    grid = _grid(similarity.nnz)
+    similarity.data = np.rint(similarity.data / grid) * grid
+    return similarity
+
+
+def _grid(n_values: int) -> float:
+    """The step of the grid on which the sum of so many values up to 1 is exact in float64."""
+    return float(2.0 ** (int(np.ceil(np.log2(max(n_values, 2)))) - 52))
+
+
+def similarity_sums(similarity: sparse.csr_matrix, labels: Int64Array) -> sparse.csr_matrix:
+    """Sums of `similarity` over the pairs of members of every two clusters of `labels`, (K, K) sparse, sorted."""
+    n_samples = len(labels)
+    member = sparse.csr_matrix((np.ones(n_samples), (labels, np.arange(n_samples))))
+    sums = sparse.csr_matrix(member @ similarity @ member.T)
+    sums.sort_indices()
+    return sums
+
+
+def _walk(
+    sums: sparse.csr_matrix,
+    counts: NDArray[np.float64],
+    penalties: NDArray[np.float64],
+    *,
+    lambda_: float,
+    n_merges: int,
+    update: Update,
+) -> Int64Array:
+    """The merges (m, 2) of pairs in ascending (D, a, b), D computed once, by the rule of `update`: stale or union."""
+    ranked = heapq.merge(
+        stored_pairs(sums, counts, penalties, lambda_=lambda_), distant_pairs(sums, penalties, lambda_=lambda_)
+    )
+    parent = np.arange(len(counts))
+    merges: list[tuple[int, int]] = []
+    for _, a, b in ranked:
+        if update == "union":
+            first, second = sorted((root_of(parent, a), root_of(parent, b)))
+        else:
+            first, second = (a, b) if parent[a] == a and parent[b] == b else (a, a)
+        if first != second:
+            parent[second] = first
+            merges.append((a, b))
+            if len(merges) == n_merges:
+                break
+    return np.array(merges, dtype=np.int64)

@@ -1,0 +1,74 @@
+"""Merging by the Jaccard distance of k-reciprocal neighbours against plain loops, and what must not change it."""
+
+import numpy as np
+import pytest
+from plain_jaccard import plain_jaccard_distances, plain_merges
+
+from stages.errors import DbcError, UsageError
+from stages.merge.clusters import relabel
+from stages.merge.jaccard import jaccard_merge_stage
+
+
+def some_features(seed, n=36, dim=5, groups=7):
+    generator = np.random.default_rng(seed)
+    centres = generator.normal(size=(groups, dim))
+    features = centres[generator.integers(groups, size=n)] + 0.4 * generator.normal(size=(n, dim))
+    return (features / np.linalg.norm(features, axis=1, keepdims=True)).astype(np.float32)
+
+
+def some_labels(seed, n, n_clusters):
+    generator = np.random.default_rng(seed)
+    labels = np.concatenate([np.arange(n_clusters), generator.integers(n_clusters, size=n - n_clusters)])
+    return relabel(generator.permutation(labels))
+
+
+@pytest.mark.parametrize("update", ["stale", "union", "exact"])
+@pytest.mark.parametrize("lambda_", [0.0, 0.01, 0.3])
+@pytest.mark.parametrize("normalizer", ["n", "n2"])
+@pytest.mark.parametrize("n_clusters", [36, 15])
+def test_every_update_equals_plain_loops(update, lambda_, normalizer, n_clusters):
+    features = some_features(0)
+    labels = some_labels(1, 36, n_clusters)
+    expected, values = plain_merges(
+        plain_jaccard_distances(features, 6, 3),
+        labels,
+        n_clusters - 2,
+        lambda_=lambda_,
+        update=update,
+        normalizer=normalizer,
+    )
+    found = jaccard_merge_stage(
+        features, labels, n_clusters - 2, lambda_=lambda_, update=update, intra_normalizer=normalizer, k1=6, k2=3
+    )
+    assert found.merges.tolist() == expected.tolist()
+    assert np.allclose(found.criterion, values, atol=1e-11)
+    assert len(np.unique(found.labels)) == 2
+    assert np.allclose(found.criterion, found.inter + lambda_ * found.intra.sum(axis=1), atol=1e-11)
+
+
+def test_samples_without_a_shared_neighbour_merge_last_and_in_the_order_of_their_labels():
+    features = np.repeat(np.eye(6, dtype=np.float32), 3, axis=0)
+    found = jaccard_merge_stage(features, np.arange(18), 15, lambda_=0.0, update="exact", k1=2, k2=1)
+    assert found.criterion[:12].max() == 0
+    assert found.criterion[12:].tolist() == [1, 1, 1]
+    assert found.merges[12:].tolist() == [[0, 3], [0, 6], [0, 9]]
+
+
+@pytest.mark.parametrize("update", ["union", "exact"])
+def test_the_order_of_the_samples_decides_nothing(update):
+    features = some_features(2, n=200, groups=20)
+    order = np.random.default_rng(3).permutation(200)
+    found = jaccard_merge_stage(features, np.arange(200), 120, update=update, lambda_=0.01, k1=8, k2=3)
+    permuted = jaccard_merge_stage(features[order], np.arange(200), 120, update=update, lambda_=0.01, k1=8, k2=3)
+    stored = found.criterion < 1
+    assert np.array_equal(found.criterion[stored], permuted.criterion[stored])
+    if stored.all():
+        assert np.array_equal(relabel(found.labels[order]), permuted.labels)
+
+
+def test_what_cannot_be_merged_is_refused():
+    features = some_features(4)
+    with pytest.raises(UsageError, match="found buc with --metric jaccard"):
+        jaccard_merge_stage(features, np.arange(36), 3, criterion="buc")
+    with pytest.raises(DbcError, match="36 merges wanted of 36 clusters"):
+        jaccard_merge_stage(features, np.arange(36), 36)
