@@ -43,7 +43,7 @@ def k_reciprocal_encoding(
         raise DbcError(f"k1 is {k1} and k2 {k2}; give at least 1 for each")
     if held < wanted:
         raise DbcError(f"{held} neighbours a sample, wanted {wanted} for k1 = {k1}, k2 = {k2}: find more neighbours")
-    k2 = min(k2, held)
+    k2 = max(1, min(k2, held))
     reciprocal = _reciprocal(neighbours, k1 + 1)
     nearer = _reciprocal(neighbours, int(np.around(k1 / 2)) + 1)
     parts = [
@@ -52,8 +52,8 @@ def k_reciprocal_encoding(
     ]
     encoding = sparse.csr_matrix(sparse.vstack([sparse.csr_matrix((0, n)), *parts]))
     if k2 > 1:
-        encoding = sparse.csr_matrix(_membership(neighbours, k2) @ encoding) / k2
-    encoding.data = np.rint(encoding.data / WEIGHT_QUANTUM) * WEIGHT_QUANTUM
+        encoding = sparse.csr_matrix(_membership(neighbours, k2) @ encoding)
+    encoding.data = np.rint(encoding.data / (k2 * WEIGHT_QUANTUM)) * WEIGHT_QUANTUM
     return sparse.csr_matrix(encoding)
 
 

@@ -13,6 +13,7 @@ from stages.backend import n_cores, to_host
 from stages.errors import DbcError
 from stages.evaluate.pairs import PidPairs, pid_pair_blocks
 from stages.evaluate.ranking import match_ranks
+from stages.evaluate.reranking import Reranking, encode, reranked, reranking_block
 from stages.typing import Array, Float64Array, Int32Array, Int64Array
 
 N_RANKS = 50
@@ -106,6 +107,7 @@ def evaluate_retrieval(
     gallery_camid: Int32Array,
     query_index: Int64Array | None = None,
     average_precision: AveragePrecision = "standard",
+    reranking: Reranking | None = None,
     query_block: int = QUERY_BLOCK,
     gallery_tile: int = GALLERY_TILE,
     compiled: bool | None = None,
@@ -123,6 +125,8 @@ def evaluate_retrieval(
     precision–recall polyline: the mean of precision at and just before each match, as published with the data set.
     Inverse negative penalty: matches over the rank of the last (Ye et al., TPAMI 2021).
 
+    With `reranking`, entries are ordered by its distance instead, among query and all of the gallery, junk too.
+
     The figures do not depend on `query_block` and `gallery_tile`, which bound memory, nor on `compiled`: whether NumPy
     arrays go through compiled loops, by default where the work outweighs loading them.
     """
@@ -134,15 +138,23 @@ def evaluate_retrieval(
     kept = np.flatnonzero(gallery_pid >= 0)
     place = np.full(n_gallery + 1, -1, dtype=np.int64)
     place[kept] = np.arange(len(kept))
+    encoded = None if reranking is None else encode(query, gallery, reranking).ranked_among(kept)
     if len(kept) < n_gallery:
         gallery, gallery_pid, gallery_camid = _rows(gallery, kept), gallery_pid[kept], gallery_camid[kept]
     if compiled is None:
         compiled = is_numpy_array(query) and n_query * len(kept) > COMPILED_PAYS
+    if encoded is not None:
+        query_block, compiled = min(query_block, reranking_block(len(kept))), False
     query_block = _even_block(n_query, query_block, n_parts=n_cores() if compiled else 1)
     ids = (query_pid, gallery_pid, query_camid, gallery_camid, place[own])
     blocks = pid_pair_blocks(*ids, query_block=query_block)
     figures = _no_figures(n_query)
-    for pairs, rank in _ranked(query, gallery, blocks, gallery_tile, compiled=compiled):
+    ranked = (
+        _ranked(query, gallery, blocks, gallery_tile, compiled=compiled)
+        if encoded is None
+        else reranked(encoded, blocks)
+    )
+    for pairs, rank in ranked:
         _fill(figures, pairs.queries[pairs.row[pairs.is_match]], rank, average_precision)
     valid = figures.first_hit > 0
     if valid.any():
