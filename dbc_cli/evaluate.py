@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dbc_cli.command import Given, parse, with_flags
-from dbc_cli.flags import COMMON, EVALUATE, MAKING, STAGE, pins
+from dbc_cli.flags import COMMON, EVALUATE, MAKING, STAGE, WHITEN, pins
 
 
 @with_flags("eval", STAGE, COMMON, MAKING, pins("features", "clusters"))
@@ -20,7 +20,7 @@ def evaluate(given: Given) -> None:
     outcome = run_evaluate(
         given.run_directory,
         stage=given.stage,
-        parameters=parse(EvaluateParameters, given.only(EVALUATE)),
+        parameters=parse(EvaluateParameters, given.only((*EVALUATE, *WHITEN))),
         how=given.how,
         reporter=RichReporter(),
     )

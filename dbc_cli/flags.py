@@ -55,7 +55,7 @@ _FORMAT = Literal[
     "mars",
     "dukemtmc-videoreid",
 ]
-_METRIC = Literal["sqeuclidean", "euclidean", "cosine"]
+_METRIC = Literal["sqeuclidean", "euclidean", "cosine", "jaccard"]
 
 COMMON = (
     Flag("run", Path, "--run", "The run directory; also DBC_RUN.", "the last one used here", _WHERE, "DIR"),
@@ -151,6 +151,25 @@ MERGE = (
     Flag("metric", _METRIC, "--metric", "Distance between samples.", "sqeuclidean"),
     Flag("intra_normalizer", Literal["n", "n2"], "--intra-normalizer", "Divide d_a by n or by n².", "n"),
     Flag("criterion", Literal["dbc", "buc"], "--criterion", "Dispersion, or nearest pair and cluster sizes.", "dbc"),
+    Flag("k1", int, "--k1", "Neighbours that --metric jaccard compares; about the size of an identity.", "20"),
+    Flag("k2", int, "--k2", "Neighbours over which --metric jaccard smooths.", "6"),
+    Flag(
+        "camera",
+        Literal["ignored", "centring"],
+        "--camera",
+        "Whether camera ids move each camera's mean feature to one place before a merge.",
+        "ignored",
+    ),
+)
+WHITEN = (
+    Flag(
+        "whiten",
+        float,
+        "--whiten",
+        "Whiten features, with this ridge; 0 leaves them as they are.",
+        "0",
+        metavar="RIDGE",
+    ),
 )
 MEMORY = (
     Flag("memory_limit", str, "--memory-limit", "Most memory a merge may take, such as 8GiB.", "", _WHERE, "SIZE"),
@@ -231,7 +250,7 @@ SCHEDULE = (
     Flag("stages", int, "--stages", "The last stage.", "⌊1/merge-percent⌋ − 1", metavar="N"),
     Flag("stage0_epochs", int, "--stage0-epochs", "Epochs of stage 0, where they differ.", "as --epochs"),
 )
-RUN = (*SCHEDULE, *MERGE, *TRAIN, *INITIAL, *SEED, *AMP, *COMPILE, *EVALUATE, *DEVICE, *MEMORY, *TRAINING)
+RUN = (*SCHEDULE, *MERGE, *WHITEN, *TRAIN, *INITIAL, *SEED, *AMP, *COMPILE, *EVALUATE, *DEVICE, *MEMORY, *TRAINING)
 STOP = (
     Flag(
         "stop",
@@ -252,9 +271,9 @@ BASELINE = (
 COMMAND_FLAGS: dict[str, tuple[Flag, ...]] = {
     "ingest": (*INGEST, *SEED, *SYNTHETIC, *TRACKLETS, *WORKERS),
     "extract": (*EXTRACT, *INITIAL, *SEED, *AMP, *COMPILE, *DEVICE),
-    "merge": (*MERGE, *DEVICE, *MEMORY),
+    "merge": (*MERGE, *WHITEN, *DEVICE, *MEMORY),
     "train": (*TRAIN, *INITIAL, *SEED, *AMP, *COMPILE, *DEVICE, *TRAINING),
-    "eval": EVALUATE,
+    "eval": (*EVALUATE, *WHITEN),
     "run": (*RUN, *STOP),
     "ablate": RUN,
     "sweep": (*DEVICE, *MEMORY),

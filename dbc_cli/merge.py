@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dbc_cli.command import Given, parse, parse_bytes, with_flags
-from dbc_cli.flags import COMMON, MAKING, MERGE, STAGE, pins
+from dbc_cli.flags import COMMON, MAKING, MERGE, STAGE, WHITEN, pins
 
 
 @with_flags("merge", STAGE, COMMON, MAKING, pins("features", "clusters"))
@@ -21,7 +21,7 @@ def merge(given: Given) -> None:
     outcome = run_merge(
         given.run_directory,
         stage=given.stage,
-        parameters=parse(MergeParameters, given.only(MERGE)),
+        parameters=parse(MergeParameters, given.only((*MERGE, *WHITEN))),
         device=given.get("device", "auto"),
         memory_limit=parse_bytes(given["memory_limit"]),
         how=given.how,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dbc_cli.command import Given, parse, parse_bytes, with_flags
 from dbc_cli.extract import extract_parameters
-from dbc_cli.flags import AMP, COMMON, EVALUATE, INITIAL, MAKING, MERGE, SEED, TRAIN, pins
+from dbc_cli.flags import AMP, COMMON, EVALUATE, INITIAL, MAKING, MERGE, SEED, TRAIN, WHITEN, pins
 from dbc_cli.train import running_of
 
 if TYPE_CHECKING:
@@ -35,9 +35,9 @@ def plan_of(given: Given) -> Plan:
     if given["stages"] is not None and given["stages"] < 0:
         raise UsageError(f"--stages: found {given['stages']}, wanted the number of the last stage, at least 0")
     return Plan(
-        merge=parse(MergeParameters, given.only(MERGE)),
+        merge=parse(MergeParameters, given.only((*MERGE, *WHITEN))),
         extract=extract_parameters(given),
-        evaluate=parse(EvaluateParameters, given.only(EVALUATE)),
+        evaluate=parse(EvaluateParameters, given.only((*EVALUATE, *WHITEN))),
         train=given.only((*TRAIN, *SEED, *AMP)),
         initial=given.only((*INITIAL, *SEED)),
         stages=given["stages"],
