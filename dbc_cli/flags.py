@@ -245,6 +245,10 @@ EVALUATE = (
         "Mean of precisions at hits, or area under the polyline.",
         "standard",
     ),
+    Flag("rerank", bool, "--rerank", "Order the gallery by k-reciprocal neighbours; slower.", ""),
+    Flag("rerank_k1", int, "--rerank-k1", "Neighbours that --rerank compares.", "20"),
+    Flag("rerank_k2", int, "--rerank-k2", "Neighbours over which --rerank smooths.", "6"),
+    Flag("rerank_lambda", float, "--rerank-lambda", "Weight of the distance itself in --rerank.", "0.3"),
 )
 SCHEDULE = (
     Flag("stages", int, "--stages", "The last stage.", "⌊1/merge-percent⌋ − 1", metavar="N"),

@@ -186,9 +186,16 @@ class TrainParameters(Parameters):
 
 
 class EvaluateParameters(Parameters):
-    """Which average precision is reported; `whiten` above 0 whitens features first, as the train features say."""
+    """Which average precision is reported; `whiten` above 0 whitens features first, as the train features say.
 
-    added_later: ClassVar[frozenset[str]] = frozenset({"whiten"})
+    With `rerank`, k-reciprocal neighbours order the gallery (Zhong et al., CVPR 2017).
+    """
+
+    added_later: ClassVar[frozenset[str]] = frozenset({"whiten", "rerank", "rerank_k1", "rerank_k2", "rerank_lambda"})
 
     average_precision: Literal["standard", "trapezoid"] = "standard"
     whiten: float = Field(default=0, ge=0)
+    rerank: bool = False
+    rerank_k1: int = Field(default=20, ge=1)
+    rerank_k2: int = Field(default=6, ge=1)
+    rerank_lambda: float = Field(default=0.3, ge=0, le=1)

@@ -103,6 +103,8 @@ class MetricsSummary(Summary):
     bcubed_recall: float | None
     bcubed_f: float | None
     same_camera_share: float | None
+    same_camera_merges: float | None = None
+    same_camera_chance: float | None = None
     singleton_share: float | None
     silhouette: float | None
     mean_intra_dispersion: float | None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from schemas.manifest import ArtifactKind, Parent
+from schemas.stage import stage_label
 from stages.errors import DbcError
+from stages.reporting import Reporter
 from stages.run_directory import RunDirectory, clusters_manifest, features_manifest, model_manifest
 from stages.store import Artifact
 
@@ -19,6 +21,20 @@ def dataset_of(run: RunDirectory, artifact: Artifact) -> Artifact:
     if parent is None:
         raise DbcError(f"{artifact.path}: no dataset among its parents, wanted one; make it again")
     return run.resolve(parent)
+
+
+def newest_features(run: RunDirectory, stage: int, reporter: Reporter) -> Artifact:
+    """The features of `stage` or, where it was never extracted, the newest before, and a note that says so."""
+    features = run.newest_up_to("features", stage)
+    if features is None:
+        raise DbcError(f"{run.root}: no features up to stage {stage_label(stage)} found; make them with: dbc extract")
+    found = features_manifest(features).summary.stage
+    if found != stage:
+        reporter.note(
+            f"stage {stage_label(stage)} has no features: taking those of stage {stage_label(found)} "
+            f"(v{features.version})"
+        )
+    return features
 
 
 def require_same_dataset(clusters: Artifact, dataset: Artifact) -> None:

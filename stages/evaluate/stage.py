@@ -15,15 +15,17 @@ from schemas.summaries import MetricsSummary
 from stages.data.samples import GALLERY, QUERY, TRAIN, UNKNOWN
 from stages.errors import DbcError
 from stages.evaluate.agreement import Agreement, measure_agreement
+from stages.evaluate.cameras import same_camera_chance, same_camera_merges
 from stages.evaluate.compactness import Compactness, measure_compactness
+from stages.evaluate.reranking import Reranking
 from stages.evaluate.retrieval import RetrievalFigures, evaluate_retrieval
-from stages.lineage import broken_chain, dataset_of, require_same_dataset
+from stages.lineage import broken_chain, dataset_of, newest_features, require_same_dataset
 from stages.next_stage import next_evaluate
 from stages.produce import How, Outcome, Produced, Request, produce
 from stages.reporting import Reporter
 from stages.run_directory import RunDirectory, features_manifest
 from stages.store import Artifact, Writer
-from stages.typing import Float32Array, Int32Array, Int64Array, UInt8Array
+from stages.typing import Float32Array, Float64Array, Int32Array, Int64Array, UInt8Array
 from stages.whitening import fit_whitening, whitened
 
 SAMPLING_SEED = 0
@@ -32,10 +34,12 @@ SAMPLING_SEED = 0
 
 @dataclass(frozen=True)
 class Evaluated:
-    """What is read: features (n_samples, d), train labels (n_train), and the ids and splits (n_samples) of the data."""
+    """What is read: features (n_samples, d), train labels (n_train) and their linkage so far, and the ids and splits
+    (n_samples) of the data."""
 
     features: Float32Array
     labels: Int64Array
+    linkage: Float64Array
     pid: Int32Array
     camid: Int32Array
     split: UInt8Array
@@ -50,7 +54,7 @@ def evaluate(
     sample its own at stage 0 and `init`. Raises DbcError where they are missing or do not belong together.
     """
     stage = next_evaluate(run) if stage is None else stage
-    features = _features(run, stage, reporter)
+    features = newest_features(run, stage, reporter)
     dataset = dataset_of(run, features)
     clusters = run.require("clusters", stage) if stage > 0 else None
     if clusters is not None:
@@ -89,20 +93,11 @@ def evaluate(
     return outcome
 
 
-def _features(run: RunDirectory, stage: int, reporter: Reporter) -> Artifact:
-    features = run.newest_up_to("features", stage)
-    if features is None:
-        raise DbcError(f"{run.root}: no features up to stage {stage_label(stage)} found; make them with: dbc extract")
-    found = features_manifest(features).summary.stage
-    if found != stage:
-        reporter.note(f"stage {stage} has no features: taking those of stage {stage_label(found)}")
-    return features
-
-
 def _read(dataset: Artifact, features: Artifact, clusters: Artifact | None, *, whiten: float) -> Evaluated:
     split = dataset.read("split")
     n_train = int((split == TRAIN).sum())
     labels = np.arange(n_train) if clusters is None else clusters.read("labels")
+    linkage = np.empty((0, 4)) if clusters is None else clusters.read("linkage")
     if len(labels) != n_train:
         path = features.path if clusters is None else clusters.path
         raise DbcError(
@@ -111,7 +106,7 @@ def _read(dataset: Artifact, features: Artifact, clusters: Artifact | None, *, w
     rows = features.read("pooled")
     if whiten:
         rows = whitened(rows, fit_whitening(rows[split == TRAIN], ridge=whiten))
-    return Evaluated(rows, labels, dataset.read("pid"), dataset.read("camid"), split)
+    return Evaluated(rows, labels, linkage, dataset.read("pid"), dataset.read("camid"), split)
 
 
 def _retrieval(data: Evaluated, parameters: EvaluateParameters) -> RetrievalFigures:
@@ -124,7 +119,14 @@ def _retrieval(data: Evaluated, parameters: EvaluateParameters) -> RetrievalFigu
         query_camid=data.camid[query],
         gallery_camid=data.camid[gallery],
         average_precision=parameters.average_precision,
+        reranking=_reranking(parameters),
     )
+
+
+def _reranking(parameters: EvaluateParameters) -> Reranking | None:
+    if not parameters.rerank:
+        return None
+    return Reranking(k1=parameters.rerank_k1, k2=parameters.rerank_k2, lambda_=parameters.rerank_lambda)
 
 
 def _write(writer: Writer, retrieval: RetrievalFigures) -> None:
@@ -160,6 +162,8 @@ def _summary(
     figures = {
         **{name: getattr(retrieval, name) for name in ("rank1", "rank5", "rank10", "rank20", "mAP", "mINP")},
         **measures,
+        "same_camera_merges": same_camera_merges(data.linkage, data.camid[data.split == TRAIN]),
+        "same_camera_chance": same_camera_chance(data.camid[data.split == TRAIN]),
         "silhouette": compactness.silhouette,
         "mean_intra_dispersion": compactness.mean_intra_dispersion,
         "mean_nearest_inter_dispersion": compactness.mean_nearest_inter_dispersion,

@@ -9,12 +9,11 @@ import numpy as np
 
 from schemas.manifest import ClustersManifest, Execution
 from schemas.parameters import MergeParameters
-from schemas.stage import stage_label
 from schemas.summaries import ClustersSummary
 from stages.backend import Backend, namespace_for
 from stages.data.samples import TRAIN
 from stages.errors import DbcError
-from stages.lineage import broken_chain, dataset_of, require_same_dataset
+from stages.lineage import broken_chain, dataset_of, newest_features, require_same_dataset
 from stages.merge.cameras import centred_by_camera
 from stages.merge.exchange import Exchange
 from stages.merge.jaccard import jaccard_merge_stage
@@ -67,7 +66,7 @@ def merge(
     parent is missing or they do not belong together, and what `merge_stage` raises.
     """
     stage = numbered(next_merge(run) if stage is None else stage, command="dbc merge", first=1)
-    features = _newest_features(run, stage, reporter)
+    features = newest_features(run, stage - 1, reporter)
     dataset = dataset_of(run, features)
     previous = run.require("clusters", stage - 1) if stage > 1 else None
     if previous is not None:
@@ -99,18 +98,6 @@ def merge(
         return Produced(summary, execution, notes=notes)
 
     return produce(run, request, compute, how=how, shared=True)
-
-
-def _newest_features(run: RunDirectory, stage: int, reporter: Reporter) -> Artifact:
-    features = run.newest_up_to("features", stage - 1)
-    if features is None:
-        raise DbcError(f"{run.root}: no features before stage {stage} found; make them with: dbc extract")
-    found = features_manifest(features).summary.stage
-    if found != stage - 1:
-        reporter.note(
-            f"stage {stage - 1} has no features: taking those of stage {stage_label(found)} (v{features.version})"
-        )
-    return features
 
 
 def _inputs(dataset: Artifact, features: Artifact, previous: Artifact | None, parameters: MergeParameters) -> Inputs:
