@@ -17,7 +17,7 @@ from stages.produce import How
 from stages.reporting import Reporter, Silent
 from stages.run_directory import RunDirectory
 from stages.select.measures import StageMeasures
-from stages.select.rules import DEFAULT_RULE, choose
+from stages.select.rules import DEFAULT_RULE, RULES, choose
 from stages.select.stage import measure_stage
 
 Figures = dict[str, Any]
@@ -37,16 +37,21 @@ class Cell:
 
 @dataclass(frozen=True)
 class CellResult:
-    """What a compared run gave: the figures of its stages in order, and the stage that the rule chose, if it could."""
+    """What a compared run gave: the figures of its stages in order, and the stage that each rule chose, if it could."""
 
     name: str
     setting: Mapping[str, Any]
     stages: tuple[Figures, ...]
-    chosen: int | None
+    chosen_by: Mapping[str, int | None]
     seconds: float
 
+    @property
+    def chosen(self) -> int | None:
+        """The choice of the rule that is the default."""
+        return self.chosen_by[DEFAULT_RULE]
 
-def run_cell(parent: RunDirectory, cell: Cell, *, how: How, reporter: Reporter, rule: str = DEFAULT_RULE) -> CellResult:
+
+def run_cell(parent: RunDirectory, cell: Cell, *, how: How, reporter: Reporter) -> CellResult:
     """The figures of `cell` in the directory `parent.root / cell.name`, of which what is up to date is kept."""
     started = time.perf_counter()
     start, plan = common_start(parent, cell.plan, how=how, reporter=reporter)
@@ -57,11 +62,12 @@ def run_cell(parent: RunDirectory, cell: Cell, *, how: How, reporter: Reporter, 
     def on_row(row: StageRow) -> None:
         if row.stage > 0:
             measures.append(measure_stage(row.run, row.stage))
-        stages.append(figures_of(row))
+        scored = {"cluster_silhouette": measures[-1].cluster_silhouette} if row.stage > 0 else {}
+        stages.append({**figures_of(row), **scored})
 
     run_stages(run, plan, how=how, reporter=reporter, on_row=on_row)
-    chosen = choose(measures, rule=rule)
-    return CellResult(cell.name, cell.setting, tuple(stages), chosen, round(time.perf_counter() - started, 2))
+    chosen_by = {rule: choose(measures, rule=rule) for rule in RULES}
+    return CellResult(cell.name, cell.setting, tuple(stages), chosen_by, round(time.perf_counter() - started, 2))
 
 
 def run_cells(

@@ -1,0 +1,147 @@
+"""The data sets of the experiments, cut to size with links, and what a run on each of them is asked for."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from schemas.parameters import (
+    EvaluateParameters,
+    ExtractParameters,
+    IngestParameters,
+    MergeParameters,
+    SyntheticParameters,
+)
+from stages.ingest.stage import ingest
+from stages.pipeline import Plan
+from stages.produce import How
+from stages.reporting import Silent
+from stages.run_directory import RunDirectory, dataset_manifest
+
+MARKET_FOLDERS = ("bounding_box_train", "query", "bounding_box_test")
+MARKET_NAME = re.compile(r"(-?\d+)_c\d+")
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large the experiments are: shares of the train and test identities, and how people are drawn."""
+
+    train_share: float = 0.5
+    test_share: float = 1.0
+    people: int = 60
+    height: int = 64
+    difficulty: float = 0.7
+
+
+QUICK = Size(train_share=0.1, test_share=0.1, people=12, height=32)
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A data set as a run directory, the plan of its runs, and what to say of it."""
+
+    name: str
+    run: RunDirectory
+    plan: Plan
+    told: str
+
+
+def eth80_market(source: Path, weights: Path, out: Path, size: Size) -> DataSet:
+    """Objects from many views: `source` in Market-1501's layout, the identities cut to size."""
+    folder = out / "links" / "eth80-market"
+    for name in MARKET_FOLDERS:
+        share = size.train_share if name == MARKET_FOLDERS[0] else size.test_share
+        files = sorted(path for path in (source / name).iterdir() if MARKET_NAME.match(path.name))
+        kept = _some({_market_pid(path) for path in files}, share)
+        _link((path for path in files if _market_pid(path) in kept), folder / name)
+    return _mobilenet("eth80-market", folder, "market1501", weights, out, size)
+
+
+def vehicles(source: Path, weights: Path, out: Path, size: Size) -> DataSet:
+    """Vehicles with one image from each of two cameras: `source` is the folder of `samples.csv`."""
+    folder = out / "links" / "vehicles"
+    with (source / "samples.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    # two images an identity are cheap: all of them, but for a quick look
+    share = 1.0 if size.test_share == 1 else size.train_share
+    kept = {
+        is_train: _some({int(row["pid"]) for row in rows if (row["split"] == "train") == is_train}, share)
+        for is_train in (True, False)
+    }
+    rows = [row for row in rows if int(row["pid"]) in kept[row["split"] == "train"]]
+    for row in rows:
+        _link([source / row["path"]], (folder / row["path"]).parent)
+    with (folder / "samples.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return _mobilenet("vehicles", folder / "samples.csv", "csv", weights, out, size)
+
+
+def drawn_people(out: Path, size: Size) -> DataSet:
+    """Hard drawn people and a small network without weights, which has everything to learn."""
+    people = SyntheticParameters(
+        identities=size.people, cameras=4, images_per_camera=4 if size.people > 20 else 2, difficulty=size.difficulty
+    )
+    parameters = IngestParameters(
+        format="synthetic", synthetic=people, height=size.height, width=size.height // 2, test_fraction=0.5
+    )
+    initial = {"backbone": "resnet10", "weights": "none"}
+    return _data_set(
+        "synthetic", None, parameters, initial, out, f"ResNet-10 without weights, difficulty {size.difficulty}"
+    )
+
+
+def _mobilenet(name: str, source: Path, layout: Any, weights: Path, out: Path, size: Size) -> DataSet:
+    parameters = IngestParameters(format=layout, height=size.height, width=size.height)
+    initial = {"backbone": "mobilenet_v2", "weights": str(weights)}
+    return _data_set(name, source, parameters, initial, out, "MobileNetV2, ImageNet weights")
+
+
+def _data_set(
+    name: str, source: Path | None, parameters: IngestParameters, initial: dict[str, Any], out: Path, network: str
+) -> DataSet:
+    run = RunDirectory(out / "runs" / name)
+    ingest(run, source=source, parameters=parameters, workers=0, how=How(), reporter=Silent())
+    found = dataset_manifest(run.require("dataset")).summary
+    told = (
+        f"{found.n_train} train images, {found.n_query} queries, {found.n_gallery} gallery images, "
+        f"{parameters.height}×{parameters.width}, {network}"
+    )
+    merge = MergeParameters(merge_percent=0.1)
+    plan = Plan(merge=merge, extract=ExtractParameters(), evaluate=EvaluateParameters(), initial=initial)
+    return DataSet(name, run, plan, told)
+
+
+def with_merge(plan: Plan, **changes: Any) -> Plan:
+    """`plan` with other merge parameters; the last stage follows from `merge_percent` again."""
+    return replace(plan, merge=plan.merge.model_copy(update=changes))
+
+
+def with_training(plan: Plan, **changes: Any) -> Plan:
+    """`plan` with other training parameters."""
+    return replace(plan, train={**plan.train, **changes})
+
+
+def _some(values: set[int], share: float) -> set[int]:
+    """So many of the values, spread evenly over their order; at least two."""
+    ordered = sorted(values)
+    n_kept = min(len(ordered), max(2, round(share * len(ordered))))
+    return {ordered[place * len(ordered) // n_kept] for place in range(n_kept)}
+
+
+def _market_pid(path: Path) -> int:
+    match = MARKET_NAME.match(path.name)
+    return int(match[1]) if match else -1
+
+
+def _link(files: Iterable[Path] | Sequence[Path], folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        target = folder / file.name
+        if not target.exists():
+            target.symlink_to(file.resolve())

@@ -1,0 +1,297 @@
+"""The experimental record: ablations, curves and stop rules on three data sets, as Markdown, JSON and pictures.
+
+    python -m benchmarks.experiments --eth80 DATA/eth80-market --vehicles DATA/vehicles \
+        --weights mobilenet_v2-imagenet.safetensors --out record
+
+Everything lands in --out, nothing in the repository. What is done is kept: the same command goes on where it stopped.
+Data sets whose flag is not given are left out; the drawn people are always there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shutil
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from benchmarks.experiment_sets import (
+    QUICK,
+    DataSet,
+    Size,
+    drawn_people,
+    eth80_market,
+    vehicles,
+    with_merge,
+    with_training,
+)
+from stages.compare.ablation import VARIANTS, ablation_cells, with_seed
+from stages.compare.cells import Cell, CellResult, run_cell
+from stages.compare.outcomes import by_value, chosen_by_label, lines, runs_by_label, stage_at
+from stages.compare.sharing import common_start
+from stages.compare.text import markdown, markdown_table
+from stages.pipeline import Plan
+from stages.plots.figures import save
+from stages.plots.sheets import comparison_sheet, value_sheet
+from stages.produce import How
+from stages.reporting import Silent
+from stages.run_directory import RunDirectory
+from stages.select.rules import RULES
+
+LAMBDAS = {"dbc": (0.0, 0.01, 0.05, 0.1, 0.2, 0.5), "buc": (0.0, 0.001, 0.005, 0.01, 0.05)}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A swept parameter: its name, its values, whether runs are trained, and all else that is fixed."""
+
+    parameter: str
+    values: Sequence[Any]
+    trained: bool
+    note: str = ""
+    criterion: str = "dbc"
+
+    @property
+    def title(self) -> str:
+        """How the record heads it."""
+        return f"{self.parameter} ({self.criterion.upper()}, {'trained' if self.trained else 'merging only'})"
+
+
+def main() -> None:
+    arguments = _arguments()
+    out: Path = arguments.out
+    out.mkdir(parents=True, exist_ok=True)
+    started = time.perf_counter()
+    sections: list[str] = []
+    record: dict[str, Any] = {}
+    for data in _data_sets(arguments):
+        print(f"{data.name}: {data.told}", flush=True)
+        trained_curves = data.name in arguments.trained_curves.split(",")
+        sections.append(f"## {data.name}\n\n{data.told}. Merges of {data.plan.merge.merge_percent:g} a stage.\n")
+        text, results = _ablation(data, arguments)
+        sections.append(text)
+        found: dict[str, Any] = {"ablation": [asdict(result) for result in results]}
+        sections.append(_stop_rules(results))
+        for curve in _curves(arguments, trained=trained_curves):
+            text, swept = _curve(data, curve, arguments)
+            sections.append(text)
+            found[curve.title] = [asdict(result) for result in swept]
+        record[data.name] = found
+        _write(out, sections, record, arguments, seconds=time.perf_counter() - started)
+    print(f"{out / 'record.md'}: {time.perf_counter() - started:.0f} s")
+
+
+def _data_sets(arguments: argparse.Namespace) -> Iterator[DataSet]:
+    size = QUICK if arguments.quick else Size(train_share=arguments.train_share)
+    wanted = arguments.sets.split(",")
+    if arguments.eth80 is not None and "eth80-market" in wanted:
+        yield _prepared(eth80_market(arguments.eth80, arguments.weights, arguments.out, size), arguments)
+    if arguments.vehicles is not None and "vehicles" in wanted:
+        yield _prepared(vehicles(arguments.vehicles, arguments.weights, arguments.out, size), arguments)
+    if "synthetic" in wanted:
+        yield _prepared(drawn_people(arguments.out, size), arguments)
+
+
+def _prepared(data: DataSet, arguments: argparse.Namespace) -> DataSet:
+    plan = replace(data.plan, train={"recipe": arguments.recipe})
+    if arguments.quick:
+        plan = replace(with_merge(plan, merge_percent=0.2), train={"recipe": arguments.recipe, "epochs": 1})
+    return replace(data, plan=plan)
+
+
+def _ablation(data: DataSet, arguments: argparse.Namespace) -> tuple[str, list[CellResult]]:
+    cells = ablation_cells(data.plan, variants=tuple(VARIANTS), seeds=arguments.seeds, dbc_lambda=None, buc_lambda=None)
+    results = _run(data, cells, arguments)
+    figure = comparison_sheet(runs_by_label(results), title=f"{data.name}: ablation", chosen=chosen_by_label(results))
+    save(figure, arguments.out / f"{data.name}-ablation")
+    head = f"### Ablation, trained, seeds {_told_list(arguments.seeds)}\n\n"
+    return f"{head}{markdown(lines(results))}\n![ablation]({data.name}-ablation.png)\n", results
+
+
+def _stop_rules(results: Sequence[CellResult]) -> str:
+    """How far the choice of each rule is from the best stage, over all runs of the ablation."""
+    rows = []
+    for rule in RULES:
+        lost: dict[str, list[float]] = {"mAP": [], "ari": []}
+        for result in results:
+            stages = {figures["stage"]: figures for figures in result.stages if figures["stage"] > 0}
+            chosen = stages.get(result.chosen_by[rule] or 0)
+            for name, values in lost.items():
+                known = [figures[name] for figures in stages.values() if figures[name] is not None]
+                if chosen is not None and known:
+                    values.append(max(known) - chosen[name])
+        told = [
+            f"{statistics.fmean(values):.3f} | {max(values):.3f}" if values else "– | –" for values in lost.values()
+        ]
+        rows.append([rule, *" | ".join(told).split(" | ")])
+    head = ["rule", "mAP lost, mean", "largest", "ARI lost, mean", "largest"]
+    return f"### Stages chosen without identities\n\n{markdown_table(head, rows)}"
+
+
+def _curves(arguments: argparse.Namespace, *, trained: bool) -> list[Curve]:
+    cut = slice(0, 6, 3) if arguments.quick else slice(None)
+    found = [Curve("lambda", LAMBDAS[criterion][cut], trained=False, criterion=criterion) for criterion in LAMBDAS]
+    if not arguments.quick:
+        found.append(Curve("merge-percent", (0.05, 0.1, 0.2), trained=False))
+    found.append(Curve("intra-normalizer", ("n", "n2"), trained=False))
+    found.append(Curve("metric", ("sqeuclidean", "euclidean"), trained=False))
+    if trained:
+        found.append(Curve("lambda", LAMBDAS["dbc"][cut], trained=True))
+        found.append(Curve("memory-init", ("centroids", "zeros"), trained=True, note="from stage 1 on"))
+        if not arguments.quick:
+            found.append(Curve("merge-percent", (0.1, 0.2), trained=True))
+            found.append(Curve("intra-normalizer", ("n", "n2"), trained=True))
+            found.append(Curve("metric", ("sqeuclidean", "euclidean"), trained=True))
+    return found
+
+
+def _curve(data: DataSet, curve: Curve, arguments: argparse.Namespace) -> tuple[str, list[CellResult]]:
+    merge_parameters = {"criterion": curve.criterion, "lambda_": 0.1 if curve.criterion == "dbc" else 0.005}
+    base = replace(with_merge(data.plan, **merge_parameters), merge_only=not curve.trained)
+    # merging alone has no chance in it where the weights are given: one seed
+    draws = curve.trained or data.plan.initial["weights"] == "none"
+    seeds = arguments.seeds if draws else arguments.seeds[:1]
+    cells = [
+        Cell("", with_seed(_changed(base, curve.parameter, value), seed), {curve.parameter: value, "seed": seed})
+        for value in curve.values
+        for seed in seeds
+    ]
+    results = _run(data, cells, arguments)
+    names = ("mAP", "ari") if curve.trained else ("ari",)
+    outcomes = {name: by_value(results, curve.parameter, name) for name in names}
+    stem = f"{data.name}-{curve.criterion}-{curve.parameter}-{'trained' if curve.trained else 'merging'}"
+    save(value_sheet(curve.parameter, outcomes, title=f"{data.name}: {curve.title}"), arguments.out / stem)
+    if curve.trained:
+        save(
+            comparison_sheet(runs_by_label(results), title=f"{data.name}: {curve.title}"),
+            arguments.out / f"{stem}-stages",
+        )
+    note = f" {curve.note[:1].upper()}{curve.note[1:]}." if curve.note else ""
+    head = f"### {curve.title}\n\nSeeds {_told_list(seeds)}.{note} Best: {_best(results, curve)}.\n\n"
+    return f"{head}{markdown(lines(results))}\n![{curve.parameter}]({stem}.png)\n", results
+
+
+def _best(results: Sequence[CellResult], curve: Curve) -> str:
+    """The value whose best stage is best, by mean mAP over seeds, or by ARI where nothing was trained."""
+    name = "mAP" if curve.trained else "ari"
+    means: dict[Any, list[float]] = {}
+    for result in results:
+        figures = stage_at(result, "best")
+        if figures is not None and figures[name] is not None:
+            means.setdefault(result.setting[curve.parameter], []).append(figures[name])
+    if not means:
+        return "unknown"
+    value = max(means, key=lambda value: statistics.fmean(means[value]))
+    return f"{curve.parameter} {value} with {'mAP' if curve.trained else 'ARI'} {statistics.fmean(means[value]):.3f}"
+
+
+def _changed(plan: Plan, parameter: str, value: Any) -> Plan:
+    if parameter == "memory-init":
+        return with_training(plan, memory_init=value)
+    field = {"lambda": "lambda_"}.get(parameter, parameter.replace("-", "_"))
+    return with_merge(plan, **{field: value})
+
+
+def _run(data: DataSet, cells: Sequence[Cell], arguments: argparse.Namespace) -> list[CellResult]:
+    """The results of the cells, from the folder of results where they are there; equal plans are run once."""
+    named = [replace(cell, name=f"cells/{_digest(cell.plan)}") for cell in cells]
+    kept: Path = arguments.out / "results" / data.name
+    kept.mkdir(parents=True, exist_ok=True)
+    missing = {cell.name: cell for cell in named if not _place(kept, cell).is_file()}
+    for cell in missing.values():
+        common_start(data.run, cell.plan, how=How(), reporter=Silent())
+    jobs = [(data.run.root, cell, _place(kept, cell)) for cell in missing.values()]
+    if arguments.jobs > 1 and len(jobs) > 1:
+        with ProcessPoolExecutor(arguments.jobs, get_context("spawn"), _one_thread) as pool:
+            list(pool.map(_run_one, *zip(*jobs, strict=True)))
+    else:
+        for job in jobs:
+            _run_one(*job)
+    return [replace(_read(_place(kept, cell)), setting=cell.setting) for cell in named]
+
+
+def _run_one(root: Path, cell: Cell, place: Path) -> None:
+    """Run a cell, keep its figures, and remove its artifacts, which would fill the disk; the start stays."""
+    result = run_cell(RunDirectory(root), cell, how=How(), reporter=Silent())
+    print(f"  {root.name} {dict(cell.setting)}: {result.seconds:.0f} s", flush=True)
+    partial = place.with_suffix(".partial")
+    partial.write_text(json.dumps(asdict(result)))
+    partial.replace(place)
+    shutil.rmtree(root / cell.name)
+
+
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _read(place: Path) -> CellResult:
+    found = json.loads(place.read_text())
+    return CellResult(**{**found, "stages": tuple(found["stages"])})
+
+
+def _place(kept: Path, cell: Cell) -> Path:
+    return kept / f"{Path(cell.name).name}.json"
+
+
+def _digest(plan: Plan) -> str:
+    text = json.dumps(
+        [plan.merge.model_dump(by_alias=True), dict(plan.train), dict(plan.initial), plan.last_stage, plan.merge_only],
+        sort_keys=True,
+    )
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _write(
+    out: Path, sections: Sequence[str], record: dict[str, Any], arguments: argparse.Namespace, *, seconds: float
+) -> None:
+    size = (
+        "A quick look, no evidence."
+        if arguments.quick
+        else f"Train identities of eth80-market: {arguments.train_share:g}."
+    )
+    head = (
+        "# Experiments\n\n"
+        f"Recipe {arguments.recipe}, seeds {_told_list(arguments.seeds)}, {arguments.jobs} processes, {seconds:.0f} s of "
+        f"this call. {size} Mean ± standard deviation over seeds. `best` is the stage with the best mAP (with the best ARI "
+        "where nothing was trained), `auto` the one chosen without identities.\n"
+    )
+    (out / "record.md").write_text("\n".join([head, *sections]))
+    (out / "record.json").write_text(json.dumps(record, indent=1))
+
+
+def _told_list(values: Sequence[Any]) -> str:
+    return ", ".join(map(str, values))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True, help="folder for the record, its pictures and its runs")
+    parser.add_argument("--eth80", type=Path, help="folder of eth80-market, in Market-1501's layout")
+    parser.add_argument("--vehicles", type=Path, help="folder with the vehicles' samples.csv")
+    parser.add_argument("--weights", type=Path, help="ImageNet weights of MobileNetV2")
+    parser.add_argument("--seeds", type=lambda text: [int(part) for part in text.split(",")], default=[0, 1, 2])
+    parser.add_argument("--sets", default="eth80-market,vehicles,synthetic", help="which data sets")
+    parser.add_argument("--trained-curves", default="synthetic", help="data sets whose curves are trained, too")
+    parser.add_argument("--train-share", type=float, default=0.5, help="share of eth80-market's train identities")
+    parser.add_argument("--recipe", default="auto", help="recipe of all training")
+    parser.add_argument("--jobs", type=int, default=2, help="runs at a time, each with one thread")
+    parser.add_argument("--quick", action="store_true", help="a smoke test: tiny data, two values a curve")
+    arguments = parser.parse_args()
+    if (arguments.eth80 or arguments.vehicles) and not arguments.weights:
+        parser.error("--eth80 and --vehicles need --weights")
+    if arguments.quick:
+        arguments.seeds = arguments.seeds[:2]
+    return arguments
+
+
+if __name__ == "__main__":
+    main()
