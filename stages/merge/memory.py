@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stages.errors import DbcError
+from stages.merge.samples import PART_VALUES
 from stages.merge.walks import first_capacity
 
 _FLOAT64 = 8
@@ -14,26 +15,35 @@ LARGEST_TILE = {True: 1024, False: 4096}
 
 
 def engine_bytes(
-    *, n_samples: int, n_clusters: int, dim: int, n_merges: int, tile: int, n_threads: int, compiled: bool = True
+    *,
+    n_samples: int,
+    n_clusters: int,
+    dim: int,
+    n_merges: int,
+    tile: int,
+    n_threads: int,
+    compiled: bool = True,
+    exact: bool = False,
 ) -> int:
     """Peak bytes of a merge beyond its features: linear in n and K, with no term in K².
 
-    Compiled, in host memory: the screened rows (4 bytes a coordinate at most), sums of clusters of three or more
-    members (n/3 rows of float64 at most), some numbers a cluster, and for each thread a tile of products and the
-    pairs it may yield. Otherwise five float64 copies of the features while they are put on their grid and sorted,
-    five of the means, and twelve float64 temporaries of a tile. Both: a pool of twice the block's pairs, copied
-    while it is cut, and a sample of 128 rows of D with its temporaries.
+    The screened rows (4 bytes a coordinate at most), and float64 sums of clusters of several members: compiled, of
+    three or more (n/3 rows at most), otherwise of two or more (n/2). For each thread a tile: compiled, of products and
+    the pairs it may yield, otherwise twelve float64 temporaries of it, and as many of the part of the rows that
+    whole-array operations take at once. A pool of twice the block's pairs, copied while it is cut, a sample of 128
+    rows of D with its temporaries, and some numbers a cluster. `exact`: the float64 mean of every cluster, what the
+    merges of a block have summed, and the sums of the next block beside those of the last.
     """
-    pool = 2 * 5 * first_capacity(n_merges) * _PAIR_BYTES
+    pool = 2 * 5 * first_capacity(n_merges, round_is_dear=exact) * _PAIR_BYTES
     sample = 6 * 128 * min(n_clusters, 1 << 14) * _FLOAT64 + 128 * dim * 16
     numbers = 24 * (n_clusters + n_samples) * _FLOAT64
+    sums = _FLOAT64 * dim * min(n_samples // (3 if compiled else 2), n_clusters)
+    held = sums + _FLOAT64 * dim * (n_clusters + min(n_merges, n_clusters // 2)) if exact else 0
     if compiled:
-        rows = 4 * n_clusters * dim + _FLOAT64 * dim * min(n_samples // 3, n_clusters)
-        tiles = n_threads * tile * tile * (8 + 16)
+        work = n_threads * tile * tile * (8 + 16)
     else:
-        rows = _FLOAT64 * dim * 5 * (n_samples + n_clusters)
-        tiles = n_threads * tile * tile * 12 * _FLOAT64
-    return rows + tiles + pool + sample + numbers + _FIXED_BYTES
+        work = (n_threads * tile * tile + max(PART_VALUES, dim)) * 12 * _FLOAT64
+    return 4 * n_clusters * dim + sums + held + work + pool + sample + numbers + _FIXED_BYTES
 
 
 def require_memory(n_bytes: int, *, memory_limit: int, what: str) -> None:

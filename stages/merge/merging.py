@@ -53,7 +53,8 @@ def merge_stage(
     `update`: 'stale' ranks once and skips clusters already absorbed, 'union' ranks once and joins by union-find,
     'exact' ranks again after every merge, and the merged cluster keeps the smaller label. `criterion`: 'dbc', or
     'buc' (the smallest distance, and λ (n_a + n_b)). `memory_limit` in bytes (default: 0.8 of what is available);
-    `progress(done, total)` counts pairs of one pass over the tiles, and starts again where another pass is needed.
+    `progress(done, total)` counts pairs of clusters looked at: neither ever falls, and where another pass over the tiles
+    is needed, its pairs join the total.
 
     What follows changes speed and no result: `precision` of the product on the CPU ('auto', 'float32', 'bfloat16',
     'int8'), `kernels` ('auto', 'compiled', 'arrays'), `tile` edge, `n_threads`, and `exchange`, through which
@@ -85,6 +86,7 @@ def merge_stage(
             tile=tile or LARGEST_TILE[is_host],
             n_threads=n_workers,
             compiled=compiled,
+            exact=update == "exact",
         ),
         memory_limit=int(_SHARE_OF_MEMORY * available_bytes(features)) if memory_limit is None else memory_limit,
         what=f"merging {n_clusters} clusters of {n_samples} samples",
@@ -97,7 +99,7 @@ def merge_stage(
             product=lambda n_rows: host_product(precision, n_rows=n_rows, dim=dim),
             threads=threads,
         )
-        work = Work(threads, tile, exchange or Alone(), progress or _silent)
+        work = Work(threads, tile, exchange or Alone(), _over_passes(progress or _silent))
         if update == "exact":
             return merge_exactly(source, labels, n_merges, criterion=ranks_by, work=work)
         return merge_once_ranked(source, labels, n_merges, criterion=ranks_by, update=update, work=work)
@@ -105,6 +107,18 @@ def merge_stage(
 
 def _silent(_done: int, _total: int) -> None:
     """Tell nobody."""
+
+
+def _over_passes(progress: Progress) -> Progress:
+    """A callback told of each pass by itself, which tells `progress` of all passes so far."""
+    before = 0
+
+    def tell(done: int, total: int) -> None:
+        nonlocal before
+        progress(before + done, before + total)
+        before += done if done == total else 0
+
+    return tell
 
 
 def _require_options(lambda_: float, n_merges: int, *, update: str, metric: str, intra_normalizer: str) -> None:

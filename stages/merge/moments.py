@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import array_api_compat
+import numpy as np
 
 from stages.merge.exact_sums import halving_sum, segment_sums, split_on_grids
-from stages.merge.samples import Frame
-from stages.typing import Array
+from stages.merge.samples import CanonicalRows, Frame, parts_of
+from stages.typing import Array, Int64Array
 
 
 @dataclass(frozen=True)
@@ -60,3 +61,51 @@ def moments_of(rows: Array, frame: Frame, order: Array, starts: Array, stops: Ar
         norm_bound=frame.norm_bound,
         n_samples=frame.n_samples,
     )
+
+
+def moments_in_parts(rows: CanonicalRows, order: Int64Array, counts: Int64Array) -> Moments:
+    """`moments_of` clusters of `counts` (K,) members, which are rows[order] one cluster after the other, read in parts.
+
+    The sums are exact, so that parts of a cluster add up to the same bits.
+    """
+    xp = array_api_compat.array_namespace(rows.features)
+    device, dim = array_api_compat.device(rows.features), rows.features.shape[1]
+    stops = np.cumsum(counts)
+    starts = stops - counts
+    sums = xp.zeros((len(counts), dim), dtype=xp.float64, device=device)
+    halves = [xp.zeros(len(counts), dtype=xp.float64, device=device) for _ in range(2)]
+    for first, stop in parts_of(len(order), dim):
+        begin, end = (int(np.searchsorted(stops, position, side="right")) for position in (first, stop - 1))
+        cuts = [
+            xp.asarray(np.clip(bounds[begin : end + 1], first, stop) - first, device=device)
+            for bounds in (starts, stops)
+        ]
+        part = rows.take(xp.asarray(order[first:stop], device=device))
+        split = split_on_grids(halving_sum(part * part), bound=rows.frame.norm_bound, n_terms=rows.frame.n_samples)
+        sums[begin : end + 1, :] += segment_sums(part, *cuts)
+        for half, more in zip(halves, split, strict=True):
+            half[begin : end + 1] += segment_sums(more, *cuts)
+    return Moments(
+        sums=sums,
+        norms_high=halves[0],
+        norms_low=halves[1],
+        counts=xp.asarray(counts, dtype=xp.float64, device=device),
+        norm_bound=rows.frame.norm_bound,
+        n_samples=rows.frame.n_samples,
+    )
+
+
+def variances_in_parts(moments: Moments) -> Array:
+    """`Moments.variances` (K,), made in parts."""
+    xp = array_api_compat.array_namespace(moments.sums)
+    found = [xp.zeros(0, dtype=xp.float64, device=array_api_compat.device(moments.sums))]
+    for first, stop in parts_of(*moments.sums.shape):
+        part = replace(
+            moments,
+            sums=moments.sums[first:stop, :],
+            norms_high=moments.norms_high[first:stop],
+            norms_low=moments.norms_low[first:stop],
+            counts=moments.counts[first:stop],
+        )
+        found.append(part.variances())
+    return xp.concat(found)

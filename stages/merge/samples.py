@@ -17,6 +17,9 @@ Metric = Literal["sqeuclidean", "euclidean", "cosine"]
 
 _LARGEST, _SMALLEST = 2.0**300, 2.0**-300
 
+PART_VALUES = 1 << 22
+"""Values that whole-array operations take at once: 32 MiB of float64, where all rows at once would take many times n·d."""
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -59,14 +62,50 @@ def canonical_features(features: Array, *, metric: Metric) -> tuple[Array, Frame
     by at most n · max|x| · 2^-52. Permuting the rows permutes the result and changes no bit. Raises DbcError for what
     `require_finite` and `require_range` refuse and, under `cosine`, for a row of zeros, which has no direction.
     """
+    rows = canonical_rows(features, metric=metric)
     xp = array_api_compat.array_namespace(features)
-    rows = xp.astype(features, xp.float64)
-    require_finite(rows)
-    require_range(largest(rows))
-    if metric == "cosine":
-        rows = unit_rows(rows)
-    frame = frame_of(xp.min(rows, axis=0), xp.max(rows, axis=0), n_samples=rows.shape[0])
-    return round_to_grid(rows - frame.centre, frame.grid), frame
+    return rows.take(xp.arange(features.shape[0], device=array_api_compat.device(features))), rows.frame
+
+
+@dataclass(frozen=True)
+class CanonicalRows:
+    """The rows of `canonical_features`, made when they are asked for: only `features` (n, d) take memory."""
+
+    features: Array
+    frame: Frame
+    metric: Metric
+
+    def take(self, index: Array) -> Array:
+        """Rows `index` (P,), (P, d) float64."""
+        xp = array_api_compat.array_namespace(self.features)
+        rows = xp.astype(xp.take(self.features, index, axis=0), xp.float64)
+        if self.metric == "cosine":
+            rows = unit_rows(rows)
+        return round_to_grid(rows - self.frame.centre, self.frame.grid)
+
+
+def canonical_rows(features: Array, *, metric: Metric) -> CanonicalRows:
+    """`CanonicalRows` of `features` (n, d), read once in parts; raises what `canonical_features` does."""
+    xp = array_api_compat.array_namespace(features)
+    lows, highs, peak = [], [], 0.0
+    for first, stop in parts_of(features.shape[0], features.shape[1]):
+        rows = xp.astype(features[first:stop, :], xp.float64)
+        if not bool(xp.all(xp.isfinite(rows))):
+            require_finite(features)
+        peak = max(peak, largest(rows))
+        if metric == "cosine":
+            rows = unit_rows(rows, first=first)
+        lows.append(xp.min(rows, axis=0))
+        highs.append(xp.max(rows, axis=0))
+    require_range(peak)
+    lowest, highest = xp.min(xp.stack(lows), axis=0), xp.max(xp.stack(highs), axis=0)
+    return CanonicalRows(features, frame_of(lowest, highest, n_samples=features.shape[0]), metric)
+
+
+def parts_of(n_rows: int, dim: int) -> list[tuple[int, int]]:
+    """(first, stop) of parts of `n_rows` rows of `dim` values: `PART_VALUES` values each, or one row."""
+    step = max(1, PART_VALUES // dim)
+    return [(first, min(first + step, n_rows)) for first in range(0, n_rows, step)]
 
 
 def largest(values: Array) -> float:
@@ -75,12 +114,15 @@ def largest(values: Array) -> float:
     return float(xp.max(xp.abs(values)))
 
 
-def unit_rows(rows: Array) -> Array:
-    """`rows` (n, d) scaled to unit Euclidean length, float64; raises DbcError naming the first row of zeros."""
+def unit_rows(rows: Array, *, first: int = 0) -> Array:
+    """`rows` (n, d) scaled to unit Euclidean length, float64; raises DbcError naming the first row of zeros.
+
+    `first`: the number that the first of `rows` goes by.
+    """
     xp = array_api_compat.array_namespace(rows)
     peak = xp.max(xp.abs(rows), axis=1)
     if not bool(xp.all(peak > 0)):
-        row = int(to_host(xp.argmin(peak)))
+        row = first + int(to_host(xp.argmin(peak)))
         raise DbcError(
             f"features row {row} is all zeros, which has no cosine distance; drop it or use --metric sqeuclidean"
         )

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from stages.merge.array_table import ArrayTable
-from stages.merge.samples import Frame, Metric, canonical_features
+from stages.merge.samples import Frame, Metric, canonical_rows
 from stages.merge.table import Members, Table
 from stages.products import Product
 from stages.typing import Array
@@ -43,7 +43,7 @@ def source_of(
 ) -> Source:
     """The source of `features` (n, d): by compiled loops in host memory, or by the arrays' own library.
 
-    Both give the same bits. Raises DbcError as `canonical_features` does.
+    Both give the same bits. Raises DbcError as `canonical_rows` does.
     """
     if compiled:
         from stages.merge.host_table import HostTable, host_frame
@@ -56,5 +56,5 @@ def source_of(
             frame,
             lambda members: HostTable(features, frame, members, metric=metric, product=product, threads=threads),
         )
-    rows, frame = canonical_features(features, metric=metric)
-    return Source(frame, lambda members: ArrayTable(rows, frame, members, metric=metric))
+    rows = canonical_rows(features, metric=metric)
+    return Source(rows.frame, lambda members: ArrayTable(rows, members))

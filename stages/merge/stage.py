@@ -132,9 +132,10 @@ def _merge(inputs: Inputs, n_merges: int, options: Options, *, reporter: Reporte
 
         def progress(done: int, total: int) -> None:
             nonlocal told
-            rate = done / (time.perf_counter() - started)
-            advance(1000 * done // max(total, 1) - told, f"{rate / 1e6:.0f}M pairs/s")
-            told = 1000 * done // max(total, 1)
+            rate = max(done, 1) / max(time.perf_counter() - started, 1e-9)
+            reached = max(told, 1000 * done // max(total, 1))
+            advance(reached - told, f"{rate / 1e6:.1f}M pairs/s, {(total - done) / rate:.0f} s left")
+            told = reached
 
         if parameters.metric == "jaccard":
             return jaccard_merge_stage(

@@ -138,4 +138,20 @@ def test_progress_counts_up_to_its_total():
     )
     done, totals = zip(*seen, strict=True)
     assert list(done) == sorted(done)
-    assert set(totals) == {done[-1]}
+    assert set(totals) == {done[-1]} == {66}
+
+
+@pytest.mark.parametrize("update", ["stale", "exact", "union"])
+def test_progress_never_falls_when_another_pass_is_needed(monkeypatch, update):
+    monkeypatch.setattr("stages.merge.walks.FEWEST_PAIRS", 3)
+    monkeypatch.setattr("stages.merge.walks.PAIRS_PER_MERGE", 0)
+    seen = []
+    features = np.random.default_rng(0).standard_normal((40, 3))
+    report = lambda done, total: seen.append((done, total))  # noqa: E731
+    merge_stage(features, initial_labels(40), 30, update=update, tile=8, progress=report)
+    done, totals = zip(*seen, strict=True)
+    assert list(done) == sorted(done)
+    assert list(totals) == sorted(totals)
+    assert len(set(totals)) > 1
+    assert all(part <= total for part, total in seen)
+    assert done[-1] == totals[-1]

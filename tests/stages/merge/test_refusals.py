@@ -1,12 +1,13 @@
 """Bad input to the merge: one line that names the thing, the value found, the value wanted and the next step."""
 
+import itertools
 import tracemalloc
 
 import numpy as np
 import pytest
 
 from stages.errors import DbcError, UsageError
-from stages.merge import extend_linkage, initial_labels, merge_stage, number_of_merges
+from stages.merge import dispersion_linkage, extend_linkage, initial_labels, merge_stage, number_of_merges
 from stages.merge.linkage import empty_linkage
 from stages.merge.memory import engine_bytes
 
@@ -79,6 +80,43 @@ def test_the_memory_model_bounds_what_is_allocated_and_has_no_square_term(kernel
     assert peak <= model
     doubled = engine_bytes(n_samples=6000, n_clusters=6000, **shape)
     assert doubled <= 2 * model
+
+
+@pytest.mark.parametrize("kernels", ["compiled", "arrays"])
+def test_the_memory_model_bounds_a_whole_dendrogram(kernels):
+    features = np.random.default_rng(0).standard_normal((1200, 64)).astype(np.float32)
+    dispersion_linkage(features[:50], kernels=kernels)
+    tracemalloc.start()
+    dispersion_linkage(features, kernels=kernels, n_threads=2)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    shape = {"dim": 64, "n_merges": 1199, "tile": 512, "n_threads": 2, "compiled": kernels == "compiled"}
+    assert peak <= engine_bytes(n_samples=1200, n_clusters=1200, exact=True, **shape)
+
+
+def test_a_million_samples_fit_beside_their_features_on_one_gpu():
+    features_bytes = 1_000_000 * 2048 * 4
+    shape = {"n_samples": 1_000_000, "dim": 2048, "tile": 4096, "n_threads": 1, "compiled": False}
+    for n_clusters in (1_000_000, 500_000):
+        taken = engine_bytes(n_clusters=n_clusters, n_merges=50_000, **shape)
+        assert 4 * n_clusters * 2048 < taken < 0.8 * (80e9 - features_bytes)
+
+
+def test_features_are_taken_in_parts_that_do_not_show(monkeypatch):
+    rng = np.random.default_rng(0)
+    features, labels = rng.standard_normal((40, 6)).astype(np.float32), rng.permutation(np.arange(40) % 13)
+    for update, metric in itertools.product(("stale", "exact"), ("sqeuclidean", "cosine")):
+        options = {"update": update, "metric": metric, "kernels": "arrays"}
+        monkeypatch.setattr("stages.merge.samples.PART_VALUES", 1 << 22)
+        expected = merge_stage(features, labels, 6, **options)
+        for part_values in (1, 17, 60):
+            monkeypatch.setattr("stages.merge.samples.PART_VALUES", part_values)
+            found = merge_stage(features, labels, 6, **options)
+            for name in ("labels", "merges", "criterion", "inter", "intra", "sizes"):
+                np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+        zeros = np.where(np.arange(40)[:, None] == 31, 0, features)
+        with pytest.raises(DbcError, match="row 31"):
+            merge_stage(zeros, labels, 6, metric="cosine", kernels="arrays")
 
 
 def test_a_merge_of_the_published_size_fits_in_600_mib():
