@@ -1,13 +1,16 @@
-"""Decoding in worker processes against the same number of bare loops: images a second, and their ratio (floor 0.8).
+"""Ingest, and its decoding alone, against as many bare loops: images a second, and their ratio (floor 0.8).
 
 Run as `python -m benchmarks.ingest`. The bare loop is Pillow's open, convert and resize in as many processes, already
-started, that hash nothing and send nothing back. Rounds alternate and the median is told, for the machine may be busy.
+started, that hash nothing, send nothing back and keep nothing. `ingest` is the whole stage: digests, decoding, the
+dataset artifact compressed and synced. Rounds alternate and the median is told, for the machine may be busy; CPU seconds
+of one round, of this process and its children, say what a busy machine hides.
 """
 
 from __future__ import annotations
 
 import argparse
 import multiprocessing
+import resource
 import statistics
 import tempfile
 import time
@@ -16,8 +19,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter
 
+from schemas.parameters import IngestParameters
 from stages.data.decode_pool import decode_all, default_workers
 from stages.data.image_source import Files
+from stages.ingest.stage import ingest
+from stages.produce import How
+from stages.reporting import Silent
+from stages.run_directory import RunDirectory
 
 FLOOR = 0.8
 
@@ -44,6 +52,33 @@ def bare(task: tuple[list[str], int, int]) -> int:
     return len(paths)
 
 
+def ingest_once(folder: Path, run: Path, *, workers: int) -> tuple[float, float]:
+    """Wall and CPU seconds of ingesting `folder` into the new run `run`."""
+    before, started = cpu_seconds(), time.perf_counter()
+    parameters = IngestParameters(format="folder")
+    ingest(RunDirectory(run), source=folder, parameters=parameters, workers=workers, how=How(), reporter=Silent())
+    return time.perf_counter() - started, cpu_seconds() - before
+
+
+def cpu_seconds() -> float:
+    """CPU seconds of this process and of its children that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
+
+
+def decode_once(folder: Path, paths: list[str], *, workers: int) -> tuple[float, float]:
+    """Images a second of `decode_all` from its start, and after its first block."""
+    started = first = time.perf_counter()
+    n_steady = 0
+    for block in decode_all(Files(folder), paths, height=256, width=128, workers=workers):
+        if block.start == 0:
+            first = time.perf_counter()
+        else:
+            n_steady += len(block.images)
+    ended = time.perf_counter()
+    return len(paths) / (ended - started), n_steady / (ended - first)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=2000)
@@ -52,30 +87,33 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=default_workers())
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    bare_rates, pool_rates, steady_rates = [], [], []
+    rates: dict[str, list[float]] = {"bare": [], "start": [], "steady": [], "ingest": []}
+    spent = []
     with tempfile.TemporaryDirectory() as name, multiprocessing.get_context("fork").Pool(options.workers) as pool:
-        folder = Path(name)
+        folder = Path(name) / "images"
+        folder.mkdir()
         paths = write_images(folder, options.images, height=options.source_height, width=options.source_width)
-        for _ in range(options.rounds):
+        for turn in range(options.rounds):
             tasks = [([str(folder / path) for path in paths[i::64]], 256, 128) for i in range(64)]
             started = time.perf_counter()
             n_decoded = sum(pool.imap_unordered(bare, tasks))
-            bare_rates.append(n_decoded / (time.perf_counter() - started))
-            started = first = time.perf_counter()
-            n_steady = 0
-            for block in decode_all(Files(folder), paths, height=256, width=128, workers=options.workers):
-                if block.start == 0:
-                    first = time.perf_counter()
-                else:
-                    n_steady += len(block.images)
-            pool_rates.append(len(paths) / (time.perf_counter() - started))
-            steady_rates.append(n_steady / (time.perf_counter() - first))
-    reference = statistics.median(bare_rates)
+            rates["bare"].append(n_decoded / (time.perf_counter() - started))
+            from_start, steady = decode_once(folder, paths, workers=options.workers)
+            rates["start"].append(from_start)
+            rates["steady"].append(steady)
+            seconds, cpu = ingest_once(folder, Path(name) / f"run-{turn}", workers=options.workers)
+            rates["ingest"].append(len(paths) / seconds)
+            spent.append(cpu)
+        before = cpu_seconds()
+        bare(([str(folder / path) for path in paths], 256, 128))
+        bare_spent = cpu_seconds() - before
+    rate = {kind: statistics.median(found) for kind, found in rates.items()}
     print(f"{options.images} JPEGs of {options.source_height}×{options.source_width}, {options.workers} processes")
-    print(f"{'bare loop':24}{reference:8.0f} images/s")
-    for label, rates in (("decode_all, from start", pool_rates), ("after its first block", steady_rates)):
-        rate = statistics.median(rates)
-        print(f"{label:24}{rate:8.0f} images/s  {rate / reference:.2f} of the bare loop (floor {FLOOR})")
+    print(f"{'bare loop':24}{rate['bare']:8.0f} images/s, {bare_spent:.2f} CPU seconds in one process")
+    for kind, label in (("start", "decode_all, from start"), ("steady", "after its first block"), ("ingest", "ingest")):
+        share = f"{rate[kind] / rate['bare']:.2f} of the bare loop (floor {FLOOR})"
+        more = f", {statistics.median(spent):.2f} CPU seconds" if kind == "ingest" else ""
+        print(f"{label:24}{rate[kind]:8.0f} images/s  {share}{more}")
 
 
 if __name__ == "__main__":

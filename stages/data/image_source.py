@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from schemas.parameters import SyntheticParameters
 from stages.data.decode import decode_image, read_bytes
-from stages.data.synthetic import draw_path
 from stages.typing import UInt8Array
+
+# a decoding process starts in half the time without what draws and validates, and never needs either
+if TYPE_CHECKING:
+    from schemas.parameters import SyntheticParameters
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class Drawn:
 
     def pixels(self, content: bytes, path: str, *, height: int, width: int) -> UInt8Array:  # noqa: ARG002
         """The picture (height, width, 3)."""
+        from stages.data.synthetic import draw_path
+
         return draw_path(self.parameters, path, seed=self.seed, height=height, width=width)
 
     def to_json(self) -> dict[str, Any]:
@@ -59,6 +63,8 @@ def source_from_json(said: dict[str, Any]) -> ImageSource:
     """The source that `to_json` described."""
     if "root" in said:
         return Files(Path(said["root"]))
+    from schemas.parameters import SyntheticParameters
+
     return Drawn(SyntheticParameters(**said["synthetic"]), said["seed"])
 
 
