@@ -56,7 +56,11 @@ class CircularQueue:
 
     @torch.no_grad()
     def push(self, embedding: Tensor, owners: Tensor) -> None:
-        """Put `embedding` (B, e) of classes `owners` (B) in the oldest places, one after the other."""
+        """Put `embedding` (B, e) of classes `owners` (B), L2-normalised, in the oldest places, one after the other.
+
+        Dropout after the norm makes a training embedding longer, by √2 as published: unnormalised, queued samples would be
+        stronger negatives than the unit vectors of the table.
+        """
         size = len(self.features)
         if not size:
             return
@@ -64,6 +68,6 @@ class CircularQueue:
         kept = slice(max(0, n_new - size), n_new)
         places = (self.n_pushed + torch.arange(n_new)[kept]) % size
         places = places.to(self.owners.device, non_blocking=True)
-        self.features[places] = embedding[kept]
+        self.features[places] = functional.normalize(embedding[kept], dim=1)
         self.owners[places] = owners[kept]
         self.n_pushed += n_new

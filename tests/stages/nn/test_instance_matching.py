@@ -116,12 +116,13 @@ def test_no_labelled_sample_gives_zero_that_can_be_propagated() -> None:
 
 @given(size=st.integers(0, 5), batches=st.lists(st.integers(0, 7), max_size=6))
 def test_the_queue_holds_the_newest_as_a_list_would(size: int, batches: list[int]) -> None:
-    queue, pushed = CircularQueue.empty(size, 1, device=CPU), []
+    queue, pushed = CircularQueue.empty(size, 2, device=CPU), []
     for n_pushed in batches:
         values = list(range(len(pushed), len(pushed) + n_pushed))
-        queue.push(torch.tensor(values, dtype=torch.float32).view(-1, 1), torch.tensor(values, dtype=torch.int64))
+        queue.push(torch.tensor([[3.0 * value, 3.0] for value in values]).view(-1, 2), torch.tensor(values).long())
         pushed += values
     features, owners = queue.taken()
     newest = pushed[len(pushed) - min(size, len(pushed)) :]
     assert sorted(owners.tolist()) == newest
-    assert features[:, 0].tolist() == [float(owner) for owner in owners.tolist()]
+    assert (features[:, 0] / features[:, 1]).tolist() == pytest.approx([float(owner) for owner in owners.tolist()])
+    assert features.norm(dim=1).tolist() == pytest.approx([1.0] * len(newest))

@@ -47,11 +47,11 @@ class _Kept:
 
 def test_training_goes_on_from_a_state_with_its_queue_to_the_last_bit() -> None:
     fields = {"loss": "oim", "queue_size": 13}
-    kept, model, again = _Kept(4), tiny_model(), tiny_model()
+    kept, model, again = _Kept(4), tiny_model(dropout=0.5), tiny_model(dropout=0.5)
     whole = trained(model, np.arange(20), options={"checkpoints": kept}, **fields)
     assert kept.arrays["queue/n_pushed"] == 28
     rest = trained(again, np.arange(20), options={"begun": kept.arrays}, **fields)
     assert digest(again, rest) == digest(model, whole)
     emptied = {**kept.arrays, "queue/n_pushed": np.array(0)}
-    other = tiny_model()
+    other = tiny_model(dropout=0.5)
     assert digest(other, trained(other, np.arange(20), options={"begun": emptied}, **fields)) != digest(model, whole)
