@@ -166,7 +166,7 @@ WHITEN = (
         "whiten",
         float,
         "--whiten",
-        "Whiten features, with this ridge; 0 leaves them as they are.",
+        "Whiten features, with this ridge; 0 leaves them as they are, as all but --recipe tuned do.",
         "0",
         metavar="RIDGE",
     ),
@@ -175,7 +175,7 @@ MEMORY = (
     Flag("memory_limit", str, "--memory-limit", "Most memory a merge may take, such as 8GiB.", "", _WHERE, "SIZE"),
 )
 TRAIN = (
-    Flag("recipe", Literal["auto", "paper"], "--recipe", "Where rates and epochs come from.", "auto"),
+    Flag("recipe", Literal["auto", "paper", "tuned"], "--recipe", "Where rates and epochs come from.", "auto"),
     Flag("epochs", int, "--epochs", "Epochs of a stage.", "by recipe"),
     Flag("batch_size", int, "--batch-size", "Images a step.", "16"),
     Flag("learning_rate", float, "--learning-rate", "Rate of the head.", "by recipe"),
@@ -276,7 +276,7 @@ COMMAND_FLAGS: dict[str, tuple[Flag, ...]] = {
     "ingest": (*INGEST, *SEED, *SYNTHETIC, *TRACKLETS, *WORKERS),
     "extract": (*EXTRACT, *INITIAL, *SEED, *AMP, *COMPILE, *DEVICE),
     "merge": (*MERGE, *WHITEN, *DEVICE, *MEMORY),
-    "train": (*TRAIN, *INITIAL, *SEED, *AMP, *COMPILE, *DEVICE, *TRAINING),
+    "train": (*TRAIN, *WHITEN, *INITIAL, *SEED, *AMP, *COMPILE, *DEVICE, *TRAINING),
     "eval": (*EVALUATE, *WHITEN),
     "run": (*RUN, *STOP),
     "ablate": RUN,

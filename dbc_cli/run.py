@@ -34,11 +34,12 @@ def plan_of(given: Given) -> Plan:
 
     if given["stages"] is not None and given["stages"] < 0:
         raise UsageError(f"--stages: found {given['stages']}, wanted the number of the last stage, at least 0")
+    whiten = _whiten_of(given)
     return Plan(
-        merge=parse(MergeParameters, given.only((*MERGE, *WHITEN))),
+        merge=parse(MergeParameters, {**given.only(MERGE), **whiten}),
         extract=extract_parameters(given),
-        evaluate=parse(EvaluateParameters, given.only((*EVALUATE, *WHITEN))),
-        train=given.only((*TRAIN, *SEED, *AMP)),
+        evaluate=parse(EvaluateParameters, {**given.only(EVALUATE), **whiten}),
+        train=given.only((*TRAIN, *WHITEN, *SEED, *AMP)),
         initial=given.only((*INITIAL, *SEED)),
         stages=given["stages"],
         stage0_epochs=given["stage0_epochs"],
@@ -48,6 +49,13 @@ def plan_of(given: Given) -> Plan:
         compiled=given.flag("compile"),
         running=running_of(given),
     )
+
+
+def _whiten_of(given: Given) -> dict[str, Any]:
+    """The ridge of whitening where one was given, or the recipe has one: merging and evaluation are to share it."""
+    from schemas.parameters import TUNED_RIDGE
+
+    return {**({"whiten": TUNED_RIDGE} if given["recipe"] == "tuned" else {}), **given.only(WHITEN)}
 
 
 def run_plan(given: Given, plan: Plan) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dbc_cli.command import Given, with_flags
-from dbc_cli.flags import AMP, COMMON, INITIAL, MAKING, SEED, STAGE, TRAIN, TRAINING, pins
+from dbc_cli.flags import AMP, COMMON, INITIAL, MAKING, SEED, STAGE, TRAIN, TRAINING, WHITEN, pins
 
 if TYPE_CHECKING:
     from stages.train.compute import Running
@@ -24,7 +24,7 @@ def train(given: Given) -> None:
     outcome = run_train(
         given.run_directory,
         stage=given.stage,
-        wanted=given.only((*TRAIN, *SEED, *AMP)),
+        wanted=given.only((*TRAIN, *WHITEN, *SEED, *AMP)),
         initial=given.only((*INITIAL, *SEED)),
         device=given.get("device", "auto"),
         how=given.how,

@@ -25,7 +25,9 @@ from stages.train.checkpoints import StageCheckpoints
 from stages.train.loop import Step, TrainResult, train
 from stages.train.samples import Samples
 from stages.train.sources import Cache, cached
+from stages.train.whitened import with_whitened_head
 from stages.typing import Float32Array, Int64Array
+from stages.whitening import fit_whitening, whitened
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def compute_model(
     train_index = np.flatnonzero(parents.dataset.read("split") == TRAIN)
     labels = np.arange(len(train_index)) if parents.clusters is None else parents.clusters.read("labels")
     model = open_model(parents.model, dropout=parameters.dropout)
-    memory = _memory(parents, labels, train_index, embedding_dim=model.head.linear.out_features, how=parameters)
+    trained, memory = _start(model, parents, labels, train_index, parameters)
     initial = model_manifest(parents.model).initial
     source, samples, _ = cached(
         parents.dataset.rows("images"),
@@ -85,7 +87,7 @@ def compute_model(
     progress = _Progress(parameters, n_samples=len(labels), begun=begun)
     with reporter.task(f"train stage {parameters.stage}", total=progress.n_images, unit="images") as advance:
         result = train(
-            model,
+            trained,
             memory,
             source,
             samples,
@@ -135,13 +137,20 @@ def _samples(dataset: Artifact, train_index: Int64Array, labels: Int64Array, par
     return Samples(frame_start[train_index], count if parameters.frames else np.ones_like(count), labels)
 
 
-def _memory(
-    parents: Parents, labels: Int64Array, train_index: Int64Array, *, embedding_dim: int, how: TrainParameters
-) -> Float32Array:
-    """The look-up table at the start, row k for cluster k of the labels that are trained on."""
-    if how.memory_init == "zeros" or parents.features is None:
-        return zero_memory(int(labels.max()) + 1, embedding_dim)
-    return centroid_memory(parents.features.read("embedding")[train_index], labels)
+def _start(
+    model: ReidModel, parents: Parents, labels: Int64Array, train_index: Int64Array, parameters: TrainParameters
+) -> tuple[ReidModel, Float32Array]:
+    """The network to train, which has `model`'s backbone, and the look-up table, row k for cluster k of `labels` (n)."""
+    network, embedding_dim, embedding = model, model.head.linear.out_features, None
+    if parents.features is not None:
+        embedding = parents.features.read("embedding")[train_index]
+    if parents.features is not None and parameters.whiten:
+        pooled = parents.features.read("pooled")[train_index]
+        network = with_whitened_head(model, pooled, ridge=parameters.whiten, dropout=parameters.dropout)
+        embedding_dim, embedding = pooled.shape[1], whitened(pooled, fit_whitening(pooled, ridge=parameters.whiten))
+    if embedding is None or parameters.memory_init == "zeros":
+        return network, zero_memory(int(labels.max()) + 1, embedding_dim)
+    return network, centroid_memory(embedding, labels)
 
 
 def _write(writer: Writer, model: ReidModel, result: TrainResult) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from schemas.parameters import TrainParameters
+from schemas.parameters import TUNED_RIDGE, TrainParameters
 from stages.errors import UsageError
 from stages.nn.bag_of_words.descriptor import BAG_OF_WORDS
 from stages.train.freeze import published_freeze
@@ -34,8 +34,9 @@ def resolve(
     """The complete parameters of `stage`, of `n_samples` in `n_clusters`; `overrides` go before the recipe's.
 
     `random_weights` says that the `backbone` started from no weights, `is_video` that samples are tracklets. 'paper' is
-    the published schedule; 'auto' is what was measured to work on small sets (benchmarks/RESULTS.md). UsageError where
-    frames of a tracklet are asked for and there are none, or epochs for a bag of words.
+    the published schedule; 'auto' is what was measured to work on small sets (benchmarks/RESULTS.md), and 'tuned' that on
+    whitened features, where there are weights. UsageError where frames of a tracklet are asked for and there are none, or
+    epochs for a bag of words.
     """
     given = dict(overrides or {})
     if given.get("frames") is not None and not is_video:
@@ -50,6 +51,11 @@ def resolve(
         rates = _auto_from_random_weights(stage)
     else:
         rates = _auto_from_strong_weights(stage, mean_size=n_samples / n_clusters)
+        if recipe == "tuned":
+            rates["whiten"] = TUNED_RIDGE
+    if stage == 0:
+        # there are no clusters, and so no features that they were made from, to whiten by
+        rates, given = {**rates, "whiten": 0.0}, {**given, "whiten": 0.0}
     if is_video:
         rates["frames"] = VIDEO_FRAMES
     fitted = _fitted(rates, given)

@@ -129,9 +129,10 @@ def _parameters(
 
 
 def _features(run: RunDirectory, clusters: Artifact | None, parameters: TrainParameters) -> Artifact | None:
-    """The features whose embeddings the look-up table starts from: those the clusters were made from, or a pinned one."""
+    """The features that training starts from, for the look-up table or to whiten: those of the clusters, or a pinned one."""
     parent = None if clusters is None else parent_of(clusters, "features")
-    if parent is None or parameters.memory_init == "zeros" or parameters.epochs == 0:
+    needless = parameters.memory_init == "zeros" and not parameters.whiten
+    if parent is None or needless or parameters.epochs == 0:
         return None
     features = run.resolve(parent)
     if "features" in run.pinned:
