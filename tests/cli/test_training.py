@@ -1,0 +1,108 @@
+"""Training as the commands offer it: options, caches, checkpoints and video."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages.run_directory import RunDirectory, model_manifest
+from tests.cli.conftest import Dbc
+
+SHORT = ["--stage", "0", "--epochs", "1", "--batch-size", "4", "--json"]
+OPTIONS = [
+    *("--optimizer", "adam", "--lr-schedule", "cosine", "--warmup-epochs", "0.5", "--clip-norm", "1"),
+    *("--random-erasing", "0.5", "--color-jitter", "0.2", "--freeze-through", "layer1"),
+]
+
+
+def checkpoints(run: Path) -> list[str]:
+    return sorted(path.name for path in (run / "stage-00" / "model").glob(".checkpoint-*"))
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (["--checkpoint-every", "0"], "--checkpoint-every: found 0, wanted a number of steps, at least 1"),
+        (["--freeze-through", "layer9"], "--freeze-through: found 'layer9', wanted 'half' or a part of the backbone"),
+        (["--frames", "16"], "--frames: found 16 for samples of one image each"),
+        (["--random-erasing", "2"], "--random-erasing: found 2.0, but it should be less than or equal to 1"),
+        (["--color-jitter", "-1"], "--color-jitter: found -1.0, but it should be greater than or equal to 0"),
+        (["--clip-norm", "0"], "--clip-norm: found 0.0, but it should be greater than 0"),
+        (["--warmup-epochs", "-1"], "--warmup-epochs: found -1.0, but it should be greater than or equal to 0"),
+        (["--lr-schedule", "cosine", "--decay-after", "1"], "--decay-after: found 1 beside --lr-schedule cosine"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_one_line(dbc: Dbc, run: Path, flags: list[str], told: str) -> None:
+    result = dbc("train", "--run", run, *SHORT, *flags)
+    assert result.status == 2
+    assert result.line.startswith(f"dbc train: {told}")
+    assert not (run / "stage-00").exists()
+
+
+def test_every_option_beside_the_published_schedule_is_recorded(dbc: Dbc, run: Path) -> None:
+    result = dbc("train", "--run", run, *SHORT, *OPTIONS)
+    assert result.status == 0, result.err
+    told = model_manifest(RunDirectory(run).require("model", 0)).parameters.model_dump()
+    flags = dict(zip(OPTIONS[::2], OPTIONS[1::2], strict=True))
+    assert {name: str(told[name.removeprefix("--").replace("-", "_")]) for name in flags} == flags | {
+        "--clip-norm": "1.0"
+    }
+    assert RunDirectory(run).require("model", 0).damaged() == ()
+
+
+def test_where_images_and_checkpoints_lie_changes_no_artifact(dbc: Dbc, run: Path) -> None:
+    made = dbc("train", "--run", run, *SHORT, "--cache", "host").json
+    flags = ["--cache", "none", "--checkpoint-every", "2"]
+    assert dbc("train", "--run", run, *SHORT, *flags).json["status"] == "up to date"
+    assert dbc("train", "--run", run, *SHORT, *flags, "--force").json["id"] == made["id"]
+    assert checkpoints(run) == []
+
+
+def test_a_loss_that_is_not_finite_ends_in_one_line_and_keeps_the_last_good_checkpoint(dbc: Dbc, run: Path) -> None:
+    diverging = [*SHORT, "--learning-rate", "1e20", "--backbone-rate", "1", "--checkpoint-every", "1"]
+    result = dbc("train", "--run", run, *diverging, "--epochs", "6")
+    assert result.status == 1
+    assert "train: loss is nan at step" in result.line
+    assert re.search(r"; the checkpoint of step [1-9]\d* is kept$", result.line)
+    assert len(checkpoints(run)) == 1
+    assert RunDirectory(run).find("model", 0) is None
+    # other parameters do not take it up, and leave it
+    kept = checkpoints(run)
+    assert dbc("train", "--run", run, *SHORT).status == 0
+    model = model_manifest(RunDirectory(run).require("model", 0))
+    assert not any("went on" in note for note in model.notes)
+    assert model.summary.n_steps == 4
+    assert checkpoints(run) == kept
+
+
+def test_what_a_kill_between_commit_and_clearing_left_goes_with_the_next_call(dbc: Dbc, run: Path) -> None:
+    key = dbc("train", "--run", run, *SHORT).status or RunDirectory(run).require("model", 0).manifest.key
+    left = run / "stage-00" / "model" / f".checkpoint-{key[:16]}-000000001.zarr"
+    left.mkdir()
+    (left / "zarr.json").write_text("{}")
+    assert dbc("train", "--run", run, *SHORT).json["status"] == "up to date"
+    assert not left.exists()
+
+
+def test_the_paper_s_video_recipe_trains_on_random_frames_and_freezes_the_first_layers(
+    dbc: Dbc, tmp_path: Path
+) -> None:
+    run = tmp_path / "video"
+    few = ["--identities", "6", "--cameras", "2", "--images-per-camera", "2", "--frames-per-tracklet", "3"]
+    size = ["--height", "32", "--width", "16", "--workers", "0"]
+    assert dbc("ingest", "synthetic", "--tracklets", *few, *size, "--run", run).status == 0
+    network = ["--backbone", "resnet10", "--weights", "none", "--embedding-dim", "8"]
+    plan = ["--recipe", "paper", "--stages", "1", "--stage0-epochs", "1", "--merge-percent", "0.2", "--frames", "2"]
+    result = dbc("run", "--run", run, *network, *plan, "--batch-size", "4", "--json")
+    assert result.status == 0, result.err
+    assert [row["stage"] for row in result.json["stages"]] == ["init", "0", "1"]
+    first, last = (RunDirectory(run).require("model", stage) for stage in (-1, 1))
+    parameters = model_manifest(last).parameters
+    assert (parameters.epochs, parameters.frames, parameters.freeze_through) == (5, 2, "layer2")
+    same = {name for name in first.names() if np.array_equal(first.read(name), last.read(name))}
+    frozen = ("backbone/conv1", "backbone/bn1", "backbone/layer1", "backbone/layer2")
+    assert {name for name in first.names() if name.startswith(frozen)} <= same
+    assert "backbone/layer3.0.conv1.weight" not in same
