@@ -1,0 +1,121 @@
+"""Tables of compared runs: which stage is told of, and mean and deviation over seeds."""
+
+from __future__ import annotations
+
+import csv
+import io
+import statistics
+from typing import Any
+
+import pytest
+
+from stages.compare.ablation import VARIANTS, ablation_cells
+from stages.compare.cells import CellResult
+from stages.compare.grid import combinations, folder_name
+from stages.compare.outcomes import by_value, chosen_by_label, label_of, lines, stage_at
+from stages.compare.text import comma_separated, markdown
+from stages.errors import UsageError
+from stages.pipeline import Plan
+from stages.select.rules import DEFAULT_RULE
+
+
+def stage(number: int, *, mAP: float | None, ari: float | None) -> dict[str, Any]:
+    ranks = dict.fromkeys(("rank1", "rank5", "rank10"), mAP)
+    return {"stage": number, "n_clusters": 100 - 10 * max(number, 0), **ranks, "mAP": mAP, "ari": ari}
+
+
+def result(
+    setting: dict[str, Any], mAP: list[float | None], ari: list[float | None], chosen: int | None = 1
+) -> CellResult:
+    stages = [stage(number, mAP=m, ari=a) for number, (m, a) in enumerate(zip(mAP, ari, strict=True), start=-1)]
+    return CellResult("cell", setting, tuple(stages), {DEFAULT_RULE: chosen}, 1.0)
+
+
+def test_best_is_by_map_then_by_ari_then_the_earlier_and_never_before_the_first_merge() -> None:
+    one = result({}, [0.9, 0.9, 0.2, 0.5, 0.4], [0.0, 0.0, 0.3, 0.1, 0.2])
+    assert [stage_at(one, at)["stage"] for at in ("best", "last", "auto")] == [2, 3, 1]  # type: ignore[index]
+    flat = result({}, [0.4] * 5, [0.0, 0.0, 0.1, 0.3, 0.3])
+    assert stage_at(flat, "best")["stage"] == 2  # type: ignore[index]
+    unknown = result({}, [None] * 5, [0.0, 0.0, 0.1, 0.3, 0.2])
+    assert stage_at(unknown, "best")["stage"] == 2  # type: ignore[index]
+    nothing = result({}, [None] * 5, [None] * 5, chosen=None)
+    assert stage_at(nothing, "best")["stage"] == 1  # type: ignore[index]
+    assert stage_at(nothing, "auto") is None
+    assert stage_at(result({}, [0.1, 0.2], [0.0, 0.0]), "last") is None
+
+
+def test_seeds_are_put_together_as_mean_and_sample_deviation() -> None:
+    values = [0.2, 0.4, 0.9]
+    seeds = [result({"lambda": 0.1, "seed": seed}, [0.1, 0.1, v], [0.0, 0.0, v]) for seed, v in enumerate(values)]
+    found = {(line.at, line.setting.get("lambda")): line for line in lines(seeds)}
+    assert set(found) == {("stage init", None), ("stage 0", None), ("best", 0.1), ("last", 0.1), ("auto", 0.1)}
+    spread = found["last", 0.1].figures["mAP"]
+    assert (spread.mean, spread.deviation, spread.n) == (statistics.fmean(values), statistics.stdev(values), 3)
+    assert found["stage init", None].figures["mAP"].n == 3
+
+
+def test_one_seed_has_no_deviation_and_unknown_figures_are_dashes() -> None:
+    text = markdown(lines([result({"lambda": 0.0}, [None, None, None], [0.0, 0.0, 0.25])]))
+    assert "| 0 | last | 1 | 90 | – | – | – | – | 0.250 |" in text
+    assert "±" not in text
+    assert len({line.count("|") for line in text.splitlines()}) == 1
+
+
+def test_csv_holds_the_same_figures_in_full() -> None:
+    seeds = [result({"variant": "DBC", "seed": seed}, [0.1, 0.1, 0.1 + seed / 3], [0.0] * 3) for seed in (0, 1)]
+    rows = list(csv.DictReader(io.StringIO(comma_separated(lines(seeds)))))
+    assert [row["at"] for row in rows] == ["stage init", "stage 0", "best", "last", "auto"]
+    assert float(rows[2]["mAP"]) == pytest.approx(0.1 + 1 / 6)
+    assert float(rows[2]["mAP_std"]) == pytest.approx(statistics.stdev([0.1, 0.1 + 1 / 3]))
+    assert rows[2]["variant"] == "DBC"
+
+
+def test_curves_by_value_have_a_line_for_whatever_else_was_swept() -> None:
+    swept = [
+        result({"lambda": value, "metric": metric, "seed": seed}, [0.1, 0.1, value], [0.0] * 3)
+        for value in (0.0, 0.5)
+        for metric in ("cosine", "euclidean")
+        for seed in (0, 1)
+    ]
+    found = by_value(swept, "lambda", "mAP")
+    assert found["metric cosine, last"] == [(0.0, 0.0, 0.0), (0.5, 0.5, 0.0)]
+    assert len(found) == 6
+    alone = by_value([one for one in swept if one.setting["metric"] == "cosine"][:2], "metric", "mAP")
+    assert "lambda 0, best" in alone
+
+
+def test_a_choice_is_shown_where_all_seeds_agree() -> None:
+    agreed = [result({"variant": "DBC", "seed": s}, [0.1] * 4, [0.0] * 4, chosen=2) for s in (0, 1)]
+    torn = [result({"variant": "BUC", "seed": s}, [0.1] * 4, [0.0] * 4, chosen=1 + s) for s in (0, 1)]
+    assert chosen_by_label([*agreed, *torn]) == {"DBC": 2}
+
+
+def test_combinations_are_all_of_them_and_their_folders_differ() -> None:
+    lists = {"lambda": [0.0, 0.1], "seed": [0, 1, 2], "weights": ["a/b", "a-b"]}
+    found = combinations(lists)
+    assert len(found) == 12
+    assert found[0] == {"lambda": 0.0, "seed": 0, "weights": "a/b"}
+    assert folder_name({"lambda": 0.1, "seed": 0}) == "lambda-0.1_seed-0"
+    assert combinations({}) == [{}]
+    assert label_of({"variant": "DBC", "lambda": 0.1, "seed": 3}) == "DBC, lambda 0.1"
+
+
+def test_an_ablation_changes_the_criterion_and_nothing_else(plan: Plan) -> None:
+    cells = ablation_cells(plan, variants=tuple(VARIANTS), seeds=(0, 7), dbc_lambda=0.2, buc_lambda=None)
+    assert len({cell.name for cell in cells}) == len(cells) == 10
+    merges = {cell.setting["variant"]: cell.plan.merge for cell in cells}
+    assert [merge.lambda_ for merge in merges.values()] == [0, 0.005, 0, 0.2, 0.2]
+    assert [merge.update for merge in merges.values()] == ["union", "union", "union", "union", "exact"]
+    for cell in cells:
+        assert cell.plan.train["seed"] == cell.plan.initial["seed"] == cell.setting["seed"]
+        assert cell.plan.merge.merge_percent == plan.merge.merge_percent
+    with pytest.raises(UsageError, match="--variants: found 'dcb', wanted some of buc-,buc,dbc-,dbc,dbc-exact"):
+        ablation_cells(plan, variants=("dcb",), seeds=(0,), dbc_lambda=None, buc_lambda=None)
+
+
+@pytest.fixture
+def plan() -> Plan:
+    from schemas.parameters import EvaluateParameters, ExtractParameters, MergeParameters
+
+    merge = MergeParameters(merge_percent=0.2, update="union")
+    return Plan(merge=merge, extract=ExtractParameters(), evaluate=EvaluateParameters())

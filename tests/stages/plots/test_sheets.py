@@ -1,0 +1,81 @@
+"""Sheets of curves: what is drawn is what was given, and the files are what they are called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stages.errors import DbcError
+from stages.plots.curves import against_clusters, against_stage, against_value
+from stages.plots.figures import COLOURS, save
+from stages.plots.sheets import comparison_sheet, run_sheet, value_sheet
+
+
+def stages(shift: float = 0.0, *, last: int = 4) -> list[dict[str, Any]]:
+    return [
+        {
+            "stage": stage,
+            "n_clusters": 100 - 20 * max(stage, 0),
+            "rank1": 0.5 + shift,
+            "mAP": 0.1 * stage + shift,
+            "ari": None if stage < 1 else 0.1 * stage,
+            "loss": None if stage < 0 else 3.0 - stage,
+        }
+        for stage in range(-1, last + 1)
+    ]
+
+
+def test_a_line_is_the_mean_over_seeds_with_their_deviation_where_all_of_them_know_it() -> None:
+    panel = against_stage("mAP", {"DBC": [stages(), stages(0.2), stages(0.4, last=2)]}, chosen={"DBC": 1})
+    (line,) = panel.series
+    assert list(line.x) == [-1, 0, 1, 2]
+    assert list(line.y) == pytest.approx([0.1, 0.2, 0.3, 0.4])
+    assert list(line.deviation) == pytest.approx([0.2] * 4)
+    assert list(line.ringed) == [2]
+    assert list(against_stage("ari", {"DBC": [stages()]}).series[0].x) == [1, 2, 3, 4]
+
+
+def test_clusters_fall_from_stage_0_on() -> None:
+    panel = against_clusters("mAP", {"DBC": [stages()]})
+    assert list(panel.series[0].x) == [100, 80, 60, 40, 20]
+    assert panel.is_falling
+    assert panel.is_log
+
+
+def test_values_stand_in_the_order_given_and_unknown_ones_are_left_out() -> None:
+    panel = against_value("mAP", "lambda", {"best": [(0.0, 0.3, 0.1), (0.01, None, None), (0.5, 0.2, None)]})
+    assert list(panel.ticks) == ["0", "0.01", "0.5"]
+    assert list(panel.series[0].x) == [0, 2]
+    assert list(panel.series[0].deviation) == [0.1, 0.0]
+
+
+def test_pictures_are_written_in_both_formats_the_same_each_time(tmp_path: Path) -> None:
+    runs = {f"run {number}": [stages(0.01 * number)] for number in range(len(COLOURS) + 2)}
+    for folder in ("one", "two"):
+        written = save(comparison_sheet(runs, title="many runs"), tmp_path / folder / "sheet")
+        assert written[0].read_bytes().startswith(b"\x89PNG")
+        assert "<svg" in written[1].read_text()
+    assert (tmp_path / "one" / "sheet.svg").read_text() == (tmp_path / "two" / "sheet.svg").read_text()
+
+
+def test_runs_beyond_the_colours_differ_in_their_dashes() -> None:
+    runs = {f"run {number}": [stages()] for number in range(len(COLOURS) + 2)}
+    lines = comparison_sheet(runs, title="").axes[0].get_lines()
+    looks = {(line.get_color(), str(line.get_linestyle())) for line in lines}
+    assert len(looks) == len(runs)
+
+
+def test_a_run_without_identities_or_training_is_drawn_as_far_as_it_goes() -> None:
+    bare = [{**figures, "rank1": None, "mAP": None, "ari": None, "loss": None} for figures in stages()]
+    assert [axes.get_title() for axes in run_sheet(bare, title="bare").axes] == ["clusters by stage"]
+    assert len(run_sheet(stages(), title="whole", chosen=2).axes) == 4
+    one = value_sheet("lambda", {"mAP": {"best": [(0.1, 0.3, None)]}}, title="one value")
+    assert len(one.axes) == 1
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DbcError, match="file cannot be written"):
+        save(run_sheet(stages(), title=""), tmp_path / "file" / "run")
