@@ -102,7 +102,13 @@ def merge(
 
 def _inputs(dataset: Artifact, features: Artifact, previous: Artifact | None, parameters: MergeParameters) -> Inputs:
     is_train = dataset.read("split") == TRAIN
-    train_features = features.read("pooled")[is_train]
+    pooled = features.read("pooled")
+    if len(pooled) != len(is_train):
+        raise DbcError(
+            f"{features.path}: pooled of {len(pooled)} rows, wanted {len(is_train)}, one a sample of {dataset.path}; "
+            "extract them again"
+        )
+    train_features = pooled[is_train]
     if not len(train_features):
         raise DbcError(f"{dataset.path}: no train samples found, wanted at least 2; ingest data with a train split")
     if parameters.camera == "centring":
