@@ -135,7 +135,8 @@ class TrainParameters(Parameters):
     `frames` is how many random frames stand for a tracklet in a step, None for samples of one image. `freeze_through`
     names the last part of the backbone that keeps its weights: a module such as `layer2`, or `half`. `loss` 'oim' is
     online instance matching, with a queue of `queue_size` embeddings beside the look-up table (5,000 as published).
-    `whiten` above 0 trains, after stage 0, on features whitened with that ridge in the place of the head's embeddings.
+    `memory_momentum` is the share of a centroid that a step keeps. `whiten` above 0 trains, after stage 0, on features
+    whitened with that ridge in the place of the head's embeddings.
     """
 
     added_later: ClassVar[frozenset[str]] = frozenset(
@@ -151,6 +152,7 @@ class TrainParameters(Parameters):
             "loss",
             "queue_size",
             "whiten",
+            "memory_momentum",
         }
     )
 
@@ -180,6 +182,7 @@ class TrainParameters(Parameters):
     loss: Literal["repelled", "oim"] = "repelled"
     queue_size: int = Field(default=5000, ge=0, le=10_000_000)
     whiten: float = Field(default=0, ge=0)
+    memory_momentum: float = Field(default=0.5, ge=0, lt=1)
 
     @model_validator(mode="after")
     def _one_schedule(self) -> TrainParameters:

@@ -23,9 +23,10 @@ def repelled_loss(embedding: Tensor, memory: Tensor, labels: Tensor, *, temperat
 
 
 @torch.no_grad()
-def update_memory(memory: Tensor, embedding: Tensor, labels: Tensor) -> None:
-    """Moves each sample's centroid in `memory` (K, e), in place: V_y ← normalise((V_y + v)/2), in batch order.
+def update_memory(memory: Tensor, embedding: Tensor, labels: Tensor, *, momentum: float = 0.5) -> None:
+    """Moves each sample's centroid in `memory` (K, e), in place: V_y ← normalise(μ V_y + (1 − μ) v), in batch order.
 
+    The `momentum` μ is ½ as published; a small one follows the newest sample of the cluster, as Cluster Contrast does.
     `labels` (B) are best on the host, where they were drawn: a device would be waited for. Samples whose clusters differ
     do not touch each other, so all first occurrences of a cluster move at once, then all second ones, and so on: the same
     result as the sequential rule.
@@ -35,8 +36,8 @@ def update_memory(memory: Tensor, embedding: Tensor, labels: Tensor) -> None:
     for turn in range(int(occurrence.max()) + 1 if len(labels) else 0):
         chosen = (occurrence == turn).nonzero()[:, 0]
         rows = labels[chosen].to(memory.device, non_blocking=True)
-        moved = memory[rows] + embedding[chosen.to(memory.device, non_blocking=True)]
-        memory[rows] = functional.normalize(moved / 2, dim=1)
+        newest = embedding[chosen.to(memory.device, non_blocking=True)]
+        memory[rows] = functional.normalize(momentum * memory[rows] + (1 - momentum) * newest, dim=1)
 
 
 def occurrence_number(labels: Tensor) -> Tensor:

@@ -47,7 +47,7 @@ def train_step(
     loss.backward()  # type: ignore[no-untyped-call]
     clip_gradients(state.optimizer, parameters.clip_norm)
     state.optimizer.step()
-    update_memory(state.memory, embedding.detach(), draw.targets)
+    update_memory(state.memory, embedding.detach(), draw.targets, momentum=parameters.memory_momentum)
     if state.queue is not None:
         state.queue.push(embedding.detach(), targets)
     return Stepped(torch.stack([loss.detach(), accuracy]), functional.normalize(features.detach(), dim=1))

@@ -14,10 +14,10 @@ from torch import Tensor
 from stages.nn.memory import centroid_memory, occurrence_number, repelled_loss, update_memory, zero_memory
 
 
-def _updated_one_by_one(memory: Tensor, embedding: Tensor, labels: Tensor) -> Tensor:
+def _updated_one_by_one(memory: Tensor, embedding: Tensor, labels: Tensor, momentum: float = 0.5) -> Tensor:
     memory = memory.clone()
     for vector, label in zip(embedding, labels.tolist(), strict=True):
-        moved = (memory[label] + vector) / 2
+        moved = momentum * memory[label] + (1 - momentum) * vector
         memory[label] = moved / max(float(moved.norm()), 1e-12)
     return memory
 
@@ -30,6 +30,16 @@ def test_update_equals_the_sequential_rule_when_clusters_repeat(labels: list[int
     target = torch.tensor(labels, dtype=torch.int64)
     expected = _updated_one_by_one(memory, embedding, target)
     update_memory(memory, embedding, target)
+    torch.testing.assert_close(memory, expected, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.1, 0.8])
+def test_momentum_is_the_share_of_a_centroid_that_stays(momentum: float) -> None:
+    generator = torch.Generator().manual_seed(2)
+    memory, embedding = torch.randn(3, 7, generator=generator), torch.randn(5, 7, generator=generator)
+    target = torch.tensor([0, 1, 0, 0, 2])
+    expected = _updated_one_by_one(memory, embedding, target, momentum)
+    update_memory(memory, embedding, target, momentum=momentum)
     torch.testing.assert_close(memory, expected, rtol=1e-6, atol=1e-7)
 
 
