@@ -12,6 +12,7 @@ from dbc_cli.extract import extract
 from dbc_cli.ingest import ingest
 from dbc_cli.merge import merge
 from dbc_cli.plot import plot
+from dbc_cli.report import report
 from dbc_cli.run import run
 from dbc_cli.select import select
 from dbc_cli.status import status
@@ -35,6 +36,7 @@ for name, command in (
     ("ablate", ablate),
     ("sweep", sweep),
     ("plot", plot),
+    ("report", report),
     ("baseline", baseline),
     ("status", status),
     ("demo", demo),

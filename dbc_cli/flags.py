@@ -291,6 +291,7 @@ COMMAND_FLAGS: dict[str, tuple[Flag, ...]] = {
     "sweep": (*DEVICE, *MEMORY),
     "select": (),
     "plot": (),
+    "report": (),
     "baseline": (*BASELINE, *TRAIN, *INITIAL, *SEED, *AMP, *DEVICE),
     "status": (),
     "demo": (*SEED, *DEVICE),

@@ -54,7 +54,7 @@ def measure_compactness(
             f"{len(features)} features and {len(labels)} labels; wanted one label a feature: "
             "take clusters and features of one run"
         )
-    clusters = _Clusters.of(features, labels)
+    clusters = ClusterMeans.of(features, labels)
     n_clusters = len(clusters.size)
     intra = 2 * clusters.size * clusters.variance
     samples = _draw(len(features), sample_limit, generator)
@@ -73,7 +73,7 @@ def measure_compactness(
 
 
 @dataclass(frozen=True)
-class _Clusters:
+class ClusterMeans:
     """Centred features with their cluster means.
 
     `features` (n_samples, d) float32 as given, `centre` (d) their mean; `label` (n_samples) 0..K−1; `size` (K);
@@ -89,7 +89,8 @@ class _Clusters:
     variance: Float64Array
 
     @staticmethod
-    def of(features: Float32Array, labels: Int64Array) -> _Clusters:
+    def of(features: Float32Array, labels: Int64Array) -> ClusterMeans:
+        """Those of the clusters `labels` (n_samples) of `features` (n_samples, d)."""
         _, label, size = np.unique(labels, return_inverse=True, return_counts=True)
         centre = features.mean(axis=0, dtype=np.float64) if len(features) else np.zeros(features.shape[1])
         order = np.argsort(label, kind="stable")
@@ -99,7 +100,7 @@ class _Clusters:
             members = features[order[stop - n : stop]] - centre
             mean[cluster] = members.mean(axis=0)
             variance[cluster] = np.square(members - mean[cluster]).sum() / n
-        return _Clusters(features, centre, label, size, mean, variance)
+        return ClusterMeans(features, centre, label, size, mean, variance)
 
     def mean_distance(self, points: Float64Array) -> Float64Array:
         """Mean squared distance (n_points, K) of centred `points` from the members of every cluster."""
@@ -109,7 +110,7 @@ class _Clusters:
         return np.asarray(np.maximum(to_mean, 0) + self.variance)
 
 
-def _silhouette(clusters: _Clusters, samples: Int64Array) -> Float64Array:
+def _silhouette(clusters: ClusterMeans, samples: Int64Array) -> Float64Array:
     """Silhouettes (len(samples)) of some samples against all clusters, of which there are at least two."""
     silhouette = np.zeros(len(samples))
     defined = np.flatnonzero(clusters.size[clusters.label[samples]] > 1)
@@ -127,7 +128,7 @@ def _silhouette(clusters: _Clusters, samples: Int64Array) -> Float64Array:
     return silhouette
 
 
-def _nearest(clusters: _Clusters, chosen: Int64Array) -> Float64Array:
+def _nearest(clusters: ClusterMeans, chosen: Int64Array) -> Float64Array:
     """The smallest d_ab (len(chosen)) from each chosen cluster to another one, of which there is at least one."""
     nearest = np.empty(len(chosen))
     for start in range(0, len(chosen), BLOCK):

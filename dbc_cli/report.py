@@ -1,0 +1,113 @@
+"""`dbc report`: the clusters of a stage for people, in tables and as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from dbc_cli.command import Given, with_flags
+from dbc_cli.flags import COMMON, STAGE, Flag, pins
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_DRAW = Literal["worst", "largest", "loosest", "tightest", "chained", "joined"]
+REPORT = (
+    Flag("top", int, "--top", "Rows of every list, and clusters in the picture.", "10", metavar="N"),
+    Flag("out", Path, "--out", "Picture of the clusters (PNG).", "no picture", metavar="FILE"),
+    Flag("draw", _DRAW, "--draw", "Which clusters the picture shows.", "worst; loosest without identities"),
+    Flag("columns", int, "--columns", "Members of a cluster in the picture.", "12", metavar="N"),
+)
+TITLES = {
+    "worst": "clusters with other identities in them",
+    "joined": "clusters whose last merge joined two identities",
+    "split": "identities in several clusters",
+    "largest": "largest clusters",
+    "loosest": "loosest clusters",
+    "tightest": "tightest clusters",
+    "chained": "chains: clusters that grew a little at a time",
+}
+
+
+@with_flags("report", STAGE, COMMON, REPORT, pins("features", "clusters"))
+def report(given: Given) -> None:
+    """Show the clusters of a stage: purity by size, the worst, split identities, chained merges, and a picture.
+
+    Identities are read where there are any. Without them it shows sizes, the tightest and the loosest clusters.
+    """
+    from dbc_cli.console import RichReporter, print_json
+    from stages.evaluate.report_stage import draw_clusters
+    from stages.evaluate.report_stage import report as make_report
+
+    top, columns = (_at_least_one(given, name, default) for name, default in (("top", 10), ("columns", 12)))
+    reported = make_report(given.run_directory, stage=given.stage, reporter=RichReporter())
+    picture = given["out"]
+    if picture is not None:
+        chosen = given.get("draw", "worst" if reported.report.has_identities else "loosest")
+        _save(draw_clusters(reported, getattr(reported.report, chosen)()[:top], columns=columns), picture)
+    given.remember()
+    fields = {
+        "run": given.run.as_posix(),
+        "stage": reported.stage,
+        "features_stage": reported.features_stage,
+        "picture": None if picture is None else picture.as_posix(),
+        **reported.report.summary(most=top),
+    }
+    if given.flag("json"):
+        print_json(fields)
+        return
+    _show(fields)
+
+
+def _at_least_one(given: Given, name: str, default: int) -> int:
+    from stages.errors import UsageError
+
+    value = int(given.get(name, default))
+    if value < 1:
+        raise UsageError(f"--{name}: found {value}, wanted at least 1")
+    return value
+
+
+def _save(picture: Any, path: Path) -> None:
+    from stages.errors import DbcError
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture.save(path, format="PNG")
+    except OSError as error:
+        raise DbcError(f"{path}: cannot be written ({error.strerror or error}); give another --out") from error
+
+
+def _show(fields: Mapping[str, Any]) -> None:
+    from dbc_cli.console import print_text, text_of
+
+    joins = "" if fields["n_joining_merges"] is None else f", {fields['n_joining_merges']} of them of two identities"
+    print_text(f"stage {fields['stage']}: {fields['n_clusters']} clusters from {fields['n_merges']} merges{joins}\n")
+    sizes = [{"size": _span(row), **row} for row in fields["by_size"]]
+    _table("clusters by size", sizes, ("size", "n_clusters", "n_samples", "purity", "n_mixed", "spread"))
+    for name, title in TITLES.items():
+        rows = fields.get(name) or []
+        if rows:
+            _table(f"{title} ({len(rows)} of {fields.get(f'n_{name}', fields['n_clusters'])})", rows, list(rows[0]))
+    if fields["picture"] is not None:
+        print_text(f"picture: {text_of(fields['picture'])}")
+
+
+def _span(row: Mapping[str, Any]) -> str:
+    return str(row["largest"]) if row["smallest"] == row["largest"] else f"{row['smallest']}–{row['largest']}"
+
+
+def _table(title: str, rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
+    """A table of the columns `names` that some row knows."""
+    from rich.table import Table
+
+    from dbc_cli.console import print_table, print_text, text_of
+
+    names = [name for name in names if any(row[name] is not None for row in rows)]
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for name in names:
+        table.add_column(name.removeprefix("n_").replace("_", " "), justify="right")
+    for row in rows:
+        table.add_row(*(text_of(row[name]) for name in names))
+    print_table(table)
+    print_text("")

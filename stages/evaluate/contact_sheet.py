@@ -1,0 +1,47 @@
+"""A picture of clusters: a row of thumbnails a cluster, with its figures beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from stages.typing import BoolArray, UInt8Array
+
+THUMBNAIL_HEIGHT = 96
+"""Pixels; the width follows the images."""
+
+TITLE_WIDTH, GAP, FRAME, TEXT_HEIGHT = 190, 6, 3, 17
+BACKGROUND, TEXT, WRONG, PLAIN = (255, 255, 255), (40, 40, 40), (214, 39, 40), (200, 200, 200)
+
+
+@dataclass(frozen=True)
+class SheetRow:
+    """A cluster on the sheet: lines of `title`, its `images` (n, H, W, 3) uint8, and which are framed in red (n, bool)."""
+
+    title: Sequence[str]
+    images: UInt8Array
+    is_wrong: BoolArray
+
+
+def contact_sheet(rows: Sequence[SheetRow]) -> Image.Image:
+    """The picture (RGB) of `rows`, of which there is at least one with an image, below each other."""
+    height, width = rows[0].images.shape[1:3]
+    size = (max(1, round(THUMBNAIL_HEIGHT * width / height)), THUMBNAIL_HEIGHT)
+    step = size[0] + 2 * FRAME + GAP, size[1] + 2 * FRAME + GAP
+    columns = max(len(row.images) for row in rows)
+    sheet = Image.new("RGB", (TITLE_WIDTH + columns * step[0] + GAP, len(rows) * step[1] + GAP), BACKGROUND)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=13)
+    for place, row in enumerate(rows):
+        top = GAP + place * step[1]
+        for line, text in enumerate(row.title):
+            draw.text((GAP, top + FRAME + line * TEXT_HEIGHT), text, fill=TEXT, font=font)
+        for column, (pixels, is_wrong) in enumerate(zip(row.images, row.is_wrong, strict=True)):
+            left = TITLE_WIDTH + column * step[0]
+            box = (left, top, left + size[0] + 2 * FRAME - 1, top + size[1] + 2 * FRAME - 1)
+            draw.rectangle(box, fill=WRONG if is_wrong else PLAIN)
+            thumbnail = Image.fromarray(np.ascontiguousarray(pixels)).resize(size, Image.Resampling.BILINEAR)
+            sheet.paste(thumbnail, (left + FRAME, top + FRAME))
+    return sheet

@@ -1,0 +1,87 @@
+"""The report on a stage's clusters: what it reads, and the picture it makes; it writes no artifact."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from stages.data.samples import TRAIN
+from stages.errors import DbcError
+from stages.evaluate.cluster_report import ClusterReport, ClusterRow, report_clusters
+from stages.evaluate.contact_sheet import SheetRow, contact_sheet
+from stages.lineage import dataset_of, newest_features, require_same_dataset
+from stages.reporting import Reporter
+from stages.run_directory import RunDirectory, clusters_manifest, features_manifest
+from stages.store import Artifact
+from stages.typing import Float32Array, Int32Array, Int64Array
+
+
+@dataclass(frozen=True)
+class Reported:
+    """A stage's clusters with the report on them; everything (n_train) is aligned with the train samples."""
+
+    stage: int
+    features_stage: int
+    report: ClusterReport
+    dataset: Artifact
+    train: Int64Array
+    features: Float32Array
+    labels: Int64Array
+    pid: Int32Array
+
+
+def report(run: RunDirectory, *, stage: int | None, reporter: Reporter) -> Reported:
+    """The report on the clusters of `stage`, by default the newest, under its features or the newest before.
+
+    DbcError where there are none, or they do not belong together.
+    """
+    stage = max(run.stages("clusters"), default=0) if stage is None else stage
+    if stage < 1:
+        raise DbcError(
+            f"{run.root}: no clusters at stage {stage}, where every sample is its own; make some with: dbc merge"
+        )
+    clusters = run.require("clusters", stage)
+    features = newest_features(run, stage, reporter)
+    dataset = dataset_of(run, features)
+    require_same_dataset(clusters, dataset)
+    train = np.flatnonzero(dataset.read("split") == TRAIN)
+    rows, labels, pid = features.read("pooled")[train], clusters.read("labels"), dataset.read("pid")[train]
+    found = report_clusters(rows, labels, clusters.read("linkage"), pid)
+    features_stage = features_manifest(features).summary.stage
+    return Reported(clusters_manifest(clusters).summary.stage, features_stage, found, dataset, train, rows, labels, pid)
+
+
+def draw_clusters(reported: Reported, rows: Sequence[ClusterRow], *, columns: int) -> Image.Image:
+    """A contact sheet of the clusters `rows`, up to `columns` members each; DbcError without clusters to draw."""
+    if not rows:
+        raise DbcError(f"no clusters to draw at stage {reported.stage}; draw others with: dbc report --draw largest")
+    return contact_sheet([_sheet_row(reported, row, columns) for row in rows])
+
+
+def _sheet_row(reported: Reported, row: ClusterRow, columns: int) -> SheetRow:
+    members = _by_distance(reported, np.flatnonzero(reported.labels == row.cluster))
+    wrong = (reported.pid[members] >= 0) & (reported.pid[members] != (-1 if row.identity is None else row.identity))
+    strangers = members[wrong][: max(columns // 2, columns - int((~wrong).sum()))]
+    shown = np.concatenate([members[~wrong][: columns - len(strangers)], strangers])
+    is_wrong = np.isin(shown, strangers)
+    image = reported.dataset.read("frame_start")[reported.train[shown]]
+    title = _title(row, n_left_out=row.size - len(shown))
+    return SheetRow(title, reported.dataset.rows("images")[image], is_wrong)
+
+
+def _by_distance(reported: Reported, members: Int64Array) -> Int64Array:
+    """Members of a cluster, the one nearest to its mean first."""
+    rows = reported.features[members].astype(np.float64)
+    return members[np.argsort(np.square(rows - rows.mean(axis=0)).sum(axis=1), kind="stable")]
+
+
+def _title(row: ClusterRow, *, n_left_out: int) -> list[str]:
+    lines = [f"cluster {row.cluster}: {row.size} samples", f"spread {row.spread:.3f}, depth {row.depth}"]
+    if row.purity is not None:
+        lines.append(f"purity {row.purity:.2f}, {row.n_identities} identities")
+    if row.last_joins:
+        lines.append("joined two identities last")
+    return [*lines, *([f"{n_left_out} more not shown"] if n_left_out else [])]

@@ -1,0 +1,49 @@
+"""`dbc report` on a small run, with and without identities."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from dbc_cli.console import text_of
+from tests.cli.conftest import Dbc
+
+
+@pytest.fixture
+def merged(dbc: Dbc, run: Path) -> Path:
+    assert dbc("merge", "--merge-percent", "0.4", "--run", run).status == 0
+    return run
+
+
+def test_tables_and_json_say_the_same_and_the_picture_opens(dbc: Dbc, merged: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "pictures" / "clusters.png"
+    told = dbc("report", "--run", merged, "--top", "3", "--out", picture, "--draw", "largest", "--json").json
+    shown = dbc("report", "--run", merged, "--top", "3")
+    assert shown.status == 0
+    assert f"{told['n_clusters']} clusters from {told['n_merges']} merges" in shown.out
+    for row in told["largest"]:
+        assert text_of(row["spread"]) in shown.out
+    assert sum(row["n_clusters"] for row in told["by_size"]) == told["n_clusters"]
+    assert "worst" in told
+    with Image.open(picture) as image:
+        assert image.height > 3 * 96
+
+
+def test_what_cannot_be_reported_is_told_in_one_line(dbc: Dbc, run: Path, merged: Path) -> None:
+    assert "no clusters at stage 0" in dbc("report", "--run", run, "--stage", "0").line
+    assert "--top: found 0, wanted at least 1" in dbc("report", "--run", merged, "--top", "0").line
+    (merged / "taken").write_text("")
+    refused = dbc("report", "--run", merged, "--draw", "largest", "--out", merged / "taken" / "a.png")
+    assert refused.status == 1
+    assert "cannot be written" in refused.line
+
+
+def test_reranking_makes_a_version_of_its_own_and_the_default_keeps_its_id(dbc: Dbc, merged: Path) -> None:
+    plain = dbc("eval", "--run", merged, "--json").json
+    reranked = dbc("eval", "--run", merged, "--rerank", "--rerank-k1", "4", "--rerank-k2", "2", "--json").json
+    assert (reranked["version"], reranked["parameters"]["rerank_k1"]) == (2, 4)
+    assert dbc("eval", "--run", merged, "--json").json["id"] == plain["id"]
+    assert 0 <= plain["same_camera_merges"] <= 1
+    assert 0 < plain["same_camera_chance"] < 1
