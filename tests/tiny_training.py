@@ -52,17 +52,18 @@ def trained(
     *,
     source: FrameSource | None = None,
     samples: Samples | None = None,
+    device: torch.device = CPU,
     options: dict[str, Any] | None = None,
     **fields: object,
 ) -> TrainResult:
     """Train on `labels`; `options` go to `train`, `fields` to its parameters."""
     return train(
         model,
-        zero_memory(int(labels.max()) + 1, 32),
-        source or HostFrames(blotches(len(labels)), CPU),
+        zero_memory(int(labels.max()) + 1, model.head.linear.out_features),
+        source or HostFrames(blotches(len(labels)), device),
         samples or image_samples(labels),
         parameters=tiny_parameters(**fields),
-        device=CPU,
+        device=device,
         **(options or {}),
     )
 

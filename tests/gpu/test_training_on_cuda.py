@@ -1,0 +1,77 @@
+"""Training on a CUDA device: the draws of the CPU, images from anywhere, losses read late, states taken up."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from stages.train.samples import image_samples
+from tests.tiny_training import blotches, tiny_model, trained
+
+pytestmark = pytest.mark.gpu
+
+LABELS = np.arange(40) % 7
+
+
+@pytest.fixture
+def cuda():  # type: ignore[no-untyped-def]
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device that torch sees")
+    return torch.device("cuda:0")
+
+
+class Kept:
+    newest: int | None = None
+
+    def __init__(self) -> None:
+        self.states = {}
+
+    def due(self, step: int) -> bool:
+        return True
+
+    def save(self, step: int, arrays) -> None:  # type: ignore[no-untyped-def]
+        self.states[step] = arrays
+        self.newest = step
+
+
+def test_the_losses_are_those_of_the_cpu_up_to_rounding(cuda) -> None:  # type: ignore[no-untyped-def]
+    on_cpu = trained(tiny_model(dropout=0.5), LABELS, learning_rate=0.001)
+    on_gpu = trained(tiny_model(dropout=0.5), LABELS, learning_rate=0.001, device=cuda)
+    np.testing.assert_allclose(on_gpu.loss, on_cpu.loss, rtol=2e-2)
+    np.testing.assert_allclose(on_gpu.memory, on_cpu.memory, atol=2e-2)
+
+
+def test_every_cache_gives_the_same_losses(cuda) -> None:  # type: ignore[no-untyped-def]
+    from stages.train.sources import cached
+
+    losses = []
+    for cache in ("device", "host", "none", "auto"):
+        source, samples, chosen = cached(blotches(40), image_samples(LABELS), cache=cache, device=cuda)
+        assert chosen == ("device" if cache == "auto" else cache)
+        result = trained(tiny_model(dropout=0.5), LABELS, source=source, samples=samples, device=cuda)
+        losses.append(result.loss)
+    for found in losses[1:]:
+        np.testing.assert_allclose(found, losses[0], rtol=1e-3)
+
+
+def test_training_goes_on_from_a_state_and_every_step_is_told_in_order(cuda) -> None:  # type: ignore[no-untyped-def]
+    kept, steps = Kept(), []
+    options = {"checkpoints": kept, "on_step": steps.append}
+    undisturbed = trained(tiny_model(dropout=0.5), LABELS, device=cuda, options=options)
+    assert [step.step for step in steps] == list(range(1, 11))
+    assert sorted(kept.states) == list(range(1, 10))
+    for arrays in kept.states.values():
+        result = trained(tiny_model(dropout=0.5), LABELS, device=cuda, options={"begun": arrays})
+        np.testing.assert_allclose(result.loss, undisturbed.loss, rtol=1e-3)
+
+
+def test_a_loss_that_is_not_finite_is_told_with_its_own_step_though_it_is_read_late(cuda) -> None:  # type: ignore[no-untyped-def]
+    from stages.errors import DbcError
+
+    steps = []
+    with pytest.raises(DbcError, match="train: loss is nan at step") as caught:
+        trained(tiny_model(), LABELS, epochs=9, learning_rate=1e30, device=cuda, options={"on_step": steps.append})
+    assert f"at step {steps[-1].step + 1} of" in str(caught.value)
+    assert all(np.isfinite(step.loss) for step in steps)
