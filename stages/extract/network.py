@@ -9,24 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from stages.extract.folding import folded
-from stages.nn.images import normalize, resize
+from stages.nn.images import as_pixels, normalize, resize
 from stages.nn.model import ReidModel
 
 Network: TypeAlias = Callable[[Tensor], Tensor]
-
-
-class _FromPixels(nn.Module):
-    """The pooled features (B, d) of images (B, H, W, 3) uint8, resized to `size`."""
-
-    def __init__(self, backbone: nn.Module, size: tuple[int, int]) -> None:
-        super().__init__()
-        self.backbone = backbone
-        self.size = size
-
-    def forward(self, images: Tensor) -> Tensor:
-        pixels = images.permute(0, 3, 1, 2).float()
-        features: Tensor = self.backbone(normalize(resize(pixels, height=self.size[0], width=self.size[1])))
-        return features
 
 
 def inference_network(
@@ -34,26 +20,35 @@ def inference_network(
 ) -> Network:
     """A function from images (B, H, W, 3) uint8 to pooled features (B, d) float32, both on `device`, not normalised.
 
-    It holds a copy of the backbone in eval mode, channels-last, its batch norms folded. With `amp` it computes in
-    bfloat16, into which weights are rounded once; `compiled` has torch compile it, on the CPU with frozen weights, at the
-    first batch. Every batch should have one shape.
+    It resizes images to `size` and holds what `prepared_backbone` gives; `compiled` has torch compile that at the first
+    batch. Every batch should have one shape.
     """
-    backbone = folded(model.backbone).to(device)
-    if amp:
-        _round_weights(backbone)
-    network = _FromPixels(backbone, size).to(memory_format=torch.channels_last)
-    frozen: dict[str, Any] = {"freezing": True} if device.type == "cpu" else {}
-    run: Network = torch.compile(network, dynamic=False, options=frozen) if compiled else network
+    backbone: Network = prepared_backbone(model, amp=amp, device=device)
+    run = compiled_network(backbone, device=device) if compiled else backbone
 
     def features_of(images: Tensor) -> Tensor:
-        with torch.inference_mode(), torch.autocast(device.type, dtype=torch.bfloat16, enabled=amp):
-            return run(images).float()
+        with torch.inference_mode():
+            pixels = normalize(resize(as_pixels(images), height=size[0], width=size[1]))
+            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=amp):
+                return run(pixels).float()
 
     return features_of
 
 
-def _round_weights(backbone: nn.Module) -> None:
-    """Round, in place, the weights that autocast would round at every batch."""
-    for module in backbone.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            module.to(torch.bfloat16)
+def prepared_backbone(model: ReidModel, *, amp: bool, device: torch.device) -> nn.Module:
+    """A copy of the backbone for inference on `device`: in eval mode, channels-last, its batch norms folded.
+
+    With `amp` the weights that autocast would round to bfloat16 at every batch are rounded once.
+    """
+    backbone = folded(model.backbone).to(device)
+    if amp:
+        for module in backbone.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                module.to(torch.bfloat16)
+    return backbone.to(memory_format=torch.channels_last)
+
+
+def compiled_network(network: Network, *, device: torch.device) -> Network:
+    """`network` compiled by torch at its first call, on the CPU with its weights frozen in the layout that is fastest."""
+    frozen: dict[str, Any] = {"freezing": True} if device.type == "cpu" else {}
+    return torch.compile(network, dynamic=False, options=frozen)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -11,6 +12,8 @@ from stages.nn.images import IMAGENET_MEAN, normalize
 from stages.train.crops import Crops, apply_crops, draw_crops
 from stages.train.erasing import Rectangles, apply_rectangles, draw_rectangles
 from stages.train.jitter import apply_jitter, draw_jitter
+
+T = TypeVar("T", Crops, Rectangles)
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,20 @@ def draw_augmentation(
         draw_jitter(n_images, strength=color_jitter, generator=generator) if color_jitter else None,
         draw_rectangles(n_images, probability=random_erasing, generator=generator) if random_erasing else None,
     )
+
+
+def of_images(augmentation: Augmentation, own: slice) -> Augmentation:
+    """What is done to the images `own` of the batch."""
+    jitter, rectangles = augmentation.jitter, augmentation.rectangles
+    return Augmentation(
+        _part(augmentation.crops, own),
+        None if jitter is None else jitter[own],
+        None if rectangles is None else _part(rectangles, own),
+    )
+
+
+def _part(drawn: T, own: slice) -> T:
+    return replace(drawn, **{field.name: getattr(drawn, field.name)[own] for field in fields(drawn)})
 
 
 def augmented(pixels: Tensor, augmentation: Augmentation) -> Tensor:

@@ -11,6 +11,7 @@ import torch
 from schemas.parameters import TrainParameters
 from schemas.summaries import ModelSummary
 from stages.data.samples import TRAIN
+from stages.errors import DbcError
 from stages.nn.execution import torch_execution
 from stages.nn.host_memory import keep_large_blocks
 from stages.nn.initial_model import open_model
@@ -21,6 +22,7 @@ from stages.reporting import Reporter
 from stages.run_directory import model_manifest
 from stages.store import Artifact, Writer
 from stages.store.checkpoint import Checkpoint
+from stages.torch_exchange import Processes
 from stages.train.checkpoints import StageCheckpoints
 from stages.train.loop import Step, TrainResult, train
 from stages.train.samples import Samples
@@ -83,7 +85,7 @@ def compute_model(
         cache=running.cache if parameters.epochs else "none",
         device=device,
     )
-    begun = checkpoints.begun(reporter)
+    begun = _begun(checkpoints, writer.processes, reporter)
     progress = _Progress(parameters, n_samples=len(labels), begun=begun)
     with reporter.task(f"train stage {parameters.stage}", total=progress.n_images, unit="images") as advance:
         result = train(
@@ -97,8 +99,9 @@ def compute_model(
             device=device,
             compiled=running.compiled,
             on_step=lambda step: advance(*progress.of(step)),
-            checkpoints=checkpoints,
+            checkpoints=checkpoints if writer.processes.rank == 0 else None,
             begun=None if begun is None else begun.arrays,
+            processes=writer.processes,
         )
     warnings = result.health.warnings()
     for warning in warnings:
@@ -106,7 +109,23 @@ def compute_model(
     _write(writer, model, result)
     summary = _summary(model, result, parameters, backbone=initial.backbone, images_per_second=progress.rate)
     execution = torch_execution(device, amp=parameters.amp, compiled=running.compiled)
+    execution = execution.model_copy(update={"processes": writer.processes.size})
     return Produced(summary, execution, notes=(*progress.notes, *warnings))
+
+
+def _begun(checkpoints: StageCheckpoints, processes: Processes, reporter: Reporter) -> Checkpoint | None:
+    """The checkpoint that all processes take up: the one that the leader finds. DbcError where another finds another."""
+    found = checkpoints.begun(reporter)
+    step = None if found is None else found.step
+    wanted = processes.from_leader({"step": step})["step"]
+    if step != wanted:
+        raise DbcError(
+            f"train: process {processes.rank} finds the checkpoint of step {step}, process 0 that of step {wanted}; put "
+            f"--run on storage that all machines share, and run the same command again"
+        )
+    # the leader keeps new ones from here on
+    processes.meet()
+    return found
 
 
 class _Progress:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from schemas.parameters import TrainParameters
-from stages.train.augment import Augmentation, draw_augmentation
+from stages.train.augment import Augmentation, draw_augmentation, of_images
 from stages.train.samples import Samples, draw_frames
 from stages.typing import Int64Array
 
@@ -16,6 +16,8 @@ from stages.typing import Int64Array
 @dataclass(frozen=True)
 class Draw:
     """A step's `samples` (B), their `frames` (B·T) in the source, the augmentation of each frame, the targets (B).
+
+    Where several processes share the batch, frames and augmentation are those of one of them.
 
     `generator_state` is that of the loop's generator after this draw and before the next.
     """
@@ -42,3 +44,10 @@ def draw_step(batch: Tensor, samples: Samples, *, parameters: TrainParameters, g
         generator=generator,
     )
     return Draw(chosen, frames, torch.from_numpy(samples.labels[chosen]), augmentation, generator.get_state())
+
+
+def of_samples(draw: Draw, own: slice) -> Draw:
+    """The draw with the frames of its samples `own` alone, and what is done to them."""
+    n_frames = len(draw.frames) // len(draw.samples)
+    frames = slice(own.start * n_frames, own.stop * n_frames)
+    return replace(draw, frames=draw.frames[frames], augmentation=of_images(draw.augmentation, frames))

@@ -16,7 +16,9 @@ from schemas.parameters import TrainParameters
 from stages.errors import DbcError, UsageError
 from stages.nn.instance_matching import CircularQueue
 from stages.nn.model import ReidModel
-from stages.train.draws import draw_step
+from stages.nn.parallel import SharedBatch
+from stages.torch_exchange import Processes
+from stages.train.draws import draw_step, of_samples
 from stages.train.feed import feed
 from stages.train.freeze import freeze_through, set_training_mode
 from stages.train.health import Health
@@ -78,6 +80,7 @@ class _Task:
     device: torch.device
     on_step: Callable[[Step], None] | None
     checkpoints: Checkpoints | None
+    shared: SharedBatch
 
     @property
     def steps_per_epoch(self) -> int:
@@ -102,13 +105,15 @@ def train(
     on_step: Callable[[Step], None] | None = None,
     checkpoints: Checkpoints | None = None,
     begun: Arrays | None = None,
+    processes: Processes | None = None,
 ) -> TrainResult:
     """The result of training `model`, in place, so that `samples` fall to their clusters' rows of `memory` (K, e).
 
     Frames come from `source`, which is on `device` or leads there; `height` or `width` 0 is the stored size. The same
     parameters give the same weights to the last bit on one CPU with the same number of threads, also where training goes on
     from the arrays `begun` that `checkpoints` was given. `compiled` puts the backbone through torch.compile, which changes
-    last bits as another device does. Raises UsageError where batch norm would see one sample or `freeze_through` names no
+    last bits as another device does. `processes` that call this together share every batch, and all have the result, which
+    is that of one process up to rounding. Raises UsageError where batch norm would see one sample or `freeze_through` names no
     part of the backbone, DbcError where the loss is not finite.
     """
     _check_batches(len(samples), parameters.batch_size)
@@ -125,10 +130,12 @@ def train(
         device,
         on_step,
         checkpoints,
+        SharedBatch(processes),
     )
     seed = int(np.random.SeedSequence([parameters.seed, parameters.stage]).generate_state(1)[0])
     state = _beginning(model, memory, parameters, seed=seed, device=device)
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    generators = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+    with generators, task.shared.joined(model.backbone):
         torch.manual_seed(seed)
         if begun is not None:
             restore_state(state, begun)
@@ -175,14 +182,17 @@ def _train_epoch(state: State, task: _Task) -> None:
         state.drawn = state.generator.get_state()
         state.feature_sum = torch.zeros((), device=task.device)
     batches = in_batches(state.order, parameters.batch_size)[state.batch :]
-    draws = (draw_step(batch, samples, parameters=parameters, generator=state.generator) for batch in batches)
+    whole = (draw_step(batch, samples, parameters=parameters, generator=state.generator) for batch in batches)
+    draws = (of_samples(draw, task.shared.own(len(draw.samples))) for draw in whole)
     readings = Readings()
     with closing(feed(draws, task.source, device=task.device)) as fed:
         for draw, images in fed:
             step = state.epoch * task.steps_per_epoch + state.batch
             rate = learning_rate(step, steps_per_epoch=task.steps_per_epoch, parameters=parameters)
             set_rate(state.optimizer, rate)
-            done = train_step(state, draw, images, pool=task.pool, size=task.size, parameters=parameters)
+            done = train_step(
+                state, draw, images, pool=task.pool, size=task.size, parameters=parameters, shared=task.shared
+            )
             state.feature_sum = state.feature_sum + done.features.sum(dim=0)
             state.batch += 1
             state.drawn = draw.generator_state

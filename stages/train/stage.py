@@ -28,6 +28,7 @@ from stages.run_directory import (
 )
 from stages.store import Artifact, Writer
 from stages.store.checkpoint import remove_checkpoints
+from stages.torch_exchange import is_leader, own_device
 from stages.train.checkpoints import StageCheckpoints
 from stages.train.compute import DEFAULT_RUNNING, Parents, Running, compute_model
 from stages.train.recipes import resolve
@@ -52,7 +53,7 @@ def train(
     not fit.
     """
     stage = numbered(next_train(run) if stage is None else stage, command="dbc train", first=0)
-    torch_device = torch.device(resolve_torch_device(device))
+    torch_device = torch.device(resolve_torch_device(own_device(device)))
     dataset = run.require("dataset")
     clusters = run.require("clusters", stage) if stage > 0 else None
     if clusters is not None:
@@ -87,8 +88,8 @@ def train(
             reporter=reporter,
         )
 
-    outcome = produce(run, request, compute, how=how)
-    if outcome.artifact is not None:
+    outcome = produce(run, request, compute, how=how, shared=True)
+    if outcome.artifact is not None and is_leader():
         remove_checkpoints(directory, [outcome.artifact.manifest.key])
     return outcome
 

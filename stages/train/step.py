@@ -13,6 +13,7 @@ from schemas.parameters import TrainParameters
 from stages.nn.images import as_pixels, resize
 from stages.nn.instance_matching import matching_loss
 from stages.nn.memory import repelled_loss, update_memory
+from stages.nn.parallel import SharedBatch
 from stages.train.augment import augmented
 from stages.train.draws import Draw
 from stages.train.optimizers import clip_gradients
@@ -31,25 +32,39 @@ class Stepped:
 
 
 def train_step(
-    state: State, draw: Draw, images: Tensor, *, pool: Pool, size: tuple[int, int], parameters: TrainParameters
+    state: State,
+    draw: Draw,
+    images: Tensor,
+    *,
+    pool: Pool,
+    size: tuple[int, int],
+    parameters: TrainParameters,
+    shared: SharedBatch,
 ) -> Stepped:
     """Moves weights, then look-up table and queue, of `state` by one batch of `draw`: frames (B·T, H, W, 3) uint8.
 
+    Where processes share the batch, frames are those of this one's samples; what moves and what is seen is alike on all.
     Nothing here waits for the device.
     """
+    n_samples = len(draw.targets)
+    shared.begin(n_samples, n_frames=parameters.frames or 1)
     height, width = size
     pixels = resize(as_pixels(images), height=height, width=width)
-    features = sample_features(pool(augmented(pixels, draw.augmentation)), n_samples=len(draw.targets))
+    own = shared.own(n_samples)
+    own_features = sample_features(pool(augmented(pixels, draw.augmentation)), n_samples=own.stop - own.start)
+    features = shared.gathered(own_features)
     embedding = state.model.head(features)
     targets = draw.targets.to(state.memory.device, non_blocking=True)
     loss, accuracy = _loss(state, embedding, targets, temperature=parameters.temperature)
     state.optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
+    shared.sum_gradients(partial=state.model.backbone.parameters(), whole=state.model.head.parameters())
     clip_gradients(state.optimizer, parameters.clip_norm)
     state.optimizer.step()
-    update_memory(state.memory, embedding.detach(), draw.targets, momentum=parameters.memory_momentum)
+    seen = shared.leaders(embedding.detach())
+    update_memory(state.memory, seen, draw.targets, momentum=parameters.memory_momentum)
     if state.queue is not None:
-        state.queue.push(embedding.detach(), targets)
+        state.queue.push(seen, targets)
     return Stepped(torch.stack([loss.detach(), accuracy]), functional.normalize(features.detach(), dim=1))
 
 

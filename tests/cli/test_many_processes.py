@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from stages.run_directory import RunDirectory
@@ -69,3 +70,15 @@ def test_a_failure_is_told_and_leaves_nothing(run: Path) -> None:
     assert "dbc merge [process 0]: --merge-percent 0.001 of 16 train samples is no whole merge" in told.stderr
     assert told.stdout == ""
     assert ids(run) == before
+
+
+def test_training_is_shared_and_as_close_as_rounding(dbc: Dbc, run: Path) -> None:
+    flags = ["train", "--stage", 0, "--epochs", 2, "--batch-size", 8, "--learning-rate", 0.001, "--run", run, "--json"]
+    told = torchrun(2, *flags)
+    assert told.returncode == 0, told.stderr
+    shared = RunDirectory(run).require("model", 0)
+    assert shared.manifest.execution.processes == 2
+    assert dbc(*flags, "--force").json["version"] == 2
+    alone = RunDirectory(run).require("model", 0)
+    for name in alone.names():
+        np.testing.assert_allclose(shared.read(name), alone.read(name), atol=1e-3, err_msg=name)
