@@ -34,7 +34,7 @@ from benchmarks.experiment_sets import (
 )
 from stages.compare.ablation import VARIANTS, ablation_cells, with_seed
 from stages.compare.cells import Cell, CellResult, run_cell
-from stages.compare.outcomes import by_value, chosen_by_label, lines, runs_by_label, stage_at
+from stages.compare.outcomes import FIGURES, by_value, chosen_by_label, lines, runs_by_label, stage_at
 from stages.compare.sharing import common_start
 from stages.compare.text import markdown, markdown_table
 from stages.pipeline import Plan
@@ -144,7 +144,7 @@ def _curves(arguments: argparse.Namespace, *, trained: bool) -> list[Curve]:
     found.append(Curve("metric", ("sqeuclidean", "euclidean"), trained=False))
     if trained:
         found.append(Curve("lambda", LAMBDAS["dbc"][cut], trained=True))
-        found.append(Curve("memory-init", ("centroids", "zeros"), trained=True, note="from stage 1 on"))
+        found.append(Curve("memory-init", ("centroids", "zeros"), trained=True, note="stage 0 begins with zeros"))
         if not arguments.quick:
             found.append(Curve("merge-percent", (0.1, 0.2), trained=True))
             found.append(Curve("intra-normalizer", ("n", "n2"), trained=True))
@@ -175,7 +175,8 @@ def _curve(data: DataSet, curve: Curve, arguments: argparse.Namespace) -> tuple[
         )
     note = f" {curve.note[:1].upper()}{curve.note[1:]}." if curve.note else ""
     head = f"### {curve.title}\n\nSeeds {_told_list(seeds)}.{note} Best: {_best(results, curve)}.\n\n"
-    return f"{head}{markdown(lines(results))}\n![{curve.parameter}]({stem}.png)\n", results
+    table = markdown(lines(results), figures=FIGURES if curve.trained else ("stage", "n_clusters", "ari"))
+    return f"{head}{table}\n![{curve.parameter}]({stem}.png)\n", results
 
 
 def _best(results: Sequence[CellResult], curve: Curve) -> str:

@@ -20,24 +20,24 @@ HEADINGS = {
 _COUNTS = ("stage", "n_clusters")
 
 
-def table_cells(lines: Sequence[Line]) -> tuple[list[str], list[list[str]]]:
+def table_cells(lines: Sequence[Line], *, figures: Sequence[str] = FIGURES) -> tuple[list[str], list[list[str]]]:
     """Headings and rows of text: what tells the settings apart, at which stage, and the figures with their spread."""
     names = list(dict.fromkeys(name for line in lines for name in line.setting))
-    head = [*names, "at", *(HEADINGS[name] for name in FIGURES)]
+    head = [*names, "at", *(HEADINGS[name] for name in figures)]
     rows = [
         [
             *(told(line.setting[name]) if name in line.setting else "" for name in names),
             line.at,
-            *(cell(line.figures[name], is_count=name in _COUNTS) for name in FIGURES),
+            *(cell(line.figures[name], is_count=name in _COUNTS) for name in figures),
         ]
         for line in lines
     ]
     return head, rows
 
 
-def markdown(lines: Sequence[Line]) -> str:
+def markdown(lines: Sequence[Line], *, figures: Sequence[str] = FIGURES) -> str:
     """The table in Markdown."""
-    return markdown_table(*table_cells(lines))
+    return markdown_table(*table_cells(lines, figures=figures))
 
 
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -54,7 +54,8 @@ def draw(panels: Sequence[Panel], *, title: str = "", ring: str = "") -> Figure:
     n_columns = min(2, len(panels))
     n_rows = -(-len(panels) // n_columns)
     labels = list(dict.fromkeys(series.label for panel in panels for series in panel.series))
-    legend_rows = -(-(len(labels) + bool(ring)) // (4 if n_columns > 1 else 2))
+    per_row = 4 if n_columns > 1 else 3
+    legend_rows = -(-(len(labels) + bool(ring)) // per_row)
     height = 3.1 * n_rows + 0.25 * legend_rows + 0.5
     figure = Figure(figsize=(4.6 * n_columns + 0.4, height), layout="constrained")
     styles = _styles(labels)
@@ -67,7 +68,7 @@ def draw(panels: Sequence[Panel], *, title: str = "", ring: str = "") -> Figure:
     if title:
         figure.suptitle(title, fontsize=11)
     if len(handles) > 1 or ring:
-        columns = min(len(handles), 4 if n_columns > 1 else 2)
+        columns = min(len(handles), per_row)
         figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns, frameon=False)
     return figure
 
@@ -89,11 +90,11 @@ def save(figure: Figure, path: Path) -> tuple[Path, Path]:
 
 
 def _styles(labels: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """A colour, dash and marker for each label; the dash changes once the colours are used up, the marker always."""
+    """A colour, dash and marker for each label; as dashes differ too, a line shows through one drawn over it."""
     return {
         label: {
             "color": COLOURS[place % len(COLOURS)],
-            "linestyle": DASHES[(place // len(COLOURS)) % len(DASHES)],
+            "linestyle": DASHES[place % len(DASHES)],
             "marker": MARKERS[place % len(MARKERS)],
         }
         for place, label in enumerate(labels)

@@ -1,0 +1,132 @@
+"""`dbc ablate`, `dbc sweep`, `dbc select`, `dbc plot` and `dbc run --stop auto` on drawn people."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import NETWORK, Dbc
+
+FAST = ["--merge-percent", "0.25", "--stages", "2", "--epochs", "1"]
+
+
+def snapshot(run: Path) -> dict[str, tuple[int, int]]:
+    """Every file of a run but those of compared runs, with its size and time of change."""
+    kept = ("ablate", "sweep", "sweep-merge-only", "shared", "plots")
+    files = (path for path in run.rglob("*") if path.is_file() and path.relative_to(run).parts[0] not in kept)
+    return {path.as_posix(): (path.stat().st_size, path.stat().st_mtime_ns) for path in files}
+
+
+def test_an_ablation_shares_its_start_leaves_the_run_alone_and_is_not_done_twice(dbc: Dbc, run: Path) -> None:
+    before = snapshot(run)
+    arguments = ["ablate", *FAST, "--variants", "buc-,dbc", "--run", run, "--csv", "table.csv", "--markdown", "t.md"]
+    first = dbc(*arguments, "--json")
+    assert first.status == 0, first.err
+    assert snapshot(run) == before
+    runs = {cell["setting"]["variant"]: cell for cell in first.json["runs"]}
+    assert list(runs) == ["BUC⁻", "DBC"]
+    assert runs["DBC"]["stages"][:2] == runs["BUC⁻"]["stages"][:2]
+    assert [figures["stage"] for figures in runs["DBC"]["stages"]] == [-1, 0, 1, 2]
+    models = [Path(cell["run"]) / "stage-00/model/v1.zarr/memory/zarr.json" for cell in runs.values()]
+    assert models[0].samefile(models[1])
+    features = run / "stage-init/features/v1.zarr/pooled/zarr.json"
+    assert features.samefile(Path(runs["DBC"]["run"]) / "stage-init/features/v1.zarr/pooled/zarr.json")
+    rows = csv.DictReader(Path("table.csv").read_text().splitlines())
+    assert {row["at"] for row in rows} == {"stage init", "stage 0", "best", "last", "auto"}
+    assert "| DBC | best |" in Path("t.md").read_text()
+    assert all(Path(picture).is_file() for picture in first.json["pictures"])
+    made = snapshot(Path(runs["DBC"]["run"]))
+    second = dbc(*arguments, "--json")
+    assert second.json["runs"] == first.json["runs"]
+    assert snapshot(Path(runs["DBC"]["run"])) == made
+
+
+def test_a_sweep_runs_every_combination_and_merging_alone_trains_nothing(dbc: Dbc, run: Path) -> None:
+    merging = ["--merge-percent", "0.25", "--stages", "2", "--merge-only", "--run", run]
+    result = dbc("sweep", "--lambda", "0,0.5", "--metric", "sqeuclidean,euclidean", *merging, "--json")
+    assert result.status == 0, result.err
+    settings = [cell["setting"] for cell in result.json["runs"]]
+    assert [(s["lambda"], s["metric"]) for s in settings] == [
+        (value, metric) for value in (0.0, 0.5) for metric in ("sqeuclidean", "euclidean")
+    ]
+    folder = run / "sweep-merge-only" / "lambda-0.5_metric-euclidean"
+    assert (folder / "stage-02" / "clusters").is_dir()
+    assert not list(folder.glob("stage-0*/model"))
+    maps = {figures["mAP"] for cell in result.json["runs"] for figures in cell["stages"]}
+    assert len(maps) == 1
+
+
+def test_merging_alone_gives_what_the_single_commands_give(dbc: Dbc, run: Path) -> None:
+    dbc("sweep", "--lambda", "0,0.5", "--merge-percent", "0.25", "--stages", "2", "--merge-only", "--run", run)
+    for stage in (1, 2):
+        assert dbc("merge", "--stage", stage, "--lambda", "0.5", "--merge-percent", "0.25", "--run", run).status == 0
+    swept = dbc("status", "--run", run / "sweep-merge-only" / "lambda-0.5", "--json").json
+    plain = dbc("status", "--run", run, "--json").json
+    ids = [
+        {artifact["id"] for artifact in found["artifacts"] if "/clusters/" in artifact["artifact"]}
+        for found in (swept, plain)
+    ]
+    assert ids[0] == ids[1] != set()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["sweep", "--lambda", "0.1"], "no list found, wanted one of at least two values"),
+        (["sweep", "--lambda", "0,x"], "--lambda: found 'x' in '0,x', wanted numbers, with commas between"),
+        (["sweep", "--metric", "cosine,l3"], "--metric: found 'l3' in 'cosine,l3', wanted some of sqeuclidean"),
+        (["sweep", "--lambda", "0,1", "--jobs", "0"], "--jobs: found 0, wanted a number of processes"),
+        (["ablate", "--seeds", "0,one"], "--seeds: found 'one' in '0,one', wanted whole numbers"),
+        (["ablate", "--variants", "dcb"], "--variants: found 'dcb', wanted some of buc-,buc,dbc-,dbc,dbc-exact"),
+        (["run", "--stop", "auto", "--patience", "0"], "--patience: found 0, wanted a number of stages, at least 1"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(dbc: Dbc, run: Path, arguments: list[str], line: str) -> None:
+    result = dbc(*arguments, "--run", run)
+    assert result.status == 2
+    assert line in result.line
+
+
+def test_a_dry_run_names_the_runs_and_makes_none(dbc: Dbc, run: Path) -> None:
+    result = dbc("sweep", "--lambda", "0,0.1", "--seed", "3,4", "--dry-run", "--run", run, "--json")
+    assert len(result.json["would_run"]) == 4
+    assert not (run / "sweep").exists()
+    assert not (run / "shared").exists()
+
+
+def test_select_and_plot_tell_of_the_same_stage(dbc: Dbc, run: Path) -> None:
+    for stage in (1, 2, 3):
+        assert dbc("merge", "--stage", stage, "--merge-percent", "0.2", "--run", run).status == 0
+        assert dbc("eval", "--stage", stage, "--run", run).status == 0
+    chosen = dbc("select", "--run", run, "--json").json
+    assert [row["stage"] for row in chosen["stages"]] == [1, 2, 3]
+    best = max(chosen["stages"], key=lambda row: row["cluster-silhouette"])
+    assert chosen["chosen"] == chosen["by_rule"]["cluster-silhouette"] == best["stage"]
+    assert f"chosen by jump: stage {chosen['by_rule']['jump']}" in dbc("select", "--rule", "jump", "--run", run).out
+    drawn = dbc("plot", "--run", run, "--out", "pictures", "--json").json
+    assert drawn["chosen"] == chosen["chosen"]
+    assert [Path(picture).suffix for picture in drawn["pictures"]] == [".png", ".svg"]
+
+
+def test_select_and_plot_need_something_to_show(dbc: Dbc, run: Path) -> None:
+    assert "no clusters found; make them with: dbc merge" in dbc("select", "--run", run).line
+    assert "no metrics found; make them with: dbc eval" in dbc("plot", "--run", run).line
+
+
+def test_a_run_stops_once_stages_are_no_better_and_names_the_best(
+    dbc: Dbc, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import stages.select.stage
+    from stages.select.measures import StageMeasures
+
+    def falling(_: object, stage: int) -> StageMeasures:
+        return StageMeasures(stage, 10, 0.0, 0.5, 1.0 / stage, 0.5, 1.0, 1.0)
+
+    monkeypatch.setattr(stages.select.stage, "measure_stage", falling)
+    arguments = ["run", *NETWORK, "--merge-percent", "0.1", "--epochs", "0", "--run", run, "--json"]
+    result = dbc(*arguments, "--stop", "auto", "--patience", "2")
+    assert result.status == 0, result.err
+    assert [row["stage"] for row in result.json["stages"]] == ["init", "0", "1", "2", "3"]
+    assert result.json["chosen"] == 1
