@@ -1,8 +1,7 @@
 """Compiled loops that read features row by row: column ranges, canonical rows, cluster sums, quantised means.
 
 They repeat the arithmetic of `samples`, `exact_sums` and `moments` operation for operation, in cache instead of in
-passes over memory, and give the same bits (no fused multiply-add and no
-reordering: fastmath stays off wherever a canonical value is made).
+passes over memory, and give the same bits (no fused multiply-add, no reordering where a canonical value is made).
 """
 
 from __future__ import annotations

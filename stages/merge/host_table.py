@@ -41,13 +41,11 @@ def host_frame(features: Array, *, metric: Metric, threads: Executor) -> Frame:
     require_range(float(max(-lowest.min(), highest.max())))
     if metric == "cosine":
         lowest, highest = np.full((len(chunks), dim), np.inf), np.full((len(chunks), dim), -np.inf)
-        zeros = list(
-            threads.map(
-                lambda i: compiled_rows.unit_column_ranges(features, *chunks[i], lowest[i], highest[i]),
-                range(len(chunks)),
-            )
-        )
-        _require_directions([row for row in zeros if row >= 0])
+
+        def unit_ranges(i: int) -> int:
+            return int(compiled_rows.unit_column_ranges(features, *chunks[i], lowest[i], highest[i]))
+
+        _require_directions([row for row in threads.map(unit_ranges, range(len(chunks))) if row >= 0])
     return frame_of(lowest.min(axis=0).astype(np.float64), highest.max(axis=0).astype(np.float64), n_samples=n_samples)
 
 
@@ -89,8 +87,7 @@ class HostTable:
         table._slot = _slots(members.counts)
         table._sums = np.empty((int(table._slot.max()) + 1, self._sums.shape[1]))
         table._norms, table._variance = self._norms[carried.old], carried.variances
-        kept = np.flatnonzero((table._slot >= 0) & (self._slot[carried.old] >= 0))
-        for cluster in kept.tolist():
+        for cluster in np.flatnonzero((table._slot >= 0) & (self._slot[carried.old] >= 0)).tolist():
             table._sums[table._slot[cluster]] = self._sums[self._slot[carried.old[cluster]]]
         for cluster, (total, high, low) in carried.contents.items():
             table._norms[cluster] = high, low
@@ -258,10 +255,9 @@ class HostScreen:
     def estimates(self, rows: Int64Array, columns: slice) -> Float64Array:
         """See `ScreenedRows`."""
         screen = self.screen
-        values: Float64Array
         product = self.product.multiply(self.stored[rows], self.stored[columns]).astype(np.float64)
         product *= screen.unit[rows, None] * screen.unit[columns]
-        values = screen.base[rows, None] + screen.base[columns] - 2 * screen.scale * product
+        values: Float64Array = screen.base[rows, None] + screen.base[columns] - 2 * screen.scale * product
         if screen.root:
             values = np.sqrt(np.maximum(values, 0)) + screen.offset[rows, None] + screen.offset[columns]
         values[self.groups[rows, None] == self.groups[columns]] = np.inf

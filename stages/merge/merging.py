@@ -76,7 +76,7 @@ def merge_stage(
     _require_clusters(n_clusters, n_merges)
     is_host = isinstance(features, np.ndarray)
     n_workers = (n_threads or n_cores()) if is_host else 1
-    compiled = compiles(features, kernels, metric)
+    compiled = compiles(features, kernels, metric, exact_merges=n_merges if update == "exact" else 0)
     require_memory(
         engine_bytes(
             n_samples=n_samples,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -30,12 +31,22 @@ class Source:
     table: Callable[[Members], Table]
 
 
-def compiles(features: Array, kernels: Kernels, metric: Metric) -> bool:
-    """Whether compiled loops do the work: only on NumPy arrays and, for 'auto', where they are large enough to pay."""
+_EXACT_MERGE = 2e7
+"""n² d that one merge of `exact` counts for."""
+_ALREADY_LOADED = 100
+"""How many times less work pays once this process has loaded them."""
+
+
+def compiles(features: Array, kernels: Kernels, metric: Metric, *, exact_merges: int) -> bool:
+    """Whether compiled loops do the work: only on NumPy arrays and, for 'auto', where there is enough work to pay.
+
+    `exact_merges`: how many merges are made by `exact`, each of which ranks again.
+    """
     if not isinstance(features, np.ndarray) or kernels == "arrays":
         return False
     n_samples, dim = features.shape
-    return kernels == "compiled" or float(n_samples) ** 2 * dim >= _COMPILING_PAYS[metric]
+    pays = _COMPILING_PAYS[metric] / (_ALREADY_LOADED if "stages.merge.host_table" in sys.modules else 1)
+    return kernels == "compiled" or float(n_samples) ** 2 * dim + exact_merges * _EXACT_MERGE >= pays
 
 
 def source_of(
