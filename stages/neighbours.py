@@ -55,11 +55,9 @@ def nearest_neighbours(features: Array, k: int, *, block_bytes: int = BLOCK_BYTE
 def _fill(found: Neighbours, features: Array, start: int, stop: int) -> None:
     """Find the neighbours of samples `start` to `stop`."""
     xp: Any = array_namespace(features)
-    n, k = features.shape[0], found.index.shape[1]
+    k = found.index.shape[1]
     block = features[start:stop, :]
     screen = block @ features.T
-    own = xp.arange(start, stop, device=features.device)
-    itself = own[:, None] == xp.arange(n, device=features.device)[None, :]
     width = 2 * product_error(features.shape[1])
     lowest = xp.min(screen, axis=1, keepdims=True)
     far = _exact(block, features, screen <= lowest + width)
@@ -67,14 +65,26 @@ def _fill(found: Neighbours, features: Array, start: int, stop: int) -> None:
     found.index[start:stop, 0] = np.arange(start, stop)
     if k == 1:
         return
-    screen = xp.where(itself, xp.asarray(-xp.inf, dtype=screen.dtype, device=features.device), screen)
+    screen = _without_own(screen, start)
     bound = _kth_largest(screen, k - 1) - width
-    row, column, similarity = _exact(block, features, (screen >= bound) & ~itself)
+    row, column, similarity = _exact(block, features, screen >= bound)
     order = np.lexsort((column, -similarity, row))
     first = np.searchsorted(row[order], np.arange(stop - start))
     nearest = order[first[:, None] + np.arange(k - 1)]
     found.index[start:stop, 1:] = column[nearest]
     found.squared_distance[start:stop, 1:] = 2 - 2 * similarity[nearest]
+
+
+def _without_own(screen: Array, start: int) -> Array:
+    """`screen` (r, n) with −inf where sample start + i meets itself; NumPy's in place, which saves a pass over memory."""
+    xp: Any = array_namespace(screen)
+    rows, n = screen.shape
+    if is_numpy_array(screen):
+        screen[np.arange(rows), np.arange(start, start + rows)] = -np.inf
+        return screen
+    here = {"device": screen.device}
+    itself = xp.arange(start, start + rows, **here)[:, None] == xp.arange(n, **here)[None, :]
+    return xp.where(itself, xp.asarray(-xp.inf, dtype=screen.dtype, **here), screen)
 
 
 def _exact(block: Array, features: Array, chosen: Array) -> tuple[Int64Array, Int64Array, Float64Array]:

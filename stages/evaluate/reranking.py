@@ -21,8 +21,11 @@ from stages.neighbours import nearest_neighbours
 from stages.similarity import exact_similarity
 from stages.typing import Array, BoolArray, Float64Array, Int64Array
 
-BLOCK_DISTANCES = 2**21
+BLOCK_DISTANCES = 2**23
 """Distances (float64) of a block of queries to the gallery; a few arrays of them are held at once."""
+
+GALLERY_TILE = 2048
+"""Gallery entries made float64 at once."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,10 @@ class Encoded:
         """Re-ranked distances (n_block, n_g) of `queries` (n_block, int64) from the gallery, on the host."""
         xp: Any = array_namespace(self.query)
         rows = xp.take(self.query, xp.asarray(queries, device=self.query.device), axis=0)
-        distance = 2 - 2 * to_host(exact_similarity(rows, self.gallery))
+        distance = np.empty((len(queries), self.gallery.shape[0]))
+        for start in range(0, distance.shape[1], GALLERY_TILE):
+            stop = min(start + GALLERY_TILE, distance.shape[1])
+            distance[:, start:stop] = 2 - 2 * to_host(exact_similarity(rows, self.gallery[start:stop, :]))
         farthest = self.farthest[queries][:, None]
         distance = np.divide(distance, farthest, out=np.zeros_like(distance), where=farthest > 0)
         jaccard = jaccard_distance(self.query_encoding[queries], self.gallery_encoding)
