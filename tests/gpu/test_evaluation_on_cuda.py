@@ -1,0 +1,52 @@
+"""Retrieval, re-ranking and neighbours on CuPy arrays: the same numbers as on NumPy's, to the last bit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from stages.backend import Backend, namespace_for
+from stages.errors import UsageError
+from stages.evaluate.reranking import Reranking
+from stages.evaluate.retrieval import evaluate_retrieval
+from stages.neighbours import nearest_neighbours
+
+pytestmark = pytest.mark.gpu
+
+
+@pytest.fixture
+def cuda() -> Backend:
+    try:
+        return namespace_for("cuda")
+    except UsageError as error:
+        pytest.skip(f"no CUDA device: {error}")
+
+
+def case(rng: np.random.Generator) -> dict[str, np.ndarray]:
+    rows = rng.standard_normal((900, 256))
+    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    rows[700:800] = rows[500:600]
+    pid, camid = (rng.integers(0, n, 900).astype(np.int32) for n in (40, 4))
+    names = {"": rows, "_pid": pid, "_camid": camid}
+    return {
+        f"{part}{name}": a[at]
+        for part, at in (("query", slice(150)), ("gallery", slice(150, 900)))
+        for name, a in names.items()
+    }
+
+
+@pytest.mark.parametrize("reranking", [None, Reranking()])
+def test_figures_on_the_gpu_are_those_of_the_cpu(cuda: Backend, reranking: Reranking | None) -> None:
+    arrays = case(np.random.default_rng(0))
+    there = arrays | {name: cuda.asarray(arrays[name]) for name in ("query", "gallery")}
+    figures = evaluate_retrieval(**there, reranking=reranking, gallery_tile=200)
+    expected = evaluate_retrieval(**arrays, reranking=reranking)
+    np.testing.assert_array_equal(figures.first_hit, expected.first_hit)
+    np.testing.assert_array_equal(figures.average_precision, expected.average_precision)
+
+
+def test_neighbours_on_the_gpu_are_those_of_the_cpu(cuda: Backend) -> None:
+    rows = case(np.random.default_rng(1))["gallery"]
+    here, there = nearest_neighbours(rows, 21), nearest_neighbours(cuda.asarray(rows), 21)
+    np.testing.assert_array_equal(there.index, here.index)
+    np.testing.assert_array_equal(there.squared_distance, here.squared_distance)
