@@ -32,8 +32,11 @@ class ClusterMeans:
         length = np.linalg.norm(features, axis=1, keepdims=True)
         unit = np.divide(features, length, out=np.zeros_like(features), where=length > 0)
         order = np.argsort(label, kind="stable")
-        first = np.concatenate([[0], np.cumsum(size)[:-1]])
-        total = np.add.reduceat(unit[order].astype(np.float64), first, axis=0)
+        total = np.zeros((len(size), features.shape[1]))
+        for start in range(0, len(order), BLOCK):
+            rows = order[start : start + BLOCK]
+            first = np.flatnonzero(np.diff(label[rows], prepend=-1))
+            total[label[rows][first]] += np.add.reduceat(unit[rows].astype(np.float64), first, axis=0)
         return ClusterMeans(unit, label.astype(np.int64), size, total / size[:, None])
 
     def intra(self) -> Float64Array:

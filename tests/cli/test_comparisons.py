@@ -110,6 +110,17 @@ def test_select_and_plot_tell_of_the_same_stage(dbc: Dbc, run: Path) -> None:
     assert [Path(picture).suffix for picture in drawn["pictures"]] == [".png", ".svg"]
 
 
+def test_select_reads_nothing_that_tells_who_is_who(dbc: Dbc, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from stages.store import Artifact
+
+    assert dbc("merge", "--merge-percent", "0.25", "--run", run).status == 0
+    read: list[str] = []
+    plain = Artifact.read
+    monkeypatch.setattr(Artifact, "read", lambda artifact, name: read.append(name) or plain(artifact, name))
+    assert dbc("select", "--run", run).status == 0
+    assert set(read) == {"pooled", "split", "labels", "criterion"}
+
+
 def test_select_and_plot_need_something_to_show(dbc: Dbc, run: Path) -> None:
     assert "no clusters found; make them with: dbc merge" in dbc("select", "--run", run).line
     assert "no metrics found; make them with: dbc eval" in dbc("plot", "--run", run).line

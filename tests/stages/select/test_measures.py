@@ -43,6 +43,15 @@ def test_silhouettes_are_those_of_scikit_learn_by_sample_and_by_cluster(seed: in
     assert found.cluster_silhouette == pytest.approx(np.mean(of_clusters), abs=1e-5)
 
 
+def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, labels = drawn(2)
+    whole = measured(features, labels)
+    monkeypatch.setattr("stages.select.silhouettes.BLOCK", 7)
+    parts = measured(features, labels)
+    for name in ("silhouette", "cluster_silhouette", "dispersion_ratio"):
+        assert getattr(parts, name) == pytest.approx(getattr(whole, name), abs=1e-12)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_the_dispersion_ratio_is_that_of_a_loop_over_pairs(seed: int) -> None:
     features, labels = drawn(seed)
