@@ -57,7 +57,7 @@ def test_a_whole_run_prints_one_table_and_has_one_writer(dbc: Dbc, tmp_path: Pat
     assert drawn.returncode == 0, drawn.stderr
     told = torchrun(2, "run", *flags, "--run", run)
     assert told.returncode == 0, told.stderr
-    assert [row["stage"] for row in json.loads(told.stdout)["stages"]] == ["init", 0, 1]
+    assert [row["stage"] for row in json.loads(told.stdout)["stages"]] == ["init", "0", "1"]
     assert dbc("ingest", *people, "--workers", 0, "--run", "alone").status == 0
     assert dbc("run", *flags, "--run", "alone").status == 0
     assert ids(run) == ids(tmp_path / "alone")
@@ -73,7 +73,8 @@ def test_a_failure_is_told_and_leaves_nothing(run: Path) -> None:
 
 
 def test_training_is_shared_and_as_close_as_rounding(dbc: Dbc, run: Path) -> None:
-    flags = ["train", "--stage", 0, "--epochs", 2, "--batch-size", 8, "--learning-rate", 0.001, "--run", run, "--json"]
+    # one step: over more, norms of few values make much of last bits; tests/stages/train looks at several
+    flags = ["train", "--stage", 0, "--epochs", 1, "--batch-size", 16, "--run", run, "--json"]
     told = torchrun(2, *flags)
     assert told.returncode == 0, told.stderr
     shared = RunDirectory(run).require("model", 0)
@@ -81,4 +82,4 @@ def test_training_is_shared_and_as_close_as_rounding(dbc: Dbc, run: Path) -> Non
     assert dbc(*flags, "--force").json["version"] == 2
     alone = RunDirectory(run).require("model", 0)
     for name in alone.names():
-        np.testing.assert_allclose(shared.read(name), alone.read(name), atol=1e-3, err_msg=name)
+        np.testing.assert_allclose(shared.read(name), alone.read(name), atol=1e-4, err_msg=name)
