@@ -34,11 +34,11 @@ def plan_of(given: Given) -> Plan:
 
     if given["stages"] is not None and given["stages"] < 0:
         raise UsageError(f"--stages: found {given['stages']}, wanted the number of the last stage, at least 0")
-    whiten = _whiten_of(given)
+    merging, evaluating = _of_recipe(given)
     return Plan(
-        merge=parse(MergeParameters, {**given.only(MERGE), **whiten}),
+        merge=parse(MergeParameters, {**merging, **given.only((*MERGE, *WHITEN))}),
         extract=extract_parameters(given),
-        evaluate=parse(EvaluateParameters, {**given.only(EVALUATE), **whiten}),
+        evaluate=parse(EvaluateParameters, {**evaluating, **given.only((*EVALUATE, *WHITEN))}),
         train=given.only((*TRAIN, *WHITEN, *SEED, *AMP)),
         initial=given.only((*INITIAL, *SEED)),
         stages=given["stages"],
@@ -51,11 +51,15 @@ def plan_of(given: Given) -> Plan:
     )
 
 
-def _whiten_of(given: Given) -> dict[str, Any]:
-    """The ridge of whitening where one was given, or the recipe has one: merging and evaluation are to share it."""
-    from schemas.parameters import TUNED_RIDGE
+def _of_recipe(given: Given) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the recipe says of merging and of evaluation, for flags that were not given."""
+    from schemas.parameters import TUNED_MERGE, TUNED_RIDGE
 
-    return {**({"whiten": TUNED_RIDGE} if given["recipe"] == "tuned" else {}), **given.only(WHITEN)}
+    if given["recipe"] != "tuned":
+        return {}, {}
+    # the tuned criterion is that of dispersions; BUC's sizes and nearest pairs keep their own
+    merging = TUNED_MERGE if given.get("criterion", "dbc") == "dbc" else {"whiten": TUNED_RIDGE}
+    return dict(merging), {"whiten": TUNED_RIDGE}
 
 
 def run_plan(given: Given, plan: Plan) -> None:

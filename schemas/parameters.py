@@ -30,6 +30,9 @@ PUBLISHED_LAMBDA = {"dbc": 0.1, "buc": 0.005}
 TUNED_RIDGE = 3.0
 """Ridge of the whitening of `--recipe tuned`, as a multiple of the mean variance; 1 to 10 did as well on what was tried."""
 
+TUNED_MERGE: dict[str, Any] = {"whiten": TUNED_RIDGE, "update": "exact", "intra_normalizer": "n2"}
+"""How `--recipe tuned` merges. Whitened samples lie far apart, where d_a with its factor n would outweigh d_ab at λ = 0.1."""
+
 
 def _published_lambda(values: dict[str, Any]) -> float:
     return PUBLISHED_LAMBDA[values.get("criterion", "dbc")]
