@@ -67,10 +67,13 @@ class SharedBatch:
             return
         summed = [parameter.grad for parameter in partial if parameter.grad is not None]
         alike = [parameter.grad for parameter in whole if parameter.grad is not None]
+        gradients = summed + alike
+        if not gradients:
+            return
         if self.processes.rank > 0:
             # a sum with zeros is the leader's to the last bit, even where processors differ
-            torch._foreach_zero_(alike)
-        gradients = summed + alike
+            for gradient in alike:
+                gradient.zero_()
         flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
         sum_over_processes(flat)
         for gradient, total in zip(
