@@ -21,6 +21,8 @@ LATER = {
     "freeze_through": "layer2",
     "loss": "oim",
     "queue_size": 100,
+    "whiten": 16,
+    "memory_momentum": 0.2,
 }
 
 
