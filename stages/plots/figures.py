@@ -18,6 +18,8 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 MARKERS = "osD^vPX"
 DOTS_PER_INCH = 150
+LETTERS_PER_INCH = 11
+"""Letters of a legend that fit on an inch; its handles take the room of eight."""
 LOG_STEP = 0.72
 """The largest ratio of neighbouring ticks on a logarithmic axis: closer ones would run into each other."""
 
@@ -54,10 +56,12 @@ def draw(panels: Sequence[Panel], *, title: str = "", ring: str = "") -> Figure:
     n_columns = min(2, len(panels))
     n_rows = -(-len(panels) // n_columns)
     labels = list(dict.fromkeys(series.label for panel in panels for series in panel.series))
-    per_row = 4 if n_columns > 1 else 3
+    width = 4.6 * n_columns + 0.4
+    longest = max((len(label) for label in [*labels, ring]), default=0)
+    per_row = max(1, min(4, int(LETTERS_PER_INCH * width / (longest + 8))))
     legend_rows = -(-(len(labels) + bool(ring)) // per_row)
     height = 3.1 * n_rows + 0.25 * legend_rows + 0.5
-    figure = Figure(figsize=(4.6 * n_columns + 0.4, height), layout="constrained")
+    figure = Figure(figsize=(width, height), layout="constrained")
     styles = _styles(labels)
     handles: dict[str, Any] = {}
     for place, panel in enumerate(panels):

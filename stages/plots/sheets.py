@@ -43,7 +43,7 @@ def comparison_sheet(
     """Runs beside each other: rank-1, mAP and ARI by stage, and ARI by number of clusters; bands are over seeds."""
     panels = [against_stage(name, runs, chosen=chosen) for name in ("rank1", "mAP", "ari")]
     panels.append(against_clusters("ari", runs))
-    return draw([panel for panel in panels if panel.series], title=title, ring=CHOSEN)
+    return draw(_telling(panels), title=title, ring=CHOSEN if chosen else "")
 
 
 def value_sheet(
@@ -54,4 +54,11 @@ def value_sheet(
 ) -> Figure:
     """Figures by the values of a parameter; `outcomes` holds for each figure's name its lines by label."""
     panels = [against_value(name, parameter, lines) for name, lines in outcomes.items()]
-    return draw([panel for panel in panels if panel.series], title=title)
+    return draw(_telling(panels), title=title)
+
+
+def _telling(panels: Sequence[Panel]) -> list[Panel]:
+    """The panels in which something differs: merging alone leaves retrieval as it is. All that have lines if none does."""
+    drawn = [panel for panel in panels if panel.series]
+    varied = [panel for panel in drawn if len({y for series in panel.series for y in series.y}) > 1]
+    return varied or drawn

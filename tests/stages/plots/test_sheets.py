@@ -75,6 +75,16 @@ def test_a_run_without_identities_or_training_is_drawn_as_far_as_it_goes() -> No
     assert len(one.axes) == 1
 
 
+def test_a_figure_that_is_the_same_everywhere_is_left_out_and_long_labels_stay_inside() -> None:
+    long = {f"lambda 0.{n}, merge-percent 0.{n}, metric sqeuclidean": [stages()] for n in range(5)}
+    figure = comparison_sheet(long, title="")
+    assert "rank-1 by stage" not in [axes.get_title() for axes in figure.axes]
+    figure.draw_without_rendering()
+    box = figure.legends[0].get_window_extent()
+    assert box.x0 >= 0
+    assert box.x1 <= figure.bbox.width
+
+
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DbcError, match="file cannot be written"):
