@@ -30,11 +30,11 @@ def baseline(given: Given, method: str | None) -> None:
 
     if method is None:
         raise UsageError("METHOD: none given, wanted pul")
-    if given["clusters"] is None:
-        raise UsageError("--clusters: none given, wanted the number of k-means clusters, about that of identities")
+    if given["n_clusters"] is None:
+        raise UsageError("--n-clusters: none given, wanted the number of k-means clusters, about that of identities")
     fields = {name: given[name] for name in ("iterations", "threshold", "seed", "device") if given[name] is not None}
     settings = Settings(
-        n_clusters=given["clusters"],
+        n_clusters=given["n_clusters"],
         train=given.only((*TRAIN, *AMP)),
         initial=given.only(INITIAL),
         **fields,

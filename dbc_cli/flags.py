@@ -275,7 +275,7 @@ STOP = (
 )
 
 BASELINE = (
-    Flag("clusters", int, "--clusters", "Clusters of k-means.", "", metavar="K"),
+    Flag("n_clusters", int, "--n-clusters", "Clusters of k-means.", "", metavar="K"),
     Flag("iterations", int, "--iterations", "How often to cluster and train.", "5", metavar="T"),
     Flag("threshold", float, "--threshold", "Cosine with its cluster's centre that a sample must exceed.", "0.85"),
 )

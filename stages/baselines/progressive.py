@@ -115,7 +115,7 @@ def progressive(run: RunDirectory, settings: Settings, *, reporter: Reporter, on
 
 
 def _check(settings: Settings) -> None:
-    for flag, value in (("--clusters", settings.n_clusters), ("--iterations", settings.iterations)):
+    for flag, value in (("--n-clusters", settings.n_clusters), ("--iterations", settings.iterations)):
         if value < 1:
             raise UsageError(f"{flag}: found {value}, wanted at least 1")
     if not -1 <= settings.threshold <= 1:

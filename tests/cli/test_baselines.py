@@ -68,10 +68,10 @@ def test_the_words_are_found_again_and_those_of_another_dataset_are_not(dbc: Dbc
         (["extract", "--backbone", "bow", "--height", "32"], "--height 32 --width 64: wanted at least 64 and 4 pixels"),
         (["train", "--stage", "0", "--backbone", "bow", "--epochs", "2"], "--epochs: found 2 for --backbone bow"),
         (["baseline"], "METHOD: none given, wanted pul"),
-        (["baseline", "pul"], "--clusters: none given"),
-        (["baseline", "pul", "--clusters", "0"], "--clusters: found 0, wanted at least 1"),
-        (["baseline", "pul", "--clusters", "99", *NETWORK], "--clusters: found 99, wanted at most 16"),
-        (["baseline", "pul", "--clusters", "3", "--threshold", "2"], "--threshold: found 2.0"),
+        (["baseline", "pul"], "--n-clusters: none given"),
+        (["baseline", "pul", "--n-clusters", "0"], "--n-clusters: found 0, wanted at least 1"),
+        (["baseline", "pul", "--n-clusters", "99", *NETWORK], "--n-clusters: found 99, wanted at most 16"),
+        (["baseline", "pul", "--n-clusters", "3", "--threshold", "2"], "--threshold: found 2.0"),
     ],
 )
 def test_what_cannot_be_done_is_told_in_one_line(dbc: Dbc, run: Path, arguments: list[str], told: str) -> None:
@@ -89,7 +89,7 @@ def test_instance_matching_is_another_model_of_the_same_stage(dbc: Dbc, run: Pat
 
 
 def test_pul_tells_every_iteration_and_keeps_nothing_but_the_start(dbc: Dbc, run: Path) -> None:
-    command = ["baseline", "pul", "--clusters", "4", "--iterations", "2", "--epochs", "1", "--run", run]
+    command = ["baseline", "pul", "--n-clusters", "4", "--iterations", "2", "--epochs", "1", "--run", run]
     rows = dbc(*command, "--json").json["iterations"]
     assert [row["iteration"] for row in rows] == [0, 1, 2]
     assert rows[0]["n_reliable"] is rows[0]["loss"] is None
