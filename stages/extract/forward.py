@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +22,7 @@ from stages.nn.model import ReidModel
 from stages.typing import Float32Array, Float64Array, Int64Array, UInt8Array
 
 DEPTH = 2
-"""Batches that wait between reading, computing and writing."""
+"""Batches read ahead, and batches that a GPU has queued while earlier ones are written."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +56,12 @@ def extract(
     Sample i owns frames `frame_start[i]` to `frame_start[i + 1]` of `images`, at least one, of which `MAX_FRAMES` are
     looked at. Its pooled features are the mean over these of the backbone's output, accumulated in float64; `pooled` is
     their L2-normalised form and `embedding` the head's output for them. At most `batch_size` frames are in a batch, and
-    a few batches in work, whatever a sample's length: one thread reads the next while another computes and the caller
-    has the last. `on_batch` is told of the frames done. The model is put in eval mode and not changed otherwise;
-    `height` or `width` 0 is the stored size. DbcError where features are no finite numbers.
+    a few batches in work, whatever a sample's length: a thread reads the next while this one computes, and a GPU has
+    others queued while the caller has the last. `on_batch` is told of the frames done. The model is put in eval mode
+    and not changed otherwise; `height` or `width` 0 is the stored size. DbcError where features are no finite numbers.
     """
     share = share or Share()
-    model.to(device).eval()
+    model.eval().head.cpu()
     size = input_size(images, height=height, width=width)
     network = inference_network(model, size=size, amp=amp, compiled=compiled, device=device)
     planned = batches(
@@ -70,7 +72,7 @@ def extract(
         n_processes=share.n_processes,
     )
     read = ahead(_read(images, planned, batch_size, device), depth=DEPTH)
-    with closing(ahead(_computed(network, read, device), depth=DEPTH)) as computed:
+    with closing(_computed(network, read, device)) as computed:
         sums: Float64Array | None = None
         for batch, features in computed:
             found = _finite(features, batch)
@@ -80,7 +82,7 @@ def extract(
                 on_batch(len(batch.frames))
             if batch.is_last:
                 means = sums / n_looked_at(frame_start[batch.first : batch.stop + 1])[:, None]
-                yield batch.first, *_outputs(model, means, device)
+                yield batch.first, *_outputs(model, means)
                 sums = None
 
 
@@ -101,14 +103,34 @@ def _filled(images: UInt8Array, batch_size: int) -> UInt8Array:
 def _computed(
     network: Network, read: Generator[tuple[Batch, Tensor]], device: torch.device
 ) -> Generator[tuple[Batch, Tensor]]:
-    """Each batch and its pooled features (f, d) on `device`, where a GPU may still be at work on them."""
+    """Each batch and its pooled features (f, d) on the host, `DEPTH` batches after they were asked for.
+
+    It computes in the thread of its caller: in others glibc gives every large block back to the system.
+    """
+    queued: deque[tuple[Batch, Tensor, Any]] = deque()
     with closing(read):
         for batch, pixels in read:
-            yield batch, network(pixels.to(device, non_blocking=True))[: len(batch.frames)]
+            features = network(pixels.to(device, non_blocking=True))[: len(batch.frames)]
+            queued.append((batch, features.to("cpu", non_blocking=True), _mark(device)))
+            if len(queued) > DEPTH:
+                yield _arrived(*queued.popleft())
+        while queued:
+            yield _arrived(*queued.popleft())
+
+
+def _mark(device: torch.device) -> Any:
+    """The event after which all that a GPU was asked for is done; None elsewhere."""
+    return torch.cuda.current_stream(device).record_event() if device.type == "cuda" else None
+
+
+def _arrived(batch: Batch, features: Tensor, mark: Any) -> tuple[Batch, Tensor]:
+    if mark is not None:
+        mark.synchronize()
+    return batch, features
 
 
 def _finite(features: Tensor, batch: Batch) -> Float64Array:
-    found = features.cpu().double().numpy()
+    found = features.double().numpy()
     bad = ~np.isfinite(found).all(axis=1)
     if bad.any():
         raise DbcError(
@@ -124,10 +146,10 @@ def _add(sums: Float64Array, features: Float64Array, batch: Batch) -> None:
     sums[batch.row[starts]] += np.add.reduceat(features, starts, axis=0)
 
 
-def _outputs(model: ReidModel, means: Float64Array, device: torch.device) -> tuple[Float32Array, Float32Array]:
-    """(L2-normalised pooled, embedding) of mean features (b, d)."""
+def _outputs(model: ReidModel, means: Float64Array) -> tuple[Float32Array, Float32Array]:
+    """(L2-normalised pooled, embedding) of mean features (b, d), on the CPU beside what a GPU has queued."""
     with torch.inference_mode():
-        features = torch.from_numpy(means).to(device, torch.float32)
+        features = torch.from_numpy(means).float()
         pooled = functional.normalize(features, dim=1)
         embedding: Tensor = model.head(features)
-    return pooled.cpu().numpy(), embedding.cpu().numpy()
+    return pooled.numpy(), embedding.numpy()
