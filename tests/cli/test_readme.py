@@ -87,4 +87,6 @@ def test_the_defaults_that_help_shows_are_those_of_the_schemas(group: str) -> No
             if flag.default == "by recipe":
                 continue
             shown = SAID_IN_WORDS.get(flag.default, flag.default)
-            assert ("" if shown is None else str(shown)) == ("" if default is None or default is False else str(default)), flag.option
+            assert ("" if shown is None else str(shown)) == (
+                "" if default is None or default is False else str(default)
+            ), flag.option
