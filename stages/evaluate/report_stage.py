@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from stages.compared import compared_features
 from stages.data.samples import TRAIN
 from stages.errors import DbcError
 from stages.evaluate.cluster_report import ClusterReport, ClusterRow, report_clusters
@@ -36,7 +37,8 @@ class Reported:
 def report(run: RunDirectory, *, stage: int | None, reporter: Reporter) -> Reported:
     """The report on the clusters of `stage`, by default the newest, under its features or the newest before.
 
-    DbcError where there are none, or they do not belong together.
+    Features are centred by camera and whitened as its merge was told to. DbcError where there are none, or they do not
+    belong together.
     """
     stage = max(run.stages("clusters"), default=0) if stage is None else stage
     if stage < 1:
@@ -48,7 +50,8 @@ def report(run: RunDirectory, *, stage: int | None, reporter: Reporter) -> Repor
     dataset = dataset_of(run, features)
     require_same_dataset(clusters, dataset)
     train = np.flatnonzero(dataset.read("split") == TRAIN)
-    rows, labels, pid = features.read("pooled")[train], clusters.read("labels"), dataset.read("pid")[train]
+    rows = compared_features(features, dataset, clusters_manifest(clusters).parameters)
+    labels, pid = clusters.read("labels"), dataset.read("pid")[train]
     found = report_clusters(rows, labels, clusters.read("linkage"), pid)
     features_stage = features_manifest(features).summary.stage
     return Reported(clusters_manifest(clusters).summary.stage, features_stage, found, dataset, train, rows, labels, pid)

@@ -11,10 +11,9 @@ from schemas.manifest import ClustersManifest, Execution
 from schemas.parameters import MergeParameters
 from schemas.summaries import ClustersSummary
 from stages.backend import Backend, namespace_for
-from stages.data.samples import TRAIN
+from stages.compared import compared_features
 from stages.errors import DbcError
 from stages.lineage import broken_chain, dataset_of, newest_features, require_same_dataset
-from stages.merge.cameras import centred_by_camera
 from stages.merge.exchange import Exchange
 from stages.merge.jaccard import jaccard_merge_stage
 from stages.merge.linkage import empty_linkage, extend_linkage
@@ -28,7 +27,6 @@ from stages.run_directory import RunDirectory, features_manifest
 from stages.store import Artifact, Writer
 from stages.torch_exchange import own_device, together
 from stages.typing import Float32Array, Float64Array, Int64Array
-from stages.whitening import fit_whitening, whitened
 
 
 @dataclass(frozen=True)
@@ -101,20 +99,7 @@ def merge(
 
 
 def _inputs(dataset: Artifact, features: Artifact, previous: Artifact | None, parameters: MergeParameters) -> Inputs:
-    is_train = dataset.read("split") == TRAIN
-    pooled = features.read("pooled")
-    if len(pooled) != len(is_train):
-        raise DbcError(
-            f"{features.path}: pooled of {len(pooled)} rows, wanted {len(is_train)}, one a sample of {dataset.path}; "
-            "extract them again"
-        )
-    train_features = pooled[is_train]
-    if not len(train_features):
-        raise DbcError(f"{dataset.path}: no train samples found, wanted at least 2; ingest data with a train split")
-    if parameters.camera == "centring":
-        train_features = centred_by_camera(train_features, dataset.read("camid")[is_train])
-    if parameters.whiten:
-        train_features = whitened(train_features, fit_whitening(train_features, ridge=parameters.whiten))
+    train_features = compared_features(features, dataset, parameters)
     if previous is None:
         return Inputs(train_features, initial_labels(len(train_features)), empty_linkage())
     return Inputs(train_features, previous.read("labels"), previous.read("linkage"))

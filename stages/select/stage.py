@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from stages.data.samples import TRAIN
-from stages.errors import DbcError
-from stages.lineage import dataset_of, require_same_dataset
-from stages.run_directory import RunDirectory
+from stages.compared import compared_features
+from stages.lineage import dataset_of, newest_features, parent_of, require_same_dataset
+from stages.reporting import Silent
+from stages.run_directory import RunDirectory, clusters_manifest
 from stages.select.measures import StageMeasures, measure
 from stages.store import Artifact
 from stages.typing import Int64Array
@@ -24,17 +24,16 @@ def measured_stages(run: RunDirectory) -> list[int]:
 def measure_stage(run: RunDirectory, stage: int) -> StageMeasures:
     """The measures of `stage` from 1, under its own features or, where it was never extracted, the newest before.
 
-    DbcError where clusters or features are missing or do not belong together.
+    Features are centred by camera and whitened as its merge was told to. DbcError where clusters or features are missing
+    or do not belong together.
     """
     clusters = run.require("clusters", stage)
-    features = run.newest_up_to("features", stage)
-    if features is None:
-        raise DbcError(f"{run.root}: no features up to stage {stage} found; make them with: dbc extract")
+    features = newest_features(run, stage, Silent())
     dataset = dataset_of(run, features)
     require_same_dataset(clusters, dataset)
     labels = clusters.read("labels")
     return measure(
-        features.read("pooled")[dataset.read("split") == TRAIN],
+        compared_features(features, dataset, clusters_manifest(clusters).parameters),
         labels,
         stage=stage,
         previous=_previous(run, clusters, len(labels)),
@@ -45,7 +44,5 @@ def measure_stage(run: RunDirectory, stage: int) -> StageMeasures:
 
 def _previous(run: RunDirectory, clusters: Artifact, n_samples: int) -> Int64Array:
     """The labels that a stage merged from: those of the clusters among its parents, else every sample its own."""
-    for parent in clusters.manifest.parents:
-        if parent.kind == "clusters":
-            return run.resolve(parent).read("labels")
-    return np.arange(n_samples)
+    parent = parent_of(clusters, "clusters")
+    return np.arange(n_samples) if parent is None else run.resolve(parent).read("labels")

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+from sklearn.metrics import silhouette_score
 
+from stages.run_directory import RunDirectory
 from tests.cli.conftest import Dbc
 
 MERGING = ["--merge-percent", "0.2", "--stage", "1"]
@@ -44,3 +48,28 @@ def test_jaccard_has_no_nearest_pairs(dbc: Dbc, run: Path) -> None:
     refused = dbc("merge", *MERGING, "--metric", "jaccard", "--criterion", "buc", "--run", run)
     assert refused.status == 2
     assert "--criterion: found buc with --metric jaccard" in refused.line
+
+
+def unit(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def test_select_and_report_look_at_what_the_merge_compared(dbc: Dbc, run: Path) -> None:
+    flags = ["--camera", "centring", "--whiten", "2"]
+    assert dbc("merge", "--merge-percent", "0.4", *flags, "--run", run).status == 0
+    dataset = RunDirectory(run).require("dataset")
+    is_train = dataset.read("split") == 0
+    labels = RunDirectory(run).require("clusters", 1).read("labels")
+    rows = RunDirectory(run).require("features", -1).read("pooled")[is_train].astype(np.float64)
+    camid = dataset.read("camid")[is_train]
+    for camera in np.unique(camid):
+        rows[camid == camera] -= rows[camid == camera].mean(axis=0)
+    rows = unit(rows) - unit(rows).mean(axis=0)
+    variance, directions = np.linalg.eigh(np.cov(rows.T, bias=True))
+    compared = unit(rows @ directions / np.sqrt(variance + 2 * variance.mean()))
+    (row,) = dbc("select", "--run", run, "--json").json["stages"]
+    assert row["silhouette"] == pytest.approx(silhouette_score(compared, labels, metric="cosine"), abs=1e-4)
+    widest = dbc("report", "--run", run, "--json").json["loosest"][0]
+    members = compared[labels == widest["cluster"]]
+    apart = np.square(members[:, None] - members[None, :]).sum() / (len(members) * (len(members) - 1))
+    assert widest["spread"] == pytest.approx(apart, abs=1e-4)

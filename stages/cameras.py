@@ -1,4 +1,4 @@
-"""Camera-aware features: the one part of a merge that reads camera ids, and only where it is asked to."""
+"""Features centred by camera, so that what a camera gives all its images no longer makes them alike."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stages.typing import Float32Array, Int32Array
 def centred_by_camera(features: Float32Array, camid: Int32Array) -> Float32Array:
     """`features` (n, d) minus the mean of their own camera's, each of unit length: (n, d) float32.
 
-    What a camera gives all its images (light, background, view) then no longer makes them alike. `camid` (n,) integers.
+    What a camera gives all its images: light, background, view. `camid` (n,) integers.
     Uses no identities. Means are summed in the order of the rows' values, so a permutation of the samples permutes the
     result; a row at its camera's mean stays 0. Raises DbcError where a camera is unknown.
     """
