@@ -6,7 +6,7 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from schemas.stage import INIT_STAGE, stage_label
 from stages.compare.cells import CellResult, Figures
@@ -16,6 +16,10 @@ FIGURES = ("stage", "n_clusters", "rank1", "rank5", "rank10", "mAP", "ari")
 
 AT = ("best", "last", "auto")
 """Which stage a line of a table tells of: that with the best mAP, the last, and that chosen without identities."""
+
+
+_Key: TypeAlias = tuple[tuple[str, Any], ...]
+"""A setting without its seed."""
 
 
 @dataclass(frozen=True)
@@ -37,17 +41,17 @@ class Line:
 
 
 def lines(results: Sequence[CellResult]) -> list[Line]:
-    """The table of `results`: what all share (the initial stage, stage 0), then three lines a setting, seeds put together."""
-    groups: dict[tuple[tuple[str, Any], ...], list[CellResult]] = {}
+    """The table of `results`: the initial stage and stage 0, then three lines a setting, seeds put together."""
+    groups: dict[_Key, list[CellResult]] = {}
     for result in results:
         key = tuple((name, value) for name, value in result.setting.items() if name != "seed")
         groups.setdefault(key, []).append(result)
-    found = _start_lines(results)
+    found = _start_lines(groups)
     for key, members in groups.items():
         for at in AT:
             rows = [figures for result in members if (figures := stage_at(result, at)) is not None]
             if rows:
-                found.append(Line(dict(key), at, {name: _spread([row[name] for row in rows]) for name in FIGURES}))
+                found.append(Line(dict(key), at, _spreads(rows)))
     return found
 
 
@@ -63,11 +67,12 @@ def stage_at(result: CellResult, at: str) -> Figures | None:
         return None
     if at == "last":
         return merged[-1]
-    known = [figures for figures in merged if figures["mAP"] is not None]
-    if known:
-        # merging alone leaves mAP as it is; there the partition decides
-        return max(known, key=lambda figures: (figures["mAP"], figures["ari"] or -math.inf, -figures["stage"]))
-    return max(merged, key=lambda figures: (figures["ari"] or -math.inf, -figures["stage"]))
+    # merging alone leaves mAP as it is; there the partition decides
+    return max(merged, key=lambda figures: (_known(figures["mAP"]), _known(figures["ari"]), -figures["stage"]))
+
+
+def _known(value: float | None) -> float:
+    return -math.inf if value is None else value
 
 
 def line_fields(line: Line) -> dict[str, Any]:
@@ -79,16 +84,31 @@ def line_fields(line: Line) -> dict[str, Any]:
     return fields
 
 
-def _start_lines(results: Sequence[CellResult]) -> list[Line]:
-    """The stages before the first merge, which all settings share: once for each seed."""
-    by_seed = {result.setting.get("seed", 0): result for result in results}
+def _start_lines(groups: Mapping[_Key, Sequence[CellResult]]) -> list[Line]:
+    """The stages before the first merge: one line where all settings share them, else one a setting; seeds together."""
     found = []
     for stage in (INIT_STAGE, 0):
-        rows = [figures for result in by_seed.values() for figures in result.stages if figures["stage"] == stage]
-        if rows:
-            spreads = {name: _spread([row[name] for row in rows]) for name in FIGURES}
-            found.append(Line({}, f"stage {stage_label(stage)}", spreads))
+        by_setting = {key: _by_seed(members, stage) for key, members in groups.items()}
+        told = {key: rows for key, rows in by_setting.items() if rows}
+        every = {seed: row for rows in told.values() for seed, row in rows.items()}
+        if all(row == every[seed] for rows in told.values() for seed, row in rows.items()):
+            told = {(): every} if every else {}
+        at = f"stage {stage_label(stage)}"
+        found += [Line(dict(key), at, _spreads(list(rows.values()))) for key, rows in told.items()]
     return found
+
+
+def _by_seed(members: Sequence[CellResult], stage: int) -> dict[int, Figures]:
+    return {
+        result.setting.get("seed", 0): {name: figures[name] for name in FIGURES}
+        for result in members
+        for figures in result.stages
+        if figures["stage"] == stage
+    }
+
+
+def _spreads(rows: Sequence[Figures]) -> dict[str, Spread]:
+    return {name: _spread([row[name] for row in rows]) for name in FIGURES}
 
 
 def _spread(values: Sequence[float | None]) -> Spread:
@@ -116,9 +136,9 @@ def chosen_by_label(results: Sequence[CellResult]) -> dict[str, int]:
 
 
 def by_value(results: Sequence[CellResult], parameter: str, figure: str) -> dict[str, list[tuple[Any, Any, Any]]]:
-    """A figure by the value of `parameter` at each of `AT`: (value, mean, deviation) over whatever else varies with it.
+    """A figure by the value of `parameter` at each of `AT`: (value, mean, deviation over seeds).
 
-    Other swept parameters give lines of their own; seeds are put together.
+    Other swept parameters give lines of their own.
     """
     found: dict[str, list[tuple[Any, Any, Any]]] = {}
     for line in lines(results):

@@ -38,6 +38,8 @@ def test_best_is_by_map_then_by_ari_then_the_earlier_and_never_before_the_first_
     assert stage_at(flat, "best")["stage"] == 2  # type: ignore[index]
     unknown = result({}, [None] * 5, [0.0, 0.0, 0.1, 0.3, 0.2])
     assert stage_at(unknown, "best")["stage"] == 2  # type: ignore[index]
+    below_chance = result({}, [None] * 4, [0.0, 0.0, -0.1, 0.0])
+    assert stage_at(below_chance, "best")["stage"] == 2  # type: ignore[index]
     nothing = result({}, [None] * 5, [None] * 5, chosen=None)
     assert stage_at(nothing, "best")["stage"] == 1  # type: ignore[index]
     assert stage_at(nothing, "auto") is None
@@ -52,6 +54,21 @@ def test_seeds_are_put_together_as_mean_and_sample_deviation() -> None:
     spread = found["last", 0.1].figures["mAP"]
     assert (spread.mean, spread.deviation, spread.n) == (statistics.fmean(values), statistics.stdev(values), 3)
     assert found["stage init", None].figures["mAP"].n == 3
+
+
+def test_settings_that_do_not_begin_alike_have_a_start_of_their_own() -> None:
+    swept = [
+        result({"recipe": recipe, "seed": seed}, [0.1, began, 0.5], [0.0] * 3)
+        for recipe, began in (("auto", 0.2), ("tuned", 0.4))
+        for seed in (0, 1)
+    ]
+    starts = [line for line in lines(swept) if line.at.startswith("stage")]
+    assert [(line.at, line.setting.get("recipe"), line.figures["mAP"].mean) for line in starts] == [
+        ("stage init", None, 0.1),
+        ("stage 0", "auto", 0.2),
+        ("stage 0", "tuned", 0.4),
+    ]
+    assert [line.figures["mAP"].n for line in starts] == [2, 2, 2]
 
 
 def test_one_seed_has_no_deviation_and_unknown_figures_are_dashes() -> None:
