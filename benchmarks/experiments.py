@@ -32,6 +32,7 @@ from benchmarks.experiment_sets import (
     with_merge,
     with_training,
 )
+from schemas.parameters import evaluation_of, merging_of
 from stages.compare.ablation import VARIANTS, ablation_cells, with_seed
 from stages.compare.cells import Cell, CellResult, run_cell
 from stages.compare.outcomes import FIGURES, by_value, chosen_by_label, lines, runs_by_label, stage_at
@@ -100,7 +101,9 @@ def _data_sets(arguments: argparse.Namespace) -> Iterator[DataSet]:
 
 
 def _prepared(data: DataSet, arguments: argparse.Namespace) -> DataSet:
-    plan = replace(data.plan, train={"recipe": arguments.recipe})
+    evaluate = data.plan.evaluate.model_copy(update=evaluation_of(arguments.recipe))
+    plan = replace(data.plan, train={"recipe": arguments.recipe}, evaluate=evaluate)
+    plan = with_merge(plan, **merging_of(arguments.recipe))
     if arguments.quick:
         plan = replace(with_merge(plan, merge_percent=0.2), train={"recipe": arguments.recipe, "epochs": 1})
     return replace(data, plan=plan)
@@ -169,10 +172,8 @@ def _curve(data: DataSet, curve: Curve, arguments: argparse.Namespace) -> tuple[
     stem = f"{data.name}-{curve.criterion}-{curve.parameter}-{'trained' if curve.trained else 'merging'}"
     save(value_sheet(curve.parameter, outcomes, title=f"{data.name}: {curve.title}"), arguments.out / stem)
     if curve.trained:
-        save(
-            comparison_sheet(runs_by_label(results), title=f"{data.name}: {curve.title}"),
-            arguments.out / f"{stem}-stages",
-        )
+        stages = comparison_sheet(runs_by_label(results), title=f"{data.name}: {curve.title}")
+        save(stages, arguments.out / f"{stem}-stages")
     note = f" {curve.note[:1].upper()}{curve.note[1:]}." if curve.note else ""
     head = f"### {curve.title}\n\nSeeds {_told_list(seeds)}.{note} Best: {_best(results, curve)}.\n\n"
     table = markdown(lines(results), figures=FIGURES if curve.trained else ("stage", "n_clusters", "ari"))
@@ -283,7 +284,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--sets", default="eth80-market,vehicles,synthetic", help="which data sets")
     parser.add_argument("--trained-curves", default="synthetic", help="data sets whose curves are trained, too")
     parser.add_argument("--train-share", type=float, default=0.5, help="share of eth80-market's train identities")
-    parser.add_argument("--recipe", default="auto", help="recipe of all training")
+    parser.add_argument("--recipe", default="auto", help="recipe of all training, merging and evaluation")
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time, each with one thread")
     parser.add_argument("--quick", action="store_true", help="a smoke test: tiny data, two values a curve")
     arguments = parser.parse_args()

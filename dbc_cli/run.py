@@ -28,17 +28,18 @@ def run(given: Given) -> None:
 
 def plan_of(given: Given) -> Plan:
     """The plan that the flags ask for."""
-    from schemas.parameters import EvaluateParameters, MergeParameters
+    from schemas.parameters import EvaluateParameters, MergeParameters, evaluation_of, merging_of
     from stages.errors import UsageError
     from stages.pipeline import Plan
 
     if given["stages"] is not None and given["stages"] < 0:
         raise UsageError(f"--stages: found {given['stages']}, wanted the number of the last stage, at least 0")
-    merging, evaluating = _of_recipe(given)
+    recipe = given.get("recipe", "auto")
+    merging = merging_of(recipe, criterion=given.get("criterion", "dbc"))
     return Plan(
         merge=parse(MergeParameters, {**merging, **given.only((*MERGE, *WHITEN))}),
         extract=extract_parameters(given),
-        evaluate=parse(EvaluateParameters, {**evaluating, **given.only((*EVALUATE, *WHITEN))}),
+        evaluate=parse(EvaluateParameters, {**evaluation_of(recipe), **given.only((*EVALUATE, *WHITEN))}),
         train=given.only((*TRAIN, *WHITEN, *SEED, *AMP)),
         initial=given.only((*INITIAL, *SEED)),
         stages=given["stages"],
@@ -49,17 +50,6 @@ def plan_of(given: Given) -> Plan:
         compiled=given.flag("compile"),
         running=running_of(given),
     )
-
-
-def _of_recipe(given: Given) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What the recipe says of merging and of evaluation, for flags that were not given."""
-    from schemas.parameters import TUNED_MERGE, TUNED_RIDGE
-
-    if given["recipe"] != "tuned":
-        return {}, {}
-    # the tuned criterion is that of dispersions; BUC's sizes and nearest pairs keep their own
-    merging = TUNED_MERGE if given.get("criterion", "dbc") == "dbc" else {"whiten": TUNED_RIDGE}
-    return dict(merging), {"whiten": TUNED_RIDGE}
 
 
 def run_plan(given: Given, plan: Plan) -> None:

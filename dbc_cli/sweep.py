@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from dbc_cli.command import Given, with_flags
 from dbc_cli.comparison import COMPARISON, carry_out, show_comparison, show_plan, values_of
-from dbc_cli.flags import AMP, COMMON, EVALUATE, INITIAL, MERGE, SCHEDULE, SEED, TRAIN, pins
+from dbc_cli.flags import AMP, COMMON, EVALUATE, INITIAL, MERGE, SCHEDULE, SEED, TRAIN, WHITEN, pins
 from stages.errors import UsageError
 
 if TYPE_CHECKING:
     from stages.compare.cells import Cell, CellResult
 
-PARAMETERS = (*SCHEDULE, *MERGE, *TRAIN, *INITIAL, *SEED, *EVALUATE)
+PARAMETERS = (*SCHEDULE, *MERGE, *WHITEN, *TRAIN, *INITIAL, *SEED, *EVALUATE)
 LISTS = tuple(
     replace(flag, kind=str, help=f"{flag.help.rstrip('.')}; one value, or several with commas between.", metavar="LIST")
     for flag in PARAMETERS

@@ -34,6 +34,21 @@ TUNED_MERGE: dict[str, Any] = {"whiten": TUNED_RIDGE, "update": "exact", "intra_
 """How `--recipe tuned` merges. Whitened samples lie far apart, where d_a with its factor n would outweigh d_ab at λ = 0.1."""
 
 
+def merging_of(recipe: str, *, criterion: str = "dbc") -> dict[str, Any]:
+    """What `recipe` says of a merge, for fields that are not given.
+
+    The tuned criterion is that of dispersions; sizes and nearest pairs of `buc` keep their own.
+    """
+    if recipe != "tuned":
+        return {}
+    return dict(TUNED_MERGE) if criterion == "dbc" else {"whiten": TUNED_RIDGE}
+
+
+def evaluation_of(recipe: str) -> dict[str, Any]:
+    """What `recipe` says of an evaluation, for fields that are not given."""
+    return {"whiten": TUNED_RIDGE} if recipe == "tuned" else {}
+
+
 def _published_lambda(values: dict[str, Any]) -> float:
     return PUBLISHED_LAMBDA[values.get("criterion", "dbc")]
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from dbc_cli.command import Given
+from dbc_cli.sweep import cells_of
 from tests.cli.conftest import NETWORK, Dbc
 
 FAST = ["--merge-percent", "0.25", "--stages", "2", "--epochs", "1"]
@@ -94,6 +96,22 @@ def test_a_dry_run_names_the_runs_and_makes_none(dbc: Dbc, run: Path) -> None:
     assert len(result.json["would_run"]) == 4
     assert not (run / "sweep").exists()
     assert not (run / "shared").exists()
+
+
+def test_a_recipe_that_is_swept_brings_its_own_merging_and_a_flag_goes_before_it(tmp_path: Path) -> None:
+    given = {"recipe": "auto,tuned", "whiten": "0.5,2", "camera": "ignored,centring", "criterion": "dbc,buc"}
+    cells = cells_of(Given(tmp_path, given))
+    assert len({cell.name for cell in cells}) == len(cells) == 16
+    for cell in cells:
+        tuned = cell.setting["recipe"] == "tuned"
+        merge = cell.plan.merge
+        assert cell.plan.train["recipe"] == cell.setting["recipe"]
+        assert merge.update == ("exact" if tuned and merge.criterion == "dbc" else "stale")
+        assert merge.intra_normalizer == ("n2" if tuned and merge.criterion == "dbc" else "n")
+        assert merge.whiten == cell.plan.evaluate.whiten == cell.plan.train["whiten"] == cell.setting["whiten"]
+        assert merge.camera == cell.setting["camera"]
+    ridges = [cell.plan.merge.whiten for cell in cells_of(Given(tmp_path, {"recipe": "auto,tuned", "lambda_": "0.1"}))]
+    assert ridges == [0, 3]
 
 
 def test_select_and_plot_tell_of_the_same_stage(dbc: Dbc, run: Path) -> None:
