@@ -73,13 +73,7 @@ STAGE = (Flag("stage", str, "--stage", "The stage: init, 0, 1, 2, …", "the nex
 WORKERS = (Flag("workers", int, "--workers", "Worker processes; 0 works in this one.", "one a core", _WHERE),)
 
 INGEST = (
-    Flag(
-        "format",
-        _FORMAT,
-        "--format",
-        "How SOURCE is laid out.",
-        "synthetic without a SOURCE",
-    ),
+    Flag("format", _FORMAT, "--format", "How SOURCE is laid out.", "synthetic without a SOURCE"),
     Flag("height", int, "--height", "Height in pixels that images are stored at.", "256"),
     Flag("width", int, "--width", "Width in pixels that images are stored at.", "128"),
     Flag("on_bad_image", Literal["fail", "skip"], "--on-bad-image", "What an unreadable image does.", "fail"),
@@ -264,13 +258,7 @@ SCHEDULE = (
 )
 RUN = (*SCHEDULE, *MERGE, *WHITEN, *TRAIN, *INITIAL, *SEED, *AMP, *COMPILE, *EVALUATE, *DEVICE, *MEMORY, *TRAINING)
 STOP = (
-    Flag(
-        "stop",
-        Literal["never", "auto"],
-        "--stop",
-        "Stop once stages get no better, judged without identities.",
-        "never",
-    ),
+    Flag("stop", Literal["never", "auto"], "--stop", "Stop once stages get no better, without identities.", "never"),
     Flag("patience", int, "--patience", "Stages that may be no better before --stop auto stops.", "3", metavar="N"),
 )
 

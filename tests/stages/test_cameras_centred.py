@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from stages.errors import DbcError
 from stages.cameras import centred_by_camera
+from stages.errors import DbcError
 
 
 def test_what_a_camera_adds_to_all_its_images_is_gone():
