@@ -10,14 +10,16 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from stages.backend import to_host
-from stages.errors import DbcError, UsageError
+from stages.errors import UsageError
 from stages.k_reciprocal import jaccard_similarity, k_reciprocal_encoding
+from stages.merge.checks import require_clusters, require_matrix, require_options
 from stages.merge.clusters import labels_after, parse_labels, root_of
 from stages.merge.criterion import IntraNormalizer
 from stages.merge.engine import Update
 from stages.merge.jaccard_pairs import distant_pairs, pair_numbers, penalties_of, stored_pairs
 from stages.merge.jaccard_rows import merge_one_by_one
 from stages.merge.result import StageMerges
+from stages.merge.samples import require_finite
 from stages.neighbours import nearest_neighbours
 from stages.typing import Array, Int64Array
 
@@ -40,17 +42,16 @@ def jaccard_merge_stage(
     (n, d) float32: 0 to 1, and exactly 1 where two samples share no neighbour, which nothing is stored for. `labels` (n,)
     integers using each of 0..K−1; `update` and ties as in `stages.merge.merging.merge_stage`. Similarities are rounded to
     a grid on which their sums are exact, so that the order of the samples and the array library decide nothing.
-    Raises UsageError for the criterion `buc`, which reads no dispersion; DbcError for too few clusters.
+    Raises UsageError for an option out of range and for the criterion `buc`, which reads no dispersion; DbcError for
+    features or labels that do not fit each other, NaN or infinity, or fewer than m + 1 clusters.
     """
     if criterion != "dbc":
         raise UsageError(f"--criterion: found {criterion} with --metric jaccard, wanted dbc; leave one of them out")
+    require_options(lambda_, n_merges, update=update, intra_normalizer=intra_normalizer)
+    require_matrix(features)
+    require_finite(features)
     labels = parse_labels(to_host(labels), n_samples=features.shape[0])
-    n_clusters = int(labels.max()) + 1
-    if not 0 < n_merges < n_clusters:
-        raise DbcError(
-            f"{n_merges} merges wanted of {n_clusters} clusters, which allow 1 to {n_clusters - 1}; "
-            "lower --merge-percent, or stop at an earlier stage"
-        )
+    require_clusters(int(labels.max()) + 1, n_merges)
     sums = similarity_sums(jaccard_similarities(features, k1=k1, k2=k2), labels)
     counts = np.bincount(labels).astype(np.float64)
     if update == "exact":

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.backend import available_bytes, n_cores, one_library_thread, to_host
-from stages.errors import DbcError, UsageError
+from stages.merge.checks import require_clusters, require_known, require_matrix, require_options
 from stages.merge.clusters import parse_labels
 from stages.merge.criterion import CriterionName, IntraNormalizer, criterion_of
 from stages.merge.engine import Update, merge_exactly, merge_once_ranked
@@ -67,13 +67,14 @@ def merge_stage(
     Raises UsageError for λ, m, or an option out of range; DbcError for features or labels that do not fit each other,
     NaN or infinity, fewer than m + 1 clusters, or too little memory.
     """
-    _require_options(lambda_, n_merges, update=update, metric=metric, intra_normalizer=intra_normalizer)
+    require_options(lambda_, n_merges, update=update, intra_normalizer=intra_normalizer)
+    require_known("metric", metric, ("sqeuclidean", "euclidean", "cosine"))
     ranks_by = criterion_of(criterion, lambda_=lambda_, normalizer=intra_normalizer)
-    _require_matrix(features)
+    require_matrix(features)
     n_samples, dim = features.shape
     labels = parse_labels(to_host(labels), n_samples=n_samples)
     n_clusters = int(labels.max()) + 1
-    _require_clusters(n_clusters, n_merges)
+    require_clusters(n_clusters, n_merges)
     is_host = isinstance(features, np.ndarray)
     n_workers = (n_threads or n_cores()) if is_host else 1
     compiled = compiles(features, kernels, metric, exact_merges=n_merges if update == "exact" else 0)
@@ -119,33 +120,3 @@ def _over_passes(progress: Progress) -> Progress:
         before += done if done == total else 0
 
     return tell
-
-
-def _require_options(lambda_: float, n_merges: int, *, update: str, metric: str, intra_normalizer: str) -> None:
-    if not (np.isfinite(lambda_) and lambda_ >= 0):
-        raise UsageError(f"lambda is {lambda_}, wanted a finite number of at least 0; pass --lambda 0.1")
-    if n_merges < 1:
-        raise UsageError(f"{n_merges} merges wanted, wanted at least 1; raise --merge-percent or add samples")
-    for name, value, known in (
-        ("update", update, ("stale", "union", "exact")),
-        ("metric", metric, ("sqeuclidean", "euclidean", "cosine")),
-        ("intra normalizer", intra_normalizer, ("n", "n2")),
-    ):
-        if value not in known:
-            raise UsageError(f"{name} is '{value}', wanted one of {', '.join(known)}")
-
-
-def _require_matrix(features: Array) -> None:
-    if features.ndim != 2 or 0 in features.shape:
-        raise DbcError(
-            f"features have shape {tuple(features.shape)}, wanted (n_samples, n_dimensions), both at least 1; "
-            "extract them again"
-        )
-
-
-def _require_clusters(n_clusters: int, n_merges: int) -> None:
-    if n_merges >= n_clusters:
-        raise DbcError(
-            f"{n_merges} merges wanted of {n_clusters} clusters, which allow at most {n_clusters - 1}; "
-            "lower --merge-percent, or stop at an earlier stage"
-        )

@@ -44,6 +44,7 @@ def alter(monkeypatch: pytest.MonkeyPatch, name: str, change: Change) -> None:
         ("pooled", set_to(np.nan), ["--update", "stale"], "holds NaN or infinity"),
         ("pooled", set_to(-np.inf), ["--update", "exact"], "holds NaN or infinity"),
         ("pooled", set_to(np.inf), ["--metric", "euclidean", "--update", "union"], "holds NaN or infinity"),
+        ("pooled", set_to(np.nan), ["--metric", "jaccard"], "features row 0 holds NaN or infinity"),
         ("pooled", np.zeros_like, ["--metric", "cosine"], "row 0 is all zeros"),
         ("pooled", lambda rows: rows[:-1], [], "pooled of 31 rows, wanted 32"),
         ("pooled", lambda rows: np.concatenate([rows, rows[:2]]), [], "pooled of 34 rows, wanted 32"),
