@@ -41,7 +41,9 @@ def write_checkpoint(
     Arrays of one dtype lie end to end in one Zarr array, because hundreds of small ones would take seconds to write. DbcError
     where `directory` cannot be written.
     """
-    earlier = _found(directory)
+    earlier = [place for place in _found(directory) if place.key == key[:16]]
+    # one of this step that is whole would have been gone on from
+    _remove([place for place in earlier if place.step == step and _read(place.path, key) is None])
     with temporary_directory(directory) as path:
         writer = Writer(path)
         places: dict[str, dict[str, Any]] = {}
@@ -62,8 +64,7 @@ def write_checkpoint(
             # another process that works on the same request may have kept the same state
             rename_new(path, directory / f".checkpoint-{key[:16]}-{step:09d}.zarr")
             sync(directory)
-    mine = [place for place in earlier if place.key == key[:16] and place.step < step]
-    _remove(mine + _of_oldest_keys(directory))
+    _remove([place for place in earlier if place.step < step] + _of_oldest_keys(directory))
 
 
 def read_checkpoint(directory: Path, key: str) -> Checkpoint | None:

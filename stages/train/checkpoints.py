@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from stages.errors import UsageError
+from stages.provenance import library_versions
 from stages.reporting import Reporter
 from stages.store.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from stages.train.state import Arrays
@@ -22,19 +23,20 @@ class StageCheckpoints:
     """The checkpoints of one request, `key`, in the directory of its artifact.
 
     Kept after every `every` steps, or by the clock where that is None. What they were made by is kept beside them: another
-    release of torch may draw or compute otherwise, so its checkpoints are not taken up.
+    release of torch may draw or compute otherwise, and one of dbc keep other things, so their checkpoints are not taken up.
     """
 
     def __init__(self, directory: Path, key: str, *, every: int | None, device: torch.device) -> None:
         if every is not None and every < 1:
             raise UsageError(f"--checkpoint-every: found {every}, wanted a number of steps, at least 1")
         self._directory, self._key, self._every = directory, key, every
-        self._about = {"torch": torch.__version__, "device": device.type}
+        release = {name: found for name, found in library_versions().items() if name == "dbc-reid"}
+        self._about = {**release, "torch": torch.__version__, "device": device.type}
         self._next_at = time.monotonic() + LEAST_SECONDS
         self.newest: int | None = None
 
     def begun(self, reporter: Reporter) -> Checkpoint | None:
-        """The newest checkpoint of the request; None where there is none of this torch and kind of device."""
+        """The newest checkpoint of the request; None where there is none of these releases and kind of device."""
         found = read_checkpoint(self._directory, self._key)
         if found is None:
             return None

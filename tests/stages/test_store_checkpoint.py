@@ -60,6 +60,17 @@ def test_the_same_step_may_be_kept_twice(tmp_path: Path) -> None:
     assert len(names(tmp_path)) == 1
 
 
+def test_a_damaged_one_of_the_same_step_makes_place(tmp_path: Path) -> None:
+    write(tmp_path, 9)
+    next((tmp_path / names(tmp_path)[0] / "float32" / "c").rglob("0")).write_bytes(b"")
+    write(tmp_path, 8)
+    write(tmp_path, 9, shift=1)
+    found = read_checkpoint(tmp_path, KEY)
+    assert found is not None
+    assert found.step == 9
+    np.testing.assert_array_equal(found.arrays["weights"], ARRAYS["weights"] + np.float32(1))
+
+
 def test_a_checkpoint_of_another_request_is_never_taken(tmp_path: Path) -> None:
     write(tmp_path, 7)
     assert read_checkpoint(tmp_path, OTHER) is None
