@@ -25,6 +25,11 @@ def n_processes() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
+def n_processes_here() -> int:
+    """How many of them run on this machine, and share its memory."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+
+
 def is_leader() -> bool:
     """Whether this process writes and prints for all."""
     return int(os.environ.get("RANK", "0")) == 0

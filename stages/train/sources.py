@@ -14,6 +14,7 @@ from torch import Tensor
 from stages.backend import torch_available_bytes
 from stages.errors import DbcError
 from stages.nn.images import ImageSource
+from stages.torch_exchange import n_processes_here
 from stages.train.samples import Samples
 from stages.typing import Int64Array, UInt8Array
 
@@ -94,7 +95,8 @@ def cached(
     """(source, samples in it, the cache it became) of the `samples` of the stored `images`.
 
     `auto` is the device where the samples' frames fit into half of its free memory, else the host likewise, else none.
-    On the CPU device and host are one. DbcError where a cache is asked for that has no room.
+    On the CPU device and host are one; the processes of a machine have equal parts of it. DbcError where a cache is asked
+    for that has no room.
     """
     n_frames = int(samples.count.sum())
     n_bytes = n_frames * prod(images.shape[1:])
@@ -120,15 +122,20 @@ def _chosen(cache: Cache, n_bytes: int, device: torch.device) -> str:
     if cache == "none":
         return cache
     if cache == "auto":
-        fits = (name for name, place in where.items() if n_bytes <= SHARE * torch_available_bytes(str(place)))
+        fits = (name for name, place in where.items() if n_bytes <= SHARE * _room(place))
         return next(fits, "none")
-    free = torch_available_bytes(str(where[cache]))
+    free = _room(where[cache])
     if n_bytes > free:
         raise DbcError(
             f"--cache {cache}: the train images take {n_bytes / 2**30:.1f} GiB, found {free / 2**30:.1f} GiB free on "
             f"{where[cache]}; give --cache auto"
         )
     return cache
+
+
+def _room(place: torch.device) -> int:
+    """Bytes that this process may take there: of the host, what it would have if the others here took as many."""
+    return torch_available_bytes(str(place)) // (n_processes_here() if place.type == "cpu" else 1)
 
 
 def _slabs(images: ImageSource, index: Int64Array) -> Iterator[tuple[int, UInt8Array]]:
