@@ -114,7 +114,7 @@ def train(
     from the arrays `begun` that `checkpoints` was given. `compiled` puts the backbone through torch.compile, which changes
     last bits as another device does. `processes` that call this together share every batch, and all have the result, which
     is that of one process up to rounding. Raises UsageError where batch norm would see one sample or `freeze_through` names no
-    part of the backbone, DbcError where the loss is not finite.
+    part of the backbone, DbcError where the loss, or what it leaves in the end, is not finite.
     """
     _check_batches(len(samples), parameters.batch_size)
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -208,17 +208,17 @@ def _take_in(state: State, task: _Task, pairs: Iterable[tuple[float, float]]) ->
         state.record.append((loss, accuracy))
         step = len(state.record)
         if not math.isfinite(loss):
-            raise DbcError(_not_finite(loss, step, task))
+            raise DbcError(_not_finite(f"loss is {loss}", step, task))
         if task.on_step is not None:
             epoch = (step - 1) // task.steps_per_epoch
             task.on_step(Step(epoch, step, task.n_steps, _n_images(task, step), loss, accuracy))
 
 
-def _not_finite(loss: float, step: int, task: _Task) -> str:
+def _not_finite(found: str, step: int, task: _Task) -> str:
     newest = None if task.checkpoints is None else task.checkpoints.newest
     kept = "" if newest is None else f"; the checkpoint of step {newest} is kept"
     return (
-        f"train: loss is {loss} at step {step} of {task.n_steps}, want a finite number; lower --learning-rate "
+        f"train: {found} at step {step} of {task.n_steps}, want a finite number; lower --learning-rate "
         f"(now {task.parameters.learning_rate:g}) or try --recipe auto{kept}"
     )
 
@@ -242,6 +242,8 @@ def _keep_if_due(state: State, task: _Task, readings: Readings) -> None:
 
 
 def _result(state: State, task: _Task, *, n_clusters: int) -> TrainResult:
+    if task.n_steps and not is_finite(state):
+        raise DbcError(_not_finite("a weight or the look-up table is no number", task.n_steps, task))
     losses, accuracies = np.array(state.record, dtype=np.float32).reshape(-1, 2).T
     trained = len(losses) > 0
     seen = min(len(task.samples), task.steps_per_epoch * task.parameters.batch_size)

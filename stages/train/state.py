@@ -93,8 +93,8 @@ def restore_state(state: State, arrays: Arrays) -> None:
 
 
 def is_finite(state: State) -> bool:
-    """Whether weights and look-up table are numbers throughout: what a checkpoint must be to be of use."""
-    tensors = [*state.model.parameters(), state.memory]
+    """Whether weights, stored statistics and look-up table are numbers throughout: else a state is of no use."""
+    tensors = [*state.model.parameters(), *state.model.buffers(), state.memory]
     return bool(torch.stack([tensor.detach().isfinite().all() for tensor in tensors]).all())
 
 
@@ -109,6 +109,9 @@ def _restore_optimizer(optimizer: torch.optim.Optimizer, arrays: Arrays) -> None
         if value.shape == parameter.shape:
             # laid out in memory as the parameter is, as the undisturbed run has it
             value = torch.empty_like(parameter, requires_grad=False).copy_(value)
+        elif optimizer.defaults.get("fused"):
+            # one kernel reads weights and counts of steps
+            value = value.to(parameter.device)
         optimizer.state[parameter][quantity] = value
 
 

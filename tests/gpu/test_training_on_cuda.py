@@ -56,14 +56,15 @@ def test_every_cache_gives_the_same_losses(cuda) -> None:  # type: ignore[no-unt
         np.testing.assert_allclose(found, losses[0], rtol=1e-3)
 
 
-def test_training_goes_on_from_a_state_and_every_step_is_told_in_order(cuda) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.parametrize("fields", [{}, {"optimizer": "adam", "learning_rate": 0.001}], ids=["published", "adam"])
+def test_training_goes_on_from_a_state_and_every_step_is_told_in_order(cuda, fields) -> None:  # type: ignore[no-untyped-def]
     kept, steps = Kept(), []
     options = {"checkpoints": kept, "on_step": steps.append}
-    undisturbed = trained(tiny_model(dropout=0.5), LABELS, device=cuda, options=options)
+    undisturbed = trained(tiny_model(dropout=0.5), LABELS, device=cuda, options=options, **fields)
     assert [step.step for step in steps] == list(range(1, 11))
     assert sorted(kept.states) == list(range(1, 10))
     for arrays in kept.states.values():
-        result = trained(tiny_model(dropout=0.5), LABELS, device=cuda, options={"begun": arrays})
+        result = trained(tiny_model(dropout=0.5), LABELS, device=cuda, options={"begun": arrays}, **fields)
         np.testing.assert_allclose(result.loss, undisturbed.loss, rtol=1e-3)
 
 

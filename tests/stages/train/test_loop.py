@@ -130,6 +130,20 @@ def test_a_loss_that_is_not_finite_stops_with_the_next_step() -> None:
         trained(model, np.arange(16))
 
 
+def test_weights_that_the_last_step_breaks_are_no_result() -> None:
+    steps: list[Step] = []
+    with pytest.raises(DbcError, match=r"a weight or the look-up table is no number at step 1 of 1, .*--learning-rate"):
+        trained(
+            tiny_model(),
+            np.arange(8),
+            epochs=1,
+            learning_rate=1e38,
+            weight_decay=1e10,
+            options={"on_step": steps.append},
+        )
+    assert np.isfinite(steps[0].loss)
+
+
 @pytest.mark.parametrize(("n_samples", "batch_size", "told"), [(1, 8, "found 1 samples"), (4, 1, "batch size 1")])
 def test_one_sample_a_batch_is_refused(n_samples: int, batch_size: int, told: str) -> None:
     with pytest.raises(UsageError, match=told):
