@@ -52,6 +52,9 @@ def apply_crops(pixels: Tensor, crops: Crops) -> Tensor:
     Output pixel centre (u, v) in [0, 1]² reads the image at (left + width·u, top + height·v); reads beyond the
     border take the border's value. A whole, unflipped window returns the image up to rounding.
     """
+    if not len(pixels):
+        # a process may have no sample of a short batch, and torch makes no grid of none
+        return pixels
     sign = torch.where(crops.flip, -1.0, 1.0)
     theta = torch.zeros((len(crops.top), 2, 3))
     theta[:, 0, 0] = sign * crops.width

@@ -1,4 +1,4 @@
-"""Training that two processes share ends where one process does, up to rounding, with the same table on both."""
+"""Training that processes share ends where that of one does, up to rounding, with the same table on all."""
 
 from __future__ import annotations
 
@@ -19,19 +19,25 @@ from stages.nn.model import ReidModel, model_arrays
 from stages.torch_exchange import Processes, together
 from stages.train.samples import Samples
 from stages.train.sources import HostFrames
+from stages.train.state import Arrays
 from tests.conftest import REPOSITORY
 from tests.tiny_training import CPU, blotches, trained
 
 LABELS = np.arange(21) % 7
-"""Twice eight and five: the slices of two processes differ in length."""
+"""Twice eight and five: the slices of three processes differ in length."""
+N_PROCESSES = 3
 CASES: dict[str, dict[str, Any]] = {
     "statistics of the batch": {"norm_statistics": "batch"},
     "stored statistics": {"norm_statistics": "stored"},
     "every option": {"clip_norm": 0.5, "random_erasing": 0.5, "color_jitter": 0.3, "loss": "oim", "queue_size": 12},
     "frames": {"frames": 3},
-    "short": {"batch_size": 20, "epochs": 5},
+    "one too many": {"batch_size": 20, "epochs": 5},
+    "too few": {"batch_size": 19},
 }
-"""In `short` the last batch would have one sample, and is left out."""
+"""The last batch of `one too many` would have one sample, and is left out; that of `too few` has two for three processes."""
+TAKEN_UP = "every option"
+"""The case that goes on, after `TAKEN_UP_AT` steps of six, in another number of processes."""
+TAKEN_UP_AT = 2
 
 
 def network() -> ReidModel:
@@ -52,13 +58,28 @@ def network() -> ReidModel:
     return ReidModel(backbone, EmbeddingHead(32, 16, dropout=0.5))
 
 
-def train_case(name: str, processes: Processes | None) -> dict[str, np.ndarray]:
-    """Weights, table and losses after the case `name`."""
+class Kept:
+    """Keeps the state after `TAKEN_UP_AT` steps."""
+
+    newest: int | None = None
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def due(self, step: int) -> bool:
+        return step == TAKEN_UP_AT
+
+    def save(self, _step: int, arrays: Arrays) -> None:
+        np.savez(self._path, **arrays)
+
+
+def train_case(name: str, processes: Processes | None, **more: Any) -> dict[str, np.ndarray]:
+    """Weights, table and losses after the case `name`; `more` goes to `train`."""
     source = HostFrames(blotches(63), CPU)
     samples = Samples(np.arange(0, 63, 3), np.full(21, 3 if name == "frames" else 1), LABELS)
     model = network()
     options = {"learning_rate": 0.01, **CASES[name]}
-    result = trained(model, LABELS, source=source, samples=samples, options={"processes": processes}, **options)
+    result = trained(model, LABELS, source=source, samples=samples, options={"processes": processes, **more}, **options)
     return {**model_arrays(model), "memory": result.memory, "loss": result.loss, "accuracy": result.accuracy}
 
 
@@ -66,15 +87,19 @@ def main(folder: Path) -> None:
     torch.set_num_threads(1)
     processes = together()
     for name in CASES:
-        np.savez(folder / f"{name} {processes.rank}.npz", **train_case(name, processes))
+        kept = {"checkpoints": Kept(folder / "of several.npz")} if name == TAKEN_UP and processes.rank == 0 else {}
+        np.savez(folder / f"{name} {processes.rank}.npz", **train_case(name, processes, **kept))
+    begun = dict(np.load(folder / "of one.npz"))
+    np.savez(folder / f"taken up {processes.rank}.npz", **train_case(TAKEN_UP, processes, begun=begun))
 
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where two processes left what they trained."""
+    """Where processes left what they trained, and one process, and they, a state to go on from."""
     folder = tmp_path_factory.mktemp("shared")
+    train_case(TAKEN_UP, None, checkpoints=Kept(folder / "of one.npz"))
     told = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", __file__, str(folder)],
+        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(N_PROCESSES), __file__, str(folder)],
         capture_output=True,
         text=True,
         check=False,
@@ -85,12 +110,27 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_two_processes_train_as_one_does(shared: Path, name: str) -> None:
-    first, second = (dict(np.load(shared / f"{name} {rank}.npz")) for rank in range(2))
-    alone = train_case(name, None)
+def test_several_processes_train_as_one_does(shared: Path, name: str) -> None:
+    are_as_one(shared, name, train_case(name, None))
+
+
+def test_training_of_one_process_goes_on_in_several(shared: Path) -> None:
+    are_as_one(shared, "taken up", train_case(TAKEN_UP, None))
+
+
+def test_training_of_several_processes_goes_on_in_one(shared: Path) -> None:
+    begun = dict(np.load(shared / "of several.npz"))
+    assert begun["record"].shape == (TAKEN_UP_AT, 2)
+    are_as_one(shared, TAKEN_UP, train_case(TAKEN_UP, None, begun=begun))
+
+
+def are_as_one(shared: Path, name: str, alone: dict[str, np.ndarray]) -> None:
+    """What processes left under `name` is alike on all, and `alone` up to rounding."""
+    first, *others = (dict(np.load(shared / f"{name} {rank}.npz")) for rank in range(N_PROCESSES))
     assert first.keys() == alone.keys()
     for array, value in alone.items():
-        np.testing.assert_array_equal(first[array], second[array], err_msg=array)
+        for other in others:
+            np.testing.assert_array_equal(first[array], other[array], err_msg=array)
         np.testing.assert_allclose(first[array], value, atol=1e-4, rtol=1e-4, err_msg=array)
 
 
