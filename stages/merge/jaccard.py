@@ -18,6 +18,7 @@ from stages.merge.criterion import IntraNormalizer
 from stages.merge.engine import Update
 from stages.merge.jaccard_pairs import distant_pairs, pair_numbers, penalties_of, stored_pairs
 from stages.merge.jaccard_rows import merge_one_by_one
+from stages.merge.memory import jaccard_bytes, limit_of, require_memory
 from stages.merge.result import StageMerges
 from stages.merge.samples import require_finite
 from stages.neighbours import nearest_neighbours
@@ -35,6 +36,7 @@ def jaccard_merge_stage(
     criterion: str = "dbc",
     k1: int = 20,
     k2: int = 6,
+    memory_limit: int | None = None,
 ) -> StageMerges:
     """The `n_merges` merges that rank first by D_ab = d_ab + λ (d_a + d_b), eqs. (2)–(4), and the labels they leave.
 
@@ -42,8 +44,10 @@ def jaccard_merge_stage(
     (n, d) float32: 0 to 1, and exactly 1 where two samples share no neighbour, which nothing is stored for. `labels` (n,)
     integers using each of 0..K−1; `update` and ties as in `stages.merge.merging.merge_stage`. Similarities are rounded to
     a grid on which their sums are exact, so that the order of the samples and the array library decide nothing.
+    `memory_limit` in bytes (default: 0.8 of what is available).
+
     Raises UsageError for an option out of range and for the criterion `buc`, which reads no dispersion; DbcError for
-    features or labels that do not fit each other, NaN or infinity, or fewer than m + 1 clusters.
+    features or labels that do not fit each other, NaN or infinity, fewer than m + 1 clusters, or too little memory.
     """
     if criterion != "dbc":
         raise UsageError(f"--criterion: found {criterion} with --metric jaccard, wanted dbc; leave one of them out")
@@ -52,7 +56,8 @@ def jaccard_merge_stage(
     require_finite(features)
     labels = parse_labels(to_host(labels), n_samples=features.shape[0])
     require_clusters(int(labels.max()) + 1, n_merges)
-    sums = similarity_sums(jaccard_similarities(features, k1=k1, k2=k2), labels)
+    similarities = _similarities_within(limit_of(memory_limit, features), features, k1=k1, k2=k2)
+    sums = similarity_sums(similarities, labels)
     counts = np.bincount(labels).astype(np.float64)
     if update == "exact":
         return merge_one_by_one(sums, labels, n_merges, lambda_=lambda_, normalizer=intra_normalizer)
@@ -67,6 +72,23 @@ def jaccard_merge_stage(
         intra=penalties[merges],
         sizes=counts[merges].astype(np.int64),
     )
+
+
+def _similarities_within(memory_limit: int, features: Array, *, k1: int, k2: int) -> sparse.csr_matrix:
+    """`jaccard_similarities`; DbcError where `memory_limit` is too low.
+
+    That is known before they are made if it would be whatever they are, else once they can be counted.
+    """
+    n_samples, dim = features.shape
+
+    def require(n_similarities: int) -> None:
+        n_bytes = jaccard_bytes(n_samples=n_samples, dim=dim, k1=k1, k2=k2, n_similarities=n_similarities)
+        require_memory(n_bytes, memory_limit=memory_limit, what=f"comparing neighbours of {n_samples} samples")
+
+    require(n_samples)
+    similarities = jaccard_similarities(features, k1=k1, k2=k2)
+    require(similarities.nnz)
+    return similarities
 
 
 def jaccard_similarities(features: Array, *, k1: int, k2: int) -> sparse.csr_matrix:

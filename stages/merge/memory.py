@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from stages.backend import available_bytes
 from stages.errors import DbcError
+from stages.k_reciprocal import OVERLAP_PAIRS
 from stages.merge.samples import PART_VALUES
 from stages.merge.walks import first_capacity
+from stages.neighbours import BLOCK_BYTES
+from stages.typing import Array
 
 _FLOAT64 = 8
 _PAIR_BYTES = 24
 _FIXED_BYTES = 64 << 20
+_SHARE_OF_MEMORY = 0.8
 
 LARGEST_TILE = {True: 1024, False: 4096}
 """The largest edge a tile has by itself, by whether it is in host memory."""
@@ -44,6 +49,24 @@ def engine_bytes(
     else:
         work = (n_threads * tile * tile + max(PART_VALUES, dim)) * 12 * _FLOAT64
     return 4 * n_clusters * dim + sums + held + work + pool + sample + numbers + _FIXED_BYTES
+
+
+def jaccard_bytes(*, n_samples: int, dim: int, k1: int, k2: int, n_similarities: int) -> int:
+    """Peak bytes of a merge by the Jaccard distance beyond its features: linear in n and in what is stored.
+
+    A block of similarities with its copies, up to an exact product of float64 features, a block of the overlaps being
+    summed, the neighbours, and about six copies of `n_similarities`, the pairs of samples that share a neighbour: how
+    many there are depends on the features, not on n² (about 330 a sample where 17 make an identity, at k1 = 20).
+    """
+    search = 5 * BLOCK_BYTES + 3 * _FLOAT64 * n_samples * dim
+    neighbours = 2 * _FLOAT64 * n_samples * max(k1 + 1, k2)
+    overlap = 6 * _FLOAT64 * OVERLAP_PAIRS
+    return max(search, overlap) + neighbours + 6 * 2 * _FLOAT64 * n_similarities + _FIXED_BYTES
+
+
+def limit_of(memory_limit: int | None, features: Array) -> int:
+    """`memory_limit` in bytes or, where it is None, 0.8 of what is available where the features are."""
+    return int(_SHARE_OF_MEMORY * available_bytes(features)) if memory_limit is None else memory_limit
 
 
 def require_memory(n_bytes: int, *, memory_limit: int, what: str) -> None:

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.backend import available_bytes, n_cores, one_library_thread, to_host
+from stages.backend import n_cores, one_library_thread, to_host
 from stages.merge.checks import require_clusters, require_known, require_matrix, require_options
 from stages.merge.clusters import parse_labels
 from stages.merge.criterion import CriterionName, IntraNormalizer, criterion_of
 from stages.merge.engine import Update, merge_exactly, merge_once_ranked
 from stages.merge.exchange import Alone, Exchange
-from stages.merge.memory import LARGEST_TILE, engine_bytes, require_memory
+from stages.merge.memory import LARGEST_TILE, engine_bytes, limit_of, require_memory
 from stages.merge.ranking import Work
 from stages.merge.result import StageMerges
 from stages.merge.samples import Metric
@@ -24,8 +24,6 @@ from stages.products import host_product
 from stages.typing import Array
 
 Progress = Callable[[int, int], None]
-
-_SHARE_OF_MEMORY = 0.8
 
 
 def merge_stage(
@@ -89,7 +87,7 @@ def merge_stage(
             compiled=compiled,
             exact=update == "exact",
         ),
-        memory_limit=int(_SHARE_OF_MEMORY * available_bytes(features)) if memory_limit is None else memory_limit,
+        memory_limit=limit_of(memory_limit, features),
         what=f"merging {n_clusters} clusters of {n_samples} samples",
     )
     with one_library_thread(), ThreadPoolExecutor(n_workers) as threads:

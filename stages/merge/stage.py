@@ -90,9 +90,9 @@ def merge(
         result = _merge(inputs, n_merges, options, reporter=reporter)
         _write(writer, result, extend_linkage(inputs.linkage, inputs.labels, result))
         summary = _summary(result, stage=stage, features_stage=features_manifest(features).summary.stage)
-        execution = Execution(
-            backend=backend.library, device=backend.device, precision="float64", processes=exchange.size
-        )
+        # by the Jaccard distance each process does all of it
+        processes = 1 if parameters.metric == "jaccard" else exchange.size
+        execution = Execution(backend=backend.library, device=backend.device, precision="float64", processes=processes)
         return Produced(summary, execution, notes=notes)
 
     return produce(run, request, compute, how=how, shared=True)
@@ -139,6 +139,7 @@ def _merge(inputs: Inputs, n_merges: int, options: Options, *, reporter: Reporte
                 criterion=parameters.criterion,
                 k1=parameters.k1,
                 k2=parameters.k2,
+                memory_limit=options.memory_limit,
             )
         return merge_stage(
             options.backend.asarray(inputs.features),

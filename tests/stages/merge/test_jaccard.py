@@ -1,12 +1,15 @@
 """Merging by the Jaccard distance of k-reciprocal neighbours against plain loops, and what must not change it."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from plain_jaccard import plain_jaccard_distances, plain_merges
 
 from stages.errors import DbcError, UsageError
 from stages.merge.clusters import relabel
-from stages.merge.jaccard import jaccard_merge_stage
+from stages.merge.jaccard import jaccard_merge_stage, jaccard_similarities
+from stages.merge.memory import jaccard_bytes
 
 
 def some_features(seed, n=36, dim=5, groups=7):
@@ -75,3 +78,18 @@ def test_what_cannot_be_merged_is_refused():
         jaccard_merge_stage(features, np.arange(36), 3, lambda_=-1)
     with pytest.raises(DbcError, match="row 2 holds NaN or infinity"):
         jaccard_merge_stage(np.where(np.arange(36)[:, None] == 2, np.float32(np.inf), features), np.arange(36), 3)
+
+
+def test_memory_stays_below_what_the_model_says_and_a_limit_is_kept():
+    features, labels = some_features(5, n=900, dim=16, groups=60), np.arange(900)
+    similarities = jaccard_similarities(features, k1=20, k2=6)
+    needed = jaccard_bytes(n_samples=900, dim=16, k1=20, k2=6, n_similarities=similarities.nnz)
+    tracemalloc.start()
+    try:
+        jaccard_merge_stage(features, labels, 200, update="exact", memory_limit=needed)
+        assert tracemalloc.get_traced_memory()[1] < needed
+    finally:
+        tracemalloc.stop()
+    for limit in (needed - 1, 1000):
+        with pytest.raises(DbcError, match=r"comparing neighbours of 900 samples takes .* raise --memory-limit"):
+            jaccard_merge_stage(features, labels, 200, memory_limit=limit)
