@@ -166,8 +166,9 @@ def test_closing_the_iterator_or_failing_ends_the_workers(folder, started):
 
 # No `if __name__ == "__main__"`, and an import that a worker must not repeat.
 SCRIPT = """
-import os, sys
+import os, signal, sys
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what it puts in the background without
 print("main", flush=True)
 from stages.data.decode_pool import decode_all
 from stages.data.image_source import Files
