@@ -55,7 +55,7 @@ def run_cell(parent: RunDirectory, cell: Cell, *, how: How, reporter: Reporter) 
     """The figures of `cell` in the directory `parent.root / cell.name`, of which what is up to date is kept."""
     started = time.perf_counter()
     start, plan = common_start(parent, cell.plan, how=how, reporter=reporter)
-    run = share_start(start, RunDirectory(parent.root / cell.name))
+    run = share_start(start, RunDirectory(parent.root / cell.name), plan)
     stages: list[Figures] = []
     measures: list[StageMeasures] = []
 

@@ -31,7 +31,7 @@ def common_start(parent: RunDirectory, plan: Plan, *, how: How, reporter: Report
     start = RunDirectory(parent.root / "shared" / f"start-{_digest(plan)}")
     start = start.choose(share(dataset, start.directory("dataset", 0)), 0)
     if _begins_alike(parent, plan):
-        share_stages(parent, start, stages=(INIT_STAGE, 0))
+        share_stages(parent, start, stages=_stages_before_merging(plan))
     rows: list[StageRow] = []
     beginning = replace(plan, stages=0)
     run_stages(start, beginning, how=how, reporter=reporter, on_row=rows.append)
@@ -48,10 +48,15 @@ def share_stages(source: RunDirectory, target: RunDirectory, *, stages: tuple[in
     return target
 
 
-def share_start(start: RunDirectory, target: RunDirectory) -> RunDirectory:
-    """`target`, which now holds the data set, initial stage and stage 0 of `start`."""
+def share_start(start: RunDirectory, target: RunDirectory, plan: Plan) -> RunDirectory:
+    """`target`, which now holds the data set, initial stage and, unless `plan` only merges, stage 0 of `start`."""
     target = target.choose(share(start.require("dataset"), target.directory("dataset", 0)), 0)
-    return share_stages(start, target, stages=(INIT_STAGE, 0))
+    return share_stages(start, target, stages=_stages_before_merging(plan))
+
+
+def _stages_before_merging(plan: Plan) -> tuple[int, ...]:
+    # merging alone would take the features of a stage 0 that the run has trained for those of the initial model
+    return (INIT_STAGE,) if plan.merge_only else (INIT_STAGE, 0)
 
 
 def _initial_in_full(parent: RunDirectory, plan: Plan) -> dict[str, Any]:

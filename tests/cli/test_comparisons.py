@@ -60,6 +60,16 @@ def test_a_sweep_runs_every_combination_and_merging_alone_trains_nothing(dbc: Db
     assert len(maps) == 1
 
 
+def test_merging_alone_takes_no_features_of_a_stage_0_that_the_run_has_trained(dbc: Dbc, run: Path) -> None:
+    assert dbc("train", "--stage", "0", "--epochs", "1", "--run", run).status == 0
+    assert dbc("extract", "--run", run).status == 0
+    merging = ["--merge-percent", "0.25", "--stages", "1", "--merge-only", "--run", run]
+    result = dbc("sweep", "--lambda", "0,0.5", *merging, "--json")
+    assert result.status == 0, result.err
+    assert not list((run / "sweep-merge-only").glob("*/stage-00"))
+    assert len({figures["mAP"] for cell in result.json["runs"] for figures in cell["stages"]}) == 1
+
+
 def test_merging_alone_gives_what_the_single_commands_give(dbc: Dbc, run: Path) -> None:
     dbc("sweep", "--lambda", "0,0.5", "--merge-percent", "0.25", "--stages", "2", "--merge-only", "--run", run)
     for stage in (1, 2):
