@@ -33,16 +33,19 @@ def against_clusters(name: str, runs: Mapping[str, Sequence[Sequence[Stage]]]) -
 def against_value(
     name: str, parameter: str, outcomes: Mapping[str, Sequence[tuple[Any, float | None, float | None]]]
 ) -> Panel:
-    """A figure against the values of a swept parameter: for each label (value, mean, deviation), in order of value.
+    """A figure against the values of a swept parameter: for each label (value, mean, deviation).
 
-    Values that are numbers stand at their rank, equally apart, because lists such as 0, 0.01, 0.1 fit no scale.
+    Values that are numbers stand at their rank, others in the order given, equally apart, because lists such as
+    0, 0.01, 0.1 fit no scale.
     """
-    ticks = list(dict.fromkeys(_told(value) for points in outcomes.values() for value, _, _ in points))
+    values = dict.fromkeys(value for points in outcomes.values() for value, _, _ in points)
+    is_scale = all(isinstance(value, int | float) for value in values)
+    ticks = [_told(value) for value in (sorted(values) if is_scale else values)]
     lines = []
     for label, points in outcomes.items():
         known = [(ticks.index(_told(value)), mean, spread or 0.0) for value, mean, spread in points if mean is not None]
         if known:
-            x, y, deviation = zip(*known, strict=True)
+            x, y, deviation = zip(*sorted(known), strict=True)
             lines.append(Series(label, x, y, deviation))
     return Panel(f"{NAMES[name]} by {parameter}", parameter, NAMES[name], lines, ticks=ticks)
 

@@ -44,11 +44,14 @@ def test_clusters_fall_from_stage_0_on() -> None:
     assert panel.is_log
 
 
-def test_values_stand_in_the_order_given_and_unknown_ones_are_left_out() -> None:
-    panel = against_value("mAP", "lambda", {"best": [(0.0, 0.3, 0.1), (0.01, None, None), (0.5, 0.2, None)]})
+def test_numbers_ascend_names_stand_in_the_order_given_and_unknown_figures_are_left_out() -> None:
+    panel = against_value("mAP", "lambda", {"best": [(0.5, 0.2, None), (0.01, None, None), (0.0, 0.3, 0.1)]})
     assert list(panel.ticks) == ["0", "0.01", "0.5"]
     assert list(panel.series[0].x) == [0, 2]
+    assert list(panel.series[0].y) == [0.3, 0.2]
     assert list(panel.series[0].deviation) == [0.1, 0.0]
+    named = against_value("mAP", "metric", {"best": [("sqeuclidean", 0.2, None), ("cosine", 0.3, None)]})
+    assert list(named.ticks) == ["sqeuclidean", "cosine"]
 
 
 def test_pictures_are_written_in_both_formats_the_same_each_time(tmp_path: Path) -> None:
