@@ -27,10 +27,12 @@ def fit_whitening(features: Float32Array, *, ridge: float) -> Whitening:
     """The map (Σ + ρ·σ²·I)^-½ about the mean of `features` (n, d): Σ their covariance, σ² its mean diagonal, ρ `ridge`.
 
     ρ near 0 makes all directions vary alike; a large ρ only centres. It uses no labels. The same rows in any order give
-    the same bits. Raises UsageError unless ρ > 0, DbcError for values that are not finite, or rows that are all equal.
+    the same bits. Raises UsageError unless ρ > 0, DbcError for no rows, values that are not finite, or rows all equal.
     """
     if not (np.isfinite(ridge) and ridge > 0):
         raise UsageError(f"--whiten: found {ridge}, wanted a finite number above 0; give --whiten 3")
+    if not len(features):
+        raise DbcError("no train features found to whiten by, wanted at least 2 that differ; leave out --whiten")
     if not np.isfinite(features).all():
         row = int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])
         raise DbcError(f"features row {row} holds NaN or infinity, wanted finite values; extract them again")

@@ -31,7 +31,8 @@ def ablation_cells(
 ) -> list[Cell]:
     """A cell for every variant and seed: they differ in criterion, λ and update, and agree in everything else of `plan`.
 
-    λ is by default the published one of its criterion. UsageError for a variant there is not.
+    λ is by default the published one of its criterion. UsageError for a variant there is not, or not under the
+    metric.
     """
     lambdas = {
         "dbc": PUBLISHED_LAMBDA["dbc"] if dbc_lambda is None else dbc_lambda,
@@ -42,6 +43,8 @@ def ablation_cells(
         if variant not in VARIANTS:
             raise UsageError(f"--variants: found {variant!r}, wanted some of {','.join(VARIANTS)}")
         title, changes = VARIANTS[variant]
+        if changes["criterion"] == "buc" and plan.merge.metric == "jaccard":
+            raise UsageError(f"--variants: found {variant} with --metric jaccard, wanted some of dbc-,dbc,dbc-exact")
         merge = plan.merge.model_copy(update={"lambda_": lambdas[changes["criterion"]], **changes})
         for seed in seeds:
             seeded = with_seed(replace(plan, merge=merge), seed)

@@ -59,6 +59,8 @@ def test_what_cannot_be_whitened_is_refused():
         fit_whitening(train, ridge=0)
     with pytest.raises(DbcError, match="all the same"):
         fit_whitening(np.repeat(train[:1], 5, axis=0), ridge=1)
+    with pytest.raises(DbcError, match="no train features found to whiten by"):
+        fit_whitening(train[:0], ridge=1)
     train[3, 2] = np.nan
     with pytest.raises(DbcError, match="features row 3 holds NaN"):
         fit_whitening(train, ridge=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import statistics
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -128,6 +129,9 @@ def test_an_ablation_changes_the_criterion_and_nothing_else(plan: Plan) -> None:
         assert cell.plan.merge.merge_percent == plan.merge.merge_percent
     with pytest.raises(UsageError, match="--variants: found 'dcb', wanted some of buc-,buc,dbc-,dbc,dbc-exact"):
         ablation_cells(plan, variants=("dcb",), seeds=(0,), dbc_lambda=None, buc_lambda=None)
+    near = replace(plan, merge=plan.merge.model_copy(update={"metric": "jaccard"}))
+    with pytest.raises(UsageError, match="found buc- with --metric jaccard, wanted some of dbc-,dbc,dbc-exact"):
+        ablation_cells(near, variants=("dbc", "buc-"), seeds=(0,), dbc_lambda=None, buc_lambda=None)
 
 
 @pytest.fixture
