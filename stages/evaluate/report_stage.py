@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from schemas.stage import stage_label
 from stages.compared import compared_features
 from stages.data.samples import TRAIN
 from stages.errors import DbcError
@@ -43,7 +44,7 @@ def report(run: RunDirectory, *, stage: int | None, reporter: Reporter) -> Repor
     stage = max(run.stages("clusters"), default=0) if stage is None else stage
     if stage < 1:
         raise DbcError(
-            f"{run.root}: no clusters at stage {stage}, where every sample is its own; make some with: dbc merge"
+            f"{run.root}: no clusters at stage {stage_label(stage)}, where every sample is its own; make some with: dbc merge"
         )
     clusters = run.require("clusters", stage)
     features = newest_features(run, stage, reporter)
@@ -60,7 +61,10 @@ def report(run: RunDirectory, *, stage: int | None, reporter: Reporter) -> Repor
 def draw_clusters(reported: Reported, rows: Sequence[ClusterRow], *, columns: int) -> Image.Image:
     """A contact sheet of the clusters `rows`, up to `columns` members each; DbcError without clusters to draw."""
     if not rows:
-        raise DbcError(f"no clusters to draw at stage {reported.stage}; draw others with: dbc report --draw largest")
+        reason = "" if reported.report.has_identities else ", whose samples have no identities"
+        raise DbcError(
+            f"no such clusters to draw at stage {reported.stage}{reason}; draw others with: dbc report --draw largest"
+        )
     return contact_sheet([_sheet_row(reported, row, columns) for row in rows])
 
 

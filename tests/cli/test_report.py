@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from dbc_cli.console import text_of
-from tests.cli.conftest import Dbc
+from tests.cli.conftest import NETWORK, Dbc
 
 
 @pytest.fixture
@@ -33,6 +33,7 @@ def test_tables_and_json_say_the_same_and_the_picture_opens(dbc: Dbc, merged: Pa
 
 def test_what_cannot_be_reported_is_told_in_one_line(dbc: Dbc, run: Path, merged: Path) -> None:
     assert "no clusters at stage 0" in dbc("report", "--run", run, "--stage", "0").line
+    assert "no clusters at stage init" in dbc("report", "--run", run, "--stage", "init").line
     assert "--top: found 0, wanted at least 1" in dbc("report", "--run", merged, "--top", "0").line
     (merged / "taken").write_text("")
     refused = dbc("report", "--run", merged, "--draw", "largest", "--out", merged / "taken" / "a.png")
@@ -47,3 +48,18 @@ def test_reranking_makes_a_version_of_its_own_and_the_default_keeps_its_id(dbc: 
     assert dbc("eval", "--run", merged, "--json").json["id"] == plain["id"]
     assert 0 <= plain["same_camera_merges"] <= 1
     assert 0 < plain["same_camera_chance"] < 1
+
+
+def test_a_picture_that_wants_identities_is_refused_with_that_reason_where_there_are_none(
+    dbc: Dbc, tmp_path: Path
+) -> None:
+    (tmp_path / "crops").mkdir()
+    for level in range(4):
+        Image.new("RGB", (32, 32), (60 * level, 90, 200 - 40 * level)).save(tmp_path / "crops" / f"{level}.png")
+    unnamed = tmp_path / "unnamed"
+    assert dbc("ingest", "crops", "--format", "folder", "--height", "32", "--width", "32", "--run", unnamed).status == 0
+    assert dbc("extract", *NETWORK, "--run", unnamed).status == 0
+    assert dbc("merge", "--merge-percent", "0.25", "--run", unnamed).status == 0
+    refused = dbc("report", "--draw", "worst", "--out", tmp_path / "a.png", "--run", unnamed)
+    assert refused.status == 1
+    assert "whose samples have no identities; draw others" in refused.line
