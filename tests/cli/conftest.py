@@ -14,7 +14,7 @@ import pytest
 from dbc_cli.__main__ import run_command
 
 PEOPLE = ["--identities", "8", "--cameras", "2", "--images-per-camera", "2", "--height", "32", "--width", "16"]
-NETWORK = ["--backbone", "resnet18", "--weights", "none", "--embedding-dim", "16"]
+NETWORK = ["--backbone", "resnet10", "--weights", "none", "--embedding-dim", "16"]
 
 
 @dataclass(frozen=True)

@@ -158,7 +158,7 @@ def test_a_run_without_a_dataset_says_what_to_do_first(dbc: Dbc, tmp_path: Path,
         (["eval", "--stage", "3"], 1, "no clusters of stage 3 found"),
         (["run", "--stages", "-2"], 2, "--stages: found -2"),
         (
-            ["extract", "--seed", "-1", "--weights", "none", "--backbone", "resnet10"],
+            ["extract", "--seed", "-1", "--weights", "none", "--backbone", "resnet18"],
             2,
             "--seed: found -1, but it should",
         ),
