@@ -26,7 +26,7 @@ import torch
 
 from schemas.parameters import IngestParameters, SyntheticParameters
 from stages.backend import resolve_torch_device
-from stages.extract.forward import extract
+from stages.extract.forward import extract, queue_depth
 from stages.extract.network import compiled_network, prepared_backbone
 from stages.ingest.stage import ingest
 from stages.nn.host_memory import keep_large_blocks
@@ -66,7 +66,7 @@ class Bench:
         return self.batches * self.batch_size / (time.perf_counter() - started)
 
     def extraction_rate(self, *, amp: bool, compiled: bool) -> float:
-        """Images a second of extraction, from the end of its first batch on."""
+        """Images a second of extraction, of the batches that are computed after its first one is handed out."""
         n_images = self.images.shape[0]
         dim = self.model.head.linear.in_features
         with tempfile.TemporaryDirectory(dir=self.folder) as path:
@@ -91,7 +91,7 @@ class Bench:
                     pooled.write(first, pooled_rows)
                     embedding.write(first, embedding_rows)
                 seconds = time.perf_counter() - started
-        return self.batches * self.batch_size / seconds
+        return (self.batches - queue_depth(self.device)) * self.batch_size / seconds
 
     def wait(self) -> None:
         if self.device.type == "cuda":

@@ -22,7 +22,7 @@ from stages.nn.model import ReidModel
 from stages.typing import Float32Array, Float64Array, Int64Array, UInt8Array
 
 DEPTH = 2
-"""Batches read ahead, and batches that a GPU has queued while earlier ones are written."""
+"""Batches read ahead, and batches that a GPU has queued while earlier ones are written; a CPU queues none."""
 
 
 @dataclass(frozen=True)
@@ -103,19 +103,25 @@ def _filled(images: UInt8Array, batch_size: int) -> UInt8Array:
 def _computed(
     network: Network, read: Generator[tuple[Batch, Tensor]], device: torch.device
 ) -> Generator[tuple[Batch, Tensor]]:
-    """Each batch and its pooled features (f, d) on the host, `DEPTH` batches after they were asked for.
+    """Each batch and its pooled features (f, d) on the host, from a GPU `DEPTH` batches after they were asked for.
 
     It computes in the thread of its caller: in others glibc gives every large block back to the system.
     """
     queued: deque[tuple[Batch, Tensor, Any]] = deque()
+    depth = queue_depth(device)
     with closing(read):
         for batch, pixels in read:
             features = network(pixels.to(device, non_blocking=True))[: len(batch.frames)]
             queued.append((batch, features.to("cpu", non_blocking=True), _mark(device)))
-            if len(queued) > DEPTH:
+            if len(queued) > depth:
                 yield _arrived(*queued.popleft())
         while queued:
             yield _arrived(*queued.popleft())
+
+
+def queue_depth(device: torch.device) -> int:
+    """Batches that are computed beyond the one that is handed out."""
+    return DEPTH if device.type == "cuda" else 0
 
 
 def _mark(device: torch.device) -> Any:

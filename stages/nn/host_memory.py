@@ -8,6 +8,7 @@ import sys
 
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
+_M_MMAP_MAX = -4
 _GIBIBYTE = 2**30
 _LARGEST_OF_OLD_GLIBC = 2**25
 _LARGEST_INT = 2**31 - 1
@@ -18,7 +19,7 @@ def keep_large_blocks() -> bool:
     """True where glibc now keeps freed memory for the next batch; False where the C library is another.
 
     By default glibc maps every block above a threshold afresh and unmaps it when freed, so each layer's activations
-    cost a page fault for every 4 KiB, batch after batch. Below a threshold of 1 GiB they are reused instead. The
+    cost a page fault for every 4 KiB, batch after batch. Without such maps and without trimming they are reused. The
     process's resident size stays near its peak. Results do not change. Measured on 2 cores in images/s, float32,
     channels-last: MobileNetV2 at 128×128, forward 148 to 380, training step 6 to 74.
     """
@@ -28,4 +29,4 @@ def keep_large_blocks() -> bool:
     if mallopt is None:
         return False
     mapped = mallopt(_M_MMAP_THRESHOLD, _GIBIBYTE) or mallopt(_M_MMAP_THRESHOLD, _LARGEST_OF_OLD_GLIBC)
-    return bool(mapped) and bool(mallopt(_M_TRIM_THRESHOLD, _LARGEST_INT))
+    return bool(mapped) and bool(mallopt(_M_MMAP_MAX, 0)) and bool(mallopt(_M_TRIM_THRESHOLD, _LARGEST_INT))
