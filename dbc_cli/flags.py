@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal, Optional
 
 import typer
 
+from schemas.choices import DatasetFormat, Metric
+
 
 @dataclass(frozen=True)
 class Flag:
@@ -43,19 +45,6 @@ class Flag:
 
 
 _WHERE = "Where and how it runs"
-_FORMAT = Literal[
-    "market1501",
-    "folder",
-    "csv",
-    "synthetic",
-    "dukemtmc-reid",
-    "msmt17",
-    "cuhk03-np",
-    "veri776",
-    "mars",
-    "dukemtmc-videoreid",
-]
-_METRIC = Literal["sqeuclidean", "euclidean", "cosine", "jaccard"]
 
 COMMON = (
     Flag("run", Path, "--run", "The run directory; also DBC_RUN.", "the last one used here", _WHERE, "DIR"),
@@ -73,7 +62,7 @@ STAGE = (Flag("stage", str, "--stage", "The stage: init, 0, 1, 2, …", "the nex
 WORKERS = (Flag("workers", int, "--workers", "Worker processes; 0 works in this one.", "one a core", _WHERE),)
 
 INGEST = (
-    Flag("format", _FORMAT, "--format", "How SOURCE is laid out.", "synthetic without a SOURCE"),
+    Flag("format", DatasetFormat, "--format", "How SOURCE is laid out.", "synthetic without a SOURCE"),
     Flag("height", int, "--height", "Height in pixels that images are stored at.", "256"),
     Flag("width", int, "--width", "Width in pixels that images are stored at.", "128"),
     Flag("on_bad_image", Literal["fail", "skip"], "--on-bad-image", "What an unreadable image does.", "fail"),
@@ -142,7 +131,7 @@ MERGE = (
     Flag("lambda_", float, "--lambda", "Weight λ of the penalty in D, eq. (4).", "0.1; 0.005 for buc"),
     Flag("merge_percent", float, "--merge-percent", "Merges a stage, as a fraction of the samples.", "0.05"),
     Flag("update", Literal["exact", "stale", "union"], "--update", "How a stage's merges are selected.", "stale"),
-    Flag("metric", _METRIC, "--metric", "Distance between samples.", "sqeuclidean"),
+    Flag("metric", Metric, "--metric", "Distance between samples.", "sqeuclidean"),
     Flag("intra_normalizer", Literal["n", "n2"], "--intra-normalizer", "Divide d_a by n or by n².", "n"),
     Flag("criterion", Literal["dbc", "buc"], "--criterion", "Dispersion, or nearest pair and cluster sizes.", "dbc"),
     Flag("k1", int, "--k1", "Neighbours that --metric jaccard compares; about the size of an identity.", "20"),

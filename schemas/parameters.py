@@ -9,20 +9,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-DatasetFormat = Literal[
-    "market1501",
-    "folder",
-    "csv",
-    "synthetic",
-    "dukemtmc-reid",
-    "msmt17",
-    "cuhk03-np",
-    "veri776",
-    "mars",
-    "dukemtmc-videoreid",
-]
-Metric = Literal["sqeuclidean", "euclidean", "cosine", "jaccard"]
-
+from schemas.choices import DatasetFormat, Metric
 
 PUBLISHED_LAMBDA = {"dbc": 0.1, "buc": 0.005}
 """The weight of the penalty in D, by criterion."""

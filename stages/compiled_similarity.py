@@ -15,11 +15,16 @@ QUANTUM_SQUARED = 2.0**-52
 
 
 @jit
+def exact_product(left, right):  # type: ignore[no-untyped-def]
+    """Exact inner product of two float32 rows, as `stages.similarity` defines it."""
+    total = 0.0
+    for j in range(left.size):
+        total += np.float64(np.rint(left[j] * STEPS)) * np.float64(np.rint(right[j] * STEPS))
+    return total * QUANTUM_SQUARED
+
+
+@jit
 def similarity_of_pairs(left, right, row, column, result):  # type: ignore[no-untyped-def]
     """Exact inner products of rows row[i] of `left` and column[i] of `right`, float32, into `result` (n_pairs,)."""
     for i in range(row.size):
-        a, b = left[row[i]], right[column[i]]
-        total = 0.0
-        for j in range(a.size):
-            total += np.float64(np.rint(a[j] * STEPS)) * np.float64(np.rint(b[j] * STEPS))
-        result[i] = total * QUANTUM_SQUARED
+        result[i] = exact_product(left[row[i]], right[column[i]])

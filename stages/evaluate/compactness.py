@@ -7,10 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from stages.errors import DbcError
+from stages.silhouette import SAMPLE_LIMIT, drawn, silhouettes_from
 from stages.typing import Float32Array, Float64Array, Int64Array
-
-SAMPLE_LIMIT = 5000
-"""Samples (for the silhouette) and clusters (for the nearest distance) measured; more are drawn from at random."""
 
 BLOCK = 512
 """Rows of a distance block: memory is `BLOCK` × n_clusters float64."""
@@ -57,8 +55,8 @@ def measure_compactness(
     clusters = ClusterMeans.of(features, labels)
     n_clusters = len(clusters.size)
     intra = 2 * clusters.size * clusters.variance
-    samples = _draw(len(features), sample_limit, generator)
-    chosen = _draw(n_clusters, sample_limit, generator)
+    samples = drawn(len(features), sample_limit, generator)
+    chosen = drawn(n_clusters, sample_limit, generator)
     enough = n_clusters > 1
     cluster_size, size_clusters = np.unique(clusters.size, return_counts=True)
     return Compactness(
@@ -117,14 +115,8 @@ def _silhouette(clusters: ClusterMeans, samples: Int64Array) -> Float64Array:
     for start in range(0, len(defined), BLOCK):
         place = defined[start : start + BLOCK]
         block = samples[place]
-        own, rows = clusters.label[block], np.arange(len(block))
-        size = clusters.size[own]
         distance = clusters.mean_distance(clusters.features[block] - clusters.centre)
-        within = distance[rows, own] * size / (size - 1)
-        distance[rows, own] = np.inf
-        nearest = distance.min(axis=1)
-        larger = np.maximum(within, nearest)
-        silhouette[place] = np.divide(nearest - within, larger, out=np.zeros(len(block)), where=larger > 0)
+        silhouette[place] = silhouettes_from(distance, clusters.label[block], clusters.size)
     return silhouette
 
 
@@ -137,10 +129,3 @@ def _nearest(clusters: ClusterMeans, chosen: Int64Array) -> Float64Array:
         distance[np.arange(len(block)), block] = np.inf
         nearest[start : start + BLOCK] = distance.min(axis=1)
     return nearest
-
-
-def _draw(n: int, limit: int, generator: np.random.Generator) -> Int64Array:
-    """All of 0..n−1, or `limit` of them drawn without replacement, ascending."""
-    if n <= limit:
-        return np.arange(n)
-    return np.sort(generator.choice(n, size=limit, replace=False))

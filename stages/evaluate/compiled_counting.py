@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from stages.compiled_similarity import QUANTUM_SQUARED, STEPS, jit
+from stages.compiled_similarity import exact_product, jit
 
 MANY = 96
 """Matches of a row from which on looking up every entry among them takes less than comparing it with each."""
@@ -53,15 +53,6 @@ def count_by_place(row, low, high, counts):  # type: ignore[no-untyped-def]
         for i in range(bounds.size - 1, -1, -1):
             total += above[i + 1]
             counts[order[i], which] = total
-
-
-@jit
-def exact_product(left, right):  # type: ignore[no-untyped-def]
-    """Exact inner product of two float32 rows, as `stages.similarity` defines it."""
-    total = 0.0
-    for j in range(left.size):
-        total += np.float64(np.rint(left[j] * STEPS)) * np.float64(np.rint(right[j] * STEPS))
-    return total * QUANTUM_SQUARED
 
 
 @jit

@@ -133,16 +133,7 @@ def merge_exactly(
             partition = _partition_after(partition, state, source, current, old)
         enough = max(1, min(len(block), len(everything)) // 16)
         generosity = next_capacity(generosity, found=len(found.merges), wanted=enough)
-    columns = np.array(numbers, dtype=np.float64)
-    pairs = merges_array(merges)
-    return StageMerges(
-        labels=labels_after(labels, pairs),
-        merges=pairs,
-        criterion=columns[:, 0],
-        inter=columns[:, 1],
-        intra=columns[:, 2:4],
-        sizes=columns[:, 4:6].astype(np.int64),
-    )
+    return StageMerges.one_by_one(labels, merges_array(merges), numbers)
 
 
 def _partition_after(

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 import numpy as np
 from scipy import sparse
 
-from stages.merge.clusters import labels_after
 from stages.merge.criterion import IntraNormalizer
 from stages.merge.jaccard_pairs import Pair, distant_pairs_of, penalties_of, stored_pairs, weights_of
 from stages.merge.result import StageMerges
@@ -25,15 +24,7 @@ def merge_one_by_one(
         value, a, b = clusters.next_pair()
         merges.append((a, b))
         numbers.append((value, *clusters.merge(a, b)))
-    pairs, columns = np.array(merges, dtype=np.int64), np.array(numbers, dtype=np.float64)
-    return StageMerges(
-        labels=labels_after(labels, pairs),
-        merges=pairs,
-        criterion=columns[:, 0],
-        inter=columns[:, 1],
-        intra=columns[:, 2:4],
-        sizes=columns[:, 4:6].astype(np.int64),
-    )
+    return StageMerges.one_by_one(labels, np.array(merges, dtype=np.int64), numbers)
 
 
 class _Clusters:

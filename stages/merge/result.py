@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from stages.merge.clusters import labels_after
 from stages.typing import Float64Array, Int64Array
 
 
@@ -24,3 +28,16 @@ class StageMerges:
     inter: Float64Array
     intra: Float64Array
     sizes: Int64Array
+
+    @staticmethod
+    def one_by_one(labels: Int64Array, merges: Int64Array, numbers: Sequence[tuple[float, ...]]) -> StageMerges:
+        """Those that `merges` (m, 2) leave of `labels` (n,), each with (D_ab, d_ab, d_a, d_b, n_a, n_b) of its moment."""
+        columns = np.array(numbers, dtype=np.float64)
+        return StageMerges(
+            labels=labels_after(labels, merges),
+            merges=merges,
+            criterion=columns[:, 0],
+            inter=columns[:, 1],
+            intra=columns[:, 2:4],
+            sizes=columns[:, 4:6].astype(np.int64),
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -128,31 +129,20 @@ def _merge(inputs: Inputs, n_merges: int, options: Options, *, reporter: Reporte
             advance(reached - told, f"{rate / 1e6:.1f}M pairs/s, {(total - done) / rate:.0f} s left")
             told = reached
 
-        if parameters.metric == "jaccard":
-            return jaccard_merge_stage(
-                options.backend.asarray(inputs.features),
-                inputs.labels,
-                n_merges,
-                lambda_=parameters.lambda_,
-                update=parameters.update,
-                intra_normalizer=parameters.intra_normalizer,
-                criterion=parameters.criterion,
-                k1=parameters.k1,
-                k2=parameters.k2,
-                memory_limit=options.memory_limit,
-            )
-        return merge_stage(
+        by_metric = (
+            partial(jaccard_merge_stage, k1=parameters.k1, k2=parameters.k2)
+            if parameters.metric == "jaccard"
+            else partial(merge_stage, metric=parameters.metric, exchange=options.exchange, progress=progress)
+        )
+        return by_metric(
             options.backend.asarray(inputs.features),
             inputs.labels,
             n_merges,
             lambda_=parameters.lambda_,
             update=parameters.update,
-            metric=parameters.metric,
             intra_normalizer=parameters.intra_normalizer,
             criterion=parameters.criterion,
             memory_limit=options.memory_limit,
-            exchange=options.exchange,
-            progress=progress,
         )
 
 

@@ -8,10 +8,8 @@ import numpy as np
 
 from stages.errors import DbcError
 from stages.select.silhouettes import ClusterMeans, sample_silhouettes
+from stages.silhouette import SAMPLE_LIMIT, drawn
 from stages.typing import Float32Array, Float64Array, Int64Array
-
-SAMPLE_LIMIT = 5000
-"""Samples (for silhouettes) and clusters (for the ratio) that are measured; of more, so many are drawn at random."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ def measure(
             "take clusters and features of one run"
         )
     clusters = ClusterMeans.of(features, labels)
-    samples = _draw(len(features), sample_limit, generator)
+    samples = drawn(len(features), sample_limit, generator)
     silhouettes = sample_silhouettes(clusters, samples)
     enough = len(clusters.size) > 1
     # a sample of a cluster of n stands for 1/n of that cluster's voice
@@ -83,12 +81,6 @@ def _dispersion_ratio(clusters: ClusterMeans, limit: int, generator: np.random.G
     several = np.flatnonzero(clusters.size > 1)
     if not len(several) or len(clusters.size) < 2:
         return float("nan")
-    chosen = several[_draw(len(several), limit, generator)]
+    chosen = several[drawn(len(several), limit, generator)]
     apart = float(clusters.nearest_inter(chosen).mean())
     return float(clusters.intra()[chosen].mean()) / apart if apart > 0 else float("nan")
-
-
-def _draw(n: int, limit: int, generator: np.random.Generator) -> Int64Array:
-    if n <= limit:
-        return np.arange(n)
-    return np.sort(generator.choice(n, size=limit, replace=False))

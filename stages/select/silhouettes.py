@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stages.silhouette import silhouettes_from
 from stages.typing import Float32Array, Float64Array, Int64Array
 
 BLOCK = 1024
@@ -67,12 +68,6 @@ def sample_silhouettes(clusters: ClusterMeans, samples: Int64Array) -> Float64Ar
     place = np.flatnonzero(clusters.size[clusters.labels[samples]] > 1)
     for start in range(0, len(place), BLOCK):
         block = place[start : start + BLOCK]
-        own = clusters.labels[samples[block]]
-        rows, size = np.arange(len(block)), clusters.size[own]
         distance = np.maximum(1 - clusters.unit[samples[block]] @ clusters.mean.T, 0)
-        within = distance[rows, own] * size / (size - 1)
-        distance[rows, own] = np.inf
-        nearest = distance.min(axis=1)
-        larger = np.maximum(within, nearest)
-        silhouettes[block] = np.divide(nearest - within, larger, out=np.zeros(len(block)), where=larger > 0)
+        silhouettes[block] = silhouettes_from(distance, clusters.labels[samples[block]], clusters.size)
     return silhouettes

@@ -53,16 +53,21 @@ def dbc(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
     return call
 
 
+def made(folder: Path, *commands: list[str]) -> Path:
+    """The run that `commands` make in `folder`, where nothing tells of another one."""
+    run = folder / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("DBC_RUN", raising=False)
+        for command in commands:
+            assert run_command([*command, "--run", str(run)]) == 0
+    return run
+
+
 @pytest.fixture(scope="session")
 def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with a dataset of drawn people and the features of an untrained network. Not to be changed."""
-    run = tmp_path_factory.mktemp("begun") / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(run.parent)
-        patch.delenv("DBC_RUN", raising=False)
-        assert run_command(["ingest", *PEOPLE, "--workers", "0", "--run", str(run)]) == 0
-        assert run_command(["extract", *NETWORK, "--run", str(run)]) == 0
-    return run
+    return made(tmp_path_factory.mktemp("begun"), ["ingest", *PEOPLE, "--workers", "0"], ["extract", *NETWORK])
 
 
 @pytest.fixture

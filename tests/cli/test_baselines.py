@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from stages.run_directory import RunDirectory, model_manifest
-from tests.cli.conftest import NETWORK, Dbc
+from tests.cli.conftest import NETWORK, Dbc, made
 
 PEOPLE = ["--identities", "8", "--cameras", "2", "--images-per-camera", "2", "--height", "64", "--width", "32"]
 
@@ -16,17 +16,10 @@ PEOPLE = ["--identities", "8", "--cameras", "2", "--images-per-camera", "2", "--
 @pytest.fixture(scope="session")
 def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that is made from a bag of words alone. Not to be changed."""
-    from dbc_cli.__main__ import run_command
-
-    run = tmp_path_factory.mktemp("words") / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(run.parent)
-        patch.delenv("DBC_RUN", raising=False)
-        assert run_command(["ingest", *PEOPLE, "--workers", "0", "--run", str(run)]) == 0
-        assert (
-            run_command(["run", "--backbone", "bow", "--merge-percent", "0.2", "--stages", "2", "--run", str(run)]) == 0
-        )
-    return run
+    schedule = ["--merge-percent", "0.2", "--stages", "2"]
+    return made(
+        tmp_path_factory.mktemp("words"), ["ingest", *PEOPLE, "--workers", "0"], ["run", "--backbone", "bow", *schedule]
+    )
 
 
 def test_a_bag_of_words_needs_no_weights_and_makes_features_that_merge(words: Path) -> None:

@@ -9,7 +9,8 @@ from typing import get_args
 import pytest
 
 from dbc_cli.flags import INGEST
-from schemas.parameters import DatasetFormat, IngestParameters
+from schemas.choices import DatasetFormat
+from schemas.parameters import IngestParameters
 from stages.data.formats import FORMATS, read_samples
 from stages.data.samples import GALLERY, QUERY, TRAIN, UNKNOWN, Samples
 from stages.errors import DbcError, UsageError
@@ -71,7 +72,7 @@ def write_msmt(root: Path, folders: tuple[str, str], lists: dict[str, list[str]]
         (root / name).write_text("".join(f"{line}\n" for line in lines))
 
 
-def test_the_command_the_schema_and_the_readers_know_the_same_formats() -> None:
+def test_the_command_and_the_readers_know_the_same_formats() -> None:
     flag = next(flag for flag in INGEST if flag.name == "format")
     assert set(get_args(flag.kind)) == set(get_args(DatasetFormat)) == {*FORMATS, "synthetic"}
 
