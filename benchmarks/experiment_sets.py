@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from schemas.parameters import (
+    PUBLISHED_LAMBDA,
     EvaluateParameters,
     ExtractParameters,
     IngestParameters,
     MergeParameters,
     SyntheticParameters,
+    evaluation_of,
+    merging_of,
 )
 from stages.ingest.stage import ingest
 from stages.pipeline import Plan
@@ -42,11 +45,12 @@ QUICK = Size(train_share=0.1, test_share=0.1, people=12, height=32)
 
 @dataclass(frozen=True)
 class DataSet:
-    """A data set as a run directory, the plan of its runs, and what to say of it."""
+    """A data set as a run directory, the plan of its runs (`untold` without a recipe), and what to say of it."""
 
     name: str
     run: RunDirectory
     plan: Plan
+    untold: Plan
     told: str
 
 
@@ -114,7 +118,18 @@ def _data_set(
     )
     merge = MergeParameters(merge_percent=0.1)
     plan = Plan(merge=merge, extract=ExtractParameters(), evaluate=EvaluateParameters(), initial=initial)
-    return DataSet(name, run, plan, told)
+    return DataSet(name, run, plan, plan, told)
+
+
+def with_recipe(plan: Plan, recipe: str, *, criterion: str = "dbc") -> Plan:
+    """`plan` trained, merged and evaluated as `recipe` has it, by `criterion` with its published λ."""
+    evaluate = plan.evaluate.model_copy(update=evaluation_of(recipe))
+    changes = {
+        "criterion": criterion,
+        "lambda_": PUBLISHED_LAMBDA[criterion],
+        **merging_of(recipe, criterion=criterion),
+    }
+    return replace(with_merge(plan, **changes), train={**plan.train, "recipe": recipe}, evaluate=evaluate)
 
 
 def with_merge(plan: Plan, **changes: Any) -> Plan:

@@ -10,18 +10,15 @@ Data sets whose flag is not given are left out; the drawn people are always ther
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
-import shutil
 import statistics
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from benchmarks.experiment_cells import kept_results
 from benchmarks.experiment_sets import (
     QUICK,
     DataSet,
@@ -30,21 +27,20 @@ from benchmarks.experiment_sets import (
     eth80_market,
     vehicles,
     with_merge,
+    with_recipe,
     with_training,
 )
-from schemas.parameters import evaluation_of, merging_of
 from stages.compare.ablation import VARIANTS, ablation_cells, with_seed
-from stages.compare.cells import Cell, CellResult, run_cell
+from stages.compare.cells import Cell, CellResult
 from stages.compare.outcomes import FIGURES, by_value, chosen_by_label, lines, runs_by_label, stage_at
-from stages.compare.sharing import common_start
 from stages.compare.text import markdown, markdown_table
 from stages.pipeline import Plan
 from stages.plots.figures import save
 from stages.plots.sheets import comparison_sheet, value_sheet
-from stages.produce import How
-from stages.reporting import Silent
-from stages.run_directory import RunDirectory
 from stages.select.rules import RULES
+
+QUEUE = 300
+"""Embeddings in the queue of OIM: the published 5,000 would hold these small sets many times over."""
 
 LAMBDAS = {"dbc": (0.0, 0.01, 0.05, 0.1, 0.2, 0.5), "buc": (0.0, 0.001, 0.005, 0.01, 0.05)}
 
@@ -80,6 +76,10 @@ def main() -> None:
         sections.append(text)
         found: dict[str, Any] = {"ablation": [asdict(result) for result in results]}
         sections.append(_stop_rules(results))
+        if arguments.recipes:
+            text, compared = _recipes(data, arguments)
+            sections.append(text)
+            found["recipes"] = [asdict(result) for result in compared]
         for curve in _curves(arguments, trained=trained_curves):
             text, swept = _curve(data, curve, arguments)
             sections.append(text)
@@ -101,21 +101,40 @@ def _data_sets(arguments: argparse.Namespace) -> Iterator[DataSet]:
 
 
 def _prepared(data: DataSet, arguments: argparse.Namespace) -> DataSet:
-    evaluate = data.plan.evaluate.model_copy(update=evaluation_of(arguments.recipe))
-    plan = replace(data.plan, train={"recipe": arguments.recipe}, evaluate=evaluate)
-    plan = with_merge(plan, **merging_of(arguments.recipe))
+    plan = data.plan
     if arguments.quick:
-        plan = replace(with_merge(plan, merge_percent=0.2), train={"recipe": arguments.recipe, "epochs": 1})
-    return replace(data, plan=plan)
+        plan = with_training(with_merge(plan, merge_percent=0.2), epochs=1)
+    return replace(data, untold=plan, plan=with_recipe(plan, arguments.recipe))
 
 
 def _ablation(data: DataSet, arguments: argparse.Namespace) -> tuple[str, list[CellResult]]:
     cells = ablation_cells(data.plan, variants=tuple(VARIANTS), seeds=arguments.seeds, dbc_lambda=None, buc_lambda=None)
-    results = _run(data, cells, arguments)
+    results = kept_results(data, cells, out=arguments.out, n_jobs=arguments.jobs)
     figure = comparison_sheet(runs_by_label(results), title=f"{data.name}: ablation", chosen=chosen_by_label(results))
     save(figure, arguments.out / f"{data.name}-ablation")
     head = f"### Ablation, trained, seeds {_told_list(arguments.seeds)}\n\n"
     return f"{head}{markdown(lines(results))}\n![ablation]({data.name}-ablation.png)\n", results
+
+
+def _recipes(data: DataSet, arguments: argparse.Namespace) -> tuple[str, list[CellResult]]:
+    """Both criteria by every recipe, and online instance matching by the published one: the same data and stages."""
+    cells = []
+    for seed in arguments.seeds:
+        for recipe in arguments.recipes.split(","):
+            for criterion in ("buc", "dbc"):
+                plan = with_seed(with_recipe(data.untold, recipe, criterion=criterion), seed)
+                cells.append(Cell("", plan, {"recipe": recipe, "method": criterion.upper(), "seed": seed}))
+        matching = with_training(with_recipe(data.untold, "paper"), loss="oim", queue_size=QUEUE)
+        cells.append(
+            Cell("", replace(with_seed(matching, seed), stages=0), {"recipe": "paper", "method": "OIM", "seed": seed})
+        )
+    results = kept_results(data, cells, out=arguments.out, n_jobs=arguments.jobs)
+    figure = comparison_sheet(runs_by_label(results), title=f"{data.name}: recipes", chosen=chosen_by_label(results))
+    save(figure, arguments.out / f"{data.name}-recipes")
+    head = (
+        f"### Recipes, trained, seeds {_told_list(arguments.seeds)}\n\nOIM with a queue of {QUEUE}, stage 0 alone.\n\n"
+    )
+    return f"{head}{markdown(lines(results))}\n![recipes]({data.name}-recipes.png)\n", results
 
 
 def _stop_rules(results: Sequence[CellResult]) -> str:
@@ -166,7 +185,7 @@ def _curve(data: DataSet, curve: Curve, arguments: argparse.Namespace) -> tuple[
         for value in curve.values
         for seed in seeds
     ]
-    results = _run(data, cells, arguments)
+    results = kept_results(data, cells, out=arguments.out, n_jobs=arguments.jobs)
     names = ("mAP", "ari") if curve.trained else ("ari",)
     outcomes = {name: by_value(results, curve.parameter, name) for name in names}
     stem = f"{data.name}-{curve.criterion}-{curve.parameter}-{'trained' if curve.trained else 'merging'}"
@@ -199,57 +218,6 @@ def _changed(plan: Plan, parameter: str, value: Any) -> Plan:
         return with_training(plan, memory_init=value)
     field = {"lambda": "lambda_"}.get(parameter, parameter.replace("-", "_"))
     return with_merge(plan, **{field: value})
-
-
-def _run(data: DataSet, cells: Sequence[Cell], arguments: argparse.Namespace) -> list[CellResult]:
-    """The results of the cells, from the folder of results where they are there; equal plans are run once."""
-    named = [replace(cell, name=f"cells/{_digest(cell.plan)}") for cell in cells]
-    kept: Path = arguments.out / "results" / data.name
-    kept.mkdir(parents=True, exist_ok=True)
-    missing = {cell.name: cell for cell in named if not _place(kept, cell).is_file()}
-    for cell in missing.values():
-        common_start(data.run, cell.plan, how=How(), reporter=Silent())
-    jobs = [(data.run.root, cell, _place(kept, cell)) for cell in missing.values()]
-    if arguments.jobs > 1 and len(jobs) > 1:
-        with ProcessPoolExecutor(arguments.jobs, get_context("spawn"), _one_thread) as pool:
-            list(pool.map(_run_one, *zip(*jobs, strict=True)))
-    else:
-        for job in jobs:
-            _run_one(*job)
-    return [replace(_read(_place(kept, cell)), setting=cell.setting) for cell in named]
-
-
-def _run_one(root: Path, cell: Cell, place: Path) -> None:
-    """Run a cell, keep its figures, and remove its artifacts, which would fill the disk; the start stays."""
-    result = run_cell(RunDirectory(root), cell, how=How(), reporter=Silent())
-    print(f"  {root.name} {dict(cell.setting)}: {result.seconds:.0f} s", flush=True)
-    partial = place.with_suffix(".partial")
-    partial.write_text(json.dumps(asdict(result)))
-    partial.replace(place)
-    shutil.rmtree(root / cell.name)
-
-
-def _one_thread() -> None:
-    import torch
-
-    torch.set_num_threads(1)
-
-
-def _read(place: Path) -> CellResult:
-    found = json.loads(place.read_text())
-    return CellResult(**{**found, "stages": tuple(found["stages"])})
-
-
-def _place(kept: Path, cell: Cell) -> Path:
-    return kept / f"{Path(cell.name).name}.json"
-
-
-def _digest(plan: Plan) -> str:
-    text = json.dumps(
-        [plan.merge.model_dump(by_alias=True), dict(plan.train), dict(plan.initial), plan.last_stage, plan.merge_only],
-        sort_keys=True,
-    )
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _write(
@@ -285,6 +253,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--trained-curves", default="synthetic", help="data sets whose curves are trained, too")
     parser.add_argument("--train-share", type=float, default=0.5, help="share of eth80-market's train identities")
     parser.add_argument("--recipe", default="auto", help="recipe of all training, merging and evaluation")
+    parser.add_argument("--recipes", default="paper,auto,tuned", help="recipes to compare; '' for none")
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time, each with one thread")
     parser.add_argument("--quick", action="store_true", help="a smoke test: tiny data, two values a curve")
     arguments = parser.parse_args()

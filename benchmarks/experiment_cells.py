@@ -1,0 +1,71 @@
+"""Runs of an experiment whose figures are kept in a folder, so that the same call goes on where it stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, replace
+from multiprocessing import get_context
+from pathlib import Path
+
+from benchmarks.experiment_sets import DataSet
+from stages.compare.cells import Cell, CellResult, run_cell
+from stages.compare.sharing import common_start
+from stages.pipeline import Plan
+from stages.produce import How
+from stages.reporting import Silent
+from stages.run_directory import RunDirectory
+
+
+def kept_results(data: DataSet, cells: Sequence[Cell], *, out: Path, n_jobs: int) -> list[CellResult]:
+    """The results of the cells, from the folder of results where they are there; equal plans are run once."""
+    named = [replace(cell, name=f"cells/{_digest(cell.plan)}") for cell in cells]
+    kept: Path = out / "results" / data.name
+    kept.mkdir(parents=True, exist_ok=True)
+    missing = {cell.name: cell for cell in named if not _place(kept, cell).is_file()}
+    for cell in missing.values():
+        common_start(data.run, cell.plan, how=How(), reporter=Silent())
+    jobs = [(data.run.root, cell, _place(kept, cell)) for cell in missing.values()]
+    if n_jobs > 1 and len(jobs) > 1:
+        with ProcessPoolExecutor(n_jobs, get_context("spawn"), _one_thread) as pool:
+            list(pool.map(_run_one, *zip(*jobs, strict=True)))
+    else:
+        for job in jobs:
+            _run_one(*job)
+    return [replace(_read(_place(kept, cell)), setting=cell.setting) for cell in named]
+
+
+def _run_one(root: Path, cell: Cell, place: Path) -> None:
+    """Run a cell, keep its figures, and remove its artifacts, which would fill the disk; the start stays."""
+    result = run_cell(RunDirectory(root), cell, how=How(), reporter=Silent())
+    print(f"  {root.name} {dict(cell.setting)}: {result.seconds:.0f} s", flush=True)
+    partial = place.with_suffix(".partial")
+    partial.write_text(json.dumps(asdict(result)))
+    partial.replace(place)
+    shutil.rmtree(root / cell.name)
+
+
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _read(place: Path) -> CellResult:
+    found = json.loads(place.read_text())
+    return CellResult(**{**found, "stages": tuple(found["stages"])})
+
+
+def _place(kept: Path, cell: Cell) -> Path:
+    return kept / f"{Path(cell.name).name}.json"
+
+
+def _digest(plan: Plan) -> str:
+    text = json.dumps(
+        [plan.merge.model_dump(by_alias=True), dict(plan.train), dict(plan.initial), plan.last_stage, plan.merge_only],
+        sort_keys=True,
+    )
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
