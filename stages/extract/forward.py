@@ -17,7 +17,7 @@ from stages.errors import DbcError
 from stages.extract.ahead import ahead
 from stages.extract.frames import Batch, batches, n_looked_at
 from stages.extract.network import Network, inference_network
-from stages.nn.images import ImageSource, input_size
+from stages.nn.images import ImageSource, input_size, network_input
 from stages.nn.model import ReidModel
 from stages.typing import Float32Array, Float64Array, Int64Array, UInt8Array
 
@@ -63,7 +63,8 @@ def extract(
     share = share or Share()
     model.eval().head.cpu()
     size = input_size(images, height=height, width=width)
-    network = inference_network(model, size=size, amp=amp, compiled=compiled, device=device)
+    network = inference_network(model, amp=amp, compiled=compiled, device=device)
+    inputs = _Inputs(size, device)
     planned = batches(
         frame_start,
         piece=share.piece or batch_size,
@@ -71,8 +72,8 @@ def extract(
         rank=share.rank,
         n_processes=share.n_processes,
     )
-    read = ahead(_read(images, planned, batch_size, device), depth=DEPTH)
-    with closing(_computed(network, read, device)) as computed:
+    read = ahead(_read(images, planned, batch_size, inputs), depth=DEPTH)
+    with closing(_computed(network, read, inputs)) as computed:
         sums: Float64Array | None = None
         for batch, features in computed:
             found = _finite(features, batch)
@@ -86,13 +87,33 @@ def extract(
                 sums = None
 
 
+@dataclass(frozen=True)
+class _Inputs:
+    """How stored images become network input of `size`: on the CPU by the thread that reads them, on a GPU by the GPU."""
+
+    size: tuple[int, int]
+    device: torch.device
+
+    def ahead(self, images: UInt8Array) -> Tensor:
+        """What the thread makes of images (B, H, W, 3)."""
+        stored = torch.from_numpy(images)
+        return stored.pin_memory() if self.device.type == "cuda" else self._of(stored)
+
+    def arrived(self, ready: Tensor) -> Tensor:
+        """The network input, of what the thread made."""
+        return self._of(ready.to(self.device, non_blocking=True)) if self.device.type == "cuda" else ready
+
+    def _of(self, stored: Tensor) -> Tensor:
+        with torch.inference_mode():
+            return network_input(stored, height=self.size[0], width=self.size[1])
+
+
 def _read(
-    images: ImageSource, planned: Iterator[Batch], batch_size: int, device: torch.device
+    images: ImageSource, planned: Iterator[Batch], batch_size: int, inputs: _Inputs
 ) -> Generator[tuple[Batch, Tensor]]:
-    """Each batch and its images (batch_size, H, W, 3); a short one is filled up, so that every batch has one shape."""
+    """Each batch and what is made of its images ahead; a short one is filled up, so that every batch has one shape."""
     for batch in planned:
-        pixels = torch.from_numpy(_filled(images[batch.frames], batch_size))
-        yield batch, pixels.pin_memory() if device.type == "cuda" else pixels
+        yield batch, inputs.ahead(_filled(images[batch.frames], batch_size))
 
 
 def _filled(images: UInt8Array, batch_size: int) -> UInt8Array:
@@ -101,18 +122,18 @@ def _filled(images: UInt8Array, batch_size: int) -> UInt8Array:
 
 
 def _computed(
-    network: Network, read: Generator[tuple[Batch, Tensor]], device: torch.device
+    network: Network, read: Generator[tuple[Batch, Tensor]], inputs: _Inputs
 ) -> Generator[tuple[Batch, Tensor]]:
     """Each batch and its pooled features (f, d) on the host, from a GPU `DEPTH` batches after they were asked for.
 
     It computes in the thread of its caller: in others glibc gives every large block back to the system.
     """
     queued: deque[tuple[Batch, Tensor, Any]] = deque()
-    depth = queue_depth(device)
+    depth = queue_depth(inputs.device)
     with closing(read):
-        for batch, pixels in read:
-            features = network(pixels.to(device, non_blocking=True))[: len(batch.frames)]
-            queued.append((batch, features.to("cpu", non_blocking=True), _mark(device)))
+        for batch, ready in read:
+            features = network(inputs.arrived(ready))[: len(batch.frames)]
+            queued.append((batch, features.to("cpu", non_blocking=True), _mark(inputs.device)))
             if len(queued) > depth:
                 yield _arrived(*queued.popleft())
         while queued:

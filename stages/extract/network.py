@@ -1,4 +1,4 @@
-"""The network as extraction runs it: stored images in, pooled features out, prepared once for many batches."""
+"""The network as extraction runs it: normalised images in, pooled features out, prepared once for many batches."""
 
 from __future__ import annotations
 
@@ -9,28 +9,23 @@ import torch
 from torch import Tensor, nn
 
 from stages.extract.folding import folded
-from stages.nn.images import as_pixels, normalize, resize
 from stages.nn.model import ReidModel
 
 Network: TypeAlias = Callable[[Tensor], Tensor]
 
 
-def inference_network(
-    model: ReidModel, *, size: tuple[int, int], amp: bool, compiled: bool, device: torch.device
-) -> Network:
-    """A function from images (B, H, W, 3) uint8 to pooled features (B, d) float32, both on `device`, not normalised.
+def inference_network(model: ReidModel, *, amp: bool, compiled: bool, device: torch.device) -> Network:
+    """A function from network input (B, 3, H, W) to pooled features (B, d) float32, both on `device`, not normalised.
 
-    It resizes images to `size` and holds what `prepared_backbone` gives; `compiled` has torch compile that at the first
-    batch. Every batch should have one shape.
+    It holds what `prepared_backbone` gives; `compiled` has torch compile that at the first batch. Every batch should have
+    one shape.
     """
     backbone: Network = prepared_backbone(model, amp=amp, device=device)
     run = compiled_network(backbone, device=device) if compiled else backbone
 
     def features_of(images: Tensor) -> Tensor:
-        with torch.inference_mode():
-            pixels = normalize(resize(as_pixels(images), height=size[0], width=size[1]))
-            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=amp):
-                return run(pixels).float()
+        with torch.inference_mode(), torch.autocast(device.type, dtype=torch.bfloat16, enabled=amp):
+            return run(images).float()
 
     return features_of
 

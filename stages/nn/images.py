@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from stages.typing import Int64Array, UInt8Array
+from stages.nn.compiled_images import look_up
+from stages.typing import Float32Array, Int64Array, UInt8Array
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -31,6 +33,18 @@ class ImageSource(Protocol):
 def input_size(images: ImageSource, *, height: int, width: int) -> tuple[int, int]:
     """(height, width) in pixels, 0 standing for the stored size."""
     return height or images.shape[1], width or images.shape[2]
+
+
+def network_input(images: Tensor, *, height: int, width: int) -> Tensor:
+    """Images (B, H, W, 3) uint8 as the network wants them, (B, 3, height, width) float32, channels-last, where they are.
+
+    On the CPU images of that very size are looked up in a table of the 3 · 256 values there are: the same bits.
+    """
+    if images.device.type == "cpu" and tuple(images.shape[1:3]) == (height, width):
+        result = torch.empty(images.shape)
+        look_up(images.contiguous().view(-1, 3).numpy(), _table(), result.view(-1, 3).numpy())
+        return result.permute(0, 3, 1, 2)
+    return normalize(resize(as_pixels(images), height=height, width=width))
 
 
 def to_pixels(images: UInt8Array, device: torch.device) -> Tensor:
@@ -64,3 +78,10 @@ def _imagenet(device: torch.device) -> tuple[Tensor, Tensor]:
     with torch.inference_mode(mode=False):
         mean, std = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
         return mean * 255, std * 255
+
+
+@functools.cache
+def _table() -> Float32Array:
+    """What each value of each channel is after `normalize`: (3, 256)."""
+    values = torch.arange(256, dtype=torch.float32).view(1, 1, 256, 1).expand(1, 3, 256, 1)
+    return np.ascontiguousarray(normalize(values)[0, :, :, 0].numpy())

@@ -32,9 +32,9 @@ def trained_like(backbone: str) -> ReidModel:
 
 def features(model: ReidModel, **options: bool) -> np.ndarray:
     network = inference_network(
-        model, size=(32, 32), amp=options.get("amp", False), compiled=options.get("compiled", False), device=CPU
+        model, amp=options.get("amp", False), compiled=options.get("compiled", False), device=CPU
     )
-    found = network(torch.from_numpy(IMAGES))
+    found = network(normalize(to_pixels(IMAGES, CPU)))
     assert found.dtype == torch.float32
     return functional.normalize(found, dim=1).numpy()
 

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
-from stages.nn.images import IMAGENET_MEAN, IMAGENET_STD, input_size, normalize, resize, to_pixels
+from stages.nn.images import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    input_size,
+    network_input,
+    normalize,
+    resize,
+    to_pixels,
+)
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 12, 8, 3), dtype=np.uint8)
 CPU = torch.device("cpu")
@@ -22,6 +31,21 @@ def test_normalisation_is_imagenets() -> None:
     expected = (IMAGES / 255 - np.array(IMAGENET_MEAN)) / np.array(IMAGENET_STD)
     np.testing.assert_allclose(normalized.numpy(), expected.transpose(0, 3, 1, 2), atol=1e-5)
     assert normalized.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("size", [(12, 8), (6, 5)])
+@pytest.mark.parametrize("step", [1, 2], ids=["all", "every second"])
+def test_network_input_is_the_plain_calculation_to_the_last_bit(size: tuple[int, int], step: int) -> None:
+    values = np.arange(256, dtype=np.uint8).repeat(3).reshape(-1, 3)
+    every_value = np.concatenate([values, values[::-1], values[:64]]).reshape(6, 12, 8, 3)[::step]
+    found = network_input(torch.from_numpy(every_value), height=size[0], width=size[1])
+    expected = normalize(resize(to_pixels(every_value, CPU), height=size[0], width=size[1]))
+    assert torch.equal(found, expected)
+    assert found.stride() == expected.stride()
+
+
+def test_no_images_give_an_empty_network_input() -> None:
+    assert network_input(torch.from_numpy(IMAGES[:0]), height=12, width=8).shape == (0, 3, 12, 8)
 
 
 def test_resizing_to_the_same_size_is_free_and_else_keeps_a_flat_image_flat() -> None:
