@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dbc_cli.command import Given, with_flags
 from dbc_cli.comparison import COMPARISON, carry_out, show_comparison, show_plan, values_of
-from dbc_cli.flags import COMMON, Flag, pins
+from dbc_cli.flag import Flag, pins
+from dbc_cli.flags import COMMON
 
 ABLATE = (
     Flag("seeds", str, "--seeds", "Seeds, with commas between: mean and standard deviation.", "--seed", metavar="LIST"),

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from dbc_cli.command import Given, with_flags
-from dbc_cli.flags import AMP, COMMON, INITIAL, TRAIN, pins
+from dbc_cli.flag import pins
+from dbc_cli.flags import COMMON
+from dbc_cli.training_flags import AMP, INITIAL, TRAIN
 from stages.errors import UsageError
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dbc_cli.configuration import configured
-from dbc_cli.flags import COMMAND_FLAGS, Flag
+from dbc_cli.flag import Flag
+from dbc_cli.flags import COMMAND_FLAGS
 from dbc_cli.problems import problem_of
 from stages.errors import UsageError
 
@@ -98,7 +100,8 @@ def with_flags(
 
     `source` is the type of a SOURCE argument, where there is one; `run` the run of a command that takes no remembered one.
     """
-    flags = [*COMMAND_FLAGS[command], *(flag for group in groups for flag in group)]
+    every = [*COMMAND_FLAGS[command], *(flag for group in groups for flag in group)]
+    flags = sorted(every, key=lambda flag: flag.place)
 
     def decorate(body: Callable[..., None]) -> Any:
         def invoke(**given: Any) -> None:
@@ -111,10 +114,16 @@ def with_flags(
         parameters = [inspect.Parameter(n, keyword, annotation=a, default=None) for n, a in annotations.items()]
         invoke.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         invoke.__annotations__ = annotations
-        invoke.__doc__ = body.__doc__
+        invoke.__doc__ = _flowing(body.__doc__ or "")
         return invoke
 
     return decorate
+
+
+def _flowing(text: str) -> str:
+    """A docstring whose paragraphs are one line each, for the terminal to break; an item of a list is one, too."""
+    lines = re.sub(r"\n(?!\n|- )", " ", inspect.cleandoc(text).replace("\n\n", "\n\n\n"))
+    return lines.replace("\n\n ", "\n\n")
 
 
 def resolve(command: str, given: Mapping[str, Any], *, run: Path | None = None) -> Given:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any
 
 from dbc_cli.command import Given
-from dbc_cli.flags import Flag
+from dbc_cli.flag import Flag
 from stages.errors import DbcError, UsageError
 
 if TYPE_CHECKING:
@@ -114,10 +114,10 @@ def _write(path: Path, text: str) -> None:
 
 
 def _value(flag: Flag, text: str, whole: str) -> Any:
-    if get_origin(flag.kind) is Literal:
-        if text in get_args(flag.kind):
+    if flag.choices:
+        if text in flag.choices:
             return text
-        wanted = f"some of {', '.join(get_args(flag.kind))}"
+        wanted = f"some of {', '.join(flag.choices)}"
     elif flag.kind in (int, float):
         try:
             return flag.kind(text)

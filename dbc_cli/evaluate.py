@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from dbc_cli.command import Given, parse, with_flags
-from dbc_cli.flags import COMMON, EVALUATE, MAKING, STAGE, WHITEN, pins
+from dbc_cli.flag import pins, stage_flag
+from dbc_cli.flags import COMMON, EVALUATE, MAKING, WHITEN
 
 
-@with_flags("eval", STAGE, COMMON, MAKING, pins("features", "clusters"))
+@with_flags(
+    "eval",
+    stage_flag("init, 0, 1, 2, …", "the newest with features or clusters"),
+    COMMON,
+    MAKING,
+    pins("features", "clusters"),
+)
 def evaluate(given: Given) -> None:
     """Evaluate a stage: CMC, mAP and mINP of retrieval, and clusters against identities.
 

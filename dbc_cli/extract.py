@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dbc_cli.command import Given, parse, with_flags
-from dbc_cli.flags import AMP, COMMON, INITIAL, MAKING, SEED, STAGE, pins
+from dbc_cli.flag import pins, stage_flag
+from dbc_cli.flags import COMMON, MAKING, SEED
+from dbc_cli.training_flags import AMP, INITIAL
 
 if TYPE_CHECKING:
     from schemas.parameters import ExtractParameters
 
 
-@with_flags("extract", STAGE, COMMON, MAKING, pins("dataset", "model"))
+@with_flags(
+    "extract", stage_flag("init, 0, 1, 2, …", "the newest with a model"), COMMON, MAKING, pins("dataset", "model")
+)
 def extract(given: Given) -> None:
     """Extract the features of every sample under the newest model.
 

@@ -1,4 +1,4 @@
-"""Every flag, said once: its name, type, help and the default that help shows.
+"""The flags of every command, each said once; those of training are in `training_flags`.
 
 Defaults live in `schemas.parameters`; a flag that is not given is absent, so that `config.toml` can speak next. The text
 after `default` is for people, and a test holds it against the schemas.
@@ -6,60 +6,26 @@ after `default` is for people, and a test holds it against the schemas.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Optional
+from typing import Literal
 
-import typer
-
+from dbc_cli.flag import WHERE, Flag
+from dbc_cli.training_flags import AMP, COMPILE, INITIAL, TRAIN, TRAINING
 from schemas.choices import DatasetFormat, Metric
 
-
-@dataclass(frozen=True)
-class Flag:
-    """A command-line flag; `name` is the field it fills, `default` what help shows."""
-
-    name: str
-    kind: Any
-    option: str
-    help: str
-    default: str = ""
-    panel: str = "Parameters"
-    metavar: str | None = None
-
-    @property
-    def key(self) -> str:
-        """The flag as `config.toml` spells it: `freeze` for `--freeze/--no-freeze`."""
-        return self.option.split("/")[0].removeprefix("--")
-
-    def annotation(self) -> Any:
-        """The annotated type that Typer reads."""
-        option = typer.Option(
-            self.option,
-            help=self.help,
-            show_default=self.default or False,
-            rich_help_panel=self.panel,
-            metavar=self.metavar,
-        )
-        return Annotated[Optional[self.kind], option]  # noqa: UP045 — the type is a value here
-
-
-_WHERE = "Where and how it runs"
-
 COMMON = (
-    Flag("run", Path, "--run", "The run directory; also DBC_RUN.", "the last one used here", _WHERE, "DIR"),
-    Flag("json", bool, "--json", "Print the result as JSON on stdout.", "", _WHERE),
-    Flag("debug", bool, "--debug", "Show the traceback of a failure.", "", _WHERE),
+    Flag("run", Path, "--run", "The run directory; also DBC_RUN.", "the last one used here", WHERE, "DIR"),
+    Flag("json", bool, "--json", "Print the result as JSON on stdout.", "", WHERE),
+    Flag("debug", bool, "--debug", "Show the traceback of a failure.", "", WHERE),
 )
 MAKING = (
-    Flag("force", bool, "--force", "Compute again even where the artifact is up to date.", "", _WHERE),
-    Flag("dry_run", bool, "--dry-run", "Say what would be made and make nothing.", "", _WHERE),
+    Flag("force", bool, "--force", "Compute again even where the artifact is up to date.", "", WHERE),
+    Flag("dry_run", bool, "--dry-run", "Say what would be made and make nothing.", "", WHERE),
 )
-DEVICE = (Flag("device", str, "--device", "auto, cpu, cuda or cuda:N.", "auto", _WHERE, "DEVICE"),)
+DEVICE = (Flag("device", str, "--device", "auto, cpu, cuda or cuda:N.", "auto", WHERE, "DEVICE"),)
 SEED = (Flag("seed", int, "--seed", "Seed of every random choice.", "0"),)
-STAGE = (Flag("stage", str, "--stage", "The stage: init, 0, 1, 2, …", "the next thing to do", metavar="STAGE"),)
 
-WORKERS = (Flag("workers", int, "--workers", "Worker processes; 0 works in this one.", "one a core", _WHERE),)
+WORKERS = (Flag("workers", int, "--workers", "Worker processes; 0 works in this one.", "one a core", WHERE),)
 
 INGEST = (
     Flag("format", DatasetFormat, "--format", "How SOURCE is laid out.", "synthetic without a SOURCE"),
@@ -98,35 +64,7 @@ TRACKLETS = (
         panel="Drawn people",
     ),
 )
-INITIAL = (
-    Flag(
-        "backbone", str, "--backbone", "A torchvision network, resnet10 or bow.", "resnet50", "Initial weights", "NAME"
-    ),
-    Flag(
-        "weights",
-        str,
-        "--weights",
-        "imagenet (downloaded by torchvision), none, or a .safetensors or .pth file.",
-        "imagenet",
-        "Initial weights",
-        "WEIGHTS",
-    ),
-    Flag("height", int, "--height", "Height in pixels that the network sees.", "as stored", "Initial weights"),
-    Flag("width", int, "--width", "Width in pixels that the network sees.", "as stored", "Initial weights"),
-    Flag("embedding_dim", int, "--embedding-dim", "Size of the embedding.", "the backbone's", "Initial weights"),
-    Flag("last_stride", int, "--last-stride", "Stride of a ResNet's last layer: 2 or 1.", "2", "Initial weights"),
-    Flag(
-        "pooling",
-        Literal["avg", "gem"],
-        "--pooling",
-        "How a ResNet pools: mean, or generalised mean with a learnt exponent.",
-        "avg",
-        "Initial weights",
-    ),
-)
-AMP = (Flag("amp", bool, "--amp", "Compute in bfloat16 where that is safe.", ""),)
-COMPILE = (Flag("compile", bool, "--compile", "Compile the network at its first batch.", "", _WHERE),)
-EXTRACT = (Flag("extract_batch_size", int, "--batch-size", "Images a forward pass.", "64", _WHERE),)
+EXTRACT = (Flag("extract_batch_size", int, "--batch-size", "Images a forward pass.", "64", WHERE),)
 MERGE = (
     Flag("lambda_", float, "--lambda", "Weight λ of the penalty in D, eq. (4).", "0.1; 0.005 for buc"),
     Flag("merge_percent", float, "--merge-percent", "Merges a stage, as a fraction of the samples.", "0.05"),
@@ -155,78 +93,7 @@ WHITEN = (
     ),
 )
 MEMORY = (
-    Flag("memory_limit", str, "--memory-limit", "Most memory a merge may take, such as 8GiB.", "", _WHERE, "SIZE"),
-)
-TRAIN = (
-    Flag("recipe", Literal["auto", "paper", "tuned"], "--recipe", "Where rates and epochs come from.", "auto"),
-    Flag("epochs", int, "--epochs", "Epochs of a stage.", "by recipe"),
-    Flag("batch_size", int, "--batch-size", "Images a step.", "16"),
-    Flag("learning_rate", float, "--learning-rate", "Rate of the head.", "by recipe"),
-    Flag("backbone_rate", float, "--backbone-rate", "Rate of the backbone as a share of the head's.", "by recipe"),
-    Flag("decay_after", int, "--decay-after", "Epochs after which rates fall tenfold.", "by recipe"),
-    Flag("lr_schedule", Literal["step", "cosine"], "--lr-schedule", "How rates fall within a stage.", "step"),
-    Flag("warmup_epochs", float, "--warmup-epochs", "Epochs in which rates climb to the schedule's.", "0"),
-    Flag("optimizer", Literal["sgd", "adam"], "--optimizer", "Nesterov's gradient descent, or Adam.", "sgd"),
-    Flag("clip_norm", float, "--clip-norm", "Longest gradient, over all weights together.", ""),
-    # this is the flag for batch norms; there is no --freeze-norm
-    Flag(
-        "norm_statistics",
-        Literal["batch", "stored"],
-        "--norm-statistics",
-        "Statistics that the backbone's batch norms use in training.",
-        "by recipe",
-    ),
-    Flag(
-        "freeze_through",
-        str,
-        "--freeze-through",
-        "Last part of the backbone that keeps its weights: a module such as layer2, half, or none.",
-        "by recipe",
-        metavar="PART",
-    ),
-    Flag("temperature", float, "--temperature", "τ of eq. (1).", "by recipe"),
-    Flag("dropout", float, "--dropout", "Dropout of the embedding.", "by recipe"),
-    Flag(
-        "memory_init",
-        Literal["centroids", "zeros"],
-        "--memory-init",
-        "What the look-up table starts from after stage 0.",
-        "centroids",
-    ),
-    Flag(
-        "memory_momentum",
-        float,
-        "--memory-momentum",
-        "Share of a centroid that a step keeps: 0.5 as published, 0.1 with --recipe tuned.",
-        "0.5",
-        metavar="M",
-    ),
-    Flag("random_erasing", float, "--random-erasing", "Share of images with a rectangle blanked.", "0", metavar="P"),
-    Flag("color_jitter", float, "--color-jitter", "Change of brightness, contrast, saturation.", "0", metavar="S"),
-    Flag("frames", int, "--frames", "Random frames of a tracklet in a step; video only.", "by recipe"),
-    Flag(
-        "loss", Literal["repelled", "oim"], "--loss", "Eq. (1), or online instance matching with its queue.", "repelled"
-    ),
-    Flag("queue_size", int, "--queue-size", "Embeddings in the queue of --loss oim.", "5000", metavar="Q"),
-)
-TRAINING = (
-    Flag(
-        "cache",
-        Literal["auto", "device", "host", "none"],
-        "--cache",
-        "Where train images lie: on the device, in memory, or in the store.",
-        "auto",
-        _WHERE,
-    ),
-    Flag(
-        "checkpoint_every",
-        int,
-        "--checkpoint-every",
-        "Steps between checkpoints inside a stage.",
-        "every few minutes",
-        _WHERE,
-        "STEPS",
-    ),
+    Flag("memory_limit", str, "--memory-limit", "Most memory a merge may take, such as 8GiB.", "", WHERE, "SIZE"),
 )
 EVALUATE = (
     Flag(
@@ -274,11 +141,3 @@ COMMAND_FLAGS: dict[str, tuple[Flag, ...]] = {
     "demo": (*SEED, *DEVICE),
 }
 """The flags of every command that `config.toml` may give; those that pick a stage, a run or a version are not among them."""
-
-
-def pins(*kinds: str) -> tuple[Flag, ...]:
-    """Flags that pick a version of a parent artifact: `--clusters v1`."""
-    return tuple(
-        Flag(f"pin_{kind}", str, f"--{kind}", f"Version of the {kind} to take.", "the newest", "Versions", "vN")
-        for kind in kinds
-    )

@@ -8,14 +8,17 @@ from typing import Annotated, Any, Optional
 import typer
 
 from dbc_cli.command import Given, parse, with_flags
-from dbc_cli.flags import COMMON, INGEST, MAKING, SEED, SYNTHETIC, TRACKLETS, Flag
+from dbc_cli.flag import Flag
+from dbc_cli.flags import COMMON, INGEST, MAKING, SEED, SYNTHETIC, TRACKLETS
 
 FRAMES_PER_TRACKLET = 8
 """Frames of a drawn tracklet where `--tracklets` alone is given."""
 
 SOURCE = Annotated[
     Optional[Path],  # noqa: UP045 — the type is a value here
-    typer.Argument(help="The folder or table of images; nothing, or the word synthetic, for drawn people."),
+    typer.Argument(
+        metavar="SOURCE", help="The folder or table of images; nothing, or the word synthetic, for drawn people."
+    ),
 ]
 
 

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from dbc_cli.command import Given, parse, parse_bytes, with_flags
-from dbc_cli.flags import COMMON, MAKING, MERGE, STAGE, WHITEN, pins
+from dbc_cli.flag import pins, stage_flag
+from dbc_cli.flags import COMMON, MAKING, MERGE, WHITEN
 
 
-@with_flags("merge", STAGE, COMMON, MAKING, pins("features", "clusters"))
+@with_flags(
+    "merge",
+    stage_flag("1, 2, 3, …", "the one after the newest with a model"),
+    COMMON,
+    MAKING,
+    pins("features", "clusters"),
+)
 def merge(given: Given) -> None:
     """Merge the clusters that the dispersion criterion ranks closest.
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from dbc_cli.command import Given, with_flags
-from dbc_cli.flags import COMMON, Flag
+from dbc_cli.flag import Flag
+from dbc_cli.flags import COMMON
 
 OUT = (Flag("out", Path, "--out", "Folder for the pictures.", "RUN/plots", metavar="DIR"),)
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from dbc_cli.command import Given, with_flags
-from dbc_cli.flags import COMMON, STAGE, Flag, pins
+from dbc_cli.flag import Flag, pins, stage_flag
+from dbc_cli.flags import COMMON
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +30,9 @@ TITLES = {
 }
 
 
-@with_flags("report", STAGE, COMMON, REPORT, pins("features", "clusters"))
+@with_flags(
+    "report", stage_flag("1, 2, 3, …", "the newest with clusters"), COMMON, REPORT, pins("features", "clusters")
+)
 def report(given: Given) -> None:
     """Show the clusters of a stage: purity by size, the worst, split identities, chained merges, and a picture.
 

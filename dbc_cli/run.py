@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from dbc_cli.command import Given, parse, parse_bytes, with_flags
 from dbc_cli.extract import extract_parameters
-from dbc_cli.flags import AMP, COMMON, EVALUATE, INITIAL, MAKING, MERGE, SEED, TRAIN, WHITEN, pins
+from dbc_cli.flag import pins
+from dbc_cli.flags import COMMON, EVALUATE, MAKING, MERGE, SEED, WHITEN
 from dbc_cli.train import running_of
+from dbc_cli.training_flags import AMP, INITIAL, TRAIN
 
 if TYPE_CHECKING:
     from stages.pipeline import Plan, StageRow

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from dbc_cli.command import Given, with_flags
-from dbc_cli.flags import COMMON, Flag, pins
+from dbc_cli.flag import Flag, pins
+from dbc_cli.flags import COMMON
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,8 +21,11 @@ RULE = (Flag("rule", _RULE, "--rule", "What the stage is chosen by.", "cluster-s
 def select(given: Given) -> None:
     """Choose a stage without identities, and show what every rule says of every stage.
 
-    cluster-silhouette: mean silhouette of clusters, each with one voice; silhouette: of samples; jump: before the merges
-    grow most expensive; dispersion-ratio: tight clusters far apart; stability: before the partition that changes least.
+    - cluster-silhouette: the largest mean silhouette of clusters, each with one voice
+    - silhouette: the largest mean silhouette of samples
+    - jump: before the merges grow most expensive
+    - dispersion-ratio: the tightest clusters, the farthest apart
+    - stability: before the stage that changes the partition least
     """
     from dbc_cli.console import print_json
     from stages.errors import DbcError

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dbc_cli.command import Given, with_flags
-from dbc_cli.flags import COMMON, Flag
+from dbc_cli.flag import Flag
+from dbc_cli.flags import COMMON
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -9,24 +9,30 @@ from typing import TYPE_CHECKING, Any
 
 from dbc_cli.command import Given, with_flags
 from dbc_cli.comparison import COMPARISON, carry_out, show_comparison, show_plan, values_of
-from dbc_cli.flags import AMP, COMMON, EVALUATE, INITIAL, MERGE, SCHEDULE, SEED, TRAIN, WHITEN, pins
+from dbc_cli.flag import Flag, pins
+from dbc_cli.flags import COMMON, EVALUATE, MERGE, SCHEDULE, SEED, WHITEN
+from dbc_cli.training_flags import AMP, INITIAL, TRAIN
 from stages.errors import UsageError
 
 if TYPE_CHECKING:
     from stages.compare.cells import Cell, CellResult
 
 PARAMETERS = (*SCHEDULE, *MERGE, *WHITEN, *TRAIN, *INITIAL, *SEED, *EVALUATE)
-LISTS = tuple(
-    replace(flag, kind=str, help=f"{flag.help.rstrip('.')}; one value, or several with commas between.", metavar="LIST")
-    for flag in PARAMETERS
-    if flag.kind is not bool
-)
+
+
+def _told(flag: Flag) -> str:
+    return f"{flag.help} Of {', '.join(flag.choices)}." if flag.choices else flag.help
+
+
+LISTS = tuple(replace(flag, kind=str, help=_told(flag), metavar="LIST") for flag in PARAMETERS if flag.kind is not bool)
 _AS_THEY_ARE = tuple(flag for flag in PARAMETERS if flag.kind is bool)
 
 
 @with_flags("sweep", LISTS, _AS_THEY_ARE, AMP, COMMON, COMPARISON, pins("dataset"))
 def sweep(given: Given) -> None:
     """Run the loop for every combination of the values given: --lambda 0,0.01,0.1 --seed 0,1,2.
+
+    A LIST is one value, or several with commas between.
 
     All share data set, initial features and, where they agree on it, stage 0. Each is a run of its own under RUN/sweep, and
     RUN stays as it is. Seeds are put together as mean and standard deviation.

@@ -5,13 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dbc_cli.command import Given, with_flags
-from dbc_cli.flags import AMP, COMMON, INITIAL, MAKING, SEED, STAGE, TRAIN, TRAINING, WHITEN, pins
+from dbc_cli.flag import pins, stage_flag
+from dbc_cli.flags import COMMON, MAKING, SEED, WHITEN
+from dbc_cli.training_flags import AMP, INITIAL, TRAIN, TRAINING
 
 if TYPE_CHECKING:
     from stages.train.compute import Running
 
 
-@with_flags("train", STAGE, COMMON, MAKING, pins("dataset", "clusters", "model", "features"))
+@with_flags(
+    "train",
+    stage_flag("0, 1, 2, …", "the first that has clusters and no model"),
+    COMMON,
+    MAKING,
+    pins("dataset", "clusters", "model", "features"),
+)
 def train(given: Given) -> None:
     """Train the embedding with the repelled loss.
 

@@ -11,7 +11,7 @@ import typer
 
 import dbc_cli.flags as table
 from dbc_cli.app import app
-from dbc_cli.flags import Flag
+from dbc_cli.flag import Flag
 from schemas import parameters
 from tests.conftest import REPOSITORY
 
