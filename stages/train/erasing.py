@@ -44,10 +44,17 @@ def draw_rectangles(n_images: int, *, probability: float, generator: torch.Gener
 def apply_rectangles(pixels: Tensor, rectangles: Rectangles, *, fill: Tensor) -> Tensor:
     """`pixels` (B, C, H, W) with the value `fill` (C) at every pixel whose centre lies in its image's rectangle."""
     height, width = pixels.shape[2:]
-    rows = _inside(height, rectangles.top, rectangles.bottom, pixels.device)
-    columns = _inside(width, rectangles.left, rectangles.right, pixels.device)
+    rows, columns = covered(rectangles, height=height, width=width, device=pixels.device)
     blank = (rows[:, :, None] & columns[:, None, :])[:, None]
     return torch.where(blank, fill.view(1, -1, 1, 1), pixels)
+
+
+def covered(rectangles: Rectangles, *, height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """The rows (B, height) and columns (B, width), bool, of pixels whose centres lie within the rectangle's edges."""
+    return (
+        _inside(height, rectangles.top, rectangles.bottom, device),
+        _inside(width, rectangles.left, rectangles.right, device),
+    )
 
 
 def _inside(n_pixels: int, low: Tensor, high: Tensor, device: torch.device) -> Tensor:

@@ -18,8 +18,9 @@ from stages.nn.instance_matching import CircularQueue
 from stages.nn.model import ReidModel
 from stages.nn.parallel import SharedBatch
 from stages.torch_exchange import Processes
+from stages.train.augment import augmented_input
 from stages.train.draws import draw_step, of_samples
-from stages.train.feed import feed
+from stages.train.feed import ToInput, feed
 from stages.train.freeze import freeze_through, set_training_mode
 from stages.train.health import Health
 from stages.train.optimizers import build_optimizer, set_rate
@@ -76,7 +77,7 @@ class _Task:
     samples: Samples
     parameters: TrainParameters
     pool: Pool
-    size: tuple[int, int]
+    to_input: ToInput
     device: torch.device
     on_step: Callable[[Step], None] | None
     checkpoints: Checkpoints | None
@@ -126,7 +127,7 @@ def train(
         samples,
         parameters,
         _pool(model, amp=parameters.amp, compiled=compiled),
-        (height or source.shape[1], width or source.shape[2]),
+        functools.partial(augmented_input, height=height or source.shape[1], width=width or source.shape[2]),
         device,
         on_step,
         checkpoints,
@@ -185,14 +186,12 @@ def _train_epoch(state: State, task: _Task) -> None:
     whole = (draw_step(batch, samples, parameters=parameters, generator=state.generator) for batch in batches)
     draws = (of_samples(draw, task.shared.own(len(draw.samples))) for draw in whole)
     readings = Readings()
-    with closing(feed(draws, task.source, device=task.device)) as fed:
+    with closing(feed(draws, task.source, device=task.device, to_input=task.to_input)) as fed:
         for draw, images in fed:
             step = state.epoch * task.steps_per_epoch + state.batch
             rate = learning_rate(step, steps_per_epoch=task.steps_per_epoch, parameters=parameters)
             set_rate(state.optimizer, rate)
-            done = train_step(
-                state, draw, images, pool=task.pool, size=task.size, parameters=parameters, shared=task.shared
-            )
+            done = train_step(state, draw, images, pool=task.pool, parameters=parameters, shared=task.shared)
             state.feature_sum = state.feature_sum + done.features.sum(dim=0)
             state.batch += 1
             state.drawn = draw.generator_state

@@ -16,8 +16,9 @@ DECAY = 0.1
 def learning_rate(step: int, *, steps_per_epoch: int, parameters: TrainParameters) -> float:
     """The rate of a step counted from 0.
 
-    `step`: the base rate, a tenth of it from epoch `decay_after` on. `cosine`: base · (1 + cos(πt))/2, t from 0 to 1
-    over the steps after the warm-up. Either is multiplied, in the w steps of the warm-up, by 1/w, 2/w, …, 1.
+    `step`: the base rate, a tenth of it from epoch `decay_after` on. `cosine`: base · (1 + cos(πk/n))/2 in the k-th of
+    the n steps after the warm-up, k = 0 … n − 1, as in Loshchilov and Hutter, ICLR 2017: the first has the base rate, and
+    0 would be reached one step after the last. Either is multiplied, in the w steps of the warm-up, by 1/w, 2/w, …, 1.
     """
     warmup = round(parameters.warmup_epochs * steps_per_epoch)
     if parameters.lr_schedule == "cosine":

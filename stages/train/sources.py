@@ -35,7 +35,7 @@ class FrameSource(Protocol):
 
     @property
     def waits(self) -> bool:
-        """Whether a batch takes time that a thread can hide: it is read, decoded or copied to another device."""
+        """Whether a batch takes time that a thread can hide: it is read, copied to another device, or augmented here."""
         ...
 
     def batch(self, index: Int64Array) -> Tensor:
@@ -78,8 +78,8 @@ class HostFrames:
 
     @property
     def waits(self) -> bool:
-        """A gather in memory on the CPU is done before a thread would be awake."""
-        return self.device.type == "cuda" or not isinstance(self.frames, np.ndarray)
+        """Always: on the CPU for the augmentation."""
+        return True
 
     def batch(self, index: Int64Array) -> Tensor:
         """The frames `index` (B), in that order."""

@@ -1,4 +1,4 @@
-"""One step: frames to loss, gradient, weights and look-up table."""
+"""One step: network input to loss, gradient, weights and look-up table."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from schemas.parameters import TrainParameters
-from stages.nn.images import as_pixels, resize
 from stages.nn.instance_matching import matching_loss
 from stages.nn.memory import repelled_loss, update_memory
 from stages.nn.parallel import SharedBatch
-from stages.train.augment import augmented
 from stages.train.draws import Draw
 from stages.train.optimizers import clip_gradients
 from stages.train.state import State
@@ -37,21 +35,18 @@ def train_step(
     images: Tensor,
     *,
     pool: Pool,
-    size: tuple[int, int],
     parameters: TrainParameters,
     shared: SharedBatch,
 ) -> Stepped:
-    """Moves weights, then look-up table and queue, of `state` by one batch of `draw`: frames (B·T, H, W, 3) uint8.
+    """Moves weights, then look-up table and queue, of `state` by one batch of `draw`: augmented images (B·T, 3, H, W).
 
-    Where processes share the batch, frames are those of this one's samples; what moves and what is seen is alike on all.
+    Where processes share the batch, images are those of this one's samples; what moves and what is seen is alike on all.
     Nothing here waits for the device.
     """
     n_samples = len(draw.targets)
     shared.begin(n_samples, n_frames=parameters.frames or 1)
-    height, width = size
-    pixels = resize(as_pixels(images), height=height, width=width)
     own = shared.own(n_samples)
-    own_features = sample_features(pool(augmented(pixels, draw.augmentation)), n_samples=own.stop - own.start)
+    own_features = sample_features(pool(images), n_samples=own.stop - own.start)
     features = shared.gathered(own_features)
     embedding = state.model.head(features)
     targets = draw.targets.to(state.memory.device, non_blocking=True)

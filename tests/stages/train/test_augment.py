@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from stages.nn.images import as_pixels, resize
 from stages.train import erasing
-from stages.train.augment import augmented, draw_augmentation
+from stages.train.augment import augmented, augmented_input, draw_augmentation, of_images
 from stages.train.erasing import Rectangles, apply_rectangles, draw_rectangles
 from stages.train.jitter import apply_jitter, draw_jitter
 
@@ -112,3 +113,39 @@ def test_what_is_erased_is_zero_in_the_network_s_input_and_each_image_has_its_ow
     assert not blank.flatten(1).all(dim=1).any()
     assert len({mask.numpy().tobytes() for mask in blank}) == 4
     assert found.is_contiguous(memory_format=torch.channels_last)
+
+
+def stored(n_images: int, height: int, width: int) -> Tensor:
+    return torch.randint(0, 256, (n_images, height, width, 3), dtype=torch.uint8, generator=generator(11))
+
+
+@pytest.mark.parametrize("options", [(0.0, 0.0), (0.0, 0.7), (0.4, 0.0), (0.4, 0.7)], ids=str)
+@pytest.mark.parametrize("size", [(12, 8), (64, 32), (5, 7), (1, 1)], ids=str)
+def test_the_compiled_loop_equals_the_batched_calculation(size: tuple[int, int], options: tuple[float, float]) -> None:
+    jitter, erasing_share = options
+    images = stored(24, *size)
+    drawn = draw_augmentation(24, color_jitter=jitter, random_erasing=erasing_share, generator=generator(3))
+    assert 0 < int(drawn.crops.flip.sum()) < 24
+    found = augmented_input(images, drawn, height=size[0], width=size[1])
+    expected = augmented(as_pixels(images), drawn)
+    assert found.shape == expected.shape
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    tolerance = 2e-6 * max(8, *size) * (2 if jitter else 1)
+    torch.testing.assert_close(found, expected, rtol=0, atol=tolerance)
+    # what is blanked is so to the pixel
+    assert torch.equal((found == 0).all(dim=1) | (expected == 0).all(dim=1), (found == 0).all(dim=1))
+
+
+def test_the_compiled_loop_takes_images_of_another_size() -> None:
+    images = stored(6, 20, 30)
+    drawn = draw_augmentation(6, color_jitter=0, random_erasing=0.5, generator=generator())
+    expected = augmented(resize(as_pixels(images), height=16, width=8), drawn)
+    torch.testing.assert_close(augmented_input(images, drawn, height=16, width=8), expected, rtol=0, atol=5e-5)
+
+
+def test_an_image_is_augmented_alike_whatever_its_batch() -> None:
+    images = stored(5, 12, 8)
+    drawn = draw_augmentation(5, color_jitter=0, random_erasing=0.5, generator=generator())
+    whole = augmented_input(images, drawn, height=12, width=8)
+    for own in (slice(0, 2), slice(2, 5), slice(5, 5)):
+        assert torch.equal(augmented_input(images[own], of_images(drawn, own), height=12, width=8), whole[own])

@@ -44,11 +44,11 @@ def test_every_later_parameter_changes_the_key_once_it_is_given() -> None:
 @pytest.mark.parametrize(
     ("fields", "told"),
     [
-        ({"clip_norm": 0}, "--clip-norm: found 0, but it should be greater than 0"),
-        ({"warmup_epochs": -1}, "--warmup-epochs: found -1, but it should be greater than or equal to 0"),
-        ({"random_erasing": 1.5}, "--random-erasing: found 1.5, but it should be less than or equal to 1"),
-        ({"color_jitter": -0.1}, "--color-jitter: found -0.1, but it should be greater than or equal to 0"),
-        ({"frames": 0}, "--frames: found 0, but it should be greater than or equal to 1"),
+        ({"clip_norm": 0}, "--clip-norm: found 0, wanted more than 0"),
+        ({"warmup_epochs": -1}, "--warmup-epochs: found -1, wanted at least 0"),
+        ({"random_erasing": 1.5}, "--random-erasing: found 1.5, wanted at most 1"),
+        ({"color_jitter": -0.1}, "--color-jitter: found -0.1, wanted at least 0"),
+        ({"frames": 0}, "--frames: found 0, wanted at least 1"),
         ({"lr_schedule": "cosine", "decay_after": 3}, "--decay-after: found 3 beside --lr-schedule cosine"),
     ],
 )

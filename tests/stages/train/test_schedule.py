@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from hypothesis import given
@@ -56,6 +58,8 @@ def test_the_cosine_falls_from_the_base_rate_towards_nothing() -> None:
     assert found[10] == pytest.approx(0.05)
     assert found[5] + found[15] == pytest.approx(0.1)
     assert 0 < found[-1] < 0.001
+    expected = [0.1 * (1 + math.cos(math.pi * k / 20)) / 2 for k in range(20)]
+    assert found == pytest.approx(expected)
     assert sorted(found, reverse=True) == found
 
 

@@ -7,9 +7,11 @@ import threading
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from stages.errors import DbcError
 from stages.train import sources
+from stages.train.augment import Augmentation
 from stages.train.draws import Draw, draw_step
 from stages.train.feed import feed
 from stages.train.samples import Samples, image_samples
@@ -102,11 +104,15 @@ def draws(n: int) -> list[Draw]:
     return [draw_step(batch, samples, parameters=tiny_parameters(), generator=generator) for batch in batches]
 
 
+def as_stored(frames: Tensor, _: Augmentation) -> Tensor:
+    return frames
+
+
 def test_what_is_stored_is_read_ahead_by_a_thread_in_order() -> None:
     images, stored = blotches(40), Stored(blotches(40))
     seen = [
         (draw.frames.tolist(), np.array_equal(batch, images[draw.frames]))
-        for draw, batch in feed(draws(6), HostFrames(stored, CPU), device=CPU)
+        for draw, batch in feed(draws(6), HostFrames(stored, CPU), device=CPU, to_input=as_stored)
     ]
     assert seen == [(list(range(4 * i, 4 * i + 4)), True) for i in range(6)]
     assert all(name.startswith("read-ahead") for name in stored.threads)
@@ -123,7 +129,7 @@ def test_an_error_in_the_thread_is_that_of_the_loop_and_no_thread_stays() -> Non
 
 
 def test_stopping_early_leaves_no_thread() -> None:
-    fed = feed(draws(6), HostFrames(Stored(blotches(40)), CPU), device=CPU)
+    fed = feed(draws(6), HostFrames(Stored(blotches(40)), CPU), device=CPU, to_input=as_stored)
     next(fed)
     fed.close()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("read-ahead")]
