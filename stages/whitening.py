@@ -41,19 +41,50 @@ def fit_whitening(features: Float32Array, *, ridge: float) -> Whitening:
         mean = np.zeros(features.shape[1])
         for block, weight in _blocks(rows, counts):
             mean += (block * weight).sum(axis=0) / len(features)
-        covariance = np.zeros((len(mean), len(mean)))
-        for block, weight in _blocks(rows, counts):
-            centred = (block - mean) * np.sqrt(weight)
-            covariance += centred.T @ centred
-        covariance /= len(features)
-        variance, directions = np.linalg.eigh(covariance)
-    mean_variance = float(np.trace(covariance)) / len(covariance)
+        root = _from_gram if len(rows) < len(mean) else _from_covariance
+        mean_variance, matrix = root(rows, counts, mean, ridge=ridge)
     if len(rows) == 1 or mean_variance == 0:
         raise DbcError(
             f"{len(features)} features are all the same, wanted some that differ to whiten; leave out --whiten"
         )
-    scale = 1 / np.sqrt(np.maximum(variance, 0) + ridge * mean_variance)
-    return Whitening(mean, (directions * scale) @ directions.T)
+    return Whitening(mean, matrix)
+
+
+def _from_covariance(
+    rows: Float32Array, counts: Int64Array, mean: Float64Array, *, ridge: float
+) -> tuple[float, Float64Array]:
+    """(σ², (Σ + ρ·σ²·I)^-½) from the eigenvalues of Σ (d, d); no number where σ² is 0."""
+    covariance = np.zeros((len(mean), len(mean)))
+    for block, weight in _blocks(rows, counts):
+        centred = (block - mean) * np.sqrt(weight)
+        covariance += centred.T @ centred
+    covariance /= counts.sum()
+    variance, directions = np.linalg.eigh(covariance)
+    mean_variance = float(np.trace(covariance)) / len(covariance)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scale = 1 / np.sqrt(np.maximum(variance, 0) + ridge * mean_variance)
+        return mean_variance, (directions * scale) @ directions.T
+
+
+def _from_gram(
+    rows: Float32Array, counts: Int64Array, mean: Float64Array, *, ridge: float
+) -> tuple[float, Float64Array]:
+    """The same from the m different rows, where they are fewer than d: eigenvalues of their inner products (m, m) alone.
+
+    With C the centred rows over √n, Σ = CᵀC, CCᵀ = U diag(λ) Uᵀ and r = ρ·σ², the root is r^-½ I + CᵀU diag(f(λ)) UᵀC where
+    f(λ) = ((λ + r)^-½ − r^-½) / λ = −1 / (√r √(λ + r) (√r + √(λ + r))), which small λ leave as it is.
+    """
+    centred = (rows.astype(np.float64) - mean) * np.sqrt(counts / counts.sum())[:, None]
+    variance, directions = np.linalg.eigh(centred @ centred.T)
+    mean_variance = float(np.square(centred).sum()) / len(mean)
+    small = np.sqrt(ridge * mean_variance)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        large = np.sqrt(np.maximum(variance, 0) + small**2)
+        # halves of f on either side keep the result symmetric to the last bit
+        half = (directions / np.sqrt(small * large * (small + large))).T @ centred
+        matrix = -(half.T @ half)
+        matrix[np.diag_indices(len(mean))] += 1 / small
+    return mean_variance, matrix
 
 
 def whitened(features: Float32Array, whitening: Whitening) -> Float32Array:
