@@ -55,10 +55,10 @@ def run_command(arguments: list[str], *, debug: bool = False) -> int:
         sys.stdout.flush()
         return int(status or 0)
     except typer.TyperException as error:
-        message = error.format_message().replace("Value error, ", "")
-        return _report(
-            name, f"{message.rstrip('.')}; see: {name} --help" if message else "", error.exit_code, debug=False
-        )
+        from dbc_cli.problems import misuse_of
+
+        message = misuse_of(error)
+        return _report(name, f"{message}; see: {name} --help" if message else "", error.exit_code, debug=False)
     except DbcError as error:
         return _report(name, str(error), error.exit_code, debug=debug)
     except (KeyboardInterrupt, Terminated, typer.Abort) as error:

@@ -24,8 +24,11 @@ def ablate(given: Given) -> None:
     """
     from dbc_cli.run import plan_of
     from stages.compare.ablation import VARIANTS, ablation_cells
+    from stages.errors import UsageError
 
     seeds = values_of(Flag("seeds", int, "--seeds", ""), given.get("seeds", given.get("seed", 0)))
+    if min(seeds) < 0:
+        raise UsageError(f"--seeds: found {min(seeds)}, wanted at least 0")
     variants = values_of(Flag("variants", str, "--variants", ""), given.get("variants", ",".join(VARIANTS)))
     cells = ablation_cells(
         plan_of(given), variants=variants, seeds=seeds, dbc_lambda=given["lambda_"], buc_lambda=given["buc_lambda"]

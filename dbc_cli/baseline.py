@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from dbc_cli.command import Given, with_flags
+from dbc_cli.command import Given, initial_fields, with_flags
 from dbc_cli.flag import pins
-from dbc_cli.flags import COMMON
-from dbc_cli.training_flags import AMP, INITIAL, TRAIN
+from dbc_cli.flags import COMMON, SEED
+from dbc_cli.training_flags import AMP, TRAIN
 from stages.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def baseline(given: Given, method: str | None) -> None:
     settings = Settings(
         n_clusters=given["n_clusters"],
         train=given.only((*TRAIN, *AMP)),
-        initial=given.only(INITIAL),
+        initial=initial_fields(given, SEED),
         **fields,
     )
     rows: list[dict[str, Any]] = []

@@ -15,6 +15,7 @@ from dbc_cli.configuration import configured
 from dbc_cli.flag import Flag
 from dbc_cli.flags import COMMAND_FLAGS
 from dbc_cli.problems import problem_of
+from dbc_cli.training_flags import INITIAL
 from stages.errors import UsageError
 
 if TYPE_CHECKING:
@@ -131,6 +132,7 @@ def resolve(command: str, given: Mapping[str, Any], *, run: Path | None = None) 
     flagged = {name: value for name, value in given.items() if value is not None}
     told = os.environ.get("DBC_RUN") if run is None and "run" not in flagged else None
     path = flagged.get("run") or run or (Path(told) if told else _remembered_run())
+    _require_folder(path, source="--run" if "run" in flagged else "DBC_RUN" if told else POINTER.name)
     values = {**configured(path / "config.toml", command), **flagged}
     return Given(path, values, tuple(sys.argv[1:]), from_environment=bool(told))
 
@@ -159,6 +161,26 @@ def parse_bytes(text: str | None) -> int | None:
     if n_bytes <= 0:
         raise UsageError(f"--memory-limit: found {text!r}, wanted a size such as 8GiB or 500MB")
     return n_bytes
+
+
+def initial_fields(given: Given, *groups: Sequence[Flag]) -> dict[str, Any]:
+    """The values of INITIAL and `groups`, as fields of `InitParameters`; UsageError names the first that does not fit.
+
+    They are looked at here, because a run that has its initial model asks only whether they are its own.
+    """
+    from schemas.parameters import InitParameters
+
+    fields = given.only([*INITIAL, *(flag for group in groups for flag in group)])
+    parse(InitParameters, fields)
+    return fields
+
+
+def _require_folder(path: Path, *, source: str) -> None:
+    """Raise UsageError where a run would lie in a file."""
+    taken = next((place for place in (path, *path.parents) if place.is_file()), None)
+    if taken is not None:
+        other = "another" if source == "--run" else "--run"
+        raise UsageError(f"{source}: found {taken}, a file, wanted a folder; give {other}")
 
 
 def _remembered_run() -> Path:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dbc_cli.command import Given, parse, with_flags
+from dbc_cli.command import Given, initial_fields, parse, with_flags
 from dbc_cli.flag import pins, stage_flag
 from dbc_cli.flags import COMMON, MAKING, SEED
-from dbc_cli.training_flags import AMP, INITIAL
+from dbc_cli.training_flags import AMP
 
 if TYPE_CHECKING:
     from schemas.parameters import ExtractParameters
@@ -30,7 +30,7 @@ def extract(given: Given) -> None:
         given.run_directory,
         stage=given.stage,
         parameters=extract_parameters(given),
-        initial=given.only((*INITIAL, *SEED)),
+        initial=initial_fields(given, SEED),
         device=given.get("device", "auto"),
         how=given.how,
         reporter=RichReporter(),

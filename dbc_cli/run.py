@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from dbc_cli.command import Given, parse, parse_bytes, with_flags
+from dbc_cli.command import Given, initial_fields, parse, parse_bytes, with_flags
 from dbc_cli.extract import extract_parameters
 from dbc_cli.flag import pins
 from dbc_cli.flags import COMMON, EVALUATE, MAKING, MERGE, SEED, WHITEN
 from dbc_cli.train import running_of
-from dbc_cli.training_flags import AMP, INITIAL, TRAIN
+from dbc_cli.training_flags import AMP, TRAIN
 
 if TYPE_CHECKING:
     from stages.pipeline import Plan, StageRow
@@ -43,7 +43,7 @@ def plan_of(given: Given) -> Plan:
         extract=extract_parameters(given),
         evaluate=parse(EvaluateParameters, {**evaluation_of(recipe), **given.only((*EVALUATE, *WHITEN))}),
         train=given.only((*TRAIN, *WHITEN, *SEED, *AMP)),
-        initial=given.only((*INITIAL, *SEED)),
+        initial=initial_fields(given, SEED),
         stages=given["stages"],
         stage0_epochs=given["stage0_epochs"],
         merge_only=given.flag("merge_only"),

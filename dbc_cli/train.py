@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dbc_cli.command import Given, with_flags
+from dbc_cli.command import Given, initial_fields, with_flags
 from dbc_cli.flag import pins, stage_flag
 from dbc_cli.flags import COMMON, MAKING, SEED, WHITEN
-from dbc_cli.training_flags import AMP, INITIAL, TRAIN, TRAINING
+from dbc_cli.training_flags import AMP, TRAIN, TRAINING
 
 if TYPE_CHECKING:
     from stages.train.compute import Running
@@ -33,7 +33,7 @@ def train(given: Given) -> None:
         given.run_directory,
         stage=given.stage,
         wanted=given.only((*TRAIN, *WHITEN, *SEED, *AMP)),
-        initial=given.only((*INITIAL, *SEED)),
+        initial=initial_fields(given, SEED),
         device=given.get("device", "auto"),
         how=given.how,
         reporter=RichReporter(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -110,11 +111,24 @@ def _check_schedule(run: RunDirectory, plan: Plan) -> None:
     dataset = run.require("dataset")
     n_samples = dataset_manifest(dataset).summary.n_train
     n_merges = number_of_merges(n_samples, plan.merge.merge_percent)
-    if plan.last_stage > 0 and (n_merges == 0 or n_samples - plan.last_stage * n_merges < 1):
+    percent = plan.merge.merge_percent
+    by_default = "" if "merge_percent" in plan.merge.model_fields_set else ", the default"
+    if plan.last_stage > 0 and n_merges == 0:
         raise UsageError(
-            f"--stages {plan.last_stage} with --merge-percent {plan.merge.merge_percent}: {n_merges} merges a stage of "
-            f"{n_samples} train samples found, wanted at least 1 and a cluster left; give other --stages or --merge-percent"
+            f"--merge-percent: found {percent}{by_default}, which is no whole merge of {n_samples} train samples; "
+            + (f"give {_least_percent(n_samples)} or more" if n_samples > 1 else "ingest more")
         )
+    if plan.last_stage > 0 and n_samples - plan.last_stage * n_merges < 1:
+        raise UsageError(
+            f"--stages: found {plan.last_stage}, wanted at most {(n_samples - 1) // n_merges}: every stage makes "
+            f"{n_merges} merge{'s' * (n_merges > 1)} (--merge-percent {percent}{by_default}) of {n_samples} train samples"
+        )
+
+
+def _least_percent(n_samples: int) -> float:
+    """The least merge percent, of four digits, that gives a merge a stage."""
+    digits = 3 - math.floor(math.log10(1 / n_samples))
+    return float(math.ceil(10.0**digits / n_samples) / 10.0**digits)
 
 
 def _steps(plan: Plan, stage: int, *, how: How, reporter: Reporter) -> list[Step]:

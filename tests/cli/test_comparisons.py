@@ -91,6 +91,7 @@ def test_merging_alone_gives_what_the_single_commands_give(dbc: Dbc, run: Path) 
         (["sweep", "--metric", "cosine,l3"], "--metric: found 'l3' in 'cosine,l3', wanted some of sqeuclidean"),
         (["sweep", "--lambda", "0,1", "--jobs", "0"], "--jobs: found 0, wanted a number of processes"),
         (["ablate", "--seeds", "0,one"], "--seeds: found 'one' in '0,one', wanted whole numbers"),
+        (["ablate", "--seeds", "0,-1"], "--seeds: found -1, wanted at least 0"),
         (["ablate", "--variants", "dcb"], "--variants: found 'dcb', wanted some of buc-,buc,dbc-,dbc,dbc-exact"),
         (["run", "--stop", "auto", "--patience", "0"], "--patience: found 0, wanted a number of stages, at least 1"),
     ],

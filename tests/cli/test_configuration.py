@@ -84,7 +84,7 @@ def test_a_value_of_the_configuration_that_no_stage_takes_is_one_line(dbc: Dbc, 
     (run / "config.toml").write_text("pooling = 'max'\n")
     assert "config.toml: pooling: found 'max', wanted one of 'avg', 'gem'" in dbc("extract", "--run", run).line
     (run / "config.toml").write_text("lambda = -1\n")
-    assert "--lambda: found -1, but it should be greater" in dbc("merge", "--run", run).line
+    assert "--lambda: found -1, wanted at least 0" in dbc("merge", "--run", run).line
 
 
 def test_a_dry_run_and_a_run_of_the_environment_are_not_remembered(

@@ -103,6 +103,32 @@ def test_flags_of_ingest_that_do_not_go_together_are_refused(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("command", ["status", "ingest", "merge", "run", "plot", "select"])
+@pytest.mark.parametrize("inside", ["", "deeper"])
+def test_a_run_that_is_a_file_is_named_as_such(dbc: Dbc, tmp_path: Path, command: str, inside: str) -> None:
+    (tmp_path / "notes.txt").write_text("no run")
+    told = f"--run: found {tmp_path / 'notes.txt'}, a file, wanted a folder; give another"
+    refused(dbc(command, "--run", tmp_path / "notes.txt" / inside), status=2, told=told)
+
+
+def test_where_a_run_that_is_a_file_was_told_is_told_too(
+    dbc: Dbc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "notes.txt").write_text("no run")
+    Path(".dbc-run").write_text("notes.txt\n")
+    refused(dbc("status"), status=2, told=".dbc-run: found notes.txt, a file, wanted a folder; give --run")
+    monkeypatch.setenv("DBC_RUN", "notes.txt")
+    refused(dbc("status"), status=2, told="DBC_RUN: found notes.txt, a file, wanted a folder; give --run")
+
+
+def test_a_data_set_too_small_for_the_default_is_told_where_the_number_comes_from(dbc: Dbc, run: Path) -> None:
+    told = "--merge-percent: found 0.05, the default, which is no whole merge of 16 train samples; give 0.0625 or more"
+    refused(dbc("run", "--run", run), status=2, told=told)
+    refused(dbc("run", "--merge-percent", "0.01", "--run", run), status=2, told="found 0.01, which is no whole merge")
+    told = "--stages: found 20, wanted at most 15: every stage makes 1 merge (--merge-percent 0.1) of 16 train samples"
+    refused(dbc("run", "--merge-percent", "0.1", "--stages", "20", "--run", run), status=2, told=told)
+
+
 def test_status_of_a_run_that_is_not_there_says_how_to_make_one(dbc: Dbc, tmp_path: Path) -> None:
     run = tmp_path / "run"
     wanted = f"no run found at {run}; make one with: dbc ingest SOURCE --run {run}"
@@ -141,7 +167,17 @@ def test_a_run_without_a_dataset_says_what_to_do_first(dbc: Dbc, tmp_path: Path,
         (["merge", "--merge-percent", "0.99", "--stage", "2"], 1, "no clusters of stage 1 found"),
         (["merge", "--stage", "0"], 2, "wanted a number from 1"),
         (["merge", "--stage", "last"], 2, "'last' is not a stage"),
-        (["merge", "--update", "fast"], 2, "--update"),
+        (
+            ["merge", "--update", "fast"],
+            2,
+            "--update: found 'fast', wanted one of 'exact', 'stale', 'union'; see: dbc merge",
+        ),
+        (["merge", "--lambda", "much"], 2, "--lambda: found 'much', wanted a number; see: dbc merge --help"),
+        (["train", "--epochs", "1.5"], 2, "--epochs: found '1.5', wanted a whole number; see: dbc train --help"),
+        (["baseline", "dal"], 2, "METHOD: found 'dal', wanted one of 'pul'; see: dbc baseline --help"),
+        (["extract", "--seed", "-1"], 2, "--seed: found -1, wanted at least 0"),
+        (["extract", "--backbone", ""], 2, "--backbone: found '', wanted some text"),
+        (["baseline", "pul", "--n-clusters", "2", "--seed", "-1"], 2, "--seed: found -1, wanted at least 0"),
         (["merge", "--device", "tpu"], 2, "tpu"),
         (["merge", "--memory-limit", "lots"], 2, "--memory-limit: found 'lots'"),
         (["merge", "--merge-percent", "0.2", "--memory-limit", "1kb"], 1, "--memory-limit"),
@@ -160,12 +196,12 @@ def test_a_run_without_a_dataset_says_what_to_do_first(dbc: Dbc, tmp_path: Path,
         (
             ["extract", "--seed", "-1", "--weights", "none", "--backbone", "resnet18"],
             2,
-            "--seed: found -1, but it should",
+            "--seed: found -1, wanted at least 0",
         ),
-        (["extract", "--height", "999999", "--weights", "none"], 2, "--height: found 999999, but it should be less"),
-        (["extract", "--embedding-dim", "0", "--weights", "none"], 2, "--embedding-dim: found 0, but it should be"),
-        (["train", "--seed", "-1"], 2, "--seed: found -1, but it should be greater than or equal to 0"),
-        (["run", "--stages", "0", "--embedding-dim", "0"], 2, "--embedding-dim: found 0, but it should be"),
+        (["extract", "--height", "999999", "--weights", "none"], 2, "--height: found 999999, wanted at most 4096"),
+        (["extract", "--embedding-dim", "0", "--weights", "none"], 2, "--embedding-dim: found 0, wanted at least 1"),
+        (["train", "--seed", "-1"], 2, "--seed: found -1, wanted at least 0"),
+        (["run", "--stages", "0", "--embedding-dim", "0"], 2, "--embedding-dim: found 0, wanted at least 1"),
         (["sing"], 2, "see: dbc --help"),
     ],
 )
