@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.errors import DbcError
+from stages.errors import DbcError, UsageError
 
 PATIENCE = timedelta(days=1)
 """How long a process waits for the others: as long as the leader may work alone. One that dies is noticed at once."""
@@ -36,14 +36,33 @@ def is_leader() -> bool:
 
 
 def own_device(device: str) -> str:
-    """`device`, and for `auto` or `cuda` among several processes of a machine with GPUs the one of this process."""
-    if n_processes() == 1 or device not in ("auto", "cuda"):
+    """`device`, and for `auto` or `cuda` among several processes of a machine with GPUs the one of this process.
+
+    UsageError where processes would share a GPU, which NCCL refuses: too few of them, or one of them named for all.
+    """
+    if n_processes() == 1 or device == "cpu":
         return device
     import torch
 
-    if not torch.cuda.is_available():
+    n_devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    n_here = n_processes_here()
+    if not n_devices or n_here == 1:
         return device
-    return f"cuda:{int(os.environ.get('LOCAL_RANK', '0')) % torch.cuda.device_count()}"
+    if device not in ("auto", "cuda"):
+        raise UsageError(
+            f"--device: found {device} for {n_here} processes on this machine, wanted a GPU each; give --device cuda"
+        )
+    if n_here > n_devices:
+        raise UsageError(
+            f"torchrun: found {n_here} processes and {n_devices} GPUs on this machine, wanted a GPU for each; give "
+            f"--nproc-per-node {n_devices}, or --device cpu"
+        )
+    return f"cuda:{_place_here()}"
+
+
+def _place_here() -> int:
+    """This process's number among those of its machine."""
+    return int(os.environ.get("LOCAL_RANK", "0"))
 
 
 class OneProcess:
@@ -125,8 +144,9 @@ def together() -> Processes:
     import torch
     import torch.distributed as dist
 
-    if torch.cuda.is_available():
-        torch.cuda.set_device(own_device("cuda"))
+    # where there are too few, all work on the CPU: `own_device` refused anything else
+    if torch.cuda.is_available() and _place_here() < torch.cuda.device_count():
+        torch.cuda.set_device(_place_here())
     with lost_process(int(os.environ.get("RANK", "0")), n_processes()):
         dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
     atexit.register(dist.destroy_process_group)
