@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dbc_cli.command import Given, with_flags
-from dbc_cli.comparison import COMPARISON, carry_out, show_comparison, show_plan, values_of
+from dbc_cli.comparison import COMPARISON, carry_out, picture_folder, show_comparison, show_plan, values_of
 from dbc_cli.flag import Flag, pins
 from dbc_cli.flags import COMMON
 
@@ -42,4 +42,4 @@ def ablate(given: Given) -> None:
     from stages.plots.sheets import comparison_sheet
 
     figure = comparison_sheet(runs_by_label(results), title="ablation", chosen=chosen_by_label(results))
-    show_comparison(given, results, save(figure, given.get("out", given.run / "plots") / "ablation"))
+    show_comparison(given, results, save(figure, picture_folder(given) / "ablation"))

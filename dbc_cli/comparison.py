@@ -33,11 +33,29 @@ def values_of(flag: Flag, given: Any) -> list[Any]:
     return list(dict.fromkeys(values))
 
 
+def picture_folder(given: Given) -> Path:
+    """The folder for pictures; UsageError where `--out` is no name of a folder."""
+    folder = Path(given.get("out", given.run / "plots"))
+    if folder.is_file() or folder.suffix in (".png", ".svg"):
+        raise UsageError(f"--out: found {folder}, a file, wanted a folder for PNG and SVG; give another")
+    return folder
+
+
+def require_outputs(given: Given) -> None:
+    """Raise UsageError, before hours of work, where what was asked for could not be written at their end."""
+    picture_folder(given)
+    for name in ("csv", "markdown"):
+        path = given[name]
+        if path is not None and (path.is_dir() or not path.parent.is_dir()):
+            raise UsageError(f"--{name}: found {path}, wanted a file in a folder that is there; give another")
+
+
 def carry_out(given: Given, cells: Sequence[Cell]) -> list[CellResult]:
     """Run the cells, telling each as it ends; what is up to date is kept."""
     from dbc_cli.console import QuietReporter
     from stages.compare.cells import run_cells
 
+    require_outputs(given)
     n_jobs = given.get("jobs", 1)
     if n_jobs < 1:
         raise UsageError(f"--jobs: found {n_jobs}, wanted a number of processes, at least 1")

@@ -17,6 +17,7 @@ def plot(given: Given) -> None:
 
     The stage that dbc select would choose is ringed.
     """
+    from dbc_cli.comparison import picture_folder
     from dbc_cli.console import show
     from schemas.stage import stage_label
     from stages.compare.history import history
@@ -25,10 +26,12 @@ def plot(given: Given) -> None:
     from stages.select.rules import choose
     from stages.select.stage import measure_stage, measured_stages
 
+    folder = picture_folder(given)
     run = given.run_directory
-    stages = history(run)
-    chosen = choose([measure_stage(run, stage) for stage in measured_stages(run)])
-    written = save(run_sheet(stages, title=run.root.name, chosen=chosen), given.get("out", run.root / "plots") / "run")
+    measures = [measure_stage(run, stage) for stage in measured_stages(run)]
+    chosen, silhouettes = choose(measures), {stage.stage: stage.cluster_silhouette for stage in measures}
+    stages = [{**figures, "cluster_silhouette": silhouettes.get(figures["stage"])} for figures in history(run)]
+    written = save(run_sheet(stages, title=run.root.name, chosen=chosen), folder / "run")
     given.remember()
     fields = {
         "run": run.root.as_posix(),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dbc_cli.command import Given, with_flags
-from dbc_cli.comparison import COMPARISON, carry_out, show_comparison, show_plan, values_of
+from dbc_cli.comparison import COMPARISON, carry_out, picture_folder, show_comparison, show_plan, values_of
 from dbc_cli.flag import Flag, pins
 from dbc_cli.flags import COMMON, EVALUATE, MERGE, SCHEDULE, SEED, WHITEN
 from dbc_cli.training_flags import AMP, INITIAL, TRAIN
@@ -80,7 +80,7 @@ def _draw(given: Given, results: Sequence[CellResult], lists: dict[str, list[Any
     from stages.plots.figures import save
     from stages.plots.sheets import comparison_sheet, value_sheet
 
-    folder = given.get("out", given.run / "plots")
+    folder = picture_folder(given)
     names = [name for name in lists if name != "seed"]
     stem = "-".join(names) or "seed"
     title = f"sweep of {', '.join(names) or 'the seed'}"

@@ -11,7 +11,15 @@ from stages.plots.figures import Panel, Series
 Stage = Mapping[str, Any]
 """The figures of a stage by name; None where the data cannot give them."""
 
-NAMES = {"rank1": "rank-1", "mAP": "mAP", "ari": "ARI", "loss": "loss", "n_clusters": "clusters", "nmi": "NMI"}
+NAMES = {
+    "rank1": "rank-1",
+    "mAP": "mAP",
+    "ari": "ARI",
+    "loss": "loss",
+    "n_clusters": "clusters",
+    "nmi": "NMI",
+    "cluster_silhouette": "cluster-silhouette",
+}
 
 
 def against_stage(
@@ -19,7 +27,9 @@ def against_stage(
 ) -> Panel:
     """A figure against the stage, for each label the runs that differ in their seed; `chosen` stages are ringed."""
     lines = [_line(label, "stage", name, members, (chosen or {}).get(label)) for label, members in runs.items()]
-    return Panel(f"{NAMES[name]} by stage", "stage (−1: initial)", NAMES[name], _drawn(lines), whole_x=True)
+    return Panel(
+        f"{NAMES[name]} by stage", "stage", NAMES[name], _drawn(lines), by_stage=True, counts=name == "n_clusters"
+    )
 
 
 def against_clusters(name: str, runs: Mapping[str, Sequence[Sequence[Stage]]]) -> Panel:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from schemas.stage import INIT_STAGE, stage_label
 from stages.errors import DbcError
 
 if TYPE_CHECKING:
@@ -20,8 +21,10 @@ MARKERS = "osD^vPX"
 DOTS_PER_INCH = 150
 LETTERS_PER_INCH = 11
 """Letters of a legend that fit on an inch; its handles take the room of eight."""
-LOG_STEP = 0.72
-"""The largest ratio of neighbouring ticks on a logarithmic axis: closer ones would run into each other."""
+STAGE_TICKS = 11
+"""Ticks that fit on an axis of stages."""
+LOG_TICKS = 9
+"""Ticks that fit on a logarithmic axis: more would run into each other."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,8 @@ class Series:
 
 @dataclass(frozen=True)
 class Panel:
-    """One pair of axes. `is_log` and `is_falling` are of the x axis; `ticks` names its places where they are no numbers."""
+    """One pair of axes. `is_log`, `is_falling` and `by_stage` are of the x axis; `ticks` names its places where they are
+    no numbers, `counts` says that y is whole numbers."""
 
     title: str
     x_label: str
@@ -45,7 +49,8 @@ class Panel:
     series: Sequence[Series]
     is_log: bool = False
     is_falling: bool = False
-    whole_x: bool = False
+    by_stage: bool = False
+    counts: bool = False
     ticks: Sequence[str] = ()
 
 
@@ -123,8 +128,6 @@ def _draw_panel(axes: Axes, panel: Panel, styles: dict[str, dict[str, Any]]) -> 
 
 
 def _set_axes(axes: Axes, panel: Panel) -> None:
-    from matplotlib.ticker import MaxNLocator
-
     axes.set_title(panel.title, fontsize=10)
     axes.set_xlabel(panel.x_label)
     axes.set_ylabel(panel.y_label)
@@ -137,17 +140,47 @@ def _set_axes(axes: Axes, panel: Panel) -> None:
         axes.set_xticks([], minor=True)
     if panel.is_falling:
         axes.invert_xaxis()
-    if panel.whole_x:
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _make_room(axes, panel)
+    if panel.by_stage:
+        _name_stages(axes, panel)
+    if panel.counts:
+        axes.yaxis.set_major_locator(_whole_numbers())
     if panel.ticks:
         axes.set_xticks(range(len(panel.ticks)), panel.ticks, rotation=30 if max(map(len, panel.ticks)) > 6 else 0)
 
 
+def _make_room(axes: Axes, panel: Panel) -> None:
+    """Set limits about values that are all the same, where Matplotlib would show many digits of a narrow range."""
+    x = {value for series in panel.series for value in series.x}
+    y = {value for series in panel.series for value in series.y}
+    if len(x) == 1 and not panel.ticks and not panel.is_log:
+        axes.set_xlim(min(x) - 1, max(x) + 1)
+    if len(y) == 1 and not any(d for series in panel.series for d in series.deviation):
+        margin = 1.0 if panel.counts else 0.5 * abs(min(y)) or 0.5
+        axes.set_ylim(min(y) - margin, max(y) + margin)
+
+
+def _name_stages(axes: Axes, panel: Panel) -> None:
+    """Ticks at whole stages, the initial one called `init`; where they are many, one in several, and `init` without 0."""
+    stages = sorted({round(x) for series in panel.series for x in series.x})
+    step = 1 + (len(stages) - 1) // STAGE_TICKS
+    places = [stage for stage in stages if stage % step == 0 and (stage or step == 1 or INIT_STAGE not in stages)]
+    places = sorted({*places, *(stage for stage in stages if stage == INIT_STAGE)})
+    axes.set_xticks(places, [stage_label(stage) for stage in places])
+
+
+def _whole_numbers() -> Any:
+    from matplotlib.ticker import MaxNLocator
+
+    return MaxNLocator(integer=True, min_n_ticks=1)
+
+
 def _spaced(values: Sequence[float]) -> list[float]:
-    """Some of the values, from the largest down, each at most `LOG_STEP` of the one before."""
+    """Some of the values, from the largest down, each at least a part in `LOG_TICKS` of the logarithmic range further."""
     places: list[float] = []
+    step = (min(values, default=1) / max(values, default=1)) ** (1 / LOG_TICKS)
     for value in sorted(set(values), reverse=True):
-        if not places or value <= LOG_STEP * places[-1]:
+        if not places or value <= step * places[-1]:
             places.append(value)
     return places
 

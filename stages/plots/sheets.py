@@ -12,10 +12,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CHOSEN = "chosen without identities"
+WITHOUT = "no identities: no retrieval figures, no ARI"
 
 
 def run_sheet(stages: Sequence[Stage], *, title: str, chosen: int | None = None) -> Figure:
-    """One run: retrieval and ARI by stage, clusters by stage, ARI by clusters, and loss by stage where it was trained."""
+    """One run: retrieval and ARI by stage, clusters by stage, ARI by clusters, and loss by stage where it was trained.
+
+    Without identities, which the title says then, the cluster-silhouette stands for retrieval and ARI.
+    """
     ringed = {} if chosen is None else dict.fromkeys(("rank-1", "mAP", "ARI"), chosen)
     quality = [
         against_stage(name, {label: [stages]}, chosen=ringed)
@@ -26,15 +30,17 @@ def run_sheet(stages: Sequence[Stage], *, title: str, chosen: int | None = None)
         quality[0].x_label,
         "fraction; ARI",
         [series for panel in quality for series in panel.series],
-        whole_x=True,
+        by_stage=True,
     )
+    silhouette = against_stage("cluster_silhouette", {"silhouette": [stages]}, chosen={"silhouette": chosen or 0})
     panels = [
-        together,
+        together if together.series else silhouette,
         against_stage("n_clusters", {"clusters": [stages]}),
         against_clusters("ari", {"ARI": [stages]}),
         against_stage("loss", {"loss": [stages]}),
     ]
-    return draw([panel for panel in panels if panel.series], title=title, ring=CHOSEN)
+    told = title if together.series else f"{title} ({WITHOUT})"
+    return draw([panel for panel in panels if panel.series], title=told, ring=CHOSEN)
 
 
 def comparison_sheet(

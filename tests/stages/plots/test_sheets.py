@@ -17,7 +17,7 @@ def stages(shift: float = 0.0, *, last: int = 4) -> list[dict[str, Any]]:
     return [
         {
             "stage": stage,
-            "n_clusters": 100 - 20 * max(stage, 0),
+            "n_clusters": (100 if last < 5 else 1000) - 20 * max(stage, 0),
             "rank1": 0.5 + shift,
             "mAP": 0.1 * stage + shift,
             "ari": None if stage < 1 else 0.1 * stage,
@@ -72,10 +72,40 @@ def test_runs_beyond_the_colours_differ_in_their_dashes() -> None:
 
 def test_a_run_without_identities_or_training_is_drawn_as_far_as_it_goes() -> None:
     bare = [{**figures, "rank1": None, "mAP": None, "ari": None, "loss": None} for figures in stages()]
-    assert [axes.get_title() for axes in run_sheet(bare, title="bare").axes] == ["clusters by stage"]
+    figure = run_sheet(bare, title="bare")
+    assert [axes.get_title() for axes in figure.axes] == ["clusters by stage"]
+    assert figure.get_suptitle() == "bare (no identities: no retrieval figures, no ARI)"
+    known = [{**figures, "cluster_silhouette": 0.1 * figures["stage"]} for figures in bare]
+    ringed = run_sheet(known, title="bare", chosen=2)
+    assert [axes.get_title() for axes in ringed.axes] == ["cluster-silhouette by stage", "clusters by stage"]
+    rings = [line for line in ringed.axes[0].get_lines() if line.get_markerfacecolor() == "none"]
+    assert [(line.get_xdata(), line.get_ydata()) for line in rings] == [([2], [pytest.approx(0.2)])]
+    assert "no identities" not in run_sheet(stages(), title="whole").get_suptitle()
     assert len(run_sheet(stages(), title="whole", chosen=2).axes) == 4
     one = value_sheet("lambda", {"mAP": {"best": [(0.1, 0.3, None)]}}, title="one value")
     assert len(one.axes) == 1
+
+
+def tick_labels(axes: Any) -> tuple[list[str], list[str]]:
+    axes.figure.draw_without_rendering()
+    return tuple([t.get_text() for t in axis.get_ticklabels()] for axis in (axes.xaxis, axes.yaxis))  # type: ignore[return-value]
+
+
+def test_ticks_are_stages_and_counts_however_few_or_many_points_there_are() -> None:
+    one = run_sheet(stages(last=0), title="one")
+    loss = next(axes for axes in one.axes if axes.get_title() == "loss by stage")
+    assert tick_labels(loss)[0] == ["0"]
+    assert all(len(text) <= 4 for text in tick_labels(loss)[1])
+    counts = next(axes for axes in one.axes if axes.get_title() == "clusters by stage")
+    assert tick_labels(counts) == (["init", "0"], ["99", "100", "101"])
+    assert tick_labels(run_sheet(stages(last=9), title="").axes[0])[0] == ["init", *map(str, range(10))]
+    assert tick_labels(run_sheet(stages(last=19), title="").axes[0])[0] == ["init", *map(str, range(2, 20, 2))]
+
+
+def test_a_short_range_of_clusters_has_ticks_at_all_its_stages() -> None:
+    few = [{**figures, "n_clusters": 100 - 5 * max(figures["stage"], 0)} for figures in stages(last=3)]
+    by_clusters = next(a for a in run_sheet(few, title="").axes if a.get_title() == "ARI by number of clusters")
+    assert tick_labels(by_clusters)[0] == ["95", "90", "85"]
 
 
 def test_a_figure_that_is_the_same_everywhere_is_left_out_and_long_labels_stay_inside() -> None:
