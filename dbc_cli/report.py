@@ -15,10 +15,13 @@ if TYPE_CHECKING:
 _DRAW = Literal["worst", "largest", "loosest", "tightest", "chained", "joined"]
 REPORT = (
     Flag("top", int, "--top", "Rows of every list, and clusters in the picture.", "10", metavar="N"),
-    Flag("out", Path, "--out", "Picture of the clusters (PNG).", "no picture", metavar="FILE"),
+    Flag("out", Path, "--out", "Picture of the clusters: .png, .jpg or .webp.", "no picture", metavar="FILE"),
     Flag("draw", _DRAW, "--draw", "Which clusters the picture shows.", "worst; loosest without identities"),
     Flag("columns", int, "--columns", "Members of a cluster in the picture.", "12", metavar="N"),
 )
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+"""The pictures that are written, by the end of their name."""
+
 TITLES = {
     "worst": "clusters with other identities in them",
     "joined": "clusters whose last merge joined two identities",
@@ -36,15 +39,16 @@ TITLES = {
 def report(given: Given) -> None:
     """Show the clusters of a stage: purity by size, the worst, split identities, chained merges, and a picture.
 
-    Identities are read where there are any. Without them it shows sizes, the tightest and the loosest clusters.
+    Identities are read where there are any. Without them it shows sizes, the tightest and the loosest clusters, and the
+    picture frames nothing in red. The share of merged pairs that one camera took stands beside what chance would give.
     """
     from dbc_cli.console import RichReporter, print_json
     from stages.evaluate.report_stage import draw_clusters
     from stages.evaluate.report_stage import report as make_report
 
+    picture = _named_as_written(given["out"])
     top, columns = (_at_least_one(given, name, default) for name, default in (("top", 10), ("columns", 12)))
     reported = make_report(given.run_directory, stage=given.stage, reporter=RichReporter())
-    picture = given["out"]
     if picture is not None:
         chosen = given.get("draw", "worst" if reported.report.has_identities else "loosest")
         _save(draw_clusters(reported, getattr(reported.report, chosen)()[:top], columns=columns), picture)
@@ -53,6 +57,9 @@ def report(given: Given) -> None:
         "run": given.run.as_posix(),
         "stage": reported.stage,
         "features_stage": reported.features_stage,
+        "same_camera_merges": reported.same_camera_merges,
+        "same_camera_chance": reported.same_camera_chance,
+        "has_identities": reported.report.has_identities,
         "picture": None if picture is None else picture.as_posix(),
         **reported.report.summary(most=top),
     }
@@ -71,12 +78,21 @@ def _at_least_one(given: Given, name: str, default: int) -> int:
     return value
 
 
+def _named_as_written(path: Path | None) -> Path | None:
+    """`path`; UsageError where its name says no format that is written."""
+    from stages.errors import UsageError
+
+    if path is not None and (path.suffix.lower() not in FORMATS or path.is_dir()):
+        raise UsageError(f"--out: found {path}, wanted a file that ends in {', '.join(FORMATS)}; give such a name")
+    return path
+
+
 def _save(picture: Any, path: Path) -> None:
     from stages.errors import DbcError
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        picture.save(path, format="PNG")
+        picture.save(path, format=FORMATS[path.suffix.lower()], quality=92)
     except OSError as error:
         raise DbcError(f"{path}: cannot be written ({error.strerror or error}); give another --out") from error
 
@@ -85,7 +101,11 @@ def _show(fields: Mapping[str, Any]) -> None:
     from dbc_cli.console import print_text, text_of
 
     joins = "" if fields["n_joining_merges"] is None else f", {fields['n_joining_merges']} of them of two identities"
-    print_text(f"stage {fields['stage']}: {fields['n_clusters']} clusters from {fields['n_merges']} merges{joins}\n")
+    print_text(f"stage {fields['stage']}: {fields['n_clusters']} clusters from {fields['n_merges']} merges{joins}")
+    if fields["same_camera_merges"] is not None:
+        share, chance = (f"{fields[name]:.3f}" for name in ("same_camera_merges", "same_camera_chance"))
+        print_text(f"pairs that merges join and one camera took: {share}; chance would give {chance}")
+    print_text("")
     sizes = [{"size": _span(row), **row} for row in fields["by_size"]]
     _table("clusters by size", sizes, ("size", "n_clusters", "n_samples", "purity", "n_mixed", "spread"))
     for name, title in TITLES.items():
@@ -93,7 +113,8 @@ def _show(fields: Mapping[str, Any]) -> None:
         if rows:
             _table(f"{title} ({len(rows)} of {fields.get(f'n_{name}', fields['n_clusters'])})", rows, list(rows[0]))
     if fields["picture"] is not None:
-        print_text(f"picture: {text_of(fields['picture'])}")
+        framed = "in red what is of another identity than most" if fields["has_identities"] else "no identities, no red"
+        print_text(f"picture: {text_of(fields['picture'])} ({framed})")
 
 
 def _span(row: Mapping[str, Any]) -> str:

@@ -26,14 +26,18 @@ class SheetRow:
     is_wrong: BoolArray
 
 
-def contact_sheet(rows: Sequence[SheetRow]) -> Image.Image:
-    """The picture (RGB) of `rows`, of which there is at least one with an image, below each other."""
-    height, width = rows[0].images.shape[1:3]
-    size = (max(1, round(THUMBNAIL_HEIGHT * width / height)), THUMBNAIL_HEIGHT)
+def contact_sheet(rows: Sequence[SheetRow], *, caption: str = "") -> Image.Image:
+    """The picture (RGB) of `rows`, of which there is at least one with an image, below each other, over the `caption`."""
+    n_high, n_wide = rows[0].images.shape[1:3]
+    size = (max(1, round(THUMBNAIL_HEIGHT * n_wide / n_high)), THUMBNAIL_HEIGHT)
     step = size[0] + 2 * FRAME + GAP, size[1] + 2 * FRAME + GAP
     columns = max(len(row.images) for row in rows)
-    sheet = Image.new("RGB", (TITLE_WIDTH + columns * step[0] + GAP, len(rows) * step[1] + GAP), BACKGROUND)
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=13)
+    font = ImageFont.load_default(size=13)
+    width = max(TITLE_WIDTH + columns * step[0] + GAP, 2 * GAP + round(font.getlength(caption)))
+    below = TEXT_HEIGHT + GAP if caption else 0
+    sheet = Image.new("RGB", (width, len(rows) * step[1] + GAP + below), BACKGROUND)
+    draw = ImageDraw.Draw(sheet)
+    draw.text((GAP, len(rows) * step[1] + GAP), caption, fill=TEXT, font=font)
     for place, row in enumerate(rows):
         top = GAP + place * step[1]
         for line, text in enumerate(row.title):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from schemas.stage import stage_label
 from stages.compared import compared_features
 from stages.data.samples import TRAIN
 from stages.errors import DbcError
+from stages.evaluate.cameras import same_camera_chance, same_camera_merges
 from stages.evaluate.cluster_report import ClusterReport, ClusterRow, report_clusters
 from stages.evaluate.contact_sheet import SheetRow, contact_sheet
 from stages.lineage import dataset_of, newest_features, require_same_dataset
@@ -23,7 +25,10 @@ from stages.typing import Float32Array, Int32Array, Int64Array
 
 @dataclass(frozen=True)
 class Reported:
-    """A stage's clusters with the report on them; everything (n_train) is aligned with the train samples."""
+    """A stage's clusters with the report on them; everything (n_train) is aligned with the train samples.
+
+    The share of merged pairs that one camera took, and of all pairs, None where no cameras are known.
+    """
 
     stage: int
     features_stage: int
@@ -33,6 +38,8 @@ class Reported:
     features: Float32Array
     labels: Int64Array
     pid: Int32Array
+    same_camera_merges: float | None
+    same_camera_chance: float | None
 
 
 def report(run: RunDirectory, *, stage: int | None, reporter: Reporter) -> Reported:
@@ -53,10 +60,24 @@ def report(run: RunDirectory, *, stage: int | None, reporter: Reporter) -> Repor
     require_same_dataset(clusters, dataset)
     train = np.flatnonzero(dataset.read("split") == TRAIN)
     rows = compared_features(features, dataset, clusters_manifest(clusters).parameters)
-    labels, pid = clusters.read("labels"), dataset.read("pid")[train]
-    found = report_clusters(rows, labels, clusters.read("linkage"), pid)
-    features_stage = features_manifest(features).summary.stage
-    return Reported(clusters_manifest(clusters).summary.stage, features_stage, found, dataset, train, rows, labels, pid)
+    labels, linkage = clusters.read("labels"), clusters.read("linkage")
+    pid, camid = (dataset.read(name)[train] for name in ("pid", "camid"))
+    return Reported(
+        stage=clusters_manifest(clusters).summary.stage,
+        features_stage=features_manifest(features).summary.stage,
+        report=report_clusters(rows, labels, linkage, pid),
+        dataset=dataset,
+        train=train,
+        features=rows,
+        labels=labels,
+        pid=pid,
+        same_camera_merges=_known(same_camera_merges(linkage, camid)),
+        same_camera_chance=_known(same_camera_chance(camid)),
+    )
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
 def draw_clusters(reported: Reported, rows: Sequence[ClusterRow], *, columns: int) -> Image.Image:
@@ -66,7 +87,9 @@ def draw_clusters(reported: Reported, rows: Sequence[ClusterRow], *, columns: in
         raise DbcError(
             f"no such clusters to draw at stage {reported.stage}{reason}; draw others with: dbc report --draw largest"
         )
-    return contact_sheet([_sheet_row(reported, row, columns) for row in rows])
+    frames = "red: of another identity than most" if reported.report.has_identities else "no identities: none is in red"
+    caption = f"stage {reported.stage}, nearest to the middle of its cluster first; {frames}"
+    return contact_sheet([_sheet_row(reported, row, columns) for row in rows], caption=caption)
 
 
 def _sheet_row(reported: Reported, row: ClusterRow, columns: int) -> SheetRow:

@@ -27,8 +27,34 @@ def test_tables_and_json_say_the_same_and_the_picture_opens(dbc: Dbc, merged: Pa
         assert text_of(row["spread"]) in shown.out
     assert sum(row["n_clusters"] for row in told["by_size"]) == told["n_clusters"]
     assert "worst" in told
+    assert f"took: {told['same_camera_merges']:.3f}; chance would give {told['same_camera_chance']:.3f}" in shown.out
+    measured = dbc("eval", "--run", merged, "--json").json
+    for name in ("same_camera_merges", "same_camera_chance"):
+        assert told[name] == measured[name]
+        assert 0 <= told[name] <= 1
     with Image.open(picture) as image:
         assert image.height > 3 * 96
+
+
+@pytest.mark.parametrize(
+    ("name", "written"), [("c.png", "PNG"), ("c.jpg", "JPEG"), ("c.JPEG", "JPEG"), ("c.webp", "WEBP")]
+)
+def test_a_picture_is_what_its_name_says(dbc: Dbc, merged: Path, name: str, written: str) -> None:
+    result = dbc("report", "--run", merged, "--draw", "largest", "--top", "2", "--out", name)
+    assert f"picture: {name} (in red what is of another identity than most)" in result.out
+    with Image.open(name) as image:
+        assert image.format == written
+
+
+@pytest.mark.parametrize("name", ["c.tiff", "c", "folder", "folder.png"])
+def test_a_picture_of_another_format_is_refused_before_anything_is_shown(dbc: Dbc, merged: Path, name: str) -> None:
+    if name.startswith("folder"):
+        Path(name).mkdir()
+    result = dbc("report", "--run", merged, "--out", name)
+    assert (result.status, result.out) == (2, "")
+    assert result.line.startswith(
+        f"dbc report: --out: found {name}, wanted a file that ends in .png, .jpg, .jpeg, .webp"
+    )
 
 
 def test_what_cannot_be_reported_is_told_in_one_line(dbc: Dbc, run: Path, merged: Path) -> None:
@@ -63,3 +89,6 @@ def test_a_picture_that_wants_identities_is_refused_with_that_reason_where_there
     refused = dbc("report", "--draw", "worst", "--out", tmp_path / "a.png", "--run", unnamed)
     assert refused.status == 1
     assert "whose samples have no identities; draw others" in refused.line
+    drawn = dbc("report", "--out", tmp_path / "a.png", "--run", unnamed)
+    assert "a.png (no identities, no red)" in drawn.out
+    assert "one camera took" not in drawn.out
