@@ -12,6 +12,7 @@ from dbc_cli.flags import COMMON
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from stages.status import Checked
     from stages.store import Artifact
 
 VERIFY = (Flag("verify", bool, "--verify", "Read every array and compare it with its digest."),)
@@ -23,24 +24,39 @@ def status(given: Given) -> None:
     from dbc_cli.console import print_json
     from stages.errors import DbcError
     from stages.next_stage import next_command
-    from stages.status import artifacts_of
+    from stages.status import artifacts_of, check
 
     if not given.run.is_dir():
         raise DbcError(f"no run found at {given.run}; make one with: dbc ingest SOURCE --run {given.run}")
     run = given.run_directory
     artifacts = artifacts_of(run)
-    rows = [_fields(artifact, verify=given.flag("verify")) for artifact in artifacts]
-    content = {"run": given.run.as_posix(), "artifacts": rows, "next": next_command(run)}
+    checks = [check(artifact) for artifact in artifacts] if given.flag("verify") else []
+    rows = [_fields(artifact, checks[place].damaged if checks else ()) for place, artifact in enumerate(artifacts)]
+    content = {
+        "run": given.run.as_posix(),
+        "artifacts": rows,
+        "verified": _verified(checks) if given.flag("verify") else None,
+        "next": next_command(run),
+    }
     if given.flag("json"):
         print_json(content)
     else:
         _show(content)
     damaged = [row["artifact"] for row in rows if row["damaged"]]
     if damaged:
-        raise DbcError(f"{len(damaged)} damaged artifacts found: {', '.join(damaged)}; delete them and make them again")
+        raise DbcError(f"{len(damaged)} damaged artifact{'s' * (len(damaged) > 1)} found: {', '.join(damaged)}; delete them and make them again")
 
 
-def _fields(artifact: Artifact, *, verify: bool) -> dict[str, Any]:
+def _verified(checks: Sequence[Checked]) -> dict[str, int]:
+    return {
+        "artifacts": len(checks),
+        "arrays": sum(checked.n_arrays for checked in checks),
+        "bytes": sum(checked.n_bytes for checked in checks),
+        "damaged": sum(bool(checked.damaged) for checked in checks),
+    }
+
+
+def _fields(artifact: Artifact, damaged: Sequence[str]) -> dict[str, Any]:
     manifest = artifact.manifest
     return {
         "artifact": "/".join(artifact.path.parts[-3:] if manifest.kind != "dataset" else artifact.path.parts[-2:]),
@@ -50,7 +66,7 @@ def _fields(artifact: Artifact, *, verify: bool) -> dict[str, Any]:
         "made_from": [parent.location for parent in manifest.parents],
         "device": manifest.execution.device,
         "command": list(manifest.command),
-        "damaged": list(artifact.damaged()) if verify else [],
+        "damaged": list(damaged),
     }
 
 
@@ -58,6 +74,11 @@ def _show(content: dict[str, Any]) -> None:
     from dbc_cli.console import print_table, print_text
 
     print_table(status_table(content["run"], content["artifacts"]))
+    verified = content["verified"]
+    if verified is not None:
+        found = f"{verified['damaged']} damaged" if verified["damaged"] else "all are what was written"
+        size = f"{verified['bytes'] / 1e6:,.1f} MB"
+        print_text(f"verified: {verified['artifacts']} artifacts, {verified['arrays']} arrays, {size}: {found}")
     print_text(f"next: {content['next']}")
 
 

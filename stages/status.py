@@ -1,12 +1,29 @@
-"""All artifacts of a run, in the order they are made."""
+"""All artifacts of a run, in the order they are made, and whether they are what was written."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from schemas.manifest import ArtifactKind
 from stages.run_directory import RunDirectory
 from stages.store import Artifact, open_artifact
 
 _ORDER: tuple[ArtifactKind, ...] = ("clusters", "model", "features", "metrics")
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What was read of an artifact: how many arrays, their bytes as they are stored, and the names of damaged ones."""
+
+    n_arrays: int
+    n_bytes: int
+    damaged: tuple[str, ...]
+
+
+def check(artifact: Artifact) -> Checked:
+    """Every array of `artifact` read and held against its digest."""
+    files = (path for path in artifact.path.rglob("*") if path.is_file())
+    return Checked(len(artifact.names()), sum(path.stat().st_size for path in files), artifact.damaged())
 
 
 def artifacts_of(run: RunDirectory) -> list[Artifact]:

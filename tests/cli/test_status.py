@@ -1,0 +1,36 @@
+"""`dbc status --verify` says what it looked at, whether or not all is well."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.cli.conftest import Dbc
+
+
+def test_verifying_an_intact_run_says_how_much_was_read(dbc: Dbc, run: Path) -> None:
+    told = dbc("status", "--verify", "--run", run, "--json").json
+    folders = list(run.glob("**/v*.zarr"))
+    sizes = [path.stat().st_size for folder in folders for path in folder.rglob("*") if path.is_file()]
+    arrays = [path for folder in folders for path in folder.glob("**/zarr.json") if path.parent not in folders]
+    n_arrays = sum('"node_type": "array"' in path.read_text() for path in arrays)
+    assert told["verified"] == {"artifacts": len(folders), "arrays": n_arrays, "bytes": sum(sizes), "damaged": 0}
+    line = (
+        f"verified: {len(folders)} artifacts, {n_arrays} arrays, {sum(sizes) / 1e6:,.1f} MB: all are what was written"
+    )
+    assert line in dbc("status", "--verify", "--run", run).out.splitlines()
+
+
+def test_without_verifying_nothing_is_said_of_it(dbc: Dbc, run: Path) -> None:
+    assert dbc("status", "--run", run, "--json").json["verified"] is None
+    assert "verified" not in dbc("status", "--run", run).out
+
+
+def test_damage_is_counted_and_named(dbc: Dbc, run: Path) -> None:
+    shard = next(path for path in (run / "stage-init/features/v1.zarr/pooled/c").rglob("*") if path.is_file())
+    content = shard.read_bytes()
+    # early in the file: its end is room for rows that are not there
+    shard.write_bytes(content[:100] + bytes([content[100] ^ 255]) + content[101:])
+    ran = dbc("status", "--verify", "--run", run)
+    assert ran.status == 1
+    assert "MB: 1 damaged" in ran.out
+    assert "1 damaged artifact found: stage-init/features/v1.zarr" in ran.line
