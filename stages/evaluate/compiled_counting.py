@@ -4,23 +4,44 @@ from __future__ import annotations
 
 import numpy as np
 
-from stages.compiled_similarity import exact_product, jit
+from stages.compiled_similarity import exact_products, in_steps, jit
 
 MANY = 96
 """Matches of a row from which on looking up every entry among them takes less than comparing it with each."""
 
-STRETCH = 256
-"""Entries of a row that are passed over together where none is in doubt."""
+NONE = np.uint64(0)
+"""Unsigned, so that no index is tested for being negative."""
 
 
 @jit
-def count_four(row, low, high, first, last, counts):  # type: ignore[no-untyped-def]
-    """counts[i] (4, 2): how many of `row` are > high and ≥ low of match min(first + i, last − 1).
+def gather(values, low, high, marks, places):  # type: ignore[no-untyped-def]
+    """How many of `values` (n,) lie in [low, high]; `places` (at least n + 8, int32) begins with where, ascending.
+
+    `marks` (at least n, uint8, a multiple of 8) is room to work in. Eight values are passed over together where none
+    is kept; the others are written without a branch, each over the last that was not kept.
+    """
+    for j in range(values.size):
+        marks[j] = (values[j] >= low) & (values[j] <= high)
+    n_eights = (values.size + 7) // 8
+    marks[values.size : 8 * n_eights] = 0
+    eights = marks.view(np.uint64)
+    n = NONE
+    for i in range(n_eights):
+        if eights[i]:
+            for j in range(8 * i, 8 * i + 8):
+                places[n] = j
+                n += np.uint64(marks[j])
+    return np.int64(n)
+
+
+@jit
+def count_four(row, low, high, first, counts):  # type: ignore[no-untyped-def]
+    """counts[i] (4, 2): how many of `row` are > high and ≥ low of match min(first + i, n_matches − 1).
 
     Four matches share each load; sums of ones stay exact in float32, of which a register holds most.
     """
     one, none = np.float32(1), np.float32(0)
-    last -= 1
+    last = low.size - 1
     low0, low1, low2, low3 = low[first], low[min(first + 1, last)], low[min(first + 2, last)], low[min(first + 3, last)]
     high0, high1 = high[first], high[min(first + 1, last)]
     high2, high3 = high[min(first + 2, last)], high[min(first + 3, last)]
@@ -56,31 +77,29 @@ def count_by_place(row, low, high, counts):  # type: ignore[no-untyped-def]
 
 
 @jit
-def any_within(values, low, high):  # type: ignore[no-untyped-def]
-    """Whether one of `values` lies in [low, high], in a loop that the compiler vectorises."""
-    found = np.float32(0)
-    for j in range(values.size):
-        found += np.float32(1) if (values[j] >= low) & (values[j] <= high) else np.float32(0)
-    return found > 0
+def settle(query, tile, kept, bounds, n_others, matches, ahead, marks, near):  # type: ignore[no-untyped-def]
+    """Add to `ahead` (n,) the entries in doubt that lie ahead of the n matches of a row by exact similarity, then index.
 
-
-@jit
-def settled(row, query, tile, bounds, similarity, place, known):  # type: ignore[no-untyped-def]
-    """How many entries of `row` within `bounds` (low, high) lie ahead of a match by exact similarity, then by index.
-
-    `place` is the match's column in the tile, which may lie outside it. `known` (width,) keeps exact similarities of
-    this row from match to match; NaN where none was needed yet.
+    `kept` are screened values and their columns in the tile; n_others[i] of them lie within `bounds` (low, high) of
+    match i beside itself. `matches` are their columns, maybe outside the tile, and exact similarities. `marks` and
+    `near` are room to work in, as for `gather`.
     """
-    ahead = 0
-    for start in range(0, row.size, STRETCH):
-        if not any_within(row[start : start + STRETCH], bounds[0], bounds[1]):
-            continue
-        for j in range(start, min(start + STRETCH, row.size)):
-            if bounds[0] <= row[j] <= bounds[1] and j != place:
-                if np.isnan(known[j]):
-                    known[j] = exact_product(query, tile[j])
-                ahead += known[j] > similarity or (known[j] == similarity and j < place)
-    return ahead
+    (values, places), (low, high), (column, similarity) = kept, bounds, matches
+    wanted = np.zeros(values.size, dtype=np.bool_)
+    for i in range(low.size):
+        if n_others[i]:
+            for j in near[: gather(values, low[i], high[i], marks, near)]:
+                wanted[j] |= places[j] != column[i]
+    which = np.flatnonzero(wanted)
+    found, steps, exact = np.empty(which.size), np.empty(query.size), np.empty(values.size)
+    in_steps(query, steps)
+    exact_products(steps, tile, places[which], found)
+    exact[which] = found
+    for i in range(low.size):
+        if n_others[i]:
+            for j in near[: gather(values, low[i], high[i], marks, near)]:
+                if places[j] != column[i]:
+                    ahead[i] += exact[j] > similarity[i] or (exact[j] == similarity[i] and places[j] < column[i])
 
 
 @jit
@@ -88,32 +107,30 @@ def count_ahead(screen, query, tile, starts, column, similarity, margin, ahead):
     """Add to `ahead` (n_matches,) how many entries of the tile lie ahead of each match.
 
     `screen` (r, width) float32 approximates query · tileᵀ within `margin`, −inf where an entry is ignored. Matches
-    starts[i]:starts[i + 1] are those of row i: `column` in the tile, maybe outside it, and exact `similarity`.
+    starts[i]:starts[i + 1] are those of row i: `column` in the tile, maybe outside it, and exact `similarity`. Only
+    entries that may be ahead of a row's last match are compared with its matches.
     """
     width = screen.shape[1]
-    known = np.empty(width)
-    most = 4
+    room = width + -width % 8
+    marks, places, near = np.empty(room, np.uint8), np.empty(room + 8, np.int32), np.empty(room + 8, np.int32)
+    counts = np.empty((np.diff(starts).max() + 3, 2), dtype=np.int64)
     for i in range(screen.shape[0]):
-        most = max(most, starts[i + 1] - starts[i])
-    counts = np.empty((most, 2))
-    for i in range(screen.shape[0]):
-        first, last = starts[i], starts[i + 1]
-        threshold = similarity[first:last].astype(np.float32)
+        some = slice(starts[i], starts[i + 1])
+        n_matches = starts[i + 1] - starts[i]
+        if n_matches == 0:
+            continue
+        threshold = similarity[some].astype(np.float32)
         low, high = threshold - margin, threshold + margin
-        row, fresh = screen[i], True
-        if last - first >= MANY:
-            count_by_place(row, low, high, counts)
-        for m in range(first, last):
-            k = m - first
-            if last - first < MANY:
-                if k % 4 == 0:
-                    count_four(row, low, high, k, last - first, counts)
-                k %= 4
-            ahead[m] += int(counts[k, 0])
-            inside = 0 <= column[m] < width
-            if counts[k, 1] - counts[k, 0] > inside:
-                if fresh:
-                    known[:] = np.nan
-                    fresh = False
-                k = m - first
-                ahead[m] += settled(row, query[i], tile, (low[k], high[k]), similarity[m], column[m], known)
+        kept = places[: gather(screen[i], low.min(), np.float32(np.inf), marks, places)]
+        values = screen[i][kept]
+        if n_matches >= MANY:
+            count_by_place(values, low, high, counts)
+        else:
+            for k in range(0, n_matches, 4):
+                count_four(values, low, high, k, counts[k : k + 4])
+        ahead[some] += counts[:n_matches, 0]
+        itself = (column[some] >= 0) & (column[some] < width)
+        n_others = counts[:n_matches, 1] - counts[:n_matches, 0] - itself
+        if n_others.any():
+            matches = column[some], similarity[some]
+            settle(query[i], tile, (values, kept), (low, high), n_others, matches, ahead[some], marks, near)
