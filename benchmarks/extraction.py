@@ -1,32 +1,49 @@
 """Images a second and memory of extraction, beside the bare forward pass on a tensor that is already in memory.
 
-    python benchmarks/extraction.py [--backbone resnet50] [--height 256] [--width 128] [--batch-size 32]
-        [--batches 8] [--repeats 3] [--device auto] [--modes float32 amp compiled compiled-amp]
+    python -m benchmarks.extraction [--cases resnet50:256x128:32:3 mobilenet_v2:128x128:64:12] [--modes float32 amp]
+                                    [--repeats 5] [--device auto] [--threads N]
 
-For each mode three things take turns, so that other work on the machine meets all of them, and each one's best is shown:
-`network`, torchvision's module as it is, channels-last, in eval and inference mode, under autocast for amp; `forward`,
-the same network prepared as extraction has it (batch norms folded, weights rounded once, compiled where the mode says
-so); and `extract`, `stages.extract.forward.extract` from a dataset artifact to tables of a features artifact, from its
-first piece to its last. The ratio is extract over forward, wanted at least 0.9. Both run on the same batch size, threads,
-precision and memory format; glibc is kept from returning large blocks, as extraction does. Weights are random, images
-drawn. `plain` is the module in float32 without channels-last.
+Prints a Markdown table: a row for each case (network, size, batch, batches a turn) and mode (`compiled` and
+`compiled-amp` too). Three things take turns: `network`, torchvision's module as it is, channels-last, in eval and
+inference mode, under autocast for amp; `forward`, the same network prepared as extraction has it (batch norms folded,
+weights rounded once, compiled where the mode says so); and `extract`, `stages.extract.forward.extract` from a dataset
+artifact to tables of a features artifact. Rates are of the median turn; ratios, `extract` over `forward` (wanted: 0.9), are
+medians of each round's own, in wall seconds with their range and in processor seconds, which other work moves less.
+Extraction is timed from its first piece on, and stopped while as many batches are read ahead as there were then, so that
+as many are read as are computed; what is done once (folding, compiling) is left out of all three. All have the same batch
+size, threads, precision and memory format; glibc is kept from returning large blocks, as extraction does. Weights are
+random, images drawn.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
-import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 import torch
 
+from benchmarks.turns import (
+    MODES,
+    WANTED,
+    Case,
+    Clock,
+    Spent,
+    header,
+    machine,
+    peak,
+    rate,
+    ratios,
+    reset_peak,
+    row,
+    take_turns,
+    wait_for,
+)
 from schemas.parameters import IngestParameters, SyntheticParameters
 from stages.backend import resolve_torch_device
-from stages.extract.forward import extract, queue_depth
+from stages.extract.forward import DEPTH, extract, queue_depth
 from stages.extract.network import compiled_network, prepared_backbone
 from stages.ingest.stage import ingest
 from stages.nn.host_memory import keep_large_blocks
@@ -36,43 +53,41 @@ from stages.reporting import Silent
 from stages.run_directory import RunDirectory
 from stages.store import Rows, Writer
 
-TARGET = 0.9
-MODES = {"float32": (False, False), "amp": (True, False), "compiled": (False, True), "compiled-amp": (True, True)}
+Network = Callable[[torch.Tensor], torch.Tensor]
 
 
 class Bench:
     """A network, images in an artifact and a batch in memory, on one device."""
 
-    def __init__(self, arguments: argparse.Namespace, folder: Path) -> None:
-        self.batch_size, self.batches = arguments.batch_size, arguments.batches
-        self.device = torch.device(resolve_torch_device(arguments.device))
-        self.model: ReidModel = build_model(arguments.backbone)
-        self.folder = folder
-        self.images = drawn(folder / "run", arguments, n_images=self.batch_size * (self.batches + 1))
-        shape = (self.batch_size, 3, arguments.height, arguments.width)
-        self.plain = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(self.device)
-        self.pixels = self.plain.contiguous(memory_format=torch.channels_last)
+    def __init__(self, case: Case, device: torch.device, folder: Path) -> None:
+        self.case, self.device, self.folder = case, device, folder
+        self.model: ReidModel = build_model(case.backbone)
+        # the first piece, those that count, and those that are in work when the last of them arrives
+        n_batches = 1 + case.batches + queue_depth(device) + DEPTH + 1
+        self.images = drawn(folder / "run", case, n_images=case.batch_size * n_batches)
+        shape = (case.batch_size, 3, case.height, case.width)
+        pixels = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+        self.pixels = pixels.to(device).contiguous(memory_format=torch.channels_last)
 
-    def rate(self, network: Callable[[torch.Tensor], torch.Tensor], pixels: torch.Tensor, *, amp: bool) -> float:
-        """Images a second of `network` alone; one batch goes ahead."""
+    def bare(self, network: Network, *, amp: bool) -> Spent:
+        """A turn of `network` alone."""
         precision = torch.autocast(self.device.type, dtype=torch.bfloat16) if amp else nullcontext()
         with torch.inference_mode(), precision:
-            network(pixels)
-            self.wait()
-            started = time.perf_counter()
-            for _ in range(self.batches):
-                network(pixels)
-            self.wait()
-        return self.batches * self.batch_size / (time.perf_counter() - started)
+            wait_for(self.device)
+            clock = Clock()
+            for _ in range(self.case.batches):
+                network(self.pixels)
+            wait_for(self.device)
+            return clock.spent()
 
-    def extraction_rate(self, *, amp: bool, compiled: bool) -> float:
-        """Images a second of extraction, of the batches that are computed after its first one is handed out."""
-        n_images = self.images.shape[0]
+    def extraction(self, *, amp: bool, compiled: bool) -> Spent:
+        """A turn of extraction: the batches after its first piece, while as many are read ahead at the end as then."""
+        n_images, size = self.images.shape[0], self.case.batch_size
         dim = self.model.head.linear.in_features
         with tempfile.TemporaryDirectory(dir=self.folder) as path:
             writer = Writer(Path(path) / "features")
             tables = [
-                writer.table(name, shape=(n_images, dim), dtype="float32", rows_per_piece=self.batch_size)
+                writer.table(name, shape=(n_images, dim), dtype="float32", rows_per_piece=size)
                 for name in ("pooled", "embedding")
             ]
             with tables[0] as pooled, tables[1] as embedding:
@@ -80,94 +95,72 @@ class Bench:
                     self.model,
                     self.images,
                     torch.arange(n_images + 1).numpy(),
-                    batch_size=self.batch_size,
+                    batch_size=size,
                     amp=amp,
                     compiled=compiled,
                     device=self.device,
                 )
-                next(pieces)
-                started = time.perf_counter()
-                for first, pooled_rows, embedding_rows in pieces:
-                    pooled.write(first, pooled_rows)
-                    embedding.write(first, embedding_rows)
-                seconds = time.perf_counter() - started
-        return (self.batches - queue_depth(self.device)) * self.batch_size / seconds
-
-    def wait(self) -> None:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
+                with closing(pieces):
+                    next(pieces)
+                    clock = Clock()
+                    for number in range(self.case.batches):
+                        _, pooled_rows, embedding_rows = next(pieces)
+                        pooled.write(number * size, pooled_rows)
+                        embedding.write(number * size, embedding_rows)
+                    return clock.spent()
 
 
-def drawn(path: Path, arguments: argparse.Namespace, *, n_images: int) -> Rows:
-    """`n_images` drawn images in a dataset artifact."""
+def drawn(path: Path, case: Case, *, n_images: int) -> Rows:
+    """`n_images` drawn images, or a few more, in a dataset artifact."""
     people = SyntheticParameters(identities=2, cameras=2, images_per_camera=-(-n_images // 4))
-    parameters = IngestParameters(format="synthetic", synthetic=people, height=arguments.height, width=arguments.width)
+    parameters = IngestParameters(format="synthetic", synthetic=people, height=case.height, width=case.width)
     outcome = ingest(RunDirectory(path), source=None, parameters=parameters, workers=0, how=How(), reporter=Silent())
     if outcome.artifact is None:
         raise SystemExit("nothing was drawn")
     return outcome.artifact.rows("images")
 
 
-def reset_peak(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-    if Path("/proc/self/clear_refs").exists():
-        Path("/proc/self/clear_refs").write_text("5")
-
-
-def peak(device: torch.device) -> str:
-    """The peak since `reset_peak`, of the whole process and of the GPU's allocations."""
-    told = []
-    if Path("/proc/self/status").exists():
-        lines = Path("/proc/self/status").read_text().splitlines()
-        told.append(f"host {next(int(line.split()[1]) for line in lines if line.startswith('VmHWM')) / 1024:.0f} MiB")
-    if device.type == "cuda":
-        told.append(f"device {torch.cuda.max_memory_allocated(device) / 2**20:.0f} MiB")
-    return ", ".join(told)
-
-
-def measure(bench: Bench, mode: str, repeats: int) -> None:
-    """The line of a mode."""
+def measured(bench: Bench, mode: str, *, repeats: int) -> str:
+    """The row of a mode."""
     amp, compiled = MODES[mode]
-    bare = bench.model.backbone.to(bench.device, memory_format=torch.channels_last).eval()
-    forward: Callable[[torch.Tensor], torch.Tensor] = prepared_backbone(bench.model, amp=amp, device=bench.device)
+    network = bench.model.backbone.to(bench.device, memory_format=torch.channels_last).eval()
+    forward: Network = prepared_backbone(bench.model, amp=amp, device=bench.device)
     if compiled:
         forward = compiled_network(forward, device=bench.device)
-    best = {"network": 0.0, "forward": 0.0, "extract": 0.0}
     reset_peak(bench.device)
-    for _ in range(repeats):
-        best["network"] = max(best["network"], bench.rate(bare, bench.pixels, amp=amp))
-        best["forward"] = max(best["forward"], bench.rate(forward, bench.pixels, amp=amp))
-        best["extract"] = max(best["extract"], bench.extraction_rate(amp=amp, compiled=compiled))
-    ratio = best["extract"] / best["forward"]
-    rates = "   ".join(f"{name} {rate:7.1f}/s" for name, rate in best.items())
-    print(f"  {mode:13} {rates}   ratio {ratio:.2f} (wanted {TARGET})   {peak(bench.device)}", flush=True)
+    found = take_turns(
+        {
+            "network": lambda: bench.bare(network, amp=amp),
+            "forward": lambda: bench.bare(forward, amp=amp),
+            "extract": lambda: bench.extraction(amp=amp, compiled=compiled),
+        },
+        repeats=repeats,
+    )
+    n_images = bench.case.batches * bench.case.batch_size
+    rates = (rate(spent, n_images) for spent in found.values())
+    return row(bench.case.told(mode), *rates, *ratios(found["forward"], found["extract"]), peak(bench.device))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--backbone", default="resnet50")
-    parser.add_argument("--height", type=int, default=256)
-    parser.add_argument("--width", type=int, default=128)
-    parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--batches", type=int, default=8)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cases", nargs="+", default=["resnet50:256x128:32:3", "mobilenet_v2:128x128:64:12"])
+    parser.add_argument("--modes", nargs="+", choices=list(MODES), default=["float32", "amp"])
+    parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--modes", nargs="+", choices=list(MODES), default=list(MODES))
+    parser.add_argument("--threads", type=int, help="threads of torch; its own choice by default")
     arguments = parser.parse_args()
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    device = torch.device(resolve_torch_device(arguments.device))
     keep_large_blocks()
-    with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(arguments, Path(folder))
-        name = (
-            torch.cuda.get_device_name(bench.device) if bench.device.type == "cuda" else f"{os.cpu_count()} processors"
-        )
-        print(f"torch {torch.__version__}, {name}, {torch.get_num_threads()} threads")
-        print(f"{arguments.backbone}, {arguments.height}×{arguments.width}, batch {arguments.batch_size}")
-        plain = bench.model.backbone.to(bench.device, memory_format=torch.contiguous_format).eval()
-        rates = [bench.rate(plain, bench.plain, amp=False) for _ in range(arguments.repeats)]
-        print(f"  {'plain':13} network {max(rates):7.1f}/s", flush=True)
-        for mode in arguments.modes:
-            measure(bench, mode, arguments.repeats)
+    print(f"{machine(device)}, images/s\n")
+    columns = ("network", "forward", "extract", f"ratio (wanted {WANTED})", "in processor seconds", "memory")
+    print(header("extraction", *columns), flush=True)
+    for text in arguments.cases:
+        with tempfile.TemporaryDirectory() as folder:
+            bench = Bench(Case.parsed(text), device, Path(folder))
+            for mode in arguments.modes:
+                print(measured(bench, mode, repeats=arguments.repeats), flush=True)
 
 
 if __name__ == "__main__":
