@@ -23,7 +23,7 @@ class Product:
     `storage` names how rows are stored: 'int8', 'float32' or 'bfloat16' (as its bits, uint16). `multiply(left, right)`
     of (r, d) and (c, d) is left · rightᵀ, (r, c) int32 or float32 on the host, by one library thread; the array
     belongs to the calling thread, whose next product overwrites it. `tile` is an edge at which that is fast.
-    |product − exact| ≤ `error` · ‖left row‖ ‖right row‖ for rows of largest |value| 1 (int8: exact).
+    |product − exact| ≤ `error` · ‖left row‖ ‖right row‖ for rows of largest |value| 1 to 2 (int8: exact).
     """
 
     storage: str
@@ -46,7 +46,8 @@ def host_product(precision: str, *, n_rows: int, dim: int) -> Product:
     if precision == "int8" and dim > _INT8_DIM:
         raise UsageError(f"precision int8 wanted for {dim} dimensions, which overflow int32; pass float32")
     if precision == "float32":
-        return Product("float32", _gamma(dim, 2.0**-24), 1024 if n_rows > 6000 else 512, _float32_product(_Buffers()))
+        edge = 1024 if n_rows > 6000 else 704 if n_rows > 2500 else 512
+        return Product("float32", _gamma(dim, 2.0**-24), edge, _float32_product(_Buffers()))
     if precision == "int8":
         return Product("int8", 0.0, 512, _int8_product(_Buffers()))
     if precision == "bfloat16":

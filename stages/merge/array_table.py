@@ -226,17 +226,17 @@ class ArrayScreen:
         kept = (first < second) & (self.groups[first] != self.groups[second])
         return first[kept], second[kept]
 
-    def estimates(self, rows: Int64Array, columns: slice) -> Float64Array:
+    def estimates(self, rows: Int64Array, columns: Int64Array) -> Float64Array:
         """See `ScreenedRows`."""
         xp = array_api_compat.array_namespace(self.stored)
-        left = xp.asarray(rows, device=self.stored.device)
-        product = xp.take(self.stored, left, axis=0) @ self.stored[columns, :].T
+        left, right = (xp.asarray(index, device=self.stored.device) for index in (rows, columns))
+        product = xp.take(self.stored, left, axis=0) @ xp.take(self.stored, right, axis=0).T
         product = xp.astype(product, xp.float64) * self.unit**2
         base, offset = self.base, self.offset
-        values = xp.take(base, left)[:, None] + base[None, columns] - 2 * self.scale * product
+        values = xp.take(base, left)[:, None] + xp.take(base, right)[None, :] - 2 * self.scale * product
         if self.is_root:
             values = xp.sqrt(xp.maximum(values, xp.zeros_like(values)))
-            values = values + xp.take(offset, left)[:, None] + offset[None, columns]
+            values = values + xp.take(offset, left)[:, None] + xp.take(offset, right)[None, :]
         host = np.array(to_host(values))
         host[self.groups[rows, None] == self.groups[columns]] = np.inf
         return host

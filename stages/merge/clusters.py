@@ -20,11 +20,11 @@ def parse_labels(labels: NDArray[Any], *, n_samples: int) -> Int64Array:
         )
     if not np.issubdtype(labels.dtype, np.integer):
         raise DbcError(f"labels have dtype {labels.dtype}, wanted integers 0..K−1; renumber them")
-    present = np.unique(labels)
-    if present[0] != 0 or present[-1] != present.size - 1:
+    lowest, highest = int(labels.min()), int(labels.max())
+    if lowest != 0 or highest >= n_samples or not np.bincount(labels).all():
+        n_used = np.unique(labels).size
         raise DbcError(
-            f"labels run from {present[0]} to {present[-1]} and use {present.size} values, "
-            f"wanted each of 0..{present.size - 1}; renumber them"
+            f"labels run from {lowest} to {highest} and use {n_used} values, wanted each of 0..{n_used - 1}; renumber them"
         )
     return labels.astype(np.int64)
 
@@ -52,8 +52,9 @@ def labels_after(labels: Int64Array, merges: Int64Array) -> Int64Array:
     parent = np.arange(int(labels.max()) + 1)
     for a, b in merges:
         parent[root_of(parent, b)] = root_of(parent, a)
-    roots = np.array([root_of(parent, c) for c in range(parent.size)], dtype=np.int64)
-    return relabel(roots[labels])
+    while (parent[parent] != parent).any():
+        parent = parent[parent]
+    return relabel(parent[labels])
 
 
 def root_of(parent: NDArray[Any], node: int) -> int:

@@ -1,4 +1,4 @@
-"""Compiled loops that read features row by row: column ranges, canonical rows, cluster sums, quantised means.
+"""Compiled loops that read features row by row: column ranges, canonical rows, cluster sums.
 
 They repeat the arithmetic of `samples`, `exact_sums` and `moments` operation for operation, in cache instead of in
 passes over memory, and give the same bits (no fused multiply-add, no reordering where a canonical value is made).
@@ -16,8 +16,6 @@ from stages.typing import Array
 jit: Any = numba.njit(nogil=True, cache=True, error_model="numpy")
 jit_any_order: Any = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "nsz", "nnan"})
 """For sums that enter bounds only: vectorised by reordering. Never for canonical values."""
-
-INT8, FLOAT32, BFLOAT16 = 0, 1, 2
 
 
 class Rows(NamedTuple):
@@ -37,22 +35,6 @@ class Rows(NamedTuple):
     down: float
     unit: int
     fine: Array
-
-
-class QuantisedRows(NamedTuple):
-    """R rows as screen · unit + a remainder.
-
-    `stored` (R, d) int8, float32, or uint16 holding bfloat16; `unit`, `norm` = ‖row‖² and `residual`, the measured
-    ‖remainder‖ rounded up, (R,) float64. With int8, `fine` (R, d) holds the remainder in 254ths of unit, and
-    `fine_residual` (R,) the norm of what even that leaves; else they have no rows.
-    """
-
-    stored: Array
-    unit: Array
-    norm: Array
-    residual: Array
-    fine: Array
-    fine_residual: Array
 
 
 @jit
@@ -208,93 +190,3 @@ def summarise(rows, first, stop, slot, sums, norms, variance):  # type: ignore[n
             total[j] = total[j] / count
         own = on_two_grids(squared_norm(total, spare), rows.fine)
         variance[cluster] = max(0.0, (high / count + low / count) - (own[0] + own[1]))
-
-
-@jit
-def quantise(rows, ids, first, stop, slot, sums, shift, kind, screen):  # type: ignore[no-untyped-def]
-    """For i in first..stop−1, the mean of cluster ids[i], less `shift`, as `QuantisedRows` i."""
-    dim = rows.features.shape[1]
-    mean, spare, rests = np.empty(dim), np.empty(dim), np.empty((2, dim))
-    for i in range(first, stop):
-        mean_of(rows, ids[i], slot, sums, mean, spare)
-        for j in range(dim):
-            mean[j] -= shift[j]
-        peak, norm = peak_and_norm(mean)
-        screen.norm[i] = norm
-        unit = (peak / 127.0 if kind == INT8 else peak) if peak > 0 else 1.0
-        screen.unit[i] = unit
-        if kind == INT8:
-            rest, fine_rest = store_int8(mean, unit, screen.stored[i], screen.fine[i], rests)
-            screen.fine_residual[i] = np.sqrt(fine_rest) * (1 + 2.0**-20)
-        elif kind == FLOAT32:
-            rest = store_float32(mean, unit, screen.stored[i])
-        else:
-            rest = store_bfloat16(mean, unit, screen.stored[i])
-        screen.residual[i] = np.sqrt(rest) * (1 + 2.0**-20)
-
-
-@jit_any_order
-def sum_any_order(terms):  # type: ignore[no-untyped-def]
-    """Σ terms: a bound needs no canonical bits."""
-    total = 0.0
-    for j in range(terms.size):
-        total += terms[j]
-    return total
-
-
-@jit_any_order
-def peak_and_norm(row):  # type: ignore[no-untyped-def]
-    """max |row| and ‖row‖². The largest |value| by its bits, which order as the values do and which vectorise."""
-    bits, peak, norm = row.view(np.int64), np.int64(0), 0.0
-    for j in range(row.size):
-        peak = max(peak, bits[j] & np.int64(0x7FFFFFFFFFFFFFFF))
-        norm += row[j] * row[j]
-    return np.int64(peak).view(np.float64), norm
-
-
-@jit
-def store_int8(mean, unit, stored, fine, spare):  # type: ignore[no-untyped-def]
-    """`mean` / unit to the nearest integers into `stored` (d,), and what is left in 254ths of unit into `fine`.
-
-    Returns the squared norms of what `stored` leaves, and of what both leave. `spare` (2, d). Rounding is by adding
-    1.5·2^52, because calls to a rounding function do not vectorise; for the same reason sums are taken afterwards.
-    """
-    shift = 1.5 * 2.0**52
-    inverse, fine_unit = 1.0 / unit, unit / 254.0
-    fine_inverse = 1.0 / fine_unit
-    rest, fine_rest = spare[0], spare[1]
-    for j in range(mean.size):
-        value = (mean[j] * inverse + shift) - shift
-        left = mean[j] - value * unit
-        rest[j] = left * left
-        fine_value = (left * fine_inverse + shift) - shift
-        left -= fine_value * fine_unit
-        fine_rest[j] = left * left
-        stored[j] = np.int8(np.int32(value))
-        fine[j] = np.int8(np.int32(fine_value))
-    return sum_any_order(rest), sum_any_order(fine_rest)
-
-
-@jit_any_order
-def store_float32(mean, unit, stored):  # type: ignore[no-untyped-def]
-    """The same, to float32."""
-    inverse, rest = 1.0 / unit, 0.0
-    for j in range(mean.size):
-        single = np.float32(mean[j] * inverse)
-        stored[j] = single
-        left = mean[j] - np.float64(single) * unit
-        rest += left * left
-    return rest
-
-
-@jit_any_order
-def store_bfloat16(mean, unit, stored):  # type: ignore[no-untyped-def]
-    """The same, to bfloat16, ties to even, as its bits."""
-    rest = 0.0
-    for j in range(mean.size):
-        bits = np.float32(mean[j] / unit).view(np.uint32)
-        bits = np.uint32((bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16))
-        stored[j] = np.uint16(bits)
-        left = mean[j] - np.float64(np.uint32(bits << np.uint32(16)).view(np.float32)) * unit
-        rest += left * left
-    return rest

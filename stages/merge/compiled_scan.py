@@ -13,9 +13,9 @@ from stages.typing import Array
 class Screen(NamedTuple):
     """What the scan knows of each screened row, all (R,) float64, and the numbers that turn products into D.
 
-    `unit`: the row is unit · its stored values + a remainder; `size`: ‖unit · stored‖ and `length`: ‖row‖, rounded
-    up; `own_residual`: ‖remainder‖; `residual`: that plus γ · size, the product's own error for a partner of size 1;
-    `base`: everything in D (with a root, in D²) that depends on this row alone, less a slack for float64 rounding;
+    `unit`: the row is unit · its stored values + a remainder; `size` ≥ ‖unit · stored‖ and
+    `length` ≥ ‖row‖; `own_residual`: ‖remainder‖; `residual`: that plus γ · size, the product's own error for a partner
+    of size 1; `base`: everything in D (with a root, in D²) that depends on this row alone, less a slack for float64 rounding;
     `offset`: its penalty λ·p (with a root; else it is in `base`). `stored`, `fine` and `fine_residual` as
     `QuantisedRows` has them.
     """
@@ -132,6 +132,21 @@ def scan(tile, top, left, screen, group, threshold, found_a, found_b):  # type: 
                 found_a[n_found], found_b[n_found] = a, first + j
                 n_found += 1
     return n_found
+
+
+@jit
+def estimate(tile, rows, columns, screen, group, values):  # type: ignore[no-untyped-def]
+    """D of rows[i] and columns[j] by the product tile[i, j] alone into `values` (r, c); infinity within one group."""
+    factor = 2.0 * screen.scale
+    for i in range(rows.size):
+        a = rows[i]
+        slope = factor * screen.unit[a]
+        for j in range(columns.size):
+            b = columns[j]
+            value = screen.base[a] + screen.base[b] - slope * screen.unit[b] * tile[i, j]
+            if screen.root:
+                value = np.sqrt(max(value, 0.0)) + screen.offset[a] + screen.offset[b]
+            values[i, j] = np.inf if group[a] == group[b] else value
 
 
 @jit

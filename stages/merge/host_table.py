@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import copy
-import threading
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from stages.errors import DbcError
-from stages.merge import compiled_rows, compiled_scan
-from stages.merge.compiled_rows import BFLOAT16, FLOAT32, INT8, QuantisedRows, Rows
+from stages.merge import compiled_quantise, compiled_rows, compiled_scan
+from stages.merge.compiled_quantise import QuantisedRows
+from stages.merge.compiled_rows import Rows
 from stages.merge.compiled_scan import Screen
 from stages.merge.exact_sums import grid_exponents
+from stages.merge.host_screen import HostScreen, origin_of, quantised_rows
 from stages.merge.samples import Frame, Metric, frame_of, require_finite, require_range
 from stages.merge.table import Carried, Members, slack_of
 from stages.products import Product
 from stages.typing import Array, Float64Array, Int64Array
 
-_KINDS = {"int8": (INT8, np.int8), "float32": (FLOAT32, np.float32), "bfloat16": (BFLOAT16, np.uint16)}
 _CHUNK_ROWS = 256
 _SUMMED_FROM = 3
 """Clusters of at least so many members keep their sums: at most n/3 rows, and smaller means are quick to form."""
@@ -162,24 +161,17 @@ class HostTable:
         """See `Table`."""
         n_rows, dim = len(ids), self._sums.shape[1]
         product = self._product(n_rows)
-        kind, dtype = _KINDS[product.storage]
-        fine_rows = n_rows if kind == INT8 else 0
-        quantised = QuantisedRows(
-            stored=np.empty((n_rows, dim), dtype=dtype),
-            unit=np.empty(n_rows),
-            norm=np.empty(n_rows),
-            residual=np.empty(n_rows),
-            fine=np.empty((fine_rows, dim), dtype=np.int8),
-            fine_residual=np.empty(fine_rows),
-        )
-        shift = self.means(ids[:: max(1, n_rows // 64)]).mean(axis=0)
-        self._over_chunks(
-            n_rows,
-            lambda first, stop: compiled_rows.quantise(
-                self._rows, ids, first, stop, self._slot, self._sums, shift, kind, quantised
-            ),
-        )
-        return self._screened(quantised, ids, weights, groups, product)
+        origin = origin_of(self.means(ids[:: max(1, n_rows // 64)]).mean(axis=0), self._frame, self._rows.features)
+
+        def fill(kind: int, rows: QuantisedRows) -> None:
+            self._over_chunks(
+                n_rows,
+                lambda first, stop: compiled_quantise.quantise(
+                    self._rows, ids, first, stop, self._slot, self._sums, origin, kind, rows
+                ),
+            )
+
+        return self._screened(quantised_rows(n_rows, dim, product.storage, fill), ids, weights, groups, product)
 
     def _screened(
         self,
@@ -189,8 +181,7 @@ class HostTable:
         groups: Int64Array,
         product: Product,
     ) -> HostScreen:
-        norm, residual = quantised.norm, quantised.residual
-        length = np.sqrt(norm) * (1 + 2.0**-20)
+        norm, length, residual = quantised.norm, quantised.length, quantised.residual
         size = length + residual
         slack = 4 * slack_of(self._frame, metric="sqeuclidean")
         is_root = self.metric == "euclidean"
@@ -201,7 +192,7 @@ class HostTable:
             length=length,
             own_residual=residual,
             residual=residual + product.error * size,
-            base=base - slack - base * 2.0**-44,
+            base=base - slack - np.abs(base) * 2.0**-44,
             offset=weights,
             stored=quantised.stored,
             fine=quantised.fine,
@@ -209,59 +200,10 @@ class HostTable:
             scale=self._scale,
             root=int(is_root),
         )
-        return HostScreen(quantised.stored, screen, groups, product, slack_of(self._frame, metric=self.metric))
+        return HostScreen(screen, groups, product, slack_of(self._frame, metric=self.metric))
 
     def _over_chunks(self, total: int, work: Callable[[int, int], object], *, size: int = _CHUNK_ROWS) -> None:
         list(self._threads.map(lambda chunk: work(*chunk), _chunks(total, size)))
-
-
-@dataclass(frozen=True)
-class HostScreen:
-    """`ScreenedRows` in host memory."""
-
-    stored: Array
-    screen: Screen
-    groups: Int64Array
-    product: Product
-    margin: float
-    spare: threading.local = field(default_factory=threading.local)
-
-    @property
-    def n_rows(self) -> int:
-        """R."""
-        return len(self.groups)
-
-    @property
-    def tile(self) -> int:
-        """See `ScreenedRows`."""
-        return self.product.tile
-
-    def near(self, rows: slice, columns: slice, threshold: float) -> tuple[Int64Array, Int64Array]:
-        """See `ScreenedRows`."""
-        tile = self.product.multiply(self.stored[rows], self.stored[columns])
-        first, second = self._found(tile.size)
-        limit = threshold + self.margin + abs(threshold) * 2.0**-40
-        n_found = compiled_scan.scan(tile, rows.start, columns.start, self.screen, self.groups, limit, first, second)
-        return first[:n_found].copy(), second[:n_found].copy()
-
-    def _found(self, size: int) -> tuple[Int64Array, Int64Array]:
-        """Two arrays of this thread, kept because fresh pages cost more than the scan that fills them."""
-        if getattr(self.spare, "size", 0) < size:
-            self.spare.size = size
-            self.spare.arrays = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
-        arrays: tuple[Int64Array, Int64Array] = self.spare.arrays
-        return arrays
-
-    def estimates(self, rows: Int64Array, columns: slice) -> Float64Array:
-        """See `ScreenedRows`."""
-        screen = self.screen
-        product = self.product.multiply(self.stored[rows], self.stored[columns]).astype(np.float64)
-        product *= screen.unit[rows, None] * screen.unit[columns]
-        values: Float64Array = screen.base[rows, None] + screen.base[columns] - 2 * screen.scale * product
-        if screen.root:
-            values = np.sqrt(np.maximum(values, 0)) + screen.offset[rows, None] + screen.offset[columns]
-        values[self.groups[rows, None] == self.groups[columns]] = np.inf
-        return values
 
 
 def _rows_of(features: Array, frame: Frame, members: Members, metric: Metric) -> Rows:

@@ -20,8 +20,10 @@ from stages.merge.pool import LOWEST, Key, Pool, RankedPairs
 from stages.merge.table import ScreenedRows, Table
 from stages.typing import Float64Array, Int64Array
 
-_SAMPLE_ROWS = 64
-_SLAB, _SAMPLE_SLABS = 512, 32
+_SAMPLED, _MANY_SAMPLED, _MANY_ROWS = 512, 1024, 8000
+"""Rows that are paired with as many others for the guess, so many of more than `_MANY_ROWS`: a share of the pairs that
+holds some 20 of those wanted, and the shape that products are fast at."""
+_SAMPLED_AT_ONCE = 256
 _LEAST_SAMPLED = 8
 
 
@@ -90,20 +92,25 @@ def ranked_block(candidates: Candidates, *, after: Key, capacity: int, work: Wor
 
 
 def _guess(candidates: Candidates, *, after: Key, capacity: int, threads: Executor) -> float:
-    """A threshold that about `capacity` pairs above `after` should pass: a quantile of D over sampled rows."""
+    """A threshold that about `capacity` pairs above `after` should pass: a quantile of D over sampled pairs.
+
+    They are those of rows spread evenly with as many others between them.
+    """
     n_rows = candidates.screened.n_rows
-    rows = _spread(n_rows, _SAMPLE_ROWS)
-    slabs = [slice(left, min(left + _SLAB, n_rows)) for left in range(0, n_rows, _SLAB)]
-    sampled = [slabs[i] for i in _spread(len(slabs), _SAMPLE_SLABS)]
-    values = np.concatenate(
-        [part.ravel() for part in threads.map(lambda slab: candidates.screened.estimates(rows, slab), sampled)]
-    )
-    values = values[np.isfinite(values) & (values > after[0])]
-    wanted = math.ceil(values.size * capacity / max(1, n_rows * (n_rows - 1) // 2))
-    wanted = max(wanted, _LEAST_SAMPLED)
-    if wanted >= values.size:
+    sampled = _spread(n_rows, 2 * (_MANY_SAMPLED if n_rows > _MANY_ROWS else _SAMPLED))
+    rows, columns = sampled[::2], sampled[1::2]
+    n_sampled = len(rows) * len(columns)
+    wanted = max(_LEAST_SAMPLED, math.ceil(n_sampled * capacity / max(1, n_rows * (n_rows - 1) // 2)))
+
+    def smallest(first: int) -> Float64Array:
+        values = candidates.screened.estimates(rows[first : first + _SAMPLED_AT_ONCE], columns).ravel()
+        values = values[values > after[0]] if after[0] > -math.inf else values
+        return np.partition(values, wanted)[: wanted + 1] if wanted < values.size else values
+
+    if not n_sampled:
         return math.inf
-    return float(np.partition(values, wanted)[wanted])
+    values = np.concatenate(list(threads.map(smallest, range(0, len(rows), _SAMPLED_AT_ONCE))))
+    return float(np.partition(values, wanted)[wanted]) if wanted < values.size else math.inf
 
 
 def _gathered(pool: Pool, exchange: Exchange) -> RankedPairs:

@@ -50,7 +50,7 @@ class ScreenedRows(Protocol):
     def near(self, rows: slice, columns: slice, threshold: float) -> tuple[Int64Array, Int64Array]:
         """Rows (r, c), r < c and of different groups, in this tile whose D may be at most `threshold`: no other has."""
 
-    def estimates(self, rows: Int64Array, columns: slice) -> Float64Array:
+    def estimates(self, rows: Int64Array, columns: Int64Array) -> Float64Array:
         """D of each of `rows` with `columns`, (r, c), with no bound on its error, and infinity within one group."""
 
 
