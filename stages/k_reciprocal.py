@@ -6,6 +6,8 @@ are k-reciprocal neighbours where each is among the other's k nearest; samples t
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
@@ -66,9 +68,14 @@ def jaccard_distance(left: sparse.csr_matrix, right: sparse.csr_matrix) -> Float
     return np.maximum(1 - overlap / (2 - overlap), 0)
 
 
-def jaccard_similarity(left: sparse.csr_matrix, right: sparse.csr_matrix) -> sparse.csr_matrix:
-    """One minus the Jaccard distance (r, c), sparse: only pairs that share a weight are stored; the others are 0."""
-    overlap = _overlap(left, right)
+def jaccard_similarity(
+    left: sparse.csr_matrix, right: sparse.csr_matrix, *, report: Callable[[int], object] | None = None
+) -> sparse.csr_matrix:
+    """One minus the Jaccard distance (r, c), sparse: only pairs that share a weight are stored; the others are 0.
+
+    `report(n)` is told of each n rows done.
+    """
+    overlap = _overlap(left, right, report=report)
     overlap.data = np.minimum(overlap.data / (2 - overlap.data), 1)
     return overlap
 
@@ -124,7 +131,9 @@ def _similarity(features: Array, row: NDArray[np.int64], column: NDArray[np.int6
     return np.asarray(to_host(exact_similarity_of_pairs(features, features, *places)))
 
 
-def _overlap(left: sparse.csr_matrix, right: sparse.csr_matrix) -> sparse.csr_matrix:
+def _overlap(
+    left: sparse.csr_matrix, right: sparse.csr_matrix, *, report: Callable[[int], object] | None = None
+) -> sparse.csr_matrix:
     """Σ min over the weights (r, c) of `left` (r, n) and `right` (c, n), sparse.
 
     Each weight of a left row meets the right rows that have one at the same place. The meetings of a block of rows are
@@ -138,6 +147,8 @@ def _overlap(left: sparse.csr_matrix, right: sparse.csr_matrix) -> sparse.csr_ma
     while start < left.shape[0]:
         stop = max(start + 1, int(np.searchsorted(before, before[start] + OVERLAP_PAIRS, side="right")) - 1)
         parts.append(_overlap_block(left[start:stop], by_place))
+        if report is not None:
+            report(stop - start)
         start = stop
     return sparse.csr_matrix(sparse.vstack(parts))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,19 +42,34 @@ def nearest_neighbours(features: Array, k: int, *, block_bytes: int = BLOCK_BYTE
     proven error bound says which pairs can be among the nearest, and those are ranked exactly. Holds `block_bytes` of
     similarities at once, however many samples there are (but at least one row of them).
     """
+    return neighbours_within(features, k, samples=range(features.shape[0]), block_bytes=block_bytes)
+
+
+def neighbours_within(
+    features: Array,
+    k: int,
+    *,
+    samples: range,
+    block_bytes: int = BLOCK_BYTES,
+    report: Callable[[int], object] | None = None,
+) -> Neighbours:
+    """Of `nearest_neighbours`, the rows of `samples`, consecutive; `report(n)` is told of each n samples done."""
     if k < 1:
         raise DbcError(f"{k} neighbours wanted; give at least 1, the sample itself")
-    n = features.shape[0]
-    k = min(k, n)
-    found = Neighbours(np.empty((n, k), dtype=np.int64), np.zeros((n, k)), np.zeros(n))
-    rows = max(1, block_bytes // (4 * max(n, 1)))
-    for start in range(0, n, rows):
-        _fill(found, features, start, min(start + rows, n))
+    k = min(k, features.shape[0])
+    found = Neighbours(np.empty((len(samples), k), dtype=np.int64), np.zeros((len(samples), k)), np.zeros(len(samples)))
+    rows = max(1, block_bytes // (4 * max(features.shape[0], 1)))
+    for first in range(0, len(samples), rows):
+        span = slice(first, min(first + rows, len(samples)))
+        part = Neighbours(found.index[span], found.squared_distance[span], found.farthest[span])
+        _fill(part, features, samples.start + span.start, samples.start + span.stop)
+        if report is not None:
+            report(span.stop - span.start)
     return found
 
 
 def _fill(found: Neighbours, features: Array, start: int, stop: int) -> None:
-    """Find the neighbours of samples `start` to `stop`."""
+    """Find the neighbours of samples `start` to `stop`, which are all that `found` holds."""
     xp: Any = array_namespace(features)
     k = found.index.shape[1]
     block = features[start:stop, :]
@@ -61,8 +77,8 @@ def _fill(found: Neighbours, features: Array, start: int, stop: int) -> None:
     width = 2 * product_error(features.shape[1])
     lowest = xp.min(screen, axis=1, keepdims=True)
     far = _exact(block, features, screen <= lowest + width)
-    found.farthest[start:stop] = 2 - 2 * np.minimum.reduceat(far[2], np.searchsorted(far[0], np.arange(stop - start)))
-    found.index[start:stop, 0] = np.arange(start, stop)
+    found.farthest[:] = 2 - 2 * np.minimum.reduceat(far[2], np.searchsorted(far[0], np.arange(stop - start)))
+    found.index[:, 0] = np.arange(start, stop)
     if k == 1:
         return
     screen = _without_own(screen, start)
@@ -71,8 +87,8 @@ def _fill(found: Neighbours, features: Array, start: int, stop: int) -> None:
     order = np.lexsort((column, -similarity, row))
     first = np.searchsorted(row[order], np.arange(stop - start))
     nearest = order[first[:, None] + np.arange(k - 1)]
-    found.index[start:stop, 1:] = column[nearest]
-    found.squared_distance[start:stop, 1:] = 2 - 2 * similarity[nearest]
+    found.index[:, 1:] = column[nearest]
+    found.squared_distance[:, 1:] = 2 - 2 * similarity[nearest]
 
 
 def _without_own(screen: Array, start: int) -> Array:

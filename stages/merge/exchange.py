@@ -14,7 +14,7 @@ class Exchange(Protocol):
     size: int
 
     def all_gather(self, values: Float64Array) -> list[Float64Array]:
-        """`values` (any number, 3) of every process, in order of rank, on every process."""
+        """`values` (any number, w) of every process, in order of rank, on every process."""
 
 
 class Alone:

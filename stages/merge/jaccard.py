@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,17 +12,18 @@ from scipy import sparse
 
 from stages.backend import to_host
 from stages.errors import UsageError
-from stages.k_reciprocal import jaccard_similarity, k_reciprocal_encoding
 from stages.merge.checks import require_clusters, require_matrix, require_options
 from stages.merge.clusters import labels_after, parse_labels, root_of
 from stages.merge.criterion import IntraNormalizer
 from stages.merge.engine import Update
+from stages.merge.exchange import Alone, Exchange
 from stages.merge.jaccard_pairs import distant_pairs, pair_numbers, penalties_of, stored_pairs
 from stages.merge.jaccard_rows import merge_one_by_one
+from stages.merge.jaccard_similarities import jaccard_similarities, own_samples
 from stages.merge.memory import jaccard_bytes, limit_of, require_memory
+from stages.merge.merging import Progress
 from stages.merge.result import StageMerges
 from stages.merge.samples import require_finite
-from stages.neighbours import nearest_neighbours
 from stages.typing import Array, Int64Array
 
 
@@ -37,6 +39,8 @@ def jaccard_merge_stage(
     k1: int = 20,
     k2: int = 6,
     memory_limit: int | None = None,
+    progress: Progress | None = None,
+    exchange: Exchange | None = None,
 ) -> StageMerges:
     """The `n_merges` merges that rank first by D_ab = d_ab + λ (d_a + d_b), eqs. (2)–(4), and the labels they leave.
 
@@ -44,7 +48,9 @@ def jaccard_merge_stage(
     (n, d) float32: 0 to 1, and exactly 1 where two samples share no neighbour, which nothing is stored for. `labels` (n,)
     integers using each of 0..K−1; `update` and ties as in `stages.merge.merging.merge_stage`. Similarities are rounded to
     a grid on which their sums are exact, so that the order of the samples and the array library decide nothing.
-    `memory_limit` in bytes (default: 0.8 of what is available).
+    `memory_limit` in bytes (default: 0.8 of what is available). `progress(done, total)` counts the samples whose
+    neighbours this process finds, those it compares, and the merges. Processes given the same arguments share the
+    samples through `exchange`, which changes no result; each then has all similarities and makes all merges.
 
     Raises UsageError for an option out of range and for the criterion `buc`, which reads no dispersion; DbcError for
     features or labels that do not fit each other, NaN or infinity, fewer than m + 1 clusters, or too little memory.
@@ -56,13 +62,18 @@ def jaccard_merge_stage(
     require_finite(features)
     labels = parse_labels(to_host(labels), n_samples=features.shape[0])
     require_clusters(int(labels.max()) + 1, n_merges)
-    similarities = _similarities_within(limit_of(memory_limit, features), features, k1=k1, k2=k2)
-    sums = similarity_sums(similarities, labels)
+    exchange = exchange or Alone()
+    advance = _advance(progress, total=2 * len(own_samples(features.shape[0], exchange)) + n_merges)
+    limit = limit_of(memory_limit, features)
+    sums = similarity_sums(
+        _similarities_within(limit, features, k1=k1, k2=k2, exchange=exchange, report=advance), labels
+    )
     counts = np.bincount(labels).astype(np.float64)
     if update == "exact":
-        return merge_one_by_one(sums, labels, n_merges, lambda_=lambda_, normalizer=intra_normalizer)
+        return merge_one_by_one(sums, labels, n_merges, lambda_=lambda_, normalizer=intra_normalizer, report=advance)
     penalties = penalties_of(sums.diagonal(), counts, normalizer=intra_normalizer)
     merges = _walk(sums, counts, penalties, lambda_=lambda_, n_merges=n_merges, update=update)
+    advance(n_merges)
     inter, criterion_values = pair_numbers(sums, counts, penalties, merges, lambda_=lambda_)
     return StageMerges(
         labels=labels_after(labels, merges),
@@ -74,7 +85,22 @@ def jaccard_merge_stage(
     )
 
 
-def _similarities_within(memory_limit: int, features: Array, *, k1: int, k2: int) -> sparse.csr_matrix:
+def _advance(progress: Progress | None, *, total: int) -> Callable[[int], None]:
+    """A callback told of steps done since, which tells `progress` of all so far."""
+    done = 0
+
+    def advance(n_steps: int) -> None:
+        nonlocal done
+        done += n_steps
+        if progress is not None:
+            progress(done, total)
+
+    return advance
+
+
+def _similarities_within(
+    memory_limit: int, features: Array, *, k1: int, k2: int, exchange: Exchange, report: Callable[[int], object]
+) -> sparse.csr_matrix:
     """`jaccard_similarities`; DbcError where `memory_limit` is too low.
 
     That is known before they are made if it would be whatever they are, else once they can be counted.
@@ -82,30 +108,15 @@ def _similarities_within(memory_limit: int, features: Array, *, k1: int, k2: int
     n_samples, dim = features.shape
 
     def require(n_similarities: int) -> None:
-        n_bytes = jaccard_bytes(n_samples=n_samples, dim=dim, k1=k1, k2=k2, n_similarities=n_similarities)
+        n_bytes = jaccard_bytes(
+            n_samples=n_samples, dim=dim, k1=k1, k2=k2, n_similarities=n_similarities, n_processes=exchange.size
+        )
         require_memory(n_bytes, memory_limit=memory_limit, what=f"comparing neighbours of {n_samples} samples")
 
     require(n_samples)
-    similarities = jaccard_similarities(features, k1=k1, k2=k2)
+    similarities = jaccard_similarities(features, k1=k1, k2=k2, exchange=exchange, report=report)
     require(similarities.nnz)
     return similarities
-
-
-def jaccard_similarities(features: Array, *, k1: int, k2: int) -> sparse.csr_matrix:
-    """One minus the Jaccard distance of every two samples: (n, n) float64 sparse, 1 on the diagonal, on `_grid`."""
-    n_samples = features.shape[0]
-    neighbours = nearest_neighbours(features, min(max(k1 + 1, k2), n_samples))
-    encoding = k_reciprocal_encoding(features, neighbours, k1=k1, k2=k2)
-    similarity = jaccard_similarity(encoding, encoding)
-    similarity.setdiag(1.0)
-    grid = _grid(similarity.nnz)
-    similarity.data = np.rint(similarity.data / grid) * grid
-    return similarity
-
-
-def _grid(n_values: int) -> float:
-    """The step of the grid on which the sum of so many values up to 1 is exact in float64."""
-    return float(2.0 ** (int(np.ceil(np.log2(max(n_values, 2)))) - 52))
 
 
 def similarity_sums(similarity: sparse.csr_matrix, labels: Int64Array) -> sparse.csr_matrix:

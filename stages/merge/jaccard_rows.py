@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from scipy import sparse
@@ -15,15 +15,25 @@ from stages.typing import Float64Array, Int64Array
 
 
 def merge_one_by_one(
-    sums: sparse.csr_matrix, labels: Int64Array, n_merges: int, *, lambda_: float, normalizer: IntraNormalizer
+    sums: sparse.csr_matrix,
+    labels: Int64Array,
+    n_merges: int,
+    *,
+    lambda_: float,
+    normalizer: IntraNormalizer,
+    report: Callable[[int], object],
 ) -> StageMerges:
-    """The stage under `exact`: after every merge the smallest D of the clusters there are then; `sums` as in `jaccard`."""
+    """The stage under `exact`: after every merge the smallest D of the clusters there are then; `sums` as in `jaccard`.
+
+    `report(1)` is told of each merge.
+    """
     clusters = _Clusters(sums, np.bincount(labels).astype(np.float64), lambda_=lambda_, normalizer=normalizer)
     merges, numbers = [], []
     for _ in range(n_merges):
         value, a, b = clusters.next_pair()
         merges.append((a, b))
         numbers.append((value, *clusters.merge(a, b)))
+        report(1)
     return StageMerges.one_by_one(labels, np.array(merges, dtype=np.int64), numbers)
 
 

@@ -91,9 +91,9 @@ def merge(
         result = _merge(inputs, n_merges, options, reporter=reporter)
         _write(writer, result, extend_linkage(inputs.linkage, inputs.labels, result))
         summary = _summary(result, stage=stage, features_stage=features_manifest(features).summary.stage)
-        # by the Jaccard distance each process does all of it
-        processes = 1 if parameters.metric == "jaccard" else exchange.size
-        execution = Execution(backend=backend.library, device=backend.device, precision="float64", processes=processes)
+        execution = Execution(
+            backend=backend.library, device=backend.device, precision="float64", processes=exchange.size
+        )
         return Produced(summary, execution, notes=notes)
 
     return produce(run, request, compute, how=how, shared=True)
@@ -119,6 +119,7 @@ def _n_merges(n_samples: int, merge_percent: float) -> int:
 def _merge(inputs: Inputs, n_merges: int, options: Options, *, reporter: Reporter) -> StageMerges:
     parameters = options.parameters
     n_clusters = int(inputs.labels.max()) + 1
+    is_jaccard = parameters.metric == "jaccard"
     with reporter.task(f"merge {n_clusters} clusters", total=1000, unit="‰") as advance:
         told, started = 0, time.perf_counter()
 
@@ -126,13 +127,14 @@ def _merge(inputs: Inputs, n_merges: int, options: Options, *, reporter: Reporte
             nonlocal told
             rate = max(done, 1) / max(time.perf_counter() - started, 1e-9)
             reached = max(told, 1000 * done // max(total, 1))
-            advance(reached - told, f"{rate / 1e6:.1f}M pairs/s, {(total - done) / rate:.0f} s left")
+            speed = f"{rate:.0f} samples and merges/s" if is_jaccard else f"{rate / 1e6:.1f}M pairs/s"
+            advance(reached - told, f"{speed}, {(total - done) / rate:.0f} s left")
             told = reached
 
         by_metric = (
             partial(jaccard_merge_stage, k1=parameters.k1, k2=parameters.k2)
             if parameters.metric == "jaccard"
-            else partial(merge_stage, metric=parameters.metric, exchange=options.exchange, progress=progress)
+            else partial(merge_stage, metric=parameters.metric)
         )
         return by_metric(
             options.backend.asarray(inputs.features),
@@ -143,6 +145,8 @@ def _merge(inputs: Inputs, n_merges: int, options: Options, *, reporter: Reporte
             intra_normalizer=parameters.intra_normalizer,
             criterion=parameters.criterion,
             memory_limit=options.memory_limit,
+            progress=progress,
+            exchange=options.exchange,
         )
 
 

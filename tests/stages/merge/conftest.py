@@ -47,14 +47,14 @@ class SharedExchange:
 
 @pytest.fixture(scope="session")
 def by_processes():
-    """A function (size, features, labels, n_merges, **options) -> what each of `size` processes finds."""
+    """A function (size, features, labels, n_merges, **options) -> what each of `size` processes finds, by `merge`."""
 
-    def merged(size, features, labels, n_merges, **options):
+    def merged(size, features, labels, n_merges, merge=merge_stage, **options):
         table, barrier = {}, threading.Barrier(size)
         with ThreadPoolExecutor(size) as pool:
             return list(
                 pool.map(
-                    lambda rank: merge_stage(
+                    lambda rank: merge(
                         features, labels, n_merges, exchange=SharedExchange(rank, table, barrier), **options
                     ),
                     range(size),

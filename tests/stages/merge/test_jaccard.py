@@ -8,7 +8,8 @@ from plain_jaccard import plain_jaccard_distances, plain_merges
 
 from stages.errors import DbcError, UsageError
 from stages.merge.clusters import relabel
-from stages.merge.jaccard import jaccard_merge_stage, jaccard_similarities
+from stages.merge.jaccard import jaccard_merge_stage
+from stages.merge.jaccard_similarities import jaccard_similarities
 from stages.merge.memory import jaccard_bytes
 
 
@@ -93,3 +94,48 @@ def test_memory_stays_below_what_the_model_says_and_a_limit_is_kept():
     for limit in (needed - 1, 1000):
         with pytest.raises(DbcError, match=r"comparing neighbours of 900 samples takes .* raise --memory-limit"):
             jaccard_merge_stage(features, labels, 200, memory_limit=limit)
+
+
+@pytest.mark.parametrize("size", [2, 3, 5])
+@pytest.mark.parametrize("update", ["stale", "union", "exact"])
+def test_any_number_of_processes_gives_one_partition(by_processes, *, size, update):
+    features, labels = some_features(6, n=61, groups=9), some_labels(7, 61, 40)
+    options = {"update": update, "lambda_": 0.05, "k1": 6, "k2": 3}
+    expected = jaccard_merge_stage(features, labels, 25, **options)
+    for result in by_processes(size, features, labels, 25, merge=jaccard_merge_stage, **options):
+        for name in ("labels", "merges", "criterion", "inter", "intra", "sizes"):
+            np.testing.assert_array_equal(getattr(result, name), getattr(expected, name))
+
+
+def test_a_process_without_samples_finds_what_the_others_do(by_processes):
+    features = some_features(8, n=3)
+    expected = jaccard_merge_stage(features, np.arange(3), 1, k1=1, k2=1)
+    for result in by_processes(4, features, np.arange(3), 1, merge=jaccard_merge_stage, k1=1, k2=1):
+        np.testing.assert_array_equal(result.merges, expected.merges)
+
+
+@pytest.mark.parametrize("update", ["stale", "exact"])
+def test_progress_counts_samples_and_merges_up_to_its_total(update):
+    told = []
+    jaccard_merge_stage(
+        some_features(9),
+        np.arange(36),
+        10,
+        update=update,
+        k1=6,
+        k2=3,
+        progress=lambda done, total: told.append((done, total)),
+    )
+    done = [step for step, _ in told]
+    assert {total for _, total in told} == {2 * 36 + 10}
+    assert done == sorted(done)
+    assert done[0] == 36
+    assert done[-1] == 2 * 36 + 10
+    assert len(told) == (3 if update == "stale" else 12)
+
+
+def test_each_process_is_told_of_its_own_samples(by_processes):
+    told = []
+    options = {"k1": 6, "k2": 3, "progress": lambda done, total: told.append((done, total))}
+    by_processes(3, some_features(9), np.arange(36), 10, merge=jaccard_merge_stage, **options)
+    assert sorted(told) == sorted([(12, 34), (24, 34), (34, 34)] * 3)
