@@ -26,16 +26,19 @@ def kept_results(data: DataSet, cells: Sequence[Cell], *, out: Path, n_jobs: int
     kept: Path = out / "results" / data.name
     kept.mkdir(parents=True, exist_ok=True)
     missing = {cell.name: cell for cell in named if not _place(kept, cell).is_file()}
-    for cell in missing.values():
-        common_start(data.run, cell.plan, how=How(), reporter=Silent())
+    starts = {
+        json.dumps([dict(plan.train), dict(plan.initial)]): plan for plan in (cell.plan for cell in missing.values())
+    }
     jobs = [(data.run.root, cell, _place(kept, cell)) for cell in missing.values()]
-    if n_jobs > 1 and len(jobs) > 1:
-        with ProcessPoolExecutor(n_jobs, get_context("spawn"), _one_thread) as pool:
-            list(pool.map(_run_one, *zip(*jobs, strict=True)))
-    else:
-        for job in jobs:
-            _run_one(*job)
+    with ProcessPoolExecutor(n_jobs, get_context("spawn"), _one_thread) as pool:
+        # what cells share is made first, once
+        list(pool.map(_start_one, [data.run.root] * len(starts), starts.values()))
+        list(pool.map(_run_one, *zip(*jobs, strict=True)))
     return [replace(_read(_place(kept, cell)), setting=cell.setting) for cell in named]
+
+
+def _start_one(root: Path, plan: Plan) -> None:
+    common_start(RunDirectory(root), plan, how=How(), reporter=Silent())
 
 
 def _run_one(root: Path, cell: Cell, place: Path) -> None:
