@@ -24,11 +24,12 @@ def plot(given: Given) -> None:
     from stages.plots.figures import save
     from stages.plots.sheets import run_sheet
     from stages.select.rules import choose
-    from stages.select.stage import measure_stage, measured_stages
+    from stages.select.stage import Compared, measure_stage, measured_stages
 
     folder = picture_folder(given)
     run = given.run_directory
-    measures = [measure_stage(run, stage) for stage in measured_stages(run)]
+    compared = Compared()
+    measures = [measure_stage(run, stage, compared=compared) for stage in measured_stages(run)]
     chosen, silhouettes = choose(measures), {stage.stage: stage.cluster_silhouette for stage in measures}
     stages = [{**figures, "cluster_silhouette": silhouettes.get(figures["stage"])} for figures in history(run)]
     written = save(run_sheet(stages, title=run.root.name, chosen=chosen), folder / "run")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from stages.pipeline import Plan, StageRow
     from stages.produce import Outcome
     from stages.select.measures import StageMeasures
+    from stages.select.stage import Compared
 
 
 @with_flags("run", COMMON, MAKING, pins("dataset"))
@@ -92,15 +93,24 @@ class Choice:
         self.stage: int | None = None
         self._patience = patience
         self._measures: list[StageMeasures] = []
+        self._compared: Compared | None = None
+
+    @property
+    def reason(self) -> str:
+        """Why that stage, in a line."""
+        from stages.select.rules import reason
+
+        return reason(self._measures)
 
     def __call__(self, row: StageRow) -> bool:
         """Measure the stage; True once `patience` stages have been no better than the chosen one."""
         from stages.select.rules import choose, is_enough
-        from stages.select.stage import measure_stage
+        from stages.select.stage import Compared, measure_stage
 
         if row.stage < 1:
             return False
-        self._measures.append(measure_stage(row.run, row.stage))
+        self._compared = self._compared or Compared()
+        self._measures.append(measure_stage(row.run, row.stage, compared=self._compared))
         self.stage = choose(self._measures)
         return is_enough(self._measures, patience=self._patience)
 
@@ -113,13 +123,14 @@ def show_rows(
     from dbc_cli.stage_table import stage_table
 
     if given.flag("json"):
-        chosen = {} if choice is None else {"chosen": choice.stage}
+        chosen = {} if choice is None else {"chosen": choice.stage, "reason": choice.reason}
         print_json({"run": given.run.as_posix(), "stages": rows, "would_create": would_create, **chosen})
         return
     if rows:
         print_table(stage_table(rows))
-    if choice is not None and choice.stage is not None:
-        print_text(f"chosen without identities: stage {choice.stage}; dbc select shows why")
+    if choice is not None:
+        print_text(f"chosen without identities: {choice.reason}")
+        print_text("dbc select shows all stages; dbc select --against-merging whether training did them good")
     if would_create is not None:
         print_text(f"a real run would go on with: {would_create}")
 

@@ -14,7 +14,15 @@ if TYPE_CHECKING:
     from stages.select.measures import StageMeasures
 
 _RULE = Literal["cluster-silhouette", "silhouette", "jump", "dispersion-ratio", "stability"]
-RULE = (Flag("rule", _RULE, "--rule", "What the stage is chosen by.", "cluster-silhouette"),)
+RULE = (
+    Flag("rule", _RULE, "--rule", "What the stage is chosen by.", "cluster-silhouette"),
+    Flag(
+        "against_merging",
+        bool,
+        "--against-merging",
+        "Merge the initial features alone, too, and warn where training has made clusters no more separate.",
+    ),
+)
 
 
 @with_flags("select", COMMON, RULE, pins("features", "clusters"))
@@ -27,26 +35,34 @@ def select(given: Given) -> None:
     - dispersion-ratio: the tightest clusters, the farthest apart
     - stability: before the stage that changes the partition least
     """
-    from dbc_cli.console import print_json
+    from dbc_cli.console import RichReporter, print_json, print_text
     from stages.errors import DbcError
-    from stages.select.rules import DEFAULT_RULE, RULES, choose
-    from stages.select.stage import measure_stage, measured_stages
+    from stages.select.rules import DEFAULT_RULE, RULES, choose, harm_of_training, reason
+    from stages.select.stage import Compared, measure_stage, measured_stages, merging_alone_of
 
     run = given.run_directory
     stages = measured_stages(run)
     if not stages:
         raise DbcError(f"{run.root}: no clusters found; make them with: dbc merge, or dbc run")
-    measures = [measure_stage(run, stage) for stage in stages]
+    compared = Compared()
+    measures = [measure_stage(run, stage, compared=compared) for stage in stages]
     rule = given.get("rule", DEFAULT_RULE)
     chosen = {name: choose(measures, rule=name) for name in RULES}
+    alone = merging_alone_of(run, stages[-1]) if given.flag("against_merging") else []
+    harm = harm_of_training(measures, alone, chosen=chosen[rule])
     given.remember()
     rows = stage_rows(measures)
+    why = reason(measures, rule=rule)
+    if harm is not None:
+        RichReporter().warn(harm)
     if given.flag("json"):
-        print_json(
-            {"run": given.run.as_posix(), "rule": rule, "chosen": chosen[rule], "by_rule": chosen, "stages": rows}
-        )
+        fields = {"run": given.run.as_posix(), "rule": rule, "chosen": chosen[rule], "reason": why, "by_rule": chosen}
+        print_json({**fields, "harm": harm, "stages": rows, "merging_alone": stage_rows(alone)})
         return
-    _show(rows, chosen, rule=rule)
+    _show(rows, chosen)
+    print_text(f"chosen without identities: {why} (* marks the choice of each rule)")
+    if given.flag("against_merging") and harm is None:
+        print_text("no stage of merging alone, without training, has a better cluster-silhouette")
 
 
 def stage_rows(measures: Sequence[StageMeasures]) -> list[dict[str, Any]]:
@@ -65,10 +81,10 @@ def stage_rows(measures: Sequence[StageMeasures]) -> list[dict[str, Any]]:
     ]
 
 
-def _show(rows: Sequence[dict[str, Any]], chosen: dict[str, int | None], *, rule: str) -> None:
+def _show(rows: Sequence[dict[str, Any]], chosen: dict[str, int | None]) -> None:
     from rich.table import Table
 
-    from dbc_cli.console import print_table, print_text
+    from dbc_cli.console import print_table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("stage", "clusters", "singletons", *chosen):
@@ -77,12 +93,6 @@ def _show(rows: Sequence[dict[str, Any]], chosen: dict[str, int | None], *, rule
         scores = (_score(row[name], is_chosen=stage == row["stage"]) for name, stage in chosen.items())
         table.add_row(str(row["stage"]), str(row["n_clusters"]), f"{row['singleton_share']:.3f}", *scores)
     print_table(table)
-    stage = chosen[rule]
-    if stage is None:
-        print_text(f"no stage chosen: {rule} is known of none")
-        return
-    n_clusters = next(row["n_clusters"] for row in rows if row["stage"] == stage)
-    print_text(f"chosen by {rule}: stage {stage}, {n_clusters} clusters (* marks the choice of each rule)")
 
 
 def _score(value: float | None, *, is_chosen: bool) -> str:

@@ -44,7 +44,8 @@ def status(given: Given) -> None:
         _show(content)
     damaged = [row["artifact"] for row in rows if row["damaged"]]
     if damaged:
-        raise DbcError(f"{len(damaged)} damaged artifact{'s' * (len(damaged) > 1)} found: {', '.join(damaged)}; delete them and make them again")
+        found = f"{len(damaged)} damaged artifact{'s' * (len(damaged) > 1)} found: {', '.join(damaged)}"
+        raise DbcError(f"{found}; delete and make again what is damaged")
 
 
 def _verified(checks: Sequence[Checked]) -> dict[str, int]:

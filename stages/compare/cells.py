@@ -18,7 +18,7 @@ from stages.reporting import Reporter, Silent
 from stages.run_directory import RunDirectory
 from stages.select.measures import StageMeasures
 from stages.select.rules import DEFAULT_RULE, RULES, choose
-from stages.select.stage import measure_stage
+from stages.select.stage import Compared, measure_stage
 
 Figures = dict[str, Any]
 """The figures of a stage by name, as JSON holds them."""
@@ -58,10 +58,11 @@ def run_cell(parent: RunDirectory, cell: Cell, *, how: How, reporter: Reporter) 
     run = share_start(start, RunDirectory(parent.root / cell.name), plan)
     stages: list[Figures] = []
     measures: list[StageMeasures] = []
+    compared = Compared()
 
     def on_row(row: StageRow) -> None:
         if row.stage > 0:
-            measures.append(measure_stage(row.run, row.stage))
+            measures.append(measure_stage(row.run, row.stage, compared=compared))
         scored = {"cluster_silhouette": measures[-1].cluster_silhouette} if row.stage > 0 else {}
         stages.append({**figures_of(row), **scored})
 

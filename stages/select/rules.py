@@ -67,6 +67,37 @@ def choose(measures: Sequence[StageMeasures], *, rule: str = DEFAULT_RULE) -> in
     return measures[int(np.nanargmax(score))].stage
 
 
+def reason(measures: Sequence[StageMeasures], *, rule: str = DEFAULT_RULE) -> str:
+    """Which stage `rule` chooses and why, in a line that says so where it is the last one, which might yet be bettered."""
+    chosen = choose(measures, rule=rule)
+    if chosen is None:
+        return f"no stage chosen: {rule} is known of none"
+    place = next(place for place, stage in enumerate(measures) if stage.stage == chosen)
+    score = scores(measures, rule=rule)[place]
+    told = f"stage {chosen}, {measures[place].n_clusters} clusters, has the best {rule}, {score:.3f}"
+    if place < len(measures) - 1:
+        return told
+    return f"{told}; it is the last stage made, so later ones might be better"
+
+
+def harm_of_training(
+    trained: Sequence[StageMeasures], merged: Sequence[StageMeasures], *, chosen: int | None
+) -> str | None:
+    """A line where the `chosen` stage of `trained` separates clusters less than the best stage of merging alone.
+
+    By the cluster-silhouette of each under its own features. None where it is as good, or where one is not known.
+    """
+    found = next((stage.cluster_silhouette for stage in trained if stage.stage == chosen), float("nan"))
+    best_stage = choose(merged)
+    best = next((stage.cluster_silhouette for stage in merged if stage.stage == best_stage), float("nan"))
+    if not found < best:
+        return None
+    return (
+        f"training has not made clusters more separate than the initial features did: cluster-silhouette {found:.3f} at "
+        f"stage {chosen}, {best:.3f} at stage {best_stage} of merging alone; the features of stage init may be better"
+    )
+
+
 def is_enough(measures: Sequence[StageMeasures], *, patience: int, rule: str = DEFAULT_RULE) -> bool:
     """Whether the last `patience` stages have all scored below the best one before them."""
     chosen = choose(measures, rule=rule)

@@ -4,16 +4,32 @@ from __future__ import annotations
 
 import numpy as np
 
+from schemas.parameters import MergeParameters
+from schemas.stage import INIT_STAGE
 from stages.compared import compared_features
 from stages.lineage import dataset_of, newest_features, parent_of, require_same_dataset
 from stages.reporting import Silent
 from stages.run_directory import RunDirectory, clusters_manifest
 from stages.select.measures import StageMeasures, measure
+from stages.select.merging import merging_alone
 from stages.store import Artifact
-from stages.typing import Int64Array
+from stages.typing import Float32Array, Int64Array
 
 SAMPLING_SEED = 0
 """Which samples stand for all of them in the silhouettes of a large set."""
+
+
+def merging_alone_of(run: RunDirectory, stage: int) -> list[StageMeasures]:
+    """The measures of stages 1 to `stage` had nothing been trained: the initial features, merged as that stage was.
+
+    DbcError where there are no features of stage init of the data set.
+    """
+    clusters, features = run.require("clusters", stage), run.require("features", INIT_STAGE)
+    dataset = dataset_of(run, features)
+    require_same_dataset(clusters, dataset)
+    parameters = clusters_manifest(clusters).parameters
+    rows = compared_features(features, dataset, parameters)
+    return merging_alone(rows, parameters, n_stages=stage, sampling_seed=SAMPLING_SEED)
 
 
 def measured_stages(run: RunDirectory) -> list[int]:
@@ -21,11 +37,30 @@ def measured_stages(run: RunDirectory) -> list[int]:
     return run.stages("clusters")
 
 
-def measure_stage(run: RunDirectory, stage: int) -> StageMeasures:
+class Compared:
+    """Train features as merges compare them, kept until others are asked for.
+
+    Stages without training hand their features on: those are whitened once.
+    """
+
+    def __init__(self) -> None:
+        self._key: tuple[object, ...] = ()
+        self._rows: Float32Array | None = None
+
+    def read(self, features: Artifact, dataset: Artifact, parameters: MergeParameters) -> Float32Array:
+        """What `compared_features` gives; not to be changed."""
+        pooled = features.manifest.arrays["pooled"].sha256
+        key = (pooled, dataset.manifest.id, parameters.camera, parameters.whiten)
+        if self._rows is None or key != self._key:
+            self._key, self._rows = key, compared_features(features, dataset, parameters)
+        return self._rows
+
+
+def measure_stage(run: RunDirectory, stage: int, *, compared: Compared | None = None) -> StageMeasures:
     """The measures of `stage` from 1, under its own features or, where it was never extracted, the newest before.
 
-    Features are centred by camera and whitened as its merge was told to. DbcError where clusters or features are missing
-    or do not belong together.
+    Features are centred by camera and whitened as its merge was told to, or found so in `compared`. DbcError where
+    clusters or features are missing or do not belong together.
     """
     clusters = run.require("clusters", stage)
     features = newest_features(run, stage, Silent())
@@ -33,7 +68,7 @@ def measure_stage(run: RunDirectory, stage: int) -> StageMeasures:
     require_same_dataset(clusters, dataset)
     labels = clusters.read("labels")
     return measure(
-        compared_features(features, dataset, clusters_manifest(clusters).parameters),
+        (compared or Compared()).read(features, dataset, clusters_manifest(clusters).parameters),
         labels,
         stage=stage,
         previous=_previous(run, clusters, len(labels)),

@@ -133,7 +133,13 @@ def test_select_and_plot_tell_of_the_same_stage(dbc: Dbc, run: Path) -> None:
     assert [row["stage"] for row in chosen["stages"]] == [1, 2, 3]
     best = max(chosen["stages"], key=lambda row: row["cluster-silhouette"])
     assert chosen["chosen"] == chosen["by_rule"]["cluster-silhouette"] == best["stage"]
-    assert f"chosen by jump: stage {chosen['by_rule']['jump']}" in dbc("select", "--rule", "jump", "--run", run).out
+    by_jump = dbc("select", "--rule", "jump", "--run", run).out
+    assert f"chosen without identities: stage {chosen['by_rule']['jump']}, " in by_jump
+    assert "has the best jump" in by_jump
+    alone = dbc("select", "--against-merging", "--run", run, "--json").json
+    assert alone["merging_alone"] == alone["stages"] == chosen["stages"]
+    assert alone["harm"] is None
+    assert "no stage of merging alone" in dbc("select", "--against-merging", "--run", run).out
     drawn = dbc("plot", "--run", run, "--out", "pictures", "--json").json
     assert drawn["chosen"] == chosen["chosen"]
     assert [Path(picture).suffix for picture in drawn["pictures"]] == [".png", ".svg"]
@@ -150,6 +156,50 @@ def test_select_reads_nothing_that_tells_who_is_who(dbc: Dbc, run: Path, monkeyp
     assert set(read) == {"pooled", "split", "labels", "criterion"}
 
 
+def test_features_that_training_spoilt_are_told_beside_merging_alone(dbc: Dbc, run: Path) -> None:
+    spoiling = [
+        "--learning-rate",
+        "2",
+        "--backbone-rate",
+        "1",
+        "--epochs",
+        "3",
+        "--batch-size",
+        "8",
+        "--recipe",
+        "paper",
+    ]
+    merging = ["--merge-percent", "0.25", "--stages", "2"]
+    assert dbc("run", *merging, *spoiling, "--run", run).status == 0
+    told = dbc("select", "--against-merging", "--run", run, "--json")
+    best = {name: max(row["cluster-silhouette"] for row in told.json[name]) for name in ("stages", "merging_alone")}
+    is_worse = best["stages"] < best["merging_alone"]
+    assert (told.json["harm"] is not None) == is_worse
+    assert ("warning: training has not made clusters more separate" in told.err) == is_worse
+
+
+def test_features_that_are_handed_on_are_whitened_once(dbc: Dbc, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import stages.compared
+
+    for stage in (1, 2, 3):
+        command = ["merge", "--stage", stage, "--merge-percent", "0.2", "--whiten", "2" if stage < 3 else "1"]
+        assert dbc(*command, "--run", run).status == 0
+    plain, ridges = stages.compared.fit_whitening, []
+
+    def fitted(rows: object, *, ridge: float) -> object:
+        ridges.append(ridge)
+        return plain(rows, ridge=ridge)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(stages.compared, "fit_whitening", fitted)
+    rows = dbc("select", "--run", run, "--json").json["stages"]
+    assert ridges == [2, 1]
+    monkeypatch.setattr(
+        "stages.select.stage.Compared.read", lambda _, *given: stages.compared.compared_features(*given)
+    )
+    assert dbc("select", "--run", run, "--json").json["stages"] == rows
+    assert ridges == [2, 1, 2, 2, 1]
+
+
 def test_select_and_plot_need_something_to_show(dbc: Dbc, run: Path) -> None:
     assert "no clusters found; make them with: dbc merge" in dbc("select", "--run", run).line
     assert "no metrics found; make them with: dbc eval" in dbc("plot", "--run", run).line
@@ -161,7 +211,7 @@ def test_a_run_stops_once_stages_are_no_better_and_names_the_best(
     import stages.select.stage
     from stages.select.measures import StageMeasures
 
-    def falling(_: object, stage: int) -> StageMeasures:
+    def falling(_: object, stage: int, **__: object) -> StageMeasures:
         return StageMeasures(stage, 10, 0.0, 0.5, 1.0 / stage, 0.5, 1.0, 1.0)
 
     monkeypatch.setattr(stages.select.stage, "measure_stage", falling)
@@ -170,3 +220,10 @@ def test_a_run_stops_once_stages_are_no_better_and_names_the_best(
     assert result.status == 0, result.err
     assert [row["stage"] for row in result.json["stages"]] == ["init", "0", "1", "2", "3"]
     assert result.json["chosen"] == 1
+    assert result.json["reason"] == "stage 1, 10 clusters, has the best cluster-silhouette, 1.000"
+    ended = dbc(*arguments[:-1], "--stop", "auto", "--stages", "1").out
+    assert (
+        "chosen without identities: stage 1, 10 clusters, has the best cluster-silhouette, 1.000; it is the last"
+        in ended
+    )
+    assert "no stage chosen" in dbc(*arguments[:-1], "--stop", "auto", "--stages", "0").out

@@ -8,7 +8,7 @@ import pytest
 from stages.errors import UsageError
 from stages.merge import initial_labels, merge_stage
 from stages.select.measures import StageMeasures, adjusted_rand, measure
-from stages.select.rules import RULES, choose, is_enough, scores
+from stages.select.rules import RULES, choose, harm_of_training, is_enough, reason, scores
 
 NAN = float("nan")
 
@@ -46,6 +46,28 @@ def test_it_is_enough_once_patience_stages_were_no_better() -> None:
     told = [is_enough(stages(cluster_silhouette=rising[: n + 1]), patience=3) for n in range(5)]
     assert told == [False, False, False, False, True]
     assert not is_enough(stages(cluster_silhouette=[0.1, 0.2, 0.3, 0.4, 0.5]), patience=3)
+
+
+def test_the_reason_names_stage_score_and_whether_it_is_the_last_made() -> None:
+    middle, last = stages(cluster_silhouette=[0.1, 0.4, 0.2]), stages(cluster_silhouette=[0.1, 0.2, 0.4])
+    assert reason(middle) == "stage 2, 99 clusters, has the best cluster-silhouette, 0.400"
+    told = (
+        "stage 3, 98 clusters, has the best cluster-silhouette, 0.400; it is the last stage made, so later ones might"
+    )
+    assert reason(last).startswith(told)
+    assert reason([]) == "no stage chosen: cluster-silhouette is known of none"
+    assert "last" not in reason(stages(kept=[0.1, 0.9]), rule="stability")
+
+
+def test_harm_is_told_where_merging_alone_separates_clusters_better_and_nowhere_else() -> None:
+    trained = stages(cluster_silhouette=[0.02, 0.056, 0.03])
+    told = harm_of_training(trained, stages(cluster_silhouette=[0.1, 0.116, 0.05]), chosen=2)
+    assert told is not None
+    assert "cluster-silhouette 0.056 at stage 2, 0.116 at stage 2 of merging alone" in told
+    assert harm_of_training(trained, stages(cluster_silhouette=[0.056]), chosen=2) is None
+    assert harm_of_training(trained, stages(cluster_silhouette=[0.05]), chosen=2) is None
+    assert harm_of_training(trained, [], chosen=2) is None
+    assert harm_of_training(trained, stages(cluster_silhouette=[0.9]), chosen=None) is None
 
 
 def test_an_unknown_rule_is_named() -> None:
