@@ -11,6 +11,7 @@ import numpy as np
 
 from stages.backend import n_cores, one_library_thread
 from stages.compiled_similarity import similarity_of_pairs
+from stages.evaluate.chunked_product import chunked_product, n_roundings
 from stages.evaluate.compiled_counting import count_ahead
 from stages.evaluate.pairs import PidPairs
 from stages.similarity import screen_margin
@@ -37,6 +38,7 @@ def compiled_match_ranks(
 
     `query` (n_q, d) are the features of all queries. Holds a block's queries × `gallery_tile` similarities a thread.
     """
+    query, gallery = np.ascontiguousarray(query), np.ascontiguousarray(gallery)
     buffers, n_threads = _Buffers(), n_cores()
     with one_library_thread(), ThreadPoolExecutor(n_threads) as pool:
         running = deque[tuple[PidPairs, Future[Int64Array]]]()
@@ -61,10 +63,12 @@ def _ranks(
     rank = np.ones(len(row), dtype=np.int64)
     for start in range(0, len(gallery), gallery_tile):
         tile = gallery[start : start + gallery_tile]
-        screen = np.matmul(query, tile.T, out=buffers.array((len(query), len(tile))))
+        screen = buffers.array((len(query), len(tile)))
+        chunked_product(query, tile, screen)
         ignored = (ignored_column >= start) & (ignored_column < start + len(tile))
         screen[ignored_row[ignored], ignored_column[ignored] - start] = -np.inf
         inside = (column >= start) & (column < start + len(tile))
         error = np.abs(screen[row[inside], column[inside] - start] - similarity[inside])
-        count_ahead(screen, query, tile, starts, column - start, similarity, screen_margin(error, query.shape[1]), rank)
+        margin = screen_margin(error, query.shape[1], n_roundings=n_roundings(query.shape[1]))
+        count_ahead(screen, query, tile, starts, column - start, similarity, margin, rank)
     return rank
