@@ -1,9 +1,10 @@
 """Ingest, and its decoding alone, against as many bare loops: images a second, and their ratio (floor 0.8).
 
 Run as `python -m benchmarks.ingest`. The bare loop is Pillow's open, convert and resize in as many processes, already
-started, that hash nothing, send nothing back and keep nothing. `ingest` is the whole stage: digests, decoding, the
-dataset artifact compressed and synced. Rounds alternate and the median is told, for the machine may be busy; CPU seconds
-of one round, of this process and its children, say what a busy machine hides.
+started, that hash nothing, send nothing back and keep nothing; the lean loop leaves out the copies that convert and resize
+make of images that are RGB and of the wanted size already. Ingest is the whole stage: workers started, files and pixels
+hashed, the dataset artifact written, synced and renamed into place. Rounds alternate and medians are told, for the machine
+may be busy; processor seconds, of this process and its children, say what a busy machine hides.
 """
 
 from __future__ import annotations
@@ -14,20 +15,27 @@ import resource
 import statistics
 import tempfile
 import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from multiprocessing.pool import Pool
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageFilter
 
 from schemas.parameters import IngestParameters
+from stages.data.decode_block import Block, ImageSize
 from stages.data.decode_pool import decode_all, default_workers
+from stages.data.digest import digest_each
 from stages.data.image_source import Files
 from stages.ingest.stage import ingest
 from stages.produce import How
+from stages.provenance import ArrayDigest
 from stages.reporting import Silent
 from stages.run_directory import RunDirectory
 
 FLOOR = 0.8
+SIZE = ImageSize(height=256, width=128)
 
 
 def write_images(folder: Path, n_images: int, *, height: int, width: int) -> list[str]:
@@ -43,40 +51,98 @@ def write_images(folder: Path, n_images: int, *, height: int, width: int) -> lis
     return sorted(entry.name for entry in folder.iterdir())
 
 
-def bare(task: tuple[list[str], int, int]) -> int:
-    """The number of files decoded and resized by nothing but Pillow."""
-    paths, height, width = task
+def bare(paths: list[str]) -> float:
+    """Processor seconds of decoding and resizing files by nothing but Pillow."""
+    started = time.process_time()
     for path in paths:
         with Image.open(path) as image:
-            np.asarray(image.convert("RGB").resize((width, height), Image.Resampling.BILINEAR))
-    return len(paths)
+            np.asarray(image.convert("RGB").resize((SIZE.width, SIZE.height), Image.Resampling.BILINEAR))
+    return time.process_time() - started
 
 
-def ingest_once(folder: Path, run: Path, *, workers: int) -> tuple[float, float]:
-    """Wall and CPU seconds of ingesting `folder` into the new run `run`."""
-    before, started = cpu_seconds(), time.perf_counter()
+def lean(paths: list[str]) -> float:
+    """Processor seconds of the same without copies of what is RGB, or of the wanted size, already."""
+    started = time.process_time()
+    for path in paths:
+        with Image.open(path) as image:
+            image.load()
+            rgb = image if image.mode == "RGB" else image.convert("RGB")
+            if rgb.size != (SIZE.width, SIZE.height):
+                rgb = rgb.resize((SIZE.width, SIZE.height), Image.Resampling.BILINEAR)
+            rgb.tobytes()
+    return time.process_time() - started
+
+
+def loop_once(pool: Pool, loop: Callable[[list[str]], float], files: list[str]) -> tuple[float, float]:
+    """Images a second, and processor seconds, of a loop in the processes of `pool`."""
+    started = time.perf_counter()
+    spent = sum(pool.imap_unordered(loop, [files[i::64] for i in range(64)]))
+    return len(files) / (time.perf_counter() - started), spent
+
+
+def spent_by(who: int) -> float:
+    """Processor seconds so far of this process, or of its children that have ended."""
+    usage = resource.getrusage(who)
+    return usage.ru_utime + usage.ru_stime
+
+
+def ingest_once(folder: Path, run: Path, *, workers: int) -> tuple[float, float, float]:
+    """Wall seconds of ingesting `folder` into the new run `run`, and processor seconds of this process and of workers."""
+    before, started = [spent_by(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)], time.perf_counter()
     parameters = IngestParameters(format="folder")
     ingest(RunDirectory(run), source=folder, parameters=parameters, workers=workers, how=How(), reporter=Silent())
-    return time.perf_counter() - started, cpu_seconds() - before
+    seconds = time.perf_counter() - started
+    return seconds, spent_by(resource.RUSAGE_SELF) - before[0], spent_by(resource.RUSAGE_CHILDREN) - before[1]
 
 
-def cpu_seconds() -> float:
-    """CPU seconds of this process and of its children that have ended."""
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(usage.ru_utime + usage.ru_stime for usage in used)
-
-
-def decode_once(folder: Path, paths: list[str], *, workers: int) -> tuple[float, float]:
-    """Images a second of `decode_all` from its start, and after its first block."""
+def decode_once(folder: Path, paths: list[str], target: Path, *, workers: int) -> tuple[float, float]:
+    """Images a second of `decode_all` from its start, and after its first block; `target` takes the pixels."""
+    with target.open("xb") as file:
+        file.truncate(len(paths) * SIZE.n_bytes)
     started = first = time.perf_counter()
-    n_steady = 0
-    for block in decode_all(Files(folder), paths, height=256, width=128, workers=workers):
-        if block.start == 0:
-            first = time.perf_counter()
-        else:
-            n_steady += len(block.images)
+    n_first = 0
+    for block, _ in decode_all(Files(folder), blocks(paths, target), size=SIZE, workers=workers):
+        if not n_first:
+            first, n_first = time.perf_counter(), len(block.paths)
     ended = time.perf_counter()
-    return len(paths) / (ended - started), n_steady / (ended - first)
+    target.unlink()
+    return len(paths) / (ended - started), (len(paths) - n_first) / (ended - first)
+
+
+def blocks(paths: list[str], target: Path) -> Iterator[Block]:
+    """All the images in blocks that lie in one file."""
+    for start in range(0, len(paths), SIZE.images_per_block):
+        yield Block(tuple(paths[start : start + SIZE.images_per_block]), str(target), start * SIZE.n_bytes)
+
+
+def parts_once(folder: Path, paths: list[str]) -> tuple[float, float]:
+    """Processor seconds of hashing all files, and of hashing as many pixels."""
+    started = time.process_time()
+    digest_each(folder, paths)
+    files_hashed = time.process_time()
+    pixels = np.zeros((SIZE.images_per_block, SIZE.n_bytes), dtype=np.uint8)
+    digest = ArrayDigest()
+    for start in range(0, len(paths), len(pixels)):
+        digest.update(pixels[: len(paths) - start])
+    return files_hashed - started, time.process_time() - files_hashed
+
+
+def measure(folder: Path, paths: list[str], pool: Pool, *, workers: int, rounds: int) -> dict[str, float]:
+    """The medians of all figures over the rounds."""
+    found: dict[str, list[float]] = defaultdict(list)
+    files = [str(folder / path) for path in paths]
+    for turn in range(rounds):
+        bare_rate, bare_spent = loop_once(pool, bare, files)
+        lean_rate, lean_spent = loop_once(pool, lean, files)
+        from_start, steady = decode_once(folder, paths, folder.parent / "pixels", workers=workers)
+        seconds, own, children = ingest_once(folder, folder.parent / f"run-{turn}", workers=workers)
+        hashed_files, hashed_pixels = parts_once(folder, paths)
+        figures = {"bare": bare_rate, "lean": lean_rate, "start": from_start, "steady": steady}
+        figures |= {"ingest": len(paths) / seconds, "bare spent": bare_spent, "lean spent": lean_spent}
+        figures |= {"own": own, "children": children, "files": hashed_files, "pixels": hashed_pixels}
+        for name, value in figures.items():
+            found[name].append(value)
+    return {name: statistics.median(values) for name, values in found.items()}
 
 
 def main() -> None:
@@ -87,33 +153,21 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=default_workers())
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    rates: dict[str, list[float]] = {"bare": [], "start": [], "steady": [], "ingest": []}
-    spent = []
     with tempfile.TemporaryDirectory() as name, multiprocessing.get_context("fork").Pool(options.workers) as pool:
         folder = Path(name) / "images"
         folder.mkdir()
         paths = write_images(folder, options.images, height=options.source_height, width=options.source_width)
-        for turn in range(options.rounds):
-            tasks = [([str(folder / path) for path in paths[i::64]], 256, 128) for i in range(64)]
-            started = time.perf_counter()
-            n_decoded = sum(pool.imap_unordered(bare, tasks))
-            rates["bare"].append(n_decoded / (time.perf_counter() - started))
-            from_start, steady = decode_once(folder, paths, workers=options.workers)
-            rates["start"].append(from_start)
-            rates["steady"].append(steady)
-            seconds, cpu = ingest_once(folder, Path(name) / f"run-{turn}", workers=options.workers)
-            rates["ingest"].append(len(paths) / seconds)
-            spent.append(cpu)
-        before = cpu_seconds()
-        bare(([str(folder / path) for path in paths], 256, 128))
-        bare_spent = cpu_seconds() - before
-    rate = {kind: statistics.median(found) for kind, found in rates.items()}
+        # what is imported once, and the first look at each file, are no part of any rate
+        ingest_once(folder, Path(name) / "run", workers=options.workers)
+        found = measure(folder, paths, pool, workers=options.workers, rounds=options.rounds)
     print(f"{options.images} JPEGs of {options.source_height}×{options.source_width}, {options.workers} processes")
-    print(f"{'bare loop':24}{rate['bare']:8.0f} images/s, {bare_spent:.2f} CPU seconds in one process")
-    for kind, label in (("start", "decode_all, from start"), ("steady", "after its first block"), ("ingest", "ingest")):
-        share = f"{rate[kind] / rate['bare']:.2f} of the bare loop (floor {FLOOR})"
-        more = f", {statistics.median(spent):.2f} CPU seconds" if kind == "ingest" else ""
-        print(f"{label:24}{rate[kind]:8.0f} images/s  {share}{more}")
+    print(f"{'bare loop':24}{found['bare']:8.0f} images/s{found['bare spent']:30.2f} processor seconds")
+    print(f"{'lean loop':24}{found['lean']:8.0f} images/s{found['lean spent']:30.2f}")
+    for kind, label in (("start", "pool, from its start"), ("steady", "pool, once running"), ("ingest", "ingest")):
+        spent = f"{found['own'] + found['children']:8.2f}" if kind == "ingest" else ""
+        print(f"{label:24}{found[kind]:8.0f} images/s, {found[kind] / found['bare']:.2f} of bare{spent:>17}")
+    print(f"floor of ingest: {FLOOR} of bare. Its workers {found['children']:.2f}, its own process {found['own']:.2f},")
+    print(f"of which the hashes of files {found['files']:.2f}, of pixels {found['pixels']:.2f} processor seconds")
 
 
 if __name__ == "__main__":

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import warnings
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from stages.errors import DbcError
-from stages.typing import UInt8Array
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 """What an image file is called, in lower case; the pixels are decoded by content, not by name."""
@@ -39,8 +40,8 @@ class BadImageError(DbcError):
     """An image file that cannot be decoded; the text is the reason alone, on one line, without the file's name."""
 
 
-def decode_image(data: bytes | Path, *, height: int, width: int) -> UInt8Array:
-    """The image as RGB (height, width, 3) uint8, upright by its EXIF orientation, resized without regard to shape.
+def decode_image(data: bytes | Path, *, height: int, width: int) -> bytes:
+    """The image as the bytes of its RGB pixels (height, width, 3), upright by its EXIF orientation, resized to that size.
 
     `data` is the file's content or its path: JPEG, PNG, BMP or WebP, the first frame of an animation. 16-bit grey is
     scaled to 8 bits, alpha is composited on `ALPHA_BACKGROUND`, colour profiles are ignored. Resizing is bilinear with
@@ -60,10 +61,11 @@ def decode_image(data: bytes | Path, *, height: int, width: int) -> UInt8Array:
         raise BadImageError(f"cannot be decoded: {one_line(error)}") from error
 
 
-def read_bytes(path: Path) -> bytes:
+def read_bytes(path: Path | str) -> bytes:
     """The content of a file; raises `BadImageError` where it cannot be read."""
     try:
-        return path.read_bytes()
+        with io.FileIO(path) as file:
+            return file.readall()
     except OSError as error:
         raise BadImageError(f"cannot be read: {error.strerror or error}") from error
 
@@ -85,7 +87,7 @@ def _open(content: bytes) -> Image.Image:
     return image
 
 
-def _decode(image: Image.Image, *, height: int, width: int) -> UInt8Array:
+def _decode(image: Image.Image, *, height: int, width: int) -> bytes:
     orientation = _orientation(image)
     size = (height, width) if orientation in _SIDEWAYS else (width, height)
     # libjpeg decodes at 1/2, 1/4 or 1/8 for a fraction of the time; kept at twice the target or more, the
@@ -98,7 +100,7 @@ def _decode(image: Image.Image, *, height: int, width: int) -> UInt8Array:
     # turned after resizing, when there is least to turn
     if orientation in _UPRIGHT:
         rgb = rgb.transpose(_UPRIGHT[orientation])
-    return np.array(rgb)
+    return rgb.tobytes()
 
 
 def _orientation(image: Image.Image) -> int:
@@ -114,6 +116,8 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode.startswith("I"):
+        import numpy as np  # for this rare kind alone
+
         # Pillow's own conversion clips 16 bits at 255
         wide = np.asarray(image).astype(np.int64).clip(0, 65535)
         return Image.fromarray(((wide * 255 + 32767) // 65535).astype(np.uint8)).convert("RGB")

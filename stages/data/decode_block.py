@@ -1,84 +1,66 @@
-"""A block of decoded images in a buffer that processes share, and the work that fills it."""
+"""A block of images that one process decodes into the place in a file that is theirs, and the work that fills it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
-
-import numpy as np
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
 from stages.data.decode import BadImageError
-from stages.data.digest import UNREADABLE
-from stages.data.image_source import ImageSource, content_digest
-from stages.typing import UInt8Array
 
-_MAX_IMAGES = 32
-_BLOCK_BYTES = 4 << 20
-_REASON_BYTES = 240
-_DIGEST_BYTES = 32
+if TYPE_CHECKING:
+    from stages.data.image_source import ImageSource
+
+MAX_IMAGES = 32
+BLOCK_BYTES = 4 << 20
+_REASON_CHARACTERS = 240
 
 
-@dataclass(frozen=True)
-class BlockShape:
-    """How many images of which size a block holds; fixed by the image size, so that blocks never depend on workers."""
+class Block(NamedTuple):
+    """Images `paths` of a source, and the `file` that takes their pixels, one image after the other, from byte `offset`."""
 
-    images: int
+    paths: tuple[str, ...]
+    file: str
+    offset: int
+
+
+class ImageSize(NamedTuple):
+    """The size, in pixels, that every image is given."""
+
     height: int
     width: int
 
-    @staticmethod
-    def for_size(*, height: int, width: int) -> BlockShape:
-        """The shape for images of this size: about 4 MB, 1 to 32 images."""
-        fitting = _BLOCK_BYTES // (height * width * 3)
-        return BlockShape(images=min(max(fitting, 1), _MAX_IMAGES), height=height, width=width)
-
     @property
     def n_bytes(self) -> int:
-        """The bytes of one block in a shared buffer."""
-        return self.images * (self.height * self.width * 3 + _DIGEST_BYTES + _REASON_BYTES)
+        """The bytes of one image, RGB."""
+        return self.height * self.width * 3
 
-    def to_json(self) -> dict[str, Any]:
-        """The arguments of the shape."""
-        return asdict(self)
+    @property
+    def images_per_block(self) -> int:
+        """How many images to decode at a time: about 4 MB, 1 to 32 images, whatever the number of processes."""
+        return min(max(BLOCK_BYTES // self.n_bytes, 1), MAX_IMAGES)
 
 
-class Block:
-    """Views of one block in `buffer` at byte `offset`: `images`, and for each its content digest and what is wrong.
+def fill(block: Block, source: ImageSource, size: ImageSize) -> Iterator[tuple[int, str]]:
+    """Decode, or draw, the images of `block` into its file; the place in the block of each bad one, and what is wrong.
 
-    `images` is (images, height, width, 3) uint8, 0 where bad; a digest of zeros is an unreadable file; an empty reason
-    is a good image.
+    The file exists; where an image is bad it stays as it was. OSError where it cannot be written.
     """
-
-    def __init__(self, shape: BlockShape, buffer: Any, offset: int = 0) -> None:
-        n, size = shape.images, (shape.height, shape.width, 3)
-        self.images: UInt8Array = np.ndarray((n, *size), np.uint8, buffer, offset)
-        offset += self.images.nbytes
-        self._digests = np.ndarray((n, _DIGEST_BYTES), np.uint8, buffer, offset)
-        self._reasons = np.ndarray(n, f"S{_REASON_BYTES}", buffer, offset + self._digests.nbytes)
-
-    def fill(self, source: ImageSource, paths: Sequence[str]) -> None:
-        """Digest and decode, or draw, the images `paths` of `source` into the first places of the block."""
-        for i, path in enumerate(paths):
-            self.images[i] = 0
-            self._digests[i] = 0
-            self._reasons[i] = b""
+    # never made here: a process that outlives its parent must not bring back what was cleared away
+    descriptor = os.open(block.file, os.O_WRONLY)
+    try:
+        for i, path in enumerate(block.paths):
             try:
-                content = source.content(path)
-                self._digests[i] = np.frombuffer(content_digest(content), np.uint8)
-                height, width = self.images.shape[1:3]
-                self.images[i] = source.pixels(content, path, height=height, width=width)
+                pixels = source.pixels(path, height=size.height, width=size.width)
             except BadImageError as error:
-                self._reasons[i] = _cut(str(error))
-
-    def digest(self, i: int) -> str:
-        """SHA-256 (hex) of file i, `UNREADABLE` where it could not be read."""
-        return self._digests[i].tobytes().hex() if self._digests[i].any() else UNREADABLE
-
-    def reason(self, i: int) -> str:
-        """What is wrong with image i; empty where nothing is."""
-        return bytes(self._reasons[i]).decode(errors="ignore")
+                yield i, str(error)[:_REASON_CHARACTERS]
+                continue
+            _write(descriptor, pixels, block.offset + i * size.n_bytes)
+    finally:
+        os.close(descriptor)
 
 
-def _cut(reason: str) -> bytes:
-    return reason.encode(errors="replace")[:_REASON_BYTES]
+def _write(descriptor: int, content: bytes, offset: int) -> None:
+    written = os.pwrite(descriptor, content, offset)
+    while written < len(content):  # as it may be where space runs out: the next call says so
+        written += os.pwrite(descriptor, memoryview(content)[written:], offset + written)

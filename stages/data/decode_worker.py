@@ -3,37 +3,43 @@
 from __future__ import annotations
 
 import json
-import mmap
-from multiprocessing.connection import Connection
+import os
+from typing import Any, NoReturn
 
-from stages.data.decode_block import Block, BlockShape
+from stages.data.decode_block import Block, ImageSize, fill
 from stages.data.image_source import ImageSource, source_from_json
 
 
-def serve(connection_fd: int, buffer_fd: int) -> None:
-    """Answer every request on the connection: JSON {"slot", "paths"}, answered by one byte or by an error's text.
+def serve(descriptor: int) -> NoReturn:
+    """Answer requests on the socket, a line of JSON each, by a line of JSON each, and end the process at their end.
 
-    The first message gives the source of images and the shape of blocks. The end of the connection, which is how the death
-    of the parent shows, ends the process; so does a block that nobody waits for any more.
+    The first line gives the source of images and their size. A request is a block {"paths", "file", "offset"}; an answer
+    is {"bad": [[place, reason], …]}, or {"failed": why}, or {"unwritten": why}. The end of the socket is how the death of
+    the parent shows.
     """
-    connection = Connection(connection_fd)
-    try:
-        setup = json.loads(connection.recv_bytes())
-        source, shape = source_from_json(setup["source"]), BlockShape(**setup["shape"])
-        shared = mmap.mmap(buffer_fd, 0)
-        while True:
-            request = json.loads(connection.recv_bytes())
-            connection.send_bytes(
-                _fill(Block(shape, shared, request["slot"] * shape.n_bytes), source, request["paths"])
-            )
-    except (EOFError, BrokenPipeError, ConnectionResetError):
-        return
+    with (
+        open(descriptor, "rb", closefd=False) as requests,
+        open(descriptor, "wb", buffering=0, closefd=False) as answers,
+    ):
+        try:
+            setup = json.loads(requests.readline())
+            source, size = source_from_json(setup["source"]), ImageSize(**setup["size"])
+            for line in requests:
+                told = json.dumps(_answer(json.loads(line), source, size)).encode() + b"\n"
+                while told:
+                    told = told[answers.write(told) :]
+        except (ConnectionError, json.JSONDecodeError):
+            pass  # the parent went away while it was told something, or within a line
+    # nothing to tidy up, and nobody left to tell
+    os._exit(0)
 
 
-def _fill(block: Block, source: ImageSource, paths: list[str]) -> bytes:
+def _answer(request: dict[str, Any], source: ImageSource, size: ImageSize) -> dict[str, Any]:
+    block = Block(tuple(request["paths"]), request["file"], request["offset"])
     try:
-        block.fill(source, paths)
+        return {"bad": list(fill(block, source, size))}
+    except OSError as error:
+        return {"unwritten": error.strerror or str(error)}
     except Exception as error:
         text = " ".join(f"{type(error).__name__} {error}".split())
-        return f"{text} in images {paths[0]!r} to {paths[-1]!r}"[:2000].encode(errors="replace")
-    return b"."
+        return {"failed": f"{text} in images {block.paths[0]!r} to {block.paths[-1]!r}"[:2000]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,10 @@ import numpy as np
 from schemas.manifest import DatasetManifest, Execution
 from schemas.parameters import IngestParameters
 from schemas.summaries import BadImage, DatasetSummary
-from stages.data.decode_pool import DecodedBlock, decode_all
+from stages.data.decode_block import Block, ImageSize
+from stages.data.decode_pool import decode_all, default_workers
 from stages.data.digest import combine_digests, digest_each, digest_samples
-from stages.data.formats import image_root, read_samples
+from stages.data.formats import ignored, image_root, read_samples
 from stages.data.image_source import Drawn, Files, ImageSource
 from stages.data.order import content_order
 from stages.data.samples import GALLERY, QUERY, TRAIN, Samples
@@ -22,7 +24,7 @@ from stages.produce import How, Outcome, Produced, Request, produce
 from stages.provenance import text_digest
 from stages.reporting import Reporter
 from stages.run_directory import RunDirectory
-from stages.store import Stream, Writer
+from stages.store import RowFiles, Writer
 from stages.typing import BoolArray
 
 _NAMED_BAD_IMAGES = 20
@@ -45,6 +47,9 @@ def ingest(
     samples = _samples(source, parameters)
     if not len(samples):
         raise DbcError(f"{source}: no images found, wanted at least one; check the folder and --format")
+    overlooked = None if source is None else ignored(source, parameters=parameters)
+    if overlooked:
+        reporter.warn(overlooked)
     root = None if source is None else image_root(source)
     digests = list(samples.path) if root is None else digest_each(root, samples.path)
     if root is not None:
@@ -61,15 +66,13 @@ def ingest(
 
     def compute(writer: Writer) -> Produced:
         pixels = _image_source(root, parameters)
-        blocks = decode_all(pixels, samples.path, height=parameters.height, width=parameters.width, workers=workers)
-        bad = _write_images(writer, blocks, samples, parameters, reporter)
+        n_workers = default_workers() if workers is None else workers
+        bad = _write_images(writer, pixels, samples, parameters, n_workers, reporter)
         kept = _without(samples, {image.path for image in bad})
         if not len(kept):
             raise DbcError(f"{source}: none of {len(samples.path)} images can be read; first: {_told(bad[:1])}")
         _write_table(writer, kept)
-        return Produced(
-            _summary(kept, parameters, bad), Execution(backend="pillow", device="cpu", workers=workers or 0)
-        )
+        return Produced(_summary(kept, parameters, bad), Execution(backend="pillow", device="cpu", workers=n_workers))
 
     had_stages = bool(run.stages("model") or run.stages("features"))
     outcome = produce(run, request, compute, how=how)
@@ -98,23 +101,25 @@ def _image_source(root: Path | None, parameters: IngestParameters) -> ImageSourc
 
 def _write_images(
     writer: Writer,
-    blocks: Iterator[DecodedBlock],
+    pixels: ImageSource,
     samples: Samples,
     parameters: IngestParameters,
+    workers: int,
     reporter: Reporter,
 ) -> list[BadImage]:
-    """Stream the readable images; the bad ones, which end it all unless they are to be skipped."""
+    """Have the readable images written; the bad ones, which end it all unless they are to be skipped."""
     bad: list[BadImage] = []
     n_images = len(samples.path)
-    row_shape = (parameters.height, parameters.width, 3)
+    size = ImageSize(parameters.height, parameters.width)
     with (
         reporter.task("images", total=n_images, unit="images") as advance,
-        writer.stream("images", row_shape=row_shape, dtype="uint8", max_rows=n_images) as stream,
+        writer.row_files("images", row_shape=(size.height, size.width, 3), max_rows=n_images) as rows,
+        closing(decode_all(pixels, _blocks(samples.path, rows, size), size=size, workers=workers)) as blocks,
     ):
-        for block in blocks:
-            bad += [BadImage(path=image.path, reason=image.reason) for image in block.bad]
-            _append_good(stream, block, samples.path)
-            advance(len(block.images), f"{len(bad)} bad" if bad else "")
+        for block, reasons in blocks:
+            bad += [BadImage(path=block.paths[i], reason=reason) for i, reason in reasons.items()]
+            rows.keep(len(block.paths), without=reasons)
+            advance(len(block.paths), f"{len(bad)} bad" if bad else "")
         if bad and parameters.on_bad_image == "fail":
             raise DbcError(
                 f"{len(bad)} of {n_images} images cannot be read: {_told(bad)}; "
@@ -123,13 +128,14 @@ def _write_images(
     return bad
 
 
-def _append_good(stream: Stream, block: DecodedBlock, paths: tuple[str, ...]) -> None:
-    if not block.bad:
-        stream.append(block.images)
-        return
-    bad = {image.path for image in block.bad}
-    own = paths[block.start : block.start + len(block.images)]
-    stream.append(block.images[np.array([path not in bad for path in own])])
+def _blocks(paths: tuple[str, ...], rows: RowFiles, size: ImageSize) -> Iterator[Block]:
+    """The images in blocks, each of which lies in one file."""
+    start = 0
+    while start < len(paths):
+        place = rows.place(start)
+        stop = start + min(size.images_per_block, place.n_rows)
+        yield Block(paths[start:stop], str(place.path), place.offset)
+        start = stop
 
 
 def _told(bad: list[BadImage]) -> str:

@@ -8,6 +8,7 @@ temporary directory, which the system drops when the owner dies: that is how the
 from stages.store.artifact import Artifact, Rows, artifact_versions, open_artifact
 from stages.store.commit import commit
 from stages.store.grid import CHUNK_BYTES, SHARD_BYTES, chunk_grid
+from stages.store.row_files import RowFiles
 from stages.store.share import share
 from stages.store.table import Table
 from stages.store.temporary import TEMPORARY_PREFIX, entries, remove_if_empty, remove_stale, temporary_directory
@@ -18,6 +19,7 @@ __all__ = [
     "SHARD_BYTES",
     "TEMPORARY_PREFIX",
     "Artifact",
+    "RowFiles",
     "Rows",
     "Stream",
     "Table",

@@ -23,6 +23,7 @@ def commit(writer: Writer, directory: Path, manifest: AnyManifest) -> tuple[Arti
     `directory` cannot be written.
     """
     with writing(directory):
+        writer.settle()
         sync_tree(writer.path)
         _write_root(writer.path, manifest)
     while True:
@@ -64,8 +65,6 @@ def _write_root(path: Path, manifest: AnyManifest) -> None:
 
 def sync_tree(path: Path) -> None:
     """Have the system write every file and directory under `path` to the disk now."""
-    files = [Path(folder) / file for folder, _, names in os.walk(path) for file in names]
+    found = [Path(folder) / name for folder, _, names in os.walk(path) for name in (*names, "")]
     with ThreadPoolExecutor(SYNC_THREADS) as pool:
-        list(pool.map(sync, files))
-    for folder, _, _ in os.walk(path):
-        sync(Path(folder))
+        list(pool.map(sync, found))

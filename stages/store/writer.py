@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from schemas.manifest import ArrayRecord
 from stages.provenance import ArrayDigest, dtype_name
 from stages.store.grid import Grid, chunk_grid, piece_grid
+from stages.store.row_files import RowFiles
 from stages.store.table import Table
 from stages.store.temporary import writing
 from stages.torch_exchange import OneProcess, Processes
@@ -29,6 +31,7 @@ class Writer:
         self.path = path
         self.processes = processes or OneProcess()
         self.arrays: dict[str, ArrayRecord] = {}
+        self._syncing: list[Future[None]] = []
 
     def array(self, name: str, data: NDArray[Any]) -> None:
         """Write `data` whole under `name`; a list of str becomes text."""
@@ -52,6 +55,14 @@ class Writer:
         self.arrays[name] = stream.finish()
 
     @contextmanager
+    def row_files(self, name: str, *, row_shape: tuple[int, ...], max_rows: int) -> Iterator[RowFiles]:
+        """An array of uint8 whose rows, at most `max_rows`, other processes put into its files as they are."""
+        rows = RowFiles(self.path, name, row_shape=row_shape, max_rows=max_rows)
+        yield rows
+        self.arrays[name] = rows.finish()
+        self._syncing += rows.syncing
+
+    @contextmanager
     def table(self, name: str, *, shape: tuple[int, ...], dtype: Any, rows_per_piece: int) -> Iterator[Table]:
         """An array of known `shape` that all processes fill by pieces, in any order, each piece once by one of them.
 
@@ -67,6 +78,11 @@ class Writer:
         self.processes.meet()
         if self.processes.rank == 0:
             self.arrays[name] = table.record()
+
+    def settle(self) -> None:
+        """Wait for files that are on their way to the disk; OSError where one did not get there."""
+        for each in self._syncing:
+            each.result()
 
 
 class Stream:

@@ -13,7 +13,8 @@ from stages.data.formats.folder import read_folder
 from stages.data.formats.market1501 import read_market1501
 from stages.data.formats.mars import read_mars
 from stages.data.formats.msmt17 import read_msmt17
-from stages.data.formats.table import read_table
+from stages.data.formats.names import shown
+from stages.data.formats.table import ignored_columns, read_table
 from stages.data.formats.veri776 import read_veri776
 from stages.data.samples import Samples
 from stages.errors import UsageError
@@ -41,12 +42,17 @@ def read_samples(source: Path, *, parameters: IngestParameters) -> Samples:
         raise UsageError(f"format '{parameters.format}' reads no files; use one of {', '.join(FORMATS)}")
     if parameters.camera_pattern is not None and parameters.format != "folder":
         raise UsageError(
-            f"--camera-pattern {parameters.camera_pattern!r} has no use with --format {parameters.format}, "
+            f"--camera-pattern {shown(parameters.camera_pattern)} has no use with --format {parameters.format}, "
             "whose files give the camera themselves; leave it out or use --format folder"
         )
     if not source.exists():
         raise UsageError(f"source '{source}' does not exist; give the folder that holds the images")
     return FORMATS[parameters.format](source, parameters)
+
+
+def ignored(source: Path, *, parameters: IngestParameters) -> str | None:
+    """What of a source that `read_samples` has read it took no notice of, on one line; None where there is nothing."""
+    return ignored_columns(source) if parameters.format == "csv" else None
 
 
 def image_root(source: Path) -> Path:

@@ -9,7 +9,7 @@ import numpy as np
 
 from schemas.parameters import IngestParameters
 from stages.data.formats.listing import list_images, no_images
-from stages.data.formats.names import whole_numbers_or_ranks
+from stages.data.formats.names import shown, whole_numbers_or_ranks
 from stages.data.formats.splits import assign_splits
 from stages.data.samples import UNKNOWN, Samples
 from stages.errors import UsageError
@@ -62,7 +62,7 @@ def cameras(paths: list[str], *, pattern: str | None) -> list[int]:
     for path in paths:
         match = regex.search(path)
         if match is None or not match[group]:
-            raise UsageError(f"path {path!r} does not match --camera-pattern {pattern!r}; widen the pattern")
+            raise UsageError(f"path {path!r} does not match --camera-pattern {shown(pattern)}; widen the pattern")
         found.append(match[group])
     return whole_numbers_or_ranks(found)
 
@@ -72,10 +72,10 @@ def _compile(pattern: str) -> re.Pattern[str]:
         regex = re.compile(pattern)
     except re.error as error:
         raise UsageError(
-            f"--camera-pattern {pattern!r} is not a regular expression: {error.msg}; correct it, as in 'c(\\d+)'"
+            f"--camera-pattern {shown(pattern)} is not a regular expression: {error.msg}; correct it, as in 'c(\\d+)'"
         ) from error
     if regex.groups == 0:
         raise UsageError(
-            f"--camera-pattern {pattern!r} has no group; put what names the camera in brackets, as in 'c(\\d+)'"
+            f"--camera-pattern {shown(pattern)} has no group; put what names the camera in brackets, as in 'c(\\d+)'"
         )
     return regex

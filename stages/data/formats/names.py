@@ -58,3 +58,8 @@ def read_lines(path: Path) -> list[str]:
         return [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise DbcError(f"cannot read '{path}': {error}; restore the published file") from error
+
+
+def shown(text: str) -> str:
+    """`text` in quotes, on one line, with the backslashes it has and not twice as many."""
+    return repr(text).replace("\\\\", "\\")

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import csv
 import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 
 from schemas.parameters import IngestParameters
-from stages.data.formats.names import identities_from_one, whole_number, whole_numbers_or_ranks
+from stages.data.formats.names import identities_from_one, shown, whole_number, whole_numbers_or_ranks
 from stages.data.formats.splits import assign_splits
 from stages.data.samples import SPLIT_NAMES, TRAIN, UNKNOWN, Samples
 from stages.errors import DbcError, UsageError
 from stages.typing import Int32Array, UInt8Array
+
+COLUMNS = ("path", "pid", "camid", "tracklet", "split", "frame")
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,7 @@ def read_table(source: Path, parameters: IngestParameters) -> Samples:
     tracklet are whole numbers, or names numbered 1..n in sorted order; an empty cell is unknown. pid −1 is junk
     and 0 a distractor, unless a query or train row has it: then identities count from 0, and from 1 here. Rows of
     one split with the same tracklet are the frames of one sample, in order of `frame` or else of path. Without splits
-    they are drawn by identity (`splits.assign_splits`). Other columns are ignored.
+    they are drawn by identity (`splits.assign_splits`). Other columns are ignored (`ignored_columns` tells).
     Samples are sorted by their first path, so the order of the rows does not matter.
     """
     table = find_table(source)
@@ -78,20 +83,35 @@ def find_table(source: Path) -> Path:
     return found[0]
 
 
+def ignored_columns(source: Path) -> str | None:
+    """Which columns of a table are not known and which are, on one line; None where all are known or have no name."""
+    table = find_table(source)
+    with _lines(table) as reader:
+        unknown = [shown(name) for name in _columns(table, next(reader, [])) if name and name not in COLUMNS]
+    if not unknown:
+        return None
+    return f"'{table}': no notice is taken of {', '.join(unknown)}; the columns known are {', '.join(COLUMNS)}"
+
+
 def read_rows(table: Path) -> list[Row]:
     """The rows of the table in its order; UTF-8 with or without BOM, any line ends, fields quoted or not."""
+    with _lines(table) as reader:
+        columns = _columns(table, next(reader, []))
+        rows = [_row(table, columns, reader.line_num, cells) for cells in reader if any(cells)]
+    if not rows:
+        raise UsageError(f"'{table}' has no rows below its header; list one image a row")
+    return rows
+
+
+@contextmanager
+def _lines(table: Path) -> Iterator[Any]:
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            columns = _columns(table, next(reader, []))
-            rows = [_row(table, columns, reader.line_num, cells) for cells in reader if any(cells)]
+            yield csv.reader(file, strict=True)
     except (csv.Error, UnicodeDecodeError) as error:
         raise UsageError(f"'{table}' is not a UTF-8 CSV table: {error}; save it as one") from error
     except OSError as error:
         raise DbcError(f"cannot read '{table}': {error.strerror}; make it readable") from error
-    if not rows:
-        raise UsageError(f"'{table}' has no rows below its header; list one image a row")
-    return rows
 
 
 def _columns(table: Path, header: list[str]) -> list[str]:

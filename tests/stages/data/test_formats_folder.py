@@ -82,7 +82,7 @@ def test_numbers_beyond_int32_are_taken_as_names(tmp_path):
 def test_a_pattern_that_finds_no_camera_is_refused(tmp_path, pattern, told):
     write(tmp_path, ["p1/c1.jpg", "p2/c2.jpg"])
     text = refusal(tmp_path, camera_pattern=pattern)
-    assert repr(pattern) in text
+    assert f"'{pattern}'" in text
     assert told in text
 
 

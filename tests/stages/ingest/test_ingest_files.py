@@ -1,0 +1,149 @@
+"""Ingest of image files: one artifact whatever the workers, bad images closed up over, nothing half made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from schemas.parameters import IngestParameters
+from stages.data import decode_process
+from stages.data.decode_block import ImageSize
+from stages.data.image_source import Files
+from stages.errors import DbcError
+from stages.ingest.stage import ingest
+from stages.produce import How, Outcome
+from stages.reporting import Silent
+from stages.run_directory import RunDirectory
+from stages.store import grid
+
+SIZE = {"height": 16, "width": 8}
+IMAGE_BYTES = 16 * 8 * 3
+
+
+def write_images(folder: Path, n_images: int) -> list[Path]:
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    paths = [folder / f"{i:03}.png" for i in range(n_images)]
+    for path in paths:
+        Image.fromarray(rng.integers(0, 256, (12, 10, 3), dtype=np.uint8)).save(path)
+    return paths
+
+
+def read(root: Path, source: Path, *, workers: int, **parameters: object) -> Outcome:
+    asked = IngestParameters(format="folder", **SIZE, **parameters)  # type: ignore[arg-type]
+    return ingest(RunDirectory(root), source=source, parameters=asked, workers=workers, how=How(), reporter=Silent())
+
+
+def check(outcome: Outcome, source: Path) -> None:
+    """Every image stored is the one that its path names."""
+    assert outcome.artifact is not None
+    assert outcome.artifact.damaged() == ()
+    images, paths = outcome.artifact.read("images"), outcome.artifact.read("path")
+    assert len(images) == len(paths)
+    for image, path in zip(images, paths, strict=True):
+        assert image.tobytes() == Files(source).pixels(path, **SIZE)
+
+
+# shards of 40 images: blocks of 32 end within them, and some shards end with a block
+@pytest.fixture(params=[1, 40, 64], ids=["one image a shard", "blocks cut by shards", "blocks that fill shards"])
+def images_per_shard(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    chunk = 1 if request.param == 1 else 4
+    monkeypatch.setattr(grid, "CHUNK_BYTES", 4 * chunk * IMAGE_BYTES)
+    monkeypatch.setattr(grid, "SHARD_BYTES", request.param * IMAGE_BYTES)
+    return int(request.param)
+
+
+@pytest.mark.parametrize("n_images", [1, 5, 40, 64, 128, 130])
+def test_the_artifact_does_not_depend_on_workers(tmp_path: Path, images_per_shard: int, n_images: int) -> None:
+    write_images(tmp_path / "images", n_images)
+    outcomes = [read(tmp_path / str(n), tmp_path / "images", workers=n) for n in (0, 1, 2)]
+    for outcome in outcomes:
+        check(outcome, tmp_path / "images")
+    assert len({outcome.artifact.manifest.id for outcome in outcomes if outcome.artifact}) == 1
+    files = [sorted(p.relative_to(tmp_path / str(n)) for p in (tmp_path / str(n)).rglob("*")) for n in (0, 1, 2)]
+    assert files[0] == files[1] == files[2]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_bad_images_are_closed_up_over(tmp_path: Path, images_per_shard: int, workers: int) -> None:
+    paths = write_images(tmp_path / "images", 130)
+    for number in (0, 1, 39, 40, 64, 65, 66, 100, 129):
+        paths[number].write_bytes(b"no image" * number)
+    outcome = read(tmp_path / "run", tmp_path / "images", workers=workers, on_bad_image="skip")
+    check(outcome, tmp_path / "images")
+    assert outcome.artifact is not None
+    assert len(outcome.artifact.read("images")) == 121
+    assert len(outcome.artifact.manifest.summary.skipped) == 9  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_bad_image_that_may_not_be_skipped_leaves_nothing(tmp_path: Path, workers: int) -> None:
+    write_images(tmp_path / "images", 70)[33].write_bytes(b"")
+    with pytest.raises(DbcError, match=r"1 of 70 images cannot be read: 033.png is empty \(0 bytes\); mend or remove"):
+        read(tmp_path / "run", tmp_path / "images", workers=workers)
+    assert not (tmp_path / "run").exists()
+
+
+def test_only_bad_images_leave_nothing(tmp_path: Path) -> None:
+    for path in write_images(tmp_path / "images", 40):
+        path.write_bytes(b"")
+    with pytest.raises(DbcError, match="none of 40 images can be read; first: "):
+        read(tmp_path / "run", tmp_path / "images", workers=2, on_bad_image="skip")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_killed_worker_is_one_line_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_images(tmp_path / "images", 70)
+    die = (
+        "import os, signal, stages.data.decode_block as b; b._write = lambda *_: os.kill(os.getpid(), signal.SIGKILL); "
+    )
+    monkeypatch.setattr(
+        decode_process, "_WORKER", decode_process._WORKER.replace("from stages", die + "from stages", 1)
+    )
+    with pytest.raises(DbcError) as caught:
+        read(tmp_path / "run", tmp_path / "images", workers=2)
+    assert str(caught.value).startswith("a decoding process was killed by SIGKILL while decoding '")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_number_of_workers_that_ran_is_recorded(tmp_path: Path) -> None:
+    write_images(tmp_path / "images", 3)
+    outcome = read(tmp_path / "run", tmp_path / "images", workers=2)
+    assert outcome.artifact is not None
+    assert outcome.artifact.manifest.execution.workers == 2
+
+
+class Heard(Silent):
+    """A reporter that keeps warnings."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
+
+
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [("path,pid", None), ("Path, PID ,frame,", None), ("path,person,cam\\d", r"'person', 'cam\d'")],
+)
+def test_unknown_columns_of_a_table_are_told_in_one_line(tmp_path: Path, header: str, told: str | None) -> None:
+    paths = write_images(tmp_path / "images", 4)
+    rows = [",".join([path.name, *"1" * header.count(",")]) for path in paths]
+    (tmp_path / "images" / "samples.csv").write_text("\n".join([header, *rows]))
+    heard = Heard()
+    parameters = IngestParameters(format="csv", test_fraction=0, **SIZE)  # type: ignore[arg-type]
+    run, source = RunDirectory(tmp_path / "run"), tmp_path / "images"
+    ingest(run, source=source, parameters=parameters, workers=0, how=How(), reporter=heard)
+    expected = f"'{source / 'samples.csv'}': no notice is taken of {told}; the columns known are path, pid, camid, "
+    assert [warning[: len(expected)] for warning in heard.warnings] == ([] if told is None else [expected])
+
+
+def test_a_block_is_never_longer_than_the_images_of_four_megabytes() -> None:
+    for side in (1, 100, 1000, 5000):
+        size = ImageSize(height=side, width=side)
+        assert size.images_per_block == 1 or size.images_per_block * size.n_bytes <= 4 << 20
