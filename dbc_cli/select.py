@@ -61,8 +61,8 @@ def select(given: Given) -> None:
         return
     _show(rows, chosen)
     print_text(f"chosen without identities: {why} (* marks the choice of each rule)")
-    if given.flag("against_merging") and harm is None:
-        print_text("no stage of merging alone, without training, has a better cluster-silhouette")
+    for best in (stage for stage in alone if stage.stage == choose(alone)):
+        print_text(f"merging alone, without training: at best {best.cluster_silhouette:.3f}, at stage {best.stage}")
 
 
 def stage_rows(measures: Sequence[StageMeasures]) -> list[dict[str, Any]]:

@@ -15,6 +15,10 @@ Rule: TypeAlias = Callable[[Sequence[StageMeasures]], Float64Array]
 
 DEFAULT_RULE = "cluster-silhouette"
 
+CLEARLY = 0.9
+"""Which share of a silhouette is clearly less. Seven runs: 0.49 where training took mAP from 0.67 to 0.49, and 0.998 where
+it took it from 0.26 to 0.31; above 1 in the others."""
+
 
 def _silhouette(measures: Sequence[StageMeasures]) -> Float64Array:
     return np.array([stage.silhouette for stage in measures])
@@ -83,14 +87,14 @@ def reason(measures: Sequence[StageMeasures], *, rule: str = DEFAULT_RULE) -> st
 def harm_of_training(
     trained: Sequence[StageMeasures], merged: Sequence[StageMeasures], *, chosen: int | None
 ) -> str | None:
-    """A line where the `chosen` stage of `trained` separates clusters less than the best stage of merging alone.
+    """A line where the `chosen` stage of `trained` separates clusters clearly less than the best stage of merging alone.
 
     By the cluster-silhouette of each under its own features. None where it is as good, or where one is not known.
     """
     found = next((stage.cluster_silhouette for stage in trained if stage.stage == chosen), float("nan"))
     best_stage = choose(merged)
     best = next((stage.cluster_silhouette for stage in merged if stage.stage == best_stage), float("nan"))
-    if not found < best:
+    if not found < CLEARLY * best:
         return None
     return (
         f"training has not made clusters more separate than the initial features did: cluster-silhouette {found:.3f} at "
