@@ -27,7 +27,13 @@ def centred_by_camera(features: Float32Array, camid: Int32Array) -> Float32Array
         rows = np.flatnonzero(camid == camera)
         values = features[rows].astype(np.float64)
         # sorted columns have the same sum in any order of the rows
-        centred = values - np.sort(values, axis=0).sum(axis=0) / len(rows)
-        length = np.sqrt(np.sum(centred * centred, axis=1, keepdims=True))
-        result[rows] = centred / np.where(length > 0, length, 1)
+        values -= np.sort(values, axis=0).sum(axis=0) / len(rows)
+        length = np.sqrt(np.sum(values * values, axis=1, keepdims=True))
+        values /= np.where(length > 0, length, 1)
+        result[rows] = values
     return result
+
+
+def centring_bytes(*, n_samples: int, dim: int, largest_camera: int) -> int:
+    """Peak bytes of `centred_by_camera` beside its features: the result, and two float64 copies of a camera's rows."""
+    return 4 * n_samples * dim + (4 + 2 * 8) * largest_camera * dim + 64 * n_samples

@@ -2,33 +2,71 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from schemas.parameters import MergeParameters
-from stages.cameras import centred_by_camera
+from stages.cameras import centred_by_camera, centring_bytes
 from stages.data.samples import TRAIN
 from stages.errors import DbcError
+from stages.memory import limit_of, require_memory
 from stages.store import Artifact
-from stages.typing import Float32Array
+from stages.typing import Float32Array, Int32Array
 from stages.whitening import fit_whitening, whitened
 
+_FLOAT64 = 8
 
-def compared_features(features: Artifact, dataset: Artifact, parameters: MergeParameters) -> Float32Array:
+
+def compared_features(
+    features: Artifact, dataset: Artifact, parameters: MergeParameters, *, memory_limit: int | None = None
+) -> Float32Array:
     """The train features (n_train, d) float32 that a merge by `parameters` compares, in dataset order.
 
-    Camera ids are read for `camera` 'centring' alone, identities never. Raises DbcError where the features are of other
-    samples than the dataset, or it has no train samples, and what centring and whitening raise.
+    Camera ids are read for `camera` 'centring' alone, identities never. `memory_limit` in bytes (default: 0.8 of what is
+    available) is for what centring and whitening take beside the features. Raises DbcError where that is too little, the
+    features are of other samples than the dataset, or it has no train samples, and what centring and whitening raise.
     """
     is_train = dataset.read("split") == TRAIN
-    pooled = features.read("pooled")
+    pooled: Float32Array = features.read("pooled")
     if len(pooled) != len(is_train):
         raise DbcError(
             f"{features.path}: pooled of {len(pooled)} rows, wanted {len(is_train)}, one a sample of {dataset.path}; "
             "extract them again"
         )
-    rows: Float32Array = pooled[is_train]
-    if not len(rows):
+    if not is_train.any():
         raise DbcError(f"{dataset.path}: no train samples found, wanted at least 2; ingest data with a train split")
-    if parameters.camera == "centring":
-        rows = centred_by_camera(rows, dataset.read("camid")[is_train])
+    rows = pooled if is_train.all() else pooled[is_train]
+    del pooled  # most of the memory there is, where features are many
+    camid: Int32Array | None = dataset.read("camid")[is_train] if parameters.camera == "centring" else None
+    _require_room(rows, camid, parameters, memory_limit=memory_limit)
+    if camid is not None:
+        rows = centred_by_camera(rows, camid)
     if parameters.whiten:
         rows = whitened(rows, fit_whitening(rows, ridge=parameters.whiten))
     return rows
+
+
+def whitening_bytes(*, n_samples: int, dim: int) -> int:
+    """Peak bytes of whitening (n, d) float32 features beside them: linear in n, and a few (d, d) matrices of float64.
+
+    Sorting rows by their bytes copies them four times and takes some numbers a row; blocks of float64 rows are centred,
+    weighted and multiplied; the covariance, its eigenvectors with what the library works in, and the map made of them.
+    """
+    sorting = 17 * n_samples * dim + 64 * n_samples
+    blocks = 4 * _FLOAT64 * min(n_samples, 4096) * dim
+    return sorting + blocks + 9 * _FLOAT64 * dim * dim
+
+
+def _require_room(
+    rows: Float32Array, camid: Int32Array | None, parameters: MergeParameters, *, memory_limit: int | None
+) -> None:
+    """Raise DbcError where centring by `camid` or whitening `rows` takes more than `memory_limit`."""
+    n_samples, dim = rows.shape
+    wanted = {}
+    if camid is not None:
+        largest = int(np.unique(camid, return_counts=True)[1].max())
+        wanted["--camera centring"] = centring_bytes(n_samples=n_samples, dim=dim, largest_camera=largest)
+    if parameters.whiten:
+        wanted["--whiten"] = whitening_bytes(n_samples=n_samples, dim=dim)
+    for flag, n_bytes in wanted.items():
+        what = f"{flag} of {n_samples} features of {dim} dimensions"
+        require_memory(n_bytes, memory_limit=limit_of(memory_limit, rows), what=what)

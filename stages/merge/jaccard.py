@@ -12,6 +12,7 @@ from scipy import sparse
 
 from stages.backend import to_host
 from stages.errors import UsageError
+from stages.memory import limit_of, require_memory
 from stages.merge.checks import require_clusters, require_matrix, require_options
 from stages.merge.clusters import labels_after, parse_labels, root_of
 from stages.merge.criterion import IntraNormalizer
@@ -20,7 +21,7 @@ from stages.merge.exchange import Alone, Exchange
 from stages.merge.jaccard_pairs import distant_pairs, pair_numbers, penalties_of, stored_pairs
 from stages.merge.jaccard_rows import merge_one_by_one
 from stages.merge.jaccard_similarities import jaccard_similarities, own_samples
-from stages.merge.memory import jaccard_bytes, limit_of, require_memory
+from stages.merge.memory import jaccard_bytes
 from stages.merge.merging import Progress
 from stages.merge.result import StageMerges
 from stages.merge.samples import require_finite

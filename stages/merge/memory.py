@@ -1,19 +1,16 @@
-"""How many bytes a merge takes, known before anything is allocated, and the refusal of what does not fit."""
+"""How many bytes a merge takes, known before anything is allocated."""
 
 from __future__ import annotations
 
-from stages.backend import available_bytes
-from stages.errors import DbcError
 from stages.k_reciprocal import OVERLAP_PAIRS
+from stages.merge.ranking import SAMPLED_AT_ONCE, SAMPLED_OF_MANY
 from stages.merge.samples import PART_VALUES
 from stages.merge.walks import first_capacity
 from stages.neighbours import BLOCK_BYTES
-from stages.typing import Array
 
 _FLOAT64 = 8
 _PAIR_BYTES = 24
 _FIXED_BYTES = 64 << 20
-_SHARE_OF_MEMORY = 0.8
 
 LARGEST_TILE = {True: 1024, False: 4096}
 """The largest edge a tile has by itself, by whether it is in host memory."""
@@ -33,16 +30,20 @@ def engine_bytes(
     """Peak bytes of a merge beyond its features: linear in n and K, with no term in K².
 
     The screened rows (4 bytes a coordinate at most), and float64 sums of clusters of several members: compiled, of
-    three or more (n/3 rows at most), otherwise of two or more (n/2). For each thread a tile: compiled, of products and
-    the pairs it may yield, otherwise twelve float64 temporaries of it, and as many of the part of the rows that
-    whole-array operations take at once. A pool of twice the block's pairs, copied while it is cut, a sample of 128
-    rows of D with its temporaries, and some numbers a cluster. `exact`: the float64 mean of every cluster, what the
-    merges of a block have summed, and the sums of the next block beside those of the last.
+    three or more (n/3 rows at most), otherwise of two or more (n/2); none of single samples, of which K < n clusters
+    leave few. For each thread a tile: compiled, of products and the pairs it may yield, otherwise twelve float64
+    temporaries of it, and as many of the part of the rows that whole-array operations take at once. A pool of twice the
+    block's pairs, copied while it is cut, for each thread a sample of rows and of their D with its temporaries, and some
+    numbers a cluster. `exact`: the float64 mean of every cluster, what the merges of a block have summed, and the sums
+    of the next block beside those of the last.
     """
     pool = 2 * 5 * first_capacity(n_merges, round_is_dear=exact) * _PAIR_BYTES
-    sample = 6 * 128 * min(n_clusters, 1 << 14) * _FLOAT64 + 128 * dim * 16
+    sampled = min(SAMPLED_OF_MANY, n_clusters)
+    sample = n_threads * (6 * SAMPLED_AT_ONCE * sampled + (SAMPLED_AT_ONCE + sampled) * dim) * _FLOAT64
     numbers = 24 * (n_clusters + n_samples) * _FLOAT64
-    sums = _FLOAT64 * dim * min(n_samples // (3 if compiled else 2), n_clusters)
+    fewest = 3 if compiled else 2
+    joined = n_samples if exact else n_samples - n_clusters
+    sums = _FLOAT64 * dim * min(n_samples // fewest, n_clusters, joined // (fewest - 1))
     held = sums + _FLOAT64 * dim * (n_clusters + min(n_merges, n_clusters // 2)) if exact else 0
     if compiled:
         work = n_threads * tile * tile * (8 + 16)
@@ -65,26 +66,3 @@ def jaccard_bytes(*, n_samples: int, dim: int, k1: int, k2: int, n_similarities:
     similarities = 2 * _FLOAT64 * n_similarities
     sent = 3 * max(neighbours, similarities) if n_processes > 1 else 0
     return max(search, overlap) + neighbours + 6 * similarities + sent + _FIXED_BYTES
-
-
-def limit_of(memory_limit: int | None, features: Array) -> int:
-    """`memory_limit` in bytes or, where it is None, 0.8 of what is available where the features are."""
-    return int(_SHARE_OF_MEMORY * available_bytes(features)) if memory_limit is None else memory_limit
-
-
-def require_memory(n_bytes: int, *, memory_limit: int, what: str) -> None:
-    """Raise DbcError where `n_bytes` exceed `memory_limit` (bytes); `what` names the work."""
-    if n_bytes > memory_limit:
-        raise DbcError(
-            f"{what} takes {_readable(n_bytes)} of memory, wanted at most {_readable(memory_limit)}; "
-            "raise --memory-limit, or merge fewer samples"
-        )
-
-
-def _readable(n_bytes: int) -> str:
-    value, unit = float(n_bytes), "B"
-    for larger in ("KiB", "MiB", "GiB", "TiB"):
-        if value < 1024:
-            break
-        value, unit = value / 1024, larger
-    return f"{value:.1f} {unit}"

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.backend import n_cores, one_library_thread, to_host
+from stages.memory import limit_of, require_memory
 from stages.merge.checks import require_clusters, require_known, require_matrix, require_options
 from stages.merge.clusters import parse_labels
 from stages.merge.criterion import CriterionName, IntraNormalizer, criterion_of
 from stages.merge.engine import Update, merge_exactly, merge_once_ranked
 from stages.merge.exchange import Alone, Exchange
-from stages.merge.memory import LARGEST_TILE, engine_bytes, limit_of, require_memory
+from stages.merge.memory import LARGEST_TILE, engine_bytes
 from stages.merge.ranking import Work
 from stages.merge.result import StageMerges
 from stages.merge.samples import Metric

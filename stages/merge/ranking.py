@@ -20,10 +20,10 @@ from stages.merge.pool import LOWEST, Key, Pool, RankedPairs
 from stages.merge.table import ScreenedRows, Table
 from stages.typing import Float64Array, Int64Array
 
-_SAMPLED, _MANY_SAMPLED, _MANY_ROWS = 512, 1024, 8000
+_SAMPLED, SAMPLED_OF_MANY, _MANY_ROWS = 512, 1024, 8000
 """Rows that are paired with as many others for the guess, so many of more than `_MANY_ROWS`: a share of the pairs that
 holds some 20 of those wanted, and the shape that products are fast at."""
-_SAMPLED_AT_ONCE = 256
+SAMPLED_AT_ONCE = 256
 _LEAST_SAMPLED = 8
 
 
@@ -97,19 +97,19 @@ def _guess(candidates: Candidates, *, after: Key, capacity: int, threads: Execut
     They are those of rows spread evenly with as many others between them.
     """
     n_rows = candidates.screened.n_rows
-    sampled = _spread(n_rows, 2 * (_MANY_SAMPLED if n_rows > _MANY_ROWS else _SAMPLED))
+    sampled = _spread(n_rows, 2 * (SAMPLED_OF_MANY if n_rows > _MANY_ROWS else _SAMPLED))
     rows, columns = sampled[::2], sampled[1::2]
     n_sampled = len(rows) * len(columns)
     wanted = max(_LEAST_SAMPLED, math.ceil(n_sampled * capacity / max(1, n_rows * (n_rows - 1) // 2)))
 
     def smallest(first: int) -> Float64Array:
-        values = candidates.screened.estimates(rows[first : first + _SAMPLED_AT_ONCE], columns).ravel()
+        values = candidates.screened.estimates(rows[first : first + SAMPLED_AT_ONCE], columns).ravel()
         values = values[values > after[0]] if after[0] > -math.inf else values
         return np.partition(values, wanted)[: wanted + 1] if wanted < values.size else values
 
     if not n_sampled:
         return math.inf
-    values = np.concatenate(list(threads.map(smallest, range(0, len(rows), _SAMPLED_AT_ONCE))))
+    values = np.concatenate(list(threads.map(smallest, range(0, len(rows), SAMPLED_AT_ONCE))))
     return float(np.partition(values, wanted)[wanted]) if wanted < values.size else math.inf
 
 

@@ -85,7 +85,7 @@ def merge(
     exchange = together()
 
     def compute(writer: Writer) -> Produced:
-        inputs = _inputs(dataset, features, previous, parameters)
+        inputs = _inputs(dataset, features, previous, parameters, memory_limit=memory_limit)
         n_merges = _n_merges(len(inputs.labels), parameters.merge_percent)
         options = Options(parameters, backend, memory_limit, exchange)
         result = _merge(inputs, n_merges, options, reporter=reporter)
@@ -99,8 +99,15 @@ def merge(
     return produce(run, request, compute, how=how, shared=True)
 
 
-def _inputs(dataset: Artifact, features: Artifact, previous: Artifact | None, parameters: MergeParameters) -> Inputs:
-    train_features = compared_features(features, dataset, parameters)
+def _inputs(
+    dataset: Artifact,
+    features: Artifact,
+    previous: Artifact | None,
+    parameters: MergeParameters,
+    *,
+    memory_limit: int | None,
+) -> Inputs:
+    train_features = compared_features(features, dataset, parameters, memory_limit=memory_limit)
     if previous is None:
         return Inputs(train_features, initial_labels(len(train_features)), empty_linkage())
     return Inputs(train_features, previous.read("labels"), previous.read("linkage"))

@@ -1,0 +1,73 @@
+"""What centring and whitening take beside the features, against what Python traces, and the refusal of too little."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from schemas.parameters import MergeParameters
+from stages.cameras import centred_by_camera, centring_bytes
+from stages.compared import compared_features, whitening_bytes
+from stages.errors import DbcError
+from stages.whitening import fit_whitening, whitened
+
+
+class Held:
+    """Arrays by name, as an artifact gives them."""
+
+    path = "run/some"
+
+    def __init__(self, **arrays):
+        self._arrays = arrays
+
+    def read(self, name):
+        return self._arrays[name]
+
+
+def some_features(n_samples, dim=48):
+    rows = np.random.default_rng(0).standard_normal((n_samples, dim)).astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def traced_peak(call):
+    call()
+    tracemalloc.start()
+    try:
+        call()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("n_samples", [300, 9000])
+def test_whitening_takes_at_most_what_its_model_says_and_no_more_than_thrice_less(n_samples):
+    rows = some_features(n_samples)
+    peak = traced_peak(lambda: whitened(rows, fit_whitening(rows, ridge=3)))
+    assert peak <= whitening_bytes(n_samples=n_samples, dim=48) <= 3 * peak
+
+
+@pytest.mark.parametrize("n_cameras", [1, 6])
+def test_centring_takes_at_most_what_its_model_says_and_no_more_than_twice_less(n_cameras):
+    rows, camid = some_features(9000), (np.arange(9000) % n_cameras).astype(np.int32)
+    peak = traced_peak(lambda: centred_by_camera(rows, camid))
+    assert peak <= centring_bytes(n_samples=9000, dim=48, largest_camera=9000 // n_cameras) <= 2 * peak
+
+
+@pytest.mark.parametrize(
+    ("parameters", "flag"),
+    [(MergeParameters(whiten=3.0), "--whiten"), (MergeParameters(camera="centring"), "--camera centring")],
+)
+def test_too_little_memory_is_refused_before_any_is_taken(parameters, flag):
+    rows = some_features(500)
+    features = Held(pooled=rows)
+    dataset = Held(split=np.zeros(500, dtype=np.uint8), camid=(np.arange(500) % 2).astype(np.int32))
+    with pytest.raises(DbcError, match=rf"{flag} of 500 features of 48 dimensions takes .* raise --memory-limit"):
+        compared_features(features, dataset, parameters, memory_limit=rows.nbytes)
+    assert compared_features(features, dataset, parameters, memory_limit=1 << 30).shape == rows.shape
+    assert compared_features(features, dataset, MergeParameters(), memory_limit=1) is rows
+
+
+def test_only_train_rows_are_compared():
+    rows, split = some_features(9), np.array([0, 1, 0, 2, 0, 0, 1, 2, 0], dtype=np.uint8)
+    found = compared_features(Held(pooled=rows), Held(split=split), MergeParameters())
+    np.testing.assert_array_equal(found, rows[split == 0])
