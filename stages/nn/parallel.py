@@ -6,7 +6,7 @@ head, and what the backbone learns is summed over the processes. With one proces
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torchvision.ops import StochasticDepth
 
+from stages.nn.gradient_sums import GradientSums
 from stages.nn.parallel_norm import shared_norm, sum_over_processes
 from stages.torch_exchange import OneProcess, Processes
 
@@ -26,6 +27,7 @@ class SharedBatch:
         self.processes = processes or OneProcess()
         self._n_samples = 0
         self._n_frames = 1
+        self._sums: GradientSums | None = None
 
     @property
     def is_shared(self) -> bool:
@@ -42,15 +44,24 @@ class SharedBatch:
         return slice(n_samples * rank // size, n_samples * (rank + 1) // size)
 
     @contextmanager
-    def joined(self, backbone: nn.Module) -> Iterator[None]:
-        """Inside, `backbone` in training mode takes statistics over the whole batch, and draws at random for the whole."""
-        changed = [module for module in backbone.modules() if self.is_shared and _looks_at_the_batch(module)]
+    def joined(self, backbone: nn.Module, head: nn.Module) -> Iterator[None]:
+        """Inside, `backbone` in training mode takes statistics over the whole batch, and draws at random for the whole.
+
+        Gradients of both are summed while backward goes on, and there after `sum_gradients`.
+        """
+        if not self.is_shared:
+            yield
+            return
+        changed = [module for module in backbone.modules() if _looks_at_the_batch(module)]
+        self._sums = GradientSums(partial=backbone.parameters(), whole=head.parameters(), rank=self.processes.rank)
         for module in changed:
             # an attribute of the instance goes before the method of its class, and state keeps its names
             module.forward = self._forward_of(module)
         try:
-            yield
+            with self._sums.watching():
+                yield
         finally:
+            self._sums = None
             for module in changed:
                 del module.forward
 
@@ -61,25 +72,10 @@ class SharedBatch:
         whole: Tensor = _Gather.apply(features, self._n_samples, self.own(self._n_samples))
         return whole
 
-    def sum_gradients(self, *, partial: Iterable[Tensor], whole: Iterable[Tensor]) -> None:
-        """Sum the gradients of `partial` over the processes, in place; those of `whole`, alike on all, become the leader's."""
-        if not self.is_shared:
-            return
-        summed = [parameter.grad for parameter in partial if parameter.grad is not None]
-        alike = [parameter.grad for parameter in whole if parameter.grad is not None]
-        gradients = summed + alike
-        if not gradients:
-            return
-        if self.processes.rank > 0:
-            # a sum with zeros is the leader's to the last bit, even where processors differ
-            for gradient in alike:
-                gradient.zero_()
-        flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
-        sum_over_processes(flat)
-        for gradient, total in zip(
-            gradients, torch.split(flat, [gradient.numel() for gradient in gradients]), strict=True
-        ):
-            gradient.copy_(total.view_as(gradient))
+    def sum_gradients(self) -> None:
+        """After backward: the gradients of the model that is `joined` are those of the whole batch, alike on all."""
+        if self._sums is not None:
+            self._sums.finish()
 
     def leaders(self, tensor: Tensor) -> Tensor:
         """`tensor`, alike on all processes to rounding, as the leader has it."""

@@ -19,6 +19,19 @@ def sum_over_processes(values: Tensor) -> Tensor:
     return values
 
 
+class StartedSum:
+    """A sum over all processes on its way, which `wait` waits for; DbcError where one is gone."""
+
+    def __init__(self, values: Tensor) -> None:
+        with lost_process(dist.get_rank(), dist.get_world_size()):
+            self._work: Any = dist.all_reduce(values, async_op=True)
+
+    def wait(self) -> None:
+        """The values are the sum from here on; on a GPU for what is asked of it later."""
+        with lost_process(dist.get_rank(), dist.get_world_size()):
+            self._work.wait()
+
+
 @torch.compiler.disable  # type: ignore[untyped-decorator]
 def shared_norm(norm: _BatchNorm, images: Tensor) -> Tensor:
     """What `norm`, in training mode, gives for `images` (b, C, …) by mean and variance over all processes' images.

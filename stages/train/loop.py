@@ -136,7 +136,7 @@ def train(
     seed = int(np.random.SeedSequence([parameters.seed, parameters.stage]).generate_state(1)[0])
     state = _beginning(model, memory, parameters, seed=seed, device=device)
     generators = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
-    with generators, task.shared.joined(model.backbone):
+    with generators, task.shared.joined(model.backbone, model.head):
         torch.manual_seed(seed)
         if begun is not None:
             restore_state(state, begun)

@@ -53,7 +53,7 @@ def train_step(
     loss, accuracy = _loss(state, embedding, targets, temperature=parameters.temperature)
     state.optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
-    shared.sum_gradients(partial=state.model.backbone.parameters(), whole=state.model.head.parameters())
+    shared.sum_gradients()
     clip_gradients(state.optimizer, parameters.clip_norm)
     state.optimizer.step()
     seen = shared.leaders(embedding.detach())

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torchvision.ops import StochasticDepth
 
+from stages.nn import gradient_sums
 from stages.nn.head import EmbeddingHead
 from stages.nn.model import ReidModel, model_arrays
 from stages.torch_exchange import Processes, together
@@ -58,6 +59,10 @@ def network() -> ReidModel:
     return ReidModel(backbone, EmbeddingHead(32, 16, dropout=0.5))
 
 
+BUCKETS = {"one bucket": 1 << 30, "many buckets": 256}
+"""Bytes of gradients sent together: all in the end, or a layer's at a time while backward goes on."""
+
+
 class Kept:
     """Keeps the state after `TAKEN_UP_AT` steps."""
 
@@ -86,6 +91,12 @@ def train_case(name: str, processes: Processes | None, **more: Any) -> dict[str,
 def main(folder: Path) -> None:
     torch.set_num_threads(1)
     processes = together()
+    if processes.size == 2:
+        for name, n_bytes in BUCKETS.items():
+            gradient_sums.BUCKET_BYTES = n_bytes
+            np.savez(folder / f"{name} {processes.rank}.npz", **train_case("every option", processes))
+        return
+    gradient_sums.BUCKET_BYTES = BUCKETS["many buckets"]
     for name in CASES:
         kept = {"checkpoints": Kept(folder / "of several.npz")} if name == TAKEN_UP and processes.rank == 0 else {}
         np.savez(folder / f"{name} {processes.rank}.npz", **train_case(name, processes, **kept))
@@ -98,15 +109,28 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where processes left what they trained, and one process, and they, a state to go on from."""
     folder = tmp_path_factory.mktemp("shared")
     train_case(TAKEN_UP, None, checkpoints=Kept(folder / "of one.npz"))
+    started(N_PROCESSES, folder)
+    return folder
+
+
+def started(n_processes: int, folder: Path) -> None:
+    """Let so many processes do what `main` does."""
     told = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(N_PROCESSES), __file__, str(folder)],
+        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(n_processes), __file__, str(folder)],
         capture_output=True,
         text=True,
         check=False,
         env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)},
     )
     assert told.returncode == 0, told.stderr
-    return folder
+
+
+def test_gradients_summed_while_backward_goes_on_are_those_summed_after_it(tmp_path: Path) -> None:
+    started(2, tmp_path)
+    expected, *others = (dict(np.load(tmp_path / f"{name} {rank}.npz")) for name in BUCKETS for rank in range(2))
+    for other in others:
+        for array, value in expected.items():
+            np.testing.assert_array_equal(other[array], value, err_msg=array)
 
 
 @pytest.mark.parametrize("name", CASES)
