@@ -5,33 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from stages.compiled_similarity import exact_products, in_steps, jit
+from stages.evaluate.compiled_gather import gather
 
 MANY = 96
 """Matches of a row from which on looking up every entry among them takes less than comparing it with each."""
-
-NONE = np.uint64(0)
-"""Unsigned, so that no index is tested for being negative."""
-
-
-@jit
-def gather(values, low, high, marks, places):  # type: ignore[no-untyped-def]
-    """How many of `values` (n,) lie in [low, high]; `places` (at least n + 8, int32) begins with where, ascending.
-
-    `marks` (at least n, uint8, a multiple of 8) is room to work in. Eight values are passed over together where none
-    is kept; the others are written without a branch, each over the last that was not kept.
-    """
-    for j in range(values.size):
-        marks[j] = (values[j] >= low) & (values[j] <= high)
-    n_eights = (values.size + 7) // 8
-    marks[values.size : 8 * n_eights] = 0
-    eights = marks.view(np.uint64)
-    n = NONE
-    for i in range(n_eights):
-        if eights[i]:
-            for j in range(8 * i, 8 * i + 8):
-                places[n] = j
-                n += np.uint64(marks[j])
-    return np.int64(n)
 
 
 @jit
@@ -77,18 +54,18 @@ def count_by_place(row, low, high, counts):  # type: ignore[no-untyped-def]
 
 
 @jit
-def settle(query, tile, kept, bounds, n_others, matches, ahead, marks, near):  # type: ignore[no-untyped-def]
+def settle(query, tile, kept, bounds, n_others, matches, ahead, near):  # type: ignore[no-untyped-def]
     """Add to `ahead` (n,) the entries in doubt that lie ahead of the n matches of a row by exact similarity, then index.
 
     `kept` are screened values and their columns in the tile; n_others[i] of them lie within `bounds` (low, high) of
-    match i beside itself. `matches` are their columns, maybe outside the tile, and exact similarities. `marks` and
-    `near` are room to work in, as for `gather`.
+    match i beside itself. `matches` are their columns, maybe outside the tile, and exact similarities. `near`
+    is room for as many places as there are values.
     """
     (values, places), (low, high), (column, similarity) = kept, bounds, matches
     wanted = np.zeros(values.size, dtype=np.bool_)
     for i in range(low.size):
         if n_others[i]:
-            for j in near[: gather(values, low[i], high[i], marks, near)]:
+            for j in near[: gather(values, low[i], high[i], near)]:
                 wanted[j] |= places[j] != column[i]
     which = np.flatnonzero(wanted)
     found, steps, exact = np.empty(which.size), np.empty(query.size), np.empty(values.size)
@@ -97,7 +74,7 @@ def settle(query, tile, kept, bounds, n_others, matches, ahead, marks, near):  #
     exact[which] = found
     for i in range(low.size):
         if n_others[i]:
-            for j in near[: gather(values, low[i], high[i], marks, near)]:
+            for j in near[: gather(values, low[i], high[i], near)]:
                 if places[j] != column[i]:
                     ahead[i] += exact[j] > similarity[i] or (exact[j] == similarity[i] and places[j] < column[i])
 
@@ -111,8 +88,7 @@ def count_ahead(screen, query, tile, starts, column, similarity, margin, ahead):
     entries that may be ahead of a row's last match are compared with its matches.
     """
     width = screen.shape[1]
-    room = width + -width % 8
-    marks, places, near = np.empty(room, np.uint8), np.empty(room + 8, np.int32), np.empty(room + 8, np.int32)
+    places, near = np.empty(width, dtype=np.int32), np.empty(width, dtype=np.int32)
     counts = np.empty((np.diff(starts).max() + 3, 2), dtype=np.int64)
     for i in range(screen.shape[0]):
         some = slice(starts[i], starts[i + 1])
@@ -121,7 +97,7 @@ def count_ahead(screen, query, tile, starts, column, similarity, margin, ahead):
             continue
         threshold = similarity[some].astype(np.float32)
         low, high = threshold - margin, threshold + margin
-        kept = places[: gather(screen[i], low.min(), np.float32(np.inf), marks, places)]
+        kept = places[: gather(screen[i], low.min(), np.float32(np.inf), places)]
         values = screen[i][kept]
         if n_matches >= MANY:
             count_by_place(values, low, high, counts)
@@ -133,4 +109,4 @@ def count_ahead(screen, query, tile, starts, column, similarity, margin, ahead):
         n_others = counts[:n_matches, 1] - counts[:n_matches, 0] - itself
         if n_others.any():
             matches = column[some], similarity[some]
-            settle(query[i], tile, (values, kept), (low, high), n_others, matches, ahead[some], marks, near)
+            settle(query[i], tile, (values, kept), (low, high), n_others, matches, ahead[some], near)
