@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
-from numba.core import cgutils, types
+from numba.core import types
 from numba.extending import intrinsic
 
 from stages.compiled_similarity import jit
@@ -18,11 +17,11 @@ _INTS = ir.VectorType(ir.IntType(32), LANES)
 _CHOICE = ir.VectorType(ir.IntType(1), LANES)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _gather_lanes(_typing: Any, values: Any, start: Any, low: Any, high: Any, places: Any, n: Any) -> Any:
+def _lanes(_context, values, start, low, high, places, n):  # type: ignore[no-untyped-def]
     """Write those of start … start + 15 whose value lies in [low, high] from places[n] on; how many they are (int64).
 
-    Processors with AVX-512 have an instruction for it; for others LLVM makes a branch a lane.
+    `values` and the bounds are float32, `places` int32, `start` and `n` int64. Processors with
+    AVX-512 have an instruction for it; for others LLVM makes a branch a lane.
     """
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -37,11 +36,14 @@ def _gather_lanes(_typing: Any, values: Any, start: Any, low: Any, high: Any, pl
         first = _everywhere(builder, builder.trunc(start, ir.IntType(32)), _INTS)
         index = builder.add(first, ir.Constant(_INTS, list(range(LANES))))
         kind = ir.FunctionType(ir.VoidType(), [_INTS, ir.IntType(32).as_pointer(), _CHOICE])
-        store = cgutils.get_or_insert_function(builder.module, kind, f"llvm.masked.compressstore.v{LANES}i32")
+        store = builder.module.declare_intrinsic(f"llvm.masked.compressstore.v{LANES}i32", (), kind)
         builder.call(store, [index, builder.gep(target, [n]), chosen])
         return builder.zext(builder.ctpop(builder.bitcast(chosen, ir.IntType(LANES))), ir.IntType(64))
 
-    return types.int64(values, types.intp, types.float32, types.float32, places, types.intp), code
+    return types.int64(values, start, low, high, places, n), code
+
+
+_gather_lanes: Any = intrinsic(_lanes)
 
 
 def _everywhere(builder: Any, value: Any, vector: Any) -> Any:
