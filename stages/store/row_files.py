@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import mmap
+import errno
 import os
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from io import FileIO
 from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +20,9 @@ from stages.store.grid import chunk_grid
 from stages.store.shard_index import shard_index
 from stages.store.temporary import sync, writing
 from stages.typing import UInt8Array
+
+READ_BYTES = 1 << 18
+"""Bytes read back at once: they are hashed while they are in the processor's cache, a fifth faster than mapped files."""
 
 
 class Place(NamedTuple):
@@ -49,7 +53,8 @@ class RowFiles:
         self._n_seen = 0
         self._n_kept = 0
         self._digest = ArrayDigest()
-        self._seen: tuple[int, UInt8Array] | None = None
+        self._buffer = np.empty(READ_BYTES, dtype=np.uint8)
+        self._read: tuple[int, FileIO] | None = None
         self._disk = ThreadPoolExecutor(1)
         self.syncing: list[Future[None]] = []
 
@@ -75,7 +80,6 @@ class RowFiles:
 
     def finish(self) -> ArrayRecord:
         """Complete the last file, remove those that nothing is kept in, describe the array and return its record."""
-        self._seen = None
         shape = (self._n_kept, *self._row_shape)
         number, n_rows = divmod(self._n_kept, self._rows_per_file)
         with writing(self._path.parent):
@@ -84,28 +88,53 @@ class RowFiles:
             for unused in range(number + bool(n_rows), self._n_files):
                 shutil.rmtree(self._folder(unused))
             self._describe(shape)
-        self._disk.shutdown(wait=False)
         return self._digest.record(dtype="uint8", shape=shape)
+
+    def close(self) -> None:
+        """Let go of files and the thread; what is on its way to the disk still goes there."""
+        if self._read is not None:
+            self._read[1].close()
+        self._disk.shutdown(wait=False)
 
     def _keep_all(self, first: int, stop: int) -> None:
         while first < stop:
             number, within = divmod(first, self._rows_per_file)
             n_rows = min(stop - first, self._rows_per_file - within)
-            self._digest.update(self._rows(number)[within : within + n_rows])
+            for piece in self._pieces(number, within * self._row_bytes, n_rows * self._row_bytes):
+                self._digest.update(piece)
             first += n_rows
             self._count(n_rows)
 
     def _keep_one(self, row: int) -> None:
         number, within = divmod(row, self._rows_per_file)
-        content = self._rows(number)[within]
-        self._digest.update(content)
-        if row != self._n_kept:
-            # what lay there was moved or dropped before: places are always at or behind what is kept
-            number, within = divmod(self._n_kept, self._rows_per_file)
-            with self._file(number).open("r+b", buffering=0) as file:
-                file.seek(within * self._row_bytes)
-                file.write(content.tobytes())
+        # what lies where it goes was moved or dropped before: places are always at or behind what is kept
+        to, place = divmod(self._n_kept, self._rows_per_file)
+        with self._file(to).open("r+b") as target:
+            target.seek(place * self._row_bytes)
+            for piece in self._pieces(number, within * self._row_bytes, self._row_bytes):
+                self._digest.update(piece)
+                if row != self._n_kept:
+                    target.write(piece.data)
         self._count(1)
+
+    def _pieces(self, number: int, offset: int, n_bytes: int) -> Iterator[UInt8Array]:
+        """The bytes of file `number` from `offset` on, in pieces that are overwritten when the next is asked for."""
+        file = self._opened(number)
+        file.seek(offset)
+        while n_bytes:
+            n_read = file.readinto(self._buffer[:n_bytes].data)
+            if not n_read:
+                raise OSError(errno.EIO, "a file is shorter than it was made")
+            yield self._buffer[:n_read]
+            n_bytes -= n_read
+
+    def _opened(self, number: int) -> FileIO:
+        """File `number`, to read from; the last one asked for stays open."""
+        if self._read is None or self._read[0] != number:
+            if self._read is not None:
+                self._read[1].close()
+            self._read = number, FileIO(self._file(number))
+        return self._read[1]
 
     def _count(self, n_rows: int) -> None:
         self._n_kept += n_rows
@@ -124,15 +153,6 @@ class RowFiles:
             with path.open("ab") as file:
                 file.write(shard_index(n_chunks, of=self._shards[0] // self._chunks[0], chunk_bytes=chunk_bytes))
         self.syncing.append(self._disk.submit(sync, path))
-
-    def _rows(self, number: int) -> UInt8Array:
-        """The rows of a file as they lie there; the last file asked for stays mapped."""
-        if self._seen is None or self._seen[0] != number:
-            with self._file(number).open("rb") as file:
-                mapped = mmap.mmap(file.fileno(), self._rows_per_file * self._row_bytes, prot=mmap.PROT_READ)
-            rows = np.frombuffer(mapped, np.uint8).reshape(self._rows_per_file, *self._row_shape)
-            self._seen = number, rows
-        return self._seen[1]
 
     def _file(self, number: int) -> Path:
         return self._folder(number).joinpath(*"0" * len(self._row_shape))

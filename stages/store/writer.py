@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +57,9 @@ class Writer:
     @contextmanager
     def row_files(self, name: str, *, row_shape: tuple[int, ...], max_rows: int) -> Iterator[RowFiles]:
         """An array of uint8 whose rows, at most `max_rows`, other processes put into its files as they are."""
-        rows = RowFiles(self.path, name, row_shape=row_shape, max_rows=max_rows)
-        yield rows
-        self.arrays[name] = rows.finish()
+        with closing(RowFiles(self.path, name, row_shape=row_shape, max_rows=max_rows)) as rows:
+            yield rows
+            self.arrays[name] = rows.finish()
         self._syncing += rows.syncing
 
     @contextmanager
