@@ -47,6 +47,8 @@ class RowFiles:
         self._name = name
         self._row_shape = row_shape
         self._row_bytes = prod(row_shape)
+        self._max_rows = max_rows
+        self._array: Any = None
         self._chunks, self._shards = chunk_grid((max_rows, *row_shape), item_bytes=1)
         self._rows_per_file = (self._shards or self._chunks)[0]
         self._n_files = 0
@@ -77,6 +79,7 @@ class RowFiles:
                         self._keep_one(row)
             else:
                 self._keep_all(first, first + n_rows)
+            self._describe()
 
     def finish(self) -> ArrayRecord:
         """Complete the last file, remove those that nothing is kept in, describe the array and return its record."""
@@ -87,7 +90,9 @@ class RowFiles:
                 self._complete(number, n_rows)
             for unused in range(number + bool(n_rows), self._n_files):
                 shutil.rmtree(self._folder(unused))
-            self._describe(shape)
+            array = self._describe()
+            if tuple(array.shape) != shape:
+                array.resize(shape)
         return self._digest.record(dtype="uint8", shape=shape)
 
     def close(self) -> None:
@@ -167,17 +172,23 @@ class RowFiles:
             file.truncate(self._rows_per_file * self._row_bytes)
         self._n_files = number + 1
 
-    def _describe(self, shape: tuple[int, ...]) -> None:
+    def _describe(self) -> Any:
+        """The array in Zarr's eyes, made at the first call.
+
+        That is while other processes decode: to import Zarr takes as long as to decode a thousand images.
+        """
         import zarr
 
-        shards: Any = None if self._shards is None else {"shape": self._shards, "index_location": "end"}
-        zarr.create_array(
-            self._path,
-            name=self._name,
-            shape=shape,
-            dtype="uint8",
-            chunks=self._chunks,
-            shards=shards,
-            compressors=None,
-            filters=None,
-        )
+        if self._array is None:
+            shards: Any = None if self._shards is None else {"shape": self._shards, "index_location": "end"}
+            self._array = zarr.create_array(
+                self._path,
+                name=self._name,
+                shape=(self._max_rows, *self._row_shape),
+                dtype="uint8",
+                chunks=self._chunks,
+                shards=shards,
+                compressors=None,
+                filters=None,
+            )
+        return self._array
