@@ -108,10 +108,12 @@ def _show(fields: Mapping[str, Any]) -> None:
     print_text("")
     sizes = [{"size": _span(row), **row} for row in fields["by_size"]]
     _table("clusters by size", sizes, ("size", "n_clusters", "n_samples", "purity", "n_mixed", "spread"))
+    n_several = sum(row["n_clusters"] for row in fields["by_size"] if row["smallest"] > 1)
+    totals = {"largest": fields["n_clusters"], "loosest": n_several, "tightest": n_several}
     for name, title in TITLES.items():
         rows = fields.get(name) or []
         if rows:
-            _table(f"{title} ({len(rows)} of {fields.get(f'n_{name}', fields['n_clusters'])})", rows, list(rows[0]))
+            _table(f"{title} ({len(rows)} of {totals.get(name) or fields[f'n_{name}']})", rows, list(rows[0]))
     if fields["picture"] is not None:
         framed = "in red what is of another identity than most" if fields["has_identities"] else "no identities, no red"
         print_text(f"picture: {text_of(fields['picture'])} ({framed})")
@@ -128,7 +130,9 @@ def _table(title: str, rows: Sequence[Mapping[str, Any]], names: Sequence[str]) 
     from dbc_cli.console import print_table, print_text, text_of
 
     names = [name for name in names if any(row[name] is not None for row in rows)]
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    # as a title it would be broken where the table ends
+    print_text(title)
+    table = Table(box=None, pad_edge=False, header_style="bold")
     for name in names:
         table.add_column(name.removeprefix("n_").replace("_", " "), justify="right")
     for row in rows:

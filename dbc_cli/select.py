@@ -60,7 +60,7 @@ def select(given: Given) -> None:
         print_json({**fields, "harm": harm, "stages": rows, "merging_alone": stage_rows(alone)})
         return
     _show(rows, chosen)
-    print_text(f"chosen without identities: {why} (* marks the choice of each rule)")
+    print_text(f"chosen without identities: {why}")
     for best in (stage for stage in alone if stage.stage == choose(alone)):
         print_text(f"merging alone, without training: at best {best.cluster_silhouette:.3f}, at stage {best.stage}")
 
@@ -92,6 +92,7 @@ def _show(rows: Sequence[dict[str, Any]], chosen: dict[str, int | None]) -> None
     for row in rows:
         scores = (_score(row[name], is_chosen=stage == row["stage"]) for name, stage in chosen.items())
         table.add_row(str(row["stage"]), str(row["n_clusters"]), f"{row['singleton_share']:.3f}", *scores)
+    table.caption, table.caption_justify = "* the choice of each rule", "left"
     print_table(table)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from stages.plots.curves import Stage, against_clusters, against_stage, against_value
+from stages.plots.curves import NAMES, Stage, against_clusters, against_stage, against_value
 from stages.plots.figures import Panel, draw
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ def run_sheet(stages: Sequence[Stage], *, title: str, chosen: int | None = None)
         [series for panel in quality for series in panel.series],
         by_stage=True,
     )
-    silhouette = against_stage("cluster_silhouette", {"silhouette": [stages]}, chosen={"silhouette": chosen or 0})
+    ringed = {} if chosen is None else {NAMES["cluster_silhouette"]: chosen}
+    silhouette = against_stage("cluster_silhouette", {NAMES["cluster_silhouette"]: [stages]}, chosen=ringed)
     panels = [
         together if together.series else silhouette,
         against_stage("n_clusters", {"clusters": [stages]}),

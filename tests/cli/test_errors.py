@@ -160,7 +160,7 @@ def test_a_run_without_a_dataset_says_what_to_do_first(dbc: Dbc, tmp_path: Path,
 @pytest.mark.parametrize(
     ("arguments", "status", "told"),
     [
-        (["merge", "--lambda", "-1"], 2, "--lambda: found -1.0"),
+        (["merge", "--lambda", "-1"], 2, "--lambda: found -1.0, wanted at least 0"),
         (["merge", "--lambda", "nan"], 2, "--lambda: found nan"),
         (["merge", "--merge-percent", "1.5"], 2, "--merge-percent: found 1.5"),
         (["merge", "--merge-percent", "0.0001"], 1, "is no whole merge"),

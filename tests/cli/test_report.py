@@ -27,6 +27,11 @@ def test_tables_and_json_say_the_same_and_the_picture_opens(dbc: Dbc, merged: Pa
         assert text_of(row["spread"]) in shown.out
     assert sum(row["n_clusters"] for row in told["by_size"]) == told["n_clusters"]
     assert "worst" in told
+    n_several = sum(row["n_clusters"] for row in told["by_size"] if row["smallest"] > 1)
+    assert f"loosest clusters ({len(told['loosest'])} of {n_several})" in shown.out.splitlines()
+    assert (
+        f"chains: clusters that grew a little at a time ({len(told['chained'])} of" in shown.out or not told["chained"]
+    )
     assert f"took: {told['same_camera_merges']:.3f}; chance would give {told['same_camera_chance']:.3f}" in shown.out
     measured = dbc("eval", "--run", merged, "--json").json
     for name in ("same_camera_merges", "same_camera_chance"):
