@@ -1,10 +1,13 @@
 """Time of the whole evaluation beside its floor, the bare float32 product, and beside torchreid's and fast-reid's loops.
 
-    env -u OPENBLAS_CORETYPE python -m benchmarks.evaluation [--repeats 5] [--torchreid DIR] [--fastreid DIR]
+    env -u OPENBLAS_CORETYPE python -m benchmarks.evaluation [--repeats 5] [--torchreid DIR [--skip-python]] [--fastreid DIR]
 
 Size of Market-1501: 3,368 queries × 15,913 gallery entries × 2048 dimensions, in float32. Unset OPENBLAS_CORETYPE
 first: set to an old core, as some machines export it, it halves NumPy's product, and with it the floor. Product,
 evaluation and the Cython loops take turns, so that other work on the machine meets all; figures are the best of each.
+Counting is everything between the screened similarities of all pairs and the ranks, exact similarities included, in
+processor seconds of all threads together. The Cython loops, which use one thread, begin at the distances of all pairs:
+the seconds of either are those of one thread for all queries.
 
 DIR holds torchreid's `rank.py` (its Python loop, run once) and `rank_cy.pyx` beside it, built for this Python by
 `cythonize -i rank_cy.pyx` with NumPy's include folder in CFLAGS; for fast-reid `rank_cy.pyx` alone. Both are in the
@@ -28,7 +31,6 @@ from types import ModuleType
 
 import numpy as np
 
-from stages.backend import n_cores
 from stages.evaluate import compiled_ranking
 from stages.evaluate.retrieval import RetrievalFigures, evaluate_retrieval
 from stages.similarity import exact_similarity
@@ -112,6 +114,14 @@ class Timing:
         )
 
 
+def print_parts(whole: Timing, parts: dict[str, list[float]]) -> None:
+    """Print where the processor seconds of the evaluation that took fewest of them went."""
+    best = min(range(len(whole.cpu)), key=whole.cpu.__getitem__)
+    seconds = {name: values[best] for name, values in parts.items()}
+    seconds["checks, pairs, figures, threads"] = whole.cpu[best] - sum(seconds.values())
+    print(f"  of {whole.cpu[best]:.3f} processor seconds: " + ", ".join(f"{n} {s:.3f}" for n, s in seconds.items()))
+
+
 def load(path: Path, name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
@@ -178,6 +188,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--identities", type=int, default=750)
     parser.add_argument("--torchreid", type=Path, metavar="DIR")
+    parser.add_argument("--skip-python", action="store_true", help="leave out torchreid's Python loop, over a minute")
     parser.add_argument("--fastreid", type=Path, metavar="DIR")
     options = parser.parse_args()
     if "OPENBLAS_CORETYPE" in os.environ:
@@ -194,21 +205,24 @@ def main() -> None:
     floor = Timing(lambda: arrays["query"] @ arrays["gallery"].T)
     turns = {"bare float32 product": floor, "whole evaluation": Timing(lambda: evaluate(arrays))}
     turns |= {name: Timing(call) for name, call in peers.items()}
-    counting, results = [], {}
+    parts: dict[str, list[float]] = {"product in chunks": [], "counting": []}
+    results: dict[str, tuple] = {}
     for _ in range(options.repeats):
-        with Stopwatch(compiled_ranking, "count_ahead", "similarity_of_pairs") as watch:
+        with (
+            Stopwatch(compiled_ranking, "chunked_product") as product,
+            Stopwatch(compiled_ranking, "count_ahead", "similarity_of_pairs") as counting,
+        ):
             results = {name: timing.run() for name, timing in turns.items()}
-        counting.append(watch.total)
+        parts["product in chunks"].append(product.total)
+        parts["counting"].append(counting.total)
     for name, timing in turns.items():
         print(f"{name:22} {timing.line(floor)}")
-    shared = min(counting) / n_cores()
-    print(
-        f"counting alone         {min(counting):8.3f} processor seconds, {shared:.3f} s on each of {n_cores()} threads"
-    )
+    print_parts(turns["whole evaluation"], parts)
     for name in peers:
-        print(f"  {min(turns[name].cpu) / shared:.0f} times faster than {name} beside its product")
+        ours, theirs = min(parts["counting"]), min(turns[name].cpu)
+        print(f"counting {ours:.3f} s, {name} {theirs:.3f} s, one thread each: {theirs / ours:.1f} times faster")
         compare(name, *figures_of(results[name]), figures, 1e-5)
-    if options.torchreid:
+    if options.torchreid and not options.skip_python:
         python_peer(options.torchreid, arrays, figures)
 
 
