@@ -1,18 +1,19 @@
 """Images a second and memory of a training step, beside the bare forward, backward and optimizer step of its network.
 
-    python -m benchmarks.training [--cases resnet50:256x128:16:3 mobilenet_v2:128x128:16:12] [--modes float32 amp]
-                                  [--clusters 12936] [--repeats 4] [--device auto] [--cache auto] [--frames T] [--threads N]
+    python -m benchmarks.training [--cases resnet50:256x128:16:3 mobilenet_v2:128x128:16:12] [--clusters 12936 1640]
+                                  [--modes float32 amp] [--repeats 4] [--device auto] [--cache auto] [--frames T]
+                                  [--threads N]
 
 Prints a Markdown table: a row for each case (network, size, batch, steps a turn) and mode (`compiled` and `compiled-amp`
 too). The floor is what nobody can leave out: backbone and embedding head over one batch that is already a normalised
 channels-last tensor on the device, a sum as loss, its gradient, and the same optimizer; same threads, precision,
 compilation, and allocator settings. The loop is the product's own over decoded images: draws, reading, augmentation,
-repelled loss against a look-up table of `--clusters` rows, and the table's update. Both take turns. Rates are of the median
-turn; ratios, loop over floor (wanted: 0.9), are medians of each round's own, in wall seconds with their range and in
-processor seconds, which other work on the machine moves less. The loop is timed from the end of its first step to the end of
-its last but those that are read ahead, so that as many batches are made as are trained on; what a stage does once (compiling,
-the optimizer, copying and checking the table) is left out. `--frames` trains tracklets of so many frames, of which a batch
-holds BATCH.
+repelled loss against a look-up table of as many rows as `--clusters` says, one number a case, and the table's update. Both
+take turns. Rates are of the median turn; ratios, loop over floor (wanted: 0.9), are medians of each round's own, in wall
+seconds with their range and in processor seconds, which other work on the machine moves less. The loop is timed from the
+end of its first step to the end of its last but those that are read ahead, so that as many batches are made as are trained
+on; what a stage does once (compiling, the optimizer, copying and checking the table) is left out. `--frames` trains
+tracklets of so many frames, of which a batch holds BATCH.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class EnoughError(Exception):
 class Bench:
     """A network, images and clusters, on one device."""
 
-    def __init__(self, case: Case, mode: str, arguments: argparse.Namespace) -> None:
+    def __init__(self, case: Case, mode: str, n_clusters: int, arguments: argparse.Namespace) -> None:
         amp, self.compiled = MODES[mode]
         self.case, self.device, self.n_frames = case, torch.device(arguments.device), arguments.frames or 1
         rng = np.random.default_rng(0)
@@ -70,7 +71,7 @@ class Bench:
         n_samples = case.batch_size * (1 + case.batches + AHEAD + 1 + LATE)
         shape = (n_samples * self.n_frames, case.height, case.width, 3)
         images = rng.integers(0, 256, shape, dtype=np.uint8)
-        samples = image_samples(rng.integers(0, arguments.clusters, n_samples))
+        samples = image_samples(rng.integers(0, n_clusters, n_samples))
         if arguments.frames:
             samples = Samples(samples.first * self.n_frames, samples.count * self.n_frames, samples.labels)
         self.source, self.samples, _ = cached(images, samples, cache=arguments.cache, device=self.device)
@@ -79,7 +80,7 @@ class Bench:
         )
         model = build_model(case.backbone).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model: ReidModel = model.train()
-        memory = rng.standard_normal((arguments.clusters, self.model.head.linear.out_features), dtype=np.float32)
+        memory = rng.standard_normal((n_clusters, self.model.head.linear.out_features), dtype=np.float32)
         self.memory = memory / np.linalg.norm(memory, axis=1, keepdims=True)
         self.bare_step = self._bare_step(copy.deepcopy(self.model))
 
@@ -143,14 +144,15 @@ def measured(bench: Bench, mode: str, *, repeats: int) -> str:
     found = take_turns({"floor": bench.floor, "loop": bench.loop}, repeats=repeats)
     n_images = bench.case.batches * bench.case.batch_size * bench.n_frames
     rates = (rate(spent, n_images) for spent in found.values())
-    return row(bench.case.told(mode), *rates, *ratios(found["floor"], found["loop"]), peak(bench.device))
+    told = f"{bench.case.told(mode)}, {len(bench.memory):,} clusters"
+    return row(told, *rates, *ratios(found["floor"], found["loop"]), peak(bench.device))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", nargs="+", default=["resnet50:256x128:16:3", "mobilenet_v2:128x128:16:12"])
     parser.add_argument("--modes", nargs="+", choices=list(MODES), default=["float32", "amp"])
-    parser.add_argument("--clusters", type=int, default=12936)
+    parser.add_argument("--clusters", type=int, nargs="+", default=[12936, 1640])
     parser.add_argument("--frames", type=int)
     parser.add_argument("--repeats", type=int, default=4)
     parser.add_argument("--device", default="auto")
@@ -162,12 +164,12 @@ def main() -> None:
     arguments.device = resolve_torch_device(arguments.device)
     device = torch.device(arguments.device)
     keep_large_blocks()
-    print(f"{machine(device)}, {arguments.clusters:,} clusters, images/s\n")
+    print(f"{machine(device)}, images/s\n")
     columns = ("floor", "loop", f"ratio (wanted {WANTED})", "in processor seconds", "memory")
     print(header("training", *columns), flush=True)
-    for text in arguments.cases:
+    for text, n_clusters in zip(arguments.cases, arguments.clusters, strict=True):
         for mode in arguments.modes:
-            bench = Bench(Case.parsed(text), mode, arguments)
+            bench = Bench(Case.parsed(text), mode, n_clusters, arguments)
             print(measured(bench, mode, repeats=arguments.repeats), flush=True)
 
 
