@@ -76,11 +76,12 @@ MERGE = (
     Flag("k2", int, "--k2", "Neighbours over which --metric jaccard smooths.", "6"),
     Flag(
         "camera",
-        Literal["ignored", "centring"],
+        Literal["ignored", "centring", "penalty"],
         "--camera",
-        "Whether camera ids move each camera's mean feature to one place before a merge.",
+        "Whether camera ids move each camera's mean feature to one place before a merge, or add to D where shared.",
         "ignored",
     ),
+    Flag("camera_weight", float, "--camera-weight", "What --camera penalty adds to D where all share a camera.", "0.1"),
 )
 WHITEN = (
     Flag(

@@ -114,11 +114,12 @@ class MergeParameters(Parameters):
     """The merging criterion, eq. (4), and how the merges of a stage are selected.
 
     λ is by default 0.1 for `dbc` and 0.005 for `buc`, as published. `k1` and `k2` are the neighbours that metric `jaccard`
-    compares. `whiten` above 0 whitens the features first, with that ridge; `camera` 'centring' first moves the mean of
-    every camera's features to one place: the one option that uses camera ids.
+    compares. `whiten` above 0 whitens the features first, with that ridge. `camera` is the one option that uses camera
+    ids: 'centring' first moves the mean of every camera's features to one place, 'penalty' adds to D `camera_weight` times
+    the share of the pairs of two clusters' samples that one camera took.
     """
 
-    added_later: ClassVar[frozenset[str]] = frozenset({"k1", "k2", "whiten", "camera"})
+    added_later: ClassVar[frozenset[str]] = frozenset({"k1", "k2", "whiten", "camera", "camera_weight"})
 
     criterion: Literal["dbc", "buc"] = "dbc"
     lambda_: float = Field(default_factory=_published_lambda, ge=0, alias="lambda")
@@ -129,7 +130,8 @@ class MergeParameters(Parameters):
     k1: int = Field(default=20, ge=1, le=10_000)
     k2: int = Field(default=6, ge=1, le=10_000)
     whiten: float = Field(default=0, ge=0)
-    camera: Literal["ignored", "centring"] = "ignored"
+    camera: Literal["ignored", "centring", "penalty"] = "ignored"
+    camera_weight: float = Field(default=0.1, ge=0)
 
     model_config = ConfigDict(validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)
 

@@ -16,12 +16,7 @@ def centred_by_camera(features: Float32Array, camid: Int32Array) -> Float32Array
     Uses no identities. Means are summed in the order of the rows' values, so a permutation of the samples permutes the
     result; a row at its camera's mean stays 0. Raises DbcError where a camera is unknown.
     """
-    unknown = np.flatnonzero(camid == UNKNOWN)
-    if len(unknown):
-        raise DbcError(
-            f"--camera centring: {len(unknown)} of {len(camid)} train samples have no camera id, wanted one for each; "
-            "ingest data that names cameras, or leave the flag out"
-        )
+    require_cameras(camid, option="centring")
     result = np.empty(features.shape, dtype=np.float32)
     for camera in np.unique(camid):
         rows = np.flatnonzero(camid == camera)
@@ -32,6 +27,16 @@ def centred_by_camera(features: Float32Array, camid: Int32Array) -> Float32Array
         values /= np.where(length > 0, length, 1)
         result[rows] = values
     return result
+
+
+def require_cameras(camid: Int32Array, *, option: str) -> None:
+    """Raise DbcError where the camera of a sample in `camid` (n,) is unknown; `option` of --camera wants it."""
+    n_unknown = int((camid == UNKNOWN).sum())
+    if n_unknown:
+        raise DbcError(
+            f"--camera {option}: {n_unknown} of {len(camid)} train samples have no camera id, wanted one for each; "
+            "ingest data that names cameras, or leave the flag out"
+        )
 
 
 def centring_bytes(*, n_samples: int, dim: int, largest_camera: int) -> int:

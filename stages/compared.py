@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from schemas.parameters import MergeParameters
-from stages.cameras import centred_by_camera, centring_bytes
+from stages.cameras import centred_by_camera, centring_bytes, require_cameras
 from stages.data.samples import TRAIN
 from stages.errors import DbcError
 from stages.memory import limit_of, require_memory
@@ -43,6 +43,18 @@ def compared_features(
     if parameters.whiten:
         rows = whitened(rows, fit_whitening(rows, ridge=parameters.whiten))
     return rows
+
+
+def penalised_cameras(dataset: Artifact, parameters: MergeParameters) -> Int32Array | None:
+    """The camera ids (n_train,) that a merge by `parameters` penalises where they are shared; None where it does not.
+
+    Raises DbcError where one is unknown.
+    """
+    if parameters.camera != "penalty":
+        return None
+    camid: Int32Array = dataset.read("camid")[dataset.read("split") == TRAIN]
+    require_cameras(camid, option="penalty")
+    return camid
 
 
 def whitening_bytes(*, n_samples: int, dim: int) -> int:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
+from stages.merge.camera_penalty import CameraPenalty, camera_penalty
 from stages.merge.clusters import labels_after, members_by_cluster
 from stages.merge.criterion import Criterion
 from stages.merge.exact import exact_round, renamed
@@ -36,6 +37,7 @@ class Partition:
     penalties: Float64Array
     counts: Float64Array
     criterion: Criterion
+    cameras: CameraPenalty | None = None
 
     @property
     def pairs_are_dear(self) -> bool:
@@ -47,7 +49,12 @@ class Partition:
         ids = np.flatnonzero(alive[self.owner])
         groups = self.owner[ids]
         return candidates_of(
-            self.table, ids, groups=groups, penalties=self.penalties[groups], lambda_=self.criterion.lambda_
+            self.table,
+            ids,
+            groups=groups,
+            penalties=self.penalties[groups],
+            lambda_=self.criterion.lambda_,
+            cameras=self.cameras,
         )
 
     def live(self, source: Source) -> LiveState:
@@ -60,7 +67,8 @@ class Partition:
             clusters = LiveBlocks(self.table)
         else:
             clusters = LiveMeans(self.table, source.frame)
-        return LiveState(clusters, self.criterion, self.counts.copy(), self.penalties.copy())
+        cameras = self.cameras and replace(self.cameras, per_camera=self.cameras.per_camera.copy())
+        return LiveState(clusters, self.criterion, self.counts.copy(), self.penalties.copy(), cameras)
 
 
 def partition_of(source: Source, labels: Int64Array, criterion: Criterion) -> Partition:
@@ -77,11 +85,32 @@ def partition_of(source: Source, labels: Int64Array, criterion: Criterion) -> Pa
     return Partition(table, members, owner, criterion.penalties(counts, np.zeros(len(counts))), counts, criterion)
 
 
+@dataclass(frozen=True)
+class Cameras:
+    """The camera of each sample, `camid` (n,) int64 from 0, and the `weight` of what D gains where clusters share one."""
+
+    camid: Int64Array
+    weight: float
+
+    def joined(self, partition: Partition, labels: Int64Array) -> Partition:
+        """`partition`, of `labels` (n,), with these cameras."""
+        return replace(partition, cameras=camera_penalty(labels, self.camid, weight=self.weight))
+
+
 def merge_once_ranked(
-    source: Source, labels: Int64Array, n_merges: int, *, criterion: Criterion, update: Update, work: Work
+    source: Source,
+    labels: Int64Array,
+    n_merges: int,
+    *,
+    criterion: Criterion,
+    update: Update,
+    work: Work,
+    cameras: Cameras | None = None,
 ) -> StageMerges:
     """The stage under `stale` or `union`: D computed once, pairs walked in order."""
     partition = partition_of(source, labels, criterion)
+    if cameras is not None:
+        partition = cameras.joined(partition, labels)
     held: list[tuple[bytes, Candidates]] = []
 
     def next_block(alive: BoolArray, after: Key, capacity: int) -> RankedPairs:
@@ -93,10 +122,13 @@ def merge_once_ranked(
     merges = merges_array(walk(next_block, n_clusters=len(partition.counts), n_merges=n_merges))
     inter = _inter_of(partition, source, merges)
     penalties = partition.penalties[merges]
+    ranks = inter + criterion.lambda_ * (penalties[:, 0] + penalties[:, 1])
+    if partition.cameras is not None:
+        ranks = ranks + partition.cameras.between(*merges.T)
     return StageMerges(
         labels=labels_after(labels, merges),
         merges=merges,
-        criterion=inter + criterion.lambda_ * (penalties[:, 0] + penalties[:, 1]),
+        criterion=ranks,
         inter=inter,
         intra=penalties,
         sizes=partition.members.counts[merges],
@@ -104,7 +136,13 @@ def merge_once_ranked(
 
 
 def merge_exactly(
-    source: Source, labels: Int64Array, n_merges: int, *, criterion: Criterion, work: Work
+    source: Source,
+    labels: Int64Array,
+    n_merges: int,
+    *,
+    criterion: Criterion,
+    work: Work,
+    cameras: Cameras | None = None,
 ) -> StageMerges:
     """The stage under `exact`: block after block, each vouching for as many merges as it can (`exact_round`)."""
     names = np.arange(int(labels.max()) + 1)
@@ -114,6 +152,8 @@ def merge_exactly(
     generosity = 1
     partition = partition_of(source, labels, criterion)
     while len(merges) < n_merges:
+        if cameras is not None:
+            partition = cameras.joined(partition, current)
         everything = np.ones(len(names), dtype=bool)
         capacity = generosity * first_capacity(n_merges - len(merges), round_is_dear=not partition.pairs_are_dear)
         block = ranked_block(partition.candidates(everything), after=LOWEST, capacity=capacity, work=work)
@@ -123,7 +163,8 @@ def merge_exactly(
             block,
             n_merges=n_merges - len(merges),
             slack=_slack(source, partition),
-            zero_is_identity=criterion.linkage == "mean",
+            # points that are one still differ by their cameras
+            zero_is_identity=criterion.linkage == "mean" and cameras is None,
         )
         merges += [(int(names[a]), int(names[b])) for a, b in found.merges]
         numbers += found.numbers
@@ -160,4 +201,5 @@ def _slack(source: Source, partition: Partition) -> float:
     if partition.criterion.linkage == "minimum":
         return 0.0
     slack = slack_of(source.frame, metric=partition.table.metric)
-    return slack * (1 + 4 * partition.criterion.lambda_ * source.frame.n_samples)
+    shared = partition.cameras.weight * 2.0**-48 if partition.cameras is not None else 0.0
+    return slack * (1 + 4 * partition.criterion.lambda_ * source.frame.n_samples) + shared

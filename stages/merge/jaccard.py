@@ -42,6 +42,7 @@ def jaccard_merge_stage(
     memory_limit: int | None = None,
     progress: Progress | None = None,
     exchange: Exchange | None = None,
+    camid: NDArray[Any] | None = None,
 ) -> StageMerges:
     """The `n_merges` merges that rank first by D_ab = d_ab + λ (d_a + d_b), eqs. (2)–(4), and the labels they leave.
 
@@ -53,11 +54,16 @@ def jaccard_merge_stage(
     neighbours this process finds, those it compares, and the merges. Processes given the same arguments share the
     samples through `exchange`, which changes no result; each then has all similarities and makes all merges.
 
-    Raises UsageError for an option out of range and for the criterion `buc`, which reads no dispersion; DbcError for
+    Raises UsageError for an option out of range, for the criterion `buc`, which reads no dispersion, and for `camid`, which
+    is no part of this distance; DbcError for
     features or labels that do not fit each other, NaN or infinity, fewer than m + 1 clusters, or too little memory.
     """
     if criterion != "dbc":
         raise UsageError(f"--criterion: found {criterion} with --metric jaccard, wanted dbc; leave one of them out")
+    if camid is not None:
+        raise UsageError(
+            "--camera: found penalty with --metric jaccard, wanted sqeuclidean, euclidean or cosine; leave one of them out"
+        )
     require_options(lambda_, n_merges, update=update, intra_normalizer=intra_normalizer)
     require_matrix(features)
     require_finite(features)

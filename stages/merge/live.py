@@ -12,6 +12,7 @@ from typing import Protocol
 import array_api_compat
 import numpy as np
 
+from stages.merge.camera_penalty import CameraPenalty
 from stages.merge.criterion import Criterion
 from stages.merge.exact_sums import grid_exponents
 from stages.merge.samples import Frame
@@ -172,14 +173,20 @@ class LiveState:
     criterion: Criterion
     counts: Float64Array
     penalties: Float64Array
+    cameras: CameraPenalty | None = None
 
     def ranks(self, a: int, others: Int64Array) -> tuple[Float64Array, Float64Array]:
         """(D, d) (P,) of a with each of `others`."""
         inter = self.clusters.inter(a, others)
-        return inter + self.criterion.lambda_ * (self.penalties[a] + self.penalties[others]), inter
+        ranks = inter + self.criterion.lambda_ * (self.penalties[a] + self.penalties[others])
+        if self.cameras is not None:
+            ranks = ranks + self.cameras.between(np.full(len(others), a), others)
+        return ranks, inter
 
     def merge(self, a: int, b: int) -> None:
         """b joins a."""
         ordered_mean = np.array([self.clusters.merge(a, b)])
+        if self.cameras is not None:
+            self.cameras.merge(a, b)
         self.counts[a] += self.counts[b]
         self.penalties[a] = self.criterion.penalties(self.counts[a : a + 1], ordered_mean)[0]

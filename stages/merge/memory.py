@@ -26,6 +26,7 @@ def engine_bytes(
     n_threads: int,
     compiled: bool = True,
     exact: bool = False,
+    n_cameras: int = 0,
 ) -> int:
     """Peak bytes of a merge beyond its features: linear in n and K, with no term in K².
 
@@ -35,7 +36,7 @@ def engine_bytes(
     temporaries of it, and as many of the part of the rows that whole-array operations take at once. A pool of twice the
     block's pairs, copied while it is cut, for each thread a sample of rows and of their D with its temporaries, and some
     numbers a cluster. `exact`: the float64 mean of every cluster, what the merges of a block have summed, and the sums
-    of the next block beside those of the last.
+    of the next block beside those of the last. `n_cameras`: counts of each in every cluster, twice while merges are made.
     """
     pool = 2 * 5 * first_capacity(n_merges, round_is_dear=exact) * _PAIR_BYTES
     sampled = min(SAMPLED_OF_MANY, n_clusters)
@@ -49,7 +50,8 @@ def engine_bytes(
         work = n_threads * tile * tile * (8 + 16)
     else:
         work = (n_threads * tile * tile + max(PART_VALUES, dim)) * 12 * _FLOAT64
-    return 4 * n_clusters * dim + sums + held + work + pool + sample + numbers + _FIXED_BYTES
+    counted = 2 * _FLOAT64 * n_clusters * n_cameras
+    return 4 * n_clusters * dim + sums + held + work + pool + sample + numbers + counted + _FIXED_BYTES
 
 
 def jaccard_bytes(*, n_samples: int, dim: int, k1: int, k2: int, n_similarities: int, n_processes: int = 1) -> int:

@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.backend import n_cores, one_library_thread, to_host
+from stages.errors import UsageError
 from stages.memory import limit_of, require_memory
+from stages.merge.camera_penalty import parse_cameras
 from stages.merge.checks import require_clusters, require_known, require_matrix, require_options
 from stages.merge.clusters import parse_labels
 from stages.merge.criterion import CriterionName, IntraNormalizer, criterion_of
-from stages.merge.engine import Update, merge_exactly, merge_once_ranked
+from stages.merge.engine import Cameras, Update, merge_exactly, merge_once_ranked
 from stages.merge.exchange import Alone, Exchange
 from stages.merge.memory import LARGEST_TILE, engine_bytes
 from stages.merge.ranking import Work
@@ -44,6 +46,8 @@ def merge_stage(
     memory_limit: int | None = None,
     progress: Progress | None = None,
     exchange: Exchange | None = None,
+    camid: NDArray[Any] | None = None,
+    camera_weight: float = 0.1,
 ) -> StageMerges:
     """The `n_merges` merges that rank first by D_ab = d_ab + λ (d_a + d_b), eqs. (2)–(4), and the labels they leave.
 
@@ -54,6 +58,9 @@ def merge_stage(
     'buc' (the smallest distance, and λ (n_a + n_b)). `memory_limit` in bytes (default: 0.8 of what is available);
     `progress(done, total)` counts pairs of clusters looked at: neither ever falls, and where another pass over the tiles
     is needed, its pairs join the total.
+
+    `camid` (n,) integers, where given, adds w · s_ab to D_ab: w is `camera_weight`, s_ab the share of the pairs of samples of
+    a and b that one camera took (`CameraPenalty`), so that images are drawn to those of other cameras. For 'dbc' alone.
 
     What follows changes speed and no result: `precision` of the product on the CPU ('auto', 'float32', 'bfloat16',
     'int8'), `kernels` ('auto', 'compiled', 'arrays'), `tile` edge, `n_threads`, and `exchange`, through which
@@ -72,6 +79,11 @@ def merge_stage(
     require_matrix(features)
     n_samples, dim = features.shape
     labels = parse_labels(to_host(labels), n_samples=n_samples)
+    cameras = None
+    if camid is not None:
+        if ranks_by.linkage != "mean":
+            raise UsageError(f"--camera penalty: found --criterion {criterion}, wanted dbc; leave one of them out")
+        cameras = Cameras(parse_cameras(camid, n_samples=n_samples, weight=camera_weight), camera_weight)
     n_clusters = int(labels.max()) + 1
     require_clusters(n_clusters, n_merges)
     is_host = isinstance(features, np.ndarray)
@@ -87,6 +99,7 @@ def merge_stage(
             n_threads=n_workers,
             compiled=compiled,
             exact=update == "exact",
+            n_cameras=0 if cameras is None else int(cameras.camid.max()) + 1,
         ),
         memory_limit=limit_of(memory_limit, features),
         what=f"merging {n_clusters} clusters of {n_samples} samples",
@@ -101,8 +114,10 @@ def merge_stage(
         )
         work = Work(threads, tile, exchange or Alone(), _over_passes(progress or _silent))
         if update == "exact":
-            return merge_exactly(source, labels, n_merges, criterion=ranks_by, work=work)
-        return merge_once_ranked(source, labels, n_merges, criterion=ranks_by, update=update, work=work)
+            return merge_exactly(source, labels, n_merges, criterion=ranks_by, work=work, cameras=cameras)
+        return merge_once_ranked(
+            source, labels, n_merges, criterion=ranks_by, update=update, work=work, cameras=cameras
+        )
 
 
 def _silent(_done: int, _total: int) -> None:

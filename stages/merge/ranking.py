@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stages.merge.camera_penalty import CameraPenalty
 from stages.merge.exchange import Exchange
 from stages.merge.pool import LOWEST, Key, Pool, RankedPairs
 from stages.merge.table import ScreenedRows, Table
@@ -45,7 +46,8 @@ class Work:
 class Candidates:
     """Rows to be paired: clusters `ids` (R,) of `table` with `penalties` (R,), paired across `groups` (R,).
 
-    `groups` are the labels that the pairs are reported by, ascending; `screened` are the rows prepared.
+    `groups` are the labels that the pairs are reported by, ascending; `screened` are the rows prepared. `cameras` adds to
+    D, never less than 0, so that what is screened without it holds every pair that ranks with it.
     """
 
     table: Table
@@ -54,19 +56,35 @@ class Candidates:
     penalties: Float64Array
     lambda_: float
     screened: ScreenedRows
+    cameras: CameraPenalty | None = None
 
     def criterion(self, rows: Int64Array, columns: Int64Array) -> Float64Array:
         """Canonical D (P,) of rows[i] with columns[i], eq. (4)."""
         inter = self.table.inter(self.ids[rows], self.ids[columns])
-        return inter + self.lambda_ * (self.penalties[rows] + self.penalties[columns])
+        ranks = inter + self.lambda_ * (self.penalties[rows] + self.penalties[columns])
+        return ranks if self.cameras is None else ranks + self.cameras.between(self.ids[rows], self.ids[columns])
+
+    def estimates(self, rows: Int64Array, columns: Int64Array) -> Float64Array:
+        """About D of each of `rows` with `columns`, (r, c), infinity within one group."""
+        ranks = self.screened.estimates(rows, columns)
+        if self.cameras is None:
+            return ranks
+        first, second = np.repeat(self.ids[rows], len(columns)), np.tile(self.ids[columns], len(rows))
+        return ranks + self.cameras.between(first, second).reshape(ranks.shape)
 
 
 def candidates_of(
-    table: Table, ids: Int64Array, *, groups: Int64Array, penalties: Float64Array, lambda_: float
+    table: Table,
+    ids: Int64Array,
+    *,
+    groups: Int64Array,
+    penalties: Float64Array,
+    lambda_: float,
+    cameras: CameraPenalty | None = None,
 ) -> Candidates:
     """`Candidates` with their rows screened; `penalties` and `groups` (R,) belong to `ids`."""
     screened = table.screen(ids, lambda_ * penalties, groups)
-    return Candidates(table, ids, groups, penalties, lambda_, screened)
+    return Candidates(table, ids, groups, penalties, lambda_, screened, cameras)
 
 
 def ranked_block(candidates: Candidates, *, after: Key, capacity: int, work: Work) -> RankedPairs:
@@ -103,7 +121,7 @@ def _guess(candidates: Candidates, *, after: Key, capacity: int, threads: Execut
     wanted = max(_LEAST_SAMPLED, math.ceil(n_sampled * capacity / max(1, n_rows * (n_rows - 1) // 2)))
 
     def smallest(first: int) -> Float64Array:
-        values = candidates.screened.estimates(rows[first : first + SAMPLED_AT_ONCE], columns).ravel()
+        values = candidates.estimates(rows[first : first + SAMPLED_AT_ONCE], columns).ravel()
         values = values[values > after[0]] if after[0] > -math.inf else values
         return np.partition(values, wanted)[: wanted + 1] if wanted < values.size else values
 

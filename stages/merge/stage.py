@@ -12,7 +12,7 @@ from schemas.manifest import ClustersManifest, Execution
 from schemas.parameters import MergeParameters
 from schemas.summaries import ClustersSummary
 from stages.backend import Backend, namespace_for
-from stages.compared import compared_features
+from stages.compared import compared_features, penalised_cameras
 from stages.errors import DbcError
 from stages.lineage import broken_chain, dataset_of, newest_features, require_same_dataset
 from stages.merge.exchange import Exchange
@@ -27,16 +27,20 @@ from stages.reporting import Reporter
 from stages.run_directory import RunDirectory, features_manifest
 from stages.store import Artifact, Writer
 from stages.torch_exchange import own_device, together
-from stages.typing import Float32Array, Float64Array, Int64Array
+from stages.typing import Float32Array, Float64Array, Int32Array, Int64Array
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the merge reads: train features (n_train, d), and the labels (n_train) and linkage they are merged from."""
+    """What the merge reads: train features (n_train, d), and the labels (n_train) and linkage they are merged from.
+
+    And the camera ids (n_train), where the merge penalises shared ones.
+    """
 
     features: Float32Array
     labels: Int64Array
     linkage: Float64Array
+    camid: Int32Array | None
 
 
 @dataclass(frozen=True)
@@ -108,9 +112,10 @@ def _inputs(
     memory_limit: int | None,
 ) -> Inputs:
     train_features = compared_features(features, dataset, parameters, memory_limit=memory_limit)
+    camid = penalised_cameras(dataset, parameters)
     if previous is None:
-        return Inputs(train_features, initial_labels(len(train_features)), empty_linkage())
-    return Inputs(train_features, previous.read("labels"), previous.read("linkage"))
+        return Inputs(train_features, initial_labels(len(train_features)), empty_linkage(), camid)
+    return Inputs(train_features, previous.read("labels"), previous.read("linkage"), camid)
 
 
 def _n_merges(n_samples: int, merge_percent: float) -> int:
@@ -141,7 +146,7 @@ def _merge(inputs: Inputs, n_merges: int, options: Options, *, reporter: Reporte
         by_metric = (
             partial(jaccard_merge_stage, k1=parameters.k1, k2=parameters.k2)
             if parameters.metric == "jaccard"
-            else partial(merge_stage, metric=parameters.metric)
+            else partial(merge_stage, metric=parameters.metric, camera_weight=parameters.camera_weight)
         )
         return by_metric(
             options.backend.asarray(inputs.features),
@@ -154,6 +159,7 @@ def _merge(inputs: Inputs, n_merges: int, options: Options, *, reporter: Reporte
             memory_limit=options.memory_limit,
             progress=progress,
             exchange=options.exchange,
+            camid=inputs.camid,
         )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from schemas.parameters import MergeParameters
 from schemas.stage import INIT_STAGE
-from stages.compared import compared_features
+from stages.compared import compared_features, penalised_cameras
 from stages.lineage import dataset_of, newest_features, parent_of, require_same_dataset
 from stages.reporting import Silent
 from stages.run_directory import RunDirectory, clusters_manifest
@@ -29,7 +29,8 @@ def merging_alone_of(run: RunDirectory, stage: int) -> list[StageMeasures]:
     require_same_dataset(clusters, dataset)
     parameters = clusters_manifest(clusters).parameters
     rows = compared_features(features, dataset, parameters)
-    return merging_alone(rows, parameters, n_stages=stage, sampling_seed=SAMPLING_SEED)
+    camid = penalised_cameras(dataset, parameters)
+    return merging_alone(rows, parameters, n_stages=stage, sampling_seed=SAMPLING_SEED, camid=camid)
 
 
 def measured_stages(run: RunDirectory) -> list[int]:

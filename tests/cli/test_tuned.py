@@ -33,7 +33,13 @@ def test_a_flag_goes_before_the_tuned_recipe(dbc: Dbc, run: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "flags", [["--metric", "jaccard", "--k1", "3", "--k2", "1"], ["--camera", "centring"], ["--whiten", "1"]]
+    "flags",
+    [
+        ["--metric", "jaccard", "--k1", "3", "--k2", "1"],
+        ["--camera", "centring"],
+        ["--camera", "penalty", "--camera-weight", "0.5"],
+        ["--whiten", "1"],
+    ],
 )
 def test_what_merging_compares_is_a_choice_of_its_own(dbc: Dbc, run: Path, flags: list[str]) -> None:
     plain = dbc("merge", *MERGING, "--run", run, "--json").json

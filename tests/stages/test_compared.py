@@ -7,7 +7,7 @@ import pytest
 
 from schemas.parameters import MergeParameters
 from stages.cameras import centred_by_camera, centring_bytes
-from stages.compared import compared_features, whitening_bytes
+from stages.compared import compared_features, penalised_cameras, whitening_bytes
 from stages.errors import DbcError
 from stages.whitening import fit_whitening, whitened
 
@@ -71,3 +71,18 @@ def test_only_train_rows_are_compared():
     rows, split = some_features(9), np.array([0, 1, 0, 2, 0, 0, 1, 2, 0], dtype=np.uint8)
     found = compared_features(Held(pooled=rows), Held(split=split), MergeParameters())
     np.testing.assert_array_equal(found, rows[split == 0])
+
+
+def test_cameras_are_read_for_a_penalty_alone_and_all_are_wanted():
+    camid, split = np.array([4, 2, 4, -2], dtype=np.int32), np.array([0, 0, 1, 2], dtype=np.uint8)
+    dataset = Held(split=split, camid=camid)
+    assert penalised_cameras(dataset, MergeParameters(camera="penalty")).tolist() == [4, 2]
+    assert penalised_cameras(Held(), MergeParameters(camera="centring")) is None
+    dataset = Held(split=np.zeros(4, dtype=np.uint8), camid=camid)
+    with pytest.raises(DbcError, match="--camera penalty: 1 of 4 train samples have no camera id"):
+        penalised_cameras(dataset, MergeParameters(camera="penalty"))
+
+
+def test_the_penalty_keeps_the_keys_of_parameters_from_before_it():
+    assert "camera_weight" not in MergeParameters().request()
+    assert MergeParameters(camera="penalty", camera_weight=0.2).request()["camera_weight"] == 0.2

@@ -73,6 +73,8 @@ def test_what_cannot_be_merged_is_refused():
     features = some_features(4)
     with pytest.raises(UsageError, match="found buc with --metric jaccard"):
         jaccard_merge_stage(features, np.arange(36), 3, criterion="buc")
+    with pytest.raises(UsageError, match="--camera: found penalty with --metric jaccard"):
+        jaccard_merge_stage(features, np.arange(36), 3, camid=np.zeros(36, dtype=np.int32))
     with pytest.raises(DbcError, match="36 merges wanted of 36 clusters"):
         jaccard_merge_stage(features, np.arange(36), 36)
     with pytest.raises(UsageError, match="lambda is -1"):

@@ -1,0 +1,60 @@
+"""What D gains where two clusters were seen by the same cameras: exact counts, so that no order of samples shows in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.errors import DbcError, UsageError
+from stages.typing import Float64Array, Int64Array
+
+_VALUES_AT_ONCE = 1 << 20
+
+
+@dataclass(frozen=True)
+class CameraPenalty:
+    """w · s_ab for clusters a, b: s_ab is the share of the pairs of their samples that one camera took, 0 to 1.
+
+    s_ab = Σ_c n_ac n_bc / (n_a n_b), n_ac the samples of a that camera c took. When a and b merge, s to any other
+    cluster is the mean of theirs, weighted by size, as d is: the engine relies on that. `per_camera` (K, C) float64
+    holds n_ac, whole numbers. `weight` w ≥ 0.
+    """
+
+    weight: float
+    per_camera: Float64Array
+
+    def between(self, first: Int64Array, second: Int64Array) -> Float64Array:
+        """w · s (P,) of clusters first[i], second[i]."""
+        result = np.empty(len(first))
+        step = max(1, _VALUES_AT_ONCE // self.per_camera.shape[1])
+        for start in range(0, len(first), step):
+            left, right = (self.per_camera[ids[start : start + step]] for ids in (first, second))
+            n_pairs = left.sum(axis=1) * right.sum(axis=1)
+            result[start : start + step] = self.weight * ((left * right).sum(axis=1) / n_pairs)
+        return result
+
+    def merge(self, a: int, b: int) -> None:
+        """b's samples move to a."""
+        self.per_camera[a] += self.per_camera[b]
+
+
+def camera_penalty(labels: Int64Array, camid: Int64Array, *, weight: float) -> CameraPenalty:
+    """The `CameraPenalty` of the clusters of `labels` (n,), each of 0..K−1 used, taken by `camid` (n,), from 0."""
+    n_clusters, n_cameras = int(labels.max()) + 1, int(camid.max()) + 1
+    per_camera = np.bincount(labels * n_cameras + camid, minlength=n_clusters * n_cameras)
+    return CameraPenalty(weight, per_camera.reshape(n_clusters, n_cameras).astype(np.float64))
+
+
+def parse_cameras(camid: NDArray[Any], *, n_samples: int, weight: float) -> Int64Array:
+    """`camid` (n,) integers as numbers from 0; DbcError unless there is one a sample, UsageError for a bad `weight`."""
+    if not (np.isfinite(weight) and weight >= 0):
+        raise UsageError(f"camera weight is {weight}, wanted a finite number of at least 0; pass --camera-weight 0.1")
+    if camid.shape != (n_samples,) or not np.issubdtype(camid.dtype, np.integer):
+        raise DbcError(
+            f"camera ids are {camid.dtype} of shape {camid.shape}, wanted integers of shape ({n_samples},), one a sample; "
+            "merge with cameras and features of the same dataset"
+        )
+    return np.unique(camid, return_inverse=True)[1].astype(np.int64)
