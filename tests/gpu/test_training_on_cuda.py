@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from stages.train.augment import augmented_input, draw_augmentation
 from stages.train.samples import image_samples
 from tests.tiny_training import blotches, tiny_model, trained
 
@@ -34,6 +35,19 @@ class Kept:
     def save(self, step: int, arrays) -> None:  # type: ignore[no-untyped-def]
         self.states[step] = arrays
         self.newest = step
+
+
+@pytest.mark.parametrize("size", [(64, 32), (48, 24)], ids=str)
+def test_images_are_augmented_as_on_the_cpu(cuda, size) -> None:  # type: ignore[no-untyped-def]
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (16, 64, 32, 3), dtype=torch.uint8, generator=generator)
+    drawn = draw_augmentation(16, color_jitter=0.3, random_erasing=0.5, generator=generator)
+    on_cpu, on_cuda = (
+        augmented_input(images.to(device), drawn, height=size[0], width=size[1]).cpu() for device in ("cpu", cuda)
+    )
+    torch.testing.assert_close(on_cuda, on_cpu, rtol=0, atol=1e-3)
 
 
 def test_the_losses_are_those_of_the_cpu_up_to_rounding(cuda) -> None:  # type: ignore[no-untyped-def]
