@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stages.k_reciprocal import OVERLAP_PAIRS
-from stages.merge.ranking import SAMPLED_AT_ONCE, SAMPLED_OF_MANY
+from stages.merge.ranking import MOST_SAMPLED, SAMPLED_AT_ONCE
 from stages.merge.samples import PART_VALUES
 from stages.merge.walks import first_capacity
 from stages.neighbours import BLOCK_BYTES
@@ -39,7 +39,7 @@ def engine_bytes(
     of the next block beside those of the last. `n_cameras`: counts of each in every cluster, twice while merges are made.
     """
     pool = 2 * 5 * first_capacity(n_merges, round_is_dear=exact) * _PAIR_BYTES
-    sampled = min(SAMPLED_OF_MANY, n_clusters)
+    sampled = min(MOST_SAMPLED, n_clusters)
     sample = n_threads * (6 * SAMPLED_AT_ONCE * sampled + (SAMPLED_AT_ONCE + sampled) * dim) * _FLOAT64
     numbers = 24 * (n_clusters + n_samples) * _FLOAT64
     fewest = 3 if compiled else 2

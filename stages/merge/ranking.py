@@ -21,10 +21,10 @@ from stages.merge.pool import LOWEST, Key, Pool, RankedPairs
 from stages.merge.table import ScreenedRows, Table
 from stages.typing import Float64Array, Int64Array
 
-_SAMPLED, SAMPLED_OF_MANY, _MANY_ROWS = 512, 1024, 8000
-"""Rows that are paired with as many others for the guess, so many of more than `_MANY_ROWS`: a share of the pairs that
-holds some 20 of those wanted, and the shape that products are fast at."""
-SAMPLED_AT_ONCE = 256
+_WANTED_SAMPLED, MOST_SAMPLED = 20, 1024
+"""How many of the pairs wanted a sample should hold for the guess, which then misses by a fifth; and the most rows that are
+paired with as many others for it."""
+SAMPLED_AT_ONCE = 512
 _LEAST_SAMPLED = 8
 
 
@@ -115,19 +115,21 @@ def _guess(candidates: Candidates, *, after: Key, capacity: int, threads: Execut
     They are those of rows spread evenly with as many others between them.
     """
     n_rows = candidates.screened.n_rows
-    sampled = _spread(n_rows, 2 * (SAMPLED_OF_MANY if n_rows > _MANY_ROWS else _SAMPLED))
+    n_pairs = max(1, n_rows * (n_rows - 1) // 2)
+    sampled = _spread(n_rows, 2 * min(MOST_SAMPLED, math.ceil(math.sqrt(_WANTED_SAMPLED * n_pairs / capacity))))
     rows, columns = sampled[::2], sampled[1::2]
+    step = min(SAMPLED_AT_ONCE, max(64, math.ceil(len(rows) / 2)))
     n_sampled = len(rows) * len(columns)
-    wanted = max(_LEAST_SAMPLED, math.ceil(n_sampled * capacity / max(1, n_rows * (n_rows - 1) // 2)))
+    wanted = max(_LEAST_SAMPLED, math.ceil(n_sampled * capacity / n_pairs))
 
     def smallest(first: int) -> Float64Array:
-        values = candidates.estimates(rows[first : first + SAMPLED_AT_ONCE], columns).ravel()
+        values = candidates.estimates(rows[first : first + step], columns).ravel()
         values = values[values > after[0]] if after[0] > -math.inf else values
         return np.partition(values, wanted)[: wanted + 1] if wanted < values.size else values
 
     if not n_sampled:
         return math.inf
-    values = np.concatenate(list(threads.map(smallest, range(0, len(rows), SAMPLED_AT_ONCE))))
+    values = np.concatenate(list(threads.map(smallest, range(0, len(rows), step))))
     return float(np.partition(values, wanted)[wanted]) if wanted < values.size else math.inf
 
 
