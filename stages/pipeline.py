@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -14,7 +13,7 @@ from schemas.stage import INIT_STAGE
 from stages.errors import UsageError
 from stages.evaluate.stage import evaluate
 from stages.extract.stage import extract
-from stages.merge.schedule import last_stage, number_of_merges
+from stages.merge.schedule import last_stage, least_merge_percent, number_of_merges
 from stages.merge.stage import merge
 from stages.nn.initial_model import initial_model
 from stages.produce import How, Outcome
@@ -116,19 +115,13 @@ def _check_schedule(run: RunDirectory, plan: Plan) -> None:
     if plan.last_stage > 0 and n_merges == 0:
         raise UsageError(
             f"--merge-percent: found {percent}{by_default}, which is no whole merge of {n_samples} train samples; "
-            + (f"give {_least_percent(n_samples)} or more" if n_samples > 1 else "ingest more")
+            + (f"give {least_merge_percent(n_samples)} or more" if n_samples > 1 else "ingest more")
         )
     if plan.last_stage > 0 and n_samples - plan.last_stage * n_merges < 1:
         raise UsageError(
             f"--stages: found {plan.last_stage}, wanted at most {(n_samples - 1) // n_merges}: every stage makes "
             f"{n_merges} merge{'s' * (n_merges > 1)} (--merge-percent {percent}{by_default}) of {n_samples} train samples"
         )
-
-
-def _least_percent(n_samples: int) -> float:
-    """The least merge percent, of four digits, that gives a merge a stage."""
-    digits = 3 - math.floor(math.log10(1 / n_samples))
-    return float(math.ceil(10.0**digits / n_samples) / 10.0**digits)
 
 
 def _steps(plan: Plan, stage: int, *, how: How, reporter: Reporter) -> list[Step]:

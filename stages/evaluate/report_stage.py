@@ -112,7 +112,9 @@ def _by_distance(reported: Reported, members: Int64Array) -> Int64Array:
 def _title(row: ClusterRow, *, n_left_out: int) -> list[str]:
     lines = [f"cluster {row.cluster}: {row.size} samples", f"spread {row.spread:.3f}, depth {row.depth}"]
     if row.purity is not None:
-        lines.append(f"purity {row.purity:.2f}, {row.n_identities} {'identity' if row.n_identities == 1 else 'identities'}")
+        lines.append(
+            f"purity {row.purity:.2f}, {row.n_identities} {'identity' if row.n_identities == 1 else 'identities'}"
+        )
     if row.last_joins:
         lines.append("joined two identities last")
     return [*lines, *([f"{n_left_out} more not shown"] if n_left_out else [])]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -29,3 +30,9 @@ def _exact(merge_percent: float) -> Fraction:
     if not 0 < merge_percent < 1:
         raise UsageError(f"merge percent is {merge_percent}, wanted a fraction between 0 and 1; pass 0.05")
     return Fraction(repr(float(merge_percent)))
+
+
+def least_merge_percent(n_samples: int) -> float:
+    """The least merge percent, of four digits, that gives `n_samples` samples, at least two, a merge a stage."""
+    digits = 3 - math.floor(math.log10(1 / n_samples))
+    return float(math.ceil(10.0**digits / n_samples) / 10.0**digits)

@@ -20,7 +20,7 @@ from stages.merge.jaccard import jaccard_merge_stage
 from stages.merge.linkage import empty_linkage, extend_linkage
 from stages.merge.merging import merge_stage
 from stages.merge.result import StageMerges
-from stages.merge.schedule import initial_labels, number_of_merges
+from stages.merge.schedule import initial_labels, least_merge_percent, number_of_merges
 from stages.next_stage import next_merge, numbered
 from stages.produce import How, Outcome, Produced, Request, produce
 from stages.reporting import Reporter
@@ -123,7 +123,7 @@ def _n_merges(n_samples: int, merge_percent: float) -> int:
     if n_merges == 0:
         raise DbcError(
             f"--merge-percent {merge_percent} of {n_samples} train samples is no whole merge; "
-            f"give at least {1 / n_samples:.2g}"
+            f"give {least_merge_percent(n_samples)} or more"
         )
     return n_merges
 

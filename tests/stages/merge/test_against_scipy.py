@@ -15,6 +15,7 @@ from stages.merge import (
     merge_stage,
     number_of_merges,
 )
+from stages.merge.schedule import least_merge_percent
 
 
 def linkage_by_stages(features, n_merges, **options):
@@ -107,3 +108,10 @@ def test_merges_per_stage_follow_the_decimal_text_of_the_fraction():
     assert last_stage(0.05) == 19
     assert last_stage(0.1) == 9
     assert last_stage(0.3) == 2
+
+
+def test_the_least_merge_percent_is_one_merge_and_hardly_more():
+    for n_samples in (2, 3, 7, 8, 16, 97, 820, 12936):
+        least = least_merge_percent(n_samples)
+        assert number_of_merges(n_samples, least) == 1
+        assert least < 1.001 / n_samples
