@@ -68,7 +68,7 @@ def _place(kept: Path, cell: Cell) -> Path:
 
 def _digest(plan: Plan) -> str:
     text = json.dumps(
-        [plan.merge.model_dump(by_alias=True), dict(plan.train), dict(plan.initial), plan.last_stage, plan.merge_only],
+        [plan.merge.request(), dict(plan.train), dict(plan.initial), plan.last_stage, plan.merge_only],
         sort_keys=True,
     )
     return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -164,6 +164,7 @@ def _curves(arguments: argparse.Namespace, *, trained: bool) -> list[Curve]:
         found.append(Curve("merge-percent", (0.05, 0.1, 0.2), trained=False))
     found.append(Curve("intra-normalizer", ("n", "n2"), trained=False))
     found.append(Curve("metric", ("sqeuclidean", "euclidean"), trained=False))
+    found.append(Curve("camera", ("ignored", "centring", "penalty"), trained=False, note="by camera ids"))
     if trained:
         found.append(Curve("lambda", LAMBDAS["dbc"][cut], trained=True))
         found.append(Curve("memory-init", ("centroids", "zeros"), trained=True, note="stage 0 begins with zeros"))
