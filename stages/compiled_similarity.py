@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numba
 import numpy as np
 
-jit: Any = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "nsz"})
+from stages.compiled import compiled
+
+jit = compiled(fastmath={"reassoc", "nsz"})
 """Sums may be taken in any order, which changes nothing where every partial sum is exact."""
 
 STEPS = np.float32(2.0**26)

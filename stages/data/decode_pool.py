@@ -32,7 +32,8 @@ def decode_all(
 
     `workers` is the number of processes, as many as there are cores by default, never more than blocks; 0 decodes in this
     process. `blocks` is read a few blocks ahead. Every file is read once. Raises `DbcError` when a worker dies or runs out
-    of memory, or the file of a block cannot be written. Closing the iterator ends the workers.
+    of memory (in this process that is a MemoryError), or the file of a block cannot be written. Closing the iterator ends
+    the workers.
     """
     given = iter(blocks)
     first = list(islice(given, default_workers() if workers is None else workers))

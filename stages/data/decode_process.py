@@ -36,9 +36,10 @@ class DecodeProcess:
         self._received = b""
         self.socket, theirs = socket.socketpair()
         with theirs:
-            # without site, which would take a third of the start: all it could add is in the path by now
+            # -P: a json.py may lie in the working folder; -S: site would take a third of the start, and all that it could
+            # add is in the path by now
             path = json.dumps([_PACKAGES, *sys.path])
-            command = [sys.executable, "-S", "-c", _WORKER, path, str(theirs.fileno())]
+            command = [sys.executable, "-P", "-S", "-c", _WORKER, path, str(theirs.fileno())]
             environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
             # Ctrl-C reaches the whole terminal; blocked here, it is blocked in the child, which the parent ends
             before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})

@@ -6,7 +6,7 @@ import ctypes
 from functools import cache
 
 import numpy as np
-import scipy.linalg.cython_blas  # noqa: F401  (its library must be loaded before its threads can be limited)
+import scipy.linalg.cython_blas  # its library must be loaded before its threads can be limited
 from numba.extending import get_cython_function_address
 
 from stages.typing import Float32Array
@@ -16,6 +16,9 @@ CHUNK = 256
 
 ADDITIONS = 4
 """Sums that a library may add to an entry a chunk, at most; it adds one where it does not divide the chunk further."""
+
+_Size = ctypes.c_int if " int *" in repr(scipy.linalg.cython_blas.__pyx_capi__["sgemm"]) else ctypes.c_int64
+"""How SciPy's BLAS takes sizes: wheels have 32 bits, a build may have 64."""
 
 _sgemm = ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.c_char_p, *[ctypes.c_void_p] * 11)(
     get_cython_function_address("scipy.linalg.cython_blas", "sgemm")
@@ -48,14 +51,15 @@ def n_roundings(dim: int) -> int:
 def adds_whole_sums() -> bool:
     """Whether this machine's BLAS sums the products of a chunk before it adds them to an entry, in products of two sizes.
 
-    To 1 are added `CHUNK` products of 5/4 · 2⁻²⁹. Each alone is lost, as are up to 25 together; all of them are 5
-    units in the last place of 1, and at least 4 of those arrive where no more than `ADDITIONS` sums are added.
+    To 1 are added `CHUNK` products that are each 1/63.5 of half a unit in the last place of 1: fewer than 64 of them
+    together are lost, 64 or more are not. So equal sums of 1, 2 or `ADDITIONS` in number arrive as 2 units or more, and
+    equal sums of fewer products not at all.
     """
     for rows, columns in ((7, 5), (300, 500)):
         entries = np.ones((rows, columns), dtype=np.float32)
-        small = np.full((rows, CHUNK), 1.25 * 2.0**-29, dtype=np.float32)
+        small = np.full((rows, CHUNK), 2.0**-24 / 63.5, dtype=np.float32)
         _add_product(small, np.ones((columns, CHUNK), dtype=np.float32), entries, kept=1.0)
-        if entries.min() < 1 + 4 * 2.0**-23:
+        if entries.min() < 1 + 2 * 2.0**-23:
             return False
     return True
 
@@ -63,7 +67,7 @@ def adds_whole_sums() -> bool:
 def _add_product(left: Float32Array, right: Float32Array, out: Float32Array, *, kept: float) -> None:
     """Set `out` to kept · out + left · rightᵀ. BLAS has columns first, so to it this is right · leftᵀ."""
     (rows, terms), columns = left.shape, right.shape[0]
-    sizes = [ctypes.byref(ctypes.c_int(size)) for size in (columns, rows, terms)]
+    sizes = [ctypes.byref(_Size(size)) for size in (columns, rows, terms)]
     one, kept_share = (ctypes.byref(ctypes.c_float(factor)) for factor in (1.0, kept))
     operands = [pointer for array in (right, left) for pointer in _matrix(array)]
     _sgemm(b"T", b"N", *sizes, one, *operands, kept_share, *_matrix(out))
@@ -72,4 +76,4 @@ def _add_product(left: Float32Array, right: Float32Array, out: Float32Array, *, 
 def _matrix(array: Float32Array) -> tuple[object, object]:
     """Where a matrix starts, and how many numbers one of its rows is from the next; NumPy leaves that open for one row."""
     apart = max(array.shape[1], array.strides[0] // array.itemsize)
-    return array.ctypes.data, ctypes.byref(ctypes.c_int(apart))
+    return array.ctypes.data, ctypes.byref(_Size(apart))

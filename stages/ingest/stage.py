@@ -118,7 +118,8 @@ def _write_images(
     ):
         for block, reasons in blocks:
             bad += [BadImage(path=block.paths[i], reason=reason) for i, reason in reasons.items()]
-            rows.keep(len(block.paths), without=reasons)
+            if not bad or parameters.on_bad_image == "skip":
+                rows.keep(len(block.paths), without=reasons)
             advance(len(block.paths), f"{len(bad)} bad" if bad else "")
         if bad and parameters.on_bad_image == "fail":
             raise DbcError(

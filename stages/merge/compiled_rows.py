@@ -6,15 +6,15 @@ passes over memory, and give the same bits (no fused multiply-add, no reordering
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numba
 import numpy as np
 
+from stages.compiled import compiled
 from stages.typing import Array
 
-jit: Any = numba.njit(nogil=True, cache=True, error_model="numpy")
-jit_any_order: Any = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "nsz", "nnan"})
+jit = compiled()
+jit_any_order = compiled(fastmath={"reassoc", "nsz", "nnan"})
 """For sums that enter bounds only: vectorised by reordering. Never for canonical values."""
 
 

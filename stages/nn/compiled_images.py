@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from stages.compiled import compiled
 
-import numba
-
-jit: Any = numba.njit(nogil=True, cache=True, error_model="numpy")
-"""Sums are taken as they are written, so that every processor gives the same bits."""
+jit = compiled()
 
 
 @jit

@@ -88,6 +88,8 @@ class RowFiles:
         with writing(self._path.parent):
             if n_rows:
                 self._complete(number, n_rows)
+            # over NFS the folder of an open file cannot be removed
+            self._close_read()
             for unused in range(number + bool(n_rows), self._n_files):
                 shutil.rmtree(self._folder(unused))
             array = self._describe()
@@ -97,9 +99,13 @@ class RowFiles:
 
     def close(self) -> None:
         """Let go of files and the thread; what is on its way to the disk still goes there."""
+        self._close_read()
+        self._disk.shutdown(wait=False)
+
+    def _close_read(self) -> None:
         if self._read is not None:
             self._read[1].close()
-        self._disk.shutdown(wait=False)
+            self._read = None
 
     def _keep_all(self, first: int, stop: int) -> None:
         while first < stop:
@@ -136,8 +142,7 @@ class RowFiles:
     def _opened(self, number: int) -> FileIO:
         """File `number`, to read from; the last one asked for stays open."""
         if self._read is None or self._read[0] != number:
-            if self._read is not None:
-                self._read[1].close()
+            self._close_read()
             self._read = number, FileIO(self._file(number))
         return self._read[1]
 

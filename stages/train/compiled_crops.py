@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numba
 import numpy as np
 
-jit: Any = numba.njit(nogil=True, cache=True, error_model="numpy")
-"""Sums are taken as they are written, so that every processor gives the same bits."""
+from stages.compiled import compiled
+
+jit = compiled()
 
 
 @jit
