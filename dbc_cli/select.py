@@ -38,7 +38,7 @@ def select(given: Given) -> None:
     from dbc_cli.console import RichReporter, print_json, print_text
     from stages.errors import DbcError
     from stages.select.rules import DEFAULT_RULE, RULES, choose, harm_of_training, reason
-    from stages.select.stage import Compared, measure_stage, measured_stages, merging_alone_of
+    from stages.select.stage import Compared, is_trained, measure_stage, measured_stages, merging_alone_of
 
     run = given.run_directory
     stages = measured_stages(run)
@@ -49,7 +49,7 @@ def select(given: Given) -> None:
     rule = given.get("rule", DEFAULT_RULE)
     chosen = {name: choose(measures, rule=name) for name in RULES}
     alone = merging_alone_of(run, stages[-1]) if given.flag("against_merging") else []
-    harm = harm_of_training(measures, alone, chosen=chosen[rule])
+    harm = harm_of_training([stage for stage in measures if alone and is_trained(run, stage.stage)], alone)
     given.remember()
     rows = stage_rows(measures)
     why = reason(measures, rule=rule)

@@ -84,22 +84,27 @@ def reason(measures: Sequence[StageMeasures], *, rule: str = DEFAULT_RULE) -> st
     return f"{told}; it is the last stage made, so later ones might be better"
 
 
-def harm_of_training(
-    trained: Sequence[StageMeasures], merged: Sequence[StageMeasures], *, chosen: int | None
-) -> str | None:
-    """A line where the `chosen` stage of `trained` separates clusters clearly less than the best stage of merging alone.
+def harm_of_training(trained: Sequence[StageMeasures], merged: Sequence[StageMeasures]) -> str | None:
+    """A line where the best stage of `trained` separates clusters clearly less than the best of merging alone, `merged`.
 
     By the cluster-silhouette of each under its own features. None where it is as good, or where one is not known.
     """
-    found = next((stage.cluster_silhouette for stage in trained if stage.stage == chosen), float("nan"))
-    best_stage = choose(merged)
-    best = next((stage.cluster_silhouette for stage in merged if stage.stage == best_stage), float("nan"))
-    if not found < CLEARLY * best:
+    found, best = _most_separate(trained), _most_separate(merged)
+    if found is None or best is None:
+        return None
+    margin = (1 - CLEARLY) * abs(best.cluster_silhouette)
+    if found.cluster_silhouette >= best.cluster_silhouette - margin:
         return None
     return (
-        f"training has not made clusters more separate than the initial features did: cluster-silhouette {found:.3f} at "
-        f"stage {chosen}, {best:.3f} at stage {best_stage} of merging alone; the features of stage init may be better"
+        "training has not made clusters more separate than the initial features did: cluster-silhouette "
+        f"{found.cluster_silhouette:.3f} at stage {found.stage}, {best.cluster_silhouette:.3f} at stage {best.stage} of "
+        "merging alone; the features of stage init may be better"
     )
+
+
+def _most_separate(measures: Sequence[StageMeasures]) -> StageMeasures | None:
+    chosen = choose(measures, rule="cluster-silhouette")
+    return next((stage for stage in measures if stage.stage == chosen), None)
 
 
 def is_enough(measures: Sequence[StageMeasures], *, patience: int, rule: str = DEFAULT_RULE) -> bool:

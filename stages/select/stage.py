@@ -9,7 +9,7 @@ from schemas.stage import INIT_STAGE
 from stages.compared import compared_features, penalised_cameras
 from stages.lineage import dataset_of, newest_features, parent_of, require_same_dataset
 from stages.reporting import Silent
-from stages.run_directory import RunDirectory, clusters_manifest
+from stages.run_directory import RunDirectory, clusters_manifest, features_manifest
 from stages.select.measures import StageMeasures, measure
 from stages.select.merging import merging_alone
 from stages.store import Artifact
@@ -36,6 +36,11 @@ def merging_alone_of(run: RunDirectory, stage: int) -> list[StageMeasures]:
 def measured_stages(run: RunDirectory) -> list[int]:
     """The stages that can be measured: those with clusters, ascending."""
     return run.stages("clusters")
+
+
+def is_trained(run: RunDirectory, stage: int) -> bool:
+    """Whether `stage` is measured under features that were trained, not under those of stage init."""
+    return features_manifest(newest_features(run, stage, Silent())).summary.stage != INIT_STAGE
 
 
 class Compared:

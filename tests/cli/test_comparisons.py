@@ -177,9 +177,20 @@ def test_features_that_training_spoilt_are_told_beside_merging_alone(dbc: Dbc, r
     assert dbc("run", *merging, *spoiling, "--run", run).status == 0
     told = dbc("select", "--against-merging", "--run", run, "--json")
     best = {name: max(row["cluster-silhouette"] for row in told.json[name]) for name in ("stages", "merging_alone")}
-    is_worse = best["stages"] < CLEARLY * best["merging_alone"]
+    is_worse = best["stages"] < best["merging_alone"] - (1 - CLEARLY) * abs(best["merging_alone"])
     assert (told.json["harm"] is not None) == is_worse
     assert ("warning: training has not made clusters more separate" in told.err) == is_worse
+    by_another = dbc("select", "--against-merging", "--rule", "stability", "--run", run, "--json").json
+    assert by_another["harm"] == told.json["harm"]
+
+
+def test_merging_alone_is_never_told_to_have_trained_badly(dbc: Dbc, run: Path) -> None:
+    for stage in (1, 2, 3):
+        assert dbc("merge", "--stage", stage, "--merge-percent", "0.25", "--run", run).status == 0
+    for rule in ("stability", "silhouette", "dispersion-ratio", "jump"):
+        told = dbc("select", "--against-merging", "--rule", rule, "--run", run, "--json")
+        assert told.json["harm"] is None
+        assert "warning" not in told.err
 
 
 def test_features_that_are_handed_on_are_whitened_once(dbc: Dbc, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

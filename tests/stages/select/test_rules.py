@@ -61,13 +61,24 @@ def test_the_reason_names_stage_score_and_whether_it_is_the_last_made() -> None:
 
 def test_harm_is_told_where_merging_alone_separates_clusters_better_and_nowhere_else() -> None:
     trained = stages(cluster_silhouette=[0.02, 0.056, 0.03])
-    told = harm_of_training(trained, stages(cluster_silhouette=[0.1, 0.116, 0.05]), chosen=2)
+    told = harm_of_training(trained, stages(cluster_silhouette=[0.1, 0.116, 0.05]))
     assert told is not None
     assert "cluster-silhouette 0.056 at stage 2, 0.116 at stage 2 of merging alone" in told
-    assert harm_of_training(trained, stages(cluster_silhouette=[0.056]), chosen=2) is None
-    assert harm_of_training(trained, stages(cluster_silhouette=[0.06]), chosen=2) is None
-    assert harm_of_training(trained, [], chosen=2) is None
-    assert harm_of_training(trained, stages(cluster_silhouette=[0.9]), chosen=None) is None
+    assert harm_of_training(trained, stages(cluster_silhouette=[0.056])) is None
+    assert harm_of_training(trained, stages(cluster_silhouette=[0.06])) is None
+    assert harm_of_training(trained, []) is None
+    assert harm_of_training([], stages(cluster_silhouette=[0.9])) is None
+    assert harm_of_training(stages(cluster_silhouette=[NAN]), stages(cluster_silhouette=[0.9])) is None
+
+
+@pytest.mark.parametrize(
+    ("trained", "alone", "is_harm"), [(-0.47, -0.50, False), (-0.50, -0.47, False), (-0.60, -0.50, True), (0, 0, False)]
+)
+def test_a_negative_silhouette_is_clearly_less_only_where_it_is_lower(
+    trained: float, alone: float, *, is_harm: bool
+) -> None:
+    told = harm_of_training(stages(cluster_silhouette=[trained]), stages(cluster_silhouette=[alone]))
+    assert (told is not None) == is_harm
 
 
 def test_an_unknown_rule_is_named() -> None:
