@@ -16,7 +16,7 @@ from dbc_cli.flag import Flag
 from dbc_cli.flags import COMMAND_FLAGS
 from dbc_cli.problems import problem_of
 from dbc_cli.training_flags import INITIAL
-from stages.errors import UsageError
+from stages.errors import MemoryLimitError, UsageError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 POINTER = Path(".dbc-run")
 FIRST_RUN = Path("runs/default")
+WITHOUT_LIMIT = "end other programs, or take a machine with more memory"
+"""What to do about too little memory where a command has no limit to raise."""
 
 M = TypeVar("M", bound="BaseModel")
 
@@ -107,7 +109,12 @@ def with_flags(
     def decorate(body: Callable[..., None]) -> Any:
         def invoke(**given: Any) -> None:
             positional = [given.pop("source")] if source is not None else []
-            body(resolve(command, given, run=run), *positional)
+            try:
+                body(resolve(command, given, run=run), *positional)
+            except MemoryLimitError as error:
+                if any(flag.name == "memory_limit" for flag in flags):
+                    raise
+                raise MemoryLimitError(error.found, WITHOUT_LIMIT) from error
 
         annotations: dict[str, Any] = {} if source is None else {"source": source}
         annotations |= {flag.name: flag.annotation() for flag in flags}

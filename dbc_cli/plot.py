@@ -30,7 +30,7 @@ def plot(given: Given) -> None:
     run = given.run_directory
     compared = Compared()
     measures = [measure_stage(run, stage, compared=compared) for stage in measured_stages(run)]
-    chosen, silhouettes = choose(measures), {stage.stage: stage.cluster_silhouette for stage in measures}
+    chosen, silhouettes = choose(measures), {stage.stage: stage.known("cluster_silhouette") for stage in measures}
     stages = [{**figures, "cluster_silhouette": silhouettes.get(figures["stage"])} for figures in history(run)]
     written = save(run_sheet(stages, title=run.root.name, chosen=chosen), folder / "run")
     given.remember()

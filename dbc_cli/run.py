@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from dbc_cli.command import Given, initial_fields, parse, parse_bytes, with_flags
+from dbc_cli.command import Given, initial_fields, parse_bytes, with_flags
 from dbc_cli.extract import extract_parameters
 from dbc_cli.flag import pins
-from dbc_cli.flags import COMMON, EVALUATE, MAKING, MERGE, SEED, WHITEN
+from dbc_cli.flags import COMMON, MAKING, SEED, WHITEN
+from dbc_cli.recipes import evaluate_parameters, merge_parameters
 from dbc_cli.train import running_of
 from dbc_cli.training_flags import AMP, TRAIN
 
@@ -31,18 +32,15 @@ def run(given: Given) -> None:
 
 def plan_of(given: Given) -> Plan:
     """The plan that the flags ask for."""
-    from schemas.parameters import EvaluateParameters, MergeParameters, evaluation_of, merging_of
     from stages.errors import UsageError
     from stages.pipeline import Plan
 
     if given["stages"] is not None and given["stages"] < 0:
         raise UsageError(f"--stages: found {given['stages']}, wanted the number of the last stage, at least 0")
-    recipe = given.get("recipe", "auto")
-    merging = merging_of(recipe, criterion=given.get("criterion", "dbc"))
     return Plan(
-        merge=parse(MergeParameters, {**merging, **given.only((*MERGE, *WHITEN))}),
+        merge=merge_parameters(given),
         extract=extract_parameters(given),
-        evaluate=parse(EvaluateParameters, {**evaluation_of(recipe), **given.only((*EVALUATE, *WHITEN))}),
+        evaluate=evaluate_parameters(given),
         train=given.only((*TRAIN, *WHITEN, *SEED, *AMP)),
         initial=initial_fields(given, SEED),
         stages=given["stages"],
@@ -65,7 +63,7 @@ def run_plan(given: Given, plan: Plan) -> None:
     patience = given.get("patience", 3)
     if patience < 1:
         raise UsageError(f"--patience: found {patience}, wanted a number of stages, at least 1")
-    choice = Choice(patience) if given["stop"] == "auto" else None
+    choice = Choice(patience, memory_limit=plan.memory_limit) if given["stop"] == "auto" else None
     reporter = TerseReporter()
     given.remember()
     table = LiveTable(reporter.console)
@@ -89,18 +87,19 @@ def run_plan(given: Given, plan: Plan) -> None:
 class Choice:
     """The stage that is chosen without identities as stages come in, called with each: whether to leave the later ones."""
 
-    def __init__(self, patience: int) -> None:
+    def __init__(self, patience: int, *, memory_limit: int | None = None) -> None:
         self.stage: int | None = None
         self._patience = patience
+        self._memory_limit = memory_limit
         self._measures: list[StageMeasures] = []
         self._compared: Compared | None = None
 
     @property
-    def reason(self) -> str:
-        """Why that stage, in a line."""
+    def reason(self) -> str | None:
+        """Why that stage, in a line; None where no stage was measured."""
         from stages.select.rules import reason
 
-        return reason(self._measures)
+        return reason(self._measures) if self._measures else None
 
     def __call__(self, row: StageRow) -> bool:
         """Measure the stage; True once `patience` stages have been no better than the chosen one."""
@@ -109,7 +108,7 @@ class Choice:
 
         if row.stage < 1:
             return False
-        self._compared = self._compared or Compared()
+        self._compared = self._compared or Compared(memory_limit=self._memory_limit)
         self._measures.append(measure_stage(row.run, row.stage, compared=self._compared))
         self.stage = choose(self._measures)
         return is_enough(self._measures, patience=self._patience)
@@ -128,7 +127,7 @@ def show_rows(
         return
     if rows:
         print_table(stage_table(rows))
-    if choice is not None:
+    if choice is not None and choice.reason is not None:
         print_text(f"chosen without identities: {choice.reason}")
         print_text("dbc select shows all stages; dbc select --against-merging whether training did them good")
     if would_create is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stages.backend import available_bytes
-from stages.errors import DbcError
+from stages.errors import MemoryLimitError
 from stages.typing import Array
 
 _SHARE_OF_MEMORY = 0.8
@@ -15,11 +15,11 @@ def limit_of(memory_limit: int | None, features: Array) -> int:
 
 
 def require_memory(n_bytes: int, *, memory_limit: int, what: str) -> None:
-    """Raise DbcError where `n_bytes` exceed `memory_limit` (bytes); `what` names the work."""
+    """Raise MemoryLimitError where `n_bytes` exceed `memory_limit` (bytes); `what` names the work."""
     if n_bytes > memory_limit:
-        raise DbcError(
-            f"{what} takes {_readable(n_bytes)} of memory, wanted at most {_readable(memory_limit)}; "
-            "raise --memory-limit, or merge fewer samples"
+        raise MemoryLimitError(
+            f"{what} takes {_readable(n_bytes)} of memory, wanted at most {_readable(memory_limit)}",
+            "raise --memory-limit, or merge fewer samples",
         )
 
 

@@ -58,12 +58,12 @@ def run_cell(parent: RunDirectory, cell: Cell, *, how: How, reporter: Reporter) 
     run = share_start(start, RunDirectory(parent.root / cell.name), plan)
     stages: list[Figures] = []
     measures: list[StageMeasures] = []
-    compared = Compared()
+    compared = Compared(memory_limit=plan.memory_limit)
 
     def on_row(row: StageRow) -> None:
         if row.stage > 0:
             measures.append(measure_stage(row.run, row.stage, compared=compared))
-        scored = {"cluster_silhouette": measures[-1].cluster_silhouette} if row.stage > 0 else {}
+        scored = {"cluster_silhouette": measures[-1].known("cluster_silhouette")} if row.stage > 0 else {}
         stages.append({**figures_of(row), **scored})
 
     run_stages(run, plan, how=how, reporter=reporter, on_row=on_row)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +31,11 @@ class StageMeasures:
     dispersion_ratio: float
     criterion: float
     kept: float
+
+    def known(self, figure: str) -> float | None:
+        """The figure of this name; None where it has no meaning, as curves and JSON have it."""
+        value: float = getattr(self, figure)
+        return None if math.isnan(value) else value
 
 
 def measure(

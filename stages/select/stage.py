@@ -46,10 +46,12 @@ def is_trained(run: RunDirectory, stage: int) -> bool:
 class Compared:
     """Train features as merges compare them, kept until others are asked for.
 
-    Stages without training hand their features on: those are whitened once.
+    Stages without training hand their features on: those are whitened once. `memory_limit` in bytes, as of
+    `compared_features`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, memory_limit: int | None = None) -> None:
+        self._memory_limit = memory_limit
         self._key: tuple[object, ...] = ()
         self._rows: Float32Array | None = None
 
@@ -58,7 +60,8 @@ class Compared:
         pooled = features.manifest.arrays["pooled"].sha256
         key = (pooled, dataset.manifest.id, parameters.camera, parameters.whiten)
         if self._rows is None or key != self._key:
-            self._key, self._rows = key, compared_features(features, dataset, parameters)
+            self._key = key
+            self._rows = compared_features(features, dataset, parameters, memory_limit=self._memory_limit)
         return self._rows
 
 

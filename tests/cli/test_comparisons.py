@@ -241,4 +241,10 @@ def test_a_run_stops_once_stages_are_no_better_and_names_the_best(
         "chosen without identities: stage 1, 10 clusters, has the best cluster-silhouette, 1.000; it is the last"
         in ended
     )
-    assert "no stage chosen" in dbc(*arguments[:-1], "--stop", "auto", "--stages", "0").out
+    unmeasured = [*arguments[:-1], "--stop", "auto", "--stages", "0"]
+    for none_measured in (dbc(*unmeasured), dbc(*unmeasured, "--seed", "7", "--force", "--dry-run")):
+        assert none_measured.status == 0, none_measured.err
+        assert "chosen" not in none_measured.out
+        assert "dbc select" not in none_measured.out
+    told = dbc(*unmeasured, "--json").json
+    assert (told["chosen"], told["reason"]) == (None, None)

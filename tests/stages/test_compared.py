@@ -1,6 +1,8 @@
 """What centring and whitening take beside the features, against what Python traces, and the refusal of too little."""
 
 import tracemalloc
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import numpy as np
 import pytest
@@ -8,7 +10,8 @@ import pytest
 from schemas.parameters import MergeParameters
 from stages.cameras import centred_by_camera, centring_bytes
 from stages.compared import compared_features, penalised_cameras, whitening_bytes
-from stages.errors import DbcError
+from stages.errors import DbcError, MemoryLimitError
+from stages.memory import require_memory
 from stages.whitening import fit_whitening, whitened
 
 
@@ -65,6 +68,18 @@ def test_too_little_memory_is_refused_before_any_is_taken(parameters, flag):
         compared_features(features, dataset, parameters, memory_limit=rows.nbytes)
     assert compared_features(features, dataset, parameters, memory_limit=1 << 30).shape == rows.shape
     assert compared_features(features, dataset, MergeParameters(), memory_limit=1) is rows
+
+
+def test_too_little_memory_is_told_alike_by_another_process():
+    with pytest.raises(MemoryLimitError) as caught:
+        require_memory(2048, memory_limit=1024, what="merging")
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool, pytest.raises(MemoryLimitError) as sent:
+        pool.submit(require_memory, 2048, memory_limit=1024, what="merging").result()
+    assert (
+        str(sent.value)
+        == str(caught.value)
+        == ("merging takes 2.0 KiB of memory, wanted at most 1.0 KiB; raise --memory-limit, or merge fewer samples")
+    )
 
 
 def test_only_train_rows_are_compared():

@@ -1,0 +1,49 @@
+"""Measuring stages where there is little to measure, or little memory to do it in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.cli.conftest import NETWORK, Dbc
+
+
+def test_a_stage_of_one_cluster_is_drawn_without_its_silhouette(dbc: Dbc, tmp_path: Path) -> None:
+    (tmp_path / "crops").mkdir()
+    for level in range(12):
+        Image.new("RGB", (16, 32), (20 * level, 90, 240 - 20 * level)).save(tmp_path / "crops" / f"{level}.png")
+    flat = tmp_path / "flat"
+    assert dbc("ingest", "crops", "--format", "folder", "--height", "32", "--width", "16", "--run", flat).status == 0
+    assert dbc("extract", *NETWORK, "--run", flat).status == 0
+    assert dbc("merge", "--merge-percent", "0.92", "--run", flat).status == 0
+    assert dbc("eval", "--run", flat).status == 0
+    drawn = dbc("plot", "--run", flat, "--json")
+    assert drawn.status == 0, drawn.err
+    assert drawn.json["chosen"] is None
+
+
+def test_too_little_memory_is_told_with_the_flag_that_a_command_has(
+    dbc: Dbc, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert dbc("merge", "--merge-percent", "0.25", "--whiten", "2", "--run", run).status == 0
+    assert dbc("eval", "--run", run).status == 0
+    monkeypatch.setattr("stages.memory.available_bytes", lambda _: 1000)
+    assert dbc("merge", "--stage", "2", "--merge-percent", "0.25", "--run", run).line.endswith(
+        "raise --memory-limit, or merge fewer samples"
+    )
+    for command in ("report", "select", "plot"):
+        refused = dbc(command, "--run", run)
+        assert refused.status == 1
+        assert refused.line.endswith("wanted at most 800.0 B; end other programs, or take a machine with more memory")
+
+
+def test_a_run_that_stops_by_itself_measures_under_its_memory_limit(
+    dbc: Dbc, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stages.memory.available_bytes", lambda _: 1000)
+    stopping = ["--stop", "auto", "--stages", "1", "--merge-percent", "0.25", "--epochs", "0", "--whiten", "2"]
+    ran = dbc("run", *NETWORK, *stopping, "--memory-limit", "4GiB", "--run", run)
+    assert ran.status == 0, ran.err
+    assert "chosen without identities: stage 1" in ran.out
