@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dbc_cli.command import Given, parse, with_flags
+from dbc_cli.command import Given, with_flags
 from dbc_cli.flag import pins, stage_flag
-from dbc_cli.flags import COMMON, EVALUATE, MAKING, WHITEN
+from dbc_cli.flags import COMMON, MAKING
+from dbc_cli.recipes import evaluate_parameters
 
 
 @with_flags(
@@ -21,13 +22,12 @@ def evaluate(given: Given) -> None:
     """
     from dbc_cli.console import RichReporter
     from dbc_cli.outcome import show_outcome
-    from schemas.parameters import EvaluateParameters
     from stages.evaluate.stage import evaluate as run_evaluate
 
     outcome = run_evaluate(
         given.run_directory,
         stage=given.stage,
-        parameters=parse(EvaluateParameters, given.only((*EVALUATE, *WHITEN))),
+        parameters=evaluate_parameters(given),
         how=given.how,
         reporter=RichReporter(),
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from dbc_cli.flag import WHERE, Flag
-from dbc_cli.training_flags import AMP, COMPILE, INITIAL, TRAIN, TRAINING
+from dbc_cli.training_flags import AMP, COMPILE, INITIAL, RECIPE, TRAIN, TRAINING
 from schemas.choices import DatasetFormat, Metric
 
 COMMON = (
@@ -128,9 +128,9 @@ BASELINE = (
 COMMAND_FLAGS: dict[str, tuple[Flag, ...]] = {
     "ingest": (*INGEST, *SEED, *SYNTHETIC, *TRACKLETS, *WORKERS),
     "extract": (*EXTRACT, *INITIAL, *SEED, *AMP, *COMPILE, *DEVICE),
-    "merge": (*MERGE, *WHITEN, *DEVICE, *MEMORY),
+    "merge": (*MERGE, *WHITEN, *RECIPE, *DEVICE, *MEMORY),
     "train": (*TRAIN, *WHITEN, *INITIAL, *SEED, *AMP, *COMPILE, *DEVICE, *TRAINING),
-    "eval": (*EVALUATE, *WHITEN),
+    "eval": (*EVALUATE, *WHITEN, *RECIPE),
     "run": (*RUN, *STOP),
     "ablate": RUN,
     "sweep": (*DEVICE, *MEMORY),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dbc_cli.command import Given, parse, parse_bytes, with_flags
+from dbc_cli.command import Given, parse_bytes, with_flags
 from dbc_cli.flag import pins, stage_flag
-from dbc_cli.flags import COMMON, MAKING, MERGE, WHITEN
+from dbc_cli.flags import COMMON, MAKING
+from dbc_cli.recipes import merge_parameters
 
 
 @with_flags(
@@ -22,13 +23,12 @@ def merge(given: Given) -> None:
     """
     from dbc_cli.console import RichReporter
     from dbc_cli.outcome import show_outcome
-    from schemas.parameters import MergeParameters
     from stages.merge.stage import merge as run_merge
 
     outcome = run_merge(
         given.run_directory,
         stage=given.stage,
-        parameters=parse(MergeParameters, given.only((*MERGE, *WHITEN))),
+        parameters=merge_parameters(given),
         device=given.get("device", "auto"),
         memory_limit=parse_bytes(given["memory_limit"]),
         how=given.how,

@@ -34,14 +34,17 @@ INITIAL = (
 )
 AMP = (Flag("amp", bool, "--amp", "Compute in bfloat16 where that is safe.", ""),)
 COMPILE = (Flag("compile", bool, "--compile", "Compile the network at its first batch.", "", WHERE),)
-TRAIN = (
+RECIPE = (
     Flag(
         "recipe",
         Literal["auto", "paper", "tuned"],
         "--recipe",
-        "Where rates and epochs come from; tuned also whitens.",
+        "Where rates and epochs come from; tuned also whitens, and merges and evaluates so.",
         "auto",
     ),
+)
+TRAIN = (
+    *RECIPE,
     Flag("epochs", int, "--epochs", "Epochs of a stage.", "by recipe"),
     Flag("batch_size", int, "--batch-size", "Images a step.", "16"),
     Flag("learning_rate", float, "--learning-rate", "Rate of the head.", "by recipe"),

@@ -22,7 +22,19 @@ def test_the_tuned_recipe_of_a_run_is_what_single_commands_give_with_its_flags(d
     assert dbc("merge", *MERGING, *tuned, "--json").json["status"] == "up to date"
     assert dbc("train", "--stage", "1", "--recipe", "tuned", "--epochs", "1", "--json").json["status"] == "up to date"
     assert dbc("eval", "--stage", "1", "--whiten", "3").status == 0
+    assert dbc("merge", *MERGING, "--recipe", "tuned", "--json").json["status"] == "up to date"
+    assert dbc("eval", "--stage", "1", "--recipe", "tuned").status == 0
     assert len(list(run.glob("stage-01/metrics/v*.zarr"))) == 1
+
+
+def test_a_recipe_in_the_configuration_is_that_of_every_command(dbc: Dbc, run: Path) -> None:
+    (run / "config.toml").write_text('recipe = "tuned"\nmerge-percent = 0.2\n')
+    ran = dbc("run", "--stages", "1", "--epochs", "1", "--run", run)
+    assert ran.status == 0, ran.err
+    assert dbc("merge", "--stage", "1", "--json").json["status"] == "up to date"
+    assert dbc("train", "--stage", "1", "--epochs", "1", "--json").json["status"] == "up to date"
+    assert dbc("eval", "--stage", "1", "--json").json["status"] == "up to date"
+    assert dbc("merge", "--stage", "1", "--recipe", "auto", "--json").json["status"] != "up to date"
 
 
 def test_a_flag_goes_before_the_tuned_recipe(dbc: Dbc, run: Path) -> None:
