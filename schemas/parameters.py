@@ -133,6 +133,28 @@ class MergeParameters(Parameters):
     camera: Literal["ignored", "centring", "penalty"] = "ignored"
     camera_weight: float = Field(default=0.1, ge=0)
 
+    @model_validator(mode="after")
+    def _go_together(self) -> MergeParameters:
+        if self.metric == "jaccard" and self.criterion != "dbc":
+            raise ValueError(
+                f"--criterion: found {self.criterion} with --metric jaccard, wanted dbc; leave one of them out"
+            )
+        if self.camera == "penalty" and self.metric == "jaccard":
+            raise ValueError(
+                "--camera: found penalty with --metric jaccard, wanted sqeuclidean, euclidean or cosine; "
+                "leave one of them out"
+            )
+        if self.camera == "penalty" and self.criterion != "dbc":
+            raise ValueError(
+                f"--camera: found penalty with --criterion {self.criterion}, wanted dbc; leave one of them out"
+            )
+        return self
+
+    def request(self) -> dict[str, Any]:
+        """See `Parameters.request`; `camera_weight` is asked for with a penalty alone, because only that reads it."""
+        told = super().request()
+        return told if self.camera == "penalty" else {name: told[name] for name in told if name != "camera_weight"}
+
     model_config = ConfigDict(validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)
 
 

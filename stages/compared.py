@@ -48,12 +48,29 @@ def compared_features(
 def penalised_cameras(dataset: Artifact, parameters: MergeParameters) -> Int32Array | None:
     """The camera ids (n_train,) that a merge by `parameters` penalises where they are shared; None where it does not.
 
-    Raises DbcError where one is unknown.
+    Raises what `require_wanted_cameras` does.
     """
-    if parameters.camera != "penalty":
+    return _wanted_cameras(dataset, parameters) if parameters.camera == "penalty" else None
+
+
+def require_wanted_cameras(dataset: Artifact, parameters: MergeParameters) -> None:
+    """Raise DbcError where a merge by `parameters` wants camera ids that train samples do not have.
+
+    And where a penalty would change nothing, because one camera took them all.
+    """
+    _wanted_cameras(dataset, parameters)
+
+
+def _wanted_cameras(dataset: Artifact, parameters: MergeParameters) -> Int32Array | None:
+    if parameters.camera == "ignored":
         return None
     camid: Int32Array = dataset.read("camid")[dataset.read("split") == TRAIN]
-    require_cameras(camid, option="penalty")
+    require_cameras(camid, option=parameters.camera)
+    if parameters.camera == "penalty" and len(camid) and (camid == camid[0]).all():
+        raise DbcError(
+            f"--camera penalty: all {len(camid)} train samples are of camera {camid[0]}, wanted two cameras or more: it "
+            "would add the same to every D and change nothing; leave the flag out"
+        )
     return camid
 
 

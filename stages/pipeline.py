@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from schemas.manifest import MetricsManifest, ModelManifest
 from schemas.parameters import EvaluateParameters, ExtractParameters, MergeParameters
 from schemas.stage import INIT_STAGE
+from stages.compared import require_wanted_cameras
 from stages.errors import UsageError
 from stages.evaluate.stage import evaluate
 from stages.extract.stage import extract
@@ -87,9 +88,9 @@ def run_stages(
 
     Each step takes the versions that the steps before it gave, whatever else the run holds. `on_row` is told of each
     stage as it is done, and `enough`, after it, says whether to leave the later ones. Returns the first artifact that a
-    dry run does not find, else None. Raises UsageError where the stages would merge more clusters than there are.
+    dry run does not find, else None. Raises what `check_plan` does before it makes anything.
     """
-    _check_schedule(run, plan)
+    check_plan(run, plan)
     for stage in plan.stage_numbers:
         started = time.perf_counter()
         outcomes: dict[str, Outcome] = {}
@@ -106,7 +107,11 @@ def run_stages(
     return None
 
 
-def _check_schedule(run: RunDirectory, plan: Plan) -> None:
+def check_plan(run: RunDirectory, plan: Plan) -> None:
+    """Raise, before anything is made, what the data set of `run` does not allow `plan` to do.
+
+    UsageError where the stages would merge more clusters than there are, DbcError where cameras are wanted and not known.
+    """
     dataset = run.require("dataset")
     n_samples = dataset_manifest(dataset).summary.n_train
     n_merges = number_of_merges(n_samples, plan.merge.merge_percent)
@@ -122,6 +127,8 @@ def _check_schedule(run: RunDirectory, plan: Plan) -> None:
             f"--stages: found {plan.last_stage}, wanted at most {(n_samples - 1) // n_merges}: every stage makes "
             f"{n_merges} merge{'s' * (n_merges > 1)} (--merge-percent {percent}{by_default}) of {n_samples} train samples"
         )
+    if plan.last_stage > 0:
+        require_wanted_cameras(dataset, plan.merge)
 
 
 def _steps(plan: Plan, stage: int, *, how: How, reporter: Reporter) -> list[Step]:

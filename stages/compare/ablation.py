@@ -45,6 +45,8 @@ def ablation_cells(
         title, changes = VARIANTS[variant]
         if changes["criterion"] == "buc" and plan.merge.metric == "jaccard":
             raise UsageError(f"--variants: found {variant} with --metric jaccard, wanted some of dbc-,dbc,dbc-exact")
+        if changes["criterion"] == "buc" and plan.merge.camera == "penalty":
+            raise UsageError(f"--variants: found {variant} with --camera penalty, wanted some of dbc-,dbc,dbc-exact")
         merge = plan.merge.model_copy(update={"lambda_": lambdas[changes["criterion"]], **changes})
         for seed in seeds:
             seeded = with_seed(replace(plan, merge=merge), seed)

@@ -12,7 +12,7 @@ from typing import Any
 
 from stages.backend import n_cores
 from stages.compare.sharing import common_start, share_start
-from stages.pipeline import Plan, StageRow, run_stages
+from stages.pipeline import Plan, StageRow, check_plan, run_stages
 from stages.produce import How
 from stages.reporting import Reporter, Silent
 from stages.run_directory import RunDirectory
@@ -84,6 +84,8 @@ def run_cells(
 
     Starts that cells share are made first, one after the other. More than one process share the cores.
     """
+    for cell in cells:
+        check_plan(parent, cell.plan)
     for cell in cells:
         common_start(parent, cell.plan, how=how, reporter=reporter)
     results: dict[str, CellResult] = {}

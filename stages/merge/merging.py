@@ -82,7 +82,7 @@ def merge_stage(
     cameras = None
     if camid is not None:
         if ranks_by.linkage != "mean":
-            raise UsageError(f"--camera penalty: found --criterion {criterion}, wanted dbc; leave one of them out")
+            raise UsageError(f"--camera: found penalty with --criterion {criterion}, wanted dbc; leave one of them out")
         cameras = Cameras(parse_cameras(camid, n_samples=n_samples, weight=camera_weight), camera_weight)
     n_clusters = int(labels.max()) + 1
     require_clusters(n_clusters, n_merges)

@@ -12,7 +12,7 @@ from schemas.manifest import ClustersManifest, Execution
 from schemas.parameters import MergeParameters
 from schemas.summaries import ClustersSummary
 from stages.backend import Backend, namespace_for
-from stages.compared import compared_features, penalised_cameras
+from stages.compared import compared_features, penalised_cameras, require_wanted_cameras
 from stages.errors import DbcError
 from stages.lineage import broken_chain, dataset_of, newest_features, require_same_dataset
 from stages.merge.exchange import Exchange
@@ -71,6 +71,7 @@ def merge(
     stage = numbered(next_merge(run) if stage is None else stage, command="dbc merge", first=1)
     features = newest_features(run, stage - 1, reporter)
     dataset = dataset_of(run, features)
+    require_wanted_cameras(dataset, parameters)
     previous = run.require("clusters", stage - 1) if stage > 1 else None
     if previous is not None:
         require_same_dataset(previous, dataset)
@@ -111,8 +112,8 @@ def _inputs(
     *,
     memory_limit: int | None,
 ) -> Inputs:
-    train_features = compared_features(features, dataset, parameters, memory_limit=memory_limit)
     camid = penalised_cameras(dataset, parameters)
+    train_features = compared_features(features, dataset, parameters, memory_limit=memory_limit)
     if previous is None:
         return Inputs(train_features, initial_labels(len(train_features)), empty_linkage(), camid)
     return Inputs(train_features, previous.read("labels"), previous.read("linkage"), camid)

@@ -28,8 +28,8 @@ def merging_alone_of(run: RunDirectory, stage: int) -> list[StageMeasures]:
     dataset = dataset_of(run, features)
     require_same_dataset(clusters, dataset)
     parameters = clusters_manifest(clusters).parameters
-    rows = compared_features(features, dataset, parameters)
     camid = penalised_cameras(dataset, parameters)
+    rows = compared_features(features, dataset, parameters)
     return merging_alone(rows, parameters, n_stages=stage, sampling_seed=SAMPLING_SEED, camid=camid)
 
 

@@ -99,5 +99,7 @@ def test_cameras_are_read_for_a_penalty_alone_and_all_are_wanted():
 
 
 def test_the_penalty_keeps_the_keys_of_parameters_from_before_it():
-    assert "camera_weight" not in MergeParameters().request()
+    assert "camera_weight" not in MergeParameters(camera_weight=0.7).request()
+    assert MergeParameters(camera_weight=0.7).request() == MergeParameters().request()
+    assert "camera_weight" not in MergeParameters(camera="penalty").request()
     assert MergeParameters(camera="penalty", camera_weight=0.2).request()["camera_weight"] == 0.2

@@ -101,7 +101,7 @@ def test_no_weight_changes_nothing_and_much_weight_keeps_cameras_apart(update):
 
 def test_what_cannot_be_penalised_is_refused():
     features, camid = some(6)
-    with pytest.raises(UsageError, match="--camera penalty: found --criterion buc, wanted dbc"):
+    with pytest.raises(UsageError, match="--camera: found penalty with --criterion buc, wanted dbc"):
         merge_stage(features, initial_labels(40), 3, criterion="buc", camid=camid)
     with pytest.raises(UsageError, match="camera weight is -1"):
         merge_stage(features, initial_labels(40), 3, camid=camid, camera_weight=-1)
