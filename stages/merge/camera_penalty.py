@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from stages.errors import DbcError, UsageError
 from stages.typing import Float64Array, Int64Array
 
-_VALUES_AT_ONCE = 1 << 20
+VALUES_AT_ONCE = 1 << 18
+"""Counts of cameras that a thread looks at together."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class CameraPenalty:
     def between(self, first: Int64Array, second: Int64Array) -> Float64Array:
         """w · s (P,) of clusters first[i], second[i]."""
         result = np.empty(len(first))
-        step = max(1, _VALUES_AT_ONCE // self.per_camera.shape[1])
+        step = max(1, VALUES_AT_ONCE // self.per_camera.shape[1])
         for start in range(0, len(first), step):
             left, right = (self.per_camera[ids[start : start + step]] for ids in (first, second))
             n_pairs = left.sum(axis=1) * right.sum(axis=1)
@@ -44,8 +45,9 @@ class CameraPenalty:
 def camera_penalty(labels: Int64Array, camid: Int64Array, *, weight: float) -> CameraPenalty:
     """The `CameraPenalty` of the clusters of `labels` (n,), each of 0..K−1 used, taken by `camid` (n,), from 0."""
     n_clusters, n_cameras = int(labels.max()) + 1, int(camid.max()) + 1
-    per_camera = np.bincount(labels * n_cameras + camid, minlength=n_clusters * n_cameras)
-    return CameraPenalty(weight, per_camera.reshape(n_clusters, n_cameras).astype(np.float64))
+    # with weights it counts in float64, whole numbers still, and no second array of that size is made
+    per_camera = np.bincount(labels * n_cameras + camid, weights=np.ones(len(labels)), minlength=n_clusters * n_cameras)
+    return CameraPenalty(weight, per_camera.reshape(n_clusters, n_cameras).astype(np.float64, copy=False))
 
 
 def parse_cameras(camid: NDArray[Any], *, n_samples: int, weight: float) -> Int64Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stages.k_reciprocal import OVERLAP_PAIRS
+from stages.merge.camera_penalty import VALUES_AT_ONCE
 from stages.merge.ranking import MOST_SAMPLED, SAMPLED_AT_ONCE
 from stages.merge.samples import PART_VALUES
 from stages.merge.walks import first_capacity
@@ -36,7 +37,9 @@ def engine_bytes(
     temporaries of it, and as many of the part of the rows that whole-array operations take at once. A pool of twice the
     block's pairs, copied while it is cut, for each thread a sample of rows and of their D with its temporaries, and some
     numbers a cluster. `exact`: the float64 mean of every cluster, what the merges of a block have summed, and the sums
-    of the next block beside those of the last. `n_cameras`: counts of each in every cluster, twice while merges are made.
+    of the next block beside those of the last. `n_cameras`: counts of each in every cluster; under `exact` also
+    those that merging has changed, of this block and of the last. With them four more temporaries of a sample, and the
+    counts of the pairs that a thread ranks.
     """
     pool = 2 * 5 * first_capacity(n_merges, round_is_dear=exact) * _PAIR_BYTES
     sampled = min(MOST_SAMPLED, n_clusters)
@@ -50,7 +53,9 @@ def engine_bytes(
         work = n_threads * tile * tile * (8 + 16)
     else:
         work = (n_threads * tile * tile + max(PART_VALUES, dim)) * 12 * _FLOAT64
-    counted = 2 * _FLOAT64 * n_clusters * n_cameras
+    counted = (3 if exact else 1) * _FLOAT64 * n_clusters * n_cameras
+    if n_cameras:
+        counted += n_threads * (4 * SAMPLED_AT_ONCE * sampled + 3 * max(VALUES_AT_ONCE, n_cameras)) * _FLOAT64
     return 4 * n_clusters * dim + sums + held + work + pool + sample + numbers + counted + _FIXED_BYTES
 
 

@@ -26,6 +26,8 @@ _WANTED_SAMPLED, MOST_SAMPLED = 20, 1024
 paired with as many others for it."""
 SAMPLED_AT_ONCE = 512
 _LEAST_SAMPLED = 8
+_RANKED_AT_ONCE = 1 << 16
+"""Pairs of a tile whose D is computed at once: all of a tile may pass, where cameras add to D what screening leaves out."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +101,10 @@ def ranked_block(candidates: Candidates, *, after: Key, capacity: int, work: Wor
 
     def scan(tile: tuple[slice, slice]) -> int:
         rows, columns = candidates.screened.near(*tile, pool.threshold)
-        if len(rows):
-            pool.offer(candidates.criterion(rows, columns), candidates.groups[rows], candidates.groups[columns])
+        for start in range(0, len(rows), _RANKED_AT_ONCE):
+            some = slice(start, start + _RANKED_AT_ONCE)
+            first, second = rows[some], columns[some]
+            pool.offer(candidates.criterion(first, second), candidates.groups[first], candidates.groups[second])
         return _n_pairs(tile)
 
     for n_pairs in work.threads.map(scan, tiles):

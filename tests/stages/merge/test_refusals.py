@@ -6,7 +6,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from stages.errors import DbcError, UsageError
+from stages.errors import DbcError, MemoryLimitError, UsageError
 from stages.merge import dispersion_linkage, extend_linkage, initial_labels, merge_stage, number_of_merges
 from stages.merge.linkage import empty_linkage
 from stages.merge.memory import engine_bytes
@@ -44,7 +44,7 @@ def with_value(value):
         (POINTS * 0.0, np.arange(10), 2, {"metric": "cosine"}, DbcError, "row 0 is all zeros"),
         (POINTS, np.arange(10), 2, {"criterion": "ward"}, UsageError, "criterion is 'ward'"),
         (POINTS, np.arange(10), 2, {"precision": "int4", "kernels": "compiled"}, UsageError, "precision is 'int4'"),
-        (POINTS, np.arange(10), 2, {"memory_limit": 1000}, DbcError, "takes .* wanted at most 1000.0 B"),
+        (POINTS, np.arange(10), 2, {"memory_limit": 1000}, MemoryLimitError, "takes .* wanted at most 1000.0 B"),
     ],
 )
 def test_bad_input_is_refused_in_one_line(features, labels, n_merges, *, options, error, words):
