@@ -94,7 +94,15 @@ WHITEN = (
     ),
 )
 MEMORY = (
-    Flag("memory_limit", str, "--memory-limit", "Most memory a merge may take, such as 8GiB.", "", WHERE, "SIZE"),
+    Flag(
+        "memory_limit",
+        str,
+        "--memory-limit",
+        "Most memory that merging, whitening or centring may take, such as 8GiB.",
+        "0.8 of what is available",
+        WHERE,
+        "SIZE",
+    ),
 )
 EVALUATE = (
     Flag(

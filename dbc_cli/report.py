@@ -21,6 +21,8 @@ REPORT = (
 )
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 """The pictures that are written, by the end of their name."""
+LONGEST = {"JPEG": 65500, "WEBP": 16383}
+"""The most pixels that a side of such a picture may have; PNG has room for more than there can be."""
 
 TITLES = {
     "worst": "clusters with other identities in them",
@@ -51,7 +53,7 @@ def report(given: Given) -> None:
     reported = make_report(given.run_directory, stage=given.stage, reporter=RichReporter())
     if picture is not None:
         chosen = given.get("draw", "worst" if reported.report.has_identities else "loosest")
-        _save(draw_clusters(reported, getattr(reported.report, chosen)()[:top], columns=columns), picture)
+        save_picture(draw_clusters(reported, getattr(reported.report, chosen)()[:top], columns=columns), picture)
     given.remember()
     fields = {
         "run": given.run.as_posix(),
@@ -87,12 +89,21 @@ def _named_as_written(path: Path | None) -> Path | None:
     return path
 
 
-def _save(picture: Any, path: Path) -> None:
-    from stages.errors import DbcError
+def save_picture(picture: Any, path: Path) -> None:
+    """Write `picture` (a PIL image) as the end of `path` says; UsageError where it is too large for that, else DbcError."""
+    from stages.errors import DbcError, UsageError
 
+    written = FORMATS[path.suffix.lower()]
+    longest = LONGEST.get(written)
+    if longest is not None and max(picture.size) > longest:
+        wide, high = picture.size
+        raise UsageError(
+            f"--out: found {path} for a picture of {wide} × {high} pixels, wanted at most {longest} a side in {written}; "
+            "give a smaller --top or --columns, or a name that ends in .png"
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        picture.save(path, format=FORMATS[path.suffix.lower()], quality=92)
+        picture.save(path, format=written, quality=92)
     except OSError as error:
         raise DbcError(f"{path}: cannot be written ({error.strerror or error}); give another --out") from error
 

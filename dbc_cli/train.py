@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @with_flags(
     "train",
-    stage_flag("0, 1, 2, …", "the first that has clusters and no model"),
+    stage_flag("0, 1, 2, …", "the first with clusters after the newest model, else that of this model, or 0"),
     COMMON,
     MAKING,
     pins("dataset", "clusters", "model", "features"),

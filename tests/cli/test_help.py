@@ -42,4 +42,12 @@ def test_a_stage_is_the_first_flag_and_its_default_is_told_as_the_command_has_it
     assert {name for name, found in told.items() if found} == {"extract", "merge", "train", "eval", "report"}
     assert "[default: the newest with clusters]" in told["report"][0]
     assert "init" not in told["report"][0] + told["merge"][0] + told["train"][0]
+    assert "the first with clusters after the newest model, else that of this model, or 0]" in told["train"][0]
     assert dbc("report", "--help").out.index("--stage") < dbc("report", "--help").out.index("--top")
+
+
+@pytest.mark.parametrize("command", ["merge", "run", "sweep", "ablate"])
+def test_the_memory_limit_names_all_that_it_limits(command: str) -> None:
+    (told,) = [parameter.help for parameter in COMMANDS[command].params if parameter.name == "memory_limit"]
+    for limited in ("merging", "whitening", "centring", "0.8 of what is available"):
+        assert limited in told

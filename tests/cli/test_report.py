@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 
 from dbc_cli.console import text_of
+from dbc_cli.report import save_picture
+from stages.errors import UsageError
 from tests.cli.conftest import NETWORK, Dbc
 
 
@@ -49,6 +51,21 @@ def test_a_picture_is_what_its_name_says(dbc: Dbc, merged: Path, name: str, writ
     assert f"picture: {name} (in red what is of another identity than most)" in result.out
     with Image.open(name) as image:
         assert image.format == written
+
+
+@pytest.mark.parametrize(("name", "longest"), [("c.webp", 16383), ("c.jpg", 65500), ("c.jpeg", 65500), ("c.png", None)])
+def test_a_picture_too_large_for_its_format_is_refused_with_what_would_do(
+    tmp_path: Path, name: str, longest: int | None
+) -> None:
+    fitting = Image.new("RGB", (1, longest or 70000))
+    save_picture(fitting, tmp_path / name)
+    with Image.open(tmp_path / name) as image:
+        assert image.size == fitting.size
+    if longest is not None:
+        wanted = f"× 1 pixels, wanted at most {longest} a side .*; give a smaller --top or --columns, .* ends in .png"
+        with pytest.raises(UsageError, match=wanted):
+            save_picture(Image.new("RGB", (longest + 1, 1)), tmp_path / "new" / name)
+        assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize("name", ["c.tiff", "c", "folder", "folder.png"])
