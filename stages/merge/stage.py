@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
@@ -16,9 +15,8 @@ from stages.compared import compared_features, penalised_cameras, require_wanted
 from stages.errors import DbcError
 from stages.lineage import broken_chain, dataset_of, newest_features, require_same_dataset
 from stages.merge.exchange import Exchange
-from stages.merge.jaccard import jaccard_merge_stage
 from stages.merge.linkage import empty_linkage, extend_linkage
-from stages.merge.merging import merge_stage
+from stages.merge.parametrised import merge_as
 from stages.merge.result import StageMerges
 from stages.merge.schedule import initial_labels, least_merge_percent, number_of_merges
 from stages.next_stage import next_merge, numbered
@@ -144,23 +142,15 @@ def _merge(inputs: Inputs, n_merges: int, options: Options, *, reporter: Reporte
             advance(reached - told, f"{speed}, {(total - done) / rate:.0f} s left")
             told = reached
 
-        by_metric = (
-            partial(jaccard_merge_stage, k1=parameters.k1, k2=parameters.k2)
-            if parameters.metric == "jaccard"
-            else partial(merge_stage, metric=parameters.metric, camera_weight=parameters.camera_weight)
-        )
-        return by_metric(
+        return merge_as(
+            parameters,
             options.backend.asarray(inputs.features),
             inputs.labels,
             n_merges,
-            lambda_=parameters.lambda_,
-            update=parameters.update,
-            intra_normalizer=parameters.intra_normalizer,
-            criterion=parameters.criterion,
+            camid=inputs.camid,
             memory_limit=options.memory_limit,
             progress=progress,
             exchange=options.exchange,
-            camid=inputs.camid,
         )
 
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from schemas.parameters import MergeParameters
-from stages.merge.jaccard import jaccard_merge_stage
-from stages.merge.merging import merge_stage
-from stages.merge.result import StageMerges
+from stages.merge.parametrised import merge_as
 from stages.merge.schedule import initial_labels, number_of_merges
 from stages.select.measures import StageMeasures, measure
-from stages.typing import Float32Array, Int32Array, Int64Array
+from stages.typing import Float32Array, Int32Array
 
 
 def merging_alone(
@@ -33,7 +31,7 @@ def merging_alone(
     for stage in range(1, n_stages + 1):
         if not 0 < n_merges <= int(labels.max(initial=0)):
             break
-        merged = _merge(features, labels, n_merges, parameters, camid)
+        merged = merge_as(parameters, features, labels, n_merges, camid=camid)
         measures.append(
             measure(
                 features,
@@ -46,33 +44,3 @@ def merging_alone(
         )
         labels = merged.labels
     return measures
-
-
-def _merge(
-    features: Float32Array, labels: Int64Array, n_merges: int, parameters: MergeParameters, camid: Int32Array | None
-) -> StageMerges:
-    if parameters.metric == "jaccard":
-        return jaccard_merge_stage(
-            features,
-            labels,
-            n_merges,
-            lambda_=parameters.lambda_,
-            update=parameters.update,
-            intra_normalizer=parameters.intra_normalizer,
-            criterion=parameters.criterion,
-            k1=parameters.k1,
-            k2=parameters.k2,
-            camid=camid,
-        )
-    return merge_stage(
-        features,
-        labels,
-        n_merges,
-        lambda_=parameters.lambda_,
-        update=parameters.update,
-        metric=parameters.metric,
-        intra_normalizer=parameters.intra_normalizer,
-        criterion=parameters.criterion,
-        camid=camid,
-        camera_weight=parameters.camera_weight,
-    )

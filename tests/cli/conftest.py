@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from dbc_cli.__main__ import run_command
 
@@ -61,6 +62,24 @@ def made(folder: Path, *commands: list[str]) -> Path:
         patch.delenv("DBC_RUN", raising=False)
         for command in commands:
             assert run_command([*command, "--run", str(run)]) == 0
+    return run
+
+
+def merged_crops(dbc: Dbc, folder: Path, *, size: tuple[int, int], levels: Sequence[int], merge_percent: str) -> Path:
+    """A run of plain crops, one a level of colour, without identities or cameras, that are extracted and merged once."""
+    (folder / "crops").mkdir()
+    width, height = size
+    for level in levels:
+        Image.new("RGB", size, (level, 90, 240 - level)).save(folder / "crops" / f"{level}.png")
+    run = folder / "crops-run"
+    stored = ["--height", height, "--width", width]
+    for command in (
+        ["ingest", folder / "crops", "--format", "folder", *stored],
+        ["extract", *NETWORK],
+        ["merge", "--merge-percent", merge_percent],
+    ):
+        ran = dbc(*command, "--run", run)
+        assert ran.status == 0, ran.err
     return run
 
 

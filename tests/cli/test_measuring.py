@@ -5,19 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
-from tests.cli.conftest import NETWORK, Dbc
+from tests.cli.conftest import NETWORK, Dbc, merged_crops
 
 
 def test_a_stage_of_one_cluster_is_drawn_without_its_silhouette(dbc: Dbc, tmp_path: Path) -> None:
-    (tmp_path / "crops").mkdir()
-    for level in range(12):
-        Image.new("RGB", (16, 32), (20 * level, 90, 240 - 20 * level)).save(tmp_path / "crops" / f"{level}.png")
-    flat = tmp_path / "flat"
-    assert dbc("ingest", "crops", "--format", "folder", "--height", "32", "--width", "16", "--run", flat).status == 0
-    assert dbc("extract", *NETWORK, "--run", flat).status == 0
-    assert dbc("merge", "--merge-percent", "0.92", "--run", flat).status == 0
+    flat = merged_crops(dbc, tmp_path, size=(16, 32), levels=range(0, 240, 20), merge_percent="0.92")
     assert dbc("eval", "--run", flat).status == 0
     drawn = dbc("plot", "--run", flat, "--json")
     assert drawn.status == 0, drawn.err

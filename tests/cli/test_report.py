@@ -10,7 +10,7 @@ from PIL import Image
 from dbc_cli.console import text_of
 from dbc_cli.report import save_picture
 from stages.errors import UsageError
-from tests.cli.conftest import NETWORK, Dbc
+from tests.cli.conftest import Dbc, merged_crops
 
 
 @pytest.fixture
@@ -101,13 +101,7 @@ def test_reranking_makes_a_version_of_its_own_and_the_default_keeps_its_id(dbc: 
 def test_a_picture_that_wants_identities_is_refused_with_that_reason_where_there_are_none(
     dbc: Dbc, tmp_path: Path
 ) -> None:
-    (tmp_path / "crops").mkdir()
-    for level in range(4):
-        Image.new("RGB", (32, 32), (60 * level, 90, 200 - 40 * level)).save(tmp_path / "crops" / f"{level}.png")
-    unnamed = tmp_path / "unnamed"
-    assert dbc("ingest", "crops", "--format", "folder", "--height", "32", "--width", "32", "--run", unnamed).status == 0
-    assert dbc("extract", *NETWORK, "--run", unnamed).status == 0
-    assert dbc("merge", "--merge-percent", "0.25", "--run", unnamed).status == 0
+    unnamed = merged_crops(dbc, tmp_path, size=(32, 32), levels=range(0, 240, 60), merge_percent="0.25")
     refused = dbc("report", "--draw", "worst", "--out", tmp_path / "a.png", "--run", unnamed)
     assert refused.status == 1
     assert "whose samples have no identities; draw others" in refused.line
