@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dbc_cli.command import Given, with_flags
 from dbc_cli.comparison import COMPARISON, carry_out, picture_folder, show_comparison, show_plan, values_of
 from dbc_cli.flag import Flag, pins
@@ -13,14 +15,17 @@ ABLATE = (
     Flag("buc_lambda", float, "--buc-lambda", "λ of BUC; --lambda is that of DBC.", "0.005"),
 )
 
+PUBLISHED_UPDATE = "stale"
+"""How the variants merge where it is not said, whatever the recipe: `dbc-exact` is there to compare with."""
+
 
 @with_flags("ablate", COMMON, ABLATE, COMPARISON, pins("dataset"))
 def ablate(given: Given) -> None:
     """Compare BUC⁻, BUC, DBC⁻, DBC and DBC exact, which share data set, initial features and stage 0.
 
-    The minus is without the penalty (λ = 0). All use one --update, but for DBC exact. Each is a run of its own under
-    RUN/ablate, and RUN stays as it is. The table tells of the stage with the best mAP, of the last, and of the one chosen
-    without identities.
+    The minus is without the penalty (λ = 0). All use one --update, stale unless said, but for DBC exact. Each is a run of
+    its own under RUN/ablate, and RUN stays as it is. The table tells of the stage with the best mAP, of the last, and of
+    the one chosen without identities.
     """
     from dbc_cli.run import plan_of
     from stages.compare.ablation import VARIANTS, ablation_cells
@@ -30,8 +35,9 @@ def ablate(given: Given) -> None:
     if min(seeds) < 0:
         raise UsageError(f"--seeds: found {min(seeds)}, wanted at least 0")
     variants = values_of(Flag("variants", str, "--variants", ""), given.get("variants", ",".join(VARIANTS)))
+    plan = plan_of(replace(given, values={"update": PUBLISHED_UPDATE, **given.values}))
     cells = ablation_cells(
-        plan_of(given), variants=variants, seeds=seeds, dbc_lambda=given["lambda_"], buc_lambda=given["buc_lambda"]
+        plan, variants=variants, seeds=seeds, dbc_lambda=given["lambda_"], buc_lambda=given["buc_lambda"]
     )
     if given.flag("dry_run"):
         show_plan(given, cells)

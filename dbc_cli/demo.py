@@ -16,11 +16,14 @@ def demo(given: Given) -> None:
     from dbc_cli.console import RichReporter
     from dbc_cli.run import run_plan, show_rows
     from schemas.parameters import (
+        DEFAULT_RECIPE,
         EvaluateParameters,
         ExtractParameters,
         IngestParameters,
         MergeParameters,
         SyntheticParameters,
+        evaluation_of,
+        merging_of,
     )
     from stages.ingest.stage import ingest
     from stages.pipeline import Plan
@@ -42,9 +45,9 @@ def demo(given: Given) -> None:
     place = drawn.artifact.path.as_posix()
     reporter.note(f"{figures.n_images} images of {figures.n_identities} drawn people, {drawn.status}: {place}")
     plan = Plan(
-        merge=MergeParameters(merge_percent=0.1),
+        merge=MergeParameters(merge_percent=0.1, **merging_of(DEFAULT_RECIPE)),
         extract=ExtractParameters(),
-        evaluate=EvaluateParameters(),
+        evaluate=EvaluateParameters(**evaluation_of(DEFAULT_RECIPE)),
         train={"seed": seed},
         initial={"backbone": "resnet10", "weights": "none", "seed": seed},
         stages=6,

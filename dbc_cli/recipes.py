@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 def merge_parameters(given: Given) -> MergeParameters:
     """How to merge."""
-    from schemas.parameters import MergeParameters, merging_of
+    from schemas.parameters import DEFAULT_RECIPE, MergeParameters, merging_of
 
-    by_recipe = merging_of(given.get("recipe", "auto"), criterion=given.get("criterion", "dbc"))
+    by_recipe = merging_of(given.get("recipe", DEFAULT_RECIPE), criterion=given.get("criterion", "dbc"))
     return parse(MergeParameters, {**by_recipe, **given.only((*MERGE, *WHITEN))})
 
 
 def evaluate_parameters(given: Given) -> EvaluateParameters:
     """How to evaluate."""
-    from schemas.parameters import EvaluateParameters, evaluation_of
+    from schemas.parameters import DEFAULT_RECIPE, EvaluateParameters, evaluation_of
 
-    by_recipe = evaluation_of(given.get("recipe", "auto"))
+    by_recipe = evaluation_of(given.get("recipe", DEFAULT_RECIPE))
     return parse(EvaluateParameters, {**by_recipe, **given.only((*EVALUATE, *WHITEN))})

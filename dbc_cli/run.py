@@ -93,6 +93,7 @@ class Choice:
         self._memory_limit = memory_limit
         self._measures: list[StageMeasures] = []
         self._compared: Compared | None = None
+        self._trained = False
 
     @property
     def reason(self) -> str | None:
@@ -102,7 +103,7 @@ class Choice:
         return reason(self._measures) if self._measures else None
 
     def __call__(self, row: StageRow) -> bool:
-        """Measure the stage; True once `patience` stages have been no better than the chosen one."""
+        """Measure the stage; True once `patience` stages have been no better than the chosen one, and any was trained."""
         from stages.select.rules import choose, is_enough
         from stages.select.stage import Compared, measure_stage
 
@@ -111,7 +112,9 @@ class Choice:
         self._compared = self._compared or Compared(memory_limit=self._memory_limit)
         self._measures.append(measure_stage(row.run, row.stage, compared=self._compared))
         self.stage = choose(self._measures)
-        return is_enough(self._measures, patience=self._patience)
+        # until a recipe begins to train, merging takes seconds a stage and says nothing of what training will do
+        self._trained = self._trained or bool(row.model.summary.n_steps)
+        return self._trained and is_enough(self._measures, patience=self._patience)
 
 
 def show_rows(

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     from stages.select.measures import StageMeasures
 
-_RULE = Literal["cluster-silhouette", "silhouette", "jump", "dispersion-ratio", "stability"]
+_RULE = Literal["separation", "cluster-silhouette", "silhouette", "jump", "dispersion-ratio", "stability"]
 RULE = (
-    Flag("rule", _RULE, "--rule", "What the stage is chosen by.", "cluster-silhouette"),
+    Flag("rule", _RULE, "--rule", "What the stage is chosen by.", "separation"),
     Flag(
         "against_merging",
         bool,
@@ -29,6 +29,8 @@ RULE = (
 def select(given: Given) -> None:
     """Choose a stage without identities, and show what every rule says of every stage.
 
+    - separation: the newest features that, merged anew, separate clusters within a tenth of the best; of the stages that
+      have them, the one with the largest cluster-silhouette
     - cluster-silhouette: the largest mean silhouette of clusters, each with one voice
     - silhouette: the largest mean silhouette of samples
     - jump: before the merges grow most expensive

@@ -14,10 +14,18 @@ from schemas.choices import DatasetFormat, Metric
 PUBLISHED_LAMBDA = {"dbc": 0.1, "buc": 0.005}
 """The weight of the penalty in D, by criterion."""
 
+DEFAULT_RECIPE: Literal["tuned"] = "tuned"
+"""Where rates, epochs and the way of merging come from unless said: the best of those measured (benchmarks/RESULTS.md)."""
+
 TUNED_RIDGE = 3.0
 """Ridge of the whitening of `--recipe tuned`, as a multiple of the mean variance; 1 to 10 did as well on what was tried."""
 
-TUNED_MERGE: dict[str, Any] = {"whiten": TUNED_RIDGE, "update": "exact", "intra_normalizer": "n2"}
+TUNED_MERGE: dict[str, Any] = {
+    "whiten": TUNED_RIDGE,
+    "update": "exact",
+    "intra_normalizer": "n2",
+    "start": "singletons",
+}
 """How `--recipe tuned` merges. Whitened samples lie far apart, where d_a with its factor n would outweigh d_ab at λ = 0.1."""
 
 
@@ -113,13 +121,14 @@ class ExtractParameters(Parameters):
 class MergeParameters(Parameters):
     """The merging criterion, eq. (4), and how the merges of a stage are selected.
 
-    λ is by default 0.1 for `dbc` and 0.005 for `buc`, as published. `k1` and `k2` are the neighbours that metric `jaccard`
-    compares. `whiten` above 0 whitens the features first, with that ridge. `camera` is the one option that uses camera
-    ids: 'centring' first moves the mean of every camera's features to one place, 'penalty' adds to D `camera_weight` times
-    the share of the pairs of two clusters' samples that one camera took.
+    λ is by default 0.1 for `dbc` and 0.005 for `buc`, as published. `start` says what stage S merges: the clusters of
+    stage S − 1, m times, or every sample on its own, S·m times, so that features which have learnt more undo earlier merges.
+    `k1` and `k2` are the neighbours that metric `jaccard` compares. `whiten` above 0 whitens the features first, with that
+    ridge. `camera` is the one option that uses camera ids: 'centring' first moves the mean of every camera's features to
+    one place, 'penalty' adds to D `camera_weight` times the share of the pairs of two clusters' samples that one camera took.
     """
 
-    added_later: ClassVar[frozenset[str]] = frozenset({"k1", "k2", "whiten", "camera", "camera_weight"})
+    added_later: ClassVar[frozenset[str]] = frozenset({"k1", "k2", "whiten", "camera", "camera_weight", "start"})
 
     criterion: Literal["dbc", "buc"] = "dbc"
     lambda_: float = Field(default_factory=_published_lambda, ge=0, alias="lambda")
@@ -127,6 +136,7 @@ class MergeParameters(Parameters):
     update: Literal["exact", "stale", "union"] = "stale"
     metric: Metric = "sqeuclidean"
     intra_normalizer: Literal["n", "n2"] = "n"
+    start: Literal["previous", "singletons"] = "previous"
     k1: int = Field(default=20, ge=1, le=10_000)
     k2: int = Field(default=6, ge=1, le=10_000)
     whiten: float = Field(default=0, ge=0)
@@ -186,7 +196,7 @@ class TrainParameters(Parameters):
     )
 
     stage: int = Field(ge=0)
-    recipe: Literal["paper", "auto", "tuned"] = "auto"
+    recipe: Literal["paper", "auto", "tuned"] = DEFAULT_RECIPE
     epochs: int = Field(ge=0)
     batch_size: int = Field(default=16, ge=1)
     learning_rate: float = Field(ge=0)

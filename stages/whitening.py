@@ -32,7 +32,7 @@ def fit_whitening(features: Float32Array, *, ridge: float) -> Whitening:
     if not (np.isfinite(ridge) and ridge > 0):
         raise UsageError(f"--whiten: found {ridge}, wanted a finite number above 0; give --whiten 3")
     if not len(features):
-        raise DbcError("no train features found to whiten by, wanted at least 2 that differ; leave out --whiten")
+        raise DbcError("no train features found to whiten by, wanted at least 2 that differ; give --whiten 0")
     if not np.isfinite(features).all():
         row = int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])
         raise DbcError(f"features row {row} holds NaN or infinity, wanted finite values; extract them again")
@@ -44,9 +44,7 @@ def fit_whitening(features: Float32Array, *, ridge: float) -> Whitening:
         root = _from_gram if len(rows) < len(mean) else _from_covariance
         mean_variance, matrix = root(rows, counts, mean, ridge=ridge)
     if len(rows) == 1 or mean_variance == 0:
-        raise DbcError(
-            f"{len(features)} features are all the same, wanted some that differ to whiten; leave out --whiten"
-        )
+        raise DbcError(f"{len(features)} features are all the same, wanted some that differ to whiten; give --whiten 0")
     return Whitening(mean, matrix)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from schemas.parameters import TrainParameters
+from schemas.parameters import DEFAULT_RECIPE, TrainParameters
 from stages.backend import resolve_torch_device
 from stages.baselines.reliable import PUBLISHED_THRESHOLD, UNRELIABLE, pul_labels
 from stages.data.samples import GALLERY, QUERY, TRAIN
@@ -133,11 +133,12 @@ def _parameters(
         iteration,
         n_samples=int((labels != UNRELIABLE).sum()),
         n_clusters=int(labels.max()) + 1,
-        recipe=given.pop("recipe", "auto"),
+        recipe=given.pop("recipe", DEFAULT_RECIPE),
         random_weights=initial.weights == NO_WEIGHTS,
         backbone=initial.backbone,
         is_video=summary.n_images > summary.n_samples,
-        overrides={"seed": settings.seed, **given},
+        # its classes are those of the head: no features to whiten
+        overrides={"seed": settings.seed, **given, "whiten": 0.0},
     )
 
 

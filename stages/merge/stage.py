@@ -1,4 +1,4 @@
-"""The merge stage: clusters S from clusters S − 1 and the features of the newest stage before S."""
+"""The merge stage: clusters S from clusters S − 1, or from singletons, and the features of the newest stage before S."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from stages.merge.exchange import Exchange
 from stages.merge.linkage import empty_linkage, extend_linkage
 from stages.merge.parametrised import merge_as
 from stages.merge.result import StageMerges
-from stages.merge.schedule import initial_labels, least_merge_percent, number_of_merges
+from stages.merge.schedule import initial_labels, least_merge_percent, stage_merges
 from stages.next_stage import next_merge, numbered
 from stages.produce import How, Outcome, Produced, Request, produce
 from stages.reporting import Reporter
@@ -70,7 +70,7 @@ def merge(
     features = newest_features(run, stage - 1, reporter)
     dataset = dataset_of(run, features)
     require_wanted_cameras(dataset, parameters)
-    previous = run.require("clusters", stage - 1) if stage > 1 else None
+    previous = run.require("clusters", stage - 1) if stage > 1 and parameters.start == "previous" else None
     if previous is not None:
         require_same_dataset(previous, dataset)
     notes = broken_chain(run, features, previous)
@@ -89,7 +89,7 @@ def merge(
 
     def compute(writer: Writer) -> Produced:
         inputs = _inputs(dataset, features, previous, parameters, memory_limit=memory_limit)
-        n_merges = _n_merges(len(inputs.labels), parameters.merge_percent)
+        n_merges = _n_merges(len(inputs.labels), stage, parameters)
         options = Options(parameters, backend, memory_limit, exchange)
         result = _merge(inputs, n_merges, options, reporter=reporter)
         _write(writer, result, extend_linkage(inputs.linkage, inputs.labels, result))
@@ -117,11 +117,11 @@ def _inputs(
     return Inputs(train_features, previous.read("labels"), previous.read("linkage"), camid)
 
 
-def _n_merges(n_samples: int, merge_percent: float) -> int:
-    n_merges = number_of_merges(n_samples, merge_percent)
+def _n_merges(n_samples: int, stage: int, parameters: MergeParameters) -> int:
+    n_merges = stage_merges(n_samples, parameters.merge_percent, stage=stage, start=parameters.start)
     if n_merges == 0:
         raise DbcError(
-            f"--merge-percent {merge_percent} of {n_samples} train samples is no whole merge; "
+            f"--merge-percent {parameters.merge_percent} of {n_samples} train samples is no whole merge; "
             f"give {least_merge_percent(n_samples)} or more"
         )
     return n_merges

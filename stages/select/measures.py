@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stages.errors import DbcError
-from stages.select.silhouettes import ClusterMeans, sample_silhouettes
+from stages.select.silhouettes import ClusterMeans, cluster_silhouette, sample_silhouettes
 from stages.silhouette import SAMPLE_LIMIT, drawn
 from stages.typing import Float32Array, Float64Array, Int64Array
 
@@ -20,7 +20,8 @@ class StageMeasures:
     `silhouette`: mean over samples, singletons 0. `cluster_silhouette`: mean over clusters of the mean of their members,
     so that every cluster has one voice whatever its size. `dispersion_ratio`: mean distance inside clusters of two or more
     over their mean distance from the nearest other cluster. `criterion`: median D of the stage's merges, eq. (4).
-    `kept`: adjusted Rand index between this partition and that of the stage before. NaN where a figure has no meaning.
+    `kept`: adjusted Rand index between this partition and that of the stage before. `separation`: of the features alone,
+    the best `cluster_silhouette` that merging them anew reaches. NaN where a figure has no meaning or was not looked at.
     """
 
     stage: int
@@ -31,6 +32,7 @@ class StageMeasures:
     dispersion_ratio: float
     criterion: float
     kept: float
+    separation: float = math.nan
 
     def known(self, figure: str) -> float | None:
         """The figure of this name; None where it has no meaning, as curves and JSON have it."""
@@ -46,6 +48,7 @@ def measure(
     previous: Int64Array,
     criterion: Float64Array,
     generator: np.random.Generator,
+    separation: float = math.nan,
     sample_limit: int = SAMPLE_LIMIT,
 ) -> StageMeasures:
     """The measures of the clusters `labels` (n_samples) of `features` (n_samples, d).
@@ -62,17 +65,16 @@ def measure(
     samples = drawn(len(features), sample_limit, generator)
     silhouettes = sample_silhouettes(clusters, samples)
     enough = len(clusters.size) > 1
-    # a sample of a cluster of n stands for 1/n of that cluster's voice
-    voices = (silhouettes / clusters.size[clusters.labels[samples]]).sum() * len(features) / len(samples)
     return StageMeasures(
         stage=stage,
         n_clusters=len(clusters.size),
         singleton_share=float((clusters.size == 1).mean()),
         silhouette=float(silhouettes.mean()) if enough else float("nan"),
-        cluster_silhouette=float(voices / len(clusters.size)) if enough else float("nan"),
+        cluster_silhouette=cluster_silhouette(clusters, samples),
         dispersion_ratio=_dispersion_ratio(clusters, sample_limit, generator),
         criterion=float(np.median(criterion)) if len(criterion) else float("nan"),
         kept=adjusted_rand(previous, labels),
+        separation=separation,
     )
 
 

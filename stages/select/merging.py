@@ -6,8 +6,9 @@ import numpy as np
 
 from schemas.parameters import MergeParameters
 from stages.merge.parametrised import merge_as
-from stages.merge.schedule import initial_labels, number_of_merges
+from stages.merge.schedule import initial_labels, newest_merges, stage_merges
 from stages.select.measures import StageMeasures, measure
+from stages.select.separation import separation
 from stages.typing import Float32Array, Int32Array
 
 
@@ -26,20 +27,23 @@ def merging_alone(
     Raises what merging does.
     """
     labels = initial_labels(len(features))
-    n_merges = number_of_merges(len(features), parameters.merge_percent)
+    separates = separation(features, parameters, sampling_seed=sampling_seed, camid=camid)
     measures = []
     for stage in range(1, n_stages + 1):
-        if not 0 < n_merges <= int(labels.max(initial=0)):
+        start = labels if parameters.start == "previous" else initial_labels(len(features))
+        n_merges = stage_merges(len(features), parameters.merge_percent, stage=stage, start=parameters.start)
+        if not 0 < n_merges <= int(start.max(initial=0)):
             break
-        merged = merge_as(parameters, features, labels, n_merges, camid=camid)
+        merged = merge_as(parameters, features, start, n_merges, camid=camid)
         measures.append(
             measure(
                 features,
                 merged.labels,
                 stage=stage,
                 previous=labels,
-                criterion=merged.criterion,
+                criterion=newest_merges(merged.criterion, len(features), parameters.merge_percent),
                 generator=np.random.default_rng(sampling_seed),
+                separation=separates,
             )
         )
         labels = merged.labels

@@ -56,6 +56,17 @@ class ClusterMeans:
         return nearest
 
 
+def cluster_silhouette(clusters: ClusterMeans, samples: Int64Array) -> float:
+    """The mean over clusters of their members' mean silhouette, from those of `samples`; NaN for one cluster.
+
+    A sample of a cluster of n stands for 1/n of that cluster's voice.
+    """
+    if len(clusters.size) < 2:
+        return float("nan")
+    voices = (sample_silhouettes(clusters, samples) / clusters.size[clusters.labels[samples]]).sum()
+    return float(voices * len(clusters.labels) / len(samples) / len(clusters.size))
+
+
 def sample_silhouettes(clusters: ClusterMeans, samples: Int64Array) -> Float64Array:
     """Silhouettes (len(samples)) of the samples of these indices, each against all clusters whole (Rousseeuw 1987).
 

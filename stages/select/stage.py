@@ -8,10 +8,12 @@ from schemas.parameters import MergeParameters
 from schemas.stage import INIT_STAGE
 from stages.compared import compared_features, penalised_cameras
 from stages.lineage import dataset_of, newest_features, parent_of, require_same_dataset
+from stages.merge.schedule import newest_merges
 from stages.reporting import Silent
 from stages.run_directory import RunDirectory, clusters_manifest, features_manifest
 from stages.select.measures import StageMeasures, measure
 from stages.select.merging import merging_alone
+from stages.select.separation import separation
 from stages.store import Artifact
 from stages.typing import Float32Array, Int64Array
 
@@ -44,9 +46,9 @@ def is_trained(run: RunDirectory, stage: int) -> bool:
 
 
 class Compared:
-    """Train features as merges compare them, kept until others are asked for.
+    """Train features as merges compare them, and how well they separate clusters, kept until others are asked for.
 
-    Stages without training hand their features on: those are whitened once. `memory_limit` in bytes, as of
+    Stages without training hand their features on: those are whitened and merged anew once. `memory_limit` in bytes, as of
     `compared_features`.
     """
 
@@ -54,6 +56,7 @@ class Compared:
         self._memory_limit = memory_limit
         self._key: tuple[object, ...] = ()
         self._rows: Float32Array | None = None
+        self._separation: tuple[object, float] = (None, float("nan"))
 
     def read(self, features: Artifact, dataset: Artifact, parameters: MergeParameters) -> Float32Array:
         """What `compared_features` gives; not to be changed."""
@@ -63,6 +66,18 @@ class Compared:
             self._key = key
             self._rows = compared_features(features, dataset, parameters, memory_limit=self._memory_limit)
         return self._rows
+
+    def separation(self, features: Artifact, dataset: Artifact, parameters: MergeParameters) -> float:
+        """How well the features separate clusters, merged anew by `parameters` but for how a stage begins and selects."""
+        rows = self.read(features, dataset, parameters)
+        key = (self._key, parameters.model_copy(update={"update": "exact", "start": "previous", "merge_percent": 0.05}))
+        if self._separation[0] != key:
+            camid = penalised_cameras(dataset, parameters)
+            found = separation(
+                rows, parameters, sampling_seed=SAMPLING_SEED, camid=camid, memory_limit=self._memory_limit
+            )
+            self._separation = (key, found)
+        return self._separation[1]
 
 
 def measure_stage(run: RunDirectory, stage: int, *, compared: Compared | None = None) -> StageMeasures:
@@ -76,17 +91,28 @@ def measure_stage(run: RunDirectory, stage: int, *, compared: Compared | None = 
     dataset = dataset_of(run, features)
     require_same_dataset(clusters, dataset)
     labels = clusters.read("labels")
+    parameters = clusters_manifest(clusters).parameters
+    compared = compared or Compared()
+    rows, separates = compared.read(features, dataset, parameters), compared.separation(features, dataset, parameters)
     return measure(
-        (compared or Compared()).read(features, dataset, clusters_manifest(clusters).parameters),
+        rows,
         labels,
         stage=stage,
-        previous=_previous(run, clusters, len(labels)),
-        criterion=clusters.read("criterion"),
+        previous=_previous(run, clusters, stage, len(labels)),
+        criterion=newest_merges(clusters.read("criterion"), len(labels), parameters.merge_percent),
         generator=np.random.default_rng(SAMPLING_SEED),
+        separation=separates,
     )
 
 
-def _previous(run: RunDirectory, clusters: Artifact, n_samples: int) -> Int64Array:
-    """The labels that a stage merged from: those of the clusters among its parents, else every sample its own."""
+def _previous(run: RunDirectory, clusters: Artifact, stage: int, n_samples: int) -> Int64Array:
+    """The labels of the stage before: the clusters that a stage merged or, where it merged singletons, the newest there are.
+
+    Every sample its own where there are none of the same samples.
+    """
     parent = parent_of(clusters, "clusters")
-    return np.arange(n_samples) if parent is None else run.resolve(parent).read("labels")
+    before = run.find("clusters", stage - 1) if parent is None else run.resolve(parent)
+    if before is None or parent_of(before, "dataset") != parent_of(clusters, "dataset"):
+        return np.arange(n_samples)
+    labels: Int64Array = before.read("labels")
+    return labels

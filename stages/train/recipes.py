@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from schemas.parameters import TUNED_RIDGE, TrainParameters
+from schemas.parameters import DEFAULT_RECIPE, TUNED_RIDGE, TrainParameters
 from stages.errors import UsageError
 from stages.nn.bag_of_words.descriptor import BAG_OF_WORDS
 from stages.train.freeze import published_freeze
@@ -13,7 +13,7 @@ from stages.train.freeze import published_freeze
 LEAST_MEAN_SIZE = 4
 """Samples a cluster has on average before `auto` trains strong weights on the clusters."""
 TUNED_MOMENTUM = 0.1
-"""Share of a centroid that a step of 'tuned' keeps: 0.1 to 0.2 gave 3 points of mAP over ½ on eth80-market at 64×64."""
+"""Share of a centroid that a step of 'tuned' keeps after stage 0: 0.1 to 0.2 gave 3 points of mAP over ½ on eth80-market."""
 VIDEO_FRAMES = 16
 """Random frames of a tracklet in a step, as published."""
 ADAM_SHARE = 3.5e-3
@@ -27,7 +27,7 @@ def resolve(
     *,
     n_samples: int,
     n_clusters: int,
-    recipe: str = "auto",
+    recipe: str = DEFAULT_RECIPE,
     random_weights: bool = False,
     backbone: str = "resnet50",
     is_video: bool = False,
@@ -37,8 +37,8 @@ def resolve(
 
     `random_weights` says that the `backbone` started from no weights, `is_video` that samples are tracklets. 'paper' is
     the published schedule; 'auto' is what was measured to work on small sets (benchmarks/RESULTS.md), and 'tuned' that on
-    whitened features, with centroids that move faster, where there are weights. UsageError where frames of a tracklet are
-    asked for and there are none, or epochs for a bag of words.
+    whitened features, with centroids that move faster. UsageError where frames of a tracklet are asked for and there are
+    none, or epochs for a bag of words.
     """
     given = dict(overrides or {})
     if given.get("frames") is not None and not is_video:
@@ -49,15 +49,14 @@ def resolve(
         rates = _nothing_to_train(given)
     elif recipe == "paper":
         rates = _paper(stage, backbone=backbone, is_video=is_video)
-    elif random_weights:
-        rates = _auto_from_random_weights(stage)
     else:
-        rates = _auto_from_strong_weights(stage, mean_size=n_samples / n_clusters)
-        if recipe == "tuned":
+        strong = _auto_from_strong_weights(stage, mean_size=n_samples / n_clusters)
+        rates = _auto_from_random_weights(stage) if random_weights else strong
+        if recipe == "tuned" and stage > 0:
             rates |= {"whiten": TUNED_RIDGE, "memory_momentum": TUNED_MOMENTUM}
     if stage == 0:
         # there are no clusters, and so no features that they were made from, to whiten by
-        rates, given = {**rates, "whiten": 0.0}, {**given, "whiten": 0.0}
+        given["whiten"] = 0.0
     if is_video:
         rates["frames"] = VIDEO_FRAMES
     fitted = _fitted(rates, given)

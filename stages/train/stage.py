@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from schemas.manifest import ModelManifest
-from schemas.parameters import TrainParameters
+from schemas.parameters import DEFAULT_RECIPE, TrainParameters
 from schemas.stage import INIT_STAGE, stage_label
 from stages.backend import resolve_torch_device
 from stages.errors import DbcError
@@ -121,7 +121,7 @@ def _parameters(
         stage,
         n_samples=n_samples,
         n_clusters=n_samples if clusters is None else clusters_manifest(clusters).summary.n_clusters,
-        recipe=wanted.get("recipe", "auto"),
+        recipe=wanted.get("recipe", DEFAULT_RECIPE),
         random_weights=model_manifest(before).initial.weights == NO_WEIGHTS,
         backbone=model_manifest(before).initial.backbone,
         is_video=summary.n_images > summary.n_samples,

@@ -212,7 +212,7 @@ def test_features_that_are_handed_on_are_whitened_once(dbc: Dbc, run: Path, monk
         "stages.select.stage.Compared.read", lambda _, *given: stages.compared.compared_features(*given)
     )
     assert dbc("select", "--run", run, "--json").json["stages"] == rows
-    assert ridges == [2, 1, 2, 2, 1]
+    assert ridges == [2, 1, 2, 2, 2, 2, 1, 1]
 
 
 def test_select_and_plot_need_something_to_show(dbc: Dbc, run: Path) -> None:
@@ -227,20 +227,17 @@ def test_a_run_stops_once_stages_are_no_better_and_names_the_best(
     from stages.select.measures import StageMeasures
 
     def falling(_: object, stage: int, **__: object) -> StageMeasures:
-        return StageMeasures(stage, 10, 0.0, 0.5, 1.0 / stage, 0.5, 1.0, 1.0)
+        return StageMeasures(stage, 10, 0.0, 0.5, 1.0 / stage, 0.5, 1.0, 1.0, separation=1.0 / stage)
 
     monkeypatch.setattr(stages.select.stage, "measure_stage", falling)
-    arguments = ["run", *NETWORK, "--merge-percent", "0.1", "--epochs", "0", "--run", run, "--json"]
+    arguments = ["run", *NETWORK, "--merge-percent", "0.1", "--epochs", "1", "--run", run, "--json"]
     result = dbc(*arguments, "--stop", "auto", "--patience", "2")
     assert result.status == 0, result.err
     assert [row["stage"] for row in result.json["stages"]] == ["init", "0", "1", "2", "3"]
     assert result.json["chosen"] == 1
-    assert result.json["reason"] == "stage 1, 10 clusters, has the best cluster-silhouette, 1.000"
+    assert result.json["reason"] == "stage 1, 10 clusters, has the best separation, 1.000"
     ended = dbc(*arguments[:-1], "--stop", "auto", "--stages", "1").out
-    assert (
-        "chosen without identities: stage 1, 10 clusters, has the best cluster-silhouette, 1.000; it is the last"
-        in ended
-    )
+    assert "chosen without identities: stage 1, 10 clusters, has the best separation, 1.000; it is the last" in ended
     unmeasured = [*arguments[:-1], "--stop", "auto", "--stages", "0"]
     for none_measured in (dbc(*unmeasured), dbc(*unmeasured, "--seed", "7", "--force", "--dry-run")):
         assert none_measured.status == 0, none_measured.err

@@ -18,7 +18,18 @@ MERGING = ["--merge-percent", "0.2", "--stage", "1"]
 def test_the_tuned_recipe_of_a_run_is_what_single_commands_give_with_its_flags(dbc: Dbc, run: Path) -> None:
     ran = dbc("run", "--recipe", "tuned", "--merge-percent", "0.2", "--stages", "1", "--epochs", "1", "--run", run)
     assert ran.status == 0, ran.err
-    tuned = ["--whiten", "3", "--update", "exact", "--intra-normalizer", "n2"]
+    tuned = [
+        "--recipe",
+        "paper",
+        "--whiten",
+        "3",
+        "--update",
+        "exact",
+        "--intra-normalizer",
+        "n2",
+        "--start",
+        "singletons",
+    ]
     assert dbc("merge", *MERGING, *tuned, "--json").json["status"] == "up to date"
     assert dbc("train", "--stage", "1", "--recipe", "tuned", "--epochs", "1", "--json").json["status"] == "up to date"
     assert dbc("eval", "--stage", "1", "--whiten", "3").status == 0
@@ -41,7 +52,8 @@ def test_a_flag_goes_before_the_tuned_recipe(dbc: Dbc, run: Path) -> None:
     given = ["--recipe", "tuned", "--whiten", "0", "--update", "stale", "--merge-percent", "0.2"]
     ran = dbc("run", *given, "--stages", "1", "--epochs", "0", "--run", run)
     assert ran.status == 0, ran.err
-    assert dbc("merge", *MERGING, "--intra-normalizer", "n2", "--json").json["status"] == "up to date"
+    plain = ["--recipe", "auto", "--intra-normalizer", "n2", "--start", "singletons"]
+    assert dbc("merge", *MERGING, *plain, "--json").json["status"] == "up to date"
 
 
 @pytest.mark.parametrize(

@@ -15,18 +15,35 @@ NAN = float("nan")
 
 def stages(**figures: list[float]) -> list[StageMeasures]:
     """Stages 1, 2, … with these figures; those not given are 0."""
-    names = ("silhouette", "cluster_silhouette", "dispersion_ratio", "criterion", "kept")
+    names = ("silhouette", "cluster_silhouette", "dispersion_ratio", "criterion", "kept", "separation")
     length = len(next(iter(figures.values())))
     rows = [{name: figures.get(name, [0.0] * length)[i] for name in names} for i in range(length)]
     return [StageMeasures(stage=i + 1, n_clusters=100 - i, singleton_share=0.0, **row) for i, row in enumerate(rows)]
 
 
 def test_each_rule_takes_the_stage_that_its_measure_points_at() -> None:
-    assert choose(stages(cluster_silhouette=[0.1, 0.4, 0.2])) == 2
+    assert choose(stages(cluster_silhouette=[0.1, 0.4, 0.2]), rule="cluster-silhouette") == 2
     assert choose(stages(silhouette=[0.1, 0.2, 0.4]), rule="silhouette") == 3
     assert choose(stages(dispersion_ratio=[0.5, 0.3, 0.6]), rule="dispersion-ratio") == 2
     assert choose(stages(criterion=[0.1, 0.2, 0.9, 1.1]), rule="jump") == 2
     assert choose(stages(kept=[0.0, 0.5, 0.9, 0.2]), rule="stability") == 2
+
+
+@pytest.mark.parametrize(
+    ("separation", "cluster_silhouette", "chosen"),
+    [
+        ([0.1, 0.4, 0.37], [0.0, 0.9, 0.1], 3),
+        ([0.1, 0.4, 0.35], [0.0, 0.2, 0.9], 2),
+        ([0.4, 0.4, 0.4], [0.1, 0.3, 0.2], 2),
+        ([0.1, 0.4, 0.4, 0.2], [0.9, 0.1, 0.3, 0.9], 3),
+        ([-0.5, -0.50001, -0.6], [0.1, 0.2, 0.3], 2),
+        ([NAN, 0.4, NAN], [0.9, NAN, 0.9], 2),
+    ],
+)
+def test_the_newest_features_near_the_best_are_chosen_and_of_their_stages_the_one_with_the_best_clusters(
+    separation: list[float], cluster_silhouette: list[float], chosen: int
+) -> None:
+    assert choose(stages(separation=separation, cluster_silhouette=cluster_silhouette)) == chosen
 
 
 def test_ties_go_to_the_earlier_stage_and_what_is_unknown_is_passed_over() -> None:
@@ -43,19 +60,20 @@ def test_every_rule_scores_every_stage_of_one_or_more(rule: str) -> None:
 
 def test_it_is_enough_once_patience_stages_were_no_better() -> None:
     rising = [0.1, 0.3, 0.2, 0.25, 0.29]
-    told = [is_enough(stages(cluster_silhouette=rising[: n + 1]), patience=3) for n in range(5)]
+    told = [is_enough(stages(silhouette=rising[: n + 1]), patience=3, rule="silhouette") for n in range(5)]
     assert told == [False, False, False, False, True]
-    assert not is_enough(stages(cluster_silhouette=[0.1, 0.2, 0.3, 0.4, 0.5]), patience=3)
+    assert not is_enough(stages(separation=[0.1, 0.2, 0.3, 0.4, 0.5]), patience=3)
+    assert is_enough(stages(separation=[0.5, 0.2, 0.3, 0.4]), patience=3)
 
 
 def test_the_reason_names_stage_score_and_whether_it_is_the_last_made() -> None:
-    middle, last = stages(cluster_silhouette=[0.1, 0.4, 0.2]), stages(cluster_silhouette=[0.1, 0.2, 0.4])
-    assert reason(middle) == "stage 2, 99 clusters, has the best cluster-silhouette, 0.400"
-    told = (
-        "stage 3, 98 clusters, has the best cluster-silhouette, 0.400; it is the last stage made, so later ones might"
-    )
+    middle, last = stages(separation=[0.1, 0.4, 0.2]), stages(separation=[0.1, 0.2, 0.4])
+    assert reason(middle) == "stage 2, 99 clusters, has the best separation, 0.400"
+    told = "stage 3, 98 clusters, has the best separation, 0.400; it is the last stage made, so later ones might"
     assert reason(last).startswith(told)
-    assert reason([]) == "no stage chosen: cluster-silhouette is known of none"
+    near = "stage 3, 98 clusters, has the newest features near the best (0.400) in separation, 0.390; it is the last"
+    assert reason(stages(separation=[0.1, 0.4, 0.39])).startswith(near)
+    assert reason([]) == "no stage chosen: separation is known of none"
     assert "last" not in reason(stages(kept=[0.1, 0.9]), rule="stability")
 
 
@@ -82,7 +100,7 @@ def test_a_negative_silhouette_is_clearly_less_only_where_it_is_lower(
 
 
 def test_an_unknown_rule_is_named() -> None:
-    with pytest.raises(UsageError, match="--rule: found 'elbow', wanted one of cluster-silhouette"):
+    with pytest.raises(UsageError, match="--rule: found 'elbow', wanted one of separation, cluster-silhouette"):
         choose(stages(silhouette=[0.1]), rule="elbow")
 
 
