@@ -39,10 +39,16 @@ from stages.plots.figures import save
 from stages.plots.sheets import comparison_sheet, value_sheet
 from stages.select.rules import RULES
 
+RECIPES = ("paper", "auto", "tuned")
+
 QUEUE = 300
 """Embeddings in the queue of OIM: the published 5,000 would hold these small sets many times over."""
 
 LAMBDAS = {"dbc": (0.0, 0.01, 0.05, 0.1, 0.2, 0.5), "buc": (0.0, 0.001, 0.005, 0.01, 0.05)}
+TRAINED_LAMBDAS = {"dbc": (0.0, 0.01, 0.1, 0.5), "buc": (0.0, 0.001, 0.005, 0.05)}
+
+NEIGHBOURS = {"eth80-market": 20, "vehicles": 6, "synthetic": 10}
+"""k1 of the Jaccard distance: it must not be far above the images of an identity."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +64,9 @@ class Curve:
     @property
     def title(self) -> str:
         """How the record heads it."""
-        return f"{self.parameter} ({self.criterion.upper()}, {'trained' if self.trained else 'merging only'})"
+        return (
+            f"{self.parameter} ({self.criterion.upper()}, {'tuned, trained' if self.trained else 'auto, merging only'})"
+        )
 
 
 def main() -> None:
@@ -75,11 +83,15 @@ def main() -> None:
         text, results = _ablation(data, arguments)
         sections.append(text)
         found: dict[str, Any] = {"ablation": [asdict(result) for result in results]}
-        sections.append(_stop_rules(results))
-        if arguments.recipes:
-            text, compared = _recipes(data, arguments)
+        sections.append(_stop_rules(results, "recipe auto"))
+        text, compared = _recipes(data, arguments)
+        sections.append(text)
+        sections.append(_stop_rules([r for r in compared if r.setting["recipe"] == "tuned"], "recipe tuned"))
+        found["recipes"] = [asdict(result) for result in compared]
+        if data.name in arguments.levers.split(","):
+            text, pulled = _levers(data, arguments)
             sections.append(text)
-            found["recipes"] = [asdict(result) for result in compared]
+            found["levers"] = [asdict(result) for result in pulled]
         for curve in _curves(arguments, trained=trained_curves):
             text, swept = _curve(data, curve, arguments)
             sections.append(text)
@@ -104,7 +116,7 @@ def _prepared(data: DataSet, arguments: argparse.Namespace) -> DataSet:
     plan = data.plan
     if arguments.quick:
         plan = with_training(with_merge(plan, merge_percent=0.2), epochs=1)
-    return replace(data, untold=plan, plan=with_recipe(plan, arguments.recipe))
+    return replace(data, untold=plan, plan=with_recipe(plan, "auto"))
 
 
 def _ablation(data: DataSet, arguments: argparse.Namespace) -> tuple[str, list[CellResult]]:
@@ -112,7 +124,7 @@ def _ablation(data: DataSet, arguments: argparse.Namespace) -> tuple[str, list[C
     results = kept_results(data, cells, out=arguments.out, n_jobs=arguments.jobs)
     figure = comparison_sheet(runs_by_label(results), title=f"{data.name}: ablation", chosen=chosen_by_label(results))
     save(figure, arguments.out / f"{data.name}-ablation")
-    head = f"### Ablation, trained, seeds {_told_list(arguments.seeds)}\n\n"
+    head = f"### Ablation, recipe auto, seeds {_told_list(arguments.seeds)}\n\n"
     return f"{head}{markdown(lines(results))}\n![ablation]({data.name}-ablation.png)\n", results
 
 
@@ -120,10 +132,13 @@ def _recipes(data: DataSet, arguments: argparse.Namespace) -> tuple[str, list[Ce
     """Both criteria by every recipe, and online instance matching by the published one: the same data and stages."""
     cells = []
     for seed in arguments.seeds:
-        for recipe in arguments.recipes.split(","):
+        for recipe in RECIPES:
             for criterion in ("buc", "dbc"):
                 plan = with_seed(with_recipe(data.untold, recipe, criterion=criterion), seed)
                 cells.append(Cell("", plan, {"recipe": recipe, "method": criterion.upper(), "seed": seed}))
+                if recipe == "tuned":
+                    bare = {"recipe": recipe, "method": f"{criterion.upper()}⁻", "seed": seed}
+                    cells.append(Cell("", with_merge(plan, lambda_=0.0), bare))
         matching = with_training(with_recipe(data.untold, "paper"), loss="oim", queue_size=QUEUE)
         cells.append(
             Cell("", replace(with_seed(matching, seed), stages=0), {"recipe": "paper", "method": "OIM", "seed": seed})
@@ -137,8 +152,39 @@ def _recipes(data: DataSet, arguments: argparse.Namespace) -> tuple[str, list[Ce
     return f"{head}{markdown(lines(results))}\n![recipes]({data.name}-recipes.png)\n", results
 
 
-def _stop_rules(results: Sequence[CellResult]) -> str:
-    """How far the choice of each rule is from the best stage, over all runs of the ablation."""
+def _levers(data: DataSet, arguments: argparse.Namespace) -> tuple[str, list[CellResult]]:
+    """The recipe tuned with one thing changed at a time, DBC."""
+    cells = []
+    for seed in arguments.seeds:
+        plan = with_seed(with_recipe(data.untold, "tuned"), seed)
+        cells += [Cell("", other, {"changed": told, "seed": seed}) for told, other in _changes(data, plan).items()]
+    results = kept_results(data, cells, out=arguments.out, n_jobs=arguments.jobs)
+    head = f"### The recipe tuned, one thing changed at a time, seeds {_told_list(arguments.seeds)}\n\n"
+    return f"{head}{markdown(lines(results))}\n", results
+
+
+def _changes(data: DataSet, plan: Plan) -> dict[str, Plan]:
+    """`plan` as it is, and with each change by what is said of it."""
+    unwhitened = with_training(with_merge(plan, whiten=0.0), whiten=0.0)
+    found = {
+        "nothing": plan,
+        "--start previous": with_merge(plan, start="previous"),
+        "--update stale": with_merge(plan, update="stale"),
+        "--intra-normalizer n": with_merge(plan, intra_normalizer="n"),
+        "--whiten 0": replace(unwhitened, evaluate=plan.evaluate.model_copy(update={"whiten": 0.0})),
+        "--metric jaccard": with_merge(plan, metric="jaccard", k1=NEIGHBOURS[data.name], lambda_=0.01),
+        "--memory-momentum 0.5": with_training(plan, memory_momentum=0.5),
+        "--optimizer adam": with_training(plan, optimizer="adam"),
+        "--color-jitter 0.2": with_training(plan, color_jitter=0.2),
+        "--random-erasing 0.5": with_training(plan, random_erasing=0.5),
+    }
+    if str(plan.initial["backbone"]).startswith("resnet"):
+        found["--pooling gem"] = replace(plan, initial={**plan.initial, "pooling": "gem"})
+    return found
+
+
+def _stop_rules(results: Sequence[CellResult], told: str) -> str:
+    """How far the choice of each rule is from the best stage, over all runs given."""
     rows = []
     for rule in RULES:
         lost: dict[str, list[float]] = {"mAP": [], "ari": []}
@@ -154,7 +200,7 @@ def _stop_rules(results: Sequence[CellResult]) -> str:
         ]
         rows.append([rule, *" | ".join(told).split(" | ")])
     head = ["rule", "mAP lost, mean", "largest", "ARI lost, mean", "largest"]
-    return f"### Stages chosen without identities\n\n{markdown_table(head, rows)}"
+    return f"### Stages chosen without identities, {told}\n\n{markdown_table(head, rows)}"
 
 
 def _curves(arguments: argparse.Namespace, *, trained: bool) -> list[Curve]:
@@ -166,18 +212,21 @@ def _curves(arguments: argparse.Namespace, *, trained: bool) -> list[Curve]:
     found.append(Curve("metric", ("sqeuclidean", "euclidean"), trained=False))
     found.append(Curve("camera", ("ignored", "centring", "penalty"), trained=False, note="by camera ids"))
     if trained:
-        found.append(Curve("lambda", LAMBDAS["dbc"][cut], trained=True))
+        found += [
+            Curve("lambda", TRAINED_LAMBDAS[criterion][cut], trained=True, criterion=criterion)
+            for criterion in TRAINED_LAMBDAS
+        ]
         found.append(Curve("memory-init", ("centroids", "zeros"), trained=True, note="stage 0 begins with zeros"))
         if not arguments.quick:
-            found.append(Curve("merge-percent", (0.1, 0.2), trained=True))
+            found.append(Curve("merge-percent", (0.05, 0.1, 0.2), trained=True))
             found.append(Curve("intra-normalizer", ("n", "n2"), trained=True))
             found.append(Curve("metric", ("sqeuclidean", "euclidean"), trained=True))
     return found
 
 
 def _curve(data: DataSet, curve: Curve, arguments: argparse.Namespace) -> tuple[str, list[CellResult]]:
-    merge_parameters = {"criterion": curve.criterion, "lambda_": 0.1 if curve.criterion == "dbc" else 0.005}
-    base = replace(with_merge(data.plan, **merge_parameters), merge_only=not curve.trained)
+    recipe = "tuned" if curve.trained else "auto"
+    base = replace(with_recipe(data.untold, recipe, criterion=curve.criterion), merge_only=not curve.trained)
     # merging alone has no chance in it where the weights are given: one seed
     draws = curve.trained or data.plan.initial["weights"] == "none"
     seeds = arguments.seeds if draws else arguments.seeds[:1]
@@ -231,7 +280,7 @@ def _write(
     )
     head = (
         "# Experiments\n\n"
-        f"Recipe {arguments.recipe}, seeds {_told_list(arguments.seeds)}, {arguments.jobs} processes, {seconds:.0f} s of "
+        f"Seeds {_told_list(arguments.seeds)}, {arguments.jobs} processes, {seconds:.0f} s of "
         f"this call. {size} Mean ± standard deviation over seeds. `best` is the stage with the best mAP (with the best ARI "
         "where nothing was trained), `auto` the one chosen without identities.\n"
     )
@@ -251,10 +300,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--weights", type=Path, help="ImageNet weights of MobileNetV2")
     parser.add_argument("--seeds", type=lambda text: [int(part) for part in text.split(",")], default=[0, 1, 2])
     parser.add_argument("--sets", default="eth80-market,vehicles,synthetic", help="which data sets")
-    parser.add_argument("--trained-curves", default="synthetic", help="data sets whose curves are trained, too")
+    parser.add_argument(
+        "--trained-curves", default="eth80-market,synthetic", help="data sets whose curves are trained, too"
+    )
     parser.add_argument("--train-share", type=float, default=0.5, help="share of eth80-market's train identities")
-    parser.add_argument("--recipe", default="auto", help="recipe of all training, merging and evaluation")
-    parser.add_argument("--recipes", default="paper,auto,tuned", help="recipes to compare; '' for none")
+    parser.add_argument(
+        "--levers", default="eth80-market,vehicles,synthetic", help="data sets whose recipe is taken apart"
+    )
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time, each with one thread")
     parser.add_argument("--quick", action="store_true", help="a smoke test: tiny data, two values a curve")
     arguments = parser.parse_args()

@@ -36,7 +36,7 @@ def merging_of(recipe: str, *, criterion: str = "dbc") -> dict[str, Any]:
     """
     if recipe != "tuned":
         return {}
-    return dict(TUNED_MERGE) if criterion == "dbc" else {"whiten": TUNED_RIDGE}
+    return dict(TUNED_MERGE) if criterion == "dbc" else {name: TUNED_MERGE[name] for name in ("whiten", "start")}
 
 
 def evaluation_of(recipe: str) -> dict[str, Any]:

@@ -22,7 +22,8 @@ of 0.95 to 1 of the best in the six runs it was tried on."""
 
 
 def _separation(measures: Sequence[StageMeasures]) -> Float64Array:
-    return np.array([stage.separation for stage in measures])
+    # a stage of one cluster is none to choose, however well its features separate others
+    return np.array([np.nan if np.isnan(stage.cluster_silhouette) else stage.separation for stage in measures])
 
 
 def _silhouette(measures: Sequence[StageMeasures]) -> Float64Array:
@@ -82,7 +83,7 @@ def choose(measures: Sequence[StageMeasures], *, rule: str = DEFAULT_RULE) -> in
         return None
     if rule == "separation":
         newest = score[np.flatnonzero(score >= _nearly(float(np.nanmax(score))))[-1]]
-        score = np.where(score == newest, np.nan_to_num(_cluster_silhouette(measures), nan=-1.0), np.nan)
+        score = np.where(score == newest, _cluster_silhouette(measures), np.nan)
     return measures[int(np.nanargmax(score))].stage
 
 

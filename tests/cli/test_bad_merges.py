@@ -45,11 +45,17 @@ def alter(monkeypatch: pytest.MonkeyPatch, name: str, change: Change) -> None:
         ("pooled", set_to(-np.inf), ["--update", "exact"], "holds NaN or infinity"),
         ("pooled", set_to(np.inf), ["--metric", "euclidean", "--update", "union"], "holds NaN or infinity"),
         ("pooled", set_to(np.nan), ["--metric", "jaccard"], "features row 0 holds NaN or infinity"),
-        ("pooled", np.zeros_like, ["--metric", "cosine"], "row 0 is all zeros"),
+        ("pooled", np.zeros_like, ["--metric", "cosine", "--recipe", "auto"], "row 0 is all zeros"),
+        ("pooled", np.zeros_like, [], "features are all the same, wanted some that differ to whiten; give --whiten 0"),
         ("pooled", lambda rows: rows[:-1], [], "pooled of 31 rows, wanted 32"),
         ("pooled", lambda rows: np.concatenate([rows, rows[:2]]), [], "pooled of 34 rows, wanted 32"),
-        ("labels", lambda labels: labels[:-1], ["--stage", "2"], "labels have shape (15,), wanted (16,)"),
-        ("labels", lambda labels: labels + 3, ["--stage", "2"], "labels run from 3"),
+        (
+            "labels",
+            lambda labels: labels[:-1],
+            ["--stage", "2", "--start", "previous"],
+            "labels have shape (15,), wanted (16,)",
+        ),
+        ("labels", lambda labels: labels + 3, ["--stage", "2", "--start", "previous"], "labels run from 3"),
     ],
 )
 def test_inputs_that_do_not_fit_are_refused(
@@ -74,5 +80,6 @@ def test_fewer_clusters_than_merges(dbc: Dbc, run: Path) -> None:
     flags = ["--merge-percent", "0.6", "--run", run]
     assert dbc("merge", *flags).status == 0
     before = sorted(run.rglob("*"))
-    refused(dbc("merge", *flags, "--stage", "2"), status=1, told="9 merges wanted of 7 clusters")
+    refused(dbc("merge", *flags, "--stage", "2"), status=1, told="18 merges wanted of 16 clusters")
+    refused(dbc("merge", *flags, "--stage", "2", "--start", "previous"), status=1, told="9 merges wanted of 7 clusters")
     assert sorted(run.rglob("*")) == before

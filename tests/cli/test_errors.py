@@ -164,7 +164,7 @@ def test_a_run_without_a_dataset_says_what_to_do_first(dbc: Dbc, tmp_path: Path,
         (["merge", "--lambda", "nan"], 2, "--lambda: found nan"),
         (["merge", "--merge-percent", "1.5"], 2, "--merge-percent: found 1.5"),
         (["merge", "--merge-percent", "0.0001"], 1, "is no whole merge"),
-        (["merge", "--merge-percent", "0.99", "--stage", "2"], 1, "no clusters of stage 1 found"),
+        (["merge", "--start", "previous", "--stage", "2"], 1, "no clusters of stage 1 found"),
         (["merge", "--stage", "0"], 2, "wanted a number from 1"),
         (["merge", "--stage", "last"], 2, "'last' is not a stage"),
         (

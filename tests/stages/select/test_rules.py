@@ -37,7 +37,7 @@ def test_each_rule_takes_the_stage_that_its_measure_points_at() -> None:
         ([0.4, 0.4, 0.4], [0.1, 0.3, 0.2], 2),
         ([0.1, 0.4, 0.4, 0.2], [0.9, 0.1, 0.3, 0.9], 3),
         ([-0.5, -0.50001, -0.6], [0.1, 0.2, 0.3], 2),
-        ([NAN, 0.4, NAN], [0.9, NAN, 0.9], 2),
+        ([NAN, 0.4, 0.5], [0.9, 0.1, NAN], 2),
     ],
 )
 def test_the_newest_features_near_the_best_are_chosen_and_of_their_stages_the_one_with_the_best_clusters(

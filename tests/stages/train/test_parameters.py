@@ -9,7 +9,7 @@ from dbc_cli.problems import problem_of
 from schemas.parameters import TrainParameters
 from stages.provenance import content_key
 
-FIRST = {"stage": 1, "epochs": 2, "learning_rate": 0.1}
+FIRST = {"stage": 1, "recipe": "auto", "epochs": 2, "learning_rate": 0.1}
 LATER = {
     "optimizer": "adam",
     "clip_norm": 1.0,

@@ -46,7 +46,7 @@ def test_the_backbone_learns_and_the_models_own_head_stays():
     assert np.array_equal(before["head/linear.weight"], after["head/linear.weight"])
 
 
-def test_the_tuned_recipe_whitens_once_there_are_clusters_and_weights():
+def test_the_tuned_recipe_whitens_once_there_are_clusters():
     ridges = [
         resolve(stage, n_samples=100, n_clusters=20, recipe=recipe, random_weights=random, overrides=given).whiten
         for stage, recipe, random, given in [
@@ -58,7 +58,7 @@ def test_the_tuned_recipe_whitens_once_there_are_clusters_and_weights():
             (0, "auto", False, {"whiten": 1.5}),
         ]
     ]
-    assert ridges == [3.0, 0.0, 0.0, 0.0, 1.5, 0.0]
+    assert ridges == [3.0, 0.0, 0.0, 3.0, 1.5, 0.0]
 
 
 def test_apart_from_whitening_and_the_look_up_table_the_tuned_recipe_trains_as_auto_does():
