@@ -70,11 +70,9 @@ def vehicles(source: Path, weights: Path, out: Path, size: Size) -> DataSet:
     folder = out / "links" / "vehicles"
     with (source / "samples.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    # two images an identity are cheap: all of them, but for a quick look
-    share = 1.0 if size.test_share == 1 else size.train_share
     kept = {
         is_train: _some({int(row["pid"]) for row in rows if (row["split"] == "train") == is_train}, share)
-        for is_train in (True, False)
+        for is_train, share in ((True, size.train_share), (False, size.test_share))
     }
     rows = [row for row in rows if int(row["pid"]) in kept[row["split"] == "train"]]
     for row in rows:
