@@ -170,7 +170,7 @@ def _levers(data: DataSet, arguments: argparse.Namespace) -> tuple[str, list[Cel
 def _changes(data: DataSet, plan: Plan) -> dict[str, Plan]:
     """`plan` as it is, and with each change by what is said of it."""
     unwhitened = with_training(with_merge(plan, whiten=0.0), whiten=0.0)
-    found = {
+    return {
         "nothing": plan,
         "--start previous": with_merge(plan, start="previous"),
         "--whiten 0": replace(unwhitened, evaluate=plan.evaluate.model_copy(update={"whiten": 0.0})),
@@ -179,7 +179,6 @@ def _changes(data: DataSet, plan: Plan) -> dict[str, Plan]:
         "--optimizer adam": with_training(plan, optimizer="adam"),
         "--color-jitter 0.2": with_training(plan, color_jitter=0.2),
     }
-    return found
 
 
 def _is_resnet(plan: Plan) -> bool:
