@@ -197,10 +197,10 @@ def _stop_rules(results: Sequence[CellResult], told: str) -> str:
                 known = [figures[name] for figures in stages.values() if figures[name] is not None]
                 if chosen is not None and known:
                     values.append(max(known) - chosen[name])
-        told = [
+        shown = [
             f"{statistics.fmean(values):.3f} | {max(values):.3f}" if values else "– | –" for values in lost.values()
         ]
-        rows.append([rule, *" | ".join(told).split(" | ")])
+        rows.append([rule, *" | ".join(shown).split(" | ")])
     head = ["rule", "mAP lost, mean", "largest", "ARI lost, mean", "largest"]
     return f"### Stages chosen without identities, {told}\n\n{markdown_table(head, rows)}"
 

@@ -49,7 +49,7 @@ def demo(given: Given) -> None:
         extract=ExtractParameters(),
         evaluate=EvaluateParameters(**evaluation_of(DEFAULT_RECIPE)),
         train={"seed": seed},
-        initial={"backbone": "resnet10", "weights": "none", "seed": seed},
+        initial={"backbone": "resnet10", "weights": "none", "pooling": "gem", "seed": seed},
         stages=6,
         device=given.get("device", "auto"),
     )

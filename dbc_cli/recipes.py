@@ -15,7 +15,8 @@ def merge_parameters(given: Given) -> MergeParameters:
     """How to merge."""
     from schemas.parameters import DEFAULT_RECIPE, MergeParameters, merging_of
 
-    by_recipe = merging_of(given.get("recipe", DEFAULT_RECIPE), criterion=given.get("criterion", "dbc"))
+    recipe, criterion = given.get("recipe", DEFAULT_RECIPE), given.get("criterion", "dbc")
+    by_recipe = merging_of(recipe, criterion=criterion, update=given["update"])
     return parse(MergeParameters, {**by_recipe, **given.only((*MERGE, *WHITEN))})
 
 

@@ -29,14 +29,18 @@ TUNED_MERGE: dict[str, Any] = {
 """How `--recipe tuned` merges. Whitened samples lie far apart, where d_a with its factor n would outweigh d_ab at λ = 0.1."""
 
 
-def merging_of(recipe: str, *, criterion: str = "dbc") -> dict[str, Any]:
-    """What `recipe` says of a merge, for fields that are not given.
+def merging_of(recipe: str, *, criterion: str = "dbc", update: str | None = None) -> dict[str, Any]:
+    """What `recipe` says of a merge by `criterion` and, where that is given, `update`, for fields that are not given.
 
-    The tuned criterion is that of dispersions; sizes and nearest pairs of `buc` keep their own.
+    The tuned criterion is that of dispersions; sizes and nearest pairs of `buc` keep their own way. Merges that are ranked
+    once go on from the clusters before them: among singletons no penalty differs from another.
     """
     if recipe != "tuned":
         return {}
-    return dict(TUNED_MERGE) if criterion == "dbc" else {name: TUNED_MERGE[name] for name in ("whiten", "start")}
+    if criterion != "dbc":
+        return {"whiten": TUNED_RIDGE}
+    kept = TUNED_MERGE.keys() if update in (None, "exact") else ("whiten", "intra_normalizer")
+    return {name: TUNED_MERGE[name] for name in kept}
 
 
 def evaluation_of(recipe: str) -> dict[str, Any]:
@@ -122,7 +126,8 @@ class MergeParameters(Parameters):
     """The merging criterion, eq. (4), and how the merges of a stage are selected.
 
     λ is by default 0.1 for `dbc` and 0.005 for `buc`, as published. `start` says what stage S merges: the clusters of
-    stage S − 1, m times, or every sample on its own, S·m times, so that features which have learnt more undo earlier merges.
+    stage S − 1, m times, or every sample on its own, S·m times, so that features which have learnt more undo earlier merges;
+    the latter with `exact` alone, because among singletons there is no penalty to rank by.
     `k1` and `k2` are the neighbours that metric `jaccard` compares. `whiten` above 0 whitens the features first, with that
     ridge. `camera` is the one option that uses camera ids: 'centring' first moves the mean of every camera's features to
     one place, 'penalty' adds to D `camera_weight` times the share of the pairs of two clusters' samples that one camera took.
@@ -145,6 +150,11 @@ class MergeParameters(Parameters):
 
     @model_validator(mode="after")
     def _go_together(self) -> MergeParameters:
+        if self.start == "singletons" and self.update != "exact":
+            raise ValueError(
+                f"--start: found singletons with --update {self.update}, wanted previous: ranked once, among singletons, "
+                "every penalty is the same and --lambda would do nothing; leave one of them out"
+            )
         if self.metric == "jaccard" and self.criterion != "dbc":
             raise ValueError(
                 f"--criterion: found {self.criterion} with --metric jaccard, wanted dbc; leave one of them out"
