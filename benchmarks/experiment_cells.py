@@ -22,7 +22,8 @@ from stages.run_directory import RunDirectory
 
 def kept_results(data: DataSet, cells: Sequence[Cell], *, out: Path, n_jobs: int) -> list[CellResult]:
     """The results of the cells, from the folder of results where they are there; equal plans are run once."""
-    named = [replace(cell, name=f"cells/{_digest(cell.plan)}") for cell in cells]
+    dataset = data.run.require("dataset").manifest.id
+    named = [replace(cell, name=f"cells/{_digest(cell.plan, dataset)}") for cell in cells]
     kept: Path = out / "results" / data.name
     kept.mkdir(parents=True, exist_ok=True)
     missing = {cell.name: cell for cell in named if not _place(kept, cell).is_file()}
@@ -66,9 +67,9 @@ def _place(kept: Path, cell: Cell) -> Path:
     return kept / f"{Path(cell.name).name}.json"
 
 
-def _digest(plan: Plan) -> str:
+def _digest(plan: Plan, dataset: str) -> str:
     text = json.dumps(
-        [plan.merge.request(), dict(plan.train), dict(plan.initial), plan.last_stage, plan.merge_only],
+        [dataset, plan.merge.request(), dict(plan.train), dict(plan.initial), plan.last_stage, plan.merge_only],
         sort_keys=True,
     )
     return hashlib.sha256(text.encode()).hexdigest()[:12]

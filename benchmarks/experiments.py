@@ -1,4 +1,4 @@
-"""The experimental record: ablations, curves and stop rules on three data sets, as Markdown, JSON and pictures.
+"""The experimental record: ablations, recipes, curves and stop rules on three data sets, as Markdown, JSON and pictures.
 
     python -m benchmarks.experiments --eth80 DATA/eth80-market --vehicles DATA/vehicles \
         --weights mobilenet_v2-imagenet.safetensors --out record
@@ -129,7 +129,10 @@ def _ablation(data: DataSet, arguments: argparse.Namespace) -> tuple[str, list[C
 
 
 def _recipes(data: DataSet, arguments: argparse.Namespace) -> tuple[str, list[CellResult]]:
-    """Both criteria by every recipe, and online instance matching by the published one: the same data and stages."""
+    """Both criteria by every recipe, by `tuned` without penalties too, and online instance matching by the published one.
+
+    ResNets once more with a generalised mean. All on the same data and stages.
+    """
     cells = []
     for seed in arguments.seeds:
         for recipe in RECIPES:
@@ -174,7 +177,7 @@ def _changes(data: DataSet, plan: Plan) -> dict[str, Plan]:
         "nothing": plan,
         "--start previous": with_merge(plan, start="previous"),
         "--whiten 0": replace(unwhitened, evaluate=plan.evaluate.model_copy(update={"whiten": 0.0})),
-        "--metric jaccard": with_merge(plan, metric="jaccard", k1=NEIGHBOURS[data.name], lambda_=0.01),
+        "--metric jaccard --lambda 0.01": with_merge(plan, metric="jaccard", k1=NEIGHBOURS[data.name], lambda_=0.01),
         "--memory-momentum 0.5": with_training(plan, memory_momentum=0.5),
         "--optimizer adam": with_training(plan, optimizer="adam"),
         "--color-jitter 0.2": with_training(plan, color_jitter=0.2),
@@ -302,7 +305,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--weights", type=Path, help="ImageNet weights of MobileNetV2")
     parser.add_argument("--seeds", type=lambda text: [int(part) for part in text.split(",")], default=[0, 1, 2])
     parser.add_argument("--sets", default="eth80-market,vehicles,synthetic", help="which data sets")
-    parser.add_argument("--trained-curves", default="eth80-market", help="data sets whose curves are trained, too")
+    parser.add_argument(
+        "--trained-curves",
+        default="eth80-market",
+        help="data sets whose curves are all trained",
+    )
     parser.add_argument("--train-share", type=float, default=0.5, help="share of the train identities of real sets")
     parser.add_argument("--levers", default="eth80-market,vehicles", help="data sets whose recipe is taken apart")
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time, each with one thread")

@@ -35,7 +35,8 @@ def ablate(given: Given) -> None:
     if min(seeds) < 0:
         raise UsageError(f"--seeds: found {min(seeds)}, wanted at least 0")
     variants = values_of(Flag("variants", str, "--variants", ""), given.get("variants", ",".join(VARIANTS)))
-    plan = plan_of(replace(given, values={"update": PUBLISHED_UPDATE, **given.values}))
+    values = {name: value for name, value in given.values.items() if name != "criterion"}
+    plan = plan_of(replace(given, values={"update": PUBLISHED_UPDATE, **values}))
     cells = ablation_cells(
         plan, variants=variants, seeds=seeds, dbc_lambda=given["lambda_"], buc_lambda=given["buc_lambda"]
     )

@@ -73,7 +73,7 @@ MERGE = (
         "start",
         Literal["previous", "singletons"],
         "--start",
-        "Whether a stage goes on from the clusters before it, or merges every sample anew.",
+        "Whether a stage goes on from the clusters before it, or makes its merges and theirs anew from every sample.",
         "by recipe",
     ),
     Flag("metric", Metric, "--metric", "Distance between samples.", "sqeuclidean"),

@@ -18,17 +18,24 @@ from dbc_cli.recipes import merge_parameters
 def merge(given: Given) -> None:
     """Merge the clusters that the dispersion criterion ranks closest.
 
-    Reads the features and clusters of the stage before, writes the clusters of this one: labels, the merges with D, d_ab,
-    d_a and d_b, and the dendrogram so far.
+    Reads the features of the stage before and, with --start previous, its clusters; writes the clusters of this one:
+    labels, the merges with D, d_ab, d_a and d_b, and the dendrogram so far.
     """
     from dbc_cli.console import RichReporter
     from dbc_cli.outcome import show_outcome
+    from stages.errors import UsageError
     from stages.merge.stage import merge as run_merge
 
+    parameters = merge_parameters(given)
+    if given["pin_clusters"] is not None and parameters.start == "singletons":
+        raise UsageError(
+            f"--clusters: found {given['pin_clusters']} with --start singletons, which takes no clusters; leave it out or "
+            "give --start previous"
+        )
     outcome = run_merge(
         given.run_directory,
         stage=given.stage,
-        parameters=merge_parameters(given),
+        parameters=parameters,
         device=given.get("device", "auto"),
         memory_limit=parse_bytes(given["memory_limit"]),
         how=given.how,

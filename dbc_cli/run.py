@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 def run(given: Given) -> None:
     """Run all stages: train, then merge, train, extract and evaluate until the last, going on where it stopped.
 
-    Gives the same artifacts as the single commands in a shell loop, and evaluates every stage. With --stop auto it ends
-    --patience stages after the one that dbc select would choose, and names that one; identities have no part in it.
+    Gives the same artifacts as the single commands in a shell loop, and evaluates every stage. With --stop auto it ends once
+    --patience trained stages have been no better than the one that dbc select would choose, and names that one; identities
+    have no part in it.
     """
     run_plan(given, plan_of(given))
 
@@ -63,7 +64,7 @@ def run_plan(given: Given, plan: Plan) -> None:
     patience = given.get("patience", 3)
     if patience < 1:
         raise UsageError(f"--patience: found {patience}, wanted a number of stages, at least 1")
-    choice = Choice(patience, memory_limit=plan.memory_limit) if given["stop"] == "auto" else None
+    choice = Choice(patience, plan) if given["stop"] == "auto" else None
     reporter = TerseReporter()
     given.remember()
     table = LiveTable(reporter.console)
@@ -87,13 +88,15 @@ def run_plan(given: Given, plan: Plan) -> None:
 class Choice:
     """The stage that is chosen without identities as stages come in, called with each: whether to leave the later ones."""
 
-    def __init__(self, patience: int, *, memory_limit: int | None = None) -> None:
+    def __init__(self, patience: int, plan: Plan) -> None:
         self.stage: int | None = None
         self._patience = patience
-        self._memory_limit = memory_limit
+        self._memory_limit = plan.memory_limit
         self._measures: list[StageMeasures] = []
         self._compared: Compared | None = None
-        self._trained = False
+        # until a recipe begins to train, a stage takes seconds and says nothing of what training will do
+        trains = plan.train.get("epochs") != 0 and plan.initial.get("backbone") != "bow"
+        self._first_trained: int | None = None if trains else 0
 
     @property
     def reason(self) -> str | None:
@@ -103,18 +106,22 @@ class Choice:
         return reason(self._measures) if self._measures else None
 
     def __call__(self, row: StageRow) -> bool:
-        """Measure the stage; True once `patience` stages have been no better than the chosen one, and any was trained."""
+        """Measure the stage; True once `patience` stages, all of them trained, have been no better than the chosen one."""
         from stages.select.rules import choose, is_enough
         from stages.select.stage import Compared, measure_stage
+        from stages.torch_exchange import together
 
         if row.stage < 1:
             return False
         self._compared = self._compared or Compared(memory_limit=self._memory_limit)
         self._measures.append(measure_stage(row.run, row.stage, compared=self._compared))
         self.stage = choose(self._measures)
-        # until a recipe begins to train, merging takes seconds a stage and says nothing of what training will do
-        self._trained = self._trained or bool(row.model.summary.n_steps)
-        return self._trained and is_enough(self._measures, patience=self._patience)
+        if self._first_trained is None and row.model.summary.n_steps:
+            self._first_trained = row.stage
+        ready = self._first_trained is not None and row.stage - self._first_trained >= self._patience
+        enough = ready and is_enough(self._measures, patience=self._patience)
+        # processes go on together or not at all
+        return bool(together().from_leader({"enough": enough})["enough"])
 
 
 def show_rows(

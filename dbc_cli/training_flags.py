@@ -39,7 +39,8 @@ RECIPE = (
         "recipe",
         Literal["auto", "paper", "tuned"],
         "--recipe",
-        "Where what is not said comes from: tuned did best, auto takes features as they are, paper is as published.",
+        "Where what is not said comes from: tuned whitens features and merges them anew, auto takes them as they are, "
+        "paper is as published.",
         "tuned",
     ),
 )

@@ -15,6 +15,10 @@ _BLOCK_ROWS = 4096
 """Rows of float64 held at once; part of the result's last bits, so it is fixed."""
 
 
+class NothingToWhitenError(DbcError):
+    """Features among which no two differ, or none at all."""
+
+
 @dataclass(frozen=True)
 class Whitening:
     """A linear map fitted on features: `mean` (d,) is subtracted, `matrix` (d, d), symmetric, applied; both float64."""
@@ -27,12 +31,15 @@ def fit_whitening(features: Float32Array, *, ridge: float) -> Whitening:
     """The map (Σ + ρ·σ²·I)^-½ about the mean of `features` (n, d): Σ their covariance, σ² its mean diagonal, ρ `ridge`.
 
     ρ near 0 makes all directions vary alike; a large ρ only centres. It uses no labels. The same rows in any order give
-    the same bits. Raises UsageError unless ρ > 0, DbcError for no rows, values that are not finite, or rows all equal.
+    the same bits. Raises UsageError unless ρ > 0, NothingToWhitenError for no rows or rows all equal, DbcError for values
+    that are not finite.
     """
     if not (np.isfinite(ridge) and ridge > 0):
         raise UsageError(f"--whiten: found {ridge}, wanted a finite number above 0; give --whiten 3")
     if not len(features):
-        raise DbcError("no train features found to whiten by, wanted at least 2 that differ; give --whiten 0")
+        raise NothingToWhitenError(
+            "no train features found to whiten by, wanted at least 2 that differ; give --whiten 0"
+        )
     if not np.isfinite(features).all():
         row = int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])
         raise DbcError(f"features row {row} holds NaN or infinity, wanted finite values; extract them again")
@@ -44,7 +51,9 @@ def fit_whitening(features: Float32Array, *, ridge: float) -> Whitening:
         root = _from_gram if len(rows) < len(mean) else _from_covariance
         mean_variance, matrix = root(rows, counts, mean, ridge=ridge)
     if len(rows) == 1 or mean_variance == 0:
-        raise DbcError(f"{len(features)} features are all the same, wanted some that differ to whiten; give --whiten 0")
+        raise NothingToWhitenError(
+            f"{len(features)} features are all the same, wanted some that differ to whiten; give --whiten 0"
+        )
     return Whitening(mean, matrix)
 
 

@@ -137,8 +137,8 @@ def _parameters(
         random_weights=initial.weights == NO_WEIGHTS,
         backbone=initial.backbone,
         is_video=summary.n_images > summary.n_samples,
-        # its classes are those of the head: no features to whiten
-        overrides={"seed": settings.seed, **given, "whiten": 0.0},
+        # the table as published; its classes are those of the head, so that there are no features to whiten
+        overrides={"seed": settings.seed, "memory_momentum": 0.5, **given, "whiten": 0.0},
     )
 
 

@@ -63,7 +63,7 @@ def run_cell(parent: RunDirectory, cell: Cell, *, how: How, reporter: Reporter) 
     def on_row(row: StageRow) -> None:
         if row.stage > 0:
             measures.append(measure_stage(row.run, row.stage, compared=compared))
-        scored = {"cluster_silhouette": measures[-1].known("cluster_silhouette")} if row.stage > 0 else {}
+        scored = {name: measures[-1].known(name) for name in ("cluster_silhouette", "separation") if row.stage > 0}
         stages.append({**figures_of(row), **scored})
 
     run_stages(run, plan, how=how, reporter=reporter, on_row=on_row)

@@ -7,11 +7,13 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from schemas.manifest import Execution, MetricsManifest
 from schemas.parameters import EvaluateParameters
 from schemas.stage import stage_label
 from schemas.summaries import MetricsSummary
+from stages.compared import whitening_bytes
 from stages.data.samples import GALLERY, QUERY, TRAIN, UNKNOWN
 from stages.errors import DbcError
 from stages.evaluate.agreement import Agreement, measure_agreement
@@ -20,13 +22,14 @@ from stages.evaluate.compactness import Compactness, measure_compactness
 from stages.evaluate.reranking import Reranking
 from stages.evaluate.retrieval import RetrievalFigures, evaluate_retrieval
 from stages.lineage import broken_chain, dataset_of, newest_features, require_same_dataset
+from stages.memory import limit_of, require_memory
 from stages.next_stage import next_evaluate
 from stages.produce import How, Outcome, Produced, Request, produce
 from stages.reporting import Reporter
 from stages.run_directory import RunDirectory, features_manifest
 from stages.store import Artifact, Writer
 from stages.typing import Float32Array, Float64Array, Int32Array, Int64Array, UInt8Array
-from stages.whitening import fit_whitening, whitened
+from stages.whitening import NothingToWhitenError, fit_whitening, whitened
 
 SAMPLING_SEED = 0
 """Which samples stand for all of them in the silhouette of a large set."""
@@ -35,7 +38,7 @@ SAMPLING_SEED = 0
 @dataclass(frozen=True)
 class Evaluated:
     """What is read: features (n_samples, d), train labels (n_train) and their linkage so far, and the ids and splits
-    (n_samples) of the data."""
+    (n_samples) of the data; and what is to be said of the features."""
 
     features: Float32Array
     labels: Int64Array
@@ -43,6 +46,7 @@ class Evaluated:
     pid: Int32Array
     camid: Int32Array
     split: UInt8Array
+    notes: tuple[str, ...] = ()
 
 
 def evaluate(
@@ -83,7 +87,7 @@ def evaluate(
         _write(writer, retrieval)
         features_stage = features_manifest(features).summary.stage
         summary = _summary(data, retrieval, agreement, compactness, stage=stage, features_stage=features_stage)
-        notes = (*broken, *_notes(data, retrieval, agreement))
+        notes = (*broken, *data.notes, *_notes(data, retrieval, agreement))
         return Produced(summary, Execution(backend=f"numpy {np.__version__}", device="cpu"), notes=notes)
 
     outcome = produce(run, request, compute, how=how)
@@ -103,10 +107,22 @@ def _read(dataset: Artifact, features: Artifact, clusters: Artifact | None, *, w
         raise DbcError(
             f"{path}: {len(labels)} labels found, wanted one for each of {n_train} train samples; merge again"
         )
-    rows = features.read("pooled")
-    if whiten:
-        rows = whitened(rows, fit_whitening(rows[split == TRAIN], ridge=whiten))
-    return Evaluated(rows, labels, linkage, dataset.read("pid"), dataset.read("camid"), split)
+    rows, notes = _whitened(features.read("pooled"), split == TRAIN, ridge=whiten)
+    return Evaluated(rows, labels, linkage, dataset.read("pid"), dataset.read("camid"), split, notes)
+
+
+def _whitened(rows: Float32Array, is_train: NDArray[np.bool_], *, ridge: float) -> tuple[Float32Array, tuple[str, ...]]:
+    """All rows whitened as the train rows say, or as they are with a note where those say nothing or `ridge` is 0."""
+    if not ridge:
+        return rows, ()
+    train_rows = rows[is_train]
+    n_bytes = whitening_bytes(n_samples=len(train_rows), dim=rows.shape[1])
+    what = f"--whiten of {len(train_rows)} features of {rows.shape[1]} dimensions"
+    require_memory(n_bytes, memory_limit=limit_of(None, rows), what=what)
+    try:
+        return whitened(rows, fit_whitening(train_rows, ridge=ridge)), ()
+    except NothingToWhitenError as error:
+        return rows, (f"features are measured as they are: {error}",)
 
 
 def _retrieval(data: Evaluated, parameters: EvaluateParameters) -> RetrievalFigures:

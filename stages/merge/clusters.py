@@ -48,7 +48,7 @@ def relabel(labels: Int64Array) -> Int64Array:
 
 
 def labels_after(labels: Int64Array, merges: Int64Array) -> Int64Array:
-    """The labels (n,) once each pair of `merges` (m, 2), labels of the previous stage, is united."""
+    """The labels (n,) once each pair of `merges` (m, 2), labels like these, is united."""
     parent = np.arange(int(labels.max()) + 1)
     for a, b in merges:
         parent[root_of(parent, b)] = root_of(parent, a)

@@ -16,7 +16,7 @@ class StageMerges:
     """One stage of m merges, in the order they were made; host NumPy arrays.
 
     `labels` (n,) int64: clusters after the stage, 0..K−1 in order of each cluster's smallest sample index.
-    `merges` (m, 2) int64: (a, b), a < b, labels of the previous stage; the cluster called a lives on, b is absorbed.
+    `merges` (m, 2) int64: (a, b), a < b, labels that the stage started from; the cluster called a lives on, b is absorbed.
     `criterion` (m,) float64: D_ab of eq. (4); `inter` (m,): d_ab of eq. (3); `intra` (m, 2): d_a and d_b of eq. (2).
     `sizes` (m, 2) int64: n_a and n_b as the dispersions saw them: under `stale` those of the previous stage, even
     where a has absorbed others since; under `exact` those at the moment of the merge.

@@ -130,6 +130,6 @@ def _most_separate(measures: Sequence[StageMeasures]) -> StageMeasures | None:
 
 
 def is_enough(measures: Sequence[StageMeasures], *, patience: int, rule: str = DEFAULT_RULE) -> bool:
-    """Whether the last `patience` stages have all scored below the best one before them."""
+    """Whether the stage that `rule` chooses lies `patience` stages or more before the last."""
     chosen = choose(measures, rule=rule)
     return chosen is not None and measures[-1].stage - chosen >= patience

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from schemas.parameters import MergeParameters
+from stages.merge.clusters import labels_after
 from stages.merge.parametrised import merge_as
 from stages.merge.schedule import initial_labels
 from stages.select.silhouettes import ClusterMeans, cluster_silhouette
@@ -34,13 +35,21 @@ def separation(
     generator = np.random.default_rng(sampling_seed)
     chosen = drawn(len(features), merge_limit, generator)
     rows, camid = features[chosen], None if camid is None else camid[chosen]
-    anew = parameters.model_copy(update={"update": "exact", "start": "previous"})
-    labels, best = initial_labels(len(rows)), float("nan")
-    for size in MEAN_SIZES:
-        n_merges = int(labels.max(initial=0)) + 1 - max(2, round(len(rows) / size))
-        if n_merges <= 0:
-            continue
-        labels = merge_as(anew, rows, labels, n_merges, camid=camid, memory_limit=memory_limit).labels
-        clusters, samples = ClusterMeans.of(rows, labels), drawn(len(rows), SAMPLE_LIMIT, generator)
-        best = float(np.fmax(best, cluster_silhouette(clusters, samples)))
-    return best
+    stops = sorted({len(rows) - max(2, round(len(rows) / size)) for size in MEAN_SIZES} - {0})
+    if len(rows) < 3:
+        return float("nan")
+    one_by_one, alone = parameters.model_copy(update={"update": "exact"}), initial_labels(len(rows))
+    merges = merge_as(one_by_one, rows, alone, stops[-1], camid=camid, memory_limit=memory_limit).merges
+    found = []
+    for stop in stops:
+        clusters, samples = (
+            ClusterMeans.of(rows, labels_after(alone, merges[:stop])),
+            drawn(len(rows), SAMPLE_LIMIT, generator),
+        )
+        found.append(cluster_silhouette(clusters, samples))
+    return max(found)
+
+
+def depends_on(parameters: MergeParameters) -> MergeParameters:
+    """What `separation` reads of `parameters`: how a stage starts, stops and selects is put to one value."""
+    return parameters.model_copy(update={"update": "exact", "start": "previous", "merge_percent": 0.5})

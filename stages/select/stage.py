@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from schemas.parameters import MergeParameters
 from schemas.stage import INIT_STAGE
 from stages.compared import compared_features, penalised_cameras
+from stages.errors import MemoryLimitError
 from stages.lineage import dataset_of, newest_features, parent_of, require_same_dataset
 from stages.merge.schedule import newest_merges
 from stages.reporting import Silent
 from stages.run_directory import RunDirectory, clusters_manifest, features_manifest
 from stages.select.measures import StageMeasures, measure
 from stages.select.merging import merging_alone
-from stages.select.separation import separation
+from stages.select.separation import depends_on, separation
 from stages.store import Artifact
 from stages.typing import Float32Array, Int64Array
 
@@ -68,16 +71,22 @@ class Compared:
         return self._rows
 
     def separation(self, features: Artifact, dataset: Artifact, parameters: MergeParameters) -> float:
-        """How well the features separate clusters, merged anew by `parameters` but for how a stage begins and selects."""
+        """How well the features separate clusters, merged anew by `parameters`; NaN where memory does not suffice."""
         rows = self.read(features, dataset, parameters)
-        key = (self._key, parameters.model_copy(update={"update": "exact", "start": "previous", "merge_percent": 0.05}))
+        key = (self._key, depends_on(parameters))
         if self._separation[0] != key:
-            camid = penalised_cameras(dataset, parameters)
-            found = separation(
+            self._separation = (key, self._separates(rows, dataset, parameters))
+        return self._separation[1]
+
+    def _separates(self, rows: Float32Array, dataset: Artifact, parameters: MergeParameters) -> float:
+        camid = penalised_cameras(dataset, parameters)
+        try:
+            return separation(
                 rows, parameters, sampling_seed=SAMPLING_SEED, camid=camid, memory_limit=self._memory_limit
             )
-            self._separation = (key, found)
-        return self._separation[1]
+        except MemoryLimitError:
+            # a run that merges within its limit by another update is not to end for what only looks at it
+            return float("nan")
 
 
 def measure_stage(run: RunDirectory, stage: int, *, compared: Compared | None = None) -> StageMeasures:
@@ -111,8 +120,15 @@ def _previous(run: RunDirectory, clusters: Artifact, stage: int, n_samples: int)
     Every sample its own where there are none of the same samples.
     """
     parent = parent_of(clusters, "clusters")
-    before = run.find("clusters", stage - 1) if parent is None else run.resolve(parent)
-    if before is None or parent_of(before, "dataset") != parent_of(clusters, "dataset"):
+    if parent is not None:
+        before = run.resolve(parent)
+    elif stage - 1 in run.stages("clusters"):
+        # a version asked for is that of the stage itself
+        before = replace(run, pinned={}).require("clusters", stage - 1)
+    else:
+        return np.arange(n_samples)
+    found, wanted = parent_of(before, "dataset"), parent_of(clusters, "dataset")
+    if found is None or wanted is None or found.id != wanted.id:
         return np.arange(n_samples)
     labels: Int64Array = before.read("labels")
     return labels

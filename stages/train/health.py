@@ -34,11 +34,11 @@ class Health:
         if self.last_loss is not None and self.n_clusters > 1 and self.last_loss > CHANCE_SHARE * self.chance_loss:
             lines.append(
                 f"training: loss {self.last_loss:.3f} is at ln K = {self.chance_loss:.3f}, the loss of guessing, want "
-                f"well below; try more --epochs, another --learning-rate or --recipe auto"
+                f"well below; try more --epochs, another --learning-rate or another --recipe"
             )
         if self.feature_spread is not None and self.feature_spread < LEAST_SPREAD:
             lines.append(
                 f"training: the features vanish into one (spread {self.feature_spread:.1e}, want above "
-                f"{LEAST_SPREAD:g}); lower --learning-rate or try --recipe auto"
+                f"{LEAST_SPREAD:g}); lower --learning-rate or try another --recipe"
             )
         return tuple(lines)

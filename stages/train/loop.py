@@ -218,7 +218,7 @@ def _not_finite(found: str, step: int, task: _Task) -> str:
     kept = "" if newest is None else f"; the checkpoint of step {newest} is kept"
     return (
         f"train: {found} at step {step} of {task.n_steps}, want a finite number; lower --learning-rate "
-        f"(now {task.parameters.learning_rate:g}) or try --recipe auto{kept}"
+        f"(now {task.parameters.learning_rate:g}) or try another --recipe{kept}"
     )
 
 

@@ -62,6 +62,7 @@ def train(
     if before.artifact is None:
         return before
     parameters = _parameters(stage, wanted, dataset, clusters, before.artifact)
+    _tell_of_another_recipe(before.artifact, parameters, reporter)
     features = _features(run, clusters, parameters)
     parents = Parents(dataset, before.artifact, clusters, features)
     request = Request(
@@ -108,6 +109,15 @@ def _weights_before(
     if outcome.stage != stage - 1:
         reporter.note(f"stage {stage - 1} has no model: starting from that of stage {stage_label(outcome.stage)}")
     return outcome
+
+
+def _tell_of_another_recipe(before: Artifact, parameters: TrainParameters, reporter: Reporter) -> None:
+    begun = model_manifest(before).parameters
+    if isinstance(begun, TrainParameters) and begun.recipe != parameters.recipe:
+        reporter.note(
+            f"stage {begun.stage} was trained by --recipe {begun.recipe}, this one is by {parameters.recipe}; for that of the "
+            f"run say recipe = '{begun.recipe}' in its config.toml"
+        )
 
 
 def _parameters(

@@ -9,6 +9,7 @@ import pytest
 
 from dbc_cli.command import Given
 from dbc_cli.sweep import cells_of
+from stages.run_directory import RunDirectory
 from stages.select.rules import CLEARLY
 from tests.cli.conftest import NETWORK, Dbc
 
@@ -44,6 +45,19 @@ def test_an_ablation_shares_its_start_leaves_the_run_alone_and_is_not_done_twice
     second = dbc(*arguments, "--json")
     assert second.json["runs"] == first.json["runs"]
     assert snapshot(Path(runs["DBC"]["run"])) == made
+
+
+def test_the_penalties_of_an_ablation_make_a_difference_under_the_default_recipe(dbc: Dbc, run: Path) -> None:
+    merging = ["--merge-percent", "0.2", "--stages", "3", "--merge-only", "--buc-lambda", "0.5", "--lambda", "2"]
+    ablated = dbc("ablate", *merging, "--run", run, "--json")
+    assert ablated.status == 0, ablated.err
+    ids = {}
+    for cell in ablated.json["runs"]:
+        found = dbc("status", "--run", cell["run"], "--json").json["artifacts"]
+        labels = RunDirectory(Path(cell["run"])).require("clusters", 3).read("labels")
+        ids[cell["setting"]["variant"]] = labels.tobytes()
+        assert any("/clusters/" in artifact["artifact"] for artifact in found)
+    assert len(set(ids.values())) == 5
 
 
 def test_a_sweep_runs_every_combination_and_merging_alone_trains_nothing(dbc: Dbc, run: Path) -> None:
@@ -236,6 +250,8 @@ def test_a_run_stops_once_stages_are_no_better_and_names_the_best(
     assert [row["stage"] for row in result.json["stages"]] == ["init", "0", "1", "2", "3"]
     assert result.json["chosen"] == 1
     assert result.json["reason"] == "stage 1, 10 clusters, has the best separation, 1.000"
+    untrained = [*arguments, "--epochs", "0", "--stop", "auto", "--patience", "2"]
+    assert [row["stage"] for row in dbc(*untrained).json["stages"]] == ["init", "0", "1", "2", "3"]
     ended = dbc(*arguments[:-1], "--stop", "auto", "--stages", "1").out
     assert "chosen without identities: stage 1, 10 clusters, has the best separation, 1.000; it is the last" in ended
     unmeasured = [*arguments[:-1], "--stop", "auto", "--stages", "0"]

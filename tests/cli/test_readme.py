@@ -90,3 +90,13 @@ def test_the_defaults_that_help_shows_are_those_of_the_schemas(group: str) -> No
             assert ("" if shown is None else str(shown)) == (
                 "" if default is None or default is False else str(default)
             ), flag.option
+
+
+def test_readme_says_what_the_default_recipe_stands_for() -> None:
+    told = " ".join(README.split())
+    assert f"`--recipe {parameters.DEFAULT_RECIPE}` (default)" in told
+    for name, value in parameters.TUNED_MERGE.items():
+        shown = f"{value:g}" if isinstance(value, float) else value
+        assert f"--{name.replace('_', '-')} {shown}" in told
+    for flag in (*table.MERGE, *table.WHITEN):
+        assert (flag.default == "by recipe") == (flag.name in parameters.TUNED_MERGE), flag.option

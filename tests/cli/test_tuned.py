@@ -52,7 +52,7 @@ def test_a_flag_goes_before_the_tuned_recipe(dbc: Dbc, run: Path) -> None:
     given = ["--recipe", "tuned", "--whiten", "0", "--update", "stale", "--merge-percent", "0.2"]
     ran = dbc("run", *given, "--stages", "1", "--epochs", "0", "--run", run)
     assert ran.status == 0, ran.err
-    plain = ["--recipe", "auto", "--intra-normalizer", "n2", "--start", "singletons"]
+    plain = ["--recipe", "auto", "--intra-normalizer", "n2"]
     assert dbc("merge", *MERGING, *plain, "--json").json["status"] == "up to date"
 
 
