@@ -16,7 +16,7 @@ from stages.reporting import Silent
 from stages.run_directory import RunDirectory, clusters_manifest, features_manifest
 from stages.select.measures import StageMeasures, measure
 from stages.select.merging import merging_alone
-from stages.select.separation import depends_on, separation
+from stages.select.separation import by_dispersions, separation
 from stages.store import Artifact
 from stages.typing import Float32Array, Int64Array
 
@@ -73,7 +73,7 @@ class Compared:
     def separation(self, features: Artifact, dataset: Artifact, parameters: MergeParameters) -> float:
         """How well the features separate clusters, merged anew by `parameters`; NaN where memory does not suffice."""
         rows = self.read(features, dataset, parameters)
-        key = (self._key, depends_on(parameters))
+        key = (self._key, by_dispersions(parameters))
         if self._separation[0] != key:
             self._separation = (key, self._separates(rows, dataset, parameters))
         return self._separation[1]
