@@ -26,14 +26,14 @@ def merge(given: Given) -> None:
     from stages.errors import UsageError
     from stages.merge.stage import merge as run_merge
 
-    parameters = merge_parameters(given)
+    parameters, run = merge_parameters(given), given.run_directory
     if given["pin_clusters"] is not None and parameters.start == "singletons":
         raise UsageError(
             f"--clusters: found {given['pin_clusters']} with --start singletons, which takes no clusters; leave it out or "
             "give --start previous"
         )
     outcome = run_merge(
-        given.run_directory,
+        run,
         stage=given.stage,
         parameters=parameters,
         device=given.get("device", "auto"),

@@ -173,7 +173,14 @@ def _steps(plan: Plan, stage: int, *, how: How, reporter: Reporter) -> list[Step
         )
 
     def evaluate_step(run: RunDirectory) -> Outcome:
-        return evaluate(run, stage=stage, parameters=plan.evaluate, how=how, reporter=reporter)
+        return evaluate(
+            run,
+            stage=stage,
+            parameters=plan.evaluate,
+            how=how,
+            reporter=reporter,
+            memory_limit=plan.memory_limit,
+        )
 
     def initial_step(run: RunDirectory) -> Outcome:
         return initial_model(run, plan.initial, how=replace(how, force=False), reporter=reporter)

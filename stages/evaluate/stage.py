@@ -50,12 +50,19 @@ class Evaluated:
 
 
 def evaluate(
-    run: RunDirectory, *, stage: int | None, parameters: EvaluateParameters, how: How, reporter: Reporter
+    run: RunDirectory,
+    *,
+    stage: int | None,
+    parameters: EvaluateParameters,
+    how: How,
+    reporter: Reporter,
+    memory_limit: int | None = None,
 ) -> Outcome:
     """Measure `stage` (default: the newest with features or clusters), or find its metrics up to date.
 
     Features are those of the stage or, where it was never extracted, the newest before; clusters those of the stage, every
-    sample its own at stage 0 and `init`. Raises DbcError where they are missing or do not belong together.
+    sample its own at stage 0 and `init`. `memory_limit` in bytes is for whitening. Raises DbcError where they are missing or
+    do not belong together.
     """
     stage = next_evaluate(run) if stage is None else stage
     features = newest_features(run, stage, reporter)
@@ -74,7 +81,7 @@ def evaluate(
     )
 
     def compute(writer: Writer) -> Produced:
-        data = _read(dataset, features, clusters, whiten=parameters.whiten)
+        data = _read(dataset, features, clusters, whiten=parameters.whiten, memory_limit=memory_limit)
         with reporter.task(f"evaluate stage {stage_label(stage)}", total=3, unit="parts") as advance:
             retrieval = _retrieval(data, parameters)
             advance(1, "retrieval")
@@ -97,7 +104,9 @@ def evaluate(
     return outcome
 
 
-def _read(dataset: Artifact, features: Artifact, clusters: Artifact | None, *, whiten: float) -> Evaluated:
+def _read(
+    dataset: Artifact, features: Artifact, clusters: Artifact | None, *, whiten: float, memory_limit: int | None
+) -> Evaluated:
     split = dataset.read("split")
     n_train = int((split == TRAIN).sum())
     labels = np.arange(n_train) if clusters is None else clusters.read("labels")
@@ -107,18 +116,20 @@ def _read(dataset: Artifact, features: Artifact, clusters: Artifact | None, *, w
         raise DbcError(
             f"{path}: {len(labels)} labels found, wanted one for each of {n_train} train samples; merge again"
         )
-    rows, notes = _whitened(features.read("pooled"), split == TRAIN, ridge=whiten)
+    rows, notes = _whitened(features.read("pooled"), split == TRAIN, ridge=whiten, memory_limit=memory_limit)
     return Evaluated(rows, labels, linkage, dataset.read("pid"), dataset.read("camid"), split, notes)
 
 
-def _whitened(rows: Float32Array, is_train: NDArray[np.bool_], *, ridge: float) -> tuple[Float32Array, tuple[str, ...]]:
+def _whitened(
+    rows: Float32Array, is_train: NDArray[np.bool_], *, ridge: float, memory_limit: int | None
+) -> tuple[Float32Array, tuple[str, ...]]:
     """All rows whitened as the train rows say, or as they are with a note where those say nothing or `ridge` is 0."""
     if not ridge:
         return rows, ()
     train_rows = rows[is_train]
     n_bytes = whitening_bytes(n_samples=len(train_rows), dim=rows.shape[1])
     what = f"--whiten of {len(train_rows)} features of {rows.shape[1]} dimensions"
-    require_memory(n_bytes, memory_limit=limit_of(None, rows), what=what)
+    require_memory(n_bytes, memory_limit=limit_of(memory_limit, rows), what=what)
     try:
         return whitened(rows, fit_whitening(train_rows, ridge=ridge)), ()
     except NothingToWhitenError as error:

@@ -35,7 +35,7 @@ def test_it_is_the_best_silhouette_of_cuts_of_the_dendrogram(parameters: MergePa
 def test_how_a_stage_starts_and_selects_makes_no_difference_and_tighter_identities_do() -> None:
     rows = mixture(12, spread=0.4)
     found = separation(rows, MergeParameters(), sampling_seed=0)
-    other = MergeParameters(update="stale", start="singletons", merge_percent=0.3)
+    other = MergeParameters(update="exact", start="singletons", merge_percent=0.3)
     assert separation(rows, other, sampling_seed=0) == found
     assert separation(mixture(12, spread=0.1), MergeParameters(), sampling_seed=0) > found + 0.1
 
@@ -47,3 +47,24 @@ def test_many_samples_are_drawn_from_and_few_have_none() -> None:
     assert found[0] == pytest.approx(separation(rows, MergeParameters(), sampling_seed=0), abs=0.15)
     assert np.isnan(separation(rows[:2], MergeParameters(), sampling_seed=0))
     assert np.isfinite(separation(rows[:3], MergeParameters(), sampling_seed=0))
+
+
+@pytest.mark.parametrize("other", [MergeParameters(criterion="buc"), MergeParameters(metric="jaccard", lambda_=0.01)])
+def test_runs_by_other_means_are_looked_at_by_dispersions(other: MergeParameters) -> None:
+    rows = mixture(12, spread=0.4)
+    found = separation(rows, other, sampling_seed=0)
+    assert found == separation(rows, MergeParameters(intra_normalizer="n2"), sampling_seed=0)
+
+
+def test_identical_and_zero_rows_are_no_trouble() -> None:
+    rows = mixture(6, spread=0.2)
+    rows[:20] = 0
+    rows[20:30] = rows[20]
+    assert np.isfinite(separation(rows, MergeParameters(), sampling_seed=0))
+    assert separation(np.zeros_like(rows), MergeParameters(), sampling_seed=0) == pytest.approx(0, abs=0.01)
+
+
+def test_shared_cameras_are_penalised_where_the_merge_does_so() -> None:
+    rows, camid = mixture(12, spread=0.6), np.arange(72, dtype=np.int32) % 2
+    penalised = MergeParameters(camera="penalty", camera_weight=5.0)
+    assert separation(rows, penalised, sampling_seed=0, camid=camid) != separation(rows, penalised, sampling_seed=0)
