@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
 _RULE = Literal["separation", "cluster-silhouette", "silhouette", "jump", "dispersion-ratio", "stability"]
 RULE = (
-    Flag("rule", _RULE, "--rule", "What the stage is chosen by.", "separation"),
+    Flag(
+        "rule",
+        _RULE,
+        "--rule",
+        "What the stage is chosen by.",
+        "separation where merges whiten, else cluster-silhouette",
+    ),
     Flag(
         "against_merging",
         bool,
@@ -29,8 +35,8 @@ RULE = (
 def select(given: Given) -> None:
     """Choose a stage without identities, and show what every rule says of every stage.
 
-    - separation: the newest features that, merged anew, separate clusters within a tenth of the best; of the stages that
-      have them, the one with the largest cluster-silhouette
+    - separation: the newest whitened features that, merged anew, separate clusters within a tenth of the best; of the
+      stages that have them, the one with the largest cluster-silhouette
     - cluster-silhouette: the largest mean silhouette of clusters, each with one voice
     - silhouette: the largest mean silhouette of samples
     - jump: before the merges grow most expensive
@@ -39,7 +45,7 @@ def select(given: Given) -> None:
     """
     from dbc_cli.console import RichReporter, print_json, print_text
     from stages.errors import DbcError
-    from stages.select.rules import DEFAULT_RULE, RULES, choose, harm_of_training, reason
+    from stages.select.rules import RULES, choose, default_rule, harm_of_training, reason
     from stages.select.stage import Compared, is_trained, measure_stage, measured_stages, merging_alone_of
 
     run = given.run_directory
@@ -48,7 +54,7 @@ def select(given: Given) -> None:
         raise DbcError(f"{run.root}: no clusters found; make them with: dbc merge, or dbc run")
     compared = Compared()
     measures = [measure_stage(run, stage, compared=compared) for stage in stages]
-    rule = given.get("rule", DEFAULT_RULE)
+    rule = given["rule"] or default_rule(measures)
     chosen = {name: choose(measures, rule=name) for name in RULES}
     alone = merging_alone_of(run, stages[-1]) if given.flag("against_merging") else []
     harm = harm_of_training([stage for stage in measures if alone and is_trained(run, stage.stage)], alone)
@@ -63,7 +69,7 @@ def select(given: Given) -> None:
         return
     _show(rows, chosen)
     print_text(f"chosen without identities: {why}")
-    for best in (stage for stage in alone if stage.stage == choose(alone)):
+    for best in (stage for stage in alone if stage.stage == choose(alone, rule="cluster-silhouette")):
         print_text(f"merging alone, without training: at best {best.cluster_silhouette:.3f}, at stage {best.stage}")
 
 

@@ -17,7 +17,7 @@ from stages.produce import How
 from stages.reporting import Reporter, Silent
 from stages.run_directory import RunDirectory
 from stages.select.measures import StageMeasures
-from stages.select.rules import DEFAULT_RULE, RULES, choose
+from stages.select.rules import DEFAULT_RULES, RULES, choose
 from stages.select.stage import Compared, measure_stage
 
 Figures = dict[str, Any]
@@ -47,8 +47,8 @@ class CellResult:
 
     @property
     def chosen(self) -> int | None:
-        """The choice of the rule that is the default."""
-        return self.chosen_by[DEFAULT_RULE]
+        """The choice of the rule that is the default: the first that chose any stage."""
+        return next((stage for rule in DEFAULT_RULES if (stage := self.chosen_by.get(rule)) is not None), None)
 
 
 def run_cell(parent: RunDirectory, cell: Cell, *, how: How, reporter: Reporter) -> CellResult:

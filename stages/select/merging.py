@@ -8,7 +8,7 @@ from schemas.parameters import MergeParameters
 from stages.merge.parametrised import merge_as
 from stages.merge.schedule import initial_labels, newest_merges, stage_merges
 from stages.select.measures import StageMeasures, measure
-from stages.select.separation import separation
+from stages.select.separation import separation, tells
 from stages.typing import Float32Array, Int32Array
 
 
@@ -27,7 +27,9 @@ def merging_alone(
     Raises what merging does.
     """
     labels = initial_labels(len(features))
-    separates = separation(features, parameters, sampling_seed=sampling_seed, camid=camid)
+    separates = float("nan")
+    if tells(parameters):
+        separates = separation(features, parameters, sampling_seed=sampling_seed, camid=camid)
     measures = []
     for stage in range(1, n_stages + 1):
         start = labels if parameters.start == "previous" else initial_labels(len(features))

@@ -50,11 +50,18 @@ def separation(
 def by_dispersions(parameters: MergeParameters) -> MergeParameters:
     """How `separation` merges: by the dispersions of `parameters`, one after the other, from singletons.
 
-    Nearest pairs, which chain, and k-reciprocal neighbours take minutes where dispersions take seconds; a run that merges by
-    them is looked at by the mean of pairs and λ = 0.1.
+    k-reciprocal neighbours take minutes where dispersions take seconds; a run that merges by them is looked at by squared
+    distances and λ = 0.1.
     """
     changes: dict[str, object] = {"update": "exact", "start": "previous", "merge_percent": 0.5}
-    if parameters.criterion != "dbc" or parameters.metric == "jaccard":
-        lambda_ = PUBLISHED_LAMBDA["dbc"]
-        changes |= {"criterion": "dbc", "lambda_": lambda_, "metric": "sqeuclidean", "intra_normalizer": "n2"}
+    if parameters.metric == "jaccard":
+        changes |= {"lambda_": PUBLISHED_LAMBDA["dbc"], "metric": "sqeuclidean", "intra_normalizer": "n2"}
     return parameters.model_copy(update=changes)
+
+
+def tells(parameters: MergeParameters) -> bool:
+    """Whether `separation` says which features tell identities apart: where merges are those of whitened dispersions.
+
+    On features as they are, and by nearest pairs, it also rose where training did harm (benchmarks/RESULTS.md).
+    """
+    return parameters.whiten > 0 and parameters.criterion == "dbc"

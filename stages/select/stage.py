@@ -16,7 +16,7 @@ from stages.reporting import Silent
 from stages.run_directory import RunDirectory, clusters_manifest, features_manifest
 from stages.select.measures import StageMeasures, measure
 from stages.select.merging import merging_alone
-from stages.select.separation import by_dispersions, separation
+from stages.select.separation import by_dispersions, separation, tells
 from stages.store import Artifact
 from stages.typing import Float32Array, Int64Array
 
@@ -71,7 +71,9 @@ class Compared:
         return self._rows
 
     def separation(self, features: Artifact, dataset: Artifact, parameters: MergeParameters) -> float:
-        """How well the features separate clusters, merged anew by `parameters`; NaN where memory does not suffice."""
+        """How well features separate clusters, merged anew by `parameters`; NaN where that tells nothing or memory lacks."""
+        if not tells(parameters):
+            return float("nan")
         rows = self.read(features, dataset, parameters)
         key = (self._key, by_dispersions(parameters))
         if self._separation[0] != key:

@@ -17,7 +17,7 @@ from stages.compare.outcomes import by_value, chosen_by_label, label_of, lines, 
 from stages.compare.text import comma_separated, markdown
 from stages.errors import UsageError
 from stages.pipeline import Plan
-from stages.select.rules import DEFAULT_RULE
+from stages.select.rules import DEFAULT_RULES
 
 
 def stage(number: int, *, mAP: float | None, ari: float | None) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def result(
     setting: dict[str, Any], mAP: list[float | None], ari: list[float | None], chosen: int | None = 1
 ) -> CellResult:
     stages = [stage(number, mAP=m, ari=a) for number, (m, a) in enumerate(zip(mAP, ari, strict=True), start=-1)]
-    return CellResult("cell", setting, tuple(stages), {DEFAULT_RULE: chosen}, 1.0)
+    return CellResult("cell", setting, tuple(stages), dict.fromkeys(DEFAULT_RULES, chosen), 1.0)
 
 
 def test_best_is_by_map_then_by_ari_then_the_earlier_and_never_before_the_first_merge() -> None:

@@ -8,7 +8,7 @@ import pytest
 from stages.errors import UsageError
 from stages.merge import initial_labels, merge_stage
 from stages.select.measures import StageMeasures, adjusted_rand, measure
-from stages.select.rules import RULES, choose, harm_of_training, is_enough, reason, scores
+from stages.select.rules import RULES, choose, default_rule, harm_of_training, is_enough, reason, scores
 
 NAN = float("nan")
 
@@ -46,6 +46,14 @@ def test_the_newest_features_near_the_best_are_chosen_and_of_their_stages_the_on
     assert choose(stages(separation=separation, cluster_silhouette=cluster_silhouette)) == chosen
 
 
+def test_without_separation_the_cluster_silhouette_is_the_rule() -> None:
+    plain = stages(separation=[NAN, NAN, NAN], cluster_silhouette=[0.1, 0.4, 0.2])
+    assert default_rule(plain) == "cluster-silhouette"
+    assert choose(plain) == 2
+    assert reason(plain) == "stage 2, 99 clusters, has the best cluster-silhouette, 0.400"
+    assert default_rule(stages(separation=[NAN, 0.1, NAN])) == "separation"
+
+
 def test_ties_go_to_the_earlier_stage_and_what_is_unknown_is_passed_over() -> None:
     assert choose(stages(silhouette=[NAN, 0.3, 0.3]), rule="silhouette") == 2
     assert choose(stages(silhouette=[NAN, NAN]), rule="silhouette") is None
@@ -73,7 +81,7 @@ def test_the_reason_names_stage_score_and_whether_it_is_the_last_made() -> None:
     assert reason(last).startswith(told)
     near = "stage 3, 98 clusters, has the newest features near the best (0.400) in separation, 0.390; it is the last"
     assert reason(stages(separation=[0.1, 0.4, 0.39])).startswith(near)
-    assert reason([]) == "no stage chosen: separation is known of none"
+    assert reason([]) == "no stage chosen: cluster-silhouette is known of none"
     assert "last" not in reason(stages(kept=[0.1, 0.9]), rule="stability")
 
 

@@ -9,7 +9,7 @@ from sklearn.metrics import silhouette_samples
 
 from schemas.parameters import MergeParameters
 from stages.merge import dispersion_linkage
-from stages.select.separation import MEAN_SIZES, separation
+from stages.select.separation import MEAN_SIZES, separation, tells
 from stages.typing import Float32Array
 
 
@@ -49,10 +49,15 @@ def test_many_samples_are_drawn_from_and_few_have_none() -> None:
     assert np.isfinite(separation(rows[:3], MergeParameters(), sampling_seed=0))
 
 
-@pytest.mark.parametrize("other", [MergeParameters(criterion="buc"), MergeParameters(metric="jaccard", lambda_=0.01)])
-def test_runs_by_other_means_are_looked_at_by_dispersions(other: MergeParameters) -> None:
+def test_runs_by_neighbours_are_looked_at_by_distances_and_only_whitened_dispersions_tell() -> None:
     rows = mixture(12, spread=0.4)
-    found = separation(rows, other, sampling_seed=0)
+    found = separation(rows, MergeParameters(metric="jaccard", lambda_=0.01), sampling_seed=0)
+    assert [tells(MergeParameters(whiten=ridge, criterion=name)) for ridge in (0, 3) for name in ("dbc", "buc")] == [
+        False,
+        False,
+        True,
+        False,
+    ]
     assert found == separation(rows, MergeParameters(intra_normalizer="n2"), sampling_seed=0)
 
 
