@@ -94,8 +94,10 @@ class Choice:
         self._memory_limit = plan.memory_limit
         self._measures: list[StageMeasures] = []
         self._compared: Compared | None = None
+        from stages.nn.bag_of_words.descriptor import BAG_OF_WORDS
+
         # until a recipe begins to train, a stage takes seconds and says nothing of what training will do
-        trains = plan.train.get("epochs") != 0 and plan.initial.get("backbone") != "bow"
+        trains = plan.train.get("epochs") != 0 and plan.initial.get("backbone") != BAG_OF_WORDS
         self._first_trained: int | None = None if trains else 0
 
     @property

@@ -90,12 +90,21 @@ def _require_room(
 ) -> None:
     """Raise DbcError where centring by `camid` or whitening `rows` takes more than `memory_limit`."""
     n_samples, dim = rows.shape
-    wanted = {}
     if camid is not None:
         largest = int(np.unique(camid, return_counts=True)[1].max())
-        wanted["--camera centring"] = centring_bytes(n_samples=n_samples, dim=dim, largest_camera=largest)
+        n_bytes = centring_bytes(n_samples=n_samples, dim=dim, largest_camera=largest)
+        _require(n_bytes, rows, flag="--camera centring", memory_limit=memory_limit)
     if parameters.whiten:
-        wanted["--whiten"] = whitening_bytes(n_samples=n_samples, dim=dim)
-    for flag, n_bytes in wanted.items():
-        what = f"{flag} of {n_samples} features of {dim} dimensions"
-        require_memory(n_bytes, memory_limit=limit_of(memory_limit, rows), what=what)
+        require_whitening_room(rows, memory_limit=memory_limit)
+
+
+def require_whitening_room(rows: Float32Array, *, memory_limit: int | None) -> None:
+    """Raise MemoryLimitError where whitening by `rows` (n, d) takes more than `memory_limit` (default: as `limit_of`)."""
+    n_samples, dim = rows.shape
+    n_bytes = whitening_bytes(n_samples=n_samples, dim=dim)
+    _require(n_bytes, rows, flag="--whiten", memory_limit=memory_limit)
+
+
+def _require(n_bytes: int, rows: Float32Array, *, flag: str, memory_limit: int | None) -> None:
+    what = f"{flag} of {rows.shape[0]} features of {rows.shape[1]} dimensions"
+    require_memory(n_bytes, memory_limit=limit_of(memory_limit, rows), what=what)

@@ -13,7 +13,7 @@ from schemas.manifest import Execution, MetricsManifest
 from schemas.parameters import EvaluateParameters
 from schemas.stage import stage_label
 from schemas.summaries import MetricsSummary
-from stages.compared import whitening_bytes
+from stages.compared import require_whitening_room
 from stages.data.samples import GALLERY, QUERY, TRAIN, UNKNOWN
 from stages.errors import DbcError
 from stages.evaluate.agreement import Agreement, measure_agreement
@@ -22,7 +22,6 @@ from stages.evaluate.compactness import Compactness, measure_compactness
 from stages.evaluate.reranking import Reranking
 from stages.evaluate.retrieval import RetrievalFigures, evaluate_retrieval
 from stages.lineage import broken_chain, dataset_of, newest_features, require_same_dataset
-from stages.memory import limit_of, require_memory
 from stages.next_stage import next_evaluate
 from stages.produce import How, Outcome, Produced, Request, produce
 from stages.reporting import Reporter
@@ -127,9 +126,7 @@ def _whitened(
     if not ridge:
         return rows, ()
     train_rows = rows[is_train]
-    n_bytes = whitening_bytes(n_samples=len(train_rows), dim=rows.shape[1])
-    what = f"--whiten of {len(train_rows)} features of {rows.shape[1]} dimensions"
-    require_memory(n_bytes, memory_limit=limit_of(memory_limit, rows), what=what)
+    require_whitening_room(train_rows, memory_limit=memory_limit)
     try:
         return whitened(rows, fit_whitening(train_rows, ridge=ridge)), ()
     except NothingToWhitenError as error:

@@ -78,7 +78,10 @@ def test_a_sum_in_the_worst_order_breaks_the_bound_of_chunks_but_not_that_of_any
     error = abs(float(total) - float(exact(left, left)[0, 0]))
     bound = product_error(dim, n_roundings=n_roundings(dim))
     assert bound < error <= product_error(dim)
-    assert abs(float(product(left, left)[0, 0]) - float(exact(left, left)[0, 0])) <= bound
+    found = abs(float(product(left, left)[0, 0]) - float(exact(left, left)[0, 0]))
+    assert found <= bound
+    # measured: an eighth of it on one processor; less than a tenth on another
+    assert found < error / 6
 
 
 def test_a_library_that_adds_products_one_by_one_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:

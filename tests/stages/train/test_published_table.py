@@ -7,6 +7,8 @@ is often of the same identity: the table tells who is who. In a shuffled order i
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 import pytest
 from torch import nn
@@ -26,9 +28,12 @@ from tests.tiny_training import CPU, tiny_parameters
 PEOPLE = SyntheticParameters(identities=40, cameras=2, images_per_camera=4, difficulty=0.6)
 HEIGHT, WIDTH = 48, 24
 
+Drawn: TypeAlias = tuple[UInt8Array, Int64Array]
+Merged: TypeAlias = tuple[Float32Array, Int64Array, Int64Array]
+
 
 @pytest.fixture(scope="module")
-def drawn() -> tuple[UInt8Array, Int64Array]:
+def drawn() -> Drawn:
     """Images in file order, those of a person beside each other, and who each of them shows."""
     found = synthetic_samples(PEOPLE, seed=1, test_fraction=0.0)
     order = np.argsort(found.pid, kind="stable")
@@ -49,7 +54,7 @@ def features(model: nn.Module, images: UInt8Array) -> tuple[Float32Array, Float3
 
 
 @pytest.fixture(scope="module")
-def merged(drawn: tuple[UInt8Array, Int64Array]) -> tuple[Float32Array, Int64Array, Int64Array]:
+def merged(drawn: Drawn) -> Merged:
     """Embeddings of an untrained network, the clusters of stage 2, and those of stage 3, which merges them."""
     pooled, embedding = features(network(), drawn[0])
     before = initial_labels(len(pooled))
@@ -74,9 +79,7 @@ def told_share(pid: Int64Array, before: Int64Array, after: Int64Array) -> float:
     return float(np.mean(share))
 
 
-def test_misaligned_rows_tell_who_is_who_in_file_order_and_not_in_a_shuffled_one(
-    drawn: tuple[UInt8Array, Int64Array], merged: tuple[Float32Array, Int64Array, Int64Array]
-) -> None:
+def test_misaligned_rows_tell_who_is_who_in_file_order_and_not_in_a_shuffled_one(drawn: Drawn, merged: Merged) -> None:
     _, pid = drawn
     _, before, after = merged
     shuffled = np.random.default_rng(1).permutation(len(pid))
@@ -89,7 +92,7 @@ def test_misaligned_rows_tell_who_is_who_in_file_order_and_not_in_a_shuffled_one
 
 
 def test_rows_of_the_new_clusters_bring_an_identity_together_better_than_misaligned_ones(
-    drawn: tuple[UInt8Array, Int64Array], merged: tuple[Float32Array, Int64Array, Int64Array]
+    drawn: Drawn, merged: Merged
 ) -> None:
     images, pid = drawn
     embedding, before, after = merged
