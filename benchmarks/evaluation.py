@@ -31,9 +31,9 @@ from types import ModuleType
 
 import numpy as np
 
-from stages.evaluate import compiled_ranking
-from stages.evaluate.retrieval import RetrievalFigures, evaluate_retrieval
-from stages.similarity import exact_similarity
+from stages.arrays.similarity import exact_similarity
+from stages.evaluate.retrieval import compiled_ranking
+from stages.evaluate.retrieval.figures import RetrievalFigures, evaluate_retrieval
 
 N_QUERY, N_GALLERY, DIM, N_CAMERAS = 3368, 15913, 2048, 6
 

@@ -14,10 +14,10 @@ from pathlib import Path
 from benchmarks.experiment_sets import DataSet
 from stages.compare.cells import Cell, CellResult, run_cell
 from stages.compare.sharing import common_start
-from stages.pipeline import Plan
-from stages.produce import How
+from stages.loop.run_stages import Plan
 from stages.reporting import Silent
-from stages.run_directory import RunDirectory
+from stages.runs.making import How
+from stages.runs.run_directory import RunDirectory
 
 
 def kept_results(data: DataSet, cells: Sequence[Cell], *, out: Path, n_jobs: int) -> list[CellResult]:

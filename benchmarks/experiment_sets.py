@@ -20,10 +20,10 @@ from schemas.parameters import (
     merging_of,
 )
 from stages.ingest.stage import ingest
-from stages.pipeline import Plan
-from stages.produce import How
+from stages.loop.run_stages import Plan
 from stages.reporting import Silent
-from stages.run_directory import RunDirectory, dataset_manifest
+from stages.runs.making import How
+from stages.runs.run_directory import RunDirectory, dataset_manifest
 
 MARKET_FOLDERS = ("bounding_box_train", "query", "bounding_box_test")
 MARKET_NAME = re.compile(r"(-?\d+)_c\d+")

@@ -33,11 +33,11 @@ from benchmarks.experiment_sets import (
 from stages.compare.ablation import VARIANTS, ablation_cells, with_seed
 from stages.compare.cells import Cell, CellResult
 from stages.compare.outcomes import FIGURES, by_value, chosen_by_label, lines, runs_by_label, stage_at
+from stages.compare.plots.panels import save
+from stages.compare.plots.sheets import comparison_sheet, value_sheet
 from stages.compare.text import markdown, markdown_table
-from stages.pipeline import Plan
-from stages.plots.figures import save
-from stages.plots.sheets import comparison_sheet, value_sheet
-from stages.select.rules import RULES
+from stages.loop.choice.rules import RULES
+from stages.loop.run_stages import Plan
 
 RECIPES = ("paper", "auto", "tuned")
 

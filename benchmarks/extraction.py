@@ -42,16 +42,16 @@ from benchmarks.turns import (
     wait_for,
 )
 from schemas.parameters import IngestParameters, SyntheticParameters
-from stages.backend import resolve_torch_device
+from stages.arrays.backend import resolve_torch_device
 from stages.extract.forward import DEPTH, extract, queue_depth
 from stages.extract.network import compiled_network, prepared_backbone
 from stages.ingest.stage import ingest
 from stages.nn.host_memory import keep_large_blocks
-from stages.nn.model import ReidModel, build_model
-from stages.produce import How
+from stages.nn.model.network import ReidModel, build_model
 from stages.reporting import Silent
-from stages.run_directory import RunDirectory
-from stages.store import Rows, Writer
+from stages.runs.making import How
+from stages.runs.run_directory import RunDirectory
+from stages.runs.store import Rows, Writer
 
 Network = Callable[[torch.Tensor], torch.Tensor]
 

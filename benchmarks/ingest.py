@@ -24,15 +24,15 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from schemas.parameters import IngestParameters
-from stages.data.decode_block import Block, ImageSize
-from stages.data.decode_pool import decode_all, default_workers
-from stages.data.digest import digest_each
-from stages.data.image_source import Files
+from stages.ingest.decode.block import Block, ImageSize
+from stages.ingest.decode.pixels import Files
+from stages.ingest.decode.workers import decode_all, default_workers
+from stages.ingest.source_digest import digest_each
 from stages.ingest.stage import ingest
-from stages.produce import How
-from stages.provenance import ArrayDigest
 from stages.reporting import Silent
-from stages.run_directory import RunDirectory
+from stages.runs.making import How
+from stages.runs.run_directory import RunDirectory
+from stages.runs.store.digests import ArrayDigest
 
 FLOOR = 0.8
 SIZE = ImageSize(height=256, width=128)

@@ -28,7 +28,7 @@ import numpy as np
 
 from benchmarks.merge_measures import in_turns, mixture, peak_mib, print_table
 from benchmarks.merge_peers import dendrogram_table, one_stage_table
-from stages.backend import namespace_for
+from stages.arrays.backend import namespace_for
 from stages.merge import merge_stage
 
 TARGETS = {"float32": 1.4, "bfloat16": 0.75, "int8": 0.4}

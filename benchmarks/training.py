@@ -44,16 +44,16 @@ from benchmarks.turns import (
     wait_for,
 )
 from schemas.parameters import TrainParameters
-from stages.backend import resolve_torch_device
+from stages.arrays.backend import resolve_torch_device
 from stages.nn.host_memory import keep_large_blocks
 from stages.nn.images import normalize
-from stages.nn.model import ReidModel, build_model
-from stages.train.feed import AHEAD
+from stages.nn.model.network import ReidModel, build_model
+from stages.train.images.feed import AHEAD
+from stages.train.images.frames import Samples, image_samples
+from stages.train.images.sources import cached
 from stages.train.loop import Step, train
 from stages.train.optimizers import build_optimizer
 from stages.train.readings import LATE
-from stages.train.samples import Samples, image_samples
-from stages.train.sources import cached
 
 
 class EnoughError(Exception):

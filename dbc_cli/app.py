@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import typer
 
-from dbc_cli.ablate import ablate
-from dbc_cli.baseline import baseline
-from dbc_cli.demo import demo
-from dbc_cli.evaluate import evaluate
-from dbc_cli.extract import extract
-from dbc_cli.ingest import ingest
-from dbc_cli.merge import merge
-from dbc_cli.plot import plot
-from dbc_cli.report import report
-from dbc_cli.run import run
-from dbc_cli.select import select
-from dbc_cli.status import status
-from dbc_cli.sweep import sweep
-from dbc_cli.train import train
+from dbc_cli.commands.ablate import ablate
+from dbc_cli.commands.baseline import baseline
+from dbc_cli.commands.demo import demo
+from dbc_cli.commands.evaluate import evaluate
+from dbc_cli.commands.extract import extract
+from dbc_cli.commands.ingest import ingest
+from dbc_cli.commands.merge import merge
+from dbc_cli.commands.plot import plot
+from dbc_cli.commands.report import report
+from dbc_cli.commands.run import run
+from dbc_cli.commands.select import select
+from dbc_cli.commands.status import status
+from dbc_cli.commands.sweep import sweep
+from dbc_cli.commands.train import train
 
 app = typer.Typer(
     name="dbc",

@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dbc_cli.configuration import configured
-from dbc_cli.flag import Flag
-from dbc_cli.flags import COMMAND_FLAGS
+from dbc_cli.flags.flag import Flag
+from dbc_cli.flags.tables import COMMAND_FLAGS
+from dbc_cli.flags.training import INITIAL
 from dbc_cli.problems import problem_of
-from dbc_cli.training_flags import INITIAL
 from stages.errors import MemoryLimitError, UsageError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from stages.produce import How
-    from stages.run_directory import RunDirectory
+    from stages.runs.making import How
+    from stages.runs.run_directory import RunDirectory
 
 POINTER = Path(".dbc-run")
 FIRST_RUN = Path("runs/default")
@@ -59,7 +59,7 @@ class Given:
     @property
     def run_directory(self) -> RunDirectory:
         """The run, with the versions asked for pinned."""
-        from stages.run_directory import RunDirectory
+        from stages.runs.run_directory import RunDirectory
 
         pinned = {name.removeprefix("pin_"): value for name, value in self.values.items() if name.startswith("pin_")}
         return RunDirectory(self.run, {kind: _version(kind, text) for kind, text in pinned.items()})  # type: ignore[misc]
@@ -67,14 +67,14 @@ class Given:
     @property
     def how(self) -> How:
         """How the artifact is wanted."""
-        from stages.produce import How
+        from stages.runs.making import How
 
         return How(force=self.flag("force"), dry_run=self.flag("dry_run"), command=("dbc", *self.arguments))
 
     @property
     def stage(self) -> int | None:
         """The stage asked for; None for the next one."""
-        from schemas.stage import parse_stage
+        from schemas.stage_names import parse_stage
 
         text = self.values.get("stage")
         if text is None:
@@ -86,7 +86,7 @@ class Given:
 
     def remember(self) -> None:
         """Make the run that of the next commands given in this folder: not one of a dry run, of DBC_RUN, or not there."""
-        from stages.torch_exchange import is_leader
+        from stages.processes import is_leader
 
         if self.flag("dry_run") or self.from_environment or not self.run.is_dir() or not is_leader():
             return

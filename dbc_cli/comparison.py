@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dbc_cli.command import Given
-from dbc_cli.flag import Flag
+from dbc_cli.flags.flag import Flag
 from stages.errors import DbcError, UsageError
 
 if TYPE_CHECKING:

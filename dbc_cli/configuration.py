@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-from dbc_cli.flag import Flag
-from dbc_cli.flags import COMMAND_FLAGS
+from dbc_cli.flags.flag import Flag
+from dbc_cli.flags.tables import COMMAND_FLAGS
 from stages.errors import DbcError, UsageError
 
 TABLES = ("ingest", "extract", "merge", "train", "eval", "run")

@@ -13,8 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from stages.errors import DbcError
+from stages.processes import is_leader
 from stages.reporting import Advance
-from stages.torch_exchange import is_leader
 
 PIPE_WIDTH = 160
 """Columns of a table where stdout is no terminal: enough that nothing is cut."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dbc_cli.console import show
-from schemas.stage import INIT_STAGE, stage_label
+from schemas.stage_names import INIT_STAGE, stage_label
 
 if TYPE_CHECKING:
-    from stages.produce import Outcome
+    from stages.runs.making import Outcome
 
 
 def show_outcome(outcome: Outcome, *, as_json: bool) -> None:

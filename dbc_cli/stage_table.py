@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from rich.live import Live
 from rich.table import Table
 
-from schemas.stage import stage_label
+from schemas.stage_names import stage_label
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from stages.pipeline import StageRow
+    from stages.loop.run_stages import StageRow
 
 COLUMNS = (
     ("stage", "stage"),

@@ -9,12 +9,12 @@ import torch
 from torch import nn
 
 from schemas.parameters import TrainParameters
-from stages.nn.head import EmbeddingHead
-from stages.nn.memory import zero_memory
-from stages.nn.model import ReidModel, model_arrays
+from stages.nn.lookup_table import zero_memory
+from stages.nn.model.head import EmbeddingHead
+from stages.nn.model.network import ReidModel, model_arrays
+from stages.train.images.frames import Samples, image_samples
+from stages.train.images.sources import FrameSource, HostFrames
 from stages.train.loop import TrainResult, train
-from stages.train.samples import Samples, image_samples
-from stages.train.sources import FrameSource, HostFrames
 from stages.typing import Int64Array, UInt8Array
 
 CPU = torch.device("cpu")

@@ -9,7 +9,7 @@ from typing import Any
 from schemas.parameters import PUBLISHED_LAMBDA
 from stages.compare.cells import Cell
 from stages.errors import UsageError
-from stages.pipeline import Plan
+from stages.loop.run_stages import Plan
 
 VARIANTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "buc-": ("BUC⁻", {"criterion": "buc", "lambda_": 0.0}),

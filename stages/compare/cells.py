@@ -10,15 +10,15 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from stages.backend import n_cores
+from stages.arrays.backend import n_cores
 from stages.compare.sharing import common_start, share_start
-from stages.pipeline import Plan, StageRow, check_plan, run_stages
-from stages.produce import How
+from stages.loop.choice.measures import StageMeasures
+from stages.loop.choice.rules import DEFAULT_RULES, RULES, choose
+from stages.loop.choice.stage import Compared, measure_stage
+from stages.loop.run_stages import Plan, StageRow, check_plan, run_stages
 from stages.reporting import Reporter, Silent
-from stages.run_directory import RunDirectory
-from stages.select.measures import StageMeasures
-from stages.select.rules import DEFAULT_RULES, RULES, choose
-from stages.select.stage import Compared, measure_stage
+from stages.runs.making import How
+from stages.runs.run_directory import RunDirectory
 
 Figures = dict[str, Any]
 """The figures of a stage by name, as JSON holds them."""

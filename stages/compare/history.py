@@ -5,8 +5,8 @@ from __future__ import annotations
 from schemas.manifest import MetricsManifest
 from stages.compare.cells import RETRIEVAL_FIGURES, Figures
 from stages.errors import DbcError
-from stages.lineage import parent_of
-from stages.run_directory import RunDirectory, metrics_manifest, model_manifest
+from stages.runs.lineage import parent_of
+from stages.runs.run_directory import RunDirectory, metrics_manifest, model_manifest
 
 
 def history(run: RunDirectory) -> list[Figures]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from schemas.stage import INIT_STAGE, stage_label
+from schemas.stage_names import INIT_STAGE, stage_label
 from stages.compare.cells import CellResult, Figures
 
 FIGURES = ("stage", "n_clusters", "rank1", "rank5", "rank10", "mAP", "ari")

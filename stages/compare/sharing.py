@@ -8,14 +8,14 @@ from typing import Any
 
 from schemas.manifest import ArtifactKind
 from schemas.parameters import InitParameters
-from schemas.stage import INIT_STAGE
-from stages.nn.weights import IMAGENET, NO_WEIGHTS
-from stages.pipeline import Plan, StageRow, run_stages
-from stages.produce import How
-from stages.provenance import canonical_json
+from schemas.stage_names import INIT_STAGE
+from stages.loop.run_stages import Plan, StageRow, run_stages
+from stages.nn.model.weights import IMAGENET, NO_WEIGHTS
 from stages.reporting import Reporter
-from stages.run_directory import RunDirectory, model_manifest
-from stages.store import share
+from stages.runs.making import How
+from stages.runs.run_directory import RunDirectory, model_manifest
+from stages.runs.store import share
+from stages.runs.store.digests import canonical_json
 
 _SHARED: tuple[ArtifactKind, ...] = ("model", "features", "metrics")
 

@@ -11,24 +11,24 @@ from numpy.typing import NDArray
 
 from schemas.manifest import Execution, MetricsManifest
 from schemas.parameters import EvaluateParameters
-from schemas.stage import stage_label
+from schemas.stage_names import stage_label
 from schemas.summaries import MetricsSummary
-from stages.compared import require_whitening_room
-from stages.data.samples import GALLERY, QUERY, TRAIN, UNKNOWN
 from stages.errors import DbcError
-from stages.evaluate.agreement import Agreement, measure_agreement
-from stages.evaluate.cameras import same_camera_chance, same_camera_merges
-from stages.evaluate.compactness import Compactness, measure_compactness
-from stages.evaluate.reranking import Reranking
-from stages.evaluate.retrieval import RetrievalFigures, evaluate_retrieval
-from stages.lineage import broken_chain, dataset_of, newest_features, require_same_dataset
-from stages.next_stage import next_evaluate
-from stages.produce import How, Outcome, Produced, Request, produce
+from stages.evaluate.clusters.agreement import Agreement, measure_agreement
+from stages.evaluate.clusters.cameras import same_camera_chance, same_camera_merges
+from stages.evaluate.clusters.compactness import Compactness, measure_compactness
+from stages.evaluate.retrieval.figures import RetrievalFigures, evaluate_retrieval
+from stages.evaluate.retrieval.reranking import Reranking
+from stages.features.prepared import require_whitening_room
+from stages.features.whitening import NothingToWhitenError, fit_whitening, whitened
 from stages.reporting import Reporter
-from stages.run_directory import RunDirectory, features_manifest
-from stages.store import Artifact, Writer
+from stages.runs.lineage import broken_chain, dataset_of, newest_features, require_same_dataset
+from stages.runs.making import How, Outcome, Produced, Request, produce
+from stages.runs.next_stage import next_evaluate
+from stages.runs.run_directory import RunDirectory, features_manifest
+from stages.runs.store import Artifact, Writer
+from stages.samples import GALLERY, QUERY, TRAIN, UNKNOWN
 from stages.typing import Float32Array, Float64Array, Int32Array, Int64Array, UInt8Array
-from stages.whitening import NothingToWhitenError, fit_whitening, whitened
 
 SAMPLING_SEED = 0
 """Which samples stand for all of them in the silhouette of a large set."""

@@ -18,7 +18,7 @@ from stages.extract.ahead import ahead
 from stages.extract.frames import Batch, batches, n_looked_at
 from stages.extract.network import Network, inference_network
 from stages.nn.images import ImageSource, input_size, network_input
-from stages.nn.model import ReidModel
+from stages.nn.model.network import ReidModel
 from stages.typing import Float32Array, Float64Array, Int64Array, UInt8Array
 
 DEPTH = 2

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from stages.extract.folding import folded
-from stages.nn.model import ReidModel
+from stages.nn.model.network import ReidModel
 
 Network: TypeAlias = Callable[[Tensor], Tensor]
 

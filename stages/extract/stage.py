@@ -13,22 +13,22 @@ import torch
 
 from schemas.manifest import FeaturesManifest
 from schemas.parameters import ExtractParameters
-from schemas.stage import INIT_STAGE, stage_label
+from schemas.stage_names import INIT_STAGE, stage_label
 from schemas.summaries import FeaturesSummary
-from stages.backend import resolve_torch_device
+from stages.arrays.backend import resolve_torch_device
 from stages.extract.forward import Share
 from stages.extract.forward import extract as extract_pieces
 from stages.extract.frames import n_looked_at, rows_per_piece
-from stages.next_stage import next_extract
 from stages.nn.execution import torch_execution
 from stages.nn.host_memory import keep_large_blocks
 from stages.nn.initial_model import initial_model, open_model, require_agreement
-from stages.nn.model import ReidModel
-from stages.produce import How, Outcome, Produced, Request, produce
+from stages.nn.model.network import ReidModel
+from stages.processes import own_device
 from stages.reporting import Reporter
-from stages.run_directory import RunDirectory, features_manifest, model_manifest
-from stages.store import Artifact, Writer
-from stages.torch_exchange import own_device
+from stages.runs.making import How, Outcome, Produced, Request, produce
+from stages.runs.next_stage import next_extract
+from stages.runs.run_directory import RunDirectory, features_manifest, model_manifest
+from stages.runs.store import Artifact, Writer
 from stages.typing import Float32Array, Int64Array
 
 

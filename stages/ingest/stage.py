@@ -11,20 +11,20 @@ import numpy as np
 from schemas.manifest import DatasetManifest, Execution
 from schemas.parameters import IngestParameters
 from schemas.summaries import BadImage, DatasetSummary
-from stages.data.decode_block import Block, ImageSize
-from stages.data.decode_pool import decode_all, default_workers
-from stages.data.digest import combine_digests, digest_each, digest_samples
-from stages.data.formats import ignored, image_root, read_samples
-from stages.data.image_source import Drawn, Files, ImageSource
-from stages.data.order import content_order
-from stages.data.samples import GALLERY, QUERY, TRAIN, Samples
-from stages.data.synthetic import synthetic_samples
 from stages.errors import DbcError
-from stages.produce import How, Outcome, Produced, Request, produce
-from stages.provenance import text_digest
+from stages.ingest.decode.block import Block, ImageSize
+from stages.ingest.decode.pixels import Drawn, Files, ImageSource
+from stages.ingest.decode.workers import decode_all, default_workers
+from stages.ingest.formats import ignored, image_root, read_samples
+from stages.ingest.order import content_order
+from stages.ingest.source_digest import combine_digests, digest_each, digest_samples
+from stages.ingest.synthetic import synthetic_samples
 from stages.reporting import Reporter
-from stages.run_directory import RunDirectory
-from stages.store import RowFiles, Writer
+from stages.runs.making import How, Outcome, Produced, Request, produce
+from stages.runs.run_directory import RunDirectory
+from stages.runs.store import RowFiles, Writer
+from stages.runs.store.digests import text_digest
+from stages.samples import GALLERY, QUERY, TRAIN, Samples
 from stages.typing import BoolArray
 
 _NAMED_BAD_IMAGES = 20

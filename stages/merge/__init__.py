@@ -6,7 +6,7 @@ SciPy linkage matrix, `dispersion_linkage` merges down to one cluster at once.
 
 from stages.merge.full_linkage import dispersion_linkage
 from stages.merge.linkage import cluster_ids, empty_linkage, extend_linkage, labels_of_linkage
-from stages.merge.merging import merge_stage
+from stages.merge.merge_stage import merge_stage
 from stages.merge.result import StageMerges
 from stages.merge.schedule import initial_labels, last_stage, number_of_merges
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from stages.merge.linkage import empty_linkage, extend_linkage
-from stages.merge.merging import merge_stage
+from stages.merge.merge_stage import merge_stage
 from stages.merge.schedule import initial_labels
 from stages.typing import Array, Float64Array
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from stages.k_reciprocal import OVERLAP_PAIRS
-from stages.merge.camera_penalty import VALUES_AT_ONCE
-from stages.merge.ranking import MOST_SAMPLED, SAMPLED_AT_ONCE
-from stages.merge.samples import PART_VALUES
-from stages.merge.walks import first_capacity
-from stages.neighbours import BLOCK_BYTES
+from stages.arrays.k_reciprocal import OVERLAP_PAIRS
+from stages.arrays.neighbours import BLOCK_BYTES
+from stages.merge.selection.cameras import VALUES_AT_ONCE
+from stages.merge.selection.ranking import MOST_SAMPLED, SAMPLED_AT_ONCE
+from stages.merge.selection.walks import first_capacity
+from stages.merge.tables.canonical_rows import PART_VALUES
 
 _FLOAT64 = 8
 _PAIR_BYTES = 24

@@ -10,21 +10,21 @@ import numpy as np
 from schemas.manifest import ClustersManifest, Execution
 from schemas.parameters import MergeParameters
 from schemas.summaries import ClustersSummary
-from stages.backend import Backend, namespace_for
-from stages.compared import compared_features, penalised_cameras, require_wanted_cameras
+from stages.arrays.backend import Backend, namespace_for
 from stages.errors import DbcError
-from stages.lineage import broken_chain, dataset_of, newest_features, require_same_dataset
+from stages.features.prepared import compared_features, penalised_cameras, require_wanted_cameras
+from stages.merge.by_parameters import merge_as
 from stages.merge.exchange import Exchange
 from stages.merge.linkage import empty_linkage, extend_linkage
-from stages.merge.parametrised import merge_as
 from stages.merge.result import StageMerges
 from stages.merge.schedule import initial_labels, least_merge_percent, stage_merges
-from stages.next_stage import next_merge, numbered
-from stages.produce import How, Outcome, Produced, Request, produce
+from stages.processes import own_device, together
 from stages.reporting import Reporter
-from stages.run_directory import RunDirectory, features_manifest
-from stages.store import Artifact, Writer
-from stages.torch_exchange import own_device, together
+from stages.runs.lineage import broken_chain, dataset_of, newest_features, require_same_dataset
+from stages.runs.making import How, Outcome, Produced, Request, produce
+from stages.runs.next_stage import next_merge, numbered
+from stages.runs.run_directory import RunDirectory, features_manifest
+from stages.runs.store import Artifact, Writer
 from stages.typing import Float32Array, Float64Array, Int32Array, Int64Array
 
 

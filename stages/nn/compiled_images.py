@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stages.compiled import compiled
+from stages.arrays.compiled import compiled
 
 jit = compiled()
 

@@ -7,19 +7,19 @@ from typing import Any
 
 from schemas.manifest import Execution, ModelManifest
 from schemas.parameters import InitParameters
-from schemas.stage import INIT_STAGE
+from schemas.stage_names import INIT_STAGE
 from schemas.summaries import ModelSummary
 from stages.errors import UsageError
-from stages.lineage import parent_of
-from stages.nn.backbones import require_backbone, require_size
 from stages.nn.bag_of_words.descriptor import BAG_OF_WORDS
-from stages.nn.bag_of_words.initial import bag_of_words_model, parameters_of
-from stages.nn.model import ReidModel, build_model, load_model_arrays, model_arrays
-from stages.nn.weights import IMAGENET, WeightsFile, find_weights
-from stages.produce import How, Outcome, Produced, Request, produce
+from stages.nn.initial_bag_of_words import bag_of_words_model, parameters_of
+from stages.nn.model.backbones import require_backbone, require_size
+from stages.nn.model.network import ReidModel, build_model, load_model_arrays, model_arrays
+from stages.nn.model.weights import IMAGENET, WeightsFile, find_weights
 from stages.reporting import Reporter
-from stages.run_directory import RunDirectory, dataset_manifest, model_manifest
-from stages.store import Artifact, Writer
+from stages.runs.lineage import parent_of
+from stages.runs.making import How, Outcome, Produced, Request, produce
+from stages.runs.run_directory import RunDirectory, dataset_manifest, model_manifest
+from stages.runs.store import Artifact, Writer
 
 
 def initial_model(run: RunDirectory, wanted: Mapping[str, Any], *, how: How, reporter: Reporter) -> Outcome:

@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 
 from stages.errors import UsageError
-from stages.provenance import library_versions
 from stages.reporting import Reporter
-from stages.store.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from stages.runs.store.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from stages.runs.store.digests import library_versions
 from stages.train.state import Arrays
 
 LEAST_SECONDS = 120.0

@@ -10,26 +10,26 @@ import torch
 
 from schemas.parameters import TrainParameters
 from schemas.summaries import ModelSummary
-from stages.data.samples import TRAIN
 from stages.errors import DbcError
+from stages.features.whitening import fit_whitening, whitened
 from stages.nn.execution import torch_execution
 from stages.nn.host_memory import keep_large_blocks
 from stages.nn.initial_model import open_model
-from stages.nn.memory import centroid_memory, zero_memory
-from stages.nn.model import ReidModel, model_arrays
-from stages.produce import Produced
+from stages.nn.lookup_table import centroid_memory, zero_memory
+from stages.nn.model.network import ReidModel, model_arrays
+from stages.processes import Processes
 from stages.reporting import Reporter
-from stages.run_directory import model_manifest
-from stages.store import Artifact, Writer
-from stages.store.checkpoint import Checkpoint
-from stages.torch_exchange import Processes
+from stages.runs.making import Produced
+from stages.runs.run_directory import model_manifest
+from stages.runs.store import Artifact, Writer
+from stages.runs.store.checkpoint import Checkpoint
+from stages.samples import TRAIN
 from stages.train.checkpoints import StageCheckpoints
+from stages.train.images.frames import Samples
+from stages.train.images.sources import Cache, cached
 from stages.train.loop import Step, TrainResult, train
-from stages.train.samples import Samples
-from stages.train.sources import Cache, cached
 from stages.train.whitened import with_whitened_head
 from stages.typing import Float32Array, Int64Array
-from stages.whitening import fit_whitening, whitened
 
 
 @dataclass(frozen=True)

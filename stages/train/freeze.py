@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from stages.errors import UsageError
-from stages.nn.model import ReidModel
+from stages.nn.model.network import ReidModel
 
 HALF = "half"
 """The first half of the parts of a network's largest row of them."""

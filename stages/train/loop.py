@@ -15,19 +15,19 @@ import torch
 from schemas.parameters import TrainParameters
 from stages.errors import DbcError, UsageError
 from stages.nn.instance_matching import CircularQueue
-from stages.nn.model import ReidModel
-from stages.nn.parallel import SharedBatch
-from stages.torch_exchange import Processes
-from stages.train.augment import augmented_input
-from stages.train.draws import draw_step, of_samples
-from stages.train.feed import ToInput, feed
+from stages.nn.model.network import ReidModel
+from stages.nn.parallel.shared_batch import SharedBatch
+from stages.processes import Processes
 from stages.train.freeze import freeze_through, set_training_mode
 from stages.train.health import Health
+from stages.train.images.augment import augmented_input
+from stages.train.images.draws import draw_step, of_samples
+from stages.train.images.feed import ToInput, feed
+from stages.train.images.frames import Samples
+from stages.train.images.sources import FrameSource
 from stages.train.optimizers import build_optimizer, set_rate
 from stages.train.readings import Readings
-from stages.train.samples import Samples
 from stages.train.schedule import epoch_order, in_batches, learning_rate, n_batches
-from stages.train.sources import FrameSource
 from stages.train.state import Arrays, State, is_finite, restore_state, state_arrays
 from stages.train.step import Pool, train_step
 from stages.typing import Float32Array

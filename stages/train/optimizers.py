@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from schemas.parameters import TrainParameters
-from stages.nn.model import ReidModel
+from stages.nn.model.network import ReidModel
 
 
 def build_optimizer(model: ReidModel, parameters: TrainParameters, *, device: torch.device) -> torch.optim.Optimizer:

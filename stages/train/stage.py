@@ -10,25 +10,25 @@ import torch
 
 from schemas.manifest import ModelManifest
 from schemas.parameters import DEFAULT_RECIPE, TrainParameters
-from schemas.stage import INIT_STAGE, stage_label
-from stages.backend import resolve_torch_device
+from schemas.stage_names import INIT_STAGE, stage_label
+from stages.arrays.backend import resolve_torch_device
 from stages.errors import DbcError
-from stages.lineage import parent_of, require_same_dataset
-from stages.next_stage import next_train, numbered
 from stages.nn.initial_model import initial_model, require_agreement
-from stages.nn.weights import NO_WEIGHTS
-from stages.produce import How, Outcome, Produced, Request, produce, request_key
+from stages.nn.model.weights import NO_WEIGHTS
+from stages.processes import is_leader, own_device
 from stages.reporting import Reporter
-from stages.run_directory import (
+from stages.runs.lineage import parent_of, require_same_dataset
+from stages.runs.making import How, Outcome, Produced, Request, produce, request_key
+from stages.runs.next_stage import next_train, numbered
+from stages.runs.run_directory import (
     RunDirectory,
     clusters_manifest,
     dataset_manifest,
     features_manifest,
     model_manifest,
 )
-from stages.store import Artifact, Writer
-from stages.store.checkpoint import remove_checkpoints
-from stages.torch_exchange import is_leader, own_device
+from stages.runs.store import Artifact, Writer
+from stages.runs.store.checkpoint import remove_checkpoints
 from stages.train.checkpoints import StageCheckpoints
 from stages.train.compute import DEFAULT_RUNNING, Parents, Running, compute_model
 from stages.train.recipes import resolve

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from stages.nn.instance_matching import CircularQueue
-from stages.nn.model import ReidModel, load_model_arrays, model_arrays
+from stages.nn.model.network import ReidModel, load_model_arrays, model_arrays
 from stages.train.optimizers import trained_parameters
 
 Arrays = Mapping[str, NDArray[Any]]

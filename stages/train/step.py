@@ -11,9 +11,9 @@ from torch.nn import functional
 
 from schemas.parameters import TrainParameters
 from stages.nn.instance_matching import matching_loss
-from stages.nn.memory import repelled_loss, update_memory
-from stages.nn.parallel import SharedBatch
-from stages.train.draws import Draw
+from stages.nn.lookup_table import repelled_loss, update_memory
+from stages.nn.parallel.shared_batch import SharedBatch
+from stages.train.images.draws import Draw
 from stages.train.optimizers import clip_gradients
 from stages.train.state import State
 

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stages.nn.head import EmbeddingHead
-from stages.nn.model import ReidModel
+from stages.features.whitening import Whitening, fit_whitening
+from stages.nn.model.head import EmbeddingHead
+from stages.nn.model.network import ReidModel
 from stages.typing import Float32Array
-from stages.whitening import Whitening, fit_whitening
 
 
 class WhitenedHead(nn.Module):

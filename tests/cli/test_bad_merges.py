@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from stages.store import Artifact
+from stages.runs.store import Artifact
 from tests.cli.conftest import Dbc
 from tests.cli.test_errors import refused
 

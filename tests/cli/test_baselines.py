@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.run_directory import RunDirectory, model_manifest
+from stages.runs.run_directory import RunDirectory, model_manifest
 from tests.cli.conftest import NETWORK, Dbc, made
 
 PEOPLE = ["--identities", "8", "--cameras", "2", "--images-per-camera", "2", "--height", "64", "--width", "32"]

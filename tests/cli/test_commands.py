@@ -150,7 +150,7 @@ def failing_at_stage_0(monkeypatch: pytest.MonkeyPatch, error: BaseException) ->
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("stages.pipeline.train", fail)
+    monkeypatch.setattr("stages.loop.run_stages.train", fail)
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from dbc_cli.command import Given
-from dbc_cli.sweep import cells_of
-from stages.run_directory import RunDirectory
-from stages.select.rules import CLEARLY
+from dbc_cli.commands.sweep import cells_of
+from stages.loop.choice.rules import CLEARLY
+from stages.runs.run_directory import RunDirectory
 from tests.cli.conftest import NETWORK, Dbc
 
 FAST = ["--merge-percent", "0.25", "--stages", "2", "--epochs", "1"]
@@ -162,7 +162,7 @@ def test_select_and_plot_tell_of_the_same_stage(dbc: Dbc, run: Path) -> None:
 
 
 def test_select_reads_nothing_that_tells_who_is_who(dbc: Dbc, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from stages.store import Artifact
+    from stages.runs.store import Artifact
 
     assert dbc("merge", "--merge-percent", "0.25", "--run", run).status == 0
     read: list[str] = []
@@ -206,22 +206,22 @@ def test_merging_alone_is_never_told_to_have_trained_badly(dbc: Dbc, run: Path) 
 
 
 def test_features_that_are_handed_on_are_whitened_once(dbc: Dbc, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import stages.compared
+    import stages.features.prepared
 
     for stage in (1, 2, 3):
         command = ["merge", "--stage", stage, "--merge-percent", "0.2", "--whiten", "2" if stage < 3 else "1"]
         assert dbc(*command, "--run", run).status == 0
-    plain, ridges = stages.compared.fit_whitening, []
+    plain, ridges = stages.features.prepared.fit_whitening, []
 
     def fitted(rows: object, *, ridge: float) -> object:
         ridges.append(ridge)
         return plain(rows, ridge=ridge)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(stages.compared, "fit_whitening", fitted)
+    monkeypatch.setattr(stages.features.prepared, "fit_whitening", fitted)
     rows = dbc("select", "--run", run, "--json").json["stages"]
     assert ridges == [2, 1]
     monkeypatch.setattr(
-        "stages.select.stage.Compared.read", lambda _, *given: stages.compared.compared_features(*given)
+        "stages.loop.choice.stage.Compared.read", lambda _, *given: stages.features.prepared.compared_features(*given)
     )
     assert dbc("select", "--run", run, "--json").json["stages"] == rows
     assert ridges == [2, 1, 2, 2, 2, 2, 1, 1]
@@ -235,13 +235,13 @@ def test_select_and_plot_need_something_to_show(dbc: Dbc, run: Path) -> None:
 def test_a_run_stops_once_stages_are_no_better_and_names_the_best(
     dbc: Dbc, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import stages.select.stage
-    from stages.select.measures import StageMeasures
+    import stages.loop.choice.stage
+    from stages.loop.choice.measures import StageMeasures
 
     def falling(_: object, stage: int, **__: object) -> StageMeasures:
         return StageMeasures(stage, 10, 0.0, 0.5, 1.0 / stage, 0.5, 1.0, 1.0, separation=1.0 / stage)
 
-    monkeypatch.setattr(stages.select.stage, "measure_stage", falling)
+    monkeypatch.setattr(stages.loop.choice.stage, "measure_stage", falling)
     arguments = ["run", *NETWORK, "--merge-percent", "0.1", "--epochs", "1", "--run", run, "--json"]
     result = dbc(*arguments, "--stop", "auto", "--patience", "2")
     assert result.status == 0, result.err

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from dbc_cli.command import Given, resolve
-from dbc_cli.flag import Flag
-from dbc_cli.flags import COMMAND_FLAGS
+from dbc_cli.flags.flag import Flag
+from dbc_cli.flags.tables import COMMAND_FLAGS
 from tests.cli.conftest import Dbc
 
 

@@ -7,8 +7,8 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
+from dbc_cli.commands.status import status_table
 from dbc_cli.console import RichReporter, TerseReporter, flat, text_of
-from dbc_cli.status import status_table
 
 
 @pytest.mark.parametrize(

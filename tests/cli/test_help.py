@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from dbc_cli.app import app
-from dbc_cli.flags import COMMAND_FLAGS
+from dbc_cli.flags.tables import COMMAND_FLAGS
 from tests.cli.conftest import Dbc
 
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from dbc_cli.__main__ import run_command
-from stages.run_directory import RunDirectory
-from stages.status import artifacts_of
+from stages.runs.listing import artifacts_of
+from stages.runs.run_directory import RunDirectory
 from tests.cli.conftest import NETWORK, Dbc
 from tests.conftest import REPOSITORY
 

@@ -22,7 +22,7 @@ def test_too_little_memory_is_told_with_the_flag_that_a_command_has(
 ) -> None:
     assert dbc("merge", "--merge-percent", "0.25", "--whiten", "2", "--run", run).status == 0
     assert dbc("eval", "--run", run).status == 0
-    monkeypatch.setattr("stages.memory.available_bytes", lambda _: 1000)
+    monkeypatch.setattr("stages.arrays.memory_limit.available_bytes", lambda _: 1000)
     assert dbc("merge", "--stage", "2", "--merge-percent", "0.25", "--run", run).line.endswith(
         "raise --memory-limit, or merge fewer samples"
     )
@@ -35,7 +35,7 @@ def test_too_little_memory_is_told_with_the_flag_that_a_command_has(
 def test_a_run_that_stops_by_itself_measures_under_its_memory_limit(
     dbc: Dbc, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stages.memory.available_bytes", lambda _: 1000)
+    monkeypatch.setattr("stages.arrays.memory_limit.available_bytes", lambda _: 1000)
     stopping = ["--stop", "auto", "--stages", "1", "--merge-percent", "0.25", "--epochs", "0", "--whiten", "2"]
     ran = dbc("run", *NETWORK, *stopping, "--memory-limit", "4GiB", "--run", run)
     assert ran.status == 0, ran.err

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import typer
 
-import dbc_cli.flags as table
+import dbc_cli.flags.tables as table
 from dbc_cli.app import app
-from dbc_cli.flag import Flag
+from dbc_cli.flags.flag import Flag
 from schemas import parameters
 from tests.conftest import REPOSITORY
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from dbc_cli.commands.report import save_picture
 from dbc_cli.console import text_of
-from dbc_cli.report import save_picture
 from stages.errors import UsageError
 from tests.cli.conftest import Dbc, merged_crops
 

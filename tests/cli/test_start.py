@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from stages.merge import initial_labels, merge_stage
-from stages.run_directory import RunDirectory, clusters_manifest
+from stages.runs.run_directory import RunDirectory, clusters_manifest
 from tests.cli.conftest import Dbc
 
 PLAIN = ["--recipe", "auto", "--merge-percent", "0.2"]

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from dbc_cli.run import Choice
-from stages.select.measures import StageMeasures
+from dbc_cli.commands.run import Choice
+from stages.loop.choice.measures import StageMeasures
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def last_stage(
     def measured(_: object, stage: int, **__: object) -> StageMeasures:
         return StageMeasures(stage, 10, 0.0, 0.5, 0.5, 0.5, 1.0, 1.0, separation=separation[stage - 1])
 
-    monkeypatch.setattr("stages.select.stage.measure_stage", measured)
+    monkeypatch.setattr("stages.loop.choice.stage.measure_stage", measured)
     plan = Asked(asked.get("train", {}), asked.get("initial", {}))
     choice = Choice(patience, plan)  # type: ignore[arg-type]
     for stage, steps in enumerate(n_steps, start=1):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.run_directory import RunDirectory, model_manifest
+from stages.runs.run_directory import RunDirectory, model_manifest
 from tests.cli.conftest import Dbc
 
 SHORT = ["--stage", "0", "--epochs", "1", "--batch-size", "4", "--json"]

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import silhouette_score
 
-from stages.run_directory import RunDirectory
+from stages.runs.run_directory import RunDirectory
 from tests.cli.conftest import Dbc
 
 MERGING = ["--merge-percent", "0.2", "--stage", "1"]

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from schemas.manifest import MetricsManifest
-from schemas.stage import INIT_STAGE
-from stages.provenance import artifact_id
-from stages.run_directory import (
+from schemas.stage_names import INIT_STAGE
+from stages.runs.listing import artifacts_of
+from stages.runs.run_directory import (
     RunDirectory,
     clusters_manifest,
     dataset_manifest,
@@ -18,8 +18,8 @@ from stages.run_directory import (
     metrics_manifest,
     model_manifest,
 )
-from stages.status import artifacts_of
-from stages.store import Artifact
+from stages.runs.store import Artifact
+from stages.runs.store.digests import artifact_id
 
 RUN = RunDirectory(Path(__file__).parent / "schema-1")
 IDS = {

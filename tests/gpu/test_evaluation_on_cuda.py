@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stages.backend import Backend, namespace_for
+from stages.arrays.backend import Backend, namespace_for
+from stages.arrays.neighbours import nearest_neighbours
 from stages.errors import UsageError
-from stages.evaluate.reranking import Reranking
-from stages.evaluate.retrieval import evaluate_retrieval
-from stages.neighbours import nearest_neighbours
+from stages.evaluate.retrieval.figures import evaluate_retrieval
+from stages.evaluate.retrieval.reranking import Reranking
 
 pytestmark = pytest.mark.gpu
 

@@ -16,11 +16,11 @@ from schemas.parameters import (
 )
 from stages.extract.stage import extract
 from stages.ingest.stage import ingest
+from stages.loop.run_stages import Plan, run_stages
 from stages.merge.stage import merge
-from stages.pipeline import Plan, run_stages
-from stages.produce import How
 from stages.reporting import Silent
-from stages.run_directory import RunDirectory
+from stages.runs.making import How
+from stages.runs.run_directory import RunDirectory
 
 pytestmark = pytest.mark.gpu
 

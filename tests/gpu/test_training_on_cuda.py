@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stages.train.augment import augmented_input, draw_augmentation
-from stages.train.samples import image_samples
+from stages.train.images.augment import augmented_input, draw_augmentation
+from stages.train.images.frames import image_samples
 from tests.tiny_training import blotches, tiny_model, trained
 
 pytestmark = pytest.mark.gpu
@@ -58,7 +58,7 @@ def test_the_losses_are_those_of_the_cpu_up_to_rounding(cuda) -> None:  # type: 
 
 
 def test_every_cache_gives_the_same_losses(cuda) -> None:  # type: ignore[no-untyped-def]
-    from stages.train.sources import cached
+    from stages.train.images.sources import cached
 
     losses = []
     for cache in ("device", "host", "none", "auto"):

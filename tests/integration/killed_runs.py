@@ -23,11 +23,11 @@ from schemas.parameters import (
     SyntheticParameters,
 )
 from stages.ingest.stage import ingest
-from stages.pipeline import Plan, run_stages
-from stages.produce import How
+from stages.loop.run_stages import Plan, run_stages
 from stages.reporting import Silent
-from stages.run_directory import RunDirectory
-from stages.status import artifacts_of
+from stages.runs.listing import artifacts_of
+from stages.runs.making import How
+from stages.runs.run_directory import RunDirectory
 
 PEOPLE = SyntheticParameters(identities=8, cameras=2, images_per_camera=2)
 PLAN = Plan(

@@ -15,11 +15,11 @@ from schemas.parameters import (
 )
 from stages.evaluate.stage import evaluate
 from stages.ingest.stage import ingest
-from stages.pipeline import Plan, run_stages
-from stages.produce import How
+from stages.loop.run_stages import Plan, run_stages
 from stages.reporting import Silent
-from stages.run_directory import RunDirectory
-from stages.store import Artifact
+from stages.runs.making import How
+from stages.runs.run_directory import RunDirectory
+from stages.runs.store import Artifact
 
 TELLING = {"pid", "camid", "tracklet", "path"}
 
@@ -43,7 +43,7 @@ def test_merge_train_and_extract_read_nothing_that_tells_who_is_who(
 
     monkeypatch.setattr(Artifact, "read", spy(plain_read))
     monkeypatch.setattr(Artifact, "rows", spy(plain_rows))
-    monkeypatch.setattr("stages.pipeline.evaluate", _no_evaluation)
+    monkeypatch.setattr("stages.loop.run_stages.evaluate", _no_evaluation)
     plan = Plan(
         merge=MergeParameters(merge_percent=0.2),
         extract=ExtractParameters(),
@@ -53,7 +53,7 @@ def test_merge_train_and_extract_read_nothing_that_tells_who_is_who(
         stages=1,
         stage0_epochs=1,
     )
-    monkeypatch.setattr("stages.pipeline._row", lambda *_, **__: None)
+    monkeypatch.setattr("stages.loop.run_stages._row", lambda *_, **__: None)
     run_stages(run, plan, how=How(), reporter=Silent(), on_row=lambda _: None)
     assert {"images", "split", "pooled"} <= set(read)
     assert not TELLING & set(read)
@@ -62,6 +62,6 @@ def test_merge_train_and_extract_read_nothing_that_tells_who_is_who(
 
 
 def _no_evaluation(run: RunDirectory, **_: object):  # type: ignore[no-untyped-def]
-    from stages.produce import Outcome
+    from stages.runs.making import Outcome
 
     return Outcome("up to date", "metrics", 0, run.require("dataset"), 1, {})

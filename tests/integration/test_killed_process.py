@@ -16,10 +16,10 @@ import pytest
 from dbc_cli.__main__ import run_command
 from schemas.parameters import IngestParameters, SyntheticParameters
 from stages.ingest.stage import ingest
-from stages.produce import How
 from stages.reporting import Silent
-from stages.run_directory import RunDirectory
-from stages.status import artifacts_of
+from stages.runs.listing import artifacts_of
+from stages.runs.making import How
+from stages.runs.run_directory import RunDirectory
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "--"]
 NETWORK = ["--backbone", "resnet10", "--weights", "none", "--embedding-dim", "8"]

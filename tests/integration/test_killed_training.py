@@ -17,9 +17,9 @@ import torch
 from dbc_cli.__main__ import run_command
 from schemas.parameters import IngestParameters, SyntheticParameters
 from stages.ingest.stage import ingest
-from stages.produce import How
 from stages.reporting import Silent
-from stages.run_directory import RunDirectory, model_manifest
+from stages.runs.making import How
+from stages.runs.run_directory import RunDirectory, model_manifest
 from tests.conftest import REPOSITORY
 
 NETWORK = ["--backbone", "resnet10", "--weights", "none", "--embedding-dim", "8"]

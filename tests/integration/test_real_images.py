@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from schemas.parameters import EvaluateParameters, ExtractParameters, IngestParameters, MergeParameters
-from schemas.stage import INIT_STAGE
+from schemas.stage_names import INIT_STAGE
 from stages.evaluate.stage import evaluate
 from stages.extract.stage import extract
 from stages.ingest.stage import ingest
 from stages.merge.stage import merge
-from stages.produce import How
 from stages.reporting import Silent
-from stages.run_directory import RunDirectory, metrics_manifest
+from stages.runs.making import How
+from stages.runs.run_directory import RunDirectory, metrics_manifest
 
 
 def test_vehicles_from_a_table_go_through_ingest_extract_merge_and_evaluate(

@@ -9,14 +9,14 @@ import pytest
 from PIL import Image
 
 from schemas.parameters import ExtractParameters, IngestParameters, MergeParameters, SyntheticParameters
-from schemas.stage import INIT_STAGE
-from stages.data.synthetic import draw_path, synthetic_samples
+from schemas.stage_names import INIT_STAGE
 from stages.extract.stage import extract
 from stages.ingest.stage import ingest
+from stages.ingest.synthetic import draw_path, synthetic_samples
 from stages.merge.stage import merge
-from stages.produce import How
 from stages.reporting import Silent
-from stages.run_directory import RunDirectory
+from stages.runs.making import How
+from stages.runs.run_directory import RunDirectory
 
 PEOPLE = SyntheticParameters(identities=12, cameras=2, images_per_camera=3)
 SIZE = {"height": 32, "width": 16}

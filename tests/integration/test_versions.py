@@ -17,11 +17,11 @@ from stages.errors import DbcError, UsageError
 from stages.evaluate.stage import evaluate
 from stages.extract.stage import extract
 from stages.ingest.stage import ingest
+from stages.loop.run_stages import Plan, StageRow, run_stages
 from stages.merge.stage import merge
-from stages.pipeline import Plan, StageRow, run_stages
-from stages.produce import How
 from stages.reporting import Silent
-from stages.run_directory import RunDirectory, metrics_manifest
+from stages.runs.making import How
+from stages.runs.run_directory import RunDirectory, metrics_manifest
 
 INITIAL = {"backbone": "resnet10", "weights": "none", "embedding_dim": 8}
 

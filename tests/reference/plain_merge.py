@@ -13,11 +13,11 @@ import numpy as np
 from plain_block_sums import block_sums_of
 from plain_dispersion import BlockDispersion, MeanDispersion, NearestDispersion
 
-from stages.backend import to_host
+from stages.arrays.backend import to_host
 from stages.merge.clusters import labels_after, members_by_cluster
-from stages.merge.moments import moments_of
 from stages.merge.result import StageMerges
-from stages.merge.samples import canonical_features
+from stages.merge.tables.canonical_rows import canonical_features
+from stages.merge.tables.moments import moments_of
 
 
 def plain_merge_stage(

@@ -16,8 +16,8 @@ from stages.compare.grid import combinations, folder_name
 from stages.compare.outcomes import by_value, chosen_by_label, label_of, lines, stage_at
 from stages.compare.text import comma_separated, markdown
 from stages.errors import UsageError
-from stages.pipeline import Plan
-from stages.select.rules import DEFAULT_RULES
+from stages.loop.choice.rules import DEFAULT_RULES
+from stages.loop.run_stages import Plan
 
 
 def stage(number: int, *, mAP: float | None, ari: float | None) -> dict[str, Any]:

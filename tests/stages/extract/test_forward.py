@@ -10,7 +10,7 @@ from torch.nn import functional
 from stages.errors import DbcError
 from stages.extract.forward import Share, extract
 from stages.nn.images import normalize, to_pixels
-from stages.nn.model import ReidModel, build_model, model_arrays
+from stages.nn.model.network import ReidModel, build_model, model_arrays
 from stages.typing import Float32Array, Int64Array, UInt8Array
 
 CPU = torch.device("cpu")

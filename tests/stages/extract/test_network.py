@@ -11,7 +11,7 @@ from torch.nn import functional
 from stages.extract.folding import folded
 from stages.extract.network import inference_network
 from stages.nn.images import normalize, to_pixels
-from stages.nn.model import ReidModel, build_model, model_arrays
+from stages.nn.model.network import ReidModel, build_model, model_arrays
 
 CPU = torch.device("cpu")
 IMAGES = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), dtype=np.uint8)

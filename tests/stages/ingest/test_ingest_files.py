@@ -9,15 +9,15 @@ import pytest
 from PIL import Image
 
 from schemas.parameters import IngestParameters
-from stages.data import decode_process
-from stages.data.decode_block import ImageSize
-from stages.data.image_source import Files
 from stages.errors import DbcError
+from stages.ingest.decode import process as decode_process
+from stages.ingest.decode.block import ImageSize
+from stages.ingest.decode.pixels import Files
 from stages.ingest.stage import ingest
-from stages.produce import How, Outcome
 from stages.reporting import Silent
-from stages.run_directory import RunDirectory
-from stages.store import grid
+from stages.runs.making import How, Outcome
+from stages.runs.run_directory import RunDirectory
+from stages.runs.store import grid
 
 SIZE = {"height": 16, "width": 8}
 IMAGE_BYTES = 16 * 8 * 3
@@ -97,9 +97,7 @@ def test_only_bad_images_leave_nothing(tmp_path: Path) -> None:
 
 def test_a_killed_worker_is_one_line_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_images(tmp_path / "images", 70)
-    die = (
-        "import os, signal, stages.data.decode_block as b; b._write = lambda *_: os.kill(os.getpid(), signal.SIGKILL); "
-    )
+    die = "import os, signal, stages.ingest.decode.block as b; b._write = lambda *_: os.kill(os.getpid(), signal.SIGKILL); "
     monkeypatch.setattr(
         decode_process, "_WORKER", decode_process._WORKER.replace("from stages", die + "from stages", 1)
     )

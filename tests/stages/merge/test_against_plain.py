@@ -118,8 +118,8 @@ def test_huge_clusters_beside_singletons(update):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_block_that_runs_out_is_followed_by_another(way, monkeypatch):
-    monkeypatch.setattr("stages.merge.walks.FEWEST_PAIRS", 3)
-    monkeypatch.setattr("stages.merge.walks.PAIRS_PER_MERGE", 0)
+    monkeypatch.setattr("stages.merge.selection.walks.FEWEST_PAIRS", 3)
+    monkeypatch.setattr("stages.merge.selection.walks.PAIRS_PER_MERGE", 0)
     for seed, update in itertools.product(range(3), ("stale", "exact", "union")):
         features, labels, n_merges = random_case(seed)
         expected = plain_merge_stage(features, labels, n_merges, update=update)

@@ -26,7 +26,7 @@ def test_any_number_of_processes_gives_one_partition(random_clusters, by_process
 
 SCRIPT = """
 import sys, numpy as np, torch.distributed as dist
-from stages.torch_exchange import TorchExchange
+from stages.processes import TorchExchange
 from stages.merge import initial_labels, merge_stage
 rank, size, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=size)

@@ -143,8 +143,8 @@ def test_progress_counts_up_to_its_total():
 
 @pytest.mark.parametrize("update", ["stale", "exact", "union"])
 def test_progress_never_falls_when_another_pass_is_needed(monkeypatch, update):
-    monkeypatch.setattr("stages.merge.walks.FEWEST_PAIRS", 3)
-    monkeypatch.setattr("stages.merge.walks.PAIRS_PER_MERGE", 0)
+    monkeypatch.setattr("stages.merge.selection.walks.FEWEST_PAIRS", 3)
+    monkeypatch.setattr("stages.merge.selection.walks.PAIRS_PER_MERGE", 0)
     seen = []
     features = np.random.default_rng(0).standard_normal((40, 3))
     report = lambda done, total: seen.append((done, total))  # noqa: E731

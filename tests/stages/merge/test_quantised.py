@@ -5,11 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from stages.arrays.screening_products import host_product
 from stages.merge.clusters import members_by_cluster
-from stages.merge.host_screen import origin_of
-from stages.merge.host_table import HostTable, host_frame
-from stages.merge.table import Members
-from stages.products import host_product
+from stages.merge.tables.host_screen import origin_of
+from stages.merge.tables.host_table import HostTable, host_frame
+from stages.merge.tables.table import Members
 
 RNG = np.random.default_rng(0)
 GAUSSIAN = RNG.standard_normal((40, 9))

@@ -110,10 +110,10 @@ def test_features_are_taken_in_parts_that_do_not_show(monkeypatch):
     features, labels = rng.standard_normal((40, 6)).astype(np.float32), rng.permutation(np.arange(40) % 13)
     for update, metric in itertools.product(("stale", "exact"), ("sqeuclidean", "cosine")):
         options = {"update": update, "metric": metric, "kernels": "arrays"}
-        monkeypatch.setattr("stages.merge.samples.PART_VALUES", 1 << 22)
+        monkeypatch.setattr("stages.merge.tables.canonical_rows.PART_VALUES", 1 << 22)
         expected = merge_stage(features, labels, 6, **options)
         for part_values in (1, 17, 60):
-            monkeypatch.setattr("stages.merge.samples.PART_VALUES", part_values)
+            monkeypatch.setattr("stages.merge.tables.canonical_rows.PART_VALUES", part_values)
             found = merge_stage(features, labels, 6, **options)
             for name in ("labels", "merges", "criterion", "inter", "intra", "sizes"):
                 np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))

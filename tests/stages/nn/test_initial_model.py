@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from schemas.parameters import IngestParameters, InitParameters, SyntheticParameters
-from schemas.stage import INIT_STAGE
+from schemas.stage_names import INIT_STAGE
 from stages.errors import UsageError
 from stages.ingest.stage import ingest
 from stages.nn.initial_model import initial_model, open_model
-from stages.produce import How
 from stages.reporting import Silent
-from stages.run_directory import RunDirectory, model_manifest
+from stages.runs.making import How
+from stages.runs.run_directory import RunDirectory, model_manifest
 
 SMALL = {"backbone": "resnet10", "weights": "none", "embedding_dim": 8}
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from stages.nn.instance_matching import UNLABELLED, CircularQueue, matching_loss
-from stages.nn.memory import repelled_loss
+from stages.nn.lookup_table import repelled_loss
 
 CPU = torch.device("cpu")
 

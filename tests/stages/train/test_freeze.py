@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from stages.errors import UsageError
-from stages.nn.model import ReidModel, build_model, model_arrays
+from stages.nn.model.network import ReidModel, build_model, model_arrays
 from stages.train.freeze import _half, freeze_through, published_freeze, set_training_mode
 from tests.tiny_training import tiny_model, trained
 

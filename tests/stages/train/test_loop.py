@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from stages.errors import DbcError, UsageError
-from stages.nn.head import EmbeddingHead
-from stages.nn.model import ReidModel, model_arrays
+from stages.nn.model.head import EmbeddingHead
+from stages.nn.model.network import ReidModel, model_arrays
+from stages.train.images.frames import Samples
+from stages.train.images.sources import HostFrames
 from stages.train.loop import Step
-from stages.train.samples import Samples
-from stages.train.sources import HostFrames
 from tests.tiny_training import CPU, blotches, digest, tiny_model, trained
 
 

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from dbc_cli.problems import problem_of
 from schemas.parameters import TrainParameters
-from stages.provenance import content_key
+from stages.runs.store.digests import content_key
 
 FIRST = {"stage": 1, "recipe": "auto", "epochs": 2, "learning_rate": 0.1}
 LATER = {

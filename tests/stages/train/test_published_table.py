@@ -14,14 +14,14 @@ import pytest
 from torch import nn
 
 from schemas.parameters import SyntheticParameters
-from stages.data.synthetic import draw_path, synthetic_samples
 from stages.extract.forward import extract
+from stages.ingest.synthetic import draw_path, synthetic_samples
 from stages.merge import initial_labels, merge_stage
-from stages.nn.memory import centroid_memory
-from stages.nn.model import ReidModel, build_model
+from stages.nn.lookup_table import centroid_memory
+from stages.nn.model.network import ReidModel, build_model
+from stages.train.images.frames import image_samples
+from stages.train.images.sources import HostFrames
 from stages.train.loop import train
-from stages.train.samples import image_samples
-from stages.train.sources import HostFrames
 from stages.typing import Float32Array, Int64Array, UInt8Array
 from tests.tiny_training import CPU, tiny_parameters
 

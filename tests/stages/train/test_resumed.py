@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from stages.errors import DbcError
-from stages.train.samples import Samples
-from stages.train.sources import HostFrames
+from stages.train.images.frames import Samples
+from stages.train.images.sources import HostFrames
 from stages.train.state import Arrays
 from tests.tiny_training import CPU, blotches, digest, tiny_model, trained
 

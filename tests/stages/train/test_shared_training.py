@@ -14,12 +14,12 @@ import torch
 from torch import nn
 from torchvision.ops import StochasticDepth
 
-from stages.nn import gradient_sums
-from stages.nn.head import EmbeddingHead
-from stages.nn.model import ReidModel, model_arrays
-from stages.torch_exchange import Processes, together
-from stages.train.samples import Samples
-from stages.train.sources import HostFrames
+from stages.nn.model.head import EmbeddingHead
+from stages.nn.model.network import ReidModel, model_arrays
+from stages.nn.parallel import gradient_sums
+from stages.processes import Processes, together
+from stages.train.images.frames import Samples
+from stages.train.images.sources import HostFrames
 from stages.train.state import Arrays
 from tests.conftest import REPOSITORY
 from tests.tiny_training import CPU, blotches, trained

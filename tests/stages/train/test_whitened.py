@@ -3,13 +3,13 @@
 import numpy as np
 import torch
 
-from stages.nn.model import model_arrays
+from stages.features.whitening import fit_whitening, whitened
+from stages.nn.model.network import model_arrays
+from stages.train.images.frames import image_samples
+from stages.train.images.sources import HostFrames
 from stages.train.loop import train
 from stages.train.recipes import resolve
-from stages.train.samples import image_samples
-from stages.train.sources import HostFrames
 from stages.train.whitened import WhitenedHead, with_whitened_head
-from stages.whitening import fit_whitening, whitened
 from tests.tiny_training import CPU, blotches, tiny_model, tiny_parameters
 
 

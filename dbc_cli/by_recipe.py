@@ -1,0 +1,28 @@
+"""Parameters of merges and evaluations: what is given, and what the recipe says of the rest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dbc_cli.command import Given, parse
+from dbc_cli.flags.tables import EVALUATE, MERGE, WHITEN
+
+if TYPE_CHECKING:
+    from schemas.parameters import EvaluateParameters, MergeParameters
+
+
+def merge_parameters(given: Given) -> MergeParameters:
+    """How to merge."""
+    from schemas.parameters import DEFAULT_RECIPE, MergeParameters, merging_of
+
+    recipe, criterion = given.get("recipe", DEFAULT_RECIPE), given.get("criterion", "dbc")
+    by_recipe = merging_of(recipe, criterion=criterion, update=given["update"])
+    return parse(MergeParameters, {**by_recipe, **given.only((*MERGE, *WHITEN))})
+
+
+def evaluate_parameters(given: Given) -> EvaluateParameters:
+    """How to evaluate."""
+    from schemas.parameters import DEFAULT_RECIPE, EvaluateParameters, evaluation_of
+
+    by_recipe = evaluation_of(given.get("recipe", DEFAULT_RECIPE))
+    return parse(EvaluateParameters, {**by_recipe, **given.only((*EVALUATE, *WHITEN))})

@@ -1,0 +1,1 @@
+"""The commands of `dbc`, one module each."""

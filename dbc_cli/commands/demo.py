@@ -1,0 +1,56 @@
+"""`dbc demo`: drawn people, a small network and a few stages, to see the whole loop in minutes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dbc_cli.command import Given, parse, with_flags
+from dbc_cli.flags.tables import COMMON, MAKING
+
+DEMO_RUN = Path("runs/demo")
+
+
+@with_flags("demo", COMMON, MAKING, run=DEMO_RUN)
+def demo(given: Given) -> None:
+    """Draw people seen by four cameras, learn to recognise them without labels, and print a table of the stages."""
+    from dbc_cli.commands.run import run_plan, show_rows
+    from dbc_cli.console import RichReporter
+    from schemas.parameters import (
+        DEFAULT_RECIPE,
+        EvaluateParameters,
+        ExtractParameters,
+        IngestParameters,
+        MergeParameters,
+        SyntheticParameters,
+        evaluation_of,
+        merging_of,
+    )
+    from stages.ingest.stage import ingest
+    from stages.loop.run_stages import Plan
+    from stages.runs.run_directory import dataset_manifest
+
+    seed = given.get("seed", 0)
+    people = SyntheticParameters(identities=60, cameras=4, images_per_camera=3)
+    parameters = parse(
+        IngestParameters, {"format": "synthetic", "synthetic": people, "height": 64, "width": 32, "seed": seed}
+    )
+    reporter = RichReporter()
+    drawn = ingest(
+        given.run_directory, source=None, parameters=parameters, workers=None, how=given.how, reporter=reporter
+    )
+    if drawn.artifact is None:
+        show_rows(given, [], would_create=drawn.kind)
+        return
+    figures = dataset_manifest(drawn.artifact).summary
+    place = drawn.artifact.path.as_posix()
+    reporter.note(f"{figures.n_images} images of {figures.n_identities} drawn people, {drawn.status}: {place}")
+    plan = Plan(
+        merge=MergeParameters(merge_percent=0.1, **merging_of(DEFAULT_RECIPE)),
+        extract=ExtractParameters(),
+        evaluate=EvaluateParameters(**evaluation_of(DEFAULT_RECIPE)),
+        train={"seed": seed},
+        initial={"backbone": "resnet10", "weights": "none", "pooling": "gem", "seed": seed},
+        stages=6,
+        device=given.get("device", "auto"),
+    )
+    run_plan(given, plan)

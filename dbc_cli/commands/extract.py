@@ -1,0 +1,50 @@
+"""`dbc extract`: features of every sample."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dbc_cli.command import Given, initial_fields, parse, with_flags
+from dbc_cli.flags.flag import pins, stage_flag
+from dbc_cli.flags.tables import COMMON, MAKING, SEED
+from dbc_cli.flags.training import AMP
+
+if TYPE_CHECKING:
+    from schemas.parameters import ExtractParameters
+
+
+@with_flags(
+    "extract", stage_flag("init, 0, 1, 2, …", "the newest with a model"), COMMON, MAKING, pins("dataset", "model")
+)
+def extract(given: Given) -> None:
+    """Extract the features of every sample under the newest model.
+
+    Before any training that is the initial model (stage init). Pooled backbone features serve merging and retrieval, the
+    head's embeddings the look-up table.
+    """
+    from dbc_cli.console import RichReporter
+    from dbc_cli.outcome import show_outcome
+    from stages.extract.stage import extract as run_extract
+
+    outcome = run_extract(
+        given.run_directory,
+        stage=given.stage,
+        parameters=extract_parameters(given),
+        initial=initial_fields(given, SEED),
+        device=given.get("device", "auto"),
+        how=given.how,
+        reporter=RichReporter(),
+        compiled=given.flag("compile"),
+    )
+    given.remember()
+    show_outcome(outcome, as_json=given.flag("json"))
+
+
+def extract_parameters(given: Given) -> ExtractParameters:
+    """What extraction was asked for, by `dbc extract` or by `dbc run`, whose `--batch-size` is that of training."""
+    from schemas.parameters import ExtractParameters
+
+    fields = given.only(AMP)
+    if given["extract_batch_size"] is not None:
+        fields["batch_size"] = given["extract_batch_size"]
+    return parse(ExtractParameters, fields)

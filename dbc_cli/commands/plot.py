@@ -1,0 +1,44 @@
+"""`dbc plot`: the curves of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dbc_cli.command import Given, with_flags
+from dbc_cli.flags.flag import Flag
+from dbc_cli.flags.tables import COMMON
+
+OUT = (Flag("out", Path, "--out", "Folder for the pictures.", "RUN/plots", metavar="DIR"),)
+
+
+@with_flags("plot", COMMON, OUT)
+def plot(given: Given) -> None:
+    """Draw a run: retrieval, ARI, clusters and loss by stage, and ARI by number of clusters, as PNG and SVG.
+
+    The stage that dbc select would choose is ringed.
+    """
+    from dbc_cli.comparison import picture_folder
+    from dbc_cli.console import show
+    from schemas.stage_names import stage_label
+    from stages.compare.history import history
+    from stages.compare.plots.panels import save
+    from stages.compare.plots.sheets import run_sheet
+    from stages.loop.choice.rules import choose
+    from stages.loop.choice.stage import Compared, measure_stage, measured_stages
+
+    folder = picture_folder(given)
+    run = given.run_directory
+    compared = Compared()
+    measures = [measure_stage(run, stage, compared=compared) for stage in measured_stages(run)]
+    chosen, silhouettes = choose(measures), {stage.stage: stage.known("cluster_silhouette") for stage in measures}
+    stages = [{**figures, "cluster_silhouette": silhouettes.get(figures["stage"])} for figures in history(run)]
+    written = save(run_sheet(stages, title=run.root.name, chosen=chosen), folder / "run")
+    given.remember()
+    fields = {
+        "run": run.root.as_posix(),
+        "stages": len(stages),
+        "last_stage": stage_label(stages[-1]["stage"]),
+        "chosen": chosen,
+        "pictures": [path.as_posix() for path in written],
+    }
+    show(fields, title="pictures", as_json=given.flag("json"))

@@ -1,0 +1,152 @@
+"""`dbc report`: the clusters of a stage for people, in tables and as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from dbc_cli.command import Given, with_flags
+from dbc_cli.flags.flag import Flag, pins, stage_flag
+from dbc_cli.flags.tables import COMMON
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_DRAW = Literal["worst", "largest", "loosest", "tightest", "chained", "joined"]
+REPORT = (
+    Flag("top", int, "--top", "Rows of every list, and clusters in the picture.", "10", metavar="N"),
+    Flag("out", Path, "--out", "Picture of the clusters: .png, .jpg or .webp.", "no picture", metavar="FILE"),
+    Flag("draw", _DRAW, "--draw", "Which clusters the picture shows.", "worst; loosest without identities"),
+    Flag("columns", int, "--columns", "Members of a cluster in the picture.", "12", metavar="N"),
+)
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+"""The pictures that are written, by the end of their name."""
+LONGEST = {"JPEG": 65500, "WEBP": 16383}
+"""The most pixels that a side of such a picture may have; PNG has room for more than there can be."""
+
+TITLES = {
+    "worst": "clusters with other identities in them",
+    "joined": "clusters whose last merge joined two identities",
+    "split": "identities in several clusters",
+    "largest": "largest clusters",
+    "loosest": "loosest clusters",
+    "tightest": "tightest clusters",
+    "chained": "chains: clusters that grew a little at a time",
+}
+
+
+@with_flags(
+    "report", stage_flag("1, 2, 3, …", "the newest with clusters"), COMMON, REPORT, pins("features", "clusters")
+)
+def report(given: Given) -> None:
+    """Show the clusters of a stage: purity by size, the worst, split identities, chained merges, and a picture.
+
+    Identities are read where there are any. Without them it shows sizes, the tightest and the loosest clusters, and the
+    picture frames nothing in red. The share of merged pairs that one camera took stands beside what chance would give.
+    """
+    from dbc_cli.console import RichReporter, print_json
+    from stages.evaluate.report import draw_clusters
+    from stages.evaluate.report import report as make_report
+
+    picture = _named_as_written(given["out"])
+    top, columns = (_at_least_one(given, name, default) for name, default in (("top", 10), ("columns", 12)))
+    reported = make_report(given.run_directory, stage=given.stage, reporter=RichReporter())
+    if picture is not None:
+        chosen = given.get("draw", "worst" if reported.report.has_identities else "loosest")
+        save_picture(draw_clusters(reported, getattr(reported.report, chosen)()[:top], columns=columns), picture)
+    given.remember()
+    fields = {
+        "run": given.run.as_posix(),
+        "stage": reported.stage,
+        "features_stage": reported.features_stage,
+        "same_camera_merges": reported.same_camera_merges,
+        "same_camera_chance": reported.same_camera_chance,
+        "has_identities": reported.report.has_identities,
+        "picture": None if picture is None else picture.as_posix(),
+        **reported.report.summary(most=top),
+    }
+    if given.flag("json"):
+        print_json(fields)
+        return
+    _show(fields)
+
+
+def _at_least_one(given: Given, name: str, default: int) -> int:
+    from stages.errors import UsageError
+
+    value = int(given.get(name, default))
+    if value < 1:
+        raise UsageError(f"--{name}: found {value}, wanted at least 1")
+    return value
+
+
+def _named_as_written(path: Path | None) -> Path | None:
+    """`path`; UsageError where its name says no format that is written."""
+    from stages.errors import UsageError
+
+    if path is not None and (path.suffix.lower() not in FORMATS or path.is_dir()):
+        raise UsageError(f"--out: found {path}, wanted a file that ends in {', '.join(FORMATS)}; give such a name")
+    return path
+
+
+def save_picture(picture: Any, path: Path) -> None:
+    """Write `picture` (a PIL image) as the end of `path` says; UsageError where it is too large for that, else DbcError."""
+    from stages.errors import DbcError, UsageError
+
+    written = FORMATS[path.suffix.lower()]
+    longest = LONGEST.get(written)
+    if longest is not None and max(picture.size) > longest:
+        wide, high = picture.size
+        raise UsageError(
+            f"--out: found {path} for a picture of {wide} × {high} pixels, wanted at most {longest} a side in {written}; "
+            "give a smaller --top or --columns, or a name that ends in .png"
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture.save(path, format=written, quality=92)
+    except OSError as error:
+        raise DbcError(f"{path}: cannot be written ({error.strerror or error}); give another --out") from error
+
+
+def _show(fields: Mapping[str, Any]) -> None:
+    from dbc_cli.console import print_text, text_of
+
+    joins = "" if fields["n_joining_merges"] is None else f", {fields['n_joining_merges']} of them of two identities"
+    print_text(f"stage {fields['stage']}: {fields['n_clusters']} clusters from {fields['n_merges']} merges{joins}")
+    if fields["same_camera_merges"] is not None:
+        share, chance = (f"{fields[name]:.3f}" for name in ("same_camera_merges", "same_camera_chance"))
+        print_text(f"pairs that merges join and one camera took: {share}; chance would give {chance}")
+    print_text("")
+    sizes = [{"size": _span(row), **row} for row in fields["by_size"]]
+    _table("clusters by size", sizes, ("size", "n_clusters", "n_samples", "purity", "n_mixed", "spread"))
+    n_several = sum(row["n_clusters"] for row in fields["by_size"] if row["smallest"] > 1)
+    totals = {"largest": fields["n_clusters"], "loosest": n_several, "tightest": n_several}
+    for name, title in TITLES.items():
+        rows = fields.get(name) or []
+        if rows:
+            _table(f"{title} ({len(rows)} of {totals.get(name) or fields[f'n_{name}']})", rows, list(rows[0]))
+    if fields["picture"] is not None:
+        framed = "in red what is of another identity than most" if fields["has_identities"] else "no identities, no red"
+        print_text(f"picture: {text_of(fields['picture'])} ({framed})")
+
+
+def _span(row: Mapping[str, Any]) -> str:
+    return str(row["largest"]) if row["smallest"] == row["largest"] else f"{row['smallest']}–{row['largest']}"
+
+
+def _table(title: str, rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
+    """A table of the columns `names` that some row knows."""
+    from rich.table import Table
+
+    from dbc_cli.console import print_table, print_text, text_of
+
+    names = [name for name in names if any(row[name] is not None for row in rows)]
+    # as a title it would be broken where the table ends
+    print_text(title)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in names:
+        table.add_column(name.removeprefix("n_").replace("_", " "), justify="right")
+    for row in rows:
+        table.add_row(*(text_of(row[name]) for name in names))
+    print_table(table)
+    print_text("")

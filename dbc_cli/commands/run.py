@@ -1,0 +1,152 @@
+"""`dbc run`: the whole loop, with a table of the stages done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from dbc_cli.by_recipe import evaluate_parameters, merge_parameters
+from dbc_cli.command import Given, initial_fields, parse_bytes, with_flags
+from dbc_cli.commands.extract import extract_parameters
+from dbc_cli.commands.train import running_of
+from dbc_cli.flags.flag import pins
+from dbc_cli.flags.tables import COMMON, MAKING, SEED, WHITEN
+from dbc_cli.flags.training import AMP, TRAIN
+
+if TYPE_CHECKING:
+    from stages.loop.choice.measures import StageMeasures
+    from stages.loop.choice.stage import Compared
+    from stages.loop.run_stages import Plan, StageRow
+    from stages.runs.making import Outcome
+
+
+@with_flags("run", COMMON, MAKING, pins("dataset"))
+def run(given: Given) -> None:
+    """Run all stages: train, then merge, train, extract and evaluate until the last, going on where it stopped.
+
+    Gives the same artifacts as the single commands in a shell loop, and evaluates every stage. With --stop auto it ends once
+    --patience trained stages have been no better than the one that dbc select would choose, and names that one; identities
+    have no part in it.
+    """
+    run_plan(given, plan_of(given))
+
+
+def plan_of(given: Given) -> Plan:
+    """The plan that the flags ask for."""
+    from stages.errors import UsageError
+    from stages.loop.run_stages import Plan
+
+    if given["stages"] is not None and given["stages"] < 0:
+        raise UsageError(f"--stages: found {given['stages']}, wanted the number of the last stage, at least 0")
+    return Plan(
+        merge=merge_parameters(given),
+        extract=extract_parameters(given),
+        evaluate=evaluate_parameters(given),
+        train=given.only((*TRAIN, *WHITEN, *SEED, *AMP)),
+        initial=initial_fields(given, SEED),
+        stages=given["stages"],
+        stage0_epochs=given["stage0_epochs"],
+        merge_only=given.flag("merge_only"),
+        device=given.get("device", "auto"),
+        memory_limit=parse_bytes(given["memory_limit"]),
+        compiled=given.flag("compile"),
+        running=running_of(given),
+    )
+
+
+def run_plan(given: Given, plan: Plan) -> None:
+    """Run `plan` and show its table, or say what a dry run would make first; where it fails, the rows that are done."""
+    from dbc_cli.console import TerseReporter
+    from dbc_cli.stage_table import LiveTable, row_fields
+    from stages.errors import UsageError
+    from stages.loop.run_stages import run_stages
+
+    patience = given.get("patience", 3)
+    if patience < 1:
+        raise UsageError(f"--patience: found {patience}, wanted a number of stages, at least 1")
+    choice = Choice(patience, plan) if given["stop"] == "auto" else None
+    reporter = TerseReporter()
+    given.remember()
+    table = LiveTable(reporter.console)
+    try:
+        with table:
+            stopped = run_stages(
+                given.run_directory,
+                plan,
+                how=given.how,
+                reporter=reporter,
+                on_row=lambda row: table.add(row_fields(row)),
+                enough=choice,
+            )
+    except BaseException:
+        if table.rows:
+            show_rows(given, table.rows, choice=choice)
+        raise
+    show_rows(given, table.rows, choice=choice, would_create=None if stopped is None else _named(stopped))
+
+
+class Choice:
+    """The stage that is chosen without identities as stages come in, called with each: whether to leave the later ones."""
+
+    def __init__(self, patience: int, plan: Plan) -> None:
+        self.stage: int | None = None
+        self._patience = patience
+        self._memory_limit = plan.memory_limit
+        self._measures: list[StageMeasures] = []
+        self._compared: Compared | None = None
+        from stages.nn.bag_of_words.descriptor import BAG_OF_WORDS
+
+        # until a recipe begins to train, a stage takes seconds and says nothing of what training will do
+        trains = plan.train.get("epochs") != 0 and plan.initial.get("backbone") != BAG_OF_WORDS
+        self._first_trained: int | None = None if trains else 0
+
+    @property
+    def reason(self) -> str | None:
+        """Why that stage, in a line; None where no stage was measured."""
+        from stages.loop.choice.rules import reason
+
+        return reason(self._measures) if self._measures else None
+
+    def __call__(self, row: StageRow) -> bool:
+        """Measure the stage; True once `patience` stages, all of them trained, have been no better than the chosen one."""
+        from stages.loop.choice.rules import choose, is_enough
+        from stages.loop.choice.stage import Compared, measure_stage
+        from stages.processes import together
+
+        if row.stage < 1:
+            return False
+        self._compared = self._compared or Compared(memory_limit=self._memory_limit)
+        self._measures.append(measure_stage(row.run, row.stage, compared=self._compared))
+        self.stage = choose(self._measures)
+        if self._first_trained is None and row.model.summary.n_steps:
+            self._first_trained = row.stage
+        ready = self._first_trained is not None and row.stage - self._first_trained >= self._patience
+        enough = ready and is_enough(self._measures, patience=self._patience)
+        # processes go on together or not at all
+        return bool(together().from_leader({"enough": enough})["enough"])
+
+
+def show_rows(
+    given: Given, rows: Sequence[dict[str, Any]], *, choice: Choice | None = None, would_create: str | None = None
+) -> None:
+    """Print the stages that are done, the one that was chosen, and what a dry run would have gone on with."""
+    from dbc_cli.console import print_json, print_table, print_text
+    from dbc_cli.stage_table import stage_table
+
+    if given.flag("json"):
+        chosen = {} if choice is None else {"chosen": choice.stage, "reason": choice.reason}
+        print_json({"run": given.run.as_posix(), "stages": rows, "would_create": would_create, **chosen})
+        return
+    if rows:
+        print_table(stage_table(rows))
+    if choice is not None and choice.reason is not None:
+        print_text(f"chosen without identities: {choice.reason}")
+        print_text("dbc select shows all stages; dbc select --against-merging whether training did them good")
+    if would_create is not None:
+        print_text(f"a real run would go on with: {would_create}")
+
+
+def _named(outcome: Outcome) -> str:
+    from schemas.stage_names import stage_label
+
+    return f"{outcome.kind} of stage {stage_label(outcome.stage)}"

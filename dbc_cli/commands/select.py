@@ -1,0 +1,109 @@
+"""`dbc select`: which stage to take, judged without identities."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from dbc_cli.command import Given, with_flags
+from dbc_cli.flags.flag import Flag, pins
+from dbc_cli.flags.tables import COMMON
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stages.loop.choice.measures import StageMeasures
+
+_RULE = Literal["separation", "cluster-silhouette", "silhouette", "jump", "dispersion-ratio", "stability"]
+RULE = (
+    Flag(
+        "rule",
+        _RULE,
+        "--rule",
+        "What the stage is chosen by.",
+        "separation where merges whiten, else cluster-silhouette",
+    ),
+    Flag(
+        "against_merging",
+        bool,
+        "--against-merging",
+        "Merge the initial features alone, too, and warn where training has made clusters no more separate.",
+    ),
+)
+
+
+@with_flags("select", COMMON, RULE, pins("features", "clusters"))
+def select(given: Given) -> None:
+    """Choose a stage without identities, and show what every rule says of every stage.
+
+    - separation: the newest whitened features that, merged anew, separate clusters within a tenth of the best; of the
+      stages that have them, the one with the largest cluster-silhouette
+    - cluster-silhouette: the largest mean silhouette of clusters, each with one voice
+    - silhouette: the largest mean silhouette of samples
+    - jump: before the merges grow most expensive
+    - dispersion-ratio: the tightest clusters, the farthest apart
+    - stability: before the stage that changes the partition least
+    """
+    from dbc_cli.console import RichReporter, print_json, print_text
+    from stages.errors import DbcError
+    from stages.loop.choice.rules import RULES, choose, default_rule, harm_of_training, reason
+    from stages.loop.choice.stage import Compared, is_trained, measure_stage, measured_stages, merging_alone_of
+
+    run = given.run_directory
+    stages = measured_stages(run)
+    if not stages:
+        raise DbcError(f"{run.root}: no clusters found; make them with: dbc merge, or dbc run")
+    compared = Compared()
+    measures = [measure_stage(run, stage, compared=compared) for stage in stages]
+    rule = given["rule"] or default_rule(measures)
+    chosen = {name: choose(measures, rule=name) for name in RULES}
+    alone = merging_alone_of(run, stages[-1]) if given.flag("against_merging") else []
+    harm = harm_of_training([stage for stage in measures if alone and is_trained(run, stage.stage)], alone)
+    given.remember()
+    rows = stage_rows(measures)
+    why = reason(measures, rule=rule)
+    if harm is not None:
+        RichReporter().warn(harm)
+    if given.flag("json"):
+        fields = {"run": given.run.as_posix(), "rule": rule, "chosen": chosen[rule], "reason": why, "by_rule": chosen}
+        print_json({**fields, "harm": harm, "stages": rows, "merging_alone": stage_rows(alone)})
+        return
+    _show(rows, chosen)
+    print_text(f"chosen without identities: {why}")
+    for best in (stage for stage in alone if stage.stage == choose(alone, rule="cluster-silhouette")):
+        print_text(f"merging alone, without training: at best {best.cluster_silhouette:.3f}, at stage {best.stage}")
+
+
+def stage_rows(measures: Sequence[StageMeasures]) -> list[dict[str, Any]]:
+    """Each stage with its clusters and the score of every rule; None where a score has no meaning."""
+    from stages.loop.choice.rules import RULES, scores
+
+    by_rule = {rule: scores(measures, rule=rule).tolist() for rule in RULES}
+    return [
+        {
+            "stage": stage.stage,
+            "n_clusters": stage.n_clusters,
+            "singleton_share": stage.singleton_share,
+            **{rule: None if values[place] != values[place] else values[place] for rule, values in by_rule.items()},
+        }
+        for place, stage in enumerate(measures)
+    ]
+
+
+def _show(rows: Sequence[dict[str, Any]], chosen: dict[str, int | None]) -> None:
+    from rich.table import Table
+
+    from dbc_cli.console import print_table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("stage", "clusters", "singletons", *chosen):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        scores = (_score(row[name], is_chosen=stage == row["stage"]) for name, stage in chosen.items())
+        table.add_row(str(row["stage"]), str(row["n_clusters"]), f"{row['singleton_share']:.3f}", *scores)
+    table.caption, table.caption_justify = "* the choice of each rule", "left"
+    print_table(table)
+
+
+def _score(value: float | None, *, is_chosen: bool) -> str:
+    text = "–" if value is None else f"{value:.3f}"
+    return f"{text}*" if is_chosen else f"{text} "

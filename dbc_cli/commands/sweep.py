@@ -1,0 +1,92 @@
+"""`dbc sweep`: the loop over lists of values, every combination a run of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dbc_cli.command import Given, with_flags
+from dbc_cli.comparison import COMPARISON, carry_out, picture_folder, show_comparison, show_plan, values_of
+from dbc_cli.flags.flag import Flag, pins
+from dbc_cli.flags.tables import COMMON, EVALUATE, MERGE, SCHEDULE, SEED, WHITEN
+from dbc_cli.flags.training import AMP, INITIAL, TRAIN
+from stages.errors import UsageError
+
+if TYPE_CHECKING:
+    from stages.compare.cells import Cell, CellResult
+
+PARAMETERS = (*SCHEDULE, *MERGE, *WHITEN, *TRAIN, *INITIAL, *SEED, *EVALUATE)
+
+
+def _told(flag: Flag) -> str:
+    return f"{flag.help} Of {', '.join(flag.choices)}." if flag.choices else flag.help
+
+
+LISTS = tuple(replace(flag, kind=str, help=_told(flag), metavar="LIST") for flag in PARAMETERS if flag.kind is not bool)
+_AS_THEY_ARE = tuple(flag for flag in PARAMETERS if flag.kind is bool)
+
+
+@with_flags("sweep", LISTS, _AS_THEY_ARE, AMP, COMMON, COMPARISON, pins("dataset"))
+def sweep(given: Given) -> None:
+    """Run the loop for every combination of the values given: --lambda 0,0.01,0.1 --seed 0,1,2.
+
+    A LIST is one value, or several with commas between.
+
+    All share data set, initial features and, where they agree on it, stage 0. Each is a run of its own under RUN/sweep, and
+    RUN stays as it is. Seeds are put together as mean and standard deviation.
+    """
+    cells = cells_of(given)
+    if given.flag("dry_run"):
+        show_plan(given, cells)
+        return
+    results = carry_out(given, cells)
+    show_comparison(given, results, _draw(given, results, swept(given)))
+
+
+def swept(given: Given) -> dict[str, list[Any]]:
+    """The parameters with more than one value, by the flag without its dashes; UsageError where there is none."""
+    lists = {flag.key: values_of(flag, given.values[flag.name]) for flag in PARAMETERS if flag.name in given.values}
+    several = {key: values for key, values in lists.items() if len(values) > 1}
+    if not several:
+        raise UsageError(
+            "no list found, wanted one of at least two values, such as --lambda 0,0.1; see: dbc sweep --help"
+        )
+    return several
+
+
+def cells_of(given: Given) -> list[Cell]:
+    """A cell for every combination."""
+    from dbc_cli.commands.run import plan_of
+    from stages.compare.cells import Cell
+    from stages.compare.grid import combinations, folder_name
+
+    several = swept(given)
+    fields = {flag.key: flag for flag in PARAMETERS}
+    single = {f.name: values_of(f, given.values[f.name])[0] for f in PARAMETERS if f.name in given.values}
+    folder = "sweep-merge-only" if given.flag("merge_only") else "sweep"
+    cells = []
+    for setting in combinations(several):
+        values = {**given.values, **single, **{fields[key].name: value for key, value in setting.items()}}
+        plan = plan_of(replace(given, values=values))
+        cells.append(Cell(f"{folder}/{folder_name(setting)}", plan, setting))
+    return cells
+
+
+def _draw(given: Given, results: Sequence[CellResult], lists: dict[str, list[Any]]) -> list[Path]:
+    """Curves by stage and by each swept parameter but the seed."""
+    from stages.compare.outcomes import by_value, runs_by_label
+    from stages.compare.plots.panels import save
+    from stages.compare.plots.sheets import comparison_sheet, value_sheet
+
+    folder = picture_folder(given)
+    names = [name for name in lists if name != "seed"]
+    stem = "-".join(names) or "seed"
+    title = f"sweep of {', '.join(names) or 'the seed'}"
+    written = list(save(comparison_sheet(runs_by_label(results), title=title), folder / f"sweep-{stem}-stages"))
+    for name in names:
+        outcomes = {figure: by_value(results, name, figure) for figure in ("rank1", "mAP", "ari")}
+        if any(any(point[1] is not None for point in line) for lines in outcomes.values() for line in lines.values()):
+            written += save(value_sheet(name, outcomes, title=title), folder / f"sweep-{stem}-by-{name}")
+    return written

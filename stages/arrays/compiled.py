@@ -1,0 +1,80 @@
+"""The decorator of compiled loops, and the folder that keeps what they compile to."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Set
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import llvmlite.binding
+import numba
+
+_config: Any = numba.config
+
+
+def compiled(*, fastmath: Set[str] = frozenset()) -> Callable[[Any], Any]:
+    """A decorator for loops without Python objects: compiled at their first call, kept on disk, run without the GIL.
+
+    Sums are taken as they are written, so that every processor gives the same bits, but for what `fastmath` allows.
+    """
+
+    def decorate(function: Any) -> Any:
+        given = _config.CACHE_DIR
+        # numba reads it while it decorates; what other packages compile stays where it was
+        _config.CACHE_DIR = str(cache_folder())
+        try:
+            jit = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=set(fastmath))(function)
+        finally:
+            _config.CACHE_DIR = given
+        return _saved_alone(jit)
+
+    return decorate
+
+
+@cache
+def cache_folder() -> Path:
+    """The folder for machine code of these sources on this processor, made now.
+
+    It lies in `NUMBA_CACHE_DIR`, else in the user's cache folder, else in that for temporary files. Numba looks for a
+    change in the file of a loop, not of the loops it calls: so other sources have another folder, and so has another
+    processor, which may share the disk.
+    """
+    sources = hashlib.sha256(f"{numba.__version__} {llvmlite.binding.get_host_cpu_name()}".encode())
+    for path in sorted(Path(__file__).parents[1].rglob("compiled*.py")):
+        sources.update(path.read_bytes())
+    name = sources.hexdigest()[:16]
+    if _config.CACHE_DIR:
+        places = [Path(_config.CACHE_DIR)]
+    else:
+        user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        places = [user / "dbc", Path(tempfile.gettempdir()) / f"dbc-{os.getuid()}"]
+    for place in places[:-1]:
+        try:
+            return _made(place / name)
+        except OSError:
+            continue
+    return _made(places[-1] / name)
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        return folder
+
+
+def _saved_alone(jit: Any) -> Any:
+    """`jit`, which now saves with a lock: two processes that save to one index would each forget what the other did."""
+    save = jit._cache.save_overload
+
+    def save_alone(signature: Any, code: Any) -> None:
+        with (cache_folder() / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            save(signature, code)
+
+    jit._cache.save_overload = save_alone
+    return jit

@@ -1,0 +1,122 @@
+"""The nearest neighbours of every sample among all, exact, without an n×n matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace, is_numpy_array
+
+from stages.arrays.backend import to_host
+from stages.arrays.similarity import exact_similarity, exact_similarity_of_pairs, product_error
+from stages.errors import DbcError
+from stages.typing import Array, Float64Array, Int64Array
+
+BLOCK_BYTES = 2**26
+"""Bytes of float32 similarities held at once; comparing them takes a quarter more."""
+
+DENSE_SHARE = 1 / 64
+"""The share of a block in doubt above which an exact product of the whole block is cheaper than gathered pairs."""
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The k nearest of all samples for each of them, itself included, all on the host.
+
+    `index` (n, k) int64: the sample itself, then the others by ascending distance, ties by index. `squared_distance`
+    (n, k) float64, exact, 0 for the sample itself. `farthest` (n,) float64: squared distance of the farthest sample.
+    """
+
+    index: Int64Array
+    squared_distance: Float64Array
+    farthest: Float64Array
+
+
+def nearest_neighbours(features: Array, k: int, *, block_bytes: int = BLOCK_BYTES) -> Neighbours:
+    """The min(k, n) nearest of `features` (n, d) for each of them by squared Euclidean distance, itself included.
+
+    Features are L2-normalised float32 (zero rows are allowed) of any array library; distance is 2 − 2 s for the exact
+    similarity s of `stages.arrays.similarity`, so it depends on no library, machine or block size. A float32 product with a
+    proven error bound says which pairs can be among the nearest, and those are ranked exactly. Holds `block_bytes` of
+    similarities at once, however many samples there are (but at least one row of them).
+    """
+    return neighbours_within(features, k, samples=range(features.shape[0]), block_bytes=block_bytes)
+
+
+def neighbours_within(
+    features: Array,
+    k: int,
+    *,
+    samples: range,
+    block_bytes: int = BLOCK_BYTES,
+    report: Callable[[int], object] | None = None,
+) -> Neighbours:
+    """Of `nearest_neighbours`, the rows of `samples`, consecutive; `report(n)` is told of each n samples done."""
+    if k < 1:
+        raise DbcError(f"{k} neighbours wanted; give at least 1, the sample itself")
+    k = min(k, features.shape[0])
+    found = Neighbours(np.empty((len(samples), k), dtype=np.int64), np.zeros((len(samples), k)), np.zeros(len(samples)))
+    rows = max(1, block_bytes // (4 * max(features.shape[0], 1)))
+    for first in range(0, len(samples), rows):
+        span = slice(first, min(first + rows, len(samples)))
+        part = Neighbours(found.index[span], found.squared_distance[span], found.farthest[span])
+        _fill(part, features, samples.start + span.start, samples.start + span.stop)
+        if report is not None:
+            report(span.stop - span.start)
+    return found
+
+
+def _fill(found: Neighbours, features: Array, start: int, stop: int) -> None:
+    """Find the neighbours of samples `start` to `stop`, which are all that `found` holds."""
+    xp: Any = array_namespace(features)
+    k = found.index.shape[1]
+    block = features[start:stop, :]
+    screen = block @ features.T
+    width = 2 * product_error(features.shape[1])
+    lowest = xp.min(screen, axis=1, keepdims=True)
+    far = _exact(block, features, screen <= lowest + width)
+    found.farthest[:] = 2 - 2 * np.minimum.reduceat(far[2], np.searchsorted(far[0], np.arange(stop - start)))
+    found.index[:, 0] = np.arange(start, stop)
+    if k == 1:
+        return
+    screen = _without_own(screen, start)
+    bound = _kth_largest(screen, k - 1) - width
+    row, column, similarity = _exact(block, features, screen >= bound)
+    order = np.lexsort((column, -similarity, row))
+    first = np.searchsorted(row[order], np.arange(stop - start))
+    nearest = order[first[:, None] + np.arange(k - 1)]
+    found.index[:, 1:] = column[nearest]
+    found.squared_distance[:, 1:] = 2 - 2 * similarity[nearest]
+
+
+def _without_own(screen: Array, start: int) -> Array:
+    """`screen` (r, n) with −inf where sample start + i meets itself; NumPy's in place, which saves a pass over memory."""
+    xp: Any = array_namespace(screen)
+    rows, n = screen.shape
+    if is_numpy_array(screen):
+        screen[np.arange(rows), np.arange(start, start + rows)] = -np.inf
+        return screen
+    here = {"device": screen.device}
+    itself = xp.arange(start, start + rows, **here)[:, None] == xp.arange(n, **here)[None, :]
+    return xp.where(itself, xp.asarray(-xp.inf, dtype=screen.dtype, **here), screen)
+
+
+def _exact(block: Array, features: Array, chosen: Array) -> tuple[Int64Array, Int64Array, Float64Array]:
+    """The pairs (`row`, `column`) of the mask `chosen` (n_block, n), row by row, and their exact similarity; on the host."""
+    xp: Any = array_namespace(features)
+    row, column = xp.nonzero(chosen)
+    if row.shape[0] > DENSE_SHARE * chosen.shape[0] * chosen.shape[1]:
+        similarity = exact_similarity(block, features)[chosen]
+    else:
+        similarity = exact_similarity_of_pairs(block, features, row, column)
+    return to_host(row), to_host(column), to_host(similarity)
+
+
+def _kth_largest(values: Array, k: int) -> Array:
+    """The k-th largest of each row of `values` (r, c), (r, 1)."""
+    place = values.shape[1] - k
+    if is_numpy_array(values):
+        return np.partition(values, place, axis=1)[:, place : place + 1]
+    return array_namespace(values).sort(values, axis=1)[:, place : place + 1]

@@ -1,0 +1,95 @@
+"""The curves that are drawn of runs: quality against stages, clusters and swept values, with bands over seeds."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from stages.compare.plots.panels import Panel, Series
+
+Stage = Mapping[str, Any]
+"""The figures of a stage by name; None where the data cannot give them."""
+
+NAMES = {
+    "rank1": "rank-1",
+    "mAP": "mAP",
+    "ari": "ARI",
+    "loss": "loss",
+    "n_clusters": "clusters",
+    "nmi": "NMI",
+    "cluster_silhouette": "cluster-silhouette",
+}
+
+
+def against_stage(
+    name: str, runs: Mapping[str, Sequence[Sequence[Stage]]], *, chosen: Mapping[str, int] | None = None
+) -> Panel:
+    """A figure against the stage, for each label the runs that differ in their seed; `chosen` stages are ringed."""
+    lines = [_line(label, "stage", name, members, (chosen or {}).get(label)) for label, members in runs.items()]
+    return Panel(
+        f"{NAMES[name]} by stage", "stage", NAMES[name], _drawn(lines), by_stage=True, counts=name == "n_clusters"
+    )
+
+
+def against_clusters(name: str, runs: Mapping[str, Sequence[Sequence[Stage]]]) -> Panel:
+    """A figure against the number of clusters from stage 0 on, falling as stages go by, on a logarithmic axis."""
+    merged = {label: [_from_zero(stages) for stages in members] for label, members in runs.items()}
+    lines = [_line(label, "n_clusters", name, members, None) for label, members in merged.items()]
+    title = f"{NAMES[name]} by number of clusters"
+    return Panel(title, "clusters", NAMES[name], _drawn(lines), is_log=True, is_falling=True)
+
+
+def against_value(
+    name: str, parameter: str, outcomes: Mapping[str, Sequence[tuple[Any, float | None, float | None]]]
+) -> Panel:
+    """A figure against the values of a swept parameter: for each label (value, mean, deviation).
+
+    Values that are numbers stand at their rank, others in the order given, equally apart, because lists such as
+    0, 0.01, 0.1 fit no scale.
+    """
+    values = dict.fromkeys(value for points in outcomes.values() for value, _, _ in points)
+    is_scale = all(isinstance(value, int | float) for value in values)
+    ticks = [_told(value) for value in (sorted(values) if is_scale else values)]
+    lines = []
+    for label, points in outcomes.items():
+        known = [(ticks.index(_told(value)), mean, spread or 0.0) for value, mean, spread in points if mean is not None]
+        if known:
+            x, y, deviation = zip(*sorted(known), strict=True)
+            lines.append(Series(label, x, y, deviation))
+    return Panel(f"{NAMES[name]} by {parameter}", parameter, NAMES[name], lines, ticks=ticks)
+
+
+def _line(
+    label: str, x_name: str, y_name: str, members: Sequence[Sequence[Stage]], chosen: int | None
+) -> Series | None:
+    """Mean and deviation over the members of a figure at each stage that all of them know."""
+    by_stage: dict[int, list[Stage]] = {}
+    for stages in members:
+        for figures in stages:
+            if figures.get(y_name) is not None:
+                by_stage.setdefault(figures["stage"], []).append(figures)
+    shared = [stage for stage in sorted(by_stage) if len(by_stage[stage]) == len(members)]
+    if not shared:
+        return None
+    x = [statistics.fmean(figures[x_name] for figures in by_stage[stage]) for stage in shared]
+    y = [statistics.fmean(figures[y_name] for figures in by_stage[stage]) for stage in shared]
+    spread = [_deviation([figures[y_name] for figures in by_stage[stage]]) for stage in shared]
+    return Series(label, x, y, spread, [shared.index(chosen)] if chosen in shared else [])
+
+
+def _drawn(lines: Sequence[Series | None]) -> list[Series]:
+    return [line for line in lines if line is not None]
+
+
+def _from_zero(stages: Sequence[Stage]) -> list[Stage]:
+    later = [figures for figures in stages if figures["stage"] >= 0]
+    return later if later and later[0]["stage"] == 0 else [*stages[:1], *later]
+
+
+def _deviation(values: Sequence[float]) -> float:
+    return statistics.stdev(values) if len(values) > 1 else 0.0
+
+
+def _told(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,71 @@
+"""Whole sheets of curves: of one run, of runs beside each other, and of a swept parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from stages.compare.plots.curves import NAMES, Stage, against_clusters, against_stage, against_value
+from stages.compare.plots.panels import Panel, draw
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+CHOSEN = "chosen without identities"
+WITHOUT = "no identities: no retrieval figures, no ARI"
+
+
+def run_sheet(stages: Sequence[Stage], *, title: str, chosen: int | None = None) -> Figure:
+    """One run: retrieval and ARI by stage, clusters by stage, ARI by clusters, and loss by stage where it was trained.
+
+    Without identities, which the title says then, the cluster-silhouette stands for retrieval and ARI.
+    """
+    ringed = {} if chosen is None else dict.fromkeys(("rank-1", "mAP", "ARI"), chosen)
+    quality = [
+        against_stage(name, {label: [stages]}, chosen=ringed)
+        for name, label in (("rank1", "rank-1"), ("mAP", "mAP"), ("ari", "ARI"))
+    ]
+    together = Panel(
+        "quality by stage",
+        quality[0].x_label,
+        "fraction; ARI",
+        [series for panel in quality for series in panel.series],
+        by_stage=True,
+    )
+    ringed = {} if chosen is None else {NAMES["cluster_silhouette"]: chosen}
+    silhouette = against_stage("cluster_silhouette", {NAMES["cluster_silhouette"]: [stages]}, chosen=ringed)
+    panels = [
+        together if together.series else silhouette,
+        against_stage("n_clusters", {"clusters": [stages]}),
+        against_clusters("ari", {"ARI": [stages]}),
+        against_stage("loss", {"loss": [stages]}),
+    ]
+    told = title if together.series else f"{title} ({WITHOUT})"
+    return draw([panel for panel in panels if panel.series], title=told, ring=CHOSEN)
+
+
+def comparison_sheet(
+    runs: Mapping[str, Sequence[Sequence[Stage]]], *, title: str, chosen: Mapping[str, int] | None = None
+) -> Figure:
+    """Runs beside each other: rank-1, mAP and ARI by stage, and ARI by number of clusters; bands are over seeds."""
+    panels = [against_stage(name, runs, chosen=chosen) for name in ("rank1", "mAP", "ari")]
+    panels.append(against_clusters("ari", runs))
+    return draw(_telling(panels), title=title, ring=CHOSEN if chosen else "")
+
+
+def value_sheet(
+    parameter: str,
+    outcomes: Mapping[str, Mapping[str, Sequence[tuple[Any, float | None, float | None]]]],
+    *,
+    title: str,
+) -> Figure:
+    """Figures by the values of a parameter; `outcomes` holds for each figure's name its lines by label."""
+    panels = [against_value(name, parameter, lines) for name, lines in outcomes.items()]
+    return draw(_telling(panels), title=title)
+
+
+def _telling(panels: Sequence[Panel]) -> list[Panel]:
+    """The panels in which something differs: merging alone leaves retrieval as it is. All that have lines if none does."""
+    drawn = [panel for panel in panels if panel.series]
+    varied = [panel for panel in drawn if len({y for series in panel.series for y in series.y}) > 1]
+    return varied or drawn

@@ -1,0 +1,1 @@
+"""Clusters against identities, against cameras, and on their own."""

@@ -1,0 +1,120 @@
+"""The report on a stage's clusters: what it reads, and the picture it makes; it writes no artifact."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from schemas.stage_names import stage_label
+from stages.errors import DbcError
+from stages.evaluate.clusters.cameras import same_camera_chance, same_camera_merges
+from stages.evaluate.clusters.contact_sheet import SheetRow, contact_sheet
+from stages.evaluate.clusters.report import ClusterReport, ClusterRow, report_clusters
+from stages.features.prepared import compared_features
+from stages.reporting import Reporter
+from stages.runs.lineage import dataset_of, newest_features, require_same_dataset
+from stages.runs.run_directory import RunDirectory, clusters_manifest, features_manifest
+from stages.runs.store import Artifact
+from stages.samples import TRAIN
+from stages.typing import Float32Array, Int32Array, Int64Array
+
+
+@dataclass(frozen=True)
+class Reported:
+    """A stage's clusters with the report on them; everything (n_train) is aligned with the train samples.
+
+    The share of merged pairs that one camera took, and of all pairs, None where no cameras are known.
+    """
+
+    stage: int
+    features_stage: int
+    report: ClusterReport
+    dataset: Artifact
+    train: Int64Array
+    features: Float32Array
+    labels: Int64Array
+    pid: Int32Array
+    same_camera_merges: float | None
+    same_camera_chance: float | None
+
+
+def report(run: RunDirectory, *, stage: int | None, reporter: Reporter) -> Reported:
+    """The report on the clusters of `stage`, by default the newest, under its features or the newest before.
+
+    Features are centred by camera and whitened as its merge was told to. DbcError where there are none, or they do not
+    belong together.
+    """
+    stage = max(run.stages("clusters"), default=0) if stage is None else stage
+    if stage < 1:
+        raise DbcError(
+            f"{run.root}: no clusters at stage {stage_label(stage)}, where every sample is its own; "
+            "make some with: dbc merge"
+        )
+    clusters = run.require("clusters", stage)
+    features = newest_features(run, stage, reporter)
+    dataset = dataset_of(run, features)
+    require_same_dataset(clusters, dataset)
+    train = np.flatnonzero(dataset.read("split") == TRAIN)
+    rows = compared_features(features, dataset, clusters_manifest(clusters).parameters)
+    labels, linkage = clusters.read("labels"), clusters.read("linkage")
+    pid, camid = (dataset.read(name)[train] for name in ("pid", "camid"))
+    return Reported(
+        stage=clusters_manifest(clusters).summary.stage,
+        features_stage=features_manifest(features).summary.stage,
+        report=report_clusters(rows, labels, linkage, pid),
+        dataset=dataset,
+        train=train,
+        features=rows,
+        labels=labels,
+        pid=pid,
+        same_camera_merges=_known(same_camera_merges(linkage, camid)),
+        same_camera_chance=_known(same_camera_chance(camid)),
+    )
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def draw_clusters(reported: Reported, rows: Sequence[ClusterRow], *, columns: int) -> Image.Image:
+    """A contact sheet of the clusters `rows`, up to `columns` members each; DbcError without clusters to draw."""
+    if not rows:
+        reason = "" if reported.report.has_identities else ", whose samples have no identities"
+        raise DbcError(
+            f"no such clusters to draw at stage {reported.stage}{reason}; draw others with: dbc report --draw largest"
+        )
+    frames = "red: of another identity than most" if reported.report.has_identities else "no identities: none is in red"
+    caption = f"stage {reported.stage}, nearest to the middle of its cluster first; {frames}"
+    return contact_sheet([_sheet_row(reported, row, columns) for row in rows], caption=caption)
+
+
+def _sheet_row(reported: Reported, row: ClusterRow, columns: int) -> SheetRow:
+    members = _by_distance(reported, np.flatnonzero(reported.labels == row.cluster))
+    wrong = (reported.pid[members] >= 0) & (reported.pid[members] != (-1 if row.identity is None else row.identity))
+    strangers = members[wrong][: max(columns // 2, columns - int((~wrong).sum()))]
+    shown = np.concatenate([members[~wrong][: columns - len(strangers)], strangers])
+    is_wrong = np.isin(shown, strangers)
+    image = reported.dataset.read("frame_start")[reported.train[shown]]
+    title = _title(row, n_left_out=row.size - len(shown))
+    return SheetRow(title, reported.dataset.rows("images")[image], is_wrong)
+
+
+def _by_distance(reported: Reported, members: Int64Array) -> Int64Array:
+    """Members of a cluster, the one nearest to its mean first."""
+    rows = reported.features[members].astype(np.float64)
+    return members[np.argsort(np.square(rows - rows.mean(axis=0)).sum(axis=1), kind="stable")]
+
+
+def _title(row: ClusterRow, *, n_left_out: int) -> list[str]:
+    lines = [f"cluster {row.cluster}: {row.size} samples", f"spread {row.spread:.3f}, depth {row.depth}"]
+    if row.purity is not None:
+        lines.append(
+            f"purity {row.purity:.2f}, {row.n_identities} {'identity' if row.n_identities == 1 else 'identities'}"
+        )
+    if row.last_joins:
+        lines.append("joined two identities last")
+    return [*lines, *([f"{n_left_out} more not shown"] if n_left_out else [])]

@@ -1,0 +1,1 @@
+"""Query images against a gallery: ranks, CMC, average precision."""

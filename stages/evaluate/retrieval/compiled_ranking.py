@@ -1,0 +1,74 @@
+"""Ranks of the matches of queries on the CPU: each thread multiplies its queries and counts in what it multiplied."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+
+from stages.arrays.backend import n_cores, one_library_thread
+from stages.arrays.chunked_product import chunked_product, n_roundings
+from stages.arrays.compiled_similarity import similarity_of_pairs
+from stages.arrays.similarity import screen_margin
+from stages.evaluate.retrieval.compiled_counting import count_ahead
+from stages.evaluate.retrieval.pairs import PidPairs
+from stages.typing import Float32Array, Int64Array
+
+
+class _Buffers(threading.local):
+    """The similarities of each thread, kept from tile to tile: fresh pages cost as much as counting."""
+
+    def __init__(self) -> None:
+        self._flat = np.empty(0, dtype=np.float32)
+
+    def array(self, shape: tuple[int, int]) -> Float32Array:
+        size = shape[0] * shape[1]
+        if self._flat.size < size:
+            self._flat = np.empty(size, dtype=np.float32)
+        return self._flat[:size].reshape(shape)
+
+
+def compiled_match_ranks(
+    query: Float32Array, gallery: Float32Array, blocks: Iterable[PidPairs], *, gallery_tile: int
+) -> Iterator[tuple[PidPairs, Int64Array]]:
+    """Each block with the ranks of its matches, as `ranking.match_ranks` gives them; a thread a core takes one at a time.
+
+    `query` (n_q, d) are the features of all queries. Holds a block's queries × `gallery_tile` similarities a thread.
+    """
+    query, gallery = np.ascontiguousarray(query), np.ascontiguousarray(gallery)
+    buffers, n_threads = _Buffers(), n_cores()
+    with one_library_thread(), ThreadPoolExecutor(n_threads) as pool:
+        running = deque[tuple[PidPairs, Future[Int64Array]]]()
+        for pairs in blocks:
+            running.append((pairs, pool.submit(_ranks, query, gallery, pairs, gallery_tile, buffers)))
+            if len(running) > n_threads:
+                first, ranks = running.popleft()
+                yield first, ranks.result()
+        for pairs, ranks in running:
+            yield pairs, ranks.result()
+
+
+def _ranks(
+    query: Float32Array, gallery: Float32Array, pairs: PidPairs, gallery_tile: int, buffers: _Buffers
+) -> Int64Array:
+    query = query[pairs.queries]
+    row, column = pairs.row[pairs.is_match], pairs.column[pairs.is_match]
+    ignored_row, ignored_column = pairs.row[~pairs.is_match], pairs.column[~pairs.is_match]
+    starts = np.searchsorted(row, np.arange(len(query) + 1))
+    similarity = np.empty(len(row))
+    similarity_of_pairs(query, gallery, row, column, similarity)
+    rank = np.ones(len(row), dtype=np.int64)
+    for start in range(0, len(gallery), gallery_tile):
+        tile = gallery[start : start + gallery_tile]
+        screen = buffers.array((len(query), len(tile)))
+        chunked_product(query, tile, screen)
+        ignored = (ignored_column >= start) & (ignored_column < start + len(tile))
+        screen[ignored_row[ignored], ignored_column[ignored] - start] = -np.inf
+        inside = (column >= start) & (column < start + len(tile))
+        error = np.abs(screen[row[inside], column[inside] - start] - similarity[inside])
+        margin = screen_margin(error, query.shape[1], n_roundings=n_roundings(query.shape[1]))
+        count_ahead(screen, query, tile, starts, column - start, similarity, margin, rank)
+    return rank

@@ -1,0 +1,257 @@
+"""CMC, average precision and inverse negative penalty of a gallery ranked for every query."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from array_api_compat import array_namespace, is_numpy_array
+
+from stages.arrays.backend import n_cores, to_host
+from stages.errors import DbcError
+from stages.evaluate.retrieval.pairs import PidPairs, pid_pair_blocks
+from stages.evaluate.retrieval.ranking import match_ranks
+from stages.evaluate.retrieval.reranking import Reranking, encode, reranked, reranking_block
+from stages.typing import Array, Float64Array, Int32Array, Int64Array
+
+N_RANKS = 50
+"""The length of the CMC curve."""
+
+QUERY_BLOCK = 1024
+GALLERY_TILE = 16384
+"""Similarities are held for one block of queries × one tile of the gallery, 64 MiB a thread, whatever their numbers."""
+
+COMPILED_PAYS = 2**24
+"""Similarities above which compiled loops repay the time that loading them takes."""
+
+LENGTH_TOLERANCE = 1e-2
+"""How far from 1 a feature's length may be; exact similarities need less than √2."""
+
+AveragePrecision = Literal["standard", "trapezoid"]
+
+
+@dataclass(frozen=True)
+class RetrievalFigures:
+    """Figures of one evaluation; fractions, not percentages.
+
+    `cmc` (50, float64): share of the valid queries with a match among the first k, k = 1..50; NaN where no
+    query is valid. For each of all queries, in their order: `average_precision` and `inverse_negative_penalty`
+    (n_q, float64; NaN where the query is left out), `first_hit` (n_q, int64): rank of its first match, from 1
+    (0 where left out).
+    """
+
+    cmc: Float64Array
+    average_precision: Float64Array
+    first_hit: Int64Array
+    inverse_negative_penalty: Float64Array
+
+    @property
+    def n_queries(self) -> int:
+        """All queries, left out or not."""
+        return len(self.first_hit)
+
+    @property
+    def n_valid(self) -> int:
+        """Queries with an identity and at least one match that the protocol admits."""
+        return int(np.count_nonzero(self.first_hit))
+
+    @property
+    def n_left_out(self) -> int:
+        """Queries that no figure counts."""
+        return self.n_queries - self.n_valid
+
+    @property
+    def rank1(self) -> float:
+        """Share of the valid queries whose nearest entry is a match."""
+        return float(self.cmc[0])
+
+    @property
+    def rank5(self) -> float:
+        """Share of the valid queries with a match among the first 5."""
+        return float(self.cmc[4])
+
+    @property
+    def rank10(self) -> float:
+        """Share of the valid queries with a match among the first 10."""
+        return float(self.cmc[9])
+
+    @property
+    def rank20(self) -> float:
+        """Share of the valid queries with a match among the first 20."""
+        return float(self.cmc[19])
+
+    @property
+    def mAP(self) -> float:  # noqa: N802
+        """Mean average precision over the valid queries; NaN where there is none."""
+        return self._mean_of_valid(self.average_precision)
+
+    @property
+    def mINP(self) -> float:  # noqa: N802
+        """Mean inverse negative penalty over the valid queries; NaN where there is none."""
+        return self._mean_of_valid(self.inverse_negative_penalty)
+
+    def _mean_of_valid(self, values: Float64Array) -> float:
+        valid = self.first_hit > 0
+        return float(values[valid].mean()) if valid.any() else float("nan")
+
+
+def evaluate_retrieval(
+    query: Array,
+    gallery: Array,
+    *,
+    query_pid: Int32Array,
+    gallery_pid: Int32Array,
+    query_camid: Int32Array,
+    gallery_camid: Int32Array,
+    query_index: Int64Array | None = None,
+    average_precision: AveragePrecision = "standard",
+    reranking: Reranking | None = None,
+    query_block: int = QUERY_BLOCK,
+    gallery_tile: int = GALLERY_TILE,
+    compiled: bool | None = None,
+) -> RetrievalFigures:
+    """Figures of the single-query protocol of Market-1501 (Zheng et al., ICCV 2015).
+
+    `query` (n_q, d) and `gallery` (n_g, d) are L2-normalised float32 features (zero rows are allowed) of one array
+    library, ranked by descending inner product, ties by gallery index; the ids are (n_q) and (n_g), on the host. A
+    query ignores the gallery entries of its own pid and its own, known camid; all ignore those of pid −1 (junk) and −2
+    (unknown). Entries of pid 0 (distractors) are negatives for all. Where queries are gallery entries themselves,
+    `query_index` (n_q) names which, −1 for none, and that entry is ignored too. A query of pid 0 or less, or without a
+    match, is left out.
+
+    Average precision: `standard`, the mean of the precision at each match; `trapezoid`, the area under the
+    precision–recall polyline: the mean of precision at and just before each match, as published with the data set.
+    Inverse negative penalty: matches over the rank of the last (Ye et al., TPAMI 2021).
+
+    With `reranking`, entries are ordered by its distance instead, among query and all of the gallery, junk too.
+
+    The figures do not depend on `query_block` and `gallery_tile`, which bound memory, nor on `compiled`: whether NumPy
+    arrays go through compiled loops, by default where the work outweighs loading them.
+    """
+    _check("query", query, query_pid, query_camid)
+    _check("gallery", gallery, gallery_pid, gallery_camid)
+    n_query, n_gallery = query.shape[0], gallery.shape[0]
+    own = np.full(n_query, -1, dtype=np.int64) if query_index is None else query_index
+    _check_query_index(own, query_pid, gallery_pid)
+    kept = np.flatnonzero(gallery_pid >= 0)
+    place = np.full(n_gallery + 1, -1, dtype=np.int64)
+    place[kept] = np.arange(len(kept))
+    encoded = None if reranking is None else encode(query, gallery, reranking).ranked_among(kept)
+    if len(kept) < n_gallery:
+        gallery, gallery_pid, gallery_camid = _rows(gallery, kept), gallery_pid[kept], gallery_camid[kept]
+    if compiled is None:
+        compiled = is_numpy_array(query) and n_query * len(kept) > COMPILED_PAYS
+    if encoded is not None:
+        query_block, compiled = min(query_block, reranking_block(len(kept))), False
+    query_block = _even_block(n_query, query_block, n_parts=n_cores() if compiled else 1)
+    ids = (query_pid, gallery_pid, query_camid, gallery_camid, place[own])
+    blocks = pid_pair_blocks(*ids, query_block=query_block)
+    figures = _no_figures(n_query)
+    ranked = (
+        _ranked(query, gallery, blocks, gallery_tile, compiled=compiled)
+        if encoded is None
+        else reranked(encoded, blocks)
+    )
+    for pairs, rank in ranked:
+        _fill(figures, pairs.queries[pairs.row[pairs.is_match]], rank, average_precision)
+    valid = figures.first_hit > 0
+    if valid.any():
+        figures.cmc[:] = (figures.first_hit[valid] <= np.arange(1, N_RANKS + 1)[:, None]).mean(axis=1)
+    return figures
+
+
+def _ranked(
+    query: Array, gallery: Array, blocks: Iterator[PidPairs], gallery_tile: int, *, compiled: bool
+) -> Iterator[tuple[PidPairs, Int64Array]]:
+    """Each block of pairs with the ranks of its matches."""
+    if compiled:
+        from stages.evaluate.retrieval.compiled_ranking import compiled_match_ranks
+
+        host = np.asarray(query), np.asarray(gallery)
+        yield from compiled_match_ranks(*host, blocks, gallery_tile=gallery_tile)
+        return
+    for pairs in blocks:
+        yield pairs, match_ranks(_rows(query, pairs.queries), gallery, pairs, gallery_tile=gallery_tile)
+
+
+def _even_block(n_queries: int, query_block: int, *, n_parts: int) -> int:
+    """At most `query_block`, such that blocks are a multiple of `n_parts` and none is much smaller than the others."""
+    rounds = max(1, -(-n_queries // (query_block * n_parts)))
+    return max(1, min(query_block, -(-n_queries // (rounds * n_parts))))
+
+
+def _rows(features: Array, index: Int64Array) -> Array:
+    """The rows `index` of `features`, where those are."""
+    xp: Any = array_namespace(features)
+    return xp.take(features, xp.asarray(index, device=features.device), axis=0)
+
+
+def _no_figures(n_queries: int) -> RetrievalFigures:
+    """Figures in which every query is left out."""
+    return RetrievalFigures(
+        cmc=np.full(N_RANKS, np.nan),
+        average_precision=np.full(n_queries, np.nan),
+        first_hit=np.zeros(n_queries, dtype=np.int64),
+        inverse_negative_penalty=np.full(n_queries, np.nan),
+    )
+
+
+def _fill(figures: RetrievalFigures, query: Int64Array, rank: Int64Array, average_precision: AveragePrecision) -> None:
+    """Set the figures of the queries whose matches, query by query, have these ranks (n_matches, int64, from 1)."""
+    order = np.lexsort((rank, query))
+    query, rank = query[order], rank[order]
+    queries, first, n_matches = np.unique(query, return_index=True, return_counts=True)
+    nth = np.arange(len(rank)) - np.repeat(first, n_matches) + 1
+    precision = nth / rank
+    if average_precision == "trapezoid":
+        precision = (_precision_before(nth, rank) + precision) / 2
+    last = first + n_matches - 1
+    figures.first_hit[queries] = rank[first]
+    figures.inverse_negative_penalty[queries] = n_matches / rank[last]
+    if len(queries):
+        figures.average_precision[queries] = np.add.reduceat(precision, first) / n_matches
+
+
+def _precision_before(nth: Int64Array, rank: Int64Array) -> Float64Array:
+    """Precision just before the `nth` match at `rank`; 1 before the first entry, as the published code has it."""
+    return np.divide(nth - 1, rank - 1, out=np.ones(len(rank)), where=rank > 1)
+
+
+def _check(name: str, features: Array, pid: Int32Array, camid: Int32Array) -> None:
+    """Raise where ids do not match the features, or the features are not L2-normalised."""
+    n_features = features.shape[0]
+    if not n_features == len(pid) == len(camid):
+        raise DbcError(
+            f"{name}: {n_features} features, {len(pid)} pids and {len(camid)} camids; wanted one of each a sample: "
+            "extract the features of this dataset again"
+        )
+    xp: Any = array_namespace(features)
+    length = to_host(xp.sqrt(xp.linalg.vecdot(features, features)))
+    bad = np.flatnonzero(~((np.abs(length - 1) < LENGTH_TOLERANCE) | (length == 0)))
+    if len(bad):
+        raise DbcError(
+            f"{name} feature {bad[0]} has length {length[bad[0]]:g}, wanted 1 (and {len(bad) - 1} more): "
+            "L2-normalise the features before they are ranked"
+        )
+
+
+def _check_query_index(own: Int64Array, query_pid: Int32Array, gallery_pid: Int32Array) -> None:
+    """Raise where a query claims to be a gallery entry that does not exist or has another pid."""
+    if len(own) != len(query_pid):
+        raise DbcError(f"query_index has {len(own)} entries, wanted {len(query_pid)}: give one a query, -1 for none")
+    claimed = np.flatnonzero(own >= 0)
+    beyond = own[claimed] >= len(gallery_pid)
+    if beyond.any():
+        query = claimed[beyond][0]
+        raise DbcError(
+            f"query_index[{query}] is {own[query]}, wanted less than {len(gallery_pid)}, the gallery entries: "
+            "give indices into this gallery"
+        )
+    other = claimed[gallery_pid[own[claimed]] != query_pid[claimed]]
+    if len(other):
+        raise DbcError(
+            f"query {other[0]} has pid {query_pid[other[0]]} but is gallery entry {own[other[0]]} of pid "
+            f"{gallery_pid[own[other[0]]]}: give indices into this gallery"
+        )

@@ -1,0 +1,75 @@
+"""Which gallery entries are matches of a query and which it must ignore: the protocol's rules on pid and camid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from stages.samples import UNKNOWN
+from stages.typing import BoolArray, Int32Array, Int64Array
+
+PAIR_LIMIT = 2**20
+"""Pairs of one identity held at once; a query with more has a block of its own."""
+
+
+@dataclass(frozen=True)
+class PidPairs:
+    """A block of queries, ordered by pid, with every gallery entry of their pids.
+
+    `queries` (n_block, int64) are indices into all queries. The pairs are flat, row by row: `row` (n_pairs, int64)
+    indexes `queries`, `column` (int64, ascending in a row) the gallery; those of `is_match` (n_pairs, bool) are
+    matches, the others ignored.
+    """
+
+    queries: Int64Array
+    row: Int64Array
+    column: Int64Array
+    is_match: BoolArray
+
+
+def pid_pair_blocks(
+    query_pid: Int32Array,
+    gallery_pid: Int32Array,
+    query_camid: Int32Array,
+    gallery_camid: Int32Array,
+    own: Int64Array,
+    *,
+    query_block: int,
+) -> Iterator[PidPairs]:
+    """Blocks of at most `query_block` queries, together all queries whose positive pid the gallery holds.
+
+    `own` (n_q, int64) is the gallery entry that the query itself is, −1 for none. Of the entries of a query's pid, that
+    one is ignored and so are those of its camera, where that is known; the others are matches.
+    """
+    by_pid = np.argsort(gallery_pid, kind="stable")
+    pids = gallery_pid[by_pid]
+    queries = np.flatnonzero(query_pid > 0)
+    queries = queries[np.argsort(query_pid[queries], kind="stable")]
+    start = np.searchsorted(pids, query_pid[queries], side="left")
+    stop = np.searchsorted(pids, query_pid[queries], side="right")
+    found = stop > start
+    queries, start, stop = queries[found], start[found], stop[found]
+    for block in _slices(stop - start, query_block):
+        q, length = queries[block], (stop - start)[block]
+        first = np.flatnonzero(np.diff(start[block], prepend=-1))
+        columns = [by_pid[a:b] for a, b in zip(start[block][first], stop[block][first], strict=True)]
+        row = np.repeat(np.arange(len(q)), length)
+        repeats = np.diff(np.append(first, len(q)))
+        column = np.concatenate([np.tile(c, n) for c, n in zip(columns, repeats, strict=True)])
+        same_camera = (query_camid[q][row] == gallery_camid[column]) & (gallery_camid[column] != UNKNOWN)
+        is_match = ~same_camera & (column != own[q][row])
+        yield PidPairs(q, row, column, is_match)
+
+
+def _slices(n_pairs: Int64Array, query_block: int) -> Iterator[slice]:
+    """Consecutive slices of at most `query_block` queries and, where one query allows it, `PAIR_LIMIT` pairs."""
+    total = np.cumsum(n_pairs)
+    start = 0
+    while start < len(n_pairs):
+        done = total[start] - n_pairs[start]
+        fitting = int(np.searchsorted(total, done + PAIR_LIMIT, side="right"))
+        stop = max(start + 1, min(start + query_block, fitting))
+        yield slice(start, stop)
+        start = stop

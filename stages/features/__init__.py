@@ -1,0 +1,1 @@
+"""The train features as a merge compares them: whitened, or centred by camera."""

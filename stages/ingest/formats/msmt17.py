@@ -1,0 +1,59 @@
+"""The layout of MSMT17, versions 1 and 2: lists of paths and identities beside two folders of images."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from schemas.parameters import IngestParameters
+from stages.errors import UsageError
+from stages.ingest.formats.layout import require_files, require_layout
+from stages.ingest.formats.listing import list_images
+from stages.ingest.formats.names import read_lines
+from stages.samples import GALLERY, QUERY, TRAIN, Samples
+
+LISTS = {"list_train.txt": TRAIN, "list_val.txt": TRAIN, "list_query.txt": QUERY, "list_gallery.txt": GALLERY}
+FOLDERS = (("train", "test"), ("mask_train_v2", "mask_test_v2"))
+
+_LINE = re.compile(r"(?P<path>\S.*?)\s+(?P<pid>[0-9]{1,9})", re.ASCII)
+# 0000_000_01_0303morning_0015_1.jpg: identity, number, camera, day and time of day, …
+_NAME = re.compile(r"[0-9]+_[0-9]+_(?P<camid>[0-9]{1,9})_", re.ASCII)
+
+
+def read_msmt17(source: Path, _parameters: IngestParameters) -> Samples:
+    """The samples that the four lists name, sorted by path; camid is the third field of a file's name.
+
+    Train and val images, both of the 1,041 train identities, are the train split. Identities of the lists count
+    from 0 in train and once more in test: here they count on from 1, so that none is both. Raises UsageError for a list
+    or folder that is not there, a line that does not parse, or an image that is listed and not there.
+    """
+    train, test = next((pair for pair in FOLDERS if (source / pair[0]).is_dir()), FOLDERS[0])
+    require_layout(source, name="msmt17", entries=(*LISTS, f"{train}/", f"{test}/"))
+    rows: list[tuple[str, int, int, int]] = []
+    for name, split in LISTS.items():
+        folder = train if split == TRAIN else test
+        rows += [(path, pid, camid, split) for path, pid, camid in _listed(source, name, folder)]
+    n_train = 1 + max((pid for _, pid, _, split in rows if split == TRAIN), default=-1)
+    if not n_train:
+        raise UsageError(f"'{source / 'list_train.txt'}' lists no images, wanted PATH PID in each line; restore it")
+    offset = {TRAIN: 1, QUERY: 1 + n_train, GALLERY: 1 + n_train}
+    rows = sorted((path, pid + offset[split], camid, split) for path, pid, camid, split in rows)
+    path, pids, camids, splits = map(list, zip(*rows, strict=True))
+    return Samples.of_images(path, pids, camids, splits)
+
+
+def _listed(source: Path, name: str, folder: str) -> list[tuple[str, int, int]]:
+    """(path, pid, camid) of each line of a list."""
+    rows = []
+    for number, line in enumerate(read_lines(source / name), start=1):
+        match = _LINE.fullmatch(line.strip())
+        camera = match and _NAME.match(match["path"].rsplit("/", 1)[-1])
+        if not match or not camera:
+            raise UsageError(
+                f"'{source / name}' line {number}: {line!r} is not PATH PID "
+                "(as 0000/0000_000_01_0303morning_0015_1.jpg 0); restore the published list"
+            )
+        rows.append((f"{folder}/{match['path']}", int(match["pid"]), int(camera["camid"])))
+    there = (f"{folder}/{path}" for path in list_images(source / folder, recursive=True))
+    require_files((row[0] for row in rows), there, list_name=f"'{source / name}'", name="msmt17")
+    return rows

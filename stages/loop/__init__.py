@@ -1,0 +1,1 @@
+"""The whole loop over stages, and which stage to take."""

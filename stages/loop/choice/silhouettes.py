@@ -1,0 +1,84 @@
+"""Silhouettes of samples against whole clusters, by cosine distance, from cluster means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from stages.arrays.silhouette import silhouettes_from
+from stages.typing import Float32Array, Float64Array, Int64Array
+
+BLOCK = 1024
+"""Rows of a distance block: memory is `BLOCK` × n_clusters float64."""
+
+
+@dataclass(frozen=True)
+class ClusterMeans:
+    """Clusters of unit vectors: `unit` (n_samples, d) the rows scaled to length 1, `labels` (n_samples) 0..K−1.
+
+    `size` (K) int64 and `mean` (K, d) float64. Everything follows from them, because the mean cosine distance between a
+    sample x and the members of a cluster is 1 − x·μ.
+    """
+
+    unit: Float32Array
+    labels: Int64Array
+    size: Int64Array
+    mean: Float64Array
+
+    @staticmethod
+    def of(features: Float32Array, labels: Int64Array) -> ClusterMeans:
+        """The clusters `labels` (n_samples; any integers) of `features` (n_samples, d); a zero row stays zero."""
+        _, label, size = np.unique(labels, return_inverse=True, return_counts=True)
+        length = np.linalg.norm(features, axis=1, keepdims=True)
+        unit = np.divide(features, length, out=np.zeros_like(features), where=length > 0)
+        order = np.argsort(label, kind="stable")
+        total = np.zeros((len(size), features.shape[1]))
+        for start in range(0, len(order), BLOCK):
+            rows = order[start : start + BLOCK]
+            first = np.flatnonzero(np.diff(label[rows], prepend=-1))
+            total[label[rows][first]] += np.add.reduceat(unit[rows].astype(np.float64), first, axis=0)
+        return ClusterMeans(unit, label.astype(np.int64), size, total / size[:, None])
+
+    def intra(self) -> Float64Array:
+        """Mean cosine distance (K) between two different members; 0 for a singleton."""
+        within = 1 - np.square(self.mean).sum(axis=1)
+        return np.where(self.size > 1, np.maximum(within, 0) * self.size / np.maximum(self.size - 1, 1), 0.0)
+
+    def nearest_inter(self, chosen: Int64Array) -> Float64Array:
+        """Mean cosine distance (len(chosen)) between the members of a cluster and of its nearest other; inf without one."""
+        nearest = np.empty(len(chosen))
+        for start in range(0, len(chosen), BLOCK):
+            block = chosen[start : start + BLOCK]
+            distance = 1 - self.mean[block] @ self.mean.T
+            distance[np.arange(len(block)), block] = np.inf
+            nearest[start : start + BLOCK] = distance.min(axis=1)
+        return nearest
+
+
+def cluster_silhouette(clusters: ClusterMeans, samples: Int64Array) -> float:
+    """The mean over clusters of their members' mean silhouette, from those of `samples`; NaN for one cluster.
+
+    A sample of a cluster of n stands for 1/n of that cluster's voice.
+    """
+    if len(clusters.size) < 2:
+        return float("nan")
+    voices = (sample_silhouettes(clusters, samples) / clusters.size[clusters.labels[samples]]).sum()
+    return float(voices * len(clusters.labels) / len(samples) / len(clusters.size))
+
+
+def sample_silhouettes(clusters: ClusterMeans, samples: Int64Array) -> Float64Array:
+    """Silhouettes (len(samples)) of the samples of these indices, each against all clusters whole (Rousseeuw 1987).
+
+    (b − a) / max(a, b), a the mean cosine distance to the other members of the own cluster, b that to the members of the
+    nearest other cluster. 0 for a singleton, as Rousseeuw has it, and where there is no other cluster.
+    """
+    silhouettes = np.zeros(len(samples))
+    if len(clusters.size) < 2:
+        return silhouettes
+    place = np.flatnonzero(clusters.size[clusters.labels[samples]] > 1)
+    for start in range(0, len(place), BLOCK):
+        block = place[start : start + BLOCK]
+        distance = np.maximum(1 - clusters.unit[samples[block]] @ clusters.mean.T, 0)
+        silhouettes[block] = silhouettes_from(distance, clusters.labels[samples[block]], clusters.size)
+    return silhouettes

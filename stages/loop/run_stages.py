@@ -1,0 +1,206 @@
+"""The whole loop: merge, train, extract and evaluate stage after stage, as the separate commands would."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
+
+from schemas.manifest import MetricsManifest, ModelManifest
+from schemas.parameters import EvaluateParameters, ExtractParameters, MergeParameters
+from schemas.stage_names import INIT_STAGE
+from stages.errors import UsageError
+from stages.evaluate.stage import evaluate
+from stages.extract.stage import extract
+from stages.features.prepared import require_wanted_cameras
+from stages.merge.schedule import last_stage, least_merge_percent, number_of_merges
+from stages.merge.stage import merge
+from stages.nn.initial_model import initial_model
+from stages.reporting import Reporter
+from stages.runs.making import How, Outcome
+from stages.runs.run_directory import RunDirectory, dataset_manifest, metrics_manifest, model_manifest
+from stages.train.compute import DEFAULT_RUNNING, Running
+from stages.train.stage import train
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run of all stages is asked for; fields as the stages take them.
+
+    `train` and `initial` hold fields of `TrainParameters` and `InitParameters`; `stage0_epochs`
+    are the epochs of stage 0 where they differ. `stages` is the last stage, by default ⌊1/merge_percent⌋ − 1.
+    `merge_only` trains nothing: from stage 1 on the initial features are merged again and again, and there is no stage 0.
+    """
+
+    merge: MergeParameters
+    extract: ExtractParameters
+    evaluate: EvaluateParameters
+    train: Mapping[str, Any] = field(default_factory=dict)
+    initial: Mapping[str, Any] = field(default_factory=dict)
+    stages: int | None = None
+    stage0_epochs: int | None = None
+    merge_only: bool = False
+    device: str = "auto"
+    memory_limit: int | None = None
+    compiled: bool = False
+    running: Running = DEFAULT_RUNNING
+
+    @property
+    def last_stage(self) -> int:
+        """The stage the run ends with."""
+        return last_stage(self.merge.merge_percent) if self.stages is None else self.stages
+
+    @property
+    def stage_numbers(self) -> list[int]:
+        """The stages the run has, in order."""
+        return [INIT_STAGE, *range(1 if self.merge_only else 0, self.last_stage + 1)]
+
+
+@dataclass(frozen=True)
+class StageRow:
+    """A stage that is done: its model and figures, the seconds this call took, and what it made.
+
+    In `run` exactly the artifacts of this stage and of those before it are found, whatever other versions there are.
+    """
+
+    stage: int
+    run: RunDirectory
+    model: ModelManifest
+    metrics: MetricsManifest
+    seconds: float
+    made: tuple[str, ...]
+
+
+Step: TypeAlias = Callable[[RunDirectory], Outcome]
+
+
+def run_stages(
+    run: RunDirectory,
+    plan: Plan,
+    *,
+    how: How,
+    reporter: Reporter,
+    on_row: Callable[[StageRow], None],
+    enough: Callable[[StageRow], bool] | None = None,
+) -> Outcome | None:
+    """Bring every stage from `init` to the last up to date; what is there already is kept.
+
+    Each step takes the versions that the steps before it gave, whatever else the run holds. `on_row` is told of each
+    stage as it is done, and `enough`, after it, says whether to leave the later ones. Returns the first artifact that a
+    dry run does not find, else None. Raises what `check_plan` does before it makes anything.
+    """
+    check_plan(run, plan)
+    for stage in plan.stage_numbers:
+        started = time.perf_counter()
+        outcomes: dict[str, Outcome] = {}
+        for step in _steps(plan, stage, how=how, reporter=reporter):
+            outcome = step(run)
+            if outcome.artifact is None:
+                return outcome
+            run = run.choose(outcome.artifact, outcome.stage)
+            outcomes[outcome.kind] = outcome
+        row = _row(run, stage, outcomes, seconds=time.perf_counter() - started)
+        on_row(row)
+        if enough is not None and enough(row):
+            break
+    return None
+
+
+def check_plan(run: RunDirectory, plan: Plan) -> None:
+    """Raise, before anything is made, what the data set of `run` does not allow `plan` to do.
+
+    UsageError where the stages would merge more clusters than there are, DbcError where cameras are wanted and not known.
+    """
+    dataset = run.require("dataset")
+    n_samples = dataset_manifest(dataset).summary.n_train
+    n_merges = number_of_merges(n_samples, plan.merge.merge_percent)
+    percent = plan.merge.merge_percent
+    by_default = "" if "merge_percent" in plan.merge.model_fields_set else ", the default"
+    if plan.last_stage > 0 and n_merges == 0:
+        raise UsageError(
+            f"--merge-percent: found {percent}{by_default}, which is no whole merge of {n_samples} train samples; "
+            + (f"give {least_merge_percent(n_samples)} or more" if n_samples > 1 else "ingest more")
+        )
+    if plan.last_stage > 0 and n_samples - plan.last_stage * n_merges < 1:
+        raise UsageError(
+            f"--stages: found {plan.last_stage}, wanted at most {(n_samples - 1) // n_merges}: every stage makes "
+            f"{n_merges} merge{'s' * (n_merges > 1)} (--merge-percent {percent}{by_default}) of {n_samples} train samples"
+        )
+    if plan.last_stage > 0:
+        require_wanted_cameras(dataset, plan.merge)
+
+
+def _steps(plan: Plan, stage: int, *, how: How, reporter: Reporter) -> list[Step]:
+    """What makes a stage, each from the run with its parents chosen."""
+
+    def merge_step(run: RunDirectory) -> Outcome:
+        return merge(
+            run,
+            stage=stage,
+            parameters=plan.merge,
+            device=plan.device,
+            memory_limit=plan.memory_limit,
+            how=how,
+            reporter=reporter,
+        )
+
+    def train_step(run: RunDirectory) -> Outcome:
+        wanted = dict(plan.train)
+        if stage == 0 and plan.stage0_epochs is not None:
+            wanted["epochs"] = plan.stage0_epochs
+        return train(
+            run,
+            stage=stage,
+            wanted=wanted,
+            initial=plan.initial,
+            device=plan.device,
+            how=how,
+            reporter=reporter,
+            running=plan.running,
+        )
+
+    def extract_step(run: RunDirectory) -> Outcome:
+        return extract(
+            run,
+            stage=stage,
+            parameters=plan.extract,
+            initial=plan.initial,
+            device=plan.device,
+            how=how,
+            reporter=reporter,
+            compiled=plan.compiled,
+        )
+
+    def evaluate_step(run: RunDirectory) -> Outcome:
+        return evaluate(
+            run,
+            stage=stage,
+            parameters=plan.evaluate,
+            how=how,
+            reporter=reporter,
+            memory_limit=plan.memory_limit,
+        )
+
+    def initial_step(run: RunDirectory) -> Outcome:
+        return initial_model(run, plan.initial, how=replace(how, force=False), reporter=reporter)
+
+    after: list[Step] = [extract_step, evaluate_step]
+    if stage == INIT_STAGE:
+        return [initial_step, *after]
+    if plan.merge_only:
+        return [merge_step, evaluate_step]
+    return [train_step, *after] if stage == 0 else [merge_step, train_step, *after]
+
+
+def _row(run: RunDirectory, stage: int, outcomes: Mapping[str, Outcome], *, seconds: float) -> StageRow:
+    made = tuple(kind for kind, outcome in outcomes.items() if outcome.status == "created")
+    model = run.newest_up_to("model", stage)
+    return StageRow(
+        stage,
+        run,
+        model_manifest(run.require("model", stage) if model is None else model),
+        metrics_manifest(run.require("metrics", stage)),
+        round(seconds, 2),
+        made,
+    )

@@ -1,0 +1,48 @@
+"""A merge as its parameters say: which of the two merges, with which of their options."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from schemas.parameters import MergeParameters
+from stages.merge.exchange import Exchange
+from stages.merge.jaccard.merge_stage import jaccard_merge_stage
+from stages.merge.merge_stage import Progress, merge_stage
+from stages.merge.result import StageMerges
+from stages.typing import Array, Int32Array, Int64Array
+
+
+def merge_as(
+    parameters: MergeParameters,
+    features: Array,
+    labels: Int64Array,
+    n_merges: int,
+    *,
+    camid: Int32Array | None,
+    memory_limit: int | None = None,
+    progress: Progress | None = None,
+    exchange: Exchange | None = None,
+) -> StageMerges:
+    """What `merge_stage` or, for the metric `jaccard`, `jaccard_merge_stage` gives for `parameters`, and what they raise.
+
+    `whiten` and `camera` 'centring' are taken as done to `features` (n, d) already; shared cameras of `camid` (n,) are
+    penalised where it is given.
+    """
+    by_metric = (
+        partial(jaccard_merge_stage, k1=parameters.k1, k2=parameters.k2)
+        if parameters.metric == "jaccard"
+        else partial(merge_stage, metric=parameters.metric, camera_weight=parameters.camera_weight)
+    )
+    return by_metric(
+        features,
+        labels,
+        n_merges,
+        lambda_=parameters.lambda_,
+        update=parameters.update,
+        intra_normalizer=parameters.intra_normalizer,
+        criterion=parameters.criterion,
+        memory_limit=memory_limit,
+        progress=progress,
+        exchange=exchange,
+        camid=camid,
+    )

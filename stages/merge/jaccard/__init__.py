@@ -1,0 +1,1 @@
+"""Merging under the k-reciprocal Jaccard distance."""

@@ -1,0 +1,205 @@
+"""The updates over tables: candidates of clusters or samples, the walks, and the numbers each merge is recorded with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from stages.merge.clusters import labels_after, members_by_cluster
+from stages.merge.result import StageMerges
+from stages.merge.selection.cameras import CameraPenalty, camera_penalty
+from stages.merge.selection.criterion import Criterion
+from stages.merge.selection.exact import exact_round, renamed
+from stages.merge.selection.first_pairs import LOWEST, Key, RankedPairs
+from stages.merge.selection.merging_clusters import LiveBlocks, LiveClusters, LiveMeans, LiveNearest, LiveState
+from stages.merge.selection.ranking import Candidates, Work, candidates_of, ranked_block
+from stages.merge.selection.walks import first_capacity, merges_array, next_capacity, stale_walk, union_walk
+from stages.merge.tables.source import Source
+from stages.merge.tables.table import Members, Table, slack_of
+from stages.typing import BoolArray, Float64Array, Int64Array
+
+Update = Literal["stale", "exact", "union"]
+
+
+@dataclass(frozen=True)
+class Partition:
+    """The clusters of `labels` (n,) as the criterion sees them, ready to be paired.
+
+    `table` is of the clusters ('mean' linkage) or of single samples sorted by cluster ('minimum'), and `owner` (R,)
+    says which cluster each of its rows belongs to. `penalties`, `counts` (K,) float64.
+    """
+
+    table: Table
+    members: Members
+    owner: Int64Array
+    penalties: Float64Array
+    counts: Float64Array
+    criterion: Criterion
+    cameras: CameraPenalty | None = None
+
+    @property
+    def pairs_are_dear(self) -> bool:
+        """Whether ranking a pair of clusters takes work for each pair of their members."""
+        return self.criterion.linkage == "minimum" or self.table.metric == "euclidean"
+
+    def candidates(self, alive: BoolArray) -> Candidates:
+        """The rows of clusters that are `alive` (K,)."""
+        ids = np.flatnonzero(alive[self.owner])
+        groups = self.owner[ids]
+        return candidates_of(
+            self.table,
+            ids,
+            groups=groups,
+            penalties=self.penalties[groups],
+            lambda_=self.criterion.lambda_,
+            cameras=self.cameras,
+        )
+
+    def live(self, source: Source) -> LiveState:
+        """These clusters, to be merged one at a time."""
+        clusters: LiveClusters
+        if self.criterion.linkage == "minimum":
+            rows = [np.arange(*span) for span in zip(self.members.starts, self.members.stops, strict=True)]
+            clusters = LiveNearest(self.table, rows)
+        elif self.table.metric == "euclidean":
+            clusters = LiveBlocks(self.table)
+        else:
+            clusters = LiveMeans(self.table, source.frame)
+        cameras = self.cameras and replace(self.cameras, per_camera=self.cameras.per_camera.copy())
+        return LiveState(clusters, self.criterion, self.counts.copy(), self.penalties.copy(), cameras)
+
+
+def partition_of(source: Source, labels: Int64Array, criterion: Criterion) -> Partition:
+    """The `Partition` of `labels` (n,) int64, each of 0..K−1 used."""
+    members = Members(*members_by_cluster(labels))
+    counts = members.counts.astype(np.float64)
+    if criterion.linkage == "mean":
+        table = source.table(members)
+        owner = np.arange(len(counts))
+        return Partition(table, members, owner, criterion.penalties(counts, table.ordered_means()), counts, criterion)
+    single = np.arange(len(labels))
+    table = source.table(Members(members.order, single, single + 1))
+    owner = labels[members.order]
+    return Partition(table, members, owner, criterion.penalties(counts, np.zeros(len(counts))), counts, criterion)
+
+
+@dataclass(frozen=True)
+class Cameras:
+    """The camera of each sample, `camid` (n,) int64 from 0, and the `weight` of what D gains where clusters share one."""
+
+    camid: Int64Array
+    weight: float
+
+    def joined(self, partition: Partition, labels: Int64Array) -> Partition:
+        """`partition`, of `labels` (n,), with these cameras."""
+        return replace(partition, cameras=camera_penalty(labels, self.camid, weight=self.weight))
+
+
+def merge_once_ranked(
+    source: Source,
+    labels: Int64Array,
+    n_merges: int,
+    *,
+    criterion: Criterion,
+    update: Update,
+    work: Work,
+    cameras: Cameras | None = None,
+) -> StageMerges:
+    """The stage under `stale` or `union`: D computed once, pairs walked in order."""
+    partition = partition_of(source, labels, criterion)
+    if cameras is not None:
+        partition = cameras.joined(partition, labels)
+    held: list[tuple[bytes, Candidates]] = []
+
+    def next_block(alive: BoolArray, after: Key, capacity: int) -> RankedPairs:
+        if not held or held[0][0] != alive.tobytes():
+            held[:] = [(alive.tobytes(), partition.candidates(alive))]
+        return ranked_block(held[0][1], after=after, capacity=capacity, work=work)
+
+    walk = stale_walk if update == "stale" else union_walk
+    merges = merges_array(walk(next_block, n_clusters=len(partition.counts), n_merges=n_merges))
+    inter = _inter_of(partition, source, merges)
+    penalties = partition.penalties[merges]
+    ranks = inter + criterion.lambda_ * (penalties[:, 0] + penalties[:, 1])
+    if partition.cameras is not None:
+        ranks = ranks + partition.cameras.between(*merges.T)
+    return StageMerges(
+        labels=labels_after(labels, merges),
+        merges=merges,
+        criterion=ranks,
+        inter=inter,
+        intra=penalties,
+        sizes=partition.members.counts[merges],
+    )
+
+
+def merge_exactly(
+    source: Source,
+    labels: Int64Array,
+    n_merges: int,
+    *,
+    criterion: Criterion,
+    work: Work,
+    cameras: Cameras | None = None,
+) -> StageMerges:
+    """The stage under `exact`: block after block, each vouching for as many merges as it can (`exact_round`)."""
+    names = np.arange(int(labels.max()) + 1)
+    current = labels
+    merges: list[tuple[int, int]] = []
+    numbers: list[tuple[float, ...]] = []
+    generosity = 1
+    partition = partition_of(source, labels, criterion)
+    while len(merges) < n_merges:
+        if cameras is not None:
+            partition = cameras.joined(partition, current)
+        everything = np.ones(len(names), dtype=bool)
+        capacity = generosity * first_capacity(n_merges - len(merges), round_is_dear=not partition.pairs_are_dear)
+        block = ranked_block(partition.candidates(everything), after=LOWEST, capacity=capacity, work=work)
+        state = partition.live(source)
+        found = exact_round(
+            state,
+            block,
+            n_merges=n_merges - len(merges),
+            slack=_slack(source, partition),
+            # points that are one still differ by their cameras
+            zero_is_identity=criterion.linkage == "mean" and cameras is None,
+        )
+        merges += [(int(names[a]), int(names[b])) for a, b in found.merges]
+        numbers += found.numbers
+        names, new_label, old = renamed(names, found.merges)
+        current = new_label[current]
+        if len(merges) < n_merges:
+            partition = _partition_after(partition, state, source, current, old)
+        enough = max(1, min(len(block), len(everything)) // 16)
+        generosity = next_capacity(generosity, found=len(found.merges), wanted=enough)
+    return StageMerges.one_by_one(labels, merges_array(merges), numbers)
+
+
+def _partition_after(
+    before: Partition, state: LiveState, source: Source, labels: Int64Array, old: Int64Array
+) -> Partition:
+    """`partition_of` the `labels` (n,) that `state` has come to, cluster c of which lives on from old[c] of `before`."""
+    members = Members(*members_by_cluster(labels))
+    table = state.clusters.table_of(members, old)
+    if table is None:
+        return partition_of(source, labels, before.criterion)
+    return Partition(
+        table, members, np.arange(len(old)), state.penalties[old], members.counts.astype(np.float64), before.criterion
+    )
+
+
+def _inter_of(partition: Partition, source: Source, merges: Int64Array) -> Float64Array:
+    if partition.criterion.linkage == "mean":
+        return partition.table.inter(merges[:, 0].copy(), merges[:, 1].copy())
+    live = partition.live(source).clusters
+    return np.array([live.inter(int(a), np.array([b]))[0] for a, b in merges])
+
+
+def _slack(source: Source, partition: Partition) -> float:
+    if partition.criterion.linkage == "minimum":
+        return 0.0
+    slack = slack_of(source.frame, metric=partition.table.metric)
+    shared = partition.cameras.weight * 2.0**-48 if partition.cameras is not None else 0.0
+    return slack * (1 + 4 * partition.criterion.lambda_ * source.frame.n_samples) + shared

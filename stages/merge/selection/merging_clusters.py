@@ -1,0 +1,192 @@
+"""Clusters that merge one at a time: the dispersions of a new cluster, from what its parents hold.
+
+Each kind answers with the canonical value, the one a `Table` made afresh of the merged clusters would give, because
+the sums it adds are exact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import array_api_compat
+import numpy as np
+
+from stages.merge.selection.cameras import CameraPenalty
+from stages.merge.selection.criterion import Criterion
+from stages.merge.tables.canonical_rows import Frame
+from stages.merge.tables.exact_sums import grid_exponents
+from stages.merge.tables.table import Carried, Members, Table
+from stages.typing import Array, Float64Array, Int64Array
+
+
+class LiveClusters(Protocol):
+    """K clusters by label; after `merge(a, b)`, a is the merged cluster and b is gone."""
+
+    def inter(self, a: int, others: Int64Array) -> Float64Array:
+        """d_ax for x in `others` (P,)."""
+
+    def merge(self, a: int, b: int) -> float:
+        """Move b's members to a; returns a's new Σ dist over ordered pairs, divided by n_a² (0 where unused)."""
+
+    def table_of(self, members: Members, old: Int64Array) -> Table | None:
+        """The table of the clusters as they are now, `members` (K,), each living on from `old` (K,); None: make it afresh."""
+
+
+class LiveMeans:
+    """`sqeuclidean` and `cosine`: contents add up. Means of clusters are made when first asked for, and kept."""
+
+    def __init__(self, table: Table, frame: Frame):
+        self._table, self._frame = table, frame
+        self._scale = 0.5 if table.metric == "cosine" else 1.0
+        self._variances = table.variances().copy()
+        self._counts = table.members.counts.astype(np.float64)
+        self._contents: dict[int, tuple[Array, float, float]] = {}
+        example = table.means(np.array([0]))
+        xp = array_api_compat.array_namespace(example)
+        self._means = xp.empty(
+            (len(self._counts), example.shape[1]), dtype=xp.float64, device=array_api_compat.device(example)
+        )
+        self._has_mean = np.zeros(len(self._counts), dtype=bool)
+
+    def inter(self, a: int, others: Int64Array) -> Float64Array:
+        """See `LiveClusters`."""
+        unknown = others[~self._has_mean[others]]
+        if not self._has_mean[a]:
+            unknown = np.append(unknown, a)
+        if len(unknown):
+            means = self._table.means(unknown)
+            for i, x in enumerate(unknown.tolist()):
+                self._means[x, :] = means[i, :]
+            self._has_mean[unknown] = True
+        spread = self._table.squared_distances(self._means, a, others)
+        result: Float64Array = self._scale * ((self._variances[others] + self._variances[a]) + spread)
+        return result
+
+    def merge(self, a: int, b: int) -> float:
+        """See `LiveClusters`."""
+        first, second = self._content(a), self._content(b)
+        total, high, low = (first[i] + second[i] for i in range(3))
+        self._contents.pop(b, None)
+        self._contents[a] = (total, high, low)
+        self._counts[a] += self._counts[b]
+        count = float(self._counts[a])
+        mean = total / count
+        self._means[a, :] = mean
+        self._has_mean[a] = True
+        own = self._on_two_grids(self._table.squared_norm(mean))
+        self._variances[a] = max(0.0, (high / count + low / count) - own)
+        return 2.0 * self._scale * float(self._variances[a])
+
+    def table_of(self, members: Members, old: Int64Array) -> Table | None:
+        """See `LiveClusters`."""
+        contents = {new: self._contents[label] for new, label in enumerate(old.tolist()) if label in self._contents}
+        return self._table.carry(members, Carried(old, self._variances[old], contents))
+
+    def _content(self, cluster: int) -> tuple[Array, float, float]:
+        return self._contents.get(cluster) or self._table.contents(cluster)
+
+    def _on_two_grids(self, norm: float) -> float:
+        """high + low of `split_on_grids`, of one number."""
+        coarse, fine = grid_exponents(self._frame.norm_bound, self._frame.n_samples)
+        high = round(norm * 2.0**coarse) * 2.0**-coarse
+        return high + round((norm - high) * 2.0**fine) * 2.0**-fine
+
+
+class LiveBlocks:
+    """`euclidean`: sums of sample distances between the table's clusters that make up the live ones."""
+
+    def __init__(self, table: Table):
+        self._table = table
+        self._counts = table.members.counts
+        self._parts: dict[int, Int64Array] = {}
+        self._own: dict[int, tuple[float, float]] = {}
+
+    def inter(self, a: int, others: Int64Array) -> Float64Array:
+        """See `LiveClusters`."""
+        result = np.empty(len(others))
+        for i, x in enumerate(others.tolist()):
+            high, low = self._between(a, x)
+            weight = float(self._size(a) * self._size(x))
+            result[i] = high / weight + low / weight
+        return result
+
+    def merge(self, a: int, b: int) -> float:
+        """See `LiveClusters`."""
+        cross, own_a, own_b = self._between(a, b), self._within(a), self._within(b)
+        high, low = (own_a[i] + own_b[i] + 2.0 * cross[i] for i in (0, 1))
+        self._parts[a] = np.concatenate([self._of(a), self._of(b)])
+        self._own[a] = (high, low)
+        square = float(self._size(a) ** 2)
+        return high / square + low / square
+
+    def table_of(self, members: Members, old: Int64Array) -> Table | None:  # noqa: ARG002
+        """See `LiveClusters`."""
+        return None
+
+    def _of(self, cluster: int) -> Int64Array:
+        return self._parts.get(cluster, np.array([cluster], dtype=np.int64))
+
+    def _size(self, cluster: int) -> int:
+        return int(self._counts[self._of(cluster)].sum())
+
+    def _between(self, a: int, b: int) -> tuple[float, float]:
+        first, second = self._of(a), self._of(b)
+        high, low = self._table.blocks(np.repeat(first, len(second)), np.tile(second, len(first)))
+        return float(high.sum()), float(low.sum())
+
+    def _within(self, cluster: int) -> tuple[float, float]:
+        if cluster not in self._own:
+            self._own[cluster] = self._between(cluster, cluster)
+        return self._own[cluster]
+
+
+class LiveNearest:
+    """Minimum linkage under any metric: `singles` is a table of single samples, `members` its rows of each cluster."""
+
+    def __init__(self, singles: Table, members: list[Int64Array]):
+        self._singles, self._members = singles, dict(enumerate(members))
+
+    def inter(self, a: int, others: Int64Array) -> Float64Array:
+        """See `LiveClusters`."""
+        own, result = self._members[a], np.empty(len(others))
+        for i, x in enumerate(others.tolist()):
+            rows = self._members[x]
+            result[i] = self._singles.inter(np.repeat(own, len(rows)), np.tile(rows, len(own))).min()
+        return result
+
+    def merge(self, a: int, b: int) -> float:
+        """See `LiveClusters`."""
+        self._members[a] = np.concatenate([self._members[a], self._members.pop(b)])
+        return 0.0
+
+    def table_of(self, members: Members, old: Int64Array) -> Table | None:  # noqa: ARG002
+        """See `LiveClusters`."""
+        return None
+
+
+@dataclass
+class LiveState:
+    """Sizes and penalties of live clusters beside their distances: all that D needs."""
+
+    clusters: LiveClusters
+    criterion: Criterion
+    counts: Float64Array
+    penalties: Float64Array
+    cameras: CameraPenalty | None = None
+
+    def ranks(self, a: int, others: Int64Array) -> tuple[Float64Array, Float64Array]:
+        """(D, d) (P,) of a with each of `others`."""
+        inter = self.clusters.inter(a, others)
+        ranks = inter + self.criterion.lambda_ * (self.penalties[a] + self.penalties[others])
+        if self.cameras is not None:
+            ranks = ranks + self.cameras.between(np.full(len(others), a), others)
+        return ranks, inter
+
+    def merge(self, a: int, b: int) -> None:
+        """b joins a."""
+        ordered_mean = np.array([self.clusters.merge(a, b)])
+        if self.cameras is not None:
+            self.cameras.merge(a, b)
+        self.counts[a] += self.counts[b]
+        self.penalties[a] = self.criterion.penalties(self.counts[a : a + 1], ordered_mean)[0]

@@ -1,0 +1,176 @@
+"""The pairs of clusters in ascending order of D, in blocks as long as asked for, without K×K memory.
+
+A block is found in one pass over tiles of the fast product. A threshold, guessed from a sample of rows, says which
+pairs a tile must give up (`ScreenedRows.near`, certified); each gets its canonical D at once and goes to a bounded
+pool, which lowers the threshold when it runs over. What comes out does not depend on the guess, the product, the tile
+size, or who did which tile: it is every pair with a key above `after` and up to the block's limit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+import numpy as np
+
+from stages.merge.exchange import Exchange
+from stages.merge.selection.cameras import CameraPenalty
+from stages.merge.selection.first_pairs import LOWEST, Key, Pool, RankedPairs
+from stages.merge.tables.table import ScreenedRows, Table
+from stages.typing import Float64Array, Int64Array
+
+_WANTED_SAMPLED, MOST_SAMPLED = 20, 1024
+"""How many of the pairs wanted a sample should hold for the guess, which then misses by a fifth; and the most rows that are
+paired with as many others for it."""
+SAMPLED_AT_ONCE = 512
+_LEAST_SAMPLED = 8
+_RANKED_AT_ONCE = 1 << 16
+"""Pairs of a tile whose D is computed at once: all of a tile may pass, where cameras add to D what screening leaves out."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """Who does the tiles and who is told.
+
+    Threads, the edge of a tile (None: what the product does fastest), the other processes, and a callback
+    (done, total) of pairs.
+    """
+
+    threads: Executor
+    tile: int | None
+    exchange: Exchange
+    report: Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Rows to be paired: clusters `ids` (R,) of `table` with `penalties` (R,), paired across `groups` (R,).
+
+    `groups` are the labels that the pairs are reported by, ascending; `screened` are the rows prepared. `cameras` adds to
+    D, never less than 0, so that what is screened without it holds every pair that ranks with it.
+    """
+
+    table: Table
+    ids: Int64Array
+    groups: Int64Array
+    penalties: Float64Array
+    lambda_: float
+    screened: ScreenedRows
+    cameras: CameraPenalty | None = None
+
+    def criterion(self, rows: Int64Array, columns: Int64Array) -> Float64Array:
+        """Canonical D (P,) of rows[i] with columns[i], eq. (4)."""
+        inter = self.table.inter(self.ids[rows], self.ids[columns])
+        ranks = inter + self.lambda_ * (self.penalties[rows] + self.penalties[columns])
+        return ranks if self.cameras is None else ranks + self.cameras.between(self.ids[rows], self.ids[columns])
+
+    def estimates(self, rows: Int64Array, columns: Int64Array) -> Float64Array:
+        """About D of each of `rows` with `columns`, (r, c), infinity within one group."""
+        ranks = self.screened.estimates(rows, columns)
+        if self.cameras is None:
+            return ranks
+        first, second = np.repeat(self.ids[rows], len(columns)), np.tile(self.ids[columns], len(rows))
+        return ranks + self.cameras.between(first, second).reshape(ranks.shape)
+
+
+def candidates_of(
+    table: Table,
+    ids: Int64Array,
+    *,
+    groups: Int64Array,
+    penalties: Float64Array,
+    lambda_: float,
+    cameras: CameraPenalty | None = None,
+) -> Candidates:
+    """`Candidates` with their rows screened; `penalties` and `groups` (R,) belong to `ids`."""
+    screened = table.screen(ids, lambda_ * penalties, groups)
+    return Candidates(table, ids, groups, penalties, lambda_, screened, cameras)
+
+
+def ranked_block(candidates: Candidates, *, after: Key, capacity: int, work: Work) -> RankedPairs:
+    """At most `capacity` pairs, all those with keys in (after, limit]; none, if limit is (∞, …), means none is left."""
+    n_rows = candidates.screened.n_rows
+    pool = Pool(
+        capacity, threshold=_guess(candidates, after=after, capacity=capacity, threads=work.threads), after=after
+    )
+    tiles = _tiles(n_rows, work.tile or candidates.screened.tile)[work.exchange.rank :: work.exchange.size]
+    total = sum(_n_pairs(tile) for tile in tiles)
+    done = 0
+
+    def scan(tile: tuple[slice, slice]) -> int:
+        rows, columns = candidates.screened.near(*tile, pool.threshold)
+        for start in range(0, len(rows), _RANKED_AT_ONCE):
+            some = slice(start, start + _RANKED_AT_ONCE)
+            first, second = rows[some], columns[some]
+            pool.offer(candidates.criterion(first, second), candidates.groups[first], candidates.groups[second])
+        return _n_pairs(tile)
+
+    for n_pairs in work.threads.map(scan, tiles):
+        done += n_pairs
+        work.report(done, total)
+    return _gathered(pool, work.exchange)
+
+
+def _guess(candidates: Candidates, *, after: Key, capacity: int, threads: Executor) -> float:
+    """A threshold that about `capacity` pairs above `after` should pass: a quantile of D over sampled pairs.
+
+    They are those of rows spread evenly with as many others between them.
+    """
+    n_rows = candidates.screened.n_rows
+    n_pairs = max(1, n_rows * (n_rows - 1) // 2)
+    sampled = _spread(n_rows, 2 * min(MOST_SAMPLED, math.ceil(math.sqrt(_WANTED_SAMPLED * n_pairs / capacity))))
+    rows, columns = sampled[::2], sampled[1::2]
+    step = min(SAMPLED_AT_ONCE, max(64, math.ceil(len(rows) / 2)))
+    n_sampled = len(rows) * len(columns)
+    wanted = max(_LEAST_SAMPLED, math.ceil(n_sampled * capacity / n_pairs))
+
+    def smallest(first: int) -> Float64Array:
+        values = candidates.estimates(rows[first : first + step], columns).ravel()
+        values = values[values > after[0]] if after[0] > -math.inf else values
+        return np.partition(values, wanted)[: wanted + 1] if wanted < values.size else values
+
+    if not n_sampled:
+        return math.inf
+    values = np.concatenate(list(threads.map(smallest, range(0, len(rows), step))))
+    return float(np.partition(values, wanted)[wanted]) if wanted < values.size else math.inf
+
+
+def _gathered(pool: Pool, exchange: Exchange) -> RankedPairs:
+    """The block common to all processes: all their pairs, up to the smallest of their limits."""
+    own = pool.ranked()
+    if exchange.size == 1:
+        return own
+    limits = exchange.all_gather(np.array([own.limit], dtype=np.float64))
+    limit = min((float(d), int(min(a, 2**62)), int(min(b, 2**62))) for d, a, b in np.concatenate(limits))
+    pairs = np.concatenate(
+        exchange.all_gather(np.stack([own.criterion, own.first, own.second], axis=1, dtype=np.float64))
+    )
+    joined = Pool(max(1, len(pairs)), threshold=limit[0], after=LOWEST)
+    joined.limit = limit
+    joined.offer(pairs[:, 0], pairs[:, 1].astype(np.int64), pairs[:, 2].astype(np.int64))
+    return joined.ranked()
+
+
+def _spread(total: int, wanted: int) -> Int64Array:
+    return np.unique(np.linspace(0, total - 1, min(total, wanted)).astype(np.int64))
+
+
+def _tiles(n_rows: int, edge: int) -> list[tuple[slice, slice]]:
+    """Tiles over the upper triangle; those on the diagonal come last and halved, so that little is done twice."""
+    spans = [slice(first, min(first + edge, n_rows)) for first in range(0, n_rows, edge)]
+    tiles = [(rows, columns) for i, rows in enumerate(spans) for columns in spans[i + 1 :]]
+    for span in spans:
+        middle = (span.start + span.stop + 1) // 2
+        upper, lower = slice(span.start, middle), slice(middle, span.stop)
+        tiles += [(upper, upper)] if middle == span.stop else [(upper, lower), (upper, upper), (lower, lower)]
+    return tiles
+
+
+def _n_pairs(tile: tuple[slice, slice]) -> int:
+    rows, columns = tile
+    if rows == columns:
+        n_rows = rows.stop - rows.start
+        return int(n_rows * (n_rows - 1) // 2)
+    return int((rows.stop - rows.start) * (columns.stop - columns.start))

@@ -1,0 +1,1 @@
+"""What D is, to the last bit: dispersions of clusters from features."""

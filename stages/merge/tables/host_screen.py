@@ -1,0 +1,93 @@
+"""Clusters on the CPU as the fast product sees them: rows stored small, and what is known of each."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from stages.arrays.screening_products import Product
+from stages.merge.tables import compiled_scan
+from stages.merge.tables.canonical_rows import Frame
+from stages.merge.tables.compiled_quantise import BFLOAT16, FLOAT32, INT8, Origin, QuantisedRows
+from stages.merge.tables.compiled_scan import Screen
+from stages.merge.tables.exact_sums import exponent_of
+from stages.typing import Array, Float64Array, Int64Array
+
+_KINDS = {"int8": (INT8, np.int8), "float32": (FLOAT32, np.float32), "bfloat16": (BFLOAT16, np.uint16)}
+_FACTOR_FROM = 60
+"""Rows whose length bound is above 2^60 or below 2^-60 are scaled before they are cast to float32."""
+
+
+def quantised_rows(n_rows: int, dim: int, storage: str, fill: Callable[[int, QuantisedRows], None]) -> QuantisedRows:
+    """`QuantisedRows` of `n_rows` rows of `dim`, stored as `storage`, which `fill(kind, rows)` fills."""
+    kind, dtype = _KINDS[storage]
+    fine_rows = n_rows if kind == INT8 else 0
+    rows = QuantisedRows(
+        stored=np.empty((n_rows, dim), dtype=dtype),
+        unit=np.empty(n_rows),
+        norm=np.empty(n_rows),
+        length=np.empty(n_rows),
+        residual=np.empty(n_rows),
+        fine=np.empty((fine_rows, dim), dtype=np.int8),
+        fine_residual=np.empty(fine_rows),
+    )
+    fill(kind, rows)
+    return rows
+
+
+def origin_of(shift: Array, frame: Frame, features: Array) -> Origin:
+    """The `Origin` next to `shift` (d,) float64, a canonical point, that the dtype of `features` can hold."""
+    raw = (frame.centre + shift).astype(features.dtype)
+    exponent = exponent_of(math.sqrt(frame.norm_bound))
+    factor = 2.0**-exponent if abs(exponent) > _FACTOR_FROM else 1.0
+    return Origin(raw, raw.astype(np.float64) - frame.centre, factor)
+
+
+@dataclass(frozen=True)
+class HostScreen:
+    """`ScreenedRows` in host memory."""
+
+    screen: Screen
+    groups: Int64Array
+    product: Product
+    margin: float
+    spare: threading.local = field(default_factory=threading.local)
+
+    @property
+    def n_rows(self) -> int:
+        """R."""
+        return len(self.groups)
+
+    @property
+    def tile(self) -> int:
+        """See `ScreenedRows`."""
+        return self.product.tile
+
+    def near(self, rows: slice, columns: slice, threshold: float) -> tuple[Int64Array, Int64Array]:
+        """See `ScreenedRows`."""
+        stored = self.screen.stored
+        tile = self.product.multiply(stored[rows], stored[columns])
+        first, second = self._found(tile.size)
+        limit = threshold + self.margin + abs(threshold) * 2.0**-40
+        n_found = compiled_scan.scan(tile, rows.start, columns.start, self.screen, self.groups, limit, first, second)
+        return first[:n_found].copy(), second[:n_found].copy()
+
+    def _found(self, size: int) -> tuple[Int64Array, Int64Array]:
+        """Two arrays of this thread, kept because fresh pages cost more than the scan that fills them."""
+        if getattr(self.spare, "size", 0) < size:
+            self.spare.size = size
+            self.spare.arrays = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
+        arrays: tuple[Int64Array, Int64Array] = self.spare.arrays
+        return arrays
+
+    def estimates(self, rows: Int64Array, columns: Int64Array) -> Float64Array:
+        """See `ScreenedRows`."""
+        stored = self.screen.stored
+        tile = self.product.multiply(stored[rows], stored[columns])
+        values = np.empty(tile.shape)
+        compiled_scan.estimate(tile, rows, columns, self.screen, self.groups, values)
+        return values

@@ -1,0 +1,242 @@
+"""Clusters on the CPU: compiled loops over features as they are stored, and products shared among threads."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from concurrent.futures import Executor
+
+import numpy as np
+
+from stages.arrays.screening_products import Product
+from stages.errors import DbcError
+from stages.merge.tables import compiled_quantise, compiled_rows, compiled_scan
+from stages.merge.tables.canonical_rows import Frame, Metric, frame_of, require_finite, require_range
+from stages.merge.tables.compiled_quantise import QuantisedRows
+from stages.merge.tables.compiled_rows import Rows
+from stages.merge.tables.compiled_scan import Screen
+from stages.merge.tables.exact_sums import grid_exponents
+from stages.merge.tables.host_screen import HostScreen, origin_of, quantised_rows
+from stages.merge.tables.table import Carried, Members, slack_of
+from stages.typing import Array, Float64Array, Int64Array
+
+_CHUNK_ROWS = 256
+_SUMMED_FROM = 3
+"""Clusters of at least so many members keep their sums: at most n/3 rows, and smaller means are quick to form."""
+
+
+def host_frame(features: Array, *, metric: Metric, threads: Executor) -> Frame:
+    """The frame of `features` (n, d) float32 or float64, as `canonical_features` finds it, in one pass."""
+    n_samples, dim = features.shape
+    chunks = _chunks(n_samples, 512)
+    lowest = np.full((len(chunks), dim), np.inf, dtype=features.dtype)
+    highest = np.full((len(chunks), dim), -np.inf, dtype=features.dtype)
+
+    def ranges(i: int) -> int:
+        return int(compiled_rows.column_ranges(features, *chunks[i], lowest[i], highest[i]))
+
+    if sum(threads.map(ranges, range(len(chunks)))):
+        require_finite(features)
+    require_range(float(max(-lowest.min(), highest.max())))
+    if metric == "cosine":
+        lowest, highest = np.full((len(chunks), dim), np.inf), np.full((len(chunks), dim), -np.inf)
+
+        def unit_ranges(i: int) -> int:
+            return int(compiled_rows.unit_column_ranges(features, *chunks[i], lowest[i], highest[i]))
+
+        _require_directions([row for row in threads.map(unit_ranges, range(len(chunks))) if row >= 0])
+    return frame_of(lowest.min(axis=0).astype(np.float64), highest.max(axis=0).astype(np.float64), n_samples=n_samples)
+
+
+class HostTable:
+    """The `Table` of features in host memory; `product` screens, `threads` share the work."""
+
+    def __init__(
+        self,
+        features: Array,
+        frame: Frame,
+        members: Members,
+        *,
+        metric: Metric,
+        product: Callable[[int], Product],
+        threads: Executor,
+    ):
+        self.metric, self.members = metric, members
+        self._frame, self._product, self._threads = frame, product, threads
+        self._scale = 0.5 if metric == "cosine" else 1.0
+        self._rows = _rows_of(features, frame, members, metric)
+        counts = members.counts
+        self._slot = _slots(counts)
+        self._sums = np.empty((int(self._slot.max()) + 1, features.shape[1]))
+        self._norms = np.zeros((len(counts), 2))
+        self._variance = np.zeros(len(counts))
+        if (counts > 1).any():
+            self._over_chunks(
+                len(counts),
+                lambda first, stop: compiled_rows.summarise(
+                    self._rows, first, stop, self._slot, self._sums, self._norms, self._variance
+                ),
+            )
+
+    def carry(self, members: Members, carried: Carried) -> HostTable:
+        """See `Table`."""
+        table = copy.copy(self)
+        table.members = members
+        table._rows = self._rows._replace(order=members.order, starts=members.starts, stops=members.stops)
+        table._slot = _slots(members.counts)
+        table._sums = np.empty((int(table._slot.max()) + 1, self._sums.shape[1]))
+        table._norms, table._variance = self._norms[carried.old], carried.variances
+        for cluster in np.flatnonzero((table._slot >= 0) & (self._slot[carried.old] >= 0)).tolist():
+            table._sums[table._slot[cluster]] = self._sums[self._slot[carried.old[cluster]]]
+        for cluster, (total, high, low) in carried.contents.items():
+            table._norms[cluster] = high, low
+            if table._slot[cluster] >= 0:
+                table._sums[table._slot[cluster]] = total
+        return table
+
+    def variances(self) -> Float64Array:
+        """See `Table`; meaningless for `euclidean`."""
+        return self._variance
+
+    def ordered_means(self) -> Float64Array:
+        """See `Table`."""
+        if self.metric != "euclidean":
+            return 2.0 * self._scale * self._variance
+        result = np.zeros(len(self._variance))
+        several = np.flatnonzero(self.members.counts > 1)
+        squares = (self.members.counts[several] ** 2).astype(np.float64)
+        halves = np.empty((2, len(several)))
+
+        def fill(first: int, stop: int) -> None:
+            halves[:, first:stop] = self.blocks(several[first:stop], several[first:stop])
+
+        self._over_chunks(len(several), fill, size=8)
+        result[several] = halves[0] / squares + halves[1] / squares
+        return result
+
+    def inter(self, first: Int64Array, second: Int64Array) -> Float64Array:
+        """See `Table`."""
+        if self.metric == "euclidean":
+            weights = (self.members.counts[first] * self.members.counts[second]).astype(np.float64)
+            high, low = self.blocks(first, second)
+            return high / weights + low / weights
+        result = np.empty(len(first))
+        compiled_scan.mean_pairs(
+            self._rows, self._slot, self._sums, self._variance, self._scale, first, second, len(first), result
+        )
+        return result
+
+    def blocks(self, first: Int64Array, second: Int64Array) -> tuple[Float64Array, Float64Array]:
+        """See `Table`."""
+        high, low = np.empty(len(first)), np.empty(len(first))
+        compiled_scan.block_pairs(self._rows, first, second, len(first), high, low)
+        return high, low
+
+    def means(self, ids: Int64Array) -> Array:
+        """See `Table`."""
+        result, spare = np.empty((len(ids), self._sums.shape[1])), np.empty(self._sums.shape[1])
+        for row, cluster in zip(result, ids, strict=True):
+            compiled_rows.mean_of(self._rows, cluster, self._slot, self._sums, row, spare)
+        return result
+
+    def squared_distances(self, rows: Array, a: int, others: Int64Array) -> Float64Array:
+        """See `Table`."""
+        result = np.empty(len(others))
+        compiled_scan.row_distances(rows, a, others, result)
+        return result
+
+    def squared_norm(self, row: Array) -> float:
+        """See `Table`."""
+        return float(compiled_rows.squared_norm(row, np.empty(len(row))))
+
+    def contents(self, cluster: int) -> tuple[Array, float, float]:
+        """See `Table`."""
+        if self._slot[cluster] >= 0:
+            return self._sums[self._slot[cluster]], *self._norms[cluster].tolist()
+        total, row, spare = (np.empty(self._sums.shape[1]) for _ in range(3))
+        high, low = compiled_rows.cluster_sum(self._rows, cluster, total, row, spare)
+        return total, high, low
+
+    def screen(self, ids: Int64Array, weights: Float64Array, groups: Int64Array) -> HostScreen:
+        """See `Table`."""
+        n_rows, dim = len(ids), self._sums.shape[1]
+        product = self._product(n_rows)
+        origin = origin_of(self.means(ids[:: max(1, n_rows // 64)]).mean(axis=0), self._frame, self._rows.features)
+
+        def fill(kind: int, rows: QuantisedRows) -> None:
+            self._over_chunks(
+                n_rows,
+                lambda first, stop: compiled_quantise.quantise(
+                    self._rows, ids, first, stop, self._slot, self._sums, origin, kind, rows
+                ),
+            )
+
+        return self._screened(quantised_rows(n_rows, dim, product.storage, fill), ids, weights, groups, product)
+
+    def _screened(
+        self,
+        quantised: QuantisedRows,
+        ids: Int64Array,
+        weights: Float64Array,
+        groups: Int64Array,
+        product: Product,
+    ) -> HostScreen:
+        norm, length, residual = quantised.norm, quantised.length, quantised.residual
+        size = length + residual
+        slack = 4 * slack_of(self._frame, metric="sqeuclidean")
+        is_root = self.metric == "euclidean"
+        base = norm if is_root else self._scale * (self._variance[ids] + norm) + weights
+        screen = Screen(
+            unit=quantised.unit,
+            size=size,
+            length=length,
+            own_residual=residual,
+            residual=residual + product.error * size,
+            base=base - slack - np.abs(base) * 2.0**-44,
+            offset=weights,
+            stored=quantised.stored,
+            fine=quantised.fine,
+            fine_residual=quantised.fine_residual,
+            scale=self._scale,
+            root=int(is_root),
+        )
+        return HostScreen(screen, groups, product, slack_of(self._frame, metric=self.metric))
+
+    def _over_chunks(self, total: int, work: Callable[[int, int], object], *, size: int = _CHUNK_ROWS) -> None:
+        list(self._threads.map(lambda chunk: work(*chunk), _chunks(total, size)))
+
+
+def _rows_of(features: Array, frame: Frame, members: Members, metric: Metric) -> Rows:
+    if metric == "euclidean":
+        exponents = grid_exponents(frame.distance_bound, frame.n_samples**2)
+    else:
+        exponents = grid_exponents(frame.norm_bound, frame.n_samples)
+    return Rows(
+        features=features,
+        order=members.order,
+        starts=members.starts,
+        stops=members.stops,
+        centre=frame.centre,
+        up=2.0**frame.grid,
+        down=2.0**-frame.grid,
+        unit=int(metric == "cosine"),
+        fine=np.array([2.0 ** (sign * k) for k in exponents for sign in (1, -1)]),
+    )
+
+
+def _slots(counts: Int64Array) -> Int64Array:
+    """Where a cluster of `counts` (K,) members keeps its sum, −1 where it keeps none."""
+    is_summed = counts >= _SUMMED_FROM
+    return np.where(is_summed, np.cumsum(is_summed) - 1, -1)
+
+
+def _chunks(total: int, size: int) -> list[tuple[int, int]]:
+    return [(first, min(first + size, total)) for first in range(0, total, size)]
+
+
+def _require_directions(zero_rows: list[int]) -> None:
+    if zero_rows:
+        raise DbcError(
+            f"features row {min(zero_rows)} is all zeros, which has no cosine distance; "
+            "drop it or use --metric sqeuclidean"
+        )

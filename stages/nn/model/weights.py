@@ -1,0 +1,158 @@
+"""Backbone weights: from torchvision's own download, from a file in torchvision's naming, or none."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import pickle
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from stages.errors import DbcError, UsageError
+from stages.nn.model.headless import removed_names
+
+NO_WEIGHTS = "none"
+IMAGENET = "imagenet"
+_SUFFIXES = (".safetensors", ".pth", ".pt")
+_AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
+_OWN_ENDS = ("num_batches_tracked", "avgpool.p")
+# DenseNets were published under names that modules may no longer have
+_DENSE_LAYER = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
+_ADVICE = "give --weights imagenet, none, or a .safetensors or .pth file in torchvision's naming"
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """Where weights lie, how to call them in a record (no folder in it), and the SHA-256 of their bytes."""
+
+    path: Path
+    name: str
+    digest: str
+
+
+def find_weights(weights: str, *, backbone: str, progress: bool = False) -> WeightsFile | None:
+    """The file that `weights` stands for, downloaded first where that is what it asks for; None for 'none'.
+
+    `weights` is 'imagenet' (torchvision's IMAGENET1K_V1, the weights of the published results), 'none', or the path
+    of a .safetensors or .pth file. Raises UsageError for a path that is no such file and DbcError where a download
+    cannot be had.
+    """
+    if weights == NO_WEIGHTS:
+        return None
+    if weights == IMAGENET:
+        path = _download(backbone, progress=progress)
+        return WeightsFile(path, IMAGENET, file_digest(path))
+    path = Path(weights).expanduser()
+    if path.suffix not in _SUFFIXES:
+        raise UsageError(f"weights: found {weights!r}, want a known source; {_ADVICE}")
+    if not path.is_file():
+        raise UsageError(f"weights: no file at {weights!r}; check the path, or {_ADVICE}")
+    return WeightsFile(path, path.name, file_digest(path))
+
+
+def load_weights(module: nn.Module, file: WeightsFile, *, backbone: str) -> None:
+    """Copies the weights of `file` into `module`, a backbone named `backbone`; nothing is returned.
+
+    The keys of classifiers are ignored, `num_batches_tracked` and the exponent of a generalised mean may be absent;
+    `{'state_dict': …}` around and `module.` before the names are accepted. Raises DbcError where names or shapes do not
+    match or a value is not finite.
+    """
+    found = _without_classifier(_read(file), module)
+    wanted = module.state_dict()
+    missing = [key for key in wanted if key not in found and not key.endswith(_OWN_ENDS)]
+    unexpected = [key for key in found if key not in wanted]
+    misshaped = [key for key in found if key in wanted and found[key].shape != wanted[key].shape]
+    for kind, keys in (("missing", missing), ("unexpected", unexpected), ("of another shape", misshaped)):
+        if keys:
+            raise DbcError(
+                f"weights {file.name}: {len(keys)} arrays {kind} for {backbone} ({_first(keys)}), want torchvision's "
+                f"{len(wanted)}; name the backbone these weights belong to with --backbone, or {_ADVICE}"
+            )
+    broken = [key for key, value in found.items() if not torch.isfinite(value).all()]
+    if broken:
+        raise DbcError(
+            f"weights {file.name}: {len(broken)} arrays hold NaN or infinity ({_first(broken)}), want finite values; "
+            f"use an undamaged file"
+        )
+    load_tensors(module, found)
+
+
+def load_tensors(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Copies `tensors`, named and shaped as `module` has them now, into it; those it lacks stay as they are."""
+    current = module.state_dict()
+    current.update(tensors)
+    # the state dict in hand carries the layout versions that MNASNet, for one, refuses to load without
+    module.load_state_dict(current)
+
+
+def file_digest(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _first(keys: list[str]) -> str:
+    return ", ".join(keys[:3]) + (", …" if len(keys) > 3 else "")
+
+
+def _download(backbone: str, *, progress: bool) -> Path:
+    """The path of torchvision's ImageNet weights in torch's own cache, filled by torchvision where empty."""
+    if backbone not in torchvision.models.list_models():
+        raise UsageError(f"--weights: found imagenet, but nobody publishes them for {backbone}; give --weights none")
+    published = torchvision.models.get_model_weights(backbone).__members__
+    if "IMAGENET1K_V1" not in published:
+        raise UsageError(
+            f"--weights: found imagenet, but torchvision has only {', '.join(published)} for {backbone}; "
+            f"give a file of them, or --weights none"
+        )
+    entry = published["IMAGENET1K_V1"]
+    path: Path = Path(torch.hub.get_dir()) / "checkpoints" / entry.url.rpartition("/")[2]
+    if path.is_file():
+        return path
+    try:
+        # torch's downloader announces itself on stdout, which is for results
+        with contextlib.redirect_stdout(io.StringIO()):
+            entry.get_state_dict(progress=progress, check_hash=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DbcError(
+            f"weights imagenet: {path.name} for {backbone} could not be downloaded ({reason}), want network access; "
+            f"download it elsewhere and give --weights {path.name}, or start from random weights with --weights none"
+        ) from error
+    return path
+
+
+def _read(file: WeightsFile) -> dict[str, Tensor]:
+    """The named tensors of a weights file, unwrapped; nothing in the file is executed."""
+    try:
+        if file.path.suffix == ".safetensors":
+            content: object = safetensors.torch.load_file(file.path)
+        else:
+            content = torch.load(file.path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError, safetensors.SafetensorError) as error:
+        raise DbcError(
+            f"weights {file.name}: not readable as plain tensors ({type(error).__name__}), want a state dict saved by "
+            f"torch or safetensors; save it again as .safetensors"
+        ) from error
+    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
+        content = content["state_dict"]
+    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise DbcError(
+            f"weights {file.name}: found {type(content).__name__} with other things than tensors, want a state dict "
+            f"(name to tensor); save the network's state_dict() alone"
+        )
+    return {str(key).removeprefix("module."): value for key, value in content.items()}
+
+
+def _without_classifier(found: dict[str, Tensor], module: nn.Module) -> dict[str, Tensor]:
+    others = (*(f"{name}." for name in removed_names(module)), *_AUXILIARY)
+    return {_DENSE_LAYER.sub(r"\1\2", key): value for key, value in found.items() if not key.startswith(others)}

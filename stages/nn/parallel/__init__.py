@@ -1,0 +1,1 @@
+"""One batch shared by several processes."""

@@ -1,0 +1,64 @@
+"""Which artifacts belong together: what was made from what, and where a chain is broken."""
+
+from __future__ import annotations
+
+from schemas.manifest import ArtifactKind, Parent
+from schemas.stage_names import stage_label
+from stages.errors import DbcError
+from stages.reporting import Reporter
+from stages.runs.run_directory import RunDirectory, clusters_manifest, features_manifest, model_manifest
+from stages.runs.store import Artifact
+
+
+def parent_of(artifact: Artifact, kind: ArtifactKind) -> Parent | None:
+    """The parent of this kind, None where there is none."""
+    return next((parent for parent in artifact.manifest.parents if parent.kind == kind), None)
+
+
+def dataset_of(run: RunDirectory, artifact: Artifact) -> Artifact:
+    """The dataset that an artifact was made from; DbcError where it is gone."""
+    parent = parent_of(artifact, "dataset")
+    if parent is None:
+        raise DbcError(f"{artifact.path}: no dataset among its parents, wanted one; make it again")
+    return run.resolve(parent)
+
+
+def newest_features(run: RunDirectory, stage: int, reporter: Reporter) -> Artifact:
+    """The features of `stage` or, where it was never extracted, the newest before, and a note that says so."""
+    features = run.newest_up_to("features", stage)
+    if features is None:
+        raise DbcError(f"{run.root}: no features up to stage {stage_label(stage)} found; make them with: dbc extract")
+    found = features_manifest(features).summary.stage
+    if found != stage:
+        reporter.note(
+            f"stage {stage_label(stage)} has no features: taking those of stage {stage_label(found)} "
+            f"(v{features.version})"
+        )
+    return features
+
+
+def require_same_dataset(clusters: Artifact, dataset: Artifact) -> None:
+    """Raise DbcError where clusters are those of another dataset."""
+    parent = parent_of(clusters, "dataset")
+    if parent is None or parent.id != dataset.manifest.id:
+        found = "none" if parent is None else parent.id[:12]
+        raise DbcError(
+            f"{clusters.path}: made from dataset {found}, wanted {dataset.manifest.id[:12]}; merge again from stage 1, "
+            f"or take a new --run for new data"
+        )
+
+
+def broken_chain(run: RunDirectory, features: Artifact, clusters: Artifact | None) -> tuple[str, ...]:
+    """A line where `features` come from a model that was trained on other clusters of that stage than `clusters`."""
+    parent = parent_of(features, "model")
+    if clusters is None or parent is None:
+        return ()
+    model = run.resolve(parent)
+    trained_on = parent_of(model, "clusters")
+    stage = clusters_manifest(clusters).summary.stage
+    if model_manifest(model).summary.stage != stage or trained_on is None or trained_on.id == clusters.manifest.id:
+        return ()
+    return (
+        f"the features of stage {features_manifest(features).summary.stage} (v{features.version}) come from a model "
+        f"trained on other clusters than v{clusters.version} of stage {stage}",
+    )

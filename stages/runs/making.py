@@ -1,0 +1,227 @@
+"""The life of an artifact: asked for, found up to date or computed, and committed with its manifest."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from schemas.manifest import SCHEMA_VERSIONS, ArtifactKind, Execution
+from schemas.parameters import Parameters
+from schemas.summaries import Summary
+from stages.errors import DbcError
+from stages.processes import OneProcess, Processes, together
+from stages.runs.run_directory import RunDirectory
+from stages.runs.store import Artifact, Writer, artifact_versions, commit, open_artifact, temporary_directory
+from stages.runs.store.digests import artifact_id, content_key, library_versions
+
+Status: TypeAlias = Literal["created", "up to date", "identical", "would create"]
+SIGHT_SECONDS = 60
+"""How long a process looks for what the leader committed, on storage that machines share."""
+
+
+@dataclass(frozen=True)
+class How:
+    """How a command wants its artifact made, none of which decides the content."""
+
+    force: bool = False
+    dry_run: bool = False
+    command: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be made, by which parameters, from which artifacts."""
+
+    kind: ArtifactKind
+    stage: int
+    manifest: Callable[..., Any]
+    parameters: Parameters
+    parents: tuple[Artifact, ...] = ()
+    seeds: Mapping[str, int] | None = None
+    extra: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Produced:
+    """What a computation gives beside its arrays."""
+
+    summary: Summary
+    execution: Execution
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a request. `artifact` is None only for a dry run of something new."""
+
+    status: Status
+    kind: ArtifactKind
+    stage: int
+    artifact: Artifact | None
+    newest_version: int | None
+    parameters: dict[str, Any]
+
+
+def produce(
+    run: RunDirectory, request: Request, compute: Callable[[Writer], Produced], *, how: How, shared: bool = False
+) -> Outcome:
+    """Find the artifact that `request` asks for, or let `compute` fill a new version and commit it.
+
+    Where torchrun started several processes all of them call this, and all have the outcome: the leader decides, computes
+    and commits, and the others wait; with `shared` they compute along, each with a writer of its own. DbcError where the
+    run cannot be written, where `compute` cannot read a file, or where a process is gone. Whatever fails, nothing
+    half-written stays.
+    """
+    processes = together()
+    # nobody may still look at a run that the leader already changes
+    processes.meet()
+    writers = processes if shared else OneProcess()
+    outcome = (_lead if processes.rank == 0 else _follow)(run, request, compute, how, processes, writers)
+    processes.meet()
+    return outcome
+
+
+def _lead(
+    run: RunDirectory,
+    request: Request,
+    compute: Callable[[Writer], Produced],
+    how: How,
+    processes: Processes,
+    writers: Processes,
+) -> Outcome:
+    run.sweep()
+    directory = run.directory(request.kind, request.stage)
+    key = request_key(request)
+    versions = artifact_versions(directory)
+    found = _with_key(run, request, key)
+    status: Status = "up to date"
+    if (found is None or how.force) and how.dry_run:
+        found, status = None, "would create"
+    elif found is None or how.force:
+        with temporary_directory(directory) as path:
+            processes.from_leader({"key": key, "writes": path.name})
+            found, is_new = _compute(run, request, compute, writer=Writer(path, writers), key=key, how=how)
+        status, versions = "created" if is_new else "identical", artifact_versions(directory)
+    outcome = _outcome(status, request, found, newest=versions[-1] if versions else None)
+    version = None if found is None else found.version
+    processes.from_leader({"key": key, "status": status, "version": version, "newest": outcome.newest_version})
+    return outcome
+
+
+def _follow(
+    run: RunDirectory,
+    request: Request,
+    compute: Callable[[Writer], Produced],
+    how: How,  # noqa: ARG001 — the leader's counts
+    processes: Processes,
+    writers: Processes,
+) -> Outcome:
+    directory = run.directory(request.kind, request.stage)
+    told = processes.from_leader(None)
+    if told["key"] != request_key(request):
+        raise DbcError(
+            f"process {processes.rank} of {processes.size}: another {request.kind} is asked for here than by process 0; "
+            f"start all with the same arguments, config.toml, run and release of dbc"
+        )
+    if "writes" in told:
+        if writers.size > 1:
+            with _naming_files():
+                compute(Writer(directory / told["writes"], writers))
+        told = processes.from_leader(None)
+    found = None if told["version"] is None else _appeared(directory, told["version"], processes.rank)
+    return _outcome(told["status"], request, found, newest=told["newest"])
+
+
+def _appeared(directory: Path, version: int, rank: int) -> Artifact:
+    """The version that the leader committed, as soon as this machine sees it; file servers take their time."""
+    deadline = time.monotonic() + SIGHT_SECONDS
+    while version not in artifact_versions(directory):
+        if time.monotonic() > deadline:
+            raise DbcError(
+                f"{directory}: process {rank} does not see v{version}, which process 0 wrote; put --run on storage "
+                f"that all machines share"
+            )
+        time.sleep(0.1)
+    return open_artifact(directory, version)
+
+
+def request_key(request: Request) -> str:
+    """The content key of the artifact that `request` asks for."""
+    return content_key(
+        request.kind,
+        schema_version=SCHEMA_VERSIONS[request.kind],
+        parameters=request.parameters.request(),
+        parent_ids=[parent.manifest.id for parent in request.parents],
+    )
+
+
+def _with_key(run: RunDirectory, request: Request, key: str) -> Artifact | None:
+    directory = run.directory(request.kind, request.stage)
+    for version in reversed(artifact_versions(directory)):
+        artifact = open_artifact(directory, version)
+        if artifact.manifest.key == key:
+            return artifact
+    return None
+
+
+def _compute(
+    run: RunDirectory,
+    request: Request,
+    compute: Callable[[Writer], Produced],
+    *,
+    writer: Writer,
+    key: str,
+    how: How,
+) -> tuple[Artifact, bool]:
+    started = time.perf_counter()
+    with _naming_files():
+        produced = compute(writer)
+    arrays = dict(sorted(writer.arrays.items()))
+    manifest = request.manifest(
+        kind=request.kind,
+        schema_version=SCHEMA_VERSIONS[request.kind],
+        id=artifact_id(key, arrays),
+        key=key,
+        parents=tuple(run.as_parent(parent) for parent in request.parents),
+        command=how.command,
+        parameters=request.parameters,
+        seeds=dict(request.seeds or {}),
+        execution=produced.execution,
+        versions=library_versions(),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        wall_seconds=round(time.perf_counter() - started, 3),
+        notes=produced.notes,
+        arrays=arrays,
+        summary=produced.summary,
+        **(request.extra or {}),
+    )
+    return commit(writer, run.directory(request.kind, request.stage), manifest)
+
+
+@contextmanager
+def _naming_files() -> Iterator[None]:
+    """Turn an OSError about a file into a DbcError that names it."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise DbcError(
+            f"{error.filename}: {error.strerror or error}; make this file readable and run the command again"
+        ) from error
+
+
+def _outcome(status: Status, request: Request, artifact: Artifact | None, *, newest: int | None) -> Outcome:
+    return Outcome(
+        status=status,
+        kind=request.kind,
+        stage=request.stage,
+        artifact=artifact,
+        newest_version=newest,
+        parameters=request.parameters.model_dump(mode="json", by_alias=True),
+    )

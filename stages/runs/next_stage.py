@@ -1,0 +1,61 @@
+"""What comes next: the stage a command works on when it is not told, and the command that moves a run on."""
+
+from __future__ import annotations
+
+from schemas.manifest import ArtifactKind
+from schemas.stage_names import INIT_STAGE, stage_label
+from stages.errors import UsageError
+from stages.runs.run_directory import RunDirectory
+
+
+def newest_trained(run: RunDirectory) -> int:
+    """The newest stage with a model; `INIT_STAGE` where nothing has been trained."""
+    return max(run.stages("model"), default=INIT_STAGE)
+
+
+def next_extract(run: RunDirectory) -> int:
+    """The stage to extract: the newest with a model, `INIT_STAGE` before any training."""
+    return newest_trained(run)
+
+
+def next_merge(run: RunDirectory) -> int:
+    """The stage whose clusters to make: the one after the newest trained stage, so that a repeated call is up to date."""
+    return max(newest_trained(run), 0) + 1
+
+
+def next_train(run: RunDirectory) -> int:
+    """The stage to train: the first untrained one that has clusters, else the newest trained one, else 0."""
+    trained = newest_trained(run)
+    waiting = [stage for stage in run.stages("clusters") if stage > trained]
+    return waiting[0] if waiting else max(trained, 0)
+
+
+def next_evaluate(run: RunDirectory) -> int:
+    """The stage to evaluate: the newest that has features or clusters."""
+    return max([*run.stages("features"), *run.stages("clusters")], default=INIT_STAGE)
+
+
+def numbered(stage: int, *, command: str, first: int) -> int:
+    """`stage` where `command` can work on it; UsageError where it is below `first`."""
+    if stage < first:
+        raise UsageError(f"--stage: found {stage_label(stage)}, wanted a number from {first}: {command} has no other")
+    return stage
+
+
+def next_command(run: RunDirectory) -> str:
+    """The command that moves the run on by one artifact."""
+    if not run.versions("dataset"):
+        return "dbc ingest SOURCE"
+    trained = newest_trained(run)
+    waiting = [stage for stage in run.stages("clusters") if stage > trained]
+    if waiting:
+        return f"dbc train --stage {waiting[0]}"
+    if trained == INIT_STAGE:
+        return "dbc train --stage 0" if _has(run, "features", INIT_STAGE) else "dbc extract"
+    if not _has(run, "features", trained):
+        return "dbc extract"
+    return "dbc merge"
+
+
+def _has(run: RunDirectory, kind: ArtifactKind, stage: int) -> bool:
+    return bool(run.versions(kind, stage))

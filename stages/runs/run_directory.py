@@ -1,0 +1,181 @@
+"""A run directory: which artifacts of which stages it holds, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeVar
+
+from schemas.manifest import (
+    ArtifactKind,
+    ClustersManifest,
+    DatasetManifest,
+    FeaturesManifest,
+    MetricsManifest,
+    ModelManifest,
+    Parent,
+)
+from schemas.stage_names import INIT_STAGE, parse_stage, stage_directory, stage_label
+from stages.errors import DbcError, UsageError
+from stages.runs.store import Artifact, artifact_versions, entries, open_artifact, remove_if_empty, remove_stale
+
+M = TypeVar("M", DatasetManifest, FeaturesManifest, ClustersManifest, ModelManifest, MetricsManifest)
+
+MADE_BY: Mapping[ArtifactKind, str] = {
+    "dataset": "dbc ingest",
+    "features": "dbc extract",
+    "clusters": "dbc merge",
+    "model": "dbc train",
+    "metrics": "dbc eval",
+}
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """The artifacts under `root`.
+
+    `chosen` are the versions an earlier step gave, by kind and stage; `pinned` those asked for by kind; others are taken
+    newest.
+    """
+
+    root: Path
+    pinned: Mapping[ArtifactKind, int] = field(default_factory=dict)
+    chosen: Mapping[tuple[ArtifactKind, int], int] = field(default_factory=dict)
+
+    def choose(self, artifact: Artifact, stage: int) -> RunDirectory:
+        """This run, in which exactly `artifact` is found as its kind at `stage`. The dataset has no stage; any will do."""
+        key = _place(artifact.manifest.kind, stage)
+        return replace(self, chosen={**self.chosen, key: artifact.version})
+
+    def directory(self, kind: ArtifactKind, stage: int) -> Path:
+        """Where the versions of an artifact are. The dataset has no stage; any will do."""
+        return self.root / "dataset" if kind == "dataset" else self.root / stage_directory(stage) / kind
+
+    def versions(self, kind: ArtifactKind, stage: int = 0) -> list[int]:
+        """The versions there are, ascending."""
+        return artifact_versions(self.directory(kind, stage))
+
+    def stages(self, kind: ArtifactKind) -> list[int]:
+        """The stages that have an artifact of this kind, ascending; `INIT_STAGE` first."""
+        names = (entry.name for entry in entries(self.root) if entry.name.startswith("stage-"))
+        return sorted(stage for stage in map(_stage_of, names) if stage is not None and self.versions(kind, stage))
+
+    def find(self, kind: ArtifactKind, stage: int = 0) -> Artifact | None:
+        """The chosen version, else the pinned, else the newest; None where there is none.
+
+        UsageError where the chosen or pinned one is missing.
+        """
+        versions = self.versions(kind, stage)
+        wanted = self.chosen.get(_place(kind, stage), self.pinned.get(kind))
+        if wanted is not None and wanted not in versions:
+            found = ", ".join(f"v{version}" for version in versions) or "none"
+            raise UsageError(f"{self._name(kind, stage)} v{wanted}: no such version, found {found}")
+        if not versions:
+            return None
+        return open_artifact(self.directory(kind, stage), wanted or versions[-1])
+
+    def require(self, kind: ArtifactKind, stage: int = 0) -> Artifact:
+        """As `find`; DbcError with the next step where there is none."""
+        artifact = self.find(kind, stage)
+        if artifact is None:
+            raise DbcError(f"{self.root}: no {self._name(kind, stage)} found; make it with: {made_by(kind, stage)}")
+        return artifact
+
+    def newest_up_to(self, kind: ArtifactKind, stage: int) -> Artifact | None:
+        """The artifact of the newest stage not after `stage`; None where there is none."""
+        stages = [found for found in self.stages(kind) if found <= stage]
+        return self.find(kind, stages[-1]) if stages else None
+
+    def resolve(self, parent: Parent) -> Artifact:
+        """The artifact that a manifest names as a parent; DbcError where it is gone or another one."""
+        path = self.root / parent.location
+        versions = artifact_versions(path.parent)
+        # where it was is tried first, but it may have been made again under another number
+        for version in sorted(versions, key=lambda version: (path.name != f"v{version}.zarr", -version)):
+            artifact = open_artifact(path.parent, version)
+            if artifact.manifest.id == parent.id:
+                return artifact
+        stage = _stage_of(path.parent.parent.name)
+        raise DbcError(
+            f"{path}: the {parent.kind} {parent.id[:12]} that a later artifact was made from is missing; "
+            f"restore it or make it again with: {made_by(parent.kind, 0 if stage is None else stage)} --force"
+        )
+
+    def as_parent(self, artifact: Artifact) -> Parent:
+        """How a manifest names `artifact`."""
+        return Parent(
+            kind=artifact.manifest.kind,
+            id=artifact.manifest.id,
+            location=artifact.path.relative_to(self.root).as_posix(),
+        )
+
+    def sweep(self) -> int:
+        """Remove what dead writers left anywhere in the run, and directories with nothing in them; how many leftovers.
+
+        A writer that loses its directory before it has anything in it makes it again.
+        """
+        stages = [entry for entry in entries(self.root) if entry.name.startswith("stage-")]
+        removed = 0
+        for folder in (self.root / "dataset", *(stage / kind for stage in stages for kind in MADE_BY)):
+            removed += remove_stale(folder)
+            remove_if_empty(folder)
+        for stage in stages:
+            remove_if_empty(stage)
+        return removed
+
+    @staticmethod
+    def _name(kind: ArtifactKind, stage: int) -> str:
+        return kind if kind == "dataset" else f"{kind} of stage {stage_label(stage)}"
+
+
+def made_by(kind: ArtifactKind, stage: int) -> str:
+    """The command that makes an artifact of this kind and stage."""
+    if kind == "dataset":
+        return "dbc ingest SOURCE"
+    # the initial model comes with its features
+    command = MADE_BY["features" if kind == "model" and stage == INIT_STAGE else kind]
+    return f"{command} --stage {stage_label(stage)}"
+
+
+def _place(kind: ArtifactKind, stage: int) -> tuple[ArtifactKind, int]:
+    return kind, 0 if kind == "dataset" else stage
+
+
+def _stage_of(directory_name: str) -> int | None:
+    try:
+        return parse_stage(directory_name)
+    except ValueError:
+        return None
+
+
+def dataset_manifest(artifact: Artifact) -> DatasetManifest:
+    """The manifest of a dataset artifact."""
+    return _checked(artifact, DatasetManifest)
+
+
+def features_manifest(artifact: Artifact) -> FeaturesManifest:
+    """The manifest of a features artifact."""
+    return _checked(artifact, FeaturesManifest)
+
+
+def clusters_manifest(artifact: Artifact) -> ClustersManifest:
+    """The manifest of a clusters artifact."""
+    return _checked(artifact, ClustersManifest)
+
+
+def model_manifest(artifact: Artifact) -> ModelManifest:
+    """The manifest of a model artifact."""
+    return _checked(artifact, ModelManifest)
+
+
+def metrics_manifest(artifact: Artifact) -> MetricsManifest:
+    """The manifest of a metrics artifact."""
+    return _checked(artifact, MetricsManifest)
+
+
+def _checked(artifact: Artifact, wanted: type[M]) -> M:
+    manifest = artifact.manifest
+    if not isinstance(manifest, wanted):
+        raise DbcError(f"{artifact.path}: found a {manifest.kind} artifact, wanted {wanted.__name__}")
+    return manifest

@@ -1,0 +1,152 @@
+"""Checkpoints: unfinished work, kept hidden beside the artifact it will become, under that artifact's content key."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.runs.store.commit import rename_new, sync_tree
+from stages.runs.store.digests import ArrayDigest
+from stages.runs.store.temporary import entries, sync, temporary_directory, writing
+from stages.runs.store.writer import Writer
+
+ATTRIBUTE = "dbc-checkpoint"
+KEYS_KEPT = 3
+"""Requests whose checkpoints stay side by side; beyond them the oldest goes."""
+_NAME = re.compile(r"\.checkpoint-([0-9a-f]{16})-([0-9]{9})\.zarr")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state after `step` steps, by name, and the texts that were kept `about` it."""
+
+    step: int
+    arrays: Mapping[str, NDArray[Any]]
+    about: Mapping[str, str]
+
+
+def write_checkpoint(
+    directory: Path, key: str, step: int, arrays: Mapping[str, NDArray[Any]], *, about: Mapping[str, str]
+) -> None:
+    """Keep `arrays` for the request `key` in `directory`, whole or not at all, in place of its earlier checkpoints.
+
+    Arrays of one dtype lie end to end in one Zarr array, because hundreds of small ones would take seconds to write. DbcError
+    where `directory` cannot be written.
+    """
+    earlier = [place for place in _found(directory) if place.key == key[:16]]
+    # one of this step that is whole would have been gone on from
+    _remove([place for place in earlier if place.step == step and _read(place.path, key) is None])
+    with temporary_directory(directory) as path:
+        writer = Writer(path)
+        places: dict[str, dict[str, Any]] = {}
+        for dtype in sorted({array.dtype.name for array in arrays.values()}):
+            named = {name: array for name, array in arrays.items() if array.dtype.name == dtype}
+            n_values = sum(array.size for array in named.values())
+            start = 0
+            with writer.stream(dtype, row_shape=(), dtype=dtype, max_rows=n_values) as stream:
+                for name, array in named.items():
+                    places[name] = {"dtype": dtype, "start": start, "shape": list(array.shape)}
+                    stream.append(array.ravel())
+                    start += array.size
+        digests = {name: record.sha256 for name, record in writer.arrays.items()}
+        root = {"key": key, "step": step, "about": dict(about), "arrays": places, "digests": digests}
+        with writing(directory):
+            _write_root(path, root)
+            sync_tree(path)
+            # another process that works on the same request may have kept the same state
+            rename_new(path, directory / f".checkpoint-{key[:16]}-{step:09d}.zarr")
+            sync(directory)
+    _remove([place for place in earlier if place.step < step] + _of_oldest_keys(directory))
+
+
+def read_checkpoint(directory: Path, key: str) -> Checkpoint | None:
+    """The newest checkpoint of the request `key` that is whole; None where there is none."""
+    for place in sorted(_found(directory), key=lambda place: -place.step):
+        if place.key == key[:16] and (checkpoint := _read(place.path, key)) is not None:
+            return checkpoint
+    return None
+
+
+def remove_checkpoints(directory: Path, keys: Iterable[str]) -> int:
+    """Remove the checkpoints of these requests, which nobody needs once their artifacts are there; how many."""
+    gone = {key[:16] for key in keys}
+    return _remove([place for place in _found(directory) if place.key in gone])
+
+
+@dataclass(frozen=True)
+class _Place:
+    path: Path
+    key: str
+    step: int
+
+
+def _found(directory: Path) -> list[_Place]:
+    names = ((path, _NAME.fullmatch(path.name)) for path in entries(directory))
+    return [_Place(path, name[1], int(name[2])) for path, name in names if name]
+
+
+def _of_oldest_keys(directory: Path) -> list[_Place]:
+    """Checkpoints of all requests but the `KEYS_KEPT` that were written last."""
+    written: dict[str, float] = {}
+    for place in _found(directory):
+        try:
+            modified = place.path.stat().st_mtime
+        except FileNotFoundError:
+            continue
+        written[place.key] = max(modified, written.get(place.key, modified))
+    kept = sorted(written, key=lambda key: (-written[key], key))[:KEYS_KEPT]
+    return [place for place in _found(directory) if place.key not in kept]
+
+
+def _remove(places: list[_Place]) -> int:
+    for place in places:
+        # without its root it is no checkpoint, however far the removal gets
+        (place.path / "zarr.json").unlink(missing_ok=True)
+        shutil.rmtree(place.path, ignore_errors=True)
+    return len(places)
+
+
+def _read(path: Path, key: str) -> Checkpoint | None:
+    """The checkpoint at `path`; None where it is damaged, half removed, or another request's."""
+    import zarr
+
+    try:
+        root = json.loads((path / "zarr.json").read_text())["attributes"][ATTRIBUTE]
+        if root["key"] != key:
+            return None
+        stored = {dtype: np.asarray(zarr.open_array(path, path=dtype, mode="r")[...]) for dtype in root["digests"]}
+        for dtype, values in stored.items():
+            if _digest(values) != root["digests"][dtype]:
+                return None
+        arrays = {name: _cut(stored[place["dtype"]], place) for name, place in root["arrays"].items()}
+        return Checkpoint(int(root["step"]), arrays, root["about"])
+    except MemoryError:
+        raise
+    except Exception:  # damaged files make Zarr and its codecs raise anything
+        return None
+
+
+def _cut(stored: NDArray[Any], place: Mapping[str, Any]) -> NDArray[Any]:
+    """The array at its place in the one of its dtype."""
+    shape = tuple(place["shape"])
+    return stored[place["start"] : place["start"] + int(np.prod(shape, dtype=np.int64))].reshape(shape)
+
+
+def _digest(values: NDArray[Any]) -> str:
+    digest = ArrayDigest()
+    digest.update(values)
+    return digest.record(dtype=values.dtype.name, shape=values.shape).sha256
+
+
+def _write_root(path: Path, root: Mapping[str, Any]) -> None:
+    import zarr
+
+    zarr.open_group(path, mode="a").attrs[ATTRIBUTE] = dict(root)

@@ -1,0 +1,70 @@
+"""Commit: what was written becomes an artifact, synced to the disk and renamed into place."""
+
+from __future__ import annotations
+
+import errno
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from schemas.manifest import ATTRIBUTE, AnyManifest, dump_manifest
+from stages.runs.store.artifact import Artifact, artifact_versions, open_artifact
+from stages.runs.store.temporary import sync, writing
+from stages.runs.store.writer import Writer
+
+SYNC_THREADS = 16
+"""Files synced at once: journals commit them together, five times faster than one by one."""
+
+
+def commit(writer: Writer, directory: Path, manifest: AnyManifest) -> tuple[Artifact, bool]:
+    """Write the manifest, sync and rename to the next free version; the artifact then in place, and whether it is new.
+
+    Where a version has the same content already, the newest such is returned and nothing is added. DbcError where
+    `directory` cannot be written.
+    """
+    with writing(directory):
+        writer.settle()
+        sync_tree(writer.path)
+        _write_root(writer.path, manifest)
+    while True:
+        versions = artifact_versions(directory)
+        same = _with_id(directory, versions, manifest.id)
+        if same is not None:
+            return same, False
+        version = versions[-1] + 1 if versions else 1
+        target = directory / f"v{version}.zarr"
+        with writing(directory):
+            if rename_new(writer.path, target):
+                sync(directory)
+                return Artifact(target, version, manifest), True
+
+
+def _with_id(directory: Path, versions: list[int], wanted: str) -> Artifact | None:
+    artifacts = (open_artifact(directory, version) for version in reversed(versions))
+    return next((artifact for artifact in artifacts if artifact.manifest.id == wanted), None)
+
+
+def rename_new(path: Path, target: Path) -> bool:
+    """Whether `path` is now `target`; False where another writer has taken that name."""
+    try:
+        path.rename(target)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            return False
+        raise
+    return True
+
+
+def _write_root(path: Path, manifest: AnyManifest) -> None:
+    import zarr
+
+    zarr.open_group(path, mode="a").attrs[ATTRIBUTE] = dump_manifest(manifest)
+    sync(path / "zarr.json")
+    sync(path)
+
+
+def sync_tree(path: Path) -> None:
+    """Have the system write every file and directory under `path` to the disk now."""
+    found = [Path(folder) / name for folder, _, names in os.walk(path) for name in (*names, "")]
+    with ThreadPoolExecutor(SYNC_THREADS) as pool:
+        list(pool.map(sync, found))

@@ -1,0 +1,48 @@
+"""An array of known length that several processes fill, each by rows of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.manifest import ArrayRecord
+from stages.runs.store.digests import ArrayDigest
+from stages.runs.store.grid import CHUNK_BYTES
+from stages.runs.store.temporary import writing
+
+
+class Table:
+    """A stored array whose rows are written where they belong; DbcError where they cannot be."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        import zarr
+
+        self._directory = path.parent
+        with writing(self._directory):
+            self._array: Any = zarr.open_array(path, path=name, mode="r+", config={"write_empty_chunks": True})
+        self._digest = ArrayDigest()
+        self._n_digested = 0
+
+    def write(self, first: int, rows: NDArray[Any]) -> None:
+        """Put `rows` (n, …) at `first` and after."""
+        with writing(self._directory):
+            self._array[first : first + len(rows)] = rows
+        # what comes in order need not be read again
+        if first == self._n_digested:
+            self._take_in(rows)
+
+    def record(self) -> ArrayRecord:
+        """The record of the whole array, of which all rows have been written by one process or another."""
+        shape = tuple(self._array.shape)
+        row_bytes = max(1, int(np.prod(shape[1:])) * self._array.dtype.itemsize)
+        n_rows = max(1, CHUNK_BYTES // row_bytes)
+        while self._n_digested < shape[0]:
+            self._take_in(np.asarray(self._array[self._n_digested : self._n_digested + n_rows]))
+        return self._digest.record(dtype=np.dtype(self._array.dtype).name, shape=shape)
+
+    def _take_in(self, rows: NDArray[Any]) -> None:
+        self._digest.update(rows)
+        self._n_digested += len(rows)

@@ -1,0 +1,144 @@
+"""Arrays on their way into an artifact, whole or row block after row block, digested as they are written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.manifest import ArrayRecord
+from stages.processes import OneProcess, Processes
+from stages.runs.store.digests import ArrayDigest, dtype_name
+from stages.runs.store.grid import Grid, chunk_grid, piece_grid
+from stages.runs.store.row_files import RowFiles
+from stages.runs.store.table import Table
+from stages.runs.store.temporary import writing
+
+
+class Writer:
+    """Arrays on their way into an artifact. Every array is digested as it is written; DbcError where it cannot be.
+
+    Where several `processes` write together, each has a writer: whole arrays are the leader's and what the others give
+    is dropped, tables are everyone's.
+    """
+
+    def __init__(self, path: Path, processes: Processes | None = None) -> None:
+        self.path = path
+        self.processes = processes or OneProcess()
+        self.arrays: dict[str, ArrayRecord] = {}
+        self._syncing: list[Future[None]] = []
+
+    def array(self, name: str, data: NDArray[Any]) -> None:
+        """Write `data` whole under `name`; a list of str becomes text."""
+        if self.processes.rank > 0:
+            return
+        with writing(self.path.parent):
+            target = _create_array(self.path, name, shape=data.shape, dtype=data.dtype)
+            if data.size:
+                target[...] = data
+        digest = ArrayDigest()
+        digest.update(data)
+        self.arrays[name] = digest.record(dtype=dtype_name(data), shape=data.shape)
+
+    @contextmanager
+    def stream(self, name: str, *, row_shape: tuple[int, ...], dtype: Any, max_rows: int) -> Iterator[Stream]:
+        """An array written row block after row block; its length is what was appended, at most `max_rows`."""
+        with writing(self.path.parent):
+            array = _create_array(self.path, name, shape=(max_rows, *row_shape), dtype=np.dtype(dtype))
+        stream = Stream(array, directory=self.path.parent)
+        yield stream
+        self.arrays[name] = stream.finish()
+
+    @contextmanager
+    def row_files(self, name: str, *, row_shape: tuple[int, ...], max_rows: int) -> Iterator[RowFiles]:
+        """An array of uint8 whose rows, at most `max_rows`, other processes put into its files as they are."""
+        with closing(RowFiles(self.path, name, row_shape=row_shape, max_rows=max_rows)) as rows:
+            yield rows
+            self.arrays[name] = rows.finish()
+        self._syncing += rows.syncing
+
+    @contextmanager
+    def table(self, name: str, *, shape: tuple[int, ...], dtype: Any, rows_per_piece: int) -> Iterator[Table]:
+        """An array of known `shape` that all processes fill by pieces, in any order, each piece once by one of them.
+
+        Pieces start at multiples of `rows_per_piece`.
+        """
+        if self.processes.rank == 0:
+            with writing(self.path.parent):
+                grid = piece_grid(shape, item_bytes=np.dtype(dtype).itemsize, rows_per_piece=rows_per_piece)
+                _create_array(self.path, name, shape=shape, dtype=np.dtype(dtype), grid=grid)
+        self.processes.meet()
+        table = Table(self.path, name)
+        yield table
+        self.processes.meet()
+        if self.processes.rank == 0:
+            self.arrays[name] = table.record()
+
+    def settle(self) -> None:
+        """Wait for files that are on their way to the disk; OSError where one did not get there."""
+        for each in self._syncing:
+            each.result()
+
+
+class Stream:
+    """An array that grows by appended rows and writes whole shards."""
+
+    def __init__(self, array: Any, *, directory: Path) -> None:
+        self._array = array
+        self._directory = directory
+        self._digest = ArrayDigest()
+        self._pending: list[NDArray[Any]] = []
+        self._n_pending = 0
+        self._n_written = 0
+        self._rows_per_write = int((array.shards or array.chunks)[0])
+
+    def append(self, rows: NDArray[Any]) -> None:
+        """Add `rows` (n, …) after those already there."""
+        self._digest.update(rows)
+        self._pending.append(rows)
+        self._n_pending += len(rows)
+        while self._n_pending >= self._rows_per_write:
+            self._write(self._rows_per_write)
+
+    def finish(self) -> ArrayRecord:
+        """Write what is left, cut the array to its length and return its record."""
+        if self._n_pending:
+            self._write(self._n_pending)
+        shape = (self._n_written, *self._array.shape[1:])
+        if shape != self._array.shape:
+            with writing(self._directory):
+                self._array.resize(shape)
+        return self._digest.record(dtype=np.dtype(self._array.dtype).name, shape=shape)
+
+    def _write(self, n_rows: int) -> None:
+        rows = np.concatenate(self._pending) if len(self._pending) > 1 else self._pending[0]
+        with writing(self._directory):
+            self._array[self._n_written : self._n_written + n_rows] = rows[:n_rows]
+        self._n_written += n_rows
+        self._n_pending = len(rows) - n_rows
+        self._pending = [rows[n_rows:]] if self._n_pending else []
+
+
+def _create_array(
+    path: Path, name: str, *, shape: tuple[int, ...], dtype: np.dtype[Any], grid: Grid | None = None
+) -> Any:
+    import zarr
+
+    is_text = dtype.kind in "OUT"
+    chunks, shards = grid or chunk_grid(shape, item_bytes=64 if is_text else dtype.itemsize)
+    return zarr.create_array(
+        path,
+        name=name,
+        shape=shape,
+        dtype=str if is_text else dtype,
+        chunks=chunks,
+        shards=shards,
+        compressors=None if dtype.kind == "f" else "auto",
+        # a chunk of zeros that is left out could not be told from one that was lost
+        config={"write_empty_chunks": True},
+    )

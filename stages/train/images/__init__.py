@@ -1,0 +1,1 @@
+"""Train images on their way into the network: read, cropped and augmented."""

@@ -1,0 +1,114 @@
+"""Augmentation of a whole batch: everything random about it, drawn on the CPU, and its use where the images are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stages.nn.images import IMAGENET_MEAN, IMAGENET_STD, as_pixels, normalize, resize
+from stages.train.images.compiled_crops import crop_images
+from stages.train.images.crops import Crops, apply_crops, draw_crops
+from stages.train.images.erasing import Rectangles, apply_rectangles, covered, draw_rectangles
+from stages.train.images.jitter import apply_jitter, draw_jitter
+
+T = TypeVar("T", Crops, Rectangles)
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What is done to each image of a batch; None for what is not asked for."""
+
+    crops: Crops
+    jitter: Tensor | None = None
+    rectangles: Rectangles | None = None
+
+
+def draw_augmentation(
+    n_images: int, *, color_jitter: float, random_erasing: float, generator: torch.Generator
+) -> Augmentation:
+    """One draw an image of each kind asked for: crop and flip always, the others where their number is above 0.
+
+    What is not asked for takes nothing from `generator`, so it leaves the draws of the rest as they are.
+    """
+    return Augmentation(
+        draw_crops(n_images, generator=generator),
+        draw_jitter(n_images, strength=color_jitter, generator=generator) if color_jitter else None,
+        draw_rectangles(n_images, probability=random_erasing, generator=generator) if random_erasing else None,
+    )
+
+
+def of_images(augmentation: Augmentation, own: slice) -> Augmentation:
+    """What is done to the images `own` of the batch."""
+    jitter, rectangles = augmentation.jitter, augmentation.rectangles
+    return Augmentation(
+        _part(augmentation.crops, own),
+        None if jitter is None else jitter[own],
+        None if rectangles is None else _part(rectangles, own),
+    )
+
+
+def _part(drawn: T, own: slice) -> T:
+    return replace(drawn, **{field.name: getattr(drawn, field.name)[own] for field in fields(drawn)})
+
+
+def augmented_input(images: Tensor, augmentation: Augmentation, *, height: int, width: int) -> Tensor:
+    """Network input (B, 3, height, width), channels-last, of images (B, H, W, 3) uint8, where they are.
+
+    That is `augmented` of the resized images: on the CPU by a compiled loop, an image at a time, whose values are within
+    2e-6 · max(height, width) of its: it places samples in float64 and takes no other roundings than a float32 sum's.
+    """
+    if images.device.type == "cpu":
+        return _on_the_host(images, augmentation, height=height, width=width)
+    return augmented(resize(as_pixels(images), height=height, width=width), augmentation)
+
+
+def augmented(pixels: Tensor, augmentation: Augmentation) -> Tensor:
+    """Network input (B, 3, H, W) of `pixels` in [0, 255]: cropped, jittered, erased to ImageNet's mean, normalised."""
+    return _finished(apply_crops(pixels, augmentation.crops), augmentation)
+
+
+def _finished(pixels: Tensor, augmentation: Augmentation) -> Tensor:
+    """What `augmented` does after cropping."""
+    if augmentation.jitter is not None:
+        pixels = apply_jitter(pixels, augmentation.jitter)
+    if augmentation.rectangles is not None:
+        mean = 255 * torch.tensor(IMAGENET_MEAN).to(pixels.device, non_blocking=True)
+        pixels = apply_rectangles(pixels, augmentation.rectangles, fill=mean)
+    return normalize(pixels)
+
+
+def _on_the_host(images: Tensor, augmentation: Augmentation, *, height: int, width: int) -> Tensor:
+    if tuple(images.shape[1:3]) != (height, width):
+        images = resize(as_pixels(images), height=height, width=width).permute(0, 2, 3, 1)
+    if augmentation.jitter is not None:
+        # it needs the mean of a whole image, and so a pass of its own
+        return _finished(_cropped(images, augmentation.crops, None, mean=(0, 0, 0), std=(1, 1, 1)), augmentation)
+    mean, std = (tuple(255 * value for value in values) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    return _cropped(images, augmentation.crops, augmentation.rectangles, mean=mean, std=std)
+
+
+def _cropped(
+    images: Tensor, crops: Crops, blank: Rectangles | None, *, mean: tuple[float, ...], std: tuple[float, ...]
+) -> Tensor:
+    """(crop − mean) / std (B, 3, H, W) float32 of images (B, H, W, 3), 0 where they are blank."""
+    n_images, height, width, _ = images.shape
+    result = torch.empty(images.shape)
+    if blank is None:
+        rows, columns = (torch.zeros((n_images, n_pixels), dtype=torch.bool) for n_pixels in (height, width))
+    else:
+        rows, columns = covered(blank, height=height, width=width, device=images.device)
+    crop_images(
+        images.contiguous().numpy(),
+        torch.stack([crops.top, crops.left, crops.height, crops.width], dim=1).double().numpy(),
+        crops.flip.numpy(),
+        rows.numpy(),
+        columns.numpy(),
+        np.tile(np.array(mean, dtype=np.float32), width),
+        np.tile(1 / np.array(std, dtype=np.float32), width),
+        result.numpy(),
+    )
+    return result.permute(0, 3, 1, 2)

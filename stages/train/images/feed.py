@@ -1,0 +1,84 @@
+"""Batches on their way into the loop, made ahead by a thread where that takes time."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from stages.train.images.augment import Augmentation
+from stages.train.images.draws import Draw
+from stages.train.images.sources import FrameSource
+
+AHEAD = 2
+"""Batches in work beside the one that is trained on."""
+
+ToInput: TypeAlias = Callable[[Tensor, Augmentation], Tensor]
+"""From frames (B·T, H, W, 3) uint8 to network input (B·T, 3, H, W), where they are."""
+
+
+def feed(
+    draws: Iterable[Draw], source: FrameSource, *, device: torch.device, to_input: ToInput
+) -> Generator[tuple[Draw, Tensor], None, None]:
+    """Each draw with its network input on `device`, in order; the same whether or not it is made ahead.
+
+    A thread reads frames, and on the CPU augments them too; a GPU augments when it is their turn.
+    """
+    if not source.waits:
+        for draw in draws:
+            yield draw, to_input(source.batch(draw.frames), draw.augmentation)
+        return
+    stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
+    reader = _Reader(source, stream, to_input)
+    with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as pool:
+        pending: deque[tuple[Draw, Future[_Read]]] = deque()
+        try:
+            for draw in draws:
+                pending.append((draw, pool.submit(reader.read, draw)))
+                if len(pending) > AHEAD:
+                    yield reader.received(*pending.popleft())
+            while pending:
+                yield reader.received(*pending.popleft())
+        finally:
+            for _, future in pending:
+                future.cancel()
+
+
+@dataclass(frozen=True)
+class _Read:
+    """Frames, and the event after which they are there; on the CPU network input, and None."""
+
+    images: Tensor
+    there: Any
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Reads in a thread; for a GPU it copies on a stream of its own, beside the network's work."""
+
+    source: FrameSource
+    stream: Any
+    to_input: ToInput
+
+    def read(self, draw: Draw) -> _Read:
+        """In the thread: the network input of `draw`, for a GPU its frames, perhaps still on their way."""
+        if self.stream is None:
+            return _Read(self.to_input(self.source.batch(draw.frames), draw.augmentation), None)
+        with torch.cuda.stream(self.stream):
+            frames = self.source.batch(draw.frames)
+            return _Read(frames, self.stream.record_event())
+
+    def received(self, draw: Draw, future: Future[_Read]) -> tuple[Draw, Tensor]:
+        """In the loop: the network input; the loop's stream waits for frames and keeps them from being reused too early."""
+        read = future.result()
+        if read.there is None:
+            return draw, read.images
+        current = torch.cuda.current_stream(read.images.device)
+        current.wait_event(read.there)
+        read.images.record_stream(current)
+        return draw, self.to_input(read.images, draw.augmentation)

@@ -1,0 +1,145 @@
+"""Where a step's images come from: the device, the host, or the stored chunks; the same bytes from each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stages.arrays.backend import torch_available_bytes
+from stages.errors import DbcError
+from stages.nn.images import ImageSource
+from stages.processes import n_processes_here
+from stages.train.images.frames import Samples
+from stages.typing import Int64Array, UInt8Array
+
+Cache = Literal["auto", "device", "host", "none"]
+SHARE = 0.5
+"""Share of the free memory that `auto` fills with images: the network needs the rest."""
+LOADED_AT_ONCE = 64 << 20
+"""Bytes of images read from the store at a time while a cache is filled."""
+
+
+class FrameSource(Protocol):
+    """Decoded frames, asked for a batch at a time."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n_frames, H, W, 3)."""
+        ...
+
+    @property
+    def waits(self) -> bool:
+        """Whether a batch takes time that a thread can hide: it is read, copied to another device, or augmented here."""
+        ...
+
+    def batch(self, index: Int64Array) -> Tensor:
+        """The frames `index` (B), in that order, (B, H, W, 3) uint8 on the device or on their way to it."""
+        ...
+
+
+@dataclass(frozen=True)
+class DeviceFrames:
+    """All frames on the device."""
+
+    frames: Tensor
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n_frames, H, W, 3)."""
+        return tuple(self.frames.shape)
+
+    @property
+    def waits(self) -> bool:
+        """Nothing to wait for."""
+        return False
+
+    def batch(self, index: Int64Array) -> Tensor:
+        """The frames `index` (B), in that order."""
+        return self.frames.index_select(0, torch.from_numpy(index).to(self.frames.device, non_blocking=True))
+
+
+@dataclass(frozen=True)
+class HostFrames:
+    """Frames of an array in memory or in the store, which pass through page-locked memory on their way to a GPU."""
+
+    frames: ImageSource
+    device: torch.device
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n_frames, H, W, 3)."""
+        return self.frames.shape
+
+    @property
+    def waits(self) -> bool:
+        """Always: on the CPU for the augmentation."""
+        return True
+
+    def batch(self, index: Int64Array) -> Tensor:
+        """The frames `index` (B), in that order."""
+        images = torch.from_numpy(self.frames[index])
+        if self.device.type == "cuda":
+            images = images.pin_memory()
+        return images.to(self.device, non_blocking=True)
+
+
+def cached(
+    images: ImageSource, samples: Samples, *, cache: Cache, device: torch.device
+) -> tuple[FrameSource, Samples, str]:
+    """(source, samples in it, the cache it became) of the `samples` of the stored `images`.
+
+    `auto` is the device where the samples' frames fit into half of its free memory, else the host likewise, else none.
+    On the CPU device and host are one; the processes of a machine have equal parts of it. DbcError where a cache is asked
+    for that has no room.
+    """
+    n_frames = int(samples.count.sum())
+    n_bytes = n_frames * prod(images.shape[1:])
+    chosen = _chosen(cache, n_bytes, device)
+    if chosen == "none":
+        return HostFrames(images, device), samples, chosen
+    if chosen == "device":
+        frames = torch.empty((n_frames, *images.shape[1:]), dtype=torch.uint8, device=device)
+        for start, rows in _slabs(images, samples.frames):
+            frames[start : start + len(rows)] = torch.from_numpy(rows)
+        return DeviceFrames(frames), samples.packed(), chosen
+    host = np.empty((n_frames, *images.shape[1:]), dtype=np.uint8)
+    for start, rows in _slabs(images, samples.frames):
+        host[start : start + len(rows)] = rows
+    return HostFrames(host, device), samples.packed(), chosen
+
+
+def _chosen(cache: Cache, n_bytes: int, device: torch.device) -> str:
+    where = {"device": device, "host": torch.device("cpu")}
+    if device.type == "cpu":
+        del where["device"]
+        cache = "host" if cache == "device" else cache
+    if cache == "none":
+        return cache
+    if cache == "auto":
+        fits = (name for name, place in where.items() if n_bytes <= SHARE * _room(place))
+        return next(fits, "none")
+    free = _room(where[cache])
+    if n_bytes > free:
+        raise DbcError(
+            f"--cache {cache}: the train images take {n_bytes / 2**30:.1f} GiB, found {free / 2**30:.1f} GiB free on "
+            f"{where[cache]}; give --cache auto"
+        )
+    return cache
+
+
+def _room(place: torch.device) -> int:
+    """Bytes that this process may take there: of the host, what it would have if the others here took as many."""
+    return torch_available_bytes(str(place)) // (n_processes_here() if place.type == "cpu" else 1)
+
+
+def _slabs(images: ImageSource, index: Int64Array) -> Iterator[tuple[int, UInt8Array]]:
+    """(place in `index`, the images there), some at a time, so that filling a cache takes little beside it."""
+    step = max(1, LOADED_AT_ONCE // prod(images.shape[1:]))
+    for start in range(0, len(index), step):
+        yield start, images[index[start : start + step]]

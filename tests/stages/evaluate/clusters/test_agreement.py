@@ -1,0 +1,134 @@
+"""Cluster measures against scikit-learn and against loops over all pairs of samples."""
+
+import dataclasses
+import math
+from itertools import combinations
+
+import numpy as np
+import pytest
+from sklearn import metrics
+
+from stages.errors import DbcError
+from stages.evaluate.clusters.agreement import Agreement, measure_agreement
+
+
+def random_labelling(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(2, 60))
+    pid = rng.integers(-2, int(rng.integers(1, 12)), n).astype(np.int32)
+    pid[0] = 0
+    labels = np.where(rng.random(n) < 0.5, pid.astype(np.int64) + 5, rng.integers(0, 15, n)) * 3
+    return labels, pid, rng.integers(-2, 3, n).astype(np.int32)
+
+
+def plain_pairwise(labels: np.ndarray, pid: np.ndarray) -> tuple[float, float]:
+    in_cluster = [a == b for a, b in combinations(labels.tolist(), 2)]
+    in_identity = [a == b for a, b in combinations(pid.tolist(), 2)]
+    right = sum(c and i for c, i in zip(in_cluster, in_identity, strict=True))
+    precision = right / sum(in_cluster) if any(in_cluster) else 1.0
+    return precision, right / sum(in_identity) if any(in_identity) else 1.0
+
+
+def plain_bcubed(labels: np.ndarray, pid: np.ndarray) -> tuple[float, float]:
+    precision, recall = [], []
+    for label, identity in zip(labels, pid, strict=True):
+        both = int(((labels == label) & (pid == identity)).sum())
+        precision.append(both / int((labels == label).sum()))
+        recall.append(both / int((pid == identity).sum()))
+    return math.fsum(precision) / len(pid), math.fsum(recall) / len(pid)
+
+
+def harmonic(precision: float, recall: float) -> float:
+    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_measures_equal_scikit_learn_and_loops_over_pairs(seed: int) -> None:
+    labels, pid, camid = random_labelling(seed)
+    found = measure_agreement(labels, pid, camid)
+    known = pid >= 0
+    a, b = pid[known], labels[known]
+    assert found.ari == pytest.approx(metrics.adjusted_rand_score(a, b))
+    assert found.ami == pytest.approx(metrics.adjusted_mutual_info_score(a, b))
+    assert found.nmi == pytest.approx(metrics.normalized_mutual_info_score(a, b))
+    information = (found.homogeneity, found.completeness, found.v_measure)
+    assert information == pytest.approx(metrics.homogeneity_completeness_v_measure(a, b))
+    assert found.purity == pytest.approx(sum(np.bincount(a[b == c]).max() for c in np.unique(b)) / len(a))
+    pairwise, bcubed = plain_pairwise(b, a), plain_bcubed(b, a)
+    assert (found.pairwise_precision, found.pairwise_recall) == pytest.approx(pairwise)
+    assert found.pairwise_f == pytest.approx(harmonic(*pairwise))
+    assert (found.bcubed_precision, found.bcubed_recall) == pytest.approx(bcubed)
+    assert found.bcubed_f == pytest.approx(harmonic(*bcubed))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_counts_and_cameras_are_measured_on_all_samples(seed: int) -> None:
+    labels, pid, camid = random_labelling(seed)
+    found = measure_agreement(labels, pid, camid)
+    sizes = [int((labels == c).sum()) for c in np.unique(labels)]
+    assert found.n_clusters == len(sizes)
+    assert found.n_identities == len({p for p in pid.tolist() if p >= 0})
+    assert found.n_labelled == sum(p >= 0 for p in pid.tolist())
+    assert found.singleton_share == pytest.approx(sizes.count(1) / len(sizes))
+    pairs = [
+        camid[i] == camid[j]
+        for i, j in combinations(range(len(labels)), 2)
+        if labels[i] == labels[j] and camid[i] != -2 and camid[j] != -2
+    ]
+    assert found.same_camera_share == pytest.approx(np.mean(pairs) if pairs else np.nan, nan_ok=True)
+
+
+def test_relabelling_and_reordering_change_nothing() -> None:
+    labels, pid, camid = random_labelling(7)
+    order = np.random.default_rng(0).permutation(len(labels))
+    moved = measure_agreement((1000 - labels)[order], pid[order], camid[order])
+    expected = measure_agreement(labels, pid, camid)
+    assert dataclasses.asdict(moved) == pytest.approx(dataclasses.asdict(expected))
+
+
+def identity_figures(found: Agreement) -> list[float]:
+    return list(dataclasses.astuple(found)[5:])
+
+
+def test_without_identities_only_counts_are_known() -> None:
+    labels = np.array([0, 0, 1])
+    found = measure_agreement(labels, np.array([-1, -2, -2]), np.array([1, 1, 1]))
+    assert np.isnan(identity_figures(found)).all()
+    assert (found.n_labelled, found.n_identities, found.n_clusters) == (0, 0, 2)
+    assert (found.singleton_share, found.same_camera_share) == (0.5, 1.0)
+
+
+def test_perfect_clusters_have_every_figure_at_one() -> None:
+    pid = np.repeat(np.arange(5), 3)
+    assert identity_figures(measure_agreement(pid + 7, pid, pid)) == pytest.approx([1.0] * 13)
+
+
+def test_all_singletons_are_precise_and_recall_nothing() -> None:
+    pid = np.repeat(np.arange(40), 2)
+    found = measure_agreement(np.arange(80), pid, np.zeros(80))
+    assert (found.pairwise_precision, found.pairwise_recall, found.pairwise_f) == (1.0, 0.0, 0.0)
+    assert (found.bcubed_precision, found.bcubed_recall) == (1.0, 0.5)
+    assert (found.purity, found.singleton_share) == (1.0, 1.0)
+    assert found.ari == 0.0
+    assert np.isnan(found.same_camera_share)
+
+
+def test_one_cluster_recalls_everything() -> None:
+    pid = np.repeat(np.arange(4), 2)
+    found = measure_agreement(np.zeros(8, dtype=np.int64), pid, np.arange(8) % 2)
+    assert (found.pairwise_recall, found.bcubed_recall, found.completeness) == (1.0, 1.0, 1.0)
+    assert found.pairwise_precision == pytest.approx(4 / 28)
+    assert (found.n_clusters, found.purity) == (1, 0.25)
+
+
+def test_one_sample_and_no_sample_are_measured_without_warnings() -> None:
+    one = measure_agreement(np.array([3]), np.array([1]), np.array([0]))
+    assert identity_figures(one) == [1.0] * 13
+    none = measure_agreement(*(np.empty(0, dtype=np.int64),) * 3)
+    assert (none.n_clusters, none.n_identities) == (0, 0)
+    assert np.isnan(none.singleton_share)
+
+
+def test_lengths_that_differ_are_named() -> None:
+    with pytest.raises(DbcError, match="2 labels, 3 pids and 3 camids"):
+        measure_agreement(np.arange(2), np.arange(3), np.arange(3))

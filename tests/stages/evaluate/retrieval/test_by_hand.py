@@ -1,0 +1,84 @@
+"""Retrieval figures of cases small enough to work out by hand, and what cannot be ranked."""
+
+import numpy as np
+import pytest
+
+from stages.errors import DbcError
+from stages.evaluate.retrieval.figures import evaluate_retrieval
+
+Case = dict[str, np.ndarray]
+
+
+def by_hand() -> Case:
+    """One query of pid 1 at camera 0; similarities 1, 0.96, 0.8, 0.6, 0.28, 0 to six gallery entries."""
+    gallery = [[1, 0], [0.96, 0.28], [0.8, 0.6], [0.6, 0.8], [0.28, 0.96], [0, 1]]
+    return {
+        "query": np.array([[1, 0]], dtype=np.float32),
+        "gallery": np.array(gallery, dtype=np.float32),
+        "query_pid": np.array([1], dtype=np.int32),
+        "gallery_pid": np.array([1, -1, 0, 1, 2, 1], dtype=np.int32),
+        "query_camid": np.array([0], dtype=np.int32),
+        "gallery_camid": np.array([0, 1, 0, 1, 1, 2], dtype=np.int32),
+    }
+
+
+def test_a_case_by_hand() -> None:
+    figures = evaluate_retrieval(**by_hand())
+    assert figures.first_hit.tolist() == [2]
+    assert figures.rank1 == 0
+    assert figures.cmc[1] == figures.rank5 == figures.rank20 == 1
+    assert figures.mAP == (1 / 2 + 2 / 4) / 2
+    assert figures.mINP == 2 / 4
+    assert (figures.n_queries, figures.n_valid, figures.n_left_out) == (1, 1, 0)
+
+
+def test_without_camera_ids_only_the_query_itself_is_ignored() -> None:
+    unknown = {"query_camid": np.array([-2]), "gallery_camid": np.full(6, -2)}
+    own = np.array([0])
+    assert evaluate_retrieval(**(by_hand() | unknown)).first_hit.tolist() == [1]
+    assert evaluate_retrieval(**(by_hand() | unknown), query_index=own).first_hit.tolist() == [2]
+
+
+def test_queries_of_junk_unknown_distractor_or_unmatched_pid_are_left_out_and_counted() -> None:
+    case = by_hand()
+    pids = [1, -1, -2, 0, 9, 1]
+    case |= {"query": np.repeat(case["query"], 6, axis=0), "query_pid": np.array(pids, dtype=np.int32)}
+    case["query_camid"] = np.array([0, 0, 0, 3, 0, 0], dtype=np.int32)
+    figures = evaluate_retrieval(**case)
+    assert figures.first_hit.tolist() == [2, 0, 0, 0, 0, 2]
+    assert np.isnan(figures.average_precision).tolist() == [False, True, True, True, True, False]
+    assert (figures.n_valid, figures.n_left_out) == (2, 4)
+    assert figures.mAP == 0.5
+
+
+@pytest.mark.parametrize(("n_query", "n_gallery"), [(3, 0), (0, 3), (0, 0), (3, 3)])
+def test_no_valid_query_gives_nan_figures(n_query: int, n_gallery: int) -> None:
+    figures = evaluate_retrieval(
+        np.ones((n_query, 1), dtype=np.float32),
+        np.ones((n_gallery, 1), dtype=np.float32),
+        query_pid=np.full(n_query, 1, dtype=np.int32),
+        gallery_pid=np.full(n_gallery, 2, dtype=np.int32),
+        query_camid=np.zeros(n_query, dtype=np.int32),
+        gallery_camid=np.zeros(n_gallery, dtype=np.int32),
+    )
+    assert figures.cmc.shape == (50,)
+    assert np.isnan([figures.rank1, figures.mAP, figures.mINP, figures.cmc[49]]).all()
+    assert (figures.n_valid, figures.n_left_out) == (0, n_query)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"gallery": np.ones((6, 2), dtype=np.float32)}, "gallery feature 0 has length 1.41421, wanted 1 (and 5 more)"),
+        ({"query": np.full((1, 2), np.nan, dtype=np.float32)}, "query feature 0 has length nan, wanted 1"),
+        ({"query_pid": np.zeros(2, dtype=np.int32)}, "query: 1 features, 2 pids and 1 camids"),
+        ({"query_index": np.array([6])}, "query_index[0] is 6, wanted less than 6"),
+        ({"query_index": np.array([2])}, "query 0 has pid 1 but is gallery entry 2 of pid 0"),
+        ({"query_index": np.array([0, 1])}, "query_index has 2 entries, wanted 1"),
+    ],
+)
+def test_bad_input_is_named(change: Case, said: str) -> None:
+    with pytest.raises(DbcError) as caught:
+        evaluate_retrieval(**(by_hand() | change))
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)

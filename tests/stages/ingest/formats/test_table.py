@@ -1,0 +1,202 @@
+"""CSV tables of images: every column, every way to write them, every refusal."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from pathlib import Path
+
+import pytest
+
+from schemas.parameters import IngestParameters
+from stages.errors import UsageError
+from stages.ingest.formats import image_root, read_samples
+from stages.samples import GALLERY, QUERY, TRAIN, UNKNOWN
+
+
+def write(root, text, *, name="samples.csv", images="abcdef"):
+    root.mkdir(parents=True, exist_ok=True)
+    for letter in images:
+        (root / f"{letter}.jpg").write_bytes(b"x")
+    (root / name).write_bytes(text.encode() if isinstance(text, str) else text)
+    return root
+
+
+def read(source, **parameters):
+    return read_samples(source, parameters=IngestParameters(format="csv", **parameters))
+
+
+def columns(samples):
+    return [
+        (path, *(int(column[i]) for column in (samples.pid, samples.camid, samples.tracklet, samples.split)))
+        for i, path in enumerate(samples.path)
+    ]
+
+
+def refusal(source):
+    with pytest.raises(UsageError) as caught:
+        read(source)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_path_is_all_a_table_needs(tmp_path):
+    write(tmp_path, "path\nb.jpg\na.jpg\n")
+    assert columns(read(tmp_path)) == [
+        ("a.jpg", UNKNOWN, UNKNOWN, UNKNOWN, TRAIN),
+        ("b.jpg", UNKNOWN, UNKNOWN, UNKNOWN, TRAIN),
+    ]
+
+
+def test_every_column_is_read_and_empty_cells_are_unknown(tmp_path):
+    write(
+        tmp_path,
+        "split,path,pid,note,camid,tracklet\n"
+        "train,a.jpg,7,hello,2,\nquery,b.jpg,,x,,4\ngallery,c.jpg,-1,,0,\ngallery,d.jpg,0,,3,5\n",
+    )
+    assert columns(read(tmp_path)) == [
+        ("a.jpg", 7, 2, UNKNOWN, TRAIN),
+        ("b.jpg", UNKNOWN, UNKNOWN, 4, QUERY),
+        ("c.jpg", -1, 0, UNKNOWN, GALLERY),
+        ("d.jpg", 0, 3, 5, GALLERY),
+    ]
+
+
+def test_names_are_numbered_in_sorted_order_and_junk_keeps_its_number(tmp_path):
+    write(tmp_path, "path,pid,camid\na.jpg,rex,north\nb.jpg,bello,east\nc.jpg,-1,north\nd.jpg,0,\n")
+    samples = read(tmp_path, test_fraction=0)
+    assert samples.pid.tolist() == [2, 1, -1, 0]
+    assert samples.camid.tolist() == [2, 1, 2, UNKNOWN]
+
+
+def test_whole_numbers_written_by_pandas_beside_gaps_are_numbers(tmp_path):
+    write(tmp_path, "path,pid,camid\na.jpg,12.0,1.0\nb.jpg,,2.0\n")
+    samples = read(tmp_path, test_fraction=0)
+    assert samples.pid.tolist() == [12, UNKNOWN]
+    assert samples.camid.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"\xef\xbb\xbfpath,pid\na.jpg,3\nb.jpg,4\n",
+        b"path,pid\r\na.jpg,3\r\nb.jpg,4\r\n",
+        b'"path","pid"\n"a.jpg","3"\n"b.jpg","4"',
+        b" Path , PID \na.jpg, 3\n\n./b.jpg,4 \n",
+    ],
+    ids=["byte order mark", "CRLF", "quoted, no last line end", "blanks, capitals, empty line"],
+)
+def test_the_ways_programs_write_tables_read_the_same(tmp_path, text):
+    write(tmp_path, text)
+    samples = read(tmp_path)
+    assert samples.path == ("a.jpg", "b.jpg")
+    assert samples.pid.tolist() == [3, 4]
+
+
+def test_paths_with_commas_quotes_and_blanks_are_read(tmp_path):
+    names = ["a,b.jpg", 'say "x".jpg', " c .jpg"]
+    write(tmp_path, 'path,pid\n"a,b.jpg",1\n"say ""x"".jpg",1\n c .jpg,1\n')
+    for name in names:
+        (tmp_path / name).write_bytes(b"x")
+    assert read(tmp_path, test_fraction=0).path == tuple(sorted(names))
+
+
+def test_the_order_of_rows_does_not_matter(tmp_path):
+    rows = [f"{i:03}.jpg,{i // 8},{i % 3},{i // 2}" for i in range(80)]
+    images = [f"{i:03}" for i in range(80)]
+    orders = [rows, rows[::-1], random.Random(1).sample(rows, len(rows))]
+    read_back = []
+    for k, order in enumerate(orders):
+        text = "path,pid,camid,tracklet\n" + "\n".join(row.rsplit(",", 1)[0] + "," for row in order)
+        read_back.append(read(write(tmp_path / str(k), text, images=images)))
+    assert columns(read_back[0]) == columns(read_back[1]) == columns(read_back[2])
+    assert {int(kind) for kind in read_back[0].split} == {TRAIN, QUERY, GALLERY}
+
+
+def test_rows_of_a_tracklet_are_the_frames_of_one_sample(tmp_path):
+    rows = ["d.jpg,1,2,t1", "a.jpg,1,2,t1", "b.jpg,3,1,", "c.jpg,3,1,t0", "e.jpg,1,2,t1"]
+    for order in itertools.islice(itertools.permutations(rows), 0, None, 7):
+        write(tmp_path, "path,pid,camid,tracklet\n" + "\n".join(order))
+        samples = read(tmp_path, test_fraction=0)
+        assert samples.path == ("a.jpg", "d.jpg", "e.jpg", "b.jpg", "c.jpg")
+        assert samples.frame_start.tolist() == [0, 3, 4, 5]
+        assert samples.pid.tolist() == [1, 3, 3]
+        assert samples.tracklet.tolist() == [2, UNKNOWN, 1]
+
+
+def test_a_frame_column_orders_the_frames(tmp_path):
+    write(tmp_path, "path,tracklet,frame\na.jpg,1,10\nb.jpg,1,9\nc.jpg,,\nd.jpg,01,1\n")
+    samples = read(tmp_path)
+    assert samples.path == ("d.jpg", "b.jpg", "a.jpg", "c.jpg")
+    assert samples.frame_start.tolist() == [0, 3, 4]
+
+
+def test_the_same_tracklet_in_two_splits_is_two_samples(tmp_path):
+    write(tmp_path, "path,tracklet,split\na.jpg,1,train\nb.jpg,1,query\nc.jpg,1,train\n")
+    samples = read(tmp_path)
+    assert samples.path == ("a.jpg", "c.jpg", "b.jpg")
+    assert samples.split.tolist() == [TRAIN, QUERY]
+
+
+def test_the_source_may_be_the_table_or_the_folder_that_holds_it(tmp_path):
+    write(tmp_path, "path\na.jpg\n", name="mine.csv")
+    assert read(tmp_path).path == read(tmp_path / "mine.csv").path == ("a.jpg",)
+    assert image_root(tmp_path) == image_root(tmp_path / "mine.csv") == tmp_path
+    write(tmp_path, "path\nb.jpg\n")
+    assert read(tmp_path).path == ("b.jpg",)
+
+
+def test_an_absolute_path_below_the_table_is_stored_relative(tmp_path):
+    write(tmp_path, f"path\n{tmp_path}/a.jpg\n")
+    assert read(tmp_path).path == ("a.jpg",)
+
+
+def test_a_folder_with_no_table_or_two_is_refused(tmp_path):
+    assert "found 0 (none)" in refusal(tmp_path)
+    write(tmp_path, "path\na.jpg\n", name="one.csv")
+    write(tmp_path, "path\na.jpg\n", name="two.csv")
+    assert "found 2 (one.csv, two.csv)" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("file,pid\na.jpg,1\n", "no column 'path' (columns found: file, pid)"),
+        ("", "no column 'path' (columns found: none)"),
+        ("path,pid,pid\na.jpg,1,1\n", "column 'pid' more than once"),
+        ("path\n", "no rows"),
+        ("path,pid\na.jpg,1\nb.jpg,1,2\n", "line 3 has 3 cells under 2 columns"),
+        ("path,pid\n,1\n", "line 2 has path ''"),
+        ("path\na\0.jpg\n", "line 2 has path 'a\\x00.jpg'"),
+        ("path\n../a.jpg\n", "line 2: path '../a.jpg' leaves"),
+        ("path\n/etc/a.jpg\n", "line 2: path '/etc/a.jpg' leaves"),
+        ("path\nb.jpg\na.jpg\n./b.jpg\n", "'b.jpg' in lines 2 and 4"),
+        ("path\na.jpg\nz.jpg\ny.jpg\n", "2 of 3 files that do not exist, the first 'y.jpg' (line 4)"),
+        ("path,split\na.jpg,train\nb.jpg,val\n", "line 3: split 'val' is not train, query, gallery"),
+        ("path,split\na.jpg,train\nb.jpg,\n", "line 3: split ''"),
+        ("path,pid\na.jpg,-7\n", "line 2: pid -7 is negative"),
+        ("path,camid\na.jpg,-1\n", "line 2: camid -1 is negative"),
+        ("path,tracklet,pid\na.jpg,1,1\nb.jpg,1,2\n", "line 3: pid '2' in tracklet '1', whose line 2 has '1'"),
+        ("path,tracklet,camid\na.jpg,1,1\nb.jpg,1,\n", "line 3: camid ''"),
+        ("path,tracklet,frame\na.jpg,1,1\nb.jpg,1,two\n", "line 3: frame 'two' is not a whole number"),
+        ('path\n"a.jpg\n', "not a UTF-8 CSV table"),
+        (b"path\n\xff.jpg\n", "not a UTF-8 CSV table"),
+    ],
+)
+def test_a_table_that_cannot_be_read_is_refused_where_it_fails(tmp_path, text, told):
+    write(tmp_path, text)
+    message = refusal(tmp_path)
+    assert told in message
+    assert f"{tmp_path / 'samples.csv'}" in message
+
+
+@pytest.mark.parametrize(("split_of_zero", "expected"), [("query", [1, 1, 2, -1]), ("gallery", [0, 0, 1, -1])])
+def test_identities_that_count_from_0_are_told_from_distractors(
+    tmp_path: Path, split_of_zero: str, expected: list[int]
+) -> None:
+    rows = [f"a.png,0,{split_of_zero}", "b.png,0,gallery", "c.png,1,train", "d.png,-1,gallery"]
+    (tmp_path / "samples.csv").write_text("\n".join(["path,pid,split", *rows]))
+    for row in rows:
+        (tmp_path / row.split(",")[0]).touch()
+    samples = read_samples(tmp_path, parameters=IngestParameters(format="csv"))
+    assert samples.pid.tolist() == expected

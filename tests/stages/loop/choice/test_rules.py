@@ -1,0 +1,133 @@
+"""Rules choose the stage they say they choose."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from stages.errors import UsageError
+from stages.loop.choice.measures import StageMeasures, adjusted_rand, measure
+from stages.loop.choice.rules import RULES, choose, default_rule, harm_of_training, is_enough, reason, scores
+from stages.merge import initial_labels, merge_stage
+
+NAN = float("nan")
+
+
+def stages(**figures: list[float]) -> list[StageMeasures]:
+    """Stages 1, 2, … with these figures; those not given are 0."""
+    names = ("silhouette", "cluster_silhouette", "dispersion_ratio", "criterion", "kept", "separation")
+    length = len(next(iter(figures.values())))
+    rows = [{name: figures.get(name, [0.0] * length)[i] for name in names} for i in range(length)]
+    return [StageMeasures(stage=i + 1, n_clusters=100 - i, singleton_share=0.0, **row) for i, row in enumerate(rows)]
+
+
+def test_each_rule_takes_the_stage_that_its_measure_points_at() -> None:
+    assert choose(stages(cluster_silhouette=[0.1, 0.4, 0.2]), rule="cluster-silhouette") == 2
+    assert choose(stages(silhouette=[0.1, 0.2, 0.4]), rule="silhouette") == 3
+    assert choose(stages(dispersion_ratio=[0.5, 0.3, 0.6]), rule="dispersion-ratio") == 2
+    assert choose(stages(criterion=[0.1, 0.2, 0.9, 1.1]), rule="jump") == 2
+    assert choose(stages(kept=[0.0, 0.5, 0.9, 0.2]), rule="stability") == 2
+
+
+@pytest.mark.parametrize(
+    ("separation", "cluster_silhouette", "chosen"),
+    [
+        ([0.1, 0.4, 0.37], [0.0, 0.9, 0.1], 3),
+        ([0.1, 0.4, 0.35], [0.0, 0.2, 0.9], 2),
+        ([0.4, 0.4, 0.4], [0.1, 0.3, 0.2], 2),
+        ([0.1, 0.4, 0.4, 0.2], [0.9, 0.1, 0.3, 0.9], 3),
+        ([-0.5, -0.50001, -0.6], [0.1, 0.2, 0.3], 2),
+        ([NAN, 0.4, 0.5], [0.9, 0.1, NAN], 2),
+    ],
+)
+def test_the_newest_features_near_the_best_are_chosen_and_of_their_stages_the_one_with_the_best_clusters(
+    separation: list[float], cluster_silhouette: list[float], chosen: int
+) -> None:
+    assert choose(stages(separation=separation, cluster_silhouette=cluster_silhouette)) == chosen
+
+
+def test_without_separation_the_cluster_silhouette_is_the_rule() -> None:
+    plain = stages(separation=[NAN, NAN, NAN], cluster_silhouette=[0.1, 0.4, 0.2])
+    assert default_rule(plain) == "cluster-silhouette"
+    assert choose(plain) == 2
+    assert reason(plain) == "stage 2, 99 clusters, has the best cluster-silhouette, 0.400"
+    assert default_rule(stages(separation=[NAN, 0.1, NAN])) == "separation"
+
+
+def test_ties_go_to_the_earlier_stage_and_what_is_unknown_is_passed_over() -> None:
+    assert choose(stages(silhouette=[NAN, 0.3, 0.3]), rule="silhouette") == 2
+    assert choose(stages(silhouette=[NAN, NAN]), rule="silhouette") is None
+    assert choose([]) is None
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_scores_every_stage_of_one_or_more(rule: str) -> None:
+    assert len(scores(stages(silhouette=[0.1]), rule=rule)) == 1
+    assert len(scores(stages(silhouette=[0.1, 0.2, 0.3]), rule=rule)) == 3
+
+
+def test_it_is_enough_once_patience_stages_were_no_better() -> None:
+    rising = [0.1, 0.3, 0.2, 0.25, 0.29]
+    told = [is_enough(stages(silhouette=rising[: n + 1]), patience=3, rule="silhouette") for n in range(5)]
+    assert told == [False, False, False, False, True]
+    assert not is_enough(stages(separation=[0.1, 0.2, 0.3, 0.4, 0.5]), patience=3)
+    assert is_enough(stages(separation=[0.5, 0.2, 0.3, 0.4]), patience=3)
+
+
+def test_the_reason_names_stage_score_and_whether_it_is_the_last_made() -> None:
+    middle, last = stages(separation=[0.1, 0.4, 0.2]), stages(separation=[0.1, 0.2, 0.4])
+    assert reason(middle) == "stage 2, 99 clusters, has the best separation, 0.400"
+    told = "stage 3, 98 clusters, has the best separation, 0.400; it is the last stage made, so later ones might"
+    assert reason(last).startswith(told)
+    near = "stage 3, 98 clusters, has the newest features near the best (0.400) in separation, 0.390; it is the last"
+    assert reason(stages(separation=[0.1, 0.4, 0.39])).startswith(near)
+    assert reason([]) == "no stage chosen: cluster-silhouette is known of none"
+    assert "last" not in reason(stages(kept=[0.1, 0.9]), rule="stability")
+
+
+def test_harm_is_told_where_merging_alone_separates_clusters_better_and_nowhere_else() -> None:
+    trained = stages(cluster_silhouette=[0.02, 0.056, 0.03])
+    told = harm_of_training(trained, stages(cluster_silhouette=[0.1, 0.116, 0.05]))
+    assert told is not None
+    assert "cluster-silhouette 0.056 at stage 2, 0.116 at stage 2 of merging alone" in told
+    assert harm_of_training(trained, stages(cluster_silhouette=[0.056])) is None
+    assert harm_of_training(trained, stages(cluster_silhouette=[0.06])) is None
+    assert harm_of_training(trained, []) is None
+    assert harm_of_training([], stages(cluster_silhouette=[0.9])) is None
+    assert harm_of_training(stages(cluster_silhouette=[NAN]), stages(cluster_silhouette=[0.9])) is None
+
+
+@pytest.mark.parametrize(
+    ("trained", "alone", "is_harm"), [(-0.47, -0.50, False), (-0.50, -0.47, False), (-0.60, -0.50, True), (0, 0, False)]
+)
+def test_a_negative_silhouette_is_clearly_less_only_where_it_is_lower(
+    trained: float, alone: float, *, is_harm: bool
+) -> None:
+    told = harm_of_training(stages(cluster_silhouette=[trained]), stages(cluster_silhouette=[alone]))
+    assert (told is not None) == is_harm
+
+
+def test_an_unknown_rule_is_named() -> None:
+    with pytest.raises(UsageError, match="--rule: found 'elbow', wanted one of separation, cluster-silhouette"):
+        choose(stages(silhouette=[0.1]), rule="elbow")
+
+
+@pytest.mark.parametrize("size", [2, 5, 20])
+def test_well_separated_identities_are_found_whatever_their_size(size: int) -> None:
+    generator = np.random.default_rng(size)
+    n_identities = 200 // size
+    pid = np.repeat(np.arange(n_identities), size)
+    features = generator.normal(size=(n_identities, 32))[pid] + 0.3 * generator.normal(size=(200, 32))
+    unit = (features / np.linalg.norm(features, axis=1, keepdims=True)).astype(np.float32)
+    labels, measures, agreement = initial_labels(200), [], []
+    for stage in range(1, 20):
+        merged = merge_stage(unit, labels, 10)
+        measures.append(
+            measure(unit, merged.labels, stage=stage, previous=labels, criterion=merged.criterion, generator=generator)
+        )
+        labels = merged.labels
+        agreement.append(adjusted_rand(pid, labels))
+    for rule in ("cluster-silhouette", "silhouette"):
+        chosen = choose(measures, rule=rule)
+        assert chosen is not None
+        assert agreement[chosen - 1] >= max(agreement) - 0.02

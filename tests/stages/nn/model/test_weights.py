@@ -1,0 +1,195 @@
+"""Weights files: what is accepted, what is refused and how it is told."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from stages.errors import DbcError, UsageError
+from stages.nn.model.backbones import build_backbone
+from stages.nn.model.weights import WeightsFile, find_weights, load_weights
+
+SHARED = Path(os.environ.get("DBC_TEST_DATA", Path(__file__).parents[5] / "shared" / "data")).parent / "weights"
+MOBILENET = SHARED / "mobilenet_v2-imagenet.safetensors"
+
+
+@pytest.fixture(scope="module")
+def full() -> dict[str, Tensor]:
+    """The state dict of torchvision's resnet18 with its classifier."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(7)
+        network: nn.Module = torchvision.models.resnet18()
+    return network.state_dict()
+
+
+def _found(path: Path) -> WeightsFile:
+    file = find_weights(str(path), backbone="resnet18")
+    assert file is not None
+    return file
+
+
+def _load(path: Path) -> dict[str, Tensor]:
+    network, _ = build_backbone("resnet18")
+    load_weights(network, _found(path), backbone="resnet18")
+    return network.state_dict()
+
+
+def _assert_loaded(path: Path, full: dict[str, Tensor]) -> None:
+    loaded = _load(path)
+    assert all(torch.equal(value, full[key]) for key, value in loaded.items())
+
+
+def test_a_safetensors_file_with_a_classifier_loads(tmp_path: Path, full: dict[str, Tensor]) -> None:
+    safetensors.torch.save_file(full, tmp_path / "w.safetensors")
+    _assert_loaded(tmp_path / "w.safetensors", full)
+
+
+@pytest.mark.parametrize("suffix", ["pth", "pt"])
+def test_a_torch_file_loads_even_wrapped_and_from_parallel_training(
+    tmp_path: Path, full: dict[str, Tensor], suffix: str
+) -> None:
+    path = tmp_path / f"w.{suffix}"
+    torch.save({"state_dict": {f"module.{key}": value for key, value in full.items()}, "epoch": 3}, path)
+    _assert_loaded(path, full)
+
+
+def test_old_files_without_batch_counters_load(tmp_path: Path, full: dict[str, Tensor]) -> None:
+    torch.save({key: value for key, value in full.items() if "num_batches" not in key}, tmp_path / "w.pth")
+    assert torch.equal(_load(tmp_path / "w.pth")["conv1.weight"], full["conv1.weight"])
+
+
+@pytest.mark.parametrize("name", ["mnasnet0_5", "densenet121", "squeezenet1_1"])
+@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
+def test_weights_of_other_networks_load_as_published(tmp_path: Path, name: str, suffix: str) -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(7)
+        full = torchvision.models.get_model(name, weights=None).state_dict()
+    # DenseNets are published under the names they had when a dot was allowed there
+    published = {re.sub(r"(denselayer\d+\.(?:norm|conv))([12])", r"\1.\2", key): value for key, value in full.items()}
+    assert (set(published) != set(full)) == name.startswith("densenet")
+    path = tmp_path / f"w.{suffix}"
+    save = safetensors.torch.save_file if suffix == "safetensors" else torch.save
+    save(published, path)  # type: ignore[operator]
+    network, _ = build_backbone(name)
+    load_weights(network, _found(path), backbone=name)
+    assert all(torch.equal(value, full[key]) for key, value in network.state_dict().items())
+
+
+def test_weights_with_auxiliary_classifiers_load(tmp_path: Path) -> None:
+    full = torchvision.models.googlenet(weights=None, init_weights=True).state_dict()
+    assert any(key.startswith("aux2.") for key in full)
+    torch.save(full, tmp_path / "w.pth")
+    network, _ = build_backbone("googlenet")
+    load_weights(network, _found(tmp_path / "w.pth"), backbone="googlenet")
+    assert all(torch.equal(value, full[key]) for key, value in network.state_dict().items())
+
+
+def test_the_exponent_of_gem_pooling_is_kept_where_weights_lack_it(tmp_path: Path, full: dict[str, Tensor]) -> None:
+    torch.save(full, tmp_path / "w.pth")
+    network, _ = build_backbone("resnet18", pooling="gem", last_stride=1)
+    load_weights(network, _found(tmp_path / "w.pth"), backbone="resnet18")
+    assert network.get_parameter("avgpool.p").tolist() == [3]
+    assert torch.equal(network.state_dict()["conv1.weight"], full["conv1.weight"])
+
+
+def test_a_network_without_the_published_imagenet_weights_says_what_there_is() -> None:
+    with pytest.raises(UsageError, match=r"has only IMAGENET1K_SWAG_E2E_V1, .* for vit_h_14"):
+        find_weights("imagenet", backbone="vit_h_14")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda full: {k: v for k, v in full.items() if not k.startswith("layer4")}, "25 arrays missing.*layer4.0"),
+        (lambda full: full | {"extra.weight": torch.zeros(1)}, "1 arrays unexpected.*extra.weight"),
+        (lambda full: full | {"conv1.weight": torch.zeros(64, 3, 3, 3)}, "1 arrays of another shape.*conv1.weight"),
+        (lambda full: full | {"bn1.bias": torch.full((64,), torch.nan)}, "1 arrays hold NaN.*bn1.bias"),
+        (lambda full: {"weights": full, "epoch": 1}, "other things than tensors"),
+        (lambda full: [1, 2], "found list"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused_in_one_line(tmp_path, full, change, told) -> None:  # type: ignore[no-untyped-def]
+    torch.save(change(full), tmp_path / "w.pth")
+    with pytest.raises(DbcError, match=told) as caught:
+        _load(tmp_path / "w.pth")
+    assert "\n" not in str(caught.value)
+    assert str(tmp_path) not in str(caught.value)
+
+
+class _Harmful:
+    def __reduce__(self) -> tuple[object, ...]:
+        return (os.mkdir, ("harmed",))
+
+
+def test_a_pickle_that_would_run_code_is_refused_and_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"conv1.weight": _Harmful()}, tmp_path / "w.pth")
+    with pytest.raises(DbcError, match="not readable as plain tensors"):
+        _load(tmp_path / "w.pth")
+    assert not (tmp_path / "harmed").exists()
+
+
+@pytest.mark.parametrize("name", ["w.safetensors", "w.pth"])
+@pytest.mark.parametrize("content", [b"", b"not weights at all" * 10])
+def test_a_damaged_file_is_refused(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DbcError, match="not readable as plain tensors"):
+        _load(tmp_path / name)
+
+
+@pytest.mark.parametrize("weights", ["nowhere.pth", "resnet.txt", "imagnet"])
+def test_a_source_that_is_none_is_misuse(weights: str) -> None:
+    with pytest.raises(UsageError, match="imagenet, none, or"):
+        find_weights(weights, backbone="resnet18")
+
+
+def test_a_file_is_told_by_name_and_digest_without_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "w.pth").write_bytes(b"abc")
+    file = _found(tmp_path / "w.pth")
+    assert (file.name, file.digest) == ("w.pth", hashlib.sha256(b"abc").hexdigest())
+
+
+def test_no_weights_need_no_file() -> None:
+    assert find_weights("none", backbone="resnet18") is None
+
+
+def test_a_download_that_fails_says_what_to_do_instead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_network(*_: object, **__: object) -> None:
+        raise OSError("no route\nto anywhere")
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(torch.hub, "download_url_to_file", no_network)
+    with pytest.raises(DbcError, match=r"resnet18 could not be downloaded \(no route\).*--weights none") as caught:
+        find_weights("imagenet", backbone="resnet18")
+    assert "\n" not in str(caught.value)
+
+
+def test_downloaded_weights_are_taken_from_torchs_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = torchvision.models.ResNet18_Weights.IMAGENET1K_V1.url
+    (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "hub" / "checkpoints" / url.rpartition("/")[2]).write_bytes(b"cached")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    file = find_weights("imagenet", backbone="resnet18")
+    assert file is not None
+    assert (file.name, file.digest) == ("imagenet", hashlib.sha256(b"cached").hexdigest())
+
+
+@pytest.mark.skipif(not MOBILENET.is_file(), reason="the shared MobileNetV2 weights are not here")
+def test_real_imagenet_weights_load_and_give_spread_features() -> None:
+    network, _ = build_backbone("mobilenet_v2")
+    file = find_weights(str(MOBILENET), backbone="mobilenet_v2")
+    assert file is not None
+    load_weights(network, file, backbone="mobilenet_v2")
+    images = torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        features = network.eval()(images)
+    assert torch.isfinite(features).all()
+    assert float(features.std()) > 0.1

@@ -1,0 +1,77 @@
+"""Which device a process has among others: one of its own, or a refusal before anything is made."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from schemas.parameters import ExtractParameters
+from stages.errors import UsageError
+from stages.extract.stage import extract
+from stages.processes import own_device
+from stages.reporting import Silent
+from stages.runs.making import How
+from stages.runs.run_directory import RunDirectory
+from stages.train.stage import train
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Three of five processes on a machine with two GPUs; this is the second of them."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    for name, value in {"WORLD_SIZE": 5, "LOCAL_WORLD_SIZE": 3, "RANK": 4, "LOCAL_RANK": 1}.items():
+        monkeypatch.setenv(name, str(value))
+    return monkeypatch
+
+
+@pytest.mark.parametrize("device", ["auto", "cuda"])
+def test_more_processes_than_gpus_are_refused_in_one_line(machine: pytest.MonkeyPatch, device: str) -> None:
+    line = "torchrun: found 3 processes and 2 GPUs on this machine, wanted a GPU for each; give --nproc-per-node 2"
+    with pytest.raises(UsageError, match=f"^{re.escape(line)}, or --device cpu$"):
+        own_device(device)
+
+
+def test_one_gpu_named_for_all_processes_is_refused(machine: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="--device: found cuda:1 for 3 processes on this machine"):
+        own_device("cuda:1")
+
+
+def test_processes_may_be_as_many_as_gpus_and_each_has_its_own(machine: pytest.MonkeyPatch) -> None:
+    machine.setenv("LOCAL_WORLD_SIZE", "2")
+    found = []
+    for place in range(2):
+        machine.setenv("LOCAL_RANK", str(place))
+        found += [own_device("auto"), own_device("cuda")]
+    assert found == ["cuda:0", "cuda:0", "cuda:1", "cuda:1"]
+
+
+def test_the_cpu_is_for_any_number_of_processes_and_one_alone_has_what_it_asks_for(machine: pytest.MonkeyPatch) -> None:
+    assert own_device("cpu") == "cpu"
+    machine.setattr(torch.cuda, "is_available", lambda: False)
+    assert own_device("auto") == "auto"
+    machine.setattr(torch.cuda, "is_available", lambda: True)
+    machine.setenv("LOCAL_WORLD_SIZE", "1")
+    assert own_device("cuda:1") == "cuda:1"
+    machine.setenv("WORLD_SIZE", "1")
+    assert own_device("auto") == "auto"
+
+
+def test_stages_refuse_before_anything_is_made(machine: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    with pytest.raises(UsageError, match="3 processes and 2 GPUs"):
+        extract(
+            run,
+            stage=None,
+            parameters=ExtractParameters(),
+            initial={},
+            device="auto",
+            how=How(),
+            reporter=Silent(),
+        )
+    with pytest.raises(UsageError, match="3 processes and 2 GPUs"):
+        train(run, stage=0, wanted={}, initial={}, device="cuda", how=How(), reporter=Silent())
+    assert not list(tmp_path.rglob("*"))

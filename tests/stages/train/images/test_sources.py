@@ -1,0 +1,135 @@
+"""Where images lie changes where they are read, not what is trained on."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from stages.errors import DbcError
+from stages.train.images import sources
+from stages.train.images.augment import Augmentation
+from stages.train.images.draws import Draw, draw_step
+from stages.train.images.feed import feed
+from stages.train.images.frames import Samples, image_samples
+from stages.train.images.sources import DeviceFrames, FrameSource, HostFrames, cached
+from stages.typing import Int64Array, UInt8Array
+from tests.tiny_training import CPU, blotches, digest, tiny_model, tiny_parameters, trained
+
+LABELS = np.arange(20) % 7
+# samples lie apart and out of order in the source
+SAMPLES = Samples(np.random.default_rng(3).permutation(20) * 3, np.array([1, 2, 3, 2] * 5), LABELS)
+
+
+class Stored:
+    """Images read a batch at a time, as from the store."""
+
+    def __init__(self, images: UInt8Array) -> None:
+        self._images = images
+        self.shape = images.shape
+        self.threads: set[str] = set()
+
+    def __getitem__(self, index: Int64Array) -> UInt8Array:
+        self.threads.add(threading.current_thread().name)
+        return self._images[index]
+
+
+def sources_of(samples: Samples) -> dict[str, tuple[FrameSource, Samples]]:
+    stored = Stored(blotches(60))
+    found = {name: cached(stored, samples, cache=name, device=CPU)[:2] for name in ("host", "none", "auto", "device")}
+    packed = torch.from_numpy(stored[samples.frames])
+    return {**found, "resident": (DeviceFrames(packed), samples.packed())}
+
+
+@pytest.mark.parametrize("frames", [None, 2])
+def test_every_cache_gives_the_same_bits(frames: int | None) -> None:
+    samples = SAMPLES if frames else Samples(SAMPLES.first, np.ones(20, dtype=np.int64), LABELS)
+    digests = set()
+    for source, placed in sources_of(samples).values():
+        model = tiny_model(dropout=0.5)
+        result = trained(model, LABELS, source=source, samples=placed, frames=frames, random_erasing=0.5)
+        digests.add(digest(model, result))
+    assert len(digests) == 1
+
+
+def test_auto_takes_the_first_place_with_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    n_bytes = 20 * 16 * 16 * 3
+    samples = image_samples(np.arange(20))
+    for room, expected in ((2 * n_bytes, "host"), (2 * n_bytes - 1, "none")):
+        monkeypatch.setattr(sources, "torch_available_bytes", lambda device, room=room: room)
+        _, _, chosen = cached(blotches(20), samples, cache="auto", device=CPU)
+        assert chosen == expected
+
+
+def test_a_gpu_goes_before_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu = torch.device("cuda")
+    room = {"cuda": 200, "cpu": 100}
+    monkeypatch.setattr(sources, "torch_available_bytes", lambda device: room[device])
+    assert [sources._chosen("auto", n_bytes, gpu) for n_bytes in (50, 100, 101)] == ["device", "device", "none"]
+    room["cuda"] = 60
+    assert sources._chosen("auto", 50, gpu) == "host"
+
+
+def test_processes_of_a_machine_share_its_memory_but_not_their_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "torch_available_bytes", lambda device: 400)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    assert [sources._chosen("auto", n_bytes, CPU) for n_bytes in (50, 51)] == ["host", "none"]
+    assert sources._chosen("auto", 51, torch.device("cuda")) == "device"
+    with pytest.raises(DbcError, match="--cache host"):
+        sources._chosen("host", 101, CPU)
+
+
+@pytest.mark.parametrize("cache", ["host", "device"])
+def test_a_cache_without_room_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch, cache: sources.Cache) -> None:
+    monkeypatch.setattr(sources, "torch_available_bytes", lambda device: 100)
+    with pytest.raises(DbcError, match=r"--cache host: the train images take 0.0 GiB, found 0.0 GiB free on cpu"):
+        cached(blotches(20), image_samples(np.arange(20)), cache=cache, device=CPU)
+
+
+def test_filling_a_cache_reads_some_images_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "LOADED_AT_ONCE", 7 * 16 * 16 * 3)
+    images = blotches(60)
+    source, samples, _ = cached(Stored(images), SAMPLES, cache="host", device=CPU)
+    np.testing.assert_array_equal(source.batch(np.arange(len(SAMPLES.frames))).numpy(), images[SAMPLES.frames])
+    assert samples.first.tolist() == [0, *np.cumsum(SAMPLES.count)[:-1].tolist()]
+
+
+def draws(n: int) -> list[Draw]:
+    generator = torch.Generator().manual_seed(0)
+    samples = image_samples(np.arange(40))
+    batches = torch.arange(4 * n).split(4)
+    return [draw_step(batch, samples, parameters=tiny_parameters(), generator=generator) for batch in batches]
+
+
+def as_stored(frames: Tensor, _: Augmentation) -> Tensor:
+    return frames
+
+
+def test_what_is_stored_is_read_ahead_by_a_thread_in_order() -> None:
+    images, stored = blotches(40), Stored(blotches(40))
+    seen = [
+        (draw.frames.tolist(), np.array_equal(batch, images[draw.frames]))
+        for draw, batch in feed(draws(6), HostFrames(stored, CPU), device=CPU, to_input=as_stored)
+    ]
+    assert seen == [(list(range(4 * i, 4 * i + 4)), True) for i in range(6)]
+    assert all(name.startswith("read-ahead") for name in stored.threads)
+
+
+def test_an_error_in_the_thread_is_that_of_the_loop_and_no_thread_stays() -> None:
+    class Broken(Stored):
+        def __getitem__(self, index: Int64Array) -> UInt8Array:
+            raise DbcError("array 'images' cannot be read")
+
+    with pytest.raises(DbcError, match="cannot be read"):
+        trained(tiny_model(), LABELS, source=HostFrames(Broken(blotches(20)), CPU), samples=image_samples(LABELS))
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("read-ahead")]
+
+
+def test_stopping_early_leaves_no_thread() -> None:
+    fed = feed(draws(6), HostFrames(Stored(blotches(40)), CPU), device=CPU, to_input=as_stored)
+    next(fed)
+    fed.close()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("read-ahead")]
