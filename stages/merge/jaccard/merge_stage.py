@@ -48,8 +48,8 @@ def jaccard_merge_stage(
 
     `dist` is the Jaccard distance between k-reciprocal encodings (`stages.arrays.k_reciprocal`) of the L2-normalised
     `features` (n, d) float32: 0 to 1, and exactly 1 where two samples share no neighbour, which nothing is stored for.
-    `labels` (n,) integers using each of 0..K−1; `update` and ties as in `stages.merge.merge_stage.merge_stage`. Similarities are rounded to
-    a grid on which their sums are exact, so that the order of the samples and the array library decide nothing.
+    `labels` (n,) integers using each of 0..K−1; `update` and ties as in `stages.merge.merge_stage`. Similarities are rounded
+    to a grid on which their sums are exact, so that the order of the samples and the array library decide nothing.
     `memory_limit` in bytes (default: 0.8 of what is available). `progress(done, total)` counts the samples whose
     neighbours this process finds, those it compares, and the merges. Processes given the same arguments share the
     samples through `exchange`, which changes no result; each then has all similarities and makes all merges.
