@@ -60,7 +60,9 @@ def run_command(arguments: list[str], *, debug: bool = False) -> int:
         message = misuse_of(error)
         return _report(name, f"{message}; see: {name} --help" if message else "", error.exit_code, debug=False)
     except DbcError as error:
-        return _report(name, str(error), error.exit_code, debug=debug)
+        from dbc_cli.problems import in_flags
+
+        return _report(name, in_flags(str(error)), error.exit_code, debug=debug)
     except (KeyboardInterrupt, Terminated, typer.Abort) as error:
         return _report_interrupted(name, error)
     except BrokenPipeError:

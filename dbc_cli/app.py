@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
 
 from dbc_cli.commands.ablate import ablate
@@ -19,28 +21,31 @@ from dbc_cli.commands.status import status
 from dbc_cli.commands.sweep import sweep
 from dbc_cli.commands.train import train
 
+COMMANDS: dict[str, Any] = {
+    "ingest": ingest,
+    "extract": extract,
+    "merge": merge,
+    "train": train,
+    "eval": evaluate,
+    "run": run,
+    "select": select,
+    "ablate": ablate,
+    "sweep": sweep,
+    "plot": plot,
+    "report": report,
+    "baseline": baseline,
+    "status": status,
+    "demo": demo,
+}
+"""The commands, in the order that help shows them; each has its `flags`."""
+
 app = typer.Typer(
     name="dbc",
     help="Learn to recognise the same person, animal or vehicle across cameras, without labels.",
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
-for name, command in (
-    ("ingest", ingest),
-    ("extract", extract),
-    ("merge", merge),
-    ("train", train),
-    ("eval", evaluate),
-    ("run", run),
-    ("select", select),
-    ("ablate", ablate),
-    ("sweep", sweep),
-    ("plot", plot),
-    ("report", report),
-    ("baseline", baseline),
-    ("status", status),
-    ("demo", demo),
-):
+for name, command in COMMANDS.items():
     app.command(name)(command)
 
 

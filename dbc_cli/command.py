@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dbc_cli.configuration import configured
-from dbc_cli.flags.flag import Flag
+from dbc_cli.flags.flag import DECLARED, Flag
 from dbc_cli.flags.tables import COMMAND_FLAGS
 from dbc_cli.flags.training import INITIAL
 from dbc_cli.problems import problem_of
@@ -105,6 +105,7 @@ def with_flags(
     """
     every = [*COMMAND_FLAGS[command], *(flag for group in groups for flag in group)]
     flags = sorted(every, key=lambda flag: flag.place)
+    DECLARED.update((flag.name, flag) for flag in flags)
 
     def decorate(body: Callable[..., None]) -> Any:
         def invoke(**given: Any) -> None:
@@ -123,6 +124,7 @@ def with_flags(
         invoke.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         invoke.__annotations__ = annotations
         invoke.__doc__ = _flowing(body.__doc__ or "")
+        invoke.flags = flags  # type: ignore[attr-defined]
         return invoke
 
     return decorate

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from dbc_cli.problems import in_flags
 from stages.errors import DbcError
 from stages.processes import is_leader
 from stages.reporting import Advance
@@ -51,11 +52,11 @@ class RichReporter:
 
     def note(self, message: str) -> None:
         """A remark, in grey."""
-        self.console.print(message, style="dim", markup=False, highlight=False)
+        self.console.print(in_flags(message), style="dim", markup=False, highlight=False)
 
     def warn(self, message: str) -> None:
         """A warning, marked as one."""
-        self.console.print(f"warning: {message}", style="yellow", markup=False, highlight=False)
+        self.console.print(f"warning: {in_flags(message)}", style="yellow", markup=False, highlight=False)
 
 
 class TerseReporter(RichReporter):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dbc_cli.console import show
+from dbc_cli.problems import in_flags
 from schemas.stage_names import INIT_STAGE, stage_label
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def outcome_fields(outcome: Outcome) -> dict[str, Any]:
             "backend": manifest.execution.backend,
             "device": manifest.execution.device,
             "seconds": manifest.wall_seconds,
-            "notes": list(manifest.notes),
+            "notes": [in_flags(note) for note in manifest.notes],
         }
     return fields | {"parameters": outcome.parameters}
 

@@ -1,12 +1,25 @@
-"""How a value that does not fit is told: one line that names the flag, what was found and what was wanted."""
+"""How a failure is printed: one line that names the flag, the value that was found and the value that was expected.
+
+Below this package an error knows no flags. It names a Python argument in backticks, alone or with a value, and
+`in_flags` turns that into what the user types.
+"""
 
 from __future__ import annotations
 
+import ast
+import re
+import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from dbc_cli.flags.flag import DECLARED
+
 if TYPE_CHECKING:
     import typer
+
+_ARGUMENT = re.compile(r"`([A-Za-z_]\w*)(?:=([^`]+))?`")
+_OTHER_NAMES = {"compiled": "compile"}
+"""Arguments of functions that fill no field of the same name: the flag's field."""
 
 _WANTED = {
     "int_parsing": "a whole number",
@@ -25,6 +38,35 @@ _WANTED = {
 """What pydantic's kinds of problems want."""
 
 
+def in_flags(text: str) -> str:
+    """`text` with every argument in backticks as its flag; other text in backticks stays as it is.
+
+    `` `lambda_` `` becomes `--lambda`, `` `start='previous'` `` becomes `--start previous`, `` `amp=True` `` becomes
+    `--amp`, and `` `amp=False` `` or `` `frames=None` `` becomes `no --amp` or `no --frames`.
+    """
+    return _ARGUMENT.sub(lambda found: _in_flags(found[0], found[1], found[2]), text)
+
+
+def _in_flags(whole: str, name: str, value: str | None) -> str:
+    flag = DECLARED.get(_OTHER_NAMES.get(name, name))
+    if flag is None:
+        return whole
+    option = f"--{flag.key}"
+    if value is None or value == "True":
+        return option
+    if value in ("False", "None"):
+        return f"no {option}"
+    return f"{option} {_unquoted(value)}"
+
+
+def _unquoted(value: str) -> str:
+    """A Python literal as a shell takes it; what is no literal as it is."""
+    try:
+        return shlex.quote(str(ast.literal_eval(value)))
+    except (ValueError, SyntaxError):
+        return value
+
+
 def problem_of(error: BaseException) -> str | None:
     """The first problem of a pydantic ValidationError about parameters; None for any other error."""
     from pydantic import ValidationError
@@ -34,9 +76,10 @@ def problem_of(error: BaseException) -> str | None:
     problem = error.errors()[0]
     message = problem["msg"].removeprefix("Value error, ")
     if not problem["loc"]:
-        return message
-    flag = "--" + str(problem["loc"][-1]).rstrip("_").replace("_", "-")
-    return _line(flag, problem, message)
+        return in_flags(message)
+    name = str(problem["loc"][-1])
+    flag = DECLARED.get(name)
+    return _line("--" + name.replace("_", "-") if flag is None else f"--{flag.key}", problem, in_flags(message))
 
 
 def misuse_of(error: typer.TyperException) -> str:

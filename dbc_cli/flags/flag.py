@@ -57,6 +57,10 @@ class Flag:
         return Annotated[Optional[self.kind], option]  # noqa: UP045 — the type is a value here
 
 
+DECLARED: dict[str, Flag] = {}
+"""Every flag of every command, by the field it fills; a command adds its own when it is declared."""
+
+
 def pins(*kinds: str) -> tuple[Flag, ...]:
     """Flags that pick a version of a parent artifact: `--clusters v1`."""
     return tuple(

@@ -1,0 +1,62 @@
+"""Errors below the commands name arguments; what a user reads names flags."""
+
+from __future__ import annotations
+
+import pytest
+
+from dbc_cli.app import COMMANDS
+from dbc_cli.console import RichReporter
+from dbc_cli.problems import in_flags
+from tests.cli.conftest import Dbc
+
+
+@pytest.mark.parametrize(
+    ("named", "flag"),
+    [
+        ("`camera_weight` must be at least 0", "--camera-weight must be at least 0"),
+        ("`start='previous'`", "--start previous"),
+        ('`start="previous"`', "--start previous"),
+        ("`lambda_=0.1`", "--lambda 0.1"),
+        ("`update=exact`", "--update exact"),
+        ("`out='`", "--out '"),
+        ("`pin_clusters='v1'`", "--clusters v1"),
+        ("`extract_batch_size`", "--batch-size"),
+        ("`batch_size=2`", "--batch-size 2"),
+        ("`compiled`", "--compile"),
+        ("`amp=True`", "--amp"),
+        ("leave out `amp=True`, say `amp=False`", "leave out --amp, say no --amp"),
+        ("`frames=None`", "no --frames"),
+        (r"`camera_pattern='c(\\d+)'`", r"--camera-pattern 'c(\d+)'"),
+        ("`weights` or `top`, `rule` and `seeds`", "--weights or --top, --rule and --seeds"),
+    ],
+)
+def test_an_argument_in_backticks_is_printed_as_its_flag(named: str, flag: str) -> None:
+    assert in_flags(f"x: {named}, y") == f"x: {flag}, y"
+
+
+@pytest.mark.parametrize("text", ["`labels`", "`n_merges=0`", "`merge_stage()`", "``", "lambda_", "`a b`", "`start='a"])
+def test_any_other_text_stays_as_it_is(text: str) -> None:
+    assert in_flags(text) == text
+
+
+def test_a_field_has_the_same_flag_in_every_command() -> None:
+    options: dict[str, set[str]] = {}
+    for command in COMMANDS.values():
+        for flag in command.flags:
+            options.setdefault(flag.name, set()).add(flag.key)
+    assert {name: keys for name, keys in options.items() if len(keys) > 1} == {}
+
+
+def test_failures_and_warnings_are_printed_with_flags(
+    dbc: Dbc, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        from stages.errors import UsageError
+
+        raise UsageError("`lambda_` must be at least 0, got -1; give `update='stale'`")
+
+    monkeypatch.setattr("stages.merge.stage.merge", fails)
+    assert dbc("merge").err == "dbc merge: --lambda must be at least 0, got -1; give --update stale\n"
+    RichReporter().warn("`whiten=0` is slower")
+    RichReporter().note("see `memory_limit`")
+    assert capsys.readouterr().err == "warning: --whiten 0 is slower\nsee --memory-limit\n"
