@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import array_api_compat
 
+from stages.arrays.exact_sums import halving_sum, segment_sums, split_on_grids
 from stages.merge.tables.canonical_rows import Frame
-from stages.merge.tables.exact_sums import halving_sum, segment_sums, split_on_grids
 from stages.typing import Array
 
 _CHUNK_VALUES = 1 << 17

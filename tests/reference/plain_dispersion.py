@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from plain_block_sums import BlockSums
 
-from stages.merge.tables.exact_sums import halving_sum
+from stages.arrays.exact_sums import halving_sum
 from stages.merge.tables.moments import Moments
 from stages.typing import Array
 

@@ -12,10 +12,10 @@ from typing import Protocol
 import array_api_compat
 import numpy as np
 
+from stages.arrays.exact_sums import grid_exponents
 from stages.merge.selection.cameras import CameraPenalty
 from stages.merge.selection.criterion import Criterion
 from stages.merge.tables.canonical_rows import Frame
-from stages.merge.tables.exact_sums import grid_exponents
 from stages.merge.tables.table import Carried, Members, Table
 from stages.typing import Array, Float64Array, Int64Array
 

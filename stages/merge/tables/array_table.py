@@ -11,8 +11,8 @@ import array_api_compat
 import numpy as np
 
 from stages.arrays.backend import to_host
+from stages.arrays.exact_sums import halving_sum, split_on_grids
 from stages.merge.tables.canonical_rows import CanonicalRows, largest, parts_of
-from stages.merge.tables.exact_sums import halving_sum, split_on_grids
 from stages.merge.tables.moments import Moments, moments_in_parts, variances_in_parts
 from stages.merge.tables.table import Carried, Members, slack_of
 from stages.typing import Array, Float64Array, Int64Array

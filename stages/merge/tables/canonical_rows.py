@@ -9,8 +9,8 @@ from typing import Literal
 import array_api_compat
 
 from stages.arrays.backend import to_host
+from stages.arrays.exact_sums import grid_exponent, halving_sum, round_to_grid
 from stages.errors import DbcError
-from stages.merge.tables.exact_sums import grid_exponent, halving_sum, round_to_grid
 from stages.typing import Array
 
 Metric = Literal["sqeuclidean", "euclidean", "cosine"]

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from stages.arrays.exact_sums import exponent_of
 from stages.arrays.screening_products import Product
 from stages.merge.tables import compiled_scan
 from stages.merge.tables.canonical_rows import Frame
 from stages.merge.tables.compiled_quantise import BFLOAT16, FLOAT32, INT8, Origin, QuantisedRows
 from stages.merge.tables.compiled_scan import Screen
-from stages.merge.tables.exact_sums import exponent_of
 from stages.typing import Array, Float64Array, Int64Array
 
 _KINDS = {"int8": (INT8, np.int8), "float32": (FLOAT32, np.float32), "bfloat16": (BFLOAT16, np.uint16)}

@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 
 import numpy as np
 
+from stages.arrays.exact_sums import grid_exponents
 from stages.arrays.screening_products import Product
 from stages.errors import DbcError
 from stages.merge.tables import compiled_quantise, compiled_rows, compiled_scan
@@ -15,7 +16,6 @@ from stages.merge.tables.canonical_rows import Frame, Metric, frame_of, require_
 from stages.merge.tables.compiled_quantise import QuantisedRows
 from stages.merge.tables.compiled_rows import Rows
 from stages.merge.tables.compiled_scan import Screen
-from stages.merge.tables.exact_sums import grid_exponents
 from stages.merge.tables.host_screen import HostScreen, origin_of, quantised_rows
 from stages.merge.tables.table import Carried, Members, slack_of
 from stages.typing import Array, Float64Array, Int64Array

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import array_api_compat
 import numpy as np
 
+from stages.arrays.exact_sums import halving_sum, segment_sums, split_on_grids
 from stages.merge.tables.canonical_rows import CanonicalRows, Frame, parts_of
-from stages.merge.tables.exact_sums import halving_sum, segment_sums, split_on_grids
 from stages.typing import Array, Int64Array
 
 
