@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dbc_cli.by_recipe import evaluate_parameters, merge_parameters
@@ -14,9 +14,8 @@ from dbc_cli.flags.tables import COMMON, MAKING, SEED, WHITEN
 from dbc_cli.flags.training import AMP, TRAIN
 
 if TYPE_CHECKING:
-    from stages.loop.choice.measures import StageMeasures
-    from stages.loop.choice.stage import Compared
     from stages.loop.run_stages import Plan, StageRow
+    from stages.loop.stopping import Stopping
     from stages.runs.making import Outcome
 
 
@@ -58,13 +57,11 @@ def run_plan(given: Given, plan: Plan) -> None:
     """Run `plan` and show its table, or say what a dry run would make first; where it fails, the rows that are done."""
     from dbc_cli.console import TerseReporter
     from dbc_cli.stage_table import LiveTable, row_fields
-    from stages.errors import UsageError
     from stages.loop.run_stages import run_stages
+    from stages.loop.stopping import Stopping
 
-    patience = given.get("patience", 3)
-    if patience < 1:
-        raise UsageError(f"--patience: found {patience}, wanted a number of stages, at least 1")
-    choice = Choice(patience, plan) if given["stop"] == "auto" else None
+    stopping = Stopping(given.get("patience", 3), trains=plan.trains)
+    choice = stopping if given["stop"] == "auto" else None
     reporter = TerseReporter()
     given.remember()
     table = LiveTable(reporter.console)
@@ -76,7 +73,7 @@ def run_plan(given: Given, plan: Plan) -> None:
                 how=given.how,
                 reporter=reporter,
                 on_row=lambda row: table.add(row_fields(row)),
-                enough=choice,
+                enough=None if choice is None else stop_rule(choice, plan),
             )
     except BaseException:
         if table.rows:
@@ -85,56 +82,33 @@ def run_plan(given: Given, plan: Plan) -> None:
     show_rows(given, table.rows, choice=choice, would_create=None if stopped is None else _named(stopped))
 
 
-class Choice:
-    """The stage that is chosen without identities as stages come in, called with each: whether to leave the later ones."""
+def stop_rule(stopping: Stopping, plan: Plan) -> Callable[[StageRow], bool]:
+    """What `run_stages` asks after each stage: measures it, and says whether to leave the later ones."""
+    from stages.loop.choice.stage import Compared, measure_stage
+    from stages.processes import together
 
-    def __init__(self, patience: int, plan: Plan) -> None:
-        self.stage: int | None = None
-        self._patience = patience
-        self._memory_limit = plan.memory_limit
-        self._measures: list[StageMeasures] = []
-        self._compared: Compared | None = None
-        from stages.nn.bag_of_words.descriptor import BAG_OF_WORDS
+    compared = Compared(memory_limit=plan.memory_limit)
 
-        # until a recipe begins to train, a stage takes seconds and says nothing of what training will do
-        trains = plan.train.get("epochs") != 0 and plan.initial.get("backbone") != BAG_OF_WORDS
-        self._first_trained: int | None = None if trains else 0
-
-    @property
-    def reason(self) -> str | None:
-        """Why that stage, in a line; None where no stage was measured."""
-        from stages.loop.choice.rules import reason
-
-        return reason(self._measures) if self._measures else None
-
-    def __call__(self, row: StageRow) -> bool:
-        """Measure the stage; True once `patience` stages, all of them trained, have been no better than the chosen one."""
-        from stages.loop.choice.rules import choose, is_enough
-        from stages.loop.choice.stage import Compared, measure_stage
-        from stages.processes import together
-
+    def enough(row: StageRow) -> bool:
         if row.stage < 1:
             return False
-        self._compared = self._compared or Compared(memory_limit=self._memory_limit)
-        self._measures.append(measure_stage(row.run, row.stage, compared=self._compared))
-        self.stage = choose(self._measures)
-        if self._first_trained is None and row.model.summary.n_steps:
-            self._first_trained = row.stage
-        ready = self._first_trained is not None and row.stage - self._first_trained >= self._patience
-        enough = ready and is_enough(self._measures, patience=self._patience)
+        measures = measure_stage(row.run, row.stage, compared=compared)
+        stops = stopping.add(measures, is_trained=bool(row.model.summary.n_steps))
         # processes go on together or not at all
-        return bool(together().from_leader({"enough": enough})["enough"])
+        return bool(together().from_leader({"enough": stops})["enough"])
+
+    return enough
 
 
 def show_rows(
-    given: Given, rows: Sequence[dict[str, Any]], *, choice: Choice | None = None, would_create: str | None = None
+    given: Given, rows: Sequence[dict[str, Any]], *, choice: Stopping | None = None, would_create: str | None = None
 ) -> None:
     """Print the stages that are done, the one that was chosen, and what a dry run would have gone on with."""
     from dbc_cli.console import print_json, print_table, print_text
     from dbc_cli.stage_table import stage_table
 
     if given.flag("json"):
-        chosen = {} if choice is None else {"chosen": choice.stage, "reason": choice.reason}
+        chosen = {} if choice is None else {"chosen": choice.chosen, "reason": choice.reason}
         print_json({"run": given.run.as_posix(), "stages": rows, "would_create": would_create, **chosen})
         return
     if rows:

@@ -16,6 +16,7 @@ from stages.extract.stage import extract
 from stages.features.prepared import require_wanted_cameras
 from stages.merge.schedule import last_stage, least_merge_percent, number_of_merges
 from stages.merge.stage import merge
+from stages.nn.bag_of_words.descriptor import BAG_OF_WORDS
 from stages.nn.initial_model import initial_model
 from stages.reporting import Reporter
 from stages.runs.making import How, Outcome
@@ -50,6 +51,11 @@ class Plan:
     def last_stage(self) -> int:
         """The stage the run ends with."""
         return last_stage(self.merge.merge_percent) if self.stages is None else self.stages
+
+    @property
+    def trains(self) -> bool:
+        """Whether any stage may train: not with 0 epochs, nor with a bag of words, which has no weights."""
+        return self.train.get("epochs") != 0 and self.initial.get("backbone") != BAG_OF_WORDS
 
     @property
     def stage_numbers(self) -> list[int]:

@@ -106,7 +106,7 @@ def test_merging_alone_gives_what_the_single_commands_give(dbc: Dbc, run: Path) 
         (["ablate", "--seeds", "0,one"], "--seeds: found 'one' in '0,one', wanted whole numbers"),
         (["ablate", "--seeds", "0,-1"], "--seeds: found -1, wanted at least 0"),
         (["ablate", "--variants", "dcb"], "--variants: found 'dcb', wanted some of buc-,buc,dbc-,dbc,dbc-exact"),
-        (["run", "--stop", "auto", "--patience", "0"], "--patience: found 0, wanted a number of stages, at least 1"),
+        (["run", "--stop", "auto", "--patience", "0"], "--patience must be at least 1 stage, got 0"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(dbc: Dbc, run: Path, arguments: list[str], line: str) -> None:
