@@ -41,7 +41,7 @@ from benchmarks.turns import (
     take_turns,
     wait_for,
 )
-from schemas.parameters import IngestParameters, SyntheticParameters
+from schemas.parameters import IngestParameters, InitParameters, SyntheticParameters
 from stages.arrays.backend import resolve_torch_device
 from stages.extract.forward import DEPTH, extract, queue_depth
 from stages.extract.network import compiled_network, prepared_backbone
@@ -61,7 +61,7 @@ class Bench:
 
     def __init__(self, case: Case, device: torch.device, folder: Path) -> None:
         self.case, self.device, self.folder = case, device, folder
-        self.model: ReidModel = build_model(case.backbone)
+        self.model: ReidModel = build_model(InitParameters(backbone=case.backbone))
         # the first piece, those that count, and those that are in work when the last of them arrives
         n_batches = 1 + case.batches + queue_depth(device) + DEPTH + 1
         self.images = drawn(folder / "run", case, n_images=case.batch_size * n_batches)

@@ -43,7 +43,7 @@ from benchmarks.turns import (
     take_turns,
     wait_for,
 )
-from schemas.parameters import TrainParameters
+from schemas.parameters import InitParameters, TrainParameters
 from stages.arrays.backend import resolve_torch_device
 from stages.nn.host_memory import keep_large_blocks
 from stages.nn.images import normalize
@@ -78,7 +78,7 @@ class Bench:
         self.parameters = TrainParameters(
             stage=0, epochs=1, batch_size=case.batch_size, learning_rate=1e-4, amp=amp, frames=arguments.frames
         )
-        model = build_model(case.backbone).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        model = build_model(InitParameters(backbone=case.backbone)).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model: ReidModel = model.train()
         memory = rng.standard_normal((n_clusters, self.model.head.linear.out_features), dtype=np.float32)
         self.memory = memory / np.linalg.norm(memory, axis=1, keepdims=True)

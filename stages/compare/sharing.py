@@ -10,7 +10,7 @@ from schemas.manifest import ArtifactKind
 from schemas.parameters import InitParameters
 from schemas.stage_names import INIT_STAGE
 from stages.loop.run_stages import Plan, StageRow, run_stages
-from stages.nn.model.weights import IMAGENET, NO_WEIGHTS
+from stages.nn.backbones.weights import IMAGENET, NO_WEIGHTS
 from stages.reporting import Reporter
 from stages.runs.making import How
 from stages.runs.run_directory import RunDirectory, model_manifest

@@ -13,8 +13,8 @@ from schemas.parameters import DEFAULT_RECIPE, TrainParameters
 from schemas.stage_names import INIT_STAGE, stage_label
 from stages.arrays.backend import resolve_torch_device
 from stages.errors import DbcError
+from stages.nn.backbones.weights import NO_WEIGHTS
 from stages.nn.initial_model import initial_model, require_agreement
-from stages.nn.model.weights import NO_WEIGHTS
 from stages.processes import is_leader, own_device
 from stages.reporting import Reporter
 from stages.runs.lineage import parent_of, require_same_dataset

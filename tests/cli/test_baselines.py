@@ -58,7 +58,7 @@ def test_the_words_are_found_again_and_those_of_another_dataset_are_not(dbc: Dbc
     ("arguments", "told"),
     [
         (["extract", "--backbone", "bow", "--weights", "imagenet"], "--weights: found 'imagenet'"),
-        (["extract", "--backbone", "bow", "--height", "32"], "--height 32 --width 64: wanted at least 64 and 4 pixels"),
+        (["extract", "--backbone", "bow", "--height", "32"], "--height 32 --width 64: want at least 64 and 4 pixels"),
         (["train", "--stage", "0", "--backbone", "bow", "--epochs", "2"], "--epochs: found 2 for --backbone bow"),
         (["baseline"], "METHOD: none given, wanted pul"),
         (["baseline", "pul"], "--n-clusters: none given"),

@@ -17,10 +17,10 @@ from stages.errors import DbcError, UsageError
 from stages.evaluate.clusters.agreement import measure_agreement
 from stages.evaluate.retrieval.figures import evaluate_retrieval
 from stages.extract.forward import extract
+from stages.nn.backbones.weights import NO_WEIGHTS
 from stages.nn.initial_model import initial_model, open_model
 from stages.nn.lookup_table import centroid_memory
 from stages.nn.model.network import ReidModel
-from stages.nn.model.weights import NO_WEIGHTS
 from stages.reporting import Reporter
 from stages.runs.making import How
 from stages.runs.run_directory import RunDirectory, dataset_manifest, model_manifest

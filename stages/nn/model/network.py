@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from schemas.parameters import InitParameters
 from stages.errors import DbcError
-from stages.nn.model.backbones import build_backbone
+from stages.nn.backbones.register import build_backbone, provider_of
+from stages.nn.backbones.weights import WeightsFile, load_tensors
 from stages.nn.model.head import EmbeddingHead
-from stages.nn.model.weights import WeightsFile, load_tensors, load_weights
 
 
 class ReidModel(nn.Module):
@@ -37,24 +38,15 @@ class ReidModel(nn.Module):
         return functional.normalize(features, dim=1), self.head(features)
 
 
-def build_model(
-    backbone: str,
-    *,
-    embedding_dim: int | None = None,
-    dropout: float = 0.5,
-    seed: int = 0,
-    weights: WeightsFile | None = None,
-    last_stride: int = 2,
-    pooling: str = "avg",
-) -> ReidModel:
-    """The model with `weights` in its backbone, or random ones drawn from `seed`; the head is random either way.
+def build_model(parameters: InitParameters, *, dropout: float = 0.5, weights: WeightsFile | None = None) -> ReidModel:
+    """The model of `parameters`, with `weights` in its backbone or random ones; the head is random either way.
 
-    `embedding_dim` None stands for the backbone's own dimension; `build_backbone` says what the last two do.
+    Random weights are drawn from `parameters.seed`. `embedding_dim` None stands for the backbone's own dimension.
     """
-    network, dim = build_backbone(backbone, seed=seed, last_stride=last_stride, pooling=pooling)
+    network, dim = build_backbone(parameters)
     if weights is not None:
-        load_weights(network, weights, backbone=backbone)
-    head = EmbeddingHead(dim, embedding_dim or dim, dropout=dropout, seed=seed)
+        provider_of(parameters.backbone).load(network, weights, backbone=parameters.backbone)
+    head = EmbeddingHead(dim, parameters.embedding_dim or dim, dropout=dropout, seed=parameters.seed)
     return ReidModel(network, head)
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from schemas.parameters import InitParameters
 from stages.errors import DbcError
 from stages.extract.forward import Share, extract
 from stages.nn.images import normalize, to_pixels
@@ -20,7 +21,7 @@ TRACKLETS = np.array([0, 1, 2, 9, 10, 13, 22, 23])
 
 @pytest.fixture(scope="module")
 def model() -> ReidModel:
-    model = build_model("resnet18", embedding_dim=16, seed=1)
+    model = build_model(InitParameters(backbone="resnet18", embedding_dim=16, seed=1))
     with torch.no_grad():
         model.train()(torch.rand(8, 3, 32, 32, generator=torch.Generator().manual_seed(0)))
     return model
@@ -128,7 +129,7 @@ def test_no_samples_give_no_blocks(model: ReidModel) -> None:
 
 
 def test_features_that_are_no_numbers_are_refused() -> None:
-    broken = build_model("resnet10", embedding_dim=16)
+    broken = build_model(InitParameters(backbone="resnet10", embedding_dim=16))
     with torch.no_grad():
         broken.backbone.get_parameter("conv1.weight").fill_(torch.inf)
     with pytest.raises(DbcError, match="features of 8 images are not finite"):

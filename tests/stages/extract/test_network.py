@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from schemas.parameters import InitParameters
 from stages.extract.folding import folded
 from stages.extract.network import inference_network
 from stages.nn.images import normalize, to_pixels
@@ -19,7 +20,7 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), dtype=np.uint
 
 def trained_like(backbone: str) -> ReidModel:
     """A model whose batch norms hold statistics and weights of their own."""
-    model = build_model(backbone, embedding_dim=8, seed=1)
+    model = build_model(InitParameters(backbone=backbone, embedding_dim=8, seed=1))
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         model.train()(torch.rand(8, 3, 32, 32, generator=generator))

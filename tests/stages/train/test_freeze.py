@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from schemas.parameters import InitParameters
 from stages.errors import UsageError
 from stages.nn.model.network import ReidModel, build_model, model_arrays
 from stages.train.freeze import _half, freeze_through, published_freeze, set_training_mode
@@ -18,7 +19,7 @@ def frozen_names(model: ReidModel) -> set[str]:
 
 
 def test_a_resnet_is_frozen_through_its_second_layer_with_the_batch_norms_in_it() -> None:
-    model = build_model("resnet10", embedding_dim=4)
+    model = build_model(InitParameters(backbone="resnet10", embedding_dim=4))
     freeze_through(model, published_freeze("resnet10"))
     set_training_mode(model, stored_statistics=False)
     assert frozen_names(model) == {"conv1", "bn1", "layer1", "layer2"}
@@ -33,7 +34,7 @@ def test_a_resnet_is_frozen_through_its_second_layer_with_the_batch_norms_in_it(
 
 
 def test_stored_statistics_hold_everywhere_in_the_backbone() -> None:
-    model = build_model("resnet10", embedding_dim=4)
+    model = build_model(InitParameters(backbone="resnet10", embedding_dim=4))
     set_training_mode(model, stored_statistics=True)
     assert not any(module.training for module in model.backbone.modules() if isinstance(module, nn.BatchNorm2d))
     assert model.head.norm.training
@@ -44,7 +45,7 @@ def test_stored_statistics_hold_everywhere_in_the_backbone() -> None:
 )
 def test_the_published_part_of_each_network(backbone: str, part: str) -> None:
     with torch.device("meta"):
-        model = build_model(backbone, embedding_dim=4)
+        model = build_model(InitParameters(backbone=backbone, embedding_dim=4))
     named = published_freeze(backbone)
     assert (_half(model.backbone) if named == "half" else named) == part
 
@@ -76,7 +77,7 @@ def test_nothing_is_lost_where_only_the_first_part_is_frozen() -> None:
 
 
 def test_a_part_that_is_not_there_is_one_line_that_names_those_that_are() -> None:
-    model = build_model("resnet10", embedding_dim=4)
+    model = build_model(InitParameters(backbone="resnet10", embedding_dim=4))
     with pytest.raises(UsageError, match=r"--freeze-through: found 'layer9'.*layer1, layer2.*") as caught:
         freeze_through(model, "layer9")
     assert "\n" not in str(caught.value)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from torch import nn
 
-from schemas.parameters import SyntheticParameters
+from schemas.parameters import InitParameters, SyntheticParameters
 from stages.extract.forward import extract
 from stages.ingest.synthetic import draw_path, synthetic_samples
 from stages.merge import initial_labels, merge_stage
@@ -42,7 +42,7 @@ def drawn() -> Drawn:
 
 
 def network() -> ReidModel:
-    return build_model("resnet10", embedding_dim=64, dropout=0.0, seed=1, weights=None, last_stride=2, pooling="avg")
+    return build_model(InitParameters(backbone="resnet10", embedding_dim=64, seed=1), dropout=0.0)
 
 
 def features(model: nn.Module, images: UInt8Array) -> tuple[Float32Array, Float32Array]:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from schemas.parameters import InitParameters
 from stages.errors import DbcError
 from stages.nn.host_memory import keep_large_blocks
 from stages.nn.model.head import EmbeddingHead
@@ -15,7 +16,7 @@ from stages.nn.model.network import ReidModel, build_model, load_model_arrays, m
 
 @pytest.fixture
 def model() -> ReidModel:
-    return build_model("resnet18", embedding_dim=24, seed=5)
+    return build_model(InitParameters(backbone="resnet18", embedding_dim=24, seed=5))
 
 
 def test_outputs_are_unit_pooled_features_and_unit_embeddings(model: ReidModel) -> None:
@@ -48,13 +49,13 @@ def test_head_starts_he_normal_over_its_outputs() -> None:
 
 
 def test_embedding_dimension_defaults_to_the_backbones() -> None:
-    assert build_model("resnet18").head.linear.out_features == 512
+    assert build_model(InitParameters(backbone="resnet18")).head.linear.out_features == 512
 
 
 def test_arrays_carry_a_model_whole_under_torchvisions_names(model: ReidModel) -> None:
     arrays = model_arrays(model)
     assert {"backbone/layer1.0.conv1.weight", "head/linear.weight", "head/norm.running_var"} <= set(arrays)
-    other = build_model("resnet18", embedding_dim=24, seed=6)
+    other = build_model(InitParameters(backbone="resnet18", embedding_dim=24, seed=6))
     assert not np.array_equal(model_arrays(other)["backbone/conv1.weight"], arrays["backbone/conv1.weight"])
     load_model_arrays(other, arrays)
     assert all(np.array_equal(value, arrays[name]) for name, value in model_arrays(other).items())
@@ -62,9 +63,9 @@ def test_arrays_carry_a_model_whole_under_torchvisions_names(model: ReidModel) -
 
 @pytest.mark.parametrize("options", [{"backbone": "mnasnet0_5"}, {"backbone": "resnet10", "pooling": "gem"}])
 def test_arrays_carry_other_networks_too(options: dict[str, str]) -> None:
-    arrays = model_arrays(build_model(**options, embedding_dim=8, seed=5))  # type: ignore[arg-type]
+    arrays = model_arrays(build_model(InitParameters(**options, embedding_dim=8, seed=5)))  # type: ignore[arg-type]
     assert ("backbone/avgpool.p" in arrays) == ("pooling" in options)
-    other = build_model(**options, embedding_dim=8, seed=6)  # type: ignore[arg-type]
+    other = build_model(InitParameters(**options, embedding_dim=8, seed=6))  # type: ignore[arg-type]
     load_model_arrays(other, arrays)
     assert all(np.array_equal(value, arrays[name]) for name, value in model_arrays(other).items())
 

@@ -1,10 +1,8 @@
-"""Backbone weights: from torchvision's own download, from a file in torchvision's naming, or none."""
+"""Weights files: where they lie, what is read of them, and how a network takes them."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import io
 import pickle
 import re
 from collections.abc import Mapping
@@ -14,11 +12,10 @@ from pathlib import Path
 import safetensors
 import safetensors.torch
 import torch
-import torchvision
 from torch import Tensor, nn
 
 from stages.errors import DbcError, UsageError
-from stages.nn.model.headless import removed_names
+from stages.nn.backbones.headless import removed_names
 
 NO_WEIGHTS = "none"
 IMAGENET = "imagenet"
@@ -27,7 +24,7 @@ _AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
 _OWN_ENDS = ("num_batches_tracked", "avgpool.p")
 # DenseNets were published under names that modules may no longer have
 _DENSE_LAYER = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
-_ADVICE = "give --weights imagenet, none, or a .safetensors or .pth file in torchvision's naming"
+_ADVICE = "use `weights='imagenet'`, `weights='none'` or a .safetensors or .pth file in torchvision's naming"
 
 
 @dataclass(frozen=True)
@@ -38,25 +35,20 @@ class WeightsFile:
     name: str
     digest: str
 
+    @staticmethod
+    def of(path: Path, *, name: str) -> WeightsFile:
+        """The file at `path`, recorded as `name`."""
+        return WeightsFile(path, name, file_digest(path))
 
-def find_weights(weights: str, *, backbone: str, progress: bool = False) -> WeightsFile | None:
-    """The file that `weights` stands for, downloaded first where that is what it asks for; None for 'none'.
 
-    `weights` is 'imagenet' (torchvision's IMAGENET1K_V1, the weights of the published results), 'none', or the path
-    of a .safetensors or .pth file. Raises UsageError for a path that is no such file and DbcError where a download
-    cannot be had.
-    """
-    if weights == NO_WEIGHTS:
-        return None
-    if weights == IMAGENET:
-        path = _download(backbone, progress=progress)
-        return WeightsFile(path, IMAGENET, file_digest(path))
+def weights_file(weights: str) -> WeightsFile:
+    """The file at the path `weights`. UsageError if there is none, or if its name does not end as a weights file's."""
     path = Path(weights).expanduser()
     if path.suffix not in _SUFFIXES:
-        raise UsageError(f"weights: found {weights!r}, want a known source; {_ADVICE}")
+        raise UsageError(f"`weights`: found {weights!r}, want a known source; {_ADVICE}")
     if not path.is_file():
-        raise UsageError(f"weights: no file at {weights!r}; check the path, or {_ADVICE}")
-    return WeightsFile(path, path.name, file_digest(path))
+        raise UsageError(f"`weights`: there is no file at {weights!r}; check the path, or {_ADVICE}")
+    return WeightsFile.of(path, name=path.name)
 
 
 def load_weights(module: nn.Module, file: WeightsFile, *, backbone: str) -> None:
@@ -75,7 +67,7 @@ def load_weights(module: nn.Module, file: WeightsFile, *, backbone: str) -> None
         if keys:
             raise DbcError(
                 f"weights {file.name}: {len(keys)} arrays {kind} for {backbone} ({_first(keys)}), want torchvision's "
-                f"{len(wanted)}; name the backbone these weights belong to with --backbone, or {_ADVICE}"
+                f"{len(wanted)}; set `backbone` to the network that these weights belong to, or {_ADVICE}"
             )
     broken = [key for key, value in found.items() if not torch.isfinite(value).all()]
     if broken:
@@ -102,33 +94,6 @@ def file_digest(path: Path) -> str:
 
 def _first(keys: list[str]) -> str:
     return ", ".join(keys[:3]) + (", …" if len(keys) > 3 else "")
-
-
-def _download(backbone: str, *, progress: bool) -> Path:
-    """The path of torchvision's ImageNet weights in torch's own cache, filled by torchvision where empty."""
-    if backbone not in torchvision.models.list_models():
-        raise UsageError(f"--weights: found imagenet, but nobody publishes them for {backbone}; give --weights none")
-    published = torchvision.models.get_model_weights(backbone).__members__
-    if "IMAGENET1K_V1" not in published:
-        raise UsageError(
-            f"--weights: found imagenet, but torchvision has only {', '.join(published)} for {backbone}; "
-            f"give a file of them, or --weights none"
-        )
-    entry = published["IMAGENET1K_V1"]
-    path: Path = Path(torch.hub.get_dir()) / "checkpoints" / entry.url.rpartition("/")[2]
-    if path.is_file():
-        return path
-    try:
-        # torch's downloader announces itself on stdout, which is for results
-        with contextlib.redirect_stdout(io.StringIO()):
-            entry.get_state_dict(progress=progress, check_hash=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DbcError(
-            f"weights imagenet: {path.name} for {backbone} could not be downloaded ({reason}), want network access; "
-            f"download it elsewhere and give --weights {path.name}, or start from random weights with --weights none"
-        ) from error
-    return path
 
 
 def _read(file: WeightsFile) -> dict[str, Tensor]:

@@ -5,7 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import socket
+import threading
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import safetensors.torch
@@ -13,9 +19,12 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
+from schemas.parameters import InitParameters
 from stages.errors import DbcError, UsageError
-from stages.nn.model.backbones import build_backbone
-from stages.nn.model.weights import WeightsFile, find_weights, load_weights
+from stages.nn.backbones import downloads
+from stages.nn.backbones.register import build_backbone, provider_of
+from stages.nn.backbones.weights import WeightsFile, load_weights
+from stages.reporting import Silent
 
 SHARED = Path(os.environ.get("DBC_TEST_DATA", Path(__file__).parents[5] / "shared" / "data")).parent / "weights"
 MOBILENET = SHARED / "mobilenet_v2-imagenet.safetensors"
@@ -30,6 +39,10 @@ def full() -> dict[str, Tensor]:
     return network.state_dict()
 
 
+def find_weights(weights: str, *, backbone: str) -> WeightsFile | None:
+    return provider_of(backbone).find_weights(weights, backbone=backbone, reporter=Silent())
+
+
 def _found(path: Path) -> WeightsFile:
     file = find_weights(str(path), backbone="resnet18")
     assert file is not None
@@ -37,7 +50,7 @@ def _found(path: Path) -> WeightsFile:
 
 
 def _load(path: Path) -> dict[str, Tensor]:
-    network, _ = build_backbone("resnet18")
+    network, _ = build_backbone(InitParameters(backbone="resnet18"))
     load_weights(network, _found(path), backbone="resnet18")
     return network.state_dict()
 
@@ -78,7 +91,7 @@ def test_weights_of_other_networks_load_as_published(tmp_path: Path, name: str, 
     path = tmp_path / f"w.{suffix}"
     save = safetensors.torch.save_file if suffix == "safetensors" else torch.save
     save(published, path)  # type: ignore[operator]
-    network, _ = build_backbone(name)
+    network, _ = build_backbone(InitParameters(backbone=name))
     load_weights(network, _found(path), backbone=name)
     assert all(torch.equal(value, full[key]) for key, value in network.state_dict().items())
 
@@ -87,14 +100,14 @@ def test_weights_with_auxiliary_classifiers_load(tmp_path: Path) -> None:
     full = torchvision.models.googlenet(weights=None, init_weights=True).state_dict()
     assert any(key.startswith("aux2.") for key in full)
     torch.save(full, tmp_path / "w.pth")
-    network, _ = build_backbone("googlenet")
+    network, _ = build_backbone(InitParameters(backbone="googlenet"))
     load_weights(network, _found(tmp_path / "w.pth"), backbone="googlenet")
     assert all(torch.equal(value, full[key]) for key, value in network.state_dict().items())
 
 
 def test_the_exponent_of_gem_pooling_is_kept_where_weights_lack_it(tmp_path: Path, full: dict[str, Tensor]) -> None:
     torch.save(full, tmp_path / "w.pth")
-    network, _ = build_backbone("resnet18", pooling="gem", last_stride=1)
+    network, _ = build_backbone(InitParameters(backbone="resnet18", pooling="gem", last_stride=1))
     load_weights(network, _found(tmp_path / "w.pth"), backbone="resnet18")
     assert network.get_parameter("avgpool.p").tolist() == [3]
     assert torch.equal(network.state_dict()["conv1.weight"], full["conv1.weight"])
@@ -147,7 +160,7 @@ def test_a_damaged_file_is_refused(tmp_path: Path, name: str, content: bytes) ->
 
 @pytest.mark.parametrize("weights", ["nowhere.pth", "resnet.txt", "imagnet"])
 def test_a_source_that_is_none_is_misuse(weights: str) -> None:
-    with pytest.raises(UsageError, match="imagenet, none, or"):
+    with pytest.raises(UsageError, match="`weights='imagenet'`, `weights='none'` or"):
         find_weights(weights, backbone="resnet18")
 
 
@@ -166,25 +179,82 @@ def test_a_download_that_fails_says_what_to_do_instead(tmp_path: Path, monkeypat
         raise OSError("no route\nto anywhere")
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr(torch.hub, "download_url_to_file", no_network)
-    with pytest.raises(DbcError, match=r"resnet18 could not be downloaded \(no route\).*--weights none") as caught:
+    monkeypatch.setattr(urllib.request, "urlopen", no_network)
+    with pytest.raises(DbcError, match=r"resnet18-.*could not be downloaded \(no route\).*`weights='none'`") as caught:
         find_weights("imagenet", backbone="resnet18")
     assert "\n" not in str(caught.value)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+@contextmanager
+def _server(answer: bytes | None) -> Iterator[str]:
+    """The address of a server that gives `answer` to one request or, for None, takes it and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(1 << 16)
+                if answer is None:
+                    over.wait(20)
+                else:
+                    head = f"HTTP/1.0 200 OK\r\nContent-Length: {len(answer)}\r\n\r\n"
+                    connection.sendall(head.encode() + answer)
+
+        over = threading.Event()
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        over.set()
+        thread.join()
+
+
+def test_a_server_that_says_nothing_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(downloads, "TIME_OUT", 0.2)
+    with (
+        _server(None) as address,
+        pytest.raises(DbcError, match=r"w-01234567.pth could not be downloaded \(.*timed out"),
+    ):
+        downloads.cached_download(f"{address}/w-01234567.pth", reporter=Silent())
+
+
+def test_a_download_is_kept_if_its_hash_is_the_one_in_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    content = b"weights" * 1000
+    digest = hashlib.sha256(content).hexdigest()
+    with _server(content) as address:
+        path = downloads.cached_download(f"{address}/w-{digest[:8]}.pth", reporter=Silent())
+    assert path == tmp_path / "hub" / "checkpoints" / f"w-{digest[:8]}.pth"
+    assert path.read_bytes() == content
+    # no server is asked for what is there
+    assert downloads.cached_download(f"{address}/w-{digest[:8]}.pth", reporter=Silent()) == path
+    with _server(content) as address, pytest.raises(DbcError, match="what came is not what was published"):
+        downloads.cached_download(f"{address}/w-01234567.pth", reporter=Silent())
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_downloaded_weights_are_taken_from_torchs_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    url = torchvision.models.ResNet18_Weights.IMAGENET1K_V1.url
-    (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
-    (tmp_path / "hub" / "checkpoints" / url.rpartition("/")[2]).write_bytes(b"cached")
+    digest = hashlib.sha256(b"cached").hexdigest()
+    published = SimpleNamespace(url=f"https://nowhere.invalid/resnet18-{digest[:8]}.pth")
+    monkeypatch.setattr(
+        torchvision.models, "get_model_weights", lambda _: SimpleNamespace(__members__={"IMAGENET1K_V1": published})
+    )
+    path = tmp_path / "hub" / "checkpoints" / f"resnet18-{digest[:8]}.pth"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"cached")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     file = find_weights("imagenet", backbone="resnet18")
     assert file is not None
-    assert (file.name, file.digest) == ("imagenet", hashlib.sha256(b"cached").hexdigest())
+    assert (file.name, file.digest) == ("imagenet", digest)
+    path.write_bytes(b"junk")
+    with pytest.raises(DbcError, match=rf"resnet18-{digest[:8]}.pth is damaged .*remove it"):
+        find_weights("imagenet", backbone="resnet18")
 
 
 @pytest.mark.skipif(not MOBILENET.is_file(), reason="the shared MobileNetV2 weights are not here")
 def test_real_imagenet_weights_load_and_give_spread_features() -> None:
-    network, _ = build_backbone("mobilenet_v2")
+    network, _ = build_backbone(InitParameters(backbone="mobilenet_v2"))
     file = find_weights(str(MOBILENET), backbone="mobilenet_v2")
     assert file is not None
     load_weights(network, file, backbone="mobilenet_v2")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import textwrap
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,9 +12,12 @@ import torchvision
 from torch import Tensor, nn
 from torchvision.models import VisionTransformer
 
+from schemas.parameters import InitParameters
 from stages.errors import UsageError
-from stages.nn.model.backbones import backbone_names, build_backbone, require_size
-from stages.nn.model.pooling import GeneralizedMean
+from stages.nn import backbones
+from stages.nn.backbones import register
+from stages.nn.backbones.pooling import GeneralizedMean
+from stages.nn.backbones.register import backbone_names, build_backbone, provider_of
 
 DIMENSIONS = {
     "resnet18": 512,
@@ -51,6 +56,10 @@ READERS = {
 }
 
 
+def torchvision_size(network: nn.Module, *, name: str, height: int, width: int) -> None:
+    provider_of(name).require_size(network, name=name, height=height, width=width)
+
+
 def torchvisions(name: str) -> nn.Module:
     options = {"init_weights": True, "transform_input": True} if name in ("googlenet", "inception_v3") else {}
     with torch.random.fork_rng(devices=[]):
@@ -69,7 +78,7 @@ def input_of(network: nn.Module, reader: str, images: Tensor) -> Tensor:
 
 def check(name: str) -> int:
     """The dimension of a backbone, shown to be torchvision's network up to its classifier."""
-    network, dim = build_backbone(name)
+    network, dim = build_backbone(InitParameters(backbone=name))
     full = torchvisions(name)
     left_out = re.compile(r"(fc|heads?|classifier|aux\d|AuxLogits)\.")
     kept = {key for key in full.state_dict() if not left_out.match(key)}
@@ -101,7 +110,7 @@ def test_features_of_every_network_are_what_its_classifier_would_read(name: str)
 
 
 def test_resnet10_is_an_18_layer_network_without_the_second_block_of_each_layer() -> None:
-    network, dim = build_backbone("resnet10")
+    network, dim = build_backbone(InitParameters(backbone="resnet10"))
     full = torchvisions("resnet18").state_dict()
     assert set(network.state_dict()) == {key for key in full if not re.match(r"layer\d\.1\.|fc\.", key)}
     with torch.inference_mode():
@@ -114,8 +123,8 @@ def test_resnet10_is_an_18_layer_network_without_the_second_block_of_each_layer(
 def test_the_last_stride_decides_the_size_of_the_last_map_and_no_weight(
     name: str, stride: int, size: tuple[int, int]
 ) -> None:
-    network, _ = build_backbone(name, last_stride=stride)
-    usual, _ = build_backbone(name)
+    network, _ = build_backbone(InitParameters(backbone=name, last_stride=stride))
+    usual, _ = build_backbone(InitParameters(backbone=name))
     trunk = nn.Sequential(*list(network.children())[:-2])
     with torch.inference_mode():
         assert trunk.eval()(torch.zeros(1, 3, 128, 64)).shape[2:] == size
@@ -123,8 +132,8 @@ def test_the_last_stride_decides_the_size_of_the_last_map_and_no_weight(
 
 
 def test_gem_pooling_adds_its_exponent_to_a_resnet_and_changes_its_features() -> None:
-    network, dim = build_backbone("resnet10", pooling="gem")
-    usual, _ = build_backbone("resnet10")
+    network, dim = build_backbone(InitParameters(backbone="resnet10", pooling="gem"))
+    usual, _ = build_backbone(InitParameters(backbone="resnet10"))
     assert set(network.state_dict()) - set(usual.state_dict()) == {"avgpool.p"}
     assert network.get_parameter("avgpool.p").tolist() == [3]
     images = torch.rand(2, 3, 64, 32, generator=torch.Generator().manual_seed(0))
@@ -153,37 +162,77 @@ def test_the_generalised_mean_is_that_of_a_plain_loop_between_mean_and_maximum()
 @pytest.mark.parametrize("options", [{"last_stride": 1}, {"pooling": "gem"}])
 @pytest.mark.parametrize("name", ["mobilenet_v2", "bow"])
 def test_options_of_resnets_are_refused_for_others(name: str, options: dict[str, str]) -> None:
-    with pytest.raises(UsageError, match=rf"for {name}, wanted (2|avg): only ResNets"):
-        build_backbone(name, **options)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=rf"for {name}, want (2|'avg'): only ResNets"):
+        build_backbone(InitParameters(backbone=name, **options))  # type: ignore[arg-type]
 
 
 def test_random_weights_follow_the_seed_and_leave_the_global_generator_alone() -> None:
     state = torch.random.get_rng_state()
-    first, second, other = (build_backbone("resnet18", seed=seed)[0].state_dict() for seed in (1, 1, 2))
+    first, second, other = (
+        build_backbone(InitParameters(backbone="resnet18", seed=seed))[0].state_dict() for seed in (1, 1, 2)
+    )
     assert all(torch.equal(first[key], second[key]) for key in first)
     assert not torch.equal(first["conv1.weight"], other["conv1.weight"])
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
 def test_an_unknown_backbone_is_refused_with_the_nearest_named() -> None:
-    with pytest.raises(UsageError, match=r"--backbone: found 'resnet5'.*nearest: resnet50, resnet"):
-        build_backbone("resnet5")
-    with pytest.raises(UsageError, match=r"found 'zzz'.*80 classification.*nearest: resnet50, mobilenet_v2, resnet10"):
-        build_backbone("zzz")
+    with pytest.raises(UsageError, match=r"`backbone`: found 'resnet5'.*try resnet50, resnet"):
+        build_backbone(InitParameters(backbone="resnet5"))
+    with pytest.raises(
+        UsageError, match=r"found 'zzz', want bow.*resnet10.*80 classification.*try .*resnet50, mobilenet_v2"
+    ):
+        build_backbone(InitParameters(backbone="zzz"))
     assert len(backbone_names()) == 82
+
+
+def test_a_new_file_with_a_provider_is_found_without_being_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = """
+        from torch import nn
+
+        from stages.nn.backbones.provider import Provider
+
+
+        class Thumbnails(Provider):
+            description, suggestion = "thumbnail, 8x8 pixels as they are", "thumbnail"
+
+            def names(self):
+                return ("thumbnail",)
+
+            def build(self, parameters):
+                return nn.Sequential(nn.AdaptiveAvgPool2d(8), nn.Flatten()), 192
+
+
+        PROVIDER = Thumbnails()
+    """
+    (tmp_path / "thumbnails.py").write_text(textwrap.dedent(source))
+    monkeypatch.setattr(backbones, "__path__", [*backbones.__path__, str(tmp_path)])
+    register.providers.cache_clear()
+    try:
+        assert "thumbnail" in backbone_names()
+        network, dim = build_backbone(InitParameters(backbone="thumbnail"))
+        assert network(torch.zeros(2, 3, 16, 16)).shape == (2, dim)
+        with pytest.raises(UsageError, match=r"thumbnail, 8x8 pixels as they are"):
+            build_backbone(InitParameters(backbone="zzz"))
+    finally:
+        register.providers.cache_clear()
 
 
 def test_a_network_of_one_size_says_which() -> None:
     network = VisionTransformer(image_size=224, patch_size=32, num_layers=1, num_heads=2, hidden_dim=8, mlp_dim=8)
-    require_size(network, name="vit_b_32", height=224, width=224)
-    with pytest.raises(UsageError, match=r"vit_b_32 for images of 256×128, wanted 224×224.*--height 224 --width 224"):
-        require_size(network, name="vit_b_32", height=256, width=128)
+    torchvision_size(network, name="vit_b_32", height=224, width=224)
+    with pytest.raises(
+        UsageError, match=r"vit_b_32 takes images of 224×224 only, found 256×128; use `height=224` and `width=224`"
+    ):
+        torchvision_size(network, name="vit_b_32", height=256, width=128)
 
 
 def test_images_too_small_for_a_network_are_told_of_in_one_line() -> None:
-    network, _ = build_backbone("squeezenet1_1")
-    require_size(network.train(), name="squeezenet1_1", height=32, width=32)
+    network, _ = build_backbone(InitParameters(backbone="squeezenet1_1"))
+    torchvision_size(network.train(), name="squeezenet1_1", height=32, width=32)
     assert network.training
-    with pytest.raises(UsageError, match=r"squeezenet1_1 for images of 8×8, wanted larger ones") as caught:
-        require_size(network, name="squeezenet1_1", height=8, width=8)
+    with pytest.raises(UsageError, match=r"squeezenet1_1 does not take images of 8×8, which are too small") as caught:
+        torchvision_size(network, name="squeezenet1_1", height=8, width=8)
     assert "\n" not in str(caught.value)

@@ -1,0 +1,86 @@
+"""The bag of words as a backbone: no weights, and a vocabulary learned from the train images of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from schemas.parameters import InitParameters
+from stages.errors import DbcError, UsageError
+from stages.nn.backbones.provider import Provider
+from stages.nn.backbones.resnets import set_resnet_options
+from stages.nn.backbones.weights import NO_WEIGHTS
+from stages.nn.bag_of_words.descriptor import BAG_OF_WORDS, DIM, LEAST_HEIGHT, PATCH, BagOfWords
+from stages.nn.bag_of_words.vocabulary import MOST_IMAGES, fit_vocabulary
+from stages.nn.images import ImageSource
+from stages.reporting import Reporter, Silent
+from stages.typing import Int64Array
+
+HEIGHT, WIDTH = 128, 64
+"""The published input size in pixels."""
+EMBEDDING_DIM = 128
+"""Size of the embedding; a head of the descriptor's own size would hold 31 million random numbers for nothing."""
+
+
+class WordsProvider(Provider):
+    """`bow`: colour words counted in stripes."""
+
+    description = f"{BAG_OF_WORDS}, the bag of colour words"
+    suggestion = BAG_OF_WORDS
+    learns_from_images = True
+
+    def names(self) -> tuple[str, ...]:
+        """`bow`."""
+        return (BAG_OF_WORDS,)
+
+    def build(self, parameters: InitParameters) -> tuple[nn.Module, int]:
+        """The descriptor without its vocabulary."""
+        network = BagOfWords()
+        set_resnet_options(network, parameters)
+        return network, DIM
+
+    def completed(self, asked: InitParameters, *, given: Mapping[str, Any]) -> InitParameters:
+        """`asked` without weights, of the published size and with a small head.
+
+        Raises UsageError for weights, or a size with too few rows of patches.
+        """
+        if given.get("weights", NO_WEIGHTS) != NO_WEIGHTS:
+            raise UsageError(
+                f"`weights`: found {given['weights']!r}, but `backbone='{BAG_OF_WORDS}'` has none; leave it out"
+            )
+        height, width = asked.height or HEIGHT, asked.width or WIDTH
+        if height < LEAST_HEIGHT or width < PATCH:
+            raise UsageError(
+                f"`height={height}` `width={width}`: want at least {LEAST_HEIGHT} and {PATCH} pixels for "
+                f"`backbone='{BAG_OF_WORDS}'`; leave them out for {HEIGHT} and {WIDTH}"
+            )
+        fields = {"weights": NO_WEIGHTS, "weights_digest": "", "height": height, "width": width}
+        return asked.model_copy(update={**fields, "embedding_dim": asked.embedding_dim or EMBEDDING_DIM})
+
+    def learned(
+        self,
+        images: ImageSource,
+        frames: Int64Array,
+        parameters: InitParameters,
+        reporter: Reporter = Silent(),  # noqa: B008
+    ) -> dict[str, NDArray[Any]]:
+        """The vocabulary. DbcError without train images."""
+        if not len(frames):
+            raise DbcError("bow: the dataset has no train images to learn words from; ingest a train split")
+        with reporter.task("learn colour words", total=2 * min(len(frames), MOST_IMAGES), unit="images") as advance:
+            vocabulary = fit_vocabulary(
+                images,
+                frames,
+                height=parameters.height,
+                width=parameters.width,
+                generator=np.random.default_rng(parameters.seed),
+                on_images=lambda n_images: advance(n_images, ""),
+            )
+        return {name: getattr(vocabulary, name) for name in ("codebook", "idf", "mean")}
+
+
+PROVIDER = WordsProvider()

@@ -1,0 +1,67 @@
+"""Published files in torch's own cache: downloaded with a time-out, checked by the hash in their names."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import urllib.request
+from pathlib import Path
+
+import torch
+
+from stages.errors import DbcError
+from stages.nn.backbones.weights import file_digest
+from stages.reporting import Reporter
+
+TIME_OUT = 20.0
+"""Seconds without an answer after which a download is given up."""
+_HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,})\.")
+_CHUNK = 1 << 20
+
+
+def cached_download(url: str, *, reporter: Reporter) -> Path:
+    """The file of `url` in torch's cache, downloaded if it is not there; its SHA-256 begins as its name says.
+
+    Raises DbcError if it cannot be had, or if the cached file is another one.
+    """
+    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
+    if not path.is_file():
+        _download(url, path, reporter)
+    elif not _is_whole(path.name, file_digest(path)):
+        raise DbcError(
+            f"weights imagenet: {path} is damaged (its SHA-256 is not the one in its name); remove it and run the same "
+            f"command again, which downloads it"
+        )
+    return path
+
+
+def _download(url: str, path: Path, reporter: Reporter) -> None:
+    """Put the file of `url` at `path`, whole or not at all."""
+    part = path.with_name(f"{path.name}.part")
+    digest = hashlib.sha256()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with urllib.request.urlopen(url, timeout=TIME_OUT) as answer, part.open("wb") as file:  # noqa: S310
+            total = int(answer.headers.get("Content-Length") or 0)
+            with reporter.task(f"download {path.name}", total=total >> 20, unit="MiB") as advance:
+                while chunk := answer.read(_CHUNK):
+                    file.write(chunk)
+                    digest.update(chunk)
+                    advance(1, "")
+        if not _is_whole(path.name, digest.hexdigest()):
+            raise OSError("what came is not what was published")
+        part.replace(path)
+    except OSError as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DbcError(
+            f"weights imagenet: {path.name} could not be downloaded ({reason}); download it elsewhere from {url} and give "
+            f"its path as `weights`, or start from random weights with `weights='none'`"
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _is_whole(name: str, digest: str) -> bool:
+    """Whether a file of this SHA-256 is what `name` says; names without a hash say nothing."""
+    wanted = _HASH_IN_NAME.search(name)
+    return wanted is None or digest.startswith(wanted.group(1))
