@@ -16,6 +16,7 @@ from schemas.parameters import ExtractParameters
 from schemas.stage_names import INIT_STAGE, stage_label
 from schemas.summaries import FeaturesSummary
 from stages.arrays.backend import resolve_torch_device
+from stages.extract.collapse import Spread
 from stages.extract.forward import Share
 from stages.extract.forward import extract as extract_pieces
 from stages.extract.frames import n_looked_at, rows_per_piece
@@ -129,7 +130,7 @@ def _compute(writer: Writer, work: Work, *, reporter: Reporter) -> Produced:
     dim, embedding_dim = model.head.linear.in_features, model.head.linear.out_features
     piece = rows_per_piece(n_samples, batch_size=work.parameters.batch_size, row_bytes=4 * max(dim, embedding_dim))
     share = Share(piece, writer.processes.rank, writer.processes.size)
-    started = time.perf_counter()
+    started, spread = time.perf_counter(), Spread()
     with (
         writer.table("pooled", shape=(n_samples, dim), dtype="float32", rows_per_piece=piece) as pooled,
         writer.table("embedding", shape=(n_samples, embedding_dim), dtype="float32", rows_per_piece=piece) as embedding,
@@ -138,6 +139,10 @@ def _compute(writer: Writer, work: Work, *, reporter: Reporter) -> Produced:
         for first, pooled_rows, embedding_rows in _pieces(model, work, frame_start, share, on_batch):
             pooled.write(first, pooled_rows)
             embedding.write(first, embedding_rows)
+            spread.take_in(pooled_rows)
+    note = spread.note(writer.processes, is_trained=work.stage != INIT_STAGE)
+    if note is not None and n_samples > 1:
+        reporter.warn(note)
     n_images = int(n_looked_at(frame_start).sum())
     summary = FeaturesSummary(
         stage=work.stage,
@@ -148,9 +153,8 @@ def _compute(writer: Writer, work: Work, *, reporter: Reporter) -> Produced:
         images_per_second=round(n_images / (time.perf_counter() - started), 1),
     )
     execution = torch_execution(work.device, amp=work.parameters.amp)
-    return Produced(
-        summary, execution.model_copy(update={"processes": writer.processes.size, "compiled": work.compiled})
-    )
+    execution = execution.model_copy(update={"processes": writer.processes.size, "compiled": work.compiled})
+    return Produced(summary, execution, notes=() if note is None or n_samples == 1 else (note,))
 
 
 def _pieces(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from schemas.manifest import ATTRIBUTE, AnyManifest, ArrayRecord, ManifestError, parse_manifest
 from stages.errors import DbcError
 from stages.runs.store.digests import ArrayDigest, dtype_name
-from stages.runs.store.grid import pieces
+from stages.runs.store.grid import missing_file
 from stages.runs.store.temporary import entries
 
 ROWS_CHUNKS = 8
@@ -82,12 +82,9 @@ class Artifact:
 
         with _reading(self, name):
             array = zarr.open_array(self.path, path=name, mode="r")
-            keys = [array.metadata.encode_chunk_key(p) for p in pieces(array.shape, array.shards or array.chunks)]
-        # Zarr reads what is missing or empty as zeros
-        for key in keys:
-            path = self.path / name / key
-            if not path.is_file() or not path.stat().st_size:
-                raise _unreadable(self, name, f"its file {key} is missing or empty")
+            missing = missing_file(array, self.path / name)
+        if missing is not None:
+            raise _unreadable(self, name, f"its file {missing} is missing or empty")
         return array
 
 

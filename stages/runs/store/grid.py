@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 from itertools import product
 from math import prod
-from typing import TypeAlias
+from pathlib import Path
+from typing import Any, TypeAlias
 
 Grid: TypeAlias = tuple[tuple[int, ...], tuple[int, ...] | None]
 """The shapes of chunks and, where there are any, of shards."""
 CHUNK_BYTES = 4 << 20
 SHARD_BYTES = 64 << 20
+WRITE_ZEROS: Any = {"write_empty_chunks": True}
+"""Zarr's configuration of every array that is written: a file of zeros left out could not be told from one that was lost."""
 
 
 def chunk_grid(shape: tuple[int, ...], *, item_bytes: int) -> Grid:
@@ -45,3 +49,20 @@ def piece_grid(shape: tuple[int, ...], *, item_bytes: int, rows_per_piece: int) 
 def pieces(shape: tuple[int, ...], piece: tuple[int, ...]) -> list[tuple[int, ...]]:
     """The places, in the grid, of all pieces (each of shape `piece`) of an array; none where it has no elements."""
     return list(product(*(range(-(-size // step)) for size, step in zip(shape, piece, strict=True))))
+
+
+def missing_file(array: Any, folder: Path) -> str | None:
+    """The first file, below `folder`, that the Zarr `array` lacks or has empty: Zarr would read it as zeros."""
+    for place in pieces(array.shape, array.shards or array.chunks):
+        key: str = array.metadata.encode_chunk_key(place)
+        file = folder / key
+        if not file.is_file() or not file.stat().st_size:
+            return key
+    return None
+
+
+def require_files(array: Any, folder: Path) -> None:
+    """Raise OSError if the Zarr `array`, just written to `folder`, lacks a file."""
+    key = missing_file(array, folder)
+    if key is not None:
+        raise OSError(errno.EIO, f"Zarr did not write {folder.name}/{key}")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from schemas.manifest import ArrayRecord
 from stages.runs.store.digests import ArrayDigest
-from stages.runs.store.grid import CHUNK_BYTES
+from stages.runs.store.grid import CHUNK_BYTES, WRITE_ZEROS, require_files
 from stages.runs.store.temporary import writing
 
 
@@ -21,8 +21,10 @@ class Table:
         import zarr
 
         self._directory = path.parent
+        self._folder = path / name
         with writing(self._directory):
-            self._array: Any = zarr.open_array(path, path=name, mode="r+", config={"write_empty_chunks": True})
+            # of an array that is there, `open_array` ignores the configuration it is given
+            self._array: Any = zarr.open_array(path, path=name, mode="r+").with_config(WRITE_ZEROS)
         self._digest = ArrayDigest()
         self._n_digested = 0
 
@@ -36,6 +38,8 @@ class Table:
 
     def record(self) -> ArrayRecord:
         """The record of the whole array, of which all rows have been written by one process or another."""
+        with writing(self._directory):
+            require_files(self._array, self._folder)
         shape = tuple(self._array.shape)
         row_bytes = max(1, int(np.prod(shape[1:])) * self._array.dtype.itemsize)
         n_rows = max(1, CHUNK_BYTES // row_bytes)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from schemas.manifest import ArrayRecord
 from stages.processes import OneProcess, Processes
 from stages.runs.store.digests import ArrayDigest, dtype_name
-from stages.runs.store.grid import Grid, chunk_grid, piece_grid
+from stages.runs.store.grid import WRITE_ZEROS, Grid, chunk_grid, piece_grid, require_files
 from stages.runs.store.row_files import RowFiles
 from stages.runs.store.table import Table
 from stages.runs.store.temporary import writing
@@ -41,6 +41,7 @@ class Writer:
             target = _create_array(self.path, name, shape=data.shape, dtype=data.dtype)
             if data.size:
                 target[...] = data
+            require_files(target, self.path / name)
         digest = ArrayDigest()
         digest.update(data)
         self.arrays[name] = digest.record(dtype=dtype_name(data), shape=data.shape)
@@ -50,7 +51,7 @@ class Writer:
         """An array written row block after row block; its length is what was appended, at most `max_rows`."""
         with writing(self.path.parent):
             array = _create_array(self.path, name, shape=(max_rows, *row_shape), dtype=np.dtype(dtype))
-        stream = Stream(array, directory=self.path.parent)
+        stream = Stream(array, directory=self.path.parent, folder=self.path / name)
         yield stream
         self.arrays[name] = stream.finish()
 
@@ -88,9 +89,9 @@ class Writer:
 class Stream:
     """An array that grows by appended rows and writes whole shards."""
 
-    def __init__(self, array: Any, *, directory: Path) -> None:
+    def __init__(self, array: Any, *, directory: Path, folder: Path) -> None:
         self._array = array
-        self._directory = directory
+        self._directory, self._folder = directory, folder
         self._digest = ArrayDigest()
         self._pending: list[NDArray[Any]] = []
         self._n_pending = 0
@@ -110,9 +111,10 @@ class Stream:
         if self._n_pending:
             self._write(self._n_pending)
         shape = (self._n_written, *self._array.shape[1:])
-        if shape != self._array.shape:
-            with writing(self._directory):
+        with writing(self._directory):
+            if shape != self._array.shape:
                 self._array.resize(shape)
+            require_files(self._array, self._folder)
         return self._digest.record(dtype=np.dtype(self._array.dtype).name, shape=shape)
 
     def _write(self, n_rows: int) -> None:
@@ -139,6 +141,5 @@ def _create_array(
         chunks=chunks,
         shards=shards,
         compressors=None if dtype.kind == "f" else "auto",
-        # a chunk of zeros that is left out could not be told from one that was lost
-        config={"write_empty_chunks": True},
+        config=WRITE_ZEROS,
     )
