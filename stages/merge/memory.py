@@ -41,7 +41,7 @@ def engine_bytes(
     those that merging has changed, of this block and of the last. With them four more temporaries of a sample, and the
     counts of the pairs that a thread ranks.
     """
-    pool = 2 * 5 * first_capacity(n_merges, round_is_dear=exact) * _PAIR_BYTES
+    pool = 2 * 5 * first_capacity(n_merges, costly_blocks=exact) * _PAIR_BYTES
     sampled = min(MOST_SAMPLED, n_clusters)
     sample = n_threads * (6 * SAMPLED_AT_ONCE * sampled + (SAMPLED_AT_ONCE + sampled) * dim) * _FLOAT64
     numbers = 24 * (n_clusters + n_samples) * _FLOAT64

@@ -81,7 +81,7 @@ def merge_stage(
     labels = parse_labels(to_host(labels), n_samples=n_samples)
     cameras = None
     if camid is not None:
-        if ranks_by.linkage != "mean":
+        if ranks_by.linkage != "average":
             raise UsageError(f"--camera: found penalty with --criterion {criterion}, wanted dbc; leave one of them out")
         cameras = Cameras(parse_cameras(camid, n_samples=n_samples, weight=camera_weight), camera_weight)
     n_clusters = int(labels.max()) + 1
@@ -92,7 +92,7 @@ def merge_stage(
     require_memory(
         engine_bytes(
             n_samples=n_samples,
-            n_clusters=n_clusters if ranks_by.linkage == "mean" else n_samples,
+            n_clusters=n_clusters if ranks_by.linkage == "average" else n_samples,
             dim=dim,
             n_merges=n_merges,
             tile=tile or LARGEST_TILE[is_host],

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from scipy import sparse
 
-from stages.merge.jaccard.pairs import Pair, distant_pairs_of, penalties_of, stored_pairs, weights_of
+from stages.merge.jaccard.pairs import Pair, distant_pairs_of, penalties_of, stored_pairs, weighted_distance, weights_of
 from stages.merge.result import StageMerges
-from stages.merge.selection.criterion import IntraNormalizer
+from stages.merge.selection.criteria.dispersion import DispersionCriterion
 from stages.typing import Float64Array, Int64Array
 
 
@@ -19,15 +19,14 @@ def merge_one_by_one(
     labels: Int64Array,
     n_merges: int,
     *,
-    lambda_: float,
-    normalizer: IntraNormalizer,
+    criterion: DispersionCriterion,
     report: Callable[[int], object],
 ) -> StageMerges:
     """The stage under `exact`: after every merge the smallest D of the clusters there are then; `sums` as in `jaccard`.
 
     `report(1)` is told of each merge.
     """
-    clusters = _Clusters(sums, np.bincount(labels).astype(np.float64), lambda_=lambda_, normalizer=normalizer)
+    clusters = _Clusters(sums, np.bincount(labels).astype(np.float64), criterion)
     merges, numbers = [], []
     for _ in range(n_merges):
         value, a, b = clusters.next_pair()
@@ -44,18 +43,16 @@ class _Clusters:
     entry holds while neither cluster has merged since.
     """
 
-    def __init__(
-        self, sums: sparse.csr_matrix, counts: Float64Array, *, lambda_: float, normalizer: IntraNormalizer
-    ) -> None:
-        self._lambda, self._normalizer = lambda_, normalizer
+    def __init__(self, sums: sparse.csr_matrix, counts: Float64Array, criterion: DispersionCriterion) -> None:
+        self._criterion = criterion
         self._counts, self._own = counts, sums.diagonal()
-        self._penalties = penalties_of(self._own, counts, normalizer=normalizer)
-        self._weights = weights_of(self._penalties, lambda_=lambda_)
+        self._penalties = penalties_of(self._own, counts, criterion)
+        self._weights = weights_of(self._penalties, criterion)
         self._sums = sums
         self._joined: dict[int, tuple[Int64Array, Float64Array]] = {}
         self._parent = np.arange(len(counts))
         self._version = np.zeros(len(counts), dtype=np.int64)
-        self._start: Iterator[Pair] = stored_pairs(sums, counts, self._penalties, lambda_=lambda_)
+        self._start: Iterator[Pair] = stored_pairs(sums, counts, self._weights)
         self._first = next(self._start, None)
         self._ranked: list[tuple[float, int, int, int, int]] = []
 
@@ -64,7 +61,7 @@ class _Clusters:
         near = self._nearest_stored()
         alive = np.flatnonzero(self._parent == np.arange(len(self._parent)))
         lightest = np.partition(self._weights[alive], 1)[:2]
-        if near is not None and near[0] < 1 + (lightest[0] + lightest[1]):
+        if near is not None and near[0] < weighted_distance(1, *lightest):
             return near
         far = next(distant_pairs_of(alive, self._weights[alive], lambda a: self._row(a)[0]), None)
         found = [pair for pair in (near, far) if pair is not None]
@@ -84,8 +81,8 @@ class _Clusters:
         counts[a] += counts[b]
         self._version[[a, b]] += 1
         own, size = self._own[a : a + 1], counts[a : a + 1]
-        self._penalties[a] = penalties_of(own, size, normalizer=self._normalizer)[0]
-        self._weights[a] = weights_of(self._penalties[a : a + 1], lambda_=self._lambda)[0]
+        self._penalties[a] = penalties_of(own, size, self._criterion)[0]
+        self._weights[a] = weights_of(self._penalties[a : a + 1], self._criterion)[0]
         self._rank(a)
         return numbers
 
@@ -94,10 +91,9 @@ class _Clusters:
         columns, values = self._row(a)
         others = columns != a
         columns, values = columns[others], values[others]
-        criterion = (1 - values / (self._counts[a] * self._counts[columns])) + (
-            self._weights[a] + self._weights[columns]
-        )
-        for value, c in zip(criterion.tolist(), columns.tolist(), strict=True):
+        inter = 1 - values / (self._counts[a] * self._counts[columns])
+        distance = weighted_distance(inter, self._weights[a], self._weights[columns])
+        for value, c in zip(distance.tolist(), columns.tolist(), strict=True):
             first, second = min(a, c), max(a, c)
             entry = (value, first, second, int(self._version[first]), int(self._version[second]))
             heapq.heappush(self._ranked, entry)

@@ -17,11 +17,12 @@ from stages.merge.checks import require_clusters, require_matrix, require_option
 from stages.merge.clusters import labels_after, parse_labels, root_of
 from stages.merge.exchange import Alone, Exchange
 from stages.merge.jaccard.exact import merge_one_by_one
-from stages.merge.jaccard.pairs import distant_pairs, pair_numbers, penalties_of, stored_pairs
+from stages.merge.jaccard.pairs import distant_pairs, pair_numbers, penalties_of, stored_pairs, weights_of
 from stages.merge.jaccard.similarities import jaccard_similarities, own_samples
 from stages.merge.memory import jaccard_bytes
 from stages.merge.merge_stage import Progress
 from stages.merge.result import StageMerges
+from stages.merge.selection.criteria.dispersion import DispersionCriterion
 from stages.merge.selection.criterion import IntraNormalizer
 from stages.merge.selection.engine import Update
 from stages.merge.tables.canonical_rows import require_finite
@@ -76,16 +77,18 @@ def jaccard_merge_stage(
         _similarities_within(limit, features, k1=k1, k2=k2, exchange=exchange, report=advance), labels
     )
     counts = np.bincount(labels).astype(np.float64)
+    dispersion = DispersionCriterion(lambda_, intra_normalizer)
     if update == "exact":
-        return merge_one_by_one(sums, labels, n_merges, lambda_=lambda_, normalizer=intra_normalizer, report=advance)
-    penalties = penalties_of(sums.diagonal(), counts, normalizer=intra_normalizer)
-    merges = _walk(sums, counts, penalties, lambda_=lambda_, n_merges=n_merges, update=update)
+        return merge_one_by_one(sums, labels, n_merges, criterion=dispersion, report=advance)
+    penalties = penalties_of(sums.diagonal(), counts, dispersion)
+    weights = weights_of(penalties, dispersion)
+    merges = _walk(sums, counts, weights, n_merges=n_merges, update=update)
     advance(n_merges)
-    inter, criterion_values = pair_numbers(sums, counts, penalties, merges, lambda_=lambda_)
+    inter, distance = pair_numbers(sums, counts, weights, merges)
     return StageMerges(
         labels=labels_after(labels, merges),
         merges=merges,
-        criterion=criterion_values,
+        criterion=distance,
         inter=inter,
         intra=penalties[merges],
         sizes=counts[merges].astype(np.int64),
@@ -138,16 +141,13 @@ def similarity_sums(similarity: sparse.csr_matrix, labels: Int64Array) -> sparse
 def _walk(
     sums: sparse.csr_matrix,
     counts: NDArray[np.float64],
-    penalties: NDArray[np.float64],
+    weights: NDArray[np.float64],
     *,
-    lambda_: float,
     n_merges: int,
     update: Update,
 ) -> Int64Array:
     """The merges (m, 2) of pairs in ascending (D, a, b), D computed once, by the rule of `update`: stale or union."""
-    ranked = heapq.merge(
-        stored_pairs(sums, counts, penalties, lambda_=lambda_), distant_pairs(sums, penalties, lambda_=lambda_)
-    )
+    ranked = heapq.merge(stored_pairs(sums, counts, weights), distant_pairs(sums, weights))
     parent = np.arange(len(counts))
     merges: list[tuple[int, int]] = []
     for _, a, b in ranked:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from scipy import sparse
 
-from stages.merge.selection.criterion import IntraNormalizer
+from stages.merge.selection.criteria.dispersion import DispersionCriterion
 from stages.typing import Float64Array, Int64Array
 
 WEIGHT_GRID = 2.0**-40
@@ -18,34 +18,35 @@ Pair = tuple[float, int, int]
 """(D, smaller label, larger label)."""
 
 
-def penalties_of(own_sums: Float64Array, counts: Float64Array, *, normalizer: IntraNormalizer) -> Float64Array:
+weighted_distance = DispersionCriterion(lambda_=1.0).distance
+"""D from d_ab and the weights of both clusters, of which λ is part already."""
+
+
+def penalties_of(own_sums: Float64Array, counts: Float64Array, criterion: DispersionCriterion) -> Float64Array:
     """d_a (K,): the sum of distances over ordered pairs of members, n_a² less the similarities, by n_a or n_a²."""
     squares = counts * counts
-    return (squares - own_sums) / (counts if normalizer == "n" else squares)
+    return (squares - own_sums) / (counts if criterion.normalizer == "n" else squares)
 
 
-def weights_of(penalties: Float64Array, *, lambda_: float) -> Float64Array:
+def weights_of(penalties: Float64Array, criterion: DispersionCriterion) -> Float64Array:
     """λ·d_a (K,) on the grid."""
-    return np.rint(lambda_ * penalties / WEIGHT_GRID) * WEIGHT_GRID
+    weights: Float64Array = np.rint(criterion.weights(penalties) / WEIGHT_GRID) * WEIGHT_GRID
+    return weights
 
 
-def stored_pairs(
-    sums: sparse.csr_matrix, counts: Float64Array, penalties: Float64Array, *, lambda_: float
-) -> Iterator[Pair]:
+def stored_pairs(sums: sparse.csr_matrix, counts: Float64Array, weights: Float64Array) -> Iterator[Pair]:
     """The pairs that `sums` (K, K) holds, ascending."""
     upper = sparse.coo_matrix(sparse.triu(sums, k=1))
     first, second = upper.row.astype(np.int64), upper.col.astype(np.int64)
-    weights = weights_of(penalties, lambda_=lambda_)
-    value = (1 - upper.data / (counts[first] * counts[second])) + (weights[first] + weights[second])
-    order = np.lexsort((second, first, value))
+    distance = weighted_distance(1 - upper.data / (counts[first] * counts[second]), weights[first], weights[second])
+    order = np.lexsort((second, first, distance))
     for start in range(0, len(order), 1 << 14):
         part = order[start : start + (1 << 14)]
-        yield from zip(value[part].tolist(), first[part].tolist(), second[part].tolist(), strict=True)
+        yield from zip(distance[part].tolist(), first[part].tolist(), second[part].tolist(), strict=True)
 
 
-def distant_pairs(sums: sparse.csr_matrix, penalties: Float64Array, *, lambda_: float) -> Iterator[Pair]:
+def distant_pairs(sums: sparse.csr_matrix, weights: Float64Array) -> Iterator[Pair]:
     """The pairs that `sums` does not hold, whose d_ab is 1, ascending: each drawn only when it is asked for."""
-    weights = weights_of(penalties, lambda_=lambda_)
     everyone = np.arange(len(weights))
     columns = sums.indices.astype(np.int64)
     return distant_pairs_of(everyone, weights, lambda a: columns[sums.indptr[a] : sums.indptr[a + 1]])
@@ -63,7 +64,7 @@ def distant_pairs_of(labels: Int64Array, weights: Float64Array, near: Callable[[
 
     def key(i: int, j: int) -> tuple[float, int, int, int, int]:
         a, b = label[i], label[j]
-        return (1 + (weight[i] + weight[j]), min(a, b), max(a, b), i, j)
+        return (weighted_distance(1, weight[i], weight[j]), min(a, b), max(a, b), i, j)
 
     heads = [key(i, i + 1) for i in range(len(label) - 1)]
     heapq.heapify(heads)
@@ -80,10 +81,9 @@ def distant_pairs_of(labels: Int64Array, weights: Float64Array, near: Callable[[
 
 
 def pair_numbers(
-    sums: sparse.csr_matrix, counts: Float64Array, penalties: Float64Array, merges: Int64Array, *, lambda_: float
+    sums: sparse.csr_matrix, counts: Float64Array, weights: Float64Array, merges: Int64Array
 ) -> tuple[Float64Array, Float64Array]:
     """(d_ab, D_ab), each (m,), of the pairs `merges` (m, 2)."""
     first, second = merges.T
     inter = 1 - np.asarray(sums[first, second]).ravel() / (counts[first] * counts[second])
-    weights = weights_of(penalties, lambda_=lambda_)
-    return inter, inter + (weights[first] + weights[second])
+    return inter, weighted_distance(inter, weights[first], weights[second])

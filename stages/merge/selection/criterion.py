@@ -1,67 +1,74 @@
-"""What ranks a pair of clusters: D_ab = d_ab + λ (p_a + p_b), a linkage d and a penalty p. A new one is a class here."""
+"""What ranks a pair of clusters: D_ab = d_ab + λ (p_a + p_b), a linkage d and a penalty p.
+
+A new criterion is one file in `criteria/`, with a class `class MyCriterion(Criterion, name="mine")`, and its name in
+`schemas.choices`.
+"""
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import ClassVar, Literal
 
 from stages.errors import UsageError
+from stages.merge.selection import criteria
 from stages.typing import Array
 
 IntraNormalizer = Literal["n", "n2"]
 CriterionName = Literal["dbc", "buc"]
 
+_REGISTERED: dict[str, type[Criterion]] = {}
 
-class Criterion(Protocol):
-    """A linkage and a penalty.
 
-    The engine relies on one property, which makes `exact` cheap: when a and b merge into c, D_cx is at least the
-    smaller of D_ax and D_bx for every x. (`dbc`: d_cx is the mean of d_ax and d_bx weighted by size, and d_c at least
-    that mean of d_a and d_b: for `n` by 2 n_a n_b d_ab / n_c, for `n2` by n_a n_b (2 d_ab − d_a − d_b) / n_c², an energy
-    distance. `buc`: d_cx is the smaller of the two, and sizes grow.)
+@dataclass(frozen=True)
+class Criterion(ABC):
+    """A linkage d and a penalty p, weighted by λ = `lambda_` ≥ 0; `normalizer` is for penalties that divide by a size.
+
+    The `exact` update relies on one property: when a and b merge into c, D_cx is at least the smaller of D_ax and D_bx
+    for every x. A subclass says in its docstring why that holds.
     """
 
-    @property
-    def lambda_(self) -> float:
-        """λ, at least 0."""
-
-    @property
-    def linkage(self) -> Literal["mean", "minimum"]:
-        """How d_ab follows from the distances between members."""
-
-    def penalties(self, counts: Array, ordered_means: Array) -> Array:
-        """p (K,) float64 from sizes and the mean dist over ordered pairs of members."""
-
-
-@dataclass(frozen=True)
-class DispersionCriterion:
-    """DBC, eq. (4): the mean distance between members, and intra-dispersion as the penalty."""
-
-    lambda_: float = 0.1
+    lambda_: float
     normalizer: IntraNormalizer = "n"
-    linkage: Literal["mean", "minimum"] = "mean"
 
+    linkage: ClassVar[Literal["average", "single"]]
+    """How d_ab follows from the distances between members, in SciPy's words: their mean, or the smallest."""
+
+    def __init_subclass__(cls, *, name: str) -> None:
+        _REGISTERED[name] = cls
+
+    @abstractmethod
     def penalties(self, counts: Array, ordered_means: Array) -> Array:
-        """d_a: the mean over ordered pairs for `n2`, times n_a for `n`."""
-        return ordered_means * counts if self.normalizer == "n" else ordered_means
+        """p (K,) float64, from sizes and the mean distance over ordered pairs of members (0 under single linkage)."""
+
+    def distance(self, inter: Array, first: Array, second: Array) -> Array:
+        """D, eq. (4), from d_ab = `inter` (P,) and the penalties `first` and `second` of a and b, each (P,) or one number.
+
+        This is the only definition of D: its order of operations decides the last bit.
+        """
+        return inter + self.lambda_ * (first + second)
+
+    def weights(self, penalties: Array) -> Array:
+        """w = λ p (K,): screening bounds D_ab from below by a bound on d_ab plus w_a + w_b."""
+        return self.lambda_ * penalties
+
+    def slack(self, inter_slack: float, *, n_samples: int) -> float:
+        """How far rounding may move D in one merge, where it moves d_ab and p_a / n_a by at most `inter_slack`."""
+        return inter_slack * (1 + 4 * self.lambda_ * n_samples)
 
 
-@dataclass(frozen=True)
-class CardinalityCriterion:
-    """BUC (Lin et al., AAAI 2019): the smallest distance between members, and the size as the penalty."""
-
-    lambda_: float = 0.005
-    linkage: Literal["mean", "minimum"] = "minimum"
-
-    def penalties(self, counts: Array, ordered_means: Array) -> Array:  # noqa: ARG002
-        """n_a."""
-        return counts
+def criterion_names() -> list[str]:
+    """The names of all criteria, sorted."""
+    for module in sorted(found.name for found in pkgutil.iter_modules(criteria.__path__)):
+        importlib.import_module(f"{criteria.__name__}.{module}")
+    return sorted(_REGISTERED)
 
 
-def criterion_of(name: CriterionName, *, lambda_: float, normalizer: IntraNormalizer) -> Criterion:
+def criterion_of(name: str, *, lambda_: float, normalizer: IntraNormalizer) -> Criterion:
     """The criterion called `name`; raises UsageError for another name."""
-    if name == "dbc":
-        return DispersionCriterion(lambda_=lambda_, normalizer=normalizer)
-    if name == "buc":
-        return CardinalityCriterion(lambda_=lambda_)
-    raise UsageError(f"criterion is '{name}', wanted one of dbc, buc")
+    names = criterion_names()
+    if name not in names:
+        raise UsageError(f"criterion is '{name}', wanted one of {', '.join(names)}")
+    return _REGISTERED[name](lambda_, normalizer)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -14,6 +14,7 @@ from stages.merge.selection.criterion import Criterion
 from stages.merge.selection.exact import exact_round, renamed
 from stages.merge.selection.first_pairs import LOWEST, Key, RankedPairs
 from stages.merge.selection.merging_clusters import LiveBlocks, LiveClusters, LiveMeans, LiveNearest, LiveState
+from stages.merge.selection.penalties import Penalties
 from stages.merge.selection.ranking import Candidates, Work, candidates_of, ranked_block
 from stages.merge.selection.walks import first_capacity, merges_array, next_capacity, stale_walk, union_walk
 from stages.merge.tables.source import Source
@@ -27,74 +28,68 @@ Update = Literal["stale", "exact", "union"]
 class Partition:
     """The clusters of `labels` (n,) as the criterion sees them, ready to be paired.
 
-    `table` is of the clusters ('mean' linkage) or of single samples sorted by cluster ('minimum'), and `owner` (R,)
-    says which cluster each of its rows belongs to. `penalties`, `counts` (K,) float64.
+    `table` is of the clusters (average linkage) or of single samples sorted by cluster (single linkage), and `owner` (R,)
+    says which cluster each of its rows belongs to.
     """
 
     table: Table
     members: Members
     owner: Int64Array
-    penalties: Float64Array
-    counts: Float64Array
-    criterion: Criterion
-    cameras: CameraPenalty | None = None
+    penalties: Penalties
 
     @property
-    def pairs_are_dear(self) -> bool:
+    def criterion(self) -> Criterion:
+        """What ranks the pairs."""
+        return self.penalties.criterion
+
+    @property
+    def pairs_are_costly(self) -> bool:
         """Whether ranking a pair of clusters takes work for each pair of their members."""
-        return self.criterion.linkage == "minimum" or self.table.metric == "euclidean"
+        return self.criterion.linkage == "single" or self.table.metric == "euclidean"
 
     def candidates(self, alive: BoolArray) -> Candidates:
         """The rows of clusters that are `alive` (K,)."""
         ids = np.flatnonzero(alive[self.owner])
-        groups = self.owner[ids]
-        return candidates_of(
-            self.table,
-            ids,
-            groups=groups,
-            penalties=self.penalties[groups],
-            lambda_=self.criterion.lambda_,
-            cameras=self.cameras,
-        )
+        return candidates_of(self.table, ids, owner=self.owner[ids], penalties=self.penalties)
 
     def live(self, source: Source) -> LiveState:
         """These clusters, to be merged one at a time."""
         clusters: LiveClusters
-        if self.criterion.linkage == "minimum":
+        if self.criterion.linkage == "single":
             rows = [np.arange(*span) for span in zip(self.members.starts, self.members.stops, strict=True)]
             clusters = LiveNearest(self.table, rows)
         elif self.table.metric == "euclidean":
             clusters = LiveBlocks(self.table)
         else:
             clusters = LiveMeans(self.table, source.frame)
-        cameras = self.cameras and replace(self.cameras, per_camera=self.cameras.per_camera.copy())
-        return LiveState(clusters, self.criterion, self.counts.copy(), self.penalties.copy(), cameras)
-
-
-def partition_of(source: Source, labels: Int64Array, criterion: Criterion) -> Partition:
-    """The `Partition` of `labels` (n,) int64, each of 0..K−1 used."""
-    members = Members(*members_by_cluster(labels))
-    counts = members.counts.astype(np.float64)
-    if criterion.linkage == "mean":
-        table = source.table(members)
-        owner = np.arange(len(counts))
-        return Partition(table, members, owner, criterion.penalties(counts, table.ordered_means()), counts, criterion)
-    single = np.arange(len(labels))
-    table = source.table(Members(members.order, single, single + 1))
-    owner = labels[members.order]
-    return Partition(table, members, owner, criterion.penalties(counts, np.zeros(len(counts))), counts, criterion)
+        return LiveState(clusters, self.penalties.copy())
 
 
 @dataclass(frozen=True)
 class Cameras:
-    """The camera of each sample, `camid` (n,) int64 from 0, and the `weight` of what D gains where clusters share one."""
+    """The camera of each sample, `camid` (n,) int64 from 0, and the `weight` of what D gains if clusters share one."""
 
     camid: Int64Array
     weight: float
 
-    def joined(self, partition: Partition, labels: Int64Array) -> Partition:
-        """`partition`, of `labels` (n,), with these cameras."""
-        return replace(partition, cameras=camera_penalty(labels, self.camid, weight=self.weight))
+
+def _penalty_of(cameras: Cameras | None, labels: Int64Array) -> CameraPenalty | None:
+    return None if cameras is None else camera_penalty(labels, cameras.camid, weight=cameras.weight)
+
+
+def partition_of(source: Source, labels: Int64Array, criterion: Criterion, cameras: Cameras | None) -> Partition:
+    """The `Partition` of `labels` (n,) int64, each of 0..K−1 used."""
+    members = Members(*members_by_cluster(labels))
+    counts = members.counts.astype(np.float64)
+    if criterion.linkage == "average":
+        table, owner = source.table(members), np.arange(len(counts))
+        ordered_means = table.ordered_means()
+    else:
+        single = np.arange(len(labels))
+        table, owner = source.table(Members(members.order, single, single + 1)), labels[members.order]
+        ordered_means = np.zeros(len(counts))
+    values = criterion.penalties(counts, ordered_means)
+    return Partition(table, members, owner, Penalties(criterion, counts, values, _penalty_of(cameras, labels)))
 
 
 def merge_once_ranked(
@@ -108,9 +103,7 @@ def merge_once_ranked(
     cameras: Cameras | None = None,
 ) -> StageMerges:
     """The stage under `stale` or `union`: D computed once, pairs walked in order."""
-    partition = partition_of(source, labels, criterion)
-    if cameras is not None:
-        partition = cameras.joined(partition, labels)
+    partition = partition_of(source, labels, criterion, cameras)
     held: list[tuple[bytes, Candidates]] = []
 
     def next_block(alive: BoolArray, after: Key, capacity: int) -> RankedPairs:
@@ -119,18 +112,15 @@ def merge_once_ranked(
         return ranked_block(held[0][1], after=after, capacity=capacity, work=work)
 
     walk = stale_walk if update == "stale" else union_walk
-    merges = merges_array(walk(next_block, n_clusters=len(partition.counts), n_merges=n_merges))
+    merges = merges_array(walk(next_block, n_clusters=len(partition.members.starts), n_merges=n_merges))
     inter = _inter_of(partition, source, merges)
-    penalties = partition.penalties[merges]
-    ranks = inter + criterion.lambda_ * (penalties[:, 0] + penalties[:, 1])
-    if partition.cameras is not None:
-        ranks = ranks + partition.cameras.between(*merges.T)
+    first, second = merges.T
     return StageMerges(
         labels=labels_after(labels, merges),
         merges=merges,
-        criterion=ranks,
+        criterion=partition.penalties.distance(inter, first, second),
         inter=inter,
-        intra=penalties,
+        intra=partition.penalties.values[merges],
         sizes=partition.members.counts[merges],
     )
 
@@ -144,18 +134,16 @@ def merge_exactly(
     work: Work,
     cameras: Cameras | None = None,
 ) -> StageMerges:
-    """The stage under `exact`: block after block, each vouching for as many merges as it can (`exact_round`)."""
+    """The stage under `exact`: block after block, each of which proves as many merges as it can (`exact_round`)."""
     names = np.arange(int(labels.max()) + 1)
     current = labels
     merges: list[tuple[int, int]] = []
     numbers: list[tuple[float, ...]] = []
-    generosity = 1
-    partition = partition_of(source, labels, criterion)
+    larger = 1
+    partition = partition_of(source, labels, criterion, cameras)
     while len(merges) < n_merges:
-        if cameras is not None:
-            partition = cameras.joined(partition, current)
         everything = np.ones(len(names), dtype=bool)
-        capacity = generosity * first_capacity(n_merges - len(merges), round_is_dear=not partition.pairs_are_dear)
+        capacity = larger * first_capacity(n_merges - len(merges), costly_blocks=not partition.pairs_are_costly)
         block = ranked_block(partition.candidates(everything), after=LOWEST, capacity=capacity, work=work)
         state = partition.live(source)
         found = exact_round(
@@ -164,42 +152,43 @@ def merge_exactly(
             n_merges=n_merges - len(merges),
             slack=_slack(source, partition),
             # points that are one still differ by their cameras
-            zero_is_identity=criterion.linkage == "mean" and cameras is None,
+            zero_is_identity=criterion.linkage == "average" and cameras is None,
         )
         merges += [(int(names[a]), int(names[b])) for a, b in found.merges]
         numbers += found.numbers
         names, new_label, old = renamed(names, found.merges)
         current = new_label[current]
         if len(merges) < n_merges:
-            partition = _partition_after(partition, state, source, current, old)
+            partition = _partition_after(state, source, current, old, cameras)
         enough = max(1, min(len(block), len(everything)) // 16)
-        generosity = next_capacity(generosity, found=len(found.merges), wanted=enough)
+        larger = next_capacity(larger, found=len(found.merges), wanted=enough)
     return StageMerges.one_by_one(labels, merges_array(merges), numbers)
 
 
 def _partition_after(
-    before: Partition, state: LiveState, source: Source, labels: Int64Array, old: Int64Array
+    state: LiveState, source: Source, labels: Int64Array, old: Int64Array, cameras: Cameras | None
 ) -> Partition:
-    """`partition_of` the `labels` (n,) that `state` has come to, cluster c of which lives on from old[c] of `before`."""
+    """`partition_of` the `labels` (n,) that `state` has come to, whose cluster c lives on from old[c] of the one before."""
+    criterion = state.penalties.criterion
     members = Members(*members_by_cluster(labels))
     table = state.clusters.table_of(members, old)
     if table is None:
-        return partition_of(source, labels, before.criterion)
-    return Partition(
-        table, members, np.arange(len(old)), state.penalties[old], members.counts.astype(np.float64), before.criterion
-    )
+        return partition_of(source, labels, criterion, cameras)
+    counts = members.counts.astype(np.float64)
+    penalties = Penalties(criterion, counts, state.penalties.values[old], _penalty_of(cameras, labels))
+    return Partition(table, members, np.arange(len(old)), penalties)
 
 
 def _inter_of(partition: Partition, source: Source, merges: Int64Array) -> Float64Array:
-    if partition.criterion.linkage == "mean":
+    if partition.criterion.linkage == "average":
         return partition.table.inter(merges[:, 0].copy(), merges[:, 1].copy())
     live = partition.live(source).clusters
     return np.array([live.inter(int(a), np.array([b]))[0] for a, b in merges])
 
 
 def _slack(source: Source, partition: Partition) -> float:
-    if partition.criterion.linkage == "minimum":
-        return 0.0
-    slack = slack_of(source.frame, metric=partition.table.metric)
-    shared = partition.cameras.weight * 2.0**-48 if partition.cameras is not None else 0.0
-    return slack * (1 + 4 * partition.criterion.lambda_ * source.frame.n_samples) + shared
+    """How far rounding may move D in one merge."""
+    inter_slack = slack_of(source.frame, metric=partition.table.metric)
+    cameras = partition.penalties.cameras
+    shared = cameras.weight * 2.0**-48 if cameras is not None else 0.0
+    return partition.criterion.slack(inter_slack, n_samples=source.frame.n_samples) + shared

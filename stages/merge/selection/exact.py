@@ -15,7 +15,7 @@ import numpy as np
 
 from stages.merge.selection.first_pairs import RankedPairs
 from stages.merge.selection.merging_clusters import LiveState
-from stages.typing import Float64Array, Int64Array
+from stages.typing import Int64Array
 
 Entry = tuple[float, int, int, int, int]
 
@@ -54,7 +54,8 @@ def exact_round(
             break
         used += 0 if is_identity else 1
         inter = float(state.clusters.inter(a, np.array([b]))[0])
-        numbers = (state.penalties[a], state.penalties[b], state.counts[a], state.counts[b])
+        values, counts = state.penalties.values, state.penalties.counts
+        numbers = (values[a], values[b], counts[a], counts[b])
         result.merges.append((a, b))
         result.numbers.append((value, inter, *map(float, numbers)))
         graph.merge(a, b)
@@ -93,7 +94,7 @@ class _Graph:
         others = np.array(sorted(around), dtype=np.int64)
         if not len(others):
             return
-        values: Float64Array = self._state.ranks(a, others)[0]
+        values = self._state.distance(a, others)
         for x, value in zip(others.tolist(), values.tolist(), strict=True):
             if value <= self._limit:
                 first, second = min(a, x), max(a, x)

@@ -13,8 +13,7 @@ import array_api_compat
 import numpy as np
 
 from stages.arrays.exact_sums import grid_exponents
-from stages.merge.selection.cameras import CameraPenalty
-from stages.merge.selection.criterion import Criterion
+from stages.merge.selection.penalties import Penalties
 from stages.merge.tables.canonical_rows import Frame
 from stages.merge.tables.table import Carried, Members, Table
 from stages.typing import Array, Float64Array, Int64Array
@@ -167,26 +166,15 @@ class LiveNearest:
 
 @dataclass
 class LiveState:
-    """Sizes and penalties of live clusters beside their distances: all that D needs."""
+    """Live clusters with their penalties: all that D needs."""
 
     clusters: LiveClusters
-    criterion: Criterion
-    counts: Float64Array
-    penalties: Float64Array
-    cameras: CameraPenalty | None = None
+    penalties: Penalties
 
-    def ranks(self, a: int, others: Int64Array) -> tuple[Float64Array, Float64Array]:
-        """(D, d) (P,) of a with each of `others`."""
-        inter = self.clusters.inter(a, others)
-        ranks = inter + self.criterion.lambda_ * (self.penalties[a] + self.penalties[others])
-        if self.cameras is not None:
-            ranks = ranks + self.cameras.between(np.full(len(others), a), others)
-        return ranks, inter
+    def distance(self, a: int, others: Int64Array) -> Float64Array:
+        """D (P,) of a with each of `others`."""
+        return self.penalties.distance(self.clusters.inter(a, others), np.full(len(others), a), others)
 
     def merge(self, a: int, b: int) -> None:
-        """b joins a."""
-        ordered_mean = np.array([self.clusters.merge(a, b)])
-        if self.cameras is not None:
-            self.cameras.merge(a, b)
-        self.counts[a] += self.counts[b]
-        self.penalties[a] = self.criterion.penalties(self.counts[a : a + 1], ordered_mean)[0]
+        """Let b's members join a."""
+        self.penalties.merge(a, b, ordered_mean=self.clusters.merge(a, b))

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from stages.merge.exchange import Exchange
-from stages.merge.selection.cameras import CameraPenalty
 from stages.merge.selection.first_pairs import LOWEST, Key, Pool, RankedPairs
+from stages.merge.selection.penalties import Penalties
 from stages.merge.tables.table import ScreenedRows, Table
 from stages.typing import Float64Array, Int64Array
 
@@ -46,47 +46,35 @@ class Work:
 
 @dataclass(frozen=True)
 class Candidates:
-    """Rows to be paired: clusters `ids` (R,) of `table` with `penalties` (R,), paired across `groups` (R,).
+    """Rows to be paired across clusters: rows `ids` (R,) of `table`, which belong to clusters `owner` (R,), ascending.
 
-    `groups` are the labels that the pairs are reported by, ascending; `screened` are the rows prepared. `cameras` adds to
-    D, never less than 0, so that what is screened without it holds every pair that ranks with it.
+    `screened` are the rows prepared for the fast product.
     """
 
     table: Table
     ids: Int64Array
-    groups: Int64Array
-    penalties: Float64Array
-    lambda_: float
+    owner: Int64Array
+    penalties: Penalties
     screened: ScreenedRows
-    cameras: CameraPenalty | None = None
 
-    def criterion(self, rows: Int64Array, columns: Int64Array) -> Float64Array:
-        """Canonical D (P,) of rows[i] with columns[i], eq. (4)."""
+    def distance(self, rows: Int64Array, columns: Int64Array) -> Float64Array:
+        """Canonical D (P,) of rows[i] with columns[i]."""
         inter = self.table.inter(self.ids[rows], self.ids[columns])
-        ranks = inter + self.lambda_ * (self.penalties[rows] + self.penalties[columns])
-        return ranks if self.cameras is None else ranks + self.cameras.between(self.ids[rows], self.ids[columns])
+        return self.penalties.distance(inter, self.owner[rows], self.owner[columns])
 
     def estimates(self, rows: Int64Array, columns: Int64Array) -> Float64Array:
-        """About D of each of `rows` with `columns`, (r, c), infinity within one group."""
-        ranks = self.screened.estimates(rows, columns)
-        if self.cameras is None:
-            return ranks
-        first, second = np.repeat(self.ids[rows], len(columns)), np.tile(self.ids[columns], len(rows))
-        return ranks + self.cameras.between(first, second).reshape(ranks.shape)
+        """D of each of `rows` with `columns`, about, (r, c), infinity within one cluster."""
+        estimates = self.screened.estimates(rows, columns)
+        cameras = self.penalties.cameras
+        if cameras is None:
+            return estimates
+        first, second = np.repeat(self.owner[rows], len(columns)), np.tile(self.owner[columns], len(rows))
+        return estimates + cameras.between(first, second).reshape(estimates.shape)
 
 
-def candidates_of(
-    table: Table,
-    ids: Int64Array,
-    *,
-    groups: Int64Array,
-    penalties: Float64Array,
-    lambda_: float,
-    cameras: CameraPenalty | None = None,
-) -> Candidates:
-    """`Candidates` with their rows screened; `penalties` and `groups` (R,) belong to `ids`."""
-    screened = table.screen(ids, lambda_ * penalties, groups)
-    return Candidates(table, ids, groups, penalties, lambda_, screened, cameras)
+def candidates_of(table: Table, ids: Int64Array, *, owner: Int64Array, penalties: Penalties) -> Candidates:
+    """`Candidates` with their rows screened."""
+    return Candidates(table, ids, owner, penalties, table.screen(ids, penalties.weights(owner), owner))
 
 
 def ranked_block(candidates: Candidates, *, after: Key, capacity: int, work: Work) -> RankedPairs:
@@ -104,7 +92,7 @@ def ranked_block(candidates: Candidates, *, after: Key, capacity: int, work: Wor
         for start in range(0, len(rows), _RANKED_AT_ONCE):
             some = slice(start, start + _RANKED_AT_ONCE)
             first, second = rows[some], columns[some]
-            pool.offer(candidates.criterion(first, second), candidates.groups[first], candidates.groups[second])
+            pool.offer(candidates.distance(first, second), candidates.owner[first], candidates.owner[second])
         return _n_pairs(tile)
 
     for n_pairs in work.threads.map(scan, tiles):

@@ -61,12 +61,12 @@ def union_walk(next_block: NextBlock, *, n_clusters: int, n_merges: int) -> list
     return merges
 
 
-def first_capacity(n_merges: int, *, round_is_dear: bool = False) -> int:
+def first_capacity(n_merges: int, *, costly_blocks: bool = False) -> int:
     """How many pairs the first block holds: a small multiple of the merges wanted.
 
-    `round_is_dear`: where another block costs as much as thousands of pairs.
+    `costly_blocks`: another block costs as much as thousands of pairs.
     """
-    return max(FEWEST_PAIRS * (16 if round_is_dear else 1), PAIRS_PER_MERGE * n_merges)
+    return max(FEWEST_PAIRS * (16 if costly_blocks else 1), PAIRS_PER_MERGE * n_merges)
 
 
 def next_capacity(capacity: int, *, found: int, wanted: int) -> int:
