@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, TypeAlias
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,29 +65,45 @@ def _place_here() -> int:
     return int(os.environ.get("LOCAL_RANK", "0"))
 
 
+class Processes(Protocol):
+    """`size` processes that work on the same thing, of which this one is number `rank`.
+
+    Every method is called by all of them. Raises DbcError if one of them is gone.
+    """
+
+    rank: int
+    size: int
+
+    def meet(self) -> None:
+        """Wait until every process is here."""
+
+    def from_leader(self, message: Mapping[str, Any] | None) -> dict[str, Any]:
+        """What the leader, process 0, says: values that JSON can hold. The others give None."""
+
+    def all_gather(self, values: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+        """`values` (any number, w) of every process, in order of rank, on every process."""
+
+
 class OneProcess:
-    """A process without others, which has everything."""
+    """`Processes` of one, which has everything."""
 
     rank = 0
     size = 1
 
     def meet(self) -> None:
-        """See `TorchExchange`."""
+        """See `Processes`."""
 
     def from_leader(self, message: Mapping[str, Any] | None) -> dict[str, Any]:
-        """See `TorchExchange`."""
+        """See `Processes`."""
         return dict(message or {})
 
     def all_gather(self, values: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-        """See `TorchExchange`."""
+        """See `Processes`."""
         return [values]
 
 
-class TorchExchange:
-    """The processes of an initialised `torch.distributed` group, `size` of them, of which this one is number `rank`.
-
-    They talk through the CPU. Every method is called by all of them; DbcError where one of them is gone.
-    """
+class TorchProcesses:
+    """`Processes` of an initialised `torch.distributed` group, which talk through the CPU."""
 
     def __init__(self) -> None:
         import torch.distributed as dist
@@ -95,11 +111,11 @@ class TorchExchange:
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
 
     def meet(self) -> None:
-        """Wait until every process is here."""
+        """See `Processes`."""
         self.all_gather(np.zeros((1, 1)))
 
     def from_leader(self, message: Mapping[str, Any] | None) -> dict[str, Any]:
-        """What the leader, process 0, says: values that JSON can hold. The others give None."""
+        """See `Processes`."""
         import torch
         import torch.distributed as dist
 
@@ -109,11 +125,11 @@ class TorchExchange:
             dist.broadcast(length, src=0)
             text = torch.frombuffer(encoded, dtype=torch.uint8) if self.rank == 0 else _empty_text(int(length))
             dist.broadcast(text, src=0)
-        told: dict[str, Any] = json.loads(text.numpy().tobytes())
-        return told
+        message_of_leader: dict[str, Any] = json.loads(text.numpy().tobytes())
+        return message_of_leader
 
     def all_gather(self, values: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-        """`values` (any number, w) of every process, in order of rank; padded for the way, since lengths differ."""
+        """See `Processes`; padded for the way, since lengths differ."""
         import torch
         import torch.distributed as dist
 
@@ -127,9 +143,6 @@ class TorchExchange:
             everything = [torch.empty_like(padded) for _ in range(self.size)]
             dist.all_gather(everything, padded)
         return [part[: int(n)].numpy() for part, n in zip(everything, lengths, strict=True)]
-
-
-Processes: TypeAlias = OneProcess | TorchExchange
 
 
 @functools.cache
@@ -150,7 +163,7 @@ def together() -> Processes:
     with lost_process(int(os.environ.get("RANK", "0")), n_processes()):
         dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
     atexit.register(dist.destroy_process_group)
-    return TorchExchange()
+    return TorchProcesses()
 
 
 @contextmanager

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 
 from schemas.parameters import MergeParameters
-from stages.merge.exchange import Exchange
 from stages.merge.jaccard.merge_stage import jaccard_merge_stage
 from stages.merge.merge_stage import Progress, merge_stage
 from stages.merge.result import StageMerges
+from stages.processes import Processes
 from stages.typing import Array, Int32Array, Int64Array
 
 
@@ -21,7 +21,7 @@ def merge_as(
     camid: Int32Array | None,
     memory_limit: int | None = None,
     progress: Progress | None = None,
-    exchange: Exchange | None = None,
+    processes: Processes | None = None,
 ) -> StageMerges:
     """What `merge_stage` or, for the metric `jaccard`, `jaccard_merge_stage` gives for `parameters`, and what they raise.
 
@@ -43,6 +43,6 @@ def merge_as(
         criterion=parameters.criterion,
         memory_limit=memory_limit,
         progress=progress,
-        exchange=exchange,
+        processes=processes,
         camid=camid,
     )

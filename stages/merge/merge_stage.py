@@ -15,7 +15,6 @@ from stages.arrays.screening_products import host_product
 from stages.errors import UsageError
 from stages.merge.checks import require_clusters, require_known, require_matrix, require_options
 from stages.merge.clusters import parse_labels
-from stages.merge.exchange import Alone, Exchange
 from stages.merge.memory import LARGEST_TILE, engine_bytes
 from stages.merge.result import StageMerges
 from stages.merge.selection.cameras import parse_cameras
@@ -24,6 +23,7 @@ from stages.merge.selection.engine import Cameras, Update, merge_exactly, merge_
 from stages.merge.selection.ranking import Work
 from stages.merge.tables.canonical_rows import Metric
 from stages.merge.tables.source import Kernels, compiles, source_of
+from stages.processes import OneProcess, Processes
 from stages.typing import Array
 
 Progress = Callable[[int, int], None]
@@ -45,7 +45,7 @@ def merge_stage(
     n_threads: int | None = None,
     memory_limit: int | None = None,
     progress: Progress | None = None,
-    exchange: Exchange | None = None,
+    processes: Processes | None = None,
     camid: NDArray[Any] | None = None,
     camera_weight: float = 0.1,
 ) -> StageMerges:
@@ -63,7 +63,7 @@ def merge_stage(
     a and b that one camera took (`CameraPenalty`), so that images are drawn to those of other cameras. For 'dbc' alone.
 
     What follows changes speed and no result: `precision` of the product on the CPU ('auto', 'float32', 'bfloat16',
-    'int8'), `kernels` ('auto', 'compiled', 'arrays'), `tile` edge, `n_threads`, and `exchange`, through which
+    'int8'), `kernels` ('auto', 'compiled', 'arrays'), `tile` edge, `n_threads`, and `processes`, through which
     processes that were given the same arguments share the tiles.
 
     Each D has one float64 value, a symmetric function of the contents of the two clusters, the same to the last bit
@@ -112,7 +112,7 @@ def merge_stage(
             product=lambda n_rows: host_product(precision, n_rows=n_rows, dim=dim),
             threads=threads,
         )
-        work = Work(threads, tile, exchange or Alone(), _over_passes(progress or _silent))
+        work = Work(threads, tile, processes or OneProcess(), _over_passes(progress or _silent))
         if update == "exact":
             return merge_exactly(source, labels, n_merges, criterion=ranks_by, work=work, cameras=cameras)
         return merge_once_ranked(

@@ -14,11 +14,10 @@ from stages.arrays.backend import Backend, namespace_for
 from stages.errors import DbcError
 from stages.features.prepared import compared_features, penalised_cameras, require_wanted_cameras
 from stages.merge.by_parameters import merge_as
-from stages.merge.exchange import Exchange
 from stages.merge.linkage import empty_linkage, extend_linkage
 from stages.merge.result import StageMerges
 from stages.merge.schedule import initial_labels, least_merge_percent, stage_merges
-from stages.processes import own_device, together
+from stages.processes import Processes, own_device, together
 from stages.reporting import Reporter
 from stages.runs.lineage import broken_chain, dataset_of, newest_features, require_same_dataset
 from stages.runs.making import How, Outcome, Produced, Request, produce
@@ -48,7 +47,7 @@ class Options:
     parameters: MergeParameters
     backend: Backend
     memory_limit: int | None
-    exchange: Exchange
+    processes: Processes
 
 
 def merge(
@@ -85,17 +84,17 @@ def merge(
         parents=(dataset, features) if previous is None else (dataset, features, previous),
     )
 
-    exchange = together()
+    processes = together()
 
     def compute(writer: Writer) -> Produced:
         inputs = _inputs(dataset, features, previous, parameters, memory_limit=memory_limit)
         n_merges = _n_merges(len(inputs.labels), stage, parameters)
-        options = Options(parameters, backend, memory_limit, exchange)
+        options = Options(parameters, backend, memory_limit, processes)
         result = _merge(inputs, n_merges, options, reporter=reporter)
         _write(writer, result, extend_linkage(inputs.linkage, inputs.labels, result))
         summary = _summary(result, stage=stage, features_stage=features_manifest(features).summary.stage)
         execution = Execution(
-            backend=backend.library, device=backend.device, precision="float64", processes=exchange.size
+            backend=backend.library, device=backend.device, precision="float64", processes=processes.size
         )
         return Produced(summary, execution, notes=notes)
 
@@ -150,7 +149,7 @@ def _merge(inputs: Inputs, n_merges: int, options: Options, *, reporter: Reporte
             camid=inputs.camid,
             memory_limit=options.memory_limit,
             progress=progress,
-            exchange=options.exchange,
+            processes=options.processes,
         )
 
 

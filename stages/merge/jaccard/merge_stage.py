@@ -15,7 +15,6 @@ from stages.arrays.memory_limit import limit_of, require_memory
 from stages.errors import UsageError
 from stages.merge.checks import require_clusters, require_matrix, require_options
 from stages.merge.clusters import labels_after, parse_labels, root_of
-from stages.merge.exchange import Alone, Exchange
 from stages.merge.jaccard.exact import merge_one_by_one
 from stages.merge.jaccard.pairs import distant_pairs, pair_numbers, penalties_of, stored_pairs, weights_of
 from stages.merge.jaccard.similarities import jaccard_similarities, own_samples
@@ -26,6 +25,7 @@ from stages.merge.selection.criteria.dispersion import DispersionCriterion
 from stages.merge.selection.criterion import IntraNormalizer
 from stages.merge.selection.engine import Update
 from stages.merge.tables.canonical_rows import require_finite
+from stages.processes import OneProcess, Processes
 from stages.typing import Array, Int64Array
 
 
@@ -42,7 +42,7 @@ def jaccard_merge_stage(
     k2: int = 6,
     memory_limit: int | None = None,
     progress: Progress | None = None,
-    exchange: Exchange | None = None,
+    processes: Processes | None = None,
     camid: NDArray[Any] | None = None,
 ) -> StageMerges:
     """The `n_merges` merges that rank first by D_ab = d_ab + λ (d_a + d_b), eqs. (2)–(4), and the labels they leave.
@@ -53,7 +53,7 @@ def jaccard_merge_stage(
     to a grid on which their sums are exact, so that the order of the samples and the array library decide nothing.
     `memory_limit` in bytes (default: 0.8 of what is available). `progress(done, total)` counts the samples whose
     neighbours this process finds, those it compares, and the merges. Processes given the same arguments share the
-    samples through `exchange`, which changes no result; each then has all similarities and makes all merges.
+    samples through `processes`, which changes no result; each then has all similarities and makes all merges.
 
     Raises UsageError for an option out of range, for the criterion `buc`, which reads no dispersion, and for `camid`, which
     is no part of this distance; DbcError for
@@ -70,11 +70,11 @@ def jaccard_merge_stage(
     require_finite(features)
     labels = parse_labels(to_host(labels), n_samples=features.shape[0])
     require_clusters(int(labels.max()) + 1, n_merges)
-    exchange = exchange or Alone()
-    advance = _advance(progress, total=2 * len(own_samples(features.shape[0], exchange)) + n_merges)
+    processes = processes or OneProcess()
+    advance = _advance(progress, total=2 * len(own_samples(features.shape[0], processes)) + n_merges)
     limit = limit_of(memory_limit, features)
     sums = similarity_sums(
-        _similarities_within(limit, features, k1=k1, k2=k2, exchange=exchange, report=advance), labels
+        _similarities_within(limit, features, k1=k1, k2=k2, processes=processes, report=advance), labels
     )
     counts = np.bincount(labels).astype(np.float64)
     dispersion = DispersionCriterion(lambda_, intra_normalizer)
@@ -109,7 +109,7 @@ def _advance(progress: Progress | None, *, total: int) -> Callable[[int], None]:
 
 
 def _similarities_within(
-    memory_limit: int, features: Array, *, k1: int, k2: int, exchange: Exchange, report: Callable[[int], object]
+    memory_limit: int, features: Array, *, k1: int, k2: int, processes: Processes, report: Callable[[int], object]
 ) -> sparse.csr_matrix:
     """`jaccard_similarities`; DbcError where `memory_limit` is too low.
 
@@ -119,12 +119,12 @@ def _similarities_within(
 
     def require(n_similarities: int) -> None:
         n_bytes = jaccard_bytes(
-            n_samples=n_samples, dim=dim, k1=k1, k2=k2, n_similarities=n_similarities, n_processes=exchange.size
+            n_samples=n_samples, dim=dim, k1=k1, k2=k2, n_similarities=n_similarities, n_processes=processes.size
         )
         require_memory(n_bytes, memory_limit=memory_limit, what=f"comparing neighbours of {n_samples} samples")
 
     require(n_samples)
-    similarities = jaccard_similarities(features, k1=k1, k2=k2, exchange=exchange, report=report)
+    similarities = jaccard_similarities(features, k1=k1, k2=k2, processes=processes, report=report)
     require(similarities.nnz)
     return similarities
 

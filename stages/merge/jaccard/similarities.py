@@ -9,13 +9,13 @@ from scipy import sparse
 
 from stages.arrays.k_reciprocal import jaccard_similarity, k_reciprocal_encoding
 from stages.arrays.neighbours import Neighbours, neighbours_within
-from stages.merge.exchange import Alone, Exchange
+from stages.processes import OneProcess, Processes
 from stages.typing import Array
 
 
-def own_samples(n_samples: int, exchange: Exchange) -> range:
+def own_samples(n_samples: int, processes: Processes) -> range:
     """The samples of this process: consecutive, and as many as every other has, give or take one."""
-    first, stop = (n_samples * rank // exchange.size for rank in (exchange.rank, exchange.rank + 1))
+    first, stop = (n_samples * rank // processes.size for rank in (processes.rank, processes.rank + 1))
     return range(first, stop)
 
 
@@ -24,42 +24,42 @@ def jaccard_similarities(
     *,
     k1: int,
     k2: int,
-    exchange: Exchange | None = None,
+    processes: Processes | None = None,
     report: Callable[[int], object] | None = None,
 ) -> sparse.csr_matrix:
     """One minus the Jaccard distance of every two samples: (n, n) float64 sparse, 1 on the diagonal, on `_grid`.
 
     `report(n)` is told twice of each n samples of this process: once their neighbours are found, and once compared.
     """
-    exchange = exchange or Alone()
+    processes = processes or OneProcess()
     n_samples = features.shape[0]
-    samples = own_samples(n_samples, exchange)
+    samples = own_samples(n_samples, processes)
     own = neighbours_within(features, min(max(k1 + 1, k2), n_samples), samples=samples, report=report)
-    encoding = k_reciprocal_encoding(features, _gathered_neighbours(own, exchange), k1=k1, k2=k2)
+    encoding = k_reciprocal_encoding(features, _gathered_neighbours(own, processes), k1=k1, k2=k2)
     rows = jaccard_similarity(encoding[samples.start : samples.stop], encoding, report=report)
-    similarity = _gathered_rows(rows, exchange)
+    similarity = _gathered_rows(rows, processes)
     similarity.setdiag(1.0)
     grid = _grid(similarity.nnz)
     similarity.data = np.rint(similarity.data / grid) * grid
     return similarity
 
 
-def _gathered_neighbours(own: Neighbours, exchange: Exchange) -> Neighbours:
+def _gathered_neighbours(own: Neighbours, processes: Processes) -> Neighbours:
     """The neighbours of all samples, from those that each process found."""
-    if exchange.size == 1:
+    if processes.size == 1:
         return own
     k = own.index.shape[1]
     values = np.column_stack([own.index, own.squared_distance, own.farthest])
-    everything = np.concatenate(exchange.all_gather(values))
+    everything = np.concatenate(processes.all_gather(values))
     return Neighbours(everything[:, :k].astype(np.int64), everything[:, k : 2 * k].copy(), everything[:, 2 * k].copy())
 
 
-def _gathered_rows(own: sparse.csr_matrix, exchange: Exchange) -> sparse.csr_matrix:
+def _gathered_rows(own: sparse.csr_matrix, processes: Processes) -> sparse.csr_matrix:
     """The rows (n, n) of all processes, one below the other, from `own` of each."""
-    if exchange.size == 1:
+    if processes.size == 1:
         return own
-    n_stored = np.concatenate(exchange.all_gather(np.diff(own.indptr).astype(np.float64)[:, None]))[:, 0]
-    entries = np.concatenate(exchange.all_gather(np.column_stack([own.indices, own.data])))
+    n_stored = np.concatenate(processes.all_gather(np.diff(own.indptr).astype(np.float64)[:, None]))[:, 0]
+    entries = np.concatenate(processes.all_gather(np.column_stack([own.indices, own.data])))
     indptr = np.concatenate([[0], np.cumsum(n_stored.astype(np.int64))])
     n_samples = own.shape[1]
     return sparse.csr_matrix(

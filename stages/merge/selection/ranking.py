@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stages.merge.exchange import Exchange
 from stages.merge.selection.first_pairs import LOWEST, Key, Pool, RankedPairs
 from stages.merge.selection.penalties import Penalties
 from stages.merge.tables.table import ScreenedRows, Table
+from stages.processes import Processes
 from stages.typing import Float64Array, Int64Array
 
 _WANTED_SAMPLED, MOST_SAMPLED = 20, 1024
@@ -40,7 +40,7 @@ class Work:
 
     threads: Executor
     tile: int | None
-    exchange: Exchange
+    processes: Processes
     report: Callable[[int, int], None]
 
 
@@ -83,7 +83,7 @@ def ranked_block(candidates: Candidates, *, after: Key, capacity: int, work: Wor
     pool = Pool(
         capacity, threshold=_guess(candidates, after=after, capacity=capacity, threads=work.threads), after=after
     )
-    tiles = _tiles(n_rows, work.tile or candidates.screened.tile)[work.exchange.rank :: work.exchange.size]
+    tiles = _tiles(n_rows, work.tile or candidates.screened.tile)[work.processes.rank :: work.processes.size]
     total = sum(_n_pairs(tile) for tile in tiles)
     done = 0
 
@@ -98,7 +98,7 @@ def ranked_block(candidates: Candidates, *, after: Key, capacity: int, work: Wor
     for n_pairs in work.threads.map(scan, tiles):
         done += n_pairs
         work.report(done, total)
-    return _gathered(pool, work.exchange)
+    return _gathered(pool, work.processes)
 
 
 def _guess(candidates: Candidates, *, after: Key, capacity: int, threads: Executor) -> float:
@@ -125,15 +125,15 @@ def _guess(candidates: Candidates, *, after: Key, capacity: int, threads: Execut
     return float(np.partition(values, wanted)[wanted]) if wanted < values.size else math.inf
 
 
-def _gathered(pool: Pool, exchange: Exchange) -> RankedPairs:
+def _gathered(pool: Pool, processes: Processes) -> RankedPairs:
     """The block common to all processes: all their pairs, up to the smallest of their limits."""
     own = pool.ranked()
-    if exchange.size == 1:
+    if processes.size == 1:
         return own
-    limits = exchange.all_gather(np.array([own.limit], dtype=np.float64))
+    limits = processes.all_gather(np.array([own.limit], dtype=np.float64))
     limit = min((float(d), int(min(a, 2**62)), int(min(b, 2**62))) for d, a, b in np.concatenate(limits))
     pairs = np.concatenate(
-        exchange.all_gather(np.stack([own.criterion, own.first, own.second], axis=1, dtype=np.float64))
+        processes.all_gather(np.stack([own.criterion, own.first, own.second], axis=1, dtype=np.float64))
     )
     joined = Pool(max(1, len(pairs)), threshold=limit[0], after=LOWEST)
     joined.limit = limit

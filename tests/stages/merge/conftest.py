@@ -30,7 +30,7 @@ def xp(request):
     return cupy_namespace
 
 
-class SharedExchange:
+class SharedProcesses:
     """Processes played by threads: each leaves its part on a table and takes everyone's."""
 
     def __init__(self, rank, table, barrier):
@@ -55,7 +55,7 @@ def by_processes():
             return list(
                 pool.map(
                     lambda rank: merge(
-                        features, labels, n_merges, exchange=SharedExchange(rank, table, barrier), **options
+                        features, labels, n_merges, processes=SharedProcesses(rank, table, barrier), **options
                     ),
                     range(size),
                 )

@@ -26,12 +26,12 @@ def test_any_number_of_processes_gives_one_partition(random_clusters, by_process
 
 SCRIPT = """
 import sys, numpy as np, torch.distributed as dist
-from stages.processes import TorchExchange
+from stages.processes import TorchProcesses
 from stages.merge import initial_labels, merge_stage
 rank, size, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=size)
 features = np.random.default_rng(0).standard_normal((150, 8))
-result = merge_stage(features, initial_labels(150), 40, update="exact", tile=16, exchange=TorchExchange())
+result = merge_stage(features, initial_labels(150), 40, update="exact", tile=16, processes=TorchProcesses())
 np.save(f"{folder}/{rank}.npy", result.merges)
 dist.destroy_process_group()
 """
