@@ -10,15 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from schemas.parameters import (
-    PUBLISHED_LAMBDA,
     EvaluateParameters,
     ExtractParameters,
     IngestParameters,
     MergeParameters,
     SyntheticParameters,
-    evaluation_of,
-    merging_of,
 )
+from schemas.recipes import PUBLISHED_LAMBDA, evaluation_of, merging_of
 from stages.ingest.stage import ingest
 from stages.loop.run_stages import Plan
 from stages.reporting import Silent

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 def merge_parameters(given: Given) -> MergeParameters:
     """How to merge."""
-    from schemas.parameters import DEFAULT_RECIPE, MergeParameters, merging_of
+    from schemas.parameters import MergeParameters
+    from schemas.recipes import DEFAULT_RECIPE, merging_of
 
     recipe, criterion = given.get("recipe", DEFAULT_RECIPE), given.get("criterion", "dbc")
     by_recipe = merging_of(recipe, criterion=criterion, update=given["update"])
@@ -22,7 +23,8 @@ def merge_parameters(given: Given) -> MergeParameters:
 
 def evaluate_parameters(given: Given) -> EvaluateParameters:
     """How to evaluate."""
-    from schemas.parameters import DEFAULT_RECIPE, EvaluateParameters, evaluation_of
+    from schemas.parameters import EvaluateParameters
+    from schemas.recipes import DEFAULT_RECIPE, evaluation_of
 
     by_recipe = evaluation_of(given.get("recipe", DEFAULT_RECIPE))
     return parse(EvaluateParameters, {**by_recipe, **given.only((*EVALUATE, *WHITEN))})

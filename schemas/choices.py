@@ -1,9 +1,13 @@
-"""Names that a parameter may take, where commands offer the same ones; without pydantic, for help that comes at once."""
+"""The words that an option may take, each list once; without pydantic, so that help comes at once."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal, get_args
 
+ArtifactKind = Literal["dataset", "features", "clusters", "model", "metrics"]
+ArtifactStatus = Literal["created", "up to date", "identical", "would create"]
+
+# ingest
 DatasetFormat = Literal[
     "market1501",
     "folder",
@@ -16,4 +20,39 @@ DatasetFormat = Literal[
     "mars",
     "dukemtmc-videoreid",
 ]
+OnBadImage = Literal["fail", "skip"]
+
+# networks and training
+RecipeName = Literal["tuned", "auto", "paper"]
+Pooling = Literal["avg", "gem"]
+LastStride = Literal[1, 2]
+NormStatistics = Literal["batch", "stored"]
+MemoryInit = Literal["centroids", "zeros"]
+Optimizer = Literal["sgd", "adam"]
+LrSchedule = Literal["step", "cosine"]
+Loss = Literal["repelled", "oim"]
+Cache = Literal["auto", "device", "host", "none"]
+
+# merging
+CriterionName = Literal["dbc", "buc"]
+Update = Literal["exact", "stale", "union"]
+Start = Literal["previous", "singletons"]
+SampleMetric = Literal["sqeuclidean", "euclidean", "cosine"]
+"""Distances of two samples by their features alone."""
 Metric = Literal["sqeuclidean", "euclidean", "cosine", "jaccard"]
+"""The distances that a merge offers: those of two samples, and that of their neighbours."""
+IntraNormalizer = Literal["n", "n2"]
+CameraUse = Literal["ignored", "centring", "penalty"]
+Kernels = Literal["auto", "compiled", "arrays"]
+
+# evaluation, choice of a stage and reports
+AveragePrecision = Literal["standard", "trapezoid"]
+Stop = Literal["never", "auto"]
+ChoiceRule = Literal["separation", "cluster-silhouette", "silhouette", "jump", "dispersion-ratio", "stability"]
+Drawn = Literal["worst", "largest", "loosest", "tightest", "chained", "joined"]
+Baseline = Literal["pul"]
+
+
+def words_of(choice: Any) -> tuple[str, ...]:
+    """The words of one of the lists above, in its order."""
+    return get_args(choice)

@@ -7,7 +7,9 @@ from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from schemas.choices import ArtifactKind
 from schemas.parameters import (
+    STORED,
     EvaluateParameters,
     ExtractParameters,
     IngestParameters,
@@ -22,8 +24,6 @@ from schemas.summaries import (
     MetricsSummary,
     ModelSummary,
 )
-
-ArtifactKind: TypeAlias = Literal["dataset", "features", "clusters", "model", "metrics"]
 
 ATTRIBUTE = "dbc"
 """The root attribute that holds the manifest."""
@@ -152,7 +152,7 @@ def parse_manifest(raw: object) -> AnyManifest:
             f"{kind} schema version {version} found, this release reads up to {newest}: upgrade dbc-reid"
         )
     try:
-        return _ADAPTER.validate_python(raw, strict=False)
+        return _ADAPTER.validate_python(raw, strict=False, context=STORED)
     except ValueError as error:
         raise ManifestError(f"{kind} manifest is not valid: {_first_problem(error)}") from error
 

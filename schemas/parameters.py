@@ -5,66 +5,77 @@ Where a run happens (device, worker processes, memory limit) is not here, becaus
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
-from schemas.choices import DatasetFormat, Metric
+from schemas.choices import (
+    AveragePrecision,
+    CameraUse,
+    CriterionName,
+    DatasetFormat,
+    IntraNormalizer,
+    LastStride,
+    Loss,
+    LrSchedule,
+    MemoryInit,
+    Metric,
+    NormStatistics,
+    OnBadImage,
+    Optimizer,
+    Pooling,
+    RecipeName,
+    Start,
+    Update,
+)
+from schemas.first_release import FIELDS
+from schemas.recipes import DEFAULT_RECIPE, PUBLISHED_LAMBDA, evaluation_of, merging_of
+from schemas.rules import MERGE_RULES, TRAIN_RULES, broken_rule
 
-PUBLISHED_LAMBDA = {"dbc": 0.1, "buc": 0.005}
-"""The weight of the penalty in D, by criterion."""
-
-DEFAULT_RECIPE: Literal["tuned"] = "tuned"
-"""Where rates, epochs and the way of merging come from unless said: the best of those measured (benchmarks/RESULTS.md)."""
-
-TUNED_RIDGE = 3.0
-"""Ridge of the whitening of `--recipe tuned`, as a multiple of the mean variance; 1 to 10 did as well on what was tried."""
-
-TUNED_MERGE: dict[str, Any] = {
-    "whiten": TUNED_RIDGE,
-    "update": "exact",
-    "intra_normalizer": "n2",
-    "start": "singletons",
-}
-"""How `--recipe tuned` merges. Whitened samples lie far apart, where d_a with its factor n would outweigh d_ab at λ = 0.1."""
-
-
-def merging_of(recipe: str, *, criterion: str = "dbc", update: str | None = None) -> dict[str, Any]:
-    """What `recipe` says of a merge by `criterion` and, where that is given, `update`, for fields that are not given.
-
-    The tuned criterion is that of dispersions; sizes and nearest pairs of `buc` keep their own way. Merges that are ranked
-    once go on from the clusters before them: among singletons no penalty differs from another.
-    """
-    if recipe != "tuned":
-        return {}
-    if criterion != "dbc":
-        return {"whiten": TUNED_RIDGE}
-    kept = TUNED_MERGE.keys() if update in (None, "exact") else ("whiten", "intra_normalizer")
-    return {name: TUNED_MERGE[name] for name in kept}
-
-
-def evaluation_of(recipe: str) -> dict[str, Any]:
-    """What `recipe` says of an evaluation, for fields that are not given."""
-    return {"whiten": TUNED_RIDGE} if recipe == "tuned" else {}
-
-
-def _published_lambda(values: dict[str, Any]) -> float:
-    return PUBLISHED_LAMBDA[values.get("criterion", "dbc")]
+STORED: Mapping[str, Any] = MappingProxyType({"is_stored": True})
+"""Context of validation for parameters read from an artifact: fields it lacks came later, and are as before they came."""
 
 
 class Parameters(BaseModel):
-    """A frozen set of parameters; a field it does not know is an error."""
+    """A frozen set of parameters; a field it does not know is an error.
+
+    An artifact's key is made from its parameters, so a new field or a new default must leave old keys alone. Every field is
+    either one of the first release (`schemas.first_release`) or in `added_later`; a class with another field cannot be
+    defined.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    added_later: ClassVar[frozenset[str]] = frozenset()
-    """Fields that a first release did not have; at their defaults, content is what it was before they came."""
+    added_later: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    """Fields that the first release did not have, with the value at which content is what it was before they came.
+
+    That value is no default: it stays when the default changes.
+    """
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        """Raise TypeError for a field that is neither of the first release nor in `added_later`."""
+        accounted = {*FIELDS.get(cls.__name__, ()), *cls.added_later}
+        if accounted != cls.model_fields.keys():
+            names = ", ".join(sorted(accounted ^ cls.model_fields.keys()))
+            raise TypeError(
+                f"{cls.__name__}: {names} must be a field and, if not of the first release, in `added_later`, with the value "
+                "at which content is as before, or keys of artifacts change"
+            )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_stored(cls, values: Any, info: ValidationInfo) -> Any:
+        is_stored = info.context is not None and info.context.get("is_stored")
+        return {**cls.added_later, **values} if is_stored and isinstance(values, dict) else values
 
     def request(self) -> dict[str, Any]:
-        """What an artifact's key is made from: every field as JSON, later ones only where they are not the default."""
-        fields = type(self).model_fields
-        as_before = {name for name in self.added_later if getattr(self, name) == fields[name].get_default()}
+        """What an artifact's key is made from: every field as JSON, later ones only if content is not as before them."""
+        as_before = {name for name, value in self.added_later.items() if getattr(self, name) == value}
         told = self.model_dump(mode="json", by_alias=True, exclude=as_before)
+        fields = type(self).model_fields
         nested = {name: value.request() for name in fields if isinstance(value := getattr(self, name), Parameters)}
         return told | nested
 
@@ -89,7 +100,7 @@ class IngestParameters(Parameters):
     height: int = Field(default=256, ge=8, le=4096)
     width: int = Field(default=128, ge=8, le=4096)
     seed: int = Field(default=0, ge=0)
-    on_bad_image: Literal["fail", "skip"] = "fail"
+    on_bad_image: OnBadImage = "fail"
     camera_pattern: str | None = None
     test_fraction: float = Field(default=0.5, ge=0, lt=1)
     synthetic: SyntheticParameters | None = None
@@ -102,7 +113,7 @@ class InitParameters(Parameters):
     Which names `backbone` may have is for torchvision to say, when the network is built.
     """
 
-    added_later: ClassVar[frozenset[str]] = frozenset({"last_stride", "pooling"})
+    added_later = MappingProxyType({"last_stride": 2, "pooling": "avg"})
 
     backbone: str = Field(default="resnet50", min_length=1)
     weights: str = "imagenet"
@@ -110,8 +121,8 @@ class InitParameters(Parameters):
     height: int = Field(default=0, ge=0, le=4096)
     width: int = Field(default=0, ge=0, le=4096)
     embedding_dim: int | None = Field(default=None, ge=1, le=65536)
-    last_stride: Literal[1, 2] = 2
-    pooling: Literal["avg", "gem"] = "avg"
+    last_stride: LastStride = 2
+    pooling: Pooling = "avg"
     seed: int = Field(default=0, ge=0)
 
 
@@ -122,52 +133,53 @@ class ExtractParameters(Parameters):
     amp: bool = False
 
 
+def _published_lambda(values: dict[str, Any]) -> float:
+    return PUBLISHED_LAMBDA[values.get("criterion", "dbc")]
+
+
+def _by_default_recipe(name: str) -> Callable[[dict[str, Any]], Any]:
+    """What the default recipe says of field `name`, from the fields validated before it."""
+
+    def default(values: dict[str, Any]) -> Any:
+        recipe = merging_of(DEFAULT_RECIPE, criterion=values.get("criterion", "dbc"), update=values.get("update"))
+        return recipe[name]
+
+    return default
+
+
 class MergeParameters(Parameters):
-    """The merging criterion, eq. (4), and how the merges of a stage are selected.
+    """The merging criterion, eq. (4), and how the merges of a stage are selected; by default as the recipe `tuned` says.
 
     λ is by default 0.1 for `dbc` and 0.005 for `buc`, as published. `start` says what stage S merges: the clusters of
-    stage S − 1, m times, or every sample on its own, S·m times, so that features which have learnt more undo earlier merges;
-    the latter with `exact` alone, because among singletons there is no penalty to rank by.
+    stage S − 1, m times, or single samples, S·m times, so that features which have learnt more undo earlier merges;
+    the latter with `exact` alone, because among single samples there is no penalty to rank by.
     `k1` and `k2` are the neighbours that metric `jaccard` compares. `whiten` above 0 whitens the features first, with that
     ridge. `camera` is the one option that uses camera ids: 'centring' first moves the mean of every camera's features to
     one place, 'penalty' adds to D `camera_weight` times the share of the pairs of two clusters' samples that one camera took.
     """
 
-    added_later: ClassVar[frozenset[str]] = frozenset({"k1", "k2", "whiten", "camera", "camera_weight", "start"})
+    added_later = MappingProxyType(
+        {"k1": 20, "k2": 6, "whiten": 0.0, "camera": "ignored", "camera_weight": 0.1, "start": "previous"}
+    )
 
-    criterion: Literal["dbc", "buc"] = "dbc"
+    criterion: CriterionName = "dbc"
     lambda_: float = Field(default_factory=_published_lambda, ge=0, alias="lambda")
     merge_percent: float = Field(default=0.05, gt=0, lt=1)
-    update: Literal["exact", "stale", "union"] = "stale"
+    update: Update = Field(default_factory=_by_default_recipe("update"))
     metric: Metric = "sqeuclidean"
-    intra_normalizer: Literal["n", "n2"] = "n"
-    start: Literal["previous", "singletons"] = "previous"
+    intra_normalizer: IntraNormalizer = Field(default_factory=_by_default_recipe("intra_normalizer"))
+    start: Start = Field(default_factory=_by_default_recipe("start"))
     k1: int = Field(default=20, ge=1, le=10_000)
     k2: int = Field(default=6, ge=1, le=10_000)
-    whiten: float = Field(default=0, ge=0)
-    camera: Literal["ignored", "centring", "penalty"] = "ignored"
+    whiten: float = Field(default_factory=_by_default_recipe("whiten"), ge=0)
+    camera: CameraUse = "ignored"
     camera_weight: float = Field(default=0.1, ge=0)
 
     @model_validator(mode="after")
     def _go_together(self) -> MergeParameters:
-        if self.start == "singletons" and self.update != "exact":
-            raise ValueError(
-                f"--start: found singletons with --update {self.update}, wanted previous: ranked once, among singletons, "
-                "every penalty is the same and --lambda would do nothing; leave one of them out"
-            )
-        if self.metric == "jaccard" and self.criterion != "dbc":
-            raise ValueError(
-                f"--criterion: found {self.criterion} with --metric jaccard, wanted dbc; leave one of them out"
-            )
-        if self.camera == "penalty" and self.metric == "jaccard":
-            raise ValueError(
-                "--camera: found penalty with --metric jaccard, wanted sqeuclidean, euclidean or cosine; "
-                "leave one of them out"
-            )
-        if self.camera == "penalty" and self.criterion != "dbc":
-            raise ValueError(
-                f"--camera: found penalty with --criterion {self.criterion}, wanted dbc; leave one of them out"
-            )
+        told = broken_rule(MERGE_RULES, **dict(self))
+        if told is not None:
+            raise ValueError(told)
         return self
 
     def request(self) -> dict[str, Any]:
@@ -188,25 +200,25 @@ class TrainParameters(Parameters):
     whitened with that ridge in the place of the head's embeddings.
     """
 
-    added_later: ClassVar[frozenset[str]] = frozenset(
+    added_later = MappingProxyType(
         {
-            "optimizer",
-            "clip_norm",
-            "lr_schedule",
-            "warmup_epochs",
-            "random_erasing",
-            "color_jitter",
-            "frames",
-            "freeze_through",
-            "loss",
-            "queue_size",
-            "whiten",
-            "memory_momentum",
+            "optimizer": "sgd",
+            "clip_norm": None,
+            "lr_schedule": "step",
+            "warmup_epochs": 0,
+            "random_erasing": 0,
+            "color_jitter": 0,
+            "frames": None,
+            "freeze_through": None,
+            "loss": "repelled",
+            "queue_size": 5000,
+            "whiten": 0,
+            "memory_momentum": 0.5,
         }
     )
 
     stage: int = Field(ge=0)
-    recipe: Literal["paper", "auto", "tuned"] = DEFAULT_RECIPE
+    recipe: RecipeName = DEFAULT_RECIPE
     epochs: int = Field(ge=0)
     batch_size: int = Field(default=16, ge=1)
     learning_rate: float = Field(ge=0)
@@ -214,32 +226,30 @@ class TrainParameters(Parameters):
     decay_after: int | None = Field(default=None, ge=0)
     momentum: float = Field(default=0.9, ge=0, lt=1)
     weight_decay: float = Field(default=5e-4, ge=0)
-    norm_statistics: Literal["batch", "stored"] = "batch"
+    norm_statistics: NormStatistics = "batch"
     temperature: float = Field(default=0.1, gt=0)
     dropout: float = Field(default=0.5, ge=0, lt=1)
-    memory_init: Literal["centroids", "zeros"] = "centroids"
+    memory_init: MemoryInit = "centroids"
     seed: int = Field(default=0, ge=0)
     amp: bool = False
-    optimizer: Literal["sgd", "adam"] = "sgd"
+    optimizer: Optimizer = "sgd"
     clip_norm: float | None = Field(default=None, gt=0)
-    lr_schedule: Literal["step", "cosine"] = "step"
+    lr_schedule: LrSchedule = "step"
     warmup_epochs: float = Field(default=0, ge=0)
     random_erasing: float = Field(default=0, ge=0, le=1)
     color_jitter: float = Field(default=0, ge=0, le=1)
     frames: int | None = Field(default=None, ge=1, le=1000)
     freeze_through: str | None = Field(default=None, min_length=1)
-    loss: Literal["repelled", "oim"] = "repelled"
+    loss: Loss = "repelled"
     queue_size: int = Field(default=5000, ge=0, le=10_000_000)
     whiten: float = Field(default=0, ge=0)
     memory_momentum: float = Field(default=0.5, ge=0, lt=1)
 
     @model_validator(mode="after")
     def _one_schedule(self) -> TrainParameters:
-        if self.lr_schedule == "cosine" and self.decay_after is not None:
-            raise ValueError(
-                f"--decay-after: found {self.decay_after} beside --lr-schedule cosine, wanted one of the two; "
-                f"leave one out"
-            )
+        told = broken_rule(TRAIN_RULES, lr_schedule=self.lr_schedule, decay_after=self.decay_after)
+        if told is not None:
+            raise ValueError(told)
         return self
 
 
@@ -249,10 +259,12 @@ class EvaluateParameters(Parameters):
     With `rerank`, k-reciprocal neighbours order the gallery (Zhong et al., CVPR 2017).
     """
 
-    added_later: ClassVar[frozenset[str]] = frozenset({"whiten", "rerank", "rerank_k1", "rerank_k2", "rerank_lambda"})
+    added_later = MappingProxyType(
+        {"whiten": 0, "rerank": False, "rerank_k1": 20, "rerank_k2": 6, "rerank_lambda": 0.3}
+    )
 
-    average_precision: Literal["standard", "trapezoid"] = "standard"
-    whiten: float = Field(default=0, ge=0)
+    average_precision: AveragePrecision = "standard"
+    whiten: float = Field(default=evaluation_of(DEFAULT_RECIPE)["whiten"], ge=0)
     rerank: bool = False
     rerank_k1: int = Field(default=20, ge=1)
     rerank_k2: int = Field(default=6, ge=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,12 +11,13 @@ from dbc_cli.command import Given, initial_fields, with_flags
 from dbc_cli.flags.flag import pins
 from dbc_cli.flags.tables import COMMON, SEED
 from dbc_cli.flags.training import AMP, TRAIN
+from schemas.choices import Baseline
 from stages.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-METHOD = Annotated[Literal["pul"], typer.Argument(metavar="METHOD", help="pul: k-means and its reliable samples.")]
+METHOD = Annotated[Baseline, typer.Argument(metavar="METHOD", help="pul: k-means and its reliable samples.")]
 HEADINGS = ("iteration", "clusters", "reliable", "loss", "rank-1", "rank-5", "mAP", "ARI")
 
 

@@ -16,14 +16,11 @@ def demo(given: Given) -> None:
     from dbc_cli.commands.run import run_plan, show_rows
     from dbc_cli.console import RichReporter
     from schemas.parameters import (
-        DEFAULT_RECIPE,
         EvaluateParameters,
         ExtractParameters,
         IngestParameters,
         MergeParameters,
         SyntheticParameters,
-        evaluation_of,
-        merging_of,
     )
     from stages.ingest.stage import ingest
     from stages.loop.run_stages import Plan
@@ -45,9 +42,9 @@ def demo(given: Given) -> None:
     place = drawn.artifact.path.as_posix()
     reporter.note(f"{figures.n_images} images of {figures.n_identities} drawn people, {drawn.status}: {place}")
     plan = Plan(
-        merge=MergeParameters(merge_percent=0.1, **merging_of(DEFAULT_RECIPE)),
+        merge=MergeParameters(merge_percent=0.1),
         extract=ExtractParameters(),
-        evaluate=EvaluateParameters(**evaluation_of(DEFAULT_RECIPE)),
+        evaluate=EvaluateParameters(),
         train={"seed": seed},
         initial={"backbone": "resnet10", "weights": "none", "pooling": "gem", "seed": seed},
         stages=6,

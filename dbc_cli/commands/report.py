@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from dbc_cli.command import Given, with_flags
 from dbc_cli.flags.flag import Flag, pins, stage_flag
 from dbc_cli.flags.tables import COMMON
+from schemas.choices import Drawn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_DRAW = Literal["worst", "largest", "loosest", "tightest", "chained", "joined"]
 REPORT = (
     Flag("top", int, "--top", "Rows of every list, and clusters in the picture.", "10", metavar="N"),
     Flag("out", Path, "--out", "Picture of the clusters: .png, .jpg or .webp.", "no picture", metavar="FILE"),
-    Flag("draw", _DRAW, "--draw", "Which clusters the picture shows.", "worst; loosest without identities"),
+    Flag("draw", Drawn, "--draw", "Which clusters the picture shows.", "worst; loosest without identities"),
     Flag("columns", int, "--columns", "Members of a cluster in the picture.", "12", metavar="N"),
 )
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}

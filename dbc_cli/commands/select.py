@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from dbc_cli.command import Given, with_flags
 from dbc_cli.flags.flag import Flag, pins
 from dbc_cli.flags.tables import COMMON
+from schemas.choices import ChoiceRule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from stages.loop.choice.measures import StageMeasures
 
-_RULE = Literal["separation", "cluster-silhouette", "silhouette", "jump", "dispersion-ratio", "stability"]
 RULE = (
     Flag(
         "rule",
-        _RULE,
+        ChoiceRule,
         "--rule",
         "What the stage is chosen by.",
         "separation where merges whiten, else cluster-silhouette",

@@ -7,11 +7,34 @@ after `default` is for people, and a test holds it against the schemas.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 from dbc_cli.flags.flag import WHERE, Flag
 from dbc_cli.flags.training import AMP, COMPILE, INITIAL, RECIPE, TRAIN, TRAINING
-from schemas.choices import DatasetFormat, Metric
+from schemas.choices import (
+    AveragePrecision,
+    CameraUse,
+    CriterionName,
+    DatasetFormat,
+    IntraNormalizer,
+    Metric,
+    OnBadImage,
+    Start,
+    Stop,
+    Update,
+)
+from schemas.recipes import PUBLISHED_LAMBDA, RECIPES
+
+
+def by_recipe(field: str) -> str:
+    """The defaults of a field of merging, as help shows them."""
+    tuned, *others = (getattr(RECIPES[name].merging, field) for name in ("tuned", "auto", "paper"))
+    (other,) = set(others)
+    return f"by recipe: tuned {_plain(tuned)}, else {_plain(other)}"
+
+
+def _plain(value: str | float) -> str:
+    return f"{value:g}" if isinstance(value, float) else value
+
 
 COMMON = (
     Flag("run", Path, "--run", "The run directory; also DBC_RUN.", "the last one used here", WHERE, "DIR"),
@@ -31,7 +54,7 @@ INGEST = (
     Flag("format", DatasetFormat, "--format", "How SOURCE is laid out.", "synthetic without a SOURCE"),
     Flag("height", int, "--height", "Height in pixels that images are stored at.", "256"),
     Flag("width", int, "--width", "Width in pixels that images are stored at.", "128"),
-    Flag("on_bad_image", Literal["fail", "skip"], "--on-bad-image", "What an unreadable image does.", "fail"),
+    Flag("on_bad_image", OnBadImage, "--on-bad-image", "What an unreadable image does.", "fail"),
     Flag(
         "camera_pattern",
         str,
@@ -66,36 +89,42 @@ TRACKLETS = (
 )
 EXTRACT = (Flag("extract_batch_size", int, "--batch-size", "Images a forward pass.", "64", WHERE),)
 MERGE = (
-    Flag("lambda_", float, "--lambda", "Weight λ of the penalty in D, eq. (4).", "0.1; 0.005 for buc"),
+    Flag(
+        "lambda_",
+        float,
+        "--lambda",
+        "Weight λ of the penalty in D, eq. (4).",
+        f"{PUBLISHED_LAMBDA['dbc']}; {PUBLISHED_LAMBDA['buc']} for buc",
+    ),
     Flag("merge_percent", float, "--merge-percent", "Merges a stage, as a fraction of the samples.", "0.05"),
     Flag(
         "update",
-        Literal["exact", "stale", "union"],
+        Update,
         "--update",
         "How a stage's merges are selected.",
-        "by recipe: tuned exact, else stale",
+        by_recipe("update"),
     ),
     Flag(
         "start",
-        Literal["previous", "singletons"],
+        Start,
         "--start",
         "Whether a stage goes on from the clusters before it, or makes its merges and theirs anew from every sample.",
-        "by recipe: tuned singletons, else previous",
+        by_recipe("start"),
     ),
     Flag("metric", Metric, "--metric", "Distance between samples.", "sqeuclidean"),
     Flag(
         "intra_normalizer",
-        Literal["n", "n2"],
+        IntraNormalizer,
         "--intra-normalizer",
         "Divide d_a by n or by n².",
-        "by recipe: tuned n2, else n",
+        by_recipe("intra_normalizer"),
     ),
-    Flag("criterion", Literal["dbc", "buc"], "--criterion", "Dispersion, or nearest pair and cluster sizes.", "dbc"),
+    Flag("criterion", CriterionName, "--criterion", "Dispersion, or nearest pair and cluster sizes.", "dbc"),
     Flag("k1", int, "--k1", "Neighbours that --metric jaccard compares; about the size of an identity.", "20"),
     Flag("k2", int, "--k2", "Neighbours over which --metric jaccard smooths.", "6"),
     Flag(
         "camera",
-        Literal["ignored", "centring", "penalty"],
+        CameraUse,
         "--camera",
         "Whether camera ids move each camera's mean feature to one place before a merge, or add to D where shared.",
         "ignored",
@@ -108,7 +137,7 @@ WHITEN = (
         float,
         "--whiten",
         "Whiten features, with this ridge; 0 leaves them as they are.",
-        "by recipe: tuned 3, else 0",
+        by_recipe("whiten"),
         metavar="RIDGE",
     ),
 )
@@ -126,7 +155,7 @@ MEMORY = (
 EVALUATE = (
     Flag(
         "average_precision",
-        Literal["standard", "trapezoid"],
+        AveragePrecision,
         "--average-precision",
         "Mean of precisions at hits, or area under the polyline.",
         "standard",
@@ -142,7 +171,7 @@ SCHEDULE = (
 )
 RUN = (*SCHEDULE, *MERGE, *WHITEN, *TRAIN, *INITIAL, *SEED, *AMP, *COMPILE, *EVALUATE, *DEVICE, *MEMORY, *TRAINING)
 STOP = (
-    Flag("stop", Literal["never", "auto"], "--stop", "Stop once stages get no better, without identities.", "never"),
+    Flag("stop", Stop, "--stop", "Stop once stages get no better, without identities.", "never"),
     Flag("patience", int, "--patience", "Stages that may be no better before --stop auto stops.", "3", metavar="N"),
 )
 

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from dbc_cli.flags.flag import WHERE, Flag
+from schemas.choices import (
+    Cache,
+    Loss,
+    LrSchedule,
+    MemoryInit,
+    NormStatistics,
+    Optimizer,
+    Pooling,
+    RecipeName,
+)
 
 INITIAL = (
     Flag(
@@ -25,7 +33,7 @@ INITIAL = (
     Flag("last_stride", int, "--last-stride", "Stride of a ResNet's last layer: 2 or 1.", "2", "Initial weights"),
     Flag(
         "pooling",
-        Literal["avg", "gem"],
+        Pooling,
         "--pooling",
         "How a ResNet pools: mean, or generalised mean with a learnt exponent.",
         "avg",
@@ -37,7 +45,7 @@ COMPILE = (Flag("compile", bool, "--compile", "Compile the network at its first 
 RECIPE = (
     Flag(
         "recipe",
-        Literal["auto", "paper", "tuned"],
+        RecipeName,
         "--recipe",
         "Where what is not said comes from: tuned whitens features and merges them anew, auto takes them as they are, "
         "paper is as published.",
@@ -51,14 +59,14 @@ TRAIN = (
     Flag("learning_rate", float, "--learning-rate", "Rate of the head.", "by recipe"),
     Flag("backbone_rate", float, "--backbone-rate", "Rate of the backbone as a share of the head's.", "by recipe"),
     Flag("decay_after", int, "--decay-after", "Epochs after which rates fall tenfold.", "by recipe"),
-    Flag("lr_schedule", Literal["step", "cosine"], "--lr-schedule", "How rates fall within a stage.", "step"),
+    Flag("lr_schedule", LrSchedule, "--lr-schedule", "How rates fall within a stage.", "step"),
     Flag("warmup_epochs", float, "--warmup-epochs", "Epochs in which rates climb to the schedule's.", "0"),
-    Flag("optimizer", Literal["sgd", "adam"], "--optimizer", "Nesterov's gradient descent, or Adam.", "sgd"),
+    Flag("optimizer", Optimizer, "--optimizer", "Nesterov's gradient descent, or Adam.", "sgd"),
     Flag("clip_norm", float, "--clip-norm", "Longest gradient, over all weights together.", ""),
     # this is the flag for batch norms; there is no --freeze-norm
     Flag(
         "norm_statistics",
-        Literal["batch", "stored"],
+        NormStatistics,
         "--norm-statistics",
         "Statistics that the backbone's batch norms use in training.",
         "by recipe",
@@ -75,7 +83,7 @@ TRAIN = (
     Flag("dropout", float, "--dropout", "Dropout of the embedding.", "by recipe"),
     Flag(
         "memory_init",
-        Literal["centroids", "zeros"],
+        MemoryInit,
         "--memory-init",
         "What the look-up table starts from after stage 0.",
         "centroids",
@@ -91,15 +99,13 @@ TRAIN = (
     Flag("random_erasing", float, "--random-erasing", "Share of images with a rectangle blanked.", "0", metavar="P"),
     Flag("color_jitter", float, "--color-jitter", "Change of brightness, contrast, saturation.", "0", metavar="S"),
     Flag("frames", int, "--frames", "Random frames of a tracklet in a step; video only.", "by recipe"),
-    Flag(
-        "loss", Literal["repelled", "oim"], "--loss", "Eq. (1), or online instance matching with its queue.", "repelled"
-    ),
+    Flag("loss", Loss, "--loss", "Eq. (1), or online instance matching with its queue.", "repelled"),
     Flag("queue_size", int, "--queue-size", "Embeddings in the queue of --loss oim.", "5000", metavar="Q"),
 )
 TRAINING = (
     Flag(
         "cache",
-        Literal["auto", "device", "host", "none"],
+        Cache,
         "--cache",
         "Where train images lie: on the device, in memory, or in the store.",
         "auto",

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import replace
 from typing import Any
 
-from schemas.manifest import ArtifactKind
+from schemas.choices import ArtifactKind
 from schemas.parameters import InitParameters
 from schemas.stage_names import INIT_STAGE
 from stages.loop.run_stages import Plan, StageRow, run_stages

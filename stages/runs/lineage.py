@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from schemas.manifest import ArtifactKind, Parent
+from schemas.choices import ArtifactKind
+from schemas.manifest import Parent
 from schemas.stage_names import stage_label
 from stages.errors import DbcError
 from stages.reporting import Reporter

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from schemas.manifest import ArtifactKind
+from schemas.choices import ArtifactKind
 from stages.runs.run_directory import RunDirectory
 from stages.runs.store import Artifact, open_artifact
 

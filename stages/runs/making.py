@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
-from schemas.manifest import SCHEMA_VERSIONS, ArtifactKind, Execution
+from schemas.choices import ArtifactKind, ArtifactStatus
+from schemas.manifest import SCHEMA_VERSIONS, Execution
 from schemas.parameters import Parameters
 from schemas.summaries import Summary
 from stages.errors import DbcError
@@ -19,7 +20,6 @@ from stages.runs.run_directory import RunDirectory
 from stages.runs.store import Artifact, Writer, artifact_versions, commit, open_artifact, temporary_directory
 from stages.runs.store.digests import artifact_id, content_key, library_versions
 
-Status: TypeAlias = Literal["created", "up to date", "identical", "would create"]
 SIGHT_SECONDS = 60
 """How long a process looks for what the leader committed, on storage that machines share."""
 
@@ -59,7 +59,7 @@ class Produced:
 class Outcome:
     """What became of a request. `artifact` is None only for a dry run of something new."""
 
-    status: Status
+    status: ArtifactStatus
     kind: ArtifactKind
     stage: int
     artifact: Artifact | None
@@ -99,7 +99,7 @@ def _lead(
     key = request_key(request)
     versions = artifact_versions(directory)
     found = _with_key(run, request, key)
-    status: Status = "up to date"
+    status: ArtifactStatus = "up to date"
     if (found is None or how.force) and how.dry_run:
         found, status = None, "would create"
     elif found is None or how.force:
@@ -216,7 +216,7 @@ def _naming_files() -> Iterator[None]:
         ) from error
 
 
-def _outcome(status: Status, request: Request, artifact: Artifact | None, *, newest: int | None) -> Outcome:
+def _outcome(status: ArtifactStatus, request: Request, artifact: Artifact | None, *, newest: int | None) -> Outcome:
     return Outcome(
         status=status,
         kind=request.kind,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from schemas.manifest import ArtifactKind
+from schemas.choices import ArtifactKind
 from schemas.stage_names import INIT_STAGE, stage_label
 from stages.errors import UsageError
 from stages.runs.run_directory import RunDirectory

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+from schemas.choices import ArtifactKind
 from schemas.manifest import (
-    ArtifactKind,
     ClustersManifest,
     DatasetManifest,
     FeaturesManifest,

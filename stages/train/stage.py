@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from schemas.manifest import ModelManifest
-from schemas.parameters import DEFAULT_RECIPE, TrainParameters
+from schemas.parameters import TrainParameters
+from schemas.recipes import DEFAULT_RECIPE
 from schemas.stage_names import INIT_STAGE, stage_label
 from stages.arrays.backend import resolve_torch_device
 from stages.errors import DbcError

@@ -73,7 +73,7 @@ def test_ranked_once_singletons_have_no_penalty_and_are_refused(dbc: Dbc, run: P
     swept = ["--lambda", "0,1"] if command == "sweep" else []
     refused = dbc(command, "--start", "singletons", "--update", update, *swept, "--run", run)
     assert refused.status == 2
-    assert f"--start: found singletons with --update {update}, wanted previous" in refused.line
+    assert f"--start singletons needs --update exact, got --update {update}" in refused.line
 
 
 @pytest.mark.parametrize("update", ["stale", "union"])

@@ -77,7 +77,7 @@ def test_what_merging_compares_is_a_choice_of_its_own(dbc: Dbc, run: Path, flags
 def test_jaccard_has_no_nearest_pairs(dbc: Dbc, run: Path) -> None:
     refused = dbc("merge", *MERGING, "--metric", "jaccard", "--criterion", "buc", "--run", run)
     assert refused.status == 2
-    assert "--criterion: found buc with --metric jaccard" in refused.line
+    assert "--metric jaccard needs --criterion dbc, got --criterion buc" in refused.line
 
 
 def unit(rows: NDArray[np.float64]) -> NDArray[np.float64]:

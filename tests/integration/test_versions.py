@@ -109,7 +109,7 @@ def test_merging_on_from_clusters_of_another_dataset_is_refused(tmp_path: Path) 
     run = ingested(tmp_path)
     rows(run)
     other = ingested(tmp_path, seed=9)
-    stage_two = MergeParameters(merge_percent=0.25)
+    stage_two = MergeParameters(merge_percent=0.25, start="previous")
     dataset = other.require("dataset")
     assert dataset.version == 2
     extract(run, stage=1, parameters=ExtractParameters(), initial={}, device="cpu", how=How(), reporter=Silent())

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from schemas.parameters import DEFAULT_RECIPE, TrainParameters
+from schemas.parameters import TrainParameters
+from schemas.recipes import DEFAULT_RECIPE
 from stages.arrays.backend import resolve_torch_device
 from stages.compare.baselines.reliable import PUBLISHED_THRESHOLD, UNRELIABLE, pul_labels
 from stages.errors import DbcError, UsageError

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from schemas.manifest import ArtifactKind, DatasetManifest, Execution, FeaturesManifest, Parent
+from schemas.choices import ArtifactKind
+from schemas.manifest import DatasetManifest, Execution, FeaturesManifest, Parent
 from schemas.parameters import ExtractParameters, IngestParameters
 from schemas.summaries import DatasetSummary, FeaturesSummary
 from stages.errors import DbcError, UsageError

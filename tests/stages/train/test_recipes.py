@@ -42,7 +42,7 @@ def test_paper_trains_video_longer_on_random_frames_with_its_first_layers_frozen
 
 
 def test_frames_of_single_images_are_refused() -> None:
-    with pytest.raises(UsageError, match=r"--frames: found 16 for samples of one image.*tracklets"):
+    with pytest.raises(UsageError, match="`frames=16` needs a dataset of tracklets"):
         resolve(0, **SIZES, overrides={"frames": 16})
 
 
@@ -76,5 +76,5 @@ def test_auto_trains_random_weights_from_the_start_with_one_rate_for_all() -> No
 def test_a_bag_of_words_has_nothing_to_train() -> None:
     for recipe in ("paper", "auto"):
         assert resolve(2, recipe=recipe, backbone="bow", random_weights=True, **SIZES).epochs == 0
-    with pytest.raises(UsageError, match="--epochs: found 3 for --backbone bow, wanted 0"):
+    with pytest.raises(UsageError, match=r"`epochs` must be 0 for `backbone='bow'`.*got 3"):
         resolve(2, backbone="bow", **SIZES, overrides={"epochs": 3})

@@ -22,8 +22,8 @@ def drawn(seed: int, n: int = 30) -> Float32Array:
 @pytest.mark.parametrize("seed", range(3))
 def test_exact_stages_cut_the_whole_tree_at_their_number_of_clusters(seed: int) -> None:
     features = drawn(seed)
-    linkage = dispersion_linkage(features, lambda_=0.1)
-    parameters = MergeParameters(merge_percent=0.2, update="exact")
+    linkage = dispersion_linkage(features, lambda_=0.1, intra_normalizer="n")
+    parameters = MergeParameters(merge_percent=0.2, update="exact", start="previous", intra_normalizer="n")
     measures = merging_alone(features, parameters, n_stages=3, sampling_seed=0)
     assert [(stage.stage, stage.n_clusters) for stage in measures] == [(1, 24), (2, 18), (3, 12)]
     for stage in measures:
@@ -40,7 +40,7 @@ def test_exact_stages_cut_the_whole_tree_at_their_number_of_clusters(seed: int) 
         {"metric": "cosine", "update": "union"},
         {"metric": "jaccard", "k1": 5, "k2": 2},
         {"lambda_": 3.0},
-        {"intra_normalizer": "n2", "lambda_": 3.0},
+        {"intra_normalizer": "n", "lambda_": 3.0},
     ],
 )
 def test_every_parameter_of_a_merge_counts(asked: dict[str, Any]) -> None:

@@ -1,0 +1,55 @@
+"""Which options do not go together, each rule once: for the parameters, for functions called from Python and for commands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`name` at `value` works only if `other` is one of `allowed`; `why` in a few words, if that is not plain."""
+
+    name: str
+    value: Any
+    other: str
+    allowed: tuple[Any, ...]
+    why: str = ""
+
+    def broken_by(self, options: Mapping[str, Any]) -> str | None:
+        """One line that names both arguments; None if `options` keep the rule or leave one of them out."""
+        if options.get(self.name) != self.value or self.other not in options or options[self.other] in self.allowed:
+            return None
+        *most, last = [argument(self.other, value) for value in self.allowed]
+        allowed = f"{', '.join(most)} or {last}" if most else last
+        why = f": {self.why}" if self.why else ""
+        return (
+            f"{argument(self.name, self.value)} needs {allowed}, got {argument(self.other, options[self.other])}{why}; "
+            "change one of them"
+        )
+
+
+MERGE_RULES = (
+    Rule(
+        "start",
+        "singletons",
+        "update",
+        ("exact",),
+        why="ranked once, among single samples, every penalty is the same and `lambda_` would do nothing",
+    ),
+    Rule("metric", "jaccard", "criterion", ("dbc",)),
+    Rule("camera", "penalty", "metric", ("sqeuclidean", "euclidean", "cosine")),
+    Rule("camera", "penalty", "criterion", ("dbc",)),
+)
+TRAIN_RULES = (Rule("lr_schedule", "cosine", "decay_after", (None,)),)
+
+
+def broken_rule(rules: Sequence[Rule], **options: Any) -> str | None:
+    """The first of `rules` that `options` break, in one line; None if they go together. Options left out break none."""
+    return next((told for rule in rules if (told := rule.broken_by(options)) is not None), None)
+
+
+def argument(name: str, value: Any) -> str:
+    """The argument as errors name it: `` `start='previous'` ``."""
+    return f"`{name}={value!r}`"

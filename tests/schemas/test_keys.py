@@ -1,0 +1,84 @@
+"""The key of an artifact is what it was in every release, whatever defaults or fields came since."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from schemas import parameters as module
+from schemas.first_release import FIELDS
+from schemas.parameters import (
+    STORED,
+    EvaluateParameters,
+    ExtractParameters,
+    IngestParameters,
+    InitParameters,
+    MergeParameters,
+    Parameters,
+    SyntheticParameters,
+    TrainParameters,
+)
+from stages.runs.store.digests import canonical_json
+
+PUBLISHED = {"update": "stale", "intra_normalizer": "n", "start": "previous", "whiten": 0}
+TUNED = {"update": "exact", "intra_normalizer": "n2", "start": "singletons", "whiten": 3}
+LATER_TRAINING = {"whiten": 3, "memory_momentum": 0.1, "frames": 16, "recipe": "paper"}
+
+GOLDEN: list[tuple[Parameters, str]] = [
+    (SyntheticParameters(), "3b4bcba7b7db58e3"),
+    (IngestParameters(), "c83bafb8bed7a4ce"),
+    (IngestParameters(synthetic=SyntheticParameters(identities=3)), "528dbe08b707e86e"),
+    (InitParameters(), "51d59d5bfee88b86"),
+    (InitParameters(last_stride=1, pooling="gem"), "e34533e834539ee8"),
+    (ExtractParameters(), "613258596bcd9a76"),
+    (MergeParameters(**PUBLISHED), "667dc2f658dca9bb"),
+    (MergeParameters(criterion="buc", **PUBLISHED), "1392539e209be7ae"),
+    (MergeParameters(**TUNED), "959deccde6376ea7"),
+    (MergeParameters(criterion="buc", **PUBLISHED | {"whiten": 3}), "a4075c607ad34601"),
+    (MergeParameters(camera="penalty", camera_weight=0.2, k1=10, **PUBLISHED), "11f219191548fdec"),
+    (TrainParameters(stage=0, epochs=1, learning_rate=0.1), "fdc65d339d29b1d1"),
+    (TrainParameters(stage=1, epochs=1, learning_rate=0.1, **LATER_TRAINING), "9d557aa881a88ee0"),
+    (EvaluateParameters(whiten=0), "0768dca09744c287"),
+    (EvaluateParameters(whiten=3), "6705edb281eb61f3"),
+    (EvaluateParameters(whiten=0, rerank=True, rerank_k1=5), "de05e9da4830c785"),
+]
+"""Digests of requests as the first release with these fields had them: never to be replaced."""
+
+
+@pytest.mark.parametrize(("parameters", "digest"), GOLDEN)
+def test_a_request_is_what_it_was(parameters: Parameters, digest: str) -> None:
+    assert hashlib.sha256(canonical_json(parameters.request())).hexdigest()[:16] == digest
+
+
+def test_every_class_of_parameters_has_a_golden_request() -> None:
+    classes = {value for value in vars(module).values() if isinstance(value, type) and issubclass(value, Parameters)}
+    assert classes - {Parameters} == {type(parameters) for parameters, _ in GOLDEN}
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_a_request_of_the_first_release_has_its_fields_and_no_other(name: str) -> None:
+    model: type[Parameters] = getattr(module, name)
+    needed = {"stage": 0, "epochs": 1, "learning_rate": 0.1} if model is TrainParameters else {}
+    stored = model.model_validate(needed, context=STORED)
+    aliases = {field.alias or key for key, field in model.model_fields.items() if key in FIELDS[name]}
+    assert stored.request().keys() == aliases
+    assert {field: getattr(stored, field) for field in model.added_later} == dict(model.added_later)
+
+
+def test_a_field_that_is_not_accounted_for_cannot_be_defined() -> None:
+    with pytest.raises(TypeError, match="Forgetful: haste must be a field and, if not of the first release, in `added"):
+
+        class Forgetful(Parameters):
+            haste: int = 3
+
+    with pytest.raises(TypeError, match="haste"):
+
+        class Mistaken(Parameters):
+            added_later = {"haste": 3}  # noqa: RUF012
+
+
+def test_what_an_artifact_of_the_first_release_does_not_say_is_not_taken_from_todays_defaults() -> None:
+    old = MergeParameters.model_validate({"update": "stale", "intra_normalizer": "n"}, context=STORED)
+    assert (old.start, old.whiten) == ("previous", 0)
+    assert EvaluateParameters.model_validate({}, context=STORED).whiten == 0

@@ -1,0 +1,88 @@
+"""Recipes as data, and the rules of what goes together."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from schemas.choices import CriterionName, RecipeName, Update, words_of
+from schemas.parameters import EvaluateParameters, MergeParameters, TrainParameters
+from schemas.recipes import DEFAULT_RECIPE, PUBLISHED_LAMBDA, RECIPES, evaluation_of, merging_of
+from schemas.rules import MERGE_RULES, TRAIN_RULES, broken_rule
+
+
+def test_there_is_a_recipe_for_every_name() -> None:
+    assert set(RECIPES) == set(words_of(RecipeName))
+    assert DEFAULT_RECIPE == "tuned"
+    assert dict(PUBLISHED_LAMBDA) == {"dbc": 0.1, "buc": 0.005}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "criterion", "update", "wanted"),
+    [
+        ("tuned", "dbc", None, (3, "exact", "singletons", "n2")),
+        ("tuned", "dbc", "exact", (3, "exact", "singletons", "n2")),
+        ("tuned", "dbc", "stale", (3, "stale", "previous", "n2")),
+        ("tuned", "buc", None, (3, "stale", "previous", "n")),
+        ("auto", "dbc", None, (0, "stale", "previous", "n")),
+        ("paper", "dbc", "exact", (0, "stale", "previous", "n")),
+    ],
+)
+def test_what_recipes_say_of_a_merge(recipe: RecipeName, criterion: str, update: str | None, wanted: tuple) -> None:
+    said = merging_of(recipe, criterion=criterion, update=update)
+    assert (said["whiten"], said["update"], said["start"], said["intra_normalizer"]) == wanted
+
+
+@pytest.mark.parametrize("criterion", words_of(CriterionName))
+@pytest.mark.parametrize("update", [None, *words_of(Update)])
+def test_parameters_are_by_default_those_of_the_default_recipe(criterion: str, update: str | None) -> None:
+    given: dict[str, Any] = {"criterion": criterion} | ({} if update is None else {"update": update})
+    assert MergeParameters(**given) == MergeParameters(
+        **merging_of(DEFAULT_RECIPE, criterion=criterion, update=update) | given
+    )
+    assert EvaluateParameters() == EvaluateParameters(**evaluation_of(DEFAULT_RECIPE))
+
+
+def test_schedules_know_only_fields_of_training() -> None:
+    for recipe in RECIPES.values():
+        for schedule, stage in itertools.product((recipe.training, recipe.from_random), (0, 1)):
+            fields = schedule.fields(stage, mean_size=9) | recipe.video
+            assert TrainParameters(stage=stage, **fields).epochs == fields["epochs"]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (
+            {"start": "singletons", "update": "stale"},
+            "`start='singletons'` needs `update='exact'`, got `update='stale'`",
+        ),
+        (
+            {"metric": "jaccard", "criterion": "buc"},
+            "`metric='jaccard'` needs `criterion='dbc'`, got `criterion='buc'`",
+        ),
+        (
+            {"camera": "penalty", "metric": "jaccard"},
+            "`camera='penalty'` needs `metric='sqeuclidean'`, `metric='euclidean'` or `metric='cosine'`, got",
+        ),
+        (
+            {"camera": "penalty", "criterion": "buc"},
+            "`camera='penalty'` needs `criterion='dbc'`, got `criterion='buc'`",
+        ),
+    ],
+)
+def test_what_does_not_go_together_is_refused_in_one_line(options: dict[str, Any], told: str) -> None:
+    assert str(broken_rule(MERGE_RULES, **options)).startswith(told)
+    with pytest.raises(ValidationError, match="change one of them"):
+        MergeParameters(**options)
+
+
+def test_options_that_go_together_or_are_left_out_break_no_rule() -> None:
+    assert broken_rule(MERGE_RULES, start="singletons", update="exact", camera="penalty") is None
+    assert broken_rule(TRAIN_RULES, lr_schedule="cosine", decay_after=None) is None
+    assert broken_rule(TRAIN_RULES, lr_schedule="cosine", decay_after=3) == (
+        "`lr_schedule='cosine'` needs `decay_after=None`, got `decay_after=3`; change one of them"
+    )
