@@ -1,9 +1,8 @@
-"""README, help and schemas say the same."""
+"""Documents, help and schemas say the same."""
 
 from __future__ import annotations
 
 import re
-import shlex
 from dataclasses import asdict
 from typing import Any
 
@@ -16,49 +15,20 @@ from dbc_cli.flags.flag import Flag
 from schemas import parameters, recipes
 from tests.conftest import REPOSITORY
 
-README = (REPOSITORY / "README.md").read_text()
+TABLES = ("README.md", "docs/commands.md")
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
 
-def examples() -> list[list[str]]:
-    """Every `dbc …` in README's code, without what follows it on the line."""
-    blocks = re.findall(r"```(?:sh|console)\n(.*?)```", README, flags=re.DOTALL)
-    lines = [line.removeprefix("$ ") for block in blocks for line in block.splitlines()]
-    lines += re.findall(r"`(dbc [^`]+)`", README)
-    found = []
-    for line in lines:
-        for part in re.split(r"&&|;|\bdo\b|#", line):
-            words = shlex.split(part.strip().replace(r"\|", "|"))
-            if words[:1] == ["dbc"]:
-                found.append(words[1:])
-    return found
-
-
-def options_of(command: str) -> set[str]:
-    return {option for parameter in COMMANDS[command].params for option in (*parameter.opts, *parameter.secondary_opts)}
-
-
-def test_every_command_has_help_and_an_example_in_the_table() -> None:
-    rows = re.findall(r"^\| `dbc (\w+)` \|.*\| `dbc (\w+)[^`]*` \|$", README, flags=re.MULTILINE)
+@pytest.mark.parametrize("document", TABLES)
+def test_every_command_has_help_and_an_example_in_the_table(document: str) -> None:
+    told = (REPOSITORY / document).read_text()
+    rows = re.findall(r"^\| `dbc (\w+)` \|.*\| `dbc (\w+)[^`]*` \|$", told, flags=re.MULTILINE)
     assert [command for command, _ in rows] == list(COMMANDS)
     assert [example for _, example in rows] == list(COMMANDS)
     for name, command in COMMANDS.items():
         assert command.help, name
         for parameter in command.params:
             assert parameter.name == "help" or getattr(parameter, "help", None), (name, parameter.name)
-
-
-@pytest.mark.parametrize("words", examples(), ids=" ".join)
-def test_every_example_in_readme_names_a_command_and_flags_that_exist(words: list[str]) -> None:
-    if words[:1] == ["--help"]:
-        return
-    assert words[0] in COMMANDS
-    flags = {word.split("=")[0] for word in words[1:] if word.startswith("--")}
-    assert flags <= options_of(words[0])
-
-
-def test_there_are_examples() -> None:
-    assert len(examples()) > 15
 
 
 MODELS: dict[str, tuple[type[Any], ...]] = {
@@ -93,8 +63,8 @@ def test_the_defaults_that_help_shows_are_those_of_the_schemas(group: str) -> No
             ), flag.option
 
 
-def test_readme_says_what_the_default_recipe_stands_for() -> None:
-    told = " ".join(README.split())
+def test_documents_say_what_the_default_recipe_stands_for() -> None:
+    told = " ".join((REPOSITORY / "docs/commands.md").read_text().split())
     assert f"`--recipe {recipes.DEFAULT_RECIPE}` (default)" in told
     for name, value in asdict(recipes.TUNED_MERGING).items():
         shown = f"{value:g}" if isinstance(value, float) else value

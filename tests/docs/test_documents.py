@@ -1,0 +1,84 @@
+"""What documents say is so: their code runs, their commands exist, their links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import typer
+
+from dbc_cli.app import app
+from tests.cli.conftest import NETWORK, PEOPLE, made
+from tests.conftest import REPOSITORY
+from tests.docs.documents import DOCUMENTS, GUIDES, anchors, blocks, dbc_commands, links, name_of
+
+COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+WRITTEN = [(name_of(document), words) for document in GUIDES for words in dbc_commands(document)]
+STAGE = "stage-09"
+"""The stage that examples look at."""
+
+
+@pytest.fixture(scope="module")
+def folder_of_a_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which examples find `runs/photos`, a small run with everything there is at `STAGE`."""
+    folder = tmp_path_factory.mktemp("documents")
+    merged = ["merge", "--merge-percent", "0.25"]
+    trained = ["train", "--epochs", "0"]
+    run = made(
+        folder, ["ingest", *PEOPLE, "--workers", "0"], ["extract", *NETWORK], merged, trained, ["extract"], ["eval"]
+    )
+    shutil.copytree(run, folder / "runs" / "photos")
+    shutil.copytree(run / "stage-01", folder / "runs" / "photos" / STAGE)
+    return folder
+
+
+@pytest.mark.parametrize("document", [d for d in GUIDES if blocks(d, "python")], ids=name_of)
+def test_python_runs(document: Path, folder_of_a_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder_of_a_run)
+    names: dict[str, Any] = {}
+    for code in blocks(document, "python"):
+        exec(compile(code, name_of(document), "exec"), names)
+
+
+@pytest.mark.parametrize(("document", "words"), WRITTEN, ids=[" ".join([d, *w]) for d, w in WRITTEN])
+def test_commands_can_be_given(document: str, words: list[str]) -> None:
+    """A whole command is parsed as the shell would give it; a mere `dbc merge` in a sentence needs to exist alone."""
+    if words[0].startswith("-"):
+        assert words[0] in ("--help", "--version")
+        return
+    if words[0].isupper():
+        return
+    assert words[0] in COMMANDS
+    # a capital word stands for a value, a $ for the shell's
+    arguments = [re.sub(r"^\$\w+$", "3", word) for word in words[1:] if word != "…"]
+    try:
+        COMMANDS[words[0]].make_context(words[0], arguments)
+    except click.exceptions.Exit:
+        assert "--help" in arguments
+
+
+def test_there_are_commands() -> None:
+    assert len(WRITTEN) > 40
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
+def test_links_lead_somewhere(document: Path) -> None:
+    for target in links(document):
+        path, _, anchor = target.partition("#")
+        linked = document if not path else (document.parent / path).resolve()
+        assert linked.exists(), target
+        assert linked.is_relative_to(REPOSITORY), target
+        assert not anchor or anchor in anchors(linked), target
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
+def test_no_place_on_one_machine(document: Path) -> None:
+    assert not re.search(r"(?<![\w.~])/(home|work|tmp|root|Users|mnt|opt)/", document.read_text())
+
+
+def test_readme_is_short() -> None:
+    assert len((REPOSITORY / "README.md").read_text().split()) <= 1500
