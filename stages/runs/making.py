@@ -14,7 +14,7 @@ from schemas.choices import ArtifactKind, ArtifactStatus
 from schemas.manifest import SCHEMA_VERSIONS, Execution
 from schemas.parameters import Parameters
 from schemas.summaries import Summary
-from stages.errors import DbcError
+from stages.errors import DbcError, file_problem
 from stages.processes import OneProcess, Processes, together
 from stages.runs.run_directory import RunDirectory
 from stages.runs.store import Artifact, Writer, artifact_versions, commit, open_artifact, temporary_directory
@@ -211,9 +211,7 @@ def _naming_files() -> Iterator[None]:
     except OSError as error:
         if error.filename is None:
             raise
-        raise DbcError(
-            f"{error.filename}: {error.strerror or error}; make this file readable and run the command again"
-        ) from error
+        raise DbcError(file_problem(error)) from error
 
 
 def _outcome(status: ArtifactStatus, request: Request, artifact: Artifact | None, *, newest: int | None) -> Outcome:

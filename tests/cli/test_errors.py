@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from schemas.manifest import ATTRIBUTE
+from stages.runs.store.artifact import CHECKSUMS
+from stages.runs.store.root import read_root, write_root
 from tests.cli.conftest import PEOPLE, Dbc, Ran
 
 
@@ -236,10 +238,10 @@ def test_imagenet_weights_that_cannot_be_had_are_one_line(
 
 
 def test_an_artifact_of_a_newer_release_is_refused(dbc: Dbc, run: Path) -> None:
-    root = run / "dataset" / "v1.zarr" / "zarr.json"
-    content = json.loads(root.read_text())
-    content["attributes"]["dbc"]["schema_version"] = 2
-    root.write_text(json.dumps(content))
+    path = run / "dataset" / "v1.zarr"
+    attributes, _ = read_root(path, known=frozenset({ATTRIBUTE, CHECKSUMS}))
+    attributes[ATTRIBUTE]["schema_version"] = 2
+    write_root(path, attributes)
     refused(dbc("extract", "--run", run), status=1, told="upgrade dbc-reid")
 
 

@@ -1,25 +1,32 @@
-"""Committed artifacts, read back: their manifests and their arrays, which are never taken for what they are not."""
+"""Committed artifacts, read back: their manifests and their arrays, which are never taken for what they are not.
+
+What is read is checked when it is read: the root by its seal, a whole array by its SHA-256, rows by the CRC-32C of each chunk.
+"""
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.manifest import ATTRIBUTE, AnyManifest, ArrayRecord, ManifestError, parse_manifest
-from stages.errors import DbcError
-from stages.runs.store.digests import ArrayDigest, dtype_name
+from schemas.manifest import ATTRIBUTE, AnyManifest, ArrayRecord, parse_manifest
+from schemas.stage_names import parse_stage, stage_label
+from stages.errors import DbcError, file_problem
+from stages.runs.store.digests import ArrayDigest, artifact_id, checksum, content_key, dtype_name
 from stages.runs.store.grid import missing_file
+from stages.runs.store.root import RootError, read_root
 from stages.runs.store.temporary import entries
 
+CHECKSUMS = "dbc-checksums"
+"""The root attribute with the checksums of the chunks of arrays that are read by rows; the first release wrote none."""
 ROWS_CHUNKS = 8
 """Chunks that reading by index holds at once."""
 _VERSION_NAME = re.compile(r"v([1-9][0-9]*)\.zarr")
@@ -27,16 +34,17 @@ _VERSION_NAME = re.compile(r"v([1-9][0-9]*)\.zarr")
 
 @dataclass(frozen=True)
 class Artifact:
-    """A committed artifact: where it is, its version there, and its manifest."""
+    """A committed artifact: where it is, its version there, its manifest, and the `checksums` of chunks by array."""
 
     path: Path
     version: int
     manifest: AnyManifest
+    checksums: Mapping[str, str] = field(default_factory=dict)
 
     def read(self, name: str) -> NDArray[Any]:
         """The whole array `name`; text comes as an object array of str.
 
-        DbcError where it cannot be read, or its digest is not the one in the manifest.
+        DbcError if it cannot be read, or its digest is not the one in the manifest.
         """
         stored = self._open(name)
         with _reading(self, name):
@@ -50,7 +58,7 @@ class Artifact:
         return array
 
     def rows(self, name: str) -> Rows:
-        """The array `name`, read by rows as they are asked for; DbcError where a part of it is missing."""
+        """The array `name`, read by rows as they are asked for; DbcError if a part of it is missing or is another one."""
         return Rows(self._open(name), artifact=self, name=name)
 
     def names(self) -> tuple[str, ...]:
@@ -85,6 +93,11 @@ class Artifact:
             missing = missing_file(array, self.path / name)
         if missing is not None:
             raise _unreadable(self, name, f"its file {missing} is missing or empty")
+        record = self._record(name)
+        dtype = "string" if array.dtype.kind in "OUT" else array.dtype.name
+        if record is None or (record.dtype, record.shape) != (dtype, tuple(array.shape)):
+            wanted = "nothing" if record is None else f"{record.dtype} {record.shape}"
+            raise _unreadable(self, name, f"it is {dtype} {tuple(array.shape)}, and its manifest says {wanted}")
         return array
 
 
@@ -98,14 +111,16 @@ class Rows:
         self.shape: tuple[int, ...] = tuple(array.shape)
         self.dtype: np.dtype[Any] = array.dtype
         self.is_text: bool = self.dtype.kind in "OUT"
+        self._rows_per_chunk = int(array.chunks[0]) if array.chunks else 1
         # slabs of whole chunks: Zarr's own reading by index takes twenty times as long
-        self.rows_per_slab: int = ROWS_CHUNKS * array.chunks[0] if array.chunks else 1
+        self.rows_per_slab = ROWS_CHUNKS * self._rows_per_chunk
+        self._checksums = artifact.checksums.get(name)
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, index: slice | NDArray[np.integer[Any]]) -> NDArray[Any]:
-        """The rows of a slice, or of an index array in its order; rows may repeat. DbcError where they are damaged."""
+        """The rows of a slice, or of an index array in its order; rows may repeat. DbcError if they are damaged."""
         if isinstance(index, slice):
             return self._read(index)
         rows = np.empty((len(index), *self.shape[1:]), dtype=self.dtype)
@@ -119,8 +134,24 @@ class Rows:
         return rows
 
     def _read(self, rows: slice) -> NDArray[Any]:
+        """The rows of a slice, whose chunks are read whole and held against their checksums."""
+        start, stop, step = rows.indices(len(self))
+        step_chunk = self._rows_per_chunk
+        first, last = start - start % step_chunk, min(len(self), -(-stop // step_chunk) * step_chunk)
+        if self._checksums is None or last <= first:
+            first, last = start, stop
         with _reading(self._artifact, self._name):
-            return np.asarray(self._array[rows])
+            read = np.asarray(self._array[first:last])
+        if self._checksums is not None:
+            for begin, end in pairwise([*range(0, len(read), step_chunk), len(read)]):
+                self._check(read[begin:end], (first + begin) // step_chunk)
+        return read[start - first : stop - first : step]
+
+    def _check(self, rows: NDArray[Any], chunk: int) -> None:
+        if checksum(rows) != (self._checksums or "")[8 * chunk : 8 * chunk + 8]:
+            first = chunk * self._rows_per_chunk
+            reason = f"rows {first} to {first + len(rows) - 1} are not what was written"
+            raise _unreadable(self._artifact, self._name, reason)
 
 
 def artifact_versions(directory: Path) -> list[int]:
@@ -130,23 +161,56 @@ def artifact_versions(directory: Path) -> list[int]:
 
 
 def open_artifact(directory: Path, version: int) -> Artifact:
-    """Version `version` of the artifact in `directory`; DbcError where its manifest cannot be read."""
+    """Version `version` of the artifact in `directory`; DbcError if its root is not what was written for that place.
+
+    A root of the first release has no seal: its key is computed again from kind, parameters and parents. The id is always
+    computed again, from the key and the arrays' digests.
+    """
     path = directory / f"v{version}.zarr"
     try:
-        attributes = json.loads((path / "zarr.json").read_text()).get("attributes", {})
+        attributes, is_sealed = read_root(path, known=frozenset({ATTRIBUTE, CHECKSUMS}))
         manifest = parse_manifest(attributes.get(ATTRIBUTE))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, ManifestError) as error:
-        raise DbcError(f"{path} is not a readable artifact: {error}") from error
-    return Artifact(path, version, manifest)
+        if not is_sealed and manifest.key != _key_of(manifest):
+            raise RootError("its key does not follow from its kind, parameters and parents")
+        if manifest.id != artifact_id(manifest.key, manifest.arrays):
+            raise RootError("its id does not follow from its key and arrays")
+        _require_place(manifest, directory)
+    except OSError as error:
+        raise DbcError(file_problem(error, path / "zarr.json")) from error
+    except ValueError as error:  # a RootError, a ManifestError, or the folder of no stage
+        raise DbcError(f"{path} is not a readable artifact: {error}; move it away and make it again") from error
+    return Artifact(path, version, manifest, attributes.get(CHECKSUMS, {}))
+
+
+def _key_of(manifest: AnyManifest) -> str:
+    return content_key(
+        manifest.kind,
+        schema_version=manifest.schema_version,
+        parameters=manifest.parameters.request(),
+        parent_ids=[parent.id for parent in manifest.parents],
+    )
+
+
+def _require_place(manifest: AnyManifest, directory: Path) -> None:
+    """Raise RootError if an artifact lies in the folder of another kind or stage."""
+    if manifest.kind != directory.name:
+        raise RootError(f"it is a {manifest.kind} artifact in the folder of {directory.name}")
+    stage = getattr(manifest.summary, "stage", None)
+    if stage is not None and stage != parse_stage(directory.parent.name):
+        raise RootError(f"it is of stage {stage_label(stage)} in the folder {directory.parent.name}")
 
 
 @contextmanager
 def _reading(artifact: Artifact, name: str) -> Iterator[None]:
-    """Turn what Zarr and its codecs raise at damaged files into a DbcError."""
+    """Turn what Zarr and its codecs raise at damaged files into a DbcError; of a file that cannot be read at all, too."""
     try:
         yield
     except MemoryError:
         raise
+    except OSError as error:
+        if error.errno is None:
+            raise _unreadable(artifact, name, str(error)) from error
+        raise DbcError(file_problem(error, artifact.path / name)) from error
     except Exception as error:  # damaged files make them raise anything
         raise _unreadable(artifact, name, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from error
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from collections.abc import Iterable, Mapping
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from stages.runs.store.commit import rename_new, sync_tree
 from stages.runs.store.digests import ArrayDigest
+from stages.runs.store.root import read_root, write_root
 from stages.runs.store.temporary import entries, sync, temporary_directory, writing
 from stages.runs.store.writer import Writer
 
@@ -59,7 +59,7 @@ def write_checkpoint(
         digests = {name: record.sha256 for name, record in writer.arrays.items()}
         root = {"key": key, "step": step, "about": dict(about), "arrays": places, "digests": digests}
         with writing(directory):
-            _write_root(path, root)
+            write_root(path, {ATTRIBUTE: root})
             sync_tree(path)
             # another process that works on the same request may have kept the same state
             rename_new(path, directory / f".checkpoint-{key[:16]}-{step:09d}.zarr")
@@ -119,8 +119,9 @@ def _read(path: Path, key: str) -> Checkpoint | None:
     import zarr
 
     try:
-        root = json.loads((path / "zarr.json").read_text())["attributes"][ATTRIBUTE]
-        if root["key"] != key:
+        attributes, is_sealed = read_root(path, known=frozenset({ATTRIBUTE}))
+        root = attributes[ATTRIBUTE]
+        if not is_sealed or root["key"] != key:
             return None
         stored = {dtype: np.asarray(zarr.open_array(path, path=dtype, mode="r")[...]) for dtype in root["digests"]}
         for dtype, values in stored.items():
@@ -144,9 +145,3 @@ def _digest(values: NDArray[Any]) -> str:
     digest = ArrayDigest()
     digest.update(values)
     return digest.record(dtype=values.dtype.name, shape=values.shape).sha256
-
-
-def _write_root(path: Path, root: Mapping[str, Any]) -> None:
-    import zarr
-
-    zarr.open_group(path, mode="a").attrs[ATTRIBUTE] = dict(root)

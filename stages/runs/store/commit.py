@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from schemas.manifest import ATTRIBUTE, AnyManifest, dump_manifest
-from stages.runs.store.artifact import Artifact, artifact_versions, open_artifact
+from stages.runs.store.artifact import CHECKSUMS, Artifact, artifact_versions, open_artifact
+from stages.runs.store.root import write_root
 from stages.runs.store.temporary import sync, writing
 from stages.runs.store.writer import Writer
 
@@ -25,7 +26,10 @@ def commit(writer: Writer, directory: Path, manifest: AnyManifest) -> tuple[Arti
     with writing(directory):
         writer.settle()
         sync_tree(writer.path)
-        _write_root(writer.path, manifest)
+        attributes = {ATTRIBUTE: dump_manifest(manifest)}
+        write_root(writer.path, {**attributes, CHECKSUMS: writer.checksums} if writer.checksums else attributes)
+        sync(writer.path / "zarr.json")
+        sync(writer.path)
     while True:
         versions = artifact_versions(directory)
         same = _with_id(directory, versions, manifest.id)
@@ -36,7 +40,7 @@ def commit(writer: Writer, directory: Path, manifest: AnyManifest) -> tuple[Arti
         with writing(directory):
             if rename_new(writer.path, target):
                 sync(directory)
-                return Artifact(target, version, manifest), True
+                return Artifact(target, version, manifest, writer.checksums), True
 
 
 def _with_id(directory: Path, versions: list[int], wanted: str) -> Artifact | None:
@@ -53,14 +57,6 @@ def rename_new(path: Path, target: Path) -> bool:
             return False
         raise
     return True
-
-
-def _write_root(path: Path, manifest: AnyManifest) -> None:
-    import zarr
-
-    zarr.open_group(path, mode="a").attrs[ATTRIBUTE] = dump_manifest(manifest)
-    sync(path / "zarr.json")
-    sync(path)
 
 
 def sync_tree(path: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
@@ -54,10 +55,16 @@ def canonical_json(value: Any) -> bytes:
 
 
 class ArrayDigest:
-    """A digest that grows row by row, so that an array need never be in memory whole."""
+    """A digest that grows row by row, so that an array need never be in memory whole.
 
-    def __init__(self) -> None:
+    With `chunk_bytes`, `checksums` are kept of every chunk of so many bytes, too, for reading by rows.
+    """
+
+    def __init__(self, chunk_bytes: int = 0) -> None:
         self._data = hashlib.sha256()
+        self._chunk_bytes = chunk_bytes
+        self._checksums: list[int] = []
+        self._n_bytes = 0
 
     def update(self, rows: NDArray[Any]) -> None:
         """Take in `rows` (n, …), the next along the first axis."""
@@ -67,14 +74,40 @@ class ArrayDigest:
                 self._data.update(len(encoded).to_bytes(8, "little") + encoded)
             return
         if rows.size:
-            little_endian = rows.astype(rows.dtype.newbyteorder("<"), copy=False)
-            self._data.update(np.ascontiguousarray(little_endian).data)
+            little_endian = _little_endian_bytes(rows)
+            self._data.update(little_endian.data)
+            if self._chunk_bytes:
+                self._check(little_endian)
+
+    def _check(self, content: NDArray[np.uint8]) -> None:
+        while len(content):
+            within = self._n_bytes % self._chunk_bytes
+            part = content[: self._chunk_bytes - within]
+            before = self._checksums.pop() if within else 0
+            self._checksums.append(google_crc32c.extend(before, part))
+            self._n_bytes += len(part)
+            content = content[len(part) :]
+
+    @property
+    def checksums(self) -> str:
+        """The CRC-32C of every chunk, eight hexadecimal digits each, in order; empty without `chunk_bytes`."""
+        return "".join(f"{checksum:08x}" for checksum in self._checksums)
 
     def record(self, *, dtype: str, shape: tuple[int, ...]) -> ArrayRecord:
         """The finished record of an array of this type and shape."""
         head = canonical_json([dtype, list(shape)])
         digest = hashlib.sha256(head + self._data.digest()).hexdigest()
         return ArrayRecord(dtype=dtype, shape=shape, sha256=digest)
+
+
+def checksum(rows: NDArray[Any]) -> str:
+    """The CRC-32C of the little-endian bytes of `rows`, as in `ArrayDigest.checksums`."""
+    return f"{google_crc32c.value(_little_endian_bytes(rows)):08x}"
+
+
+def _little_endian_bytes(rows: NDArray[Any]) -> NDArray[np.uint8]:
+    little_endian = rows.astype(rows.dtype.newbyteorder("<"), copy=False)
+    return np.ascontiguousarray(little_endian).reshape(-1).view(np.uint8)
 
 
 def dtype_name(array: NDArray[Any]) -> str:

@@ -55,8 +55,10 @@ def missing_file(array: Any, folder: Path) -> str | None:
     """The first file, below `folder`, that the Zarr `array` lacks or has empty: Zarr would read it as zeros."""
     for place in pieces(array.shape, array.shards or array.chunks):
         key: str = array.metadata.encode_chunk_key(place)
-        file = folder / key
-        if not file.is_file() or not file.stat().st_size:
+        try:
+            if not (folder / key).stat().st_size:
+                return key
+        except (FileNotFoundError, NotADirectoryError):
             return key
     return None
 

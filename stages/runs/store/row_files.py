@@ -54,7 +54,7 @@ class RowFiles:
         self._n_files = 0
         self._n_seen = 0
         self._n_kept = 0
-        self._digest = ArrayDigest()
+        self._digest = ArrayDigest(chunk_bytes=self._chunks[0] * self._row_bytes)
         self._buffer = np.empty(READ_BYTES, dtype=np.uint8)
         self._read: tuple[int, FileIO] | None = None
         self._disk = ThreadPoolExecutor(1)
@@ -96,6 +96,11 @@ class RowFiles:
             if tuple(array.shape) != shape:
                 array.resize(shape)
         return self._digest.record(dtype="uint8", shape=shape)
+
+    @property
+    def checksums(self) -> str:
+        """The checksums of the chunks kept so far, as in `ArrayDigest`."""
+        return self._digest.checksums
 
     def close(self) -> None:
         """Let go of files and the thread; what is on its way to the disk still goes there."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from stages.runs.store.artifact import Artifact, artifact_versions, open_artifact
@@ -35,7 +36,7 @@ def share(artifact: Artifact, directory: Path) -> Artifact:
                     raise
                 continue  # another process has taken that number
             sync(directory)
-            return Artifact(target, version, artifact.manifest)
+            return replace(artifact, path=target, version=version)
 
 
 def _link(source: str, target: str) -> str:

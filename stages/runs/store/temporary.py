@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from stages.errors import DbcError
+from stages.errors import DbcError, file_problem
 
 TEMPORARY_PREFIX = ".writing-"
 ATTEMPTS = 1000
@@ -24,8 +24,12 @@ def writing(directory: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise DbcError(f"{directory} cannot be written: {reason}; free space or choose another --run") from error
+        raise DbcError(file_problem(_of_directory(error, directory), failed="cannot be written")) from error
+
+
+def _of_directory(error: OSError, directory: Path) -> OSError:
+    """`error` about `directory`: the names below it are gone, with the temporary folder, when somebody reads them."""
+    return OSError(error.errno, error.strerror or str(error), str(directory))
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import closing, contextmanager
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ from stages.runs.store.temporary import writing
 
 
 class Writer:
-    """Arrays on their way into an artifact. Every array is digested as it is written; DbcError where it cannot be.
+    """Arrays on their way into an artifact. Every array is digested as it is written; DbcError if it cannot be.
+
+    `arrays` are the records so far, `checksums` those of the chunks of arrays that are written, and read, by rows.
 
     Where several `processes` write together, each has a writer: whole arrays are the leader's and what the others give
     is dropped, tables are everyone's.
@@ -31,6 +34,7 @@ class Writer:
         self.path = path
         self.processes = processes or OneProcess()
         self.arrays: dict[str, ArrayRecord] = {}
+        self.checksums: dict[str, str] = {}
         self._syncing: list[Future[None]] = []
 
     def array(self, name: str, data: NDArray[Any]) -> None:
@@ -54,6 +58,7 @@ class Writer:
         stream = Stream(array, directory=self.path.parent, folder=self.path / name)
         yield stream
         self.arrays[name] = stream.finish()
+        self.checksums[name] = stream.checksums
 
     @contextmanager
     def row_files(self, name: str, *, row_shape: tuple[int, ...], max_rows: int) -> Iterator[RowFiles]:
@@ -61,6 +66,7 @@ class Writer:
         with closing(RowFiles(self.path, name, row_shape=row_shape, max_rows=max_rows)) as rows:
             yield rows
             self.arrays[name] = rows.finish()
+            self.checksums[name] = rows.checksums
         self._syncing += rows.syncing
 
     @contextmanager
@@ -92,7 +98,7 @@ class Stream:
     def __init__(self, array: Any, *, directory: Path, folder: Path) -> None:
         self._array = array
         self._directory, self._folder = directory, folder
-        self._digest = ArrayDigest()
+        self._digest = ArrayDigest(chunk_bytes=array.chunks[0] * prod(array.shape[1:]) * array.dtype.itemsize)
         self._pending: list[NDArray[Any]] = []
         self._n_pending = 0
         self._n_written = 0
@@ -116,6 +122,11 @@ class Stream:
                 self._array.resize(shape)
             require_files(self._array, self._folder)
         return self._digest.record(dtype=np.dtype(self._array.dtype).name, shape=shape)
+
+    @property
+    def checksums(self) -> str:
+        """The checksums of its chunks, as in `ArrayDigest`."""
+        return self._digest.checksums
 
     def _write(self, n_rows: int) -> None:
         rows = np.concatenate(self._pending) if len(self._pending) > 1 else self._pending[0]

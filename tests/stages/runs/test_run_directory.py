@@ -36,7 +36,7 @@ def dataset(run: RunDirectory, seed: int) -> Artifact:
 def features(run: RunDirectory, stage: int, value: float, *parents: Artifact) -> Artifact:
     def compute(writer: Writer) -> Produced:
         writer.array("features", np.full((3, 2), value, dtype=np.float32))
-        return Produced(FEATURES, EXECUTION)
+        return Produced(FEATURES.model_copy(update={"stage": stage}), EXECUTION)
 
     request = Request("features", stage, FeaturesManifest, ExtractParameters(), parents)
     return made(produce(run, request, compute, how=How(force=True)).artifact)

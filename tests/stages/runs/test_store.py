@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -14,7 +13,7 @@ import numpy as np
 import pytest
 import zarr
 
-from schemas.manifest import DatasetManifest, Execution
+from schemas.manifest import ATTRIBUTE, DatasetManifest, Execution
 from schemas.parameters import IngestParameters
 from schemas.summaries import DatasetSummary
 from stages.errors import DbcError
@@ -30,6 +29,8 @@ from stages.runs.store import (
     remove_stale,
     temporary_directory,
 )
+from stages.runs.store.artifact import CHECKSUMS
+from stages.runs.store.root import read_root, write_root
 
 SUMMARY = DatasetSummary(
     n_images=3, n_samples=3, n_train=3, n_query=0, n_gallery=0, n_identities=0, n_cameras=0, height=8, width=8
@@ -127,10 +128,10 @@ def test_a_computation_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
 def test_a_manifest_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     produce(RunDirectory(tmp_path), request(), fill, how=How())
-    root = tmp_path / "dataset" / "v1.zarr" / "zarr.json"
-    content = json.loads(root.read_text())
-    content["attributes"]["dbc"]["schema_version"] = 99
-    root.write_text(json.dumps(content))
+    path = tmp_path / "dataset" / "v1.zarr"
+    attributes, _ = read_root(path, known=frozenset({ATTRIBUTE, CHECKSUMS}))
+    attributes[ATTRIBUTE]["schema_version"] = 99
+    write_root(path, attributes)
     with pytest.raises(DbcError, match="schema version 99 found, this release reads up to 1: upgrade dbc-reid"):
         open_artifact(tmp_path / "dataset", 1)
 

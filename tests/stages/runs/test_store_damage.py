@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import zarr
-from test_store import SUMMARY, request
+from test_store import SUMMARY
+from test_store import request as dataset_request
 
 from schemas.manifest import Execution
 from stages.errors import DbcError
@@ -42,7 +46,7 @@ def artifact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Artifact:
         return Produced(SUMMARY, Execution(backend="test", device="cpu"))
 
     how = How(command=("dbc", "ingest", "my photos"))
-    made = produce(RunDirectory(tmp_path), request(), compute, how=how).artifact
+    made = produce(RunDirectory(tmp_path), dataset_request(), compute, how=how).artifact
     assert made is not None
     return made
 
@@ -128,3 +132,107 @@ def test_whole_reading_notices_a_changed_value(artifact: Artifact) -> None:
     zarr.open_group(artifact.path, mode="r+")["labels"][2] = 1
     with pytest.raises(DbcError, match="its content is not what was written"):
         artifact.read("labels")
+
+
+def by_stream(writer: Writer) -> None:
+    with writer.stream("images", row_shape=(8, 8, 3), dtype="uint8", max_rows=50) as stream:
+        stream.append(IMAGES[:17])
+        stream.append(IMAGES[17:])
+
+
+def by_row_files(writer: Writer) -> None:
+    with writer.row_files("images", row_shape=(8, 8, 3), max_rows=42) as files:
+        # two more, which are dropped
+        for row, image in enumerate([IMAGES[0], *IMAGES, IMAGES[1]]):
+            place = files.place(row)
+            with place.path.open("r+b") as file:
+                file.seek(place.offset)
+                file.write(image.tobytes())
+            files.keep(1, without=[0] if row in (0, 41) else [])
+
+
+@pytest.fixture(params=[by_stream, by_row_files], ids=["stream", "row files"])
+def images(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Artifact:
+    """Images in shards of two chunks of four, but the last of one, by each way of writing them."""
+    monkeypatch.setattr(grid, "CHUNK_BYTES", 4 * 4 * 192)
+    monkeypatch.setattr(grid, "SHARD_BYTES", 8 * 192)
+
+    def compute(writer: Writer) -> Produced:
+        request.param(writer)
+        return Produced(SUMMARY, Execution(backend="test", device="cpu"))
+
+    made = produce(RunDirectory(tmp_path), dataset_request(), compute, how=How()).artifact
+    assert made is not None
+    return made
+
+
+def test_every_changed_byte_of_images_is_named_before_a_row_of_its_chunk_is_used(images: Artifact) -> None:
+    np.testing.assert_array_equal(images.rows("images")[:], IMAGES)
+    files = [*pieces_of(images, "images"), images.path / "images" / "zarr.json"]
+    generator = np.random.default_rng(0)
+    n_named = n_tried = 0
+    for file in files:
+        whole = file.read_bytes()
+        content = bytearray(whole)
+        for place in generator.choice(len(content), 12):
+            content[place] ^= 1 << int(generator.integers(8))
+            file.write_bytes(content)
+            n_tried += 1
+            n_named += _is_named(images, "images")
+            content = bytearray(whole)
+        file.write_bytes(whole)
+    # what is not named is padding, or words of a description that say the same
+    assert n_named > 0.6 * n_tried
+
+
+def _is_named(artifact: Artifact, name: str) -> bool:
+    try:
+        rows = artifact.rows(name)
+        every = [rows[np.array([first])] for first in range(len(IMAGES))]
+    except DbcError as error:
+        return "array 'images' cannot be read" in str(error)
+    np.testing.assert_array_equal(np.concatenate(every), IMAGES)
+    return False
+
+
+@pytest.mark.parametrize("index", [slice(0, 1), slice(3, 9), slice(39, 40), slice(5, 5), slice(None, None, 3)])
+def test_slices_are_rows_of_checked_chunks(images: Artifact, index: slice) -> None:
+    np.testing.assert_array_equal(images.rows("images")[index], IMAGES[index])
+
+
+def test_files_of_an_array_that_change_places_are_named(images: Artifact) -> None:
+    first, second = pieces_of(images, "images")[:2]
+    first.rename(first.with_name("aside"))
+    second.rename(first)
+    first.with_name("aside").rename(second)
+    with pytest.raises(DbcError, match="rows 0 to 3 are not what was written"):
+        images.rows("images")[:1]
+    assert images.damaged() == ("images",)
+
+
+def test_images_of_another_data_set_in_their_place_are_named(images: Artifact, tmp_path: Path) -> None:
+    def compute(writer: Writer) -> Produced:
+        with writer.stream("images", row_shape=(8, 8, 3), dtype="uint8", max_rows=50) as stream:
+            stream.append(IMAGES[::-1])
+        return Produced(SUMMARY, Execution(backend="test", device="cpu"))
+
+    other = produce(RunDirectory(tmp_path), dataset_request(seed=1), compute, how=How()).artifact
+    assert other is not None
+    shutil.rmtree(images.path / "images")
+    shutil.copytree(other.path / "images", images.path / "images")
+    with pytest.raises(DbcError, match="array 'images' cannot be read"):
+        images.rows("images")[:1]
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EIO, errno.EMFILE])
+def test_what_cannot_be_read_for_now_is_not_called_damaged(
+    artifact: Artifact, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(code, os.strerror(code), "c/0")
+
+    monkeypatch.setattr("zarr.open_array", refuse)
+    with pytest.raises(DbcError) as caught:
+        artifact.read("labels")
+    assert os.strerror(code) in str(caught.value)
+    assert "remove" not in str(caught.value)

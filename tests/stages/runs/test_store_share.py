@@ -26,18 +26,18 @@ def files_of(artifact: Artifact) -> list[Path]:
 
 
 def test_it_reads_the_same_and_takes_no_space(artifact: Artifact, tmp_path: Path) -> None:
-    shared = share(artifact, tmp_path / "other")
-    assert shared.manifest == artifact.manifest == open_artifact(tmp_path / "other", 1).manifest
+    shared = share(artifact, tmp_path / "other" / "dataset")
+    assert shared.manifest == artifact.manifest == open_artifact(tmp_path / "other" / "dataset", 1).manifest
     assert not shared.damaged()
     assert files_of(shared)
     assert all(path.stat().st_nlink == 2 for path in files_of(shared))
 
 
 def test_what_is_there_already_is_not_shared_again(artifact: Artifact, tmp_path: Path) -> None:
-    share(artifact, tmp_path / "other")
-    assert share(artifact, tmp_path / "other").version == 1
-    assert artifact_versions(tmp_path / "other") == [1]
-    assert [path.name for path in (tmp_path / "other").iterdir()] == ["v1.zarr"]
+    share(artifact, tmp_path / "other" / "dataset")
+    assert share(artifact, tmp_path / "other" / "dataset").version == 1
+    assert artifact_versions(tmp_path / "other" / "dataset") == [1]
+    assert [path.name for path in (tmp_path / "other" / "dataset").iterdir()] == ["v1.zarr"]
 
 
 def test_beside_another_version_it_takes_the_next_number(artifact: Artifact, tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_beside_another_version_it_takes_the_next_number(artifact: Artifact, tmp
 
 
 def test_removing_one_leaves_the_other(artifact: Artifact, tmp_path: Path) -> None:
-    shared = share(artifact, tmp_path / "other")
+    shared = share(artifact, tmp_path / "other" / "dataset")
     shutil.rmtree(artifact.path)
     assert not shared.damaged()
 
@@ -61,6 +61,6 @@ def test_files_are_copied_where_the_system_gives_no_links(
         raise OSError(18, "Invalid cross-device link")
 
     monkeypatch.setattr(os, "link", refuse)
-    shared = share(artifact, tmp_path / "other")
+    shared = share(artifact, tmp_path / "other" / "dataset")
     assert not shared.damaged()
     assert all(path.stat().st_nlink == 1 for path in files_of(shared))
