@@ -36,7 +36,7 @@ from stages.compare.outcomes import FIGURES, by_value, chosen_by_label, lines, r
 from stages.compare.plots.panels import save
 from stages.compare.plots.sheets import comparison_sheet, value_sheet
 from stages.compare.text import markdown, markdown_table
-from stages.loop.choice.rules import RULES
+from stages.loop.choice.rules import rule_names
 from stages.loop.run_stages import Plan
 
 RECIPES = ("paper", "auto", "tuned")
@@ -191,7 +191,7 @@ def _is_resnet(plan: Plan) -> bool:
 def _stop_rules(results: Sequence[CellResult], told: str) -> str:
     """How far the choice of each rule is from the best stage, over all runs given."""
     rows = []
-    for rule in RULES:
+    for rule in rule_names():
         lost: dict[str, list[float]] = {"mAP": [], "ari": []}
         for result in results:
             stages = {figures["stage"]: figures for figures in result.stages if figures["stage"] > 0}

@@ -48,7 +48,6 @@ Kernels = Literal["auto", "compiled", "arrays"]
 # evaluation, choice of a stage and reports
 AveragePrecision = Literal["standard", "trapezoid"]
 Stop = Literal["never", "auto"]
-ChoiceRule = Literal["separation", "cluster-silhouette", "silhouette", "jump", "dispersion-ratio", "stability"]
 Drawn = Literal["worst", "largest", "loosest", "tightest", "chained", "joined"]
 Baseline = Literal["pul"]
 

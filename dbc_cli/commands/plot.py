@@ -23,7 +23,7 @@ def plot(given: Given) -> None:
     from stages.compare.history import history
     from stages.compare.plots.panels import save
     from stages.compare.plots.sheets import run_sheet
-    from stages.loop.choice.rules import choose
+    from stages.loop.choice.choose import choose
     from stages.loop.choice.stage import Compared, measure_stage, measured_stages
 
     folder = picture_folder(given)

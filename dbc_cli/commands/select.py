@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from dbc_cli.command import Given, with_flags
 from dbc_cli.flags.flag import Flag, pins
 from dbc_cli.flags.tables import COMMON
-from schemas.choices import ChoiceRule
+from stages.loop.choice.rules import rule_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 RULE = (
     Flag(
         "rule",
-        ChoiceRule,
+        Literal[rule_names()],
         "--rule",
-        "What the stage is chosen by.",
-        "separation where merges whiten, else cluster-silhouette",
+        "Rule to choose by.",
+        "separation if merges whiten, else cluster-silhouette",
     ),
     Flag(
         "against_merging",
@@ -33,20 +33,16 @@ RULE = (
 
 @with_flags("select", COMMON, RULE, pins("features", "clusters"))
 def select(given: Given) -> None:
-    """Choose a stage without identities, and show what every rule says of every stage.
+    """Choose a stage without identities, and show the score that every rule gives every stage.
 
-    - separation: the newest whitened features that, merged anew, separate clusters within a tenth of the best; of the
-      stages that have them, the one with the largest cluster-silhouette
-    - cluster-silhouette: the largest mean silhouette of clusters, each with one voice
-    - silhouette: the largest mean silhouette of samples
-    - jump: before the merges grow most expensive
-    - dispersion-ratio: the tightest clusters, the farthest apart
-    - stability: before the stage that changes the partition least
+    Below the table each rule is explained in a line.
     """
     from dbc_cli.console import RichReporter, print_json, print_text
     from stages.errors import DbcError
-    from stages.loop.choice.rules import RULES, choose, default_rule, harm_of_training, reason
+    from stages.loop.choice.choose import choose, default_rule, reason
+    from stages.loop.choice.rule import all_rules
     from stages.loop.choice.stage import Compared, is_trained, measure_stage, measured_stages, merging_alone_of
+    from stages.loop.choice.without_training import harm_of_training
 
     run = given.run_directory
     stages = measured_stages(run)
@@ -55,7 +51,7 @@ def select(given: Given) -> None:
     compared = Compared()
     measures = [measure_stage(run, stage, compared=compared) for stage in stages]
     rule = given["rule"] or default_rule(measures)
-    chosen = {name: choose(measures, rule=name) for name in RULES}
+    chosen = {name: choose(measures, rule=name) for name in all_rules()}
     alone = merging_alone_of(run, stages[-1]) if given.flag("against_merging") else []
     harm = harm_of_training([stage for stage in measures if alone and is_trained(run, stage.stage)], alone)
     given.remember()
@@ -68,6 +64,8 @@ def select(given: Given) -> None:
         print_json({**fields, "harm": harm, "stages": rows, "merging_alone": stage_rows(alone)})
         return
     _show(rows, chosen)
+    for name, about in all_rules().items():
+        print_text(f"{name}: {about.told}")
     print_text(f"chosen without identities: {why}")
     for best in (stage for stage in alone if stage.stage == choose(alone, rule="cluster-silhouette")):
         print_text(f"merging alone, without training: at best {best.cluster_silhouette:.3f}, at stage {best.stage}")
@@ -75,9 +73,9 @@ def select(given: Given) -> None:
 
 def stage_rows(measures: Sequence[StageMeasures]) -> list[dict[str, Any]]:
     """Each stage with its clusters and the score of every rule; None where a score has no meaning."""
-    from stages.loop.choice.rules import RULES, scores
+    from stages.loop.choice.choose import scores
 
-    by_rule = {rule: scores(measures, rule=rule).tolist() for rule in RULES}
+    by_rule = {rule: scores(measures, rule=rule).tolist() for rule in rule_names()}
     return [
         {
             "stage": stage.stage,

@@ -12,8 +12,9 @@ from typing import Any
 
 from stages.arrays.backend import n_cores
 from stages.compare.sharing import common_start, share_start
+from stages.loop.choice.choose import choose
 from stages.loop.choice.measures import StageMeasures
-from stages.loop.choice.rules import DEFAULT_RULES, RULES, choose
+from stages.loop.choice.rule import all_rules
 from stages.loop.choice.stage import Compared, measure_stage
 from stages.loop.run_stages import Plan, StageRow, check_plan, run_stages
 from stages.reporting import Reporter, Silent
@@ -37,18 +38,17 @@ class Cell:
 
 @dataclass(frozen=True)
 class CellResult:
-    """What a compared run gave: the figures of its stages in order, and the stage that each rule chose, if it could."""
+    """What a compared run gave: the figures of its stages in order, and the stages chosen without identity labels.
+
+    `chosen` is the choice of the default rule, `chosen_by` that of each rule by name; None if there is none.
+    """
 
     name: str
     setting: Mapping[str, Any]
     stages: tuple[Figures, ...]
+    chosen: int | None
     chosen_by: Mapping[str, int | None]
     seconds: float
-
-    @property
-    def chosen(self) -> int | None:
-        """The choice of the rule that is the default: the first that chose any stage."""
-        return next((stage for rule in DEFAULT_RULES if (stage := self.chosen_by.get(rule)) is not None), None)
 
 
 def run_cell(parent: RunDirectory, cell: Cell, *, how: How, reporter: Reporter) -> CellResult:
@@ -67,8 +67,9 @@ def run_cell(parent: RunDirectory, cell: Cell, *, how: How, reporter: Reporter) 
         stages.append({**figures_of(row), **scored})
 
     run_stages(run, plan, how=how, reporter=reporter, on_row=on_row)
-    chosen_by = {rule: choose(measures, rule=rule) for rule in RULES}
-    return CellResult(cell.name, cell.setting, tuple(stages), chosen_by, round(time.perf_counter() - started, 2))
+    chosen_by = {rule: choose(measures, rule=rule) for rule in all_rules()}
+    seconds = round(time.perf_counter() - started, 2)
+    return CellResult(cell.name, cell.setting, tuple(stages), choose(measures), chosen_by, seconds)
 
 
 def run_cells(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from stages.errors import UsageError
+from stages.loop.choice.choose import choose, is_enough, reason
 from stages.loop.choice.measures import StageMeasures
-from stages.loop.choice.rules import choose, is_enough, reason
 
 
 class Stopping:

@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 
 from stages.errors import UsageError
-from stages.typing import Float64Array, Int64Array
+from stages.typing import Int64Array
 
 
 def number_of_merges(n_samples: int, merge_percent: float) -> int:
@@ -24,11 +24,6 @@ def stage_merges(n_samples: int, merge_percent: float, *, stage: int, start: str
 def last_stage(merge_percent: float) -> int:
     """⌊1/merge_percent⌋ − 1, exactly: 19 for 0.05. Raises UsageError unless 0 < merge_percent < 1."""
     return int(1 / _exact(merge_percent)) - 1
-
-
-def newest_merges(criterion: Float64Array, n_samples: int, merge_percent: float) -> Float64Array:
-    """D of the last m merges of a stage that made as many or more: those that the stage before it had not."""
-    return criterion[-number_of_merges(n_samples, merge_percent) :]
 
 
 def initial_labels(n_samples: int) -> Int64Array:

@@ -9,7 +9,7 @@ import pytest
 
 from dbc_cli.command import Given
 from dbc_cli.commands.sweep import cells_of
-from stages.loop.choice.rules import CLEARLY
+from stages.loop.choice.rule import CLEARLY
 from stages.runs.run_directory import RunDirectory
 from tests.cli.conftest import NETWORK, Dbc
 
@@ -146,9 +146,9 @@ def test_select_and_plot_tell_of_the_same_stage(dbc: Dbc, run: Path) -> None:
     assert [row["stage"] for row in chosen["stages"]] == [1, 2, 3]
     best = max(chosen["stages"], key=lambda row: row["cluster-silhouette"])
     assert chosen["chosen"] == chosen["by_rule"]["cluster-silhouette"] == best["stage"]
-    by_jump = dbc("select", "--rule", "jump", "--run", run).out
-    assert f"chosen without identities: stage {chosen['by_rule']['jump']}, " in by_jump
-    assert "has the best jump" in by_jump
+    by_silhouette = dbc("select", "--rule", "silhouette", "--run", run).out
+    assert f"chosen without identities: stage {chosen['by_rule']['silhouette']}, " in by_silhouette
+    assert "has the best silhouette" in by_silhouette
     alone = dbc("select", "--against-merging", "--run", run, "--json").json
     assert alone["merging_alone"] == alone["stages"] == chosen["stages"]
     assert alone["harm"] is None
@@ -169,7 +169,7 @@ def test_select_reads_nothing_that_tells_who_is_who(dbc: Dbc, run: Path, monkeyp
     plain = Artifact.read
     monkeypatch.setattr(Artifact, "read", lambda artifact, name: read.append(name) or plain(artifact, name))
     assert dbc("select", "--run", run).status == 0
-    assert set(read) == {"pooled", "split", "labels", "criterion"}
+    assert set(read) == {"pooled", "split", "labels"}
 
 
 def test_features_that_training_spoilt_are_told_beside_merging_alone(dbc: Dbc, run: Path) -> None:
@@ -192,14 +192,14 @@ def test_features_that_training_spoilt_are_told_beside_merging_alone(dbc: Dbc, r
     is_worse = best["stages"] < best["merging_alone"] - (1 - CLEARLY) * abs(best["merging_alone"])
     assert (told.json["harm"] is not None) == is_worse
     assert ("warning: training has not made clusters more separate" in told.err) == is_worse
-    by_another = dbc("select", "--against-merging", "--rule", "stability", "--run", run, "--json").json
+    by_another = dbc("select", "--against-merging", "--rule", "silhouette", "--run", run, "--json").json
     assert by_another["harm"] == told.json["harm"]
 
 
 def test_merging_alone_is_never_told_to_have_trained_badly(dbc: Dbc, run: Path) -> None:
     for stage in (1, 2, 3):
         assert dbc("merge", "--stage", stage, "--merge-percent", "0.25", "--run", run).status == 0
-    for rule in ("stability", "silhouette", "dispersion-ratio", "jump"):
+    for rule in ("silhouette", "separation"):
         told = dbc("select", "--against-merging", "--rule", rule, "--run", run, "--json")
         assert told.json["harm"] is None
         assert "warning" not in told.err
@@ -239,7 +239,7 @@ def test_a_run_stops_once_stages_are_no_better_and_names_the_best(
     from stages.loop.choice.measures import StageMeasures
 
     def falling(_: object, stage: int, **__: object) -> StageMeasures:
-        return StageMeasures(stage, 10, 0.0, 0.5, 1.0 / stage, 0.5, 1.0, 1.0, separation=1.0 / stage)
+        return StageMeasures(stage, 10, 0.0, 0.5, 1.0 / stage, separation=1.0 / stage)
 
     monkeypatch.setattr(stages.loop.choice.stage, "measure_stage", falling)
     arguments = ["run", *NETWORK, "--merge-percent", "0.1", "--epochs", "1", "--run", run, "--json"]

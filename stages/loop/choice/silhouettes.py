@@ -40,31 +40,16 @@ class ClusterMeans:
             total[label[rows][first]] += np.add.reduceat(unit[rows].astype(np.float64), first, axis=0)
         return ClusterMeans(unit, label.astype(np.int64), size, total / size[:, None])
 
-    def intra(self) -> Float64Array:
-        """Mean cosine distance (K) between two different members; 0 for a singleton."""
-        within = 1 - np.square(self.mean).sum(axis=1)
-        return np.where(self.size > 1, np.maximum(within, 0) * self.size / np.maximum(self.size - 1, 1), 0.0)
-
-    def nearest_inter(self, chosen: Int64Array) -> Float64Array:
-        """Mean cosine distance (len(chosen)) between the members of a cluster and of its nearest other; inf without one."""
-        nearest = np.empty(len(chosen))
-        for start in range(0, len(chosen), BLOCK):
-            block = chosen[start : start + BLOCK]
-            distance = 1 - self.mean[block] @ self.mean.T
-            distance[np.arange(len(block)), block] = np.inf
-            nearest[start : start + BLOCK] = distance.min(axis=1)
-        return nearest
-
 
 def cluster_silhouette(clusters: ClusterMeans, samples: Int64Array) -> float:
     """The mean over clusters of their members' mean silhouette, from those of `samples`; NaN for one cluster.
 
-    A sample of a cluster of n stands for 1/n of that cluster's voice.
+    A sample of a cluster of n counts 1/n.
     """
     if len(clusters.size) < 2:
         return float("nan")
-    voices = (sample_silhouettes(clusters, samples) / clusters.size[clusters.labels[samples]]).sum()
-    return float(voices * len(clusters.labels) / len(samples) / len(clusters.size))
+    total = (sample_silhouettes(clusters, samples) / clusters.size[clusters.labels[samples]]).sum()
+    return float(total * len(clusters.labels) / len(samples) / len(clusters.size))
 
 
 def sample_silhouettes(clusters: ClusterMeans, samples: Int64Array) -> Float64Array:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from schemas.parameters import MergeParameters
@@ -13,12 +11,11 @@ from stages.features.prepared import compared_features, penalised_cameras
 from stages.loop.choice.measures import StageMeasures, measure
 from stages.loop.choice.separation import by_dispersions, separation, tells
 from stages.loop.choice.without_training import merging_alone
-from stages.merge.schedule import newest_merges
 from stages.reporting import Silent
-from stages.runs.lineage import dataset_of, newest_features, parent_of, require_same_dataset
+from stages.runs.lineage import dataset_of, newest_features, require_same_dataset
 from stages.runs.run_directory import RunDirectory, clusters_manifest, features_manifest
 from stages.runs.store import Artifact
-from stages.typing import Float32Array, Int64Array
+from stages.typing import Float32Array
 
 SAMPLING_SEED = 0
 """Which samples stand for all of them in the silhouettes of a large set."""
@@ -109,28 +106,6 @@ def measure_stage(run: RunDirectory, stage: int, *, compared: Compared | None = 
         rows,
         labels,
         stage=stage,
-        previous=_previous(run, clusters, stage, len(labels)),
-        criterion=newest_merges(clusters.read("criterion"), len(labels), parameters.merge_percent),
         generator=np.random.default_rng(SAMPLING_SEED),
         separation=separates,
     )
-
-
-def _previous(run: RunDirectory, clusters: Artifact, stage: int, n_samples: int) -> Int64Array:
-    """The labels of the stage before: the clusters that a stage merged or, where it merged singletons, the newest there are.
-
-    Every sample its own where there are none of the same samples.
-    """
-    parent = parent_of(clusters, "clusters")
-    if parent is not None:
-        before = run.resolve(parent)
-    elif stage - 1 in run.stages("clusters"):
-        # a version asked for is that of the stage itself
-        before = replace(run, pinned={}).require("clusters", stage - 1)
-    else:
-        return np.arange(n_samples)
-    found, wanted = parent_of(before, "dataset"), parent_of(clusters, "dataset")
-    if found is None or wanted is None or found.id != wanted.id:
-        return np.arange(n_samples)
-    labels: Int64Array = before.read("labels")
-    return labels

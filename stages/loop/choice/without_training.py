@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from schemas.parameters import MergeParameters
+from stages.loop.choice.choose import choose
 from stages.loop.choice.measures import StageMeasures, measure
+from stages.loop.choice.rule import nearly
 from stages.loop.choice.separation import separation, tells
 from stages.merge.by_parameters import merge_as
-from stages.merge.schedule import initial_labels, newest_merges, stage_merges
+from stages.merge.schedule import initial_labels, stage_merges
 from stages.typing import Float32Array, Int32Array
 
 
@@ -42,11 +46,29 @@ def merging_alone(
                 features,
                 merged.labels,
                 stage=stage,
-                previous=labels,
-                criterion=newest_merges(merged.criterion, len(features), parameters.merge_percent),
                 generator=np.random.default_rng(sampling_seed),
                 separation=separates,
             )
         )
         labels = merged.labels
     return measures
+
+
+def harm_of_training(trained: Sequence[StageMeasures], merged: Sequence[StageMeasures]) -> str | None:
+    """A line if the best stage of `trained` separates clusters clearly less than the best of merging alone, `merged`.
+
+    By the cluster-silhouette of each under its own features. None if it is as good, or if one is not known.
+    """
+    found, best = _most_separate(trained), _most_separate(merged)
+    if found is None or best is None or found.cluster_silhouette >= nearly(best.cluster_silhouette):
+        return None
+    return (
+        "training has not made clusters more separate than the initial features did: cluster-silhouette "
+        f"{found.cluster_silhouette:.3f} at stage {found.stage}, {best.cluster_silhouette:.3f} at stage {best.stage} of "
+        "merging alone; the features of stage init may be better"
+    )
+
+
+def _most_separate(measures: Sequence[StageMeasures]) -> StageMeasures | None:
+    chosen = choose(measures, rule="cluster-silhouette")
+    return next((stage for stage in measures if stage.stage == chosen), None)

@@ -16,7 +16,6 @@ from stages.compare.grid import combinations, folder_name
 from stages.compare.outcomes import by_value, chosen_by_label, label_of, lines, stage_at
 from stages.compare.text import comma_separated, markdown
 from stages.errors import UsageError
-from stages.loop.choice.rules import DEFAULT_RULES
 from stages.loop.run_stages import Plan
 
 
@@ -29,7 +28,7 @@ def result(
     setting: dict[str, Any], mAP: list[float | None], ari: list[float | None], chosen: int | None = 1
 ) -> CellResult:
     stages = [stage(number, mAP=m, ari=a) for number, (m, a) in enumerate(zip(mAP, ari, strict=True), start=-1)]
-    return CellResult("cell", setting, tuple(stages), dict.fromkeys(DEFAULT_RULES, chosen), 1.0)
+    return CellResult("cell", setting, tuple(stages), chosen, {}, 1.0)
 
 
 def test_best_is_by_map_then_by_ari_then_the_earlier_and_never_before_the_first_merge() -> None:

@@ -17,7 +17,7 @@ def last_stage(
     """The stage after which a run ends, and the one it names."""
     stopping = Stopping(patience, trains=trains)
     for stage, trained in enumerate(is_trained, start=1):
-        measures = StageMeasures(stage, 10, 0.0, 0.5, 0.5, 0.5, 1.0, 1.0, separation=separation[stage - 1])
+        measures = StageMeasures(stage, 10, 0.0, 0.5, 0.5, separation=separation[stage - 1])
         if stopping.add(measures, is_trained=trained):
             return stage, stopping.chosen
     return len(is_trained), stopping.chosen

@@ -50,7 +50,7 @@ def test_every_parameter_of_a_merge_counts(asked: dict[str, Any]) -> None:
         for fields in ({}, asked)
     )
     assert [stage.n_clusters for stage in plain] == [stage.n_clusters for stage in other] == [48, 36, 24]
-    assert [stage.criterion for stage in plain] != [stage.criterion for stage in other]
+    assert [stage.silhouette for stage in plain] != [stage.silhouette for stage in other]
 
 
 def test_it_ends_where_nothing_is_left_to_merge_and_makes_nothing_of_too_few() -> None:

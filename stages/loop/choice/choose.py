@@ -1,0 +1,59 @@
+"""Which stage to take, judged without identity labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from stages.errors import UsageError
+from stages.loop.choice.measures import StageMeasures
+from stages.loop.choice.rule import Rule, all_rules
+from stages.typing import Float64Array
+
+
+def default_rule(measures: Sequence[StageMeasures]) -> str:
+    """The rule that is taken if none is named: of those with a score, the one that goes first; the last if none has one."""
+    tried = sorted((rule.precedence, name) for name, rule in all_rules().items() if rule.precedence is not None)
+    known = (name for _, name in tried if not np.isnan(scores(measures, rule=name)).all())
+    return next(known, tried[-1][1])
+
+
+def scores(measures: Sequence[StageMeasures], *, rule: str) -> Float64Array:
+    """The score (n_stages) float64 that `rule` gives each of `measures`, in order of stage; UsageError for another rule."""
+    return _rule(rule).score(measures) if measures else np.zeros(0)
+
+
+def choose(measures: Sequence[StageMeasures], *, rule: str | None = None) -> int | None:
+    """The stage that `rule` (default: `default_rule`) chooses; None if it has a score for none."""
+    rule = rule or default_rule(measures)
+    score, pick = scores(measures, rule=rule), _rule(rule).choose
+    if np.isnan(score).all():
+        return None
+    return measures[int(np.nanargmax(score)) if pick is None else pick(measures, score)].stage
+
+
+def reason(measures: Sequence[StageMeasures], *, rule: str | None = None) -> str:
+    """Which stage `rule` chooses and why, in one line; it says so if that is the last stage, as later ones may be better."""
+    rule = rule or default_rule(measures)
+    chosen = choose(measures, rule=rule)
+    if chosen is None:
+        return f"no stage chosen: {rule} needs {_rule(rule).needs}"
+    place = next(place for place, stage in enumerate(measures) if stage.stage == chosen)
+    score = scores(measures, rule=rule)
+    best = float(np.nanmax(score))
+    which = "the best" if score[place] == best else f"the newest features near the best ({best:.3f}) in"
+    told = f"stage {chosen}, {measures[place].n_clusters} clusters, has {which} {rule}, {score[place]:.3f}"
+    return told if place < len(measures) - 1 else f"{told}; it is the last stage made, so later ones might be better"
+
+
+def is_enough(measures: Sequence[StageMeasures], *, patience: int, rule: str | None = None) -> bool:
+    """Whether the stage that `rule` chooses lies `patience` stages or more before the last."""
+    chosen = choose(measures, rule=rule)
+    return chosen is not None and measures[-1].stage - chosen >= patience
+
+
+def _rule(name: str) -> Rule:
+    if name not in all_rules():
+        raise UsageError(f"`rule` must be one of {', '.join(all_rules())}, got {name!r}")
+    return all_rules()[name]
