@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.conftest import REPOSITORY
 
 RESULTS = REPOSITORY / "benchmarks" / "RESULTS.md"
-GUIDES = sorted([REPOSITORY / "README.md", *(REPOSITORY / "docs").glob("*.md")])
+GUIDES = sorted([REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *(REPOSITORY / "docs").glob("*.md")])
 """What people read to use or change the project; each is present in a checkout."""
 DOCUMENTS = [*GUIDES, RESULTS, REPOSITORY / "CHANGELOG.md"]
 

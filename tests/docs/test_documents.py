@@ -82,3 +82,23 @@ def test_no_place_on_one_machine(document: Path) -> None:
 
 def test_readme_is_short() -> None:
     assert len((REPOSITORY / "README.md").read_text().split()) <= 1500
+
+
+def test_the_map_names_what_is_there() -> None:
+    """Every folder and file in the tables of `docs/architecture.md`, and every name beside a file, exist."""
+    told = (REPOSITORY / "docs" / "architecture.md").read_text()
+    rooms = re.findall(r"^\| `([\w/]+/)` \|", told, flags=re.MULTILINE)
+    steps = re.findall(r"^\| `([\w/.]+\.py)` \| (`[^|]+`) \|", told, flags=re.MULTILINE)
+    assert len(rooms) > 10
+    assert len(steps) > 30
+    assert [room for room in rooms if not (REPOSITORY / room).is_dir()] == []
+    for path, names in steps:
+        source = (REPOSITORY / path).read_text()
+        for name in re.findall(r"`(\w+)`", names):
+            assert re.search(rf"^(def|class) {name}\b|^{name}\b.*=", source, flags=re.MULTILINE), (path, name)
+
+
+def test_every_room_is_on_the_map() -> None:
+    told = (REPOSITORY / "docs" / "architecture.md").read_text()
+    rooms = {folder.name for folder in (REPOSITORY / "stages").iterdir() if (folder / "__init__.py").is_file()}
+    assert {room for room in rooms if f"`stages/{room}/`" not in told} == set()
