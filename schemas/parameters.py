@@ -110,10 +110,11 @@ class IngestParameters(Parameters):
 class InitParameters(Parameters):
     """What decides the initial model: the backbone, its weights, its input size (0: as stored) and the random head.
 
-    Which names `backbone` may have is for torchvision to say, when the network is built.
+    Which names `backbone` may have is for the providers of backbones to say, when the network is built. `mean` and `std` of
+    each channel of pixels in [0, 1] are those that the weights were trained with; None stands for ImageNet's.
     """
 
-    added_later = MappingProxyType({"last_stride": 2, "pooling": "avg"})
+    added_later = MappingProxyType({"last_stride": 2, "pooling": "avg", "mean": None, "std": None})
 
     backbone: str = Field(default="resnet50", min_length=1)
     weights: str = "imagenet"
@@ -123,6 +124,8 @@ class InitParameters(Parameters):
     embedding_dim: int | None = Field(default=None, ge=1, le=65536)
     last_stride: LastStride = 2
     pooling: Pooling = "avg"
+    mean: tuple[float, float, float] | None = None
+    std: tuple[float, float, float] | None = None
     seed: int = Field(default=0, ge=0)
 
 

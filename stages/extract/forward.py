@@ -17,7 +17,7 @@ from stages.errors import DbcError
 from stages.extract.ahead import ahead
 from stages.extract.frames import Batch, batches, n_looked_at
 from stages.extract.network import Network, inference_network
-from stages.nn.images import ImageSource, input_size, network_input
+from stages.nn.images import InputForm, StoredImages, network_input
 from stages.nn.model.network import ReidModel
 from stages.typing import Float32Array, Float64Array, Int64Array, UInt8Array
 
@@ -39,11 +39,9 @@ class Share:
 
 def extract(
     model: ReidModel,
-    images: ImageSource,
+    images: StoredImages,
     frame_start: Int64Array,
     *,
-    height: int = 0,
-    width: int = 0,
     batch_size: int = 64,
     amp: bool = False,
     compiled: bool = False,
@@ -57,14 +55,13 @@ def extract(
     looked at. Its pooled features are the mean over these of the backbone's output, accumulated in float64; `pooled` is
     their L2-normalised form and `embedding` the head's output for them. At most `batch_size` frames are in a batch, and
     a few batches in work, whatever a sample's length: a thread reads the next while this one computes, and a GPU has
-    others queued while the caller has the last. `on_batch` is told of the frames done. The model is put in eval mode
-    and not changed otherwise; `height` or `width` 0 is the stored size. DbcError where features are no finite numbers.
+    others queued while the caller has the last. `on_batch` is called with the number of frames done. The model is put in
+    eval mode and not changed otherwise. Raises DbcError if a feature is not finite.
     """
     share = share or Share()
     model.eval().head.cpu()
-    size = input_size(images, height=height, width=width)
     network = inference_network(model, amp=amp, compiled=compiled, device=device)
-    inputs = _Inputs(size, device)
+    inputs = _Inputs(model.input_form.at(images), device)
     planned = batches(
         frame_start,
         piece=share.piece or batch_size,
@@ -89,9 +86,9 @@ def extract(
 
 @dataclass(frozen=True)
 class _Inputs:
-    """How stored images become network input of `size`: on the CPU by the thread that reads them, on a GPU by the GPU."""
+    """How stored images become network input of a `form`: on the CPU by the thread that reads them, on a GPU by the GPU."""
 
-    size: tuple[int, int]
+    form: InputForm
     device: torch.device
 
     def ahead(self, images: UInt8Array) -> Tensor:
@@ -105,11 +102,11 @@ class _Inputs:
 
     def _of(self, stored: Tensor) -> Tensor:
         with torch.inference_mode():
-            return network_input(stored, height=self.size[0], width=self.size[1])
+            return network_input(stored, self.form)
 
 
 def _read(
-    images: ImageSource, planned: Iterator[Batch], batch_size: int, inputs: _Inputs
+    images: StoredImages, planned: Iterator[Batch], batch_size: int, inputs: _Inputs
 ) -> Generator[tuple[Batch, Tensor]]:
     """Each batch and what is made of its images ahead; a short one is filled up, so that every batch has one shape."""
     for batch in planned:

@@ -28,7 +28,7 @@ from stages.processes import own_device
 from stages.reporting import Reporter
 from stages.runs.making import How, Outcome, Produced, Request, produce
 from stages.runs.next_stage import next_extract
-from stages.runs.run_directory import RunDirectory, features_manifest, model_manifest
+from stages.runs.run_directory import RunDirectory, features_manifest
 from stages.runs.store import Artifact, Writer
 from stages.typing import Float32Array, Int64Array
 
@@ -160,13 +160,10 @@ def _compute(writer: Writer, work: Work, *, reporter: Reporter) -> Produced:
 def _pieces(
     model: ReidModel, work: Work, frame_start: Int64Array, share: Share, on_batch: Callable[[int], None]
 ) -> Iterator[tuple[int, Float32Array, Float32Array]]:
-    initial = model_manifest(work.model).initial
     return extract_pieces(
         model,
         work.dataset.rows("images"),
         frame_start,
-        height=initial.height,
-        width=initial.width,
         batch_size=work.parameters.batch_size,
         amp=work.parameters.amp,
         compiled=work.compiled,

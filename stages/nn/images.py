@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -17,34 +18,57 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
-class ImageSource(Protocol):
-    """Decoded images (n_images, H, W, 3) uint8, read a batch at a time: a NumPy array or a stored one."""
+class HasShape(Protocol):
+    """Anything with a shape."""
 
     @property
     def shape(self) -> tuple[int, ...]:
         """(n_images, H, W, 3)."""
         ...
 
+
+@dataclass(frozen=True)
+class Statistics:
+    """Mean and deviation of each channel of pixels in [0, 1], which network input is normalised by."""
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+IMAGENET_STATISTICS = Statistics(IMAGENET_MEAN, IMAGENET_STD)
+
+
+@dataclass(frozen=True)
+class InputForm:
+    """The images that a network takes: height and width in pixels, 0 standing for the stored size, and statistics."""
+
+    height: int = 0
+    width: int = 0
+    statistics: Statistics = IMAGENET_STATISTICS
+
+    def at(self, images: HasShape) -> InputForm:
+        """The form with the size that `images` get."""
+        return replace(self, height=self.height or images.shape[1], width=self.width or images.shape[2])
+
+
+class StoredImages(HasShape, Protocol):
+    """Decoded images (n_images, H, W, 3) uint8, read a batch at a time: a NumPy array or a stored one."""
+
     def __getitem__(self, index: Int64Array, /) -> UInt8Array:
         """The images `index` (B), in that order, as (B, H, W, 3) uint8."""
         ...
 
 
-def input_size(images: ImageSource, *, height: int, width: int) -> tuple[int, int]:
-    """(height, width) in pixels, 0 standing for the stored size."""
-    return height or images.shape[1], width or images.shape[2]
-
-
-def network_input(images: Tensor, *, height: int, width: int) -> Tensor:
+def network_input(images: Tensor, form: InputForm) -> Tensor:
     """Images (B, H, W, 3) uint8 as the network wants them, (B, 3, height, width) float32, channels-last, where they are.
 
     On the CPU images of that very size are looked up in a table of the 3 · 256 values there are: the same bits.
     """
-    if images.device.type == "cpu" and tuple(images.shape[1:3]) == (height, width):
+    if images.device.type == "cpu" and tuple(images.shape[1:3]) == (form.height, form.width):
         result = torch.empty(images.shape)
-        look_up(images.contiguous().view(-1, 3).numpy(), _table(), result.view(-1, 3).numpy())
+        look_up(images.contiguous().view(-1, 3).numpy(), _table(form.statistics), result.view(-1, 3).numpy())
         return result.permute(0, 3, 1, 2)
-    return normalize(resize(as_pixels(images), height=height, width=width))
+    return normalize(resize(as_pixels(images), height=form.height, width=form.width), form.statistics)
 
 
 def to_pixels(images: UInt8Array, device: torch.device) -> Tensor:
@@ -65,23 +89,23 @@ def resize(pixels: Tensor, *, height: int, width: int) -> Tensor:
     return resized.contiguous(memory_format=torch.channels_last)
 
 
-def normalize(pixels: Tensor) -> Tensor:
-    """Pixels in [0, 255] minus ImageNet's mean over its deviation, the input torchvision's weights expect."""
-    mean, std = _imagenet(pixels.device)
+def normalize(pixels: Tensor, statistics: Statistics = IMAGENET_STATISTICS) -> Tensor:
+    """Pixels in [0, 255] minus the mean over the deviation, by default ImageNet's, which torchvision's weights expect."""
+    mean, std = _on_device(statistics, pixels.device)
     return ((pixels - mean) / std).contiguous(memory_format=torch.channels_last)
 
 
 @functools.cache
-def _imagenet(device: torch.device) -> tuple[Tensor, Tensor]:
+def _on_device(statistics: Statistics, device: torch.device) -> tuple[Tensor, Tensor]:
     """Mean and deviation, (1, 3, 1, 1) each; made once a device, because making them there waits for its queue."""
     # plain tensors, whoever asks first: those of inference mode cannot be used in training
     with torch.inference_mode(mode=False):
-        mean, std = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+        mean, std = (torch.tensor(found, device=device).view(1, 3, 1, 1) for found in (statistics.mean, statistics.std))
         return mean * 255, std * 255
 
 
 @functools.cache
-def _table() -> Float32Array:
+def _table(statistics: Statistics) -> Float32Array:
     """What each value of each channel is after `normalize`: (3, 256)."""
     values = torch.arange(256, dtype=torch.float32).view(1, 1, 256, 1).expand(1, 3, 256, 1)
-    return np.ascontiguousarray(normalize(values)[0, :, :, 0].numpy())
+    return np.ascontiguousarray(normalize(values, statistics)[0, :, :, 0].numpy())

@@ -53,7 +53,8 @@ def initial_model(run: RunDirectory, wanted: Mapping[str, Any], *, how: How, rep
         run, request, lambda writer: _compute(writer, provider, run, parameters, weights, reporter), how=how
     )
     if outcome.status == "created" and not provider.learns_from_images:
-        reporter.note(f"initial model: {parameters.backbone}, weights {parameters.weights}")
+        size = f", images of {parameters.height}×{parameters.width}" if parameters.height and parameters.width else ""
+        reporter.note(f"initial model: {parameters.backbone}, weights {parameters.weights}{size}")
     return outcome
 
 
@@ -123,7 +124,12 @@ def _compute(
     weights: WeightsFile | None,
     reporter: Reporter,
 ) -> Produced:
-    model = build_model(parameters, weights=weights)
+    model = build_model(parameters)
+    left_out = () if weights is None else provider.load(model.backbone, weights, backbone=parameters.backbone)
+    if left_out:
+        reporter.note(
+            f"weights {parameters.weights}: {len(left_out)} arrays are not used ({', '.join(left_out[:3])}, …)"
+        )
     arrays = model_arrays(model)
     execution = Execution(backend="torch", device="cpu")
     size = _input_size(run, parameters)

@@ -94,8 +94,6 @@ def compute_model(
             source,
             samples,
             parameters=parameters,
-            height=initial.height,
-            width=initial.width,
             device=device,
             compiled=running.compiled,
             on_step=lambda step: advance(*progress.of(step)),

@@ -99,8 +99,6 @@ def train(
     samples: Samples,
     *,
     parameters: TrainParameters,
-    height: int = 0,
-    width: int = 0,
     device: torch.device,
     compiled: bool = False,
     on_step: Callable[[Step], None] | None = None,
@@ -108,14 +106,14 @@ def train(
     begun: Arrays | None = None,
     processes: Processes | None = None,
 ) -> TrainResult:
-    """The result of training `model`, in place, so that `samples` fall to their clusters' rows of `memory` (K, e).
+    """Train `model`, in place, so that `samples` fall to their clusters' rows of `memory` (K, e), and give the result.
 
-    Frames come from `source`, which is on `device` or leads there; `height` or `width` 0 is the stored size. The same
-    parameters give the same weights to the last bit on one CPU with the same number of threads, also where training goes on
-    from the arrays `begun` that `checkpoints` was given. `compiled` puts the backbone through torch.compile, which changes
-    last bits as another device does. `processes` that call this together share every batch, and all have the result, which
-    is that of one process up to rounding. Raises UsageError where batch norm would see one sample or `freeze_through` names no
-    part of the backbone, DbcError where the loss, or what it leaves in the end, is not finite.
+    Frames come from `source`, which is on `device` or leads there. The same parameters give the same weights to the last bit
+    on one CPU with the same number of threads, also if training goes on from the arrays `begun` that `checkpoints` was
+    given. `compiled` puts the backbone through torch.compile, which changes last bits as another device does. `processes`
+    that call this together share every batch, and all have the result, which is that of one process up to rounding.
+    Raises UsageError if batch norm would see one sample or `freeze_through` names no part of the backbone, DbcError if
+    the loss, or what it leaves in the end, is not finite.
     """
     _check_batches(len(samples), parameters.batch_size)
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -127,7 +125,7 @@ def train(
         samples,
         parameters,
         _pool(model, amp=parameters.amp, compiled=compiled),
-        functools.partial(augmented_input, height=height or source.shape[1], width=width or source.shape[2]),
+        functools.partial(augmented_input, form=model.input_form.at(source)),
         device,
         on_step,
         checkpoints,

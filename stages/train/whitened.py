@@ -40,4 +40,4 @@ def with_whitened_head(model: ReidModel, pooled: Float32Array, *, ridge: float, 
     """`model`'s own backbone under a `WhitenedHead` fitted on the train features `pooled` (n, d); its head is left alone."""
     head = WhitenedHead(fit_whitening(pooled, ridge=ridge), dropout=dropout)
     # training asks nothing of a head but to be a module
-    return ReidModel(model.backbone, cast(EmbeddingHead, head))
+    return ReidModel(model.backbone, cast(EmbeddingHead, head), model.input_form)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from stages.nn.images import InputForm
 from stages.train.images.augment import augmented_input, draw_augmentation
 from stages.train.images.frames import image_samples
 from tests.tiny_training import blotches, tiny_model, trained
@@ -45,7 +46,7 @@ def test_images_are_augmented_as_on_the_cpu(cuda, size) -> None:  # type: ignore
     images = torch.randint(0, 256, (16, 64, 32, 3), dtype=torch.uint8, generator=generator)
     drawn = draw_augmentation(16, color_jitter=0.3, random_erasing=0.5, generator=generator)
     on_cpu, on_cuda = (
-        augmented_input(images.to(device), drawn, height=size[0], width=size[1]).cpu() for device in ("cpu", cuda)
+        augmented_input(images.to(device), drawn, form=InputForm(size[0], size[1])).cpu() for device in ("cpu", cuda)
     )
     torch.testing.assert_close(on_cuda, on_cpu, rtol=0, atol=1e-3)
 

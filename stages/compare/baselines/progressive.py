@@ -99,7 +99,7 @@ def progressive(run: RunDirectory, settings: Settings, *, reporter: Reporter, on
         raise DbcError(f"{run.root}: no initial model found; make it with: dbc extract --stage init")
     truth = _Truth(dataset.read("pid"), dataset.read("camid"), dataset.read("split"))
     train_index = np.flatnonzero(truth.split == TRAIN)
-    features = first = _extracted(open_model(begun), dataset, begun, device=device, reporter=reporter)
+    features = first = _extracted(open_model(begun), dataset, device=device, reporter=reporter)
     on_row(_row(0, features, truth, labels=None, loss=None))
     for iteration in range(1, settings.iterations + 1):
         labels = pul_labels(
@@ -110,8 +110,8 @@ def progressive(run: RunDirectory, settings: Settings, *, reporter: Reporter, on
         )
         parameters = _parameters(iteration, settings, labels, dataset, begun)
         model = open_model(begun, dropout=parameters.dropout)
-        loss = _trained(model, dataset, begun, first.embedding, train_index, labels, parameters, device=device)
-        features = _extracted(model, dataset, begun, device=device, reporter=reporter)
+        loss = _trained(model, dataset, first.embedding, train_index, labels, parameters, device=device)
+        features = _extracted(model, dataset, device=device, reporter=reporter)
         on_row(_row(iteration, features, truth, labels=labels, loss=loss))
 
 
@@ -146,7 +146,6 @@ def _parameters(
 def _trained(
     model: ReidModel,
     dataset: Artifact,
-    begun: Artifact,
     embedding: Float32Array,
     train_index: Int64Array,
     labels: Int64Array,
@@ -164,24 +163,18 @@ def _trained(
     count = np.diff(frame_start)[chosen] if parameters.frames else np.ones(len(chosen), dtype=np.int64)
     samples = Samples(frame_start[chosen], count, labels[kept])
     source, samples, _ = cached(dataset.rows("images"), samples, cache="auto", device=device)
-    initial = model_manifest(begun).initial
     result = train(
         model,
         centroid_memory(embedding[chosen], labels[kept]),
         source,
         samples,
         parameters=parameters,
-        height=initial.height,
-        width=initial.width,
         device=device,
     )
     return result.health.last_loss
 
 
-def _extracted(
-    model: ReidModel, dataset: Artifact, begun: Artifact, *, device: torch.device, reporter: Reporter
-) -> _Features:
-    initial = model_manifest(begun).initial
+def _extracted(model: ReidModel, dataset: Artifact, *, device: torch.device, reporter: Reporter) -> _Features:
     frame_start = dataset.read("frame_start")
     pooled, embedding = [], []
     with reporter.task("extract", total=len(frame_start) - 1, unit="samples") as advance:
@@ -189,8 +182,6 @@ def _extracted(
             model,
             dataset.rows("images"),
             frame_start,
-            height=initial.height,
-            width=initial.width,
             device=device,
         ):
             pooled.append(pooled_block)

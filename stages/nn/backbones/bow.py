@@ -16,7 +16,7 @@ from stages.nn.backbones.resnets import set_resnet_options
 from stages.nn.backbones.weights import NO_WEIGHTS
 from stages.nn.bag_of_words.descriptor import BAG_OF_WORDS, DIM, LEAST_HEIGHT, PATCH, BagOfWords
 from stages.nn.bag_of_words.vocabulary import MOST_IMAGES, fit_vocabulary
-from stages.nn.images import ImageSource
+from stages.nn.images import StoredImages
 from stages.reporting import Reporter, Silent
 from stages.typing import Int64Array
 
@@ -63,7 +63,7 @@ class WordsProvider(Provider):
 
     def learned(
         self,
-        images: ImageSource,
+        images: StoredImages,
         frames: Int64Array,
         parameters: InitParameters,
         reporter: Reporter = Silent(),  # noqa: B008

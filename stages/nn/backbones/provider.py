@@ -13,7 +13,7 @@ from torch import nn
 from schemas.parameters import InitParameters
 from stages.errors import UsageError
 from stages.nn.backbones.weights import IMAGENET, NO_WEIGHTS, WeightsFile, load_weights, weights_file
-from stages.nn.images import ImageSource
+from stages.nn.images import StoredImages
 from stages.reporting import Reporter, Silent
 from stages.typing import Int64Array
 
@@ -70,9 +70,10 @@ class Provider:
             return parameters
         return parameters.model_copy(update={"weights": weights.name, "weights_digest": weights.digest})
 
-    def load(self, network: nn.Module, weights: WeightsFile, *, backbone: str) -> None:
-        """Copy `weights` into `network`, as `load_weights` does."""
+    def load(self, network: nn.Module, weights: WeightsFile, *, backbone: str) -> tuple[str, ...]:
+        """Copy `weights` into `network`; the names in the file that it has no place for, beside a classifier's."""
         load_weights(network, weights, backbone=backbone)
+        return ()
 
     def require_size(self, network: nn.Module, *, name: str, height: int, width: int) -> None:
         """Raise UsageError unless `network`, called `name`, takes images of this size: it is given one, of zeros."""
@@ -91,7 +92,7 @@ class Provider:
 
     def learned(
         self,
-        images: ImageSource,  # noqa: ARG002
+        images: StoredImages,  # noqa: ARG002
         frames: Int64Array,  # noqa: ARG002
         parameters: InitParameters,  # noqa: ARG002
         reporter: Reporter = Silent(),  # noqa: ARG002, B008

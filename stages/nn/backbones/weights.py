@@ -19,11 +19,15 @@ from stages.nn.backbones.headless import removed_names
 
 NO_WEIGHTS = "none"
 IMAGENET = "imagenet"
-_SUFFIXES = (".safetensors", ".pth", ".pt")
+_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+_INTEGERS = (torch.int16, torch.int32, torch.int64)
 _AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
-_OWN_ENDS = ("num_batches_tracked", "avgpool.p")
+_OWN_ENDS = ("num_batches_tracked", "avgpool.p", "global_pool.0.p")
 # DenseNets were published under names that modules may no longer have
 _DENSE_LAYER = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
+_WRAPPERS = ("state_dict", "model", "model_state_dict")
+"""What training scripts keep a state dict under."""
 _ADVICE = "use `weights='imagenet'`, `weights='none'` or a .safetensors or .pth file in torchvision's naming"
 
 
@@ -52,13 +56,21 @@ def weights_file(weights: str) -> WeightsFile:
 
 
 def load_weights(module: nn.Module, file: WeightsFile, *, backbone: str) -> None:
-    """Copies the weights of `file` into `module`, a backbone named `backbone`; nothing is returned.
+    """Copy the weights of `file`, in torchvision's naming, into `module`, a backbone named `backbone`.
 
-    The keys of classifiers are ignored, `num_batches_tracked` and the exponent of a generalised mean may be absent;
-    `{'state_dict': …}` around and `module.` before the names are accepted. Raises DbcError where names or shapes do not
-    match or a value is not finite.
+    The keys of classifiers are ignored. Raises DbcError as `fit_tensors` does.
     """
-    found = _without_classifier(_read(file), module)
+    fit_tensors(module, _without_classifier(read_tensors(file), module), name=file.name, backbone=backbone)
+
+
+def fit_tensors(
+    module: nn.Module, found: Mapping[str, Tensor], *, name: str, backbone: str, naming: str = "torchvision's"
+) -> None:
+    """Copy the weights `found` in the file `name` into `module`, a backbone named `backbone`.
+
+    `num_batches_tracked` and the exponent of a generalised mean may be absent. Raises DbcError if names, shapes or kinds of
+    number do not match, or a value is not finite.
+    """
     wanted = module.state_dict()
     missing = [key for key in wanted if key not in found and not key.endswith(_OWN_ENDS)]
     unexpected = [key for key in found if key not in wanted]
@@ -66,16 +78,37 @@ def load_weights(module: nn.Module, file: WeightsFile, *, backbone: str) -> None
     for kind, keys in (("missing", missing), ("unexpected", unexpected), ("of another shape", misshaped)):
         if keys:
             raise DbcError(
-                f"weights {file.name}: {len(keys)} arrays {kind} for {backbone} ({_first(keys)}), want torchvision's "
+                f"weights {name}: {len(keys)} arrays {kind} for {backbone} ({_first(keys)}), want {naming} "
                 f"{len(wanted)}; set `backbone` to the network that these weights belong to, or {_ADVICE}"
+            )
+    for key, value in found.items():
+        kind = _unusable_kind(value, wanted[key])
+        if kind:
+            raise DbcError(
+                f"weights {name}: {key} is {kind}, want {str(wanted[key].dtype).removeprefix('torch.')} in dense memory; "
+                f"save the network's state_dict() as float32"
             )
     broken = [key for key, value in found.items() if not torch.isfinite(value).all()]
     if broken:
         raise DbcError(
-            f"weights {file.name}: {len(broken)} arrays hold NaN or infinity ({_first(broken)}), want finite values; "
+            f"weights {name}: {len(broken)} arrays hold NaN or infinity ({_first(broken)}), want finite values; "
             f"use an undamaged file"
         )
     load_tensors(module, found)
+
+
+def _unusable_kind(value: Tensor, wanted: Tensor) -> str:
+    """What is wrong with the kind of numbers in `value` for a place of `wanted`'s kind; empty if nothing is."""
+    dtype = str(value.dtype).removeprefix("torch.")
+    if value.is_meta:
+        return "on the meta device, without values"
+    if value.layout != torch.strided:
+        return f"sparse ({str(value.layout).removeprefix('torch.')})"
+    if value.is_quantized:
+        return f"quantised ({dtype})"
+    if wanted.is_floating_point():
+        return "" if value.dtype in _FLOATS else f"of type {dtype}"
+    return "" if value.dtype in _INTEGERS else f"of type {dtype}"
 
 
 def load_tensors(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
@@ -96,7 +129,7 @@ def _first(keys: list[str]) -> str:
     return ", ".join(keys[:3]) + (", …" if len(keys) > 3 else "")
 
 
-def _read(file: WeightsFile) -> dict[str, Tensor]:
+def read_tensors(file: WeightsFile) -> dict[str, Tensor]:
     """The named tensors of a weights file, unwrapped; nothing in the file is executed."""
     try:
         if file.path.suffix == ".safetensors":
@@ -108,8 +141,9 @@ def _read(file: WeightsFile) -> dict[str, Tensor]:
             f"weights {file.name}: not readable as plain tensors ({type(error).__name__}), want a state dict saved by "
             f"torch or safetensors; save it again as .safetensors"
         ) from error
-    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
-        content = content["state_dict"]
+    for wrapper in _WRAPPERS:
+        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
+            content = content[wrapper]
     if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
         raise DbcError(
             f"weights {file.name}: found {type(content).__name__} with other things than tensors, want a state dict "

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from stages.errors import DbcError
 from stages.nn.bag_of_words.descriptor import N_WORDS, BagOfWords, patch_descriptors, weigh
-from stages.nn.images import ImageSource, normalize, resize, to_pixels
+from stages.nn.images import StoredImages, normalize, resize, to_pixels
 from stages.typing import Float32Array, Int64Array
 
 MOST_IMAGES: Final = 4096
@@ -32,7 +32,7 @@ class Vocabulary:
 
 
 def fit_vocabulary(
-    images: ImageSource,
+    images: StoredImages,
     index: Int64Array,
     *,
     height: int,
@@ -86,5 +86,5 @@ def inverse_document_frequency(histograms: Tensor) -> Tensor:
     return torch.where(present > 0, torch.log(len(histograms) / present.clamp(min=1)), 0.0).float()
 
 
-def _pixels(images: ImageSource, index: Int64Array, height: int, width: int) -> Tensor:
+def _pixels(images: StoredImages, index: Int64Array, height: int, width: int) -> Tensor:
     return normalize(resize(to_pixels(images[index], torch.device("cpu")), height=height, width=width))

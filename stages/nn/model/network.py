@@ -13,18 +13,23 @@ from torch.nn import functional
 
 from schemas.parameters import InitParameters
 from stages.errors import DbcError
-from stages.nn.backbones.register import build_backbone, provider_of
-from stages.nn.backbones.weights import WeightsFile, load_tensors
+from stages.nn.backbones.register import build_backbone
+from stages.nn.backbones.weights import load_tensors
+from stages.nn.images import IMAGENET_STATISTICS, InputForm, Statistics
 from stages.nn.model.head import EmbeddingHead
 
 
 class ReidModel(nn.Module):
-    """A backbone with an embedding head; images (B, 3, H, W) to (pooled (B, d), embedding (B, e))."""
+    """A backbone with an embedding head; images (B, 3, H, W) to (pooled (B, d), embedding (B, e)).
 
-    def __init__(self, backbone: nn.Module, head: EmbeddingHead) -> None:
+    `input_form` says how stored images become the images that the backbone was trained on.
+    """
+
+    def __init__(self, backbone: nn.Module, head: EmbeddingHead, input_form: InputForm | None = None) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = head
+        self.input_form = input_form or InputForm()
 
     def pool(self, images: Tensor, *, amp: bool = False) -> Tensor:
         """The pooled features (B, d) in float32, not normalised; with `amp` the backbone computes in bfloat16."""
@@ -38,16 +43,17 @@ class ReidModel(nn.Module):
         return functional.normalize(features, dim=1), self.head(features)
 
 
-def build_model(parameters: InitParameters, *, dropout: float = 0.5, weights: WeightsFile | None = None) -> ReidModel:
-    """The model of `parameters`, with `weights` in its backbone or random ones; the head is random either way.
+def build_model(parameters: InitParameters, *, dropout: float = 0.5) -> ReidModel:
+    """The model of `parameters` with random weights, drawn from `parameters.seed`.
 
-    Random weights are drawn from `parameters.seed`. `embedding_dim` None stands for the backbone's own dimension.
+    `embedding_dim` None stands for the backbone's own dimension.
     """
     network, dim = build_backbone(parameters)
-    if weights is not None:
-        provider_of(parameters.backbone).load(network, weights, backbone=parameters.backbone)
     head = EmbeddingHead(dim, parameters.embedding_dim or dim, dropout=dropout, seed=parameters.seed)
-    return ReidModel(network, head)
+    statistics = IMAGENET_STATISTICS
+    if parameters.mean is not None and parameters.std is not None:
+        statistics = Statistics(parameters.mean, parameters.std)
+    return ReidModel(network, head, InputForm(parameters.height, parameters.width, statistics))
 
 
 def model_arrays(model: ReidModel) -> dict[str, NDArray[Any]]:

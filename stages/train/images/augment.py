@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stages.nn.images import IMAGENET_MEAN, IMAGENET_STD, as_pixels, normalize, resize
+from stages.nn.images import IMAGENET_STATISTICS, InputForm, Statistics, as_pixels, normalize, resize
 from stages.train.images.compiled_crops import crop_images
 from stages.train.images.crops import Crops, apply_crops, draw_crops
 from stages.train.images.erasing import Rectangles, apply_rectangles, covered, draw_rectangles
@@ -55,39 +55,40 @@ def _part(drawn: T, own: slice) -> T:
     return replace(drawn, **{field.name: getattr(drawn, field.name)[own] for field in fields(drawn)})
 
 
-def augmented_input(images: Tensor, augmentation: Augmentation, *, height: int, width: int) -> Tensor:
-    """Network input (B, 3, height, width), channels-last, of images (B, H, W, 3) uint8, where they are.
+def augmented_input(images: Tensor, augmentation: Augmentation, *, form: InputForm) -> Tensor:
+    """Network input of a `form` with a size, channels-last, of images (B, H, W, 3) uint8, where they are.
 
     That is `augmented` of the resized images: on the CPU by a compiled loop, an image at a time, whose values are within
     2e-6 · max(height, width) of its: it places samples in float64 and takes no other roundings than a float32 sum's.
     """
     if images.device.type == "cpu":
-        return _on_the_host(images, augmentation, height=height, width=width)
-    return augmented(resize(as_pixels(images), height=height, width=width), augmentation)
+        return _on_the_host(images, augmentation, form)
+    return augmented(resize(as_pixels(images), height=form.height, width=form.width), augmentation, form.statistics)
 
 
-def augmented(pixels: Tensor, augmentation: Augmentation) -> Tensor:
-    """Network input (B, 3, H, W) of `pixels` in [0, 255]: cropped, jittered, erased to ImageNet's mean, normalised."""
-    return _finished(apply_crops(pixels, augmentation.crops), augmentation)
+def augmented(pixels: Tensor, augmentation: Augmentation, statistics: Statistics = IMAGENET_STATISTICS) -> Tensor:
+    """Network input (B, 3, H, W) of `pixels` in [0, 255]: cropped, jittered, erased to the mean, normalised."""
+    return _finished(apply_crops(pixels, augmentation.crops), augmentation, statistics)
 
 
-def _finished(pixels: Tensor, augmentation: Augmentation) -> Tensor:
+def _finished(pixels: Tensor, augmentation: Augmentation, statistics: Statistics) -> Tensor:
     """What `augmented` does after cropping."""
     if augmentation.jitter is not None:
         pixels = apply_jitter(pixels, augmentation.jitter)
     if augmentation.rectangles is not None:
-        mean = 255 * torch.tensor(IMAGENET_MEAN).to(pixels.device, non_blocking=True)
+        mean = 255 * torch.tensor(statistics.mean).to(pixels.device, non_blocking=True)
         pixels = apply_rectangles(pixels, augmentation.rectangles, fill=mean)
-    return normalize(pixels)
+    return normalize(pixels, statistics)
 
 
-def _on_the_host(images: Tensor, augmentation: Augmentation, *, height: int, width: int) -> Tensor:
-    if tuple(images.shape[1:3]) != (height, width):
-        images = resize(as_pixels(images), height=height, width=width).permute(0, 2, 3, 1)
+def _on_the_host(images: Tensor, augmentation: Augmentation, form: InputForm) -> Tensor:
+    if tuple(images.shape[1:3]) != (form.height, form.width):
+        images = resize(as_pixels(images), height=form.height, width=form.width).permute(0, 2, 3, 1)
     if augmentation.jitter is not None:
         # it needs the mean of a whole image, and so a pass of its own
-        return _finished(_cropped(images, augmentation.crops, None, mean=(0, 0, 0), std=(1, 1, 1)), augmentation)
-    mean, std = (tuple(255 * value for value in values) for values in (IMAGENET_MEAN, IMAGENET_STD))
+        plain = _cropped(images, augmentation.crops, None, mean=(0, 0, 0), std=(1, 1, 1))
+        return _finished(plain, augmentation, form.statistics)
+    mean, std = (tuple(255 * value for value in values) for values in (form.statistics.mean, form.statistics.std))
     return _cropped(images, augmentation.crops, augmentation.rectangles, mean=mean, std=std)
 
 

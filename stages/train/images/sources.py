@@ -13,7 +13,7 @@ from torch import Tensor
 
 from stages.arrays.backend import torch_available_bytes
 from stages.errors import DbcError
-from stages.nn.images import ImageSource
+from stages.nn.images import StoredImages
 from stages.processes import n_processes_here
 from stages.train.images.frames import Samples
 from stages.typing import Int64Array, UInt8Array
@@ -68,7 +68,7 @@ class DeviceFrames:
 class HostFrames:
     """Frames of an array in memory or in the store, which pass through page-locked memory on their way to a GPU."""
 
-    frames: ImageSource
+    frames: StoredImages
     device: torch.device
 
     @property
@@ -90,7 +90,7 @@ class HostFrames:
 
 
 def cached(
-    images: ImageSource, samples: Samples, *, cache: Cache, device: torch.device
+    images: StoredImages, samples: Samples, *, cache: Cache, device: torch.device
 ) -> tuple[FrameSource, Samples, str]:
     """(source, samples in it, the cache it became) of the `samples` of the stored `images`.
 
@@ -138,7 +138,7 @@ def _room(place: torch.device) -> int:
     return torch_available_bytes(str(place)) // (n_processes_here() if place.type == "cpu" else 1)
 
 
-def _slabs(images: ImageSource, index: Int64Array) -> Iterator[tuple[int, UInt8Array]]:
+def _slabs(images: StoredImages, index: Int64Array) -> Iterator[tuple[int, UInt8Array]]:
     """(place in `index`, the images there), some at a time, so that filling a cache takes little beside it."""
     step = max(1, LOADED_AT_ONCE // prod(images.shape[1:]))
     for start in range(0, len(index), step):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from torch.nn import functional
 from schemas.parameters import InitParameters
 from stages.errors import DbcError
 from stages.extract.forward import Share, extract
-from stages.nn.images import normalize, to_pixels
+from stages.nn.images import InputForm, normalize, to_pixels
 from stages.nn.model.network import ReidModel, build_model, model_arrays
 from stages.typing import Float32Array, Int64Array, UInt8Array
 
@@ -119,7 +121,9 @@ def test_no_more_frames_are_read_at_once_than_a_batch_holds(model: ReidModel) ->
 
 
 def test_another_input_size_is_resized_to(model: ReidModel) -> None:
-    pooled, _ = _extracted(model, np.arange(24), height=48, width=24)
+    other = copy.deepcopy(model)
+    other.input_form = InputForm(48, 24)
+    pooled, _ = _extracted(other, np.arange(24))
     assert pooled.shape == (23, 512)
     assert not np.allclose(pooled, _extracted(model, np.arange(24))[0], atol=1e-3)
 

@@ -9,7 +9,8 @@ import torch
 from stages.nn.images import (
     IMAGENET_MEAN,
     IMAGENET_STD,
-    input_size,
+    InputForm,
+    Statistics,
     network_input,
     normalize,
     resize,
@@ -38,14 +39,24 @@ def test_normalisation_is_imagenets() -> None:
 def test_network_input_is_the_plain_calculation_to_the_last_bit(size: tuple[int, int], step: int) -> None:
     values = np.arange(256, dtype=np.uint8).repeat(3).reshape(-1, 3)
     every_value = np.concatenate([values, values[::-1], values[:64]]).reshape(6, 12, 8, 3)[::step]
-    found = network_input(torch.from_numpy(every_value), height=size[0], width=size[1])
+    found = network_input(torch.from_numpy(every_value), InputForm(*size))
     expected = normalize(resize(to_pixels(every_value, CPU), height=size[0], width=size[1]))
     assert torch.equal(found, expected)
     assert found.stride() == expected.stride()
 
 
+def test_images_are_normalised_by_the_statistics_of_the_network() -> None:
+    own = Statistics((0.5, 0.4, 0.3), (0.5, 0.25, 0.2))
+    for size in ((12, 8), (6, 4)):
+        form = InputForm(statistics=own).at(IMAGES) if size == (12, 8) else InputForm(*size, own)
+        found = network_input(torch.from_numpy(IMAGES), form)
+        pixels = resize(to_pixels(IMAGES, CPU), height=size[0], width=size[1]).numpy()
+        expected = (pixels / 255 - np.reshape(own.mean, (3, 1, 1))) / np.reshape(own.std, (3, 1, 1))
+        np.testing.assert_allclose(found.numpy(), expected, atol=1e-5)
+
+
 def test_no_images_give_an_empty_network_input() -> None:
-    assert network_input(torch.from_numpy(IMAGES[:0]), height=12, width=8).shape == (0, 3, 12, 8)
+    assert network_input(torch.from_numpy(IMAGES[:0]), InputForm(12, 8)).shape == (0, 3, 12, 8)
 
 
 def test_resizing_to_the_same_size_is_free_and_else_keeps_a_flat_image_flat() -> None:
@@ -63,5 +74,5 @@ def test_halving_averages_rather_than_skips() -> None:
 
 
 def test_zero_stands_for_the_stored_size() -> None:
-    assert input_size(IMAGES, height=0, width=0) == (12, 8)
-    assert input_size(IMAGES, height=32, width=0) == (32, 8)
+    assert InputForm().at(IMAGES) == InputForm(12, 8)
+    assert InputForm(height=32).at(IMAGES) == InputForm(32, 8)

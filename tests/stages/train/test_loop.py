@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from stages.errors import DbcError, UsageError
+from stages.nn.images import InputForm
 from stages.nn.model.head import EmbeddingHead
 from stages.nn.model.network import ReidModel, model_arrays
 from stages.train.images.frames import Samples
@@ -112,7 +113,9 @@ def test_samples_are_found_by_their_frames() -> None:
 
 
 def test_an_input_size_other_than_the_stored_one_trains() -> None:
-    assert np.isfinite(trained(tiny_model(), np.arange(16), options={"height": 24, "width": 12}).loss).all()
+    model = tiny_model()
+    model.input_form = InputForm(24, 12)
+    assert np.isfinite(trained(model, np.arange(16)).loss).all()
 
 
 def test_lower_precision_trains_too() -> None:

@@ -48,7 +48,7 @@ def network() -> ReidModel:
 def features(model: nn.Module, images: UInt8Array) -> tuple[Float32Array, Float32Array]:
     """Pooled features and embeddings."""
     frames = np.arange(len(images) + 1)
-    pieces = extract(model.eval(), images, frames, height=HEIGHT, width=WIDTH, device=CPU)  # type: ignore[arg-type]
+    pieces = extract(model.eval(), images, frames, device=CPU)  # type: ignore[arg-type]
     pooled, embedding = zip(*((pooled, embedding) for _, pooled, embedding in pieces), strict=True)
     return np.concatenate(pooled), np.concatenate(embedding)
 

@@ -125,7 +125,7 @@ def test_a_network_without_the_published_imagenet_weights_says_what_there_is() -
         (lambda full: full | {"extra.weight": torch.zeros(1)}, "1 arrays unexpected.*extra.weight"),
         (lambda full: full | {"conv1.weight": torch.zeros(64, 3, 3, 3)}, "1 arrays of another shape.*conv1.weight"),
         (lambda full: full | {"bn1.bias": torch.full((64,), torch.nan)}, "1 arrays hold NaN.*bn1.bias"),
-        (lambda full: {"weights": full, "epoch": 1}, "other things than tensors"),
+        (lambda full: {"network": full, "epoch": 1}, "other things than tensors"),
         (lambda full: [1, 2], "found list"),
     ],
 )
@@ -135,6 +135,47 @@ def test_weights_that_do_not_fit_are_refused_in_one_line(tmp_path, full, change,
         _load(tmp_path / "w.pth")
     assert "\n" not in str(caught.value)
     assert str(tmp_path) not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        (lambda value: value.to(torch.int8), "of type int8"),
+        (lambda value: value > 0, "of type bool"),
+        (lambda value: value.to(torch.complex64), "of type complex64"),
+        (lambda value: value.to(torch.float8_e4m3fn), "of type float8_e4m3fn"),
+        (lambda value: value.to_sparse(), "sparse"),
+        (lambda value: value.to("meta"), "on the meta device"),
+        (
+            lambda value: torch.quantize_per_tensor(value, 0.1, 0, torch.qint8),
+            "quantised|not readable as plain tensors",
+        ),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_weights_of_another_kind_of_number_are_refused_by_name(tmp_path, full, kind, told) -> None:  # type: ignore[no-untyped-def]
+    torch.save(full | {"layer1.0.conv1.weight": kind(full["layer1.0.conv1.weight"])}, tmp_path / "w.pth")
+    with pytest.raises(DbcError, match=told) as caught:
+        _load(tmp_path / "w.pth")
+    assert "\n" not in str(caught.value)
+    assert "layer1.0.conv1.weight is" in str(caught.value) or "not readable" in str(caught.value)
+
+
+def test_counters_that_are_no_whole_numbers_are_refused(tmp_path: Path, full: dict[str, Tensor]) -> None:
+    torch.save(full | {"bn1.num_batches_tracked": torch.tensor(1.5)}, tmp_path / "w.pth")
+    with pytest.raises(DbcError, match=r"bn1.num_batches_tracked is of type float32, want int64"):
+        _load(tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_of_other_float_types_are_taken_as_float32(
+    tmp_path: Path, full: dict[str, Tensor], dtype: torch.dtype
+) -> None:
+    stored = {key: value.to(dtype) if value.is_floating_point() else value for key, value in full.items()}
+    safetensors.torch.save_file(stored, tmp_path / "w.safetensors")
+    loaded = _load(tmp_path / "w.safetensors")
+    assert loaded["conv1.weight"].dtype == torch.float32
+    assert torch.equal(loaded["conv1.weight"], full["conv1.weight"].to(dtype).float())
 
 
 class _Harmful:

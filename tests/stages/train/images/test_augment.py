@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from stages.nn.images import as_pixels, resize
+from stages.nn.images import InputForm, Statistics, as_pixels, resize
 from stages.train.images import erasing
 from stages.train.images.augment import augmented, augmented_input, draw_augmentation, of_images
 from stages.train.images.erasing import Rectangles, apply_rectangles, draw_rectangles
@@ -126,7 +126,7 @@ def test_the_compiled_loop_equals_the_batched_calculation(size: tuple[int, int],
     images = stored(24, *size)
     drawn = draw_augmentation(24, color_jitter=jitter, random_erasing=erasing_share, generator=generator(3))
     assert 0 < int(drawn.crops.flip.sum()) < 24
-    found = augmented_input(images, drawn, height=size[0], width=size[1])
+    found = augmented_input(images, drawn, form=InputForm(size[0], size[1]))
     expected = augmented(as_pixels(images), drawn)
     assert found.shape == expected.shape
     assert found.is_contiguous(memory_format=torch.channels_last)
@@ -140,12 +140,25 @@ def test_the_compiled_loop_takes_images_of_another_size() -> None:
     images = stored(6, 20, 30)
     drawn = draw_augmentation(6, color_jitter=0, random_erasing=0.5, generator=generator())
     expected = augmented(resize(as_pixels(images), height=16, width=8), drawn)
-    torch.testing.assert_close(augmented_input(images, drawn, height=16, width=8), expected, rtol=0, atol=5e-5)
+    torch.testing.assert_close(augmented_input(images, drawn, form=InputForm(16, 8)), expected, rtol=0, atol=5e-5)
 
 
 def test_an_image_is_augmented_alike_whatever_its_batch() -> None:
     images = stored(5, 12, 8)
     drawn = draw_augmentation(5, color_jitter=0, random_erasing=0.5, generator=generator())
-    whole = augmented_input(images, drawn, height=12, width=8)
+    whole = augmented_input(images, drawn, form=InputForm(12, 8))
     for own in (slice(0, 2), slice(2, 5), slice(5, 5)):
-        assert torch.equal(augmented_input(images[own], of_images(drawn, own), height=12, width=8), whole[own])
+        assert torch.equal(augmented_input(images[own], of_images(drawn, own), form=InputForm(12, 8)), whole[own])
+
+
+@pytest.mark.parametrize("jitter", [0.0, 0.4])
+def test_erased_pixels_are_zero_under_any_statistics(jitter: float) -> None:
+    images = torch.randint(0, 256, (6, 12, 8, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(5))
+    drawn = draw_augmentation(6, color_jitter=jitter, random_erasing=1.0, generator=torch.Generator().manual_seed(6))
+    own = Statistics((0.5, 0.4, 0.3), (0.5, 0.25, 0.2))
+    found = augmented_input(images, drawn, form=InputForm(12, 8, own))
+    usual = augmented_input(images, drawn, form=InputForm(12, 8))
+    torch.testing.assert_close(found, augmented(as_pixels(images), drawn, own), rtol=0, atol=5e-5)
+    erased = (usual == 0).all(dim=1)
+    assert erased.any()
+    assert not found[erased[:, None].expand_as(found)].abs().max() > 1e-6
