@@ -55,7 +55,7 @@ def _in_flags(whole: str, name: str, value: str | None) -> str:
     if value is None or value == "True":
         return option
     if value in ("False", "None"):
-        return f"no {option}"
+        return flag.option.partition("/")[2] or f"no {option}"
     return f"{option} {_unquoted(value)}"
 
 

@@ -94,7 +94,13 @@ class SyntheticParameters(Parameters):
 
 
 class IngestParameters(Parameters):
-    """What decides the dataset artifact beside the bytes of its source files."""
+    """What decides the dataset artifact beside the bytes of its source files.
+
+    `folder_identities` says of format `folder` whether folders are identities; None leaves it to their names. `anonymize`
+    keeps the names and places of the source out of the artifact.
+    """
+
+    added_later = MappingProxyType({"folder_identities": None, "anonymize": False})
 
     format: DatasetFormat = "synthetic"
     height: int = Field(default=256, ge=8, le=4096)
@@ -105,6 +111,8 @@ class IngestParameters(Parameters):
     test_fraction: float = Field(default=0.5, ge=0, lt=1)
     synthetic: SyntheticParameters | None = None
     source_digest: str = ""
+    folder_identities: bool | None = None
+    anonymize: bool = False
 
 
 class InitParameters(Parameters):

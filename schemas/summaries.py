@@ -19,7 +19,11 @@ class BadImage(Summary):
 
 
 class DatasetSummary(Summary):
-    """Counts over a data set; identities and cameras are 0 where none are known."""
+    """Counts over a data set; identities and cameras are 0 if none are known.
+
+    `missing` counts the values that the source leaves out, by column; `left_out` its files that are no samples, by suffix;
+    `leaks` what makes figures look better than they are, by kind.
+    """
 
     n_images: int
     n_samples: int
@@ -31,6 +35,9 @@ class DatasetSummary(Summary):
     height: int
     width: int
     skipped: tuple[BadImage, ...] = ()
+    missing: dict[str, int] = {}
+    left_out: dict[str, int] = {}
+    leaks: dict[str, int] = {}
 
 
 class FeaturesSummary(Summary):

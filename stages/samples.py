@@ -10,7 +10,9 @@ import numpy as np
 from stages.typing import Int32Array, Int64Array, UInt8Array
 
 UNKNOWN = -2
-"""A pid, camid or tracklet that the data does not give. (A pid of -1 is junk, 0 a distractor.)"""
+"""A pid, camid or tracklet that the data does not give."""
+JUNK, DISTRACTOR = -1, 0
+"""A pid of images that evaluation ignores, and one of gallery images of nobody. No identity has either number."""
 
 TRAIN, QUERY, GALLERY = 0, 1, 2
 SPLIT_NAMES = ("train", "query", "gallery")
@@ -22,7 +24,7 @@ class Samples:
 
     `path` (n_images) names the images, tracklet by tracklet; sample i owns images
     `frame_start[i]` to `frame_start[i + 1]` (n_samples + 1, int64). `pid`, `camid`, `tracklet` (n_samples, int32) are
-    `UNKNOWN` where the data does not say; `split` (n_samples, uint8) is `TRAIN`, `QUERY` or `GALLERY`.
+    `UNKNOWN` if the data does not say; `split` (n_samples, uint8) is `TRAIN`, `QUERY` or `GALLERY`.
     """
 
     path: tuple[str, ...]

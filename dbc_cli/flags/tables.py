@@ -62,6 +62,13 @@ INGEST = (
         "Regular expression on the path; its first group is the camera (format folder).",
         metavar="REGEX",
     ),
+    Flag(
+        "folder_identities",
+        bool,
+        "--folder-identities/--no-identities",
+        "Whether folders are identities (format folder); their names decide unless given.",
+    ),
+    Flag("anonymize", bool, "--anonymize", "Keep file names and the source's place out of the artifact."),
     Flag("test_fraction", float, "--test-fraction", "Share of identities kept for query and gallery.", "0.5"),
 )
 SYNTHETIC = (

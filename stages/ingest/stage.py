@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -11,11 +12,16 @@ import numpy as np
 from schemas.manifest import DatasetManifest, Execution
 from schemas.parameters import IngestParameters
 from schemas.summaries import BadImage, DatasetSummary
-from stages.errors import DbcError
+from stages.errors import DbcError, UsageError
+from stages.ingest.anonymous import anonymous, without_source
 from stages.ingest.decode.block import Block, ImageSize
 from stages.ingest.decode.pixels import Drawn, Files, ImageSource
 from stages.ingest.decode.workers import decode_all, default_workers
-from stages.ingest.formats import ignored, image_root, read_samples
+from stages.ingest.formats import image_root, read_samples
+from stages.ingest.formats.format import Findings
+from stages.ingest.formats.listing import HARMLESS
+from stages.ingest.formats.names import counted, plain
+from stages.ingest.leaks import LEAKS, find_leaks, one_camera
 from stages.ingest.order import content_order
 from stages.ingest.source_digest import combine_digests, digest_each, digest_samples
 from stages.ingest.synthetic import synthetic_samples
@@ -44,14 +50,12 @@ def ingest(
     Samples come in an order that their content and the seed decide (`content_order`). Raises
     UsageError for a layout other than the format's, DbcError for unreadable images unless they are to be skipped.
     """
-    samples = _samples(source, parameters)
-    if not len(samples):
-        raise DbcError(f"{source}: no images found, wanted at least one; check the folder and --format")
-    overlooked = None if source is None else ignored(source, parameters=parameters)
-    if overlooked:
-        reporter.warn(overlooked)
+    findings = Findings()
+    samples = _samples(source, parameters, findings)
     root = None if source is None else image_root(source)
     digests = list(samples.path) if root is None else digest_each(root, samples.path)
+    leaks = find_leaks(samples, digests)
+    remarks = _report(samples, findings, leaks, reporter)
     if root is not None:
         digest = text_digest(combine_digests(samples.path, digests), digest_samples(samples))
         parameters = parameters.model_copy(update={"source_digest": digest})
@@ -70,32 +74,60 @@ def ingest(
         bad = _write_images(writer, pixels, samples, parameters, n_workers, reporter)
         kept = _without(samples, {image.path for image in bad})
         if not len(kept):
-            raise DbcError(f"{source}: none of {len(samples.path)} images can be read; first: {_told(bad[:1])}")
+            raise DbcError(f"{source}: none of {len(samples.path)} images can be read; first: {_named(bad[:1])}")
+        summary = _summary(kept, parameters, bad).model_copy(update=_counts(findings, leaks))
+        if parameters.anonymize:
+            kept, summary = anonymous(kept, summary)
         _write_table(writer, kept)
-        return Produced(_summary(kept, parameters, bad), Execution(backend="pillow", device="cpu", workers=n_workers))
+        execution = Execution(backend="pillow", device="cpu", workers=n_workers)
+        return Produced(summary, execution, notes=() if parameters.anonymize else remarks)
 
     had_stages = bool(run.stages("model") or run.stages("features"))
+    how = without_source(how, source) if parameters.anonymize else how
     outcome = produce(run, request, compute, how=how)
     if outcome.status == "created" and had_stages:
         reporter.warn(
-            f"{run.root} already holds stages of another dataset; they keep theirs, so a new --run is clearer"
+            f"{run.root} already holds stages of another dataset; they keep theirs, so another `run` is clearer"
         )
     return outcome
 
 
-def _samples(source: Path | None, parameters: IngestParameters) -> Samples:
+def _samples(source: Path | None, parameters: IngestParameters, findings: Findings) -> Samples:
     if source is not None:
-        return read_samples(source, parameters=parameters)
+        return read_samples(source, parameters=parameters, findings=findings)
     if parameters.synthetic is None:
-        raise DbcError("dbc ingest: no SOURCE found, wanted a folder of images or --format synthetic")
+        raise UsageError("no source of images given; give a folder or `format='synthetic'`")
     return synthetic_samples(parameters.synthetic, seed=parameters.seed, test_fraction=parameters.test_fraction)
+
+
+def _report(samples: Samples, findings: Findings, leaks: dict[str, int], reporter: Reporter) -> tuple[str, ...]:
+    """Say what was found beside the samples; the warnings."""
+    missing = ", ".join(f"{column} {n}" for column, n in findings.missing.items() if n)
+    notes = [*findings.notes, *([f"missing values: {missing} of {len(samples.path)} images"] if missing else [])]
+    warnings = [*findings.warnings, *(LEAKS[kind].format(n=n) for kind, n in leaks.items())]
+    others = findings.left_out or Counter()
+    if others:
+        told = f"{others.total()} files are not images of the data set and were left out: {counted(others)}"
+        (notes if others.keys() <= HARMLESS else warnings).append(told)
+    warnings += [warning for warning in (one_camera(samples),) if warning]
+    for note in notes:
+        reporter.note(note)
+    for warning in warnings:
+        reporter.warn(warning)
+    return tuple(warnings)
+
+
+def _counts(findings: Findings, leaks: dict[str, int]) -> dict[str, dict[str, int]]:
+    """What was found beside the samples, as fields of the summary."""
+    missing = {column: n for column, n in findings.missing.items() if n}
+    return {"missing": missing, "left_out": dict(sorted((findings.left_out or {}).items())), "leaks": leaks}
 
 
 def _image_source(root: Path | None, parameters: IngestParameters) -> ImageSource:
     if root is not None:
         return Files(root)
     if parameters.synthetic is None:
-        raise DbcError("dbc ingest: no SOURCE found, wanted a folder of images or --format synthetic")
+        raise UsageError("no source of images given; give a folder or `format='synthetic'`")
     return Drawn(parameters.synthetic, parameters.seed)
 
 
@@ -123,8 +155,8 @@ def _write_images(
             advance(len(block.paths), f"{len(bad)} bad" if bad else "")
         if bad and parameters.on_bad_image == "fail":
             raise DbcError(
-                f"{len(bad)} of {n_images} images cannot be read: {_told(bad)}; "
-                f"mend or remove them, or leave them out with --on-bad-image skip"
+                f"{len(bad)} of {n_images} images cannot be read: {_named(bad)}; "
+                "mend or remove them, or leave them out with `on_bad_image='skip'`"
             )
     return bad
 
@@ -139,10 +171,10 @@ def _blocks(paths: tuple[str, ...], rows: RowFiles, size: ImageSize) -> Iterator
         start = stop
 
 
-def _told(bad: list[BadImage]) -> str:
-    named = ", ".join(f"{image.path} {image.reason}" for image in bad[:_NAMED_BAD_IMAGES])
-    rest = ", ".join(image.path for image in bad[_NAMED_BAD_IMAGES:])
-    return f"{named}, {rest}" if rest else named
+def _named(bad: list[BadImage]) -> str:
+    named = ", ".join(f"{plain(image.path)} {image.reason}" for image in bad[:_NAMED_BAD_IMAGES])
+    more = len(bad) - _NAMED_BAD_IMAGES
+    return f"{named} and {more} more" if more > 0 else named
 
 
 def _without(samples: Samples, bad_paths: set[str]) -> Samples:

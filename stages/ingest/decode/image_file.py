@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from functools import cache
 from typing import TYPE_CHECKING
 
 from PIL import Image, UnidentifiedImageError
@@ -13,16 +14,16 @@ from stages.errors import DbcError
 if TYPE_CHECKING:
     from pathlib import Path
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
-"""What an image file is called, in lower case; the pixels are decoded by content, not by name."""
-
 MAX_PIXELS = 178_956_970
 """The largest image decoded: half a GiB as RGB. Larger ones are told from the header, before any pixel is."""
 
 ALPHA_BACKGROUND = (128, 128, 128)
 """What shows through transparent pixels: mid grey, the colour that adds the least contrast of its own."""
 
-_FORMATS = ("JPEG", "PNG", "BMP", "WEBP")
+_COMMON = ("JPEG", "PNG", "BMP", "GIF", "PPM")
+"""What Pillow knows without importing its other readers, which takes a tenth of a second."""
+_UNREADABLE = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"})
+"""Kinds that Pillow recognises and cannot decode by itself; for EPS it would start Ghostscript."""
 _ORIENTATION = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -40,13 +41,29 @@ class BadImageError(DbcError):
     """An image file that cannot be decoded; the text is the reason alone, on one line, without the file's name."""
 
 
+@cache
+def image_suffixes() -> frozenset[str]:
+    """The suffixes of image files, in lower case: all that Pillow reads. Pixels are decoded by content, not by name."""
+    # MPO is read as a JPEG
+    readable = {*_readable_formats(), "MPO"}
+    return frozenset(suffix for suffix, kind in Image.registered_extensions().items() if kind in readable)
+
+
+@cache
+def _readable_formats() -> tuple[str, ...]:
+    """The names of the formats that Pillow reads and that have a suffix, common ones first."""
+    named = set(Image.registered_extensions().values()) - _UNREADABLE
+    return (*_COMMON, *sorted(named.intersection(Image.OPEN) - set(_COMMON)))
+
+
 def decode_image(data: bytes | Path, *, height: int, width: int) -> bytes:
     """The image as the bytes of its RGB pixels (height, width, 3), upright by its EXIF orientation, resized to that size.
 
-    `data` is the file's content or its path: JPEG, PNG, BMP or WebP, the first frame of an animation. 16-bit grey is
-    scaled to 8 bits, alpha is composited on `ALPHA_BACKGROUND`, colour profiles are ignored. Resizing is bilinear with
-    antialiasing (a triangle filter as wide as the reduction). Raises `BadImageError` for a file that is unreadable,
-    empty, no image, truncated, damaged or larger than `MAX_PIXELS`.
+    `data` is the file's content or its path: any format that Pillow reads; the first frame or page if there are several.
+    16-bit grey is scaled to 8 bits, alpha is composited on `ALPHA_BACKGROUND`, colour profiles are ignored. Resizing is
+    bilinear with antialiasing (a triangle filter as wide as the reduction). Raises `BadImageError` for a file that is
+    unreadable, empty, no image, truncated, damaged or larger than `MAX_PIXELS`, and for pixels without a known range
+    (floating-point, or integers of more than 16 bits).
     """
     content = data if isinstance(data, bytes) else read_bytes(data)
     if not content:
@@ -62,7 +79,7 @@ def decode_image(data: bytes | Path, *, height: int, width: int) -> bytes:
 
 
 def read_bytes(path: Path | str) -> bytes:
-    """The content of a file; raises `BadImageError` where it cannot be read."""
+    """The content of a file; raises `BadImageError` if it cannot be read."""
     try:
         with io.FileIO(path) as file:
             return file.readall()
@@ -71,15 +88,18 @@ def read_bytes(path: Path | str) -> bytes:
 
 
 def one_line(error: Exception) -> str:
-    """The error's text on one line, or its type where it has none."""
+    """The error's text on one line, or its type if it has none."""
     return " ".join(str(error).split()) or type(error).__name__
 
 
 def _open(content: bytes) -> Image.Image:
     try:
-        image = Image.open(io.BytesIO(content), formats=_FORMATS)
+        try:
+            image = Image.open(io.BytesIO(content), formats=_COMMON)
+        except UnidentifiedImageError:
+            image = Image.open(io.BytesIO(content), formats=_readable_formats())
     except UnidentifiedImageError as error:
-        raise BadImageError(f"is no JPEG, PNG, BMP or WebP image (starts with {content[:8]!r})") from error
+        raise BadImageError(f"is not an image that Pillow reads (starts with {content[:8]!r})") from error
     except Image.DecompressionBombError as error:
         raise BadImageError(f"is too large: {one_line(error).split(',')[0]}") from error
     if image.width * image.height > MAX_PIXELS:
@@ -104,7 +124,7 @@ def _decode(image: Image.Image, *, height: int, width: int) -> bytes:
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8; 1 (upright) where there is none or it cannot be read, as viewers show it."""
+    """The EXIF orientation, 1 to 8; 1 (upright) if there is none or it cannot be read, as viewers show it."""
     try:
         found = image.getexif().get(_ORIENTATION, 1)
     except Exception:
@@ -119,8 +139,14 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         import numpy as np  # for this rare kind alone
 
         # Pillow's own conversion clips 16 bits at 255
-        wide = np.asarray(image).astype(np.int64).clip(0, 65535)
+        wide = np.asarray(image).astype(np.int64)
+        if wide.min() < 0 or wide.max() > 65535:
+            raise BadImageError(
+                f"has pixels from {wide.min()} to {wide.max()}, beyond 16 bits; save it with 8 or 16 bits"
+            )
         return Image.fromarray(((wide * 255 + 32767) // 65535).astype(np.uint8)).convert("RGB")
+    if image.mode == "F":
+        raise BadImageError("has floating-point pixels, whose range is not known; save it with 8 or 16 bits")
     if image.has_transparency_data:
         background = Image.new("RGBA", image.size, (*ALPHA_BACKGROUND, 255))
         return Image.alpha_composite(background, image.convert("RGBA")).convert("RGB")

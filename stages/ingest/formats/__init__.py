@@ -1,60 +1,81 @@
-"""The published layouts a dataset may come in: one module a format, found by its name in `FORMATS`."""
+"""The layouts that a dataset may come in: one module for each, found by the `FORMAT` that it defines."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import pkgutil
+import stat
+from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 
 from schemas.parameters import IngestParameters
 from stages.errors import UsageError
-from stages.ingest.formats.cuhk03_np import read_cuhk03_np
-from stages.ingest.formats.dukemtmc_reid import read_dukemtmc_reid
-from stages.ingest.formats.dukemtmc_videoreid import read_dukemtmc_videoreid
-from stages.ingest.formats.folder import read_folder
-from stages.ingest.formats.market1501 import read_market1501
-from stages.ingest.formats.mars import read_mars
-from stages.ingest.formats.msmt17 import read_msmt17
+from stages.ingest.formats.format import Findings, Format
+from stages.ingest.formats.listing import left_out
 from stages.ingest.formats.names import shown
-from stages.ingest.formats.table import ignored_columns, read_table
-from stages.ingest.formats.veri776 import read_veri776
 from stages.samples import Samples
 
-FORMATS: dict[str, Callable[[Path, IngestParameters], Samples]] = {
-    "market1501": read_market1501,
-    "folder": read_folder,
-    "csv": read_table,
-    "dukemtmc-reid": read_dukemtmc_reid,
-    "msmt17": read_msmt17,
-    "cuhk03-np": read_cuhk03_np,
-    "veri776": read_veri776,
-    "mars": read_mars,
-    "dukemtmc-videoreid": read_dukemtmc_videoreid,
-}
+
+def _formats() -> Mapping[str, Format]:
+    modules = [import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__)]
+    formats = [module.FORMAT for module in modules if hasattr(module, "FORMAT")]
+    return {each.name: each for each in sorted(formats, key=lambda each: each.name)}
 
 
-def read_samples(source: Path, *, parameters: IngestParameters) -> Samples:
-    """The samples under `source`, in an order and with splits that no order of files or rows can change.
+FORMATS: Mapping[str, Format] = _formats()
+"""Every format that reads files, by name."""
 
-    Paths are POSIX paths relative to `image_root(source)`. Raises `UsageError` where the layout is not the one
-    `parameters.format` names, or where `parameters` holds an option that this format would ignore.
+
+def read_samples(source: Path, *, parameters: IngestParameters, findings: Findings | None = None) -> Samples:
+    """The samples under `source`. Neither the order of files nor the order of rows changes them.
+
+    Paths are POSIX paths relative to `image_root(source)`. What else there is to say is added to `findings`. Raises
+    `UsageError` if the layout is not the one that `parameters.format` names, or if `parameters` sets an option that
+    this format does not use.
     """
-    if parameters.format not in FORMATS:
-        raise UsageError(f"format '{parameters.format}' reads no files; use one of {', '.join(FORMATS)}")
-    if parameters.camera_pattern is not None and parameters.format != "folder":
-        raise UsageError(
-            f"--camera-pattern {shown(parameters.camera_pattern)} has no use with --format {parameters.format}, "
-            "whose files give the camera themselves; leave it out or use --format folder"
-        )
-    if not source.exists():
-        raise UsageError(f"source '{source}' does not exist; give the folder that holds the images")
-    return FORMATS[parameters.format](source, parameters)
-
-
-def ignored(source: Path, *, parameters: IngestParameters) -> str | None:
-    """What of a source that `read_samples` has read it took no notice of, on one line; None where there is nothing."""
-    return ignored_columns(source) if parameters.format == "csv" else None
+    layout = FORMATS.get(parameters.format)
+    if layout is None:
+        raise UsageError(f"`format='{parameters.format}'` reads no files; use one of {', '.join(FORMATS)}")
+    _check_options(parameters)
+    _check_source(source)
+    findings = Findings() if findings is None else findings
+    samples = layout.read(source, parameters, findings)
+    if findings.left_out is None:
+        findings.left_out = left_out(source, taken={*samples.path, *layout.tables})
+    return samples
 
 
 def image_root(source: Path) -> Path:
     """The folder that sample paths are relative to: `source`, or the folder of the table that `source` is."""
     return source.parent if source.is_file() else source
+
+
+def _check_options(parameters: IngestParameters) -> None:
+    if parameters.format == "folder":
+        return
+    instead = f"has no effect with `format='{parameters.format}'`; leave it out or use `format='folder'`"
+    if parameters.camera_pattern is not None:
+        raise UsageError(f"`camera_pattern` {shown(parameters.camera_pattern)} {instead}")
+    if parameters.folder_identities is not None:
+        raise UsageError(f"`folder_identities={parameters.folder_identities}` {instead}")
+
+
+_KINDS = (
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+def _check_source(source: Path) -> None:
+    """Raise UsageError unless `source` is a folder or a plain file. To open a pipe or a device may block for ever."""
+    try:
+        mode = source.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise UsageError(f"source {shown(source)} does not exist; give the folder that holds the images") from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"source {shown(source)} cannot be read: {error}; give another") from error
+    kind = next((name for is_kind, name in _KINDS if is_kind(mode)), None)
+    if kind is not None:
+        raise UsageError(f"source {shown(source)} is {kind}; give the folder or the table of the images")

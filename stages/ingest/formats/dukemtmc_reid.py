@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from schemas.parameters import IngestParameters
+from stages.ingest.formats.format import Findings, Format
 from stages.ingest.formats.named_files import MARKET_FOLDERS, NamedFiles
 from stages.samples import Samples
 
@@ -18,6 +19,13 @@ DUKEMTMC_REID = NamedFiles(
 )
 
 
-def read_dukemtmc_reid(source: Path, _parameters: IngestParameters) -> Samples:
+def read_dukemtmc_reid(source: Path, _parameters: IngestParameters, findings: Findings) -> Samples:
     """The samples of DukeMTMC-reID; its 408 distractors are identities of their own, seen in the gallery alone."""
-    return DUKEMTMC_REID.read(source)
+    return DUKEMTMC_REID.read(source, findings)
+
+
+FORMAT = Format(
+    name="dukemtmc-reid",
+    description="DukeMTMC-reID: the folders of Market-1501, names such as 0001_c2_f0046182.jpg.",
+    read=read_dukemtmc_reid,
+)

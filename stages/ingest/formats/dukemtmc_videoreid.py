@@ -7,6 +7,7 @@ from pathlib import Path
 
 from schemas.parameters import IngestParameters
 from stages.errors import UsageError
+from stages.ingest.formats.format import Findings, Format
 from stages.ingest.formats.layout import require_layout
 from stages.ingest.formats.listing import list_images, no_images
 from stages.ingest.formats.names import whole_number
@@ -19,7 +20,7 @@ _EXAMPLE = "0001/0003/0001_C6_F0099_X30823.jpg"
 _NAME = re.compile(r"[0-9]+_?C(?P<camid>[0-9]{1,9})_?F(?P<frame>[0-9]{1,9})_?X[0-9]+", re.ASCII)
 
 
-def read_dukemtmc_videoreid(source: Path, _parameters: IngestParameters) -> Samples:
+def read_dukemtmc_videoreid(source: Path, _parameters: IngestParameters, _findings: Findings) -> Samples:
     """The tracklets of the three folders, sorted by path, frames in order of their number.
 
     pid and tracklet are the names of the folders, camid is in the files' names. Raises UsageError for a folder that is
@@ -54,8 +55,15 @@ def _grouped(folder: str, paths: list[str]) -> dict[tuple[int, int], list[tuple[
         if len(numbers) != 2 or numbers[0] is None or numbers[1] is None or name is None:
             raise UsageError(
                 f"'{folder}/{path}' is not PID/TRACKLET/PID_CCAMERA_FFRAME_X… (as {_EXAMPLE}); "
-                "rename or remove it, or use another --format"
+                "rename or remove it, or use another `format`"
             )
         key = (numbers[0], numbers[1])
         groups.setdefault(key, []).append((int(name["frame"]), f"{folder}/{path}", int(name["camid"])))
     return groups
+
+
+FORMAT = Format(
+    name="dukemtmc-videoreid",
+    description="DukeMTMC-VideoReID: {train,query,gallery}/<identity>/<tracklet>/.",
+    read=read_dukemtmc_videoreid,
+)

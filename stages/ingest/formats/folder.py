@@ -1,81 +1,140 @@
-"""Images sorted into one folder an identity, or lying flat without identities."""
+"""Images in one folder for each identity, in folders for each split, or in a flat folder without identities."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from schemas.parameters import IngestParameters
 from stages.errors import UsageError
+from stages.ingest.formats.camera_pattern import camera_texts
+from stages.ingest.formats.format import Findings, Format
+from stages.ingest.formats.layout import shortened
 from stages.ingest.formats.listing import list_images, no_images
-from stages.ingest.formats.names import shown, whole_numbers_or_ranks
-from stages.ingest.formats.splits import assign_splits
-from stages.samples import UNKNOWN, Samples
+from stages.ingest.formats.names import is_missing, numbers_of, shown, twins_note
+from stages.ingest.formats.splits import assign_splits, divide_test
+from stages.samples import GALLERY, QUERY, TRAIN, UNKNOWN, Samples
+from stages.typing import Int32Array, UInt8Array
+
+TEST = -1
+"""Stands for the split of a folder `test`, whose samples are divided into query and gallery."""
+SPLIT_FOLDERS = {"train": TRAIN, "val": TRAIN, "test": TEST, "query": QUERY, "gallery": GALLERY}
+
+_PLACE = (
+    "cam camera station site location loc trap session day date night week month year video clip seq sequence batch set "
+    "part folder dir images imgs pictures photos data dataset frames crops training validation valid testing probe"
+)
+_NO_NAMES = re.compile(rf"(?:{'|'.join(_PLACE.split())})s?[-_ .]?[0-9]*|[0-9]{{4}}[-_.][0-9]{{2}}[-_.][0-9]{{2}}", re.I)
+"""Names of folders that are more often places, times or splits than individuals."""
 
 
-def read_folder(source: Path, parameters: IngestParameters) -> Samples:
-    """The images under `source`, sorted by path, with splits by identity (`splits.assign_splits`).
+def read_folder(source: Path, parameters: IngestParameters, findings: Findings) -> Samples:
+    """The images under `source`, sorted by path.
 
-    The first folder of a path is its identity, however deep the file lies; identities are numbered 1..n in sorted
-    order. Images that lie directly in `source` have no identity (pid `UNKNOWN`), and then all are train. Raises
-    `UsageError` where there are no images, where both kinds are mixed, or for `parameters.camera_pattern`.
+    If all folders in `source` are called train, val, test, query or gallery, they are splits (`test` is divided into
+    query and gallery), else splits are drawn by identity (`assign_splits`). The next folder of a path is its identity,
+    however deep the file lies; identities are numbered 1..n in sorted order. Images that lie in no such folder, or in one
+    whose name is a missing word, have no identity. Raises `UsageError` if there are no images, if images lie beside
+    folders of identities, if folders may be no identities and `parameters.folder_identities` does not say, or for a
+    `camera_pattern` that does not fit.
     """
     paths = list_images(source, recursive=True)
     if not paths:
         raise no_images(source)
-    pid = identities(paths, source=source)
-    camid = cameras(paths, pattern=parameters.camera_pattern)
-    split = assign_splits(
-        np.asarray(pid), np.asarray(camid), test_fraction=parameters.test_fraction, seed=parameters.seed
-    )
-    return Samples.of_images(paths, pid, camid, split.tolist())
+    texts = camera_texts(paths, pattern=parameters.camera_pattern)
+    camid = np.asarray(numbers_of(texts, smallest=0), dtype=np.int32)
+    if parameters.camera_pattern is not None:
+        findings.missing["camid"] = sum(map(is_missing, texts))
+    kinds = _split_folders(source, paths, folder_identities=parameters.folder_identities)
+    names = _identity_names(source, paths, folder_identities=parameters.folder_identities, in_splits=kinds is not None)
+    pid = identities(names)
+    if any(names):
+        findings.missing["pid"] = int((pid == UNKNOWN).sum())
+        findings.notes.append(_identities_note({name for name in names if not is_missing(name)}))
+    findings.warnings += [note for note in (twins_note(names, kind="identities"),) if note]
+    if kinds is None:
+        split = assign_splits(pid, camid, test_fraction=parameters.test_fraction, seed=parameters.seed)
+    else:
+        split = _given_splits(source, kinds, pid, camid, seed=parameters.seed)
+        findings.notes.append(f"splits: by the folders {', '.join(_top_folders(paths))}")
+    return Samples.of_images(paths, pid.tolist(), camid.tolist(), split.tolist())
 
 
-def identities(paths: list[str], *, source: Path) -> list[int]:
-    """The pid of each path: the rank, from 1, of its first folder among all first folders; else `UNKNOWN`."""
-    flat = [path for path in paths if "/" not in path]
-    if len(flat) == len(paths):
-        return [UNKNOWN] * len(paths)
-    if flat:
+def identities(names: Sequence[str]) -> Int32Array:
+    """(n_images, int32) the pid of each image: the rank, from 1, of the `name` of its identity; `UNKNOWN` if missing."""
+    rank = {name: number for number, name in enumerate(sorted({n for n in names if not is_missing(n)}), start=1)}
+    return np.asarray([rank.get(name, UNKNOWN) for name in names], dtype=np.int32)
+
+
+def _top_folders(paths: Sequence[str]) -> list[str]:
+    return sorted({path.split("/", 1)[0] for path in paths if "/" in path})
+
+
+def _split_folders(source: Path, paths: Sequence[str], *, folder_identities: bool | None) -> list[int] | None:
+    """What the first folder of each path says of its split; None if the folders of `source` are no splits."""
+    tops = _top_folders(paths)
+    splits = [top for top in tops if top.casefold() in SPLIT_FOLDERS]
+    if not splits or folder_identities:
+        return None
+    others = [top for top in tops if top not in splits] or [path for path in paths if "/" not in path]
+    if others and folder_identities is None:
         raise UsageError(
-            f"image {flat[0]!r} lies beside the identity folders of '{source}' ({len(flat)} such images); "
-            "move it into the folder of its identity or remove it"
+            f"{shown(source)} holds {shortened(splits)} beside {shortened([shown(each) for each in others])}: these may be "
+            "splits or identities; leave only folders of splits there, or say `folder_identities=True` if all are "
+            "identities, `folder_identities=False` if none is and all images are train"
         )
-    names = [path.split("/", 1)[0] for path in paths]
-    rank = {name: number for number, name in enumerate(sorted(set(names)), start=1)}
-    return [rank[name] for name in names]
+    if others:
+        return None
+    return [SPLIT_FOLDERS[path.split("/", 1)[0].casefold()] for path in paths]
 
 
-def cameras(paths: list[str], *, pattern: str | None) -> list[int]:
-    """The camid of each path: what the group `cam`, or else the first group, of `pattern` finds in it.
-
-    Whole numbers are taken as they are; other names are numbered 1..n in sorted order. All `UNKNOWN` where
-    `pattern` is None.
-    """
-    if pattern is None:
-        return [UNKNOWN] * len(paths)
-    regex = _compile(pattern)
-    group: int | str = "cam" if "cam" in regex.groupindex else 1
-    found = []
-    for path in paths:
-        match = regex.search(path)
-        if match is None or not match[group]:
-            raise UsageError(f"path {path!r} does not match --camera-pattern {shown(pattern)}; widen the pattern")
-        found.append(match[group])
-    return whole_numbers_or_ranks(found)
-
-
-def _compile(pattern: str) -> re.Pattern[str]:
-    try:
-        regex = re.compile(pattern)
-    except re.error as error:
+def _identity_names(
+    source: Path, paths: Sequence[str], *, folder_identities: bool | None, in_splits: bool
+) -> list[str]:
+    """The folder that names the identity of each path, empty if there is none."""
+    if folder_identities is False:
+        return [""] * len(paths)
+    below = [path.split("/", 1) if in_splits else ("", path) for path in paths]
+    names = [rest.split("/", 1)[0] if "/" in rest else "" for _, rest in below]
+    for top in sorted({top for top, _ in below}):
+        flat = [rest for (own, rest), name in zip(below, names, strict=True) if own == top and not name]
+        if flat and len(flat) < sum(own == top for own, _ in below):
+            raise UsageError(
+                f"image {shown(flat[0])} lies beside the identity folders of {shown(source / top)} ({len(flat)} such "
+                "images); move it into the folder of its identity or remove it"
+            )
+    found = sorted({name for name in names if not is_missing(name)})
+    if folder_identities is None and found and (len(found) == 1 or all(map(_NO_NAMES.fullmatch, found))):
         raise UsageError(
-            f"--camera-pattern {shown(pattern)} is not a regular expression: {error.msg}; correct it, as in 'c(\\d+)'"
-        ) from error
-    if regex.groups == 0:
-        raise UsageError(
-            f"--camera-pattern {shown(pattern)} has no group; put what names the camera in brackets, as in 'c(\\d+)'"
+            f"{shown(source)} sorts its images into {shortened([shown(name) for name in found])}, which may be no "
+            "identities; say `folder_identities=True` if they are, `folder_identities=False` if not"
         )
-    return regex
+    return names
+
+
+def _given_splits(source: Path, kinds: Sequence[int], pid: Int32Array, camid: Int32Array, *, seed: int) -> UInt8Array:
+    """(n_images, uint8) the split of each image, from what its folder says."""
+    given = np.asarray(kinds)
+    if TRAIN not in given:
+        raise UsageError(f"{shown(source)} has folders of test images and no train images; add the folder train")
+    test = given == TEST
+    split = np.where(test, GALLERY, given).astype(np.uint8)
+    # with queries of their own, test images are what these are searched in
+    if QUERY not in given:
+        split[test] = divide_test(pid[test], camid[test], seed=seed)
+    return split
+
+
+def _identities_note(names: set[str]) -> str:
+    found = shortened([shown(name) for name in sorted(names)])
+    return f"identities: the names of {len(names)} folders ({found}); `folder_identities=False` if they are none"
+
+
+FORMAT = Format(
+    name="folder",
+    description="<identity>/<image>, with folders train, val, test, query, gallery around them or not; or a flat folder.",
+    read=read_folder,
+)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from stages.errors import UsageError
+from stages.ingest.formats.names import plain, shown
 
 _SHOWN = 5
 
@@ -14,18 +15,18 @@ def require_layout(source: Path, *, name: str, entries: Sequence[str]) -> None:
     """Raise UsageError unless `source` holds `entries`, folders written with a slash at the end: `query/`."""
     wanted = ", ".join(entry.rstrip("/") for entry in entries)
     if not source.is_dir():
-        raise UsageError(f"'{source}' is not a folder; {name} wants a folder with {wanted}")
+        raise UsageError(f"{shown(source)} is not a folder; {name} wants a folder with {wanted}")
     missing = [entry.rstrip("/") for entry in entries if not _is_there(source, entry)]
     if missing:
         raise UsageError(
-            f"'{source}' lacks {', '.join(missing)}: {name} wants {wanted}, found {entries_of(source)}; "
-            "give the folder that holds them or use another --format"
+            f"{shown(source)} lacks {', '.join(missing)}: {name} wants {wanted}, found {entries_of(source)}; "
+            "give the folder that holds them or use another `format`"
         )
 
 
 def entries_of(source: Path) -> str:
     """The first folders and files of `source`, for an error."""
-    found = sorted(entry.name for entry in source.iterdir() if not entry.name.startswith("."))
+    found = sorted(plain(entry.name) for entry in source.iterdir() if not entry.name.startswith("."))
     return shortened(found) or "nothing"
 
 
@@ -36,13 +37,13 @@ def shortened(names: Sequence[str]) -> str:
 
 
 def require_files(wanted: Iterable[str], there: Iterable[str], *, list_name: str, name: str) -> None:
-    """Raise UsageError where paths that the file `list_name` of the data set `name` lists are not `there`."""
+    """Raise UsageError if paths that the file `list_name` of the data set `name` lists are not `there`."""
     present = set(there)
     listed = list(wanted)
     missing = sorted(path for path in listed if path not in present)
     if missing:
         raise UsageError(
-            f"{list_name} lists {len(missing)} of {len(listed)} images that do not exist, the first {missing[0]!r}; "
+            f"{list_name} lists {len(missing)} of {len(listed)} images that do not exist, the first {shown(missing[0])}; "
             f"unpack {name} whole, with its lists beside its images"
         )
 

@@ -1,58 +1,100 @@
-"""Sorted listings of image files, blind to what file managers and archives leave behind."""
+"""Sorted listings of image files, and what else lies beside them."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from stages.errors import DbcError, UsageError
-from stages.ingest.decode.image_file import IMAGE_SUFFIXES
+from stages.ingest.decode.image_file import image_suffixes
+from stages.ingest.formats.names import shown
+
+_SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "icon\r"})
+HIDDEN = "hidden"
+NO_SUFFIX = "without suffix"
+HARMLESS = frozenset({HIDDEN, ".csv", ".db", ".html", ".ini", ".json", ".mat", ".md", ".pdf", ".txt", ".xml"})
+"""What `left_out` may count without a warning: what lies beside images in published sets."""
 
 
 def list_images(folder: Path, *, recursive: bool) -> list[str]:
-    """Sorted POSIX paths relative to `folder` of its image files, by suffix (`IMAGE_SUFFIXES`, any case).
+    """Sorted POSIX paths relative to `folder` of its image files, by suffix (`image_suffixes`, any case).
 
     Symbolic links are followed, to files and folders, but not to a folder that holds the link, which would have no end.
-    A link to nothing is listed by its name, so that decoding tells of it. Hidden files and folders, and files of other
-    kinds (`Thumbs.db`), are left out. Raises `UsageError` where `folder` is no folder or a name is not UTF-8, `DbcError`
-    where it cannot be read.
+    A link to nothing is listed by its name, so that decoding reports it. Hidden files and folders, and files with other
+    suffixes, are left out (`left_out` counts them). Raises `UsageError` if `folder` is no folder or a name is not UTF-8,
+    `DbcError` if it cannot be read.
     """
     if not folder.is_dir():
-        raise UsageError(f"'{folder}' is not a folder; give the folder that holds the images")
+        raise UsageError(f"{shown(folder)} is not a folder; give the folder that holds the images")
+    suffixes = image_suffixes()
     try:
-        paths = sorted(_walk(str(folder), "", recursive=recursive, above=()))
+        entries = _walk(str(folder), "", recursive=recursive, above=())
+        paths = sorted(path for path, entry in entries if suffix_of(path) in suffixes and _is_file_or_dead(entry))
     except OSError as error:
-        raise DbcError(f"cannot list '{error.filename}': {error.strerror}; make it readable") from error
+        raise DbcError(f"cannot list {shown(error.filename)}: {error.strerror}; make it readable") from error
     for path in paths:
-        if not path.isprintable() and any(0xDC80 <= ord(letter) <= 0xDCFF for letter in path):
-            raise UsageError(f"file name {path!r} in '{folder}' is not UTF-8; rename the file")
+        if not _is_utf8(path):
+            raise UsageError(f"file name {shown(path)} in {shown(folder)} is not UTF-8; rename the file")
     return paths
+
+
+def left_out(folder: Path, *, taken: Collection[str]) -> Counter[str]:
+    """How many files below `folder` are not `taken` (paths relative to it), by suffix in lower case.
+
+    Hidden files, those of hidden folders and those of file managers (`Thumbs.db`) count as `HIDDEN`. A folder that
+    cannot be read counts as one file.
+    """
+    counts: Counter[str] = Counter()
+    try:
+        for path, _ in _walk(str(folder), "", recursive=True, above=(), hidden=True):
+            if path not in taken:
+                counts[kind_of(path)] += 1
+    except OSError:
+        counts["in folders that cannot be read"] += 1
+    return counts
 
 
 def no_images(folder: Path) -> UsageError:
     """The error for a folder in which `list_images` found nothing."""
-    suffixes = ", ".join(sorted(IMAGE_SUFFIXES))
     return UsageError(
-        f"'{folder}' holds no image files ({suffixes}; hidden files are left out); give the folder that holds the images"
+        f"{shown(folder)} holds no image files (.jpg, .png, .tif or another kind that Pillow reads; hidden files are "
+        "left out); give the folder that holds the images"
     )
 
 
-def _walk(folder: str, prefix: str, *, recursive: bool, above: tuple[tuple[int, int], ...]) -> Iterator[str]:
-    """The image files of `folder`; `above` are the devices and inodes of the folders that it was reached through."""
+def suffix_of(path: str) -> str:
+    """The suffix of a path's name in lower case, with its dot; empty if it has none."""
+    return os.path.splitext(path)[1].lower()  # noqa: PTH122
+
+
+def kind_of(path: str) -> str:
+    """What `left_out` counts a file as."""
+    parts = path.split("/")
+    if any(part.startswith(".") for part in parts) or parts[-1].lower() in _SYSTEM_FILES:
+        return HIDDEN
+    return suffix_of(path).encode("utf-8", "replace").decode() or NO_SUFFIX
+
+
+def _walk(
+    folder: str, prefix: str, *, recursive: bool, above: tuple[tuple[int, int], ...], hidden: bool = False
+) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """What is no folder in `folder`; `above` are the devices and inodes of the folders that it was reached through."""
     here = _identity(folder)
     if here in above:
         return
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.startswith("."):
+            if entry.name.startswith(".") and not hidden:
                 continue
             # pathlib takes a link that leads to itself for one to nothing; os raises
             if Path(entry.path).is_dir() if entry.is_symlink() else entry.is_dir():
                 if recursive:
-                    yield from _walk(entry.path, f"{prefix}{entry.name}/", recursive=True, above=(*above, here))
-            elif _is_image(entry):
-                yield prefix + entry.name
+                    below = f"{prefix}{entry.name}/"
+                    yield from _walk(entry.path, below, recursive=True, above=(*above, here), hidden=hidden)
+            else:
+                yield prefix + entry.name, entry
 
 
 def _identity(folder: str) -> tuple[int, int]:
@@ -60,11 +102,13 @@ def _identity(folder: str) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _is_image(entry: os.DirEntry[str]) -> bool:
-    """Whether an entry that is no folder is called an image, and is a file or a link to nothing."""
-    if os.path.splitext(entry.name)[1].lower() not in IMAGE_SUFFIXES:  # noqa: PTH122
-        return False
+def _is_file_or_dead(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry that is no folder is a file or a link to nothing; pipes, sockets and devices are neither."""
     if entry.is_symlink():
         path = Path(entry.path)
         return path.is_file() or not path.exists()
     return entry.is_file()
+
+
+def _is_utf8(path: str) -> bool:
+    return path.isprintable() or not any(0xDC80 <= ord(letter) <= 0xDCFF for letter in path)

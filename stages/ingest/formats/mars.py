@@ -9,14 +9,14 @@ import numpy as np
 
 from schemas.parameters import IngestParameters
 from stages.errors import UsageError
+from stages.ingest.formats.format import Findings, Format
 from stages.ingest.formats.layout import require_files, require_layout
 from stages.ingest.formats.listing import list_images
 from stages.ingest.formats.matlab import read_matrix
 from stages.ingest.formats.names import read_lines
-from stages.samples import GALLERY, QUERY, TRAIN, Samples
+from stages.samples import GALLERY, JUNK, QUERY, TRAIN, Samples
 from stages.typing import Int64Array
 
-JUNK = -1
 ENTRIES = (
     "bbox_train/",
     "bbox_test/",
@@ -31,12 +31,12 @@ ENTRIES = (
 _NAME = re.compile(r"(?P<person>00-1|[0-9]{4})C(?P<camera>[0-9])T[0-9]+F[0-9]+", re.ASCII)
 
 
-def read_mars(source: Path, _parameters: IngestParameters) -> Samples:
+def read_mars(source: Path, _parameters: IngestParameters, _findings: Findings) -> Samples:
     """The tracklets of `info/tracks_{train,test}_info.mat`, each row a first and last frame, a pid and a camid.
 
     A row's first and last frame are lines, from 1, of `info/{train,test}_name.txt`; `info/query_IDX.mat` numbers, from
-    1, the test rows that are queries, and the other test rows are the gallery. pid −1 is junk, kept in the gallery where
-    evaluation ignores it, and 0 a distractor. `tracklet` is the number of the row. Raises UsageError for a file that is
+    1, the test rows that are queries, and the other test rows are the gallery. pid −1 is junk, kept in the gallery, which
+    evaluation ignores, and 0 a distractor. `tracklet` is the number of the row. Raises UsageError for a file that is
     not there or tables that do not fit one another, DbcError for one that cannot be read.
     """
     require_layout(source, name="mars", entries=ENTRIES)
@@ -96,3 +96,11 @@ def _queries(source: Path, *, n_tracks: int) -> Int64Array:
         found = f"{numbers.min()} to {numbers.max()}" if len(numbers) else "none"
         raise UsageError(f"'{table}' has query numbers {found}, wanted some from 1 to {n_tracks}; restore the file")
     return numbers - 1
+
+
+FORMAT = Format(
+    name="mars",
+    description="MARS: bbox_train/, bbox_test/ and info/ of MARS-evaluation.",
+    read=read_mars,
+    tables=tuple(entry for entry in ENTRIES if not entry.endswith("/")),
+)

@@ -12,7 +12,7 @@ from stages.typing import Int64Array
 
 
 def read_matrix(path: Path) -> Int64Array:
-    """(rows, columns) the whole numbers of the only variable in `path`, whatever its name; DbcError where it has none."""
+    """(rows, columns) the whole numbers of the only variable in `path`, whatever its name; DbcError if it has none."""
     from scipy.io import loadmat
 
     try:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from schemas.parameters import IngestParameters
 from stages.errors import UsageError
+from stages.ingest.formats.format import Findings, Format
 from stages.ingest.formats.layout import require_files, require_layout
 from stages.ingest.formats.listing import list_images
 from stages.ingest.formats.names import read_lines
@@ -20,7 +21,7 @@ _LINE = re.compile(r"(?P<path>\S.*?)\s+(?P<pid>[0-9]{1,9})", re.ASCII)
 _NAME = re.compile(r"[0-9]+_[0-9]+_(?P<camid>[0-9]{1,9})_", re.ASCII)
 
 
-def read_msmt17(source: Path, _parameters: IngestParameters) -> Samples:
+def read_msmt17(source: Path, _parameters: IngestParameters, _findings: Findings) -> Samples:
     """The samples that the four lists name, sorted by path; camid is the third field of a file's name.
 
     Train and val images, both of the 1,041 train identities, are the train split. Identities of the lists count
@@ -57,3 +58,11 @@ def _listed(source: Path, name: str, folder: str) -> list[tuple[str, int, int]]:
     there = (f"{folder}/{path}" for path in list_images(source / folder, recursive=True))
     require_files((row[0] for row in rows), there, list_name=f"'{source / name}'", name="msmt17")
     return rows
+
+
+FORMAT = Format(
+    name="msmt17",
+    description="MSMT17: list_{train,val,query,gallery}.txt beside train/ and test/.",
+    read=read_msmt17,
+    tables=tuple(LISTS),
+)

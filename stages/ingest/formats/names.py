@@ -1,8 +1,10 @@
-"""Names of identities, cameras and tracklets turned into numbers."""
+"""Texts that name identities, cameras and tracklets: which are missing, and the numbers that stand for the others."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,12 +17,20 @@ from stages.typing import Int32Array
 
 INT32_MAX = 2**31 - 1
 
+MISSING = frozenset({"", "NA", "N/A", "nan", "NaN", "None", "NULL", "null", "<NA>"})
+"""Texts that say that a value is not known, in every column of every format; blanks around them do not count."""
+
 # pandas writes a column of integers with gaps as 1.0, 2.0
 _WHOLE = re.compile(r"(-?[0-9]+)(?:\.0+)?", re.ASCII)
 
 
+def is_missing(text: str) -> bool:
+    """Whether `text` says that a value is not known (`MISSING`)."""
+    return text.strip() in MISSING
+
+
 def whole_number(text: str) -> int | None:
-    """The whole number that `text` writes (`7`, `007`, `7.0`), None where it writes none or exceeds int32."""
+    """The whole number that `text` writes (`7`, `007`, `7.0`); None if it writes none or one beyond int32."""
     match = _WHOLE.fullmatch(text)
     # Python refuses to parse beyond 4300 digits
     if match is None or len(text) > 100 or abs(int(match[1])) > INT32_MAX:
@@ -28,21 +38,43 @@ def whole_number(text: str) -> int | None:
     return int(match[1])
 
 
-def whole_numbers_or_ranks(names: Sequence[str], *, reserved: Sequence[int] = ()) -> list[int]:
-    """One number a name: the number itself if all are whole and not negative, else ranks 1..n in sorted order.
+def numbers_of(texts: Sequence[str], *, smallest: int) -> list[int]:
+    """One number for each text, equal for equal texts only; `UNKNOWN` for a missing one.
 
-    An empty name is `UNKNOWN`. A name that writes a number in `reserved` means that number either way.
+    The number that the text writes, if every text writes one of at least `smallest` and no two texts write the same;
+    else the rank 1, 2, … of the text in sorted order. So `007` and `7` are never one.
     """
-    keep = {name: number for name in set(names) if (number := whole_number(name)) in reserved}
-    others = {name: whole_number(name) for name in set(names) if name and name not in keep}
-    if any(number is None or number < 0 for number in others.values()):
-        others = {name: rank for rank, name in enumerate(sorted(others), start=1)}
-    numbers = {"": UNKNOWN} | keep | others
-    return [numbers[name] for name in names]  # type: ignore[misc]
+    different = sorted({text for text in texts if not is_missing(text)})
+    written = {text: whole_number(text) for text in different}
+    as_written = all(number is not None and number >= smallest for number in written.values())
+    if not as_written or len(set(written.values())) < len(written):
+        written = {text: rank for rank, text in enumerate(different, start=1)}
+    return [UNKNOWN if (number := written.get(text)) is None else number for text in texts]
+
+
+def twins(texts: Sequence[str]) -> list[list[str]]:
+    """The groups of different texts that look alike: Unicode writes them in two ways (NFC and NFD)."""
+    alike: dict[str, set[str]] = {}
+    for text in texts:
+        if not text.isascii():
+            alike.setdefault(unicodedata.normalize("NFC", text), set()).add(text)
+    return [sorted(group) for _, group in sorted(alike.items()) if len(group) > 1]
+
+
+def twins_note(texts: Sequence[str], *, kind: str) -> str | None:
+    """One line about `texts` that look alike, which are names of `kind`; None if there are none."""
+    found = twins(texts)
+    if not found:
+        return None
+    first = " and ".join(ascii(text) for text in found[0])
+    return (
+        f"{len(found)} {kind} are written in two ways that look alike, the first {first}; each way counts as a name of "
+        "its own: write them alike (Unicode NFC) if they are one"
+    )
 
 
 def identities_from_one(pid: NDArray[np.integer], split: NDArray[np.integer]) -> Int32Array:
-    """`pid` (n_samples), counted from 1 where the data counts identities from 0.
+    """`pid` (n_samples), counted from 1 if the data counts identities from 0.
 
     A distractor is nobody's query and is not trained on, so a pid 0 there means an identity by it.
     """
@@ -53,13 +85,25 @@ def identities_from_one(pid: NDArray[np.integer], split: NDArray[np.integer]) ->
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of a text file that are not empty; DbcError where it cannot be read as UTF-8."""
+    """The lines of a text file that are not empty; DbcError if it cannot be read as UTF-8."""
     try:
         return [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise DbcError(f"cannot read '{path}': {error}; restore the published file") from error
+    except OSError as error:
+        raise DbcError(f"cannot read {shown(path)}: {error.strerror}; restore the published file") from error
+    except UnicodeDecodeError as error:
+        raise DbcError(f"cannot read {shown(path)}: {error}; restore the published file") from error
 
 
-def shown(text: str) -> str:
-    """`text` in quotes, on one line, with the backslashes it has and not twice as many."""
-    return repr(text).replace("\\\\", "\\")
+def shown(text: str | Path) -> str:
+    """`text` in quotes, on one line, without control characters, and with the backslashes it has."""
+    return repr(str(text)).replace("\\\\", "\\")
+
+
+def plain(text: str) -> str:
+    """`text` as it is, in quotes only if it holds control characters."""
+    return text if text.isprintable() else shown(text)
+
+
+def counted(counts: Counter[str]) -> str:
+    """Counts as words, the largest first: `12 .txt, 3 .db`."""
+    return ", ".join(f"{n} {name}" for name, n in sorted(counts.items(), key=lambda each: (-each[1], each[0])))

@@ -18,9 +18,9 @@ def assign_splits(
     """The split of each sample (n_samples, uint8), divided by identity: none is both train and test.
 
     `test_fraction` of the identities (pid > 0) that can answer a query, and of those that cannot, are test, rounded
-    but leaving at least one train and, where it is above 0 and two can answer, at least one test. An identity can
+    but leaving at least one train and, if it is above 0 and two can answer, at least one test. An identity can
     answer if two cameras saw it, or, in data without cameras, if it has two images. Of a test identity each camera
-    gives one query (without cameras: the identity gives one), and the rest is gallery; where fewer than two cameras
+    gives one query (without cameras: the identity gives one), and the rest is gallery; if fewer than two cameras
     saw it twice, one camera that saw it once gives no query, so that every query has a match from another camera.
     An identity that cannot answer is gallery only. Samples without identity are train; junk (−1) and distractors (0)
     are gallery. With no test identity everything is train.
@@ -37,13 +37,31 @@ def assign_splits(
     if not tested:
         return split
     for p in tested:
-        images = images_of[p]
-        split[images] = GALLERY
-        split[_queries(images, view[images], rng, one_query=one_query)] = QUERY
+        _divide(split, images_of[p], view, rng, one_query=one_query)
     for p in _draw(cannot_answer, test_fraction, rng):
         split[images_of[p]] = GALLERY
     split[(pid == 0) | (pid == -1)] = GALLERY
     return split
+
+
+def divide_test(pid: NDArray[np.integer], camid: NDArray[np.integer], *, seed: int) -> UInt8Array:
+    """The split of each test sample (n_samples, uint8): queries as `assign_splits` draws them, the rest gallery."""
+    rng = np.random.default_rng([seed, _SPLIT_STREAM])
+    split = np.full(len(pid), GALLERY, dtype=np.uint8)
+    one_query = not np.any(camid != UNKNOWN)
+    view = np.arange(len(pid)) if one_query else camid
+    for images in _images_of_identities(pid).values():
+        if len(np.unique(view[images])) > 1:
+            _divide(split, images, view, rng, one_query=one_query)
+    return split
+
+
+def _divide(
+    split: UInt8Array, images: Int64Array, view: NDArray[np.integer], rng: np.random.Generator, *, one_query: bool
+) -> None:
+    """Make the `images` of one test identity query and gallery."""
+    split[images] = GALLERY
+    split[_queries(images, view[images], rng, one_query=one_query)] = QUERY
 
 
 def _images_of_identities(pid: NDArray[np.integer]) -> dict[int, Int64Array]:
@@ -55,7 +73,7 @@ def _images_of_identities(pid: NDArray[np.integer]) -> dict[int, Int64Array]:
 
 
 def _draw(pids: list[int], fraction: float, rng: np.random.Generator) -> list[int]:
-    """`fraction` of `pids`, sorted; at least one and not all where there are two and `fraction` is above 0."""
+    """`fraction` of `pids`, sorted; at least one and not all if there are two and `fraction` is above 0."""
     if fraction == 0 or len(pids) < 2:
         return []
     n_drawn = min(max(int(fraction * len(pids) + 0.5), 1), len(pids) - 1)

@@ -2,61 +2,55 @@
 
 from __future__ import annotations
 
-import csv
 import itertools
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Any
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from schemas.parameters import IngestParameters
-from stages.errors import DbcError, UsageError
-from stages.ingest.formats.names import identities_from_one, shown, whole_number, whole_numbers_or_ranks
+from stages.errors import UsageError
+from stages.ingest.formats.csv_file import DELIMITERS, CsvFile, read_csv_file
+from stages.ingest.formats.format import Findings, Format
+from stages.ingest.formats.listing import kind_of
+from stages.ingest.formats.names import is_missing, numbers_of, plain, shown, twins_note, whole_number
 from stages.ingest.formats.splits import assign_splits
-from stages.samples import SPLIT_NAMES, TRAIN, UNKNOWN, Samples
-from stages.typing import Int32Array, UInt8Array
+from stages.samples import DISTRACTOR, GALLERY, JUNK, SPLIT_NAMES, TRAIN, UNKNOWN, Samples
+from stages.typing import BoolArray, Int32Array, UInt8Array
 
-COLUMNS = ("path", "pid", "camid", "tracklet", "split", "frame")
+NAMES = {"pid": 1, "camid": 0, "tracklet": 0}
+"""The columns of names, each with the smallest number that may stand for itself."""
+MARKS = {"junk": JUNK, "distractor": DISTRACTOR}
+COLUMNS = ("path", *NAMES, "split", "frame", *MARKS)
 
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table: the image's path, and its other cells, stripped, by lower-case column name."""
-
-    line: int
-    path: str
-    cells: dict[str, str]
-
-    def cell(self, column: str) -> str:
-        """The cell of `column`, empty where the table or the line does not have it."""
-        return self.cells.get(column, "")
+_YES, _NO = frozenset({"1", "1.0", "true", "yes"}), frozenset({"0", "0.0", "false", "no"})
 
 
-def read_table(source: Path, parameters: IngestParameters) -> Samples:
-    """The samples of a table with a column `path` and optionally `pid`, `camid`, `tracklet`, `split`, `frame`.
+def read_table(source: Path, parameters: IngestParameters, findings: Findings) -> Samples:
+    """The samples of a table with a column `path` and, if known, `pid`, `camid`, `tracklet`, `split`, `frame`.
 
     `source` is the table, or the folder that holds it. Paths are relative to the table's folder. pid, camid and
-    tracklet are whole numbers, or names numbered 1..n in sorted order; an empty cell is unknown. pid −1 is junk
-    and 0 a distractor, unless a query or train row has it: then identities count from 0, and from 1 here. Rows of
-    one split with the same tracklet are the frames of one sample, in order of `frame` or else of path. Without splits
-    they are drawn by identity (`splits.assign_splits`). Other columns are ignored (`ignored_columns` tells).
-    Samples are sorted by their first path, so the order of the rows does not matter.
+    tracklet are texts, numbered as `numbers_of` says: 0 and −1 are names like any other. Rows with 1 in a column `junk`
+    or `distractor` are those, whatever their pid. Rows of one split with the same tracklet are the frames of one sample,
+    in order of `frame` or else of path. Without splits they are drawn by identity (`assign_splits`). Other columns are
+    ignored and reported. Samples are sorted by their first path, so the order of the rows does not matter.
     """
-    table = find_table(source)
-    rows = sorted(read_rows(table), key=lambda row: row.path)
-    _check_paths(table, rows)
-    split = _splits(table, rows)
-    numbers = {column: _numbers(table, rows, column) for column in ("pid", "camid", "tracklet")}
-    frames_of = _group(table, rows, split, numbers)
-    first = [frames[0] for frames in frames_of]
-    pid, camid, tracklet = (numbers[column][first] for column in ("pid", "camid", "tracklet"))
-    if split is not None:
-        pid = identities_from_one(pid, split[first])
+    table = read_csv_file(find_table(source), columns=COLUMNS)
+    paths = table.cells["path"]
+    table = table.take(sorted(range(len(table)), key=paths.__getitem__))
+    _check_paths(table, findings)
+    split = _splits(table)
+    numbers = _numbers(table, split)
+    _report(table, numbers, findings)
+    frames_of = _frames(table, split, numbers)
+    first = np.asarray([frames[0] for frames in frames_of])
+    paths = table.cells["path"]
+    pid, camid, tracklet = (numbers[column][first] for column in NAMES)
     return Samples(
-        path=tuple(rows[frame].path for frames in frames_of for frame in frames),
+        path=tuple(paths[frame] for frames in frames_of for frame in frames),
         frame_start=np.cumsum([0, *map(len, frames_of)], dtype=np.int64),
         pid=pid,
         camid=camid,
@@ -75,152 +69,179 @@ def find_table(source: Path) -> Path:
         return source / "samples.csv"
     found = sorted(entry for entry in source.iterdir() if entry.suffix.lower() == ".csv" and entry.is_file())
     if len(found) != 1:
-        names = ", ".join(entry.name for entry in found[:5]) or "none"
+        names = ", ".join(plain(entry.name) for entry in found[:5]) or "none"
         raise UsageError(
-            f"'{source}' should hold samples.csv or exactly one .csv file, found {len(found)} ({names}); "
+            f"{shown(source)} should hold samples.csv or exactly one .csv file, found {len(found)} ({names}); "
             "give the table itself as the source"
         )
     return found[0]
 
 
-def ignored_columns(source: Path) -> str | None:
-    """Which columns of a table are not known and which are, on one line; None where all are known or have no name."""
-    table = find_table(source)
-    with _lines(table) as reader:
-        unknown = [shown(name) for name in _columns(table, next(reader, [])) if name and name not in COLUMNS]
-    if not unknown:
-        return None
-    return f"'{table}': no notice is taken of {', '.join(unknown)}; the columns known are {', '.join(COLUMNS)}"
-
-
-def read_rows(table: Path) -> list[Row]:
-    """The rows of the table in its order; UTF-8 with or without BOM, any line ends, fields quoted or not."""
-    with _lines(table) as reader:
-        columns = _columns(table, next(reader, []))
-        rows = [_row(table, columns, reader.line_num, cells) for cells in reader if any(cells)]
-    if not rows:
-        raise UsageError(f"'{table}' has no rows below its header; list one image a row")
-    return rows
-
-
-@contextmanager
-def _lines(table: Path) -> Iterator[Any]:
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            yield csv.reader(file, strict=True)
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise UsageError(f"'{table}' is not a UTF-8 CSV table: {error}; save it as one") from error
-    except OSError as error:
-        raise DbcError(f"cannot read '{table}': {error.strerror}; make it readable") from error
-
-
-def _columns(table: Path, header: list[str]) -> list[str]:
-    columns = [name.strip().lower() for name in header]
-    found = ", ".join(name for name in columns if name) or "none"
-    if "path" not in columns:
-        raise UsageError(f"'{table}' has no column 'path' (columns found: {found}); name the column of image paths so")
-    doubled = sorted({name for name in columns if name and columns.count(name) > 1})
-    if doubled:
-        raise UsageError(f"'{table}' has the column '{doubled[0]}' more than once; keep one")
-    return columns
-
-
-def _row(table: Path, columns: list[str], line: int, cells: list[str]) -> Row:
-    if len(cells) > len(columns):
-        raise UsageError(
-            f"'{table}' line {line} has {len(cells)} cells under {len(columns)} columns; quote cells that hold a comma"
-        )
-    known = {column: cell.strip() for column, cell in zip(columns, cells, strict=False)}
-    # a name may begin or end with a blank: the path is taken as written
-    path = cells[columns.index("path")] if columns.index("path") < len(cells) else ""
-    return Row(line=line, path=_relative(table, line, path), cells=known)
-
-
-def _relative(table: Path, line: int, path: str) -> str:
-    if not path or "\0" in path:
-        raise UsageError(f"'{table}' line {line} has path {path!r}; give the path of an image")
-    pure = PurePosixPath(path)
-    folder = PurePosixPath(table.parent.absolute().as_posix())
-    if pure.is_absolute() and pure.is_relative_to(folder):
-        pure = pure.relative_to(folder)
-    if pure.is_absolute() or ".." in pure.parts:
-        raise UsageError(
-            f"'{table}' line {line}: path {path!r} leaves the table's folder; give paths relative to it, below it"
-        )
-    return pure.as_posix()
-
-
-def _check_paths(table: Path, rows: list[Row]) -> None:
-    for before, row in itertools.pairwise(rows):
-        if before.path == row.path:
+def _check_paths(table: CsvFile, findings: Findings) -> None:
+    """Raise UsageError unless every path, sorted, is there once. Each folder is listed once, for a call a file is slow."""
+    paths = table.cells["path"]
+    for row, (before, path) in enumerate(itertools.pairwise(paths)):
+        if before == path:
+            lines = sorted((table.line[row], table.line[row + 1]))
             raise UsageError(
-                f"'{table}' lists {row.path!r} in lines {min(before.line, row.line)} and {max(before.line, row.line)}; "
-                "keep one"
+                f"{shown(table.file)} lists {shown(path)} in lines {lines[0]} and {lines[1]}; keep one of them"
             )
-    missing = [row for row in rows if not (table.parent / row.path).is_file()]
+    rows_of: dict[str, list[int]] = {}
+    for row, path in enumerate(paths):
+        rows_of.setdefault(path.rpartition("/")[0], []).append(row)
+    missing: list[int] = []
+    findings.left_out = Counter()
+    look_alike = None
+    for folder, rows in rows_of.items():
+        there = _file_names(table.file.parent / folder)
+        names = [paths[row].rpartition("/")[2] for row in rows]
+        # a file system that ignores case or Unicode's forms finds what its listing does not
+        lost = [
+            row for row, name in zip(rows, names, strict=True) if name not in there and not _is_file(table, paths[row])
+        ]
+        missing += lost
+        look_alike = look_alike or next(filter(None, (_look_alike(paths[row], there) for row in lost)), None)
+        findings.left_out.update(map(kind_of, there.difference(names) - {table.file.name if not folder else ""}))
     if missing:
+        row = min(missing)
+        told = f"; a file there has the name {look_alike!a}, which looks alike" if look_alike else ""
+        path = ascii(paths[row]) if look_alike else shown(paths[row])
         raise UsageError(
-            f"'{table}' lists {len(missing)} of {len(rows)} files that do not exist, the first {missing[0].path!r} "
-            f"(line {missing[0].line}); paths are relative to the table's folder"
+            f"{shown(table.file)} lists {len(missing)} of {len(paths)} files that do not exist, the first {path} "
+            f"(line {table.line[row]}){told}; paths are relative to the table's folder"
         )
 
 
-def _numbers(table: Path, rows: list[Row], column: str) -> Int32Array:
-    """(n_rows) the numbers of `column`; in `pid` −1 and 0 keep their meaning beside names."""
-    reserved = (UNKNOWN, -1, 0) if column == "pid" else (UNKNOWN,)
-    cells = [row.cell(column) for row in rows]
-    for row, cell in zip(rows, cells, strict=True):
-        number = whole_number(cell)
-        if number is not None and number < 0 and number not in reserved:
-            raise UsageError(
-                f"'{table}' line {row.line}: {column} {cell} is negative; give {column}s from 0 or leave it empty"
-            )
-    return np.asarray(whole_numbers_or_ranks(cells, reserved=reserved), dtype=np.int32)
+def _file_names(folder: Path) -> set[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.name for entry in entries if entry.is_file()}
+    except OSError:
+        return set()
 
 
-def _splits(table: Path, rows: list[Row]) -> UInt8Array | None:
-    """(n_rows) the split of each row, or None where the table gives none."""
-    if not any(row.cell("split") for row in rows):
+def _is_file(table: CsvFile, path: str) -> bool:
+    try:
+        return (table.file.parent / path).is_file()
+    except OSError:
+        return False
+
+
+def _look_alike(path: str, there: set[str]) -> str | None:
+    """The name among `there` that differs from that of `path` in its Unicode form alone."""
+    if path.isascii():
         return None
-    for row in sorted(rows, key=lambda row: row.line):
-        if row.cell("split") not in SPLIT_NAMES:
+    wanted = unicodedata.normalize("NFC", path.rpartition("/")[2])
+    return next((name for name in sorted(there) if unicodedata.normalize("NFC", name) == wanted), None)
+
+
+def _splits(table: CsvFile) -> UInt8Array | None:
+    """(n_rows) the split of each row, or None if the table gives none."""
+    cells = table.column("split")
+    if all(map(is_missing, cells)):
+        return None
+    wrong = [row for row, cell in enumerate(cells) if cell not in SPLIT_NAMES]
+    if wrong:
+        row = min(wrong, key=table.line.__getitem__)
+        raise UsageError(
+            f"{table.at(row)}: split {shown(cells[row])} is not {', '.join(SPLIT_NAMES)}; "
+            "correct it, or leave the whole column empty to have splits drawn"
+        )
+    return np.fromiter(map(SPLIT_NAMES.index, cells), dtype=np.uint8, count=len(cells))
+
+
+def _numbers(table: CsvFile, split: UInt8Array | None) -> dict[str, Int32Array]:
+    """(n_rows) the numbers of each column of names; pid says what is junk and what is a distractor."""
+    marks = {mark: _marked(table, mark) for mark in MARKS if mark in table.cells}
+    numbers = {}
+    for column, smallest in NAMES.items():
+        cells: Sequence[str] = table.column(column)
+        if column == "pid" and marks:
+            marked = np.logical_or.reduce(list(marks.values()))
+            cells = ["" if is_marked else cell for cell, is_marked in zip(cells, marked.tolist(), strict=True)]
+        numbers[column] = np.asarray(numbers_of(cells, smallest=smallest), dtype=np.int32)
+    for mark, is_marked in marks.items():
+        wrong = (numbers["pid"] == JUNK) & is_marked
+        if split is not None:
+            wrong |= is_marked & (split != GALLERY)
+        if wrong.any():
             raise UsageError(
-                f"'{table}' line {row.line}: split {row.cell('split')!r} is not {', '.join(SPLIT_NAMES)}; "
-                "correct it, or leave the whole column empty to have splits drawn"
+                f"{table.at(int(wrong.argmax()))}: {mark} belongs in the gallery and is one thing alone; mend it"
             )
-    return np.asarray([SPLIT_NAMES.index(row.cell("split")) for row in rows], dtype=np.uint8)
+        numbers["pid"][is_marked] = MARKS[mark]
+    return numbers
 
 
-def _group(table: Path, rows: list[Row], split: UInt8Array | None, numbers: dict[str, Int32Array]) -> list[list[int]]:
+def _marked(table: CsvFile, mark: str) -> BoolArray:
+    """(n_rows) whether each row says yes in the column `mark`."""
+    cells = [cell.casefold() for cell in table.cells[mark]]
+    for row, cell in enumerate(cells):
+        if cell not in _YES and cell not in _NO and not is_missing(table.cells[mark][row]):
+            raise UsageError(f"{table.at(row)}: {mark} {shown(table.cells[mark][row])} is not 1 or 0; correct it")
+    return np.fromiter((cell in _YES for cell in cells), dtype=bool, count=len(cells))
+
+
+def _report(table: CsvFile, numbers: dict[str, Int32Array], findings: Findings) -> None:
+    """Add to `findings` what is missing, and what may be meant otherwise than it is taken."""
+    if table.delimiter != ",":
+        findings.notes.append(f"{shown(table.file)} is separated by {DELIMITERS[table.delimiter]}")
+    if table.ignored:
+        ignored = ", ".join(shown(name) for name in table.ignored)
+        findings.warnings.append(f"{shown(table.file)}: ignoring the columns {ignored}; known are {', '.join(COLUMNS)}")
+    for column in NAMES:
+        if column in table.cells:
+            findings.missing[column] = int((numbers[column] == UNKNOWN).sum())
+    for column in ("path", *NAMES):
+        different = set(table.cells.get(column, ()))
+        findings.warnings += [note for note in (twins_note(sorted(different), kind=f"names of {column}"),) if note]
+        if column == "pid" and "-1" in different and "junk" not in table.cells:
+            findings.warnings.append(
+                f"{shown(table.file)}: pid -1 is an identity like any other; if it is junk, say so by 1 in a column junk "
+                "(and by 1 in a column distractor for images of nobody)"
+            )
+
+
+def _frames(table: CsvFile, split: UInt8Array | None, numbers: dict[str, Int32Array]) -> list[list[int]]:
     """The rows (indices) of each sample, frames in order; samples in order of their first path."""
+    tracklets = numbers["tracklet"]
+    if (tracklets == UNKNOWN).all():
+        return [[row] for row in range(len(table))]
     groups: dict[tuple[int, int], list[int]] = {}
-    for i, tracklet in enumerate(numbers["tracklet"].tolist()):
+    for row, tracklet in enumerate(tracklets.tolist()):
         # no split is negative: the key of an image without tracklet is like no other
-        key = (-1, i) if tracklet == UNKNOWN else (TRAIN if split is None else int(split[i]), tracklet)
-        groups.setdefault(key, []).append(i)
-    has_frames = any(row.cell("frame") for row in rows)
+        key = (-1, row) if tracklet == UNKNOWN else (TRAIN if split is None else int(split[row]), tracklet)
+        groups.setdefault(key, []).append(row)
+    frames = table.column("frame")
+    has_frames = not all(map(is_missing, frames))
     for (kind, _), members in groups.items():
         if kind != -1:
-            _check_agreement(table, rows, members, numbers)
+            _check_agreement(table, members, numbers)
             if has_frames:
-                members.sort(key=lambda i: (_frame_number(table, rows[i]), i))
+                members.sort(key=lambda row: (_frame_number(table, frames, row), row))
     return list(groups.values())
 
 
-def _frame_number(table: Path, row: Row) -> int:
-    number = whole_number(row.cell("frame"))
+def _frame_number(table: CsvFile, frames: list[str], row: int) -> int:
+    number = whole_number(frames[row])
     if number is None:
-        raise UsageError(f"'{table}' line {row.line}: frame {row.cell('frame')!r} is not a whole number; correct it")
+        raise UsageError(f"{table.at(row)}: frame {shown(frames[row])} is not a whole number; correct it")
     return number
 
 
-def _check_agreement(table: Path, rows: list[Row], members: list[int], numbers: dict[str, Int32Array]) -> None:
-    first = rows[members[0]]
+def _check_agreement(table: CsvFile, members: list[int], numbers: dict[str, Int32Array]) -> None:
+    first = members[0]
     for column in ("pid", "camid"):
-        for i in members:
-            if numbers[column][i] != numbers[column][members[0]]:
+        for row in members:
+            if numbers[column][row] != numbers[column][first]:
+                cells = table.column(column)
                 raise UsageError(
-                    f"'{table}' line {rows[i].line}: {column} {rows[i].cell(column)!r} in tracklet "
-                    f"{rows[i].cell('tracklet')!r}, whose line {first.line} has {first.cell(column)!r}; "
-                    "give each tracklet a name of its own"
+                    f"{table.at(row)}: {column} {shown(cells[row])} in tracklet {shown(table.column('tracklet')[row])}, "
+                    f"whose line {table.line[first]} has {shown(cells[first])}; give each tracklet a name of its own"
                 )
+
+
+FORMAT = Format(
+    name="csv",
+    description="A table with the column path and, if known, pid, camid, tracklet, frame, split, junk, distractor.",
+    read=read_table,
+)

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from schemas.parameters import IngestParameters
+from stages.ingest.formats.format import Findings, Format
 from stages.ingest.formats.named_files import NamedFiles
 from stages.samples import GALLERY, QUERY, TRAIN, Samples
 
@@ -18,6 +19,9 @@ VERI776 = NamedFiles(
 )
 
 
-def read_veri776(source: Path, _parameters: IngestParameters) -> Samples:
+def read_veri776(source: Path, _parameters: IngestParameters, findings: Findings) -> Samples:
     """The samples of VeRi-776, each image for itself; its XML and lists are not needed."""
-    return VERI776.read(source)
+    return VERI776.read(source, findings)
+
+
+FORMAT = Format(name="veri776", description="VeRi-776: image_train/, image_query/, image_test/.", read=read_veri776)

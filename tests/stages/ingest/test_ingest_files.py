@@ -137,7 +137,7 @@ def test_unknown_columns_of_a_table_are_told_in_one_line(tmp_path: Path, header:
     parameters = IngestParameters(format="csv", test_fraction=0, **SIZE)  # type: ignore[arg-type]
     run, source = RunDirectory(tmp_path / "run"), tmp_path / "images"
     ingest(run, source=source, parameters=parameters, workers=0, how=How(), reporter=heard)
-    expected = f"'{source / 'samples.csv'}': no notice is taken of {told}; the columns known are path, pid, camid, "
+    expected = f"'{source / 'samples.csv'}': ignoring the columns {told}; known are path, pid, camid, "
     assert [warning[: len(expected)] for warning in heard.warnings] == ([] if told is None else [expected])
 
 

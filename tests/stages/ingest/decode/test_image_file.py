@@ -185,8 +185,8 @@ def test_an_animation_gives_its_first_frame():
 
 def test_an_empty_file_a_text_and_another_kind_of_image_are_told_apart():
     assert reason(b"") == "is empty (0 bytes)"
-    assert "is no JPEG, PNG, BMP or WebP image (starts with b'<html>" in reason(b"<html>\nnot found</html>")
-    assert "is no JPEG, PNG, BMP or WebP image (starts with b'GIF87a" in reason(encoded(scene(8, 8), "GIF"))
+    assert "is not an image that Pillow reads (starts with b'<html>" in reason(b"<html>\nnot found</html>")
+    assert "is not an image that Pillow reads (starts with b'%PDF-1" in reason(encoded(scene(8, 8), "PDF"))
 
 
 def test_a_file_that_cannot_be_read_has_a_reason(tmp_path):

@@ -66,7 +66,7 @@ def test_every_place_has_the_pixels_of_its_image_whatever_the_workers(folder, ta
     bad = {block.paths[i]: reason for block, reasons in filled for i, reason in reasons.items()}
     told = {
         "100.png": "is empty",
-        "101.png": "is no JPEG",
+        "101.png": "is not an image",
         "250.png": "cannot be decoded",
         "gone.png": "cannot be read",
     }

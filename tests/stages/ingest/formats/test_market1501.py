@@ -110,10 +110,10 @@ def test_a_source_that_is_no_folder_is_refused(tmp_path):
 
 def test_an_option_that_the_format_would_ignore_is_refused(tmp_path):
     write(tmp_path, FILES)
-    with pytest.raises(UsageError, match="--camera-pattern"):
+    with pytest.raises(UsageError, match=r"`camera_pattern` 'c\(\.\)' has no effect with `format='market1501'`"):
         read_samples(tmp_path, parameters=IngestParameters(format="market1501", camera_pattern="c(.)"))
 
 
 def test_a_format_that_reads_no_files_is_refused(tmp_path):
-    with pytest.raises(UsageError, match="'synthetic' reads no files"):
+    with pytest.raises(UsageError, match="`format='synthetic'` reads no files"):
         read_samples(tmp_path, parameters=IngestParameters(format="synthetic"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import random
-from pathlib import Path
 
 import pytest
 
@@ -51,8 +50,8 @@ def test_a_path_is_all_a_table_needs(tmp_path):
 def test_every_column_is_read_and_empty_cells_are_unknown(tmp_path):
     write(
         tmp_path,
-        "split,path,pid,note,camid,tracklet\n"
-        "train,a.jpg,7,hello,2,\nquery,b.jpg,,x,,4\ngallery,c.jpg,-1,,0,\ngallery,d.jpg,0,,3,5\n",
+        "split,path,pid,note,camid,tracklet,junk,distractor\n"
+        "train,a.jpg,7,hello,2,,,\nquery,b.jpg,,x,,4,0,0\ngallery,c.jpg,9,,0,,1,\ngallery,d.jpg,,,3,5,no,TRUE\n",
     )
     assert columns(read(tmp_path)) == [
         ("a.jpg", 7, 2, UNKNOWN, TRAIN),
@@ -62,10 +61,10 @@ def test_every_column_is_read_and_empty_cells_are_unknown(tmp_path):
     ]
 
 
-def test_names_are_numbered_in_sorted_order_and_junk_keeps_its_number(tmp_path):
-    write(tmp_path, "path,pid,camid\na.jpg,rex,north\nb.jpg,bello,east\nc.jpg,-1,north\nd.jpg,0,\n")
+def test_names_are_numbered_in_sorted_order_and_junk_is_nobody(tmp_path):
+    write(tmp_path, "path,pid,camid,junk\na.jpg,rex,north,0\nb.jpg,bello,east,0\nc.jpg,,north,1\nd.jpg,0,,0\n")
     samples = read(tmp_path, test_fraction=0)
-    assert samples.pid.tolist() == [2, 1, -1, 0]
+    assert samples.pid.tolist() == [3, 2, -1, 1]
     assert samples.camid.tolist() == [2, 1, 2, UNKNOWN]
 
 
@@ -125,7 +124,7 @@ def test_rows_of_a_tracklet_are_the_frames_of_one_sample(tmp_path):
 
 
 def test_a_frame_column_orders_the_frames(tmp_path):
-    write(tmp_path, "path,tracklet,frame\na.jpg,1,10\nb.jpg,1,9\nc.jpg,,\nd.jpg,01,1\n")
+    write(tmp_path, "path,tracklet,frame\na.jpg,1,10\nb.jpg,1,9\nc.jpg,,\nd.jpg,1,1\n")
     samples = read(tmp_path)
     assert samples.path == ("d.jpg", "b.jpg", "a.jpg", "c.jpg")
     assert samples.frame_start.tolist() == [0, 3, 4]
@@ -174,8 +173,10 @@ def test_a_folder_with_no_table_or_two_is_refused(tmp_path):
         ("path\na.jpg\nz.jpg\ny.jpg\n", "2 of 3 files that do not exist, the first 'y.jpg' (line 4)"),
         ("path,split\na.jpg,train\nb.jpg,val\n", "line 3: split 'val' is not train, query, gallery"),
         ("path,split\na.jpg,train\nb.jpg,\n", "line 3: split ''"),
-        ("path,pid\na.jpg,-7\n", "line 2: pid -7 is negative"),
-        ("path,camid\na.jpg,-1\n", "line 2: camid -1 is negative"),
+        ("path,pid\nNA,1\n", "line 2 has path 'NA'"),
+        ("path,junk\na.jpg,maybe\n", "line 2: junk 'maybe' is not 1 or 0"),
+        ("path,junk,split\na.jpg,1,train\n", "line 2: junk belongs in the gallery"),
+        ("path,junk,distractor\na.jpg,1,1\n", "line 2: distractor belongs in the gallery"),
         ("path,tracklet,pid\na.jpg,1,1\nb.jpg,1,2\n", "line 3: pid '2' in tracklet '1', whose line 2 has '1'"),
         ("path,tracklet,camid\na.jpg,1,1\nb.jpg,1,\n", "line 3: camid ''"),
         ("path,tracklet,frame\na.jpg,1,1\nb.jpg,1,two\n", "line 3: frame 'two' is not a whole number"),
@@ -188,15 +189,3 @@ def test_a_table_that_cannot_be_read_is_refused_where_it_fails(tmp_path, text, t
     message = refusal(tmp_path)
     assert told in message
     assert f"{tmp_path / 'samples.csv'}" in message
-
-
-@pytest.mark.parametrize(("split_of_zero", "expected"), [("query", [1, 1, 2, -1]), ("gallery", [0, 0, 1, -1])])
-def test_identities_that_count_from_0_are_told_from_distractors(
-    tmp_path: Path, split_of_zero: str, expected: list[int]
-) -> None:
-    rows = [f"a.png,0,{split_of_zero}", "b.png,0,gallery", "c.png,1,train", "d.png,-1,gallery"]
-    (tmp_path / "samples.csv").write_text("\n".join(["path,pid,split", *rows]))
-    for row in rows:
-        (tmp_path / row.split(",")[0]).touch()
-    samples = read_samples(tmp_path, parameters=IngestParameters(format="csv"))
-    assert samples.pid.tolist() == expected

@@ -1,0 +1,25 @@
+"""A dataset without the names and places of its source."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from schemas.summaries import DatasetSummary
+from stages.runs.making import How
+from stages.samples import Samples
+
+
+def anonymous(samples: Samples, summary: DatasetSummary) -> tuple[Samples, DatasetSummary]:
+    """The samples with images named by their order, and the summary without the names of skipped images."""
+    width = len(str(len(samples.path)))
+    skipped = tuple(
+        image.model_copy(update={"path": f"skipped-{number}"}) for number, image in enumerate(summary.skipped, start=1)
+    )
+    path = tuple(f"image-{number:0{width}}" for number in range(1, len(samples.path) + 1))
+    return replace(samples, path=path), summary.model_copy(update={"skipped": skipped})
+
+
+def without_source(how: How, source: Path | None) -> How:
+    """`how`, with the word SOURCE for the source in the command that manifests keep."""
+    return replace(how, command=tuple("SOURCE" if Path(word) == source else word for word in how.command))

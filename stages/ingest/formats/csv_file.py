@@ -1,0 +1,134 @@
+"""The cells of a table of images, read column by column: commas, semicolons or tabs between them."""
+
+from __future__ import annotations
+
+import csv
+from array import array
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, TextIO
+
+from stages.errors import DbcError, UsageError
+from stages.ingest.formats.names import is_missing, plain, shown
+
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+
+
+@dataclass(frozen=True)
+class CsvFile:
+    """A table: `cells` holds the columns asked for that it has (n_rows each, stripped), `line` the rows' line numbers.
+
+    The column `path` is POSIX, relative to the table's folder. `ignored` names the other columns.
+    """
+
+    file: Path
+    delimiter: str
+    line: array[int]
+    cells: dict[str, list[str]]
+    ignored: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.line)
+
+    def column(self, name: str) -> list[str]:
+        """The cells of a column, empty texts if the table does not have it."""
+        return self.cells.get(name) or [""] * len(self)
+
+    def at(self, row: int) -> str:
+        """The table and line of a row, to begin an error with."""
+        return f"{shown(self.file)} line {self.line[row]}"
+
+    def take(self, order: list[int]) -> CsvFile:
+        """The rows `order`, in that order."""
+        cells = {name: [column[row] for row in order] for name, column in self.cells.items()}
+        return CsvFile(self.file, self.delimiter, array("q", map(self.line.__getitem__, order)), cells, self.ignored)
+
+
+def read_csv_file(file: Path, *, columns: tuple[str, ...]) -> CsvFile:
+    """The table in `file`: UTF-8 with or without BOM, any line ends, cells quoted or not; the first of `columns` is needed.
+
+    Raises `UsageError` if it is no such table, `DbcError` if it cannot be read.
+    """
+    with _opened(file) as text:
+        delimiter, reader, names = _header(file, text, needed=columns[0])
+        doubled = sorted({name for name in names if name and names.count(name) > 1})
+        if doubled:
+            raise UsageError(f"{shown(file)} has the column {shown(doubled[0])} more than once; keep one")
+        found = [(name, names.index(name)) for name in columns if name in names]
+        cells: dict[str, list[str]] = {name: [] for name, _ in found}
+        line = array("q")
+        # most texts of a column come often, and are kept once
+        kept: dict[str, str] = {}
+        folder = PurePosixPath(file.parent.absolute().as_posix())
+        for row in reader:
+            if not any(row):
+                continue
+            if len(row) > len(names):
+                raise UsageError(
+                    f"{shown(file)} line {reader.line_num} has {len(row)} cells under {len(names)} columns; "
+                    f"quote cells that hold a {DELIMITERS[delimiter].removesuffix('s')}"
+                )
+            line.append(reader.line_num)
+            for name, place in found:
+                cell = row[place] if place < len(row) else ""
+                if name == "path":
+                    cells[name].append(_relative(file, reader.line_num, cell, folder))
+                else:
+                    cell = cell.strip()
+                    cells[name].append(kept.setdefault(cell, cell))
+    if not line:
+        raise UsageError(f"{shown(file)} has no rows below its header; list one image a row")
+    ignored = tuple(name for name in names if name and name not in columns)
+    return CsvFile(file, delimiter, line, cells, ignored)
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[TextIO]:
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as text:
+            yield text
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise UsageError(f"{shown(file)} is not a UTF-8 CSV table: {error}; save it as one") from error
+    except OSError as error:
+        raise DbcError(f"cannot read {shown(file)}: {error.strerror}; make it readable") from error
+
+
+def _header(file: Path, text: TextIO, *, needed: str) -> tuple[str, Any, list[str]]:
+    """The delimiter that gives the header a column `needed`, a reader that stands below the header, and its names."""
+    headers = {}
+    for delimiter in DELIMITERS:
+        text.seek(0)
+        reader = csv.reader(text, strict=True, delimiter=delimiter)
+        headers[delimiter] = [name.strip().lower() for name in next(reader, [])]
+        if needed in headers[delimiter]:
+            return delimiter, reader, headers[delimiter]
+    found = ", ".join(plain(name) for name in headers[","] if name) or "none"
+    raise UsageError(
+        f"{shown(file)} has no column '{needed}' (columns found: {found}); name the column of image paths so, in a header "
+        "with commas, semicolons or tabs"
+    )
+
+
+def _relative(file: Path, line: int, path: str, folder: PurePosixPath) -> str:
+    """`path` relative to `folder`, without needless parts. It is taken as written: a name may begin or end with a blank."""
+    if (
+        path
+        and path.isprintable()
+        and path[0] not in "./"
+        and "/." not in path
+        and "//" not in path
+        and path[-1] != "/"
+    ) and not is_missing(path):
+        return path
+    if is_missing(path) or "\0" in path:
+        raise UsageError(f"{shown(file)} line {line} has path {shown(path)}; give the path of an image")
+    pure = PurePosixPath(path)
+    if pure.is_absolute() and pure.is_relative_to(folder):
+        pure = pure.relative_to(folder)
+    if pure.is_absolute() or ".." in pure.parts:
+        raise UsageError(
+            f"{shown(file)} line {line}: path {shown(path)} leaves the table's folder; give paths relative to it, below it"
+        )
+    return pure.as_posix()

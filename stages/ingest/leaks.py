@@ -1,0 +1,57 @@
+"""What makes retrieval figures look better, or worse, than they are: shared identities, repeated pictures, one camera."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from stages.samples import QUERY, TRAIN, Samples
+
+LEAKS = {
+    "shared_identities": "{n} identities are in train and also in query or gallery: figures will look too good",
+    "pictures_of_two_identities": "{n} pictures are there under two identities or more, byte for byte: correct the labels",
+    "pictures_in_train_and_test": (
+        "{n} pictures are in train and also in query or gallery, byte for byte: figures will look too good"
+    ),
+}
+"""What is said of each kind of leak."""
+
+
+def find_leaks(samples: Samples, digests: Sequence[str]) -> dict[str, int]:
+    """How many leaks of each kind there are, those that there are; `digests` (n_images) tell what images hold.
+
+    Empty digests, of files that cannot be read, are like no other.
+    """
+    is_train = samples.split == TRAIN
+    known = samples.pid > 0
+    lengths = np.diff(samples.frame_start)
+    pid_of, train_of = np.repeat(samples.pid, lengths).tolist(), np.repeat(is_train, lengths).tolist()
+    first: dict[str, tuple[int, bool]] = {}
+    two_identities, two_sides = set(), set()
+    for digest, pid, in_train in zip(digests, pid_of, train_of, strict=True):
+        if not digest:
+            continue
+        before = first.setdefault(digest, (pid, in_train))
+        if before[0] != pid and before[0] > 0 and pid > 0:
+            two_identities.add(digest)
+        if before[1] != in_train:
+            two_sides.add(digest)
+    counts = {
+        "shared_identities": len(np.intersect1d(samples.pid[is_train & known], samples.pid[~is_train & known])),
+        "pictures_of_two_identities": len(two_identities),
+        "pictures_in_train_and_test": len(two_sides),
+    }
+    return {kind: n for kind, n in counts.items() if n}
+
+
+def one_camera(samples: Samples) -> str | None:
+    """One line if all test samples with an identity are of one camera, so that no query can have a match; else None."""
+    test = (samples.split != TRAIN) & (samples.pid > 0)
+    cameras = np.unique(samples.camid[test])
+    if len(cameras) != 1 or cameras[0] < 0 or not (samples.split == QUERY).any():
+        return None
+    return (
+        f"all query and gallery images are of camera {cameras[0]}: matches of a query's own camera do not count, so no query "
+        "has a match; leave the cameras out if they are not known"
+    )
