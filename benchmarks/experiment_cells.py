@@ -15,8 +15,7 @@ from benchmarks.experiment_sets import DataSet
 from stages.compare.cells import Cell, CellResult, run_cell
 from stages.compare.sharing import common_start
 from stages.loop.run_stages import Plan
-from stages.reporting import Silent
-from stages.runs.making import How
+from stages.runs.context import Context
 from stages.runs.run_directory import RunDirectory
 
 
@@ -39,12 +38,12 @@ def kept_results(data: DataSet, cells: Sequence[Cell], *, out: Path, n_jobs: int
 
 
 def _start_one(root: Path, plan: Plan) -> None:
-    common_start(RunDirectory(root), plan, how=How(), reporter=Silent())
+    common_start(RunDirectory(root), plan, context=Context())
 
 
 def _run_one(root: Path, cell: Cell, place: Path) -> None:
     """Run a cell, keep its figures, and remove its artifacts, which would fill the disk; the start stays."""
-    result = run_cell(RunDirectory(root), cell, how=How(), reporter=Silent())
+    result = run_cell(RunDirectory(root), cell, context=Context())
     print(f"  {root.name} {dict(cell.setting)}: {result.seconds:.0f} s", flush=True)
     partial = place.with_suffix(".partial")
     partial.write_text(json.dumps(asdict(result)))

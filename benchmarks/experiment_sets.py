@@ -19,8 +19,7 @@ from schemas.parameters import (
 from schemas.recipes import PUBLISHED_LAMBDA, evaluation_of, merging_of
 from stages.ingest.stage import ingest
 from stages.loop.run_stages import Plan
-from stages.reporting import Silent
-from stages.runs.making import How
+from stages.runs.context import Context
 from stages.runs.run_directory import RunDirectory, dataset_manifest
 
 MARKET_FOLDERS = ("bounding_box_train", "query", "bounding_box_test")
@@ -106,7 +105,7 @@ def _data_set(
     name: str, source: Path | None, parameters: IngestParameters, initial: dict[str, Any], out: Path, network: str
 ) -> DataSet:
     run = RunDirectory(out / "runs" / name)
-    ingest(run, source=source, parameters=parameters, workers=0, how=How(), reporter=Silent())
+    ingest(run, source=source, parameters=parameters, context=Context(workers=0))
     found = dataset_manifest(run.require("dataset")).summary
     told = (
         f"{found.n_train} train images, {found.n_query} queries, {found.n_gallery} gallery images, "

@@ -48,8 +48,7 @@ from stages.extract.network import compiled_network, prepared_backbone
 from stages.ingest.stage import ingest
 from stages.nn.host_memory import keep_large_blocks
 from stages.nn.model.network import ReidModel, build_model
-from stages.reporting import Silent
-from stages.runs.making import How
+from stages.runs.context import Context
 from stages.runs.run_directory import RunDirectory
 from stages.runs.store import Rows, Writer
 
@@ -114,7 +113,7 @@ def drawn(path: Path, case: Case, *, n_images: int) -> Rows:
     """`n_images` drawn images, or a few more, in a dataset artifact."""
     people = SyntheticParameters(identities=2, cameras=2, images_per_camera=-(-n_images // 4))
     parameters = IngestParameters(format="synthetic", synthetic=people, height=case.height, width=case.width)
-    outcome = ingest(RunDirectory(path), source=None, parameters=parameters, workers=0, how=How(), reporter=Silent())
+    outcome = ingest(RunDirectory(path), source=None, parameters=parameters, context=Context(workers=0))
     if outcome.artifact is None:
         raise SystemExit("nothing was drawn")
     return outcome.artifact.rows("images")

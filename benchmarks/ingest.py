@@ -29,8 +29,7 @@ from stages.ingest.decode.pixels import Files
 from stages.ingest.decode.workers import decode_all, default_workers
 from stages.ingest.source_digest import digest_each
 from stages.ingest.stage import ingest
-from stages.reporting import Silent
-from stages.runs.making import How
+from stages.runs.context import Context
 from stages.runs.run_directory import RunDirectory
 from stages.runs.store.digests import ArrayDigest
 
@@ -90,7 +89,7 @@ def ingest_once(folder: Path, run: Path, *, workers: int) -> tuple[float, float,
     """Wall seconds of ingesting `folder` into the new run `run`, and processor seconds of this process and of workers."""
     before, started = [spent_by(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)], time.perf_counter()
     parameters = IngestParameters(format="folder")
-    ingest(RunDirectory(run), source=folder, parameters=parameters, workers=workers, how=How(), reporter=Silent())
+    ingest(RunDirectory(run), source=folder, parameters=parameters, context=Context(workers=workers))
     seconds = time.perf_counter() - started
     return seconds, spent_by(resource.RUSAGE_SELF) - before[0], spent_by(resource.RUSAGE_CHILDREN) - before[1]
 

@@ -21,7 +21,8 @@ from stages.errors import MemoryLimitError, UsageError
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from stages.runs.making import How
+    from stages.reporting import Reporter
+    from stages.runs.context import Context
     from stages.runs.run_directory import RunDirectory
 
 POINTER = Path(".dbc-run")
@@ -64,12 +65,19 @@ class Given:
         pinned = {name.removeprefix("pin_"): value for name, value in self.values.items() if name.startswith("pin_")}
         return RunDirectory(self.run, {kind: _version(kind, text) for kind, text in pinned.items()})  # type: ignore[misc]
 
-    @property
-    def how(self) -> How:
-        """How the artifact is wanted."""
-        from stages.runs.making import How
+    def context(self, reporter: Reporter | None = None) -> Context:
+        """Where and how the command runs; it reports on stderr unless `reporter` says otherwise."""
+        from dbc_cli.console import RichReporter
+        from stages.runs.context import Context
 
-        return How(force=self.flag("force"), dry_run=self.flag("dry_run"), command=("dbc", *self.arguments))
+        names = ("device", "workers", "cache", "checkpoint_every", "force", "dry_run")
+        return Context(
+            **{name: self.values[name] for name in names if name in self.values},
+            memory_limit=parse_bytes(self["memory_limit"]),
+            compiled=self.flag("compile"),
+            command=("dbc", *self.arguments),
+            reporter=reporter or RichReporter(),
+        )
 
     @property
     def stage(self) -> int | None:

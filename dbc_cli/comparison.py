@@ -65,7 +65,7 @@ def carry_out(given: Given, cells: Sequence[Cell]) -> list[CellResult]:
     def told(result: CellResult) -> None:
         reporter.say(f"{result.name}: {len(result.stages)} stages, {result.seconds:.1f} s")
 
-    return run_cells(given.run_directory, cells, how=given.how, reporter=reporter, n_jobs=n_jobs, on_done=told)
+    return run_cells(given.run_directory, cells, context=given.context(reporter), n_jobs=n_jobs, on_done=told)
 
 
 def show_plan(given: Given, cells: Sequence[Cell]) -> None:

@@ -9,16 +9,16 @@ from dbc_cli.problems import in_flags
 from schemas.stage_names import INIT_STAGE, stage_label
 
 if TYPE_CHECKING:
-    from stages.runs.making import Outcome
+    from stages.runs.making import Made
 
 
-def show_outcome(outcome: Outcome, *, as_json: bool) -> None:
+def show_outcome(outcome: Made, *, as_json: bool) -> None:
     """Print the outcome of a stage on stdout."""
     title = outcome.kind if outcome.kind == "dataset" else f"{outcome.kind} of stage {stage_label(outcome.stage)}"
     show(outcome_fields(outcome), title=title, as_json=as_json)
 
 
-def outcome_fields(outcome: Outcome) -> dict[str, Any]:
+def outcome_fields(outcome: Made) -> dict[str, Any]:
     """The summary's figures, then status, artifact, version, id, parameters and notes."""
     fields: dict[str, Any] = {}
     if outcome.artifact is not None:
@@ -43,7 +43,7 @@ def outcome_fields(outcome: Outcome) -> dict[str, Any]:
     return fields | {"parameters": outcome.parameters}
 
 
-def _status(outcome: Outcome) -> str:
+def _status(outcome: Made) -> str:
     artifact = outcome.artifact
     if outcome.status == "up to date" and artifact is not None and artifact.version != outcome.newest_version:
         return f"up to date as v{artifact.version}; the newest is v{outcome.newest_version}"

@@ -36,3 +36,6 @@ class Silent:
 
     def warn(self, message: str) -> None:
         """Drop the line."""
+
+
+SILENT = Silent()

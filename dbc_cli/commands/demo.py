@@ -32,9 +32,7 @@ def demo(given: Given) -> None:
         IngestParameters, {"format": "synthetic", "synthetic": people, "height": 64, "width": 32, "seed": seed}
     )
     reporter = RichReporter()
-    drawn = ingest(
-        given.run_directory, source=None, parameters=parameters, workers=None, how=given.how, reporter=reporter
-    )
+    drawn = ingest(given.run_directory, source=None, parameters=parameters, context=given.context(reporter))
     if drawn.artifact is None:
         show_rows(given, [], would_create=drawn.kind)
         return
@@ -48,6 +46,5 @@ def demo(given: Given) -> None:
         train={"seed": seed},
         initial={"backbone": "resnet10", "weights": "none", "pooling": "gem", "seed": seed},
         stages=6,
-        device=given.get("device", "auto"),
     )
     run_plan(given, plan)

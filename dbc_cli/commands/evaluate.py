@@ -20,7 +20,6 @@ def evaluate(given: Given) -> None:
 
     The one command that reads identities. Without them it gives what needs none, and says so.
     """
-    from dbc_cli.console import RichReporter
     from dbc_cli.outcome import show_outcome
     from stages.evaluate.stage import evaluate as run_evaluate
 
@@ -28,8 +27,7 @@ def evaluate(given: Given) -> None:
         given.run_directory,
         stage=given.stage,
         parameters=evaluate_parameters(given),
-        how=given.how,
-        reporter=RichReporter(),
+        context=given.context(),
     )
     given.remember()
     show_outcome(outcome, as_json=given.flag("json"))

@@ -22,7 +22,6 @@ def extract(given: Given) -> None:
     Before any training that is the initial model (stage init). Pooled backbone features serve merging and retrieval, the
     head's embeddings the look-up table.
     """
-    from dbc_cli.console import RichReporter
     from dbc_cli.outcome import show_outcome
     from stages.extract.stage import extract as run_extract
 
@@ -31,10 +30,7 @@ def extract(given: Given) -> None:
         stage=given.stage,
         parameters=extract_parameters(given),
         initial=initial_fields(given, SEED),
-        device=given.get("device", "auto"),
-        how=given.how,
-        reporter=RichReporter(),
-        compiled=given.flag("compile"),
+        context=given.context(),
     )
     given.remember()
     show_outcome(outcome, as_json=given.flag("json"))

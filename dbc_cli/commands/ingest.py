@@ -28,7 +28,6 @@ def ingest(given: Given, source: Path | None) -> None:
 
     Identities are optional: data without them is clustered and trained like any other.
     """
-    from dbc_cli.console import RichReporter
     from dbc_cli.outcome import show_outcome
     from schemas.parameters import IngestParameters, SyntheticParameters
     from stages.ingest.stage import ingest as run_ingest
@@ -43,9 +42,7 @@ def ingest(given: Given, source: Path | None) -> None:
         given.run_directory,
         source=None if drawn else source,
         parameters=parse(IngestParameters, fields),
-        workers=given["workers"],
-        how=given.how,
-        reporter=RichReporter(),
+        context=given.context(),
     )
     given.remember()
     show_outcome(outcome, as_json=given.flag("json"))
@@ -83,5 +80,3 @@ def _check(given: Given, *, source: Path | None, layout: str | None) -> None:
     idle = [_flagged(flag, given[flag.name]) for flag in (*SYNTHETIC, *TRACKLETS) if flag.name in given.values]
     if idle and layout != "synthetic":
         raise UsageError(f"{idle[0]} has no use with --format {layout}, which draws nobody; leave it out")
-    if given.get("workers", 0) < 0:
-        raise UsageError(f"--workers: found {given['workers']}, wanted at least 0")

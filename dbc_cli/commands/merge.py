@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dbc_cli.by_recipe import merge_parameters
-from dbc_cli.command import Given, parse_bytes, with_flags
+from dbc_cli.command import Given, with_flags
 from dbc_cli.flags.flag import pins, stage_flag
 from dbc_cli.flags.tables import COMMON, MAKING
 
@@ -21,7 +21,6 @@ def merge(given: Given) -> None:
     Reads the features of the stage before and, with --start previous, its clusters; writes the clusters of this one:
     labels, the merges with D, d_ab, d_a and d_b, and the dendrogram so far.
     """
-    from dbc_cli.console import RichReporter
     from dbc_cli.outcome import show_outcome
     from stages.errors import UsageError
     from stages.merge.stage import merge as run_merge
@@ -36,10 +35,7 @@ def merge(given: Given) -> None:
         run,
         stage=given.stage,
         parameters=parameters,
-        device=given.get("device", "auto"),
-        memory_limit=parse_bytes(given["memory_limit"]),
-        how=given.how,
-        reporter=RichReporter(),
+        context=given.context(),
     )
     given.remember()
     show_outcome(outcome, as_json=given.flag("json"))

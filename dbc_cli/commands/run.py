@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dbc_cli.by_recipe import evaluate_parameters, merge_parameters
-from dbc_cli.command import Given, initial_fields, parse_bytes, with_flags
+from dbc_cli.command import Given, initial_fields, with_flags
 from dbc_cli.commands.extract import extract_parameters
-from dbc_cli.commands.train import running_of
 from dbc_cli.flags.flag import pins
 from dbc_cli.flags.tables import COMMON, MAKING, SEED, WHITEN
 from dbc_cli.flags.training import AMP, TRAIN
@@ -16,7 +15,8 @@ from dbc_cli.flags.training import AMP, TRAIN
 if TYPE_CHECKING:
     from stages.loop.run_stages import Plan, StageRow
     from stages.loop.stopping import Stopping
-    from stages.runs.making import Outcome
+    from stages.runs.context import Context
+    from stages.runs.making import Made
 
 
 @with_flags("run", COMMON, MAKING, pins("dataset"))
@@ -46,10 +46,6 @@ def plan_of(given: Given) -> Plan:
         stages=given["stages"],
         stage0_epochs=given["stage0_epochs"],
         merge_only=given.flag("merge_only"),
-        device=given.get("device", "auto"),
-        memory_limit=parse_bytes(given["memory_limit"]),
-        compiled=given.flag("compile"),
-        running=running_of(given),
     )
 
 
@@ -63,6 +59,7 @@ def run_plan(given: Given, plan: Plan) -> None:
     stopping = Stopping(given.get("patience", 3), trains=plan.trains)
     choice = stopping if given["stop"] == "auto" else None
     reporter = TerseReporter()
+    context = given.context(reporter)
     given.remember()
     table = LiveTable(reporter.console)
     try:
@@ -70,10 +67,9 @@ def run_plan(given: Given, plan: Plan) -> None:
             stopped = run_stages(
                 given.run_directory,
                 plan,
-                how=given.how,
-                reporter=reporter,
+                context=context,
                 on_row=lambda row: table.add(row_fields(row)),
-                enough=None if choice is None else stop_rule(choice, plan),
+                enough=None if choice is None else stop_rule(choice, context),
             )
     except BaseException:
         if table.rows:
@@ -82,12 +78,11 @@ def run_plan(given: Given, plan: Plan) -> None:
     show_rows(given, table.rows, choice=choice, would_create=None if stopped is None else _named(stopped))
 
 
-def stop_rule(stopping: Stopping, plan: Plan) -> Callable[[StageRow], bool]:
+def stop_rule(stopping: Stopping, context: Context) -> Callable[[StageRow], bool]:
     """What `run_stages` asks after each stage: measures it, and says whether to leave the later ones."""
     from stages.loop.choice.stage import Compared, measure_stage
-    from stages.processes import together
 
-    compared = Compared(memory_limit=plan.memory_limit)
+    compared = Compared(memory_limit=context.memory_limit)
 
     def enough(row: StageRow) -> bool:
         if row.stage < 1:
@@ -95,7 +90,7 @@ def stop_rule(stopping: Stopping, plan: Plan) -> Callable[[StageRow], bool]:
         measures = measure_stage(row.run, row.stage, compared=compared)
         stops = stopping.add(measures, is_trained=bool(row.model.summary.n_steps))
         # processes go on together or not at all
-        return bool(together().from_leader({"enough": stops})["enough"])
+        return bool(context.processes.from_leader({"enough": stops})["enough"])
 
     return enough
 
@@ -120,7 +115,7 @@ def show_rows(
         print_text(f"a real run would go on with: {would_create}")
 
 
-def _named(outcome: Outcome) -> str:
+def _named(outcome: Made) -> str:
     from schemas.stage_names import stage_label
 
     return f"{outcome.kind} of stage {stage_label(outcome.stage)}"

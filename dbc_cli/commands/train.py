@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from dbc_cli.command import Given, initial_fields, with_flags
 from dbc_cli.flags.flag import pins, stage_flag
 from dbc_cli.flags.tables import COMMON, MAKING, SEED, WHITEN
-from dbc_cli.flags.training import AMP, TRAIN, TRAINING
-
-if TYPE_CHECKING:
-    from stages.train.compute import Running
+from dbc_cli.flags.training import AMP, TRAIN
 
 
 @with_flags(
@@ -25,7 +20,6 @@ def train(given: Given) -> None:
 
     At stage 0 every sample is its own class; later stages train on their clusters, from the weights of the stage before.
     """
-    from dbc_cli.console import RichReporter
     from dbc_cli.outcome import show_outcome
     from stages.train.stage import train as run_train
 
@@ -34,21 +28,7 @@ def train(given: Given) -> None:
         stage=given.stage,
         wanted=given.only((*TRAIN, *WHITEN, *SEED, *AMP)),
         initial=initial_fields(given, SEED),
-        device=given.get("device", "auto"),
-        how=given.how,
-        reporter=RichReporter(),
-        running=running_of(given),
+        context=given.context(),
     )
     given.remember()
     show_outcome(outcome, as_json=given.flag("json"))
-
-
-def running_of(given: Given) -> Running:
-    """How training was asked to run, by `dbc train` or by `dbc run`."""
-    from stages.errors import UsageError
-    from stages.train.compute import Running
-
-    every = given["checkpoint_every"]
-    if every is not None and every < 1:
-        raise UsageError(f"--checkpoint-every: found {every}, wanted a number of steps, at least 1")
-    return Running(compiled=given.flag("compile"), **given.only(TRAINING))

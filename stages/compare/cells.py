@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,8 @@ from stages.loop.choice.measures import StageMeasures
 from stages.loop.choice.rule import all_rules
 from stages.loop.choice.stage import Compared, measure_stage
 from stages.loop.run_stages import Plan, StageRow, check_plan, run_stages
-from stages.reporting import Reporter, Silent
-from stages.runs.making import How
+from stages.reporting import Silent
+from stages.runs.context import Context
 from stages.runs.run_directory import RunDirectory
 
 Figures = dict[str, Any]
@@ -51,14 +51,14 @@ class CellResult:
     seconds: float
 
 
-def run_cell(parent: RunDirectory, cell: Cell, *, how: How, reporter: Reporter) -> CellResult:
+def run_cell(parent: RunDirectory, cell: Cell, *, context: Context) -> CellResult:
     """The figures of `cell` in the directory `parent.root / cell.name`, of which what is up to date is kept."""
     started = time.perf_counter()
-    start, plan = common_start(parent, cell.plan, how=how, reporter=reporter)
+    start, plan = common_start(parent, cell.plan, context=context)
     run = share_start(start, RunDirectory(parent.root / cell.name), plan)
     stages: list[Figures] = []
     measures: list[StageMeasures] = []
-    compared = Compared(memory_limit=plan.memory_limit)
+    compared = Compared(memory_limit=context.memory_limit)
 
     def on_row(row: StageRow) -> None:
         if row.stage > 0:
@@ -66,7 +66,7 @@ def run_cell(parent: RunDirectory, cell: Cell, *, how: How, reporter: Reporter) 
         scored = {name: measures[-1].known(name) for name in ("cluster_silhouette", "separation") if row.stage > 0}
         stages.append({**figures_of(row), **scored})
 
-    run_stages(run, plan, how=how, reporter=reporter, on_row=on_row)
+    run_stages(run, plan, context=context, on_row=on_row)
     chosen_by = {rule: choose(measures, rule=rule) for rule in all_rules()}
     seconds = round(time.perf_counter() - started, 2)
     return CellResult(cell.name, cell.setting, tuple(stages), choose(measures), chosen_by, seconds)
@@ -76,8 +76,7 @@ def run_cells(
     parent: RunDirectory,
     cells: Sequence[Cell],
     *,
-    how: How,
-    reporter: Reporter,
+    context: Context,
     n_jobs: int = 1,
     on_done: Callable[[CellResult], None],
 ) -> list[CellResult]:
@@ -88,16 +87,17 @@ def run_cells(
     for cell in cells:
         check_plan(parent, cell.plan)
     for cell in cells:
-        common_start(parent, cell.plan, how=how, reporter=reporter)
+        common_start(parent, cell.plan, context=context)
     results: dict[str, CellResult] = {}
     if n_jobs <= 1:
         for cell in cells:
-            results[cell.name] = run_cell(parent, cell, how=how, reporter=reporter)
+            results[cell.name] = run_cell(parent, cell, context=context)
             on_done(results[cell.name])
         return [results[cell.name] for cell in cells]
+    alone = replace(context, reporter=Silent())
     n_threads = max(1, n_cores() // n_jobs)
     with ProcessPoolExecutor(n_jobs, get_context("spawn"), _share_cores, (n_threads,)) as pool:
-        waiting = [pool.submit(_run_alone, parent.root, dict(parent.pinned), cell, how) for cell in cells]
+        waiting = [pool.submit(_run_alone, parent.root, dict(parent.pinned), cell, alone) for cell in cells]
         for future in as_completed(waiting):
             result = future.result()
             results[result.name] = result
@@ -121,8 +121,8 @@ def figures_of(row: StageRow) -> Figures:
     }
 
 
-def _run_alone(root: Path, pinned: dict[Any, int], cell: Cell, how: How) -> CellResult:
-    return run_cell(RunDirectory(root, pinned), cell, how=how, reporter=Silent())
+def _run_alone(root: Path, pinned: dict[Any, int], cell: Cell, context: Context) -> CellResult:
+    return run_cell(RunDirectory(root, pinned), cell, context=context)
 
 
 def _share_cores(n_threads: int) -> None:

@@ -11,8 +11,7 @@ from schemas.parameters import InitParameters
 from schemas.stage_names import INIT_STAGE
 from stages.loop.run_stages import Plan, StageRow, run_stages
 from stages.nn.backbones.weights import IMAGENET, NO_WEIGHTS
-from stages.reporting import Reporter
-from stages.runs.making import How
+from stages.runs.context import Context
 from stages.runs.run_directory import RunDirectory, model_manifest
 from stages.runs.store import share
 from stages.runs.store.digests import canonical_json
@@ -20,7 +19,7 @@ from stages.runs.store.digests import canonical_json
 _SHARED: tuple[ArtifactKind, ...] = ("model", "features", "metrics")
 
 
-def common_start(parent: RunDirectory, plan: Plan, *, how: How, reporter: Reporter) -> tuple[RunDirectory, Plan]:
+def common_start(parent: RunDirectory, plan: Plan, *, context: Context) -> tuple[RunDirectory, Plan]:
     """A run under `parent` that is brought through stage 0 of `plan`, and the plan with its initial model said in full.
 
     It is the same run for all plans that agree on everything before the first merge, and it begins with what `parent`
@@ -34,7 +33,7 @@ def common_start(parent: RunDirectory, plan: Plan, *, how: How, reporter: Report
         share_stages(parent, start, stages=_stages_before_merging(plan))
     rows: list[StageRow] = []
     beginning = replace(plan, stages=0)
-    run_stages(start, beginning, how=how, reporter=reporter, on_row=rows.append)
+    run_stages(start, beginning, context=context, on_row=rows.append)
     return (rows[-1].run if rows else start), plan
 
 

@@ -21,9 +21,9 @@ from stages.evaluate.retrieval.figures import RetrievalFigures, evaluate_retriev
 from stages.evaluate.retrieval.reranking import Reranking
 from stages.features.prepared import require_whitening_room
 from stages.features.whitening import NothingToWhitenError, fit_whitening, whitened
-from stages.reporting import Reporter
+from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lineage import broken_chain, dataset_of, newest_features, require_same_dataset
-from stages.runs.making import How, Outcome, Produced, Request, produce
+from stages.runs.making import Computed, Made, Request, make_artifact
 from stages.runs.next_stage import next_evaluate
 from stages.runs.run_directory import RunDirectory, features_manifest
 from stages.runs.store import Artifact, Writer
@@ -51,20 +51,17 @@ class Evaluated:
 def evaluate(
     run: RunDirectory,
     *,
-    stage: int | None,
+    stage: int | None = None,
     parameters: EvaluateParameters,
-    how: How,
-    reporter: Reporter,
-    memory_limit: int | None = None,
-) -> Outcome:
+    context: Context = DEFAULT_CONTEXT,
+) -> Made:
     """Measure `stage` (default: the newest with features or clusters), or find its metrics up to date.
 
     Features are those of the stage or, where it was never extracted, the newest before; clusters those of the stage, every
-    sample its own at stage 0 and `init`. `memory_limit` in bytes is for whitening. Raises DbcError where they are missing or
-    do not belong together.
+    sample its own at stage 0 and `init`. Raises DbcError if they are missing or do not belong together.
     """
     stage = next_evaluate(run) if stage is None else stage
-    features = newest_features(run, stage, reporter)
+    features = newest_features(run, stage, context.reporter)
     dataset = dataset_of(run, features)
     clusters = run.require("clusters", stage) if stage > 0 else None
     if clusters is not None:
@@ -79,9 +76,9 @@ def evaluate(
         seeds={"sampling": SAMPLING_SEED},
     )
 
-    def compute(writer: Writer) -> Produced:
-        data = _read(dataset, features, clusters, whiten=parameters.whiten, memory_limit=memory_limit)
-        with reporter.task(f"evaluate stage {stage_label(stage)}", total=3, unit="parts") as advance:
+    def compute(writer: Writer) -> Computed:
+        data = _read(dataset, features, clusters, whiten=parameters.whiten, memory_limit=context.memory_limit)
+        with context.reporter.task(f"evaluate stage {stage_label(stage)}", total=3, unit="parts") as advance:
             retrieval = _retrieval(data, parameters)
             advance(1, "retrieval")
             is_train = data.split == TRAIN
@@ -94,12 +91,12 @@ def evaluate(
         features_stage = features_manifest(features).summary.stage
         summary = _summary(data, retrieval, agreement, compactness, stage=stage, features_stage=features_stage)
         notes = (*broken, *data.notes, *_notes(data, retrieval, agreement))
-        return Produced(summary, Execution(backend=f"numpy {np.__version__}", device="cpu"), notes=notes)
+        return Computed(summary, Execution(backend=f"numpy {np.__version__}", device="cpu"), notes=notes)
 
-    outcome = produce(run, request, compute, how=how)
+    outcome = make_artifact(run, request, compute, context=context)
     if outcome.artifact is not None:
         for note in outcome.artifact.manifest.notes:
-            reporter.note(note)
+            context.reporter.note(note)
     return outcome
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,9 +24,9 @@ from stages.nn.execution import torch_execution
 from stages.nn.host_memory import keep_large_blocks
 from stages.nn.initial_model import initial_model, open_model, require_agreement
 from stages.nn.model.network import ReidModel
-from stages.processes import own_device
 from stages.reporting import Reporter
-from stages.runs.making import How, Outcome, Produced, Request, produce
+from stages.runs.context import DEFAULT_CONTEXT, Context
+from stages.runs.making import Computed, Made, Request, make_artifact
 from stages.runs.next_stage import next_extract
 from stages.runs.run_directory import RunDirectory, features_manifest
 from stages.runs.store import Artifact, Writer
@@ -48,26 +48,23 @@ class Work:
 def extract(
     run: RunDirectory,
     *,
-    stage: int | None,
+    stage: int | None = None,
     parameters: ExtractParameters,
     initial: Mapping[str, Any],
-    device: str,
-    how: How,
-    reporter: Reporter,
-    compiled: bool = False,
-) -> Outcome:
+    context: Context = DEFAULT_CONTEXT,
+) -> Made:
     """Make the features of `stage` (default: the newest with a model, `init` before any), or find them up to date.
 
-    `initial` holds fields of `InitParameters` for a run that has no model yet; `compiled` has torch compile the network.
+    `initial` holds fields of `InitParameters` for a run that has no model yet.
     Processes started by torchrun share the samples. Raises UsageError where `initial` is given for a stage that was
     trained from others, DbcError where dataset or model is missing.
     """
     keep_large_blocks()
-    torch_device = torch.device(resolve_torch_device(own_device(device)))
+    torch_device = torch.device(resolve_torch_device(context.own_device))
     dataset = run.require("dataset")
     stage = next_extract(run) if stage is None else stage
     if stage == INIT_STAGE:
-        begun = initial_model(run, initial, how=replace(how, force=False), reporter=reporter)
+        begun = initial_model(run, initial, context=context.without_force())
         if begun.artifact is None:
             return begun
         model = begun.artifact if "model" not in run.pinned else run.require("model", stage)
@@ -82,13 +79,14 @@ def extract(
         parents=(dataset, model),
     )
 
-    def compute(writer: Writer) -> Produced:
-        same = None if how.force else _same_weights(run, request)
+    def compute(writer: Writer) -> Computed:
+        same = None if context.force else _same_weights(run, request)
         if same is not None:
             return _copy(writer, same, stage=stage)
-        return _compute(writer, Work(dataset, model, stage, parameters, torch_device, compiled), reporter=reporter)
+        work = Work(dataset, model, stage, parameters, torch_device, context.compiled)
+        return _compute(writer, work, reporter=context.reporter)
 
-    return produce(run, request, compute, how=how, shared=True)
+    return make_artifact(run, request, compute, context=context, shared=True)
 
 
 def _same_weights(run: RunDirectory, request: Request) -> Artifact | None:
@@ -113,16 +111,16 @@ def _weights(model: Artifact) -> dict[str, str]:
     return {name: record.sha256 for name, record in arrays.items() if name.startswith(("backbone/", "head/"))}
 
 
-def _copy(writer: Writer, same: Artifact, *, stage: int) -> Produced:
+def _copy(writer: Writer, same: Artifact, *, stage: int) -> Computed:
     for name in ("pooled", "embedding"):
         writer.array(name, same.read(name))
     manifest = features_manifest(same)
     note = f"the weights are those of stage {stage_label(manifest.summary.stage)}: its features were copied"
     summary = manifest.summary.model_copy(update={"stage": stage})
-    return Produced(summary, manifest.execution, notes=(note,))
+    return Computed(summary, manifest.execution, notes=(note,))
 
 
-def _compute(writer: Writer, work: Work, *, reporter: Reporter) -> Produced:
+def _compute(writer: Writer, work: Work, *, reporter: Reporter) -> Computed:
     """Fill the tables, this process's pieces of them; figures are those of this process but for the sizes."""
     model = open_model(work.model)
     frame_start = work.dataset.read("frame_start")
@@ -154,7 +152,7 @@ def _compute(writer: Writer, work: Work, *, reporter: Reporter) -> Produced:
     )
     execution = torch_execution(work.device, amp=work.parameters.amp)
     execution = execution.model_copy(update={"processes": writer.processes.size, "compiled": work.compiled})
-    return Produced(summary, execution, notes=() if note is None or n_samples == 1 else (note,))
+    return Computed(summary, execution, notes=() if note is None or n_samples == 1 else (note,))
 
 
 def _pieces(

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from schemas.summaries import DatasetSummary
-from stages.runs.making import How
+from stages.runs.context import Context
 from stages.samples import Samples
 
 
@@ -20,6 +20,6 @@ def anonymous(samples: Samples, summary: DatasetSummary) -> tuple[Samples, Datas
     return replace(samples, path=path), summary.model_copy(update={"skipped": skipped})
 
 
-def without_source(how: How, source: Path | None) -> How:
-    """`how`, with the word SOURCE for the source in the command that manifests keep."""
-    return replace(how, command=tuple("SOURCE" if Path(word) == source else word for word in how.command))
+def without_source(context: Context, source: Path | None) -> Context:
+    """`context`, with the word SOURCE for the source in the command that manifests keep."""
+    return replace(context, command=tuple("SOURCE" if Path(word) == source else word for word in context.command))

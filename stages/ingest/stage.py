@@ -26,7 +26,8 @@ from stages.ingest.order import content_order
 from stages.ingest.source_digest import combine_digests, digest_each, digest_samples
 from stages.ingest.synthetic import synthetic_samples
 from stages.reporting import Reporter
-from stages.runs.making import How, Outcome, Produced, Request, produce
+from stages.runs.context import DEFAULT_CONTEXT, Context
+from stages.runs.making import Computed, Made, Request, make_artifact
 from stages.runs.run_directory import RunDirectory
 from stages.runs.store import RowFiles, Writer
 from stages.runs.store.digests import text_digest
@@ -41,10 +42,8 @@ def ingest(
     *,
     source: Path | None,
     parameters: IngestParameters,
-    workers: int | None,
-    how: How,
-    reporter: Reporter,
-) -> Outcome:
+    context: Context = DEFAULT_CONTEXT,
+) -> Made:
     """Make the dataset of `source` (None for drawn people), or find it up to date.
 
     Samples come in an order that their content and the seed decide (`content_order`). Raises
@@ -55,7 +54,7 @@ def ingest(
     root = None if source is None else image_root(source)
     digests = list(samples.path) if root is None else digest_each(root, samples.path)
     leaks = find_leaks(samples, digests)
-    remarks = _report(samples, findings, leaks, reporter)
+    remarks = _report(samples, findings, leaks, context.reporter)
     if root is not None:
         digest = text_digest(combine_digests(samples.path, digests), digest_samples(samples))
         parameters = parameters.model_copy(update={"source_digest": digest})
@@ -68,10 +67,10 @@ def ingest(
         seeds={"order": parameters.seed},
     )
 
-    def compute(writer: Writer) -> Produced:
+    def compute(writer: Writer) -> Computed:
         pixels = _image_source(root, parameters)
-        n_workers = default_workers() if workers is None else workers
-        bad = _write_images(writer, pixels, samples, parameters, n_workers, reporter)
+        n_workers = default_workers() if context.workers is None else context.workers
+        bad = _write_images(writer, pixels, samples, parameters, n_workers, context.reporter)
         kept = _without(samples, {image.path for image in bad})
         if not len(kept):
             raise DbcError(f"{source}: none of {len(samples.path)} images can be read; first: {_named(bad[:1])}")
@@ -80,13 +79,13 @@ def ingest(
             kept, summary = anonymous(kept, summary)
         _write_table(writer, kept)
         execution = Execution(backend="pillow", device="cpu", workers=n_workers)
-        return Produced(summary, execution, notes=() if parameters.anonymize else remarks)
+        return Computed(summary, execution, notes=() if parameters.anonymize else remarks)
 
     had_stages = bool(run.stages("model") or run.stages("features"))
-    how = without_source(how, source) if parameters.anonymize else how
-    outcome = produce(run, request, compute, how=how)
+    context = without_source(context, source) if parameters.anonymize else context
+    outcome = make_artifact(run, request, compute, context=context)
     if outcome.status == "created" and had_stages:
-        reporter.warn(
+        context.reporter.warn(
             f"{run.root} already holds stages of another dataset; they keep theirs, so another `run` is clearer"
         )
     return outcome

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from schemas.manifest import MetricsManifest, ModelManifest
@@ -18,10 +18,9 @@ from stages.merge.schedule import last_stage, least_merge_percent, number_of_mer
 from stages.merge.stage import merge
 from stages.nn.bag_of_words.descriptor import BAG_OF_WORDS
 from stages.nn.initial_model import initial_model
-from stages.reporting import Reporter
-from stages.runs.making import How, Outcome
+from stages.runs.context import DEFAULT_CONTEXT, Context
+from stages.runs.making import Made
 from stages.runs.run_directory import RunDirectory, dataset_manifest, metrics_manifest, model_manifest
-from stages.train.compute import DEFAULT_RUNNING, Running
 from stages.train.stage import train
 
 
@@ -42,10 +41,6 @@ class Plan:
     stages: int | None = None
     stage0_epochs: int | None = None
     merge_only: bool = False
-    device: str = "auto"
-    memory_limit: int | None = None
-    compiled: bool = False
-    running: Running = DEFAULT_RUNNING
 
     @property
     def last_stage(self) -> int:
@@ -78,18 +73,17 @@ class StageRow:
     made: tuple[str, ...]
 
 
-Step: TypeAlias = Callable[[RunDirectory], Outcome]
+Step: TypeAlias = Callable[[RunDirectory], Made]
 
 
 def run_stages(
     run: RunDirectory,
     plan: Plan,
     *,
-    how: How,
-    reporter: Reporter,
+    context: Context = DEFAULT_CONTEXT,
     on_row: Callable[[StageRow], None],
     enough: Callable[[StageRow], bool] | None = None,
-) -> Outcome | None:
+) -> Made | None:
     """Bring every stage from `init` to the last up to date; what is there already is kept.
 
     Each step takes the versions that the steps before it gave, whatever else the run holds. `on_row` is told of each
@@ -99,8 +93,8 @@ def run_stages(
     check_plan(run, plan)
     for stage in plan.stage_numbers:
         started = time.perf_counter()
-        outcomes: dict[str, Outcome] = {}
-        for step in _steps(plan, stage, how=how, reporter=reporter):
+        outcomes: dict[str, Made] = {}
+        for step in _steps(plan, stage, context):
             outcome = step(run)
             if outcome.artifact is None:
                 return outcome
@@ -137,59 +131,26 @@ def check_plan(run: RunDirectory, plan: Plan) -> None:
         require_wanted_cameras(dataset, plan.merge)
 
 
-def _steps(plan: Plan, stage: int, *, how: How, reporter: Reporter) -> list[Step]:
+def _steps(plan: Plan, stage: int, context: Context) -> list[Step]:
     """What makes a stage, each from the run with its parents chosen."""
 
-    def merge_step(run: RunDirectory) -> Outcome:
-        return merge(
-            run,
-            stage=stage,
-            parameters=plan.merge,
-            device=plan.device,
-            memory_limit=plan.memory_limit,
-            how=how,
-            reporter=reporter,
-        )
+    def merge_step(run: RunDirectory) -> Made:
+        return merge(run, stage=stage, parameters=plan.merge, context=context)
 
-    def train_step(run: RunDirectory) -> Outcome:
+    def train_step(run: RunDirectory) -> Made:
         wanted = dict(plan.train)
         if stage == 0 and plan.stage0_epochs is not None:
             wanted["epochs"] = plan.stage0_epochs
-        return train(
-            run,
-            stage=stage,
-            wanted=wanted,
-            initial=plan.initial,
-            device=plan.device,
-            how=how,
-            reporter=reporter,
-            running=plan.running,
-        )
+        return train(run, stage=stage, wanted=wanted, initial=plan.initial, context=context)
 
-    def extract_step(run: RunDirectory) -> Outcome:
-        return extract(
-            run,
-            stage=stage,
-            parameters=plan.extract,
-            initial=plan.initial,
-            device=plan.device,
-            how=how,
-            reporter=reporter,
-            compiled=plan.compiled,
-        )
+    def extract_step(run: RunDirectory) -> Made:
+        return extract(run, stage=stage, parameters=plan.extract, initial=plan.initial, context=context)
 
-    def evaluate_step(run: RunDirectory) -> Outcome:
-        return evaluate(
-            run,
-            stage=stage,
-            parameters=plan.evaluate,
-            how=how,
-            reporter=reporter,
-            memory_limit=plan.memory_limit,
-        )
+    def evaluate_step(run: RunDirectory) -> Made:
+        return evaluate(run, stage=stage, parameters=plan.evaluate, context=context)
 
-    def initial_step(run: RunDirectory) -> Outcome:
-        return initial_model(run, plan.initial, how=replace(how, force=False), reporter=reporter)
+    def initial_step(run: RunDirectory) -> Made:
+        return initial_model(run, plan.initial, context=context.without_force())
 
     after: list[Step] = [extract_step, evaluate_step]
     if stage == INIT_STAGE:
@@ -199,7 +160,7 @@ def _steps(plan: Plan, stage: int, *, how: How, reporter: Reporter) -> list[Step
     return [train_step, *after] if stage == 0 else [merge_step, train_step, *after]
 
 
-def _row(run: RunDirectory, stage: int, outcomes: Mapping[str, Outcome], *, seconds: float) -> StageRow:
+def _row(run: RunDirectory, stage: int, outcomes: Mapping[str, Made], *, seconds: float) -> StageRow:
     made = tuple(kind for kind, outcome in outcomes.items() if outcome.status == "created")
     model = run.newest_up_to("model", stage)
     return StageRow(

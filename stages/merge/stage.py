@@ -17,10 +17,11 @@ from stages.merge.by_parameters import merge_as
 from stages.merge.linkage import empty_linkage, extend_linkage
 from stages.merge.result import StageMerges
 from stages.merge.schedule import initial_labels, least_merge_percent, stage_merges
-from stages.processes import Processes, own_device, together
+from stages.processes import Processes, together
 from stages.reporting import Reporter
+from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lineage import broken_chain, dataset_of, newest_features, require_same_dataset
-from stages.runs.making import How, Outcome, Produced, Request, produce
+from stages.runs.making import Computed, Made, Request, make_artifact
 from stages.runs.next_stage import next_merge, numbered
 from stages.runs.run_directory import RunDirectory, features_manifest
 from stages.runs.store import Artifact, Writer
@@ -53,20 +54,17 @@ class Options:
 def merge(
     run: RunDirectory,
     *,
-    stage: int | None,
+    stage: int | None = None,
     parameters: MergeParameters,
-    device: str,
-    memory_limit: int | None,
-    how: How,
-    reporter: Reporter,
-) -> Outcome:
+    context: Context = DEFAULT_CONTEXT,
+) -> Made:
     """Make the clusters of `stage` (default: the next), or find them up to date.
 
     Features are those of stage − 1 or, where that was never extracted, the newest before it. Raises DbcError where a
     parent is missing or they do not belong together, and what `merge_stage` raises.
     """
     stage = numbered(next_merge(run) if stage is None else stage, command="dbc merge", first=1)
-    features = newest_features(run, stage - 1, reporter)
+    features = newest_features(run, stage - 1, context.reporter)
     dataset = dataset_of(run, features)
     require_wanted_cameras(dataset, parameters)
     previous = run.require("clusters", stage - 1) if stage > 1 and parameters.start == "previous" else None
@@ -74,8 +72,8 @@ def merge(
         require_same_dataset(previous, dataset)
     notes = broken_chain(run, features, previous)
     for note in notes:
-        reporter.warn(note)
-    backend = namespace_for(own_device(device))
+        context.reporter.warn(note)
+    backend = namespace_for(context.own_device)
     request = Request(
         kind="clusters",
         stage=stage,
@@ -86,19 +84,19 @@ def merge(
 
     processes = together()
 
-    def compute(writer: Writer) -> Produced:
-        inputs = _inputs(dataset, features, previous, parameters, memory_limit=memory_limit)
+    def compute(writer: Writer) -> Computed:
+        inputs = _inputs(dataset, features, previous, parameters, memory_limit=context.memory_limit)
         n_merges = _n_merges(len(inputs.labels), stage, parameters)
-        options = Options(parameters, backend, memory_limit, processes)
-        result = _merge(inputs, n_merges, options, reporter=reporter)
+        options = Options(parameters, backend, context.memory_limit, processes)
+        result = _merge(inputs, n_merges, options, reporter=context.reporter)
         _write(writer, result, extend_linkage(inputs.linkage, inputs.labels, result))
         summary = _summary(result, stage=stage, features_stage=features_manifest(features).summary.stage)
         execution = Execution(
             backend=backend.library, device=backend.device, precision="float64", processes=processes.size
         )
-        return Produced(summary, execution, notes=notes)
+        return Computed(summary, execution, notes=notes)
 
-    return produce(run, request, compute, how=how, shared=True)
+    return make_artifact(run, request, compute, context=context, shared=True)
 
 
 def _inputs(

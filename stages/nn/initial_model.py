@@ -18,14 +18,15 @@ from stages.nn.backbones.register import provider_of
 from stages.nn.backbones.weights import IMAGENET, WeightsFile
 from stages.nn.model.network import ReidModel, build_model, load_model_arrays, model_arrays
 from stages.reporting import Reporter, Silent
+from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lineage import parent_of
-from stages.runs.making import How, Outcome, Produced, Request, produce
+from stages.runs.making import Computed, Made, Request, make_artifact
 from stages.runs.run_directory import RunDirectory, dataset_manifest, model_manifest
 from stages.runs.store import Artifact, Writer
 from stages.samples import TRAIN
 
 
-def initial_model(run: RunDirectory, wanted: Mapping[str, Any], *, how: How, reporter: Reporter) -> Outcome:
+def initial_model(run: RunDirectory, wanted: Mapping[str, Any], *, context: Context = DEFAULT_CONTEXT) -> Made:
     """The newest initial model where it is what is `wanted`, else one with the fields of `wanted` over its own.
 
     `wanted` holds fields of `InitParameters`; `weights` may be the path of a file, which is recorded by name and digest.
@@ -34,11 +35,11 @@ def initial_model(run: RunDirectory, wanted: Mapping[str, Any], *, how: How, rep
     """
     existing = run.find("model", INIT_STAGE)
     if existing is not None and _describes(wanted, model_manifest(existing).initial) and _of_dataset(run, existing):
-        return Outcome("up to date", "model", INIT_STAGE, existing, existing.version, {})
+        return Made("up to date", "model", INIT_STAGE, existing, existing.version, {})
     asked = _asked(existing, wanted)
     provider = provider_of(asked.backbone)
     asked = provider.completed(asked, given=wanted)
-    weights = provider.find_weights(asked.weights, backbone=asked.backbone, reporter=reporter)
+    weights = provider.find_weights(asked.weights, backbone=asked.backbone, reporter=context.reporter)
     parameters = provider.with_weights(asked, weights)
     request = Request(
         kind="model",
@@ -49,12 +50,15 @@ def initial_model(run: RunDirectory, wanted: Mapping[str, Any], *, how: How, rep
         seeds={"initial": parameters.seed},
         extra={"initial": parameters},
     )
-    outcome = produce(
-        run, request, lambda writer: _compute(writer, provider, run, parameters, weights, reporter), how=how
+    outcome = make_artifact(
+        run,
+        request,
+        lambda writer: _compute(writer, provider, run, parameters, weights, context.reporter),
+        context=context,
     )
     if outcome.status == "created" and not provider.learns_from_images:
         size = f", images of {parameters.height}×{parameters.width}" if parameters.height and parameters.width else ""
-        reporter.note(f"initial model: {parameters.backbone}, weights {parameters.weights}{size}")
+        context.reporter.note(f"initial model: {parameters.backbone}, weights {parameters.weights}{size}")
     return outcome
 
 
@@ -123,7 +127,7 @@ def _compute(
     parameters: InitParameters,
     weights: WeightsFile | None,
     reporter: Reporter,
-) -> Produced:
+) -> Computed:
     model = build_model(parameters)
     left_out = () if weights is None else provider.load(model.backbone, weights, backbone=parameters.backbone)
     if left_out:
@@ -145,4 +149,4 @@ def _compute(
         writer.array(name, array)
     n_parameters = sum(parameter.numel() for parameter in model.parameters())
     summary = ModelSummary(stage=INIT_STAGE, backbone=parameters.backbone, n_parameters=n_parameters)
-    return Produced(summary, execution)
+    return Computed(summary, execution)

@@ -15,22 +15,14 @@ from schemas.manifest import SCHEMA_VERSIONS, Execution
 from schemas.parameters import Parameters
 from schemas.summaries import Summary
 from stages.errors import DbcError, file_problem
-from stages.processes import OneProcess, Processes, together
+from stages.processes import OneProcess, Processes
+from stages.runs.context import Context
 from stages.runs.run_directory import RunDirectory
 from stages.runs.store import Artifact, Writer, artifact_versions, commit, open_artifact, temporary_directory
 from stages.runs.store.digests import artifact_id, content_key, library_versions
 
 SIGHT_SECONDS = 60
 """How long a process looks for what the leader committed, on storage that machines share."""
-
-
-@dataclass(frozen=True)
-class How:
-    """How a command wants its artifact made, none of which decides the content."""
-
-    force: bool = False
-    dry_run: bool = False
-    command: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -47,7 +39,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Produced:
+class Computed:
     """What a computation gives beside its arrays."""
 
     summary: Summary
@@ -56,7 +48,7 @@ class Produced:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Made:
     """What became of a request. `artifact` is None only for a dry run of something new."""
 
     status: ArtifactStatus
@@ -67,9 +59,14 @@ class Outcome:
     parameters: dict[str, Any]
 
 
-def produce(
-    run: RunDirectory, request: Request, compute: Callable[[Writer], Produced], *, how: How, shared: bool = False
-) -> Outcome:
+def make_artifact(
+    run: RunDirectory,
+    request: Request,
+    compute: Callable[[Writer], Computed],
+    *,
+    context: Context,
+    shared: bool = False,
+) -> Made:
     """Find the artifact that `request` asks for, or let `compute` fill a new version and commit it.
 
     Where torchrun started several processes all of them call this, and all have the outcome: the leader decides, computes
@@ -77,11 +74,11 @@ def produce(
     run cannot be written, where `compute` cannot read a file, or where a process is gone. Whatever fails, nothing
     half-written stays.
     """
-    processes = together()
+    processes = context.processes
     # nobody may still look at a run that the leader already changes
     processes.meet()
     writers = processes if shared else OneProcess()
-    outcome = (_lead if processes.rank == 0 else _follow)(run, request, compute, how, processes, writers)
+    outcome = (_lead if processes.rank == 0 else _follow)(run, request, compute, context, processes, writers)
     processes.meet()
     return outcome
 
@@ -89,23 +86,23 @@ def produce(
 def _lead(
     run: RunDirectory,
     request: Request,
-    compute: Callable[[Writer], Produced],
-    how: How,
+    compute: Callable[[Writer], Computed],
+    context: Context,
     processes: Processes,
     writers: Processes,
-) -> Outcome:
+) -> Made:
     run.sweep()
     directory = run.directory(request.kind, request.stage)
     key = request_key(request)
     versions = artifact_versions(directory)
     found = _with_key(run, request, key)
     status: ArtifactStatus = "up to date"
-    if (found is None or how.force) and how.dry_run:
+    if (found is None or context.force) and context.dry_run:
         found, status = None, "would create"
-    elif found is None or how.force:
+    elif found is None or context.force:
         with temporary_directory(directory) as path:
             processes.from_leader({"key": key, "writes": path.name})
-            found, is_new = _compute(run, request, compute, writer=Writer(path, writers), key=key, how=how)
+            found, is_new = _compute(run, request, compute, writer=Writer(path, writers), key=key, context=context)
         status, versions = "created" if is_new else "identical", artifact_versions(directory)
     outcome = _outcome(status, request, found, newest=versions[-1] if versions else None)
     version = None if found is None else found.version
@@ -116,11 +113,11 @@ def _lead(
 def _follow(
     run: RunDirectory,
     request: Request,
-    compute: Callable[[Writer], Produced],
-    how: How,  # noqa: ARG001 — the leader's counts
+    compute: Callable[[Writer], Computed],
+    context: Context,  # noqa: ARG001 — the leader's counts
     processes: Processes,
     writers: Processes,
-) -> Outcome:
+) -> Made:
     directory = run.directory(request.kind, request.stage)
     told = processes.from_leader(None)
     if told["key"] != request_key(request):
@@ -172,15 +169,15 @@ def _with_key(run: RunDirectory, request: Request, key: str) -> Artifact | None:
 def _compute(
     run: RunDirectory,
     request: Request,
-    compute: Callable[[Writer], Produced],
+    compute: Callable[[Writer], Computed],
     *,
     writer: Writer,
     key: str,
-    how: How,
+    context: Context,
 ) -> tuple[Artifact, bool]:
     started = time.perf_counter()
     with _naming_files():
-        produced = compute(writer)
+        computed = compute(writer)
     arrays = dict(sorted(writer.arrays.items()))
     manifest = request.manifest(
         kind=request.kind,
@@ -188,16 +185,16 @@ def _compute(
         id=artifact_id(key, arrays),
         key=key,
         parents=tuple(run.as_parent(parent) for parent in request.parents),
-        command=how.command,
+        command=context.command,
         parameters=request.parameters,
         seeds=dict(request.seeds or {}),
-        execution=produced.execution,
+        execution=computed.execution,
         versions=library_versions(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         wall_seconds=round(time.perf_counter() - started, 3),
-        notes=produced.notes,
+        notes=computed.notes,
         arrays=arrays,
-        summary=produced.summary,
+        summary=computed.summary,
         **(request.extra or {}),
     )
     return commit(writer, run.directory(request.kind, request.stage), manifest)
@@ -214,8 +211,8 @@ def _naming_files() -> Iterator[None]:
         raise DbcError(file_problem(error)) from error
 
 
-def _outcome(status: ArtifactStatus, request: Request, artifact: Artifact | None, *, newest: int | None) -> Outcome:
-    return Outcome(
+def _outcome(status: ArtifactStatus, request: Request, artifact: Artifact | None, *, newest: int | None) -> Made:
+    return Made(
         status=status,
         kind=request.kind,
         stage=request.stage,

@@ -19,32 +19,18 @@ from stages.nn.lookup_table import centroid_memory, zero_memory
 from stages.nn.model.network import ReidModel, model_arrays
 from stages.processes import Processes
 from stages.reporting import Reporter
-from stages.runs.making import Produced
+from stages.runs.context import Context
+from stages.runs.making import Computed
 from stages.runs.run_directory import model_manifest
 from stages.runs.store import Artifact, Writer
 from stages.runs.store.checkpoint import Checkpoint
 from stages.samples import TRAIN
 from stages.train.checkpoints import StageCheckpoints
 from stages.train.images.frames import Samples
-from stages.train.images.sources import Cache, cached
+from stages.train.images.sources import cached
 from stages.train.loop import Step, TrainResult, train
 from stages.train.whitened import with_whitened_head
 from stages.typing import Float32Array, Int64Array
-
-
-@dataclass(frozen=True)
-class Running:
-    """How training runs, which decides nothing but last bits.
-
-    Where images lie, after how many steps the state is kept (None: by the clock), and whether torch compiles the backbone.
-    """
-
-    cache: Cache = "auto"
-    checkpoint_every: int | None = None
-    compiled: bool = False
-
-
-DEFAULT_RUNNING = Running()
 
 
 @dataclass(frozen=True)
@@ -68,10 +54,9 @@ def compute_model(
     parameters: TrainParameters,
     *,
     device: torch.device,
-    running: Running,
     checkpoints: StageCheckpoints,
-    reporter: Reporter,
-) -> Produced:
+    context: Context,
+) -> Computed:
     """Train from `parents`, going on where `checkpoints` has a state, and write the model."""
     keep_large_blocks()
     train_index = np.flatnonzero(parents.dataset.read("split") == TRAIN)
@@ -82,12 +67,12 @@ def compute_model(
     source, samples, _ = cached(
         parents.dataset.rows("images"),
         _samples(parents.dataset, train_index, labels, parameters),
-        cache=running.cache if parameters.epochs else "none",
+        cache=context.cache if parameters.epochs else "none",
         device=device,
     )
-    begun = _begun(checkpoints, writer.processes, reporter)
+    begun = _begun(checkpoints, writer.processes, context.reporter)
     progress = _Progress(parameters, n_samples=len(labels), begun=begun)
-    with reporter.task(f"train stage {parameters.stage}", total=progress.n_images, unit="images") as advance:
+    with context.reporter.task(f"train stage {parameters.stage}", total=progress.n_images, unit="images") as advance:
         result = train(
             trained,
             memory,
@@ -95,7 +80,7 @@ def compute_model(
             samples,
             parameters=parameters,
             device=device,
-            compiled=running.compiled,
+            compiled=context.compiled,
             on_step=lambda step: advance(*progress.of(step)),
             checkpoints=checkpoints if writer.processes.rank == 0 else None,
             begun=None if begun is None else begun.arrays,
@@ -103,12 +88,12 @@ def compute_model(
         )
     warnings = result.health.warnings()
     for warning in warnings:
-        reporter.warn(warning)
+        context.reporter.warn(warning)
     _write(writer, model, result)
     summary = _summary(model, result, parameters, backbone=initial.backbone, images_per_second=progress.rate)
-    execution = torch_execution(device, amp=parameters.amp, compiled=running.compiled)
+    execution = torch_execution(device, amp=parameters.amp, compiled=context.compiled)
     execution = execution.model_copy(update={"processes": writer.processes.size})
-    return Produced(summary, execution, notes=(*progress.notes, *warnings))
+    return Computed(summary, execution, notes=(*progress.notes, *warnings))
 
 
 def _begun(checkpoints: StageCheckpoints, processes: Processes, reporter: Reporter) -> Checkpoint | None:

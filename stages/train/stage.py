@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -16,10 +15,11 @@ from stages.arrays.backend import resolve_torch_device
 from stages.errors import DbcError
 from stages.nn.backbones.weights import NO_WEIGHTS
 from stages.nn.initial_model import initial_model, require_agreement
-from stages.processes import is_leader, own_device
+from stages.processes import is_leader
 from stages.reporting import Reporter
+from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lineage import parent_of, require_same_dataset
-from stages.runs.making import How, Outcome, Produced, Request, produce, request_key
+from stages.runs.making import Computed, Made, Request, make_artifact, request_key
 from stages.runs.next_stage import next_train, numbered
 from stages.runs.run_directory import (
     RunDirectory,
@@ -31,39 +31,35 @@ from stages.runs.run_directory import (
 from stages.runs.store import Artifact, Writer
 from stages.runs.store.checkpoint import remove_checkpoints
 from stages.train.checkpoints import StageCheckpoints
-from stages.train.compute import DEFAULT_RUNNING, Parents, Running, compute_model
+from stages.train.compute import Parents, compute_model
 from stages.train.recipes import resolve
 
 
 def train(
     run: RunDirectory,
     *,
-    stage: int | None,
+    stage: int | None = None,
     wanted: Mapping[str, Any],
     initial: Mapping[str, Any],
-    device: str,
-    how: How,
-    reporter: Reporter,
-    running: Running = DEFAULT_RUNNING,
-) -> Outcome:
+    context: Context = DEFAULT_CONTEXT,
+) -> Made:
     """Make the model of `stage` (default: the next), or find it up to date.
 
     `wanted` holds fields of `TrainParameters` over the recipe's; `initial` fields of `InitParameters` for a run that has
-    no model yet; `running` says where images lie and how often the state is kept. Where this was begun before and killed,
-    it goes on from the last state that was kept. Raises UsageError and DbcError where a parent is missing or a value does
-    not fit.
+    no model yet. A training that was killed goes on from its last checkpoint. Raises UsageError and DbcError if a parent is
+    missing or a value does not fit.
     """
     stage = numbered(next_train(run) if stage is None else stage, command="dbc train", first=0)
-    torch_device = torch.device(resolve_torch_device(own_device(device)))
+    torch_device = torch.device(resolve_torch_device(context.own_device))
     dataset = run.require("dataset")
     clusters = run.require("clusters", stage) if stage > 0 else None
     if clusters is not None:
         require_same_dataset(clusters, dataset)
-    before = _weights_before(run, stage, initial, how=how, reporter=reporter)
+    before = _weights_before(run, stage, initial, context)
     if before.artifact is None:
         return before
     parameters = _parameters(stage, wanted, dataset, clusters, before.artifact)
-    _tell_of_another_recipe(before.artifact, parameters, reporter)
+    _tell_of_another_recipe(before.artifact, parameters, context.reporter)
     features = _features(run, clusters, parameters)
     parents = Parents(dataset, before.artifact, clusters, features)
     request = Request(
@@ -77,38 +73,37 @@ def train(
     )
 
     directory = run.directory("model", stage)
-    checkpoints = StageCheckpoints(directory, request_key(request), every=running.checkpoint_every, device=torch_device)
+    checkpoints = StageCheckpoints(directory, request_key(request), every=context.checkpoint_every, device=torch_device)
 
-    def compute(writer: Writer) -> Produced:
+    def compute(writer: Writer) -> Computed:
         return compute_model(
             writer,
             parents,
             parameters,
             device=torch_device,
-            running=running,
             checkpoints=checkpoints,
-            reporter=reporter,
+            context=context,
         )
 
-    outcome = produce(run, request, compute, how=how, shared=True)
+    outcome = make_artifact(run, request, compute, context=context, shared=True)
     if outcome.artifact is not None and is_leader():
         remove_checkpoints(directory, [outcome.artifact.manifest.key])
     return outcome
 
 
-def _weights_before(
-    run: RunDirectory, stage: int, initial: Mapping[str, Any], *, how: How, reporter: Reporter
-) -> Outcome:
+def _weights_before(run: RunDirectory, stage: int, initial: Mapping[str, Any], context: Context) -> Made:
     """The newest model before `stage`, made first where there is none at all."""
     model = run.newest_up_to("model", stage - 1)
     if model is None or model_manifest(model).summary.stage == INIT_STAGE:
-        outcome = initial_model(run, initial, how=replace(how, force=False), reporter=reporter)
+        outcome = initial_model(run, initial, context=context.without_force())
     else:
         require_agreement(model, initial)
         found = model_manifest(model).summary.stage
-        outcome = Outcome("up to date", "model", found, model, model.version, {})
+        outcome = Made("up to date", "model", found, model, model.version, {})
     if outcome.stage != stage - 1:
-        reporter.note(f"stage {stage - 1} has no model: starting from that of stage {stage_label(outcome.stage)}")
+        context.reporter.note(
+            f"stage {stage - 1} has no model: starting from that of stage {stage_label(outcome.stage)}"
+        )
     return outcome
 
 

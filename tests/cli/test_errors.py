@@ -88,12 +88,12 @@ def test_a_source_that_is_not_there_is_refused(dbc: Dbc, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["SOURCE", "--format", "folder", "--workers", "-3"], "--workers: found -3, wanted at least 0"),
+        (["SOURCE", "--format", "folder", "--workers", "-3"], "--workers must be at least 0, got -3"),
         (["--format", "folder"], "dbc ingest: --format folder: no SOURCE found"),
         (["SOURCE", "--format", "synthetic"], "--format synthetic: SOURCE"),
         (["SOURCE", "--format", "folder", "--identities", "3"], "--identities 3 has no use with --format folder"),
         (["SOURCE", "--format", "market1501", "--difficulty", "0"], "--difficulty 0.0 has no use"),
-        (["--workers", "-3"], "--workers: found -3, wanted at least 0"),
+        (["--workers", "-3"], "--workers must be at least 0, got -3"),
     ],
 )
 def test_flags_of_ingest_that_do_not_go_together_are_refused(

@@ -18,8 +18,7 @@ from stages.extract.stage import extract
 from stages.ingest.stage import ingest
 from stages.loop.run_stages import Plan, run_stages
 from stages.merge.stage import merge
-from stages.reporting import Silent
-from stages.runs.making import How
+from stages.runs.context import Context
 from stages.runs.run_directory import RunDirectory
 
 pytestmark = pytest.mark.gpu
@@ -36,7 +35,7 @@ def run(tmp_path: Path) -> RunDirectory:
     directory = RunDirectory(tmp_path / "run")
     people = SyntheticParameters(identities=16, cameras=2, images_per_camera=3)
     parameters = IngestParameters(format="synthetic", synthetic=people, height=64, width=32)
-    ingest(directory, source=None, parameters=parameters, workers=0, how=How(), reporter=Silent())
+    ingest(directory, source=None, parameters=parameters, context=Context(workers=0))
     return directory
 
 
@@ -46,9 +45,7 @@ def pooled(run: RunDirectory, *, device: str, amp: bool = False) -> np.ndarray:
         stage=None,
         parameters=ExtractParameters(amp=amp, batch_size=16),
         initial=INITIAL,
-        device=device,
-        how=How(force=True),
-        reporter=Silent(),
+        context=Context(force=True, device=device),
     )
     assert outcome.artifact is not None
     assert outcome.artifact.manifest.execution.device.startswith(device)
@@ -66,13 +63,7 @@ def test_clusters_have_the_ids_that_the_cpu_gives_them(run: RunDirectory) -> Non
     ids = set()
     for device in ("cpu", "cuda"):
         outcome = merge(
-            run,
-            stage=1,
-            parameters=MergeParameters(merge_percent=0.2),
-            device=device,
-            memory_limit=None,
-            how=How(force=True),
-            reporter=Silent(),
+            run, stage=1, parameters=MergeParameters(merge_percent=0.2), context=Context(force=True, device=device)
         )
         assert outcome.artifact is not None
         ids.add(outcome.artifact.manifest.id)
@@ -89,9 +80,8 @@ def test_the_whole_loop_runs_and_says_where(run: RunDirectory) -> None:
         initial=INITIAL,
         stages=2,
         stage0_epochs=1,
-        device="cuda",
     )
-    run_stages(run, plan, how=How(), reporter=Silent(), on_row=rows.append)
+    run_stages(run, plan, context=Context(device="cuda"), on_row=rows.append)
     assert [row.stage for row in rows] == [-1, 0, 1, 2]
     assert rows[-1].model.execution.device.startswith("cuda:0")
     assert rows[-1].model.execution.precision == "bfloat16"

@@ -24,9 +24,8 @@ from schemas.parameters import (
 )
 from stages.ingest.stage import ingest
 from stages.loop.run_stages import Plan, run_stages
-from stages.reporting import Silent
+from stages.runs.context import Context
 from stages.runs.listing import artifacts_of
-from stages.runs.making import How
 from stages.runs.run_directory import RunDirectory
 
 PEOPLE = SyntheticParameters(identities=8, cameras=2, images_per_camera=2)
@@ -44,8 +43,8 @@ PLAN = Plan(
 def work(root: Path) -> None:
     run = RunDirectory(root)
     parameters = IngestParameters(format="synthetic", synthetic=PEOPLE, height=32, width=16)
-    ingest(run, source=None, parameters=parameters, workers=0, how=How(), reporter=Silent())
-    run_stages(run, PLAN, how=How(), reporter=Silent(), on_row=lambda row: None)
+    ingest(run, source=None, parameters=parameters, context=Context(workers=0))
+    run_stages(run, PLAN, on_row=lambda row: None)
 
 
 def start(root: Path) -> int:

@@ -16,8 +16,7 @@ from schemas.parameters import (
 from stages.evaluate.stage import evaluate
 from stages.ingest.stage import ingest
 from stages.loop.run_stages import Plan, run_stages
-from stages.reporting import Silent
-from stages.runs.making import How
+from stages.runs.context import Context
 from stages.runs.run_directory import RunDirectory
 from stages.runs.store import Artifact
 
@@ -30,7 +29,7 @@ def test_merge_train_and_extract_read_nothing_that_tells_who_is_who(
     run = RunDirectory(tmp_path)
     people = SyntheticParameters(identities=8, cameras=2, images_per_camera=2)
     parameters = IngestParameters(format="synthetic", synthetic=people, height=32, width=16)
-    ingest(run, source=None, parameters=parameters, workers=0, how=How(), reporter=Silent())
+    ingest(run, source=None, parameters=parameters, context=Context(workers=0))
     read: list[str] = []
     plain_read, plain_rows = Artifact.read, Artifact.rows
 
@@ -54,14 +53,14 @@ def test_merge_train_and_extract_read_nothing_that_tells_who_is_who(
         stage0_epochs=1,
     )
     monkeypatch.setattr("stages.loop.run_stages._row", lambda *_, **__: None)
-    run_stages(run, plan, how=How(), reporter=Silent(), on_row=lambda _: None)
+    run_stages(run, plan, on_row=lambda _: None)
     assert {"images", "split", "pooled"} <= set(read)
     assert not TELLING & set(read)
-    evaluate(run, stage=1, parameters=EvaluateParameters(), how=How(), reporter=Silent())
+    evaluate(run, stage=1, parameters=EvaluateParameters())
     assert "pid" in read
 
 
 def _no_evaluation(run: RunDirectory, **_: object):  # type: ignore[no-untyped-def]
-    from stages.runs.making import Outcome
+    from stages.runs.making import Made
 
-    return Outcome("up to date", "metrics", 0, run.require("dataset"), 1, {})
+    return Made("up to date", "metrics", 0, run.require("dataset"), 1, {})

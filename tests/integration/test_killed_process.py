@@ -16,9 +16,8 @@ import pytest
 from dbc_cli.__main__ import run_command
 from schemas.parameters import IngestParameters, SyntheticParameters
 from stages.ingest.stage import ingest
-from stages.reporting import Silent
+from stages.runs.context import Context
 from stages.runs.listing import artifacts_of
-from stages.runs.making import How
 from stages.runs.run_directory import RunDirectory
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "--"]
@@ -33,7 +32,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("drawn") / "run"
     people = SyntheticParameters(identities=40, cameras=2, images_per_camera=4)
     parameters = IngestParameters(format="synthetic", synthetic=people, height=32, width=16)
-    ingest(RunDirectory(run), source=None, parameters=parameters, workers=0, how=How(), reporter=Silent())
+    ingest(RunDirectory(run), source=None, parameters=parameters, context=Context(workers=0))
     return run
 
 

@@ -17,8 +17,7 @@ import torch
 from dbc_cli.__main__ import run_command
 from schemas.parameters import IngestParameters, SyntheticParameters
 from stages.ingest.stage import ingest
-from stages.reporting import Silent
-from stages.runs.making import How
+from stages.runs.context import Context
 from stages.runs.run_directory import RunDirectory, model_manifest
 from tests.conftest import REPOSITORY
 
@@ -71,7 +70,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     people = SyntheticParameters(identities=8, cameras=2, images_per_camera=4)
     parameters = IngestParameters(format="synthetic", synthetic=people, height=32, width=16)
     run = tmp_path_factory.mktemp("undisturbed") / "run"
-    ingest(RunDirectory(run), source=None, parameters=parameters, workers=0, how=How(), reporter=Silent())
+    ingest(RunDirectory(run), source=None, parameters=parameters, context=Context(workers=0))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(run.parent)
         assert run_command(command(run, "train")) == 0

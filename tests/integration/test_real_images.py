@@ -12,8 +12,7 @@ from stages.evaluate.stage import evaluate
 from stages.extract.stage import extract
 from stages.ingest.stage import ingest
 from stages.merge.stage import merge
-from stages.reporting import Silent
-from stages.runs.making import How
+from stages.runs.context import Context
 from stages.runs.run_directory import RunDirectory, metrics_manifest
 
 
@@ -22,7 +21,7 @@ def test_vehicles_from_a_table_go_through_ingest_extract_merge_and_evaluate(
 ) -> None:
     run = RunDirectory(tmp_path)
     parameters = IngestParameters(format="csv", height=32, width=32)
-    dataset = ingest(run, source=real_data / "vehicles", parameters=parameters, workers=2, how=How(), reporter=Silent())
+    dataset = ingest(run, source=real_data / "vehicles", parameters=parameters, context=Context(workers=2))
     assert dataset.artifact is not None
     split = dataset.artifact.read("split")
     assert np.bincount(split).tolist() == [1014, 60, 60]
@@ -31,20 +30,10 @@ def test_vehicles_from_a_table_go_through_ingest_extract_merge_and_evaluate(
         stage=INIT_STAGE,
         parameters=ExtractParameters(),
         initial={"backbone": "mobilenet_v2", "weights": str(mobilenet_weights)},
-        device="cpu",
-        how=How(),
-        reporter=Silent(),
+        context=Context(device="cpu"),
     )
-    merge(
-        run,
-        stage=1,
-        parameters=MergeParameters(),
-        device="cpu",
-        memory_limit=None,
-        how=How(),
-        reporter=Silent(),
-    )
-    outcome = evaluate(run, stage=1, parameters=EvaluateParameters(), how=How(), reporter=Silent())
+    merge(run, stage=1, parameters=MergeParameters(), context=Context(device="cpu"))
+    outcome = evaluate(run, stage=1, parameters=EvaluateParameters())
     assert outcome.artifact is not None
     summary = metrics_manifest(outcome.artifact).summary
     assert (summary.n_queries, summary.n_queries_left_out, summary.n_gallery) == (60, 0, 60)
@@ -56,9 +45,7 @@ def test_vehicles_from_a_table_go_through_ingest_extract_merge_and_evaluate(
 def test_eth80_is_ingested_as_published(tmp_path: Path, real_data: Path) -> None:
     run = RunDirectory(tmp_path)
     parameters = IngestParameters(format="market1501", height=16, width=16)
-    dataset = ingest(
-        run, source=real_data / "eth80-market", parameters=parameters, workers=2, how=How(), reporter=Silent()
-    )
+    dataset = ingest(run, source=real_data / "eth80-market", parameters=parameters, context=Context(workers=2))
     assert dataset.artifact is not None
     assert np.bincount(dataset.artifact.read("split")).tolist() == [1640, 160, 1480]
     assert len(np.unique(dataset.artifact.read("pid"))) == 80

@@ -14,8 +14,7 @@ from stages.extract.stage import extract
 from stages.ingest.stage import ingest
 from stages.ingest.synthetic import draw_path, synthetic_samples
 from stages.merge.stage import merge
-from stages.reporting import Silent
-from stages.runs.making import How
+from stages.runs.context import Context
 from stages.runs.run_directory import RunDirectory
 
 PEOPLE = SyntheticParameters(identities=12, cameras=2, images_per_camera=3)
@@ -37,18 +36,16 @@ def partition(root: Path, *, name_seed: int, parameters: MergeParameters) -> set
     picture = write_images(root.with_suffix(".images"), name_seed=name_seed)
     run = RunDirectory(root)
     read = IngestParameters(format="folder", **SIZE)
-    ingest(run, source=root.with_suffix(".images"), parameters=read, workers=0, how=How(), reporter=Silent())
+    ingest(run, source=root.with_suffix(".images"), parameters=read, context=Context(workers=0))
     extract(
         run,
         stage=INIT_STAGE,
         parameters=ExtractParameters(),
         initial={"backbone": "resnet10", "weights": "none", "embedding_dim": 8},
-        device="cpu",
-        how=How(),
-        reporter=Silent(),
+        context=Context(device="cpu"),
     )
     for stage in (1, 2, 3):
-        merge(run, stage=stage, parameters=parameters, device="cpu", memory_limit=None, how=How(), reporter=Silent())
+        merge(run, stage=stage, parameters=parameters, context=Context(device="cpu"))
     labels = run.require("clusters", 3).read("labels")
     pictures = np.array([picture[path] for path in run.require("dataset").read("path")])
     return {frozenset(pictures[labels == label].tolist()) for label in np.unique(labels)}

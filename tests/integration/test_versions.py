@@ -19,8 +19,7 @@ from stages.extract.stage import extract
 from stages.ingest.stage import ingest
 from stages.loop.run_stages import Plan, StageRow, run_stages
 from stages.merge.stage import merge
-from stages.reporting import Silent
-from stages.runs.making import How
+from stages.runs.context import Context
 from stages.runs.run_directory import RunDirectory, metrics_manifest
 
 INITIAL = {"backbone": "resnet10", "weights": "none", "embedding_dim": 8}
@@ -30,7 +29,7 @@ def ingested(root: Path, *, seed: int = 0) -> RunDirectory:
     run = RunDirectory(root)
     people = SyntheticParameters(identities=8, cameras=2, images_per_camera=2)
     parameters = IngestParameters(format="synthetic", synthetic=people, height=32, width=16, seed=seed)
-    ingest(run, source=None, parameters=parameters, workers=0, how=How(), reporter=Silent())
+    ingest(run, source=None, parameters=parameters, context=Context(workers=0))
     return run
 
 
@@ -46,8 +45,6 @@ def rows(run: RunDirectory, *, lambda_: float = 0.1, epochs: int = 1, **plan: ob
             initial=INITIAL,
             **({"stages": 1} | plan),  # type: ignore[arg-type]
         ),
-        how=How(),
-        reporter=Silent(),
         on_row=found.append,
     )
     return found
@@ -90,16 +87,8 @@ def test_stages_that_merge_more_than_there_is_are_refused_before_anything_is_mad
 def test_evaluating_clusters_that_the_model_was_not_trained_on_says_so(tmp_path: Path) -> None:
     run = ingested(tmp_path)
     rows(run, lambda_=0.0)
-    merge(
-        run,
-        stage=1,
-        parameters=MergeParameters(merge_percent=0.25, lambda_=9.0),
-        device="cpu",
-        memory_limit=None,
-        how=How(),
-        reporter=Silent(),
-    )
-    outcome = evaluate(run, stage=1, parameters=EvaluateParameters(), how=How(), reporter=Silent())
+    merge(run, stage=1, parameters=MergeParameters(merge_percent=0.25, lambda_=9.0), context=Context(device="cpu"))
+    outcome = evaluate(run, stage=1, parameters=EvaluateParameters())
     assert outcome.artifact is not None
     notes = metrics_manifest(outcome.artifact).notes
     assert any("trained on other clusters" in note for note in notes)
@@ -112,8 +101,8 @@ def test_merging_on_from_clusters_of_another_dataset_is_refused(tmp_path: Path) 
     stage_two = MergeParameters(merge_percent=0.25, start="previous")
     dataset = other.require("dataset")
     assert dataset.version == 2
-    extract(run, stage=1, parameters=ExtractParameters(), initial={}, device="cpu", how=How(), reporter=Silent())
+    extract(run, stage=1, parameters=ExtractParameters(), initial={}, context=Context(device="cpu"))
     with pytest.raises(DbcError, match="made from dataset"):
-        merge(run, stage=2, parameters=stage_two, device="cpu", memory_limit=None, how=How(), reporter=Silent())
+        merge(run, stage=2, parameters=stage_two, context=Context(device="cpu"))
     with pytest.raises(DbcError, match="made from dataset"):
-        evaluate(run, stage=1, parameters=EvaluateParameters(), how=How(), reporter=Silent())
+        evaluate(run, stage=1, parameters=EvaluateParameters())

@@ -12,8 +12,7 @@ from schemas.parameters import ExtractParameters
 from stages.errors import UsageError
 from stages.extract.stage import extract
 from stages.processes import own_device
-from stages.reporting import Silent
-from stages.runs.making import How
+from stages.runs.context import Context
 from stages.runs.run_directory import RunDirectory
 from stages.train.stage import train
 
@@ -63,15 +62,7 @@ def test_the_cpu_is_for_any_number_of_processes_and_one_alone_has_what_it_asks_f
 def test_stages_refuse_before_anything_is_made(machine: pytest.MonkeyPatch, tmp_path: Path) -> None:
     run = RunDirectory(tmp_path / "run")
     with pytest.raises(UsageError, match="3 processes and 2 GPUs"):
-        extract(
-            run,
-            stage=None,
-            parameters=ExtractParameters(),
-            initial={},
-            device="auto",
-            how=How(),
-            reporter=Silent(),
-        )
+        extract(run, stage=None, parameters=ExtractParameters(), initial={}, context=Context(device="auto"))
     with pytest.raises(UsageError, match="3 processes and 2 GPUs"):
-        train(run, stage=0, wanted={}, initial={}, device="cuda", how=How(), reporter=Silent())
+        train(run, stage=0, wanted={}, initial={}, context=Context(device="cuda"))
     assert not list(tmp_path.rglob("*"))

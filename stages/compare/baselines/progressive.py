@@ -23,7 +23,7 @@ from stages.nn.initial_model import initial_model, open_model
 from stages.nn.lookup_table import centroid_memory
 from stages.nn.model.network import ReidModel
 from stages.reporting import Reporter
-from stages.runs.making import How
+from stages.runs.context import Context
 from stages.runs.run_directory import RunDirectory, dataset_manifest, model_manifest
 from stages.runs.store import Artifact
 from stages.samples import GALLERY, QUERY, TRAIN
@@ -94,7 +94,7 @@ def progressive(run: RunDirectory, settings: Settings, *, reporter: Reporter, on
     device = torch.device(resolve_torch_device(settings.device))
     dataset = run.require("dataset")
     wanted = {"seed": settings.seed, **(settings.initial or {})}
-    begun = initial_model(run, wanted, how=How(), reporter=reporter).artifact
+    begun = initial_model(run, wanted, context=Context(reporter=reporter)).artifact
     if begun is None:
         raise DbcError(f"{run.root}: no initial model found; make it with: dbc extract --stage init")
     truth = _Truth(dataset.read("pid"), dataset.read("camid"), dataset.read("split"))

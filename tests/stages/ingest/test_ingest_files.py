@@ -15,7 +15,8 @@ from stages.ingest.decode.block import ImageSize
 from stages.ingest.decode.pixels import Files
 from stages.ingest.stage import ingest
 from stages.reporting import Silent
-from stages.runs.making import How, Outcome
+from stages.runs.context import Context
+from stages.runs.making import Made
 from stages.runs.run_directory import RunDirectory
 from stages.runs.store import grid
 
@@ -32,12 +33,12 @@ def write_images(folder: Path, n_images: int) -> list[Path]:
     return paths
 
 
-def read(root: Path, source: Path, *, workers: int, **parameters: object) -> Outcome:
+def read(root: Path, source: Path, *, workers: int, **parameters: object) -> Made:
     asked = IngestParameters(format="folder", **SIZE, **parameters)  # type: ignore[arg-type]
-    return ingest(RunDirectory(root), source=source, parameters=asked, workers=workers, how=How(), reporter=Silent())
+    return ingest(RunDirectory(root), source=source, parameters=asked, context=Context(workers=workers))
 
 
-def check(outcome: Outcome, source: Path) -> None:
+def check(outcome: Made, source: Path) -> None:
     """Every image stored is the one that its path names."""
     assert outcome.artifact is not None
     assert outcome.artifact.damaged() == ()
@@ -136,7 +137,7 @@ def test_unknown_columns_of_a_table_are_told_in_one_line(tmp_path: Path, header:
     heard = Heard()
     parameters = IngestParameters(format="csv", test_fraction=0, **SIZE)  # type: ignore[arg-type]
     run, source = RunDirectory(tmp_path / "run"), tmp_path / "images"
-    ingest(run, source=source, parameters=parameters, workers=0, how=How(), reporter=heard)
+    ingest(run, source=source, parameters=parameters, context=Context(workers=0, reporter=heard))
     expected = f"'{source / 'samples.csv'}': ignoring the columns {told}; known are path, pid, camid, "
     assert [warning[: len(expected)] for warning in heard.warnings] == ([] if told is None else [expected])
 

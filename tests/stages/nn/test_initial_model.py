@@ -13,8 +13,7 @@ from schemas.stage_names import INIT_STAGE
 from stages.errors import UsageError
 from stages.ingest.stage import ingest
 from stages.nn.initial_model import initial_model, open_model
-from stages.reporting import Silent
-from stages.runs.making import How
+from stages.runs.context import Context
 from stages.runs.run_directory import RunDirectory, model_manifest
 
 SMALL = {"backbone": "resnet10", "weights": "none", "embedding_dim": 8}
@@ -25,12 +24,12 @@ def run(tmp_path: Path) -> RunDirectory:
     people = SyntheticParameters(identities=2, cameras=2, images_per_camera=1)
     parameters = IngestParameters(format="synthetic", synthetic=people, height=16, width=8)
     run = RunDirectory(tmp_path / "run")
-    ingest(run, source=None, parameters=parameters, workers=0, how=How(), reporter=Silent())
+    ingest(run, source=None, parameters=parameters, context=Context(workers=0))
     return run
 
 
 def made(run: RunDirectory, **wanted: Any) -> InitParameters:
-    outcome = initial_model(run, {**SMALL, **wanted}, how=How(), reporter=Silent())
+    outcome = initial_model(run, {**SMALL, **wanted})
     assert outcome.artifact is not None
     return model_manifest(outcome.artifact).initial
 

@@ -14,12 +14,13 @@ from test_store import SUMMARY, fill, request
 
 from schemas.manifest import Execution
 from stages.errors import DbcError
-from stages.runs.making import How, Produced, produce
+from stages.runs.context import Context
+from stages.runs.making import Computed, make_artifact
 from stages.runs.run_directory import RunDirectory
 from stages.runs.store import Writer
 from stages.runs.store.digests import library_versions
 
-PRODUCED = Produced(SUMMARY, Execution(backend="test", device="cpu"))
+PRODUCED = Computed(SUMMARY, Execution(backend="test", device="cpu"))
 
 
 @contextmanager
@@ -33,12 +34,12 @@ def files_of_at_most(n_bytes: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def write_whole(writer: Writer) -> Produced:
+def write_whole(writer: Writer) -> Computed:
     writer.array("pooled", np.ones((1000, 100), dtype=np.float32))
     return PRODUCED
 
 
-def write_rows(writer: Writer) -> Produced:
+def write_rows(writer: Writer) -> Computed:
     with writer.stream("pooled", row_shape=(100,), dtype="float32", max_rows=1000) as stream:
         stream.append(np.ones((1000, 100), dtype=np.float32))
     return PRODUCED
@@ -46,10 +47,10 @@ def write_rows(writer: Writer) -> Produced:
 
 @pytest.mark.parametrize("compute", [write_whole, write_rows])
 def test_a_write_that_the_system_refuses_is_told_in_one_line_and_leaves_nothing(
-    tmp_path: Path, compute: Callable[[Writer], Produced]
+    tmp_path: Path, compute: Callable[[Writer], Computed]
 ) -> None:
     with files_of_at_most(20_000), pytest.raises(DbcError, match="dataset cannot be written: File too large") as caught:
-        produce(RunDirectory(tmp_path / "run"), request(), compute, how=How())
+        make_artifact(RunDirectory(tmp_path / "run"), request(), compute, context=Context())
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
 
@@ -60,7 +61,7 @@ def test_a_refused_commit_is_told_as_a_write(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(Path, "rename", full)
     with pytest.raises(DbcError, match="cannot be written: No space left on device; free space"):
-        produce(RunDirectory(tmp_path / "run"), request(), fill, how=How())
+        make_artifact(RunDirectory(tmp_path / "run"), request(), fill, context=Context())
     assert not (tmp_path / "run").exists()
 
 
@@ -68,19 +69,19 @@ def test_a_place_that_cannot_hold_a_run_is_told_in_one_line(tmp_path: Path) -> N
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
     with pytest.raises(DbcError, match="cannot be written"):
-        produce(RunDirectory(blocked), request(), fill, how=How())
+        make_artifact(RunDirectory(blocked), request(), fill, context=Context())
 
 
 def test_a_file_that_cannot_be_read_is_named_and_not_taken_for_a_write(tmp_path: Path) -> None:
     source = tmp_path / "photos" / "1.jpg"
 
-    def compute(writer: Writer) -> Produced:
+    def compute(writer: Writer) -> Computed:
         fill(writer)
         source.read_bytes()
         return PRODUCED
 
     with pytest.raises(DbcError) as caught:
-        produce(RunDirectory(tmp_path / "run"), request(), compute, how=How())
+        make_artifact(RunDirectory(tmp_path / "run"), request(), compute, context=Context())
     told = str(caught.value)
     assert told.startswith(f"{source}: No such file or directory; ")
     assert "free space" not in told
@@ -88,19 +89,19 @@ def test_a_file_that_cannot_be_read_is_named_and_not_taken_for_a_write(tmp_path:
 
 
 def test_an_error_about_no_file_is_not_given_a_cause_it_may_not_have(tmp_path: Path) -> None:
-    def compute(writer: Writer) -> Produced:
+    def compute(writer: Writer) -> Computed:
         raise TimeoutError(errno.ETIMEDOUT, "Connection timed out")
 
     with pytest.raises(TimeoutError):
-        produce(RunDirectory(tmp_path / "run"), request(), compute, how=How())
+        make_artifact(RunDirectory(tmp_path / "run"), request(), compute, context=Context())
     assert not (tmp_path / "run").exists()
 
 
 def test_content_that_any_version_has_is_not_added_again(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
-    first = produce(run, request(seed=0), fill, how=How())
-    produce(run, request(seed=1), fill, how=How())
-    again = produce(run, request(seed=0), fill, how=How(force=True))
+    first = make_artifact(run, request(seed=0), fill, context=Context())
+    make_artifact(run, request(seed=1), fill, context=Context())
+    again = make_artifact(run, request(seed=0), fill, context=Context(force=True))
     assert (again.status, again.artifact, again.newest_version) == ("identical", first.artifact, 2)
     assert run.versions("dataset") == [1, 2]
 

@@ -13,7 +13,8 @@ from schemas.manifest import DatasetManifest, Execution, FeaturesManifest, Paren
 from schemas.parameters import ExtractParameters, IngestParameters
 from schemas.summaries import DatasetSummary, FeaturesSummary
 from stages.errors import DbcError, UsageError
-from stages.runs.making import How, Produced, Request, produce
+from stages.runs.context import Context
+from stages.runs.making import Computed, Request, make_artifact
 from stages.runs.run_directory import RunDirectory
 from stages.runs.store import Artifact, Writer
 
@@ -25,21 +26,21 @@ DATASET = DatasetSummary(
 
 
 def dataset(run: RunDirectory, seed: int) -> Artifact:
-    def compute(writer: Writer) -> Produced:
+    def compute(writer: Writer) -> Computed:
         writer.array("pid", np.arange(3, dtype=np.int32))
-        return Produced(DATASET, EXECUTION)
+        return Computed(DATASET, EXECUTION)
 
     request = Request("dataset", 0, DatasetManifest, IngestParameters(seed=seed))
-    return made(produce(run, request, compute, how=How()).artifact)
+    return made(make_artifact(run, request, compute, context=Context()).artifact)
 
 
 def features(run: RunDirectory, stage: int, value: float, *parents: Artifact) -> Artifact:
-    def compute(writer: Writer) -> Produced:
+    def compute(writer: Writer) -> Computed:
         writer.array("features", np.full((3, 2), value, dtype=np.float32))
-        return Produced(FEATURES.model_copy(update={"stage": stage}), EXECUTION)
+        return Computed(FEATURES.model_copy(update={"stage": stage}), EXECUTION)
 
     request = Request("features", stage, FeaturesManifest, ExtractParameters(), parents)
-    return made(produce(run, request, compute, how=How(force=True)).artifact)
+    return made(make_artifact(run, request, compute, context=Context(force=True)).artifact)
 
 
 def made(artifact: Artifact | None) -> Artifact:

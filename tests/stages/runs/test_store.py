@@ -17,7 +17,8 @@ from schemas.manifest import ATTRIBUTE, DatasetManifest, Execution
 from schemas.parameters import IngestParameters
 from schemas.summaries import DatasetSummary
 from stages.errors import DbcError
-from stages.runs.making import How, Produced, Request, produce
+from stages.runs.context import Context
+from stages.runs.making import Computed, Request, make_artifact
 from stages.runs.run_directory import RunDirectory
 from stages.runs.store import (
     CHUNK_BYTES,
@@ -47,13 +48,13 @@ def request(seed: int = 0) -> Request:
     )
 
 
-def fill(writer: Writer) -> Produced:
+def fill(writer: Writer) -> Computed:
     writer.array("pid", np.array([3, 1, 2], dtype=np.int32))
     writer.array("path", np.array(["a.jpg", "ö.jpg", ""], dtype=object))
     with writer.stream("images", row_shape=(8, 8, 3), dtype="uint8", max_rows=5) as stream:
         stream.append(np.full((2, 8, 8, 3), 7, dtype=np.uint8))
         stream.append(np.full((1, 8, 8, 3), 9, dtype=np.uint8))
-    return Produced(SUMMARY, Execution(backend="test", device="cpu"))
+    return Computed(SUMMARY, Execution(backend="test", device="cpu"))
 
 
 def files_under(root: Path) -> set[str]:
@@ -61,7 +62,7 @@ def files_under(root: Path) -> set[str]:
 
 
 def test_what_was_written_reads_back_through_plain_zarr(tmp_path: Path) -> None:
-    outcome = produce(RunDirectory(tmp_path), request(), fill, how=How())
+    outcome = make_artifact(RunDirectory(tmp_path), request(), fill, context=Context())
     assert outcome.artifact is not None
     group = zarr.open_group(tmp_path / "dataset" / "v1.zarr", mode="r")
     np.testing.assert_array_equal(group["pid"][:], [3, 1, 2])
@@ -75,9 +76,9 @@ def test_what_was_written_reads_back_through_plain_zarr(tmp_path: Path) -> None:
 
 def test_the_same_request_is_up_to_date_and_writes_nothing(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
-    first = produce(run, request(), fill, how=How())
+    first = make_artifact(run, request(), fill, context=Context())
     before = files_under(tmp_path)
-    again = produce(run, request(), fill, how=How())
+    again = make_artifact(run, request(), fill, context=Context())
     assert again.status == "up to date"
     assert again.artifact is not None
     assert first.artifact is not None
@@ -87,47 +88,47 @@ def test_the_same_request_is_up_to_date_and_writes_nothing(tmp_path: Path) -> No
 
 def test_other_parameters_make_a_new_version_beside_the_old(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
-    produce(run, request(seed=0), fill, how=How())
-    outcome = produce(run, request(seed=1), fill, how=How())
+    make_artifact(run, request(seed=0), fill, context=Context())
+    outcome = make_artifact(run, request(seed=1), fill, context=Context())
     assert outcome.status == "created"
     assert run.versions("dataset") == [1, 2]
-    back = produce(run, request(seed=0), fill, how=How())
+    back = make_artifact(run, request(seed=0), fill, context=Context())
     assert (back.status, back.artifact.version, back.newest_version) == ("up to date", 1, 2)  # type: ignore[union-attr]
 
 
 def test_force_computes_again_and_keeps_one_of_two_identical_versions(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
-    produce(run, request(), fill, how=How())
-    assert produce(run, request(), fill, how=How(force=True)).status == "identical"
+    make_artifact(run, request(), fill, context=Context())
+    assert make_artifact(run, request(), fill, context=Context(force=True)).status == "identical"
     assert run.versions("dataset") == [1]
 
 
 def test_ids_are_the_same_in_another_directory(tmp_path: Path) -> None:
     ids = {
-        produce(RunDirectory(tmp_path / name), request(), fill, how=How()).artifact.manifest.id  # type: ignore[union-attr]
+        make_artifact(RunDirectory(tmp_path / name), request(), fill, context=Context()).artifact.manifest.id  # type: ignore[union-attr]
         for name in ("a", "b")
     }
     assert len(ids) == 1
 
 
 def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
-    outcome = produce(RunDirectory(tmp_path / "run"), request(), fill, how=How(dry_run=True))
+    outcome = make_artifact(RunDirectory(tmp_path / "run"), request(), fill, context=Context(dry_run=True))
     assert outcome.status == "would create"
     assert not (tmp_path / "run").exists()
 
 
 def test_a_computation_that_fails_leaves_nothing(tmp_path: Path) -> None:
-    def fail(writer: Writer) -> Produced:
+    def fail(writer: Writer) -> Computed:
         fill(writer)
         raise DbcError("no")
 
     with pytest.raises(DbcError, match="no"):
-        produce(RunDirectory(tmp_path / "run"), request(), fail, how=How())
+        make_artifact(RunDirectory(tmp_path / "run"), request(), fail, context=Context())
     assert not (tmp_path / "run").exists()
 
 
 def test_a_manifest_of_a_newer_version_is_refused(tmp_path: Path) -> None:
-    produce(RunDirectory(tmp_path), request(), fill, how=How())
+    make_artifact(RunDirectory(tmp_path), request(), fill, context=Context())
     path = tmp_path / "dataset" / "v1.zarr"
     attributes, _ = read_root(path, known=frozenset({ATTRIBUTE, CHECKSUMS}))
     attributes[ATTRIBUTE]["schema_version"] = 99
@@ -143,7 +144,7 @@ def test_a_group_without_a_manifest_is_no_artifact(tmp_path: Path) -> None:
 
 
 def test_a_changed_array_is_found_by_its_digest(tmp_path: Path) -> None:
-    outcome = produce(RunDirectory(tmp_path), request(), fill, how=How())
+    outcome = make_artifact(RunDirectory(tmp_path), request(), fill, context=Context())
     group = zarr.open_group(tmp_path / "dataset" / "v1.zarr", mode="r+")
     group["pid"][0] = 8
     assert outcome.artifact is not None
@@ -154,13 +155,13 @@ def test_rows_come_in_the_order_asked_for(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
     data = np.arange(200 * 8 * 8 * 3, dtype=np.uint8).reshape(200, 8, 8, 3)
 
-    def compute(writer: Writer) -> Produced:
+    def compute(writer: Writer) -> Computed:
         with writer.stream("images", row_shape=(8, 8, 3), dtype="uint8", max_rows=200) as stream:
             for start in range(0, 200, 37):
                 stream.append(data[start : start + 37])
-        return Produced(SUMMARY, Execution(backend="test", device="cpu"))
+        return Computed(SUMMARY, Execution(backend="test", device="cpu"))
 
-    artifact = produce(run, request(), compute, how=How()).artifact
+    artifact = make_artifact(run, request(), compute, context=Context()).artifact
     assert artifact is not None
     rows = artifact.rows("images")
     index = np.array([5, 199, 0, 5, 100])
@@ -196,7 +197,8 @@ import sys, time
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from test_store import fill, request
-from stages.runs.making import How, produce
+from stages.runs.context import Context
+from stages.runs.making import make_artifact
 from stages.runs.run_directory import RunDirectory
 
 def slow(writer):
@@ -205,7 +207,7 @@ def slow(writer):
     time.sleep({seconds})
     return produced
 
-print(produce(RunDirectory(Path(sys.argv[1])), request(), slow, how=How()).status, flush=True)
+print(make_artifact(RunDirectory(Path(sys.argv[1])), request(), slow, context=Context()).status, flush=True)
 """
 
 
@@ -223,7 +225,7 @@ def test_a_killed_writer_leaves_the_run_as_it_was_and_the_next_call_cleans_up(tm
     process.stdout.close()
     assert len(list((tmp_path / "dataset").iterdir())) == 1
     assert RunDirectory(tmp_path).find("dataset") is None
-    produce(RunDirectory(tmp_path), request(), fill, how=How())
+    make_artifact(RunDirectory(tmp_path), request(), fill, context=Context())
     assert [path.name for path in (tmp_path / "dataset").iterdir()] == ["v1.zarr"]
 
 

@@ -16,7 +16,8 @@ from test_store import request as dataset_request
 
 from schemas.manifest import Execution
 from stages.errors import DbcError
-from stages.runs.making import How, Produced, produce
+from stages.runs.context import Context
+from stages.runs.making import Computed, make_artifact
 from stages.runs.run_directory import RunDirectory
 from stages.runs.store import Artifact, Writer, grid
 
@@ -37,16 +38,16 @@ def artifact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Artifact:
     monkeypatch.setattr(grid, "CHUNK_BYTES", 4 * 4 * 192)
     monkeypatch.setattr(grid, "SHARD_BYTES", 8 * 192)
 
-    def compute(writer: Writer) -> Produced:
+    def compute(writer: Writer) -> Computed:
         for name, data in ARRAYS.items():
             writer.array(name, data)
         with writer.stream("images", row_shape=(8, 8, 3), dtype="uint8", max_rows=50) as stream:
             for start in range(0, 40, 7):
                 stream.append(IMAGES[start : start + 7])
-        return Produced(SUMMARY, Execution(backend="test", device="cpu"))
+        return Computed(SUMMARY, Execution(backend="test", device="cpu"))
 
-    how = How(command=("dbc", "ingest", "my photos"))
-    made = produce(RunDirectory(tmp_path), dataset_request(), compute, how=how).artifact
+    context = Context(command=("dbc", "ingest", "my photos"))
+    made = make_artifact(RunDirectory(tmp_path), dataset_request(), compute, context=context).artifact
     assert made is not None
     return made
 
@@ -157,11 +158,11 @@ def images(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(grid, "CHUNK_BYTES", 4 * 4 * 192)
     monkeypatch.setattr(grid, "SHARD_BYTES", 8 * 192)
 
-    def compute(writer: Writer) -> Produced:
+    def compute(writer: Writer) -> Computed:
         request.param(writer)
-        return Produced(SUMMARY, Execution(backend="test", device="cpu"))
+        return Computed(SUMMARY, Execution(backend="test", device="cpu"))
 
-    made = produce(RunDirectory(tmp_path), dataset_request(), compute, how=How()).artifact
+    made = make_artifact(RunDirectory(tmp_path), dataset_request(), compute, context=Context()).artifact
     assert made is not None
     return made
 
@@ -211,12 +212,12 @@ def test_files_of_an_array_that_change_places_are_named(images: Artifact) -> Non
 
 
 def test_images_of_another_data_set_in_their_place_are_named(images: Artifact, tmp_path: Path) -> None:
-    def compute(writer: Writer) -> Produced:
+    def compute(writer: Writer) -> Computed:
         with writer.stream("images", row_shape=(8, 8, 3), dtype="uint8", max_rows=50) as stream:
             stream.append(IMAGES[::-1])
-        return Produced(SUMMARY, Execution(backend="test", device="cpu"))
+        return Computed(SUMMARY, Execution(backend="test", device="cpu"))
 
-    other = produce(RunDirectory(tmp_path), dataset_request(seed=1), compute, how=How()).artifact
+    other = make_artifact(RunDirectory(tmp_path), dataset_request(seed=1), compute, context=Context()).artifact
     assert other is not None
     shutil.rmtree(images.path / "images")
     shutil.copytree(other.path / "images", images.path / "images")

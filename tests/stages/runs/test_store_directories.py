@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from test_store import fill, request
 
-from stages.runs.making import How, produce
+from stages.runs.context import Context
+from stages.runs.making import make_artifact
 from stages.runs.run_directory import RunDirectory
 from stages.runs.store import TEMPORARY_PREFIX, artifact_versions, temporary_directory
 
@@ -28,7 +29,7 @@ def test_a_sweep_takes_dead_writers_and_the_directories_only_they_had_filled(tmp
 
 def test_a_sweep_leaves_versions_and_live_writers(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
-    produce(run, request(), fill, how=How())
+    make_artifact(run, request(), fill, context=Context())
     with temporary_directory(tmp_path / "stage-00" / "model") as path:
         assert run.sweep() == 0
         assert path.is_dir()
@@ -76,7 +77,7 @@ def test_every_new_directory_down_to_the_artifact_is_on_the_disk(
 
     monkeypatch.setattr(os, "fsync", record)
     root = tmp_path / "runs" / "mine"
-    outcome = produce(RunDirectory(root), request(), fill, how=How())
+    outcome = make_artifact(RunDirectory(root), request(), fill, context=Context())
     assert outcome.artifact is not None
     holders = [tmp_path, tmp_path / "runs", root, root / "dataset", outcome.artifact.path]
     assert [path for path in holders if path.stat().st_ino not in synced] == []

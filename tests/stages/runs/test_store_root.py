@@ -13,7 +13,8 @@ import pytest
 from test_store import fill, request
 
 from stages.errors import DbcError
-from stages.runs.making import How, produce
+from stages.runs.context import Context
+from stages.runs.making import make_artifact
 from stages.runs.run_directory import RunDirectory
 from stages.runs.store import Artifact, open_artifact
 from stages.runs.store.checkpoint import read_checkpoint, write_checkpoint
@@ -25,7 +26,7 @@ KEY = "a" * 64
 
 @pytest.fixture
 def artifact(tmp_path: Path) -> Artifact:
-    made = produce(RunDirectory(tmp_path), request(), fill, how=How()).artifact
+    made = make_artifact(RunDirectory(tmp_path), request(), fill, context=Context()).artifact
     assert made is not None
     return made
 

@@ -10,7 +10,8 @@ import zarr
 from test_store import SUMMARY, request
 
 from schemas.manifest import Execution
-from stages.runs.making import How, Produced, produce
+from stages.runs.context import Context
+from stages.runs.making import Computed, make_artifact
 from stages.runs.run_directory import RunDirectory
 from stages.runs.store import Artifact, Writer, grid
 from stages.runs.store.shard_index import crc32c, shard_index
@@ -30,7 +31,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 def written(root: Path, rows: np.ndarray, good: np.ndarray, *, step: int) -> Artifact:
     """The artifact of the good ones of `rows`, each written by its place before it is taken in `step` at a time."""
 
-    def compute(writer: Writer) -> Produced:
+    def compute(writer: Writer) -> Computed:
         with writer.row_files("images", row_shape=ROW, max_rows=len(rows)) as files:
             for first in range(0, len(rows), step):
                 some = range(first, min(first + step, len(rows)))
@@ -40,9 +41,9 @@ def written(root: Path, rows: np.ndarray, good: np.ndarray, *, step: int) -> Art
                         file.seek(place.offset)
                         file.write(rows[row].tobytes())
                 files.keep(len(some), without=[row - first for row in some if not good[row]])
-        return Produced(SUMMARY, Execution(backend="test", device="cpu"))
+        return Computed(SUMMARY, Execution(backend="test", device="cpu"))
 
-    made = produce(RunDirectory(root), request(), compute, how=How()).artifact
+    made = make_artifact(RunDirectory(root), request(), compute, context=Context()).artifact
     assert made is not None
     return made
 
@@ -50,12 +51,12 @@ def written(root: Path, rows: np.ndarray, good: np.ndarray, *, step: int) -> Art
 def streamed(root: Path, rows: np.ndarray) -> Artifact:
     """The artifact of the same rows through Zarr's own writing."""
 
-    def compute(writer: Writer) -> Produced:
+    def compute(writer: Writer) -> Computed:
         with writer.stream("images", row_shape=ROW, dtype="uint8", max_rows=len(rows)) as stream:
             stream.append(rows)
-        return Produced(SUMMARY, Execution(backend="test", device="cpu"))
+        return Computed(SUMMARY, Execution(backend="test", device="cpu"))
 
-    made = produce(RunDirectory(root), request(), compute, how=How()).artifact
+    made = make_artifact(RunDirectory(root), request(), compute, context=Context()).artifact
     assert made is not None
     return made
 

@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 from test_store import fill, request
 
-from stages.runs.making import How, produce
+from stages.runs.context import Context
+from stages.runs.making import make_artifact
 from stages.runs.run_directory import RunDirectory
 from stages.runs.store import Artifact, artifact_versions, open_artifact, share
 
 
 @pytest.fixture
 def artifact(tmp_path: Path) -> Artifact:
-    outcome = produce(RunDirectory(tmp_path / "one"), request(), fill, how=How())
+    outcome = make_artifact(RunDirectory(tmp_path / "one"), request(), fill, context=Context())
     assert outcome.artifact is not None
     return outcome.artifact
 
@@ -41,7 +42,7 @@ def test_what_is_there_already_is_not_shared_again(artifact: Artifact, tmp_path:
 
 
 def test_beside_another_version_it_takes_the_next_number(artifact: Artifact, tmp_path: Path) -> None:
-    other = produce(RunDirectory(tmp_path / "two"), request(seed=1), fill, how=How())
+    other = make_artifact(RunDirectory(tmp_path / "two"), request(seed=1), fill, context=Context())
     assert other.artifact is not None
     shared = share(artifact, tmp_path / "two" / "dataset")
     assert (shared.version, shared.manifest.id) == (2, artifact.manifest.id)

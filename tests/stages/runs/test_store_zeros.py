@@ -12,7 +12,8 @@ from test_store import SUMMARY, request
 
 from schemas.manifest import Execution
 from stages.errors import DbcError
-from stages.runs.making import How, Produced, produce
+from stages.runs.context import Context
+from stages.runs.making import Computed, make_artifact
 from stages.runs.run_directory import RunDirectory
 from stages.runs.store import Writer, grid
 from stages.runs.store.checkpoint import read_checkpoint, write_checkpoint
@@ -73,11 +74,11 @@ def test_every_file_is_there_and_the_artifact_is_intact(
 ) -> None:
     rows = np.full((N, *ROW), value, dtype=np.uint8)
 
-    def compute(writer: Writer) -> Produced:
+    def compute(writer: Writer) -> Computed:
         write(writer, rows)
-        return Produced(SUMMARY, Execution(backend="test", device="cpu"))
+        return Computed(SUMMARY, Execution(backend="test", device="cpu"))
 
-    artifact = produce(RunDirectory(tmp_path), request(), compute, how=How()).artifact
+    artifact = make_artifact(RunDirectory(tmp_path), request(), compute, context=Context()).artifact
     assert artifact is not None
     stored = zarr.open_array(artifact.path, path="images", mode="r")
     n_files = -(-N // (stored.shards or stored.chunks)[0])
@@ -93,11 +94,11 @@ def test_every_file_is_there_and_the_artifact_is_intact(
 def test_zeros_of_every_type_are_written(tmp_path: Path, dtype: str, shape: tuple[int, ...]) -> None:
     data = np.full(shape, "" if dtype == "object" else 0, dtype=dtype)
 
-    def compute(writer: Writer) -> Produced:
+    def compute(writer: Writer) -> Computed:
         writer.array("pid", data)
-        return Produced(SUMMARY, Execution(backend="test", device="cpu"))
+        return Computed(SUMMARY, Execution(backend="test", device="cpu"))
 
-    artifact = produce(RunDirectory(tmp_path), request(), compute, how=How()).artifact
+    artifact = make_artifact(RunDirectory(tmp_path), request(), compute, context=Context()).artifact
     assert artifact is not None
     np.testing.assert_array_equal(artifact.read("pid"), data)
 
@@ -115,5 +116,7 @@ def test_a_file_that_zarr_leaves_out_ends_the_writing(tmp_path: Path, monkeypatc
     # as it did where the configuration was ignored
     monkeypatch.setattr("stages.runs.store.writer.WRITE_ZEROS", {"write_empty_chunks": False})
     with pytest.raises(DbcError, match="Zarr did not write images/c/0"):
-        produce(RunDirectory(tmp_path), request(), lambda writer: whole(writer, np.zeros((N, *ROW))), how=How())  # type: ignore[arg-type,return-value]
+        make_artifact(
+            RunDirectory(tmp_path), request(), lambda writer: whole(writer, np.zeros((N, *ROW))), context=Context()
+        )  # type: ignore[arg-type,return-value]
     assert not (tmp_path / "dataset").exists()

@@ -1,0 +1,73 @@
+"""Where and how a command runs, as one object: nothing of it decides what an artifact holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from schemas.choices import Cache
+from stages.errors import UsageError
+from stages.processes import Processes, own_device, together
+from stages.reporting import SILENT, Reporter
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every stage takes beside its parameters.
+
+    Parameters
+    ----------
+    device
+        `auto`, `cpu`, `cuda` or `cuda:N`.
+    memory_limit
+        Most bytes that merging, whitening or centring may take; None for 0.8 of what is available.
+    workers
+        Processes that decode images; 0 decodes in this one, None takes one a core.
+    compiled
+        Whether torch compiles the network at its first batch.
+    cache
+        Where train images lie: on the device, in host memory or in the store.
+    checkpoint_every
+        Steps between the checkpoints of a training; None keeps one every few minutes.
+    force
+        Whether to compute an artifact again that is up to date.
+    dry_run
+        Whether to say what would be made, and make nothing.
+    command
+        What the manifest records as the command.
+    reporter
+        Where progress, notes and warnings go; by default nowhere.
+    """
+
+    device: str = "auto"
+    memory_limit: int | None = None
+    workers: int | None = None
+    compiled: bool = False
+    cache: Cache = "auto"
+    checkpoint_every: int | None = None
+    force: bool = False
+    dry_run: bool = False
+    command: tuple[str, ...] = ()
+    reporter: Reporter = SILENT
+
+    def __post_init__(self) -> None:
+        if self.workers is not None and self.workers < 0:
+            raise UsageError(f"`workers` must be at least 0, got {self.workers}")
+        if self.checkpoint_every is not None and self.checkpoint_every < 1:
+            raise UsageError(f"`checkpoint_every` must be at least 1 step, got {self.checkpoint_every}")
+
+    @property
+    def processes(self) -> Processes:
+        """Those that torchrun started, of which this is one; alone without it."""
+        return together()
+
+    @property
+    def own_device(self) -> str:
+        """The device of this process, of several on one machine; see `stages.processes.own_device`."""
+        return own_device(self.device)
+
+    def without_force(self) -> Context:
+        """The same for an artifact that is only made first, and kept if it is up to date."""
+        return replace(self, force=False)
+
+
+DEFAULT_CONTEXT = Context()
