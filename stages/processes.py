@@ -1,4 +1,4 @@
-"""Processes started by torchrun, and how they talk to each other."""
+"""Processes started by torchrun, and how they exchange data."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def is_leader() -> bool:
 def own_device(device: str) -> str:
     """`device`, and for `auto` or `cuda` among several processes of a machine with GPUs the one of this process.
 
-    UsageError where processes would share a GPU, which NCCL refuses: too few of them, or one of them named for all.
+    Raises UsageError if processes would share a GPU, which NCCL refuses: too few GPUs, or one of them named for all.
     """
     if n_processes() == 1 or device == "cpu":
         return device
@@ -50,12 +50,13 @@ def own_device(device: str) -> str:
         return device
     if device not in ("auto", "cuda"):
         raise UsageError(
-            f"--device: found {device} for {n_here} processes on this machine, wanted a GPU each; give --device cuda"
+            f"`device='{device}'` is one device for {n_here} processes on this machine, expected a GPU for each; "
+            "give `device='cuda'`"
         )
     if n_here > n_devices:
         raise UsageError(
-            f"torchrun: found {n_here} processes and {n_devices} GPUs on this machine, wanted a GPU for each; give "
-            f"--nproc-per-node {n_devices}, or --device cpu"
+            f"torchrun started {n_here} processes on this machine with {n_devices} GPUs, expected a GPU for each; give it "
+            f"--nproc-per-node {n_devices}, or `device='cpu'`"
         )
     return f"cuda:{_place_here()}"
 
@@ -168,13 +169,13 @@ def together() -> Processes:
 
 @contextmanager
 def lost_process(rank: int, size: int) -> Iterator[None]:
-    """Turn what torch raises where another process is gone into a DbcError that says what to do."""
+    """Turn the error that torch raises if another process is gone into a DbcError that says what to do."""
     try:
         yield
     except RuntimeError as error:
         raise DbcError(
-            f"process {rank} of {size}: another one is gone, wanted all to the end; see what it told, and run the same "
-            f"command again: what was finished is kept"
+            f"process {rank} of {size}: another one is gone; read its message and run the same command again: "
+            f"finished work is kept"
         ) from error
 
 

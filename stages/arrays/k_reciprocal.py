@@ -1,7 +1,7 @@
 """k-reciprocal encodings of samples, sparse, and the Jaccard distance between them.
 
 Zhong et al., "Re-ranking Person Re-identification with k-reciprocal Encoding", CVPR 2017 (arXiv 1701.08398). Two samples
-are k-reciprocal neighbours where each is among the other's k nearest; samples that share such neighbours are close.
+are k-reciprocal neighbours if each is among the other's k nearest; samples that share such neighbours are close.
 """
 
 from __future__ import annotations
@@ -42,9 +42,11 @@ def k_reciprocal_encoding(
     n, held = neighbours.index.shape
     wanted = min(max(k1 + 1, k2), n)
     if k1 < 1 or k2 < 1:
-        raise DbcError(f"k1 is {k1} and k2 {k2}; give at least 1 for each")
+        raise DbcError(f"`k1` and `k2` must be at least 1, got {k1} and {k2}")
     if held < wanted:
-        raise DbcError(f"{held} neighbours a sample, wanted {wanted} for k1 = {k1}, k2 = {k2}: find more neighbours")
+        raise DbcError(
+            f"`k1={k1}` and `k2={k2}` need {wanted} neighbours of each sample, got {held}; find more neighbours"
+        )
     k2 = max(1, min(k2, held))
     reciprocal = _reciprocal(neighbours, k1 + 1)
     nearer = _reciprocal(neighbours, int(np.around(k1 / 2)) + 1)
@@ -73,7 +75,7 @@ def jaccard_similarity(
 ) -> sparse.csr_matrix:
     """One minus the Jaccard distance (r, c), sparse: only pairs that share a weight are stored; the others are 0.
 
-    `report(n)` is told of each n rows done.
+    `report(n)` is called after every n rows.
     """
     overlap = _overlap(left, right, report=report)
     overlap.data = np.minimum(overlap.data / (2 - overlap.data), 1)

@@ -18,7 +18,7 @@ BLOCK_BYTES = 2**26
 """Bytes of float32 similarities held at once; comparing them takes a quarter more."""
 
 DENSE_SHARE = 1 / 64
-"""The share of a block in doubt above which an exact product of the whole block is cheaper than gathered pairs."""
+"""If more than this share of a block must be compared exactly, an exact product of all of it is cheaper than gathering."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ def neighbours_within(
     block_bytes: int = BLOCK_BYTES,
     report: Callable[[int], object] | None = None,
 ) -> Neighbours:
-    """Of `nearest_neighbours`, the rows of `samples`, consecutive; `report(n)` is told of each n samples done."""
+    """The rows of `nearest_neighbours` of consecutive `samples`; `report(n)` is called after every n samples."""
     if k < 1:
-        raise DbcError(f"{k} neighbours wanted; give at least 1, the sample itself")
+        raise DbcError(f"`k` must be at least 1, the sample itself, got {k}")
     k = min(k, features.shape[0])
     found = Neighbours(np.empty((len(samples), k), dtype=np.int64), np.zeros((len(samples), k)), np.zeros(len(samples)))
     rows = max(1, block_bytes // (4 * max(features.shape[0], 1)))

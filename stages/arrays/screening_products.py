@@ -1,4 +1,4 @@
-"""Matrix products of stored rows on the CPU, each with a proven bound on its error: OpenBLAS, and torch's low precision."""
+"""Matrix products of stored rows on the CPU, each with a proven bound on its error: float32 by NumPy, int8 by torch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from stages.typing import Array
 class Product:
     """A matrix product of stored rows, and how far it may be from the exact one.
 
-    `storage` names how rows are stored: 'int8', 'float32' or 'bfloat16' (as its bits, uint16). `multiply(left, right)`
+    `storage` names how rows are stored: 'int8' or 'float32'. `multiply(left, right)`
     of (r, d) and (c, d) is left · rightᵀ, (r, c) int32 or float32 on the host, by one library thread; the array
     belongs to the calling thread, whose next product overwrites it. `tile` is an edge at which that is fast.
     |product − exact| ≤ `error` · ‖left row‖ ‖right row‖ for rows of largest |value| 1 to 2 (int8: exact).
@@ -33,26 +33,25 @@ class Product:
 
 
 def host_product(precision: str, *, n_rows: int, dim: int) -> Product:
-    """The product for screening `n_rows` rows of `dim` on the CPU: 'float32', 'bfloat16', 'int8', or 'auto'.
+    """The product for screening `n_rows` rows of `dim` on the CPU: 'float32', 'int8', or 'auto'.
 
-    'auto' is int8 where the processor multiplies it in hardware and the work outweighs importing torch, else float32.
-    Errors: float32 in any order of summation, fused or not, is within d·2^-24/(1 − d·2^-24); bfloat16 sums its exact
-    products in float32 (taken as twice that, for hardware that truncates) and rounds the result to 8 bits; int8 sums
-    in int32, exactly, up to d = 2^17.
+    'auto' is int8 if the processor multiplies it in hardware and the work outweighs importing torch, else float32.
+    Errors: float32 in any order of summation, fused or not, is within d·2^-24/(1 − d·2^-24); int8 sums in int32, exactly,
+    up to d = 2^17. Raises UsageError for another `precision`, and for int8 of more dimensions.
     """
     if precision == "auto":
         worth_importing = "torch" in sys.modules or n_rows * n_rows * dim > _INT8_PAYS
         precision = "int8" if worth_importing and _multiplies_int8() and dim <= _INT8_DIM else "float32"
     if precision == "int8" and dim > _INT8_DIM:
-        raise UsageError(f"precision int8 wanted for {dim} dimensions, which overflow int32; pass float32")
+        raise UsageError(
+            f"`precision='int8'` takes at most {_INT8_DIM} dimensions, got {dim}; pass `precision='float32'`"
+        )
     if precision == "float32":
         edge = 1024 if n_rows > 6000 else 704 if n_rows > 2500 else 512
         return Product("float32", _gamma(dim, 2.0**-24), edge, _float32_product(_Buffers()))
     if precision == "int8":
         return Product("int8", 0.0, 512, _int8_product(_Buffers()))
-    if precision == "bfloat16":
-        return Product("bfloat16", 2.0**-8 + 1.01 * _gamma(dim, 2.0**-22), 512, _bfloat16_product(_Buffers()))
-    raise UsageError(f"precision is '{precision}', wanted auto, float32, bfloat16 or int8")
+    raise UsageError(f"unknown `precision` '{precision}': choose auto, float32 or int8")
 
 
 _INT8_PAYS = 2.5e11
@@ -70,7 +69,7 @@ def _multiplies_int8() -> bool:
 
 
 class _Buffers(threading.local):
-    """Arrays of each thread, kept from product to product: fresh pages cost as much as a small product."""
+    """Arrays of each thread, kept from product to product: new pages cost as much as a small product."""
 
     def __init__(self) -> None:
         self._flat: dict[str, NDArray[Any]] = {}
@@ -98,22 +97,6 @@ def _int8_product(buffers: _Buffers) -> Callable[[Array, Array], Array]:
         torch.set_num_threads(1)
         result = buffers.array((len(left), len(right)), np.int32)
         torch._int_mm(torch.from_numpy(left), torch.from_numpy(right).T, out=torch.from_numpy(result))
-        return result
-
-    return multiply
-
-
-def _bfloat16_product(buffers: _Buffers) -> Callable[[Array, Array], Array]:
-    import torch
-
-    def multiply(left: Array, right: Array) -> Array:
-        torch.set_num_threads(1)
-        shape = (len(left), len(right))
-        parts = [torch.from_numpy(part.view(np.int16)).view(torch.bfloat16) for part in (left, right)]
-        rounded = torch.from_numpy(buffers.array(shape, np.int16)).view(torch.bfloat16)
-        torch.mm(parts[0], parts[1].T, out=rounded)
-        result = buffers.array(shape, np.float32)
-        torch.from_numpy(result).copy_(rounded)
         return result
 
     return multiply

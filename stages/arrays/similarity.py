@@ -64,8 +64,8 @@ def gathered_similarity(left: Array, right: Array, row: Array, column: Array) ->
 def product_error(dim: int, *, n_roundings: int | None = None) -> float:
     """How far a float32 inner product of two unit vectors may lie from the exact one.
 
-    `n_roundings` is how many a product passes at most on its way into the sum, itself included: `dim` unless told, which
-    holds whatever the order of summation, with fused additions or without.
+    `n_roundings` is how many a product passes at most on its way into the sum, itself included; the default, `dim`,
+    holds for any order of summation, with fused additions or without.
 
     γ = n·u/(1 − n·u), u = 2⁻²⁴, for the sum, times Σ|xᵢ||yᵢ| ≤ ‖x‖‖y‖, a twentieth more for lengths that are not quite
     1; √d·2⁻²⁶ for what rounding both vectors to `QUANTUM` moves it; 2⁻²⁴ for products too small for float32.

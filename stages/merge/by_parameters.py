@@ -1,4 +1,4 @@
-"""A merge as its parameters say: which of the two merges, with which of their options."""
+"""A merge by its parameters: by features or by neighbours, with their options."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def merge_as(
     progress: Progress | None = None,
     processes: Processes | None = None,
 ) -> StageMerges:
-    """What `merge_stage` or, for the metric `jaccard`, `jaccard_merge_stage` gives for `parameters`, and what they raise.
+    """The result of `merge_stage` or, for `metric='jaccard'`, `jaccard_merge_stage` by `parameters`; raises what they raise.
 
-    `whiten` and `camera` 'centring' are taken as done to `features` (n, d) already; shared cameras of `camid` (n,) are
-    penalised where it is given.
+    `features` (n, d) are whitened and centred already, if `parameters` say so. Shared cameras are penalised if `camid`
+    (n,) is given.
     """
     by_metric = (
         partial(jaccard_merge_stage, k1=parameters.k1, k2=parameters.k2)

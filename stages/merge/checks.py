@@ -1,44 +1,53 @@
-"""What a merge refuses before it begins: options out of range, features of no matrix, fewer clusters than merges."""
+"""What a merge refuses before it begins: options out of range, features that are no matrix, too few clusters."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import get_args
 
 import numpy as np
 
+from schemas.choices import IntraNormalizer, Update
+from schemas.rules import MERGE_RULES, broken_rule
 from stages.errors import DbcError, UsageError
 from stages.typing import Array
 
 
 def require_options(lambda_: float, n_merges: int, *, update: str, intra_normalizer: str) -> None:
-    """Raise UsageError for λ below 0 or not finite, no merges, or names that mean nothing."""
+    """Raise UsageError if λ is below 0 or not finite, there are no merges, or a name is unknown."""
     if not (np.isfinite(lambda_) and lambda_ >= 0):
-        raise UsageError(f"lambda is {lambda_}, wanted a finite number of at least 0; pass --lambda 0.1")
+        raise UsageError(f"`lambda_` must be at least 0 and finite, got {lambda_}; the published value is 0.1")
     if n_merges < 1:
-        raise UsageError(f"{n_merges} merges wanted, wanted at least 1; raise --merge-percent or add samples")
-    require_known("update", update, ("stale", "union", "exact"))
-    require_known("intra normalizer", intra_normalizer, ("n", "n2"))
+        raise UsageError(f"n_merges must be at least 1, got {n_merges}; raise `merge_percent` or add samples")
+    require_known("update", update, get_args(Update))
+    require_known("intra_normalizer", intra_normalizer, get_args(IntraNormalizer))
 
 
 def require_known(name: str, value: str, known: Sequence[str]) -> None:
-    """Raise UsageError where `value` is none of `known`; `name` says what it is."""
+    """Raise UsageError unless `value`, the argument `name`, is one of `known`."""
     if value not in known:
-        raise UsageError(f"{name} is '{value}', wanted one of {', '.join(known)}")
+        raise UsageError(f"unknown `{name}` '{value}': choose {', '.join(known[:-1])} or {known[-1]}")
+
+
+def require_together(**options: object) -> None:
+    """Raise UsageError if `options`, fields of `MergeParameters`, do not go together."""
+    if (broken := broken_rule(MERGE_RULES, **options)) is not None:
+        raise UsageError(broken)
 
 
 def require_matrix(features: Array) -> None:
     """Raise DbcError unless `features` have two dimensions, neither of them 0."""
     if features.ndim != 2 or 0 in features.shape:
         raise DbcError(
-            f"features have shape {tuple(features.shape)}, wanted (n_samples, n_dimensions), both at least 1; "
+            f"features must have shape (n_samples, n_dimensions), both at least 1, got {tuple(features.shape)}; "
             "extract them again"
         )
 
 
 def require_clusters(n_clusters: int, n_merges: int) -> None:
-    """Raise DbcError where `n_merges` merges leave no cluster of `n_clusters`."""
+    """Raise DbcError if `n_merges` merges would leave none of `n_clusters` clusters."""
     if n_merges >= n_clusters:
         raise DbcError(
-            f"{n_merges} merges wanted of {n_clusters} clusters, which allow at most {n_clusters - 1}; "
-            "lower --merge-percent, or stop at an earlier stage"
+            f"n_merges must be less than the number of clusters, {n_clusters}, got {n_merges}; "
+            "lower `merge_percent`, or stop at an earlier stage"
         )

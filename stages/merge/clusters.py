@@ -1,4 +1,4 @@
-"""Labels as the merge sees them: checked, sorted into clusters, and renumbered after a stage."""
+"""Labels: checked, sorted into clusters, and renumbered after a stage."""
 
 from __future__ import annotations
 
@@ -15,17 +15,15 @@ def parse_labels(labels: NDArray[Any], *, n_samples: int) -> Int64Array:
     """`labels` as (n_samples,) int64; raises DbcError unless they are integers that use each of 0..K−1."""
     if labels.ndim != 1 or labels.shape[0] != n_samples:
         raise DbcError(
-            f"labels have shape {labels.shape}, wanted ({n_samples},), one for each row of features; "
-            "merge with features and clusters of the same dataset"
+            f"labels must have shape ({n_samples},), one for each row of features, got {labels.shape}; "
+            "take features and clusters of one dataset"
         )
     if not np.issubdtype(labels.dtype, np.integer):
-        raise DbcError(f"labels have dtype {labels.dtype}, wanted integers 0..K−1; renumber them")
+        raise DbcError(f"labels must be integers 0..K−1, got {labels.dtype}; renumber them")
     lowest, highest = int(labels.min()), int(labels.max())
     if lowest != 0 or highest >= n_samples or not np.bincount(labels).all():
         n_used = np.unique(labels).size
-        raise DbcError(
-            f"labels run from {lowest} to {highest} and use {n_used} values, wanted each of 0..{n_used - 1}; renumber them"
-        )
+        raise DbcError(f"labels must use each of 0..K−1, got {n_used} values from {lowest} to {highest}; renumber them")
     return labels.astype(np.int64)
 
 
@@ -48,7 +46,7 @@ def relabel(labels: Int64Array) -> Int64Array:
 
 
 def labels_after(labels: Int64Array, merges: Int64Array) -> Int64Array:
-    """The labels (n,) once each pair of `merges` (m, 2), labels like these, is united."""
+    """The labels (n,) after each pair of `merges` (m, 2), by these labels, is merged."""
     parent = np.arange(int(labels.max()) + 1)
     for a, b in merges:
         parent[root_of(parent, b)] = root_of(parent, a)

@@ -11,17 +11,53 @@ from stages.typing import Float64Array, Int64Array
 
 
 def empty_linkage() -> Float64Array:
-    """The linkage of stage 0, where nothing is merged yet: (0, 4) float64."""
+    """The linkage matrix of stage 0, without merges.
+
+    Returns
+    -------
+    float64 array (0, 4)
+
+    Examples
+    --------
+    >>> empty_linkage().shape
+    (0, 4)
+    """
     return np.empty((0, 4), dtype=np.float64)
 
 
 def extend_linkage(linkage: Float64Array, previous_labels: Int64Array, result: StageMerges) -> Float64Array:
-    """`linkage` (r, 4) with one row for each merge of `result`: (r + m, 4) float64, as SciPy writes it.
+    """The linkage matrix with the merges of another stage.
 
-    Row i joins two SciPy clusters (the smaller id first; id < n is a sample, id n + j the cluster made by row j),
-    at height D, into a cluster of the size in the last column. Heights need not ascend: features change between
-    stages, and `stale` ranks with values from before the stage. `previous_labels` (n,) are the labels that `result`
-    started from; raises DbcError where they are not the clusters of `linkage`.
+    Row i joins two SciPy clusters (the smaller id first; id < n is a sample, id n + j the cluster made by row j) at
+    height D into a cluster of the size in the last column. Heights need not ascend: features change between stages, and
+    'stale' ranks with values from before the stage.
+
+    Parameters
+    ----------
+    linkage : float64 array (r, 4)
+        The merges of all stages before.
+    previous_labels : int64 array (n,)
+        The labels that `result` started from.
+    result : StageMerges
+        The m merges of the stage.
+
+    Returns
+    -------
+    float64 array (r + m, 4)
+
+    Raises
+    ------
+    DbcError
+        `previous_labels` are not the clusters of `linkage`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from stages.merge import initial_labels, merge_stage
+    >>> labels = initial_labels(3)
+    >>> stage = merge_stage(np.array([[0.0], [1.0], [5.0]]), labels, n_merges=1, metric="euclidean")
+    >>> extend_linkage(empty_linkage(), labels, stage).tolist()
+    [[0.0, 1.0, 1.0, 2.0]]
     """
     n_samples = previous_labels.shape[0]
     ids = cluster_ids(linkage, n_samples)
@@ -29,7 +65,7 @@ def extend_linkage(linkage: Float64Array, previous_labels: Int64Array, result: S
     current = _one_id_per_cluster(ids, previous_labels)
     survivor = np.arange(current.size)
     rows: list[tuple[int, int, float, int]] = []
-    for (a, b), height in zip(result.merges, result.criterion, strict=True):
+    for (a, b), height in zip(result.merges, result.distance, strict=True):
         kept, gone = root_of(survivor, a), root_of(survivor, b)
         first, second = sorted((current[kept], current[gone]))
         survivor[gone] = kept
@@ -40,7 +76,26 @@ def extend_linkage(linkage: Float64Array, previous_labels: Int64Array, result: S
 
 
 def cluster_ids(linkage: Float64Array, n_samples: int) -> Int64Array:
-    """The SciPy id (n_samples,) int64 of the cluster that holds each sample after all rows of `linkage` (r, 4)."""
+    """The SciPy id of the cluster of each sample, after all merges.
+
+    Parameters
+    ----------
+    linkage : float64 array (r, 4)
+        SciPy's linkage matrix so far.
+    n_samples : int
+        n, how many samples there are.
+
+    Returns
+    -------
+    int64 array (n,)
+        Below n for a sample that has not merged, n + j for the cluster made by row j.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> cluster_ids(np.array([[0.0, 1.0, 1.0, 2.0]]), 3).tolist()
+    [3, 3, 2]
+    """
     parent = np.arange(n_samples + linkage.shape[0])
     for row, (first, second) in enumerate(linkage[:, :2].astype(np.int64)):
         parent[first] = parent[second] = n_samples + row
@@ -48,7 +103,26 @@ def cluster_ids(linkage: Float64Array, n_samples: int) -> Int64Array:
 
 
 def labels_of_linkage(linkage: Float64Array, n_samples: int) -> Int64Array:
-    """The labels (n_samples,) int64 after all rows of `linkage` (r, 4), by each cluster's smallest sample index."""
+    """The labels of all samples, after all merges.
+
+    Parameters
+    ----------
+    linkage : float64 array (r, 4)
+        SciPy's linkage matrix so far.
+    n_samples : int
+        n, how many samples there are.
+
+    Returns
+    -------
+    int64 array (n,)
+        0..K−1 in order of each cluster's smallest sample index.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> labels_of_linkage(np.array([[0.0, 1.0, 1.0, 2.0]]), 3).tolist()
+    [0, 0, 1]
+    """
     return relabel(cluster_ids(linkage, n_samples))
 
 
@@ -57,7 +131,7 @@ def _one_id_per_cluster(ids: Int64Array, labels: Int64Array) -> Int64Array:
     current = ids[first]
     if not np.array_equal(current[labels], ids) or np.unique(current).size != current.size:
         raise DbcError(
-            f"the linkage makes {np.unique(ids).size} clusters and the labels {current.size}, or others, "
-            "wanted the same partition; pass the labels and the linkage of one stage"
+            f"`linkage` and `previous_labels` must be of one partition, got {np.unique(ids).size} and {current.size} "
+            "clusters, or others; take both from one stage"
         )
     return current

@@ -1,28 +1,27 @@
-"""One merge stage from features and labels: what is asked is checked, then handed to the engine."""
+"""One merge stage from features and labels: arguments are checked, then given to the engine."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.choices import CriterionName, IntraNormalizer, Kernels, SampleMetric, Update
 from stages.arrays.backend import n_cores, one_library_thread, to_host
 from stages.arrays.memory_limit import limit_of, require_memory
 from stages.arrays.screening_products import host_product
-from stages.errors import UsageError
-from stages.merge.checks import require_clusters, require_known, require_matrix, require_options
+from stages.merge.checks import require_clusters, require_known, require_matrix, require_options, require_together
 from stages.merge.clusters import parse_labels
-from stages.merge.memory import LARGEST_TILE, engine_bytes
+from stages.merge.memory_model import LARGEST_TILE, engine_bytes
 from stages.merge.result import StageMerges
 from stages.merge.selection.cameras import parse_cameras
-from stages.merge.selection.criterion import CriterionName, IntraNormalizer, criterion_of
-from stages.merge.selection.engine import Cameras, Update, merge_exactly, merge_once_ranked
-from stages.merge.selection.ranking import Work
-from stages.merge.tables.canonical_rows import Metric
-from stages.merge.tables.source import Kernels, compiles, source_of
+from stages.merge.selection.criterion import criterion_of
+from stages.merge.selection.engine import Cameras, merge_exactly, merge_once_ranked
+from stages.merge.selection.ranking import Workers
+from stages.merge.tables.source import compiles, source_of
 from stages.processes import OneProcess, Processes
 from stages.typing import Array
 
@@ -36,7 +35,7 @@ def merge_stage(
     *,
     lambda_: float = 0.1,
     update: Update = "stale",
-    metric: Metric = "sqeuclidean",
+    metric: SampleMetric = "sqeuclidean",
     intra_normalizer: IntraNormalizer = "n",
     criterion: CriterionName = "dbc",
     precision: str = "auto",
@@ -49,40 +48,85 @@ def merge_stage(
     camid: NDArray[Any] | None = None,
     camera_weight: float = 0.1,
 ) -> StageMerges:
-    """The `n_merges` merges that rank first by D_ab = d_ab + λ (d_a + d_b), eqs. (2)–(4), and the labels they leave.
+    """Merge the pairs of clusters that rank first by D_ab = d_ab + λ (d_a + d_b), eq. (4), one stage of them.
 
-    `features` (n, d) of a real dtype, of NumPy, CuPy or another array-API library: its library and device do the
-    work. `labels` (n,) integers using each of 0..K−1. Ties break by (D, smaller label, larger label).
-    `update`: 'stale' ranks once and skips clusters already absorbed, 'union' ranks once and joins by union-find,
-    'exact' ranks again after every merge, and the merged cluster keeps the smaller label. `criterion`: 'dbc', or
-    'buc' (the smallest distance, and λ (n_a + n_b)). `memory_limit` in bytes (default: 0.8 of what is available);
-    `progress(done, total)` counts pairs of clusters looked at: neither ever falls, and where another pass over the tiles
-    is needed, its pairs join the total.
+    Every D has one float64 value, a symmetric function of the contents of two clusters, the same to the last bit for
+    every array library, device, number of threads or processes and order of the samples. Samples permuted together with
+    their labels give the same merges. Labels matter: ties break by (D, smaller label, larger label), and under 'stale'
+    the smaller label survives. No K×K matrix is made.
 
-    `camid` (n,) integers, where given, adds w · s_ab to D_ab: w is `camera_weight`, s_ab the share of the pairs of samples of
-    a and b that one camera took (`CameraPenalty`), so that images are drawn to those of other cameras. For 'dbc' alone.
+    Parameters
+    ----------
+    features : array (n, d) of a real dtype
+        Of NumPy, CuPy or another array-API library, whose device does the work.
+    labels : integer array (n,)
+        The clusters that the stage starts from; each of 0..K−1 is used.
+    n_merges : int
+        m, how many merges to make: 1 to K − 1.
+    lambda_ : float
+        λ ≥ 0, the weight of the penalties.
+    update : {'stale', 'union', 'exact'}
+        'stale' ranks once and skips clusters already absorbed, 'union' ranks once and joins by union-find, 'exact'
+        ranks again after every merge.
+    metric : {'sqeuclidean', 'euclidean', 'cosine'}
+        The distance of two samples.
+    intra_normalizer : {'n', 'n2'}
+        Divides the sum over ordered pairs in d_a by n_a, eq. (2), or by n_a², which makes it a mean.
+    criterion : {'dbc', 'buc'}
+        'dbc': d_ab is the mean distance, penalised by d_a + d_b. 'buc': d_ab is the smallest, penalised by n_a + n_b.
+    precision : {'auto', 'float32', 'int8'}
+        How the CPU multiplies to find pairs worth ranking. Like all that follow down to `processes`, it changes speed
+        and no result.
+    kernels : {'auto', 'compiled', 'arrays'}
+        Whether compiled loops or whole-array operations do the work on the CPU.
+    tile : int, optional
+        Edge of the tiles of pairs; by default the fastest.
+    n_threads : int, optional
+        Threads on the CPU; by default one a core.
+    memory_limit : int, optional
+        In bytes; by default 0.8 of what is available.
+    progress : callable, optional
+        Called with (done, total) pairs of clusters compared. Neither falls; another pass adds its pairs to the total.
+    processes : Processes, optional
+        Processes that were given the same arguments and share the tiles.
+    camid : integer array (n,), optional
+        Camera ids. They add w s_ab to D_ab, for 'dbc' alone: s_ab is the share of the pairs of samples of a and b that
+        one camera took, so samples are drawn to those of other cameras.
+    camera_weight : float
+        w ≥ 0.
 
-    What follows changes speed and no result: `precision` of the product on the CPU ('auto', 'float32', 'bfloat16',
-    'int8'), `kernels` ('auto', 'compiled', 'arrays'), `tile` edge, `n_threads`, and `processes`, through which
-    processes that were given the same arguments share the tiles.
+    Returns
+    -------
+    StageMerges
+        The new labels, and each merge with its D.
 
-    Each D has one float64 value, a symmetric function of the contents of the two clusters, the same to the last bit
-    for every array library and every order of the samples. So samples permuted together with their labels give the
-    same merges. (Labels themselves matter: they break ties, and under `stale` they say who survives and may go on.)
+    Raises
+    ------
+    UsageError
+        An option is out of range.
+    DbcError
+        Features and labels do not fit each other, hold NaN or infinity, have fewer than m + 1 clusters, or need more
+        memory than the limit.
 
-    Raises UsageError for λ, m, or an option out of range; DbcError for features or labels that do not fit each other,
-    NaN or infinity, fewer than m + 1 clusters, or too little memory.
+    Examples
+    --------
+    >>> import numpy as np
+    >>> features = np.array([[0.0], [0.1], [5.0], [5.2], [9.0]])
+    >>> stage = merge_stage(features, initial_labels(5), n_merges=2, update="exact")
+    >>> stage.merges.tolist()
+    [[0, 1], [2, 3]]
+    >>> stage.labels.tolist()
+    [0, 0, 1, 1, 2]
     """
     require_options(lambda_, n_merges, update=update, intra_normalizer=intra_normalizer)
-    require_known("metric", metric, ("sqeuclidean", "euclidean", "cosine"))
-    ranks_by = criterion_of(criterion, lambda_=lambda_, normalizer=intra_normalizer)
+    require_known("metric", metric, get_args(SampleMetric))
+    ranking = criterion_of(criterion, lambda_=lambda_, normalizer=intra_normalizer)
     require_matrix(features)
     n_samples, dim = features.shape
     labels = parse_labels(to_host(labels), n_samples=n_samples)
     cameras = None
     if camid is not None:
-        if ranks_by.linkage != "average":
-            raise UsageError(f"--camera: found penalty with --criterion {criterion}, wanted dbc; leave one of them out")
+        require_together(camera="penalty", criterion=criterion)
         cameras = Cameras(parse_cameras(camid, n_samples=n_samples, weight=camera_weight), camera_weight)
     n_clusters = int(labels.max()) + 1
     require_clusters(n_clusters, n_merges)
@@ -92,7 +136,7 @@ def merge_stage(
     require_memory(
         engine_bytes(
             n_samples=n_samples,
-            n_clusters=n_clusters if ranks_by.linkage == "average" else n_samples,
+            n_clusters=n_clusters if ranking.linkage == "average" else n_samples,
             dim=dim,
             n_merges=n_merges,
             tile=tile or LARGEST_TILE[is_host],
@@ -112,25 +156,25 @@ def merge_stage(
             product=lambda n_rows: host_product(precision, n_rows=n_rows, dim=dim),
             threads=threads,
         )
-        work = Work(threads, tile, processes or OneProcess(), _over_passes(progress or _silent))
+        workers = Workers(threads, tile, processes or OneProcess(), _over_passes(progress or _ignore))
         if update == "exact":
-            return merge_exactly(source, labels, n_merges, criterion=ranks_by, work=work, cameras=cameras)
+            return merge_exactly(source, labels, n_merges, criterion=ranking, workers=workers, cameras=cameras)
         return merge_once_ranked(
-            source, labels, n_merges, criterion=ranks_by, update=update, work=work, cameras=cameras
+            source, labels, n_merges, criterion=ranking, update=update, workers=workers, cameras=cameras
         )
 
 
-def _silent(_done: int, _total: int) -> None:
-    """Tell nobody."""
+def _ignore(_done: int, _total: int) -> None:
+    """Ignore progress."""
 
 
 def _over_passes(progress: Progress) -> Progress:
-    """A callback told of each pass by itself, which tells `progress` of all passes so far."""
+    """A callback for the progress of each pass, which calls `progress` with the sums over all passes so far."""
     before = 0
 
-    def tell(done: int, total: int) -> None:
+    def count(done: int, total: int) -> None:
         nonlocal before
         progress(before + done, before + total)
         before += done if done == total else 0
 
-    return tell
+    return count

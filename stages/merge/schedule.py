@@ -12,32 +12,91 @@ from stages.typing import Int64Array
 
 
 def number_of_merges(n_samples: int, merge_percent: float) -> int:
-    """m = ⌊merge_percent · n_samples⌋, exactly, with merge_percent the decimal number its text shows (0.05 = 1/20)."""
+    """The merges that a stage makes, m = ⌊merge_percent · n_samples⌋, exactly.
+
+    Parameters
+    ----------
+    n_samples : int
+        How many samples there are.
+    merge_percent : float
+        A fraction above 0 and below 1, taken as the decimal number its text shows (0.05 = 1/20).
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    UsageError
+        `merge_percent` is out of range.
+
+    Examples
+    --------
+    >>> number_of_merges(12936, 0.05)
+    646
+    """
     return int(_exact(merge_percent) * n_samples)
 
 
 def stage_merges(n_samples: int, merge_percent: float, *, stage: int, start: str) -> int:
-    """Merges that stage `stage` makes: m from the clusters before it, stage · m where it starts from singletons."""
+    """How many merges `stage` makes: m from the clusters before it, stage · m if it starts from single samples."""
     return number_of_merges(n_samples, merge_percent) * (stage if start == "singletons" else 1)
 
 
 def last_stage(merge_percent: float) -> int:
-    """⌊1/merge_percent⌋ − 1, exactly: 19 for 0.05. Raises UsageError unless 0 < merge_percent < 1."""
+    """The last stage that can merge `merge_percent` of the samples, ⌊1/merge_percent⌋ − 1, exactly.
+
+    Parameters
+    ----------
+    merge_percent : float
+        A fraction above 0 and below 1.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    UsageError
+        `merge_percent` is out of range.
+
+    Examples
+    --------
+    >>> last_stage(0.05)
+    19
+    """
     return int(1 / _exact(merge_percent)) - 1
 
 
 def initial_labels(n_samples: int) -> Int64Array:
-    """Stage 0: every sample its own cluster, (n_samples,) int64."""
+    """The labels of stage 0, where every sample is its own cluster.
+
+    Parameters
+    ----------
+    n_samples : int
+        How many samples there are.
+
+    Returns
+    -------
+    int64 array (n_samples,)
+
+    Examples
+    --------
+    >>> initial_labels(3).tolist()
+    [0, 1, 2]
+    """
     return np.arange(n_samples, dtype=np.int64)
 
 
 def _exact(merge_percent: float) -> Fraction:
     if not 0 < merge_percent < 1:
-        raise UsageError(f"merge percent is {merge_percent}, wanted a fraction between 0 and 1; pass 0.05")
+        raise UsageError(
+            f"`merge_percent` must be a fraction above 0 and below 1, got {merge_percent}; the default is 0.05"
+        )
     return Fraction(repr(float(merge_percent)))
 
 
 def least_merge_percent(n_samples: int) -> float:
-    """The least merge percent, of four digits, that gives `n_samples` samples, at least two, a merge a stage."""
+    """The smallest `merge_percent`, of four digits, that merges one of `n_samples` ≥ 2 samples a stage."""
     digits = 3 - math.floor(math.log10(1 / n_samples))
     return float(math.ceil(10.0**digits / n_samples) / 10.0**digits)

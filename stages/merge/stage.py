@@ -153,7 +153,7 @@ def _merge(inputs: Inputs, n_merges: int, options: Options, *, reporter: Reporte
 
 def _write(writer: Writer, result: StageMerges, linkage: Float64Array) -> None:
     for name in ("labels", "merges", "criterion", "inter", "intra", "sizes"):
-        writer.array(name, getattr(result, name))
+        writer.array(name, getattr(result, "distance" if name == "criterion" else name))
     writer.array("linkage", linkage)
 
 
@@ -167,6 +167,6 @@ def _summary(result: StageMerges, *, stage: int, features_stage: int) -> Cluster
         n_merges=len(result.merges),
         n_singletons=int((sizes == 1).sum()),
         largest_cluster=int(sizes.max()),
-        criterion_first=float(result.criterion[0]),
-        criterion_last=float(result.criterion[-1]),
+        criterion_first=float(result.distance[0]),
+        criterion_last=float(result.distance[-1]),
     )

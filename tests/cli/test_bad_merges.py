@@ -53,9 +53,14 @@ def alter(monkeypatch: pytest.MonkeyPatch, name: str, change: Change) -> None:
             "labels",
             lambda labels: labels[:-1],
             ["--stage", "2", "--start", "previous"],
-            "labels have shape (15,), wanted (16,)",
+            "labels must have shape (16,), one for each row of features, got (15,)",
         ),
-        ("labels", lambda labels: labels + 3, ["--stage", "2", "--start", "previous"], "labels run from 3"),
+        (
+            "labels",
+            lambda labels: labels + 3,
+            ["--stage", "2", "--start", "previous"],
+            "labels must use each of 0..K−1, got 13 values from 3 to 15",
+        ),
     ],
 )
 def test_inputs_that_do_not_fit_are_refused(
@@ -80,6 +85,10 @@ def test_fewer_clusters_than_merges(dbc: Dbc, run: Path) -> None:
     flags = ["--merge-percent", "0.6", "--run", run]
     assert dbc("merge", *flags).status == 0
     before = sorted(run.rglob("*"))
-    refused(dbc("merge", *flags, "--stage", "2"), status=1, told="18 merges wanted of 16 clusters")
-    refused(dbc("merge", *flags, "--stage", "2", "--start", "previous"), status=1, told="9 merges wanted of 7 clusters")
+    refused(
+        dbc("merge", *flags, "--stage", "2"), status=1, told="the number of clusters, 16, got 18; lower --merge-percent"
+    )
+    refused(
+        dbc("merge", *flags, "--stage", "2", "--start", "previous"), status=1, told="the number of clusters, 7, got 9"
+    )
     assert sorted(run.rglob("*")) == before

@@ -29,7 +29,7 @@ def test_too_little_memory_is_told_with_the_flag_that_a_command_has(
     for command in ("report", "select", "plot"):
         refused = dbc(command, "--run", run)
         assert refused.status == 1
-        assert refused.line.endswith("wanted at most 800.0 B; end other programs, or take a machine with more memory")
+        assert refused.line.endswith("the limit is 800.0 B; end other programs, or take a machine with more memory")
 
 
 def test_a_run_that_stops_by_itself_measures_under_its_memory_limit(

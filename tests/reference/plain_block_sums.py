@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import array_api_compat
 
 from stages.arrays.exact_sums import halving_sum, segment_sums, split_on_grids
-from stages.merge.tables.canonical_rows import Frame
+from stages.merge.tables.canonical_rows import FeatureGrid
 from stages.typing import Array
 
 _CHUNK_VALUES = 1 << 17
@@ -25,7 +25,7 @@ class BlockSums:
     counts: Array
 
 
-def block_sums_of(rows: Array, frame: Frame, order: Array, starts: Array, stops: Array) -> BlockSums:
+def block_sums_of(rows: Array, grid: FeatureGrid, order: Array, starts: Array, stops: Array) -> BlockSums:
     """The block sums of clusters whose members are rows[order[starts[c]:stops[c]]]; arguments as `moments_of`.
 
     Each distance is computed once, √ of a `halving_sum`, and split on grids on which a sum over all n² ordered
@@ -39,7 +39,7 @@ def block_sums_of(rows: Array, frame: Frame, order: Array, starts: Array, stops:
         high = xp.zeros(n_samples, dtype=xp.float64, device=rows.device)
         low = xp.zeros(n_samples, dtype=xp.float64, device=rows.device)
         for sample in range(int(starts[cluster]), int(stops[cluster])):
-            more = split_on_grids(distances_to(rows, sample), bound=frame.distance_bound, n_terms=n_samples**2)
+            more = split_on_grids(distances_to(rows, sample), bound=grid.distance_bound, n_terms=n_samples**2)
             high, low = high + more[0], low + more[1]
         sums[0][cluster, :] = segment_sums(high, starts, stops)
         sums[1][cluster, :] = segment_sums(low, starts, stops)

@@ -1,6 +1,6 @@
 """The plain dispersion merge: every D in a K×K matrix, selected by sorting; the oracle of the engine.
 
-It shares with the engine the definition of a canonical value (`exact_sums`, `samples`, `moments`), and nothing of how
+It shares with the engine the definition of a canonical value (`exact_sums`, `canonical_rows`, `moments`), and nothing of how
 pairs are found or merges are selected.
 """
 
@@ -12,12 +12,11 @@ import array_api_compat
 import numpy as np
 from plain_block_sums import block_sums_of
 from plain_dispersion import BlockDispersion, MeanDispersion, NearestDispersion
+from plain_moments import canonical_features, moments_of
 
 from stages.arrays.backend import to_host
 from stages.merge.clusters import labels_after, members_by_cluster
 from stages.merge.result import StageMerges
-from stages.merge.tables.canonical_rows import canonical_features
-from stages.merge.tables.moments import moments_of
 
 
 def plain_merge_stage(
@@ -73,12 +72,12 @@ class _Task:
 
 
 def _dispersion_of(features, labels, metric):
-    rows, frame = canonical_features(features, metric=metric)
+    rows, grid = canonical_features(features, metric=metric)
     xp = array_api_compat.array_namespace(rows)
     index = [xp.asarray(part, device=rows.device) for part in members_by_cluster(labels)]
     if metric == "euclidean":
-        return BlockDispersion(block_sums_of(rows, frame, *index))
-    return MeanDispersion(moments_of(rows, frame, *index), scale=0.5 if metric == "cosine" else 1.0)
+        return BlockDispersion(block_sums_of(rows, grid, *index))
+    return MeanDispersion(moments_of(rows, grid, *index), scale=0.5 if metric == "cosine" else 1.0)
 
 
 def _criterion_matrix(clusters, intra, task):
@@ -103,7 +102,7 @@ def _select_once(clusters, labels, task, walk):
     return StageMerges(
         labels=labels_after(labels, merges),
         merges=merges,
-        criterion=criterion[merges[:, 0], merges[:, 1]],
+        distance=criterion[merges[:, 0], merges[:, 1]],
         inter=np.array([float(clusters.inter(int(a))[int(b)]) for a, b in merges]),
         intra=to_host(intra)[merges],
         sizes=sizes[merges],
@@ -136,7 +135,7 @@ def _select_exact(clusters, labels, task):
     return StageMerges(
         labels=labels_after(labels, np.array(merges, dtype=np.int64)),
         merges=np.array(merges, dtype=np.int64),
-        criterion=numbers_of[:, 0],
+        distance=numbers_of[:, 0],
         inter=numbers_of[:, 1],
         intra=numbers_of[:, 2:4],
         sizes=numbers_of[:, 4:6].astype(np.int64),

@@ -29,13 +29,15 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 @pytest.mark.parametrize("device", ["auto", "cuda"])
 def test_more_processes_than_gpus_are_refused_in_one_line(machine: pytest.MonkeyPatch, device: str) -> None:
-    line = "torchrun: found 3 processes and 2 GPUs on this machine, wanted a GPU for each; give --nproc-per-node 2"
-    with pytest.raises(UsageError, match=f"^{re.escape(line)}, or --device cpu$"):
+    line = (
+        "torchrun started 3 processes on this machine with 2 GPUs, expected a GPU for each; give it --nproc-per-node 2"
+    )
+    with pytest.raises(UsageError, match=f"^{re.escape(line)}, or `device='cpu'`$"):
         own_device(device)
 
 
 def test_one_gpu_named_for_all_processes_is_refused(machine: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UsageError, match="--device: found cuda:1 for 3 processes on this machine"):
+    with pytest.raises(UsageError, match="`device='cuda:1'` is one device for 3 processes on this machine"):
         own_device("cuda:1")
 
 
@@ -61,8 +63,8 @@ def test_the_cpu_is_for_any_number_of_processes_and_one_alone_has_what_it_asks_f
 
 def test_stages_refuse_before_anything_is_made(machine: pytest.MonkeyPatch, tmp_path: Path) -> None:
     run = RunDirectory(tmp_path / "run")
-    with pytest.raises(UsageError, match="3 processes and 2 GPUs"):
+    with pytest.raises(UsageError, match="3 processes on this machine with 2 GPUs"):
         extract(run, stage=None, parameters=ExtractParameters(), initial={}, context=Context(device="auto"))
-    with pytest.raises(UsageError, match="3 processes and 2 GPUs"):
+    with pytest.raises(UsageError, match="3 processes on this machine with 2 GPUs"):
         train(run, stage=0, wanted={}, initial={}, context=Context(device="cuda"))
     assert not list(tmp_path.rglob("*"))

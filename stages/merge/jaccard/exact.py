@@ -22,9 +22,9 @@ def merge_one_by_one(
     criterion: DispersionCriterion,
     report: Callable[[int], object],
 ) -> StageMerges:
-    """The stage under `exact`: after every merge the smallest D of the clusters there are then; `sums` as in `jaccard`.
+    """The stage under `exact`: every merge has the smallest D of the current clusters; `sums` as `similarity_sums`.
 
-    `report(1)` is told of each merge.
+    `report(1)` is called after every merge.
     """
     clusters = _Clusters(sums, np.bincount(labels).astype(np.float64), criterion)
     merges, numbers = [], []
@@ -37,10 +37,10 @@ def merge_one_by_one(
 
 
 class _Clusters:
-    """Clusters that merge: a row of similarity sums each, whose columns may be called by the names of absorbed ones.
+    """Clusters that merge: a row of similarity sums each, whose columns may be labels of absorbed clusters.
 
-    Pairs that were not touched come from the sorted `start`; those of a merged cluster from the heap `ranked`, where an
-    entry holds while neither cluster has merged since.
+    Pairs of clusters that have not merged come from the sorted `start`, those of merged clusters from the heap `ranked`, in
+    which an entry is valid while neither cluster has merged since.
     """
 
     def __init__(self, sums: sparse.csr_matrix, counts: Float64Array, criterion: DispersionCriterion) -> None:
@@ -111,7 +111,7 @@ class _Clusters:
         return bool(self._version[first] == first_version and self._version[second] == second_version)
 
     def _row(self, a: int) -> tuple[Int64Array, Float64Array]:
-        """(labels of clusters there are, sums of similarities) that `a` shares neighbours with, itself included."""
+        """(labels, sums of similarities) of the current clusters that share neighbours with `a`, itself included."""
         if a in self._joined:
             columns, values = self._joined[a]
         else:
@@ -123,7 +123,7 @@ class _Clusters:
         return row
 
     def _roots(self, columns: Int64Array) -> Int64Array:
-        """The clusters that those called `columns` (c,) have come to be part of."""
+        """The current clusters that `columns` (c,) are part of."""
         roots = columns
         while (self._parent[roots] != roots).any():
             roots = self._parent[roots]

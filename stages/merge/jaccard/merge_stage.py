@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from schemas.choices import IntraNormalizer, Update
 from stages.arrays.backend import to_host
 from stages.arrays.memory_limit import limit_of, require_memory
-from stages.errors import UsageError
-from stages.merge.checks import require_clusters, require_matrix, require_options
-from stages.merge.clusters import labels_after, parse_labels, root_of
+from stages.merge.checks import require_clusters, require_matrix, require_options, require_together
+from stages.merge.clusters import labels_after, parse_labels
 from stages.merge.jaccard.exact import merge_one_by_one
 from stages.merge.jaccard.pairs import distant_pairs, pair_numbers, penalties_of, stored_pairs, weights_of
 from stages.merge.jaccard.similarities import jaccard_similarities, own_samples
-from stages.merge.memory import jaccard_bytes
+from stages.merge.memory_model import jaccard_bytes
 from stages.merge.merge_stage import Progress
 from stages.merge.result import StageMerges
 from stages.merge.selection.criteria.dispersion import DispersionCriterion
-from stages.merge.selection.criterion import IntraNormalizer
-from stages.merge.selection.engine import Update
+from stages.merge.selection.walks import accepted, merges_array
 from stages.merge.tables.canonical_rows import require_finite
 from stages.processes import OneProcess, Processes
 from stages.typing import Array, Int64Array
@@ -45,26 +45,61 @@ def jaccard_merge_stage(
     processes: Processes | None = None,
     camid: NDArray[Any] | None = None,
 ) -> StageMerges:
-    """The `n_merges` merges that rank first by D_ab = d_ab + λ (d_a + d_b), eqs. (2)–(4), and the labels they leave.
+    """Merge the pairs of clusters that rank first by D_ab = d_ab + λ (d_a + d_b) of Jaccard distances, one stage of them.
 
-    `dist` is the Jaccard distance between k-reciprocal encodings (`stages.arrays.k_reciprocal`) of the L2-normalised
-    `features` (n, d) float32: 0 to 1, and exactly 1 where two samples share no neighbour, which nothing is stored for.
-    `labels` (n,) integers using each of 0..K−1; `update` and ties as in `stages.merge.merge_stage`. Similarities are rounded
-    to a grid on which their sums are exact, so that the order of the samples and the array library decide nothing.
-    `memory_limit` in bytes (default: 0.8 of what is available). `progress(done, total)` counts the samples whose
-    neighbours this process finds, those it compares, and the merges. Processes given the same arguments share the
-    samples through `processes`, which changes no result; each then has all similarities and makes all merges.
+    The distance of two samples compares their k-reciprocal neighbours (Zhong et al., CVPR 2017): 0 to 1, and exactly 1 if
+    they share none, for which nothing is stored. Similarities are rounded to a grid on which their sums are exact, so the
+    order of the samples and the array library change nothing.
 
-    Raises UsageError for an option out of range, for the criterion `buc`, which reads no dispersion, and for `camid`, which
-    is no part of this distance; DbcError for
-    features or labels that do not fit each other, NaN or infinity, fewer than m + 1 clusters, or too little memory.
+    Parameters
+    ----------
+    features : float32 array (n, d)
+        L2-normalised, of NumPy, CuPy or another array-API library.
+    labels : integer array (n,)
+        The clusters that the stage starts from; each of 0..K−1 is used.
+    n_merges : int
+        m, how many merges to make: 1 to K − 1.
+    lambda_ : float
+        λ ≥ 0, the weight of the penalties.
+    update : {'stale', 'union', 'exact'}
+        As in `merge_stage`, with the same ties.
+    intra_normalizer : {'n', 'n2'}
+        As in `merge_stage`.
+    criterion : {'dbc'}
+        No other works on this distance.
+    k1, k2 : int
+        How many neighbours are compared, and how many encodings averaged; each at least 1.
+    memory_limit : int, optional
+        In bytes; by default 0.8 of what is available.
+    progress : callable, optional
+        Called with (done, total): samples whose neighbours this process finds, samples it compares, and merges.
+    processes : Processes, optional
+        Processes that were given the same arguments and share the samples, which changes no result.
+    camid : None
+        This distance has no penalty for cameras.
+
+    Returns
+    -------
+    StageMerges
+        The new labels, and each merge with its D.
+
+    Raises
+    ------
+    UsageError
+        An option is out of range, or is not for this distance.
+    DbcError
+        Features and labels do not fit each other, hold NaN or infinity, have fewer than m + 1 clusters, or need more
+        memory than the limit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> features = np.repeat(np.eye(3, dtype=np.float32), 2, axis=0)
+    >>> stage = jaccard_merge_stage(features, np.arange(6), n_merges=3, update="exact", k1=1, k2=1)
+    >>> stage.labels.tolist()
+    [0, 0, 1, 1, 2, 2]
     """
-    if criterion != "dbc":
-        raise UsageError(f"--criterion: found {criterion} with --metric jaccard, wanted dbc; leave one of them out")
-    if camid is not None:
-        raise UsageError(
-            "--camera: found penalty with --metric jaccard, wanted sqeuclidean, euclidean or cosine; leave one of them out"
-        )
+    require_together(metric="jaccard", criterion=criterion, **({} if camid is None else {"camera": "penalty"}))
     require_options(lambda_, n_merges, update=update, intra_normalizer=intra_normalizer)
     require_matrix(features)
     require_finite(features)
@@ -82,13 +117,15 @@ def jaccard_merge_stage(
         return merge_one_by_one(sums, labels, n_merges, criterion=dispersion, report=advance)
     penalties = penalties_of(sums.diagonal(), counts, dispersion)
     weights = weights_of(penalties, dispersion)
-    merges = _walk(sums, counts, weights, n_merges=n_merges, update=update)
+    ranked = heapq.merge(stored_pairs(sums, counts, weights), distant_pairs(sums, weights))
+    pairs = accepted(((a, b) for _, a, b in ranked), np.arange(len(counts)), update=update)
+    merges = merges_array(list(islice(pairs, n_merges)))
     advance(n_merges)
     inter, distance = pair_numbers(sums, counts, weights, merges)
     return StageMerges(
         labels=labels_after(labels, merges),
         merges=merges,
-        criterion=distance,
+        distance=distance,
         inter=inter,
         intra=penalties[merges],
         sizes=counts[merges].astype(np.int64),
@@ -96,7 +133,7 @@ def jaccard_merge_stage(
 
 
 def _advance(progress: Progress | None, *, total: int) -> Callable[[int], None]:
-    """A callback told of steps done since, which tells `progress` of all so far."""
+    """A callback for the number of steps just done, which calls `progress` with all steps so far."""
     done = 0
 
     def advance(n_steps: int) -> None:
@@ -111,9 +148,9 @@ def _advance(progress: Progress | None, *, total: int) -> Callable[[int], None]:
 def _similarities_within(
     memory_limit: int, features: Array, *, k1: int, k2: int, processes: Processes, report: Callable[[int], object]
 ) -> sparse.csr_matrix:
-    """`jaccard_similarities`; DbcError where `memory_limit` is too low.
+    """`jaccard_similarities`; raises MemoryLimitError if `memory_limit` is too low.
 
-    That is known before they are made if it would be whatever they are, else once they can be counted.
+    The check is made before, for the fewest similarities there can be, and again when they can be counted.
     """
     n_samples, dim = features.shape
 
@@ -136,28 +173,3 @@ def similarity_sums(similarity: sparse.csr_matrix, labels: Int64Array) -> sparse
     sums = sparse.csr_matrix(member @ similarity @ member.T)
     sums.sort_indices()
     return sums
-
-
-def _walk(
-    sums: sparse.csr_matrix,
-    counts: NDArray[np.float64],
-    weights: NDArray[np.float64],
-    *,
-    n_merges: int,
-    update: Update,
-) -> Int64Array:
-    """The merges (m, 2) of pairs in ascending (D, a, b), D computed once, by the rule of `update`: stale or union."""
-    ranked = heapq.merge(stored_pairs(sums, counts, weights), distant_pairs(sums, weights))
-    parent = np.arange(len(counts))
-    merges: list[tuple[int, int]] = []
-    for _, a, b in ranked:
-        if update == "union":
-            first, second = sorted((root_of(parent, a), root_of(parent, b)))
-        else:
-            first, second = (a, b) if parent[a] == a and parent[b] == b else (a, a)
-        if first != second:
-            parent[second] = first
-            merges.append((a, b))
-            if len(merges) == n_merges:
-                break
-    return np.array(merges, dtype=np.int64)

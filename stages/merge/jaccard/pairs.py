@@ -46,7 +46,7 @@ def stored_pairs(sums: sparse.csr_matrix, counts: Float64Array, weights: Float64
 
 
 def distant_pairs(sums: sparse.csr_matrix, weights: Float64Array) -> Iterator[Pair]:
-    """The pairs that `sums` does not hold, whose d_ab is 1, ascending: each drawn only when it is asked for."""
+    """The pairs that `sums` does not hold, whose d_ab is 1, ascending: each made only when asked for."""
     everyone = np.arange(len(weights))
     columns = sums.indices.astype(np.int64)
     return distant_pairs_of(everyone, weights, lambda a: columns[sums.indptr[a] : sums.indptr[a + 1]])

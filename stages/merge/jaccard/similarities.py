@@ -1,4 +1,4 @@
-"""Jaccard similarities of all samples, found by processes that each take some of the samples."""
+"""Jaccard similarities of all samples, found by processes that share the samples."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stages.typing import Array
 
 
 def own_samples(n_samples: int, processes: Processes) -> range:
-    """The samples of this process: consecutive, and as many as every other has, give or take one."""
+    """The samples of this process: consecutive, and at most one more or fewer than any other has."""
     first, stop = (n_samples * rank // processes.size for rank in (processes.rank, processes.rank + 1))
     return range(first, stop)
 
@@ -29,7 +29,7 @@ def jaccard_similarities(
 ) -> sparse.csr_matrix:
     """One minus the Jaccard distance of every two samples: (n, n) float64 sparse, 1 on the diagonal, on `_grid`.
 
-    `report(n)` is told twice of each n samples of this process: once their neighbours are found, and once compared.
+    `report(n)` is called for every n samples of this process twice: when their neighbours are found, and when compared.
     """
     processes = processes or OneProcess()
     n_samples = features.shape[0]
@@ -55,7 +55,7 @@ def _gathered_neighbours(own: Neighbours, processes: Processes) -> Neighbours:
 
 
 def _gathered_rows(own: sparse.csr_matrix, processes: Processes) -> sparse.csr_matrix:
-    """The rows (n, n) of all processes, one below the other, from `own` of each."""
+    """The rows (n, n) of all processes, from `own` of each."""
     if processes.size == 1:
         return own
     n_stored = np.concatenate(processes.all_gather(np.diff(own.indptr).astype(np.float64)[:, None]))[:, 0]
@@ -68,5 +68,5 @@ def _gathered_rows(own: sparse.csr_matrix, processes: Processes) -> sparse.csr_m
 
 
 def _grid(n_values: int) -> float:
-    """The step of the grid on which the sum of so many values up to 1 is exact in float64."""
+    """The step of the grid on which a sum of `n_values` values up to 1 is exact in float64."""
     return float(2.0 ** (int(np.ceil(np.log2(max(n_values, 2)))) - 52))

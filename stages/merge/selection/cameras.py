@@ -1,4 +1,4 @@
-"""What D gains where two clusters were seen by the same cameras: exact counts, so that no order of samples shows in it."""
+"""What D gains if two clusters were seen by the same cameras, from exact counts, which no order of samples changes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stages.errors import DbcError, UsageError
 from stages.typing import Float64Array, Int64Array
 
 VALUES_AT_ONCE = 1 << 18
-"""Counts of cameras that a thread looks at together."""
+"""Counts of cameras that a thread reads at once."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class CameraPenalty:
         return result
 
     def merge(self, a: int, b: int) -> None:
-        """b's samples move to a."""
+        """Let b's samples join a."""
         self.per_camera[a] += self.per_camera[b]
 
 
@@ -51,12 +51,15 @@ def camera_penalty(labels: Int64Array, camid: Int64Array, *, weight: float) -> C
 
 
 def parse_cameras(camid: NDArray[Any], *, n_samples: int, weight: float) -> Int64Array:
-    """`camid` (n,) integers as numbers from 0; DbcError unless there is one a sample, UsageError for a bad `weight`."""
+    """`camid` (n,) integers, renumbered from 0.
+
+    Raises DbcError unless there is one for each sample, UsageError for a negative or infinite `weight`.
+    """
     if not (np.isfinite(weight) and weight >= 0):
-        raise UsageError(f"camera weight is {weight}, wanted a finite number of at least 0; pass --camera-weight 0.1")
+        raise UsageError(f"`camera_weight` must be at least 0 and finite, got {weight}; the default is 0.1")
     if camid.shape != (n_samples,) or not np.issubdtype(camid.dtype, np.integer):
         raise DbcError(
-            f"camera ids are {camid.dtype} of shape {camid.shape}, wanted integers of shape ({n_samples},), one a sample; "
-            "merge with cameras and features of the same dataset"
+            f"camid must hold integers of shape ({n_samples},), one for each sample, got {camid.dtype} of shape "
+            f"{camid.shape}; take cameras and features of one dataset"
         )
     return np.unique(camid, return_inverse=True)[1].astype(np.int64)

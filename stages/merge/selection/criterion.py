@@ -12,12 +12,10 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from schemas.choices import IntraNormalizer
 from stages.errors import UsageError
 from stages.merge.selection import criteria
 from stages.typing import Array
-
-IntraNormalizer = Literal["n", "n2"]
-CriterionName = Literal["dbc", "buc"]
 
 _REGISTERED: dict[str, type[Criterion]] = {}
 
@@ -70,5 +68,5 @@ def criterion_of(name: str, *, lambda_: float, normalizer: IntraNormalizer) -> C
     """The criterion called `name`; raises UsageError for another name."""
     names = criterion_names()
     if name not in names:
-        raise UsageError(f"criterion is '{name}', wanted one of {', '.join(names)}")
+        raise UsageError(f"unknown `criterion` '{name}': choose {', '.join(names[:-1])} or {names[-1]}")
     return _REGISTERED[name](lambda_, normalizer)

@@ -1,35 +1,39 @@
-"""The updates over tables: candidates of clusters or samples, the walks, and the numbers each merge is recorded with."""
+"""The stages under `stale`, `union` and `exact`: clusters are ranked and merged, and each merge is recorded with its D."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
+from schemas.choices import Update
 from stages.merge.clusters import labels_after, members_by_cluster
 from stages.merge.result import StageMerges
 from stages.merge.selection.cameras import CameraPenalty, camera_penalty
 from stages.merge.selection.criterion import Criterion
 from stages.merge.selection.exact import exact_round, renamed
 from stages.merge.selection.first_pairs import LOWEST, Key, RankedPairs
-from stages.merge.selection.merging_clusters import LiveBlocks, LiveClusters, LiveMeans, LiveNearest, LiveState
+from stages.merge.selection.merging_clusters import (
+    BlockDispersions,
+    Dispersions,
+    MeanDispersions,
+    MemberDispersions,
+    MergingClusters,
+)
 from stages.merge.selection.penalties import Penalties
-from stages.merge.selection.ranking import Candidates, Work, candidates_of, ranked_block
-from stages.merge.selection.walks import first_capacity, merges_array, next_capacity, stale_walk, union_walk
+from stages.merge.selection.ranking import Candidates, Workers, candidates_of, ranked_block
+from stages.merge.selection.walks import first_capacity, merges_array, next_capacity, walk
 from stages.merge.tables.source import Source
 from stages.merge.tables.table import Members, Table, slack_of
 from stages.typing import BoolArray, Float64Array, Int64Array
 
-Update = Literal["stale", "exact", "union"]
-
 
 @dataclass(frozen=True)
 class Partition:
-    """The clusters of `labels` (n,) as the criterion sees them, ready to be paired.
+    """K clusters as the criterion compares them.
 
-    `table` is of the clusters (average linkage) or of single samples sorted by cluster (single linkage), and `owner` (R,)
-    says which cluster each of its rows belongs to.
+    `table` has a row for each cluster (average linkage) or for each sample, sorted by cluster (single linkage); `owner`
+    (R,) is the cluster of each row.
     """
 
     table: Table
@@ -39,12 +43,12 @@ class Partition:
 
     @property
     def criterion(self) -> Criterion:
-        """What ranks the pairs."""
+        """The criterion that ranks the pairs."""
         return self.penalties.criterion
 
     @property
     def pairs_are_costly(self) -> bool:
-        """Whether ranking a pair of clusters takes work for each pair of their members."""
+        """Whether ranking a pair of clusters looks at each pair of their members."""
         return self.criterion.linkage == "single" or self.table.metric == "euclidean"
 
     def candidates(self, alive: BoolArray) -> Candidates:
@@ -52,17 +56,17 @@ class Partition:
         ids = np.flatnonzero(alive[self.owner])
         return candidates_of(self.table, ids, owner=self.owner[ids], penalties=self.penalties)
 
-    def live(self, source: Source) -> LiveState:
+    def merging(self, source: Source) -> MergingClusters:
         """These clusters, to be merged one at a time."""
-        clusters: LiveClusters
+        dispersions: Dispersions
         if self.criterion.linkage == "single":
             rows = [np.arange(*span) for span in zip(self.members.starts, self.members.stops, strict=True)]
-            clusters = LiveNearest(self.table, rows)
+            dispersions = MemberDispersions(self.table, rows)
         elif self.table.metric == "euclidean":
-            clusters = LiveBlocks(self.table)
+            dispersions = BlockDispersions(self.table)
         else:
-            clusters = LiveMeans(self.table, source.frame)
-        return LiveState(clusters, self.penalties.copy())
+            dispersions = MeanDispersions(self.table, source.grid)
+        return MergingClusters(dispersions, self.penalties.copy())
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,7 @@ def merge_once_ranked(
     *,
     criterion: Criterion,
     update: Update,
-    work: Work,
+    workers: Workers,
     cameras: Cameras | None = None,
 ) -> StageMerges:
     """The stage under `stale` or `union`: D computed once, pairs walked in order."""
@@ -109,16 +113,16 @@ def merge_once_ranked(
     def next_block(alive: BoolArray, after: Key, capacity: int) -> RankedPairs:
         if not held or held[0][0] != alive.tobytes():
             held[:] = [(alive.tobytes(), partition.candidates(alive))]
-        return ranked_block(held[0][1], after=after, capacity=capacity, work=work)
+        return ranked_block(held[0][1], after=after, capacity=capacity, workers=workers)
 
-    walk = stale_walk if update == "stale" else union_walk
-    merges = merges_array(walk(next_block, n_clusters=len(partition.members.starts), n_merges=n_merges))
+    n_clusters = len(partition.members.starts)
+    merges = merges_array(walk(next_block, n_clusters=n_clusters, n_merges=n_merges, update=update))
     inter = _inter_of(partition, source, merges)
     first, second = merges.T
     return StageMerges(
         labels=labels_after(labels, merges),
         merges=merges,
-        criterion=partition.penalties.distance(inter, first, second),
+        distance=partition.penalties.distance(inter, first, second),
         inter=inter,
         intra=partition.penalties.values[merges],
         sizes=partition.members.counts[merges],
@@ -131,7 +135,7 @@ def merge_exactly(
     n_merges: int,
     *,
     criterion: Criterion,
-    work: Work,
+    workers: Workers,
     cameras: Cameras | None = None,
 ) -> StageMerges:
     """The stage under `exact`: block after block, each of which proves as many merges as it can (`exact_round`)."""
@@ -144,10 +148,10 @@ def merge_exactly(
     while len(merges) < n_merges:
         everything = np.ones(len(names), dtype=bool)
         capacity = larger * first_capacity(n_merges - len(merges), costly_blocks=not partition.pairs_are_costly)
-        block = ranked_block(partition.candidates(everything), after=LOWEST, capacity=capacity, work=work)
-        state = partition.live(source)
+        block = ranked_block(partition.candidates(everything), after=LOWEST, capacity=capacity, workers=workers)
+        merging = partition.merging(source)
         found = exact_round(
-            state,
+            merging,
             block,
             n_merges=n_merges - len(merges),
             slack=_slack(source, partition),
@@ -159,36 +163,36 @@ def merge_exactly(
         names, new_label, old = renamed(names, found.merges)
         current = new_label[current]
         if len(merges) < n_merges:
-            partition = _partition_after(state, source, current, old, cameras)
+            partition = _partition_after(merging, source, current, old, cameras)
         enough = max(1, min(len(block), len(everything)) // 16)
         larger = next_capacity(larger, found=len(found.merges), wanted=enough)
     return StageMerges.one_by_one(labels, merges_array(merges), numbers)
 
 
 def _partition_after(
-    state: LiveState, source: Source, labels: Int64Array, old: Int64Array, cameras: Cameras | None
+    merging: MergingClusters, source: Source, labels: Int64Array, old: Int64Array, cameras: Cameras | None
 ) -> Partition:
-    """`partition_of` the `labels` (n,) that `state` has come to, whose cluster c lives on from old[c] of the one before."""
-    criterion = state.penalties.criterion
+    """`partition_of` the `labels` (n,) that `merging` has come to, whose cluster c it calls old[c]."""
+    criterion = merging.penalties.criterion
     members = Members(*members_by_cluster(labels))
-    table = state.clusters.table_of(members, old)
+    table = merging.dispersions.table_of(members, old)
     if table is None:
         return partition_of(source, labels, criterion, cameras)
     counts = members.counts.astype(np.float64)
-    penalties = Penalties(criterion, counts, state.penalties.values[old], _penalty_of(cameras, labels))
+    penalties = Penalties(criterion, counts, merging.penalties.values[old], _penalty_of(cameras, labels))
     return Partition(table, members, np.arange(len(old)), penalties)
 
 
 def _inter_of(partition: Partition, source: Source, merges: Int64Array) -> Float64Array:
     if partition.criterion.linkage == "average":
         return partition.table.inter(merges[:, 0].copy(), merges[:, 1].copy())
-    live = partition.live(source).clusters
-    return np.array([live.inter(int(a), np.array([b]))[0] for a, b in merges])
+    dispersions = partition.merging(source).dispersions
+    return np.array([dispersions.inter(int(a), np.array([b]))[0] for a, b in merges])
 
 
 def _slack(source: Source, partition: Partition) -> float:
     """How far rounding may move D in one merge."""
-    inter_slack = slack_of(source.frame, metric=partition.table.metric)
+    inter_slack = slack_of(source.grid, metric=partition.table.metric)
     cameras = partition.penalties.cameras
     shared = cameras.weight * 2.0**-48 if cameras is not None else 0.0
-    return partition.criterion.slack(inter_slack, n_samples=source.frame.n_samples) + shared
+    return partition.criterion.slack(inter_slack, n_samples=source.grid.n_samples) + shared

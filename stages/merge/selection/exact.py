@@ -1,9 +1,9 @@
-"""The `exact` update: every merge is the smallest current D, found without a K×K matrix.
+"""The `exact` update: every merge has the smallest current D, found without a K×K matrix.
 
 A block of ranked pairs holds every pair up to its limit. When a and b merge into c, D_cx is at least the smaller of
 D_ax and D_bx (`Criterion`), so a new pair can fall below the limit only if one of its parents' pairs was in the block:
-only those are computed. Float64 may move a D by its slack, and each merge may build on the one before, so a merge is
-trusted while its D stays below the limit by the slacks of all merges so far; then a new block is found.
+only those are computed. Rounding may move a D by its slack in every merge, so a merge is certain while its D stays below
+the limit by the slacks of all merges so far. Then a new block is found.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from stages.merge.selection.first_pairs import RankedPairs
-from stages.merge.selection.merging_clusters import LiveState
+from stages.merge.selection.merging_clusters import MergingClusters
 from stages.typing import Int64Array
 
 Entry = tuple[float, int, int, int, int]
@@ -29,19 +29,19 @@ class RoundResult:
 
 
 def exact_round(
-    state: LiveState,
+    clusters: MergingClusters,
     block: RankedPairs,
     *,
     n_merges: int,
     slack: float,
     zero_is_identity: bool,
 ) -> RoundResult:
-    """At most `n_merges` merges that the block can vouch for, at least one if it holds a pair.
+    """At most `n_merges` merges that are certain by the block, at least one if it holds a pair.
 
-    `slack` bounds what rounding may move in one merge. `zero_is_identity`: D = 0 says that all members of both are
+    `slack` bounds how far rounding may move D in one merge. `zero_is_identity`: D = 0 means that all members of both are
     one point, so that merging them changes no distance and uses no slack.
     """
-    graph = _Graph(state, block)
+    graph = _Graph(clusters, block)
     result = RoundResult()
     used = 0
     while len(result.merges) < n_merges:
@@ -53,8 +53,8 @@ def exact_round(
         if result.merges and not is_identity and not value < block.limit[0] - used * slack:
             break
         used += 0 if is_identity else 1
-        inter = float(state.clusters.inter(a, np.array([b]))[0])
-        values, counts = state.penalties.values, state.penalties.counts
+        inter = float(clusters.dispersions.inter(a, np.array([b]))[0])
+        values, counts = clusters.penalties.values, clusters.penalties.counts
         numbers = (values[a], values[b], counts[a], counts[b])
         result.merges.append((a, b))
         result.numbers.append((value, inter, *map(float, numbers)))
@@ -65,17 +65,17 @@ def exact_round(
 class _Graph:
     """The pairs at or below the limit, as a heap with stale entries and the neighbours of each cluster."""
 
-    def __init__(self, state: LiveState, block: RankedPairs):
-        self._state, self._limit = state, block.limit[0]
+    def __init__(self, clusters: MergingClusters, block: RankedPairs):
+        self._clusters, self._limit = clusters, block.limit[0]
         self._version: dict[int, int] = {}
         self._neighbours: dict[int, set[int]] = {}
-        pairs = list(zip(block.criterion.tolist(), block.first.tolist(), block.second.tolist(), strict=True))
+        pairs = list(zip(block.distance.tolist(), block.first.tolist(), block.second.tolist(), strict=True))
         self._heap: list[Entry] = [(value, a, b, 0, 0) for value, a, b in pairs]
         for _, a, b in pairs:
             self._link(a, b)
 
     def pop(self) -> tuple[float, int, int] | None:
-        """The smallest pair of two clusters as they are now."""
+        """The pair of current clusters with the smallest D; None if no pair is left."""
         while self._heap:
             value, a, b, version_a, version_b = heapq.heappop(self._heap)
             if self._version.get(a, 0) == version_a and self._version.get(b, 0) == version_b:
@@ -89,12 +89,12 @@ class _Graph:
             self._neighbours[x] -= {a, b}
         self._version[a] = self._version.get(a, 0) + 1
         self._version[b] = -1
-        self._state.merge(a, b)
+        self._clusters.merge(a, b)
         self._neighbours[a] = set()
         others = np.array(sorted(around), dtype=np.int64)
         if not len(others):
             return
-        values = self._state.distance(a, others)
+        values = self._clusters.distance(a, others)
         for x, value in zip(others.tolist(), values.tolist(), strict=True):
             if value <= self._limit:
                 first, second = min(a, x), max(a, x)

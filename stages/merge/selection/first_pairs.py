@@ -1,4 +1,4 @@
-"""The pairs that rank first so far: bounded in number, complete up to a key, cut by (D, smaller, larger label)."""
+"""The pairs that rank first so far: bounded in number, and complete up to a key (D, smaller label, larger label)."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ HIGHEST: Key = (np.inf, np.iinfo(np.int64).max, np.iinfo(np.int64).max)
 class RankedPairs:
     """Every pair whose key (D, a, b) lies above one key and at or below `limit`, in ascending order.
 
-    `criterion` (P,) float64; `first` < `second` (P,) int64 labels.
+    `distance` (P,) float64 holds D; `first` < `second` (P,) int64 labels.
     """
 
-    criterion: Float64Array
+    distance: Float64Array
     first: Int64Array
     second: Int64Array
     limit: Key
 
     def __len__(self) -> int:
-        return len(self.criterion)
+        return len(self.distance)
 
 
 @dataclass
-class Pool:
-    """Collects pairs with key in (after, limit]; `limit` falls whenever more than twice `capacity` have come.
+class FirstPairs:
+    """Collects pairs with keys in (after, limit]; `limit` falls whenever more than twice `capacity` are held.
 
-    `threshold` is the D of `limit`: a pair above it need not be offered. Safe to share between threads.
+    `threshold` is the D of `limit`: no pair above it need be offered. Threads may share it.
     """
 
     capacity: int
@@ -49,19 +49,19 @@ class Pool:
     def __post_init__(self) -> None:
         self.limit = (self.threshold, HIGHEST[1], HIGHEST[2])
 
-    def offer(self, criterion: Float64Array, first: Int64Array, second: Int64Array) -> None:
-        """Take what of these pairs (P,) lies between the keys."""
+    def offer(self, distance: Float64Array, first: Int64Array, second: Int64Array) -> None:
+        """Keep those of these pairs (P,) whose keys lie in (after, limit]."""
         with self._lock:
-            wanted = _above(self.after, criterion, first, second) & ~_above(self.limit, criterion, first, second)
+            wanted = _above(self.after, distance, first, second) & ~_above(self.limit, distance, first, second)
             if not wanted.any():
                 return
-            self._parts.append((criterion[wanted], first[wanted], second[wanted]))
+            self._parts.append((distance[wanted], first[wanted], second[wanted]))
             self._held += int(wanted.sum())
             if self._held > 2 * self.capacity:
                 self._cut()
 
     def ranked(self) -> RankedPairs:
-        """The pairs taken, in order; at most `capacity`."""
+        """The pairs kept, in order; at most `capacity`."""
         with self._lock:
             self._cut()
             return RankedPairs(*self._joined(), limit=self.limit)
@@ -69,32 +69,32 @@ class Pool:
     def _joined(self) -> tuple[Float64Array, Int64Array, Int64Array]:
         if not self._parts:
             return np.empty(0), np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-        criterion, first, second = (np.concatenate(column) for column in zip(*self._parts, strict=True))
-        return criterion, first, second
+        distance, first, second = (np.concatenate(column) for column in zip(*self._parts, strict=True))
+        return distance, first, second
 
     def _cut(self) -> None:
-        criterion, first, second = self._joined()
-        order = np.lexsort((second, first, criterion))
+        distance, first, second = self._joined()
+        order = np.lexsort((second, first, distance))
         order = order[_first_of_each_pair(first[order], second[order])]
         if order.size > self.capacity:
             order = order[: self.capacity]
             last = order[-1]
-            self.limit = (float(criterion[last]), int(first[last]), int(second[last]))
+            self.limit = (float(distance[last]), int(first[last]), int(second[last]))
             self.threshold = self.limit[0]
-        self._parts = [(criterion[order], first[order], second[order])]
+        self._parts = [(distance[order], first[order], second[order])]
         self._held = order.size
 
 
 def _first_of_each_pair(first: Int64Array, second: Int64Array) -> Int64Array:
-    """Positions, ascending, at which a pair of labels occurs for the first time: under minimum linkage its d_ab."""
+    """Positions, ascending, at which a pair of labels occurs for the first time: under single linkage its d_ab."""
     if not first.size:
         return np.empty(0, dtype=np.int64)
     _, position = np.unique(first * (int(second.max()) + 1) + second, return_index=True)
     return np.sort(position).astype(np.int64)
 
 
-def _above(key: Key, criterion: Float64Array, first: Int64Array, second: Int64Array) -> BoolArray:
+def _above(key: Key, distance: Float64Array, first: Int64Array, second: Int64Array) -> BoolArray:
     value, a, b = key
-    tied = (criterion == value) & ((first > a) | ((first == a) & (second > b)))
-    above: BoolArray = (criterion > value) | tied
+    tied = (distance == value) & ((first > a) | ((first == a) & (second > b)))
+    above: BoolArray = (distance > value) | tied
     return above

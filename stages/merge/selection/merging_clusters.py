@@ -1,7 +1,6 @@
-"""Clusters that merge one at a time: the dispersions of a new cluster, from what its parents hold.
+"""Clusters that merge one at a time: the dispersions of a new cluster, from the sums of its parents.
 
-Each kind answers with the canonical value, the one a `Table` made afresh of the merged clusters would give, because
-the sums it adds are exact.
+Every kind gives the canonical value, that of a new `Table` of the merged clusters, because the sums it adds are exact.
 """
 
 from __future__ import annotations
@@ -14,13 +13,13 @@ import numpy as np
 
 from stages.arrays.exact_sums import grid_exponents
 from stages.merge.selection.penalties import Penalties
-from stages.merge.tables.canonical_rows import Frame
+from stages.merge.tables.canonical_rows import FeatureGrid
 from stages.merge.tables.table import Carried, Members, Table
 from stages.typing import Array, Float64Array, Int64Array
 
 
-class LiveClusters(Protocol):
-    """K clusters by label; after `merge(a, b)`, a is the merged cluster and b is gone."""
+class Dispersions(Protocol):
+    """The distances of K clusters, by label; after `merge(a, b)`, a is the merged cluster and b is gone."""
 
     def inter(self, a: int, others: Int64Array) -> Float64Array:
         """d_ax for x in `others` (P,)."""
@@ -29,14 +28,14 @@ class LiveClusters(Protocol):
         """Move b's members to a; returns a's new Σ dist over ordered pairs, divided by n_a² (0 where unused)."""
 
     def table_of(self, members: Members, old: Int64Array) -> Table | None:
-        """The table of the clusters as they are now, `members` (K,), each living on from `old` (K,); None: make it afresh."""
+        """The `Table` of the current clusters `members`, cluster c being old[c] here; None if it must be made anew."""
 
 
-class LiveMeans:
-    """`sqeuclidean` and `cosine`: contents add up. Means of clusters are made when first asked for, and kept."""
+class MeanDispersions:
+    """`sqeuclidean` and `cosine`: sums of members add up. Means are made when first asked for, and kept."""
 
-    def __init__(self, table: Table, frame: Frame):
-        self._table, self._frame = table, frame
+    def __init__(self, table: Table, grid: FeatureGrid):
+        self._table, self._grid = table, grid
         self._scale = 0.5 if table.metric == "cosine" else 1.0
         self._variances = table.variances().copy()
         self._counts = table.members.counts.astype(np.float64)
@@ -49,7 +48,7 @@ class LiveMeans:
         self._has_mean = np.zeros(len(self._counts), dtype=bool)
 
     def inter(self, a: int, others: Int64Array) -> Float64Array:
-        """See `LiveClusters`."""
+        """See `Dispersions`."""
         unknown = others[~self._has_mean[others]]
         if not self._has_mean[a]:
             unknown = np.append(unknown, a)
@@ -63,7 +62,7 @@ class LiveMeans:
         return result
 
     def merge(self, a: int, b: int) -> float:
-        """See `LiveClusters`."""
+        """See `Dispersions`."""
         first, second = self._content(a), self._content(b)
         total, high, low = (first[i] + second[i] for i in range(3))
         self._contents.pop(b, None)
@@ -78,7 +77,7 @@ class LiveMeans:
         return 2.0 * self._scale * float(self._variances[a])
 
     def table_of(self, members: Members, old: Int64Array) -> Table | None:
-        """See `LiveClusters`."""
+        """See `Dispersions`."""
         contents = {new: self._contents[label] for new, label in enumerate(old.tolist()) if label in self._contents}
         return self._table.carry(members, Carried(old, self._variances[old], contents))
 
@@ -87,13 +86,13 @@ class LiveMeans:
 
     def _on_two_grids(self, norm: float) -> float:
         """high + low of `split_on_grids`, of one number."""
-        coarse, fine = grid_exponents(self._frame.norm_bound, self._frame.n_samples)
+        coarse, fine = grid_exponents(self._grid.norm_bound, self._grid.n_samples)
         high = round(norm * 2.0**coarse) * 2.0**-coarse
         return high + round((norm - high) * 2.0**fine) * 2.0**-fine
 
 
-class LiveBlocks:
-    """`euclidean`: sums of sample distances between the table's clusters that make up the live ones."""
+class BlockDispersions:
+    """`euclidean`: a merged cluster is a list of the table's clusters, between which sums of sample distances add up."""
 
     def __init__(self, table: Table):
         self._table = table
@@ -102,7 +101,7 @@ class LiveBlocks:
         self._own: dict[int, tuple[float, float]] = {}
 
     def inter(self, a: int, others: Int64Array) -> Float64Array:
-        """See `LiveClusters`."""
+        """See `Dispersions`."""
         result = np.empty(len(others))
         for i, x in enumerate(others.tolist()):
             high, low = self._between(a, x)
@@ -111,7 +110,7 @@ class LiveBlocks:
         return result
 
     def merge(self, a: int, b: int) -> float:
-        """See `LiveClusters`."""
+        """See `Dispersions`."""
         cross, own_a, own_b = self._between(a, b), self._within(a), self._within(b)
         high, low = (own_a[i] + own_b[i] + 2.0 * cross[i] for i in (0, 1))
         self._parts[a] = np.concatenate([self._of(a), self._of(b)])
@@ -120,7 +119,7 @@ class LiveBlocks:
         return high / square + low / square
 
     def table_of(self, members: Members, old: Int64Array) -> Table | None:  # noqa: ARG002
-        """See `LiveClusters`."""
+        """See `Dispersions`."""
         return None
 
     def _of(self, cluster: int) -> Int64Array:
@@ -140,14 +139,14 @@ class LiveBlocks:
         return self._own[cluster]
 
 
-class LiveNearest:
-    """Minimum linkage under any metric: `singles` is a table of single samples, `members` its rows of each cluster."""
+class MemberDispersions:
+    """Single linkage under any metric: `singles` is a table of single samples, `members` its rows of each cluster."""
 
     def __init__(self, singles: Table, members: list[Int64Array]):
         self._singles, self._members = singles, dict(enumerate(members))
 
     def inter(self, a: int, others: Int64Array) -> Float64Array:
-        """See `LiveClusters`."""
+        """See `Dispersions`."""
         own, result = self._members[a], np.empty(len(others))
         for i, x in enumerate(others.tolist()):
             rows = self._members[x]
@@ -155,26 +154,26 @@ class LiveNearest:
         return result
 
     def merge(self, a: int, b: int) -> float:
-        """See `LiveClusters`."""
+        """See `Dispersions`."""
         self._members[a] = np.concatenate([self._members[a], self._members.pop(b)])
         return 0.0
 
     def table_of(self, members: Members, old: Int64Array) -> Table | None:  # noqa: ARG002
-        """See `LiveClusters`."""
+        """See `Dispersions`."""
         return None
 
 
 @dataclass
-class LiveState:
-    """Live clusters with their penalties: all that D needs."""
+class MergingClusters:
+    """Clusters that merge, with their dispersions and penalties: all that D needs."""
 
-    clusters: LiveClusters
+    dispersions: Dispersions
     penalties: Penalties
 
     def distance(self, a: int, others: Int64Array) -> Float64Array:
         """D (P,) of a with each of `others`."""
-        return self.penalties.distance(self.clusters.inter(a, others), np.full(len(others), a), others)
+        return self.penalties.distance(self.dispersions.inter(a, others), np.full(len(others), a), others)
 
     def merge(self, a: int, b: int) -> None:
         """Let b's members join a."""
-        self.penalties.merge(a, b, ordered_mean=self.clusters.merge(a, b))
+        self.penalties.merge(a, b, ordered_mean=self.dispersions.merge(a, b))

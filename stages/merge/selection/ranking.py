@@ -1,9 +1,10 @@
-"""The pairs of clusters in ascending order of D, in blocks as long as asked for, without K×K memory.
+"""The pairs of clusters in ascending order of D, in blocks of any length, without K×K memory.
 
-A block is found in one pass over tiles of the fast product. A threshold, guessed from a sample of rows, says which
-pairs a tile must give up (`ScreenedRows.near`, certified); each gets its canonical D at once and goes to a bounded
-pool, which lowers the threshold when it runs over. What comes out does not depend on the guess, the product, the tile
-size, or who did which tile: it is every pair with a key above `after` and up to the block's limit.
+A block is found in one pass over tiles of the fast product. Pairs of a tile that a proven bound cannot exclude
+(`ScreenedRows.near`) get their canonical D at once, and the first of them are kept (`FirstPairs`). A threshold, guessed
+from a sample of rows and lowered whenever too many pairs are kept, says how large D may be. The block does not depend on
+the guess, the product, the tile size, or which thread or process did a tile: it is every pair with a key above `after` and
+up to the block's limit.
 """
 
 from __future__ import annotations
@@ -15,33 +16,33 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stages.merge.selection.first_pairs import LOWEST, Key, Pool, RankedPairs
+from stages.merge.selection.first_pairs import LOWEST, FirstPairs, Key, RankedPairs
 from stages.merge.selection.penalties import Penalties
 from stages.merge.tables.table import ScreenedRows, Table
 from stages.processes import Processes
 from stages.typing import Float64Array, Int64Array
 
-_WANTED_SAMPLED, MOST_SAMPLED = 20, 1024
-"""How many of the pairs wanted a sample should hold for the guess, which then misses by a fifth; and the most rows that are
-paired with as many others for it."""
+_WANTED_SAMPLED = 20
+"""How many of the pairs wanted a sample should hold; the guess from them is then wrong by about a fifth."""
+MOST_SAMPLED = 1024
+"""The most rows in a sample, which are paired with as many others."""
 SAMPLED_AT_ONCE = 512
 _LEAST_SAMPLED = 8
 _RANKED_AT_ONCE = 1 << 16
-"""Pairs of a tile whose D is computed at once: all of a tile may pass, where cameras add to D what screening leaves out."""
+"""Pairs of a tile whose D is computed at once: all may pass, because screening leaves out what cameras add to D."""
 
 
 @dataclass(frozen=True)
-class Work:
-    """Who does the tiles and who is told.
+class Workers:
+    """The threads and processes that share the tiles, and `progress(done, total)`, which counts pairs of clusters.
 
-    Threads, the edge of a tile (None: what the product does fastest), the other processes, and a callback
-    (done, total) of pairs.
+    `tile` is the edge of a tile, None for the fastest.
     """
 
     threads: Executor
     tile: int | None
     processes: Processes
-    report: Callable[[int, int], None]
+    progress: Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -77,34 +78,34 @@ def candidates_of(table: Table, ids: Int64Array, *, owner: Int64Array, penalties
     return Candidates(table, ids, owner, penalties, table.screen(ids, penalties.weights(owner), owner))
 
 
-def ranked_block(candidates: Candidates, *, after: Key, capacity: int, work: Work) -> RankedPairs:
-    """At most `capacity` pairs, all those with keys in (after, limit]; none, if limit is (∞, …), means none is left."""
+def ranked_block(candidates: Candidates, *, after: Key, capacity: int, workers: Workers) -> RankedPairs:
+    """All pairs with keys in (after, limit], `capacity` at most; the limit is (∞, …) if no pair is left above it."""
     n_rows = candidates.screened.n_rows
-    pool = Pool(
-        capacity, threshold=_guess(candidates, after=after, capacity=capacity, threads=work.threads), after=after
+    found = FirstPairs(
+        capacity, threshold=_guess(candidates, after=after, capacity=capacity, threads=workers.threads), after=after
     )
-    tiles = _tiles(n_rows, work.tile or candidates.screened.tile)[work.processes.rank :: work.processes.size]
+    tiles = _tiles(n_rows, workers.tile or candidates.screened.tile)[workers.processes.rank :: workers.processes.size]
     total = sum(_n_pairs(tile) for tile in tiles)
     done = 0
 
     def scan(tile: tuple[slice, slice]) -> int:
-        rows, columns = candidates.screened.near(*tile, pool.threshold)
+        rows, columns = candidates.screened.near(*tile, found.threshold)
         for start in range(0, len(rows), _RANKED_AT_ONCE):
             some = slice(start, start + _RANKED_AT_ONCE)
             first, second = rows[some], columns[some]
-            pool.offer(candidates.distance(first, second), candidates.owner[first], candidates.owner[second])
+            found.offer(candidates.distance(first, second), candidates.owner[first], candidates.owner[second])
         return _n_pairs(tile)
 
-    for n_pairs in work.threads.map(scan, tiles):
+    for n_pairs in workers.threads.map(scan, tiles):
         done += n_pairs
-        work.report(done, total)
-    return _gathered(pool, work.processes)
+        workers.progress(done, total)
+    return _gathered(found, workers.processes)
 
 
 def _guess(candidates: Candidates, *, after: Key, capacity: int, threads: Executor) -> float:
-    """A threshold that about `capacity` pairs above `after` should pass: a quantile of D over sampled pairs.
+    """A D that about `capacity` pairs above `after` stay below: a quantile over a sample of pairs.
 
-    They are those of rows spread evenly with as many others between them.
+    The sample pairs rows spread evenly with as many others between them.
     """
     n_rows = candidates.screened.n_rows
     n_pairs = max(1, n_rows * (n_rows - 1) // 2)
@@ -125,17 +126,17 @@ def _guess(candidates: Candidates, *, after: Key, capacity: int, threads: Execut
     return float(np.partition(values, wanted)[wanted]) if wanted < values.size else math.inf
 
 
-def _gathered(pool: Pool, processes: Processes) -> RankedPairs:
+def _gathered(found: FirstPairs, processes: Processes) -> RankedPairs:
     """The block common to all processes: all their pairs, up to the smallest of their limits."""
-    own = pool.ranked()
+    own = found.ranked()
     if processes.size == 1:
         return own
     limits = processes.all_gather(np.array([own.limit], dtype=np.float64))
     limit = min((float(d), int(min(a, 2**62)), int(min(b, 2**62))) for d, a, b in np.concatenate(limits))
     pairs = np.concatenate(
-        processes.all_gather(np.stack([own.criterion, own.first, own.second], axis=1, dtype=np.float64))
+        processes.all_gather(np.stack([own.distance, own.first, own.second], axis=1, dtype=np.float64))
     )
-    joined = Pool(max(1, len(pairs)), threshold=limit[0], after=LOWEST)
+    joined = FirstPairs(max(1, len(pairs)), threshold=limit[0], after=LOWEST)
     joined.limit = limit
     joined.offer(pairs[:, 0], pairs[:, 1].astype(np.int64), pairs[:, 2].astype(np.int64))
     return joined.ranked()

@@ -1,8 +1,9 @@
-"""Selecting merges from pairs in ascending order of D: the three published readings."""
+"""Selecting merges from pairs in ascending order of D, by the two published rules that rank once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 
 import numpy as np
 
@@ -17,60 +18,53 @@ FEWEST_PAIRS = 256
 PAIRS_PER_MERGE = 3
 
 
-def stale_walk(next_block: NextBlock, *, n_clusters: int, n_merges: int) -> list[tuple[int, int]]:
-    """The merges (a, b) of the published DBC code: D once, pairs ascending, skip a pair of which either was absorbed.
+def walk(next_block: NextBlock, *, n_clusters: int, n_merges: int, update: str) -> list[tuple[int, int]]:
+    """The `n_merges` merges (a, b) that `update` accepts first (`accepted`).
 
-    Else b is absorbed, and a may absorb again. When the block runs out the next one holds pairs of the clusters not
-    yet absorbed, since all others would be skipped.
+    When a block runs out, `next_block` gives another: under 'stale' of the clusters not yet absorbed, because all other
+    pairs would be skipped.
     """
-    alive = np.ones(n_clusters, dtype=bool)
-    merges: list[tuple[int, int]] = []
-    after, capacity = LOWEST, first_capacity(n_merges)
-    while len(merges) < n_merges:
-        block = next_block(alive, after, capacity)
-        before = len(merges)
-        for a, b in zip(block.first.tolist(), block.second.tolist(), strict=True):
-            if alive[a] and alive[b]:
-                alive[b] = False
-                merges.append((a, b))
-                if len(merges) == n_merges:
-                    break
-        after = block.limit
-        capacity = next_capacity(capacity, found=len(merges) - before, wanted=n_merges - before)
-    return merges
-
-
-def union_walk(next_block: NextBlock, *, n_clusters: int, n_merges: int) -> list[tuple[int, int]]:
-    """The merges (a, b) of the published BUC code: D once, pairs ascending, skip a pair already in one cluster."""
     parent = np.arange(n_clusters)
-    everything = np.ones(n_clusters, dtype=bool)
     merges: list[tuple[int, int]] = []
     after, capacity = LOWEST, first_capacity(n_merges)
-    while len(merges) < n_merges:
-        block = next_block(everything, after, capacity)
-        before = len(merges)
-        for a, b in zip(block.first.tolist(), block.second.tolist(), strict=True):
-            first, second = sorted((root_of(parent, a), root_of(parent, b)))
-            if first != second:
-                parent[second] = first
-                merges.append((a, b))
-                if len(merges) == n_merges:
-                    break
+    while (wanted := n_merges - len(merges)) > 0:
+        alive = parent == np.arange(n_clusters) if update == "stale" else np.ones(n_clusters, dtype=bool)
+        block = next_block(alive, after, capacity)
+        pairs = zip(block.first.tolist(), block.second.tolist(), strict=True)
+        found = list(islice(accepted(pairs, parent, update=update), wanted))
+        merges += found
         after = block.limit
-        capacity = next_capacity(capacity, found=len(merges) - before, wanted=n_merges - before)
+        capacity = next_capacity(capacity, found=len(found), wanted=wanted)
     return merges
+
+
+def accepted(pairs: Iterable[tuple[int, int]], parent: Int64Array, *, update: str) -> Iterator[tuple[int, int]]:
+    """The pairs (a, b) that `update` merges of `pairs`, clusters by label in ascending order of D.
+
+    'stale' (the published DBC code) skips a pair if either cluster was absorbed before; else b is absorbed, and a may
+    absorb again. 'union' (the published BUC code) skips a pair that is in one cluster already. `parent` (K,) says which
+    cluster absorbed each, or itself, and is updated before each pair is given.
+    """
+    for a, b in pairs:
+        if update == "union":
+            first, second = sorted((root_of(parent, a), root_of(parent, b)))
+        else:
+            first, second = (a, b) if parent[a] == a and parent[b] == b else (a, a)
+        if first != second:
+            parent[second] = first
+            yield a, b
 
 
 def first_capacity(n_merges: int, *, costly_blocks: bool = False) -> int:
     """How many pairs the first block holds: a small multiple of the merges wanted.
 
-    `costly_blocks`: another block costs as much as thousands of pairs.
+    `costly_blocks`: another block costs as much as ranking thousands of pairs.
     """
     return max(FEWEST_PAIRS * (16 if costly_blocks else 1), PAIRS_PER_MERGE * n_merges)
 
 
 def next_capacity(capacity: int, *, found: int, wanted: int) -> int:
-    """A larger block where this one gave less than half of the merges wanted."""
+    """How many pairs the next block holds: four times as many if this one gave less than half of the merges wanted."""
     return capacity if 2 * found >= wanted else 4 * capacity
 
 

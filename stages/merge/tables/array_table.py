@@ -1,4 +1,4 @@
-"""Clusters on any array-API library: the same numbers as `HostTable` by whole-array operations, for GPUs."""
+"""Clusters on any array-API library, GPUs among them: the numbers of `HostTable` by whole-array operations."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ PRODUCT_ERROR = 2.0**-8
 
 
 class ArrayTable:
-    """The `Table` of canonical `rows` wherever they live; only clusters of several members keep their sums."""
+    """The `Table` of canonical `rows` on their own device; only clusters of several members keep their sums."""
 
     def __init__(self, rows: CanonicalRows, members: Members):
         self.metric, self.members = rows.metric, members
         self._xp = array_api_compat.array_namespace(rows.features)
-        self._rows, self._frame = rows, rows.frame
+        self._rows, self._grid = rows, rows.grid
         self._scale = 0.5 if rows.metric == "cosine" else 1.0
         counts = members.counts
         self._slot = _slots(counts)
@@ -66,9 +66,7 @@ class ArrayTable:
             own = members.order[members.starts[a] : members.stops[a]]
             other = members.order[members.starts[b] : members.stops[b]]
             squared = self._squared(self._samples, np.repeat(own, len(other)), np.tile(other, len(own)))
-            halves = split_on_grids(
-                np.sqrt(squared), bound=self._frame.distance_bound, n_terms=self._frame.n_samples**2
-            )
+            halves = split_on_grids(np.sqrt(squared), bound=self._grid.distance_bound, n_terms=self._grid.n_samples**2)
             result[:, i] = [half.sum() for half in halves]
         return result[0], result[1]
 
@@ -100,7 +98,7 @@ class ArrayTable:
             return moments.sums[slot, :], float(moments.norms_high[slot]), float(moments.norms_low[slot])
         row = self._samples(self.members.order[self.members.starts[cluster]][None])[0, :]
         halves = split_on_grids(
-            halving_sum((row * row)[None, :]), bound=self._frame.norm_bound, n_terms=self._frame.n_samples
+            halving_sum((row * row)[None, :]), bound=self._grid.norm_bound, n_terms=self._grid.n_samples
         )
         return row, float(halves[0][0]), float(halves[1][0])
 
@@ -120,9 +118,9 @@ class ArrayTable:
         table._moments = replace(moments, sums=sums, norms_high=high, norms_low=low, counts=weights)
         return table
 
-    def screen(self, ids: Int64Array, weights: Float64Array, groups: Int64Array) -> ArrayScreen:
+    def screen(self, ids: Int64Array, weights: Float64Array, owner: Int64Array) -> ArrayScreen:
         """See `Table`."""
-        xp, dim = self._xp, self._frame.dim
+        xp, dim = self._xp, self._grid.dim
         parts = parts_of(len(ids), dim)
         peak = max(largest(self.means(ids[first:stop])) for first, stop in parts) or 1.0
         stored = xp.empty((len(ids), dim), dtype=xp.float32, device=self._device)
@@ -135,7 +133,7 @@ class ArrayTable:
             residuals.append(xp.sqrt(halving_sum(rest * rest)) * (1 + 2.0**-20))
         norm = xp.concat(norms)
         is_root = self.metric == "euclidean"
-        slack = 4 * slack_of(self._frame, metric="sqeuclidean")
+        slack = 4 * slack_of(self._grid, metric="sqeuclidean")
         offset = xp.asarray(weights, device=self._device)
         variance = xp.asarray(self._variance[ids], device=self._device)
         base = norm if is_root else self._scale * (variance + norm) + offset
@@ -146,16 +144,16 @@ class ArrayTable:
             residual=xp.concat(residuals),
             base=base - slack - xp.abs(base) * 2.0**-44,
             offset=offset,
-            groups=groups,
+            owner=owner,
             scale=self._scale,
             is_root=is_root,
-            margin=slack_of(self._frame, metric=self.metric),
+            margin=slack_of(self._grid, metric=self.metric),
         )
 
     def _squared(self, rows: Callable[[Int64Array], Array], first: Int64Array, second: Int64Array) -> Float64Array:
         """‖rows(first[i]) − rows(second[i])‖² (P,), by `halving_sum`."""
         found = [np.empty(0)]
-        for start, stop in parts_of(len(first), self._frame.dim):
+        for start, stop in parts_of(len(first), self._grid.dim):
             difference = rows(second[start:stop]) - rows(first[start:stop])
             found.append(to_host(halving_sum(difference * difference)))
         return np.concatenate(found)
@@ -169,12 +167,12 @@ class ArrayTable:
 
 
 def _slots(counts: Int64Array) -> Int64Array:
-    """Where a cluster of `counts` (K,) members keeps its sum, −1 where it has one member and needs none."""
+    """The row of `Moments` of each cluster of `counts` (K,) members; −1 for a cluster of one, which needs none."""
     return np.where(counts > 1, np.cumsum(counts > 1) - 1, -1)
 
 
 def _empty_like(moments: Moments) -> Moments:
-    """One cluster of nothing, for `moments` of none to be taken from."""
+    """`moments` of one empty cluster, to take rows from if there are none."""
     xp = array_api_compat.array_namespace(moments.sums)
     device = array_api_compat.device(moments.sums)
     row = xp.zeros((1, moments.sums.shape[1]), dtype=xp.float64, device=device)
@@ -191,7 +189,7 @@ class ArrayScreen:
     residual: Array
     base: Array
     offset: Array
-    groups: Int64Array
+    owner: Int64Array
     scale: float
     is_root: bool
     margin: float
@@ -199,7 +197,7 @@ class ArrayScreen:
     @property
     def n_rows(self) -> int:
         """R."""
-        return len(self.groups)
+        return len(self.owner)
 
     @property
     def tile(self) -> int:
@@ -223,7 +221,7 @@ class ArrayScreen:
             near = lowest <= room
         first, second = (to_host(index) for index in xp.nonzero(near))
         first, second = first + rows.start, second + columns.start
-        kept = (first < second) & (self.groups[first] != self.groups[second])
+        kept = (first < second) & (self.owner[first] != self.owner[second])
         return first[kept], second[kept]
 
     def estimates(self, rows: Int64Array, columns: Int64Array) -> Float64Array:
@@ -238,5 +236,5 @@ class ArrayScreen:
             values = xp.sqrt(xp.maximum(values, xp.zeros_like(values)))
             values = values + xp.take(offset, left)[:, None] + xp.take(offset, right)[None, :]
         host = np.array(to_host(values))
-        host[self.groups[rows, None] == self.groups[columns]] = np.inf
+        host[self.owner[rows, None] == self.owner[columns]] = np.inf
         return host

@@ -1,38 +1,36 @@
-"""The features as the merge sees them: checked, centred, and on a grid where their sums are exact."""
+"""Canonical rows: the features as the merge compares them, checked, centred, and on a grid where their sums are exact."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import array_api_compat
 
+from schemas.choices import SampleMetric
 from stages.arrays.backend import to_host
 from stages.arrays.exact_sums import grid_exponent, halving_sum, round_to_grid
 from stages.errors import DbcError
 from stages.typing import Array
 
-Metric = Literal["sqeuclidean", "euclidean", "cosine"]
-
 _LARGEST, _SMALLEST = 2.0**300, 2.0**-300
 
 PART_VALUES = 1 << 22
-"""Values that whole-array operations take at once: 32 MiB of float64, where all rows at once would take many times n·d."""
+"""Values that whole-array operations take at once: 32 MiB of float64. All rows at once would take many times n·d."""
 
 
 @dataclass(frozen=True)
-class Frame:
-    """Where the features are put before anything is computed from them; the same for every order of the samples.
+class FeatureGrid:
+    """The grid that features are moved to before anything is computed from them; the order of the samples does not matter.
 
-    `centre` (d,) float64 is subtracted from each row: the middle of each column's range. It changes no distance, and
-    keeps precision where the features share a large common part. Coordinates are then rounded to multiples of
-    2^-`grid`, on which sums over up to `n_samples` rows are exact. `norm_bound` bounds every row's squared norm.
+    `centre` (d,) float64, the middle of each column's range, is subtracted from each row. That changes no distance, and
+    keeps precision if the features share a large common part. Coordinates are then rounded to multiples of
+    2^-`exponent`, on which sums over up to `n_samples` rows are exact. `norm_bound` bounds every row's squared norm.
     """
 
     centre: Array
     dim: int
-    grid: int
+    exponent: int
     norm_bound: float
     n_samples: int
 
@@ -42,38 +40,34 @@ class Frame:
         return 2.0 * math.sqrt(self.norm_bound) * (1 + 2.0**-40)
 
 
-def frame_of(lowest: Array, highest: Array, *, n_samples: int) -> Frame:
-    """The frame of `n_samples` rows whose columns range from `lowest` to `highest`, each (d,) float64."""
+def grid_of(lowest: Array, highest: Array, *, n_samples: int) -> FeatureGrid:
+    """The grid of `n_samples` rows whose columns range from `lowest` to `highest`, each (d,) float64."""
     xp = array_api_compat.array_namespace(lowest)
     centre = (lowest + highest) / 2
     reach = xp.maximum(xp.abs(lowest - centre), xp.abs(highest - centre))
-    grid = grid_exponent(largest(reach), n_samples)
-    reach = round_to_grid(reach, grid)
-    return Frame(
-        centre=centre, dim=lowest.shape[0], grid=grid, norm_bound=float(halving_sum(reach * reach)), n_samples=n_samples
+    exponent = grid_exponent(largest(reach), n_samples)
+    reach = round_to_grid(reach, exponent)
+    return FeatureGrid(
+        centre=centre,
+        dim=lowest.shape[0],
+        exponent=exponent,
+        norm_bound=float(halving_sum(reach * reach)),
+        n_samples=n_samples,
     )
-
-
-def canonical_features(features: Array, *, metric: Metric) -> tuple[Array, Frame]:
-    """The rows whose squared distances define every dispersion, (n, d) float64, and the frame they are in.
-
-    `features` is (n, d) of any real dtype. For `cosine` the rows are first scaled to unit length, after which
-    1 − cos is half the squared distance. Each row is then moved and rounded as `Frame` says, which moves a coordinate
-    by at most n · max|x| · 2^-52. Permuting the rows permutes the result and changes no bit. Raises DbcError for what
-    `require_finite` and `require_range` refuse and, under `cosine`, for a row of zeros, which has no direction.
-    """
-    rows = canonical_rows(features, metric=metric)
-    xp = array_api_compat.array_namespace(features)
-    return rows.take(xp.arange(features.shape[0], device=array_api_compat.device(features))), rows.frame
 
 
 @dataclass(frozen=True)
 class CanonicalRows:
-    """The rows of `canonical_features`, made when they are asked for: only `features` (n, d) take memory."""
+    """The rows whose squared distances define every dispersion, made when asked for: only `features` (n, d) take memory.
+
+    For `cosine`, rows are first scaled to unit length, after which 1 − cos is half the squared distance. Each row is then
+    moved and rounded as `grid` says, which moves a coordinate by at most n · max|x| · 2^-52. Permuting the rows permutes
+    the result and changes no bit.
+    """
 
     features: Array
-    frame: Frame
-    metric: Metric
+    grid: FeatureGrid
+    metric: SampleMetric
 
     def take(self, index: Array) -> Array:
         """Rows `index` (P,), (P, d) float64."""
@@ -81,11 +75,15 @@ class CanonicalRows:
         rows = xp.astype(xp.take(self.features, index, axis=0), xp.float64)
         if self.metric == "cosine":
             rows = unit_rows(rows)
-        return round_to_grid(rows - self.frame.centre, self.frame.grid)
+        return round_to_grid(rows - self.grid.centre, self.grid.exponent)
 
 
-def canonical_rows(features: Array, *, metric: Metric) -> CanonicalRows:
-    """`CanonicalRows` of `features` (n, d), read once in parts; raises what `canonical_features` does."""
+def canonical_rows(features: Array, *, metric: SampleMetric) -> CanonicalRows:
+    """`CanonicalRows` of `features` (n, d) of any real dtype, which are read once, in parts.
+
+    Raises DbcError for what `require_finite` and `require_range` refuse and, for `cosine`, for a row of zeros, which has no
+    direction.
+    """
     xp = array_api_compat.array_namespace(features)
     lows, highs, peak = [], [], 0.0
     for first, stop in parts_of(features.shape[0], features.shape[1]):
@@ -99,7 +97,7 @@ def canonical_rows(features: Array, *, metric: Metric) -> CanonicalRows:
         highs.append(xp.max(rows, axis=0))
     require_range(peak)
     lowest, highest = xp.min(xp.stack(lows), axis=0), xp.max(xp.stack(highs), axis=0)
-    return CanonicalRows(features, frame_of(lowest, highest, n_samples=features.shape[0]), metric)
+    return CanonicalRows(features, grid_of(lowest, highest, n_samples=features.shape[0]), metric)
 
 
 def parts_of(n_rows: int, dim: int) -> list[tuple[int, int]]:
@@ -124,7 +122,7 @@ def unit_rows(rows: Array, *, first: int = 0) -> Array:
     if not bool(xp.all(peak > 0)):
         row = first + int(to_host(xp.argmin(peak)))
         raise DbcError(
-            f"features row {row} is all zeros, which has no cosine distance; drop it or use --metric sqeuclidean"
+            f"features row {row} is all zeros, which has no cosine distance; drop it or use `metric='sqeuclidean'`"
         )
     scaled = rows / peak[:, None]
     return scaled / xp.sqrt(halving_sum(scaled * scaled))[:, None]
@@ -139,16 +137,16 @@ def require_finite(rows: Array) -> None:
     row = int(to_host(xp.argmin(xp.astype(finite, xp.int64))))
     n_bad = int(xp.sum(xp.astype(~finite, xp.int64)))
     raise DbcError(
-        f"features row {row} holds NaN or infinity ({n_bad} of {rows.shape[0]} rows do), wanted finite values; "
+        f"features must be finite, but row {row} holds NaN or infinity ({n_bad} of {rows.shape[0]} rows do); "
         "extract them again or drop those samples"
     )
 
 
 def require_range(peak: float) -> None:
-    """Raise DbcError where `peak`, the largest |value|, leaves 2^±300, so that its square might leave float64."""
+    """Raise DbcError if `peak`, the largest |value|, lies outside 2^±300, so that its square might overflow float64."""
     if peak == 0 or _SMALLEST <= peak <= _LARGEST:
         return
     raise DbcError(
-        f"features reach {peak:.3g}, wanted a largest size between 1e-90 and 1e+90; "
+        f"the largest |value| of the features must lie between 1e-90 and 1e+90, got {peak:.3g}; "
         f"scale them by 2**{-math.frexp(peak)[1]}"
     )

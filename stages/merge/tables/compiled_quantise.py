@@ -1,4 +1,4 @@
-"""Compiled loops that store rows for the fast product, in float32 throughout: its error is small and enters the bounds."""
+"""Compiled loops that store rows for the fast product, in float32: its small error enters the bounds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from stages.merge.tables.compiled_rows import jit, jit_any_order, mean_of
 from stages.typing import Array
 
-INT8, FLOAT32, BFLOAT16 = 0, 1, 2
+INT8, FLOAT32 = 0, 1
 
 ROUNDED = 2.0**-22
 """What float32 may move a row by, of its length: a cast, a product by 1 / unit and one by 254, 2^-24 each."""
@@ -20,7 +20,7 @@ LEAST_PEAK = 2.0**-100
 class QuantisedRows(NamedTuple):
     """R rows as stored · unit + a remainder.
 
-    `stored` (R, d) int8, float32, or uint16 holding bfloat16; all others (R,) float64: `unit`; `norm` ≤ ‖row‖² and
+    `stored` (R, d) int8 or float32; all others (R,) float64: `unit`; `norm` ≤ ‖row‖² and
     `length` ≥ ‖row‖, as near as float32 tells; `residual` ≥ ‖remainder‖, measured. With int8, `fine` (R, d) holds the
     remainder in 254ths of unit, and `fine_residual` (R,) bounds the norm of what even that leaves; else they have no rows.
     """
@@ -38,7 +38,7 @@ class Origin(NamedTuple):
     """The point that rows are taken from before they are stored, which changes no distance and shortens them.
 
     `raw` (d,) of the features' dtype; `canonical` (d,) float64, the same point where canonical rows are. Rows are
-    multiplied by `factor`, a power of two, to be of about unit size where float32 could not hold them otherwise.
+    multiplied by `factor`, a power of two, which brings rows that float32 cannot hold to about unit size.
     """
 
     raw: Array
@@ -73,10 +73,8 @@ def quantise(rows, ids, first, stop, slot, sums, origin, kind, screen):  # type:
             inverse = np.float32(127.0) / peak if kind == INT8 else power_below(peak)
         if kind == INT8:
             store_int8(row, inverse, screen.stored[i], screen.fine[i], rests[0], rests[1])
-        elif kind == FLOAT32:
-            store_float32(row, inverse, screen.stored[i], rests[0])
         else:
-            store_bfloat16(row, inverse, screen.stored[i], rests[0])
+            store_float32(row, inverse, screen.stored[i], rests[0])
         unit = 1.0 / np.float64(inverse) if inverse > 0 else 0.0
         back = 1.0 / origin.factor
         screen.unit[i] = unit * back
@@ -148,15 +146,3 @@ def store_float32(row, inverse, stored, rest):  # type: ignore[no-untyped-def]
     for j in range(row.size):
         stored[j] = row[j] * inverse
         rest[j] = np.float32(0.0)
-
-
-@jit
-def store_bfloat16(row, inverse, stored, rest):  # type: ignore[no-untyped-def]
-    """`row` · inverse to bfloat16, ties to even, as its bits into `stored` (d,); squares of what that leaves into `rest`."""
-    for j in range(row.size):
-        scaled = row[j] * inverse
-        bits = np.float32(scaled).view(np.uint32)
-        bits = np.uint32((bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16))
-        stored[j] = np.uint16(bits)
-        left = scaled - np.uint32(np.uint32(bits) << np.uint32(16)).view(np.float32)
-        rest[j] = left * left

@@ -1,6 +1,6 @@
 """Compiled loops that read features row by row: column ranges, canonical rows, cluster sums.
 
-They repeat the arithmetic of `samples`, `exact_sums` and `moments` operation for operation, in cache instead of in
+They repeat the arithmetic of `canonical_rows`, `exact_sums` and `moments` operation for operation, in cache instead of in
 passes over memory, and give the same bits (no fused multiply-add, no reordering where a canonical value is made).
 """
 
@@ -22,7 +22,7 @@ class Rows(NamedTuple):
     """Features with everything that makes a canonical row of them.
 
     Cluster c owns rows order[starts[c]:stops[c]] of `features` (n, d) float32 or float64. `up` and `down` are 2^k and
-    2^-k of the frame's grid; `unit` is 1 under `cosine`. `fine` holds up and down of the coarse and the fine grid
+    2^-k of the feature grid; `unit` is 1 under `cosine`. `fine` holds up and down of the coarse and the fine grid
     for squared norms (`sqeuclidean`, `cosine`) or distances (`euclidean`).
     """
 
@@ -75,7 +75,7 @@ def column_ranges(features, first, stop, lowest, highest):  # type: ignore[no-un
 
 @jit
 def unit_row(raw, row, spare):  # type: ignore[no-untyped-def]
-    """`raw` (d,) scaled to unit length into `row` as `samples.unit_rows` does; returns its largest |value|."""
+    """`raw` (d,) scaled to unit length into `row` as `canonical_rows.unit_rows` does; returns its largest |value|."""
     for j in range(row.size):
         spare[j] = abs(np.float64(raw[j]))
     peak = halving_max(spare, row.size)
@@ -173,7 +173,7 @@ def mean_of(rows, cluster, slot, sums, mean, spare):  # type: ignore[no-untyped-
 def summarise(rows, first, stop, slot, sums, norms, variance):  # type: ignore[no-untyped-def]
     """For clusters first..stop−1 of several members: `variance` (K,) and `norms` (K, 2) high and low, as `Moments`.
 
-    And their `sums` where they have a slot.
+    And their `sums` if they have a slot.
     """
     dim = rows.features.shape[1]
     total, row, spare = np.empty(dim), np.empty(dim), np.empty(dim)

@@ -170,7 +170,7 @@ def squared_to_sample(rows, sample, mean, spare):  # type: ignore[no-untyped-def
 
 @jit
 def mean_pairs(rows, slot, sums, variance, scale, first, second, n_pairs, inter):  # type: ignore[no-untyped-def]
-    """d_ab of `dispersion.MeanDispersion` for clusters first[i], second[i], i < n_pairs, into `inter`."""
+    """d_ab (`Table.inter`) of clusters first[i], second[i], i < n_pairs, into `inter`."""
     dim = rows.features.shape[1]
     mean_a, mean_b, spare = np.empty(dim), np.empty(dim), np.empty(dim)
     held = -1

@@ -1,4 +1,4 @@
-"""Clusters on the CPU as the fast product sees them: rows stored small, and what is known of each."""
+"""Clusters on the CPU as the fast product reads them: rows stored small, with bounds on what that leaves out."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import numpy as np
 from stages.arrays.exact_sums import exponent_of
 from stages.arrays.screening_products import Product
 from stages.merge.tables import compiled_scan
-from stages.merge.tables.canonical_rows import Frame
-from stages.merge.tables.compiled_quantise import BFLOAT16, FLOAT32, INT8, Origin, QuantisedRows
+from stages.merge.tables.canonical_rows import FeatureGrid
+from stages.merge.tables.compiled_quantise import FLOAT32, INT8, Origin, QuantisedRows
 from stages.merge.tables.compiled_scan import Screen
 from stages.typing import Array, Float64Array, Int64Array
 
-_KINDS = {"int8": (INT8, np.int8), "float32": (FLOAT32, np.float32), "bfloat16": (BFLOAT16, np.uint16)}
+_KINDS = {"int8": (INT8, np.int8), "float32": (FLOAT32, np.float32)}
 _FACTOR_FROM = 60
 """Rows whose length bound is above 2^60 or below 2^-60 are scaled before they are cast to float32."""
 
@@ -39,12 +39,12 @@ def quantised_rows(n_rows: int, dim: int, storage: str, fill: Callable[[int, Qua
     return rows
 
 
-def origin_of(shift: Array, frame: Frame, features: Array) -> Origin:
+def origin_of(shift: Array, grid: FeatureGrid, features: Array) -> Origin:
     """The `Origin` next to `shift` (d,) float64, a canonical point, that the dtype of `features` can hold."""
-    raw = (frame.centre + shift).astype(features.dtype)
-    exponent = exponent_of(math.sqrt(frame.norm_bound))
+    raw = (grid.centre + shift).astype(features.dtype)
+    exponent = exponent_of(math.sqrt(grid.norm_bound))
     factor = 2.0**-exponent if abs(exponent) > _FACTOR_FROM else 1.0
-    return Origin(raw, raw.astype(np.float64) - frame.centre, factor)
+    return Origin(raw, raw.astype(np.float64) - grid.centre, factor)
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class HostScreen:
     """`ScreenedRows` in host memory."""
 
     screen: Screen
-    groups: Int64Array
+    owner: Int64Array
     product: Product
     margin: float
     spare: threading.local = field(default_factory=threading.local)
@@ -60,7 +60,7 @@ class HostScreen:
     @property
     def n_rows(self) -> int:
         """R."""
-        return len(self.groups)
+        return len(self.owner)
 
     @property
     def tile(self) -> int:
@@ -73,11 +73,11 @@ class HostScreen:
         tile = self.product.multiply(stored[rows], stored[columns])
         first, second = self._found(tile.size)
         limit = threshold + self.margin + abs(threshold) * 2.0**-40
-        n_found = compiled_scan.scan(tile, rows.start, columns.start, self.screen, self.groups, limit, first, second)
+        n_found = compiled_scan.scan(tile, rows.start, columns.start, self.screen, self.owner, limit, first, second)
         return first[:n_found].copy(), second[:n_found].copy()
 
     def _found(self, size: int) -> tuple[Int64Array, Int64Array]:
-        """Two arrays of this thread, kept because fresh pages cost more than the scan that fills them."""
+        """Two arrays of this thread, kept because new pages cost more than the scan that fills them."""
         if getattr(self.spare, "size", 0) < size:
             self.spare.size = size
             self.spare.arrays = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
@@ -89,5 +89,5 @@ class HostScreen:
         stored = self.screen.stored
         tile = self.product.multiply(stored[rows], stored[columns])
         values = np.empty(tile.shape)
-        compiled_scan.estimate(tile, rows, columns, self.screen, self.groups, values)
+        compiled_scan.estimate(tile, rows, columns, self.screen, self.owner, values)
         return values

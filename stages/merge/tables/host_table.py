@@ -1,4 +1,4 @@
-"""Clusters on the CPU: compiled loops over features as they are stored, and products shared among threads."""
+"""Clusters on the CPU: compiled loops over features as they are stored, shared among threads."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from concurrent.futures import Executor
 
 import numpy as np
 
+from schemas.choices import SampleMetric
 from stages.arrays.exact_sums import grid_exponents
 from stages.arrays.screening_products import Product
 from stages.errors import DbcError
 from stages.merge.tables import compiled_quantise, compiled_rows, compiled_scan
-from stages.merge.tables.canonical_rows import Frame, Metric, frame_of, require_finite, require_range
+from stages.merge.tables.canonical_rows import FeatureGrid, grid_of, require_finite, require_range
 from stages.merge.tables.compiled_quantise import QuantisedRows
 from stages.merge.tables.compiled_rows import Rows
 from stages.merge.tables.compiled_scan import Screen
@@ -22,11 +23,11 @@ from stages.typing import Array, Float64Array, Int64Array
 
 _CHUNK_ROWS = 256
 _SUMMED_FROM = 3
-"""Clusters of at least so many members keep their sums: at most n/3 rows, and smaller means are quick to form."""
+"""Clusters of this many members or more keep their sums, at most n/3 rows; smaller means are quick to form."""
 
 
-def host_frame(features: Array, *, metric: Metric, threads: Executor) -> Frame:
-    """The frame of `features` (n, d) float32 or float64, as `canonical_features` finds it, in one pass."""
+def host_grid(features: Array, *, metric: SampleMetric, threads: Executor) -> FeatureGrid:
+    """The grid of `features` (n, d) float32 or float64, as `canonical_rows` finds it, in one pass."""
     n_samples, dim = features.shape
     chunks = _chunks(n_samples, 512)
     lowest = np.full((len(chunks), dim), np.inf, dtype=features.dtype)
@@ -45,26 +46,26 @@ def host_frame(features: Array, *, metric: Metric, threads: Executor) -> Frame:
             return int(compiled_rows.unit_column_ranges(features, *chunks[i], lowest[i], highest[i]))
 
         _require_directions([row for row in threads.map(unit_ranges, range(len(chunks))) if row >= 0])
-    return frame_of(lowest.min(axis=0).astype(np.float64), highest.max(axis=0).astype(np.float64), n_samples=n_samples)
+    return grid_of(lowest.min(axis=0).astype(np.float64), highest.max(axis=0).astype(np.float64), n_samples=n_samples)
 
 
 class HostTable:
-    """The `Table` of features in host memory; `product` screens, `threads` share the work."""
+    """The `Table` of features in host memory; `product` screens, `threads` share the workers."""
 
     def __init__(
         self,
         features: Array,
-        frame: Frame,
+        grid: FeatureGrid,
         members: Members,
         *,
-        metric: Metric,
+        metric: SampleMetric,
         product: Callable[[int], Product],
         threads: Executor,
     ):
         self.metric, self.members = metric, members
-        self._frame, self._product, self._threads = frame, product, threads
+        self._grid, self._product, self._threads = grid, product, threads
         self._scale = 0.5 if metric == "cosine" else 1.0
-        self._rows = _rows_of(features, frame, members, metric)
+        self._rows = _rows_of(features, grid, members, metric)
         counts = members.counts
         self._slot = _slots(counts)
         self._sums = np.empty((int(self._slot.max()) + 1, features.shape[1]))
@@ -157,11 +158,11 @@ class HostTable:
         high, low = compiled_rows.cluster_sum(self._rows, cluster, total, row, spare)
         return total, high, low
 
-    def screen(self, ids: Int64Array, weights: Float64Array, groups: Int64Array) -> HostScreen:
+    def screen(self, ids: Int64Array, weights: Float64Array, owner: Int64Array) -> HostScreen:
         """See `Table`."""
         n_rows, dim = len(ids), self._sums.shape[1]
         product = self._product(n_rows)
-        origin = origin_of(self.means(ids[:: max(1, n_rows // 64)]).mean(axis=0), self._frame, self._rows.features)
+        origin = origin_of(self.means(ids[:: max(1, n_rows // 64)]).mean(axis=0), self._grid, self._rows.features)
 
         def fill(kind: int, rows: QuantisedRows) -> None:
             self._over_chunks(
@@ -171,19 +172,19 @@ class HostTable:
                 ),
             )
 
-        return self._screened(quantised_rows(n_rows, dim, product.storage, fill), ids, weights, groups, product)
+        return self._screened(quantised_rows(n_rows, dim, product.storage, fill), ids, weights, owner, product)
 
     def _screened(
         self,
         quantised: QuantisedRows,
         ids: Int64Array,
         weights: Float64Array,
-        groups: Int64Array,
+        owner: Int64Array,
         product: Product,
     ) -> HostScreen:
         norm, length, residual = quantised.norm, quantised.length, quantised.residual
         size = length + residual
-        slack = 4 * slack_of(self._frame, metric="sqeuclidean")
+        slack = 4 * slack_of(self._grid, metric="sqeuclidean")
         is_root = self.metric == "euclidean"
         base = norm if is_root else self._scale * (self._variance[ids] + norm) + weights
         screen = Screen(
@@ -200,32 +201,32 @@ class HostTable:
             scale=self._scale,
             root=int(is_root),
         )
-        return HostScreen(screen, groups, product, slack_of(self._frame, metric=self.metric))
+        return HostScreen(screen, owner, product, slack_of(self._grid, metric=self.metric))
 
-    def _over_chunks(self, total: int, work: Callable[[int, int], object], *, size: int = _CHUNK_ROWS) -> None:
-        list(self._threads.map(lambda chunk: work(*chunk), _chunks(total, size)))
+    def _over_chunks(self, total: int, fill: Callable[[int, int], object], *, size: int = _CHUNK_ROWS) -> None:
+        list(self._threads.map(lambda chunk: fill(*chunk), _chunks(total, size)))
 
 
-def _rows_of(features: Array, frame: Frame, members: Members, metric: Metric) -> Rows:
+def _rows_of(features: Array, grid: FeatureGrid, members: Members, metric: SampleMetric) -> Rows:
     if metric == "euclidean":
-        exponents = grid_exponents(frame.distance_bound, frame.n_samples**2)
+        exponents = grid_exponents(grid.distance_bound, grid.n_samples**2)
     else:
-        exponents = grid_exponents(frame.norm_bound, frame.n_samples)
+        exponents = grid_exponents(grid.norm_bound, grid.n_samples)
     return Rows(
         features=features,
         order=members.order,
         starts=members.starts,
         stops=members.stops,
-        centre=frame.centre,
-        up=2.0**frame.grid,
-        down=2.0**-frame.grid,
+        centre=grid.centre,
+        up=2.0**grid.exponent,
+        down=2.0**-grid.exponent,
         unit=int(metric == "cosine"),
         fine=np.array([2.0 ** (sign * k) for k in exponents for sign in (1, -1)]),
     )
 
 
 def _slots(counts: Int64Array) -> Int64Array:
-    """Where a cluster of `counts` (K,) members keeps its sum, −1 where it keeps none."""
+    """The row of the sums of each cluster of `counts` (K,) members; −1 for a cluster that keeps none."""
     is_summed = counts >= _SUMMED_FROM
     return np.where(is_summed, np.cumsum(is_summed) - 1, -1)
 
@@ -238,5 +239,5 @@ def _require_directions(zero_rows: list[int]) -> None:
     if zero_rows:
         raise DbcError(
             f"features row {min(zero_rows)} is all zeros, which has no cosine distance; "
-            "drop it or use --metric sqeuclidean"
+            "drop it or use `metric='sqeuclidean'`"
         )

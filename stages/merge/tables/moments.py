@@ -8,17 +8,17 @@ import array_api_compat
 import numpy as np
 
 from stages.arrays.exact_sums import halving_sum, segment_sums, split_on_grids
-from stages.merge.tables.canonical_rows import CanonicalRows, Frame, parts_of
+from stages.merge.tables.canonical_rows import CanonicalRows, parts_of
 from stages.typing import Array, Int64Array
 
 
 @dataclass(frozen=True)
 class Moments:
-    """K clusters by the sums over their members; each sum is exact, so no order of samples or merges shows in it.
+    """K clusters by the sums over their members; each sum is exact, so the order of samples and merges changes nothing.
 
     `sums` (K, d): Σ x; `norms_high`, `norms_low` (K,): the two halves of Σ ‖x‖² (`split_on_grids`); `counts` (K,):
-    the number of members, all float64. `norm_bound` and `n_samples` fix the grid of the norms. The grid for x itself
-    is that of `canonical_features`.
+    the number of members, all float64. `norm_bound` and `n_samples` fix the grid of the norms; that of x itself is
+    `FeatureGrid`.
     """
 
     sums: Array
@@ -29,7 +29,7 @@ class Moments:
     n_samples: int
 
     def means(self) -> Array:
-        """μ_a, (K, d) float64. Exactly x where every member is x, because n·x is exact."""
+        """μ_a, (K, d) float64. Exactly x if every member is x, because n·x is exact."""
         return self.sums / self.counts[:, None]
 
     def variances(self) -> Array:
@@ -45,28 +45,10 @@ class Moments:
         return xp.maximum(mean_norms - (high + low), xp.zeros_like(mean_norms))
 
 
-def moments_of(rows: Array, frame: Frame, order: Array, starts: Array, stops: Array) -> Moments:
-    """The moments of clusters whose members are rows[order[starts[c]:stops[c]]].
-
-    `rows` (n, d) and `frame` from `canonical_features`; `order` (n,) sorts samples by cluster; `starts`, `stops` (K,) int64.
-    """
-    xp = array_api_compat.array_namespace(rows)
-    norms = halving_sum(rows * rows)
-    high, low = split_on_grids(norms, bound=frame.norm_bound, n_terms=frame.n_samples)
-    return Moments(
-        sums=segment_sums(xp.take(rows, order, axis=0), starts, stops),
-        norms_high=segment_sums(xp.take(high, order), starts, stops),
-        norms_low=segment_sums(xp.take(low, order), starts, stops),
-        counts=xp.astype(stops - starts, xp.float64),
-        norm_bound=frame.norm_bound,
-        n_samples=frame.n_samples,
-    )
-
-
 def moments_in_parts(rows: CanonicalRows, order: Int64Array, counts: Int64Array) -> Moments:
-    """`moments_of` clusters of `counts` (K,) members, which are rows[order] one cluster after the other, read in parts.
+    """`Moments` of clusters of `counts` (K,) members, which are rows[order], cluster after cluster; read in parts.
 
-    The sums are exact, so that parts of a cluster add up to the same bits.
+    The sums are exact, so the parts of a cluster add up to the same bits.
     """
     xp = array_api_compat.array_namespace(rows.features)
     device, dim = array_api_compat.device(rows.features), rows.features.shape[1]
@@ -81,7 +63,7 @@ def moments_in_parts(rows: CanonicalRows, order: Int64Array, counts: Int64Array)
             for bounds in (starts, stops)
         ]
         part = rows.take(xp.asarray(order[first:stop], device=device))
-        split = split_on_grids(halving_sum(part * part), bound=rows.frame.norm_bound, n_terms=rows.frame.n_samples)
+        split = split_on_grids(halving_sum(part * part), bound=rows.grid.norm_bound, n_terms=rows.grid.n_samples)
         sums[begin : end + 1, :] += segment_sums(part, *cuts)
         for half, more in zip(halves, split, strict=True):
             half[begin : end + 1] += segment_sums(more, *cuts)
@@ -90,8 +72,8 @@ def moments_in_parts(rows: CanonicalRows, order: Int64Array, counts: Int64Array)
         norms_high=halves[0],
         norms_low=halves[1],
         counts=xp.asarray(counts, dtype=xp.float64, device=device),
-        norm_bound=rows.frame.norm_bound,
-        n_samples=rows.frame.n_samples,
+        norm_bound=rows.grid.norm_bound,
+        n_samples=rows.grid.n_samples,
     )
 
 

@@ -1,11 +1,12 @@
-"""What the selection asks of clusters, whichever way it is computed: `HostTable` (compiled) or `ArrayTable`."""
+"""What the selection asks of clusters, computed by `HostTable` (compiled loops) or `ArrayTable` (any array library)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Protocol
 
-from stages.merge.tables.canonical_rows import Frame, Metric
+from schemas.choices import SampleMetric
+from stages.merge.tables.canonical_rows import FeatureGrid
 from stages.typing import Array, Float64Array, Int64Array
 
 
@@ -25,10 +26,10 @@ class Members:
 
 @dataclass(frozen=True)
 class Carried:
-    """What merging has found of K new clusters, so that a table of them needs no second look at the features.
+    """What is known of K clusters after merges, so that their table need not read the features again.
 
-    `old` (K,) int64: the cluster of the table before that each lives on from; `variances` (K,) float64; `contents`:
-    by new label, as `Table.contents`, those of the clusters that took part in a merge.
+    `old` (K,) int64: the label of each in the table before; `variances` (K,) float64; `contents`: `Table.contents` by new
+    label, of clusters that have merged.
     """
 
     old: Int64Array
@@ -37,7 +38,7 @@ class Carried:
 
 
 class ScreenedRows(Protocol):
-    """Clusters prepared for the fast product, R of them; row r is the cluster ids[r] the screen was made of."""
+    """R rows of a table prepared for the fast product; row r is ids[r] of `Table.screen`."""
 
     @property
     def n_rows(self) -> int:
@@ -45,19 +46,19 @@ class ScreenedRows(Protocol):
 
     @property
     def tile(self) -> int:
-        """An edge of tiles at which `near` is fast."""
+        """The edge of tiles that makes `near` fastest."""
 
     def near(self, rows: slice, columns: slice, threshold: float) -> tuple[Int64Array, Int64Array]:
-        """Rows (r, c), r < c and of different groups, in this tile whose D may be at most `threshold`: no other has."""
+        """Rows (r, c) of all pairs in this tile, r < c and of different owners, whose D may be at most `threshold`."""
 
     def estimates(self, rows: Int64Array, columns: Int64Array) -> Float64Array:
-        """D of each of `rows` with `columns`, (r, c), with no bound on its error, and infinity within one group."""
+        """About D of each of `rows` with `columns`, (r, c), with no bound on the error, and infinity within one owner."""
 
 
 class Table(Protocol):
-    """K clusters under a metric; numbers go to and from the host, features stay where they are."""
+    """K clusters under a metric; numbers are on the host, features stay on their device."""
 
-    metric: Metric
+    metric: SampleMetric
     members: Members
 
     def ordered_means(self) -> Float64Array:
@@ -85,19 +86,19 @@ class Table(Protocol):
         """v_a (K,), as `Moments.variances`."""
 
     def carry(self, members: Members, carried: Carried) -> Table:
-        """The table of the clusters `members`, as one made afresh would be (`sqeuclidean`, `cosine`)."""
+        """The table of the clusters `members`, equal to a new one (`sqeuclidean`, `cosine`)."""
 
-    def screen(self, ids: Int64Array, weights: Float64Array, groups: Int64Array) -> ScreenedRows:
-        """Clusters `ids` (R,) with their λ·penalty `weights` and their `groups` (R,), prepared for the product."""
+    def screen(self, ids: Int64Array, weights: Float64Array, owner: Int64Array) -> ScreenedRows:
+        """Rows `ids` (R,) of clusters `owner` (R,), prepared for the product; D_ab ≥ d_ab + w_a + w_b, w the `weights`."""
 
 
-def slack_of(frame: Frame, *, metric: Metric) -> float:
+def slack_of(grid: FeatureGrid, *, metric: SampleMetric) -> float:
     """How far float64 may move d_ab or (1/n_a) d_a: a bound on rounding, several times over.
 
     Sums of d rounded terms each at most the squared diameter (with the halving tree log2 d roundings, in the
     screen's own order d), the division of sums by counts, and for `euclidean` the two grids of `split_on_grids`.
     """
-    dim = frame.dim
+    dim = grid.dim
     if metric == "euclidean":
-        return frame.distance_bound * (dim * 2.0**-46 + float(frame.n_samples) ** 4 * 2.0**-104)
-    return 8 * frame.norm_bound * (dim + 64) * 2.0**-52
+        return grid.distance_bound * (dim * 2.0**-46 + float(grid.n_samples) ** 4 * 2.0**-104)
+    return 8 * grid.norm_bound * (dim + 64) * 2.0**-52

@@ -75,9 +75,9 @@ def test_order_of_the_samples_only_permutes_the_distances() -> None:
 def test_too_few_neighbours_are_refused() -> None:
     features = mixture(4)
     neighbours = nearest_neighbours(features, 10)
-    with pytest.raises(DbcError, match="10 neighbours a sample, wanted 21"):
+    with pytest.raises(DbcError, match="need 21 neighbours of each sample, got 10"):
         k_reciprocal_encoding(features, neighbours)
-    with pytest.raises(DbcError, match="k2 0; give at least 1"):
+    with pytest.raises(DbcError, match="`k1` and `k2` must be at least 1, got 5 and 0"):
         k_reciprocal_encoding(features, neighbours, k1=5, k2=0)
 
 

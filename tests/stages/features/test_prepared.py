@@ -64,7 +64,7 @@ def test_too_little_memory_is_refused_before_any_is_taken(parameters, flag):
     rows = some_features(500)
     features = Held(pooled=rows)
     dataset = Held(split=np.zeros(500, dtype=np.uint8), camid=(np.arange(500) % 2).astype(np.int32))
-    with pytest.raises(DbcError, match=rf"{flag} of 500 features of 48 dimensions takes .* raise --memory-limit"):
+    with pytest.raises(DbcError, match=rf"{flag} of 500 features of 48 dimensions takes .* raise `memory_limit`"):
         compared_features(features, dataset, parameters, memory_limit=rows.nbytes)
     assert compared_features(features, dataset, parameters, memory_limit=1 << 30).shape == rows.shape
     assert compared_features(features, dataset, MergeParameters(whiten=0), memory_limit=1) is rows
@@ -78,7 +78,7 @@ def test_too_little_memory_is_told_alike_by_another_process():
     assert (
         str(sent.value)
         == str(caught.value)
-        == ("merging takes 2.0 KiB of memory, wanted at most 1.0 KiB; raise --memory-limit, or merge fewer samples")
+        == ("merging takes 2.0 KiB of memory, and the limit is 1.0 KiB; raise `memory_limit`, or merge fewer samples")
     )
 
 

@@ -10,7 +10,7 @@ from stages.merge import merge_stage
 def assert_equals_loops(result, merges, clusters):
     expected = np.array(merges, dtype=np.float64)
     np.testing.assert_array_equal(result.merges, expected[:, :2])
-    np.testing.assert_allclose(result.criterion, expected[:, 2], rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(result.distance, expected[:, 2], rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(result.inter, expected[:, 3], rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(result.intra, expected[:, 4:6], rtol=1e-10, atol=1e-12)
     np.testing.assert_array_equal(result.sizes, expected[:, 6:])
@@ -43,7 +43,7 @@ def test_a_common_offset_does_not_cost_precision(random_clusters):
     merges, clusters = merge_loops.merged(far, labels, 10, update="exact")
     result = merge_stage(far, labels, 10, update="exact")
     np.testing.assert_array_equal(result.merges, np.array(merges)[:, :2])
-    np.testing.assert_allclose(result.criterion, np.array(merges)[:, 2], rtol=1e-8)
+    np.testing.assert_allclose(result.distance, np.array(merges)[:, 2], rtol=1e-8)
     np.testing.assert_array_equal(result.labels, merge_loops.labels_of(clusters))
 
 
@@ -54,5 +54,5 @@ def test_every_array_library_gives_the_same_bits(xp, random_clusters, update, me
     options = {"update": update, "metric": metric}
     expected = merge_stage(features, labels, 15, **options)
     found = merge_stage(xp.asarray(features), labels, 15, **options)
-    for name in ("labels", "merges", "criterion", "inter", "intra", "sizes"):
+    for name in ("labels", "merges", "distance", "inter", "intra", "sizes"):
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))

@@ -9,11 +9,10 @@ from plain_merge import plain_merge_stage
 
 from stages.merge import initial_labels, merge_stage
 
-FIELDS = ("labels", "merges", "criterion", "inter", "intra", "sizes")
+FIELDS = ("labels", "merges", "distance", "inter", "intra", "sizes")
 WAYS = {
     "float32": {"kernels": "compiled", "precision": "float32"},
     "int8": {"kernels": "compiled", "precision": "int8"},
-    "bfloat16": {"kernels": "compiled", "precision": "bfloat16"},
     "small tiles": {"kernels": "compiled", "precision": "int8", "tile": 7, "n_threads": 3},
     "arrays": {"kernels": "arrays"},
     "arrays in small tiles": {"kernels": "arrays", "tile": 13},
@@ -144,7 +143,7 @@ def test_cardinality_criterion_equals_the_loops(way, update, metric, lambda_):
         )
         expected = np.array(merges, dtype=np.float64)
         np.testing.assert_array_equal(result.merges, expected[:, :2])
-        np.testing.assert_allclose(result.criterion, expected[:, 2], rtol=1e-9)
+        np.testing.assert_allclose(result.distance, expected[:, 2], rtol=1e-9)
         np.testing.assert_allclose(result.inter, expected[:, 3], rtol=1e-9)
         np.testing.assert_array_equal(result.sizes, expected[:, 6:])
         np.testing.assert_array_equal(result.labels, merge_loops.labels_of(clusters))

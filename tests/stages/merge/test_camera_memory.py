@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stages.merge import initial_labels, merge_stage
-from stages.merge.memory import engine_bytes
+from stages.merge.memory_model import engine_bytes
 
 
 def peak_and_model(features, n_merges, *, camid, n_threads=2, **options):

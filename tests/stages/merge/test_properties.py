@@ -44,7 +44,7 @@ def test_samples_permuted_with_their_labels_merge_alike_to_the_last_bit(random_c
     order = np.random.default_rng(seed).permutation(80)
     straight = merge_stage(features, labels, 20, update=update, metric=metric)
     permuted = merge_stage(features[order], labels[order], 20, update=update, metric=metric)
-    for name in ("merges", "criterion", "inter", "intra", "sizes"):
+    for name in ("merges", "distance", "inter", "intra", "sizes"):
         np.testing.assert_array_equal(getattr(permuted, name), getattr(straight, name))
     assert same_partition(permuted.labels, straight.labels[order])
 
@@ -56,7 +56,7 @@ def test_exact_gives_the_same_partition_from_singletons_in_any_order(random_clus
     order = np.random.default_rng(seed).permutation(70)
     straight = merge_stage(features, initial_labels(70), 30, update="exact", metric=metric)
     permuted = merge_stage(features[order], initial_labels(70), 30, update="exact", metric=metric)
-    np.testing.assert_array_equal(permuted.criterion, straight.criterion)
+    np.testing.assert_array_equal(permuted.distance, straight.distance)
     assert same_partition(permuted.labels, straight.labels[order])
 
 
@@ -87,7 +87,7 @@ def test_ties_break_by_smaller_then_larger_label(xp, update):
     features = xp.asarray(np.array([[0.0], [1.0], [10.0], [11.0], [20.0], [21.0], [40.0], [41.0]]))
     result = merge_stage(features, np.array([5, 4, 1, 6, 0, 3, 2, 7]), 4, update=update)
     np.testing.assert_array_equal(result.merges, [[0, 3], [1, 6], [2, 7], [4, 5]])
-    np.testing.assert_array_equal(result.criterion, [1.0] * 4)
+    np.testing.assert_array_equal(result.distance, [1.0] * 4)
 
 
 @pytest.mark.parametrize(("update", "metric"), OPTIONS)
@@ -100,7 +100,7 @@ def test_identical_points_are_at_distance_zero(xp, update, metric):
     result = merge_stage(
         xp.asarray(features), initial_labels(len(features)), n_duplicates, update=update, metric=metric
     )
-    np.testing.assert_array_equal(result.criterion, 0.0)
+    np.testing.assert_array_equal(result.distance, 0.0)
     np.testing.assert_array_equal(result.intra, 0.0)
     np.testing.assert_array_equal(result.labels, np.repeat(np.arange(6), [7, 3, 1, 5, 2, 1]))
 

@@ -1,4 +1,4 @@
-"""Bad input to the merge: one line that names the thing, the value found, the value wanted and the next step."""
+"""Bad input to the merge: one line that names the argument, what it must be, what was found, and the next step."""
 
 import itertools
 import tracemalloc
@@ -9,7 +9,7 @@ import pytest
 from stages.errors import DbcError, MemoryLimitError, UsageError
 from stages.merge import dispersion_linkage, extend_linkage, initial_labels, merge_stage, number_of_merges
 from stages.merge.linkage import empty_linkage
-from stages.merge.memory import engine_bytes
+from stages.merge.memory_model import engine_bytes
 
 POINTS = np.arange(20.0).reshape(10, 2)
 
@@ -27,24 +27,59 @@ def with_value(value):
         (with_value(-np.inf), np.arange(10), 2, {}, DbcError, "row 4 holds NaN or infinity"),
         (with_value(1e120), np.arange(10), 2, {}, DbcError, "1e\\+120"),
         (POINTS * 1e-120, np.arange(10), 2, {}, DbcError, "1.9e-119"),
-        (POINTS, np.arange(9), 2, {}, DbcError, r"shape \(9,\), wanted \(10,\)"),
-        (POINTS, np.arange(1, 11), 2, {}, DbcError, "run from 1 to 10"),
-        (POINTS, np.arange(10) * 2, 2, {}, DbcError, "use 10 values"),
+        (POINTS, np.arange(9), 2, {}, DbcError, r"labels must have shape \(10,\), .* got \(9,\)"),
+        (POINTS, np.arange(1, 11), 2, {}, DbcError, "got 10 values from 1 to 10"),
+        (POINTS, np.arange(10) * 2, 2, {}, DbcError, "got 10 values from 0 to 18"),
         (POINTS, np.arange(10.0), 2, {}, DbcError, "float64"),
-        (POINTS[:0], np.arange(0), 2, {}, DbcError, r"shape \(0, 2\)"),
-        (POINTS[:, 0], np.arange(10), 2, {}, DbcError, r"shape \(10,\)"),
-        (POINTS, np.arange(10), 10, {}, DbcError, "10 merges wanted of 10 clusters"),
-        (POINTS, np.zeros(10, dtype=int), 1, {}, DbcError, "1 merges wanted of 1 clusters"),
-        (POINTS, np.arange(10), 0, {}, UsageError, "0 merges"),
-        (POINTS, np.arange(10), 2, {"lambda_": -0.1}, UsageError, "lambda is -0.1"),
-        (POINTS, np.arange(10), 2, {"lambda_": np.nan}, UsageError, "lambda is nan"),
-        (POINTS, np.arange(10), 2, {"update": "lazy"}, UsageError, "update is 'lazy'"),
-        (POINTS, np.arange(10), 2, {"metric": "l1"}, UsageError, "metric is 'l1'"),
-        (POINTS, np.arange(10), 2, {"intra_normalizer": "m"}, UsageError, "normalizer is 'm'"),
+        (POINTS[:0], np.arange(0), 2, {}, DbcError, r"at least 1, got \(0, 2\)"),
+        (POINTS[:, 0], np.arange(10), 2, {}, DbcError, r"at least 1, got \(10,\)"),
+        (POINTS, np.arange(10), 10, {}, DbcError, "less than the number of clusters, 10, got 10"),
+        (POINTS, np.zeros(10, dtype=int), 1, {}, DbcError, "less than the number of clusters, 1, got 1"),
+        (POINTS, np.arange(10), 0, {}, UsageError, "n_merges must be at least 1, got 0"),
+        (POINTS, np.arange(10), 2, {"lambda_": -0.1}, UsageError, "`lambda_` must be at least 0 and finite, got -0.1"),
+        (POINTS, np.arange(10), 2, {"lambda_": np.nan}, UsageError, "`lambda_` must be at least 0 and finite, got nan"),
+        (
+            POINTS,
+            np.arange(10),
+            2,
+            {"update": "lazy"},
+            UsageError,
+            "unknown `update` 'lazy': choose exact, stale or union",
+        ),
+        (
+            POINTS,
+            np.arange(10),
+            2,
+            {"metric": "l1"},
+            UsageError,
+            "unknown `metric` 'l1': choose sqeuclidean, euclidean or cosine",
+        ),
+        (
+            POINTS,
+            np.arange(10),
+            2,
+            {"intra_normalizer": "m"},
+            UsageError,
+            "unknown `intra_normalizer` 'm': choose n or n2",
+        ),
         (POINTS * 0.0, np.arange(10), 2, {"metric": "cosine"}, DbcError, "row 0 is all zeros"),
-        (POINTS, np.arange(10), 2, {"criterion": "ward"}, UsageError, "criterion is 'ward'"),
-        (POINTS, np.arange(10), 2, {"precision": "int4", "kernels": "compiled"}, UsageError, "precision is 'int4'"),
-        (POINTS, np.arange(10), 2, {"memory_limit": 1000}, MemoryLimitError, "takes .* wanted at most 1000.0 B"),
+        (POINTS, np.arange(10), 2, {"criterion": "ward"}, UsageError, "unknown `criterion` 'ward': choose buc or dbc"),
+        (
+            POINTS,
+            np.arange(10),
+            2,
+            {"precision": "int4", "kernels": "compiled"},
+            UsageError,
+            "unknown `precision` 'int4': choose auto, float32 or int8",
+        ),
+        (
+            POINTS,
+            np.arange(10),
+            2,
+            {"memory_limit": 1000},
+            MemoryLimitError,
+            "takes .* the limit is 1000.0 B; raise `memory_limit`",
+        ),
     ],
 )
 def test_bad_input_is_refused_in_one_line(features, labels, n_merges, *, options, error, words):
@@ -56,14 +91,14 @@ def test_bad_input_is_refused_in_one_line(features, labels, n_merges, *, options
 
 @pytest.mark.parametrize("fraction", [0, 1, -0.05, float("nan")])
 def test_a_merge_percent_outside_0_to_1_is_refused(fraction):
-    with pytest.raises(UsageError, match="wanted a fraction"):
+    with pytest.raises(UsageError, match="`merge_percent` must be a fraction above 0 and below 1"):
         number_of_merges(100, fraction)
 
 
 def test_a_linkage_of_other_labels_is_refused():
     result = merge_stage(POINTS, initial_labels(10), 3)
     linkage = extend_linkage(empty_linkage(), initial_labels(10), result)
-    with pytest.raises(DbcError, match="linkage makes 7 clusters and the labels 10"):
+    with pytest.raises(DbcError, match="of one partition, got 7 and 10 clusters"):
         extend_linkage(linkage, initial_labels(10), result)
 
 
@@ -115,7 +150,7 @@ def test_features_are_taken_in_parts_that_do_not_show(monkeypatch):
         for part_values in (1, 17, 60):
             monkeypatch.setattr("stages.merge.tables.canonical_rows.PART_VALUES", part_values)
             found = merge_stage(features, labels, 6, **options)
-            for name in ("labels", "merges", "criterion", "inter", "intra", "sizes"):
+            for name in ("labels", "merges", "distance", "inter", "intra", "sizes"):
                 np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
         zeros = np.where(np.arange(40)[:, None] == 31, 0, features)
         with pytest.raises(DbcError, match="row 31"):

@@ -9,7 +9,7 @@ import pytest
 
 from stages.merge import initial_labels, merge_stage
 
-FIELDS = ("labels", "merges", "criterion", "inter", "intra", "sizes")
+FIELDS = ("labels", "merges", "distance", "inter", "intra", "sizes")
 
 
 @pytest.mark.parametrize("size", [2, 4])

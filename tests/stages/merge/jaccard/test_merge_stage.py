@@ -10,7 +10,7 @@ from stages.errors import DbcError, UsageError
 from stages.merge.clusters import relabel
 from stages.merge.jaccard.merge_stage import jaccard_merge_stage
 from stages.merge.jaccard.similarities import jaccard_similarities
-from stages.merge.memory import jaccard_bytes
+from stages.merge.memory_model import jaccard_bytes
 
 
 def some_features(seed, n=36, dim=5, groups=7):
@@ -45,16 +45,16 @@ def test_every_update_equals_plain_loops(update, lambda_, normalizer, n_clusters
         features, labels, n_clusters - 2, lambda_=lambda_, update=update, intra_normalizer=normalizer, k1=6, k2=3
     )
     assert found.merges.tolist() == expected.tolist()
-    assert np.allclose(found.criterion, values, atol=1e-11)
+    assert np.allclose(found.distance, values, atol=1e-11)
     assert len(np.unique(found.labels)) == 2
-    assert np.allclose(found.criterion, found.inter + lambda_ * found.intra.sum(axis=1), atol=1e-11)
+    assert np.allclose(found.distance, found.inter + lambda_ * found.intra.sum(axis=1), atol=1e-11)
 
 
 def test_samples_without_a_shared_neighbour_merge_last_and_in_the_order_of_their_labels():
     features = np.repeat(np.eye(6, dtype=np.float32), 3, axis=0)
     found = jaccard_merge_stage(features, np.arange(18), 15, lambda_=0.0, update="exact", k1=2, k2=1)
-    assert found.criterion[:12].max() == 0
-    assert found.criterion[12:].tolist() == [1, 1, 1]
+    assert found.distance[:12].max() == 0
+    assert found.distance[12:].tolist() == [1, 1, 1]
     assert found.merges[12:].tolist() == [[0, 3], [0, 6], [0, 9]]
 
 
@@ -64,20 +64,20 @@ def test_the_order_of_the_samples_decides_nothing(update):
     order = np.random.default_rng(3).permutation(200)
     found = jaccard_merge_stage(features, np.arange(200), 120, update=update, lambda_=0.01, k1=8, k2=3)
     permuted = jaccard_merge_stage(features[order], np.arange(200), 120, update=update, lambda_=0.01, k1=8, k2=3)
-    assert found.criterion.max() < 1  # pairs without a shared neighbour tie, and labels decide
-    assert np.array_equal(found.criterion, permuted.criterion)
+    assert found.distance.max() < 1  # pairs without a shared neighbour tie, and labels decide
+    assert np.array_equal(found.distance, permuted.distance)
     assert np.array_equal(relabel(found.labels[order]), permuted.labels)
 
 
 def test_what_cannot_be_merged_is_refused():
     features = some_features(4)
-    with pytest.raises(UsageError, match="found buc with --metric jaccard"):
+    with pytest.raises(UsageError, match="`metric='jaccard'` needs `criterion='dbc'`, got `criterion='buc'`"):
         jaccard_merge_stage(features, np.arange(36), 3, criterion="buc")
-    with pytest.raises(UsageError, match="--camera: found penalty with --metric jaccard"):
+    with pytest.raises(UsageError, match=r"`camera='penalty'` needs .*, got `metric='jaccard'`"):
         jaccard_merge_stage(features, np.arange(36), 3, camid=np.zeros(36, dtype=np.int32))
-    with pytest.raises(DbcError, match="36 merges wanted of 36 clusters"):
+    with pytest.raises(DbcError, match="less than the number of clusters, 36, got 36"):
         jaccard_merge_stage(features, np.arange(36), 36)
-    with pytest.raises(UsageError, match="lambda is -1"):
+    with pytest.raises(UsageError, match="`lambda_` must be at least 0 and finite, got -1"):
         jaccard_merge_stage(features, np.arange(36), 3, lambda_=-1)
     with pytest.raises(DbcError, match="row 2 holds NaN or infinity"):
         jaccard_merge_stage(np.where(np.arange(36)[:, None] == 2, np.float32(np.inf), features), np.arange(36), 3)
@@ -94,7 +94,7 @@ def test_memory_stays_below_what_the_model_says_and_a_limit_is_kept():
     finally:
         tracemalloc.stop()
     for limit in (needed - 1, 1000):
-        with pytest.raises(DbcError, match=r"comparing neighbours of 900 samples takes .* raise --memory-limit"):
+        with pytest.raises(DbcError, match=r"comparing neighbours of 900 samples takes .* raise `memory_limit`"):
             jaccard_merge_stage(features, labels, 200, memory_limit=limit)
 
 
@@ -105,7 +105,7 @@ def test_any_number_of_processes_gives_one_partition(by_processes, *, size, upda
     options = {"update": update, "lambda_": 0.05, "k1": 6, "k2": 3}
     expected = jaccard_merge_stage(features, labels, 25, **options)
     for result in by_processes(size, features, labels, 25, merge=jaccard_merge_stage, **options):
-        for name in ("labels", "merges", "criterion", "inter", "intra", "sizes"):
+        for name in ("labels", "merges", "distance", "inter", "intra", "sizes"):
             np.testing.assert_array_equal(getattr(result, name), getattr(expected, name))
 
 

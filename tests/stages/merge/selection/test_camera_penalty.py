@@ -10,7 +10,7 @@ from stages.errors import DbcError, UsageError
 from stages.merge import initial_labels, merge_stage
 from stages.merge.clusters import relabel
 
-FIELDS = ("labels", "merges", "criterion", "inter", "intra", "sizes")
+FIELDS = ("labels", "merges", "distance", "inter", "intra", "sizes")
 
 
 def plain_d(features, camid, a, b, weight, lambda_):
@@ -71,7 +71,7 @@ def test_merges_equal_plain_loops(update, weight, kernels, *, singletons):
     options = {"update": update, "camid": camid, "camera_weight": weight, "kernels": kernels}
     found = merge_stage(features, labels, 15, **options)
     assert found.merges.tolist() == expected
-    np.testing.assert_allclose(found.criterion, values, rtol=1e-9)
+    np.testing.assert_allclose(found.distance, values, rtol=1e-9)
 
 
 @pytest.mark.parametrize("update", ["stale", "union", "exact"])
@@ -101,9 +101,9 @@ def test_no_weight_changes_nothing_and_much_weight_keeps_cameras_apart(update):
 
 def test_what_cannot_be_penalised_is_refused():
     features, camid = some(6)
-    with pytest.raises(UsageError, match="--camera: found penalty with --criterion buc, wanted dbc"):
+    with pytest.raises(UsageError, match="`camera='penalty'` needs `criterion='dbc'`, got `criterion='buc'`"):
         merge_stage(features, initial_labels(40), 3, criterion="buc", camid=camid)
-    with pytest.raises(UsageError, match="camera weight is -1"):
+    with pytest.raises(UsageError, match="`camera_weight` must be at least 0 and finite, got -1"):
         merge_stage(features, initial_labels(40), 3, camid=camid, camera_weight=-1)
-    with pytest.raises(DbcError, match=r"camera ids are int64 of shape \(39,\), wanted integers of shape \(40,\)"):
+    with pytest.raises(DbcError, match=r"camid must hold integers of shape \(40,\), .* got int64 of shape \(39,\)"):
         merge_stage(features, initial_labels(40), 3, camid=camid[1:])

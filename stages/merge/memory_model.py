@@ -1,4 +1,4 @@
-"""How many bytes a merge takes, known before anything is allocated."""
+"""How many bytes a merge takes, computed before anything is allocated."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PAIR_BYTES = 24
 _FIXED_BYTES = 64 << 20
 
 LARGEST_TILE = {True: 1024, False: 4096}
-"""The largest edge a tile has by itself, by whether it is in host memory."""
+"""The largest default edge of a tile, by whether it is in host memory."""
 
 
 def engine_bytes(
