@@ -145,7 +145,8 @@ class ExtractParameters(Parameters):
 
 
 def _published_lambda(values: dict[str, Any]) -> float:
-    return PUBLISHED_LAMBDA[values.get("criterion", "dbc")]
+    # a criterion that nobody published has that of dispersions
+    return PUBLISHED_LAMBDA.get(values.get("criterion", "dbc"), PUBLISHED_LAMBDA["dbc"])
 
 
 def _by_default_recipe(name: str) -> Callable[[dict[str, Any]], Any]:
