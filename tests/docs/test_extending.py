@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -9,107 +10,125 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
+from PIL import Image
 
-from tests.cli.conftest import PEOPLE
 from tests.conftest import REPOSITORY
 from tests.docs.documents import blocks
 
 EXTENDING = REPOSITORY / "docs" / "extending.md"
-COMMANDS = [
-    ["ingest", *PEOPLE, "--workers", "0"],
-    ["extract", "--backbone", "conv16", "--weights", "none"],
-    ["merge", "--criterion", "mean-and-size", "--merge-percent", "0.25", "--json"],
-    ["extract", "--stage", "init"],
-    ["select", "--rule", "few-singletons", "--json"],
-    ["eval", "--stage", "init", "--json"],
-]
+COMMANDS = {
+    "format": ["ingest", "pictures", "--format", "stations", "--height", "32", "--width", "16", "--workers", "0"],
+    "provider": ["extract", "--backbone", "conv16", "--weights", "none"],
+    "criterion": ["merge", "--criterion", "mean-and-size", "--merge-percent", "0.25"],
+    "rule": ["select", "--rule", "few-singletons"],
+    "array": ["eval", "--stage", "init"],
+}
+"""A use of each example; every command also has `--json` and `--run run`."""
 SCRIPT = """
 import contextlib, io, json, sys
 from dbc_cli.__main__ import run_command
-said = []
-for command in json.loads(sys.argv[1]):
+said = {}
+for name, command in json.loads(sys.argv[1]).items():
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
-        status = run_command([*command, "--run", "run"])
-    said.append([status, out.getvalue()])
+        status = run_command([*command, "--json", "--run", "run"])
+    assert status == 0, (command, status)
+    said[name] = json.loads(out.getvalue())
 print(json.dumps(said))
 """
 
 
-def edits() -> dict[str, list[tuple[str, str]]]:
-    """By path, the lines that the `diff` blocks take away and those that they put in their place."""
-    found: dict[str, list[tuple[str, str]]] = {}
-    for code in blocks(EXTENDING, "diff"):
-        head, *lines = code.splitlines()
-        old, new = ("".join(f"{line[1:]}\n" for line in lines if line.startswith(sign)) for sign in "-+")
-        found.setdefault(head.removeprefix("# "), []).append((old, new))
-    return found
+class Extended(NamedTuple):
+    """The run that `COMMANDS` made, and what each said, with everything added that the document adds."""
+
+    run: Path
+    said: dict[str, Any]
 
 
 def new_files() -> dict[str, str]:
     """The text of every new file by its path, which its first line says."""
-    found = {}
-    for code in blocks(EXTENDING, "python"):
-        head, text = code.split("\n", 1)
-        assert head.startswith("# "), head
-        found[head.removeprefix("# ")] = text
+    parted = (code.split("\n", 1) for code in blocks(EXTENDING, "python"))
+    return {head.removeprefix("# "): text for head, text in parted}
+
+
+def edits() -> list[tuple[str, str, str]]:
+    """Path, lines that go and lines that come of every `diff` block."""
+    found = []
+    for code in blocks(EXTENDING, "diff"):
+        head, *lines = code.splitlines()
+        old, new = ("".join(f"{line[1:]}\n" for line in lines if line.startswith(sign)) for sign in "-+")
+        found.append((head.removeprefix("# "), old, new))
     return found
 
 
-@pytest.fixture(scope="module")
-def said(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[int, str]]:
-    """Exit status and output of every one of `COMMANDS`, with everything added that the document adds."""
-    folder = tmp_path_factory.mktemp("extended")
+def add_everything(folder: Path) -> None:
+    """Copy the packages to `folder` and change them as the document says."""
     for package in ("dbc_cli", "stages", "schemas"):
         shutil.copytree(REPOSITORY / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
     for path, text in new_files().items():
         assert not (folder / path).exists(), path
         (folder / path).write_text(text)
-    for path, changes in edits().items():
+    for path, old, new in edits():
         source = (folder / path).read_text()
-        for old, new in changes:
-            assert source.count(old) == 1, (path, old)
-            source = source.replace(old, new)
-        (folder / path).write_text(source)
-    environment = {**os.environ, "PYTHONPATH": str(folder), "DBC_RUN": ""}
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, json.dumps(COMMANDS)],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+        assert source.count(old) == 1, (path, old)
+        (folder / path).write_text(source.replace(old, new))
+
+
+def draw_pictures(folder: Path) -> None:
+    """Four individuals, each twice at two stations."""
+    for station, individual, number in itertools.product(range(2), range(4), range(2)):
+        path = folder / f"station-{station}" / f"{'ABCD'[individual]}_{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (16, 32), (60 * individual, 90 + 20 * number, 100 + 50 * station)).save(path)
+
+
+@pytest.fixture(scope="module")
+def extended(tmp_path_factory: pytest.TempPathFactory) -> Extended:
+    folder = tmp_path_factory.mktemp("extended")
+    add_everything(folder)
+    draw_pictures(folder / "pictures")
+    environment = {name: value for name, value in os.environ.items() if name != "DBC_RUN"} | {"PYTHONPATH": str(folder)}
+    command = [sys.executable, "-c", SCRIPT, json.dumps(COMMANDS)]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return [(status, out) for status, out in json.loads(done.stdout)]
+    return Extended(folder / "run", json.loads(done.stdout))
 
 
-def test_commands_succeed(said: list[tuple[int, str]]) -> None:
-    assert [status for status, _ in said] == [0] * len(COMMANDS)
+def test_the_format_reads(extended: Extended) -> None:
+    dataset = extended.said["format"]
+    assert (dataset["n_images"], dataset["n_identities"], dataset["n_cameras"]) == (16, 4, 2)
 
 
-def test_the_criterion_merges(said: list[tuple[int, str]]) -> None:
-    clusters = json.loads(said[2][1])
+def test_the_provider_builds(extended: Extended) -> None:
+    assert extended.said["provider"]["dim"] == 16
+
+
+def test_the_criterion_merges(extended: Extended) -> None:
+    clusters = extended.said["criterion"]
     assert clusters["parameters"]["criterion"] == "mean-and-size"
-    assert clusters["n_clusters"] == 12
+    assert (clusters["n_samples"], clusters["n_clusters"]) == (8, 6)
 
 
-def test_the_rule_scores(said: list[tuple[int, str]]) -> None:
-    assert "few-singletons" in said[4][1]
+def test_the_rule_scores(extended: Extended) -> None:
+    assert "few-singletons" in json.dumps(extended.said["rule"])
 
 
-def test_the_array_is_stored(said: list[tuple[int, str]], tmp_path: Path) -> None:
-    assert json.loads(said[5][1])["stage"] == -1 or said[5][1]
+def test_the_array_is_stored(extended: Extended) -> None:
+    [metrics] = extended.run.glob("stage-init/metrics/v1.zarr")
+    manifest = json.loads((metrics / "zarr.json").read_text())["attributes"]["dbc"]
+    assert manifest["schema_version"] == 2
+    assert manifest["arrays"]["last_hit"]["shape"] == [extended.said["array"]["n_queries"]]
 
 
 def test_the_table_counts_the_files() -> None:
     """Of each kind of extension, as many files are touched as the table says."""
     told = EXTENDING.read_text()
-    table = dict(re.findall(r"^\| (?:a|an) ([^|]+?) \| (\d) \|", told, flags=re.MULTILINE))
-    sections = {title.lower(): body for title, body in re.findall(r"^## (?:An?) (.+)\n((?:(?!^## ).*\n)*)", told, flags=re.M)}
+    table = dict(re.findall(r"^\| an? ([^|]+?) \| (\d) \|", told, flags=re.MULTILINE))
+    sections = dict(re.findall(r"^## An? (.+)\n((?:(?!## ).*\n)*)", told, flags=re.MULTILINE))
+    assert len(table) == 5
     for kind, n_files in table.items():
-        body = sections[kind]
-        paths = set(re.findall(r"^```(?:python|diff)\n# (\S+)", body, flags=re.MULTILINE))
+        paths = set(re.findall(r"^```(?:python|diff)\n# (\S+)", sections[kind], flags=re.MULTILINE))
         assert len(paths) == int(n_files), kind
