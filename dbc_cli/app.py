@@ -1,43 +1,12 @@
-"""The commands of `dbc`, in the order they are used."""
+"""The application: every command that `dbc_cli.commands` holds, and `--version`."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated
 
 import typer
 
-from dbc_cli.commands.ablate import ablate
-from dbc_cli.commands.baseline import baseline
-from dbc_cli.commands.demo import demo
-from dbc_cli.commands.evaluate import evaluate
-from dbc_cli.commands.extract import extract
-from dbc_cli.commands.ingest import ingest
-from dbc_cli.commands.merge import merge
-from dbc_cli.commands.plot import plot
-from dbc_cli.commands.report import report
-from dbc_cli.commands.run import run
-from dbc_cli.commands.select import select
-from dbc_cli.commands.status import status
-from dbc_cli.commands.sweep import sweep
-from dbc_cli.commands.train import train
-
-COMMANDS: dict[str, Any] = {
-    "ingest": ingest,
-    "extract": extract,
-    "merge": merge,
-    "train": train,
-    "eval": evaluate,
-    "run": run,
-    "select": select,
-    "ablate": ablate,
-    "sweep": sweep,
-    "plot": plot,
-    "report": report,
-    "baseline": baseline,
-    "status": status,
-    "demo": demo,
-}
-"""The commands, in the order that help shows them; each has its `flags`."""
+from dbc_cli.commands import all_commands
 
 app = typer.Typer(
     name="dbc",
@@ -45,10 +14,25 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
-for name, command in COMMANDS.items():
-    app.command(name)(command)
+for name, command in all_commands().items():
+    app.command(name)(command.invoke)
+
+
+def _show_version(is_wanted: bool) -> None:
+    if is_wanted:
+        from dbc_cli.version import show_version
+
+        show_version()
+        raise typer.Exit
 
 
 @app.callback()
-def dbc() -> None:
+def dbc(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, metavar="", help="Show versions and devices, and exit."
+        ),
+    ] = False,
+) -> None:
     """Learn to recognise the same person, animal or vehicle across cameras, without labels."""

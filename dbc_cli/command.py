@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dbc_cli.configuration import configured
+from dbc_cli.configuration import CONFIGURABLE, Configurable, configured
 from dbc_cli.flags.flag import DECLARED, Flag
-from dbc_cli.flags.tables import COMMAND_FLAGS
 from dbc_cli.flags.training import INITIAL
 from dbc_cli.problems import problem_of
 from stages.errors import MemoryLimitError, UsageError
@@ -104,22 +103,52 @@ class Given:
             return
 
 
-def with_flags(
-    command: str, *groups: Sequence[Flag], source: Any = None, run: Path | None = None
-) -> Callable[[Callable[..., None]], Any]:
-    """Turn `body(given)` into a Typer command with its flags of COMMAND_FLAGS and those of `groups`.
+@dataclass(frozen=True)
+class Command:
+    """A command of `dbc`: its name, its place in help, all its flags, and the function that Typer calls."""
 
-    `source` is the type of a SOURCE argument, where there is one; `run` the run of a command that takes no remembered one.
+    name: str
+    order: int
+    flags: tuple[Flag, ...]
+    invoke: Callable[..., None]
+
+
+def command(
+    name: str,
+    *others: Sequence[Flag],
+    order: int,
+    configurable: Sequence[Flag] = (),
+    tables: Sequence[str] = (),
+    source: Any = None,
+    run: Path | None = None,
+) -> Callable[[Callable[..., None]], Command]:
+    """Turn `body(given)`, or `body(given, source)`, into the command `name`; its docstring is the help.
+
+    Parameters
+    ----------
+    others
+        Flags for the command line alone: those that pick a stage, a run or a version, or say how to print.
+    order
+        Its place among the commands in help, the smallest first.
+    configurable
+        Flags that `config.toml` may give, too.
+    tables
+        The tables of `config.toml` that it reads, the last one first in rank; without any, general keys alone.
+    source
+        The annotated type of a positional argument, for a command that has one.
+    run
+        The run of a command that takes no remembered one.
     """
-    every = [*COMMAND_FLAGS[command], *(flag for group in groups for flag in group)]
-    flags = sorted(every, key=lambda flag: flag.place)
+    every = [*configurable, *(flag for group in others for flag in group)]
+    flags = tuple(sorted(every, key=lambda flag: flag.place))
     DECLARED.update((flag.name, flag) for flag in flags)
+    CONFIGURABLE[name] = Configurable(tuple(configurable), tuple(tables))
 
-    def decorate(body: Callable[..., None]) -> Any:
+    def decorate(body: Callable[..., None]) -> Command:
         def invoke(**given: Any) -> None:
             positional = [given.pop("source")] if source is not None else []
             try:
-                body(resolve(command, given, run=run), *positional)
+                body(resolve(name, given, run=run), *positional)
             except MemoryLimitError as error:
                 if any(flag.name == "memory_limit" for flag in flags):
                     raise
@@ -132,8 +161,7 @@ def with_flags(
         invoke.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         invoke.__annotations__ = annotations
         invoke.__doc__ = _flowing(body.__doc__ or "")
-        invoke.flags = flags  # type: ignore[attr-defined]
-        return invoke
+        return Command(name, order, flags, invoke)
 
     return decorate
 

@@ -7,21 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dbc_cli.command import Given
-from dbc_cli.flags.flag import Flag
+from dbc_cli.flags.flag import OUTPUT, WHERE, Flag
 from stages.errors import DbcError, UsageError
 
 if TYPE_CHECKING:
     from stages.compare.cells import Cell, CellResult
     from stages.compare.outcomes import Line
 
-_OUTPUT = "Output"
 COMPARISON = (
-    Flag("merge_only", bool, "--merge-only", "Train nothing: merge the initial features again and again.", ""),
-    Flag("jobs", int, "--jobs", "Runs at a time, each in a process of its own.", "1", "Where and how it runs", "N"),
-    Flag("dry_run", bool, "--dry-run", "Say which runs there would be and make nothing.", "", "Where and how it runs"),
-    Flag("csv", Path, "--csv", "Write the table as CSV.", "", _OUTPUT, "FILE"),
-    Flag("markdown", Path, "--markdown", "Write the table as Markdown.", "", _OUTPUT, "FILE"),
-    Flag("out", Path, "--out", "Folder for the pictures.", "RUN/plots", _OUTPUT, "DIR"),
+    Flag("merge_only", bool, "--merge-only", "Do not train: merge the initial features in every stage.", ""),
+    Flag("jobs", int, "--jobs", "Number of runs at the same time, each in its own process.", "1", WHERE, "N"),
+    Flag("dry_run", bool, "--dry-run", "Say which runs would be made, and make nothing.", "", WHERE),
+    Flag("csv", Path, "--csv", "Write the table as CSV.", "", OUTPUT, "FILE"),
+    Flag("markdown", Path, "--markdown", "Write the table as Markdown.", "", OUTPUT, "FILE"),
+    Flag("out", Path, "--out", "Folder for the pictures.", "RUN/plots", OUTPUT, "DIR"),
 )
 
 

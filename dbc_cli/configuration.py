@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from dbc_cli.flags.flag import Flag
-from dbc_cli.flags.tables import COMMAND_FLAGS
 from stages.errors import DbcError, UsageError
 
-TABLES = ("ingest", "extract", "merge", "train", "eval", "run")
-_RUN_LAYERS = ("extract", "merge", "eval", "train", "run")
-LAYERS: Mapping[str, tuple[str, ...]] = dict.fromkeys(("run", "ablate", "sweep"), _RUN_LAYERS)
-"""The commands whose tables a command reads, the last one before the others; by default its own."""
+
+@dataclass(frozen=True)
+class Configurable:
+    """What a command takes from `config.toml`: its flags, and the tables that it reads, the last one first in rank."""
+
+    flags: tuple[Flag, ...]
+    tables: tuple[str, ...]
+
+
+CONFIGURABLE: dict[str, Configurable] = {}
+"""What every command takes from `config.toml`; a command adds its own when it is declared."""
+
+STAGE_TABLES = ("extract", "merge", "eval", "train", "run")
+"""The tables that commands read which run all stages."""
 
 _WANTED = {int: "a whole number", float: "a number", bool: "true or false", str: "text in quotes"}
 
@@ -28,11 +38,11 @@ def configured(path: Path, command: str) -> dict[str, Any]:
     tables = {key: value for key, value in content.items() if isinstance(value, dict)}
     general = {key: value for key, value in content.items() if key not in tables}
     _check(path, general, tables)
-    layers = LAYERS.get(command, (command,))
+    layers = CONFIGURABLE[command].tables or (command,)
     values: dict[str, Any] = {}
     for entries_of in (dict.fromkeys(layers, general), tables):
         for layer in layers:
-            values |= _fields(entries_of.get(layer, {}), COMMAND_FLAGS[layer])
+            values |= _fields(entries_of.get(layer, {}), CONFIGURABLE[layer].flags)
     return values
 
 
@@ -46,13 +56,14 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _check(path: Path, general: Mapping[str, Any], tables: Mapping[str, Mapping[str, Any]]) -> None:
-    every = [flag for flags in COMMAND_FLAGS.values() for flag in flags]
+    every = [flag for command in CONFIGURABLE.values() for flag in command.flags]
     _check_entries(f"{path}:", general, every, wanted="a flag of a command, without its dashes; see dbc --help")
+    known = sorted({table for command in CONFIGURABLE.values() for table in command.tables})
     for name, table in tables.items():
-        if name not in TABLES:
-            raise UsageError(f"{path}: table [{name}] found, wanted one of {', '.join(TABLES)}")
+        if name not in known:
+            raise UsageError(f"{path}: table must be one of {', '.join(known)}, got [{name}]")
         wanted = f"a flag of dbc {name}, without its dashes; see dbc {name} --help"
-        _check_entries(f"{path}: [{name}]", table, COMMAND_FLAGS[name], wanted=wanted)
+        _check_entries(f"{path}: [{name}]", table, CONFIGURABLE[name].flags, wanted=wanted)
 
 
 def _check_entries(place: str, entries: Mapping[str, Any], flags: Iterable[Flag], *, wanted: str) -> None:

@@ -7,34 +7,48 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dbc_cli.command import Given, initial_fields, with_flags
-from dbc_cli.flags.flag import pins
-from dbc_cli.flags.tables import COMMON, SEED
-from dbc_cli.flags.training import AMP, TRAIN
+from dbc_cli.command import Given, command, initial_fields
+from dbc_cli.flags.flag import Flag, pins
+from dbc_cli.flags.tables import COMMON, DEVICE, SEED
+from dbc_cli.flags.training import AMP, INITIAL, TRAIN
 from schemas.choices import Baseline
 from stages.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-METHOD = Annotated[Baseline, typer.Argument(metavar="METHOD", help="pul: k-means and its reliable samples.")]
+METHOD = Annotated[Baseline, typer.Argument(metavar="METHOD", help="pul: k-means, and training on reliable samples.")]
 HEADINGS = ("iteration", "clusters", "reliable", "loss", "rank-1", "rank-5", "mAP", "ARI")
 
 
-@with_flags("baseline", COMMON, pins("dataset"), source=METHOD)
-def baseline(given: Given, method: str | None) -> None:
-    """Run a baseline from the initial model and print its figures; it keeps no models or clusters.
+BASELINE = (
+    Flag("n_clusters", int, "--n-clusters", "Number of k-means clusters.", "", metavar="K"),
+    Flag("iterations", int, "--iterations", "Number of rounds of clustering and training.", "5", metavar="T"),
+    Flag("threshold", float, "--threshold", "Least cosine of a reliable sample with its cluster's centre.", "0.85"),
+)
 
-    pul (Fan et al., 2018): cluster by k-means, train on the samples near their cluster's centre, and again. The classes
-    are trained with the repelled loss.
+
+@command(
+    "baseline",
+    COMMON,
+    pins("dataset"),
+    order=120,
+    configurable=(*BASELINE, *TRAIN, *INITIAL, *SEED, *AMP, *DEVICE),
+    source=METHOD,
+)
+def baseline(given: Given, method: str | None) -> None:
+    """Run another method from the initial model and print its results; models and clusters are not stored.
+
+    pul (Fan et al., 2018): cluster by k-means, train on the samples near their cluster's centre, and repeat. Here it trains
+    with the repelled loss.
     """
     from dbc_cli.console import RichReporter, print_json, print_table
     from stages.compare.baselines.progressive import Settings, progressive
 
     if method is None:
-        raise UsageError("METHOD: none given, wanted pul")
+        raise UsageError("METHOD is missing: give pul")
     if given["n_clusters"] is None:
-        raise UsageError("--n-clusters: none given, wanted the number of k-means clusters, about that of identities")
+        raise UsageError("--n-clusters is missing: give about the number of identities")
     fields = {name: given[name] for name in ("iterations", "threshold", "seed", "device") if given[name] is not None}
     settings = Settings(
         n_clusters=given["n_clusters"],

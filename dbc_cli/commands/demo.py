@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dbc_cli.command import Given, parse, with_flags
-from dbc_cli.flags.tables import COMMON, MAKING
+from dbc_cli.command import Given, command, parse
+from dbc_cli.flags.tables import COMMON, DEVICE, MAKING, SEED
 
 DEMO_RUN = Path("runs/demo")
 
 
-@with_flags("demo", COMMON, MAKING, run=DEMO_RUN)
+@command("demo", COMMON, MAKING, order=140, configurable=(*SEED, *DEVICE), run=DEMO_RUN)
 def demo(given: Given) -> None:
     """Draw people seen by four cameras, learn to recognise them without labels, and print a table of the stages."""
     from dbc_cli.commands.run import run_plan, show_rows

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from dbc_cli.by_recipe import evaluate_parameters
-from dbc_cli.command import Given, with_flags
+from dbc_cli.command import Given, command
 from dbc_cli.flags.flag import pins, stage_flag
-from dbc_cli.flags.tables import COMMON, MAKING
+from dbc_cli.flags.tables import COMMON, EVALUATE, MAKING, WHITEN
+from dbc_cli.flags.training import RECIPE
 
 
-@with_flags(
+@command(
     "eval",
     stage_flag("init, 0, 1, 2, …", "the newest with features or clusters"),
     COMMON,
     MAKING,
     pins("features", "clusters"),
+    order=50,
+    configurable=(*EVALUATE, *WHITEN, *RECIPE),
+    tables=("eval",),
 )
 def evaluate(given: Given) -> None:
     """Evaluate a stage: CMC, mAP and mINP of retrieval, and clusters against identities.
 
-    The one command that reads identities. Without them it gives what needs none, and says so.
+    Identities are read here and in dbc report, never in training or merging. Without them, the measures that need none are
+    computed, and a note says so.
     """
     from dbc_cli.outcome import show_outcome
     from stages.evaluate.stage import evaluate as run_evaluate

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dbc_cli.command import Given, initial_fields, parse, with_flags
-from dbc_cli.flags.flag import pins, stage_flag
-from dbc_cli.flags.tables import COMMON, MAKING, SEED
-from dbc_cli.flags.training import AMP
+from dbc_cli.command import Given, command, initial_fields, parse
+from dbc_cli.flags.flag import WHERE, Flag, pins, stage_flag
+from dbc_cli.flags.tables import COMMON, DEVICE, MAKING, SEED
+from dbc_cli.flags.training import AMP, COMPILE, INITIAL
 
 if TYPE_CHECKING:
     from schemas.parameters import ExtractParameters
 
+EXTRACT = (Flag("extract_batch_size", int, "--batch-size", "Images in each forward pass.", "64", WHERE),)
 
-@with_flags(
-    "extract", stage_flag("init, 0, 1, 2, …", "the newest with a model"), COMMON, MAKING, pins("dataset", "model")
+
+@command(
+    "extract",
+    stage_flag("init, 0, 1, 2, …", "the newest with a model"),
+    COMMON,
+    MAKING,
+    pins("dataset", "model"),
+    order=20,
+    configurable=(*EXTRACT, *INITIAL, *SEED, *AMP, *COMPILE, *DEVICE),
+    tables=("extract",),
 )
 def extract(given: Given) -> None:
-    """Extract the features of every sample under the newest model.
+    """Extract the features of every sample with the newest model.
 
-    Before any training that is the initial model (stage init). Pooled backbone features serve merging and retrieval, the
-    head's embeddings the look-up table.
+    Before any training, that is the initial model (stage init). Merging and retrieval use the pooled features of the backbone,
+    the look-up table uses the embeddings of the head.
     """
     from dbc_cli.outcome import show_outcome
     from stages.extract.stage import extract as run_extract

@@ -7,26 +7,89 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from dbc_cli.command import Given, parse, with_flags
-from dbc_cli.flags.flag import Flag
-from dbc_cli.flags.tables import COMMON, INGEST, MAKING, SEED, SYNTHETIC, TRACKLETS
+from dbc_cli.command import Given, command, parse
+from dbc_cli.flags.flag import DRAWING, READING, WHERE, Flag
+from dbc_cli.flags.tables import COMMON, MAKING, SEED
+from schemas.choices import DatasetFormat, OnBadImage
 
 FRAMES_PER_TRACKLET = 8
-"""Frames of a drawn tracklet where `--tracklets` alone is given."""
+"""Frames of a drawn tracklet if `--tracklets` alone is given."""
+
+INGEST = (
+    Flag("format", DatasetFormat, "--format", "Layout of SOURCE.", "synthetic without a SOURCE", READING),
+    Flag("height", int, "--height", "Height in pixels of the stored images.", "256", READING),
+    Flag("width", int, "--width", "Width in pixels of the stored images.", "128", READING),
+    Flag(
+        "on_bad_image",
+        OnBadImage,
+        "--on-bad-image",
+        "If an image cannot be read: fail, or skip it and record it.",
+        "fail",
+        READING,
+    ),
+    Flag(
+        "camera_pattern",
+        str,
+        "--camera-pattern",
+        "Regular expression on the path, whose first group is the camera (format folder).",
+        panel=READING,
+        metavar="REGEX",
+    ),
+    Flag(
+        "folder_identities",
+        bool,
+        "--folder-identities/--no-identities",
+        "Whether folders are identities (format folder).",
+        "as their names suggest",
+        READING,
+    ),
+    Flag("anonymize", bool, "--anonymize", "Store no file names and no place of the source.", "", READING),
+    Flag("test_fraction", float, "--test-fraction", "Share of identities kept for query and gallery.", "0.5", READING),
+)
+SYNTHETIC = (
+    Flag("identities", int, "--identities", "Number of people to draw.", "60", DRAWING),
+    Flag("cameras", int, "--cameras", "Number of cameras that see each of them.", "4", DRAWING),
+    Flag("images_per_camera", int, "--images-per-camera", "Images of each person in each camera.", "4", DRAWING),
+    Flag("difficulty", float, "--difficulty", "How hard people are to tell apart: 0 easy to 1 hard.", "0.5", DRAWING),
+    Flag(
+        "frames_per_tracklet",
+        int,
+        "--frames-per-tracklet",
+        "Draw video tracklets of so many frames; 0 draws images.",
+        "0",
+        DRAWING,
+    ),
+)
+TRACKLETS = (
+    Flag(
+        "tracklets",
+        bool,
+        "--tracklets",
+        "Draw video tracklets of 8 frames, or of --frames-per-tracklet frames.",
+        panel=DRAWING,
+    ),
+)
+WORKERS = (Flag("workers", int, "--workers", "Processes that decode images; 0 uses this one.", "one a core", WHERE),)
 
 SOURCE = Annotated[
     Optional[Path],  # noqa: UP045 — the type is a value here
-    typer.Argument(
-        metavar="SOURCE", help="The folder or table of images; nothing, or the word synthetic, for drawn people."
-    ),
+    typer.Argument(metavar="SOURCE", help="Folder or table of images; leave it out to draw people."),
 ]
 
 
-@with_flags("ingest", COMMON, MAKING, source=SOURCE)
+@command(
+    "ingest",
+    COMMON,
+    MAKING,
+    order=10,
+    configurable=(*INGEST, *SEED, *SYNTHETIC, *TRACKLETS, *WORKERS),
+    tables=("ingest",),
+    source=SOURCE,
+)
 def ingest(given: Given, source: Path | None) -> None:
-    """Decode every image once into the dataset artifact, in an order shuffled by the seed.
+    """Decode every image once and store the dataset, in an order shuffled by the seed.
 
-    Identities are optional: data without them is clustered and trained like any other.
+    Identities are optional: without them, clustering and training are the same.
     """
     from dbc_cli.outcome import show_outcome
     from schemas.parameters import IngestParameters, SyntheticParameters

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from dbc_cli.by_recipe import merge_parameters
-from dbc_cli.command import Given, with_flags
+from dbc_cli.command import Given, command
 from dbc_cli.flags.flag import pins, stage_flag
-from dbc_cli.flags.tables import COMMON, MAKING
+from dbc_cli.flags.tables import COMMON, DEVICE, MAKING, MEMORY, MERGE, WHITEN
+from dbc_cli.flags.training import RECIPE
 
 
-@with_flags(
+@command(
     "merge",
     stage_flag("1, 2, 3, …", "the one after the newest with a model"),
     COMMON,
     MAKING,
     pins("features", "clusters"),
+    order=30,
+    configurable=(*MERGE, *WHITEN, *RECIPE, *DEVICE, *MEMORY),
+    tables=("merge",),
 )
 def merge(given: Given) -> None:
-    """Merge the clusters that the dispersion criterion ranks closest.
+    """Merge the clusters with the smallest D = d_ab + λ (d_a + d_b).
 
-    Reads the features of the stage before and, with --start previous, its clusters; writes the clusters of this one:
+    Reads the features of the previous stage and, with --start previous, its clusters. Writes the clusters of this stage:
     labels, the merges with D, d_ab, d_a and d_b, and the dendrogram so far.
     """
     from dbc_cli.outcome import show_outcome
@@ -28,8 +32,8 @@ def merge(given: Given) -> None:
     parameters, run = merge_parameters(given), given.run_directory
     if given["pin_clusters"] is not None and parameters.start == "singletons":
         raise UsageError(
-            f"--clusters: found {given['pin_clusters']} with --start singletons, which takes no clusters; leave it out or "
-            "give --start previous"
+            f"--clusters {given['pin_clusters']} needs --start previous, got --start singletons, which reads no clusters; "
+            "change one of them"
         )
     outcome = run_merge(
         run,

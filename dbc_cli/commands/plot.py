@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dbc_cli.command import Given, with_flags
+from dbc_cli.command import Given, command
 from dbc_cli.flags.flag import Flag
 from dbc_cli.flags.tables import COMMON
 
 OUT = (Flag("out", Path, "--out", "Folder for the pictures.", "RUN/plots", metavar="DIR"),)
 
 
-@with_flags("plot", COMMON, OUT)
+@command("plot", COMMON, OUT, order=100)
 def plot(given: Given) -> None:
-    """Draw a run: retrieval, ARI, clusters and loss by stage, and ARI by number of clusters, as PNG and SVG.
+    """Draw the curves of a run as PNG and SVG: retrieval, ARI, clusters and loss by stage, and ARI by number of clusters.
 
-    The stage that dbc select would choose is ringed.
+    A ring marks the stage that dbc select chooses.
     """
     from dbc_cli.comparison import picture_folder
     from dbc_cli.console import show

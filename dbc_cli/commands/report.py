@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dbc_cli.command import Given, with_flags
+from dbc_cli.command import Given, command
 from dbc_cli.flags.flag import Flag, pins, stage_flag
 from dbc_cli.flags.tables import COMMON
 from schemas.choices import Drawn
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 REPORT = (
-    Flag("top", int, "--top", "Rows of every list, and clusters in the picture.", "10", metavar="N"),
-    Flag("out", Path, "--out", "Picture of the clusters: .png, .jpg or .webp.", "no picture", metavar="FILE"),
-    Flag("draw", Drawn, "--draw", "Which clusters the picture shows.", "worst; loosest without identities"),
-    Flag("columns", int, "--columns", "Members of a cluster in the picture.", "12", metavar="N"),
+    Flag("top", int, "--top", "Rows of each list, and clusters in the picture.", "10", metavar="N"),
+    Flag("out", Path, "--out", "Save a picture of the clusters: .png, .jpg or .webp.", "no picture", metavar="FILE"),
+    Flag("draw", Drawn, "--draw", "Clusters that the picture shows.", "worst; loosest without identities"),
+    Flag("columns", int, "--columns", "Images of each cluster in the picture.", "12", metavar="N"),
 )
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 """The pictures that are written, by the end of their name."""
@@ -35,14 +35,20 @@ TITLES = {
 }
 
 
-@with_flags(
-    "report", stage_flag("1, 2, 3, …", "the newest with clusters"), COMMON, REPORT, pins("features", "clusters")
+@command(
+    "report",
+    stage_flag("1, 2, 3, …", "the newest with clusters"),
+    COMMON,
+    REPORT,
+    pins("features", "clusters"),
+    order=110,
 )
 def report(given: Given) -> None:
-    """Show the clusters of a stage: purity by size, the worst, split identities, chained merges, and a picture.
+    """Show the clusters of a stage: purity by size, the worst clusters, split identities, chained merges, and a picture.
 
-    Identities are read where there are any. Without them it shows sizes, the tightest and the loosest clusters, and the
-    picture frames nothing in red. The share of merged pairs that one camera took stands beside what chance would give.
+    Identities are used if they are known; the picture frames images of another identity than the most in red. Without them,
+    the report shows sizes and the tightest and loosest clusters. It also compares how many merged pairs are of one camera with
+    what chance would give.
     """
     from dbc_cli.console import RichReporter, print_json
     from stages.evaluate.report import draw_clusters

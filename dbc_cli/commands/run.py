@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dbc_cli.by_recipe import evaluate_parameters, merge_parameters
-from dbc_cli.command import Given, initial_fields, with_flags
+from dbc_cli.command import Given, command, initial_fields
 from dbc_cli.commands.extract import extract_parameters
-from dbc_cli.flags.flag import pins
-from dbc_cli.flags.tables import COMMON, MAKING, SEED, WHITEN
-from dbc_cli.flags.training import AMP, TRAIN
+from dbc_cli.configuration import STAGE_TABLES
+from dbc_cli.flags.flag import TRAINING, Flag, pins
+from dbc_cli.flags.tables import COMMON, DEVICE, EVALUATE, MAKING, MEMORY, MERGE, SCHEDULE, SEED, WHITEN
+from dbc_cli.flags.training import AMP, COMPILE, INITIAL, RUNNING, TRAIN
+from schemas.choices import Stop
 
 if TYPE_CHECKING:
     from stages.loop.run_stages import Plan, StageRow
@@ -19,13 +21,35 @@ if TYPE_CHECKING:
     from stages.runs.making import Made
 
 
-@with_flags("run", COMMON, MAKING, pins("dataset"))
-def run(given: Given) -> None:
-    """Run all stages: train, then merge, train, extract and evaluate until the last, going on where it stopped.
+LOOP = (*SCHEDULE, *MERGE, *WHITEN, *TRAIN, *INITIAL, *SEED, *AMP, *COMPILE, *EVALUATE, *DEVICE, *MEMORY, *RUNNING)
+"""The flags of every command that runs all stages."""
+STOP = (
+    Flag(
+        "stop",
+        Stop,
+        "--stop",
+        "When to stop: never before the last stage, or auto: when later stages get no better (without identities).",
+        "never",
+        TRAINING,
+    ),
+    Flag(
+        "patience",
+        int,
+        "--patience",
+        "Trained stages without improvement before --stop auto stops.",
+        "3",
+        TRAINING,
+        "N",
+    ),
+)
 
-    Gives the same artifacts as the single commands in a shell loop, and evaluates every stage. With --stop auto it ends once
-    --patience trained stages have been no better than the one that dbc select would choose, and names that one; identities
-    have no part in it.
+
+@command("run", COMMON, MAKING, pins("dataset"), order=60, configurable=(*LOOP, *STOP), tables=STAGE_TABLES)
+def run(given: Given) -> None:
+    """Run all stages: merge, train, extract and evaluate, one after the other. It goes on where it was stopped.
+
+    The artifacts are those of the single commands in a shell loop. With --stop auto the run ends when --patience trained
+    stages have been no better than the one that dbc select chooses, and names that stage; identity labels are never used.
     """
     run_plan(given, plan_of(given))
 

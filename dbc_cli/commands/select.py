@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from dbc_cli.command import Given, with_flags
+from dbc_cli.command import Given, command
 from dbc_cli.flags.flag import Flag, pins
 from dbc_cli.flags.tables import COMMON
 from stages.loop.choice.rules import rule_names
@@ -26,12 +26,12 @@ RULE = (
         "against_merging",
         bool,
         "--against-merging",
-        "Merge the initial features alone, too, and warn where training has made clusters no more separate.",
+        "Merge the initial features without training, too, and warn if training has made clusters less separate.",
     ),
 )
 
 
-@with_flags("select", COMMON, RULE, pins("features", "clusters"))
+@command("select", COMMON, RULE, pins("features", "clusters"), order=70)
 def select(given: Given) -> None:
     """Choose a stage without identities, and show the score that every rule gives every stage.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dbc_cli.command import Given, with_flags
+from dbc_cli.command import Given, command
 from dbc_cli.flags.flag import Flag
 from dbc_cli.flags.tables import COMMON
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from stages.runs.listing import Checked
     from stages.runs.store import Artifact
 
-VERIFY = (Flag("verify", bool, "--verify", "Read every array and compare it with its digest."),)
+VERIFY = (Flag("verify", bool, "--verify", "Read every array and check its digest."),)
 
 
-@with_flags("status", VERIFY, COMMON)
+@command("status", VERIFY, COMMON, order=130)
 def status(given: Given) -> None:
-    """Show what the run holds, in which versions, made from what, and the command that comes next."""
+    """Show the artifacts of a run, their versions and parents, and the next command."""
     from dbc_cli.console import print_json
     from stages.errors import DbcError
     from stages.runs.listing import artifacts_of, check

@@ -7,10 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dbc_cli.command import Given, with_flags
+from dbc_cli.command import Given, command
+from dbc_cli.commands.run import plan_of
 from dbc_cli.comparison import COMPARISON, carry_out, picture_folder, show_comparison, show_plan, values_of
+from dbc_cli.configuration import STAGE_TABLES
 from dbc_cli.flags.flag import Flag, pins
-from dbc_cli.flags.tables import COMMON, EVALUATE, MERGE, SCHEDULE, SEED, WHITEN
+from dbc_cli.flags.tables import COMMON, DEVICE, EVALUATE, MEMORY, MERGE, SCHEDULE, SEED, WHITEN
 from dbc_cli.flags.training import AMP, INITIAL, TRAIN
 from stages.errors import UsageError
 
@@ -20,22 +22,34 @@ if TYPE_CHECKING:
 PARAMETERS = (*SCHEDULE, *MERGE, *WHITEN, *TRAIN, *INITIAL, *SEED, *EVALUATE)
 
 
-def _told(flag: Flag) -> str:
+def _with_choices(flag: Flag) -> str:
     return f"{flag.help} Of {', '.join(flag.choices)}." if flag.choices else flag.help
 
 
-LISTS = tuple(replace(flag, kind=str, help=_told(flag), metavar="LIST") for flag in PARAMETERS if flag.kind is not bool)
+LISTS = tuple(
+    replace(flag, kind=str, help=_with_choices(flag), metavar="LIST") for flag in PARAMETERS if flag.kind is not bool
+)
 _AS_THEY_ARE = tuple(flag for flag in PARAMETERS if flag.kind is bool)
 
 
-@with_flags("sweep", LISTS, _AS_THEY_ARE, AMP, COMMON, COMPARISON, pins("dataset"))
+@command(
+    "sweep",
+    LISTS,
+    _AS_THEY_ARE,
+    AMP,
+    COMMON,
+    COMPARISON,
+    pins("dataset"),
+    order=90,
+    configurable=(*DEVICE, *MEMORY),
+    tables=STAGE_TABLES,
+)
 def sweep(given: Given) -> None:
-    """Run the loop for every combination of the values given: --lambda 0,0.01,0.1 --seed 0,1,2.
+    """Run all stages for every combination of values, as in --lambda 0,0.01,0.1 --seed 0,1,2.
 
-    A LIST is one value, or several with commas between.
-
-    All share data set, initial features and, where they agree on it, stage 0. Each is a run of its own under RUN/sweep, and
-    RUN stays as it is. Seeds are put together as mean and standard deviation.
+    A LIST is one value, or several separated by commas. Each combination is a run of its own in RUN/sweep; RUN is not changed.
+    All share the dataset, the initial features and, if they agree on it, stage 0. The table shows mean and standard deviation
+    over seeds.
     """
     cells = cells_of(given)
     if given.flag("dry_run"):
@@ -51,14 +65,13 @@ def swept(given: Given) -> dict[str, list[Any]]:
     several = {key: values for key, values in lists.items() if len(values) > 1}
     if not several:
         raise UsageError(
-            "no list found, wanted one of at least two values, such as --lambda 0,0.1; see: dbc sweep --help"
+            "at least one flag must be a list of two values or more, such as --lambda 0,0.1; see: dbc sweep --help"
         )
     return several
 
 
 def cells_of(given: Given) -> list[Cell]:
     """A cell for every combination."""
-    from dbc_cli.commands.run import plan_of
     from stages.compare.cells import Cell
     from stages.compare.grid import combinations, folder_name
 

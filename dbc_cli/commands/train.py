@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from dbc_cli.command import Given, initial_fields, with_flags
+from dbc_cli.command import Given, command, initial_fields
 from dbc_cli.flags.flag import pins, stage_flag
-from dbc_cli.flags.tables import COMMON, MAKING, SEED, WHITEN
-from dbc_cli.flags.training import AMP, TRAIN
+from dbc_cli.flags.tables import COMMON, DEVICE, MAKING, SEED, WHITEN
+from dbc_cli.flags.training import AMP, COMPILE, INITIAL, RUNNING, TRAIN
 
 
-@with_flags(
+@command(
     "train",
     stage_flag("0, 1, 2, …", "the first with clusters after the newest model, else that of this model, or 0"),
     COMMON,
     MAKING,
     pins("dataset", "clusters", "model", "features"),
+    order=40,
+    configurable=(*TRAIN, *WHITEN, *INITIAL, *SEED, *AMP, *COMPILE, *DEVICE, *RUNNING),
+    tables=("train",),
 )
 def train(given: Given) -> None:
-    """Train the embedding with the repelled loss.
+    """Train the embedding with the repelled loss, eq. (1).
 
-    At stage 0 every sample is its own class; later stages train on their clusters, from the weights of the stage before.
+    At stage 0 every sample is its own class. A later stage trains on its clusters, from the weights of the previous stage.
     """
     from dbc_cli.outcome import show_outcome
     from stages.train.stage import train as run_train

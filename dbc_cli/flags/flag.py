@@ -7,12 +7,30 @@ from typing import Annotated, Any, Literal, Optional, get_args, get_origin
 
 import typer
 
-PARAMETERS, WHERE = "Parameters", "Where and how it runs"
-PANELS = (PARAMETERS, "Initial weights", "Drawn people", "Output", WHERE, "Versions")
+BASICS, WHERE = "Common", "Where and how it runs"
+NETWORK, MERGING, TRAINING, EVALUATION = "Network", "Merging", "Training", "Evaluation"
+READING, DRAWING, OUTPUT, VERSIONS = "Reading images", "Drawn people", "Output", "Versions"
+PARAMETERS = "Parameters"
+PANELS = (BASICS, PARAMETERS, READING, DRAWING, MERGING, TRAINING, NETWORK, EVALUATION, OUTPUT, WHERE, VERSIONS)
 """The parts of help, in their order."""
 
+COMMON_FLAGS = (
+    "stage",
+    "run",
+    "format",
+    "backbone",
+    "weights",
+    "merge_percent",
+    "stages",
+    "stop",
+    "recipe",
+    "device",
+    "seed",
+)
+"""The flags that a newcomer needs, in their order: help shows them first, whatever else a command has."""
+
 _LONGEST_METAVAR = 20
-"""Letters of choices that fit beside a flag without a break inside a word; longer ones are told in the text."""
+"""Letters of choices that fit beside a flag without a break inside a word; longer ones are listed in the text."""
 
 
 @dataclass(frozen=True)
@@ -34,24 +52,29 @@ class Flag:
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The words that it takes; none where it takes others."""
+        """The words that it takes; empty if it takes other values."""
         return get_args(self.kind) if get_origin(self.kind) is Literal else ()
 
     @property
-    def place(self) -> tuple[int, bool]:
-        """Where help shows the flag: by panel, a stage first."""
-        return PANELS.index(self.panel), self.name != "stage"
+    def is_common(self) -> bool:
+        """Whether help shows it among the first."""
+        return self.name in COMMON_FLAGS
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Where help shows the flag: the common ones first, the others by panel."""
+        return (0, COMMON_FLAGS.index(self.name)) if self.is_common else (PANELS.index(self.panel), 0)
 
     def annotation(self) -> Any:
         """The annotated type that Typer reads."""
         is_long = len("|".join(self.choices)) > _LONGEST_METAVAR
         metavar = self.key.upper() if is_long else self.metavar
-        told = f"{self.help} One of {', '.join(self.choices)}." if is_long else self.help
+        text = f"{self.help} One of {', '.join(self.choices)}." if is_long else self.help
         option = typer.Option(
             self.option,
-            help=told.replace("[", "\\[") + (f" [dim]\\[default: {self.default}][/dim]" if self.default else ""),
+            help=text.replace("[", "\\[") + (f" [dim]\\[default: {self.default}][/dim]" if self.default else ""),
             show_default=False,
-            rich_help_panel=self.panel,
+            rich_help_panel=BASICS if self.is_common else self.panel,
             metavar="" if self.kind is bool else metavar,
         )
         return Annotated[Optional[self.kind], option]  # noqa: UP045 — the type is a value here
@@ -64,11 +87,11 @@ DECLARED: dict[str, Flag] = {}
 def pins(*kinds: str) -> tuple[Flag, ...]:
     """Flags that pick a version of a parent artifact: `--clusters v1`."""
     return tuple(
-        Flag(f"pin_{kind}", str, f"--{kind}", f"Version of the {kind} to take.", "the newest", "Versions", "vN")
+        Flag(f"pin_{kind}", str, f"--{kind}", f"Version of the {kind} to read.", "the newest", VERSIONS, "vN")
         for kind in kinds
     )
 
 
 def stage_flag(which: str, default: str) -> tuple[Flag, ...]:
-    """`--stage` of a command that works on the stages `which`, and on `default` where it is not told."""
+    """`--stage` of a command that works on the stages `which`, and by default on `default`."""
     return (Flag("stage", str, "--stage", f"The stage: {which}", default, metavar="STAGE"),)

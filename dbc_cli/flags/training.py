@@ -2,112 +2,145 @@
 
 from __future__ import annotations
 
-from dbc_cli.flags.flag import WHERE, Flag
-from schemas.choices import (
-    Cache,
-    Loss,
-    LrSchedule,
-    MemoryInit,
-    NormStatistics,
-    Optimizer,
-    Pooling,
-    RecipeName,
-)
+from dbc_cli.flags.flag import NETWORK, TRAINING, WHERE, Flag
+from schemas.choices import Cache, Loss, LrSchedule, MemoryInit, NormStatistics, Optimizer, Pooling, RecipeName
 
 INITIAL = (
     Flag(
-        "backbone", str, "--backbone", "A torchvision network, resnet10 or bow.", "resnet50", "Initial weights", "NAME"
+        "backbone",
+        str,
+        "--backbone",
+        "Network: of torchvision, of timm as timm/NAME, resnet10, or bow (a bag of words).",
+        "resnet50",
+        NETWORK,
+        "NAME",
     ),
     Flag(
         "weights",
         str,
         "--weights",
-        "imagenet (downloaded by torchvision), none, or a .safetensors or .pth file.",
+        "First weights: imagenet (downloaded), none (random), or a .safetensors or .pth file.",
         "imagenet",
-        "Initial weights",
+        NETWORK,
         "WEIGHTS",
     ),
-    Flag("height", int, "--height", "Height in pixels that the network sees.", "as stored", "Initial weights"),
-    Flag("width", int, "--width", "Width in pixels that the network sees.", "as stored", "Initial weights"),
-    Flag("embedding_dim", int, "--embedding-dim", "Size of the embedding.", "the backbone's", "Initial weights"),
-    Flag("last_stride", int, "--last-stride", "Stride of a ResNet's last layer: 2 or 1.", "2", "Initial weights"),
+    Flag("height", int, "--height", "Height in pixels of the network's input.", "as stored", NETWORK),
+    Flag("width", int, "--width", "Width in pixels of the network's input.", "as stored", NETWORK),
+    Flag("embedding_dim", int, "--embedding-dim", "Size of the embedding.", "the backbone's", NETWORK),
+    Flag("last_stride", int, "--last-stride", "Stride of a ResNet's last layer: 2 or 1.", "2", NETWORK),
     Flag(
         "pooling",
         Pooling,
         "--pooling",
-        "How a ResNet pools: mean, or generalised mean with a learnt exponent.",
+        "How a ResNet pools: avg (mean), or gem (generalised mean with a learnt exponent).",
         "avg",
-        "Initial weights",
+        NETWORK,
     ),
 )
-AMP = (Flag("amp", bool, "--amp", "Compute in bfloat16 where that is safe.", ""),)
+AMP = (Flag("amp", bool, "--amp", "Compute in bfloat16 where that is safe.", "", NETWORK),)
 COMPILE = (Flag("compile", bool, "--compile", "Compile the network at its first batch.", "", WHERE),)
 RECIPE = (
     Flag(
         "recipe",
         RecipeName,
         "--recipe",
-        "Where what is not said comes from: tuned whitens features and merges them anew, auto takes them as they are, "
-        "paper is as published.",
+        "Preset for every flag not given: tuned (whitened features, merged anew in each stage), auto (features as they are) "
+        "or paper (as published).",
         "tuned",
     ),
 )
 TRAIN = (
     *RECIPE,
-    Flag("epochs", int, "--epochs", "Epochs of a stage.", "by recipe"),
-    Flag("batch_size", int, "--batch-size", "Images a step.", "16"),
-    Flag("learning_rate", float, "--learning-rate", "Rate of the head.", "by recipe"),
-    Flag("backbone_rate", float, "--backbone-rate", "Rate of the backbone as a share of the head's.", "by recipe"),
-    Flag("decay_after", int, "--decay-after", "Epochs after which rates fall tenfold.", "by recipe"),
-    Flag("lr_schedule", LrSchedule, "--lr-schedule", "How rates fall within a stage.", "step"),
-    Flag("warmup_epochs", float, "--warmup-epochs", "Epochs in which rates climb to the schedule's.", "0"),
-    Flag("optimizer", Optimizer, "--optimizer", "Nesterov's gradient descent, or Adam.", "sgd"),
-    Flag("clip_norm", float, "--clip-norm", "Longest gradient, over all weights together.", ""),
+    Flag("epochs", int, "--epochs", "Epochs of each stage.", "by recipe", TRAINING),
+    Flag("batch_size", int, "--batch-size", "Images in each step.", "16", TRAINING),
+    Flag("learning_rate", float, "--learning-rate", "Learning rate of the head.", "by recipe", TRAINING),
+    Flag(
+        "backbone_rate",
+        float,
+        "--backbone-rate",
+        "Learning rate of the backbone, as a share of the head's.",
+        "by recipe",
+        TRAINING,
+    ),
+    Flag(
+        "decay_after", int, "--decay-after", "Divide learning rates by 10 after so many epochs.", "by recipe", TRAINING
+    ),
+    Flag("lr_schedule", LrSchedule, "--lr-schedule", "How learning rates fall within a stage.", "step", TRAINING),
+    Flag("warmup_epochs", float, "--warmup-epochs", "Epochs in which learning rates rise from 0.", "0", TRAINING),
+    Flag("optimizer", Optimizer, "--optimizer", "sgd (with Nesterov momentum) or adam.", "sgd", TRAINING),
+    Flag("clip_norm", float, "--clip-norm", "Clip gradients to this norm, over all weights together.", "", TRAINING),
     # this is the flag for batch norms; there is no --freeze-norm
     Flag(
         "norm_statistics",
         NormStatistics,
         "--norm-statistics",
-        "Statistics that the backbone's batch norms use in training.",
+        "Statistics of the backbone's batch norms in training: of the batch, or as stored.",
         "by recipe",
+        TRAINING,
     ),
     Flag(
         "freeze_through",
         str,
         "--freeze-through",
-        "Last part of the backbone that keeps its weights: a module such as layer2, half, or none.",
+        "Train no layer up to this one: a module such as layer2, half, or none.",
         "by recipe",
-        metavar="PART",
+        TRAINING,
+        "PART",
     ),
-    Flag("temperature", float, "--temperature", "τ of eq. (1).", "by recipe"),
-    Flag("dropout", float, "--dropout", "Dropout of the embedding.", "by recipe"),
+    Flag(
+        "temperature",
+        float,
+        "--temperature",
+        "τ in the loss, eq. (1): p(y | x) ∝ exp(V_y·v / τ).",
+        "by recipe",
+        TRAINING,
+    ),
+    Flag("dropout", float, "--dropout", "Dropout of the embedding.", "by recipe", TRAINING),
     Flag(
         "memory_init",
         MemoryInit,
         "--memory-init",
-        "What the look-up table starts from after stage 0.",
+        "First content of the look-up table after stage 0.",
         "centroids",
+        TRAINING,
     ),
     Flag(
         "memory_momentum",
         float,
         "--memory-momentum",
-        "Share of a centroid that a step keeps.",
+        "Share of a centroid in the look-up table that a step keeps.",
         "by recipe: tuned 0.1, else 0.5",
-        metavar="M",
+        TRAINING,
+        "M",
     ),
-    Flag("random_erasing", float, "--random-erasing", "Share of images with a rectangle blanked.", "0", metavar="P"),
-    Flag("color_jitter", float, "--color-jitter", "Change of brightness, contrast, saturation.", "0", metavar="S"),
-    Flag("frames", int, "--frames", "Random frames of a tracklet in a step; video only.", "by recipe"),
-    Flag("loss", Loss, "--loss", "Eq. (1), or online instance matching with its queue.", "repelled"),
-    Flag("queue_size", int, "--queue-size", "Embeddings in the queue of --loss oim.", "5000", metavar="Q"),
+    Flag(
+        "random_erasing",
+        float,
+        "--random-erasing",
+        "Share of images in which a random rectangle is erased.",
+        "0",
+        TRAINING,
+        "P",
+    ),
+    Flag(
+        "color_jitter",
+        float,
+        "--color-jitter",
+        "Random change of brightness, contrast and saturation.",
+        "0",
+        TRAINING,
+        "S",
+    ),
+    Flag("frames", int, "--frames", "Random frames of a tracklet in a step; video only.", "by recipe", TRAINING),
+    Flag("loss", Loss, "--loss", "repelled, eq. (1), or oim (online instance matching).", "repelled", TRAINING),
+    Flag("queue_size", int, "--queue-size", "Embeddings in the queue of --loss oim.", "5000", TRAINING, "Q"),
 )
-TRAINING = (
+RUNNING = (
     Flag(
         "cache",
         Cache,
         "--cache",
-        "Where train images lie: on the device, in memory, or in the store.",
+        "Where train images are kept: on the device, in host memory, or only in the store (none).",
         "auto",
         WHERE,
     ),

@@ -113,6 +113,24 @@ def _count_cuda_devices(cupy: Any) -> int:
     return int(cupy.cuda.runtime.getDeviceCount())
 
 
+def visible_devices() -> dict[str, str]:
+    """What `auto` may choose from: for `cpu` the number of cores, for each `cuda:N` the name of the GPU and who sees it."""
+    import torch
+
+    cupy = _import_cupy()
+    n_torch, n_cupy = torch.cuda.device_count() if torch.cuda.is_available() else 0, _count_cuda_devices(cupy)
+    found = {"cpu": f"{n_cores()} cores"}
+    for index in range(max(n_torch, n_cupy)):
+        seen_by = [library for library, n_devices in (("torch", n_torch), ("CuPy", n_cupy)) if index < n_devices]
+        name = (
+            torch.cuda.get_device_name(index)
+            if index < n_torch
+            else cupy.cuda.runtime.getDeviceProperties(index)["name"].decode()
+        )
+        found[f"cuda:{index}"] = f"{name}, seen by {' and '.join(seen_by)}"
+    return found if len(found) > 1 else {**found, "cuda": "no device is seen"}
+
+
 def _no_cuda(device: str, n_devices: int, library: str) -> str:
     return f"device {device} wanted, but {library} sees {n_devices} CUDA device(s); pass --device cpu or auto"
 

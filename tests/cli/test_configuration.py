@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from dbc_cli.command import Given, resolve
+from dbc_cli.configuration import CONFIGURABLE
 from dbc_cli.flags.flag import Flag
-from dbc_cli.flags.tables import COMMAND_FLAGS
 from tests.cli.conftest import Dbc
 
 
@@ -53,7 +53,7 @@ def test_a_table_of_another_command_says_nothing(tmp_path: Path) -> None:
 
 
 def test_whole_numbers_hold_for_numbers_and_underscores_for_dashes(tmp_path: Path) -> None:
-    assert given(tmp_path, "merge", "lambda = 1\nmerge_percent = 0.1\n").only(COMMAND_FLAGS["merge"]) == {
+    assert given(tmp_path, "merge", "lambda = 1\nmerge_percent = 0.1\n").only(CONFIGURABLE["merge"].flags) == {
         "lambda_": 1,
         "merge_percent": 0.1,
     }
@@ -71,7 +71,7 @@ def test_a_flag_with_an_opposite_has_one_key() -> None:
 
 
 def test_no_command_has_two_flags_of_one_key_or_field() -> None:
-    for command, flags in COMMAND_FLAGS.items():
+    for command, flags in ((name, found.flags) for name, found in CONFIGURABLE.items()):
         assert len({flag.key for flag in flags}) == len(flags), command
         assert len({flag.name for flag in flags}) == len(flags), command
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import pkgutil
+import platform
 import re
+import subprocess
+import sys
 
 import pytest
 import typer
 
+import dbc_cli.commands
 from dbc_cli.app import app
-from dbc_cli.flags.tables import COMMAND_FLAGS
+from dbc_cli.commands import all_commands
+from dbc_cli.configuration import CONFIGURABLE
 from tests.cli.conftest import Dbc
 
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
@@ -21,7 +27,7 @@ def width(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> in
     return int(request.param)
 
 
-@pytest.mark.parametrize("command", COMMAND_FLAGS)
+@pytest.mark.parametrize("command", CONFIGURABLE)
 def test_paragraphs_are_broken_where_the_terminal_ends_and_no_word_inside(dbc: Dbc, width: int, command: str) -> None:
     shown = dbc(command, "--help").out
     prose = shown.split("╭")[0].split("\n")
@@ -30,8 +36,8 @@ def test_paragraphs_are_broken_where_the_terminal_ends_and_no_word_inside(dbc: D
         if line.strip() and word and word != "-":
             assert len(line.rstrip()) + len(word) >= width - 1, line
     words = set(re.split(r"[\s│]+", shown))
-    assert {flag.option for flag in COMMAND_FLAGS[command]} <= words
-    assert {choice for flag in COMMAND_FLAGS[command] for choice in flag.choices} <= set(
+    assert {option for flag in CONFIGURABLE[command].flags for option in flag.option.split("/")} <= words
+    assert {choice for flag in CONFIGURABLE[command].flags for choice in flag.choices} <= set(
         re.split(r"[\s│<>|,.]+", shown)
     )
     assert "[default: (" not in shown
@@ -51,3 +57,41 @@ def test_the_memory_limit_names_all_that_it_limits(command: str) -> None:
     (told,) = [parameter.help for parameter in COMMANDS[command].params if parameter.name == "memory_limit"]
     for limited in ("merging", "whitening", "centring", "0.8 of what is available"):
         assert limited in told
+
+
+def test_a_newcomer_sees_the_common_flags_of_run_first_and_the_others_by_stage(dbc: Dbc) -> None:
+    shown = dbc("run", "--help").out
+    panels = ["Common", "Merging", "Training", "Network", "Evaluation", "Where and how it runs", "Versions"]
+    assert [re.search(rf"╭─ {panel} ─", shown) is not None for panel in panels] == [True] * len(panels)
+    assert sorted(panels, key=lambda panel: shown.index(f"─ {panel} ─")) == panels
+    common = shown[shown.index("─ Common ─") : shown.index("─ Merging ─")]
+    wanted = "run backbone weights merge-percent stages stop recipe device seed"
+    assert re.findall(r"│ --([\w-]+)", common) == wanted.split()
+
+
+def test_a_formula_is_shown_where_a_flag_names_it() -> None:
+    told = {parameter.name: parameter.help for parameter in COMMANDS["run"].params}
+    assert "D = d_ab + λ (d_a + d_b)" in told["lambda_"]
+    assert "exp(V_y·v / τ)" in told["temperature"]
+
+
+def test_every_module_of_commands_declares_one_in_an_order_of_its_own() -> None:
+    modules = [found.name for found in pkgutil.iter_modules(dbc_cli.commands.__path__)]
+    declared = list(all_commands().values())
+    assert len(declared) == len(modules) == len({command.order for command in declared})
+    assert list(COMMANDS) == [command.name for command in sorted(declared, key=lambda command: command.order)]
+
+
+def test_help_imports_nothing_heavy() -> None:
+    heavy = "torch", "numpy", "zarr", "pydantic", "scipy", "cupy", "PIL", "matplotlib"
+    code = f"import sys, dbc_cli.app; print([name for name in {heavy} if name in sys.modules])"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"
+
+
+def test_version_says_what_is_installed_and_which_devices_are_seen(dbc: Dbc) -> None:
+    shown = dbc("--version")
+    lines = dict(line.split(None, 1) for line in shown.out.splitlines())
+    assert lines["python"] == platform.python_version()
+    assert {"dbc-reid", "torch", "zarr", "cpu"} <= lines.keys()
+    assert any(name.startswith("cuda") for name in lines)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dbc_cli.app import COMMANDS
+from dbc_cli.commands import all_commands
 from dbc_cli.console import RichReporter
 from dbc_cli.problems import in_flags
 from tests.cli.conftest import Dbc
@@ -41,7 +41,7 @@ def test_any_other_text_stays_as_it_is(text: str) -> None:
 
 def test_a_field_has_the_same_flag_in_every_command() -> None:
     options: dict[str, set[str]] = {}
-    for command in COMMANDS.values():
+    for command in all_commands().values():
         for flag in command.flags:
             options.setdefault(flag.name, set()).add(flag.key)
     assert {name: keys for name, keys in options.items() if len(keys) > 1} == {}

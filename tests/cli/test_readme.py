@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import typer
 
-import dbc_cli.flags.tables as table
 from dbc_cli.app import app
+from dbc_cli.commands.ingest import INGEST, SYNTHETIC
+from dbc_cli.flags import tables, training
 from dbc_cli.flags.flag import Flag
 from schemas import parameters, recipes
 from tests.conftest import REPOSITORY
@@ -31,28 +32,29 @@ def test_every_command_has_help_and_an_example_in_the_table(document: str) -> No
             assert parameter.name == "help" or getattr(parameter, "help", None), (name, parameter.name)
 
 
-MODELS: dict[str, tuple[type[Any], ...]] = {
-    "INGEST": (parameters.IngestParameters,),
-    "SYNTHETIC": (parameters.SyntheticParameters,),
-    "INITIAL": (parameters.InitParameters,),
-    "MERGE": (parameters.MergeParameters,),
-    "TRAIN": (parameters.TrainParameters,),
-    "EVALUATE": (parameters.EvaluateParameters,),
-    "SEED": (parameters.IngestParameters, parameters.InitParameters, parameters.TrainParameters),
+MODELS: dict[str, tuple[tuple[Flag, ...], tuple[type[Any], ...]]] = {
+    "INGEST": (INGEST, (parameters.IngestParameters,)),
+    "SYNTHETIC": (SYNTHETIC, (parameters.SyntheticParameters,)),
+    "INITIAL": (training.INITIAL, (parameters.InitParameters,)),
+    "MERGE": (tables.MERGE, (parameters.MergeParameters,)),
+    "TRAIN": (training.TRAIN, (parameters.TrainParameters,)),
+    "EVALUATE": (tables.EVALUATE, (parameters.EvaluateParameters,)),
+    "SEED": (tables.SEED, (parameters.IngestParameters, parameters.InitParameters, parameters.TrainParameters)),
 }
 SAID_IN_WORDS = {
     "0.1; 0.005 for buc": 0.1,
     "as stored": 0,
     "the backbone's": None,
     "synthetic without a SOURCE": "synthetic",
+    "as their names suggest": None,
 }
 
 
 @pytest.mark.parametrize("group", MODELS)
 def test_the_defaults_that_help_shows_are_those_of_the_schemas(group: str) -> None:
-    flags: tuple[Flag, ...] = getattr(table, group)
+    flags, models = MODELS[group]
     for flag in flags:
-        for model in MODELS[group]:
+        for model in models:
             field = model.model_fields[flag.name]
             default = field.get_default(call_default_factory=True, validated_data={"criterion": "dbc"})
             if flag.default.startswith("by recipe"):
@@ -69,5 +71,5 @@ def test_documents_say_what_the_default_recipe_stands_for() -> None:
     for name, value in asdict(recipes.TUNED_MERGING).items():
         shown = f"{value:g}" if isinstance(value, float) else value
         assert f"--{name.replace('_', '-')} {shown}" in told
-    for flag in (*table.MERGE, *table.WHITEN):
+    for flag in (*tables.MERGE, *tables.WHITEN):
         assert flag.default.startswith("by recipe") == hasattr(recipes.TUNED_MERGING, flag.name), flag.option

@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 
-from dbc_cli.flags.tables import INGEST
+from dbc_cli.commands.ingest import INGEST
 from schemas.choices import DatasetFormat
 from schemas.parameters import IngestParameters
 from stages.errors import DbcError, UsageError
