@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from schemas.choices import PUBLISHED_LAMBDA
 from schemas.parameters import (
     EvaluateParameters,
     ExtractParameters,
@@ -16,7 +17,7 @@ from schemas.parameters import (
     MergeParameters,
     SyntheticParameters,
 )
-from schemas.recipes import PUBLISHED_LAMBDA, evaluation_of, merging_of
+from schemas.recipes import evaluation_of, merging_of
 from stages.ingest.stage import ingest
 from stages.loop.run_stages import Plan
 from stages.runs.context import Context

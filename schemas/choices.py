@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 ArtifactKind = Literal["dataset", "features", "clusters", "model", "metrics"]
@@ -35,6 +37,8 @@ Cache = Literal["auto", "device", "host", "none"]
 
 # merging
 CriterionName = Literal["dbc", "buc"]
+PUBLISHED_LAMBDA: Mapping[CriterionName, float] = MappingProxyType({"dbc": 0.1, "buc": 0.005})
+"""λ, the weight of the penalty in D, by criterion; the same in every recipe."""
 Update = Literal["exact", "stale", "union"]
 Start = Literal["previous", "singletons"]
 SampleMetric = Literal["sqeuclidean", "euclidean", "cosine"]

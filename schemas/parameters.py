@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
 from schemas.choices import (
+    PUBLISHED_LAMBDA,
     AveragePrecision,
     CameraUse,
     CriterionName,
@@ -31,7 +32,7 @@ from schemas.choices import (
     Update,
 )
 from schemas.first_release import FIELDS
-from schemas.recipes import DEFAULT_RECIPE, PUBLISHED_LAMBDA, evaluation_of, merging_of
+from schemas.recipes import DEFAULT_RECIPE, evaluation_of, merging_of
 from schemas.rules import MERGE_RULES, TRAIN_RULES, broken_rule
 
 STORED: Mapping[str, Any] = MappingProxyType({"is_stored": True})

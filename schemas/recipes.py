@@ -13,12 +13,9 @@ from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from schemas.choices import CriterionName, IntraNormalizer, RecipeName, Start, Update
+from schemas.choices import IntraNormalizer, RecipeName, Start, Update
 
 DEFAULT_RECIPE: RecipeName = "tuned"
-
-PUBLISHED_LAMBDA: Mapping[CriterionName, float] = MappingProxyType({"dbc": 0.1, "buc": 0.005})
-"""λ, the weight of the penalty in D, by criterion; the same in every recipe."""
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from dbc_cli.flags.flag import EVALUATION, MERGING, TRAINING, WHERE, Flag
-from schemas.choices import AveragePrecision, CameraUse, CriterionName, IntraNormalizer, Metric, Start, Update
-from schemas.recipes import PUBLISHED_LAMBDA, RECIPES
+from schemas.choices import (
+    PUBLISHED_LAMBDA,
+    AveragePrecision,
+    CameraUse,
+    CriterionName,
+    IntraNormalizer,
+    Metric,
+    Start,
+    Update,
+)
+from schemas.recipes import RECIPES
 
 
 def by_recipe(field: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from schemas.recipes import PUBLISHED_LAMBDA
+from schemas.choices import PUBLISHED_LAMBDA
 from stages.compare.cells import Cell
 from stages.errors import UsageError
 from stages.loop.run_stages import Plan

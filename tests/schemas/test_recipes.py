@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from schemas.choices import CriterionName, RecipeName, Update, words_of
+from schemas.choices import PUBLISHED_LAMBDA, CriterionName, RecipeName, Update, words_of
 from schemas.parameters import EvaluateParameters, MergeParameters, TrainParameters
-from schemas.recipes import DEFAULT_RECIPE, PUBLISHED_LAMBDA, RECIPES, evaluation_of, merging_of
+from schemas.recipes import DEFAULT_RECIPE, RECIPES, evaluation_of, merging_of
 from schemas.rules import MERGE_RULES, TRAIN_RULES, broken_rule
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from schemas.choices import PUBLISHED_LAMBDA
 from schemas.parameters import MergeParameters
-from schemas.recipes import PUBLISHED_LAMBDA
 from stages.arrays.silhouette import SAMPLE_LIMIT, drawn
 from stages.loop.choice.silhouettes import ClusterMeans, cluster_silhouette
 from stages.merge.by_parameters import merge_as

@@ -143,7 +143,7 @@ def test_every_way_meets_every_case_under_every_update_and_metric():
     }
     assert len(met) == len(WAYS) * (len(CASES) * 9 - 3)  # zero vectors under cosine are refused
     compared = [case for i, way in itertools.product(range(len(OPTIONS)), WAYS) for case in cases_for(i, way)]
-    assert len(compared) > 1200
+    assert len(compared) > 1100
 
 
 @functools.cache
