@@ -9,10 +9,10 @@ import numpy as np
 from stages.samples import QUERY, TRAIN, Samples
 
 LEAKS = {
-    "shared_identities": "{n} identities are in train and also in query or gallery: figures will look too good",
-    "pictures_of_two_identities": "{n} pictures are there under two identities or more, byte for byte: correct the labels",
+    "shared_identities": "identities that are in train and also in query or gallery: {n}; figures will look too good",
+    "pictures_of_two_identities": "pictures that are there under two identities or more, byte for byte: {n}; correct the labels",
     "pictures_in_train_and_test": (
-        "{n} pictures are in train and also in query or gallery, byte for byte: figures will look too good"
+        "pictures that are in train and also in query or gallery, byte for byte: {n}; figures will look too good"
     ),
 }
 """What is said of each kind of leak."""

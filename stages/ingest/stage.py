@@ -106,7 +106,7 @@ def _report(samples: Samples, findings: Findings, leaks: dict[str, int], reporte
     warnings = [*findings.warnings, *(LEAKS[kind].format(n=n) for kind, n in leaks.items())]
     others = findings.left_out or Counter()
     if others:
-        told = f"{others.total()} files are not images of the data set and were left out: {counted(others)}"
+        told = f"files left out, because they are not images of the data set: {counted(others)}"
         (notes if others.keys() <= HARMLESS else warnings).append(told)
     warnings += [warning for warning in (one_camera(samples),) if warning]
     for note in notes:

@@ -88,8 +88,9 @@ def read_bytes(path: Path | str) -> bytes:
 
 
 def one_line(error: Exception) -> str:
-    """The error's text on one line, or its type if it has none."""
-    return " ".join(str(error).split()) or type(error).__name__
+    """The error's text on one line, without control characters, or its type if it has none."""
+    text = " ".join(str(error).split())
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text) or type(error).__name__
 
 
 def _open(content: bytes) -> Image.Image:

@@ -97,14 +97,21 @@ def _opened(file: Path) -> Iterator[TextIO]:
 
 def _header(file: Path, text: TextIO, *, needed: str) -> tuple[str, Any, list[str]]:
     """The delimiter that gives the header a column `needed`, a reader that stands below the header, and its names."""
-    headers = {}
+    found, problem = "none", None
     for delimiter in DELIMITERS:
         text.seek(0)
         reader = csv.reader(text, strict=True, delimiter=delimiter)
-        headers[delimiter] = [name.strip().lower() for name in next(reader, [])]
-        if needed in headers[delimiter]:
-            return delimiter, reader, headers[delimiter]
-    found = ", ".join(plain(name) for name in headers[","] if name) or "none"
+        try:
+            names = [name.strip().lower() for name in next(reader, [])]
+        except csv.Error as error:
+            problem = problem or error
+            continue
+        if needed in names:
+            return delimiter, reader, names
+        if delimiter == ",":
+            found = ", ".join(plain(name) for name in names if name) or "none"
+    if problem is not None:
+        raise problem
     raise UsageError(
         f"{shown(file)} has no column '{needed}' (columns found: {found}); name the column of image paths so, in a header "
         "with commas, semicolons or tabs"

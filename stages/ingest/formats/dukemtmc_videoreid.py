@@ -10,7 +10,7 @@ from stages.errors import UsageError
 from stages.ingest.formats.format import Findings, Format
 from stages.ingest.formats.layout import require_layout
 from stages.ingest.formats.listing import list_images, no_images
-from stages.ingest.formats.names import whole_number
+from stages.ingest.formats.names import shown, whole_number
 from stages.samples import GALLERY, QUERY, TRAIN, Samples
 
 FOLDERS = {"train": TRAIN, "query": QUERY, "gallery": GALLERY}
@@ -54,7 +54,7 @@ def _grouped(folder: str, paths: list[str]) -> dict[tuple[int, int], list[tuple[
         name = _NAME.match(parts[-1])
         if len(numbers) != 2 or numbers[0] is None or numbers[1] is None or name is None:
             raise UsageError(
-                f"'{folder}/{path}' is not PID/TRACKLET/PID_CCAMERA_FFRAME_X… (as {_EXAMPLE}); "
+                f"{shown(f'{folder}/{path}')} is not PID/TRACKLET/PID_CCAMERA_FFRAME_X… (as {_EXAMPLE}); "
                 "rename or remove it, or use another `format`"
             )
         key = (numbers[0], numbers[1])

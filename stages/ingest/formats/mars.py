@@ -13,7 +13,7 @@ from stages.ingest.formats.format import Findings, Format
 from stages.ingest.formats.layout import require_files, require_layout
 from stages.ingest.formats.listing import list_images
 from stages.ingest.formats.matlab import read_matrix
-from stages.ingest.formats.names import read_lines
+from stages.ingest.formats.names import read_lines, shown
 from stages.samples import GALLERY, JUNK, QUERY, TRAIN, Samples
 from stages.typing import Int64Array
 
@@ -61,25 +61,25 @@ def _tracks(source: Path, half: str) -> tuple[list[list[str]], Int64Array]:
     for number, name in enumerate(names, start=1):
         if _NAME.match(name) is None:
             raise UsageError(
-                f"'{name_list}' line {number}: {name!r} is not PIDCCAMERATTRACKLETFFRAME "
+                f"{shown(name_list)} line {number}: {shown(name)} is not PIDCCAMERATTRACKLETFFRAME "
                 "(as 0065C1T0002F0016.jpg); restore the published list"
             )
     tracks = read_matrix(table)
     if tracks.shape[1] != 4 or not len(tracks):
         raise UsageError(
-            f"'{table}' has a table of shape {tracks.shape}, wanted one row a tracklet and four columns (first frame, "
+            f"{shown(table)} has a table of shape {tracks.shape}, wanted one row a tracklet and four columns (first frame, "
             "last frame, pid, camid); restore the published file"
         )
     for row, (first, last, _, _) in enumerate(tracks.tolist(), start=1):
         if not 1 <= first <= last <= len(names) or len({_owner(name) for name in names[first - 1 : last]}) > 1:
             raise UsageError(
-                f"'{table}' row {row} has frames {first} to {last}, wanted frames of one person and camera among "
+                f"{shown(table)} row {row} has frames {first} to {last}, wanted frames of one person and camera among "
                 f"the {len(names)} of {name_list.name}; restore the published files"
             )
     paths = [f"bbox_{half}/{name[:4]}/{name}" for name in names]
     there = (f"bbox_{half}/{path}" for path in list_images(source / f"bbox_{half}", recursive=True))
     frames = [paths[first - 1 : last] for first, last, _, _ in tracks.tolist()]
-    require_files((path for own in frames for path in own), there, list_name=f"'{name_list}'", name="mars")
+    require_files((path for own in frames for path in own), there, list_name=shown(name_list), name="mars")
     return frames, tracks
 
 
@@ -94,7 +94,9 @@ def _queries(source: Path, *, n_tracks: int) -> Int64Array:
     numbers = read_matrix(table).ravel()
     if not len(numbers) or numbers.min() < 1 or numbers.max() > n_tracks:
         found = f"{numbers.min()} to {numbers.max()}" if len(numbers) else "none"
-        raise UsageError(f"'{table}' has query numbers {found}, wanted some from 1 to {n_tracks}; restore the file")
+        raise UsageError(
+            f"{shown(table)} has query numbers {found}, wanted some from 1 to {n_tracks}; restore the file"
+        )
     return numbers - 1
 
 

@@ -10,7 +10,7 @@ from stages.errors import UsageError
 from stages.ingest.formats.format import Findings, Format
 from stages.ingest.formats.layout import require_files, require_layout
 from stages.ingest.formats.listing import list_images
-from stages.ingest.formats.names import read_lines
+from stages.ingest.formats.names import read_lines, shown
 from stages.samples import GALLERY, QUERY, TRAIN, Samples
 
 LISTS = {"list_train.txt": TRAIN, "list_val.txt": TRAIN, "list_query.txt": QUERY, "list_gallery.txt": GALLERY}
@@ -36,7 +36,9 @@ def read_msmt17(source: Path, _parameters: IngestParameters, _findings: Findings
         rows += [(path, pid, camid, split) for path, pid, camid in _listed(source, name, folder)]
     n_train = 1 + max((pid for _, pid, _, split in rows if split == TRAIN), default=-1)
     if not n_train:
-        raise UsageError(f"'{source / 'list_train.txt'}' lists no images, wanted PATH PID in each line; restore it")
+        raise UsageError(
+            f"{shown(source / 'list_train.txt')} lists no images, wanted PATH PID in each line; restore it"
+        )
     offset = {TRAIN: 1, QUERY: 1 + n_train, GALLERY: 1 + n_train}
     rows = sorted((path, pid + offset[split], camid, split) for path, pid, camid, split in rows)
     path, pids, camids, splits = map(list, zip(*rows, strict=True))
@@ -51,12 +53,12 @@ def _listed(source: Path, name: str, folder: str) -> list[tuple[str, int, int]]:
         camera = match and _NAME.match(match["path"].rsplit("/", 1)[-1])
         if not match or not camera:
             raise UsageError(
-                f"'{source / name}' line {number}: {line!r} is not PATH PID "
+                f"{shown(source / name)} line {number}: {shown(line)} is not PATH PID "
                 "(as 0000/0000_000_01_0303morning_0015_1.jpg 0); restore the published list"
             )
         rows.append((f"{folder}/{match['path']}", int(match["pid"]), int(camera["camid"])))
     there = (f"{folder}/{path}" for path in list_images(source / folder, recursive=True))
-    require_files((row[0] for row in rows), there, list_name=f"'{source / name}'", name="msmt17")
+    require_files((row[0] for row in rows), there, list_name=shown(source / name), name="msmt17")
     return rows
 
 

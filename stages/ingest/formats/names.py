@@ -68,8 +68,8 @@ def twins_note(texts: Sequence[str], *, kind: str) -> str | None:
         return None
     first = " and ".join(ascii(text) for text in found[0])
     return (
-        f"{len(found)} {kind} are written in two ways that look alike, the first {first}; each way counts as a name of "
-        "its own: write them alike (Unicode NFC) if they are one"
+        f"{kind} written in two ways that look alike: {len(found)}, the first {first}; each way counts as a name of its own; "
+        "write them alike (Unicode NFC) if they are one"
     )
 
 

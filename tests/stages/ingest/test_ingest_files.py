@@ -117,10 +117,14 @@ def test_the_number_of_workers_that_ran_is_recorded(tmp_path: Path) -> None:
 
 
 class Heard(Silent):
-    """A reporter that keeps warnings."""
+    """A reporter that keeps notes and warnings."""
 
     def __init__(self) -> None:
         self.warnings: list[str] = []
+        self.notes: list[str] = []
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
 
     def warn(self, message: str) -> None:
         self.warnings.append(message)
@@ -146,3 +150,74 @@ def test_a_block_is_never_longer_than_the_images_of_four_megabytes() -> None:
     for side in (1, 100, 1000, 5000):
         size = ImageSize(height=side, width=side)
         assert size.images_per_block == 1 or size.images_per_block * size.n_bytes <= 4 << 20
+
+
+def heard_from(tmp_path: Path, source: Path, **parameters: object) -> tuple[Heard, Outcome]:
+    heard = Heard()
+    asked = IngestParameters(**SIZE, **parameters)  # type: ignore[arg-type]
+    how = How(command=("dbc", "ingest", str(source), "--run", "r"))
+    run = RunDirectory(tmp_path / "run")
+    return heard, ingest(run, source=source, parameters=asked, workers=0, how=how, reporter=heard)
+
+
+def test_leaks_and_a_single_test_camera_are_warned_of_once_each_and_recorded(tmp_path: Path) -> None:
+    source = tmp_path / "images"
+    a, b, c, d, e = write_images(source, 5)
+    b.write_bytes(a.read_bytes())
+    (source / "samples.csv").write_text(
+        "path,pid,camid,split\n"
+        f"{a.name},x,1,train\n{b.name},y,3,query\n{c.name},y,3,gallery\n{d.name},y,1,train\n{e.name},,nan,gallery\n"
+    )
+    heard, outcome = heard_from(tmp_path, source, format="csv")
+    assert [warning.partition(":")[0] for warning in heard.warnings] == [
+        "identities that are in train and also in query or gallery",
+        "pictures that are there under two identities or more, byte for byte",
+        "pictures that are in train and also in query or gallery, byte for byte",
+        "all query and gallery images are of camera 3",
+    ]
+    assert outcome.artifact is not None
+    manifest = outcome.artifact.manifest
+    assert manifest.notes == tuple(heard.warnings)
+    assert manifest.summary.leaks == {  # type: ignore[union-attr]
+        "shared_identities": 1,
+        "pictures_of_two_identities": 1,
+        "pictures_in_train_and_test": 1,
+    }
+    assert manifest.summary.missing == {"pid": 1, "camid": 1}  # type: ignore[union-attr]
+    assert "missing values: pid 1, camid 1 of 5 images" in heard.notes
+
+
+def test_what_is_left_out_is_said_in_one_line_and_recorded(tmp_path: Path) -> None:
+    source = tmp_path / "images"
+    write_images(source, 3)
+    (source / "notes.txt").write_text("x")
+    heard, _ = heard_from(tmp_path, source, format="folder")
+    assert not heard.warnings
+    assert "files left out, because they are not images of the data set: 1 .txt" in heard.notes
+    for name in ("a.heic", "b.heic"):
+        (source / name).write_text("x")
+    heard, outcome = heard_from(tmp_path / "again", source, format="folder")
+    assert heard.warnings == ["files left out, because they are not images of the data set: 2 .heic, 1 .txt"]
+    assert outcome.artifact is not None
+    assert outcome.artifact.manifest.summary.left_out == {".heic": 2, ".txt": 1}  # type: ignore[union-attr]
+
+
+def test_an_anonymous_dataset_holds_no_name_of_its_source(tmp_path: Path) -> None:
+    source = tmp_path / "secret place"
+    paths = write_images(source, 12)
+    for number, path in enumerate(paths):
+        path.rename(path.with_name(f"secret{number}.png"))
+    (source / "secret3.png").write_bytes(b"")
+    (source / "secret.heic").write_bytes(b"")
+    (source / "samples.csv").write_text(
+        "path,pid,secret\n" + "".join(f"secret{i}.png,secret{i // 4},1\n" for i in range(12))
+    )
+    plain, _ = heard_from(tmp_path / "plain", source, format="csv", on_bad_image="skip")
+    heard, outcome = heard_from(tmp_path, source, format="csv", anonymize=True, on_bad_image="skip")
+    assert heard.warnings == plain.warnings
+    assert outcome.artifact is not None
+    assert outcome.artifact.read("path").tolist() == [f"image-{number:02}" for number in range(1, 12)]
+    assert outcome.artifact.manifest.command == ("dbc", "ingest", "SOURCE", "--run", "r")
+    stored = [path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()]
+    assert stored
+    assert not any(b"secret" in content for content in stored)

@@ -9,9 +9,11 @@ import zlib
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
-from stages.ingest.decode.image_file import ALPHA_BACKGROUND, MAX_PIXELS, BadImageError, decode_image
+from stages.ingest.decode.image_file import ALPHA_BACKGROUND, MAX_PIXELS, BadImageError, decode_image, image_suffixes
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP")
 
@@ -117,6 +119,67 @@ def test_every_kind_of_file_decodes_to_its_pixels(kind, tmp_path):
     decoded = decode(path, height=64, width=32)
     assert np.abs(decoded.astype(int) - stored).max() <= (0 if kind in ("PNG", "BMP") else 12)
     np.testing.assert_array_equal(decoded, decode(path.read_bytes(), height=64, width=32))
+
+
+@pytest.mark.parametrize("kind", ["GIF", "TIFF", "PPM", "JPEG2000", "TGA", "PCX", "SGI", "QOI", "AVIF", "DDS"])
+def test_whatever_else_pillow_reads_decodes_to_its_pixels(kind):
+    stored = scene(64, 64)
+    image = Image.fromarray(stored)
+    plain = image.convert("P", palette=Image.Palette.ADAPTIVE) if kind == "GIF" else image
+    decoded = decode(encoded(plain, kind), height=64, width=64)
+    tolerance = 40 if kind == "AVIF" else 12 if kind == "JPEG2000" else 0
+    assert np.abs(decoded.astype(int) - np.asarray(plain.convert("RGB"))).max() <= tolerance
+
+
+def test_pages_and_frames_after_the_first_are_not_shown():
+    pages = [Image.fromarray(scene(16, 8, seed=seed)) for seed in (1, 2)]
+    for kind in ("TIFF", "GIF"):
+        data = encoded(pages[0], kind, save_all=True, append_images=pages[1:])
+        with Image.open(io.BytesIO(data)) as image:
+            expected = np.asarray(image.convert("RGB"))
+        np.testing.assert_array_equal(decode(data, height=16, width=8), expected)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_16_bit_grey_tiff_is_scaled_not_clipped(order):
+    wide = np.linspace(0, 65535, 32 * 16).astype(f"{order}u2").reshape(32, 16)
+    image = Image.frombytes("I;16B" if order == ">" else "I;16", (16, 32), wide.tobytes())
+    decoded = decode(encoded(image, "TIFF"), height=32, width=16)
+    assert np.abs(decoded - wide.astype(float)[..., None] / 257).max() <= 0.5
+
+
+def test_pixels_without_a_known_range_are_refused_by_name():
+    assert "has floating-point pixels" in reason(encoded(np.ones((16, 8), np.float32), "TIFF"))
+    assert "has pixels from 0 to 70000, beyond 16 bits" in reason(encoded(np.array([[0, 70_000]], np.int32), "TIFF"))
+
+
+def test_no_other_program_is_started_and_no_stub_is_taken_for_an_image():
+    assert image_suffixes() >= {
+        ".jpg",
+        ".jpeg",
+        ".png",
+        ".bmp",
+        ".webp",
+        ".tif",
+        ".gif",
+        ".jp2",
+        ".ppm",
+        ".avif",
+        ".mpo",
+    }
+    assert not image_suffixes() & {".eps", ".ps", ".pdf", ".h5", ".grib", ".wmf", ".mpg", ".txt", ""}
+    assert "is not an image that Pillow reads" in reason(encoded(scene(8, 8), "EPS"))
+
+
+@given(st.binary(max_size=200), st.sampled_from(["", *FORMATS, "GIF", "TIFF", "PPM", "TGA", "ICO", "PSD"]), st.data())
+@settings(max_examples=200, deadline=None)
+def test_any_bytes_give_pixels_or_a_reason_on_one_line(noise, kind, data):
+    whole = encoded(scene(16, 8), kind) if kind not in ("", "PSD") else b"8BPS\0\1" * (kind == "PSD")
+    cut = data.draw(st.integers(0, len(whole)))
+    try:
+        assert len(decode_image(whole[:cut] + noise, height=8, width=8)) == 8 * 8 * 3
+    except BadImageError as error:
+        assert str(error).isprintable()  # noqa: PT017
 
 
 def test_resizing_weighs_every_pixel():

@@ -1,0 +1,87 @@
+"""A small source of every format that reads files, so that what holds for one can be tried on all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from scipy.io import savemat
+
+PIDS, CAMERAS = (1, 2, 3), (1, 2)
+
+
+def write(root: Path, names: list[str]) -> None:
+    """Images with content of their own."""
+    for number, name in enumerate(names):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(number).integers(0, 256, (12, 8, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(root / name, "PNG")
+
+
+def _named(folders: tuple[str, str, str], shape: str) -> Callable[[Path, str], None]:
+    def build(root: Path, suffix: str) -> None:
+        sightings = [(folders[0], 1, 1), (folders[0], 1, 2), (folders[1], 2, 1), (folders[2], 2, 2), (folders[2], 3, 1)]
+        write(root, [f"{folder}/{shape.format(pid=pid, cam=cam)}{suffix}" for folder, pid, cam in sightings])
+
+    return build
+
+
+def _csv(root: Path, suffix: str) -> None:
+    rows = [(f"im/{pid}_{cam}{suffix}", pid, cam) for pid in PIDS for cam in CAMERAS]
+    write(root, [path for path, _, _ in rows])
+    (root / "samples.csv").write_text("path,pid,camid\n" + "".join(f"{p},{pid},{cam}\n" for p, pid, cam in rows))
+
+
+def _folder(root: Path, suffix: str) -> None:
+    write(root, [f"person{pid}/c{cam}{suffix}" for pid in PIDS for cam in CAMERAS])
+
+
+def _msmt17(root: Path, suffix: str) -> None:
+    lists = {"train": ("train", 0), "val": ("train", 1), "query": ("test", 0), "gallery": ("test", 0)}
+    for number, (name, (folder, pid)) in enumerate(lists.items()):
+        path = f"{pid:04}/{pid:04}_{number:03}_{number + 1:02}_0303morning_0015_1{suffix}"
+        write(root / folder, [path])
+        (root / f"list_{name}.txt").write_text(f"{path} {pid}\n")
+
+
+def _mars(root: Path, suffix: str) -> None:
+    names = {"train": ["0001C1T0001F001", "0001C2T0001F001"], "test": ["0002C1T0001F001", "0002C2T0001F001"]}
+    for half, stems in names.items():
+        write(root, [f"bbox_{half}/{stem[:4]}/{stem}{suffix}" for stem in stems])
+        (root / "info").mkdir(exist_ok=True)
+        (root / f"info/{half}_name.txt").write_text("".join(f"{stem}{suffix}\n" for stem in stems))
+        tracks = np.array([[row, row, int(stem[:4]), int(stem[5])] for row, stem in enumerate(stems, start=1)])
+        savemat(root / f"info/tracks_{half}_info.mat", {"tracks": tracks})
+    savemat(root / "info/query_IDX.mat", {"query_IDX": np.array([[1]])})
+
+
+def _videoreid(root: Path, suffix: str) -> None:
+    tracks = [
+        "train/0001/0001/0001_C1_F0001_X1",
+        "query/0002/0001/0002_C1_F0001_X1",
+        "gallery/0002/0002/0002_C2_F0001_X1",
+    ]
+    write(root, [f"{track}{suffix}" for track in tracks])
+
+
+MARKET = ("bounding_box_train", "query", "bounding_box_test")
+BUILDERS: dict[str, Callable[[Path, str], None]] = {
+    "csv": _csv,
+    "cuhk03-np": _named(MARKET, "{pid:04}_c{cam}_1"),
+    "dukemtmc-reid": _named(MARKET, "{pid:04}_c{cam}_f0000001"),
+    "dukemtmc-videoreid": _videoreid,
+    "folder": _folder,
+    "market1501": _named(MARKET, "{pid:04}_c{cam}s1_000451_03"),
+    "mars": _mars,
+    "msmt17": _msmt17,
+    "veri776": _named(("image_train", "image_query", "image_test"), "{pid:04}_c{cam:03}_00030600_0"),
+}
+
+
+def build(root: Path, name: str, *, suffix: str = ".jpg") -> Path:
+    """A source of the format `name` under `root`, whose images have the suffix; it is returned."""
+    root.mkdir(parents=True, exist_ok=True)
+    BUILDERS[name](root, suffix)
+    return root

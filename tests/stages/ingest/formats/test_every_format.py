@@ -1,0 +1,351 @@
+"""What holds for every format: nothing is left out, misread or shown raw without a word."""
+
+from __future__ import annotations
+
+import os
+import socket
+import string
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from miniatures import BUILDERS, build, write
+
+from schemas.parameters import IngestParameters
+from stages.errors import DbcError, UsageError
+from stages.ingest.decode.image_file import image_suffixes
+from stages.ingest.formats import FORMATS, camera_pattern, read_samples
+from stages.ingest.formats.format import Findings
+from stages.ingest.formats.names import MISSING, is_missing, numbers_of, twins, whole_number
+from stages.samples import GALLERY, QUERY, TRAIN, UNKNOWN, Samples
+
+every_format = pytest.mark.parametrize("name", sorted(FORMATS))
+every_missing_word = pytest.mark.parametrize("word", sorted(MISSING), ids=lambda word: word or "empty")
+
+
+def read(source: Path, name: str, **parameters: object) -> tuple[Samples, Findings]:
+    findings = Findings()
+    asked = IngestParameters(format=name, **parameters)  # type: ignore[arg-type]
+    return read_samples(source, parameters=asked, findings=findings), findings
+
+
+def refusal(source: Path, name: str, **parameters: object) -> str:
+    with pytest.raises(DbcError) as caught:
+        read(source, name, **parameters)
+    assert str(caught.value).isprintable()
+    return str(caught.value)
+
+
+def table(root: Path, text: str) -> Path:
+    write(root, [f"{letter}.png" for letter in "abcd"])
+    (root / "samples.csv").write_text(text, encoding="utf-8")
+    return root
+
+
+def test_every_format_has_a_miniature_and_a_line_about_it() -> None:
+    assert BUILDERS.keys() == FORMATS.keys()
+    assert all(each.name == name and each.description.endswith(".") for name, each in FORMATS.items())
+
+
+@every_format
+def test_what_is_not_taken_is_counted_by_suffix(tmp_path: Path, name: str) -> None:
+    source = build(tmp_path, name)
+    clean, findings = read(source, name)
+    assert not findings.left_out
+    assert not findings.warnings
+    beside = (source / clean.path[0]).parent
+    for other in ("a.heic", "b.HEIC", "clip.mp4", "noext", ".DS_Store", "._a.jpg", "Thumbs.db"):
+        (beside / other).write_bytes(b"x")
+    samples, findings = read(source, name)
+    assert samples.path == clean.path
+    assert findings.left_out == {".heic": 2, ".mp4": 1, "without suffix": 1, "hidden": 3}
+
+
+@every_format
+@pytest.mark.parametrize("suffix", [".tif", ".TIFF", ".Gif", ".webp", ".jp2", ".ppm", ".bmp"])
+def test_every_kind_of_image_is_taken_whatever_the_case_of_its_suffix(tmp_path: Path, name: str, suffix: str) -> None:
+    assert suffix.lower() in image_suffixes()
+    plain, _ = read(build(tmp_path / "plain", name), name)
+    other, findings = read(build(tmp_path / "other", name, suffix=suffix), name)
+    assert [path.replace(suffix, ".jpg") for path in other.path] == list(plain.path)
+    assert other.split.tolist() == plain.split.tolist()
+    assert not findings.left_out
+
+
+@every_format
+def test_a_source_that_blocks_is_refused_by_its_kind(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert "is a named pipe" in refusal(tmp_path / "pipe", name)
+    (tmp_path / "link").symlink_to(tmp_path / "pipe")
+    assert "is a named pipe" in refusal(tmp_path / "link", name)
+    assert "is a device" in refusal(Path("/dev/zero"), name)
+    with tempfile.TemporaryDirectory() as short, socket.socket(socket.AF_UNIX) as server:
+        server.bind(f"{short}/s")
+        assert "is a socket" in refusal(Path(short) / "s", name)
+
+
+@every_format
+def test_pipes_and_devices_among_images_are_not_opened(tmp_path: Path, name: str) -> None:
+    source = build(tmp_path, name)
+    clean, _ = read(source, name)
+    beside = (source / clean.path[0]).parent
+    os.mkfifo(beside / "pipe.jpg")
+    (beside / "device.jpg").symlink_to("/dev/zero")
+    samples, _ = read(source, name)
+    assert samples.path == clean.path
+
+
+@every_format
+def test_a_place_that_does_not_exist_is_shown_without_control_characters(tmp_path: Path, name: str) -> None:
+    assert "does not exist" in refusal(tmp_path / "a\x1b[31m\nb", name)
+    assert "cannot be read" in refusal(tmp_path / ("n" * 300), name)
+
+
+@every_format
+def test_an_unfit_file_name_is_shown_without_control_characters(tmp_path: Path, name: str) -> None:
+    if name == "csv":
+        source = table(tmp_path, 'path\n"gone\x1b[31m.jpg"\n')
+    elif name == "mars":
+        source = build(tmp_path, name)
+        (source / "info/test_name.txt").write_text("0002C1T0001F001.jpg\n\x1b[31m.jpg\n")
+    elif name == "msmt17":
+        source = build(tmp_path, name)
+        (source / "list_query.txt").write_text("\x1b[31m.jpg\n")
+    elif name == "folder":
+        source = build(tmp_path, name)
+        write(source, ["\x1b[31m.jpg"])
+    else:
+        source = build(tmp_path, name)
+        folder = next(path for path in sorted(source.rglob("*.jpg"))).parent
+        write(folder, ["\x1b[31m.jpg"])
+    assert "\\x1b[31m" in refusal(source, name)
+
+
+# --- what is missing ------------------------------------------------------------------------------
+
+
+@every_missing_word
+@pytest.mark.parametrize("column", ["pid", "camid", "tracklet", "split", "frame", "junk", "distractor"])
+def test_a_missing_word_is_missing_in_every_column_of_a_table(tmp_path: Path, word: str, column: str) -> None:
+    said, findings = read(table(tmp_path, f"path,{column}\na.png,{word}\nb.png, {word} \n"), "csv")
+    unsaid, _ = read(table(tmp_path, "path\na.png\nb.png\n"), "csv")
+    for array in ("pid", "camid", "tracklet", "split"):
+        assert getattr(said, array).tolist() == getattr(unsaid, array).tolist()
+    assert findings.missing == ({column: 2} if column in ("pid", "camid", "tracklet") else {})
+
+
+@pytest.mark.parametrize("word", sorted(MISSING - {"", "N/A"}))
+def test_a_missing_word_is_missing_as_a_folder_and_as_a_camera(tmp_path: Path, word: str) -> None:
+    write(tmp_path, [f"{word}/x_cam1.png", "rex/x_cam2.png", f"tom/x_cam{word}.png"])
+    samples, findings = read(tmp_path, "folder", camera_pattern="cam(.*).png", test_fraction=0)
+    found = dict(zip(samples.path, zip(samples.pid.tolist(), samples.camid.tolist(), strict=True), strict=True))
+    assert found == {f"{word}/x_cam1.png": (UNKNOWN, 1), "rex/x_cam2.png": (1, 2), f"tom/x_cam{word}.png": (2, UNKNOWN)}
+    assert findings.missing == {"pid": 1, "camid": 1}
+
+
+@given(st.lists(st.text() | st.sampled_from(["0", "-1", "7", "007", "7.0", "12", *MISSING])), st.integers(0, 1))
+@settings(max_examples=200, deadline=None)
+def test_numbers_are_equal_for_equal_texts_only_and_unknown_for_missing_ones(texts: list[str], smallest: int) -> None:
+    numbers = numbers_of(texts, smallest=smallest)
+    assert [number == UNKNOWN for number in numbers] == [is_missing(text) for text in texts]
+    kept = {(text, number) for text, number in zip(texts, numbers, strict=True) if number != UNKNOWN}
+    assert len(kept) == len({text for text, _ in kept}) == len({number for _, number in kept})
+    assert all(number >= smallest for _, number in kept)
+    # texts that write numbers, no two the same, keep them
+    written = [whole_number(text) for text, _ in kept]
+    if all(number is not None and number >= smallest for number in written) and len(set(written)) == len(written):
+        assert all(whole_number(text) == number for text, number in kept)
+
+
+# --- what identities and splits are ---------------------------------------------------------------
+
+
+def test_identity_texts_stay_texts(tmp_path: Path) -> None:
+    names = ["0", "-1", "007", "7"]
+    rows = "".join(f"{letter}.png,{pid}\n" for letter, pid in zip("abcd", names, strict=True))
+    samples, findings = read(table(tmp_path / "csv", f"path,pid\n{rows}"), "csv", test_fraction=0)
+    assert len(set(samples.pid.tolist())) == 4
+    assert min(samples.pid) > 0
+    assert any("pid -1 is an identity like any other" in warning for warning in findings.warnings)
+    write(tmp_path / "folder", [f"{name}/x.png" for name in names])
+    samples, _ = read(tmp_path / "folder", "folder", test_fraction=0)
+    assert sorted(samples.pid.tolist()) == [1, 2, 3, 4]
+
+
+def test_identities_from_0_to_3_are_all_divided_by_identity(tmp_path: Path) -> None:
+    rows = [f"{pid}_{i}.png" for pid in range(4) for i in range(3)]
+    write(tmp_path, rows)
+    (tmp_path / "samples.csv").write_text("path,pid\n" + "".join(f"{row},{row[0]}\n" for row in rows))
+    samples, _ = read(tmp_path, "csv")
+    assert (samples.split == TRAIN).sum() == 6
+
+
+@pytest.mark.parametrize("mark", ["1", "true", "TRUE", "1.0", "yes"])
+def test_a_column_makes_junk_and_distractors_and_nothing_else_does(tmp_path: Path, mark: str) -> None:
+    text = f"path,pid,junk,distractor\na.png,5,{mark},\nb.png,,,{mark}\nc.png,5,0,false\nd.png,6,,no\n"
+    samples, findings = read(table(tmp_path, text), "csv", test_fraction=0)
+    assert samples.pid.tolist() == [-1, 0, 5, 6]
+    assert not findings.warnings
+
+
+def test_folders_of_splits_are_splits_and_not_identities(tmp_path: Path) -> None:
+    files = [
+        f"{top}/{pid}/{i}.png"
+        for top, pid in (("Train", "a"), ("val", "b"), ("test", "c"), ("test", "d"))
+        for i in "xy"
+    ]
+    write(tmp_path, files)
+    samples, findings = read(tmp_path, "folder")
+    names = {"a": TRAIN, "b": TRAIN}
+    for path, pid, split in zip(samples.path, samples.pid.tolist(), samples.split.tolist(), strict=True):
+        name = path.split("/")[1]
+        assert pid == "abcd".index(name) + 1
+        assert split == names.get(name, split)
+    assert sorted(samples.split.tolist()) == [TRAIN] * 4 + [QUERY] * 2 + [GALLERY] * 2
+    assert "splits: by the folders Train, test, val" in findings.notes
+
+
+def test_given_queries_are_searched_in_test(tmp_path: Path) -> None:
+    write(tmp_path, ["train/1.png", "query/a/1.png", "test/a/2.png", "test/b/3.png"])
+    samples, _ = read(tmp_path, "folder")
+    assert dict(zip(samples.path, samples.split.tolist(), strict=True)) == {
+        "query/a/1.png": QUERY,
+        "test/a/2.png": GALLERY,
+        "test/b/3.png": GALLERY,
+        "train/1.png": TRAIN,
+    }
+    assert samples.pid.tolist() == [1, 1, 2, UNKNOWN]
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        (["train/a/1.png", "rex/2.png"], "holds train beside 'rex'"),
+        (["test/a/1.png", "2.png"], "holds test beside '2.png'"),
+        (["station1/1.png", "station2/2.png"], "'station1', 'station2', which may be no identities"),
+        (["2024-05-01/1.png", "2024-05-02/2.png"], "which may be no identities"),
+        (["images/1.png", "images/2.png"], "sorts its images into 'images'"),
+        (["train/cam1/1.png", "train/cam2/2.png"], "which may be no identities"),
+    ],
+)
+def test_doubtful_folders_are_asked_about_and_the_flag_decides(tmp_path: Path, files: list[str], told: str) -> None:
+    write(tmp_path, files)
+    text = refusal(tmp_path, "folder")
+    assert told in text
+    assert "`folder_identities=True`" in text
+    assert "`folder_identities=False`" in text
+    without, _ = read(tmp_path, "folder", folder_identities=False)
+    assert set(without.pid.tolist()) == {UNKNOWN}
+    if all("/" in file for file in files):
+        samples, _ = read(tmp_path, "folder", folder_identities=True, test_fraction=0)
+        assert len(set(samples.pid.tolist())) == len({file.split("/")[0] for file in files})
+
+
+def test_test_folders_without_train_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, ["test/a/1.png", "test/b/2.png"])
+    assert "no train images" in refusal(tmp_path, "folder")
+
+
+@every_format
+def test_an_option_of_folders_is_refused_by_other_formats(tmp_path: Path, name: str) -> None:
+    source = build(tmp_path, name)
+    if name == "folder":
+        assert len(read(source, name, folder_identities=False)[0]) == 6
+    else:
+        assert "`folder_identities=False` has no effect" in refusal(source, name, folder_identities=False)
+
+
+def test_a_market_folder_that_counts_from_0_says_so(tmp_path: Path) -> None:
+    source = build(tmp_path, "market1501")
+    write(source, ["bounding_box_train/0000_c1s1_000001_00.jpg"])
+    samples, findings = read(source, "market1501")
+    assert 0 not in samples.pid
+    assert any("counted from 1" in note for note in findings.notes)
+
+
+# --- names that look alike, tables of other programs, endless patterns -----------------------------
+
+NFC, NFD = "Jos\u00e9", "Jose\u0301"
+
+
+def test_names_that_look_alike_are_told_apart_by_their_letters(tmp_path: Path) -> None:
+    assert twins([NFC, NFD, "Jose", NFC]) == [[NFD, NFC]]
+    write(tmp_path / "folder", [f"{NFC}/1.png", f"{NFD}/2.png"])
+    samples, findings = read(tmp_path / "folder", "folder", test_fraction=0)
+    assert sorted(samples.pid.tolist()) == [1, 2]
+    assert any(r"'Jose\u0301' and 'Jos\xe9'" in warning for warning in findings.warnings)
+    for column in ("pid", "camid", "tracklet"):
+        _, findings = read(
+            table(tmp_path / column, f"path,{column}\na.png,{NFC}\nb.png,{NFD}\n"), "csv", test_fraction=0
+        )
+        assert any(f"names of {column} written in two ways" in warning for warning in findings.warnings)
+
+
+def test_a_path_in_the_other_form_is_named_as_such(tmp_path: Path) -> None:
+    write(tmp_path, [f"{NFD}.png"])
+    (tmp_path / "samples.csv").write_text(f"path\n{NFC}.png\n", encoding="utf-8")
+    text = refusal(tmp_path, "csv")
+    assert r"the first 'Jos\xe9.png'" in text
+    assert r"the name 'Jose\u0301.png', which looks alike" in text
+
+
+@pytest.mark.parametrize(("delimiter", "told"), [(",", None), (";", "semicolons"), ("\t", "tabs")])
+def test_a_table_may_have_semicolons_or_tabs_and_it_is_said(tmp_path: Path, delimiter: str, told: str | None) -> None:
+    text = '\ufeff"path",pid,camid\n"a.png",x,1\nb.png,x,2\n'.replace(",", delimiter)
+    samples, findings = read(table(tmp_path, text), "csv", test_fraction=0)
+    assert samples.pid.tolist() == [1, 1]
+    assert samples.camid.tolist() == [1, 2]
+    assert [note.rpartition(" ")[2] for note in findings.notes] == ([told] if told else [])
+
+
+def test_a_pattern_that_backtracks_for_ever_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(camera_pattern, "SECONDS", 1)
+    write(tmp_path, [f"{'a' * 60}.png"])
+    assert "for more than 1 seconds" in refusal(tmp_path, "folder", camera_pattern="(a+)+b")
+
+
+# --- anything at all -------------------------------------------------------------------------------
+
+cells = st.text(alphabet=string.printable + "é\u0301\u202e\ufeff\0", max_size=8)
+words = st.sampled_from(
+    ["a.png", "b.png", "./a.png", "../x", "/etc", "path", "pid", "junk", "split", "train", "1", "nan", ";"]
+)
+
+
+@given(st.lists(st.lists(words | cells, max_size=4), max_size=5), st.sampled_from([",", ";", "\t"]))
+@settings(max_examples=150, deadline=None)
+def test_any_table_is_read_or_refused_in_one_line(rows: list[list[str]], delimiter: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        write(root, ["a.png", "b.png"])
+        body = "\n".join(delimiter.join(row) for row in rows)
+        (root / "samples.csv").write_text(f"path{delimiter}{body}", encoding="utf-8", newline="")
+        try:
+            samples, _ = read(root, "csv")
+        except UsageError as error:
+            assert str(error).isprintable()  # noqa: PT017
+        else:
+            assert set(samples.path) <= {"a.png", "b.png"}
+            assert len(samples) > 0
+
+
+file_names = st.text(
+    alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="/\0"), min_size=1, max_size=12
+)
+
+
+@given(st.lists(file_names, min_size=1, max_size=3, unique=True))
+@settings(max_examples=60, deadline=None)
+def test_any_file_name_is_read_or_refused_in_one_line(names: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        for name in names:
+            (root / f"{name}.png").write_bytes(b"x") if name.strip(".") else None
+        try:
+            samples, _ = read(root, "folder", camera_pattern="(.)")
+        except UsageError as error:
+            assert str(error).isprintable()  # noqa: PT017
+        else:
+            assert {f"{name}.png" for name in names if not name.startswith(".")} == set(samples.path)
