@@ -10,7 +10,7 @@ from stages.samples import QUERY, TRAIN, Samples
 
 LEAKS = {
     "shared_identities": "identities that are in train and also in query or gallery: {n}; figures will look too good",
-    "pictures_of_two_identities": "pictures that are there under two identities or more, byte for byte: {n}; correct the labels",
+    "pictures_of_two_identities": "pictures that are there under several identities, byte for byte: {n}; correct the labels",
     "pictures_in_train_and_test": (
         "pictures that are in train and also in query or gallery, byte for byte: {n}; figures will look too good"
     ),

@@ -152,12 +152,12 @@ def test_a_block_is_never_longer_than_the_images_of_four_megabytes() -> None:
         assert size.images_per_block == 1 or size.images_per_block * size.n_bytes <= 4 << 20
 
 
-def heard_from(tmp_path: Path, source: Path, **parameters: object) -> tuple[Heard, Outcome]:
+def heard_from(tmp_path: Path, source: Path, **parameters: object) -> tuple[Heard, Made]:
     heard = Heard()
     asked = IngestParameters(**SIZE, **parameters)  # type: ignore[arg-type]
-    how = How(command=("dbc", "ingest", str(source), "--run", "r"))
+    context = Context(workers=0, reporter=heard, command=("dbc", "ingest", str(source), "--run", "r"))
     run = RunDirectory(tmp_path / "run")
-    return heard, ingest(run, source=source, parameters=asked, workers=0, how=how, reporter=heard)
+    return heard, ingest(run, source=source, parameters=asked, context=context)
 
 
 def test_leaks_and_a_single_test_camera_are_warned_of_once_each_and_recorded(tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_leaks_and_a_single_test_camera_are_warned_of_once_each_and_recorded(tmp
     heard, outcome = heard_from(tmp_path, source, format="csv")
     assert [warning.partition(":")[0] for warning in heard.warnings] == [
         "identities that are in train and also in query or gallery",
-        "pictures that are there under two identities or more, byte for byte",
+        "pictures that are there under several identities, byte for byte",
         "pictures that are in train and also in query or gallery, byte for byte",
         "all query and gallery images are of camera 3",
     ]
