@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-from pathlib import Path
-
 SIBLINGS = ("stages", "schemas")
 
 
 def check_siblings() -> None:
-    """Raise ImportError, in one line, where another package of the same name hides one of ours.
+    """Raise ImportError, in one line, if another package of the same name hides one of ours.
 
     `stages` and `schemas` are names that other projects use too; whichever comes first on the path wins.
     """
+    # imported here, so that Ctrl-C in the first moments meets `main`
+    from importlib.util import find_spec
+    from pathlib import Path
+
     home = Path(__file__).resolve().parent.parent
     for name in SIBLINGS:
         spec = find_spec(name)

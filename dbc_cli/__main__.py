@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+# these few alone: whatever is imported here is imported before Ctrl-C can be caught
 import os
 import signal
 import sys
-import traceback
-from pathlib import Path
 
 from dbc_cli import check_siblings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TextIO
 
 INTERRUPTED = 130
 TERMINATED = 143
@@ -18,22 +21,62 @@ class Terminated(BaseException):
     """SIGTERM came; what runs unwinds as it does on Ctrl-C."""
 
 
+class _Stderr:
+    """Stderr that never fails: what cannot be written is dropped, and so is all that follows."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write `text`, or drop it."""
+        try:
+            return self._stream.write(text)
+        except OSError:
+            self._give_up()
+            return len(text)
+
+    def flush(self) -> None:
+        """Write what is waiting, or drop it."""
+        try:
+            self._stream.flush()
+        except OSError:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        _into_nothing(self._stream)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 def main() -> None:
     """Run `dbc` with the process's arguments and exit with its status."""
-    signal.signal(signal.SIGTERM, _terminate)
-    if sys.stderr is None:
-        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 — it stays open as long as the process
+    try:
+        signal.signal(signal.SIGTERM, _terminate)
+        status = _main()
+    except (KeyboardInterrupt, Terminated) as error:
+        status = _report_interrupted("dbc", error)
+    # what is left is Python's own end, in which Ctrl-C would be a traceback
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    sys.exit(status)
+
+
+def _main() -> int:
+    # closed streams are None, whatever their types say
+    sys.stderr = _Stderr(sys.stderr or open(os.devnull, "w"))  # noqa: PTH123, SIM115
     if sys.stdout is None:
-        _exit_with_line("dbc", "stdout is closed, wanted a place for results; redirect it to a file or /dev/null")
+        told = "stdout is closed, wanted a place for results; redirect it to a file or /dev/null"
+        return _report("dbc", told, 1, debug=False)
     try:
         check_siblings()
     except ImportError as error:
-        _exit_with_line("dbc", str(error))
+        return _report("dbc", str(error), 1, debug=False)
     arguments = sys.argv[1:]
     debug = "--debug" in arguments or os.environ.get("DBC_DEBUG", "") not in ("", "0")
     status = run_command([argument for argument in arguments if argument != "--debug"], debug=debug)
     _close_stdout()
-    sys.exit(status)
+    return status
 
 
 def run_command(arguments: list[str], *, debug: bool = False) -> int:
@@ -49,6 +92,10 @@ def run_command(arguments: list[str], *, debug: bool = False) -> int:
     except (KeyboardInterrupt, Terminated) as error:
         return _report_interrupted(name, error)
     try:
+        if os.environ.keys() & {"WORLD_SIZE", "RANK"}:
+            from stages.processes import require_launcher
+
+            require_launcher()
         status = app(arguments, standalone_mode=False, prog_name="dbc")
         if status == INTERRUPTED:
             raise KeyboardInterrupt
@@ -67,6 +114,8 @@ def run_command(arguments: list[str], *, debug: bool = False) -> int:
         return _report_interrupted(name, error)
     except BrokenPipeError:
         return 1
+    except OSError as error:
+        return _report_file(name, error, debug=debug)
     except Exception as error:
         return _report_unexpected(name, error, debug=debug)
 
@@ -84,7 +133,23 @@ def _close_stdout() -> None:
     try:
         sys.stdout.flush()
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _into_nothing(sys.stdout)
+
+
+def _is_writable(stream: TextIO) -> bool:
+    try:
+        stream.flush()
+    except OSError:
+        return False
+    return True
+
+
+def _into_nothing(stream: TextIO) -> None:
+    """Send what `stream` holds, and all that it is given from now on, nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+    stream.flush()
 
 
 def _report_interrupted(name: str, error: BaseException) -> int:
@@ -104,18 +169,28 @@ def _report_unexpected(name: str, error: Exception, *, debug: bool) -> int:
     return _report(name, message, 1, debug=debug)
 
 
+def _report_file(name: str, error: OSError, *, debug: bool) -> int:
+    """An error of the system is about a file, or else about stdout, whose errors name none."""
+    from dbc_cli.problems import in_flags
+    from stages.errors import file_problem
+
+    if error.errno is None:
+        return _report_unexpected(name, error, debug=debug)
+    if error.filename is None and not _is_writable(sys.stdout):
+        return _report(name, f"stdout cannot be written: {error.strerror}; free space or redirect it", 1, debug=debug)
+    return _report(name, in_flags(file_problem(error)), 1, debug=debug)
+
+
 def _report(name: str, message: str, status: int, *, debug: bool) -> int:
     if debug:
+        import traceback
+
         traceback.print_exc()
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if os.environ.get("WORLD_SIZE", "1") != "1":
         name = f"{name} [process {os.environ.get('RANK', '0')}]"
     if message:
         print(f"{name}: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201
     return status
-
-
-def _exit_with_line(name: str, message: str) -> None:
-    sys.exit(_report(name, message, 1, debug=False))
 
 
 if __name__ == "__main__":

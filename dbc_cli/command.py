@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import re
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +15,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from dbc_cli.configuration import CONFIGURABLE, Configurable, configured
 from dbc_cli.flags.flag import DECLARED, Flag
 from dbc_cli.flags.training import INITIAL
+from dbc_cli.pointer import POINTER, remember_run, remembered_run
 from dbc_cli.problems import problem_of
-from stages.errors import MemoryLimitError, UsageError
+from stages.errors import DbcError, MemoryLimitError, UsageError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -24,8 +26,9 @@ if TYPE_CHECKING:
     from stages.runs.context import Context
     from stages.runs.run_directory import RunDirectory
 
-POINTER = Path(".dbc-run")
-FIRST_RUN = Path("runs/default")
+MAKES_A_RUN = ("ingest", "demo")
+"""The commands that may be given a run that is not there yet."""
+MOST_BYTES = 1 << 60
 WITHOUT_LIMIT = "end other programs, or take a machine with more memory"
 """What to do about too little memory where a command has no limit to raise."""
 
@@ -97,10 +100,13 @@ class Given:
 
         if self.flag("dry_run") or self.from_environment or not self.run.is_dir() or not is_leader():
             return
-        try:
-            POINTER.write_text(f"{self.run}\n")
-        except OSError:
-            return
+        before = remember_run(self.run)
+        if before is not None:
+            from dbc_cli.console import RichReporter
+
+            RichReporter().note(
+                f"commands in this folder now take {self.run}, no longer {before}: {POINTER} remembers it"
+            )
 
 
 @dataclass(frozen=True)
@@ -175,11 +181,22 @@ def _flowing(text: str) -> str:
 def resolve(command: str, given: Mapping[str, Any], *, run: Path | None = None) -> Given:
     """The values of a command: flags over the run's configuration. `run` is where `--run` is not given, None for any."""
     flagged = {name: value for name, value in given.items() if value is not None}
-    told = os.environ.get("DBC_RUN") if run is None and "run" not in flagged else None
-    path = flagged.get("run") or run or (Path(told) if told else _remembered_run())
-    _require_folder(path, source="--run" if "run" in flagged else "DBC_RUN" if told else POINTER.name)
+    named = flagged.get("run")
+    if named is not None and not str(named).strip():
+        raise UsageError("--run: found an empty name, wanted a folder; leave it out for the last run used here")
+    by_environment = os.environ.get("DBC_RUN") if run is None and named is None else None
+    path = Path(named) if named is not None else run or Path(by_environment or remembered_run())
+    source = "--run" if named is not None else "DBC_RUN" if by_environment else POINTER.name
+    _require_folder(path, source=source)
+    if command not in MAKES_A_RUN and not path.is_dir():
+        where = (
+            "" if source == "--run" else f", which {source} names" if source == "DBC_RUN" or POINTER.exists() else ""
+        )
+        raise DbcError(
+            f"no run found at {path}{where}; make one with: dbc ingest SOURCE --run {shlex.quote(str(path))}"
+        )
     values = {**configured(path / "config.toml", command), **flagged}
-    return Given(path, values, tuple(sys.argv[1:]), from_environment=bool(told))
+    return Given(path, values, tuple(sys.argv[1:]), from_environment=bool(by_environment))
 
 
 def parse(model: type[M], values: Mapping[str, Any]) -> M:
@@ -201,9 +218,9 @@ def parse_bytes(text: str | None) -> int | None:
     unit = next((unit for unit in units if lowered.endswith(unit)), "")
     try:
         n_bytes = int(float(lowered.removesuffix(unit)) * units.get(unit, 1))
-    except ValueError:
+    except (ValueError, OverflowError):
         n_bytes = 0
-    if n_bytes <= 0:
+    if not 0 < n_bytes < MOST_BYTES:
         raise UsageError(f"--memory-limit: found {text!r}, wanted a size such as 8GiB or 500MB")
     return n_bytes
 
@@ -226,12 +243,6 @@ def _require_folder(path: Path, *, source: str) -> None:
     if taken is not None:
         other = "another" if source == "--run" else "--run"
         raise UsageError(f"{source}: found {taken}, a file, wanted a folder; give {other}")
-
-
-def _remembered_run() -> Path:
-    if POINTER.is_file() and (told := POINTER.read_text().strip()):
-        return Path(told)
-    return FIRST_RUN
 
 
 def _version(kind: str, text: str) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from dbc_cli.flags.flag import Flag
-from stages.errors import DbcError, UsageError
+from stages.errors import DbcError, UsageError, file_problem
 
 
 @dataclass(frozen=True)
@@ -47,11 +49,15 @@ def configured(path: Path, command: str) -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    if not path.is_file():
+    if not os.path.lexists(path):
         return {}
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise UsageError(f"{path} is no file; make it one, or move it away")
         return tomllib.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except OSError as error:
+        raise DbcError(file_problem(error, path, failed="cannot be read")) from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise DbcError(f"{path} cannot be read: {error}; mend or remove it") from error
 
 
@@ -68,7 +74,11 @@ def _check(path: Path, general: Mapping[str, Any], tables: Mapping[str, Mapping[
 
 def _check_entries(place: str, entries: Mapping[str, Any], flags: Iterable[Flag], *, wanted: str) -> None:
     known = _by_key(flags)
+    written: dict[str, str] = {}
     for key, value in entries.items():
+        other = written.setdefault(_dashed(key), key)
+        if other != key:
+            raise UsageError(f"{place} '{other}' and '{key}' are the same flag, written twice; leave one out")
         flag = known.get(_dashed(key))
         if flag is None:
             raise UsageError(f"{place} key '{key}' found, wanted {wanted}")

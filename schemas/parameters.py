@@ -39,6 +39,12 @@ STORED: Mapping[str, Any] = MappingProxyType({"is_stored": True})
 """Context of validation for parameters read from an artifact: fields it lacks came later, and are as before they came."""
 
 
+MOST_SEED = 2**63 - 1
+"""The largest seed that every generator takes."""
+MOST = 1e6
+"""The largest weight or rate that is taken: beyond it numbers overflow, and nobody means them."""
+
+
 class Parameters(BaseModel):
     """A frozen set of parameters; a field it does not know is an error.
 
@@ -106,7 +112,7 @@ class IngestParameters(Parameters):
     format: DatasetFormat = "synthetic"
     height: int = Field(default=256, ge=8, le=4096)
     width: int = Field(default=128, ge=8, le=4096)
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=MOST_SEED)
     on_bad_image: OnBadImage = "fail"
     camera_pattern: str | None = None
     test_fraction: float = Field(default=0.5, ge=0, lt=1)
@@ -135,13 +141,13 @@ class InitParameters(Parameters):
     pooling: Pooling = "avg"
     mean: tuple[float, float, float] | None = None
     std: tuple[float, float, float] | None = None
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=MOST_SEED)
 
 
 class ExtractParameters(Parameters):
     """What decides the features beside dataset and model; the batch size does so in the last bits."""
 
-    batch_size: int = Field(default=64, ge=1)
+    batch_size: int = Field(default=64, ge=1, le=65_536)
     amp: bool = False
 
 
@@ -176,7 +182,7 @@ class MergeParameters(Parameters):
     )
 
     criterion: CriterionName = "dbc"
-    lambda_: float = Field(default_factory=_published_lambda, ge=0, alias="lambda")
+    lambda_: float = Field(default_factory=_published_lambda, ge=0, le=MOST, alias="lambda")
     merge_percent: float = Field(default=0.05, gt=0, lt=1)
     update: Update = Field(default_factory=_by_default_recipe("update"))
     metric: Metric = "sqeuclidean"
@@ -184,9 +190,9 @@ class MergeParameters(Parameters):
     start: Start = Field(default_factory=_by_default_recipe("start"))
     k1: int = Field(default=20, ge=1, le=10_000)
     k2: int = Field(default=6, ge=1, le=10_000)
-    whiten: float = Field(default_factory=_by_default_recipe("whiten"), ge=0)
+    whiten: float = Field(default_factory=_by_default_recipe("whiten"), ge=0, le=MOST)
     camera: CameraUse = "ignored"
-    camera_weight: float = Field(default=0.1, ge=0)
+    camera_weight: float = Field(default=0.1, ge=0, le=MOST)
 
     @model_validator(mode="after")
     def _go_together(self) -> MergeParameters:
@@ -230,32 +236,32 @@ class TrainParameters(Parameters):
         }
     )
 
-    stage: int = Field(ge=0)
+    stage: int = Field(ge=0, le=1_000_000)
     recipe: RecipeName = DEFAULT_RECIPE
-    epochs: int = Field(ge=0)
-    batch_size: int = Field(default=16, ge=1)
-    learning_rate: float = Field(ge=0)
-    backbone_rate: float = Field(default=0.1, ge=0)
-    decay_after: int | None = Field(default=None, ge=0)
+    epochs: int = Field(ge=0, le=1_000_000)
+    batch_size: int = Field(default=16, ge=1, le=65_536)
+    learning_rate: float = Field(ge=0, le=MOST)
+    backbone_rate: float = Field(default=0.1, ge=0, le=MOST)
+    decay_after: int | None = Field(default=None, ge=0, le=1_000_000)
     momentum: float = Field(default=0.9, ge=0, lt=1)
-    weight_decay: float = Field(default=5e-4, ge=0)
+    weight_decay: float = Field(default=5e-4, ge=0, le=MOST)
     norm_statistics: NormStatistics = "batch"
-    temperature: float = Field(default=0.1, gt=0)
+    temperature: float = Field(default=0.1, gt=0, le=MOST)
     dropout: float = Field(default=0.5, ge=0, lt=1)
     memory_init: MemoryInit = "centroids"
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=MOST_SEED)
     amp: bool = False
     optimizer: Optimizer = "sgd"
-    clip_norm: float | None = Field(default=None, gt=0)
+    clip_norm: float | None = Field(default=None, gt=0, le=1e30)
     lr_schedule: LrSchedule = "step"
-    warmup_epochs: float = Field(default=0, ge=0)
+    warmup_epochs: float = Field(default=0, ge=0, le=MOST)
     random_erasing: float = Field(default=0, ge=0, le=1)
     color_jitter: float = Field(default=0, ge=0, le=1)
     frames: int | None = Field(default=None, ge=1, le=1000)
     freeze_through: str | None = Field(default=None, min_length=1)
     loss: Loss = "repelled"
     queue_size: int = Field(default=5000, ge=0, le=10_000_000)
-    whiten: float = Field(default=0, ge=0)
+    whiten: float = Field(default=0, ge=0, le=MOST)
     memory_momentum: float = Field(default=0.5, ge=0, lt=1)
 
     @model_validator(mode="after")
@@ -277,8 +283,8 @@ class EvaluateParameters(Parameters):
     )
 
     average_precision: AveragePrecision = "standard"
-    whiten: float = Field(default=evaluation_of(DEFAULT_RECIPE)["whiten"], ge=0)
+    whiten: float = Field(default=evaluation_of(DEFAULT_RECIPE)["whiten"], ge=0, le=MOST)
     rerank: bool = False
-    rerank_k1: int = Field(default=20, ge=1)
-    rerank_k2: int = Field(default=6, ge=1)
+    rerank_k1: int = Field(default=20, ge=1, le=10_000)
+    rerank_k2: int = Field(default=6, ge=1, le=10_000)
     rerank_lambda: float = Field(default=0.3, ge=0, le=1)

@@ -21,6 +21,6 @@ def parse_stage(text: str) -> int:
     name = text.strip().removeprefix("stage-")
     if name == "init":
         return INIT_STAGE
-    if not name.isascii() or not name.isdigit():
+    if not name.isascii() or not name.isdigit() or len(name) > 6:
         raise ValueError(f"'{text}' is not a stage: write init or a number from 0")
     return int(name)

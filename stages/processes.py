@@ -22,17 +22,39 @@ PATIENCE = timedelta(days=1)
 
 def n_processes() -> int:
     """How many processes torchrun started this one among; 1 without it."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    return _number("WORLD_SIZE", 1)
 
 
 def n_processes_here() -> int:
     """How many of them run on this machine, and share its memory."""
-    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return _number("LOCAL_WORLD_SIZE", 1)
 
 
 def is_leader() -> bool:
     """Whether this process writes and prints for all."""
-    return int(os.environ.get("RANK", "0")) == 0
+    return _number("RANK", 0) == 0
+
+
+def require_launcher() -> None:
+    """Raise UsageError if the variables that torchrun sets are there in part, or are no numbers."""
+    names = ("RANK", "MASTER_ADDR", "MASTER_PORT")
+    missing = [name for name in names if n_processes() > 1 and not os.environ.get(name)]
+    if missing:
+        raise UsageError(
+            f"WORLD_SIZE is {n_processes()}, but {missing[0]} is not set; start with torchrun, or unset it"
+        )
+    if not 0 <= _number("RANK", 0) < max(n_processes(), 1):
+        raise UsageError(
+            f"RANK is {_number('RANK', 0)}, expected less than WORLD_SIZE, {n_processes()}; start with torchrun"
+        )
+
+
+def _number(name: str, default: int) -> int:
+    """The whole number that the environment variable `name` holds."""
+    text = os.environ.get(name, "")
+    if text and not (text.isascii() and text.isdigit()):
+        raise UsageError(f"{name} is {text!r}, expected a whole number; start with torchrun, or unset it")
+    return int(text) if text else default
 
 
 def own_device(device: str) -> str:
@@ -63,7 +85,7 @@ def own_device(device: str) -> str:
 
 def _place_here() -> int:
     """This process's number among those of its machine."""
-    return int(os.environ.get("LOCAL_RANK", "0"))
+    return _number("LOCAL_RANK", 0)
 
 
 class Processes(Protocol):
@@ -161,7 +183,7 @@ def together() -> Processes:
     # where there are too few, all work on the CPU: `own_device` refused anything else
     if torch.cuda.is_available() and _place_here() < torch.cuda.device_count():
         torch.cuda.set_device(_place_here())
-    with lost_process(int(os.environ.get("RANK", "0")), n_processes()):
+    with lost_process(_number("RANK", 0), n_processes()):
         dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
     atexit.register(dist.destroy_process_group)
     return TorchProcesses()

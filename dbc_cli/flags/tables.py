@@ -6,8 +6,6 @@ is for people, and a test holds it against the schemas.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from dbc_cli.flags.flag import EVALUATION, MERGING, TRAINING, WHERE, Flag
 from schemas.choices import (
     PUBLISHED_LAMBDA,
@@ -34,7 +32,7 @@ def _plain(value: str | float) -> str:
 
 
 COMMON = (
-    Flag("run", Path, "--run", "Folder of the run; DBC_RUN sets it, too.", "the last one used here", WHERE, "DIR"),
+    Flag("run", str, "--run", "Folder of the run; DBC_RUN sets it, too.", "the last one used here", WHERE, "DIR"),
     Flag("json", bool, "--json", "Print the result as JSON on stdout.", "", WHERE),
     Flag("debug", bool, "--debug", "Show the traceback of a failure.", "", WHERE),
 )

@@ -9,6 +9,7 @@ import pytest
 from dbc_cli.command import Given, resolve
 from dbc_cli.configuration import CONFIGURABLE
 from dbc_cli.flags.flag import Flag
+from stages.errors import DbcError, UsageError
 from tests.cli.conftest import Dbc
 
 
@@ -103,3 +104,50 @@ def test_a_dry_run_and_a_run_of_the_environment_are_not_remembered(
 def test_a_failed_command_does_not_remember_a_run_that_is_not_there(dbc: Dbc, tmp_path: Path) -> None:
     assert dbc("run", "--run", tmp_path / "no").status == 1
     assert not Path(".dbc-run").exists()
+
+
+def test_a_configuration_that_is_no_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").mkdir()
+    with pytest.raises(UsageError, match=r"config.toml is no file; make it one, or move it away"):
+        resolve("merge", {"run": tmp_path})
+
+
+def test_a_link_to_nowhere_is_told(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").symlink_to("nowhere")
+    with pytest.raises(DbcError, match=r"config.toml cannot be read: No such file or directory"):
+        resolve("merge", {"run": tmp_path})
+
+
+@pytest.mark.parametrize(
+    "text", ["merge-percent = 0.1\nmerge_percent = 0.2", "[merge]\nmerge_percent = 1\nmerge-percent = 1"]
+)
+def test_a_flag_written_twice_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UsageError, match="are the same flag, written twice"):
+        given(tmp_path, "merge", text)
+
+
+@pytest.mark.parametrize(
+    ("command", "flag", "value"),
+    [
+        ("extract", "--seed", 2**64),
+        ("ingest", "--seed", 2**64),
+        ("train", "--seed", 2**63),
+        ("extract", "--batch-size", 10**9),
+        ("train", "--batch-size", 10**9),
+        ("train", "--epochs", 10**11),
+        ("train", "--learning-rate", 1e308),
+        ("merge", "--lambda", 1e308),
+        ("merge", "--whiten", 1e308),
+        ("merge", "--memory-limit", "inf"),
+        ("merge", "--memory-limit", "1e400GB"),
+        ("merge", "--memory-limit", "nan"),
+        ("merge", "--camera-weight", 1e308),
+        ("merge", "--stage", 10**11),
+        ("eval", "--whiten", 1e308),
+        ("eval", "--rerank-k1", 10**9),
+    ],
+)
+def test_a_number_without_measure_is_refused(dbc: Dbc, begun: Path, command: str, flag: str, value: object) -> None:
+    told = dbc(command, flag, value, "--run", begun)
+    assert told.status == 2, told.err
+    assert told.line.startswith(f"dbc {command}: {flag}")

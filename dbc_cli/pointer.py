@@ -1,0 +1,65 @@
+"""`.dbc-run`: the run that commands given in a folder take where none is named."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from pathlib import Path
+
+from stages.errors import DbcError, file_problem
+
+POINTER = Path(".dbc-run")
+FIRST_RUN = Path("runs/default")
+_PREFIX = f"{POINTER.name}.writing-"
+_STALE_SECONDS = 60
+
+
+def remembered_run() -> Path:
+    """The run that was remembered here, else `FIRST_RUN`; DbcError if the file is there and names none."""
+    return _named() or FIRST_RUN
+
+
+def remember_run(run: Path) -> Path | None:
+    """Remember `run` here; the run that was remembered before, if it was another. A folder that cannot be written is left.
+
+    The file is written aside and renamed, so that no other process finds it half written.
+    """
+    try:
+        before = _named()
+    except DbcError:
+        before = None
+    if before == run:
+        return None
+    aside = Path(f"{_PREFIX}{os.getpid()}-{secrets.token_hex(4)}")
+    try:
+        aside.write_bytes(os.fsencode(run) + b"\n")
+        aside.rename(POINTER)
+    except OSError:
+        aside.unlink(missing_ok=True)
+        return None
+    _remove_stale()
+    return before
+
+
+def _named() -> Path | None:
+    try:
+        content = POINTER.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise DbcError(f"{file_problem(error, POINTER)}, or give `run`") from error
+    name = os.fsdecode(content.removesuffix(b"\n"))
+    if not name.strip() or "\0" in name:
+        raise DbcError(f"{POINTER} names no run; remove this file, or give `run`")
+    return Path(name)
+
+
+def _remove_stale() -> None:
+    """Remove what killed processes left of this file."""
+    for path in Path().glob(f"{_PREFIX}*"):
+        try:
+            if time.time() - path.stat().st_mtime > _STALE_SECONDS:
+                path.unlink()
+        except OSError:
+            continue

@@ -1,0 +1,88 @@
+"""The run that a folder remembers: written whole, read as it was written, and never guessed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from dbc_cli.pointer import FIRST_RUN, POINTER, remember_run, remembered_run
+from stages.errors import DbcError
+from tests.cli.conftest import Dbc
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["runs/a", " leading", "trailing ", "two  blanks", "ö", "line\nbreak", "/dev/shm/x"])
+def test_a_name_comes_back_as_it_was_given(name: str) -> None:
+    assert remember_run(Path(name)) is None
+    assert remembered_run() == Path(name)
+    assert [path.name for path in Path().iterdir()] == [POINTER.name]
+
+
+def test_nothing_remembered_is_the_first_run() -> None:
+    assert remembered_run() == FIRST_RUN
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"  \n", b"\0\n"])
+def test_an_empty_file_is_named_and_no_run_is_guessed(content: bytes) -> None:
+    POINTER.write_bytes(content)
+    with pytest.raises(DbcError, match=r"\.dbc-run names no run; remove this file, or give `run`"):
+        remembered_run()
+
+
+def test_a_folder_in_its_place_is_named() -> None:
+    POINTER.mkdir()
+    with pytest.raises(DbcError, match=r"\.dbc-run: Is a directory"):
+        remembered_run()
+
+
+def test_a_change_is_told_and_the_same_run_writes_nothing() -> None:
+    remember_run(Path("a"))
+    before = POINTER.stat().st_ino
+    assert remember_run(Path("a")) is None
+    assert POINTER.stat().st_ino == before
+    assert remember_run(Path("b")) == Path("a")
+
+
+def test_it_is_never_there_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    remember_run(Path("a"))
+    seen: list[bytes] = []
+    rename = Path.rename
+
+    def watched(path: Path, target: Path) -> Path:
+        seen.append(POINTER.read_bytes())
+        assert path.read_bytes() == b"b\n"
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", watched)
+    remember_run(Path("b"))
+    assert seen == [b"a\n"]
+
+
+def test_what_a_killed_process_left_goes_after_a_while() -> None:
+    stale, young = Path(".dbc-run.writing-1-a"), Path(".dbc-run.writing-2-b")
+    for path in (stale, young):
+        path.write_bytes(b"half")
+    os.utime(stale, (1, 1))
+    remember_run(Path("a"))
+    assert (stale.exists(), young.exists()) == (False, True)
+    assert remembered_run() == Path("a")
+
+
+def test_the_commands_say_what_they_take(dbc: Dbc, begun: Path) -> None:
+    assert dbc("status", "--run", "").line.startswith("dbc status: --run: found an empty name")
+    Path("first").mkdir()
+    remember_run(Path("first"))
+    told = dbc("plot", "--run", begun)
+    assert remembered_run() == Path("first")
+    assert told.status == 1
+    assert dbc("report", "--run", "nowhere").line == (
+        "dbc report: no run found at nowhere; make one with: dbc ingest SOURCE --run nowhere"
+    )
+    remember_run(Path("gone"))
+    assert "no run found at gone, which .dbc-run names" in dbc("select").line
