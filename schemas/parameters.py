@@ -152,8 +152,7 @@ class ExtractParameters(Parameters):
 
 
 def _published_lambda(values: dict[str, Any]) -> float:
-    # a criterion that nobody published has that of dispersions
-    return PUBLISHED_LAMBDA.get(values.get("criterion", "dbc"), PUBLISHED_LAMBDA["dbc"])
+    return PUBLISHED_LAMBDA[values.get("criterion", "dbc")]
 
 
 def _by_default_recipe(name: str) -> Callable[[dict[str, Any]], Any]:

@@ -24,6 +24,7 @@ COMMANDS = {
     "provider": ["extract", "--backbone", "conv16", "--weights", "none"],
     "criterion": ["merge", "--criterion", "mean-and-size", "--merge-percent", "0.25"],
     "rule": ["select", "--rule", "few-singletons"],
+    "command": ["members"],
     "array": ["eval", "--stage", "init"],
 }
 """A use of each example; every command also has `--json` and `--run run`."""
@@ -116,6 +117,12 @@ def test_the_rule_scores(extended: Extended) -> None:
     assert "few-singletons" in json.dumps(extended.said["rule"])
 
 
+def test_the_command_lists(extended: Extended) -> None:
+    members = extended.said["command"]
+    assert len(members) == 8
+    assert set(members.values()) == set(range(6))
+
+
 def test_the_array_is_stored(extended: Extended) -> None:
     [metrics] = extended.run.glob("stage-init/metrics/v1.zarr")
     manifest = json.loads((metrics / "zarr.json").read_text())["attributes"]["dbc"]
@@ -128,7 +135,7 @@ def test_the_table_counts_the_files() -> None:
     told = EXTENDING.read_text()
     table = dict(re.findall(r"^\| an? ([^|]+?) \| (\d) \|", told, flags=re.MULTILINE))
     sections = dict(re.findall(r"^## An? (.+)\n((?:(?!## ).*\n)*)", told, flags=re.MULTILINE))
-    assert len(table) == 5
+    assert len(table) == 6
     for kind, n_files in table.items():
         paths = set(re.findall(r"^```(?:python|diff)\n# (\S+)", sections[kind], flags=re.MULTILINE))
         assert len(paths) == int(n_files), kind
