@@ -71,6 +71,17 @@ TRACKLETS = (
 )
 WORKERS = (Flag("workers", int, "--workers", "Processes that decode images; 0 uses this one.", "one a core", WHERE),)
 
+NEW_DATASET = (
+    Flag(
+        "new_dataset",
+        bool,
+        "--new-dataset",
+        "Let a run that has stages begin new ones from another dataset.",
+        "",
+        WHERE,
+    ),
+)
+
 SOURCE = Annotated[
     Optional[Path],  # noqa: UP045 — the type is a value here
     typer.Argument(metavar="SOURCE", help="Folder or table of images; leave it out to draw people."),
@@ -81,6 +92,7 @@ SOURCE = Annotated[
     "ingest",
     COMMON,
     MAKING,
+    NEW_DATASET,
     order=10,
     configurable=(*INGEST, *SEED, *SYNTHETIC, *TRACKLETS, *WORKERS),
     tables=("ingest",),
@@ -105,6 +117,7 @@ def ingest(given: Given, source: Path | None) -> None:
         given.run_directory,
         source=None if drawn else source,
         parameters=parse(IngestParameters, fields),
+        new_dataset=given.flag("new_dataset"),
         context=given.context(),
     )
     given.remember()

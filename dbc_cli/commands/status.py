@@ -12,8 +12,7 @@ from dbc_cli.flags.tables import COMMON
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from stages.runs.listing import Checked
-    from stages.runs.store import Artifact
+    from stages.runs.listing import Checked, Listed
 
 VERIFY = (Flag("verify", bool, "--verify", "Read every array and check its digest."),)
 
@@ -23,51 +22,61 @@ def status(given: Given) -> None:
     """Show the artifacts of a run, their versions and parents, and the next command."""
     from dbc_cli.console import print_json
     from stages.errors import DbcError
-    from stages.runs.listing import artifacts_of, check
+    from stages.runs.listing import check, list_run
     from stages.runs.next_stage import next_command
 
-    if not given.run.is_dir():
-        raise DbcError(f"no run found at {given.run}; make one with: dbc ingest SOURCE --run {given.run}")
     run = given.run_directory
-    artifacts = artifacts_of(run)
-    checks = [check(artifact) for artifact in artifacts] if given.flag("verify") else []
-    rows = [_fields(artifact, checks[place].damaged if checks else ()) for place, artifact in enumerate(artifacts)]
+    verify, checks, rows = given.flag("verify"), [], []
+    for listed in list_run(run):
+        checked = check(run, listed.artifact) if verify and listed.artifact is not None else None
+        checks += [checked] if checked is not None else []
+        rows.append(_fields(listed, checked))
     content = {
         "run": given.run.as_posix(),
         "artifacts": rows,
-        "verified": _verified(checks) if given.flag("verify") else None,
+        "verified": _verified(checks, rows) if verify else None,
         "next": next_command(run),
     }
     if given.flag("json"):
         print_json(content)
     else:
         _show(content)
+    problems = [problem for row in rows for problem in row["problems"]]
     damaged = [row["artifact"] for row in rows if row["damaged"]]
     if damaged:
         found = f"{len(damaged)} damaged artifact{'s' * (len(damaged) > 1)} found: {', '.join(damaged)}"
-        raise DbcError(f"{found}; delete and make again what is damaged")
+        problems.insert(0, f"{found}; delete and make again what is damaged")
+    if problems:
+        more = f" (and {len(problems) - 1} more above)" if len(problems) > 1 else ""
+        raise DbcError(f"{problems[0]}{more}")
 
 
-def _verified(checks: Sequence[Checked]) -> dict[str, int]:
+def _verified(checks: Sequence[Checked], rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     return {
-        "artifacts": len(checks),
+        "artifacts": len(rows),
         "arrays": sum(checked.n_arrays for checked in checks),
         "bytes": sum(checked.n_bytes for checked in checks),
-        "damaged": sum(bool(checked.damaged) for checked in checks),
+        "damaged": sum(bool(row["damaged"] or row["problems"]) for row in rows),
     }
 
 
-def _fields(artifact: Artifact, damaged: Sequence[str]) -> dict[str, Any]:
-    manifest = artifact.manifest
+def _fields(listed: Listed, checked: Checked | None) -> dict[str, Any]:
+    parts = listed.path.parts
+    place = "/".join(parts[-2:] if parts[-2] == "dataset" else parts[-3:])
+    if listed.artifact is None:
+        told = dict.fromkeys(("id", "created", "seconds", "device"))
+        return {"artifact": place, **told, "made_from": [], "command": [], "damaged": [], "problems": [listed.problem]}
+    manifest = listed.artifact.manifest
     return {
-        "artifact": "/".join(artifact.path.parts[-3:] if manifest.kind != "dataset" else artifact.path.parts[-2:]),
+        "artifact": place,
         "id": manifest.id,
         "created": manifest.created,
         "seconds": manifest.wall_seconds,
         "made_from": [parent.location for parent in manifest.parents],
         "device": manifest.execution.device,
         "command": list(manifest.command),
-        "damaged": list(damaged),
+        "damaged": [] if checked is None else list(checked.damaged),
+        "problems": [] if checked is None else list(checked.problems),
     }
 
 
@@ -75,6 +84,9 @@ def _show(content: dict[str, Any]) -> None:
     from dbc_cli.console import print_table, print_text
 
     print_table(status_table(content["run"], content["artifacts"]))
+    for row in content["artifacts"]:
+        for problem in row["problems"]:
+            print_text(problem)
     verified = content["verified"]
     if verified is not None:
         found = f"{verified['damaged']} damaged" if verified["damaged"] else "all are what was written"
@@ -95,6 +107,10 @@ def status_table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
     if any(row["damaged"] for row in rows):
         table.add_column("DAMAGED", overflow="fold")
     for row in rows:
-        cells = (row["artifact"], row["id"][:12], f"{row['seconds']:.1f}", ", ".join(row["made_from"]))
+        cells = (row["artifact"], (row["id"] or "unreadable")[:12], _seconds(row), ", ".join(row["made_from"]))
         table.add_row(*cells, *([", ".join(row["damaged"])] if row["damaged"] else []))
     return table
+
+
+def _seconds(row: Mapping[str, Any]) -> str:
+    return "–" if row["seconds"] is None else f"{row['seconds']:.1f}"

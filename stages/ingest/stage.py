@@ -27,7 +27,7 @@ from stages.ingest.source_digest import combine_digests, digest_each, digest_sam
 from stages.ingest.synthetic import synthetic_samples
 from stages.reporting import Reporter
 from stages.runs.context import DEFAULT_CONTEXT, Context
-from stages.runs.making import Computed, Made, Request, make_artifact
+from stages.runs.making import Computed, Made, Request, make_artifact, require_own_dataset
 from stages.runs.run_directory import RunDirectory
 from stages.runs.store import RowFiles, Writer
 from stages.runs.store.digests import text_digest
@@ -42,12 +42,14 @@ def ingest(
     *,
     source: Path | None,
     parameters: IngestParameters,
+    new_dataset: bool = False,
     context: Context = DEFAULT_CONTEXT,
 ) -> Made:
     """Make the dataset of `source` (None for drawn people), or find it up to date.
 
     Samples come in an order that their content and the seed decide (`content_order`). Raises
-    UsageError for a layout other than the format's, DbcError for unreadable images unless they are to be skipped.
+    UsageError for a layout other than the format's, and for another dataset in a run that has stages unless `new_dataset` asks
+    for it; DbcError for unreadable images unless they are to be skipped.
     """
     findings = Findings()
     samples = _samples(source, parameters, findings)
@@ -81,14 +83,9 @@ def ingest(
         execution = Execution(backend="pillow", device="cpu", workers=n_workers)
         return Computed(summary, execution, notes=() if parameters.anonymize else remarks)
 
-    had_stages = bool(run.stages("model") or run.stages("features"))
+    require_own_dataset(run, request, context=context, new_dataset=new_dataset)
     context = without_source(context, source) if parameters.anonymize else context
-    outcome = make_artifact(run, request, compute, context=context)
-    if outcome.status == "created" and had_stages:
-        context.reporter.warn(
-            f"{run.root} already holds stages of another dataset; they keep theirs, so another `run` is clearer"
-        )
-    return outcome
+    return make_artifact(run, request, compute, context=context)
 
 
 def _samples(source: Path | None, parameters: IngestParameters, findings: Findings) -> Samples:

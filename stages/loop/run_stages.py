@@ -91,6 +91,8 @@ def run_stages(
     dry run does not find, else None. Raises what `check_plan` does before it makes anything.
     """
     check_plan(run, plan)
+    # whoever ingests another one in the meantime does not change this loop's
+    run = run.choose(run.require("dataset"), INIT_STAGE)
     for stage in plan.stage_numbers:
         started = time.perf_counter()
         outcomes: dict[str, Made] = {}

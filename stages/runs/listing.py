@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from schemas.choices import ArtifactKind
+from stages.errors import DbcError
 from stages.runs.run_directory import RunDirectory
 from stages.runs.store import Artifact, open_artifact
 
@@ -12,27 +14,67 @@ _ORDER: tuple[ArtifactKind, ...] = ("clusters", "model", "features", "metrics")
 
 
 @dataclass(frozen=True)
+class Listed:
+    """What lies at the `path` of an artifact: the artifact or, if it cannot be opened, the `problem` in a line."""
+
+    path: Path
+    artifact: Artifact | None
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
 class Checked:
-    """What was read of an artifact: how many arrays, their bytes as they are stored, and the names of damaged ones."""
+    """What was read of an artifact: how many arrays, their bytes as they are stored, and the names of damaged ones.
+
+    `problems` are lines about parents that are missing.
+    """
 
     n_arrays: int
     n_bytes: int
     damaged: tuple[str, ...]
+    problems: tuple[str, ...] = ()
 
 
-def check(artifact: Artifact) -> Checked:
-    """Every array of `artifact` read and held against its digest."""
+def check(run: RunDirectory, artifact: Artifact) -> Checked:
+    """Every array of `artifact` read and held against its digest, and its parents looked for in `run`."""
     files = (path for path in artifact.path.rglob("*") if path.is_file())
-    return Checked(len(artifact.names()), sum(path.stat().st_size for path in files), artifact.damaged())
+    n_bytes = sum(path.stat().st_size for path in files)
+    return Checked(len(artifact.names()), n_bytes, artifact.damaged(), _missing_parents(run, artifact))
 
 
-def artifacts_of(run: RunDirectory) -> list[Artifact]:
-    """Every version of every artifact: the dataset, then stage by stage."""
+def _missing_parents(run: RunDirectory, artifact: Artifact) -> tuple[str, ...]:
+    problems = []
+    for parent in artifact.manifest.parents:
+        try:
+            found = run.resolve(parent)
+        except DbcError as error:
+            problems.append(str(error))
+            continue
+        if found.manifest.kind != parent.kind:
+            problems.append(f"{artifact.path}: its {parent.kind} {parent.id[:12]} is a {found.manifest.kind}")
+    return tuple(problems)
+
+
+def list_run(run: RunDirectory) -> list[Listed]:
+    """Every version of every artifact, readable or not: the dataset, then stage by stage."""
     places: list[tuple[ArtifactKind, int]] = [("dataset", 0)]
     stages = sorted({stage for kind in _ORDER for stage in run.stages(kind)})
     places += [(kind, stage) for stage in stages for kind in _ORDER]
-    return [
-        open_artifact(run.directory(kind, stage), version)
-        for kind, stage in places
-        for version in run.versions(kind, stage)
-    ]
+    return [_listed(run.directory(kind, stage), v) for kind, stage in places for v in run.versions(kind, stage)]
+
+
+def _listed(directory: Path, version: int) -> Listed:
+    try:
+        artifact = open_artifact(directory, version)
+    except DbcError as error:
+        return Listed(directory / f"v{version}.zarr", None, str(error))
+    return Listed(artifact.path, artifact)
+
+
+def artifacts_of(run: RunDirectory) -> list[Artifact]:
+    """Every version of every artifact, in the order of `list_run`; DbcError if one cannot be opened."""
+    found = list_run(run)
+    for listed in found:
+        if listed.problem is not None:
+            raise DbcError(listed.problem)
+    return [listed.artifact for listed in found if listed.artifact is not None]

@@ -14,7 +14,7 @@ from schemas.choices import ArtifactKind, ArtifactStatus
 from schemas.manifest import SCHEMA_VERSIONS, Execution
 from schemas.parameters import Parameters
 from schemas.summaries import Summary
-from stages.errors import DbcError, file_problem
+from stages.errors import DbcError, UsageError, file_problem
 from stages.processes import OneProcess, Processes
 from stages.runs.context import Context
 from stages.runs.run_directory import RunDirectory
@@ -154,6 +154,26 @@ def request_key(request: Request) -> str:
         schema_version=SCHEMA_VERSIONS[request.kind],
         parameters=request.parameters.request(),
         parent_ids=[parent.manifest.id for parent in request.parents],
+    )
+
+
+def require_own_dataset(run: RunDirectory, request: Request, *, context: Context, new_dataset: bool) -> None:
+    """Raise UsageError if `request` asks for another dataset than a run has made stages from, without `new_dataset`.
+
+    With it, a warning says how to go on with the stages that are there.
+    """
+    there = run.find("dataset")
+    if there is None or not (run.stages("model") or run.stages("features")):
+        return
+    if _with_key(run, request, request_key(request)) is not None:
+        return
+    if not new_dataset:
+        raise UsageError(
+            f"{run.root} has stages made from dataset v{there.version}, and this is another dataset; give another `run`, or "
+            f"begin new stages in this one with `new_dataset=True`"
+        )
+    context.reporter.warn(
+        f"stages from now on are made from the new dataset; `dbc run --dataset v{there.version}` goes on with those before"
     )
 
 

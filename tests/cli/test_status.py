@@ -34,3 +34,21 @@ def test_damage_is_counted_and_named(dbc: Dbc, run: Path) -> None:
     assert ran.status == 1
     assert "MB: 1 damaged" in ran.out
     assert "1 damaged artifact found: stage-init/features/v1.zarr" in ran.line
+
+
+def test_one_root_that_cannot_be_read_does_not_hide_the_others(dbc: Dbc, run: Path) -> None:
+    (run / "stage-init/model/v1.zarr/zarr.json").write_text("null")
+    ran = dbc("status", "--run", run)
+    assert ran.status == 1
+    assert "dataset/v1.zarr" in ran.out
+    assert "stage-init/features/v1.zarr" in ran.out
+    assert "stage-init/model/v1.zarr is not a readable artifact" in ran.line
+
+
+def test_what_an_artifact_was_made_from_is_missed(dbc: Dbc, run: Path, tmp_path: Path) -> None:
+    (run / "dataset").rename(tmp_path / "aside")
+    ran = dbc("status", "--verify", "--run", run, "--json")
+    assert ran.status == 1
+    assert ran.json["verified"]["damaged"] == 1
+    assert "the dataset" in ran.line
+    assert "is missing; restore it" in ran.line

@@ -25,11 +25,11 @@ from stages.runs.run_directory import RunDirectory, metrics_manifest
 INITIAL = {"backbone": "resnet10", "weights": "none", "embedding_dim": 8}
 
 
-def ingested(root: Path, *, seed: int = 0) -> RunDirectory:
+def ingested(root: Path, *, seed: int = 0, new_dataset: bool = False) -> RunDirectory:
     run = RunDirectory(root)
     people = SyntheticParameters(identities=8, cameras=2, images_per_camera=2)
     parameters = IngestParameters(format="synthetic", synthetic=people, height=32, width=16, seed=seed)
-    ingest(run, source=None, parameters=parameters, context=Context(workers=0))
+    ingest(run, source=None, parameters=parameters, new_dataset=new_dataset, context=Context(workers=0))
     return run
 
 
@@ -97,7 +97,7 @@ def test_evaluating_clusters_that_the_model_was_not_trained_on_says_so(tmp_path:
 def test_merging_on_from_clusters_of_another_dataset_is_refused(tmp_path: Path) -> None:
     run = ingested(tmp_path)
     rows(run)
-    other = ingested(tmp_path, seed=9)
+    other = ingested(tmp_path, seed=9, new_dataset=True)
     stage_two = MergeParameters(merge_percent=0.25, start="previous")
     dataset = other.require("dataset")
     assert dataset.version == 2
@@ -106,3 +106,40 @@ def test_merging_on_from_clusters_of_another_dataset_is_refused(tmp_path: Path) 
         merge(run, stage=2, parameters=stage_two, context=Context(device="cpu"))
     with pytest.raises(DbcError, match="made from dataset"):
         evaluate(run, stage=1, parameters=EvaluateParameters())
+
+
+def test_another_dataset_in_a_run_that_has_stages_is_refused_unless_asked_for(tmp_path: Path) -> None:
+    run = ingested(tmp_path)
+    first = rows(run)
+    with pytest.raises(UsageError, match="has stages made from dataset v1, and this is another dataset"):
+        ingested(tmp_path, seed=9)
+    assert run.versions("dataset") == [1]
+    assert ingested(tmp_path).versions("dataset") == [1]
+    ingested(tmp_path, seed=9, new_dataset=True)
+    # one flag leads back, and finds everything up to date
+    back = rows(RunDirectory(tmp_path, {"dataset": 1}))
+    assert [row.metrics.id for row in back] == [row.metrics.id for row in first]
+    assert not any(row.made for row in back)
+
+
+def test_a_loop_keeps_the_dataset_it_began_with(tmp_path: Path) -> None:
+    run = ingested(tmp_path)
+    found: list[StageRow] = []
+
+    def on_row(row: StageRow) -> None:
+        found.append(row)
+        if row.stage == 0:
+            ingested(tmp_path, seed=9, new_dataset=True)
+
+    plan = Plan(
+        merge=MergeParameters(merge_percent=0.25, lambda_=0.1),
+        extract=ExtractParameters(),
+        evaluate=EvaluateParameters(),
+        train={"epochs": 1, "batch_size": 8},
+        initial=INITIAL,
+        stages=1,
+    )
+    run_stages(run, plan, on_row=on_row)
+    assert [row.stage for row in found] == [-1, 0, 1]
+    used = {parent.id for row in found for parent in row.metrics.parents if parent.kind == "dataset"}
+    assert used == {RunDirectory(tmp_path, {"dataset": 1}).require("dataset").manifest.id}
