@@ -20,6 +20,6 @@ def check_siblings() -> None:
         found = Path(spec.origin).resolve().parent if spec is not None and spec.origin else None
         if found != home / name:
             raise ImportError(
-                f"package '{name}' found at {found or 'no place'}, wanted the one of dbc-reid beside dbc_cli: "
+                f"package '{name}' must be that of dbc-reid beside dbc_cli, got {found or 'none'}: "
                 f"install dbc-reid in an environment of its own, and do not run it from a folder that has '{name}/'"
             )

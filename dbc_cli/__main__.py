@@ -66,8 +66,7 @@ def _main() -> int:
     # closed streams are None, whatever their types say
     sys.stderr = _Stderr(sys.stderr or open(os.devnull, "w"))  # noqa: PTH123, SIM115
     if sys.stdout is None:
-        told = "stdout is closed, wanted a place for results; redirect it to a file or /dev/null"
-        return _report("dbc", told, 1, debug=False)
+        return _report("dbc", "stdout is closed; redirect it to a file or /dev/null", 1, debug=False)
     try:
         check_siblings()
     except ImportError as error:
@@ -80,7 +79,7 @@ def _main() -> int:
 
 
 def run_command(arguments: list[str], *, debug: bool = False) -> int:
-    """The exit status of `dbc` with these arguments; a failure has told its one line on stderr."""
+    """The exit status of `dbc` with these arguments; a failure has printed its one line on stderr."""
     name = "dbc"
     try:
         import typer
@@ -129,7 +128,7 @@ def _terminate(*_: object) -> None:
 
 
 def _close_stdout() -> None:
-    """Write what is left; where that cannot be, drop it, so that Python does not try again at its end."""
+    """Write what is left; if that fails, drop it, so that Python does not try again at its end."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -154,8 +153,10 @@ def _into_nothing(stream: TextIO) -> None:
 
 def _report_interrupted(name: str, error: BaseException) -> int:
     status = TERMINATED if isinstance(error, Terminated) else INTERRUPTED
-    told = "terminated" if status == TERMINATED else "interrupted"
-    return _report(name, f"{told}; what was finished is kept, the same command goes on", status, debug=False)
+    ended = "terminated" if status == TERMINATED else "interrupted"
+    return _report(
+        name, f"{ended}; finished work is kept, and the same command goes on from there", status, debug=False
+    )
 
 
 def _report_unexpected(name: str, error: Exception, *, debug: bool) -> int:

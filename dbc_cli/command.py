@@ -30,7 +30,7 @@ MAKES_A_RUN = ("ingest", "demo")
 """The commands that may be given a run that is not there yet."""
 MOST_BYTES = 1 << 60
 WITHOUT_LIMIT = "end other programs, or take a machine with more memory"
-"""What to do about too little memory where a command has no limit to raise."""
+"""What to do about too little memory if a command has no limit to raise."""
 
 M = TypeVar("M", bound="BaseModel")
 
@@ -179,11 +179,11 @@ def _flowing(text: str) -> str:
 
 
 def resolve(command: str, given: Mapping[str, Any], *, run: Path | None = None) -> Given:
-    """The values of a command: flags over the run's configuration. `run` is where `--run` is not given, None for any."""
+    """The values of a command: flags over the run's configuration. `run` stands for the remembered one."""
     flagged = {name: value for name, value in given.items() if value is not None}
     named = flagged.get("run")
     if named is not None and not str(named).strip():
-        raise UsageError("--run: found an empty name, wanted a folder; leave it out for the last run used here")
+        raise UsageError("--run must not be empty; leave it out for the last run used here")
     by_environment = os.environ.get("DBC_RUN") if run is None and named is None else None
     path = Path(named) if named is not None else run or Path(by_environment or remembered_run())
     source = "--run" if named is not None else "DBC_RUN" if by_environment else POINTER.name
@@ -221,7 +221,7 @@ def parse_bytes(text: str | None) -> int | None:
     except (ValueError, OverflowError):
         n_bytes = 0
     if not 0 < n_bytes < MOST_BYTES:
-        raise UsageError(f"--memory-limit: found {text!r}, wanted a size such as 8GiB or 500MB")
+        raise UsageError(f"--memory-limit must be a size such as 8GiB or 500MB, got {text!r}")
     return n_bytes
 
 
@@ -238,15 +238,15 @@ def initial_fields(given: Given, *groups: Sequence[Flag]) -> dict[str, Any]:
 
 
 def _require_folder(path: Path, *, source: str) -> None:
-    """Raise UsageError where a run would lie in a file."""
+    """Raise UsageError if a run would lie in a file."""
     taken = next((place for place in (path, *path.parents) if place.is_file()), None)
     if taken is not None:
         other = "another" if source == "--run" else "--run"
-        raise UsageError(f"{source}: found {taken}, a file, wanted a folder; give {other}")
+        raise UsageError(f"{source} must be a folder, got the file {taken}; give {other}")
 
 
 def _version(kind: str, text: str) -> int:
     number = text.removeprefix("v")
     if not number.isascii() or not number.isdigit() or int(number) < 1:
-        raise UsageError(f"--{kind}: found {text!r}, wanted a version such as v1; see dbc status")
+        raise UsageError(f"--{kind} must be a version such as v1, got {text!r}; see dbc status")
     return int(number)

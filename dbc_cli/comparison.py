@@ -33,20 +33,20 @@ def values_of(flag: Flag, given: Any) -> list[Any]:
 
 
 def picture_folder(given: Given) -> Path:
-    """The folder for pictures; UsageError where `--out` is no name of a folder."""
+    """The folder for pictures; UsageError if `--out` is no name of a folder."""
     folder = Path(given.get("out", given.run / "plots"))
     if folder.is_file() or folder.suffix in (".png", ".svg"):
-        raise UsageError(f"--out: found {folder}, a file, wanted a folder for PNG and SVG; give another")
+        raise UsageError(f"--out must be a folder, for PNG and SVG, got the file {folder}; give another")
     return folder
 
 
 def require_outputs(given: Given) -> None:
-    """Raise UsageError, before hours of work, where what was asked for could not be written at their end."""
+    """Raise UsageError, before hours of work, if the results could not be written at their end."""
     picture_folder(given)
     for name in ("csv", "markdown"):
         path = given[name]
         if path is not None and (path.is_dir() or not path.parent.is_dir()):
-            raise UsageError(f"--{name}: found {path}, wanted a file in a folder that is there; give another")
+            raise UsageError(f"--{name} must be a file in a folder that exists, got {path}; give another")
 
 
 def carry_out(given: Given, cells: Sequence[Cell]) -> list[CellResult]:
@@ -57,14 +57,14 @@ def carry_out(given: Given, cells: Sequence[Cell]) -> list[CellResult]:
     require_outputs(given)
     n_jobs = given.get("jobs", 1)
     if n_jobs < 1:
-        raise UsageError(f"--jobs: found {n_jobs}, wanted a number of processes, at least 1")
+        raise UsageError(f"--jobs must be at least 1, got {n_jobs}")
     reporter = QuietReporter()
     given.remember()
 
-    def told(result: CellResult) -> None:
+    def show_end(result: CellResult) -> None:
         reporter.say(f"{result.name}: {len(result.stages)} stages, {result.seconds:.1f} s")
 
-    return run_cells(given.run_directory, cells, context=given.context(reporter), n_jobs=n_jobs, on_done=told)
+    return run_cells(given.run_directory, cells, context=given.context(reporter), n_jobs=n_jobs, on_done=show_end)
 
 
 def show_plan(given: Given, cells: Sequence[Cell]) -> None:
@@ -79,7 +79,7 @@ def show_plan(given: Given, cells: Sequence[Cell]) -> None:
 
 
 def show_comparison(given: Given, results: Sequence[CellResult], pictures: Sequence[Path]) -> None:
-    """Print the table of the results, and write it where it was asked for."""
+    """Print the table of the results, and write it to the files that were asked for."""
     from dbc_cli.console import print_json, print_text
     from stages.compare.outcomes import line_fields, lines
     from stages.compare.text import comma_separated, markdown
@@ -144,4 +144,4 @@ def _value(flag: Flag, text: str, whole: str) -> Any:
         return text
     else:
         wanted = "values"
-    raise UsageError(f"{flag.option}: found {text!r} in {whole!r}, wanted {wanted}, with commas between")
+    raise UsageError(f"{flag.option} must be {wanted}, separated by commas, got {text!r} in {whole!r}")

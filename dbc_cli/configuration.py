@@ -32,7 +32,7 @@ _WANTED = {int: "a whole number", float: "a number", bool: "true or false", str:
 
 
 def configured(path: Path, command: str) -> dict[str, Any]:
-    """The values that the file gives `command`, by field name; none where there is no file.
+    """The values that the file gives `command`, by field name; none if there is no file.
 
     A table goes before the general keys. UsageError names a key that no flag has, or a value of another type.
     """
@@ -63,16 +63,15 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _check(path: Path, general: Mapping[str, Any], tables: Mapping[str, Mapping[str, Any]]) -> None:
     every = [flag for command in CONFIGURABLE.values() for flag in command.flags]
-    _check_entries(f"{path}:", general, every, wanted="a flag of a command, without its dashes; see dbc --help")
+    _check_entries(f"{path}:", general, every, command="dbc")
     known = sorted({table for command in CONFIGURABLE.values() for table in command.tables})
     for name, table in tables.items():
         if name not in known:
             raise UsageError(f"{path}: table must be one of {', '.join(known)}, got [{name}]")
-        wanted = f"a flag of dbc {name}, without its dashes; see dbc {name} --help"
-        _check_entries(f"{path}: [{name}]", table, CONFIGURABLE[name].flags, wanted=wanted)
+        _check_entries(f"{path}: [{name}]", table, CONFIGURABLE[name].flags, command=f"dbc {name}")
 
 
-def _check_entries(place: str, entries: Mapping[str, Any], flags: Iterable[Flag], *, wanted: str) -> None:
+def _check_entries(place: str, entries: Mapping[str, Any], flags: Iterable[Flag], *, command: str) -> None:
     known = _by_key(flags)
     written: dict[str, str] = {}
     for key, value in entries.items():
@@ -81,9 +80,11 @@ def _check_entries(place: str, entries: Mapping[str, Any], flags: Iterable[Flag]
             raise UsageError(f"{place} '{other}' and '{key}' are the same flag, written twice; leave one out")
         flag = known.get(_dashed(key))
         if flag is None:
-            raise UsageError(f"{place} key '{key}' found, wanted {wanted}")
+            raise UsageError(
+                f"{place} key must be a flag of {command}, without its dashes, got '{key}'; see {command} --help"
+            )
         if not _fits(value, flag.kind):
-            raise UsageError(f"{place} {key}: found {_toml(value)}, wanted {_told(flag.kind)}")
+            raise UsageError(f"{place} {key} must be {_wanted(flag.kind)}, got {_toml(value)}")
 
 
 def _fits(value: Any, kind: Any) -> bool:
@@ -94,7 +95,7 @@ def _fits(value: Any, kind: Any) -> bool:
     return isinstance(value, (int, float) if kind is float else kind)
 
 
-def _told(kind: Any) -> str:
+def _wanted(kind: Any) -> str:
     if get_origin(kind) is Literal:
         return "one of " + ", ".join(f"'{choice}'" for choice in get_args(kind))
     return _WANTED[kind]

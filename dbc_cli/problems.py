@@ -21,21 +21,21 @@ _ARGUMENT = re.compile(r"`([A-Za-z_]\w*)(?:=([^`]+))?`")
 _OTHER_NAMES = {"compiled": "compile"}
 """Arguments of functions that fill no field of the same name: the flag's field."""
 
-_WANTED = {
-    "int_parsing": "a whole number",
-    "int_type": "a whole number",
-    "int_from_float": "a whole number",
-    "float_parsing": "a number",
-    "float_type": "a number",
-    "finite_number": "a finite number",
-    "greater_than": "more than {gt:g}",
-    "greater_than_equal": "at least {ge:g}",
-    "less_than": "less than {lt:g}",
-    "less_than_equal": "at most {le:g}",
-    "literal_error": "{expected}",
-    "string_too_short": "some text",
+_MUST = {
+    "int_parsing": "be a whole number",
+    "int_type": "be a whole number",
+    "int_from_float": "be a whole number",
+    "float_parsing": "be a number",
+    "float_type": "be a number",
+    "finite_number": "be a finite number",
+    "greater_than": "be above {gt:g}",
+    "greater_than_equal": "be at least {ge:g}",
+    "less_than": "be below {lt:g}",
+    "less_than_equal": "be at most {le:g}",
+    "literal_error": "be {expected}",
+    "string_too_short": "not be empty",
 }
-"""What pydantic's kinds of problems want."""
+"""What a value must be, by pydantic's kinds of problems."""
 
 
 def in_flags(text: str) -> str:
@@ -83,7 +83,7 @@ def problem_of(error: BaseException) -> str | None:
 
 
 def misuse_of(error: typer.TyperException) -> str:
-    """What Typer refuses, told as our own refusals are where it is a value of a flag; empty where there is nothing to say."""
+    """What Typer refuses, in the words of our own refusals if it is a value of a flag; empty if there is nothing to say."""
     from pydantic import ValidationError
 
     message = error.format_message().replace("Value error, ", "").rstrip(".")
@@ -94,7 +94,7 @@ def misuse_of(error: typer.TyperException) -> str:
     # of a choice Typer says '… is not one of …'
     choices = problem["msg"].rstrip(".").partition(" is not one of ")[2]
     if choices:
-        return f"{_name_of(parameter)}: found {problem['input']!r}, wanted one of {choices}"
+        return f"{_name_of(parameter)} must be one of {choices}, got {problem['input']!r}"
     return _line(_name_of(parameter), problem, message)
 
 
@@ -103,7 +103,7 @@ def _name_of(parameter: Any) -> str:
 
 
 def _line(flag: str, problem: Mapping[str, Any], message: str) -> str:
-    wanted = _WANTED.get(problem["type"])
-    if wanted is None:
-        return f"{flag}: found {problem['input']!r}: {message}"
-    return f"{flag}: found {problem['input']!r}, wanted {wanted.format(**problem.get('ctx', {}))}"
+    must = _MUST.get(problem["type"])
+    if must is None:
+        return f"{flag}: {message}, got {problem['input']!r}"
+    return f"{flag} must {must.format(**problem.get('ctx', {}))}, got {problem['input']!r}"

@@ -140,12 +140,12 @@ _ADAPTER: TypeAdapter[AnyManifest] = TypeAdapter(Annotated[AnyManifest, Field(di
 
 
 def parse_manifest(raw: object) -> AnyManifest:
-    """The manifest that `raw` (decoded JSON) holds; ManifestError, in one line, where it holds none we can read."""
+    """The manifest that `raw` (decoded JSON) holds; ManifestError, in one line, if this release cannot read it."""
     if not isinstance(raw, dict):
-        raise ManifestError("no manifest found, wanted an object under the root attribute 'dbc'")
+        raise ManifestError("the root attribute 'dbc' holds no manifest")
     kind, version = raw.get("kind"), raw.get("schema_version")
     if kind not in SCHEMA_VERSIONS or not isinstance(version, int):
-        raise ManifestError(f"kind {kind!r} version {version!r} found, wanted one of {', '.join(SCHEMA_VERSIONS)}")
+        raise ManifestError(f"kind must be one of {', '.join(SCHEMA_VERSIONS)}, got {kind!r} version {version!r}")
     newest = SCHEMA_VERSIONS[cast(ArtifactKind, kind)]
     if version > newest:
         raise ManifestError(

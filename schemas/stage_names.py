@@ -17,7 +17,7 @@ def stage_directory(stage: int) -> str:
 
 
 def parse_stage(text: str) -> int:
-    """The stage that `text` names (`init`, `3`, `03`, `stage-03`); ValueError where it names none."""
+    """The stage that `text` names (`init`, `3`, `03`, `stage-03`); ValueError if it names none."""
     name = text.strip().removeprefix("stage-")
     if name == "init":
         return INIT_STAGE

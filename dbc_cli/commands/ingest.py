@@ -130,7 +130,7 @@ def _drawn(given: Given) -> dict[str, Any]:
 
     fields = given.only(SYNTHETIC)
     if given.flag("tracklets") and fields.setdefault("frames_per_tracklet", FRAMES_PER_TRACKLET) == 0:
-        raise UsageError("--tracklets: found --frames-per-tracklet 0 beside it, wanted at least 1; leave one out")
+        raise UsageError("--tracklets needs --frames-per-tracklet of at least 1, got 0; leave one of them out")
     return fields
 
 
@@ -144,15 +144,13 @@ def _check(given: Given, *, source: Path | None, layout: str | None) -> None:
 
     if layout is None:
         raise UsageError(
-            f"--format: none found for {source}, wanted folder, csv, market1501 or another published layout; "
+            f"--format is missing for {source}: give folder, csv, market1501 or another published layout; "
             "see: dbc ingest --help"
         )
     if source is None and layout != "synthetic":
-        raise UsageError(f"--format {layout}: no SOURCE found, wanted the images; see: dbc ingest --help")
+        raise UsageError(f"--format {layout} needs a SOURCE of images; see: dbc ingest --help")
     if source is not None and layout == "synthetic":
-        raise UsageError(
-            f"--format synthetic: SOURCE {source} found, wanted none, since people are drawn; leave it out"
-        )
+        raise UsageError(f"--format synthetic draws people and reads no SOURCE, got {source}; leave it out")
     idle = [_flagged(flag, given[flag.name]) for flag in (*SYNTHETIC, *TRACKLETS) if flag.name in given.values]
     if idle and layout != "synthetic":
         raise UsageError(f"{idle[0]} has no use with --format {layout}, which draws nobody; leave it out")

@@ -82,21 +82,21 @@ def _at_least_one(given: Given, name: str, default: int) -> int:
 
     value = int(given.get(name, default))
     if value < 1:
-        raise UsageError(f"--{name}: found {value}, wanted at least 1")
+        raise UsageError(f"--{name} must be at least 1, got {value}")
     return value
 
 
 def _named_as_written(path: Path | None) -> Path | None:
-    """`path`; UsageError where its name says no format that is written."""
+    """`path`; UsageError if its ending is no format that is written."""
     from stages.errors import UsageError
 
     if path is not None and (path.suffix.lower() not in FORMATS or path.is_dir()):
-        raise UsageError(f"--out: found {path}, wanted a file that ends in {', '.join(FORMATS)}; give such a name")
+        raise UsageError(f"--out must end in {', '.join(FORMATS)}, got {path}")
     return path
 
 
 def save_picture(picture: Any, path: Path) -> None:
-    """Write `picture` (a PIL image) as the end of `path` says; UsageError where it is too large for that, else DbcError."""
+    """Write `picture` (a PIL image) as the end of `path` says; UsageError if it is too large for it, else DbcError."""
     from stages.errors import DbcError, UsageError
 
     written = FORMATS[path.suffix.lower()]
@@ -104,7 +104,7 @@ def save_picture(picture: Any, path: Path) -> None:
     if longest is not None and max(picture.size) > longest:
         wide, high = picture.size
         raise UsageError(
-            f"--out: found {path} for a picture of {wide} × {high} pixels, wanted at most {longest} a side in {written}; "
+            f"--out {path} may have at most {longest} pixels a side in {written}, got {wide} × {high}; "
             "give a smaller --top or --columns, or a name that ends in .png"
         )
     try:

@@ -60,7 +60,7 @@ def plan_of(given: Given) -> Plan:
     from stages.loop.run_stages import Plan
 
     if given["stages"] is not None and given["stages"] < 0:
-        raise UsageError(f"--stages: found {given['stages']}, wanted the number of the last stage, at least 0")
+        raise UsageError(f"--stages must be at least 0, got {given['stages']}")
     return Plan(
         merge=merge_parameters(given),
         extract=extract_parameters(given),
@@ -74,7 +74,7 @@ def plan_of(given: Given) -> Plan:
 
 
 def run_plan(given: Given, plan: Plan) -> None:
-    """Run `plan` and show its table, or say what a dry run would make first; where it fails, the rows that are done."""
+    """Run `plan` and show its table, or say what a dry run would make first; if it fails, show the rows that are done."""
     from dbc_cli.console import TerseReporter
     from dbc_cli.stage_table import LiveTable, row_fields
     from stages.loop.run_stages import run_stages

@@ -109,9 +109,7 @@ def _read(
     linkage = np.empty((0, 4)) if clusters is None else clusters.read("linkage")
     if len(labels) != n_train:
         path = features.path if clusters is None else clusters.path
-        raise DbcError(
-            f"{path}: {len(labels)} labels found, wanted one for each of {n_train} train samples; merge again"
-        )
+        raise DbcError(f"{path} must have a label for each of {n_train} train samples, got {len(labels)}; merge again")
     rows, notes = _whitened(features.read("pooled"), split == TRAIN, ridge=whiten, memory_limit=memory_limit)
     return Evaluated(rows, labels, linkage, dataset.read("pid"), dataset.read("camid"), split, notes)
 
@@ -119,7 +117,7 @@ def _read(
 def _whitened(
     rows: Float32Array, is_train: NDArray[np.bool_], *, ridge: float, memory_limit: int | None
 ) -> tuple[Float32Array, tuple[str, ...]]:
-    """All rows whitened as the train rows say, or as they are with a note where those say nothing or `ridge` is 0."""
+    """All rows whitened by the train rows, or as they are, with a note if train rows cannot be whitened by."""
     if not ridge:
         return rows, ()
     train_rows = rows[is_train]

@@ -90,7 +90,7 @@ def extract(
 
 
 def _same_weights(run: RunDirectory, request: Request) -> Artifact | None:
-    """Features that an earlier stage has of the same dataset, parameters and weights; None where there are none.
+    """Features that an earlier stage has of the same dataset, parameters and weights; None if there are none.
 
     A stage without training steps hands on the weights it was given, so its features are those of the stage before.
     """

@@ -112,22 +112,22 @@ def run_stages(
 def check_plan(run: RunDirectory, plan: Plan) -> None:
     """Raise, before anything is made, what the data set of `run` does not allow `plan` to do.
 
-    UsageError where the stages would merge more clusters than there are, DbcError where cameras are wanted and not known.
+    UsageError if the stages would merge more clusters than there are, DbcError if camera ids are needed and not known.
     """
     dataset = run.require("dataset")
     n_samples = dataset_manifest(dataset).summary.n_train
     n_merges = number_of_merges(n_samples, plan.merge.merge_percent)
     percent = plan.merge.merge_percent
-    by_default = "" if "merge_percent" in plan.merge.model_fields_set else ", the default"
+    by_default = "" if "merge_percent" in plan.merge.model_fields_set else " by default"
     if plan.last_stage > 0 and n_merges == 0:
         raise UsageError(
-            f"--merge-percent: found {percent}{by_default}, which is no whole merge of {n_samples} train samples; "
+            f"`merge_percent={percent}`{by_default} makes no merge among {n_samples} train samples; "
             + (f"give {least_merge_percent(n_samples)} or more" if n_samples > 1 else "ingest more")
         )
     if plan.last_stage > 0 and n_samples - plan.last_stage * n_merges < 1:
         raise UsageError(
-            f"--stages: found {plan.last_stage}, wanted at most {(n_samples - 1) // n_merges}: every stage makes "
-            f"{n_merges} merge{'s' * (n_merges > 1)} (--merge-percent {percent}{by_default}) of {n_samples} train samples"
+            f"`stages` must be at most {(n_samples - 1) // n_merges}, got {plan.last_stage}: every stage makes "
+            f"{n_merges} merge{'s' * (n_merges > 1)} (`merge_percent={percent}`{by_default}) among {n_samples} train samples"
         )
     if plan.last_stage > 0:
         require_wanted_cameras(dataset, plan.merge)

@@ -118,7 +118,7 @@ def _n_merges(n_samples: int, stage: int, parameters: MergeParameters) -> int:
     n_merges = stage_merges(n_samples, parameters.merge_percent, stage=stage, start=parameters.start)
     if n_merges == 0:
         raise DbcError(
-            f"--merge-percent {parameters.merge_percent} of {n_samples} train samples is no whole merge; "
+            f"`merge_percent={parameters.merge_percent}` makes no merge among {n_samples} train samples; "
             f"give {least_merge_percent(n_samples)} or more"
         )
     return n_merges

@@ -111,8 +111,8 @@ def _tell_of_another_recipe(before: Artifact, parameters: TrainParameters, repor
     begun = model_manifest(before).parameters
     if isinstance(begun, TrainParameters) and begun.recipe != parameters.recipe:
         reporter.note(
-            f"stage {begun.stage} was trained by --recipe {begun.recipe}, this one is by {parameters.recipe}; for that of the "
-            f"run say recipe = '{begun.recipe}' in its config.toml"
+            f"stage {begun.stage} was trained by `recipe={begun.recipe!r}`, this one is by `recipe={parameters.recipe!r}`; "
+            f"to keep the first, say recipe = '{begun.recipe}' in the run's config.toml"
         )
 
 
@@ -122,7 +122,7 @@ def _parameters(
     summary = dataset_manifest(dataset).summary
     n_samples = summary.n_train
     if not n_samples:
-        raise DbcError(f"{dataset.path}: no train samples found, wanted at least 2; ingest data with a train split")
+        raise DbcError(f"{dataset.path} has no train samples; ingest data with a train split of at least 2")
     return resolve(
         stage,
         n_samples=n_samples,

@@ -59,9 +59,12 @@ def test_the_words_are_found_again_and_those_of_another_dataset_are_not(dbc: Dbc
     [
         (["extract", "--backbone", "bow", "--weights", "imagenet"], "--weights: found 'imagenet'"),
         (["extract", "--backbone", "bow", "--height", "32"], "--height 32 --width 64: want at least 64 and 4 pixels"),
-        (["train", "--stage", "0", "--backbone", "bow", "--epochs", "2"], "--epochs: found 2 for --backbone bow"),
-        (["baseline"], "METHOD: none given, wanted pul"),
-        (["baseline", "pul"], "--n-clusters: none given"),
+        (
+            ["train", "--stage", "0", "--backbone", "bow", "--epochs", "2"],
+            "--epochs must be 0 for --backbone bow, which has no weights to train, got 2",
+        ),
+        (["baseline"], "METHOD is missing: give pul"),
+        (["baseline", "pul"], "--n-clusters is missing: give"),
         (["baseline", "pul", "--n-clusters", "0"], "--n-clusters: found 0, wanted at least 1"),
         (["baseline", "pul", "--n-clusters", "99", *NETWORK], "--n-clusters: found 99, wanted at most 16"),
         (["baseline", "pul", "--n-clusters", "3", "--threshold", "2"], "--threshold: found 2.0"),

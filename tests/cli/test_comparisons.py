@@ -99,12 +99,15 @@ def test_merging_alone_gives_what_the_single_commands_give(dbc: Dbc, run: Path) 
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["sweep", "--lambda", "0.1"], "no list found, wanted one of at least two values"),
-        (["sweep", "--lambda", "0,x"], "--lambda: found 'x' in '0,x', wanted numbers, with commas between"),
-        (["sweep", "--metric", "cosine,l3"], "--metric: found 'l3' in 'cosine,l3', wanted some of sqeuclidean"),
-        (["sweep", "--lambda", "0,1", "--jobs", "0"], "--jobs: found 0, wanted a number of processes"),
-        (["ablate", "--seeds", "0,one"], "--seeds: found 'one' in '0,one', wanted whole numbers"),
-        (["ablate", "--seeds", "0,-1"], "--seeds: found -1, wanted at least 0"),
+        (["sweep", "--lambda", "0.1"], "at least one flag must be a list of two values or more"),
+        (["sweep", "--lambda", "0,x"], "--lambda must be numbers, separated by commas, got 'x' in '0,x'"),
+        (
+            ["sweep", "--metric", "cosine,l3"],
+            "--metric must be some of sqeuclidean, euclidean, cosine, jaccard, separated by commas, got 'l3' in 'cosine,l3'",
+        ),
+        (["sweep", "--lambda", "0,1", "--jobs", "0"], "--jobs must be at least 1, got 0"),
+        (["ablate", "--seeds", "0,one"], "--seeds must be whole numbers, separated by commas, got 'one' in '0,one'"),
+        (["ablate", "--seeds", "0,-1"], "--seeds must be at least 0, got -1"),
         (["ablate", "--variants", "dcb"], "--variants: found 'dcb', wanted some of buc-,buc,dbc-,dbc,dbc-exact"),
         (["run", "--stop", "auto", "--patience", "0"], "--patience must be at least 1 stage, got 0"),
     ],

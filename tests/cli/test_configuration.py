@@ -83,9 +83,9 @@ def test_a_value_of_the_configuration_that_no_stage_takes_is_one_line(dbc: Dbc, 
     assert result.status == 2
     assert "--backbone: found 'vgg', want bow" in result.line
     (run / "config.toml").write_text("pooling = 'max'\n")
-    assert "config.toml: pooling: found 'max', wanted one of 'avg', 'gem'" in dbc("extract", "--run", run).line
+    assert "config.toml: pooling must be one of 'avg', 'gem', got 'max'" in dbc("extract", "--run", run).line
     (run / "config.toml").write_text("lambda = -1\n")
-    assert "--lambda: found -1, wanted at least 0" in dbc("merge", "--run", run).line
+    assert "--lambda must be at least 0, got -1" in dbc("merge", "--run", run).line
 
 
 def test_a_dry_run_and_a_run_of_the_environment_are_not_remembered(

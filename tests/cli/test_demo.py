@@ -69,4 +69,4 @@ def test_force_draws_again(dbc: Dbc, planned: list[Any]) -> None:
 def test_a_negative_seed_is_one_line(dbc: Dbc) -> None:
     result = dbc("demo", "--seed", "-1")
     assert result.status == 2
-    assert "--seed: found -1, wanted at least 0" in result.line
+    assert "--seed must be at least 0, got -1" in result.line

@@ -59,7 +59,7 @@ def test_unreadable_images_are_all_named_and_nothing_is_written(dbc: Dbc, tmp_pa
     ("arguments", "told"),
     [
         (["--format", "market1501"], "bounding_box_train"),
-        ([], "--format: none found"),
+        ([], "--format is missing for"),
         (["--format", "csv"], "csv"),
         (["--format", "folder", "--height", "2"], "--height"),
         (["--format", "folder", "--test-fraction", "1.5"], "--test-fraction"),
@@ -89,8 +89,8 @@ def test_a_source_that_is_not_there_is_refused(dbc: Dbc, tmp_path: Path) -> None
     ("arguments", "told"),
     [
         (["SOURCE", "--format", "folder", "--workers", "-3"], "--workers must be at least 0, got -3"),
-        (["--format", "folder"], "dbc ingest: --format folder: no SOURCE found"),
-        (["SOURCE", "--format", "synthetic"], "--format synthetic: SOURCE"),
+        (["--format", "folder"], "dbc ingest: --format folder needs a SOURCE of images"),
+        (["SOURCE", "--format", "synthetic"], "--format synthetic draws people and reads no SOURCE"),
         (["SOURCE", "--format", "folder", "--identities", "3"], "--identities 3 has no use with --format folder"),
         (["SOURCE", "--format", "market1501", "--difficulty", "0"], "--difficulty 0.0 has no use"),
         (["--workers", "-3"], "--workers must be at least 0, got -3"),
@@ -109,7 +109,7 @@ def test_flags_of_ingest_that_do_not_go_together_are_refused(
 @pytest.mark.parametrize("inside", ["", "deeper"])
 def test_a_run_that_is_a_file_is_named_as_such(dbc: Dbc, tmp_path: Path, command: str, inside: str) -> None:
     (tmp_path / "notes.txt").write_text("no run")
-    told = f"--run: found {tmp_path / 'notes.txt'}, a file, wanted a folder; give another"
+    told = f"--run must be a folder, got the file {tmp_path / 'notes.txt'}; give another"
     refused(dbc(command, "--run", tmp_path / "notes.txt" / inside), status=2, told=told)
 
 
@@ -118,16 +118,16 @@ def test_where_a_run_that_is_a_file_was_told_is_told_too(
 ) -> None:
     (tmp_path / "notes.txt").write_text("no run")
     Path(".dbc-run").write_text("notes.txt\n")
-    refused(dbc("status"), status=2, told=".dbc-run: found notes.txt, a file, wanted a folder; give --run")
+    refused(dbc("status"), status=2, told=".dbc-run must be a folder, got the file notes.txt; give --run")
     monkeypatch.setenv("DBC_RUN", "notes.txt")
-    refused(dbc("status"), status=2, told="DBC_RUN: found notes.txt, a file, wanted a folder; give --run")
+    refused(dbc("status"), status=2, told="DBC_RUN must be a folder, got the file notes.txt; give --run")
 
 
 def test_a_data_set_too_small_for_the_default_is_told_where_the_number_comes_from(dbc: Dbc, run: Path) -> None:
-    told = "--merge-percent: found 0.05, the default, which is no whole merge of 16 train samples; give 0.0625 or more"
+    told = "--merge-percent 0.05 by default makes no merge among 16 train samples; give 0.0625 or more"
     refused(dbc("run", "--run", run), status=2, told=told)
-    refused(dbc("run", "--merge-percent", "0.01", "--run", run), status=2, told="found 0.01, which is no whole merge")
-    told = "--stages: found 20, wanted at most 15: every stage makes 1 merge (--merge-percent 0.1) of 16 train samples"
+    refused(dbc("run", "--merge-percent", "0.01", "--run", run), status=2, told="--merge-percent 0.01 makes no merge")
+    told = "--stages must be at most 15, got 20: every stage makes 1 merge (--merge-percent 0.1) among 16 train samples"
     refused(dbc("run", "--merge-percent", "0.1", "--stages", "20", "--run", run), status=2, told=told)
 
 
@@ -150,7 +150,7 @@ def test_an_unexpected_validation_failure_of_anything_else_is_no_misuse() -> Non
     assert problem_of(ValueError("odd")) is None
     with pytest.raises(ValidationError) as unknown:
         TrainParameters.model_validate({"stage": 1, "epochs": 1, "learning_rate": 0.1, "haste": 3})
-    assert problem_of(unknown.value) == "--haste: found 3: Extra inputs are not permitted"
+    assert problem_of(unknown.value) == "--haste: Extra inputs are not permitted, got 3"
 
 
 @pytest.mark.parametrize("command", ["extract", "train", "merge", "eval", "run"])
@@ -162,48 +162,48 @@ def test_a_run_without_a_dataset_says_what_to_do_first(dbc: Dbc, tmp_path: Path,
 @pytest.mark.parametrize(
     ("arguments", "status", "told"),
     [
-        (["merge", "--lambda", "-1"], 2, "--lambda: found -1.0, wanted at least 0"),
-        (["merge", "--lambda", "nan"], 2, "--lambda: found nan"),
-        (["merge", "--merge-percent", "1.5"], 2, "--merge-percent: found 1.5"),
-        (["merge", "--merge-percent", "0.0001"], 1, "is no whole merge"),
+        (["merge", "--lambda", "-1"], 2, "--lambda must be at least 0, got -1.0"),
+        (["merge", "--lambda", "nan"], 2, "--lambda must be a finite number, got nan"),
+        (["merge", "--merge-percent", "1.5"], 2, "--merge-percent must be below 1, got 1.5"),
+        (["merge", "--merge-percent", "0.0001"], 1, "--merge-percent 0.0001 makes no merge among 16 train samples"),
         (["merge", "--start", "previous", "--stage", "2"], 1, "no clusters of stage 1 found"),
         (["merge", "--stage", "0"], 2, "wanted a number from 1"),
         (["merge", "--stage", "last"], 2, "'last' is not a stage"),
         (
             ["merge", "--update", "fast"],
             2,
-            "--update: found 'fast', wanted one of 'exact', 'stale', 'union'; see: dbc merge",
+            "--update must be one of 'exact', 'stale', 'union', got 'fast'; see: dbc merge",
         ),
-        (["merge", "--lambda", "much"], 2, "--lambda: found 'much', wanted a number; see: dbc merge --help"),
-        (["train", "--epochs", "1.5"], 2, "--epochs: found '1.5', wanted a whole number; see: dbc train --help"),
-        (["baseline", "dal"], 2, "METHOD: found 'dal', wanted one of 'pul'; see: dbc baseline --help"),
-        (["extract", "--seed", "-1"], 2, "--seed: found -1, wanted at least 0"),
-        (["extract", "--backbone", ""], 2, "--backbone: found '', wanted some text"),
-        (["baseline", "pul", "--n-clusters", "2", "--seed", "-1"], 2, "--seed: found -1, wanted at least 0"),
+        (["merge", "--lambda", "much"], 2, "--lambda must be a number, got 'much'; see: dbc merge --help"),
+        (["train", "--epochs", "1.5"], 2, "--epochs must be a whole number, got '1.5'; see: dbc train --help"),
+        (["baseline", "dal"], 2, "METHOD must be one of 'pul', got 'dal'; see: dbc baseline --help"),
+        (["extract", "--seed", "-1"], 2, "--seed must be at least 0, got -1"),
+        (["extract", "--backbone", ""], 2, "--backbone must not be empty, got ''"),
+        (["baseline", "pul", "--n-clusters", "2", "--seed", "-1"], 2, "--seed must be at least 0, got -1"),
         (["merge", "--device", "tpu"], 2, "tpu"),
-        (["merge", "--memory-limit", "lots"], 2, "--memory-limit: found 'lots'"),
+        (["merge", "--memory-limit", "lots"], 2, "--memory-limit must be a size such as 8GiB or 500MB, got 'lots'"),
         (["merge", "--merge-percent", "0.2", "--memory-limit", "1kb"], 1, "--memory-limit"),
         (["merge", "--metre", "3"], 2, "No such option"),
-        (["merge", "--clusters", "first"], 2, "--clusters: found 'first'"),
+        (["merge", "--clusters", "first"], 2, "--clusters must be a version such as v1, got 'first'"),
         (["train", "--stage", "1"], 1, "dbc merge --stage 1"),
-        (["train", "--epochs", "-1"], 2, "--epochs: found -1"),
+        (["train", "--epochs", "-1"], 2, "--epochs must be at least 0, got -1"),
         (["train", "--batch-size", "1"], 2, "batch size 1"),
-        (["train", "--temperature", "0"], 2, "--temperature: found 0.0"),
+        (["train", "--temperature", "0"], 2, "--temperature must be above 0, got 0.0"),
         (["extract", "--stage", "4"], 1, "no model of stage 4 found"),
         (["extract", "--backbone", "vgg"], 2, "--backbone"),
         (["extract", "--weights", "nowhere.safetensors"], 2, "nowhere.safetensors"),
-        (["extract", "--batch-size", "0"], 2, "--batch-size: found 0"),
+        (["extract", "--batch-size", "0"], 2, "--batch-size must be at least 1, got 0"),
         (["eval", "--stage", "3"], 1, "no clusters of stage 3 found"),
-        (["run", "--stages", "-2"], 2, "--stages: found -2"),
+        (["run", "--stages", "-2"], 2, "--stages must be at least 0, got -2"),
         (
             ["extract", "--seed", "-1", "--weights", "none", "--backbone", "resnet18"],
             2,
-            "--seed: found -1, wanted at least 0",
+            "--seed must be at least 0, got -1",
         ),
-        (["extract", "--height", "999999", "--weights", "none"], 2, "--height: found 999999, wanted at most 4096"),
-        (["extract", "--embedding-dim", "0", "--weights", "none"], 2, "--embedding-dim: found 0, wanted at least 1"),
-        (["train", "--seed", "-1"], 2, "--seed: found -1, wanted at least 0"),
-        (["run", "--stages", "0", "--embedding-dim", "0"], 2, "--embedding-dim: found 0, wanted at least 1"),
+        (["extract", "--height", "999999", "--weights", "none"], 2, "--height must be at most 4096, got 999999"),
+        (["extract", "--embedding-dim", "0", "--weights", "none"], 2, "--embedding-dim must be at least 1, got 0"),
+        (["train", "--seed", "-1"], 2, "--seed must be at least 0, got -1"),
+        (["run", "--stages", "0", "--embedding-dim", "0"], 2, "--embedding-dim must be at least 1, got 0"),
         (["sing"], 2, "see: dbc --help"),
     ],
 )

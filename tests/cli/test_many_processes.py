@@ -119,7 +119,7 @@ def test_a_failure_is_told_and_leaves_nothing(run: Path) -> None:
     # "--": else torchrun takes --run for a flag of its own
     told = torchrun(2, "-m", "--", "dbc_cli", "merge", "--merge-percent", 0.001, "--run", run, folder=run.parent)
     assert told.returncode != 0
-    assert "dbc merge [process 0]: --merge-percent 0.001 of 16 train samples is no whole merge" in told.stderr
+    assert "dbc merge [process 0]: --merge-percent 0.001 makes no merge among 16 train samples" in told.stderr
     assert told.stdout == ""
     assert ids(run) == before
 

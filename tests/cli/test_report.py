@@ -62,7 +62,9 @@ def test_a_picture_too_large_for_its_format_is_refused_with_what_would_do(
     with Image.open(tmp_path / name) as image:
         assert image.size == fitting.size
     if longest is not None:
-        wanted = f"× 1 pixels, wanted at most {longest} a side .*; give a smaller --top or --columns, .* ends in .png"
+        wanted = (
+            f"at most {longest} pixels a side in .*, got .* × 1; give a smaller --top or --columns, .* ends in .png"
+        )
         with pytest.raises(UsageError, match=wanted):
             save_picture(Image.new("RGB", (longest + 1, 1)), tmp_path / "new" / name)
         assert not (tmp_path / "new").exists()
@@ -74,15 +76,13 @@ def test_a_picture_of_another_format_is_refused_before_anything_is_shown(dbc: Db
         Path(name).mkdir()
     result = dbc("report", "--run", merged, "--out", name)
     assert (result.status, result.out) == (2, "")
-    assert result.line.startswith(
-        f"dbc report: --out: found {name}, wanted a file that ends in .png, .jpg, .jpeg, .webp"
-    )
+    assert result.line.startswith(f"dbc report: --out must end in .png, .jpg, .jpeg, .webp, got {name}")
 
 
 def test_what_cannot_be_reported_is_told_in_one_line(dbc: Dbc, run: Path, merged: Path) -> None:
     assert "no clusters at stage 0" in dbc("report", "--run", run, "--stage", "0").line
     assert "no clusters at stage init" in dbc("report", "--run", run, "--stage", "init").line
-    assert "--top: found 0, wanted at least 1" in dbc("report", "--run", merged, "--top", "0").line
+    assert "--top must be at least 1, got 0" in dbc("report", "--run", merged, "--top", "0").line
     (merged / "taken").write_text("")
     refused = dbc("report", "--run", merged, "--draw", "largest", "--out", merged / "taken" / "a.png")
     assert refused.status == 1

@@ -99,4 +99,4 @@ def test_versions_of_clusters_are_those_of_the_stage_in_select_and_are_refused_w
     assert first.json["stages"] == newest
     refused = dbc("merge", "--stage", "2", *ANEW, "--clusters", "v1", "--run", run)
     assert refused.status == 2
-    assert "--clusters: found v1 with --start singletons, which takes no clusters" in refused.line
+    assert "--clusters v1 needs --start previous, got --start singletons, which reads no clusters" in refused.line

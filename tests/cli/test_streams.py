@@ -30,9 +30,7 @@ def test_a_full_stdout_is_one_line(begun: Path, arguments: str) -> None:
 def test_a_closed_stdout_is_one_line(begun: Path) -> None:
     told = shell(f"{DBC} status --run {begun} >&-")
     assert told.returncode == 1
-    assert told.stderr.splitlines() == [
-        "dbc: stdout is closed, wanted a place for results; redirect it to a file or /dev/null"
-    ]
+    assert told.stderr.splitlines() == ["dbc: stdout is closed; redirect it to a file or /dev/null"]
 
 
 def test_a_closed_stderr_does_not_spoil_the_results(begun: Path) -> None:

@@ -25,14 +25,17 @@ def checkpoints(run: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("flags", "told"),
     [
-        (["--checkpoint-every", "0"], "--checkpoint-every: found 0, wanted a number of steps, at least 1"),
+        (["--checkpoint-every", "0"], "--checkpoint-every must be at least 1 step, got 0"),
         (["--freeze-through", "layer9"], "--freeze-through: found 'layer9', wanted 'half' or a part of the backbone"),
-        (["--frames", "16"], "--frames: found 16 for samples of one image each"),
-        (["--random-erasing", "2"], "--random-erasing: found 2.0, wanted at most 1"),
-        (["--color-jitter", "-1"], "--color-jitter: found -1.0, wanted at least 0"),
-        (["--clip-norm", "0"], "--clip-norm: found 0.0, wanted more than 0"),
-        (["--warmup-epochs", "-1"], "--warmup-epochs: found -1.0, wanted at least 0"),
-        (["--lr-schedule", "cosine", "--decay-after", "1"], "--decay-after: found 1 beside --lr-schedule cosine"),
+        (["--frames", "16"], "--frames 16 needs a dataset of tracklets"),
+        (["--random-erasing", "2"], "--random-erasing must be at most 1, got 2.0"),
+        (["--color-jitter", "-1"], "--color-jitter must be at least 0, got -1.0"),
+        (["--clip-norm", "0"], "--clip-norm must be above 0, got 0.0"),
+        (["--warmup-epochs", "-1"], "--warmup-epochs must be at least 0, got -1.0"),
+        (
+            ["--lr-schedule", "cosine", "--decay-after", "1"],
+            "--lr-schedule cosine needs no --decay-after, got --decay-after 1",
+        ),
     ],
 )
 def test_a_value_that_does_not_fit_is_one_line(dbc: Dbc, run: Path, flags: list[str], told: str) -> None:

@@ -85,7 +85,10 @@ def test_tracklets_alone_mean_several_frames(dbc: Dbc, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["synthetic", "--tracklets", "--frames-per-tracklet", "0"], "--tracklets: found --frames-per-tracklet 0"),
+        (
+            ["synthetic", "--tracklets", "--frames-per-tracklet", "0"],
+            "--tracklets needs --frames-per-tracklet of at least 1, got 0",
+        ),
         ([".", "--format", "folder", "--tracklets"], "--tracklets has no use with --format folder"),
         ([".", "--format", "csv", "--frames-per-tracklet", "2"], "--frames-per-tracklet 2 has no use"),
     ],

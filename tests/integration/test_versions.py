@@ -79,7 +79,7 @@ def test_epochs_are_for_every_stage_unless_stage_0_has_its_own(tmp_path: Path) -
 
 def test_stages_that_merge_more_than_there_is_are_refused_before_anything_is_made(tmp_path: Path) -> None:
     run = ingested(tmp_path)
-    with pytest.raises(UsageError, match="--stages: found 9"):
+    with pytest.raises(UsageError, match=r"`stages` must be at most .*, got 9"):
         rows(run, stages=9)
     assert run.stages("model") == []
 

@@ -45,11 +45,11 @@ def test_every_later_parameter_changes_the_key_once_it_is_given() -> None:
 @pytest.mark.parametrize(
     ("fields", "told"),
     [
-        ({"clip_norm": 0}, "--clip-norm: found 0, wanted more than 0"),
-        ({"warmup_epochs": -1}, "--warmup-epochs: found -1, wanted at least 0"),
-        ({"random_erasing": 1.5}, "--random-erasing: found 1.5, wanted at most 1"),
-        ({"color_jitter": -0.1}, "--color-jitter: found -0.1, wanted at least 0"),
-        ({"frames": 0}, "--frames: found 0, wanted at least 1"),
+        ({"clip_norm": 0}, "--clip-norm must be above 0, got 0"),
+        ({"warmup_epochs": -1}, "--warmup-epochs must be at least 0, got -1"),
+        ({"random_erasing": 1.5}, "--random-erasing must be at most 1, got 1.5"),
+        ({"color_jitter": -0.1}, "--color-jitter must be at least 0, got -0.1"),
+        ({"frames": 0}, "--frames must be at least 1, got 0"),
         (
             {"lr_schedule": "cosine", "decay_after": 3},
             "--lr-schedule cosine needs no --decay-after, got --decay-after 3",
