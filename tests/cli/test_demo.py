@@ -63,7 +63,7 @@ def test_force_draws_again(dbc: Dbc, planned: list[Any]) -> None:
     dbc("demo")
     assert "up to date" in dbc("demo").err
     assert "identical" in dbc("demo", "--force").err
-    assert planned[-1][0].how.force
+    assert planned[-1][0].context().force
 
 
 def test_a_negative_seed_is_one_line(dbc: Dbc) -> None:

@@ -55,5 +55,7 @@ def test_sigterm_unwinds_and_is_one_line(tmp_path: Path) -> None:
         os.kill(process.pid, signal.SIGTERM)
         told = process.communicate(timeout=30)[1]
     assert process.returncode == 143
-    assert told.splitlines() == ["dbc ingest: terminated; what was finished is kept, the same command goes on"]
+    assert told.splitlines() == [
+        "dbc ingest: terminated; finished work is kept, and the same command goes on from there"
+    ]
     assert not run.exists()
