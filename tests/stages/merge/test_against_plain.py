@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from plain_merge import plain_merge_stage
 
-from stages.merge import initial_labels, merge_stage
+from stages.merge import initial_labels
+from tests.reference.published import merge_stage
 
 FIELDS = ("labels", "merges", "distance", "inter", "intra", "sizes")
 WAYS = {

