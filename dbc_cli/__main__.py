@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 TERMINATED = 143
+PASSIVE_WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
+"""Threads of torch that wait for each other sleep: spinning, they keep other processes from the cores they wait for."""
 
 
 class Terminated(BaseException):
@@ -53,6 +55,7 @@ def main() -> None:
     """Run `dbc` with the process's arguments and exit with its status."""
     try:
         signal.signal(signal.SIGTERM, _terminate)
+        let_waiting_threads_sleep()
         status = _main()
     except (KeyboardInterrupt, Terminated) as error:
         status = _report_interrupted("dbc", error)
@@ -60,6 +63,12 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     sys.exit(status)
+
+
+def let_waiting_threads_sleep() -> None:
+    """Set `PASSIVE_WAITING`, which OpenMP reads once, when torch loads; not if the user has chosen how it waits."""
+    if not PASSIVE_WAITING.keys() & os.environ.keys():
+        os.environ.update(PASSIVE_WAITING)
 
 
 def _main() -> int:
