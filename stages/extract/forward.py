@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from stages.errors import DbcError
-from stages.extract.ahead import ahead
 from stages.extract.frames import Batch, batches, n_looked_at
 from stages.extract.network import Network, inference_network
+from stages.nn.ahead import ahead
 from stages.nn.images import InputForm, StoredImages, network_input
 from stages.nn.model.network import ReidModel
 from stages.typing import Float32Array, Float64Array, Int64Array, UInt8Array

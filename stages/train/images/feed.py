@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
+from stages.nn.ahead import ahead
 from stages.train.images.augment import Augmentation
 from stages.train.images.draws import Draw
 from stages.train.images.sources import FrameSource
@@ -35,24 +35,16 @@ def feed(
         return
     stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
     reader = _Reader(source, stream, to_input)
-    with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as pool:
-        pending: deque[tuple[Draw, Future[_Read]]] = deque()
-        try:
-            for draw in draws:
-                pending.append((draw, pool.submit(reader.read, draw)))
-                if len(pending) > AHEAD:
-                    yield reader.received(*pending.popleft())
-            while pending:
-                yield reader.received(*pending.popleft())
-        finally:
-            for _, future in pending:
-                future.cancel()
+    with closing(ahead((reader.read(draw) for draw in draws), depth=AHEAD)) as read:
+        for found in read:
+            yield found.draw, reader.received(found)
 
 
 @dataclass(frozen=True)
 class _Read:
-    """Frames, and the event after which they are there; on the CPU network input, and None."""
+    """The frames of a draw, and the event after which they are there; on the CPU network input, and None."""
 
+    draw: Draw
     images: Tensor
     there: Any
 
@@ -68,17 +60,16 @@ class _Reader:
     def read(self, draw: Draw) -> _Read:
         """In the thread: the network input of `draw`, for a GPU its frames, perhaps still on their way."""
         if self.stream is None:
-            return _Read(self.to_input(self.source.batch(draw.frames), draw.augmentation), None)
+            return _Read(draw, self.to_input(self.source.batch(draw.frames), draw.augmentation), None)
         with torch.cuda.stream(self.stream):
             frames = self.source.batch(draw.frames)
-            return _Read(frames, self.stream.record_event())
+            return _Read(draw, frames, self.stream.record_event())
 
-    def received(self, draw: Draw, future: Future[_Read]) -> tuple[Draw, Tensor]:
+    def received(self, read: _Read) -> Tensor:
         """In the loop: the network input; the loop's stream waits for frames and keeps them from being reused too early."""
-        read = future.result()
         if read.there is None:
-            return draw, read.images
+            return read.images
         current = torch.cuda.current_stream(read.images.device)
         current.wait_event(read.there)
         read.images.record_stream(current)
-        return draw, self.to_input(read.images, draw.augmentation)
+        return self.to_input(read.images, read.draw.augmentation)

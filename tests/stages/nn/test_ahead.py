@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from stages.extract.ahead import ahead
+from stages.nn.ahead import ahead
 
 
 def n_threads() -> int:
