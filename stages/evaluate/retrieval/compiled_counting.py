@@ -5,10 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from stages.arrays.compiled_similarity import exact_products, in_steps, jit
-from stages.evaluate.retrieval.compiled_gather import gather
 
 MANY = 96
 """Matches of a row from which on looking up every entry among them takes less than comparing it with each."""
+
+
+@jit
+def gather(values, low, high, places):  # type: ignore[no-untyped-def]
+    """How many of the float32 `values` (n,) lie in [low, high]; `places` (n, int32) begins with where, ascending."""
+    found = 0
+    for j in range(values.size):
+        if low <= values[j] <= high:
+            places[found] = j
+            found += 1
+    return found
 
 
 @jit

@@ -11,7 +11,7 @@ from stages.arrays import chunked_product as module
 from stages.arrays.chunked_product import CHUNK, adds_whole_sums, chunked_product, n_roundings
 from stages.arrays.compiled_similarity import exact_products, in_steps
 from stages.arrays.similarity import product_error, screen_margin
-from stages.evaluate.retrieval.compiled_gather import gather
+from stages.evaluate.retrieval.compiled_counting import gather
 from stages.evaluate.retrieval.figures import evaluate_retrieval
 
 DIMS = (1, 16, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 88, 2048)
