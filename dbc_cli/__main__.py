@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 TERMINATED = 143
 PASSIVE_WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
-"""Threads of torch that wait for each other sleep: spinning, they keep other processes from the cores they wait for."""
+"""Threads of torch that wait for each other sleep: spinning, they keep other processes from the cores they wait for.
+
+Measured on two cores under a load of ten other processes: 40 training steps of resnet10 take 7.0 s, and 124 s spinning.
+"""
 
 
 class Terminated(BaseException):

@@ -12,7 +12,7 @@ def folded(network: nn.Module) -> nn.Module:
     """A copy of `network`, in eval mode, that computes the same up to rounding, without foldable batch norms.
 
     A batch norm after a convolution that nothing else reads is γ (w∗x + b − μ) / √(σ² + ε) + β, a convolution with the
-    weight γ w / √(σ² + ε). Networks whose calls depend on their data, which torch cannot trace, are copied as they are.
+    weight γ w / √(σ² + ε), here in float64: torch.nn.utils.fusion rounds in float32, to other bits. Networks whose calls depend on their data, which torch cannot trace, are copied as they are.
     """
     network = copy.deepcopy(network).eval()
     if not any(isinstance(module, nn.BatchNorm2d) for module in network.modules()):
