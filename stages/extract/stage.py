@@ -112,10 +112,9 @@ def _weights(model: Artifact) -> dict[str, str]:
 
 
 def _copy(writer: Writer, same: Artifact, *, stage: int) -> Computed:
-    for name in ("pooled", "embedding"):
-        writer.array(name, same.read(name))
+    writer.take(same, ("pooled", "embedding"))
     manifest = features_manifest(same)
-    note = f"the weights are those of stage {stage_label(manifest.summary.stage)}: its features were copied"
+    note = f"the weights are those of stage {stage_label(manifest.summary.stage)}: its features are used"
     summary = manifest.summary.model_copy(update={"stage": stage})
     return Computed(summary, manifest.execution, notes=(note,))
 

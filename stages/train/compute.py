@@ -21,7 +21,7 @@ from stages.processes import Processes
 from stages.reporting import Reporter
 from stages.runs.context import Context
 from stages.runs.making import Computed
-from stages.runs.run_directory import model_manifest
+from stages.runs.run_directory import clusters_manifest, model_manifest
 from stages.runs.store import Artifact, Writer
 from stages.runs.store.checkpoint import Checkpoint
 from stages.samples import TRAIN
@@ -58,6 +58,8 @@ def compute_model(
     context: Context,
 ) -> Computed:
     """Train from `parents`, going on where `checkpoints` has a state, and write the model."""
+    if parameters.epochs == 0:
+        return _untrained(writer, parents, parameters, device=device)
     keep_large_blocks()
     train_index = np.flatnonzero(parents.dataset.read("split") == TRAIN)
     labels = np.arange(len(train_index)) if parents.clusters is None else parents.clusters.read("labels")
@@ -67,7 +69,7 @@ def compute_model(
     source, samples, _ = cached(
         parents.dataset.rows("images"),
         _samples(parents.dataset, train_index, labels, parameters),
-        cache=context.cache if parameters.epochs else "none",
+        cache=context.cache,
         device=device,
     )
     begun = _begun(checkpoints, writer.processes, context.reporter)
@@ -96,6 +98,31 @@ def compute_model(
     return Computed(summary, execution, notes=(*progress.notes, *warnings))
 
 
+def _untrained(writer: Writer, parents: Parents, parameters: TrainParameters, *, device: torch.device) -> Computed:
+    """The weights of the model before as they are, linked rather than read, and a look-up table of zeros."""
+    before, summary = parents.model, model_manifest(parents.model).summary
+    if parents.clusters is None:
+        n_clusters = int((parents.dataset.read("split") == TRAIN).sum())
+    else:
+        n_clusters = clusters_manifest(parents.clusters).summary.n_clusters
+    embedding_dim, _ = before.manifest.arrays["head/linear.weight"].shape
+    writer.take(before, (name for name in before.names() if name.startswith(("backbone/", "head/"))))
+    writer.array("memory", zero_memory(n_clusters, embedding_dim))
+    for name in ("loss", "accuracy"):
+        writer.array(name, np.empty(0, dtype=np.float32))
+    handed_on = ModelSummary(
+        stage=parameters.stage,
+        backbone=summary.backbone,
+        n_parameters=summary.n_parameters,
+        n_clusters=n_clusters,
+        n_steps=0,
+        epochs=0,
+        images_per_second=0.0,
+    )
+    execution = torch_execution(device, amp=parameters.amp)
+    return Computed(handed_on, execution.model_copy(update={"processes": writer.processes.size}))
+
+
 def _begun(checkpoints: StageCheckpoints, processes: Processes, reporter: Reporter) -> Checkpoint | None:
     """The checkpoint that all processes take up: the one that the leader finds. DbcError where another finds another."""
     found = checkpoints.begun(reporter)
@@ -104,7 +131,7 @@ def _begun(checkpoints: StageCheckpoints, processes: Processes, reporter: Report
     if step != wanted:
         raise DbcError(
             f"train: process {processes.rank} finds the checkpoint of step {step}, process 0 that of step {wanted}; put "
-            f"--run on storage that all machines share, and run the same command again"
+            f"`run` on storage that all machines share, and run the same command again"
         )
     # the leader keeps new ones from here on
     processes.meet()
@@ -166,7 +193,7 @@ def _write(writer: Writer, model: ReidModel, result: TrainResult) -> None:
 def _summary(
     model: ReidModel, result: TrainResult, parameters: TrainParameters, *, backbone: str, images_per_second: float
 ) -> ModelSummary:
-    per_epoch = max(1, len(result.loss) // max(parameters.epochs, 1))
+    per_epoch = max(1, len(result.loss) // parameters.epochs)
     trained = len(result.loss) > 0
     return ModelSummary(
         stage=parameters.stage,

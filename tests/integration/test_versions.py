@@ -67,8 +67,13 @@ def test_a_stage_without_epochs_hands_on_weights_and_features(tmp_path: Path) ->
     assert init.metrics.summary.mAP == zero.metrics.summary.mAP == one.metrics.summary.mAP
     digests = [run.require("features", stage).manifest.arrays for stage in (-1, 0, 1)]
     assert digests[0] == digests[1] == digests[2]
-    assert "features were copied" in run.require("features", 1).manifest.notes[0]
+    assert "its features are used" in run.require("features", 1).manifest.notes[0]
     assert one.model.summary.n_steps == 0
+    for kind, array in (("features", "pooled"), ("model", "backbone/conv1.weight")):
+        artifacts = [run.require(kind, stage) for stage in (-1, 0, 1)]  # type: ignore[arg-type]
+        files = [{path.stat().st_ino for path in (one.path / array).rglob("*") if path.is_file()} for one in artifacts]
+        assert files[0] == files[1] == files[2] != set()
+        assert all(not artifact.damaged() for artifact in artifacts)
 
 
 def test_epochs_are_for_every_stage_unless_stage_0_has_its_own(tmp_path: Path) -> None:

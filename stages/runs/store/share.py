@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
 from stages.runs.store.artifact import Artifact, artifact_versions, open_artifact
+from stages.runs.store.links import link_tree
 from stages.runs.store.temporary import sync, temporary_directory, writing
 
 
@@ -26,7 +26,7 @@ def share(artifact: Artifact, directory: Path) -> Artifact:
         version = versions[-1] + 1 if versions else 1
         target = directory / f"v{version}.zarr"
         with temporary_directory(directory) as path, writing(directory):
-            shutil.copytree(artifact.path, path, dirs_exist_ok=True, copy_function=_link)
+            link_tree(artifact.path, path)
             for folder, _, _ in os.walk(path):
                 sync(Path(folder))
             try:
@@ -37,11 +37,3 @@ def share(artifact: Artifact, directory: Path) -> Artifact:
                 continue  # another process has taken that number
             sync(directory)
             return replace(artifact, path=target, version=version)
-
-
-def _link(source: str, target: str) -> str:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
-    return target

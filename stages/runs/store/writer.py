@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from math import prod
@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from schemas.manifest import ArrayRecord
 from stages.processes import OneProcess, Processes
+from stages.runs.store.artifact import Artifact
 from stages.runs.store.digests import ArrayDigest, dtype_name
 from stages.runs.store.grid import WRITE_ZEROS, Grid, chunk_grid, piece_grid, require_files
+from stages.runs.store.links import link_file, link_tree
 from stages.runs.store.row_files import RowFiles
 from stages.runs.store.table import Table
 from stages.runs.store.temporary import writing
@@ -49,6 +51,20 @@ class Writer:
         digest = ArrayDigest()
         digest.update(data)
         self.arrays[name] = digest.record(dtype=dtype_name(data), shape=data.shape)
+
+    def take(self, artifact: Artifact, names: Iterable[str]) -> None:
+        """Take arrays of another `artifact` as they are, under the same `names`: hard links, so without reading them."""
+        if self.processes.rank > 0:
+            return
+        with writing(self.path.parent):
+            for name in names:
+                link_tree(artifact.path / name, self.path / name)
+                for group in list(Path(name).parents)[:-1]:
+                    if not (self.path / group / "zarr.json").exists():
+                        link_file(artifact.path / group / "zarr.json", self.path / group / "zarr.json")
+                self.arrays[name] = artifact.manifest.arrays[name]
+                if name in artifact.checksums:
+                    self.checksums[name] = artifact.checksums[name]
 
     @contextmanager
     def stream(self, name: str, *, row_shape: tuple[int, ...], dtype: Any, max_rows: int) -> Iterator[Stream]:
