@@ -12,7 +12,8 @@ def folded(network: nn.Module) -> nn.Module:
     """A copy of `network`, in eval mode, that computes the same up to rounding, without foldable batch norms.
 
     A batch norm after a convolution that nothing else reads is γ (w∗x + b − μ) / √(σ² + ε) + β, a convolution with the
-    weight γ w / √(σ² + ε), here in float64: torch.nn.utils.fusion rounds in float32, to other bits. Networks whose calls depend on their data, which torch cannot trace, are copied as they are.
+    weight γ w / √(σ² + ε), computed in float64: torch.nn.utils.fusion rounds in float32, to other bits. Networks whose
+    calls depend on their data, which torch cannot trace, are copied as they are.
     """
     network = copy.deepcopy(network).eval()
     if not any(isinstance(module, nn.BatchNorm2d) for module in network.modules()):
@@ -46,7 +47,7 @@ def _called_once(traced: fx.GraphModule, *nodes: fx.Node) -> bool:
 @torch.no_grad()
 def _fold(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
     if norm.running_mean is None or norm.running_var is None:
-        raise TypeError("a batch norm without stored statistics has no eval mode")
+        raise TypeError("a batch norm without stored statistics cannot be folded")
     scale = _double(norm.weight, 1.0, norm) / (norm.running_var.double() + norm.eps).sqrt()
     shift = _double(norm.bias, 0.0, norm) - norm.running_mean.double() * scale
     if convolution.bias is not None:

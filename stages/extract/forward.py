@@ -158,8 +158,8 @@ def _finite(features: Tensor, batch: Batch) -> Float64Array:
     bad = ~np.isfinite(found).all(axis=1)
     if bad.any():
         raise DbcError(
-            f"extract: the features of {bad.sum()} images are not finite (first: image {batch.frames[bad][0]}), wanted "
-            f"numbers; check the weights with dbc status --verify, or leave out --amp"
+            f"extract: the features of {bad.sum()} images are not finite (first: image {batch.frames[bad][0]}); "
+            f"check the weights with dbc status --verify, or use `amp=False`"
         )
     return found
 

@@ -28,7 +28,7 @@ class StageCheckpoints:
 
     def __init__(self, directory: Path, key: str, *, every: int | None, device: torch.device) -> None:
         if every is not None and every < 1:
-            raise UsageError(f"--checkpoint-every: found {every}, wanted a number of steps, at least 1")
+            raise UsageError(f"`checkpoint_every` must be at least 1 step, got {every}")
         self._directory, self._key, self._every = directory, key, every
         release = {name: found for name, found in library_versions().items() if name == "dbc-reid"}
         self._about = {**release, "torch": torch.__version__, "device": device.type}
@@ -44,7 +44,7 @@ class StageCheckpoints:
             made = ", ".join(f"{name} {value}" for name, value in sorted(found.about.items()))
             here = ", ".join(f"{name} {value}" for name, value in sorted(self._about.items()))
             reporter.warn(
-                f"training: a checkpoint of step {found.step} was made by {made}, here is {here}: begun again"
+                f"training: the checkpoint of step {found.step} was made by {made}, and this is {here}: training starts again"
             )
             return None
         self.newest = found.step

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 CHANCE_SHARE = 0.98
 """A last epoch's loss above this share of ln K says that the clusters were not told apart."""
 LEAST_SPREAD = 1e-3
-"""A feature spread below this says that the features vanish into one."""
+"""A feature spread below this says that features have collapsed to a single point."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,12 @@ class Health:
         lines = []
         if self.last_loss is not None and self.n_clusters > 1 and self.last_loss > CHANCE_SHARE * self.chance_loss:
             lines.append(
-                f"training: loss {self.last_loss:.3f} is at ln K = {self.chance_loss:.3f}, the loss of guessing, want "
-                f"well below; try more --epochs, another --learning-rate or another --recipe"
+                f"training: loss {self.last_loss:.3f} is as high as that of guessing, ln K = {self.chance_loss:.3f}; try more "
+                f"`epochs`, another `learning_rate` or another `recipe`"
             )
         if self.feature_spread is not None and self.feature_spread < LEAST_SPREAD:
             lines.append(
-                f"training: the features vanish into one (spread {self.feature_spread:.1e}, want above "
-                f"{LEAST_SPREAD:g}); lower --learning-rate or try another --recipe"
+                f"training: features have collapsed to a single point (spread {self.feature_spread:.1e}, want above "
+                f"{LEAST_SPREAD:g}); lower `learning_rate` or try another `recipe`"
             )
         return tuple(lines)

@@ -145,9 +145,9 @@ def train(
 
 def _check_batches(n_samples: int, batch_size: int) -> None:
     if n_samples < 2:
-        raise UsageError(f"train: found {n_samples} samples in the train split, want 2 or more; ingest more images")
+        raise UsageError(f"train: the train split has {n_samples} samples, want at least 2; ingest more images")
     if batch_size < 2:
-        raise UsageError(f"train: batch size {batch_size}, want 2 or more for batch norm; give --batch-size 16")
+        raise UsageError(f"`batch_size` must be at least 2 for batch norm, got {batch_size}; use `batch_size=16`")
 
 
 def _pool(model: ReidModel, *, amp: bool, compiled: bool) -> Pool:
@@ -215,8 +215,8 @@ def _not_finite(found: str, step: int, task: _Task) -> str:
     newest = None if task.checkpoints is None else task.checkpoints.newest
     kept = "" if newest is None else f"; the checkpoint of step {newest} is kept"
     return (
-        f"train: {found} at step {step} of {task.n_steps}, want a finite number; lower --learning-rate "
-        f"(now {task.parameters.learning_rate:g}) or try another --recipe{kept}"
+        f"train: {found} at step {step} of {task.n_steps}, want a finite number; lower `learning_rate` "
+        f"(now {task.parameters.learning_rate:g}) or try another `recipe`{kept}"
     )
 
 

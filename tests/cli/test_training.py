@@ -26,7 +26,7 @@ def checkpoints(run: Path) -> list[str]:
     ("flags", "told"),
     [
         (["--checkpoint-every", "0"], "--checkpoint-every must be at least 1 step, got 0"),
-        (["--freeze-through", "layer9"], "--freeze-through: found 'layer9', wanted 'half' or a part of the backbone"),
+        (["--freeze-through", "layer9"], "--freeze-through: found 'layer9', want 'half' or a part of the backbone"),
         (["--frames", "16"], "--frames 16 needs a dataset of tracklets"),
         (["--random-erasing", "2"], "--random-erasing must be at most 1, got 2.0"),
         (["--color-jitter", "-1"], "--color-jitter must be at least 0, got -1.0"),

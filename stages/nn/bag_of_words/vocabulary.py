@@ -71,8 +71,8 @@ def codebook(patches: Float32Array, *, n_words: int, generator: np.random.Genera
     n_different = len(np.unique(patches, axis=0))
     if n_different < n_words:
         raise DbcError(
-            f"bow: found {n_different} different patches in the train images, wanted at least {n_words} for as many "
-            f"words; give more or less plain images, or another --backbone"
+            f"bow: the train images have {n_different} different patches, want at least {n_words}, one for each word; add "
+            f"images with more colours, or use another `backbone`"
         )
     seed = int(generator.integers(2**31))
     means = MiniBatchKMeans(n_clusters=n_words, batch_size=4096, n_init=1, random_state=seed).fit(patches)

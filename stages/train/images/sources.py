@@ -127,8 +127,8 @@ def _chosen(cache: Cache, n_bytes: int, device: torch.device) -> str:
     free = _room(where[cache])
     if n_bytes > free:
         raise DbcError(
-            f"--cache {cache}: the train images take {n_bytes / 2**30:.1f} GiB, found {free / 2**30:.1f} GiB free on "
-            f"{where[cache]}; give --cache auto"
+            f"`cache='{cache}'`: the train images take {n_bytes / 2**30:.1f} GiB, but {where[cache]} has "
+            f"{free / 2**30:.1f} GiB free; use `cache='auto'`"
         )
     return cache
 

@@ -147,7 +147,10 @@ def test_weights_that_the_last_step_breaks_are_no_result() -> None:
     assert np.isfinite(steps[0].loss)
 
 
-@pytest.mark.parametrize(("n_samples", "batch_size", "told"), [(1, 8, "found 1 samples"), (4, 1, "batch size 1")])
+@pytest.mark.parametrize(
+    ("n_samples", "batch_size", "told"),
+    [(1, 8, "has 1 samples"), (4, 1, "`batch_size` must be at least 2 for batch norm, got 1")],
+)
 def test_one_sample_a_batch_is_refused(n_samples: int, batch_size: int, told: str) -> None:
     with pytest.raises(UsageError, match=told):
         trained(tiny_model(), np.arange(n_samples), batch_size=batch_size)
@@ -164,4 +167,4 @@ def test_collapse_is_told_by_its_signs() -> None:
     lines = result.health.warnings()
     assert len(lines) == 2
     assert "ln K = 2.773" in lines[0]
-    assert "vanish" in lines[1]
+    assert "features have collapsed to a single point" in lines[1]

@@ -78,14 +78,14 @@ def test_processes_of_a_machine_share_its_memory_but_not_their_gpus(monkeypatch:
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
     assert [sources._chosen("auto", n_bytes, CPU) for n_bytes in (50, 51)] == ["host", "none"]
     assert sources._chosen("auto", 51, torch.device("cuda")) == "device"
-    with pytest.raises(DbcError, match="--cache host"):
+    with pytest.raises(DbcError, match="`cache='host'`"):
         sources._chosen("host", 101, CPU)
 
 
 @pytest.mark.parametrize("cache", ["host", "device"])
 def test_a_cache_without_room_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch, cache: sources.Cache) -> None:
     monkeypatch.setattr(sources, "torch_available_bytes", lambda device: 100)
-    with pytest.raises(DbcError, match=r"--cache host: the train images take 0.0 GiB, found 0.0 GiB free on cpu"):
+    with pytest.raises(DbcError, match=r"`cache='host'`: the train images take 0.0 GiB, but cpu has 0.0 GiB free"):
         cached(blotches(20), image_samples(np.arange(20)), cache=cache, device=CPU)
 
 
