@@ -129,7 +129,7 @@ class _Broken(nn.Module):
 
 def test_a_loss_that_is_not_finite_stops_with_the_next_step() -> None:
     model = ReidModel(_Broken(), EmbeddingHead(3, 32))
-    with pytest.raises(DbcError, match=r"loss is nan at step 1 of 4.*--learning-rate"):
+    with pytest.raises(DbcError, match=r"loss is nan at step 1 of 4.*lower `learning_rate`"):
         trained(model, np.arange(16))
 
 
