@@ -135,7 +135,9 @@ def test_a_loss_that_is_not_finite_stops_with_the_next_step() -> None:
 
 def test_weights_that_the_last_step_breaks_are_no_result() -> None:
     steps: list[Step] = []
-    with pytest.raises(DbcError, match=r"a weight or the look-up table is no number at step 1 of 1, .*--learning-rate"):
+    with pytest.raises(
+        DbcError, match=r"a weight or the look-up table is no number at step 1 of 1, .*lower `learning_rate`"
+    ):
         trained(
             tiny_model(),
             np.arange(8),
