@@ -17,7 +17,7 @@ from stages.nn.model.network import ReidModel, model_arrays
 from stages.train.images.frames import Samples
 from stages.train.images.sources import HostFrames
 from stages.train.loop import Step
-from tests.tiny_training import CPU, blotches, digest, tiny_model, trained
+from tests.tiny_training import CPU, blotches, digest, tiny_model, tiny_parameters, trained
 
 
 def test_forty_images_each_its_own_class_are_told_apart() -> None:
@@ -133,19 +133,15 @@ def test_a_loss_that_is_not_finite_stops_with_the_next_step() -> None:
         trained(model, np.arange(16))
 
 
-def test_weights_that_the_last_step_breaks_are_no_result() -> None:
+def test_weights_that_the_last_step_breaks_are_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    # beyond what the parameters allow: a step that takes every weight to infinity
+    broken = tiny_parameters(epochs=1).model_copy(update={"learning_rate": 1e38, "weight_decay": 1e10})
+    monkeypatch.setattr("tests.tiny_training.tiny_parameters", lambda: broken)
     steps: list[Step] = []
     with pytest.raises(
         DbcError, match=r"a weight or the look-up table is no number at step 1 of 1, .*lower `learning_rate`"
     ):
-        trained(
-            tiny_model(),
-            np.arange(8),
-            epochs=1,
-            learning_rate=1e38,
-            weight_decay=1e10,
-            options={"on_step": steps.append},
-        )
+        trained(tiny_model(), np.arange(8), options={"on_step": steps.append})
     assert np.isfinite(steps[0].loss)
 
 
