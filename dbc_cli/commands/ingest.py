@@ -69,7 +69,7 @@ TRACKLETS = (
         panel=DRAWING,
     ),
 )
-WORKERS = (Flag("workers", int, "--workers", "Processes that decode images; 0 uses this one.", "one a core", WHERE),)
+WORKERS = (Flag("workers", int, "--workers", "Threads that decode images; 0 uses none.", "one a core", WHERE),)
 
 NEW_DATASET = (
     Flag(

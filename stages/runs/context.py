@@ -21,7 +21,7 @@ class Context:
     memory_limit
         Most bytes that merging, whitening or centring may take; None for 0.8 of what is available.
     workers
-        Processes that decode images; 0 decodes in this one, None takes one a core.
+        Threads that decode images; 0 decodes without, None takes one a core.
     compiled
         Whether torch compiles the network at its first batch.
     cache

@@ -1,15 +1,13 @@
-"""A block of images that one process decodes into the place in a file that is theirs, and the work that fills it."""
+"""A block of images that one worker decodes into the place in a file that is theirs, and the work that fills it."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from stages.ingest.decode.image_file import BadImageError
-
-if TYPE_CHECKING:
-    from stages.ingest.decode.pixels import ImageSource
+from stages.ingest.decode.pixels import ImageSource
 
 MAX_IMAGES = 32
 BLOCK_BYTES = 4 << 20
@@ -37,16 +35,15 @@ class ImageSize(NamedTuple):
 
     @property
     def images_per_block(self) -> int:
-        """How many images to decode at a time: about 4 MB, 1 to 32 images, whatever the number of processes."""
+        """How many images to decode at a time: about 4 MB, 1 to 32 images, whatever the number of workers."""
         return min(max(BLOCK_BYTES // self.n_bytes, 1), MAX_IMAGES)
 
 
 def fill(block: Block, source: ImageSource, size: ImageSize) -> Iterator[tuple[int, str]]:
     """Decode, or draw, the images of `block` into its file; the place in the block of each bad one, and what is wrong.
 
-    The file exists; where an image is bad it stays as it was. OSError where it cannot be written.
+    The file exists; the place of a bad image stays as it was. OSError if it cannot be written.
     """
-    # never made here: a process that outlives its parent must not bring back what was cleared away
     descriptor = os.open(block.file, os.O_WRONLY)
     try:
         for i, path in enumerate(block.paths):
@@ -62,5 +59,5 @@ def fill(block: Block, source: ImageSource, size: ImageSize) -> Iterator[tuple[i
 
 def _write(descriptor: int, content: bytes, offset: int) -> None:
     written = os.pwrite(descriptor, content, offset)
-    while written < len(content):  # as it may be where space runs out: the next call says so
+    while written < len(content):  # as it may be if space runs out: the next call says so
         written += os.pwrite(descriptor, memoryview(content)[written:], offset + written)

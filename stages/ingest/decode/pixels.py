@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
 
+from schemas.parameters import SyntheticParameters
 from stages.ingest.decode.image_file import decode_image, read_bytes
-
-# A decoding process starts in half the time without NumPy, dataclasses, paths, and what draws and validates.
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from schemas.parameters import SyntheticParameters
 
 
 class Files(NamedTuple):
     """Image files under the folder `root`."""
 
-    root: Path | str
+    root: Path
 
     def pixels(self, path: str, *, height: int, width: int) -> bytes:
-        """The decoded image, RGB (height, width, 3); raises `BadImageError` where there is none."""
+        """The decoded image, RGB (height, width, 3); raises `BadImageError` if there is none."""
         return decode_image(read_bytes(f"{self.root}/{path}"), height=height, width=width)
-
-    def to_json(self) -> dict[str, Any]:
-        """What `source_from_json` makes it from in another process."""
-        return {"root": str(self.root)}
 
 
 class Drawn(NamedTuple):
@@ -39,18 +31,5 @@ class Drawn(NamedTuple):
 
         return draw_path(self.parameters, path, seed=self.seed, height=height, width=width).tobytes()
 
-    def to_json(self) -> dict[str, Any]:
-        """What `source_from_json` makes it from in another process."""
-        return {"synthetic": self.parameters.model_dump(mode="json"), "seed": self.seed}
-
 
 ImageSource: TypeAlias = Files | Drawn
-
-
-def source_from_json(said: dict[str, Any]) -> ImageSource:
-    """The source that `to_json` described."""
-    if "root" in said:
-        return Files(said["root"])
-    from schemas.parameters import SyntheticParameters
-
-    return Drawn(SyntheticParameters(**said["synthetic"]), said["seed"])

@@ -10,7 +10,7 @@ from PIL import Image
 
 from schemas.parameters import IngestParameters
 from stages.errors import DbcError
-from stages.ingest.decode import process as decode_process
+from stages.ingest.decode import pixels
 from stages.ingest.decode.block import ImageSize
 from stages.ingest.decode.pixels import Files
 from stages.ingest.stage import ingest
@@ -96,15 +96,16 @@ def test_only_bad_images_leave_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def test_a_killed_worker_is_one_line_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_out_of_memory_is_one_line_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_images(tmp_path / "images", 70)
-    die = "import os, signal, stages.ingest.decode.block as b; b._write = lambda *_: os.kill(os.getpid(), signal.SIGKILL); "
-    monkeypatch.setattr(
-        decode_process, "_WORKER", decode_process._WORKER.replace("from stages", die + "from stages", 1)
-    )
+
+    def fail(*_: object, **__: object) -> bytes:
+        raise MemoryError
+
+    monkeypatch.setattr(pixels, "decode_image", fail)
     with pytest.raises(DbcError) as caught:
         read(tmp_path / "run", tmp_path / "images", workers=2)
-    assert str(caught.value).startswith("a decoding process was killed by SIGKILL while decoding '")
+    assert str(caught.value).startswith("out of memory while decoding '")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
 

@@ -1,4 +1,4 @@
-"""Many files in worker processes: the same pixels whatever the number, and no process left behind."""
+"""Many files in threads: the same pixels whatever the number, and no thread left behind."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,6 @@ from PIL import Image
 
 from schemas.parameters import SyntheticParameters
 from stages.errors import DbcError
-from stages.ingest.decode import process as decode_process
 from stages.ingest.decode.block import Block, ImageSize
 from stages.ingest.decode.pixels import Drawn, Files
 from stages.ingest.decode.workers import decode_all, default_workers
@@ -56,6 +56,21 @@ def blocks_of(paths, target, *, length=32):
 
 def decode(folder, target, *, workers, paths=None):
     return decode_all(Files(folder), blocks_of(paths or names(folder), target), size=SIZE, workers=workers)
+
+
+def decoding_threads():
+    return [thread for thread in threading.enumerate() if thread.name.startswith("decode")]
+
+
+class Failing:
+    """A source of black images that calls `fail` with each path first."""
+
+    def __init__(self, fail):
+        self.fail = fail
+
+    def pixels(self, path, *, height, width):
+        self.fail(path)
+        return bytes(height * width * 3)
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2, 5])
@@ -118,70 +133,46 @@ def test_there_is_a_worker_a_core():
     assert 1 <= default_workers() <= (os.cpu_count() or 1)
 
 
-@pytest.fixture
-def started(monkeypatch):
-    """The worker processes that were started during the test."""
-    processes = []
-
-    class Recorded(subprocess.Popen):
-        def __init__(self, *arguments, **options):
-            super().__init__(*arguments, **options)
-            processes.append(self)
-
-    monkeypatch.setattr(decode_process.subprocess, "Popen", Recorded)
-    return processes
-
-
-def test_there_are_no_more_workers_than_blocks(folder, target, started):
-    assert len(list(decode(folder, target, workers=50, paths=names(folder)[:40]))) == 2
-    assert len(started) == 2
-
-
-def test_a_killed_worker_is_an_error_on_one_line(folder, target, started):
-    blocks = decode(folder, target, workers=1, paths=names(folder) * 4)
+def test_there_are_no_more_workers_than_blocks(folder, target):
+    blocks = decode(folder, target, workers=50, paths=names(folder)[:40])
     next(blocks)
-    started[0].kill()
-    with pytest.raises(DbcError) as caught:
-        list(blocks)
-    assert "a decoding process was killed by SIGKILL while decoding '" in str(caught.value)
-    assert "\n" not in str(caught.value)
-    assert all(process.poll() is not None for process in started)
+    assert len(decoding_threads()) <= 2
+    assert len(list(blocks)) == 1
+    assert not decoding_threads()
 
 
-def test_a_worker_that_never_starts_is_an_error(folder, target, started, monkeypatch):
-    monkeypatch.setattr(decode_process, "_WORKER", "raise SystemExit(3)")
-    with pytest.raises(DbcError, match="ended with status 3"):
-        list(decode(folder, target, workers=2))
-    assert all(process.poll() is not None for process in started)
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_worker_out_of_memory_says_so_on_one_line(target, workers):
+    def fail(_path):
+        raise MemoryError
 
-
-def test_a_worker_out_of_memory_says_so(folder, target, started, monkeypatch):
-    fail = "import stages.ingest.decode.pixels as b; b.decode_image = lambda *a, **k: bytes(1 << 60); "
-    code = decode_process._WORKER.replace("from stages", fail + "from stages", 1)
-    monkeypatch.setattr(decode_process, "_WORKER", code)
-    with pytest.raises(DbcError, match=r"a decoding process failed: MemoryError .*'000.png' to '031.png'; use fewer"):
-        list(decode(folder, target, workers=1))
+    blocks = blocks_of([str(i) for i in range(100)], target)
+    with pytest.raises(
+        DbcError, match=r"out of memory while decoding '0' to '31'; free memory or use fewer `workers`$"
+    ):
+        list(decode_all(Failing(fail), blocks, size=SIZE, workers=workers))
+    assert not decoding_threads()
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_file_that_cannot_be_written_is_an_error_on_one_line(folder, tmp_path, workers):
-    with pytest.raises(DbcError, match=r"gone cannot be written: No such file or directory; free space or choose"):
+    with pytest.raises(DbcError, match=r"gone' cannot be written: No such file or directory; free space or choose"):
         list(decode(folder, tmp_path / "gone", workers=workers))
     assert not (tmp_path / "gone").exists()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="writes to /dev/full")
 def test_a_disk_that_is_full_is_an_error(folder):
-    with pytest.raises(DbcError, match=r"/dev/full cannot be written: No space left on device"):
+    with pytest.raises(DbcError, match=r"/dev/full' cannot be written: No space left on device"):
         list(decode(folder, "/dev/full", workers=1))
 
 
-def test_closing_the_iterator_or_failing_ends_the_workers(folder, target, started):
+def test_closing_the_iterator_or_failing_ends_the_workers(folder, target):
     blocks = decode(folder, target, workers=2)
     next(blocks)
+    assert decoding_threads()
     blocks.close()
-    assert len(started) == 2
-    assert all(process.poll() is not None for process in started)
+    assert not decoding_threads()
 
     def failing():
         yield from blocks_of(names(folder)[:200], target)
@@ -189,11 +180,10 @@ def test_closing_the_iterator_or_failing_ends_the_workers(folder, target, starte
 
     with pytest.raises(RuntimeError, match="full"):
         list(decode_all(Files(folder), failing(), size=SIZE, workers=2))
-    assert len(started) == 4
-    assert all(process.poll() is not None for process in started)
+    assert not decoding_threads()
 
 
-# No `if __name__ == "__main__"`, and an import that a worker must not repeat.
+# No `if __name__ == "__main__"`: nothing may import this again.
 SCRIPT = """
 import os, signal, sys
 from pathlib import Path
@@ -218,18 +208,13 @@ except KeyboardInterrupt:
 def script(folder, target, then):
     command = [sys.executable, "-c", SCRIPT.format(then=then), str(folder), str(target)]
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
-    # workers hold this stderr: reading it to its end waits for the last of them
+    # whoever is left behind holds this stderr: reading it to its end waits for the last of them
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
     )
 
 
-def test_workers_do_not_run_the_callers_main_module(folder, target):
-    out, err = script(folder, target, "break").communicate(timeout=60)
-    assert (out, err) == ("main\nfirst\n", "")
-
-
-def test_workers_die_with_a_killed_parent(folder, target):
+def test_nothing_outlives_a_killed_process(folder, target):
     process = script(folder, target, "os.kill(os.getpid(), 9)")
     out, err = process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
@@ -243,31 +228,6 @@ def test_an_interrupt_leaves_no_worker_and_no_traceback(folder, target):
     os.killpg(process.pid, signal.SIGINT)
     assert process.communicate(timeout=30) == ("interrupted\n", "")
     assert process.returncode == 0
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="reads the signal mask from /proc")
-def test_workers_never_see_an_interrupt_even_while_they_start(folder, target, started):
-    blocks = decode(folder, target, workers=1)
-    next(blocks)
-    status = Path(f"/proc/{started[0].pid}/status").read_text().splitlines()
-    blocked = next(int(line.split()[1], 16) for line in status if line.startswith("SigBlk"))
-    assert blocked >> (signal.SIGINT - 1) & 1
-    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    blocks.close()
-
-
-def test_workers_import_nothing_that_is_slow_to_start():
-    slow = ("torch", "zarr", "cupy", "numpy", "pydantic", "dataclasses")
-    check = f"import sys, stages.ingest.decode.worker; print([m for m in {slow} if m in sys.modules])"
-    done = subprocess.run(
-        [sys.executable, "-S", "-c", f"import sys; sys.path[:] = {sys.path}; {check}"],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    assert done.stdout == "[]\n"
 
 
 @pytest.mark.parametrize("workers", [0, 2])
