@@ -9,7 +9,7 @@ import numpy as np
 
 from stages.arrays.silhouette import SAMPLE_LIMIT, drawn
 from stages.errors import DbcError
-from stages.loop.choice.silhouettes import ClusterMeans, cluster_silhouette, sample_silhouettes
+from stages.loop.choice.silhouettes import ClusterMeans, mean_over_clusters, sample_silhouettes
 from stages.typing import Float32Array, Int64Array
 
 
@@ -17,9 +17,15 @@ from stages.typing import Float32Array, Int64Array
 class StageMeasures:
     """What is known of a stage without identity labels; distances are cosine distances of its features.
 
-    `silhouette`: mean over samples, singletons 0. `cluster_silhouette`: mean over clusters of the mean of their members,
-    so that every cluster counts once whatever its size. `separation`: of the features alone, the best
-    `cluster_silhouette` that merging them anew reaches. NaN if a measure has no meaning or was not taken.
+    Every measure is NaN if it has no meaning or was not taken.
+
+    - `silhouette`: mean over samples, singletons 0; `cluster_silhouette`: mean over clusters of the mean of their members,
+      so that every cluster counts once whatever its size; of a stage without merges the best that merging its features
+      anew reaches.
+    - Of the features alone: `separation`, the best `cluster_silhouette` that merging them anew reaches; `across_cameras`,
+      the best in which only other cameras count; `camera_mixing`, how often a near neighbour is of another camera, over
+      what chance gives; `spread`, the mean cosine distance of two samples, as extracted.
+    - `likely_clusters`: the fewest and the most clusters at which merging anew stays near its best; None if not known.
     """
 
     stage: int
@@ -28,6 +34,10 @@ class StageMeasures:
     silhouette: float
     cluster_silhouette: float
     separation: float = math.nan
+    across_cameras: float = math.nan
+    camera_mixing: float = math.nan
+    spread: float = math.nan
+    likely_clusters: tuple[int, int] | None = None
 
     def known(self, name: str) -> float | None:
         """The measure of this name; None if it has no meaning, as curves and JSON have it."""
@@ -41,7 +51,6 @@ def measure(
     *,
     stage: int,
     generator: np.random.Generator,
-    separation: float = math.nan,
     sample_limit: int = SAMPLE_LIMIT,
 ) -> StageMeasures:
     """The measures of the clusters `labels` (n_samples) of `features` (n_samples, d).
@@ -55,12 +64,21 @@ def measure(
         )
     clusters = ClusterMeans.of(features, labels)
     samples = drawn(len(features), sample_limit, generator)
-    enough = len(clusters.size) > 1
+    silhouettes = sample_silhouettes(clusters, samples)
     return StageMeasures(
         stage=stage,
         n_clusters=len(clusters.size),
         singleton_share=float((clusters.size == 1).mean()),
-        silhouette=float(sample_silhouettes(clusters, samples).mean()) if enough else math.nan,
-        cluster_silhouette=cluster_silhouette(clusters, samples),
-        separation=separation,
+        silhouette=float(silhouettes.mean()) if len(clusters.size) > 1 else math.nan,
+        cluster_silhouette=mean_over_clusters(clusters, samples, silhouettes),
     )
+
+
+def spread(features: Float32Array) -> float:
+    """The mean cosine distance of two different rows of `features` (n, d): 0 if all point the same way; NaN below 2 rows."""
+    n = len(features)
+    if n < 2:
+        return math.nan
+    length = np.linalg.norm(features, axis=1, keepdims=True)
+    mean = np.divide(features, length, out=np.zeros_like(features), where=length > 0).mean(axis=0, dtype=np.float64)
+    return max(0.0, float((1 - mean @ mean) * n / (n - 1)))

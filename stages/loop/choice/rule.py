@@ -60,9 +60,32 @@ def values(measures: Sequence[StageMeasures], name: str) -> Float64Array:
     return np.array([getattr(stage, name) for stage in measures], dtype=np.float64)
 
 
+def of_features(measures: Sequence[StageMeasures], name: str) -> Float64Array:
+    """`values` of a measure of features; NaN for a stage of one cluster, which is not a choice however good they are."""
+    return np.where(np.isnan(values(measures, "cluster_silhouette")), np.nan, values(measures, name))
+
+
 def nearly(best: float) -> float:
     """The least score that is not clearly less than `best`."""
     return best - (1 - CLEARLY) * abs(best)
+
+
+def near_best_range(n_clusters: Sequence[int], silhouettes: Sequence[float]) -> tuple[int, int] | None:
+    """The fewest and the most clusters around the largest of `silhouettes` that stay near it; None if none is known.
+
+    Both are in order of falling number of clusters.
+    """
+    score = np.array(silhouettes, dtype=np.float64)
+    if not len(score) or np.isnan(score).all():
+        return None
+    best = int(np.nanargmax(score))
+    is_near = score >= nearly(float(score[best]))
+    first, last = best, best
+    while first > 0 and is_near[first - 1]:
+        first -= 1
+    while last < len(score) - 1 and is_near[last + 1]:
+        last += 1
+    return n_clusters[last], n_clusters[first]
 
 
 def newest_near_best(score: Float64Array) -> float:
@@ -71,5 +94,8 @@ def newest_near_best(score: Float64Array) -> float:
 
 
 def most_separate(measures: Sequence[StageMeasures], candidates: BoolArray) -> int:
-    """The place of the stage among `candidates` (n_stages) with the largest cluster-silhouette."""
+    """The place of the stage among `candidates` (n_stages) with the largest cluster-silhouette; one with merges goes first."""
+    is_merged = values(measures, "stage") > 0
+    if (candidates & is_merged).any():
+        candidates = candidates & is_merged
     return int(np.nanargmax(np.where(candidates, values(measures, "cluster_silhouette"), np.nan)))

@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
 import numpy as np
 
 from schemas.choices import PUBLISHED_LAMBDA
 from schemas.parameters import MergeParameters
 from stages.arrays.silhouette import SAMPLE_LIMIT, drawn
-from stages.loop.choice.silhouettes import ClusterMeans, cluster_silhouette
+from stages.loop.choice.across_cameras import camera_mixing, cross_camera_silhouettes, has_cameras
+from stages.loop.choice.silhouettes import ClusterMeans, mean_over_clusters, sample_silhouettes
 from stages.merge.by_parameters import merge_as
 from stages.merge.clusters import labels_after
 from stages.merge.schedule import initial_labels
 from stages.typing import Float32Array, Int32Array
 
-MEAN_SIZES = (1.5, 2, 3, 4, 6, 8, 12, 16)
-"""Samples a cluster has on average where the silhouette is looked at."""
+MEAN_SIZES = (1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48)
+"""Samples a cluster has on average when the silhouette is looked at."""
 MERGE_LIMIT = 20_000
 """Samples that are merged at most: more would take longer than the training of a stage."""
+
+
+@dataclass(frozen=True)
+class Separation:
+    """Silhouettes of clusters while features are merged anew, all of one length, by falling number of clusters.
+
+    `silhouette` is the mean over clusters of the mean of their members, `across_cameras` the same of
+    `cross_camera_silhouettes`, NaN without cameras. `n_clusters` is as of all samples if some were drawn. `camera_mixing`
+    is of the features alone.
+    """
+
+    n_clusters: tuple[int, ...] = ()
+    silhouette: tuple[float, ...] = ()
+    across_cameras: tuple[float, ...] = ()
+    camera_mixing: float = math.nan
 
 
 def separation(
@@ -27,42 +46,53 @@ def separation(
     camid: Int32Array | None = None,
     memory_limit: int | None = None,
     merge_limit: int = MERGE_LIMIT,
-) -> float:
-    """The largest cluster-silhouette that merging `features` (n, d) anew reaches at the `MEAN_SIZES`; NaN below 3 samples.
+) -> Separation:
+    """What merging `features` (n, d) anew reaches at the `MEAN_SIZES`; empty below 3 samples.
 
-    Merges are those of `by_dispersions(parameters)`, ranked again after each; shared cameras of `camid` (n,), where given, are
-    penalised. Of more than `merge_limit` samples so many are drawn by `sampling_seed`. Raises what merging does.
+    Merges are those of `by_dispersions(parameters)`. `camid` (n,) are the camera ids, None if not known. Of more than
+    `merge_limit` samples so many are drawn by `sampling_seed`. Raises what merging does.
     """
     if len(features) < 3:
-        return float("nan")
+        return Separation()
     generator = np.random.default_rng(sampling_seed)
     chosen = drawn(len(features), merge_limit, generator)
     rows, camid = features[chosen], None if camid is None else camid[chosen]
+    camid = camid if camid is not None and has_cameras(camid) else None
     stops = sorted({len(rows) - max(2, round(len(rows) / size)) for size in MEAN_SIZES} - {0})
     alone = initial_labels(len(rows))
-    merged = merge_as(by_dispersions(parameters), rows, alone, stops[-1], camid=camid, memory_limit=memory_limit)
-    found = []
+    merged = merge_as(by_dispersions(parameters), rows, alone, stops[-1], camid=None, memory_limit=memory_limit)
+    n_clusters, silhouette, across = [], [], []
     for stop in stops:
         clusters = ClusterMeans.of(rows, labels_after(alone, merged.merges[:stop]))
-        found.append(cluster_silhouette(clusters, drawn(len(rows), SAMPLE_LIMIT, generator)))
-    return max(found)
+        samples = drawn(len(rows), SAMPLE_LIMIT, generator)
+        n_clusters.append(round((len(rows) - stop) * len(features) / len(rows)))
+        silhouette.append(mean_over_clusters(clusters, samples, sample_silhouettes(clusters, samples)))
+        seen = None if camid is None else cross_camera_silhouettes(clusters, camid, samples)
+        across.append(math.nan if seen is None else mean_over_clusters(clusters, samples, seen))
+    mixing = math.nan if camid is None else camera_mixing(clusters.unit, camid, samples)
+    return Separation(tuple(n_clusters), tuple(silhouette), tuple(across), mixing)
 
 
 def by_dispersions(parameters: MergeParameters) -> MergeParameters:
-    """How `separation` merges: by the dispersions of `parameters`, one after the other, from singletons.
+    """How `separation` merges: by dispersions with the λ of `parameters`, ranked again after each, from single samples.
 
-    k-reciprocal neighbours take minutes where dispersions take seconds; a run that merges by them is looked at by squared
-    distances and λ = 0.1.
+    k-reciprocal neighbours take minutes and dispersions seconds, and nearest pairs make chains: runs that merge by them
+    are looked at by squared distances and λ = 0.1. Cameras are ignored, so that features are judged and not the merge.
     """
-    changes: dict[str, object] = {"update": "exact", "start": "previous", "merge_percent": 0.5}
-    if parameters.metric == "jaccard":
-        changes |= {"lambda_": PUBLISHED_LAMBDA["dbc"], "metric": "sqeuclidean", "intra_normalizer": "n2"}
+    changes: dict[str, object] = {"update": "exact", "start": "previous", "merge_percent": 0.5, "camera": "ignored"}
+    if parameters.criterion != "dbc" or parameters.metric == "jaccard":
+        changes |= {
+            "criterion": "dbc",
+            "lambda_": PUBLISHED_LAMBDA["dbc"],
+            "metric": "sqeuclidean",
+            "intra_normalizer": "n2",
+        }
     return parameters.model_copy(update=changes)
 
 
 def tells(parameters: MergeParameters) -> bool:
-    """Whether `separation` says which features tell identities apart: where merges are those of whitened dispersions.
+    """Whether the silhouette says which features tell identities apart: if merges are those of whitened dispersions.
 
-    On features as they are, and by nearest pairs, it also rose where training did harm (benchmarks/RESULTS.md).
+    On features as they are, and by nearest pairs, it also rose when training did harm (benchmarks/RESULTS.md).
     """
     return parameters.whiten > 0 and parameters.criterion == "dbc"

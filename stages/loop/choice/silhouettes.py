@@ -41,14 +41,14 @@ class ClusterMeans:
         return ClusterMeans(unit, label.astype(np.int64), size, total / size[:, None])
 
 
-def cluster_silhouette(clusters: ClusterMeans, samples: Int64Array) -> float:
-    """The mean over clusters of their members' mean silhouette, from those of `samples`; NaN for one cluster.
+def mean_over_clusters(clusters: ClusterMeans, samples: Int64Array, silhouettes: Float64Array) -> float:
+    """The mean over clusters of their members' mean silhouette, from `silhouettes` of `samples`; NaN for one cluster.
 
     A sample of a cluster of n counts 1/n.
     """
     if len(clusters.size) < 2:
         return float("nan")
-    total = (sample_silhouettes(clusters, samples) / clusters.size[clusters.labels[samples]]).sum()
+    total = (silhouettes / clusters.size[clusters.labels[samples]]).sum()
     return float(total * len(clusters.labels) / len(samples) / len(clusters.size))
 
 

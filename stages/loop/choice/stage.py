@@ -2,47 +2,44 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import numpy as np
 
 from schemas.parameters import MergeParameters
-from schemas.stage_names import INIT_STAGE
 from stages.errors import MemoryLimitError
-from stages.features.prepared import compared_features, penalised_cameras
-from stages.loop.choice.measures import StageMeasures, measure
-from stages.loop.choice.separation import by_dispersions, separation, tells
-from stages.loop.choice.without_training import merging_alone
+from stages.evaluate.clusters.cameras import same_camera_chance, same_camera_merges
+from stages.features.prepared import compared_features
+from stages.loop.choice.across_cameras import has_cameras
+from stages.loop.choice.measures import StageMeasures, measure, spread
+from stages.loop.choice.rule import near_best_range
+from stages.loop.choice.separation import Separation, separation, tells
 from stages.reporting import Silent
 from stages.runs.lineage import dataset_of, newest_features, require_same_dataset
-from stages.runs.run_directory import RunDirectory, clusters_manifest, features_manifest
+from stages.runs.run_directory import RunDirectory, clusters_manifest
 from stages.runs.store import Artifact
-from stages.typing import Float32Array
+from stages.samples import TRAIN
+from stages.typing import Float32Array, Int32Array
 
 SAMPLING_SEED = 0
 """Which samples stand for all of them in the silhouettes of a large set."""
 
 
-def merging_alone_of(run: RunDirectory, stage: int) -> list[StageMeasures]:
-    """The measures of stages 1 to `stage` had nothing been trained: the initial features, merged as that stage was.
-
-    DbcError where there are no features of stage init of the data set.
-    """
-    clusters, features = run.require("clusters", stage), run.require("features", INIT_STAGE)
-    dataset = dataset_of(run, features)
-    require_same_dataset(clusters, dataset)
-    parameters = clusters_manifest(clusters).parameters
-    camid = penalised_cameras(dataset, parameters)
-    rows = compared_features(features, dataset, parameters)
-    return merging_alone(rows, parameters, n_stages=stage, sampling_seed=SAMPLING_SEED, camid=camid)
-
-
 def measured_stages(run: RunDirectory) -> list[int]:
-    """The stages that can be measured: those with clusters, ascending."""
-    return run.stages("clusters")
+    """The stages that can be measured, ascending: those with clusters and, if there are any, `init` and 0 with features."""
+    merged = run.stages("clusters")
+    return [*(stage for stage in run.stages("features") if stage < 1), *merged] if merged else []
 
 
-def is_trained(run: RunDirectory, stage: int) -> bool:
-    """Whether `stage` is measured under features that were trained, not under those of stage init."""
-    return features_manifest(newest_features(run, stage, Silent())).summary.stage != INIT_STAGE
+def same_camera_share(run: RunDirectory, stage: int) -> tuple[float, float] | None:
+    """The share of the pairs joined up to `stage` that one camera took, and what chance gives; None without cameras."""
+    clusters = run.require("clusters", stage)
+    dataset = dataset_of(run, clusters)
+    camid = _known_cameras(dataset)
+    if camid is None:
+        return None
+    return same_camera_merges(clusters.read("linkage"), camid), same_camera_chance(camid)
 
 
 class Compared:
@@ -56,56 +53,76 @@ class Compared:
         self._memory_limit = memory_limit
         self._key: tuple[object, ...] = ()
         self._rows: Float32Array | None = None
-        self._separation: tuple[object, float] = (None, float("nan"))
+        self._separation: Separation | None = None
 
     def read(self, features: Artifact, dataset: Artifact, parameters: MergeParameters) -> Float32Array:
         """What `compared_features` gives; not to be changed."""
         pooled = features.manifest.arrays["pooled"].sha256
-        key = (pooled, dataset.manifest.id, parameters.camera, parameters.whiten)
+        key = (pooled, dataset.manifest.id, parameters)
         if self._rows is None or key != self._key:
-            self._key = key
+            self._key, self._separation = key, None
             self._rows = compared_features(features, dataset, parameters, memory_limit=self._memory_limit)
         return self._rows
 
-    def separation(self, features: Artifact, dataset: Artifact, parameters: MergeParameters) -> float:
-        """How well features separate clusters, merged anew by `parameters`; NaN where that tells nothing or memory lacks."""
-        if not tells(parameters):
-            return float("nan")
+    def separation(self, features: Artifact, dataset: Artifact, parameters: MergeParameters) -> Separation:
+        """What merging the features anew reaches; empty if memory lacks."""
         rows = self.read(features, dataset, parameters)
-        key = (self._key, by_dispersions(parameters))
-        if self._separation[0] != key:
-            self._separation = (key, self._separates(rows, dataset, parameters))
-        return self._separation[1]
+        if self._separation is None:
+            self._separation = self._separates(rows, dataset, parameters)
+        return self._separation
 
-    def _separates(self, rows: Float32Array, dataset: Artifact, parameters: MergeParameters) -> float:
-        camid = penalised_cameras(dataset, parameters)
+    def _separates(self, rows: Float32Array, dataset: Artifact, parameters: MergeParameters) -> Separation:
+        camid = _known_cameras(dataset)
         try:
             return separation(
                 rows, parameters, sampling_seed=SAMPLING_SEED, camid=camid, memory_limit=self._memory_limit
             )
         except MemoryLimitError:
             # a run that merges within its limit by another update is not to end for what only looks at it
-            return float("nan")
+            return Separation()
 
 
 def measure_stage(run: RunDirectory, stage: int, *, compared: Compared | None = None) -> StageMeasures:
-    """The measures of `stage` from 1, under its own features or, where it was never extracted, the newest before.
+    """The measures of `stage`, under its own features or, if it was never extracted, the newest before.
 
-    Features are centred by camera and whitened as its merge was told to, or found so in `compared`. DbcError where
-    clusters or features are missing or do not belong together.
+    Features are centred by camera and whitened as its merge was told to, or found so in `compared`; a stage before the
+    first merge is measured as that merge compared features. DbcError if clusters or features are missing or do not belong
+    together.
     """
-    clusters = run.require("clusters", stage)
+    merged = stage if stage > 0 else min(run.stages("clusters"), default=1)
+    clusters = run.require("clusters", merged)
     features = newest_features(run, stage, Silent())
     dataset = dataset_of(run, features)
     require_same_dataset(clusters, dataset)
-    labels = clusters.read("labels")
     parameters = clusters_manifest(clusters).parameters
     compared = compared or Compared()
-    rows, separates = compared.read(features, dataset, parameters), compared.separation(features, dataset, parameters)
-    return measure(
-        rows,
-        labels,
-        stage=stage,
-        generator=np.random.default_rng(SAMPLING_SEED),
-        separation=separates,
+    rows = compared.read(features, dataset, parameters)
+    labels = clusters.read("labels") if stage > 0 else np.arange(len(rows))
+    measures = measure(rows, labels, stage=stage, generator=np.random.default_rng(SAMPLING_SEED))
+    is_told, has_camid = tells(parameters), _known_cameras(dataset) is not None
+    if stage > 0 and not is_told and not has_camid:
+        return replace(measures, spread=_spread(features, dataset))
+    separates = compared.separation(features, dataset, parameters)
+    best = max(separates.silhouette, default=math.nan)
+    return replace(
+        measures,
+        silhouette=measures.silhouette if stage > 0 else math.nan,
+        cluster_silhouette=measures.cluster_silhouette if stage > 0 else best,
+        separation=best if is_told else math.nan,
+        across_cameras=max(separates.across_cameras, default=math.nan),
+        camera_mixing=separates.camera_mixing,
+        spread=_spread(features, dataset),
+        likely_clusters=near_best_range(
+            separates.n_clusters, separates.across_cameras if has_camid else separates.silhouette
+        ),
     )
+
+
+def _spread(features: Artifact, dataset: Artifact) -> float:
+    return spread(features.read("pooled")[dataset.read("split") == TRAIN])
+
+
+def _known_cameras(dataset: Artifact) -> Int32Array | None:
+    """The cameras (n_train,) of the train samples; None unless all are known and there are two or more."""
+    camid: Int32Array = dataset.read("camid")[dataset.read("split") == TRAIN]
+    return camid if has_cameras(camid) else None

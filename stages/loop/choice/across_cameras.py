@@ -1,0 +1,78 @@
+"""Whether features find the same identity in other cameras: silhouettes and neighbours in which other cameras count."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stages.evaluate.clusters.cameras import same_camera_chance
+from stages.loop.choice.silhouettes import BLOCK, ClusterMeans
+from stages.samples import UNKNOWN
+from stages.typing import Float32Array, Float64Array, Int32Array, Int64Array
+
+NEIGHBOURS = 10
+
+
+def has_cameras(camid: Int32Array) -> bool:
+    """Whether the cameras of all samples in `camid` (n,) are known, and are at least two."""
+    return len(camid) > 1 and not (camid == UNKNOWN).any() and bool((camid != camid[0]).any())
+
+
+def camera_mixing(unit: Float32Array, camid: Int32Array, samples: Int64Array) -> float:
+    """How often one of the `NEIGHBOURS` nearest samples is of another camera, over what chance gives.
+
+    About 1 if features ignore the camera, 0 if each camera keeps to itself. Over the rows `samples` of `unit` (n, d), of
+    length 1, with cameras `camid` (n,), at least two.
+    """
+    k = min(NEIGHBOURS, len(unit) - 1)
+    n_other = 0
+    for start in range(0, len(samples), BLOCK):
+        block = samples[start : start + BLOCK]
+        cosine = unit[block] @ unit.T
+        cosine[np.arange(len(block)), block] = -np.inf
+        nearest = np.argpartition(-cosine, k - 1, axis=1)[:, :k]
+        n_other += int((camid[nearest] != camid[block, None]).sum())
+    return n_other / (len(samples) * k) / (1 - same_camera_chance(camid))
+
+
+def cross_camera_silhouettes(clusters: ClusterMeans, camid: Int32Array, samples: Int64Array) -> Float64Array:
+    """Silhouettes (len(samples),) of these samples against the members of clusters that other cameras took.
+
+    (b − a) / max(a, b), a the mean cosine distance to the members of the own cluster in cameras other than the sample's,
+    b the smallest such mean to another cluster. `camid` (n_samples,). 0 if no other camera sees the own cluster, or none
+    sees another one: features that follow the camera make clusters of one camera, and come near 0.
+    """
+    found = np.zeros(len(samples))
+    total = clusters.mean * clusters.size[:, None]
+    for camera in np.unique(camid[samples]):
+        seen, count, own_total = _of_camera(clusters, np.flatnonzero(camid == camera))
+        outside = clusters.size.astype(np.float64)
+        outside[seen] -= count
+        place = np.flatnonzero(camid[samples] == camera)
+        for start in range(0, len(place), BLOCK):
+            block = place[start : start + BLOCK]
+            rows = clusters.unit[samples[block]]
+            dots = rows @ total.T
+            dots[:, seen] -= rows @ own_total.T
+            found[block] = _silhouettes(dots, outside, clusters.labels[samples[block]])
+    return found
+
+
+def _of_camera(clusters: ClusterMeans, members: Int64Array) -> tuple[Int64Array, Int64Array, Float64Array]:
+    """The clusters (g,) that hold `members`, how many of them (g,), and the sums (g, d) float64 of their unit rows."""
+    order = members[np.argsort(clusters.labels[members], kind="stable")]
+    seen, first, count = np.unique(clusters.labels[order], return_index=True, return_counts=True)
+    return seen, count, np.add.reduceat(clusters.unit[order].astype(np.float64), first, axis=0)
+
+
+def _silhouettes(dots: Float64Array, outside: Float64Array, own: Int64Array) -> Float64Array:
+    """From `dots` (r, K), sums of cosines with the `outside` (K,) members of each cluster, and the `own` cluster (r,)."""
+    distance = np.full(dots.shape, np.inf)
+    np.divide(dots, outside, out=distance, where=outside > 0)
+    distance[:, outside > 0] = np.maximum(1 - distance[:, outside > 0], 0)
+    rows = np.arange(len(own))
+    within = distance[rows, own]
+    distance[rows, own] = np.inf
+    nearest = distance.min(axis=1)
+    is_known = np.isfinite(within) & np.isfinite(nearest)
+    larger = np.where(is_known, np.maximum(within, nearest), 0)
+    return np.divide(np.where(is_known, nearest - within, 0), larger, out=np.zeros(len(own)), where=larger > 0)

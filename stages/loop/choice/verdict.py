@@ -1,0 +1,142 @@
+"""Whether training helped, judged without identity labels, and what to be warned of: measures in, lines out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from schemas.stage_names import stage_label
+from stages.loop.choice.choose import choose, default_rule, scores
+from stages.loop.choice.measures import StageMeasures
+
+FAR_ABOVE_CHANCE = 0.7
+"""Of the way from chance to 1: pairs joined within a camera. At the last stage of four runs that helped 0.15 to 0.33, of
+two that did harm 0.78 and 0.99."""
+COLLAPSED = 0.01
+"""Features have collapsed if two samples lie closer than this share of their distance before training. Seven runs that
+did not: 0.58 to 0.89."""
+WEAK_SILHOUETTE = 0.25
+"""No substantial structure below (Kaufman and Rousseeuw 1990)."""
+
+
+@dataclass(frozen=True)
+class JoinedPairs:
+    """The `share` of the pairs joined by merges that one camera took, what `chance` gives, and how the merge used cameras."""
+
+    share: float
+    chance: float
+    camera: str = "ignored"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`helped` is None if nothing was trained or it cannot be told; `line` says it for people; `warnings` may be none.
+
+    `warnings` name arguments in backticks. `chosen` is the stage to take, None if none can be chosen.
+    """
+
+    chosen: int | None
+    helped: bool | None
+    line: str
+    warnings: tuple[str, ...]
+
+
+def verdict(
+    measures: Sequence[StageMeasures],
+    *,
+    is_trained: bool,
+    joined: JoinedPairs | None = None,
+    mean_average_precision: dict[int, float] | None = None,
+) -> Verdict | None:
+    """Whether training helped, from the `measures` of stages in order; None if there are none with merges.
+
+    `is_trained`: whether any stage was trained. `joined` is of the last stage; None without cameras.
+    `mean_average_precision` by stage, if identities are known, stands beside the judgement and never decides it.
+    """
+    if not measures or measures[-1].stage < 1:
+        return None
+    rule = default_rule(measures)
+    chosen, first, last = choose(measures, rule=rule), measures[0], measures[-1]
+    if chosen is None or first.stage > 0 or not is_trained:
+        helped, line = None, _clusters_line(_of_stage(measures, chosen) or last)
+    else:
+        helped = _is_better(_of_stage(measures, chosen) or last, first)
+        line = _line(measures, rule, chosen if helped else last.stage, helped=helped, known=mean_average_precision or {})
+        line = f"{line} {_clusters_line(_of_stage(measures, chosen) or last)}"
+    warnings = [
+        None if helped is not False else _harm(joined),
+        _camera(joined),
+        _collapse(first, last) if is_trained else None,
+    ]
+    return Verdict(chosen, helped, line, tuple(text for text in warnings if text is not None))
+
+
+def _of_stage(measures: Sequence[StageMeasures], stage: int | None) -> StageMeasures | None:
+    return next((measured for measured in measures if measured.stage == stage), None)
+
+
+def _is_better(chosen: StageMeasures, first: StageMeasures) -> bool:
+    """Whether `chosen` has other features than `first`, the stage before training: handed-on features measure the same."""
+    return chosen.stage > first.stage and not (
+        chosen.spread == first.spread
+        and _same(chosen.separation, first.separation)
+        and _same(chosen.across_cameras, first.across_cameras)
+    )
+
+
+def _same(one: float, other: float) -> bool:
+    return one == other or (math.isnan(one) and math.isnan(other))
+
+
+def _line(
+    measures: Sequence[StageMeasures], rule: str, stage: int, *, helped: bool, known: dict[int, float]
+) -> str:
+    first = measures[0].stage
+    score = dict(zip((measured.stage for measured in measures), scores(measures, rule=rule), strict=True))
+    what = "Training helped" if helped else "Training did not help"
+    value = "clearly fewer neighbours in other cameras" if math.isnan(score[stage]) else f"{rule} {score[stage]:.3f}"
+    line = f"{what}, judged without identities: {value} at stage {stage}, {score[first]:.3f} at stage {stage_label(first)}."
+    if stage in known and first in known:
+        agree = "agrees" if (known[stage] > known[first]) == helped else "disagrees"
+        line += f" mAP with the known identities {agree}: {known[stage]:.3f} and {known[first]:.3f}."
+    return line
+
+
+def _clusters_line(chosen: StageMeasures) -> str:
+    """What is known of the number of clusters, which the schedule decides and not the data."""
+    if chosen.likely_clusters is None:
+        return "The number of clusters is that of the schedule, not of identities: check clusters by eye."
+    fewest, most = chosen.likely_clusters
+    score = chosen.separation if math.isnan(chosen.across_cameras) else chosen.across_cameras
+    score = chosen.cluster_silhouette if math.isnan(score) else score
+    span = f"from {fewest} to {most} clusters" if fewest < most else f"at about {most} clusters"
+    weak = ", which is weak: check clusters by eye" if score < WEAK_SILHOUETTE else ""
+    return (
+        f"Merged anew, its features have their best silhouette {span} ({score:.2f}{weak}); the schedule's number of "
+        "clusters is no estimate of identities."
+    )
+
+
+def _harm(joined: JoinedPairs | None) -> str:
+    cameras = "`camera='penalty'` with `camera_weight=0.5`, " if joined is not None and joined.camera != "penalty" else ""
+    return f"training did not help; take the features of stage init, or try {cameras}a lower `learning_rate` or fewer `stages`"
+
+
+def _camera(joined: JoinedPairs | None) -> str | None:
+    if joined is None or not joined.share > joined.chance + FAR_ABOVE_CHANCE * (1 - joined.chance):
+        return None
+    advice = "a larger `camera_weight`" if joined.camera == "penalty" else "`camera='penalty'` with `camera_weight=0.5`"
+    return (
+        f"{joined.share:.0%} of the joined pairs are of one camera, {joined.chance:.0%} by chance: clusters follow cameras, "
+        f"not identities; try {advice}"
+    )
+
+
+def _collapse(first: StageMeasures, last: StageMeasures) -> str | None:
+    if not last.spread < COLLAPSED * first.spread:
+        return None
+    return (
+        f"features have collapsed: two samples are {last.spread:.1e} apart at stage {last.stage}, {first.spread:.1e} before; "
+        "try a lower `learning_rate`, fewer `epochs` or fewer `stages`"
+    )
