@@ -17,6 +17,7 @@ def plot(given: Given) -> None:
 
     A ring marks the stage that dbc select chooses.
     """
+    from dbc_cli.commands.select import json_stage
     from dbc_cli.comparison import picture_folder
     from dbc_cli.console import show
     from schemas.stage_names import stage_label
@@ -30,7 +31,8 @@ def plot(given: Given) -> None:
     run = given.run_directory
     compared = Compared()
     measures = [measure_stage(run, stage, compared=compared) for stage in measured_stages(run)]
-    chosen, silhouettes = choose(measures), {stage.stage: stage.known("cluster_silhouette") for stage in measures}
+    chosen, merged = choose(measures), [stage for stage in measures if stage.stage > 0]
+    silhouettes = {stage.stage: stage.known("cluster_silhouette") for stage in merged}
     stages = [{**figures, "cluster_silhouette": silhouettes.get(figures["stage"])} for figures in history(run)]
     written = save(run_sheet(stages, title=run.root.name, chosen=chosen), folder / "run")
     given.remember()
@@ -38,7 +40,7 @@ def plot(given: Given) -> None:
         "run": run.root.as_posix(),
         "stages": len(stages),
         "last_stage": stage_label(stages[-1]["stage"]),
-        "chosen": chosen,
+        "chosen": json_stage(chosen),
         "pictures": [path.as_posix() for path in written],
     }
     show(fields, title="pictures", as_json=given.flag("json"))

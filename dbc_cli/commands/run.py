@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from dbc_cli.by_recipe import evaluate_parameters, merge_parameters
@@ -15,9 +15,9 @@ from dbc_cli.flags.training import AMP, COMPILE, INITIAL, RUNNING, TRAIN
 from schemas.choices import Stop
 
 if TYPE_CHECKING:
-    from stages.loop.run_stages import Plan, StageRow
+    from stages.loop.choice.verdict import Verdict
+    from stages.loop.run_stages import Plan
     from stages.loop.stopping import Stopping
-    from stages.runs.context import Context
     from stages.runs.making import Made
 
 
@@ -79,11 +79,13 @@ def run_plan(given: Given, plan: Plan) -> None:
     from dbc_cli.stage_table import LiveTable, row_fields
     from stages.loop.run_stages import run_stages
     from stages.loop.stopping import Stopping
+    from stages.loop.watching import Watch
 
     stopping = Stopping(given.get("patience", 3), trains=plan.trains)
     choice = stopping if given["stop"] == "auto" else None
     reporter = TerseReporter()
     context = given.context(reporter)
+    watch = Watch(context, choice)
     given.remember()
     table = LiveTable(reporter.console)
     try:
@@ -93,48 +95,43 @@ def run_plan(given: Given, plan: Plan) -> None:
                 plan,
                 context=context,
                 on_row=lambda row: table.add(row_fields(row)),
-                enough=None if choice is None else stop_rule(choice, context),
+                enough=watch,
             )
     except BaseException:
         if table.rows:
             show_rows(given, table.rows, choice=choice)
         raise
-    show_rows(given, table.rows, choice=choice, would_create=None if stopped is None else _named(stopped))
-
-
-def stop_rule(stopping: Stopping, context: Context) -> Callable[[StageRow], bool]:
-    """What `run_stages` asks after each stage: measures it, and says whether to leave the later ones."""
-    from stages.loop.choice.stage import Compared, measure_stage
-
-    compared = Compared(memory_limit=context.memory_limit)
-
-    def enough(row: StageRow) -> bool:
-        if row.stage < 1:
-            return False
-        measures = measure_stage(row.run, row.stage, compared=compared)
-        stops = stopping.add(measures, is_trained=bool(row.model.summary.n_steps))
-        # processes go on together or not at all
-        return bool(context.processes.from_leader({"enough": stops})["enough"])
-
-    return enough
+    verdict = watch.verdict() if stopped is None else None
+    for warning in () if verdict is None else verdict.warnings:
+        reporter.warn(warning)
+    would_create = None if stopped is None else _named(stopped)
+    show_rows(given, table.rows, verdict=verdict, choice=choice, would_create=would_create)
 
 
 def show_rows(
-    given: Given, rows: Sequence[dict[str, Any]], *, choice: Stopping | None = None, would_create: str | None = None
+    given: Given,
+    rows: Sequence[dict[str, Any]],
+    *,
+    verdict: Verdict | None = None,
+    choice: Stopping | None = None,
+    would_create: str | None = None,
 ) -> None:
-    """Print the stages that are done, the one that was chosen, and what a dry run would have gone on with."""
+    """Print the stages that are done, the chosen one, whether training helped, and where a dry run would have gone on."""
+    from dbc_cli.commands.select import json_stage, verdict_fields
     from dbc_cli.console import print_json, print_table, print_text
     from dbc_cli.stage_table import stage_table
 
     if given.flag("json"):
-        chosen = {} if choice is None else {"chosen": choice.chosen, "reason": choice.reason}
-        print_json({"run": given.run.as_posix(), "stages": rows, "would_create": would_create, **chosen})
+        told = {} if verdict is None else verdict_fields(verdict)
+        chosen = {} if choice is None else {"chosen": json_stage(choice.chosen), "reason": choice.reason}
+        print_json({"run": given.run.as_posix(), "stages": rows, "would_create": would_create, **told, **chosen})
         return
     if rows:
         print_table(stage_table(rows))
     if choice is not None and choice.reason is not None:
-        print_text(f"chosen without identities: {choice.reason}")
-        print_text("dbc select shows all stages; dbc select --against-merging whether training did them good")
+        print_text(f"chosen without identities: {choice.reason}; dbc select shows all stages")
+    if verdict is not None:
+        print_text(verdict.line)
     if would_create is not None:
         print_text(f"a real run would go on with: {would_create}")
 

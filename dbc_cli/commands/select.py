@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from stages.loop.choice.measures import StageMeasures
+    from stages.loop.choice.verdict import Verdict
 
 RULE = (
     Flag(
@@ -20,13 +21,7 @@ RULE = (
         Literal[rule_names()],
         "--rule",
         "Rule to choose by.",
-        "separation if merges whiten, else cluster-silhouette",
-    ),
-    Flag(
-        "against_merging",
-        bool,
-        "--against-merging",
-        "Merge the initial features without training, too, and warn if training has made clusters less separate.",
+        "across-cameras if cameras are known, else separation if merges whiten, else cluster-silhouette",
     ),
 )
 
@@ -41,8 +36,8 @@ def select(given: Given) -> None:
     from stages.errors import DbcError
     from stages.loop.choice.choose import choose, default_rule, reason
     from stages.loop.choice.rule import all_rules
-    from stages.loop.choice.stage import Compared, is_trained, measure_stage, measured_stages, merging_alone_of
-    from stages.loop.choice.without_training import harm_of_training
+    from stages.loop.choice.stage import Compared, joined_pairs, measure_stage, measured_stages
+    from stages.loop.choice.verdict import verdict
 
     run = given.run_directory
     stages = measured_stages(run)
@@ -52,23 +47,43 @@ def select(given: Given) -> None:
     measures = [measure_stage(run, stage, compared=compared) for stage in stages]
     rule = given["rule"] or default_rule(measures)
     chosen = {name: choose(measures, rule=name) for name in all_rules()}
-    alone = merging_alone_of(run, stages[-1]) if given.flag("against_merging") else []
-    harm = harm_of_training([stage for stage in measures if alone and is_trained(run, stage.stage)], alone)
+    judged = verdict(measures, joined=joined_pairs(run, stages[-1]))
     given.remember()
     rows = stage_rows(measures)
     why = reason(measures, rule=rule)
-    if harm is not None:
-        RichReporter().warn(harm)
+    for warning in () if judged is None else judged.warnings:
+        RichReporter().warn(warning)
     if given.flag("json"):
-        fields = {"run": given.run.as_posix(), "rule": rule, "chosen": chosen[rule], "reason": why, "by_rule": chosen}
-        print_json({**fields, "harm": harm, "stages": rows, "merging_alone": stage_rows(alone)})
+        told = {} if judged is None else verdict_fields(judged)
+        by_rule = {name: json_stage(stage) for name, stage in chosen.items()}
+        fields = {"run": given.run.as_posix(), **told, "rule": rule, "chosen": by_rule[rule], "reason": why}
+        print_json({**fields, "by_rule": by_rule, "stages": rows})
         return
-    _show(rows, chosen)
+    _show(rows, {name: json_stage(stage) for name, stage in chosen.items()})
     for name, about in all_rules().items():
         print_text(f"{name}: {about.told}")
     print_text(f"chosen without identities: {why}")
-    for best in (stage for stage in alone if stage.stage == choose(alone, rule="cluster-silhouette")):
-        print_text(f"merging alone, without training: at best {best.cluster_silhouette:.3f}, at stage {best.stage}")
+    if judged is not None:
+        print_text(judged.line)
+
+
+def verdict_fields(verdict: Verdict) -> dict[str, Any]:
+    """Whether training helped, as JSON has it."""
+    from dbc_cli.problems import in_flags
+
+    return {
+        "chosen": json_stage(verdict.chosen),
+        "training_helped": verdict.helped,
+        "verdict": verdict.line,
+        "warnings": [in_flags(warning) for warning in verdict.warnings],
+    }
+
+
+def json_stage(stage: int | None) -> int | str | None:
+    """A stage as JSON has it: its number, or `init`."""
+    from schemas.stage_names import INIT_STAGE, stage_label
+
+    return stage_label(INIT_STAGE) if stage == INIT_STAGE else stage
 
 
 def stage_rows(measures: Sequence[StageMeasures]) -> list[dict[str, Any]]:
@@ -78,7 +93,7 @@ def stage_rows(measures: Sequence[StageMeasures]) -> list[dict[str, Any]]:
     by_rule = {rule: scores(measures, rule=rule).tolist() for rule in rule_names()}
     return [
         {
-            "stage": stage.stage,
+            "stage": json_stage(stage.stage),
             "n_clusters": stage.n_clusters,
             "singleton_share": stage.singleton_share,
             **{rule: None if values[place] != values[place] else values[place] for rule, values in by_rule.items()},
@@ -87,7 +102,7 @@ def stage_rows(measures: Sequence[StageMeasures]) -> list[dict[str, Any]]:
     ]
 
 
-def _show(rows: Sequence[dict[str, Any]], chosen: dict[str, int | None]) -> None:
+def _show(rows: Sequence[dict[str, Any]], chosen: dict[str, int | str | None]) -> None:
     from rich.table import Table
 
     from dbc_cli.console import print_table

@@ -13,10 +13,9 @@ from typing import Any
 from stages.arrays.backend import n_cores
 from stages.compare.sharing import common_start, share_start
 from stages.loop.choice.choose import choose
-from stages.loop.choice.measures import StageMeasures
 from stages.loop.choice.rule import all_rules
-from stages.loop.choice.stage import Compared, measure_stage
 from stages.loop.run_stages import Plan, StageRow, check_plan, run_stages
+from stages.loop.watching import Watch
 from stages.reporting import Silent
 from stages.runs.context import Context
 from stages.runs.run_directory import RunDirectory
@@ -57,19 +56,19 @@ def run_cell(parent: RunDirectory, cell: Cell, *, context: Context) -> CellResul
     start, plan = common_start(parent, cell.plan, context=context)
     run = share_start(start, RunDirectory(parent.root / cell.name), plan)
     stages: list[Figures] = []
-    measures: list[StageMeasures] = []
-    compared = Compared(memory_limit=context.memory_limit)
+    watch = Watch(context)
 
     def on_row(row: StageRow) -> None:
-        if row.stage > 0:
-            measures.append(measure_stage(row.run, row.stage, compared=compared))
-        scored = {name: measures[-1].known(name) for name in ("cluster_silhouette", "separation") if row.stage > 0}
+        watch(row)
+        scored = {
+            name: watch.measures[-1].known(name) for name in ("cluster_silhouette", "separation") if row.stage > 0
+        }
         stages.append({**figures_of(row), **scored})
 
     run_stages(run, plan, context=context, on_row=on_row)
-    chosen_by = {rule: choose(measures, rule=rule) for rule in all_rules()}
+    chosen_by = {rule: choose(watch.measures, rule=rule) for rule in all_rules()}
     seconds = round(time.perf_counter() - started, 2)
-    return CellResult(cell.name, cell.setting, tuple(stages), choose(measures), chosen_by, seconds)
+    return CellResult(cell.name, cell.setting, tuple(stages), choose(watch.measures), chosen_by, seconds)
 
 
 def run_cells(

@@ -56,13 +56,14 @@ def lines(results: Sequence[CellResult]) -> list[Line]:
 
 
 def stage_at(result: CellResult, at: str) -> Figures | None:
-    """The figures of the 'best' (by mAP, else by ARI; the earlier of two equal ones), 'last' or 'auto' stage from 1 on.
+    """The figures of the 'best' (by mAP, else by ARI; the earlier of two equal ones), 'last' or 'auto' stage.
 
-    None where there is no such stage.
+    The first two from stage 1 on; 'auto' is the stage chosen without identity labels, which may be an earlier one. None if
+    there is no such stage.
     """
     merged = [figures for figures in result.stages if figures["stage"] > 0]
     if at == "auto":
-        return next((figures for figures in merged if figures["stage"] == result.chosen), None)
+        return next((figures for figures in result.stages if figures["stage"] == result.chosen), None)
     if not merged:
         return None
     if at == "last":

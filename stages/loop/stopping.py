@@ -24,6 +24,8 @@ class Stopping:
     def add(self, measures: StageMeasures, *, is_trained: bool) -> bool:
         """True if later stages may be left, now that a stage with these `measures` is done."""
         self.measures.append(measures)
+        if measures.stage < 1:
+            return False
         if self._first_trained is None and is_trained:
             self._first_trained = measures.stage
         if self._first_trained is None or measures.stage - self._first_trained < self._patience:

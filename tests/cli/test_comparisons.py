@@ -9,7 +9,6 @@ import pytest
 
 from dbc_cli.command import Given
 from dbc_cli.commands.sweep import cells_of
-from stages.loop.choice.rule import CLEARLY
 from stages.runs.run_directory import RunDirectory
 from tests.cli.conftest import NETWORK, Dbc
 
@@ -146,19 +145,15 @@ def test_select_and_plot_tell_of_the_same_stage(dbc: Dbc, run: Path) -> None:
         assert dbc("merge", "--stage", stage, "--merge-percent", "0.2", "--run", run).status == 0
         assert dbc("eval", "--stage", stage, "--run", run).status == 0
     chosen = dbc("select", "--run", run, "--json").json
-    assert [row["stage"] for row in chosen["stages"]] == [1, 2, 3]
-    best = max(chosen["stages"], key=lambda row: row["cluster-silhouette"])
+    assert [row["stage"] for row in chosen["stages"]] == ["init", 1, 2, 3]
+    best = max(chosen["stages"][1:], key=lambda row: row["cluster-silhouette"])
+    assert chosen["rule"] == "across-cameras"
     assert chosen["chosen"] == chosen["by_rule"]["cluster-silhouette"] == best["stage"]
     by_silhouette = dbc("select", "--rule", "silhouette", "--run", run).out
     assert f"chosen without identities: stage {chosen['by_rule']['silhouette']}, " in by_silhouette
     assert "has the best silhouette" in by_silhouette
-    alone = dbc("select", "--against-merging", "--run", run, "--json").json
-    assert alone["merging_alone"] == alone["stages"] == chosen["stages"]
-    assert alone["harm"] is None
-    told = dbc("select", "--against-merging", "--run", run).out
-    assert (
-        f"merging alone, without training: at best {best['cluster-silhouette']:.3f}, at stage {best['stage']}" in told
-    )
+    assert by_silhouette.strip().endswith(chosen["verdict"])
+    assert (chosen["training_helped"], chosen["warnings"]) == (None, [])
     drawn = dbc("plot", "--run", run, "--out", "pictures", "--json").json
     assert drawn["chosen"] == chosen["chosen"]
     assert [Path(picture).suffix for picture in drawn["pictures"]] == [".png", ".svg"]
@@ -172,10 +167,10 @@ def test_select_reads_nothing_that_tells_who_is_who(dbc: Dbc, run: Path, monkeyp
     plain = Artifact.read
     monkeypatch.setattr(Artifact, "read", lambda artifact, name: read.append(name) or plain(artifact, name))
     assert dbc("select", "--run", run).status == 0
-    assert set(read) == {"pooled", "split", "labels"}
+    assert set(read) == {"pooled", "split", "labels", "camid", "linkage"}
 
 
-def test_features_that_training_spoilt_are_told_beside_merging_alone(dbc: Dbc, run: Path) -> None:
+def test_a_run_that_spoils_its_features_ends_with_a_line_that_says_so(dbc: Dbc, run: Path) -> None:
     spoiling = [
         "--learning-rate",
         "2",
@@ -188,24 +183,19 @@ def test_features_that_training_spoilt_are_told_beside_merging_alone(dbc: Dbc, r
         "--recipe",
         "paper",
     ]
-    merging = ["--merge-percent", "0.25", "--stages", "2"]
-    assert dbc("run", *merging, *spoiling, "--run", run).status == 0
-    told = dbc("select", "--against-merging", "--run", run, "--json")
-    best = {name: max(row["cluster-silhouette"] for row in told.json[name]) for name in ("stages", "merging_alone")}
-    is_worse = best["stages"] < best["merging_alone"] - (1 - CLEARLY) * abs(best["merging_alone"])
-    assert (told.json["harm"] is not None) == is_worse
-    assert ("warning: training has not made clusters more separate" in told.err) == is_worse
-    by_another = dbc("select", "--against-merging", "--rule", "silhouette", "--run", run, "--json").json
-    assert by_another["harm"] == told.json["harm"]
-
-
-def test_merging_alone_is_never_told_to_have_trained_badly(dbc: Dbc, run: Path) -> None:
-    for stage in (1, 2, 3):
-        assert dbc("merge", "--stage", stage, "--merge-percent", "0.25", "--run", run).status == 0
-    for rule in ("silhouette", "separation"):
-        told = dbc("select", "--against-merging", "--rule", rule, "--run", run, "--json")
-        assert told.json["harm"] is None
-        assert "warning" not in told.err
+    ran = dbc("run", "--merge-percent", "0.25", "--stages", "2", *spoiling, "--run", run, "--json")
+    assert ran.status == 0, ran.err
+    told = dbc("select", "--run", run, "--json").json
+    assert (ran.json["chosen"], ran.json["training_helped"]) == (told["chosen"], told["training_helped"])
+    assert ran.json["training_helped"] == (told["chosen"] != "init")
+    assert "judged without identities: " in ran.json["verdict"]
+    assert " mAP with the known identities " in ran.json["verdict"]
+    assert " mAP " not in told["verdict"]
+    assert ran.json["warnings"] == told["warnings"]
+    for warning in ran.json["warnings"]:
+        assert f"warning: {warning}" in ran.err
+    again = dbc("run", "--merge-percent", "0.25", "--stages", "2", *spoiling, "--run", run)
+    assert again.out.strip().splitlines()[-1] == ran.json["verdict"]
 
 
 def test_features_that_are_handed_on_are_whitened_once(dbc: Dbc, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,13 +228,13 @@ def test_select_and_plot_need_something_to_show(dbc: Dbc, run: Path) -> None:
 def test_a_run_stops_once_stages_are_no_better_and_names_the_best(
     dbc: Dbc, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import stages.loop.choice.stage
     from stages.loop.choice.measures import StageMeasures
 
     def falling(_: object, stage: int, **__: object) -> StageMeasures:
-        return StageMeasures(stage, 10, 0.0, 0.5, 1.0 / stage, separation=1.0 / stage)
+        score = 1.0 / stage if stage > 0 else 0.1
+        return StageMeasures(stage, 10, 0.0, 0.5, score, separation=score)
 
-    monkeypatch.setattr(stages.loop.choice.stage, "measure_stage", falling)
+    monkeypatch.setattr("stages.loop.watching.measure_stage", falling)
     arguments = ["run", *NETWORK, "--merge-percent", "0.1", "--epochs", "1", "--run", run, "--json"]
     result = dbc(*arguments, "--stop", "auto", "--patience", "2")
     assert result.status == 0, result.err

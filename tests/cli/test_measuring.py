@@ -14,7 +14,7 @@ def test_a_stage_of_one_cluster_is_drawn_without_its_silhouette(dbc: Dbc, tmp_pa
     assert dbc("eval", "--run", flat).status == 0
     drawn = dbc("plot", "--run", flat, "--json")
     assert drawn.status == 0, drawn.err
-    assert drawn.json["chosen"] is None
+    assert drawn.json["chosen"] == "init"
 
 
 def test_too_little_memory_is_told_with_the_flag_that_a_command_has(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from schemas.stage_names import stage_label
 from stages.errors import UsageError
 from stages.loop.choice.measures import StageMeasures
 from stages.loop.choice.rule import Rule, all_rules
@@ -43,7 +44,7 @@ def reason(measures: Sequence[StageMeasures], *, rule: str | None = None) -> str
     score = scores(measures, rule=rule)
     best = float(np.nanmax(score))
     which = "the best" if score[place] == best else f"the newest features near the best ({best:.3f}) in"
-    told = f"stage {chosen}, {measures[place].n_clusters} clusters, has {which} {rule}, {score[place]:.3f}"
+    told = f"stage {stage_label(chosen)}, {measures[place].n_clusters} clusters, has {which} {rule}, {score[place]:.3f}"
     return told if place < len(measures) - 1 else f"{told}; it is the last stage made, so later ones might be better"
 
 

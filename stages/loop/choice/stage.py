@@ -11,11 +11,13 @@ from schemas.parameters import MergeParameters
 from stages.errors import MemoryLimitError
 from stages.evaluate.clusters.cameras import same_camera_chance, same_camera_merges
 from stages.features.prepared import compared_features
+from stages.features.whitening import NothingToWhitenError
 from stages.loop.choice.across_cameras import has_cameras
 from stages.loop.choice.measures import StageMeasures, measure, spread
 from stages.loop.choice.rule import near_best_range
-from stages.loop.choice.separation import Separation, separation, tells
-from stages.reporting import Silent
+from stages.loop.choice.separation import Separation, by_dispersions, separation, tells
+from stages.loop.choice.verdict import JoinedPairs
+from stages.reporting import SILENT
 from stages.runs.lineage import dataset_of, newest_features, require_same_dataset
 from stages.runs.run_directory import RunDirectory, clusters_manifest
 from stages.runs.store import Artifact
@@ -32,14 +34,14 @@ def measured_stages(run: RunDirectory) -> list[int]:
     return [*(stage for stage in run.stages("features") if stage < 1), *merged] if merged else []
 
 
-def same_camera_share(run: RunDirectory, stage: int) -> tuple[float, float] | None:
-    """The share of the pairs joined up to `stage` that one camera took, and what chance gives; None without cameras."""
+def joined_pairs(run: RunDirectory, stage: int) -> JoinedPairs | None:
+    """How many of the pairs joined up to `stage` one camera took; None without cameras."""
     clusters = run.require("clusters", stage)
-    dataset = dataset_of(run, clusters)
-    camid = _known_cameras(dataset)
+    camid = _known_cameras(dataset_of(run, clusters))
     if camid is None:
         return None
-    return same_camera_merges(clusters.read("linkage"), camid), same_camera_chance(camid)
+    share = same_camera_merges(clusters.read("linkage"), camid)
+    return JoinedPairs(share, same_camera_chance(camid), clusters_manifest(clusters).parameters.camera)
 
 
 class Compared:
@@ -51,25 +53,23 @@ class Compared:
 
     def __init__(self, *, memory_limit: int | None = None) -> None:
         self._memory_limit = memory_limit
-        self._key: tuple[object, ...] = ()
-        self._rows: Float32Array | None = None
-        self._separation: Separation | None = None
+        self._rows: tuple[object, Float32Array] | None = None
+        self._separation: tuple[object, Separation] | None = None
 
     def read(self, features: Artifact, dataset: Artifact, parameters: MergeParameters) -> Float32Array:
         """What `compared_features` gives; not to be changed."""
-        pooled = features.manifest.arrays["pooled"].sha256
-        key = (pooled, dataset.manifest.id, parameters)
-        if self._rows is None or key != self._key:
-            self._key, self._separation = key, None
-            self._rows = compared_features(features, dataset, parameters, memory_limit=self._memory_limit)
-        return self._rows
+        key = _key(features, dataset, parameters)
+        if self._rows is None or key != self._rows[0]:
+            rows = compared_features(features, dataset, parameters, memory_limit=self._memory_limit)
+            self._rows = (key, rows)
+        return self._rows[1]
 
     def separation(self, features: Artifact, dataset: Artifact, parameters: MergeParameters) -> Separation:
         """What merging the features anew reaches; empty if memory lacks."""
-        rows = self.read(features, dataset, parameters)
-        if self._separation is None:
-            self._separation = self._separates(rows, dataset, parameters)
-        return self._separation
+        key = (_key(features, dataset, parameters), by_dispersions(parameters))
+        if self._separation is None or key != self._separation[0]:
+            self._separation = (key, self._separates(self.read(features, dataset, parameters), dataset, parameters))
+        return self._separation[1]
 
     def _separates(self, rows: Float32Array, dataset: Artifact, parameters: MergeParameters) -> Separation:
         camid = _known_cameras(dataset)
@@ -91,12 +91,15 @@ def measure_stage(run: RunDirectory, stage: int, *, compared: Compared | None = 
     """
     merged = stage if stage > 0 else min(run.stages("clusters"), default=1)
     clusters = run.require("clusters", merged)
-    features = newest_features(run, stage, Silent())
+    features = newest_features(run, stage, SILENT)
     dataset = dataset_of(run, features)
     require_same_dataset(clusters, dataset)
     parameters = clusters_manifest(clusters).parameters
     compared = compared or Compared()
-    rows = compared.read(features, dataset, parameters)
+    try:
+        rows = compared.read(features, dataset, parameters)
+    except NothingToWhitenError:
+        return StageMeasures(stage, clusters_manifest(clusters).summary.n_clusters, 0.0, math.nan, math.nan, spread=0.0)
     labels = clusters.read("labels") if stage > 0 else np.arange(len(rows))
     measures = measure(rows, labels, stage=stage, generator=np.random.default_rng(SAMPLING_SEED))
     is_told, has_camid = tells(parameters), _known_cameras(dataset) is not None
@@ -116,6 +119,11 @@ def measure_stage(run: RunDirectory, stage: int, *, compared: Compared | None = 
             separates.n_clusters, separates.across_cameras if has_camid else separates.silhouette
         ),
     )
+
+
+def _key(features: Artifact, dataset: Artifact, parameters: MergeParameters) -> tuple[object, ...]:
+    """What decides the compared features."""
+    return features.manifest.arrays["pooled"].sha256, dataset.manifest.id, parameters.camera, parameters.whiten
 
 
 def _spread(features: Artifact, dataset: Artifact) -> float:

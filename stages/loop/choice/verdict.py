@@ -45,62 +45,57 @@ class Verdict:
 def verdict(
     measures: Sequence[StageMeasures],
     *,
-    is_trained: bool,
     joined: JoinedPairs | None = None,
     mean_average_precision: dict[int, float] | None = None,
 ) -> Verdict | None:
     """Whether training helped, from the `measures` of stages in order; None if there are none with merges.
 
-    `is_trained`: whether any stage was trained. `joined` is of the last stage; None without cameras.
+    `joined` is of the last stage; None without cameras.
     `mean_average_precision` by stage, if identities are known, stands beside the judgement and never decides it.
     """
     if not measures or measures[-1].stage < 1:
         return None
     rule = default_rule(measures)
     chosen, first, last = choose(measures, rule=rule), measures[0], measures[-1]
-    if chosen is None or first.stage > 0 or not is_trained:
-        helped, line = None, _clusters_line(_of_stage(measures, chosen) or last)
-    else:
-        helped = _is_better(_of_stage(measures, chosen) or last, first)
-        line = _line(measures, rule, chosen if helped else last.stage, helped=helped, known=mean_average_precision or {})
-        line = f"{line} {_clusters_line(_of_stage(measures, chosen) or last)}"
+    taken = next((measured for measured in measures if measured.stage == chosen), last)
+    is_trained = first.stage < 1 and not all(_has_features_of(first, measured) for measured in measures)
+    helped, lines = None, [_clusters_line(taken)]
+    if chosen is not None and is_trained:
+        helped = not _has_features_of(first, taken)
+        stage = chosen if helped else last.stage
+        lines.insert(0, _line(measures, rule, stage, helped=helped, known=mean_average_precision or {}))
     warnings = [
         None if helped is not False else _harm(joined),
         _camera(joined),
         _collapse(first, last) if is_trained else None,
     ]
-    return Verdict(chosen, helped, line, tuple(text for text in warnings if text is not None))
+    return Verdict(chosen, helped, " ".join(lines), tuple(text for text in warnings if text is not None))
 
 
-def _of_stage(measures: Sequence[StageMeasures], stage: int | None) -> StageMeasures | None:
-    return next((measured for measured in measures if measured.stage == stage), None)
+def _has_features_of(first: StageMeasures, other: StageMeasures) -> bool:
+    """Whether both measure the same features: those that are handed on measure the same to the last bit."""
+    names = ("spread", "separation", "across_cameras")
+    return all(first.known(name) == other.known(name) for name in names)
 
 
-def _is_better(chosen: StageMeasures, first: StageMeasures) -> bool:
-    """Whether `chosen` has other features than `first`, the stage before training: handed-on features measure the same."""
-    return chosen.stage > first.stage and not (
-        chosen.spread == first.spread
-        and _same(chosen.separation, first.separation)
-        and _same(chosen.across_cameras, first.across_cameras)
-    )
-
-
-def _same(one: float, other: float) -> bool:
-    return one == other or (math.isnan(one) and math.isnan(other))
-
-
-def _line(
-    measures: Sequence[StageMeasures], rule: str, stage: int, *, helped: bool, known: dict[int, float]
-) -> str:
-    first = measures[0].stage
-    score = dict(zip((measured.stage for measured in measures), scores(measures, rule=rule), strict=True))
+def _line(measures: Sequence[StageMeasures], rule: str, stage: int, *, helped: bool, known: dict[int, float]) -> str:
+    first, judged = measures[0], next(measured for measured in measures if measured.stage == stage)
+    name, before, after = rule, *(_score(measures, rule, measured.stage) for measured in (first, judged))
+    if math.isnan(after):
+        name = "near neighbours from other cameras, over chance,"
+        before, after = first.camera_mixing, judged.camera_mixing
     what = "Training helped" if helped else "Training did not help"
-    value = "clearly fewer neighbours in other cameras" if math.isnan(score[stage]) else f"{rule} {score[stage]:.3f}"
-    line = f"{what}, judged without identities: {value} at stage {stage}, {score[first]:.3f} at stage {stage_label(first)}."
-    if stage in known and first in known:
-        agree = "agrees" if (known[stage] > known[first]) == helped else "disagrees"
-        line += f" mAP with the known identities {agree}: {known[stage]:.3f} and {known[first]:.3f}."
+    shown = f"{name} {after:.3f} at stage {stage}, {before:.3f} at stage {stage_label(first.stage)}"
+    line = f"{what}, judged without identities: {shown}."
+    if stage in known and first.stage in known:
+        agrees = "agrees" if (known[stage] > known[first.stage]) == helped else "disagrees"
+        line += f" mAP with the known identities {agrees}: {known[stage]:.3f} and {known[first.stage]:.3f}."
     return line
+
+
+def _score(measures: Sequence[StageMeasures], rule: str, stage: int) -> float:
+    place = next(place for place, measured in enumerate(measures) if measured.stage == stage)
+    return float(scores(measures, rule=rule)[place])
 
 
 def _clusters_line(chosen: StageMeasures) -> str:
@@ -119,7 +114,9 @@ def _clusters_line(chosen: StageMeasures) -> str:
 
 
 def _harm(joined: JoinedPairs | None) -> str:
-    cameras = "`camera='penalty'` with `camera_weight=0.5`, " if joined is not None and joined.camera != "penalty" else ""
+    cameras = (
+        "`camera='penalty'` with `camera_weight=0.5`, " if joined is not None and joined.camera != "penalty" else ""
+    )
     return f"training did not help; take the features of stage init, or try {cameras}a lower `learning_rate` or fewer `stages`"
 
 

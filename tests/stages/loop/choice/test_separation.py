@@ -20,6 +20,10 @@ def mixture(n_identities: int, *, spread: float, seed: int = 0) -> Float32Array:
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
+def best_of(rows: Float32Array, parameters: MergeParameters, **options: int) -> float:
+    return max(separation(rows, parameters, **options).silhouette, default=float("nan"))
+
+
 @pytest.mark.parametrize("parameters", [MergeParameters(), MergeParameters(lambda_=0.0, intra_normalizer="n2")])
 def test_it_is_the_best_silhouette_of_cuts_of_the_dendrogram(parameters: MergeParameters) -> None:
     rows = mixture(10, spread=0.5)
@@ -29,47 +33,60 @@ def test_it_is_the_best_silhouette_of_cuts_of_the_dendrogram(parameters: MergePa
         labels = cut_tree(linkage, n_clusters=max(2, round(len(rows) / size)))[:, 0]
         of_samples = silhouette_samples(rows, labels, metric="cosine")
         best = max(best, float(np.mean([of_samples[labels == label].mean() for label in np.unique(labels)])))
-    assert separation(rows, parameters, sampling_seed=0) == pytest.approx(best, abs=1e-5)
+    assert best_of(rows, parameters, sampling_seed=0) == pytest.approx(best, abs=1e-5)
 
 
 def test_how_a_stage_starts_and_selects_makes_no_difference_and_tighter_identities_do() -> None:
     rows = mixture(12, spread=0.4)
-    found = separation(rows, MergeParameters(), sampling_seed=0)
+    found = best_of(rows, MergeParameters(), sampling_seed=0)
     other = MergeParameters(update="exact", start="singletons", merge_percent=0.3)
-    assert separation(rows, other, sampling_seed=0) == found
-    assert separation(mixture(12, spread=0.1), MergeParameters(), sampling_seed=0) > found + 0.1
+    assert best_of(rows, other, sampling_seed=0) == found
+    assert best_of(mixture(12, spread=0.1), MergeParameters(), sampling_seed=0) > found + 0.1
 
 
 def test_many_samples_are_drawn_from_and_few_have_none() -> None:
     rows = mixture(40, spread=0.4)
-    found = [separation(rows, MergeParameters(), sampling_seed=seed, merge_limit=120) for seed in (0, 0, 1)]
+    found = [best_of(rows, MergeParameters(), sampling_seed=seed, merge_limit=120) for seed in (0, 0, 1)]
     assert found[0] == found[1] != found[2]
-    assert found[0] == pytest.approx(separation(rows, MergeParameters(), sampling_seed=0), abs=0.15)
-    assert np.isnan(separation(rows[:2], MergeParameters(), sampling_seed=0))
-    assert np.isfinite(separation(rows[:3], MergeParameters(), sampling_seed=0))
+    assert found[0] == pytest.approx(best_of(rows, MergeParameters(), sampling_seed=0), abs=0.15)
+    assert np.isnan(best_of(rows[:2], MergeParameters(), sampling_seed=0))
+    assert np.isfinite(best_of(rows[:3], MergeParameters(), sampling_seed=0))
 
 
 def test_runs_by_neighbours_are_looked_at_by_distances_and_only_whitened_dispersions_tell() -> None:
     rows = mixture(12, spread=0.4)
-    found = separation(rows, MergeParameters(metric="jaccard", lambda_=0.01), sampling_seed=0)
+    found = best_of(rows, MergeParameters(metric="jaccard", lambda_=0.01), sampling_seed=0)
     assert [tells(MergeParameters(whiten=ridge, criterion=name)) for ridge in (0, 3) for name in ("dbc", "buc")] == [
         False,
         False,
         True,
         False,
     ]
-    assert found == separation(rows, MergeParameters(intra_normalizer="n2"), sampling_seed=0)
+    assert found == best_of(rows, MergeParameters(intra_normalizer="n2"), sampling_seed=0)
 
 
 def test_identical_and_zero_rows_are_no_trouble() -> None:
     rows = mixture(6, spread=0.2)
     rows[:20] = 0
     rows[20:30] = rows[20]
-    assert np.isfinite(separation(rows, MergeParameters(), sampling_seed=0))
-    assert separation(np.zeros_like(rows), MergeParameters(), sampling_seed=0) == pytest.approx(0, abs=0.01)
+    assert np.isfinite(best_of(rows, MergeParameters(), sampling_seed=0))
+    assert best_of(np.zeros_like(rows), MergeParameters(), sampling_seed=0) == pytest.approx(0, abs=0.01)
 
 
-def test_shared_cameras_are_penalised_where_the_merge_does_so() -> None:
+def test_cameras_are_looked_at_and_merges_ignore_them() -> None:
     rows, camid = mixture(12, spread=0.6), np.arange(72, dtype=np.int32) % 2
     penalised = MergeParameters(camera="penalty", camera_weight=5.0)
-    assert separation(rows, penalised, sampling_seed=0, camid=camid) != separation(rows, penalised, sampling_seed=0)
+    plain, found = (separation(rows, penalised, sampling_seed=0, camid=known) for known in (None, camid))
+    assert (plain.n_clusters, plain.silhouette) == (found.n_clusters, found.silhouette)
+    assert np.isnan([*plain.across_cameras, plain.camera_mixing]).all()
+    assert np.isfinite([*found.across_cameras, found.camera_mixing]).all()
+    assert found.camera_mixing == pytest.approx(1, abs=0.2)
+
+
+def test_features_that_learn_the_camera_separate_better_but_not_across_cameras() -> None:
+    rows, camid = mixture(12, spread=0.6), np.arange(72, dtype=np.int32) % 2
+    learnt = np.concatenate([rows, 1.5 * np.eye(2, dtype=np.float32)[camid]], axis=1)
+    plain, collapsed = (separation(known, MergeParameters(), sampling_seed=0, camid=camid) for known in (rows, learnt))
+    assert max(collapsed.silhouette) > max(plain.silhouette)
+    assert max(collapsed.across_cameras) < max(plain.across_cameras)
+    assert collapsed.camera_mixing < 0.1 < plain.camera_mixing

@@ -1,0 +1,80 @@
+"""Silhouettes across cameras and camera mixing, against plain loops over pairs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from stages.loop.choice.across_cameras import camera_mixing, cross_camera_silhouettes, has_cameras
+from stages.loop.choice.silhouettes import ClusterMeans
+from stages.typing import Float32Array, Float64Array, Int32Array, Int64Array
+
+
+def drawn(seed: int, n: int = 50) -> tuple[Float32Array, Int64Array, Int32Array]:
+    """Unit rows, labels of clusters of which some are of one camera, and cameras."""
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(12, size=n)
+    rows = generator.normal(size=(12, 5))[labels] + generator.normal(size=(n, 5))
+    unit = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    return unit, labels, generator.integers(3, size=n).astype(np.int32)
+
+
+def by_loops(unit: Float32Array, labels: Int64Array, camid: Int32Array) -> Float64Array:
+    distance = 1 - unit.astype(np.float64) @ unit.T.astype(np.float64)
+    found = np.zeros(len(unit))
+    for i in range(len(unit)):
+        means = {}
+        for label in np.unique(labels):
+            others = np.flatnonzero((labels == label) & (camid != camid[i]))
+            if len(others):
+                means[label] = distance[i, others].mean()
+        within = means.pop(labels[i], None)
+        if within is not None and means:
+            nearest = min(means.values())
+            found[i] = (nearest - within) / max(nearest, within)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_silhouettes_are_those_of_loops_whatever_the_block(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    unit, labels, camid = drawn(seed)
+    monkeypatch.setattr("stages.loop.choice.across_cameras.BLOCK", (1024, 7)[seed % 2])
+    clusters = ClusterMeans.of(unit, labels)
+    oracle = by_loops(unit, labels, camid)
+    everyone, some = np.arange(len(unit)), np.arange(3, len(unit), 4)
+    assert cross_camera_silhouettes(clusters, camid, everyone) == pytest.approx(oracle, abs=1e-6)
+    assert cross_camera_silhouettes(clusters, camid, some) == pytest.approx(oracle[some], abs=1e-6)
+
+
+def test_clusters_of_one_camera_have_none() -> None:
+    unit, _, camid = drawn(1)
+    clusters = ClusterMeans.of(unit, camid.astype(np.int64))
+    assert not cross_camera_silhouettes(clusters, camid, np.arange(len(unit))).any()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_camera_mixing_is_that_of_a_loop(seed: int) -> None:
+    unit, _, camid = drawn(seed)
+    shares, n = [], len(unit)
+    for i in range(n):
+        order = [j for j in np.argsort(-(unit @ unit[i]), kind="stable") if j != i][:10]
+        shares.append(np.mean([camid[j] != camid[i] for j in order]))
+    chance = np.mean([camid[i] != camid[j] for i in range(n) for j in range(n) if i != j])
+    found = camera_mixing(unit, camid, np.arange(n))
+    assert found == pytest.approx(np.mean(shares) / chance, abs=0.01)
+
+
+def test_features_that_hold_the_camera_alone_do_not_mix_and_those_without_it_mix_by_chance() -> None:
+    generator = np.random.default_rng(0)
+    camid = generator.integers(2, size=400).astype(np.int32)
+    noise = generator.normal(size=(400, 6))
+    apart = np.concatenate([10 * np.eye(2)[camid], noise], axis=1)
+    for rows, wanted in ((apart, 0.0), (noise, 1.0)):
+        unit = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+        assert camera_mixing(unit, camid, np.arange(400)) == pytest.approx(wanted, abs=0.06)
+
+
+def test_cameras_are_known_if_all_are_and_there_are_two() -> None:
+    assert has_cameras(np.array([0, 1, 1], dtype=np.int32))
+    for camid in ([0, 0, 0], [0, 1, -2], [0], []):
+        assert not has_cameras(np.array(camid, dtype=np.int32))
