@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from stages.runs.context import Context
     from stages.runs.run_directory import RunDirectory
 
-MAKES_A_RUN = ("ingest", "demo")
-"""The commands that may be given a run that is not there yet."""
 MOST_BYTES = 1 << 60
 WITHOUT_LIMIT = "end other programs, or take a machine with more memory"
 """What to do about too little memory if a command has no limit to raise."""
@@ -127,6 +125,7 @@ def command(
     tables: Sequence[str] = (),
     source: Any = None,
     run: Path | None = None,
+    makes_run: bool = False,
 ) -> Callable[[Callable[..., None]], Command]:
     """Turn `body(given)`, or `body(given, source)`, into the command `name`; its docstring is the help.
 
@@ -144,6 +143,8 @@ def command(
         The annotated type of a positional argument, for a command that has one.
     run
         The run of a command that takes no remembered one.
+    makes_run
+        Whether it may be given a run that is not there yet.
     """
     every = [*configurable, *(flag for group in others for flag in group)]
     flags = tuple(sorted(every, key=lambda flag: flag.place))
@@ -154,7 +155,7 @@ def command(
         def invoke(**given: Any) -> None:
             positional = [given.pop("source")] if source is not None else []
             try:
-                body(resolve(name, given, run=run), *positional)
+                body(resolve(name, given, run=run, makes_run=makes_run), *positional)
             except MemoryLimitError as error:
                 if any(flag.name == "memory_limit" for flag in flags):
                     raise
@@ -178,7 +179,7 @@ def _flowing(text: str) -> str:
     return lines.replace("\n\n ", "\n\n")
 
 
-def resolve(command: str, given: Mapping[str, Any], *, run: Path | None = None) -> Given:
+def resolve(command: str, given: Mapping[str, Any], *, run: Path | None = None, makes_run: bool = False) -> Given:
     """The values of a command: flags over the run's configuration. `run` stands for the remembered one."""
     flagged = {name: value for name, value in given.items() if value is not None}
     named = flagged.get("run")
@@ -188,7 +189,7 @@ def resolve(command: str, given: Mapping[str, Any], *, run: Path | None = None) 
     path = Path(named) if named is not None else run or Path(by_environment or remembered_run())
     source = "--run" if named is not None else "DBC_RUN" if by_environment else POINTER.name
     _require_folder(path, source=source)
-    if command not in MAKES_A_RUN and not path.is_dir():
+    if not makes_run and not path.is_dir():
         where = (
             "" if source == "--run" else f", which {source} names" if source == "DBC_RUN" or POINTER.exists() else ""
         )

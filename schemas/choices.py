@@ -47,6 +47,8 @@ SampleMetric = Literal["sqeuclidean", "euclidean", "cosine"]
 Metric = Literal["sqeuclidean", "euclidean", "cosine", "jaccard"]
 """The distances that a merge offers: those of two samples, and that of their neighbours."""
 IntraNormalizer = Literal["n", "n2"]
+Linkage = Literal["average", "single"]
+"""Which distance of two clusters a criterion takes, in SciPy's words: the mean over pairs of samples, or the smallest."""
 CameraUse = Literal["ignored", "centring", "penalty"]
 Kernels = Literal["auto", "compiled", "arrays"]
 

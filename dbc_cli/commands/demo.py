@@ -10,7 +10,7 @@ from dbc_cli.flags.tables import COMMON, DEVICE, MAKING, SEED
 DEMO_RUN = Path("runs/demo")
 
 
-@command("demo", COMMON, MAKING, order=140, configurable=(*SEED, *DEVICE), run=DEMO_RUN)
+@command("demo", COMMON, MAKING, order=140, configurable=(*SEED, *DEVICE), run=DEMO_RUN, makes_run=True)
 def demo(given: Given) -> None:
     """Draw people seen by four cameras, learn to recognise them without labels, and print a table of the stages."""
     from dbc_cli.commands.run import run_plan, show_rows

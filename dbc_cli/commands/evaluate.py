@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dbc_cli.by_recipe import evaluate_parameters
 from dbc_cli.command import Given, command
-from dbc_cli.flags.flag import pins, stage_flag
+from dbc_cli.flags.flag import EVALUATION, in_panel, pins, stage_flag
 from dbc_cli.flags.tables import COMMON, EVALUATE, MAKING, WHITEN
 from dbc_cli.flags.training import RECIPE
 
@@ -16,13 +16,13 @@ from dbc_cli.flags.training import RECIPE
     MAKING,
     pins("features", "clusters"),
     order=50,
-    configurable=(*EVALUATE, *WHITEN, *RECIPE),
+    configurable=(*EVALUATE, *in_panel(EVALUATION, WHITEN), *RECIPE),
     tables=("eval",),
 )
 def evaluate(given: Given) -> None:
     """Evaluate a stage: CMC, mAP and mINP of retrieval, and clusters against identities.
 
-    Identities are read here and in dbc report, never in training or merging. Without them, the measures that need none are
+    Identities are read to evaluate and to report, never to merge or train. Without them, the measures that need none are
     computed, and a note says so.
     """
     from dbc_cli.outcome import show_outcome

@@ -97,6 +97,7 @@ SOURCE = Annotated[
     configurable=(*INGEST, *SEED, *SYNTHETIC, *TRACKLETS, *WORKERS),
     tables=("ingest",),
     source=SOURCE,
+    makes_run=True,
 )
 def ingest(given: Given, source: Path | None) -> None:
     """Decode every image once and store the dataset, in an order shuffled by the seed.

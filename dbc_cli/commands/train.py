@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dbc_cli.command import Given, command, initial_fields
-from dbc_cli.flags.flag import pins, stage_flag
+from dbc_cli.flags.flag import TRAINING, in_panel, pins, stage_flag
 from dbc_cli.flags.tables import COMMON, DEVICE, MAKING, SEED, WHITEN
 from dbc_cli.flags.training import AMP, COMPILE, INITIAL, RUNNING, TRAIN
 
@@ -15,7 +15,7 @@ from dbc_cli.flags.training import AMP, COMPILE, INITIAL, RUNNING, TRAIN
     MAKING,
     pins("dataset", "clusters", "model", "features"),
     order=40,
-    configurable=(*TRAIN, *WHITEN, *INITIAL, *SEED, *AMP, *COMPILE, *DEVICE, *RUNNING),
+    configurable=(*TRAIN, *in_panel(TRAINING, WHITEN), *INITIAL, *SEED, *AMP, *COMPILE, *DEVICE, *RUNNING),
     tables=("train",),
 )
 def train(given: Given) -> None:
@@ -29,7 +29,7 @@ def train(given: Given) -> None:
     outcome = run_train(
         given.run_directory,
         stage=given.stage,
-        wanted=given.only((*TRAIN, *WHITEN, *SEED, *AMP)),
+        wanted=given.only((*TRAIN, *in_panel(TRAINING, WHITEN), *SEED, *AMP)),
         initial=initial_fields(given, SEED),
         context=given.context(),
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, Optional, get_args, get_origin
 
 import typer
@@ -82,6 +83,11 @@ class Flag:
 
 DECLARED: dict[str, Flag] = {}
 """Every flag of every command, by the field it fills; a command adds its own when it is declared."""
+
+
+def in_panel(panel: str, flags: Sequence[Flag]) -> tuple[Flag, ...]:
+    """`flags` in another part of help."""
+    return tuple(replace(flag, panel=panel) for flag in flags)
 
 
 def pins(*kinds: str) -> tuple[Flag, ...]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from schemas.choices import PUBLISHED_LAMBDA
+from schemas.rules import MERGE_RULES, broken_rule
 from stages.compare.cells import Cell
 from stages.errors import UsageError
 from stages.loop.run_stages import Plan
@@ -18,7 +19,7 @@ VARIANTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "dbc": ("DBC", {"criterion": "dbc"}),
     "dbc-exact": ("DBC exact", {"criterion": "dbc", "update": "exact"}),
 }
-"""By name on the command line, the name in tables and what it changes of a merge; λ is given where it is not said."""
+"""By name on the command line, the name in tables and what it changes of a merge; λ is given apart."""
 
 
 def ablation_cells(
@@ -31,8 +32,8 @@ def ablation_cells(
 ) -> list[Cell]:
     """A cell for every variant and seed: they differ in criterion, λ and update, and agree in everything else of `plan`.
 
-    λ is by default the published one of its criterion. UsageError for a variant there is not, or not under the
-    metric.
+    λ is by default the published one of its criterion. UsageError for an unknown variant, or one whose
+    options do not go together with the others.
     """
     lambdas = {
         "dbc": PUBLISHED_LAMBDA["dbc"] if dbc_lambda is None else dbc_lambda,
@@ -41,12 +42,11 @@ def ablation_cells(
     cells = []
     for variant in variants:
         if variant not in VARIANTS:
-            raise UsageError(f"--variants: found {variant!r}, wanted some of {','.join(VARIANTS)}")
+            raise UsageError(f"`variants` must be some of {','.join(VARIANTS)}, got {variant!r}")
         title, changes = VARIANTS[variant]
-        if changes["criterion"] == "buc" and plan.merge.metric == "jaccard":
-            raise UsageError(f"--variants: found {variant} with --metric jaccard, wanted some of dbc-,dbc,dbc-exact")
-        if changes["criterion"] == "buc" and plan.merge.camera == "penalty":
-            raise UsageError(f"--variants: found {variant} with --camera penalty, wanted some of dbc-,dbc,dbc-exact")
+        broken = broken_rule(MERGE_RULES, **{**dict(plan.merge), **changes})
+        if broken is not None:
+            raise UsageError(f"variant {variant} of `variants`: {broken}")
         merge = plan.merge.model_copy(update={"lambda_": lambdas[changes["criterion"]], **changes})
         for seed in seeds:
             seeded = with_seed(replace(plan, merge=merge), seed)

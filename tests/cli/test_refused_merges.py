@@ -55,8 +55,14 @@ def test_options_that_do_not_go_together_are_refused_before_anything_is_made(
 @pytest.mark.parametrize(
     ("command", "told"),
     [
-        (["ablate", "--camera", "penalty"], "--variants: found buc- with --camera penalty, wanted some of dbc-,dbc,"),
-        (["ablate", "--metric", "jaccard"], "--variants: found buc- with --metric jaccard, wanted some of dbc-,dbc,"),
+        (
+            ["ablate", "--camera", "penalty"],
+            "variant buc- of --variants: --camera penalty needs --criterion dbc, got --criterion buc",
+        ),
+        (
+            ["ablate", "--metric", "jaccard"],
+            "variant buc- of --variants: --metric jaccard needs --criterion dbc, got --criterion buc",
+        ),
         (
             ["sweep", "--camera", "ignored,penalty", "--criterion", "dbc,buc"],
             "--camera penalty needs --criterion dbc, got",

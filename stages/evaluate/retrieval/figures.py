@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from array_api_compat import array_namespace, is_numpy_array
 
+from schemas.choices import AveragePrecision
 from stages.arrays.backend import n_cores, to_host
 from stages.errors import DbcError
 from stages.evaluate.retrieval.pairs import PidPairs, pid_pair_blocks
@@ -28,8 +29,6 @@ COMPILED_PAYS = 2**24
 
 LENGTH_TOLERANCE = 1e-2
 """How far from 1 a feature's length may be; exact similarities need less than √2."""
-
-AveragePrecision = Literal["standard", "trapezoid"]
 
 
 @dataclass(frozen=True)

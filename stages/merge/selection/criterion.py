@@ -10,9 +10,9 @@ import importlib
 import pkgutil
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
-from schemas.choices import IntraNormalizer
+from schemas.choices import IntraNormalizer, Linkage
 from stages.merge.selection import criteria
 from stages.typing import Array
 
@@ -30,7 +30,7 @@ class Criterion(ABC):
     lambda_: float
     normalizer: IntraNormalizer = "n"
 
-    linkage: ClassVar[Literal["average", "single"]]
+    linkage: ClassVar[Linkage]
     """How d_ab follows from the distances between members, in SciPy's words: their mean, or the smallest."""
 
     def __init_subclass__(cls, *, name: str) -> None:

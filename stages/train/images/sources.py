@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from schemas.choices import Cache
 from stages.arrays.backend import torch_available_bytes
 from stages.errors import DbcError
 from stages.nn.images import StoredImages
@@ -18,7 +19,6 @@ from stages.processes import n_processes_here
 from stages.train.images.frames import Samples
 from stages.typing import Int64Array, UInt8Array
 
-Cache = Literal["auto", "device", "host", "none"]
 SHARE = 0.5
 """Share of the free memory that `auto` fills with images: the network needs the rest."""
 LOADED_AT_ONCE = 64 << 20

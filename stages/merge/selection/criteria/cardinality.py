@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
+from schemas.choices import Linkage
 from stages.merge.selection.criterion import Criterion
 from stages.typing import Array
 
@@ -16,7 +17,7 @@ class CardinalityCriterion(Criterion, name="buc"):
     D_cx is at least the smaller of D_ax and D_bx: d_cx is the smaller of d_ax and d_bx, and sizes grow.
     """
 
-    linkage: ClassVar[Literal["average", "single"]] = "single"
+    linkage: ClassVar[Linkage] = "single"
 
     def penalties(self, counts: Array, ordered_means: Array) -> Array:  # noqa: ARG002
         """n_a (K,)."""

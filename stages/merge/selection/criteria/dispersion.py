@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
+from schemas.choices import Linkage
 from stages.merge.selection.criterion import Criterion
 from stages.typing import Array
 
@@ -18,7 +19,7 @@ class DispersionCriterion(Criterion, name="dbc"):
     distance.
     """
 
-    linkage: ClassVar[Literal["average", "single"]] = "average"
+    linkage: ClassVar[Linkage] = "average"
 
     def penalties(self, counts: Array, ordered_means: Array) -> Array:
         """d_a (K,): the mean distance over ordered pairs for `n2`, times n_a for `n`."""
