@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from dbc_cli.commands import all_commands
@@ -56,7 +58,8 @@ def test_failures_and_warnings_are_printed_with_flags(
         raise UsageError("`lambda_` must be at least 0, got -1; give `update='stale'`")
 
     monkeypatch.setattr("stages.merge.stage.merge", fails)
-    assert dbc("merge").err == "dbc merge: --lambda must be at least 0, got -1; give --update stale\n"
+    Path("run").mkdir()
+    assert dbc("merge", "--run", "run").err == "dbc merge: --lambda must be at least 0, got -1; give --update stale\n"
     RichReporter().warn("`whiten=0` is slower")
     RichReporter().note("see `memory_limit`")
     assert capsys.readouterr().err == "warning: --whiten 0 is slower\nsee --memory-limit\n"
