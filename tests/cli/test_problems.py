@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import dbc_cli.app  # noqa: F401 — declares the flags
 from dbc_cli.commands import all_commands
 from dbc_cli.console import RichReporter
 from dbc_cli.problems import in_flags
