@@ -1,4 +1,4 @@
-"""Where an image's pixels come from: a file that is decoded, or a picture that is drawn."""
+"""The source of an image's pixels: a file that is decoded, or a picture that is drawn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An array of bytes whose rows lie plainly in its files, so that any process can put them there without Zarr."""
+"""An array of bytes whose rows lie plainly in its files, so that any thread can put them there without Zarr."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class RowFiles:
     """An array (at most `max_rows`, …) of uint8 on its way into the group `path`, filled through its files.
 
     It is cut like every array, its chunks are not compressed, and none spans another axis than the first: so a file holds
-    row after row, and behind them, where it is a shard, the index. A row is written by anybody where `place` says, then
+    row after row, and behind them, if it is a shard, the index. A row is written by anybody where `place` says, then
     taken in here by `keep`, in order. Rows that are not kept are closed up over. A file that is full goes to the disk at
     once, in a thread: `syncing` tells of that.
     """
@@ -185,7 +185,7 @@ class RowFiles:
     def _describe(self) -> Any:
         """The array in Zarr's eyes, made at the first call.
 
-        That is while other processes decode: to import Zarr takes as long as to decode a thousand images.
+        That is while other threads decode: to import Zarr takes as long as to decode a thousand images.
         """
         import zarr
 

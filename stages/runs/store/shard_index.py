@@ -11,7 +11,7 @@ _CASTAGNOLI = 0x82F63B78
 def shard_index(n_chunks: int, *, of: int, chunk_bytes: int) -> bytes:
     """The index of a shard with room for `of` chunks, of which the first `n_chunks` lie one after the other from byte 0.
 
-    For each chunk its offset and length, uint64 little-endian, both 2^64 − 1 where there is none; then the CRC-32C of all
+    For each chunk its offset and length, uint64 little-endian, both 2^64 − 1 if there is none; then the CRC-32C of all
     that, uint32 little-endian (Zarr's `sharding_indexed` codec with the codecs it gives its index by default).
     """
     entries = [(i * chunk_bytes, chunk_bytes) if i < n_chunks else (_MISSING, _MISSING) for i in range(of)]

@@ -15,7 +15,7 @@ from stages.runs.store.temporary import writing
 
 
 class Table:
-    """A stored array whose rows are written where they belong; DbcError where they cannot be."""
+    """A stored array whose rows are written where they belong; DbcError if they cannot be."""
 
     def __init__(self, path: Path, name: str) -> None:
         import zarr
