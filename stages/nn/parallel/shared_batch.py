@@ -6,6 +6,7 @@ head, and what the backbone learns is summed over the processes. With one proces
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -86,7 +87,9 @@ class SharedBatch:
 
     def _forward_of(self, module: nn.Module) -> Any:
         if isinstance(module, _BatchNorm):
-            return lambda images: shared_norm(module, images)
+            # timm's batch norms have their dropout and activation inside
+            inside = [part for name in ("drop", "act") if isinstance(part := getattr(module, name, None), nn.Module)]
+            return lambda images: functools.reduce(lambda found, part: part(found), inside, shared_norm(module, images))
         own_forward = type(module).forward
 
         def forward(images: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from stages.extract.network import inference_network
 from stages.nn.backbones.register import build_backbone, provider_of
 from stages.nn.backbones.weights import WeightsFile, weights_file
 from stages.nn.model.network import build_model
+from stages.nn.parallel.shared_batch import SharedBatch
 from stages.reporting import Silent
 from stages.train.freeze import freeze_through
 from tests.tiny_training import CPU, blotches, trained
@@ -204,3 +205,16 @@ def test_the_hub_out_of_reach_is_one_line(monkeypatch: pytest.MonkeyPatch) -> No
         with pytest.raises(DbcError, match=r"weights hf-hub:.*not available \(no route\); without network") as caught:
             provider_of(NET).find_weights(weights, backbone=NET, reporter=Silent())
         assert "\n" not in str(caught.value)
+
+
+def test_timms_batch_norm_keeps_its_activation_if_processes_share_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    layers = pytest.importorskip("timm.layers", reason="the extra timm is not installed")
+    norm = layers.BatchNormAct2d(4).train()
+    images = torch.randn(8, 4, 6, 6, generator=torch.Generator().manual_seed(0))
+    monkeypatch.setattr(
+        "stages.nn.parallel.shared_batch.shared_norm",
+        lambda module, given: functional.batch_norm(given, None, None, module.weight, module.bias, training=True),
+    )
+    found = SharedBatch()._forward_of(norm)(images)
+    assert found.min() == 0
+    torch.testing.assert_close(found, norm(images))
