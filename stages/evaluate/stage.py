@@ -19,8 +19,9 @@ from stages.evaluate.clusters.cameras import same_camera_chance, same_camera_mer
 from stages.evaluate.clusters.compactness import Compactness, measure_compactness
 from stages.evaluate.retrieval.figures import RetrievalFigures, evaluate_retrieval
 from stages.evaluate.retrieval.reranking import Reranking
+from stages.features.kept_whitening import whitening_of
 from stages.features.prepared import require_whitening_room
-from stages.features.whitening import NothingToWhitenError, fit_whitening, whitened
+from stages.features.whitening import NothingToWhitenError, whitened
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lineage import broken_chain, dataset_of, newest_features, require_same_dataset
 from stages.runs.making import Computed, Made, Request, make_artifact
@@ -110,20 +111,21 @@ def _read(
     if len(labels) != n_train:
         path = features.path if clusters is None else clusters.path
         raise DbcError(f"{path} must have a label for each of {n_train} train samples, got {len(labels)}; merge again")
-    rows, notes = _whitened(features.read("pooled"), split == TRAIN, ridge=whiten, memory_limit=memory_limit)
+    rows, notes = _whitened(features, split == TRAIN, ridge=whiten, memory_limit=memory_limit)
     return Evaluated(rows, labels, linkage, dataset.read("pid"), dataset.read("camid"), split, notes)
 
 
 def _whitened(
-    rows: Float32Array, is_train: NDArray[np.bool_], *, ridge: float, memory_limit: int | None
+    features: Artifact, is_train: NDArray[np.bool_], *, ridge: float, memory_limit: int | None
 ) -> tuple[Float32Array, tuple[str, ...]]:
     """All rows whitened by the train rows, or as they are, with a note if train rows cannot be whitened by."""
+    rows: Float32Array = features.read("pooled")
     if not ridge:
         return rows, ()
     train_rows = rows[is_train]
     require_whitening_room(train_rows, memory_limit=memory_limit)
     try:
-        return whitened(rows, fit_whitening(train_rows, ridge=ridge)), ()
+        return whitened(rows, whitening_of(features, train_rows, ridge=ridge)), ()
     except NothingToWhitenError as error:
         return rows, (f"features are measured as they are: {error}",)
 

@@ -8,7 +8,8 @@ from schemas.parameters import MergeParameters
 from stages.arrays.memory_limit import limit_of, require_memory
 from stages.errors import DbcError
 from stages.features.centring import centred_by_camera, centring_bytes, require_cameras
-from stages.features.whitening import fit_whitening, whitened
+from stages.features.kept_whitening import whitening_of
+from stages.features.whitening import whitened
 from stages.runs.store import Artifact
 from stages.samples import TRAIN
 from stages.typing import Float32Array, Int32Array
@@ -41,7 +42,7 @@ def compared_features(
     if camid is not None:
         rows = centred_by_camera(rows, camid)
     if parameters.whiten:
-        rows = whitened(rows, fit_whitening(rows, ridge=parameters.whiten))
+        rows = whitened(rows, whitening_of(features, rows, ridge=parameters.whiten, centred=camid is not None))
     return rows
 
 
@@ -75,14 +76,14 @@ def _wanted_cameras(dataset: Artifact, parameters: MergeParameters) -> Int32Arra
 
 
 def whitening_bytes(*, n_samples: int, dim: int) -> int:
-    """Peak bytes of whitening (n, d) float32 features beside them: linear in n, and a few (d, d) matrices of float64.
+    """Peak bytes of whitening (n, d) float32 features beside them: the result, blocks of float64, a few (d, d) matrices.
 
-    Sorting rows by their bytes copies them four times and takes some numbers a row; blocks of float64 rows are centred,
-    weighted and multiplied; the covariance, its eigenvectors with what the library works in, and the map made of them.
+    Blocks of rows are rounded, centred, multiplied and squared. The factorisation holds the covariance, what is left of it,
+    the factor, its inverse, and rounded copies of two of them.
     """
-    sorting = 17 * n_samples * dim + 64 * n_samples
-    blocks = 4 * _FLOAT64 * min(n_samples, 4096) * dim
-    return sorting + blocks + 9 * _FLOAT64 * dim * dim
+    result = 4 * n_samples * dim
+    blocks = 5 * _FLOAT64 * min(n_samples, 1024) * dim
+    return result + blocks + 8 * _FLOAT64 * dim * dim
 
 
 def _require_room(

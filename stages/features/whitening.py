@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from stages.arrays.backend import one_library_thread
+from stages.arrays.exact_products import MANTISSA_BITS, inverse_cholesky_factor
+from stages.arrays.exact_sums import exponent_of, grid_exponent, halving_sum, round_to_grid
 from stages.errors import DbcError, UsageError
-from stages.typing import Float32Array, Float64Array, Int64Array
+from stages.typing import Float32Array, Float64Array
 
-_BLOCK_ROWS = 4096
-"""Rows of float64 held at once; part of the result's last bits, so it is fixed."""
+_BLOCK_ROWS = 1024
+"""Rows of float64 held at once."""
+_BLOCK_COLUMNS = 512
+"""Columns of a product at once: those of a triangular matrix need only the rows above their last one."""
+_FEATURE_BITS = 25
+"""Bits that features keep below four times the largest train feature: one more than float32 holds."""
 
 
 class NothingToWhitenError(DbcError):
@@ -21,106 +27,99 @@ class NothingToWhitenError(DbcError):
 
 @dataclass(frozen=True)
 class Whitening:
-    """A linear map fitted on features: `mean` (d,) is subtracted, `matrix` (d, d), symmetric, applied; both float64."""
+    """The map x ↦ (x − `mean`) @ `matrix`, fitted on train features.
+
+    `mean` (d,) and `matrix` (d, d), upper triangular, float64. Features are first rounded to multiples of 2^−`grid`, on which
+    the products of the map are exact in float64, so that every processor and library gives the same bits.
+    """
 
     mean: Float64Array
     matrix: Float64Array
+    grid: int
 
 
 def fit_whitening(features: Float32Array, *, ridge: float) -> Whitening:
-    """The map (Σ + ρ·σ²·I)^-½ about the mean of `features` (n, d): Σ their covariance, σ² its mean diagonal, ρ `ridge`.
+    """The whitening L⁻ᵀ about the mean of `features` (n, d) float32, where L Lᵀ = Σ + ρσ²I.
 
-    ρ near 0 makes all directions vary alike; a large ρ only centres. It uses no labels. The same rows in any order give
-    the same bits. Raises UsageError unless ρ > 0, NothingToWhitenError for no rows or rows all equal, DbcError for values
-    that are not finite.
+    Σ is their covariance, σ² its mean diagonal and ρ the `ridge`. Distances and angles after the map are those of any other
+    root of (Σ + ρσ²I)⁻¹. ρ near 0 lets all directions vary alike; a large ρ only centres. No label is used. The same rows in
+    any order, on any machine, give the same bits. Raises UsageError unless ρ > 0, NothingToWhitenError for no rows or rows
+    that are all equal, DbcError for values that are not finite.
     """
     if not (np.isfinite(ridge) and ridge > 0):
-        raise UsageError(f"--whiten: found {ridge}, wanted a finite number above 0; give --whiten 3")
+        raise UsageError(f"`whiten` must be a finite number above 0, got {ridge}; use `whiten=3`")
     if not len(features):
         raise NothingToWhitenError(
-            "no train features found to whiten by, wanted at least 2 that differ; give --whiten 0"
+            "there are no train features to whiten by, at least 2 that differ are needed; use `whiten=0`"
         )
-    if not np.isfinite(features).all():
+    largest = float(np.abs(features).max())
+    if not np.isfinite(largest):
         row = int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])
         raise DbcError(f"features row {row} holds NaN or infinity, wanted finite values; extract them again")
-    rows, _, counts = _canonical(features)
-    with one_library_thread():
-        mean = np.zeros(features.shape[1])
-        for block, weight in _blocks(rows, counts):
-            mean += (block * weight).sum(axis=0) / len(features)
-        root = _from_gram if len(rows) < len(mean) else _from_covariance
-        mean_variance, matrix = root(rows, counts, mean, ridge=ridge)
-    if len(rows) == 1 or mean_variance == 0:
+    grid = _FEATURE_BITS - (exponent_of(largest) + 2)
+    mean = _mean(features, grid=grid, largest=largest)
+    covariance = _covariance(features, mean, grid=grid, largest=largest)
+    dim = len(mean)
+    mean_variance = math.fsum(covariance.diagonal()) / dim
+    if mean_variance == 0:
         raise NothingToWhitenError(
-            f"{len(features)} features are all the same, wanted some that differ to whiten; give --whiten 0"
+            f"all {len(features)} features are the same, some that differ are needed to whiten; use `whiten=0`"
         )
-    return Whitening(mean, matrix)
-
-
-def _from_covariance(
-    rows: Float32Array, counts: Int64Array, mean: Float64Array, *, ridge: float
-) -> tuple[float, Float64Array]:
-    """(σ², (Σ + ρ·σ²·I)^-½) from the eigenvalues of Σ (d, d); no number where σ² is 0."""
-    covariance = np.zeros((len(mean), len(mean)))
-    for block, weight in _blocks(rows, counts):
-        centred = (block - mean) * np.sqrt(weight)
-        covariance += centred.T @ centred
-    covariance /= counts.sum()
-    variance, directions = np.linalg.eigh(covariance)
-    mean_variance = float(np.trace(covariance)) / len(covariance)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        scale = 1 / np.sqrt(np.maximum(variance, 0) + ridge * mean_variance)
-        return mean_variance, (directions * scale) @ directions.T
-
-
-def _from_gram(
-    rows: Float32Array, counts: Int64Array, mean: Float64Array, *, ridge: float
-) -> tuple[float, Float64Array]:
-    """The same from the m different rows, where they are fewer than d: eigenvalues of their inner products (m, m) alone.
-
-    With C the centred rows over √n, Σ = CᵀC, CCᵀ = U diag(λ) Uᵀ and r = ρ·σ², the root is r^-½ I + CᵀU diag(f(λ)) UᵀC where
-    f(λ) = ((λ + r)^-½ − r^-½) / λ = −1 / (√r √(λ + r) (√r + √(λ + r))), which small λ leave as it is.
-    """
-    centred = (rows.astype(np.float64) - mean) * np.sqrt(counts / counts.sum())[:, None]
-    variance, directions = np.linalg.eigh(centred @ centred.T)
-    mean_variance = float(np.square(centred).sum()) / len(mean)
-    small = np.sqrt(ridge * mean_variance)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        large = np.sqrt(np.maximum(variance, 0) + small**2)
-        # halves of f on either side keep the result symmetric to the last bit
-        half = (directions / np.sqrt(small * large * (small + large))).T @ centred
-        matrix = -(half.T @ half)
-        matrix[np.diag_indices(len(mean))] += 1 / small
-    return mean_variance, matrix
+    covariance[np.diag_indices(dim)] += ridge * mean_variance
+    matrix = inverse_cholesky_factor(covariance).T
+    # |x − mean| is below 2^(bound), and so every partial sum of (x − mean) @ matrix below 2^(bound) · Σ|matrix|
+    bound = exponent_of(largest) + 3
+    widest = exponent_of(float(np.abs(matrix).sum(axis=0).max()) * (1 + 2.0**-20))
+    matrix = round_to_grid(matrix, MANTISSA_BITS - grid - bound - widest)
+    return Whitening(mean, np.ascontiguousarray(matrix), grid)
 
 
 def whitened(features: Float32Array, whitening: Whitening) -> Float32Array:
-    """`features` (n, d) through `whitening`, each of unit length: (n, d) float32. A row at the mean stays 0.
+    """`features` (n, d) float32 through `whitening`, each of unit length: (n, d) float32. A row at the mean stays 0.
 
-    Equal rows stay equal, and a row's bits do not depend on the order of the others.
+    The bits of a row depend on nothing but that row and the whitening (for rows at most four times as large as those that
+    were fitted on).
     """
-    rows, inverse, counts = _canonical(features)
-    result = np.empty(rows.shape, dtype=np.float32)
-    with one_library_thread():
-        start = 0
-        for block, _ in _blocks(rows, counts):
-            moved = (block - whitening.mean) @ whitening.matrix
-            length = np.linalg.norm(moved, axis=1, keepdims=True)
-            result[start : start + len(block)] = moved / np.where(length > 0, length, 1)
-            start += len(block)
-    return result[inverse]
+    result = np.empty(features.shape, dtype=np.float32)
+    dim = features.shape[1]
+    moved = np.empty((min(_BLOCK_ROWS, len(features)), dim))
+    for rows, centred in _centred(features, whitening.mean, grid=whitening.grid):
+        block = moved[: len(centred)]
+        for start in range(0, dim, _BLOCK_COLUMNS):
+            stop = min(dim, start + _BLOCK_COLUMNS)
+            np.matmul(centred[:, :stop], whitening.matrix[:stop, start:stop], out=block[:, start:stop])
+        length = np.sqrt(halving_sum(np.square(block)))[:, None]
+        # + 0 takes the sign from a negative zero, which an order of summation may leave or not
+        result[rows] = block / np.where(length > 0, length, 1) + 0.0
+    return result
 
 
-def _canonical(features: Float32Array) -> tuple[Float32Array, Int64Array, Int64Array]:
-    """(rows, inverse, counts): the different rows in the order of their bytes, each one's place, and how often each is."""
-    values = np.ascontiguousarray(features + np.zeros((), dtype=features.dtype))  # no row differs by the sign of 0
-    keys = values.view(np.dtype((np.void, values.dtype.itemsize * values.shape[1]))).ravel()
-    _, first, inverse, counts = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
-    return values[first], inverse, counts
+def _mean(features: Float32Array, *, grid: int, largest: float) -> Float64Array:
+    """The mean (d,) of rows on the grid that makes their sum exact, rounded to the grid of `grid`."""
+    coarse = min(grid, grid_exponent(largest, len(features)))
+    total = np.zeros(features.shape[1])
+    for start in range(0, len(features), _BLOCK_ROWS):
+        total += round_to_grid(features[start : start + _BLOCK_ROWS].astype(np.float64), coarse).sum(axis=0)
+    mean: Float64Array = round_to_grid(total / len(features), grid)
+    return mean
 
 
-def _blocks(rows: Float32Array, counts: Int64Array) -> Iterator[tuple[Float64Array, Float64Array]]:
-    """The rows and their weights (b, 1), float64, a block at a time."""
-    for start in range(0, len(rows), _BLOCK_ROWS):
-        span = slice(start, start + _BLOCK_ROWS)
-        yield rows[span].astype(np.float64), counts[span, None].astype(np.float64)
+def _covariance(features: Float32Array, mean: Float64Array, *, grid: int, largest: float) -> Float64Array:
+    """Σ (d, d) about `mean`, of rows on a grid that makes the sums of their products exact."""
+    n_samples, dim = features.shape
+    farthest = largest + float(np.abs(mean).max())
+    free_bits = MANTISSA_BITS - max(1, (n_samples - 1).bit_length()) - 2 * exponent_of(farthest)
+    coarse = min(grid, free_bits // 2)
+    covariance = np.zeros((dim, dim))
+    for _, centred in _centred(features, mean, grid=grid):
+        rows = centred if coarse == grid else round_to_grid(centred, coarse)
+        covariance += rows.T @ rows
+    covariance /= n_samples
+    return covariance
+
+
+def _centred(features: Float32Array, mean: Float64Array, *, grid: int) -> Iterator[tuple[slice, Float64Array]]:
+    """(rows, values less the mean (b, d) float64 on the grid), a block of rows at a time."""
+    for start in range(0, len(features), _BLOCK_ROWS):
+        rows = slice(start, start + _BLOCK_ROWS)
+        yield rows, round_to_grid(features[rows].astype(np.float64), grid) - mean

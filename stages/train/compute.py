@@ -11,7 +11,8 @@ import torch
 from schemas.parameters import TrainParameters
 from schemas.summaries import ModelSummary
 from stages.errors import DbcError
-from stages.features.whitening import fit_whitening, whitened
+from stages.features.kept_whitening import whitening_of
+from stages.features.whitening import whitened
 from stages.nn.execution import torch_execution
 from stages.nn.host_memory import keep_large_blocks
 from stages.nn.initial_model import open_model
@@ -175,8 +176,9 @@ def _start(
         embedding = parents.features.read("embedding")[train_index]
     if parents.features is not None and parameters.whiten:
         pooled = parents.features.read("pooled")[train_index]
-        network = with_whitened_head(model, pooled, ridge=parameters.whiten, dropout=parameters.dropout)
-        embedding_dim, embedding = pooled.shape[1], whitened(pooled, fit_whitening(pooled, ridge=parameters.whiten))
+        whitening = whitening_of(parents.features, pooled, ridge=parameters.whiten)
+        network = with_whitened_head(model, whitening, dropout=parameters.dropout)
+        embedding_dim, embedding = pooled.shape[1], whitened(pooled, whitening)
     if embedding is None or parameters.memory_init == "zeros":
         return network, zero_memory(int(labels.max()) + 1, embedding_dim)
     return network, centroid_memory(embedding, labels)

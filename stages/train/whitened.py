@@ -8,10 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stages.features.whitening import Whitening, fit_whitening
+from stages.features.whitening import Whitening
 from stages.nn.model.head import EmbeddingHead
 from stages.nn.model.network import ReidModel
-from stages.typing import Float32Array
 
 
 class WhitenedHead(nn.Module):
@@ -36,8 +35,8 @@ class WhitenedHead(nn.Module):
         return embedding
 
 
-def with_whitened_head(model: ReidModel, pooled: Float32Array, *, ridge: float, dropout: float) -> ReidModel:
-    """`model`'s own backbone under a `WhitenedHead` fitted on the train features `pooled` (n, d); its head is left alone."""
-    head = WhitenedHead(fit_whitening(pooled, ridge=ridge), dropout=dropout)
+def with_whitened_head(model: ReidModel, whitening: Whitening, *, dropout: float) -> ReidModel:
+    """`model`'s own backbone under a `WhitenedHead`; its own head is left alone."""
+    head = WhitenedHead(whitening, dropout=dropout)
     # training asks nothing of a head but to be a module
     return ReidModel(model.backbone, cast(EmbeddingHead, head), model.input_form)

@@ -3,6 +3,8 @@
 import tracemalloc
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,9 +18,10 @@ from stages.features.whitening import fit_whitening, whitened
 
 
 class Held:
-    """Arrays by name, as an artifact gives them."""
+    """Arrays by name, as an artifact gives them, in a folder that does not exist."""
 
-    path = "run/some"
+    path = Path("/nowhere/features/v1.zarr")
+    manifest = SimpleNamespace(id="0" * 64)
 
     def __init__(self, **arrays):
         self._arrays = arrays

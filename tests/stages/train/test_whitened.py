@@ -29,7 +29,7 @@ def test_the_head_gives_the_whitened_features_of_a_merge():
 def test_the_backbone_learns_and_the_models_own_head_stays():
     model, labels = tiny_model(), np.arange(16) % 4
     before = model_arrays(model)
-    network = with_whitened_head(model, some_features(dim=256), ridge=1.0, dropout=0.0)
+    network = with_whitened_head(model, fit_whitening(some_features(dim=256), ridge=1.0), dropout=0.0)
     memory = np.eye(4, 256, dtype=np.float32)
     result = train(
         network,

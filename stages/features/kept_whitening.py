@@ -1,0 +1,40 @@
+"""The whitening of a features artifact: fitted once and kept beside it, for every merge, training and evaluation."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import suppress
+
+import numpy as np
+
+from stages.errors import DbcError
+from stages.features.whitening import Whitening, fit_whitening
+from stages.processes import is_leader
+from stages.runs.store import Artifact
+from stages.runs.store.checkpoint import read_checkpoint, write_checkpoint
+from stages.runs.store.digests import canonical_json
+from stages.typing import Float32Array
+
+_VERSION = 1
+"""Of how a whitening is computed: what another version kept is fitted again."""
+
+
+def whitening_of(features: Artifact, train_rows: Float32Array, *, ridge: float, centred: bool = False) -> Whitening:
+    """`fit_whitening` of `train_rows` (n_train, d), the pooled train rows of `features`; read if it was fitted before.
+
+    `centred` says that the rows were centred by camera. It is kept hidden beside the artifact, under its id and the ridge,
+    with digests: what is damaged is fitted again. Raises what `fit_whitening` raises.
+    """
+    request = {"version": _VERSION, "features": features.manifest.id, "ridge": ridge, "centred": centred}
+    key = hashlib.sha256(canonical_json(request)).hexdigest()
+    directory = features.path.parent
+    kept = read_checkpoint(directory, key)
+    if kept is not None:
+        return Whitening(kept.arrays["mean"], kept.arrays["matrix"], int(kept.arrays["grid"][0]))
+    whitening = fit_whitening(train_rows, ridge=ridge)
+    if is_leader():
+        arrays = {"mean": whitening.mean, "matrix": whitening.matrix, "grid": np.array([whitening.grid])}
+        # if the run cannot be written, it is fitted again next time
+        with suppress(DbcError):
+            write_checkpoint(directory, key, 0, arrays, about={"holds": "whitening"})
+    return whitening

@@ -1,0 +1,58 @@
+"""A whitening is fitted once per features artifact, ridge and centring, and read from then on."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from stages.features import kept_whitening
+from stages.features.kept_whitening import whitening_of
+
+
+@pytest.fixture
+def fitted(monkeypatch):
+    """The ridges that were fitted, one an entry."""
+    ridges, plain = [], kept_whitening.fit_whitening
+
+    def noted(rows, *, ridge):
+        ridges.append(ridge)
+        return plain(rows, ridge=ridge)
+
+    monkeypatch.setattr(kept_whitening, "fit_whitening", noted)
+    return ridges
+
+
+def features_at(folder, name="a"):
+    return SimpleNamespace(path=folder / "v1.zarr", manifest=SimpleNamespace(id=name * 64))
+
+
+def rows():
+    return np.random.default_rng(0).standard_normal((20, 6)).astype(np.float32)
+
+
+def test_the_same_request_is_read_and_another_fitted(tmp_path, fitted):
+    first = whitening_of(features_at(tmp_path), rows(), ridge=3.0)
+    again = whitening_of(features_at(tmp_path), rows(), ridge=3.0)
+    assert fitted == [3.0]
+    assert np.array_equal(first.matrix, again.matrix)
+    assert np.array_equal(first.mean, again.mean)
+    assert first.grid == again.grid
+    whitening_of(features_at(tmp_path), rows(), ridge=1.0)
+    whitening_of(features_at(tmp_path, "b"), rows(), ridge=3.0)
+    whitening_of(features_at(tmp_path), rows(), ridge=3.0, centred=True)
+    assert fitted == [3.0, 1.0, 3.0, 3.0]
+
+
+def test_what_is_damaged_is_fitted_again(tmp_path, fitted):
+    whitening_of(features_at(tmp_path), rows(), ridge=3.0)
+    for path in tmp_path.glob(".checkpoint-*/float64/c/*"):
+        path.write_bytes(path.read_bytes()[:-9] + b"damaged!!")
+    whitening_of(features_at(tmp_path), rows(), ridge=3.0)
+    assert fitted == [3.0, 3.0]
+
+
+def test_a_folder_that_cannot_be_written_only_costs_the_time(tmp_path, fitted):
+    (tmp_path / "file").touch()
+    for _ in range(2):
+        whitening_of(features_at(tmp_path / "file"), rows(), ridge=3.0)
+    assert fitted == [3.0, 3.0]
