@@ -1,0 +1,236 @@
+"""Faults at the boundaries of every command: how many were tried, and whether all was survived.
+
+    python benchmarks/faults.py [--most 20] [--commands merge,train] [--json]
+
+A command is run once to count its boundaries: every file or folder that it opens, makes, renames, removes or syncs inside
+the working folder. Then it is run again and again from the same state, and at one boundary each time
+
+- `kill`: the process ends at once, as by SIGKILL,
+- `ENOSPC`, `EIO`, `EACCES`: the system refuses that one operation.
+
+Afterwards every artifact must open and hold what was written; the failure must be one line that names its cause; and the
+same command, undisturbed, must succeed, leave nothing half made, and give the ids of a run that nobody disturbed. Each try is
+a fork of one process that has imported everything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import io
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import stages.loop.run_stages
+import stages.merge.stage  # noqa: F401 — imported before the forks
+from dbc_cli.__main__ import run_command
+from stages.runs.listing import list_run
+from stages.runs.run_directory import RunDirectory
+
+NETWORK = ["--backbone", "resnet10", "--weights", "none", "--embedding-dim", "4"]
+PEOPLE = ["--identities", "4", "--cameras", "2", "--images-per-camera", "2", "--height", "16", "--width", "8"]
+COMMANDS = {
+    "ingest": ["ingest", *PEOPLE, "--workers", "0"],
+    "extract": ["extract", *NETWORK],
+    "train": ["train", "--stage", "0", "--epochs", "1", "--batch-size", "4", "--checkpoint-every", "1"],
+    "extract again": ["extract"],
+    "merge": ["merge", "--merge-percent", "0.25"],
+    "eval": ["eval", "--stage", "0"],
+}
+"""The commands that write, each from what those before it left."""
+FAULTS = ("kill", "ENOSPC", "EIO", "EACCES")
+KILLED = 137
+
+
+class Injector:
+    """Counts the operations on files below `root`, and lets a fault happen at number `at`."""
+
+    def __init__(self, root: Path, *, at: int | None, fault: str) -> None:
+        self.root, self.at, self.fault = os.fsencode(root), at, fault
+        self.n_seen = 0
+        fsync = os.fsync
+
+        def watched_fsync(descriptor: int) -> None:
+            self.boundary()
+            fsync(descriptor)
+
+        os.fsync = watched_fsync
+        # an audit hook that raises stops the operation it was told of; it stays for good, as its process does not
+        sys.addaudithook(self.hear)
+
+    def hear(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event in ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncate", "os.link"):
+            place = arguments[0]
+            if isinstance(place, str | bytes | os.PathLike) and self.is_ours(os.fsencode(place)):
+                self.boundary()
+
+    def is_ours(self, place: bytes) -> bool:
+        # a relative name is one of the working folder, or of a folder that is being removed in it
+        return place.startswith(self.root) or not place.startswith(b"/")
+
+    def boundary(self) -> None:
+        self.n_seen += 1
+        if self.n_seen - 1 != self.at:
+            return
+        if self.fault == "kill":
+            os._exit(KILLED)
+        code = getattr(errno, self.fault)
+        raise OSError(code, os.strerror(code))
+
+
+def forked(work: Callable[[], Any]) -> tuple[int, Any]:
+    """The exit status of a child that does `work`, and what it gave, None where it was killed."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        try:
+            torch.set_num_threads(1)
+            content = json.dumps(work()).encode()
+            with os.fdopen(writer, "wb") as stream:
+                stream.write(content)
+        except BaseException as error:  # it is told by its status and on stderr
+            sys.__stderr__.write(f"{type(error).__name__}: {error}\n")
+            os._exit(1)
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as stream:
+        content = stream.read()
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status), json.loads(content) if content else None
+
+
+def run(folder: Path, arguments: list[str]) -> tuple[int, str]:
+    """The status of `dbc` with these arguments in `folder`, and what it told on stderr."""
+    os.chdir(folder)
+    told = io.StringIO()
+    with redirect_stderr(told), redirect_stdout(io.StringIO()):
+        status = run_command([*arguments, "--run", "run"])
+    return status, told.getvalue()
+
+
+def disturbed(folder: Path, arguments: list[str], fault: str, at: int | None) -> dict[str, Any]:
+    """What a command gave with a fault at boundary `at`, and how many boundaries it came by."""
+    os.chdir(folder)
+    injector = Injector(folder, at=at, fault=fault)
+    status, told = run(folder, arguments)
+    injector.at = None
+    return {"status": status, "told": told, "n_seen": injector.n_seen}
+
+
+def state(folder: Path) -> dict[str, Any]:
+    """The ids of the artifacts in a run, and all that is wrong in it."""
+    listed = list_run(RunDirectory(folder / "run"))
+    artifacts = [found.artifact for found in listed if found.artifact is not None]
+    damaged = [str(artifact.path) for artifact in artifacts if artifact.damaged()]
+    left = [str(path) for path in folder.rglob(".*writing-*")]
+    ids = {artifact.path.relative_to(folder).as_posix(): artifact.manifest.id for artifact in artifacts}
+    return {"ids": ids, "wrong": [found.problem for found in listed if found.problem] + damaged, "left": left}
+
+
+def again(folder: Path, arguments: list[str]) -> dict[str, Any]:
+    """The state that a fault left, and that after the same command undisturbed."""
+    before = state(folder)
+    status, told = run(folder, arguments)
+    return {"before": before, "status": status, "told": told, "after": state(folder)}
+
+
+def judged(faulty: dict[str, Any] | None, later: dict[str, Any], wanted: dict[str, str]) -> list[str]:
+    """What was not survived of one fault; empty if all was."""
+    found = [f"damaged: {problem}" for problem in later["before"]["wrong"] + later["after"]["wrong"]]
+    found += [f"left: {path}" for path in later["after"]["left"] if "/run/" in path]
+    if later["status"]:
+        found.append(f"the next call failed: {later['told']}")
+    if later["after"]["ids"] != wanted:
+        found.append("other ids")
+    if faulty is not None and faulty["status"]:
+        last = faulty["told"].strip().splitlines()[-1:] or [""]
+        if "unexpected" in last[0] or "Traceback" in faulty["told"] or not last[0].startswith("dbc"):
+            found.append(f"told: {faulty['told'].strip()[-300:]}")
+    return found
+
+
+def spread(n: int, most: int) -> list[int]:
+    """At most `most` numbers from 0 to n − 1, evenly apart."""
+    return list(range(n)) if n <= most else [(2 * i + 1) * n // (2 * most) for i in range(most)]
+
+
+def matrix(folder: Path, *, most: int, commands: list[str], faults: list[str]) -> list[dict[str, Any]]:
+    """A row a command and fault: boundaries, tries, how many ended in a failure, and what was not survived."""
+    base = folder / "base"
+    base.mkdir()
+    rows = []
+    for name, arguments in COMMANDS.items():
+        after = shutil.copytree(base, folder / "after")
+        status, counted = forked(lambda after=after, arguments=arguments: disturbed(after, arguments, "kill", None))
+        if status or counted["status"]:
+            raise SystemExit(f"{name} failed undisturbed: {counted}")
+        wanted = forked(lambda after=after: state(after))[1]["ids"]
+        for fault in faults if name in commands else []:
+            places = spread(counted["n_seen"], most)
+            row: dict[str, Any] = {
+                "command": name,
+                "fault": fault,
+                "boundaries": counted["n_seen"],
+                "tried": len(places),
+            }
+            ended: Counter[str] = Counter()
+            lost = []
+            for at in places:
+                shutil.rmtree(folder / "try", ignore_errors=True)
+                tried = shutil.copytree(base, folder / "try")
+                status, faulty = forked(
+                    lambda tried=tried, arguments=arguments, fault=fault, at=at: disturbed(tried, arguments, fault, at)
+                )
+                ended["killed" if status == KILLED else "failed" if faulty and faulty["status"] else "done"] += 1
+                _, later = forked(lambda tried=tried, arguments=arguments: again(tried, arguments))
+                lost += [f"{name}, {fault} at {at}: {problem}" for problem in judged(faulty, later, wanted)]
+            rows.append({**row, **ended, "lost": lost})
+        shutil.rmtree(base)
+        after.rename(base)
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--most", type=int, default=20, help="boundaries a command and fault")
+    parser.add_argument("--commands", default=",".join(COMMANDS))
+    parser.add_argument("--faults", default=",".join(FAULTS))
+    parser.add_argument("--json", action="store_true")
+    asked = parser.parse_args()
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        rows = matrix(
+            Path(folder).resolve(),
+            most=asked.most,
+            commands=asked.commands.split(","),
+            faults=asked.faults.split(","),
+        )
+        os.chdir("/")
+    if asked.json:
+        print(json.dumps(rows))
+        return
+    print(
+        "| command | fault | boundaries | tried | killed | one line | done | lost |\n|---|---|---|---|---|---|---|---|"
+    )
+    for row in rows:
+        cells = (row["boundaries"], row["tried"], *(row.get(end, 0) for end in ("killed", "failed", "done")))
+        print(f"| `{row['command']}` | {row['fault']} | {' | '.join(map(str, cells))} | {len(row['lost'])} |")
+    print(f"\n{sum(row['tried'] for row in rows)} faults in {time.monotonic() - started:.0f} s")
+    for problem in (problem for row in rows for problem in row["lost"]):
+        print(problem)
+
+
+if __name__ == "__main__":
+    main()
