@@ -1,0 +1,26 @@
+"""Faults in the midst of every command that writes are survived; `benchmarks/faults.py` tries the others."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "faults.py"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks a process that holds torch")
+def test_no_fault_damages_an_artifact_and_the_next_call_goes_on(tmp_path: Path) -> None:
+    command = [sys.executable, str(SCRIPT), "--most", "1", "--faults", "kill", "--json"]
+    environment = os.environ | {"TMPDIR": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    told = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=300)
+    assert told.returncode == 0, told.stderr
+    rows = json.loads(told.stdout)
+    assert {row["command"] for row in rows} == {"ingest", "extract", "train", "extract again", "merge", "eval"}
+    assert [problem for row in rows for problem in row["lost"]] == []
+    assert all(row["boundaries"] > 10 for row in rows)
+    assert all(row.get("killed") == 1 for row in rows)
