@@ -15,6 +15,7 @@ from schemas.choices import (
     PUBLISHED_LAMBDA,
     AveragePrecision,
     CameraUse,
+    Clusterer,
     CriterionName,
     DatasetFormat,
     IntraNormalizer,
@@ -174,10 +175,22 @@ class MergeParameters(Parameters):
     `k1` and `k2` are the neighbours that metric `jaccard` compares. `whiten` above 0 whitens the features first, with that
     ridge. `camera` is the one option that uses camera ids: 'centring' first moves the mean of every camera's features to
     one place, 'penalty' adds to D `camera_weight` times the share of the pairs of two clusters' samples that one camera took.
+    `clusterer` other than 'dbc' makes the clusters of every stage anew by another method, without merges: `eps` is the
+    largest Jaccard distance of neighbours in DBSCAN, `min_samples` the least of them in DBSCAN, and of a cluster in HDBSCAN.
     """
 
     added_later = MappingProxyType(
-        {"k1": 20, "k2": 6, "whiten": 0.0, "camera": "ignored", "camera_weight": 0.1, "start": "previous"}
+        {
+            "k1": 20,
+            "k2": 6,
+            "whiten": 0.0,
+            "camera": "ignored",
+            "camera_weight": 0.1,
+            "start": "previous",
+            "clusterer": "dbc",
+            "eps": 0.6,
+            "min_samples": 4,
+        }
     )
 
     criterion: CriterionName = "dbc"
@@ -192,6 +205,9 @@ class MergeParameters(Parameters):
     whiten: float = Field(default_factory=_by_default_recipe("whiten"), ge=0, le=MOST)
     camera: CameraUse = "ignored"
     camera_weight: float = Field(default=0.1, ge=0, le=MOST)
+    clusterer: Clusterer = "dbc"
+    eps: float = Field(default=0.6, gt=0, lt=1)
+    min_samples: int = Field(default=4, ge=1, le=10_000)
 
     @model_validator(mode="after")
     def _go_together(self) -> MergeParameters:
@@ -201,9 +217,11 @@ class MergeParameters(Parameters):
         return self
 
     def request(self) -> dict[str, Any]:
-        """See `Parameters.request`; `camera_weight` is asked for with a penalty alone, because only that reads it."""
-        told = super().request()
-        return told if self.camera == "penalty" else {name: told[name] for name in told if name != "camera_weight"}
+        """See `Parameters.request`; a parameter that only one choice reads is asked for with that choice alone."""
+        unread = {"camera_weight"} if self.camera != "penalty" else set()
+        unread |= {"eps"} if self.clusterer != "dbscan" else set()
+        unread |= {"min_samples"} if self.clusterer not in ("dbscan", "hdbscan") else set()
+        return {name: value for name, value in super().request().items() if name not in unread}
 
     model_config = ConfigDict(validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)
 

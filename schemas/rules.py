@@ -41,6 +41,9 @@ MERGE_RULES = (
     Rule("metric", "jaccard", "criterion", ("dbc",)),
     Rule("camera", "penalty", "metric", ("sqeuclidean", "euclidean", "cosine")),
     Rule("camera", "penalty", "criterion", ("dbc",)),
+    Rule("camera", "penalty", "clusterer", ("dbc",), why="other methods make no merges that it could put off"),
+    Rule("criterion", "buc", "clusterer", ("dbc",), why="other methods make no merges that it could rank"),
+    Rule("metric", "jaccard", "clusterer", ("dbc",), why="the others have their own distance"),
 )
 TRAIN_RULES = (Rule("lr_schedule", "cosine", "decay_after", (None,)),)
 

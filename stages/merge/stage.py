@@ -14,9 +14,10 @@ from stages.arrays.backend import Backend, namespace_for
 from stages.errors import DbcError
 from stages.features.prepared import compared_features, penalised_cameras, require_wanted_cameras
 from stages.merge.by_parameters import merge_as
+from stages.merge.clustering import Task, cluster_as
 from stages.merge.linkage import empty_linkage, extend_linkage
 from stages.merge.result import StageMerges
-from stages.merge.schedule import initial_labels, least_merge_percent, stage_merges
+from stages.merge.schedule import initial_labels, least_merge_percent, number_of_merges, stage_merges
 from stages.processes import Processes, together
 from stages.reporting import Reporter
 from stages.runs.context import DEFAULT_CONTEXT, Context
@@ -67,7 +68,8 @@ def merge(
     features = newest_features(run, stage - 1, context.reporter)
     dataset = dataset_of(run, features)
     require_wanted_cameras(dataset, parameters)
-    previous = run.require("clusters", stage - 1) if stage > 1 and parameters.start == "previous" else None
+    goes_on = parameters.start == "previous" and parameters.clusterer == "dbc"
+    previous = run.require("clusters", stage - 1) if stage > 1 and goes_on else None
     if previous is not None:
         require_same_dataset(previous, dataset)
     notes = broken_chain(run, features, previous)
@@ -88,8 +90,15 @@ def merge(
         inputs = _inputs(dataset, features, previous, parameters, memory_limit=context.memory_limit)
         n_merges = _n_merges(len(inputs.labels), stage, parameters)
         options = Options(parameters, backend, context.memory_limit, processes)
-        result = _merge(inputs, n_merges, options, reporter=context.reporter)
-        _write(writer, result, extend_linkage(inputs.linkage, inputs.labels, result))
+        if parameters.clusterer == "dbc":
+            result = _merge(inputs, n_merges, options, reporter=context.reporter)
+            linkage = extend_linkage(inputs.linkage, inputs.labels, result)
+        else:
+            n_clusters = len(inputs.labels) - stage * number_of_merges(len(inputs.labels), parameters.merge_percent)
+            task = Task(inputs.features, parameters, max(1, n_clusters), context.memory_limit, processes)
+            result = cluster_as(task)
+            linkage = empty_linkage()
+        _write(writer, result, linkage)
         summary = _summary(result, stage=stage, features_stage=features_manifest(features).summary.stage)
         execution = Execution(
             backend=backend.library, device=backend.device, precision="float64", processes=processes.size
@@ -167,6 +176,6 @@ def _summary(result: StageMerges, *, stage: int, features_stage: int) -> Cluster
         n_merges=len(result.merges),
         n_singletons=int((sizes == 1).sum()),
         largest_cluster=int(sizes.max()),
-        criterion_first=float(result.distance[0]),
-        criterion_last=float(result.distance[-1]),
+        criterion_first=float(result.distance[0]) if len(result.distance) else None,
+        criterion_last=float(result.distance[-1]) if len(result.distance) else None,
     )

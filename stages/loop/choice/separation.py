@@ -79,7 +79,13 @@ def by_dispersions(parameters: MergeParameters) -> MergeParameters:
     k-reciprocal neighbours take minutes and dispersions seconds, and nearest pairs make chains: runs that merge by them
     are looked at by squared distances and λ = 0.1. Cameras are ignored, so that features are judged and not the merge.
     """
-    changes: dict[str, object] = {"update": "exact", "start": "previous", "merge_percent": 0.5, "camera": "ignored"}
+    changes: dict[str, object] = {
+        "update": "exact",
+        "start": "previous",
+        "merge_percent": 0.5,
+        "camera": "ignored",
+        "clusterer": "dbc",
+    }
     if parameters.criterion != "dbc" or parameters.metric == "jaccard":
         changes |= {
             "criterion": "dbc",

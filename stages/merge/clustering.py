@@ -1,0 +1,46 @@
+"""Clusters of a stage by a method that makes no merges: what it finds, as a merge stage without any."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from schemas.parameters import MergeParameters
+from stages.merge import clusterers
+from stages.merge.clusters import relabel
+from stages.merge.result import StageMerges
+from stages.processes import OneProcess, Processes
+from stages.typing import Float32Array, Int64Array
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a clusterer is given: L2-normalised `features` (n, d), and by which `parameters`.
+
+    `n_clusters` is how many the schedule has at this stage, for methods that need a number. `memory_limit` in bytes, None
+    for 0.8 of what is available.
+    """
+
+    features: Float32Array
+    parameters: MergeParameters
+    n_clusters: int
+    memory_limit: int | None = None
+    processes: Processes = field(default_factory=OneProcess)
+
+
+def cluster_as(task: Task) -> StageMerges:
+    """The clusters by `task.parameters.clusterer`, which is not 'dbc': no merges, and outliers as clusters of their own."""
+    method = importlib.import_module(f"{clusterers.__name__}.{task.parameters.clusterer}")
+    none, pairs = np.empty(0), np.empty((0, 2))
+    counts = pairs.astype(np.int64)
+    return StageMerges(with_singletons(method.cluster(task)), counts, none, none, pairs, counts)
+
+
+def with_singletons(labels: Int64Array) -> Int64Array:
+    """`labels` (n,) as 0..K−1 in order of each cluster's smallest index, every −1 as a cluster of its own."""
+    outliers = np.flatnonzero(labels < 0)
+    own = labels.astype(np.int64)
+    own[outliers] = int(labels.max(initial=-1)) + 1 + np.arange(len(outliers))
+    return relabel(own)
