@@ -28,6 +28,13 @@ ABLATE = (
         "all",
         metavar="LIST",
     ),
+    Flag(
+        "clusterers",
+        str,
+        "--clusterers",
+        "Compare clusterers in place of the variants, separated by commas: dbc, dbscan, hdbscan, finch.",
+        metavar="LIST",
+    ),
     Flag("buc_lambda", float, "--buc-lambda", "λ of BUC; --lambda is the λ of DBC.", "0.005"),
 )
 
@@ -41,20 +48,23 @@ def ablate(given: Given) -> None:
 
     A minus stands for no penalty (λ = 0). All variants use --update stale by default, DBC exact uses exact. Each is a run of
     its own in RUN/ablate; RUN is not changed. The table shows the stage with the best mAP, the last stage, and the stage
-    chosen without identities.
+    chosen without identities. With --clusterers the runs differ in what makes the clusters, and merge as --recipe says.
     """
-    from stages.compare.ablation import VARIANTS, ablation_cells
+    from stages.compare.ablation import VARIANTS, ablation_cells, clusterer_cells
     from stages.errors import UsageError
 
     seeds = values_of(Flag("seeds", int, "--seeds", ""), given.get("seeds", given.get("seed", 0)))
     if min(seeds) < 0:
         raise UsageError(f"--seeds must be at least 0, got {min(seeds)}")
-    variants = values_of(Flag("variants", str, "--variants", ""), given.get("variants", ",".join(VARIANTS)))
-    values = {name: value for name, value in given.values.items() if name != "criterion"}
-    plan = plan_of(replace(given, values={"update": PUBLISHED_UPDATE, **values}))
-    cells = ablation_cells(
-        plan, variants=variants, seeds=seeds, dbc_lambda=given["lambda_"], buc_lambda=given["buc_lambda"]
-    )
+    if given["clusterers"] is not None:
+        clusterers = values_of(Flag("clusterers", str, "--clusterers", ""), given["clusterers"])
+        cells = clusterer_cells(plan_of(given), clusterers=clusterers, seeds=seeds)
+    else:
+        variants = values_of(Flag("variants", str, "--variants", ""), given.get("variants", ",".join(VARIANTS)))
+        values = {name: value for name, value in given.values.items() if name != "criterion"}
+        plan = plan_of(replace(given, values={"update": PUBLISHED_UPDATE, **values}))
+        lambdas = {"dbc_lambda": given["lambda_"], "buc_lambda": given["buc_lambda"]}
+        cells = ablation_cells(plan, variants=variants, seeds=seeds, **lambdas)
     if given.flag("dry_run"):
         show_plan(given, cells)
         return
@@ -63,5 +73,6 @@ def ablate(given: Given) -> None:
     from stages.compare.plots.panels import save
     from stages.compare.plots.sheets import comparison_sheet
 
-    figure = comparison_sheet(runs_by_label(results), title="ablation", chosen=chosen_by_label(results))
-    show_comparison(given, results, save(figure, picture_folder(given) / "ablation"))
+    name = "ablation" if given["clusterers"] is None else "clusterers"
+    figure = comparison_sheet(runs_by_label(results), title=name, chosen=chosen_by_label(results))
+    show_comparison(given, results, save(figure, picture_folder(given) / name))

@@ -1,12 +1,12 @@
-"""The ablation of the paper's table: both criteria, each with and without its penalty, and DBC ranked after every merge."""
+"""Runs beside each other: the ablation of the paper's table, and clusterers in the same loop."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
-from schemas.choices import PUBLISHED_LAMBDA
+from schemas.choices import PUBLISHED_LAMBDA, Clusterer
 from schemas.rules import MERGE_RULES, broken_rule
 from stages.compare.cells import Cell
 from stages.errors import UsageError
@@ -32,8 +32,8 @@ def ablation_cells(
 ) -> list[Cell]:
     """A cell for every variant and seed: they differ in criterion, λ and update, and agree in everything else of `plan`.
 
-    λ is by default the published one of its criterion. UsageError for an unknown variant, or one whose
-    options do not go together with the others.
+    λ is by default the published one of its criterion. UsageError for an unknown variant, or one that the metric or the
+    use of cameras does not allow.
     """
     lambdas = {
         "dbc": PUBLISHED_LAMBDA["dbc"] if dbc_lambda is None else dbc_lambda,
@@ -44,16 +44,32 @@ def ablation_cells(
         if variant not in VARIANTS:
             raise UsageError(f"`variants` must be some of {','.join(VARIANTS)}, got {variant!r}")
         title, changes = VARIANTS[variant]
-        broken = broken_rule(MERGE_RULES, **{**dict(plan.merge), **changes})
-        if broken is not None:
-            raise UsageError(f"variant {variant} of `variants`: {broken}")
         merge = plan.merge.model_copy(update={"lambda_": lambdas[changes["criterion"]], **changes})
-        for seed in seeds:
-            seeded = with_seed(replace(plan, merge=merge), seed)
-            folder = "ablate-merge-only" if plan.merge_only else "ablate"
-            name = f"{folder}/{variant.replace('-', '-no-penalty') if variant.endswith('-') else variant}-seed{seed}"
-            cells.append(Cell(name, seeded, {"variant": title, "seed": seed}))
+        told = broken_rule(MERGE_RULES, **dict(merge))
+        if told is not None:
+            raise UsageError(f"{told}, or leave {variant} out of `variants`")
+        name = variant.replace("-", "-no-penalty") if variant.endswith("-") else variant
+        cells += _seeded(replace(plan, merge=merge), name, seeds, {"variant": title})
     return cells
+
+
+def clusterer_cells(plan: Plan, *, clusterers: Sequence[str], seeds: Sequence[int]) -> list[Cell]:
+    """A cell for every clusterer and seed, which agree in everything else of `plan`; UsageError for an unknown one."""
+    cells = []
+    for clusterer in clusterers:
+        if clusterer not in get_args(Clusterer):
+            raise UsageError(f"`clusterers` must be some of {','.join(get_args(Clusterer))}, got {clusterer!r}")
+        merge = plan.merge.model_copy(update={"clusterer": clusterer})
+        told = broken_rule(MERGE_RULES, **dict(merge))
+        if told is not None:
+            raise UsageError(f"{told}, or leave {clusterer} out of `clusterers`")
+        cells += _seeded(replace(plan, merge=merge), f"clusterer-{clusterer}", seeds, {"clusterer": clusterer})
+    return cells
+
+
+def _seeded(plan: Plan, name: str, seeds: Sequence[int], setting: Mapping[str, Any]) -> list[Cell]:
+    folder = "ablate-merge-only" if plan.merge_only else "ablate"
+    return [Cell(f"{folder}/{name}-seed{seed}", with_seed(plan, seed), {**setting, "seed": seed}) for seed in seeds]
 
 
 def with_seed(plan: Plan, seed: int) -> Plan:
