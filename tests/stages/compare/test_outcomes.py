@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from stages.compare.ablation import VARIANTS, ablation_cells
+from stages.compare.ablation import VARIANTS, ablation_cells, clusterer_cells
 from stages.compare.cells import CellResult
 from stages.compare.grid import combinations, folder_name
 from stages.compare.outcomes import by_value, chosen_by_label, label_of, lines, stage_at
@@ -129,8 +129,24 @@ def test_an_ablation_changes_the_criterion_and_nothing_else(plan: Plan) -> None:
     with pytest.raises(UsageError, match="`variants` must be some of buc-,buc,dbc-,dbc,dbc-exact, got 'dcb'"):
         ablation_cells(plan, variants=("dcb",), seeds=(0,), dbc_lambda=None, buc_lambda=None)
     near = replace(plan, merge=plan.merge.model_copy(update={"metric": "jaccard"}))
-    with pytest.raises(UsageError, match="`metric='jaccard'` needs `criterion='dbc'`, .* or leave buc- out of `variants`"):
+    with pytest.raises(
+        UsageError, match=r"`metric='jaccard'` needs `criterion='dbc'`, .* or leave buc- out of `variants`"
+    ):
         ablation_cells(near, variants=("dbc", "buc-"), seeds=(0,), dbc_lambda=None, buc_lambda=None)
+
+
+def test_clusterers_are_compared_in_one_loop_and_what_cannot_go_together_is_refused(plan: Plan) -> None:
+    cells = clusterer_cells(plan, clusterers=("dbc", "dbscan", "finch"), seeds=(0, 7))
+    assert [cell.name for cell in cells[2:4]] == ["ablate/clusterer-dbscan-seed0", "ablate/clusterer-dbscan-seed7"]
+    assert [cell.plan.merge.clusterer for cell in cells[::2]] == ["dbc", "dbscan", "finch"]
+    assert {cell.plan.merge.model_copy(update={"clusterer": "dbc"}) for cell in cells} == {plan.merge}
+    with pytest.raises(UsageError, match="`clusterers` must be some of dbc,dbscan,hdbscan,finch, got 'kmeans'"):
+        clusterer_cells(plan, clusterers=("kmeans",), seeds=(0,))
+    penalised = replace(plan, merge=plan.merge.model_copy(update={"camera": "penalty"}))
+    with pytest.raises(
+        UsageError, match=r"`camera='penalty'` needs `clusterer='dbc'`.* leave finch out of `clusterers`"
+    ):
+        clusterer_cells(penalised, clusterers=("dbc", "finch"), seeds=(0,))
 
 
 @pytest.fixture
