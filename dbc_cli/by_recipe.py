@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dbc_cli.command import Given, parse
-from dbc_cli.flags.tables import EVALUATE, MERGE, WHITEN
+from dbc_cli.flags.tables import CAMERA, EVALUATE, MERGE, WHITEN
 
 if TYPE_CHECKING:
     from schemas.parameters import EvaluateParameters, MergeParameters
@@ -18,7 +18,7 @@ def merge_parameters(given: Given) -> MergeParameters:
 
     recipe, criterion = given.get("recipe", DEFAULT_RECIPE), given.get("criterion", "dbc")
     by_recipe = merging_of(recipe, criterion=criterion, update=given["update"])
-    return parse(MergeParameters, {**by_recipe, **given.only((*MERGE, *WHITEN))})
+    return parse(MergeParameters, {**by_recipe, **given.only((*MERGE, *WHITEN, *CAMERA))})
 
 
 def evaluate_parameters(given: Given) -> EvaluateParameters:
@@ -27,4 +27,7 @@ def evaluate_parameters(given: Given) -> EvaluateParameters:
     from schemas.recipes import DEFAULT_RECIPE, evaluation_of
 
     by_recipe = evaluation_of(given.get("recipe", DEFAULT_RECIPE))
-    return parse(EvaluateParameters, {**by_recipe, **given.only((*EVALUATE, *WHITEN))})
+    wanted = {**by_recipe, **given.only((*EVALUATE, *WHITEN, *CAMERA))}
+    # centring and penalties are ways to merge
+    wanted["camera"] = "auto" if wanted["camera"] == "auto" else "ignored"
+    return parse(EvaluateParameters, wanted)

@@ -51,7 +51,7 @@ Linkage = Literal["average", "single"]
 """Which distance of two clusters a criterion takes, in SciPy's words: the mean over pairs of samples, or the smallest."""
 Clusterer = Literal["dbc", "dbscan", "hdbscan", "finch"]
 """What makes the clusters of a stage: merges by a criterion, or a method of `stages.merge.clusterers`."""
-CameraUse = Literal["ignored", "centring", "penalty"]
+CameraUse = Literal["auto", "ignored", "centring", "penalty"]
 Kernels = Literal["auto", "compiled", "arrays"]
 
 # evaluation, choice of a stage and reports

@@ -175,6 +175,8 @@ class MergeParameters(Parameters):
     `k1` and `k2` are the neighbours that metric `jaccard` compares. `whiten` above 0 whitens the features first, with that
     ridge. `camera` is the one option that uses camera ids: 'centring' first moves the mean of every camera's features to
     one place, 'penalty' adds to D `camera_weight` times the share of the pairs of two clusters' samples that one camera took.
+    'auto' looks at the features: if they follow the camera, it whitens camera by camera and adds a penalty whose weight is
+    found from their nearest neighbours; if not, it ignores cameras.
     `clusterer` other than 'dbc' makes the clusters of every stage anew by another method, without merges: `eps` is the
     largest Jaccard distance of neighbours in DBSCAN, `min_samples` the least of them in DBSCAN, and of a cluster in HDBSCAN.
     """
@@ -203,7 +205,7 @@ class MergeParameters(Parameters):
     k1: int = Field(default=20, ge=1, le=10_000)
     k2: int = Field(default=6, ge=1, le=10_000)
     whiten: float = Field(default_factory=_by_default_recipe("whiten"), ge=0, le=MOST)
-    camera: CameraUse = "ignored"
+    camera: CameraUse = Field(default_factory=_by_default_recipe("camera"))
     camera_weight: float = Field(default=0.1, ge=0, le=MOST)
     clusterer: Clusterer = "dbc"
     eps: float = Field(default=0.6, gt=0, lt=1)
@@ -290,17 +292,19 @@ class TrainParameters(Parameters):
 
 
 class EvaluateParameters(Parameters):
-    """Which average precision is reported; `whiten` above 0 whitens features first, as the train features say.
+    """Which average precision is reported; `whiten` above 0 whitens features first, as the train features say, and
+    `camera` 'auto' does so camera by camera if train features follow the camera.
 
     With `rerank`, k-reciprocal neighbours order the gallery (Zhong et al., CVPR 2017).
     """
 
     added_later = MappingProxyType(
-        {"whiten": 0, "rerank": False, "rerank_k1": 20, "rerank_k2": 6, "rerank_lambda": 0.3}
+        {"whiten": 0, "camera": "ignored", "rerank": False, "rerank_k1": 20, "rerank_k2": 6, "rerank_lambda": 0.3}
     )
 
     average_precision: AveragePrecision = "standard"
     whiten: float = Field(default=evaluation_of(DEFAULT_RECIPE)["whiten"], ge=0, le=MOST)
+    camera: CameraUse = evaluation_of(DEFAULT_RECIPE)["camera"]
     rerank: bool = False
     rerank_k1: int = Field(default=20, ge=1, le=10_000)
     rerank_k2: int = Field(default=6, ge=1, le=10_000)

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from schemas.choices import IntraNormalizer, RecipeName, Start, Update
+from schemas.choices import CameraUse, IntraNormalizer, RecipeName, Start, Update
 
 DEFAULT_RECIPE: RecipeName = "tuned"
 
@@ -29,6 +29,7 @@ class Merging:
     update: Update = "stale"
     start: Start = "previous"
     intra_normalizer: IntraNormalizer = "n"
+    camera: CameraUse = "ignored"
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,8 @@ class Recipe:
         The schedule for one that starts from random weights.
     whiten
         The ridge of the whitening before an evaluation; 0 for none.
+    camera
+        Whether an evaluation whitens camera by camera: `auto` if features follow the camera, or `ignored`.
     video
         Fields of `TrainParameters` at later stages of video.
     freezes_video
@@ -76,6 +79,7 @@ class Recipe:
     training: Schedule
     from_random: Schedule
     whiten: float = 0.0
+    camera: CameraUse = "ignored"
     video: Mapping[str, Any] = field(default_factory=dict)
     freezes_video: bool = False
 
@@ -119,10 +123,13 @@ RECIPES: Mapping[RecipeName, Recipe] = MappingProxyType(
     {
         "tuned": Recipe(
             # whitened samples lie far apart, where d_a with its factor n would outweigh d_ab at λ = 0.1
-            merging=Merging(whiten=TUNED_RIDGE, update="exact", start="singletons", intra_normalizer="n2"),
+            merging=Merging(
+                whiten=TUNED_RIDGE, update="exact", start="singletons", intra_normalizer="n2", camera="auto"
+            ),
             training=_FROM_WEIGHTS.with_later(**_WHITENED),
             from_random=_FROM_RANDOM.with_later(**_WHITENED),
             whiten=TUNED_RIDGE,
+            camera="auto",
         ),
         "auto": Recipe(merging=Merging(), training=_FROM_WEIGHTS, from_random=_FROM_RANDOM),
         "paper": Recipe(
@@ -144,7 +151,7 @@ def merging_of(recipe: RecipeName, *, criterion: str = "dbc", update: str | None
     """
     merging, published = RECIPES[recipe].merging, Merging()
     if criterion != "dbc":
-        merging = replace(published, whiten=merging.whiten)
+        merging = replace(published, whiten=merging.whiten, camera=merging.camera)
     elif update not in (None, "exact"):
         merging = replace(merging, update=published.update, start=published.start)
     return asdict(merging)
@@ -152,4 +159,4 @@ def merging_of(recipe: RecipeName, *, criterion: str = "dbc", update: str | None
 
 def evaluation_of(recipe: RecipeName) -> dict[str, Any]:
     """The fields of `EvaluateParameters` that `recipe` sets."""
-    return {"whiten": RECIPES[recipe].whiten}
+    return {"whiten": RECIPES[recipe].whiten, "camera": RECIPES[recipe].camera}

@@ -51,6 +51,20 @@ class FeaturesSummary(Summary):
     images_per_second: float
 
 
+class CameraSummary(Summary):
+    """What `camera` 'auto' found in the train features, and what it did; shares are None if they were not looked for.
+
+    `by_camera`: features were whitened camera by camera. `weight`: what D gained for pairs of one camera.
+    `same_camera_neighbours`: the share of samples whose nearest neighbour is of their own camera.
+    """
+
+    by_camera: bool
+    weight: float
+    same_camera_neighbours: float | None
+    same_camera_chance: float | None
+    told: str
+
+
 class ClustersSummary(Summary):
     """The partition after a stage; `criterion` figures are D, eq. (4), over the merges of this stage."""
 
@@ -63,6 +77,7 @@ class ClustersSummary(Summary):
     largest_cluster: int
     criterion_first: float | None
     criterion_last: float | None
+    camera: CameraSummary | None = None
 
 
 class ModelSummary(Summary):
@@ -117,3 +132,4 @@ class MetricsSummary(Summary):
     mean_intra_dispersion: float | None
     mean_nearest_inter_dispersion: float | None
     cluster_sizes: dict[str, int]
+    camera: CameraSummary | None = None

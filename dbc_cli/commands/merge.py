@@ -5,7 +5,7 @@ from __future__ import annotations
 from dbc_cli.by_recipe import merge_parameters
 from dbc_cli.command import Given, command
 from dbc_cli.flags.flag import pins, stage_flag
-from dbc_cli.flags.tables import COMMON, DEVICE, MAKING, MEMORY, MERGE, WHITEN
+from dbc_cli.flags.tables import CAMERA, COMMON, DEVICE, MAKING, MEMORY, MERGE, WHITEN
 from dbc_cli.flags.training import RECIPE
 
 
@@ -16,7 +16,7 @@ from dbc_cli.flags.training import RECIPE
     MAKING,
     pins("features", "clusters"),
     order=30,
-    configurable=(*MERGE, *WHITEN, *RECIPE, *DEVICE, *MEMORY),
+    configurable=(*MERGE, *WHITEN, *CAMERA, *RECIPE, *DEVICE, *MEMORY),
     tables=("merge",),
 )
 def merge(given: Given) -> None:

@@ -10,7 +10,18 @@ from dbc_cli.command import Given, command, initial_fields
 from dbc_cli.commands.extract import extract_parameters
 from dbc_cli.configuration import STAGE_TABLES
 from dbc_cli.flags.flag import TRAINING, Flag, pins
-from dbc_cli.flags.tables import COMMON, DEVICE, EVALUATE, MAKING, MEMORY, MERGE, SCHEDULE, SEED, WHITEN
+from dbc_cli.flags.tables import (
+    CAMERA,
+    COMMON,
+    DEVICE,
+    EVALUATE,
+    MAKING,
+    MEMORY,
+    MERGE,
+    SCHEDULE,
+    SEED,
+    WHITEN,
+)
 from dbc_cli.flags.training import AMP, COMPILE, INITIAL, RUNNING, TRAIN
 from schemas.choices import Stop
 
@@ -21,7 +32,21 @@ if TYPE_CHECKING:
     from stages.runs.making import Made
 
 
-LOOP = (*SCHEDULE, *MERGE, *WHITEN, *TRAIN, *INITIAL, *SEED, *AMP, *COMPILE, *EVALUATE, *DEVICE, *MEMORY, *RUNNING)
+LOOP = (
+    *SCHEDULE,
+    *MERGE,
+    *WHITEN,
+    *CAMERA,
+    *TRAIN,
+    *INITIAL,
+    *SEED,
+    *AMP,
+    *COMPILE,
+    *EVALUATE,
+    *DEVICE,
+    *MEMORY,
+    *RUNNING,
+)
 """The flags of every command that runs all stages."""
 STOP = (
     Flag(

@@ -12,14 +12,14 @@ from dbc_cli.commands.run import plan_of
 from dbc_cli.comparison import COMPARISON, carry_out, picture_folder, show_comparison, show_plan, values_of
 from dbc_cli.configuration import STAGE_TABLES
 from dbc_cli.flags.flag import Flag, pins
-from dbc_cli.flags.tables import COMMON, DEVICE, EVALUATE, MEMORY, MERGE, SCHEDULE, SEED, WHITEN
+from dbc_cli.flags.tables import CAMERA, COMMON, DEVICE, EVALUATE, MEMORY, MERGE, SCHEDULE, SEED, WHITEN
 from dbc_cli.flags.training import AMP, INITIAL, TRAIN
 from stages.errors import UsageError
 
 if TYPE_CHECKING:
     from stages.compare.cells import Cell, CellResult
 
-PARAMETERS = (*SCHEDULE, *MERGE, *WHITEN, *TRAIN, *INITIAL, *SEED, *EVALUATE)
+PARAMETERS = (*SCHEDULE, *MERGE, *WHITEN, *CAMERA, *TRAIN, *INITIAL, *SEED, *EVALUATE)
 
 
 def _with_choices(flag: Flag) -> str:

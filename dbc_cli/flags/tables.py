@@ -132,14 +132,6 @@ MERGE = (
     ),
     Flag("k2", int, "--k2", "Neighbours that --metric jaccard averages over.", "6", MERGING),
     Flag(
-        "camera",
-        CameraUse,
-        "--camera",
-        "Use of camera ids: centring subtracts each camera's mean feature, penalty adds to D for pairs of one camera.",
-        "ignored",
-        MERGING,
-    ),
-    Flag(
         "camera_weight",
         float,
         "--camera-weight",
@@ -157,6 +149,17 @@ WHITEN = (
         by_recipe("whiten"),
         MERGING,
         "RIDGE",
+    ),
+)
+CAMERA = (
+    Flag(
+        "camera",
+        CameraUse,
+        "--camera",
+        "Use of camera ids: auto whitens camera by camera and adds to D for pairs of one camera, if features follow it; "
+        "centring subtracts each camera's mean feature, penalty adds to D, both in merges alone.",
+        by_recipe("camera"),
+        MERGING,
     ),
 )
 EVALUATE = (

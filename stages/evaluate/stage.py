@@ -7,7 +7,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from schemas.manifest import Execution, MetricsManifest
 from schemas.parameters import EvaluateParameters
@@ -19,8 +18,9 @@ from stages.evaluate.clusters.cameras import same_camera_chance, same_camera_mer
 from stages.evaluate.clusters.compactness import Compactness, measure_compactness
 from stages.evaluate.retrieval.figures import RetrievalFigures, evaluate_retrieval
 from stages.evaluate.retrieval.reranking import Reranking
+from stages.features.camera_finding import CameraFinding
 from stages.features.kept_whitening import whitening_of
-from stages.features.prepared import require_whitening_room
+from stages.features.prepared import found_by_camera, require_whitening_room
 from stages.features.whitening import NothingToWhitenError, whitened
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lineage import broken_chain, dataset_of, newest_features, require_same_dataset
@@ -29,7 +29,7 @@ from stages.runs.next_stage import next_evaluate
 from stages.runs.run_directory import RunDirectory, features_manifest
 from stages.runs.store import Artifact, Writer
 from stages.samples import GALLERY, QUERY, TRAIN, UNKNOWN
-from stages.typing import Float32Array, Float64Array, Int32Array, Int64Array, UInt8Array
+from stages.typing import BoolArray, Float32Array, Float64Array, Int32Array, Int64Array, UInt8Array
 
 SAMPLING_SEED = 0
 """Which samples stand for all of them in the silhouette of a large set."""
@@ -47,6 +47,7 @@ class Evaluated:
     camid: Int32Array
     split: UInt8Array
     notes: tuple[str, ...] = ()
+    finding: CameraFinding | None = None
 
 
 def evaluate(
@@ -78,7 +79,7 @@ def evaluate(
     )
 
     def compute(writer: Writer) -> Computed:
-        data = _read(dataset, features, clusters, whiten=parameters.whiten, memory_limit=context.memory_limit)
+        data = _read(dataset, features, clusters, parameters, memory_limit=context.memory_limit)
         with context.reporter.task(f"evaluate stage {stage_label(stage)}", total=3, unit="parts") as advance:
             retrieval = _retrieval(data, parameters)
             advance(1, "retrieval")
@@ -102,7 +103,12 @@ def evaluate(
 
 
 def _read(
-    dataset: Artifact, features: Artifact, clusters: Artifact | None, *, whiten: float, memory_limit: int | None
+    dataset: Artifact,
+    features: Artifact,
+    clusters: Artifact | None,
+    parameters: EvaluateParameters,
+    *,
+    memory_limit: int | None,
 ) -> Evaluated:
     split = dataset.read("split")
     n_train = int((split == TRAIN).sum())
@@ -111,23 +117,48 @@ def _read(
     if len(labels) != n_train:
         path = features.path if clusters is None else clusters.path
         raise DbcError(f"{path} must have a label for each of {n_train} train samples, got {len(labels)}; merge again")
-    rows, notes = _whitened(features, split == TRAIN, ridge=whiten, memory_limit=memory_limit)
-    return Evaluated(rows, labels, linkage, dataset.read("pid"), dataset.read("camid"), split, notes)
+    camid = dataset.read("camid")
+    compared = _compared(features, camid, split == TRAIN, parameters, memory_limit=memory_limit)
+    return Evaluated(
+        compared.rows, labels, linkage, dataset.read("pid"), camid, split, compared.notes, compared.finding
+    )
 
 
-def _whitened(
-    features: Artifact, is_train: NDArray[np.bool_], *, ridge: float, memory_limit: int | None
-) -> tuple[Float32Array, tuple[str, ...]]:
-    """All rows whitened by the train rows, or as they are, with a note if train rows cannot be whitened by."""
+@dataclass(frozen=True)
+class _Compared:
+    """All features as they are measured, what is to be said of that, and what was found of cameras if it was asked."""
+
+    rows: Float32Array
+    notes: tuple[str, ...] = ()
+    finding: CameraFinding | None = None
+
+
+def _compared(
+    features: Artifact,
+    camid: Int32Array,
+    is_train: BoolArray,
+    parameters: EvaluateParameters,
+    *,
+    memory_limit: int | None,
+) -> _Compared:
+    """All rows of `features` whitened as the train rows say, camera by camera if `parameters` and they say so.
+
+    Or as they are if there is nothing to whiten by, with a note, or no whitening is asked for.
+    """
     rows: Float32Array = features.read("pooled")
-    if not ridge:
-        return rows, ()
+    if not parameters.whiten:
+        return _Compared(rows)
     train_rows = rows[is_train]
-    require_whitening_room(train_rows, memory_limit=memory_limit)
     try:
-        return whitened(rows, whitening_of(features, train_rows, ridge=ridge)), ()
+        if parameters.camera == "auto":
+            finding, whitenings, _ = found_by_camera(
+                features, train_rows, camid[is_train], ridge=parameters.whiten, memory_limit=memory_limit
+            )
+            return _Compared(rows if whitenings is None else whitenings.of(rows, camid), finding=finding)
+        require_whitening_room(train_rows, memory_limit=memory_limit)
+        return _Compared(whitened(rows, whitening_of(features, train_rows, ridge=parameters.whiten)))
     except NothingToWhitenError as error:
-        return rows, (f"features are measured as they are: {error}",)
+        return _Compared(rows, (f"features are measured as they are: {error}",))
 
 
 def _retrieval(data: Evaluated, parameters: EvaluateParameters) -> RetrievalFigures:
@@ -200,5 +231,6 @@ def _summary(
         n_queries_left_out=retrieval.n_left_out,
         n_gallery=int((data.split == GALLERY).sum()),
         cluster_sizes={str(size): count for size, count in sizes},
+        camera=None if data.finding is None else data.finding.summary(),
         **known,
     )

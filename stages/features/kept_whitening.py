@@ -19,13 +19,14 @@ _VERSION = 1
 """Of how a whitening is computed: what another version kept is fitted again."""
 
 
-def whitening_of(features: Artifact, train_rows: Float32Array, *, ridge: float, centred: bool = False) -> Whitening:
-    """`fit_whitening` of `train_rows` (n_train, d), the pooled train rows of `features`; read if it was fitted before.
+def whitening_of(features: Artifact, train_rows: Float32Array, *, ridge: float, part: str = "all") -> Whitening:
+    """`fit_whitening` of `train_rows` (n, d), pooled train rows of `features`; read if it was fitted before.
 
-    `centred` says that the rows were centred by camera. It is kept hidden beside the artifact, under its id and the ridge,
-    with digests: what is damaged is fitted again. Raises what `fit_whitening` raises.
+    `part` says which rows they are: all, all centred by camera, or those of one camera. It is kept hidden beside the
+    artifact, under its id, the part and the ridge, with digests: what is damaged is fitted again. Raises what `fit_whitening`
+    raises.
     """
-    request = {"version": _VERSION, "features": features.manifest.id, "ridge": ridge, "centred": centred}
+    request = {"version": _VERSION, "features": features.manifest.id, "ridge": ridge, "part": part}
     key = hashlib.sha256(canonical_json(request)).hexdigest()
     directory = features.path.parent
     kept = read_checkpoint(directory, key)

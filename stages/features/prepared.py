@@ -1,20 +1,84 @@
-"""The train features as a merge compares them: those extracted, centred by camera or whitened where it was asked to."""
+"""The train features as a merge compares them: those extracted, centred by camera or whitened if it was asked to."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
+from schemas.choices import SampleMetric
 from schemas.parameters import MergeParameters
 from stages.arrays.memory_limit import limit_of, require_memory
 from stages.errors import DbcError
+from stages.features.camera_finding import CameraFinding, find
+from stages.features.camera_whitening import Whitenings, cameras_with_enough
 from stages.features.centring import centred_by_camera, centring_bytes, require_cameras
 from stages.features.kept_whitening import whitening_of
-from stages.features.whitening import whitened
+from stages.features.whitening import Whitening, whitened
 from stages.runs.store import Artifact
 from stages.samples import TRAIN
-from stages.typing import Float32Array, Int32Array
+from stages.typing import BoolArray, Float32Array, Int32Array
 
 _FLOAT64 = 8
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Train features (n_train, d) float32 as a merge compares them, and what it adds to D.
+
+    `camid` (n_train,) are the cameras whose pairs gain `camera_weight` times their share; None if none do. `finding` is what
+    `camera` 'auto' found, None if it was not asked for.
+    """
+
+    rows: Float32Array
+    camid: Int32Array | None = None
+    camera_weight: float = 0.0
+    finding: CameraFinding | None = None
+
+
+def prepared(
+    features: Artifact, dataset: Artifact, parameters: MergeParameters, *, memory_limit: int | None = None
+) -> Prepared:
+    """What a merge by `parameters` compares, and by which cameras; identities are never read.
+
+    Raises what `compared_features` and `require_wanted_cameras` do.
+    """
+    if parameters.camera != "auto":
+        camid = penalised_cameras(dataset, parameters)
+        rows = compared_features(features, dataset, parameters, memory_limit=memory_limit)
+        return Prepared(rows, camid, 0.0 if camid is None else parameters.camera_weight)
+    is_train = dataset.read("split") == TRAIN
+    camid = dataset.read("camid")[is_train]
+    rows = _train_rows(features, dataset, is_train)
+    ranks_by_d = parameters.clusterer == parameters.criterion == "dbc"
+    metric = parameters.metric if ranks_by_d and parameters.metric != "jaccard" else None
+    finding, _, rows = found_by_camera(
+        features, rows, camid, ridge=parameters.whiten, metric=metric, memory_limit=memory_limit
+    )
+    return Prepared(rows, camid if finding.weight else None, finding.weight, finding)
+
+
+def found_by_camera(
+    features: Artifact,
+    rows: Float32Array,
+    camid: Int32Array,
+    *,
+    ridge: float,
+    metric: SampleMetric | None = None,
+    memory_limit: int | None = None,
+) -> tuple[CameraFinding, Whitenings | None, Float32Array]:
+    """What `find` says of the train `rows` (n, d) of `features`, whitened with `ridge` or, if it is 0, as they are.
+
+    `memory_limit` in bytes is for whitening. Raises what `fit_whitening` raises, and MemoryLimitError.
+    """
+    if not ridge:
+        return find(rows, camid, None, metric=metric)
+
+    def fit(some: Float32Array, camera: int | None) -> Whitening:
+        return whitening_of(features, some, ridge=ridge, part="all" if camera is None else f"camera {camera}")
+
+    require_whitening_room(rows, memory_limit=memory_limit, n_maps=1 + len(cameras_with_enough(camid)))
+    return find(rows, camid, fit, metric=metric)
 
 
 def compared_features(
@@ -22,11 +86,25 @@ def compared_features(
 ) -> Float32Array:
     """The train features (n_train, d) float32 that a merge by `parameters` compares, in dataset order.
 
-    Camera ids are read for `camera` 'centring' alone, identities never. `memory_limit` in bytes (default: 0.8 of what is
-    available) is for what centring and whitening take beside the features. Raises DbcError where that is too little, the
-    features are of other samples than the dataset, or it has no train samples, and what centring and whitening raise.
+    Camera ids are read for `camera` 'centring' and 'auto' alone, identities never. `memory_limit` in bytes (default: 0.8
+    of what is available) is for what centring and whitening take beside the features. Raises DbcError if that is too little,
+    the features are of other samples than the dataset, or it has no train samples, and what centring and whitening raise.
     """
+    if parameters.camera == "auto":
+        return prepared(features, dataset, parameters, memory_limit=memory_limit).rows
     is_train = dataset.read("split") == TRAIN
+    rows = _train_rows(features, dataset, is_train)
+    camid: Int32Array | None = dataset.read("camid")[is_train] if parameters.camera == "centring" else None
+    _require_room(rows, camid, parameters, memory_limit=memory_limit)
+    if camid is not None:
+        rows = centred_by_camera(rows, camid)
+    if parameters.whiten:
+        part = "all" if camid is None else "centred"
+        rows = whitened(rows, whitening_of(features, rows, ridge=parameters.whiten, part=part))
+    return rows
+
+
+def _train_rows(features: Artifact, dataset: Artifact, is_train: BoolArray) -> Float32Array:
     pooled: Float32Array = features.read("pooled")
     if len(pooled) != len(is_train):
         raise DbcError(
@@ -35,15 +113,7 @@ def compared_features(
         )
     if not is_train.any():
         raise DbcError(f"{dataset.path}: no train samples found, wanted at least 2; ingest data with a train split")
-    rows = pooled if is_train.all() else pooled[is_train]
-    del pooled  # most of the memory there is, where features are many
-    camid: Int32Array | None = dataset.read("camid")[is_train] if parameters.camera == "centring" else None
-    _require_room(rows, camid, parameters, memory_limit=memory_limit)
-    if camid is not None:
-        rows = centred_by_camera(rows, camid)
-    if parameters.whiten:
-        rows = whitened(rows, whitening_of(features, rows, ridge=parameters.whiten, centred=camid is not None))
-    return rows
+    return pooled if is_train.all() else pooled[is_train]
 
 
 def penalised_cameras(dataset: Artifact, parameters: MergeParameters) -> Int32Array | None:
@@ -63,7 +133,7 @@ def require_wanted_cameras(dataset: Artifact, parameters: MergeParameters) -> No
 
 
 def _wanted_cameras(dataset: Artifact, parameters: MergeParameters) -> Int32Array | None:
-    if parameters.camera == "ignored":
+    if parameters.camera in ("ignored", "auto"):
         return None
     camid: Int32Array = dataset.read("camid")[dataset.read("split") == TRAIN]
     require_cameras(camid, option=parameters.camera)
@@ -99,10 +169,16 @@ def _require_room(
         require_whitening_room(rows, memory_limit=memory_limit)
 
 
-def require_whitening_room(rows: Float32Array, *, memory_limit: int | None) -> None:
-    """Raise MemoryLimitError where whitening by `rows` (n, d) takes more than `memory_limit` (default: as `limit_of`)."""
+def require_whitening_room(rows: Float32Array, *, memory_limit: int | None, n_maps: int = 1) -> None:
+    """Raise MemoryLimitError if whitening by `rows` (n, d) takes more than `memory_limit` (default: as `limit_of`).
+
+    `n_maps` whitenings are held at once: one, or one a camera beside it.
+    """
     n_samples, dim = rows.shape
-    n_bytes = whitening_bytes(n_samples=n_samples, dim=dim)
+    n_bytes = whitening_bytes(n_samples=n_samples, dim=dim) + (n_maps - 1) * _FLOAT64 * dim * dim
+    if n_maps > 1:
+        # the rows of the largest camera, and both results
+        n_bytes += 3 * 4 * n_samples * dim
     _require(n_bytes, rows, flag="--whiten", memory_limit=memory_limit)
 
 

@@ -19,6 +19,7 @@ def merge_as(
     n_merges: int,
     *,
     camid: Int32Array | None,
+    camera_weight: float | None = None,
     memory_limit: int | None = None,
     progress: Progress | None = None,
     processes: Processes | None = None,
@@ -26,12 +27,13 @@ def merge_as(
     """The result of `merge_stage` or, for `metric='jaccard'`, `jaccard_merge_stage` by `parameters`; raises what they raise.
 
     `features` (n, d) are whitened and centred already, if `parameters` say so. Shared cameras are penalised if `camid`
-    (n,) is given.
+    (n,) is given, with `camera_weight` or, if it is None, that of `parameters`.
     """
+    weight = parameters.camera_weight if camera_weight is None else camera_weight
     by_metric = (
         partial(jaccard_merge_stage, k1=parameters.k1, k2=parameters.k2)
         if parameters.metric == "jaccard"
-        else partial(merge_stage, metric=parameters.metric, camera_weight=parameters.camera_weight)
+        else partial(merge_stage, metric=parameters.metric, camera_weight=weight)
     )
     return by_metric(
         features,

@@ -12,7 +12,8 @@ from schemas.parameters import MergeParameters
 from schemas.summaries import ClustersSummary
 from stages.arrays.backend import Backend, namespace_for
 from stages.errors import DbcError
-from stages.features.prepared import compared_features, penalised_cameras, require_wanted_cameras
+from stages.features.camera_finding import CameraFinding
+from stages.features.prepared import Prepared, prepared, require_wanted_cameras
 from stages.merge.by_parameters import merge_as
 from stages.merge.clustering import Task, cluster_as
 from stages.merge.linkage import empty_linkage, extend_linkage
@@ -26,20 +27,16 @@ from stages.runs.making import Computed, Made, Request, make_artifact
 from stages.runs.next_stage import next_merge, numbered
 from stages.runs.run_directory import RunDirectory, features_manifest
 from stages.runs.store import Artifact, Writer
-from stages.typing import Float32Array, Float64Array, Int32Array, Int64Array
+from stages.typing import Float64Array, Int64Array
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the merge reads: train features (n_train, d), and the labels (n_train) and linkage they are merged from.
+    """What the merge reads: train features as it compares them, and the labels (n_train) and linkage they are merged from."""
 
-    And the camera ids (n_train), where the merge penalises shared ones.
-    """
-
-    features: Float32Array
+    prepared: Prepared
     labels: Int64Array
     linkage: Float64Array
-    camid: Int32Array | None
 
 
 @dataclass(frozen=True)
@@ -95,11 +92,14 @@ def merge(
             linkage = extend_linkage(inputs.linkage, inputs.labels, result)
         else:
             n_clusters = len(inputs.labels) - stage * number_of_merges(len(inputs.labels), parameters.merge_percent)
-            task = Task(inputs.features, parameters, max(1, n_clusters), context.memory_limit, processes)
+            task = Task(inputs.prepared.rows, parameters, max(1, n_clusters), context.memory_limit, processes)
             result = cluster_as(task)
             linkage = empty_linkage()
         _write(writer, result, linkage)
-        summary = _summary(result, stage=stage, features_stage=features_manifest(features).summary.stage)
+        finding = inputs.prepared.finding
+        if finding is not None and stage == 1:
+            context.reporter.note(finding.told)
+        summary = _summary(result, finding, stage=stage, features_stage=features_manifest(features).summary.stage)
         execution = Execution(
             backend=backend.library, device=backend.device, precision="float64", processes=processes.size
         )
@@ -116,11 +116,10 @@ def _inputs(
     *,
     memory_limit: int | None,
 ) -> Inputs:
-    camid = penalised_cameras(dataset, parameters)
-    train_features = compared_features(features, dataset, parameters, memory_limit=memory_limit)
+    found = prepared(features, dataset, parameters, memory_limit=memory_limit)
     if previous is None:
-        return Inputs(train_features, initial_labels(len(train_features)), empty_linkage(), camid)
-    return Inputs(train_features, previous.read("labels"), previous.read("linkage"), camid)
+        return Inputs(found, initial_labels(len(found.rows)), empty_linkage())
+    return Inputs(found, previous.read("labels"), previous.read("linkage"))
 
 
 def _n_merges(n_samples: int, stage: int, parameters: MergeParameters) -> int:
@@ -150,10 +149,11 @@ def _merge(inputs: Inputs, n_merges: int, options: Options, *, reporter: Reporte
 
         return merge_as(
             parameters,
-            options.backend.asarray(inputs.features),
+            options.backend.asarray(inputs.prepared.rows),
             inputs.labels,
             n_merges,
-            camid=inputs.camid,
+            camid=inputs.prepared.camid,
+            camera_weight=inputs.prepared.camera_weight,
             memory_limit=options.memory_limit,
             progress=progress,
             processes=options.processes,
@@ -166,7 +166,7 @@ def _write(writer: Writer, result: StageMerges, linkage: Float64Array) -> None:
     writer.array("linkage", linkage)
 
 
-def _summary(result: StageMerges, *, stage: int, features_stage: int) -> ClustersSummary:
+def _summary(result: StageMerges, finding: CameraFinding | None, *, stage: int, features_stage: int) -> ClustersSummary:
     sizes = np.bincount(result.labels)
     return ClustersSummary(
         stage=stage,
@@ -178,4 +178,5 @@ def _summary(result: StageMerges, *, stage: int, features_stage: int) -> Cluster
         largest_cluster=int(sizes.max()),
         criterion_first=float(result.distance[0]) if len(result.distance) else None,
         criterion_last=float(result.distance[-1]) if len(result.distance) else None,
+        camera=None if finding is None else finding.summary(),
     )

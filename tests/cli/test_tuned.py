@@ -29,6 +29,8 @@ def test_the_tuned_recipe_of_a_run_is_what_single_commands_give_with_its_flags(d
         "n2",
         "--start",
         "singletons",
+        "--camera",
+        "auto",
     ]
     assert dbc("merge", *MERGING, *tuned, "--json").json["status"] == "up to date"
     assert dbc("train", "--stage", "1", "--recipe", "tuned", "--epochs", "1", "--json").json["status"] == "up to date"
@@ -52,7 +54,7 @@ def test_a_flag_goes_before_the_tuned_recipe(dbc: Dbc, run: Path) -> None:
     given = ["--recipe", "tuned", "--whiten", "0", "--update", "stale", "--merge-percent", "0.2"]
     ran = dbc("run", *given, "--stages", "1", "--epochs", "0", "--run", run)
     assert ran.status == 0, ran.err
-    plain = ["--recipe", "auto", "--intra-normalizer", "n2"]
+    plain = ["--recipe", "auto", "--intra-normalizer", "n2", "--camera", "auto"]
     assert dbc("merge", *MERGING, *plain, "--json").json["status"] == "up to date"
 
 
@@ -97,7 +99,7 @@ def test_select_and_report_look_at_what_the_merge_compared(dbc: Dbc, run: Path) 
     rows = unit(rows) - unit(rows).mean(axis=0)
     variance, directions = np.linalg.eigh(np.cov(rows.T, bias=True))
     compared = unit(rows @ directions / np.sqrt(variance + 2 * variance.mean()))
-    (row,) = dbc("select", "--run", run, "--json").json["stages"]
+    *_, row = dbc("select", "--run", run, "--json").json["stages"]
     assert row["silhouette"] == pytest.approx(silhouette_score(compared, labels, metric="cosine"), abs=1e-4)
     widest = dbc("report", "--run", run, "--json").json["loosest"][0]
     members = compared[labels == widest["cluster"]]

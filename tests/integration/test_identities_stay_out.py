@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -20,11 +21,12 @@ from stages.runs.context import Context
 from stages.runs.run_directory import RunDirectory
 from stages.runs.store import Artifact
 
-TELLING = {"pid", "camid", "tracklet", "path"}
+TELLING = {"pid", "tracklet", "path"}
 
 
+@pytest.mark.parametrize(("camera", "telling"), [("auto", TELLING), ("ignored", TELLING | {"camid"})])
 def test_merge_train_and_extract_read_nothing_that_tells_who_is_who(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, camera: Literal["auto", "ignored"], telling: set[str]
 ) -> None:
     run = RunDirectory(tmp_path)
     people = SyntheticParameters(identities=8, cameras=2, images_per_camera=2)
@@ -44,7 +46,7 @@ def test_merge_train_and_extract_read_nothing_that_tells_who_is_who(
     monkeypatch.setattr(Artifact, "rows", spy(plain_rows))
     monkeypatch.setattr("stages.loop.run_stages.evaluate", _no_evaluation)
     plan = Plan(
-        merge=MergeParameters(merge_percent=0.2),
+        merge=MergeParameters(merge_percent=0.2, camera=camera),
         extract=ExtractParameters(),
         evaluate=EvaluateParameters(),
         train={"epochs": 1, "batch_size": 8},
@@ -55,7 +57,7 @@ def test_merge_train_and_extract_read_nothing_that_tells_who_is_who(
     monkeypatch.setattr("stages.loop.run_stages._row", lambda *_, **__: None)
     run_stages(run, plan, on_row=lambda _: None)
     assert {"images", "split", "pooled"} <= set(read)
-    assert not TELLING & set(read)
+    assert not telling & set(read)
     evaluate(run, stage=1, parameters=EvaluateParameters())
     assert "pid" in read
 

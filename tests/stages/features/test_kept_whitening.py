@@ -39,7 +39,7 @@ def test_the_same_request_is_read_and_another_fitted(tmp_path, fitted):
     assert first.grid == again.grid
     whitening_of(features_at(tmp_path), rows(), ridge=1.0)
     whitening_of(features_at(tmp_path, "b"), rows(), ridge=3.0)
-    whitening_of(features_at(tmp_path), rows(), ridge=3.0, centred=True)
+    whitening_of(features_at(tmp_path), rows(), ridge=3.0, part="centred")
     assert fitted == [3.0, 1.0, 3.0, 3.0]
 
 

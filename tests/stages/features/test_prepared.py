@@ -13,7 +13,7 @@ from schemas.parameters import MergeParameters
 from stages.arrays.memory_limit import require_memory
 from stages.errors import DbcError, MemoryLimitError
 from stages.features.centring import centred_by_camera, centring_bytes
-from stages.features.prepared import compared_features, penalised_cameras, whitening_bytes
+from stages.features.prepared import compared_features, penalised_cameras, prepared, whitening_bytes
 from stages.features.whitening import fit_whitening, whitened
 
 
@@ -87,7 +87,7 @@ def test_too_little_memory_is_told_alike_by_another_process():
 
 def test_only_train_rows_are_compared():
     rows, split = some_features(9), np.array([0, 1, 0, 2, 0, 0, 1, 2, 0], dtype=np.uint8)
-    found = compared_features(Held(pooled=rows), Held(split=split), MergeParameters(whiten=0))
+    found = compared_features(Held(pooled=rows), Held(split=split), MergeParameters(whiten=0, camera="ignored"))
     np.testing.assert_array_equal(found, rows[split == 0])
 
 
@@ -106,3 +106,19 @@ def test_the_penalty_keeps_the_keys_of_parameters_from_before_it():
     assert MergeParameters(camera_weight=0.7).request() == MergeParameters().request()
     assert "camera_weight" not in MergeParameters(camera="penalty").request()
     assert MergeParameters(camera="penalty", camera_weight=0.2).request()["camera_weight"] == 0.2
+
+
+def test_what_auto_finds_needs_features_splits_and_cameras_alone():
+    rows, camid = some_features(80), np.repeat(np.array([7, 3, 5, 5], dtype=np.int32), 20)
+    split = np.repeat(np.array([0, 0, 1, 2], dtype=np.uint8), 20)
+    # an artifact without identities: reading them would fail
+    dataset = Held(split=split, camid=camid)
+    found = prepared(Held(pooled=rows), dataset, MergeParameters(camera="auto", whiten=0))
+    np.testing.assert_array_equal(found.rows, rows[:40])
+    assert found.finding is not None
+    assert found.finding.chance == pytest.approx(19 / 39)
+    rows[:20] += np.float32(0.2)
+    follows = prepared(Held(pooled=rows), dataset, MergeParameters(camera="auto", whiten=0))
+    assert follows.camid is not None
+    assert follows.camid.tolist() == camid[:40].tolist()
+    assert follows.camera_weight > 0

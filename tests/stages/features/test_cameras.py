@@ -1,0 +1,154 @@
+"""Whitening by camera and what is found of cameras, on features whose camera part is known."""
+
+import numpy as np
+import pytest
+
+from stages.features.camera_finding import find, nearest_by_camera
+from stages.features.camera_whitening import HALF_TRUSTED, LEAST_IN_CAMERA, Whitenings, fit_by_camera
+from stages.features.whitening import fit_whitening, whitened
+from stages.samples import UNKNOWN
+
+N_IDENTITIES, N_EACH, DIM = 20, 4, 32
+
+
+def seen_by(n_cameras, *, look, n_each=N_EACH, seed=0):
+    """Unit features (n, d), pid and camid: identities seen `n_each` times by each camera, whose look scales and shifts."""
+    rng = np.random.default_rng(seed)
+    centres = rng.standard_normal((N_IDENTITIES, DIM))
+    pid, camid = (
+        part.ravel()
+        for part in np.meshgrid(np.arange(N_IDENTITIES), np.repeat(np.arange(n_cameras), n_each), indexing="ij")
+    )
+    rows = centres[pid] + 0.5 * rng.standard_normal((len(pid), DIM))
+    scales = np.exp(look * rng.standard_normal((n_cameras, DIM)))
+    shifts = look * 2 * rng.standard_normal((n_cameras, DIM))
+    rows = rows * scales[camid] + shifts[camid]
+    unit = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    return unit, pid, camid.astype(np.int32)
+
+
+def found(rows, camid, *, ridge=3.0, metric="sqeuclidean"):
+    return find(rows, camid, fit if ridge else None, metric=metric)
+
+
+def fit(rows, _camera):
+    return fit_whitening(rows, ridge=3)
+
+
+def finds_the_identity(rows, pid, camid):
+    """How often the nearest row of another camera is of the same identity."""
+    squared = np.square(rows[:, None].astype(np.float64) - rows).sum(axis=2)
+    squared[camid[:, None] == camid] = np.inf
+    return float((pid[squared.argmin(axis=1)] == pid).mean())
+
+
+def test_each_camera_is_whitened_as_its_own_features_say_the_more_the_more_it_has():
+    rows, _, camid = seen_by(3, look=1)
+    shared = fit_whitening(rows, ridge=3)
+    whitenings = fit_by_camera(rows, camid, shared, fit)
+    assert list(whitenings.own) == [0, 1, 2]
+    result = whitenings.of(rows, camid)
+    for camera in range(3):
+        own = rows[camid == camera]
+        share = len(own) / (len(own) + HALF_TRUSTED)
+        mixed = share * whitened(own, fit_whitening(own, ridge=3)) + (1 - share) * whitened(own, shared)
+        expected = mixed / np.linalg.norm(mixed, axis=1, keepdims=True)
+        np.testing.assert_allclose(result[camid == camera], expected, atol=1e-6)
+
+
+def test_cameras_with_few_samples_and_unknown_ones_keep_the_shared_whitening():
+    rows, _, camid = seen_by(3, look=1)
+    camid[camid == 1] = np.where(np.arange((camid == 1).sum()) < LEAST_IN_CAMERA - 1, 1, UNKNOWN)
+    shared = fit_whitening(rows, ridge=3)
+    whitenings = fit_by_camera(rows, camid, shared, fit)
+    assert list(whitenings.own) == [0, 2]
+    rest = ~np.isin(camid, (0, 2))
+    np.testing.assert_array_equal(whitenings.of(rows, camid)[rest], whitened(rows[rest], shared))
+
+
+def test_a_camera_whose_features_are_all_the_same_keeps_the_shared_whitening():
+    rows, _, camid = seen_by(2, look=1)
+    rows[camid == 1] = rows[camid == 1][0]
+    assert list(fit_by_camera(rows, camid, fit(rows, None), fit).own) == [0]
+
+
+def test_whitening_by_camera_follows_a_permutation_of_the_samples():
+    rows, _, camid = seen_by(3, look=1)
+    order = np.random.default_rng(1).permutation(len(rows))
+    finding, _, result = found(rows, camid)
+    moved_finding, _, moved = found(rows[order], camid[order])
+    np.testing.assert_array_equal(moved, result[order])
+    assert moved_finding == finding
+
+
+def test_nearest_neighbours_by_camera_are_those_of_all_pairs():
+    rows, _, camid = seen_by(3, look=0.5)
+    near = nearest_by_camera(rows, camid)
+    squared = np.square(rows[:, None].astype(np.float64) - rows).sum(axis=2)
+    np.fill_diagonal(squared, np.inf)
+    same = camid[:, None] == camid
+    np.testing.assert_allclose(near.same, np.where(same, squared, np.inf).min(axis=1), atol=1e-6)
+    np.testing.assert_allclose(near.other, np.where(same, np.inf, squared).min(axis=1), atol=1e-6)
+    np.testing.assert_allclose(near.chance, (N_IDENTITIES * N_EACH - 1) / (len(rows) - 1))
+
+
+@pytest.mark.parametrize(
+    ("metric", "scaled"), [("sqeuclidean", lambda d: d), ("euclidean", np.sqrt), ("cosine", lambda d: d / 2)]
+)
+def test_the_weight_makes_neighbours_share_a_camera_as_often_as_chance(metric, scaled):
+    rows, _, camid = seen_by(4, look=1)
+    near = nearest_by_camera(rows, camid)
+    weight = near.balancing_weight(metric)
+    share = (scaled(near.same) + weight < scaled(near.other)).mean()
+    assert near.is_same.mean() > 2 * near.chance.mean()
+    assert near.chance.mean() - 0.03 < share <= near.chance.mean()
+
+
+def test_features_that_follow_cameras_are_whitened_by_camera_and_find_identities_in_other_cameras():
+    rows, pid, camid = seen_by(3, look=2, n_each=8)
+    finding, whitenings, result = found(rows, camid)
+    assert finding.by_camera
+    assert finding.neighbours > 0.9
+    assert finding.weight > 0
+    assert list(whitenings.own) == [0, 1, 2]
+    before = finds_the_identity(whitened(rows, fit_whitening(rows, ridge=3)), pid, camid)
+    assert finds_the_identity(result, pid, camid) > before + 0.1
+
+
+def test_features_without_cameras_in_them_are_left_alone():
+    rows, _, camid = seen_by(4, look=0)
+    camid = np.random.default_rng(2).permutation(camid)
+    finding, whitenings, result = found(rows, camid)
+    assert not finding.by_camera
+    assert finding.weight == 0
+    assert finding.told.endswith("cameras are ignored")
+    assert isinstance(whitenings, Whitenings)
+    assert not whitenings.own
+    np.testing.assert_array_equal(result, whitened(rows, fit_whitening(rows, ridge=3)))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda camid: np.arange(len(camid)) // 2, "may be encounters"),
+        (lambda camid: 0 * camid, "all train samples are of one camera"),
+        (lambda camid: np.where(np.arange(len(camid)) < 3, UNKNOWN, camid), "3 of 160 train samples have no camera id"),
+    ],
+)
+def test_cameras_that_say_nothing_are_ignored_and_it_is_told(change, told):
+    rows, _, camid = seen_by(2, look=1)
+    finding, _, result = found(rows, change(camid).astype(np.int32))
+    assert told in finding.told
+    assert not finding.by_camera
+    assert finding.weight == 0
+    assert finding.summary().same_camera_neighbours is None
+    np.testing.assert_array_equal(result, whitened(rows, fit_whitening(rows, ridge=3)))
+
+
+def test_without_whitening_there_is_a_weight_and_without_a_metric_there_is_none():
+    rows, _, camid = seen_by(2, look=1)
+    finding, whitenings, result = found(rows, camid, ridge=0)
+    assert finding.weight > 0
+    assert whitenings is None
+    assert result is rows
+    assert found(rows, camid, metric=None)[0].weight == 0
