@@ -68,7 +68,15 @@ def _place(kept: Path, cell: Cell) -> Path:
 
 def _digest(plan: Plan, dataset: str) -> str:
     text = json.dumps(
-        [dataset, plan.merge.request(), dict(plan.train), dict(plan.initial), plan.last_stage, plan.merge_only],
+        [
+            dataset,
+            plan.merge.request(),
+            plan.evaluate.request(),
+            dict(plan.train),
+            dict(plan.initial),
+            plan.last_stage,
+            plan.merge_only,
+        ],
         sort_keys=True,
     )
     return hashlib.sha256(text.encode()).hexdigest()[:12]

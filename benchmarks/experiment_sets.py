@@ -52,20 +52,22 @@ class DataSet:
     told: str
 
 
-def eth80_market(source: Path, weights: Path, out: Path, size: Size) -> DataSet:
+def eth80_market(source: Path, weights: Path, out: Path, size: Size, *, name: str = "eth80-market") -> DataSet:
     """Objects from many views: `source` in Market-1501's layout, the identities cut to size."""
-    folder = out / "links" / "eth80-market"
-    for name in MARKET_FOLDERS:
-        share = size.train_share if name == MARKET_FOLDERS[0] else size.test_share
-        files = sorted(path for path in (source / name).iterdir() if MARKET_NAME.match(path.name))
+    folder = out / "links" / name
+    for part in MARKET_FOLDERS:
+        share = size.train_share if part == MARKET_FOLDERS[0] else size.test_share
+        files = sorted(path for path in (source / part).iterdir() if MARKET_NAME.match(path.name))
         kept = _some({_market_pid(path) for path in files}, share)
-        _link((path for path in files if _market_pid(path) in kept), folder / name)
-    return _mobilenet("eth80-market", folder, "market1501", weights, out, size)
+        _link((path for path in files if _market_pid(path) in kept), folder / part)
+    return _mobilenet(name, folder, "market1501", weights, out, size)
 
 
-def vehicles(source: Path, weights: Path, out: Path, size: Size) -> DataSet:
-    """Vehicles with one image from each of two cameras: `source` is the folder of `samples.csv`."""
-    folder = out / "links" / "vehicles"
+def vehicles(
+    source: Path, weights: Path, out: Path, size: Size, *, name: str = "vehicles", width: int | None = None
+) -> DataSet:
+    """Vehicles with one image from each of two cameras, or another table: `source` is the folder of `samples.csv`."""
+    folder = out / "links" / name
     with (source / "samples.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     kept = {
@@ -79,7 +81,21 @@ def vehicles(source: Path, weights: Path, out: Path, size: Size) -> DataSet:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    return _mobilenet("vehicles", folder / "samples.csv", "csv", weights, out, size)
+    return _mobilenet(name, folder / "samples.csv", "csv", weights, out, size, width=width)
+
+
+def two_cameras(name: str, weights: Path, out: Path, size: Size) -> DataSet:
+    """Drawn people, each eight times before either of two cameras, and a network that has seen photographs alone."""
+    people = SyntheticParameters(
+        identities=size.people, cameras=2, images_per_camera=8 if size.people > 20 else 2, difficulty=size.difficulty
+    )
+    parameters = IngestParameters(
+        format="synthetic", synthetic=people, height=size.height, width=size.height // 2, test_fraction=0.4
+    )
+    initial = {"backbone": "mobilenet_v2", "weights": str(weights)}
+    return _data_set(
+        name, None, parameters, initial, out, f"MobileNetV2, ImageNet weights, difficulty {size.difficulty}"
+    )
 
 
 def drawn_people(out: Path, size: Size) -> DataSet:
@@ -96,8 +112,10 @@ def drawn_people(out: Path, size: Size) -> DataSet:
     )
 
 
-def _mobilenet(name: str, source: Path, layout: Any, weights: Path, out: Path, size: Size) -> DataSet:
-    parameters = IngestParameters(format=layout, height=size.height, width=size.height)
+def _mobilenet(
+    name: str, source: Path, layout: Any, weights: Path, out: Path, size: Size, *, width: int | None = None
+) -> DataSet:
+    parameters = IngestParameters(format=layout, height=size.height, width=width or size.height)
     initial = {"backbone": "mobilenet_v2", "weights": str(weights)}
     return _data_set(name, source, parameters, initial, out, "MobileNetV2, ImageNet weights")
 

@@ -115,6 +115,7 @@ def figures_of(row: StageRow) -> Figures:
         **{name: getattr(figures, name) for name in RETRIEVAL_FIGURES},
         "ari": figures.ari,
         "nmi": figures.nmi,
+        "same_camera_merges": figures.same_camera_merges,
         "loss": model.loss_last if own_model else None,
         "silhouette": figures.silhouette,
     }
