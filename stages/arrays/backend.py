@@ -5,10 +5,11 @@ The only file that imports CuPy, and it does so when a device is asked for, neve
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.errors import UsageError
+from stages.errors import DbcError, UsageError
 from stages.typing import Array
 
 _DEVICE = re.compile(r"auto|cpu|cuda(?::(\d+))?")
@@ -36,14 +37,21 @@ class Backend:
         return self.namespace.asarray(host)
 
 
-def namespace_for(device: str = "auto") -> Backend:
+GPU_PAYS = 1e10
+"""Products from which `auto` takes a GPU: about 2,200 samples of 2048. A guess, not yet measured: below it the CPU needs less
+time than CuPy takes to start and to compile its kernels."""
+
+
+def namespace_for(device: str = "auto", *, n_products: float = math.inf) -> Backend:
     """The array library for `device`: 'auto', 'cpu', 'cuda' or 'cuda:N'.
 
-    'auto' is CuPy where a GPU answers and NumPy elsewhere; `Backend.library` says which it became. A CUDA device
-    also becomes CuPy's current device. Raises UsageError for a device that is not there, or is not a device.
+    'auto' is CuPy if a GPU answers and the work, `n_products` multiplications, is at least `GPU_PAYS`, else NumPy;
+    `Backend.library` says which it became. A CUDA device also becomes CuPy's current device in this thread (other
+    threads: `binder_of`), and float32 products are float32 there whatever CUPY_TF32 says: bounds rest on it. Raises
+    UsageError for a device that is not there, or is not a device.
     """
     index = _parse_device(device)
-    if device == "cpu":
+    if device == "cpu" or (device == "auto" and n_products < GPU_PAYS):
         return _numpy_backend()
     cupy = _import_cupy()
     n_devices = _count_cuda_devices(cupy)
@@ -52,10 +60,49 @@ def namespace_for(device: str = "auto") -> Backend:
     if index >= n_devices:
         raise UsageError(_no_cuda(device, n_devices, "CuPy"))
     cupy.cuda.Device(index).use()
+    _multiply_in_float32()
     import array_api_compat.cupy
 
     name = cupy.cuda.runtime.getDeviceProperties(index)["name"].decode()
     return Backend(array_api_compat.cupy, f"cupy {cupy.__version__}", f"cuda:{index} {name}")
+
+
+def _multiply_in_float32() -> None:
+    """Keep CuPy's float32 products out of TensorFloat-32, which the variable CUPY_TF32 turns on, for this process."""
+    from cupy._core import _routines_linalg
+
+    _routines_linalg.set_compute_type(np.float32, _routines_linalg.COMPUTE_TYPE_FP32)
+
+
+def device_number(array: Array) -> int | None:
+    """The number of the CUDA device that holds `array`; None in host memory."""
+    import array_api_compat
+
+    return int(array.device.id) if array_api_compat.is_cupy_array(array) else None
+
+
+def binder_of(array: Array) -> Callable[[], None]:
+    """What a new thread calls before it works on `array`: CuPy's current device is one for each thread."""
+    number = device_number(array)
+
+    def bind() -> None:
+        if number is not None:
+            _import_cupy().cuda.Device(number).use()
+
+    return bind
+
+
+def require_bound(array: Array) -> None:
+    """Raise DbcError if this thread's current device is another than that of `array`: products would run there."""
+    number = device_number(array)
+    if number is None:
+        return
+    current = int(_import_cupy().cuda.runtime.getDevice())
+    if current != number:
+        raise DbcError(
+            f"this thread works on CUDA device {current}, expected {number}, where its arrays are; call "
+            "`binder_of(array)()` in every thread first"
+        )
 
 
 def to_host(array: Array) -> NDArray[Any]:

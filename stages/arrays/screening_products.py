@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.arrays.product_errors import product_bound
 from stages.errors import UsageError
 from stages.typing import Array
 
@@ -48,7 +49,7 @@ def host_product(precision: str, *, n_rows: int, dim: int) -> Product:
         )
     if precision == "float32":
         edge = 1024 if n_rows > 6000 else 704 if n_rows > 2500 else 512
-        return Product("float32", _gamma(dim, 2.0**-24), edge, _float32_product(_Buffers()))
+        return Product("float32", product_bound("float32", dim), edge, _float32_product(_Buffers()))
     if precision == "int8":
         return Product("int8", 0.0, 512, _int8_product(_Buffers()))
     raise UsageError(f"unknown `precision` '{precision}': choose auto, float32 or int8")
@@ -56,11 +57,6 @@ def host_product(precision: str, *, n_rows: int, dim: int) -> Product:
 
 _INT8_PAYS = 2.5e11
 _INT8_DIM = 1 << 17
-
-
-def _gamma(dim: int, unit_roundoff: float) -> float:
-    """Relative error of a sum of `dim` rounded products, with what underflow can add for rows of size at least 1."""
-    return dim * unit_roundoff / (1 - min(0.5, dim * unit_roundoff)) + dim * 2.0**-126
 
 
 def _multiplies_int8() -> bool:

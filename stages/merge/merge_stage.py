@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.choices import CriterionName, IntraNormalizer, Kernels, SampleMetric, Update
-from stages.arrays.backend import n_cores, one_library_thread, to_host
+from stages.arrays.backend import binder_of, n_cores, one_library_thread, to_host
+from stages.arrays.device_memory import limited_pool
 from stages.arrays.memory_limit import limit_of, require_memory
 from stages.arrays.screening_products import host_product
 from stages.merge.checks import (
@@ -142,6 +143,7 @@ def merge_stage(
     is_host = isinstance(features, np.ndarray)
     n_workers = (n_threads or n_cores()) if is_host else 1
     compiled = compiles(features, kernels, metric, exact_merges=n_merges if update == "exact" else 0)
+    limit = limit_of(memory_limit, features)
     require_memory(
         engine_bytes(
             n_samples=n_samples,
@@ -154,10 +156,16 @@ def merge_stage(
             exact=update == "exact",
             n_cameras=0 if cameras is None else int(cameras.camid.max()) + 1,
         ),
-        memory_limit=limit_of(memory_limit, features),
+        memory_limit=limit,
         what=f"merging {n_clusters} clusters of {n_samples} samples",
     )
-    with one_library_thread(), ThreadPoolExecutor(n_workers) as threads:
+    bind = binder_of(features)
+    bind()
+    with (
+        one_library_thread(),
+        limited_pool(features, limit),
+        ThreadPoolExecutor(n_workers, initializer=bind) as threads,
+    ):
         source = source_of(
             features,
             metric=metric,

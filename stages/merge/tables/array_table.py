@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,15 +11,23 @@ from typing import Any
 import array_api_compat
 import numpy as np
 
-from stages.arrays.backend import to_host
+from stages.arrays.backend import require_bound, to_host
 from stages.arrays.exact_sums import halving_sum, split_on_grids
+from stages.arrays.product_errors import precision_of, product_bound
 from stages.merge.tables.canonical_rows import CanonicalRows, largest, parts_of
 from stages.merge.tables.moments import Moments, moments_in_parts, variances_in_parts
 from stages.merge.tables.table import Carried, Members, slack_of
 from stages.typing import Array, Float64Array, Int64Array
 
-PRODUCT_ERROR = 2.0**-8
-"""Relative error allowed to the library's float32 product: covers TF32 inputs (2^-10 each) and any summation."""
+
+@functools.cache
+def float32_error(xp: Any, device: Any, dim: int) -> float:
+    """The proven relative error of the float32 product of `xp` on `device`, in the precision that really runs."""
+
+    def multiply(left: Array, right: Array) -> Array:
+        return to_host(xp.asarray(left, device=device) @ xp.asarray(right, device=device).T)
+
+    return product_bound(precision_of(multiply, dim, np.float32, among=("float32", "tf32")), dim)
 
 
 class ArrayTable:
@@ -139,6 +148,7 @@ class ArrayTable:
         base = norm if is_root else self._scale * (variance + norm) + offset
         return ArrayScreen(
             stored=stored,
+            error=float32_error(xp, self._device, dim),
             unit=peak,
             length=xp.sqrt(norm) * (1 + 2.0**-20),
             residual=xp.concat(residuals),
@@ -181,9 +191,13 @@ def _empty_like(moments: Moments) -> Moments:
 
 @dataclass(frozen=True)
 class ArrayScreen:
-    """`ScreenedRows` by whole-array operations; fields as `compiled_scan.Screen`, with one unit for all rows."""
+    """`ScreenedRows` by whole-array operations.
+
+    Fields are those of `compiled_scan.Screen`, with one unit for all rows, and `error` is that of the product.
+    """
 
     stored: Array
+    error: float
     unit: float
     length: Array
     residual: Array
@@ -206,10 +220,12 @@ class ArrayScreen:
 
     def near(self, rows: slice, columns: slice, threshold: float) -> tuple[Int64Array, Int64Array]:
         """See `ScreenedRows`."""
+        require_bound(self.stored)
         xp = array_api_compat.array_namespace(self.stored)
         product = xp.astype(self.stored[rows, :] @ self.stored[columns, :].T, xp.float64) * self.unit**2
         size = self.length + self.residual
-        error = PRODUCT_ERROR * size[rows, None] * size[None, columns]
+        # what is too small for float32 is lost: at most 2^-126 in each of d products of stored values of 1 at most
+        error = self.error * size[rows, None] * size[None, columns] + self.stored.shape[1] * 2.0**-126 * self.unit**2
         error = error + size[rows, None] * self.residual[None, columns]
         error = error + self.residual[rows, None] * self.length[None, columns]
         lowest = self.base[rows, None] + self.base[None, columns] - 2 * self.scale * (product + error)
@@ -226,6 +242,7 @@ class ArrayScreen:
 
     def estimates(self, rows: Int64Array, columns: Int64Array) -> Float64Array:
         """See `ScreenedRows`."""
+        require_bound(self.stored)
         xp = array_api_compat.array_namespace(self.stored)
         left, right = (xp.asarray(index, device=self.stored.device) for index in (rows, columns))
         product = xp.take(self.stored, left, axis=0) @ xp.take(self.stored, right, axis=0).T

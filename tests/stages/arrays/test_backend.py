@@ -2,13 +2,17 @@
 
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import array_api_strict
 import numpy as np
 import pytest
 
+from stages.arrays import backend
 from stages.arrays.backend import available_bytes, namespace_for, resolve_torch_device, to_host
-from stages.errors import UsageError
+from stages.errors import DbcError, UsageError
 
 
 def has_gpu():
@@ -40,6 +44,53 @@ def test_a_gpu_that_is_not_there_is_refused(ask):
 def test_a_word_that_is_no_device_is_refused(ask, device):
     with pytest.raises(UsageError, match="wanted auto, cpu, cuda or cuda:N"):
         ask(device)
+
+
+class CupyOfThreads:
+    """CuPy as far as current devices go: one for each thread, 0 at first."""
+
+    def __init__(self):
+        self._here = threading.local()
+        self.cuda = SimpleNamespace(
+            Device=lambda number: SimpleNamespace(use=lambda: setattr(self._here, "number", number)),
+            runtime=SimpleNamespace(getDevice=lambda: getattr(self._here, "number", 0)),
+        )
+
+
+def test_a_thread_works_on_its_arrays_device_only_after_it_was_bound(monkeypatch):
+    cupy, array = CupyOfThreads(), SimpleNamespace(device=SimpleNamespace(id=1))
+    monkeypatch.setattr(backend, "_import_cupy", lambda: cupy)
+    monkeypatch.setattr(backend, "device_number", lambda array: array.device.id)
+    with (
+        ThreadPoolExecutor(1) as unbound,
+        pytest.raises(DbcError, match="this thread works on CUDA device 0, expected 1"),
+    ):
+        unbound.submit(backend.require_bound, array).result()
+    with ThreadPoolExecutor(1, initializer=backend.binder_of(array)) as bound:
+        bound.submit(backend.require_bound, array).result()
+
+
+def test_a_gpu_is_taken_for_much_work_alone_unless_it_is_asked_for(monkeypatch):
+    monkeypatch.setattr(backend, "_count_cuda_devices", lambda cupy: 1)
+    assert namespace_for("auto", n_products=backend.GPU_PAYS / 2).device == "cpu"
+    monkeypatch.setattr(backend, "_multiply_in_float32", lambda: pytest.fail("too early"))
+
+    def take(number):
+        raise LookupError(f"device {number} is taken")
+
+    monkeypatch.setattr(backend, "_import_cupy", lambda: SimpleNamespace(cuda=SimpleNamespace(Device=take)))
+    for device, n_products in (("auto", backend.GPU_PAYS), ("cuda", 1.0)):
+        with pytest.raises(LookupError, match="device 0 is taken"):
+            namespace_for(device, n_products=n_products)
+
+
+def test_float32_stays_float32_whatever_the_environment_says(monkeypatch):
+    from cupy._core import _routines_linalg as products
+
+    before = products.get_compute_type(np.float32)
+    backend._multiply_in_float32()
+    assert products.get_compute_type(np.float32) == products.COMPUTE_TYPE_FP32
+    products.set_compute_type(np.float32, before)
 
 
 def test_torch_device_of_cpu_is_cpu():

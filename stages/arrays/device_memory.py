@@ -1,0 +1,72 @@
+"""Memory of GPUs: limits for CuPy, caches given back at the end of a stage, and one line if there is too little.
+
+Neither library is imported here: one that was never imported holds nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from stages.arrays.backend import device_number
+from stages.errors import DbcError
+from stages.typing import Array
+
+
+@contextmanager
+def stage_memory(advice: str) -> Iterator[None]:
+    """Inside, one stage: what torch and CuPy keep for later is given back at its end, so that the other can have it.
+
+    If either runs out of memory that is a DbcError that ends in `advice`: "lower `batch_size`".
+    """
+    try:
+        yield
+    except Exception as error:
+        library = _out_of_memory(error)
+        if library is None:
+            raise
+        first_line = (str(error).splitlines() or [""])[0].rstrip(".")
+        raise DbcError(f"{library} ran out of GPU memory: {first_line}; {advice}") from error
+    finally:
+        release()
+
+
+def _out_of_memory(error: Exception) -> str | None:
+    """The library that `error` says ran out of memory of a device; None for any other error."""
+    torch, cupy = _imported("torch"), _imported("cupy")
+    if torch is not None and isinstance(error, torch.OutOfMemoryError):
+        return "torch"
+    if cupy is not None and isinstance(error, cupy.cuda.memory.OutOfMemoryError):
+        return "CuPy"
+    return None
+
+
+def release() -> None:
+    """Give back to the GPU what torch and CuPy hold and do not use."""
+    torch, cupy = _imported("torch"), _imported("cupy")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+    if cupy is not None and cupy.cuda.is_available():
+        cupy.get_default_memory_pool().free_all_blocks()
+        cupy.get_default_pinned_memory_pool().free_all_blocks()
+
+
+@contextmanager
+def limited_pool(array: Array, n_bytes: int) -> Iterator[None]:
+    """Inside, CuPy allocates at most `n_bytes` beyond what it holds, if `array` is CuPy's; host memory has no such limit."""
+    if device_number(array) is None:
+        yield
+        return
+    pool = _imported("cupy").get_default_memory_pool()
+    before = pool.get_limit()
+    pool.set_limit(size=int(pool.used_bytes()) + n_bytes)
+    try:
+        yield
+    finally:
+        pool.set_limit(size=before)
+
+
+def _imported(name: str) -> Any:
+    return sys.modules.get(name)
