@@ -60,7 +60,9 @@ def _number(name: str, default: int) -> int:
 def own_device(device: str) -> str:
     """`device`, and for `auto` or `cuda` among several processes of a machine with GPUs the one of this process.
 
-    Raises UsageError if processes would share a GPU, which NCCL refuses: too few GPUs, or one of them named for all.
+    That is the one of its number on this machine, or the only one if each process sees a single GPU and no two the same,
+    as Slurm can arrange. Raises UsageError if processes would share a GPU, which NCCL refuses: too few GPUs, or one of
+    them named for all.
     """
     if n_processes() == 1 or device == "cpu":
         return device
@@ -70,6 +72,8 @@ def own_device(device: str) -> str:
     n_here = n_processes_here()
     if not n_devices or n_here == 1:
         return device
+    if n_devices == 1 and device in ("auto", "cuda", "cuda:0") and _each_has_its_own():
+        return "cuda:0"
     if device not in ("auto", "cuda"):
         raise UsageError(
             f"`device='{device}'` is one device for {n_here} processes on this machine, expected a GPU for each; "
@@ -81,6 +85,15 @@ def own_device(device: str) -> str:
             f"--nproc-per-node {n_devices}, or `device='cpu'`"
         )
     return f"cuda:{_place_here()}"
+
+
+@functools.cache
+def _each_has_its_own() -> bool:
+    """Whether no two processes see the same GPU as their first; all of them ask, for they tell each other which it is."""
+    import torch
+
+    own = np.array(list(str(torch.cuda.get_device_properties(0).uuid).encode()), dtype=np.float64)
+    return len({seen.tobytes() for seen in together().all_gather(own[None, :])}) == n_processes()
 
 
 def _place_here() -> int:
@@ -180,9 +193,10 @@ def together() -> Processes:
     import torch
     import torch.distributed as dist
 
-    # where there are too few, all work on the CPU: `own_device` refused anything else
-    if torch.cuda.is_available() and _place_here() < torch.cuda.device_count():
-        torch.cuda.set_device(_place_here())
+    n_devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    # if one is seen it is this process's own or the CPU is used, and so it is if there are too few: see `own_device`
+    if n_devices == 1 or _place_here() < n_devices:
+        torch.cuda.set_device(0 if n_devices == 1 else _place_here())
     with lost_process(_number("RANK", 0), n_processes()):
         dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
     atexit.register(dist.destroy_process_group)

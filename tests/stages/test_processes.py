@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
 from schemas.parameters import ExtractParameters
+from stages import processes
 from stages.errors import UsageError
 from stages.extract.stage import extract
 from stages.processes import own_device
@@ -48,6 +51,35 @@ def test_processes_may_be_as_many_as_gpus_and_each_has_its_own(machine: pytest.M
         machine.setenv("LOCAL_RANK", str(place))
         found += [own_device("auto"), own_device("cuda")]
     assert found == ["cuda:0", "cuda:0", "cuda:1", "cuda:1"]
+
+
+class Slurm:
+    """Processes that told each other which GPU they see first."""
+
+    def __init__(self, uuids: list[str]) -> None:
+        self._seen = [np.array(list(uuid.encode()), dtype=np.float64)[None, :] for uuid in uuids]
+
+    def all_gather(self, values: np.ndarray) -> list[np.ndarray]:
+        assert any(np.array_equal(values, seen) for seen in self._seen)
+        return self._seen
+
+
+@pytest.mark.parametrize(
+    ("uuids", "refused"), [("abcde", False), ("abcda", True)], ids=["each its own", "two the same"]
+)
+def test_one_visible_gpu_for_each_process_is_fine_if_no_two_are_the_same(
+    machine: pytest.MonkeyPatch, uuids: str, refused: bool
+) -> None:
+    machine.setattr(torch.cuda, "device_count", lambda: 1)
+    machine.setattr(torch.cuda, "get_device_properties", lambda index: SimpleNamespace(uuid=uuids[4]))
+    machine.setattr(processes, "together", lambda: Slurm(list(uuids)))
+    processes._each_has_its_own.cache_clear()
+    if refused:
+        with pytest.raises(UsageError, match="3 processes on this machine with 1 GPUs"):
+            own_device("auto")
+    else:
+        assert [own_device(device) for device in ("auto", "cuda", "cuda:0")] == ["cuda:0"] * 3
+    processes._each_has_its_own.cache_clear()
 
 
 def test_the_cpu_is_for_any_number_of_processes_and_one_alone_has_what_it_asks_for(machine: pytest.MonkeyPatch) -> None:
