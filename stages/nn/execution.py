@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 from schemas.manifest import Execution
+
+TENSOR_FLOAT_FROM = (8, 0)
+"""The first compute capability that multiplies TensorFloat-32."""
 
 
 def torch_execution(device: torch.device, *, amp: bool, compiled: bool = False) -> Execution:
@@ -13,7 +18,21 @@ def torch_execution(device: torch.device, *, amp: bool, compiled: bool = False) 
     return Execution(
         backend=f"torch {torch.__version__}",
         device=f"{device}{name}",
-        precision="bfloat16" if amp else "float32",
+        precision="bfloat16" if amp else _float32_as_run(device),
         threads=torch.get_num_threads(),
         compiled=compiled,
     )
+
+
+def _float32_as_run(device: torch.device) -> str:
+    """What torch makes of float32 on `device`: by default it rounds what convolutions multiply to TensorFloat-32."""
+    if device.type != "cuda" or os.environ.get("NVIDIA_TF32_OVERRIDE") == "0":
+        return "float32"
+    if torch.cuda.get_device_capability(device) < TENSOR_FLOAT_FROM:
+        return "float32"
+    rounded = []
+    if torch.backends.cudnn.allow_tf32:
+        rounded.append("convolutions")
+    if torch.get_float32_matmul_precision() != "highest":
+        rounded.append("products")
+    return f"float32, {' and '.join(rounded)} in TensorFloat-32" if rounded else "float32"
