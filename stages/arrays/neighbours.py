@@ -9,13 +9,16 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace, is_numpy_array
 
-from stages.arrays.backend import to_host
+from stages.arrays.backend import available_bytes, device_number, require_bound, to_host
 from stages.arrays.similarity import exact_similarity, exact_similarity_of_pairs, product_error
 from stages.errors import DbcError
 from stages.typing import Array, Float64Array, Int64Array
 
 BLOCK_BYTES = 2**26
-"""Bytes of float32 similarities held at once; comparing them takes a quarter more."""
+"""Bytes of float32 similarities held at once in host memory; comparing them takes a quarter more."""
+
+_DEVICE_SHARE, _DEVICE_BLOCK_BYTES = 1 / 16, 2**31
+"""On a GPU a block takes this share of the free memory and no more than this: its products need many rows to be fast."""
 
 DENSE_SHARE = 1 / 64
 """If more than this share of a block must be compared exactly, an exact product of all of it is cheaper than gathering."""
@@ -34,13 +37,20 @@ class Neighbours:
     farthest: Float64Array
 
 
-def nearest_neighbours(features: Array, k: int, *, block_bytes: int = BLOCK_BYTES) -> Neighbours:
+def block_bytes_of(features: Array) -> int:
+    """How many bytes of similarities to hold at once where `features` are."""
+    if device_number(features) is None:
+        return BLOCK_BYTES
+    return int(max(BLOCK_BYTES, min(_DEVICE_BLOCK_BYTES, _DEVICE_SHARE * available_bytes(features))))
+
+
+def nearest_neighbours(features: Array, k: int, *, block_bytes: int | None = None) -> Neighbours:
     """The min(k, n) nearest of `features` (n, d) for each of them by squared Euclidean distance, itself included.
 
     Features are L2-normalised float32 (zero rows are allowed) of any array library; distance is 2 − 2 s for the exact
     similarity s of `stages.arrays.similarity`, so it depends on no library, machine or block size. A float32 product with a
     proven error bound says which pairs can be among the nearest, and those are ranked exactly. Holds `block_bytes` of
-    similarities at once, however many samples there are (but at least one row of them).
+    similarities at once (by default `block_bytes_of`), however many samples there are (but at least one row of them).
     """
     return neighbours_within(features, k, samples=range(features.shape[0]), block_bytes=block_bytes)
 
@@ -50,7 +60,7 @@ def neighbours_within(
     k: int,
     *,
     samples: range,
-    block_bytes: int = BLOCK_BYTES,
+    block_bytes: int | None = None,
     report: Callable[[int], object] | None = None,
 ) -> Neighbours:
     """The rows of `nearest_neighbours` of consecutive `samples`; `report(n)` is called after every n samples."""
@@ -58,6 +68,8 @@ def neighbours_within(
         raise DbcError(f"`k` must be at least 1, the sample itself, got {k}")
     k = min(k, features.shape[0])
     found = Neighbours(np.empty((len(samples), k), dtype=np.int64), np.zeros((len(samples), k)), np.zeros(len(samples)))
+    if block_bytes is None:
+        block_bytes = block_bytes_of(features)
     rows = max(1, block_bytes // (4 * max(features.shape[0], 1)))
     for first in range(0, len(samples), rows):
         span = slice(first, min(first + rows, len(samples)))
@@ -70,6 +82,7 @@ def neighbours_within(
 
 def _fill(found: Neighbours, features: Array, start: int, stop: int) -> None:
     """Find the neighbours of samples `start` to `stop`, which are all that `found` holds."""
+    require_bound(features)
     xp: Any = array_namespace(features)
     k = found.index.shape[1]
     block = features[start:stop, :]
@@ -117,6 +130,10 @@ def _exact(block: Array, features: Array, chosen: Array) -> tuple[Int64Array, In
 def _kth_largest(values: Array, k: int) -> Array:
     """The k-th largest of each row of `values` (r, c), (r, 1)."""
     place = values.shape[1] - k
+    xp: Any = array_namespace(values)
     if is_numpy_array(values):
         return np.partition(values, place, axis=1)[:, place : place + 1]
-    return array_namespace(values).sort(values, axis=1)[:, place : place + 1]
+    if hasattr(xp, "partition"):
+        # CuPy selects the first k and sorts for any others
+        return -xp.partition(-values, k - 1, axis=1)[:, k - 1 : k]
+    return xp.sort(values, axis=1)[:, place : place + 1]

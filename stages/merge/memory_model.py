@@ -59,15 +59,25 @@ def engine_bytes(
     return 4 * n_clusters * dim + sums + held + work + pool + sample + numbers + counted + _FIXED_BYTES
 
 
-def jaccard_bytes(*, n_samples: int, dim: int, k1: int, k2: int, n_similarities: int, n_processes: int = 1) -> int:
+def jaccard_bytes(
+    *,
+    n_samples: int,
+    dim: int,
+    k1: int,
+    k2: int,
+    n_similarities: int,
+    n_processes: int = 1,
+    block_bytes: int = BLOCK_BYTES,
+) -> int:
     """Peak bytes of a merge by the Jaccard distance beyond its features: linear in n and in what is stored.
 
-    A block of similarities with its copies, up to an exact product of float64 features, a block of the overlaps being
-    summed, the neighbours, and about six copies of `n_similarities`, the pairs of samples that share a neighbour: how
-    many there are depends on the features, not on n² (about 330 a sample where 17 make an identity, at k1 = 20).
+    A block of similarities of `block_bytes` with its copies, up to an exact product of float64 features, a block of the
+    overlaps being summed, the neighbours, and about six copies of `n_similarities`, the pairs of samples that share a
+    neighbour: how many there are depends on the features, not on n² (about 330 a sample where 17 make an identity, at
+    k1 = 20).
     Several processes also hold what they send each other, as float64, three times at most.
     """
-    search = 5 * BLOCK_BYTES + 3 * _FLOAT64 * n_samples * dim
+    search = 5 * block_bytes + 3 * _FLOAT64 * n_samples * dim
     neighbours = 2 * _FLOAT64 * n_samples * max(k1 + 1, k2)
     overlap = 6 * _FLOAT64 * OVERLAP_PAIRS
     similarities = 2 * _FLOAT64 * n_similarities

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stages.arrays.backend import Backend, namespace_for
+from stages.arrays.backend import Backend, namespace_for, to_host
 from stages.arrays.neighbours import nearest_neighbours
+from stages.arrays.product_errors import precision_of
 from stages.errors import UsageError
 from stages.evaluate.retrieval.figures import evaluate_retrieval
 from stages.evaluate.retrieval.reranking import Reranking
@@ -43,6 +44,12 @@ def test_figures_on_the_gpu_are_those_of_the_cpu(cuda: Backend, reranking: Reran
     expected = evaluate_retrieval(**arrays, reranking=reranking)
     np.testing.assert_array_equal(figures.first_hit, expected.first_hit)
     np.testing.assert_array_equal(figures.average_precision, expected.average_precision)
+
+
+def test_float32_products_are_float32_though_the_environment_asks_for_less(cuda: Backend) -> None:
+    assert precision_of(
+        lambda left, right: to_host(cuda.asarray(left) @ cuda.asarray(right).T), 512, np.float32, among=("float32",)
+    )
 
 
 def test_neighbours_on_the_gpu_are_those_of_the_cpu(cuda: Backend) -> None:

@@ -14,6 +14,7 @@ from scipy import sparse
 from schemas.choices import IntraNormalizer, Update
 from stages.arrays.backend import to_host
 from stages.arrays.memory_limit import limit_of, require_memory
+from stages.arrays.neighbours import block_bytes_of
 from stages.merge.checks import require_clusters, require_matrix, require_options, require_together, with_defaults
 from stages.merge.clusters import labels_after, parse_labels
 from stages.merge.jaccard.exact import merge_one_by_one
@@ -157,7 +158,13 @@ def _similarities_within(
 
     def require(n_similarities: int) -> None:
         n_bytes = jaccard_bytes(
-            n_samples=n_samples, dim=dim, k1=k1, k2=k2, n_similarities=n_similarities, n_processes=processes.size
+            n_samples=n_samples,
+            dim=dim,
+            k1=k1,
+            k2=k2,
+            n_similarities=n_similarities,
+            n_processes=processes.size,
+            block_bytes=block_bytes_of(features),
         )
         require_memory(n_bytes, memory_limit=memory_limit, what=f"comparing neighbours of {n_samples} samples")
 
