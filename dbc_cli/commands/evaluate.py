@@ -5,7 +5,7 @@ from __future__ import annotations
 from dbc_cli.by_recipe import evaluate_parameters
 from dbc_cli.command import Given, command
 from dbc_cli.flags.flag import EVALUATION, in_panel, pins, stage_flag
-from dbc_cli.flags.tables import CAMERA, COMMON, EVALUATE, MAKING, WHITEN
+from dbc_cli.flags.tables import CAMERA, COMMON, DEVICE, EVALUATE, MAKING, WHITEN
 from dbc_cli.flags.training import RECIPE
 
 
@@ -16,7 +16,7 @@ from dbc_cli.flags.training import RECIPE
     MAKING,
     pins("features", "clusters"),
     order=50,
-    configurable=(*EVALUATE, *in_panel(EVALUATION, (*WHITEN, *CAMERA)), *RECIPE),
+    configurable=(*EVALUATE, *in_panel(EVALUATION, (*WHITEN, *CAMERA)), *RECIPE, *DEVICE),
     tables=("eval",),
 )
 def evaluate(given: Given) -> None:

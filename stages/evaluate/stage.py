@@ -12,6 +12,8 @@ from schemas.manifest import Execution, MetricsManifest
 from schemas.parameters import EvaluateParameters
 from schemas.stage_names import stage_label
 from schemas.summaries import MetricsSummary
+from stages.arrays.backend import Backend, namespace_for
+from stages.arrays.device_memory import stage_memory
 from stages.errors import DbcError
 from stages.evaluate.clusters.agreement import Agreement, measure_agreement
 from stages.evaluate.clusters.cameras import same_camera_chance, same_camera_merges
@@ -63,6 +65,8 @@ def evaluate(
     sample its own at stage 0 and `init`. Raises DbcError if they are missing or do not belong together.
     """
     stage = next_evaluate(run) if stage is None else stage
+    device = context.own_device
+    namespace_for(device)
     features = newest_features(run, stage, context.reporter)
     dataset = dataset_of(run, features)
     clusters = run.require("clusters", stage) if stage > 0 else None
@@ -78,10 +82,13 @@ def evaluate(
         seeds={"sampling": SAMPLING_SEED},
     )
 
+    @stage_memory("give `device='cpu'`")
     def compute(writer: Writer) -> Computed:
         data = _read(dataset, features, clusters, parameters, memory_limit=context.memory_limit)
         with context.reporter.task(f"evaluate stage {stage_label(stage)}", total=3, unit="parts") as advance:
-            retrieval = _retrieval(data, parameters)
+            n_pairs = int((data.split == QUERY).sum()) * int((data.split == GALLERY).sum())
+            backend = namespace_for(device, n_products=float(n_pairs) * data.features.shape[1])
+            retrieval = _retrieval(data, parameters, backend)
             advance(1, "retrieval")
             is_train = data.split == TRAIN
             agreement = measure_agreement(data.labels, data.pid[is_train], data.camid[is_train])
@@ -93,7 +100,7 @@ def evaluate(
         features_stage = features_manifest(features).summary.stage
         summary = _summary(data, retrieval, agreement, compactness, stage=stage, features_stage=features_stage)
         notes = (*broken, *data.notes, *_notes(data, retrieval, agreement))
-        return Computed(summary, Execution(backend=f"numpy {np.__version__}", device="cpu"), notes=notes)
+        return Computed(summary, Execution(backend=backend.library, device=backend.device), notes=notes)
 
     outcome = make_artifact(run, request, compute, context=context)
     if outcome.artifact is not None:
@@ -161,11 +168,11 @@ def _compared(
         return _Compared(rows, (f"features are measured as they are: {error}",))
 
 
-def _retrieval(data: Evaluated, parameters: EvaluateParameters) -> RetrievalFigures:
+def _retrieval(data: Evaluated, parameters: EvaluateParameters, backend: Backend) -> RetrievalFigures:
     query, gallery = data.split == QUERY, data.split == GALLERY
     return evaluate_retrieval(
-        data.features[query],
-        data.features[gallery],
+        backend.asarray(data.features[query]),
+        backend.asarray(data.features[gallery]),
         query_pid=data.pid[query],
         gallery_pid=data.pid[gallery],
         query_camid=data.camid[query],

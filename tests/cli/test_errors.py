@@ -221,6 +221,7 @@ def test_cuda_without_a_device_is_refused(dbc: Dbc, run: Path) -> None:
         pytest.skip("there is a CUDA device here")
     refused(dbc("merge", "--device", "cuda", "--run", run), status=2, told="CUDA")
     refused(dbc("extract", "--device", "cuda:3", "--run", run), status=2, told="CUDA")
+    refused(dbc("eval", "--device", "cuda", "--run", run), status=2, told="CUDA")
 
 
 def test_imagenet_weights_that_cannot_be_had_are_one_line(
