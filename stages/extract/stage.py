@@ -16,6 +16,7 @@ from schemas.parameters import ExtractParameters
 from schemas.stage_names import INIT_STAGE, stage_label
 from schemas.summaries import FeaturesSummary
 from stages.arrays.backend import resolve_torch_device
+from stages.arrays.device_memory import stage_memory
 from stages.extract.collapse import Spread
 from stages.extract.forward import Share
 from stages.extract.forward import extract as extract_pieces
@@ -79,6 +80,7 @@ def extract(
         parents=(dataset, model),
     )
 
+    @stage_memory("lower `batch_size`, or give `amp=True`")
     def compute(writer: Writer) -> Computed:
         same = None if context.force else _same_weights(run, request)
         if same is not None:

@@ -11,6 +11,7 @@ from schemas.manifest import ClustersManifest, Execution
 from schemas.parameters import MergeParameters
 from schemas.summaries import ClustersSummary
 from stages.arrays.backend import Backend, namespace_for
+from stages.arrays.device_memory import stage_memory
 from stages.errors import DbcError
 from stages.features.camera_finding import CameraFinding
 from stages.features.prepared import Prepared, prepared, require_wanted_cameras
@@ -72,7 +73,8 @@ def merge(
     notes = broken_chain(run, features, previous)
     for note in notes:
         context.reporter.warn(note)
-    backend = namespace_for(context.own_device)
+    device = context.own_device
+    namespace_for(device)
     request = Request(
         kind="clusters",
         stage=stage,
@@ -83,9 +85,11 @@ def merge(
 
     processes = together()
 
+    @stage_memory("give `device='cpu'`")
     def compute(writer: Writer) -> Computed:
         inputs = _inputs(dataset, features, previous, parameters, memory_limit=context.memory_limit)
         n_merges = _n_merges(len(inputs.labels), stage, parameters)
+        backend = namespace_for(device, n_products=float(len(inputs.labels)) ** 2 * inputs.features.shape[1])
         options = Options(parameters, backend, context.memory_limit, processes)
         if parameters.clusterer == "dbc":
             result = _merge(inputs, n_merges, options, reporter=context.reporter)

@@ -12,6 +12,7 @@ from schemas.parameters import TrainParameters
 from schemas.recipes import DEFAULT_RECIPE
 from schemas.stage_names import INIT_STAGE, stage_label
 from stages.arrays.backend import resolve_torch_device
+from stages.arrays.device_memory import stage_memory
 from stages.errors import DbcError
 from stages.nn.backbones.weights import NO_WEIGHTS
 from stages.nn.initial_model import initial_model, require_agreement
@@ -75,6 +76,7 @@ def train(
     directory = run.directory("model", stage)
     checkpoints = StageCheckpoints(directory, request_key(request), every=context.checkpoint_every, device=torch_device)
 
+    @stage_memory("lower `batch_size`, or give `amp=True`")
     def compute(writer: Writer) -> Computed:
         return compute_model(
             writer,
