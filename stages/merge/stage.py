@@ -26,7 +26,7 @@ from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lineage import broken_chain, dataset_of, newest_features, require_same_dataset
 from stages.runs.making import Computed, Made, Request, make_artifact
 from stages.runs.next_stage import next_merge, numbered
-from stages.runs.run_directory import RunDirectory, features_manifest
+from stages.runs.run_directory import RunDirectory, dataset_manifest, features_manifest
 from stages.runs.store import Artifact, Writer
 from stages.typing import Float64Array, Int64Array
 
@@ -87,9 +87,12 @@ def merge(
 
     @stage_memory("give `device='cpu'`")
     def compute(writer: Writer) -> Computed:
+        # before features are whitened, which leaves something in the run
+        n_merges = _n_merges(dataset_manifest(dataset).summary.n_train, stage, parameters)
         inputs = _inputs(dataset, features, previous, parameters, memory_limit=context.memory_limit)
-        n_merges = _n_merges(len(inputs.labels), stage, parameters)
-        backend = namespace_for(device, n_products=float(len(inputs.labels)) ** 2 * inputs.features.shape[1])
+        n_samples, dim = inputs.prepared.rows.shape
+        own = device if parameters.clusterer == "dbc" else "cpu"
+        backend = namespace_for(own, n_products=float(n_samples) ** 2 * dim)
         options = Options(parameters, backend, context.memory_limit, processes)
         if parameters.clusterer == "dbc":
             result = _merge(inputs, n_merges, options, reporter=context.reporter)
