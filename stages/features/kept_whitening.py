@@ -17,6 +17,8 @@ from stages.typing import Float32Array
 
 _VERSION = 1
 """Of how a whitening is computed: what another version kept is fitted again."""
+MOST_KEPT = 32
+"""Whitenings kept beside one artifact: one a camera, and that of all."""
 
 
 def whitening_of(features: Artifact, train_rows: Float32Array, *, ridge: float, part: str = "all") -> Whitening:
@@ -37,5 +39,5 @@ def whitening_of(features: Artifact, train_rows: Float32Array, *, ridge: float, 
         arrays = {"mean": whitening.mean, "matrix": whitening.matrix, "grid": np.array([whitening.grid])}
         # if the run cannot be written, it is fitted again next time
         with suppress(DbcError):
-            write_checkpoint(directory, key, 0, arrays, about={"holds": "whitening"})
+            write_checkpoint(directory, key, 0, arrays, about={"holds": "whitening"}, n_keys=MOST_KEPT)
     return whitening

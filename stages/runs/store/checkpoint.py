@@ -34,12 +34,18 @@ class Checkpoint:
 
 
 def write_checkpoint(
-    directory: Path, key: str, step: int, arrays: Mapping[str, NDArray[Any]], *, about: Mapping[str, str]
+    directory: Path,
+    key: str,
+    step: int,
+    arrays: Mapping[str, NDArray[Any]],
+    *,
+    about: Mapping[str, str],
+    n_keys: int = KEYS_KEPT,
 ) -> None:
     """Keep `arrays` for the request `key` in `directory`, whole or not at all, in place of its earlier checkpoints.
 
-    Arrays of one dtype lie end to end in one Zarr array, because hundreds of small ones would take seconds to write. DbcError
-    where `directory` cannot be written.
+    Arrays of one dtype lie end to end in one Zarr array, because hundreds of small ones would take seconds to write. Of all
+    requests, the `n_keys` that were written last stay. DbcError if `directory` cannot be written.
     """
     earlier = [place for place in _found(directory) if place.key == key[:16]]
     # one of this step that is whole would have been gone on from
@@ -64,7 +70,7 @@ def write_checkpoint(
             # another process that works on the same request may have kept the same state
             rename_new(path, directory / f".checkpoint-{key[:16]}-{step:09d}.zarr")
             sync(directory)
-    _remove([place for place in earlier if place.step < step] + _of_oldest_keys(directory))
+    _remove([place for place in earlier if place.step < step] + _of_oldest_keys(directory, n_keys))
 
 
 def read_checkpoint(directory: Path, key: str) -> Checkpoint | None:
@@ -93,8 +99,8 @@ def _found(directory: Path) -> list[_Place]:
     return [_Place(path, name[1], int(name[2])) for path, name in names if name]
 
 
-def _of_oldest_keys(directory: Path) -> list[_Place]:
-    """Checkpoints of all requests but the `KEYS_KEPT` that were written last."""
+def _of_oldest_keys(directory: Path, n_keys: int) -> list[_Place]:
+    """Checkpoints of all requests but the `n_keys` that were written last."""
     written: dict[str, float] = {}
     for place in _found(directory):
         try:
@@ -102,7 +108,7 @@ def _of_oldest_keys(directory: Path) -> list[_Place]:
         except FileNotFoundError:
             continue
         written[place.key] = max(modified, written.get(place.key, modified))
-    kept = sorted(written, key=lambda key: (-written[key], key))[:KEYS_KEPT]
+    kept = sorted(written, key=lambda key: (-written[key], key))[:n_keys]
     return [place for place in _found(directory) if place.key not in kept]
 
 

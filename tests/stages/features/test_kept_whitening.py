@@ -56,3 +56,10 @@ def test_a_folder_that_cannot_be_written_only_costs_the_time(tmp_path, fitted):
     for _ in range(2):
         whitening_of(features_at(tmp_path / "file"), rows(), ridge=3.0)
     assert fitted == [3.0, 3.0]
+
+
+def test_the_whitenings_of_many_cameras_are_kept_beside_each_other(tmp_path, fitted):
+    parts = ["all", *(f"camera {camera}" for camera in range(7))]
+    for part in parts * 2:
+        whitening_of(features_at(tmp_path), rows(), ridge=3.0, part=part)
+    assert fitted == [3.0] * len(parts)
