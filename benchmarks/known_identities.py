@@ -1,0 +1,85 @@
+"""A ceiling for runs without labels: the same network and budget, trained on the true identities instead of clusters."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from benchmarks.experiment_sets import DataSet
+from stages.compare.cells import Figures
+from stages.evaluate.retrieval.figures import evaluate_retrieval
+from stages.extract.forward import extract
+from stages.features.camera_finding import find
+from stages.features.whitening import Whitening, fit_whitening, whitened
+from stages.nn.images import StoredImages
+from stages.nn.initial_model import initial_model, open_model
+from stages.nn.lookup_table import centroid_memory
+from stages.nn.model.network import ReidModel
+from stages.samples import GALLERY, QUERY, TRAIN
+from stages.train.images.frames import Samples
+from stages.train.images.sources import cached
+from stages.train.loop import train
+from stages.train.recipes import resolve
+from stages.train.whitened import with_whitened_head
+from stages.typing import Float32Array, Int64Array
+
+RIDGE = 3.0
+_CPU = torch.device("cpu")
+
+
+def trained_on_identities(data: DataSet, *, seed: int) -> Figures:
+    """Rank-1 and mAP after the last stages of a tuned run, each with the classes that identity labels give.
+
+    As many stages are trained as a run of the same merges trains: those whose clusters average four samples or more. The
+    features are measured as `camera` 'auto' measures them.
+    """
+    dataset = data.run.require("dataset")
+    split, pid, camid = (dataset.read(name) for name in ("split", "pid", "camid"))
+    train_index = np.flatnonzero(split == TRAIN)
+    labels = np.unique(pid[train_index], return_inverse=True)[1].astype(np.int64)
+    made = initial_model(data.run, data.plan.initial)
+    if made.artifact is None:
+        raise RuntimeError("an initial model is made unless it is a dry run")
+    model = open_model(made.artifact)
+    images, frame_start = dataset.rows("images"), dataset.read("frame_start")
+    pooled = _features(model, images, frame_start)
+    n_merges = int(data.plan.merge.merge_percent * len(labels))
+    for stage in range(1, data.plan.last_stage + 1):
+        if len(labels) / (len(labels) - stage * n_merges) < 4:
+            continue
+        # the tuned schedule looks at the mean size of the clusters, here that of the run's
+        parameters = resolve(
+            stage,
+            n_samples=len(labels),
+            n_clusters=len(labels) - stage * n_merges,
+            backbone=str(data.plan.initial["backbone"]),
+            overrides={"seed": seed},
+        )
+        whitening = fit_whitening(pooled[train_index], ridge=RIDGE)
+        network = with_whitened_head(model, whitening, dropout=parameters.dropout)
+        memory = centroid_memory(whitened(pooled[train_index], whitening), labels)
+        samples = Samples(frame_start[train_index], np.ones(len(labels), dtype=np.int64), labels)
+        source, samples, _ = cached(images, samples, cache="auto", device=_CPU)
+        train(network, memory, source, samples, parameters=parameters, device=_CPU)
+        pooled = _features(model, images, frame_start)
+    _, whitenings, _ = find(pooled[train_index], camid[train_index], _fit, metric=None)
+    rows = pooled if whitenings is None else whitenings.of(pooled, camid)
+    query, gallery = split == QUERY, split == GALLERY
+    found = evaluate_retrieval(
+        rows[query],
+        rows[gallery],
+        query_pid=pid[query],
+        gallery_pid=pid[gallery],
+        query_camid=camid[query],
+        gallery_camid=camid[gallery],
+    )
+    return {"rank1": found.rank1, "mAP": found.mAP}
+
+
+def _fit(rows: Float32Array, _camera: int | None) -> Whitening:
+    return fit_whitening(rows, ridge=RIDGE)
+
+
+def _features(model: ReidModel, images: StoredImages, frame_start: Int64Array) -> Float32Array:
+    pieces = extract(model, images, frame_start, device=_CPU)
+    return np.concatenate([pooled for _, pooled, _ in pieces])

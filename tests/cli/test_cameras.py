@@ -1,0 +1,57 @@
+"""`--camera auto`: what it finds is told, recorded, and the same in a run and in single commands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stages.runs.run_directory import RunDirectory, clusters_manifest, metrics_manifest
+from tests.cli.conftest import Dbc
+
+NETWORK = ["--backbone", "resnet10", "--weights", "none", "--embedding-dim", "8"]
+STAGES = ["--merge-percent", "0.3", "--stages", "1", "--epochs", "0", *NETWORK]
+
+
+@pytest.fixture
+def seen_by_two(dbc: Dbc, tmp_path: Path) -> Path:
+    """A run of drawn people before two cameras that look different, 24 train images of each."""
+    run = tmp_path / "run"
+    people = ["--identities", "12", "--cameras", "2", "--images-per-camera", "4", "--difficulty", "1"]
+    ingested = dbc("ingest", "--format", "synthetic", *people, "--height", "32", "--width", "16", "--run", run)
+    assert ingested.status == 0, ingested.err
+    return run
+
+
+def test_what_auto_finds_is_told_once_recorded_and_what_single_commands_find(dbc: Dbc, seen_by_two: Path) -> None:
+    ran = dbc("run", *STAGES, "--run", seen_by_two)
+    assert ran.status == 0, ran.err
+    run = RunDirectory(seen_by_two)
+    merged = clusters_manifest(run.require("clusters", 1)).summary.camera
+    assert merged is not None
+    assert merged.same_camera_neighbours is not None
+    assert ran.err.count(merged.told) == 1
+    measured = metrics_manifest(run.require("metrics", -1)).summary.camera
+    assert measured is not None
+    assert measured.by_camera == merged.by_camera
+    for command in (["merge", "--merge-percent", "0.3"], ["eval"]):
+        assert dbc(*command, "--stage", "1", "--json").json["status"] == "up to date"
+
+
+def test_ignored_cameras_are_ignored_in_merges_and_measures(dbc: Dbc, seen_by_two: Path) -> None:
+    ran = dbc("run", *STAGES, "--camera", "ignored", "--run", seen_by_two)
+    assert ran.status == 0, ran.err
+    run = RunDirectory(seen_by_two)
+    assert clusters_manifest(run.require("clusters", 1)).summary.camera is None
+    assert metrics_manifest(run.require("metrics", 1)).summary.camera is None
+    assert dbc("eval", "--stage", "1", "--camera", "ignored", "--json").json["status"] == "up to date"
+    assert dbc("eval", "--stage", "1", "--json").json["status"] == "created"
+
+
+@pytest.mark.parametrize("recipe", ["paper", "auto"])
+def test_other_recipes_do_not_look_at_cameras(dbc: Dbc, seen_by_two: Path, recipe: str) -> None:
+    ran = dbc("run", *STAGES, "--recipe", recipe, "--run", seen_by_two)
+    assert ran.status == 0, ran.err
+    run = RunDirectory(seen_by_two)
+    assert clusters_manifest(run.require("clusters", 1)).summary.camera is None
+    assert metrics_manifest(run.require("metrics", 1)).summary.camera is None
