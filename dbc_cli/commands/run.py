@@ -141,7 +141,7 @@ def show_rows(
     choice: Stopping | None = None,
     would_create: str | None = None,
 ) -> None:
-    """Print the stages that are done, the chosen one, whether training helped, and where a dry run would have gone on."""
+    """Print the stages that are done, the chosen one, whether training helped, and what a dry run would make next."""
     from dbc_cli.commands.select import json_stage, verdict_fields
     from dbc_cli.console import print_json, print_table, print_text
     from dbc_cli.stage_table import stage_table

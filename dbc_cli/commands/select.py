@@ -87,7 +87,7 @@ def json_stage(stage: int | None) -> int | str | None:
 
 
 def stage_rows(measures: Sequence[StageMeasures]) -> list[dict[str, Any]]:
-    """Each stage with its clusters and the score of every rule; None where a score has no meaning."""
+    """Each stage with its clusters and the score of every rule; None if a score has no meaning."""
     from stages.loop.choice.choose import scores
 
     by_rule = {rule: scores(measures, rule=rule).tolist() for rule in rule_names()}

@@ -60,7 +60,7 @@ def sweep(given: Given) -> None:
 
 
 def swept(given: Given) -> dict[str, list[Any]]:
-    """The parameters with more than one value, by the flag without its dashes; UsageError where there is none."""
+    """The parameters with more than one value, by the flag without its dashes; UsageError if there is none."""
     lists = {flag.key: values_of(flag, given.values[flag.name]) for flag in PARAMETERS if flag.name in given.values}
     several = {key: values for key, values in lists.items() if len(values) > 1}
     if not several:

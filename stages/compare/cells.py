@@ -79,7 +79,7 @@ def run_cells(
     n_jobs: int = 1,
     on_done: Callable[[CellResult], None],
 ) -> list[CellResult]:
-    """The results of `cells` in their order, `n_jobs` at a time in processes of their own; `on_done` is told as they end.
+    """The results of `cells` in their order, `n_jobs` at a time; `on_done` is called with each as it ends.
 
     Starts that cells share are made first, one after the other. More than one process share the cores.
     """
@@ -105,7 +105,7 @@ def run_cells(
 
 
 def figures_of(row: StageRow) -> Figures:
-    """The figures of a stage that tables and curves show; None where the data cannot give them."""
+    """The figures of a stage that tables and curves show; None if the data cannot give them."""
     figures, model = row.metrics.summary, row.model.summary
     own_model = model.stage == row.stage
     return {

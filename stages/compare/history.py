@@ -10,7 +10,7 @@ from stages.runs.run_directory import RunDirectory, metrics_manifest, model_mani
 
 
 def history(run: RunDirectory) -> list[Figures]:
-    """The figures of every stage with metrics, in order; DbcError where there is none."""
+    """The figures of every stage with metrics, in order; DbcError if there is none."""
     stages = run.stages("metrics")
     if not stages:
         raise DbcError(f"{run.root}: no metrics found; make them with: dbc eval, or dbc run")
@@ -29,7 +29,7 @@ def _figures(run: RunDirectory, metrics: MetricsManifest) -> Figures:
 
 
 def _loss(run: RunDirectory, metrics: MetricsManifest) -> float | None:
-    """The last loss of the model whose features were measured, None where it was not trained at that stage."""
+    """The last loss of the model whose features were measured, None if it was not trained at that stage."""
     stage = metrics.summary.stage
     features = next((parent for parent in metrics.parents if parent.kind == "features"), None)
     if features is None or metrics.summary.features_stage != stage:

@@ -15,7 +15,7 @@ FIGURES = ("stage", "n_clusters", "rank1", "rank5", "rank10", "mAP", "ari")
 """The columns of a table of outcomes, by name."""
 
 AT = ("best", "last", "auto")
-"""Which stage a line of a table tells of: that with the best mAP, the last, and that chosen without identities."""
+"""The stages that lines of a table show: the one with the best mAP, the last one, and the one chosen without identities."""
 
 
 _Key: TypeAlias = tuple[tuple[str, Any], ...]
@@ -24,7 +24,7 @@ _Key: TypeAlias = tuple[tuple[str, Any], ...]
 
 @dataclass(frozen=True)
 class Spread:
-    """Mean and sample standard deviation over seeds; the latter is None for one seed, both where a figure is unknown."""
+    """Mean and sample standard deviation over seeds; the latter is None for one seed, both if a figure is unknown."""
 
     mean: float | None
     deviation: float | None
@@ -86,7 +86,7 @@ def line_fields(line: Line) -> dict[str, Any]:
 
 
 def _start_lines(groups: Mapping[_Key, Sequence[CellResult]]) -> list[Line]:
-    """The stages before the first merge: one line where all settings share them, else one a setting; seeds together."""
+    """The stages before the first merge: one line if all settings share them, else one for each setting; seeds together."""
     found = []
     for stage in (INIT_STAGE, 0):
         by_setting = {key: _by_seed(members, stage) for key, members in groups.items()}
@@ -120,7 +120,7 @@ def _spread(values: Sequence[float | None]) -> Spread:
 
 
 def runs_by_label(results: Sequence[CellResult]) -> dict[str, list[tuple[Figures, ...]]]:
-    """The stages of all results by what tells their settings apart; those that differ in their seed are together."""
+    """The stages of all results by the label of their setting; those that differ only in their seed are together."""
     found: dict[str, list[tuple[Figures, ...]]] = {}
     for result in results:
         found.setdefault(label_of(result.setting), []).append(result.stages)

@@ -20,7 +20,7 @@ _SHARED: tuple[ArtifactKind, ...] = ("model", "features", "metrics")
 
 
 def common_start(parent: RunDirectory, plan: Plan, *, context: Context) -> tuple[RunDirectory, Plan]:
-    """A run under `parent` that is brought through stage 0 of `plan`, and the plan with its initial model said in full.
+    """A run under `parent` that is brought through stage 0 of `plan`, and the plan with its complete initial model.
 
     It is the same run for all plans that agree on everything before the first merge, and it begins with what `parent`
     has, which stays as it is. In the run that is returned exactly the artifacts of this start are found.
@@ -59,7 +59,7 @@ def _stages_before_merging(plan: Plan) -> tuple[int, ...]:
 
 
 def _initial_in_full(parent: RunDirectory, plan: Plan) -> dict[str, Any]:
-    """The initial model that `plan` asks for; what it does not say is as in `parent`, where that can be made again."""
+    """The initial model that `plan` asks for; what it leaves open is as in `parent`, if that can be made again."""
     wanted = dict(plan.initial)
     begun = _begun(parent)
     if begun is None or wanted.get("backbone", begun.backbone) != begun.backbone:

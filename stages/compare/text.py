@@ -21,12 +21,12 @@ _COUNTS = ("stage", "n_clusters")
 
 
 def table_cells(lines: Sequence[Line], *, figures: Sequence[str] = FIGURES) -> tuple[list[str], list[list[str]]]:
-    """Headings and rows of text: what tells the settings apart, at which stage, and the figures with their spread."""
+    """Headings and rows of text: the settings, which stage, and the figures with their spread."""
     names = list(dict.fromkeys(name for line in lines for name in line.setting))
     head = [*names, "at", *(HEADINGS[name] for name in figures)]
     rows = [
         [
-            *(told(line.setting[name]) if name in line.setting else "" for name in names),
+            *(setting_text(line.setting[name]) if name in line.setting else "" for name in names),
             line.at,
             *(cell(line.figures[name], is_count=name in _COUNTS) for name in figures),
         ]
@@ -43,12 +43,12 @@ def markdown(lines: Sequence[Line], *, figures: Sequence[str] = FIGURES) -> str:
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Any table of text in Markdown; a bar in a cell is escaped."""
     escaped = [[text.replace("|", "\\|") for text in row] for row in (head, *rows)]
-    told_rows = ["| " + " | ".join(row) + " |" for row in escaped]
-    return "\n".join([told_rows[0], "|" + "---|" * len(head), *told_rows[1:]]) + "\n"
+    lines_of_text = ["| " + " | ".join(row) + " |" for row in escaped]
+    return "\n".join([lines_of_text[0], "|" + "---|" * len(head), *lines_of_text[1:]]) + "\n"
 
 
 def comma_separated(lines: Sequence[Line]) -> str:
-    """The table as CSV with a header, one column a figure and one for its standard deviation; empty where unknown."""
+    """The table as CSV with a header, one column for each figure and one for its standard deviation; empty if unknown."""
     fields = [line_fields(line) for line in lines]
     names = list(dict.fromkeys(name for line in lines for name in line.setting))
     figures = [name for row in fields[:1] for name in row if name not in names]
@@ -60,7 +60,7 @@ def comma_separated(lines: Sequence[Line]) -> str:
 
 
 def cell(spread: Spread, *, is_count: bool) -> str:
-    """A figure as people read it: mean ± standard deviation, where there is one."""
+    """A figure as people read it: mean ± standard deviation, if there is one."""
     if spread.mean is None:
         return "–"
     digits = (0 if spread.mean == round(spread.mean) and not spread.deviation else 1) if is_count else 3
@@ -69,6 +69,6 @@ def cell(spread: Spread, *, is_count: bool) -> str:
     return text if is_alike else f"{text} ± {spread.deviation:.{digits}f}"
 
 
-def told(value: object) -> str:
+def setting_text(value: object) -> str:
     """The value of a setting as people write it."""
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -65,9 +65,15 @@ def test_the_words_are_found_again_and_those_of_another_dataset_are_not(dbc: Dbc
         ),
         (["baseline"], "METHOD is missing: give pul"),
         (["baseline", "pul"], "--n-clusters is missing: give"),
-        (["baseline", "pul", "--n-clusters", "0"], "--n-clusters: found 0, wanted at least 1"),
-        (["baseline", "pul", "--n-clusters", "99", *NETWORK], "--n-clusters: found 99, wanted at most 16"),
-        (["baseline", "pul", "--n-clusters", "3", "--threshold", "2"], "--threshold: found 2.0"),
+        (["baseline", "pul", "--n-clusters", "0"], "--n-clusters must be at least 1, got 0"),
+        (
+            ["baseline", "pul", "--n-clusters", "99", *NETWORK],
+            "--n-clusters must be at most 16, the",
+        ),
+        (
+            ["baseline", "pul", "--n-clusters", "3", "--threshold", "2"],
+            "--threshold must be a cosine from -1 to 1, got 2.0",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_told_in_one_line(dbc: Dbc, run: Path, arguments: list[str], told: str) -> None:

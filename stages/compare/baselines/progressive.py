@@ -83,12 +83,12 @@ class _Truth:
 
 
 def progressive(run: RunDirectory, settings: Settings, *, reporter: Reporter, on_row: Callable[[Row], None]) -> None:
-    """Tell `on_row` of the initial model and of every iteration; nothing but the initial model is kept in `run`.
+    """Call `on_row` for the initial model and for every iteration; only the initial model is kept in `run`.
 
     Fan et al., ACM TOMM 2018 (see `reliable`): every iteration clusters the newest features by k-means, and trains the
     initial model, not the newest, on the reliable samples. As published, but for the loss, which is the repelled loss
     of this project in place of a softmax classifier, and for the start, which was trained on another labelled data set there.
-    Raises UsageError and DbcError where the run or the settings do not do.
+    Raises UsageError for settings out of range, DbcError if the run has no dataset or no initial model.
     """
     _check(settings)
     device = torch.device(resolve_torch_device(settings.device))
@@ -116,11 +116,11 @@ def progressive(run: RunDirectory, settings: Settings, *, reporter: Reporter, on
 
 
 def _check(settings: Settings) -> None:
-    for flag, value in (("--n-clusters", settings.n_clusters), ("--iterations", settings.iterations)):
-        if value < 1:
-            raise UsageError(f"{flag}: found {value}, wanted at least 1")
+    for name in ("n_clusters", "iterations"):
+        if getattr(settings, name) < 1:
+            raise UsageError(f"`{name}` must be at least 1, got {getattr(settings, name)}")
     if not -1 <= settings.threshold <= 1:
-        raise UsageError(f"--threshold: found {settings.threshold}, wanted a cosine from -1 to 1")
+        raise UsageError(f"`threshold` must be a cosine from -1 to 1, got {settings.threshold}")
 
 
 def _parameters(

@@ -23,7 +23,7 @@ def pul_labels(features: Float32Array, *, n_clusters: int, threshold: float, see
     from sklearn.cluster import KMeans
 
     if n_clusters > len(features):
-        raise UsageError(f"--n-clusters: found {n_clusters}, wanted at most {len(features)}, the train samples")
+        raise UsageError(f"`n_clusters` must be at most {len(features)}, the number of train samples, got {n_clusters}")
     means = KMeans(n_clusters=n_clusters, n_init=1, random_state=seed).fit(features)
     return reliable_labels(features, means.labels_.astype(np.int64), means.cluster_centers_, threshold=threshold)
 

@@ -9,7 +9,7 @@ from typing import Any
 from stages.compare.plots.panels import Panel, Series
 
 Stage = Mapping[str, Any]
-"""The figures of a stage by name; None where the data cannot give them."""
+"""The figures of a stage by name; None if the data cannot give them."""
 
 NAMES = {
     "rank1": "rank-1",

@@ -29,7 +29,7 @@ LOG_TICKS = 9
 
 @dataclass(frozen=True)
 class Series:
-    """A line: `x` and `y` (n points), `deviation` (n; 0 where there is no spread), and points to ring, by index."""
+    """A line: `x` and `y` (n points), `deviation` (n; 0 if there is no spread), and points to ring, by index."""
 
     label: str
     x: Sequence[float]
@@ -83,7 +83,7 @@ def draw(panels: Sequence[Panel], *, title: str = "", ring: str = "") -> Figure:
 
 
 def save(figure: Figure, path: Path) -> tuple[Path, Path]:
-    """Write the figure beside each other as PNG and SVG and return both paths; DbcError where that cannot be."""
+    """Write the figure beside each other as PNG and SVG and return both paths; DbcError if they cannot be written."""
     import matplotlib
 
     written = path.with_name(f"{path.name}.png"), path.with_name(f"{path.name}.svg")
@@ -150,7 +150,7 @@ def _set_axes(axes: Axes, panel: Panel) -> None:
 
 
 def _make_room(axes: Axes, panel: Panel) -> None:
-    """Set limits about values that are all the same, where Matplotlib would show many digits of a narrow range."""
+    """Set limits about values that are all the same, for which Matplotlib would show many digits of a narrow range."""
     x = {value for series in panel.series for value in series.x}
     y = {value for series in panel.series for value in series.y}
     if len(x) == 1 and not panel.ticks and not panel.is_log:
@@ -161,7 +161,7 @@ def _make_room(axes: Axes, panel: Panel) -> None:
 
 
 def _name_stages(axes: Axes, panel: Panel) -> None:
-    """Ticks at whole stages, the initial one called `init`; where they are many, one in several, and `init` without 0."""
+    """Ticks at whole stages, the initial one called `init`; if they are many, one in several, and `init` without 0."""
     stages = sorted({round(x) for series in panel.series for x in series.x})
     step = 1 + (len(stages) - 1) // STAGE_TICKS
     places = [stage for stage in stages if stage % step == 0 and (stage or step == 1 or INIT_STAGE not in stages)]

@@ -16,9 +16,9 @@ WITHOUT = "no identities: no retrieval figures, no ARI"
 
 
 def run_sheet(stages: Sequence[Stage], *, title: str, chosen: int | None = None) -> Figure:
-    """One run: retrieval and ARI by stage, clusters by stage, ARI by clusters, and loss by stage where it was trained.
+    """One run: retrieval and ARI by stage, clusters by stage, ARI by clusters, and loss by trained stage.
 
-    Without identities, which the title says then, the cluster-silhouette stands for retrieval and ARI.
+    Without identities the cluster-silhouette is drawn in place of retrieval and ARI, and the title says so.
     """
     ringed = {} if chosen is None else dict.fromkeys(("rank-1", "mAP", "ARI"), chosen)
     quality = [

@@ -80,5 +80,5 @@ def test_samples_that_are_the_same_go_together() -> None:
 
 
 def test_more_clusters_than_samples_are_refused() -> None:
-    with pytest.raises(UsageError, match="--n-clusters: found 5, wanted at most 3"):
+    with pytest.raises(UsageError, match="`n_clusters` must be at most 3, the number of train samples, got 5"):
         pul_labels(_features(3, 4, seed=0), n_clusters=5, threshold=0.85, seed=0)
