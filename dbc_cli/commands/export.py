@@ -1,0 +1,166 @@
+"""`dbc export`: clusters, features and the network in files that other programs read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Optional
+
+import typer
+
+from dbc_cli.command import Given, command
+from dbc_cli.flags.flag import OUTPUT, WHERE, Flag, pins, stage_flag
+from dbc_cli.flags.tables import COMMON
+
+EXPORT = (
+    Flag(
+        "out",
+        Path,
+        "--out",
+        "File to write: .csv or .parquet (clusters), .npz or .parquet (features), .safetensors or .onnx (model).",
+        "clusters: CSV on stdout",
+        OUTPUT,
+        "FILE",
+    ),
+    Flag(
+        "folders", Path, "--folders", "Make a folder for each cluster, with links to its pictures.", "", OUTPUT, "DIR"
+    ),
+    Flag("copy", bool, "--copy", "Copy pictures into --folders instead of linking them.", "", OUTPUT),
+    Flag("projector", Path, "--projector", "Write features for TensorBoard's projector into it.", "", OUTPUT, "DIR"),
+    Flag("root", Path, "--root", "The folder that was ingested.", "as dbc ingest was given it", WHERE, "DIR"),
+)
+USED_BY = {
+    "clusters": ("out", "folders", "copy", "root"),
+    "features": ("out", "projector"),
+    "model": ("out",),
+}
+"""The flags above that each kind of export reads."""
+
+WHAT = Annotated[
+    Optional[Literal["clusters", "features", "model"]],  # noqa: UP045 — the type is a value here
+    typer.Argument(metavar="WHAT", help="clusters, features or model."),
+]
+
+
+@command(
+    "export",
+    stage_flag("1, 2, 3, …", "the one that dbc select chooses; model: the newest"),
+    COMMON,
+    EXPORT,
+    pins("features", "clusters"),
+    order=115,
+    source=WHAT,
+)
+def export(given: Given, what: str | None) -> None:
+    """Write clusters, features or the network for other programs.
+
+    `clusters` lists every picture with its cluster, nearest to the cluster's centre first. `features` gives the features of
+    every sample. `model` gives the trained backbone, with a card that says what it was made from.
+    """
+    from stages.errors import UsageError
+
+    if what is None:
+        raise UsageError(
+            "WHAT is missing: give clusters, features or model, as in: dbc export clusters --out clusters.csv"
+        )
+    idle = [flag.option for flag in EXPORT if flag.name in given.values and flag.name not in USED_BY[what]]
+    if idle:
+        raise UsageError(f"{idle[0]} has no use with dbc export {what}; leave it out")
+    fields = {"clusters": _clusters, "features": _features, "model": _model}[what](given)
+    given.remember()
+    if fields is not None:
+        _show(given, what, fields)
+
+
+def _show(given: Given, what: str, fields: dict[str, Any]) -> None:
+    from dbc_cli.console import show
+
+    shown = {name: value for name, value in fields.items() if given.flag("json") or value is not None}
+    show({"run": given.run.as_posix(), **shown}, title=what, as_json=given.flag("json"))
+
+
+def _clusters(given: Given) -> dict[str, Any] | None:
+    from dataclasses import asdict
+
+    from dbc_cli.console import RichReporter, print_text
+    from stages.errors import UsageError
+    from stages.export.folders import source_root, write_folders
+    from stages.export.members import COLUMNS, members_of
+    from stages.export.tables import csv_text, write_csv, write_parquet
+    from stages.export.which_stage import stage_to_show
+
+    out, folders = given["out"], given["folders"]
+    write = {".csv": write_csv, ".parquet": write_parquet}
+    if out is not None and out.suffix not in write:
+        raise UsageError(f"--out must end in .csv or .parquet, got {str(out)!r}")
+    if folders is None and (given.flag("copy") or given["root"] is not None):
+        raise UsageError(f"--{'copy' if given.flag('copy') else 'root'} needs --folders DIR; leave it out")
+    reporter = RichReporter()
+    members = members_of(given.run_directory, stage_to_show(given.run_directory, given.stage, reporter), reporter)
+    without = len(members.rows) - members.n_clustered
+    if without:
+        reporter.note(f"{without} pictures for query and gallery are in no cluster, because they were not trained on")
+    rows = [asdict(row) for row in members.rows]
+    columns = {name: [row[name] for row in rows] for name in COLUMNS}
+    if folders is not None:
+        paths = [row.path for row in members.rows if row.cluster is not None]
+        root = source_root(members.dataset.manifest.command, paths, given["root"])
+        write_folders(members.rows, folders, root=root, copy=given.flag("copy"))
+    if out is not None:
+        write[out.suffix](columns, out)
+    if out is None and folders is None and not given.flag("json"):
+        print_text(csv_text(columns))
+        return None
+    return {
+        "stage": members.stage,
+        "n_pictures": members.n_clustered,
+        "n_clusters": members.n_clusters,
+        "out": None if out is None else out.as_posix(),
+        "folders": None if folders is None else folders.as_posix(),
+        **({"clusters": rows} if given.flag("json") else {}),
+    }
+
+
+def _features(given: Given) -> dict[str, Any]:
+    from dbc_cli.commands.select import json_stage
+    from dbc_cli.console import RichReporter
+    from stages.errors import UsageError
+    from stages.export.features import embedded, write_features, write_projector
+    from stages.export.which_stage import stage_to_show
+    from stages.runs.lineage import newest_features
+
+    out, projector, run = given["out"], given["projector"], given.run_directory
+    if out is None and projector is None:
+        raise UsageError("nothing to write: give --out FILE.npz, --out FILE.parquet or --projector DIR")
+    reporter, stage = RichReporter(), given.stage
+    if stage is None:
+        stage = stage_to_show(run, None, reporter) if run.stages("clusters") else max(run.stages("features"), default=0)
+    found = embedded(run, newest_features(run, stage, reporter))
+    if out is not None:
+        write_features(found, out)
+    if projector is not None:
+        write_projector(found, projector)
+    return {
+        "stage": json_stage(found.stage),
+        "n_samples": len(found.path),
+        "dim": int(found.features.shape[1]),
+        "out": None if out is None else out.as_posix(),
+        "projector": None if projector is None else projector.as_posix(),
+    }
+
+
+def _model(given: Given) -> dict[str, Any]:
+    from dbc_cli.commands.select import json_stage
+    from stages.errors import UsageError
+    from stages.export.model import export_model
+    from stages.runs.next_stage import newest_trained
+
+    out, run = given["out"], given.run_directory
+    if out is None:
+        raise UsageError("--out is missing: give a name that ends in .safetensors or .onnx")
+    exported = export_model(run, newest_trained(run) if given.stage is None else given.stage, out)
+    return {
+        "stage": json_stage(exported.stage),
+        "out": exported.file.as_posix(),
+        "card": exported.card.as_posix(),
+        "compared_with_onnxruntime": exported.is_checked,
+    }

@@ -1,0 +1,112 @@
+"""The features of a stage, one row a sample, as NumPy arrays, as a table, or for TensorBoard's projector."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from stages.errors import UsageError
+from stages.export.members import names_of
+from stages.export.tables import csv_text, write_parquet, write_text, write_whole
+from stages.runs.lineage import dataset_of
+from stages.runs.run_directory import RunDirectory, features_manifest
+from stages.runs.store import Artifact
+from stages.samples import SPLIT_NAMES, TRAIN
+from stages.typing import Float32Array, Int64Array
+
+ENDINGS = (".npz", ".parquet")
+SPRITE_SIDE = 8192
+"""The longest side in pixels of a picture that the projector reads."""
+_THUMBNAIL = 64
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Samples (n) with their `features` (n, d), length 1; `path` of the first frame, and `cluster`, −1 without one."""
+
+    stage: int
+    path: list[str]
+    split: list[str]
+    camera: list[str]
+    identity: list[str]
+    cluster: Int64Array
+    features: Float32Array
+    dataset: Artifact
+
+
+def embedded(run: RunDirectory, features: Artifact) -> Embedded:
+    """The samples of the `features` of a run; clusters are those of the same stage, if it has them."""
+    dataset = dataset_of(run, features)
+    stage = features_manifest(features).summary.stage
+    split, first = dataset.read("split"), dataset.read("frame_start")[:-1]
+    cluster = np.full(len(split), -1, dtype=np.int64)
+    clusters = run.find("clusters", stage) if stage > 0 else None
+    if clusters is not None and len(labels := clusters.read("labels")) == int((split == TRAIN).sum()):
+        cluster[split == TRAIN] = labels
+    return Embedded(
+        stage=stage,
+        path=dataset.read("path")[first].tolist(),
+        split=[SPLIT_NAMES[each] for each in split],
+        camera=[name or "" for name in names_of(dataset, "camera")],
+        identity=[name or "" for name in names_of(dataset, "identity")],
+        cluster=cluster,
+        features=features.read("pooled"),
+        dataset=dataset,
+    )
+
+
+def write_features(found: Embedded, file: Path) -> None:
+    """Write the samples to `file`, .npz without pickled objects or .parquet; UsageError for another ending."""
+    texts = {name: getattr(found, name) for name in ("path", "split", "camera", "identity")}
+    if file.suffix == ".parquet":
+        write_parquet({**texts, "cluster": found.cluster, "features": found.features}, file)
+        return
+    if file.suffix != ".npz":
+        raise UsageError(f"`out` must end in {' or '.join(ENDINGS)}, got {str(file)!r}")
+    arrays: dict[str, Any] = {name: np.asarray(text, dtype=np.str_) for name, text in texts.items()}
+
+    def write(part: Path) -> None:
+        with part.open("wb") as opened:
+            np.savez(opened, features=found.features, cluster=found.cluster, **arrays)
+
+    write_whole(file, write)
+
+
+def write_projector(found: Embedded, folder: Path) -> None:
+    """Write what TensorBoard's projector reads into `folder`: vectors, what is known of each, small pictures, settings."""
+    sprite, side = _sprite(found)
+    rows = ("\t".join(f"{value:.7g}" for value in row) for row in found.features.tolist())
+    texts = {"path": found.path, "cluster": found.cluster.tolist(), "camera": found.camera, "identity": found.identity}
+    metadata = csv_text({name: [_one_cell(text) for text in column] for name, column in texts.items()}, delimiter="\t")
+    settings = (
+        'embeddings {\n  tensor_path: "vectors.tsv"\n  metadata_path: "metadata.tsv"\n'
+        f'  sprite {{\n    image_path: "sprite.png"\n    single_image_dim: {side}\n    single_image_dim: {side}\n  }}\n}}\n'
+    )
+    for name, text in (
+        ("vectors.tsv", "\n".join(rows) + "\n"),
+        ("metadata.tsv", metadata),
+        ("projector_config.pbtxt", settings),
+    ):
+        write_text(text, folder / name)
+    write_whole(folder / "sprite.png", lambda part: sprite.save(part, format="PNG"))
+
+
+def _one_cell(value: object) -> str:
+    return " ".join(str(value).split())
+
+
+def _sprite(found: Embedded) -> tuple[Image.Image, int]:
+    """The first frame of every sample, row by row in a square of squares, and the side of each in pixels."""
+    n_columns = max(math.ceil(math.sqrt(len(found.path))), 1)
+    side = max(min(_THUMBNAIL, SPRITE_SIDE // n_columns), 1)
+    sprite = Image.new("RGB", (n_columns * side, n_columns * side))
+    images, first = found.dataset.rows("images"), found.dataset.read("frame_start")[:-1]
+    for place, image in enumerate(first.tolist()):
+        picture = Image.fromarray(images[np.asarray([image])][0]).resize((side, side))
+        sprite.paste(picture, (place % n_columns * side, place // n_columns * side))
+    return sprite, side

@@ -1,0 +1,117 @@
+"""The pictures of a data set with their clusters, as rows of a table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from stages.features.prepared import compared_features
+from stages.reporting import Reporter
+from stages.runs.lineage import dataset_of, newest_features, require_same_dataset
+from stages.runs.run_directory import RunDirectory, clusters_manifest
+from stages.runs.store import Artifact
+from stages.samples import SPLIT_NAMES, TRAIN, UNKNOWN
+from stages.typing import Float32Array, Float64Array, Int32Array, Int64Array
+
+COLUMNS = ("path", "camera", "split", "tracklet", "cluster", "stage", "distance", "cluster_size", "identity")
+
+
+@dataclass(frozen=True)
+class Member:
+    """A picture. What is not known, and the cluster of a sample that is not clustered, is None.
+
+    `distance` is the Euclidean distance of the sample's features from the mean of its cluster, as merges compare them.
+    """
+
+    path: str
+    camera: str | None
+    split: str
+    tracklet: int | None
+    cluster: int | None
+    stage: int
+    distance: float | None
+    cluster_size: int | None
+    identity: str | None
+
+
+@dataclass(frozen=True)
+class Members:
+    """Every picture of the `dataset`, cluster by cluster and the nearest to the centre first; those without one last."""
+
+    stage: int
+    rows: tuple[Member, ...]
+    dataset: Artifact
+
+    @property
+    def n_clusters(self) -> int:
+        """How many clusters there are."""
+        return len({row.cluster for row in self.rows if row.cluster is not None})
+
+    @property
+    def n_clustered(self) -> int:
+        """How many pictures are in a cluster."""
+        return sum(row.cluster is not None for row in self.rows)
+
+
+def members_of(run: RunDirectory, stage: int, reporter: Reporter) -> Members:
+    """The pictures with their clusters at `stage`, under its features or the newest before.
+
+    Distances are between features centred and whitened as the merge was told to. DbcError if artifacts are missing or do
+    not belong together.
+    """
+    clusters = run.require("clusters", stage)
+    features = newest_features(run, stage, reporter)
+    dataset = dataset_of(run, features)
+    require_same_dataset(clusters, dataset)
+    labels = clusters.read("labels")
+    rows = compared_features(features, dataset, clusters_manifest(clusters).parameters)
+    return Members(stage, tuple(_members(dataset, labels, centre_distances(rows, labels), stage)), dataset)
+
+
+def centre_distances(features: Float32Array, labels: Int64Array) -> Float64Array:
+    """(n_samples,) the Euclidean distance of each of `features` (n_samples, d) from the mean of its cluster in `labels`."""
+    distance = np.zeros(len(labels))
+    order = np.argsort(labels, kind="stable")
+    for members in np.split(order, np.flatnonzero(np.diff(labels[order])) + 1):
+        rows = features[members].astype(np.float64)
+        distance[members] = np.sqrt(np.square(rows - rows.mean(axis=0)).sum(axis=1))
+    return distance
+
+
+def _members(dataset: Artifact, labels: Int64Array, distance: Float64Array, stage: int) -> list[Member]:
+    path, frame_start, split = dataset.read("path").tolist(), dataset.read("frame_start"), dataset.read("split")
+    camera, identity = names_of(dataset, "camera"), names_of(dataset, "identity")
+    tracklet = dataset.read("tracklet").tolist()
+    size = np.bincount(labels).tolist()
+    place = np.full(len(split), -1, dtype=np.int64)
+    place[split == TRAIN] = np.arange(len(labels))
+    found = []
+    for sample, at in enumerate(place.tolist()):
+        cluster = int(labels[at]) if at >= 0 else None
+        for frame in range(int(frame_start[sample]), int(frame_start[sample + 1])):
+            row = Member(
+                path=path[frame],
+                camera=camera[sample],
+                split=SPLIT_NAMES[split[sample]],
+                tracklet=None if tracklet[sample] == UNKNOWN else tracklet[sample],
+                cluster=cluster,
+                stage=stage,
+                distance=round(float(distance[at]), 6) if at >= 0 else None,
+                cluster_size=None if cluster is None else size[cluster],
+                identity=identity[sample],
+            )
+            found.append(row)
+    return sorted(found, key=_place)
+
+
+def _place(row: Member) -> tuple[bool, int, float]:
+    return row.cluster is None, row.cluster or 0, row.distance or 0.0
+
+
+def names_of(dataset: Artifact, kind: str) -> list[str | None]:
+    """(n_samples) what the source calls the `camera` or `identity` of each sample, its number if it has no text, or None."""
+    numbers: Int32Array = dataset.read({"camera": "camid", "identity": "pid"}[kind])
+    if kind in dataset.names():
+        return [text or None for text in dataset.read(kind).tolist()]
+    return [str(number) if number >= 0 else None for number in numbers.tolist()]

@@ -1,0 +1,165 @@
+"""The trained backbone of a stage in a file of weights or as ONNX, with a card that says what it is."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from schemas.manifest import ModelManifest
+from schemas.stage_names import stage_label
+from stages.errors import DbcError, UsageError
+from stages.export.model_card import Card, card_text
+from stages.export.tables import write_text, write_whole
+from stages.nn.images import InputForm
+from stages.nn.initial_model import open_model
+from stages.runs.lineage import parent_of
+from stages.runs.run_directory import RunDirectory, dataset_manifest, metrics_manifest, model_manifest
+from stages.runs.store import Artifact
+
+ENDINGS = (".safetensors", ".onnx")
+ONNX_TOLERANCE = 1e-4
+"""The largest difference that the features of the ONNX file may have from ours, which are of length 1."""
+
+
+@dataclass(frozen=True)
+class ExportedModel:
+    """The files that were written, and whether ONNX was run to check it; None if there is none."""
+
+    file: Path
+    card: Path
+    stage: int
+    is_checked: bool | None
+
+
+class _Embedding(nn.Module):
+    """Normalised images (B, 3, H, W) to features (B, d) of length 1."""
+
+    def __init__(self, backbone: nn.Module) -> None:
+        super().__init__()
+        self.backbone = backbone
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The features."""
+        return functional.normalize(self.backbone(images), dim=1)
+
+
+def export_model(run: RunDirectory, stage: int, file: Path) -> ExportedModel:
+    """Write the backbone that was trained at `stage` to `file`, and its card beside it as .md.
+
+    A .safetensors file has the names that the published weights of the backbone have, so that `weights` takes it. An .onnx
+    file takes any number of images and is compared with the network, if onnxruntime is installed. UsageError for another
+    ending or without onnx, DbcError if the file cannot be written or gives other features.
+    """
+    if file.suffix not in ENDINGS:
+        raise UsageError(f"`out` must end in {' or '.join(ENDINGS)}, got {str(file)!r}")
+    artifact = run.require("model", stage)
+    manifest, dataset = model_manifest(artifact), _dataset_of(run, artifact)
+    network = open_model(artifact).eval()
+    form = _input_form(network.input_form, dataset)
+    is_checked = None
+    if file.suffix == ".onnx":
+        is_checked = _write_onnx(_Embedding(network.backbone).eval(), file, height=form.height, width=form.width)
+    else:
+        tensors = {name: value.detach().contiguous() for name, value in network.backbone.state_dict().items()}
+        metadata = _metadata(manifest, form)
+        write_whole(file, lambda part: safetensors.torch.save_file(tensors, part, metadata=metadata))
+    metrics = run.find("metrics", stage)
+    card = Card(
+        name=file.name,
+        model=manifest,
+        dataset=None if dataset is None else dataset_manifest(dataset).summary,
+        metrics=None if metrics is None else metrics_manifest(metrics).summary,
+        height=form.height,
+        width=form.width,
+        mean=form.statistics.mean,
+        std=form.statistics.std,
+    )
+    beside = file.with_suffix(".md")
+    write_text(card_text(card), beside)
+    return ExportedModel(file, beside, stage, is_checked)
+
+
+def _dataset_of(run: RunDirectory, model: Artifact) -> Artifact | None:
+    parent = parent_of(model, "dataset")
+    return run.find("dataset") if parent is None else run.resolve(parent)
+
+
+def _input_form(form: InputForm, dataset: Artifact | None) -> InputForm:
+    if form.height and form.width:
+        return form
+    if dataset is None:
+        raise DbcError("the model takes images of the stored size, and the run has no dataset; ingest one first")
+    stored = dataset_manifest(dataset).summary
+    return InputForm(form.height or stored.height, form.width or stored.width, form.statistics)
+
+
+def _metadata(manifest: ModelManifest, form: InputForm) -> dict[str, str]:
+    """What a file of weights says of itself; it holds no place of a machine."""
+    initial = manifest.initial
+    return {
+        "format": "pt",
+        "backbone": initial.backbone,
+        "pooling": initial.pooling,
+        "last_stride": str(initial.last_stride),
+        "height": str(form.height),
+        "width": str(form.width),
+        "mean": json.dumps(form.statistics.mean),
+        "std": json.dumps(form.statistics.std),
+        "stage": stage_label(manifest.summary.stage),
+        "model": manifest.id,
+    }
+
+
+def _write_onnx(embedding: nn.Module, file: Path, *, height: int, width: int) -> bool:
+    """Write `embedding` as ONNX for any number of images; whether onnxruntime was there to check it."""
+    try:
+        import onnx  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise UsageError(
+            "`out` as .onnx needs onnx and onnxscript, which are not installed: pip install onnx onnxscript, or give "
+            "a name that ends in .safetensors"
+        ) from error
+    # one image would fix the number of images
+    images = torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(0))
+    program = torch.onnx.export(
+        embedding,
+        (images,),
+        dynamo=True,
+        input_names=["images"],
+        output_names=["features"],
+        dynamic_shapes={"images": {0: torch.export.Dim("batch")}},
+        verbose=False,
+    )
+    if program is None:
+        raise DbcError("torch gave no ONNX program; give a name that ends in .safetensors")
+    write_whole(file, lambda part: program.save(part, external_data=False))
+    return _is_checked(embedding, file, height=height, width=width)
+
+
+def _is_checked(embedding: nn.Module, file: Path, *, height: int, width: int) -> bool:
+    try:
+        import onnxruntime
+    except ImportError:
+        return False
+    session: Any = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    images = torch.rand(3, 3, height, width, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        wanted = embedding(images).numpy()
+    (found,) = session.run(None, {"images": images.numpy()})
+    difference = float(np.abs(found - wanted).max()) if found.shape == wanted.shape else float("inf")
+    if not difference <= ONNX_TOLERANCE:
+        file.unlink()
+        raise DbcError(
+            f"{file}: its features differ by {difference:.2g} from the network's, at most {ONNX_TOLERANCE} is expected; "
+            "give a name that ends in .safetensors"
+        )
+    return True

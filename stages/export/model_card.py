@@ -1,0 +1,98 @@
+"""The card of an exported model, in Markdown: its data, recipe, figures, use and limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from schemas.manifest import ModelManifest
+from schemas.stage_names import stage_label
+from schemas.summaries import DatasetSummary, MetricsSummary
+
+_FIGURES = ("rank1", "mAP", "mINP", "ari", "nmi", "bcubed_f", "silhouette", "n_clusters", "n_identities")
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the card tells of: the file's name, manifests, and the images that the network takes."""
+
+    name: str
+    model: ModelManifest
+    dataset: DatasetSummary | None
+    metrics: MetricsSummary | None
+    height: int
+    width: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+def card_text(card: Card) -> str:
+    """The card in Markdown. It holds no place of a machine, and no path of a picture."""
+    initial, parameters = card.model.initial, card.model.parameters.model_dump(mode="json")
+    metrics = None if card.metrics is None else card.metrics.model_dump(mode="json")
+    figures = {} if metrics is None else {name: metrics[name] for name in _FIGURES if metrics[name] is not None}
+    parts = [
+        f"# {card.name}",
+        f"A {initial.backbone} that turns a picture into a feature: pictures of the same person, animal, vehicle or object "
+        f"get similar ones. Made by dbc-reid {card.model.versions.get('dbc-reid', '')}".rstrip()
+        + f", stage {stage_label(card.model.summary.stage)}, model {card.model.id[:12]}. Learned without identity labels.",
+        "## Input",
+        f"RGB pictures of {card.height}×{card.width} (height × width), pixels in [0, 1], minus {_numbers(card.mean)}, divided "
+        f"by {_numbers(card.std)}. Features of length 1 are compared by their scalar product.",
+        "## Use",
+        _use(card),
+        "## Data",
+        "Not known." if card.dataset is None else _table(_data(card.dataset)),
+        "## Recipe",
+        f"First weights: {initial.weights}{f' ({initial.weights_digest[:12]})' if initial.weights_digest else ''}.",
+        _table(parameters),
+        "## Figures",
+        _table(figures) if figures else "This stage was not evaluated.",
+        "Figures are of the data above. On other data they can be much worse.",
+        "## Limits",
+        "- Its data decides what it sees: lighting, place, viewpoint and species other than those in it are untested.\n"
+        "- Similar features are no proof of identity. Look at the pictures before you count or decide anything.\n"
+        "- Do not use it to decide about people.\n"
+        "- The first weights come under their authors' licence, and the pictures under that of their owners.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _data(summary: DatasetSummary) -> dict[str, int]:
+    names = ("n_images", "n_samples", "n_train", "n_query", "n_gallery", "n_identities", "n_cameras")
+    return {name: getattr(summary, name) for name in names}
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return f"({', '.join(f'{value:g}' for value in values)})"
+
+
+def _table(values: Mapping[str, Any]) -> str:
+    rows = [f"| {name} | {_cell(value)} |" for name, value in values.items() if value is not None]
+    return "\n".join(["| | |", "|---|---|", *rows])
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value).replace("|", "\\|")
+
+
+def _use(card: Card) -> str:
+    initial = card.model.initial
+    if card.name.endswith(".onnx"):
+        return (
+            f"```python\nimport onnxruntime\n\nsession = onnxruntime.InferenceSession({card.name!r})\n"
+            '(features,) = session.run(None, {"images": images})  # float32 (n, 3, '
+            f"{card.height}, {card.width})\n```"
+        )
+    again = f"In dbc-reid: `dbc extract --backbone {initial.backbone} --weights {card.name}`."
+    if ":" in initial.backbone or initial.pooling != "avg" or initial.last_stride != 2 or initial.backbone == "bow":
+        return f"{again} Pooling {initial.pooling}, stride of the last block {initial.last_stride}."
+    return (
+        f"{again} Without it:\n\n```python\nimport torch, torchvision\nfrom safetensors.torch import load_file\n\n"
+        f"network = torchvision.models.{initial.backbone}()\n"
+        "last = [name for name, part in network.named_modules() if isinstance(part, torch.nn.Linear)][-1]\n"
+        "network.set_submodule(last, torch.nn.Identity())\n"
+        f"network.load_state_dict(load_file({card.name!r}), strict=False)\n"
+        "features = torch.nn.functional.normalize(network.eval()(images), dim=1)\n```"
+    )

@@ -1,0 +1,109 @@
+"""`dbc export`: what was found, read back by other means."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from schemas.parameters import InitParameters
+from stages.nn.backbones.register import build_backbone
+from stages.nn.backbones.weights import load_weights, weights_file
+from stages.nn.initial_model import open_model
+from stages.runs.run_directory import RunDirectory
+from tests.cli.conftest import Dbc, merged_crops
+
+LEVELS = (0, 4, 90, 94, 200)
+
+
+@pytest.fixture
+def crops(dbc: Dbc, tmp_path: Path) -> Path:
+    return merged_crops(dbc, tmp_path, size=(16, 32), levels=LEVELS, merge_percent="0.4")
+
+
+def test_clusters_as_csv_json_and_folders_are_those_of_the_artifact(dbc: Dbc, crops: Path, tmp_path: Path) -> None:
+    out, folders = tmp_path / "clusters.csv", tmp_path / "by cluster"
+    told = dbc(
+        "export", "clusters", "--run", crops, "--out", out, "--folders", folders, "--root", tmp_path / "crops", "--json"
+    ).json
+    with out.open(encoding="utf-8", newline="") as opened:
+        rows = list(csv.DictReader(opened))
+    run = RunDirectory(crops)
+    paths, labels = run.require("dataset").read("path"), run.require("clusters", 1).read("labels")
+    assert {row["path"]: int(row["cluster"]) for row in rows} == dict(zip(paths, labels.tolist(), strict=True))
+    assert (told["n_pictures"], told["n_clusters"], told["stage"]) == (len(LEVELS), len(set(labels.tolist())), 1)
+    as_text = [{name: "" if value is None else str(value) for name, value in row.items()} for row in told["clusters"]]
+    assert [{**row, "distance": f"{float(row['distance'])}"} for row in rows] == as_text
+    links = {link.resolve().name: link.parent.name for link in folders.rglob("*.png")}
+    assert links == {row["path"]: f"cluster-{row['cluster']}" for row in rows}
+    printed = dbc("export", "clusters", "--run", crops).out
+    assert list(csv.DictReader(io.StringIO(printed))) == rows
+
+
+def test_features_read_back_without_pickle_and_for_the_projector(dbc: Dbc, crops: Path, tmp_path: Path) -> None:
+    ran = dbc("export", "features", "--run", crops, "--out", "f.npz", "--projector", "map", "--stage", "1")
+    assert ran.status == 0, ran.err
+    artifact = RunDirectory(crops).require("features", -1)
+    with np.load("f.npz", allow_pickle=False) as found:
+        np.testing.assert_array_equal(found["features"], artifact.read("pooled"))
+        assert found["path"].tolist() == RunDirectory(crops).require("dataset").read("path").tolist()
+    vectors = np.loadtxt("map/vectors.tsv", delimiter="\t")
+    np.testing.assert_allclose(vectors, artifact.read("pooled"), rtol=1e-6)
+    with Path("map/metadata.tsv").open(newline="") as opened:
+        assert len(list(csv.DictReader(opened, delimiter="\t"))) == len(LEVELS)
+    with Image.open("map/sprite.png") as sprite:
+        assert sprite.size == (192, 192)
+    assert "single_image_dim: 64" in Path("map/projector_config.pbtxt").read_text()
+
+
+def test_a_model_reads_back_and_is_taken_as_weights(dbc: Dbc, crops: Path) -> None:
+    ran = dbc("export", "model", "--run", crops, "--out", "model.safetensors")
+    assert ran.status == 0, ran.err
+    network = open_model(RunDirectory(crops).require("model", -1)).backbone
+    wanted = network.state_dict()
+    found = load_file("model.safetensors")
+    assert found.keys() == wanted.keys()
+    other, _ = build_backbone(InitParameters(backbone="resnet10", seed=7))
+    load_weights(other, weights_file("model.safetensors"), backbone="resnet10")
+    assert all(torch.equal(value, wanted[name]) for name, value in other.state_dict().items())
+    with safe_open("model.safetensors", "pt") as opened:
+        assert opened.metadata()["backbone"] == "resnet10"
+        assert (opened.metadata()["height"], opened.metadata()["width"]) == ("32", "16")
+    card = Path("model.md").read_text()
+    for told in ("resnet10", "32×16", "| n_images | 5 |", "## Limits"):
+        assert told in card
+    assert str(crops) not in card
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ([], "WHAT is missing"),
+        (["clusters", "--out", "c.xlsx"], "--out must end in .csv or .parquet, got 'c.xlsx'"),
+        (["clusters", "--projector", "p"], "--projector has no use with dbc export clusters"),
+        (["clusters", "--copy"], "--copy needs --folders"),
+        (["clusters", "--stage", "0"], "--stage must be at least 1"),
+        (["features"], "nothing to write"),
+        (["features", "--out", "f.csv"], "--out must end in .npz or .parquet"),
+        (["model"], "--out is missing"),
+        (["model", "--out", "m.pth"], "--out must end in .safetensors or .onnx"),
+    ],
+)
+def test_misuse_is_one_line_and_writes_nothing(dbc: Dbc, crops: Path, words: list[str], line: str) -> None:
+    before = sorted(Path().iterdir())
+    ran = dbc("export", *words, "--run", crops)
+    assert ran.status == 2
+    assert line in ran.line
+    assert sorted(Path().iterdir()) == before
+
+
+def test_a_run_without_clusters_says_how_to_make_them(dbc: Dbc, begun: Path) -> None:
+    ran = dbc("export", "clusters", "--run", begun)
+    assert (ran.status, "no clusters found; make them with: dbc run" in ran.line) == (1, True)

@@ -1,0 +1,83 @@
+"""Distances from the centre, against a plain loop; names and folders of clusters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages.errors import DbcError, UsageError
+from stages.export.folders import safe_name, source_root, write_folders
+from stages.export.members import Member, centre_distances
+
+
+def test_distances_are_those_of_a_plain_loop() -> None:
+    generator = np.random.default_rng(4)
+    features = generator.normal(size=(23, 5)).astype(np.float32)
+    labels = generator.permutation(np.r_[np.arange(6), generator.integers(0, 6, 17)])
+    found = centre_distances(features, labels)
+    for sample, label in enumerate(labels):
+        centre = features[labels == label].astype(np.float64).mean(axis=0)
+        assert found[sample] == pytest.approx(np.linalg.norm(features[sample] - centre))
+    assert centre_distances(features, np.arange(23)).tolist() == [0.0] * 23
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("a/b/IMG_1.JPG", "IMG_1.JPG"),
+        ("x/what? *now*.png", "what_ _now_.png"),
+        ("löwe/löwe 1.jpg", "löwe 1.jpg"),
+        ("..hidden", "hidden"),
+        ("a/???", "_"),
+        ("con:1|2\n.jpg", "con_1_2_.jpg"),
+        (f"{'n' * 300}.jpeg", f"{'n' * 150}.jpeg"),
+    ],
+)
+def test_names_are_made_safe(path: str, name: str) -> None:
+    assert safe_name(path) == name
+
+
+def member(path: str, cluster: int | None) -> Member:
+    return Member(path, None, "train", None, cluster, 1, 0.0, 2, None)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    for path in ("a/1.jpg", "b/1.jpg", "b/2.jpg"):
+        (tmp_path / "in" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / path).write_text(path)
+    return tmp_path / "in"
+
+
+@pytest.mark.parametrize("copy", [False, True])
+def test_a_folder_a_cluster_with_every_picture_once(pictures: Path, tmp_path: Path, copy: bool) -> None:
+    rows = [member("a/1.jpg", 0), member("b/1.jpg", 0), member("b/2.jpg", 11), member("c/9.jpg", None)]
+    assert write_folders(rows, tmp_path / "out", root=pictures, copy=copy) == 3
+    written = {file.relative_to(tmp_path / "out").as_posix(): file for file in (tmp_path / "out").rglob("*.jpg")}
+    assert {place: file.read_text() for place, file in written.items()} == {
+        "cluster-00/1_1.jpg": "a/1.jpg",
+        "cluster-00/2_1.jpg": "b/1.jpg",
+        "cluster-11/1_2.jpg": "b/2.jpg",
+    }
+    assert all(file.is_symlink() is not copy for file in written.values())
+    with pytest.raises(DbcError, match="not empty"):
+        write_folders(rows, tmp_path / "out", root=pictures, copy=copy)
+
+
+def test_nothing_is_left_if_a_picture_is_lost(pictures: Path, tmp_path: Path) -> None:
+    with pytest.raises(DbcError, match=r"lost\.jpg"):
+        write_folders([member("a/1.jpg", 0), member("lost.jpg", 0)], tmp_path / "out", root=pictures, copy=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in"]
+
+
+def test_the_source_is_found_by_the_command_or_named(pictures: Path, tmp_path: Path) -> None:
+    paths = ["a/1.jpg", "b/2.jpg"]
+    command = ("dbc", "ingest", str(pictures), "--format", "folder")
+    assert source_root(command, paths) == pictures
+    assert source_root((), paths, pictures) == pictures
+    with pytest.raises(UsageError, match="give the folder that was ingested as `root`"):
+        source_root(("dbc", "ingest"), paths)
+    with pytest.raises(UsageError, match=r"'a/1\.jpg' is not in"):
+        source_root(command, paths, tmp_path)
