@@ -61,7 +61,7 @@ def run_cell(parent: RunDirectory, cell: Cell, *, context: Context) -> CellResul
     def on_row(row: StageRow) -> None:
         watch(row)
         scored = {
-            name: watch.measures[-1].known(name) for name in ("cluster_silhouette", "separation") if row.stage > 0
+            name: watch.measures[-1].known(name) for name in ("cluster_silhouette", "separation") if watch.measures
         }
         stages.append({**figures_of(row), **scored})
 

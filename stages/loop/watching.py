@@ -8,13 +8,17 @@ from stages.loop.choice.verdict import Verdict, verdict
 from stages.loop.run_stages import StageRow
 from stages.loop.stopping import Stopping
 from stages.runs.context import Context
-from stages.runs.run_directory import RunDirectory
+from stages.runs.run_directory import RunDirectory, dataset_manifest
+
+WATCHED_SAMPLES = 100_000
+"""Train samples that a run without `stopping` is watched at, at most: silhouettes hold a mean of every cluster in float64."""
 
 
 class Watch:
     """What `run_stages` asks after each stage: it measures the stage, and says whether to leave the later ones.
 
-    Without `stopping` it never does. The stages before the first merge are measured with it, as it compares features.
+    Without `stopping` it never does, and does not measure more than `WATCHED_SAMPLES`. The stages before the first merge
+    are measured with it, as it compares features.
     """
 
     def __init__(self, context: Context, stopping: Stopping | None = None) -> None:
@@ -27,12 +31,23 @@ class Watch:
     def __call__(self, row: StageRow) -> bool:
         """Measure the stage of `row`; True if later stages may be left."""
         self._rows.append(row)
-        if row.stage < 1:
+        if row.stage < 1 or not self._is_watched(row):
             return False
         waiting = [row] if self.measures else self._rows
         stops = [self._add(row.run, waited) for waited in waiting]
         # processes go on together or not at all
         return bool(self._context.processes.from_leader({"enough": stops[-1]})["enough"])
+
+    def _is_watched(self, row: StageRow) -> bool:
+        n_samples = dataset_manifest(row.run.require("dataset")).summary.n_train
+        if self._stopping is not None or n_samples <= WATCHED_SAMPLES:
+            return True
+        if not any(before.stage > 0 for before in self._rows[:-1]):
+            self._context.reporter.note(
+                f"whether training helped is not measured of {n_samples} train samples, more than {WATCHED_SAMPLES}; "
+                "dbc select does so"
+            )
+        return False
 
     def _add(self, run: RunDirectory, row: StageRow) -> bool:
         self.measures.append(measure_stage(run, row.stage, compared=self._compared))

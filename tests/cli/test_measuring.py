@@ -40,3 +40,16 @@ def test_a_run_that_stops_by_itself_measures_under_its_memory_limit(
     ran = dbc("run", *NETWORK, *stopping, "--memory-limit", "4GiB", "--run", run)
     assert ran.status == 0, ran.err
     assert "chosen without identities: stage 1" in ran.out
+
+
+def test_a_set_too_large_to_watch_is_run_without_a_verdict_and_a_note_says_so(
+    dbc: Dbc, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["run", *NETWORK, "--stages", "2", "--merge-percent", "0.25", "--epochs", "0", "--run", run, "--json"]
+    watched = dbc(*command)
+    assert watched.json["verdict"].startswith("Merged anew")
+    monkeypatch.setattr("stages.loop.watching.WATCHED_SAMPLES", 15)
+    unwatched = dbc(*command)
+    assert unwatched.status == 0, unwatched.err
+    assert "verdict" not in unwatched.json
+    assert unwatched.err.count("whether training helped is not measured of 16 train samples, more than 15") == 1
