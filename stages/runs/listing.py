@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from schemas.choices import ArtifactKind
-from stages.errors import DbcError
+from stages.errors import DbcError, file_problem
 from stages.runs.run_directory import RunDirectory
 from stages.runs.store import Artifact, open_artifact
 
@@ -36,9 +36,15 @@ class Checked:
 
 
 def check(run: RunDirectory, artifact: Artifact) -> Checked:
-    """Every array of `artifact` read and held against its digest, and its parents looked for in `run`."""
-    files = (path for path in artifact.path.rglob("*") if path.is_file())
-    n_bytes = sum(path.stat().st_size for path in files)
+    """Every array of `artifact` read and held against its digest, and its parents looked for in `run`.
+
+    DbcError names a folder or file that the system does not let be read.
+    """
+    try:
+        files = (path for path in artifact.path.rglob("*") if path.is_file())
+        n_bytes = sum(path.stat().st_size for path in files)
+    except OSError as error:
+        raise DbcError(file_problem(error, artifact.path, failed="cannot be read")) from error
     return Checked(len(artifact.names()), n_bytes, artifact.damaged(), _missing_parents(run, artifact))
 
 
@@ -58,7 +64,7 @@ def _missing_parents(run: RunDirectory, artifact: Artifact) -> tuple[str, ...]:
 def list_run(run: RunDirectory) -> list[Listed]:
     """Every version of every artifact, readable or not: the dataset, then stage by stage."""
     places: list[tuple[ArtifactKind, int]] = [("dataset", 0)]
-    stages = sorted({stage for kind in _ORDER for stage in run.stages(kind)})
+    stages = sorted({stage for kind in _ORDER for stage in run.all_stages(kind)})
     places += [(kind, stage) for stage in stages for kind in _ORDER]
     return [_listed(run.directory(kind, stage), v) for kind, stage in places for v in run.versions(kind, stage)]
 

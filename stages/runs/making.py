@@ -163,7 +163,7 @@ def require_own_dataset(run: RunDirectory, request: Request, *, context: Context
     With it, a warning says how to go on with the stages that are there.
     """
     there = run.find("dataset")
-    if there is None or not (run.stages("model") or run.stages("features")):
+    if there is None or not (run.all_stages("model") or run.all_stages("features")):
         return
     if _with_key(run, request, request_key(request)) is not None:
         return

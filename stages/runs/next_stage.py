@@ -58,4 +58,4 @@ def next_command(run: RunDirectory) -> str:
 
 
 def _has(run: RunDirectory, kind: ArtifactKind, stage: int) -> bool:
-    return bool(run.versions(kind, stage))
+    return stage in run.stages(kind)

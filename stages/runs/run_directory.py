@@ -36,7 +36,7 @@ class RunDirectory:
     """The artifacts under `root`.
 
     `chosen` are the versions an earlier step gave, by kind and stage; `pinned` those asked for by kind; others are taken
-    newest.
+    newest. In a run of several datasets they are the newest that were made from the dataset taken, and from no other.
     """
 
     root: Path
@@ -57,7 +57,12 @@ class RunDirectory:
         return artifact_versions(self.directory(kind, stage))
 
     def stages(self, kind: ArtifactKind) -> list[int]:
-        """The stages that have an artifact of this kind, ascending; `INIT_STAGE` first."""
+        """The stages that have an artifact of this kind made from the dataset taken, ascending; `INIT_STAGE` first."""
+        dataset = self._one_of_several()
+        return [stage for stage in self.all_stages(kind) if self._versions_from(dataset, kind, stage)]
+
+    def all_stages(self, kind: ArtifactKind) -> list[int]:
+        """The stages that have an artifact of this kind, from whichever dataset, ascending; `INIT_STAGE` first."""
         names = (entry.name for entry in entries(self.root) if entry.name.startswith("stage-"))
         return sorted(stage for stage in map(_stage_of, names) if stage is not None and self.versions(kind, stage))
 
@@ -71,15 +76,40 @@ class RunDirectory:
         if wanted is not None and wanted not in versions:
             found = ", ".join(f"v{version}" for version in versions) or "none"
             raise UsageError(f"{self._name(kind, stage)} v{wanted}: no such version, found {found}")
+        if wanted is None and kind != "dataset":
+            versions = self._versions_from(self._one_of_several(), kind, stage)
         if not versions:
             return None
         return open_artifact(self.directory(kind, stage), wanted or versions[-1])
+
+    def _one_of_several(self) -> Artifact | None:
+        """The dataset taken, if there are others; None if there is no choice."""
+        return self.find("dataset") if len(self.versions("dataset")) > 1 else None
+
+    def _versions_from(self, dataset: Artifact | None, kind: ArtifactKind, stage: int) -> list[int]:
+        """The versions made from `dataset`, or from none at all; one that cannot be opened is told when it is used.
+
+        Any initial model will do: it says which network the run has.
+        """
+        versions = self.versions(kind, stage)
+        if dataset is None or (kind, stage) == ("model", INIT_STAGE):
+            return versions
+        return [version for version in versions if self._is_from(dataset, self.directory(kind, stage), version)]
+
+    @staticmethod
+    def _is_from(dataset: Artifact, directory: Path, version: int) -> bool:
+        try:
+            parents = open_artifact(directory, version).manifest.parents
+        except DbcError:
+            return True
+        return all(parent.id == dataset.manifest.id for parent in parents if parent.kind == "dataset")
 
     def require(self, kind: ArtifactKind, stage: int = 0) -> Artifact:
         """As `find`; DbcError with the next step where there is none."""
         artifact = self.find(kind, stage)
         if artifact is None:
-            raise DbcError(f"{self.root}: no {self._name(kind, stage)} found; make it with: {made_by(kind, stage)}")
+            of = "; those there are made from another dataset" if self.versions(kind, stage) else ""
+            raise DbcError(f"{self.root}: no {self._name(kind, stage)} found{of}; make it with: {made_by(kind, stage)}")
         return artifact
 
     def newest_up_to(self, kind: ArtifactKind, stage: int) -> Artifact | None:

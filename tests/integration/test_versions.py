@@ -13,13 +13,17 @@ from schemas.parameters import (
     MergeParameters,
     SyntheticParameters,
 )
+from stages.compare.history import history
 from stages.errors import DbcError, UsageError
 from stages.evaluate.stage import evaluate
 from stages.extract.stage import extract
 from stages.ingest.stage import ingest
+from stages.loop.choice.stage import measured_stages
 from stages.loop.run_stages import Plan, StageRow, run_stages
 from stages.merge.stage import merge
 from stages.runs.context import Context
+from stages.runs.listing import list_run
+from stages.runs.next_stage import newest_trained, next_command
 from stages.runs.run_directory import RunDirectory, metrics_manifest
 
 INITIAL = {"backbone": "resnet10", "weights": "none", "embedding_dim": 8}
@@ -106,11 +110,37 @@ def test_merging_on_from_clusters_of_another_dataset_is_refused(tmp_path: Path) 
     stage_two = MergeParameters(merge_percent=0.25, start="previous")
     dataset = other.require("dataset")
     assert dataset.version == 2
-    extract(run, stage=1, parameters=ExtractParameters(), initial={}, context=Context(device="cpu"))
+    # a model, and clusters, of the other line are not taken unless they are asked for
+    with pytest.raises(DbcError, match="no model of stage 1 found; those there are made from another dataset"):
+        extract(run, stage=1, parameters=ExtractParameters(), initial={}, context=Context(device="cpu"))
+    mixed = RunDirectory(tmp_path, {"model": 1, "clusters": 1})
+    extract(mixed, stage=1, parameters=ExtractParameters(), initial={}, context=Context(device="cpu"))
     with pytest.raises(DbcError, match="made from dataset"):
-        merge(run, stage=2, parameters=stage_two, context=Context(device="cpu"))
+        merge(mixed, stage=2, parameters=stage_two, context=Context(device="cpu"))
     with pytest.raises(DbcError, match="made from dataset"):
-        evaluate(run, stage=1, parameters=EvaluateParameters())
+        evaluate(mixed, stage=1, parameters=EvaluateParameters())
+
+
+def test_two_lines_of_stages_stay_apart_and_follow_the_dataset(tmp_path: Path) -> None:
+    run = ingested(tmp_path)
+    first = rows(run, stages=2)
+    chosen, old = measured_stages(run), history(run)
+    ingested(tmp_path, seed=9, new_dataset=True)
+    # nothing of the new line is there yet
+    assert measured_stages(run) == run.stages("model")[1:] == []
+    assert (next_command(run), newest_trained(run)) == ("dbc extract", -1)
+    with pytest.raises(DbcError, match="no metrics found"):
+        history(run)
+    second = rows(run, stages=1)
+    assert measured_stages(run) == [-1, 0, 1]
+    assert [figures["stage"] for figures in history(run)] == [-1, 0, 1]
+    assert [row.metrics.id for row in second] != [row.metrics.id for row in first][:3]
+    assert next_command(run) == "dbc merge"
+    back = RunDirectory(tmp_path, {"dataset": 1})
+    assert (measured_stages(back), history(back)) == (chosen, old)
+    assert newest_trained(back) == 2
+    # all is listed: datasets, models with the one initial model that both begin with, features, clusters, metrics
+    assert len(list_run(run)) == len(list_run(back)) == 2 + (1 + 3 + 2) + (4 + 3) + (2 + 1) + (4 + 3)
 
 
 def test_another_dataset_in_a_run_that_has_stages_is_refused_unless_asked_for(tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ def test_a_manifest_of_a_newer_version_is_refused(tmp_path: Path) -> None:
 
 def test_a_group_without_a_manifest_is_no_artifact(tmp_path: Path) -> None:
     zarr.create_group(tmp_path / "dataset" / "v1.zarr")
-    with pytest.raises(DbcError, match="no manifest found"):
+    with pytest.raises(DbcError, match="holds no manifest"):
         open_artifact(tmp_path / "dataset", 1)
 
 
