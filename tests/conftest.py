@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,12 @@ import pytest
 if "PYTEST_XDIST_WORKER" in os.environ:
     # a worker a core: more threads would take turns with the other workers'
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+MEMORY, ROOM = Path("/dev/shm"), 3 << 30
+if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM:
+    # an artifact is synced file by file: on a disk that is most of the time the suite takes. Workers inherit the choice
+    os.environ["TMPDIR"] = str(MEMORY)
+    tempfile.tempdir = None
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
