@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 REPORT = (
     Flag("top", int, "--top", "Rows of each list, and clusters in the picture.", "10", metavar="N"),
     Flag("out", Path, "--out", "Save a picture of the clusters: .png, .jpg or .webp.", "no picture", metavar="FILE"),
+    Flag("overwrite", bool, "--overwrite", "Replace the picture if there is one."),
     Flag("draw", Drawn, "--draw", "Clusters that the picture shows.", "worst; loosest without identities"),
     Flag("columns", int, "--columns", "Images of each cluster in the picture.", "12", metavar="N"),
 )
@@ -54,7 +55,7 @@ def report(given: Given) -> None:
     from stages.evaluate.report import draw_clusters
     from stages.evaluate.report import report as make_report
 
-    picture = _named_as_written(given["out"])
+    picture = _named_as_written(given["out"], overwrite=given.flag("overwrite"))
     top, columns = (_at_least_one(given, name, default) for name, default in (("top", 10), ("columns", 12)))
     reported = make_report(given.run_directory, stage=given.stage, reporter=RichReporter())
     if picture is not None:
@@ -86,12 +87,14 @@ def _at_least_one(given: Given, name: str, default: int) -> int:
     return value
 
 
-def _named_as_written(path: Path | None) -> Path | None:
-    """`path`; UsageError if its ending is no format that is written."""
+def _named_as_written(path: Path | None, *, overwrite: bool) -> Path | None:
+    """`path`; UsageError if its ending is no format that is written, or something is there that may not go."""
     from stages.errors import UsageError
 
     if path is not None and (path.suffix.lower() not in FORMATS or path.is_dir()):
         raise UsageError(f"--out must end in {', '.join(FORMATS)}, got {path}")
+    if path is not None and path.exists() and not overwrite:
+        raise UsageError(f"--out must be a new file, got {path}, which is there; give another, or --overwrite")
     return path
 
 

@@ -79,6 +79,18 @@ def test_a_picture_of_another_format_is_refused_before_anything_is_shown(dbc: Db
     assert result.line.startswith(f"dbc report: --out must end in .png, .jpg, .jpeg, .webp, got {name}")
 
 
+def test_a_picture_that_is_there_is_replaced_only_if_asked(dbc: Dbc, merged: Path) -> None:
+    ask = ["report", "--run", merged, "--draw", "largest", "--top", "1", "--out", "mine.png"]
+    Path("mine.png").write_text("mine")
+    refused = dbc(*ask)
+    assert (refused.status, refused.out, Path("mine.png").read_text()) == (2, "", "mine")
+    told = "dbc report: --out must be a new file, got mine.png, which is there; give another, or --overwrite"
+    assert refused.line == told
+    assert dbc(*ask, "--overwrite").status == 0
+    with Image.open("mine.png") as image:
+        assert image.format == "PNG"
+
+
 def test_what_cannot_be_reported_is_told_in_one_line(dbc: Dbc, run: Path, merged: Path) -> None:
     assert "no clusters at stage 0" in dbc("report", "--run", run, "--stage", "0").line
     assert "no clusters at stage init" in dbc("report", "--run", run, "--stage", "init").line
