@@ -21,6 +21,19 @@ _ARGUMENT = re.compile(r"`([A-Za-z_]\w*)(?:=([^`]+))?`")
 _OTHER_NAMES = {"compiled": "compile"}
 """Arguments of functions that fill no field of the same name: the flag's field."""
 
+_OUT_OF_MEMORY = re.compile(
+    r"out of memory|can't allocate memory|cannot allocate memory|unable to allocate", re.IGNORECASE
+)
+"""How torch, CuPy, NumPy and the system say it."""
+_TO_LOWER = {
+    "dbc ingest": "lower --workers",
+    "dbc extract": "lower --batch-size",
+    "dbc train": "lower --batch-size, or give --cache store",
+    "dbc merge": "lower --memory-limit",
+    "dbc eval": "lower --memory-limit",
+}
+"""What takes less memory, by command."""
+
 _MUST = {
     "int_parsing": "be a whole number",
     "int_type": "be a whole number",
@@ -107,3 +120,20 @@ def _line(flag: str, problem: Mapping[str, Any], message: str) -> str:
     if must is None:
         return f"{flag}: {message}, got {problem['input']!r}"
     return f"{flag} must {must.format(**problem.get('ctx', {}))}, got {problem['input']!r}"
+
+
+def memory_problem(error: BaseException, command: str) -> str | None:
+    """One line about memory that ran out, on the host or a GPU, and what `command` can lower; None for another error.
+
+    torch raises RuntimeError, NumPy and CuPy (on a GPU) kinds of MemoryError.
+    """
+    text = " ".join(str(error).split())
+    if not isinstance(error, MemoryError) and not (isinstance(error, RuntimeError) and _OUT_OF_MEMORY.search(text)):
+        return None
+    is_gpu = "cupy" in type(error).__module__ or "cuda" in text.lower()
+    sentences = text.split(". ")
+    told = next(
+        (f" ({sentence})" for sentence in sentences if _OUT_OF_MEMORY.search(sentence)), f" ({text})" if text else ""
+    )
+    lower = _TO_LOWER.get(command, "lower --batch-size or --memory-limit")
+    return f"out of memory on the {'GPU' if is_gpu else 'host'}{told}; {lower}, or end other programs"

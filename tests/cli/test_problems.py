@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 import dbc_cli.app  # noqa: F401 — declares the flags
 from dbc_cli.commands import all_commands
 from dbc_cli.console import RichReporter
-from dbc_cli.problems import in_flags
+from dbc_cli.problems import in_flags, memory_problem
 from tests.cli.conftest import Dbc
 
 
@@ -64,3 +65,59 @@ def test_failures_and_warnings_are_printed_with_flags(
     RichReporter().warn("`whiten=0` is slower")
     RichReporter().note("see `memory_limit`")
     assert capsys.readouterr().err == "warning: --whiten 0 is slower\nsee --memory-limit\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "command", "told"),
+    [
+        (MemoryError(), "merge", "out of memory on the host; lower --memory-limit"),
+        (
+            MemoryError("Unable to allocate 2.00 GiB for an array with shape (1,)"),
+            "eval",
+            "out of memory on the host (Unable to allocate 2.00 GiB for an array with shape (1,)); lower --memory-limit",
+        ),
+        (
+            RuntimeError(
+                "[enforce fail at alloc_cpu.cpp:1] data. DefaultCPUAllocator: can't allocate memory: 8 bytes. Error"
+            ),
+            "extract",
+            "out of memory on the host (DefaultCPUAllocator: can't allocate memory: 8 bytes); lower --batch-size",
+        ),
+        (
+            torch.OutOfMemoryError(
+                "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 8 GiB"
+            ),
+            "train",
+            "out of memory on the GPU (CUDA out of memory); lower --batch-size, or give --cache store",
+        ),
+        (
+            RuntimeError("CUDA error: out of memory"),
+            "run",
+            "out of memory on the GPU (CUDA error: out of memory); lower --batch-size or --memory-limit",
+        ),
+        (
+            type("OutOfMemoryError", (MemoryError,), {"__module__": "cupy.cuda.memory"})("8 bytes"),
+            "merge",
+            "out of memory on the GPU (8 bytes); lower --memory-limit",
+        ),
+    ],
+)
+def test_memory_that_runs_out_is_one_line_that_says_what_to_lower(error: Exception, command: str, told: str) -> None:
+    assert memory_problem(error, f"dbc {command}") == f"{told}, or end other programs"
+
+
+@pytest.mark.parametrize("error", [RuntimeError("shapes differ"), ValueError("out of memory"), OSError()])
+def test_another_error_is_none_of_memory(error: Exception) -> None:
+    assert memory_problem(error, "dbc merge") is None
+
+
+def test_memory_that_runs_out_in_a_command_is_no_unexpected_error(dbc: Dbc, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> None:
+        torch.empty(1 << 50)
+
+    monkeypatch.setattr("stages.merge.stage.merge", fails)
+    Path("run").mkdir()
+    told = dbc("merge", "--run", "run")
+    assert told.status == 1
+    assert told.line.startswith("dbc merge: out of memory on the host (")
+    assert told.line.endswith("; lower --memory-limit, or end other programs")
