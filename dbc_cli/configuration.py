@@ -54,10 +54,10 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise UsageError(f"{path} is no file; make it one, or move it away")
-        return tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise DbcError(file_problem(error, path, failed="cannot be read")) from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise DbcError(f"{path} cannot be read: {error}; mend or remove it") from error
 
 

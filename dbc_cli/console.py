@@ -11,7 +11,9 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
+from dbc_cli.escapes import visible
 from dbc_cli.problems import in_flags
 from stages.errors import DbcError
 from stages.processes import is_leader
@@ -19,6 +21,8 @@ from stages.reporting import Advance
 
 PIPE_WIDTH = 160
 """Columns of a table where stdout is no terminal: enough that nothing is cut."""
+NARROWEST = 60
+"""Columns of a table in a narrower terminal, which breaks its lines, so that no name is cut."""
 MOST_ITEMS = 10
 """Items of a list that a table shows."""
 
@@ -52,11 +56,11 @@ class RichReporter:
 
     def note(self, message: str) -> None:
         """A remark, in grey."""
-        self.console.print(in_flags(message), style="dim", markup=False, highlight=False)
+        self.console.print(visible(in_flags(message)), style="dim", markup=False, highlight=False)
 
     def warn(self, message: str) -> None:
         """A warning, marked as one."""
-        self.console.print(f"warning: {in_flags(message)}", style="yellow", markup=False, highlight=False)
+        self.console.print(f"warning: {visible(in_flags(message))}", style="yellow", markup=False, highlight=False)
 
 
 class TerseReporter(RichReporter):
@@ -104,24 +108,38 @@ def show(result: Mapping[str, Any], *, title: str, as_json: bool) -> None:
 
 
 def print_table(table: Table) -> None:
-    """`table` on stdout; no blanks at the ends of lines where stdout is no terminal."""
-    console = Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
+    """`table` on stdout, its text as it is, without markup; no blanks at the ends of lines if stdout is no terminal."""
+    console = Console(width=max(Console().width, NARROWEST) if sys.stdout.isatty() else PIPE_WIDTH)
+    plain(table)
     with console.capture() as captured:
         console.print(table)
     text = captured.get()
-    print_text(text if console.is_terminal else "\n".join(line.rstrip() for line in text.splitlines()))
+    _write(text if console.is_terminal else "\n".join(line.rstrip() for line in text.splitlines()))
+
+
+def plain(table: Table) -> None:
+    """Take the title and the cells of `table` for the text they are: nothing in them is markup, or steers the terminal."""
+    if isinstance(table.title, str):
+        table.title = Text(visible(table.title), style="table.title")
+    for column in table.columns:
+        column._cells[:] = [Text(visible(cell)) if isinstance(cell, str) else cell for cell in column.cells]
 
 
 def print_json(value: Any) -> None:
-    """`value` on stdout as JSON."""
-    print_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    """`value` on stdout as JSON, in ASCII if stdout takes no more."""
+    is_unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+    print_text(json.dumps(value, indent=2, ensure_ascii=not is_unicode, allow_nan=False))
 
 
 def print_text(text: str) -> None:
-    """`text` on stdout, at once; DbcError where it cannot be written. A pipe that was closed stays a BrokenPipeError.
+    """`text` on stdout, at once; DbcError if it cannot be written. A pipe that was closed stays a BrokenPipeError.
 
     Of several processes only the leader prints.
     """
+    _write(visible(text))
+
+
+def _write(text: str) -> None:
     if not is_leader():
         return
     try:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from io import StringIO
+import json
+from io import BytesIO, StringIO, TextIOWrapper
 
 import pytest
 from rich.console import Console
 
 from dbc_cli.commands.status import status_table
-from dbc_cli.console import RichReporter, TerseReporter, flat, text_of
+from dbc_cli.console import RichReporter, TerseReporter, flat, print_json, print_table, text_of
 
 
 @pytest.mark.parametrize(
@@ -66,3 +67,25 @@ def test_artifacts_keep_their_names_in_a_narrow_terminal(damaged: list[str]) -> 
     assert any(line.startswith(name) for line in lines)
     assert "…" not in out.getvalue()
     assert max(map(len, lines)) <= 60
+
+
+def test_nothing_is_cut_in_a_terminal_of_twenty_columns(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    name = "stage-init/features/v1.zarr"
+    row = {"artifact": name, "id": "0123456789abcdef", "seconds": 1234.5, "made_from": [name], "damaged": []}
+    print_table(status_table("run", [row]))
+    told = capsys.readouterr().out
+    assert name in told
+    assert "…" not in told
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_json_stays_json_whatever_stdout_can_show(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
+    out = BytesIO()
+    monkeypatch.setattr("sys.stdout", TextIOWrapper(out, encoding=encoding, errors="backslashreplace"))
+    value = {"größe": "大 λ 👩"}
+    print_json(value)
+    assert json.loads(out.getvalue().decode(encoding)) == value

@@ -75,7 +75,7 @@ def test_what_a_killed_process_left_goes_after_a_while() -> None:
 
 
 def test_the_commands_say_what_they_take(dbc: Dbc, begun: Path) -> None:
-    assert dbc("status", "--run", "").line.startswith("dbc status: --run: found an empty name")
+    assert dbc("status", "--run", "").line.startswith("dbc status: --run must not be empty")
     Path("first").mkdir()
     remember_run(Path("first"))
     told = dbc("plot", "--run", begun)
