@@ -78,7 +78,7 @@ def _asked(existing: Artifact | None, wanted: Mapping[str, Any]) -> InitParamete
     if existing is None or wanted.get("backbone", begun.backbone) != begun.backbone:
         return InitParameters(**wanted)
     if begun.weights_digest and begun.weights != IMAGENET and "weights" not in wanted:
-        raise UsageError(f"`weights`: name the file {begun.weights} again beside the other values")
+        raise UsageError(f"`weights` is missing; give the file {begun.weights} again with the other values")
     return InitParameters(**{**begun.model_dump(), "weights_digest": "", **wanted})
 
 
@@ -94,7 +94,7 @@ def require_agreement(artifact: Artifact, wanted: Mapping[str, Any]) -> None:
             agrees = file is not None and file.digest == initial.weights_digest
         if name != "seed" and not agrees:
             raise UsageError(
-                f"`{name}`: found {value!r}, but this run began with {found!r} and is trained; leave it out, or start "
+                f"`{name}` must be {found!r}, from which this run was trained, got {value!r}; leave it out, or start "
                 f"another run with `run`"
             )
 

@@ -49,7 +49,7 @@ def _module_named(backbone: nn.Module, name: str) -> str:
     if name not in known:
         parts = [found for found in known if "." not in found]
         raise UsageError(
-            f"`freeze_through`: found {name!r}, want 'half' or a part of the backbone: {', '.join(parts)} or a part of these"
+            f"`freeze_through` must be 'half' or a part of the backbone ({', '.join(parts)}, or a part of these), got {name!r}"
         )
     return name
 

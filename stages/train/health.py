@@ -38,7 +38,7 @@ class Health:
             )
         if self.feature_spread is not None and self.feature_spread < LEAST_SPREAD:
             lines.append(
-                f"training: features have collapsed to a single point (spread {self.feature_spread:.1e}, want above "
-                f"{LEAST_SPREAD:g}); lower `learning_rate` or try another `recipe`"
+                f"training: features have collapsed to a single point: their spread should be above {LEAST_SPREAD:g}, got "
+                f"{self.feature_spread:.1e}; lower `learning_rate` or try another `recipe`"
             )
         return tuple(lines)

@@ -145,7 +145,7 @@ def train(
 
 def _check_batches(n_samples: int, batch_size: int) -> None:
     if n_samples < 2:
-        raise UsageError(f"train: the train split has {n_samples} samples, want at least 2; ingest more images")
+        raise UsageError(f"train: the train split must have at least 2 samples, got {n_samples}; ingest more images")
     if batch_size < 2:
         raise UsageError(f"`batch_size` must be at least 2 for batch norm, got {batch_size}; use `batch_size=16`")
 
@@ -205,17 +205,17 @@ def _take_in(state: State, task: _Task, pairs: Iterable[tuple[float, float]]) ->
         state.record.append((loss, accuracy))
         step = len(state.record)
         if not math.isfinite(loss):
-            raise DbcError(_not_finite(f"loss is {loss}", step, task))
+            raise DbcError(_not_finite("loss", str(loss), step, task))
         if task.on_step is not None:
             epoch = (step - 1) // task.steps_per_epoch
             task.on_step(Step(epoch, step, task.n_steps, _n_images(task, step), loss, accuracy))
 
 
-def _not_finite(found: str, step: int, task: _Task) -> str:
+def _not_finite(what: str, found: str, step: int, task: _Task) -> str:
     newest = None if task.checkpoints is None else task.checkpoints.newest
     kept = "" if newest is None else f"; the checkpoint of step {newest} is kept"
     return (
-        f"train: {found} at step {step} of {task.n_steps}, want a finite number; lower `learning_rate` "
+        f"train: {what} must be finite, got {found} at step {step} of {task.n_steps}; lower `learning_rate` "
         f"(now {task.parameters.learning_rate:g}) or try another `recipe`{kept}"
     )
 
@@ -240,7 +240,7 @@ def _keep_if_due(state: State, task: _Task, readings: Readings) -> None:
 
 def _result(state: State, task: _Task, *, n_clusters: int) -> TrainResult:
     if task.n_steps and not is_finite(state):
-        raise DbcError(_not_finite("a weight or the look-up table is no number", task.n_steps, task))
+        raise DbcError(_not_finite("weights and look-up table", "NaN or infinity", task.n_steps, task))
     losses, accuracies = np.array(state.record, dtype=np.float32).reshape(-1, 2).T
     trained = len(losses) > 0
     seen = min(len(task.samples), task.steps_per_epoch * task.parameters.batch_size)

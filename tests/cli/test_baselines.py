@@ -57,8 +57,14 @@ def test_the_words_are_found_again_and_those_of_another_dataset_are_not(dbc: Dbc
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["extract", "--backbone", "bow", "--weights", "imagenet"], "--weights: found 'imagenet'"),
-        (["extract", "--backbone", "bow", "--height", "32"], "--height 32 --width 64: want at least 64 and 4 pixels"),
+        (
+            ["extract", "--backbone", "bow", "--weights", "imagenet"],
+            "--weights must be left out for --backbone bow",
+        ),
+        (
+            ["extract", "--backbone", "bow", "--height", "32"],
+            "at least 64 and 4 pixels for --backbone bow, got 32",
+        ),
         (
             ["train", "--stage", "0", "--backbone", "bow", "--epochs", "2"],
             "--epochs must be 0 for --backbone bow, which has no weights to train, got 2",

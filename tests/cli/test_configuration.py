@@ -81,7 +81,7 @@ def test_a_value_of_the_configuration_that_no_stage_takes_is_one_line(dbc: Dbc, 
     (run / "config.toml").write_text("backbone = 'vgg'\n")
     result = dbc("extract", "--run", run)
     assert result.status == 2
-    assert "--backbone: found 'vgg', want bow" in result.line
+    assert "--backbone must be bow" in result.line
     (run / "config.toml").write_text("pooling = 'max'\n")
     assert "config.toml: pooling must be one of 'avg', 'gem', got 'max'" in dbc("extract", "--run", run).line
     (run / "config.toml").write_text("lambda = -1\n")

@@ -26,7 +26,7 @@ def checkpoints(run: Path) -> list[str]:
     ("flags", "told"),
     [
         (["--checkpoint-every", "0"], "--checkpoint-every must be at least 1 step, got 0"),
-        (["--freeze-through", "layer9"], "--freeze-through: found 'layer9', want 'half' or a part of the backbone"),
+        (["--freeze-through", "layer9"], "--freeze-through must be 'half' or a part of the backbone"),
         (["--frames", "16"], "--frames 16 needs a dataset of tracklets"),
         (["--random-erasing", "2"], "--random-erasing must be at most 1, got 2.0"),
         (["--color-jitter", "-1"], "--color-jitter must be at least 0, got -1.0"),
@@ -68,7 +68,7 @@ def test_a_loss_that_is_not_finite_ends_in_one_line_and_keeps_the_last_good_chec
     diverging = [*SHORT, "--learning-rate", "1e6", "--backbone-rate", "1e6", "--checkpoint-every", "1"]
     result = dbc("train", "--run", run, *diverging, "--epochs", "6")
     assert result.status == 1
-    assert "train: loss is nan at step" in result.line
+    assert "train: loss must be finite, got nan at step" in result.line
     assert re.search(r"; the checkpoint of step [1-9]\d* is kept$", result.line)
     assert len(checkpoints(run)) == 1
     assert RunDirectory(run).find("model", 0) is None

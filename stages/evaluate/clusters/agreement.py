@@ -58,8 +58,8 @@ def measure_agreement(labels: Int64Array, pid: Int32Array, camid: Int32Array) ->
     """
     if not len(labels) == len(pid) == len(camid):
         raise DbcError(
-            f"{len(labels)} labels, {len(pid)} pids and {len(camid)} camids; wanted one of each a sample: "
-            "take clusters and dataset of one run"
+            f"labels, pids and camids must be equally many, got {len(labels)}, {len(pid)} and {len(camid)}; take clusters "
+            "and dataset of one run"
         )
     known = pid >= 0
     size = np.unique_counts(labels).counts

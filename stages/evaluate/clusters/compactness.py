@@ -49,8 +49,8 @@ def measure_compactness(
     """
     if len(features) != len(labels):
         raise DbcError(
-            f"{len(features)} features and {len(labels)} labels; wanted one label a feature: "
-            "take clusters and features of one run"
+            f"features and labels must be equally many, got {len(features)} and {len(labels)}; take clusters and features of "
+            "one run"
         )
     clusters = ClusterMeans.of(features, labels)
     n_clusters = len(clusters.size)

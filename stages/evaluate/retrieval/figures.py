@@ -223,34 +223,34 @@ def _check(name: str, features: Array, pid: Int32Array, camid: Int32Array) -> No
     n_features = features.shape[0]
     if not n_features == len(pid) == len(camid):
         raise DbcError(
-            f"{name}: {n_features} features, {len(pid)} pids and {len(camid)} camids; wanted one of each a sample: "
-            "extract the features of this dataset again"
+            f"{name} features, pids and camids must be equally many, got {n_features}, {len(pid)} and {len(camid)}; extract "
+            "the features of this dataset again"
         )
     xp: Any = array_namespace(features)
     length = to_host(xp.sqrt(xp.linalg.vecdot(features, features)))
     bad = np.flatnonzero(~((np.abs(length - 1) < LENGTH_TOLERANCE) | (length == 0)))
     if len(bad):
         raise DbcError(
-            f"{name} feature {bad[0]} has length {length[bad[0]]:g}, wanted 1 (and {len(bad) - 1} more): "
-            "L2-normalise the features before they are ranked"
+            f"{name} features must have length 1, got {length[bad[0]]:g} for feature {bad[0]} (and {len(bad) - 1} more); "
+            "L2-normalise them first"
         )
 
 
 def _check_query_index(own: Int64Array, query_pid: Int32Array, gallery_pid: Int32Array) -> None:
     """Raise where a query claims to be a gallery entry that does not exist or has another pid."""
     if len(own) != len(query_pid):
-        raise DbcError(f"query_index has {len(own)} entries, wanted {len(query_pid)}: give one a query, -1 for none")
+        raise DbcError(f"query_index must have {len(query_pid)} entries, one a query or -1, got {len(own)}")
     claimed = np.flatnonzero(own >= 0)
     beyond = own[claimed] >= len(gallery_pid)
     if beyond.any():
         query = claimed[beyond][0]
         raise DbcError(
-            f"query_index[{query}] is {own[query]}, wanted less than {len(gallery_pid)}, the gallery entries: "
-            "give indices into this gallery"
+            f"query_index[{query}] must be less than {len(gallery_pid)}, the gallery entries, got {own[query]}; give indices "
+            "into this gallery"
         )
     other = claimed[gallery_pid[own[claimed]] != query_pid[claimed]]
     if len(other):
         raise DbcError(
-            f"query {other[0]} has pid {query_pid[other[0]]} but is gallery entry {own[other[0]]} of pid "
-            f"{gallery_pid[own[other[0]]]}: give indices into this gallery"
+            f"query_index[{other[0]}] must be an entry of pid {query_pid[other[0]]}, got entry {own[other[0]]} of pid "
+            f"{gallery_pid[own[other[0]]]}; give indices into this gallery"
         )

@@ -50,13 +50,13 @@ class WordsProvider(Provider):
         """
         if given.get("weights", NO_WEIGHTS) != NO_WEIGHTS:
             raise UsageError(
-                f"`weights`: found {given['weights']!r}, but `backbone='{BAG_OF_WORDS}'` has none; leave it out"
+                f"`weights` must be left out for `backbone='{BAG_OF_WORDS}'`, which has none, got {given['weights']!r}"
             )
         height, width = asked.height or HEIGHT, asked.width or WIDTH
         if height < LEAST_HEIGHT or width < PATCH:
             raise UsageError(
-                f"`height={height}` `width={width}`: want at least {LEAST_HEIGHT} and {PATCH} pixels for "
-                f"`backbone='{BAG_OF_WORDS}'`; leave them out for {HEIGHT} and {WIDTH}"
+                f"`height` and `width` must be at least {LEAST_HEIGHT} and {PATCH} pixels for "
+                f"`backbone='{BAG_OF_WORDS}'`, got {height} and {width}; leave them out for {HEIGHT} and {WIDTH}"
             )
         fields = {"weights": NO_WEIGHTS, "weights_digest": "", "height": height, "width": width}
         return asked.model_copy(update={**fields, "embedding_dim": asked.embedding_dim or EMBEDDING_DIM})
@@ -70,7 +70,7 @@ class WordsProvider(Provider):
     ) -> dict[str, NDArray[Any]]:
         """The vocabulary. DbcError without train images."""
         if not len(frames):
-            raise DbcError("bow: the dataset has no train images to learn words from; ingest a train split")
+            raise DbcError("`backbone='bow'` needs train images to learn words from, got none; ingest a train split")
         with reporter.task("learn colour words", total=2 * min(len(frames), MOST_IMAGES), unit="images") as advance:
             vocabulary = fit_vocabulary(
                 images,

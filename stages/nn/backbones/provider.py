@@ -62,7 +62,7 @@ class Provider:
 
     def download(self, backbone: str, *, reporter: Reporter) -> Path:  # noqa: ARG002
         """The file of the published ImageNet weights of `backbone`, downloaded if it is not there."""
-        raise UsageError(f"`weights`: found 'imagenet', but nobody publishes them for {backbone}; use `weights='none'`")
+        raise UsageError(f"`weights='imagenet'` are not published for {backbone}; use `weights='none'`")
 
     def with_weights(self, parameters: InitParameters, weights: WeightsFile | None) -> InitParameters:
         """`parameters` with the name and digest of the `weights` that were found, and what these say of their input."""

@@ -37,7 +37,7 @@ def provider_of(name: str) -> Provider:
     near = difflib.get_close_matches(name, backbone_names(), n=4, cutoff=0.5)
     near = near or [provider.suggestion for provider in providers()]
     raise UsageError(
-        f"`backbone`: found {name!r}, want {'; or '.join(provider.description for provider in providers())}; "
+        f"`backbone` must be {', or '.join(provider.description for provider in providers())}, got {name!r}; "
         f"try {', '.join(near)}"
     )
 

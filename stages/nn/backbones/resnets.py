@@ -42,7 +42,7 @@ def set_resnet_options(network: nn.Module, parameters: InitParameters) -> None:
         value = getattr(parameters, name)
         if value != usual and not isinstance(network, ResNet):
             raise UsageError(
-                f"`{name}`: found {value!r} for {parameters.backbone}, want {usual!r}: only ResNets have the choice"
+                f"`{name}` must be {usual!r} for {parameters.backbone}, got {value!r}; only ResNets have a choice"
             )
     if parameters.last_stride == 1:
         block = network.get_submodule("layer4.0")

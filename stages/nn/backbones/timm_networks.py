@@ -49,7 +49,7 @@ class TimmNetworks(Provider):
         timm, name = _timm(parameters.backbone), parameters.backbone.removeprefix(PREFIX)
         _config(parameters.backbone)
         if parameters.last_stride != 2:
-            raise UsageError(f"`last_stride`: found {parameters.last_stride} for {parameters.backbone}, want 2")
+            raise UsageError(f"`last_stride` must be 2 for {parameters.backbone}, got {parameters.last_stride}")
         size = {"img_size": (parameters.height, parameters.width)} if parameters.height and parameters.width else {}
         try:
             try:
@@ -161,14 +161,12 @@ def _config_beside(weights: WeightsFile, backbone: str) -> Mapping[str, Any]:
     try:
         content = json.loads(path.read_text()) if path.is_file() else {}
     except (OSError, ValueError) as error:
-        raise DbcError(
-            f"{path}: it lies beside the weights and is not readable as JSON ({error}); remove it"
-        ) from error
+        raise DbcError(f"{path}, beside the weights, is not readable as JSON ({error}); remove it") from error
     wanted = backbone.removeprefix(PREFIX).partition(".")[0]
     named = content.get("architecture", wanted) if isinstance(content, dict) else wanted
     if named != wanted:
         raise UsageError(
-            f"`backbone`: found {backbone}, but {path.name} beside the weights names {named}; use `backbone='{PREFIX}{named}'`"
+            f"`backbone` must be {PREFIX}{named}, which {path.name} beside the weights names, got {backbone}"
         )
     config = content.get("pretrained_cfg", {}) if isinstance(content, dict) else {}
     return {name: config[name] for name in ("mean", "std", "input_size") if isinstance(config.get(name), list)}
@@ -217,7 +215,7 @@ def _prefix(found: Mapping[str, Tensor], config: Mapping[str, Any]) -> str:
 
 def _pool_by_generalized_mean(network: nn.Module, backbone: str) -> None:
     if type(getattr(network, "global_pool", None)).__name__ != "SelectAdaptivePool2d":
-        raise UsageError(f"`pooling`: found 'gem' for {backbone}, want 'avg': it pools no map by a mean of its own")
+        raise UsageError(f"`pooling` must be 'avg' for {backbone}, which does not pool a map by its mean, got 'gem'")
     network.global_pool = nn.Sequential(GeneralizedMean(), nn.Flatten())
 
 

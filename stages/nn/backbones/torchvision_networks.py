@@ -53,7 +53,7 @@ class TorchvisionNetworks(Provider):
         published = torchvision.models.get_model_weights(backbone).__members__
         if "IMAGENET1K_V1" not in published:
             raise UsageError(
-                f"`weights`: found 'imagenet', but torchvision has only {', '.join(published)} for {backbone}; "
+                f"`weights='imagenet'` are IMAGENET1K_V1, but torchvision has only {', '.join(published)} for {backbone}; "
                 f"download one and give its file, or use `weights='none'`"
             )
         return cached_download(published["IMAGENET1K_V1"].url, reporter=reporter)
@@ -62,7 +62,7 @@ class TorchvisionNetworks(Provider):
         """As for others; vision transformers take one size only."""
         if isinstance(network, (VisionTransformer, MaxVit)) and (height, width) != (FIXED_SIZE, FIXED_SIZE):
             raise UsageError(
-                f"`backbone`: {name} takes images of {FIXED_SIZE}×{FIXED_SIZE} only, found {height}×{width}; "
+                f"images must be {FIXED_SIZE}×{FIXED_SIZE} for {name}, got {height}×{width}; "
                 f"use `height={FIXED_SIZE}` and `width={FIXED_SIZE}`"
             )
         super().require_size(network, name=name, height=height, width=width)

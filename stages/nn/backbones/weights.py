@@ -49,9 +49,9 @@ def weights_file(weights: str) -> WeightsFile:
     """The file at the path `weights`. UsageError if there is none, or if its name does not end as a weights file's."""
     path = Path(weights).expanduser()
     if path.suffix not in _SUFFIXES:
-        raise UsageError(f"`weights`: found {weights!r}, want a known source; {_ADVICE}")
+        raise UsageError(f"`weights` must be a known source, got {weights!r}; {_ADVICE}")
     if not path.is_file():
-        raise UsageError(f"`weights`: there is no file at {weights!r}; check the path, or {_ADVICE}")
+        raise UsageError(f"`weights` must be a file that exists, got {weights!r}; check the path, or {_ADVICE}")
     return WeightsFile.of(path, name=path.name)
 
 
@@ -71,44 +71,45 @@ def fit_tensors(
     `num_batches_tracked` and the exponent of a generalised mean may be absent. Raises DbcError if names, shapes or kinds of
     number do not match, or a value is not finite.
     """
-    wanted = module.state_dict()
-    missing = [key for key in wanted if key not in found and not key.endswith(_OWN_ENDS)]
-    unexpected = [key for key in found if key not in wanted]
-    misshaped = [key for key in found if key in wanted and found[key].shape != wanted[key].shape]
+    own = module.state_dict()
+    missing = [key for key in own if key not in found and not key.endswith(_OWN_ENDS)]
+    unexpected = [key for key in found if key not in own]
+    misshaped = [key for key in found if key in own and found[key].shape != own[key].shape]
     for kind, keys in (("missing", missing), ("unexpected", unexpected), ("of another shape", misshaped)):
         if keys:
             raise DbcError(
-                f"weights {name}: {len(keys)} arrays {kind} for {backbone} ({_first(keys)}), want {naming} "
-                f"{len(wanted)}; set `backbone` to the network that these weights belong to, or {_ADVICE}"
+                f"weights {name} must have {naming} {len(own)} arrays for {backbone}, got {len(keys)} {kind} "
+                f"({_first(keys)}); set `backbone` to the network that these weights belong to, or {_ADVICE}"
             )
     for key, value in found.items():
-        kind = _unusable_kind(value, wanted[key])
+        kind = _unusable_kind(value, is_float=own[key].is_floating_point())
         if kind:
             raise DbcError(
-                f"weights {name}: {key} is {kind}, want {str(wanted[key].dtype).removeprefix('torch.')} in dense memory; "
-                f"save the network's state_dict() as float32"
+                f"weights {name}: {key} must be a dense {_dtype(own[key])} tensor, got {kind}; save the network's "
+                f"state_dict() as float32"
             )
     broken = [key for key, value in found.items() if not torch.isfinite(value).all()]
     if broken:
         raise DbcError(
-            f"weights {name}: {len(broken)} arrays hold NaN or infinity ({_first(broken)}), want finite values; "
-            f"use an undamaged file"
+            f"weights {name} must be finite, got NaN or infinity in {len(broken)} arrays ({_first(broken)}); use an "
+            f"undamaged file"
         )
     load_tensors(module, found)
 
 
-def _unusable_kind(value: Tensor, wanted: Tensor) -> str:
-    """What is wrong with the kind of numbers in `value` for a place of `wanted`'s kind; empty if nothing is."""
-    dtype = str(value.dtype).removeprefix("torch.")
+def _dtype(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def _unusable_kind(value: Tensor, *, is_float: bool) -> str:
+    """Why `value` cannot be copied into a float or integer tensor; empty if it can."""
     if value.is_meta:
-        return "on the meta device, without values"
+        return "one on the meta device, without values"
     if value.layout != torch.strided:
-        return f"sparse ({str(value.layout).removeprefix('torch.')})"
+        return f"a sparse one ({str(value.layout).removeprefix('torch.')})"
     if value.is_quantized:
-        return f"quantised ({dtype})"
-    if wanted.is_floating_point():
-        return "" if value.dtype in _FLOATS else f"of type {dtype}"
-    return "" if value.dtype in _INTEGERS else f"of type {dtype}"
+        return f"a quantised one ({_dtype(value)})"
+    return "" if value.dtype in (_FLOATS if is_float else _INTEGERS) else _dtype(value)
 
 
 def load_tensors(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
@@ -138,16 +139,16 @@ def read_tensors(file: WeightsFile) -> dict[str, Tensor]:
             content = torch.load(file.path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError, safetensors.SafetensorError) as error:
         raise DbcError(
-            f"weights {file.name}: not readable as plain tensors ({type(error).__name__}), want a state dict saved by "
-            f"torch or safetensors; save it again as .safetensors"
+            f"weights {file.name} must be a state dict saved by torch or safetensors, got a file not readable as plain "
+            f"tensors ({type(error).__name__}); save it again as .safetensors"
         ) from error
     for wrapper in _WRAPPERS:
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
             content = content[wrapper]
     if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
         raise DbcError(
-            f"weights {file.name}: found {type(content).__name__} with other things than tensors, want a state dict "
-            f"(name to tensor); save the network's state_dict() alone"
+            f"weights {file.name} must be a state dict (name to tensor), got {type(content).__name__} with other things "
+            f"than tensors; save the network's state_dict() alone"
         )
     return {str(key).removeprefix("module."): value for key, value in content.items()}
 

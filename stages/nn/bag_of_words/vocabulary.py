@@ -71,8 +71,8 @@ def codebook(patches: Float32Array, *, n_words: int, generator: np.random.Genera
     n_different = len(np.unique(patches, axis=0))
     if n_different < n_words:
         raise DbcError(
-            f"bow: the train images have {n_different} different patches, want at least {n_words}, one for each word; add "
-            f"images with more colours, or use another `backbone`"
+            f"`backbone='bow'` needs at least {n_words} different patches in the train images, one for each word, got "
+            f"{n_different}; add images with more colours, or use another `backbone`"
         )
     seed = int(generator.integers(2**31))
     means = MiniBatchKMeans(n_clusters=n_words, batch_size=4096, n_init=1, random_state=seed).fit(patches)

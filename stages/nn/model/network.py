@@ -67,15 +67,15 @@ def model_arrays(model: ReidModel) -> dict[str, NDArray[Any]]:
 def load_model_arrays(model: ReidModel, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Copies arrays named as `model_arrays` names them into the model; other names are not allowed.
 
-    Raises DbcError where a name is missing or too many, or a shape differs.
+    Raises DbcError if a name is missing or unknown, or a shape differs.
     """
-    wanted = {key.replace(".", "/", 1): key for key in model.state_dict()}
-    differing = sorted(set(wanted) ^ set(arrays))
+    expected = {key.replace(".", "/", 1): key for key in model.state_dict()}
+    differing = sorted(set(expected) ^ set(arrays))
     shapes = {name: tuple(value.shape) for name, value in model_arrays(model).items()}
-    differing += [name for name in wanted if name in arrays and tuple(arrays[name].shape) != shapes[name]]
+    differing += [name for name in expected if name in arrays and tuple(arrays[name].shape) != shapes[name]]
     if differing:
         raise DbcError(
-            f"model: {len(differing)} arrays do not fit this network (first {differing[0]!r}), want {len(wanted)} "
-            f"arrays of its names and shapes; use the backbone and embedding size it was trained with"
+            f"the model must have the {len(expected)} arrays of this network, got {len(differing)} of another name or shape "
+            f"(first {differing[0]!r}); use the backbone and embedding size it was trained with"
         )
-    load_tensors(model, {key: torch.from_numpy(np.array(arrays[name], copy=True)) for name, key in wanted.items()})
+    load_tensors(model, {key: torch.from_numpy(np.array(arrays[name], copy=True)) for name, key in expected.items()})

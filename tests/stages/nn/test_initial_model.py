@@ -66,10 +66,10 @@ def test_a_resnets_options_are_recorded_and_come_back_with_the_model(run: RunDir
 @pytest.mark.parametrize(
     ("wanted", "told"),
     [
-        ({"backbone": "resnet19"}, "`backbone`: found 'resnet19', want bow"),
+        ({"backbone": "resnet19"}, "`backbone` must be bow"),
         ({"backbone": "resnet19", "weights": "imagenet"}, "try resnet1"),
         ({"backbone": "squeezenet1_1"}, "squeezenet1_1 does not take images of 16×8"),
-        ({"backbone": "mobilenet_v2", "pooling": "gem"}, "`pooling`: found 'gem' for mobilenet_v2, want 'avg'"),
+        ({"backbone": "mobilenet_v2", "pooling": "gem"}, "`pooling` must be 'avg' for mobilenet_v2, got 'gem'"),
     ],
 )
 def test_a_network_that_cannot_be_had_leaves_no_model(run: RunDirectory, wanted: dict[str, Any], told: str) -> None:

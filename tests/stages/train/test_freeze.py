@@ -78,6 +78,6 @@ def test_nothing_is_lost_where_only_the_first_part_is_frozen() -> None:
 
 def test_a_part_that_is_not_there_is_one_line_that_names_those_that_are() -> None:
     model = build_model(InitParameters(backbone="resnet10", embedding_dim=4))
-    with pytest.raises(UsageError, match=r"`freeze_through`: found 'layer9'.*layer1, layer2.*") as caught:
+    with pytest.raises(UsageError, match=r"`freeze_through` must be .*layer1, layer2.*got 'layer9'") as caught:
         freeze_through(model, "layer9")
     assert "\n" not in str(caught.value)

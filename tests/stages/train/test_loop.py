@@ -129,7 +129,7 @@ class _Broken(nn.Module):
 
 def test_a_loss_that_is_not_finite_stops_with_the_next_step() -> None:
     model = ReidModel(_Broken(), EmbeddingHead(3, 32))
-    with pytest.raises(DbcError, match=r"loss is nan at step 1 of 4.*lower `learning_rate`"):
+    with pytest.raises(DbcError, match=r"loss must be finite, got nan at step 1 of 4; lower `learning_rate`"):
         trained(model, np.arange(16))
 
 
@@ -139,7 +139,7 @@ def test_weights_that_the_last_step_breaks_are_no_result(monkeypatch: pytest.Mon
     monkeypatch.setattr("tests.tiny_training.tiny_parameters", lambda: broken)
     steps: list[Step] = []
     with pytest.raises(
-        DbcError, match=r"a weight or the look-up table is no number at step 1 of 1, .*lower `learning_rate`"
+        DbcError, match=r"weights and look-up table must be finite, .* at step 1 of 1; lower `learning_rate`"
     ):
         trained(tiny_model(), np.arange(8), options={"on_step": steps.append})
     assert np.isfinite(steps[0].loss)
@@ -147,7 +147,7 @@ def test_weights_that_the_last_step_breaks_are_no_result(monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize(
     ("n_samples", "batch_size", "told"),
-    [(1, 8, "has 1 samples"), (4, 1, "`batch_size` must be at least 2 for batch norm, got 1")],
+    [(1, 8, "at least 2 samples, got 1"), (4, 1, "`batch_size` must be at least 2 for batch norm, got 1")],
 )
 def test_one_sample_a_batch_is_refused(n_samples: int, batch_size: int, told: str) -> None:
     with pytest.raises(UsageError, match=told):

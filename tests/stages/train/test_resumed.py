@@ -87,7 +87,7 @@ def test_a_state_holds_the_losses_so_far_and_health_is_that_of_the_whole_epoch()
 def test_a_state_that_is_not_finite_is_not_kept_and_the_last_good_one_is_named() -> None:
     kept = Kept()
     with pytest.raises(
-        DbcError, match=r"loss is nan at step \d+ of 12.*; the checkpoint of step (\d+) is kept$"
+        DbcError, match=r"loss must be finite, got nan at step \d+ of 12.*; the checkpoint of step (\d+) is kept$"
     ) as caught:
         trained(tiny_model(), LABELS, epochs=4, learning_rate=1e30, options={"checkpoints": kept})
     assert "\n" not in str(caught.value)

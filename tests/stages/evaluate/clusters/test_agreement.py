@@ -130,5 +130,5 @@ def test_one_sample_and_no_sample_are_measured_without_warnings() -> None:
 
 
 def test_lengths_that_differ_are_named() -> None:
-    with pytest.raises(DbcError, match="2 labels, 3 pids and 3 camids"):
+    with pytest.raises(DbcError, match="equally many, got 2, 3 and 3"):
         measure_agreement(np.arange(2), np.arange(3), np.arange(3))

@@ -110,5 +110,5 @@ def test_fewer_than_two_clusters_have_no_silhouette(n: int) -> None:
 
 
 def test_lengths_that_differ_are_named() -> None:
-    with pytest.raises(DbcError, match="3 features and 2 labels"):
+    with pytest.raises(DbcError, match="equally many, got 3 and 2"):
         measure(np.ones((3, 2), dtype=np.float32), np.zeros(2, dtype=np.int64))

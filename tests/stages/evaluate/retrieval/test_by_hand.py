@@ -69,12 +69,21 @@ def test_no_valid_query_gives_nan_figures(n_query: int, n_gallery: int) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"gallery": np.ones((6, 2), dtype=np.float32)}, "gallery feature 0 has length 1.41421, wanted 1 (and 5 more)"),
-        ({"query": np.full((1, 2), np.nan, dtype=np.float32)}, "query feature 0 has length nan, wanted 1"),
-        ({"query_pid": np.zeros(2, dtype=np.int32)}, "query: 1 features, 2 pids and 1 camids"),
-        ({"query_index": np.array([6])}, "query_index[0] is 6, wanted less than 6"),
-        ({"query_index": np.array([2])}, "query 0 has pid 1 but is gallery entry 2 of pid 0"),
-        ({"query_index": np.array([0, 1])}, "query_index has 2 entries, wanted 1"),
+        (
+            {"gallery": np.ones((6, 2), dtype=np.float32)},
+            "gallery features must have length 1, got 1.41421 for feature 0 (and 5 more)",
+        ),
+        (
+            {"query": np.full((1, 2), np.nan, dtype=np.float32)},
+            "query features must have length 1, got nan for feature 0",
+        ),
+        (
+            {"query_pid": np.zeros(2, dtype=np.int32)},
+            "query features, pids and camids must be equally many, got 1, 2 and 1",
+        ),
+        ({"query_index": np.array([6])}, "query_index[0] must be less than 6, the gallery entries, got 6"),
+        ({"query_index": np.array([2])}, "query_index[0] must be an entry of pid 1, got entry 2 of pid 0"),
+        ({"query_index": np.array([0, 1])}, "query_index must have 1 entries, one a query or -1, got 2"),
     ],
 )
 def test_bad_input_is_named(change: Case, said: str) -> None:

@@ -162,7 +162,7 @@ def test_the_generalised_mean_is_that_of_a_plain_loop_between_mean_and_maximum()
 @pytest.mark.parametrize("options", [{"last_stride": 1}, {"pooling": "gem"}])
 @pytest.mark.parametrize("name", ["mobilenet_v2", "bow"])
 def test_options_of_resnets_are_refused_for_others(name: str, options: dict[str, str]) -> None:
-    with pytest.raises(UsageError, match=rf"for {name}, want (2|'avg'): only ResNets"):
+    with pytest.raises(UsageError, match=rf"must be (2|'avg') for {name}, got .*; only ResNets"):
         build_backbone(InitParameters(backbone=name, **options))  # type: ignore[arg-type]
 
 
@@ -177,10 +177,10 @@ def test_random_weights_follow_the_seed_and_leave_the_global_generator_alone() -
 
 
 def test_an_unknown_backbone_is_refused_with_the_nearest_named() -> None:
-    with pytest.raises(UsageError, match=r"`backbone`: found 'resnet5'.*try resnet50, resnet"):
+    with pytest.raises(UsageError, match=r"`backbone` must be .*got 'resnet5'; try resnet50, resnet"):
         build_backbone(InitParameters(backbone="resnet5"))
     with pytest.raises(
-        UsageError, match=r"found 'zzz', want bow.*resnet10.*80 classification.*try .*resnet50, mobilenet_v2"
+        UsageError, match=r"must be bow.*resnet10.*80 classification.*got 'zzz'; try .*resnet50, mobilenet_v2"
     ):
         build_backbone(InitParameters(backbone="zzz"))
     assert len(backbone_names()) == 82
@@ -224,7 +224,7 @@ def test_a_network_of_one_size_says_which() -> None:
     network = VisionTransformer(image_size=224, patch_size=32, num_layers=1, num_heads=2, hidden_dim=8, mlp_dim=8)
     torchvision_size(network, name="vit_b_32", height=224, width=224)
     with pytest.raises(
-        UsageError, match=r"vit_b_32 takes images of 224×224 only, found 256×128; use `height=224` and `width=224`"
+        UsageError, match=r"images must be 224×224 for vit_b_32, got 256×128; use `height=224` and `width=224`"
     ):
         torchvision_size(network, name="vit_b_32", height=256, width=128)
 
