@@ -33,7 +33,7 @@ import numpy as np
 
 from stages.arrays.similarity import exact_similarity
 from stages.evaluate.retrieval import compiled_ranking
-from stages.evaluate.retrieval.figures import RetrievalFigures, evaluate_retrieval
+from stages.evaluate.retrieval.metrics import RetrievalMetrics, evaluate_retrieval
 
 N_QUERY, N_GALLERY, DIM, N_CAMERAS = 3368, 15913, 2048, 6
 
@@ -60,7 +60,7 @@ def make_set(n_identities: int, seed: int = 0) -> dict[str, np.ndarray]:
     return arrays
 
 
-def evaluate(arrays: dict[str, np.ndarray]) -> RetrievalFigures:
+def evaluate(arrays: dict[str, np.ndarray]) -> RetrievalMetrics:
     ids = {name: array for name, array in arrays.items() if "_" in name}
     return evaluate_retrieval(arrays["query"], arrays["gallery"], **ids)
 
@@ -149,7 +149,7 @@ def ids_of(arrays: dict[str, np.ndarray]) -> list[np.ndarray]:
     return [arrays[name] for name in ("query_pid", "gallery_pid", "query_camid", "gallery_camid")]
 
 
-def compare(name: str, cmc: np.ndarray, mean_ap: float, figures: RetrievalFigures, tolerance: float) -> None:
+def compare(name: str, cmc: np.ndarray, mean_ap: float, figures: RetrievalMetrics, tolerance: float) -> None:
     in_cmc, in_map = float(np.abs(cmc - figures.cmc).max()), abs(float(mean_ap) - figures.mAP)
     print(f"  {name}: largest difference in CMC {in_cmc:.1e}, in mAP {in_map:.1e} (at most {tolerance:.0e} wanted)")
     if max(in_cmc, in_map) > tolerance:
@@ -166,7 +166,7 @@ def cython_peers(options: argparse.Namespace, arrays: dict[str, np.ndarray]) -> 
     return {name: partial(module.evaluate_cy, distance, *ids_of(arrays), 50) for name, module in modules.items()}
 
 
-def python_peer(folder: Path, arrays: dict[str, np.ndarray], figures: RetrievalFigures) -> None:
+def python_peer(folder: Path, arrays: dict[str, np.ndarray], figures: RetrievalMetrics) -> None:
     rank = load(folder / "rank.py", "torchreid_rank")
     distance = 1 - exact_similarity(arrays["query"], arrays["gallery"])
     start = time.perf_counter()

@@ -32,7 +32,7 @@ from benchmarks.experiment_sets import (
 )
 from stages.compare.ablation import VARIANTS, ablation_cells, with_seed
 from stages.compare.cells import Cell, CellResult
-from stages.compare.outcomes import FIGURES, by_value, chosen_by_label, lines, runs_by_label, stage_at
+from stages.compare.outcomes import METRICS, by_value, chosen_by_label, lines, runs_by_label, stage_at
 from stages.compare.plots.panels import save
 from stages.compare.plots.sheets import comparison_sheet, value_sheet
 from stages.compare.text import markdown, markdown_table
@@ -250,7 +250,7 @@ def _curve(data: DataSet, curve: Curve, arguments: argparse.Namespace) -> tuple[
         save(stages, arguments.out / f"{stem}-stages")
     note = f" {curve.note[:1].upper()}{curve.note[1:]}." if curve.note else ""
     head = f"### {curve.title}\n\nSeeds {_told_list(seeds)}.{note} Best: {_best(results, curve)}.\n\n"
-    table = markdown(lines(results), figures=FIGURES if curve.trained else ("stage", "n_clusters", "ari"))
+    table = markdown(lines(results), metrics=METRICS if curve.trained else ("stage", "n_clusters", "ari"))
     return f"{head}{table}\n![{curve.parameter}]({stem}.png)\n", results
 
 

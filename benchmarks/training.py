@@ -49,7 +49,7 @@ from stages.nn.host_memory import keep_large_blocks
 from stages.nn.images import normalize
 from stages.nn.model.network import ReidModel, build_model
 from stages.train.images.feed import AHEAD
-from stages.train.images.frames import Samples, image_samples
+from stages.train.images.frames import TrainSamples, image_samples
 from stages.train.images.sources import cached
 from stages.train.loop import Step, train
 from stages.train.optimizers import build_optimizer
@@ -73,7 +73,7 @@ class Bench:
         images = rng.integers(0, 256, shape, dtype=np.uint8)
         samples = image_samples(rng.integers(0, n_clusters, n_samples))
         if arguments.frames:
-            samples = Samples(samples.first * self.n_frames, samples.count * self.n_frames, samples.labels)
+            samples = TrainSamples(samples.first * self.n_frames, samples.count * self.n_frames, samples.labels)
         self.source, self.samples, _ = cached(images, samples, cache=arguments.cache, device=self.device)
         self.parameters = TrainParameters(
             stage=0, epochs=1, batch_size=case.batch_size, learning_rate=1e-4, amp=amp, frames=arguments.frames

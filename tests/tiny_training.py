@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from schemas.parameters import TrainParameters
-from stages.nn.lookup_table import zero_memory
+from stages.nn.lookup_table import zero_table
 from stages.nn.model.head import EmbeddingHead
 from stages.nn.model.network import ReidModel, model_arrays
-from stages.train.images.frames import Samples, image_samples
+from stages.train.images.frames import TrainSamples, image_samples
 from stages.train.images.sources import FrameSource, HostFrames
 from stages.train.loop import TrainResult, train
 from stages.typing import Int64Array, UInt8Array
@@ -51,7 +51,7 @@ def trained(
     labels: Int64Array,
     *,
     source: FrameSource | None = None,
-    samples: Samples | None = None,
+    samples: TrainSamples | None = None,
     device: torch.device = CPU,
     options: dict[str, Any] | None = None,
     **fields: object,
@@ -59,7 +59,7 @@ def trained(
     """Train on `labels`; `options` go to `train`, `fields` to its parameters."""
     return train(
         model,
-        zero_memory(int(labels.max()) + 1, model.head.linear.out_features),
+        zero_table(int(labels.max()) + 1, model.head.linear.out_features),
         source or HostFrames(blotches(len(labels)), device),
         samples or image_samples(labels),
         parameters=tiny_parameters(**fields),
@@ -70,7 +70,7 @@ def trained(
 
 def digest(model: ReidModel, result: TrainResult) -> str:
     """Of every bit that training gives."""
-    found = hashlib.sha256(result.loss.tobytes() + result.accuracy.tobytes() + result.memory.tobytes())
+    found = hashlib.sha256(result.loss.tobytes() + result.accuracy.tobytes() + result.lookup_table.tobytes())
     for name, array in sorted(model_arrays(model).items()):
         found.update(name.encode() + array.tobytes())
     return found.hexdigest()

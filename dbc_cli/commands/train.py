@@ -29,7 +29,7 @@ def train(given: Given) -> None:
     outcome = run_train(
         given.run_directory,
         stage=given.stage,
-        wanted=given.only((*TRAIN, *in_panel(TRAINING, WHITEN), *SEED, *AMP)),
+        overrides=given.only((*TRAIN, *in_panel(TRAINING, WHITEN), *SEED, *AMP)),
         initial=initial_fields(given, SEED),
         context=given.context(),
     )

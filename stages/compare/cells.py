@@ -1,4 +1,4 @@
-"""One compared run: a plan carried out in a directory of its own from a start it shares, and the figures it gave."""
+"""One compared run: a plan carried out in a directory of its own from a start it shares, and the metrics it gave."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from stages.reporting import Silent
 from stages.runs.context import Context
 from stages.runs.run_directory import RunDirectory
 
-Figures = dict[str, Any]
-"""The figures of a stage by name, as JSON holds them."""
+Metrics = dict[str, Any]
+"""The metrics of a stage by name, as JSON holds them."""
 
-RETRIEVAL_FIGURES = ("rank1", "rank5", "rank10", "mAP")
+RETRIEVAL_METRICS = ("rank1", "rank5", "rank10", "mAP")
 
 
 @dataclass(frozen=True)
@@ -37,25 +37,25 @@ class Cell:
 
 @dataclass(frozen=True)
 class CellResult:
-    """What a compared run gave: the figures of its stages in order, and the stages chosen without identity labels.
+    """What a compared run gave: the metrics of its stages in order, and the stages chosen without identity labels.
 
     `chosen` is the choice of the default rule, `chosen_by` that of each rule by name; None if there is none.
     """
 
     name: str
     setting: Mapping[str, Any]
-    stages: tuple[Figures, ...]
+    stages: tuple[Metrics, ...]
     chosen: int | None
     chosen_by: Mapping[str, int | None]
     seconds: float
 
 
 def run_cell(parent: RunDirectory, cell: Cell, *, context: Context) -> CellResult:
-    """The figures of `cell` in the directory `parent.root / cell.name`, of which what is up to date is kept."""
+    """The metrics of `cell` in the directory `parent.root / cell.name`, of which what is up to date is kept."""
     started = time.perf_counter()
     start, plan = common_start(parent, cell.plan, context=context)
     run = share_start(start, RunDirectory(parent.root / cell.name), plan)
-    stages: list[Figures] = []
+    stages: list[Metrics] = []
     watch = Watch(context)
 
     def on_row(row: StageRow) -> None:
@@ -63,7 +63,7 @@ def run_cell(parent: RunDirectory, cell: Cell, *, context: Context) -> CellResul
         scored = {
             name: watch.measures[-1].known(name) for name in ("cluster_silhouette", "separation") if watch.measures
         }
-        stages.append({**figures_of(row), **scored})
+        stages.append({**metrics_of(row), **scored})
 
     run_stages(run, plan, context=context, on_row=on_row)
     chosen_by = {rule: choose(watch.measures, rule=rule) for rule in all_rules()}
@@ -95,8 +95,8 @@ def run_cells(
         return [results[cell.name] for cell in cells]
     alone = replace(context, reporter=Silent())
     n_threads = max(1, n_cores() // n_jobs)
-    with ProcessPoolExecutor(n_jobs, get_context("spawn"), _share_cores, (n_threads,)) as pool:
-        waiting = [pool.submit(_run_alone, parent.root, dict(parent.pinned), cell, alone) for cell in cells]
+    with ProcessPoolExecutor(n_jobs, get_context("spawn"), _share_cores, (n_threads,)) as executor:
+        waiting = [executor.submit(_run_alone, parent.root, dict(parent.pinned), cell, alone) for cell in cells]
         for future in as_completed(waiting):
             result = future.result()
             results[result.name] = result
@@ -104,20 +104,20 @@ def run_cells(
     return [results[cell.name] for cell in cells]
 
 
-def figures_of(row: StageRow) -> Figures:
-    """The figures of a stage that tables and curves show; None if the data cannot give them."""
-    figures, model = row.metrics.summary, row.model.summary
+def metrics_of(row: StageRow) -> Metrics:
+    """The metrics of a stage that tables and curves show; None if the data cannot give them."""
+    metrics, model = row.metrics.summary, row.model.summary
     own_model = model.stage == row.stage
     return {
         "stage": row.stage,
-        "n_clusters": figures.n_clusters,
-        "n_identities": figures.n_identities,
-        **{name: getattr(figures, name) for name in RETRIEVAL_FIGURES},
-        "ari": figures.ari,
-        "nmi": figures.nmi,
-        "same_camera_merges": figures.same_camera_merges,
+        "n_clusters": metrics.n_clusters,
+        "n_identities": metrics.n_identities,
+        **{name: getattr(metrics, name) for name in RETRIEVAL_METRICS},
+        "ari": metrics.ari,
+        "nmi": metrics.nmi,
+        "same_camera_merges": metrics.same_camera_merges,
         "loss": model.loss_last if own_model else None,
-        "silhouette": figures.silhouette,
+        "silhouette": metrics.silhouette,
     }
 
 

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from schemas.manifest import MetricsManifest
-from stages.compare.cells import RETRIEVAL_FIGURES, Figures
+from stages.compare.cells import RETRIEVAL_METRICS, Metrics
 from stages.errors import DbcError
 from stages.runs.lineage import parent_of
 from stages.runs.run_directory import RunDirectory, metrics_manifest, model_manifest
 
 
-def history(run: RunDirectory) -> list[Figures]:
-    """The figures of every stage with metrics, in order; DbcError if there is none."""
+def history(run: RunDirectory) -> list[Metrics]:
+    """The metrics of every stage with metrics, in order; DbcError if there is none."""
     stages = run.stages("metrics")
     if not stages:
         raise DbcError(f"{run.root}: no metrics found; make them with: dbc eval, or dbc run")
-    return [_figures(run, metrics_manifest(run.require("metrics", stage))) for stage in stages]
+    return [_metrics(run, metrics_manifest(run.require("metrics", stage))) for stage in stages]
 
 
-def _figures(run: RunDirectory, metrics: MetricsManifest) -> Figures:
+def _metrics(run: RunDirectory, metrics: MetricsManifest) -> Metrics:
     summary = metrics.summary
     return {
         "stage": summary.stage,
         "n_clusters": summary.n_clusters,
-        **{name: getattr(summary, name) for name in RETRIEVAL_FIGURES},
+        **{name: getattr(summary, name) for name in RETRIEVAL_METRICS},
         "ari": summary.ari,
         "loss": _loss(run, metrics),
     }

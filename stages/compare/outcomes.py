@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from schemas.stage_names import INIT_STAGE, stage_label
-from stages.compare.cells import CellResult, Figures
+from stages.compare.cells import CellResult, Metrics
 
-FIGURES = ("stage", "n_clusters", "rank1", "rank5", "rank10", "mAP", "ari")
+METRICS = ("stage", "n_clusters", "rank1", "rank5", "rank10", "mAP", "ari")
 """The columns of a table of outcomes, by name."""
 
 AT = ("best", "last", "auto")
@@ -24,7 +24,7 @@ _Key: TypeAlias = tuple[tuple[str, Any], ...]
 
 @dataclass(frozen=True)
 class Spread:
-    """Mean and sample standard deviation over seeds; the latter is None for one seed, both if a figure is unknown."""
+    """Mean and sample standard deviation over seeds; the latter is None for one seed, both if a metric is unknown."""
 
     mean: float | None
     deviation: float | None
@@ -33,11 +33,11 @@ class Spread:
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a table: a setting, which stage of it, and the spread of each of `FIGURES`."""
+    """A line of a table: a setting, which stage of it, and the spread of each of `METRICS`."""
 
     setting: Mapping[str, Any]
     at: str
-    figures: Mapping[str, Spread]
+    metrics: Mapping[str, Spread]
 
 
 def lines(results: Sequence[CellResult]) -> list[Line]:
@@ -49,27 +49,27 @@ def lines(results: Sequence[CellResult]) -> list[Line]:
     found = _start_lines(groups)
     for key, members in groups.items():
         for at in AT:
-            rows = [figures for result in members if (figures := stage_at(result, at)) is not None]
+            rows = [metrics for result in members if (metrics := stage_at(result, at)) is not None]
             if rows:
                 found.append(Line(dict(key), at, _spreads(rows)))
     return found
 
 
-def stage_at(result: CellResult, at: str) -> Figures | None:
-    """The figures of the 'best' (by mAP, else by ARI; the earlier of two equal ones), 'last' or 'auto' stage.
+def stage_at(result: CellResult, at: str) -> Metrics | None:
+    """The metrics of the 'best' (by mAP, else by ARI; the earlier of two equal ones), 'last' or 'auto' stage.
 
     The first two from stage 1 on; 'auto' is the stage chosen without identity labels, which may be an earlier one. None if
     there is no such stage.
     """
-    merged = [figures for figures in result.stages if figures["stage"] > 0]
+    merged = [metrics for metrics in result.stages if metrics["stage"] > 0]
     if at == "auto":
-        return next((figures for figures in result.stages if figures["stage"] == result.chosen), None)
+        return next((metrics for metrics in result.stages if metrics["stage"] == result.chosen), None)
     if not merged:
         return None
     if at == "last":
         return merged[-1]
     # merging alone leaves mAP as it is; there the partition decides
-    return max(merged, key=lambda figures: (_known(figures["mAP"]), _known(figures["ari"]), -figures["stage"]))
+    return max(merged, key=lambda metrics: (_known(metrics["mAP"]), _known(metrics["ari"]), -metrics["stage"]))
 
 
 def _known(value: float | None) -> float:
@@ -77,9 +77,9 @@ def _known(value: float | None) -> float:
 
 
 def line_fields(line: Line) -> dict[str, Any]:
-    """A line as flat fields: its setting, `at`, and each figure with its standard deviation beside it."""
-    fields: dict[str, Any] = {**line.setting, "at": line.at, "seeds": line.figures["mAP"].n}
-    for name, spread in line.figures.items():
+    """A line as flat fields: its setting, `at`, and each metric with its standard deviation beside it."""
+    fields: dict[str, Any] = {**line.setting, "at": line.at, "seeds": line.metrics["mAP"].n}
+    for name, spread in line.metrics.items():
         fields[name] = spread.mean
         fields[f"{name}_std"] = spread.deviation
     return fields
@@ -99,17 +99,17 @@ def _start_lines(groups: Mapping[_Key, Sequence[CellResult]]) -> list[Line]:
     return found
 
 
-def _by_seed(members: Sequence[CellResult], stage: int) -> dict[int, Figures]:
+def _by_seed(members: Sequence[CellResult], stage: int) -> dict[int, Metrics]:
     return {
-        result.setting.get("seed", 0): {name: figures[name] for name in FIGURES}
+        result.setting.get("seed", 0): {name: metrics[name] for name in METRICS}
         for result in members
-        for figures in result.stages
-        if figures["stage"] == stage
+        for metrics in result.stages
+        if metrics["stage"] == stage
     }
 
 
-def _spreads(rows: Sequence[Figures]) -> dict[str, Spread]:
-    return {name: _spread([row[name] for row in rows]) for name in FIGURES}
+def _spreads(rows: Sequence[Metrics]) -> dict[str, Spread]:
+    return {name: _spread([row[name] for row in rows]) for name in METRICS}
 
 
 def _spread(values: Sequence[float | None]) -> Spread:
@@ -119,9 +119,9 @@ def _spread(values: Sequence[float | None]) -> Spread:
     return Spread(statistics.fmean(known), statistics.stdev(known) if len(known) > 1 else None, len(values))
 
 
-def runs_by_label(results: Sequence[CellResult]) -> dict[str, list[tuple[Figures, ...]]]:
+def runs_by_label(results: Sequence[CellResult]) -> dict[str, list[tuple[Metrics, ...]]]:
     """The stages of all results by the label of their setting; those that differ only in their seed are together."""
-    found: dict[str, list[tuple[Figures, ...]]] = {}
+    found: dict[str, list[tuple[Metrics, ...]]] = {}
     for result in results:
         found.setdefault(label_of(result.setting), []).append(result.stages)
     return found
@@ -136,8 +136,8 @@ def chosen_by_label(results: Sequence[CellResult]) -> dict[str, int]:
     return {label: stage for label, stage in alike.items() if stage is not None}
 
 
-def by_value(results: Sequence[CellResult], parameter: str, figure: str) -> dict[str, list[tuple[Any, Any, Any]]]:
-    """A figure by the value of `parameter` at each of `AT`: (value, mean, deviation over seeds).
+def by_value(results: Sequence[CellResult], parameter: str, metric: str) -> dict[str, list[tuple[Any, Any, Any]]]:
+    """A metric by the value of `parameter` at each of `AT`: (value, mean, deviation over seeds).
 
     Other swept parameters give lines of their own.
     """
@@ -145,7 +145,7 @@ def by_value(results: Sequence[CellResult], parameter: str, figure: str) -> dict
     for line in lines(results):
         if parameter in line.setting:
             others = label_of({name: value for name, value in line.setting.items() if name != parameter})
-            spread = line.figures[figure]
+            spread = line.metrics[metric]
             label = line.at if others == "all" else f"{others}, {line.at}"
             found.setdefault(label, []).append((line.setting[parameter], spread.mean, spread.deviation))
     return found

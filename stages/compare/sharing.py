@@ -61,24 +61,24 @@ def _stages_before_merging(plan: Plan) -> tuple[int, ...]:
 def _initial_in_full(parent: RunDirectory, plan: Plan) -> dict[str, Any]:
     """The initial model that `plan` asks for; what it leaves open is as in `parent`, if that can be made again."""
     wanted = dict(plan.initial)
-    begun = _begun(parent)
-    if begun is None or wanted.get("backbone", begun.backbone) != begun.backbone:
+    existing = _initial_of(parent)
+    if existing is None or wanted.get("backbone", existing.backbone) != existing.backbone:
         return wanted
-    if begun.weights in (NO_WEIGHTS, IMAGENET):
-        return {**begun.model_dump(exclude={"weights_digest", "seed"}), **wanted}
+    if existing.weights in (NO_WEIGHTS, IMAGENET):
+        return {**existing.model_dump(exclude={"weights_digest", "seed"}), **wanted}
     return wanted
 
 
 def _begins_alike(parent: RunDirectory, plan: Plan) -> bool:
     """Whether the initial model of `parent` is that of `plan`, or the only one there is: its weights file is not given."""
-    begun = _begun(parent)
-    if begun is None:
+    existing = _initial_of(parent)
+    if existing is None:
         return False
     names_weights = plan.initial.get("weights") is not None
-    return begun.seed == plan.initial.get("seed", 0) or not names_weights
+    return existing.seed == plan.initial.get("seed", 0) or not names_weights
 
 
-def _begun(parent: RunDirectory) -> InitParameters | None:
+def _initial_of(parent: RunDirectory) -> InitParameters | None:
     model = parent.find("model", INIT_STAGE)
     return None if model is None else model_manifest(model).initial
 

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Sequence
 
-from stages.compare.outcomes import FIGURES, Line, Spread, line_fields
+from stages.compare.outcomes import METRICS, Line, Spread, line_fields
 
 HEADINGS = {
     "stage": "stage",
@@ -20,24 +20,24 @@ HEADINGS = {
 _COUNTS = ("stage", "n_clusters")
 
 
-def table_cells(lines: Sequence[Line], *, figures: Sequence[str] = FIGURES) -> tuple[list[str], list[list[str]]]:
-    """Headings and rows of text: the settings, which stage, and the figures with their spread."""
+def table_cells(lines: Sequence[Line], *, metrics: Sequence[str] = METRICS) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows of text: the settings, which stage, and the metrics with their spread."""
     names = list(dict.fromkeys(name for line in lines for name in line.setting))
-    head = [*names, "at", *(HEADINGS[name] for name in figures)]
+    head = [*names, "at", *(HEADINGS[name] for name in metrics)]
     rows = [
         [
             *(setting_text(line.setting[name]) if name in line.setting else "" for name in names),
             line.at,
-            *(cell(line.figures[name], is_count=name in _COUNTS) for name in figures),
+            *(cell(line.metrics[name], is_count=name in _COUNTS) for name in metrics),
         ]
         for line in lines
     ]
     return head, rows
 
 
-def markdown(lines: Sequence[Line], *, figures: Sequence[str] = FIGURES) -> str:
+def markdown(lines: Sequence[Line], *, metrics: Sequence[str] = METRICS) -> str:
     """The table in Markdown."""
-    return markdown_table(*table_cells(lines, figures=figures))
+    return markdown_table(*table_cells(lines, metrics=metrics))
 
 
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -48,19 +48,19 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def comma_separated(lines: Sequence[Line]) -> str:
-    """The table as CSV with a header, one column for each figure and one for its standard deviation; empty if unknown."""
+    """The table as CSV with a header, one column for each metric and one for its standard deviation; empty if unknown."""
     fields = [line_fields(line) for line in lines]
     names = list(dict.fromkeys(name for line in lines for name in line.setting))
-    figures = [name for row in fields[:1] for name in row if name not in names]
+    metrics = [name for row in fields[:1] for name in row if name not in names]
     text = io.StringIO()
-    writer = csv.DictWriter(text, [*names, *figures], restval="", lineterminator="\n")
+    writer = csv.DictWriter(text, [*names, *metrics], restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(fields)
     return text.getvalue()
 
 
 def cell(spread: Spread, *, is_count: bool) -> str:
-    """A figure as people read it: mean ± standard deviation, if there is one."""
+    """A metric as people read it: mean ± standard deviation, if there is one."""
     if spread.mean is None:
         return "–"
     digits = (0 if spread.mean == round(spread.mean) and not spread.deviation else 1) if is_count else 3

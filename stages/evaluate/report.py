@@ -1,4 +1,4 @@
-"""The report on a stage's clusters: what it reads, and the picture it makes; it writes no artifact."""
+"""The report on a stage's clusters, and its picture; it writes no artifact."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from stages.typing import Float32Array, Int32Array, Int64Array
 
 @dataclass(frozen=True)
 class Reported:
-    """A stage's clusters with the report on them; everything (n_train) is aligned with the train samples.
+    """A stage's clusters with the report on them; arrays (n_train) are aligned with the train samples.
 
-    The share of merged pairs that one camera took, and of all pairs, None where no cameras are known.
+    `same_camera_merges` and `same_camera_chance` are None if no cameras are known.
     """
 
     stage: int
@@ -43,10 +43,10 @@ class Reported:
 
 
 def report(run: RunDirectory, *, stage: int | None, reporter: Reporter) -> Reported:
-    """The report on the clusters of `stage`, by default the newest, under its features or the newest before.
+    """The report on the clusters of `stage` (default: the newest), with its features or the newest before.
 
-    Features are centred by camera and whitened as its merge was told to. DbcError where there are none, or they do not
-    belong together.
+    Features are centred by camera and whitened as for its merge. DbcError if artifacts are missing or do not belong
+    together.
     """
     stage = max(run.stages("clusters"), default=0) if stage is None else stage
     if stage < 1:
@@ -80,13 +80,13 @@ def _known(value: float) -> float | None:
 
 
 def draw_clusters(reported: Reported, rows: Sequence[ClusterRow], *, columns: int) -> Image.Image:
-    """A contact sheet of the clusters `rows`, up to `columns` members each; DbcError without clusters to draw."""
+    """A contact sheet of the clusters `rows`, up to `columns` members each; DbcError if there are none."""
     if not rows:
         reason = "" if reported.report.has_identities else ", whose samples have no identities"
         raise DbcError(
             f"no such clusters to draw at stage {reported.stage}{reason}; draw others with: dbc report --draw largest"
         )
-    frames = "red: of another identity than most" if reported.report.has_identities else "no identities: none is in red"
+    frames = "red: another identity than most" if reported.report.has_identities else "no identities: no red frames"
     caption = f"stage {reported.stage}, nearest to the middle of its cluster first; {frames}"
     return contact_sheet([_sheet_row(reported, row, columns) for row in rows], caption=caption)
 

@@ -1,4 +1,4 @@
-"""The evaluate stage: retrieval on query and gallery, clusters on train; the one shell that reads identities."""
+"""The evaluate stage: retrieval on query and gallery, clusters on train; the one stage that reads identities."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from stages.errors import DbcError
 from stages.evaluate.clusters.agreement import Agreement, measure_agreement
 from stages.evaluate.clusters.cameras import same_camera_chance, same_camera_merges
 from stages.evaluate.clusters.compactness import Compactness, measure_compactness
-from stages.evaluate.retrieval.figures import RetrievalFigures, evaluate_retrieval
+from stages.evaluate.retrieval.metrics import RetrievalMetrics, evaluate_retrieval
 from stages.evaluate.retrieval.reranking import Reranking
 from stages.features.camera_finding import CameraFinding
 from stages.features.kept_whitening import whitening_of
@@ -34,13 +34,13 @@ from stages.samples import GALLERY, QUERY, TRAIN, UNKNOWN
 from stages.typing import BoolArray, Float32Array, Float64Array, Int32Array, Int64Array, UInt8Array
 
 SAMPLING_SEED = 0
-"""Which samples stand for all of them in the silhouette of a large set."""
+"""Seed that draws the samples for the silhouette of a large set."""
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """What is read: features (n_samples, d), train labels (n_train) and their linkage so far, and the ids and splits
-    (n_samples) of the data; and what is to be said of the features."""
+    """The arrays to evaluate: features (n_samples, d), train labels (n_train) and their linkage so far, ids and splits
+    (n_samples); and notes on the features."""
 
     features: Float32Array
     labels: Int64Array
@@ -61,8 +61,8 @@ def evaluate(
 ) -> Made:
     """Measure `stage` (default: the newest with features or clusters), or find its metrics up to date.
 
-    Features are those of the stage or, where it was never extracted, the newest before; clusters those of the stage, every
-    sample its own at stage 0 and `init`. Raises DbcError if they are missing or do not belong together.
+    Features are those of the stage or, if it was never extracted, the newest before; clusters those of the stage, single
+    samples at stage 0 and `init`. Raises DbcError if they are missing or do not belong together.
     """
     stage = next_evaluate(run) if stage is None else stage
     device = context.own_device
@@ -168,7 +168,7 @@ def _compared(
         return _Compared(rows, (f"features are measured as they are: {error}",))
 
 
-def _retrieval(data: Evaluated, parameters: EvaluateParameters, backend: Backend) -> RetrievalFigures:
+def _retrieval(data: Evaluated, parameters: EvaluateParameters, backend: Backend) -> RetrievalMetrics:
     query, gallery = data.split == QUERY, data.split == GALLERY
     return evaluate_retrieval(
         backend.asarray(data.features[query]),
@@ -188,14 +188,14 @@ def _reranking(parameters: EvaluateParameters) -> Reranking | None:
     return Reranking(k1=parameters.rerank_k1, k2=parameters.rerank_k2, lambda_=parameters.rerank_lambda)
 
 
-def _write(writer: Writer, retrieval: RetrievalFigures) -> None:
+def _write(writer: Writer, retrieval: RetrievalMetrics) -> None:
     writer.array("cmc", retrieval.cmc)
     writer.array("average_precision", retrieval.average_precision)
     writer.array("first_hit", retrieval.first_hit)
     writer.array("inverse_negative_penalty", retrieval.inverse_negative_penalty)
 
 
-def _notes(data: Evaluated, retrieval: RetrievalFigures, agreement: Agreement) -> tuple[str, ...]:
+def _notes(data: Evaluated, retrieval: RetrievalMetrics, agreement: Agreement) -> tuple[str, ...]:
     notes = []
     if retrieval.n_queries == 0:
         notes.append("CMC, mAP and mINP need query and gallery samples with identities: this data set has no queries")
@@ -210,24 +210,26 @@ def _notes(data: Evaluated, retrieval: RetrievalFigures, agreement: Agreement) -
 
 def _summary(
     data: Evaluated,
-    retrieval: RetrievalFigures,
+    retrieval: RetrievalMetrics,
     agreement: Agreement,
     compactness: Compactness,
     *,
     stage: int,
     features_stage: int,
 ) -> MetricsSummary:
-    measures = {name: value for name, value in dataclasses.asdict(agreement).items() if name != "n_labelled"}
-    figures = {
+    clusters = {name: value for name, value in dataclasses.asdict(agreement).items() if name != "n_labelled"}
+    measures = {
         **{name: getattr(retrieval, name) for name in ("rank1", "rank5", "rank10", "rank20", "mAP", "mINP")},
-        **measures,
+        **clusters,
         "same_camera_merges": same_camera_merges(data.linkage, data.camid[data.split == TRAIN]),
         "same_camera_chance": same_camera_chance(data.camid[data.split == TRAIN]),
         "silhouette": compactness.silhouette,
         "mean_intra_dispersion": compactness.mean_intra_dispersion,
         "mean_nearest_inter_dispersion": compactness.mean_nearest_inter_dispersion,
     }
-    known = {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in figures.items()}
+    known = {
+        name: None if isinstance(value, float) and math.isnan(value) else value for name, value in measures.items()
+    }
     if agreement.n_labelled == 0:
         known["n_identities"] = None
     sizes = zip(compactness.cluster_size.tolist(), compactness.size_clusters.tolist(), strict=True)

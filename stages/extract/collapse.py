@@ -11,7 +11,7 @@ from stages.typing import Float32Array
 ADVICE = "lower `learning_rate` or `epochs` and train the stage before it again"
 
 
-class Spread:
+class CollapseCheck:
     """What was seen of the features (n, d) that one process extracted: whether any is not zero, and whether any two differ."""
 
     def __init__(self) -> None:

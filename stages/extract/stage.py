@@ -17,7 +17,7 @@ from schemas.stage_names import INIT_STAGE, stage_label
 from schemas.summaries import FeaturesSummary
 from stages.arrays.backend import resolve_torch_device
 from stages.arrays.device_memory import stage_memory
-from stages.extract.collapse import Spread
+from stages.extract.collapse import CollapseCheck
 from stages.extract.forward import Share
 from stages.extract.forward import extract as extract_pieces
 from stages.extract.frames import n_looked_at, rows_per_piece
@@ -65,10 +65,10 @@ def extract(
     dataset = run.require("dataset")
     stage = next_extract(run) if stage is None else stage
     if stage == INIT_STAGE:
-        begun = initial_model(run, initial, context=context.without_force())
-        if begun.artifact is None:
-            return begun
-        model = begun.artifact if "model" not in run.pinned else run.require("model", stage)
+        made = initial_model(run, initial, context=context.without_force())
+        if made.artifact is None:
+            return made
+        model = made.artifact if "model" not in run.pinned else run.require("model", stage)
     else:
         model = run.require("model", stage)
         require_agreement(model, initial)
@@ -129,7 +129,7 @@ def _compute(writer: Writer, work: Work, *, reporter: Reporter) -> Computed:
     dim, embedding_dim = model.head.linear.in_features, model.head.linear.out_features
     piece = rows_per_piece(n_samples, batch_size=work.parameters.batch_size, row_bytes=4 * max(dim, embedding_dim))
     share = Share(piece, writer.processes.rank, writer.processes.size)
-    started, spread = time.perf_counter(), Spread()
+    started, spread = time.perf_counter(), CollapseCheck()
     with (
         writer.table("pooled", shape=(n_samples, dim), dtype="float32", rows_per_piece=piece) as pooled,
         writer.table("embedding", shape=(n_samples, embedding_dim), dtype="float32", rows_per_piece=piece) as embedding,

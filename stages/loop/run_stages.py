@@ -140,10 +140,10 @@ def _steps(plan: Plan, stage: int, context: Context) -> list[Step]:
         return merge(run, stage=stage, parameters=plan.merge, context=context)
 
     def train_step(run: RunDirectory) -> Made:
-        wanted = dict(plan.train)
+        overrides = dict(plan.train)
         if stage == 0 and plan.stage0_epochs is not None:
-            wanted["epochs"] = plan.stage0_epochs
-        return train(run, stage=stage, wanted=wanted, initial=plan.initial, context=context)
+            overrides["epochs"] = plan.stage0_epochs
+        return train(run, stage=stage, overrides=overrides, initial=plan.initial, context=context)
 
     def extract_step(run: RunDirectory) -> Made:
         return extract(run, stage=stage, parameters=plan.extract, initial=plan.initial, context=context)

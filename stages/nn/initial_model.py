@@ -26,21 +26,21 @@ from stages.runs.store import Artifact, Writer
 from stages.samples import TRAIN
 
 
-def initial_model(run: RunDirectory, wanted: Mapping[str, Any], *, context: Context = DEFAULT_CONTEXT) -> Made:
-    """The newest initial model where it is what is `wanted`, else one with the fields of `wanted` over its own.
+def initial_model(run: RunDirectory, overrides: Mapping[str, Any], *, context: Context = DEFAULT_CONTEXT) -> Made:
+    """The newest initial model where it is what is `overrides`, else one with the fields of `overrides` over its own.
 
-    `wanted` holds fields of `InitParameters`; `weights` may be the path of a file, which is recorded by name and digest.
+    `overrides` holds fields of `InitParameters`; `weights` may be the path of a file, which is recorded by name and digest.
     A `seed` alone asks for no new model if there is one. A backbone that learns from images is that of the run's dataset.
     Raises UsageError for values that do not fit the backbone, DbcError if weights cannot be had.
     """
     existing = run.find("model", INIT_STAGE)
-    if existing is not None and _describes(wanted, model_manifest(existing).initial) and _of_dataset(run, existing):
+    if existing is not None and _describes(overrides, model_manifest(existing).initial) and _of_dataset(run, existing):
         return Made("up to date", "model", INIT_STAGE, existing, existing.version, {})
-    asked = _asked(existing, wanted)
-    provider = provider_of(asked.backbone)
-    asked = provider.completed(asked, given=wanted)
-    weights = provider.find_weights(asked.weights, backbone=asked.backbone, reporter=context.reporter)
-    parameters = provider.with_weights(asked, weights)
+    parameters = _asked(existing, overrides)
+    provider = provider_of(parameters.backbone)
+    parameters = provider.completed(parameters, given=overrides)
+    weights = provider.find_weights(parameters.weights, backbone=parameters.backbone, reporter=context.reporter)
+    parameters = provider.with_weights(parameters, weights)
     request = Request(
         kind="model",
         stage=INIT_STAGE,
@@ -62,8 +62,8 @@ def initial_model(run: RunDirectory, wanted: Mapping[str, Any], *, context: Cont
     return outcome
 
 
-def _describes(wanted: Mapping[str, Any], initial: InitParameters) -> bool:
-    return all(name == "seed" or getattr(initial, name) == value for name, value in wanted.items())
+def _describes(overrides: Mapping[str, Any], initial: InitParameters) -> bool:
+    return all(name == "seed" or getattr(initial, name) == value for name, value in overrides.items())
 
 
 def _of_dataset(run: RunDirectory, existing: Artifact) -> bool:
@@ -72,20 +72,20 @@ def _of_dataset(run: RunDirectory, existing: Artifact) -> bool:
     return parent is None or parent.id == run.require("dataset").manifest.id
 
 
-def _asked(existing: Artifact | None, wanted: Mapping[str, Any]) -> InitParameters:
-    """`wanted` over the initial model there is or, for another backbone, over the defaults."""
-    begun = InitParameters() if existing is None else model_manifest(existing).initial
-    if existing is None or wanted.get("backbone", begun.backbone) != begun.backbone:
-        return InitParameters(**wanted)
-    if begun.weights_digest and begun.weights != IMAGENET and "weights" not in wanted:
-        raise UsageError(f"`weights` is missing; give the file {begun.weights} again with the other values")
-    return InitParameters(**{**begun.model_dump(), "weights_digest": "", **wanted})
+def _asked(existing: Artifact | None, overrides: Mapping[str, Any]) -> InitParameters:
+    """`overrides` over the initial model there is or, for another backbone, over the defaults."""
+    before = InitParameters() if existing is None else model_manifest(existing).initial
+    if existing is None or overrides.get("backbone", before.backbone) != before.backbone:
+        return InitParameters(**overrides)
+    if before.weights_digest and before.weights != IMAGENET and "weights" not in overrides:
+        raise UsageError(f"`weights` is missing; give the file {before.weights} again with the other values")
+    return InitParameters(**{**before.model_dump(), "weights_digest": "", **overrides})
 
 
-def require_agreement(artifact: Artifact, wanted: Mapping[str, Any]) -> None:
-    """Raise UsageError where `wanted` asks for other initial weights than the model of `artifact` descends from."""
+def require_agreement(artifact: Artifact, overrides: Mapping[str, Any]) -> None:
+    """Raise UsageError where `overrides` asks for other initial weights than the model of `artifact` descends from."""
     initial = model_manifest(artifact).initial
-    for name, value in wanted.items():
+    for name, value in overrides.items():
         found = getattr(initial, name)
         agrees = value == found
         if name == "weights" and not agrees:

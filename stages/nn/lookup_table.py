@@ -11,20 +11,20 @@ from torch.nn import functional
 from stages.typing import Float32Array, Int64Array
 
 
-def repelled_loss(embedding: Tensor, memory: Tensor, labels: Tensor, *, temperature: float) -> tuple[Tensor, Tensor]:
+def repelled_loss(embedding: Tensor, table: Tensor, labels: Tensor, *, temperature: float) -> tuple[Tensor, Tensor]:
     """The mean cross-entropy, a scalar with gradient, and the share of samples whose own cluster ranks first.
 
-    `embedding` (B, e) v, `memory` (K, e) V, `labels` (B) int64 in [0, K). Design eq. (1):
+    `embedding` (B, e) v, `table` (K, e) V, `labels` (B) int64 in [0, K). Design eq. (1):
     p(y given x) = exp(V_y·v/τ) / Σ_j exp(V_j·v/τ). V takes no gradient.
     """
-    logits = embedding @ memory.detach().T / temperature
+    logits = embedding @ table.detach().T / temperature
     accuracy = (logits.detach().argmax(dim=1) == labels).float().mean()
     return functional.cross_entropy(logits, labels), accuracy
 
 
 @torch.no_grad()
-def update_memory(memory: Tensor, embedding: Tensor, labels: Tensor, *, momentum: float = 0.5) -> None:
-    """Moves each sample's centroid in `memory` (K, e), in place: V_y ← normalise(μ V_y + (1 − μ) v), in batch order.
+def update_table(table: Tensor, embedding: Tensor, labels: Tensor, *, momentum: float = 0.5) -> None:
+    """Moves each sample's centroid in `table` (K, e), in place: V_y ← normalise(μ V_y + (1 − μ) v), in batch order.
 
     The `momentum` μ is ½ as published; a small one follows the newest sample of the cluster, as Cluster Contrast does.
     `labels` (B) are best on the host, where they were drawn: a device would be waited for. Samples whose clusters differ
@@ -35,9 +35,9 @@ def update_memory(memory: Tensor, embedding: Tensor, labels: Tensor, *, momentum
     occurrence = occurrence_number(labels)
     for turn in range(int(occurrence.max()) + 1 if len(labels) else 0):
         chosen = (occurrence == turn).nonzero()[:, 0]
-        rows = labels[chosen].to(memory.device, non_blocking=True)
-        newest = embedding[chosen.to(memory.device, non_blocking=True)]
-        memory[rows] = functional.normalize(momentum * memory[rows] + (1 - momentum) * newest, dim=1)
+        rows = labels[chosen].to(table.device, non_blocking=True)
+        newest = embedding[chosen.to(table.device, non_blocking=True)]
+        table[rows] = functional.normalize(momentum * table[rows] + (1 - momentum) * newest, dim=1)
 
 
 def occurrence_number(labels: Tensor) -> Tensor:
@@ -52,12 +52,12 @@ def occurrence_number(labels: Tensor) -> Tensor:
     return occurrence
 
 
-def zero_memory(n_clusters: int, embedding_dim: int) -> Float32Array:
+def zero_table(n_clusters: int, embedding_dim: int) -> Float32Array:
     """The table (K, e) before anything is known of a cluster."""
     return np.zeros((n_clusters, embedding_dim), dtype=np.float32)
 
 
-def centroid_memory(embedding: NDArray[np.floating], labels: Int64Array) -> Float32Array:
+def centroid_table(embedding: NDArray[np.floating], labels: Int64Array) -> Float32Array:
     """The L2-normalised mean embedding of every cluster, (K, e) float32; row k belongs to label k.
 
     `embedding` (n, e) and `labels` (n) of the clusters that training will use, every label in 0..K−1 occurring.

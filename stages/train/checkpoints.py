@@ -1,4 +1,4 @@
-"""When the state of training is kept, and what of it is taken up again."""
+"""When training writes checkpoints, and which of them it resumes from."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from stages.runs.store.digests import library_versions
 from stages.train.state import Arrays
 
 LEAST_SECONDS = 120.0
-"""Between two checkpoints where no number of steps is given: what a killed run loses at most, and little."""
+"""Least time between two checkpoints if no number of steps is given; a killed run loses little more."""
 WORTH = 100
-"""Times as long as a checkpoint took until the next one: they cost at most a hundredth of the time."""
+"""The next checkpoint waits at least this many times as long as the last one took: they cost 1 % of the time at most."""
 
 
 class StageCheckpoints:
     """The checkpoints of one request, `key`, in the directory of its artifact.
 
-    Kept after every `every` steps, or by the clock where that is None. What they were made by is kept beside them: another
-    release of torch may draw or compute otherwise, and one of dbc keep other things, so their checkpoints are not taken up.
+    Written every `every` steps, or by the clock if that is None. They record the releases of torch and dbc: another release
+    may draw, compute or store differently, so its checkpoints are not resumed from.
     """
 
     def __init__(self, directory: Path, key: str, *, every: int | None, device: torch.device) -> None:
@@ -35,8 +35,8 @@ class StageCheckpoints:
         self._next_at = time.monotonic() + LEAST_SECONDS
         self.newest: int | None = None
 
-    def begun(self, reporter: Reporter) -> Checkpoint | None:
-        """The newest checkpoint of the request; None where there is none of these releases and kind of device."""
+    def resumable(self, reporter: Reporter) -> Checkpoint | None:
+        """The newest checkpoint of the request; None if there is none of the same releases and kind of device."""
         found = read_checkpoint(self._directory, self._key)
         if found is None:
             return None
@@ -51,11 +51,11 @@ class StageCheckpoints:
         return found
 
     def due(self, step: int) -> bool:
-        """Whether `every` steps are done or, by the clock, long enough has passed."""
+        """Whether to write a checkpoint after `step` steps."""
         return time.monotonic() >= self._next_at if self._every is None else step % self._every == 0
 
     def save(self, step: int, arrays: Arrays) -> None:
-        """Keep the state after `step` steps in place of the one before."""
+        """Write the state after `step` steps over the checkpoint before."""
         started = time.monotonic()
         write_checkpoint(self._directory, self._key, step, arrays, about=self._about)
         ended = time.monotonic()

@@ -1,4 +1,4 @@
-"""What the train stage computes: its samples and look-up table from artifacts, and an artifact from what the loop gives."""
+"""The computation of the train stage: samples and look-up table from artifacts, the loop, and the model artifact."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stages.features.whitening import whitened
 from stages.nn.execution import torch_execution
 from stages.nn.host_memory import keep_large_blocks
 from stages.nn.initial_model import open_model
-from stages.nn.lookup_table import centroid_memory, zero_memory
+from stages.nn.lookup_table import centroid_table, zero_table
 from stages.nn.model.network import ReidModel, model_arrays
 from stages.processes import Processes
 from stages.reporting import Reporter
@@ -27,7 +27,7 @@ from stages.runs.store import Artifact, Writer
 from stages.runs.store.checkpoint import Checkpoint
 from stages.samples import TRAIN
 from stages.train.checkpoints import StageCheckpoints
-from stages.train.images.frames import Samples
+from stages.train.images.frames import TrainSamples
 from stages.train.images.sources import cached
 from stages.train.loop import Step, TrainResult, train
 from stages.train.whitened import with_whitened_head
@@ -36,7 +36,7 @@ from stages.typing import Float32Array, Int64Array
 
 @dataclass(frozen=True)
 class Parents:
-    """The artifacts a stage is trained from; `clusters` is None at stage 0, `features` where no centroids are needed."""
+    """The artifacts a stage is trained from; `clusters` is None at stage 0, `features` if no centroids are needed."""
 
     dataset: Artifact
     model: Artifact
@@ -44,7 +44,7 @@ class Parents:
     features: Artifact | None
 
     def all(self) -> tuple[Artifact, ...]:
-        """Those there are."""
+        """The artifacts that are not None."""
         candidates = (self.dataset, self.model, self.clusters, self.features)
         return tuple(artifact for artifact in candidates if artifact is not None)
 
@@ -58,14 +58,14 @@ def compute_model(
     checkpoints: StageCheckpoints,
     context: Context,
 ) -> Computed:
-    """Train from `parents`, going on where `checkpoints` has a state, and write the model."""
+    """Train from `parents`, or resume from `checkpoints`, and write the model."""
     if parameters.epochs == 0:
         return _untrained(writer, parents, parameters, device=device)
     keep_large_blocks()
     train_index = np.flatnonzero(parents.dataset.read("split") == TRAIN)
     labels = np.arange(len(train_index)) if parents.clusters is None else parents.clusters.read("labels")
     model = open_model(parents.model, dropout=parameters.dropout)
-    trained, memory = _start(model, parents, labels, train_index, parameters)
+    trained, lookup_table = _start(model, parents, labels, train_index, parameters)
     initial = model_manifest(parents.model).initial
     source, samples, _ = cached(
         parents.dataset.rows("images"),
@@ -73,12 +73,12 @@ def compute_model(
         cache=context.cache,
         device=device,
     )
-    begun = _begun(checkpoints, writer.processes, context.reporter)
-    progress = _Progress(parameters, n_samples=len(labels), begun=begun)
+    resumed = _resumed(checkpoints, writer.processes, context.reporter)
+    progress = _Progress(parameters, n_samples=len(labels), resumed=resumed)
     with context.reporter.task(f"train stage {parameters.stage}", total=progress.n_images, unit="images") as advance:
         result = train(
             trained,
-            memory,
+            lookup_table,
             source,
             samples,
             parameters=parameters,
@@ -86,7 +86,7 @@ def compute_model(
             compiled=context.compiled,
             on_step=lambda step: advance(*progress.of(step)),
             checkpoints=checkpoints if writer.processes.rank == 0 else None,
-            begun=None if begun is None else begun.arrays,
+            resumed=None if resumed is None else resumed.arrays,
             processes=writer.processes,
         )
     warnings = result.health.warnings()
@@ -100,7 +100,7 @@ def compute_model(
 
 
 def _untrained(writer: Writer, parents: Parents, parameters: TrainParameters, *, device: torch.device) -> Computed:
-    """The weights of the model before as they are, linked rather than read, and a look-up table of zeros."""
+    """The unchanged weights of the model before, linked rather than read, and a look-up table of zeros."""
     before, summary = parents.model, model_manifest(parents.model).summary
     if parents.clusters is None:
         n_clusters = int((parents.dataset.read("split") == TRAIN).sum())
@@ -108,7 +108,7 @@ def _untrained(writer: Writer, parents: Parents, parameters: TrainParameters, *,
         n_clusters = clusters_manifest(parents.clusters).summary.n_clusters
     embedding_dim, _ = before.manifest.arrays["head/linear.weight"].shape
     writer.take(before, (name for name in before.names() if name.startswith(("backbone/", "head/"))))
-    writer.array("memory", zero_memory(n_clusters, embedding_dim))
+    writer.array("memory", zero_table(n_clusters, embedding_dim))
     for name in ("loss", "accuracy"):
         writer.array(name, np.empty(0, dtype=np.float32))
     handed_on = ModelSummary(
@@ -124,34 +124,34 @@ def _untrained(writer: Writer, parents: Parents, parameters: TrainParameters, *,
     return Computed(handed_on, execution.model_copy(update={"processes": writer.processes.size}))
 
 
-def _begun(checkpoints: StageCheckpoints, processes: Processes, reporter: Reporter) -> Checkpoint | None:
-    """The checkpoint that all processes take up: the one that the leader finds. DbcError where another finds another."""
-    found = checkpoints.begun(reporter)
+def _resumed(checkpoints: StageCheckpoints, processes: Processes, reporter: Reporter) -> Checkpoint | None:
+    """The checkpoint that all processes resume from, the leader's. DbcError if a process finds another one."""
+    found = checkpoints.resumable(reporter)
     step = None if found is None else found.step
-    wanted = processes.from_leader({"step": step})["step"]
-    if step != wanted:
+    expected = processes.from_leader({"step": step})["step"]
+    if step != expected:
         raise DbcError(
-            f"train: process {processes.rank} finds the checkpoint of step {step}, process 0 that of step {wanted}; put "
-            f"`run` on storage that all machines share, and run the same command again"
+            f"train: every process must find the same checkpoint, got step {expected} on process 0 and {step} on process "
+            f"{processes.rank}; put `run` on storage that all machines share, and run the same command again"
         )
-    # the leader keeps new ones from here on
+    # from here on the leader writes new ones
     processes.meet()
     return found
 
 
 class _Progress:
-    """What is told of each step, and how fast images went through this process, which may have begun in the middle."""
+    """Progress after each step, and images a second of this process, which may have resumed in the middle."""
 
-    def __init__(self, parameters: TrainParameters, *, n_samples: int, begun: Checkpoint | None) -> None:
+    def __init__(self, parameters: TrainParameters, *, n_samples: int, resumed: Checkpoint | None) -> None:
         self.n_images = parameters.epochs * n_samples * (parameters.frames or 1)
         self.rate = 0.0
-        self.notes = () if begun is None else (f"training went on from the checkpoint of step {begun.step}",)
+        self.notes = () if resumed is None else (f"training went on from the checkpoint of step {resumed.step}",)
         self._started = time.perf_counter()
-        self._first: int | None = None if begun is not None else 0
+        self._first: int | None = None if resumed is not None else 0
         self._seen = 0
 
     def of(self, step: Step) -> tuple[int, str]:
-        """(images since the last step, a text of loss, accuracy and images a second)."""
+        """(images since the last step, text with loss, accuracy and images a second)."""
         seconds = time.perf_counter() - self._started
         if self._first is None:
             self._first = step.n_images
@@ -160,17 +160,19 @@ class _Progress:
         return new, f"loss {step.loss:.3f}  accuracy {step.accuracy:.2f}  {self.rate:.0f}/s"
 
 
-def _samples(dataset: Artifact, train_index: Int64Array, labels: Int64Array, parameters: TrainParameters) -> Samples:
+def _samples(
+    dataset: Artifact, train_index: Int64Array, labels: Int64Array, parameters: TrainParameters
+) -> TrainSamples:
     """The train samples; without `frames` each is its first frame."""
     frame_start = dataset.read("frame_start")
     count = np.diff(frame_start)[train_index]
-    return Samples(frame_start[train_index], count if parameters.frames else np.ones_like(count), labels)
+    return TrainSamples(frame_start[train_index], count if parameters.frames else np.ones_like(count), labels)
 
 
 def _start(
     model: ReidModel, parents: Parents, labels: Int64Array, train_index: Int64Array, parameters: TrainParameters
 ) -> tuple[ReidModel, Float32Array]:
-    """The network to train, which has `model`'s backbone, and the look-up table, row k for cluster k of `labels` (n)."""
+    """The network to train, on `model`'s backbone, and the look-up table, whose row k is cluster k of `labels` (n)."""
     network, embedding_dim, embedding = model, model.head.linear.out_features, None
     if parents.features is not None:
         embedding = parents.features.read("embedding")[train_index]
@@ -180,14 +182,14 @@ def _start(
         network = with_whitened_head(model, whitening, dropout=parameters.dropout)
         embedding_dim, embedding = pooled.shape[1], whitened(pooled, whitening)
     if embedding is None or parameters.memory_init == "zeros":
-        return network, zero_memory(int(labels.max()) + 1, embedding_dim)
-    return network, centroid_memory(embedding, labels)
+        return network, zero_table(int(labels.max()) + 1, embedding_dim)
+    return network, centroid_table(embedding, labels)
 
 
 def _write(writer: Writer, model: ReidModel, result: TrainResult) -> None:
     for name, array in model_arrays(model).items():
         writer.array(name, array)
-    writer.array("memory", result.memory)
+    writer.array("memory", result.lookup_table)
     writer.array("loss", result.loss)
     writer.array("accuracy", result.accuracy)
 
@@ -201,7 +203,7 @@ def _summary(
         stage=parameters.stage,
         backbone=backbone,
         n_parameters=sum(parameter.numel() for parameter in model.parameters()),
-        n_clusters=len(result.memory),
+        n_clusters=len(result.lookup_table),
         n_steps=len(result.loss),
         epochs=parameters.epochs,
         loss_first=float(result.loss[:per_epoch].mean()) if trained else None,

@@ -1,4 +1,4 @@
-"""Which parts of a backbone learn: weights that stay, and batch norms that keep their stored statistics."""
+"""Frozen parts of a backbone: weights that do not learn, and batch norms that keep their stored statistics."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ from stages.errors import UsageError
 from stages.nn.model.network import ReidModel
 
 HALF = "half"
-"""The first half of the parts of a network's largest row of them."""
+"""Freeze the first half of the network's largest `nn.Sequential`."""
 
 
 def published_freeze(backbone: str) -> str:
-    """What the video schedule freezes: through `layer2` of the networks that have one, else the first half."""
+    """The part up to which the video schedule freezes: `layer2` if the network has one, else the first half."""
     return "layer2" if backbone.startswith(("resnet", "resnext", "wide_resnet")) else HALF
 
 
 def freeze_through(model: ReidModel, name: str) -> None:
-    """Stop the backbone's parameters, up to the end of its module `name`, from taking gradients.
+    """Freeze the backbone's parameters up to the end of its module `name`, in the order the network defines them.
 
-    Parts count in the order in which the network defines them, which is the order it runs them in. `half` stands for
-    the last of the first half of the parts in the network's largest `nn.Sequential`. UsageError for a name it does not have.
+    `half` is the last module of the first half of the network's largest `nn.Sequential`. UsageError for an unknown name.
     """
     frozen = _frozen_modules(model.backbone, _module_named(model.backbone, name))
     for module in frozen:
@@ -55,7 +54,7 @@ def _module_named(backbone: nn.Module, name: str) -> str:
 
 
 def _half(backbone: nn.Module) -> str:
-    """The module that ends the first half of the largest row of parts, such as `features.3` of eight."""
+    """The module that ends the first half of the largest `nn.Sequential`, such as `features.3` of eight."""
     rows: list[tuple[str, nn.Module]]
     rows = [(name, row) for name, row in backbone.named_modules() if isinstance(row, nn.Sequential) and len(row) > 1]
     if not rows:

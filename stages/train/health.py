@@ -6,17 +6,17 @@ import math
 from dataclasses import dataclass
 
 CHANCE_SHARE = 0.98
-"""A last epoch's loss above this share of ln K says that the clusters were not told apart."""
+"""If the last epoch's loss is above this share of ln K, the clusters were not learned."""
 LEAST_SPREAD = 1e-3
-"""A feature spread below this says that features have collapsed to a single point."""
+"""If the feature spread is below this, features have collapsed to a single point."""
 
 
 @dataclass(frozen=True)
 class Health:
-    """What the last epoch looked like; every figure but `n_clusters` is None where no step was taken.
+    """Loss and feature spread of the last epoch, None if no step was taken.
 
-    `last_loss` is the epoch's mean, to be held against ln K, the loss of guessing. `feature_spread` is 1 − ‖mean f‖²
-    over the L2-normalised pooled features f: half their mean squared distance from each other, in [0, 1].
+    `last_loss` is the epoch's mean; guessing gives ln K. `feature_spread` is 1 − ‖mean f‖² over the L2-normalised
+    pooled features f: half their mean squared distance from each other, in [0, 1].
     """
 
     n_clusters: int
@@ -29,7 +29,7 @@ class Health:
         return math.log(self.n_clusters)
 
     def warnings(self) -> tuple[str, ...]:
-        """A line for each sign of collapse, naming the value found, the value wanted and what to try; often none."""
+        """A line for each sign of collapse, with what to try; usually none."""
         lines = []
         if self.last_loss is not None and self.n_clusters > 1 and self.last_loss > CHANCE_SHARE * self.chance_loss:
             lines.append(

@@ -23,19 +23,19 @@ from stages.train.health import Health
 from stages.train.images.augment import augmented_input
 from stages.train.images.draws import draw_step, of_samples
 from stages.train.images.feed import ToInput, feed
-from stages.train.images.frames import Samples
+from stages.train.images.frames import TrainSamples
 from stages.train.images.sources import FrameSource
 from stages.train.optimizers import build_optimizer, set_rate
 from stages.train.readings import Readings
 from stages.train.schedule import epoch_order, in_batches, learning_rate, n_batches
 from stages.train.state import Arrays, State, is_finite, restore_state, state_arrays
-from stages.train.step import Pool, train_step
+from stages.train.step import Network, train_step
 from stages.typing import Float32Array
 
 
 @dataclass(frozen=True)
 class Step:
-    """How far training is: `step` of `n_steps` is done, both counted over all epochs, as are the `n_images` seen."""
+    """Progress: `step` of `n_steps` is done, counted over all epochs, as are the `n_images` seen."""
 
     epoch: int
     step: int
@@ -47,36 +47,36 @@ class Step:
 
 @dataclass(frozen=True)
 class TrainResult:
-    """The table (K, e) after training, loss and accuracy (n_steps) float32 of every step, and signs of collapse."""
+    """The look-up table (K, e) after training, loss and accuracy (n_steps) float32, and signs of collapse."""
 
-    memory: Float32Array
+    lookup_table: Float32Array
     loss: Float32Array
     accuracy: Float32Array
     health: Health
 
 
 class Checkpoints(Protocol):
-    """Where the state of training is kept while it goes on; `newest` is the step of the last one kept."""
+    """A store for states of training; `newest` is the step of the last one."""
 
     newest: int | None
 
     def due(self, step: int) -> bool:
-        """Whether the state after `step` steps is to be kept."""
+        """Whether to save the state after `step` steps."""
         ...
 
     def save(self, step: int, arrays: Arrays) -> None:
-        """Keep the state after `step` steps."""
+        """Save the state after `step` steps."""
         ...
 
 
 @dataclass(frozen=True)
 class _Task:
-    """What is trained on and how: none of it changes."""
+    """Everything about a training that does not change."""
 
     source: FrameSource
-    samples: Samples
+    samples: TrainSamples
     parameters: TrainParameters
-    pool: Pool
+    network: Network
     to_input: ToInput
     device: torch.device
     on_step: Callable[[Step], None] | None
@@ -94,26 +94,43 @@ class _Task:
 
 def train(
     model: ReidModel,
-    memory: Float32Array,
+    lookup_table: Float32Array,
     source: FrameSource,
-    samples: Samples,
+    samples: TrainSamples,
     *,
     parameters: TrainParameters,
     device: torch.device,
     compiled: bool = False,
     on_step: Callable[[Step], None] | None = None,
     checkpoints: Checkpoints | None = None,
-    begun: Arrays | None = None,
+    resumed: Arrays | None = None,
     processes: Processes | None = None,
 ) -> TrainResult:
-    """Train `model`, in place, so that `samples` fall to their clusters' rows of `memory` (K, e), and give the result.
+    """The result of training `model`, in place, to match `samples` to their clusters' rows of `lookup_table`.
 
-    Frames come from `source`, which is on `device` or leads there. The same parameters give the same weights to the last bit
-    on one CPU with the same number of threads, also if training goes on from the arrays `begun` that `checkpoints` was
-    given. `compiled` puts the backbone through torch.compile, which changes last bits as another device does. `processes`
-    that call this together share every batch, and all have the result, which is that of one process up to rounding.
-    Raises UsageError if batch norm would see one sample or `freeze_through` names no part of the backbone, DbcError if
-    the loss, or what it leaves in the end, is not finite.
+    The same parameters give the same weights to the last bit on one CPU with the same number of threads, resumed or not.
+
+    Parameters
+    ----------
+    lookup_table
+        The first centroids, (K, e) float32; row k belongs to label k. It is copied.
+    source
+        The frames of `samples`, on `device` or copied there.
+    compiled
+        Whether torch compiles the backbone, which changes last bits.
+    checkpoints
+        The store for states on the way.
+    resumed
+        The arrays of a state that `checkpoints` saved, to go on from.
+    processes
+        Processes that call this together; they share every batch and get the result of one process up to rounding.
+
+    Raises
+    ------
+    UsageError
+        If batch norm would see one sample, or `freeze_through` names no part of the backbone.
+    DbcError
+        If the loss, a weight or the look-up table is not finite.
     """
     _check_batches(len(samples), parameters.batch_size)
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -124,7 +141,7 @@ def train(
         source,
         samples,
         parameters,
-        _pool(model, amp=parameters.amp, compiled=compiled),
+        _network(model, amp=parameters.amp, compiled=compiled),
         functools.partial(augmented_input, form=model.input_form.at(source)),
         device,
         on_step,
@@ -132,15 +149,15 @@ def train(
         SharedBatch(processes),
     )
     seed = int(np.random.SeedSequence([parameters.seed, parameters.stage]).generate_state(1)[0])
-    state = _beginning(model, memory, parameters, seed=seed, device=device)
+    state = _beginning(model, lookup_table, parameters, seed=seed, device=device)
     generators = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
     with generators, task.shared.joined(model.backbone, model.head):
         torch.manual_seed(seed)
-        if begun is not None:
-            restore_state(state, begun)
+        if resumed is not None:
+            restore_state(state, resumed)
         while state.epoch < parameters.epochs:
             _train_epoch(state, task)
-    return _result(state, task, n_clusters=len(memory))
+    return _result(state, task, n_clusters=len(lookup_table))
 
 
 def _check_batches(n_samples: int, batch_size: int) -> None:
@@ -150,22 +167,22 @@ def _check_batches(n_samples: int, batch_size: int) -> None:
         raise UsageError(f"`batch_size` must be at least 2 for batch norm, got {batch_size}; use `batch_size=16`")
 
 
-def _pool(model: ReidModel, *, amp: bool, compiled: bool) -> Pool:
-    pool: Pool = functools.partial(model.pool, amp=amp)
-    # a short last batch is another shape, compiled once more; shapes left open would be slower in every batch
-    return cast(Pool, torch.compile(pool, dynamic=False)) if compiled else pool
+def _network(model: ReidModel, *, amp: bool, compiled: bool) -> Network:
+    network: Network = functools.partial(model.pool, amp=amp)
+    # a short last batch is compiled once more; dynamic shapes would slow every batch
+    return cast(Network, torch.compile(network, dynamic=False)) if compiled else network
 
 
 def _beginning(
-    model: ReidModel, memory: Float32Array, parameters: TrainParameters, *, seed: int, device: torch.device
+    model: ReidModel, lookup_table: Float32Array, parameters: TrainParameters, *, seed: int, device: torch.device
 ) -> State:
     generator = torch.Generator().manual_seed(seed)
     queue = None
     if parameters.loss == "oim":
-        queue = CircularQueue.empty(parameters.queue_size, memory.shape[1], device=device)
+        queue = CircularQueue.empty(parameters.queue_size, lookup_table.shape[1], device=device)
     return State(
         model,
-        torch.from_numpy(memory.copy()).to(device),
+        torch.from_numpy(lookup_table.copy()).to(device),
         build_optimizer(model, parameters, device=device),
         generator,
         generator.get_state(),
@@ -189,7 +206,7 @@ def _train_epoch(state: State, task: _Task) -> None:
             step = state.epoch * task.steps_per_epoch + state.batch
             rate = learning_rate(step, steps_per_epoch=task.steps_per_epoch, parameters=parameters)
             set_rate(state.optimizer, rate)
-            done = train_step(state, draw, images, pool=task.pool, parameters=parameters, shared=task.shared)
+            done = train_step(state, draw, images, network=task.network, parameters=parameters, shared=task.shared)
             state.feature_sum = state.feature_sum + done.features.sum(dim=0)
             state.batch += 1
             state.drawn = draw.generator_state
@@ -200,7 +217,7 @@ def _train_epoch(state: State, task: _Task) -> None:
 
 
 def _take_in(state: State, task: _Task, pairs: Iterable[tuple[float, float]]) -> None:
-    """Record what steps gave, in order; DbcError at the first loss that is not finite."""
+    """Record (loss, accuracy) of steps, in order; DbcError at the first loss that is not finite."""
     for loss, accuracy in pairs:
         state.record.append((loss, accuracy))
         step = len(state.record)
@@ -221,7 +238,7 @@ def _not_finite(what: str, found: str, step: int, task: _Task) -> str:
 
 
 def _n_images(task: _Task, step: int) -> int:
-    """Images seen in `step` steps; the last step of an epoch may be a short one."""
+    """Images seen in `step` steps; the last step of an epoch may be short."""
     epochs, batches = divmod(step, task.steps_per_epoch)
     size = task.parameters.batch_size
     per_epoch = min(len(task.samples), task.steps_per_epoch * size)
@@ -229,7 +246,7 @@ def _n_images(task: _Task, step: int) -> int:
 
 
 def _keep_if_due(state: State, task: _Task, readings: Readings) -> None:
-    """Keep the state of a moment at which all that was trained on has been read and is finite."""
+    """Save the state if it is due, after reading all losses, and only if it is finite."""
     step = state.epoch * task.steps_per_epoch + state.batch
     if task.checkpoints is None or step == task.n_steps or not task.checkpoints.due(step):
         return
@@ -246,7 +263,7 @@ def _result(state: State, task: _Task, *, n_clusters: int) -> TrainResult:
     seen = min(len(task.samples), task.steps_per_epoch * task.parameters.batch_size)
     mean_feature = state.feature_sum.cpu() / seen
     return TrainResult(
-        state.memory.cpu().numpy(),
+        state.lookup_table.cpu().numpy(),
         losses.copy(),
         accuracies.copy(),
         Health(

@@ -12,8 +12,8 @@ from stages.nn.model.network import ReidModel
 def build_optimizer(model: ReidModel, parameters: TrainParameters, *, device: torch.device) -> torch.optim.Optimizer:
     """Nesterov's gradient descent, as published, or Adam, over the parameters that are not frozen.
 
-    One kernel for all of them (`fused`) on a GPU; on the CPU torch's plain loop, whose bits earlier releases had. For
-    Adam, β₁ is the momentum, β₂ 0.999, and weight decay is added to the gradient.
+    On a GPU one kernel updates all of them (`fused`); on the CPU torch's plain loop keeps the bits of earlier releases.
+    For Adam, β₁ is the momentum, β₂ 0.999, and weight decay is added to the gradient.
     """
     groups = [
         {"params": list(model.head.parameters()), "share": 1.0},
@@ -48,11 +48,11 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 
 def clip_gradients(optimizer: torch.optim.Optimizer, norm: float | None) -> None:
-    """Scale all gradients down together where their common length is above `norm`; None leaves them."""
+    """Scale all gradients down together if their common length is above `norm`; None leaves them."""
     if norm is not None:
         torch.nn.utils.clip_grad_norm_(trained_parameters(optimizer), norm)
 
 
 def trained_parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:
-    """What the optimizer moves, in its order."""
+    """The parameters of the optimizer, in its order."""
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]

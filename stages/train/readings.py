@@ -1,4 +1,4 @@
-"""Loss and accuracy on their way from the device, read a few steps late so that the device never waits for the loop."""
+"""Loss and accuracy of steps, read from a GPU a few steps late so that it never waits for the loop."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import torch
 from torch import Tensor
 
 LATE = 2
-"""Steps that a GPU may be ahead of what is read of it."""
+"""Steps that a GPU may be ahead of what was read."""
 
 
 class Readings:
-    """Pairs of numbers in the order they were made: at once on the CPU, `LATE` steps later on a GPU."""
+    """(loss, accuracy) in order of the steps: at once on the CPU, `LATE` steps later on a GPU."""
 
     def __init__(self) -> None:
         self._unread: deque[tuple[Tensor, Any]] = deque()
 
     def add(self, reading: Tensor) -> list[tuple[float, float]]:
-        """Take in (loss, accuracy); those that are due."""
+        """Add the (loss, accuracy) of a step; returns the pairs that are due."""
         if reading.device.type != "cuda":
             return [_pair(reading)]
         host = torch.empty(reading.shape, pin_memory=True).copy_(reading, non_blocking=True)
@@ -27,7 +27,7 @@ class Readings:
         return self._read(keep=LATE)
 
     def rest(self) -> list[tuple[float, float]]:
-        """All that are left, waited for."""
+        """The remaining pairs, after waiting for them."""
         return self._read(keep=0)
 
     def _read(self, *, keep: int) -> list[tuple[float, float]]:

@@ -1,4 +1,4 @@
-"""The training parameters of a stage: what its recipe says (`schemas.recipes`), and what the user gives over it."""
+"""The training parameters of a stage: its recipe (`schemas.recipes`), overridden by the user's values."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from stages.train.freeze import published_freeze
 VIDEO_FRAMES = 16
 """Random frames of a tracklet in a step, as published."""
 ADAM_SHARE = 3.5e-3
-"""Rate of Adam over that of gradient descent: 3.5e-4, the custom of the field, for the published 0.1."""
+"""Learning rate of Adam over that of gradient descent: 3.5e-4, usual in the field, for the published 0.1."""
 NOTHING = "none"
-"""What `freeze_through` is given as to freeze nothing where the recipe would."""
+"""The `freeze_through` that freezes nothing, even if the recipe would."""
 
 
 def resolve(
@@ -31,7 +31,7 @@ def resolve(
     is_video: bool = False,
     overrides: Mapping[str, Any] | None = None,
 ) -> TrainParameters:
-    """The complete parameters of `stage`, whose `n_samples` lie in `n_clusters`; `overrides` go before the recipe's.
+    """The complete training parameters of `stage`, whose `n_samples` are in `n_clusters`.
 
     Parameters
     ----------
@@ -42,12 +42,18 @@ def resolve(
     is_video
         Whether samples are tracklets.
     overrides
-        Fields of `TrainParameters`; for `freeze_through`, 'none' freezes nothing.
+        Fields of `TrainParameters` that replace the recipe's; `freeze_through` 'none' freezes nothing.
 
     Raises
     ------
     UsageError
-        For an unknown recipe, for frames of a tracklet where samples are single images, and for epochs of a bag of words.
+        If the recipe is unknown, if `frames` are given but samples are images, or if `bow` is to be trained.
+
+    Examples
+    --------
+    >>> parameters = resolve(1, n_samples=100, n_clusters=50, recipe="paper", overrides={"epochs": 3})
+    >>> parameters.epochs, parameters.recipe
+    (3, 'paper')
     """
     given = dict(overrides or {})
     if recipe not in RECIPES:
@@ -65,7 +71,7 @@ def resolve(
         if is_video:
             rates |= _for_video(said, stage, backbone=backbone)
     if stage == 0:
-        # there are no clusters, and so no features that they were made from, to whiten by
+        # no clusters yet, so no features of clusters to whiten by
         given["whiten"] = 0.0
     if is_video:
         rates["frames"] = VIDEO_FRAMES
@@ -79,7 +85,7 @@ def _for_video(recipe: Recipe, stage: int, *, backbone: str) -> dict[str, Any]:
 
 
 def _nothing_to_train(given: Mapping[str, Any]) -> dict[str, Any]:
-    """No epochs; UsageError where some are `given`."""
+    """The rates of a backbone without weights: no epochs. UsageError if some are `given`."""
     if given.get("epochs"):
         raise UsageError(
             f"`epochs` must be 0 for `backbone={BAG_OF_WORDS!r}`, which has no weights to train, got {given['epochs']}"

@@ -1,4 +1,4 @@
-"""When what is trained: the order of samples in an epoch, and the learning rate of a step."""
+"""The order of samples in an epoch, and the learning rate of a step."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from schemas.parameters import TrainParameters
 
 DECAY = 0.1
-"""What the learning rate is multiplied with after `decay_after` epochs."""
+"""Factor of the learning rate after `decay_after` epochs."""
 
 
 def learning_rate(step: int, *, steps_per_epoch: int, parameters: TrainParameters) -> float:
@@ -31,7 +31,7 @@ def learning_rate(step: int, *, steps_per_epoch: int, parameters: TrainParameter
 
 
 def n_batches(n_samples: int, batch_size: int) -> int:
-    """How many batches an epoch has: the last one may be short, but not of one sample, which has no batch norm."""
+    """Batches of an epoch: the last may be short, but a single sample is left out, which batch norm cannot take."""
     full, rest = divmod(n_samples, batch_size)
     return full + (rest > 1)
 
@@ -42,5 +42,5 @@ def epoch_order(n_samples: int, *, generator: torch.Generator) -> Tensor:
 
 
 def in_batches(order: Tensor, batch_size: int) -> list[Tensor]:
-    """The order of an epoch in batches; `n_batches` of them."""
+    """The order of an epoch, cut into `n_batches` batches."""
     return list(torch.split(order, batch_size))[: n_batches(len(order), batch_size)]

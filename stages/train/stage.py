@@ -40,15 +40,14 @@ def train(
     run: RunDirectory,
     *,
     stage: int | None = None,
-    wanted: Mapping[str, Any],
+    overrides: Mapping[str, Any],
     initial: Mapping[str, Any],
     context: Context = DEFAULT_CONTEXT,
 ) -> Made:
-    """Make the model of `stage` (default: the next), or find it up to date.
+    """Make the model of `stage` (default: the next), or find it up to date; a killed training resumes.
 
-    `wanted` holds fields of `TrainParameters` over the recipe's; `initial` fields of `InitParameters` for a run that has
-    no model yet. A training that was killed goes on from its last checkpoint. Raises UsageError and DbcError if a parent is
-    missing or a value does not fit.
+    `overrides` holds fields of `TrainParameters` that replace the recipe's; `initial` fields of `InitParameters`, for a run
+    without a model. Raises UsageError or DbcError if a parent is missing or a value does not fit.
     """
     stage = numbered(next_train(run) if stage is None else stage, command="dbc train", first=0)
     torch_device = torch.device(resolve_torch_device(context.own_device))
@@ -59,7 +58,7 @@ def train(
     before = _weights_before(run, stage, initial, context)
     if before.artifact is None:
         return before
-    parameters = _parameters(stage, wanted, dataset, clusters, before.artifact)
+    parameters = _parameters(stage, overrides, dataset, clusters, before.artifact)
     _tell_of_another_recipe(before.artifact, parameters, context.reporter)
     features = _features(run, clusters, parameters)
     parents = Parents(dataset, before.artifact, clusters, features)
@@ -94,7 +93,7 @@ def train(
 
 
 def _weights_before(run: RunDirectory, stage: int, initial: Mapping[str, Any], context: Context) -> Made:
-    """The newest model before `stage`, made first where there is none at all."""
+    """The newest model before `stage`; the initial model is made if there is none."""
     model = run.newest_up_to("model", stage - 1)
     if model is None or model_manifest(model).summary.stage == INIT_STAGE:
         outcome = initial_model(run, initial, context=context.without_force())
@@ -110,16 +109,16 @@ def _weights_before(run: RunDirectory, stage: int, initial: Mapping[str, Any], c
 
 
 def _tell_of_another_recipe(before: Artifact, parameters: TrainParameters, reporter: Reporter) -> None:
-    begun = model_manifest(before).parameters
-    if isinstance(begun, TrainParameters) and begun.recipe != parameters.recipe:
+    earlier = model_manifest(before).parameters
+    if isinstance(earlier, TrainParameters) and earlier.recipe != parameters.recipe:
         reporter.note(
-            f"stage {begun.stage} was trained by `recipe={begun.recipe!r}`, this one is by `recipe={parameters.recipe!r}`; "
-            f"to keep the first, say recipe = '{begun.recipe}' in the run's config.toml"
+            f"stage {earlier.stage} was trained with `recipe={earlier.recipe!r}`, this one with "
+            f"`recipe={parameters.recipe!r}`; to keep the first, write recipe = '{earlier.recipe}' in the run's config.toml"
         )
 
 
 def _parameters(
-    stage: int, wanted: Mapping[str, Any], dataset: Artifact, clusters: Artifact | None, before: Artifact
+    stage: int, overrides: Mapping[str, Any], dataset: Artifact, clusters: Artifact | None, before: Artifact
 ) -> TrainParameters:
     summary = dataset_manifest(dataset).summary
     n_samples = summary.n_train
@@ -129,11 +128,11 @@ def _parameters(
         stage,
         n_samples=n_samples,
         n_clusters=n_samples if clusters is None else clusters_manifest(clusters).summary.n_clusters,
-        recipe=wanted.get("recipe", DEFAULT_RECIPE),
+        recipe=overrides.get("recipe", DEFAULT_RECIPE),
         random_weights=model_manifest(before).initial.weights == NO_WEIGHTS,
         backbone=model_manifest(before).initial.backbone,
         is_video=summary.n_images > summary.n_samples,
-        overrides={name: value for name, value in wanted.items() if name != "recipe"},
+        overrides={name: value for name, value in overrides.items() if name != "recipe"},
     )
 
 

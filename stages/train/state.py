@@ -1,4 +1,4 @@
-"""Everything that a step changes, and its exchange with named NumPy arrays: what a checkpoint holds."""
+"""Everything that a step changes, and its conversion to and from the arrays of a checkpoint."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ Arrays = Mapping[str, NDArray[Any]]
 
 @dataclass
 class State:
-    """The model, its look-up table, queue (of instance matching, else None) and optimizer, the generators, how far it is.
+    """Model, look-up table (K, e), optimizer, generators, queue (None but for instance matching) and progress.
 
-    `batch` of the epoch `epoch`, whose samples come in `order`, is the next one. `generator` is ahead of it where batches
-    are drawn ahead; `drawn` is its state after the last draw that was trained on. `record` holds loss and accuracy of every
-    step, `feature_sum` (d) the sum of this epoch's L2-normalised pooled features.
+    `batch` is the next one of the epoch `epoch`, whose samples come in `order`. `generator` may be ahead of it; `drawn` is
+    its state after the last draw that was trained on. `record` holds loss and accuracy of every step, `feature_sum` (d)
+    the sum of this epoch's L2-normalised pooled features.
     """
 
     model: ReidModel
-    memory: Tensor
+    lookup_table: Tensor
     optimizer: torch.optim.Optimizer
     generator: torch.Generator
     drawn: Tensor
@@ -41,15 +41,15 @@ class State:
 
 
 def state_arrays(state: State) -> dict[str, NDArray[Any]]:
-    """Copies of everything in `state`, to the last bit, with torch's own generators beside the loop's."""
+    """Exact copies of everything in `state`, and the states of torch's own generators."""
     arrays: dict[str, NDArray[Any]] = {f"model/{name}": array for name, array in model_arrays(state.model).items()}
     for index, parameter in enumerate(trained_parameters(state.optimizer)):
         for name, value in state.optimizer.state.get(parameter, {}).items():
             if isinstance(value, Tensor):
                 arrays[f"optimizer/{index}/{name}"] = _copied(value)
-    device = state.memory.device
+    device = state.lookup_table.device
     arrays |= {
-        "memory": _copied(state.memory),
+        "memory": _copied(state.lookup_table),
         "generator/loop": _copied(state.drawn),
         "generator/cpu": _copied(torch.get_rng_state()),
         "position": np.array([state.epoch, state.batch], dtype=np.int64),
@@ -74,9 +74,9 @@ def restore_state(state: State, arrays: Arrays) -> None:
     load_model_arrays(
         state.model, {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
     )
-    device = state.memory.device
+    device = state.lookup_table.device
     _restore_optimizer(state.optimizer, arrays)
-    state.memory.copy_(torch.from_numpy(arrays["memory"]))
+    state.lookup_table.copy_(torch.from_numpy(arrays["memory"]))
     if state.queue is not None:
         state.queue.features.copy_(torch.from_numpy(arrays["queue/features"]))
         state.queue.owners.copy_(torch.from_numpy(arrays["queue/owners"]))
@@ -93,8 +93,8 @@ def restore_state(state: State, arrays: Arrays) -> None:
 
 
 def is_finite(state: State) -> bool:
-    """Whether weights, stored statistics and look-up table are numbers throughout: else a state is of no use."""
-    tensors = [*state.model.parameters(), *state.model.buffers(), state.memory]
+    """Whether weights, stored statistics and look-up table are all finite."""
+    tensors = [*state.model.parameters(), *state.model.buffers(), state.lookup_table]
     return bool(torch.stack([tensor.detach().isfinite().all() for tensor in tensors]).all())
 
 
@@ -107,10 +107,10 @@ def _restore_optimizer(optimizer: torch.optim.Optimizer, arrays: Arrays) -> None
         parameter = trained_parameters(optimizer)[int(index)]
         value = torch.from_numpy(array.copy())
         if value.shape == parameter.shape:
-            # laid out in memory as the parameter is, as the undisturbed run has it
+            # the memory layout of the parameter, as in a run that was not interrupted
             value = torch.empty_like(parameter, requires_grad=False).copy_(value)
         elif optimizer.defaults.get("fused"):
-            # one kernel reads weights and counts of steps
+            # the fused kernel reads step counts on the device of the weights
             value = value.to(parameter.device)
         optimizer.state[parameter][quantity] = value
 

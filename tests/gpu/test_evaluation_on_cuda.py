@@ -9,7 +9,7 @@ from stages.arrays.backend import Backend, namespace_for, to_host
 from stages.arrays.neighbours import nearest_neighbours
 from stages.arrays.product_errors import precision_of
 from stages.errors import UsageError
-from stages.evaluate.retrieval.figures import evaluate_retrieval
+from stages.evaluate.retrieval.metrics import evaluate_retrieval
 from stages.evaluate.retrieval.reranking import Reranking
 
 pytestmark = pytest.mark.gpu

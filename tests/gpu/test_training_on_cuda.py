@@ -55,7 +55,7 @@ def test_the_losses_are_those_of_the_cpu_up_to_rounding(cuda) -> None:  # type: 
     on_cpu = trained(tiny_model(dropout=0.5), LABELS, learning_rate=0.001)
     on_gpu = trained(tiny_model(dropout=0.5), LABELS, learning_rate=0.001, device=cuda)
     np.testing.assert_allclose(on_gpu.loss, on_cpu.loss, rtol=2e-2)
-    np.testing.assert_allclose(on_gpu.memory, on_cpu.memory, atol=2e-2)
+    np.testing.assert_allclose(on_gpu.lookup_table, on_cpu.lookup_table, atol=2e-2)
 
 
 def test_every_cache_gives_the_same_losses(cuda) -> None:  # type: ignore[no-untyped-def]

@@ -98,5 +98,5 @@ def test_stages_refuse_before_anything_is_made(machine: pytest.MonkeyPatch, tmp_
     with pytest.raises(UsageError, match="3 processes on this machine with 2 GPUs"):
         extract(run, stage=None, parameters=ExtractParameters(), initial={}, context=Context(device="auto"))
     with pytest.raises(UsageError, match="3 processes on this machine with 2 GPUs"):
-        train(run, stage=0, wanted={}, initial={}, context=Context(device="cuda"))
+        train(run, stage=0, overrides={}, initial={}, context=Context(device="cuda"))
     assert not list(tmp_path.rglob("*"))

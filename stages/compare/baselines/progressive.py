@@ -16,18 +16,18 @@ from stages.arrays.backend import resolve_torch_device
 from stages.compare.baselines.reliable import PUBLISHED_THRESHOLD, UNRELIABLE, pul_labels
 from stages.errors import DbcError, UsageError
 from stages.evaluate.clusters.agreement import measure_agreement
-from stages.evaluate.retrieval.figures import evaluate_retrieval
+from stages.evaluate.retrieval.metrics import evaluate_retrieval
 from stages.extract.forward import extract
 from stages.nn.backbones.weights import NO_WEIGHTS
 from stages.nn.initial_model import initial_model, open_model
-from stages.nn.lookup_table import centroid_memory
+from stages.nn.lookup_table import centroid_table
 from stages.nn.model.network import ReidModel
 from stages.reporting import Reporter
 from stages.runs.context import Context
 from stages.runs.run_directory import RunDirectory, dataset_manifest, model_manifest
 from stages.runs.store import Artifact
 from stages.samples import GALLERY, QUERY, TRAIN
-from stages.train.images.frames import Samples
+from stages.train.images.frames import TrainSamples
 from stages.train.images.sources import cached
 from stages.train.loop import train
 from stages.train.recipes import resolve
@@ -94,12 +94,12 @@ def progressive(run: RunDirectory, settings: Settings, *, reporter: Reporter, on
     device = torch.device(resolve_torch_device(settings.device))
     dataset = run.require("dataset")
     wanted = {"seed": settings.seed, **(settings.initial or {})}
-    begun = initial_model(run, wanted, context=Context(reporter=reporter)).artifact
-    if begun is None:
+    start = initial_model(run, wanted, context=Context(reporter=reporter)).artifact
+    if start is None:
         raise DbcError(f"{run.root}: no initial model found; make it with: dbc extract --stage init")
     truth = _Truth(dataset.read("pid"), dataset.read("camid"), dataset.read("split"))
     train_index = np.flatnonzero(truth.split == TRAIN)
-    features = first = _extracted(open_model(begun), dataset, device=device, reporter=reporter)
+    features = first = _extracted(open_model(start), dataset, device=device, reporter=reporter)
     on_row(_row(0, features, truth, labels=None, loss=None))
     for iteration in range(1, settings.iterations + 1):
         labels = pul_labels(
@@ -108,8 +108,8 @@ def progressive(run: RunDirectory, settings: Settings, *, reporter: Reporter, on
             threshold=settings.threshold,
             seed=settings.seed + iteration,
         )
-        parameters = _parameters(iteration, settings, labels, dataset, begun)
-        model = open_model(begun, dropout=parameters.dropout)
+        parameters = _parameters(iteration, settings, labels, dataset, start)
+        model = open_model(start, dropout=parameters.dropout)
         loss = _trained(model, dataset, first.embedding, train_index, labels, parameters, device=device)
         features = _extracted(model, dataset, device=device, reporter=reporter)
         on_row(_row(iteration, features, truth, labels=labels, loss=loss))
@@ -124,11 +124,11 @@ def _check(settings: Settings) -> None:
 
 
 def _parameters(
-    iteration: int, settings: Settings, labels: Int64Array, dataset: Artifact, begun: Artifact
+    iteration: int, settings: Settings, labels: Int64Array, dataset: Artifact, start: Artifact
 ) -> TrainParameters:
     """The recipe's parameters for clusters of so many reliable samples; the iteration stands for the stage."""
     given = dict(settings.train or {})
-    initial = model_manifest(begun).initial
+    initial = model_manifest(start).initial
     summary = dataset_manifest(dataset).summary
     return resolve(
         iteration,
@@ -161,11 +161,11 @@ def _trained(
     chosen = train_index[kept]
     frame_start = dataset.read("frame_start")
     count = np.diff(frame_start)[chosen] if parameters.frames else np.ones(len(chosen), dtype=np.int64)
-    samples = Samples(frame_start[chosen], count, labels[kept])
+    samples = TrainSamples(frame_start[chosen], count, labels[kept])
     source, samples, _ = cached(dataset.rows("images"), samples, cache="auto", device=device)
     result = train(
         model,
-        centroid_memory(embedding[chosen], labels[kept]),
+        centroid_table(embedding[chosen], labels[kept]),
         source,
         samples,
         parameters=parameters,

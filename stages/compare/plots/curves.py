@@ -9,7 +9,7 @@ from typing import Any
 from stages.compare.plots.panels import Panel, Series
 
 Stage = Mapping[str, Any]
-"""The figures of a stage by name; None if the data cannot give them."""
+"""The metrics of a stage by name; None if the data cannot give them."""
 
 NAMES = {
     "rank1": "rank-1",
@@ -25,7 +25,7 @@ NAMES = {
 def against_stage(
     name: str, runs: Mapping[str, Sequence[Sequence[Stage]]], *, chosen: Mapping[str, int] | None = None
 ) -> Panel:
-    """A figure against the stage, for each label the runs that differ in their seed; `chosen` stages are ringed."""
+    """A metric against the stage, for each label the runs that differ in their seed; `chosen` stages are ringed."""
     lines = [_line(label, "stage", name, members, (chosen or {}).get(label)) for label, members in runs.items()]
     return Panel(
         f"{NAMES[name]} by stage", "stage", NAMES[name], _drawn(lines), by_stage=True, counts=name == "n_clusters"
@@ -33,7 +33,7 @@ def against_stage(
 
 
 def against_clusters(name: str, runs: Mapping[str, Sequence[Sequence[Stage]]]) -> Panel:
-    """A figure against the number of clusters from stage 0 on, falling as stages go by, on a logarithmic axis."""
+    """A metric against the number of clusters from stage 0 on, falling as stages go by, on a logarithmic axis."""
     merged = {label: [_from_zero(stages) for stages in members] for label, members in runs.items()}
     lines = [_line(label, "n_clusters", name, members, None) for label, members in merged.items()]
     title = f"{NAMES[name]} by number of clusters"
@@ -43,7 +43,7 @@ def against_clusters(name: str, runs: Mapping[str, Sequence[Sequence[Stage]]]) -
 def against_value(
     name: str, parameter: str, outcomes: Mapping[str, Sequence[tuple[Any, float | None, float | None]]]
 ) -> Panel:
-    """A figure against the values of a swept parameter: for each label (value, mean, deviation).
+    """A metric against the values of a swept parameter: for each label (value, mean, deviation).
 
     Values that are numbers stand at their rank, others in the order given, equally apart, because lists such as
     0, 0.01, 0.1 fit no scale.
@@ -63,18 +63,18 @@ def against_value(
 def _line(
     label: str, x_name: str, y_name: str, members: Sequence[Sequence[Stage]], chosen: int | None
 ) -> Series | None:
-    """Mean and deviation over the members of a figure at each stage that all of them know."""
+    """Mean and deviation over the members of a metric at each stage that all of them know."""
     by_stage: dict[int, list[Stage]] = {}
     for stages in members:
-        for figures in stages:
-            if figures.get(y_name) is not None:
-                by_stage.setdefault(figures["stage"], []).append(figures)
+        for metrics in stages:
+            if metrics.get(y_name) is not None:
+                by_stage.setdefault(metrics["stage"], []).append(metrics)
     shared = [stage for stage in sorted(by_stage) if len(by_stage[stage]) == len(members)]
     if not shared:
         return None
-    x = [statistics.fmean(figures[x_name] for figures in by_stage[stage]) for stage in shared]
-    y = [statistics.fmean(figures[y_name] for figures in by_stage[stage]) for stage in shared]
-    spread = [_deviation([figures[y_name] for figures in by_stage[stage]]) for stage in shared]
+    x = [statistics.fmean(metrics[x_name] for metrics in by_stage[stage]) for stage in shared]
+    y = [statistics.fmean(metrics[y_name] for metrics in by_stage[stage]) for stage in shared]
+    spread = [_deviation([metrics[y_name] for metrics in by_stage[stage]]) for stage in shared]
     return Series(label, x, y, spread, [shared.index(chosen)] if chosen in shared else [])
 
 
@@ -83,7 +83,7 @@ def _drawn(lines: Sequence[Series | None]) -> list[Series]:
 
 
 def _from_zero(stages: Sequence[Stage]) -> list[Stage]:
-    later = [figures for figures in stages if figures["stage"] >= 0]
+    later = [metrics for metrics in stages if metrics["stage"] >= 0]
     return later if later and later[0]["stage"] == 0 else [*stages[:1], *later]
 
 

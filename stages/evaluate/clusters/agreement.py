@@ -1,4 +1,4 @@
-"""How far clusters agree with identities, where identities are known."""
+"""Agreement of clusters with identities, if these are known."""
 
 from __future__ import annotations
 
@@ -17,11 +17,9 @@ from stages.typing import Int32Array, Int64Array
 class Agreement:
     """Cluster measures of one labelling.
 
-    Measured on the `n_labelled` samples whose pid is known, NaN where there is none: everything from `ari` to
-    `bcubed_f`, fractions except for `ari` and `ami`, which chance makes 0 and which can be negative. Measured on all
-    samples: `n_clusters`; `singleton_share`, the share of clusters with one member (NaN without clusters);
-    `same_camera_share`, the share of pairs inside clusters that one camera took, of those whose cameras are known (NaN
-    without such pairs).
+    On the `n_labelled` samples whose pid is known, NaN if there are none: everything from `ari` to `bcubed_f`, in [0, 1]
+    except for `ari` and `ami`, which are 0 by chance and can be negative. On all samples: `n_clusters`; `singleton_share`,
+    the share of clusters with one member (NaN without clusters); `same_camera_share` as in that function.
     """
 
     n_labelled: int
@@ -44,7 +42,7 @@ class Agreement:
     bcubed_f: float
 
 
-_IDENTITY_FIGURES = (
+_IDENTITY_SCORES = (
     *("ari", "ami", "nmi", "homogeneity", "completeness", "v_measure", "purity"),
     *("pairwise_precision", "pairwise_recall", "pairwise_f"),
     *("bcubed_precision", "bcubed_recall", "bcubed_f"),
@@ -52,9 +50,26 @@ _IDENTITY_FIGURES = (
 
 
 def measure_agreement(labels: Int64Array, pid: Int32Array, camid: Int32Array) -> Agreement:
-    """Agreement of `labels` with `pid` and `camid` (each n_samples).
+    """Agreement of the clusters `labels` (n_samples, int64) with identities and cameras.
 
-    Samples of pid −1 (junk) and −2 (unknown) are left out of what compares with identities; a camid of −2 is unknown.
+    Parameters
+    ----------
+    pid
+        Identities (n_samples, int32); −1 (junk) and −2 (unknown) are left out.
+    camid
+        Cameras (n_samples, int32); −2 is unknown.
+
+    Raises
+    ------
+    DbcError
+        If the three lengths differ.
+
+    Examples
+    --------
+    >>> clusters, identities = np.array([0, 0, 1, 1]), np.array([7, 7, 7, 9], dtype=np.int32)
+    >>> found = measure_agreement(clusters, identities, np.full(4, -2, dtype=np.int32))
+    >>> found.purity, found.pairwise_precision
+    (0.75, 0.5)
     """
     if not len(labels) == len(pid) == len(camid):
         raise DbcError(
@@ -63,16 +78,16 @@ def measure_agreement(labels: Int64Array, pid: Int32Array, camid: Int32Array) ->
         )
     known = pid >= 0
     size = np.unique_counts(labels).counts
-    figures = dict.fromkeys(_IDENTITY_FIGURES, float("nan"))
+    scores = dict.fromkeys(_IDENTITY_SCORES, float("nan"))
     if known.any():
-        figures |= _information_figures(labels[known], pid[known]) | _counting_figures(labels[known], pid[known])
+        scores |= _information_scores(labels[known], pid[known]) | _counting_scores(labels[known], pid[known])
     return Agreement(
         n_labelled=int(np.count_nonzero(known)),
         n_identities=len(np.unique_values(pid[known])),
         n_clusters=len(size),
         singleton_share=float((size == 1).mean()) if len(size) else float("nan"),
         same_camera_share=same_camera_share(labels, camid),
-        **figures,
+        **scores,
     )
 
 
@@ -84,13 +99,13 @@ def same_camera_share(labels: Int64Array, camid: Int32Array) -> float:
     return _n_pairs(table.count) / pairs if pairs else float("nan")
 
 
-def _information_figures(labels: Int64Array, pid: Int32Array) -> dict[str, float]:
-    """Scikit-learn's figures for clusters against identities (n ≥ 1 samples)."""
+def _information_scores(labels: Int64Array, pid: Int32Array) -> dict[str, float]:
+    """Scikit-learn's scores for clusters against identities (n ≥ 1 samples)."""
     with warnings.catch_warnings():
-        # Some versions suspect a regression target where most clusters are singletons.
+        # some versions suspect a regression target if most clusters are singletons
         warnings.filterwarnings("ignore", message="The number of unique classes is greater", category=UserWarning)
         homogeneity, completeness, v_measure = metrics.homogeneity_completeness_v_measure(pid, labels)
-        figures = {
+        scores = {
             "ari": metrics.adjusted_rand_score(pid, labels),
             "ami": metrics.adjusted_mutual_info_score(pid, labels),
             "nmi": metrics.normalized_mutual_info_score(pid, labels),
@@ -98,13 +113,13 @@ def _information_figures(labels: Int64Array, pid: Int32Array) -> dict[str, float
             "completeness": completeness,
             "v_measure": v_measure,
         }
-    return {name: float(value) for name, value in figures.items()}
+    return {name: float(value) for name, value in scores.items()}
 
 
-def _counting_figures(labels: Int64Array, pid: Int32Array) -> dict[str, float]:
-    """Purity, pairwise and BCubed figures (n ≥ 1 samples), from the non-empty cells of the contingency table.
+def _counting_scores(labels: Int64Array, pid: Int32Array) -> dict[str, float]:
+    """Purity, pairwise and BCubed scores (n ≥ 1 samples), from the non-empty cells of the contingency table.
 
-    Without a pair in any cluster no pair is wrong: precision is 1; recall likewise where no identity has a pair.
+    Without a pair in any cluster no pair is wrong: precision is 1; recall likewise if no identity has a pair.
     BCubed: Amigó et al., Information Retrieval 12(4), 2009.
     """
     table = _Contingency.of(labels, pid)
@@ -112,17 +127,17 @@ def _counting_figures(labels: Int64Array, pid: Int32Array) -> dict[str, float]:
     np.maximum.at(best, table.cluster, table.count)
     right = _n_pairs(table.count)
     in_clusters, in_identities = _n_pairs(table.cluster_size), _n_pairs(table.class_size)
-    figures = {
+    scores = {
         "pairwise_precision": right / in_clusters if in_clusters else 1.0,
         "pairwise_recall": right / in_identities if in_identities else 1.0,
         "bcubed_precision": float((table.count**2 / table.cluster_size[table.cluster]).sum()) / len(pid),
         "bcubed_recall": float((table.count**2 / table.class_size[table.class_]).sum()) / len(pid),
     }
     for kind in ("pairwise", "bcubed"):
-        precision, recall = figures[f"{kind}_precision"], figures[f"{kind}_recall"]
+        precision, recall = scores[f"{kind}_precision"], scores[f"{kind}_recall"]
         total = precision + recall
-        figures[f"{kind}_f"] = 2 * precision * recall / total if total else 0.0
-    return figures | {"purity": float(best.sum()) / len(pid)}
+        scores[f"{kind}_f"] = 2 * precision * recall / total if total else 0.0
+    return scores | {"purity": float(best.sum()) / len(pid)}
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""How far clusters follow cameras: same-camera pairs in what was merged, beside what chance would give."""
+"""How far clusters follow cameras: the share of same-camera pairs that merges join, and that by chance."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from stages.typing import Float64Array, Int32Array, Int64Array
 
 
 def same_camera_chance(camid: Int32Array) -> float:
-    """Share of all pairs of samples, both cameras known, that one camera took; NaN where there is no such pair."""
+    """Share of all pairs of samples, both cameras known, that one camera took; NaN if there is no such pair."""
     size = np.unique_counts(camid[camid != UNKNOWN]).counts.astype(np.float64)
     pairs = size.sum() * (size.sum() - 1)
     return float((size * (size - 1)).sum() / pairs) if pairs else float("nan")
@@ -20,7 +20,7 @@ def same_camera_merges(linkage: Float64Array, camid: Int32Array) -> float:
 
     `linkage` (r, 4) is SciPy's matrix, maybe of few merges, over the samples of `camid` (n_samples). A merge of two
     images counts 0 or 1, a merge of clusters of a and b members the share over their a·b pairs: so early merges weigh
-    as much as late ones, and large clusters no more than small ones. NaN where no merge joins known cameras.
+    as much as late ones, and large clusters no more than small ones. NaN if no merge joins known cameras.
     """
     cameras, place = np.unique(camid, return_inverse=True)
     one = np.eye(len(cameras), dtype=np.int64)

@@ -1,4 +1,4 @@
-"""How compact and how separate clusters are, without identities."""
+"""Compactness and separation of clusters, without identities."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BLOCK = 512
 
 @dataclass(frozen=True)
 class Compactness:
-    """Label-free figures of one clustering, in squared Euclidean distance.
+    """Label-free measures of one clustering, in squared Euclidean distance.
 
     `silhouette` (Rousseeuw 1987): mean over `n_silhouette_samples` samples, drawn at random if there are more, each
     against all clusters whole; a singleton's member counts 0; NaN with fewer than two clusters.
@@ -42,10 +42,26 @@ def measure_compactness(
     generator: np.random.Generator,
     sample_limit: int = SAMPLE_LIMIT,
 ) -> Compactness:
-    """Compactness of the clusters `labels` (n_samples) of `features` (n_samples, d).
+    """Compactness of the clusters `labels` (n_samples, int64) of `features` (n_samples, d) float32.
 
     All follows, in float64, from each cluster's mean μ and mean squared distance v of members from it:
     d_a = 2 n_a v_a, d_ab = ‖μ_a − μ_b‖² + v_a + v_b, and a sample's mean distance from a cluster is ‖x − μ‖² + v.
+
+    Parameters
+    ----------
+    generator
+        Draws samples and clusters if there are more than `sample_limit`.
+
+    Raises
+    ------
+    DbcError
+        If there is not one label for each feature.
+
+    Examples
+    --------
+    >>> points = np.array([[0, 0], [0, 2], [9, 0], [9, 2]], dtype=np.float32)
+    >>> measure_compactness(points, np.array([0, 0, 1, 1]), generator=np.random.default_rng(0)).mean_intra_dispersion
+    4.0
     """
     if len(features) != len(labels):
         raise DbcError(

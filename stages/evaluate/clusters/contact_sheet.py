@@ -1,4 +1,4 @@
-"""A picture of clusters: a row of thumbnails a cluster, with its figures beside it."""
+"""A picture of clusters: a row of thumbnails for each, with its numbers beside it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BACKGROUND, TEXT, WRONG, PLAIN = (255, 255, 255), (40, 40, 40), (214, 39, 40), (
 
 @dataclass(frozen=True)
 class SheetRow:
-    """A cluster on the sheet: lines of `title`, its `images` (n, H, W, 3) uint8, and which are framed in red (n, bool)."""
+    """A cluster on the sheet: lines of `title`, its `images` (n, H, W, 3) uint8; those `is_wrong` (n) get a red frame."""
 
     title: Sequence[str]
     images: UInt8Array
@@ -27,7 +27,7 @@ class SheetRow:
 
 
 def contact_sheet(rows: Sequence[SheetRow], *, caption: str = "") -> Image.Image:
-    """The picture (RGB) of `rows`, of which there is at least one with an image, below each other, over the `caption`."""
+    """The picture (RGB) of `rows`, at least one with an image, below each other, and the `caption` under them."""
     n_high, n_wide = rows[0].images.shape[1:3]
     size = (max(1, round(THUMBNAIL_HEIGHT * n_wide / n_high)), THUMBNAIL_HEIGHT)
     step = size[0] + 2 * FRAME + GAP, size[1] + 2 * FRAME + GAP

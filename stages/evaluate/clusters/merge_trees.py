@@ -1,4 +1,4 @@
-"""How each cluster came about: how long its chain of merges is, and which of them joined different identities."""
+"""The merges inside each cluster: the longest chain, and the merges that joined different identities."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from stages.typing import BoolArray, Float64Array, Int32Array, Int64Array
 class ClusterTrees:
     """The merges inside each of K clusters, by label.
 
-    `depth` (K, int64): merges on the longest way from a sample to the whole; a cluster of n members that took one
-    sample after the other has n − 1, one merged in pairs about log₂ n. `n_joins` (K, int64): merges whose two sides have
-    different identities in the majority (the smaller pid at equal counts; sides without a known one join nothing).
-    `last_joins` (K, bool): whether the last merge is such a one.
+    `depth` (K, int64): merges on the longest path from a sample to the whole cluster; n members that were added one by one
+    give n − 1, merges in pairs about log₂ n. `n_joins` (K, int64): merges whose two sides have different majority
+    identities (the smaller pid at equal counts; sides without a known one do not count). `last_joins` (K, bool): whether
+    the last merge is one of these.
     """
 
     depth: Int64Array
@@ -26,9 +26,9 @@ class ClusterTrees:
 
 
 def cluster_trees(linkage: Float64Array, labels: Int64Array, pid: Int32Array) -> ClusterTrees:
-    """Trees of the clusters `labels` (n_samples, 0..K−1) as SciPy's `linkage` (n_samples − K, 4) merged them.
+    """Trees of the clusters `labels` (n_samples, 0..K−1), merged as in SciPy's `linkage` (n_samples − K, 4).
 
-    `pid` (n_samples) is negative where an identity is unknown or junk.
+    `pid` (n_samples) is negative if an identity is unknown or junk.
     """
     n, n_clusters = len(labels), int(labels.max(initial=-1)) + 1
     found = ClusterTrees(
@@ -49,5 +49,5 @@ def cluster_trees(linkage: Float64Array, labels: Int64Array, pid: Int32Array) ->
 
 
 def majority(counts: Counter[int]) -> int:
-    """The identity counted most often, the smallest of several."""
+    """The identity with the most counts; the smallest of several."""
     return min(counts, key=lambda identity: (-counts[identity], identity))

@@ -1,4 +1,4 @@
-"""What people want to see of clusters: purity by size, the worst ones, split identities, chained merges."""
+"""A report on clusters for people: purity by size, the worst clusters, split identities, chained merges."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stages.typing import Float32Array, Float64Array, Int32Array, Int64Array
 
 @dataclass(frozen=True)
 class ClusterRow:
-    """One cluster; None where identities are needed and not known.
+    """One cluster; None if a value needs identities and none is known.
 
     `spread` is the mean squared distance between two different members, 0 for a singleton. `purity` is the share of
     members with a known pid that the most frequent `identity` holds, `n_wrong` the others. The rest as in `ClusterTrees`.
@@ -48,7 +48,7 @@ class SizeRow:
 
 @dataclass(frozen=True)
 class SplitRow:
-    """An identity in several clusters: its samples, the clusters, and the share of it in the one that holds most."""
+    """An identity in several clusters: its samples, the clusters, and the share of samples in its main cluster."""
 
     identity: int
     n_samples: int
@@ -58,7 +58,7 @@ class SplitRow:
 
 @dataclass(frozen=True)
 class ClusterReport:
-    """All clusters by label, the sizes they come in, and the split identities, most clusters first."""
+    """All clusters by label, a summary by size, and the split identities, most clusters first."""
 
     clusters: list[ClusterRow]
     by_size: list[SizeRow]
@@ -71,11 +71,11 @@ class ClusterReport:
         return sorted(wrong, key=lambda row: (-(row.n_wrong or 0), row.purity, row.cluster))
 
     def loosest(self) -> list[ClusterRow]:
-        """Clusters of two and more, widest first."""
+        """Clusters of two and more, largest spread first."""
         return sorted((row for row in self.clusters if row.size > 1), key=lambda row: (-row.spread, row.cluster))
 
     def tightest(self) -> list[ClusterRow]:
-        """Clusters of two and more, narrowest first."""
+        """Clusters of two and more, smallest spread first."""
         return sorted((row for row in self.clusters if row.size > 1), key=lambda row: (row.spread, row.cluster))
 
     def largest(self) -> list[ClusterRow]:
@@ -83,7 +83,7 @@ class ClusterReport:
         return sorted(self.clusters, key=lambda row: (-row.size, row.cluster))
 
     def chained(self) -> list[ClusterRow]:
-        """Clusters of four and more that took more than half as many steps as they have members, longest chain first."""
+        """Clusters of four and more whose depth is above half their size, deepest first."""
         chains = [row for row in self.clusters if row.size >= 4 and 2 * row.depth > row.size]
         return sorted(chains, key=lambda row: (-row.depth, row.cluster))
 
@@ -116,9 +116,9 @@ class ClusterReport:
 def report_clusters(
     features: Float32Array, labels: Int64Array, linkage: Float64Array, pid: Int32Array
 ) -> ClusterReport:
-    """The report on clusters `labels` (n_samples, 0..K−1) of `features` (n_samples, d) that `linkage` merged.
+    """The report on the clusters `labels` (n_samples, 0..K−1) of `features` (n_samples, d), merged as in `linkage`.
 
-    Of `pid` (n_samples), −1 (junk) and −2 (unknown) say nothing; where no other is there, purity and the like are None.
+    In `pid` (n_samples), −1 (junk) and −2 (unknown) are ignored; if there are no others, values that need them are None.
     """
     means = ClusterMeans.of(features, labels)
     trees = cluster_trees(linkage, labels, pid)
@@ -155,7 +155,7 @@ def _row(
 
 
 def _by_size(rows: list[ClusterRow], counts: list[Counter[int]]) -> list[SizeRow]:
-    """Sizes 1, 2, 3–4, 5–8, … that occur."""
+    """One row for each of the sizes 1, 2, 3–4, 5–8, … that occur."""
     groups: dict[int, list[ClusterRow]] = {}
     for row in rows:
         groups.setdefault((row.size - 1).bit_length(), []).append(row)
@@ -178,7 +178,7 @@ def _by_size(rows: list[ClusterRow], counts: list[Counter[int]]) -> list[SizeRow
 
 
 def _split(counts: list[Counter[int]]) -> list[SplitRow]:
-    """Identities above 0 that lie in more than one cluster, those in most clusters first."""
+    """Identities above 0 in more than one cluster, most clusters first."""
     held: dict[int, list[int]] = {}
     for cluster in counts:
         for identity, n in cluster.items():

@@ -1,4 +1,4 @@
-"""Compiled loops that count what lies ahead of each match of a query in a row of similarities, while it is in cache."""
+"""Compiled loops that count the entries ahead of each match in a row of similarities, while it is in cache."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import numpy as np
 from stages.arrays.compiled_similarity import exact_products, in_steps, jit
 
 MANY = 96
-"""Matches of a row from which on looking up every entry among them takes less than comparing it with each."""
+"""From this many matches of a row on, a binary search of every entry is faster than comparing it with each."""
 
 
 @jit
 def gather(values, low, high, places):  # type: ignore[no-untyped-def]
-    """How many of the float32 `values` (n,) lie in [low, high]; `places` (n, int32) begins with where, ascending."""
+    """The count of the float32 `values` (n,) in [low, high]; their indices begin `places` (n, int32), ascending."""
     found = 0
     for j in range(values.size):
         if low <= values[j] <= high:
@@ -65,19 +65,19 @@ def count_by_place(row, low, high, counts):  # type: ignore[no-untyped-def]
 
 @jit
 def settle(query, tile, kept, bounds, n_others, matches, ahead, near):  # type: ignore[no-untyped-def]
-    """Add to `ahead` (n,) the entries in doubt that lie ahead of the n matches of a row by exact similarity, then index.
+    """Add to `ahead` (n,) the entries in doubt that are ahead of the n matches of a row by exact similarity, then index.
 
     `kept` are screened values and their columns in the tile; n_others[i] of them lie within `bounds` (low, high) of
-    match i beside itself. `matches` are their columns, maybe outside the tile, and exact similarities. `near`
-    is room for as many places as there are values.
+    match i beside itself. `matches` are their columns, maybe outside the tile, and exact similarities. `near` is a
+    buffer as long as the values.
     """
     (values, places), (low, high), (column, similarity) = kept, bounds, matches
-    wanted = np.zeros(values.size, dtype=np.bool_)
+    doubtful = np.zeros(values.size, dtype=np.bool_)
     for i in range(low.size):
         if n_others[i]:
             for j in near[: gather(values, low[i], high[i], near)]:
-                wanted[j] |= places[j] != column[i]
-    which = np.flatnonzero(wanted)
+                doubtful[j] |= places[j] != column[i]
+    which = np.flatnonzero(doubtful)
     found, steps, exact = np.empty(which.size), np.empty(query.size), np.empty(values.size)
     in_steps(query, steps)
     exact_products(steps, tile, places[which], found)
@@ -91,9 +91,9 @@ def settle(query, tile, kept, bounds, n_others, matches, ahead, near):  # type: 
 
 @jit
 def count_ahead(screen, query, tile, starts, column, similarity, margin, ahead):  # type: ignore[no-untyped-def]
-    """Add to `ahead` (n_matches,) how many entries of the tile lie ahead of each match.
+    """Add to `ahead` (n_matches,) how many entries of the tile are ahead of each match.
 
-    `screen` (r, width) float32 approximates query · tileᵀ within `margin`, −inf where an entry is ignored. Matches
+    `screen` (r, width) float32 approximates query · tileᵀ within `margin`; ignored entries are −inf. Matches
     starts[i]:starts[i + 1] are those of row i: `column` in the tile, maybe outside it, and exact `similarity`. Only
     entries that may be ahead of a row's last match are compared with its matches.
     """

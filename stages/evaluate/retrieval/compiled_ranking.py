@@ -1,4 +1,4 @@
-"""Ranks of the matches of queries on the CPU: each thread multiplies its queries and counts in what it multiplied."""
+"""Ranks of the matches of queries on the CPU: each thread multiplies its queries and counts in the product."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from stages.typing import Float32Array, Int64Array
 
 
 class _Buffers(threading.local):
-    """The similarities of each thread, kept from tile to tile: fresh pages cost as much as counting."""
+    """A buffer for each thread, reused from tile to tile: fresh pages cost as much as counting."""
 
     def __init__(self) -> None:
         self._flat = np.empty(0, dtype=np.float32)
@@ -34,16 +34,16 @@ class _Buffers(threading.local):
 def compiled_match_ranks(
     query: Float32Array, gallery: Float32Array, blocks: Iterable[PidPairs], *, gallery_tile: int
 ) -> Iterator[tuple[PidPairs, Int64Array]]:
-    """Each block with the ranks of its matches, as `ranking.match_ranks` gives them; a thread a core takes one at a time.
+    """Each block with the ranks of its matches, as from `ranking.match_ranks`, in one thread a core.
 
-    `query` (n_q, d) are the features of all queries. Holds a block's queries × `gallery_tile` similarities a thread.
+    `query` (n_q, d) are the features of all queries. A thread holds a block's queries × `gallery_tile` similarities.
     """
     query, gallery = np.ascontiguousarray(query), np.ascontiguousarray(gallery)
     buffers, n_threads = _Buffers(), n_cores()
-    with one_library_thread(), ThreadPoolExecutor(n_threads) as pool:
+    with one_library_thread(), ThreadPoolExecutor(n_threads) as executor:
         running = deque[tuple[PidPairs, Future[Int64Array]]]()
         for pairs in blocks:
-            running.append((pairs, pool.submit(_ranks, query, gallery, pairs, gallery_tile, buffers)))
+            running.append((pairs, executor.submit(_ranks, query, gallery, pairs, gallery_tile, buffers)))
             if len(running) > n_threads:
                 first, ranks = running.popleft()
                 yield first, ranks.result()

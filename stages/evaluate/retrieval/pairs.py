@@ -1,4 +1,4 @@
-"""Which gallery entries are matches of a query and which it must ignore: the protocol's rules on pid and camid."""
+"""The matches of a query and the gallery entries it must ignore: the protocol's rules on pid and camid."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stages.samples import UNKNOWN
 from stages.typing import BoolArray, Int32Array, Int64Array
 
 PAIR_LIMIT = 2**20
-"""Pairs of one identity held at once; a query with more has a block of its own."""
+"""Pairs held at once; a query with more is a block alone."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,10 @@ def pid_pair_blocks(
     *,
     query_block: int,
 ) -> Iterator[PidPairs]:
-    """Blocks of at most `query_block` queries, together all queries whose positive pid the gallery holds.
+    """Blocks of at most `query_block` queries, together all queries whose positive pid the gallery has.
 
     `own` (n_q, int64) is the gallery entry that the query itself is, −1 for none. Of the entries of a query's pid, that
-    one is ignored and so are those of its camera, where that is known; the others are matches.
+    one and those of its camera, if known, are ignored; the others are matches.
     """
     by_pid = np.argsort(gallery_pid, kind="stable")
     pids = gallery_pid[by_pid]
@@ -64,7 +64,7 @@ def pid_pair_blocks(
 
 
 def _slices(n_pairs: Int64Array, query_block: int) -> Iterator[slice]:
-    """Consecutive slices of at most `query_block` queries and, where one query allows it, `PAIR_LIMIT` pairs."""
+    """Consecutive slices of at most `query_block` queries and `PAIR_LIMIT` pairs, or of one query with more pairs."""
     total = np.cumsum(n_pairs)
     start = 0
     while start < len(n_pairs):

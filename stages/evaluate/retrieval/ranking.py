@@ -1,7 +1,7 @@
-"""The exact rank of every match of a query, by counting what lies ahead of it, in any array library.
+"""The exact rank of every match of a query, by counting the entries ahead of it, in any array library.
 
-A float32 product of the whole comes first; only matches and the few pairs that it leaves in doubt are computed exactly,
-by the similarity without rounding of `stages.arrays.similarity`, so ranks depend on no block size, thread count, library or
+A float32 product of everything comes first; only matches and the few pairs in doubt are computed exactly, by the
+similarity without rounding of `stages.arrays.similarity`, so ranks depend on no block size, thread count, library or
 machine.
 """
 
@@ -63,7 +63,7 @@ def match_ranks(query: Array, gallery: Array, pairs: PidPairs, *, gallery_tile: 
 
 
 def _count_ahead(query: Array, tile: Array, screen: Array, matches: _Matches) -> Int64Array:
-    """How many entries of the tile lie ahead of each match (n_matches, int64), given the float32 product `screen`."""
+    """How many entries of the tile are ahead of each match (n_matches, int64), given the float32 product `screen`."""
     xp: Any = array_namespace(query)
     width = screen.shape[1]
     inside = np.flatnonzero((matches.column >= 0) & (matches.column < width))
@@ -101,14 +101,14 @@ def _count_part(
 
 
 class _ExactTile:
-    """Exact similarities of a block of queries with a tile of the gallery, computed when they are needed."""
+    """Exact similarities of a block of queries with a tile of the gallery, computed on demand."""
 
     def __init__(self, query: Array, tile: Array) -> None:
         self._query, self._tile = query, tile
         self._whole: Float64Array | None = None
 
     def of(self, row: Int64Array, column: Int64Array) -> Float64Array:
-        """Those of the pairs (`row`, `column`), on the host."""
+        """The exact similarities of the pairs (`row`, `column`), on the host."""
         if self._whole is None and len(row) > DENSE_SHARE * self._query.shape[0] * self._tile.shape[0]:
             self._whole = to_host(exact_similarity(self._query, self._tile))
         if self._whole is not None:

@@ -30,7 +30,7 @@ GALLERY_TILE = 2048
 
 @dataclass(frozen=True)
 class Reranking:
-    """Neighbours k1 of a neighbourhood, k2 of the mean over encodings, and the weight λ of the distance itself."""
+    """k1 nearest neighbours for reciprocity, k2 for the mean over encodings, and the weight λ of the plain distance."""
 
     k1: int = 20
     k2: int = 6
@@ -49,7 +49,7 @@ class Encoded:
     lambda_: float
 
     def ranked_among(self, kept: Int64Array) -> Encoded:
-        """The same with the gallery entries `kept` alone to be ranked; encodings stay those among all."""
+        """The same, ranking only the gallery entries `kept`; encodings stay those among all."""
         xp: Any = array_namespace(self.gallery)
         rows = xp.take(self.gallery, xp.asarray(kept, device=self.gallery.device), axis=0)
         encoding = self.gallery_encoding[kept]

@@ -43,8 +43,8 @@ class WordsProvider(Provider):
         set_resnet_options(network, parameters)
         return network, DIM
 
-    def completed(self, asked: InitParameters, *, given: Mapping[str, Any]) -> InitParameters:
-        """`asked` without weights, of the published size and with a small head.
+    def completed(self, parameters: InitParameters, *, given: Mapping[str, Any]) -> InitParameters:
+        """`parameters` without weights, of the published size and with a small head.
 
         Raises UsageError for weights, or a size with too few rows of patches.
         """
@@ -52,14 +52,14 @@ class WordsProvider(Provider):
             raise UsageError(
                 f"`weights` must be left out for `backbone='{BAG_OF_WORDS}'`, which has none, got {given['weights']!r}"
             )
-        height, width = asked.height or HEIGHT, asked.width or WIDTH
+        height, width = parameters.height or HEIGHT, parameters.width or WIDTH
         if height < LEAST_HEIGHT or width < PATCH:
             raise UsageError(
                 f"`height` and `width` must be at least {LEAST_HEIGHT} and {PATCH} pixels for "
                 f"`backbone='{BAG_OF_WORDS}'`, got {height} and {width}; leave them out for {HEIGHT} and {WIDTH}"
             )
         fields = {"weights": NO_WEIGHTS, "weights_digest": "", "height": height, "width": width}
-        return asked.model_copy(update={**fields, "embedding_dim": asked.embedding_dim or EMBEDDING_DIM})
+        return parameters.model_copy(update={**fields, "embedding_dim": parameters.embedding_dim or EMBEDDING_DIM})
 
     def learned(
         self,

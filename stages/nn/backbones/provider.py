@@ -44,9 +44,9 @@ class Provider:
         """
         raise NotImplementedError
 
-    def completed(self, asked: InitParameters, *, given: Mapping[str, Any]) -> InitParameters:  # noqa: ARG002
-        """`asked` with what this kind needs; `given` holds the fields that the user named. Raises UsageError."""
-        return asked
+    def completed(self, parameters: InitParameters, *, given: Mapping[str, Any]) -> InitParameters:  # noqa: ARG002
+        """`parameters` with what this kind needs; `given` holds the fields that the user named. Raises UsageError."""
+        return parameters
 
     def find_weights(self, weights: str, *, backbone: str, reporter: Reporter) -> WeightsFile | None:
         """The file that `weights` stands for, downloaded first if need be; None for 'none'.

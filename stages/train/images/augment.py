@@ -1,4 +1,4 @@
-"""Augmentation of a whole batch: everything random about it, drawn on the CPU, and its use where the images are."""
+"""Augmentation of a whole batch: drawn on the CPU, applied on the images' device."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ T = TypeVar("T", Crops, Rectangles)
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What is done to each image of a batch; None for what is not asked for."""
+    """The augmentation of each image of a batch; None for a kind that is off."""
 
     crops: Crops
     jitter: Tensor | None = None
@@ -30,9 +30,9 @@ class Augmentation:
 def draw_augmentation(
     n_images: int, *, color_jitter: float, random_erasing: float, generator: torch.Generator
 ) -> Augmentation:
-    """One draw an image of each kind asked for: crop and flip always, the others where their number is above 0.
+    """One draw an image: crop and flip always, jitter and erasing if their number is above 0.
 
-    What is not asked for takes nothing from `generator`, so it leaves the draws of the rest as they are.
+    A kind that is off draws nothing from `generator`, so the other draws stay the same.
     """
     return Augmentation(
         draw_crops(n_images, generator=generator),
@@ -42,7 +42,7 @@ def draw_augmentation(
 
 
 def of_images(augmentation: Augmentation, own: slice) -> Augmentation:
-    """What is done to the images `own` of the batch."""
+    """The augmentation of the images `own` of the batch."""
     jitter, rectangles = augmentation.jitter, augmentation.rectangles
     return Augmentation(
         _part(augmentation.crops, own),
@@ -56,10 +56,10 @@ def _part(drawn: T, own: slice) -> T:
 
 
 def augmented_input(images: Tensor, augmentation: Augmentation, *, form: InputForm) -> Tensor:
-    """Network input of a `form` with a size, channels-last, of images (B, H, W, 3) uint8, where they are.
+    """Network input, channels-last, of images (B, H, W, 3) uint8, on their device; `form` must have a size.
 
-    That is `augmented` of the resized images: on the CPU by a compiled loop, an image at a time, whose values are within
-    2e-6 · max(height, width) of its: it places samples in float64 and takes no other roundings than a float32 sum's.
+    It is `augmented` of the resized images. On the CPU a compiled loop computes it image by image, to within
+    2e-6 · max(height, width): it places samples in float64 and rounds only as a float32 sum does.
     """
     if images.device.type == "cpu":
         return _on_the_host(images, augmentation, form)
@@ -72,7 +72,7 @@ def augmented(pixels: Tensor, augmentation: Augmentation, statistics: Statistics
 
 
 def _finished(pixels: Tensor, augmentation: Augmentation, statistics: Statistics) -> Tensor:
-    """What `augmented` does after cropping."""
+    """Cropped `pixels` after the other steps of `augmented`."""
     if augmentation.jitter is not None:
         pixels = apply_jitter(pixels, augmentation.jitter)
     if augmentation.rectangles is not None:
@@ -85,7 +85,7 @@ def _on_the_host(images: Tensor, augmentation: Augmentation, form: InputForm) ->
     if tuple(images.shape[1:3]) != (form.height, form.width):
         images = resize(as_pixels(images), height=form.height, width=form.width).permute(0, 2, 3, 1)
     if augmentation.jitter is not None:
-        # it needs the mean of a whole image, and so a pass of its own
+        # contrast needs the mean of the whole image, hence a second pass
         plain = _cropped(images, augmentation.crops, None, mean=(0, 0, 0), std=(1, 1, 1))
         return _finished(plain, augmentation, form.statistics)
     mean, std = (tuple(255 * value for value in values) for values in (form.statistics.mean, form.statistics.std))
@@ -95,7 +95,7 @@ def _on_the_host(images: Tensor, augmentation: Augmentation, form: InputForm) ->
 def _cropped(
     images: Tensor, crops: Crops, blank: Rectangles | None, *, mean: tuple[float, ...], std: tuple[float, ...]
 ) -> Tensor:
-    """(crop − mean) / std (B, 3, H, W) float32 of images (B, H, W, 3), 0 where they are blank."""
+    """(crop − mean) / std (B, 3, H, W) float32 of images (B, H, W, 3), 0 in blank pixels."""
     n_images, height, width, _ = images.shape
     result = torch.empty(images.shape)
     if blank is None:

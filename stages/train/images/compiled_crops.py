@@ -11,9 +11,9 @@ jit = compiled()
 
 @jit
 def neighbours(first, share, low, high, weight):  # type: ignore[no-untyped-def]
-    """Set where each of n pixels is read along one axis: `low`, `high`, and the `weight` of `high`, (n) each.
+    """Set, for each of n pixels of one axis, the two source pixels `low`, `high` and the `weight` of `high`, (n) each.
 
-    Pixel i has its centre at first + share · (i + ½) / n of the axis; beyond the border it is the border's pixel.
+    Pixel i has its centre at first + share · (i + ½) / n of the axis; beyond the border it reads the border's pixel.
     """
     n_pixels = low.size
     for i in range(n_pixels):
@@ -42,11 +42,11 @@ def stretch(line, left, right, across, result):  # type: ignore[no-untyped-def]
 
 @jit
 def crop_images(images, windows, flip, blank_rows, blank_columns, mean, scale, result):  # type: ignore[no-untyped-def]
-    """Put (crop − mean) · scale of every image into `result` (B, H, W, 3) float32, 0 where its row and column are blank.
+    """Put (crop − mean) · scale of every image into `result` (B, H, W, 3) float32, 0 if row and column are both blank.
 
     `images` (B, H, W, 3) uint8 or float32; `windows` (B, 4) float64: top, left, height, width as shares of the image;
     `flip` (B), `blank_rows` (B, H), `blank_columns` (B, W) bool; `mean` and `scale` (W · 3) float32, a pixel's three values
-    again and again. `apply_crops` says which pixel reads what.
+    repeated. Pixels are placed as in `apply_crops`.
     """
     n_images, n_rows, n_columns, n_channels = images.shape
     upper, lower, down = np.empty(n_rows, np.int64), np.empty(n_rows, np.int64), np.empty(n_rows, np.float32)

@@ -31,7 +31,7 @@ def draw_crops(n_samples: int, *, generator: torch.Generator) -> Crops:
     """A random window and a fair flip for each of `n_samples`, on the CPU whatever the device that applies them.
 
     With area A ~ U(0.64, 1) and relative aspect ρ ~ U(1, 1.5), height is √(Aρ) and width √(A/ρ) of the image's; the
-    first of ten draws that fits is taken, else the whole image; the corner is uniform over where the window fits.
+    first of ten draws that fits is taken, else the whole image; the corner is uniform over all that keep the window inside.
     """
     area = _uniform((n_samples, TRIES), *AREA, generator=generator)
     aspect = _uniform((n_samples, TRIES), *ASPECT, generator=generator)
@@ -47,13 +47,13 @@ def draw_crops(n_samples: int, *, generator: torch.Generator) -> Crops:
 
 
 def apply_crops(pixels: Tensor, crops: Crops) -> Tensor:
-    """The windows of `pixels` (B, C, H, W), each stretched to H×W and flipped where drawn, bilinear, same shape.
+    """The windows of `pixels` (B, C, H, W), each stretched to H×W and flipped if `crops.flip`, bilinear, same shape.
 
     Output pixel centre (u, v) in [0, 1]² reads the image at (left + width·u, top + height·v); reads beyond the
     border take the border's value. A whole, unflipped window returns the image up to rounding.
     """
     if not len(pixels):
-        # a process may have no sample of a short batch, and torch makes no grid of none
+        # a process may have no sample of a short batch, and torch refuses an empty grid
         return pixels
     sign = torch.where(crops.flip, -1.0, 1.0)
     theta = torch.zeros((len(crops.top), 2, 3))

@@ -1,4 +1,4 @@
-"""Everything random about a step, drawn on the CPU for the whole batch whatever reads its images."""
+"""Everything random about a step, drawn on the CPU for the whole batch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from schemas.parameters import TrainParameters
 from stages.train.images.augment import Augmentation, draw_augmentation, of_images
-from stages.train.images.frames import Samples, draw_frames
+from stages.train.images.frames import TrainSamples, draw_frames
 from stages.typing import Int64Array
 
 
@@ -17,9 +17,8 @@ from stages.typing import Int64Array
 class Draw:
     """A step's `samples` (B), their `frames` (B·T) in the source, the augmentation of each frame, the targets (B).
 
-    Where several processes share the batch, frames and augmentation are those of one of them.
-
-    `generator_state` is that of the loop's generator after this draw and before the next.
+    If several processes share the batch, frames and augmentation are those of one of them. `generator_state` is the state
+    of the loop's generator after this draw.
     """
 
     samples: Int64Array
@@ -29,8 +28,8 @@ class Draw:
     generator_state: Tensor
 
 
-def draw_step(batch: Tensor, samples: Samples, *, parameters: TrainParameters, generator: torch.Generator) -> Draw:
-    """The draw of the samples `batch` (B): frames first, then crops and flips, then what else is asked for."""
+def draw_step(batch: Tensor, samples: TrainSamples, *, parameters: TrainParameters, generator: torch.Generator) -> Draw:
+    """The draw of the samples `batch` (B): frames first, then crops and flips, then the other augmentations."""
     chosen = batch.numpy()
     frames = samples.first[chosen]
     if parameters.frames is not None:
@@ -47,7 +46,7 @@ def draw_step(batch: Tensor, samples: Samples, *, parameters: TrainParameters, g
 
 
 def of_samples(draw: Draw, own: slice) -> Draw:
-    """The draw with the frames of its samples `own` alone, and what is done to them."""
+    """The draw with only the frames of its samples `own`, and their augmentation."""
     n_frames = len(draw.frames) // len(draw.samples)
     frames = slice(own.start * n_frames, own.stop * n_frames)
     return replace(draw, frames=draw.frames[frames], augmentation=of_images(draw.augmentation, frames))

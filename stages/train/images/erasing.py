@@ -17,7 +17,7 @@ TRIES = 10
 
 @dataclass(frozen=True)
 class Rectangles:
-    """What is blanked of each image, (B): edges as shares of its height and width; an empty one blanks nothing."""
+    """The rectangle to blank in each image: edges (B) as shares of height and width; an empty one blanks nothing."""
 
     top: Tensor
     bottom: Tensor

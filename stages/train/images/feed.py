@@ -1,4 +1,4 @@
-"""Batches on their way into the loop, made ahead by a thread where that takes time."""
+"""Batches for the loop, prepared ahead by a thread if that takes time."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from stages.train.images.draws import Draw
 from stages.train.images.sources import FrameSource
 
 AHEAD = 2
-"""Batches in work beside the one that is trained on."""
+"""Batches prepared beside the one that is trained on."""
 
 ToInput: TypeAlias = Callable[[Tensor, Augmentation], Tensor]
-"""From frames (B·T, H, W, 3) uint8 to network input (B·T, 3, H, W), where they are."""
+"""From frames (B·T, H, W, 3) uint8 to network input (B·T, 3, H, W) on the same device."""
 
 
 def feed(
     draws: Iterable[Draw], source: FrameSource, *, device: torch.device, to_input: ToInput
 ) -> Generator[tuple[Draw, Tensor], None, None]:
-    """Each draw with its network input on `device`, in order; the same whether or not it is made ahead.
+    """Each draw with its network input on `device`, in order; preparing ahead does not change it.
 
-    A thread reads frames, and on the CPU augments them too; a GPU augments when it is their turn.
+    A thread reads frames and, on the CPU, augments them too; a GPU augments them in the loop.
     """
     if not source.waits:
         for draw in draws:
@@ -42,7 +42,7 @@ def feed(
 
 @dataclass(frozen=True)
 class _Read:
-    """The frames of a draw, and the event after which they are there; on the CPU network input, and None."""
+    """The frames of a draw on a GPU, and the event of their arrival; on the CPU network input and None."""
 
     draw: Draw
     images: Tensor
@@ -51,14 +51,14 @@ class _Read:
 
 @dataclass(frozen=True)
 class _Reader:
-    """Reads in a thread; for a GPU it copies on a stream of its own, beside the network's work."""
+    """Reads in a thread; for a GPU it copies on a separate stream, while the network works."""
 
     source: FrameSource
     stream: Any
     to_input: ToInput
 
     def read(self, draw: Draw) -> _Read:
-        """In the thread: the network input of `draw`, for a GPU its frames, perhaps still on their way."""
+        """In the thread: the network input of `draw` or, for a GPU, its frames, which may still be in transfer."""
         if self.stream is None:
             return _Read(draw, self.to_input(self.source.batch(draw.frames), draw.augmentation), None)
         with torch.cuda.stream(self.stream):
@@ -66,7 +66,7 @@ class _Reader:
             return _Read(draw, frames, self.stream.record_event())
 
     def received(self, read: _Read) -> Tensor:
-        """In the loop: the network input; the loop's stream waits for frames and keeps them from being reused too early."""
+        """In the loop: the network input. The loop's stream waits for the frames and keeps their memory until it is done."""
         if read.there is None:
             return read.images
         current = torch.cuda.current_stream(read.images.device)

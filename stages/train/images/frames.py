@@ -1,4 +1,4 @@
-"""What is trained on: samples as runs of stored frames, their clusters, and the frames that stand for them in a step."""
+"""The samples that are trained on: stored frames, clusters, and the frames drawn for a step."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stages.typing import Int64Array
 
 
 @dataclass(frozen=True)
-class Samples:
+class TrainSamples:
     """Sample i is the frames `first[i]` to `first[i] + count[i]` of a source, in cluster `labels[i]`; (n) int64 each."""
 
     first: Int64Array
@@ -28,20 +28,20 @@ class Samples:
         offsets = np.cumsum(self.count) - self.count
         return np.repeat(self.first - offsets, self.count) + np.arange(self.count.sum())
 
-    def packed(self) -> Samples:
-        """The same samples in a source that holds `frames` alone, in that order."""
-        return Samples(np.cumsum(self.count) - self.count, self.count, self.labels)
+    def packed(self) -> TrainSamples:
+        """The same samples in a source that holds only `frames`, in that order."""
+        return TrainSamples(np.cumsum(self.count) - self.count, self.count, self.labels)
 
 
-def image_samples(labels: Int64Array) -> Samples:
-    """Samples of one frame each, sample i being frame i."""
-    return Samples(np.arange(len(labels)), np.ones(len(labels), dtype=np.int64), labels)
+def image_samples(labels: Int64Array) -> TrainSamples:
+    """TrainSamples of one frame each, sample i being frame i."""
+    return TrainSamples(np.arange(len(labels)), np.ones(len(labels), dtype=np.int64), labels)
 
 
 def draw_frames(count: Tensor, *, n_frames: int, generator: torch.Generator) -> Tensor:
     """`n_frames` random frames of each sample of `count` (B) frames: (B, n_frames) int64 in [0, count).
 
-    Without replacement where the sample has as many, with replacement where it has fewer, as published for video.
+    Without replacement if the sample has as many, else with replacement, as published for video.
     """
     longest = max(int(count.max()), n_frames)
     keys = torch.rand((len(count), longest), generator=generator, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""Where a step's images come from: the device, the host, or the stored chunks; the same bytes from each."""
+"""Sources of a step's images: device memory, host memory, or the store; the same bytes from each."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from stages.arrays.backend import torch_available_bytes
 from stages.errors import DbcError
 from stages.nn.images import StoredImages
 from stages.processes import n_processes_here
-from stages.train.images.frames import Samples
+from stages.train.images.frames import TrainSamples
 from stages.typing import Int64Array, UInt8Array
 
 SHARE = 0.5
-"""Share of the free memory that `auto` fills with images: the network needs the rest."""
+"""Share of the free memory that `auto` fills with images; the network needs the rest."""
 LOADED_AT_ONCE = 64 << 20
 """Bytes of images read from the store at a time while a cache is filled."""
 
 
 class FrameSource(Protocol):
-    """Decoded frames, asked for a batch at a time."""
+    """Decoded frames, read a batch at a time."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -35,11 +35,11 @@ class FrameSource(Protocol):
 
     @property
     def waits(self) -> bool:
-        """Whether a batch takes time that a thread can hide: it is read, copied to another device, or augmented here."""
+        """Whether a thread should prepare batches: they are read, copied to a device, or augmented on the CPU."""
         ...
 
     def batch(self, index: Int64Array) -> Tensor:
-        """The frames `index` (B), in that order, (B, H, W, 3) uint8 on the device or on their way to it."""
+        """The frames `index` (B), in that order, (B, H, W, 3) uint8 on the device; the copy may still run."""
         ...
 
 
@@ -56,7 +56,7 @@ class DeviceFrames:
 
     @property
     def waits(self) -> bool:
-        """Nothing to wait for."""
+        """False: no reading, no copy."""
         return False
 
     def batch(self, index: Int64Array) -> Tensor:
@@ -66,7 +66,7 @@ class DeviceFrames:
 
 @dataclass(frozen=True)
 class HostFrames:
-    """Frames of an array in memory or in the store, which pass through page-locked memory on their way to a GPU."""
+    """Frames of an array in host memory or in the store, copied to a GPU through page-locked memory."""
 
     frames: StoredImages
     device: torch.device
@@ -78,7 +78,7 @@ class HostFrames:
 
     @property
     def waits(self) -> bool:
-        """Always: on the CPU for the augmentation."""
+        """True; on the CPU because of the augmentation."""
         return True
 
     def batch(self, index: Int64Array) -> Tensor:
@@ -90,13 +90,12 @@ class HostFrames:
 
 
 def cached(
-    images: StoredImages, samples: Samples, *, cache: Cache, device: torch.device
-) -> tuple[FrameSource, Samples, str]:
-    """(source, samples in it, the cache it became) of the `samples` of the stored `images`.
+    images: StoredImages, samples: TrainSamples, *, cache: Cache, device: torch.device
+) -> tuple[FrameSource, TrainSamples, str]:
+    """(source, samples in it, cache used) for the `samples` of the stored `images`.
 
-    `auto` is the device where the samples' frames fit into half of its free memory, else the host likewise, else none.
-    On the CPU device and host are one; the processes of a machine have equal parts of it. DbcError where a cache is asked
-    for that has no room.
+    `auto` takes the device if the samples' frames fit into half of its free memory, else the host likewise, else none. On
+    the CPU device and host are one; the processes of a machine share it equally. DbcError if the cache has too little room.
     """
     n_frames = int(samples.count.sum())
     n_bytes = n_frames * prod(images.shape[1:])
@@ -127,19 +126,19 @@ def _chosen(cache: Cache, n_bytes: int, device: torch.device) -> str:
     free = _room(where[cache])
     if n_bytes > free:
         raise DbcError(
-            f"`cache='{cache}'`: the train images take {n_bytes / 2**30:.1f} GiB, but {where[cache]} has "
-            f"{free / 2**30:.1f} GiB free; use `cache='auto'`"
+            f"`cache='{cache}'` needs {n_bytes / 2**30:.1f} GiB for the train images, got {free / 2**30:.1f} GiB free on "
+            f"{where[cache]}; use `cache='auto'`"
         )
     return cache
 
 
 def _room(place: torch.device) -> int:
-    """Bytes that this process may take there: of the host, what it would have if the others here took as many."""
+    """Bytes that this process may take there: of the host, an equal share for each process of the machine."""
     return torch_available_bytes(str(place)) // (n_processes_here() if place.type == "cpu" else 1)
 
 
 def _slabs(images: StoredImages, index: Int64Array) -> Iterator[tuple[int, UInt8Array]]:
-    """(place in `index`, the images there), some at a time, so that filling a cache takes little beside it."""
+    """(place in `index`, the images there), a few at a time, so that filling a cache takes little extra memory."""
     step = max(1, LOADED_AT_ONCE // prod(images.shape[1:]))
     for start in range(0, len(index), step):
         yield start, images[index[start : start + step]]

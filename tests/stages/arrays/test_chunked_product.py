@@ -12,7 +12,7 @@ from stages.arrays.chunked_product import CHUNK, adds_whole_sums, chunked_produc
 from stages.arrays.compiled_similarity import exact_products, in_steps
 from stages.arrays.similarity import product_error, screen_margin
 from stages.evaluate.retrieval.compiled_counting import gather
-from stages.evaluate.retrieval.figures import evaluate_retrieval
+from stages.evaluate.retrieval.metrics import evaluate_retrieval
 
 DIMS = (1, 16, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 88, 2048)
 

@@ -51,9 +51,9 @@ def test_seeds_are_put_together_as_mean_and_sample_deviation() -> None:
     seeds = [result({"lambda": 0.1, "seed": seed}, [0.1, 0.1, v], [0.0, 0.0, v]) for seed, v in enumerate(values)]
     found = {(line.at, line.setting.get("lambda")): line for line in lines(seeds)}
     assert set(found) == {("stage init", None), ("stage 0", None), ("best", 0.1), ("last", 0.1), ("auto", 0.1)}
-    spread = found["last", 0.1].figures["mAP"]
+    spread = found["last", 0.1].metrics["mAP"]
     assert (spread.mean, spread.deviation, spread.n) == (statistics.fmean(values), statistics.stdev(values), 3)
-    assert found["stage init", None].figures["mAP"].n == 3
+    assert found["stage init", None].metrics["mAP"].n == 3
 
 
 def test_settings_that_do_not_begin_alike_have_a_start_of_their_own() -> None:
@@ -63,12 +63,12 @@ def test_settings_that_do_not_begin_alike_have_a_start_of_their_own() -> None:
         for seed in (0, 1)
     ]
     starts = [line for line in lines(swept) if line.at.startswith("stage")]
-    assert [(line.at, line.setting.get("recipe"), line.figures["mAP"].mean) for line in starts] == [
+    assert [(line.at, line.setting.get("recipe"), line.metrics["mAP"].mean) for line in starts] == [
         ("stage init", None, 0.1),
         ("stage 0", "auto", 0.2),
         ("stage 0", "tuned", 0.4),
     ]
-    assert [line.figures["mAP"].n for line in starts] == [2, 2, 2]
+    assert [line.metrics["mAP"].n for line in starts] == [2, 2, 2]
 
 
 def test_one_seed_has_no_deviation_and_unknown_figures_are_dashes() -> None:

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from stages.errors import DbcError
-from stages.extract.collapse import Spread
+from stages.extract.collapse import CollapseCheck
 from stages.processes import OneProcess
 
 
-def seen(*blocks: list[list[float]]) -> Spread:
-    spread = Spread()
+def seen(*blocks: list[list[float]]) -> CollapseCheck:
+    spread = CollapseCheck()
     for block in blocks:
         spread.take_in(np.array(block, dtype=np.float32))
     return spread
@@ -51,6 +51,6 @@ def test_what_another_process_has_seen_counts() -> None:
     own = seen([[1, 0], [1, 0]])
     assert own.note(Beside([1, 0, 0, 1]), is_trained=True) is None
     assert own.note(Beside([1, 0, 1, 0]), is_trained=True) is not None
-    assert Spread().note(Beside([1, 1, 1, 0]), is_trained=True) is None
+    assert CollapseCheck().note(Beside([1, 1, 1, 0]), is_trained=True) is None
     with pytest.raises(DbcError, match="all features are zero"):
-        Spread().note(Beside([0, 0, 0, 0]), is_trained=True)
+        CollapseCheck().note(Beside([0, 0, 0, 0]), is_trained=True)

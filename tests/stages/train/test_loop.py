@@ -14,7 +14,7 @@ from stages.errors import DbcError, UsageError
 from stages.nn.images import InputForm
 from stages.nn.model.head import EmbeddingHead
 from stages.nn.model.network import ReidModel, model_arrays
-from stages.train.images.frames import Samples
+from stages.train.images.frames import TrainSamples
 from stages.train.images.sources import HostFrames
 from stages.train.loop import Step
 from tests.tiny_training import CPU, blotches, digest, tiny_model, tiny_parameters, trained
@@ -106,10 +106,10 @@ def test_samples_are_found_by_their_frames() -> None:
     chosen = np.random.default_rng(0).permutation(30)[:16]
     ones = np.ones(16, dtype=np.int64)
     results = [
-        trained(tiny_model(), labels, source=HostFrames(source, CPU), samples=Samples(first, ones, labels))
+        trained(tiny_model(), labels, source=HostFrames(source, CPU), samples=TrainSamples(first, ones, labels))
         for source, first in ((images, chosen), (images[chosen], np.arange(16)))
     ]
-    assert np.array_equal(results[0].memory, results[1].memory)
+    assert np.array_equal(results[0].lookup_table, results[1].lookup_table)
 
 
 def test_an_input_size_other_than_the_stored_one_trains() -> None:

@@ -12,7 +12,7 @@ from tests.tiny_training import digest, tiny_model, trained
 def test_without_a_queue_training_is_that_of_the_repelled_loss() -> None:
     results = [trained(tiny_model(), np.arange(20), **fields) for fields in ({}, {"loss": "oim", "queue_size": 0})]
     np.testing.assert_allclose(results[1].loss, results[0].loss, rtol=1e-4)
-    np.testing.assert_allclose(results[1].memory, results[0].memory, atol=1e-4)
+    np.testing.assert_allclose(results[1].lookup_table, results[0].lookup_table, atol=1e-4)
 
 
 def test_the_queue_adds_negatives_from_the_second_step_on() -> None:
@@ -50,8 +50,8 @@ def test_training_goes_on_from_a_state_with_its_queue_to_the_last_bit() -> None:
     kept, model, again = _Kept(4), tiny_model(dropout=0.5), tiny_model(dropout=0.5)
     whole = trained(model, np.arange(20), options={"checkpoints": kept}, **fields)
     assert kept.arrays["queue/n_pushed"] == 28
-    rest = trained(again, np.arange(20), options={"begun": kept.arrays}, **fields)
+    rest = trained(again, np.arange(20), options={"resumed": kept.arrays}, **fields)
     assert digest(again, rest) == digest(model, whole)
     emptied = {**kept.arrays, "queue/n_pushed": np.array(0)}
     other = tiny_model(dropout=0.5)
-    assert digest(other, trained(other, np.arange(20), options={"begun": emptied}, **fields)) != digest(model, whole)
+    assert digest(other, trained(other, np.arange(20), options={"resumed": emptied}, **fields)) != digest(model, whole)

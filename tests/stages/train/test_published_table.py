@@ -1,6 +1,6 @@
 """What the published code's look-up table does: rows of the clusters before the merge, under the labels after it.
 
-A demonstration, and the reason why `centroid_memory` takes the labels that training uses. Row k then holds old cluster k,
+A demonstration, and the reason why `centroid_table` takes the labels that training uses. Row k then holds old cluster k,
 another one from the first absorbed label on. Where images of one identity are neighbours in file order, that other cluster
 is often of the same identity: the table tells who is who. In a shuffled order it is not, and the wrong rows only do harm.
 """
@@ -17,7 +17,7 @@ from schemas.parameters import InitParameters, SyntheticParameters
 from stages.extract.forward import extract
 from stages.ingest.synthetic import draw_path, synthetic_samples
 from stages.merge import initial_labels
-from stages.nn.lookup_table import centroid_memory
+from stages.nn.lookup_table import centroid_table
 from stages.nn.model.network import ReidModel, build_model
 from stages.train.images.frames import image_samples
 from stages.train.images.sources import HostFrames
@@ -100,7 +100,7 @@ def test_rows_of_the_new_clusters_bring_an_identity_together_better_than_misalig
     order = np.random.default_rng(1).permutation(len(pid))
     before, after = in_order(before, order), in_order(after, order)
     apart = []
-    for rows in (centroid_memory(embedding, before)[: after.max() + 1], centroid_memory(embedding, after)):
+    for rows in (centroid_table(embedding, before)[: after.max() + 1], centroid_table(embedding, after)):
         model = network()
         parameters = tiny_parameters(stage=3, epochs=1, batch_size=16, learning_rate=0.005, dropout=0.0)
         train(model, rows, HostFrames(images, CPU), image_samples(after), parameters=parameters, device=CPU)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from stages.errors import DbcError
-from stages.train.images.frames import Samples
+from stages.train.images.frames import TrainSamples
 from stages.train.images.sources import HostFrames
 from stages.train.state import Arrays
 from tests.tiny_training import CPU, blotches, digest, tiny_model, trained
@@ -55,7 +55,7 @@ def test_going_on_from_any_step_gives_the_bits_of_the_undisturbed_run(name: str)
     for arrays in kept.states.values():
         torch.rand(3)
         model = tiny_model(dropout=0.5)
-        result = trained(model, LABELS, options={"begun": arrays}, **OPTIONS[name])
+        result = trained(model, LABELS, options={"resumed": arrays}, **OPTIONS[name])
         assert digest(model, result) == expected
 
 
@@ -69,11 +69,11 @@ def test_keeping_states_changes_nothing() -> None:
 
 def test_tracklets_go_on_too() -> None:
     frames = HostFrames(blotches(60), CPU)
-    samples = Samples(np.arange(0, 60, 3), np.array([1, 2, 3, 3, 3] * 4), LABELS)
+    samples = TrainSamples(np.arange(0, 60, 3), np.array([1, 2, 3, 3, 3] * 4), LABELS)
     kept, model = Kept(steps={2}), tiny_model(dropout=0.5)
     result = trained(model, LABELS, source=frames, samples=samples, options={"checkpoints": kept}, frames=2)
     again = tiny_model(dropout=0.5)
-    taken_up = trained(again, LABELS, source=frames, samples=samples, options={"begun": kept.states[2]}, frames=2)
+    taken_up = trained(again, LABELS, source=frames, samples=samples, options={"resumed": kept.states[2]}, frames=2)
     assert digest(again, taken_up) == digest(model, result)
 
 
@@ -81,7 +81,7 @@ def test_a_state_holds_the_losses_so_far_and_health_is_that_of_the_whole_epoch()
     kept = Kept(steps={5})
     undisturbed = trained(tiny_model(), LABELS, options={"checkpoints": kept})
     assert kept.states[5]["record"].shape == (5, 2)
-    assert trained(tiny_model(), LABELS, options={"begun": kept.states[5]}).health == undisturbed.health
+    assert trained(tiny_model(), LABELS, options={"resumed": kept.states[5]}).health == undisturbed.health
 
 
 def test_a_state_that_is_not_finite_is_not_kept_and_the_last_good_one_is_named() -> None:

@@ -18,7 +18,7 @@ from stages.nn.model.head import EmbeddingHead
 from stages.nn.model.network import ReidModel, model_arrays
 from stages.nn.parallel import gradient_sums
 from stages.processes import Processes, together
-from stages.train.images.frames import Samples
+from stages.train.images.frames import TrainSamples
 from stages.train.images.sources import HostFrames
 from stages.train.state import Arrays
 from tests.conftest import REPOSITORY
@@ -81,11 +81,11 @@ class Kept:
 def train_case(name: str, processes: Processes | None, **more: Any) -> dict[str, np.ndarray]:
     """Weights, table and losses after the case `name`; `more` goes to `train`."""
     source = HostFrames(blotches(63), CPU)
-    samples = Samples(np.arange(0, 63, 3), np.full(21, 3 if name == "frames" else 1), LABELS)
+    samples = TrainSamples(np.arange(0, 63, 3), np.full(21, 3 if name == "frames" else 1), LABELS)
     model = network()
     options = {"learning_rate": 0.01, **CASES[name]}
     result = trained(model, LABELS, source=source, samples=samples, options={"processes": processes, **more}, **options)
-    return {**model_arrays(model), "memory": result.memory, "loss": result.loss, "accuracy": result.accuracy}
+    return {**model_arrays(model), "memory": result.lookup_table, "loss": result.loss, "accuracy": result.accuracy}
 
 
 def main(folder: Path) -> None:
@@ -101,7 +101,7 @@ def main(folder: Path) -> None:
         kept = {"checkpoints": Kept(folder / "of several.npz")} if name == TAKEN_UP and processes.rank == 0 else {}
         np.savez(folder / f"{name} {processes.rank}.npz", **train_case(name, processes, **kept))
     begun = dict(np.load(folder / "of one.npz"))
-    np.savez(folder / f"taken up {processes.rank}.npz", **train_case(TAKEN_UP, processes, begun=begun))
+    np.savez(folder / f"taken up {processes.rank}.npz", **train_case(TAKEN_UP, processes, resumed=begun))
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +145,7 @@ def test_training_of_one_process_goes_on_in_several(shared: Path) -> None:
 def test_training_of_several_processes_goes_on_in_one(shared: Path) -> None:
     begun = dict(np.load(shared / "of several.npz"))
     assert begun["record"].shape == (TAKEN_UP_AT, 2)
-    are_as_one(shared, TAKEN_UP, train_case(TAKEN_UP, None, begun=begun))
+    are_as_one(shared, TAKEN_UP, train_case(TAKEN_UP, None, resumed=begun))
 
 
 def are_as_one(shared: Path, name: str, alone: dict[str, np.ndarray]) -> None:

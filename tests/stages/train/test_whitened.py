@@ -41,7 +41,7 @@ def test_the_backbone_learns_and_the_models_own_head_stays():
     )
     after = model_arrays(model)
     assert result.loss[-2:].mean() < result.loss[:2].mean()
-    assert result.memory.shape == (4, 256)
+    assert result.lookup_table.shape == (4, 256)
     assert not np.array_equal(before["backbone/0.weight"], after["backbone/0.weight"])
     assert np.array_equal(before["head/linear.weight"], after["head/linear.weight"])
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stages.errors import DbcError
-from stages.evaluate.retrieval.figures import evaluate_retrieval
+from stages.evaluate.retrieval.metrics import evaluate_retrieval
 
 Case = dict[str, np.ndarray]
 

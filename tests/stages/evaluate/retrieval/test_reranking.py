@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from stages.evaluate.retrieval import reranking
-from stages.evaluate.retrieval.figures import RetrievalFigures, evaluate_retrieval
+from stages.evaluate.retrieval.metrics import RetrievalMetrics, evaluate_retrieval
 from stages.evaluate.retrieval.reranking import Reranking
 from tests.reference.plain_k_reciprocal import plain_encoding, plain_jaccard, plain_squared_distances
 
@@ -91,7 +91,7 @@ def test_reranking_helps_where_identities_form_neighbourhoods() -> None:
     assert evaluate_retrieval(**case, reranking=Reranking()).mAP > evaluate_retrieval(**case).mAP
 
 
-def assert_same(figures: RetrievalFigures, expected: RetrievalFigures) -> None:
+def assert_same(figures: RetrievalMetrics, expected: RetrievalMetrics) -> None:
     np.testing.assert_array_equal(figures.first_hit, expected.first_hit)
     np.testing.assert_array_equal(figures.average_precision, expected.average_precision)
     np.testing.assert_array_equal(figures.cmc, expected.cmc)

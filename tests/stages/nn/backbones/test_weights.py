@@ -124,7 +124,10 @@ def test_a_network_without_the_published_imagenet_weights_says_what_there_is() -
         (lambda full: {k: v for k, v in full.items() if not k.startswith("layer4")}, "25 missing.*layer4.0"),
         (lambda full: full | {"extra.weight": torch.zeros(1)}, "1 unexpected.*extra.weight"),
         (lambda full: full | {"conv1.weight": torch.zeros(64, 3, 3, 3)}, "1 of another shape.*conv1.weight"),
-        (lambda full: full | {"bn1.bias": torch.full((64,), torch.nan)}, "finite, got NaN or infinity in 1 arrays .bn1.bias"),
+        (
+            lambda full: full | {"bn1.bias": torch.full((64,), torch.nan)},
+            "finite, got NaN or infinity in 1 arrays .bn1.bias",
+        ),
         (lambda full: {"network": full, "epoch": 1}, "other things than tensors"),
         (lambda full: [1, 2], "got list"),
     ],

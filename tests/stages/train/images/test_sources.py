@@ -14,14 +14,14 @@ from stages.train.images import sources
 from stages.train.images.augment import Augmentation
 from stages.train.images.draws import Draw, draw_step
 from stages.train.images.feed import feed
-from stages.train.images.frames import Samples, image_samples
+from stages.train.images.frames import TrainSamples, image_samples
 from stages.train.images.sources import DeviceFrames, FrameSource, HostFrames, cached
 from stages.typing import Int64Array, UInt8Array
 from tests.tiny_training import CPU, blotches, digest, tiny_model, tiny_parameters, trained
 
 LABELS = np.arange(20) % 7
 # samples lie apart and out of order in the source
-SAMPLES = Samples(np.random.default_rng(3).permutation(20) * 3, np.array([1, 2, 3, 2] * 5), LABELS)
+SAMPLES = TrainSamples(np.random.default_rng(3).permutation(20) * 3, np.array([1, 2, 3, 2] * 5), LABELS)
 
 
 class Stored:
@@ -37,7 +37,7 @@ class Stored:
         return self._images[index]
 
 
-def sources_of(samples: Samples) -> dict[str, tuple[FrameSource, Samples]]:
+def sources_of(samples: TrainSamples) -> dict[str, tuple[FrameSource, TrainSamples]]:
     stored = Stored(blotches(60))
     found = {name: cached(stored, samples, cache=name, device=CPU)[:2] for name in ("host", "none", "auto", "device")}
     packed = torch.from_numpy(stored[samples.frames])
@@ -46,7 +46,7 @@ def sources_of(samples: Samples) -> dict[str, tuple[FrameSource, Samples]]:
 
 @pytest.mark.parametrize("frames", [None, 2])
 def test_every_cache_gives_the_same_bits(frames: int | None) -> None:
-    samples = SAMPLES if frames else Samples(SAMPLES.first, np.ones(20, dtype=np.int64), LABELS)
+    samples = SAMPLES if frames else TrainSamples(SAMPLES.first, np.ones(20, dtype=np.int64), LABELS)
     digests = set()
     for source, placed in sources_of(samples).values():
         model = tiny_model(dropout=0.5)

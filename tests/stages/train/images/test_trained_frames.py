@@ -1,4 +1,4 @@
-"""Samples as runs of frames, and the random frames that stand for them."""
+"""TrainSamples as runs of frames, and the random frames that stand for them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.train.images.draws import draw_step
-from stages.train.images.frames import Samples, draw_frames, image_samples
+from stages.train.images.frames import TrainSamples, draw_frames, image_samples
 from stages.train.step import sample_features
 from tests.tiny_training import tiny_parameters
 
@@ -39,7 +39,7 @@ def test_every_frame_is_as_likely_as_any_other() -> None:
 def test_packing_keeps_every_sample_s_frames(counts: list[int], seed: int) -> None:
     count = np.array(counts)
     first = np.random.default_rng(seed).permutation(len(counts)) * 50
-    samples = Samples(first, count, np.arange(len(counts)))
+    samples = TrainSamples(first, count, np.arange(len(counts)))
     expected = [frame for start, n in zip(first, counts, strict=True) for frame in range(start, start + n)]
     assert samples.frames.tolist() == expected
     packed = samples.packed()
@@ -61,7 +61,7 @@ def test_the_features_of_a_sample_are_the_mean_over_its_frames() -> None:
 
 
 def test_a_step_draws_frames_of_its_samples_alone_and_augments_each_by_itself() -> None:
-    samples = Samples(np.array([100, 200, 300]), np.array([2, 5, 9]), np.array([4, 4, 5]))
+    samples = TrainSamples(np.array([100, 200, 300]), np.array([2, 5, 9]), np.array([4, 4, 5]))
     generator = torch.Generator().manual_seed(0)
     draw = draw_step(torch.tensor([2, 0]), samples, parameters=tiny_parameters(frames=4), generator=generator)
     assert draw.targets.tolist() == [5, 4]

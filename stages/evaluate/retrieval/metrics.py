@@ -32,13 +32,12 @@ LENGTH_TOLERANCE = 1e-2
 
 
 @dataclass(frozen=True)
-class RetrievalFigures:
-    """Figures of one evaluation; fractions, not percentages.
+class RetrievalMetrics:
+    """Metrics of one evaluation; fractions, not percentages.
 
-    `cmc` (50, float64): share of the valid queries with a match among the first k, k = 1..50; NaN where no
-    query is valid. For each of all queries, in their order: `average_precision` and `inverse_negative_penalty`
-    (n_q, float64; NaN where the query is left out), `first_hit` (n_q, int64): rank of its first match, from 1
-    (0 where left out).
+    `cmc` (50, float64): share of the valid queries with a match among the first k, k = 1..50; NaN if no query is valid.
+    For each query, in order: `average_precision` and `inverse_negative_penalty` (n_q, float64; NaN if it is left out),
+    and `first_hit` (n_q, int64), the rank of its first match, from 1 (0 if it is left out).
     """
 
     cmc: Float64Array
@@ -53,12 +52,12 @@ class RetrievalFigures:
 
     @property
     def n_valid(self) -> int:
-        """Queries with an identity and at least one match that the protocol admits."""
+        """Queries with an identity and at least one match."""
         return int(np.count_nonzero(self.first_hit))
 
     @property
     def n_left_out(self) -> int:
-        """Queries that no figure counts."""
+        """Queries that are not valid."""
         return self.n_queries - self.n_valid
 
     @property
@@ -83,12 +82,12 @@ class RetrievalFigures:
 
     @property
     def mAP(self) -> float:  # noqa: N802
-        """Mean average precision over the valid queries; NaN where there is none."""
+        """Mean average precision over the valid queries; NaN if there are none."""
         return self._mean_of_valid(self.average_precision)
 
     @property
     def mINP(self) -> float:  # noqa: N802
-        """Mean inverse negative penalty over the valid queries; NaN where there is none."""
+        """Mean inverse negative penalty over the valid queries; NaN if there are none."""
         return self._mean_of_valid(self.inverse_negative_penalty)
 
     def _mean_of_valid(self, values: Float64Array) -> float:
@@ -110,24 +109,44 @@ def evaluate_retrieval(
     query_block: int = QUERY_BLOCK,
     gallery_tile: int = GALLERY_TILE,
     compiled: bool | None = None,
-) -> RetrievalFigures:
-    """Figures of the single-query protocol of Market-1501 (Zheng et al., ICCV 2015).
+) -> RetrievalMetrics:
+    """Metrics of the single-query protocol of Market-1501 (Zheng et al., ICCV 2015).
 
-    `query` (n_q, d) and `gallery` (n_g, d) are L2-normalised float32 features (zero rows are allowed) of one array
-    library, ranked by descending inner product, ties by gallery index; the ids are (n_q) and (n_g), on the host. A
-    query ignores the gallery entries of its own pid and its own, known camid; all ignore those of pid −1 (junk) and −2
-    (unknown). Entries of pid 0 (distractors) are negatives for all. Where queries are gallery entries themselves,
-    `query_index` (n_q) names which, −1 for none, and that entry is ignored too. A query of pid 0 or less, or without a
-    match, is left out.
+    The gallery is ranked by descending inner product, ties by gallery index. A query ignores the entries of its own pid
+    and its own, known camid; all ignore those of pid −1 (junk) and −2 (unknown). Entries of pid 0 (distractors) are
+    negatives for all. A query of pid 0 or less, or without a match, is left out. Inverse negative penalty: matches over
+    the rank of the last (Ye et al., TPAMI 2021).
 
-    Average precision: `standard`, the mean of the precision at each match; `trapezoid`, the area under the
-    precision–recall polyline: the mean of precision at and just before each match, as published with the data set.
-    Inverse negative penalty: matches over the rank of the last (Ye et al., TPAMI 2021).
+    Parameters
+    ----------
+    query, gallery
+        L2-normalised float32 features, (n_q, d) and (n_g, d), of one array library; zero rows are allowed.
+    query_pid, gallery_pid, query_camid, gallery_camid
+        Identities and cameras, (n_q) and (n_g) int32, on the host.
+    query_index
+        The gallery entry that each query itself is (n_q, int64), −1 for none; the query ignores it.
+    average_precision
+        `standard`: mean of the precision at each match; `trapezoid`: area under the precision–recall polyline, the mean
+        of the precision at and just before each match, as published with the data set.
+    reranking
+        Order the gallery by this re-ranked distance among query and the whole gallery, junk too.
+    query_block, gallery_tile
+        Bounds of the memory; the metrics do not depend on them.
+    compiled
+        Whether NumPy arrays go through compiled loops, with the same metrics; by default if the work outweighs loading them.
 
-    With `reranking`, entries are ordered by its distance instead, among query and all of the gallery, junk too.
+    Raises
+    ------
+    DbcError
+        If lengths disagree, features are not normalised, or `query_index` is wrong.
 
-    The figures do not depend on `query_block` and `gallery_tile`, which bound memory, nor on `compiled`: whether NumPy
-    arrays go through compiled loops, by default where the work outweighs loading them.
+    Examples
+    --------
+    >>> features = np.eye(3, dtype=np.float32)
+    >>> ids = {"query_pid": np.array([2]), "gallery_pid": np.array([1, 2, 0])}
+    >>> ids |= {"query_camid": np.array([0]), "gallery_camid": np.array([1, 1, 1])}
+    >>> evaluate_retrieval(features[1:2], features, **ids).mAP
+    1.0
     """
     _check("query", query, query_pid, query_camid)
     _check("gallery", gallery, gallery_pid, gallery_camid)
@@ -147,18 +166,18 @@ def evaluate_retrieval(
     query_block = _even_block(n_query, query_block, n_parts=n_cores() if compiled else 1)
     ids = (query_pid, gallery_pid, query_camid, gallery_camid, place[own])
     blocks = pid_pair_blocks(*ids, query_block=query_block)
-    figures = _no_figures(n_query)
+    metrics = _no_metrics(n_query)
     ranked = (
         _ranked(query, gallery, blocks, gallery_tile, compiled=compiled)
         if encoded is None
         else reranked(encoded, blocks)
     )
     for pairs, rank in ranked:
-        _fill(figures, pairs.queries[pairs.row[pairs.is_match]], rank, average_precision)
-    valid = figures.first_hit > 0
+        _fill(metrics, pairs.queries[pairs.row[pairs.is_match]], rank, average_precision)
+    valid = metrics.first_hit > 0
     if valid.any():
-        figures.cmc[:] = (figures.first_hit[valid] <= np.arange(1, N_RANKS + 1)[:, None]).mean(axis=1)
-    return figures
+        metrics.cmc[:] = (metrics.first_hit[valid] <= np.arange(1, N_RANKS + 1)[:, None]).mean(axis=1)
+    return metrics
 
 
 def _ranked(
@@ -182,14 +201,14 @@ def _even_block(n_queries: int, query_block: int, *, n_parts: int) -> int:
 
 
 def _rows(features: Array, index: Int64Array) -> Array:
-    """The rows `index` of `features`, where those are."""
+    """The rows `index` of `features`, on their device."""
     xp: Any = array_namespace(features)
     return xp.take(features, xp.asarray(index, device=features.device), axis=0)
 
 
-def _no_figures(n_queries: int) -> RetrievalFigures:
+def _no_metrics(n_queries: int) -> RetrievalMetrics:
     """Figures in which every query is left out."""
-    return RetrievalFigures(
+    return RetrievalMetrics(
         cmc=np.full(N_RANKS, np.nan),
         average_precision=np.full(n_queries, np.nan),
         first_hit=np.zeros(n_queries, dtype=np.int64),
@@ -197,8 +216,8 @@ def _no_figures(n_queries: int) -> RetrievalFigures:
     )
 
 
-def _fill(figures: RetrievalFigures, query: Int64Array, rank: Int64Array, average_precision: AveragePrecision) -> None:
-    """Set the figures of the queries whose matches, query by query, have these ranks (n_matches, int64, from 1)."""
+def _fill(metrics: RetrievalMetrics, query: Int64Array, rank: Int64Array, average_precision: AveragePrecision) -> None:
+    """Set the metrics of the queries whose matches, query by query, have these ranks (n_matches, int64, from 1)."""
     order = np.lexsort((rank, query))
     query, rank = query[order], rank[order]
     queries, first, n_matches = np.unique(query, return_index=True, return_counts=True)
@@ -207,10 +226,10 @@ def _fill(figures: RetrievalFigures, query: Int64Array, rank: Int64Array, averag
     if average_precision == "trapezoid":
         precision = (_precision_before(nth, rank) + precision) / 2
     last = first + n_matches - 1
-    figures.first_hit[queries] = rank[first]
-    figures.inverse_negative_penalty[queries] = n_matches / rank[last]
+    metrics.first_hit[queries] = rank[first]
+    metrics.inverse_negative_penalty[queries] = n_matches / rank[last]
     if len(queries):
-        figures.average_precision[queries] = np.add.reduceat(precision, first) / n_matches
+        metrics.average_precision[queries] = np.add.reduceat(precision, first) / n_matches
 
 
 def _precision_before(nth: Int64Array, rank: Int64Array) -> Float64Array:
@@ -219,7 +238,7 @@ def _precision_before(nth: Int64Array, rank: Int64Array) -> Float64Array:
 
 
 def _check(name: str, features: Array, pid: Int32Array, camid: Int32Array) -> None:
-    """Raise where ids do not match the features, or the features are not L2-normalised."""
+    """Raise DbcError if ids do not match the features, or the features are not L2-normalised."""
     n_features = features.shape[0]
     if not n_features == len(pid) == len(camid):
         raise DbcError(
@@ -237,7 +256,7 @@ def _check(name: str, features: Array, pid: Int32Array, camid: Int32Array) -> No
 
 
 def _check_query_index(own: Int64Array, query_pid: Int32Array, gallery_pid: Int32Array) -> None:
-    """Raise where a query claims to be a gallery entry that does not exist or has another pid."""
+    """Raise DbcError if a query's own gallery entry does not exist or has another pid."""
     if len(own) != len(query_pid):
         raise DbcError(f"query_index must have {len(query_pid)} entries, one a query or -1, got {len(own)}")
     claimed = np.flatnonzero(own >= 0)

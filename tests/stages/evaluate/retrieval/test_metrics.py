@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from stages.evaluate.retrieval.figures import RetrievalFigures, evaluate_retrieval
+from stages.evaluate.retrieval.metrics import RetrievalMetrics, evaluate_retrieval
 
 Case = dict[str, np.ndarray]
 
@@ -114,7 +114,7 @@ def leave_one_out_case(seed: int) -> tuple[Case, np.ndarray]:
     return case, own
 
 
-def assert_equals_plain(case: Case, query_index: np.ndarray | None, **blocks: int) -> RetrievalFigures:
+def assert_equals_plain(case: Case, query_index: np.ndarray | None, **blocks: int) -> RetrievalMetrics:
     plain = plain_figures(case, query_index)
     for kind in ("standard", "trapezoid"):
         for compiled in (False, True):
