@@ -1,4 +1,4 @@
-"""Whether a network tells images apart at all: features that are all zero, or all the same."""
+"""A check for collapsed networks: features that are all zero, or all the same."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ADVICE = "lower `learning_rate` or `epochs` and train the stage before it again"
 
 
 class CollapseCheck:
-    """What was seen of the features (n, d) that one process extracted: whether any is not zero, and whether any two differ."""
+    """Whether any feature that a process extracted is not zero, and whether any two differ."""
 
     def __init__(self) -> None:
         self._first: Float32Array | None = None
@@ -26,10 +26,7 @@ class CollapseCheck:
         self._differs = self._differs or bool((rows != self._first).any())
 
     def note(self, processes: Processes, *, is_trained: bool) -> str | None:
-        """What to say of features that are all the same, None otherwise, over all processes; DbcError if all are zero.
-
-        Every process calls this.
-        """
+        """A note if the features of all processes are the same, else None; DbcError if all are zero. All must call it."""
         own = [] if self._first is None else [[self._is_nonzero, self._differs, *self._first.tolist()]]
         n_values = 2 if self._first is None else 2 + len(self._first)
         seen = np.concatenate(_of_one_width(processes, np.array(own, dtype=np.float64).reshape(-1, n_values)))
@@ -42,7 +39,7 @@ class CollapseCheck:
 
 
 def _of_one_width(processes: Processes, own: np.ndarray) -> list[np.ndarray]:
-    """The rows of every process; one that extracted nothing learns the width from the others."""
+    """The rows of every process; a process without rows takes the width of the others."""
     widths = processes.all_gather(np.array([[own.shape[1]]], dtype=np.float64))
     width = max(int(found[0, 0]) for found in widths)
     return processes.all_gather(own if len(own) else np.empty((0, width)))

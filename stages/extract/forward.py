@@ -1,4 +1,4 @@
-"""Features of every sample under a model, a piece at a time, with memory bounded by frames."""
+"""Features of every sample under a model, piece by piece, in bounded memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from stages.errors import DbcError
-from stages.extract.frames import Batch, batches, n_looked_at
+from stages.extract.frames import Batch, batches, n_frames_used
 from stages.extract.network import Network, inference_network
 from stages.nn.ahead import ahead
 from stages.nn.images import InputForm, StoredImages, network_input
@@ -22,15 +22,12 @@ from stages.nn.model.network import ReidModel
 from stages.typing import Float32Array, Float64Array, Int64Array, UInt8Array
 
 DEPTH = 2
-"""Batches read ahead, and batches that a GPU has queued while earlier ones are written; a CPU queues none."""
+"""Batches read ahead, and batches queued on a GPU while earlier ones are written; a CPU queues none."""
 
 
 @dataclass(frozen=True)
 class Share:
-    """What one of several processes does: pieces `rank`, `rank` + `n_processes`, … of `piece` samples each.
-
-    `piece` 0 is a batch's.
-    """
+    """The share of one process: pieces `rank`, `rank` + `n_processes`, … of `piece` samples each (0: of a batch)."""
 
     piece: int = 0
     rank: int = 0
@@ -51,12 +48,27 @@ def extract(
 ) -> Iterator[tuple[int, Float32Array, Float32Array]]:
     """Pieces (first sample, pooled (b, d), embedding (b, e)), float32, ascending, that cover every sample of a share.
 
-    Sample i owns frames `frame_start[i]` to `frame_start[i + 1]` of `images`, at least one, of which `MAX_FRAMES` are
-    looked at. Its pooled features are the mean over these of the backbone's output, accumulated in float64; `pooled` is
-    their L2-normalised form and `embedding` the head's output for them. At most `batch_size` frames are in a batch, and
-    a few batches in work, whatever a sample's length: a thread reads the next while this one computes, and a GPU has
-    others queued while the caller has the last. `on_batch` is called with the number of frames done. The model is put in
-    eval mode and not changed otherwise. Raises DbcError if a feature is not finite.
+    A sample's features are the mean of the backbone's output over at most `MAX_FRAMES` frames, accumulated in float64:
+    `pooled` is their L2-normalised form, `embedding` the head's output for them. A thread reads batches ahead; memory does
+    not grow with the length of a sample.
+
+    Parameters
+    ----------
+    model
+        It is put in eval mode and otherwise not changed.
+    frame_start
+        Sample i owns frames `frame_start[i]` to `frame_start[i + 1]` of `images`, at least one; (n_samples + 1).
+    batch_size
+        Frames of a forward pass.
+    share
+        The share of this process; by default everything.
+    on_batch
+        Called with the number of frames of each finished batch.
+
+    Raises
+    ------
+    DbcError
+        If a feature is not finite.
     """
     share = share or Share()
     model.eval().head.cpu()
@@ -79,25 +91,25 @@ def extract(
             if on_batch is not None:
                 on_batch(len(batch.frames))
             if batch.is_last:
-                means = sums / n_looked_at(frame_start[batch.first : batch.stop + 1])[:, None]
+                means = sums / n_frames_used(frame_start[batch.first : batch.stop + 1])[:, None]
                 yield batch.first, *_outputs(model, means)
                 sums = None
 
 
 @dataclass(frozen=True)
 class _Inputs:
-    """How stored images become network input of a `form`: on the CPU by the thread that reads them, on a GPU by the GPU."""
+    """Network input from stored images: made by the reading thread for the CPU, by the GPU for a GPU."""
 
     form: InputForm
     device: torch.device
 
     def ahead(self, images: UInt8Array) -> Tensor:
-        """What the thread makes of images (B, H, W, 3)."""
+        """In the thread: network input of images (B, H, W, 3) or, for a GPU, the images in page-locked memory."""
         stored = torch.from_numpy(images)
         return stored.pin_memory() if self.device.type == "cuda" else self._of(stored)
 
     def arrived(self, ready: Tensor) -> Tensor:
-        """The network input, of what the thread made."""
+        """In the caller: the network input, from the result of `ahead`."""
         return self._of(ready.to(self.device, non_blocking=True)) if self.device.type == "cuda" else ready
 
     def _of(self, stored: Tensor) -> Tensor:
@@ -108,7 +120,7 @@ class _Inputs:
 def _read(
     images: StoredImages, planned: Iterator[Batch], batch_size: int, inputs: _Inputs
 ) -> Generator[tuple[Batch, Tensor]]:
-    """Each batch and what is made of its images ahead; a short one is filled up, so that every batch has one shape."""
+    """Each batch and its images, prepared ahead; a short batch is padded, so that all have one shape."""
     for batch in planned:
         yield batch, inputs.ahead(_filled(images[batch.frames], batch_size))
 
@@ -121,9 +133,9 @@ def _filled(images: UInt8Array, batch_size: int) -> UInt8Array:
 def _computed(
     network: Network, read: Generator[tuple[Batch, Tensor]], inputs: _Inputs
 ) -> Generator[tuple[Batch, Tensor]]:
-    """Each batch and its pooled features (f, d) on the host, from a GPU `DEPTH` batches after they were asked for.
+    """Each batch and its pooled features (f, d) on the host; those of a GPU come `DEPTH` batches later.
 
-    It computes in the thread of its caller: in others glibc gives every large block back to the system.
+    It computes in the caller's thread: in other threads glibc returns every large block to the system.
     """
     queued: deque[tuple[Batch, Tensor, Any]] = deque()
     depth = queue_depth(inputs.device)
@@ -138,12 +150,12 @@ def _computed(
 
 
 def queue_depth(device: torch.device) -> int:
-    """Batches that are computed beyond the one that is handed out."""
+    """Batches that are queued beyond the one that is yielded."""
     return DEPTH if device.type == "cuda" else 0
 
 
 def _mark(device: torch.device) -> Any:
-    """The event after which all that a GPU was asked for is done; None elsewhere."""
+    """The event after all work queued on a GPU so far; None on the CPU."""
     return torch.cuda.current_stream(device).record_event() if device.type == "cuda" else None
 
 
@@ -158,20 +170,20 @@ def _finite(features: Tensor, batch: Batch) -> Float64Array:
     bad = ~np.isfinite(found).all(axis=1)
     if bad.any():
         raise DbcError(
-            f"extract: the features of {bad.sum()} images are not finite (first: image {batch.frames[bad][0]}); "
+            f"features must be finite, got NaN or infinity for {bad.sum()} images (first: image {batch.frames[bad][0]}); "
             f"check the weights with dbc status --verify, or use `amp=False`"
         )
     return found
 
 
 def _add(sums: Float64Array, features: Float64Array, batch: Batch) -> None:
-    """Add features (f, d) to the sums (b, d) of the samples that they belong to."""
+    """Add features (f, d) to the sums (b, d) of their samples."""
     starts = np.flatnonzero(np.diff(batch.row, prepend=-1))
     sums[batch.row[starts]] += np.add.reduceat(features, starts, axis=0)
 
 
 def _outputs(model: ReidModel, means: Float64Array) -> tuple[Float32Array, Float32Array]:
-    """(L2-normalised pooled, embedding) of mean features (b, d), on the CPU beside what a GPU has queued."""
+    """(L2-normalised pooled, embedding) of mean features (b, d), on the CPU."""
     with torch.inference_mode():
         features = torch.from_numpy(means).float()
         pooled = functional.normalize(features, dim=1)

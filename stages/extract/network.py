@@ -1,4 +1,4 @@
-"""The network as extraction runs it: normalised images in, pooled features out, prepared once for many batches."""
+"""The backbone prepared for extraction: from network input to pooled features."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ Network: TypeAlias = Callable[[Tensor], Tensor]
 def inference_network(model: ReidModel, *, amp: bool, compiled: bool, device: torch.device) -> Network:
     """A function from network input (B, 3, H, W) to pooled features (B, d) float32, both on `device`, not normalised.
 
-    It holds what `prepared_backbone` gives; `compiled` has torch compile that at the first batch. Every batch should have
-    one shape.
+    With `compiled`, torch compiles the `prepared_backbone` at the first batch. All batches should have one shape.
     """
     backbone: Network = prepared_backbone(model, amp=amp, device=device)
     run = compiled_network(backbone, device=device) if compiled else backbone
@@ -33,7 +32,7 @@ def inference_network(model: ReidModel, *, amp: bool, compiled: bool, device: to
 def prepared_backbone(model: ReidModel, *, amp: bool, device: torch.device) -> nn.Module:
     """A copy of the backbone for inference on `device`: in eval mode, channels-last, its batch norms folded.
 
-    With `amp` the weights that autocast would round to bfloat16 at every batch are rounded once.
+    With `amp`, weights that autocast would round to bfloat16 at every batch are rounded once.
     """
     backbone = folded(model.backbone).to(device)
     if amp:
@@ -44,6 +43,6 @@ def prepared_backbone(model: ReidModel, *, amp: bool, device: torch.device) -> n
 
 
 def compiled_network(network: Network, *, device: torch.device) -> Network:
-    """`network` compiled by torch at its first call, on the CPU with its weights frozen in the layout that is fastest."""
+    """`network`, compiled by torch at its first call; on the CPU with frozen weights, in the fastest layout."""
     frozen: dict[str, Any] = {"freezing": True} if device.type == "cpu" else {}
     return torch.compile(network, dynamic=False, options=frozen)

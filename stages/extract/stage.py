@@ -20,7 +20,7 @@ from stages.arrays.device_memory import stage_memory
 from stages.extract.collapse import CollapseCheck
 from stages.extract.forward import Share
 from stages.extract.forward import extract as extract_pieces
-from stages.extract.frames import n_looked_at, rows_per_piece
+from stages.extract.frames import n_frames_used, rows_per_piece
 from stages.nn.execution import torch_execution
 from stages.nn.host_memory import keep_large_blocks
 from stages.nn.initial_model import initial_model, open_model, require_agreement
@@ -36,7 +36,7 @@ from stages.typing import Float32Array, Int64Array
 
 @dataclass(frozen=True)
 class Work:
-    """What is extracted, by which parameters, and where."""
+    """The inputs, parameters and device of an extraction."""
 
     dataset: Artifact
     model: Artifact
@@ -56,9 +56,8 @@ def extract(
 ) -> Made:
     """Make the features of `stage` (default: the newest with a model, `init` before any), or find them up to date.
 
-    `initial` holds fields of `InitParameters` for a run that has no model yet.
-    Processes started by torchrun share the samples. Raises UsageError where `initial` is given for a stage that was
-    trained from others, DbcError where dataset or model is missing.
+    `initial` holds fields of `InitParameters` for a run without a model. Processes started by torchrun share the samples.
+    Raises UsageError if `initial` disagrees with a trained model, DbcError if dataset or model is missing.
     """
     keep_large_blocks()
     torch_device = torch.device(resolve_torch_device(context.own_device))
@@ -92,9 +91,9 @@ def extract(
 
 
 def _same_weights(run: RunDirectory, request: Request) -> Artifact | None:
-    """Features that an earlier stage has of the same dataset, parameters and weights; None if there are none.
+    """Features of an earlier stage from the same dataset, parameters and weights; None if there are none.
 
-    A stage without training steps hands on the weights it was given, so its features are those of the stage before.
+    A stage without training steps keeps its weights, so its features are those of the stage before.
     """
     dataset, model = request.parents
     for stage in run.stages("features"):
@@ -116,13 +115,13 @@ def _weights(model: Artifact) -> dict[str, str]:
 def _copy(writer: Writer, same: Artifact, *, stage: int) -> Computed:
     writer.take(same, ("pooled", "embedding"))
     manifest = features_manifest(same)
-    note = f"the weights are those of stage {stage_label(manifest.summary.stage)}: its features are used"
+    note = f"the weights are those of stage {stage_label(manifest.summary.stage)}; its features are used"
     summary = manifest.summary.model_copy(update={"stage": stage})
     return Computed(summary, manifest.execution, notes=(note,))
 
 
 def _compute(writer: Writer, work: Work, *, reporter: Reporter) -> Computed:
-    """Fill the tables, this process's pieces of them; figures are those of this process but for the sizes."""
+    """Fill this process's pieces of the tables; the measured rate is that of this process."""
     model = open_model(work.model)
     frame_start = work.dataset.read("frame_start")
     n_samples = len(frame_start) - 1
@@ -142,7 +141,7 @@ def _compute(writer: Writer, work: Work, *, reporter: Reporter) -> Computed:
     note = spread.note(writer.processes, is_trained=work.stage != INIT_STAGE)
     if note is not None and n_samples > 1:
         reporter.warn(note)
-    n_images = int(n_looked_at(frame_start).sum())
+    n_images = int(n_frames_used(frame_start).sum())
     summary = FeaturesSummary(
         stage=work.stage,
         n_samples=n_samples,
@@ -174,8 +173,8 @@ def _pieces(
 
 @contextmanager
 def _progress(work: Work, frame_start: Int64Array, share: Share, reporter: Reporter) -> Iterator[Callable[[int], None]]:
-    """A task over the images of this process's share, and what to call with each batch's number of them."""
-    in_piece = np.add.reduceat(n_looked_at(frame_start), np.arange(0, len(frame_start) - 1, share.piece))
+    """A progress task over this process's images; yields the function to call with the images of each batch."""
+    in_piece = np.add.reduceat(n_frames_used(frame_start), np.arange(0, len(frame_start) - 1, share.piece))
     n_own = int(in_piece[share.rank :: share.n_processes].sum())
     started, done = time.perf_counter(), 0
     of = f" ({share.rank + 1} of {share.n_processes} processes)" if share.n_processes > 1 else ""

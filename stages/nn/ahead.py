@@ -1,4 +1,4 @@
-"""Work ahead of who needs it, in a thread."""
+"""Items prepared ahead in a thread."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class _Done:
 
 
 def ahead(items: Iterable[T], *, depth: int) -> Generator[T]:
-    """The same `items` in the same order, made by a thread that is at most `depth` of them ahead.
+    """The same `items` in the same order, made by a thread that is at most `depth` items ahead.
 
-    What `items` raises is raised here. Closed early, it waits for the item in work, closes `items` and ends the thread.
+    Errors of `items` are raised here. If closed early, it waits for the current item, closes `items` and ends the thread.
     """
     waiting: queue.Queue[T | _Failed | _Done] = queue.Queue(depth)
     unwanted = threading.Event()
@@ -37,7 +37,7 @@ def ahead(items: Iterable[T], *, depth: int) -> Generator[T]:
                 if unwanted.is_set():
                     return
             waiting.put(_Done())
-        except BaseException as error:  # the one who waits is told
+        except BaseException as error:  # raised again in the caller's thread
             waiting.put(_Failed(error))
         finally:
             if isinstance(iterator, Generator):

@@ -1,4 +1,4 @@
-"""A compiled loop from stored bytes to network input: one read and one write a value."""
+"""A compiled loop from stored bytes to network input, with one read and one write for each value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What torch ran on, for the manifest."""
+"""The record of how torch ran, for the manifest."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TENSOR_FLOAT_FROM = (8, 0)
 
 
 def torch_execution(device: torch.device, *, amp: bool, compiled: bool = False) -> Execution:
-    """Torch's version, the device by its name, the precision of the network, its threads, and whether it was compiled."""
+    """torch's version, the device with its name, the network's precision, threads, and whether it was compiled."""
     name = f" {torch.cuda.get_device_name(device)}" if device.type == "cuda" else ""
     return Execution(
         backend=f"torch {torch.__version__}",

@@ -1,4 +1,4 @@
-"""Images on their way into a network: stored bytes to normalised channels-last tensors of the input size."""
+"""From stored images to network input: normalised channels-last tensors of the input size."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class HasShape(Protocol):
 
 @dataclass(frozen=True)
 class Statistics:
-    """Mean and deviation of each channel of pixels in [0, 1], which network input is normalised by."""
+    """Mean and deviation of each channel, for pixels in [0, 1], that normalise network input."""
 
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
@@ -40,14 +40,14 @@ IMAGENET_STATISTICS = Statistics(IMAGENET_MEAN, IMAGENET_STD)
 
 @dataclass(frozen=True)
 class InputForm:
-    """The images that a network takes: height and width in pixels, 0 standing for the stored size, and statistics."""
+    """The input of a network: height and width in pixels (0: the stored size), and statistics."""
 
     height: int = 0
     width: int = 0
     statistics: Statistics = IMAGENET_STATISTICS
 
     def at(self, images: HasShape) -> InputForm:
-        """The form with the size that `images` get."""
+        """This form, with the size of `images` if it has none."""
         return replace(self, height=self.height or images.shape[1], width=self.width or images.shape[2])
 
 
@@ -60,9 +60,9 @@ class StoredImages(HasShape, Protocol):
 
 
 def network_input(images: Tensor, form: InputForm) -> Tensor:
-    """Images (B, H, W, 3) uint8 as the network wants them, (B, 3, height, width) float32, channels-last, where they are.
+    """Network input (B, 3, height, width) float32, channels-last, of images (B, H, W, 3) uint8, on their device.
 
-    On the CPU images of that very size are looked up in a table of the 3 · 256 values there are: the same bits.
+    On the CPU images that need no resizing are looked up in a table of all 3 · 256 values, with the same bits.
     """
     if images.device.type == "cpu" and tuple(images.shape[1:3]) == (form.height, form.width):
         result = torch.empty(images.shape)
@@ -77,12 +77,12 @@ def to_pixels(images: UInt8Array, device: torch.device) -> Tensor:
 
 
 def as_pixels(images: Tensor) -> Tensor:
-    """Images (B, H, W, 3) uint8 as float32 (B, 3, H, W) in [0, 255] where they are, channels-last in memory."""
+    """Images (B, H, W, 3) uint8 as float32 (B, 3, H, W) in [0, 255] on their device, channels-last in memory."""
     return images.permute(0, 3, 1, 2).float()
 
 
 def resize(pixels: Tensor, *, height: int, width: int) -> Tensor:
-    """Images (B, 3, height, width): bilinear with antialiasing, and the very same tensor where the size agrees."""
+    """Images (B, 3, height, width): bilinear with antialiasing; the same tensor if the size agrees."""
     if pixels.shape[2:] == (height, width):
         return pixels
     resized = functional.interpolate(pixels, size=(height, width), mode="bilinear", antialias=True, align_corners=False)
@@ -97,8 +97,8 @@ def normalize(pixels: Tensor, statistics: Statistics = IMAGENET_STATISTICS) -> T
 
 @functools.cache
 def _on_device(statistics: Statistics, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Mean and deviation, (1, 3, 1, 1) each; made once a device, because making them there waits for its queue."""
-    # plain tensors, whoever asks first: those of inference mode cannot be used in training
+    """Mean and deviation, (1, 3, 1, 1) each, made once for each device, because making them waits for its queue."""
+    # tensors made in inference mode could not be used in training
     with torch.inference_mode(mode=False):
         mean, std = (torch.tensor(found, device=device).view(1, 3, 1, 1) for found in (statistics.mean, statistics.std))
         return mean * 255, std * 255
@@ -106,6 +106,6 @@ def _on_device(statistics: Statistics, device: torch.device) -> tuple[Tensor, Te
 
 @functools.cache
 def _table(statistics: Statistics) -> Float32Array:
-    """What each value of each channel is after `normalize`: (3, 256)."""
+    """`normalize` of each value of each channel, (3, 256)."""
     values = torch.arange(256, dtype=torch.float32).view(1, 1, 256, 1).expand(1, 3, 256, 1)
     return np.ascontiguousarray(normalize(values, statistics)[0, :, :, 0].numpy())

@@ -1,4 +1,4 @@
-"""The model before any training, as an artifact of stage `init`: everything trained later descends from it."""
+"""The model before any training, as an artifact of stage `init`."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from stages.samples import TRAIN
 
 
 def initial_model(run: RunDirectory, overrides: Mapping[str, Any], *, context: Context = DEFAULT_CONTEXT) -> Made:
-    """The newest initial model where it is what is `overrides`, else one with the fields of `overrides` over its own.
+    """The newest initial model if it agrees with `overrides`, else a new one with these fields replaced.
 
-    `overrides` holds fields of `InitParameters`; `weights` may be the path of a file, which is recorded by name and digest.
-    A `seed` alone asks for no new model if there is one. A backbone that learns from images is that of the run's dataset.
-    Raises UsageError for values that do not fit the backbone, DbcError if weights cannot be had.
+    `overrides` holds fields of `InitParameters`; `weights` may be the path of a file, recorded by name and digest. A
+    `seed` alone makes no new model. A backbone that learns from images depends on the run's dataset. Raises UsageError for
+    values that do not fit the backbone, DbcError if weights cannot be loaded.
     """
     existing = run.find("model", INIT_STAGE)
     if existing is not None and _describes(overrides, model_manifest(existing).initial) and _of_dataset(run, existing):
@@ -73,7 +73,7 @@ def _of_dataset(run: RunDirectory, existing: Artifact) -> bool:
 
 
 def _asked(existing: Artifact | None, overrides: Mapping[str, Any]) -> InitParameters:
-    """`overrides` over the initial model there is or, for another backbone, over the defaults."""
+    """The existing initial model's parameters or, for another backbone, the defaults, with `overrides`."""
     before = InitParameters() if existing is None else model_manifest(existing).initial
     if existing is None or overrides.get("backbone", before.backbone) != before.backbone:
         return InitParameters(**overrides)
@@ -83,7 +83,7 @@ def _asked(existing: Artifact | None, overrides: Mapping[str, Any]) -> InitParam
 
 
 def require_agreement(artifact: Artifact, overrides: Mapping[str, Any]) -> None:
-    """Raise UsageError where `overrides` asks for other initial weights than the model of `artifact` descends from."""
+    """Raise UsageError if `overrides` does not agree with the initial weights of the model in `artifact`."""
     initial = model_manifest(artifact).initial
     for name, value in overrides.items():
         found = getattr(initial, name)
@@ -100,7 +100,7 @@ def require_agreement(artifact: Artifact, overrides: Mapping[str, Any]) -> None:
 
 
 def open_model(artifact: Artifact, *, dropout: float = 0.0) -> ReidModel:
-    """The network of a model artifact, on the CPU, with the weights it holds."""
+    """The network of a model artifact with its weights, on the CPU."""
     initial = model_manifest(artifact).initial
     model = build_model(initial, dropout=dropout)
     load_model_arrays(model, {name: artifact.read(name) for name in artifact.names() if _is_weight(name)})
@@ -112,7 +112,7 @@ def _is_weight(name: str) -> bool:
 
 
 def _input_size(run: RunDirectory, parameters: InitParameters) -> tuple[int, int] | None:
-    """(height, width) of the images that the network will see; None where no images say."""
+    """(height, width) of the network's input; None if neither parameters nor a dataset give it."""
     dataset = run.find("dataset")
     if dataset is None:
         return (parameters.height, parameters.width) if parameters.height and parameters.width else None

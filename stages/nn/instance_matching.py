@@ -22,10 +22,10 @@ def matching_loss(
     them. Xiao et al., Joint Detection and Identification Feature Learning for Person Search, CVPR 2017, eq. (1):
     p(y given x) = exp(V_y·x/τ) / (Σ_j exp(V_j·x/τ) + Σ_k exp(U_k·x/τ)). Entries of the queue that the sample's own
     class left there (`owners` equal to its label) are not among the k: they would push a class from itself. Neither V
-    nor U takes a gradient. Without a labelled sample both figures are 0, without a queue it is the repelled loss.
+    nor U takes a gradient. Without a labelled sample both results are 0; without a queue it is the repelled loss.
 
-    The paper queues samples of no known class. Where every sample is a class of its own, the baseline of the published
-    tables, there are none, so training queues the newest embeddings of all samples: fresher negatives than the table's.
+    The paper queues samples of no known class. If every sample is a class, as in the baseline of the published tables,
+    there are none, so training queues the newest embeddings of all samples: fresher negatives than the table's.
     """
     logits = embedding @ torch.cat([table, queue]).detach().T / temperature
     own = functional.pad(owners == labels[:, None], (len(table), 0))
@@ -38,7 +38,7 @@ def matching_loss(
 
 @dataclass
 class CircularQueue:
-    """The newest embeddings: `features` (Q, e) and the class of each, `owners` (Q), of `n_pushed` that ever came."""
+    """The newest embeddings: `features` (Q, e) and their classes `owners` (Q), of `n_pushed` in all."""
 
     features: Tensor
     owners: Tensor
@@ -46,19 +46,19 @@ class CircularQueue:
 
     @staticmethod
     def empty(size: int, embedding_dim: int, *, device: torch.device) -> CircularQueue:
-        """A queue of `size` places, none of them taken."""
+        """An empty queue for `size` embeddings."""
         owners = torch.full((size,), UNLABELLED, dtype=torch.int64, device=device)
         return CircularQueue(torch.zeros(size, embedding_dim, device=device), owners)
 
     def taken(self) -> tuple[Tensor, Tensor]:
-        """`features` and `owners` of the places that are taken."""
+        """`features` and `owners` of the embeddings in the queue."""
         return self.features[: self.n_pushed], self.owners[: self.n_pushed]
 
     @torch.no_grad()
     def push(self, embedding: Tensor, owners: Tensor) -> None:
-        """Put `embedding` (B, e) of classes `owners` (B), L2-normalised, in the oldest places, one after the other.
+        """Replace the oldest entries by `embedding` (B, e), L2-normalised, of classes `owners` (B).
 
-        Dropout after the norm makes a training embedding longer, by √2 as published: unnormalised, queued samples would be
+        Dropout after the norm makes a training embedding longer, by √2 as published; unnormalised, queued samples would be
         stronger negatives than the unit vectors of the table.
         """
         size = len(self.features)

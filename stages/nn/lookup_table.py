@@ -1,4 +1,4 @@
-"""The look-up table: one centroid a cluster, the repelled loss against it, and how it follows the embeddings."""
+"""The look-up table of cluster centroids, the repelled loss against it, and its update after a step."""
 
 from __future__ import annotations
 
@@ -24,12 +24,11 @@ def repelled_loss(embedding: Tensor, table: Tensor, labels: Tensor, *, temperatu
 
 @torch.no_grad()
 def update_table(table: Tensor, embedding: Tensor, labels: Tensor, *, momentum: float = 0.5) -> None:
-    """Moves each sample's centroid in `table` (K, e), in place: V_y ← normalise(μ V_y + (1 − μ) v), in batch order.
+    """Move each sample's centroid in `table` (K, e), in place: V_y ← normalise(μ V_y + (1 − μ) v), in batch order.
 
-    The `momentum` μ is ½ as published; a small one follows the newest sample of the cluster, as Cluster Contrast does.
-    `labels` (B) are best on the host, where they were drawn: a device would be waited for. Samples whose clusters differ
-    do not touch each other, so all first occurrences of a cluster move at once, then all second ones, and so on: the same
-    result as the sequential rule.
+    The `momentum` μ is ½ as published; a small one follows the newest sample of the cluster, as in Cluster Contrast.
+    `labels` (B) on the host save waiting for a device. Samples of different clusters do not affect each other, so all
+    first samples of clusters are applied at once, then all second ones, and so on, with the result of the sequential rule.
     """
     labels = labels.cpu()
     occurrence = occurrence_number(labels)
@@ -53,15 +52,14 @@ def occurrence_number(labels: Tensor) -> Tensor:
 
 
 def zero_table(n_clusters: int, embedding_dim: int) -> Float32Array:
-    """The table (K, e) before anything is known of a cluster."""
+    """A table (K, e) of zeros, before there are features of clusters."""
     return np.zeros((n_clusters, embedding_dim), dtype=np.float32)
 
 
 def centroid_table(embedding: NDArray[np.floating], labels: Int64Array) -> Float32Array:
     """The L2-normalised mean embedding of every cluster, (K, e) float32; row k belongs to label k.
 
-    `embedding` (n, e) and `labels` (n) of the clusters that training will use, every label in 0..K−1 occurring.
-    Means accumulate in float64; a mean of length 0 stays 0.
+    `embedding` is (n, e), `labels` (n) with every value of 0..K−1. Means accumulate in float64; a mean of length 0 stays 0.
     """
     order = np.argsort(labels, kind="stable")
     counts = np.bincount(labels)

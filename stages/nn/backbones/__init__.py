@@ -1,1 +1,1 @@
-"""Backbones, one file a provider: a new file here with a `PROVIDER` is found without being listed anywhere."""
+"""Backbones, one file a provider; a new file with a `PROVIDER` registers itself."""

@@ -23,7 +23,7 @@ from stages.typing import Int64Array
 HEIGHT, WIDTH = 128, 64
 """The published input size in pixels."""
 EMBEDDING_DIM = 128
-"""Size of the embedding; a head of the descriptor's own size would hold 31 million random numbers for nothing."""
+"""Size of the embedding; a head of the descriptor's size would hold 31 million random numbers."""
 
 
 class WordsProvider(Provider):

@@ -14,15 +14,15 @@ from stages.nn.backbones.weights import file_digest
 from stages.reporting import Reporter
 
 TIME_OUT = 20.0
-"""Seconds without an answer after which a download is given up."""
+"""Seconds without an answer after which a download fails."""
 _HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,})\.")
 _CHUNK = 1 << 20
 
 
 def cached_download(url: str, *, reporter: Reporter) -> Path:
-    """The file of `url` in torch's cache, downloaded if it is not there; its SHA-256 begins as its name says.
+    """The file of `url` in torch's cache, downloaded if it is missing; its SHA-256 begins as its name says.
 
-    Raises DbcError if it cannot be had, or if the cached file is another one.
+    Raises DbcError if the download fails, or if the cached file is damaged.
     """
     path = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
     if not path.is_file():
@@ -36,7 +36,7 @@ def cached_download(url: str, *, reporter: Reporter) -> Path:
 
 
 def _download(url: str, path: Path, reporter: Reporter) -> None:
-    """Put the file of `url` at `path`, whole or not at all."""
+    """Put the file of `url` at `path`, complete or not at all."""
     part = path.with_name(f"{path.name}.part")
     digest = hashlib.sha256()
     try:
@@ -49,7 +49,7 @@ def _download(url: str, path: Path, reporter: Reporter) -> None:
                     digest.update(chunk)
                     advance(1, "")
         if not _is_whole(path.name, digest.hexdigest()):
-            raise OSError("what came is not what was published")
+            raise OSError("it arrived damaged")
         part.replace(path)
     except OSError as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -62,6 +62,6 @@ def _download(url: str, path: Path, reporter: Reporter) -> None:
 
 
 def _is_whole(name: str, digest: str) -> bool:
-    """Whether a file of this SHA-256 is what `name` says; names without a hash say nothing."""
-    wanted = _HASH_IN_NAME.search(name)
-    return wanted is None or digest.startswith(wanted.group(1))
+    """Whether the SHA-256 begins with the hash in `name`; True if the name has none."""
+    found = _HASH_IN_NAME.search(name)
+    return found is None or digest.startswith(found.group(1))

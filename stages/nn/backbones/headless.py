@@ -1,4 +1,4 @@
-"""Classification networks without their classifiers: what comes out is the pooled feature."""
+"""Classification networks without their classifiers: the output is the pooled feature."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ _HEADS = ("fc", "head", "heads", "classifier")
 
 
 class Removed(nn.Identity):
-    """Stands where a part of a classifier was, so that its name is known when weights come with it."""
+    """The placeholder of a removed part, so that its weights in a file can be recognised by name."""
 
 
 def remove_classifier(network: nn.Module) -> int:
-    """The dimension of the pooled features that `network`, a torchvision classifier, gives from now on.
+    """The dimension of the pooled features that `network`, a torchvision classifier, outputs after this call.
 
-    What scores classes is replaced, with the dropout before it: from the first linear layer or 1×1 convolution on. What
-    comes before it stays (ConvNeXt's and MaxViT's norms). VGG and AlexNet, whose classifiers read a map of 7×7 or
-    6×6, and SqueezeNet, which pools class scores, get a mean over the map. State-dict names of what stays do not change.
+    The class scores are removed, with the dropout before them: everything from the first linear layer or 1×1 convolution
+    on. Layers before it stay (ConvNeXt's and MaxViT's norms). VGG and AlexNet, whose classifiers read a map of 7×7 or 6×6,
+    and SqueezeNet, which pools class scores, get a mean over the map. State-dict names of the other parts do not change.
     """
     pooled_to = 1
     if isinstance(network, (VGG, AlexNet)):
@@ -52,7 +52,7 @@ def _first_scorer(head: nn.Module) -> nn.Linear | nn.Conv2d:
     return next(part for part in head.modules() if isinstance(part, (nn.Linear, nn.Conv2d)))
 
 
-def _map_size(pool: nn.AdaptiveAvgPool2d) -> int:
-    """The number of places that an adaptive pooling gives."""
-    size = pool.output_size
+def _map_size(pooling: nn.AdaptiveAvgPool2d) -> int:
+    """The number of pixels in the output of an adaptive pooling."""
+    size = pooling.output_size
     return prod(side or 1 for side in (size if isinstance(size, tuple) else (size, size)))

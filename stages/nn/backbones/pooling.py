@@ -12,7 +12,7 @@ class GeneralizedMean(nn.Module):
     """(mean over the map of x^p)^(1/p) for each channel (Radenović, Tolias, Chum, PAMI 2019), p learnt from 3.
 
     Feature maps (B, C, H, W), not negative, to (B, C, 1, 1) in float32. p = 1 is the mean; a large p nears the maximum.
-    Values below 1e-6 count as that, where the root has no gradient.
+    Values below 1e-6 count as 1e-6, because the root has no gradient at 0.
     """
 
     def __init__(self, p: float = 3.0) -> None:
@@ -21,6 +21,6 @@ class GeneralizedMean(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """The pooled features."""
-        # half precision has no room for the powers
+        # the powers overflow in half precision
         powers = maps.float().clamp(min=_SMALLEST).pow(self.p.float())
         return powers.mean(dim=(2, 3), keepdim=True).pow(1 / self.p.float())

@@ -1,4 +1,4 @@
-"""What a provider of backbones says: which names it takes, the network of a name, its input and its weights."""
+"""The base class of providers of backbones: their names, and the network, input and weights of a name."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class Provider:
     description: str
     """The names in words, for example "one of torchvision's classification networks"."""
     suggestion: str
-    """A name to propose if nothing is near to the one that was asked for."""
+    """The name to propose if none is similar to an unknown one."""
     learns_from_images = False
     """Whether `learned` needs the train images of the run: the initial model then belongs to its dataset."""
 
     def names(self) -> tuple[str, ...]:
-        """The names it takes, as far as they can be listed."""
+        """The names that can be listed."""
         raise NotImplementedError
 
     def takes(self, name: str) -> bool:
@@ -45,13 +45,13 @@ class Provider:
         raise NotImplementedError
 
     def completed(self, parameters: InitParameters, *, given: Mapping[str, Any]) -> InitParameters:  # noqa: ARG002
-        """`parameters` with what this kind needs; `given` holds the fields that the user named. Raises UsageError."""
+        """`parameters` completed for this kind; `given` holds the fields that the user set. Raises UsageError."""
         return parameters
 
     def find_weights(self, weights: str, *, backbone: str, reporter: Reporter) -> WeightsFile | None:
-        """The file that `weights` stands for, downloaded first if need be; None for 'none'.
+        """The file for `weights`, downloaded if it is missing; None for 'none'.
 
-        `weights` is 'imagenet', 'none', or the path of a .safetensors or .pth file. Raises UsageError for another text
+        `weights` is 'imagenet', 'none', or the path of a .safetensors or .pth file. Raises UsageError for anything else
         and DbcError if a download fails.
         """
         if weights == NO_WEIGHTS:
@@ -61,22 +61,22 @@ class Provider:
         return weights_file(weights)
 
     def download(self, backbone: str, *, reporter: Reporter) -> Path:  # noqa: ARG002
-        """The file of the published ImageNet weights of `backbone`, downloaded if it is not there."""
+        """The file of the published ImageNet weights of `backbone`, downloaded if it is missing."""
         raise UsageError(f"`weights='imagenet'` are not published for {backbone}; use `weights='none'`")
 
     def with_weights(self, parameters: InitParameters, weights: WeightsFile | None) -> InitParameters:
-        """`parameters` with the name and digest of the `weights` that were found, and what these say of their input."""
+        """`parameters` with the name and digest of `weights`, and the input that these need."""
         if weights is None:
             return parameters
         return parameters.model_copy(update={"weights": weights.name, "weights_digest": weights.digest})
 
     def load(self, network: nn.Module, weights: WeightsFile, *, backbone: str) -> tuple[str, ...]:
-        """Copy `weights` into `network`; the names in the file that it has no place for, beside a classifier's."""
+        """Copy `weights` into `network`; returns the names in the file that are not used, except a classifier's."""
         load_weights(network, weights, backbone=backbone)
         return ()
 
     def require_size(self, network: nn.Module, *, name: str, height: int, width: int) -> None:
-        """Raise UsageError unless `network`, called `name`, takes images of this size: it is given one, of zeros."""
+        """Raise UsageError if `network`, called `name`, does not take images of this size; an image of zeros is tried."""
         was_training = network.training
         try:
             with torch.inference_mode():
@@ -84,8 +84,8 @@ class Provider:
         except (RuntimeError, AssertionError, ValueError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise UsageError(
-                f"`backbone`: {name} does not take images of {height}×{width}, which are too small or of a shape it does "
-                f"not have ({reason}); set `height` and `width`, or use another network"
+                f"`backbone`: {name} does not take images of {height}×{width} ({reason}); set `height` and `width`, or use "
+                f"another network"
             ) from error
         finally:
             network.train(was_training)
@@ -97,5 +97,5 @@ class Provider:
         parameters: InitParameters,  # noqa: ARG002
         reporter: Reporter = Silent(),  # noqa: ARG002, B008
     ) -> dict[str, NDArray[Any]]:
-        """Arrays of the network's state, by name, that are learned from the train images `images[frames]`; often none."""
+        """Arrays of the network's state, by name, learned from the train images `images[frames]`; usually none."""
         return {}

@@ -1,4 +1,4 @@
-"""Every backbone there is: the providers in this package, found by themselves, and the network of a name."""
+"""All backbones: the providers in this package, found by import, and the network of a name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from stages.nn.backbones.provider import Provider
 
 @functools.cache
 def providers() -> tuple[Provider, ...]:
-    """The `PROVIDER` of every file of the package that has one, in the order of the files' names."""
+    """The `PROVIDER` of every module of the package that has one, sorted by module."""
     names = sorted(found.name for found in pkgutil.iter_modules(backbones.__path__))
     modules = (importlib.import_module(f"{backbones.__name__}.{name}") for name in names)
     return tuple(module.PROVIDER for module in modules if hasattr(module, "PROVIDER"))

@@ -1,4 +1,4 @@
-"""The options of ResNets (stride of the last layer, pooling), and our small one, `resnet10`."""
+"""The options of ResNets (stride of the last layer, pooling), and the small `resnet10`."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ NAME = "resnet10"
 
 
 class SmallResNet(Provider):
-    """A ResNet of one basic block a layer, for small images and random weights."""
+    """A ResNet with one basic block in each layer, for small images and random weights."""
 
-    description = f"{NAME}, our small network"
+    description = f"the small {NAME}"
     suggestion = NAME
 
     def names(self) -> tuple[str, ...]:

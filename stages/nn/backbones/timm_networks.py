@@ -1,4 +1,4 @@
-"""timm's networks, `timm:NAME`: their own input and pooling, weights from a file or the hub, position embeddings fitted."""
+"""timm's networks, `timm:NAME`, with their own input, pooling and weights, from a file or the hub."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ PREFIX = "timm:"
 HUB = "hf-hub:"
 _HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 _TIME_OUT = 20.0
-"""Seconds that the hub has for an answer."""
+"""Seconds to wait for an answer of the hub."""
 
 
 class TimmNetworks(Provider):
-    """Whatever the installed timm has, without its classifier."""
+    """All networks of the installed timm, without their classifiers."""
 
     description = "timm:NAME with the extra timm"
     suggestion = "timm:vit_small_patch14_dinov2"
 
     def names(self) -> tuple[str, ...]:
-        """None: to list them takes importing timm."""
+        """None, because listing them would import timm."""
         return ()
 
     def takes(self, name: str) -> bool:
@@ -41,10 +41,10 @@ class TimmNetworks(Provider):
         return name.startswith(PREFIX)
 
     def build(self, parameters: InitParameters) -> tuple[nn.Module, int]:
-        """The network with its own pooling, or with a generalised mean in its place, for images of the parameters' size.
+        """The network for images of the parameters' size, with its own pooling or a generalised mean.
 
-        Vision transformers are built for that size, so the positions of their weights are interpolated when these are
-        loaded. UsageError for an unknown name, and for options that the network does not have.
+        Vision transformers are built for that size; loading interpolates the positions of their weights. UsageError for an
+        unknown name, and for options that the network does not have.
         """
         timm, name = _timm(parameters.backbone), parameters.backbone.removeprefix(PREFIX)
         _config(parameters.backbone)
@@ -55,7 +55,7 @@ class TimmNetworks(Provider):
             try:
                 network: nn.Module = timm.create_model(name, num_classes=0, **size)
             except TypeError:
-                # networks without position embeddings have no such option
+                # networks without position embeddings have no img_size
                 network = timm.create_model(name, num_classes=0)
         except (AssertionError, ValueError, RuntimeError) as error:
             raise UsageError(
@@ -68,22 +68,22 @@ class TimmNetworks(Provider):
         return network, int(features.num_features if parameters.pooling == "gem" else _output_dim(features))
 
     def find_weights(self, weights: str, *, backbone: str, reporter: Reporter) -> WeightsFile | None:
-        """As for others; `hf-hub:OWNER/NAME` is a repository of the hub, 'imagenet' the one that timm has for the name."""
+        """As `Provider`'s; `hf-hub:OWNER/NAME` is a repository of the hub, 'imagenet' timm's repository for the name."""
         if weights.startswith(HUB):
             return WeightsFile.of(_from_hub(weights.removeprefix(HUB), backbone, reporter), name=weights)
         return super().find_weights(weights, backbone=backbone, reporter=reporter)
 
     def download(self, backbone: str, *, reporter: Reporter) -> Path:
-        """The file of timm's own weights, whatever they were trained on, from the hub."""
+        """The file of timm's own weights from the hub; they may come from other data than ImageNet."""
         repository = _config(backbone).get("hf_hub_id")
         if not repository:
             return super().download(backbone, reporter=reporter)
         return _from_hub(repository, backbone, reporter)
 
     def with_weights(self, parameters: InitParameters, weights: WeightsFile | None) -> InitParameters:
-        """`parameters` with mean, deviation and, unless it is given, size of the input that the weights were trained for.
+        """`parameters` with the mean, deviation and, if not given, input size that the weights were trained with.
 
-        They are timm's for the name, or those of a `config.json` beside the file. UsageError if that names another network.
+        They are timm's for the name, or from a `config.json` beside the file. UsageError if that names another network.
         """
         config = dict(_config(parameters.backbone))
         if weights is not None and weights.name != IMAGENET:
@@ -98,9 +98,9 @@ class TimmNetworks(Provider):
         return super().with_weights(parameters, weights).model_copy(update=found)
 
     def load(self, network: nn.Module, weights: WeightsFile, *, backbone: str) -> tuple[str, ...]:
-        """Copy `weights` into `network`, converted as timm converts them; the names that the network has no place for.
+        """Copy `weights` into `network`, converted as timm converts them; returns the names that are not used.
 
-        The network may be part of a larger one in the file, as in MiewID's, whose pooling exponent is taken too.
+        The file may hold a larger network around it, as MiewID's does; its pooling exponent is loaded too.
         """
         config = _config(backbone)
         found = read_tensors(weights)
@@ -138,7 +138,7 @@ def _timm(backbone: str) -> Any:
 
 
 def _config(backbone: str) -> dict[str, Any]:
-    """What timm knows of the pretrained network of a name: mean, std, input_size, classifier, … UsageError for another."""
+    """timm's configuration for a name: mean, std, input_size, classifier, … UsageError for an unknown name."""
     timm, name = _timm(backbone), backbone.removeprefix(PREFIX)
     architecture, _, tag = name.partition(".")
     config = None
@@ -156,7 +156,7 @@ def _config(backbone: str) -> dict[str, Any]:
 
 
 def _config_beside(weights: WeightsFile, backbone: str) -> Mapping[str, Any]:
-    """mean, std and input_size in the `config.json` beside a file, as the hub keeps them; nothing if it does not say."""
+    """mean, std and input_size in the `config.json` beside a file, as the hub keeps them; those that it has."""
     path = weights.path.parent / "config.json"
     try:
         content = json.loads(path.read_text()) if path.is_file() else {}
@@ -173,7 +173,7 @@ def _config_beside(weights: WeightsFile, backbone: str) -> Mapping[str, Any]:
 
 
 def _from_hub(repository: str, backbone: str, reporter: Reporter) -> Path:
-    """The weights file of `OWNER/NAME`, or `OWNER/NAME@REVISION`, in the hub's own cache, with its config.json beside it."""
+    """The weights file of `OWNER/NAME` or `OWNER/NAME@REVISION` in the hub's cache, with its config.json beside it."""
     _timm(backbone)
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError, HFValidationError, LocalEntryNotFoundError
@@ -204,7 +204,7 @@ def _from_hub(repository: str, backbone: str, reporter: Reporter) -> Path:
 
 
 def _prefix(found: Mapping[str, Tensor], config: Mapping[str, Any]) -> str:
-    """What stands before the network's own names in a file, such as `backbone.`; mostly nothing."""
+    """The prefix of the network's own names in a file, such as `backbone.`; usually empty."""
     first = config.get("first_conv")
     for convolution in [first] if isinstance(first, str) else first or ():
         ends = [name.removesuffix(f"{convolution}.weight") for name in found if name.endswith(f"{convolution}.weight")]
@@ -220,7 +220,7 @@ def _pool_by_generalized_mean(network: nn.Module, backbone: str) -> None:
 
 
 def _output_dim(network: Any) -> int:
-    """The dimension of what comes out without a classifier: that of a hidden layer of the head, if it has one."""
+    """The output dimension without a classifier: that of the head's hidden layer, if it has one."""
     return int(getattr(network, "head_hidden_size", None) or network.num_features)
 
 

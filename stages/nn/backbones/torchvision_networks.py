@@ -19,7 +19,7 @@ from stages.nn.backbones.resnets import set_resnet_options
 from stages.reporting import Reporter
 
 FIXED_SIZE = 224
-"""Height and width of the images that the networks with position embeddings of one size take."""
+"""Height and width of the images for networks with fixed position embeddings."""
 
 
 class TorchvisionNetworks(Provider):
@@ -29,19 +29,19 @@ class TorchvisionNetworks(Provider):
 
     @property
     def description(self) -> str:  # type: ignore[override]
-        """How many there are."""
+        """As `Provider.description`, with the number of networks."""
         return f"one of torchvision's {len(self.names())} classification networks, such as resnet50"
 
     @functools.cache  # noqa: B019
     def names(self) -> tuple[str, ...]:
-        """torchvision's names of its classification networks."""
+        """torchvision's classification networks."""
         return tuple(torchvision.models.list_models(module=torchvision.models))
 
     def build(self, parameters: InitParameters) -> tuple[nn.Module, int]:
         """The network under torchvision's own random initialisation, with the ResNet options of `parameters`."""
         options: dict[str, Any] = {}
         if parameters.backbone in ("googlenet", "inception_v3"):
-            # the published weights want their inputs transformed; without weights that is as good as any scale
+            # the published weights need transformed inputs; without weights any scale will do
             options = {"aux_logits": False, "init_weights": True, "transform_input": True}
         network: nn.Module = torchvision.models.get_model(parameters.backbone, weights=None, **options)
         dim = remove_classifier(network)
@@ -59,7 +59,7 @@ class TorchvisionNetworks(Provider):
         return cached_download(published["IMAGENET1K_V1"].url, reporter=reporter)
 
     def require_size(self, network: nn.Module, *, name: str, height: int, width: int) -> None:
-        """As for others; vision transformers take one size only."""
+        """As `Provider`'s; vision transformers take one size only."""
         if isinstance(network, (VisionTransformer, MaxVit)) and (height, width) != (FIXED_SIZE, FIXED_SIZE):
             raise UsageError(
                 f"images must be {FIXED_SIZE}×{FIXED_SIZE} for {name}, got {height}×{width}; "

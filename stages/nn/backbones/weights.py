@@ -1,4 +1,4 @@
-"""Weights files: where they lie, what is read of them, and how a network takes them."""
+"""Weights files: finding, reading and checking them, and copying them into a network."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _OWN_ENDS = ("num_batches_tracked", "avgpool.p", "global_pool.0.p")
 # DenseNets were published under names that modules may no longer have
 _DENSE_LAYER = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
 _WRAPPERS = ("state_dict", "model", "model_state_dict")
-"""What training scripts keep a state dict under."""
+"""Keys under which training scripts save a state dict."""
 _ADVICE = "use `weights='imagenet'`, `weights='none'` or a .safetensors or .pth file in torchvision's naming"
 
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """Where weights lie, how to call them in a record (no folder in it), and the SHA-256 of their bytes."""
+    """The path of weights, their name in records (without folders), and the SHA-256 of their bytes."""
 
     path: Path
     name: str
@@ -46,7 +46,7 @@ class WeightsFile:
 
 
 def weights_file(weights: str) -> WeightsFile:
-    """The file at the path `weights`. UsageError if there is none, or if its name does not end as a weights file's."""
+    """The file at the path `weights`. UsageError if it is missing or has another ending than weights files."""
     path = Path(weights).expanduser()
     if path.suffix not in _SUFFIXES:
         raise UsageError(f"`weights` must be a known source, got {weights!r}; {_ADVICE}")
@@ -113,10 +113,10 @@ def _unusable_kind(value: Tensor, *, is_float: bool) -> str:
 
 
 def load_tensors(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Copies `tensors`, named and shaped as `module` has them now, into it; those it lacks stay as they are."""
+    """Copy `tensors`, with names and shapes of `module`, into it; its other tensors stay."""
     current = module.state_dict()
     current.update(tensors)
-    # the state dict in hand carries the layout versions that MNASNet, for one, refuses to load without
+    # this state dict has the layout versions that MNASNet, for one, needs to load
     module.load_state_dict(current)
 
 

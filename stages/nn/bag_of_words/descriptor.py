@@ -19,7 +19,7 @@ PATCH: Final = 4
 N_WORDS: Final = 350
 N_STRIPES: Final = 16
 N_ASSIGNED: Final = 10
-"""Nearest words that a patch counts for."""
+"""Nearest words to which a patch is assigned."""
 DIM: Final = N_STRIPES * N_WORDS
 LEAST_HEIGHT: Final = PATCH * N_STRIPES
 """Pixels below which a stripe would have no patch."""
@@ -33,11 +33,11 @@ class BagOfWords(nn.Module):
 
     Zheng et al., Scalable Person Re-identification: A Benchmark, ICCV 2015, section 4: colour names of patches
     (`patch_descriptors`), ten nearest of 350 words a patch, a histogram for each of 16 stripes under a Gaussian mask
-    (`stripe_histograms`), its square root against burstiness times IDF, and the mean of the train images taken off, so
-    that words that are missing count too. The vocabulary comes from `vocabulary.fit_vocabulary`.
+    (`stripe_histograms`), its square root against burstiness times IDF, minus the mean of the train images, so that
+    missing words count too. The vocabulary comes from `vocabulary.fit_vocabulary`.
 
     Differences: colour names are an approximation (`colour_names`), and IDF is log(n/n_i) of each entry of the
-    concatenated histogram over train images, where the paper averages it over the gallery.
+    concatenated histogram over train images; the paper averages it over the gallery.
     """
 
     codebook: Tensor
@@ -90,7 +90,7 @@ def stripe_histograms(descriptors: Tensor, codebook: Tensor) -> Tensor:
     is in stripe ⌊16 r / rows⌋.
     """
     n_images, rows, columns, dim = descriptors.shape
-    # squared distances but for the patch's own length, which ranks nothing
+    # squared distances without the patch's own length, which does not change the ranking
     distance = torch.addmm(codebook.square().sum(dim=1), descriptors.view(-1, dim), codebook.T, alpha=-2)
     words = distance.topk(min(N_ASSIGNED, len(codebook)), dim=1, largest=False, sorted=False).indices
     image = torch.arange(n_images, device=words.device).view(-1, 1, 1, 1)

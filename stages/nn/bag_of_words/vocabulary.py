@@ -16,15 +16,15 @@ from stages.nn.images import StoredImages, normalize, resize, to_pixels
 from stages.typing import Float32Array, Int64Array
 
 MOST_IMAGES: Final = 4096
-"""Images that a vocabulary is learned from, chosen at random where there are more: 92 MB of histograms."""
+"""Images that a vocabulary is learned from, drawn at random if there are more: 92 MB of histograms."""
 PATCHES_AN_IMAGE: Final = 50
-"""Patches of an image that the words are found among."""
+"""Patches of each image that k-means clusters into words."""
 _BLOCK = 64
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """`codebook` (350, 11): the words; `idf` (5600): log(n/n_i) of each; `mean` (5600): what images have on average."""
+    """`codebook` (350, 11): the words; `idf` (5600): log(n/n_i) of each; `mean` (5600): the mean descriptor."""
 
     codebook: Float32Array
     idf: Float32Array
@@ -42,8 +42,8 @@ def fit_vocabulary(
 ) -> Vocabulary:
     """The vocabulary of the images `index` at (height, width) pixels, of at most `MOST_IMAGES` drawn from them.
 
-    Words are the k-means centres of `PATCHES_AN_IMAGE` patches an image. `on_images` is told of images done, each
-    twice. Raises DbcError where the patches have fewer than 350 different colours.
+    Words are the k-means centres of `PATCHES_AN_IMAGE` patches an image. `on_images` is called with numbers of images
+    done, each image twice. Raises DbcError if fewer than 350 patches differ.
     """
     chosen = np.sort(generator.permutation(index)[:MOST_IMAGES])
     blocks = [chosen[start : start + _BLOCK] for start in range(0, len(chosen), _BLOCK)]
@@ -65,7 +65,7 @@ def fit_vocabulary(
 
 
 def codebook(patches: Float32Array, *, n_words: int, generator: np.random.Generator) -> Float32Array:
-    """`n_words` centres of `patches` (n, c) by mini-batch k-means. DbcError where fewer of them differ."""
+    """`n_words` centres of `patches` (n, c) by mini-batch k-means. DbcError if fewer patches differ."""
     from sklearn.cluster import MiniBatchKMeans
 
     n_different = len(np.unique(patches, axis=0))
@@ -81,7 +81,7 @@ def codebook(patches: Float32Array, *, n_words: int, generator: np.random.Genera
 
 
 def inverse_document_frequency(histograms: Tensor) -> Tensor:
-    """log(n/n_i), (d) float32: n histograms (n, d), n_i of them with entry i above 0; 0 where there is none."""
+    """log(n/n_i), (d) float32: n histograms (n, d), n_i of them with entry i above 0; 0 if there are none."""
     present = (histograms > 0).sum(dim=0)
     return torch.where(present > 0, torch.log(len(histograms) / present.clamp(min=1)), 0.0).float()
 

@@ -10,9 +10,8 @@ from torch.nn import functional
 class EmbeddingHead(nn.Module):
     """Linear d to e, batch norm, L2 norm, then dropout in training, as published: pooled (B, d) to (B, e).
 
-    Dropout comes after the norm, so a training embedding is a unit vector only in expectation of its kept
-    components; it draws from torch's generator of the CPU on every device. Weights are He-normal over the outputs,
-    bias 0, batch norm 1 and 0, drawn from `seed`.
+    Dropout comes after the norm, so training embeddings have no unit length; it draws from torch's CPU generator on every
+    device. Weights are He-normal over the outputs, drawn from `seed`; bias is 0, batch norm 1 and 0.
     """
 
     def __init__(self, dim: int, embedding_dim: int, *, dropout: float = 0.5, seed: int = 0) -> None:
@@ -30,6 +29,6 @@ class EmbeddingHead(nn.Module):
         return embedding * self._kept(embedding) if self.training and self.dropout else embedding
 
     def _kept(self, embedding: Tensor) -> Tensor:
-        """0 where a component is dropped, else 1/(1 − p); drawn on the CPU, so that devices and processes agree."""
+        """0 for dropped components, else 1/(1 − p); drawn on the CPU, so that devices and processes agree."""
         kept = torch.empty(embedding.shape, dtype=embedding.dtype).bernoulli_(1 - self.dropout).div_(1 - self.dropout)
         return kept.to(embedding.device, non_blocking=True)

@@ -1,4 +1,4 @@
-"""The model: backbone and embedding head, and its exchange with named NumPy arrays."""
+"""The model: backbone and embedding head, and its conversion to and from named NumPy arrays."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from stages.nn.model.head import EmbeddingHead
 class ReidModel(nn.Module):
     """A backbone with an embedding head; images (B, 3, H, W) to (pooled (B, d), embedding (B, e)).
 
-    `input_form` says how stored images become the images that the backbone was trained on.
+    `input_form` describes the backbone's input.
     """
 
     def __init__(self, backbone: nn.Module, head: EmbeddingHead, input_form: InputForm | None = None) -> None:
@@ -44,9 +44,26 @@ class ReidModel(nn.Module):
 
 
 def build_model(parameters: InitParameters, *, dropout: float = 0.5) -> ReidModel:
-    """The model of `parameters` with random weights, drawn from `parameters.seed`.
+    """The model of `parameters`, with random weights drawn from `parameters.seed`.
 
-    `embedding_dim` None stands for the backbone's own dimension.
+    Parameters
+    ----------
+    parameters
+        `embedding_dim` None means the backbone's dimension.
+    dropout
+        The share of the embedding's components that training drops.
+
+    Raises
+    ------
+    UsageError
+        If the backbone is unknown, or lacks an option.
+
+    Examples
+    --------
+    >>> model = build_model(InitParameters(backbone="resnet10", weights="none", embedding_dim=32))
+    >>> pooled, embedding = model.eval()(torch.zeros(2, 3, 64, 32))
+    >>> pooled.shape, embedding.shape
+    (torch.Size([2, 512]), torch.Size([2, 32]))
     """
     network, dim = build_backbone(parameters)
     head = EmbeddingHead(dim, parameters.embedding_dim or dim, dropout=dropout, seed=parameters.seed)
@@ -65,7 +82,7 @@ def model_arrays(model: ReidModel) -> dict[str, NDArray[Any]]:
 
 
 def load_model_arrays(model: ReidModel, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Copies arrays named as `model_arrays` names them into the model; other names are not allowed.
+    """Copy arrays with the names of `model_arrays` into the model.
 
     Raises DbcError if a name is missing or unknown, or a shape differs.
     """

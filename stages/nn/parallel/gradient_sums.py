@@ -1,4 +1,4 @@
-"""Gradients summed over processes a bucket at a time, while backward still works on those of earlier layers."""
+"""Gradients summed over processes, bucket by bucket, while backward still computes those of earlier layers."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from torch import Tensor
 from stages.nn.parallel.norm import StartedSum
 
 BUCKET_BYTES = 25 << 20
-"""Gradients that are sent together: large enough that starting costs little, small enough that the last is soon there."""
+"""Size of a bucket: large enough that the start of a sum costs little, small enough that the last sum ends soon."""
 
 
 @dataclass
 class _Bucket:
-    """Parameters whose gradients travel together; `missing` of them have none yet in this backward."""
+    """Parameters whose gradients are sent together; `missing` of them have none yet in this backward."""
 
     parameters: list[Tensor] = field(default_factory=list)
     missing: int = 0
@@ -26,11 +26,11 @@ class _Bucket:
 
 
 class GradientSums:
-    """Sums over processes of the gradients of `partial`; those of `whole`, alike on all, become the leader's.
+    """Sums the gradients of `partial` over processes; those of `whole`, the same on all, become the leader's.
 
-    Buckets are filled from the last parameter to the first, as backward does, and sent in that order on every process,
-    whatever is ready first: sums of all processes are asked for in one order. A sum of two is the same to the last bit
-    however it is cut; one of more may differ in how gloo and NCCL order it.
+    Buckets are filled from the last parameter to the first, as in backward, and sent in that order on every process,
+    because all must start their sums in one order. A sum over two processes has the same bits however it is cut; with
+    more, gloo and NCCL may order it differently.
     """
 
     def __init__(self, *, partial: Iterable[Tensor], whole: Iterable[Tensor], rank: int) -> None:
@@ -43,7 +43,7 @@ class GradientSums:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Inside, a bucket is sent as soon as its gradients, and those of the buckets before it, are there."""
+        """Inside, a bucket is sent as soon as its gradients, and those of the buckets before it, are ready."""
         hooks = [
             parameter.register_post_accumulate_grad_hook(self._arrived)  # type: ignore[no-untyped-call]
             for bucket in self._buckets
@@ -56,9 +56,9 @@ class GradientSums:
                 hook.remove()
 
     def finish(self) -> None:
-        """After backward: every gradient is the sum, in place; DbcError where a process is gone."""
+        """Call after backward: every gradient becomes the sum, in place; DbcError if a process is gone."""
         for bucket in self._buckets[self._n_sent :]:
-            # a part of the network that this step left out has no gradient, on any process
+            # a part of the network that this step did not use has no gradient, on any process
             self._send(bucket)
         for bucket in self._buckets:
             if bucket.work is not None:
@@ -80,7 +80,7 @@ class GradientSums:
     @torch.no_grad()
     def _send(self, bucket: _Bucket) -> None:
         parts = [
-            # a sum with zeros is the leader's to the last bit, even where processors differ
+            # a sum with zeros is the leader's to the last bit, even if processors differ
             (torch.zeros_like(gradient) if id(parameter) in self._others else gradient).reshape(-1)
             for parameter in bucket.parameters
             if (gradient := parameter.grad) is not None

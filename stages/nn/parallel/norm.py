@@ -1,4 +1,4 @@
-"""Batch norm over the slices of several processes, on the CPU as on GPUs; torch's own has no CPU form."""
+"""Batch norm over the slices of several processes, on CPUs and GPUs; torch's own has no CPU form."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from stages.processes import lost_process
 
 
 def sum_over_processes(values: Tensor) -> Tensor:
-    """`values`, summed over all processes, in place; over NCCL on GPUs and gloo else. DbcError where one is gone."""
+    """`values`, summed over all processes, in place, by NCCL on GPUs, else by gloo. DbcError if a process is gone."""
     with lost_process(dist.get_rank(), dist.get_world_size()):
         dist.all_reduce(values)
     return values
 
 
 class StartedSum:
-    """A sum over all processes on its way, which `wait` waits for; DbcError where one is gone."""
+    """A started sum over all processes, in place; DbcError if a process is gone."""
 
     def __init__(self, values: Tensor) -> None:
         with lost_process(dist.get_rank(), dist.get_world_size()):
             self._work: Any = dist.all_reduce(values, async_op=True)
 
     def wait(self) -> None:
-        """The values are the sum from here on; on a GPU for what is asked of it later."""
+        """Wait for the sum; on a GPU only its later work waits."""
         with lost_process(dist.get_rank(), dist.get_world_size()):
             self._work.wait()
 
 
 @torch.compiler.disable  # type: ignore[untyped-decorator]
 def shared_norm(norm: _BatchNorm, images: Tensor) -> Tensor:
-    """What `norm`, in training mode, gives for `images` (b, C, …) by mean and variance over all processes' images.
+    """`norm`, in training mode, of `images` (b, C, …), with mean and variance over the images of all processes.
 
-    Running statistics follow as in one process. The result has the dtype of `images`; statistics are float32.
+    Running statistics are updated as in one process. The result has the dtype of `images`; statistics are float32.
     """
     normalised: Tensor
     normalised, mean, variance, count = _SharedNorm.apply(images, norm.weight, norm.bias, norm.eps)
@@ -104,5 +104,5 @@ class _SharedNorm(torch.autograd.Function):
 
 
 def _axes(values: Tensor) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """All axes but the channels', and the shape that lays channels along theirs."""
+    """All axes but the channels', and the shape that broadcasts a value for each channel."""
     return (0, *range(2, values.dim())), (1, -1, *([1] * (values.dim() - 2)))

@@ -1,7 +1,7 @@
-"""One batch shared by several processes: each takes a slice through the backbone, all see the whole of it after.
+"""One batch shared by several processes: each runs the backbone on a slice, and all run the head on the whole.
 
-What comes out is what one process gives, to rounding: batch norms count the whole batch, features are gathered before the
-head, and what the backbone learns is summed over the processes. With one process nothing here does anything.
+The result is that of one process, up to rounding: batch norms use the whole batch, features are gathered before the head,
+and the backbone's gradients are summed over the processes. With one process nothing here has an effect.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from stages.processes import OneProcess, Processes
 
 
 class SharedBatch:
-    """The batch that `processes` work on together, and this one's part of it. Its samples are set by `begin`."""
+    """The batch that `processes` share, and this process's slice of it; `begin` sets its samples."""
 
     def __init__(self, processes: Processes | None = None) -> None:
         self.processes = processes or OneProcess()
@@ -36,19 +36,19 @@ class SharedBatch:
         return self.processes.size > 1
 
     def begin(self, n_samples: int, *, n_frames: int = 1) -> None:
-        """The batch that follows has `n_samples` of `n_frames` each."""
+        """Start a batch of `n_samples` with `n_frames` each."""
         self._n_samples, self._n_frames = n_samples, n_frames
 
     def own(self, n_samples: int) -> slice:
-        """Which of `n_samples` are this process's: consecutive ones, as many as each other's or one fewer."""
+        """This process's slice of `n_samples`; slices differ by at most one sample."""
         rank, size = self.processes.rank, self.processes.size
         return slice(n_samples * rank // size, n_samples * (rank + 1) // size)
 
     @contextmanager
     def joined(self, backbone: nn.Module, head: nn.Module) -> Iterator[None]:
-        """Inside, `backbone` in training mode takes statistics over the whole batch, and draws at random for the whole.
+        """Inside, `backbone` in training mode uses statistics, and draws random numbers, of the whole batch.
 
-        Gradients of both are summed while backward goes on, and there after `sum_gradients`.
+        Gradients of both are summed during backward, and complete after `sum_gradients`.
         """
         if not self.is_shared:
             yield
@@ -56,7 +56,7 @@ class SharedBatch:
         changed = [module for module in backbone.modules() if _looks_at_the_batch(module)]
         self._sums = GradientSums(partial=backbone.parameters(), whole=head.parameters(), rank=self.processes.rank)
         for module in changed:
-            # an attribute of the instance goes before the method of its class, and state keeps its names
+            # an attribute of the instance hides the method of its class, and state-dict names stay
             module.forward = self._forward_of(module)
         try:
             with self._sums.watching():
@@ -67,23 +67,22 @@ class SharedBatch:
                 del module.forward
 
     def gathered(self, features: Tensor) -> Tensor:
-        """The features (B, d) of the whole batch from those of each process's samples; a gradient goes to the own ones."""
+        """The features (B, d) of the whole batch from those of each process; gradients flow to this process's own."""
         if not self.is_shared:
             return features
         whole: Tensor = _Gather.apply(features, self._n_samples, self.own(self._n_samples))
         return whole
 
     def sum_gradients(self) -> None:
-        """After backward: the gradients of the model that is `joined` are those of the whole batch, alike on all."""
+        """Call after backward: gradients of the `joined` model become those of the whole batch, the same on all."""
         if self._sums is not None:
             self._sums.finish()
 
     def leaders(self, tensor: Tensor) -> Tensor:
-        """`tensor`, alike on all processes to rounding, as the leader has it."""
+        """The leader's `tensor`, from tensors that are the same on all processes up to rounding."""
         if not self.is_shared:
             return tensor
-        told = tensor.clone() if self.processes.rank == 0 else torch.zeros_like(tensor)
-        return sum_over_processes(told)
+        return sum_over_processes(tensor.clone() if self.processes.rank == 0 else torch.zeros_like(tensor))
 
     def _forward_of(self, module: nn.Module) -> Any:
         if isinstance(module, _BatchNorm):
@@ -93,7 +92,7 @@ class SharedBatch:
         own_forward = type(module).forward
 
         def forward(images: Tensor) -> Tensor:
-            """What dropout does to ones it does to all: it multiplies."""
+            """Dropout multiplies, so its factors are its result on ones."""
             n_whole = self._n_samples * self._n_frames
             own = self.own(self._n_samples)
             frames = slice(own.start * self._n_frames, own.stop * self._n_frames)

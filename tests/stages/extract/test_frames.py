@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stages.extract.frames import MAX_FRAMES, MOST_PIECES, PIECE_BYTES, batches, looked_at, n_looked_at, rows_per_piece
+from stages.extract.frames import (
+    MAX_FRAMES,
+    MOST_PIECES,
+    PIECE_BYTES,
+    batches,
+    frames_used,
+    n_frames_used,
+    rows_per_piece,
+)
 
 
 def starts(seed: int, n_samples: int) -> np.ndarray:
@@ -44,8 +52,8 @@ def test_processes_share_the_batches_that_one_has(n_processes: int) -> None:
 def test_a_long_sample_is_looked_at_from_its_first_to_its_last_frame() -> None:
     lengths = [3, MAX_FRAMES, MAX_FRAMES + 1, 5000, 1]
     frame_start = np.concatenate([[0], np.cumsum(lengths)])
-    frames, row = looked_at(frame_start)
-    assert n_looked_at(frame_start).tolist() == [3, MAX_FRAMES, MAX_FRAMES, MAX_FRAMES, 1]
+    frames, row = frames_used(frame_start)
+    assert n_frames_used(frame_start).tolist() == [3, MAX_FRAMES, MAX_FRAMES, MAX_FRAMES, 1]
     assert (np.diff(frames) > 0).all()
     for sample, length in enumerate(lengths):
         own = frames[row == sample] - frame_start[sample]
