@@ -7,16 +7,16 @@ import torch
 
 from benchmarks.experiment_sets import DataSet
 from stages.compare.cells import Figures
-from stages.evaluate.retrieval.figures import evaluate_retrieval
+from stages.evaluate.retrieval.metrics import evaluate_retrieval
 from stages.extract.forward import extract
 from stages.features.camera_finding import find
 from stages.features.whitening import Whitening, fit_whitening, whitened
 from stages.nn.images import StoredImages
 from stages.nn.initial_model import initial_model, open_model
-from stages.nn.lookup_table import centroid_memory
+from stages.nn.lookup_table import centroid_table
 from stages.nn.model.network import ReidModel
 from stages.samples import GALLERY, QUERY, TRAIN
-from stages.train.images.frames import Samples
+from stages.train.images.frames import TrainSamples
 from stages.train.images.sources import cached
 from stages.train.loop import train
 from stages.train.recipes import resolve
@@ -57,10 +57,10 @@ def trained_on_identities(data: DataSet, *, seed: int) -> Figures:
         )
         whitening = fit_whitening(pooled[train_index], ridge=RIDGE)
         network = with_whitened_head(model, whitening, dropout=parameters.dropout)
-        memory = centroid_memory(whitened(pooled[train_index], whitening), labels)
-        samples = Samples(frame_start[train_index], np.ones(len(labels), dtype=np.int64), labels)
+        table = centroid_table(whitened(pooled[train_index], whitening), labels)
+        samples = TrainSamples(frame_start[train_index], np.ones(len(labels), dtype=np.int64), labels)
         source, samples, _ = cached(images, samples, cache="auto", device=_CPU)
-        train(network, memory, source, samples, parameters=parameters, device=_CPU)
+        train(network, table, source, samples, parameters=parameters, device=_CPU)
         pooled = _features(model, images, frame_start)
     _, whitenings, _ = find(pooled[train_index], camid[train_index], _fit, metric=None)
     rows = pooled if whitenings is None else whitenings.of(pooled, camid)
