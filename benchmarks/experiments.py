@@ -194,8 +194,9 @@ def _stop_rules(results: Sequence[CellResult], told: str) -> str:
     for rule in rule_names():
         lost: dict[str, list[float]] = {"mAP": [], "ari": []}
         for result in results:
-            stages = {figures["stage"]: figures for figures in result.stages if figures["stage"] > 0}
-            chosen = stages.get(result.chosen_by[rule] or 0)
+            # the initial stage is a candidate, too
+            stages = {figures["stage"]: figures for figures in result.stages}
+            chosen = None if (stage := result.chosen_by[rule]) is None else stages.get(stage)
             for name, values in lost.items():
                 known = [figures[name] for figures in stages.values() if figures[name] is not None]
                 if chosen is not None and known:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
@@ -130,6 +132,8 @@ def test_features_that_keep_to_their_camera_are_not_chosen_however_well_they_sep
     assert choose([first, *weak]) == -1
     assert choose([first, *weak], rule="separation") == 2
     assert default_rule([first, *weak]) == "across-cameras"
+    above_chance = stages(separation=[0.2, 0.3], across_cameras=[0.1, 0.2], camera_mixing=[1.0, 0.96])
+    assert choose([replace(first, camera_mixing=1.1), *above_chance]) == 2
     good = stages(separation=[0.26, 0.30], across_cameras=[0.118, 0.160], camera_mixing=[0.5, 0.465])
     assert choose([first, *good]) == 2
 
