@@ -81,6 +81,18 @@ def device_number(array: Array) -> int | None:
     return int(array.device.id) if array_api_compat.is_cupy_array(array) else None
 
 
+def cupy_of(array: Array) -> Any:
+    """CuPy if it made `array`, else None: for the one engine that speaks to cuBLAS and compiles a kernel."""
+    return None if device_number(array) is None else _import_cupy()
+
+
+def cublas() -> Any:
+    """CuPy's bindings of cuBLAS, which its products have no other way to float16 rows with float32 sums."""
+    from cupy_backends.cuda.libs import cublas
+
+    return cublas
+
+
 def binder_of(array: Array) -> Callable[[], None]:
     """What a new thread calls before it works on `array`: CuPy's current device is one for each thread."""
     number = device_number(array)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from schemas.parameters import MergeParameters
+from stages.arrays.backend import Backend
 from stages.merge.jaccard.merge_stage import jaccard_merge_stage
 from stages.merge.merge_stage import Progress, merge_stage
 from stages.merge.result import StageMerges
@@ -23,18 +24,20 @@ def merge_as(
     memory_limit: int | None = None,
     progress: Progress | None = None,
     processes: Processes | None = None,
+    backend: Backend | None = None,
 ) -> StageMerges:
     """The result of `merge_stage` or, for `metric='jaccard'`, `jaccard_merge_stage` by `parameters`; raises what they raise.
 
     `features` (n, d) are whitened and centred already, if `parameters` say so. Shared cameras are penalised if `camid`
-    (n,) is given, with `camera_weight` or, if it is None, that of `parameters`.
+    (n,) is given, with `camera_weight` or, if it is None, that of `parameters`. `backend` says where the work is done, if not
+    where the features are.
     """
     weight = parameters.camera_weight if camera_weight is None else camera_weight
-    by_metric = (
-        partial(jaccard_merge_stage, k1=parameters.k1, k2=parameters.k2)
-        if parameters.metric == "jaccard"
-        else partial(merge_stage, metric=parameters.metric, camera_weight=weight)
-    )
+    if parameters.metric == "jaccard":
+        by_metric = partial(jaccard_merge_stage, k1=parameters.k1, k2=parameters.k2)
+        features = features if backend is None else backend.asarray(features)
+    else:
+        by_metric = partial(merge_stage, metric=parameters.metric, camera_weight=weight, backend=backend)
     return by_metric(
         features,
         labels,

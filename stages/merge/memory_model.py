@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from stages.arrays.k_reciprocal import OVERLAP_PAIRS
 from stages.arrays.neighbours import BLOCK_BYTES
+from stages.arrays.pair_engines import STRIP_COLUMNS, STRIP_PAIRS, STRIP_ROWS, padded
 from stages.merge.selection.cameras import VALUES_AT_ONCE
 from stages.merge.selection.ranking import MOST_SAMPLED, SAMPLED_AT_ONCE
 from stages.merge.selection.walks import first_capacity
@@ -57,6 +58,19 @@ def engine_bytes(
     if n_cameras:
         counted += n_threads * (4 * SAMPLED_AT_ONCE * sampled + 3 * max(VALUES_AT_ONCE, n_cameras)) * _FLOAT64
     return 4 * n_clusters * dim + sums + held + work + pool + sample + numbers + counted + _FIXED_BYTES
+
+
+def pair_bytes(*, n_rows: int, dim: int) -> int:
+    """Peak bytes, where a pair engine works, of finding pairs among `n_rows` rows, beyond the features that lie there.
+
+    Rows as float32 at most, eleven numbers of each, two strips of products and one for the probe with its rows, the pairs
+    of two submissions of strips, and the float64 temporaries of the part of the rows that is stored at once.
+    """
+    strip = min(STRIP_ROWS, n_rows) * min(STRIP_COLUMNS, n_rows)
+    probe = 4 * (STRIP_ROWS * STRIP_COLUMNS + dim * (STRIP_ROWS + STRIP_COLUMNS))
+    stored = n_rows * (4 * padded(dim) + 11 * _FLOAT64)
+    pairs = 2 * 8 * (8 * STRIP_PAIRS)
+    return stored + max(2 * 4 * strip + pairs, probe) + 8 * max(PART_VALUES, dim) * _FLOAT64 + _FIXED_BYTES
 
 
 def jaccard_bytes(

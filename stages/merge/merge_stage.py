@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.choices import CriterionName, IntraNormalizer, Kernels, SampleMetric, Update
-from stages.arrays.backend import binder_of, n_cores, one_library_thread, to_host
+from stages.arrays.backend import Backend, binder_of, n_cores, one_library_thread, to_host
 from stages.arrays.device_memory import limited_pool
 from stages.arrays.memory_limit import limit_of, require_memory
 from stages.arrays.screening_products import host_product
@@ -23,7 +23,7 @@ from stages.merge.checks import (
     with_defaults,
 )
 from stages.merge.clusters import parse_labels
-from stages.merge.memory_model import LARGEST_TILE, engine_bytes
+from stages.merge.memory_model import LARGEST_TILE, engine_bytes, pair_bytes
 from stages.merge.result import StageMerges
 from stages.merge.selection.cameras import parse_cameras
 from stages.merge.selection.criterion import criterion_of
@@ -34,6 +34,9 @@ from stages.processes import OneProcess, Processes
 from stages.typing import Array
 
 Progress = Callable[[int, int], None]
+
+_ON_HOST = np.empty(0)
+"""An array in host memory, to ask what is free there."""
 
 
 def merge_stage(
@@ -55,6 +58,7 @@ def merge_stage(
     processes: Processes | None = None,
     camid: NDArray[Any] | None = None,
     camera_weight: float = 0.1,
+    backend: Backend | None = None,
 ) -> StageMerges:
     """Merge the pairs of clusters that rank first by D_ab = d_ab + λ (d_a + d_b), eq. (4), one stage of them.
 
@@ -66,7 +70,8 @@ def merge_stage(
     Parameters
     ----------
     features : array (n, d) of a real dtype
-        Of NumPy, CuPy or another array-API library, whose device does the work.
+        Of NumPy, CuPy or another array-API library, whose device does the work. On a GPU that is to find the pairs worth
+        ranking; compiled loops on the CPU rank them, if there is enough work for those.
     labels : integer array (n,)
         The clusters that the stage starts from; each of 0..K−1 is used.
     n_merges : int
@@ -82,9 +87,9 @@ def merge_stage(
         Divides the sum over ordered pairs in d_a by n_a, eq. (2), or by n_a², a mean; by default 'n2' for 'dbc'.
     criterion : {'dbc', 'buc'}
         'dbc': d_ab is the mean distance, penalised by d_a + d_b. 'buc': d_ab is the smallest, penalised by n_a + n_b.
-    precision : {'auto', 'float32', 'int8'}
-        How the CPU multiplies to find pairs worth ranking. Like all that follow down to `processes`, it changes speed
-        and no result.
+    precision : {'auto', 'float32', 'int8', 'float16'}
+        How the CPU multiplies to find pairs worth ranking; 'float16' is a GPU's way, done slowly. Like all that follow down
+        to `processes`, it changes speed and no result.
     kernels : {'auto', 'compiled', 'arrays'}
         Whether compiled loops or whole-array operations do the work on the CPU.
     tile : int, optional
@@ -102,6 +107,8 @@ def merge_stage(
         one camera took, so samples are drawn to those of other cameras.
     camera_weight : float
         w ≥ 0.
+    backend : Backend, optional
+        Where the pairs are found, if not where the features are: host memory then need not be copied back.
 
     Returns
     -------
@@ -140,30 +147,38 @@ def merge_stage(
         cameras = Cameras(parse_cameras(camid, n_samples=n_samples, weight=camera_weight), camera_weight)
     n_clusters = int(labels.max()) + 1
     require_clusters(n_clusters, n_merges)
-    is_host = isinstance(features, np.ndarray)
-    n_workers = (n_threads or n_cores()) if is_host else 1
     compiled = compiles(features, kernels, metric, exact_merges=n_merges if update == "exact" else 0)
-    limit = limit_of(memory_limit, features)
+    there = features if backend is None else backend.asarray(features)
+    if not compiled:
+        features = there
+    is_host = isinstance(features, np.ndarray)
+    is_half = compiled and (precision == "float16" or not isinstance(there, np.ndarray))
+    n_workers = (n_threads or n_cores()) if is_host or compiled else 1
+    limit = limit_of(memory_limit, there)
+    what = f"merging {n_clusters} clusters of {n_samples} samples"
+    n_rows = n_clusters if ranking.linkage == "average" else n_samples
+    if is_half:
+        require_memory(pair_bytes(n_rows=n_rows, dim=dim), memory_limit=limit, what=f"{what} by pairs found on a GPU")
     require_memory(
         engine_bytes(
             n_samples=n_samples,
-            n_clusters=n_clusters if ranking.linkage == "average" else n_samples,
+            n_clusters=n_rows,
             dim=dim,
             n_merges=n_merges,
-            tile=tile or LARGEST_TILE[is_host],
+            tile=tile or LARGEST_TILE[is_host or compiled],
             n_threads=n_workers,
             compiled=compiled,
             exact=update == "exact",
             n_cameras=0 if cameras is None else int(cameras.camid.max()) + 1,
         ),
-        memory_limit=limit,
-        what=f"merging {n_clusters} clusters of {n_samples} samples",
+        memory_limit=limit_of(memory_limit, _ON_HOST) if compiled else limit,
+        what=what,
     )
-    bind = binder_of(features)
+    bind = binder_of(there)
     bind()
     with (
         one_library_thread(),
-        limited_pool(features, limit),
+        limited_pool(there, limit),
         ThreadPoolExecutor(n_workers, initializer=bind) as threads,
     ):
         source = source_of(
@@ -172,6 +187,7 @@ def merge_stage(
             compiled=compiled,
             product=lambda n_rows: host_product(precision, n_rows=n_rows, dim=dim),
             threads=threads,
+            pairs_at=there if is_half else None,
         )
         workers = Workers(threads, tile, processes or OneProcess(), _over_passes(progress or _ignore))
         if update == "exact":

@@ -156,7 +156,7 @@ def _merge(inputs: Inputs, n_merges: int, options: Options, *, reporter: Reporte
 
         return merge_as(
             parameters,
-            options.backend.asarray(inputs.prepared.rows),
+            inputs.prepared.rows,
             inputs.labels,
             n_merges,
             camid=inputs.prepared.camid,
@@ -164,6 +164,7 @@ def _merge(inputs: Inputs, n_merges: int, options: Options, *, reporter: Reporte
             memory_limit=options.memory_limit,
             progress=progress,
             processes=options.processes,
+            backend=options.backend,
         )
 
 

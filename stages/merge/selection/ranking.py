@@ -10,15 +10,16 @@ up to the block's limit.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from stages.merge.selection.first_pairs import LOWEST, FirstPairs, Key, RankedPairs
 from stages.merge.selection.penalties import Penalties
-from stages.merge.tables.table import ScreenedRows, Table
+from stages.merge.tables.table import ScreenedRows, StripScreen, Table
 from stages.processes import Processes
 from stages.typing import Float64Array, Int64Array
 
@@ -28,6 +29,8 @@ MOST_SAMPLED = 1024
 """The most rows in a sample, which are paired with as many others."""
 SAMPLED_AT_ONCE = 512
 _LEAST_SAMPLED = 8
+_RANKED_BY_A_THREAD = 1 << 11
+"""Pairs of a strip that a thread computes D of."""
 _RANKED_AT_ONCE = 1 << 16
 """Pairs of a tile whose D is computed at once: all may pass, because screening leaves out what cameras add to D."""
 
@@ -56,7 +59,7 @@ class Candidates:
     ids: Int64Array
     owner: Int64Array
     penalties: Penalties
-    screened: ScreenedRows
+    screened: ScreenedRows | StripScreen
 
     def distance(self, rows: Int64Array, columns: Int64Array) -> Float64Array:
         """Canonical D (P,) of rows[i] with columns[i]."""
@@ -80,26 +83,58 @@ def candidates_of(table: Table, ids: Int64Array, *, owner: Int64Array, penalties
 
 def ranked_block(candidates: Candidates, *, after: Key, capacity: int, workers: Workers) -> RankedPairs:
     """All pairs with keys in (after, limit], `capacity` at most; the limit is (∞, …) if no pair is left above it."""
-    n_rows = candidates.screened.n_rows
     found = FirstPairs(
         capacity, threshold=_guess(candidates, after=after, capacity=capacity, threads=workers.threads), after=after
     )
-    tiles = _tiles(n_rows, workers.tile or candidates.screened.tile)[workers.processes.rank :: workers.processes.size]
-    total = sum(_n_pairs(tile) for tile in tiles)
+    share = slice(workers.processes.rank, None, workers.processes.size)
+    screened = candidates.screened
+    total, counts = (
+        _by_tiles(candidates, screened, found, workers=workers, share=share)
+        if isinstance(screened, ScreenedRows)
+        else _by_strips(candidates, screened, found, workers=workers, share=share)
+    )
     done = 0
-
-    def scan(tile: tuple[slice, slice]) -> int:
-        rows, columns = candidates.screened.near(*tile, found.threshold)
-        for start in range(0, len(rows), _RANKED_AT_ONCE):
-            some = slice(start, start + _RANKED_AT_ONCE)
-            first, second = rows[some], columns[some]
-            found.offer(candidates.distance(first, second), candidates.owner[first], candidates.owner[second])
-        return _n_pairs(tile)
-
-    for n_pairs in workers.threads.map(scan, tiles):
+    for n_pairs in counts:
         done += n_pairs
         workers.progress(done, total)
     return _gathered(found, workers.processes)
+
+
+def _by_tiles(
+    candidates: Candidates, screened: ScreenedRows, found: FirstPairs, *, workers: Workers, share: slice
+) -> tuple[int, Iterable[int]]:
+    """How many pairs the tiles of this `share` have, and those of one after the other once they were offered to `found`."""
+    tiles = _tiles(screened.n_rows, workers.tile or screened.tile)[share]
+
+    def scan(tile: tuple[slice, slice]) -> int:
+        rows, columns = screened.near(*tile, found.threshold)
+        for start in range(0, len(rows), _RANKED_AT_ONCE):
+            some = slice(start, start + _RANKED_AT_ONCE)
+            _offer(candidates, found, rows, columns, some)
+        return _n_pairs(tile)
+
+    return sum(_n_pairs(tile) for tile in tiles), workers.threads.map(scan, tiles)
+
+
+def _by_strips(
+    candidates: Candidates, screened: StripScreen, found: FirstPairs, *, workers: Workers, share: slice
+) -> tuple[int, Iterable[int]]:
+    """The same of strips: their pairs are found by one caller, and the threads compute D."""
+    total, strips = screened.found(lambda: found.threshold, tile=workers.tile, share=share)
+
+    def counts() -> Iterator[int]:
+        for n_pairs, rows, columns in strips:
+            starts = range(0, len(rows), _RANKED_BY_A_THREAD)
+            parts = [slice(start, start + _RANKED_BY_A_THREAD) for start in starts]
+            list(workers.threads.map(partial(_offer, candidates, found, rows, columns), parts))
+            yield n_pairs
+
+    return total, counts()
+
+
+def _offer(candidates: Candidates, found: FirstPairs, rows: Int64Array, columns: Int64Array, some: slice) -> None:
+    rows, columns = rows[some], columns[some]
+    found.offer(candidates.distance(rows, columns), candidates.owner[rows], candidates.owner[columns])
 
 
 def _guess(candidates: Candidates, *, after: Key, capacity: int, threads: Executor) -> float:

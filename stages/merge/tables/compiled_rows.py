@@ -170,6 +170,14 @@ def mean_of(rows, cluster, slot, sums, mean, spare):  # type: ignore[no-untyped-
 
 
 @jit
+def means_of(rows, ids, first, stop, slot, sums, means):  # type: ignore[no-untyped-def]
+    """Means of the clusters ids[first:stop] into the same rows of `means` (P, d) float64."""
+    spare = np.empty(rows.features.shape[1])
+    for i in range(first, stop):
+        mean_of(rows, ids[i], slot, sums, means[i], spare)
+
+
+@jit
 def summarise(rows, first, stop, slot, sums, norms, variance):  # type: ignore[no-untyped-def]
     """For clusters first..stop−1 of several members: `variance` (K,) and `norms` (K, 2) high and low, as `Moments`.
 

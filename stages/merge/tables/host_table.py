@@ -18,6 +18,7 @@ from stages.merge.tables.compiled_quantise import QuantisedRows
 from stages.merge.tables.compiled_rows import Rows
 from stages.merge.tables.compiled_scan import Screen
 from stages.merge.tables.host_screen import HostScreen, origin_of, quantised_rows
+from stages.merge.tables.pair_screen import PairScreen, PairSource
 from stages.merge.tables.table import Carried, Members, slack_of
 from stages.typing import Array, Float64Array, Int64Array
 
@@ -50,7 +51,7 @@ def host_grid(features: Array, *, metric: SampleMetric, threads: Executor) -> Fe
 
 
 class HostTable:
-    """The `Table` of features in host memory; `product` screens, `threads` share the workers."""
+    """The `Table` of features in host memory; `pairs` screens if it is given, else `product` does, shared among `threads`."""
 
     def __init__(
         self,
@@ -61,9 +62,10 @@ class HostTable:
         metric: SampleMetric,
         product: Callable[[int], Product],
         threads: Executor,
+        pairs: PairSource | None = None,
     ):
         self.metric, self.members = metric, members
-        self._grid, self._product, self._threads = grid, product, threads
+        self._grid, self._product, self._threads, self._pairs = grid, product, threads, pairs
         self._scale = 0.5 if metric == "cosine" else 1.0
         self._rows = _rows_of(features, grid, members, metric)
         counts = members.counts
@@ -140,6 +142,16 @@ class HostTable:
             compiled_rows.mean_of(self._rows, cluster, self._slot, self._sums, row, spare)
         return result
 
+    def _many_means(self, ids: Int64Array) -> Float64Array:
+        """`means`, shared among the threads."""
+        result = np.empty((len(ids), self._sums.shape[1]))
+
+        def fill(first: int, stop: int) -> None:
+            compiled_rows.means_of(self._rows, ids, first, stop, self._slot, self._sums, result)
+
+        self._over_chunks(len(ids), fill)
+        return result
+
     def squared_distances(self, rows: Array, a: int, others: Int64Array) -> Float64Array:
         """See `Table`."""
         result = np.empty(len(others))
@@ -158,8 +170,10 @@ class HostTable:
         high, low = compiled_rows.cluster_sum(self._rows, cluster, total, row, spare)
         return total, high, low
 
-    def screen(self, ids: Int64Array, weights: Float64Array, owner: Int64Array) -> HostScreen:
+    def screen(self, ids: Int64Array, weights: Float64Array, owner: Int64Array) -> HostScreen | PairScreen:
         """See `Table`."""
+        if self._pairs is not None:
+            return self._pairs.screen(self._many_means, self._variance, self.members, ids, weights, owner)
         n_rows, dim = len(ids), self._sums.shape[1]
         product = self._product(n_rows)
         origin = origin_of(self.means(ids[:: max(1, n_rows // 64)]).mean(axis=0), self._grid, self._rows.features)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from schemas.choices import Kernels, SampleMetric
+from stages.arrays.backend import device_number, to_host
 from stages.arrays.screening_products import Product
 from stages.merge.tables.array_table import ArrayTable
 from stages.merge.tables.canonical_rows import FeatureGrid, canonical_rows
@@ -36,11 +37,12 @@ _ALREADY_LOADED = 100
 
 
 def compiles(features: Array, kernels: Kernels, metric: SampleMetric, *, exact_merges: int) -> bool:
-    """Whether compiled loops do the work: only on NumPy arrays, and under 'auto' only if that is faster.
+    """Whether compiled loops do the work: only for arrays of NumPy and CuPy, and under 'auto' only if that is faster.
 
     `exact_merges`: how many merges `exact` makes, each of which ranks again.
     """
-    if not isinstance(features, np.ndarray) or kernels == "arrays":
+    is_known = isinstance(features, np.ndarray) or device_number(features) is not None
+    if not is_known or kernels == "arrays":
         return False
     n_samples, dim = features.shape
     pays = _COMPILING_PAYS[metric] / (_ALREADY_LOADED if "stages.merge.tables.host_table" in sys.modules else 1)
@@ -48,22 +50,34 @@ def compiles(features: Array, kernels: Kernels, metric: SampleMetric, *, exact_m
 
 
 def source_of(
-    features: Array, *, metric: SampleMetric, compiled: bool, product: Callable[[int], Product], threads: Executor
+    features: Array,
+    *,
+    metric: SampleMetric,
+    compiled: bool,
+    product: Callable[[int], Product],
+    threads: Executor,
+    pairs_at: Array | None = None,
 ) -> Source:
     """The source of `features` (n, d): by compiled loops in host memory, or by the arrays' own library.
 
-    Both give the same bits. Raises DbcError as `canonical_rows` does.
+    With compiled loops, pairs are found by a pair engine (`PairScreen`) if `pairs_at`, the same features where that works, is
+    given. All give the same bits. Raises DbcError as `canonical_rows` does.
     """
     if compiled:
         from stages.merge.tables.host_table import HostTable, host_grid
+        from stages.merge.tables.pair_screen import pair_source
 
-        if features.dtype not in (np.float32, np.float64):
-            features = features.astype(np.float64)
-        features = np.ascontiguousarray(features)
-        grid = host_grid(features, metric=metric, threads=threads)
+        host = to_host(features)
+        if host.dtype not in (np.float32, np.float64):
+            host = host.astype(np.float64)
+        host = np.ascontiguousarray(host)
+        grid = host_grid(host, metric=metric, threads=threads)
+        pairs = None if pairs_at is None else pair_source(pairs_at, grid, metric)
         return Source(
             grid,
-            lambda members: HostTable(features, grid, members, metric=metric, product=product, threads=threads),
+            lambda members: HostTable(
+                host, grid, members, metric=metric, product=product, threads=threads, pairs=pairs
+            ),
         )
     rows = canonical_rows(features, metric=metric)
     return Source(rows.grid, lambda members: ArrayTable(rows, members))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from schemas.choices import SampleMetric
 from stages.merge.tables.canonical_rows import FeatureGrid
@@ -37,6 +38,7 @@ class Carried:
     contents: dict[int, tuple[Array, float, float]]
 
 
+@runtime_checkable
 class ScreenedRows(Protocol):
     """R rows of a table prepared for the fast product; row r is ids[r] of `Table.screen`."""
 
@@ -53,6 +55,25 @@ class ScreenedRows(Protocol):
 
     def estimates(self, rows: Int64Array, columns: Int64Array) -> Float64Array:
         """About D of each of `rows` with `columns`, (r, c), with no bound on the error, and infinity within one owner."""
+
+
+class StripScreen(Protocol):
+    """R rows prepared as in `ScreenedRows`, whose pairs are found in strips, started one after the other, not in tiles."""
+
+    @property
+    def n_rows(self) -> int:
+        """R."""
+
+    def found(
+        self, threshold: Callable[[], float], *, tile: int | None, share: slice
+    ) -> tuple[int, Iterator[tuple[int, Int64Array, Int64Array]]]:
+        """How many pairs the strips of this `share` have; and of one after the other its pairs, and their rows (P,), (P,).
+
+        All pairs whose D may be at most `threshold()` are among them; `tile` is how many rows a strip has.
+        """
+
+    def estimates(self, rows: Int64Array, columns: Int64Array) -> Float64Array:
+        """See `ScreenedRows`."""
 
 
 class Table(Protocol):
@@ -88,7 +109,7 @@ class Table(Protocol):
     def carry(self, members: Members, carried: Carried) -> Table:
         """The table of the clusters `members`, equal to a new one (`sqeuclidean`, `cosine`)."""
 
-    def screen(self, ids: Int64Array, weights: Float64Array, owner: Int64Array) -> ScreenedRows:
+    def screen(self, ids: Int64Array, weights: Float64Array, owner: Int64Array) -> ScreenedRows | StripScreen:
         """Rows `ids` (R,) of clusters `owner` (R,), prepared for the product; D_ab ≥ d_ab + w_a + w_b, w the `weights`."""
 
 

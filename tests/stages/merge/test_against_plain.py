@@ -15,6 +15,8 @@ WAYS = {
     "float32": {"kernels": "compiled", "precision": "float32"},
     "int8": {"kernels": "compiled", "precision": "int8"},
     "small tiles": {"kernels": "compiled", "precision": "int8", "tile": 7, "n_threads": 3},
+    "half": {"kernels": "compiled", "precision": "float16"},
+    "half in small strips": {"kernels": "compiled", "precision": "float16", "tile": 7, "n_threads": 3},
     "arrays": {"kernels": "arrays"},
     "arrays in small tiles": {"kernels": "arrays", "tile": 13},
 }
