@@ -101,11 +101,21 @@ class SyntheticParameters(Parameters):
     difficulty: float = Field(default=0.5, ge=0, le=1)
 
 
+DRAWN_TEST_FRACTION = 0.5
+"""The share of drawn people who are for query and gallery by default."""
+
+
+def _test_fraction(values: dict[str, Any]) -> float:
+    """All photographs of somebody's own are trained on, unless a part is asked for."""
+    return 0.0 if values.get("format") in ("folder", "csv") else DRAWN_TEST_FRACTION
+
+
 class IngestParameters(Parameters):
     """What decides the dataset artifact beside the bytes of its source files.
 
     `folder_identities` says of format `folder` whether folders are identities; None leaves it to their names. `anonymize`
-    keeps the names and places of the source out of the artifact.
+    keeps the names and places of the source out of the artifact. `test_fraction` of the identities are for query and gallery,
+    if the source has identities and no splits: by default none in a folder or table, half of drawn people.
     """
 
     added_later = MappingProxyType({"folder_identities": None, "anonymize": False})
@@ -116,7 +126,7 @@ class IngestParameters(Parameters):
     seed: int = Field(default=0, ge=0, le=MOST_SEED)
     on_bad_image: OnBadImage = "fail"
     camera_pattern: str | None = None
-    test_fraction: float = Field(default=0.5, ge=0, lt=1)
+    test_fraction: float = Field(default_factory=_test_fraction, ge=0, lt=1)
     synthetic: SyntheticParameters | None = None
     source_digest: str = ""
     folder_identities: bool | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,7 +24,8 @@ class Samples:
 
     `path` (n_images) names the images, tracklet by tracklet; sample i owns images
     `frame_start[i]` to `frame_start[i + 1]` (n_samples + 1, int64). `pid`, `camid`, `tracklet` (n_samples, int32) are
-    `UNKNOWN` if the data does not say; `split` (n_samples, uint8) is `TRAIN`, `QUERY` or `GALLERY`.
+    `UNKNOWN` if the data does not say; `split` (n_samples, uint8) is `TRAIN`, `QUERY` or `GALLERY`. `identity` and `camera`
+    (n_samples, or empty) are what the source calls them, empty texts if it does not say.
     """
 
     path: tuple[str, ...]
@@ -33,6 +34,8 @@ class Samples:
     camid: Int32Array
     tracklet: Int32Array
     split: UInt8Array
+    identity: tuple[str, ...] = ()
+    camera: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.pid)
@@ -81,4 +84,12 @@ class Samples:
             camid=self.camid[order],
             tracklet=self.tracklet[order],
             split=self.split[order],
+            identity=tuple(self.identity[sample] for sample in order) if self.identity else (),
+            camera=tuple(self.camera[sample] for sample in order) if self.camera else (),
         )
+
+    def named(self, *, identity: Sequence[str], camera: Sequence[str]) -> Samples:
+        """The samples with the texts (n_samples) that the source has for them; only those whose number is known are kept."""
+        identities = tuple(text if number > 0 else "" for text, number in zip(identity, self.pid, strict=True))
+        cameras = tuple(text if number >= 0 else "" for text, number in zip(camera, self.camid, strict=True))
+        return replace(self, identity=identities if any(identities) else (), camera=cameras if any(cameras) else ())

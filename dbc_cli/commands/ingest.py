@@ -44,7 +44,14 @@ INGEST = (
         READING,
     ),
     Flag("anonymize", bool, "--anonymize", "Store no file names and no place of the source.", "", READING),
-    Flag("test_fraction", float, "--test-fraction", "Share of identities kept for query and gallery.", "0.5", READING),
+    Flag(
+        "test_fraction",
+        float,
+        "--test-fraction",
+        "Share of identities kept for query and gallery, and out of training.",
+        "0; half of drawn people",
+        READING,
+    ),
 )
 SYNTHETIC = (
     Flag("identities", int, "--identities", "Number of people to draw.", "60", DRAWING),

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from schemas.manifest import DatasetManifest, Execution
-from schemas.parameters import IngestParameters
+from schemas.parameters import DRAWN_TEST_FRACTION, IngestParameters
 from schemas.summaries import BadImage, DatasetSummary
 from stages.errors import DbcError, UsageError
 from stages.ingest.anonymous import anonymous, without_source
@@ -60,6 +61,9 @@ def ingest(
     if root is not None:
         digest = text_digest(combine_digests(samples.path, digests), digest_samples(samples))
         parameters = parameters.model_copy(update={"source_digest": digest})
+    if not findings.draws_splits and "test_fraction" not in parameters.model_fields_set:
+        # it decided nothing, and keys of the first release have the default of then
+        parameters = parameters.model_copy(update={"test_fraction": DRAWN_TEST_FRACTION})
     samples = samples.take(content_order(samples, digests, seed=parameters.seed))
     request = Request(
         kind="dataset",
@@ -181,20 +185,18 @@ def _without(samples: Samples, bad_paths: set[str]) -> Samples:
     n_good = np.concatenate([[0], np.cumsum(good)]).astype(np.int64)
     lengths = np.diff(n_good[samples.frame_start])
     kept = lengths > 0
-    return Samples(
-        path=tuple(path for path in samples.path if path not in bad_paths),
-        frame_start=np.concatenate([[0], np.cumsum(lengths[kept])]).astype(np.int64),
-        pid=samples.pid[kept],
-        camid=samples.camid[kept],
-        tracklet=samples.tracklet[kept],
-        split=samples.split[kept],
-    )
+    frame_start = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    path = tuple(path for path in samples.path if path not in bad_paths)
+    return replace(samples, path=path, frame_start=frame_start).take(np.flatnonzero(kept))
 
 
 def _write_table(writer: Writer, samples: Samples) -> None:
     for name in ("frame_start", "pid", "camid", "tracklet", "split"):
         writer.array(name, getattr(samples, name))
     writer.array("path", np.array(samples.path, dtype=object))
+    for name, texts in (("identity", samples.identity), ("camera", samples.camera)):
+        if texts:
+            writer.array(name, np.array(texts, dtype=object))
 
 
 def _summary(samples: Samples, parameters: IngestParameters, bad: list[BadImage]) -> DatasetSummary:

@@ -43,6 +43,7 @@ MODELS: dict[str, tuple[tuple[Flag, ...], tuple[type[Any], ...]]] = {
 }
 SAID_IN_WORDS = {
     "0.1; 0.005 for buc": 0.1,
+    "0; half of drawn people": 0.5,
     "as stored": 0,
     "the backbone's": None,
     "synthetic without a SOURCE": "synthetic",

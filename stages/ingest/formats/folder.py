@@ -15,7 +15,7 @@ from stages.ingest.formats.format import Findings, Format
 from stages.ingest.formats.layout import shortened
 from stages.ingest.formats.listing import list_images, no_images
 from stages.ingest.formats.names import is_missing, numbers_of, shown, twins_note
-from stages.ingest.formats.splits import assign_splits, divide_test
+from stages.ingest.formats.splits import divide_test, own_splits
 from stages.samples import GALLERY, QUERY, TRAIN, UNKNOWN, Samples
 from stages.typing import Int32Array, UInt8Array
 
@@ -56,11 +56,12 @@ def read_folder(source: Path, parameters: IngestParameters, findings: Findings) 
         findings.notes.append(_identities_note({name for name in names if not is_missing(name)}))
     findings.warnings += [note for note in (twins_note(names, kind="identities"),) if note]
     if kinds is None:
-        split = assign_splits(pid, camid, test_fraction=parameters.test_fraction, seed=parameters.seed)
+        split = own_splits(pid, camid, parameters, findings)
     else:
         split = _given_splits(source, kinds, pid, camid, seed=parameters.seed)
         findings.notes.append(f"splits: by the folders {', '.join(_top_folders(paths))}")
-    return Samples.of_images(paths, pid.tolist(), camid.tolist(), split.tolist())
+    samples = Samples.of_images(paths, pid.tolist(), camid.tolist(), split.tolist())
+    return samples.named(identity=names, camera=texts)
 
 
 def identities(names: Sequence[str]) -> Int32Array:

@@ -17,13 +17,15 @@ class Findings:
     """What there is to say about a source beside its samples; readers add to it.
 
     `missing` counts the values that are missing, by column; `left_out` the files that are no samples, by suffix. `notes`
-    and `warnings` are single lines; warnings are about what is probably not wanted.
+    and `warnings` are single lines; warnings are about what is probably not wanted. `draws_splits` says that the source has
+    identities and no splits of its own, so that `test_fraction` decides them.
     """
 
     missing: Counter[str] = field(default_factory=Counter)
     left_out: Counter[str] | None = None
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    draws_splits: bool = False
 
 
 Reader: TypeAlias = Callable[[Path, IngestParameters, Findings], Samples]

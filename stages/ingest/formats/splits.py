@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.parameters import IngestParameters
+from stages.ingest.formats.format import Findings
 from stages.samples import GALLERY, QUERY, TRAIN, UNKNOWN
 from stages.typing import Int64Array, UInt8Array
 
@@ -41,6 +43,22 @@ def assign_splits(
     for p in _draw(cannot_answer, test_fraction, rng):
         split[images_of[p]] = GALLERY
     split[(pid == 0) | (pid == -1)] = GALLERY
+    return split
+
+
+def own_splits(
+    pid: NDArray[np.integer], camid: NDArray[np.integer], parameters: IngestParameters, findings: Findings
+) -> UInt8Array:
+    """The split of each sample (n_samples, uint8) of a source without splits, as `assign_splits`; `findings` says which."""
+    split = assign_splits(pid, camid, test_fraction=parameters.test_fraction, seed=parameters.seed)
+    if (pid > 0).any():
+        findings.draws_splits = True
+        n_test = int((split != TRAIN).sum())
+        findings.notes.append(
+            f"splits: {n_test} of {len(split)} samples are query and gallery, which are not clustered"
+            if n_test
+            else f"splits: all {len(split)} samples are train and clustered; `test_fraction` keeps identities for queries"
+        )
     return split
 
 

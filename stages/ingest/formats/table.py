@@ -17,7 +17,7 @@ from stages.ingest.formats.csv_file import DELIMITERS, CsvFile, read_csv_file
 from stages.ingest.formats.format import Findings, Format
 from stages.ingest.formats.listing import kind_of
 from stages.ingest.formats.names import is_missing, numbers_of, plain, shown, twins_note, whole_number
-from stages.ingest.formats.splits import assign_splits
+from stages.ingest.formats.splits import own_splits
 from stages.samples import DISTRACTOR, GALLERY, JUNK, SPLIT_NAMES, TRAIN, UNKNOWN, Samples
 from stages.typing import BoolArray, Int32Array, UInt8Array
 
@@ -49,16 +49,16 @@ def read_table(source: Path, parameters: IngestParameters, findings: Findings) -
     first = np.asarray([frames[0] for frames in frames_of])
     paths = table.cells["path"]
     pid, camid, tracklet = (numbers[column][first] for column in NAMES)
-    return Samples(
+    samples = Samples(
         path=tuple(paths[frame] for frames in frames_of for frame in frames),
         frame_start=np.cumsum([0, *map(len, frames_of)], dtype=np.int64),
         pid=pid,
         camid=camid,
         tracklet=tracklet,
-        split=split[first]
-        if split is not None
-        else assign_splits(pid, camid, test_fraction=parameters.test_fraction, seed=parameters.seed),
+        split=split[first] if split is not None else own_splits(pid, camid, parameters, findings),
     )
+    identity, camera = ([table.column(column)[row] for row in first] for column in ("pid", "camid"))
+    return samples.named(identity=identity, camera=camera)
 
 
 def find_table(source: Path) -> Path:

@@ -222,3 +222,22 @@ def test_an_anonymous_dataset_holds_no_name_of_its_source(tmp_path: Path) -> Non
     stored = [path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()]
     assert stored
     assert not any(b"secret" in content for content in stored)
+
+
+def test_texts_are_stored_unless_anonymous_and_a_fraction_that_decides_nothing_keeps_old_keys(tmp_path: Path) -> None:
+    write_images(tmp_path / "flat", 2)
+    (tmp_path / "named").mkdir()
+    for name in ("Ada", "Zola"):
+        write_images(tmp_path / "named" / name, 2)
+    flat = read(tmp_path / "a", tmp_path / "flat", workers=0)
+    named = read(tmp_path / "b", tmp_path / "named", workers=0)
+    hidden = read(tmp_path / "c", tmp_path / "named", workers=0, anonymize=True)
+    assert flat.artifact is not None
+    assert named.artifact is not None
+    assert hidden.artifact is not None
+    assert (flat.parameters["test_fraction"], named.parameters["test_fraction"]) == (0.5, 0.0)
+    assert named.artifact.read("split").tolist() == [0] * 4
+    stored = zip(named.artifact.read("path"), named.artifact.read("identity"), strict=True)
+    assert all(path.startswith(f"{identity}/") for path, identity in stored)
+    for artifact in (flat.artifact, hidden.artifact):
+        assert not {"identity", "camera"} & set(artifact.names())

@@ -8,6 +8,7 @@ import string
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -178,8 +179,37 @@ def test_identities_from_0_to_3_are_all_divided_by_identity(tmp_path: Path) -> N
     rows = [f"{pid}_{i}.png" for pid in range(4) for i in range(3)]
     write(tmp_path, rows)
     (tmp_path / "samples.csv").write_text("path,pid\n" + "".join(f"{row},{row[0]}\n" for row in rows))
-    samples, _ = read(tmp_path, "csv")
+    samples, findings = read(tmp_path, "csv", test_fraction=0.5)
     assert (samples.split == TRAIN).sum() == 6
+    assert findings.notes == ["splits: 6 of 12 samples are query and gallery, which are not clustered"]
+
+
+def test_all_photographs_are_train_unless_a_split_is_there_or_asked_for(tmp_path: Path) -> None:
+    write(tmp_path / "folder", [f"{name}/{i}.png" for name in "ABCD" for i in range(3)])
+    sources = (
+        read(tmp_path / "folder", "folder"),
+        read(table(tmp_path / "csv", "path,pid\na.png,x\nb.png,x\nc.png,y\nd.png,y\n"), "csv"),
+    )
+    for samples, findings in sources:
+        assert (samples.split == TRAIN).all()
+        assert findings.draws_splits
+        assert any(note.startswith(f"splits: all {len(samples)} samples are train") for note in findings.notes)
+    samples, findings = read(table(tmp_path / "own", "path,pid,split\na.png,x,train\nb.png,x,query\n"), "csv")
+    assert samples.split.tolist() == [TRAIN, QUERY]
+    assert not findings.draws_splits
+
+
+def test_texts_of_identities_and_cameras_are_kept_where_they_are_known(tmp_path: Path) -> None:
+    text = "path,pid,camid,tracklet,junk\na.png,Zola,north,1,\nb.png,Zola,north,1,\nc.png,NA,south,2,\nd.png,Ada,,3,1\n"
+    samples, _ = read(table(tmp_path / "csv", text), "csv")
+    assert (samples.identity, samples.camera) == (("Zola", "", ""), ("north", "south", ""))
+    turned = samples.take(np.array([2, 0]))
+    assert (turned.identity, turned.camera) == (("", "Zola"), ("", "north"))
+    write(tmp_path / "folder", ["Zola/c1_1.png", "Ada/c2_1.png"])
+    samples, _ = read(tmp_path / "folder", "folder", camera_pattern=r"/(c\d)")
+    assert (samples.identity, samples.camera) == (("Ada", "Zola"), ("c2", "c1"))
+    samples, _ = read(tmp_path / "folder", "folder", folder_identities=False)
+    assert (samples.identity, samples.camera) == ((), ())
 
 
 @pytest.mark.parametrize("mark", ["1", "true", "TRUE", "1.0", "yes"])
@@ -297,7 +327,8 @@ def test_a_table_may_have_semicolons_or_tabs_and_it_is_said(tmp_path: Path, deli
     samples, findings = read(table(tmp_path, text), "csv", test_fraction=0)
     assert samples.pid.tolist() == [1, 1]
     assert samples.camid.tolist() == [1, 2]
-    assert [note.rpartition(" ")[2] for note in findings.notes] == ([told] if told else [])
+    notes = [note for note in findings.notes if not note.startswith("splits: all 2 samples are train")]
+    assert [note.rpartition(" ")[2] for note in notes] == ([told] if told else [])
 
 
 def test_a_pattern_that_backtracks_for_ever_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,7 +107,7 @@ def test_the_order_of_rows_does_not_matter(tmp_path):
     read_back = []
     for k, order in enumerate(orders):
         text = "path,pid,camid,tracklet\n" + "\n".join(row.rsplit(",", 1)[0] + "," for row in order)
-        read_back.append(read(write(tmp_path / str(k), text, images=images)))
+        read_back.append(read(write(tmp_path / str(k), text, images=images), test_fraction=0.5))
     assert columns(read_back[0]) == columns(read_back[1]) == columns(read_back[2])
     assert {int(kind) for kind in read_back[0].split} == {TRAIN, QUERY, GALLERY}
 
