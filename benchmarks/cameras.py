@@ -23,6 +23,7 @@ from typing import Any
 
 from benchmarks.experiment_cells import kept_results
 from benchmarks.experiment_sets import (
+    QUICK,
     DataSet,
     Size,
     eth80_market,
@@ -104,7 +105,7 @@ def _spread(values: Sequence[float | None]) -> str:
 
 
 def _data_sets(arguments: argparse.Namespace) -> Iterator[DataSet]:
-    size = Size(test_share=0.5)
+    size = QUICK if arguments.quick else Size(test_share=0.5)
     for given in arguments.market:
         name, folder = given.split("=")
         yield eth80_market(Path(folder), arguments.weights, arguments.out, size, name=name)
@@ -116,7 +117,7 @@ def _data_sets(arguments: argparse.Namespace) -> Iterator[DataSet]:
             Path(folder), arguments.weights, arguments.out, replace(size, height=height), name=name, width=width
         )
     for name, difficulty in (("people-easy", 0.5), ("people-hard", 1.0)):
-        people = replace(size, difficulty=difficulty, height=128)
+        people = replace(size, difficulty=difficulty, height=32 if arguments.quick else 128)
         yield two_cameras(name, arguments.weights, arguments.out, people)
 
 
@@ -130,6 +131,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=lambda text: tuple(map(int, text.split(","))), default=(0, 1, 2))
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument(
+        "--quick", action="store_true", help="tiny sets: shows that everything runs, not what is better"
+    )
     return parser.parse_args()
 
 

@@ -88,8 +88,8 @@ def find(
 
     `fit` gives the whitening of all of them and of each camera; None compares features as they are. Without a `metric` no
     weight is looked for. Features follow the camera if nearest neighbours share it more often than chance by `ERRORS` standard
-    errors. Cameras with few samples each say nothing: they may be encounters, whose images are likely of one individual. No
-    label is used.
+    errors; the farther above, the more a camera's own whitening weighs. Cameras with few samples each say nothing: they may
+    be encounters, whose images are likely of one individual. No label is used.
     """
     whitenings = None if fit is None else Whitenings(fit(features, None))
     rows = features if whitenings is None else whitenings.of(features, camid)
@@ -103,7 +103,8 @@ def find(
         return CameraFinding(f"{told}: cameras are ignored", share, chance), whitenings, rows
     done = []
     if fit is not None and whitenings is not None:
-        whitenings = fit_by_camera(features, camid, whitenings.shared, fit)
+        strength = (share - chance) / (1 - chance)
+        whitenings = fit_by_camera(features, camid, whitenings.shared, fit, strength=strength)
         rows = whitenings.of(features, camid)
         done.append("features are whitened camera by camera")
     weight = 0.0 if metric is None else nearest_by_camera(rows, camid).balancing_weight(metric)

@@ -53,10 +53,13 @@ class Whitenings:
         return result
 
 
-def fit_by_camera(features: Float32Array, camid: Int32Array, shared: Whitening, fit: Fit) -> Whitenings:
+def fit_by_camera(
+    features: Float32Array, camid: Int32Array, shared: Whitening, fit: Fit, *, strength: float = 1.0
+) -> Whitenings:
     """`shared` and a whitening for each camera that took `LEAST_IN_CAMERA` or more of the train `features` (n, d).
 
-    `camid` (n,) are their cameras. The share of a camera with m samples is m / (m + `HALF_TRUSTED`). No label is used. Raises
+    `camid` (n,) are their cameras. The share of a camera with m samples is m / (m + `HALF_TRUSTED`) times
+    `strength` (0 to 1). No label is used. Raises
     what `fit` raises, but a camera whose features are all the same keeps the shared whitening.
     """
     own = {}
@@ -66,7 +69,7 @@ def fit_by_camera(features: Float32Array, camid: Int32Array, shared: Whitening, 
             whitening = fit(rows, camera)
         except NothingToWhitenError:
             continue
-        own[camera] = OwnWhitening(whitening, len(rows) / (len(rows) + HALF_TRUSTED))
+        own[camera] = OwnWhitening(whitening, strength * len(rows) / (len(rows) + HALF_TRUSTED))
     return Whitenings(shared, own)
 
 
