@@ -131,6 +131,27 @@ def test_a_data_set_too_small_for_the_default_is_told_where_the_number_comes_fro
     refused(dbc("run", "--merge-percent", "0.1", "--stages", "20", "--run", run), status=2, told=told)
 
 
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"WORLD_SIZE": "2"}, "WORLD_SIZE is 2, but RANK is not set; start with torchrun, or unset it"),
+        ({"WORLD_SIZE": "2", "RANK": "0"}, "WORLD_SIZE is 2, but MASTER_ADDR is not set"),
+        ({"WORLD_SIZE": "two"}, "WORLD_SIZE is 'two', expected a whole number"),
+        ({"RANK": "-1"}, "RANK is '-1', expected a whole number"),
+        ({"RANK": "1"}, "RANK is 1, expected less than WORLD_SIZE, 1; start with torchrun"),
+    ],
+)
+def test_variables_of_torchrun_that_are_there_in_part_are_named(
+    dbc: Dbc, run: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], told: str
+) -> None:
+    for name in ("WORLD_SIZE", "RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    refused(dbc("merge", "--run", run), status=2, told=told)
+    assert not (run / "stage-01").exists()
+
+
 def test_status_of_a_run_that_is_not_there_says_how_to_make_one(dbc: Dbc, tmp_path: Path) -> None:
     run = tmp_path / "run"
     wanted = f"no run found at {run}; make one with: dbc ingest SOURCE --run {run}"
