@@ -305,11 +305,20 @@ class EvaluateParameters(Parameters):
     """Which average precision is reported; `whiten` above 0 whitens features first, as the train features say, and
     `camera` 'auto' does so camera by camera if train features follow the camera.
 
-    With `rerank`, k-reciprocal neighbours order the gallery (Zhong et al., CVPR 2017).
+    With `rerank`, k-reciprocal neighbours order the gallery (Zhong et al., CVPR 2017). `ids_digest` tells identities that
+    came after the data set.
     """
 
     added_later = MappingProxyType(
-        {"whiten": 0, "camera": "ignored", "rerank": False, "rerank_k1": 20, "rerank_k2": 6, "rerank_lambda": 0.3}
+        {
+            "whiten": 0,
+            "camera": "ignored",
+            "rerank": False,
+            "rerank_k1": 20,
+            "rerank_k2": 6,
+            "rerank_lambda": 0.3,
+            "ids_digest": "",
+        }
     )
 
     average_precision: AveragePrecision = "standard"
@@ -319,3 +328,4 @@ class EvaluateParameters(Parameters):
     rerank_k1: int = Field(default=20, ge=1, le=10_000)
     rerank_k2: int = Field(default=6, ge=1, le=10_000)
     rerank_lambda: float = Field(default=0.3, ge=0, le=1)
+    ids_digest: str = ""

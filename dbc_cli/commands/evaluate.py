@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 from dbc_cli.by_recipe import evaluate_parameters
 from dbc_cli.command import Given, command
-from dbc_cli.flags.flag import EVALUATION, in_panel, pins, stage_flag
+from dbc_cli.flags.flag import EVALUATION, Flag, in_panel, pins, stage_flag
 from dbc_cli.flags.tables import CAMERA, COMMON, DEVICE, EVALUATE, MAKING, WHITEN
 from dbc_cli.flags.training import RECIPE
+
+IDS = (
+    Flag(
+        "ids",
+        Path,
+        "--ids",
+        "Table with the columns path and identity: identities known by now.",
+        "",
+        EVALUATION,
+        "FILE",
+    ),
+)
 
 
 @command(
@@ -14,6 +30,7 @@ from dbc_cli.flags.training import RECIPE
     stage_flag("init, 0, 1, 2, …", "the newest with features or clusters"),
     COMMON,
     MAKING,
+    IDS,
     pins("features", "clusters"),
     order=50,
     configurable=(*EVALUATE, *in_panel(EVALUATION, (*WHITEN, *CAMERA)), *RECIPE, *DEVICE),
@@ -23,16 +40,34 @@ def evaluate(given: Given) -> None:
     """Evaluate a stage: CMC, mAP and mINP of retrieval, and clusters against identities.
 
     Identities are read to evaluate and to report, never to merge or train. Without them, the measures that need none are
-    computed, and a note says so.
+    computed, and a note says so. `--ids` gives them afterwards.
     """
-    from dbc_cli.outcome import show_outcome
+    from dbc_cli.console import show
+    from dbc_cli.outcome import outcome_fields, show_outcome
+    from schemas.stage_names import stage_label
     from stages.evaluate.stage import evaluate as run_evaluate
 
     outcome = run_evaluate(
         given.run_directory,
         stage=given.stage,
         parameters=evaluate_parameters(given),
+        ids=given["ids"],
         context=given.context(),
     )
     given.remember()
-    show_outcome(outcome, as_json=given.flag("json"))
+    if given.flag("json"):
+        show_outcome(outcome, as_json=True)
+        return
+    show(_as_table(outcome_fields(outcome)), title=f"metrics of stage {stage_label(outcome.stage)}", as_json=False)
+
+
+def _as_table(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures there are, without notes, which are on stderr; sizes of clusters as count × size."""
+    told = {name: value for name, value in fields.items() if value is not None and name != "notes"}
+    if "cluster_sizes" in told:
+        told["cluster_sizes"] = ", ".join(f"{n} × {size}" for size, n in told["cluster_sizes"].items())
+    if not told.get("n_queries"):
+        told = {
+            name: value for name, value in told.items() if name not in ("n_queries", "n_queries_left_out", "n_gallery")
+        }
+    return told

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from stages.errors import DbcError
 from stages.evaluate.clusters.agreement import Agreement, measure_agreement
 from stages.evaluate.clusters.cameras import same_camera_chance, same_camera_merges
 from stages.evaluate.clusters.compactness import Compactness, measure_compactness
+from stages.evaluate.known_later import read_known_later
 from stages.evaluate.retrieval.metrics import RetrievalMetrics, evaluate_retrieval
 from stages.evaluate.retrieval.reranking import Reranking
 from stages.features.camera_finding import CameraFinding
@@ -57,6 +59,7 @@ def evaluate(
     *,
     stage: int | None = None,
     parameters: EvaluateParameters,
+    ids: Path | None = None,
     context: Context = DEFAULT_CONTEXT,
 ) -> Made:
     """Measure `stage` (default: the newest with features or clusters), or find its metrics up to date.
@@ -73,6 +76,9 @@ def evaluate(
     if clusters is not None:
         require_same_dataset(clusters, dataset)
     broken = broken_chain(run, features, clusters)
+    known = None if ids is None else read_known_later(ids, dataset)
+    if known is not None:
+        parameters = parameters.model_copy(update={"ids_digest": known.digest})
     request = Request(
         kind="metrics",
         stage=stage,
@@ -85,6 +91,8 @@ def evaluate(
     @stage_memory("give `device='cpu'`")
     def compute(writer: Writer) -> Computed:
         data = _read(dataset, features, clusters, parameters, memory_limit=context.memory_limit)
+        if known is not None:
+            data = replace(data, pid=known.pid, notes=(*data.notes, known.note))
         with context.reporter.task(f"evaluate stage {stage_label(stage)}", total=3, unit="parts") as advance:
             n_pairs = int((data.split == QUERY).sum()) * int((data.split == GALLERY).sum())
             backend = namespace_for(device, n_products=float(n_pairs) * data.features.shape[1])

@@ -52,7 +52,7 @@ def test_json_shows_every_figure_of_the_table(dbc: Dbc, run: Path, command: list
     table = dbc(*command, "--run", run).out
     names = [line.split()[0] for line in table.splitlines()[1:] if line and not line.startswith(" ")]
     assert set(names) <= set(fields)
-    shown = {name for name, value in fields.items() if value not in ([], {}, "")}
+    shown = {name for name, value in fields.items() if value not in (None, [], {}, "")}
     assert shown <= set(names)
 
 

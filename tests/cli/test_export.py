@@ -107,3 +107,21 @@ def test_misuse_is_one_line_and_writes_nothing(dbc: Dbc, crops: Path, words: lis
 def test_a_run_without_clusters_says_how_to_make_them(dbc: Dbc, begun: Path) -> None:
     ran = dbc("export", "clusters", "--run", begun)
     assert (ran.status, "no clusters found; make them with: dbc run" in ran.line) == (1, True)
+
+
+def test_identities_given_afterwards_are_measured_against_and_stay_out_of_the_data(
+    dbc: Dbc, crops: Path, tmp_path: Path
+) -> None:
+    plain = dbc("eval", "--run", crops)
+    assert "–" not in plain.out
+    assert "rank1" not in plain.out
+    assert "ari" not in plain.out
+    assert "need" not in plain.out
+    listed = dbc("export", "clusters", "--run", crops, "--json").json["clusters"]
+    rows = "".join(f"{row['path']},animal {row['cluster']}\n" for row in listed)
+    (tmp_path / "ids.csv").write_text(f"path,identity\n{rows}")
+    told = dbc("eval", "--run", crops, "--ids", tmp_path / "ids.csv", "--json").json
+    assert (told["ari"], told["bcubed_f"], told["status"]) == (1.0, 1.0, "created")
+    assert told["n_identities"] == told["n_clusters"]
+    assert dbc("eval", "--run", crops, "--ids", tmp_path / "ids.csv", "--json").json["status"].startswith("up to date")
+    assert dbc("eval", "--run", crops, "--json").json["ari"] is None

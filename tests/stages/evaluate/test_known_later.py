@@ -1,0 +1,53 @@
+"""Identities that come after the pictures: found by path or by name, and refused if they fit nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from stages.errors import UsageError
+from stages.evaluate.known_later import KnownLater, read_known_later
+from stages.runs.store import Artifact
+
+PATHS = ["b/1.jpg", "a/1.jpg", "a/2.jpg", "a/3.jpg", "c/4.jpg"]
+"""Of four samples: the third has two frames."""
+
+
+class Dataset:
+    def read(self, name: str) -> Any:
+        return {"path": np.array(PATHS, dtype=object), "frame_start": np.array([0, 1, 2, 4, 5])}[name]
+
+
+def known(folder: Path, text: str) -> KnownLater:
+    (folder / "ids.csv").write_text(text)
+    return read_known_later(folder / "ids.csv", cast(Artifact, Dataset()))
+
+
+def test_paths_and_file_names_that_are_there_once_are_found(tmp_path: Path) -> None:
+    found = known(tmp_path, "path,identity\na/1.jpg,Zola\nphotos/3.jpg,Ada\n1.jpg,lost\nb/1.jpg,NA\nx.jpg,y\n")
+    assert found.pid.tolist() == [-2, 2, 1, -2]
+    assert found.pid.dtype == np.int32
+    assert found.note == ("identities by ids.csv: 2 of 4 samples, 2 identities; 2 rows name no picture of the data set")
+
+
+def test_the_digest_tells_identities_and_not_the_order_of_rows(tmp_path: Path) -> None:
+    rows = ["a/1.jpg,7", "c/4.jpg,007"]
+    digests = [known(tmp_path, "path,pid\n" + "\n".join(order)).digest for order in (rows, rows[::-1])]
+    assert digests[0] == digests[1]
+    assert known(tmp_path, "path,pid\na/1.jpg,7\nc/4.jpg,7\n").digest != digests[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("path,name\na/1.jpg,x\n", "no column 'identity'"),
+        ("path,identity\nz.jpg,x\n", "names no picture of the data set, such as 'b/1.jpg'"),
+        ("path,identity\na/2.jpg,x\na/3.jpg,y\n", "frames of one tracklet"),
+    ],
+)
+def test_what_fits_nothing_is_refused(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        known(tmp_path, text)
