@@ -14,7 +14,7 @@ from stages.features.camera_finding import CameraFinding, find
 from stages.features.camera_whitening import Whitenings, cameras_with_enough
 from stages.features.centring import centred_by_camera, centring_bytes, require_cameras
 from stages.features.kept_whitening import whitening_of
-from stages.features.whitening import Whitening, whitened
+from stages.features.whitening import Whitening, require_finite, whitened
 from stages.runs.store import Artifact
 from stages.samples import TRAIN
 from stages.typing import BoolArray, Float32Array, Int32Array
@@ -113,7 +113,9 @@ def _train_rows(features: Artifact, dataset: Artifact, is_train: BoolArray) -> F
         )
     if not is_train.any():
         raise DbcError(f"{dataset.path}: no train samples found, wanted at least 2; ingest data with a train split")
-    return pooled if is_train.all() else pooled[is_train]
+    rows = pooled if is_train.all() else pooled[is_train]
+    require_finite(rows)
+    return rows
 
 
 def penalised_cameras(dataset: Artifact, parameters: MergeParameters) -> Int32Array | None:

@@ -52,10 +52,8 @@ def fit_whitening(features: Float32Array, *, ridge: float) -> Whitening:
         raise NothingToWhitenError(
             "there are no train features to whiten by, at least 2 that differ are needed; use `whiten=0`"
         )
+    require_finite(features)
     largest = float(np.abs(features).max())
-    if not np.isfinite(largest):
-        row = int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])
-        raise DbcError(f"features row {row} holds NaN or infinity, wanted finite values; extract them again")
     grid = _FEATURE_BITS - (exponent_of(largest) + 2)
     mean = _mean(features, grid=grid, largest=largest)
     covariance = _covariance(features, mean, grid=grid, largest=largest)
@@ -72,6 +70,13 @@ def fit_whitening(features: Float32Array, *, ridge: float) -> Whitening:
     widest = exponent_of(float(np.abs(matrix).sum(axis=0).max()) * (1 + 2.0**-20))
     matrix = round_to_grid(matrix, MANTISSA_BITS - grid - bound - widest)
     return Whitening(mean, np.ascontiguousarray(matrix), grid)
+
+
+def require_finite(features: Float32Array) -> None:
+    """Raise DbcError, naming the first such row, if `features` (n, d) hold NaN or infinity."""
+    if not np.isfinite(np.abs(features).max(initial=0)):
+        row = int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])
+        raise DbcError(f"features must be finite, but row {row} holds NaN or infinity; extract them again")
 
 
 def whitened(features: Float32Array, whitening: Whitening) -> Float32Array:

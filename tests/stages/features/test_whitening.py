@@ -79,7 +79,7 @@ def test_what_cannot_be_whitened_is_refused():
     with pytest.raises(DbcError, match="no train features to whiten by"):
         fit_whitening(train[:0], ridge=1)
     train[3, 2] = np.nan
-    with pytest.raises(DbcError, match="features row 3 holds NaN"):
+    with pytest.raises(DbcError, match="row 3 holds NaN"):
         fit_whitening(train, ridge=1)
 
 
