@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
+from schemas.choices import CameraUse
 from schemas.stage_names import stage_label
 from stages.loop.choice.choose import choose, default_rule, scores
 from stages.loop.choice.measures import StageMeasures
@@ -20,13 +22,24 @@ WEAK_SILHOUETTE = 0.25
 """No substantial structure below (Kaufman and Rousseeuw 1990)."""
 
 
+_STRONGER: Mapping[CameraUse, str] = MappingProxyType(
+    {
+        "ignored": "`camera='auto'`",
+        "centring": "`camera='auto'`",
+        "auto": "`camera='penalty'` with `camera_weight=0.5`",
+        "penalty": "a larger `camera_weight`",
+    }
+)
+"""What to try next if clusters follow cameras, by how the merge used them."""
+
+
 @dataclass(frozen=True)
 class JoinedPairs:
     """The `share` of the pairs joined by merges that one camera took, what `chance` gives, and how the merge used cameras."""
 
     share: float
     chance: float
-    camera: str = "ignored"
+    camera: CameraUse = "ignored"
 
 
 @dataclass(frozen=True)
@@ -114,19 +127,16 @@ def _clusters_line(chosen: StageMeasures) -> str:
 
 
 def _harm(joined: JoinedPairs | None) -> str:
-    cameras = (
-        "`camera='penalty'` with `camera_weight=0.5`, " if joined is not None and joined.camera != "penalty" else ""
-    )
+    cameras = "" if joined is None or joined.camera == "penalty" else f"{_STRONGER[joined.camera]}, "
     return f"training did not help; take the features of stage init, or try {cameras}a lower `learning_rate` or fewer `stages`"
 
 
 def _camera(joined: JoinedPairs | None) -> str | None:
     if joined is None or not joined.share > joined.chance + FAR_ABOVE_CHANCE * (1 - joined.chance):
         return None
-    advice = "a larger `camera_weight`" if joined.camera == "penalty" else "`camera='penalty'` with `camera_weight=0.5`"
     return (
         f"{joined.share:.0%} of the joined pairs are of one camera, {joined.chance:.0%} by chance: clusters follow cameras, "
-        f"not identities; try {advice}"
+        f"not identities; try {_STRONGER[joined.camera]}"
     )
 
 

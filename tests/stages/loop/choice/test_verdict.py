@@ -71,12 +71,17 @@ def test_a_run_that_collapsed_into_cameras_is_not_chosen_and_warned_of() -> None
     )
     assert "which is weak: check clusters by eye" in found.line
     harm, cameras = found.warnings
-    assert harm.startswith("training did not help; take the features of stage init, or try `camera='penalty'` with")
+    assert harm.startswith("training did not help; take the features of stage init, or try `camera='auto'`, a lower")
     assert cameras.startswith("100% of the joined pairs are of one camera, 25% by chance: clusters follow cameras")
 
 
 def test_advice_is_for_the_use_that_the_merge_made_of_cameras() -> None:
-    for camera, told in (("ignored", "try `camera='penalty'`"), ("penalty", "try a larger `camera_weight`")):
+    advice = {
+        "ignored": "try `camera='auto'`",
+        "auto": "try `camera='penalty'`",
+        "penalty": "try a larger `camera_weight`",
+    }
+    for camera, told in advice.items():
         assert told in judged(HELPED, joined=JoinedPairs(0.99, 0.5, camera)).warnings[0]
     penalised = judged(COLLAPSED_INTO_CAMERAS, joined=JoinedPairs(0.5, 0.25, "penalty")).warnings
     assert penalised == (
