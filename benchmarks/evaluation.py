@@ -199,7 +199,7 @@ def main() -> None:
     before = status_kib("VmRSS")
     figures = evaluate(arrays)
     after = status_kib("VmHWM")
-    print(f"rank-1 {figures.rank1:.4f}, mAP {figures.mAP:.4f}, mINP {figures.mINP:.4f}, {figures.n_valid} queries")
+    print(f"rank-1 {figures.rank(1):.4f}, mAP {figures.mAP:.4f}, mINP {figures.mINP:.4f}, {figures.n_valid} queries")
     print(f"memory above the features: {(after - before) / 1024:.0f} MiB (the product itself: 204 MiB)")
     peers = cython_peers(options, arrays)
     floor = Timing(lambda: arrays["query"] @ arrays["gallery"].T)

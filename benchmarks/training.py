@@ -49,7 +49,7 @@ from stages.nn.host_memory import keep_large_blocks
 from stages.nn.images import normalize
 from stages.nn.model.network import ReidModel, build_model
 from stages.train.images.feed import AHEAD
-from stages.train.images.frames import TrainSamples, image_samples
+from stages.train.images.frames import TrainSamples
 from stages.train.images.sources import cached
 from stages.train.loop import Step, train
 from stages.train.optimizers import build_optimizer
@@ -71,7 +71,8 @@ class Bench:
         n_samples = case.batch_size * (1 + case.batches + AHEAD + 1 + LATE)
         shape = (n_samples * self.n_frames, case.height, case.width, 3)
         images = rng.integers(0, 256, shape, dtype=np.uint8)
-        samples = image_samples(rng.integers(0, n_clusters, n_samples))
+        labels = rng.integers(0, n_clusters, n_samples)
+        samples = TrainSamples(np.arange(n_samples), np.ones(n_samples, dtype=np.int64), labels)
         if arguments.frames:
             samples = TrainSamples(samples.first * self.n_frames, samples.count * self.n_frames, samples.labels)
         self.source, self.samples, _ = cached(images, samples, cache=arguments.cache, device=self.device)

@@ -1,4 +1,4 @@
-"""Parameters of merges and evaluations: what is given, and what the recipe says of the rest."""
+"""Parameters of merges and evaluations: the values given, and the recipe's for the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a command comes by its values: flags, then the run's `config.toml`, then the schemas' defaults."""
+"""The values of a command: flags, then the run's `config.toml`, then the schemas' defaults."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 1 << 60
 WITHOUT_LIMIT = "end other programs, or take a machine with more memory"
-"""What to do about too little memory if a command has no limit to raise."""
+"""The advice on too little memory if a command has no --memory-limit."""
 
 M = TypeVar("M", bound="BaseModel")
 
 
 @dataclass(frozen=True)
 class Given:
-    """What a command was given: `values` by field name, from flags and configuration, without what was left out."""
+    """The values that a command was given, by field name, from flags and configuration; values left out are absent."""
 
     run: Path
     values: Mapping[str, Any]
@@ -54,19 +54,19 @@ class Given:
         return bool(self.values.get(name))
 
     def only(self, flags: Sequence[Flag]) -> dict[str, Any]:
-        """The values of these flags alone."""
+        """Only the values of these flags, by field name."""
         return {flag.name: self.values[flag.name] for flag in flags if flag.name in self.values}
 
     @property
     def run_directory(self) -> RunDirectory:
-        """The run, with the versions asked for pinned."""
+        """The run, pinned to the versions that flags name."""
         from stages.runs.run_directory import RunDirectory
 
         pinned = {name.removeprefix("pin_"): value for name, value in self.values.items() if name.startswith("pin_")}
         return RunDirectory(self.run, {kind: _version(kind, text) for kind, text in pinned.items()})  # type: ignore[misc]
 
     def context(self, reporter: Reporter | None = None) -> Context:
-        """Where and how the command runs; it reports on stderr unless `reporter` says otherwise."""
+        """Device, limits and the like; reports go to `reporter`, by default to stderr."""
         from dbc_cli.console import RichReporter
         from stages.runs.context import Context
 
@@ -81,7 +81,7 @@ class Given:
 
     @property
     def stage(self) -> int | None:
-        """The stage asked for; None for the next one."""
+        """The stage of --stage; None for the next one."""
         from schemas.stage_names import parse_stage
 
         text = self.values.get("stage")
@@ -93,7 +93,7 @@ class Given:
             raise UsageError(f"--stage: {error}") from error
 
     def remember(self) -> None:
-        """Make the run that of the next commands given in this folder: not one of a dry run, of DBC_RUN, or not there."""
+        """Remember the run for the next commands in this folder, unless it is missing, dry, or from DBC_RUN."""
         from stages.processes import is_leader
 
         if self.flag("dry_run") or self.from_environment or not self.run.is_dir() or not is_leader():
@@ -103,7 +103,7 @@ class Given:
             from dbc_cli.console import RichReporter
 
             RichReporter().note(
-                f"commands in this folder now take {self.run}, no longer {before}: {POINTER} remembers it"
+                f"commands in this folder now use {self.run}, no longer {before}; {POINTER} remembers it"
             )
 
 
@@ -144,7 +144,7 @@ def command(
     run
         The run of a command that takes no remembered one.
     makes_run
-        Whether it may be given a run that is not there yet.
+        Whether the run may be missing.
     """
     every = [*configurable, *(flag for group in others for flag in group)]
     flags = tuple(sorted(every, key=lambda flag: flag.place))
@@ -174,13 +174,13 @@ def command(
 
 
 def _flowing(text: str) -> str:
-    """A docstring whose paragraphs are one line each, for the terminal to break; an item of a list is one, too."""
+    """A docstring with one line for each paragraph and list item, which the terminal wraps."""
     lines = re.sub(r"\n(?!\n|- )", " ", inspect.cleandoc(text).replace("\n\n", "\n\n\n"))
     return lines.replace("\n\n ", "\n\n")
 
 
 def resolve(command: str, given: Mapping[str, Any], *, run: Path | None = None, makes_run: bool = False) -> Given:
-    """The values of a command: flags over the run's configuration. `run` stands for the remembered one."""
+    """The values of a command: flags over the run's configuration. `run` replaces the remembered run."""
     flagged = {name: value for name, value in given.items() if value is not None}
     named = flagged.get("run")
     if named is not None and not str(named).strip():
@@ -201,7 +201,7 @@ def resolve(command: str, given: Mapping[str, Any], *, run: Path | None = None, 
 
 
 def parse(model: type[M], values: Mapping[str, Any]) -> M:
-    """`values` as parameters; UsageError, in one line, names the first flag that does not fit."""
+    """`values` as parameters; UsageError names the first flag that does not fit."""
     from pydantic import ValidationError
 
     try:
@@ -229,7 +229,7 @@ def parse_bytes(text: str | None) -> int | None:
 def initial_fields(given: Given, *groups: Sequence[Flag]) -> dict[str, Any]:
     """The values of INITIAL and `groups`, as fields of `InitParameters`; UsageError names the first that does not fit.
 
-    They are looked at here, because a run that has its initial model asks only whether they are its own.
+    They are checked here, because a run with an initial model only compares them.
     """
     from schemas.parameters import InitParameters
 
@@ -239,7 +239,7 @@ def initial_fields(given: Given, *groups: Sequence[Flag]) -> dict[str, Any]:
 
 
 def _require_folder(path: Path, *, source: str) -> None:
-    """Raise UsageError if a run would lie in a file."""
+    """Raise UsageError if the path of a run leads through a file."""
     taken = next((place for place in (path, *path.parents) if place.is_file()), None)
     if taken is not None:
         other = "another" if source == "--run" else "--run"

@@ -1,4 +1,4 @@
-"""What `dbc ablate` and `dbc sweep` share: lists on the command line, and how compared runs are carried out and shown."""
+"""Shared parts of `dbc ablate` and `dbc sweep`: lists on the command line, and runs that are compared and shown."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ COMPARISON = (
 
 
 def values_of(flag: Flag, given: Any) -> list[Any]:
-    """The values of a comma-separated list, as the flag wants them, each once; what is no text is one value."""
+    """The values of a comma-separated list, each once, in the flag's type; anything but text is one value."""
     if not isinstance(given, str):
         return [given]
     values = [_value(flag, text.strip(), given) for text in given.split(",")]
@@ -33,7 +33,7 @@ def values_of(flag: Flag, given: Any) -> list[Any]:
 
 
 def picture_folder(given: Given) -> Path:
-    """The folder for pictures; UsageError if `--out` is no name of a folder."""
+    """The folder for pictures; UsageError if `--out` names a file."""
     folder = Path(given.get("out", given.run / "plots"))
     if folder.is_file() or folder.suffix in (".png", ".svg"):
         raise UsageError(f"--out must be a folder, for PNG and SVG, got the file {folder}; give another")
@@ -41,7 +41,7 @@ def picture_folder(given: Given) -> Path:
 
 
 def require_outputs(given: Given) -> None:
-    """Raise UsageError, before hours of work, if the results could not be written at their end."""
+    """Raise UsageError, before hours of work, if the results cannot be written afterwards."""
     picture_folder(given)
     for name in ("csv", "markdown"):
         path = given[name]
@@ -50,7 +50,7 @@ def require_outputs(given: Given) -> None:
 
 
 def carry_out(given: Given, cells: Sequence[Cell]) -> list[CellResult]:
-    """Run the cells, telling each as it ends; what is up to date is kept."""
+    """Run the cells and print a line as each ends; artifacts that are up to date are kept."""
     from dbc_cli.console import QuietReporter
     from stages.compare.cells import run_cells
 
@@ -68,7 +68,7 @@ def carry_out(given: Given, cells: Sequence[Cell]) -> list[CellResult]:
 
 
 def show_plan(given: Given, cells: Sequence[Cell]) -> None:
-    """Print the runs that there would be."""
+    """Print the runs that would be made."""
     from dbc_cli.console import print_json, print_text
 
     places = [(given.run / cell.name).as_posix() for cell in cells]
@@ -79,7 +79,7 @@ def show_plan(given: Given, cells: Sequence[Cell]) -> None:
 
 
 def show_comparison(given: Given, results: Sequence[CellResult], pictures: Sequence[Path]) -> None:
-    """Print the table of the results, and write it to the files that were asked for."""
+    """Print the table of the results, and write it as CSV and Markdown if these flags are given."""
     from dbc_cli.console import print_json, print_text
     from stages.compare.outcomes import line_fields, lines
     from stages.compare.text import comma_separated, markdown
@@ -109,18 +109,11 @@ def show_comparison(given: Given, results: Sequence[CellResult], pictures: Seque
 
 
 def _show_table(found: Sequence[Line]) -> None:
-    from rich.table import Table
-
-    from dbc_cli.console import print_table
+    from dbc_cli.console import borderless_table, print_table
     from stages.compare.text import table_cells
 
     head, rows = table_cells(found)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for place, heading in enumerate(head):
-        table.add_column(heading, justify="left" if place <= head.index("at") else "right")
-    for row in rows:
-        table.add_row(*row)
-    print_table(table)
+    print_table(borderless_table(head, rows, n_left=head.index("at") + 1))
 
 
 def _write(path: Path, text: str) -> None:

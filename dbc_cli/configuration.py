@@ -16,25 +16,25 @@ from stages.errors import DbcError, UsageError, file_problem
 
 @dataclass(frozen=True)
 class Configurable:
-    """What a command takes from `config.toml`: its flags, and the tables that it reads, the last one first in rank."""
+    """What a command reads from `config.toml`: its flags, and its tables, of which later ones override earlier ones."""
 
     flags: tuple[Flag, ...]
     tables: tuple[str, ...]
 
 
 CONFIGURABLE: dict[str, Configurable] = {}
-"""What every command takes from `config.toml`; a command adds its own when it is declared."""
+"""What every command reads from `config.toml`; commands add themselves when they are declared."""
 
 STAGE_TABLES = ("extract", "merge", "eval", "train", "run")
-"""The tables that commands read which run all stages."""
+"""The tables of commands that run all stages."""
 
 _WANTED = {int: "a whole number", float: "a number", bool: "true or false", str: "text in quotes"}
 
 
 def configured(path: Path, command: str) -> dict[str, Any]:
-    """The values that the file gives `command`, by field name; none if there is no file.
+    """The values of the file for `command`, by field name; none if there is no file.
 
-    A table goes before the general keys. UsageError names a key that no flag has, or a value of another type.
+    A table overrides the general keys. UsageError names an unknown key, or a value of another type.
     """
     content = _read(path)
     tables = {key: value for key, value in content.items() if isinstance(value, dict)}

@@ -1,10 +1,10 @@
-"""What people see: results on stdout, progress and remarks on stderr."""
+"""Output for people: results on stdout, progress and remarks on stderr."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,7 +20,7 @@ from stages.processes import is_leader
 from stages.reporting import Advance
 
 PIPE_WIDTH = 160
-"""Columns of a table where stdout is no terminal: enough that nothing is cut."""
+"""Columns of a table if stdout is no terminal, so that nothing is cut."""
 NARROWEST = 60
 """Columns of a table in a narrower terminal, which breaks its lines, so that no name is cut."""
 MOST_ITEMS = 10
@@ -40,19 +40,19 @@ class RichReporter:
 
     @contextmanager
     def task(self, description: str, *, total: int, unit: str) -> Iterator[Advance]:
-        """A bar with the count, what is told beside it, and the time left."""
+        """A bar with the count, a short text, and the time left."""
         columns = (
             SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(bar_width=28),
             MofNCompleteColumn(),
             TextColumn(unit),
-            TextColumn("{task.fields[told]}"),
+            TextColumn("{task.fields[text]}"),
             TimeRemainingColumn(),
         )
         with Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal) as bar:
-            task = bar.add_task(description, total=total, told="")
-            yield lambda amount, told: bar.update(task, advance=amount, told=told)
+            task = bar.add_task(description, total=total, text="")
+            yield lambda amount, text: bar.update(task, advance=amount, text=text)
 
     def note(self, message: str) -> None:
         """A remark, in grey."""
@@ -64,24 +64,21 @@ class RichReporter:
 
 
 class TerseReporter(RichReporter):
-    """As `RichReporter`, with a note that was told before left out."""
+    """As `RichReporter`, without repeated notes."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._told: set[str] = set()
+        self._seen: set[str] = set()
 
     def note(self, message: str) -> None:
         """A remark, the first time."""
-        if message not in self._told:
-            self._told.add(message)
+        if message not in self._seen:
+            self._seen.add(message)
             super().note(message)
 
 
 class QuietReporter(RichReporter):
-    """As `RichReporter`, without notes and warnings, which many runs would repeat; `say` is for what is to be read.
-
-    Manifests keep the warnings.
-    """
+    """As `RichReporter`, without the notes and warnings that many runs would repeat; manifests keep them."""
 
     def note(self, message: str) -> None:
         """Drop the remark."""
@@ -108,7 +105,7 @@ def show(result: Mapping[str, Any], *, title: str, as_json: bool) -> None:
 
 
 def print_table(table: Table) -> None:
-    """`table` on stdout, its text as it is, without markup; no blanks at the ends of lines if stdout is no terminal."""
+    """Print `table` on stdout, without markup; lines do not end in blanks if stdout is no terminal."""
     console = Console(width=max(Console().width, NARROWEST) if sys.stdout.isatty() else PIPE_WIDTH)
     plain(table)
     with console.capture() as captured:
@@ -126,15 +123,15 @@ def plain(table: Table) -> None:
 
 
 def print_json(value: Any) -> None:
-    """`value` on stdout as JSON, in ASCII if stdout takes no more."""
+    """Print `value` on stdout as JSON, in ASCII if stdout takes no more."""
     is_unicode = (sys.stdout.encoding or "").lower().startswith("utf")
     print_text(json.dumps(value, indent=2, ensure_ascii=not is_unicode, allow_nan=False))
 
 
 def print_text(text: str) -> None:
-    """`text` on stdout, at once; DbcError if it cannot be written. A pipe that was closed stays a BrokenPipeError.
+    """Print `text` on stdout, at once, on the leading process only.
 
-    Of several processes only the leader prints.
+    Raises DbcError if stdout cannot be written, and BrokenPipeError if its reader has gone.
     """
     _write(visible(text))
 
@@ -152,12 +149,11 @@ def _write(text: str) -> None:
 
 
 def flat(result: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The fields that a table shows: all but empty ones, mappings as `name=value`, of lists the first ten items."""
+    """The fields that a table shows: no empty ones, mappings as `name=value`, the first ten items of lists."""
     for name, value in result.items():
         if isinstance(value, Mapping):
-            told = ", ".join(f"{key}={item}" for key, item in _leaves(value))
-            if told:
-                yield name, told
+            if text := text_of(value):
+                yield name, text
         elif isinstance(value, (list, tuple)):
             yield from ((name, item) for item in value[:MOST_ITEMS])
             if len(value) > MOST_ITEMS:
@@ -174,8 +170,25 @@ def _leaves(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
+def borderless_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, n_left: int = 0) -> Table:
+    """A table without borders, whose first `n_left` columns are aligned left and the others right."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for place, heading in enumerate(headings):
+        table.add_column(heading, justify="left" if place < n_left else "right")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def number_text(value: float | str | None) -> str:
+    """A cell of a table: three decimals for a float, a dash for None."""
+    if value is None:
+        return "–"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
 def text_of(value: Any) -> str:
-    """A value as people read it: four decimals for fractions, one for what is larger."""
+    """A value for people: four decimals if it is below 10, else one."""
     if value is None:
         return "–"
     if isinstance(value, bool):

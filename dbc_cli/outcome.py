@@ -1,4 +1,4 @@
-"""What a command prints of an artifact: its summary and where it stands, the same in the table and in JSON."""
+"""What a command prints about an artifact, as a table or as JSON: its summary, path, version and parameters."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def show_outcome(outcome: Made, *, as_json: bool) -> None:
 
 
 def outcome_fields(outcome: Made) -> dict[str, Any]:
-    """The summary's figures, then status, artifact, version, id, parameters and notes."""
+    """The fields of the summary, then status, artifact, version, id, notes and parameters."""
     fields: dict[str, Any] = {}
     if outcome.artifact is not None:
         fields |= outcome.artifact.manifest.summary.model_dump(mode="json")

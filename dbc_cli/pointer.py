@@ -1,4 +1,4 @@
-"""`.dbc-run`: the run that commands given in a folder take where none is named."""
+"""`.dbc-run`: the run that commands in a folder use if none is named."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _STALE_SECONDS = 60
 
 
 def remembered_run() -> Path:
-    """The run that was remembered here, else `FIRST_RUN`; DbcError if the file is there and names none."""
+    """The run remembered in this folder, else `FIRST_RUN`; DbcError if the file names none."""
     return _named() or FIRST_RUN
 
 
 def remember_run(run: Path) -> Path | None:
-    """Remember `run` here; the run that was remembered before, if it was another. A folder that cannot be written is left.
+    """Remember `run` in this folder, if it can be written; returns the run remembered before if that was another.
 
-    The file is written aside and renamed, so that no other process finds it half written.
+    The file is written under another name and renamed, so that no process reads half of it.
     """
     try:
         before = _named()
@@ -56,7 +56,7 @@ def _named() -> Path | None:
 
 
 def _remove_stale() -> None:
-    """Remove what killed processes left of this file."""
+    """Remove temporary files of killed processes."""
     for path in Path().glob(f"{_PREFIX}*"):
         try:
             if time.time() - path.stat().st_mtime > _STALE_SECONDS:

@@ -1,7 +1,7 @@
-"""How a failure is printed: one line that names the flag, the value that was found and the value that was expected.
+"""Errors for the command line: one line with the flag, the value given and the value expected.
 
-Below this package an error knows no flags. It names a Python argument in backticks, alone or with a value, and
-`in_flags` turns that into what the user types.
+Below this package errors know no flags. They name a Python argument in backticks, alone or with a value; `in_flags` turns
+it into the flag that the user types.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _ARGUMENT = re.compile(r"`([A-Za-z_]\w*)(?:=([^`]+))?`")
 _OTHER_NAMES = {"compiled": "compile"}
-"""Arguments of functions that fill no field of the same name: the flag's field."""
+"""The flag's field, for arguments of functions with another name."""
 
 _OUT_OF_MEMORY = re.compile(
     r"out of memory|can't allocate memory|cannot allocate memory|unable to allocate", re.IGNORECASE
@@ -73,7 +73,7 @@ def _in_flags(whole: str, name: str, value: str | None) -> str:
 
 
 def _unquoted(value: str) -> str:
-    """A Python literal as a shell takes it; what is no literal as it is."""
+    """A Python literal, quoted for a shell; other text unchanged."""
     try:
         return shlex.quote(str(ast.literal_eval(value)))
     except (ValueError, SyntaxError):
@@ -96,7 +96,7 @@ def problem_of(error: BaseException) -> str | None:
 
 
 def misuse_of(error: typer.TyperException) -> str:
-    """What Typer refuses, in the words of our own refusals if it is a value of a flag; empty if there is nothing to say."""
+    """The message of a Typer error, in the style of ours if it is about a flag's value; may be empty."""
     from pydantic import ValidationError
 
     message = error.format_message().replace("Value error, ", "").rstrip(".")

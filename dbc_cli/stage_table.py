@@ -1,4 +1,4 @@
-"""The table of stages that `dbc run` grows while it works and prints at the end."""
+"""The table of stages that grows during `dbc run` and is printed at its end."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.live import Live
 from rich.table import Table
 
+from dbc_cli.console import borderless_table, number_text
 from schemas.stage_names import stage_label
 
 if TYPE_CHECKING:
@@ -52,20 +53,13 @@ def row_fields(row: StageRow) -> dict[str, Any]:
 
 def stage_table(rows: Sequence[dict[str, Any]]) -> Table:
     """The rows as a table; figures that the data cannot give are a dash."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for _, heading in COLUMNS:
-        table.add_column(heading, justify="right")
-    for row in rows:
-        table.add_row(*(_cell(name, row[name]) for name, _ in COLUMNS))
-    return table
+    return borderless_table(
+        [heading for _, heading in COLUMNS], [[_cell(name, row[name]) for name, _ in COLUMNS] for row in rows]
+    )
 
 
 def _cell(name: str, value: Any) -> str:
-    if value is None:
-        return "–"
-    if name == "seconds":
-        return f"{value:.1f}"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    return f"{value:.1f}" if name == "seconds" else number_text(value)
 
 
 class LiveTable:
@@ -84,7 +78,7 @@ class LiveTable:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Take the growing table away; whoever holds the rows prints the final one."""
+        """Remove the growing table; the caller prints the final one."""
         if self._console.is_terminal:
             self._live.stop()
 
@@ -94,5 +88,5 @@ class LiveTable:
         if self._console.is_terminal:
             self._live.update(stage_table(self.rows), refresh=True)
             return
-        told = "  ".join(f"{heading} {_cell(name, row[name])}" for name, heading in COLUMNS)
-        self._console.print(told, markup=False, highlight=False)
+        line = "  ".join(f"{heading} {_cell(name, row[name])}" for name, heading in COLUMNS)
+        self._console.print(line, markup=False, highlight=False)

@@ -1,4 +1,4 @@
-"""`dbc --version`: what a report of a problem should say of the installation."""
+"""`dbc --version`: the installation, for bug reports."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ RECIPES: Mapping[RecipeName, Recipe] = MappingProxyType(
     }
 )
 
-TUNED_MERGING = RECIPES[DEFAULT_RECIPE].merging
+
 """What `merge_stage` and `MergeParameters` do by default."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -12,12 +13,17 @@ from schemas.parameters import TrainParameters
 from stages.nn.lookup_table import zero_table
 from stages.nn.model.head import EmbeddingHead
 from stages.nn.model.network import ReidModel, model_arrays
-from stages.train.images.frames import TrainSamples, image_samples
+from stages.train.images.frames import TrainSamples
 from stages.train.images.sources import FrameSource, HostFrames
 from stages.train.loop import TrainResult, train
 from stages.typing import Int64Array, UInt8Array
 
 CPU = torch.device("cpu")
+
+
+def image_samples(labels: Int64Array) -> TrainSamples:
+    """Samples of one frame each, sample i being frame i."""
+    return TrainSamples(np.arange(len(labels)), np.ones(len(labels), dtype=np.int64), labels)
 
 
 def tiny_model(*, dropout: float = 0.0) -> ReidModel:

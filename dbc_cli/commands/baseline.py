@@ -1,4 +1,4 @@
-"""`dbc baseline`: a published method to compare with that is a loop of its own."""
+"""`dbc baseline`: another published method to compare with."""
 
 from __future__ import annotations
 

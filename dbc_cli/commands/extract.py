@@ -46,7 +46,7 @@ def extract(given: Given) -> None:
 
 
 def extract_parameters(given: Given) -> ExtractParameters:
-    """What extraction was asked for, by `dbc extract` or by `dbc run`, whose `--batch-size` is that of training."""
+    """The parameters of extraction; `dbc run` gives no batch size, its `--batch-size` is that of training."""
     from schemas.parameters import ExtractParameters
 
     fields = given.only(AMP)

@@ -147,7 +147,7 @@ def _flagged(flag: Flag, value: Any) -> str:
 
 
 def _check(given: Given, *, source: Path | None, layout: str | None) -> None:
-    """Raise UsageError where source, format and flags do not go together."""
+    """Raise UsageError if source, format and flags do not go together."""
     from stages.errors import UsageError
 
     if layout is None:

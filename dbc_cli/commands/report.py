@@ -88,7 +88,7 @@ def _at_least_one(given: Given, name: str, default: int) -> int:
 
 
 def _named_as_written(path: Path | None, *, overwrite: bool) -> Path | None:
-    """`path`; UsageError if its ending is no format that is written, or something is there that may not go."""
+    """`path`; UsageError if its ending is not in `FORMATS`, or the file exists and may not be overwritten."""
     from stages.errors import UsageError
 
     if path is not None and (path.suffix.lower() not in FORMATS or path.is_dir()):
@@ -99,7 +99,7 @@ def _named_as_written(path: Path | None, *, overwrite: bool) -> Path | None:
 
 
 def save_picture(picture: Any, path: Path) -> None:
-    """Write `picture` (a PIL image) as the end of `path` says; UsageError if it is too large for it, else DbcError."""
+    """Write `picture` (a PIL image) in the format of `path`; UsageError if it is too large for that, else DbcError."""
     from stages.errors import DbcError, UsageError
 
     written = FORMATS[path.suffix.lower()]
@@ -135,7 +135,7 @@ def _show(fields: Mapping[str, Any]) -> None:
         if rows:
             _table(f"{title} ({len(rows)} of {totals.get(name) or fields[f'n_{name}']})", rows, list(rows[0]))
     if fields["picture"] is not None:
-        framed = "in red what is of another identity than most" if fields["has_identities"] else "no identities, no red"
+        framed = "red: another identity than most" if fields["has_identities"] else "no identities, no red frames"
         print_text(f"picture: {text_of(fields['picture'])} ({framed})")
 
 
@@ -144,18 +144,12 @@ def _span(row: Mapping[str, Any]) -> str:
 
 
 def _table(title: str, rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
-    """A table of the columns `names` that some row knows."""
-    from rich.table import Table
-
-    from dbc_cli.console import print_table, print_text, text_of
+    """Print a table of the columns `names`, without those that are empty."""
+    from dbc_cli.console import borderless_table, print_table, print_text, text_of
 
     names = [name for name in names if any(row[name] is not None for row in rows)]
-    # as a title it would be broken where the table ends
+    # rich would break a title at the width of its table
     print_text(title)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in names:
-        table.add_column(name.removeprefix("n_").replace("_", " "), justify="right")
-    for row in rows:
-        table.add_row(*(text_of(row[name]) for name in names))
-    print_table(table)
+    headings = [name.removeprefix("n_").replace("_", " ") for name in names]
+    print_table(borderless_table(headings, [[text_of(row[name]) for name in names] for row in rows]))
     print_text("")

@@ -64,8 +64,15 @@ def _fields(listed: Listed, checked: Checked | None) -> dict[str, Any]:
     parts = listed.path.parts
     place = "/".join(parts[-2:] if parts[-2] == "dataset" else parts[-3:])
     if listed.artifact is None:
-        told = dict.fromkeys(("id", "created", "seconds", "device"))
-        return {"artifact": place, **told, "made_from": [], "command": [], "damaged": [], "problems": [listed.problem]}
+        unread = dict.fromkeys(("id", "created", "seconds", "device"))
+        return {
+            "artifact": place,
+            **unread,
+            "made_from": [],
+            "command": [],
+            "damaged": [],
+            "problems": [listed.problem],
+        }
     manifest = listed.artifact.manifest
     return {
         "artifact": place,

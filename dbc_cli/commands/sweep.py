@@ -1,4 +1,4 @@
-"""`dbc sweep`: the loop over lists of values, every combination a run of its own."""
+"""`dbc sweep`: a separate run of all stages for every combination of values."""
 
 from __future__ import annotations
 

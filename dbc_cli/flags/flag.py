@@ -1,4 +1,4 @@
-"""What a flag is: the field it fills, its type, and what help says of it."""
+"""A flag: the field it fills, its type, and its help."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Flag:
 
     @property
     def place(self) -> tuple[int, int]:
-        """Where help shows the flag: the common ones first, the others by panel."""
+        """The flag's position in help: common ones first, the others by panel."""
         return (0, COMMON_FLAGS.index(self.name)) if self.is_common else (PANELS.index(self.panel), 0)
 
     def annotation(self) -> Any:

@@ -100,7 +100,7 @@ MERGE = (
         "clusterer",
         Clusterer,
         "--clusterer",
-        "What makes the clusters of a stage: dbc merges by the criterion; the others cluster all samples anew.",
+        "What makes the clusters of a stage: dbc merges by the criterion; the others cluster all samples again.",
         "dbc",
         MERGING,
     ),

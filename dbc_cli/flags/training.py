@@ -37,14 +37,14 @@ INITIAL = (
         NETWORK,
     ),
 )
-AMP = (Flag("amp", bool, "--amp", "Compute in bfloat16 where that is safe.", "", NETWORK),)
+AMP = (Flag("amp", bool, "--amp", "Compute in bfloat16 if that is safe.", "", NETWORK),)
 COMPILE = (Flag("compile", bool, "--compile", "Compile the network at its first batch.", "", WHERE),)
 RECIPE = (
     Flag(
         "recipe",
         RecipeName,
         "--recipe",
-        "Preset for every flag not given: tuned (whitened features, merged anew in each stage), auto (features as they are) "
+        "Preset for every flag not given: tuned (whitened features, merged again in each stage), auto (features as they are) "
         "or paper (as published).",
         "tuned",
     ),

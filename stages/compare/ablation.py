@@ -45,9 +45,9 @@ def ablation_cells(
             raise UsageError(f"`variants` must be some of {','.join(VARIANTS)}, got {variant!r}")
         title, changes = VARIANTS[variant]
         merge = plan.merge.model_copy(update={"lambda_": lambdas[changes["criterion"]], **changes})
-        told = broken_rule(MERGE_RULES, **dict(merge))
-        if told is not None:
-            raise UsageError(f"{told}, or leave {variant} out of `variants`")
+        problem = broken_rule(MERGE_RULES, **dict(merge))
+        if problem is not None:
+            raise UsageError(f"{problem}, or leave {variant} out of `variants`")
         name = variant.replace("-", "-no-penalty") if variant.endswith("-") else variant
         cells += _seeded(replace(plan, merge=merge), name, seeds, {"variant": title})
     return cells
@@ -60,9 +60,9 @@ def clusterer_cells(plan: Plan, *, clusterers: Sequence[str], seeds: Sequence[in
         if clusterer not in get_args(Clusterer):
             raise UsageError(f"`clusterers` must be some of {','.join(get_args(Clusterer))}, got {clusterer!r}")
         merge = plan.merge.model_copy(update={"clusterer": clusterer})
-        told = broken_rule(MERGE_RULES, **dict(merge))
-        if told is not None:
-            raise UsageError(f"{told}, or leave {clusterer} out of `clusterers`")
+        problem = broken_rule(MERGE_RULES, **dict(merge))
+        if problem is not None:
+            raise UsageError(f"{problem}, or leave {clusterer} out of `clusterers`")
         cells += _seeded(replace(plan, merge=merge), f"clusterer-{clusterer}", seeds, {"clusterer": clusterer})
     return cells
 

@@ -1,4 +1,4 @@
-"""One compared run: a plan carried out in a directory of its own from a start it shares, and the metrics it gave."""
+"""One compared run: a plan, run in a separate directory from a shared start, and its metrics."""
 
 from __future__ import annotations
 

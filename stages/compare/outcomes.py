@@ -90,12 +90,12 @@ def _start_lines(groups: Mapping[_Key, Sequence[CellResult]]) -> list[Line]:
     found = []
     for stage in (INIT_STAGE, 0):
         by_setting = {key: _by_seed(members, stage) for key, members in groups.items()}
-        told = {key: rows for key, rows in by_setting.items() if rows}
-        every = {seed: row for rows in told.values() for seed, row in rows.items()}
-        if all(row == every[seed] for rows in told.values() for seed, row in rows.items()):
-            told = {(): every} if every else {}
+        shown = {key: rows for key, rows in by_setting.items() if rows}
+        every = {seed: row for rows in shown.values() for seed, row in rows.items()}
+        if all(row == every[seed] for rows in shown.values() for seed, row in rows.items()):
+            shown = {(): every} if every else {}
         at = f"stage {stage_label(stage)}"
-        found += [Line(dict(key), at, _spreads(list(rows.values()))) for key, rows in told.items()]
+        found += [Line(dict(key), at, _spreads(list(rows.values()))) for key, rows in shown.items()]
     return found
 
 
@@ -153,10 +153,10 @@ def by_value(results: Sequence[CellResult], parameter: str, metric: str) -> dict
 
 def label_of(setting: Mapping[str, Any]) -> str:
     """A setting as a legend names it, without its seed."""
-    told = [value for name, value in setting.items() if name == "variant"]
-    told += [
+    parts = [value for name, value in setting.items() if name == "variant"]
+    parts += [
         f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
         for name, value in setting.items()
         if name not in ("variant", "seed")
     ]
-    return ", ".join(told) or "all"
+    return ", ".join(parts) or "all"

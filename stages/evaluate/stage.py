@@ -227,7 +227,9 @@ def _summary(
 ) -> MetricsSummary:
     clusters = {name: value for name, value in dataclasses.asdict(agreement).items() if name != "n_labelled"}
     measures = {
-        **{name: getattr(retrieval, name) for name in ("rank1", "rank5", "rank10", "rank20", "mAP", "mINP")},
+        **{f"rank{k}": retrieval.rank(k) for k in (1, 5, 10, 20)},
+        "mAP": retrieval.mAP,
+        "mINP": retrieval.mINP,
         **clusters,
         "same_camera_merges": same_camera_merges(data.linkage, data.camid[data.split == TRAIN]),
         "same_camera_chance": same_camera_chance(data.camid[data.split == TRAIN]),

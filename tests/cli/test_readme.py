@@ -69,8 +69,8 @@ def test_the_defaults_that_help_shows_are_those_of_the_schemas(group: str) -> No
 def test_documents_say_what_the_default_recipe_stands_for() -> None:
     told = " ".join((REPOSITORY / "docs/commands.md").read_text().split())
     assert f"`--recipe {recipes.DEFAULT_RECIPE}` (default)" in told
-    for name, value in asdict(recipes.TUNED_MERGING).items():
+    for name, value in asdict(recipes.RECIPES["tuned"].merging).items():
         shown = f"{value:g}" if isinstance(value, float) else value
         assert f"--{name.replace('_', '-')} {shown}" in told
     for flag in (*tables.MERGE, *tables.WHITEN):
-        assert flag.default.startswith("by recipe") == hasattr(recipes.TUNED_MERGING, flag.name), flag.option
+        assert flag.default.startswith("by recipe") == hasattr(recipes.RECIPES["tuned"].merging, flag.name), flag.option

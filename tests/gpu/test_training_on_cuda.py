@@ -7,8 +7,7 @@ import pytest
 
 from stages.nn.images import InputForm
 from stages.train.images.augment import augmented_input, draw_augmentation
-from stages.train.images.frames import image_samples
-from tests.tiny_training import blotches, tiny_model, trained
+from tests.tiny_training import blotches, image_samples, tiny_model, trained
 
 pytestmark = pytest.mark.gpu
 

@@ -36,7 +36,7 @@ from stages.typing import Float32Array, Int32Array, Int64Array, UInt8Array
 
 @dataclass(frozen=True)
 class Settings:
-    """What the loop is asked for; `train` holds fields of `TrainParameters`, `initial` of `InitParameters`."""
+    """Options of the loop; `train` holds fields of `TrainParameters`, `initial` of `InitParameters`."""
 
     n_clusters: int
     iterations: int = 5
@@ -52,7 +52,7 @@ class Row:
     """An iteration that is done, 0 being the initial model.
 
     `n_clusters` and `n_reliable` samples were trained on, to `loss` in the last epoch; `ari` is that of the reliable
-    samples' clusters. Figures are None where there was no training or the data has no identities.
+    samples' clusters. Values are None without training, or if the data has no identities.
     """
 
     iteration: int
@@ -200,12 +200,12 @@ def _row(iteration: int, features: _Features, truth: _Truth, *, labels: Int64Arr
         query_camid=truth.camid[query],
         gallery_camid=truth.camid[gallery],
     )
-    figures = {name: _known(getattr(retrieval, name)) for name in ("rank1", "rank5", "mAP")}
+    metrics = {"rank1": _known(retrieval.rank(1)), "rank5": _known(retrieval.rank(5)), "mAP": _known(retrieval.mAP)}
     if labels is None:
-        return Row(iteration, None, None, loss, **figures, ari=None)
+        return Row(iteration, None, None, loss, **metrics, ari=None)
     kept = labels != UNRELIABLE
     agreement = measure_agreement(labels[kept], truth.pid[is_train][kept], truth.camid[is_train][kept])
-    return Row(iteration, int(labels.max()) + 1, int(kept.sum()), loss, **figures, ari=_known(agreement.ari))
+    return Row(iteration, int(labels.max()) + 1, int(kept.sum()), loss, **metrics, ari=_known(agreement.ari))
 
 
 def _known(value: float) -> float | None:

@@ -1,4 +1,4 @@
-"""The curves that are drawn of runs: quality against stages, clusters and swept values, with bands over seeds."""
+"""Curves of runs: quality against stages, clusters and swept values, with bands over seeds."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stages.compare.plots.panels import Panel, Series
+from stages.compare.text import setting_text
 
 Stage = Mapping[str, Any]
 """The metrics of a stage by name; None if the data cannot give them."""
@@ -25,7 +26,7 @@ NAMES = {
 def against_stage(
     name: str, runs: Mapping[str, Sequence[Sequence[Stage]]], *, chosen: Mapping[str, int] | None = None
 ) -> Panel:
-    """A metric against the stage, for each label the runs that differ in their seed; `chosen` stages are ringed."""
+    """A metric against the stage; `runs` holds, for each label, runs that differ in their seed. `chosen` stages get a ring."""
     lines = [_line(label, "stage", name, members, (chosen or {}).get(label)) for label, members in runs.items()]
     return Panel(
         f"{NAMES[name]} by stage", "stage", NAMES[name], _drawn(lines), by_stage=True, counts=name == "n_clusters"
@@ -45,15 +46,14 @@ def against_value(
 ) -> Panel:
     """A metric against the values of a swept parameter: for each label (value, mean, deviation).
 
-    Values that are numbers stand at their rank, others in the order given, equally apart, because lists such as
-    0, 0.01, 0.1 fit no scale.
+    Values are equally spaced, numbers in ascending order, because lists such as 0, 0.01, 0.1 fit no scale.
     """
     values = dict.fromkeys(value for points in outcomes.values() for value, _, _ in points)
     is_scale = all(isinstance(value, int | float) for value in values)
-    ticks = [_told(value) for value in (sorted(values) if is_scale else values)]
+    ticks = [setting_text(value) for value in (sorted(values) if is_scale else values)]
     lines = []
     for label, points in outcomes.items():
-        known = [(ticks.index(_told(value)), mean, spread or 0.0) for value, mean, spread in points if mean is not None]
+        known = [(ticks.index(setting_text(x)), mean, spread or 0.0) for x, mean, spread in points if mean is not None]
         if known:
             x, y, deviation = zip(*sorted(known), strict=True)
             lines.append(Series(label, x, y, deviation))
@@ -63,7 +63,7 @@ def against_value(
 def _line(
     label: str, x_name: str, y_name: str, members: Sequence[Sequence[Stage]], chosen: int | None
 ) -> Series | None:
-    """Mean and deviation over the members of a metric at each stage that all of them know."""
+    """Mean and deviation over `members` of a metric, at each stage that all of them have."""
     by_stage: dict[int, list[Stage]] = {}
     for stages in members:
         for metrics in stages:
@@ -89,7 +89,3 @@ def _from_zero(stages: Sequence[Stage]) -> list[Stage]:
 
 def _deviation(values: Sequence[float]) -> float:
     return statistics.stdev(values) if len(values) > 1 else 0.0
-
-
-def _told(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -40,8 +40,8 @@ class Series:
 
 @dataclass(frozen=True)
 class Panel:
-    """One pair of axes. `is_log`, `is_falling` and `by_stage` are of the x axis; `ticks` names its places where they are
-    no numbers, `counts` says that y is whole numbers."""
+    """One pair of axes. `is_log`, `is_falling`, `by_stage` and `ticks`, names in place of numbers, concern the x axis;
+    `counts` means that y is whole numbers."""
 
     title: str
     x_label: str
@@ -55,7 +55,7 @@ class Panel:
 
 
 def draw(panels: Sequence[Panel], *, title: str = "", ring: str = "") -> Figure:
-    """The panels side by side, two a row, with one legend under them; `ring` says there what a ringed point is."""
+    """The panels, two in a row, over one legend, in which `ring` is the text for ringed points."""
     from matplotlib.figure import Figure
 
     n_columns = min(2, len(panels))

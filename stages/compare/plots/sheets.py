@@ -40,8 +40,8 @@ def run_sheet(stages: Sequence[Stage], *, title: str, chosen: int | None = None)
         against_clusters("ari", {"ARI": [stages]}),
         against_stage("loss", {"loss": [stages]}),
     ]
-    told = title if together.series else f"{title} ({WITHOUT})"
-    return draw([panel for panel in panels if panel.series], title=told, ring=CHOSEN)
+    title = title if together.series else f"{title} ({WITHOUT})"
+    return draw([panel for panel in panels if panel.series], title=title, ring=CHOSEN)
 
 
 def comparison_sheet(
@@ -50,7 +50,7 @@ def comparison_sheet(
     """Runs beside each other: rank-1, mAP and ARI by stage, and ARI by number of clusters; bands are over seeds."""
     panels = [against_stage(name, runs, chosen=chosen) for name in ("rank1", "mAP", "ari")]
     panels.append(against_clusters("ari", runs))
-    return draw(_telling(panels), title=title, ring=CHOSEN if chosen else "")
+    return draw(_varied(panels), title=title, ring=CHOSEN if chosen else "")
 
 
 def value_sheet(
@@ -61,11 +61,11 @@ def value_sheet(
 ) -> Figure:
     """Figures by the values of a parameter; `outcomes` holds for each figure's name its lines by label."""
     panels = [against_value(name, parameter, lines) for name, lines in outcomes.items()]
-    return draw(_telling(panels), title=title)
+    return draw(_varied(panels), title=title)
 
 
-def _telling(panels: Sequence[Panel]) -> list[Panel]:
-    """The panels in which something differs: merging alone leaves retrieval as it is. All that have lines if none does."""
+def _varied(panels: Sequence[Panel]) -> list[Panel]:
+    """The panels whose values differ (merging alone leaves retrieval the same), else all panels with lines."""
     drawn = [panel for panel in panels if panel.series]
     varied = [panel for panel in drawn if len({y for series in panel.series for y in series.y}) > 1]
     return varied or drawn

@@ -60,25 +60,9 @@ class RetrievalMetrics:
         """Queries that are not valid."""
         return self.n_queries - self.n_valid
 
-    @property
-    def rank1(self) -> float:
-        """Share of the valid queries whose nearest entry is a match."""
-        return float(self.cmc[0])
-
-    @property
-    def rank5(self) -> float:
-        """Share of the valid queries with a match among the first 5."""
-        return float(self.cmc[4])
-
-    @property
-    def rank10(self) -> float:
-        """Share of the valid queries with a match among the first 10."""
-        return float(self.cmc[9])
-
-    @property
-    def rank20(self) -> float:
-        """Share of the valid queries with a match among the first 20."""
-        return float(self.cmc[19])
+    def rank(self, k: int) -> float:
+        """Share of the valid queries with a match among the first `k`, at most 50."""
+        return float(self.cmc[k - 1])
 
     @property
     def mAP(self) -> float:  # noqa: N802

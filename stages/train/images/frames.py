@@ -33,11 +33,6 @@ class TrainSamples:
         return TrainSamples(np.cumsum(self.count) - self.count, self.count, self.labels)
 
 
-def image_samples(labels: Int64Array) -> TrainSamples:
-    """TrainSamples of one frame each, sample i being frame i."""
-    return TrainSamples(np.arange(len(labels)), np.ones(len(labels), dtype=np.int64), labels)
-
-
 def draw_frames(count: Tensor, *, n_frames: int, generator: torch.Generator) -> Tensor:
     """`n_frames` random frames of each sample of `count` (B) frames: (B, n_frames) int64 in [0, count).
 

@@ -19,12 +19,11 @@ from stages.ingest.synthetic import draw_path, synthetic_samples
 from stages.merge import initial_labels
 from stages.nn.lookup_table import centroid_table
 from stages.nn.model.network import ReidModel, build_model
-from stages.train.images.frames import image_samples
 from stages.train.images.sources import HostFrames
 from stages.train.loop import train
 from stages.typing import Float32Array, Int64Array, UInt8Array
 from tests.reference.published import merge_stage
-from tests.tiny_training import CPU, tiny_parameters
+from tests.tiny_training import CPU, image_samples, tiny_parameters
 
 PEOPLE = SyntheticParameters(identities=40, cameras=2, images_per_camera=4, difficulty=0.6)
 HEIGHT, WIDTH = 48, 24

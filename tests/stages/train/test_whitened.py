@@ -5,12 +5,11 @@ import torch
 
 from stages.features.whitening import fit_whitening, whitened
 from stages.nn.model.network import model_arrays
-from stages.train.images.frames import image_samples
 from stages.train.images.sources import HostFrames
 from stages.train.loop import train
 from stages.train.recipes import resolve
 from stages.train.whitened import WhitenedHead, with_whitened_head
-from tests.tiny_training import CPU, blotches, tiny_model, tiny_parameters
+from tests.tiny_training import CPU, blotches, image_samples, tiny_model, tiny_parameters
 
 
 def some_features(n=30, dim=8):

@@ -25,8 +25,8 @@ def by_hand() -> Case:
 def test_a_case_by_hand() -> None:
     figures = evaluate_retrieval(**by_hand())
     assert figures.first_hit.tolist() == [2]
-    assert figures.rank1 == 0
-    assert figures.cmc[1] == figures.rank5 == figures.rank20 == 1
+    assert figures.rank(1) == 0
+    assert figures.cmc[1] == figures.rank(5) == figures.rank(20) == 1
     assert figures.mAP == (1 / 2 + 2 / 4) / 2
     assert figures.mINP == 2 / 4
     assert (figures.n_queries, figures.n_valid, figures.n_left_out) == (1, 1, 0)
@@ -62,7 +62,7 @@ def test_no_valid_query_gives_nan_figures(n_query: int, n_gallery: int) -> None:
         gallery_camid=np.zeros(n_gallery, dtype=np.int32),
     )
     assert figures.cmc.shape == (50,)
-    assert np.isnan([figures.rank1, figures.mAP, figures.mINP, figures.cmc[49]]).all()
+    assert np.isnan([figures.rank(1), figures.mAP, figures.mINP, figures.cmc[49]]).all()
     assert (figures.n_valid, figures.n_left_out) == (0, n_query)
 
 

@@ -14,10 +14,10 @@ from stages.train.images import sources
 from stages.train.images.augment import Augmentation
 from stages.train.images.draws import Draw, draw_step
 from stages.train.images.feed import feed
-from stages.train.images.frames import TrainSamples, image_samples
+from stages.train.images.frames import TrainSamples
 from stages.train.images.sources import DeviceFrames, FrameSource, HostFrames, cached
 from stages.typing import Int64Array, UInt8Array
-from tests.tiny_training import CPU, blotches, digest, tiny_model, tiny_parameters, trained
+from tests.tiny_training import CPU, blotches, digest, image_samples, tiny_model, tiny_parameters, trained
 
 LABELS = np.arange(20) % 7
 # samples lie apart and out of order in the source

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.train.images.draws import draw_step
-from stages.train.images.frames import TrainSamples, draw_frames, image_samples
+from stages.train.images.frames import TrainSamples, draw_frames
 from stages.train.step import sample_features
-from tests.tiny_training import tiny_parameters
+from tests.tiny_training import image_samples, tiny_parameters
 
 COUNTS = st.lists(st.integers(1, 40), min_size=1, max_size=8)
 
