@@ -26,11 +26,11 @@ CACHES = {"CUPY_CACHE_DIR": ("~/.cupy", "kernel_cache"), "MPLCONFIGDIR": ("~/.co
 
 
 class Terminated(BaseException):
-    """SIGTERM came; what runs unwinds as it does on Ctrl-C."""
+    """Raised on SIGTERM; the command ends as on Ctrl-C."""
 
 
 class _Stderr:
-    """Stderr that never fails: what cannot be written is dropped, and so is all that follows."""
+    """Stderr that never fails: text that cannot be written is dropped, and so is everything after it."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -44,7 +44,7 @@ class _Stderr:
             return len(text)
 
     def flush(self) -> None:
-        """Write what is waiting, or drop it."""
+        """Flush the stream, or drop its text."""
         try:
             self._stream.flush()
         except OSError:
@@ -66,7 +66,7 @@ def main() -> None:
         status = _main()
     except (KeyboardInterrupt, Terminated) as error:
         status = _report_interrupted("dbc", error)
-    # what is left is Python's own end, in which Ctrl-C would be a traceback
+    # while Python itself ends, Ctrl-C would print a traceback
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     sys.exit(status)
@@ -106,7 +106,7 @@ def _main() -> int:
     if sys.stdout is None:
         return _report("dbc", "stdout is closed; redirect it to a file or /dev/null", 1, debug=False)
     if (reconfigure := getattr(sys.stdout, "reconfigure", None)) is not None:
-        # what an old terminal cannot show is told by its number
+        # an old terminal shows unknown letters by their numbers
         reconfigure(errors="backslashreplace")
     try:
         check_siblings()
@@ -169,7 +169,7 @@ def _terminate(*_: object) -> None:
 
 
 def _close_stdout() -> None:
-    """Write what is left; if that fails, drop it, so that Python does not try again at its end."""
+    """Flush stdout; if that fails, drop its text, so that Python does not try again at its end."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -185,7 +185,7 @@ def _is_writable(stream: TextIO) -> bool:
 
 
 def _into_nothing(stream: TextIO) -> None:
-    """Send what `stream` holds, and all that it is given from now on, nowhere."""
+    """Drop the buffered text of `stream`, and everything written to it later."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
@@ -214,7 +214,7 @@ def _report_unexpected(name: str, error: Exception, *, debug: bool) -> int:
 
 
 def _report_file(name: str, error: OSError, *, debug: bool) -> int:
-    """An error of the system is about a file, or else about stdout, whose errors name none."""
+    """Report an error of the system about a file or, if it names none, about stdout."""
     from dbc_cli.problems import in_flags
     from stages.errors import file_problem
 

@@ -18,8 +18,8 @@ for name, command in all_commands().items():
     app.command(name)(command.invoke)
 
 
-def _show_version(is_wanted: bool) -> None:
-    if is_wanted:
+def _show_version(is_given: bool) -> None:
+    if is_given:
         from dbc_cli.version import show_version
 
         show_version()

@@ -27,7 +27,7 @@ def evaluate_parameters(given: Given) -> EvaluateParameters:
     from schemas.recipes import DEFAULT_RECIPE, evaluation_of
 
     by_recipe = evaluation_of(given.get("recipe", DEFAULT_RECIPE))
-    wanted = {**by_recipe, **given.only((*EVALUATE, *WHITEN, *CAMERA))}
+    values = {**by_recipe, **given.only((*EVALUATE, *WHITEN, *CAMERA))}
     # centring and penalties are ways to merge
-    wanted["camera"] = "auto" if wanted["camera"] == "auto" else "ignored"
-    return parse(EvaluateParameters, wanted)
+    values["camera"] = "auto" if values["camera"] == "auto" else "ignored"
+    return parse(EvaluateParameters, values)

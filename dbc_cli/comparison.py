@@ -127,14 +127,14 @@ def _value(flag: Flag, text: str, whole: str) -> Any:
     if flag.choices:
         if text in flag.choices:
             return text
-        wanted = f"some of {', '.join(flag.choices)}"
+        expected = f"some of {', '.join(flag.choices)}"
     elif flag.kind in (int, float):
         try:
             return flag.kind(text)
         except ValueError:
-            wanted = "whole numbers" if flag.kind is int else "numbers"
+            expected = "whole numbers" if flag.kind is int else "numbers"
     elif text:
         return text
     else:
-        wanted = "values"
-    raise UsageError(f"{flag.option} must be {wanted}, separated by commas, got {text!r} in {whole!r}")
+        expected = "values"
+    raise UsageError(f"{flag.option} must be {expected}, separated by commas, got {text!r} in {whole!r}")

@@ -28,7 +28,7 @@ CONFIGURABLE: dict[str, Configurable] = {}
 STAGE_TABLES = ("extract", "merge", "eval", "train", "run")
 """The tables of commands that run all stages."""
 
-_WANTED = {int: "a whole number", float: "a number", bool: "true or false", str: "text in quotes"}
+_EXPECTED = {int: "a whole number", float: "a number", bool: "true or false", str: "text in quotes"}
 
 
 def configured(path: Path, command: str) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def _check_entries(place: str, entries: Mapping[str, Any], flags: Iterable[Flag]
                 f"{place} key must be a flag of {command}, without its dashes, got '{key}'; see {command} --help"
             )
         if not _fits(value, flag.kind):
-            raise UsageError(f"{place} {key} must be {_wanted(flag.kind)}, got {_toml(value)}")
+            raise UsageError(f"{place} {key} must be {_expected(flag.kind)}, got {_toml(value)}")
 
 
 def _fits(value: Any, kind: Any) -> bool:
@@ -95,10 +95,10 @@ def _fits(value: Any, kind: Any) -> bool:
     return isinstance(value, (int, float) if kind is float else kind)
 
 
-def _wanted(kind: Any) -> str:
+def _expected(kind: Any) -> str:
     if get_origin(kind) is Literal:
         return "one of " + ", ".join(f"'{choice}'" for choice in get_args(kind))
-    return _WANTED[kind]
+    return _EXPECTED[kind]
 
 
 def _toml(value: Any) -> str:

@@ -51,7 +51,7 @@ class CellResult:
 
 
 def run_cell(parent: RunDirectory, cell: Cell, *, context: Context) -> CellResult:
-    """The metrics of `cell` in the directory `parent.root / cell.name`, of which what is up to date is kept."""
+    """The metrics of `cell`, run in the directory `parent.root / cell.name`; artifacts that are up to date are kept."""
     started = time.perf_counter()
     start, plan = common_start(parent, cell.plan, context=context)
     run = share_start(start, RunDirectory(parent.root / cell.name), plan)

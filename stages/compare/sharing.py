@@ -1,4 +1,4 @@
-"""What compared runs have in common, made once: data set, initial model and features, and stage 0."""
+"""The start that compared runs share, made once: data set, initial model and features, and stage 0."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ def _stages_before_merging(plan: Plan) -> tuple[int, ...]:
 
 def _initial_in_full(parent: RunDirectory, plan: Plan) -> dict[str, Any]:
     """The initial model that `plan` asks for; what it leaves open is as in `parent`, if that can be made again."""
-    wanted = dict(plan.initial)
+    initial = dict(plan.initial)
     existing = _initial_of(parent)
-    if existing is None or wanted.get("backbone", existing.backbone) != existing.backbone:
-        return wanted
+    if existing is None or initial.get("backbone", existing.backbone) != existing.backbone:
+        return initial
     if existing.weights in (NO_WEIGHTS, IMAGENET):
-        return {**existing.model_dump(exclude={"weights_digest", "seed"}), **wanted}
-    return wanted
+        return {**existing.model_dump(exclude={"weights_digest", "seed"}), **initial}
+    return initial
 
 
 def _begins_alike(parent: RunDirectory, plan: Plan) -> bool:

@@ -141,7 +141,7 @@ def _read(
 
 @dataclass(frozen=True)
 class _Compared:
-    """All features as they are measured, what is to be said of that, and what was found of cameras if it was asked."""
+    """The features to measure, notes on them, and the finding on cameras if it was requested."""
 
     rows: Float32Array
     notes: tuple[str, ...] = ()

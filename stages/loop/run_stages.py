@@ -84,14 +84,29 @@ def run_stages(
     on_row: Callable[[StageRow], None],
     enough: Callable[[StageRow], bool] | None = None,
 ) -> Made | None:
-    """Bring every stage from `init` to the last up to date; what is there already is kept.
+    """Bring every stage from `init` to the last up to date; existing artifacts are kept.
 
-    Each step takes the versions that the steps before it gave, whatever else the run holds. `on_row` is told of each
-    stage as it is done, and `enough`, after it, says whether to leave the later ones. Returns the first artifact that a
-    dry run does not find, else None. Raises what `check_plan` does before it makes anything.
+    Each step reads the versions that the steps before it made, whatever else the run holds.
+
+    Parameters
+    ----------
+    on_row
+        Called with each stage when it is done.
+    enough
+        Called after `on_row`; True ends the loop.
+
+    Returns
+    -------
+    Made or None
+        The first artifact that a dry run does not find, else None.
+
+    Raises
+    ------
+    UsageError, DbcError
+        As `check_plan`, before anything is made.
     """
     check_plan(run, plan)
-    # whoever ingests another one in the meantime does not change this loop's
+    # a dataset that is ingested meanwhile does not change this loop's
     run = run.choose(run.require("dataset"), INIT_STAGE)
     for stage in plan.stage_numbers:
         started = time.perf_counter()

@@ -27,14 +27,14 @@ def ahead(items: Iterable[T], *, depth: int) -> Generator[T]:
     Errors of `items` are raised here. If closed early, it waits for the current item, closes `items` and ends the thread.
     """
     waiting: queue.Queue[T | _Failed | _Done] = queue.Queue(depth)
-    unwanted = threading.Event()
+    closed = threading.Event()
 
     def make() -> None:
         iterator = iter(items)
         try:
             for item in iterator:
                 waiting.put(item)
-                if unwanted.is_set():
+                if closed.is_set():
                     return
             waiting.put(_Done())
         except BaseException as error:  # raised again in the caller's thread
@@ -51,7 +51,7 @@ def ahead(items: Iterable[T], *, depth: int) -> Generator[T]:
                 raise item.error
             yield item
     finally:
-        unwanted.set()
+        closed.set()
         while thread.is_alive():
             with suppress(queue.Empty):
                 waiting.get_nowait()

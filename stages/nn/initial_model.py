@@ -36,7 +36,7 @@ def initial_model(run: RunDirectory, overrides: Mapping[str, Any], *, context: C
     existing = run.find("model", INIT_STAGE)
     if existing is not None and _describes(overrides, model_manifest(existing).initial) and _of_dataset(run, existing):
         return Made("up to date", "model", INIT_STAGE, existing, existing.version, {})
-    parameters = _asked(existing, overrides)
+    parameters = _with_overrides(existing, overrides)
     provider = provider_of(parameters.backbone)
     parameters = provider.completed(parameters, given=overrides)
     weights = provider.find_weights(parameters.weights, backbone=parameters.backbone, reporter=context.reporter)
@@ -72,7 +72,7 @@ def _of_dataset(run: RunDirectory, existing: Artifact) -> bool:
     return parent is None or parent.id == run.require("dataset").manifest.id
 
 
-def _asked(existing: Artifact | None, overrides: Mapping[str, Any]) -> InitParameters:
+def _with_overrides(existing: Artifact | None, overrides: Mapping[str, Any]) -> InitParameters:
     """The existing initial model's parameters or, for another backbone, the defaults, with `overrides`."""
     before = InitParameters() if existing is None else model_manifest(existing).initial
     if existing is None or overrides.get("backbone", before.backbone) != before.backbone:

@@ -93,8 +93,8 @@ def progressive(run: RunDirectory, settings: Settings, *, reporter: Reporter, on
     _check(settings)
     device = torch.device(resolve_torch_device(settings.device))
     dataset = run.require("dataset")
-    wanted = {"seed": settings.seed, **(settings.initial or {})}
-    start = initial_model(run, wanted, context=Context(reporter=reporter)).artifact
+    initial = {"seed": settings.seed, **(settings.initial or {})}
+    start = initial_model(run, initial, context=Context(reporter=reporter)).artifact
     if start is None:
         raise DbcError(f"{run.root}: no initial model found; make it with: dbc extract --stage init")
     truth = _Truth(dataset.read("pid"), dataset.read("camid"), dataset.read("split"))

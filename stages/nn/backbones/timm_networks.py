@@ -162,9 +162,9 @@ def _config_beside(weights: WeightsFile, backbone: str) -> Mapping[str, Any]:
         content = json.loads(path.read_text()) if path.is_file() else {}
     except (OSError, ValueError) as error:
         raise DbcError(f"{path}, beside the weights, is not readable as JSON ({error}); remove it") from error
-    wanted = backbone.removeprefix(PREFIX).partition(".")[0]
-    named = content.get("architecture", wanted) if isinstance(content, dict) else wanted
-    if named != wanted:
+    expected = backbone.removeprefix(PREFIX).partition(".")[0]
+    named = content.get("architecture", expected) if isinstance(content, dict) else expected
+    if named != expected:
         raise UsageError(
             f"`backbone` must be {PREFIX}{named}, which {path.name} beside the weights names, got {backbone}"
         )
