@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 
 from dbc_cli.command import Given, resolve
+from dbc_cli.commands import all_commands
 from dbc_cli.configuration import CONFIGURABLE
 from dbc_cli.flags.flag import Flag
 from stages.errors import DbcError, UsageError
 from tests.cli.conftest import Dbc
+
+all_commands()
 
 
 def given(tmp_path: Path, command: str, text: str, **flags: object) -> Given:

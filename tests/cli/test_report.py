@@ -48,7 +48,7 @@ def test_tables_and_json_say_the_same_and_the_picture_opens(dbc: Dbc, merged: Pa
 )
 def test_a_picture_is_what_its_name_says(dbc: Dbc, merged: Path, name: str, written: str) -> None:
     result = dbc("report", "--run", merged, "--draw", "largest", "--top", "2", "--out", name)
-    assert f"picture: {name} (in red what is of another identity than most)" in result.out
+    assert f"picture: {name} (red: another identity than most)" in result.out
     with Image.open(name) as image:
         assert image.format == written
 
@@ -118,5 +118,5 @@ def test_a_picture_that_wants_identities_is_refused_with_that_reason_where_there
     assert refused.status == 1
     assert "whose samples have no identities; draw others" in refused.line
     drawn = dbc("report", "--out", tmp_path / "a.png", "--run", unnamed)
-    assert "a.png (no identities, no red)" in drawn.out
+    assert "a.png (no identities, no red frames)" in drawn.out
     assert "one camera took" not in drawn.out

@@ -18,6 +18,7 @@ OTHERS = [
     "stages.evaluate.clusters.agreement",
     "stages.evaluate.clusters.compactness",
     "stages.evaluate.retrieval.metrics",
+    "stages.nn.model.network",
     "stages.train.recipes",
 ]
 

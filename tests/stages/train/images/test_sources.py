@@ -85,7 +85,7 @@ def test_processes_of_a_machine_share_its_memory_but_not_their_gpus(monkeypatch:
 @pytest.mark.parametrize("cache", ["host", "device"])
 def test_a_cache_without_room_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch, cache: sources.Cache) -> None:
     monkeypatch.setattr(sources, "torch_available_bytes", lambda device: 100)
-    with pytest.raises(DbcError, match=r"`cache='host'`: the train images take 0.0 GiB, but cpu has 0.0 GiB free"):
+    with pytest.raises(DbcError, match=r"`cache='host'` needs 0.0 GiB for the train images, got 0.0 GiB free on cpu"):
         cached(blotches(20), image_samples(np.arange(20)), cache=cache, device=CPU)
 
 
