@@ -51,7 +51,7 @@ def report(run: RunDirectory, *, stage: int | None, reporter: Reporter) -> Repor
     stage = max(run.stages("clusters"), default=0) if stage is None else stage
     if stage < 1:
         raise DbcError(
-            f"{run.root}: no clusters of stage {stage_label(stage)}, which has one a sample; make some with: dbc merge"
+            f"{run.root}: no clusters at stage {stage_label(stage)}, only single samples; make some with: dbc merge"
         )
     clusters = run.require("clusters", stage)
     features = newest_features(run, stage, reporter)
