@@ -1,4 +1,4 @@
-"""The combinations of a sweep: every value of every swept parameter with every other."""
+"""The combinations of a sweep, every value of every parameter with every other, and settings as text."""
 
 from __future__ import annotations
 
@@ -17,3 +17,8 @@ def folder_name(setting: Mapping[str, Any]) -> str:
     parts = (f"{name}-{value:g}" if isinstance(value, float) else f"{name}-{value}" for name, value in setting.items())
     plain = ("".join(sign if sign.isalnum() or sign in "-._" else "-" for sign in part) for part in parts)
     return "_".join(plain) or "one"
+
+
+def setting_text(value: object) -> str:
+    """The value of a setting as people write it."""
+    return f"{value:g}" if isinstance(value, float) else str(value)

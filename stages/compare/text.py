@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Sequence
 
+from stages.compare.grid import setting_text
 from stages.compare.outcomes import METRICS, Line, Spread, line_fields
 
 HEADINGS = {
@@ -67,8 +68,3 @@ def cell(spread: Spread, *, is_count: bool) -> str:
     text = f"{spread.mean:.{digits}f}"
     is_alike = spread.deviation is None or (is_count and not spread.deviation)
     return text if is_alike else f"{text} ± {spread.deviation:.{digits}f}"
-
-
-def setting_text(value: object) -> str:
-    """The value of a setting as people write it."""
-    return f"{value:g}" if isinstance(value, float) else str(value)

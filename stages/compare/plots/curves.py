@@ -6,8 +6,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from stages.compare.grid import setting_text
 from stages.compare.plots.panels import Panel, Series
-from stages.compare.text import setting_text
 
 Stage = Mapping[str, Any]
 """The metrics of a stage by name; None if the data cannot give them."""
