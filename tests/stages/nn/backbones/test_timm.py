@@ -114,11 +114,11 @@ def test_statistics_and_size_are_timms_or_those_of_a_config_beside_the_file(tmp_
     statistics = build_model(found).input_form.statistics
     assert (statistics.mean, statistics.std) == (found.mean, found.std)
     with pytest.raises(
-        UsageError, match=r"beside the weights names vit_tiny_patch16_224; use `backbone='timm:vit_tiny"
+        UsageError, match=r"`backbone` must be timm:vit_tiny_patch16_224, which .* beside the weights names"
     ):
         parameters_of("timm:resnet18", file)
     (tmp_path / "config.json").write_text("{")
-    with pytest.raises(DbcError, match=r"config.json: .*not readable as JSON"):
+    with pytest.raises(DbcError, match=r"config.json, .*not readable as JSON"):
         parameters_of(VIT, file)
 
 
@@ -168,7 +168,7 @@ def test_published_weights_of_timms_smallest_efficientnet_load(tmp_path: Path) -
         ),
         ({"backbone": "timm:resnet18.nobody"}, "no network 'resnet18.nobody'; try timm:resnet18."),
         ({"backbone": VIT, "pooling": "gem"}, "`pooling` must be 'avg' for timm:vit_tiny_patch16_224"),
-        ({"backbone": VIT, "last_stride": 1}, "`last_stride`: found 1"),
+        ({"backbone": VIT, "last_stride": 1}, "`last_stride` must be 2 for timm:"),
     ],
 )
 def test_what_timm_does_not_have_is_refused(fields: dict[str, Any], told: str) -> None:
