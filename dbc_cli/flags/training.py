@@ -19,7 +19,7 @@ INITIAL = (
         "weights",
         str,
         "--weights",
-        "First weights: imagenet (downloaded), none (random), a .safetensors or .pth file, or for timm hf-hub:OWNER/NAME.",
+        "First weights: imagenet (downloaded), none (random), a checkpoint file, another run, or for timm hf-hub:OWNER/NAME.",
         "imagenet",
         NETWORK,
         "WEIGHTS",

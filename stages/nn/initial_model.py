@@ -129,11 +129,12 @@ def _compute(
     reporter: Reporter,
 ) -> Computed:
     model = build_model(parameters)
-    left_out = () if weights is None else provider.load(model.backbone, weights, backbone=parameters.backbone)
+    left_out: tuple[str, ...] = ()
+    if weights is not None:
+        left_out = provider.load(model.backbone, weights, backbone=parameters.backbone, reporter=reporter)
     if left_out:
-        reporter.note(
-            f"weights {parameters.weights}: {len(left_out)} arrays are not used ({', '.join(left_out[:3])}, …)"
-        )
+        named = ", ".join(left_out[:3]) + ", …" * (len(left_out) > 3)
+        reporter.note(f"weights {parameters.weights}: {len(left_out)} arrays are not used ({named})")
     arrays = model_arrays(model)
     execution = Execution(backend="torch", device="cpu")
     size = _input_size(run, parameters)

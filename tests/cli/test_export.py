@@ -14,6 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from schemas.parameters import InitParameters
+from stages.errors import UsageError
 from stages.nn.backbones.register import build_backbone
 from stages.nn.backbones.weights import load_weights, weights_file
 from stages.nn.initial_model import open_model
@@ -73,6 +74,21 @@ def test_a_model_reads_back_and_is_taken_as_weights(dbc: Dbc, crops: Path) -> No
     other, _ = build_backbone(InitParameters(backbone="resnet10", seed=7))
     load_weights(other, weights_file("model.safetensors"), backbone="resnet10")
     assert all(torch.equal(value, wanted[name]) for name, value in other.state_dict().items())
+    for source in (
+        crops,
+        crops / "stage-init",
+        crops / "stage-init" / "model",
+        crops / "stage-init" / "model" / "v1.zarr",
+    ):
+        other, _ = build_backbone(InitParameters(backbone="resnet10", seed=8))
+        file = weights_file(str(source))
+        load_weights(other, file, backbone="resnet10")
+        assert all(torch.equal(value, wanted[name]) for name, value in other.state_dict().items())
+        assert file.name == "stage-init/model"
+    with pytest.raises(UsageError, match="got the dataset"):
+        weights_file(str(crops / "dataset"))
+    with pytest.raises(UsageError, match="got the features"):
+        weights_file(str(crops / "stage-init" / "features"))
     with safe_open("model.safetensors", "pt") as opened:
         assert opened.metadata()["backbone"] == "resnet10"
         assert (opened.metadata()["height"], opened.metadata()["width"]) == ("32", "16")

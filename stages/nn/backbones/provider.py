@@ -70,10 +70,17 @@ class Provider:
             return parameters
         return parameters.model_copy(update={"weights": weights.name, "weights_digest": weights.digest})
 
-    def load(self, network: nn.Module, weights: WeightsFile, *, backbone: str) -> tuple[str, ...]:
+    def load(
+        self,
+        network: nn.Module,
+        weights: WeightsFile,
+        *,
+        backbone: str,
+        reporter: Reporter = Silent(),  # noqa: B008
+    ) -> tuple[str, ...]:
         """Copy `weights` into `network`; returns the names in the file that are not used, except a classifier's."""
-        load_weights(network, weights, backbone=backbone)
-        return ()
+        left_out = load_weights(network, weights, backbone=backbone, reporter=reporter)
+        return () if weights.name == IMAGENET else left_out
 
     def require_size(self, network: nn.Module, *, name: str, height: int, width: int) -> None:
         """Raise UsageError if `network`, called `name`, does not take images of this size; an image of zeros is tried."""

@@ -17,7 +17,7 @@ from stages.errors import DbcError, UsageError
 from stages.nn.backbones.pooling import GeneralizedMean
 from stages.nn.backbones.provider import Provider
 from stages.nn.backbones.weights import IMAGENET, WeightsFile, fit_tensors, read_tensors
-from stages.reporting import Reporter
+from stages.reporting import Reporter, Silent
 
 PREFIX = "timm:"
 HUB = "hf-hub:"
@@ -97,7 +97,14 @@ class TimmNetworks(Provider):
         }
         return super().with_weights(parameters, weights).model_copy(update=found)
 
-    def load(self, network: nn.Module, weights: WeightsFile, *, backbone: str) -> tuple[str, ...]:
+    def load(
+        self,
+        network: nn.Module,
+        weights: WeightsFile,
+        *,
+        backbone: str,
+        reporter: Reporter = Silent(),  # noqa: ARG002, B008
+    ) -> tuple[str, ...]:
         """Copy `weights` into `network`, converted as timm converts them; returns the names that are not used.
 
         The file may hold a larger network around it, as MiewID's does; its pooling exponent is loaded too.

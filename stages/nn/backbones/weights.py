@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
-import pickle
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import safetensors
-import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from schemas.stage_names import stage_directory
 from stages.errors import DbcError, UsageError
+from stages.nn.backbones.checkpoint_content import common_prefix, own_model, read_checkpoint
 from stages.nn.backbones.headless import removed_names
+from stages.reporting import Reporter, Silent
+from stages.runs.run_directory import model_manifest
 
 NO_WEIGHTS = "none"
 IMAGENET = "imagenet"
-_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _INTEGERS = (torch.int16, torch.int32, torch.int64)
 _AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
 _OWN_ENDS = ("num_batches_tracked", "avgpool.p", "global_pool.0.p")
 # DenseNets were published under names that modules may no longer have
 _DENSE_LAYER = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
-_WRAPPERS = ("state_dict", "model", "model_state_dict")
-"""Keys under which training scripts save a state dict."""
-_ADVICE = "use `weights='imagenet'`, `weights='none'` or a .safetensors or .pth file in torchvision's naming"
+_CLASSIFIERS = frozenset({"fc", "classifier", "head", "heads", "logits"})
+"""What networks call the part that scores classes."""
+_ADVICE = "use `weights='imagenet'`, `weights='none'` or a checkpoint in torchvision's naming, of a file or a run"
 
 
 @dataclass(frozen=True)
@@ -46,21 +47,46 @@ class WeightsFile:
 
 
 def weights_file(weights: str) -> WeightsFile:
-    """The file at the path `weights`. UsageError if it is missing or has another ending than weights files."""
+    """The weights at the path `weights`: a file of any name, or the newest model of a run or of a stage.
+
+    UsageError if there is nothing.
+    """
     path = Path(weights).expanduser()
-    if path.suffix not in _SUFFIXES:
-        raise UsageError(f"`weights` must be a known source, got {weights!r}; {_ADVICE}")
+    if path.is_dir():
+        model = own_model(path)
+        return WeightsFile(
+            model.path, f"{stage_directory(model_manifest(model).summary.stage)}/model", model.manifest.id
+        )
     if not path.is_file():
-        raise UsageError(f"`weights` must be a file that exists, got {weights!r}; check the path, or {_ADVICE}")
+        raise UsageError(f"`weights`: there is no file and no run at {weights!r}; check the path, or {_ADVICE}")
     return WeightsFile.of(path, name=path.name)
 
 
-def load_weights(module: nn.Module, file: WeightsFile, *, backbone: str) -> None:
+def load_weights(
+    module: nn.Module,
+    file: WeightsFile,
+    *,
+    backbone: str,
+    reporter: Reporter = Silent(),  # noqa: B008
+) -> tuple[str, ...]:
     """Copy the weights of `file`, in torchvision's naming, into `module`, a backbone named `backbone`.
 
-    The keys of classifiers are ignored. Raises DbcError as `fit_tensors` does.
+    One common prefix is taken off and told. The names of what was left out: classifiers and, beside a prefix, everything
+    else. Raises DbcError as `fit_tensors` does.
     """
-    fit_tensors(module, _without_classifier(read_tensors(file), module), name=file.name, backbone=backbone)
+    found, own = read_checkpoint(file.path, name=file.name), module.state_dict()
+    prefix = common_prefix(found, own)
+    if prefix:
+        reporter.note(f"weights {file.name}: {prefix!r} is taken off the names")
+    inside = {key.removeprefix(prefix): value for key, value in found.items() if key.startswith(prefix)}
+    taken = _without_classifier(inside, module)
+    fit_tensors(module, taken, name=file.name, backbone=backbone)
+    kept = {_DENSE_LAYER.sub(r"\1\2", key) for key in taken}
+    return tuple(
+        key
+        for key in found
+        if not key.startswith(prefix) or _DENSE_LAYER.sub(r"\1\2", key.removeprefix(prefix)) not in kept
+    )
 
 
 def fit_tensors(
@@ -77,9 +103,10 @@ def fit_tensors(
     misshaped = [key for key in found if key in own and found[key].shape != own[key].shape]
     for kind, keys in (("missing", missing), ("unexpected", unexpected), ("of another shape", misshaped)):
         if keys:
+            near = _nearest(missing, unexpected) if kind != "of another shape" else ""
             raise DbcError(
                 f"weights {name} must have {naming} {len(own)} arrays for {backbone}, got {len(keys)} {kind} "
-                f"({_first(keys)}); set `backbone` to the network that these weights belong to, or {_ADVICE}"
+                f"({_first(keys)}){near}; set `backbone` to the network that these weights belong to, or {_ADVICE}"
             )
     for key, value in found.items():
         kind = _unusable_kind(value, is_float=own[key].is_floating_point())
@@ -126,33 +153,28 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _nearest(missing: list[str], unexpected: list[str]) -> str:
+    """The three first names that are missing, and the names of the file that are nearest to them; empty without any."""
+    if not missing or not unexpected:
+        return ""
+    near: list[str] = []
+    for key in missing[:3]:
+        near += difflib.get_close_matches(key, [name for name in unexpected if name not in near], n=1, cutoff=0)
+    return f"; the network has {', '.join(missing[:3])}, the file {', '.join(near)}"
+
+
 def _first(keys: list[str]) -> str:
     return ", ".join(keys[:3]) + (", …" if len(keys) > 3 else "")
 
 
 def read_tensors(file: WeightsFile) -> dict[str, Tensor]:
     """The named tensors of a weights file, unwrapped; nothing in the file is executed."""
-    try:
-        if file.path.suffix == ".safetensors":
-            content: object = safetensors.torch.load_file(file.path)
-        else:
-            content = torch.load(file.path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError, safetensors.SafetensorError) as error:
-        raise DbcError(
-            f"weights {file.name} must be a state dict saved by torch or safetensors, got a file not readable as plain "
-            f"tensors ({type(error).__name__}); save it again as .safetensors"
-        ) from error
-    for wrapper in _WRAPPERS:
-        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
-            content = content[wrapper]
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise DbcError(
-            f"weights {file.name} must be a state dict (name to tensor), got {type(content).__name__} with other things "
-            f"than tensors; save the network's state_dict() alone"
-        )
-    return {str(key).removeprefix("module."): value for key, value in content.items()}
+    found = read_checkpoint(file.path, name=file.name)
+    return {key.removeprefix("module."): value for key, value in found.items()}
 
 
-def _without_classifier(found: dict[str, Tensor], module: nn.Module) -> dict[str, Tensor]:
-    others = (*(f"{name}." for name in removed_names(module)), *_AUXILIARY)
+def _without_classifier(found: Mapping[str, Tensor], module: nn.Module) -> dict[str, Tensor]:
+    """The tensors `found` that are no classifier's: of a part that `module` lost, or of one that only others have."""
+    own = {key.partition(".")[0] for key in module.state_dict()}
+    others = (*(f"{name}." for name in (*removed_names(module), *_CLASSIFIERS.difference(own))), *_AUXILIARY)
     return {_DENSE_LAYER.sub(r"\1\2", key): value for key, value in found.items() if not key.startswith(others)}

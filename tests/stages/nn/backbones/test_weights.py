@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import os
 import re
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -72,6 +74,56 @@ def test_a_torch_file_loads_even_wrapped_and_from_parallel_training(
     path = tmp_path / f"w.{suffix}"
     torch.save({"state_dict": {f"module.{key}": value for key, value in full.items()}, "epoch": 3}, path)
     _assert_loaded(path, full)
+
+
+class Told(Silent):
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
+
+
+@pytest.mark.parametrize("name", ["model.pth.tar", "model.pth.tar-60", "epoch=3.ckpt", "pytorch_model.bin", "weights"])
+@pytest.mark.parametrize("prefix", ["", "module.", "backbone.", "module.base.", "model.backbone."])
+def test_a_checkpoint_is_judged_by_its_content(tmp_path: Path, full: dict[str, Tensor], name: str, prefix: str) -> None:
+    own = {f"{prefix}{key}": value for key, value in full.items() if not key.startswith("fc.")}
+    scores = {f"{prefix}classifier.weight": torch.zeros(5, 512), f"{prefix}fc.bias": torch.zeros(5)}
+    beside = {"neck.bias": torch.zeros(3)} if prefix else {}
+    torch.save(
+        {
+            "state_dict": own | scores | beside,
+            "epoch": np.int64(60),
+            "rank1": np.float32(0.5),
+            "args": argparse.Namespace(lr=0.1),
+        },
+        tmp_path / name,
+    )
+    network, _ = build_backbone(InitParameters(backbone="resnet18"))
+    told = Told()
+    left_out = provider_of("resnet18").load(network, _found(tmp_path / name), backbone="resnet18", reporter=told)
+    assert all(torch.equal(value, full[key]) for key, value in network.state_dict().items())
+    assert set(left_out) == {*scores, *beside}
+    assert told.notes == ([f"weights {name}: {prefix!r} is taken off the names"] if prefix else [])
+
+
+def test_safetensors_under_another_name_and_numbers_beside_tensors_load(
+    tmp_path: Path, full: dict[str, Tensor]
+) -> None:
+    safetensors.torch.save_file(full, tmp_path / "w.pth")
+    _assert_loaded(tmp_path / "w.pth", full)
+    torch.save({**full, "best": np.float64(0.3), "name": "resnet18"}, tmp_path / "w.safetensors")
+    _assert_loaded(tmp_path / "w.safetensors", full)
+
+
+def test_weights_that_do_not_fit_name_the_nearest_keys_of_both_sides(tmp_path: Path, full: dict[str, Tensor]) -> None:
+    renamed = {key.replace("layer4.0", "layer4_0"): value for key, value in full.items()}
+    torch.save(renamed, tmp_path / "w.pth")
+    with pytest.raises(DbcError) as caught:
+        _load(tmp_path / "w.pth")
+    three = "conv1.weight", "bn1.weight", "bn1.bias"
+    own, others = (", ".join(f"layer4{mark}0.{end}" for end in three) for mark in "._")
+    assert f"the network has {own}, the file {others}" in str(caught.value)
 
 
 def test_old_files_without_batch_counters_load(tmp_path: Path, full: dict[str, Tensor]) -> None:
@@ -202,9 +254,9 @@ def test_a_damaged_file_is_refused(tmp_path: Path, name: str, content: bytes) ->
         _load(tmp_path / name)
 
 
-@pytest.mark.parametrize("weights", ["nowhere.pth", "resnet.txt", "imagnet"])
+@pytest.mark.parametrize("weights", ["nowhere.pth", "resnet.txt", "imagnet", "/"])
 def test_a_source_that_is_none_is_misuse(weights: str) -> None:
-    with pytest.raises(UsageError, match="`weights='imagenet'`, `weights='none'` or"):
+    with pytest.raises(UsageError, match=r"`weights='imagenet'`, `weights='none'` or|a folder without a model"):
         find_weights(weights, backbone="resnet18")
 
 
