@@ -13,7 +13,7 @@ processor seconds, of the least of each, is what is left to compare on a machine
 `--sizes` with nothing after it leaves the stages out; the other options without sizes take those in brackets.
 `--one-stage`: beside the plain merge that the tests compare with, and peers. `--full`: whole dendrograms, ours, SciPy's,
 fastcluster's and (`--sklearn`, slow) scikit-learn's on the same features. `--growth`: time and memory against n. A CUDA
-device is measured where there is one.
+device, if there is one, comes first: beside its half products in float16, TF32 and float32 (`benchmarks.gpu` measures more).
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from functools import partial
 
 import numpy as np
 
+from benchmarks.gpu_steps import merge_table
 from benchmarks.merge_measures import in_turns, mixture, peak_mib, print_table
 from benchmarks.merge_peers import dendrogram_table, one_stage_table
-from stages.arrays.backend import namespace_for
 from tests.reference.published import merge_stage
 
 TARGETS = {"float32": 1.4, "int8": 0.4}
@@ -90,33 +90,6 @@ def growth_table(sizes: list[int], repeats: int) -> None:
     print_table("one stage from singletons, memory above the features", head, *rows)
 
 
-def device_table(sizes: list[int], repeats: int) -> None:
-    """Stages on a CUDA device, beside its own half product."""
-    backend = namespace_for("auto")
-    if backend.device == "cpu":
-        print("\nno CUDA device: nothing measured on one")
-        return
-    import cupy
-
-    print(f"\n{backend.device}, {backend.library}")
-    for n_samples in sizes:
-        features = backend.asarray(mixture(n_samples))
-        labels = np.arange(n_samples)
-
-        def half_product(features: cupy.ndarray = features) -> None:
-            for first in range(0, len(features), 8192):
-                features[first : first + 8192] @ features.T
-            cupy.cuda.Device().synchronize()
-
-        calls = {
-            "floor": half_product,
-            "stale": lambda features=features, labels=labels: merge_stage(features, labels, len(labels) // 20),
-        }
-        times = in_turns(calls, repeats)
-        floor, stale = times["floor"].median / 2, times["stale"].median
-        print(f"  n = {n_samples}: half product {floor:.3f} s, stale {stale:.3f} s, ratio {stale / floor:.2f}")
-
-
 def asked(sizes: list[int] | None, default: list[int]) -> list[int]:
     """`sizes`, `default` where the option stands alone, none where it does not stand."""
     return [] if sizes is None else sizes or default
@@ -139,6 +112,9 @@ def main() -> None:
     for update in ("stale", "exact"):
         for precision in TARGETS:
             merge_stage(mixture(600), np.arange(600), 60, kernels="compiled", precision=precision, update=update)
+    if torch.cuda.is_available():
+        print()
+        merge_table(arguments.sizes, torch.device("cuda:0"))
     for n_samples in arguments.sizes:
         stage_table(n_samples, arguments.repeats)
     for n_samples in asked(arguments.one_stage, ONE_STAGE):
@@ -147,7 +123,6 @@ def main() -> None:
         dendrogram_table(n_samples, arguments.repeats, with_sklearn=arguments.sklearn)
     if arguments.growth is not None:
         growth_table(arguments.growth or GROWTH, arguments.repeats)
-    device_table(arguments.sizes, arguments.repeats)
 
 
 if __name__ == "__main__":
