@@ -70,7 +70,7 @@ class _SharedNorm(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         values = images.float()
         axes, view = _axes(values)
-        first = torch.cat([values.sum(axes), values.new_tensor([values.numel() / values.shape[1]])])
+        first = torch.cat([values.sum(axes), values.new_full((1,), values.numel() / values.shape[1])])
         sum_over_processes(first)
         count, mean = first[-1], first[:-1] / first[-1]
         centred = values - mean.view(view)
