@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import dataclasses
 import itertools
 import shutil
 import subprocess
@@ -13,13 +14,22 @@ import numpy as np
 import pytest
 
 from stages.arrays import pair_engines
-from stages.arrays.cuda_pairs import KERNEL
-from stages.arrays.pair_engines import ArrayPairs, PairRows, n_pairs_of, near_pairs, storage_of, strips_of
+from stages.arrays.cuda_pairs import KERNEL, CudaPairs
+from stages.arrays.pair_engines import (
+    ArrayPairs,
+    PairEngine,
+    PairRows,
+    n_pairs_of,
+    near_pairs,
+    padded,
+    storage_of,
+    strips_of,
+)
 
 GROUPED = 7
 
 
-def pair_rows(values: np.ndarray, engine: ArrayPairs, *, is_root: bool = False) -> PairRows:
+def pair_rows(values: np.ndarray, engine: PairEngine, *, is_root: bool = False) -> PairRows:
     """`PairRows` of `values` (R, d) with bounds as tight as float64 tells; groups of `GROUPED` rows."""
     unit = 2.0 ** np.floor(np.log2(np.maximum(np.abs(values).max(axis=1), 1e-30)))
     stored = (values / unit[:, None]).astype(engine.storage)
@@ -151,6 +161,37 @@ def test_the_kernel_compiles_for_hopper() -> None:
     _, program = nvrtc.nvrtcCreateProgram(KERNEL.encode(), b"pairs.cu", 0, [], [])
     (status,) = nvrtc.nvrtcCompileProgram(program, 1, [b"--gpu-architecture=sm_90"])
     assert status == nvrtc.nvrtcResult.NVRTC_SUCCESS
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("is_root", [False, True])
+@pytest.mark.parametrize("most_pairs", [7, 1 << 18])
+def test_cuda_finds_every_pair_in_few_strips_and_in_many(most_pairs: int, is_root: bool) -> None:
+    cupy = pytest.importorskip("cupy")
+    if not cupy.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    values = np.random.default_rng(3).standard_normal((1500, 203))
+    engine = CudaPairs(cupy, 203, most_pairs=most_pairs)
+    assert engine.storage == "float16", "tensor cores keep fewer bits than 24: say so in the results"
+    rows = pair_rows(values, engine, is_root=is_root)
+    stored = np.zeros((len(values), padded(203)), dtype=np.float16)
+    stored[:, :203] = rows.stored
+    fields = {field.name: getattr(rows, field.name) for field in dataclasses.fields(rows)} | {"stored": stored}
+    there = PairRows(**{k: cupy.asarray(v) if isinstance(v, np.ndarray) else v for k, v in fields.items()})
+    squared = np.add.outer((values**2).sum(axis=1), (values**2).sum(axis=1)) - 2 * values @ values.T
+    weights = np.linspace(0, 0.1, len(values))
+    expected = (np.sqrt(np.maximum(squared, 0)) if is_root else squared) + np.add.outer(weights, weights)
+    group = np.arange(len(values)) // GROUPED
+    expected[(group[:, None] == group[None, :]) | np.tri(len(values), dtype=bool)] = np.inf
+    threshold = float(np.quantile(expected[np.isfinite(expected)], 0.0005))
+    found, n_pairs = set(), 0
+    for n_done, first, second in near_pairs(engine, there, strips_of(len(values), 256, 512), lambda: threshold):
+        n_pairs += n_done
+        found |= set(zip(first.tolist(), second.tolist(), strict=True))
+    wanted = set(zip(*np.nonzero(expected <= threshold * (1 - 1e-9)), strict=True))
+    assert wanted <= found
+    assert len(found) <= 1.2 * len(wanted) + 5
+    assert n_pairs == len(values) * (len(values) - 1) // 2
 
 
 ONE_LANE = r"""
