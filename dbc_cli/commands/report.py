@@ -38,7 +38,7 @@ TITLES = {
 
 @command(
     "report",
-    stage_flag("1, 2, 3, …", "the newest with clusters"),
+    stage_flag("1, 2, 3, …", "the one that dbc select chooses"),
     COMMON,
     REPORT,
     pins("features", "clusters"),
@@ -54,10 +54,13 @@ def report(given: Given) -> None:
     from dbc_cli.console import RichReporter, print_json
     from stages.evaluate.report import draw_clusters
     from stages.evaluate.report import report as make_report
+    from stages.export.which_stage import stage_to_show
 
     picture = _named_as_written(given["out"], overwrite=given.flag("overwrite"))
     top, columns = (_at_least_one(given, name, default) for name, default in (("top", 10), ("columns", 12)))
-    reported = make_report(given.run_directory, stage=given.stage, reporter=RichReporter())
+    run, reporter = given.run_directory, RichReporter()
+    stage = stage_to_show(run, None, reporter) if given.stage is None and run.stages("clusters") else given.stage
+    reported = make_report(run, stage=stage, reporter=reporter)
     if picture is not None:
         chosen = given.get("draw", "worst" if reported.report.has_identities else "loosest")
         save_picture(draw_clusters(reported, getattr(reported.report, chosen)()[:top], columns=columns), picture)
@@ -132,7 +135,8 @@ def _show(fields: Mapping[str, Any]) -> None:
     totals = {"largest": fields["n_clusters"], "loosest": n_several, "tightest": n_several}
     for name, title in TITLES.items():
         rows = fields.get(name) or []
-        if rows:
+        # a short list of all clusters need not come three times
+        if rows and not (name in ("loosest", "tightest") and len(fields["largest"]) == fields["n_clusters"]):
             _table(f"{title} ({len(rows)} of {totals.get(name) or fields[f'n_{name}']})", rows, list(rows[0]))
     if fields["picture"] is not None:
         framed = "red: another identity than most" if fields["has_identities"] else "no identities, no red frames"

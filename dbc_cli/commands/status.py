@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from stages.runs.listing import Checked, Listed
+    from stages.runs.run_directory import RunDirectory
 
 VERIFY = (Flag("verify", bool, "--verify", "Read every array and check its digest."),)
 
@@ -23,7 +24,6 @@ def status(given: Given) -> None:
     from dbc_cli.console import print_json
     from stages.errors import DbcError
     from stages.runs.listing import check, list_run
-    from stages.runs.next_stage import next_command
 
     run = given.run_directory
     verify, checks, rows = given.flag("verify"), [], []
@@ -35,7 +35,7 @@ def status(given: Given) -> None:
         "run": given.run.as_posix(),
         "artifacts": rows,
         "verified": _verified(checks, rows) if verify else None,
-        "next": next_command(run),
+        "next": _next(run),
     }
     if given.flag("json"):
         print_json(content)
@@ -49,6 +49,19 @@ def status(given: Given) -> None:
     if problems:
         more = f" (and {len(problems) - 1} more above)" if len(problems) > 1 else ""
         raise DbcError(f"{problems[0]}{more}")
+
+
+def _next(run: RunDirectory) -> str:
+    """The command that comes next; after the last stage of the schedule it looks at what was found."""
+    from stages.merge.schedule import last_stage
+    from stages.runs.next_stage import newest_trained, next_command
+    from stages.runs.run_directory import clusters_manifest
+
+    told, stage = next_command(run), newest_trained(run)
+    clusters = run.find("clusters", stage) if told == "dbc merge" and stage > 0 else None
+    if clusters is None or stage < last_stage(clusters_manifest(clusters).parameters.merge_percent):
+        return told
+    return "dbc export clusters" if run.versions("metrics", stage) else "dbc eval"
 
 
 def _verified(checks: Sequence[Checked], rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:

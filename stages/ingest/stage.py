@@ -15,6 +15,7 @@ from schemas.parameters import DRAWN_TEST_FRACTION, IngestParameters
 from schemas.summaries import BadImage, DatasetSummary
 from stages.errors import DbcError, UsageError
 from stages.ingest.anonymous import anonymous, without_source
+from stages.ingest.aspect import squeezed
 from stages.ingest.decode.block import Block, ImageSize
 from stages.ingest.decode.pixels import Drawn, Files, ImageSource
 from stages.ingest.decode.workers import decode_all, default_workers
@@ -57,6 +58,9 @@ def ingest(
     root = None if source is None else image_root(source)
     digests = list(samples.path) if root is None else digest_each(root, samples.path)
     leaks = find_leaks(samples, digests)
+    if root is not None and not {"height", "width"} & parameters.model_fields_set:
+        told = squeezed(root, samples.path, height=parameters.height, width=parameters.width)
+        findings.warnings += [told] if told else []
     remarks = _report(samples, findings, leaks, context.reporter)
     if root is not None:
         digest = text_digest(combine_digests(samples.path, digests), digest_samples(samples))

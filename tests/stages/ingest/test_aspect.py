@@ -1,0 +1,44 @@
+"""Pictures that would be squeezed are told, with a size that suits them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from stages.ingest.aspect import fitting_size, squeezed
+
+
+def pictures(folder: Path, *sizes: tuple[int, int], turned: bool = False) -> list[str]:
+    exif = Image.Exif()
+    if turned:
+        exif[0x0112] = 6
+    for place, size in enumerate(sizes):
+        Image.new("RGB", size).save(folder / f"{place}.jpg", exif=exif)
+    return [f"{place}.jpg" for place in range(len(sizes))]
+
+
+def test_squares_stored_as_standing_people_are_told(tmp_path: Path) -> None:
+    told = squeezed(tmp_path, pictures(tmp_path, (80, 80), (100, 90), (64, 128)), height=256, width=128)
+    assert told is not None
+    assert "1.00 times as wide" in told
+    assert "`height=128` `width=128`" in told
+
+
+@pytest.mark.parametrize(("size", "turned"), [((60, 128), False), ((128, 60), True), ((80, 128), False)])
+def test_pictures_that_fit_are_not_told(tmp_path: Path, size: tuple[int, int], turned: bool) -> None:
+    assert squeezed(tmp_path, pictures(tmp_path, size, size, turned=turned), height=256, width=128) is None
+
+
+def test_pictures_that_cannot_be_read_say_nothing(tmp_path: Path) -> None:
+    (tmp_path / "x.jpg").write_text("no picture")
+    assert squeezed(tmp_path, ["x.jpg", "lost.jpg"], height=256, width=128) is None
+    assert squeezed(tmp_path, [], height=256, width=128) is None
+
+
+@pytest.mark.parametrize(
+    ("aspect", "size"), [(1.0, (128, 128)), (0.5, (256, 128)), (1.5, (128, 192)), (0.99, (128, 128)), (3.0, (128, 384))]
+)
+def test_a_size_that_suits(aspect: float, size: tuple[int, int]) -> None:
+    assert fitting_size(aspect, shorter=128) == size
