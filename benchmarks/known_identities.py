@@ -62,7 +62,7 @@ def trained_on_identities(data: DataSet, *, seed: int) -> Figures:
         source, samples, _ = cached(images, samples, cache="auto", device=_CPU)
         train(network, table, source, samples, parameters=parameters, device=_CPU)
         pooled = _features(model, images, frame_start)
-    _, whitenings, _ = find(pooled[train_index], camid[train_index], _fit, metric=None)
+    _, whitenings, _ = find(pooled[train_index], camid[train_index], _fit, metric=None, for_new=True)
     rows = pooled if whitenings is None else whitenings.of(pooled, camid)
     query, gallery = split == QUERY, split == GALLERY
     found = evaluate_retrieval(

@@ -167,7 +167,7 @@ def _compared(
     try:
         if parameters.camera == "auto":
             finding, whitenings, _ = found_by_camera(
-                features, train_rows, camid[is_train], ridge=parameters.whiten, memory_limit=memory_limit
+                features, train_rows, camid[is_train], ridge=parameters.whiten, for_new=True, memory_limit=memory_limit
             )
             return _Compared(rows if whitenings is None else whitenings.of(rows, camid), finding=finding)
         require_whitening_room(train_rows, memory_limit=memory_limit)

@@ -82,13 +82,13 @@ class Neighbours:
 
 
 def find(
-    features: Float32Array, camid: Int32Array, fit: Fit | None, *, metric: SampleMetric | None
+    features: Float32Array, camid: Int32Array, fit: Fit | None, *, metric: SampleMetric | None, for_new: bool = False
 ) -> tuple[CameraFinding, Whitenings | None, Float32Array]:
     """What `features` (n, d) and `camid` (n,) of the train samples say, the whitenings to use, and the features so whitened.
 
     `fit` gives the whitening of all of them and of each camera; None compares features as they are. Without a `metric` no
     weight is looked for. Features follow the camera if nearest neighbours share it more often than chance by `ERRORS` standard
-    errors; the farther above, the more a camera's own whitening weighs. Cameras with few samples each say nothing: they may
+    errors. If the whitenings are `for_new` samples, a camera's own weighs the more, the farther above. Cameras with few samples each say nothing: they may
     be encounters, whose images are likely of one individual. No label is used.
     """
     whitenings = None if fit is None else Whitenings(fit(features, None))
@@ -103,7 +103,7 @@ def find(
         return CameraFinding(f"{told}: cameras are ignored", share, chance), whitenings, rows
     done = []
     if fit is not None and whitenings is not None:
-        strength = (share - chance) / (1 - chance)
+        strength = (share - chance) / (1 - chance) if for_new else None
         whitenings = fit_by_camera(features, camid, whitenings.shared, fit, strength=strength)
         rows = whitenings.of(features, camid)
         done.append("features are whitened camera by camera")

@@ -54,12 +54,13 @@ class Whitenings:
 
 
 def fit_by_camera(
-    features: Float32Array, camid: Int32Array, shared: Whitening, fit: Fit, *, strength: float = 1.0
+    features: Float32Array, camid: Int32Array, shared: Whitening, fit: Fit, *, strength: float | None = None
 ) -> Whitenings:
     """`shared` and a whitening for each camera that took `LEAST_IN_CAMERA` or more of the train `features` (n, d).
 
-    `camid` (n,) are their cameras. The share of a camera with m samples is m / (m + `HALF_TRUSTED`) times
-    `strength` (0 to 1). No label is used. Raises
+    `camid` (n,) are their cameras. Without `strength` they have the whole share, which is
+    best for these very samples; with it (0 to 1) a camera of m samples has m / (m + `HALF_TRUSTED`) times it, which loses
+    nothing on new ones. No label is used. Raises
     what `fit` raises, but a camera whose features are all the same keeps the shared whitening.
     """
     own = {}
@@ -69,7 +70,8 @@ def fit_by_camera(
             whitening = fit(rows, camera)
         except NothingToWhitenError:
             continue
-        own[camera] = OwnWhitening(whitening, strength * len(rows) / (len(rows) + HALF_TRUSTED))
+        share = 1.0 if strength is None else strength * len(rows) / (len(rows) + HALF_TRUSTED)
+        own[camera] = OwnWhitening(whitening, share)
     return Whitenings(shared, own)
 
 

@@ -65,6 +65,7 @@ def found_by_camera(
     *,
     ridge: float,
     metric: SampleMetric | None = None,
+    for_new: bool = False,
     memory_limit: int | None = None,
 ) -> tuple[CameraFinding, Whitenings | None, Float32Array]:
     """What `find` says of the train `rows` (n, d) of `features`, whitened with `ridge` or, if it is 0, as they are.
@@ -72,13 +73,13 @@ def found_by_camera(
     `memory_limit` in bytes is for whitening. Raises what `fit_whitening` raises, and MemoryLimitError.
     """
     if not ridge:
-        return find(rows, camid, None, metric=metric)
+        return find(rows, camid, None, metric=metric, for_new=for_new)
 
     def fit(some: Float32Array, camera: int | None) -> Whitening:
         return whitening_of(features, some, ridge=ridge, part="all" if camera is None else f"camera {camera}")
 
     require_whitening_room(rows, memory_limit=memory_limit, n_maps=1 + len(cameras_with_enough(camid)))
-    return find(rows, camid, fit, metric=metric)
+    return find(rows, camid, fit, metric=metric, for_new=for_new)
 
 
 def compared_features(
