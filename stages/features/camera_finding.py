@@ -88,8 +88,8 @@ def find(
 
     `fit` gives the whitening of all of them and of each camera; None compares features as they are. Without a `metric` no
     weight is looked for. Features follow the camera if nearest neighbours share it more often than chance by `ERRORS` standard
-    errors. If the whitenings are `for_new` samples, a camera's own weighs the more, the farther above. Cameras with few samples each say nothing: they may
-    be encounters, whose images are likely of one individual. No label is used.
+    errors. If the whitenings are `for_new` samples, a camera's own weighs the more, the farther above. Cameras with few
+    samples each say nothing: they may be encounters, whose images are likely of one individual. No label is used.
     """
     whitenings = None if fit is None else Whitenings(fit(features, None))
     rows = features if whitenings is None else whitenings.of(features, camid)
@@ -103,7 +103,7 @@ def find(
         return CameraFinding(f"{told}: cameras are ignored", share, chance), whitenings, rows
     done = []
     if fit is not None and whitenings is not None:
-        strength = (share - chance) / (1 - chance) if for_new else None
+        strength = (share - chance) / (1 - chance) if for_new else 1.0
         whitenings = fit_by_camera(features, camid, whitenings.shared, fit, strength=strength)
         rows = whitenings.of(features, camid)
         done.append("features are whitened camera by camera")

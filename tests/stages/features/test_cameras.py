@@ -51,11 +51,11 @@ def test_each_camera_is_whitened_as_its_own_features_say_the_more_the_more_it_ha
     cautious = fit_by_camera(rows, camid, shared, fit, strength=0.5).of(rows, camid)
     for camera in range(3):
         own = rows[camid == camera]
-        np.testing.assert_allclose(result[camid == camera], whitened(own, fit_whitening(own, ridge=3)), atol=1e-6)
-        share = 0.5 * len(own) / (len(own) + HALF_TRUSTED)
-        mixed = share * whitened(own, fit_whitening(own, ridge=3)) + (1 - share) * whitened(own, shared)
-        expected = mixed / np.linalg.norm(mixed, axis=1, keepdims=True)
-        np.testing.assert_allclose(cautious[camid == camera], expected, atol=1e-6)
+        for found_rows, strength in ((result, 1), (cautious, 0.5)):
+            share = strength * len(own) / (len(own) + HALF_TRUSTED)
+            mixed = share * whitened(own, fit_whitening(own, ridge=3)) + (1 - share) * whitened(own, shared)
+            expected = mixed / np.linalg.norm(mixed, axis=1, keepdims=True)
+            np.testing.assert_allclose(found_rows[camid == camera], expected, atol=1e-6)
 
 
 def test_cameras_with_few_samples_and_unknown_ones_keep_the_shared_whitening():
