@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import pickle
 from collections.abc import Iterator, Mapping
 from itertools import product
 from pathlib import Path
@@ -37,7 +36,10 @@ def read_checkpoint(path: Path, *, name: str) -> dict[str, Tensor]:
         return _own_tensors(path)
     try:
         content: Any = safetensors.torch.load_file(path) if _is_safetensors(path) else _torch_content(path)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError, safetensors.SafetensorError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:
+        # of damaged bytes torch's unpickler raises KeyError, IndexError and others
         raise DbcError(
             f"weights {name} must be a state dict saved by torch or safetensors, got a file not readable as plain "
             f"tensors ({type(error).__name__}); save it again as .safetensors"
