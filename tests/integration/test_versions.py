@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from dbc_cli.__main__ import run_command
+from dbc_cli.stage_table import LiveTable
 from schemas.parameters import (
     EvaluateParameters,
     ExtractParameters,
@@ -24,7 +27,7 @@ from stages.merge.stage import merge
 from stages.runs.context import Context
 from stages.runs.listing import list_run
 from stages.runs.next_stage import newest_trained, next_command
-from stages.runs.run_directory import RunDirectory, metrics_manifest
+from stages.runs.run_directory import RunDirectory, clusters_manifest, metrics_manifest, model_manifest
 
 INITIAL = {"backbone": "resnet10", "weights": "none", "embedding_dim": 8}
 
@@ -178,3 +181,23 @@ def test_a_loop_keeps_the_dataset_it_began_with(tmp_path: Path) -> None:
     assert [row.stage for row in found] == [-1, 0, 1]
     used = {parent.id for row in found for parent in row.metrics.parents if parent.kind == "dataset"}
     assert used == {RunDirectory(tmp_path, {"dataset": 1}).require("dataset").manifest.id}
+
+
+def test_a_loop_keeps_the_configuration_it_began_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, configuration = ingested(tmp_path).root, tmp_path / "config.toml"
+    configuration.write_text("lambda = 0.1\nepochs = 0\nseed = 1\n")
+    add = LiveTable.add
+
+    def changed(table: LiveTable, row: dict[str, Any]) -> None:
+        add(table, row)
+        configuration.write_text("lambda = 7\nepochs = 3\nseed = 2\nno-such-flag = 1\n")
+
+    monkeypatch.setattr(LiveTable, "add", changed)
+    monkeypatch.chdir(tmp_path)
+    network = ["--backbone", "resnet10", "--weights", "none", "--embedding-dim", "8"]
+    assert run_command(["run", *network, "--merge-percent", "0.25", "--stages", "2", "--run", str(run)]) == 0
+    merged = [clusters_manifest(RunDirectory(run).require("clusters", stage)) for stage in (1, 2)]
+    assert [manifest.parameters.lambda_ for manifest in merged] == [0.1, 0.1]
+    trained = [model_manifest(RunDirectory(run).require("model", stage)) for stage in (0, 1, 2)]
+    assert [(manifest.summary.epochs, manifest.seeds["training"]) for manifest in trained] == [(0, 1)] * 3
+    assert run_command(["run", "--run", str(run)]) == 2
