@@ -96,7 +96,10 @@ class ModelSummary(Summary):
 
 
 class MetricsSummary(Summary):
-    """Retrieval and cluster figures, fractions rather than percentages; None where the data cannot give them."""
+    """Retrieval and cluster figures, fractions rather than percentages; None if the data cannot give them.
+
+    `silhouette` and the two dispersions are in squared Euclidean distance of the features.
+    """
 
     stage: int
     features_stage: int
