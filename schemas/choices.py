@@ -22,6 +22,7 @@ DatasetFormat = Literal[
     "mars",
     "dukemtmc-videoreid",
 ]
+AskedFormat = Literal["auto", DatasetFormat]
 OnBadImage = Literal["fail", "skip"]
 
 # networks and training

@@ -10,13 +10,13 @@ import typer
 from dbc_cli.command import Given, command, parse
 from dbc_cli.flags.flag import DRAWING, READING, WHERE, Flag
 from dbc_cli.flags.tables import COMMON, MAKING, SEED
-from schemas.choices import DatasetFormat, OnBadImage
+from schemas.choices import AskedFormat, OnBadImage
 
 FRAMES_PER_TRACKLET = 8
 """Frames of a drawn tracklet if `--tracklets` alone is given."""
 
 INGEST = (
-    Flag("format", DatasetFormat, "--format", "Layout of SOURCE.", "synthetic without a SOURCE", READING),
+    Flag("format", AskedFormat, "--format", "Layout of SOURCE.", "auto; synthetic without a SOURCE", READING),
     Flag("height", int, "--height", "Height in pixels of the stored images.", "256", READING),
     Flag("width", int, "--width", "Width in pixels of the stored images.", "128", READING),
     Flag(
@@ -117,7 +117,9 @@ def ingest(given: Given, source: Path | None) -> None:
 
     drawn = source is None or (str(source) == "synthetic" and not source.exists())
     fields = given.only((*INGEST, *SEED))
-    fields.setdefault("format", "synthetic" if drawn else None)
+    fields.setdefault("format", "synthetic" if drawn else "auto")
+    if fields["format"] == "auto" and source is not None and not drawn:
+        fields["format"] = _recognised(source)
     _check(given, source=None if drawn else source, layout=fields["format"])
     if fields["format"] == "synthetic":
         fields["synthetic"] = parse(SyntheticParameters, _drawn(given))
@@ -130,6 +132,16 @@ def ingest(given: Given, source: Path | None) -> None:
     )
     given.remember()
     show_outcome(outcome, as_json=given.flag("json"))
+
+
+def _recognised(source: Path) -> str:
+    """The layout of `source`, and a note that says why."""
+    from dbc_cli.console import RichReporter
+    from stages.ingest.formats import recognise_source
+
+    found = recognise_source(source)
+    RichReporter().note(f"`format='{found.format}'` is taken, because {found.why}")
+    return found.format
 
 
 def _drawn(given: Given) -> dict[str, Any]:
@@ -146,15 +158,10 @@ def _flagged(flag: Flag, value: Any) -> str:
     return f"--{flag.key}" if flag.kind is bool else f"--{flag.key} {value}"
 
 
-def _check(given: Given, *, source: Path | None, layout: str | None) -> None:
+def _check(given: Given, *, source: Path | None, layout: str) -> None:
     """Raise UsageError if source, format and flags do not go together."""
     from stages.errors import UsageError
 
-    if layout is None:
-        raise UsageError(
-            f"--format is missing for {source}: give folder, csv, market1501 or another published layout; "
-            "see: dbc ingest --help"
-        )
     if source is None and layout != "synthetic":
         raise UsageError(f"--format {layout} needs a SOURCE of images; see: dbc ingest --help")
     if source is not None and layout == "synthetic":

@@ -59,7 +59,7 @@ def test_unreadable_images_are_all_named_and_nothing_is_written(dbc: Dbc, tmp_pa
     ("arguments", "told"),
     [
         (["--format", "market1501"], "bounding_box_train"),
-        ([], "--format is missing for"),
+        ([], "holds no image files"),
         (["--format", "csv"], "csv"),
         (["--format", "folder", "--height", "2"], "--height"),
         (["--format", "folder", "--test-fraction", "1.5"], "--test-fraction"),

@@ -46,7 +46,7 @@ SAID_IN_WORDS = {
     "0; half of drawn people": 0.5,
     "as stored": 0,
     "the backbone's": None,
-    "synthetic without a SOURCE": "synthetic",
+    "auto; synthetic without a SOURCE": "synthetic",
     "as their names suggest": None,
 }
 

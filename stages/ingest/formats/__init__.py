@@ -13,6 +13,7 @@ from stages.errors import UsageError
 from stages.ingest.formats.format import Findings, Format
 from stages.ingest.formats.listing import left_out
 from stages.ingest.formats.names import shown
+from stages.ingest.formats.recognise import Recognised, recognise
 from stages.samples import Samples
 
 
@@ -43,6 +44,12 @@ def read_samples(source: Path, *, parameters: IngestParameters, findings: Findin
     if findings.left_out is None:
         findings.left_out = left_out(source, taken={*samples.path, *layout.tables})
     return samples
+
+
+def recognise_source(source: Path) -> Recognised:
+    """The format that `source` has, and why; UsageError if it is no folder or plain file."""
+    _check_source(source)
+    return recognise(source)
 
 
 def image_root(source: Path) -> Path:

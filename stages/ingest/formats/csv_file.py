@@ -84,6 +84,12 @@ def read_csv_file(file: Path, *, columns: tuple[str, ...]) -> CsvFile:
     return CsvFile(file, delimiter, line, cells, ignored)
 
 
+def read_header(file: Path, *, needed: str) -> list[str]:
+    """The names of the columns of the table in `file`; raises as `read_csv_file` does."""
+    with _opened(file) as text:
+        return _header(file, text, needed=needed)[2]
+
+
 @contextmanager
 def _opened(file: Path) -> Iterator[TextIO]:
     try:

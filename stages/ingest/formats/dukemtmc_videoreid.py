@@ -20,6 +20,11 @@ _EXAMPLE = "0001/0003/0001_C6_F0099_X30823.jpg"
 _NAME = re.compile(r"[0-9]+_?C(?P<camid>[0-9]{1,9})_?F(?P<frame>[0-9]{1,9})_?X[0-9]+", re.ASCII)
 
 
+def is_frame_name(name: str) -> bool:
+    """Whether a file has a name as the published frames have."""
+    return _NAME.match(name) is not None
+
+
 def read_dukemtmc_videoreid(source: Path, _parameters: IngestParameters, _findings: Findings) -> Samples:
     """The tracklets of the three folders, sorted by path, frames in order of their number.
 

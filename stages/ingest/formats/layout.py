@@ -16,7 +16,7 @@ def require_layout(source: Path, *, name: str, entries: Sequence[str]) -> None:
     wanted = ", ".join(entry.rstrip("/") for entry in entries)
     if not source.is_dir():
         raise UsageError(f"{shown(source)} is not a folder; {name} wants a folder with {wanted}")
-    missing = [entry.rstrip("/") for entry in entries if not _is_there(source, entry)]
+    missing = [entry.rstrip("/") for entry in entries if not is_there(source, entry)]
     if missing:
         raise UsageError(
             f"{shown(source)} lacks {', '.join(missing)}: {name} wants {wanted}, found {entries_of(source)}; "
@@ -48,6 +48,7 @@ def require_files(wanted: Iterable[str], there: Iterable[str], *, list_name: str
         )
 
 
-def _is_there(source: Path, entry: str) -> bool:
+def is_there(source: Path, entry: str) -> bool:
+    """Whether `source` holds the file `entry`, or the folder if it ends in a slash."""
     path = source / entry
     return path.is_dir() if entry.endswith("/") else path.is_file()

@@ -1,0 +1,81 @@
+"""Which layout a source has, told by its folders and files; what is inside is for the reader of that layout to judge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from schemas.choices import DatasetFormat
+from stages.errors import DbcError, UsageError
+from stages.ingest.formats import dukemtmc_reid, dukemtmc_videoreid, mars, msmt17, veri776
+from stages.ingest.formats.csv_file import read_header
+from stages.ingest.formats.layout import is_there
+from stages.ingest.formats.named_files import MARKET_FOLDERS
+from stages.ingest.formats.names import plain
+
+_LOOKED_AT = 20
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """The `format` taken, and `why` in a line."""
+
+    format: DatasetFormat
+    why: str
+
+
+def recognise(source: Path) -> Recognised:
+    """The format of `source`, a file or a folder: a published layout, else a table, else a folder of pictures."""
+    if source.is_file():
+        return Recognised("csv", "SOURCE is a file")
+    return (
+        _published(source)
+        or _table(source)
+        or Recognised("folder", "there is no table of pictures and no published layout")
+    )
+
+
+def _published(source: Path) -> Recognised | None:
+    if _holds(source, *mars.ENTRIES):
+        return Recognised("mars", "bbox_train, bbox_test and info are there")
+    if _holds(source, *msmt17.LISTS):
+        return Recognised("msmt17", f"{', '.join(msmt17.LISTS)} are there")
+    if _holds(source, *(f"{folder}/" for folder in veri776.VERI776.folders)):
+        return Recognised("veri776", f"{', '.join(veri776.VERI776.folders)} are there")
+    market = tuple(f"{folder}/" for folder in MARKET_FOLDERS)
+    boxes = [kind for kind in ("labeled", "detected") if _holds(source / kind, *market)]
+    if boxes or (source.name in ("labeled", "detected") and _holds(source, *market)):
+        return Recognised("cuhk03-np", f"{', '.join(MARKET_FOLDERS)} are there, in labeled or detected")
+    if _holds(source, *market):
+        duke = dukemtmc_reid.DUKEMTMC_REID.pattern
+        names = _some_names(source / next(iter(MARKET_FOLDERS)), "*.*")
+        if names and all(duke.match(name) for name in names):
+            return Recognised("dukemtmc-reid", "the folders of Market-1501 are there, and names have frame numbers")
+        return Recognised("market1501", f"{', '.join(MARKET_FOLDERS)} are there")
+    if _holds(source, *(f"{folder}/" for folder in dukemtmc_videoreid.FOLDERS)):
+        names = _some_names(source / "train", "*/*/*.*")
+        if names and all(dukemtmc_videoreid.is_frame_name(name) for name in names):
+            return Recognised("dukemtmc-videoreid", "train, query and gallery hold tracklets of named frames")
+    return None
+
+
+def _table(source: Path) -> Recognised | None:
+    """The format csv if `samples.csv` or the only table there has a column path."""
+    own = source / "samples.csv"
+    tables = [own] if own.is_file() else [file for file in source.glob("*.csv") if file.is_file()]
+    if len(tables) != 1:
+        return None
+    try:
+        read_header(tables[0], needed="path")
+    except (UsageError, DbcError):
+        return None
+    return Recognised("csv", f"{plain(tables[0].name)} there has a column path")
+
+
+def _holds(source: Path, *entries: str) -> bool:
+    return all(is_there(source, entry) for entry in entries)
+
+
+def _some_names(folder: Path, pattern: str) -> list[str]:
+    return [file.name for file in islice(folder.glob(pattern), _LOOKED_AT) if not file.name.startswith(".")]
