@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from schemas.choices import IntraNormalizer, Update
-from stages.arrays.backend import to_host
+from stages.arrays.backend import binder_of, to_host
+from stages.arrays.device_memory import limited_pool
 from stages.arrays.memory_limit import limit_of, require_memory
 from stages.arrays.neighbours import block_bytes_of
 from stages.merge.checks import require_clusters, require_matrix, require_options, require_together, with_defaults
@@ -110,9 +111,10 @@ def jaccard_merge_stage(
     processes = processes or OneProcess()
     advance = _advance(progress, total=2 * len(own_samples(features.shape[0], processes)) + n_merges)
     limit = limit_of(memory_limit, features)
-    sums = similarity_sums(
-        _similarities_within(limit, features, k1=k1, k2=k2, processes=processes, report=advance), labels
-    )
+    binder_of(features)()
+    with limited_pool(features, limit):
+        similarities = _similarities_within(limit, features, k1=k1, k2=k2, processes=processes, report=advance)
+    sums = similarity_sums(similarities, labels)
     counts = np.bincount(labels).astype(np.float64)
     dispersion = DispersionCriterion(lambda_, intra_normalizer)
     if update == "exact":
