@@ -9,11 +9,12 @@ import shutil
 import subprocess
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from stages.arrays import pair_engines
+from stages.arrays import cuda_pairs, pair_engines
 from stages.arrays.cuda_pairs import KERNEL, CudaPairs
 from stages.arrays.pair_engines import (
     ArrayPairs,
@@ -161,6 +162,66 @@ def test_the_kernel_compiles_for_hopper() -> None:
     _, program = nvrtc.nvrtcCreateProgram(KERNEL.encode(), b"pairs.cu", 0, [], [])
     (status,) = nvrtc.nvrtcCompileProgram(program, 1, [b"--gpu-architecture=sm_90"])
     assert status == nvrtc.nvrtcResult.NVRTC_SUCCESS
+
+
+def by_column(pointer: int, dtype: type[np.generic], n_rows: int, n_columns: int) -> np.ndarray:
+    """The matrix (n_rows, n_columns) that lies at `pointer` column after column, as cuBLAS reads it."""
+    n_bytes = n_rows * n_columns * np.dtype(dtype).itemsize
+    flat = np.frombuffer((ctypes.c_char * n_bytes).from_address(pointer), dtype=dtype)
+    return flat.reshape(n_columns, n_rows).T
+
+
+class PlainBlas:
+    """`gemmEx` as NVIDIA documents it: C = α op(A) op(B) + β C, matrices stored by column."""
+
+    CUBLAS_OP_N, CUBLAS_OP_T, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT = 0, 1, 68, -1
+
+    def gemmEx(
+        self,
+        _handle,
+        op_a,
+        op_b,
+        m,
+        n,
+        k,
+        alpha,
+        a,
+        kind_a,
+        lda,
+        b,
+        kind_b,
+        ldb,
+        beta,
+        c,
+        kind_c,
+        ldc,
+        compute,
+        _algorithm,
+    ):
+        assert (op_a, op_b, kind_c, compute) == (1, 0, 0, 68)
+        dtypes = {2: np.float16, 0: np.float32}
+        left = by_column(a, dtypes[kind_a], lda, m)[:k].T.astype(np.float32)
+        right = by_column(b, dtypes[kind_b], ldb, n)[:k].astype(np.float32)
+        one, zero = (ctypes.c_float.from_address(pointer).value for pointer in (alpha, beta))
+        assert (one, zero, ldc) == (1, 0, m)
+        by_column(c, np.float32, m, n)[:] = left @ right
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_cublas_is_asked_for_left_times_right_transposed(
+    monkeypatch: pytest.MonkeyPatch, dtype: type[np.generic]
+) -> None:
+    monkeypatch.setattr(cuda_pairs, "cublas", PlainBlas)
+    runtime = SimpleNamespace(CUDA_R_16F=2, CUDA_R_32F=0)
+    cupy = SimpleNamespace(cuda=SimpleNamespace(runtime=runtime, Device=lambda: SimpleNamespace(cublas_handle=1)))
+    hosts = [RNG.standard_normal(shape).astype(dtype) for shape in ((5, 8), (3, 8))]
+    result = np.zeros((5, 3), dtype=np.float32)
+    there = [
+        SimpleNamespace(shape=host.shape, dtype=host.dtype, data=SimpleNamespace(ptr=host.ctypes.data))
+        for host in (*hosts, result)
+    ]
+    cuda_pairs._multiply(cupy, *there)
+    np.testing.assert_allclose(result, hosts[0].astype(np.float32) @ hosts[1].astype(np.float32).T, rtol=1e-5)
 
 
 @pytest.mark.gpu
