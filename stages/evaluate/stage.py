@@ -212,7 +212,9 @@ def _notes(data: Evaluated, retrieval: RetrievalMetrics, agreement: Agreement) -
     elif (data.camid[data.split != TRAIN] == UNKNOWN).all():
         notes.append("no camera ids: a query ignores nothing but itself, so matches from its own camera count")
     if agreement.n_labelled == 0:
-        notes.append("ARI, AMI, NMI, purity, pairwise and BCubed figures need identities of train samples")
+        notes.append(
+            "ARI, AMI, NMI, purity, pairwise and BCubed figures need identities of train samples; `ids` gives them"
+        )
     return tuple(notes)
 
 
