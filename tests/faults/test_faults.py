@@ -17,7 +17,7 @@ SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "faults.py"
 def test_no_fault_damages_an_artifact_and_the_next_call_goes_on(tmp_path: Path) -> None:
     command = [sys.executable, str(SCRIPT), "--most", "1", "--faults", "kill", "--json"]
     environment = os.environ | {"TMPDIR": str(tmp_path), "OMP_NUM_THREADS": "1"}
-    told = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=300)
+    told = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=900)
     assert told.returncode == 0, told.stderr
     rows = json.loads(told.stdout)
     assert {row["command"] for row in rows} == {"ingest", "extract", "train", "extract again", "merge", "eval"}

@@ -28,7 +28,7 @@ from stages.runs.run_directory import RunDirectory
 from stages.runs.store import Artifact, open_artifact
 from tests.cli.conftest import Dbc
 
-FEW = settings(max_examples=120, deadline=2000)
+FEW = settings(max_examples=120, deadline=None)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
@@ -214,7 +214,7 @@ headers = st.dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=2000)
+@settings(max_examples=150, deadline=None)
 @given(content=st.data())
 def test_any_safetensors_file(place: Path, content: st.DataObject) -> None:
     kind = content.draw(st.sampled_from(["header", "length", "flipped", "cut", "bytes"]))
@@ -241,7 +241,7 @@ def test_any_safetensors_file(place: Path, content: st.DataObject) -> None:
         assert all(bool(value.isfinite().all()) for value in module.state_dict().values())
 
 
-@settings(max_examples=150, deadline=2000)
+@settings(max_examples=150, deadline=None)
 @given(at=st.integers(0, 10_000), byte=st.integers(0, 255), is_cut=st.booleans())
 def test_any_file_of_torch(place: Path, at: int, byte: int, is_cut: bool) -> None:
     path = place / "weights.pth"
