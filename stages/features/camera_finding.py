@@ -10,7 +10,7 @@ import numpy as np
 from schemas.choices import SampleMetric
 from schemas.summaries import CameraSummary
 from stages.arrays.backend import one_library_thread
-from stages.features.camera_whitening import LEAST_IN_CAMERA, Fit, Whitenings, cameras_with_enough, fit_by_camera
+from stages.features.camera_whitening import LEAST_IN_CAMERA, Fit, Parts, Whitenings, cameras_with_enough, fit_by_camera
 from stages.samples import UNKNOWN
 from stages.typing import BoolArray, Float32Array, Float64Array, Int32Array
 
@@ -20,6 +20,7 @@ LEAST_COVERED = 0.5
 """Share of the samples that cameras with `LEAST_IN_CAMERA` samples or more must have taken."""
 ERRORS = 2.0
 """How many standard errors the share of same-camera neighbours lies above chance if features follow the camera."""
+EIGHTHS = 8
 _BLOCK = 4096
 
 
@@ -88,8 +89,9 @@ def find(
 
     `fit` gives the whitening of all of them and of each camera; None compares features as they are. Without a `metric` no
     weight is looked for. Features follow the camera if nearest neighbours share it more often than chance by `ERRORS` standard
-    errors. If the whitenings are `for_new` samples, a camera's own weighs the more, the farther above. Cameras with few
-    samples each say nothing: they may be encounters, whose images are likely of one individual. No label is used.
+    errors. A camera's own whitening then weighs so much that they share it as often as chance, or as it may at most; if it is
+    `for_new` samples, it weighs the more, the farther above chance. Cameras with few samples each say nothing: they may be
+    encounters, whose images are likely of one individual. No label is used.
     """
     whitenings = None if fit is None else Whitenings(fit(features, None))
     rows = features if whitenings is None else whitenings.of(features, camid)
@@ -103,9 +105,10 @@ def find(
         return CameraFinding(f"{told}: cameras are ignored", share, chance), whitenings, rows
     done = []
     if fit is not None and whitenings is not None:
-        strength = (share - chance) / (1 - chance) if for_new else 1.0
-        whitenings = fit_by_camera(features, camid, whitenings.shared, fit, strength=strength)
-        rows = whitenings.of(features, camid)
+        whitenings = fit_by_camera(features, camid, whitenings.shared, fit)
+        parts = whitenings.parts(features, camid)
+        strength = (share - chance) / (1 - chance) if for_new else _evening_strength(parts, camid)
+        whitenings, rows = whitenings.scaled(strength), parts.mixed(strength)
         done.append("features are whitened camera by camera")
     weight = 0.0 if metric is None else nearest_by_camera(rows, camid).balancing_weight(metric)
     if weight:
@@ -114,6 +117,19 @@ def find(
         f"{told}: {' and '.join(done) or 'there is nothing to do'}", share, chance, weight, by_camera=True
     )
     return finding, whitenings, rows
+
+
+def _evening_strength(parts: Parts, camid: Int32Array) -> float:
+    """The largest strength, in eighths, at which nearest neighbours share a camera at least as often as chance.
+
+    More would drive apart what one camera took: own whitenings of few samples do that, whoever is in them.
+    """
+    low, high = 0, EIGHTHS
+    while low < high:
+        middle = (low + high + 1) // 2
+        near = nearest_by_camera(parts.mixed(middle / EIGHTHS), camid)
+        low, high = (middle, high) if near.is_same.mean() >= near.chance.mean() else (low, middle - 1)
+    return low / EIGHTHS
 
 
 def nearest_by_camera(rows: Float32Array, camid: Int32Array) -> Neighbours:

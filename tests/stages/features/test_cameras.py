@@ -48,7 +48,7 @@ def test_each_camera_is_whitened_as_its_own_features_say_the_more_the_more_it_ha
     whitenings = fit_by_camera(rows, camid, shared, fit)
     assert list(whitenings.own) == [0, 1, 2]
     result = whitenings.of(rows, camid)
-    cautious = fit_by_camera(rows, camid, shared, fit, strength=0.5).of(rows, camid)
+    cautious = fit_by_camera(rows, camid, shared, fit).scaled(0.5).of(rows, camid)
     for camera in range(3):
         own = rows[camid == camera]
         for found_rows, strength in ((result, 1), (cautious, 0.5)):
