@@ -26,6 +26,7 @@ COMMANDS = (
     ["train", "--stage", "0", "--epochs", "1"],
     ["eval"],
     ["select"],
+    ["export", "clusters", "--out", "clusters.csv"],
     ["plot"],
     ["report", "--draw", "largest", "--out", "clusters.png"],
     ["status", "--verify"],
