@@ -57,11 +57,11 @@ def test_options_that_do_not_go_together_are_refused_before_anything_is_made(
     [
         (
             ["ablate", "--camera", "penalty"],
-            "variant buc- of --variants: --camera penalty needs --criterion dbc, got --criterion buc",
+            "--camera penalty needs --criterion dbc, got --criterion buc; change one of them, or leave buc- out of --variants",
         ),
         (
             ["ablate", "--metric", "jaccard"],
-            "variant buc- of --variants: --metric jaccard needs --criterion dbc, got --criterion buc",
+            "--metric jaccard needs --criterion dbc, got --criterion buc; change one of them, or leave buc- out of --variants",
         ),
         (
             ["sweep", "--camera", "ignored,penalty", "--criterion", "dbc,buc"],
