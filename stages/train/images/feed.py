@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from contextlib import closing
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
-from stages.nn.ahead import ahead
 from stages.train.images.augment import Augmentation
 from stages.train.images.draws import Draw
 from stages.train.images.sources import FrameSource
@@ -35,9 +35,22 @@ def feed(
         return
     stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
     reader = _Reader(source, stream, to_input)
-    with closing(ahead((reader.read(draw) for draw in draws), depth=AHEAD)) as read:
-        for found in read:
-            yield found.draw, reader.received(found)
+    with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as executor:
+        pending: deque[Future[_Read]] = deque()
+        try:
+            # draws are made here: made in the thread, their torch operations give it a team of threads of its own, and more
+            # threads than cores cost a third of the training rate
+            for draw in draws:
+                pending.append(executor.submit(reader.read, draw))
+                if len(pending) > AHEAD:
+                    found = pending.popleft().result()
+                    yield found.draw, reader.received(found)
+            while pending:
+                found = pending.popleft().result()
+                yield found.draw, reader.received(found)
+        finally:
+            for future in pending:
+                future.cancel()
 
 
 @dataclass(frozen=True)
