@@ -8,13 +8,14 @@ import numpy as np
 
 from schemas.choices import SampleMetric
 from schemas.parameters import MergeParameters
+from stages.arrays.finite import require_finite
 from stages.arrays.memory_limit import limit_of, require_memory
 from stages.errors import DbcError
 from stages.features.camera_finding import CameraFinding, find
 from stages.features.camera_whitening import Whitenings, cameras_with_enough
 from stages.features.centring import centred_by_camera, centring_bytes, require_cameras
 from stages.features.kept_whitening import whitening_of
-from stages.features.whitening import Whitening, require_finite, whitened
+from stages.features.whitening import Whitening, whitened
 from stages.runs.store import Artifact
 from stages.samples import TRAIN
 from stages.typing import BoolArray, Float32Array, Int32Array

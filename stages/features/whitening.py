@@ -10,6 +10,7 @@ import numpy as np
 
 from stages.arrays.exact_products import MANTISSA_BITS, inverse_cholesky_factor
 from stages.arrays.exact_sums import exponent_of, grid_exponent, halving_sum, round_to_grid
+from stages.arrays.finite import require_finite
 from stages.errors import DbcError, UsageError
 from stages.typing import Float32Array, Float64Array
 
@@ -70,13 +71,6 @@ def fit_whitening(features: Float32Array, *, ridge: float) -> Whitening:
     widest = exponent_of(float(np.abs(matrix).sum(axis=0).max()) * (1 + 2.0**-20))
     matrix = round_to_grid(matrix, MANTISSA_BITS - grid - bound - widest)
     return Whitening(mean, np.ascontiguousarray(matrix), grid)
-
-
-def require_finite(features: Float32Array) -> None:
-    """Raise DbcError, naming the first such row, if `features` (n, d) hold NaN or infinity."""
-    if not np.isfinite(np.abs(features).max(initial=0)):
-        row = int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])
-        raise DbcError(f"features must be finite, but row {row} holds NaN or infinity; extract them again")
 
 
 def whitened(features: Float32Array, whitening: Whitening) -> Float32Array:

@@ -14,6 +14,7 @@ from scipy import sparse
 from schemas.choices import IntraNormalizer, Update
 from stages.arrays.backend import binder_of, to_host
 from stages.arrays.device_memory import limited_pool
+from stages.arrays.finite import require_finite
 from stages.arrays.memory_limit import limit_of, require_memory
 from stages.arrays.neighbours import block_bytes_of
 from stages.merge.checks import require_clusters, require_matrix, require_options, require_together, with_defaults
@@ -26,7 +27,6 @@ from stages.merge.merge_stage import Progress
 from stages.merge.result import StageMerges
 from stages.merge.selection.criteria.dispersion import DispersionCriterion
 from stages.merge.selection.walks import accepted, merges_array
-from stages.merge.tables.canonical_rows import require_finite
 from stages.processes import OneProcess, Processes
 from stages.typing import Array, Int64Array
 

@@ -10,6 +10,7 @@ import array_api_compat
 from schemas.choices import SampleMetric
 from stages.arrays.backend import to_host
 from stages.arrays.exact_sums import grid_exponent, halving_sum, round_to_grid
+from stages.arrays.finite import require_finite
 from stages.errors import DbcError
 from stages.typing import Array
 
@@ -126,20 +127,6 @@ def unit_rows(rows: Array, *, first: int = 0) -> Array:
         )
     scaled = rows / peak[:, None]
     return scaled / xp.sqrt(halving_sum(scaled * scaled))[:, None]
-
-
-def require_finite(rows: Array) -> None:
-    """Raise DbcError naming the first row of `rows` (n, d) that holds NaN or infinity."""
-    xp = array_api_compat.array_namespace(rows)
-    finite = xp.all(xp.isfinite(rows), axis=1)
-    if bool(xp.all(finite)):
-        return
-    row = int(to_host(xp.argmin(xp.astype(finite, xp.int64))))
-    n_bad = int(xp.sum(xp.astype(~finite, xp.int64)))
-    raise DbcError(
-        f"features must be finite, but row {row} holds NaN or infinity ({n_bad} of {rows.shape[0]} rows do); "
-        "extract them again or drop those samples"
-    )
 
 
 def require_range(peak: float) -> None:

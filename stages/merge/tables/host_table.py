@@ -10,10 +10,11 @@ import numpy as np
 
 from schemas.choices import SampleMetric
 from stages.arrays.exact_sums import grid_exponents
+from stages.arrays.finite import require_finite
 from stages.arrays.screening_products import Product
 from stages.errors import DbcError
 from stages.merge.tables import compiled_quantise, compiled_rows, compiled_scan
-from stages.merge.tables.canonical_rows import FeatureGrid, grid_of, require_finite, require_range
+from stages.merge.tables.canonical_rows import FeatureGrid, grid_of, require_range
 from stages.merge.tables.compiled_quantise import QuantisedRows
 from stages.merge.tables.compiled_rows import Rows
 from stages.merge.tables.compiled_scan import Screen
