@@ -1,0 +1,249 @@
+"""Which pairs of samples are worth a look, by how many pairs of samples an answer is expected to put right.
+
+No identity is read. A pair stands for two groups of samples: two clusters that would join next, or the two sides of a
+cluster that joined last.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from scipy.cluster.hierarchy import linkage
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from scipy.special import expit
+
+from stages.typing import BoolArray, Float32Array, Int64Array
+
+Reason = Literal["would join", "alone", "joined last", "loose"]
+"""Why a pair is shown: its clusters would join next, one of them being a single sample or not; or its cluster might be two,
+because its sides joined last or one sample is far from the others."""
+
+NEIGHBOURS = 5
+"""Nearest clusters of each cluster that are looked at."""
+SPLITS = 3
+"""Joins of each cluster, the latest, that are looked at."""
+MOST_MEMBERS = 500
+"""Members of a cluster whose joins are looked at; of larger ones these many, spread evenly."""
+SOFTNESS = 0.15
+"""How fast belief changes around the cut, as a share of the cut."""
+_BLOCK = 1024
+
+
+@dataclass(frozen=True)
+class PairToSee:
+    """Samples `first` < `second` by their index, and why a look at them is worth it.
+
+    `distance` is D of the two groups that the samples stand for, which have `n_first` and `n_second` samples; `chance` how
+    likely they are one individual by D alone; `worth` how many pairs of samples an answer is expected to put right.
+    """
+
+    first: int
+    second: int
+    reason: Reason
+    distance: float
+    n_first: int
+    n_second: int
+    chance: float
+    worth: float
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Pairs of samples (p, 2) that were looked at, and which of them show the same individual (p,); others differ."""
+
+    pairs: Int64Array = field(default_factory=lambda: np.empty((0, 2), dtype=np.int64))
+    is_same: BoolArray = field(default_factory=lambda: np.empty(0, dtype=bool))
+
+
+@dataclass(frozen=True)
+class _Groups:
+    """Two groups of samples that are one cluster, or may be one; D, and whether they are one now."""
+
+    first: Int64Array
+    second: Int64Array
+    distance: float
+    are_one: bool
+
+
+def pairs_worth_a_look(
+    rows: Float32Array,
+    labels: Int64Array,
+    *,
+    n_pairs: int = 100,
+    answers: Answers | None = None,
+    seen: Int64Array | None = None,
+    lambda_: float = 0.1,
+    cut: float | None = None,
+) -> list[PairToSee]:
+    """At most `n_pairs` pairs of samples, the one whose answer is worth most first.
+
+    An answer about two clusters that would join next is worth n_a n_b times the chance that they are the same; about the two
+    sides of a cluster n_a n_b times the chance that they differ. The chance falls from 1 to 0 as D rises through the cut.
+    Groups that were answered are left out, and a cluster that was asked about comes again later.
+
+    Parameters
+    ----------
+    rows : float32 array (n, d)
+        Features as the merge compares them (`compared_features`).
+    labels : int64 array (n,)
+        The clusters, 0..K−1.
+    n_pairs : int
+        How many pairs to give at most.
+    answers : Answers, optional
+        What has been answered.
+    seen : int64 array (s, 2), optional
+        Pairs that are not to be shown again though they have no answer: the unsure ones.
+    lambda_ : float
+        λ of D = d_ab + λ (d_a + d_b), in squared Euclidean distances.
+    cut : float, optional
+        D of the last merge; by default the largest D of two sides of a cluster.
+
+    Returns
+    -------
+    list of PairToSee
+    """
+    known = _Known(answers or Answers(), seen, len(labels))
+    members = _members_of(labels)
+    groups = [*(part for own in members for part in _splits(rows, own, lambda_)), *_joins(rows, members, lambda_)]
+    if not groups:
+        return []
+    level = _cut_of(groups) if cut is None else cut
+    found = (_pair_to_see(some, pair, level) for some in groups if (pair := known.open_pair(some, rows)) is not None)
+    return _spread(found, labels, n_pairs)
+
+
+def _members_of(labels: Int64Array) -> list[Int64Array]:
+    """The members of every cluster, ascending."""
+    order = np.argsort(labels, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(labels))[:-1])
+
+
+def _splits(rows: Float32Array, members: Int64Array, lambda_: float) -> Iterator[_Groups]:
+    """The two sides of the last joins of a cluster, by average linkage of its members."""
+    if len(members) < 2:
+        return
+    some = members[np.unique(np.linspace(0, len(members) - 1, min(len(members), MOST_MEMBERS)).astype(np.int64))]
+    tree = linkage(rows[some].astype(np.float64), "average", "sqeuclidean")
+    sides: dict[int, Int64Array] = {i: np.array([i]) for i in range(len(some))}
+    for step, (left, right) in enumerate(tree[:, :2].astype(np.int64).tolist()):
+        first, second = some[sides[left]], some[sides[right]]
+        sides[len(some) + step] = np.concatenate([sides.pop(left), sides.pop(right)])
+        if step >= len(tree) - SPLITS:
+            yield _Groups(first, second, _distance(rows, first, second, lambda_), are_one=True)
+
+
+def _distance(rows: Float32Array, first: Int64Array, second: Int64Array, lambda_: float) -> float:
+    """D of two groups of samples, eq. (4), by means of squared Euclidean distances."""
+    own = [rows[group].astype(np.float64) for group in (first, second)]
+    mean = [part.mean(axis=0) for part in own]
+    spread = [float(np.square(part - middle).sum(axis=1).mean()) for part, middle in zip(own, mean, strict=True)]
+    return float(np.square(mean[0] - mean[1]).sum()) + sum(spread) * (1 + 2 * lambda_)
+
+
+def _joins(rows: Float32Array, members: list[Int64Array], lambda_: float) -> Iterator[_Groups]:
+    """Every cluster with those nearest to it, each pair once."""
+    n_clusters = len(members)
+    means = np.stack([rows[own].astype(np.float64).mean(axis=0) for own in members])
+    spread = np.array(
+        [np.square(rows[own] - mean).sum(axis=1).mean() for own, mean in zip(members, means, strict=True)]
+    )
+    weight = spread * (1 + 2 * lambda_)
+    norm = np.square(means).sum(axis=1)
+    given: set[tuple[int, int]] = set()
+    for start in range(0, n_clusters if n_clusters > 1 else 0, _BLOCK):
+        block = np.arange(start, min(start + _BLOCK, n_clusters))
+        distance = np.maximum(norm[block, None] + norm - 2 * means[block] @ means.T, 0) + weight[block, None] + weight
+        distance[np.arange(len(block)), block] = np.inf
+        nearest = np.argsort(distance, axis=1, kind="stable")[:, : min(NEIGHBOURS, n_clusters - 1)]
+        for row, others in zip(block.tolist(), nearest.tolist(), strict=True):
+            for other in others:
+                pair = (min(row, other), max(row, other))
+                if pair not in given:
+                    given.add(pair)
+                    value = float(distance[row - start, other])
+                    yield _Groups(members[pair[0]], members[pair[1]], value, are_one=False)
+
+
+def _cut_of(groups: list[_Groups]) -> float:
+    """D of the last merge, about: the largest of two sides of a cluster, else the smallest of two clusters."""
+    inside = [some.distance for some in groups if some.are_one]
+    return max(inside) if inside else min(some.distance for some in groups)
+
+
+class _Known:
+    """What answers say of groups of samples, by the groups that "same" joins."""
+
+    def __init__(self, answers: Answers, seen: Int64Array | None, n_samples: int) -> None:
+        self._seen = {(min(pair), max(pair)) for pair in (() if seen is None else seen.tolist())}
+        same, different = answers.pairs[answers.is_same], answers.pairs[~answers.is_same]
+        graph = coo_matrix((np.ones(len(same)), same.T), shape=(n_samples, n_samples))
+        self._group: Int64Array = connected_components(graph, directed=False)[1].astype(np.int64)
+        self._different: dict[int, set[int]] = {}
+        for a, b in self._group[different].tolist():
+            self._different.setdefault(a, set()).add(b)
+            self._different.setdefault(b, set()).add(a)
+
+    def open_pair(self, groups: _Groups, rows: Float32Array) -> tuple[int, int] | None:
+        """The samples that stand for `groups`; None if answers decide about them already, or the pair was seen."""
+        first, second = (set(self._group[side].tolist()) for side in (groups.first, groups.second))
+        if first & second or any(self._different.get(group, _NOBODY) & second for group in first):
+            return None
+        a, b = _speaker(rows, groups.first), _speaker(rows, groups.second)
+        pair = (min(a, b), max(a, b))
+        return None if pair in self._seen else pair
+
+
+_NOBODY: set[int] = set()
+
+
+def _speaker(rows: Float32Array, group: Int64Array) -> int:
+    """The sample of a group that is nearest to its mean."""
+    own = rows[group].astype(np.float64)
+    return int(group[np.argmin(np.square(own - own.mean(axis=0)).sum(axis=1))])
+
+
+def _pair_to_see(groups: _Groups, pair: tuple[int, int], cut: float) -> PairToSee:
+    is_single = min(len(groups.first), len(groups.second)) == 1
+    softness = max(SOFTNESS * cut, np.finfo(float).tiny)
+    chance = float(expit((cut - groups.distance) / softness))
+    reasons: dict[tuple[bool, bool], Reason] = {
+        (False, False): "would join",
+        (False, True): "alone",
+        (True, False): "joined last",
+        (True, True): "loose",
+    }
+    n_pairs = len(groups.first) * len(groups.second)
+    return PairToSee(
+        first=pair[0],
+        second=pair[1],
+        reason=reasons[groups.are_one, is_single],
+        distance=groups.distance,
+        n_first=len(groups.first),
+        n_second=len(groups.second),
+        chance=chance,
+        worth=n_pairs * (1 - chance if groups.are_one else chance),
+    )
+
+
+def _spread(found: Iterable[PairToSee], labels: Int64Array, n_pairs: int) -> list[PairToSee]:
+    """The first `n_pairs` by worth, which is halved with every pair of the same cluster before."""
+    heap = [(-pair.worth, place, 0, pair) for place, pair in enumerate(found)]
+    heapq.heapify(heap)
+    used: Counter[int] = Counter()
+    chosen: dict[tuple[int, int], PairToSee] = {}
+    while heap and len(chosen) < n_pairs:
+        _, place, counted, pair = heapq.heappop(heap)
+        clusters = {int(labels[pair.first]), int(labels[pair.second])}
+        times = max(used[cluster] for cluster in clusters)
+        if times > counted:
+            heapq.heappush(heap, (-pair.worth / 2**times, place, times, pair))
+            continue
+        used.update(clusters)
+        chosen.setdefault((pair.first, pair.second), pair)
+    return list(chosen.values())
