@@ -105,20 +105,52 @@ DRAWN_TEST_FRACTION = 0.5
 """The share of drawn people who are for query and gallery by default."""
 
 
+BOX_FORMATS = frozenset({"megadetector"})
+"""The formats whose rows are boxes in pictures, or frames of a video."""
+
+
 def _test_fraction(values: dict[str, Any]) -> float:
     """All photographs of somebody's own are trained on, unless a part is asked for."""
-    return 0.0 if values.get("format") in ("folder", "csv") else DRAWN_TEST_FRACTION
+    return 0.0 if values.get("format") in {"folder", "csv", *BOX_FORMATS} else DRAWN_TEST_FRACTION
+
+
+ANY_CATEGORY = "any"
+"""Stands for every category of a detector's boxes."""
+DETECTOR_CONFIDENCE = 0.2
+"""The confidence from which MegaDetector's makers take its boxes."""
+
+
+def _min_confidence(values: dict[str, Any]) -> float:
+    return DETECTOR_CONFIDENCE if values.get("format") == "megadetector" else 0.0
+
+
+def _category(values: dict[str, Any]) -> str:
+    return "animal" if values.get("format") == "megadetector" else ANY_CATEGORY
 
 
 class IngestParameters(Parameters):
     """What decides the dataset artifact beside the bytes of its source files.
 
-    `folder_identities` says of format `folder` whether folders are identities; None leaves it to their names. `anonymize`
-    keeps the names and places of the source out of the artifact. `test_fraction` of the identities are for query and gallery,
-    if the source has identities and no splits: by default none in a folder or table, half of drawn people.
+    `folder_identities` says of format `folder` whether folders are identities (None leaves it to their names), and of others,
+    by False, that identities are not taken. `camera_pattern` and `identity_pattern` are regular expressions that find the
+    camera and the identity in a path. `anonymize` keeps the names and places of the source out of the artifact.
+    `test_fraction` of the identities are for query and gallery, if the source has identities and no splits: half of drawn
+    people, none of other pictures by default.
+
+    Of boxes, those with at least `min_confidence` and of a `category` (several with commas between them) are taken, and
+    widened by `pad`, a share of their width and height, on each side.
     """
 
-    added_later = MappingProxyType({"folder_identities": None, "anonymize": False})
+    added_later = MappingProxyType(
+        {
+            "folder_identities": None,
+            "anonymize": False,
+            "identity_pattern": None,
+            "min_confidence": 0.0,
+            "category": ANY_CATEGORY,
+            "pad": 0.0,
+        }
+    )
 
     format: DatasetFormat = "synthetic"
     height: int = Field(default=256, ge=8, le=4096)
@@ -131,6 +163,10 @@ class IngestParameters(Parameters):
     source_digest: str = ""
     folder_identities: bool | None = None
     anonymize: bool = False
+    identity_pattern: str | None = None
+    min_confidence: float = Field(default_factory=_min_confidence, ge=0)
+    category: str = Field(default_factory=_category, min_length=1)
+    pad: float = Field(default=0.0, ge=0, le=1)
 
 
 class InitParameters(Parameters):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
-from stages.typing import Int32Array, Int64Array, UInt8Array
+from stages.typing import BoolArray, Float32Array, Float64Array, Int32Array, Int64Array, UInt8Array
 
 UNKNOWN = -2
 """A pid, camid or tracklet that the data does not give."""
@@ -17,6 +18,14 @@ JUNK, DISTRACTOR = -1, 0
 TRAIN, QUERY, GALLERY = 0, 1, 2
 SPLIT_NAMES = ("train", "query", "gallery")
 
+IMAGE_COLUMNS = ("path", "box", "is_relative", "frame_number", "timestamp", "score", "origin")
+"""The columns of `Samples` with a row for each image."""
+SAMPLE_COLUMNS = (
+    *("pid", "camid", "tracklet", "split", "encounter", "view"),
+    *("identity", "camera", "encounter_name", "view_name"),
+)
+"""The columns of `Samples` with a row for each sample."""
+
 
 @dataclass(frozen=True)
 class Samples:
@@ -24,8 +33,17 @@ class Samples:
 
     `path` (n_images) names the images, tracklet by tracklet; sample i owns images
     `frame_start[i]` to `frame_start[i + 1]` (n_samples + 1, int64). `pid`, `camid`, `tracklet` (n_samples, int32) are
-    `UNKNOWN` if the data does not say; `split` (n_samples, uint8) is `TRAIN`, `QUERY` or `GALLERY`. `identity` and `camera`
-    (n_samples, or empty) are what the source calls them, empty texts if it does not say.
+    `UNKNOWN` if the data does not say; `split` (n_samples, uint8) is `TRAIN`, `QUERY` or `GALLERY`.
+
+    Every other column is empty if the source has no such thing. Of each image: `box` (n_images, 4) is left, top, width and
+    height in pixels of the picture as it is shown (EXIF orientation applied), or in shares of its width and height (0 to 1)
+    if `is_relative`; a row of NaN is the whole picture. `frame_number` counts the frames of a video or sequence, −1 if
+    unknown; if `path` is a video, it says which frame of it the image is, from 0. `timestamp` is ISO 8601, `score` the
+    confidence of a detector (NaN if unknown), `origin` the row of the source that the image comes from, for messages.
+
+    Of each sample: `identity` and `camera` are what the source calls them; `encounter` (sightings that belong together) and
+    `view` (from which side) are numbers, `UNKNOWN` if not said, and `encounter_name`, `view_name` their texts. Texts that
+    are not known are empty.
     """
 
     path: tuple[str, ...]
@@ -36,6 +54,16 @@ class Samples:
     split: UInt8Array
     identity: tuple[str, ...] = ()
     camera: tuple[str, ...] = ()
+    box: Float64Array = field(default_factory=lambda: np.zeros((0, 4), dtype=np.float64))
+    is_relative: BoolArray = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
+    frame_number: Int64Array = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    timestamp: tuple[str, ...] = ()
+    score: Float32Array = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
+    origin: tuple[str, ...] = ()
+    encounter: Int32Array = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
+    view: Int32Array = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
+    encounter_name: tuple[str, ...] = ()
+    view_name: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.pid)
@@ -72,24 +100,31 @@ class Samples:
     def take(self, order: Int64Array) -> Samples:
         """The samples `order` (n_kept, int64 indices) in that order, each with its frames."""
         lengths = np.diff(self.frame_start)[order]
-        path = tuple(
-            self.path[frame]
-            for sample in order
-            for frame in range(self.frame_start[sample], self.frame_start[sample + 1])
-        )
-        return Samples(
-            path=path,
-            frame_start=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-            pid=self.pid[order],
-            camid=self.camid[order],
-            tracklet=self.tracklet[order],
-            split=self.split[order],
-            identity=tuple(self.identity[sample] for sample in order) if self.identity else (),
-            camera=tuple(self.camera[sample] for sample in order) if self.camera else (),
-        )
+        frame_start = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        # the first image of each sample here, less its place there, once for each of its images
+        images = np.repeat(self.frame_start[:-1][order] - frame_start[:-1], lengths) + np.arange(frame_start[-1])
+        kept: dict[str, Any] = {name: _rows(getattr(self, name), images) for name in IMAGE_COLUMNS}
+        kept |= {name: _rows(getattr(self, name), order) for name in SAMPLE_COLUMNS}
+        return Samples(frame_start=frame_start, **kept)
+
+    def with_images(self, kept: BoolArray) -> Samples:
+        """The samples with those of their images that are `kept` (n_images), without samples that have none left."""
+        if kept.all():
+            return self
+        n_kept = np.concatenate([[0], np.cumsum(kept)]).astype(np.int64)
+        images: dict[str, Any] = {name: _rows(getattr(self, name), np.flatnonzero(kept)) for name in IMAGE_COLUMNS}
+        frame_start = n_kept[self.frame_start]
+        return replace(self, frame_start=frame_start, **images).take(np.flatnonzero(np.diff(frame_start)))
 
     def named(self, *, identity: Sequence[str], camera: Sequence[str]) -> Samples:
         """The samples with the texts (n_samples) that the source has for them; only those whose number is known are kept."""
         identities = tuple(text if number > 0 else "" for text, number in zip(identity, self.pid, strict=True))
         cameras = tuple(text if number >= 0 else "" for text, number in zip(camera, self.camid, strict=True))
         return replace(self, identity=identities if any(identities) else (), camera=cameras if any(cameras) else ())
+
+
+def _rows(column: Any, rows: Int64Array) -> Any:
+    """The `rows` of a column, an array or a tuple; an empty column stays empty."""
+    if not len(column):
+        return column
+    return tuple(map(column.__getitem__, rows.tolist())) if isinstance(column, tuple) else column[rows]

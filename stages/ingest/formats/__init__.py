@@ -10,7 +10,7 @@ from pathlib import Path
 
 from schemas.parameters import IngestParameters
 from stages.errors import UsageError
-from stages.ingest.formats.format import Findings, Format
+from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
 from stages.ingest.formats.listing import left_out
 from stages.ingest.formats.names import shown
 from stages.ingest.formats.recognise import Recognised, recognise
@@ -27,20 +27,29 @@ FORMATS: Mapping[str, Format] = _formats()
 """Every format that reads files, by name."""
 
 
-def read_samples(source: Path, *, parameters: IngestParameters, findings: Findings | None = None) -> Samples:
+def read_samples(
+    source: Path, *, root: Path | None = None, parameters: IngestParameters, findings: Findings | None = None
+) -> Samples:
     """The samples under `source`. Neither the order of files nor the order of rows changes them.
 
-    Paths are POSIX paths relative to `image_root(source)`. What else there is to say is added to `findings`. Raises
-    `UsageError` if the layout is not the one that `parameters.format` names, or if `parameters` sets an option that
-    this format does not use.
+    Paths are POSIX paths relative to `image_root(source, root)`. What else there is to say is added to `findings`. Raises
+    `UsageError` if the layout is not the one that `parameters.format` names, or if `parameters` or `root` set what this
+    format does not use.
     """
     layout = FORMATS.get(parameters.format)
     if layout is None:
         raise UsageError(f"`format='{parameters.format}'` reads no files; use one of {', '.join(FORMATS)}")
-    _check_options(parameters)
+    _check_options(layout, parameters)
     _check_source(source)
     findings = Findings() if findings is None else findings
-    samples = layout.read(source, parameters, findings)
+    if layout.read_table is not None:
+        samples = layout.read_table(source, _checked_root(source, root), parameters, findings)
+    elif layout.read is not None and root is None:
+        samples = layout.read(source, parameters, findings)
+    else:
+        raise UsageError(
+            f"`root` has no effect with `format='{layout.name}'`, whose SOURCE holds the pictures; leave it out"
+        )
     if findings.left_out is None:
         findings.left_out = left_out(source, taken={*samples.path, *layout.tables})
     return samples
@@ -49,22 +58,28 @@ def read_samples(source: Path, *, parameters: IngestParameters, findings: Findin
 def recognise_source(source: Path) -> Recognised:
     """The format that `source` has, and why; UsageError if it is no folder or plain file."""
     _check_source(source)
-    return recognise(source)
+    return recognise(source, FORMATS.values())
 
 
-def image_root(source: Path) -> Path:
-    """The folder that sample paths are relative to: `source`, or the folder of the table that `source` is."""
-    return source.parent if source.is_file() else source
+def image_root(source: Path, root: Path | None = None) -> Path:
+    """The folder that sample paths are relative to: `root`, else `source` or the folder of the table that `source` is."""
+    return root or (source.parent if source.is_file() else source)
 
 
-def _check_options(parameters: IngestParameters) -> None:
-    if parameters.format == "folder":
-        return
-    instead = f"has no effect with `format='{parameters.format}'`; leave it out or use `format='folder'`"
-    if parameters.camera_pattern is not None:
-        raise UsageError(f"`camera_pattern` {shown(parameters.camera_pattern)} {instead}")
-    if parameters.folder_identities is not None:
-        raise UsageError(f"`folder_identities={parameters.folder_identities}` {instead}")
+def _checked_root(source: Path, root: Path | None) -> Path:
+    if root is not None and not root.is_dir():
+        raise UsageError(f"`root` {shown(root)} is not a folder; give the folder that the paths of pictures start from")
+    return image_root(source, root)
+
+
+def _check_options(layout: Format, parameters: IngestParameters) -> None:
+    plain = IngestParameters(format=layout.name)
+    for name in sorted({*NAMING, *BOXES} - layout.options):
+        value = getattr(parameters, name)
+        if value != getattr(plain, name):
+            told = f"`{name}={value}`" if isinstance(value, bool) else f"`{name}` {shown(str(value))}"
+            users = ", ".join(each.name for each in FORMATS.values() if name in each.options)
+            raise UsageError(f"{told} has no effect with `format='{layout.name}'`; leave it out, or use one of {users}")
 
 
 _KINDS = (

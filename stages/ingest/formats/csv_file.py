@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
 
 from stages.errors import DbcError, UsageError
-from stages.ingest.formats.names import is_missing, plain, shown
+from stages.ingest.formats.names import is_missing, plain, relative_path, shown
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
@@ -125,23 +125,12 @@ def _header(file: Path, text: TextIO, *, needed: str) -> tuple[str, Any, list[st
 
 
 def _relative(file: Path, line: int, path: str, folder: PurePosixPath) -> str:
-    """`path` relative to `folder`, without needless parts. It is taken as written: a name may begin or end with a blank."""
-    if (
-        path
-        and path.isprintable()
-        and path[0] not in "./"
-        and "/." not in path
-        and "//" not in path
-        and path[-1] != "/"
-    ) and not is_missing(path):
-        return path
+    """`path` relative to `folder`, as `relative_path`. It is taken as written: a name may begin or end with a blank."""
     if is_missing(path) or "\0" in path:
         raise UsageError(f"{shown(file)} line {line} has path {shown(path)}; give the path of an image")
-    pure = PurePosixPath(path)
-    if pure.is_absolute() and pure.is_relative_to(folder):
-        pure = pure.relative_to(folder)
-    if pure.is_absolute() or ".." in pure.parts:
+    found = relative_path(path, folder)
+    if found is None:
         raise UsageError(
             f"{shown(file)} line {line}: path {shown(path)} leaves the table's folder; give paths relative to it, below it"
         )
-    return pure.as_posix()
+    return found

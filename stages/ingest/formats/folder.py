@@ -10,11 +10,11 @@ import numpy as np
 
 from schemas.parameters import IngestParameters
 from stages.errors import UsageError
-from stages.ingest.formats.camera_pattern import camera_texts
-from stages.ingest.formats.format import Findings, Format
+from stages.ingest.formats.format import NAMING, Findings, Format
 from stages.ingest.formats.layout import shortened
 from stages.ingest.formats.listing import list_images, no_images
 from stages.ingest.formats.names import is_missing, numbers_of, shown, twins_note
+from stages.ingest.formats.path_patterns import camera_texts
 from stages.ingest.formats.splits import divide_test, own_splits
 from stages.samples import GALLERY, QUERY, TRAIN, UNKNOWN, Samples
 from stages.typing import Int32Array, UInt8Array
@@ -138,4 +138,5 @@ FORMAT = Format(
     name="folder",
     description="<identity>/<image>, with folders train, val, test, query, gallery around them or not; or a flat folder.",
     read=read_folder,
+    options=NAMING,
 )

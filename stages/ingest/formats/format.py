@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
+from schemas.choices import DatasetFormat
 from schemas.parameters import IngestParameters
 from stages.samples import Samples
 
@@ -16,13 +17,15 @@ from stages.samples import Samples
 class Findings:
     """What there is to say about a source beside its samples; readers add to it.
 
-    `missing` counts the values that are missing, by column; `left_out` the files that are no samples, by suffix. `notes`
-    and `warnings` are single lines; warnings are about what is probably not wanted. `draws_splits` says that the source has
-    identities and no splits of its own, so that `test_fraction` decides them.
+    `missing` counts the values that are missing, by column; `left_out` the files that are no samples, by suffix; `boxes` the
+    boxes that are none or were changed, by what was the matter. `notes` and `warnings` are single lines; warnings are about
+    what is probably not wanted. `draws_splits` says that the source has identities and no splits of its own, so that
+    `test_fraction` decides them.
     """
 
     missing: Counter[str] = field(default_factory=Counter)
     left_out: Counter[str] | None = None
+    boxes: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     draws_splits: bool = False
@@ -30,16 +33,27 @@ class Findings:
 
 Reader: TypeAlias = Callable[[Path, IngestParameters, Findings], Samples]
 """Reads the samples of a source. Their paths are relative to the source, or to the folder of the table that it is."""
+TableReader: TypeAlias = Callable[[Path, Path, IngestParameters, Findings], Samples]
+"""Reads the samples of a source (first) whose pictures lie under a root (second). Their paths are relative to the root."""
+
+NAMING = frozenset({"camera_pattern", "identity_pattern", "folder_identities"})
+BOXES = frozenset({"min_confidence", "category", "pad"})
 
 
 @dataclass(frozen=True)
 class Format:
     """A layout that a dataset may come in. A module of this package that defines `FORMAT` adds a format.
 
-    `tables` are the files, relative to the source, that the reader reads beside the images.
+    It has either `read`, or `read_table` if pictures may lie elsewhere than the table that lists them. `recognise` says in a
+    line why a source, a file or a folder, is of this format, or None if it is not; it raises nothing. `options` are the
+    parameters of `NAMING` and `BOXES` that it uses. `tables` are the files, relative to the source, that it reads beside the
+    images.
     """
 
-    name: str
+    name: DatasetFormat
     description: str
-    read: Reader
+    read: Reader | None = None
+    read_table: TableReader | None = None
+    recognise: Callable[[Path], str | None] | None = None
+    options: frozenset[str] = frozenset()
     tables: tuple[str, ...] = ()

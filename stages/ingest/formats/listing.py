@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from stages.errors import DbcError, UsageError
 from stages.ingest.decode.image_file import image_suffixes
@@ -54,6 +56,68 @@ def left_out(folder: Path, *, taken: Collection[str]) -> Counter[str]:
     except OSError:
         counts["in folders that cannot be read"] += 1
     return counts
+
+
+class LostFiles(NamedTuple):
+    """Which of the paths looked for are no files, by their places in the list; and what else was there.
+
+    `look_alike` is the name of a file that differs from a lost one's in its Unicode form alone; `beside` counts the files in
+    the same folders that were not looked for, by suffix.
+    """
+
+    places: list[int]
+    look_alike: str | None
+    beside: Counter[str]
+
+
+def lost_files(root: Path, paths: Sequence[str], *, tables: Collection[str] = ()) -> LostFiles:
+    """Which of `paths`, relative to `root`, are no files there, ascending; `tables` are not counted as lying beside them.
+
+    Each folder is listed once, for a call a file is slow.
+    """
+    places_of: dict[str, list[int]] = {}
+    for place, path in enumerate(paths):
+        places_of.setdefault(path.rpartition("/")[0], []).append(place)
+    lost: list[int] = []
+    beside: Counter[str] = Counter()
+    look_alike = None
+    for folder, places in places_of.items():
+        there = _file_names(root / folder)
+        names = [paths[place].rpartition("/")[2] for place in places]
+        # a file system that ignores case or Unicode's forms finds what its listing does not
+        missing = [
+            place
+            for place, name in zip(places, names, strict=True)
+            if name not in there and not _is_file(root, paths[place])
+        ]
+        lost += missing
+        look_alike = look_alike or next(filter(None, (_look_alike(paths[place], there) for place in missing)), None)
+        prefix = f"{folder}/" if folder else ""
+        beside.update(kind_of(name) for name in there.difference(names) if f"{prefix}{name}" not in tables)
+    return LostFiles(sorted(lost), look_alike, beside)
+
+
+def _file_names(folder: Path) -> set[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.name for entry in entries if entry.is_file()}
+    except OSError:
+        return set()
+
+
+def _is_file(root: Path, path: str) -> bool:
+    try:
+        return (root / path).is_file()
+    except OSError:
+        return False
+
+
+def _look_alike(path: str, there: set[str]) -> str | None:
+    """The name among `there` that differs from that of `path` in its Unicode form alone."""
+    if path.isascii():
+        return None
+    wanted = unicodedata.normalize("NFC", path.rpartition("/")[2])
+    return next((name for name in sorted(there) if unicodedata.normalize("NFC", name) == wanted), None)
 
 
 def no_images(folder: Path) -> UsageError:

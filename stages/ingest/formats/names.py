@@ -6,7 +6,8 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
+from datetime import datetime
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,8 @@ MISSING = frozenset({"", "NA", "N/A", "nan", "NaN", "None", "NULL", "null", "<NA
 # pandas writes a column of integers with gaps as 1.0, 2.0
 _WHOLE = re.compile(r"(-?[0-9]+)(?:\.0+)?", re.ASCII)
 
+_EXIF_DATE = re.compile(r"[0-9]{4}:[0-9]{2}:[0-9]{2}(?![0-9:])")
+
 
 def is_missing(text: str) -> bool:
     """Whether `text` says that a value is not known (`MISSING`)."""
@@ -36,6 +39,29 @@ def whole_number(text: str) -> int | None:
     if match is None or len(text) > 100 or abs(int(match[1])) > INT32_MAX:
         return None
     return int(match[1])
+
+
+def relative_path(path: str, root: PurePosixPath) -> str | None:
+    """`path` (POSIX) relative to `root` (absolute), without needless parts; None if it names nothing below `root`."""
+    if path.isprintable() and path[:1] not in ("", ".", "/") and not any(part in path for part in ("/.", "//")):
+        return path.rstrip("/") or None
+    pure = PurePosixPath(path)
+    if pure.is_absolute() and pure.is_relative_to(root):
+        pure = pure.relative_to(root)
+    if not path or "\0" in path or pure.is_absolute() or ".." in pure.parts:
+        return None
+    return pure.as_posix()
+
+
+def iso_time(text: str) -> str:
+    """A date and time as ISO 8601, from that or from EXIF's form (`2024:05:31 07:15:00`); empty if it is neither."""
+    text = text.strip()
+    if _EXIF_DATE.match(text):
+        text = f"{text[:4]}-{text[5:7]}-{text[8:]}"
+    try:
+        return datetime.fromisoformat(text).isoformat()
+    except ValueError:
+        return ""
 
 
 def numbers_of(texts: Sequence[str], *, smallest: int) -> list[int]:

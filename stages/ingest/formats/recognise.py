@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from schemas.choices import DatasetFormat
 from stages.errors import DbcError, UsageError
 from stages.ingest.formats import dukemtmc_reid, dukemtmc_videoreid, mars, msmt17, veri776
 from stages.ingest.formats.csv_file import read_header
+from stages.ingest.formats.format import Format
 from stages.ingest.formats.layout import is_there
 from stages.ingest.formats.named_files import MARKET_FOLDERS
 from stages.ingest.formats.names import plain
@@ -19,21 +21,28 @@ _LOOKED_AT = 20
 
 @dataclass(frozen=True)
 class Recognised:
-    """The `format` taken, and `why` in a line."""
+    """The `format` taken, and `why` in a line; `others` may be meant instead."""
 
     format: DatasetFormat
     why: str
+    others: tuple[str, ...] = ()
 
 
-def recognise(source: Path) -> Recognised:
-    """The format of `source`, a file or a folder: a published layout, else a table, else a folder of pictures."""
+def recognise(source: Path, formats: Iterable[Format]) -> Recognised:
+    """The format of `source`, a file or a folder.
+
+    A published layout comes first, then what those of `formats` recognise that can, a table, a folder of pictures.
+    """
+    fitting = [
+        Recognised(each.name, why) for each in formats if each.recognise is not None and (why := each.recognise(source))
+    ]
     if source.is_file():
-        return Recognised("csv", "SOURCE is a file")
-    return (
-        _published(source)
-        or _table(source)
-        or Recognised("folder", "there is no table of pictures and no published layout")
-    )
+        fitting.append(Recognised("csv", "SOURCE is a file"))
+    else:
+        fallback = Recognised("folder", "there is no table of pictures and no published layout")
+        published, table = _published(source), _table(source)
+        fitting = [each for each in (published, *fitting, table, fallback) if each]
+    return replace(fitting[0], others=tuple(each.format for each in fitting[1:] if each.format != fitting[0].format))
 
 
 def _published(source: Path) -> Recognised | None:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
-import unicodedata
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +12,7 @@ from schemas.parameters import IngestParameters
 from stages.errors import UsageError
 from stages.ingest.formats.csv_file import DELIMITERS, CsvFile, read_csv_file
 from stages.ingest.formats.format import Findings, Format
-from stages.ingest.formats.listing import kind_of
+from stages.ingest.formats.listing import lost_files
 from stages.ingest.formats.names import is_missing, numbers_of, plain, shown, twins_note, whole_number
 from stages.ingest.formats.splits import own_splits
 from stages.samples import DISTRACTOR, GALLERY, JUNK, SPLIT_NAMES, TRAIN, UNKNOWN, Samples
@@ -86,53 +83,16 @@ def _check_paths(table: CsvFile, findings: Findings) -> None:
             raise UsageError(
                 f"{shown(table.file)} lists {shown(path)} in lines {lines[0]} and {lines[1]}; keep one of them"
             )
-    rows_of: dict[str, list[int]] = {}
-    for row, path in enumerate(paths):
-        rows_of.setdefault(path.rpartition("/")[0], []).append(row)
-    missing: list[int] = []
-    findings.left_out = Counter()
-    look_alike = None
-    for folder, rows in rows_of.items():
-        there = _file_names(table.file.parent / folder)
-        names = [paths[row].rpartition("/")[2] for row in rows]
-        # a file system that ignores case or Unicode's forms finds what its listing does not
-        lost = [
-            row for row, name in zip(rows, names, strict=True) if name not in there and not _is_file(table, paths[row])
-        ]
-        missing += lost
-        look_alike = look_alike or next(filter(None, (_look_alike(paths[row], there) for row in lost)), None)
-        findings.left_out.update(map(kind_of, there.difference(names) - {table.file.name if not folder else ""}))
-    if missing:
-        row = min(missing)
-        told = f"; a file there has the name {look_alike!a}, which looks alike" if look_alike else ""
-        path = ascii(paths[row]) if look_alike else shown(paths[row])
+    lost = lost_files(table.file.parent, paths, tables={table.file.name})
+    findings.left_out = lost.beside
+    if lost.places:
+        row = lost.places[0]
+        told = f"; a file there has the name {lost.look_alike!a}, which looks alike" if lost.look_alike else ""
+        path = ascii(paths[row]) if lost.look_alike else shown(paths[row])
         raise UsageError(
-            f"{shown(table.file)} lists {len(missing)} of {len(paths)} files that do not exist, the first {path} "
+            f"{shown(table.file)} lists {len(lost.places)} of {len(paths)} files that do not exist, the first {path} "
             f"(line {table.line[row]}){told}; paths are relative to the table's folder"
         )
-
-
-def _file_names(folder: Path) -> set[str]:
-    try:
-        with os.scandir(folder) as entries:
-            return {entry.name for entry in entries if entry.is_file()}
-    except OSError:
-        return set()
-
-
-def _is_file(table: CsvFile, path: str) -> bool:
-    try:
-        return (table.file.parent / path).is_file()
-    except OSError:
-        return False
-
-
-def _look_alike(path: str, there: set[str]) -> str | None:
-    """The name among `there` that differs from that of `path` in its Unicode form alone."""
-    if path.isascii():
-        return None
-    wanted = unicodedata.normalize("NFC", path.rpartition("/")[2])
-    return next((name for name in sorted(there) if unicodedata.normalize("NFC", name) == wanted), None)
 
 
 def _splits(table: CsvFile) -> UInt8Array | None:

@@ -17,7 +17,7 @@ from miniatures import BUILDERS, build, write
 from schemas.parameters import IngestParameters
 from stages.errors import DbcError, UsageError
 from stages.ingest.decode.image_file import image_suffixes
-from stages.ingest.formats import FORMATS, camera_pattern, read_samples
+from stages.ingest.formats import FORMATS, path_patterns, read_samples
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.names import MISSING, is_missing, numbers_of, twins, whole_number
 from stages.samples import GALLERY, QUERY, TRAIN, UNKNOWN, Samples
@@ -332,7 +332,7 @@ def test_a_table_may_have_semicolons_or_tabs_and_it_is_said(tmp_path: Path, deli
 
 
 def test_a_pattern_that_backtracks_for_ever_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(camera_pattern, "SECONDS", 1)
+    monkeypatch.setattr(path_patterns, "SECONDS", 1)
     write(tmp_path, [f"{'a' * 60}.png"])
     assert "for more than 1 seconds" in refusal(tmp_path, "folder", camera_pattern="(a+)+b")
 

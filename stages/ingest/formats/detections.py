@@ -1,0 +1,277 @@
+"""Boxes in pictures or frames as rows, and the one way from such rows to samples, with the checks that all of them need."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from schemas.parameters import ANY_CATEGORY, IngestParameters
+from stages.errors import UsageError
+from stages.ingest.formats.format import Findings
+from stages.ingest.formats.listing import lost_files
+from stages.ingest.formats.names import counted, is_missing, iso_time, numbers_of, shown, twins_note
+from stages.ingest.formats.path_patterns import camera_texts, identity_texts
+from stages.ingest.formats.splits import own_splits
+from stages.samples import SPLIT_NAMES, UNKNOWN, Samples
+from stages.typing import Int32Array, UInt8Array
+
+PIXELS_MEANT = 2
+"""A relative box that reaches so many times the picture's size is taken for one in pixels, and refused."""
+
+
+class Detection(NamedTuple):
+    """A box in a picture, or a whole picture, and what a source says of it. What it does not say has the default.
+
+    `path` names the picture relative to the root (`relative_path`), or a video, of which `frame` is the number of the frame
+    from 0; of pictures in a sequence `frame` is their number in it. `box` is left, top, width and height: in pixels of the
+    picture as it is shown, or in shares of its size (0 to 1) if `is_relative`; None is the whole picture. `tracklet` names
+    the boxes that one sample is made of, and is no tracklet's of another sequence. Texts that are missing words count as
+    not said. `split` is `TRAIN`, `QUERY` or `GALLERY`, for all rows or for none. `origin` begins errors about the row:
+    `boxes.json image 3 detection 2`.
+    """
+
+    path: str
+    origin: str
+    box: tuple[float, float, float, float] | None = None
+    is_relative: bool = False
+    frame: int = -1
+    score: float = math.nan
+    category: str = ""
+    identity: str = ""
+    camera: str = ""
+    tracklet: str = ""
+    timestamp: str = ""
+    encounter: str = ""
+    view: str = ""
+    split: int | None = None
+
+    @property
+    def place(self) -> tuple[str, int, tuple[float, ...]]:
+        """The picture, frame and box: the order of rows."""
+        return self.path, self.frame, self.box or ()
+
+
+def samples_of(
+    detections: Iterable[Detection], *, source: Path, root: Path, parameters: IngestParameters, findings: Findings
+) -> Samples:
+    """The samples of rows of the table `source`, whose pictures lie under `root`, in order of picture, frame and box.
+
+    Rows below `min_confidence` or of other categories, and boxes without area, are left out and counted. Every other row is
+    a sample, or those of one tracklet are, in order of frame, time and path. Splits are drawn by identity if no row has one.
+    Raises `UsageError`, which names the row, for a box outside its picture (left out and counted if bad images are skipped),
+    a row that is there twice, a picture that is not there, a tracklet of two identities, cameras or splits, or with
+    two boxes in one frame; and if no row is left.
+    """
+    rows = list(_taken(detections, parameters, findings))
+    if not rows:
+        why = f": {counted(findings.boxes)}" if findings.boxes else ""
+        raise UsageError(
+            f"{shown(source)} has no box to take{why}; lower `min_confidence`, name another `category`, or give another file"
+        )
+    rows.sort(key=lambda row: row.place)
+    _check_duplicates(rows)
+    _check_files(rows, source, root, parameters)
+    rows = list(_named(rows, parameters))
+    groups = _groups(rows)
+    samples = _table(rows, groups, parameters, findings)
+    n_pictures = len({(row.path, row.frame) for row in rows})
+    findings.notes.append(f"boxes: {len(rows)} of {n_pictures} pictures")
+    if findings.boxes:
+        findings.warnings.append(f"{shown(source)}: boxes left out: {counted(findings.boxes)}")
+    findings.left_out = Counter() if findings.left_out is None else findings.left_out
+    return samples
+
+
+def _taken(detections: Iterable[Detection], parameters: IngestParameters, findings: Findings) -> Iterator[Detection]:
+    """The rows that confidence, category and box allow."""
+    wanted = None if parameters.category == ANY_CATEGORY else {word.strip() for word in parameters.category.split(",")}
+    for row in detections:
+        if row.score < parameters.min_confidence:
+            findings.boxes[f"below `min_confidence` {parameters.min_confidence:g}"] += 1
+        elif wanted is not None and row.category not in wanted:
+            findings.boxes[f"of category {row.category or 'unknown'}"] += 1
+        elif row.box is None:
+            yield row
+        elif not all(map(math.isfinite, row.box)):
+            raise UsageError(f"{row.origin}: box {_written(row.box)} is not four numbers; correct it")
+        elif row.box[2] <= 0 or row.box[3] <= 0:
+            findings.boxes["without area"] += 1
+        elif row.is_relative and max(map(abs, row.box)) >= PIXELS_MEANT:
+            raise UsageError(
+                f"{row.origin}: box {_written(row.box)} should be in shares of the picture, 0 to 1, and seems to be in "
+                "pixels; check which program wrote the file"
+            )
+        elif _is_outside(row):
+            if parameters.on_bad_image != "skip":
+                raise UsageError(
+                    f"{row.origin}: box {_written(row.box)} lies outside its picture {shown(row.path)}; correct it, or leave "
+                    "such boxes out with `on_bad_image='skip'`"
+                )
+            findings.boxes["outside their picture"] += 1
+        else:
+            yield row
+
+
+def _is_outside(row: Detection) -> bool:
+    """Whether it is clear, without the picture's size, that nothing of the box lies in the picture."""
+    if row.box is None:
+        return False
+    left, top, width, height = row.box
+    return left + width <= 0 or top + height <= 0 or (row.is_relative and (left >= 1 or top >= 1))
+
+
+def _written(box: Sequence[float]) -> str:
+    return f"[{', '.join(f'{number:g}' for number in box)}]"
+
+
+def _check_duplicates(rows: Sequence[Detection]) -> None:
+    """Raise UsageError if two of `rows`, in order of place, are one: the same box of the same tracklet and identity."""
+    for _, group in itertools.groupby(rows, key=lambda row: row.place):
+        alike: dict[tuple[str, str], Detection] = {}
+        for row in group:
+            before = alike.setdefault((row.tracklet, row.identity), row)
+            if before is not row:
+                raise UsageError(f"{row.origin} and {before.origin} are the same box of {shown(row.path)}; keep one")
+
+
+def _check_files(rows: Sequence[Detection], source: Path, root: Path, parameters: IngestParameters) -> None:
+    """Raise UsageError for pictures that are not there: any, or all of them if bad images are to be skipped."""
+    row_of: dict[str, Detection] = {}
+    for row in rows:
+        row_of.setdefault(row.path, row)
+    paths = list(row_of)
+    lost = lost_files(root, paths)
+    if not lost.places or (parameters.on_bad_image == "skip" and len(lost.places) < len(paths)):
+        return
+    first = row_of[paths[lost.places[0]]]
+    told = f"; a file there has the name {lost.look_alike!a}, which looks alike" if lost.look_alike else ""
+    raise UsageError(
+        f"{first.origin}: {shown(first.path)} does not exist in {shown(root)}, nor do {len(lost.places) - 1} other of the "
+        f"{len(paths)} pictures of {shown(source)}{told}; give the folder that their paths start from as `root`"
+    )
+
+
+def _named(rows: Sequence[Detection], parameters: IngestParameters) -> Iterator[Detection]:
+    """The rows with identity and camera as the parameters say, and without missing words."""
+    paths = sorted({row.path for row in rows})
+    cameras = dict(zip(paths, camera_texts(paths, pattern=parameters.camera_pattern), strict=True))
+    identities = dict(zip(paths, identity_texts(paths, pattern=parameters.identity_pattern), strict=True))
+    for row in rows:
+        identity = identities[row.path] or row.identity
+        yield row._replace(
+            identity="" if parameters.folder_identities is False or is_missing(identity) else identity,
+            camera=cameras[row.path] or ("" if is_missing(row.camera) else row.camera),
+            tracklet="" if is_missing(row.tracklet) else row.tracklet,
+            encounter="" if is_missing(row.encounter) else row.encounter,
+            view="" if is_missing(row.view) else row.view,
+        )
+
+
+def _groups(rows: Sequence[Detection]) -> list[list[int]]:
+    """The rows (indices) of each sample, frames in order; samples in order of their first row."""
+    groups: dict[int | str, list[int]] = {}
+    for index, row in enumerate(rows):
+        groups.setdefault(row.tracklet or index, []).append(index)
+    for tracklet, members in groups.items():
+        if isinstance(tracklet, str):
+            members.sort(key=lambda index: (rows[index].frame, rows[index].timestamp, rows[index].path))
+            _check_tracklet([rows[index] for index in members])
+    return sorted(groups.values(), key=lambda members: members[0])
+
+
+def _check_tracklet(members: Sequence[Detection]) -> None:
+    """Raise UsageError for a tracklet that is not of one thing."""
+    first = members[0]
+    for row in members:
+        for field in ("identity", "camera", "split"):
+            if getattr(row, field) != getattr(first, field):
+                raise UsageError(
+                    f"{row.origin}: {field} {_value(row, field)} in tracklet {shown(row.tracklet)}, for which {first.origin} "
+                    f"has {_value(first, field)}; give each tracklet a name of its own"
+                )
+    for before, row in itertools.pairwise(members):
+        if (before.path, before.frame) == (row.path, row.frame):
+            raise UsageError(
+                f"{row.origin}: tracklet {shown(row.tracklet)} has the same frame in {before.origin}; keep one"
+            )
+
+
+def _value(row: Detection, field: str) -> str:
+    value = getattr(row, field)
+    return SPLIT_NAMES[value] if isinstance(value, int) else shown(value or "")
+
+
+def _table(
+    rows: Sequence[Detection], groups: Sequence[Sequence[int]], parameters: IngestParameters, findings: Findings
+) -> Samples:
+    """The samples whose images are the `rows` that `groups` lists for each of them."""
+    first = [rows[members[0]] for members in groups]
+    images = [rows[index] for members in groups for index in members]
+    numbers = {}
+    for name, column, smallest in (
+        ("identity", "pid", 1),
+        ("camera", "camid", 0),
+        ("tracklet", "tracklet", 0),
+        ("encounter", "encounter", 0),
+        ("view", "view", 0),
+    ):
+        texts = [getattr(row, name) for row in first]
+        numbers[column] = np.asarray(numbers_of(texts, smallest=smallest), dtype=np.int32)
+        n_missing = int((numbers[column] == UNKNOWN).sum())
+        if n_missing < len(first):
+            findings.missing[column] = n_missing
+        findings.warnings += [note for note in (twins_note(sorted(set(texts)), kind=f"names of {column}"),) if note]
+    samples = Samples(
+        path=tuple(row.path for row in images),
+        frame_start=np.cumsum([0, *map(len, groups)], dtype=np.int64),
+        pid=numbers["pid"],
+        camid=numbers["camid"],
+        tracklet=numbers["tracklet"],
+        split=_splits(first, numbers["pid"], numbers["camid"], parameters, findings),
+        origin=tuple(row.origin for row in images),
+    ).named(identity=[row.identity for row in first], camera=[row.camera for row in first])
+    if (numbers["encounter"] != UNKNOWN).any():
+        samples = replace(samples, encounter=numbers["encounter"], encounter_name=tuple(row.encounter for row in first))
+    if (numbers["view"] != UNKNOWN).any():
+        samples = replace(samples, view=numbers["view"], view_name=tuple(row.view for row in first))
+    return _with_image_columns(samples, images, findings)
+
+
+def _with_image_columns(samples: Samples, images: Sequence[Detection], findings: Findings) -> Samples:
+    """The samples with what is known of their `images`, row by row of them; what is known of none stays empty."""
+    if any(row.box is not None for row in images):
+        whole = (math.nan,) * 4
+        box = np.array([row.box or whole for row in images], dtype=np.float64)
+        samples = replace(samples, box=box, is_relative=np.array([row.is_relative for row in images]))
+    if any(row.frame >= 0 for row in images):
+        samples = replace(samples, frame_number=np.array([row.frame for row in images], dtype=np.int64))
+    if not all(math.isnan(row.score) for row in images):
+        samples = replace(samples, score=np.array([row.score for row in images], dtype=np.float32))
+    if any(row.timestamp for row in images):
+        times = tuple(iso_time(row.timestamp) for row in images)
+        findings.missing["timestamp"] = times.count("")
+        samples = replace(samples, timestamp=times)
+    return samples
+
+
+def _splits(
+    first: Sequence[Detection],
+    pid: Int32Array,
+    camid: Int32Array,
+    parameters: IngestParameters,
+    findings: Findings,
+) -> UInt8Array:
+    """(n_samples, uint8) the split of each sample, as given for all or drawn if given for none."""
+    without = [row for row in first if row.split is None]
+    if len(without) == len(first):
+        return own_splits(pid, camid, parameters, findings)
+    if without:
+        raise UsageError(f"{without[0].origin} has no split, and others have; give every row one, or none")
+    return np.array([row.split for row in first], dtype=np.uint8)
