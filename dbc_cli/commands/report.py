@@ -56,7 +56,7 @@ def report(given: Given) -> None:
     from stages.evaluate.report import report as make_report
     from stages.export.which_stage import stage_to_show
 
-    picture = _named_as_written(given["out"], overwrite=given.flag("overwrite"))
+    picture = named_as_written(given["out"], option="--out", overwrite=given.flag("overwrite"))
     top, columns = (_at_least_one(given, name, default) for name, default in (("top", 10), ("columns", 12)))
     run, reporter = given.run_directory, RichReporter()
     stage = stage_to_show(run, None, reporter) if given.stage is None and run.stages("clusters") else given.stage
@@ -90,19 +90,22 @@ def _at_least_one(given: Given, name: str, default: int) -> int:
     return value
 
 
-def _named_as_written(path: Path | None, *, overwrite: bool) -> Path | None:
-    """`path`; UsageError if its ending is not in `FORMATS`, or the file exists and may not be overwritten."""
+def named_as_written(path: Path | None, *, option: str, overwrite: bool) -> Path | None:
+    """`path` of flag `option`; UsageError if its ending is not in `FORMATS`, or the file exists and may not be overwritten."""
     from stages.errors import UsageError
 
     if path is not None and (path.suffix.lower() not in FORMATS or path.is_dir()):
-        raise UsageError(f"--out must end in {', '.join(FORMATS)}, got {path}")
+        raise UsageError(f"{option} must end in {', '.join(FORMATS)}, got {path}")
     if path is not None and path.exists() and not overwrite:
-        raise UsageError(f"--out must be a new file, got {path}, which is there; give another, or --overwrite")
+        raise UsageError(f"{option} must be a new file, got {path}, which is there; give another, or --overwrite")
     return path
 
 
-def save_picture(picture: Any, path: Path) -> None:
-    """Write `picture` (a PIL image) in the format of `path`; UsageError if it is too large for that, else DbcError."""
+def save_picture(picture: Any, path: Path, *, option: str = "--out") -> None:
+    """Write `picture` (a PIL image) in the format of `path`, which `option` gave.
+
+    UsageError if it is too large for that format, DbcError if it cannot be written.
+    """
     from stages.errors import DbcError, UsageError
 
     written = FORMATS[path.suffix.lower()]
@@ -110,14 +113,14 @@ def save_picture(picture: Any, path: Path) -> None:
     if longest is not None and max(picture.size) > longest:
         wide, high = picture.size
         raise UsageError(
-            f"--out {path} may have at most {longest} pixels a side in {written}, got {wide} × {high}; "
+            f"{option} {path} may have at most {longest} pixels a side in {written}, got {wide} × {high}; "
             "give a smaller --top or --columns, or a name that ends in .png"
         )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         picture.save(path, format=written, quality=92)
     except OSError as error:
-        raise DbcError(f"{path}: cannot be written ({error.strerror or error}); give another --out") from error
+        raise DbcError(f"{path}: cannot be written ({error.strerror or error}); give another {option}") from error
 
 
 def _show(fields: Mapping[str, Any]) -> None:

@@ -50,7 +50,7 @@ def prepared(
         return Prepared(rows, camid, 0.0 if camid is None else parameters.camera_weight)
     is_train = dataset.read("split") == TRAIN
     camid = dataset.read("camid")[is_train]
-    rows = _train_rows(features, dataset, is_train)
+    rows = train_rows(features, dataset, is_train)
     ranks_by_d = parameters.clusterer == parameters.criterion == "dbc"
     metric = parameters.metric if ranks_by_d and parameters.metric != "jaccard" else None
     finding, _, rows = found_by_camera(
@@ -95,7 +95,7 @@ def compared_features(
     if parameters.camera == "auto":
         return prepared(features, dataset, parameters, memory_limit=memory_limit).rows
     is_train = dataset.read("split") == TRAIN
-    rows = _train_rows(features, dataset, is_train)
+    rows = train_rows(features, dataset, is_train)
     camid: Int32Array | None = dataset.read("camid")[is_train] if parameters.camera == "centring" else None
     _require_room(rows, camid, parameters, memory_limit=memory_limit)
     if camid is not None:
@@ -106,7 +106,11 @@ def compared_features(
     return rows
 
 
-def _train_rows(features: Artifact, dataset: Artifact, is_train: BoolArray) -> Float32Array:
+def train_rows(features: Artifact, dataset: Artifact, is_train: BoolArray) -> Float32Array:
+    """The pooled rows (n_train, d) of `features` that `is_train` (n_samples) marks.
+
+    DbcError if they are of other samples than `dataset`, if there are none, or if values are not finite.
+    """
     pooled: Float32Array = features.read("pooled")
     if len(pooled) != len(is_train):
         raise DbcError(

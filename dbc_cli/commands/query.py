@@ -1,0 +1,94 @@
+"""`dbc query`: the samples of a run that are most similar to a picture from anywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from dbc_cli.command import Given, command
+from dbc_cli.commands.report import named_as_written, save_picture
+from dbc_cli.flags.flag import OUTPUT, Flag, pins, stage_flag
+from dbc_cli.flags.tables import COMMON, DEVICE
+
+if TYPE_CHECKING:
+    from stages.search.query import Found
+
+QUERY = (
+    Flag("top", int, "--top", "Samples to list for each picture.", "10", metavar="N"),
+    Flag("sheet", Path, "--sheet", "Save a contact sheet: .png, .jpg or .webp.", "no sheet", OUTPUT, "FILE"),
+    Flag("overwrite", bool, "--overwrite", "Replace the sheet if there is one.", "", OUTPUT),
+)
+PICTURES = Annotated[
+    Optional[list[Path]],  # noqa: UP045 — the type is a value here
+    typer.Argument(metavar="PICTURE…", help="Picture files, of this run or not."),
+]
+
+
+@command(
+    "query",
+    stage_flag("init, 0, 1, 2, …", "the one that dbc select chooses"),
+    COMMON,
+    QUERY,
+    pins("features", "clusters"),
+    order=112,
+    configurable=DEVICE,
+    source=PICTURES,
+)
+def query(given: Given, pictures: list[Path] | None) -> None:
+    """Show which samples of a run are most similar to a picture, and their clusters.
+
+    Any picture will do: it is resized as those of the run and goes through the network of the stage. Similarity is the cosine
+    of the features as merges compare them, 1 at most.
+    """
+    from dbc_cli.commands.select import json_stage
+    from dbc_cli.console import RichReporter, print_json
+    from stages.errors import UsageError
+    from stages.export.which_stage import stage_to_show
+    from stages.search.query import draw_matches
+    from stages.search.query import query as run_query
+
+    if not pictures:
+        raise UsageError("PICTURE is missing: give one or more files, as in: dbc query photo.jpg")
+    sheet = named_as_written(given["sheet"], option="--sheet", overwrite=given.flag("overwrite"))
+    run, reporter, stage = given.run_directory, RichReporter(), given.stage
+    if stage is None:
+        stage = stage_to_show(run, None, reporter) if run.stages("clusters") else max(run.stages("features"), default=0)
+    found = run_query(run, pictures, stage=stage, top=given.get("top", 10), context=given.context(reporter))
+    if sheet is not None:
+        save_picture(draw_matches(found), sheet, option="--sheet")
+    given.remember()
+    if given.flag("json"):
+        written = None if sheet is None else sheet.as_posix()
+        stages = {"stage": json_stage(found.stage), "features_stage": json_stage(found.features_stage)}
+        print_json({"run": given.run.as_posix(), **stages, "sheet": written, "pictures": _fields(found)})
+    else:
+        _show(found, sheet)
+
+
+def _fields(found: Found) -> list[dict[str, Any]]:
+    from dataclasses import asdict
+
+    return [
+        {"picture": file.as_posix(), "matches": [asdict(match) for match in matches]}
+        for file, matches in zip(found.files, found.matches, strict=True)
+    ]
+
+
+def _show(found: Found, sheet: Path | None) -> None:
+    from dbc_cli.console import borderless_table, print_table, print_text, text_of
+    from schemas.stage_names import stage_label
+
+    for file, matches in zip(found.files, found.matches, strict=True):
+        print_text(f"{file}: most similar at stage {stage_label(found.stage)}")
+        rows = [
+            [f"{match.similarity:.3f}", text_of(match.cluster), text_of(match.cluster_size), match.path]
+            for match in matches
+        ]
+        table = borderless_table(["similarity", "cluster", "of size", "path"], rows)
+        table.columns[-1].justify = "left"
+        table.columns[-1].overflow = "fold"
+        print_table(table)
+    if sheet is not None:
+        print_text(f"sheet: {sheet}")

@@ -1,0 +1,1 @@
+"""What in a run is most like a picture from outside it."""

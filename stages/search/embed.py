@@ -1,0 +1,52 @@
+"""Features of pictures from outside a run, as a stage of the run extracts them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from stages.arrays.backend import resolve_torch_device
+from stages.errors import DbcError
+from stages.extract.forward import extract
+from stages.ingest.decode.image_file import BadImageError, decode_image
+from stages.nn.initial_model import open_model
+from stages.runs.context import Context
+from stages.runs.lineage import parent_of
+from stages.runs.run_directory import RunDirectory, dataset_manifest, features_manifest
+from stages.runs.store import Artifact
+from stages.typing import Float32Array, UInt8Array
+
+
+def read_pictures(files: Sequence[Path], dataset: Artifact) -> UInt8Array:
+    """The pictures (n, H, W, 3), decoded and resized as those of `dataset`; DbcError names the first that cannot be read."""
+    stored = dataset_manifest(dataset).summary
+    shape = stored.height, stored.width, 3
+    pictures = np.empty((len(files), *shape), dtype=np.uint8)
+    for place, file in enumerate(files):
+        try:
+            content = decode_image(file, height=stored.height, width=stored.width)
+        except BadImageError as error:
+            raise DbcError(f"{file} {error}; give a picture that can be opened") from error
+        pictures[place] = np.frombuffer(content, dtype=np.uint8).reshape(shape)
+    return pictures
+
+
+def embed(run: RunDirectory, features: Artifact, pictures: UInt8Array, *, context: Context) -> Float32Array:
+    """Pooled features (n, d) of `pictures` (n, H, W, 3) by the model that `features` were extracted with."""
+    parent = parent_of(features, "model")
+    if parent is None:
+        raise DbcError(f"{features.path}: no model among its parents; make it again with: dbc extract --force")
+    parameters = features_manifest(features).parameters
+    pieces = extract(
+        open_model(run.resolve(parent)),
+        pictures,
+        np.arange(len(pictures) + 1, dtype=np.int64),
+        batch_size=min(parameters.batch_size, len(pictures)),
+        amp=parameters.amp,
+        compiled=context.compiled,
+        device=torch.device(resolve_torch_device(context.own_device)),
+    )
+    return np.concatenate([pooled for _, pooled, _ in pieces])

@@ -1,0 +1,137 @@
+"""The samples of a run that are most similar to pictures from outside it, and their clusters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from schemas.parameters import MergeParameters
+from schemas.stage_names import stage_label
+from stages.errors import UsageError
+from stages.evaluate.clusters.contact_sheet import SheetRow, contact_sheet
+from stages.features.comparison import comparison
+from stages.runs.context import DEFAULT_CONTEXT, Context
+from stages.runs.lineage import dataset_of, newest_features, require_same_dataset
+from stages.runs.run_directory import RunDirectory, clusters_manifest, features_manifest
+from stages.runs.store import Artifact
+from stages.samples import SPLIT_NAMES, TRAIN, UNKNOWN
+from stages.search.embed import embed, read_pictures
+from stages.search.nearest import most_similar
+from stages.typing import Float64Array, Int64Array, UInt8Array
+
+
+@dataclass(frozen=True)
+class Match:
+    """A sample that is similar to a picture: the path of its first image, and its cluster, None if it is in none.
+
+    `similarity` is the cosine of both features as merges compare them: 1 for the same picture, about 0 for two that have
+    nothing in common.
+    """
+
+    path: str
+    split: str
+    similarity: float
+    cluster: int | None
+    cluster_size: int | None
+
+
+@dataclass(frozen=True)
+class Found:
+    """The `matches` of every one of `files`, most similar first, under the features of a stage."""
+
+    stage: int
+    features_stage: int
+    files: tuple[Path, ...]
+    matches: tuple[tuple[Match, ...], ...]
+    pictures: UInt8Array
+    samples: Int64Array
+    dataset: Artifact
+
+
+def query(
+    run: RunDirectory,
+    files: Sequence[Path],
+    *,
+    stage: int,
+    top: int = 10,
+    context: Context = DEFAULT_CONTEXT,
+) -> Found:
+    """The `top` samples of the run that are most similar to each picture of `files`, by the clusters of `stage`.
+
+    Pictures are resized as those of the run, go through the model of that stage (or the newest before it with features), and
+    are compared as its merge compares features; their camera counts as unknown. Before the first merge every sample is a
+    cluster of its own. Raises UsageError if `top` is below 1, DbcError if a picture cannot be read, and if artifacts are
+    missing or do not belong together.
+    """
+    if top < 1:
+        raise UsageError(f"`top` must be at least 1, got {top}")
+    clusters, parameters = _clusters(run, stage)
+    features = newest_features(run, stage, context.reporter)
+    dataset = dataset_of(run, features)
+    if clusters is not None:
+        require_same_dataset(clusters, dataset)
+    pictures = read_pictures(files, dataset)
+    compared = comparison(features, dataset, parameters, memory_limit=context.memory_limit)
+    rows = compared.of(features.read("pooled"), dataset.read("camid"))
+    unknown = np.full(len(files), UNKNOWN, dtype=np.int32)
+    asked = compared.of(embed(run, features, pictures, context=context), unknown)
+    samples, similarity = most_similar(asked, rows, top=top)
+    matches = _matches(dataset, clusters, samples, similarity)
+    found_stage = features_manifest(features).summary.stage
+    return Found(stage, found_stage, tuple(files), matches, pictures, samples, dataset)
+
+
+def _clusters(run: RunDirectory, stage: int) -> tuple[Artifact | None, MergeParameters]:
+    """The clusters of `stage`, None before the first merge, and how its merge, or the first one, compares features."""
+    merged = run.stages("clusters")
+    compared_at = stage if stage > 0 else min(merged, default=0)
+    if compared_at < 1:
+        return None, MergeParameters()
+    clusters = run.require("clusters", compared_at)
+    return (clusters if stage > 0 else None), clusters_manifest(clusters).parameters
+
+
+def _matches(
+    dataset: Artifact, clusters: Artifact | None, samples: Int64Array, similarity: Float64Array
+) -> tuple[tuple[Match, ...], ...]:
+    split, path = dataset.read("split"), dataset.read("path")
+    first = dataset.read("frame_start")[:-1]
+    cluster = np.full(len(split), -1, dtype=np.int64)
+    is_train = split == TRAIN
+    cluster[is_train] = np.arange(is_train.sum()) if clusters is None else clusters.read("labels")
+    size = np.bincount(cluster[is_train])
+
+    def match(sample: int, value: float) -> Match:
+        own = int(cluster[sample])
+        return Match(
+            path=str(path[first[sample]]),
+            split=SPLIT_NAMES[split[sample]],
+            similarity=round(value, 4),
+            cluster=None if own < 0 else own,
+            cluster_size=None if own < 0 else int(size[own]),
+        )
+
+    pairs = zip(samples.tolist(), similarity.tolist(), strict=True)
+    return tuple(tuple(map(match, *each)) for each in pairs)
+
+
+def draw_matches(found: Found) -> Image.Image:
+    """A contact sheet: a row for each picture, the picture itself first and then the most similar samples."""
+    images, first = found.dataset.rows("images"), found.dataset.read("frame_start")[:-1]
+    rows = []
+    for place, file in enumerate(found.files):
+        shown = np.concatenate([found.pictures[place][None], images[first[found.samples[place]]]])
+        best = found.matches[place][0]
+        title = [file.name[:28], f"nearest: {best.similarity:.2f}", _cluster_text(best)]
+        is_asked = np.arange(len(shown)) == 0
+        rows.append(SheetRow(title, shown, is_asked))
+    caption = f"stage {stage_label(found.stage)}; framed red: the picture asked for, then the most similar first"
+    return contact_sheet(rows, caption=caption)
+
+
+def _cluster_text(match: Match) -> str:
+    return "in no cluster" if match.cluster is None else f"cluster {match.cluster} of {match.cluster_size}"

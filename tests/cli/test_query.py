@@ -1,0 +1,69 @@
+"""`dbc query` with pictures of the run and others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from stages.runs.run_directory import RunDirectory
+from tests.cli.conftest import Dbc, merged_crops
+
+LEVELS = (0, 4, 90, 94, 200)
+
+
+@pytest.fixture
+def crops(dbc: Dbc, tmp_path: Path) -> Path:
+    return merged_crops(dbc, tmp_path, size=(16, 32), levels=LEVELS, merge_percent="0.4")
+
+
+def test_the_same_picture_is_first_and_clusters_are_those_of_the_artifact(
+    dbc: Dbc, crops: Path, tmp_path: Path
+) -> None:
+    Image.new("RGB", (50, 70), (92, 90, 148)).save("other.png")
+    run = RunDirectory(crops)
+    before = sorted(path for path in crops.rglob("*") if path.is_file())
+    ran = dbc("query", tmp_path / "crops" / "4.png", "other.png", "--run", crops, "--sheet", "s.png", "--json")
+    assert ran.status == 0, ran.err
+    own, other = ran.json["pictures"]
+    assert (own["matches"][0]["path"], own["matches"][0]["similarity"]) == ("4.png", 1.0)
+    assert {match["path"] for match in other["matches"][:2]} == {"90.png", "94.png"}
+    labels = dict(zip(run.require("dataset").read("path"), run.require("clusters", 1).read("labels"), strict=True))
+    sizes = np.bincount(run.require("clusters", 1).read("labels"))
+    for match in own["matches"]:
+        assert (match["cluster"], match["cluster_size"]) == (labels[match["path"]], sizes[labels[match["path"]]])
+    with Image.open("s.png") as sheet:
+        assert sheet.size[1] > 2 * 96
+    shown = dbc("query", "other.png", "--run", crops, "--top", "2").out
+    assert "other.png: most similar at stage 1" in shown
+    assert len(shown.splitlines()) == 4
+    # whitenings are kept, and nothing else is written
+    after = sorted(path for path in crops.rglob("*") if path.is_file() and ".checkpoint" not in path.as_posix())
+    assert after == [path for path in before if ".checkpoint" not in path.as_posix()]
+
+
+def test_before_any_merge_samples_stand_alone(dbc: Dbc, run: Path) -> None:
+    Image.new("RGB", (16, 32), (200, 20, 20)).save("red.png")
+    told = dbc("query", "red.png", "--run", run, "--json", "--top", "3").json
+    assert told["stage"] == "init"
+    assert all(match["cluster_size"] in (1, None) for match in told["pictures"][0]["matches"])
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "line"),
+    [
+        ([], 2, "PICTURE is missing"),
+        (["none.png"], 1, "none.png cannot be read: No such file or directory"),
+        (["text.png"], 1, "text.png is not an image that Pillow reads"),
+        (["crops/4.png", "--top", "0"], 2, "--top must be at least 1, got 0"),
+        (["crops/4.png", "--sheet", "s.txt"], 2, "--sheet must end in .png"),
+        (["crops/4.png", "--stage", "7"], 1, "no clusters of stage 7 found"),
+    ],
+)
+def test_misuse_is_one_line(dbc: Dbc, crops: Path, words: list[str], status: int, line: str) -> None:
+    Path("text.png").write_text("no picture")
+    ran = dbc("query", *words, "--run", crops)
+    assert ran.status == status
+    assert line in ran.line

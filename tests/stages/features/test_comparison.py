@@ -1,0 +1,49 @@
+"""The map of a comparison gives train rows what a merge compares, whatever the cameras are used for."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from schemas.parameters import MergeParameters
+from stages.features.comparison import comparison
+from stages.features.prepared import compared_features
+
+
+class Held:
+    """Arrays by name, as an artifact gives them, in an empty folder."""
+
+    manifest = SimpleNamespace(id="0" * 64)
+
+    def __init__(self, folder, **arrays):
+        self.path, self._arrays = folder / "features" / "v1.zarr", arrays
+
+    def read(self, name):
+        return self._arrays[name]
+
+
+@pytest.fixture
+def artifacts(tmp_path):
+    generator = np.random.default_rng(1)
+    split = np.repeat([0, 1], [60, 20]).astype(np.uint8)
+    camid = (np.arange(80) % 3).astype(np.int32)
+    rows = generator.standard_normal((80, 12)) + 2 * generator.standard_normal((3, 12))[camid]
+    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    return Held(tmp_path, pooled=rows), Held(tmp_path, split=split, camid=camid)
+
+
+@pytest.mark.parametrize("camera", ["ignored", "centring", "penalty", "auto"])
+@pytest.mark.parametrize("whiten", [0.0, 3.0])
+def test_train_rows_are_mapped_to_what_a_merge_compares(artifacts, camera, whiten):
+    features, dataset = artifacts
+    parameters = MergeParameters(camera=camera, whiten=whiten)
+    compared = comparison(features, dataset, parameters)
+    rows, camid = features.read("pooled"), dataset.read("camid")
+    mapped = compared.of(rows, camid)
+    tolerance = 1e-6 if camera == "centring" else 0
+    wanted = compared_features(features, dataset, parameters)
+    np.testing.assert_allclose(mapped[dataset.read("split") == 0], wanted, rtol=0, atol=tolerance)
+    np.testing.assert_allclose(np.linalg.norm(mapped, axis=1), 1, atol=1e-6)
+    # no row depends on others, and an unknown camera is allowed
+    np.testing.assert_array_equal(compared.of(rows[70:71], camid[70:71]), mapped[70:71])
+    assert np.isfinite(compared.of(rows[70:72], np.full(2, -2, dtype=np.int32))).all()
