@@ -17,6 +17,7 @@ from schemas.summaries import Summary
 from stages.errors import DbcError, UsageError, file_problem
 from stages.processes import OneProcess, Processes
 from stages.runs.context import Context
+from stages.runs.events import EVENTS, record_event
 from stages.runs.run_directory import RunDirectory
 from stages.runs.store import Artifact, Writer, artifact_versions, commit, open_artifact, temporary_directory
 from stages.runs.store.digests import artifact_id, content_key, library_versions
@@ -104,6 +105,8 @@ def _lead(
             processes.from_leader({"key": key, "writes": path.name})
             found, is_new = _compute(run, request, compute, writer=Writer(path, writers), key=key, context=context)
         status, versions = "created" if is_new else "identical", artifact_versions(directory)
+        if is_new:
+            _tell_followers(run, found, request.stage, context)
     outcome = _outcome(status, request, found, newest=versions[-1] if versions else None)
     version = None if found is None else found.version
     processes.from_leader({"key": key, "status": status, "version": version, "newest": outcome.newest_version})
@@ -218,6 +221,15 @@ def _compute(
         **(request.extra or {}),
     )
     return commit(writer, run.directory(request.kind, request.stage), manifest)
+
+
+def _tell_followers(run: RunDirectory, artifact: Artifact, stage: int, context: Context) -> None:
+    try:
+        record_event(run.root, artifact, stage)
+    except OSError as error:
+        context.reporter.warn(
+            f"{EVENTS} has no line about {artifact.path}: {error.strerror or error}; nothing else is lost"
+        )
 
 
 @contextmanager

@@ -1,0 +1,39 @@
+"""`dbc gc`: versions that nothing refers to."""
+
+from __future__ import annotations
+
+from dbc_cli.command import Given, command
+from dbc_cli.flags.flag import Flag
+from dbc_cli.flags.tables import COMMON
+
+DELETE = (Flag("delete", bool, "--delete", "Remove them, for good."),)
+
+
+@command("gc", DELETE, COMMON, order=134)
+def gc(given: Given) -> None:
+    """List the versions that nothing refers to, and what they take; with --delete, remove them.
+
+    Kept are, for every dataset of the run, the newest version of each artifact, and all that these were made from.
+    """
+    from dbc_cli.console import borderless_table, print_json, print_table, print_text
+    from stages.runs.unreferenced import own_bytes, remove, unreferenced
+
+    run, is_deleted = given.run_directory, given.flag("delete")
+    rows = []
+    for artifact in unreferenced(run):
+        place = artifact.path.relative_to(run.root).as_posix()
+        rows.append({"artifact": place, "id": artifact.manifest.id, "bytes": own_bytes(artifact)})
+        if is_deleted:
+            remove(artifact)
+    given.remember()
+    n_bytes = sum(int(str(row["bytes"])) for row in rows)
+    if given.flag("json"):
+        print_json({"run": given.run.as_posix(), "deleted": is_deleted, "bytes": n_bytes, "unreferenced": rows})
+        return
+    if not rows:
+        print_text("every version is the newest of its kind, or another was made from it")
+        return
+    cells = [(str(row["artifact"]), str(row["id"])[:12], f"{row['bytes']:,}") for row in rows]
+    print_table(borderless_table(("artifact", "id", "bytes"), cells, n_left=2))
+    done = "removed" if is_deleted else "would be removed with --delete"
+    print_text(f"{len(rows)} version{'s' * (len(rows) > 1)}, {n_bytes / 1e6:,.1f} MB, {done}")

@@ -1,0 +1,77 @@
+"""`dbc log`: what an artifact was made from, step by step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from dbc_cli.command import Given, command
+from dbc_cli.flags.tables import COMMON
+
+if TYPE_CHECKING:
+    from stages.runs.listing import Listed
+    from stages.runs.run_directory import RunDirectory
+    from stages.runs.store import Artifact
+
+ARTIFACT = Annotated[
+    Optional[str],  # noqa: UP045 — the type is a value here
+    typer.Argument(metavar="ARTIFACT", help="As in dbc show; by default the newest of the last stage."),
+]
+
+
+@command("log", COMMON, order=132, source=ARTIFACT)
+def log(given: Given, name: str | None) -> None:
+    """Show the lineage of an artifact: itself and all that it was made from, the latest first."""
+    from dbc_cli.console import borderless_table, print_json, print_table, print_text
+    from stages.runs.naming import lineage_of, named_artifact
+
+    run = given.run_directory
+    artifact = _last(run) if name is None else named_artifact(run, name)
+    rows = [_fields(run, listed) for listed in lineage_of(run, artifact)]
+    given.remember()
+    if given.flag("json"):
+        print_json({"run": given.run.as_posix(), "lineage": rows})
+        return
+    headings = ("artifact", "id", "created", "seconds", "command")
+    cells = [
+        (row["artifact"], row["id"][:12], row["created"], f"{row['seconds']:.1f}", " ".join(row["command"]))
+        for row in rows
+        if row["problem"] is None
+    ]
+    print_table(borderless_table(headings, cells, n_left=5))
+    for row in rows:
+        if row["problem"] is not None:
+            print_text(row["problem"])
+
+
+def _last(run: RunDirectory) -> Artifact:
+    """The artifact that was made last in a full stage, of the newest stage that has any."""
+    from schemas.choices import ArtifactKind
+    from stages.errors import DbcError
+
+    order: tuple[ArtifactKind, ...] = ("metrics", "features", "model", "clusters")
+    found = [(run.stages(kind)[-1], -place, kind) for place, kind in enumerate(order) if run.stages(kind)]
+    if not found:
+        dataset = run.find("dataset")
+        if dataset is None:
+            raise DbcError(f"{run.root}: no artifacts found; make some with: dbc ingest SOURCE")
+        return dataset
+    stage, _, kind = max(found)
+    return run.require(kind, stage)
+
+
+def _fields(run: RunDirectory, listed: Listed) -> dict[str, Any]:
+    place = listed.path.relative_to(run.root).as_posix() if listed.path.is_relative_to(run.root) else str(listed.path)
+    if listed.artifact is None:
+        return {"artifact": place, "problem": listed.problem}
+    manifest = listed.artifact.manifest
+    return {
+        "artifact": place,
+        "id": manifest.id,
+        "created": manifest.created,
+        "seconds": manifest.wall_seconds,
+        "command": list(manifest.command),
+        "made_from": [parent.location for parent in manifest.parents],
+        "problem": None,
+    }

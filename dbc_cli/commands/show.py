@@ -1,0 +1,99 @@
+"""`dbc show`: one artifact, its manifest and its arrays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from dbc_cli.command import Given, command
+from dbc_cli.flags.tables import COMMON
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rich.tree import Tree
+
+NAME = "clusters, 3/clusters, 3/clusters/v1, the folder of an artifact, or the beginning of its id."
+ARTIFACT = Annotated[
+    Optional[str],  # noqa: UP045 — the type is a value here
+    typer.Argument(metavar="ARTIFACT", help=NAME, show_default=False),
+]
+
+
+@command("show", COMMON, order=131, source=ARTIFACT)
+def show(given: Given, name: str | None) -> None:
+    """Show what an artifact is: its manifest and its arrays as a tree.
+
+    Without a stage, the newest that has such an artifact is taken; without a version, its newest.
+    """
+    from dbc_cli.console import print_json
+    from schemas.manifest import dump_manifest
+    from stages.errors import UsageError
+    from stages.runs.naming import named_artifact
+    from stages.runs.unreferenced import own_bytes
+
+    if name is None:
+        raise UsageError("ARTIFACT is missing: give one, as in: dbc show clusters")
+    artifact = named_artifact(given.run_directory, name)
+    fields = {"path": artifact.path.as_posix(), "bytes": own_bytes(artifact), **dump_manifest(artifact.manifest)}
+    given.remember()
+    if given.flag("json"):
+        print_json(fields)
+    else:
+        _print(_tree(fields))
+
+
+def _tree(fields: Mapping[str, Any]) -> Tree:
+    from rich.tree import Tree
+
+    tree = Tree(f"{fields['path']} ({fields['bytes'] / 1e6:,.1f} MB)")
+    for name, value in fields.items():
+        if name == "arrays":
+            branch = tree.add("arrays")
+            for array, record in value.items():
+                branch.add(f"{array}  {record['dtype']} {tuple(record['shape'])}  {record['sha256'][:12]}")
+        elif name == "parents":
+            branch = tree.add("parents")
+            for parent in value:
+                branch.add(f"{parent['kind']}  {parent['location']}  {parent['id'][:12]}")
+        elif name not in ("path", "bytes"):
+            _add(tree, name, value)
+    return tree
+
+
+def _add(tree: Tree, name: str, value: Any) -> None:
+    from dbc_cli.console import text_of
+
+    if isinstance(value, dict) and value:
+        branch = tree.add(name)
+        for key, item in value.items():
+            _add(branch, key, item)
+    elif name == "command":
+        tree.add(f"{name}  {' '.join(value)}")
+    elif isinstance(value, list) and value:
+        branch = tree.add(name)
+        for item in value:
+            branch.add(text_of(item))
+    elif value not in (None, [], {}):
+        tree.add(f"{name}  {text_of(value)}")
+
+
+def _print(tree: Tree) -> None:
+    """Print `tree`, whose labels are text and not markup."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from dbc_cli.console import PIPE_WIDTH, print_text
+    from dbc_cli.escapes import visible
+
+    def as_text(branch: Tree) -> None:
+        branch.label = Text(visible(str(branch.label)))
+        for child in branch.children:
+            as_text(child)
+
+    as_text(tree)
+    console = Console(width=max(Console().width, PIPE_WIDTH), color_system=None)
+    with console.capture() as captured:
+        console.print(tree)
+    print_text("\n".join(line.rstrip() for line in captured.get().splitlines()))

@@ -1,0 +1,56 @@
+"""Versions that nothing refers to: which they are, what they take, and their removal."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+
+from stages.errors import DbcError
+from stages.runs.lineage import parent_of
+from stages.runs.listing import artifacts_of
+from stages.runs.run_directory import RunDirectory
+from stages.runs.store import TEMPORARY_PREFIX, Artifact
+from stages.runs.store.temporary import writing
+
+
+def unreferenced(run: RunDirectory) -> list[Artifact]:
+    """The artifacts of `run` that commands do not read by default and that no kept artifact was made from.
+
+    Kept are, for every dataset, the newest version of each kind and stage made from it, the newest dataset, and all that
+    these were made from. DbcError if an artifact cannot be read, because what it refers to is not known.
+    """
+    artifacts = artifacts_of(run)
+    newest: dict[tuple[str, str, str], Artifact] = {}
+    for artifact in artifacts:
+        dataset = parent_of(artifact, "dataset")
+        place = (artifact.path.parent.as_posix(), artifact.manifest.kind, "" if dataset is None else dataset.id)
+        # versions come in ascending order
+        newest[place] = artifact
+    by_id: dict[str, list[Artifact]] = {}
+    for artifact in artifacts:
+        by_id.setdefault(artifact.manifest.id, []).append(artifact)
+    kept, waiting = set(), list(newest.values())
+    while waiting:
+        artifact = waiting.pop()
+        if artifact.path not in kept:
+            kept.add(artifact.path)
+            waiting += [found for parent in artifact.manifest.parents for found in by_id.get(parent.id, ())]
+    return [artifact for artifact in artifacts if artifact.path not in kept]
+
+
+def own_bytes(artifact: Artifact) -> int:
+    """The bytes that removing `artifact` frees: those of files that no other artifact shares by a hard link."""
+    found = [path.stat() for path in artifact.path.rglob("*") if path.is_file()]
+    return sum(each.st_size for each in found if each.st_nlink == 1)
+
+
+def remove(artifact: Artifact) -> None:
+    """Remove `artifact`; it is gone at once, or not at all. DbcError if its folder cannot be written."""
+    doomed = artifact.path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}")
+    with writing(artifact.path.parent):
+        try:
+            artifact.path.rename(doomed)
+        except FileNotFoundError as error:
+            raise DbcError(f"{artifact.path} is gone; run the command again") from error
+        # what a killed process leaves of it, the next command that makes something removes
+        shutil.rmtree(doomed, ignore_errors=True)

@@ -1,0 +1,55 @@
+"""Only versions that no command and no kept artifact needs are offered for removal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from test_run_directory import dataset, features
+
+from stages.errors import DbcError
+from stages.runs.listing import artifacts_of
+from stages.runs.run_directory import RunDirectory
+from stages.runs.unreferenced import own_bytes, remove, unreferenced
+
+
+def test_old_versions_go_unless_something_kept_was_made_from_them(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    root = dataset(run, 0)
+    old, used, newest = (features(run, 0, value, root) for value in (0.0, 1.0, 2.0))
+    later = features(run, 1, 5.0, root, used)
+    assert unreferenced(run) == [old]
+    # what only a removable version refers to is removable, too
+    features(run, 1, 6.0, root, newest)
+    assert unreferenced(run) == [old, used, later]
+
+
+def test_every_dataset_that_stages_were_made_from_keeps_its_newest_stages(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    first, unused, second = dataset(run, 0), dataset(run, 1), dataset(run, 2)
+    features(run, 0, 0.0, first)
+    features(run, 0, 1.0, second)
+    assert unreferenced(run) == [unused]
+
+
+def test_what_is_removed_is_gone_and_all_else_is_as_it_was(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    root = dataset(run, 0)
+    old, kept = features(run, 0, 0.0, root), features(run, 0, 1.0, root)
+    assert own_bytes(old) > 100
+    for artifact in unreferenced(run):
+        remove(artifact)
+    assert artifacts_of(run) == [root, kept]
+    assert unreferenced(run) == []
+    assert [path.name for path in old.path.parent.iterdir()] == ["v2.zarr"]
+    with pytest.raises(DbcError, match="is gone"):
+        remove(old)
+
+
+def test_a_run_with_an_artifact_that_cannot_be_read_is_left_alone(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    for value in (0.0, 1.0):
+        features(run, 0, value)
+    (tmp_path / "stage-00" / "features" / "v2.zarr" / "zarr.json").write_text("{}")
+    with pytest.raises(DbcError, match="is not a readable artifact"):
+        unreferenced(run)
