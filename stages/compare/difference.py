@@ -46,7 +46,7 @@ def difference(first: Artifact, second: Artifact) -> Difference:
     parts = {
         name: changes(dumped[0][name], dumped[1][name]) for name in ("parameters", "summary", "execution", "versions")
     }
-    parents = [{parent.kind: parent.id[:12] for parent in manifest.parents} for manifest in (a, b)]
+    parents = [{str(parent.kind): parent.id[:12] for parent in manifest.parents} for manifest in (a, b)]
     digests = [{name: record.sha256 for name, record in manifest.arrays.items()} for manifest in (a, b)]
     shapes = [{name: list(record.shape) for name, record in manifest.arrays.items()} for manifest in (a, b)]
     return Difference(
