@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
-ArtifactKind = Literal["dataset", "features", "clusters", "model", "metrics"]
+ArtifactKind = Literal["dataset", "constraints", "features", "clusters", "model", "metrics"]
 ArtifactStatus = Literal["created", "up to date", "identical", "would create"]
 
 # ingest
@@ -54,6 +54,9 @@ Clusterer = Literal["dbc", "dbscan", "hdbscan", "finch"]
 """What makes the clusters of a stage: merges by a criterion, or a method of `stages.merge.clusterers`."""
 CameraUse = Literal["auto", "ignored", "centring", "penalty"]
 Kernels = Literal["auto", "compiled", "arrays"]
+
+Answer = Literal["same", "different", "unsure"]
+"""What a person says of two pictures."""
 
 # evaluation, choice of a stage and reports
 AveragePrecision = Literal["standard", "trapezoid"]

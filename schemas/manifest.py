@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from schemas.choices import ArtifactKind
 from schemas.parameters import (
     STORED,
+    ConstraintsParameters,
     EvaluateParameters,
     ExtractParameters,
     IngestParameters,
@@ -19,6 +20,7 @@ from schemas.parameters import (
 )
 from schemas.summaries import (
     ClustersSummary,
+    ConstraintsSummary,
     DatasetSummary,
     FeaturesSummary,
     MetricsSummary,
@@ -30,6 +32,7 @@ ATTRIBUTE = "dbc"
 
 SCHEMA_VERSIONS: Mapping[ArtifactKind, int] = {
     "dataset": 1,
+    "constraints": 1,
     "features": 1,
     "clusters": 1,
     "model": 1,
@@ -109,6 +112,12 @@ class DatasetManifest(Manifest[IngestParameters, DatasetSummary]):
     kind: Literal["dataset"] = "dataset"
 
 
+class ConstraintsManifest(Manifest[ConstraintsParameters, ConstraintsSummary]):
+    """A constraints artifact."""
+
+    kind: Literal["constraints"] = "constraints"
+
+
 class FeaturesManifest(Manifest[ExtractParameters, FeaturesSummary]):
     """A features artifact."""
 
@@ -134,7 +143,9 @@ class MetricsManifest(Manifest[EvaluateParameters, MetricsSummary]):
     kind: Literal["metrics"] = "metrics"
 
 
-AnyManifest: TypeAlias = DatasetManifest | FeaturesManifest | ClustersManifest | ModelManifest | MetricsManifest
+AnyManifest: TypeAlias = (
+    DatasetManifest | ConstraintsManifest | FeaturesManifest | ClustersManifest | ModelManifest | MetricsManifest
+)
 
 _ADAPTER: TypeAdapter[AnyManifest] = TypeAdapter(Annotated[AnyManifest, Field(discriminator="kind")])
 

@@ -169,6 +169,17 @@ class IngestParameters(Parameters):
     pad: float = Field(default=0.0, ge=0, le=1)
 
 
+class ConstraintsParameters(Parameters):
+    """What decides the constraints beside the dataset: the digest of the answers, "" for none, and whether the different
+    individuals that the data itself shows are among them.
+    """
+
+    added_later = MappingProxyType({"answers_digest": "", "derived": False})
+
+    answers_digest: str = ""
+    derived: bool = False
+
+
 class InitParameters(Parameters):
     """What decides the initial model: the backbone, its weights, its input size (0: as stored) and the random head.
 

@@ -40,6 +40,18 @@ class DatasetSummary(Summary):
     leaks: dict[str, int] = {}
 
 
+class ConstraintsSummary(Summary):
+    """How many pairs are the same or different individuals; `n_derived` of the different ones the data itself shows.
+
+    `n_joined` is by how many the pairs of same individuals lower the number of clusters.
+    """
+
+    n_same: int
+    n_different: int
+    n_derived: int
+    n_joined: int
+
+
 class FeaturesSummary(Summary):
     """Sizes of the features, and how fast they came."""
 

@@ -74,8 +74,10 @@ def _verified(checks: Sequence[Checked], rows: Sequence[Mapping[str, Any]]) -> d
 
 
 def _fields(listed: Listed, checked: Checked | None) -> dict[str, Any]:
+    from stages.runs.run_directory import WITHOUT_STAGE
+
     parts = listed.path.parts
-    place = "/".join(parts[-2:] if parts[-2] == "dataset" else parts[-3:])
+    place = "/".join(parts[-2:] if parts[-2] in WITHOUT_STAGE else parts[-3:])
     if listed.artifact is None:
         unread = dict.fromkeys(("id", "created", "seconds", "device"))
         return {

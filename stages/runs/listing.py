@@ -7,7 +7,7 @@ from pathlib import Path
 
 from schemas.choices import ArtifactKind
 from stages.errors import DbcError, file_problem
-from stages.runs.run_directory import RunDirectory
+from stages.runs.run_directory import WITHOUT_STAGE, RunDirectory
 from stages.runs.store import Artifact, open_artifact
 
 _ORDER: tuple[ArtifactKind, ...] = ("clusters", "model", "features", "metrics")
@@ -62,8 +62,8 @@ def _missing_parents(run: RunDirectory, artifact: Artifact) -> tuple[str, ...]:
 
 
 def list_run(run: RunDirectory) -> list[Listed]:
-    """Every version of every artifact, readable or not: the dataset, then stage by stage."""
-    places: list[tuple[ArtifactKind, int]] = [("dataset", 0)]
+    """Every version of every artifact, readable or not: the dataset, the constraints, then stage by stage."""
+    places: list[tuple[ArtifactKind, int]] = [(kind, 0) for kind in WITHOUT_STAGE]
     stages = sorted({stage for kind in _ORDER for stage in run.all_stages(kind)})
     places += [(kind, stage) for stage in stages for kind in _ORDER]
     return [_listed(run.directory(kind, stage), v) for kind, stage in places for v in run.versions(kind, stage)]

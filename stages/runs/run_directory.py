@@ -10,6 +10,7 @@ from typing import TypeVar
 from schemas.choices import ArtifactKind
 from schemas.manifest import (
     ClustersManifest,
+    ConstraintsManifest,
     DatasetManifest,
     FeaturesManifest,
     MetricsManifest,
@@ -20,15 +21,22 @@ from schemas.stage_names import INIT_STAGE, parse_stage, stage_directory, stage_
 from stages.errors import DbcError, UsageError
 from stages.runs.store import Artifact, artifact_versions, entries, open_artifact, remove_if_empty, remove_stale
 
-M = TypeVar("M", DatasetManifest, FeaturesManifest, ClustersManifest, ModelManifest, MetricsManifest)
+M = TypeVar(
+    "M", DatasetManifest, ConstraintsManifest, FeaturesManifest, ClustersManifest, ModelManifest, MetricsManifest
+)
 
 MADE_BY: Mapping[ArtifactKind, str] = {
     "dataset": "dbc ingest",
+    "constraints": "dbc merge",
     "features": "dbc extract",
     "clusters": "dbc merge",
     "model": "dbc train",
     "metrics": "dbc eval",
 }
+
+
+WITHOUT_STAGE: tuple[ArtifactKind, ...] = ("dataset", "constraints")
+"""The kinds that belong to the run and to no stage of it."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +52,13 @@ class RunDirectory:
     chosen: Mapping[tuple[ArtifactKind, int], int] = field(default_factory=dict)
 
     def choose(self, artifact: Artifact, stage: int) -> RunDirectory:
-        """This run, in which exactly `artifact` is found as its kind at `stage`. The dataset has no stage; any will do."""
+        """This run, in which exactly `artifact` is found as its kind at `stage`, any for a kind without stages."""
         key = _place(artifact.manifest.kind, stage)
         return replace(self, chosen={**self.chosen, key: artifact.version})
 
     def directory(self, kind: ArtifactKind, stage: int) -> Path:
-        """Where the versions of an artifact are. The dataset has no stage; any will do."""
-        return self.root / "dataset" if kind == "dataset" else self.root / stage_directory(stage) / kind
+        """Where the versions of an artifact are; `stage` is any for a kind without stages."""
+        return self.root / kind if kind in WITHOUT_STAGE else self.root / stage_directory(stage) / kind
 
     def versions(self, kind: ArtifactKind, stage: int = 0) -> list[int]:
         """The versions there are, ascending."""
@@ -147,7 +155,8 @@ class RunDirectory:
         """
         stages = [entry for entry in entries(self.root) if entry.name.startswith("stage-")]
         removed = 0
-        for folder in (self.root / "dataset", *(stage / kind for stage in stages for kind in MADE_BY)):
+        own = (self.root / kind for kind in WITHOUT_STAGE)
+        for folder in (*own, *(stage / kind for stage in stages for kind in MADE_BY)):
             removed += remove_stale(folder)
             remove_if_empty(folder)
         for stage in stages:
@@ -156,20 +165,20 @@ class RunDirectory:
 
     @staticmethod
     def _name(kind: ArtifactKind, stage: int) -> str:
-        return kind if kind == "dataset" else f"{kind} of stage {stage_label(stage)}"
+        return kind if kind in WITHOUT_STAGE else f"{kind} of stage {stage_label(stage)}"
 
 
 def made_by(kind: ArtifactKind, stage: int) -> str:
     """The command that makes an artifact of this kind and stage."""
-    if kind == "dataset":
-        return "dbc ingest SOURCE"
+    if kind in WITHOUT_STAGE:
+        return "dbc ingest SOURCE" if kind == "dataset" else "dbc merge"
     # the initial model comes with its features
     command = MADE_BY["features" if kind == "model" and stage == INIT_STAGE else kind]
     return f"{command} --stage {stage_label(stage)}"
 
 
 def _place(kind: ArtifactKind, stage: int) -> tuple[ArtifactKind, int]:
-    return kind, 0 if kind == "dataset" else stage
+    return kind, 0 if kind in WITHOUT_STAGE else stage
 
 
 def _stage_of(directory_name: str) -> int | None:
@@ -182,6 +191,11 @@ def _stage_of(directory_name: str) -> int | None:
 def dataset_manifest(artifact: Artifact) -> DatasetManifest:
     """The manifest of a dataset artifact."""
     return _checked(artifact, DatasetManifest)
+
+
+def constraints_manifest(artifact: Artifact) -> ConstraintsManifest:
+    """The manifest of a constraints artifact."""
+    return _checked(artifact, ConstraintsManifest)
 
 
 def features_manifest(artifact: Artifact) -> FeaturesManifest:

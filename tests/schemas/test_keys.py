@@ -10,6 +10,7 @@ from schemas import parameters as module
 from schemas.first_release import FIELDS
 from schemas.parameters import (
     STORED,
+    ConstraintsParameters,
     EvaluateParameters,
     ExtractParameters,
     IngestParameters,
@@ -29,6 +30,7 @@ GOLDEN: list[tuple[Parameters, str]] = [
     (SyntheticParameters(), "3b4bcba7b7db58e3"),
     (IngestParameters(), "c83bafb8bed7a4ce"),
     (IngestParameters(synthetic=SyntheticParameters(identities=3)), "528dbe08b707e86e"),
+    (ConstraintsParameters(answers_digest="ab", derived=True), "415c76a401b28cb8"),
     (InitParameters(), "51d59d5bfee88b86"),
     (InitParameters(last_stride=1, pooling="gem"), "e34533e834539ee8"),
     (ExtractParameters(), "613258596bcd9a76"),

@@ -46,9 +46,10 @@ class CsvFile:
         return CsvFile(self.file, self.delimiter, array("q", map(self.line.__getitem__, order)), cells, self.ignored)
 
 
-def read_csv_file(file: Path, *, columns: tuple[str, ...]) -> CsvFile:
+def read_csv_file(file: Path, *, columns: tuple[str, ...], may_be_empty: bool = False) -> CsvFile:
     """The table in `file`: UTF-8 with or without BOM, any line ends, cells quoted or not; the first of `columns` is needed.
 
+    `may_be_empty` takes a header without rows, too.
     Raises `UsageError` if it is no such table, `DbcError` if it cannot be read.
     """
     with _opened(file) as text:
@@ -78,7 +79,7 @@ def read_csv_file(file: Path, *, columns: tuple[str, ...]) -> CsvFile:
                 else:
                     cell = cell.strip()
                     cells[name].append(kept.setdefault(cell, cell))
-    if not line:
+    if not line and not may_be_empty:
         raise UsageError(f"{shown(file)} has no rows below its header; list one image a row")
     ignored = tuple(name for name in names if name and name not in columns)
     return CsvFile(file, delimiter, line, cells, ignored)

@@ -1,0 +1,148 @@
+"""A file of answers, `path_a,path_b,answer`, as pairs of train samples; what it cannot mean is refused with its row."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+
+from schemas.choices import Answer
+from stages.constraints.contradictions import Contradiction, first_contradiction
+from stages.constraints.names import sample_names
+from stages.errors import UsageError
+from stages.ingest.formats.csv_file import read_csv_file
+from stages.ingest.formats.names import shown
+from stages.runs.store import Artifact
+from stages.samples import TRAIN
+from stages.typing import BoolArray, Int64Array
+
+COLUMNS = ("path_a", "path_b", "answer")
+_LONGEST_CHAIN = 12
+"""Links of a chain that a message spells out."""
+
+
+@dataclass(frozen=True)
+class AnsweredPairs:
+    """What a file says: `pairs` (p, 2) of train samples, by their place among train samples, and `is_same` (p,); `lines` (p,).
+
+    Rows that say "unsure" are only counted, by `n_unsure` and in `unsure` (u, 2).
+    """
+
+    pairs: Int64Array
+    is_same: BoolArray
+    lines: Int64Array
+    unsure: Int64Array
+
+    @property
+    def n_unsure(self) -> int:
+        """How many rows say "unsure"."""
+        return len(self.unsure)
+
+    def digest(self) -> str:
+        """SHA-256 of what is said, which the order of rows and of the two paths does not change; "" if nothing is."""
+        rows = canonical(self.pairs, self.is_same)
+        return hashlib.sha256(rows.tobytes()).hexdigest() if len(rows) else ""
+
+
+NO_ANSWERS = AnsweredPairs(
+    pairs=np.empty((0, 2), dtype=np.int64),
+    is_same=np.empty(0, dtype=bool),
+    lines=np.empty(0, dtype=np.int64),
+    unsure=np.empty((0, 2), dtype=np.int64),
+)
+
+
+def canonical(pairs: Int64Array, is_same: BoolArray) -> Int64Array:
+    """(smaller sample, larger sample, 0 same or 1 different) (p, 3) int64, sorted, each once."""
+    rows = np.concatenate([np.sort(pairs, axis=1), ~is_same[:, None]], axis=1).astype(np.int64)
+    return np.unique(rows, axis=0)
+
+
+class TrainSamples:
+    """The train samples of a dataset by what a file may call them."""
+
+    def __init__(self, dataset: Artifact) -> None:
+        split, paths, frame_start = dataset.read("split"), dataset.read("path").tolist(), dataset.read("frame_start")
+        place = np.cumsum(split == TRAIN) - 1
+        self.n_samples = int((split == TRAIN).sum())
+        names = sample_names(dataset)
+        self.names = [names[sample] for sample in np.flatnonzero(split == TRAIN).tolist()]
+        self._place_of: list[int | None] = [int(p) if s == TRAIN else None for p, s in zip(place, split, strict=True)]
+        self._by_name = {name: sample for sample, name in enumerate(names)}
+        self._by_path: dict[str, list[int]] = {}
+        self._by_file: dict[str, list[int]] = {}
+        for sample, (start, stop) in enumerate(zip(frame_start[:-1].tolist(), frame_start[1:].tolist(), strict=True)):
+            for path in dict.fromkeys(paths[start:stop]):
+                self._by_path.setdefault(path, []).append(sample)
+                self._by_file.setdefault(path.rpartition("/")[2], []).append(sample)
+
+    def place(self, name: str, *, at: str) -> int:
+        """The place among train samples of the one that `name` means; UsageError, beginning with `at`, unless it is one."""
+        found = [self._by_name[name]] if name in self._by_name else self._by_path.get(name)
+        if found is None and "/" not in name:
+            found = self._by_file.get(name)
+        if found is None:
+            example = shown(self.names[0]) if self.names else "none"
+            raise UsageError(f"{at} names {shown(name)}, which is no picture of the data set, such as {example}")
+        if len(found) > 1:
+            several = ", ".join(self._shown(sample) for sample in found[:3])
+            raise UsageError(
+                f"{at} names {shown(name)}, which fits {len(found)} samples ({several}, …); name one of them"
+            )
+        place = self._place_of[found[0]]
+        if place is None:
+            raise UsageError(f"{at} names {shown(name)}, which is no train picture; only those are clustered")
+        return place
+
+    def _shown(self, sample: int) -> str:
+        return shown(next(name for name, number in self._by_name.items() if number == sample))
+
+
+def read_answers(file: Path, samples: TrainSamples) -> AnsweredPairs:
+    """The answers in `file` about `samples`; UsageError, one line with file and row, for what cannot be meant."""
+    table = read_csv_file(file, columns=COLUMNS, may_be_empty=True)
+    missing = [name for name in COLUMNS if name not in table.cells]
+    if missing:
+        raise UsageError(f"{shown(file)} has no column '{missing[0]}'; give it the columns {', '.join(COLUMNS)}")
+    pairs = np.empty((len(table), 2), dtype=np.int64)
+    is_same, is_unsure = np.zeros((2, len(table)), dtype=bool)
+    for row, (first, second, answer) in enumerate(zip(*(table.cells[name] for name in COLUMNS), strict=True)):
+        pairs[row] = [samples.place(name, at=table.at(row)) for name in (first, second)]
+        if answer not in get_args(Answer):
+            raise UsageError(f"{table.at(row)}: answer must be same, different or unsure, got {shown(answer)}")
+        is_same[row], is_unsure[row] = answer == "same", answer == "unsure"
+        if answer == "different" and pairs[row, 0] == pairs[row, 1]:
+            raise UsageError(
+                f"{table.at(row)} says that {shown(first)} and {shown(second)} differ, which are one sample"
+            )
+    told = ~is_unsure & (pairs[:, 0] != pairs[:, 1])
+    lines = np.asarray(table.line, dtype=np.int64)
+    answers = AnsweredPairs(pairs[told], is_same[told], lines[told], pairs[is_unsure])
+    require_no_contradiction(answers, samples.names, file)
+    return answers
+
+
+def require_no_contradiction(answers: AnsweredPairs, names: list[str], file: Path) -> None:
+    """Raise UsageError with the chain of paths if the answers in `file` cannot all be right."""
+    found = first_contradiction(len(names), answers.pairs, answers.is_same)
+    if found is not None:
+        first, last = shown(names[found.samples[0]]), shown(names[found.samples[-1]])
+        raise UsageError(
+            f"{shown(file)} line {answers.lines[found.different]} says that {first} and {last} differ, but "
+            f"{chain_told(found, names, answers.lines)}; correct one of these rows"
+        )
+
+
+def chain_told(found: Contradiction, names: list[str], lines: Int64Array) -> str:
+    """The chain by which the samples are the same, as `a = b (line 3), b = c (line 5)`, its middle left out if it is long."""
+    links = [
+        f"{shown(names[a])} = {shown(names[b])} (line {lines[place]})"
+        for place, a, b in zip(found.chain, found.samples[:-1], found.samples[1:], strict=True)
+    ]
+    if len(links) > _LONGEST_CHAIN:
+        half = _LONGEST_CHAIN // 2
+        links[half:-half] = [f"{len(links) - 2 * half} more"]
+    return ", ".join(links)

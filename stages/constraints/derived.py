@@ -1,0 +1,103 @@
+"""Pairs of samples that the data itself shows to be different individuals: seen in one picture, or at one time."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+
+from stages.runs.store import Artifact
+from stages.samples import TRAIN, UNKNOWN
+from stages.typing import BoolArray, Float64Array, Int64Array
+
+MOST_OVERLAP = 0.5
+"""Boxes of one picture that overlap by more, as a share of their union, may be one animal that a detector saw twice."""
+
+
+def derived_pairs(dataset: Artifact) -> Int64Array:
+    """Pairs (p, 2) of train samples, by their place among train samples, that cannot be one individual; sorted, each once.
+
+    Two boxes in one picture, and two tracklets of one camera that have a frame number in common. Empty if the dataset has
+    neither boxes nor frame numbers.
+    """
+    is_train = dataset.read("split") == TRAIN
+    frame_start = dataset.read("frame_start")
+    n_images = np.diff(frame_start)
+    sample = np.repeat(np.arange(len(n_images)), n_images)
+    path = np.unique(dataset.read("path").astype(str), return_inverse=True)[1]
+    number = _column(dataset, "frame_number", len(sample), missing=-1)
+    pairs: set[tuple[int, int]] = set()
+    if "box" in dataset.names():
+        box = dataset.read("box").astype(np.float64)
+        has_box = np.isfinite(box).all(axis=1)
+        pairs |= of_one_picture(np.stack([path, number], axis=1), sample, box, has_box & is_train[sample])
+    if (number >= 0).any():
+        folder = _folders(dataset.read("path").tolist())
+        camera = dataset.read("camid").astype(np.int64)[sample]
+        is_known = (number >= 0) & (camera != UNKNOWN) & (n_images[sample] > 1) & is_train[sample]
+        pairs |= at_one_time(np.stack([camera, folder, number], axis=1), sample, is_known)
+    place = np.cumsum(is_train) - 1
+    return place[np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2)]
+
+
+def of_one_picture(
+    picture: Int64Array, sample: Int64Array, box: Float64Array, is_used: BoolArray
+) -> set[tuple[int, int]]:
+    """Pairs of samples with boxes in one picture that overlap by at most `MOST_OVERLAP`.
+
+    `picture` (n, k) tells the pictures of the images apart, `sample` (n,) says whose image it is, `box` (n, 4) is left, top,
+    width and height, `is_used` (n,) which images count.
+    """
+    found = set()
+    for images in _groups(picture, is_used):
+        for i, j in combinations(images, 2):
+            if sample[i] != sample[j] and overlap(box[i], box[j]) <= MOST_OVERLAP:
+                found.add(_ordered(int(sample[i]), int(sample[j])))
+    return found
+
+
+def at_one_time(moment: Int64Array, sample: Int64Array, is_used: BoolArray) -> set[tuple[int, int]]:
+    """Pairs of samples that have an image of one `moment` (n, k): camera, sequence and frame number."""
+    found = set()
+    for images in _groups(moment, is_used):
+        found |= {_ordered(a, b) for a, b in combinations(sorted(set(sample[images].tolist())), 2)}
+    return found
+
+
+def overlap(first: Float64Array, second: Float64Array) -> float:
+    """The area that two boxes (left, top, width, height) share, as a share of their union: 0 to 1."""
+    low = np.maximum(first[:2], second[:2])
+    high = np.minimum(first[:2] + first[2:], second[:2] + second[2:])
+    shared = float(np.prod(np.maximum(high - low, 0)))
+    union = float(first[2] * first[3] + second[2] * second[3]) - shared
+    return shared / union if union > 0 else 1.0
+
+
+def _groups(keys: Int64Array, is_used: BoolArray) -> list[Int64Array]:
+    """The images `is_used` that have equal rows of `keys`, two or more of them."""
+    used = np.flatnonzero(is_used)
+    if not len(used):
+        return []
+    group = np.unique(keys[used], axis=0, return_inverse=True)[1].ravel()
+    order = np.argsort(group, kind="stable")
+    parts = np.split(used[order], np.flatnonzero(np.diff(group[order])) + 1)
+    return [part for part in parts if len(part) > 1]
+
+
+def _ordered(a: int, b: int) -> tuple[int, int]:
+    return min(a, b), max(a, b)
+
+
+def _column(dataset: Artifact, name: str, n_rows: int, *, missing: int) -> Int64Array:
+    if name not in dataset.names():
+        return np.full(n_rows, missing, dtype=np.int64)
+    return dataset.read(name).astype(np.int64)
+
+
+def _folders(paths: list[str]) -> Int64Array:
+    """A number for the folder of each path; a path that several images have is a video, and its own folder."""
+    counts: dict[str, int] = {}
+    for path in paths:
+        counts[path] = counts.get(path, 0) + 1
+    folders = [path if counts[path] > 1 else path.rpartition("/")[0] for path in paths]
+    return np.unique(folders, return_inverse=True)[1].astype(np.int64)

@@ -1,0 +1,166 @@
+"""Answers of a file and what the data shows: read, checked, and kept as an artifact."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from schemas.choices import Answer
+from stages.constraints.answers_file import TrainSamples, read_answers
+from stages.constraints.contradictions import first_contradiction, same_groups
+from stages.constraints.derived import derived_pairs
+from stages.constraints.names import sample_names
+from stages.errors import UsageError
+
+
+class Dataset:
+    """The arrays of a dataset artifact, in memory."""
+
+    def __init__(self, paths, *, split=None, frame_start=None, **others):
+        n_samples = len(paths) if frame_start is None else len(frame_start) - 1
+        self._arrays = {
+            "path": np.array(paths, dtype=object),
+            "frame_start": np.arange(n_samples + 1) if frame_start is None else np.array(frame_start),
+            "split": np.zeros(n_samples, np.uint8) if split is None else np.array(split, np.uint8),
+            "camid": np.zeros(n_samples, np.int32),
+            **{name: np.array(value) for name, value in others.items()},
+        }
+
+    def read(self, name):
+        return self._arrays[name]
+
+    def names(self):
+        return tuple(sorted(self._arrays))
+
+
+def answers_of(tmp_path, dataset, rows, header="path_a,path_b,answer"):
+    file = tmp_path / "constraints.csv"
+    file.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+    return read_answers(file, TrainSamples(dataset))
+
+
+def brute_chain(n_samples, pairs, is_same):
+    """Length of the shortest chain for the first contradicted answer, by a matrix of distances; None without one."""
+    hops = np.full((n_samples, n_samples), np.inf)
+    np.fill_diagonal(hops, 0)
+    for (a, b), same in zip(pairs, is_same, strict=True):
+        if same and a != b:
+            hops[a, b] = hops[b, a] = 1
+    for k in range(n_samples):
+        hops = np.minimum(hops, hops[:, k : k + 1] + hops[k])
+    wrong = [i for i, (a, b) in enumerate(pairs) if not is_same[i] and np.isfinite(hops[a, b])]
+    return (wrong[0], int(hops[tuple(pairs[wrong[0]])])) if wrong else None
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_contradiction_is_the_first_with_a_shortest_chain(seed):
+    rng = np.random.default_rng(seed)
+    n_samples, n_pairs = 12, int(rng.integers(1, 22))
+    pairs = np.array([rng.choice(n_samples, 2, replace=False) for _ in range(n_pairs)])
+    is_same = rng.random(n_pairs) < 0.7
+    found, expected = first_contradiction(n_samples, pairs, is_same), brute_chain(n_samples, pairs, is_same)
+    assert (found is None) == (expected is None)
+    if found is not None:
+        assert (found.different, len(found.chain)) == expected
+        assert (found.samples[0], found.samples[-1]) == tuple(pairs[found.different])
+        for place, link in zip(found.chain, itertools.pairwise(found.samples), strict=True):
+            assert is_same[place]
+            assert set(link) == set(pairs[place])
+
+
+def test_groups_are_the_transitive_closure():
+    assert same_groups(6, np.array([[0, 3], [3, 5], [1, 2]])).tolist() == [0, 1, 1, 0, 2, 0]
+    assert same_groups(2, np.empty((0, 2), int)).tolist() == [0, 1]
+
+
+def test_a_chain_of_five_links_is_shown(tmp_path):
+    dataset = Dataset([f"{name}.jpg" for name in "abcdef"])
+    rows = [f"{a}.jpg,{b}.jpg,same" for a, b in itertools.pairwise("abcdef")]
+    with pytest.raises(UsageError) as caught:
+        answers_of(tmp_path, dataset, [*rows, "f.jpg,a.jpg,different"])
+    told = str(caught.value)
+    assert "\n" not in told
+    assert told.endswith(
+        "line 7 says that 'f.jpg' and 'a.jpg' differ, but 'f.jpg' = 'e.jpg' (line 6), 'e.jpg' = 'd.jpg' (line 5), "
+        "'d.jpg' = 'c.jpg' (line 4), 'c.jpg' = 'b.jpg' (line 3), 'b.jpg' = 'a.jpg' (line 2); correct one of these rows"
+    )
+
+
+def test_the_order_of_rows_and_paths_changes_nothing(tmp_path):
+    dataset = Dataset(list("abcd"))
+    first = answers_of(tmp_path, dataset, ["a,b,same", "c,d,different", "a,c,unsure"])
+    second = answers_of(
+        tmp_path, dataset, ["d,c,different", "b,a,same", "a,b,same"], header="PATH_A; path_b;answer".replace(";", ",")
+    )
+    assert first.digest() == second.digest() != ""
+    assert (first.n_unsure, second.n_unsure) == (1, 0)
+    assert answers_of(tmp_path, dataset, ["a,d,unsure", "a,a,same"]).digest() == ""
+    assert answers_of(tmp_path, dataset, []).digest() == ""
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ("x/a.jpg,zz.jpg,same", "line 2 names 'zz.jpg', which is no picture of the data set, such as 'x/a.jpg'"),
+        (
+            "a.jpg,x/b.jpg,same",
+            "line 2 names 'a.jpg', which fits 2 samples ('x/a.jpg', 'y/a.jpg', …); name one of them",
+        ),
+        ("x/a.jpg,q.jpg,same", "line 2 names 'q.jpg', which is no train picture; only those are clustered"),
+        ("x/a.jpg,b.jpg,perhaps", "line 2: answer must be same, different or unsure, got 'perhaps'"),
+        ("x/a.jpg,x/a.jpg,different", "line 2 says that 'x/a.jpg' and 'x/a.jpg' differ, which are one sample"),
+    ],
+)
+def test_what_a_row_cannot_mean_is_refused(tmp_path, row, told):
+    dataset = Dataset(["x/a.jpg", "y/a.jpg", "x/b.jpg", "q.jpg"], split=[0, 0, 0, 1])
+    with pytest.raises(UsageError, match="constraints") as caught:
+        answers_of(tmp_path, dataset, [row])
+    assert str(caught.value).endswith(told)
+
+
+def test_a_file_needs_its_columns(tmp_path):
+    with pytest.raises(UsageError, match="has no column 'answer'"):
+        answers_of(tmp_path, Dataset(["a", "b"]), ["a,b"], header="path_a,path_b")
+
+
+def test_train_samples_are_counted_without_the_others_and_tracklets_go_by_any_frame(tmp_path):
+    dataset = Dataset(["q.jpg", "1/a.jpg", "1/b.jpg", "2/a.jpg"], split=[1, 0, 0], frame_start=[0, 1, 3, 4])
+    answers = answers_of(tmp_path, dataset, ["1/b.jpg,2/a.jpg,different"])
+    assert answers.pairs.tolist() == [[0, 1]]
+
+
+def test_samples_of_one_picture_have_numbers_from_left_to_right(tmp_path):
+    box = [[50, 0, 9, 9], [0, 0, 9, 9], [0, 0, 9, 9]]
+    dataset = Dataset(["p.jpg", "p.jpg", "r.jpg"], box=box)
+    assert sample_names(dataset) == ["p.jpg#2", "p.jpg#1", "r.jpg"]
+    assert answers_of(tmp_path, dataset, ["p.jpg#2,r.jpg,same"]).pairs.tolist() == [[0, 2]]
+    with pytest.raises(UsageError, match="fits 2 samples"):
+        answers_of(tmp_path, dataset, ["p.jpg,r.jpg,same"])
+
+
+def test_boxes_of_one_picture_are_different_unless_they_overlap():
+    box = [[0, 0, 10, 10], [20, 0, 10, 10], [1, 0, 10, 10], [0, 0, 10, 10], [np.nan] * 4, [0, 0, 5, 5]]
+    dataset = Dataset(["p", "p", "p", "r", "p", "p"], box=box, split=[0, 0, 0, 0, 0, 1])
+    assert derived_pairs(dataset).tolist() == [[0, 1], [1, 2]]
+    # another frame of one video is another picture
+    dataset = Dataset(["v", "v", "v"], box=[*box[:2], box[1]], frame_number=[7, 7, 8])
+    assert derived_pairs(dataset).tolist() == [[0, 1]]
+
+
+def test_tracklets_of_one_camera_at_one_time_are_different():
+    paths = [f"{place}/{i}.jpg" for i, place in enumerate("xxxxxxyy")]
+    times = [1, 2, 2, 3, 3, 4, 2, 3]
+    dataset = Dataset(paths, frame_start=[0, 2, 4, 6, 8], frame_number=times)
+    # the third begins when the first has ended, and the fourth is of another sequence
+    assert derived_pairs(dataset).tolist() == [[0, 1], [1, 2]]
+    dataset = Dataset(paths, frame_start=[0, 2, 4, 6, 8], frame_number=times, camid=[0, 1, 2, 3])
+    assert derived_pairs(dataset).tolist() == []
+    # single pictures with a number may be two pictures of one animal
+    assert derived_pairs(Dataset(["x/a", "x/b"], frame_number=[1, 1])).tolist() == []
+    assert derived_pairs(Dataset(["x/a", "x/b"])).tolist() == []
+
+
+def test_the_answers_are_those_of_the_schema():
+    from typing import get_args
+
+    assert get_args(Answer) == ("same", "different", "unsure")
