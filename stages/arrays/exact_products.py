@@ -7,20 +7,31 @@ IEEE 754 defines to the last bit. So no processor, thread count or library chang
 
 from __future__ import annotations
 
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+
 import numpy as np
 
+from stages.arrays.backend import n_cores, one_library_thread
 from stages.arrays.exact_sums import exponent_of, round_to_grid
 from stages.typing import Float64Array
 
 MANTISSA_BITS = 53
 _BLOCK = 64
 """Rows of a block of the factorisation. Part of the last bits of the result, so it is fixed."""
+_THREADS = 4
+_PANEL = 256
+"""Columns that a product is subtracted from at once; no result depends on it."""
 
 
 def exact_product(a: Float64Array, b: Float64Array) -> Float64Array:
     """a @ b, (m, k) by (k, n) → (m, n), with each operand first rounded to (53 − ⌈log₂ k⌉) / 2 bits of its largest value."""
-    bits = (MANTISSA_BITS - max(1, (a.shape[1] - 1).bit_length())) // 2
+    bits = _bits(a.shape[1])
     return _rounded(a, bits) @ _rounded(b, bits)
+
+
+def _bits(n_terms: int) -> int:
+    """Bits that either factor may have so that a sum of `n_terms` products is exact."""
+    return (MANTISSA_BITS - max(1, (n_terms - 1).bit_length())) // 2
 
 
 def _rounded(a: Float64Array, bits: int) -> Float64Array:
@@ -36,17 +47,51 @@ def inverse_cholesky_factor(matrix: Float64Array) -> Float64Array:
     (L⁻¹ A L⁻ᵀ differs from I by about 2e-7 if A is as well conditioned as a shrunk covariance).
     """
     dim = len(matrix)
-    rest, factor, inverse = matrix.copy(), np.zeros_like(matrix), np.zeros_like(matrix)
-    for start in range(0, dim, _BLOCK):
-        own = slice(start, min(dim, start + _BLOCK))
-        before, after = slice(0, own.start), slice(own.stop, dim)
-        inverse[own, own] = own_inverse = _inverse_of_lower(_cholesky_of_block(rest[own, own]))
-        if start:
-            mixed = exact_product(factor[own, before], inverse[before, before])
-            inverse[own, before] = -exact_product(own_inverse, mixed)
-        factor[after, own] = below = exact_product(rest[after, own], own_inverse.T)
-        rest[after, after] -= exact_product(below, below.T.copy())
-    return inverse
+    rest, factor, inverse = matrix.copy(), np.zeros_like(matrix), _RoundedRows(dim)
+    # a library's own threads wait for one another at every small product
+    with one_library_thread(), ThreadPoolExecutor(min(_THREADS, n_cores())) as threads:
+        for start in range(0, dim, _BLOCK):
+            own = slice(start, min(dim, start + _BLOCK))
+            before, after = slice(0, own.start), slice(own.stop, dim)
+            inverse.rows[own, own] = own_inverse = _inverse_of_lower(_cholesky_of_block(rest[own, own]))
+            factor[after, own] = below = exact_product(rest[after, own], own_inverse.T)
+            subtracting = _subtract_square(rest[after, after], _rounded(below, _bits(below.shape[1])), threads)
+            if start:
+                mixed = _rounded(factor[own, before], _bits(start)) @ inverse.first(start, _bits(start))
+                inverse.rows[own, before] = -exact_product(own_inverse, mixed)
+            for part in subtracting:
+                part.result()
+    return inverse.rows
+
+
+class _RoundedRows:
+    """A lower triangular matrix `rows` (d, d) that is filled from above, and a rounded copy that is kept up with it."""
+
+    def __init__(self, dim: int) -> None:
+        self.rows = np.zeros((dim, dim))
+        self._copy = np.empty_like(self.rows)
+        self._n_rounded, self._grid, self._largest = 0, 0, 0.0
+
+    def first(self, n_rows: int, bits: int) -> Float64Array:
+        """The first rows and columns (n, n), rounded to `bits` of their largest value."""
+        new = self.rows[self._n_rounded : n_rows, :n_rows]
+        self._largest = max(self._largest, float(np.abs(new).max(initial=0.0)))
+        grid = bits - exponent_of(self._largest)
+        if grid != self._grid:
+            self._grid, self._n_rounded = grid, 0
+        # columns beyond its diagonal are zeros in every row
+        self._copy[self._n_rounded : n_rows] = round_to_grid(self.rows[self._n_rounded : n_rows], grid)
+        self._n_rounded = n_rows
+        return self._copy[:n_rows, :n_rows]
+
+
+def _subtract_square(rest: Float64Array, rows: Float64Array, threads: Executor) -> list[Future[None]]:
+    """Begin to subtract `rows` · `rows`ᵀ from `rest` (n, n) on and below its diagonal; above it is nothing of use."""
+
+    def subtract(start: int) -> None:
+        rest[start:, start : start + _PANEL] -= rows[start:] @ rows[start : start + _PANEL].T
+
+    return [threads.submit(subtract, start) for start in range(0, len(rest), _PANEL)]
 
 
 def _cholesky_of_block(block: Float64Array) -> Float64Array:

@@ -15,7 +15,7 @@ from stages.features.camera_finding import CameraFinding, find
 from stages.features.camera_whitening import Whitenings, cameras_with_enough
 from stages.features.centring import centred_by_camera, centring_bytes, require_cameras
 from stages.features.kept_whitening import whitening_of
-from stages.features.whitening import Whitening, whitened
+from stages.features.whitening import BLOCK_ROWS, Whitening, n_threads, whitened
 from stages.runs.store import Artifact
 from stages.samples import TRAIN
 from stages.typing import BoolArray, Float32Array, Int32Array
@@ -156,12 +156,12 @@ def _wanted_cameras(dataset: Artifact, parameters: MergeParameters) -> Int32Arra
 def whitening_bytes(*, n_samples: int, dim: int) -> int:
     """Peak bytes of whitening (n, d) float32 features beside them: the result, blocks of float64, a few (d, d) matrices.
 
-    Blocks of rows are rounded, centred, multiplied and squared. The factorisation holds the covariance, what is left of it,
-    the factor, its inverse, and rounded copies of two of them.
+    Each thread holds a block, a few small parts of one, and a sum of products. The factorisation holds the covariance, what
+    is left of it, the factor, its inverse, and rounded copies of two of them.
     """
-    result = 4 * n_samples * dim
-    blocks = 5 * _FLOAT64 * min(n_samples, 1024) * dim
-    return result + blocks + 8 * _FLOAT64 * dim * dim
+    result, threads = 4 * n_samples * dim, n_threads(n_samples)
+    blocks = 2 * threads * _FLOAT64 * min(n_samples, BLOCK_ROWS) * dim
+    return result + blocks + (8 + threads) * _FLOAT64 * dim * dim
 
 
 def _require_room(

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
+from scipy.linalg import blas
 
+from stages.arrays.backend import n_cores, one_library_thread
 from stages.arrays.exact_products import MANTISSA_BITS, inverse_cholesky_factor
 from stages.arrays.exact_sums import exponent_of, grid_exponent, halving_sum, round_to_grid
 from stages.arrays.finite import require_finite
 from stages.errors import DbcError, UsageError
 from stages.typing import Float32Array, Float64Array
 
-_BLOCK_ROWS = 1024
-"""Rows of float64 held at once."""
-_BLOCK_COLUMNS = 512
-"""Columns of a product at once: those of a triangular matrix need only the rows above their last one."""
+T = TypeVar("T")
+
+BLOCK_ROWS = 512
+"""Rows of float64 that a thread holds and multiplies at once."""
+_PART_ROWS = 64
+"""Rows that all elementwise steps pass over while they are in cache."""
+_MOST_THREADS = 8
+"""Threads at most: each sums a covariance of its own."""
 _FEATURE_BITS = 25
 """Bits that features keep below four times the largest train feature: one more than float32 holds."""
 
@@ -54,7 +62,7 @@ def fit_whitening(features: Float32Array, *, ridge: float) -> Whitening:
             "there are no train features to whiten by, at least 2 that differ are needed; use `whiten=0`"
         )
     require_finite(features)
-    largest = float(np.abs(features).max())
+    largest = max(float(features.max()), -float(features.min()))
     grid = _FEATURE_BITS - (exponent_of(largest) + 2)
     mean = _mean(features, grid=grid, largest=largest)
     covariance = _covariance(features, mean, grid=grid, largest=largest)
@@ -80,26 +88,47 @@ def whitened(features: Float32Array, whitening: Whitening) -> Float32Array:
     were fitted on).
     """
     result = np.empty(features.shape, dtype=np.float32)
-    dim = features.shape[1]
-    moved = np.empty((min(_BLOCK_ROWS, len(features)), dim))
-    for rows, centred in _centred(features, whitening.mean, grid=whitening.grid):
-        block = moved[: len(centred)]
-        for start in range(0, dim, _BLOCK_COLUMNS):
-            stop = min(dim, start + _BLOCK_COLUMNS)
-            np.matmul(centred[:, :stop], whitening.matrix[:stop, start:stop], out=block[:, start:stop])
-        length = np.sqrt(halving_sum(np.square(block)))[:, None]
-        # + 0 takes the sign from a negative zero, which an order of summation may leave or not
-        result[rows] = block / np.where(length > 0, length, 1) + 0.0
+    mean = whitening.mean * 2.0**whitening.grid
+
+    def move(starts: range) -> None:
+        buffer = np.empty((BLOCK_ROWS, features.shape[1]))
+        for start in starts:
+            block = buffer[: len(features) - start]
+            _fill_centred(block, features[start : start + BLOCK_ROWS], mean, grid=whitening.grid)
+            # columns come first to BLAS: this sets block to block @ matrix, in steps of the grid
+            blas.dtrmm(1.0, whitening.matrix.T, block.T, lower=1, overwrite_b=1)
+            for part in _parts(len(block)):
+                rows = block[part]
+                length = np.sqrt(halving_sum(np.square(rows)))[:, None]
+                rows /= np.where(length > 0, length, 1)
+                # + 0 takes the sign from a negative zero, which an order of summation may leave or not
+                np.add(rows, 0.0, out=result[start:][part], casting="same_kind")
+
+    _in_threads(move, len(features))
     return result
+
+
+def n_threads(n_rows: int) -> int:
+    """Threads that share `n_rows`: one a core, but no more than there are blocks."""
+    return max(1, min(n_cores(), _MOST_THREADS, -(-n_rows // BLOCK_ROWS)))
 
 
 def _mean(features: Float32Array, *, grid: int, largest: float) -> Float64Array:
     """The mean (d,) of rows on the grid that makes their sum exact, rounded to the grid of `grid`."""
-    coarse = min(grid, grid_exponent(largest, len(features)))
-    total = np.zeros(features.shape[1])
-    for start in range(0, len(features), _BLOCK_ROWS):
-        total += round_to_grid(features[start : start + _BLOCK_ROWS].astype(np.float64), coarse).sum(axis=0)
-    mean: Float64Array = round_to_grid(total / len(features), grid)
+    n_samples, dim = features.shape
+    coarse = min(grid, grid_exponent(largest, n_samples))
+    no_mean = np.zeros(dim)
+
+    def total(starts: range) -> Float64Array:
+        buffer, sums = np.empty((BLOCK_ROWS, dim)), np.zeros(dim)
+        for start in starts:
+            block = buffer[: n_samples - start]
+            _fill_centred(block, features[start : start + BLOCK_ROWS], no_mean, grid=coarse)
+            sums += block.sum(axis=0)
+        return sums
+
+    sums = sum(_in_threads(total, n_samples), no_mean) * 2.0**-coarse
+    mean: Float64Array = round_to_grid(sums / n_samples, grid)
     return mean
 
 
@@ -109,16 +138,50 @@ def _covariance(features: Float32Array, mean: Float64Array, *, grid: int, larges
     farthest = largest + float(np.abs(mean).max())
     free_bits = MANTISSA_BITS - max(1, (n_samples - 1).bit_length()) - 2 * exponent_of(farthest)
     coarse = min(grid, free_bits // 2)
-    covariance = np.zeros((dim, dim))
-    for _, centred in _centred(features, mean, grid=grid):
-        rows = centred if coarse == grid else round_to_grid(centred, coarse)
-        covariance += rows.T @ rows
+
+    def products(starts: range) -> Float64Array:
+        """The upper triangle of the sum of products of some blocks, in steps of the grid; zeros below it."""
+        buffer, sums = np.empty((BLOCK_ROWS, dim)), np.zeros((dim, dim), order="F")
+        for start in starts:
+            block = buffer[: n_samples - start]
+            _fill_centred(block, features[start : start + BLOCK_ROWS], mean * 2.0**grid, grid=grid, coarse=coarse)
+            blas.dsyrk(1.0, block.T, 1.0, sums, overwrite_c=1)
+        return sums
+
+    first, *others = _in_threads(products, n_samples)
+    for sums in others:
+        first += sums
+    covariance = np.ascontiguousarray(first)
+    covariance += np.triu(covariance, 1).T
+    covariance *= 2.0 ** (-2 * coarse)
     covariance /= n_samples
     return covariance
 
 
-def _centred(features: Float32Array, mean: Float64Array, *, grid: int) -> Iterator[tuple[slice, Float64Array]]:
-    """(rows, values less the mean (b, d) float64 on the grid), a block of rows at a time."""
-    for start in range(0, len(features), _BLOCK_ROWS):
-        rows = slice(start, start + _BLOCK_ROWS)
-        yield rows, round_to_grid(features[rows].astype(np.float64), grid) - mean
+def _fill_centred(
+    block: Float64Array, features: Float32Array, mean: Float64Array, *, grid: int, coarse: int | None = None
+) -> None:
+    """Set `block` (b, d) to `features` less `mean`, both in whole steps of 2^−`grid`; then to the steps of 2^−`coarse`."""
+    for part in _parts(len(block)):
+        rows = block[part]
+        np.multiply(features[part], 2.0**grid, out=rows, dtype=np.float64)
+        np.rint(rows, out=rows)
+        rows -= mean
+        if coarse is not None and coarse != grid:
+            rows *= 2.0 ** (coarse - grid)
+            np.rint(rows, out=rows)
+
+
+def _parts(n_rows: int) -> list[slice]:
+    return [slice(start, start + _PART_ROWS) for start in range(0, n_rows, _PART_ROWS)]
+
+
+def _in_threads(work: Callable[[range], T], n_rows: int) -> list[T]:
+    """What `work` makes of the first rows of blocks, shared by threads that each multiply alone: sums are exact in any order.
+
+    So the elementwise steps of some blocks run beside the products of others.
+    """
+    size = n_threads(n_rows)
+    shares = [range(number * BLOCK_ROWS, n_rows, size * BLOCK_ROWS) for number in range(size)]
+    with one_library_thread(), ThreadPoolExecutor(size) as threads:
+        return list(threads.map(work, shares))

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from scipy.linalg import sqrtm
 
+from stages.arrays.exact_sums import halving_sum
 from stages.errors import DbcError, UsageError
+from stages.features import whitening as of_whitening
 from stages.features.whitening import fit_whitening, whitened
 
 
@@ -88,3 +90,25 @@ def test_a_row_is_whitened_alike_alone_and_among_others():
     whitening = fit_whitening(train, ridge=3)
     together = whitened(train, whitening)
     assert np.array_equal(together[1100:1103], whitened(train[1100:1103], whitening))
+
+
+def test_the_number_of_threads_changes_no_bit(monkeypatch):
+    train = some_features(10, n=2600, dim=30)
+    monkeypatch.setattr(of_whitening, "n_cores", lambda: 1)
+    alone = fit_whitening(train, ridge=3)
+    rows = whitened(train, alone)
+    monkeypatch.setattr(of_whitening, "n_cores", lambda: 5)
+    shared = fit_whitening(train, ridge=3)
+    assert of_whitening.n_threads(len(train)) == 5
+    assert np.array_equal(alone.mean, shared.mean)
+    assert np.array_equal(alone.matrix, shared.matrix)
+    assert np.array_equal(rows, whitened(train, shared))
+
+
+def test_rows_are_those_of_one_plain_float64_product():
+    train = some_features(11, n=700, dim=40)
+    whitening = fit_whitening(train, ridge=3)
+    steps = np.round(train.astype(np.float64) * 2.0**whitening.grid) * 2.0**-whitening.grid
+    moved = (steps - whitening.mean) @ whitening.matrix
+    length = np.sqrt(halving_sum(moved**2))[:, None]
+    assert np.array_equal(whitened(train, whitening), (moved / length).astype(np.float32))
