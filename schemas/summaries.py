@@ -22,7 +22,7 @@ class DatasetSummary(Summary):
     """Counts over a data set; identities and cameras are 0 if none are known.
 
     `missing` counts the values that the source leaves out, by column; `left_out` its files that are no samples, by suffix;
-    `leaks` what makes figures look better than they are, by kind.
+    `leaks` what makes figures look better than they are, by kind; `boxes` those left out or changed, by what was the matter.
     """
 
     n_images: int
@@ -38,6 +38,7 @@ class DatasetSummary(Summary):
     missing: dict[str, int] = {}
     left_out: dict[str, int] = {}
     leaks: dict[str, int] = {}
+    boxes: dict[str, int] = {}
 
 
 class ConstraintsSummary(Summary):

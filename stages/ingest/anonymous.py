@@ -17,7 +17,9 @@ def anonymous(samples: Samples, summary: DatasetSummary) -> tuple[Samples, Datas
         image.model_copy(update={"path": f"skipped-{number}"}) for number, image in enumerate(summary.skipped, start=1)
     )
     path = tuple(f"image-{number:0{width}}" for number in range(1, len(samples.path) + 1))
-    return replace(samples, path=path, identity=(), camera=()), summary.model_copy(update={"skipped": skipped})
+    return replace(samples, path=path, identity=(), camera=(), encounter_name=()), summary.model_copy(
+        update={"skipped": skipped}
+    )
 
 
 def without_source(context: Context, source: Path | None) -> Context:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+
+from stages.samples import Samples
 
 MOST_PICTURES = 100
 """About how many pictures stand for all of them: only their headers are read."""
@@ -17,10 +18,11 @@ _ORIENTATION = 0x0112
 _STEP = 32
 
 
-def squeezed(root: Path, paths: Sequence[str], *, height: int, width: int) -> str | None:
-    """A warning if the median of the pictures `paths` under `root` is far from the shape of stored ones; else None."""
-    step = max(len(paths) // MOST_PICTURES, 1)
-    found = [aspect for aspect in (_aspect(root / path) for path in paths[::step]) if aspect is not None]
+def squeezed(root: Path, samples: Samples, *, height: int, width: int) -> str | None:
+    """A warning if the median of the images of `samples` under `root` is far from the shape of stored ones; else None."""
+    step = max(len(samples.path) // MOST_PICTURES, 1)
+    aspects = (_image_aspect(root, samples, image) for image in range(0, len(samples.path), step))
+    found = [aspect for aspect in aspects if aspect is not None]
     if not found:
         return None
     aspect = float(np.median(found))
@@ -37,6 +39,15 @@ def fitting_size(aspect: float, *, shorter: int) -> tuple[int, int]:
     """(height, width) in steps of 32 pixels, of about that `aspect` (width over height), the shorter side as given."""
     longer = max(round(max(aspect, 1 / aspect) * shorter / _STEP) * _STEP, shorter)
     return (shorter, longer) if aspect > 1 else (longer, shorter)
+
+
+def _image_aspect(root: Path, samples: Samples, image: int) -> float | None:
+    """Width over height of what an image is cut from; None if it cannot be told."""
+    if not len(samples.box) or np.isnan(samples.box[image, 0]):
+        return _aspect(root / samples.path[image])
+    _, _, width, height = samples.box[image].tolist()
+    whole = _aspect(root / samples.path[image]) if samples.is_relative[image] else 1.0
+    return None if whole is None else whole * float(width) / float(height)
 
 
 def _aspect(file: Path) -> float | None:

@@ -7,7 +7,9 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+from stages.ingest.decode.pixels import is_video
 from stages.samples import Samples
 
 UNREADABLE = ""
@@ -36,6 +38,30 @@ def digest_each(
     return found
 
 
+def digest_images(root: Path, samples: Samples) -> list[str]:
+    """What tells the content of each image of `samples` (n_images): the digest of its file, and box and frame if it has them.
+
+    Every file is read once. An image whose file cannot be read counts as `UNREADABLE`.
+    """
+    files = list(dict.fromkeys(samples.path))
+    digest_of = dict(zip(files, digest_each(root, files), strict=True))
+    digests = [digest_of[path] for path in samples.path]
+    if len(samples.box):
+        digests = [
+            f"{digest} {' '.join(map(repr, box))} {is_relative}" if digest and box[0] == box[0] else digest
+            for digest, box, is_relative in zip(
+                digests, samples.box.tolist(), samples.is_relative.tolist(), strict=True
+            )
+        ]
+    if len(samples.frame_number):
+        # of pictures, a number says nothing about their content
+        digests = [
+            f"{digest} frame {frame}" if digest and is_video(path) else digest
+            for digest, path, frame in zip(digests, samples.path, samples.frame_number.tolist(), strict=True)
+        ]
+    return digests
+
+
 def combine_digests(paths: Iterable[str], digests: Iterable[str]) -> str:
     """SHA-256 (hex) over pairs of path and content digest, in whatever order they are given."""
     total = hashlib.sha256()
@@ -46,12 +72,26 @@ def combine_digests(paths: Iterable[str], digests: Iterable[str]) -> str:
 
 
 def digest_samples(samples: Samples) -> str:
-    """SHA-256 (hex) over everything a table of samples says: paths, frames, pid, camid, tracklet and split."""
+    """SHA-256 (hex) over everything a table of samples says that is stored.
+
+    Paths, frames, pid, camid, tracklet and split are told as they always were; other columns if they are not empty.
+    """
     total = hashlib.sha256("\0".join(samples.path).encode())
     for array in (samples.frame_start, samples.pid, samples.camid, samples.tracklet, samples.split):
-        total.update(f"\0{array.dtype.newbyteorder('<').str}{array.shape}\0".encode())
-        total.update(array.astype(array.dtype.newbyteorder("<")).tobytes())
+        _update(total, array)
+    for name in ("box", "is_relative", "frame_number", "score", "encounter", "view"):
+        if len(array := getattr(samples, name)):
+            total.update(f"\0{name}".encode())
+            _update(total, array)
+    for name in ("timestamp", "encounter_name", "view_name"):
+        if texts := getattr(samples, name):
+            total.update("\0".join(["", name, *texts]).encode())
     return total.hexdigest()
+
+
+def _update(total: Any, array: Any) -> None:
+    total.update(f"\0{array.dtype.newbyteorder('<').str}{array.shape}\0".encode())
+    total.update(array.astype(array.dtype.newbyteorder("<")).tobytes())
 
 
 def _cut(paths: Sequence[str], length: int) -> list[Sequence[str]]:

@@ -1,4 +1,4 @@
-"""A block of images that one worker decodes into the place in a file that is theirs, and the work that fills it."""
+"""What one worker decodes into places in files: a block of images, or what is cut out of one; and the work that fills it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from stages.ingest.decode.image_file import BadImageError
-from stages.ingest.decode.pixels import ImageSource
+from stages.ingest.decode.crops import BadImageError, Rectangle, Region
+from stages.ingest.decode.pixels import CropSource, ImageSource
 
 MAX_IMAGES = 32
 BLOCK_BYTES = 4 << 20
@@ -20,6 +20,29 @@ class Block(NamedTuple):
     paths: tuple[str, ...]
     file: str
     offset: int
+
+
+class Cuts(NamedTuple):
+    """The `regions` of the picture or video `path`, and the places that take their pixels: byte `offsets` of `files`."""
+
+    path: str
+    regions: tuple[Region, ...]
+    files: tuple[str, ...]
+    offsets: tuple[int, ...]
+
+
+class FilledCuts(NamedTuple):
+    """Of the regions of `cuts`, by their places in it: what was cut out of the picture, which boxes reached beyond it.
+
+    `bad` has the reason, on one line, for each region whose place stayed as it was; `is_whole` says that it is one for all,
+    because the picture is bad.
+    """
+
+    cuts: Cuts
+    rectangles: dict[int, Rectangle]
+    clipped: tuple[int, ...]
+    bad: dict[int, str]
+    is_whole: bool = False
 
 
 class ImageSize(NamedTuple):
@@ -55,6 +78,31 @@ def fill(block: Block, source: ImageSource, size: ImageSize) -> Iterator[tuple[i
             _write(descriptor, pixels, block.offset + i * size.n_bytes)
     finally:
         os.close(descriptor)
+
+
+def fill_cuts(cuts: Cuts, source: CropSource, size: ImageSize) -> FilledCuts:
+    """Decode a picture, once, and put its regions where they belong; OSError if a file cannot be written."""
+    rectangles: dict[int, Rectangle] = {}
+    bad: dict[int, str] = {}
+    clipped: list[int] = []
+    try:
+        for i, crop in enumerate(source.crops(cuts.path, cuts.regions, height=size.height, width=size.width)):
+            if isinstance(crop, BadImageError):
+                bad[i] = str(crop)[:_REASON_CHARACTERS]
+                continue
+            descriptor = os.open(cuts.files[i], os.O_WRONLY)
+            try:
+                _write(descriptor, crop.pixels, cuts.offsets[i])
+            finally:
+                os.close(descriptor)
+            rectangles[i] = crop.rectangle
+            if crop.is_clipped:
+                clipped.append(i)
+    except BadImageError as error:
+        # regions that were there before it broke are not taken: a picture is good or bad
+        reason = str(error)[:_REASON_CHARACTERS]
+        return FilledCuts(cuts, {}, (), dict.fromkeys(range(len(cuts.regions)), reason), is_whole=True)
+    return FilledCuts(cuts, rectangles, tuple(clipped), bad)
 
 
 def _write(descriptor: int, content: bytes, offset: int) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
 from PIL import Image, UnidentifiedImageError
 
-from stages.errors import DbcError
+from stages.ingest.decode.crops import BadImageError, Crop, Rectangle, Region, Window, cut, window
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,10 +39,6 @@ _UPRIGHT = {
 _SIDEWAYS = frozenset({5, 6, 7, 8})
 
 
-class BadImageError(DbcError):
-    """An image file that cannot be decoded; the text is the reason alone, on one line, without the file's name."""
-
-
 @cache
 def image_suffixes() -> frozenset[str]:
     """The suffixes of image files, in lower case: all that Pillow reads. Pixels are decoded by content, not by name."""
@@ -65,17 +63,45 @@ def decode_image(data: bytes | Path, *, height: int, width: int) -> bytes:
     unreadable, empty, no image, truncated, damaged or larger than `MAX_PIXELS`, and for pixels without a known range
     (floating-point, or integers of more than 16 bits).
     """
-    content = data if isinstance(data, bytes) else read_bytes(data)
-    if not content:
-        raise BadImageError("is empty (0 bytes)")
-    try:
-        with warnings.catch_warnings(action="ignore"), _open(content) as image:
-            return _decode(image, height=height, width=width)
-    except (MemoryError, BadImageError):
-        raise
-    except Exception as error:
-        # Pillow's readers let anything through (SyntaxError, struct.error, zlib.error, …) on damaged files
-        raise BadImageError(f"cannot be decoded: {one_line(error)}") from error
+    with _opened(data) as image:
+        orientation = _orientation(image)
+        size = (height, width) if orientation in _SIDEWAYS else (width, height)
+        _load(image, size, [image.size])
+        rgb = _to_rgb(image)
+        if rgb.size != size:
+            rgb = rgb.resize(size, Image.Resampling.BILINEAR)
+        # turned after resizing, when there is least to turn
+        return _upright(rgb, orientation).tobytes()
+
+
+def decode_crops(
+    data: bytes | Path, regions: Sequence[Region], *, pad: float, height: int, width: int
+) -> Iterator[Crop | BadImageError]:
+    """What `decode_image` gives for each of the `regions` of one image, in order, or what is wrong with that region.
+
+    The image is decoded once. Boxes are of the image as it is shown, upright. Raises `BadImageError` as `decode_image`.
+    """
+    with _opened(data) as image:
+        orientation = _orientation(image)
+        sideways = orientation in _SIDEWAYS
+        size = (height, width) if sideways else (width, height)
+        shown = (image.height, image.width) if sideways else image.size
+        places: list[tuple[Window, Rectangle] | BadImageError] = []
+        for region in regions:
+            try:
+                place = window(region, width=shown[0], height=shown[1], pad=pad)
+                places.append((place, _as_stored(place.rectangle, orientation, shown)))
+            except BadImageError as error:
+                places.append(error)
+        stored = [place[1] for place in places if isinstance(place, tuple)]
+        scale = _load(image, size, [(right - left, bottom - top) for left, top, right, bottom in stored])
+        rgb = _to_rgb(image)
+        for each in places:
+            if isinstance(each, BadImageError):
+                yield each
+            else:
+                pixels = _upright(cut(rgb, each[1], size, scale=scale), orientation).tobytes()
+                yield Crop(pixels, *each[0])
 
 
 def read_bytes(path: Path | str) -> bytes:
@@ -93,6 +119,22 @@ def one_line(error: Exception) -> str:
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text) or type(error).__name__
 
 
+@contextmanager
+def _opened(data: bytes | Path) -> Iterator[Image.Image]:
+    """The image in `data`, of which only the header is read yet; what goes wrong with it is a `BadImageError`."""
+    content = data if isinstance(data, bytes) else read_bytes(data)
+    if not content:
+        raise BadImageError("is empty (0 bytes)")
+    try:
+        with warnings.catch_warnings(action="ignore"), _open(content) as image:
+            yield image
+    except (MemoryError, BadImageError):
+        raise
+    except Exception as error:
+        # Pillow's readers let anything through (SyntaxError, struct.error, zlib.error, …) on damaged files
+        raise BadImageError(f"cannot be decoded: {one_line(error)}") from error
+
+
 def _open(content: bytes) -> Image.Image:
     try:
         try:
@@ -108,20 +150,33 @@ def _open(content: bytes) -> Image.Image:
     return image
 
 
-def _decode(image: Image.Image, *, height: int, width: int) -> bytes:
-    orientation = _orientation(image)
-    size = (height, width) if orientation in _SIDEWAYS else (width, height)
-    # libjpeg decodes at 1/2, 1/4 or 1/8 for a fraction of the time; kept at twice the target or more, the
-    # antialiased resize that follows hides the difference
-    image.draft(None, (2 * size[0], 2 * size[1]))
+def _load(image: Image.Image, size: tuple[int, int], parts: Sequence[tuple[int, int]]) -> int:
+    """Decode `image`, of which `parts` (width, height) will be resized to `size`; by how much it was reduced.
+
+    libjpeg decodes at 1/2, 1/4 or 1/8 for a fraction of the time; every part is kept at twice `size` or more, and the
+    antialiased resize that follows hides the difference.
+    """
+    fitting = (by for by in (8, 4, 2) if all(w >= 2 * by * size[0] and h >= 2 * by * size[1] for w, h in parts))
+    wanted = next(fitting, 1)
+    whole = image.width
+    drafted = image.draft(None, (max(whole // wanted, 1), max(image.height // wanted, 1)))
     image.load()
-    rgb = _to_rgb(image)
-    if rgb.size != size:
-        rgb = rgb.resize(size, Image.Resampling.BILINEAR)
-    # turned after resizing, when there is least to turn
-    if orientation in _UPRIGHT:
-        rgb = rgb.transpose(_UPRIGHT[orientation])
-    return rgb.tobytes()
+    return round(whole / drafted[1][2]) if drafted else 1
+
+
+def _upright(image: Image.Image, orientation: int) -> Image.Image:
+    return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
+
+
+def _as_stored(rectangle: Rectangle, orientation: int, shown: tuple[int, int]) -> Rectangle:
+    """Where a rectangle of the upright image, of size `shown`, lies in the image as it is stored."""
+    left, top, right, bottom = rectangle
+    width, height = shown
+    if orientation in (2, 3, 7, 6):
+        left, right = width - right, width - left
+    if orientation in (3, 4, 7, 8):
+        top, bottom = height - bottom, height - top
+    return (top, left, bottom, right) if orientation in _SIDEWAYS else (left, top, right, bottom)
 
 
 def _orientation(image: Image.Image) -> int:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from schemas.parameters import SyntheticParameters
-from stages.ingest.decode.image_file import decode_image, read_bytes
+from stages.ingest.decode.crops import BadImageError, Crop, Region
+from stages.ingest.decode.image_file import decode_crops, decode_image, read_bytes
+
+VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"})
+
+
+def is_video(path: str) -> bool:
+    """Whether `path` names a video, by its suffix."""
+    return path[path.rfind(".") :].lower() in VIDEO_SUFFIXES
 
 
 class Files(NamedTuple):
@@ -17,6 +26,18 @@ class Files(NamedTuple):
     def pixels(self, path: str, *, height: int, width: int) -> bytes:
         """The decoded image, RGB (height, width, 3); raises `BadImageError` if there is none."""
         return decode_image(read_bytes(f"{self.root}/{path}"), height=height, width=width)
+
+
+class CropSource(NamedTuple):
+    """Pictures under the folder `root`, of which boxes, widened by `pad` of their size on each side, are wanted."""
+
+    root: Path
+    pad: float = 0.0
+
+    def crops(self, path: str, regions: Sequence[Region], *, height: int, width: int) -> Iterator[Crop | BadImageError]:
+        """The `regions` of a picture, in order, or what is wrong with each; raises `BadImageError` if there is no picture."""
+        data = read_bytes(f"{self.root}/{path}")
+        return decode_crops(data, regions, pad=self.pad, height=height, width=width)
 
 
 class Drawn(NamedTuple):

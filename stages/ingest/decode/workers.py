@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple
+from contextlib import contextmanager
+from typing import NamedTuple, TypeVar
 
 from stages.errors import DbcError
-from stages.ingest.decode.block import Block, ImageSize, fill
-from stages.ingest.decode.pixels import ImageSource
+from stages.ingest.decode.block import Block, Cuts, FilledCuts, ImageSize, fill, fill_cuts
+from stages.ingest.decode.pixels import CropSource, ImageSource
 from stages.ingest.formats.names import shown
 
 _BLOCKS_A_WORKER = 4
@@ -33,16 +34,31 @@ def decode_all(
     read a few blocks ahead. Every file is read once. Raises `DbcError` if memory runs out or the file of a block cannot be
     written. Closing the iterator ends the threads.
     """
+    return _in_order(lambda block: _filled(block, source, size), blocks, workers)
+
+
+def decode_cuts(
+    source: CropSource, pictures: Iterable[Cuts], *, size: ImageSize, workers: int | None = None
+) -> Generator[FilledCuts, None, None]:
+    """The `pictures`, in order, as the regions of each are cut out of it; everything else is as in `decode_all`."""
+    return _in_order(lambda cuts: _cut(cuts, source, size), pictures, workers)
+
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def _in_order(work: Callable[[T], R], tasks: Iterable[T], workers: int | None) -> Generator[R, None, None]:
+    """What `work` makes of each of `tasks`, in their order, done by threads."""
     n_workers = default_workers() if workers is None else workers
     if not n_workers:
-        for block in blocks:
-            yield _filled(block, source, size)
+        yield from map(work, tasks)
         return
     pool = ThreadPoolExecutor(n_workers, thread_name_prefix="decode")
-    waiting: deque[Future[FilledBlock]] = deque()
+    waiting: deque[Future[R]] = deque()
     try:
-        for block in blocks:
-            waiting.append(pool.submit(_filled, block, source, size))
+        for task in tasks:
+            waiting.append(pool.submit(work, task))
             if len(waiting) >= _BLOCKS_A_WORKER * n_workers:
                 yield waiting.popleft().result()
         while waiting:
@@ -57,12 +73,23 @@ def default_workers() -> int:
 
 
 def _filled(block: Block, source: ImageSource, size: ImageSize) -> FilledBlock:
-    try:
+    with _told(f"{shown(block.paths[0])} to {shown(block.paths[-1])}", block.file):
         return FilledBlock(block, dict(fill(block, source, size)))
+
+
+def _cut(cuts: Cuts, source: CropSource, size: ImageSize) -> FilledCuts:
+    with _told(shown(cuts.path), cuts.files[0]):
+        return fill_cuts(cuts, source, size)
+
+
+@contextmanager
+def _told(images: str, file: str) -> Iterator[None]:
+    """Says in a `DbcError` what stopped the decoding of `images` into `file`."""
+    try:
+        yield
     except MemoryError as error:
-        first, last = shown(block.paths[0]), shown(block.paths[-1])
-        raise DbcError(f"out of memory while decoding {first} to {last}; free memory or use fewer `workers`") from error
+        raise DbcError(f"out of memory while decoding {images}; free memory or use fewer `workers`") from error
     except OSError as error:
         raise DbcError(
-            f"{shown(block.file)} cannot be written: {error.strerror or error}; free space or choose another `run`"
+            f"{shown(file)} cannot be written: {error.strerror or error}; free space or choose another `run`"
         ) from error

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from stages.ingest.aspect import fitting_size, squeezed
+from stages.samples import Samples
 
 
-def pictures(folder: Path, *sizes: tuple[int, int], turned: bool = False) -> list[str]:
+def table(paths: list[str]) -> Samples:
+    n = len(paths)
+    return Samples.of_images(paths, [1] * n, [1] * n, [0] * n)
+
+
+def pictures(folder: Path, *sizes: tuple[int, int], turned: bool = False) -> Samples:
     exif = Image.Exif()
     if turned:
         exif[0x0112] = 6
     for place, size in enumerate(sizes):
         Image.new("RGB", size).save(folder / f"{place}.jpg", exif=exif)
-    return [f"{place}.jpg" for place in range(len(sizes))]
+    return table([f"{place}.jpg" for place in range(len(sizes))])
 
 
 def test_squares_stored_as_standing_people_are_told(tmp_path: Path) -> None:
@@ -31,10 +39,20 @@ def test_pictures_that_fit_are_not_told(tmp_path: Path, size: tuple[int, int], t
     assert squeezed(tmp_path, pictures(tmp_path, size, size, turned=turned), height=256, width=128) is None
 
 
+@pytest.mark.parametrize(("box", "is_relative"), [((5, 5, 40, 40), False), ((0.25, 0, 0.5, 1), True)])
+def test_boxes_count_and_not_their_pictures(
+    tmp_path: Path, box: tuple[float, float, float, float], is_relative: bool
+) -> None:
+    whole = pictures(tmp_path, (128, 64))
+    assert squeezed(tmp_path, whole, height=64, width=64) is not None
+    boxed = replace(whole, box=np.array([box], dtype=np.float64), is_relative=np.array([is_relative]))
+    assert squeezed(tmp_path, boxed, height=64, width=64) is None
+
+
 def test_pictures_that_cannot_be_read_say_nothing(tmp_path: Path) -> None:
     (tmp_path / "x.jpg").write_text("no picture")
-    assert squeezed(tmp_path, ["x.jpg", "lost.jpg"], height=256, width=128) is None
-    assert squeezed(tmp_path, [], height=256, width=128) is None
+    assert squeezed(tmp_path, table(["x.jpg", "lost.jpg"]), height=256, width=128) is None
+    assert squeezed(tmp_path, table([]), height=256, width=128) is None
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,155 @@
+"""The images of a dataset on their way from files into the array `images`, and which of them are bad."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from schemas.parameters import IngestParameters
+from schemas.summaries import BadImage
+from stages.errors import DbcError
+from stages.ingest.decode.block import Block, Cuts, FilledCuts, ImageSize
+from stages.ingest.decode.crops import Region
+from stages.ingest.decode.pixels import CropSource, ImageSource, is_video
+from stages.ingest.decode.workers import decode_all, decode_cuts
+from stages.ingest.formats.names import plain
+from stages.reporting import Reporter
+from stages.runs.store import RowFiles, Writer
+from stages.samples import Samples
+from stages.typing import BoolArray, Int32Array, Int64Array
+
+_NAMED_BAD_IMAGES = 20
+
+
+@dataclass
+class Written:
+    """What became of the images: `good` (n_images) are stored, `bad` are named once a file, or once a box.
+
+    `rectangle` (n_images, 4; int32) is left, top, width and height of what was cut out of each good picture, if boxes were;
+    `n_clipped` of the boxes reached beyond their picture.
+    """
+
+    good: BoolArray
+    bad: list[BadImage] = field(default_factory=list)
+    rectangle: Int32Array | None = None
+    n_clipped: int = 0
+
+
+def write_images(
+    writer: Writer,
+    source: ImageSource | CropSource,
+    samples: Samples,
+    parameters: IngestParameters,
+    workers: int,
+    reporter: Reporter,
+) -> Written:
+    """Have the readable images of `samples` written in their order; DbcError for bad ones unless these are to be skipped."""
+    n_images = len(samples.path)
+    size = ImageSize(parameters.height, parameters.width)
+    written = Written(np.ones(n_images, dtype=np.bool_))
+    origins: list[str] = []
+    with (
+        reporter.task("images", total=n_images, unit="images") as advance,
+        writer.row_files("images", row_shape=(size.height, size.width, 3), max_rows=n_images) as rows,
+    ):
+        if isinstance(source, CropSource):
+            pictures = _pictures(samples)
+            cuts = (_cuts(samples, images, rows) for images in pictures)
+            written.rectangle = np.zeros((n_images, 4), dtype=np.int32)
+            with closing(decode_cuts(source, cuts, size=size, workers=workers)) as done:
+                for images, filled in zip(pictures, done, strict=True):
+                    origins += _take(filled, images, samples, written)
+                    advance(len(images), _n_bad(written))
+            if written.good.all() or parameters.on_bad_image == "skip":
+                _keep(rows, written.good)
+        else:
+            with closing(decode_all(source, _blocks(samples.path, rows, size), size=size, workers=workers)) as blocks:
+                start = 0
+                for block, reasons in blocks:
+                    written.bad += [BadImage(path=block.paths[i], reason=reason) for i, reason in reasons.items()]
+                    written.good[[start + i for i in reasons]] = False
+                    start += len(block.paths)
+                    if written.good.all() or parameters.on_bad_image == "skip":
+                        rows.keep(len(block.paths), without=reasons)
+                    advance(len(block.paths), _n_bad(written))
+        if written.bad and parameters.on_bad_image == "fail":
+            raise DbcError(
+                f"{int((~written.good).sum())} of {n_images} images cannot be read: {named(written.bad, origins)}; "
+                "mend or remove them, or leave them out with `on_bad_image='skip'`"
+            )
+    return written
+
+
+def are_cut(samples: Samples) -> bool:
+    """Whether images are cut out of pictures or taken out of videos, so that one file may give several."""
+    return bool(len(samples.box)) or any(map(is_video, samples.path))
+
+
+def named(bad: list[BadImage], origins: list[str] | None = None) -> str:
+    """The first bad images with their reasons, after the rows of the source that they come from."""
+    texts = [f"{plain(image.path)} {image.reason}" for image in bad[:_NAMED_BAD_IMAGES]]
+    if origins:
+        texts = [f"{origin}: {text}" for origin, text in zip(origins, texts, strict=False)]
+    more = len(bad) - len(texts)
+    return f"{', '.join(texts)} and {more} more" if more > 0 else ", ".join(texts)
+
+
+def _n_bad(written: Written) -> str:
+    return f"{int((~written.good).sum())} bad" if written.bad else ""
+
+
+def _blocks(paths: tuple[str, ...], rows: RowFiles, size: ImageSize) -> Iterator[Block]:
+    """The images in blocks, each of which lies in one file."""
+    start = 0
+    while start < len(paths):
+        place = rows.place(start)
+        stop = start + min(size.images_per_block, place.n_rows)
+        yield Block(paths[start:stop], str(place.path), place.offset)
+        start = stop
+
+
+def _pictures(samples: Samples) -> list[Int64Array]:
+    """The images (indices) of each picture or video, ascending by frame; pictures in order of path."""
+    frame = samples.frame_number if len(samples.frame_number) else np.zeros(len(samples.path), dtype=np.int64)
+    _, picture = np.unique(np.array(samples.path, dtype=object), return_inverse=True)
+    order = np.lexsort((np.arange(len(picture)), frame, picture))
+    return np.split(order, np.flatnonzero(np.diff(picture[order])) + 1)
+
+
+def _cuts(samples: Samples, images: Int64Array, rows: RowFiles) -> Cuts:
+    places = [rows.place(image) for image in images.tolist()]
+    regions = tuple(_region(samples, image) for image in images.tolist())
+    files, offsets = tuple(str(place.path) for place in places), tuple(place.offset for place in places)
+    return Cuts(samples.path[images[0]], regions, files, offsets)
+
+
+def _region(samples: Samples, image: int) -> Region:
+    frame = int(samples.frame_number[image]) if len(samples.frame_number) else -1
+    if not len(samples.box) or math.isnan(samples.box[image, 0]):
+        return Region(frame=frame)
+    left, top, width, height = samples.box[image].tolist()
+    return Region((left, top, width, height), bool(samples.is_relative[image]), frame)
+
+
+def _take(filled: FilledCuts, images: Int64Array, samples: Samples, written: Written) -> list[str]:
+    """Note in `written` what became of the `images` of one picture; the rows of the source that bad ones come from."""
+    for i, (left, top, right, bottom) in filled.rectangles.items():
+        if written.rectangle is not None:
+            written.rectangle[images[i]] = left, top, right - left, bottom - top
+    written.n_clipped += len(filled.clipped)
+    written.good[images[list(filled.bad)]] = False
+    # a bad picture is named once, with its first row
+    told = dict(list(filled.bad.items())[:1]) if filled.is_whole else filled.bad
+    written.bad += [BadImage(path=filled.cuts.path, reason=reason) for reason in told.values()]
+    return [samples.origin[images[i]] for i in told] if samples.origin else []
+
+
+def _keep(rows: RowFiles, good: BoolArray) -> None:
+    """Take in all rows, in pieces, without those that are not `good`."""
+    for start in range(0, len(good), 1024):
+        piece = good[start : start + 1024]
+        rows.keep(len(piece), without=set(np.flatnonzero(~piece).tolist()))
