@@ -11,7 +11,8 @@ import torch
 from stages.arrays.backend import resolve_torch_device
 from stages.errors import DbcError
 from stages.extract.forward import extract
-from stages.ingest.decode.image_file import BadImageError, decode_image
+from stages.ingest.decode.crops import BadImageError
+from stages.ingest.decode.image_file import decode_image
 from stages.nn.initial_model import open_model
 from stages.runs.context import Context
 from stages.runs.lineage import parent_of

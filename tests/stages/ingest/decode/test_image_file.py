@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from stages.ingest.decode.image_file import ALPHA_BACKGROUND, MAX_PIXELS, BadImageError, decode_image, image_suffixes
+from stages.ingest.decode.crops import BadImageError
+from stages.ingest.decode.image_file import ALPHA_BACKGROUND, MAX_PIXELS, decode_image, image_suffixes
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP")
 

@@ -9,7 +9,8 @@ import pytest
 
 from schemas.parameters import IngestParameters
 from stages.errors import DbcError, UsageError
-from stages.ingest.decode.image_file import BadImageError, decode_image
+from stages.ingest.decode.crops import BadImageError
+from stages.ingest.decode.image_file import decode_image
 from stages.ingest.formats import read_samples
 from stages.ingest.formats.listing import list_images
 from stages.samples import GALLERY, QUERY, TRAIN, UNKNOWN
