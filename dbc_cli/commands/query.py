@@ -83,10 +83,10 @@ def _show(found: Found, sheet: Path | None) -> None:
     for file, matches in zip(found.files, found.matches, strict=True):
         print_text(f"{file}: most similar at stage {stage_label(found.stage)}")
         rows = [
-            [f"{match.similarity:.3f}", text_of(match.cluster), text_of(match.cluster_size), match.path]
+            [f"{match.similarity:.3f}", text_of(match.individual), text_of(match.cluster_size), match.path]
             for match in matches
         ]
-        table = borderless_table(["similarity", "cluster", "of size", "path"], rows)
+        table = borderless_table(["similarity", "individual", "of size", "path"], rows)
         table.columns[-1].justify = "left"
         table.columns[-1].overflow = "fold"
         print_table(table)

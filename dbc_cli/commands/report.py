@@ -140,7 +140,8 @@ def _show(fields: Mapping[str, Any]) -> None:
         rows = fields.get(name) or []
         # a short list of all clusters need not come three times
         if rows and not (name in ("loosest", "tightest") and len(fields["largest"]) == fields["n_clusters"]):
-            _table(f"{title} ({len(rows)} of {totals.get(name) or fields[f'n_{name}']})", rows, list(rows[0]))
+            columns = [column for column in rows[0] if column != "cluster"]
+            _table(f"{title} ({len(rows)} of {totals.get(name) or fields[f'n_{name}']})", rows, columns)
     if fields["picture"] is not None:
         framed = "red: another identity than most" if fields["has_identities"] else "no identities, no red frames"
         print_text(f"picture: {text_of(fields['picture'])} ({framed})")

@@ -35,6 +35,7 @@ def status(given: Given) -> None:
         "run": given.run.as_posix(),
         "artifacts": rows,
         "verified": _verified(checks, rows) if verify else None,
+        "individuals": _individuals(run),
         "next": _next(run),
     }
     if given.flag("json"):
@@ -62,6 +63,20 @@ def _next(run: RunDirectory) -> str:
     if clusters is None or stage < last_stage(clusters_manifest(clusters).parameters.merge_percent):
         return told
     return "dbc export clusters" if run.versions("metrics", stage) else "dbc eval"
+
+
+def _individuals(run: RunDirectory) -> dict[str, int] | None:
+    """How many clusters the newest stage has, and the largest number that one was ever called by; None if there are none."""
+    from stages.errors import DbcError
+    from stages.runs.lasting import lasting_numbers
+
+    stage = max(run.stages("clusters"), default=0)
+    try:
+        numbers = lasting_numbers(run, run.require("clusters", stage)) if stage else None
+    except DbcError:
+        # what cannot be read is told with the artifacts
+        return None
+    return None if numbers is None else {"stage": stage, "n": len(numbers.number), "largest_number": numbers.given}
 
 
 def _verified(checks: Sequence[Checked], rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
@@ -114,6 +129,12 @@ def _show(content: dict[str, Any]) -> None:
         found = f"{verified['damaged']} damaged" if verified["damaged"] else "all are what was written"
         size = f"{verified['bytes'] / 1e6:,.1f} MB"
         print_text(f"verified: {verified['artifacts']} artifacts, {verified['arrays']} arrays, {size}: {found}")
+    individuals = content["individuals"]
+    if individuals is not None:
+        given = individuals["largest_number"]
+        print_text(
+            f"stage {individuals['stage']}: {individuals['n']} individuals; numbers up to {given} have been given"
+        )
     print_text(f"next: {content['next']}")
 
 

@@ -16,6 +16,7 @@ from stages.evaluate.clusters.contact_sheet import SheetRow, contact_sheet
 from stages.evaluate.clusters.report import ClusterReport, ClusterRow, report_clusters
 from stages.features.prepared import compared_features
 from stages.reporting import Reporter
+from stages.runs.lasting import lasting_numbers
 from stages.runs.lineage import dataset_of, newest_features, require_same_dataset
 from stages.runs.run_directory import RunDirectory, clusters_manifest, features_manifest
 from stages.runs.store import Artifact
@@ -64,7 +65,7 @@ def report(run: RunDirectory, *, stage: int | None, reporter: Reporter) -> Repor
     return Reported(
         stage=clusters_manifest(clusters).summary.stage,
         features_stage=features_manifest(features).summary.stage,
-        report=report_clusters(rows, labels, linkage, pid),
+        report=report_clusters(rows, labels, linkage, pid, lasting_numbers(run, clusters).number),
         dataset=dataset,
         train=train,
         features=rows,
@@ -109,7 +110,7 @@ def _by_distance(reported: Reported, members: Int64Array) -> Int64Array:
 
 
 def _title(row: ClusterRow, *, n_left_out: int) -> list[str]:
-    lines = [f"cluster {row.cluster}: {row.size} samples", f"spread {row.spread:.3f}, depth {row.depth}"]
+    lines = [f"individual {row.individual}: {row.size} samples", f"spread {row.spread:.3f}, depth {row.depth}"]
     if row.purity is not None:
         lines.append(
             f"purity {row.purity:.2f}, {row.n_identities} {'identity' if row.n_identities == 1 else 'identities'}"

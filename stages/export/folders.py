@@ -71,13 +71,13 @@ def write_folders(rows: Sequence[Member], folder: Path, *, root: Path, copy: boo
 def _places(rows: Sequence[Member]) -> Iterator[tuple[str, str]]:
     """The path of every clustered picture, and the path that it gets."""
     clustered = [row for row in rows if row.cluster is not None]
-    digits = len(str(max((row.cluster or 0 for row in clustered), default=0)))
+    digits = len(str(max((row.individual or 0 for row in clustered), default=0)))
     count: dict[int, int] = {}
     for row in clustered:
-        cluster = row.cluster or 0
-        count[cluster] = count.get(cluster, 0) + 1
+        individual = row.individual or 0
+        count[individual] = count.get(individual, 0) + 1
         width = len(str(row.cluster_size))
-        yield row.path, f"cluster-{cluster:0{digits}}/{count[cluster]:0{width}}_{safe_name(row.path)}"
+        yield row.path, f"individual-{individual:0{digits}}/{count[individual]:0{width}}_{safe_name(row.path)}"
 
 
 def safe_name(path: str) -> str:

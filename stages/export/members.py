@@ -8,19 +8,32 @@ import numpy as np
 
 from stages.features.prepared import compared_features
 from stages.reporting import Reporter
+from stages.runs.lasting import lasting_numbers
 from stages.runs.lineage import dataset_of, newest_features, require_same_dataset
 from stages.runs.run_directory import RunDirectory, clusters_manifest
 from stages.runs.store import Artifact
 from stages.samples import SPLIT_NAMES, TRAIN, UNKNOWN
 from stages.typing import Float32Array, Float64Array, Int32Array, Int64Array
 
-COLUMNS = ("path", "camera", "split", "tracklet", "cluster", "stage", "distance", "cluster_size", "identity")
+COLUMNS = (
+    "path",
+    "camera",
+    "split",
+    "tracklet",
+    "individual",
+    "cluster",
+    "stage",
+    "distance",
+    "cluster_size",
+    "identity",
+)
 
 
 @dataclass(frozen=True)
 class Member:
     """A picture. What is not known, and the cluster of a sample that is not clustered, is None.
 
+    `individual` is the lasting number of the cluster (`stages.runs.lasting`), `cluster` its label in the artifact.
     `distance` is the Euclidean distance of the sample's features from the mean of its cluster, as merges compare them.
     """
 
@@ -28,6 +41,7 @@ class Member:
     camera: str | None
     split: str
     tracklet: int | None
+    individual: int | None
     cluster: int | None
     stage: int
     distance: float | None
@@ -37,7 +51,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Members:
-    """Every picture of the `dataset`, cluster by cluster and the nearest to the centre first; those without one last."""
+    """Every picture of the `dataset`, individual by individual and the nearest to the centre first; those without one last."""
 
     stage: int
     rows: tuple[Member, ...]
@@ -66,7 +80,8 @@ def members_of(run: RunDirectory, stage: int, reporter: Reporter) -> Members:
     require_same_dataset(clusters, dataset)
     labels = clusters.read("labels")
     rows = compared_features(features, dataset, clusters_manifest(clusters).parameters)
-    return Members(stage, tuple(_members(dataset, labels, centre_distances(rows, labels), stage)), dataset)
+    distance, individual = centre_distances(rows, labels), lasting_numbers(run, clusters).number
+    return Members(stage, tuple(_members(dataset, labels, individual, distance, stage)), dataset)
 
 
 def centre_distances(features: Float32Array, labels: Int64Array) -> Float64Array:
@@ -79,7 +94,9 @@ def centre_distances(features: Float32Array, labels: Int64Array) -> Float64Array
     return distance
 
 
-def _members(dataset: Artifact, labels: Int64Array, distance: Float64Array, stage: int) -> list[Member]:
+def _members(
+    dataset: Artifact, labels: Int64Array, individual: Int64Array, distance: Float64Array, stage: int
+) -> list[Member]:
     path, frame_start, split = dataset.read("path").tolist(), dataset.read("frame_start"), dataset.read("split")
     camera, identity = names_of(dataset, "camera"), names_of(dataset, "identity")
     tracklet = dataset.read("tracklet").tolist()
@@ -95,6 +112,7 @@ def _members(dataset: Artifact, labels: Int64Array, distance: Float64Array, stag
                 camera=camera[sample],
                 split=SPLIT_NAMES[split[sample]],
                 tracklet=None if tracklet[sample] == UNKNOWN else tracklet[sample],
+                individual=None if cluster is None else int(individual[cluster]),
                 cluster=cluster,
                 stage=stage,
                 distance=round(float(distance[at]), 6) if at >= 0 else None,
@@ -106,7 +124,7 @@ def _members(dataset: Artifact, labels: Int64Array, distance: Float64Array, stag
 
 
 def _place(row: Member) -> tuple[bool, int, float]:
-    return row.cluster is None, row.cluster or 0, row.distance or 0.0
+    return row.individual is None, row.individual or 0, row.distance or 0.0
 
 
 def names_of(dataset: Artifact, kind: str) -> list[str | None]:

@@ -15,6 +15,7 @@ from stages.errors import UsageError
 from stages.evaluate.clusters.contact_sheet import SheetRow, contact_sheet
 from stages.features.comparison import comparison
 from stages.runs.context import DEFAULT_CONTEXT, Context
+from stages.runs.lasting import lasting_numbers
 from stages.runs.lineage import dataset_of, newest_features, require_same_dataset
 from stages.runs.run_directory import RunDirectory, clusters_manifest, features_manifest
 from stages.runs.store import Artifact
@@ -28,6 +29,7 @@ from stages.typing import Float64Array, Int64Array, UInt8Array
 class Match:
     """A sample that is similar to a picture: the path of its first image, and its cluster, None if it is in none.
 
+    `individual` is the lasting number of the cluster (`stages.runs.lasting`), also None before the first merge.
     `similarity` is the cosine of both features as merges compare them: 1 for the same picture, about 0 for two that have
     nothing in common.
     """
@@ -35,6 +37,7 @@ class Match:
     path: str
     split: str
     similarity: float
+    individual: int | None
     cluster: int | None
     cluster_size: int | None
 
@@ -80,7 +83,8 @@ def query(
     unknown = np.full(len(files), UNKNOWN, dtype=np.int32)
     asked = compared.of(embed(run, features, pictures, context=context), unknown)
     samples, similarity = most_similar(asked, rows, top=top)
-    matches = _matches(dataset, clusters, samples, similarity)
+    number = None if clusters is None else lasting_numbers(run, clusters).number
+    matches = _matches(dataset, clusters, number, samples, similarity)
     found_stage = features_manifest(features).summary.stage
     return Found(stage, found_stage, tuple(files), matches, pictures, samples, dataset)
 
@@ -96,7 +100,11 @@ def _clusters(run: RunDirectory, stage: int) -> tuple[Artifact | None, MergePara
 
 
 def _matches(
-    dataset: Artifact, clusters: Artifact | None, samples: Int64Array, similarity: Float64Array
+    dataset: Artifact,
+    clusters: Artifact | None,
+    number: Int64Array | None,
+    samples: Int64Array,
+    similarity: Float64Array,
 ) -> tuple[tuple[Match, ...], ...]:
     split, path = dataset.read("split"), dataset.read("path")
     first = dataset.read("frame_start")[:-1]
@@ -111,6 +119,7 @@ def _matches(
             path=str(path[first[sample]]),
             split=SPLIT_NAMES[split[sample]],
             similarity=round(value, 4),
+            individual=None if own < 0 or number is None else int(number[own]),
             cluster=None if own < 0 else own,
             cluster_size=None if own < 0 else int(size[own]),
         )
@@ -134,4 +143,4 @@ def draw_matches(found: Found) -> Image.Image:
 
 
 def _cluster_text(match: Match) -> str:
-    return "in no cluster" if match.cluster is None else f"cluster {match.cluster} of {match.cluster_size}"
+    return "in no cluster" if match.individual is None else f"individual {match.individual}, size {match.cluster_size}"

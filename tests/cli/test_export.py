@@ -43,7 +43,8 @@ def test_clusters_as_csv_json_and_folders_are_those_of_the_artifact(dbc: Dbc, cr
     as_text = [{name: "" if value is None else str(value) for name, value in row.items()} for row in told["clusters"]]
     assert [{**row, "distance": f"{float(row['distance'])}"} for row in rows] == as_text
     links = {link.resolve().name: link.parent.name for link in folders.rglob("*.png")}
-    assert links == {row["path"]: f"cluster-{row['cluster']}" for row in rows}
+    assert links == {row["path"]: f"individual-{row['individual']}" for row in rows}
+    assert all(int(row["individual"]) == int(row["cluster"]) + 1 for row in rows)
     printed = dbc("export", "clusters", "--run", crops).out
     assert list(csv.DictReader(io.StringIO(printed))) == rows
 

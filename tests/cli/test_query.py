@@ -33,6 +33,7 @@ def test_the_same_picture_is_first_and_clusters_are_those_of_the_artifact(
     labels = dict(zip(run.require("dataset").read("path"), run.require("clusters", 1).read("labels"), strict=True))
     sizes = np.bincount(run.require("clusters", 1).read("labels"))
     for match in own["matches"]:
+        assert match["individual"] == match["cluster"] + 1
         assert (match["cluster"], match["cluster_size"]) == (labels[match["path"]], sizes[labels[match["path"]]])
     with Image.open("s.png") as sheet:
         assert sheet.size[1] > 2 * 96

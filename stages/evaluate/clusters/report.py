@@ -15,12 +15,13 @@ from stages.typing import Float32Array, Float64Array, Int32Array, Int64Array
 
 @dataclass(frozen=True)
 class ClusterRow:
-    """One cluster; None if a value needs identities and none is known.
+    """One cluster, by its lasting number `individual` and its label; None if a value needs identities and none is known.
 
     `spread` is the mean squared distance between two different members, 0 for a singleton. `purity` is the share of
     members with a known pid that the most frequent `identity` holds, `n_wrong` the others. The rest as in `ClusterTrees`.
     """
 
+    individual: int
     cluster: int
     size: int
     spread: float
@@ -114,11 +115,12 @@ class ClusterReport:
 
 
 def report_clusters(
-    features: Float32Array, labels: Int64Array, linkage: Float64Array, pid: Int32Array
+    features: Float32Array, labels: Int64Array, linkage: Float64Array, pid: Int32Array, individual: Int64Array
 ) -> ClusterReport:
     """The report on the clusters `labels` (n_samples, 0..K−1) of `features` (n_samples, d), merged as in `linkage`.
 
-    In `pid` (n_samples), −1 (junk) and −2 (unknown) are ignored; if there are no others, values that need them are None.
+    `individual` (K,) are the numbers that last. In `pid` (n_samples), −1 (junk) and −2 (unknown) are ignored; if there are
+    no others, values that need them are None.
     """
     means = ClusterMeans.of(features, labels)
     trees = cluster_trees(linkage, labels, pid)
@@ -126,12 +128,16 @@ def report_clusters(
     counts = [Counter[int]() for _ in means.size]
     for label, identity in zip(labels[pid >= 0].tolist(), pid[pid >= 0].tolist(), strict=True):
         counts[label][identity] += 1
-    rows = [_row(label, means, trees, counts[label], has_identities) for label in range(len(means.size))]
+    rows = [
+        _row(label, number, means, trees, counts[label], has_identities)
+        for label, number in enumerate(individual.tolist())
+    ]
     return ClusterReport(rows, _by_size(rows, counts), _split(counts), has_identities)
 
 
 def _row(
     label: int,
+    individual: int,
     means: ClusterMeans,
     trees: ClusterTrees,
     counts: Counter[int],
@@ -141,6 +147,7 @@ def _row(
     best = majority(counts) if counts else None
     right = counts[best] if best is not None else 0
     return ClusterRow(
+        individual=individual,
         cluster=label,
         size=size,
         spread=float(2 * means.variance[label] * size / (size - 1)) if size > 1 else 0.0,

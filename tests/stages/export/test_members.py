@@ -40,7 +40,8 @@ def test_names_are_made_safe(path: str, name: str) -> None:
 
 
 def member(path: str, cluster: int | None) -> Member:
-    return Member(path, None, "train", None, cluster, 1, 0.0, 2, None)
+    number = None if cluster is None else cluster + 1
+    return Member(path, None, "train", None, number, cluster, 1, 0.0, 2, None)
 
 
 @pytest.fixture
@@ -57,9 +58,9 @@ def test_a_folder_a_cluster_with_every_picture_once(pictures: Path, tmp_path: Pa
     assert write_folders(rows, tmp_path / "out", root=pictures, copy=copy) == 3
     written = {file.relative_to(tmp_path / "out").as_posix(): file for file in (tmp_path / "out").rglob("*.jpg")}
     assert {place: file.read_text() for place, file in written.items()} == {
-        "cluster-00/1_1.jpg": "a/1.jpg",
-        "cluster-00/2_1.jpg": "b/1.jpg",
-        "cluster-11/1_2.jpg": "b/2.jpg",
+        "individual-01/1_1.jpg": "a/1.jpg",
+        "individual-01/2_1.jpg": "b/1.jpg",
+        "individual-12/1_2.jpg": "b/2.jpg",
     }
     assert all(file.is_symlink() is not copy for file in written.values())
     with pytest.raises(DbcError, match="not empty"):

@@ -39,7 +39,7 @@ def test_rows_equal_loops_over_members_and_merges(seed: int) -> None:
     linkage, labels, members = merged(rng, 40, int(rng.integers(0, 39)))
     pid = rng.integers(-2, 5, 40).astype(np.int32)
     features = rng.standard_normal((40, 6)).astype(np.float32)
-    report = report_clusters(features, labels, linkage, pid)
+    report = report_clusters(features, labels, linkage, pid, np.arange(labels.max() + 1) + 7)
     joins = Counter[int]()
     for left, right in linkage[:, :2].astype(int).tolist():
         sides = [most_frequent(pid[members[node]].tolist()) for node in (left, right)]
@@ -47,7 +47,7 @@ def test_rows_equal_loops_over_members_and_merges(seed: int) -> None:
     for row in report.clusters:
         own = np.flatnonzero(labels == row.cluster)
         known = Counter(p for p in pid[own].tolist() if p >= 0)
-        assert row.size == len(own)
+        assert (row.size, row.individual) == (len(own), row.cluster + 7)
         assert row.identity == most_frequent(pid[own].tolist())
         assert row.n_identities == len(known)
         assert row.n_wrong == known.total() - max(known.values(), default=0)
@@ -77,14 +77,14 @@ def test_a_chain_is_as_deep_as_long_and_a_balanced_tree_is_not() -> None:
     assert trees.depth.tolist() == [3, 2]
     assert trees.n_joins.tolist() == [1, 1]
     assert trees.last_joins.tolist() == [True, True]
-    report = report_clusters(np.eye(8, dtype=np.float32), labels, linkage, pid)
+    report = report_clusters(np.eye(8, dtype=np.float32), labels, linkage, pid, np.arange(2))
     assert [row.cluster for row in report.chained()] == [0]
 
 
 def test_without_identities_sizes_and_spreads_are_reported_alone() -> None:
     linkage, labels, _ = merged(np.random.default_rng(1), 20, 12)
     features = np.random.default_rng(2).standard_normal((20, 4)).astype(np.float32)
-    report = report_clusters(features, labels, linkage, np.full(20, -2, dtype=np.int32))
+    report = report_clusters(features, labels, linkage, np.full(20, -2, dtype=np.int32), np.arange(8))
     summary = report.summary(most=3)
     assert summary["n_joining_merges"] is None
     assert not {"worst", "split", "joined"} & set(summary)

@@ -1,0 +1,145 @@
+"""Numbers that last: a cluster keeps its number from stage to stage, and when pictures are added to the run.
+
+They are no array of an artifact but follow from the chain of clusters that led to one, which never changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from schemas.choices import ArtifactKind
+from schemas.manifest import Parent
+from stages.errors import DbcError
+from stages.runs.lineage import dataset_of, parent_of
+from stages.runs.run_directory import RunDirectory, clusters_manifest
+from stages.runs.store import Artifact
+from stages.samples import TRAIN
+from stages.typing import Int64Array
+
+_LINEAGE: tuple[ArtifactKind, ...] = ("features", "model", "clusters")
+"""From clusters to the clusters that their features were trained on."""
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """The lasting `number` (K,) of every cluster, and the largest that was `given` to any so far."""
+
+    number: Int64Array
+    given: int
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Clusters from before: their number of every sample of now (n,), −1 for a sample that was not there; `given` so far."""
+
+    number: Int64Array
+    given: int
+
+
+def carried_on(labels: Int64Array, claims: Sequence[Claim]) -> Numbers:
+    """The numbers of the clusters `labels` (n, 0..K−1), handed on from the `claims`, the first one going first.
+
+    In each claim the pair of an old and a new cluster that share the most samples goes first; of equal ones the pair that
+    makes up more of all samples of both, then the smaller old number, then the smaller label. A number is handed on once. The
+    clusters left over get new numbers, above all that were given, in order of label; the first number is 1. No order of the
+    samples matters beside that of the labels.
+    """
+    n_clusters = int(labels.max(initial=-1)) + 1
+    number = np.zeros(n_clusters, dtype=np.int64)
+    taken: set[int] = set()
+    for claim in claims:
+        for old, label in _pairs(labels, claim.number):
+            if not number[label] and old not in taken:
+                number[label] = old
+                taken.add(old)
+    given = max((claim.given for claim in claims), default=0)
+    left = np.flatnonzero(number == 0)
+    number[left] = given + 1 + np.arange(len(left))
+    return Numbers(number, given + len(left))
+
+
+def _pairs(labels: Int64Array, before: Int64Array) -> list[tuple[int, int]]:
+    """(old number, label) of clusters that share samples, the pair that goes first first."""
+    there = before >= 0
+    pairs, shared = np.unique(np.stack([before[there], labels[there]]), axis=1, return_counts=True)
+    old_size = np.bincount(before[there], minlength=1)
+    size = np.bincount(labels)
+    union = old_size[pairs[0]] + size[pairs[1]] - shared
+    order = np.lexsort((pairs[1], pairs[0], -shared / union, -shared))
+    return [(int(old), int(label)) for old, label in pairs[:, order].T]
+
+
+def lasting_numbers(run: RunDirectory, clusters: Artifact) -> Numbers:
+    """The lasting numbers of `clusters`, from 1: what to call a cluster, whatever else is merged, trained or added later.
+
+    They are handed on from the clusters that the features were trained on, or those of the stage before. If the dataset
+    was made by adding pictures to another, that one's clusters of the same stage, or the newest before, go first.
+    """
+    return _numbers(run, clusters, {})
+
+
+def _numbers(run: RunDirectory, clusters: Artifact, known: dict[str, Numbers]) -> Numbers:
+    found = known.get(clusters.manifest.id)
+    if found is None:
+        earlier = [
+            each for each in (_before_adding(run, clusters), _of_stage_before(run, clusters)) if each is not None
+        ]
+        claims = [_claim(run, clusters, each, _numbers(run, each, known)) for each in earlier]
+        found = carried_on(clusters.read("labels"), claims)
+        known[clusters.manifest.id] = found
+    return found
+
+
+def _of_stage_before(run: RunDirectory, clusters: Artifact) -> Artifact | None:
+    """The clusters that these go on from: their own parent, or those that their features were trained on, or the newest."""
+    own = parent_of(clusters, "clusters")
+    if own is not None:
+        return run.resolve(own)
+    trained_on: Artifact | None = clusters
+    for kind in _LINEAGE:
+        trained_on = None if trained_on is None else _resolved(run, parent_of(trained_on, kind))
+    if trained_on is not None:
+        return trained_on
+    dataset = dataset_of(run, clusters)
+    return _newest_of(run, dataset, clusters_manifest(clusters).summary.stage - 1)
+
+
+def _before_adding(run: RunDirectory, clusters: Artifact) -> Artifact | None:
+    """The clusters of the same stage, or the newest before, of the dataset that pictures were added to."""
+    before = _resolved(run, parent_of(dataset_of(run, clusters), "dataset"))
+    return None if before is None else _newest_of(run, before, clusters_manifest(clusters).summary.stage)
+
+
+def _resolved(run: RunDirectory, parent: Parent | None) -> Artifact | None:
+    """The parent; None if there is none, or it was removed from the run."""
+    try:
+        return None if parent is None else run.resolve(parent)
+    except DbcError:
+        return None
+
+
+def _newest_of(run: RunDirectory, dataset: Artifact, stage: int) -> Artifact | None:
+    """The newest clusters of `dataset` at `stage` or, if it has none, the stage nearest before."""
+    return RunDirectory(run.root).choose(dataset, 0).newest_up_to("clusters", stage)
+
+
+def _claim(run: RunDirectory, clusters: Artifact, earlier: Artifact, numbers: Numbers) -> Claim:
+    before = numbers.number[earlier.read("labels")]
+    here, there = dataset_of(run, clusters), dataset_of(run, earlier)
+    if here.manifest.id == there.manifest.id:
+        return Claim(before, numbers.given)
+    old = dict(zip(train_keys(there), before.tolist(), strict=True))
+    return Claim(np.array([old.get(key, -1) for key in train_keys(here)], dtype=np.int64), numbers.given)
+
+
+def train_keys(dataset: Artifact) -> list[tuple[object, ...]]:
+    """What tells each train sample (n_train) from others in every dataset of a run: path, frame and box of its first image."""
+    first = dataset.read("frame_start")[:-1][dataset.read("split") == TRAIN]
+    columns = [dataset.read("path")[first].tolist()]
+    for name in ("frame_number", "box"):
+        if name in dataset.names():
+            columns.append([str(value) for value in dataset.read(name)[first].tolist()])
+    return list(zip(*columns, strict=True))
