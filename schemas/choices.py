@@ -33,7 +33,7 @@ NormStatistics = Literal["batch", "stored"]
 MemoryInit = Literal["centroids", "zeros"]
 Optimizer = Literal["sgd", "adam"]
 LrSchedule = Literal["step", "cosine"]
-Loss = Literal["repelled", "oim"]
+Loss = Literal["repelled", "oim", "softmax"]
 Cache = Literal["auto", "device", "host", "none"]
 
 # merging
@@ -50,7 +50,7 @@ Metric = Literal["sqeuclidean", "euclidean", "cosine", "jaccard"]
 IntraNormalizer = Literal["n", "n2"]
 Linkage = Literal["average", "single"]
 """Which distance of two clusters a criterion takes, in SciPy's words: the mean over pairs of samples, or the smallest."""
-Clusterer = Literal["dbc", "dbscan", "hdbscan", "finch"]
+Clusterer = Literal["dbc", "dbscan", "hdbscan", "finch", "eug", "race", "stepwise", "dgm"]
 """What makes the clusters of a stage: merges by a criterion, or a method of `stages.merge.clusterers`."""
 CameraUse = Literal["auto", "ignored", "centring", "penalty"]
 Kernels = Literal["auto", "compiled", "arrays"]

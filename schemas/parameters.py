@@ -235,7 +235,8 @@ class MergeParameters(Parameters):
     'auto' looks at the features: if they follow the camera, it whitens camera by camera and adds a penalty whose weight is
     found from their nearest neighbours; if not, it ignores cameras.
     `clusterer` other than 'dbc' makes the clusters of every stage anew by another method, without merges: `eps` is the
-    largest Jaccard distance of neighbours in DBSCAN, `min_samples` the least of them in DBSCAN, and of a cluster in HDBSCAN.
+    largest Jaccard distance of neighbours in DBSCAN, `min_samples` the least of them in DBSCAN, and of a cluster in HDBSCAN;
+    'eug' adds `merge_percent` of the unlabelled samples in each stage.
     """
 
     added_later = MappingProxyType(
@@ -290,7 +291,8 @@ class TrainParameters(Parameters):
 
     `frames` is how many random frames stand for a tracklet in a step, None for samples of one image. `freeze_through`
     names the last part of the backbone that keeps its weights: a module such as `layer2`, or `half`. `loss` 'oim' is
-    online instance matching, with a queue of `queue_size` embeddings beside the look-up table (5,000 as published).
+    online instance matching, with a queue of `queue_size` embeddings beside the look-up table (5,000 as published);
+    'softmax' is cross-entropy of a linear classifier. `restart` trains every stage from the first weights.
     `memory_momentum` is the share of a centroid that a step keeps. `whiten` above 0 trains, after stage 0, on features
     whitened with that ridge in the place of the head's embeddings.
     """
@@ -309,6 +311,7 @@ class TrainParameters(Parameters):
             "queue_size": 5000,
             "whiten": 0,
             "memory_momentum": 0.5,
+            "restart": False,
         }
     )
 
@@ -339,10 +342,11 @@ class TrainParameters(Parameters):
     queue_size: int = Field(default=5000, ge=0, le=10_000_000)
     whiten: float = Field(default=0, ge=0, le=MOST)
     memory_momentum: float = Field(default=0.5, ge=0, lt=1)
+    restart: bool = False
 
     @model_validator(mode="after")
     def _one_schedule(self) -> TrainParameters:
-        told = broken_rule(TRAIN_RULES, lr_schedule=self.lr_schedule, decay_after=self.decay_after)
+        told = broken_rule(TRAIN_RULES, **dict(self))
         if told is not None:
             raise ValueError(told)
         return self

@@ -45,7 +45,10 @@ MERGE_RULES = (
     Rule("criterion", "buc", "clusterer", ("dbc",), why="other methods make no merges that it could rank"),
     Rule("metric", "jaccard", "clusterer", ("dbc",), why="the others have their own distance"),
 )
-TRAIN_RULES = (Rule("lr_schedule", "cosine", "decay_after", (None,)),)
+TRAIN_RULES = (
+    Rule("lr_schedule", "cosine", "decay_after", (None,)),
+    Rule("loss", "softmax", "whiten", (0,), why="a classifier trains the embedding of the head"),
+)
 
 
 def broken_rule(rules: Sequence[Rule], **options: Any) -> str | None:

@@ -12,15 +12,16 @@ from stages.merge import clusterers
 from stages.merge.clusters import relabel
 from stages.merge.result import StageMerges
 from stages.processes import OneProcess, Processes
-from stages.typing import Float32Array, Int64Array
+from stages.typing import Float32Array, Int32Array, Int64Array
 
 
 @dataclass(frozen=True)
 class Task:
     """What a clusterer is given: L2-normalised `features` (n, d), and by which `parameters`.
 
-    `n_clusters` is how many the schedule has at this stage, for methods that need a number. `memory_limit` in bytes, None
-    for 0.8 of what is available.
+    `n_clusters` is how many the schedule has at this `stage`, for methods that need a number. `memory_limit` in bytes, None
+    for 0.8 of what is available. `known` (n,) are labels that a person gave, −1 where unknown, and `camid` (n,) cameras; only
+    methods that say so read them.
     """
 
     features: Float32Array
@@ -28,6 +29,9 @@ class Task:
     n_clusters: int
     memory_limit: int | None = None
     processes: Processes = field(default_factory=OneProcess)
+    stage: int = 1
+    known: Int64Array | None = None
+    camid: Int32Array | None = None
 
 
 def cluster_as(task: Task) -> StageMerges:

@@ -64,6 +64,9 @@ def compute_model(
     keep_large_blocks()
     train_index = np.flatnonzero(parents.dataset.read("split") == TRAIN)
     labels = np.arange(len(train_index)) if parents.clusters is None else parents.clusters.read("labels")
+    if parents.clusters is not None and "selected" in parents.clusters.names():
+        chosen = parents.clusters.read("selected").astype(bool)
+        train_index, labels = train_index[chosen], np.unique(labels[chosen], return_inverse=True)[1].astype(np.int64)
     model = open_model(parents.model, dropout=parameters.dropout)
     trained, lookup_table = _start(model, parents, labels, train_index, parameters)
     initial = model_manifest(parents.model).initial

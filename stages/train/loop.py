@@ -14,6 +14,7 @@ import torch
 
 from schemas.parameters import TrainParameters
 from stages.errors import DbcError, UsageError
+from stages.nn.classifier import new_classifier
 from stages.nn.instance_matching import CircularQueue
 from stages.nn.model.network import ReidModel
 from stages.nn.parallel.shared_batch import SharedBatch
@@ -47,7 +48,7 @@ class Step:
 
 @dataclass(frozen=True)
 class TrainResult:
-    """The look-up table (K, e) after training, loss and accuracy (n_steps) float32, and signs of collapse."""
+    """The look-up table (K, e) after training (the weights of the classifier for the softmax loss), loss and accuracy (n_steps) float32, and signs of collapse."""
 
     lookup_table: Float32Array
     loss: Float32Array
@@ -177,16 +178,17 @@ def _beginning(
     model: ReidModel, lookup_table: Float32Array, parameters: TrainParameters, *, seed: int, device: torch.device
 ) -> State:
     generator = torch.Generator().manual_seed(seed)
-    queue = None
-    if parameters.loss == "oim":
-        queue = CircularQueue.empty(parameters.queue_size, lookup_table.shape[1], device=device)
+    n_clusters, dim = lookup_table.shape
+    queue = CircularQueue.empty(parameters.queue_size, dim, device=device) if parameters.loss == "oim" else None
+    classifier = new_classifier(dim, n_clusters, seed=seed, device=device) if parameters.loss == "softmax" else None
     return State(
         model,
         torch.from_numpy(lookup_table.copy()).to(device),
-        build_optimizer(model, parameters, device=device),
+        build_optimizer(model, parameters, device=device, classifier=classifier),
         generator,
         generator.get_state(),
         queue,
+        classifier,
     )
 
 
@@ -262,8 +264,9 @@ def _result(state: State, task: _Task, *, n_clusters: int) -> TrainResult:
     trained = len(losses) > 0
     seen = min(len(task.samples), task.steps_per_epoch * task.parameters.batch_size)
     mean_feature = state.feature_sum.cpu() / seen
+    table = state.lookup_table if state.classifier is None else state.classifier.weight.detach()
     return TrainResult(
-        state.lookup_table.cpu().numpy(),
+        table.cpu().numpy(),
         losses.copy(),
         accuracies.copy(),
         Health(

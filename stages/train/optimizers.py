@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from schemas.parameters import TrainParameters
 from stages.nn.model.network import ReidModel
 
 
-def build_optimizer(model: ReidModel, parameters: TrainParameters, *, device: torch.device) -> torch.optim.Optimizer:
+def build_optimizer(
+    model: ReidModel, parameters: TrainParameters, *, device: torch.device, classifier: nn.Linear | None = None
+) -> torch.optim.Optimizer:
     """Nesterov's gradient descent, as published, or Adam, over the parameters that are not frozen.
+
+    A `classifier` learns at the rate of the head.
 
     On a GPU one kernel updates all of them (`fused`); on the CPU torch's plain loop keeps the bits of earlier releases.
     For Adam, β₁ is the momentum, β₂ 0.999, and weight decay is added to the gradient.
     """
     groups = [
-        {"params": list(model.head.parameters()), "share": 1.0},
+        {"params": [*model.head.parameters(), *(classifier.parameters() if classifier else ())], "share": 1.0},
         {
             "params": [parameter for parameter in model.backbone.parameters() if parameter.requires_grad],
             "share": parameters.backbone_rate,

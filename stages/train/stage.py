@@ -60,8 +60,9 @@ def train(
         return before
     parameters = _parameters(stage, overrides, dataset, clusters, before.artifact)
     _tell_of_another_recipe(before.artifact, parameters, context.reporter)
+    start = run.require("model", INIT_STAGE) if parameters.restart else before.artifact
     features = _features(run, clusters, parameters)
-    parents = Parents(dataset, before.artifact, clusters, features)
+    parents = Parents(dataset, start, clusters, features)
     request = Request(
         kind="model",
         stage=stage,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from stages.nn.instance_matching import CircularQueue
 from stages.nn.model.network import ReidModel, load_model_arrays, model_arrays
@@ -20,7 +20,9 @@ Arrays = Mapping[str, NDArray[Any]]
 
 @dataclass
 class State:
-    """Model, look-up table (K, e), optimizer, generators, queue (None but for instance matching) and progress.
+    """Model, look-up table (K, e), optimizer, generators, and progress.
+
+    `queue` is None but for instance matching, `classifier` None but for the softmax loss.
 
     `batch` is the next one of the epoch `epoch`, whose samples come in `order`. `generator` may be ahead of it; `drawn` is
     its state after the last draw that was trained on. `record` holds loss and accuracy of every step, `feature_sum` (d)
@@ -33,6 +35,7 @@ class State:
     generator: torch.Generator
     drawn: Tensor
     queue: CircularQueue | None = None
+    classifier: nn.Linear | None = None
     epoch: int = 0
     batch: int = 0
     order: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.int64))
@@ -63,6 +66,8 @@ def state_arrays(state: State) -> dict[str, NDArray[Any]]:
             "queue/owners": _copied(state.queue.owners),
             "queue/n_pushed": np.array(state.queue.n_pushed, dtype=np.int64),
         }
+    if state.classifier is not None:
+        arrays |= {f"classifier/{name}": _copied(value) for name, value in state.classifier.state_dict().items()}
     if device.type == "cuda":
         arrays["generator/cuda"] = _copied(torch.cuda.get_rng_state(device))
     return arrays
@@ -81,6 +86,10 @@ def restore_state(state: State, arrays: Arrays) -> None:
         state.queue.features.copy_(torch.from_numpy(arrays["queue/features"]))
         state.queue.owners.copy_(torch.from_numpy(arrays["queue/owners"]))
         state.queue.n_pushed = int(arrays["queue/n_pushed"])
+    if state.classifier is not None:
+        with torch.no_grad():
+            for name, value in state.classifier.state_dict().items():
+                value.copy_(torch.from_numpy(arrays[f"classifier/{name}"]))
     state.drawn = torch.from_numpy(arrays["generator/loop"].copy())
     state.generator.set_state(state.drawn)
     torch.set_rng_state(torch.from_numpy(arrays["generator/cpu"].copy()))
@@ -94,7 +103,8 @@ def restore_state(state: State, arrays: Arrays) -> None:
 
 def is_finite(state: State) -> bool:
     """Whether weights, stored statistics and look-up table are all finite."""
-    tensors = [*state.model.parameters(), *state.model.buffers(), state.lookup_table]
+    classes = () if state.classifier is None else state.classifier.parameters()
+    tensors = [*state.model.parameters(), *state.model.buffers(), state.lookup_table, *classes]
     return bool(torch.stack([tensor.detach().isfinite().all() for tensor in tensors]).all())
 
 

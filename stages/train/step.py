@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from schemas.parameters import TrainParameters
+from stages.nn.classifier import softmax_loss
 from stages.nn.instance_matching import matching_loss
 from stages.nn.lookup_table import repelled_loss, update_table
 from stages.nn.parallel.shared_batch import SharedBatch
@@ -48,23 +49,30 @@ def train_step(
     own = shared.own(n_samples)
     own_features = sample_features(network(images), n_samples=own.stop - own.start)
     features = shared.gathered(own_features)
-    embedding = state.model.head(features)
     targets = draw.targets.to(state.lookup_table.device, non_blocking=True)
+    embedding = state.model.head(features) if state.classifier is None else state.model.head.unnormalised(features)
     loss, accuracy = _loss(state, embedding, targets, temperature=parameters.temperature)
     state.optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     shared.sum_gradients()
     clip_gradients(state.optimizer, parameters.clip_norm)
     state.optimizer.step()
-    seen = shared.leaders(embedding.detach())
-    update_table(state.lookup_table, seen, draw.targets, momentum=parameters.memory_momentum)
-    if state.queue is not None:
-        state.queue.push(seen, targets)
+    if state.classifier is None:
+        _remember(state, draw, shared.leaders(embedding.detach()), targets, momentum=parameters.memory_momentum)
     return Stepped(torch.stack([loss.detach(), accuracy]), functional.normalize(features.detach(), dim=1))
 
 
+def _remember(state: State, draw: Draw, seen: Tensor, targets: Tensor, *, momentum: float) -> None:
+    """Update look-up table and queue by the embeddings `seen` (B, e)."""
+    update_table(state.lookup_table, seen, draw.targets, momentum=momentum)
+    if state.queue is not None:
+        state.queue.push(seen, targets)
+
+
 def _loss(state: State, embedding: Tensor, targets: Tensor, *, temperature: float) -> tuple[Tensor, Tensor]:
-    """Loss and accuracy of a batch: instance matching if `state` has a queue, else the repelled loss."""
+    """Loss and accuracy of a batch: by a classifier or by instance matching if `state` has either, else the repelled loss."""
+    if state.classifier is not None:
+        return softmax_loss(state.classifier(embedding), targets)
     if state.queue is None:
         return repelled_loss(embedding, state.lookup_table, targets, temperature=temperature)
     queue, owners = state.queue.taken()

@@ -28,6 +28,11 @@ class EmbeddingHead(nn.Module):
         embedding = functional.normalize(self.norm(self.linear(pooled)), dim=1)
         return embedding * self._kept(embedding) if self.training and self.dropout else embedding
 
+    def unnormalised(self, pooled: Tensor) -> Tensor:
+        """The batch-normalised embeddings (B, e), without their L2 norm, then dropout in training: what a classifier reads."""
+        embedding: Tensor = self.norm(self.linear(pooled))
+        return embedding * self._kept(embedding) if self.training and self.dropout else embedding
+
     def _kept(self, embedding: Tensor) -> Tensor:
         """0 for dropped components, else 1/(1 − p); drawn on the CPU, so that devices and processes agree."""
         kept = torch.empty(embedding.shape, dtype=embedding.dtype).bernoulli_(1 - self.dropout).div_(1 - self.dropout)

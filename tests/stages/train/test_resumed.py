@@ -27,6 +27,7 @@ OPTIONS = {
     },
     "frozen": {"freeze_through": "1"},
     "instance matching": {"loss": "oim", "queue_size": 12},
+    "a classifier": {"loss": "softmax"},
 }
 
 

@@ -1,0 +1,50 @@
+"""Samples of each camera apart: the pairs of cameras, and the groups that links across cameras make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
+
+from stages.errors import UsageError
+from stages.merge.clusters import relabel
+from stages.typing import Float32Array, Float64Array, Int64Array
+
+if TYPE_CHECKING:
+    from stages.merge.clustering import Task
+
+
+def require_cameras(task: Task, method: str) -> Int64Array:
+    """The cameras (n,) of `task`; UsageError unless two or more are known."""
+    if task.camid is None or len(np.unique(task.camid[task.camid >= 0])) < 2:
+        raise UsageError(f"`clusterer={method!r}` needs the cameras of samples, at least two; got fewer")
+    return task.camid.astype(np.int64)
+
+
+def camera_pairs(camid: Int64Array) -> Iterator[tuple[Int64Array, Int64Array]]:
+    """The sample indices of both cameras, for each pair of known cameras in order."""
+    cameras = [np.flatnonzero(camid == camera) for camera in np.unique(camid[camid >= 0])]
+    for i, first in enumerate(cameras):
+        for second in cameras[i + 1 :]:
+            yield first, second
+
+
+def squared_distances(rows: Float32Array, columns: Float32Array) -> Float64Array:
+    """‖r − c‖² (n_rows, n_columns) float64 of L2-normalised features."""
+    return np.maximum(2 - 2 * (rows.astype(np.float64) @ columns.astype(np.float64).T), 0)
+
+
+def joined(n_samples: int, links: Sequence[tuple[int, int]]) -> Int64Array:
+    """Labels (n_samples,) of the groups that `links` connect, in order of their first sample; −1 for unlinked samples."""
+    labels = np.full(n_samples, -1, dtype=np.int64)
+    if not links:
+        return labels
+    first, second = np.array(links, dtype=np.int64).T
+    graph = sparse.coo_matrix((np.ones(len(links)), (first, second)), shape=(n_samples, n_samples))
+    component = connected_components(graph, directed=False)[1]
+    linked = np.unique(np.concatenate([first, second]))
+    labels[linked] = relabel(component[linked].astype(np.int64))
+    return labels

@@ -1,0 +1,80 @@
+"""Matches across cameras: assignments against all permutations, and rank lists against plain loops."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from stages.merge.cameras_apart import camera_pairs, joined, squared_distances
+from stages.merge.clusterers.dgm import matched, pair_weights
+from stages.merge.clusterers.stepwise import reciprocal_matches
+from stages.typing import Float64Array
+
+
+def costs(seed: int, shape: tuple[int, int] = (5, 5)) -> Float64Array:
+    return np.random.default_rng(seed).random(shape)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_dgm_is_the_best_of_all_permutations(seed: int) -> None:
+    cost = costs(seed)
+    mean = cost.mean()
+    best = min(
+        itertools.permutations(range(5)),
+        key=lambda columns: sum(np.log1p(np.exp(cost[a, b] - mean)) for a, b in enumerate(columns)),
+    )
+    assert matched(cost) == [(a, b) for a, b in enumerate(best) if cost[a, b] <= mean]
+    weights = pair_weights(cost)
+    for a, b in itertools.product(range(5), range(5)):
+        if best[a] != b:
+            assert weights[a, b] == -1
+        else:
+            assert weights[a, b] == pytest.approx(np.exp(-cost[a, b] / cost[a].max()) if cost[a, b] <= mean else 0)
+
+
+def test_dgm_matches_cameras_of_different_sizes() -> None:
+    pairs = matched(costs(1, (4, 7)))
+    assert len({a for a, _ in pairs}) == len({b for _, b in pairs}) == len(pairs) <= 4
+
+
+def walked_down(cost: Float64Array, depth: int) -> dict[int, int]:
+    """The first b in the rank list of each a whose nearest sample of a's camera is a."""
+    found = {}
+    for a in range(len(cost)):
+        for b in sorted(range(cost.shape[1]), key=lambda b: (cost[a, b], b))[:depth]:
+            if min(range(len(cost)), key=lambda c: (cost[c, b], c)) == a:
+                found[a] = b
+                break
+    return found
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("depth", [1, 2, 5])
+def test_stepwise_walks_down_both_rank_lists(seed: int, depth: int) -> None:
+    cost = costs(seed, (7, 6))
+    there, back = walked_down(cost, depth), walked_down(cost.T.copy(), depth)
+    assert reciprocal_matches(cost, depth=depth) == [(a, b) for a, b in there.items() if back.get(b) == a]
+
+
+def test_a_depth_of_one_gives_the_reciprocal_nearest_neighbours() -> None:
+    cost = costs(3, (8, 8))
+    nearest = [(a, int(cost[a].argmin())) for a in range(8) if cost[:, cost[a].argmin()].argmin() == a]
+    assert reciprocal_matches(cost, depth=1) == nearest
+
+
+def test_links_join_groups_and_leave_others_out() -> None:
+    assert joined(6, [(4, 1), (1, 2)]).tolist() == [-1, 0, 0, -1, 0, -1]
+    assert joined(3, []).tolist() == [-1, -1, -1]
+    assert joined(5, [(3, 4), (0, 2)]).tolist() == [0, -1, 0, 1, 1]
+
+
+def test_pairs_of_cameras_leave_unknown_ones_out() -> None:
+    pairs = [(a.tolist(), b.tolist()) for a, b in camera_pairs(np.array([2, 0, -2, 2, 1]))]
+    assert pairs == [([1], [4]), ([1], [0, 3]), ([4], [0, 3])]
+
+
+def test_distances_are_squared_and_never_negative() -> None:
+    rows = np.eye(3, dtype=np.float32)
+    assert squared_distances(rows, rows).tolist() == (2 - 2 * np.eye(3)).tolist()
