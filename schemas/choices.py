@@ -33,7 +33,7 @@ NormStatistics = Literal["batch", "stored"]
 MemoryInit = Literal["centroids", "zeros"]
 Optimizer = Literal["sgd", "adam"]
 LrSchedule = Literal["step", "cosine"]
-Loss = Literal["repelled", "oim", "softmax"]
+Loss = Literal["repelled", "oim", "softmax", "dal"]
 Cache = Literal["auto", "device", "host", "none"]
 
 # merging

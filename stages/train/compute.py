@@ -91,6 +91,7 @@ def compute_model(
             checkpoints=checkpoints if writer.processes.rank == 0 else None,
             resumed=None if resumed is None else resumed.arrays,
             processes=writer.processes,
+            cameras=_cameras(parents, train_index) if parameters.loss == "dal" else None,
         )
     warnings = result.health.warnings()
     for warning in warnings:
@@ -161,6 +162,19 @@ class _Progress:
         self.rate = round((step.n_images - self._first) / seconds, 1)
         new, self._seen = step.n_images - self._seen, step.n_images
         return new, f"loss {step.loss:.3f}  accuracy {step.accuracy:.2f}  {self.rate:.0f}/s"
+
+
+def _cameras(parents: Parents, train_index: Int64Array) -> Int64Array:
+    """The camera of every train sample; DbcError if they are not known, or if samples are in clusters."""
+    if parents.clusters is not None:
+        raise DbcError("`loss='dal'` trains stage 0, in which every sample is its own class; use `stages=0`")
+    camid = parents.dataset.read("camid")[train_index].astype(np.int64)
+    n_unknown = int((camid < 0).sum())
+    if n_unknown:
+        raise DbcError(
+            f"`loss='dal'` needs the camera of every train sample, got {n_unknown} without one; ingest cameras"
+        )
+    return camid
 
 
 def _samples(

@@ -31,7 +31,7 @@ from stages.train.readings import Readings
 from stages.train.schedule import epoch_order, in_batches, learning_rate, n_batches
 from stages.train.state import Arrays, State, is_finite, restore_state, state_arrays
 from stages.train.step import Network, train_step
-from stages.typing import Float32Array
+from stages.typing import Float32Array, Int64Array
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,10 @@ class Step:
 
 @dataclass(frozen=True)
 class TrainResult:
-    """The look-up table (K, e) after training (the weights of the classifier for the softmax loss), loss and accuracy (n_steps) float32, and signs of collapse."""
+    """The look-up table (K, e) after training, loss and accuracy (n_steps) float32, and signs of collapse.
+
+    For the softmax loss the table holds the weights of the classifier.
+    """
 
     lookup_table: Float32Array
     loss: Float32Array
@@ -106,6 +109,7 @@ def train(
     checkpoints: Checkpoints | None = None,
     resumed: Arrays | None = None,
     processes: Processes | None = None,
+    cameras: Int64Array | None = None,
 ) -> TrainResult:
     """The result of training `model`, in place, to match `samples` to their clusters' rows of `lookup_table`.
 
@@ -125,6 +129,8 @@ def train(
         The arrays of a state that `checkpoints` saved, to go on from.
     processes
         Processes that call this together; they share every batch and get the result of one process up to rounding.
+    cameras
+        The camera of every label, (K); loss `dal` needs it, no other reads it.
 
     Raises
     ------
@@ -150,7 +156,7 @@ def train(
         SharedBatch(processes),
     )
     seed = int(np.random.SeedSequence([parameters.seed, parameters.stage]).generate_state(1)[0])
-    state = _beginning(model, lookup_table, parameters, seed=seed, device=device)
+    state = _beginning(model, lookup_table, parameters, seed=seed, device=device, cameras=cameras)
     generators = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
     with generators, task.shared.joined(model.backbone, model.head):
         torch.manual_seed(seed)
@@ -175,7 +181,13 @@ def _network(model: ReidModel, *, amp: bool, compiled: bool) -> Network:
 
 
 def _beginning(
-    model: ReidModel, lookup_table: Float32Array, parameters: TrainParameters, *, seed: int, device: torch.device
+    model: ReidModel,
+    lookup_table: Float32Array,
+    parameters: TrainParameters,
+    *,
+    seed: int,
+    device: torch.device,
+    cameras: Int64Array | None,
 ) -> State:
     generator = torch.Generator().manual_seed(seed)
     n_clusters, dim = lookup_table.shape
@@ -189,6 +201,7 @@ def _beginning(
         generator.get_state(),
         queue,
         classifier,
+        torch.from_numpy(cameras).to(device) if parameters.loss == "dal" and cameras is not None else None,
     )
 
 

@@ -22,7 +22,8 @@ Arrays = Mapping[str, NDArray[Any]]
 class State:
     """Model, look-up table (K, e), optimizer, generators, and progress.
 
-    `queue` is None but for instance matching, `classifier` None but for the softmax loss.
+    `queue` is None but for instance matching, `classifier` None but for the softmax loss, `cameras` (K), those of the
+    classes, None but for association learning.
 
     `batch` is the next one of the epoch `epoch`, whose samples come in `order`. `generator` may be ahead of it; `drawn` is
     its state after the last draw that was trained on. `record` holds loss and accuracy of every step, `feature_sum` (d)
@@ -36,6 +37,7 @@ class State:
     drawn: Tensor
     queue: CircularQueue | None = None
     classifier: nn.Linear | None = None
+    cameras: Tensor | None = None
     epoch: int = 0
     batch: int = 0
     order: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.int64))

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from schemas.parameters import TrainParameters
+from stages.nn.association import association_loss, move_anchors
 from stages.nn.classifier import softmax_loss
 from stages.nn.instance_matching import matching_loss
 from stages.nn.lookup_table import repelled_loss, update_table
@@ -17,6 +18,9 @@ from stages.nn.parallel.shared_batch import SharedBatch
 from stages.train.images.draws import Draw
 from stages.train.optimizers import clip_gradients
 from stages.train.state import State
+
+ASSOCIATED_AFTER = 1
+"""Epochs of association learning before anchors of different cameras are joined."""
 
 Network = Callable[[Tensor], Tensor]
 """From network input (B·T, 3, H, W) to pooled features (B·T, d) in float32."""
@@ -63,16 +67,23 @@ def train_step(
 
 
 def _remember(state: State, draw: Draw, seen: Tensor, targets: Tensor, *, momentum: float) -> None:
-    """Update look-up table and queue by the embeddings `seen` (B, e)."""
+    """Update look-up table, or anchors, and queue by the embeddings `seen` (B, e)."""
+    if state.cameras is not None:
+        move_anchors(state.lookup_table, seen, draw.targets)
+        return
     update_table(state.lookup_table, seen, draw.targets, momentum=momentum)
     if state.queue is not None:
         state.queue.push(seen, targets)
 
 
 def _loss(state: State, embedding: Tensor, targets: Tensor, *, temperature: float) -> tuple[Tensor, Tensor]:
-    """Loss and accuracy of a batch: by a classifier or by instance matching if `state` has either, else the repelled loss."""
+    """Loss and accuracy of a batch: by a classifier, association or instance matching if `state` has what it needs, else
+    the repelled loss."""
     if state.classifier is not None:
         return softmax_loss(state.classifier(embedding), targets)
+    if state.cameras is not None:
+        across = state.epoch >= ASSOCIATED_AFTER
+        return association_loss(embedding, state.lookup_table, targets, state.cameras, across=across)
     if state.queue is None:
         return repelled_loss(embedding, state.lookup_table, targets, temperature=temperature)
     queue, owners = state.queue.taken()
