@@ -293,6 +293,8 @@ class TrainParameters(Parameters):
     names the last part of the backbone that keeps its weights: a module such as `layer2`, or `half`. `loss` 'oim' is
     online instance matching, with a queue of `queue_size` embeddings beside the look-up table (5,000 as published);
     'softmax' is cross-entropy of a linear classifier. `restart` trains every stage from the first weights.
+    `supervised` trains stage 0 on the identities of the train split, which no other training reads. `triplet` above 0 adds so
+    many times the batch-hard triplet loss of the pooled features, in batches of several images a class.
     `memory_momentum` is the share of a centroid that a step keeps. `whiten` above 0 trains, after stage 0, on features
     whitened with that ridge in the place of the head's embeddings.
     """
@@ -312,6 +314,8 @@ class TrainParameters(Parameters):
             "whiten": 0,
             "memory_momentum": 0.5,
             "restart": False,
+            "supervised": False,
+            "triplet": 0,
         }
     )
 
@@ -343,6 +347,8 @@ class TrainParameters(Parameters):
     whiten: float = Field(default=0, ge=0, le=MOST)
     memory_momentum: float = Field(default=0.5, ge=0, lt=1)
     restart: bool = False
+    supervised: bool = False
+    triplet: float = Field(default=0, ge=0, le=MOST)
 
     @model_validator(mode="after")
     def _one_schedule(self) -> TrainParameters:

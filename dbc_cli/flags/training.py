@@ -132,7 +132,32 @@ TRAIN = (
         "S",
     ),
     Flag("frames", int, "--frames", "Random frames of a tracklet in a step; video only.", "by recipe", TRAINING),
-    Flag("loss", Loss, "--loss", "repelled, eq. (1), or oim (online instance matching).", "repelled", TRAINING),
+    Flag(
+        "loss",
+        Loss,
+        "--loss",
+        "repelled, eq. (1); oim (online instance matching); softmax (a classifier); dal (association across cameras).",
+        "repelled",
+        TRAINING,
+    ),
+    Flag(
+        "triplet",
+        float,
+        "--triplet",
+        "Weight of a batch-hard triplet loss beside it; batches then hold 4 images a class.",
+        "0",
+        TRAINING,
+        "W",
+    ),
+    Flag("restart", bool, "--restart", "Train every stage from the first weights.", "by recipe", TRAINING),
+    Flag(
+        "supervised",
+        bool,
+        "--supervised",
+        "Train stage 0 on the identities of the train split, to start other runs from: --weights RUN.",
+        "",
+        TRAINING,
+    ),
     Flag("queue_size", int, "--queue-size", "Embeddings in the queue of --loss oim.", "5000", TRAINING, "Q"),
 )
 RUNNING = (

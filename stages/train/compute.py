@@ -62,11 +62,7 @@ def compute_model(
     if parameters.epochs == 0:
         return _untrained(writer, parents, parameters, device=device)
     keep_large_blocks()
-    train_index = np.flatnonzero(parents.dataset.read("split") == TRAIN)
-    labels = np.arange(len(train_index)) if parents.clusters is None else parents.clusters.read("labels")
-    if parents.clusters is not None and "selected" in parents.clusters.names():
-        chosen = parents.clusters.read("selected").astype(bool)
-        train_index, labels = train_index[chosen], np.unique(labels[chosen], return_inverse=True)[1].astype(np.int64)
+    train_index, labels = _classes(parents, parameters)
     model = open_model(parents.model, dropout=parameters.dropout)
     trained, lookup_table = _start(model, parents, labels, train_index, parameters)
     initial = model_manifest(parents.model).initial
@@ -162,6 +158,36 @@ class _Progress:
         self.rate = round((step.n_images - self._first) / seconds, 1)
         new, self._seen = step.n_images - self._seen, step.n_images
         return new, f"loss {step.loss:.3f}  accuracy {step.accuracy:.2f}  {self.rate:.0f}/s"
+
+
+def _classes(parents: Parents, parameters: TrainParameters) -> tuple[Int64Array, Int64Array]:
+    """(samples to train on, their classes 0..K−1): clusters, without samples these leave out; else each its own class.
+
+    Identities are read here and only here, and only if `supervised` asks for them.
+    """
+    train_index = np.flatnonzero(parents.dataset.read("split") == TRAIN)
+    if parameters.supervised:
+        train_index, labels = known_identities(parents.dataset, train_index)
+    elif parents.clusters is None:
+        return train_index, np.arange(len(train_index))
+    else:
+        labels = parents.clusters.read("labels")
+        if "selected" in parents.clusters.names():
+            chosen = parents.clusters.read("selected").astype(bool)
+            train_index, labels = train_index[chosen], labels[chosen]
+    return train_index, np.unique(labels, return_inverse=True)[1].astype(np.int64)
+
+
+def known_identities(dataset: Artifact, train_index: Int64Array) -> tuple[Int64Array, Int64Array]:
+    """Those of the samples `train_index` whose identity is known, and it; DbcError if fewer than two identities are."""
+    pid = dataset.read("pid")[train_index].astype(np.int64)
+    is_known = pid > 0
+    n_identities = len(np.unique(pid[is_known]))
+    if n_identities < 2:
+        raise DbcError(
+            f"`supervised=True` needs two identities or more in the train split, got {n_identities}; ingest identities"
+        )
+    return train_index[is_known], pid[is_known]
 
 
 def _cameras(parents: Parents, train_index: Int64Array) -> Int64Array:

@@ -28,10 +28,13 @@ from stages.train.images.frames import TrainSamples
 from stages.train.images.sources import FrameSource
 from stages.train.optimizers import build_optimizer, set_rate
 from stages.train.readings import Readings
-from stages.train.schedule import epoch_order, in_batches, learning_rate, n_batches
+from stages.train.schedule import balanced_order, epoch_order, in_batches, learning_rate, n_batches
 from stages.train.state import Arrays, State, is_finite, restore_state, state_arrays
 from stages.train.step import Network, train_step
 from stages.typing import Float32Array, Int64Array
+
+TRIPLET_IMAGES = 4
+"""Images of a class that follow each other in a batch if triplets are trained on."""
 
 
 @dataclass(frozen=True)
@@ -209,7 +212,7 @@ def _train_epoch(state: State, task: _Task) -> None:
     """Train to the end of the epoch that `state` is in."""
     parameters, samples = task.parameters, task.samples
     if state.batch == 0:
-        state.order = epoch_order(len(samples), generator=state.generator)
+        state.order = _order(samples, parameters, state.generator)
         state.drawn = state.generator.get_state()
         state.feature_sum = torch.zeros((), device=task.device)
     batches = in_batches(state.order, parameters.batch_size)[state.batch :]
@@ -229,6 +232,12 @@ def _train_epoch(state: State, task: _Task) -> None:
             _keep_if_due(state, task, readings)
     _take_in(state, task, readings.rest())
     state.epoch, state.batch = state.epoch + 1, 0
+
+
+def _order(samples: TrainSamples, parameters: TrainParameters, generator: torch.Generator) -> torch.Tensor:
+    if parameters.triplet:
+        return balanced_order(samples.labels, per_class=TRIPLET_IMAGES, generator=generator)
+    return epoch_order(len(samples), generator=generator)
 
 
 def _take_in(state: State, task: _Task, pairs: Iterable[tuple[float, float]]) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from schemas.parameters import TrainParameters
+from stages.typing import Int64Array
 
 DECAY = 0.1
 """Factor of the learning rate after `decay_after` epochs."""
@@ -39,6 +41,24 @@ def n_batches(n_samples: int, batch_size: int) -> int:
 def epoch_order(n_samples: int, *, generator: torch.Generator) -> Tensor:
     """The samples of an epoch in random order, (n_samples) int64."""
     return torch.randperm(n_samples, generator=generator)
+
+
+def balanced_order(labels: Int64Array, *, per_class: int, generator: torch.Generator) -> Tensor:
+    """The samples of an epoch in random order, `per_class` of one class after each other, (n_samples) int64.
+
+    The samples of every class of `labels` (n_samples) are cut into groups; the last group of a class is filled up with
+    others of it, which so come twice. Groups follow each other at random, cut off after n_samples: an epoch is as long as
+    ever, and leaves some samples out.
+    """
+    groups = []
+    for members in np.split(np.argsort(labels, kind="stable"), np.cumsum(np.bincount(labels))[:-1]):
+        own = torch.from_numpy(members)
+        shuffled = own[torch.randperm(len(own), generator=generator)]
+        n_missing = -len(own) % per_class
+        fill = own[torch.randint(len(own), (n_missing,), generator=generator)]
+        groups += torch.split(torch.cat([shuffled, fill]), per_class)
+    order = torch.randperm(len(groups), generator=generator)
+    return torch.cat([groups[group] for group in order.tolist()])[: len(labels)]
 
 
 def in_batches(order: Tensor, batch_size: int) -> list[Tensor]:

@@ -13,7 +13,7 @@ from schemas.recipes import DEFAULT_RECIPE
 from schemas.stage_names import INIT_STAGE, stage_label
 from stages.arrays.backend import resolve_torch_device
 from stages.arrays.device_memory import stage_memory
-from stages.errors import DbcError
+from stages.errors import DbcError, UsageError
 from stages.nn.backbones.weights import NO_WEIGHTS
 from stages.nn.initial_model import initial_model, require_agreement
 from stages.processes import is_leader
@@ -59,6 +59,8 @@ def train(
     if before.artifact is None:
         return before
     parameters = _parameters(stage, overrides, dataset, clusters, before.artifact)
+    if parameters.supervised and stage > 0:
+        raise UsageError(f"`supervised=True` trains stage 0, got stage {stage}; give `stage=0`")
     _tell_of_another_recipe(before.artifact, parameters, context.reporter)
     start = run.require("model", INIT_STAGE) if parameters.restart else before.artifact
     features = _features(run, clusters, parameters)

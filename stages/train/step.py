@@ -12,6 +12,7 @@ from torch.nn import functional
 from schemas.parameters import TrainParameters
 from stages.nn.association import association_loss, move_anchors
 from stages.nn.classifier import softmax_loss
+from stages.nn.hard_triplets import batch_hard_triplet_loss
 from stages.nn.instance_matching import matching_loss
 from stages.nn.lookup_table import repelled_loss, update_table
 from stages.nn.parallel.shared_batch import SharedBatch
@@ -56,6 +57,8 @@ def train_step(
     targets = draw.targets.to(state.lookup_table.device, non_blocking=True)
     embedding = state.model.head(features) if state.classifier is None else state.model.head.unnormalised(features)
     loss, accuracy = _loss(state, embedding, targets, temperature=parameters.temperature)
+    if parameters.triplet:
+        loss = loss + parameters.triplet * batch_hard_triplet_loss(features, targets)
     state.optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     shared.sum_gradients()
