@@ -26,7 +26,8 @@ AskedFormat = Literal["auto", DatasetFormat]
 OnBadImage = Literal["fail", "skip"]
 
 # networks and training
-RecipeName = Literal["tuned", "auto", "paper"]
+RecipeName = Literal["tuned", "auto", "paper", "eug", "race", "stepwise", "dgm", "dal"]
+"""Three ways of this method, and other published ones, which `stages.compare` sets beside it."""
 Pooling = Literal["avg", "gem"]
 LastStride = Literal[1, 2]
 NormStatistics = Literal["batch", "stored"]

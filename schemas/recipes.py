@@ -4,6 +4,7 @@
   from single samples, and training as `auto` with centroids that move faster.
 - `auto` takes features as they are, merges as published, and trains with rates that suit the weights it starts from.
 - `paper` is the published schedule (Ding, Khan and Tang, BMVC 2019) to the letter.
+- The others are other published methods, which know more than pictures: `OTHER_METHODS` says what.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from schemas.choices import CameraUse, IntraNormalizer, RecipeName, Start, Update
+from schemas.choices import CameraUse, Clusterer, IntraNormalizer, RecipeName, Start, Update
 
 DEFAULT_RECIPE: RecipeName = "tuned"
 
@@ -30,6 +31,7 @@ class Merging:
     start: Start = "previous"
     intra_normalizer: IntraNormalizer = "n"
     camera: CameraUse = "ignored"
+    clusterer: Clusterer = "dbc"
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,46 @@ _FROM_WEIGHTS = Schedule(
 # a step keeps 0.1 of a centroid: 0.1 to 0.2 gave 3 points of mAP over ½ on eth80-market
 _WHITENED = {"whiten": TUNED_RIDGE, "memory_momentum": 0.1}
 
+# Wu et al., CVPR 2018: the network learns afresh in every stage, from its first weights
+_EUG = Schedule(
+    first={"epochs": 0, "learning_rate": 0.1},
+    later={"epochs": 70, "learning_rate": 0.1, "decay_after": 55, "loss": "softmax", "restart": True},
+)
+# the rates of EUG for as many epochs as it needs to go on from the stage before: what the papers leave open
+_IN_TURN = Schedule(
+    first={"epochs": 0, "learning_rate": 0.1},
+    later={"epochs": 20, "learning_rate": 0.1, "decay_after": 15, "loss": "softmax"},
+)
+# Chen, Zhu and Gong, BMVC 2018: no clusters, so stage 0 is all there is
+_ASSOCIATION = Schedule(
+    first={"epochs": 20, "learning_rate": 0.01, "decay_after": 15, "loss": "dal", "memory_init": "zeros"},
+    later={"epochs": 0, "learning_rate": 0.01},
+)
+
+
+@dataclass(frozen=True)
+class OtherMethod:
+    """Another published method: its `title`, what it `knows` beside pictures, and its recipe."""
+
+    title: str
+    knows: str
+    recipe: Recipe
+
+
+def _other(title: str, knows: str, clusterer: Clusterer, schedule: Schedule) -> OtherMethod:
+    return OtherMethod(title, knows, Recipe(Merging(clusterer=clusterer), training=schedule, from_random=schedule))
+
+
+OTHER_METHODS: Mapping[RecipeName, OtherMethod] = MappingProxyType(
+    {
+        "eug": _other("EUG (Wu et al., CVPR 2018)", "one labelled sample of each identity", "eug", _EUG),
+        "race": _other("RACE (Ye et al., ECCV 2018)", "one labelled sample of each identity", "race", _EUG),
+        "stepwise": _other("Stepwise (Liu et al., ICCV 2017)", "cameras and tracklets", "stepwise", _IN_TURN),
+        "dgm": _other("DGM + IDE (Ye et al., ICCV 2017)", "cameras and tracklets", "dgm", _IN_TURN),
+        "dal": _other("DAL (Chen et al., BMVC 2018)", "cameras and tracklets", "dbc", _ASSOCIATION),
+    }
+)
+
 RECIPES: Mapping[RecipeName, Recipe] = MappingProxyType(
     {
         "tuned": Recipe(
@@ -135,6 +177,7 @@ RECIPES: Mapping[RecipeName, Recipe] = MappingProxyType(
         "paper": Recipe(
             merging=Merging(), training=_PAPER, from_random=_PAPER, video={"epochs": 5}, freezes_video=True
         ),
+        **{name: method.recipe for name, method in OTHER_METHODS.items()},
     }
 )
 

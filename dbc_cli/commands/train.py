@@ -5,7 +5,7 @@ from __future__ import annotations
 from dbc_cli.command import Given, command, initial_fields
 from dbc_cli.flags.flag import TRAINING, in_panel, pins, stage_flag
 from dbc_cli.flags.tables import COMMON, DEVICE, MAKING, SEED, WHITEN
-from dbc_cli.flags.training import AMP, COMPILE, INITIAL, RUNNING, TRAIN
+from dbc_cli.flags.training import AMP, COMPILE, INITIAL, RUNNING, SUPERVISED, TRAIN
 
 
 @command(
@@ -15,13 +15,14 @@ from dbc_cli.flags.training import AMP, COMPILE, INITIAL, RUNNING, TRAIN
     MAKING,
     pins("dataset", "clusters", "model", "features"),
     order=40,
-    configurable=(*TRAIN, *in_panel(TRAINING, WHITEN), *INITIAL, *SEED, *AMP, *COMPILE, *DEVICE, *RUNNING),
+    configurable=(*TRAIN, *SUPERVISED, *in_panel(TRAINING, WHITEN), *INITIAL, *SEED, *AMP, *COMPILE, *DEVICE, *RUNNING),
     tables=("train",),
 )
 def train(given: Given) -> None:
     """Train the embedding with the repelled loss, eq. (1).
 
     At stage 0 every sample is its own class. A later stage trains on its clusters, from the weights of the previous stage.
+    With --supervised, stage 0 learns the identities of the train split: for a labelled set that other runs start from.
     """
     from dbc_cli.outcome import show_outcome
     from stages.train.stage import train as run_train
@@ -29,7 +30,7 @@ def train(given: Given) -> None:
     outcome = run_train(
         given.run_directory,
         stage=given.stage,
-        overrides=given.only((*TRAIN, *in_panel(TRAINING, WHITEN), *SEED, *AMP)),
+        overrides=given.only((*TRAIN, *SUPERVISED, *in_panel(TRAINING, WHITEN), *SEED, *AMP)),
         initial=initial_fields(given, SEED),
         context=given.context(),
     )

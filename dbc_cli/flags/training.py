@@ -45,7 +45,7 @@ RECIPE = (
         RecipeName,
         "--recipe",
         "Preset for every flag not given: tuned (whitened features, merged again in each stage), auto (features as they are) "
-        "or paper (as published).",
+        "or paper (as published); dbc baseline runs the other methods.",
         "tuned",
     ),
 )
@@ -150,6 +150,9 @@ TRAIN = (
         "W",
     ),
     Flag("restart", bool, "--restart", "Train every stage from the first weights.", "by recipe", TRAINING),
+    Flag("queue_size", int, "--queue-size", "Embeddings in the queue of --loss oim.", "5000", TRAINING, "Q"),
+)
+SUPERVISED = (
     Flag(
         "supervised",
         bool,
@@ -158,7 +161,6 @@ TRAIN = (
         "",
         TRAINING,
     ),
-    Flag("queue_size", int, "--queue-size", "Embeddings in the queue of --loss oim.", "5000", TRAINING, "Q"),
 )
 RUNNING = (
     Flag(
