@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import pytest
 from sklearn.cluster import DBSCAN
 
-from schemas.choices import Clusterer
 from schemas.parameters import MergeParameters
 from stages.merge.clusterers.finch import finch_partitions
 from stages.merge.clustering import Task, cluster_as, with_singletons
 from stages.merge.jaccard.similarities import jaccard_similarities
 from stages.typing import Float32Array, Int64Array
 
-METHODS = [name for name in get_args(Clusterer) if name != "dbc"]
+METHODS = ["dbscan", "hdbscan", "finch"]
+"""Those that know features alone."""
 
 
 def mixture(seed: int, *, n_identities: int = 9, size: int = 7, spread: float = 0.4) -> Float32Array:
