@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from sklearn.cluster import DBSCAN
 
+from schemas.choices import Clusterer, words_of
 from schemas.parameters import MergeParameters
 from stages.merge.clusterers.finch import finch_partitions
 from stages.merge.clustering import Task, cluster_as, with_singletons
@@ -103,4 +104,5 @@ def test_every_method_is_a_file_of_its_name() -> None:
     import stages.merge.clusterers
 
     folder = Path(str(stages.merge.clusterers.__file__)).parent
-    assert sorted(METHODS) == sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__")
+    named = [name for name in words_of(Clusterer) if name != "dbc"]
+    assert sorted(named) == sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__")
