@@ -101,7 +101,7 @@ MERGE = (
         Clusterer,
         "--clusterer",
         "What makes the clusters of a stage: dbc merges by the criterion; the others cluster all samples again.",
-        "dbc",
+        "by recipe: dbc, but for other methods",
         MERGING,
     ),
     Flag("eps", float, "--eps", "Largest Jaccard distance of two neighbours in --clusterer dbscan.", "0.6", MERGING),
