@@ -50,7 +50,7 @@ def balanced_order(labels: Int64Array, *, per_class: int, generator: torch.Gener
     others of it, which so come twice. Groups follow each other at random, cut off after n_samples: an epoch is as long as
     ever, and leaves some samples out.
     """
-    groups = []
+    groups: list[Tensor] = []
     for members in np.split(np.argsort(labels, kind="stable"), np.cumsum(np.bincount(labels))[:-1]):
         own = torch.from_numpy(members)
         shuffled = own[torch.randperm(len(own), generator=generator)]
