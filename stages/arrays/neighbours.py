@@ -89,14 +89,14 @@ def _fill(found: Neighbours, features: Array, start: int, stop: int) -> None:
     screen = block @ features.T
     width = 2 * product_error(features.shape[1])
     lowest = xp.min(screen, axis=1, keepdims=True)
-    far = _exact(block, features, screen <= lowest + width)
+    far = exact_where(block, features, screen <= lowest + width)
     found.farthest[:] = 2 - 2 * np.minimum.reduceat(far[2], np.searchsorted(far[0], np.arange(stop - start)))
     found.index[:, 0] = np.arange(start, stop)
     if k == 1:
         return
     screen = _without_own(screen, start)
     bound = _kth_largest(screen, k - 1) - width
-    row, column, similarity = _exact(block, features, screen >= bound)
+    row, column, similarity = exact_where(block, features, screen >= bound)
     order = np.lexsort((column, -similarity, row))
     first = np.searchsorted(row[order], np.arange(stop - start))
     nearest = order[first[:, None] + np.arange(k - 1)]
@@ -116,10 +116,13 @@ def _without_own(screen: Array, start: int) -> Array:
     return xp.where(itself, xp.asarray(-xp.inf, dtype=screen.dtype, **here), screen)
 
 
-def _exact(block: Array, features: Array, chosen: Array) -> tuple[Int64Array, Int64Array, Float64Array]:
-    """The pairs (`row`, `column`) of the mask `chosen` (n_block, n), row by row, and their exact similarity; on the host."""
+def exact_where(block: Array, features: Array, chosen: Array) -> tuple[Int64Array, Int64Array, Float64Array]:
+    """The pairs (`row`, `column`) of the mask `chosen` (b, n), row by row, and their exact similarity; all on the host.
+
+    `block` (b, d) and `features` (n, d) as for `nearest_neighbours`.
+    """
     xp: Any = array_namespace(features)
-    row, column = xp.nonzero(chosen)
+    row, column = np.divmod(np.flatnonzero(chosen), chosen.shape[1]) if is_numpy_array(chosen) else xp.nonzero(chosen)
     if row.shape[0] > DENSE_SHARE * chosen.shape[0] * chosen.shape[1]:
         similarity = exact_similarity(block, features)[chosen]
     else:

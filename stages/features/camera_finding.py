@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from schemas.choices import SampleMetric
 from schemas.summaries import CameraSummary
-from stages.arrays.backend import one_library_thread
+from stages.arrays.neighbours import exact_where
+from stages.arrays.row_blocks import by_blocks
+from stages.arrays.similarity import product_error
 from stages.features.camera_whitening import LEAST_IN_CAMERA, Fit, Parts, Whitenings, cameras_with_enough, fit_by_camera
 from stages.samples import UNKNOWN
 from stages.typing import BoolArray, Float32Array, Float64Array, Int32Array
@@ -21,7 +24,7 @@ LEAST_COVERED = 0.5
 ERRORS = 2.0
 """How many standard errors the share of same-camera neighbours lies above chance if features follow the camera."""
 EIGHTHS = 8
-_BLOCK = 4096
+_BLOCK = 1024
 
 
 @dataclass(frozen=True)
@@ -133,23 +136,67 @@ def _evening_strength(parts: Parts, camid: Int32Array) -> float:
 
 
 def nearest_by_camera(rows: Float32Array, camid: Int32Array) -> Neighbours:
-    """The nearest neighbours of up to `LOOKED_AT` of the `rows` (n, d), n ≥ 2, taken by `camid` (n,), all known."""
-    n_rows = len(rows)
+    """The nearest neighbours of up to `LOOKED_AT` of the unit `rows` (n, d), n ≥ 2, taken by `camid` (n,), all known.
+
+    A float32 product says which rows can be nearest, and their similarity is exact: no bit depends on library or machine.
+    """
+    n_rows, dim = rows.shape
     looked_at = np.unique(np.linspace(0, n_rows - 1, min(n_rows, LOOKED_AT)).round().astype(np.int64))
-    seen = rows[looked_at].astype(np.float64)
-    length = np.square(seen).sum(axis=1)[:, None]
-    same, other = np.full(len(looked_at), np.inf), np.full(len(looked_at), np.inf)
-    with one_library_thread():
-        for start in range(0, n_rows, _BLOCK):
-            block = rows[start : start + _BLOCK].astype(np.float64)
-            # sums of float32 products in float64: their order shows far below the thousandths of a weight
-            squared = length + np.square(block).sum(axis=1) - 2 * (seen @ block.T)
-            squared[looked_at[:, None] == np.arange(start, start + len(block))] = np.inf
-            shared = camid[looked_at, None] == camid[start : start + _BLOCK]
-            same = np.minimum(same, np.where(shared, squared, np.inf).min(axis=1))
-            other = np.minimum(other, np.where(shared, np.inf, squared).min(axis=1))
-    _, camera, count = np.unique(camid, return_inverse=True, return_counts=True)
-    return Neighbours(np.maximum(same, 0), np.maximum(other, 0), (count[camera[looked_at]] - 1) / (n_rows - 1))
+    # the rows of each camera together, so that pairs of one camera are a rectangle
+    looked_at = looked_at[np.argsort(camid[looked_at], kind="stable")]
+    order = np.argsort(camid, kind="stable")
+    cameras, count = np.unique(camid, return_counts=True)
+    seen, place = rows[looked_at], np.argsort(order)[looked_at]
+    of_camera = _spans(camid[looked_at], cameras)
+
+    def look(starts: range) -> tuple[_Nearest, _Nearest]:
+        same, other = _Nearest(len(seen), dim), _Nearest(len(seen), dim)
+        flat = np.empty(len(seen) * min(n_rows, _BLOCK), dtype=np.float32)
+        for start in starts:
+            columns = order[start : start + _BLOCK]
+            block = rows[columns]
+            screen = np.matmul(seen, block.T, out=flat[: len(seen) * len(block)].reshape(len(seen), len(block)))
+            itself = np.flatnonzero((place >= start) & (place < start + len(block)))
+            screen[itself, place[itself] - start] = -np.inf
+            for own, here in zip(of_camera, _spans(camid[columns], cameras), strict=True):
+                same.take_in(screen[own, here], seen, block, own, here)
+                screen[own, here] = -np.inf
+            other.take_in(screen, seen, block, slice(len(seen)), slice(len(block)))
+        return same, other
+
+    found = by_blocks(look, n_rows, _BLOCK)
+    same, other = (np.max([nearest.similarity for nearest in each], axis=0) for each in zip(*found, strict=True))
+    back = np.argsort(looked_at)
+    chance = (count[np.searchsorted(cameras, camid[looked_at])] - 1) / (n_rows - 1)
+    return Neighbours(np.maximum(2 - 2 * same, 0)[back], np.maximum(2 - 2 * other, 0)[back], chance[back])
+
+
+def _spans(camid: Int32Array, cameras: Int32Array) -> list[slice]:
+    """Where each of the ascending `cameras` is in `camid`, which is sorted."""
+    ends = np.searchsorted(camid, cameras, side="right").tolist()
+    return [slice(start, stop) for start, stop in pairwise([0, *ends])]
+
+
+class _Nearest:
+    """`similarity` (n,), exact, of rows to the nearest of all that were taken in; −inf before any."""
+
+    def __init__(self, n: int, dim: int) -> None:
+        self.similarity = np.full(n, -np.inf)
+        self._screened = np.full(n, -np.inf, dtype=np.float32)
+        self._width = np.float32(2 * product_error(dim))
+
+    def take_in(
+        self, screen: Float32Array, seen: Float32Array, block: Float32Array, own: slice, columns: slice
+    ) -> None:
+        """Take in the products `screen` of the rows `own` of `seen` and `columns` of `block`; −inf is not looked at."""
+        if not screen.size:
+            return
+        largest = np.maximum(self._screened[own], screen.max(axis=1))
+        self._screened[own] = largest
+        # no pair with less can be the nearest; all are less than an infinity
+        near = screen >= np.where(largest > -np.inf, largest - self._width, np.inf)[:, None]
+        row, _, similarity = exact_where(seen[own], block[columns], near)
+        np.maximum.at(self.similarity[own], row, similarity)
 
 
 def _too_few(camid: Int32Array) -> str | None:

@@ -10,12 +10,13 @@ from schemas.choices import SampleMetric
 from schemas.parameters import MergeParameters
 from stages.arrays.finite import require_finite
 from stages.arrays.memory_limit import limit_of, require_memory
+from stages.arrays.row_blocks import n_threads
 from stages.errors import DbcError
 from stages.features.camera_finding import CameraFinding, find
 from stages.features.camera_whitening import Whitenings, cameras_with_enough
 from stages.features.centring import centred_by_camera, centring_bytes, require_cameras
 from stages.features.kept_whitening import whitening_of
-from stages.features.whitening import BLOCK_ROWS, Whitening, n_threads, whitened
+from stages.features.whitening import BLOCK_ROWS, Whitening, whitened
 from stages.runs.store import Artifact
 from stages.samples import TRAIN
 from stages.typing import BoolArray, Float32Array, Int32Array
@@ -159,7 +160,7 @@ def whitening_bytes(*, n_samples: int, dim: int) -> int:
     Each thread holds a block, a few small parts of one, and a sum of products. The factorisation holds the covariance, what
     is left of it, the factor, its inverse, and rounded copies of two of them.
     """
-    result, threads = 4 * n_samples * dim, n_threads(n_samples)
+    result, threads = 4 * n_samples * dim, n_threads(n_samples, BLOCK_ROWS)
     blocks = 2 * threads * _FLOAT64 * min(n_samples, BLOCK_ROWS) * dim
     return result + blocks + (8 + threads) * _FLOAT64 * dim * dim
 

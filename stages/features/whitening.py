@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from scipy.linalg import blas
 
-from stages.arrays.backend import n_cores, one_library_thread
 from stages.arrays.exact_products import MANTISSA_BITS, inverse_cholesky_factor
 from stages.arrays.exact_sums import exponent_of, grid_exponent, halving_sum, round_to_grid
 from stages.arrays.finite import require_finite
+from stages.arrays.row_blocks import by_blocks
 from stages.errors import DbcError, UsageError
 from stages.typing import Float32Array, Float64Array
-
-T = TypeVar("T")
 
 BLOCK_ROWS = 512
 """Rows of float64 that a thread holds and multiplies at once."""
 _PART_ROWS = 64
 """Rows that all elementwise steps pass over while they are in cache."""
-_MOST_THREADS = 8
-"""Threads at most: each sums a covariance of its own."""
 _FEATURE_BITS = 25
 """Bits that features keep below four times the largest train feature: one more than float32 holds."""
 
@@ -104,13 +97,8 @@ def whitened(features: Float32Array, whitening: Whitening) -> Float32Array:
                 # + 0 takes the sign from a negative zero, which an order of summation may leave or not
                 np.add(rows, 0.0, out=result[start:][part], casting="same_kind")
 
-    _in_threads(move, len(features))
+    by_blocks(move, len(features), BLOCK_ROWS)
     return result
-
-
-def n_threads(n_rows: int) -> int:
-    """Threads that share `n_rows`: one a core, but no more than there are blocks."""
-    return max(1, min(n_cores(), _MOST_THREADS, -(-n_rows // BLOCK_ROWS)))
 
 
 def _mean(features: Float32Array, *, grid: int, largest: float) -> Float64Array:
@@ -127,7 +115,7 @@ def _mean(features: Float32Array, *, grid: int, largest: float) -> Float64Array:
             sums += block.sum(axis=0)
         return sums
 
-    sums = sum(_in_threads(total, n_samples), no_mean) * 2.0**-coarse
+    sums = sum(by_blocks(total, n_samples, BLOCK_ROWS), no_mean) * 2.0**-coarse
     mean: Float64Array = round_to_grid(sums / n_samples, grid)
     return mean
 
@@ -148,7 +136,7 @@ def _covariance(features: Float32Array, mean: Float64Array, *, grid: int, larges
             blas.dsyrk(1.0, block.T, 1.0, sums, overwrite_c=1)
         return sums
 
-    first, *others = _in_threads(products, n_samples)
+    first, *others = by_blocks(products, n_samples, BLOCK_ROWS)
     for sums in others:
         first += sums
     covariance = np.ascontiguousarray(first)
@@ -174,14 +162,3 @@ def _fill_centred(
 
 def _parts(n_rows: int) -> list[slice]:
     return [slice(start, start + _PART_ROWS) for start in range(0, n_rows, _PART_ROWS)]
-
-
-def _in_threads(work: Callable[[range], T], n_rows: int) -> list[T]:
-    """What `work` makes of the first rows of blocks, shared by threads that each multiply alone: sums are exact in any order.
-
-    So the elementwise steps of some blocks run beside the products of others.
-    """
-    size = n_threads(n_rows)
-    shares = [range(number * BLOCK_ROWS, n_rows, size * BLOCK_ROWS) for number in range(size)]
-    with one_library_thread(), ThreadPoolExecutor(size) as threads:
-        return list(threads.map(work, shares))

@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 
+from stages.arrays import row_blocks
+from stages.arrays.similarity import exact_similarity
+from stages.features import camera_finding
 from stages.features.camera_finding import find, nearest_by_camera
 from stages.features.camera_whitening import HALF_TRUSTED, LEAST_IN_CAMERA, Whitenings, fit_by_camera
 from stages.features.whitening import fit_whitening, whitened
@@ -92,6 +95,30 @@ def test_nearest_neighbours_by_camera_are_those_of_all_pairs():
     np.testing.assert_allclose(near.same, np.where(same, squared, np.inf).min(axis=1), atol=1e-6)
     np.testing.assert_allclose(near.other, np.where(same, np.inf, squared).min(axis=1), atol=1e-6)
     np.testing.assert_allclose(near.chance, (N_IDENTITIES * N_EACH - 1) / (len(rows) - 1))
+
+
+@pytest.mark.parametrize("n_cores", [1, 3])
+@pytest.mark.parametrize("alike", [False, True])
+def test_nearest_neighbours_by_camera_are_exact_to_the_last_bit(monkeypatch, n_cores, alike):
+    monkeypatch.setattr(row_blocks, "n_cores", lambda: n_cores)
+    monkeypatch.setattr(camera_finding, "_BLOCK", 50)
+    rows, _, camid = seen_by(3, look=0.5)
+    if alike:
+        rows[:] = rows[0]
+    near = nearest_by_camera(rows, camid)
+    distance = 2 - 2 * exact_similarity(rows, rows)
+    np.fill_diagonal(distance, np.inf)
+    same = camid[:, None] == camid
+    np.testing.assert_array_equal(near.same, np.maximum(np.where(same, distance, np.inf).min(axis=1), 0))
+    np.testing.assert_array_equal(near.other, np.maximum(np.where(same, np.inf, distance).min(axis=1), 0))
+
+
+def test_a_camera_of_one_sample_has_no_nearest_one():
+    rows, _, camid = seen_by(2, look=0)
+    camid[0] = 7
+    near = nearest_by_camera(rows, camid)
+    assert np.flatnonzero(np.isinf(near.same)).tolist() == [0]
+    assert np.isfinite(near.other).all()
 
 
 @pytest.mark.parametrize(

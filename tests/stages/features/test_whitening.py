@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy.linalg import sqrtm
 
+from stages.arrays import row_blocks
 from stages.arrays.exact_sums import halving_sum
 from stages.errors import DbcError, UsageError
-from stages.features import whitening as of_whitening
-from stages.features.whitening import fit_whitening, whitened
+from stages.features.whitening import BLOCK_ROWS, fit_whitening, whitened
 
 
 def some_features(seed, n=60, dim=7):
@@ -94,12 +94,12 @@ def test_a_row_is_whitened_alike_alone_and_among_others():
 
 def test_the_number_of_threads_changes_no_bit(monkeypatch):
     train = some_features(10, n=2600, dim=30)
-    monkeypatch.setattr(of_whitening, "n_cores", lambda: 1)
+    monkeypatch.setattr(row_blocks, "n_cores", lambda: 1)
     alone = fit_whitening(train, ridge=3)
     rows = whitened(train, alone)
-    monkeypatch.setattr(of_whitening, "n_cores", lambda: 5)
+    monkeypatch.setattr(row_blocks, "n_cores", lambda: 5)
     shared = fit_whitening(train, ridge=3)
-    assert of_whitening.n_threads(len(train)) == 5
+    assert row_blocks.n_threads(len(train), BLOCK_ROWS) == 5
     assert np.array_equal(alone.mean, shared.mean)
     assert np.array_equal(alone.matrix, shared.matrix)
     assert np.array_equal(rows, whitened(train, shared))
