@@ -19,13 +19,13 @@ from stages.errors import DbcError
 from stages.evaluate.clusters.agreement import Agreement, measure_agreement
 from stages.evaluate.clusters.cameras import same_camera_chance, same_camera_merges
 from stages.evaluate.clusters.compactness import Compactness, measure_compactness
-from stages.evaluate.known_later import read_known_later
 from stages.evaluate.retrieval.metrics import RetrievalMetrics, evaluate_retrieval
 from stages.evaluate.retrieval.reranking import Reranking
 from stages.features.camera_finding import CameraFinding
 from stages.features.kept_whitening import whitening_of
 from stages.features.prepared import found_by_camera, require_whitening_room
 from stages.features.whitening import NothingToWhitenError, whitened
+from stages.ingest.known_later import read_known_later
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lineage import broken_chain, dataset_of, newest_features, require_same_dataset
 from stages.runs.making import Computed, Made, Request, make_artifact

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from stages.errors import UsageError
-from stages.evaluate.known_later import KnownLater, read_known_later
+from stages.ingest.known_later import KnownLater, read_known_later
 from stages.runs.store import Artifact
 
 PATHS = ["b/1.jpg", "a/1.jpg", "a/2.jpg", "a/3.jpg", "c/4.jpg"]
