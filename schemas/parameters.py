@@ -171,13 +171,14 @@ class IngestParameters(Parameters):
 
 class ConstraintsParameters(Parameters):
     """What decides the constraints beside the dataset: the digest of the answers, "" for none, and whether the different
-    individuals that the data itself shows are among them.
+    individuals that the data itself shows are among them; and the digest of labels that are known, "" for none.
     """
 
-    added_later = MappingProxyType({"answers_digest": "", "derived": False})
+    added_later = MappingProxyType({"answers_digest": "", "derived": False, "labels_digest": ""})
 
     answers_digest: str = ""
     derived: bool = False
+    labels_digest: str = ""
 
 
 class InitParameters(Parameters):

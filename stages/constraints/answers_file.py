@@ -137,9 +137,12 @@ def require_no_contradiction(answers: AnsweredPairs, names: list[str], file: Pat
 
 
 def chain_told(found: Contradiction, names: list[str], lines: Int64Array) -> str:
-    """The chain by which the samples are the same, as `a = b (line 3), b = c (line 5)`, its middle left out if it is long."""
+    """The chain by which the samples are the same, as `a = b (line 3), b = c (labels)`, its middle left out if it is long.
+
+    `lines` are those of the file of answers, 0 for what labels say.
+    """
     links = [
-        f"{shown(names[a])} = {shown(names[b])} (line {lines[place]})"
+        f"{shown(names[a])} = {shown(names[b])} ({f'line {lines[place]}' if lines[place] else 'labels'})"
         for place, a, b in zip(found.chain, found.samples[:-1], found.samples[1:], strict=True)
     ]
     if len(links) > _LONGEST_CHAIN:

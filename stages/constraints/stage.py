@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from schemas.summaries import ConstraintsSummary
 from stages.constraints.answers_file import NO_ANSWERS, AnsweredPairs, TrainSamples, canonical, chain_told, read_answers
 from stages.constraints.contradictions import first_contradiction, same_groups
 from stages.constraints.derived import derived_pairs
+from stages.constraints.labels import labelled_pairs, read_labels
 from stages.errors import UsageError
 from stages.ingest.formats.names import shown
 from stages.runs.context import Context
@@ -31,25 +33,32 @@ NO_FILE = "none"
 class AskedConstraints:
     """Which constraints are asked for: by default the run's own file of answers, and what the data shows.
 
-    `file` is another file of answers, or `NO_FILE`; `derived` says whether the data's own count.
+    `file` is another file of answers, or `NO_FILE`; `derived` says whether the data's own count; `labels` is a table of
+    samples whose identity is known.
     """
 
     file: Path | None = None
     derived: bool = True
+    labels: Path | None = None
 
 
 @dataclass(frozen=True)
 class Constraints:
-    """Pairs of train samples, by their place: `same` (s, 2) individuals and `different` (f, 2) ones, int64."""
+    """Pairs of train samples, by their place: `same` (s, 2) individuals and `different` (f, 2) ones, int64.
+
+    `known` are labels (n_train,), −1 where unknown, which the pairs say as well; None if none were given.
+    """
 
     same: Int64Array
     different: Int64Array
+    known: Int64Array | None = None
 
 
 def read_constraints(artifact: Artifact) -> Constraints:
     """The pairs that a constraints artifact holds."""
     pairs, is_different = artifact.read("pairs"), artifact.read("is_different")
-    return Constraints(pairs[~is_different], pairs[is_different])
+    known = artifact.read("known") if "known" in artifact.names() else None
+    return Constraints(pairs[~is_different], pairs[is_different], known)
 
 
 def make_constraints(run: RunDirectory, dataset: Artifact, asked: AskedConstraints, *, context: Context) -> Made | None:
@@ -62,22 +71,69 @@ def make_constraints(run: RunDirectory, dataset: Artifact, asked: AskedConstrain
     file = _file_of(run, asked)
     answers = NO_ANSWERS if file is None else read_answers(file, samples)
     derived = derived_pairs(dataset) if asked.derived else NO_ANSWERS.pairs
-    if file is not None and len(derived):
-        _require_agreement(answers, derived, samples.names, file)
-    if not len(answers.pairs) and not len(derived):
+    known, note = (None, "") if asked.labels is None else read_labels(asked.labels, dataset)
+    said = _Said(answers, *((NO_ANSWERS.pairs, NO_ANSWERS.pairs) if known is None else labelled_pairs(known)), derived)
+    said.require_agreement(samples.names, file, asked.labels)
+    if not len(said.pairs) and known is None:
         return None
-    parameters = ConstraintsParameters(answers_digest=answers.digest(), derived=bool(len(derived)))
+    parameters = ConstraintsParameters(
+        answers_digest=answers.digest(),
+        derived=bool(len(derived)),
+        labels_digest="" if known is None else hashlib.sha256(known.tobytes()).hexdigest(),
+    )
     request = Request("constraints", 0, ConstraintsManifest, parameters, parents=(dataset,))
 
     def compute(writer: Writer) -> Computed:
-        summary = _write(writer, answers, derived, n_samples=samples.n_samples)
+        if known is not None:
+            writer.array("known", known)
+        summary = _write(writer, said, n_samples=samples.n_samples)
         return Computed(summary, Execution(backend="numpy", device="cpu", precision="float64"))
 
     made = make_artifact(run, request, compute, context=context.without_force())
     if made.status == "created" and made.artifact is not None:
         unsure = f"; {answers.n_unsure} unsure ones say nothing" if answers.n_unsure else ""
-        context.reporter.note(f"{told(constraints_manifest(made.artifact).summary)}{unsure}")
+        labelled = f"; {note}" if note else ""
+        context.reporter.note(f"{told(constraints_manifest(made.artifact).summary)}{unsure}{labelled}")
     return made
+
+
+@dataclass(frozen=True)
+class _Said:
+    """Everything that is said of pairs: answers, what labels say is the same and different, and what the data shows."""
+
+    answers: AnsweredPairs
+    same: Int64Array
+    different: Int64Array
+    derived: Int64Array
+
+    @property
+    def pairs(self) -> Int64Array:
+        """All pairs (p, 2)."""
+        return np.concatenate([self.answers.pairs, self.same, self.different, self.derived])
+
+    @property
+    def is_same(self) -> BoolArray:
+        """Which of `pairs` are the same individual (p,)."""
+        others = (np.ones(len(self.same)), np.zeros(len(self.different)), np.zeros(len(self.derived)))
+        return np.concatenate([self.answers.is_same, *others]).astype(bool)
+
+    def require_agreement(self, names: list[str], file: Path | None, labels: Path | None) -> None:
+        """Raise UsageError, with the chain of paths, if it cannot all be right."""
+        found = first_contradiction(len(names), self.pairs, self.is_same)
+        if found is None:
+            return
+        first, last = shown(names[found.samples[0]]), shown(names[found.samples[-1]])
+        n_answers, n_labels = len(self.answers.pairs), len(self.same) + len(self.different)
+        lines = np.concatenate([self.answers.lines, np.zeros(n_labels + len(self.derived), dtype=np.int64)])
+        if found.different < n_answers:
+            why = f"{shown(file)} line {lines[found.different]} says that {first} and {last} differ"
+        elif found.different < n_answers + n_labels:
+            why = f"{shown(labels)} gives {first} and {last} two identities"
+        else:
+            why = f"{first} and {last} were seen at one time, so they differ"
+        source = f"{shown(file)} says " if found.different >= n_answers and file is not None else ""
+        advice = ", or give `derived_constraints=False`" if found.different >= n_answers + n_labels else ""
+        raise UsageError(f"{why}, but {source}{chain_told(found, names, lines)}; correct it{advice}")
 
 
 def told(summary: ConstraintsSummary) -> str:
@@ -99,30 +155,14 @@ def _file_of(run: RunDirectory, asked: AskedConstraints) -> Path | None:
     return asked.file
 
 
-def _require_agreement(answers: AnsweredPairs, derived: Int64Array, names: list[str], file: Path) -> None:
-    """Raise UsageError if answers say that two samples are the same that the data shows to be different."""
-    pairs = np.concatenate([answers.pairs[answers.is_same], derived])
-    is_same = np.arange(len(pairs)) < len(pairs) - len(derived)
-    found = first_contradiction(len(names), pairs, is_same)
-    if found is not None:
-        first, last = shown(names[found.samples[0]]), shown(names[found.samples[-1]])
-        chain = chain_told(found, names, answers.lines[answers.is_same])
-        raise UsageError(
-            f"{first} and {last} were seen at one time, so they differ, but {shown(file)} says {chain}; correct it, or give "
-            "`derived_constraints=False`"
-        )
-
-
-def _write(writer: Writer, answers: AnsweredPairs, derived: Int64Array, *, n_samples: int) -> ConstraintsSummary:
-    said = canonical(answers.pairs, answers.is_same)
-    seen = canonical(derived, np.zeros(len(derived), dtype=bool))
-    rows = np.unique(np.concatenate([said, seen]), axis=0)
+def _write(writer: Writer, said: _Said, *, n_samples: int) -> ConstraintsSummary:
+    rows = canonical(said.pairs, said.is_same)
     is_different: BoolArray = rows[:, 2] == 1
     writer.array("pairs", rows[:, :2])
     writer.array("is_different", is_different)
     return ConstraintsSummary(
         n_same=int((~is_different).sum()),
         n_different=int(is_different.sum()),
-        n_derived=len(seen),
+        n_derived=len(canonical(said.derived, np.zeros(len(said.derived), dtype=bool))),
         n_joined=n_samples - int(same_groups(n_samples, rows[~is_different, :2]).max(initial=-1)) - 1,
     )

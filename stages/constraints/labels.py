@@ -1,0 +1,43 @@
+"""Known labels as constraints: samples of one identity are the same, those of two are not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from stages.errors import UsageError
+from stages.ingest.formats.names import shown
+from stages.ingest.known_later import read_known_later
+from stages.runs.store import Artifact
+from stages.samples import TRAIN
+from stages.typing import Int64Array
+
+
+def read_labels(file: Path, dataset: Artifact) -> tuple[Int64Array, str]:
+    """(known labels (n_train,) 0..I−1, −1 where unknown; a line about them), from a table of paths and identities.
+
+    Labels come in order of each identity's first train sample. UsageError, one line, if the table names no train sample.
+    """
+    found = read_known_later(file, dataset)
+    pid = found.pid[dataset.read("split") == TRAIN].astype(np.int64)
+    is_known = pid > 0
+    if not is_known.any():
+        raise UsageError(f"{shown(file)} gives no train picture an identity; only those are clustered")
+    known = np.full(len(pid), -1, dtype=np.int64)
+    _, first, number = np.unique(pid[is_known], return_index=True, return_inverse=True)
+    known[is_known] = np.argsort(np.argsort(first))[number]
+    return known, found.note.replace("identities by", "labels by", 1)
+
+
+def labelled_pairs(known: Int64Array) -> tuple[Int64Array, Int64Array]:
+    """(same (s, 2), different (f, 2)) pairs of samples that say what the labels `known` (n,) do.
+
+    Every sample is the same as the next one of its label, and the first samples of all labels differ.
+    """
+    samples = np.flatnonzero(known >= 0)
+    order = samples[np.argsort(known[samples], kind="stable")]
+    again = known[order[1:]] == known[order[:-1]]
+    first = order[np.concatenate([[True], ~again])] if len(order) else order
+    different = first[np.stack(np.triu_indices(len(first), 1), axis=1)]
+    return np.stack([order[:-1][again], order[1:][again]], axis=1), different

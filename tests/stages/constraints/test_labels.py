@@ -1,0 +1,113 @@
+"""Known labels: read from a table, said as pairs, and held against answers and what the data shows."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from schemas.parameters import IngestParameters, SyntheticParameters
+from stages.constraints.contradictions import same_groups
+from stages.constraints.labels import labelled_pairs, read_labels
+from stages.constraints.stage import AskedConstraints, make_constraints, read_constraints
+from stages.errors import UsageError
+from stages.ingest.stage import ingest
+from stages.runs.context import Context
+from stages.runs.run_directory import RunDirectory
+from stages.runs.store import Artifact
+from stages.samples import TRAIN
+
+
+class Dataset:
+    """Six pictures, the last two of them no train pictures."""
+
+    def read(self, name: str) -> Any:
+        return {
+            "path": np.array([f"{letter}.jpg" for letter in "abcdef"], dtype=object),
+            "frame_start": np.arange(7),
+            "split": np.array([0, 0, 0, 0, 1, 2]),
+        }[name]
+
+
+def labels_of(folder: Path, *rows: str) -> list[int]:
+    file = folder / "labels.csv"
+    file.write_text("\n".join(["path,identity", *rows]) + "\n")
+    return read_labels(file, cast(Artifact, Dataset()))[0].tolist()
+
+
+def test_labels_are_numbered_by_their_first_train_sample(tmp_path: Path) -> None:
+    assert labels_of(tmp_path, "d.jpg,adam", "b.jpg,zoe", "a.jpg,zoe", "c.jpg,NA") == [0, 0, -1, 1]
+    assert labels_of(tmp_path, "c.jpg,7", "f.jpg,9") == [-1, -1, 0, -1]
+
+
+def test_labels_of_no_train_picture_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="gives no train picture an identity"):
+        labels_of(tmp_path, "e.jpg,adam")
+    with pytest.raises(UsageError, match="names no picture of the data set"):
+        labels_of(tmp_path, "x.jpg,adam")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_pairs_say_what_labels_do(seed: int) -> None:
+    known = np.random.default_rng(seed).integers(-1, 4, 15)
+    known = np.where(known < 0, -1, known)
+    same, different = labelled_pairs(known)
+    group = same_groups(15, same)
+    apart = {frozenset(pair) for pair in group[different].tolist()}
+    for a, b in itertools.combinations(range(15), 2):
+        assert (group[a] == group[b]) == (known[a] == known[b] >= 0)
+        if min(known[a], known[b]) >= 0 and known[a] != known[b]:
+            assert frozenset((group[a], group[b])) in apart
+    assert len(different) == len(set(known[known >= 0].tolist())) * (len(set(known[known >= 0].tolist())) - 1) // 2
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
+    folder = tmp_path_factory.mktemp("labels")
+    drawn = SyntheticParameters(identities=4, cameras=2, images_per_camera=2)
+    run = RunDirectory(folder)
+    ingest(run, source=None, parameters=IngestParameters(height=16, width=8, synthetic=drawn))
+    return run
+
+
+def asked(folder: Path, rows: list[str], answers: list[str] | None = None) -> AskedConstraints:
+    labels, file = folder / "labels.csv", folder / "answers.csv"
+    labels.write_text("\n".join(["path,identity", *rows]) + "\n")
+    file.write_text("\n".join(["path_a,path_b,answer", *(answers or [])]) + "\n")
+    return AskedConstraints(file if answers else None, labels=labels)
+
+
+def test_labels_are_kept_with_what_they_say(run: RunDirectory, tmp_path: Path) -> None:
+    dataset = run.require("dataset")
+    train = dataset.read("path")[dataset.read("split") == TRAIN].tolist()
+    made = make_constraints(
+        run, dataset, asked(tmp_path, [f"{train[0]},x", f"{train[1]},x", f"{train[3]},y"]), context=Context()
+    )
+    assert made is not None
+    assert made.artifact is not None
+    found = read_constraints(made.artifact)
+    assert found.known is not None
+    assert found.known[:4].tolist() == [0, 0, -1, 1]
+    assert found.same.tolist() == [[0, 1]]
+    assert found.different.tolist() == [[0, 3]]
+
+
+def test_labels_that_answers_contradict_are_refused_with_the_chain(run: RunDirectory, tmp_path: Path) -> None:
+    dataset = run.require("dataset")
+    train = dataset.read("path")[dataset.read("split") == TRAIN].tolist()
+    rows = [f"{train[0]},x", f"{train[1]},y"]
+    answers = [f"{train[0]},{train[2]},same", f"{train[2]},{train[1]},same"]
+    with pytest.raises(
+        UsageError, match=r"labels.csv' gives .* two identities, but .*answers.csv' says .*line 2.*line 3"
+    ):
+        make_constraints(run, dataset, asked(tmp_path, rows, answers), context=Context())
+    with pytest.raises(UsageError, match=r"answers.csv' line 2 says that .* differ, but .* \(labels\)"):
+        make_constraints(
+            run,
+            dataset,
+            asked(tmp_path, [f"{train[0]},x", f"{train[1]},x"], [f"{train[0]},{train[1]},different"]),
+            context=Context(),
+        )
