@@ -126,9 +126,9 @@ class _Said:
         n_answers, n_labels = len(self.answers.pairs), len(self.same) + len(self.different)
         lines = np.concatenate([self.answers.lines, np.zeros(n_labels + len(self.derived), dtype=np.int64)])
         if found.different < n_answers:
-            why = f"{shown(file)} line {lines[found.different]} says that {first} and {last} differ"
+            why = f"{shown(file or FILE_NAME)} line {lines[found.different]} says that {first} and {last} differ"
         elif found.different < n_answers + n_labels:
-            why = f"{shown(labels)} gives {first} and {last} two identities"
+            why = f"{shown(labels or '')} gives {first} and {last} two identities"
         else:
             why = f"{first} and {last} were seen at one time, so they differ"
         source = f"{shown(file)} says " if found.different >= n_answers and file is not None else ""
