@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, get_args
 
 import numpy as np
@@ -27,7 +28,8 @@ from stages.merge.memory_model import LARGEST_TILE, engine_bytes, pair_bytes
 from stages.merge.result import StageMerges
 from stages.merge.selection.cameras import parse_cameras
 from stages.merge.selection.criterion import criterion_of
-from stages.merge.selection.engine import Cameras, merge_exactly, merge_once_ranked
+from stages.merge.selection.engine import Cameras, merge_exactly, merge_once_ranked, unranked
+from stages.merge.selection.links import Constraints, join_same, nodes_of, parse_constraints
 from stages.merge.selection.ranking import Workers
 from stages.merge.tables.source import compiles, source_of
 from stages.processes import OneProcess, Processes
@@ -59,6 +61,7 @@ def merge_stage(
     camid: NDArray[Any] | None = None,
     camera_weight: float = 0.1,
     backend: Backend | None = None,
+    constraints: Constraints | None = None,
 ) -> StageMerges:
     """Merge the pairs of clusters that rank first by D_ab = d_ab + λ (d_a + d_b), eq. (4), one stage of them.
 
@@ -109,11 +112,14 @@ def merge_stage(
         w ≥ 0.
     backend : Backend, optional
         Where the pairs are found, if not where the features are: host memory then need not be copied back.
+    constraints : Constraints, optional
+        Samples that are the same individual, which are joined first and count among the m merges, their D being that before
+        the first of them; those that are different, which no cluster ever holds; and views, within which D is taken.
 
     Returns
     -------
     StageMerges
-        The new labels, and each merge with its D.
+        The new labels, and each merge with its D; more than m if `constraints` join more, fewer if they permit no more.
 
     Raises
     ------
@@ -147,6 +153,9 @@ def merge_stage(
         cameras = Cameras(parse_cameras(camid, n_samples=n_samples, weight=camera_weight), camera_weight)
     n_clusters = int(labels.max()) + 1
     require_clusters(n_clusters, n_merges)
+    asked = parse_constraints(constraints or Constraints(), n_samples=n_samples)
+    joined = join_same(labels, asked)
+    nodes, links = nodes_of(joined.labels, asked)
     compiled = compiles(features, kernels, metric, exact_merges=n_merges if update == "exact" else 0)
     there = features if backend is None else backend.asarray(features)
     if not compiled:
@@ -156,7 +165,7 @@ def merge_stage(
     n_workers = (n_threads or n_cores()) if is_host or compiled else 1
     limit = limit_of(memory_limit, there)
     what = f"merging {n_clusters} clusters of {n_samples} samples"
-    n_rows = n_clusters if ranking.linkage == "average" else n_samples
+    n_rows = max(n_clusters, int(nodes.max()) + 1) if ranking.linkage == "average" else n_samples
     if is_half:
         require_memory(pair_bytes(n_rows=n_rows, dim=dim), memory_limit=limit, what=f"{what} by pairs found on a GPU")
     require_memory(
@@ -190,11 +199,15 @@ def merge_stage(
             pairs_at=there if is_half else None,
         )
         workers = Workers(threads, tile, processes or OneProcess(), _over_passes(progress or _ignore))
-        if update == "exact":
-            return merge_exactly(source, labels, n_merges, criterion=ranking, workers=workers, cameras=cameras)
-        return merge_once_ranked(
-            source, labels, n_merges, criterion=ranking, update=update, workers=workers, cameras=cameras
+        first = (
+            unranked(source, labels, joined.merges, criterion=ranking, cameras=cameras) if len(joined.merges) else None
         )
+        n_left = n_merges - len(joined.merges)
+        if n_left <= 0 and first is not None:
+            return first
+        by_update = merge_exactly if update == "exact" else partial(merge_once_ranked, update=update)
+        found = by_update(source, nodes, n_left, criterion=ranking, workers=workers, cameras=cameras, links=links)
+        return found if first is None else first.then(found, joined.names)
 
 
 def _ignore(_done: int, _total: int) -> None:

@@ -38,10 +38,16 @@ class StageMerges:
     intra: Float64Array
     sizes: Int64Array
 
+    def then(self, others: StageMerges, names: Int64Array) -> StageMerges:
+        """These merges and those of `others`, whose label c is names[c] here."""
+        columns = ("distance", "inter", "intra", "sizes")
+        joined = {name: np.concatenate([getattr(self, name), getattr(others, name)]) for name in columns}
+        return StageMerges(labels=others.labels, merges=np.concatenate([self.merges, names[others.merges]]), **joined)
+
     @staticmethod
     def one_by_one(labels: Int64Array, merges: Int64Array, numbers: Sequence[tuple[float, ...]]) -> StageMerges:
         """The result of `merges` (m, 2) from `labels` (n,), each with its (D_ab, d_ab, d_a, d_b, n_a, n_b)."""
-        columns = np.array(numbers, dtype=np.float64)
+        columns = np.array(numbers, dtype=np.float64).reshape(-1, 6)
         return StageMerges(
             labels=labels_after(labels, merges),
             merges=merges,

@@ -11,6 +11,8 @@ from scipy import sparse
 from stages.merge.jaccard.pairs import Pair, distant_pairs_of, penalties_of, stored_pairs, weighted_distance, weights_of
 from stages.merge.result import StageMerges
 from stages.merge.selection.criteria.dispersion import DispersionCriterion
+from stages.merge.selection.links import Links
+from stages.merge.selection.walks import merges_array
 from stages.typing import Float64Array, Int64Array
 
 
@@ -21,19 +23,27 @@ def merge_one_by_one(
     *,
     criterion: DispersionCriterion,
     report: Callable[[int], object],
+    links: Links | None = None,
 ) -> StageMerges:
     """The stage under `exact`: every merge has the smallest D of the current clusters; `sums` as `similarity_sums`.
 
-    `report(1)` is called after every merge.
+    `report(1)` is called after every merge. With `links` as in `merge_once_ranked`.
     """
-    clusters = _Clusters(sums, np.bincount(labels).astype(np.float64), criterion)
+    clusters = _Clusters(sums, np.bincount(labels).astype(np.float64), criterion, links)
+    individual = np.arange(len(sums.indptr) - 1) if links is None else links.individual
     merges, numbers = [], []
     for _ in range(n_merges):
-        value, a, b = clusters.next_pair()
-        merges.append((a, b))
+        pair = clusters.next_pair()
+        if pair is None:
+            break
+        value, a, b = pair
+        merges.append((a, b) if links is None else links.roots(a, b))
+        follow = [] if links is None else links.join(a, b)
         numbers.append((value, *clusters.merge(a, b)))
+        for other in follow:
+            clusters.merge(*other)
         report(1)
-    return StageMerges.one_by_one(labels, np.array(merges, dtype=np.int64), numbers)
+    return StageMerges.one_by_one(individual[labels], merges_array(merges), numbers)
 
 
 class _Clusters:
@@ -43,8 +53,10 @@ class _Clusters:
     which an entry is valid while neither cluster has merged since.
     """
 
-    def __init__(self, sums: sparse.csr_matrix, counts: Float64Array, criterion: DispersionCriterion) -> None:
-        self._criterion = criterion
+    def __init__(
+        self, sums: sparse.csr_matrix, counts: Float64Array, criterion: DispersionCriterion, links: Links | None
+    ) -> None:
+        self._criterion, self._links = criterion, links
         self._counts, self._own = counts, sums.diagonal()
         self._penalties = penalties_of(self._own, counts, criterion)
         self._weights = weights_of(self._penalties, criterion)
@@ -56,16 +68,19 @@ class _Clusters:
         self._first = next(self._start, None)
         self._ranked: list[tuple[float, int, int, int, int]] = []
 
-    def next_pair(self) -> Pair:
-        """The pair with the smallest (D, a, b)."""
+    def next_pair(self) -> Pair | None:
+        """The pair with the smallest (D, a, b) of those that may merge; None if there is none."""
         near = self._nearest_stored()
         alive = np.flatnonzero(self._parent == np.arange(len(self._parent)))
         lightest = np.partition(self._weights[alive], 1)[:2]
         if near is not None and near[0] < weighted_distance(1, *lightest):
             return near
-        far = next(distant_pairs_of(alive, self._weights[alive], lambda a: self._row(a)[0]), None)
-        found = [pair for pair in (near, far) if pair is not None]
-        return min(found)
+        distant = distant_pairs_of(alive, self._weights[alive], lambda a: self._row(a)[0])
+        far = next((pair for pair in distant if self._may_merge(*pair[1:])), None)
+        return min((pair for pair in (near, far) if pair is not None), default=None)
+
+    def _may_merge(self, a: int, b: int) -> bool:
+        return self._links is None or self._links.may_join(a, b)
 
     def merge(self, a: int, b: int) -> tuple[float, float, float, float, float]:
         """(d_ab, d_a, d_b, n_a, n_b) before b's members move to a, which they do."""
@@ -99,7 +114,9 @@ class _Clusters:
             heapq.heappush(self._ranked, entry)
 
     def _nearest_stored(self) -> Pair | None:
-        while self._first is not None and self._version[[*self._first[1:]]].any():
+        while self._first is not None and not (
+            self._may_merge(*self._first[1:]) and not self._version[[*self._first[1:]]].any()
+        ):
             self._first = next(self._start, None)
         while self._ranked and not self._holds(self._ranked[0]):
             heapq.heappop(self._ranked)
@@ -108,7 +125,8 @@ class _Clusters:
 
     def _holds(self, entry: tuple[float, int, int, int, int]) -> bool:
         _, first, second, first_version, second_version = entry
-        return bool(self._version[first] == first_version and self._version[second] == second_version)
+        is_current = self._version[first] == first_version and self._version[second] == second_version
+        return bool(is_current) and self._may_merge(first, second)
 
     def _row(self, a: int) -> tuple[Int64Array, Float64Array]:
         """(labels, sums of similarities) of the current clusters that share neighbours with `a`, itself included."""

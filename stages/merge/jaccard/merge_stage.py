@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -26,6 +26,7 @@ from stages.merge.memory_model import jaccard_bytes
 from stages.merge.merge_stage import Progress
 from stages.merge.result import StageMerges
 from stages.merge.selection.criteria.dispersion import DispersionCriterion
+from stages.merge.selection.links import Constraints, join_same, nodes_of, parse_constraints
 from stages.merge.selection.walks import accepted, merges_array
 from stages.processes import OneProcess, Processes
 from stages.typing import Array, Int64Array
@@ -46,6 +47,7 @@ def jaccard_merge_stage(
     progress: Progress | None = None,
     processes: Processes | None = None,
     camid: NDArray[Any] | None = None,
+    constraints: Constraints | None = None,
 ) -> StageMerges:
     """Merge the pairs of clusters that rank first by D_ab = d_ab + λ (d_a + d_b) of Jaccard distances, one stage of them.
 
@@ -79,6 +81,8 @@ def jaccard_merge_stage(
         Processes that were given the same arguments and share the samples, which changes no result.
     camid : None
         This distance has no penalty for cameras.
+    constraints : Constraints, optional
+        As in `merge_stage`.
 
     Returns
     -------
@@ -108,31 +112,59 @@ def jaccard_merge_stage(
     require_finite(features)
     labels = parse_labels(to_host(labels), n_samples=features.shape[0])
     require_clusters(int(labels.max()) + 1, n_merges)
+    asked = parse_constraints(constraints or Constraints(), n_samples=features.shape[0])
+    joined = join_same(labels, asked)
+    nodes, links = nodes_of(joined.labels, asked)
     processes = processes or OneProcess()
     advance = _advance(progress, total=2 * len(own_samples(features.shape[0], processes)) + n_merges)
     limit = limit_of(memory_limit, features)
     binder_of(features)()
     with limited_pool(features, limit):
         similarities = _similarities_within(limit, features, k1=k1, k2=k2, processes=processes, report=advance)
-    sums = similarity_sums(similarities, labels)
-    counts = np.bincount(labels).astype(np.float64)
     dispersion = DispersionCriterion(lambda_, intra_normalizer)
+    first = None
+    if len(joined.merges):
+        first = _ranked_once(_Ranking(similarities, labels, dispersion), joined.merges, labels, joined.merges)
+    n_left = n_merges - len(joined.merges)
+    if n_left <= 0 and first is not None:
+        return first
+    ranking = _Ranking(similarities, nodes, dispersion)
     if update == "exact":
-        return merge_one_by_one(sums, labels, n_merges, criterion=dispersion, report=advance)
-    penalties = penalties_of(sums.diagonal(), counts, dispersion)
-    weights = weights_of(penalties, dispersion)
-    ranked = heapq.merge(stored_pairs(sums, counts, weights), distant_pairs(sums, weights))
-    pairs = accepted(((a, b) for _, a, b in ranked), np.arange(len(counts)), update=update)
-    merges = merges_array(list(islice(pairs, n_merges)))
-    advance(n_merges)
-    inter, distance = pair_numbers(sums, counts, weights, merges)
+        found = merge_one_by_one(ranking.sums, nodes, n_left, criterion=dispersion, report=advance, links=links)
+    else:
+        individual = np.arange(len(ranking.counts)) if links is None else links.individual
+        pairs = accepted(ranking.pairs(), np.arange(len(individual)), update=update, links=links)
+        merges = merges_array(list(islice(pairs, n_left)))
+        found = _ranked_once(ranking, merges, individual[nodes], np.sort(individual[merges], axis=1))
+        advance(n_left)
+    return found if first is None else first.then(found, joined.names)
+
+
+class _Ranking:
+    """What ranks pairs of the clusters `labels` (n,): their sums of similarities, sizes, penalties and weights."""
+
+    def __init__(self, similarities: sparse.csr_matrix, labels: Int64Array, criterion: DispersionCriterion) -> None:
+        self.sums = similarity_sums(similarities, labels)
+        self.counts = np.bincount(labels).astype(np.float64)
+        self.penalties = penalties_of(self.sums.diagonal(), self.counts, criterion)
+        self.weights = weights_of(self.penalties, criterion)
+
+    def pairs(self) -> Iterator[tuple[int, int]]:
+        """All pairs (a, b), by ascending D."""
+        ranked = heapq.merge(stored_pairs(self.sums, self.counts, self.weights), distant_pairs(self.sums, self.weights))
+        return ((a, b) for _, a, b in ranked)
+
+
+def _ranked_once(ranking: _Ranking, nodes: Int64Array, labels: Int64Array, merges: Int64Array) -> StageMerges:
+    """`merges` (m, 2) of `labels` (n,), with the numbers that `ranking` has for its clusters `nodes` (m, 2)."""
+    inter, distance = pair_numbers(ranking.sums, ranking.counts, ranking.weights, nodes)
     return StageMerges(
         labels=labels_after(labels, merges),
         merges=merges,
         distance=distance,
         inter=inter,
-        intra=penalties[merges],
-        sizes=counts[merges].astype(np.int64),
+        intra=ranking.penalties[nodes],
+        sizes=ranking.counts[nodes].astype(np.int64),
     )
 
 

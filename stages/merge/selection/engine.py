@@ -13,6 +13,7 @@ from stages.merge.selection.cameras import CameraPenalty, camera_penalty
 from stages.merge.selection.criterion import Criterion
 from stages.merge.selection.exact import exact_round, renamed
 from stages.merge.selection.first_pairs import LOWEST, Key, RankedPairs
+from stages.merge.selection.links import Links
 from stages.merge.selection.merging_clusters import (
     BlockDispersions,
     Dispersions,
@@ -51,10 +52,10 @@ class Partition:
         """Whether ranking a pair of clusters looks at each pair of their members."""
         return self.criterion.linkage == "single" or self.table.metric == "euclidean"
 
-    def candidates(self, alive: BoolArray) -> Candidates:
-        """The rows of clusters that are `alive` (K,)."""
+    def candidates(self, alive: BoolArray, links: Links | None) -> Candidates:
+        """The rows of clusters that are `alive` (K,), to be paired as `links` permit."""
         ids = np.flatnonzero(alive[self.owner])
-        return candidates_of(self.table, ids, owner=self.owner[ids], penalties=self.penalties)
+        return candidates_of(self.table, ids, owner=self.owner[ids], penalties=self.penalties, links=links)
 
     def merging(self, source: Source) -> MergingClusters:
         """These clusters, to be merged one at a time."""
@@ -105,27 +106,46 @@ def merge_once_ranked(
     update: Update,
     workers: Workers,
     cameras: Cameras | None = None,
+    links: Links | None = None,
 ) -> StageMerges:
-    """The stage under `stale` or `union`: D computed once, pairs walked in order."""
+    """The stage under `stale` or `union`: D computed once, pairs walked in order.
+
+    With `links` the `labels` are those of their nodes, and merges are of individuals; fewer than `n_merges` if no more may be.
+    """
+    individual = np.arange(int(labels.max()) + 1) if links is None else links.individual
     partition = partition_of(source, labels, criterion, cameras)
     held: list[tuple[bytes, Candidates]] = []
 
     def next_block(alive: BoolArray, after: Key, capacity: int) -> RankedPairs:
         if not held or held[0][0] != alive.tobytes():
-            held[:] = [(alive.tobytes(), partition.candidates(alive))]
+            held[:] = [(alive.tobytes(), partition.candidates(alive, links))]
         return ranked_block(held[0][1], after=after, capacity=capacity, workers=workers)
 
     n_clusters = len(partition.members.starts)
-    merges = merges_array(walk(next_block, n_clusters=n_clusters, n_merges=n_merges, update=update))
-    inter = _inter_of(partition, source, merges)
-    first, second = merges.T
+    nodes = merges_array(walk(next_block, n_clusters=n_clusters, n_merges=n_merges, update=update, links=links))
+    return _as_ranked(partition, source, nodes, individual[labels], np.sort(individual[nodes], axis=1))
+
+
+def unranked(
+    source: Source, labels: Int64Array, merges: Int64Array, *, criterion: Criterion, cameras: Cameras | None = None
+) -> StageMerges:
+    """`merges` (m, 2) of the clusters `labels` (n,), whatever their D, with the numbers they have before the first of them."""
+    return _as_ranked(partition_of(source, labels, criterion, cameras), source, merges, labels, merges)
+
+
+def _as_ranked(
+    partition: Partition, source: Source, nodes: Int64Array, labels: Int64Array, merges: Int64Array
+) -> StageMerges:
+    """`merges` (m, 2) of `labels` (n,), with the numbers of the clusters `nodes` (m, 2) of `partition`."""
+    inter = _inter_of(partition, source, nodes)
+    first, second = nodes.T
     return StageMerges(
         labels=labels_after(labels, merges),
         merges=merges,
         distance=partition.penalties.distance(inter, first, second),
         inter=inter,
-        intra=partition.penalties.values[merges],
-        sizes=partition.members.counts[merges],
+        intra=partition.penalties.values[nodes],
+        sizes=partition.members.counts[nodes],
     )
 
 
@@ -137,10 +157,15 @@ def merge_exactly(
     criterion: Criterion,
     workers: Workers,
     cameras: Cameras | None = None,
+    links: Links | None = None,
 ) -> StageMerges:
-    """The stage under `exact`: block after block, each of which proves as many merges as it can (`exact_round`)."""
+    """The stage under `exact`: block after block, each of which proves as many merges as it can (`exact_round`).
+
+    With `links` as in `merge_once_ranked`.
+    """
     names = np.arange(int(labels.max()) + 1)
-    current = labels
+    individual = names if links is None else links.individual
+    current, start = labels, individual[labels]
     merges: list[tuple[int, int]] = []
     numbers: list[tuple[float, ...]] = []
     larger = 1
@@ -148,7 +173,8 @@ def merge_exactly(
     while len(merges) < n_merges:
         everything = np.ones(len(names), dtype=bool)
         capacity = larger * first_capacity(n_merges - len(merges), costly_blocks=not partition.pairs_are_costly)
-        block = ranked_block(partition.candidates(everything), after=LOWEST, capacity=capacity, workers=workers)
+        candidates = partition.candidates(everything, links)
+        block = ranked_block(candidates, after=LOWEST, capacity=capacity, workers=workers)
         merging = partition.merging(source)
         found = exact_round(
             merging,
@@ -157,16 +183,21 @@ def merge_exactly(
             slack=_slack(source, partition),
             # points that are one still differ by their cameras
             zero_is_identity=criterion.linkage == "average" and cameras is None,
+            links=links,
         )
-        merges += [(int(names[a]), int(names[b])) for a, b in found.merges]
+        merges += [(int(names[a]), int(names[b])) for a, b in found.merges] if links is None else found.joined
         numbers += found.numbers
+        if not found.merges and block.limit[0] == np.inf:
+            break
         names, new_label, old = renamed(names, found.merges)
         current = new_label[current]
+        if links is not None:
+            links.rename(old)
         if len(merges) < n_merges:
             partition = _partition_after(merging, source, current, old, cameras)
         enough = max(1, min(len(block), len(everything)) // 16)
         larger = next_capacity(larger, found=len(found.merges), wanted=enough)
-    return StageMerges.one_by_one(labels, merges_array(merges), numbers)
+    return StageMerges.one_by_one(start, merges_array(merges), numbers)
 
 
 def _partition_after(

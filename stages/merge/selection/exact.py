@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from stages.merge.selection.first_pairs import RankedPairs
+from stages.merge.selection.links import Links
 from stages.merge.selection.merging_clusters import MergingClusters
 from stages.typing import Int64Array
 
@@ -22,10 +23,14 @@ Entry = tuple[float, int, int, int, int]
 
 @dataclass
 class RoundResult:
-    """Merges (a, b) of one block, in the labels of its clusters, and (D, d, p_a, p_b, n_a, n_b) of each."""
+    """Merges (a, b) of one block, in the labels of its clusters, and (D, d, p_a, p_b, n_a, n_b) of each.
+
+    With links `merges` are of nodes, and more than one may belong to the individuals in `joined`, which have the `numbers`.
+    """
 
     merges: list[tuple[int, int]] = field(default_factory=list)
     numbers: list[tuple[float, ...]] = field(default_factory=list)
+    joined: list[tuple[int, int]] = field(default_factory=list)
 
 
 def exact_round(
@@ -35,16 +40,17 @@ def exact_round(
     n_merges: int,
     slack: float,
     zero_is_identity: bool,
+    links: Links | None = None,
 ) -> RoundResult:
     """At most `n_merges` merges that are certain by the block, at least one if it holds a pair.
 
     `slack` bounds how far rounding may move D in one merge. `zero_is_identity`: D = 0 means that all members of both are
-    one point, so that merging them changes no distance and uses no slack.
+    one point, so that merging them changes no distance and uses no slack. `links` say which nodes may merge.
     """
-    graph = _Graph(clusters, block)
+    graph = _Graph(clusters, block, links)
     result = RoundResult()
     used = 0
-    while len(result.merges) < n_merges:
+    while len(result.numbers) < n_merges:
         entry = graph.pop()
         if entry is None:
             break
@@ -58,6 +64,13 @@ def exact_round(
         numbers = (values[a], values[b], counts[a], counts[b])
         result.merges.append((a, b))
         result.numbers.append((value, inter, *map(float, numbers)))
+        if links is not None:
+            result.joined.append(links.roots(a, b))
+            follow = links.join(a, b)
+            result.merges += follow
+            used += len(follow)
+            for pair in follow:
+                graph.merge(*pair)
         graph.merge(a, b)
     return result
 
@@ -65,8 +78,8 @@ def exact_round(
 class _Graph:
     """The pairs at or below the limit, as a heap with stale entries and the neighbours of each cluster."""
 
-    def __init__(self, clusters: MergingClusters, block: RankedPairs):
-        self._clusters, self._limit = clusters, block.limit[0]
+    def __init__(self, clusters: MergingClusters, block: RankedPairs, links: Links | None):
+        self._clusters, self._limit, self._links = clusters, block.limit[0], links
         self._version: dict[int, int] = {}
         self._neighbours: dict[int, set[int]] = {}
         pairs = list(zip(block.distance.tolist(), block.first.tolist(), block.second.tolist(), strict=True))
@@ -78,19 +91,21 @@ class _Graph:
         """The pair of current clusters with the smallest D; None if no pair is left."""
         while self._heap:
             value, a, b, version_a, version_b = heapq.heappop(self._heap)
-            if self._version.get(a, 0) == version_a and self._version.get(b, 0) == version_b:
+            is_current = self._version.get(a, 0) == version_a and self._version.get(b, 0) == version_b
+            if is_current and (self._links is None or self._links.may_join(a, b)):
                 return value, a, b
         return None
 
     def merge(self, a: int, b: int) -> None:
         """Unite a and b, and rank the new cluster with the neighbours of both."""
-        around = (self._neighbours.pop(a) | self._neighbours.pop(b)) - {a, b}
+        around = (self._neighbours.pop(a, set()) | self._neighbours.pop(b, set())) - {a, b}
         for x in around:
             self._neighbours[x] -= {a, b}
         self._version[a] = self._version.get(a, 0) + 1
         self._version[b] = -1
         self._clusters.merge(a, b)
         self._neighbours[a] = set()
+        around = around if self._links is None else self._links.among(a, around)
         others = np.array(sorted(around), dtype=np.int64)
         if not len(others):
             return

@@ -18,6 +18,7 @@ from functools import partial
 import numpy as np
 
 from stages.merge.selection.first_pairs import LOWEST, FirstPairs, Key, RankedPairs
+from stages.merge.selection.links import Links
 from stages.merge.selection.penalties import Penalties
 from stages.merge.tables.table import ScreenedRows, StripScreen, Table
 from stages.processes import Processes
@@ -52,7 +53,7 @@ class Workers:
 class Candidates:
     """Rows to be paired across clusters: rows `ids` (R,) of `table`, which belong to clusters `owner` (R,), ascending.
 
-    `screened` are the rows prepared for the fast product.
+    `screened` are the rows prepared for the fast product. Pairs that `links` do not permit are no candidates.
     """
 
     table: Table
@@ -60,6 +61,7 @@ class Candidates:
     owner: Int64Array
     penalties: Penalties
     screened: ScreenedRows | StripScreen
+    links: Links | None = None
 
     def distance(self, rows: Int64Array, columns: Int64Array) -> Float64Array:
         """Canonical D (P,) of rows[i] with columns[i]."""
@@ -76,9 +78,11 @@ class Candidates:
         return estimates + cameras.between(first, second).reshape(estimates.shape)
 
 
-def candidates_of(table: Table, ids: Int64Array, *, owner: Int64Array, penalties: Penalties) -> Candidates:
+def candidates_of(
+    table: Table, ids: Int64Array, *, owner: Int64Array, penalties: Penalties, links: Links | None = None
+) -> Candidates:
     """`Candidates` with their rows screened."""
-    return Candidates(table, ids, owner, penalties, table.screen(ids, penalties.weights(owner), owner))
+    return Candidates(table, ids, owner, penalties, table.screen(ids, penalties.weights(owner), owner), links)
 
 
 def ranked_block(candidates: Candidates, *, after: Key, capacity: int, workers: Workers) -> RankedPairs:
@@ -134,7 +138,11 @@ def _by_strips(
 
 def _offer(candidates: Candidates, found: FirstPairs, rows: Int64Array, columns: Int64Array, some: slice) -> None:
     rows, columns = rows[some], columns[some]
-    found.offer(candidates.distance(rows, columns), candidates.owner[rows], candidates.owner[columns])
+    first, second = candidates.owner[rows], candidates.owner[columns]
+    if candidates.links is not None:
+        permitted = candidates.links.permits(first, second)
+        rows, columns, first, second = (values[permitted] for values in (rows, columns, first, second))
+    found.offer(candidates.distance(rows, columns), first, second)
 
 
 def _guess(candidates: Candidates, *, after: Key, capacity: int, threads: Executor) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 
 from stages.merge.clusters import root_of
 from stages.merge.selection.first_pairs import LOWEST, Key, RankedPairs
+from stages.merge.selection.links import Links
 from stages.typing import BoolArray, Int64Array
 
 NextBlock = Callable[[BoolArray, Key, int], RankedPairs]
@@ -18,40 +19,51 @@ FEWEST_PAIRS = 256
 PAIRS_PER_MERGE = 3
 
 
-def walk(next_block: NextBlock, *, n_clusters: int, n_merges: int, update: str) -> list[tuple[int, int]]:
-    """The `n_merges` merges (a, b) that `update` accepts first (`accepted`).
+def walk(
+    next_block: NextBlock, *, n_clusters: int, n_merges: int, update: str, links: Links | None = None
+) -> list[tuple[int, int]]:
+    """The `n_merges` merges (a, b) that `update` accepts first (`accepted`); fewer if `links` permit no more.
 
     When a block runs out, `next_block` gives another: under 'stale' of the clusters not yet absorbed, because all other
-    pairs would be skipped.
+    pairs would be skipped. With `links` pairs and blocks are of nodes, `n_clusters` of them.
     """
     parent = np.arange(n_clusters)
+    owner = parent.copy() if links is None else links.individual
     merges: list[tuple[int, int]] = []
     after, capacity = LOWEST, first_capacity(n_merges)
     while (wanted := n_merges - len(merges)) > 0:
-        alive = parent == np.arange(n_clusters) if update == "stale" else np.ones(n_clusters, dtype=bool)
+        alive = (parent == np.arange(n_clusters))[owner] if update == "stale" else np.ones(n_clusters, dtype=bool)
         block = next_block(alive, after, capacity)
         pairs = zip(block.first.tolist(), block.second.tolist(), strict=True)
-        found = list(islice(accepted(pairs, parent, update=update), wanted))
+        found = list(islice(accepted(pairs, parent, update=update, links=links), wanted))
         merges += found
+        if not len(block) and block.limit[0] == np.inf:
+            break
         after = block.limit
         capacity = next_capacity(capacity, found=len(found), wanted=wanted)
     return merges
 
 
-def accepted(pairs: Iterable[tuple[int, int]], parent: Int64Array, *, update: str) -> Iterator[tuple[int, int]]:
+def accepted(
+    pairs: Iterable[tuple[int, int]], parent: Int64Array, *, update: str, links: Links | None = None
+) -> Iterator[tuple[int, int]]:
     """The pairs (a, b) that `update` merges of `pairs`, clusters by label in ascending order of D.
 
     'stale' (the published DBC code) skips a pair if either cluster was absorbed before; else b is absorbed, and a may
     absorb again. 'union' (the published BUC code) skips a pair that is in one cluster already. `parent` (K,) says which
-    cluster absorbed each, or itself, and is updated before each pair is given.
+    cluster absorbed each, or itself, and is updated before each pair is given. With `links` pairs are of nodes, and the
+    clusters are the individuals of these; pairs that may not join are skipped.
     """
     for a, b in pairs:
+        x, y = (a, b) if links is None else links.individuals_of(a, b)
         if update == "union":
-            first, second = sorted((root_of(parent, a), root_of(parent, b)))
+            first, second = sorted((root_of(parent, x), root_of(parent, y)))
         else:
-            first, second = (a, b) if parent[a] == a and parent[b] == b else (a, a)
-        if first != second:
+            first, second = (x, y) if parent[x] == x and parent[y] == y else (x, x)
+        if first != second and (links is None or links.may_join(a, b)):
             parent[second] = first
+            if links is not None:
+                links.join(a, b)
             yield a, b
 
 

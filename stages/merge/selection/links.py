@@ -1,0 +1,208 @@
+"""Which clusters may join: pairs that are known to be one individual or two, and views in which nothing can be compared.
+
+The merge compares nodes: the clusters or, if samples have views, the part of every cluster that is of one view. An individual
+has one node in each view. Without views nodes and individuals are the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from stages.errors import DbcError, UsageError
+from stages.merge.clusters import root_of
+from stages.typing import BoolArray, Int64Array
+
+_NO_PAIRS = np.empty((0, 2), dtype=np.int64)
+_NOBODY: set[int] = set()
+
+
+@dataclass(frozen=True)
+class Constraints:
+    """Pairs of samples that are the `same` individual (s, 2) and `different` ones (f, 2), int64.
+
+    `view` (n,): only samples of one view are compared; None compares all. Clusters of two views join only by `same`.
+    """
+
+    same: Int64Array = field(default_factory=_NO_PAIRS.copy)
+    different: Int64Array = field(default_factory=_NO_PAIRS.copy)
+    view: Int64Array | None = None
+
+    @property
+    def are_none(self) -> bool:
+        """Whether nothing is constrained."""
+        return not len(self.same) and not len(self.different) and self.view is None
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Clusters after those of the same individuals are one: `labels` (n,), 0..K'−1, in the order of the labels before.
+
+    `names` (K',) is the smallest label before that is part of each, and `merges` (j, 2) the pairs by the labels before, each
+    of a cluster's name with another label that is part of it.
+    """
+
+    labels: Int64Array
+    names: Int64Array
+    merges: Int64Array
+
+
+def parse_constraints(constraints: Constraints, *, n_samples: int) -> Constraints:
+    """`constraints` as int64; UsageError unless they are pairs of samples 0..n−1, and a view is given for each sample."""
+
+    def pairs(name: str, values: NDArray[Any]) -> Int64Array:
+        found = np.asarray(values)
+        if found.ndim != 2 or found.shape[1] != 2 or not np.issubdtype(found.dtype, np.integer):
+            raise UsageError(f"`{name}` must hold pairs of samples (p, 2), got {found.dtype} of shape {found.shape}")
+        if len(found) and not 0 <= int(found.min()) <= int(found.max()) < n_samples:
+            raise UsageError(
+                f"`{name}` must hold samples from 0 to {n_samples - 1}, got {found.min()} to {found.max()}"
+            )
+        return found.astype(np.int64)
+
+    view = constraints.view
+    if view is not None and np.asarray(view).shape != (n_samples,):
+        raise UsageError(f"`view` must have shape ({n_samples},), one for each sample, got {np.asarray(view).shape}")
+    return Constraints(
+        pairs("same", constraints.same),
+        pairs("different", constraints.different),
+        None if view is None else np.unique(view, return_inverse=True)[1].astype(np.int64),
+    )
+
+
+def join_same(labels: Int64Array, constraints: Constraints) -> Joined:
+    """The clusters of `labels` (n,), joined where `constraints` say so.
+
+    Raises DbcError if a cluster then holds two samples that are different individuals.
+    """
+    n_clusters = int(labels.max()) + 1
+    linked = labels[constraints.same]
+    graph = coo_matrix((np.ones(len(linked)), linked.T), shape=(n_clusters, n_clusters))
+    n_groups, group = connected_components(graph, directed=False)
+    names = np.full(n_groups, n_clusters, dtype=np.int64)
+    np.minimum.at(names, group, np.arange(n_clusters))
+    order = np.argsort(names)
+    rank = np.empty(n_groups, dtype=np.int64)
+    rank[order] = np.arange(n_groups)
+    own = names[group]
+    gone = np.flatnonzero(own != np.arange(n_clusters))
+    merges = np.stack([own[gone], gone], axis=1)
+    joined = Joined(rank[group][labels], names[order], merges[np.lexsort((merges[:, 1], merges[:, 0]))])
+    wrong = np.flatnonzero(np.diff(joined.labels[constraints.different], axis=1) == 0)
+    if len(wrong):
+        a, b = constraints.different[wrong[0]].tolist()
+        raise DbcError(
+            f"samples {a} and {b} are different individuals, but in one cluster by `same` or from the start; correct "
+            "`different`, or start from single samples"
+        )
+    return joined
+
+
+class Links:
+    """Which nodes may join, and what else joins if they do.
+
+    `individual` (P,) says whose node each is, `view` (P,) of which view. When two individuals join, the new one differs from
+    everyone that either differs from.
+    """
+
+    def __init__(self, individual: Int64Array, view: Int64Array | None, different: Int64Array) -> None:
+        self.individual, self._view = individual, view
+        self._different = different
+        self._parent = np.arange(int(individual.max()) + 1)
+        self._apart: dict[int, set[int]] = {}
+        for a, b in np.unique(np.sort(different, axis=1), axis=0).tolist():
+            self._apart.setdefault(a, set()).add(b)
+            self._apart.setdefault(b, set()).add(a)
+        self._prepare()
+
+    def _prepare(self) -> None:
+        roots = self._roots(self._different)
+        self._n_individuals = len(self._parent)
+        roots.sort(axis=1)
+        self._keys = np.unique(roots[:, 0] * self._n_individuals + roots[:, 1])
+        self._nodes: dict[int, dict[int, int]] = {}
+        if self._view is not None:
+            for node, (individual, view) in enumerate(zip(self.individual.tolist(), self._view.tolist(), strict=True)):
+                self._nodes.setdefault(individual, {})[view] = node
+
+    def permits(self, first: Int64Array, second: Int64Array) -> BoolArray:
+        """Whether nodes first[i] and second[i] could join (P,) when the nodes were last renamed."""
+        a, b = self.individual[first], self.individual[second]
+        permitted: BoolArray = a != b
+        if len(self._keys):
+            keys = np.minimum(a, b) * self._n_individuals + np.maximum(a, b)
+            place = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
+            permitted &= self._keys[place] != keys
+        if self._view is not None:
+            permitted &= self._view[first] == self._view[second]
+        return permitted
+
+    def may_join(self, first: int, second: int) -> bool:
+        """Whether two nodes may join now."""
+        if self._view is not None and self._view[first] != self._view[second]:
+            return False
+        a, b = self._root(first), self._root(second)
+        return a != b and b not in self._apart.get(a, _NOBODY)
+
+    def among(self, node: int, others: set[int]) -> set[int]:
+        """Those of `others` that may join `node` now."""
+        return {other for other in others if self.may_join(node, other)}
+
+    def join(self, first: int, second: int) -> list[tuple[int, int]]:
+        """Let two nodes join, and their individuals; returns the nodes of other views that so join too."""
+        a, b = sorted((self._root(first), self._root(second)))
+        self._parent[b] = a
+        apart = self._apart.pop(b, _NOBODY)
+        for other in apart:
+            self._apart[other].discard(b)
+            self._apart[other].add(a)
+        if apart:
+            self._apart.setdefault(a, set()).update(apart)
+        if self._view is None:
+            return []
+        own, others = self._nodes[a], self._nodes.pop(b)
+        both = {view: (min(own[view], node), max(own[view], node)) for view, node in others.items() if view in own}
+        self._nodes[a] = {**others, **own, **{view: smaller for view, (smaller, _) in both.items()}}
+        return [pair for pair in both.values() if pair != (min(first, second), max(first, second))]
+
+    def rename(self, old: Int64Array) -> None:
+        """Let node i be the one that was called old[i], those that joined being gone."""
+        self.individual = self._roots(self.individual[old])
+        self._view = None if self._view is None else self._view[old]
+        self._prepare()
+
+    def individuals_of(self, first: int, second: int) -> tuple[int, int]:
+        """The individuals that two nodes were of when they were last renamed, the smaller first."""
+        a, b = int(self.individual[first]), int(self.individual[second])
+        return min(a, b), max(a, b)
+
+    def roots(self, first: int, second: int) -> tuple[int, int]:
+        """The individuals that two nodes are of now, the smaller first."""
+        a, b = self._root(first), self._root(second)
+        return min(a, b), max(a, b)
+
+    def _root(self, node: int) -> int:
+        return root_of(self._parent, int(self.individual[node]))
+
+    def _roots(self, individuals: Int64Array) -> Int64Array:
+        while (self._parent[self._parent] != self._parent).any():
+            self._parent = self._parent[self._parent]
+        roots: Int64Array = self._parent[individuals]
+        return roots
+
+
+def nodes_of(labels: Int64Array, constraints: Constraints) -> tuple[Int64Array, Links | None]:
+    """The node (n,) of every sample, and the links of the nodes; None if every pair may join.
+
+    `labels` (n,) are the individuals after `join_same`. Nodes are numbered by individual, then by view.
+    """
+    different = labels[constraints.different]
+    if constraints.view is None:
+        return labels, Links(np.arange(int(labels.max()) + 1), None, different) if len(different) else None
+    pairs, nodes = np.unique(np.stack([labels, constraints.view], axis=1), axis=0, return_inverse=True)
+    return nodes.ravel().astype(np.int64), Links(pairs[:, 0].copy(), pairs[:, 1].copy(), different)
