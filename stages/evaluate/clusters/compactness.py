@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from stages.arrays.silhouette import SAMPLE_LIMIT, drawn, silhouettes_from
+from stages.arrays.exact_sums import exponent_of
+from stages.arrays.neighbours import DENSE_SHARE
+from stages.arrays.row_blocks import by_blocks
+from stages.arrays.silhouette import SAMPLE_LIMIT, drawn
+from stages.arrays.similarity import product_error
 from stages.errors import DbcError
 from stages.typing import Float32Array, Float64Array, Int64Array
 
-BLOCK = 512
-"""Rows of a distance block: memory is `BLOCK` × n_clusters float64."""
+BLOCK = 256
+"""Rows of a distance block: a thread holds `BLOCK` × n_clusters float32, at worst float64."""
 
 
 @dataclass(frozen=True)
@@ -110,38 +116,100 @@ class ClusterMeans:
         order = np.argsort(label, kind="stable")
         end = np.cumsum(size)
         mean, variance = np.empty((len(size), features.shape[1])), np.empty(len(size))
-        for cluster, (n, stop) in enumerate(zip(size, end, strict=True)):
-            members = features[order[stop - n : stop]] - centre
-            mean[cluster] = members.mean(axis=0)
-            variance[cluster] = np.square(members - mean[cluster]).sum() / n
+        # clusters that end in one block of rows are summed together
+        groups = np.flatnonzero(np.diff(end // BLOCK, prepend=-1)).tolist()
+
+        def summarise(numbers: range) -> None:
+            for number in numbers:
+                own = slice(groups[number], (groups[number + 1 :] or [len(size)])[0])
+                first = end[own.start] - size[own.start]
+                starts = end[own] - size[own] - first
+                members = features[order[first : end[own.stop - 1]]] - centre
+                mean[own] = np.add.reduceat(members, starts, axis=0) / size[own, None]
+                members -= np.repeat(mean[own], size[own], axis=0)
+                variance[own] = np.add.reduceat(np.square(members, out=members).sum(axis=1), starts) / size[own]
+
+        by_blocks(summarise, len(groups), 1)
         return ClusterMeans(features, centre, label, size, mean, variance)
+
+    @cached_property
+    def squared_norm(self) -> Float64Array:
+        """‖μ‖² (K) about the centre."""
+        return np.asarray(np.einsum("kd,kd->k", self.mean, self.mean))
 
     def mean_distance(self, points: Float64Array) -> Float64Array:
         """Mean squared distance (n_points, K) of centred `points` from the members of every cluster."""
-        squared_norm = np.square(self.mean).sum(axis=1)
         product = points @ self.mean.T
-        to_mean = np.square(points).sum(axis=1)[:, None] + squared_norm - 2 * product
+        to_mean = np.square(points).sum(axis=1)[:, None] + self.squared_norm - 2 * product
         return np.asarray(np.maximum(to_mean, 0) + self.variance)
+
+    def nearest_other(self, n: int, points: Callable[[slice], tuple[Float64Array, Int64Array]]) -> Float64Array:
+        """The smallest mean squared distance of `n` points from the members of another cluster than their own.
+
+        `points` gives centred points (b, d) and their own clusters (b). A float32 product with a bound on its error says
+        which clusters can be the nearest, and distances from those are computed in float64.
+        """
+        nearest = np.full(n, np.inf)
+        largest = float(np.sqrt(self.squared_norm.max()))
+        scale = 2.0 ** -exponent_of(largest)
+        means = (self.mean * scale).astype(np.float32)
+        offset = ((self.squared_norm + self.variance) * (scale * scale / 2)).astype(np.float32)
+        # of a product of unit vectors, and of the rounding of both operands, the offset and the difference
+        error = product_error(means.shape[1]) + 2.0**-21
+
+        def search(starts: range) -> None:
+            buffer = np.empty((min(n, BLOCK), len(means)), dtype=np.float32)
+            for start in starts:
+                rows = slice(start, min(start + BLOCK, n))
+                block, own = points(rows)
+                screen = np.matmul((block * scale).astype(np.float32), means.T, out=buffer[: len(block)])
+                screen -= offset
+                screen[np.arange(len(own)), own] = -np.inf
+                length = np.sqrt(np.square(block).sum(axis=1)) * scale
+                width = 2 * error * (length * largest * scale + float(offset.max()) + length)
+                near = screen >= (screen.max(axis=1) - width).astype(np.float32)[:, None]
+                nearest[rows] = self._smallest(block, own, np.flatnonzero(near))
+
+        by_blocks(search, n, BLOCK)
+        return nearest
+
+    def _smallest(self, points: Float64Array, own: Int64Array, pairs: Int64Array) -> Float64Array:
+        """The smallest mean squared distance (b) of `points` (b, d) among `pairs`, flat places in (b, K)."""
+        smallest = np.full(len(points), np.inf)
+        n_clusters = len(self.size)
+        if len(pairs) > DENSE_SHARE * len(points) * n_clusters:
+            distance = self.mean_distance(points)
+            distance[np.arange(len(own)), own] = np.inf
+            return np.asarray(distance.min(axis=1))
+        for start in range(0, len(pairs), BLOCK):
+            row, cluster = np.divmod(pairs[start : start + BLOCK], n_clusters)
+            apart = points[row] - self.mean[cluster]
+            np.minimum.at(smallest, row, np.square(apart, out=apart).sum(axis=1) + self.variance[cluster])
+        return smallest
 
 
 def _silhouette(clusters: ClusterMeans, samples: Int64Array) -> Float64Array:
     """Silhouettes (len(samples)) of some samples against all clusters, of which there are at least two."""
     silhouette = np.zeros(len(samples))
     defined = np.flatnonzero(clusters.size[clusters.label[samples]] > 1)
-    for start in range(0, len(defined), BLOCK):
-        place = defined[start : start + BLOCK]
-        block = samples[place]
-        distance = clusters.mean_distance(clusters.features[block] - clusters.centre)
-        silhouette[place] = silhouettes_from(distance, clusters.label[block], clusters.size)
+    within = np.empty(len(defined))
+
+    def points(rows: slice) -> tuple[Float64Array, Int64Array]:
+        block = samples[defined[rows]]
+        own = clusters.label[block]
+        found = clusters.features[block] - clusters.centre
+        size = clusters.size[own]
+        # the mean over the own cluster counts the sample itself
+        within[rows] = (np.square(found - clusters.mean[own]).sum(axis=1) + clusters.variance[own]) * size / (size - 1)
+        return found, own
+
+    nearest = clusters.nearest_other(len(defined), points)
+    larger = np.maximum(within, nearest)
+    silhouette[defined] = np.divide(nearest - within, larger, out=np.zeros(len(defined)), where=larger > 0)
     return silhouette
 
 
 def _nearest(clusters: ClusterMeans, chosen: Int64Array) -> Float64Array:
     """The smallest d_ab (len(chosen)) from each chosen cluster to another one, of which there is at least one."""
-    nearest = np.empty(len(chosen))
-    for start in range(0, len(chosen), BLOCK):
-        block = chosen[start : start + BLOCK]
-        distance = clusters.mean_distance(clusters.mean[block]) + clusters.variance[block][:, None]
-        distance[np.arange(len(block)), block] = np.inf
-        nearest[start : start + BLOCK] = distance.min(axis=1)
-    return nearest
+    nearest = clusters.nearest_other(len(chosen), lambda rows: (clusters.mean[chosen[rows]], chosen[rows]))
+    return nearest + clusters.variance[chosen]
