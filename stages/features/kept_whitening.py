@@ -1,4 +1,7 @@
-"""The whitening of a features artifact: fitted once and kept beside it, for every merge, training and evaluation."""
+"""The whitening of a features artifact: fitted once and kept beside it, for every merge, training and evaluation.
+
+The newest ones also stay in memory, because stages that are not trained hand the same features on.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,10 @@ _VERSION = 1
 """Of how a whitening is computed: what another version kept is fitted again."""
 MOST_KEPT = 32
 """Whitenings kept beside one artifact: one a camera, and that of all."""
+IN_MEMORY = 2**28
+"""Bytes of whitenings that stay in memory, at most."""
+
+_newest: dict[str, Whitening] = {}
 
 
 def whitening_of(features: Artifact, train_rows: Float32Array, *, ridge: float, part: str = "all") -> Whitening:
@@ -28,6 +35,17 @@ def whitening_of(features: Artifact, train_rows: Float32Array, *, ridge: float, 
     artifact, under its id, the part and the ridge, with digests: what is damaged is fitted again. Raises what `fit_whitening`
     raises.
     """
+    if train_rows.nbytes > IN_MEMORY:
+        return _read_or_fitted(features, train_rows, ridge=ridge, part=part)
+    name = f"{hashlib.sha256(np.ascontiguousarray(train_rows).data).hexdigest()} {train_rows.shape} {ridge}"
+    whitening = _newest.pop(name, None) or _read_or_fitted(features, train_rows, ridge=ridge, part=part)
+    _newest[name] = whitening
+    while sum(kept.matrix.nbytes for kept in _newest.values()) > IN_MEMORY:
+        del _newest[next(iter(_newest))]
+    return whitening
+
+
+def _read_or_fitted(features: Artifact, train_rows: Float32Array, *, ridge: float, part: str) -> Whitening:
     request = {"version": _VERSION, "features": features.manifest.id, "ridge": ridge, "part": part}
     key = hashlib.sha256(canonical_json(request)).hexdigest()
     directory = features.path.parent

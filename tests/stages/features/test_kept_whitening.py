@@ -19,6 +19,7 @@ def fitted(monkeypatch):
         return plain(rows, ridge=ridge)
 
     monkeypatch.setattr(kept_whitening, "fit_whitening", noted)
+    monkeypatch.setattr(kept_whitening, "IN_MEMORY", 0)
     return ridges
 
 
@@ -63,3 +64,17 @@ def test_the_whitenings_of_many_cameras_are_kept_beside_each_other(tmp_path, fit
     for part in parts * 2:
         whitening_of(features_at(tmp_path), rows(), ridge=3.0, part=part)
     assert fitted == [3.0] * len(parts)
+
+
+def test_features_that_are_handed_on_are_not_fitted_again_while_there_is_room_in_memory(tmp_path, fitted, monkeypatch):
+    monkeypatch.setattr(kept_whitening, "IN_MEMORY", 2 * 6 * 6 * 8 + 100)
+    monkeypatch.setattr(kept_whitening, "_newest", {})
+    first = whitening_of(features_at(tmp_path), rows()[:5], ridge=3.0)
+    assert whitening_of(features_at(tmp_path / "other", "b"), rows()[:5], ridge=3.0) is first
+    whitening_of(features_at(tmp_path, "c"), rows()[:6], ridge=3.0)
+    assert whitening_of(features_at(tmp_path, "d"), rows()[:5], ridge=3.0) is first
+    assert fitted == [3.0, 3.0]
+    whitening_of(features_at(tmp_path, "e"), rows()[:7], ridge=3.0)
+    assert len(kept_whitening._newest) == 2
+    whitening_of(features_at(tmp_path, "c"), rows()[:6], ridge=1.0)
+    assert fitted == [3.0, 3.0, 3.0, 1.0]
