@@ -10,12 +10,13 @@ import numpy as np
 from schemas.choices import PUBLISHED_LAMBDA
 from schemas.parameters import MergeParameters
 from stages.arrays.silhouette import SAMPLE_LIMIT, drawn
+from stages.features.prepared import Prepared
 from stages.loop.choice.across_cameras import camera_mixing, cross_camera_silhouettes, has_cameras
 from stages.loop.choice.silhouettes import ClusterMeans, mean_over_clusters, sample_silhouettes
 from stages.merge.by_parameters import merge_as
 from stages.merge.clusters import labels_after
 from stages.merge.schedule import initial_labels
-from stages.typing import Float32Array, Int32Array
+from stages.typing import Int32Array, Int64Array
 
 MEAN_SIZES = (1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48)
 """Samples a cluster has on average when the silhouette is looked at."""
@@ -39,7 +40,7 @@ class Separation:
 
 
 def separation(
-    features: Float32Array,
+    compared: Prepared,
     parameters: MergeParameters,
     *,
     sampling_seed: int,
@@ -47,25 +48,35 @@ def separation(
     memory_limit: int | None = None,
     merge_limit: int = MERGE_LIMIT,
 ) -> Separation:
-    """What merging `features` (n, d) anew reaches at the `MEAN_SIZES`; empty below 3 samples.
+    """What merging the rows (n, d) of `compared` anew reaches at the `MEAN_SIZES`; empty below 3 samples.
 
-    Merges are those of `by_dispersions(parameters)`. `camid` (n,) are the camera ids, None if not known. Of more than
-    `merge_limit` samples so many are drawn by `sampling_seed`. Raises what merging does.
+    Merges are those of `by_dispersions(parameters)`, with what `compared` adds to D for a shared camera. `camid` (n,) are the
+    camera ids, None if not known. Of more than `merge_limit` samples so many are drawn by `sampling_seed`. Raises what
+    merging does.
     """
-    if len(features) < 3:
+    n_samples = len(compared.rows)
+    if n_samples < 3:
         return Separation()
     generator = np.random.default_rng(sampling_seed)
-    chosen = drawn(len(features), merge_limit, generator)
-    rows, camid = features[chosen], None if camid is None else camid[chosen]
+    chosen = drawn(n_samples, merge_limit, generator)
+    rows, camid, penalised = compared.rows[chosen], _of(camid, chosen), _of(compared.camid, chosen)
     camid = camid if camid is not None and has_cameras(camid) else None
     stops = sorted({len(rows) - max(2, round(len(rows) / size)) for size in MEAN_SIZES} - {0})
     alone = initial_labels(len(rows))
-    merged = merge_as(by_dispersions(parameters), rows, alone, stops[-1], camid=None, memory_limit=memory_limit)
+    merged = merge_as(
+        by_dispersions(parameters),
+        rows,
+        alone,
+        stops[-1],
+        camid=penalised,
+        camera_weight=compared.camera_weight,
+        memory_limit=memory_limit,
+    )
     n_clusters, silhouette, across = [], [], []
     for stop in stops:
         clusters = ClusterMeans.of(rows, labels_after(alone, merged.merges[:stop]))
         samples = drawn(len(rows), SAMPLE_LIMIT, generator)
-        n_clusters.append(round((len(rows) - stop) * len(features) / len(rows)))
+        n_clusters.append(round((len(rows) - stop) * n_samples / len(rows)))
         silhouette.append(mean_over_clusters(clusters, samples, sample_silhouettes(clusters, samples)))
         seen = None if camid is None else cross_camera_silhouettes(clusters, camid, samples)
         across.append(math.nan if seen is None else mean_over_clusters(clusters, samples, seen))
@@ -73,11 +84,15 @@ def separation(
     return Separation(tuple(n_clusters), tuple(silhouette), tuple(across), mixing)
 
 
+def _of(camid: Int32Array | None, chosen: Int64Array) -> Int32Array | None:
+    return None if camid is None else camid[chosen]
+
+
 def by_dispersions(parameters: MergeParameters) -> MergeParameters:
     """How `separation` merges: by dispersions with the λ of `parameters`, ranked again after each, from single samples.
 
     k-reciprocal neighbours take minutes and dispersions seconds, and nearest pairs make chains: runs that merge by them
-    are looked at by squared distances and λ = 0.1. Cameras are ignored, so that features are judged and not the merge.
+    are looked at by squared distances and λ = 0.1. What a shared camera adds to D is given to the merge apart.
     """
     changes: dict[str, object] = {
         "update": "exact",

@@ -10,7 +10,7 @@ import numpy as np
 from schemas.parameters import MergeParameters
 from stages.errors import MemoryLimitError
 from stages.evaluate.clusters.cameras import same_camera_chance, same_camera_merges
-from stages.features.prepared import compared_features
+from stages.features.prepared import Prepared, prepared
 from stages.features.whitening import NothingToWhitenError
 from stages.loop.choice.across_cameras import has_cameras
 from stages.loop.choice.measures import StageMeasures, measure, spread
@@ -22,7 +22,7 @@ from stages.runs.lineage import dataset_of, newest_features, require_same_datase
 from stages.runs.run_directory import RunDirectory, clusters_manifest
 from stages.runs.store import Artifact
 from stages.samples import TRAIN
-from stages.typing import Float32Array, Int32Array
+from stages.typing import Int32Array
 
 SAMPLING_SEED = 0
 """Which samples stand for all of them in the silhouettes of a large set."""
@@ -48,21 +48,21 @@ class Compared:
     """Train features as merges compare them, and how well they separate clusters, kept until others are asked for.
 
     Stages without training hand their features on: those are whitened and merged anew once. `memory_limit` in bytes, as of
-    `compared_features`.
+    `prepared`.
     """
 
     def __init__(self, *, memory_limit: int | None = None) -> None:
         self._memory_limit = memory_limit
-        self._rows: tuple[object, Float32Array] | None = None
+        self._prepared: tuple[object, Prepared] | None = None
         self._separation: tuple[object, Separation] | None = None
 
-    def read(self, features: Artifact, dataset: Artifact, parameters: MergeParameters) -> Float32Array:
-        """What `compared_features` gives; not to be changed."""
+    def read(self, features: Artifact, dataset: Artifact, parameters: MergeParameters) -> Prepared:
+        """What `prepared` gives; not to be changed."""
         key = _key(features, dataset, parameters)
-        if self._rows is None or key != self._rows[0]:
-            rows = compared_features(features, dataset, parameters, memory_limit=self._memory_limit)
-            self._rows = (key, rows)
-        return self._rows[1]
+        if self._prepared is None or key != self._prepared[0]:
+            found = prepared(features, dataset, parameters, memory_limit=self._memory_limit)
+            self._prepared = (key, found)
+        return self._prepared[1]
 
     def separation(self, features: Artifact, dataset: Artifact, parameters: MergeParameters) -> Separation:
         """What merging the features anew reaches; empty if memory lacks."""
@@ -71,11 +71,11 @@ class Compared:
             self._separation = (key, self._separates(self.read(features, dataset, parameters), dataset, parameters))
         return self._separation[1]
 
-    def _separates(self, rows: Float32Array, dataset: Artifact, parameters: MergeParameters) -> Separation:
+    def _separates(self, compared: Prepared, dataset: Artifact, parameters: MergeParameters) -> Separation:
         camid = _known_cameras(dataset)
         try:
             return separation(
-                rows, parameters, sampling_seed=SAMPLING_SEED, camid=camid, memory_limit=self._memory_limit
+                compared, parameters, sampling_seed=SAMPLING_SEED, camid=camid, memory_limit=self._memory_limit
             )
         except MemoryLimitError:
             # a run that merges within its limit by another update is not to end for what only looks at it
@@ -97,7 +97,7 @@ def measure_stage(run: RunDirectory, stage: int, *, compared: Compared | None = 
     parameters = clusters_manifest(clusters).parameters
     compared = compared or Compared()
     try:
-        rows = compared.read(features, dataset, parameters)
+        rows = compared.read(features, dataset, parameters).rows
     except NothingToWhitenError:
         return StageMeasures(stage, clusters_manifest(clusters).summary.n_clusters, 0.0, math.nan, math.nan, spread=0.0)
     labels = clusters.read("labels") if stage > 0 else np.arange(len(rows))
@@ -123,7 +123,8 @@ def measure_stage(run: RunDirectory, stage: int, *, compared: Compared | None = 
 
 def _key(features: Artifact, dataset: Artifact, parameters: MergeParameters) -> tuple[object, ...]:
     """What decides the compared features."""
-    return features.manifest.arrays["pooled"].sha256, dataset.manifest.id, parameters.camera, parameters.whiten
+    asked = parameters.model_dump(include={"camera", "camera_weight", "whiten", "criterion", "metric", "clusterer"})
+    return features.manifest.arrays["pooled"].sha256, dataset.manifest.id, tuple(asked.values())
 
 
 def _spread(features: Artifact, dataset: Artifact) -> float:

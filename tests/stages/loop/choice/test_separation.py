@@ -8,8 +8,9 @@ from scipy.cluster.hierarchy import cut_tree
 from sklearn.metrics import silhouette_samples
 
 from schemas.parameters import MergeParameters
+from stages.features.prepared import Prepared
 from stages.loop.choice.separation import MEAN_SIZES, separation, tells
-from stages.merge import dispersion_linkage
+from stages.merge import dispersion_linkage, initial_labels, merge_stage
 from stages.typing import Float32Array
 
 
@@ -21,7 +22,7 @@ def mixture(n_identities: int, *, spread: float, seed: int = 0) -> Float32Array:
 
 
 def best_of(rows: Float32Array, parameters: MergeParameters, **options: int) -> float:
-    return max(separation(rows, parameters, **options).silhouette, default=float("nan"))
+    return max(separation(Prepared(rows), parameters, **options).silhouette, default=float("nan"))
 
 
 @pytest.mark.parametrize("parameters", [MergeParameters(), MergeParameters(lambda_=0.0, intra_normalizer="n2")])
@@ -73,20 +74,38 @@ def test_identical_and_zero_rows_are_no_trouble() -> None:
     assert best_of(np.zeros_like(rows), MergeParameters(), sampling_seed=0) == pytest.approx(0, abs=0.01)
 
 
-def test_cameras_are_looked_at_and_merges_ignore_them() -> None:
+def test_cameras_are_looked_at_and_merges_ignore_them_if_the_run_does() -> None:
     rows, camid = mixture(12, spread=0.6), np.arange(72, dtype=np.int32) % 2
-    penalised = MergeParameters(camera="penalty", camera_weight=5.0)
-    plain, found = (separation(rows, penalised, sampling_seed=0, camid=known) for known in (None, camid))
+    plain, found = (
+        separation(Prepared(rows), MergeParameters(), sampling_seed=0, camid=known) for known in (None, camid)
+    )
     assert (plain.n_clusters, plain.silhouette) == (found.n_clusters, found.silhouette)
     assert np.isnan([*plain.across_cameras, plain.camera_mixing]).all()
     assert np.isfinite([*found.across_cameras, found.camera_mixing]).all()
     assert found.camera_mixing == pytest.approx(1, abs=0.2)
 
 
+def test_it_merges_with_what_the_run_adds_to_d_for_a_shared_camera() -> None:
+    plain, camid = mixture(12, spread=0.6), np.arange(72, dtype=np.int32) % 2
+    rows = np.concatenate([plain, 0.5 * np.eye(2, dtype=np.float32)[camid]], axis=1)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    weight, n_merges = 0.4, 36
+    found = separation(Prepared(rows, camid, weight), MergeParameters(), sampling_seed=0, camid=camid)
+    merged = merge_stage(rows, initial_labels(72), n_merges, camid=camid, camera_weight=weight)
+    of_samples = silhouette_samples(rows, merged.labels, metric="cosine")
+    by_cluster = np.mean([of_samples[merged.labels == label].mean() for label in np.unique(merged.labels)])
+    place = found.n_clusters.index(72 - n_merges)
+    assert found.silhouette[place] == pytest.approx(by_cluster, abs=1e-5)
+    ignoring = separation(Prepared(rows), MergeParameters(), sampling_seed=0, camid=camid)
+    assert found.across_cameras[place] > ignoring.across_cameras[place] + 0.02
+
+
 def test_features_that_learn_the_camera_separate_better_but_not_across_cameras() -> None:
     rows, camid = mixture(12, spread=0.6), np.arange(72, dtype=np.int32) % 2
     learnt = np.concatenate([rows, 1.5 * np.eye(2, dtype=np.float32)[camid]], axis=1)
-    plain, collapsed = (separation(known, MergeParameters(), sampling_seed=0, camid=camid) for known in (rows, learnt))
+    plain, collapsed = (
+        separation(Prepared(known), MergeParameters(), sampling_seed=0, camid=camid) for known in (rows, learnt)
+    )
     assert max(collapsed.silhouette) > max(plain.silhouette)
     assert max(collapsed.across_cameras) < max(plain.across_cameras)
     assert collapsed.camera_mixing < 0.1 < plain.camera_mixing
