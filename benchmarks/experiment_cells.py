@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import shutil
@@ -16,54 +17,53 @@ from stages.compare.cells import Cell, CellResult, run_cell
 from stages.compare.sharing import common_start
 from stages.loop.run_stages import Plan
 from stages.runs.context import Context
-from stages.runs.run_directory import RunDirectory
 
 
-def kept_results(data: DataSet, cells: Sequence[Cell], *, out: Path, n_jobs: int) -> list[CellResult]:
+def kept_results(data: DataSet, cells: Sequence[Cell], *, n_jobs: int) -> list[CellResult]:
     """The results of the cells, from the folder of results where they are there; equal plans are run once."""
-    dataset = data.run.require("dataset").manifest.id
-    named = [replace(cell, name=f"cells/{_digest(cell.plan, dataset)}") for cell in cells]
-    kept: Path = out / "results" / data.name
-    kept.mkdir(parents=True, exist_ok=True)
-    missing = {cell.name: cell for cell in named if not _place(kept, cell).is_file()}
-    starts = {
-        json.dumps([dict(plan.train), dict(plan.initial)]): plan for plan in (cell.plan for cell in missing.values())
-    }
-    jobs = [(data.run.root, cell, _place(kept, cell)) for cell in missing.values()]
-    with ProcessPoolExecutor(n_jobs, get_context("spawn"), _one_thread) as pool:
-        # what cells share is made first, once
-        list(pool.map(_start_one, [data.run.root] * len(starts), starts.values()))
-        list(pool.map(_run_one, *zip(*jobs, strict=True)))
-    return [replace(_read(_place(kept, cell)), setting=cell.setting) for cell in named]
+    missing = {place_of(data, cell): cell for cell in cells if not place_of(data, cell).is_file()}
+    with ProcessPoolExecutor(n_jobs, get_context("spawn"), one_thread) as pool:
+        for told in pool.map(run_and_keep, [data] * len(missing), missing.values()):
+            print(f"  {told}", flush=True)
+    return [read_result(data, cell) for cell in cells]
 
 
-def _start_one(root: Path, plan: Plan) -> None:
-    common_start(RunDirectory(root), plan, context=Context())
+def run_and_keep(data: DataSet, cell: Cell) -> str:
+    """Run a cell, keep its figures, and remove its artifacts, which would fill the disk; the start stays.
 
-
-def _run_one(root: Path, cell: Cell, place: Path) -> None:
-    """Run a cell, keep its figures, and remove its artifacts, which would fill the disk; the start stays."""
-    result = run_cell(RunDirectory(root), cell, context=Context())
-    print(f"  {root.name} {dict(cell.setting)}: {result.seconds:.0f} s", flush=True)
+    It says in a line what was run, and in how many seconds.
+    """
+    place = place_of(data, cell)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    named = replace(cell, name=f"cells/{place.stem}")
+    # what cells share is made once, by the first of them
+    with (data.run.root / "start.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        common_start(data.run, named.plan, context=Context())
+    result = run_cell(data.run, named, context=Context())
     partial = place.with_suffix(".partial")
     partial.write_text(json.dumps(asdict(result)))
     partial.replace(place)
-    shutil.rmtree(root / cell.name)
+    shutil.rmtree(data.run.root / named.name)
+    return f"{data.name} {dict(cell.setting)}: {result.seconds:.0f} s"
 
 
-def _one_thread() -> None:
+def read_result(data: DataSet, cell: Cell) -> CellResult:
+    """What `run_and_keep` kept of the cell."""
+    found = json.loads(place_of(data, cell).read_text())
+    return CellResult(**{**found, "stages": tuple(found["stages"]), "setting": cell.setting})
+
+
+def place_of(data: DataSet, cell: Cell) -> Path:
+    """The file of the cell's result, which its plan and data set decide."""
+    return data.results / f"{_digest(cell.plan, data.run.require('dataset').manifest.id)}.json"
+
+
+def one_thread() -> None:
+    """Let this process compute with one thread: there are others beside it."""
     import torch
 
     torch.set_num_threads(1)
-
-
-def _read(place: Path) -> CellResult:
-    found = json.loads(place.read_text())
-    return CellResult(**{**found, "stages": tuple(found["stages"])})
-
-
-def _place(kept: Path, cell: Cell) -> Path:
-    return kept / f"{Path(cell.name).name}.json"
 
 
 def _digest(plan: Plan, dataset: str) -> str:

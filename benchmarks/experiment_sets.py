@@ -51,8 +51,15 @@ class DataSet:
     untold: Plan
     told: str
 
+    @property
+    def results(self) -> Path:
+        """The folder of the results of its runs."""
+        return self.run.root.parent.parent / "results" / self.name
 
-def eth80_market(source: Path, weights: Path, out: Path, size: Size, *, name: str = "eth80-market") -> DataSet:
+
+def eth80_market(
+    source: Path, weights: Path, out: Path, size: Size, *, name: str = "eth80-market", width: int | None = None
+) -> DataSet:
     """Objects from many views: `source` in Market-1501's layout, the identities cut to size."""
     folder = out / "links" / name
     for part in MARKET_FOLDERS:
@@ -60,7 +67,7 @@ def eth80_market(source: Path, weights: Path, out: Path, size: Size, *, name: st
         files = sorted(path for path in (source / part).iterdir() if MARKET_NAME.match(path.name))
         kept = _some({_market_pid(path) for path in files}, share)
         _link((path for path in files if _market_pid(path) in kept), folder / part)
-    return _mobilenet(name, folder, "market1501", weights, out, size)
+    return _mobilenet(name, folder, "market1501", weights, out, size, width=width)
 
 
 def vehicles(

@@ -121,7 +121,7 @@ def _prepared(data: DataSet, arguments: argparse.Namespace) -> DataSet:
 
 def _ablation(data: DataSet, arguments: argparse.Namespace) -> tuple[str, list[CellResult]]:
     cells = ablation_cells(data.plan, variants=tuple(VARIANTS), seeds=arguments.seeds, dbc_lambda=None, buc_lambda=None)
-    results = kept_results(data, cells, out=arguments.out, n_jobs=arguments.jobs)
+    results = kept_results(data, cells, n_jobs=arguments.jobs)
     figure = comparison_sheet(runs_by_label(results), title=f"{data.name}: ablation", chosen=chosen_by_label(results))
     save(figure, arguments.out / f"{data.name}-ablation")
     head = f"### Ablation, recipe auto, seeds {_told_list(arguments.seeds)}\n\n"
@@ -150,7 +150,7 @@ def _recipes(data: DataSet, arguments: argparse.Namespace) -> tuple[str, list[Ce
         cells.append(
             Cell("", replace(with_seed(matching, seed), stages=0), {"recipe": "paper", "method": "OIM", "seed": seed})
         )
-    results = kept_results(data, cells, out=arguments.out, n_jobs=arguments.jobs)
+    results = kept_results(data, cells, n_jobs=arguments.jobs)
     figure = comparison_sheet(runs_by_label(results), title=f"{data.name}: recipes", chosen=chosen_by_label(results))
     save(figure, arguments.out / f"{data.name}-recipes")
     head = (
@@ -165,7 +165,7 @@ def _levers(data: DataSet, arguments: argparse.Namespace) -> tuple[str, list[Cel
     for seed in arguments.seeds:
         plan = with_seed(with_recipe(data.untold, "tuned"), seed)
         cells += [Cell("", other, {"changed": told, "seed": seed}) for told, other in _changes(data, plan).items()]
-    results = kept_results(data, cells, out=arguments.out, n_jobs=arguments.jobs)
+    results = kept_results(data, cells, n_jobs=arguments.jobs)
     head = f"### The recipe tuned, one thing changed at a time, seeds {_told_list(arguments.seeds)}\n\n"
     return f"{head}{markdown(lines(results))}\n", results
 
@@ -241,7 +241,7 @@ def _curve(data: DataSet, curve: Curve, arguments: argparse.Namespace) -> tuple[
         for value in curve.values
         for seed in seeds
     ]
-    results = kept_results(data, cells, out=arguments.out, n_jobs=arguments.jobs)
+    results = kept_results(data, cells, n_jobs=arguments.jobs)
     names = ("mAP", "ari") if curve.trained else ("ari",)
     outcomes = {name: by_value(results, curve.parameter, name) for name in names}
     stem = f"{data.name}-{curve.criterion}-{curve.parameter}-{'trained' if curve.trained else 'merging'}"

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from benchmarks.experiment_sets import DataSet
-from stages.compare.cells import Figures
+from stages.compare.cells import Metrics
 from stages.evaluate.retrieval.metrics import evaluate_retrieval
 from stages.extract.forward import extract
 from stages.features.camera_finding import find
@@ -27,7 +27,7 @@ RIDGE = 3.0
 _CPU = torch.device("cpu")
 
 
-def trained_on_identities(data: DataSet, *, seed: int) -> Figures:
+def trained_on_identities(data: DataSet, *, seed: int) -> Metrics:
     """Rank-1 and mAP after the last stages of a tuned run, each with the classes that identity labels give.
 
     As many stages are trained as a run of the same merges trains: those whose clusters average four samples or more. The
@@ -73,7 +73,7 @@ def trained_on_identities(data: DataSet, *, seed: int) -> Figures:
         query_camid=camid[query],
         gallery_camid=camid[gallery],
     )
-    return {"rank1": found.rank1, "mAP": found.mAP}
+    return {"rank1": found.rank(1), "mAP": found.mAP}
 
 
 def _fit(rows: Float32Array, _camera: int | None) -> Whitening:
