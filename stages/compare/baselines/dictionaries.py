@@ -125,8 +125,9 @@ def begin(
     generator, dim = np.random.default_rng(seed), target.shape[1]
 
     def words(n_words: int) -> Float64Array:
-        drawn = generator.normal(size=(dim, n_words))
-        return drawn / np.linalg.norm(drawn, axis=0)
+        drawn: Float64Array = generator.normal(size=(dim, n_words))
+        drawn /= np.linalg.norm(drawn, axis=0)
+        return drawn
 
     labelled = [
         Labelled(
