@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from dbc_cli.command import Given
 from dbc_cli.flags.flag import OUTPUT, WHERE, Flag
-from stages.errors import DbcError, UsageError
+from dbc_cli.flags.tables import OVERWRITE
+from stages.errors import UsageError
 
 if TYPE_CHECKING:
     from stages.compare.cells import Cell, CellResult
@@ -21,6 +22,7 @@ COMPARISON = (
     Flag("csv", Path, "--csv", "Write the table as CSV.", "", OUTPUT, "FILE"),
     Flag("markdown", Path, "--markdown", "Write the table as Markdown.", "", OUTPUT, "FILE"),
     Flag("out", Path, "--out", "Folder for the pictures.", "RUN/plots", OUTPUT, "DIR"),
+    *OVERWRITE,
 )
 
 
@@ -32,29 +34,46 @@ def values_of(flag: Flag, given: Any) -> list[Any]:
     return list(dict.fromkeys(values))
 
 
-def picture_folder(given: Given) -> Path:
-    """The folder for pictures; UsageError if `--out` names a file."""
+def pictures_may_be_replaced(given: Given) -> bool:
+    """Whether pictures that are there are drawn over: the run's own always are, others if that is asked for."""
+    return given["out"] is None or given.flag("overwrite")
+
+
+def require_pictures(given: Given, names: Sequence[str]) -> Path:
+    """The folder for pictures; UsageError if `--out` names a file, or holds pictures `names` that must stay."""
+    from stages.compare.plots.panels import picture_files
+    from stages.output_files import require_new
+
     folder = Path(given.get("out", given.run / "plots"))
     if folder.is_file() or folder.suffix in (".png", ".svg"):
         raise UsageError(f"--out must be a folder, for PNG and SVG, got the file {folder}; give another")
+    files = [file for name in names for file in picture_files(folder / name)]
+    require_new(files, overwrite=pictures_may_be_replaced(given))
     return folder
 
 
-def require_outputs(given: Given) -> None:
-    """Raise UsageError, before hours of work, if the results cannot be written afterwards."""
-    picture_folder(given)
+def _require_tables(given: Given) -> None:
+    """Raise UsageError if the tables cannot be written afterwards."""
+    from stages.output_files import require_new
+
     for name in ("csv", "markdown"):
         path = given[name]
         if path is not None and (path.is_dir() or not path.parent.is_dir()):
             raise UsageError(f"--{name} must be a file in a folder that exists, got {path}; give another")
+        if path is not None:
+            require_new([path], argument=name, overwrite=given.flag("overwrite"))
 
 
-def carry_out(given: Given, cells: Sequence[Cell]) -> list[CellResult]:
-    """Run the cells and print a line as each ends; artifacts that are up to date are kept."""
+def carry_out(given: Given, cells: Sequence[Cell], *, pictures: Sequence[str]) -> list[CellResult]:
+    """Run the cells and print a line as each ends; artifacts that are up to date are kept.
+
+    UsageError, before hours of work, if a table or one of the `pictures` is there and must stay.
+    """
     from dbc_cli.console import QuietReporter
     from stages.compare.cells import run_cells
 
-    require_outputs(given)
+    require_pictures(given, pictures)
+    _require_tables(given)
     n_jobs = given.get("jobs", 1)
     if n_jobs < 1:
         raise UsageError(f"--jobs must be at least 1, got {n_jobs}")
@@ -83,11 +102,12 @@ def show_comparison(given: Given, results: Sequence[CellResult], pictures: Seque
     from dbc_cli.console import print_json, print_text
     from stages.compare.outcomes import line_fields, lines
     from stages.compare.text import comma_separated, markdown
+    from stages.output_files import write_text
 
     found = lines(results)
     for name, text in (("csv", comma_separated), ("markdown", markdown)):
         if given[name] is not None:
-            _write(given[name], text(found))
+            write_text(text(found), given[name], argument=name, overwrite=given.flag("overwrite"))
     if given.flag("json"):
         runs = [
             {"run": (given.run / result.name).as_posix(), "setting": dict(result.setting), "chosen": result.chosen}
@@ -114,13 +134,6 @@ def _show_table(found: Sequence[Line]) -> None:
 
     head, rows = table_cells(found)
     print_table(borderless_table(head, rows, n_left=head.index("at") + 1))
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text)
-    except OSError as error:
-        raise DbcError(f"{path} cannot be written: {error.strerror or error}; give another file") from error
 
 
 def _value(flag: Flag, text: str, whole: str) -> Any:

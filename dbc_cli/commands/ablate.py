@@ -6,7 +6,15 @@ from dataclasses import replace
 
 from dbc_cli.command import Given, command
 from dbc_cli.commands.run import LOOP, plan_of
-from dbc_cli.comparison import COMPARISON, carry_out, picture_folder, show_comparison, show_plan, values_of
+from dbc_cli.comparison import (
+    COMPARISON,
+    carry_out,
+    pictures_may_be_replaced,
+    require_pictures,
+    show_comparison,
+    show_plan,
+    values_of,
+)
 from dbc_cli.configuration import STAGE_TABLES
 from dbc_cli.flags.flag import Flag, pins
 from dbc_cli.flags.tables import COMMON
@@ -68,11 +76,12 @@ def ablate(given: Given) -> None:
     if given.flag("dry_run"):
         show_plan(given, cells)
         return
-    results = carry_out(given, cells)
+    name = "ablation" if given["clusterers"] is None else "clusterers"
+    results = carry_out(given, cells, pictures=[name])
     from stages.compare.outcomes import chosen_by_label, runs_by_label
     from stages.compare.plots.panels import save
     from stages.compare.plots.sheets import comparison_sheet
 
-    name = "ablation" if given["clusterers"] is None else "clusterers"
     figure = comparison_sheet(runs_by_label(results), title=name, chosen=chosen_by_label(results))
-    show_comparison(given, results, save(figure, picture_folder(given) / name))
+    folder = require_pictures(given, [name])
+    show_comparison(given, results, save(figure, folder / name, overwrite=pictures_may_be_replaced(given)))

@@ -9,7 +9,7 @@ import typer
 
 from dbc_cli.command import Given, command
 from dbc_cli.flags.flag import OUTPUT, WHERE, Flag, pins, stage_flag
-from dbc_cli.flags.tables import COMMON
+from dbc_cli.flags.tables import COMMON, OVERWRITE
 
 EXPORT = (
     Flag(
@@ -46,6 +46,7 @@ WHAT = Annotated[
     stage_flag("1, 2, 3, …", "the one that dbc select chooses; model: the newest"),
     COMMON,
     EXPORT,
+    OVERWRITE,
     pins("features", "clusters"),
     order=115,
     source=WHAT,
@@ -87,13 +88,15 @@ def _clusters(given: Given) -> dict[str, Any] | None:
     from stages.export.members import COLUMNS, members_of
     from stages.export.tables import csv_text, write_csv, write_parquet
     from stages.export.which_stage import stage_to_show
+    from stages.output_files import require_new
 
-    out, folders = given["out"], given["folders"]
+    out, folders, overwrite = given["out"], given["folders"], given.flag("overwrite")
     write = {".csv": write_csv, ".parquet": write_parquet}
     if out is not None and out.suffix not in write:
         raise UsageError(f"--out must end in .csv or .parquet, got {str(out)!r}")
     if folders is None and (given.flag("copy") or given["root"] is not None):
         raise UsageError(f"--{'copy' if given.flag('copy') else 'root'} needs --folders DIR; leave it out")
+    require_new([] if out is None else [out], overwrite=overwrite)
     reporter = RichReporter()
     members = members_of(given.run_directory, stage_to_show(given.run_directory, given.stage, reporter), reporter)
     without = len(members.rows) - members.n_clustered
@@ -106,7 +109,7 @@ def _clusters(given: Given) -> dict[str, Any] | None:
         root = source_root(members.dataset.manifest.command, paths, given["root"])
         write_folders(members.rows, folders, root=root, copy=given.flag("copy"))
     if out is not None:
-        write[out.suffix](columns, out)
+        write[out.suffix](columns, out, overwrite=overwrite)
     if out is None and folders is None and not given.flag("json"):
         print_text(csv_text(columns))
         return None
@@ -124,21 +127,25 @@ def _features(given: Given) -> dict[str, Any]:
     from dbc_cli.commands.select import json_stage
     from dbc_cli.console import RichReporter
     from stages.errors import UsageError
-    from stages.export.features import embedded, write_features, write_projector
+    from stages.export.features import embedded, projector_files, write_features, write_projector
     from stages.export.which_stage import stage_to_show
+    from stages.output_files import require_new
     from stages.runs.lineage import newest_features
 
     out, projector, run = given["out"], given["projector"], given.run_directory
     if out is None and projector is None:
         raise UsageError("nothing to write: give --out FILE.npz, --out FILE.parquet or --projector DIR")
+    overwrite = given.flag("overwrite")
+    require_new([] if out is None else [out], overwrite=overwrite)
+    require_new([] if projector is None else projector_files(projector), argument="projector", overwrite=overwrite)
     reporter, stage = RichReporter(), given.stage
     if stage is None:
         stage = stage_to_show(run, None, reporter) if run.stages("clusters") else max(run.stages("features"), default=0)
     found = embedded(run, newest_features(run, stage, reporter))
     if out is not None:
-        write_features(found, out)
+        write_features(found, out, overwrite=overwrite)
     if projector is not None:
-        write_projector(found, projector)
+        write_projector(found, projector, overwrite=overwrite)
     return {
         "stage": json_stage(found.stage),
         "n_samples": len(found.path),
@@ -157,7 +164,8 @@ def _model(given: Given) -> dict[str, Any]:
     out, run = given["out"], given.run_directory
     if out is None:
         raise UsageError("--out is missing: give a name that ends in .safetensors or .onnx")
-    exported = export_model(run, newest_trained(run) if given.stage is None else given.stage, out)
+    stage = newest_trained(run) if given.stage is None else given.stage
+    exported = export_model(run, stage, out, overwrite=given.flag("overwrite"))
     return {
         "stage": json_stage(exported.stage),
         "out": exported.file.as_posix(),

@@ -5,20 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from dbc_cli.command import Given, command
-from dbc_cli.flags.flag import Flag
-from dbc_cli.flags.tables import COMMON
+from dbc_cli.flags.flag import OUTPUT, Flag
+from dbc_cli.flags.tables import COMMON, OVERWRITE
 
-OUT = (Flag("out", Path, "--out", "Folder for the pictures.", "RUN/plots", metavar="DIR"),)
+OUT = (Flag("out", Path, "--out", "Folder for the pictures.", "RUN/plots", OUTPUT, "DIR"),)
 
 
-@command("plot", COMMON, OUT, order=100)
+@command("plot", COMMON, OUT, OVERWRITE, order=100)
 def plot(given: Given) -> None:
     """Draw the curves of a run as PNG and SVG: retrieval, ARI, clusters and loss by stage, and ARI by number of clusters.
 
-    A ring marks the stage that dbc select chooses.
+    A ring marks the stage that dbc select chooses. Pictures in RUN/plots are drawn again; others need --overwrite.
     """
     from dbc_cli.commands.select import json_stage
-    from dbc_cli.comparison import picture_folder
+    from dbc_cli.comparison import pictures_may_be_replaced, require_pictures
     from dbc_cli.console import show
     from schemas.stage_names import stage_label
     from stages.compare.history import history
@@ -27,14 +27,15 @@ def plot(given: Given) -> None:
     from stages.loop.choice.choose import choose
     from stages.loop.choice.stage import Compared, measure_stage, measured_stages
 
-    folder = picture_folder(given)
+    folder = require_pictures(given, ["run"])
     run = given.run_directory
     compared = Compared()
     measures = [measure_stage(run, stage, compared=compared) for stage in measured_stages(run)]
     chosen, merged = choose(measures), [stage for stage in measures if stage.stage > 0]
     silhouettes = {stage.stage: stage.known("cluster_silhouette") for stage in merged}
     stages = [{**figures, "cluster_silhouette": silhouettes.get(figures["stage"])} for figures in history(run)]
-    written = save(run_sheet(stages, title=run.root.name, chosen=chosen), folder / "run")
+    sheet = run_sheet(stages, title=run.root.name, chosen=chosen)
+    written = save(sheet, folder / "run", overwrite=pictures_may_be_replaced(given))
     given.remember()
     fields = {
         "run": run.root.as_posix(),

@@ -10,7 +10,7 @@ import typer
 from dbc_cli.command import Given, command
 from dbc_cli.commands.report import named_as_written, save_picture
 from dbc_cli.flags.flag import OUTPUT, Flag, pins, stage_flag
-from dbc_cli.flags.tables import COMMON, DEVICE
+from dbc_cli.flags.tables import COMMON, DEVICE, OVERWRITE
 
 if TYPE_CHECKING:
     from stages.search.query import Found
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 QUERY = (
     Flag("top", int, "--top", "Samples to list for each picture.", "10", metavar="N"),
     Flag("sheet", Path, "--sheet", "Save a contact sheet: .png, .jpg or .webp.", "no sheet", OUTPUT, "FILE"),
-    Flag("overwrite", bool, "--overwrite", "Replace the sheet if there is one.", "", OUTPUT),
+    *OVERWRITE,
 )
 PICTURES = Annotated[
     Optional[list[Path]],  # noqa: UP045 — the type is a value here
@@ -51,13 +51,14 @@ def query(given: Given, pictures: list[Path] | None) -> None:
 
     if not pictures:
         raise UsageError("PICTURE is missing: give one or more files, as in: dbc query photo.jpg")
-    sheet = named_as_written(given["sheet"], option="--sheet", overwrite=given.flag("overwrite"))
+    replace = {"argument": "sheet", "overwrite": given.flag("overwrite")}
+    sheet = named_as_written(given["sheet"], **replace)
     run, reporter, stage = given.run_directory, RichReporter(), given.stage
     if stage is None:
         stage = stage_to_show(run, None, reporter) if run.stages("clusters") else max(run.stages("features"), default=0)
     found = run_query(run, pictures, stage=stage, top=given.get("top", 10), context=given.context(reporter))
     if sheet is not None:
-        save_picture(draw_matches(found), sheet, option="--sheet")
+        save_picture(draw_matches(found), sheet, **replace)
     given.remember()
     if given.flag("json"):
         written = None if sheet is None else sheet.as_posix()

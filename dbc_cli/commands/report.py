@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dbc_cli.command import Given, command
 from dbc_cli.flags.flag import Flag, pins, stage_flag
-from dbc_cli.flags.tables import COMMON
+from dbc_cli.flags.tables import COMMON, OVERWRITE
 from schemas.choices import Drawn
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 REPORT = (
     Flag("top", int, "--top", "Rows of each list, and clusters in the picture.", "10", metavar="N"),
     Flag("out", Path, "--out", "Save a picture of the clusters: .png, .jpg or .webp.", "no picture", metavar="FILE"),
-    Flag("overwrite", bool, "--overwrite", "Replace the picture if there is one."),
     Flag("draw", Drawn, "--draw", "Clusters that the picture shows.", "worst; loosest without identities"),
     Flag("columns", int, "--columns", "Images of each cluster in the picture.", "12", metavar="N"),
 )
@@ -41,6 +40,7 @@ TITLES = {
     stage_flag("1, 2, 3, …", "the one that dbc select chooses"),
     COMMON,
     REPORT,
+    OVERWRITE,
     pins("features", "clusters"),
     order=110,
 )
@@ -56,14 +56,17 @@ def report(given: Given) -> None:
     from stages.evaluate.report import report as make_report
     from stages.export.which_stage import stage_to_show
 
-    picture = named_as_written(given["out"], option="--out", overwrite=given.flag("overwrite"))
+    replace = {"argument": "out", "overwrite": given.flag("overwrite")}
+    picture = named_as_written(given["out"], **replace)
     top, columns = (_at_least_one(given, name, default) for name, default in (("top", 10), ("columns", 12)))
     run, reporter = given.run_directory, RichReporter()
     stage = stage_to_show(run, None, reporter) if given.stage is None and run.stages("clusters") else given.stage
     reported = make_report(run, stage=stage, reporter=reporter)
     if picture is not None:
         chosen = given.get("draw", "worst" if reported.report.has_identities else "loosest")
-        save_picture(draw_clusters(reported, getattr(reported.report, chosen)()[:top], columns=columns), picture)
+        save_picture(
+            draw_clusters(reported, getattr(reported.report, chosen)()[:top], columns=columns), picture, **replace
+        )
     given.remember()
     fields = {
         "run": given.run.as_posix(),
@@ -90,37 +93,37 @@ def _at_least_one(given: Given, name: str, default: int) -> int:
     return value
 
 
-def named_as_written(path: Path | None, *, option: str, overwrite: bool) -> Path | None:
-    """`path` of flag `option`; UsageError if its ending is not in `FORMATS`, or the file exists and may not be overwritten."""
+def named_as_written(path: Path | None, *, argument: str, overwrite: bool) -> Path | None:
+    """`path`, which `argument` gave; UsageError if its ending is not in `FORMATS`, or the file exists and may not be overwritten."""
     from stages.errors import UsageError
+    from stages.output_files import require_new
 
     if path is not None and (path.suffix.lower() not in FORMATS or path.is_dir()):
-        raise UsageError(f"{option} must end in {', '.join(FORMATS)}, got {path}")
-    if path is not None and path.exists() and not overwrite:
-        raise UsageError(f"{option} must be a new file, got {path}, which is there; give another, or --overwrite")
+        raise UsageError(f"`{argument}` must end in {', '.join(FORMATS)}, got {path}")
+    if path is not None:
+        require_new([path], argument=argument, overwrite=overwrite)
     return path
 
 
-def save_picture(picture: Any, path: Path, *, option: str = "--out") -> None:
-    """Write `picture` (a PIL image) in the format of `path`, which `option` gave.
+def save_picture(picture: Any, path: Path, *, argument: str = "out", overwrite: bool = False) -> None:
+    """Write `picture` (a PIL image) in the format of `path`, which `argument` gave.
 
-    UsageError if it is too large for that format, DbcError if it cannot be written.
+    UsageError if it is too large for that format or `path` is there, DbcError if it cannot be written.
     """
-    from stages.errors import DbcError, UsageError
+    from stages.errors import UsageError
+    from stages.output_files import write_whole
 
     written = FORMATS[path.suffix.lower()]
     longest = LONGEST.get(written)
     if longest is not None and max(picture.size) > longest:
         wide, high = picture.size
         raise UsageError(
-            f"{option} {path} may have at most {longest} pixels a side in {written}, got {wide} × {high}; "
+            f"`{argument}` {path} may have at most {longest} pixels a side in {written}, got {wide} × {high}; "
             "give a smaller --top or --columns, or a name that ends in .png"
         )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        picture.save(path, format=written, quality=92)
-    except OSError as error:
-        raise DbcError(f"{path}: cannot be written ({error.strerror or error}); give another {option}") from error
+    write_whole(
+        path, lambda part: picture.save(part, format=written, quality=92), argument=argument, overwrite=overwrite
+    )
 
 
 def _show(fields: Mapping[str, Any]) -> None:

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from dbc_cli.command import Given, command
 from dbc_cli.commands.run import plan_of
-from dbc_cli.comparison import COMPARISON, carry_out, picture_folder, show_comparison, show_plan, values_of
+from dbc_cli.comparison import (
+    COMPARISON,
+    carry_out,
+    pictures_may_be_replaced,
+    require_pictures,
+    show_comparison,
+    show_plan,
+    values_of,
+)
 from dbc_cli.configuration import STAGE_TABLES
 from dbc_cli.flags.flag import Flag, pins
 from dbc_cli.flags.tables import CAMERA, COMMON, DEVICE, EVALUATE, MEMORY, MERGE, SCHEDULE, SEED, WHITEN
@@ -55,8 +63,9 @@ def sweep(given: Given) -> None:
     if given.flag("dry_run"):
         show_plan(given, cells)
         return
-    results = carry_out(given, cells)
-    show_comparison(given, results, _draw(given, results, swept(given)))
+    names = [name for name in swept(given) if name != "seed"]
+    results = carry_out(given, cells, pictures=_pictures(names))
+    show_comparison(given, results, _draw(given, results, names))
 
 
 def swept(given: Given) -> dict[str, list[Any]]:
@@ -87,19 +96,25 @@ def cells_of(given: Given) -> list[Cell]:
     return cells
 
 
-def _draw(given: Given, results: Sequence[CellResult], lists: dict[str, list[Any]]) -> list[Path]:
+def _pictures(names: Sequence[str]) -> list[str]:
+    """The names of the pictures of a sweep of `names`: curves by stage, then by each parameter."""
+    stem = f"sweep-{'-'.join(names) or 'seed'}"
+    return [f"{stem}-stages", *(f"{stem}-by-{name}" for name in names)]
+
+
+def _draw(given: Given, results: Sequence[CellResult], names: Sequence[str]) -> list[Path]:
     """Curves by stage and by each swept parameter but the seed."""
     from stages.compare.outcomes import by_value, runs_by_label
     from stages.compare.plots.panels import save
     from stages.compare.plots.sheets import comparison_sheet, value_sheet
 
-    folder = picture_folder(given)
-    names = [name for name in lists if name != "seed"]
-    stem = "-".join(names) or "seed"
+    by_stage, *by_names = _pictures(names)
+    folder, overwrite = require_pictures(given, [by_stage, *by_names]), pictures_may_be_replaced(given)
     title = f"sweep of {', '.join(names) or 'the seed'}"
-    written = list(save(comparison_sheet(runs_by_label(results), title=title), folder / f"sweep-{stem}-stages"))
-    for name in names:
+    sheet = comparison_sheet(runs_by_label(results), title=title)
+    written = list(save(sheet, folder / by_stage, overwrite=overwrite))
+    for name, picture in zip(names, by_names, strict=True):
         outcomes = {figure: by_value(results, name, figure) for figure in ("rank1", "mAP", "ari")}
         if any(any(point[1] is not None for point in line) for lines in outcomes.values() for line in lines.values()):
-            written += save(value_sheet(name, outcomes, title=title), folder / f"sweep-{stem}-by-{name}")
+            written += save(value_sheet(name, outcomes, title=title), folder / picture, overwrite=overwrite)
     return written

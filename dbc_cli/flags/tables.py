@@ -6,7 +6,7 @@ is for people, and a test holds it against the schemas.
 
 from __future__ import annotations
 
-from dbc_cli.flags.flag import EVALUATION, MERGING, TRAINING, WHERE, Flag
+from dbc_cli.flags.flag import EVALUATION, MERGING, OUTPUT, TRAINING, WHERE, Flag
 from schemas.choices import (
     PUBLISHED_LAMBDA,
     AveragePrecision,
@@ -41,6 +41,7 @@ MAKING = (
     Flag("force", bool, "--force", "Compute again, even if the artifact is up to date.", "", WHERE),
     Flag("dry_run", bool, "--dry-run", "Say what would be made, and make nothing.", "", WHERE),
 )
+OVERWRITE = (Flag("overwrite", bool, "--overwrite", "Replace files that are there.", "", OUTPUT),)
 DEVICE = (Flag("device", str, "--device", "Device: auto, cpu, cuda or cuda:N.", "auto", WHERE, "DEVICE"),)
 SEED = (Flag("seed", int, "--seed", "Seed of every random choice.", "0"),)
 MEMORY = (

@@ -12,7 +12,8 @@ from PIL import Image
 
 from stages.errors import UsageError
 from stages.export.members import names_of
-from stages.export.tables import csv_text, write_parquet, write_text, write_whole
+from stages.export.tables import csv_text, write_parquet
+from stages.output_files import require_new, write_text, write_whole
 from stages.runs.lineage import dataset_of
 from stages.runs.run_directory import RunDirectory, features_manifest
 from stages.runs.store import Artifact
@@ -60,11 +61,11 @@ def embedded(run: RunDirectory, features: Artifact) -> Embedded:
     )
 
 
-def write_features(found: Embedded, file: Path) -> None:
+def write_features(found: Embedded, file: Path, *, overwrite: bool = False) -> None:
     """Write the samples to `file`, .npz without pickled objects or .parquet; UsageError for another ending."""
     texts = {name: getattr(found, name) for name in ("path", "split", "camera", "identity")}
     if file.suffix == ".parquet":
-        write_parquet({**texts, "cluster": found.cluster, "features": found.features}, file)
+        write_parquet({**texts, "cluster": found.cluster, "features": found.features}, file, overwrite=overwrite)
         return
     if file.suffix != ".npz":
         raise UsageError(f"`out` must end in {' or '.join(ENDINGS)}, got {str(file)!r}")
@@ -74,11 +75,18 @@ def write_features(found: Embedded, file: Path) -> None:
         with part.open("wb") as opened:
             np.savez(opened, features=found.features, cluster=found.cluster, **arrays)
 
-    write_whole(file, write)
+    write_whole(file, write, overwrite=overwrite)
 
 
-def write_projector(found: Embedded, folder: Path) -> None:
-    """Write what TensorBoard's projector reads into `folder`: vectors, what is known of each, small pictures, settings."""
+def projector_files(folder: Path) -> tuple[Path, ...]:
+    """What `write_projector` writes: vectors, what is known of each, settings, small pictures."""
+    return tuple(folder / name for name in ("vectors.tsv", "metadata.tsv", "projector_config.pbtxt", "sprite.png"))
+
+
+def write_projector(found: Embedded, folder: Path, *, overwrite: bool = False) -> None:
+    """Write what TensorBoard's projector reads into `folder`; UsageError if one of `projector_files` is there."""
+    files = projector_files(folder)
+    require_new(files, argument="projector", overwrite=overwrite)
     sprite, side = _sprite(found)
     rows = ("\t".join(f"{value:.7g}" for value in row) for row in found.features.tolist())
     texts = {"path": found.path, "cluster": found.cluster.tolist(), "camera": found.camera, "identity": found.identity}
@@ -87,13 +95,9 @@ def write_projector(found: Embedded, folder: Path) -> None:
         'embeddings {\n  tensor_path: "vectors.tsv"\n  metadata_path: "metadata.tsv"\n'
         f'  sprite {{\n    image_path: "sprite.png"\n    single_image_dim: {side}\n    single_image_dim: {side}\n  }}\n}}\n'
     )
-    for name, text in (
-        ("vectors.tsv", "\n".join(rows) + "\n"),
-        ("metadata.tsv", metadata),
-        ("projector_config.pbtxt", settings),
-    ):
-        write_text(text, folder / name)
-    write_whole(folder / "sprite.png", lambda part: sprite.save(part, format="PNG"))
+    for file, text in zip(files, ("\n".join(rows) + "\n", metadata, settings), strict=False):
+        write_text(text, file, argument="projector", overwrite=overwrite)
+    write_whole(files[-1], lambda part: sprite.save(part, format="PNG"), argument="projector", overwrite=overwrite)
 
 
 def _one_cell(value: object) -> str:

@@ -17,9 +17,9 @@ from schemas.manifest import ModelManifest
 from schemas.stage_names import stage_label
 from stages.errors import DbcError, UsageError
 from stages.export.model_card import Card, card_text
-from stages.export.tables import write_text, write_whole
 from stages.nn.images import InputForm
 from stages.nn.initial_model import open_model
+from stages.output_files import require_new, write_text, write_whole
 from stages.runs.lineage import parent_of
 from stages.runs.run_directory import RunDirectory, dataset_manifest, metrics_manifest, model_manifest
 from stages.runs.store import Artifact
@@ -51,26 +51,35 @@ class _Embedding(nn.Module):
         return functional.normalize(self.backbone(images), dim=1)
 
 
-def export_model(run: RunDirectory, stage: int, file: Path) -> ExportedModel:
+def model_files(file: Path) -> tuple[Path, Path]:
+    """What `export_model` writes: `file`, and its card beside it as .md."""
+    return file, file.with_suffix(".md")
+
+
+def export_model(run: RunDirectory, stage: int, file: Path, *, overwrite: bool = False) -> ExportedModel:
     """Write the backbone that was trained at `stage` to `file`, and its card beside it as .md.
 
     A .safetensors file has the names that the published weights of the backbone have, so that `weights` takes it. An .onnx
     file takes any number of images and is compared with the network, if onnxruntime is installed. UsageError for another
-    ending or without onnx, DbcError if the file cannot be written or gives other features.
+    ending, without onnx, or if one of the files is there, DbcError if the file cannot be written or gives other features.
     """
     if file.suffix not in ENDINGS:
         raise UsageError(f"`out` must end in {' or '.join(ENDINGS)}, got {str(file)!r}")
     artifact = run.require("model", stage)
+    _, beside = model_files(file)
+    require_new([file, beside], overwrite=overwrite)
     manifest, dataset = model_manifest(artifact), _dataset_of(run, artifact)
     network = open_model(artifact).eval()
     form = _input_form(network.input_form, dataset)
     is_checked = None
     if file.suffix == ".onnx":
-        is_checked = _write_onnx(_Embedding(network.backbone).eval(), file, height=form.height, width=form.width)
+        embedding = _Embedding(network.backbone).eval()
+        is_checked = _write_onnx(embedding, file, height=form.height, width=form.width, overwrite=overwrite)
     else:
         tensors = {name: value.detach().contiguous() for name, value in network.backbone.state_dict().items()}
         metadata = _metadata(manifest, form)
-        write_whole(file, lambda part: safetensors.torch.save_file(tensors, part, metadata=metadata))
+        content = safetensors.torch.save(tensors, metadata=metadata)
+        write_whole(file, lambda part: part.write_bytes(content), overwrite=overwrite)
     metrics = run.find("metrics", stage)
     card = Card(
         name=file.name,
@@ -82,8 +91,7 @@ def export_model(run: RunDirectory, stage: int, file: Path) -> ExportedModel:
         mean=form.statistics.mean,
         std=form.statistics.std,
     )
-    beside = file.with_suffix(".md")
-    write_text(card_text(card), beside)
+    write_text(card_text(card), beside, overwrite=overwrite)
     return ExportedModel(file, beside, stage, is_checked)
 
 
@@ -118,7 +126,7 @@ def _metadata(manifest: ModelManifest, form: InputForm) -> dict[str, str]:
     }
 
 
-def _write_onnx(embedding: nn.Module, file: Path, *, height: int, width: int) -> bool:
+def _write_onnx(embedding: nn.Module, file: Path, *, height: int, width: int, overwrite: bool) -> bool:
     """Write `embedding` as ONNX for any number of images; whether onnxruntime was there to check it."""
     try:
         import onnx  # noqa: F401
@@ -141,8 +149,15 @@ def _write_onnx(embedding: nn.Module, file: Path, *, height: int, width: int) ->
     )
     if program is None:
         raise DbcError("torch gave no ONNX program; give a name that ends in .safetensors")
-    write_whole(file, lambda part: program.save(part, external_data=False))
-    return _is_checked(embedding, file, height=height, width=width)
+    is_checked = False
+
+    def write(part: Path) -> None:
+        nonlocal is_checked
+        program.save(part, external_data=False)
+        is_checked = _is_checked(embedding, part, height=height, width=width)
+
+    write_whole(file, write, overwrite=overwrite)
+    return is_checked
 
 
 def _is_checked(embedding: nn.Module, file: Path, *, height: int, width: int) -> bool:
@@ -157,9 +172,8 @@ def _is_checked(embedding: nn.Module, file: Path, *, height: int, width: int) ->
     (found,) = session.run(None, {"images": images.numpy()})
     difference = float(np.abs(found - wanted).max()) if found.shape == wanted.shape else float("inf")
     if not difference <= ONNX_TOLERANCE:
-        file.unlink()
         raise DbcError(
-            f"{file}: its features differ by {difference:.2g} from the network's, at most {ONNX_TOLERANCE} is expected; "
-            "give a name that ends in .safetensors"
+            f"`out` as .onnx must give the network's features to within {ONNX_TOLERANCE}, got a difference of "
+            f"{difference:.2g}; give a name that ends in .safetensors"
         )
     return True

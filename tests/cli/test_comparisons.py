@@ -41,7 +41,7 @@ def test_an_ablation_shares_its_start_leaves_the_run_alone_and_is_not_done_twice
     assert "| DBC | best |" in Path("t.md").read_text()
     assert all(Path(picture).is_file() for picture in first.json["pictures"])
     made = snapshot(Path(runs["DBC"]["run"]))
-    second = dbc(*arguments, "--json")
+    second = dbc(*arguments, "--overwrite", "--json")
     assert second.json["runs"] == first.json["runs"]
     assert snapshot(Path(runs["DBC"]["run"])) == made
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from schemas.stage_names import INIT_STAGE, stage_label
-from stages.errors import DbcError
+from stages.output_files import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -82,20 +82,21 @@ def draw(panels: Sequence[Panel], *, title: str = "", ring: str = "") -> Figure:
     return figure
 
 
-def save(figure: Figure, path: Path) -> tuple[Path, Path]:
-    """Write the figure beside each other as PNG and SVG and return both paths; DbcError if they cannot be written."""
+def picture_files(path: Path) -> tuple[Path, Path]:
+    """What `save` writes: the figure as PNG and as SVG."""
+    return path.with_name(f"{path.name}.png"), path.with_name(f"{path.name}.svg")
+
+
+def save(figure: Figure, path: Path, *, overwrite: bool = False) -> tuple[Path, Path]:
+    """Write the figure to `picture_files` and return them; the errors are those of `write_whole`."""
     import matplotlib
 
-    written = path.with_name(f"{path.name}.png"), path.with_name(f"{path.name}.svg")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # the same numbers give the same bytes: no date, no random names
-        with matplotlib.rc_context({"svg.hashsalt": "dbc-reid"}):
-            figure.savefig(written[0], dpi=DOTS_PER_INCH)
-            figure.savefig(written[1], metadata={"Date": None})
-    except OSError as error:
-        raise DbcError(f"{path.parent} cannot be written: {error.strerror or error}; choose another folder") from error
-    return written
+    png, svg = picture_files(path)
+    # the same numbers give the same bytes: no date, no random names
+    with matplotlib.rc_context({"svg.hashsalt": "dbc-reid"}):
+        write_whole(png, lambda part: figure.savefig(part, format="png", dpi=DOTS_PER_INCH), overwrite=overwrite)
+        write_whole(svg, lambda part: figure.savefig(part, format="svg", metadata={"Date": None}), overwrite=overwrite)
+    return png, svg
 
 
 def _styles(labels: Sequence[str]) -> dict[str, dict[str, Any]]:

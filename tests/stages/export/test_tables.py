@@ -1,4 +1,4 @@
-"""What a table is written as reads back the same, and a file is there whole or not at all."""
+"""What a table is written as reads back the same."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from stages.errors import DbcError, UsageError
-from stages.export.tables import write_csv, write_parquet, write_whole
+from stages.errors import UsageError
+from stages.export.tables import write_csv, write_parquet
 
 HARD = ["plain.jpg", 'a "b", c.jpg', "new\nline.png", "=1+1.jpg", " blank ends ", "höhle\u0301.jpg", "semi;colon\ttab"]
 
@@ -25,20 +25,6 @@ def test_csv_reads_back_whatever_names_are_like(tmp_path: Path) -> None:
 def test_names_that_are_no_utf8_keep_their_bytes(tmp_path: Path) -> None:
     write_csv({"path": [b"caf\xe9.jpg".decode("utf-8", "surrogateescape")]}, tmp_path / "t.csv")
     assert (tmp_path / "t.csv").read_bytes() == b"path\ncaf\xe9.jpg\n"
-
-
-def test_a_write_that_fails_leaves_the_former_file(tmp_path: Path) -> None:
-    file = tmp_path / "t.csv"
-    file.write_text("former")
-
-    def fail(part: Path) -> None:
-        part.write_text("half")
-        raise OSError(28, "No space left on device")
-
-    with pytest.raises(DbcError, match="cannot be written"):
-        write_whole(file, fail)
-    assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
-    assert file.read_text() == "former"
 
 
 def test_parquet_reads_back_or_names_what_is_missing(tmp_path: Path) -> None:

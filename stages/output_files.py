@@ -1,0 +1,52 @@
+"""Files for the user: whole or not at all, and never in the place of another unless asked."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from stages.errors import DbcError, UsageError, file_problem
+
+
+def require_new(files: Iterable[Path], *, argument: str = "out", overwrite: bool = False) -> None:
+    """Raise UsageError if one of `files`, of which `argument` tells, is there and must not be replaced.
+
+    A folder or a device is never replaced.
+    """
+    for file in files:
+        if file.exists() and not file.is_file():
+            raise UsageError(f"`{argument}` must be a file, got {file}, which is not one; give another")
+        if file.exists() and not overwrite:
+            raise UsageError(
+                f"`{argument}` must be a new file, got {file}, which is there; give another, or `overwrite=True`"
+            )
+
+
+def write_text(text: str, file: Path, *, argument: str = "out", overwrite: bool = False) -> None:
+    """Write `text` to `file` in UTF-8, file names byte for byte; the errors are those of `write_whole`."""
+    content = text.encode("utf-8", "surrogateescape")
+    write_whole(file, lambda part: part.write_bytes(content), argument=argument, overwrite=overwrite)
+
+
+def write_whole(file: Path, write: Callable[[Path], object], *, argument: str = "out", overwrite: bool = False) -> None:
+    """Have `write` fill a file beside `file`, then rename it to that; a link is followed.
+
+    UsageError if `file` is there and must not be replaced, DbcError if it cannot be written.
+    """
+    require_new([file], argument=argument, overwrite=overwrite)
+    target = Path(os.path.realpath(file))
+    part = target.with_name(f".{target.name[:100]}.writing-{os.getpid()}-{secrets.token_hex(4)}")
+    try:
+        part.parent.mkdir(parents=True, exist_ok=True)
+        write(part)
+        part.replace(target)
+    except OSError as error:
+        # the name of the file beside it would tell nobody anything
+        told = OSError(error.errno, error.strerror) if error.errno else error
+        raise DbcError(file_problem(told, file, failed="cannot be written")) from error
+    finally:
+        with suppress(OSError):
+            part.unlink()

@@ -1,0 +1,52 @@
+"""A file for the user is there whole or not at all, and never in the place of another unless asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stages.errors import DbcError, UsageError
+from stages.output_files import require_new, write_text, write_whole
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_write_that_fails_leaves_the_former_file(tmp_path: Path, overwrite: bool) -> None:
+    file = tmp_path / "t.csv"
+    if overwrite:
+        file.write_text("former")
+    before = {path.name: path.read_text() for path in tmp_path.iterdir()}
+
+    def fail(part: Path) -> None:
+        part.write_text("half")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(DbcError, match=r"t.csv cannot be written: No space left on device; free space"):
+        write_whole(file, fail, overwrite=overwrite)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == before
+
+
+def test_a_file_is_replaced_only_if_asked_and_a_link_is_followed(tmp_path: Path) -> None:
+    file, link = tmp_path / "there.txt", tmp_path / "link.txt"
+    file.write_text("mine")
+    link.symlink_to(file)
+    for each in (file, link):
+        with pytest.raises(UsageError, match=rf"`csv` must be a new file, got .*{each.name}, .* `overwrite=True`"):
+            write_text("other", each, argument="csv")
+    assert file.read_text() == "mine"
+    write_text("other", link, overwrite=True)
+    assert (link.is_symlink(), file.read_text()) == (True, "other")
+
+
+def test_what_is_no_file_is_never_replaced(tmp_path: Path) -> None:
+    for place in (tmp_path, Path("/dev/null")):
+        with pytest.raises(UsageError, match="must be a file"):
+            require_new([place], overwrite=True)
+    require_new([tmp_path / "new" / "file"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_long_name_can_be_written(tmp_path: Path) -> None:
+    file = tmp_path / ("x" * 250)
+    write_text("long", file)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["long"]
