@@ -40,9 +40,10 @@ def compiled(*, fastmath: Set[str] = frozenset()) -> Callable[[Any], Any]:
 def cache_folder() -> Path:
     """The folder for machine code of these sources on this processor, made now.
 
-    It lies in `NUMBA_CACHE_DIR`, else in the user's cache folder, else in that for temporary files. Numba looks for a
-    change in the file of a loop, not of the loops it calls: so other sources have another folder, and so has another
-    processor, which may share the disk.
+    It lies in `NUMBA_CACHE_DIR`, else in the user's cache folder, else in that for temporary files. Code is run from it, so
+    a folder that another user owns, or that everybody may write, is passed over; in place of the last one a new folder is
+    made. Numba looks for a change in the file of a loop, not of the loops it calls: so other sources have another folder,
+    and so has another processor, which may share the disk.
     """
     sources = hashlib.sha256(f"{numba.__version__} {llvmlite.binding.get_host_cpu_name()}".encode())
     for path in sorted(Path(__file__).parents[1].rglob("compiled*.py")):
@@ -51,20 +52,21 @@ def cache_folder() -> Path:
     if _config.CACHE_DIR:
         places = [Path(_config.CACHE_DIR)]
     else:
-        user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        user = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
         places = [user / "dbc", Path(tempfile.gettempdir()) / f"dbc-{os.getuid()}"]
-    for place in places[:-1]:
-        try:
-            return _made(place / name)
-        except OSError:
-            continue
-    return _made(places[-1] / name)
+    found = next((place / name for place in places if _is_own(place) and _is_own(place / name)), None)
+    return found or Path(tempfile.mkdtemp(prefix="dbc-"))
 
 
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder):
-        return folder
+def _is_own(folder: Path) -> bool:
+    """Whether `folder`, made now, is this user's, is closed to writes by everybody, and takes files."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.stat()
+        with tempfile.TemporaryFile(dir=folder):
+            return status.st_uid == os.getuid() and not status.st_mode & 0o002
+    except OSError:
+        return False
 
 
 def _saved_alone(jit: Any) -> Any:

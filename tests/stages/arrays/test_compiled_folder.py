@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,3 +77,31 @@ def test_processes_that_compile_for_other_types_at_once_leave_code_for_all(tmp_p
     for processes in ([start(kind) for kind in types], [start(kind) for kind in types]):
         assert [float(process.communicate(timeout=120)[0]) for process in processes] == [5.0] * len(types)
     assert len(list((tmp_path / "cache").rglob("*.nbc"))) == len(types)
+
+
+@pytest.mark.parametrize("place", ["given", "cache/dbc", "temporary"])
+@pytest.mark.parametrize("harm", ["another user's", "open to everybody"])
+def test_code_is_never_taken_from_a_folder_that_others_can_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, harm: str
+) -> None:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / ("cache" if place == "cache/dbc" else "file")))
+    (tmp_path / "file").touch()
+    if place == "given":
+        monkeypatch.setattr("numba.config.CACHE_DIR", str(tmp_path / "given"))
+    taken = cache_folder()
+    cache_folder.cache_clear()
+    if harm == "another user's":
+        own = os.stat
+
+        def others(path: Any, **options: Any) -> os.stat_result:
+            status = own(path, **options)
+            is_taken = Path(path) == taken.parent
+            return os.stat_result((*status[:4], status[4] + 1, *status[5:10])) if is_taken else status
+
+        monkeypatch.setattr("os.stat", others)
+    else:
+        taken.parent.chmod(0o777)
+    assert taken not in (cache_folder(), *cache_folder().parents)
+    assert cache_folder().stat().st_mode & 0o077 == 0
