@@ -18,6 +18,8 @@ from stages.errors import DbcError, UsageError
 
 PATIENCE = timedelta(days=1)
 """How long a process waits for the others: as long as the leader may work alone. One that dies is noticed at once."""
+JOINING = timedelta(minutes=5)
+"""How long a process waits for the others to start."""
 
 
 def n_processes() -> int:
@@ -197,8 +199,19 @@ def together() -> Processes:
     # if one is seen it is this process's own or the CPU is used, and so it is if there are too few: see `own_device`
     if n_devices == 1 or _place_here() < n_devices:
         torch.cuda.set_device(0 if n_devices == 1 else _place_here())
-    with lost_process(_number("RANK", 0), n_processes()):
-        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
+    rank, size = _number("RANK", 0), n_processes()
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    try:
+        store, _, _ = next(dist.rendezvous("env://", timeout=JOINING))
+    except (RuntimeError, ValueError) as error:
+        place = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
+        raise DbcError(
+            f"process {rank} of {size} did not meet the others at {place} within {JOINING.seconds // 60} minutes; "
+            "start all of them with torchrun, or unset WORLD_SIZE"
+        ) from error
+    store.set_timeout(PATIENCE)
+    with lost_process(rank, size):
+        dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=PATIENCE)
     atexit.register(dist.destroy_process_group)
     return TorchProcesses()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,7 +13,7 @@ import torch
 
 from schemas.parameters import ExtractParameters
 from stages import processes
-from stages.errors import UsageError
+from stages.errors import DbcError, UsageError
 from stages.extract.stage import extract
 from stages.processes import own_device
 from stages.runs.context import Context
@@ -100,3 +101,15 @@ def test_stages_refuse_before_anything_is_made(machine: pytest.MonkeyPatch, tmp_
     with pytest.raises(UsageError, match="3 processes on this machine with 2 GPUs"):
         train(run, stage=0, overrides={}, initial={}, context=Context(device="cuda"))
     assert not list(tmp_path.rglob("*"))
+
+
+@pytest.mark.parametrize(("rank", "port"), [("0", "29871"), ("1", "29872"), ("0", "port"), ("0", "99999999")])
+def test_others_that_never_start_are_not_waited_for_without_end(
+    monkeypatch: pytest.MonkeyPatch, rank: str, port: str
+) -> None:
+    monkeypatch.setattr(processes, "JOINING", timedelta(seconds=1))
+    place = {"WORLD_SIZE": "2", "RANK": rank, "LOCAL_RANK": rank, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    for name, value in place.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(DbcError, match=f"process {rank} of 2 did not meet the others at 127.0.0.1:{port} within"):
+        processes.together()
