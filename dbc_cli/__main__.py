@@ -63,6 +63,8 @@ def main() -> None:
     try:
         signal.signal(signal.SIGTERM, _terminate)
         let_waiting_threads_sleep()
+        # a lost process is told in a line of ours; torch would print the frames of its stack as well
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
         keep_caches_where_they_can_be_written()
         status = _main()
     except (KeyboardInterrupt, Terminated) as error:
@@ -87,8 +89,9 @@ def keep_caches_where_they_can_be_written() -> None:
     for variable, (place, name) in CACHES.items():
         if variable in os.environ or _is_own_folder(os.path.join(os.path.expanduser(place), name)):  # noqa: PTH111, PTH118
             continue
-        folder = os.path.join(os.environ.get("TMPDIR", "/tmp"), f"dbc-{os.getuid()}", name)  # noqa: PTH118, S108
-        if _is_own_folder(folder):
+        own = os.path.join(os.environ.get("TMPDIR", "/tmp"), f"dbc-{os.getuid()}")  # noqa: PTH118, S108
+        folder = os.path.join(own, name)  # noqa: PTH118
+        if _is_own_folder(own) and _is_own_folder(folder):
             os.environ[variable] = folder
 
 

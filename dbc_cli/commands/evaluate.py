@@ -40,7 +40,8 @@ def evaluate(given: Given) -> None:
     """Evaluate a stage: CMC, mAP and mINP of retrieval, and clusters against identities.
 
     Identities are read to evaluate and to report, never to merge or train. Without them, the measures that need none are
-    computed, and a note says so. `--ids` gives them afterwards.
+    computed, and a note says so. `--ids` gives them afterwards. The silhouette is in squared Euclidean distance, as
+    scikit-learn computes it with metric="sqeuclidean".
     """
     from dbc_cli.console import show
     from dbc_cli.outcome import outcome_fields, show_outcome
