@@ -94,7 +94,7 @@ def _at_least_one(given: Given, name: str, default: int) -> int:
 
 
 def named_as_written(path: Path | None, *, argument: str, overwrite: bool) -> Path | None:
-    """`path`, which `argument` gave; UsageError if its ending is not in `FORMATS`, or the file exists and may not be overwritten."""
+    """`path`, which `argument` gave; UsageError if its ending is not in `FORMATS`, or it is there and must not be replaced."""
     from stages.errors import UsageError
     from stages.output_files import require_new
 

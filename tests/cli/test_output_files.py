@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from dbc_cli.commands import all_commands
 from tests.cli.conftest import Dbc, made
@@ -20,6 +21,7 @@ WRITES = (
     ([*SWEEP, "--markdown", "t.md"], "t.md"),
     ([*SWEEP, "--out", "drawn"], "drawn/sweep-lambda-by-lambda.png"),
     (["plot", "--out", "drawn"], "drawn/run.png"),
+    (["query", "picture.png", "--sheet", "s.png"], "s.png"),
     (["report", "--out", "c.png"], "c.png"),
     (["export", "clusters", "--out", "c.csv"], "c.csv"),
     (["export", "features", "--out", "f.npz"], "f.npz"),
@@ -38,6 +40,7 @@ REFUSES_ANY = {"folders"}
 def finished(begun: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("finished")
     shutil.copytree(begun, folder / "run")
+    Image.new("RGB", (8, 16)).save(folder / "picture.png")
     return made(folder, ["merge", "--merge-percent", "0.3"], ["eval", "--stage", "1"])
 
 
@@ -57,6 +60,7 @@ def test_a_file_that_is_there_is_replaced_only_if_asked(
     mine = Path(file)
     mine.parent.mkdir(exist_ok=True)
     mine.write_text("mine")
+    command = [str(finished.parent / word) if word == "picture.png" else word for word in command]
     refused = dbc(*command, "--run", finished)
     assert (refused.status, refused.out) == (2, "")
     assert refused.line.endswith(f"must be a new file, got {file}, which is there; give another, or --overwrite")
