@@ -194,6 +194,7 @@ def together() -> Processes:
         return OneProcess()
     import torch
     import torch.distributed as dist
+    from torch.distributed.rendezvous import rendezvous
 
     n_devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
     # if one is seen it is this process's own or the CPU is used, and so it is if there are too few: see `own_device`
@@ -202,7 +203,7 @@ def together() -> Processes:
     rank, size = _number("RANK", 0), n_processes()
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     try:
-        store, _, _ = next(dist.rendezvous("env://", timeout=JOINING))
+        store, _, _ = next(rendezvous("env://", timeout=JOINING))
     except (RuntimeError, ValueError) as error:
         place = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
         raise DbcError(

@@ -51,14 +51,14 @@ def query(given: Given, pictures: list[Path] | None) -> None:
 
     if not pictures:
         raise UsageError("PICTURE is missing: give one or more files, as in: dbc query photo.jpg")
-    replace = {"argument": "sheet", "overwrite": given.flag("overwrite")}
-    sheet = named_as_written(given["sheet"], **replace)
+    overwrite = given.flag("overwrite")
+    sheet = named_as_written(given["sheet"], argument="sheet", overwrite=overwrite)
     run, reporter, stage = given.run_directory, RichReporter(), given.stage
     if stage is None:
         stage = stage_to_show(run, None, reporter) if run.stages("clusters") else max(run.stages("features"), default=0)
     found = run_query(run, pictures, stage=stage, top=given.get("top", 10), context=given.context(reporter))
     if sheet is not None:
-        save_picture(draw_matches(found), sheet, **replace)
+        save_picture(draw_matches(found), sheet, argument="sheet", overwrite=overwrite)
     given.remember()
     if given.flag("json"):
         written = None if sheet is None else sheet.as_posix()

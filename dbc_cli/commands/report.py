@@ -56,8 +56,8 @@ def report(given: Given) -> None:
     from stages.evaluate.report import report as make_report
     from stages.export.which_stage import stage_to_show
 
-    replace = {"argument": "out", "overwrite": given.flag("overwrite")}
-    picture = named_as_written(given["out"], **replace)
+    overwrite = given.flag("overwrite")
+    picture = named_as_written(given["out"], argument="out", overwrite=overwrite)
     top, columns = (_at_least_one(given, name, default) for name, default in (("top", 10), ("columns", 12)))
     run, reporter = given.run_directory, RichReporter()
     stage = stage_to_show(run, None, reporter) if given.stage is None and run.stages("clusters") else given.stage
@@ -65,7 +65,9 @@ def report(given: Given) -> None:
     if picture is not None:
         chosen = given.get("draw", "worst" if reported.report.has_identities else "loosest")
         save_picture(
-            draw_clusters(reported, getattr(reported.report, chosen)()[:top], columns=columns), picture, **replace
+            draw_clusters(reported, getattr(reported.report, chosen)()[:top], columns=columns),
+            picture,
+            overwrite=overwrite,
         )
     given.remember()
     fields = {
