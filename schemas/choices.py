@@ -21,6 +21,12 @@ DatasetFormat = Literal[
     "veri776",
     "mars",
     "dukemtmc-videoreid",
+    "mot",
+    "coco",
+    "wildlife-datasets",
+    "camtrap-dp",
+    "yolo",
+    "video",
 ]
 AskedFormat = Literal["auto", DatasetFormat]
 OnBadImage = Literal["fail", "skip"]

@@ -105,7 +105,7 @@ DRAWN_TEST_FRACTION = 0.5
 """The share of drawn people who are for query and gallery by default."""
 
 
-BOX_FORMATS = frozenset({"megadetector"})
+BOX_FORMATS = frozenset({"megadetector", "mot", "coco", "wildlife-datasets", "camtrap-dp", "yolo", "video"})
 """The formats whose rows are boxes in pictures, or frames of a video."""
 
 
@@ -138,7 +138,8 @@ class IngestParameters(Parameters):
     people, none of other pictures by default.
 
     Of boxes, those with at least `min_confidence` and of a `category` (several with commas between them) are taken, and
-    widened by `pad`, a share of their width and height, on each side.
+    widened by `pad`, a share of their width and height, on each side. Of whole videos, a frame is taken `every_seconds`, or
+    one of `every_frames`.
     """
 
     added_later = MappingProxyType(
@@ -149,6 +150,8 @@ class IngestParameters(Parameters):
             "min_confidence": 0.0,
             "category": ANY_CATEGORY,
             "pad": 0.0,
+            "every_seconds": None,
+            "every_frames": None,
         }
     )
 
@@ -167,6 +170,8 @@ class IngestParameters(Parameters):
     min_confidence: float = Field(default_factory=_min_confidence, ge=0)
     category: str = Field(default_factory=_category, min_length=1)
     pad: float = Field(default=0.0, ge=0, le=1)
+    every_seconds: float | None = Field(default=None, gt=0)
+    every_frames: int | None = Field(default=None, ge=1)
 
 
 class ConstraintsParameters(Parameters):

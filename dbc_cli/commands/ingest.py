@@ -67,6 +67,10 @@ SYNTHETIC = (
         DRAWING,
     ),
 )
+FRAMES = (
+    Flag("every_seconds", float, "--every-seconds", "Of whole videos, take a frame so often.", "1", READING, "SECONDS"),
+    Flag("every_frames", int, "--every-frames", "Of whole videos, take one of so many frames.", "", READING),
+)
 TRACKLETS = (
     Flag(
         "tracklets",
@@ -101,7 +105,7 @@ SOURCE = Annotated[
     MAKING,
     NEW_DATASET,
     order=10,
-    configurable=(*INGEST, *SEED, *SYNTHETIC, *TRACKLETS, *WORKERS),
+    configurable=(*INGEST, *FRAMES, *SEED, *SYNTHETIC, *TRACKLETS, *WORKERS),
     tables=("ingest",),
     source=SOURCE,
     makes_run=True,
@@ -116,7 +120,7 @@ def ingest(given: Given, source: Path | None) -> None:
     from stages.ingest.stage import ingest as run_ingest
 
     drawn = source is None or (str(source) == "synthetic" and not source.exists())
-    fields = given.only((*INGEST, *SEED))
+    fields = given.only((*INGEST, *FRAMES, *SEED))
     fields.setdefault("format", "synthetic" if drawn else "auto")
     if fields["format"] == "auto" and source is not None and not drawn:
         fields["format"] = _recognised(source)

@@ -35,7 +35,14 @@ class CropSource(NamedTuple):
     pad: float = 0.0
 
     def crops(self, path: str, regions: Sequence[Region], *, height: int, width: int) -> Iterator[Crop | BadImageError]:
-        """The `regions` of a picture, in order, or what is wrong with each; raises `BadImageError` if there is no picture."""
+        """The `regions` of a picture, in order, or what is wrong with each; raises `BadImageError` if there is no picture.
+
+        Those of a video are ascending by frame.
+        """
+        if is_video(path):
+            from stages.ingest.decode.video_file import video_crops  # for this rare kind alone
+
+            return video_crops(self.root / path, regions, pad=self.pad, height=height, width=width)
         data = read_bytes(f"{self.root}/{path}")
         return decode_crops(data, regions, pad=self.pad, height=height, width=width)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from schemas.parameters import IngestParameters
 from stages.errors import UsageError
-from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
+from stages.ingest.formats.format import BOXES, NAMING, STEPS, Findings, Format
 from stages.ingest.formats.listing import left_out
 from stages.ingest.formats.names import shown
 from stages.ingest.formats.recognise import Recognised, recognise
@@ -74,7 +74,7 @@ def _checked_root(source: Path, root: Path | None) -> Path:
 
 def _check_options(layout: Format, parameters: IngestParameters) -> None:
     plain = IngestParameters(format=layout.name)
-    for name in sorted({*NAMING, *BOXES} - layout.options):
+    for name in sorted({*NAMING, *BOXES, *STEPS} - layout.options):
         value = getattr(parameters, name)
         if value != getattr(plain, name):
             told = f"`{name}={value}`" if isinstance(value, bool) else f"`{name}` {shown(str(value))}"

@@ -38,6 +38,7 @@ TableReader: TypeAlias = Callable[[Path, Path, IngestParameters, Findings], Samp
 
 NAMING = frozenset({"camera_pattern", "identity_pattern", "folder_identities"})
 BOXES = frozenset({"min_confidence", "category", "pad"})
+STEPS = frozenset({"every_seconds", "every_frames"})
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,8 @@ class Format:
 
     It has either `read`, or `read_table` if pictures may lie elsewhere than the table that lists them. `recognise` says in a
     line why a source, a file or a folder, is of this format, or None if it is not; it raises nothing. `options` are the
-    parameters of `NAMING` and `BOXES` that it uses. `tables` are the files, relative to the source, that it reads beside the
-    images.
+    parameters of `NAMING`, `BOXES` and `STEPS` that it uses. `tables` are the files, relative to the source, that it reads
+    beside the images.
     """
 
     name: DatasetFormat

@@ -20,8 +20,8 @@ HARMLESS = frozenset({HIDDEN, ".csv", ".db", ".html", ".ini", ".json", ".mat", "
 """What `left_out` may count without a warning: what lies beside images in published sets."""
 
 
-def list_images(folder: Path, *, recursive: bool) -> list[str]:
-    """Sorted POSIX paths relative to `folder` of its image files, by suffix (`image_suffixes`, any case).
+def list_images(folder: Path, *, recursive: bool, suffixes: frozenset[str] | None = None) -> list[str]:
+    """Sorted POSIX paths relative to `folder` of its files with `suffixes`, by default images (`image_suffixes`, any case).
 
     Symbolic links are followed, to files and folders, but not to a folder that holds the link, which would have no end.
     A link to nothing is listed by its name, so that decoding reports it. Hidden files and folders, and files with other
@@ -30,7 +30,7 @@ def list_images(folder: Path, *, recursive: bool) -> list[str]:
     """
     if not folder.is_dir():
         raise UsageError(f"{shown(folder)} is not a folder; give the folder that holds the images")
-    suffixes = image_suffixes()
+    suffixes = image_suffixes() if suffixes is None else suffixes
     try:
         entries = _walk(str(folder), "", recursive=recursive, above=())
         paths = sorted(path for path, entry in entries if suffix_of(path) in suffixes and _is_file_or_dead(entry))

@@ -112,8 +112,14 @@ def identities_from_one(pid: NDArray[np.integer], split: NDArray[np.integer]) ->
 
 def read_lines(path: Path) -> list[str]:
     """The lines of a text file that are not empty; DbcError if it cannot be read as UTF-8."""
+    return [line for _, line in numbered_lines(path)]
+
+
+def numbered_lines(path: Path) -> list[tuple[int, str]]:
+    """As `read_lines`, each line with its number, from 1."""
     try:
-        return [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        return [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
     except OSError as error:
         raise DbcError(f"cannot read {shown(path)}: {error.strerror}; restore the published file") from error
     except UnicodeDecodeError as error:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from box_sources import camtrap_dp, coco, mot, observation, pictures, text, video
 from PIL import Image
 from scipy.io import savemat
 
@@ -66,13 +67,47 @@ def _videoreid(root: Path, suffix: str) -> None:
     write(root, [f"{track}{suffix}" for track in tracks])
 
 
+def _mot(root: Path, suffix: str) -> None:
+    mot(root, [f"{frame},{track},{track},3,20,20,1,1,1" for frame in (1, 2, 3) for track in (4, 5)], suffix=suffix)
+
+
+def _coco(root: Path, suffix: str) -> None:
+    coco(root, [{"image_id": 1, "bbox": [1, 2, 9, 9], "name": "a"}, {"image_id": 2, "name": "b"}], suffix=suffix)
+
+
+def _wildlife_datasets(root: Path, suffix: str) -> None:
+    pictures(root, f"im/1{suffix}", f"im/2{suffix}")
+    text(root / "metadata.csv", f'path,identity,bbox\nim/1{suffix},a,"[1, 2, 9, 9]"\nim/2{suffix},b,\n')
+
+
+def _camtrap_dp(root: Path, suffix: str) -> None:
+    camtrap_dp(root, [observation(1, 1), observation(2, 2, individualID="a")], suffix=suffix)
+
+
+def _yolo(root: Path, suffix: str) -> None:
+    pictures(root, f"images/1{suffix}", f"images/2{suffix}")
+    for name in ("1", "2"):
+        text(root / "labels" / f"{name}.txt", "0 0.5 0.5 0.5 0.5\n")
+
+
+def _video(root: Path, _suffix: str) -> None:
+    video(root / "a.mp4", [10, 60, 110])
+    video(root / "b.mp4", [160, 60, 110] * 3)
+
+
 MARKET = ("bounding_box_train", "query", "bounding_box_test")
 BUILDERS: dict[str, Callable[[Path, str], None]] = {
+    "camtrap-dp": _camtrap_dp,
+    "coco": _coco,
     "csv": _csv,
     "cuhk03-np": _named(MARKET, "{pid:04}_c{cam}_1"),
     "dukemtmc-reid": _named(MARKET, "{pid:04}_c{cam}_f0000001"),
     "dukemtmc-videoreid": _videoreid,
     "folder": _folder,
+    "mot": _mot,
+    "video": _video,
+    "wildlife-datasets": _wildlife_datasets,
+    "yolo": _yolo,
     "market1501": _named(MARKET, "{pid:04}_c{cam}s1_000451_03"),
     "mars": _mars,
     "msmt17": _msmt17,

@@ -1,0 +1,84 @@
+"""Frames of a video file, in order, by PyAV."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from stages.errors import UsageError
+from stages.ingest.decode.crops import BadImageError, Crop, Region, crops_of
+from stages.ingest.decode.image_file import one_line
+
+
+def frame_seconds(file: Path) -> list[float]:
+    """The time of every frame in seconds from the first one, read from the file's packets without decoding.
+
+    UsageError without PyAV; `BadImageError` if `file` is no video or has no frames.
+    """
+    with _opened(file) as container:
+        stream = container.streams.video[0]
+        packets = container.demux(stream)
+        seconds = sorted(float(packet.pts * stream.time_base) for packet in packets if packet.pts is not None)
+    if not seconds:
+        raise BadImageError("has no frames")
+    return [each - seconds[0] for each in seconds]
+
+
+def video_crops(
+    file: Path, regions: Sequence[Region], *, pad: float, height: int, width: int
+) -> Iterator[Crop | BadImageError]:
+    """The `regions` of a video, ascending by frame, in order, or what is wrong with each; the video is decoded once.
+
+    UsageError without PyAV; `BadImageError` if the video cannot be read.
+    """
+    frames = groupby(regions, key=lambda region: max(region.frame, 0))
+    wanted = sorted({max(region.frame, 0) for region in regions})
+    for (_, own), picture in zip(frames, read_frames(file, wanted), strict=True):
+        if isinstance(picture, BadImageError):
+            yield from (picture for _ in own)
+        else:
+            yield from crops_of(picture, list(own), pad=pad, height=height, width=width)
+
+
+def read_frames(file: Path, wanted: Iterable[int]) -> Iterator[Image.Image | BadImageError]:
+    """The frames with the numbers `wanted`, from 0 and ascending, as upright RGB images; an error for one beyond the end.
+
+    The video is decoded once, up to the last of them. Raises as `frame_seconds`.
+    """
+    numbers = iter(wanted)
+    number = next(numbers, None)
+    n_frames = 0
+    with _opened(file) as container:
+        container.streams.video[0].thread_type = "AUTO"
+        for frame in container.decode(video=0):
+            if number is None:
+                return
+            if n_frames == number:
+                # both libraries count degrees against the clock
+                image = frame.to_image()
+                yield image.rotate(frame.rotation, expand=True) if frame.rotation else image
+                number = next(numbers, None)
+            n_frames += 1
+    while number is not None:
+        yield BadImageError(f"has {n_frames} frames, of which {number + 1} is out of range")
+        number = next(numbers, None)
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[Any]:
+    try:
+        import av
+    except ImportError as error:
+        raise UsageError(f"{file.name} is a video, which needs PyAV: pip install av") from error
+    try:
+        with av.open(str(file)) as container:
+            if not container.streams.video:
+                raise BadImageError("has no pictures, only other streams")
+            yield container
+    except av.error.FFmpegError as error:
+        raise BadImageError(f"cannot be decoded as a video: {one_line(error)}") from error

@@ -1,0 +1,162 @@
+"""Camtrap DP 1.0: media, observations and deployments of camera traps, in tables beside a datapackage.json."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+from pathlib import Path, PurePosixPath
+
+from schemas.parameters import IngestParameters
+from stages.errors import UsageError
+from stages.ingest.formats.coco import read_object
+from stages.ingest.formats.csv_file import CsvFile, read_csv_file
+from stages.ingest.formats.detections import Detection, samples_of
+from stages.ingest.formats.format import NAMING, Findings, Format
+from stages.ingest.formats.layout import require_layout
+from stages.ingest.formats.names import counted, is_missing, relative_path, shown
+from stages.samples import Samples
+
+ENTRIES = ("datapackage.json", "media.csv", "observations.csv", "deployments.csv")
+_MEDIA = ("mediaid", "deploymentid", "timestamp", "filepath", "filemediatype")
+_BOX = ("bboxx", "bboxy", "bboxwidth", "bboxheight")
+_OBSERVATIONS = (
+    *("observationid", "deploymentid", "mediaid", "eventid", "observationlevel", "observationtype", "individualid"),
+    *_BOX,
+)
+
+
+def read_camtrap_dp(source: Path, root: Path, parameters: IngestParameters, findings: Findings) -> Samples:
+    """The animals of the observations of single pictures (`observationLevel` media), each with its box or the whole picture.
+
+    The deployment is the camera, `individualID` the individual, `eventID` the encounter; the picture's time is kept.
+    Observations of events, people, vehicles, blanks and of videos are counted and left out. UsageError names the file and
+    line of what is wrong.
+    """
+    source = _folder(source)
+    require_layout(source, name="camtrap-dp", entries=ENTRIES[1:])
+    if (source / ENTRIES[0]).is_file():
+        _check_version(source / ENTRIES[0])
+    media = read_csv_file(source / "media.csv", columns=_MEDIA)
+    observations = read_csv_file(source / "observations.csv", columns=_OBSERVATIONS)
+    deployments = read_csv_file(source / "deployments.csv", columns=("deploymentid",))
+    _require(media, _MEDIA)
+    _require(observations, _OBSERVATIONS[:6])
+    left_out = Counter[str]()
+    found = list(_detections(media, observations, set(deployments.cells["deploymentid"]), root, left_out))
+    if left_out:
+        findings.notes.append(f"observations left out: {counted(left_out)}")
+    if not found:
+        raise UsageError(
+            f"{shown(observations.file)} has no animals in single pictures ({counted(left_out)}); "
+            "give observations with observationLevel media and a mediaID"
+        )
+    return samples_of(found, source=observations.file, root=root, parameters=parameters, findings=findings)
+
+
+def why_camtrap_dp(source: Path) -> str | None:
+    """One line if `source` is a folder with the tables of Camtrap DP, or its datapackage.json; else None."""
+    is_there = all((_folder(source) / entry).is_file() for entry in ENTRIES[1:])
+    return "media.csv, observations.csv and deployments.csv are there" if is_there and _is_package(source) else None
+
+
+def _is_package(source: Path) -> bool:
+    return source.is_dir() or source.name in ENTRIES
+
+
+def _folder(source: Path) -> Path:
+    return source.parent if source.is_file() else source
+
+
+def _check_version(file: Path) -> None:
+    profile = str(read_object(file).get("profile", ""))
+    if "camtrap-dp" in profile and not any(f"camtrap-dp/1.{minor}" in profile for minor in range(10)):
+        raise UsageError(f"{shown(file)} says {shown(profile)}, wanted Camtrap DP 1; convert the package to it")
+
+
+def _require(table: CsvFile, columns: tuple[str, ...]) -> None:
+    lacking = [name for name in columns if name not in table.cells]
+    if lacking:
+        raise UsageError(f"{shown(table.file)} lacks the columns {', '.join(lacking)} of Camtrap DP 1; add them")
+
+
+def _detections(
+    media: CsvFile, observations: CsvFile, deployments: Collection[str], root: Path, left_out: Counter[str]
+) -> Iterator[Detection]:
+    absolute = PurePosixPath(root.absolute().as_posix())
+    row_of = _unique(media, "mediaid")
+    _unique(observations, "observationid")
+    columns = [observations.column(name) for name in _OBSERVATIONS]
+    for row, (_, deployment, medium, event, level, kind, individual, *box) in enumerate(zip(*columns, strict=True)):
+        origin = observations.at(row)
+        if level != "media":
+            left_out["of events"] += 1
+            continue
+        if kind != "animal":
+            left_out[f"of type {kind or 'none'}"] += 1
+            continue
+        picture = row_of.get(medium)
+        if picture is None:
+            raise UsageError(
+                f"{origin} is of mediaID {shown(medium)}, which {media.file.name} does not list; correct it"
+            )
+        if media.cells["filemediatype"][picture].startswith("video"):
+            left_out["of videos"] += 1
+            continue
+        if deployment not in deployments:
+            raise UsageError(
+                f"{origin} is of deploymentID {shown(deployment)}, which deployments.csv does not list; correct it"
+            )
+        yield Detection(
+            path=_path(media, picture, absolute),
+            origin=origin,
+            box=_box(origin, box),
+            is_relative=True,
+            timestamp=media.cells["timestamp"][picture],
+            identity=individual,
+            camera=deployment,
+            encounter=event,
+        )
+
+
+def _unique(table: CsvFile, column: str) -> dict[str, int]:
+    """The row of each text of a column of ids; UsageError for one that is there twice."""
+    found: dict[str, int] = {}
+    for row, name in enumerate(table.cells[column]):
+        first = found.setdefault(name, row)
+        if first != row:
+            raise UsageError(f"{table.at(row)} has {column} {shown(name)}, as line {table.line[first]}; keep one")
+    return found
+
+
+def _path(media: CsvFile, row: int, root: PurePosixPath) -> str:
+    path = media.cells["filepath"][row]
+    if "://" in path:
+        raise UsageError(
+            f"{media.at(row)}: filePath {shown(path)} is a URL; fetch the pictures and give paths in the package"
+        )
+    found = None if is_missing(path) else relative_path(path, root)
+    if found is None:
+        raise UsageError(f"{media.at(row)}: filePath {shown(path)} is no path below {shown(str(root))}; correct it")
+    return found
+
+
+def _box(origin: str, cells: list[str]) -> tuple[float, float, float, float] | None:
+    if all(map(is_missing, cells)):
+        return None
+    try:
+        left, top, width, height = map(float, cells)
+    except ValueError:
+        raise UsageError(
+            f"{origin}: bboxX, bboxY, bboxWidth, bboxHeight {cells} are not four numbers; correct them"
+        ) from None
+    return left, top, width, height
+
+
+FORMAT = Format(
+    name="camtrap-dp",
+    description="Camtrap DP 1: media.csv, observations.csv, deployments.csv; the deployment is the camera.",
+    read_table=read_camtrap_dp,
+    recognise=why_camtrap_dp,
+    options=NAMING | {"pad"},
+    tables=ENTRIES,
+)

@@ -1,0 +1,219 @@
+"""COCO: pictures and boxes in one JSON file, with what COCO Camera Traps and Wild Me add to it."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from mmap import ACCESS_READ, mmap
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from schemas.parameters import IngestParameters
+from stages.errors import DbcError, UsageError
+from stages.ingest.formats.detections import Detection, samples_of
+from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
+from stages.ingest.formats.names import is_missing, plain, relative_path, shown
+from stages.samples import Samples
+
+UNKNOWN_NAME = "____"
+"""What Wild Me calls an individual that is not known."""
+NOBODY = frozenset({"empty", "blank", "__ignore__"})
+"""Categories of COCO Camera Traps that are no animals."""
+PICTURE_FOLDERS = ("", "images/")
+"""Where pictures lie under the root."""
+
+
+def read_coco(source: Path, root: Path, parameters: IngestParameters, findings: Findings) -> Samples:
+    """The boxes of a COCO file, in pixels; an annotation without a box is the whole picture.
+
+    `source` is the file, or the folder that holds it. `location` of a picture is its camera, `seq_id` its encounter,
+    `datetime` or `date_captured` its time; `name` of an annotation (or the only one of `individual_ids`) is the individual,
+    `viewpoint` the view, `score` the detector's confidence. UsageError names the annotation that is wrong.
+    """
+    file = find_coco(source)
+    content = read_object(file)
+    found = list(_detections(file, root, content, findings))
+    if not found:
+        raise UsageError(f"{shown(file)} has no annotations of animals; give a file with boxes or identities")
+    findings.notes.append(f"boxes and pictures from {shown(file)}")
+    return samples_of(found, source=file, root=root, parameters=parameters, findings=findings)
+
+
+def find_coco(source: Path) -> Path:
+    """`source` itself if it is a file, else the only JSON file in it or in its folder `annotations` that looks like COCO."""
+    if source.is_file():
+        return source
+    files = coco_files(source)
+    if len(files) != 1:
+        names = ", ".join(plain(file.name) for file in files[:5]) or "none"
+        raise UsageError(
+            f"{shown(source)} should hold one COCO file, found {len(files)} ({names}); give the file itself"
+        )
+    return files[0]
+
+
+def coco_files(folder: Path) -> list[Path]:
+    """The JSON files in `folder` that look like COCO, sorted."""
+    return sorted(file for file in folder.glob("*.json") if looks_like_coco(file))
+
+
+def why_coco(source: Path) -> str | None:
+    """One line if `source` is a COCO file or a folder that holds one; else None."""
+    files = coco_files(source) if source.is_dir() else [source][: looks_like_coco(source)]
+    return f"{plain(files[0].name)} has images and annotations" if files else None
+
+
+def looks_like_coco(file: Path) -> bool:
+    """Whether `file` names lists of images and annotations, as JSON does; it is not parsed."""
+    try:
+        with file.open("rb") as opened, mmap(opened.fileno(), 0, access=ACCESS_READ) as content:
+            return all(re.search(rb'"%b"\s*:\s*\[' % name, content) is not None for name in (b"images", b"annotations"))
+    except (OSError, ValueError):
+        return False
+
+
+def read_object(file: Path) -> dict[str, Any]:
+    """The JSON object in `file`; UsageError if it is none, DbcError if it cannot be read."""
+    try:
+        content = json.loads(file.read_bytes())
+    except OSError as error:
+        raise DbcError(f"cannot read {shown(file)}: {error.strerror}; make it readable") from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{shown(file)} is not JSON: {str(error).splitlines()[0]}; write it whole") from error
+    if not isinstance(content, dict):
+        raise UsageError(
+            f"{shown(file)} holds a JSON {type(content).__name__}, wanted an object with images and annotations"
+        )
+    return content
+
+
+def _detections(file: Path, root: Path, content: Mapping[str, Any], findings: Findings) -> Iterator[Detection]:
+    images = _by_id(file, content, "images", needed="file_name")
+    categories = {key: str(row["name"]) for key, row in _by_id(file, content, "categories", needed="name").items()}
+    folder, absolute = _picture_folder(root, images), PurePosixPath(root.absolute().as_posix())
+    annotations = _by_id(file, content, "annotations", needed="image_id")
+    counts = Counter[str]()
+    whole: dict[Any, str] = {}
+    for number, annotation in annotations.items():
+        origin = f"{shown(file)} annotation {number!r}"
+        image = images.get(_key(annotation["image_id"]))
+        if image is None:
+            raise UsageError(
+                f"{origin} is of image {annotation['image_id']!r}, which `images` does not list; correct it"
+            )
+        category = categories.get(_key(annotation.get("category_id")), "")
+        if category.casefold() in NOBODY:
+            counts[category] += 1
+            continue
+        box = _box(origin, annotation.get("bbox"))
+        if box is None and whole.setdefault(image["id"], origin) != origin:
+            raise UsageError(
+                f"{origin} is of the whole picture {shown(image['file_name'])}, as {whole[image['id']]}; give boxes"
+            )
+        counts["boxes" if box else "whole pictures"] += 1
+        yield Detection(
+            path=_path(origin, f"{folder}{image['file_name']}", absolute),
+            origin=origin,
+            box=box,
+            timestamp=_text(image.get("datetime") or image.get("date_captured")),
+            score=_number(origin, annotation.get("score")),
+            identity=_individual(origin, annotation),
+            camera=_text(image.get("location")),
+            encounter=_text(image.get("seq_id")),
+            view=_text(annotation.get("viewpoint")),
+            category=category,
+        )
+    left_out = {name: n for name, n in counts.items() if name not in ("boxes", "whole pictures")}
+    if left_out:
+        findings.notes.append(
+            "left out: " + ", ".join(f"{n} annotations of {shown(name)}" for name, n in left_out.items())
+        )
+
+
+def _by_id(file: Path, content: Mapping[str, Any], name: str, *, needed: str) -> dict[Any, dict[str, Any]]:
+    """The objects of the list `name` by their id; UsageError for one without id or `needed`, or with an earlier one's id."""
+    rows = content.get(name)
+    if not isinstance(rows, list):
+        if name == "categories":
+            return {}
+        raise UsageError(f"{shown(file)} has no list `{name}`; COCO has images, annotations and categories")
+    found: dict[Any, dict[str, Any]] = {}
+    for place, row in enumerate(rows):
+        if not isinstance(row, dict) or row.get("id") is None or row.get(needed) is None:
+            raise UsageError(f"{shown(file)} {name}[{place}] lacks `id` or `{needed}`; correct it")
+        if found.setdefault(_key(row["id"]), row) is not row:
+            raise UsageError(
+                f"{shown(file)} {name}[{place}] has id {row['id']!r} like an earlier one; give each its own"
+            )
+    return found
+
+
+def _key(value: object) -> str:
+    """Ids are numbers or texts; one program writes 1 and another '1' for the same."""
+    return str(value)
+
+
+def _picture_folder(root: Path, images: Mapping[Any, Mapping[str, Any]]) -> str:
+    first = next(iter(images.values()), None)
+    if first is not None:
+        for folder in PICTURE_FOLDERS:
+            if (root / f"{folder}{first['file_name']}").is_file():
+                return folder
+    return ""
+
+
+def _box(origin: str, value: Any) -> tuple[float, float, float, float] | None:
+    if value is None or value == []:
+        return None
+    try:
+        left, top, width, height = map(float, value)
+    except (TypeError, ValueError):
+        raise UsageError(
+            f"{origin} has bbox {value!r}, wanted [left, top, width, height] in pixels; correct it"
+        ) from None
+    return left, top, width, height
+
+
+def _path(origin: str, path: str, root: PurePosixPath) -> str:
+    found = relative_path(path, root)
+    if found is None:
+        raise UsageError(
+            f"{origin} is of picture {shown(path)}, which does not lie below {shown(str(root))}; give its folder as `root`"
+        )
+    return found
+
+
+def _number(origin: str, value: Any) -> float:
+    if value is None:
+        return math.nan
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise UsageError(f"{origin} has score {value!r}, which is not a number; correct it") from None
+
+
+def _individual(origin: str, annotation: Mapping[str, Any]) -> str:
+    name = _text(annotation.get("name"))
+    if not name:
+        several = annotation.get("individual_ids")
+        if isinstance(several, list) and len(several) > 1:
+            raise UsageError(f"{origin} has {len(several)} individual_ids; give each individual a box of its own")
+        name = _text(several[0]) if isinstance(several, list) and several else ""
+    return "" if name == UNKNOWN_NAME else name
+
+
+def _text(value: Any) -> str:
+    text = "" if value is None else str(value)
+    return "" if is_missing(text) else text
+
+
+FORMAT = Format(
+    name="coco",
+    description="A COCO file, also of COCO Camera Traps (location, seq_id, datetime) and Wild Me (name, viewpoint).",
+    read_table=read_coco,
+    recognise=why_coco,
+    options=NAMING | BOXES,
+)

@@ -1,0 +1,233 @@
+"""MOTChallenge: boxes and tracks of frames, as CVAT and trackers write them too; frames as pictures or in a video."""
+
+from __future__ import annotations
+
+import configparser
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from schemas.parameters import IngestParameters
+from stages.errors import DbcError, UsageError
+from stages.ingest.decode.pixels import is_video
+from stages.ingest.formats.detections import Detection, samples_of
+from stages.ingest.formats.format import NAMING, Findings, Format
+from stages.ingest.formats.listing import list_images
+from stages.ingest.formats.names import numbered_lines, plain, read_lines, shown
+from stages.samples import Samples
+
+OWN_FILES = ("gt/gt.txt", "det/det.txt")
+"""Where a sequence keeps its boxes: the first that is there is read."""
+IGNORED, NO_TRACK = 0.0, -1
+_SEPARATOR = re.compile(r"\s*,\s*|\s+")
+_FEWEST = 6
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """Frames of one camera: their `boxes` file, and the video or the folder of pictures that has the `frames`."""
+
+    name: str
+    boxes: Path
+    frames: Path
+    n_frames: int | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a file of boxes: `frame` counts from 1, `box` is left, top, width and height in pixels from 0."""
+
+    line: int
+    frame: int
+    track: int
+    box: tuple[float, float, float, float]
+    confidence: float
+
+
+def read_mot(source: Path, parameters: IngestParameters, findings: Findings) -> Samples:
+    """The boxes of `source`, a sequence or a folder of sequences; boxes of one track are the frames of one sample.
+
+    The sequence is the camera, sequence and track id together name the tracklet; a box without a track (−1) is a sample of
+    its own. Boxes of ground truth with confidence 0 are left out, as MOTChallenge ignores them. UsageError names the file
+    and line of what is wrong.
+    """
+    sequences = find_sequences(source)
+    if not sequences:
+        raise UsageError(
+            f"{shown(source)} has no sequence: give a folder with img1 (or one video) and gt/gt.txt or det/det.txt, a folder "
+            "of such, or a folder in which NAME.txt lies beside a video or a folder NAME"
+        )
+    found = [detection for sequence in sequences for detection in _detections(source, sequence, findings)]
+    boxes = ", ".join(sorted({each.boxes.name for each in sequences}))
+    findings.notes.append(f"sequences, each a camera: {len(sequences)}; boxes from {boxes}")
+    return samples_of(found, source=source, root=source, parameters=parameters, findings=findings)
+
+
+def find_sequences(source: Path) -> list[Sequence]:
+    """The sequences of `source`, in order of name: itself, or what lies in it."""
+    own = _sequence(source)
+    if own is not None:
+        return [own]
+    inside = sorted(source.iterdir())
+    found = [each for each in map(_sequence, inside) if each is not None]
+    beside = [_beside(file) for file in inside if file.suffix == ".txt" and file.is_file()]
+    return sorted([*found, *(each for each in beside if each is not None)], key=lambda each: each.name)
+
+
+def why_mot(source: Path) -> str | None:
+    """One line if `source` is a folder with sequences; else None."""
+    try:
+        found = [each.boxes for each in find_sequences(source)] if source.is_dir() else []
+        boxes = next((file for file in found if looks_like_mot(file)), None)
+    except (DbcError, OSError):
+        return None
+    return f"{plain(boxes.relative_to(source).as_posix())} has boxes as MOTChallenge writes them" if boxes else None
+
+
+def rows_of(file: Path, *, is_truth: bool) -> tuple[list[Row], int]:
+    """The lines of `file`, and how many more are ignored: those of ground truth (`is_truth`) with confidence 0.
+
+    UsageError for a line that is no frame, id, left, top, width, height, … or that repeats the track of an earlier one.
+    """
+    rows, n_ignored = [], 0
+    first: dict[tuple[int, int, tuple[float, ...] | None], int] = {}
+    for number, text in numbered_lines(file):
+        row = _row(file, number, text)
+        if is_truth and row.confidence == IGNORED:
+            n_ignored += 1
+            continue
+        key = (row.frame, row.track, row.box if row.track == NO_TRACK else None)
+        before = first.setdefault(key, number)
+        if before != number:
+            what = "the same box" if row.track == NO_TRACK else f"a box of track {row.track}"
+            raise UsageError(f"{shown(file)} line {number} has {what} in frame {row.frame}, as line {before}; keep one")
+        rows.append(row)
+    if not rows:
+        told = f"all {n_ignored} have confidence 0, which ground truth ignores" if n_ignored else "it is empty"
+        raise UsageError(f"{shown(file)} has no boxes: {told}; leave the sequence out")
+    return rows, n_ignored
+
+
+def looks_like_mot(file: Path) -> bool:
+    """Whether the first line of `file` is that of a file of boxes: six numbers or more, of which two are whole."""
+    try:
+        with file.open(encoding="utf-8") as text:
+            _row(file, 1, next((line for line in text if line.strip()), ""))
+    except (UsageError, OSError, UnicodeDecodeError):
+        return False
+    return True
+
+
+def _row(file: Path, number: int, text: str) -> Row:
+    fields = _SEPARATOR.split(text.strip().rstrip(","))
+    if len(fields) < _FEWEST:
+        raise UsageError(
+            f"{shown(file)} line {number} has {len(fields)} fields, wanted at least 6: "
+            "frame, id, left, top, width, height; write it as MOTChallenge does"
+        )
+    try:
+        frame, track, left, top, width, height = map(float, fields[:_FEWEST])
+        confidence = float(fields[_FEWEST]) if len(fields) > _FEWEST else -1.0
+    except ValueError:
+        raise UsageError(f"{shown(file)} line {number}: {shown(text.strip())} are not numbers; correct it") from None
+    if not (frame.is_integer() and track.is_integer()):
+        raise UsageError(f"{shown(file)} line {number}: frame and id must be whole, got {fields[0]} and {fields[1]}")
+    if frame < 1:
+        raise UsageError(f"{shown(file)} line {number}: frame {int(frame)} is out of range; frames count from 1")
+    # pixels count from 1 there
+    return Row(number, int(frame), int(track), (left - 1, top - 1, width, height), confidence)
+
+
+def _sequence(folder: Path) -> Sequence | None:
+    """The sequence that `folder` is; None if it is none."""
+    boxes = next((folder / name for name in OWN_FILES if (folder / name).is_file()), None)
+    if boxes is None:
+        return None
+    told = _seqinfo(folder / "seqinfo.ini")
+    pictures = folder / told.get("imdir", "img1")
+    frames = pictures if pictures.is_dir() else _video_in(folder)
+    length = told.get("seqlength", "")
+    return Sequence(folder.absolute().name, boxes, frames, int(length) if length.isdecimal() else None)
+
+
+def _seqinfo(file: Path) -> dict[str, str]:
+    if not file.is_file():
+        return {}
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read_string("\n".join(read_lines(file)))
+        return dict(parser["Sequence"])
+    except (configparser.Error, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"{shown(file)} is not a seqinfo.ini with [Sequence]: {reason}; mend or remove it") from error
+
+
+def _video_in(folder: Path) -> Path:
+    videos = sorted(file for file in folder.iterdir() if is_video(file.name))
+    if len(videos) != 1:
+        raise UsageError(
+            f"{shown(folder)} should have its frames in img1 or in one video, found no img1 and {len(videos)} videos; "
+            "add the frames"
+        )
+    return videos[0]
+
+
+def _beside(boxes: Path) -> Sequence | None:
+    """The sequence whose frames lie beside the file NAME.txt of a tracker: a video or a folder NAME."""
+    videos = sorted(file for file in boxes.parent.glob(f"{glob_safe(boxes.stem)}.*") if is_video(file.name))
+    folder = boxes.with_suffix("")
+    pictures = next((each for each in (folder / "img1", folder) if each.is_dir()), None)
+    frames = videos[0] if videos else pictures
+    return None if frames is None else Sequence(boxes.stem, boxes, frames)
+
+
+def glob_safe(name: str) -> str:
+    """`name` as a pattern that matches it alone."""
+    return re.sub(r"([*?\[])", r"[\1]", name)
+
+
+def _detections(source: Path, sequence: Sequence, findings: Findings) -> Iterator[Detection]:
+    is_truth = sequence.boxes.name == "gt.txt"
+    rows, n_ignored = rows_of(sequence.boxes, is_truth=is_truth)
+    if n_ignored:
+        findings.notes.append(f"{shown(sequence.boxes)}: {n_ignored} boxes with confidence 0 are left out")
+    pictures = None if is_video(sequence.frames.name) else _pictures(sequence.frames)
+    prefix = sequence.frames.relative_to(source).as_posix()
+    n_frames = sequence.n_frames if pictures is None else len(pictures)
+    for row in rows:
+        origin = f"{shown(sequence.boxes)} line {row.line}"
+        path = prefix if pictures is None else pictures.get(row.frame)
+        if path is None or (pictures is None and n_frames is not None and row.frame > n_frames):
+            raise UsageError(
+                f"{origin}: frame {row.frame} is out of range: {shown(sequence.frames)} has {n_frames} frames; correct it"
+            )
+        yield Detection(
+            path=path if pictures is None else f"{prefix}/{path}",
+            origin=origin,
+            box=row.box,
+            frame=row.frame - 1,
+            score=math.nan if is_truth or row.confidence < 0 else row.confidence,
+            camera=sequence.name,
+            tracklet="" if row.track == NO_TRACK else f"{sequence.name}/{row.track}",
+        )
+
+
+def _pictures(folder: Path) -> dict[int, str]:
+    """The picture of each frame, from 1: by the numbers that names are if they count from 1 or more, else in order."""
+    names = list_images(folder, recursive=False)
+    stems = [name.rpartition(".")[0] for name in names]
+    numbers = [int(stem) for stem in stems if stem.isdecimal()]
+    if len(numbers) == len(names) == len(set(numbers)) and min(numbers, default=0) >= 1:
+        return dict(zip(numbers, names, strict=True))
+    return dict(enumerate(names, start=1))
+
+
+FORMAT = Format(
+    name="mot",
+    description="MOTChallenge: img1/ (or a video) with gt/gt.txt or det/det.txt; trackers' NAME.txt beside the frames NAME.",
+    read=read_mot,
+    recognise=why_mot,
+    options=NAMING | {"min_confidence", "pad"},
+)

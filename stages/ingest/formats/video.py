@@ -1,0 +1,85 @@
+"""Videos without boxes: whole frames, one every so many seconds or frames."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from schemas.parameters import IngestParameters
+from stages.errors import DbcError, UsageError
+from stages.ingest.decode.crops import BadImageError
+from stages.ingest.decode.pixels import VIDEO_SUFFIXES, is_video
+from stages.ingest.decode.video_file import frame_seconds
+from stages.ingest.formats.detections import Detection, samples_of
+from stages.ingest.formats.format import NAMING, STEPS, Findings, Format
+from stages.ingest.formats.listing import list_images
+from stages.ingest.formats.names import shown
+from stages.samples import Samples
+
+EVERY_SECONDS = 1.0
+"""Seconds from one frame to the next if nothing is said."""
+
+
+def read_videos(source: Path, parameters: IngestParameters, findings: Findings) -> Samples:
+    """A sample a frame of `source`, a video or a folder of videos; each video is a camera.
+
+    Of every `every_seconds` the first frame is taken, or one of `every_frames`. UsageError if both are given, without PyAV,
+    and for a video that cannot be read (left out if bad images are skipped).
+    """
+    if parameters.every_seconds is not None and parameters.every_frames is not None:
+        raise UsageError("give `every_seconds` or `every_frames`, not both")
+    root = source.parent if source.is_file() else source
+    paths = [source.name] if source.is_file() else list_images(source, recursive=True, suffixes=VIDEO_SUFFIXES)
+    if not paths:
+        raise UsageError(f"{shown(source)} holds no video files; give a video or the folder that holds videos")
+    found: list[Detection] = []
+    for path in paths:
+        try:
+            seconds = frame_seconds(root / path)
+        except BadImageError as error:
+            if parameters.on_bad_image != "skip":
+                raise UsageError(
+                    f"{shown(path)} {error}; mend or remove it, or leave it out with `on_bad_image='skip'`"
+                ) from error
+            findings.boxes["frames of videos that cannot be read"] += 1
+            continue
+        frames = frames_taken(seconds, parameters)
+        camera = path.rpartition(".")[0]
+        found += [Detection(path, f"{shown(path)} frame {frame + 1}", frame=frame, camera=camera) for frame in frames]
+    step = f"{parameters.every_seconds or EVERY_SECONDS:g} seconds"
+    if parameters.every_frames is not None:
+        step = f"{parameters.every_frames} frames"
+    findings.notes.append(f"whole frames of {len(paths)} videos, one every {step}")
+    return samples_of(found, source=source, root=root, parameters=parameters, findings=findings)
+
+
+def frames_taken(seconds: list[float], parameters: IngestParameters) -> list[int]:
+    """The numbers, from 0, of the frames that are taken of those shown after `seconds`."""
+    if parameters.every_frames is not None:
+        return list(range(0, len(seconds), parameters.every_frames))
+    step = parameters.every_seconds or EVERY_SECONDS
+    taken: list[int] = []
+    for frame, second in enumerate(seconds):
+        # times are sums of fractions: a frame a hair too early is in time
+        if not taken or second - seconds[taken[0]] >= len(taken) * step - 1e-6:
+            taken.append(frame)
+    return taken
+
+
+def why_video(source: Path) -> str | None:
+    """One line if `source` is a video, or a folder with videos and no pictures; else None."""
+    if source.is_file():
+        return f"{source.suffix} is a video" if is_video(source.name) else None
+    try:
+        has_videos = bool(list_images(source, recursive=False, suffixes=VIDEO_SUFFIXES))
+        return "there are videos and no pictures" if has_videos and not list_images(source, recursive=False) else None
+    except DbcError:
+        return None
+
+
+FORMAT = Format(
+    name="video",
+    description="A video or a folder of videos, without boxes: whole frames, every --every-seconds or --every-frames.",
+    read=read_videos,
+    recognise=why_video,
+    options=NAMING | STEPS,
+)

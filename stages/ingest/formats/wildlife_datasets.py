@@ -1,0 +1,83 @@
+"""The table of the package wildlife-datasets: image_id, identity, path and, if known, bbox, date, orientation and more."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from schemas.parameters import IngestParameters
+from stages.errors import DbcError, UsageError
+from stages.ingest.formats.csv_file import CsvFile, read_csv_file, read_header
+from stages.ingest.formats.detections import Detection, samples_of
+from stages.ingest.formats.format import NAMING, Findings, Format
+from stages.ingest.formats.names import is_missing, plain, shown
+from stages.ingest.formats.table import find_table
+from stages.samples import Samples
+
+UNKNOWN_NAME = "unknown"
+"""What the package calls an individual that is not known."""
+COLUMNS = ("path", "identity", "image_id", "bbox", "date", "orientation", "camera", "encounter", "encounter_id")
+_BRACKETS = re.compile(r"[\[\](),;\s]+")
+
+
+def read_wildlife_datasets(source: Path, root: Path, parameters: IngestParameters, findings: Findings) -> Samples:
+    """The rows of a table with the columns path and identity; `source` is the table or the folder that holds it.
+
+    `bbox` is [left, top, width, height] in pixels, `date` the time, `orientation` the view, `camera` and `encounter` as they
+    say. The identity 'unknown' is none. Other columns are named and not read. UsageError names the line of what is wrong.
+    """
+    table = read_csv_file(find_table(source), columns=COLUMNS)
+    if "identity" not in table.cells:
+        raise UsageError(f"{shown(table.file)} has no column 'identity'; name the column of individuals so")
+    if table.ignored:
+        findings.notes.append(f"{shown(table.file)}: columns not read: {', '.join(map(shown, table.ignored))}")
+    encounter = "encounter" if "encounter" in table.cells else "encounter_id"
+    columns = [table.column(name) for name in ("path", "identity", "bbox", "date", "orientation", "camera", encounter)]
+    found = [
+        Detection(
+            path=path,
+            origin=table.at(row),
+            box=_box(table, row, box),
+            timestamp=date,
+            identity="" if identity.casefold() == UNKNOWN_NAME else identity,
+            camera=camera,
+            encounter=sighting,
+            view=view,
+        )
+        for row, (path, identity, box, date, view, camera, sighting) in enumerate(zip(*columns, strict=True))
+    ]
+    return samples_of(found, source=table.file, root=root, parameters=parameters, findings=findings)
+
+
+def why_wildlife_datasets(source: Path) -> str | None:
+    """One line if `source` is a table with the columns path and identity, or a folder with one such table; else None."""
+    try:
+        file = find_table(source)
+        names = read_header(file, needed="path")
+    except (DbcError, OSError):
+        return None
+    return (
+        f"{plain(file.name)} has the columns path and identity" if "identity" in names and "pid" not in names else None
+    )
+
+
+def _box(table: CsvFile, row: int, text: str) -> tuple[float, float, float, float] | None:
+    """The numbers of `[1, 2, 3, 4]`, as pandas and NumPy write lists; None for a missing one."""
+    if is_missing(text):
+        return None
+    try:
+        left, top, width, height = map(float, _BRACKETS.sub(" ", text).split())
+    except ValueError:
+        raise UsageError(
+            f"{table.at(row)}: bbox {shown(text)} is not [left, top, width, height] in pixels; correct it"
+        ) from None
+    return left, top, width, height
+
+
+FORMAT = Format(
+    name="wildlife-datasets",
+    description="The table of wildlife-datasets: path, identity and, if known, bbox, date, orientation, camera, encounter.",
+    read_table=read_wildlife_datasets,
+    recognise=why_wildlife_datasets,
+    options=NAMING | {"pad"},
+)

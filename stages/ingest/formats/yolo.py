@@ -1,0 +1,144 @@
+"""YOLO: a text file of boxes for each picture, beside it or in labels/ beside images/."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+
+from schemas.parameters import IngestParameters
+from stages.errors import DbcError, UsageError
+from stages.ingest.formats.detections import Detection, samples_of
+from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
+from stages.ingest.formats.listing import list_images, no_images
+from stages.ingest.formats.names import numbered_lines, plain, shown, whole_number
+from stages.samples import Samples
+
+IMAGES, LABELS = "images", "labels"
+_LOOKED_AT = 50
+_COMMON = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
+_BOX, _WITH_ONE, _WITH_BOTH = 5, 6, 7
+"""Fields of a line: class and box; with a confidence or a track; with both."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a file of labels: `box` is centre, width and height in shares of the picture; `more` what follows."""
+
+    origin: str
+    kind: str
+    box: tuple[float, float, float, float]
+    more: tuple[str, ...]
+
+
+def read_yolo(source: Path, parameters: IngestParameters, findings: Findings) -> Samples:
+    """The boxes of every picture under `source` that has a file of labels.
+
+    Pictures without one are counted and left out, as are pictures whose file is empty. A sixth field is a track if it is
+    whole in every line, else the detector's confidence; a seventh is a track. Tracks are told apart by folder. UsageError
+    names the file and line of what is wrong.
+    """
+    paths = list_images(source, recursive=True)
+    if not paths:
+        raise no_images(source)
+    lines = {path: _lines(file) for path in paths if (file := label_file(source, path)).is_file()}
+    if not lines:
+        raise UsageError(f"{shown(source)} has no labels: give NAME.txt beside NAME.jpg, or in labels/ beside images/")
+    n_empty = sum(not each for each in lines.values())
+    told = [f"{len(paths) - len(lines)} without labels", f"{n_empty} without boxes"]
+    findings.notes.append(f"pictures left out: {', '.join(told)}; of {len(paths)}")
+    everything = [line for own in lines.values() for line in own]
+    sixth_is_track = all(whole_number(line.more[0]) is not None for line in everything if line.more)
+    if any(len(line.more) == 1 for line in everything):
+        meaning = "tracks: all are whole numbers" if sixth_is_track else "confidences of the detector"
+        findings.notes.append(f"the sixth field of labels is taken as {meaning}")
+    if not everything:
+        raise UsageError(f"{shown(source)}: all {len(lines)} files of labels are empty; give some with boxes")
+    found = [each for path, own in lines.items() for each in _detections(path, own, sixth_is_track=sixth_is_track)]
+    return samples_of(found, source=source, root=source, parameters=parameters, findings=findings)
+
+
+def label_file(source: Path, path: str) -> Path:
+    """The file of labels of the picture `path`: in `labels` for the last folder `images`, if that is there, else beside it."""
+    beside = (source / path).with_suffix(".txt")
+    parts = path.split("/")[:-1]
+    if IMAGES not in parts:
+        return beside
+    place = len(parts) - 1 - parts[::-1].index(IMAGES)
+    parallel = source.joinpath(*parts[:place], LABELS, *parts[place + 1 :], beside.name)
+    return parallel if parallel.is_file() else beside
+
+
+def why_yolo(source: Path) -> str | None:
+    """One line if one of the first text files near `source` is one of labels of a picture; else None."""
+    if not source.is_dir():
+        return None
+    near = chain.from_iterable(
+        source.glob(pattern) for pattern in (f"{LABELS}/**/*.txt", f"*/{LABELS}/*.txt", "*.txt", "*/*.txt")
+    )
+    for file in islice(near, _LOOKED_AT):
+        try:
+            if _has_picture(file) and _lines(file):
+                return f"{plain(file.relative_to(source).as_posix())} has boxes of YOLO"
+        except DbcError:
+            return None
+    return None
+
+
+def _has_picture(label: Path) -> bool:
+    parts = list(label.parent.parts)
+    folders = [label.parent]
+    if LABELS in parts:
+        place = len(parts) - 1 - parts[::-1].index(LABELS)
+        folders.append(Path(*parts[:place], IMAGES, *parts[place + 1 :]))
+    return any((folder / f"{label.stem}{suffix}").is_file() for folder in folders for suffix in _COMMON)
+
+
+def _lines(file: Path) -> list[Line]:
+    lines = []
+    first: dict[str, int] = {}
+    for number, text in numbered_lines(file):
+        origin = f"{shown(file)} line {number}"
+        fields = text.split()
+        is_track = len(fields) == _WITH_BOTH and whole_number(fields[-1]) is not None
+        if len(fields) > _WITH_ONE and not is_track:
+            raise UsageError(f"{origin} has {len(fields)} fields, as outlines have; save boxes: class x y width height")
+        try:
+            x, y, width, height, *_ = map(float, fields[1:])
+        except ValueError:
+            raise UsageError(
+                f"{origin}: {shown(text.strip())} is not class x y width height; write it as YOLO does"
+            ) from None
+        before = first.setdefault(" ".join(fields), number)
+        if before != number:
+            raise UsageError(f"{origin} repeats line {before}; keep one")
+        lines.append(Line(origin, fields[0], (x, y, width, height), tuple(fields[_BOX:])))
+    return lines
+
+
+def _detections(path: str, lines: list[Line], *, sixth_is_track: bool) -> Iterator[Detection]:
+    folder = path.rpartition("/")[0]
+    for line in lines:
+        x, y, width, height = line.box
+        track = line.more[-1] if len(line.more) == 2 or (line.more and sixth_is_track) else ""
+        score = line.more[0] if len(line.more) == 2 or (line.more and not sixth_is_track) else ""
+        yield Detection(
+            path=path,
+            origin=line.origin,
+            box=(x - width / 2, y - height / 2, width, height),
+            is_relative=True,
+            category=line.kind,
+            score=float(score or math.nan),
+            tracklet=f"{folder}/{track}" if track else "",
+        )
+
+
+FORMAT = Format(
+    name="yolo",
+    description="YOLO: NAME.txt beside NAME.jpg or in labels/ beside images/: class, x, y, width, height, confidence, track.",
+    read=read_yolo,
+    recognise=why_yolo,
+    options=NAMING | BOXES,
+)

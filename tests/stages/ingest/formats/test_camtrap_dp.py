@@ -1,0 +1,83 @@
+"""Camera Trap Data Packages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from box_sources import camtrap_dp, observation, read, refusal
+
+from stages.samples import UNKNOWN
+
+
+def test_animals_of_pictures_are_samples_and_others_are_counted(tmp_path: Path) -> None:
+    rows = [
+        observation(1, 1, individualID="Zola"),
+        observation(2, 2),
+        observation(3, 2, bboxX="", bboxY="", bboxWidth="", bboxHeight="", individualID="Ada"),
+        observation(4, 2, observationType="human"),
+        observation(5, 2, observationLevel="event", mediaID=""),
+        observation(6, 2, mediaID="m3"),
+    ]
+    film = "m3,d2,2024-05-02T10:00:00Z,media/3.mp4,true,video/mp4"
+    source = camtrap_dp(tmp_path, rows, media=[film])
+    samples, findings = read(source, "camtrap-dp")
+    assert samples.path == ("media/1.jpg", "media/2.jpg", "media/2.jpg")
+    assert samples.identity == ("Zola", "Ada", "")
+    assert samples.camera == ("d1", "d2", "d2")
+    assert samples.encounter_name == ("e1", "e2", "e2")
+    assert samples.timestamp[0] == "2024-05-01T10:00:00+00:00"
+    np.testing.assert_array_equal(samples.box, [[0.25, 0.5, 0.5, 0.25], [np.nan] * 4, [0.25, 0.5, 0.5, 0.25]])
+    assert samples.is_relative[samples.pid == UNKNOWN].all()
+    assert "observations left out: 1 of events, 1 of type human, 1 of videos" in findings.notes
+    assert read(source / "datapackage.json", "camtrap-dp")[0].path == samples.path
+
+
+@pytest.mark.parametrize(
+    ("rows", "media", "told"),
+    [
+        ([observation(1, 1), observation(1, 2)], [], "line 3 has observationid 'o1', as line 2"),
+        (
+            [observation(1, 1, mediaID="m9")],
+            [],
+            "observations.csv' line 2 is of mediaID 'm9', which media.csv does not list",
+        ),
+        (
+            [observation(1, 1, deploymentID="d9")],
+            [],
+            "line 2 is of deploymentID 'd9', which deployments.csv does not list",
+        ),
+        ([observation(1, 1, bboxX="left")], [], "line 2: bboxX, bboxY, bboxWidth, bboxHeight ['left', "),
+        ([observation(1, 1, bboxX="1.5")], [], "line 2: box [1.5, 0.5, 0.5, 0.25] lies outside its picture"),
+        ([observation(1, 1, bboxX="120")], [], "should be in shares of the picture, 0 to 1, and seems to be in pixels"),
+        (
+            [observation(1, 3)],
+            ["m3,d1,,https://x/3.jpg,true,image/jpeg"],
+            "media.csv' line 4: filePath 'https://x/3.jpg' is a URL",
+        ),
+        (
+            [observation(1, 3)],
+            ["m3,d1,,../3.jpg,true,image/jpeg"],
+            "media.csv' line 4: filePath '../3.jpg' is no path below",
+        ),
+        ([observation(1, 1)], ["m1,d1,,media/3.jpg,true,image/jpeg"], "media.csv' line 4 has mediaid 'm1', as line 2"),
+        ([observation(1, 1, observationType="blank")], [], "has no animals in single pictures (1 of type blank)"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, rows: list[str], media: list[str], told: str) -> None:
+    rows = [row.replace("d3", "d1") for row in rows]
+    assert told in refusal(camtrap_dp(tmp_path, rows, media=media), "camtrap-dp")
+
+
+def test_other_versions_lost_tables_columns_and_pictures_are_refused(tmp_path: Path) -> None:
+    rows = [observation(1, 1)]
+    old = camtrap_dp(tmp_path / "old", rows, profile="https://x/camtrap-dp/0.6/profile.json")
+    assert "wanted Camtrap DP 1" in refusal(old, "camtrap-dp")
+    source = camtrap_dp(tmp_path / "a", rows)
+    (source / "media" / "1.jpg").unlink()
+    assert "observations.csv' line 2: 'media/1.jpg' does not exist" in refusal(source, "camtrap-dp")
+    (source / "observations.csv").write_text("observationID\no1\n")
+    assert "lacks the columns deploymentid, mediaid, eventid" in refusal(source, "camtrap-dp")
+    (source / "deployments.csv").unlink()
+    assert "lacks deployments.csv: camtrap-dp wants" in refusal(source, "camtrap-dp")

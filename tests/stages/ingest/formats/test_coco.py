@@ -1,0 +1,93 @@
+"""COCO, COCO Camera Traps and Wild Me's COCO."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from box_sources import coco, read, refusal, text
+
+from stages.samples import UNKNOWN
+
+BOX = [4, 3, 20, 10]
+
+
+def test_camera_traps_have_cameras_encounters_times_and_empty_pictures(tmp_path: Path) -> None:
+    source = coco(
+        tmp_path,
+        [{"image_id": 1, "bbox": BOX}, {"image_id": 2, "category_id": 0}],
+        location="north",
+        seq_id="s7",
+        datetime="2021-03-01 06:07:08",
+    )
+    samples, findings = read(source, "coco")
+    assert samples.path == ("im/1.jpg",)
+    np.testing.assert_array_equal(samples.box, [BOX])
+    assert (samples.camera, samples.encounter_name) == (("north",), ("s7",))
+    assert samples.timestamp == ("2021-03-01T06:07:08",)
+    assert "left out: 1 annotations of 'empty'" in findings.notes
+
+
+def test_wild_me_has_names_and_viewpoints(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [
+        {"image_id": 1, "bbox": BOX, "name": "Zola", "viewpoint": "left"},
+        {"image_id": 1, "bbox": [0, 0, 5, 5], "name": "____", "viewpoint": "right"},
+        {"image_id": 2, "bbox": BOX, "individual_ids": [12]},
+        {"image_id": 2, "name": "Zola"},
+    ]
+    samples, _ = read(coco(tmp_path, rows), "coco")
+    assert samples.path == ("im/1.jpg", "im/1.jpg", "im/2.jpg", "im/2.jpg")
+    # in order of box: the whole picture comes first
+    assert samples.identity == ("", "Zola", "Zola", "12")
+    assert samples.view_name == ("right", "left", "", "")
+    assert samples.pid[0] == UNKNOWN
+    assert np.isnan(samples.box[2]).all()
+
+
+def test_a_file_is_a_source_too_and_pictures_may_lie_in_images_or_elsewhere(tmp_path: Path) -> None:
+    coco(tmp_path / "data", [{"image_id": 1, "bbox": BOX, "score": 0.5}])
+    (tmp_path / "data" / "im").rename(tmp_path / "im")
+    samples, _ = read(tmp_path / "data" / "coco.json", "coco", root=tmp_path)
+    assert samples.path == ("im/1.jpg",)
+    assert samples.score.tolist() == [0.5]
+    (tmp_path / "data" / "images").mkdir()
+    (tmp_path / "im").rename(tmp_path / "data" / "images" / "im")
+    assert read(tmp_path / "data", "coco")[0].path == ("images/im/1.jpg",)
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ([{"image_id": 9, "bbox": BOX}], "annotation '1' is of image 9, which `images` does not list"),
+        ([{"image_id": 1, "bbox": [1, 2, 3]}], "annotation '1' has bbox [1, 2, 3], wanted [left, top, width, height]"),
+        ([{"image_id": 1, "bbox": [50, 3, -60, 5]}], "has no box to take: 1 without area"),
+        ([{"image_id": 1, "bbox": [-9, 3, 5, 5]}], "box [-9, 3, 5, 5] lies outside its picture"),
+        ([{"image_id": 1, "bbox": BOX}, {"image_id": 1, "bbox": BOX}], "are the same box of 'im/1.jpg'"),
+        ([{"image_id": 1}, {"image_id": 1}], "is of the whole picture 'im/1.jpg', as "),
+        ([{"image_id": 1, "id": 4}, {"image_id": 1, "id": 4}], "annotations[1] has id 4 like an earlier one"),
+        ([{"bbox": BOX}], "annotations[0] lacks `id` or `image_id`"),
+        ([{"image_id": 1, "bbox": BOX, "individual_ids": [1, 2]}], "has 2 individual_ids"),
+        ([{"image_id": 1, "bbox": BOX, "score": "high"}], "has score 'high', which is not a number"),
+        ([{"image_id": 1, "category_id": 0}], "has no annotations of animals"),
+        ([], "has no annotations of animals"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, rows: list[dict[str, Any]], told: str) -> None:
+    assert told in refusal(coco(tmp_path, rows), "coco")
+
+
+def test_broken_json_other_json_and_lost_pictures_are_refused(tmp_path: Path) -> None:
+    file = coco(tmp_path, [{"image_id": 1, "bbox": BOX}]) / "coco.json"
+    whole = file.read_text()
+    file.write_text(whole[:-1])
+    assert "coco.json' is not JSON: " in refusal(tmp_path, "coco")
+    file.write_text(whole)
+    (tmp_path / "im" / "1.jpg").unlink()
+    assert "annotation '1': 'im/1.jpg' does not exist" in refusal(tmp_path, "coco")
+    text(tmp_path / "b.json", whole)
+    assert "should hold one COCO file, found 2 (b.json, coco.json)" in refusal(tmp_path, "coco")
+    assert "wanted an object" in refusal(text(tmp_path / "x.json", "[]"), "coco")
+    assert "has no list `annotations`" in refusal(text(tmp_path / "y.json", json.dumps({"images": []})), "coco")

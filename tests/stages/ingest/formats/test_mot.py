@@ -1,0 +1,104 @@
+"""MOTChallenge, as its makers, CVAT and trackers write it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from box_sources import SEQINFO, mot, pictures, read, refusal, text
+
+from stages.ingest.formats.mot import rows_of
+from stages.samples import UNKNOWN
+
+TRUTH = ["1,1,11,6,10,20,1,1,1.0", "2,1,12,6,10,20,1,1,0.9", "2,2,3,4,5,6,1,1,1", "3,2,3.5,4,5,6,0,1,1"]
+
+
+def test_ground_truth_gives_one_sample_a_track_and_leaves_out_what_is_ignored(tmp_path: Path) -> None:
+    source = mot(tmp_path / "S1", TRUTH)
+    text(source / "seqinfo.ini", SEQINFO)
+    samples, findings = read(source, "mot")
+    assert samples.path == ("img1/000001.jpg", "img1/000002.jpg", "img1/000002.jpg")
+    assert samples.frame_start.tolist() == [0, 2, 3]
+    assert samples.frame_number.tolist() == [0, 1, 1]
+    np.testing.assert_array_equal(samples.box, [[10, 5, 10, 20], [11, 5, 10, 20], [2, 3, 5, 6]])
+    assert not samples.is_relative.any()
+    assert samples.camera == ("S1", "S1")
+    assert (samples.pid == UNKNOWN).all()
+    assert len(set(samples.tracklet.tolist())) == 2
+    assert any("1 boxes with confidence 0 are left out" in note for note in findings.notes)
+
+
+def test_detections_have_scores_and_no_tracklets(tmp_path: Path) -> None:
+    rows = ["1,-1,11,6,10,20,0.9", "1,-1,1,1,5,5,0.1,-1,-1,-1", "3 -1 2 2 5 5 0.5"]
+    source = mot(tmp_path / "S", rows, boxes="det/det.txt")
+    samples, _ = read(source, "mot")
+    assert len(samples) == 3
+    assert (samples.tracklet == UNKNOWN).all()
+    np.testing.assert_allclose(sorted(samples.score.tolist()), [0.1, 0.5, 0.9], rtol=1e-6)
+    fewer, findings = read(source, "mot", min_confidence=0.3)
+    assert len(fewer) == 2
+    assert findings.boxes == {"below `min_confidence` 0.3": 1}
+
+
+def test_sequences_are_cameras_and_their_tracks_are_not_the_same(tmp_path: Path) -> None:
+    for name in ("B", "A"):
+        mot(tmp_path / "all" / name, ["1,1,1,1,9,9,1,1,1"])
+    samples, findings = read(tmp_path / "all", "mot")
+    assert samples.path == ("A/img1/000001.jpg", "B/img1/000001.jpg")
+    assert samples.camera == ("A", "B")
+    assert len(set(samples.tracklet.tolist())) == 2
+    assert "sequences, each a camera: 2; boxes from gt.txt" in findings.notes
+
+
+def test_results_of_a_tracker_lie_beside_the_frames(tmp_path: Path) -> None:
+    pictures(tmp_path, "left/frame_10.png", "left/frame_11.png", "right/img1/0.png", "right/img1/1.png")
+    text(tmp_path / "left.txt", "2,7.0,1.5,1,9,9,-1,-1,-1,-1\n")
+    text(tmp_path / "right.txt", "\n1,3,1,1,9,9,0.75,-1,-1,-1\n")
+    samples, _ = read(tmp_path, "mot")
+    assert samples.path == ("left/frame_11.png", "right/img1/0.png")
+    assert samples.camera == ("left", "right")
+    np.testing.assert_array_equal(samples.score, np.array([np.nan, 0.75], dtype=np.float32))
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        (["1,1,1,1,9"], "gt.txt' line 1 has 5 fields, wanted at least 6"),
+        (["1,1,1,1,9,9", "1,one,1,1,9,9"], "line 2: '1,one,1,1,9,9' are not numbers"),
+        (["0,1,1,1,9,9,1"], "line 1: frame 0 is out of range; frames count from 1"),
+        (["1,1,1,1,9,9,1", "4,1,1,1,9,9,1"], "line 2: frame 4 is out of range: "),
+        (["1.5,1,1,1,9,9,1"], "frame and id must be whole, got 1.5 and 1"),
+        (["1,1,1,1,9,9,1", "1,1,2,2,9,9,1"], "line 2 has a box of track 1 in frame 1, as line 1"),
+        (["1,-1,1,1,9,9,1", "1,-1,1,1,9,9,1"], "line 2 has the same box in frame 1, as line 1"),
+        (["1,1,nan,1,9,9,1"], "line 1: box [nan, 0, 9, 9] is not four numbers"),
+        (["1,1,-20,1,9,9,1"], "line 1: box [-21, 0, 9, 9] lies outside its picture"),
+        (["1,1,1,1,9,9,0"], "all 1 have confidence 0"),
+        ([], "has no boxes: it is empty"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, rows: list[str], told: str) -> None:
+    assert told in refusal(mot(tmp_path / "S", rows), "mot")
+
+
+def test_frames_that_are_not_there_and_a_broken_seqinfo_are_refused(tmp_path: Path) -> None:
+    assert "has no sequence: give a folder with img1" in refusal(pictures(tmp_path / "none", "a.jpg"), "mot")
+    text(tmp_path / "S/gt/gt.txt", "1,1,1,1,9,9\n")
+    assert "found no img1 and 0 videos" in refusal(tmp_path / "S", "mot")
+    source = mot(tmp_path / "T", TRUTH)
+    text(source / "seqinfo.ini", "imDir=img1\n")
+    assert "is not a seqinfo.ini with [Sequence]" in refusal(source, "mot")
+
+
+def test_a_box_outside_its_picture_is_counted_if_bad_images_are_skipped(tmp_path: Path) -> None:
+    source = mot(tmp_path / "S", ["1,1,-20,1,9,9,1", "2,1,1,1,9,9,1"])
+    samples, findings = read(source, "mot", on_bad_image="skip")
+    assert samples.path == ("img1/000002.jpg",)
+    assert findings.boxes == {"outside their picture": 1}
+
+
+def test_lines_keep_their_numbers_over_empty_ones(tmp_path: Path) -> None:
+    file = text(tmp_path / "gt.txt", "1,1,1,1,9,9,1\r\n\r\n2,1,1,1,9,9,0\r\n3,1,1,1,9,9,1,\r\n")
+    rows, n_ignored = rows_of(file, is_truth=True)
+    assert [row.line for row in rows] == [1, 4]
+    assert n_ignored == 1

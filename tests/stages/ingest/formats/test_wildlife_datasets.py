@@ -1,0 +1,65 @@
+"""The table of the package wildlife-datasets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from box_sources import pictures, read, refusal, text
+
+from stages.samples import UNKNOWN
+
+HEADER = "image_id,identity,path,bbox,date,orientation,species"
+
+
+def table(root: Path, *rows: str, header: str = HEADER) -> Path:
+    pictures(root, "im/a.png", "im/b.png")
+    text(root / "metadata.csv", "\n".join([header, *rows]) + "\n")
+    return root
+
+
+def test_every_column_that_is_known_is_kept(tmp_path: Path) -> None:
+    source = table(
+        tmp_path,
+        '0,Zola,im/a.png,"[1.5, 2, 10, 20]",2012-06-01,left,zebra',
+        "1,unknown,im/b.png,,2012-06-02 07:08:09,right,zebra",
+        '2,Ada,im/a.png,"[ 3.  4. 10. 10.]",,,zebra',
+    )
+    samples, findings = read(source, "wildlife-datasets")
+    assert samples.path == ("im/a.png", "im/a.png", "im/b.png")
+    assert samples.identity == ("Zola", "Ada", "")
+    assert samples.pid[2] == UNKNOWN
+    np.testing.assert_array_equal(samples.box, [[1.5, 2, 10, 20], [3, 4, 10, 10], [np.nan] * 4])
+    assert samples.view_name == ("left", "", "right")
+    assert samples.timestamp == ("2012-06-01T00:00:00", "", "2012-06-02T07:08:09")
+    assert findings.missing == {"pid": 1, "view": 1, "timestamp": 1}
+    assert any("columns not read: 'species'" in note for note in findings.notes)
+
+
+def test_cameras_and_encounters_are_taken_if_they_are_there(tmp_path: Path) -> None:
+    source = table(tmp_path, "a,im/a.png,north,7", "b,im/b.png,,8", header="identity,path,camera,encounter_id")
+    samples, _ = read(source, "wildlife-datasets")
+    assert samples.camera == ("north", "")
+    assert samples.encounter_name == ("7", "8")
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ('0,Zola,im/a.png,"[1, 2, 3]",,,', "metadata.csv' line 2: bbox '[1, 2, 3]' is not [left, top, width, height]"),
+        ('0,Zola,im/a.png,"[-9, 2, 3, 3]",,,', "line 2: box [-9, 2, 3, 3] lies outside its picture"),
+        ("0,Zola,im/c.png,,,,", "line 2: 'im/c.png' does not exist"),
+        ("0,Zola,,,,,", "line 2 has path ''"),
+        ("0,Zola,im/a.png,,,,\n1,Zola,im/a.png,,,,", "are the same box of 'im/a.png'"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, row: str, told: str) -> None:
+    assert told in refusal(table(tmp_path, row), "wildlife-datasets")
+
+
+def test_a_table_without_identities_or_with_our_columns_is_another(tmp_path: Path) -> None:
+    source = table(tmp_path, "im/a.png", header="path")
+    assert "has no column 'identity'" in refusal(source, "wildlife-datasets")
+    read(source, "csv")
+    read(table(tmp_path, "im/a.png,1,2", header="path,pid,identity"), "csv")

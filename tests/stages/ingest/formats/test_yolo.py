@@ -1,0 +1,73 @@
+"""YOLO's files of labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from box_sources import pictures, read, refusal, text
+
+from stages.samples import UNKNOWN
+
+
+def test_labels_lie_beside_pictures_or_beside_images(tmp_path: Path) -> None:
+    pictures(tmp_path / "a", "x.jpg", "y.jpg", "z.jpg")
+    text(tmp_path / "a" / "x.txt", "0 0.5 0.5 0.2 0.4\n3 0.25 0.25 0.1 0.1\n")
+    text(tmp_path / "a" / "y.txt", "")
+    samples, findings = read(tmp_path / "a", "yolo")
+    assert samples.path == ("x.jpg", "x.jpg")
+    np.testing.assert_allclose(samples.box, [[0.2, 0.2, 0.1, 0.1], [0.4, 0.3, 0.2, 0.4]])
+    assert samples.is_relative.all()
+    assert "pictures left out: 1 without labels, 1 without boxes; of 3" in findings.notes
+    one, _ = read(tmp_path / "a", "yolo", category="3")
+    assert len(one) == 1
+    pictures(tmp_path / "b", "images/train/x.jpg", "images/val/x.jpg")
+    for split in ("train", "val"):
+        text(tmp_path / "b" / "labels" / split / "x.txt", "0 0.5 0.5 0.2 0.4\n")
+    assert read(tmp_path / "b", "yolo")[0].path == ("images/train/x.jpg", "images/val/x.jpg")
+
+
+def test_a_sixth_field_is_a_track_if_it_is_whole_everywhere(tmp_path: Path) -> None:
+    pictures(tmp_path, "clip/1.jpg", "clip/2.jpg")
+    for name in ("1", "2"):
+        text(tmp_path / "clip" / f"{name}.txt", "0 0.5 0.5 0.2 0.4 7\n")
+    samples, findings = read(tmp_path, "yolo")
+    assert samples.frame_start.tolist() == [0, 2]
+    assert "the sixth field of labels is taken as tracks: all are whole numbers" in findings.notes
+    text(tmp_path / "clip" / "2.txt", "0 0.5 0.5 0.2 0.4 0.75\n")
+    samples, findings = read(tmp_path, "yolo")
+    assert (samples.tracklet == UNKNOWN).all()
+    assert samples.score.tolist() == [7.0, 0.75]
+    assert "the sixth field of labels is taken as confidences of the detector" in findings.notes
+
+
+def test_confidence_and_track_stand_together(tmp_path: Path) -> None:
+    pictures(tmp_path, "1.jpg", "2.jpg")
+    for name, confidence in (("1", 0.5), ("2", 0.25)):
+        text(tmp_path / f"{name}.txt", f"0 0.5 0.5 0.2 0.4 {confidence} 7\n")
+    samples, _ = read(tmp_path, "yolo")
+    assert samples.frame_start.tolist() == [0, 2]
+    assert samples.score.tolist() == [0.5, 0.25]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("0 0.5 0.5 0.2", "1.txt' line 1: '0 0.5 0.5 0.2' is not class x y width height"),
+        ("0 0.1 0.1 0.2 0.1 0.2 0.2", "line 1 has 7 fields, as outlines have"),
+        ("0 0.5 0.5 0.2 wide", "is not class x y width height"),
+        ("0 5 0.5 0.2 0.2", "should be in shares of the picture"),
+        ("0 1.5 0.5 0.2 0.2", "line 1: box [1.4, 0.4, 0.2, 0.2] lies outside its picture"),
+        ("0 0.5 0.5 0.2 0.2\n0 0.5 0.5 0.2 0.2", "line 2 repeats line 1"),
+        ("", "all 1 files of labels are empty"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, line: str, told: str) -> None:
+    text(pictures(tmp_path, "1.jpg") / "1.txt", f"{line}\n")
+    assert told in refusal(tmp_path, "yolo")
+
+
+def test_pictures_without_labels_are_no_yolo(tmp_path: Path) -> None:
+    assert "has no labels: give NAME.txt beside NAME.jpg" in refusal(pictures(tmp_path, "a/1.jpg"), "yolo")
+    assert "holds no image files" in refusal(text(tmp_path / "e" / "1.txt", "0 1 1 1 1").parent, "yolo")
