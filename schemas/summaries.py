@@ -23,6 +23,7 @@ class DatasetSummary(Summary):
 
     `missing` counts the values that the source leaves out, by column; `left_out` its files that are no samples, by suffix;
     `leaks` what makes figures look better than they are, by kind; `boxes` those left out or changed, by what was the matter.
+    `n_copied` of the images came from the dataset that others were added to.
     """
 
     n_images: int
@@ -39,6 +40,7 @@ class DatasetSummary(Summary):
     left_out: dict[str, int] = {}
     leaks: dict[str, int] = {}
     boxes: dict[str, int] = {}
+    n_copied: int | None = None
 
 
 class ConstraintsSummary(Summary):

@@ -99,13 +99,19 @@ class Samples:
 
     def take(self, order: Int64Array) -> Samples:
         """The samples `order` (n_kept, int64 indices) in that order, each with its frames."""
-        lengths = np.diff(self.frame_start)[order]
-        frame_start = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        # the first image of each sample here, less its place there, once for each of its images
-        images = np.repeat(self.frame_start[:-1][order] - frame_start[:-1], lengths) + np.arange(frame_start[-1])
+        frame_start = np.concatenate([[0], np.cumsum(np.diff(self.frame_start)[order])]).astype(np.int64)
+        images = self.images_of(order)
         kept: dict[str, Any] = {name: _rows(getattr(self, name), images) for name in IMAGE_COLUMNS}
         kept |= {name: _rows(getattr(self, name), order) for name in SAMPLE_COLUMNS}
         return Samples(frame_start=frame_start, **kept)
+
+    def images_of(self, order: Int64Array) -> Int64Array:
+        """The images (indices) of the samples `order`, in that order."""
+        lengths = np.diff(self.frame_start)[order]
+        start = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        # the first image of each sample here, less its place there, once for each of its images
+        found: Int64Array = np.repeat(self.frame_start[:-1][order] - start[:-1], lengths) + np.arange(start[-1])
+        return found
 
     def with_images(self, kept: BoolArray) -> Samples:
         """The samples with those of their images that are `kept` (n_images), without samples that have none left."""

@@ -92,6 +92,9 @@ NEW_DATASET = (
         WHERE,
     ),
 )
+ADD = (
+    Flag("add", bool, "--add", "Add the new pictures of SOURCE to those of the run; the others are not read again."),
+)
 
 SOURCE = Annotated[
     Optional[Path],  # noqa: UP045 — the type is a value here
@@ -104,6 +107,7 @@ SOURCE = Annotated[
     COMMON,
     MAKING,
     NEW_DATASET,
+    ADD,
     order=10,
     configurable=(*INGEST, *FRAMES, *SEED, *SYNTHETIC, *TRACKLETS, *WORKERS),
     tables=("ingest",),
@@ -132,6 +136,7 @@ def ingest(given: Given, source: Path | None) -> None:
         source=None if drawn else source,
         parameters=parse(IngestParameters, fields),
         new_dataset=given.flag("new_dataset"),
+        add=given.flag("add"),
         context=given.context(),
     )
     given.remember()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from schemas.manifest import DatasetManifest, Execution
 from schemas.parameters import DRAWN_TEST_FRACTION, IngestParameters
 from schemas.summaries import BadImage, DatasetSummary
 from stages.errors import DbcError, UsageError
+from stages.ingest.adding import addition, inherited
 from stages.ingest.anonymous import anonymous, without_source
 from stages.ingest.aspect import squeezed
 from stages.ingest.decode.pixels import CropSource, Drawn, Files, ImageSource
@@ -19,19 +21,42 @@ from stages.ingest.formats import image_root, read_samples
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.listing import HARMLESS
 from stages.ingest.formats.names import counted
+from stages.ingest.kept_source import KeptSource, keep_source
 from stages.ingest.leaks import LEAKS, find_leaks, one_camera
 from stages.ingest.order import content_order
 from stages.ingest.source_digest import combine_digests, digest_images, digest_samples
 from stages.ingest.synthetic import synthetic_samples
-from stages.ingest.writing import Written, are_cut, named, write_images
+from stages.ingest.writing import Stored, Written, are_cut, named, write_images
 from stages.reporting import Reporter
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.making import Computed, Made, Request, make_artifact, require_own_dataset
-from stages.runs.run_directory import RunDirectory
-from stages.runs.store import Writer
+from stages.runs.run_directory import RunDirectory, dataset_manifest
+from stages.runs.store import Artifact, Writer
 from stages.runs.store.digests import text_digest
 from stages.samples import GALLERY, QUERY, TRAIN, Samples
-from stages.typing import Int32Array
+from stages.typing import BoolArray, Int32Array
+
+
+@dataclass(frozen=True)
+class _Images:
+    """What is to be stored: `samples` in their order, the `path` and the digest of each image, and the new one's `root`.
+
+    `root` is None for drawn people; `kept_root` is the folder that `path` starts from. `table` is the digest of all that the
+    source says of the samples, in its own order; `stored` tells of images that are in the run already.
+    """
+
+    samples: Samples
+    path: tuple[str, ...]
+    digests: list[str]
+    root: Path | None
+    kept_root: Path | None
+    table: str = ""
+    stored: Stored | None = None
+
+    @property
+    def n_new(self) -> int:
+        """How many images are not in the run already."""
+        return len(self.path) if self.stored is None else int((self.stored.row < 0).sum())
 
 
 def ingest(
@@ -41,51 +66,55 @@ def ingest(
     root: Path | None = None,
     parameters: IngestParameters,
     new_dataset: bool = False,
+    add: bool = False,
     context: Context = DEFAULT_CONTEXT,
 ) -> Made:
     """Make the dataset of `source` (None for drawn people), or find it up to date.
 
+    With `add`, the dataset is that of the run with the new pictures of `source` among those it has, which are copied.
     `root` is the folder that the paths in a table start from, by default the table's. Samples come in an order that their
     content and the seed decide (`content_order`). Raises
     UsageError for a layout other than the format's, and for another dataset in a run that has stages unless `new_dataset` asks
     for it; DbcError for unreadable images unless they are to be skipped.
     """
     findings = Findings()
-    samples = _samples(source, root, parameters, findings)
-    root = None if source is None else image_root(source, root)
-    digests = list(samples.path) if root is None else digest_images(root, samples)
-    leaks = find_leaks(samples, digests)
-    if root is not None and not {"height", "width"} & parameters.model_fields_set:
-        told = squeezed(root, samples, height=parameters.height, width=parameters.width)
+    before = run.require("dataset") if add else None
+    parameters = parameters if before is None else inherited(parameters, before)
+    images = _images(source, root, before, parameters, findings, context.reporter)
+    if before is not None and not images.n_new:
+        return Made("up to date", "dataset", 0, before, before.version, {})
+    leaks = find_leaks(images.samples, images.digests)
+    if images.root is not None and before is None and not {"height", "width"} & parameters.model_fields_set:
+        told = squeezed(images.root, images.samples, height=parameters.height, width=parameters.width)
         findings.warnings += [told] if told else []
-    remarks = _report(samples, findings, leaks, context.reporter)
-    if root is not None:
-        digest = text_digest(combine_digests(samples.path, digests), digest_samples(samples))
-        parameters = parameters.model_copy(update={"source_digest": digest})
-    if not findings.draws_splits and "test_fraction" not in parameters.model_fields_set:
-        # it decided nothing, and keys of the first release have the default of then
-        parameters = parameters.model_copy(update={"test_fraction": DRAWN_TEST_FRACTION})
-    samples = samples.take(content_order(samples, digests, seed=parameters.seed))
+    remarks = _report(images.samples, findings, leaks, context.reporter)
+    parameters = _settled(parameters, images, findings)
+    good = np.ones(len(images.path), dtype=np.bool_)
     request = Request(
         kind="dataset",
         stage=0,
         manifest=DatasetManifest,
         parameters=parameters,
+        parents=() if before is None else (before,),
         seeds={"order": parameters.seed},
     )
 
     def compute(writer: Writer) -> Computed:
-        pixels = _image_source(root, samples, parameters)
+        pixels = _image_source(images.root, images.samples, parameters)
         n_workers = default_workers() if context.workers is None else context.workers
-        written = write_images(writer, pixels, samples, parameters, n_workers, context.reporter)
-        kept = samples.with_images(written.good)
+        written = write_images(
+            writer, pixels, images.samples, parameters, n_workers, context.reporter, stored=images.stored
+        )
+        good[:] = written.good
+        kept = replace(images.samples, path=images.path).with_images(good)
         if not len(kept):
-            raise DbcError(f"{source}: none of {len(samples.path)} images can be read; first: {named(written.bad[:1])}")
+            raise DbcError(f"{source}: none of {len(good)} images can be read; first: {named(written.bad[:1])}")
         boxes = _box_counts(findings, written)
         if written.n_clipped:
             context.reporter.note(f"boxes that reach beyond their picture, clipped to it: {written.n_clipped}")
+        n_copied = None if before is None else len(images.path) - images.n_new
         summary = _summary(kept, parameters, written.bad).model_copy(
-            update={**_counts(findings, leaks), "boxes": boxes}
+            update={**_counts(findings, leaks), "boxes": boxes, "n_copied": n_copied}
         )
         if parameters.anonymize:
             kept, summary = anonymous(kept, summary)
@@ -93,9 +122,65 @@ def ingest(
         execution = Execution(backend="pillow", device="cpu", workers=n_workers)
         return Computed(summary, execution, notes=() if parameters.anonymize else remarks)
 
-    require_own_dataset(run, request, context=context, new_dataset=new_dataset)
+    if before is None:
+        require_own_dataset(run, request, context=context, new_dataset=new_dataset)
     context = without_source(context, source) if parameters.anonymize else context
-    return make_artifact(run, request, compute, context=context)
+    outcome = make_artifact(run, request, compute, context=context)
+    if outcome.artifact is not None and not parameters.anonymize:
+        _keep(outcome.artifact, images, good)
+    if before is not None:
+        context.reporter.note(
+            "`dbc assign` gives the new pictures the nearest of the clusters there are; `dbc run` makes all stages of all anew"
+        )
+    return outcome
+
+
+def _images(
+    source: Path | None,
+    root: Path | None,
+    before: Artifact | None,
+    parameters: IngestParameters,
+    findings: Findings,
+    reporter: Reporter,
+) -> _Images:
+    """The images of `source`, with those of the dataset `before` if there is one, in the order they are stored in."""
+    samples = _samples(source, root, parameters, findings)
+    if source is None:
+        if before is not None:
+            raise UsageError("`add` needs the SOURCE of new pictures; give a folder or a table of them")
+        order = content_order(samples, samples.path, seed=parameters.seed)
+        samples = samples.take(order)
+        return _Images(samples, samples.path, list(samples.path), None, None)
+    root = image_root(source, root)
+    digests = digest_images(root, samples)
+    if before is None:
+        order, table = content_order(samples, digests, seed=parameters.seed), digest_samples(samples)
+        digests = [digests[image] for image in samples.images_of(order).tolist()]
+        samples = samples.take(order)
+        return _Images(samples, samples.path, digests, root, root, table)
+    added = addition(before, samples, digests, root=root)
+    again = f"; {added.n_known} samples of SOURCE are among them already" if added.n_known else ""
+    reporter.note(f"{added.n_new} new images join the {len(added.path) - added.n_new} of the run{again}")
+    kept, table = added.source, digest_samples(replace(added.samples, path=added.path))
+    return _Images(added.samples, added.path, list(kept.digests), root, kept.root, table, Stored(before, added.stored))
+
+
+def _settled(parameters: IngestParameters, images: _Images, findings: Findings) -> IngestParameters:
+    """The parameters with the digest of the source, and without what decided nothing."""
+    if images.root is not None:
+        digest = text_digest(combine_digests(images.path, images.digests), images.table)
+        parameters = parameters.model_copy(update={"source_digest": digest})
+    if not findings.draws_splits and "test_fraction" not in parameters.model_fields_set:
+        # it decided nothing, and keys of the first release have the default of then
+        parameters = parameters.model_copy(update={"test_fraction": DRAWN_TEST_FRACTION})
+    return parameters
+
+
+def _keep(dataset: Artifact, images: _Images, good: BoolArray) -> None:
+    """Keep beside `dataset` what tells its images apart, unless it is not known which of them it has."""
+    if images.kept_root is not None and dataset_manifest(dataset).summary.n_images == good.sum():
+        digests = tuple(digest for digest, is_good in zip(images.digests, good.tolist(), strict=True) if is_good)
+        keep_source(dataset, KeptSource(images.kept_root, digests))
 
 
 def _samples(source: Path | None, root: Path | None, parameters: IngestParameters, findings: Findings) -> Samples:

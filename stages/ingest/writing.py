@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import tee
 
 import numpy as np
 
 from schemas.parameters import IngestParameters
 from schemas.summaries import BadImage
 from stages.errors import DbcError
-from stages.ingest.decode.block import Block, Cuts, FilledCuts, ImageSize
+from stages.ingest.decode.block import Block, Cuts, FilledCuts, ImageSize, write_at
 from stages.ingest.decode.crops import Region
 from stages.ingest.decode.pixels import CropSource, ImageSource, is_video
 from stages.ingest.decode.workers import decode_all, decode_cuts
 from stages.ingest.formats.names import plain
 from stages.reporting import Reporter
-from stages.runs.store import RowFiles, Writer
+from stages.runs.store import Artifact, RowFiles, Writer
 from stages.samples import Samples
 from stages.typing import BoolArray, Int32Array, Int64Array
 
@@ -39,6 +41,14 @@ class Written:
     n_clipped: int = 0
 
 
+@dataclass(frozen=True)
+class Stored:
+    """Images that need no decoding: `row` (n_images) is the row of each in the dataset `before`, −1 for a new one."""
+
+    before: Artifact
+    row: Int64Array
+
+
 def write_images(
     writer: Writer,
     source: ImageSource | CropSource,
@@ -46,42 +56,59 @@ def write_images(
     parameters: IngestParameters,
     workers: int,
     reporter: Reporter,
+    *,
+    stored: Stored | None = None,
 ) -> Written:
-    """Have the readable images of `samples` written in their order; DbcError for bad ones unless these are to be skipped."""
+    """Have the readable images of `samples` written in their order; DbcError for bad ones unless these are to be skipped.
+
+    Those that are `stored` are copied, the others decoded.
+    """
     n_images = len(samples.path)
     size = ImageSize(parameters.height, parameters.width)
     written = Written(np.ones(n_images, dtype=np.bool_))
     origins: list[str] = []
+    is_new = np.ones(n_images, dtype=np.bool_) if stored is None else stored.row < 0
+    n_new = int(is_new.sum())
     with (
-        reporter.task("images", total=n_images, unit="images") as advance,
+        reporter.task("images", total=n_new, unit="images") as advance,
         writer.row_files("images", row_shape=(size.height, size.width, 3), max_rows=n_images) as rows,
     ):
+        if stored is not None:
+            _copy(stored, rows, size)
+        is_in_pieces = isinstance(source, CropSource) or stored is not None
         if isinstance(source, CropSource):
-            pictures = _pictures(samples)
+            pictures = _pictures(samples, is_new)
             cuts = (_cuts(samples, images, rows) for images in pictures)
             written.rectangle = np.zeros((n_images, 4), dtype=np.int32)
+            if len(samples.box):
+                written.rectangle[~is_new] = samples.box[~is_new]
             with closing(decode_cuts(source, cuts, size=size, workers=workers)) as done:
                 for images, filled in zip(pictures, done, strict=True):
                     origins += _take(filled, images, samples, written)
                     advance(len(images), _n_bad(written))
-            if written.good.all() or parameters.on_bad_image == "skip":
-                _keep(rows, written.good)
         else:
-            with closing(decode_all(source, _blocks(samples.path, rows, size), size=size, workers=workers)) as blocks:
-                start = 0
-                for block, reasons in blocks:
+            # both are read a little ahead of what is done
+            spans, again = tee(_spans(is_new, rows, size))
+            blocks = (_block(samples.path, span, rows) for span in spans)
+            with closing(decode_all(source, blocks, size=size, workers=workers)) as filled_blocks:
+                for (start, _), (block, reasons) in zip(again, filled_blocks, strict=True):
                     written.bad += [BadImage(path=block.paths[i], reason=reason) for i, reason in reasons.items()]
                     written.good[[start + i for i in reasons]] = False
-                    start += len(block.paths)
-                    if written.good.all() or parameters.on_bad_image == "skip":
+                    if not is_in_pieces and _go_on(written, parameters):
                         rows.keep(len(block.paths), without=reasons)
                     advance(len(block.paths), _n_bad(written))
+        if is_in_pieces and _go_on(written, parameters):
+            _keep(rows, written.good)
         if written.bad and parameters.on_bad_image == "fail":
             raise DbcError(
-                f"{int((~written.good).sum())} of {n_images} images cannot be read: {named(written.bad, origins)}; "
+                f"{int((~written.good).sum())} of {n_new} images cannot be read: {named(written.bad, origins)}; "
                 "mend or remove them, or leave them out with `on_bad_image='skip'`"
             )
     return written
+
+
+def _go_on(written: Written, parameters: IngestParameters) -> bool:
+    return parameters.on_bad_image == "skip" or bool(written.good.all())
 
 
 def are_cut(samples: Samples) -> bool:
@@ -102,21 +129,43 @@ def _n_bad(written: Written) -> str:
     return f"{int((~written.good).sum())} bad" if written.bad else ""
 
 
-def _blocks(paths: tuple[str, ...], rows: RowFiles, size: ImageSize) -> Iterator[Block]:
-    """The images in blocks, each of which lies in one file."""
-    start = 0
-    while start < len(paths):
-        place = rows.place(start)
-        stop = start + min(size.images_per_block, place.n_rows)
-        yield Block(paths[start:stop], str(place.path), place.offset)
-        start = stop
+def _copy(stored: Stored, rows: RowFiles, size: ImageSize) -> None:
+    """Put the pixels of all stored images into their places, a run of neighbours at a time."""
+    images = stored.before.rows("images")
+    places = np.flatnonzero(stored.row >= 0)
+    for span in np.array_split(places, max(-(-len(places) // size.images_per_block), 1)):
+        pixels = images[stored.row[span]]
+        for i, row in enumerate(span.tolist()):
+            place = rows.place(row)
+            descriptor = os.open(place.path, os.O_WRONLY)
+            try:
+                write_at(descriptor, pixels[i].tobytes(), place.offset)
+            finally:
+                os.close(descriptor)
 
 
-def _pictures(samples: Samples) -> list[Int64Array]:
-    """The images (indices) of each picture or video, ascending by frame; pictures in order of path."""
+def _spans(is_new: BoolArray, rows: RowFiles, size: ImageSize) -> Iterator[tuple[int, int]]:
+    """Where blocks of new images start and stop, each of which lies in one file."""
+    edges = np.flatnonzero(np.diff(is_new, prepend=False, append=False))
+    for first, last in edges.reshape(-1, 2).tolist():
+        start = first
+        while start < last:
+            stop = min(last, start + min(size.images_per_block, rows.place(start).n_rows))
+            yield start, stop
+            start = stop
+
+
+def _block(paths: tuple[str, ...], span: tuple[int, int], rows: RowFiles) -> Block:
+    place = rows.place(span[0])
+    return Block(paths[span[0] : span[1]], str(place.path), place.offset)
+
+
+def _pictures(samples: Samples, wanted: BoolArray) -> list[Int64Array]:
+    """The `wanted` images (indices) of each picture or video, ascending by frame; pictures in order of path."""
     frame = samples.frame_number if len(samples.frame_number) else np.zeros(len(samples.path), dtype=np.int64)
     _, picture = np.unique(np.array(samples.path, dtype=object), return_inverse=True)
     order = np.lexsort((np.arange(len(picture)), frame, picture))
+    order = order[wanted[order]]
     return np.split(order, np.flatnonzero(np.diff(picture[order])) + 1)
 
 

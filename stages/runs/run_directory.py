@@ -97,20 +97,42 @@ class RunDirectory:
     def _versions_from(self, dataset: Artifact | None, kind: ArtifactKind, stage: int) -> list[int]:
         """The versions made from `dataset`, or from none at all; one that cannot be opened is told when it is used.
 
-        Any initial model will do: it says which network the run has.
+        Any initial model will do: it says which network the run has. Models trained on a dataset that pictures were added to
+        count as well, up to the first stage that was trained on more.
         """
         versions = self.versions(kind, stage)
         if dataset is None or (kind, stage) == ("model", INIT_STAGE):
             return versions
-        return [version for version in versions if self._is_from(dataset, self.directory(kind, stage), version)]
+        own = self._made_from({dataset.manifest.id}, kind, stage)
+        if own or kind != "model" or not versions:
+            return own
+        before = self._grown_from(dataset)
+        if not before or any(self._made_from({dataset.manifest.id}, "model", each) for each in range(stage)):
+            return []
+        return self._made_from(before, kind, stage)
+
+    def _grown_from(self, dataset: Artifact) -> set[str]:
+        """The ids of the datasets that pictures were added to until there was `dataset`."""
+        found: set[str] = set()
+        waiting = list(dataset.manifest.parents)
+        while waiting:
+            parent = waiting.pop()
+            if parent.kind == "dataset" and parent.id not in found:
+                found.add(parent.id)
+                waiting += self.resolve(parent).manifest.parents
+        return found
+
+    def _made_from(self, datasets: set[str], kind: ArtifactKind, stage: int) -> list[int]:
+        versions = self.versions(kind, stage)
+        return [version for version in versions if self._is_from(datasets, self.directory(kind, stage), version)]
 
     @staticmethod
-    def _is_from(dataset: Artifact, directory: Path, version: int) -> bool:
+    def _is_from(datasets: set[str], directory: Path, version: int) -> bool:
         try:
             parents = open_artifact(directory, version).manifest.parents
         except DbcError:
             return True
-        return all(parent.id == dataset.manifest.id for parent in parents if parent.kind == "dataset")
+        return all(parent.id in datasets for parent in parents if parent.kind == "dataset")
 
     def require(self, kind: ArtifactKind, stage: int = 0) -> Artifact:
         """As `find`; DbcError with the next step where there is none."""

@@ -75,7 +75,7 @@ def fill(block: Block, source: ImageSource, size: ImageSize) -> Iterator[tuple[i
             except BadImageError as error:
                 yield i, str(error)[:_REASON_CHARACTERS]
                 continue
-            _write(descriptor, pixels, block.offset + i * size.n_bytes)
+            write_at(descriptor, pixels, block.offset + i * size.n_bytes)
     finally:
         os.close(descriptor)
 
@@ -92,7 +92,7 @@ def fill_cuts(cuts: Cuts, source: CropSource, size: ImageSize) -> FilledCuts:
                 continue
             descriptor = os.open(cuts.files[i], os.O_WRONLY)
             try:
-                _write(descriptor, crop.pixels, cuts.offsets[i])
+                write_at(descriptor, crop.pixels, cuts.offsets[i])
             finally:
                 os.close(descriptor)
             rectangles[i] = crop.rectangle
@@ -105,7 +105,8 @@ def fill_cuts(cuts: Cuts, source: CropSource, size: ImageSize) -> FilledCuts:
     return FilledCuts(cuts, rectangles, tuple(clipped), bad)
 
 
-def _write(descriptor: int, content: bytes, offset: int) -> None:
+def write_at(descriptor: int, content: bytes, offset: int) -> None:
+    """Write all of `content` into an open file, from byte `offset` on."""
     written = os.pwrite(descriptor, content, offset)
     while written < len(content):  # as it may be if space runs out: the next call says so
         written += os.pwrite(descriptor, memoryview(content)[written:], offset + written)

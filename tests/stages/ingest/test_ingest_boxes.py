@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from schemas.parameters import IngestParameters
-from stages.errors import DbcError
+from stages.errors import DbcError, UsageError
 from stages.ingest import stage
 from stages.ingest.decode import pixels
 from stages.ingest.formats.format import Findings
@@ -59,14 +59,16 @@ def boxes() -> Samples:
 
 @pytest.fixture
 def read(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Callable[..., Made]:
-    def ingest_boxes(run: Path, *, samples: Samples | None = None, workers: int = 0, **parameters: Any) -> Made:
+    def ingest_boxes(
+        run: Path, *, samples: Samples | None = None, workers: int = 0, add: bool = False, **parameters: Any
+    ) -> Made:
         def give(*_: Any, findings: Findings, **__: Any) -> Samples:
             findings.left_out = Counter()
             return boxes() if samples is None else samples
 
         monkeypatch.setattr(stage, "read_samples", give)
         asked = IngestParameters(format="csv", height=16, width=8, **parameters)
-        return ingest(RunDirectory(run), source=folder, parameters=asked, context=Context(workers=workers))
+        return ingest(RunDirectory(run), source=folder, parameters=asked, add=add, context=Context(workers=workers))
 
     return ingest_boxes
 
@@ -146,3 +148,19 @@ def test_bad_ones_are_skipped_and_counted(tmp_path: Path, folder: Path, read: Ca
         with Image.open(folder / path) as picture:
             part = picture.crop((left, top, left + width, top + height))
         np.testing.assert_array_equal(image, np.asarray(part.resize((8, 16), Image.Resampling.BILINEAR)))
+
+
+def test_boxes_that_are_added_lie_where_they_would_at_once(tmp_path: Path, read: Callable[..., Made]) -> None:
+    everything = boxes()
+    half = np.arange(0, len(everything), 2)
+    read(tmp_path / "run", samples=everything.take(half))
+    added = read(tmp_path / "run", add=True).artifact
+    at_once = read(tmp_path / "other").artifact
+    assert added is not None
+    assert at_once is not None
+    for name in ("images", "path", "box"):
+        np.testing.assert_array_equal(added.read(name), at_once.read(name), err_msg=name)
+    assert added.version == 2
+    whole = Samples.of_images(["01.png"], [1], [1], [0])
+    with pytest.raises(UsageError, match="this run holds boxes, and SOURCE gives whole pictures"):
+        read(tmp_path / "run", samples=whole, add=True)

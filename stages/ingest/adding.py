@@ -1,0 +1,124 @@
+"""Pictures that join a dataset: which of them are new, and where the stored ones go."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from schemas.parameters import IngestParameters
+from stages.errors import UsageError
+from stages.ingest.formats.names import plain
+from stages.ingest.joining import joined, stored_samples
+from stages.ingest.kept_source import KeptSource, file_digests, read_source
+from stages.ingest.order import content_order
+from stages.runs.run_directory import dataset_manifest
+from stages.runs.store import Artifact
+from stages.samples import Samples
+from stages.typing import Int64Array
+
+_KEPT_FIELDS = ("height", "width", "seed")
+"""Parameters that a dataset and what is added to it share."""
+_READING_FIELDS = ("camera_pattern", "identity_pattern", "folder_identities", "min_confidence", "category", "pad")
+
+
+@dataclass(frozen=True)
+class Addition:
+    """A dataset with pictures added, in the order that all of them would have been stored in at once.
+
+    `stored` (n_images) is the row of each image in the dataset before, −1 for a new one. `path` (n_images) are the paths to
+    store, from the root of the dataset before; those of new images in `samples` start from their own.
+    """
+
+    samples: Samples
+    path: tuple[str, ...]
+    stored: Int64Array
+    source: KeptSource
+    n_known: int
+
+    @property
+    def n_new(self) -> int:
+        """How many images are new."""
+        return int((self.stored < 0).sum())
+
+
+def inherited(parameters: IngestParameters, before: Artifact) -> IngestParameters:
+    """`parameters` with what the dataset `before` was made with, where they say nothing; UsageError if they disagree."""
+    made_with = dataset_manifest(before).parameters
+    if made_with.anonymize or parameters.anonymize:
+        raise UsageError(
+            "`add` needs the names of pictures, which an anonymized dataset lacks; ingest all into a new `run`"
+        )
+    given = parameters.model_fields_set
+    for name in _KEPT_FIELDS:
+        if name in given and getattr(parameters, name) != (kept := getattr(made_with, name)):
+            raise UsageError(f"`{name}={getattr(parameters, name)}` must be that of the run, {kept}; leave it out")
+    same = _READING_FIELDS if parameters.format == made_with.format else ()
+    update = {name: getattr(made_with, name) for name in (*_KEPT_FIELDS, *same) if name not in given}
+    return parameters.model_copy(update=update)
+
+
+def addition(before: Artifact, samples: Samples, digests: list[str], *, root: Path) -> Addition:
+    """What adding `samples` under `root`, with `digests` (n_images) of their images, makes of the dataset `before`.
+
+    Samples whose images are all there already, whatever they are called, are not added again. UsageError if a file has
+    the path of another one of before and other content, if one has boxes and the other has none, or if nothing is known of
+    the files of before.
+    """
+    kept = read_source(before)
+    if kept is None:
+        raise UsageError(
+            f"{before.path} does not know the content of its files; run its own dbc ingest again with --force, then add"
+        )
+    stored = stored_samples(before)
+    if len(samples) and bool(len(stored.box)) != bool(len(samples.box)):
+        had, has = ("boxes", "whole pictures") if len(stored.box) else ("whole pictures", "boxes")
+        raise UsageError(f"this run holds {had}, and SOURCE gives {has}; ingest it into a new `run`")
+    there = set(_sample_digests(stored, kept.digests))
+    is_new = np.array([key not in there for key in _sample_digests(samples, digests)], dtype=np.bool_)
+    images = np.flatnonzero(np.repeat(is_new, np.diff(samples.frame_start)))
+    new, new_digests = samples.take(np.flatnonzero(is_new)), [digests[image] for image in images.tolist()]
+    path = _from_root(new.path, root, kept.root)
+    _refuse_changed(dict(zip(path, new.path, strict=True)), stored.path, kept.digests, path, new_digests)
+    everything = joined(stored, new)
+    all_digests = [*kept.digests, *new_digests]
+    paths = stored.path + path
+    order = content_order(replace(everything, path=paths), all_digests, seed=dataset_manifest(before).parameters.seed)
+    rows = everything.images_of(order)
+    return Addition(
+        samples=everything.take(order),
+        path=tuple(paths[row] for row in rows.tolist()),
+        stored=np.where(rows < len(stored.path), rows, -1),
+        source=KeptSource(kept.root, tuple(all_digests[row] for row in rows.tolist())),
+        n_known=int((~is_new).sum()),
+    )
+
+
+def _sample_digests(samples: Samples, digests: list[str] | tuple[str, ...]) -> list[tuple[str, ...]]:
+    starts = samples.frame_start.tolist()
+    return [tuple(digests[start:stop]) for start, stop in pairwise(starts)]
+
+
+def _from_root(paths: tuple[str, ...], root: Path, old_root: Path) -> tuple[str, ...]:
+    """`paths` below `root`, as seen from `old_root`."""
+    way = Path(os.path.relpath(root.absolute(), old_root)).as_posix()
+    return paths if way == "." else tuple(f"{way}/{path}" for path in paths)
+
+
+def _refuse_changed(
+    named: dict[str, str],
+    old_paths: tuple[str, ...],
+    old_digests: tuple[str, ...],
+    paths: tuple[str, ...],
+    digests: list[str],
+) -> None:
+    before = file_digests(old_paths, old_digests)
+    for path, digest in file_digests(paths, digests).items():
+        if digest and path in before and before[path] != digest:
+            raise UsageError(
+                f"{plain(named[path])} was ingested before with other content; give the new file another name, or ingest all "
+                "into a new `run`"
+            )

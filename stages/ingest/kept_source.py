@@ -1,0 +1,54 @@
+"""What tells the images of a dataset apart, and where they lie: kept hidden beside it, so that more can be added."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from stages.errors import DbcError
+from stages.processes import is_leader
+from stages.runs.store import Artifact
+from stages.runs.store.checkpoint import read_checkpoint, write_checkpoint
+
+MOST_KEPT = 32
+"""Datasets of one run whose digests are kept."""
+
+
+@dataclass(frozen=True)
+class KeptSource:
+    """The `root` that paths of a dataset start from, and the digest of each image (n_images), as `digest_images` gives it."""
+
+    root: Path
+    digests: tuple[str, ...]
+
+
+def keep_source(dataset: Artifact, source: KeptSource) -> None:
+    """Keep `source` beside `dataset`; nothing is said if the run cannot be written, for it is only needed to add to it."""
+    if not is_leader() or read_source(dataset) is not None:
+        return
+    text = np.frombuffer("\n".join(source.digests).encode(), dtype=np.uint8)
+    about = {"holds": "digests of the source", "root": str(source.root.absolute())}
+    with suppress(DbcError):
+        write_checkpoint(dataset.path.parent, _key(dataset), 0, {"digests": text}, about=about, n_keys=MOST_KEPT)
+
+
+def read_source(dataset: Artifact) -> KeptSource | None:
+    """What was kept beside `dataset`; None if there is nothing, or it is damaged."""
+    kept = read_checkpoint(dataset.path.parent, _key(dataset))
+    if kept is None:
+        return None
+    return KeptSource(Path(kept.about["root"]), tuple(kept.arrays["digests"].tobytes().decode().split("\n")))
+
+
+def _key(dataset: Artifact) -> str:
+    return hashlib.sha256(f"source of {dataset.manifest.id}".encode()).hexdigest()
+
+
+def file_digests(paths: Sequence[str], digests: Sequence[str]) -> dict[str, str]:
+    """The digest of the file at each path; those of images also tell their box and frame."""
+    return {path: digest.partition(" ")[0] for path, digest in zip(paths, digests, strict=True)}

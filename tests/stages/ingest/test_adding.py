@@ -1,0 +1,120 @@
+"""A dataset with pictures added holds what one has that was made of all at once, and only new ones are decoded."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from schemas.parameters import IngestParameters
+from stages.errors import DbcError, UsageError
+from stages.ingest.decode import pixels
+from stages.ingest.stage import ingest
+from stages.runs.making import Made
+from stages.runs.run_directory import RunDirectory, dataset_manifest
+from stages.runs.store import Artifact
+
+
+def draw(folder: Path, names: list[str], *, seed: int) -> Path:
+    generator = np.random.default_rng(seed)
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(generator.integers(0, 256, (12, 9, 3), dtype=np.uint8)).save(folder / name)
+    return folder
+
+
+def ingested(run: Path, source: Path, **given: object) -> Made:
+    fields = {key: given.pop(key) for key in ("height", "width", "seed", "folder_identities") if key in given}
+    if not given.get("add"):
+        fields = {"height": 8, "width": 8} | fields
+    return ingest(RunDirectory(run), source=source, parameters=IngestParameters(format="folder", **fields), **given)  # type: ignore[arg-type]
+
+
+def dataset_of(made: Made) -> Artifact:
+    assert made.artifact is not None
+    return made.artifact
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The lengths of the files that are decoded."""
+    seen: list[int] = []
+    real = pixels.decode_image
+
+    def counted(data: bytes, **size: int) -> bytes:
+        seen.append(len(data))
+        return real(data, **size)
+
+    monkeypatch.setattr(pixels, "decode_image", counted)
+    return seen
+
+
+def test_it_holds_what_one_has_that_was_made_at_once(tmp_path: Path, decoded: list[int]) -> None:
+    first = draw(tmp_path / "card1", [f"ann/{i}.png" for i in range(9)] + ["bo/1.png"], seed=0)
+    second = draw(tmp_path / "card2", [f"bo/{i}.png" for i in range(5)] + ["cy/1.png"], seed=1)
+    together = tmp_path / "all"
+    for source in (first, second):
+        for file in source.rglob("*.png"):
+            place = together / file.parent.name / f"{source.name}-{file.name}"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, place)
+    ingested(tmp_path / "run", first)
+    decoded.clear()
+    made = ingested(tmp_path / "run", second, add=True)
+    assert len(decoded) == 6
+    added, at_once = dataset_of(made), dataset_of(ingested(tmp_path / "other", together))
+    for name in ("images", "frame_start", "pid", "camid", "tracklet", "split", "identity"):
+        np.testing.assert_array_equal(added.read(name), at_once.read(name), err_msg=name)
+    for path, other in zip(added.read("path"), at_once.read("path"), strict=True):
+        file = Path((first / path).as_posix()).resolve()
+        assert f"{file.parent.parent.name}-{file.name}" == Path(other).name
+    assert added.damaged() == ()
+    assert (dataset_manifest(added).summary.n_copied, [p.kind for p in added.manifest.parents]) == (10, ["dataset"])
+
+
+def test_the_same_folder_with_more_in_it_keeps_its_paths(tmp_path: Path, decoded: list[int]) -> None:
+    folder = draw(tmp_path / "photos", ["a.png", "b.png"], seed=0)
+    ingested(tmp_path / "run", folder)
+    nothing = ingested(tmp_path / "run", folder, add=True)
+    assert (nothing.status, dataset_of(nothing).version) == ("up to date", 1)
+    draw(folder, ["c.png"], seed=1)
+    shutil.copy(folder / "a.png", folder / "copy of a.png")
+    decoded.clear()
+    made = ingested(tmp_path / "run", folder, add=True)
+    assert sorted(dataset_of(made).read("path")) == ["a.png", "b.png", "c.png"]
+    assert len(decoded) == 1
+    assert ingested(tmp_path / "run", folder, add=True).status == "up to date"
+
+
+def test_what_does_not_go_together_is_refused(tmp_path: Path) -> None:
+    folder = draw(tmp_path / "photos", ["a.png", "b.png"], seed=0)
+    with pytest.raises(DbcError, match="no dataset found"):
+        ingested(tmp_path / "run", folder, add=True)
+    ingested(tmp_path / "run", folder)
+    with pytest.raises(UsageError, match=r"`height=9` must be that of the run, 8"):
+        ingested(tmp_path / "run", folder, add=True, height=9)
+    draw(folder, ["a.png", "c.png"], seed=5)
+    with pytest.raises(UsageError, match=r"a\.png was ingested before with other content"):
+        ingested(tmp_path / "run", folder, add=True)
+    for kept in (tmp_path / "run" / "dataset").glob(".checkpoint-*"):
+        shutil.rmtree(kept)
+    with pytest.raises(UsageError, match="does not know the content of its files"):
+        ingested(tmp_path / "run", folder, add=True)
+    assert RunDirectory(tmp_path / "run").versions("dataset") == [1]
+
+
+def test_a_bad_new_picture_is_left_out_and_can_come_again(tmp_path: Path) -> None:
+    ingested(tmp_path / "run", draw(tmp_path / "photos", ["a.png", "b.png"], seed=0))
+    more = draw(tmp_path / "more", ["c.png"], seed=1)
+    (more / "bad.png").write_bytes(b"none")
+    with pytest.raises(DbcError, match=r"1 of 2 images cannot be read: bad\.png"):
+        ingested(tmp_path / "run", more, add=True)
+    parameters = IngestParameters(format="folder", on_bad_image="skip")
+    made = ingest(RunDirectory(tmp_path / "run"), source=more, parameters=parameters, add=True)
+    assert sorted(dataset_of(made).read("path")) == ["../more/c.png", "a.png", "b.png"]
+    draw(more, ["bad.png"], seed=2)
+    again = ingested(tmp_path / "run", more, add=True)
+    assert sorted(dataset_of(again).read("path")) == ["../more/bad.png", "../more/c.png", "a.png", "b.png"]
