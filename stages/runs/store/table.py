@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ class Table:
         with writing(self._directory):
             # of an array that is there, `open_array` ignores the configuration it is given
             self._array: Any = zarr.open_array(path, path=name, mode="r+").with_config(WRITE_ZEROS)
-        self._digest = ArrayDigest()
+        row_bytes = max(1, prod(self._array.shape[1:]) * self._array.dtype.itemsize)
+        self._digest = ArrayDigest(chunk_bytes=self._array.chunks[0] * row_bytes)
         self._n_digested = 0
 
     def write(self, first: int, rows: NDArray[Any]) -> None:
@@ -41,11 +43,16 @@ class Table:
         with writing(self._directory):
             require_files(self._array, self._folder)
         shape = tuple(self._array.shape)
-        row_bytes = max(1, int(np.prod(shape[1:])) * self._array.dtype.itemsize)
+        row_bytes = max(1, prod(shape[1:]) * self._array.dtype.itemsize)
         n_rows = max(1, CHUNK_BYTES // row_bytes)
         while self._n_digested < shape[0]:
             self._take_in(np.asarray(self._array[self._n_digested : self._n_digested + n_rows]))
         return self._digest.record(dtype=np.dtype(self._array.dtype).name, shape=shape)
+
+    @property
+    def checksums(self) -> str:
+        """The checksums of its chunks, as in `ArrayDigest`, once there is a record."""
+        return self._digest.checksums
 
     def _take_in(self, rows: NDArray[Any]) -> None:
         self._digest.update(rows)

@@ -26,7 +26,7 @@ from stages.runs.store.temporary import writing
 class Writer:
     """Arrays on their way into an artifact. Every array is digested as it is written; DbcError if it cannot be.
 
-    `arrays` are the records so far, `checksums` those of the chunks of arrays that are written, and read, by rows.
+    `arrays` are the records so far, `checksums` those of the chunks of arrays that are written by rows.
 
     Where several `processes` write together, each has a writer: whole arrays are the leader's and what the others give
     is dropped, tables are everyone's.
@@ -101,6 +101,7 @@ class Writer:
         self.processes.meet()
         if self.processes.rank == 0:
             self.arrays[name] = table.record()
+            self.checksums[name] = table.checksums
 
     def settle(self) -> None:
         """Wait for files that are on their way to the disk; OSError where one did not get there."""
