@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dbc_cli.command import Given, command, parse
 from dbc_cli.flags.tables import COMMON, DEVICE, MAKING, SEED
 
+if TYPE_CHECKING:
+    from dbc_cli.console import RichReporter
+
 DEMO_RUN = Path("runs/demo")
+PAGE = "report.html"
+"""The page that the demo ends with, in its run."""
 
 
 @command("demo", COMMON, MAKING, order=140, configurable=(*SEED, *DEVICE), run=DEMO_RUN, makes_run=True)
 def demo(given: Given) -> None:
-    """Draw people seen by four cameras, learn to recognise them without labels, and print a table of the stages."""
+    """Draw people seen by four cameras, learn to recognise them without labels, print a table of the stages, save a page."""
     from dbc_cli.commands.run import run_plan, show_rows
     from dbc_cli.console import RichReporter
     from schemas.parameters import (
@@ -48,3 +54,21 @@ def demo(given: Given) -> None:
         stages=6,
     )
     run_plan(given, plan)
+    _write_page(given, reporter)
+
+
+def _write_page(given: Given, reporter: RichReporter) -> None:
+    """Write the report on the last stage into the run, and say where it is."""
+    from dbc_cli.console import print_text
+    from stages.pages.report import write_report
+
+    run = given.run_directory
+    if given.flag("dry_run") or not run.stages("clusters"):
+        return
+    stage = run.stages("clusters")[-1]
+    page = write_report(run, given.run / PAGE, stage=stage, overwrite=True, reporter=reporter)
+    told = f"page to open in a browser: {page.path.as_posix()}"
+    if given.flag("json"):
+        reporter.note(told)
+    else:
+        print_text(told)

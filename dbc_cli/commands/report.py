@@ -1,9 +1,9 @@
-"""`dbc report`: the clusters of a stage for people, in tables and as a picture."""
+"""`dbc report`: the clusters of a stage for people, in tables, as a picture and as a page."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from dbc_cli.command import Given, command
 from dbc_cli.flags.flag import Flag, pins, stage_flag
@@ -11,16 +11,27 @@ from dbc_cli.flags.tables import COMMON, OVERWRITE
 from schemas.choices import Drawn
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 REPORT = (
     Flag("top", int, "--top", "Rows of each list, and clusters in the picture.", "10", metavar="N"),
-    Flag("out", Path, "--out", "Save a picture of the clusters: .png, .jpg or .webp.", "no picture", metavar="FILE"),
+    Flag(
+        "out",
+        Path,
+        "--out",
+        "Save a picture of the clusters (.png, .jpg or .webp), or a page (.html).",
+        "no picture",
+        metavar="FILE",
+    ),
+    Flag("html", Path, "--html", "Save everything as one page, with pictures and a map.", "no page", metavar="FILE"),
+    Flag("map", Literal["tsne", "umap", "pca", "none"], "--map", "Method of the page's map of samples.", "tsne"),
+    Flag("page_mb", int, "--page-mb", "Megabytes that the page may have; more are more pictures.", "20", metavar="N"),
     Flag("draw", Drawn, "--draw", "Clusters that the picture shows.", "worst; loosest without identities"),
     Flag("columns", int, "--columns", "Images of each cluster in the picture.", "12", metavar="N"),
 )
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 """The pictures that are written, by the end of their name."""
+PAGES = (".html", ".htm")
 LONGEST = {"JPEG": 65500, "WEBP": 16383}
 """The most pixels that a side of such a picture may have; PNG has room for more than there can be."""
 
@@ -50,6 +61,9 @@ def report(given: Given) -> None:
     Identities are used if they are known; the picture frames images of another identity than the most in red. Without them,
     the report shows sizes and the tightest and loosest clusters. It also compares how many merged pairs are of one camera with
     what chance would give.
+
+    --html saves one page that opens without a network: curves over stages, a map of the samples, all clusters, ranked
+    lists, merges, warnings, and what was run.
     """
     from dbc_cli.console import RichReporter, print_json
     from stages.evaluate.report import draw_clusters
@@ -57,8 +71,10 @@ def report(given: Given) -> None:
     from stages.export.which_stage import stage_to_show
 
     overwrite = given.flag("overwrite")
-    picture = named_as_written(given["out"], argument="out", overwrite=overwrite)
-    top, columns = (_at_least_one(given, name, default) for name, default in (("top", 10), ("columns", 12)))
+    picture, page = _files(given, overwrite=overwrite)
+    top, columns, page_mb = (
+        _at_least_one(given, name, default) for name, default in (("top", 10), ("columns", 12), ("page_mb", 20))
+    )
     run, reporter = given.run_directory, RichReporter()
     stage = stage_to_show(run, None, reporter) if given.stage is None and run.stages("clusters") else given.stage
     reported = make_report(run, stage=stage, reporter=reporter)
@@ -69,6 +85,19 @@ def report(given: Given) -> None:
             picture,
             overwrite=overwrite,
         )
+    if page is not None:
+        from stages.pages.report import write_report
+
+        method, most_bytes = given.get("map", "tsne"), page_mb * 1_000_000
+        write_report(
+            run,
+            page,
+            stage=reported.stage,
+            method=method,
+            most_bytes=most_bytes,
+            overwrite=overwrite,
+            reporter=reporter,
+        )
     given.remember()
     fields = {
         "run": given.run.as_posix(),
@@ -78,6 +107,7 @@ def report(given: Given) -> None:
         "same_camera_chance": reported.same_camera_chance,
         "has_identities": reported.report.has_identities,
         "picture": None if picture is None else picture.as_posix(),
+        "page": None if page is None else page.as_posix(),
         **reported.report.summary(most=top),
     }
     if given.flag("json"):
@@ -91,17 +121,35 @@ def _at_least_one(given: Given, name: str, default: int) -> int:
 
     value = int(given.get(name, default))
     if value < 1:
-        raise UsageError(f"--{name} must be at least 1, got {value}")
+        raise UsageError(f"--{name.replace('_', '-')} must be at least 1, got {value}")
     return value
 
 
-def named_as_written(path: Path | None, *, argument: str, overwrite: bool) -> Path | None:
-    """`path`, which `argument` gave; UsageError if its ending is not in `FORMATS`, or it is there and must not be replaced."""
+def _files(given: Given, *, overwrite: bool) -> tuple[Path | None, Path | None]:
+    """The picture and the page to write, None for none; UsageError if one of them must not be written.
+
+    `--out` names either, by its ending.
+    """
+    from stages.errors import UsageError
+
+    out, page = given["out"], given["html"]
+    if out is None or out.suffix.lower() not in PAGES:
+        picture = named_as_written(out, argument="out", overwrite=overwrite, endings=(*FORMATS, *PAGES))
+        return picture, named_as_written(page, argument="html", overwrite=overwrite, endings=PAGES)
+    if page is not None:
+        raise UsageError(f"`out` must be a picture if `html` is given, got {out}; leave one of them out")
+    return None, named_as_written(out, argument="out", overwrite=overwrite, endings=PAGES)
+
+
+def named_as_written(
+    path: Path | None, *, argument: str, overwrite: bool, endings: Collection[str] = tuple(FORMATS)
+) -> Path | None:
+    """`path`, which `argument` gave; UsageError if its ending is not in `endings`, or it is there and must not be replaced."""
     from stages.errors import UsageError
     from stages.output_files import require_new
 
-    if path is not None and (path.suffix.lower() not in FORMATS or path.is_dir()):
-        raise UsageError(f"`{argument}` must end in {', '.join(FORMATS)}, got {path}")
+    if path is not None and (path.suffix.lower() not in endings or path.is_dir()):
+        raise UsageError(f"`{argument}` must end in {', '.join(endings)}, got {path}")
     if path is not None:
         require_new([path], argument=argument, overwrite=overwrite)
     return path
@@ -150,6 +198,8 @@ def _show(fields: Mapping[str, Any]) -> None:
     if fields["picture"] is not None:
         framed = "red: another identity than most" if fields["has_identities"] else "no identities, no red frames"
         print_text(f"picture: {text_of(fields['picture'])} ({framed})")
+    if fields["page"] is not None:
+        print_text(f"page: {text_of(fields['page'])}")
 
 
 def _span(row: Mapping[str, Any]) -> str:

@@ -133,14 +133,14 @@ def _read(
         path = features.path if clusters is None else clusters.path
         raise DbcError(f"{path} must have a label for each of {n_train} train samples, got {len(labels)}; merge again")
     camid = dataset.read("camid")
-    compared = _compared(features, camid, split == TRAIN, parameters, memory_limit=memory_limit)
+    compared = measured_features(features, camid, split == TRAIN, parameters, memory_limit=memory_limit)
     return Evaluated(
         compared.rows, labels, linkage, dataset.read("pid"), camid, split, compared.notes, compared.finding
     )
 
 
 @dataclass(frozen=True)
-class _Compared:
+class MeasuredFeatures:
     """The features to measure, notes on them, and the finding on cameras if it was requested."""
 
     rows: Float32Array
@@ -148,32 +148,32 @@ class _Compared:
     finding: CameraFinding | None = None
 
 
-def _compared(
+def measured_features(
     features: Artifact,
     camid: Int32Array,
     is_train: BoolArray,
     parameters: EvaluateParameters,
     *,
-    memory_limit: int | None,
-) -> _Compared:
+    memory_limit: int | None = None,
+) -> MeasuredFeatures:
     """All rows of `features` whitened as the train rows say, camera by camera if `parameters` and they say so.
 
     Or as they are if there is nothing to whiten by, with a note, or no whitening is asked for.
     """
     rows: Float32Array = features.read("pooled")
     if not parameters.whiten:
-        return _Compared(rows)
+        return MeasuredFeatures(rows)
     train_rows = rows[is_train]
     try:
         if parameters.camera == "auto":
             finding, whitenings, _ = found_by_camera(
                 features, train_rows, camid[is_train], ridge=parameters.whiten, for_new=True, memory_limit=memory_limit
             )
-            return _Compared(rows if whitenings is None else whitenings.of(rows, camid), finding=finding)
+            return MeasuredFeatures(rows if whitenings is None else whitenings.of(rows, camid), finding=finding)
         require_whitening_room(train_rows, memory_limit=memory_limit)
-        return _Compared(whitened(rows, whitening_of(features, train_rows, ridge=parameters.whiten)))
+        return MeasuredFeatures(whitened(rows, whitening_of(features, train_rows, ridge=parameters.whiten)))
     except NothingToWhitenError as error:
-        return _Compared(rows, (f"features are measured as they are: {error}",))
+        return MeasuredFeatures(rows, (f"features are measured as they are: {error}",))
 
 
 def _retrieval(data: Evaluated, parameters: EvaluateParameters, backend: Backend) -> RetrievalMetrics:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from PIL import Image
 from dbc_cli.commands.report import save_picture
 from dbc_cli.console import text_of
 from stages.errors import UsageError
-from tests.cli.conftest import Dbc, merged_crops
+from tests.cli.conftest import NETWORK, Dbc, merged_crops
 
 
 @pytest.fixture
@@ -76,7 +78,7 @@ def test_a_picture_of_another_format_is_refused_before_anything_is_shown(dbc: Db
         Path(name).mkdir()
     result = dbc("report", "--run", merged, "--out", name)
     assert (result.status, result.out) == (2, "")
-    assert result.line.startswith(f"dbc report: --out must end in .png, .jpg, .jpeg, .webp, got {name}")
+    assert result.line.startswith(f"dbc report: --out must end in .png, .jpg, .jpeg, .webp, .html, .htm, got {name}")
 
 
 def test_a_picture_that_is_there_is_replaced_only_if_asked(dbc: Dbc, merged: Path) -> None:
@@ -120,3 +122,92 @@ def test_a_picture_that_wants_identities_is_refused_with_that_reason_where_there
     drawn = dbc("report", "--out", tmp_path / "a.png", "--run", unnamed)
     assert "a.png (no identities, no red frames)" in drawn.out
     assert "one camera took" not in drawn.out
+
+
+NASTY = ['"><img src=x onerror=alert(1)>', "<script>alert('x')&amp;", "\u202egnp.live שלום"]
+
+
+@pytest.fixture
+def nasty(dbc: Dbc, tmp_path: Path) -> Path:
+    """A merged run whose identities and files are called what markup and right-to-left text look like."""
+    rows = ["path,pid,camid,split"]
+    (tmp_path / "pictures").mkdir()
+    for place, name in enumerate(NASTY * 2):
+        file = f"{place} {name.replace('/', '')}.png"
+        Image.new("RGB", (32, 32), (40 * place, 90, 200 - 30 * place)).save(tmp_path / "pictures" / file)
+        quoted = name.replace('"', '""')
+        rows.append(f'"pictures/{file.replace(chr(34), chr(34) * 2)}","{quoted}","{quoted}",train')
+    (tmp_path / "samples.csv").write_text("\n".join(rows))
+    run = tmp_path / "nasty"
+    for command in (
+        ["ingest", tmp_path / "samples.csv", "--height", "32", "--width", "32"],
+        ["extract", *NETWORK],
+        ["merge", "--merge-percent", "0.4"],
+    ):
+        ran = dbc(*command, "--run", run)
+        assert ran.status == 0, ran.err
+    return run
+
+
+def test_a_page_shows_names_as_text_and_loads_nothing(dbc: Dbc, nasty: Path, tmp_path: Path) -> None:
+    page = tmp_path / "pages" / "report.html"
+    told = dbc("report", "--run", nasty, "--html", page, "--json")
+    assert told.status == 0, told.err
+    assert told.json["page"] == page.as_posix()
+    text = page.read_text()
+    assert "<img" not in text
+    assert "<script>alert" not in text
+    (data,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', text, flags=re.DOTALL)
+    shown = json.loads(data)
+    assert {name for name in shown["identities"] if not name.lstrip("-").isdigit()} == set(NASTY)
+    assert sorted(row for cluster in shown["clusters"] for row in cluster["members"]) == shown["samples"]["row"]
+    assert len(shown["pictures"]) == 6
+    assert len(shown["merges"]["rows"]) == told.json["n_merges"]
+    assert [path.name for path in page.parent.iterdir()] == ["report.html"]
+
+
+def test_a_page_has_queries_curves_and_what_was_run(dbc: Dbc, merged: Path, tmp_path: Path) -> None:
+    assert dbc("eval", "--run", merged).status == 0
+    assert dbc("merge", "--stage", "2", "--merge-percent", "0.2", "--run", merged).status == 0
+    page = tmp_path / "report.html"
+    told = dbc("report", "--run", merged, "--stage", "1", "--out", page, "--map", "pca")
+    assert told.out.splitlines()[-1] == f"page: {page}"
+    text = page.read_text()
+    (data,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', text, flags=re.DOTALL)
+    shown = json.loads(data)
+    assert {each["group"] for each in shown["lists"]} == {"best", "worst", "random"}
+    assert shown["map"]["method"] == "pca"
+    assert text.count("<svg") >= 2
+    for told_of in ("stage-01/clusters/v1.zarr", "dataset/v1.zarr", "merge_percent", "scikit-learn"):
+        assert told_of in text
+
+
+def test_a_page_has_as_many_pictures_as_fit_the_most_wanted_first(run: Path) -> None:
+    from stages.pages.pictures import thumbnails
+    from stages.runs.run_directory import RunDirectory
+
+    dataset = RunDirectory(run).require("dataset")
+    wanted = [7, 3, 30, 3, *range(32)]
+    everything = thumbnails(dataset, wanted, most_bytes=1_000_000)
+    assert (len(everything.of), everything.n_left_out) == (32, 0)
+    n_bytes = sum(map(len, everything.of.values()))
+    some = thumbnails(dataset, wanted, most_bytes=n_bytes // 4)
+    assert {7, 3, 30} <= set(some.of) < set(everything.of)
+    assert sum(map(len, some.of.values())) <= n_bytes // 4
+    assert len(some.of) + some.n_left_out == 32
+    assert thumbnails(dataset, wanted, most_bytes=0).of == {}
+    assert thumbnails(dataset, [], most_bytes=1000).of == {}
+
+
+def test_where_a_page_may_not_be_written_is_told_before_anything_is_made(dbc: Dbc, merged: Path) -> None:
+    Path("there.html").write_text("mine")
+    for arguments, wanted in (
+        (["--html", "there.html"], "--html must be a new file, got there.html"),
+        (["--html", "a.png"], "--html must end in .html, .htm, got a.png"),
+        (["--html", "a.html", "--out", "b.html"], "--out must be a picture if --html is given"),
+        (["--html", "a.html", "--page-mb", "0"], "--page-mb must be at least 1, got 0"),
+    ):
+        refused = dbc("report", "--run", merged, *arguments)
+        assert (refused.status, refused.out) == (2, "")
+        assert wanted in refused.line
+    assert Path("there.html").read_text() == "mine"

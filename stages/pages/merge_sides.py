@@ -1,0 +1,45 @@
+"""The samples on both sides of the merges of a stage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from stages.typing import Int64Array
+
+
+@dataclass(frozen=True)
+class Sides:
+    """The merge number `place` of a stage: the samples that were in a and in b when their D was computed."""
+
+    place: int
+    left: Int64Array
+    right: Int64Array
+
+
+def sides_of(labels: Int64Array, merges: Int64Array, *, grows: bool, most: int) -> list[Sides]:
+    """The sides of at most `most` of the `merges` (m, 2) that a stage made from `labels` (n_samples), in order.
+
+    With `grows` (the exact update) a side is the cluster as earlier merges of the stage made it, else as the stage began.
+    Of more merges, half of those kept are the last, which are nearest to the cut, and half are spread over the others.
+    """
+    order = np.argsort(labels, kind="stable")
+    ends = np.cumsum(np.bincount(labels))
+    members = {label: [group] for label, group in enumerate(np.split(order, ends[:-1]))}
+    wanted = set(_chosen(len(merges), most))
+    found = []
+    for place, (a, b) in enumerate(merges.tolist()):
+        if place in wanted:
+            found.append(Sides(place, np.concatenate(members[a]), np.concatenate(members[b])))
+        if grows:
+            members[a] += members.pop(b)
+    return found
+
+
+def _chosen(n_merges: int, most: int) -> list[int]:
+    if n_merges <= most:
+        return list(range(n_merges))
+    n_last = most // 2
+    spread = np.linspace(0, n_merges - n_last - 1, most - n_last).round().astype(int)
+    return sorted({*spread.tolist(), *range(n_merges - n_last, n_merges)})

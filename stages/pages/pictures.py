@@ -1,0 +1,78 @@
+"""Thumbnails of samples as text for a page, as many as fit."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from stages.runs.store import Artifact
+from stages.typing import Int64Array, UInt8Array
+
+TRIED = 48
+"""Samples whose thumbnails are made to learn how large they are."""
+BLOCK = 256
+"""Samples whose images are read at once."""
+SIDES = ((1500, 128), (5000, 96), (20_000, 72), (None, 56))
+"""The longest side of thumbnails in pixels, by the most samples."""
+MARGIN = 1.05
+"""Thumbnails may be this much larger on average than those tried."""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Thumbnails as WebP in base64 by sample (row of the dataset), and how many samples asked for have none."""
+
+    of: dict[int, str]
+    n_left_out: int
+
+
+def thumbnails(dataset: Artifact, samples: Sequence[int], *, most_bytes: int) -> Pictures:
+    """Thumbnails of the first frames of `samples` (rows of `dataset`, the most wanted first), `most_bytes` of text at most.
+
+    Images are read block by block in the order they lie in, so that memory does not grow with the number of samples.
+    """
+    wanted = list(dict.fromkeys(samples))
+    if not wanted:
+        return Pictures({}, 0)
+    side = next(side for most, side in SIDES if most is None or len(wanted) <= most)
+    tried = _encoded(dataset, sorted(wanted[:: max(1, len(wanted) // TRIED)]), side)
+    mean = sum(map(len, tried.values())) / len(tried)
+    fitting = sorted(wanted[: int(most_bytes / (mean * MARGIN))])
+    found = _encoded(dataset, fitting, side)
+    # those tried may mislead: the least wanted go
+    n_bytes = sum(map(len, found.values()))
+    for sample in reversed(wanted[: len(fitting)]):
+        if n_bytes <= most_bytes:
+            break
+        n_bytes -= len(found.pop(sample))
+    return Pictures(found, len(wanted) - len(found))
+
+
+def webp(pixels: UInt8Array, *, side: int | None = None, quality: int = 70) -> bytes:
+    """An image (H, W, 3) as WebP, at most `side` pixels wide and high."""
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    if side is not None and max(image.size) > side:
+        scale = side / max(image.size)
+        image = image.resize(
+            (max(1, round(image.width * scale)), max(1, round(image.height * scale))), Image.Resampling.BOX
+        )
+    written = io.BytesIO()
+    image.save(written, format="WEBP", quality=quality, method=2)
+    return written.getvalue()
+
+
+def _encoded(dataset: Artifact, samples: Sequence[int], side: int) -> dict[int, str]:
+    """Thumbnails of `samples`, which ascend."""
+    images, first_frame = dataset.rows("images"), dataset.read("frame_start")[:-1]
+    found = {}
+    for start in range(0, len(samples), BLOCK):
+        block = np.asarray(samples[start : start + BLOCK], dtype=np.int64)
+        frames: Int64Array = first_frame[block]
+        for sample, pixels in zip(block.tolist(), images[frames], strict=True):
+            found[sample] = base64.b64encode(webp(pixels, side=side)).decode()
+    return found

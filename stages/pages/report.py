@@ -1,0 +1,109 @@
+"""The report on a stage as one HTML page: curves, a map, clusters, ranked lists and merges, with pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from schemas.stage_names import stage_label
+from stages.evaluate.report import report as make_report
+from stages.evaluate.stage import measured_features
+from stages.output_files import write_text
+from stages.pages.facts import curves, figures_by_stage, warnings_of, what_was_run
+from stages.pages.markup import json_in_html, page
+from stages.pages.merge_sides import Sides, sides_of
+from stages.pages.pictures import thumbnails
+from stages.pages.ranked import RankedList, ranked_lists
+from stages.pages.report_body import report_body
+from stages.pages.report_data import report_data
+from stages.pages.scatter import Method
+from stages.reporting import Reporter
+from stages.runs.lineage import dataset_of, parent_of
+from stages.runs.naming import lineage_of
+from stages.runs.run_directory import RunDirectory, clusters_manifest, metrics_manifest
+from stages.runs.store import Artifact
+from stages.samples import TRAIN
+from stages.typing import Float64Array
+
+MOST_MERGES = 300
+"""Merges on a page."""
+LISTS = 12
+"""Ranked lists of each group."""
+ROOM = 200_000
+"""Bytes of a page for everything that is not counted before its pictures are chosen."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """A page that was written: where, its size, the samples with a picture, and those that should have one and have not."""
+
+    path: Path
+    n_bytes: int
+    n_pictures: int
+    n_left_out: int
+
+
+def write_report(
+    run: RunDirectory,
+    path: Path,
+    *,
+    stage: int,
+    method: Method = "tsne",
+    most_bytes: int = 20_000_000,
+    overwrite: bool = False,
+    reporter: Reporter,
+) -> Written:
+    """Write the report on `stage` to `path`, whole or not at all, with pictures until it has about `most_bytes`.
+
+    Raises what `stages.evaluate.report.report` raises, UsageError if UMAP is wanted and not installed, or `path`
+    is there and must not be replaced, and DbcError if it cannot be written.
+    """
+    reported = make_report(run, stage=stage, reporter=reporter)
+    clusters = run.require("clusters", stage)
+    metrics = run.find("metrics", stage)
+    lists = [] if metrics is None else _lists(run, metrics, reporter)
+    merges = _merges(run, clusters)
+    with reporter.task("page", total=3, unit="parts") as advance:
+        data, wanted = report_data(reported, clusters, merges, lists, method)
+        advance(1, "map")
+        room = most_bytes - ROOM - len(json_in_html(data))
+        pictures = thumbnails(reported.dataset, wanted, most_bytes=max(0, room))
+        data["pictures"] = {str(sample): picture for sample, picture in pictures.of.items()}
+        advance(1, "pictures")
+        lineage = lineage_of(run, clusters if metrics is None else metrics)
+        n_pictures = len(pictures.of)
+        if pictures.n_left_out:
+            reporter.note(
+                f"{n_pictures} of {n_pictures + pictures.n_left_out} samples have a picture on the page: more would not fit"
+            )
+        title = f"{run.root.resolve().name}, stage {stage_label(stage)}"
+        drawn, ran = curves(figures_by_stage(run), stage), what_was_run(lineage, run.root)
+        body = report_body(title, reported, drawn=drawn, told=warnings_of(lineage), run=ran)
+        text = page(body, title=f"dbc report: {title}", scripts=("common.js", "map.js", "report.js"), data=data)
+        write_text(text, path, argument="html", overwrite=overwrite)
+        advance(1, "written")
+    return Written(path, len(text.encode()), n_pictures, pictures.n_left_out)
+
+
+def _lists(run: RunDirectory, metrics: Artifact, reporter: Reporter) -> list[RankedList]:
+    """Ranked lists by the features that `metrics` were measured on; none without queries."""
+    parent = parent_of(metrics, "features")
+    precision: Float64Array = metrics.read("average_precision")
+    if parent is None or not len(precision):
+        return []
+    features, dataset = run.resolve(parent), dataset_of(run, metrics)
+    split, pid, camid = (dataset.read(name) for name in ("split", "pid", "camid"))
+    parameters = metrics_manifest(metrics).parameters
+    if parameters.rerank:
+        reporter.note("ranked lists are by the features' distance, not re-ranked")
+    rows = measured_features(features, camid, split == TRAIN, parameters).rows
+    return ranked_lists(rows, split=split, pid=pid, camid=camid, average_precision=precision, each=LISTS)
+
+
+def _merges(run: RunDirectory, clusters: Artifact) -> list[Sides]:
+    parent = parent_of(clusters, "clusters")
+    labels = np.arange(len(clusters.read("labels"))) if parent is None else run.resolve(parent).read("labels")
+    grows = clusters_manifest(clusters).parameters.update == "exact"
+    return sides_of(labels, clusters.read("merges"), grows=grows, most=MOST_MERGES)

@@ -1,0 +1,49 @@
+"""The frame of a report's page: its facts and its sections, which a script fills."""
+
+from __future__ import annotations
+
+from schemas.stage_names import stage_label
+from stages.evaluate.report import Reported
+from stages.pages.markup import Markup, element, joined
+
+
+def report_body(title: str, reported: Reported, *, drawn: Markup, told: list[str], run: Markup) -> Markup:
+    """The body of a page about `reported`: the `drawn` curves, warnings as lines `told`, what was `run`."""
+    report, n = reported.report, len(reported.labels)
+    n_singletons = sum(row.size == 1 for row in report.clusters)
+    facts = {
+        "train samples": f"{n:,}",
+        "clusters": f"{len(report.clusters):,}",
+        "single samples": f"{n_singletons:,}",
+        "largest cluster": f"{max(row.size for row in report.clusters):,}",
+        "features of stage": stage_label(reported.features_stage),
+    }
+    if reported.same_camera_merges is not None:
+        facts |= {
+            "same-camera merges": f"{reported.same_camera_merges:.3f}",
+            "by chance": f"{reported.same_camera_chance:.3f}",
+        }
+    cards = [element("div", element("dt", name), element("dd", value)) for name, value in facts.items()]
+    sections = {
+        "curves": ("Curves", element("div", drawn, class_="charts") if drawn else None),
+        "map": ("Map", element("div", id="map-root")),
+        "clusters": ("Clusters", element("div", id="clusters-root")),
+        "lists": ("Ranked lists", element("div", id="lists-root")),
+        "merges": ("Merges", element("div", id="merges-root")),
+        "warnings": ("Notes and warnings", element("ul", *(element("li", line) for line in told)) if told else None),
+        "run": ("What was run", run),
+    }
+    shown = {name: (heading, inner) for name, (heading, inner) in sections.items() if inner is not None}
+    links = [element("a", heading, href=f"#{name}") for name, (heading, _) in shown.items()]
+    return joined(
+        element("header", element("h1", title), element("nav", *links, aria_label="Sections")),
+        element(
+            "main",
+            element("dl", *cards, class_="cards"),
+            element(
+                "noscript", element("p", "The map and the pictures need scripts, which this browser does not run.")
+            ),
+            *(element("section", element("h2", heading), inner, id=name) for name, (heading, inner) in shown.items()),
+        ),
+        element("dialog", id="viewer", aria_label="Picture"),
+    )

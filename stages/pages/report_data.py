@@ -1,0 +1,177 @@
+"""The data of a report's page: samples, clusters, map, ranked lists and merges, as its script reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from stages.evaluate.report import Reported
+from stages.pages.merge_sides import Sides
+from stages.pages.ranked import RankedList
+from stages.pages.scatter import Method, positions
+from stages.runs.run_directory import clusters_manifest
+from stages.runs.store import Artifact
+from stages.samples import UNKNOWN
+from stages.typing import Int32Array, Int64Array
+
+SIDE_PICTURES = 4
+"""Samples of each side of a merge."""
+MAPPED = 5000
+"""Samples on the map: t-SNE of more takes minutes."""
+BLOCK = 4096
+
+
+@dataclass(frozen=True)
+class Names:
+    """What identities or cameras are called: the `texts` on the page, and the place in them of each sample (−1: unknown)."""
+
+    texts: list[str]
+    place: Int64Array
+
+
+def names_of(dataset: Artifact, text: str, number: str) -> Names:
+    """What the array `text` of a dataset calls the values of its array `number`; the numbers themselves without texts."""
+    numbers: Int32Array = dataset.read(number)
+    texts = dataset.read(text).tolist() if text in dataset.names() else [""] * len(numbers)
+    values, place = np.unique(numbers, return_inverse=True)
+    called = [str(value) for value in values.tolist()]
+    for sample, name in enumerate(texts):
+        if name:
+            called[place[sample]] = name
+    place = np.where(numbers < 0, -1, place)
+    return Names(called, place.astype(np.int64))
+
+
+def report_data(
+    reported: Reported, clusters: Artifact, merges: list[Sides], lists: list[RankedList], method: Method
+) -> tuple[dict[str, Any], list[int]]:
+    """What the page's script shows, and the samples whose pictures it wants, the most wanted first."""
+    members = _members(reported)
+    drawn_merges = _merge_rows(reported, clusters, merges)
+    samples = sorted({*reported.train.tolist(), *(row for each in lists for row in (each.query, *each.found))})
+    identities, cameras = (names_of(reported.dataset, *names) for names in (("identity", "pid"), ("camera", "camid")))
+    first_image = reported.dataset.read("frame_start")[:-1]
+    paths = reported.dataset.read("path")
+    label = np.full(len(first_image), -1, dtype=np.int64)
+    label[reported.train] = reported.labels
+    n_frames = np.diff(reported.dataset.read("frame_start"))
+    data = {
+        "samples": {
+            "row": samples,
+            "path": [str(paths[first_image[row]]) for row in samples],
+            "cluster": label[samples].tolist(),
+            "identity": identities.place[samples].tolist(),
+            "camera": cameras.place[samples].tolist(),
+            "frames": n_frames[samples].tolist() if n_frames.max(initial=1) > 1 else None,
+        },
+        "identities": identities.texts,
+        "cameras": cameras.texts,
+        "hasIdentities": reported.report.has_identities,
+        "clusters": _cluster_rows(reported, members),
+        "map": _map(reported, method),
+        "lists": [vars(each) for each in lists],
+        "merges": {
+            "made": len(clusters.read("merges")),
+            "lambda": clusters_manifest(clusters).parameters.lambda_,
+            "criterion": clusters_manifest(clusters).parameters.criterion,
+            "rows": drawn_merges,
+        },
+    }
+    return data, _wanted(reported, members, lists, drawn_merges)
+
+
+def _map(reported: Reported, method: Method) -> dict[str, Any]:
+    n = len(reported.labels)
+    # samples are stored in an order that content decides, so those at equal steps are drawn at random
+    some = np.unique(np.linspace(0, n - 1, min(MAPPED, n)).astype(np.int64))
+    if method == "none":
+        return {"method": method, "row": [], "at": []}
+    points = positions(reported.features[some], method)
+    return {"method": method, "row": reported.train[some].tolist(), "at": points.round(4).tolist()}
+
+
+def _members(reported: Reported) -> list[Int64Array]:
+    """The train samples of each cluster, by label, nearest to the cluster's mean first."""
+    labels, rows = reported.labels, reported.features
+    n_clusters = int(labels.max(initial=-1)) + 1
+    sums, size = np.zeros((n_clusters, rows.shape[1])), np.bincount(labels, minlength=n_clusters)
+    np.add.at(sums, labels, rows)
+    distance = np.empty(len(labels))
+    for start in range(0, len(labels), BLOCK):
+        block = slice(start, start + BLOCK)
+        mean = sums[labels[block]] / size[labels[block], None]
+        distance[block] = np.square(rows[block] - mean).sum(axis=1)
+    order = np.lexsort((distance, labels))
+    return np.split(order, np.cumsum(size)[:-1])
+
+
+def _cluster_rows(reported: Reported, members: list[Int64Array]) -> list[dict[str, Any]]:
+    camid = reported.dataset.read("camid")[reported.train]
+    rows = []
+    for row, group in zip(reported.report.clusters, members, strict=True):
+        wrong = (reported.pid[group] >= 0) & (reported.pid[group] != (-1 if row.identity is None else row.identity))
+        rows.append(
+            {
+                "id": row.cluster,
+                "spread": round(row.spread, 6),
+                "purity": None if row.purity is None else round(row.purity, 4),
+                "sameCamera": same_camera_share(camid[group]),
+                "members": reported.train[group].tolist(),
+                "wrong": np.flatnonzero(wrong).tolist(),
+            }
+        )
+    return rows
+
+
+def same_camera_share(camid: Int32Array) -> float | None:
+    """Share of the pairs of samples, both cameras known, that one camera took; None without such a pair."""
+    size = np.unique(camid[camid != UNKNOWN], return_counts=True)[1].astype(np.int64)
+    pairs = int(size.sum() * (size.sum() - 1))
+    return round(int((size * (size - 1)).sum()) / pairs, 4) if pairs else None
+
+
+def _merge_rows(reported: Reported, clusters: Artifact, merges: list[Sides]) -> list[dict[str, Any]]:
+    distance, inter, intra = (clusters.read(name) for name in ("criterion", "inter", "intra"))
+    rows = []
+    for sides in merges:
+        found = [distance[sides.place], inter[sides.place], *intra[sides.place]]
+        rows.append(
+            {
+                "place": sides.place,
+                "D": [round(float(value), 6) for value in found],
+                "sizes": [len(sides.left), len(sides.right)],
+                "left": reported.train[sides.left[:SIDE_PICTURES]].tolist(),
+                "right": reported.train[sides.right[:SIDE_PICTURES]].tolist(),
+                "joins": _joins(reported.pid[sides.left], reported.pid[sides.right]),
+            }
+        )
+    return rows
+
+
+def _joins(left: Int32Array, right: Int32Array) -> bool | None:
+    """Whether the most frequent identities of two sides differ; None if one is not known."""
+    best = [_most_frequent(side[side >= 0]) for side in (left, right)]
+    return None if None in best else best[0] != best[1]
+
+
+def _most_frequent(pid: Int32Array) -> int | None:
+    values, counts = np.unique(pid, return_counts=True)
+    return int(values[np.argmax(counts)]) if len(values) else None
+
+
+def _wanted(
+    reported: Reported, members: list[Int64Array], lists: list[RankedList], merges: list[dict[str, Any]]
+) -> list[int]:
+    """Samples by how much a page wants their pictures: of lists, of merges, then members in turn, of large clusters first."""
+
+    def in_turn() -> Iterator[int]:
+        yield from (row for each in lists for row in (each.query, *each.found))
+        yield from (row for each in merges for row in (*each["left"], *each["right"]))
+        place = np.concatenate([np.arange(len(group)) for group in members])
+        size = np.concatenate([np.full(len(group), len(group)) for group in members])
+        yield from reported.train[np.concatenate(members)][np.lexsort((-size, place, size == 1))].tolist()
+
+    return list(dict.fromkeys(in_turn()))
