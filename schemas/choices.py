@@ -27,6 +27,7 @@ DatasetFormat = Literal[
     "camtrap-dp",
     "yolo",
     "video",
+    "megadetector",
 ]
 AskedFormat = Literal["auto", DatasetFormat]
 OnBadImage = Literal["fail", "skip"]

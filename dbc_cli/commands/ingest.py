@@ -31,7 +31,15 @@ INGEST = (
         "camera_pattern",
         str,
         "--camera-pattern",
-        "Regular expression on the path, whose first group is the camera (format folder).",
+        "Regular expression on the path, whose first group is the camera.",
+        panel=READING,
+        metavar="REGEX",
+    ),
+    Flag(
+        "identity_pattern",
+        str,
+        "--identity-pattern",
+        "Regular expression on the path, whose first group is the individual.",
         panel=READING,
         metavar="REGEX",
     ),
@@ -39,10 +47,22 @@ INGEST = (
         "folder_identities",
         bool,
         "--folder-identities/--no-identities",
-        "Whether folders are identities (format folder).",
+        "Whether folders are identities; --no-identities takes none from any source.",
         "as their names suggest",
         READING,
     ),
+    Flag(
+        "min_confidence", float, "--min-confidence", "Least score of a detector's box.", "0.2 of MegaDetector", READING
+    ),
+    Flag(
+        "category",
+        str,
+        "--category",
+        "Category of boxes to take, several with commas between them, or any.",
+        "animal of MegaDetector, else any",
+        READING,
+    ),
+    Flag("pad", float, "--pad", "Widen boxes by this share of their size on each side.", "0", READING),
     Flag("anonymize", bool, "--anonymize", "Store no file names and no place of the source.", "", READING),
     Flag(
         "test_fraction",
@@ -81,6 +101,9 @@ TRACKLETS = (
     ),
 )
 WORKERS = (Flag("workers", int, "--workers", "Threads that decode images; 0 uses none.", "one a core", WHERE),)
+ROOT = (
+    Flag("root", Path, "--root", "Folder that the paths in a table start from.", "the table's folder", READING, "DIR"),
+)
 
 NEW_DATASET = (
     Flag(
@@ -108,6 +131,7 @@ SOURCE = Annotated[
     MAKING,
     NEW_DATASET,
     ADD,
+    ROOT,
     order=10,
     configurable=(*INGEST, *FRAMES, *SEED, *SYNTHETIC, *TRACKLETS, *WORKERS),
     tables=("ingest",),
@@ -134,6 +158,7 @@ def ingest(given: Given, source: Path | None) -> None:
     outcome = run_ingest(
         given.run_directory,
         source=None if drawn else source,
+        root=given["root"],
         parameters=parse(IngestParameters, fields),
         new_dataset=given.flag("new_dataset"),
         add=given.flag("add"),
@@ -144,12 +169,13 @@ def ingest(given: Given, source: Path | None) -> None:
 
 
 def _recognised(source: Path) -> str:
-    """The layout of `source`, and a note that says why."""
+    """The layout of `source`, and a note that says why, and what else it could be."""
     from dbc_cli.console import RichReporter
     from stages.ingest.formats import recognise_source
 
     found = recognise_source(source)
-    RichReporter().note(f"`format='{found.format}'` is taken, because {found.why}")
+    others = f"; it could also be {' or '.join(found.others)}" if found.others else ""
+    RichReporter().note(f"`format='{found.format}'` is taken, because {found.why}{others}")
     return found.format
 
 

@@ -73,6 +73,9 @@ def _checked_root(source: Path, root: Path | None) -> Path:
 
 
 def _check_options(layout: Format, parameters: IngestParameters) -> None:
+    if parameters.identity_pattern is not None and parameters.folder_identities is not None:
+        told = f"`folder_identities={parameters.folder_identities}`"
+        raise UsageError(f"`identity_pattern` says where identities are, and so does {told}; leave one of them out")
     plain = IngestParameters(format=layout.name)
     for name in sorted({*NAMING, *BOXES, *STEPS} - layout.options):
         value = getattr(parameters, name)

@@ -20,7 +20,7 @@ DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 class CsvFile:
     """A table: `cells` holds the columns asked for that it has (n_rows each, stripped), `line` the rows' line numbers.
 
-    The column `path` is POSIX, relative to the table's folder. `ignored` names the other columns.
+    The column `path` is POSIX, relative to the `root`. `ignored` names the other columns.
     """
 
     file: Path
@@ -46,9 +46,12 @@ class CsvFile:
         return CsvFile(self.file, self.delimiter, array("q", map(self.line.__getitem__, order)), cells, self.ignored)
 
 
-def read_csv_file(file: Path, *, columns: tuple[str, ...], may_be_empty: bool = False) -> CsvFile:
+def read_csv_file(
+    file: Path, *, columns: tuple[str, ...], may_be_empty: bool = False, root: Path | None = None
+) -> CsvFile:
     """The table in `file`: UTF-8 with or without BOM, any line ends, cells quoted or not; the first of `columns` is needed.
 
+    `root` is the folder that paths start from, by default the table's.
     `may_be_empty` takes a header without rows, too.
     Raises `UsageError` if it is no such table, `DbcError` if it cannot be read.
     """
@@ -62,7 +65,8 @@ def read_csv_file(file: Path, *, columns: tuple[str, ...], may_be_empty: bool = 
         line = array("q")
         # most texts of a column come often, and are kept once
         kept: dict[str, str] = {}
-        folder = PurePosixPath(file.parent.absolute().as_posix())
+        folder = PurePosixPath((root or file.parent).absolute().as_posix())
+        top = "the table's folder" if root in (None, file.parent) else "`root`"
         for row in reader:
             if not any(row):
                 continue
@@ -75,7 +79,7 @@ def read_csv_file(file: Path, *, columns: tuple[str, ...], may_be_empty: bool = 
             for name, place in found:
                 cell = row[place] if place < len(row) else ""
                 if name == "path":
-                    cells[name].append(_relative(file, reader.line_num, cell, folder))
+                    cells[name].append(_relative(file, reader.line_num, cell, folder, top))
                 else:
                     cell = cell.strip()
                     cells[name].append(kept.setdefault(cell, cell))
@@ -97,7 +101,7 @@ def _opened(file: Path) -> Iterator[TextIO]:
         with file.open(encoding="utf-8-sig", newline="") as text:
             yield text
     except (csv.Error, UnicodeDecodeError) as error:
-        raise UsageError(f"{shown(file)} is not a UTF-8 CSV table: {error}; save it as one") from error
+        raise UsageError(f"{shown(file)} is not a UTF-8 CSV table: {plain(str(error))}; save it as one") from error
     except OSError as error:
         raise DbcError(f"cannot read {shown(file)}: {error.strerror}; make it readable") from error
 
@@ -125,13 +129,13 @@ def _header(file: Path, text: TextIO, *, needed: str) -> tuple[str, Any, list[st
     )
 
 
-def _relative(file: Path, line: int, path: str, folder: PurePosixPath) -> str:
+def _relative(file: Path, line: int, path: str, folder: PurePosixPath, top: str) -> str:
     """`path` relative to `folder`, as `relative_path`. It is taken as written: a name may begin or end with a blank."""
     if is_missing(path) or "\0" in path:
         raise UsageError(f"{shown(file)} line {line} has path {shown(path)}; give the path of an image")
     found = relative_path(path, folder)
     if found is None:
         raise UsageError(
-            f"{shown(file)} line {line}: path {shown(path)} leaves the table's folder; give paths relative to it, below it"
+            f"{shown(file)} line {line}: path {shown(path)} leaves {top}; give paths relative to it, below it"
         )
     return found

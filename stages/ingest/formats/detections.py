@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -59,17 +59,25 @@ class Detection(NamedTuple):
 
 
 def samples_of(
-    detections: Iterable[Detection], *, source: Path, root: Path, parameters: IngestParameters, findings: Findings
+    detections: Iterable[Detection],
+    *,
+    source: Path,
+    root: Path,
+    parameters: IngestParameters,
+    findings: Findings,
+    listed: Collection[str] = (),
 ) -> Samples:
     """The samples of rows of the table `source`, whose pictures lie under `root`, in order of picture, frame and box.
 
     Rows below `min_confidence` or of other categories, and boxes without area, are left out and counted. Every other row is
     a sample, or those of one tracklet are, in order of frame, time and path. Splits are drawn by identity if no row has one.
+    Pictures that are `listed` (when all rows have been read) without a box do not count as files that the table leaves out.
     Raises `UsageError`, which names the row, for a box outside its picture (left out and counted if bad images are skipped),
     a row that is there twice, a picture that is not there, a tracklet of two identities, cameras or splits, or with
     two boxes in one frame; and if no row is left.
     """
-    rows = list(_taken(detections, parameters, findings))
+    named: set[str] = set()
+    rows = list(_taken(detections, named, parameters, findings))
     if not rows:
         why = f": {counted(findings.boxes)}" if findings.boxes else ""
         raise UsageError(
@@ -77,26 +85,26 @@ def samples_of(
         )
     rows.sort(key=lambda row: row.place)
     _check_duplicates(rows)
-    _check_files(rows, source, root, parameters)
+    findings.left_out = _check_files(rows, {*named, *listed}, source, root, parameters)
     rows = list(_named(rows, parameters))
     groups = _groups(rows)
     samples = _table(rows, groups, parameters, findings)
     n_pictures = len({(row.path, row.frame) for row in rows})
-    findings.notes.append(f"boxes: {len(rows)} of {n_pictures} pictures")
-    if findings.boxes:
-        findings.warnings.append(f"{shown(source)}: boxes left out: {counted(findings.boxes)}")
-    findings.left_out = Counter() if findings.left_out is None else findings.left_out
+    without = f"; left out: {counted(findings.boxes)}" if findings.boxes else ""
+    findings.notes.append(f"boxes: {len(rows)} of {n_pictures} pictures{without}")
     return samples
 
 
-def _taken(detections: Iterable[Detection], parameters: IngestParameters, findings: Findings) -> Iterator[Detection]:
-    """The rows that confidence, category and box allow."""
-    wanted = None if parameters.category == ANY_CATEGORY else {word.strip() for word in parameters.category.split(",")}
+def _taken(
+    detections: Iterable[Detection], named: set[str], parameters: IngestParameters, findings: Findings
+) -> Iterator[Detection]:
+    """The rows that confidence, category and box allow; the paths of all go to `named`."""
+    wanted = wanted_categories(parameters)
     for row in detections:
-        if row.score < parameters.min_confidence:
-            findings.boxes[f"below `min_confidence` {parameters.min_confidence:g}"] += 1
-        elif wanted is not None and row.category not in wanted:
-            findings.boxes[f"of category {row.category or 'unknown'}"] += 1
+        named.add(row.path)
+        left_out = why_left_out(row.score, row.category, wanted, parameters)
+        if left_out is not None:
+            findings.boxes[left_out] += 1
         elif row.box is None:
             yield row
         elif not all(map(math.isfinite, row.box)):
@@ -119,6 +127,24 @@ def _taken(detections: Iterable[Detection], parameters: IngestParameters, findin
             yield row
 
 
+def wanted_categories(parameters: IngestParameters) -> frozenset[str] | None:
+    """The categories that are taken; None for all."""
+    if parameters.category == ANY_CATEGORY:
+        return None
+    return frozenset(word.strip() for word in parameters.category.split(","))
+
+
+def why_left_out(
+    score: float, category: str, wanted: frozenset[str] | None, parameters: IngestParameters
+) -> str | None:
+    """What the parameters have against a row, to be counted; None if it is taken. Rows without a score (NaN) are."""
+    if score < parameters.min_confidence:
+        return f"below `min_confidence` {parameters.min_confidence:g}"
+    if wanted is not None and category not in wanted:
+        return f"of category {category or 'unknown'}"
+    return None
+
+
 def _is_outside(row: Detection) -> bool:
     """Whether it is clear, without the picture's size, that nothing of the box lies in the picture."""
     if row.box is None:
@@ -132,24 +158,32 @@ def _written(box: Sequence[float]) -> str:
 
 
 def _check_duplicates(rows: Sequence[Detection]) -> None:
-    """Raise UsageError if two of `rows`, in order of place, are one: the same box of the same tracklet and identity."""
+    """Raise UsageError if two of `rows`, in order of place, are one: the same box of one category, tracklet and identity."""
     for _, group in itertools.groupby(rows, key=lambda row: row.place):
-        alike: dict[tuple[str, str], Detection] = {}
+        alike: dict[tuple[str, ...], Detection] = {}
         for row in group:
-            before = alike.setdefault((row.tracklet, row.identity), row)
+            before = alike.setdefault((row.category, row.tracklet, row.identity), row)
             if before is not row:
                 raise UsageError(f"{row.origin} and {before.origin} are the same box of {shown(row.path)}; keep one")
 
 
-def _check_files(rows: Sequence[Detection], source: Path, root: Path, parameters: IngestParameters) -> None:
-    """Raise UsageError for pictures that are not there: any, or all of them if bad images are to be skipped."""
+def _check_files(
+    rows: Sequence[Detection], named: set[str], source: Path, root: Path, parameters: IngestParameters
+) -> Counter[str]:
+    """Files beside the pictures that are not `named`, nor the table itself, by suffix.
+
+    Raises UsageError for pictures that are not there: any, or all of them if bad images are to be skipped.
+    """
     row_of: dict[str, Detection] = {}
     for row in rows:
         row_of.setdefault(row.path, row)
     paths = list(row_of)
-    lost = lost_files(root, paths)
+    own = source.absolute()
+    if own.is_relative_to(root.absolute()):
+        named.add(own.relative_to(root.absolute()).as_posix())
+    lost = lost_files(root, paths, known=named)
     if not lost.places or (parameters.on_bad_image == "skip" and len(lost.places) < len(paths)):
-        return
+        return lost.beside
     first = row_of[paths[lost.places[0]]]
     told = f"; a file there has the name {lost.look_alike!a}, which looks alike" if lost.look_alike else ""
     raise UsageError(
@@ -164,9 +198,9 @@ def _named(rows: Sequence[Detection], parameters: IngestParameters) -> Iterator[
     cameras = dict(zip(paths, camera_texts(paths, pattern=parameters.camera_pattern), strict=True))
     identities = dict(zip(paths, identity_texts(paths, pattern=parameters.identity_pattern), strict=True))
     for row in rows:
-        identity = identities[row.path] or row.identity
+        identity = identities[row.path] or ("" if parameters.folder_identities is False else row.identity)
         yield row._replace(
-            identity="" if parameters.folder_identities is False or is_missing(identity) else identity,
+            identity="" if is_missing(identity) else identity,
             camera=cameras[row.path] or ("" if is_missing(row.camera) else row.camera),
             tracklet="" if is_missing(row.tracklet) else row.tracklet,
             encounter="" if is_missing(row.encounter) else row.encounter,
@@ -215,13 +249,7 @@ def _table(
     first = [rows[members[0]] for members in groups]
     images = [rows[index] for members in groups for index in members]
     numbers = {}
-    for name, column, smallest in (
-        ("identity", "pid", 1),
-        ("camera", "camid", 0),
-        ("tracklet", "tracklet", 0),
-        ("encounter", "encounter", 0),
-        ("view", "view", 0),
-    ):
+    for name, column, smallest in (("identity", "pid", 1), ("camera", "camid", 0), ("tracklet", "tracklet", 0)):
         texts = [getattr(row, name) for row in first]
         numbers[column] = np.asarray(numbers_of(texts, smallest=smallest), dtype=np.int32)
         n_missing = int((numbers[column] == UNKNOWN).sum())
@@ -237,14 +265,24 @@ def _table(
         split=_splits(first, numbers["pid"], numbers["camid"], parameters, findings),
         origin=tuple(row.origin for row in images),
     ).named(identity=[row.identity for row in first], camera=[row.camera for row in first])
-    if (numbers["encounter"] != UNKNOWN).any():
-        samples = replace(samples, encounter=numbers["encounter"], encounter_name=tuple(row.encounter for row in first))
-    if (numbers["view"] != UNKNOWN).any():
-        samples = replace(samples, view=numbers["view"], view_name=tuple(row.view for row in first))
-    return _with_image_columns(samples, images, findings)
+    samples = with_names(samples, encounter=[row.encounter for row in first], view=[row.view for row in first])
+    return _with_image_columns(samples, images, parameters, findings)
 
 
-def _with_image_columns(samples: Samples, images: Sequence[Detection], findings: Findings) -> Samples:
+def with_names(samples: Samples, *, encounter: Sequence[str], view: Sequence[str]) -> Samples:
+    """The samples with the texts and numbers of `encounter` and `view` (n_samples), as far as any is not empty."""
+    if any(encounter):
+        numbers = np.asarray(numbers_of(encounter, smallest=0), dtype=np.int32)
+        samples = replace(samples, encounter=numbers, encounter_name=tuple(encounter))
+    if any(view):
+        numbers = np.asarray(numbers_of(view, smallest=0), dtype=np.int32)
+        samples = replace(samples, view=numbers, view_name=tuple(view))
+    return samples
+
+
+def _with_image_columns(
+    samples: Samples, images: Sequence[Detection], parameters: IngestParameters, findings: Findings
+) -> Samples:
     """The samples with what is known of their `images`, row by row of them; what is known of none stays empty."""
     if any(row.box is not None for row in images):
         whole = (math.nan,) * 4
@@ -254,6 +292,8 @@ def _with_image_columns(samples: Samples, images: Sequence[Detection], findings:
         samples = replace(samples, frame_number=np.array([row.frame for row in images], dtype=np.int64))
     if not all(math.isnan(row.score) for row in images):
         samples = replace(samples, score=np.array([row.score for row in images], dtype=np.float32))
+    elif parameters.min_confidence:
+        findings.warnings.append("no box has a score, so `min_confidence` leaves none out")
     if any(row.timestamp for row in images):
         times = tuple(iso_time(row.timestamp) for row in images)
         findings.missing["timestamp"] = times.count("")

@@ -14,7 +14,7 @@ from stages.ingest.formats.format import NAMING, Findings, Format
 from stages.ingest.formats.layout import shortened
 from stages.ingest.formats.listing import list_images, no_images
 from stages.ingest.formats.names import is_missing, numbers_of, shown, twins_note
-from stages.ingest.formats.path_patterns import camera_texts
+from stages.ingest.formats.path_patterns import camera_texts, identity_texts
 from stages.ingest.formats.splits import divide_test, own_splits
 from stages.samples import GALLERY, QUERY, TRAIN, UNKNOWN, Samples
 from stages.typing import Int32Array, UInt8Array
@@ -37,7 +37,8 @@ def read_folder(source: Path, parameters: IngestParameters, findings: Findings) 
     If all folders in `source` are called train, val, test, query or gallery, they are splits (`test` is divided into
     query and gallery), else splits are drawn by identity (`assign_splits`). The next folder of a path is its identity,
     however deep the file lies; identities are numbered 1..n in sorted order. Images that lie in no such folder, or in one
-    whose name is a missing word, have no identity. Raises `UsageError` if there are no images, if images lie beside
+    whose name is a missing word, have no identity. With `identity_pattern` that decides, and no folder does.
+    Raises `UsageError` if there are no images, if images lie beside
     folders of identities, if folders may be no identities and `parameters.folder_identities` does not say, or for a
     `camera_pattern` that does not fit.
     """
@@ -48,10 +49,14 @@ def read_folder(source: Path, parameters: IngestParameters, findings: Findings) 
     camid = np.asarray(numbers_of(texts, smallest=0), dtype=np.int32)
     if parameters.camera_pattern is not None:
         findings.missing["camid"] = sum(map(is_missing, texts))
-    kinds = _split_folders(source, paths, folder_identities=parameters.folder_identities)
-    names = _identity_names(source, paths, folder_identities=parameters.folder_identities, in_splits=kinds is not None)
+    by_folder = parameters.folder_identities if parameters.identity_pattern is None else False
+    kinds = _split_folders(source, paths, folder_identities=by_folder)
+    if parameters.identity_pattern is None:
+        names = _identity_names(source, paths, folder_identities=by_folder, in_splits=kinds is not None)
+    else:
+        names = identity_texts(paths, pattern=parameters.identity_pattern)
     pid = identities(names)
-    if any(names):
+    if parameters.identity_pattern is None and any(names):
         findings.missing["pid"] = int((pid == UNKNOWN).sum())
         findings.notes.append(_identities_note({name for name in names if not is_missing(name)}))
     findings.warnings += [note for note in (twins_note(names, kind="identities"),) if note]

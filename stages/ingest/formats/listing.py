@@ -70,8 +70,8 @@ class LostFiles(NamedTuple):
     beside: Counter[str]
 
 
-def lost_files(root: Path, paths: Sequence[str], *, tables: Collection[str] = ()) -> LostFiles:
-    """Which of `paths`, relative to `root`, are no files there, ascending; `tables` are not counted as lying beside them.
+def lost_files(root: Path, paths: Sequence[str], *, known: Collection[str] = ()) -> LostFiles:
+    """Which of `paths`, relative to `root`, are no files there, ascending; `known` files are not counted as lying beside them.
 
     Each folder is listed once, for a call a file is slow.
     """
@@ -93,7 +93,7 @@ def lost_files(root: Path, paths: Sequence[str], *, tables: Collection[str] = ()
         lost += missing
         look_alike = look_alike or next(filter(None, (_look_alike(paths[place], there) for place in missing)), None)
         prefix = f"{folder}/" if folder else ""
-        beside.update(kind_of(name) for name in there.difference(names) if f"{prefix}{name}" not in tables)
+        beside.update(kind_of(name) for name in there.difference(names) if f"{prefix}{name}" not in known)
     return LostFiles(sorted(lost), look_alike, beside)
 
 

@@ -37,7 +37,8 @@ def recognise(source: Path, formats: Iterable[Format]) -> Recognised:
         Recognised(each.name, why) for each in formats if each.recognise is not None and (why := each.recognise(source))
     ]
     if source.is_file():
-        fitting.append(Recognised("csv", "SOURCE is a file"))
+        if not fitting or source.suffix.lower() != ".json":
+            fitting.append(Recognised("csv", "SOURCE is a file"))
     else:
         fallback = Recognised("folder", "there is no table of pictures and no published layout")
         published, table = _published(source), _table(source)

@@ -4,42 +4,70 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from schemas.parameters import IngestParameters
 from stages.errors import UsageError
+from stages.ingest.decode.pixels import is_video
 from stages.ingest.formats.csv_file import DELIMITERS, CsvFile, read_csv_file
-from stages.ingest.formats.format import Findings, Format
+from stages.ingest.formats.detections import samples_of, wanted_categories, why_left_out, with_names
+from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
 from stages.ingest.formats.listing import lost_files
-from stages.ingest.formats.names import is_missing, numbers_of, plain, shown, twins_note, whole_number
+from stages.ingest.formats.names import (
+    counted,
+    is_missing,
+    iso_time,
+    numbers_of,
+    plain,
+    shown,
+    twins_note,
+)
+from stages.ingest.formats.path_patterns import camera_texts, identity_texts
 from stages.ingest.formats.splits import own_splits
-from stages.samples import DISTRACTOR, GALLERY, JUNK, SPLIT_NAMES, TRAIN, UNKNOWN, Samples
+from stages.ingest.formats.table_cells import CORNERS, SIDES, frame_number, number, rows_of_boxes, splits_of
+from stages.samples import DISTRACTOR, GALLERY, JUNK, TRAIN, UNKNOWN, Samples
 from stages.typing import BoolArray, Int32Array, UInt8Array
 
 NAMES = {"pid": 1, "camid": 0, "tracklet": 0}
 """The columns of names, each with the smallest number that may stand for itself."""
 MARKS = {"junk": JUNK, "distractor": DISTRACTOR}
-COLUMNS = ("path", *NAMES, "split", "frame", *MARKS)
+DETAILS = ("timestamp", "score", "category", "encounter", "view")
+COLUMNS = ("path", *NAMES, "split", "frame", *MARKS, *DETAILS)
 
 _YES, _NO = frozenset({"1", "1.0", "true", "yes"}), frozenset({"0", "0.0", "false", "no"})
 
 
-def read_table(source: Path, parameters: IngestParameters, findings: Findings) -> Samples:
-    """The samples of a table with a column `path` and, if known, `pid`, `camid`, `tracklet`, `split`, `frame`.
+def read_table(source: Path, root: Path, parameters: IngestParameters, findings: Findings) -> Samples:
+    """The samples of a table with a column `path` and, if known, the others of `COLUMNS` and a box (`SIDES`, `CORNERS`).
 
-    `source` is the table, or the folder that holds it. Paths are relative to the table's folder. pid, camid and
-    tracklet are texts, numbered as `numbers_of` says: 0 and −1 are names like any other. Rows with 1 in a column `junk`
-    or `distractor` are those, whatever their pid. Rows of one split with the same tracklet are the frames of one sample,
-    in order of `frame` or else of path. Without splits they are drawn by identity (`assign_splits`). Other columns are
-    ignored and reported. Samples are sorted by their first path, so the order of the rows does not matter.
+    `source` is the table, or the folder that holds it. Paths are relative to `root`. pid, camid and tracklet are texts,
+    numbered as `numbers_of` says: 0 and −1 are names like any other. Rows with 1 in a column `junk` or `distractor` are
+    those, whatever their pid. Rows of one split with the same tracklet are the frames of one sample, in order of `frame` or
+    else of path. Without splits they are drawn by identity (`assign_splits`). Other columns are ignored and reported.
+    Samples are sorted by their first path, so the order of the rows does not matter. Rows of boxes, and of videos, are read
+    as `samples_of` says.
     """
-    table = read_csv_file(find_table(source), columns=COLUMNS)
+    names = (*COLUMNS, *(name for box in (*SIDES, *CORNERS) for name in box))
+    table = read_csv_file(find_table(source), columns=names, root=root)
+    box = next((box for box in (*SIDES, *CORNERS) if all(name in table.cells for name in box)), None)
+    table = replace(table, ignored=(*table.ignored, *(set(table.cells) - {*COLUMNS, *(box or ())})))
+    if box is not None or any(map(is_video, table.cells["path"])):
+        _report_columns(table, findings)
+        marked = [mark for mark in MARKS if any(cell.casefold() in _YES for cell in table.column(mark))]
+        if marked:
+            raise UsageError(
+                f"{shown(table.file)} marks {marked[0]} beside boxes, which is not known; remove that column"
+            )
+        rows = rows_of_boxes(table, box, findings)
+        return samples_of(rows, source=table.file, root=root, parameters=parameters, findings=findings)
+    table = _named(_taken(table, parameters, findings), parameters)
     paths = table.cells["path"]
     table = table.take(sorted(range(len(table)), key=paths.__getitem__))
-    _check_paths(table, findings)
-    split = _splits(table)
+    _check_paths(table, root, findings)
+    split = splits_of(table)
     numbers = _numbers(table, split)
     _report(table, numbers, findings)
     frames_of = _frames(table, split, numbers)
@@ -55,7 +83,8 @@ def read_table(source: Path, parameters: IngestParameters, findings: Findings) -
         split=split[first] if split is not None else own_splits(pid, camid, parameters, findings),
     )
     identity, camera = ([table.column(column)[row] for row in first] for column in ("pid", "camid"))
-    return samples.named(identity=identity, camera=camera)
+    samples = samples.named(identity=identity, camera=camera)
+    return _detailed(samples, table, frames_of, findings)
 
 
 def find_table(source: Path) -> Path:
@@ -74,7 +103,64 @@ def find_table(source: Path) -> Path:
     return found[0]
 
 
-def _check_paths(table: CsvFile, findings: Findings) -> None:
+def _taken(table: CsvFile, parameters: IngestParameters, findings: Findings) -> CsvFile:
+    """The rows that score and category allow; UsageError if there are none."""
+    wanted = wanted_categories(parameters)
+    if wanted is None and "score" not in table.cells:
+        return table
+    kept = []
+    for row, (score, category) in enumerate(zip(table.column("score"), table.column("category"), strict=True)):
+        left_out = why_left_out(number(table, row, "score", score), category, wanted, parameters)
+        if left_out is None:
+            kept.append(row)
+        else:
+            findings.boxes[left_out] += 1
+    if not kept:
+        raise UsageError(f"{shown(table.file)} has no row to take: {counted(findings.boxes)}; take more of them")
+    if findings.boxes:
+        findings.notes.append(f"rows left out: {counted(findings.boxes)}")
+    return table if len(kept) == len(table) else table.take(kept)
+
+
+def _named(table: CsvFile, parameters: IngestParameters) -> CsvFile:
+    """The table with identities and cameras as the parameters say."""
+    cells = dict(table.cells)
+    if parameters.folder_identities is False:
+        cells.pop("pid", None)
+    for column, find, pattern in (
+        ("pid", identity_texts, parameters.identity_pattern),
+        ("camid", camera_texts, parameters.camera_pattern),
+    ):
+        if pattern is not None:
+            cells[column] = find(cells["path"], pattern=pattern)
+    return replace(table, cells=cells)
+
+
+def _detailed(samples: Samples, table: CsvFile, frames_of: Sequence[Sequence[int]], findings: Findings) -> Samples:
+    """The samples with what the columns of `DETAILS` say, and with frame numbers if there are such columns."""
+    said = [name for name in DETAILS if not all(map(is_missing, table.column(name)))]
+    images = [row for frames in frames_of for row in frames]
+    if said and not all(map(is_missing, table.column("frame"))):
+        # without them tables are stored as the first release did
+        frames = table.column("frame")
+        numbers = [-1 if is_missing(frames[row]) else frame_number(table, frames, row) for row in images]
+        samples = replace(samples, frame_number=np.array(numbers, dtype=np.int64))
+    if "score" in said:
+        scores = [number(table, row, "score", table.column("score")[row]) for row in images]
+        samples = replace(samples, score=np.array(scores, dtype=np.float32))
+    if "timestamp" in said:
+        times = tuple(iso_time(table.column("timestamp")[row]) for row in images)
+        findings.missing["timestamp"] = times.count("")
+        samples = replace(samples, timestamp=times)
+    first = [frames[0] for frames in frames_of]
+    encounter, view = (
+        ["" if is_missing(table.column(name)[row]) else table.column(name)[row] for row in first]
+        for name in ("encounter", "view")
+    )
+    return with_names(samples, encounter=encounter, view=view)
+
+
+def _check_paths(table: CsvFile, root: Path, findings: Findings) -> None:
     """Raise UsageError unless every path, sorted, is there once. Each folder is listed once, for a call a file is slow."""
     paths = table.cells["path"]
     for row, (before, path) in enumerate(itertools.pairwise(paths)):
@@ -83,31 +169,17 @@ def _check_paths(table: CsvFile, findings: Findings) -> None:
             raise UsageError(
                 f"{shown(table.file)} lists {shown(path)} in lines {lines[0]} and {lines[1]}; keep one of them"
             )
-    lost = lost_files(table.file.parent, paths, tables={table.file.name})
+    lost = lost_files(root, paths, known={table.file.name} if root == table.file.parent else ())
     findings.left_out = lost.beside
     if lost.places:
         row = lost.places[0]
+        top = "the table's folder" if root == table.file.parent else "`root`"
         told = f"; a file there has the name {lost.look_alike!a}, which looks alike" if lost.look_alike else ""
         path = ascii(paths[row]) if lost.look_alike else shown(paths[row])
         raise UsageError(
             f"{shown(table.file)} lists {len(lost.places)} of {len(paths)} files that do not exist, the first {path} "
-            f"(line {table.line[row]}){told}; paths are relative to the table's folder"
+            f"(line {table.line[row]}){told}; paths are relative to {top}"
         )
-
-
-def _splits(table: CsvFile) -> UInt8Array | None:
-    """(n_rows) the split of each row, or None if the table gives none."""
-    cells = table.column("split")
-    if all(map(is_missing, cells)):
-        return None
-    wrong = [row for row, cell in enumerate(cells) if cell not in SPLIT_NAMES]
-    if wrong:
-        row = min(wrong, key=table.line.__getitem__)
-        raise UsageError(
-            f"{table.at(row)}: split {shown(cells[row])} is not {', '.join(SPLIT_NAMES)}; "
-            "correct it, or leave the whole column empty to have splits drawn"
-        )
-    return np.fromiter(map(SPLIT_NAMES.index, cells), dtype=np.uint8, count=len(cells))
 
 
 def _numbers(table: CsvFile, split: UInt8Array | None) -> dict[str, Int32Array]:
@@ -143,11 +215,7 @@ def _marked(table: CsvFile, mark: str) -> BoolArray:
 
 def _report(table: CsvFile, numbers: dict[str, Int32Array], findings: Findings) -> None:
     """Add to `findings` what is missing, and what may be meant otherwise than it is taken."""
-    if table.delimiter != ",":
-        findings.notes.append(f"{shown(table.file)} is separated by {DELIMITERS[table.delimiter]}")
-    if table.ignored:
-        ignored = ", ".join(shown(name) for name in table.ignored)
-        findings.warnings.append(f"{shown(table.file)}: ignoring the columns {ignored}; known are {', '.join(COLUMNS)}")
+    _report_columns(table, findings)
     for column in NAMES:
         if column in table.cells:
             findings.missing[column] = int((numbers[column] == UNKNOWN).sum())
@@ -159,6 +227,16 @@ def _report(table: CsvFile, numbers: dict[str, Int32Array], findings: Findings) 
                 f"{shown(table.file)}: pid -1 is an identity like any other; if it is junk, say so by 1 in a column junk "
                 "(and by 1 in a column distractor for images of nobody)"
             )
+
+
+def _report_columns(table: CsvFile, findings: Findings) -> None:
+    """Add to `findings` what separates the columns, and which are ignored."""
+    if table.delimiter != ",":
+        findings.notes.append(f"{shown(table.file)} is separated by {DELIMITERS[table.delimiter]}")
+    if table.ignored:
+        ignored = ", ".join(shown(name) for name in table.ignored)
+        known = ", ".join((*COLUMNS, *SIDES[0]))
+        findings.warnings.append(f"{shown(table.file)}: ignoring the columns {ignored}; known are {known}")
 
 
 def _frames(table: CsvFile, split: UInt8Array | None, numbers: dict[str, Int32Array]) -> list[list[int]]:
@@ -177,15 +255,8 @@ def _frames(table: CsvFile, split: UInt8Array | None, numbers: dict[str, Int32Ar
         if kind != -1:
             _check_agreement(table, members, numbers)
             if has_frames:
-                members.sort(key=lambda row: (_frame_number(table, frames, row), row))
+                members.sort(key=lambda row: (frame_number(table, frames, row), row))
     return list(groups.values())
-
-
-def _frame_number(table: CsvFile, frames: list[str], row: int) -> int:
-    number = whole_number(frames[row])
-    if number is None:
-        raise UsageError(f"{table.at(row)}: frame {shown(frames[row])} is not a whole number; correct it")
-    return number
 
 
 def _check_agreement(table: CsvFile, members: list[int], numbers: dict[str, Int32Array]) -> None:
@@ -202,6 +273,7 @@ def _check_agreement(table: CsvFile, members: list[int], numbers: dict[str, Int3
 
 FORMAT = Format(
     name="csv",
-    description="A table with the column path and, if known, pid, camid, tracklet, frame, split, junk, distractor.",
-    read=read_table,
+    description="A table with the column path and, if known, pid, camid, tracklet, frame, split, boxes and more.",
+    read_table=read_table,
+    options=NAMING | BOXES,
 )

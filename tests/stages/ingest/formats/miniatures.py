@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -95,6 +96,14 @@ def _video(root: Path, _suffix: str) -> None:
     video(root / "b.mp4", [160, 60, 110] * 3)
 
 
+def _megadetector(root: Path, suffix: str) -> None:
+    names = [f"site{camera}/{number}{suffix}" for camera in CAMERAS for number in (1, 2)]
+    write(root, names)
+    boxes = [{"category": "1", "conf": 0.9, "bbox": [0.1 * n, 0.2, 0.5, 0.4]} for n in (1, 2)]
+    images = [{"file": name, "detections": boxes} for name in names]
+    (root / "results.json").write_text(json.dumps({"detection_categories": {"1": "animal"}, "images": images}))
+
+
 MARKET = ("bounding_box_train", "query", "bounding_box_test")
 BUILDERS: dict[str, Callable[[Path, str], None]] = {
     "camtrap-dp": _camtrap_dp,
@@ -110,6 +119,7 @@ BUILDERS: dict[str, Callable[[Path, str], None]] = {
     "yolo": _yolo,
     "market1501": _named(MARKET, "{pid:04}_c{cam}s1_000451_03"),
     "mars": _mars,
+    "megadetector": _megadetector,
     "msmt17": _msmt17,
     "veri776": _named(("image_train", "image_query", "image_test"), "{pid:04}_c{cam:03}_00030600_0"),
 }

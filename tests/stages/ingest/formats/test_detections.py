@@ -96,7 +96,7 @@ def test_confidence_and_category_and_area_decide_and_are_counted(root: Path) -> 
     samples = build(root, *rows, findings=findings, min_confidence=0.2, category="animal, bird")
     assert samples.origin == ("table row 1", "table row 5")
     assert findings.boxes == {"below `min_confidence` 0.2": 1, "of category person": 1, "without area": 1}
-    assert "1 of category person" in findings.warnings[0]
+    assert "1 of category person" in findings.notes[-1]
 
 
 def test_nothing_left_says_what_went(root: Path) -> None:

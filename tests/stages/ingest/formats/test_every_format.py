@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import string
 import tempfile
@@ -30,6 +31,10 @@ LISTED = {
     "yolo": ("labels/1.txt", "0.5", "\x1b[31m"),
 }
 """What of the file of a format is replaced by what, to be a name with control characters."""
+NAMING_VALUES = {"camera_pattern": r"(\w)\.", "folder_identities": False, "identity_pattern": r"(\w)\."}
+SAY_ANIMAL = {"megadetector", "camtrap-dp"}
+"""Formats whose miniatures have boxes of the category animal."""
+BOX_VALUES = {"min_confidence": 0.5, "category": "animal", "pad": 0.25}
 every_format = pytest.mark.parametrize("name", sorted(FORMATS))
 every_missing_word = pytest.mark.parametrize("word", sorted(MISSING), ids=lambda word: word or "empty")
 
@@ -122,6 +127,10 @@ def test_an_unfit_file_name_is_shown_without_control_characters(tmp_path: Path, 
     elif name == "mars":
         source = build(tmp_path, name)
         (source / "info/test_name.txt").write_text("0002C1T0001F001.jpg\n\x1b[31m.jpg\n")
+    elif name == "megadetector":
+        source = build(tmp_path, name)
+        results = source / "results.json"
+        results.write_text(results.read_text().replace("site1/1", "\\u001b[31m"))
     elif name == "msmt17":
         source = build(tmp_path, name)
         (source / "list_query.txt").write_text("\x1b[31m.jpg\n")
@@ -297,12 +306,42 @@ def test_test_folders_without_train_are_refused(tmp_path: Path) -> None:
 
 
 @every_format
-def test_identities_are_not_taken_or_that_is_refused(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("option", sorted({**NAMING_VALUES, **BOX_VALUES}))
+def test_an_option_is_used_or_refused(tmp_path: Path, name: str, option: str) -> None:
     source = build(tmp_path, name)
-    if "folder_identities" in FORMATS[name].options:
-        assert (read(source, name, folder_identities=False)[0].pid == UNKNOWN).all()
+    given = {option: {**NAMING_VALUES, **BOX_VALUES}[option]}
+    if option == "category" and option in FORMATS[name].options and name not in SAY_ANIMAL:
+        assert re.search(r"has no (row|box) to take: \d of category", refusal(source, name, **given))
+    elif option in FORMATS[name].options:
+        samples, _ = read(source, name, **given)
+        known = {"camera_pattern": samples.camid, "identity_pattern": samples.pid, "folder_identities": -samples.pid}
+        assert option in BOX_VALUES or (known[option] > 0).all()
     else:
-        assert "`folder_identities=False` has no effect" in refusal(source, name, folder_identities=False)
+        assert f"`{option}" in (told := refusal(source, name, **given))
+        assert "has no effect" in told
+
+
+@pytest.mark.parametrize("name", ["coco", "csv", "megadetector", "wildlife-datasets"])
+def test_pictures_may_lie_elsewhere_than_the_table_that_lists_them(tmp_path: Path, name: str) -> None:
+    source = build(tmp_path / "pictures", name)
+    clean, _ = read(source, name)
+    (table,) = (entry for entry in source.iterdir() if entry.is_file())
+    moved = table.rename(tmp_path / table.name)
+    findings = Findings()
+    asked = IngestParameters(format=name)  # type: ignore[arg-type]
+    assert read_samples(moved, root=source, parameters=asked, findings=findings).path == clean.path
+    assert not findings.left_out
+    assert "as `root`" in refusal(moved, name) or "table's folder" in refusal(moved, name)
+    with pytest.raises(UsageError, match=r"`root` '.*' is not a folder"):
+        read_samples(moved, root=tmp_path / "none", parameters=asked)
+
+
+@every_format
+def test_a_root_is_refused_by_formats_without_tables(tmp_path: Path, name: str) -> None:
+    if FORMATS[name].read_table is None:
+        source = build(tmp_path / "pictures", name)
+        with pytest.raises(UsageError, match="`root` has no effect"):
+            read_samples(source, root=tmp_path, parameters=IngestParameters(format=name))  # type: ignore[arg-type]
 
 
 def test_a_market_folder_that_counts_from_0_says_so(tmp_path: Path) -> None:

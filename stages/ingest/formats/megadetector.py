@@ -1,0 +1,172 @@
+"""MegaDetector's results, in both dialects: boxes in pictures, or in frames of videos."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from schemas.parameters import IngestParameters
+from stages.errors import UsageError
+from stages.ingest.decode.pixels import is_video
+from stages.ingest.formats.detections import Detection, samples_of
+from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
+from stages.ingest.formats.json_file import find_json, forget_json, load_json, peek_json
+from stages.ingest.formats.names import relative_path, shown
+from stages.samples import Samples
+
+
+def read_megadetector(source: Path, root: Path, parameters: IngestParameters, findings: Findings) -> Samples:
+    """The samples of a file that MegaDetector wrote, or of a folder that holds it.
+
+    An object (agentmorris/MegaDetector, lila.science/megadetector-output-format) has relative boxes [left, top, width,
+    height] with `conf`, and names its categories in `detection_categories`; a category that is not there is no detection. A
+    list (microsoft/MegaDetector) has boxes [left, top, right, bottom] in pixels with `confidence` and names of categories.
+    Boxes with `frame_number` are of frames of a video. Pictures that the detector failed on are told. Raises `UsageError`,
+    with the place in the file, for what is neither.
+    """
+    file = find_json(source)
+    document = load_json(file)
+    listed: dict[str, bool] = {}
+    rows = _detections(file, document, root, listed)
+    samples = samples_of(rows, source=file, root=root, parameters=parameters, findings=findings, listed=listed)
+    forget_json()
+    if n_failed := sum(listed.values()):
+        findings.warnings.append(f"pictures that the detector could not read, left out: {n_failed}")
+    if n_empty := len(listed) - n_failed:
+        findings.notes.append(f"pictures without a box: {n_empty}")
+    return samples
+
+
+def recognise_megadetector(source: Path) -> str | None:
+    """Why `source` is, or holds, results of MegaDetector; None if it is not."""
+    document = peek_json(source)
+    images = document.get("images") if isinstance(document, dict) else document
+    if not isinstance(images, list):
+        return None
+    if isinstance(document, dict) and "detection_categories" in document:
+        return "it has images and detection_categories"
+    looked_at = images[:20]
+    if looked_at and all(isinstance(image, dict) and {"file", "detections"} <= image.keys() for image in looked_at):
+        return "it lists pictures with their detections"
+    return None
+
+
+def _detections(file: Path, document: Any, root: Path, listed: dict[str, bool]) -> Iterator[Detection]:
+    """The rows of a document; pictures without a box go to `listed`, with whether the detector failed on them."""
+    is_object = isinstance(document, dict)
+    images, categories = document, {}
+    if is_object:
+        images, categories = document.get("images"), document.get("detection_categories")
+    if not isinstance(images, list) or not isinstance(categories, dict):
+        raise UsageError(
+            f"{shown(file)} is no result of MegaDetector: wanted an object with a list images and an object "
+            "detection_categories, or a list of pictures; give another file or `format`"
+        )
+    top = PurePosixPath(root.absolute().as_posix())
+    for number, image in enumerate(images, start=1):
+        origin = f"{file.name} image {number}"
+        found = _boxes_of(image, origin)
+        path, time = _path(image, top, origin), image.get("datetime")
+        if not found:
+            listed[path] = found is None
+            continue
+        for place, detection in enumerate(found, start=1):
+            row = f"{origin} detection {place}"
+            yield (
+                _relative(detection, path, row, categories) if is_object else _in_pixels(detection, path, row)
+            )._replace(frame=_frame(detection, path, row), timestamp=time if isinstance(time, str) else "")
+
+
+def _boxes_of(image: Any, origin: str) -> Sequence[Any] | None:
+    """The detections of a picture; None if the detector failed on it."""
+    if not isinstance(image, dict) or not isinstance(image.get("file"), str):
+        raise UsageError(f"{origin} names no file; write the results anew with MegaDetector")
+    found = image.get("detections")
+    if found is None and image.get("failure") is not None:
+        return None
+    if not isinstance(found, list):
+        raise UsageError(f"{origin}: {shown(image['file'])} has no list of detections; write the results anew")
+    return found
+
+
+def _path(image: Mapping[str, Any], root: PurePosixPath, origin: str) -> str:
+    """The picture relative to the root. Backslashes, as Windows writes them, are slashes."""
+    written = image["file"]
+    path = relative_path(written if "/" in written else written.replace("\\", "/"), root)
+    if path is None:
+        raise UsageError(
+            f"{origin}: {shown(written)} is not below {shown(str(root))}; give the folder that holds the pictures as `root`"
+        )
+    return path
+
+
+def _relative(detection: Any, path: str, origin: str, categories: Mapping[str, Any]) -> Detection:
+    """A box of the dialect that is an object."""
+    left, top, width, height = _numbers(detection, origin, score="conf", other="confidence")
+    category = categories.get(str(detection.get("category")))
+    return Detection(
+        path,
+        origin,
+        (left, top, width, height),
+        is_relative=True,
+        score=float(detection["conf"]),
+        category=f"{detection.get('category')} (not listed)" if category is None else str(category),
+    )
+
+
+def _in_pixels(detection: Any, path: str, origin: str) -> Detection:
+    """A box of the dialect that is a list."""
+    left, top, right, bottom = _numbers(detection, origin, score="confidence", other="conf")
+    if max(right, bottom) <= 1:
+        raise UsageError(
+            f"{origin}: box {detection['bbox']} should be in pixels, as in every list of MegaDetector, and seems to be in "
+            "shares of the picture; check which program wrote the file"
+        )
+    return Detection(
+        path,
+        origin,
+        (left, top, right - left, bottom - top),
+        score=float(detection["confidence"]),
+        category=str(detection.get("category")),
+    )
+
+
+def _numbers(detection: Any, origin: str, *, score: str, other: str) -> tuple[float, float, float, float]:
+    """The four numbers of a box; UsageError unless it is one of the dialect that has `score`."""
+    if not isinstance(detection, dict) or not _is_number(detection.get(score)):
+        told = (
+            f"has {other} and no {score}: it mixes the dialects of" if _has(detection, other) else "is no detection of"
+        )
+        raise UsageError(f"{origin} {told} MegaDetector; write the results anew")
+    box = detection.get("bbox")
+    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
+        raise UsageError(f"{origin}: bbox {shown(str(box))} is not four numbers; write the results anew")
+    return float(box[0]), float(box[1]), float(box[2]), float(box[3])
+
+
+def _has(detection: Any, key: str) -> bool:
+    return isinstance(detection, dict) and key in detection
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _frame(detection: Mapping[str, Any], path: str, origin: str) -> int:
+    """The number of the frame that a box is in, −1 if the file is no video."""
+    frame = detection.get("frame_number")
+    if frame is None and not is_video(path):
+        return -1
+    if not isinstance(frame, int) or frame < 0:
+        raise UsageError(f"{origin}: frame_number {frame!r} of {shown(path)} is not a whole number from 0; correct it")
+    return frame
+
+
+FORMAT = Format(
+    name="megadetector",
+    description="MegaDetector's results (.json) beside the pictures, or with `root` for pictures elsewhere.",
+    read_table=read_megadetector,
+    recognise=recognise_megadetector,
+    options=NAMING | BOXES,
+)

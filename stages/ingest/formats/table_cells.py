@@ -1,0 +1,104 @@
+"""What the cells of a table say: numbers, splits, and boxes as rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from stages.errors import UsageError
+from stages.ingest.decode.pixels import is_video
+from stages.ingest.formats.csv_file import CsvFile
+from stages.ingest.formats.detections import Detection
+from stages.ingest.formats.format import Findings
+from stages.ingest.formats.names import is_missing, shown, whole_number
+from stages.samples import SPLIT_NAMES
+from stages.typing import UInt8Array
+
+CORNERS = (("xmin", "ymin", "xmax", "ymax"), ("x1", "y1", "x2", "y2"))
+"""Names of columns for the left, top, right and bottom of a box."""
+SIDES = (("left", "top", "width", "height"), ("x", "y", "w", "h"))
+"""Names of columns for the left, top, width and height of a box."""
+_SAID = (
+    *("path", "pid", "camid", "tracklet", "split", "frame"),
+    *("timestamp", "score", "category", "encounter", "view"),
+)
+
+
+def rows_of_boxes(table: CsvFile, box: tuple[str, ...] | None, findings: Findings) -> Iterator[Detection]:
+    """The rows of a table, each a box (columns `box`) or, if those cells are empty, a whole picture or frame."""
+    given = _boxes(table, box)
+    is_relative = bool(given) and max(max(map(abs, each)) for each in given.values()) <= 1
+    if is_relative:
+        findings.notes.append(f"boxes are shares of their pictures: no number of {', '.join(box or ())} exceeds 1")
+    splits = splits_of(table)
+    columns = {name: table.column(name) for name in _SAID}
+    for row, path in enumerate(columns["path"]):
+        frame = columns["frame"][row]
+        if is_missing(frame) and is_video(path):
+            raise UsageError(
+                f"{table.at(row)}: {shown(path)} is a video and no frame is named; say which, from 0, in frame"
+            )
+        yield Detection(
+            path,
+            table.at(row),
+            given.get(row),
+            is_relative=is_relative,
+            frame=-1 if is_missing(frame) else frame_number(table, columns["frame"], row),
+            score=number(table, row, "score", columns["score"][row]),
+            category=columns["category"][row],
+            identity=columns["pid"][row],
+            camera=columns["camid"][row],
+            tracklet=columns["tracklet"][row],
+            timestamp=columns["timestamp"][row],
+            encounter=columns["encounter"][row],
+            view=columns["view"][row],
+            split=None if splits is None else int(splits[row]),
+        )
+
+
+def _boxes(table: CsvFile, box: tuple[str, ...] | None) -> dict[int, tuple[float, float, float, float]]:
+    """Left, top, width and height in each row that has them, in whatever unit."""
+    found = {}
+    for row, cells in enumerate(zip(*(table.cells[name] for name in box or ()), strict=True)):
+        if all(map(is_missing, cells)):
+            continue
+        first, second, third, fourth = (
+            number(table, row, name, cell) for name, cell in zip(box or (), cells, strict=True)
+        )
+        found[row] = (first, second, third, fourth) if box in SIDES else (first, second, third - first, fourth - second)
+    return found
+
+
+def number(table: CsvFile, row: int, column: str, cell: str) -> float:
+    """The number in a cell, NaN if it is missing; UsageError if it holds something else."""
+    if is_missing(cell):
+        return math.nan
+    try:
+        return float(cell)
+    except ValueError:
+        raise UsageError(f"{table.at(row)}: {column} {shown(cell)} is not a number; correct it") from None
+
+
+def splits_of(table: CsvFile) -> UInt8Array | None:
+    """(n_rows) the split of each row, or None if the table gives none."""
+    cells = table.column("split")
+    if all(map(is_missing, cells)):
+        return None
+    wrong = [row for row, cell in enumerate(cells) if cell not in SPLIT_NAMES]
+    if wrong:
+        row = min(wrong, key=table.line.__getitem__)
+        raise UsageError(
+            f"{table.at(row)}: split {shown(cells[row])} is not {', '.join(SPLIT_NAMES)}; "
+            "correct it, or leave the whole column empty to have splits drawn"
+        )
+    return np.fromiter(map(SPLIT_NAMES.index, cells), dtype=np.uint8, count=len(cells))
+
+
+def frame_number(table: CsvFile, frames: list[str], row: int) -> int:
+    """The whole number in a cell of the column `frames`; UsageError if it holds something else."""
+    found = whole_number(frames[row])
+    if found is None:
+        raise UsageError(f"{table.at(row)}: frame {shown(frames[row])} is not a whole number; correct it")
+    return found

@@ -1,0 +1,182 @@
+"""Both dialects of MegaDetector's results, and what is refused of them by file and place."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from schemas.parameters import IngestParameters
+from stages.errors import DbcError, UsageError
+from stages.ingest.formats import read_samples, recognise_source
+from stages.ingest.formats.format import Findings
+from stages.samples import Samples
+
+CATEGORIES = {"1": "animal", "2": "person", "3": "vehicle"}
+BOX = {"category": "1", "conf": 0.9, "bbox": [0.1, 0.2, 0.3, 0.4]}
+PIXELS = {"category": "animal", "confidence": 0.9, "bbox": [10.0, 20.5, 30.0, 50.5]}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("north/a.jpg", "north/b.jpg", "south/c.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (100, 60)).save(tmp_path / name)
+    return tmp_path
+
+
+def as_object(folder: Path, *images: dict[str, Any]) -> Path:
+    return written(folder, {"info": {"format_version": "1.4"}, "detection_categories": CATEGORIES, "images": images})
+
+
+def written(folder: Path, document: Any) -> Path:
+    file = folder / "results.json"
+    file.write_text(document if isinstance(document, str) else json.dumps(document))
+    return file
+
+
+def read(source: Path, **parameters: Any) -> tuple[Samples, Findings]:
+    findings = Findings()
+    asked = IngestParameters(format="megadetector", **parameters)
+    return read_samples(source, parameters=asked, findings=findings), findings
+
+
+def test_the_dialect_that_is_an_object(folder: Path) -> None:
+    file = as_object(
+        folder,
+        {
+            "file": "north\\a.jpg",
+            "datetime": "2024:05:31 07:15:00",
+            "detections": [
+                BOX | {"bbox": [0.5, 0, 0.5, 1], "conf": 0.25},
+                BOX,
+                BOX | {"category": "2"},
+                BOX | {"category": "7"},
+                BOX | {"bbox": [0, 0, 0.1, 0.1], "conf": 0.19},
+            ],
+        },
+        {"file": "north/b.jpg", "detections": []},
+        {"file": str(folder / "south/c.jpg"), "detections": [BOX], "failure": None},
+        {"file": "south/broken.jpg", "detections": None, "failure": "Failure image access"},
+    )
+    samples, findings = read(file)
+    assert samples.path == ("north/a.jpg", "north/a.jpg", "south/c.jpg")
+    np.testing.assert_array_equal(samples.box, [[0.1, 0.2, 0.3, 0.4], [0.5, 0, 0.5, 1], [0.1, 0.2, 0.3, 0.4]])
+    assert samples.is_relative.all()
+    np.testing.assert_array_equal(samples.score, np.float32([0.9, 0.25, 0.9]))
+    assert samples.timestamp == ("2024-05-31T07:15:00", "2024-05-31T07:15:00", "")
+    assert samples.origin[0] == "results.json image 1 detection 2"
+    assert findings.boxes == {
+        "below `min_confidence` 0.2": 1,
+        "of category person": 1,
+        "of category 7 (not listed)": 1,
+    }
+    assert findings.warnings == ["pictures that the detector could not read, left out: 1"]
+    assert "pictures without a box: 1" in findings.notes
+    assert not findings.left_out
+    assert len(read(file, min_confidence=0)[0]) == 4
+    assert len(read(file, category="animal,person")[0]) == 4
+    assert len(read(file, camera_pattern=r"^(\w+)/")[0].camera) == 3
+
+
+def test_the_dialect_that_is_a_list(folder: Path) -> None:
+    file = written(
+        folder,
+        [
+            {"file": "north/a.jpg", "detections": [PIXELS, PIXELS | {"category": "person"}]},
+            {"file": "north/b.jpg", "detections": []},
+        ],
+    )
+    samples, _ = read(folder)
+    assert samples.path == ("north/a.jpg",)
+    assert samples.box.tolist() == [[10, 20.5, 20, 30]]
+    assert not samples.is_relative.any()
+    assert recognise_source(file).format == "megadetector"
+
+
+def test_frames_of_a_video(folder: Path) -> None:
+    (folder / "clip.MP4").write_bytes(b"")
+    detections = [BOX | {"frame_number": 20}, BOX | {"frame_number": 0}]
+    file = as_object(
+        folder, {"file": "clip.MP4", "frame_rate": 20, "frames_processed": [0, 20], "detections": detections}
+    )
+    samples, _ = read(file)
+    assert (samples.path, samples.frame_number.tolist()) == (("clip.MP4", "clip.MP4"), [0, 20])
+
+
+@pytest.mark.parametrize(
+    ("document", "recognised"),
+    [
+        ({"images": [], "detection_categories": {}}, "megadetector"),
+        ([{"file": "a.jpg", "detections": []}], "megadetector"),
+        ({"images": [], "annotations": [], "categories": []}, None),
+        ([], None),
+        ([1], None),
+        ("{broken", None),
+    ],
+)
+def test_results_are_recognised_by_what_is_in_them(folder: Path, document: Any, recognised: str | None) -> None:
+    file = written(folder, document)
+    formats = {recognise_source(file).format, recognise_source(folder).format}
+    assert ("megadetector" in formats) == (recognised is not None)
+    if recognised:
+        assert recognise_source(folder).others[-1] == "folder"
+
+
+IMAGE = {"file": "north/a.jpg", "detections": [BOX]}
+REFUSED = {
+    "broken JSON": ('{"images": [\n{"file" "a"}', r"results.json' line 2 column 9 is not JSON"),
+    "not UTF-8": ("\udcff[]", "is not JSON in UTF-8"),
+    "another document": ({"images": [], "annotations": []}, "is no result of MegaDetector"),
+    "no file": ([{"detections": [PIXELS]}], "results.json image 1 names no file"),
+    "no detections": ([{"file": "north/a.jpg"}], "results.json image 1: 'north/a.jpg' has no list of detections"),
+    "conf in a list": ([IMAGE], "image 1 detection 1 has conf and no confidence: it mixes the dialects"),
+    "shares in a list": ([IMAGE | {"detections": [PIXELS | {"bbox": [0.1, 0.2, 0.5, 1]}]}], "seems to be in shares"),
+    "no four numbers": (
+        [IMAGE | {"detections": [PIXELS | {"bbox": [1, 2, 3]}]}],
+        r"detection 1: bbox '\[1, 2, 3\]' is not",
+    ),
+    "outside": (
+        [IMAGE | {"detections": [PIXELS | {"bbox": [-9, 2, -3, 9]}]}],
+        "detection 1: box .* lies outside its picture",
+    ),
+    "elsewhere": ([{"file": "../a.jpg", "detections": [PIXELS]}], "image 1: '../a.jpg' is not below"),
+    "missing": ([{"file": "north/z.jpg", "detections": [PIXELS]}], "image 1 detection 1: 'north/z.jpg' does not exist"),
+    "twice": (
+        [{"file": "north/a.jpg", "detections": [PIXELS, PIXELS]}],
+        "detection 2 and .*detection 1 are the same box",
+    ),
+    "nothing": ([{"file": "north/a.jpg", "detections": []}], "has no box to take"),
+    "video without frame": (
+        [{"file": "clip.mp4", "detections": [PIXELS]}],
+        "frame_number None of 'clip.mp4' is not a whole",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_wrong_is_refused_by_file_and_place(folder: Path, name: str) -> None:
+    document, message = REFUSED[name]
+    file = folder / "results.json"
+    text = document if isinstance(document, str) else json.dumps(document)
+    file.write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises((UsageError, DbcError), match=message) as caught:
+        read(file)
+    assert str(caught.value).isprintable()
+
+
+def test_a_pixel_box_in_the_dialect_of_shares_is_refused(folder: Path) -> None:
+    file = as_object(folder, {"file": "north/a.jpg", "detections": [BOX | {"bbox": [10, 20, 30, 40]}]})
+    with pytest.raises(UsageError, match=r"detection 1: box .* seems to be in pixels"):
+        read(file)
+
+
+def test_two_documents_in_a_folder_are_asked_about(folder: Path) -> None:
+    written(folder, [IMAGE])
+    (folder / "other.json").write_text("[]")
+    with pytest.raises(UsageError, match=r"should hold exactly one \.json file, found 2 \(other.json, results.json\)"):
+        read(folder)

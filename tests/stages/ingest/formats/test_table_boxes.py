@@ -1,0 +1,103 @@
+"""Tables with boxes and details of images, and patterns that say who and where."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from miniatures import write
+
+from schemas.parameters import IngestParameters
+from stages.errors import UsageError
+from stages.ingest.formats import read_samples
+from stages.samples import UNKNOWN, Samples
+
+
+def boxed(root: Path, text: str, **parameters: object) -> Samples:
+    write(root, ["a.jpg", "b.jpg", "c.jpg"])
+    (root / "samples.csv").write_text(text)
+    return read_samples(root, parameters=IngestParameters(format="csv", **parameters))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("header", "first", "second"),
+    [
+        ("left,top,width,height", "1,2,3,4", "5,0,2,2"),
+        ("x,y,w,h", "1,2,3,4", "5,0,2,2"),
+        ("xmin,ymin,xmax,ymax", "1,2,4,6", "5,0,7,2"),
+        ("x1,y1,x2,y2", "1,2,4,6", "5,0,7,2"),
+    ],
+)
+def test_boxes_may_be_named_in_four_ways(tmp_path: Path, header: str, first: str, second: str) -> None:
+    samples = boxed(tmp_path, f"path,{header},pid\nb.jpg,{first},x\na.jpg,,,,,y\nb.jpg,{second},y\n")
+    assert samples.path == ("a.jpg", "b.jpg", "b.jpg")
+    assert samples.box[1:].tolist() == [[1, 2, 3, 4], [5, 0, 2, 2]]
+    assert np.isnan(samples.box[0]).all()
+    assert not samples.is_relative.any()
+    assert samples.identity == ("y", "x", "y")
+
+
+def test_boxes_that_never_exceed_one_are_shares(tmp_path: Path) -> None:
+    samples = boxed(tmp_path, "path,x,y,w,h\na.jpg,0,0,1,1\nb.jpg,0.5,0.25,0.5,0.5\n")
+    assert samples.is_relative.all()
+
+
+def test_details_are_kept_with_boxes_and_without(tmp_path: Path) -> None:
+    rows = "path,frame,timestamp,score,encounter,view{}\nb.jpg,7,2024-05-31 07:15,0.5,e1,left{}\na.jpg,3,,,,{}\n"
+    plain = boxed(tmp_path, rows.format("", "", ""))
+    with_boxes = boxed(tmp_path, rows.format(",x,y,w,h", ",1,1,2,2", ",1,1,2,2"))
+    for samples in (plain, with_boxes):
+        assert samples.path == ("a.jpg", "b.jpg")
+        assert samples.frame_number.tolist() == [3, 7]
+        assert samples.timestamp == ("", "2024-05-31T07:15:00")
+        np.testing.assert_array_equal(samples.score, np.float32([np.nan, 0.5]))
+        assert (samples.encounter_name, samples.view_name) == (("", "e1"), ("", "left"))
+        assert samples.encounter.tolist() == [UNKNOWN, 1]
+
+
+def test_a_table_with_frames_alone_is_stored_as_ever(tmp_path: Path) -> None:
+    samples = boxed(tmp_path, "path,tracklet,frame\na.jpg,t,2\nb.jpg,t,1\n")
+    assert samples.path == ("b.jpg", "a.jpg")
+    assert len(samples.frame_number) == 0
+
+
+@pytest.mark.parametrize("box", ["", ",x,y,w,h"])
+def test_score_and_category_decide_with_boxes_and_without(tmp_path: Path, box: str) -> None:
+    cells = ",1,1,2,2" if box else ""
+    text = f"path,score,category{box}\na.jpg,0.5,fox{cells}\nb.jpg,0.1,fox{cells}\nc.jpg,0.9,dog{cells}\n"
+    assert boxed(tmp_path, text, min_confidence=0.3, category="fox").path == ("a.jpg",)
+    with pytest.raises(UsageError, match=r"no (box|row) to take: "):
+        boxed(tmp_path, text, category="cat")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("path,x,y,w,h\na.jpg,1,2,3,q\n", "line 2: h 'q' is not a number"),
+        ("path,x,y,w,h\na.jpg,1,2,3,\n", r"line 2: box \[1, 2, 3, nan\] is not four numbers"),
+        ("path,x,y,w,h\na.jpg,1,2,3,4\n\na.jpg,1,2,3,4\n", "line 4 and .* line 2 are the same box of 'a.jpg'"),
+        ("path,x,y,w,h\na.jpg,-5,2,3,4\n", "line 2: box .* lies outside its picture 'a.jpg'"),
+        ("path,x,y,w,h\nz.jpg,1,2,3,4\n", "line 2: 'z.jpg' does not exist"),
+        ("path,x,y,w,h,split\na.jpg,1,2,3,4,tset\n", "line 2: split 'tset' is not train"),
+        ("path,x,y,w,h,frame\na.jpg,1,2,3,4,1.5\n", "line 2: frame '1.5' is not a whole number"),
+        ("path,x,y,w,h,junk\na.jpg,1,2,3,4,1\n", "marks junk beside boxes"),
+        ("path\nclip.mp4\n", "line 2: 'clip.mp4' is a video and no frame is named"),
+        ("path,score\na.jpg,high\n", "line 2: score 'high' is not a number"),
+    ],
+)
+def test_wrong_rows_of_boxes_are_named_by_line(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        boxed(tmp_path, text)
+
+
+def test_patterns_say_who_and_where_in_tables_and_folders(tmp_path: Path) -> None:
+    write(tmp_path, ["north/ann-1.jpg", "south/bob-2.jpg"])
+    (tmp_path / "samples.csv").write_text("path,pid,camid\nnorth/ann-1.jpg,x,k\nsouth/bob-2.jpg,y,k\n")
+    patterns = {"identity_pattern": r"(?P<id>\w+)-\d", "camera_pattern": r"^(\w+)/"}
+    for name in ("csv", "folder"):
+        samples = read_samples(tmp_path, parameters=IngestParameters(format=name, **patterns))  # type: ignore[arg-type]
+        assert (samples.identity, samples.camera) == (("ann", "bob"), ("north", "south"))
+    both = IngestParameters(format="csv", folder_identities=False, **patterns)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="`identity_pattern` says where identities are, and so does"):
+        read_samples(tmp_path, parameters=both)
