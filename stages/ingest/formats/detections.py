@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -59,25 +59,18 @@ class Detection(NamedTuple):
 
 
 def samples_of(
-    detections: Iterable[Detection],
-    *,
-    source: Path,
-    root: Path,
-    parameters: IngestParameters,
-    findings: Findings,
-    listed: Collection[str] = (),
+    detections: Iterable[Detection], *, source: Path, root: Path, parameters: IngestParameters, findings: Findings
 ) -> Samples:
     """The samples of rows of the table `source`, whose pictures lie under `root`, in order of picture, frame and box.
 
     Rows below `min_confidence` or of other categories, and boxes without area, are left out and counted. Every other row is
     a sample, or those of one tracklet are, in order of frame, time and path. Splits are drawn by identity if no row has one.
-    Pictures that are `listed` (when all rows have been read) without a box do not count as files that the table leaves out.
+    Other files do not count as left out: a table of boxes lists what is meant.
     Raises `UsageError`, which names the row, for a box outside its picture (left out and counted if bad images are skipped),
     a row that is there twice, a picture that is not there, a tracklet of two identities, cameras or splits, or with
     two boxes in one frame; and if no row is left.
     """
-    named: set[str] = set()
-    rows = list(_taken(detections, named, parameters, findings))
+    rows = list(_taken(detections, parameters, findings))
     if not rows:
         why = f": {counted(findings.boxes)}" if findings.boxes else ""
         raise UsageError(
@@ -85,23 +78,21 @@ def samples_of(
         )
     rows.sort(key=lambda row: row.place)
     _check_duplicates(rows)
-    findings.left_out = _check_files(rows, {*named, *listed}, source, root, parameters)
+    _check_files(rows, source, root, parameters)
     rows = list(_named(rows, parameters))
     groups = _groups(rows)
     samples = _table(rows, groups, parameters, findings)
     n_pictures = len({(row.path, row.frame) for row in rows})
     without = f"; left out: {counted(findings.boxes)}" if findings.boxes else ""
     findings.notes.append(f"boxes: {len(rows)} of {n_pictures} pictures{without}")
+    findings.left_out = Counter()
     return samples
 
 
-def _taken(
-    detections: Iterable[Detection], named: set[str], parameters: IngestParameters, findings: Findings
-) -> Iterator[Detection]:
-    """The rows that confidence, category and box allow; the paths of all go to `named`."""
+def _taken(detections: Iterable[Detection], parameters: IngestParameters, findings: Findings) -> Iterator[Detection]:
+    """The rows that confidence, category and box allow."""
     wanted = wanted_categories(parameters)
     for row in detections:
-        named.add(row.path)
         left_out = why_left_out(row.score, row.category, wanted, parameters)
         if left_out is not None:
             findings.boxes[left_out] += 1
@@ -167,23 +158,15 @@ def _check_duplicates(rows: Sequence[Detection]) -> None:
                 raise UsageError(f"{row.origin} and {before.origin} are the same box of {shown(row.path)}; keep one")
 
 
-def _check_files(
-    rows: Sequence[Detection], named: set[str], source: Path, root: Path, parameters: IngestParameters
-) -> Counter[str]:
-    """Files beside the pictures that are not `named`, nor the table itself, by suffix.
-
-    Raises UsageError for pictures that are not there: any, or all of them if bad images are to be skipped.
-    """
+def _check_files(rows: Sequence[Detection], source: Path, root: Path, parameters: IngestParameters) -> None:
+    """Raise UsageError for pictures that are not there: any, or all of them if bad images are to be skipped."""
     row_of: dict[str, Detection] = {}
     for row in rows:
         row_of.setdefault(row.path, row)
     paths = list(row_of)
-    own = source.absolute()
-    if own.is_relative_to(root.absolute()):
-        named.add(own.relative_to(root.absolute()).as_posix())
-    lost = lost_files(root, paths, known=named)
+    lost = lost_files(root, paths)
     if not lost.places or (parameters.on_bad_image == "skip" and len(lost.places) < len(paths)):
-        return lost.beside
+        return
     first = row_of[paths[lost.places[0]]]
     told = f"; a file there has the name {lost.look_alike!a}, which looks alike" if lost.look_alike else ""
     raise UsageError(
@@ -265,12 +248,17 @@ def _table(
         split=_splits(first, numbers["pid"], numbers["camid"], parameters, findings),
         origin=tuple(row.origin for row in images),
     ).named(identity=[row.identity for row in first], camera=[row.camera for row in first])
-    samples = with_names(samples, encounter=[row.encounter for row in first], view=[row.view for row in first])
+    samples = with_names(
+        samples, findings, encounter=[row.encounter for row in first], view=[row.view for row in first]
+    )
     return _with_image_columns(samples, images, parameters, findings)
 
 
-def with_names(samples: Samples, *, encounter: Sequence[str], view: Sequence[str]) -> Samples:
+def with_names(samples: Samples, findings: Findings, *, encounter: Sequence[str], view: Sequence[str]) -> Samples:
     """The samples with the texts and numbers of `encounter` and `view` (n_samples), as far as any is not empty."""
+    for column, texts in (("encounter", encounter), ("view", view)):
+        if any(texts):
+            findings.missing[column] = sum(not text for text in texts)
     if any(encounter):
         numbers = np.asarray(numbers_of(encounter, smallest=0), dtype=np.int32)
         samples = replace(samples, encounter=numbers, encounter_name=tuple(encounter))

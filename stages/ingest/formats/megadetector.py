@@ -27,13 +27,13 @@ def read_megadetector(source: Path, root: Path, parameters: IngestParameters, fi
     """
     file = find_json(source)
     document = load_json(file)
-    listed: dict[str, bool] = {}
-    rows = _detections(file, document, root, listed)
-    samples = samples_of(rows, source=file, root=root, parameters=parameters, findings=findings, listed=listed)
+    without: dict[str, bool] = {}
+    rows = _detections(file, document, root, without)
+    samples = samples_of(rows, source=file, root=root, parameters=parameters, findings=findings)
     forget_json()
-    if n_failed := sum(listed.values()):
+    if n_failed := sum(without.values()):
         findings.warnings.append(f"pictures that the detector could not read, left out: {n_failed}")
-    if n_empty := len(listed) - n_failed:
+    if n_empty := len(without) - n_failed:
         findings.notes.append(f"pictures without a box: {n_empty}")
     return samples
 
@@ -52,8 +52,8 @@ def recognise_megadetector(source: Path) -> str | None:
     return None
 
 
-def _detections(file: Path, document: Any, root: Path, listed: dict[str, bool]) -> Iterator[Detection]:
-    """The rows of a document; pictures without a box go to `listed`, with whether the detector failed on them."""
+def _detections(file: Path, document: Any, root: Path, without: dict[str, bool]) -> Iterator[Detection]:
+    """The rows of a document; pictures without a box go to `without`, with whether the detector failed on them."""
     is_object = isinstance(document, dict)
     images, categories = document, {}
     if is_object:
@@ -69,7 +69,7 @@ def _detections(file: Path, document: Any, root: Path, listed: dict[str, bool]) 
         found = _boxes_of(image, origin)
         path, time = _path(image, top, origin), image.get("datetime")
         if not found:
-            listed[path] = found is None
+            without[path] = found is None
             continue
         for place, detection in enumerate(found, start=1):
             row = f"{origin} detection {place}"

@@ -157,7 +157,7 @@ def _detailed(samples: Samples, table: CsvFile, frames_of: Sequence[Sequence[int
         ["" if is_missing(table.column(name)[row]) else table.column(name)[row] for row in first]
         for name in ("encounter", "view")
     )
-    return with_names(samples, encounter=encounter, view=view)
+    return with_names(samples, findings, encounter=encounter, view=view)
 
 
 def _check_paths(table: CsvFile, root: Path, findings: Findings) -> None:

@@ -31,7 +31,7 @@ LISTED = {
     "yolo": ("labels/1.txt", "0.5", "\x1b[31m"),
 }
 """What of the file of a format is replaced by what, to be a name with control characters."""
-NAMING_VALUES = {"camera_pattern": r"(\w)\.", "folder_identities": False, "identity_pattern": r"(\w)\."}
+NAMING_VALUES = {"camera_pattern": r"(\w)\d*\.", "folder_identities": False, "identity_pattern": r"(\w)\d*\."}
 SAY_ANIMAL = {"megadetector", "camtrap-dp"}
 """Formats whose miniatures have boxes of the category animal."""
 BOX_VALUES = {"min_confidence": 0.5, "category": "animal", "pad": 0.25}
@@ -314,8 +314,9 @@ def test_an_option_is_used_or_refused(tmp_path: Path, name: str, option: str) ->
         assert re.search(r"has no (row|box) to take: \d of category", refusal(source, name, **given))
     elif option in FORMATS[name].options:
         samples, _ = read(source, name, **given)
-        known = {"camera_pattern": samples.camid, "identity_pattern": samples.pid, "folder_identities": -samples.pid}
-        assert option in BOX_VALUES or (known[option] > 0).all()
+        is_known = (samples.camid if option == "camera_pattern" else samples.pid) != UNKNOWN
+        assert option in BOX_VALUES or is_known.all() == (option != "folder_identities")
+        assert option in BOX_VALUES or is_known.any() == is_known.all()
     else:
         assert f"`{option}" in (told := refusal(source, name, **given))
         assert "has no effect" in told
