@@ -97,7 +97,7 @@ def _video(root: Path, _suffix: str) -> None:
 
 
 def _megadetector(root: Path, suffix: str) -> None:
-    names = [f"site{camera}/{number}{suffix}" for camera in CAMERAS for number in (1, 2)]
+    names = [f"site{camera}/1{suffix}" for camera in CAMERAS]
     write(root, names)
     boxes = [{"category": "1", "conf": 0.9, "bbox": [0.1 * n, 0.2, 0.5, 0.4]} for n in (1, 2)]
     images = [{"file": name, "detections": boxes} for name in names]
