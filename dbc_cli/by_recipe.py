@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbc_cli.command import Given, parse
@@ -9,6 +10,7 @@ from dbc_cli.flags.tables import CAMERA, EVALUATE, MERGE, WHITEN
 
 if TYPE_CHECKING:
     from schemas.parameters import EvaluateParameters, MergeParameters
+    from stages.constraints.stage import AskedConstraints
 
 
 def merge_parameters(given: Given) -> MergeParameters:
@@ -19,6 +21,14 @@ def merge_parameters(given: Given) -> MergeParameters:
     recipe, criterion = given.get("recipe", DEFAULT_RECIPE), given.get("criterion", "dbc")
     by_recipe = merging_of(recipe, criterion=criterion, update=given["update"])
     return parse(MergeParameters, {**by_recipe, **given.only((*MERGE, *WHITEN, *CAMERA))})
+
+
+def asked_constraints(given: Given) -> AskedConstraints:
+    """Which pairs are known to be one individual, or two."""
+    from stages.constraints.stage import AskedConstraints
+
+    file = None if given["constraints"] is None else Path(given["constraints"])
+    return AskedConstraints(file, derived=given.get("derived_constraints", True))
 
 
 def evaluate_parameters(given: Given) -> EvaluateParameters:

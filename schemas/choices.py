@@ -61,6 +61,7 @@ Linkage = Literal["average", "single"]
 Clusterer = Literal["dbc", "dbscan", "hdbscan", "finch", "eug", "race", "stepwise", "dgm"]
 """What makes the clusters of a stage: merges by a criterion, or a method of `stages.merge.clusterers`."""
 CameraUse = Literal["auto", "ignored", "centring", "penalty"]
+ViewUse = Literal["ignored", "apart"]
 Kernels = Literal["auto", "compiled", "arrays"]
 
 Answer = Literal["same", "different", "unsure"]

@@ -31,6 +31,7 @@ from schemas.choices import (
     RecipeName,
     Start,
     Update,
+    ViewUse,
 )
 from schemas.first_release import FIELDS
 from schemas.recipes import DEFAULT_RECIPE, evaluation_of, merging_of
@@ -243,6 +244,8 @@ class MergeParameters(Parameters):
     `clusterer` other than 'dbc' makes the clusters of every stage anew by another method, without merges: `eps` is the
     largest Jaccard distance of neighbours in DBSCAN, `min_samples` the least of them in DBSCAN, and of a cluster in HDBSCAN;
     'eug' adds `merge_percent` of the unlabelled samples in each stage.
+    `view` 'apart' compares samples of one view alone: clusters of two views join only by samples that are known to be the
+    same individual, or of one encounter.
     """
 
     added_later = MappingProxyType(
@@ -256,6 +259,7 @@ class MergeParameters(Parameters):
             "clusterer": "dbc",
             "eps": 0.6,
             "min_samples": 4,
+            "view": "ignored",
         }
     )
 
@@ -274,6 +278,7 @@ class MergeParameters(Parameters):
     clusterer: Clusterer = "dbc"
     eps: float = Field(default=0.6, gt=0, lt=1)
     min_samples: int = Field(default=4, ge=1, le=10_000)
+    view: ViewUse = "ignored"
 
     @model_validator(mode="after")
     def _go_together(self) -> MergeParameters:

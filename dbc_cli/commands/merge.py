@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dbc_cli.by_recipe import merge_parameters
+from dbc_cli.by_recipe import asked_constraints, merge_parameters
 from dbc_cli.command import Given, command
 from dbc_cli.flags.flag import pins, stage_flag
-from dbc_cli.flags.tables import CAMERA, COMMON, DEVICE, MAKING, MEMORY, MERGE, WHITEN
+from dbc_cli.flags.tables import CAMERA, COMMON, CONSTRAINTS, DEVICE, MAKING, MEMORY, MERGE, WHITEN
 from dbc_cli.flags.training import RECIPE
 
 
@@ -16,14 +16,15 @@ from dbc_cli.flags.training import RECIPE
     MAKING,
     pins("features", "clusters"),
     order=30,
-    configurable=(*MERGE, *WHITEN, *CAMERA, *RECIPE, *DEVICE, *MEMORY),
+    configurable=(*MERGE, *CONSTRAINTS, *WHITEN, *CAMERA, *RECIPE, *DEVICE, *MEMORY),
     tables=("merge",),
 )
 def merge(given: Given) -> None:
     """Merge the clusters with the smallest D = d_ab + λ (d_a + d_b).
 
     Reads the features of the previous stage and, with --start previous, its clusters. Writes the clusters of this stage:
-    labels, the merges with D, d_ab, d_a and d_b, and the dendrogram so far.
+    labels, the merges with D, d_ab, d_a and d_b, and the dendrogram so far. Pairs that --constraints calls the same join
+    first, those that differ are never in one cluster.
     """
     from dbc_cli.outcome import show_outcome
     from stages.errors import UsageError
@@ -39,6 +40,7 @@ def merge(given: Given) -> None:
         run,
         stage=given.stage,
         parameters=parameters,
+        constraints=asked_constraints(given),
         context=given.context(),
     )
     given.remember()

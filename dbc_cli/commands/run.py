@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from dbc_cli.by_recipe import evaluate_parameters, merge_parameters
+from dbc_cli.by_recipe import asked_constraints, evaluate_parameters, merge_parameters
 from dbc_cli.command import Given, command, initial_fields
 from dbc_cli.commands.extract import extract_parameters
 from dbc_cli.configuration import STAGE_TABLES
@@ -13,6 +13,7 @@ from dbc_cli.flags.flag import TRAINING, Flag, pins
 from dbc_cli.flags.tables import (
     CAMERA,
     COMMON,
+    CONSTRAINTS,
     DEVICE,
     EVALUATE,
     MAKING,
@@ -69,7 +70,15 @@ STOP = (
 )
 
 
-@command("run", COMMON, MAKING, pins("dataset"), order=60, configurable=(*LOOP, *STOP), tables=STAGE_TABLES)
+@command(
+    "run",
+    COMMON,
+    MAKING,
+    pins("dataset"),
+    order=60,
+    configurable=(*LOOP, *CONSTRAINTS, *STOP),
+    tables=STAGE_TABLES,
+)
 def run(given: Given) -> None:
     """Run all stages: merge, train, extract and evaluate, one after the other. It goes on where it was stopped.
 
@@ -95,6 +104,7 @@ def plan_of(given: Given) -> Plan:
         stages=given["stages"],
         stage0_epochs=given["stage0_epochs"],
         merge_only=given.flag("merge_only"),
+        constraints=asked_constraints(given),
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dbc_cli.by_recipe import asked_constraints
 from dbc_cli.command import Given, command, initial_fields
 from dbc_cli.flags.flag import TRAINING, in_panel, pins, stage_flag
-from dbc_cli.flags.tables import COMMON, DEVICE, MAKING, SEED, WHITEN
+from dbc_cli.flags.tables import COMMON, CONSTRAINTS, DEVICE, MAKING, SEED, WHITEN
 from dbc_cli.flags.training import AMP, COMPILE, INITIAL, RUNNING, SUPERVISED, TRAIN
 
 
@@ -15,7 +16,10 @@ from dbc_cli.flags.training import AMP, COMPILE, INITIAL, RUNNING, SUPERVISED, T
     MAKING,
     pins("dataset", "clusters", "model", "features"),
     order=40,
-    configurable=(*TRAIN, *SUPERVISED, *in_panel(TRAINING, WHITEN), *INITIAL, *SEED, *AMP, *COMPILE, *DEVICE, *RUNNING),
+    configurable=(
+        *(*TRAIN, *SUPERVISED, *in_panel(TRAINING, WHITEN), *in_panel(TRAINING, CONSTRAINTS)),
+        *(*INITIAL, *SEED, *AMP, *COMPILE, *DEVICE, *RUNNING),
+    ),
     tables=("train",),
 )
 def train(given: Given) -> None:
@@ -32,6 +36,7 @@ def train(given: Given) -> None:
         stage=given.stage,
         overrides=given.only((*TRAIN, *SUPERVISED, *in_panel(TRAINING, WHITEN), *SEED, *AMP)),
         initial=initial_fields(given, SEED),
+        constraints=asked_constraints(given),
         context=given.context(),
     )
     given.remember()

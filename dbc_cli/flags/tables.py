@@ -17,6 +17,7 @@ from schemas.choices import (
     Metric,
     Start,
     Update,
+    ViewUse,
 )
 from schemas.recipes import RECIPES
 
@@ -131,6 +132,14 @@ MERGE = (
         "20",
         MERGING,
     ),
+    Flag(
+        "view",
+        ViewUse,
+        "--view",
+        "With apart, compare only pictures of one view (a flank, a side); views join by answers and encounters.",
+        "ignored",
+        MERGING,
+    ),
     Flag("k2", int, "--k2", "Neighbours that --metric jaccard averages over.", "6", MERGING),
     Flag(
         "camera_weight",
@@ -138,6 +147,25 @@ MERGE = (
         "--camera-weight",
         "What --camera penalty adds to D if all pairs are of one camera.",
         "0.1",
+        MERGING,
+    ),
+)
+CONSTRAINTS = (
+    Flag(
+        "constraints",
+        str,
+        "--constraints",
+        "File of answers about pairs of pictures: path_a,path_b,answer (same, different, unsure); none for no file.",
+        "constraints.csv in the run's folder, if it is there",
+        MERGING,
+        "FILE",
+    ),
+    Flag(
+        "derived_constraints",
+        bool,
+        "--derived-constraints/--no-derived-constraints",
+        "Whether boxes of one picture, and tracklets of one camera at one time, are different individuals.",
+        "they are",
         MERGING,
     ),
 )

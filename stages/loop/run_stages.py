@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from schemas.manifest import MetricsManifest, ModelManifest
 from schemas.parameters import EvaluateParameters, ExtractParameters, MergeParameters
 from schemas.stage_names import INIT_STAGE
+from stages.constraints.stage import AskedConstraints
 from stages.errors import UsageError
 from stages.evaluate.stage import evaluate
 from stages.extract.stage import extract
@@ -31,6 +32,7 @@ class Plan:
     `train` and `initial` hold fields of `TrainParameters` and `InitParameters`; `stage0_epochs`
     are the epochs of stage 0 where they differ. `stages` is the last stage, by default ⌊1/merge_percent⌋ − 1.
     `merge_only` trains nothing: from stage 1 on the initial features are merged again and again, and there is no stage 0.
+    `constraints` say where to find pairs that are known to be one individual, or two.
     """
 
     merge: MergeParameters
@@ -41,6 +43,7 @@ class Plan:
     stages: int | None = None
     stage0_epochs: int | None = None
     merge_only: bool = False
+    constraints: AskedConstraints = field(default_factory=AskedConstraints)
 
     @property
     def last_stage(self) -> int:
@@ -152,13 +155,20 @@ def _steps(plan: Plan, stage: int, context: Context) -> list[Step]:
     """What makes a stage, each from the run with its parents chosen."""
 
     def merge_step(run: RunDirectory) -> Made:
-        return merge(run, stage=stage, parameters=plan.merge, context=context)
+        return merge(run, stage=stage, parameters=plan.merge, constraints=plan.constraints, context=context)
 
     def train_step(run: RunDirectory) -> Made:
         overrides = dict(plan.train)
         if stage == 0 and plan.stage0_epochs is not None:
             overrides["epochs"] = plan.stage0_epochs
-        return train(run, stage=stage, overrides=overrides, initial=plan.initial, context=context)
+        return train(
+            run,
+            stage=stage,
+            overrides=overrides,
+            initial=plan.initial,
+            constraints=plan.constraints,
+            context=context,
+        )
 
     def extract_step(run: RunDirectory) -> Made:
         return extract(run, stage=stage, parameters=plan.extract, initial=plan.initial, context=context)

@@ -9,6 +9,7 @@ from stages.arrays.backend import Backend
 from stages.merge.jaccard.merge_stage import jaccard_merge_stage
 from stages.merge.merge_stage import Progress, merge_stage
 from stages.merge.result import StageMerges
+from stages.merge.selection.links import Constraints
 from stages.processes import Processes
 from stages.typing import Array, Int32Array, Int64Array
 
@@ -25,6 +26,7 @@ def merge_as(
     progress: Progress | None = None,
     processes: Processes | None = None,
     backend: Backend | None = None,
+    constraints: Constraints | None = None,
 ) -> StageMerges:
     """The result of `merge_stage` or, for `metric='jaccard'`, `jaccard_merge_stage` by `parameters`; raises what they raise.
 
@@ -50,4 +52,5 @@ def merge_as(
         progress=progress,
         processes=processes,
         camid=camid,
+        constraints=constraints,
     )

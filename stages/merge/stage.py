@@ -12,11 +12,13 @@ from schemas.parameters import MergeParameters
 from schemas.summaries import ClustersSummary
 from stages.arrays.backend import Backend, namespace_for
 from stages.arrays.device_memory import stage_memory
+from stages.constraints.stage import AskedConstraints
 from stages.errors import DbcError
 from stages.features.camera_finding import CameraFinding
 from stages.features.prepared import Prepared, prepared, require_wanted_cameras
 from stages.merge.by_parameters import merge_as
 from stages.merge.clustering import Task, cluster_as
+from stages.merge.constrained import KnownBefore, made_for_merge, read_for_merge, require_kept_apart
 from stages.merge.linkage import empty_linkage, extend_linkage
 from stages.merge.result import StageMerges
 from stages.merge.schedule import initial_labels, least_merge_percent, number_of_merges, stage_merges
@@ -28,16 +30,20 @@ from stages.runs.making import Computed, Made, Request, make_artifact
 from stages.runs.next_stage import next_merge, numbered
 from stages.runs.run_directory import RunDirectory, dataset_manifest, features_manifest
 from stages.runs.store import Artifact, Writer
+from stages.samples import TRAIN
 from stages.typing import Float64Array, Int64Array
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the merge reads: train features as it compares them, and the labels (n_train) and linkage they are merged from."""
+    """What the merge reads: train features as it compares them, the labels (n_train) and linkage they are merged from, and
+    what is `known` of samples.
+    """
 
     prepared: Prepared
     labels: Int64Array
     linkage: Float64Array
+    known: KnownBefore
 
 
 @dataclass(frozen=True)
@@ -55,12 +61,14 @@ def merge(
     *,
     stage: int | None = None,
     parameters: MergeParameters,
+    constraints: AskedConstraints | None = None,
     context: Context = DEFAULT_CONTEXT,
 ) -> Made:
     """Make the clusters of `stage` (default: the next), or find them up to date.
 
-    Features are those of stage − 1 or, where that was never extracted, the newest before it. Raises DbcError where a
-    parent is missing or they do not belong together, and what `merge_stage` raises.
+    Features are those of stage − 1 or, where that was never extracted, the newest before it. The `constraints` that are asked
+    for, by default those of the run, become an artifact and a parent if there are any; a dry run may end with them. Raises
+    DbcError where a parent is missing or they do not belong together, and what `make_constraints` and `merge_stage` raise.
     """
     stage = numbered(next_merge(run) if stage is None else stage, command="dbc merge", first=1)
     features = newest_features(run, stage - 1, context.reporter)
@@ -70,6 +78,11 @@ def merge(
     previous = run.require("clusters", stage - 1) if stage > 1 and goes_on else None
     if previous is not None:
         require_same_dataset(previous, dataset)
+    asked = constraints or AskedConstraints()
+    told = made_for_merge(run, dataset, parameters, asked, context=context)
+    if told is not None and told.artifact is None:
+        return told
+    known = None if told is None else told.artifact
     notes = broken_chain(run, features, previous)
     for note in notes:
         context.reporter.warn(note)
@@ -80,7 +93,7 @@ def merge(
         stage=stage,
         manifest=ClustersManifest,
         parameters=parameters,
-        parents=(dataset, features) if previous is None else (dataset, features, previous),
+        parents=tuple(parent for parent in (dataset, features, previous, known) if parent is not None),
     )
 
     processes = together()
@@ -89,7 +102,7 @@ def merge(
     def compute(writer: Writer) -> Computed:
         # before features are whitened, which leaves something in the run
         n_merges = _n_merges(dataset_manifest(dataset).summary.n_train, stage, parameters)
-        inputs = _inputs(dataset, features, previous, parameters, memory_limit=context.memory_limit)
+        inputs = _inputs(dataset, features, previous, known, parameters, memory_limit=context.memory_limit)
         n_samples, dim = inputs.prepared.rows.shape
         own = device if parameters.clusterer == "dbc" else "cpu"
         backend = namespace_for(own, n_products=float(n_samples) ** 2 * dim)
@@ -99,7 +112,16 @@ def merge(
             linkage = extend_linkage(inputs.linkage, inputs.labels, result)
         else:
             n_clusters = len(inputs.labels) - stage * number_of_merges(len(inputs.labels), parameters.merge_percent)
-            task = Task(inputs.prepared.rows, parameters, max(1, n_clusters), context.memory_limit, processes)
+            task = Task(
+                inputs.prepared.rows,
+                parameters,
+                max(1, n_clusters),
+                context.memory_limit,
+                processes,
+                stage=stage,
+                known=inputs.known.labels,
+                camid=dataset.read("camid")[dataset.read("split") == TRAIN],
+            )
             result = cluster_as(task)
             linkage = empty_linkage()
         _write(writer, result, linkage)
@@ -119,14 +141,19 @@ def _inputs(
     dataset: Artifact,
     features: Artifact,
     previous: Artifact | None,
+    known: Artifact | None,
     parameters: MergeParameters,
     *,
     memory_limit: int | None,
 ) -> Inputs:
+    told = read_for_merge(dataset, known, parameters)
+    labels = None if previous is None else previous.read("labels")
+    if previous is not None and labels is not None:
+        require_kept_apart(previous, labels, told.constraints, dataset)
     found = prepared(features, dataset, parameters, memory_limit=memory_limit)
-    if previous is None:
-        return Inputs(found, initial_labels(len(found.rows)), empty_linkage())
-    return Inputs(found, previous.read("labels"), previous.read("linkage"))
+    if previous is None or labels is None:
+        return Inputs(found, initial_labels(len(found.rows)), empty_linkage(), told)
+    return Inputs(found, labels, previous.read("linkage"), told)
 
 
 def _n_merges(n_samples: int, stage: int, parameters: MergeParameters) -> int:
@@ -165,6 +192,7 @@ def _merge(inputs: Inputs, n_merges: int, options: Options, *, reporter: Reporte
             progress=progress,
             processes=options.processes,
             backend=options.backend,
+            constraints=inputs.known.constraints,
         )
 
 

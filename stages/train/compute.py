@@ -10,6 +10,8 @@ import torch
 
 from schemas.parameters import TrainParameters
 from schemas.summaries import ModelSummary
+from stages.constraints.contradictions import same_groups
+from stages.constraints.stage import read_constraints
 from stages.errors import DbcError
 from stages.features.kept_whitening import whitening_of
 from stages.features.whitening import whitened
@@ -36,16 +38,20 @@ from stages.typing import Float32Array, Int64Array
 
 @dataclass(frozen=True)
 class Parents:
-    """The artifacts a stage is trained from; `clusters` is None at stage 0, `features` if no centroids are needed."""
+    """The artifacts a stage is trained from; `clusters` is None at stage 0, `features` if no centroids are needed.
+
+    `constraints` are those of stage 0 if they say that samples are the same individual.
+    """
 
     dataset: Artifact
     model: Artifact
     clusters: Artifact | None
     features: Artifact | None
+    constraints: Artifact | None = None
 
     def all(self) -> tuple[Artifact, ...]:
         """The artifacts that are not None."""
-        candidates = (self.dataset, self.model, self.clusters, self.features)
+        candidates = (self.dataset, self.model, self.clusters, self.features, self.constraints)
         return tuple(artifact for artifact in candidates if artifact is not None)
 
 
@@ -103,7 +109,8 @@ def _untrained(writer: Writer, parents: Parents, parameters: TrainParameters, *,
     """The unchanged weights of the model before, linked rather than read, and a look-up table of zeros."""
     before, summary = parents.model, model_manifest(parents.model).summary
     if parents.clusters is None:
-        n_clusters = int((parents.dataset.read("split") == TRAIN).sum())
+        n_samples = int((parents.dataset.read("split") == TRAIN).sum())
+        n_clusters = int(_known_classes(parents.constraints, n_samples).max()) + 1
     else:
         n_clusters = clusters_manifest(parents.clusters).summary.n_clusters
     embedding_dim, _ = before.manifest.arrays["head/linear.weight"].shape
@@ -161,7 +168,8 @@ class _Progress:
 
 
 def _classes(parents: Parents, parameters: TrainParameters) -> tuple[Int64Array, Int64Array]:
-    """(samples to train on, their classes 0..K−1): clusters, without samples these leave out; else each its own class.
+    """(samples to train on, their classes 0..K−1): clusters, without samples these leave out; else each its own class, but
+    one class for those that are known to be the same individual.
 
     Identities are read here and only here, and only if `supervised` asks for them.
     """
@@ -169,13 +177,22 @@ def _classes(parents: Parents, parameters: TrainParameters) -> tuple[Int64Array,
     if parameters.supervised:
         train_index, labels = known_identities(parents.dataset, train_index)
     elif parents.clusters is None:
-        return train_index, np.arange(len(train_index))
+        return train_index, _known_classes(parents.constraints, len(train_index))
     else:
         labels = parents.clusters.read("labels")
         if "selected" in parents.clusters.names():
             chosen = parents.clusters.read("selected").astype(bool)
             train_index, labels = train_index[chosen], labels[chosen]
     return train_index, np.unique(labels, return_inverse=True)[1].astype(np.int64)
+
+
+def _known_classes(constraints: Artifact | None, n_samples: int) -> Int64Array:
+    """A class (n_samples,) for each sample, one for all that `constraints` say are the same; in order of the first of each."""
+    if constraints is None:
+        return np.arange(n_samples)
+    group = same_groups(n_samples, read_constraints(constraints).same)
+    _, first, inverse = np.unique(group, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[inverse].astype(np.int64)
 
 
 def known_identities(dataset: Artifact, train_index: Int64Array) -> tuple[Int64Array, Int64Array]:

@@ -13,6 +13,7 @@ from schemas.recipes import DEFAULT_RECIPE
 from schemas.stage_names import INIT_STAGE, stage_label
 from stages.arrays.backend import resolve_torch_device
 from stages.arrays.device_memory import stage_memory
+from stages.constraints.stage import AskedConstraints, make_constraints
 from stages.errors import DbcError, UsageError
 from stages.nn.backbones.weights import NO_WEIGHTS
 from stages.nn.initial_model import initial_model, require_agreement
@@ -25,6 +26,7 @@ from stages.runs.next_stage import next_train, numbered
 from stages.runs.run_directory import (
     RunDirectory,
     clusters_manifest,
+    constraints_manifest,
     dataset_manifest,
     features_manifest,
     model_manifest,
@@ -42,12 +44,14 @@ def train(
     stage: int | None = None,
     overrides: Mapping[str, Any],
     initial: Mapping[str, Any],
+    constraints: AskedConstraints | None = None,
     context: Context = DEFAULT_CONTEXT,
 ) -> Made:
     """Make the model of `stage` (default: the next), or find it up to date; a killed training resumes.
 
     `overrides` holds fields of `TrainParameters` that replace the recipe's; `initial` fields of `InitParameters`, for a run
-    without a model. Raises UsageError or DbcError if a parent is missing or a value does not fit.
+    without a model. `constraints`, by default those of the run, say which samples are one class in stage 0; later ones have
+    clusters. Raises UsageError or DbcError if a parent is missing or a value does not fit.
     """
     stage = numbered(next_train(run) if stage is None else stage, command="dbc train", first=0)
     torch_device = torch.device(resolve_torch_device(context.own_device))
@@ -55,16 +59,21 @@ def train(
     clusters = run.require("clusters", stage) if stage > 0 else None
     if clusters is not None:
         require_same_dataset(clusters, dataset)
+    told = make_constraints(run, dataset, constraints or AskedConstraints(), context=context) if stage == 0 else None
+    if told is not None and told.artifact is None:
+        return told
+    known = None if told is None or told.artifact is None else told.artifact
+    n_joined = 0 if known is None else constraints_manifest(known).summary.n_joined
     before = _weights_before(run, stage, initial, context)
     if before.artifact is None:
         return before
-    parameters = _parameters(stage, overrides, dataset, clusters, before.artifact)
+    parameters = _parameters(stage, overrides, dataset, clusters, before.artifact, n_joined)
     if parameters.supervised and stage > 0:
         raise UsageError(f"`supervised=True` trains stage 0, got stage {stage}; give `stage=0`")
     _tell_of_another_recipe(before.artifact, parameters, context.reporter)
     start = run.require("model", INIT_STAGE) if parameters.restart else before.artifact
     features = _features(run, clusters, parameters)
-    parents = Parents(dataset, start, clusters, features)
+    parents = Parents(dataset, start, clusters, features, known if n_joined and not parameters.supervised else None)
     request = Request(
         kind="model",
         stage=stage,
@@ -121,7 +130,12 @@ def _tell_of_another_recipe(before: Artifact, parameters: TrainParameters, repor
 
 
 def _parameters(
-    stage: int, overrides: Mapping[str, Any], dataset: Artifact, clusters: Artifact | None, before: Artifact
+    stage: int,
+    overrides: Mapping[str, Any],
+    dataset: Artifact,
+    clusters: Artifact | None,
+    before: Artifact,
+    n_joined: int,
 ) -> TrainParameters:
     summary = dataset_manifest(dataset).summary
     n_samples = summary.n_train
@@ -130,7 +144,7 @@ def _parameters(
     return resolve(
         stage,
         n_samples=n_samples,
-        n_clusters=n_samples if clusters is None else clusters_manifest(clusters).summary.n_clusters,
+        n_clusters=n_samples - n_joined if clusters is None else clusters_manifest(clusters).summary.n_clusters,
         recipe=overrides.get("recipe", DEFAULT_RECIPE),
         random_weights=model_manifest(before).initial.weights == NO_WEIGHTS,
         backbone=model_manifest(before).initial.backbone,

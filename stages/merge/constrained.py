@@ -1,0 +1,85 @@
+"""The constraints of a merge: those of the run, and what views and encounters add to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from schemas.parameters import MergeParameters
+from stages.constraints.names import sample_names
+from stages.constraints.stage import AskedConstraints, make_constraints, read_constraints
+from stages.errors import DbcError, UsageError
+from stages.ingest.formats.names import shown
+from stages.merge.selection.links import Constraints
+from stages.runs.context import Context
+from stages.runs.making import Made
+from stages.runs.run_directory import RunDirectory
+from stages.runs.store import Artifact
+from stages.samples import TRAIN, UNKNOWN
+from stages.typing import Int32Array, Int64Array
+
+
+@dataclass(frozen=True)
+class KnownBefore:
+    """The `constraints` of a merge, and `labels` (n_train,) that a person gave, −1 where unknown, or None."""
+
+    constraints: Constraints
+    labels: Int64Array | None = None
+
+
+def made_for_merge(
+    run: RunDirectory, dataset: Artifact, parameters: MergeParameters, asked: AskedConstraints, *, context: Context
+) -> Made | None:
+    """The constraints that a merge by `parameters` is `asked` for; None if there are none.
+
+    Methods that make no merges take labels that a person gave, no pairs: UsageError if answers were given.
+    """
+    if parameters.clusterer == "dbc":
+        return make_constraints(run, dataset, asked, context=context)
+    made = make_constraints(run, dataset, replace(asked, derived=False), context=context)
+    if made is not None and made.parameters["answers_digest"]:
+        raise UsageError(
+            f"`clusterer={parameters.clusterer!r}` makes no merges that answers could ask for or forbid; give "
+            "`constraints='none'`, or `clusterer='dbc'`"
+        )
+    return made
+
+
+def read_for_merge(dataset: Artifact, known: Artifact | None, parameters: MergeParameters) -> KnownBefore:
+    """What the constraints artifact `known` says, or None, and what the views of `dataset` do if they are apart.
+
+    Samples of one encounter are the same individual then. DbcError if views are wanted and not known.
+    """
+    nothing = Constraints()
+    told = None if known is None else read_constraints(known)
+    same, different = (nothing.same, nothing.different) if told is None else (told.same, told.different)
+    labels = None if told is None else told.known
+    if parameters.view == "ignored":
+        return KnownBefore(Constraints(same, different), labels)
+    is_train = dataset.read("split") == TRAIN
+    if "view" not in dataset.names() or (dataset.read("view")[is_train] == UNKNOWN).all():
+        raise DbcError(f"`view='apart'` needs the views of pictures, and {dataset.path} has none; ingest a column view")
+    if "encounter" in dataset.names():
+        same = np.concatenate([same, of_one_encounter(dataset.read("encounter")[is_train])])
+    return KnownBefore(Constraints(same, different, dataset.read("view")[is_train].astype(np.int64)), labels)
+
+
+def of_one_encounter(encounter: Int32Array) -> Int64Array:
+    """Pairs (p, 2) that link all samples of each known `encounter` (n,)."""
+    order = np.argsort(encounter, kind="stable")
+    order = order[encounter[order] != UNKNOWN]
+    again = encounter[order[1:]] == encounter[order[:-1]]
+    return np.stack([order[:-1][again], order[1:][again]], axis=1).astype(np.int64)
+
+
+def require_kept_apart(previous: Artifact, labels: Int64Array, constraints: Constraints, dataset: Artifact) -> None:
+    """Raise DbcError if the clusters `labels` (n_train,) of `previous` hold different individuals together."""
+    wrong = constraints.different[np.diff(labels[constraints.different], axis=1)[:, 0] == 0]
+    if len(wrong):
+        names = np.array(sample_names(dataset), dtype=object)[dataset.read("split") == TRAIN]
+        first, second = (shown(name) for name in names[wrong[0]].tolist())
+        raise DbcError(
+            f"{previous.path} has {first} and {second} in one cluster, which are different individuals ({len(wrong)} such "
+            "pairs); give `start='singletons'`, or merge again from stage 1"
+        )

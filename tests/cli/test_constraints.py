@@ -1,0 +1,135 @@
+"""Answers about pairs of pictures reach merges and stage 0, as an artifact with lineage, and are refused in one line."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from stages.constraints.answers_file import TrainSamples
+from stages.runs.run_directory import RunDirectory, constraints_manifest
+from tests.cli.conftest import NETWORK, Dbc
+
+LOOP = ["--merge-percent", "0.25", "--stages", "1", "--epochs", "0", *NETWORK]
+
+
+def names_of(run: Path) -> list[str]:
+    return TrainSamples(RunDirectory(run).require("dataset")).names
+
+
+def write_answers(file: Path, rows: list[str]) -> Path:
+    file.write_text("\n".join(["path_a,path_b,answer", *rows]) + "\n")
+    return file
+
+
+def labels_of(run: Path, stage: int = 1) -> list[int]:
+    return RunDirectory(run).require("clusters", stage).read("labels").tolist()
+
+
+def test_answers_join_and_keep_apart_and_are_a_parent(dbc: Dbc, run: Path) -> None:
+    before = dbc("merge", "--merge-percent", "0.25", "--run", run, "--json").json
+    names, labels = names_of(run), labels_of(run)
+    together = next([i, j] for i in range(16) for j in range(i) if labels[i] == labels[j])
+    apart = next([i, j] for i in range(16) for j in range(i) if labels[i] != labels[j] and i not in together)
+    rows = [
+        f"{names[together[0]]},{names[together[1]]},different",
+        f"{names[apart[0]]},{names[apart[1]]},same",
+        f"{names[0]},{names[5]},unsure",
+    ]
+    file = write_answers(run / "constraints.csv", rows)
+    ran = dbc("merge", "--merge-percent", "0.25", "--run", run, "--json")
+    assert ran.json["status"] == "created"
+    assert "constraints: 1 pairs the same, 1 different; 1 unsure ones say nothing" in ran.err.replace("\n", " ")
+    found = labels_of(run)
+    assert found[together[0]] != found[together[1]]
+    assert found[apart[0]] == found[apart[1]]
+    assert max(found) == max(labels)
+    clusters = RunDirectory(run).require("clusters", 1)
+    assert [parent.location for parent in clusters.manifest.parents if parent.kind == "constraints"] == [
+        "constraints/v1.zarr"
+    ]
+    assert dbc("status", "--verify", "--run", run).status == 0
+    # the order of rows and paths is no new content; without answers the first clusters are found again
+    write_answers(
+        file, [f"{names[apart[1]]},{names[apart[0]]},same", f"{names[together[1]]},{names[together[0]]},different"]
+    )
+    assert dbc("merge", "--merge-percent", "0.25", "--run", run, "--json").json["status"] == "up to date"
+    again = dbc("merge", "--merge-percent", "0.25", "--run", run, "--constraints", "none", "--json").json
+    assert again["status"].startswith("up to date as v1")
+    assert again["id"] == before["id"]
+
+
+def test_the_whole_loop_makes_what_the_single_commands_make(dbc: Dbc, run: Path, tmp_path: Path) -> None:
+    names = names_of(run)
+    file = write_answers(tmp_path / "answers.csv", [f"{a},{b},same" for a, b in pairwise(names[:4])])
+    assert dbc("run", *LOOP, "--constraints", file, "--run", run).status == 0
+    model = RunDirectory(run).require("model", 0)
+    assert model.manifest.arrays["memory"].shape[0] == len(names) - 3
+    assert len(set(labels_of(run)[:4])) == 1
+    for command in (["train", "--stage", "0", "--epochs", "0"], ["merge", "--stage", "1", "--merge-percent", "0.25"]):
+        ran = dbc(*command, "--constraints", file, "--run", run, "--json")
+        assert ran.json["status"] == "up to date", ran.err
+    summary = constraints_manifest(RunDirectory(run).require("constraints")).summary
+    assert (summary.n_same, summary.n_joined, summary.n_derived) == (3, 3, 0)
+
+
+def test_training_puts_the_same_individual_into_one_class(dbc: Dbc, run: Path) -> None:
+    names = names_of(run)
+    write_answers(run / "constraints.csv", [f"{names[0]},{names[7]},same"])
+    ran = dbc("train", "--stage", "0", "--epochs", "1", "--run", run, "--json")
+    assert ran.status == 0, ran.err
+    model = RunDirectory(run).require("model", 0)
+    assert model.read("memory").shape[0] == len(names) - 1
+    assert {parent.kind for parent in model.manifest.parents} == {"dataset", "model", "constraints"}
+
+
+@pytest.mark.parametrize("command", [["merge"], ["run", *LOOP], ["train", "--stage", "0"]])
+def test_what_answers_cannot_mean_is_refused_in_one_line(dbc: Dbc, run: Path, command: list[str]) -> None:
+    names = names_of(run)
+    chain = [f"{a},{b},same" for a, b in pairwise(names[:6])]
+    write_answers(run / "constraints.csv", [*chain, f"{names[0]},{names[5]},different"])
+    refused = dbc(*command, "--run", run)
+    assert refused.status == 2
+    assert "line 7 says that" in refused.line
+    assert refused.line.count(" = ") == 5
+    refused = dbc(*command, "--run", run, "--constraints", "missing.csv")
+    assert refused.status == 2
+    assert refused.line.endswith(
+        "--constraints must be a file of answers, got 'missing.csv', which is none; name another"
+    )
+
+
+def test_clusters_that_hold_two_individuals_are_not_gone_on_from(dbc: Dbc, run: Path) -> None:
+    merging = ["--merge-percent", "0.25", "--start", "previous", "--run", run]
+    assert dbc("run", *LOOP, "--merge-only", *merging).status == 0 or dbc("merge", *merging).status == 0
+    labels, names = labels_of(run), names_of(run)
+    a, b = next((i, j) for i in range(16) for j in range(i) if labels[i] == labels[j])
+    write_answers(run / "constraints.csv", [f"{names[a]},{names[b]},different"])
+    refused = dbc("merge", "--stage", "2", *merging)
+    assert refused.status == 1
+    assert "in one cluster, which are different individuals (1 such pairs); give --start singletons" in refused.line
+
+
+def test_methods_without_merges_take_no_answers(dbc: Dbc, run: Path) -> None:
+    names = names_of(run)
+    write_answers(run / "constraints.csv", [f"{names[0]},{names[1]},same"])
+    refused = dbc("merge", "--clusterer", "finch", "--run", run)
+    assert (refused.status, "makes no merges that answers could ask for" in refused.line) == (2, True)
+    assert (
+        dbc("merge", "--clusterer", "finch", "--constraints", "none", "--merge-percent", "0.25", "--run", run).status
+        == 0
+    )
+
+
+def test_views_apart_need_views(dbc: Dbc, run: Path) -> None:
+    refused = dbc("merge", "--view", "apart", "--merge-percent", "0.25", "--run", run)
+    assert refused.status == 1
+    assert "--view apart needs the views of pictures" in refused.line
+
+
+def test_a_dry_run_makes_no_constraints(dbc: Dbc, run: Path) -> None:
+    names = names_of(run)
+    write_answers(run / "constraints.csv", [f"{names[0]},{names[1]},same"])
+    assert dbc("merge", "--dry-run", "--run", run, "--json").json["status"] == "would create"
+    assert not (run / "constraints").exists()
