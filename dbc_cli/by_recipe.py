@@ -28,7 +28,7 @@ def asked_constraints(given: Given) -> AskedConstraints:
     from stages.constraints.stage import AskedConstraints
 
     file = None if given["constraints"] is None else Path(given["constraints"])
-    return AskedConstraints(file, derived=given.get("derived_constraints", True))
+    return AskedConstraints(file, derived=not given.flag("no_derived_constraints"))
 
 
 def evaluate_parameters(given: Given) -> EvaluateParameters:

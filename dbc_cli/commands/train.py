@@ -17,7 +17,7 @@ from dbc_cli.flags.training import AMP, COMPILE, INITIAL, RUNNING, SUPERVISED, T
     pins("dataset", "clusters", "model", "features"),
     order=40,
     configurable=(
-        *(*TRAIN, *SUPERVISED, *in_panel(TRAINING, WHITEN), *in_panel(TRAINING, CONSTRAINTS)),
+        *(*TRAIN, *SUPERVISED, *in_panel(TRAINING, WHITEN), *CONSTRAINTS),
         *(*INITIAL, *SEED, *AMP, *COMPILE, *DEVICE, *RUNNING),
     ),
     tables=("train",),

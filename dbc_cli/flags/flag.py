@@ -9,10 +9,11 @@ from typing import Annotated, Any, Literal, Optional, get_args, get_origin
 import typer
 
 BASICS, WHERE = "Common", "Where and how it runs"
+KNOWN = "What is known of pairs of pictures"
 NETWORK, MERGING, TRAINING, EVALUATION = "Network", "Merging", "Training", "Evaluation"
 READING, DRAWING, OUTPUT, VERSIONS = "Reading images", "Drawn people", "Output", "Versions"
 PARAMETERS = "Parameters"
-PANELS = (BASICS, PARAMETERS, READING, DRAWING, MERGING, TRAINING, NETWORK, EVALUATION, OUTPUT, WHERE, VERSIONS)
+PANELS = (BASICS, PARAMETERS, READING, DRAWING, MERGING, KNOWN, TRAINING, NETWORK, EVALUATION, OUTPUT, WHERE, VERSIONS)
 """The parts of help, in their order."""
 
 COMMON_FLAGS = (

@@ -6,7 +6,7 @@ is for people, and a test holds it against the schemas.
 
 from __future__ import annotations
 
-from dbc_cli.flags.flag import EVALUATION, MERGING, OUTPUT, TRAINING, WHERE, Flag
+from dbc_cli.flags.flag import EVALUATION, KNOWN, MERGING, OUTPUT, TRAINING, WHERE, Flag
 from schemas.choices import (
     PUBLISHED_LAMBDA,
     AveragePrecision,
@@ -157,16 +157,16 @@ CONSTRAINTS = (
         "--constraints",
         "File of answers about pairs of pictures: path_a,path_b,answer (same, different, unsure); none for no file.",
         "constraints.csv in the run's folder, if it is there",
-        MERGING,
+        KNOWN,
         "FILE",
     ),
     Flag(
-        "derived_constraints",
+        "no_derived_constraints",
         bool,
-        "--derived-constraints/--no-derived-constraints",
-        "Whether boxes of one picture, and tracklets of one camera at one time, are different individuals.",
-        "they are",
-        MERGING,
+        "--no-derived-constraints",
+        "Do not take boxes of one picture, and tracklets of one camera at one time, for different individuals.",
+        "",
+        KNOWN,
     ),
 )
 WHITEN = (

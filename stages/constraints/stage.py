@@ -132,7 +132,7 @@ class _Said:
         else:
             why = f"{first} and {last} were seen at one time, so they differ"
         source = f"{shown(file)} says " if found.different >= n_answers and file is not None else ""
-        advice = ", or give `derived_constraints=False`" if found.different >= n_answers + n_labels else ""
+        advice = ", or give `no_derived_constraints=True`" if found.different >= n_answers + n_labels else ""
         raise UsageError(f"{why}, but {source}{chain_told(found, names, lines)}; correct it{advice}")
 
 
