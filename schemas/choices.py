@@ -30,6 +30,8 @@ DatasetFormat = Literal[
     "megadetector",
 ]
 AskedFormat = Literal["auto", DatasetFormat]
+ClusterFormat = Literal["camtrap-dp", "coco", "matchypatchy", "mot"]
+"""The files of other programs that clusters are written as."""
 OnBadImage = Literal["fail", "skip"]
 
 # networks and training

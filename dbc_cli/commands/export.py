@@ -10,16 +10,25 @@ import typer
 from dbc_cli.command import Given, command
 from dbc_cli.flags.flag import OUTPUT, WHERE, Flag, pins, stage_flag
 from dbc_cli.flags.tables import COMMON, OVERWRITE
+from schemas.choices import ClusterFormat
 
 EXPORT = (
     Flag(
         "out",
         Path,
         "--out",
-        "File to write: .csv or .parquet (clusters), .npz or .parquet (features), .safetensors or .onnx (model).",
+        "File to write: .csv, .parquet or as --format (clusters), .npz, .parquet (features), .safetensors, .onnx (model).",
         "clusters: CSV on stdout",
         OUTPUT,
         "FILE",
+    ),
+    Flag(
+        "format",
+        ClusterFormat,
+        "--format",
+        "Write clusters to --out for another program: a folder (camtrap-dp, mot) or a file.",
+        "by the ending of --out",
+        OUTPUT,
     ),
     Flag(
         "folders", Path, "--folders", "Make a folder for each cluster, with links to its pictures.", "", OUTPUT, "DIR"
@@ -29,7 +38,7 @@ EXPORT = (
     Flag("root", Path, "--root", "The folder that was ingested.", "as dbc ingest was given it", WHERE, "DIR"),
 )
 USED_BY = {
-    "clusters": ("out", "folders", "copy", "root"),
+    "clusters": ("out", "format", "folders", "copy", "root"),
     "features": ("out", "projector"),
     "model": ("out",),
 }
@@ -80,47 +89,61 @@ def _show(given: Given, what: str, fields: dict[str, Any]) -> None:
 
 
 def _clusters(given: Given) -> dict[str, Any] | None:
-    from dataclasses import asdict
-
     from dbc_cli.console import RichReporter, print_text
-    from stages.errors import UsageError
-    from stages.export.folders import source_root, write_folders
-    from stages.export.members import COLUMNS, members_of
+    from stages.export.folders import root_of, write_folders
+    from stages.export.formats import write_layout
+    from stages.export.members import members_of
     from stages.export.tables import csv_text, write_csv, write_parquet
     from stages.export.which_stage import stage_to_show
-    from stages.output_files import require_new
 
-    out, folders, overwrite = given["out"], given["folders"], given.flag("overwrite")
+    out, folders, overwrite, as_format = given["out"], given["folders"], given.flag("overwrite"), given["format"]
+    _check_clusters(given)
     write = {".csv": write_csv, ".parquet": write_parquet}
-    if out is not None and out.suffix not in write:
-        raise UsageError(f"--out must end in .csv or .parquet, got {str(out)!r}")
-    if folders is None and (given.flag("copy") or given["root"] is not None):
-        raise UsageError(f"--{'copy' if given.flag('copy') else 'root'} needs --folders DIR; leave it out")
-    require_new([] if out is None else [out], overwrite=overwrite)
     reporter = RichReporter()
     members = members_of(given.run_directory, stage_to_show(given.run_directory, given.stage, reporter), reporter)
     without = len(members.rows) - members.n_clustered
     if without:
         reporter.note(f"{without} pictures for query and gallery are in no cluster, because they were not trained on")
-    rows = [asdict(row) for row in members.rows]
-    columns = {name: [row[name] for row in rows] for name in COLUMNS}
+    columns = members.columns
     if folders is not None:
         paths = [row.path for row in members.rows if row.cluster is not None]
-        root = source_root(members.dataset.manifest.command, paths, given["root"])
+        root = root_of(members.dataset, paths, given["root"])
         write_folders(members.rows, folders, root=root, copy=given.flag("copy"))
-    if out is not None:
+    if as_format is not None:
+        for note in write_layout(members, as_format, out, root=given["root"], overwrite=overwrite):
+            reporter.note(note)
+    elif out is not None:
         write[out.suffix](columns, out, overwrite=overwrite)
     if out is None and folders is None and not given.flag("json"):
         print_text(csv_text(columns))
         return None
+    rows = zip(*columns.values(), strict=True)
     return {
         "stage": members.stage,
         "n_pictures": members.n_clustered,
         "n_clusters": members.n_clusters,
         "out": None if out is None else out.as_posix(),
         "folders": None if folders is None else folders.as_posix(),
-        **({"clusters": rows} if given.flag("json") else {}),
+        **({"clusters": [dict(zip(columns, row, strict=True)) for row in rows]} if given.flag("json") else {}),
     }
+
+
+def _check_clusters(given: Given) -> None:
+    """Raise UsageError if what is given about clusters does not go together, or a file is there."""
+    from stages.errors import UsageError
+    from stages.output_files import require_new
+
+    out, folders, as_format = given["out"], given["folders"], given["format"]
+    if as_format is not None and out is None:
+        raise UsageError(f"--format {as_format} needs --out: give a new folder or file")
+    if out is not None and as_format is None and out.suffix not in (".csv", ".parquet"):
+        raise UsageError(f"--out must end in .csv or .parquet, got {str(out)!r}")
+    if folders is None and given.flag("copy"):
+        raise UsageError("--copy needs --folders DIR; leave it out")
+    if folders is None and as_format is None and given["root"] is not None:
+        raise UsageError("--root needs --folders DIR or --format; leave it out")
+    if as_format is None:
+        require_new([] if out is None else [out], overwrite=given.flag("overwrite"))
 
 
 def _features(given: Given) -> dict[str, Any]:

@@ -12,17 +12,28 @@ from pathlib import Path
 from stages.errors import DbcError, UsageError, file_problem
 from stages.export.members import Member
 from stages.ingest.formats import image_root
+from stages.ingest.kept_source import read_source
+from stages.runs.store import Artifact
 
 _UNSAFE = re.compile(r"[^\w.()+=@ -]+")
 _MOST_LETTERS = 150
 
 
-def source_root(command: Sequence[str], paths: Sequence[str], root: Path | None = None) -> Path:
+def root_of(dataset: Artifact, paths: Sequence[str], root: Path | None = None) -> Path:
+    """The folder that `paths` of a dataset are relative to; UsageError if pictures are not there."""
+    kept = read_source(dataset)
+    return source_root(dataset.manifest.command, paths, root, kept=None if kept is None else kept.root)
+
+
+def source_root(
+    command: Sequence[str], paths: Sequence[str], root: Path | None = None, *, kept: Path | None = None
+) -> Path:
     """The folder that `paths` are relative to: `root`, else the SOURCE in `command`, which ingested them, seen from here.
 
-    UsageError if pictures are not there.
+    The place that was `kept` then is tried first. UsageError if pictures are not there.
     """
-    candidates = [root] if root is not None else [image_root(Path(word)) for word in command[1:] if _is_there(word)]
+    places = [image_root(Path(word)) for word in command[1:] if _is_there(word)]
+    candidates = [root] if root is not None else [*([] if kept is None else [kept]), *places]
     missing = paths[0] if paths else ""
     for candidate in candidates:
         lost = next((path for path in paths if not (candidate / path).is_file()), None)

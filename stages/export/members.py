@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +29,8 @@ COLUMNS = (
     "cluster_size",
     "identity",
 )
+MORE_COLUMNS = ("frame", "left", "top", "width", "height", "score", "timestamp", "encounter", "view")
+"""The columns of a table that are there if anything is known of them."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ class Member:
 
     `individual` is the lasting number of the cluster (`stages.runs.lasting`), `cluster` its label in the artifact.
     `distance` is the Euclidean distance of the sample's features from the mean of its cluster, as merges compare them.
+    `frame` counts from 0; `box` is left, top, width and height in pixels of what was cut out of the picture.
     """
 
     path: str
@@ -47,6 +52,12 @@ class Member:
     distance: float | None
     cluster_size: int | None
     identity: str | None
+    frame: int | None = None
+    box: tuple[int, int, int, int] | None = None
+    score: float | None = None
+    timestamp: str | None = None
+    encounter: str | None = None
+    view: str | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +77,18 @@ class Members:
     def n_clustered(self) -> int:
         """How many pictures are in a cluster."""
         return sum(row.cluster is not None for row in self.rows)
+
+    @property
+    def columns(self) -> dict[str, list[Any]]:
+        """The rows as columns of a table; those of `MORE_COLUMNS` of which nothing is known are left out."""
+        rows = [{**asdict(row), **dict(zip(_BOX, row.box or (None,) * 4, strict=True))} for row in self.rows]
+        columns = {name: [row[name] for row in rows] for name in (*COLUMNS, *MORE_COLUMNS)}
+        return {
+            name: column for name, column in columns.items() if name in COLUMNS or any(c is not None for c in column)
+        }
+
+
+_BOX = ("left", "top", "width", "height")
 
 
 def members_of(run: RunDirectory, stage: int, reporter: Reporter) -> Members:
@@ -100,6 +123,7 @@ def _members(
     path, frame_start, split = dataset.read("path").tolist(), dataset.read("frame_start"), dataset.read("split")
     camera, identity = names_of(dataset, "camera"), names_of(dataset, "identity")
     tracklet = dataset.read("tracklet").tolist()
+    images, samples = _more_of_images(dataset), _more_of_samples(dataset)
     size = np.bincount(labels).tolist()
     place = np.full(len(split), -1, dtype=np.int64)
     place[split == TRAIN] = np.arange(len(labels))
@@ -118,9 +142,31 @@ def _members(
                 distance=round(float(distance[at]), 6) if at >= 0 else None,
                 cluster_size=None if cluster is None else size[cluster],
                 identity=identity[sample],
+                **{name: column[frame] for name, column in images.items()},
+                **{name: column[sample] for name, column in samples.items()},
             )
             found.append(row)
     return sorted(found, key=_place)
+
+
+def _more_of_images(dataset: Artifact) -> dict[str, list[Any]]:
+    """What the source says of each image (n_images), by the field of `Member`; None if it does not."""
+    found: dict[str, list[Any]] = {}
+    if "frame_number" in dataset.names():
+        found["frame"] = [number if number >= 0 else None for number in dataset.read("frame_number").tolist()]
+    if "box" in dataset.names():
+        found["box"] = [tuple(box) for box in dataset.read("box").tolist()]
+    if "score" in dataset.names():
+        found["score"] = [None if math.isnan(score) else round(score, 6) for score in dataset.read("score").tolist()]
+    if "timestamp" in dataset.names():
+        found["timestamp"] = [time or None for time in dataset.read("timestamp").tolist()]
+    return found
+
+
+def _more_of_samples(dataset: Artifact) -> dict[str, list[Any]]:
+    """What the source says of each sample (n_samples), by the field of `Member`; None if it does not."""
+    names = {name: f"{name}_name" for name in ("encounter", "view") if f"{name}_name" in dataset.names()}
+    return {name: [text or None for text in dataset.read(array).tolist()] for name, array in names.items()}
 
 
 def _place(row: Member) -> tuple[bool, int, float]:

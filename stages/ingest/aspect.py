@@ -52,10 +52,16 @@ def _image_aspect(root: Path, samples: Samples, image: int) -> float | None:
 
 def _aspect(file: Path) -> float | None:
     """Width over height of a picture as it is shown; None if it cannot be read."""
+    size = shown_size(file)
+    return None if size is None else size[0] / size[1]
+
+
+def shown_size(file: Path) -> tuple[int, int] | None:
+    """Width and height in pixels of a picture as it is shown, by its header; None if it cannot be read."""
     try:
         with Image.open(file) as image:
             width, height = image.size
             turned = image.getexif().get(_ORIENTATION) in _TURNED
     except (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError):
         return None
-    return height / width if turned else width / height
+    return (height, width) if turned else (width, height)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import csv
+import json
+import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from schemas.parameters import BOX_FORMATS
+from schemas.parameters import BOX_FORMATS, IngestParameters
+from stages.ingest.formats import read_samples
 from stages.runs.run_directory import RunDirectory
 from tests.cli.conftest import Dbc
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "stages" / "ingest" / "formats"))
+from box_sources import mot
 from miniatures import BUILDERS, build
 
 NETWORK = ["--backbone", "resnet10", "--weights", "none", "--embedding-dim", "16"]
@@ -44,3 +50,146 @@ def test_one_command_leads_from_the_format_to_a_dataset_that_is_clustered(dbc: D
         assert len(box) == len(dataset.read("path"))
         assert (box[:, 2:] > 0).all()
     assert np.unique(dataset.read("path")).size <= 3
+
+
+# --- and back -------------------------------------------------------------------------------------
+
+
+def exported(dbc: Dbc, run: RunDirectory, name: str, out: Path) -> list[dict[str, Any]]:
+    """The pictures with their individuals, of which `dbc export` wrote the format `name` to `out`."""
+    told = dbc("export", "clusters", "--run", run.root, "--format", name, "--out", out, "--json")
+    assert told.status == 0, told.err
+    return list(told.json["clusters"])
+
+
+def read_back(source: Path, name: str) -> dict[tuple[str, tuple[int, ...]], str]:
+    """The identity of every box in pixels of a source of pictures of 40 × 30 pixels, as ingest reads it."""
+    samples = read_samples(source, parameters=IngestParameters(format=name))  # type: ignore[arg-type]
+    scale = np.where(samples.is_relative[:, None], [40, 30, 40, 30], 1)
+    boxes = np.rint(np.where(np.isnan(samples.box), [0, 0, 40, 30], samples.box * scale)).astype(int).tolist()
+    identity = samples.identity or ("",) * len(samples)
+    of_image = [identity[i] for i, n in enumerate(np.diff(samples.frame_start)) for _ in range(n)]
+    return {(path, tuple(box)): name for path, box, name in zip(samples.path, boxes, of_image, strict=True)}
+
+
+def as_told(rows: list[dict[str, Any]]) -> dict[tuple[str, tuple[int, ...]], str]:
+    return {(row["path"], box_of(row)): str(row["individual"]) for row in rows}
+
+
+def box_of(row: dict[str, Any]) -> tuple[int, ...]:
+    return tuple(row[name] for name in ("left", "top", "width", "height"))
+
+
+def tracks(file: Path) -> dict[tuple[int, tuple[float, ...]], int]:
+    """The id of each frame, from 0, and box of a file of MOTChallenge."""
+    lines = np.loadtxt(file, delimiter=",", ndmin=2)
+    assert lines.shape[1] == 10
+    assert sorted(lines[:, :2].tolist()) == lines[:, :2].tolist()
+    return {(int(frame) - 1, (x - 1, y - 1, w, h)): int(track) for frame, track, x, y, w, h in lines[:, :6].tolist()}
+
+
+def test_tracks_come_back_with_the_same_id_wherever_an_individual_is(dbc: Dbc, tmp_path: Path) -> None:
+    for place, name in enumerate(("north", "south"), start=3):
+        mot(tmp_path / "all" / name, [f"{frame},{place},{place},3,20,20,1,1,1" for frame in (1, 2, 3)])
+    rows = exported(dbc, clustered(dbc, tmp_path / "all", tmp_path / "run"), "mot", tmp_path / "tracks")
+    for name in ("north", "south"):
+        own = {(row["frame"], box_of(row)): row["individual"] for row in rows if row["camera"] == name}
+        assert tracks(tmp_path / "tracks" / f"{name}.txt") == own
+        shutil.copy(tmp_path / "tracks" / f"{name}.txt", tmp_path / "all" / name / "gt" / "gt.txt")
+    assert {row["individual"] for row in rows} == {1}
+    assert read_back(tmp_path / "all", "mot").keys() == as_told(rows).keys()
+
+
+def test_tracks_of_one_individual_in_the_same_frames_get_numbers_of_their_own(dbc: Dbc, tmp_path: Path) -> None:
+    run = clustered(dbc, build(tmp_path / "S1", "mot"), tmp_path / "run")
+    told = dbc("export", "clusters", "--run", run.root, "--format", "mot", "--out", tmp_path / "tracks")
+    assert "tracks of an individual that is elsewhere in the same frame, under numbers of their own: 1" in told.err
+    found = tracks(tmp_path / "tracks" / "S1.txt")
+    assert sorted(found.values()) == [1, 1, 1, 2, 2, 2]
+    assert len({(box, number) for (_, box), number in found.items()}) == 2
+
+
+def test_coco_comes_back_with_individuals_and_boxes(dbc: Dbc, tmp_path: Path) -> None:
+    source = build(tmp_path / "source", "wildlife-datasets")
+    rows = exported(dbc, clustered(dbc, source, tmp_path / "run"), "coco", source / "found.json")
+    assert read_back(source / "found.json", "coco") == as_told(rows)
+    content = json.loads((source / "found.json").read_text())
+    assert all(each["individual_ids"] == [int(each["name"])] for each in content["annotations"])
+    assert {(each["width"], each["height"]) for each in content["images"]} == {(40, 30)}
+
+
+def test_a_camera_trap_package_is_filled_and_keeps_the_rest(dbc: Dbc, tmp_path: Path) -> None:
+    source = build(tmp_path / "source", "camtrap-dp")
+    rows = exported(dbc, clustered(dbc, source, tmp_path / "run"), "camtrap-dp", tmp_path / "out")
+    before, after = ((folder / "observations.csv").read_text().splitlines() for folder in (source, tmp_path / "out"))
+    (changed,) = [(old, new) for old, new in zip(before, after, strict=True) if old != new]
+    told = as_told(rows)["media/1.jpg", (10, 15, 20, 8)]
+    assert changed[1] == changed[0].replace("animal,,", f"animal,{told},")
+    for name in ("media.csv", "deployments.csv", "datapackage.json"):
+        assert (tmp_path / "out" / name).read_text() == (source / name).read_text()
+    shutil.copytree(source / "media", tmp_path / "out" / "media")
+    assert set(read_back(tmp_path / "out", "camtrap-dp").values()) == {told, "a"}
+
+
+def test_other_sources_become_a_camera_trap_package(dbc: Dbc, tmp_path: Path) -> None:
+    source = build(tmp_path / "source", "wildlife-datasets")
+    run = clustered(dbc, source, tmp_path / "run")
+    rows = exported(dbc, run, "camtrap-dp", tmp_path / "out")
+    shutil.copytree(source / "im", tmp_path / "out" / "im")
+    assert read_back(tmp_path / "out", "camtrap-dp") == as_told(rows)
+    told = dbc("export", "clusters", "--run", run.root, "--format", "camtrap-dp", "--out", tmp_path / "other")
+    assert "to be filled in before the package is valid: coordinates of deployments, times of pictures" in told.err
+
+
+def test_matchypatchy_gets_shares_and_absolute_paths(dbc: Dbc, tmp_path: Path) -> None:
+    source = build(tmp_path / "source", "coco")
+    rows = exported(dbc, clustered(dbc, source, tmp_path / "run"), "matchypatchy", tmp_path / "m.csv")
+    with (tmp_path / "m.csv").open(newline="") as opened:
+        found = list(csv.DictReader(opened))
+    told = {(str(source / path), box): individual for (path, box), individual in as_told(rows).items()}
+    size = {"bbox_x": 40, "bbox_y": 30, "bbox_w": 40, "bbox_h": 30}
+    read = {
+        (r["filepath"], tuple(round(float(r[name]) * by) for name, by in size.items())): r["individual"] for r in found
+    }
+    assert read == told
+
+
+def test_a_table_has_frame_and_box_if_the_source_has_them(dbc: Dbc, tmp_path: Path) -> None:
+    run = clustered(dbc, build(tmp_path / "S1", "mot"), tmp_path / "run")
+    assert dbc("export", "clusters", "--run", run.root, "--out", tmp_path / "c.csv").status == 0
+    with (tmp_path / "c.csv").open(newline="") as opened:
+        first = next(csv.DictReader(opened))
+    assert list(first)[-5:] == ["frame", "left", "top", "width", "height"]
+    assert (first["frame"], first["top"], first["width"]) == ("0", "2", "20")
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--format", "mot"], "--format mot needs --out"),
+        (
+            ["--format", "mot", "--out", "S1/gt/gt.txt"],
+            "--out must be a folder with --format mot, got the file S1/gt/gt.txt",
+        ),
+        (["--format", "coco", "--out", "S1/gt/gt.txt"], "--out must be a new file, got S1/gt/gt.txt"),
+        (
+            ["--format", "coco", "--out", "a", "--root", "S1/gt"],
+            "is not in S1/gt; give the folder that was ingested as --root",
+        ),
+        (["--format", "zip", "--out", "a"], "'matchypatchy', 'mot', got 'zip'"),
+    ],
+)
+def test_misuse_is_one_line(dbc: Dbc, tmp_path: Path, words: list[str], line: str) -> None:
+    run = clustered(dbc, build(tmp_path / "S1", "mot"), tmp_path / "run")
+    ran = dbc("export", "clusters", "--run", run.root, *words)
+    assert ran.status == 2
+    assert line in ran.line
+    assert not Path("a").exists()
+
+
+def test_pictures_without_frames_are_no_tracks(dbc: Dbc, tmp_path: Path) -> None:
+    run = clustered(dbc, build(tmp_path / "source", "yolo"), tmp_path / "run")
+    ran = dbc("export", "clusters", "--run", run.root, "--format", "mot", "--out", tmp_path / "tracks")
+    assert ran.status == 2
+    assert "has no frame number, which --format mot needs" in ran.line
+    assert not (tmp_path / "tracks").exists()

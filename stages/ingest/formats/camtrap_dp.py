@@ -16,10 +16,11 @@ from stages.ingest.formats.layout import require_layout
 from stages.ingest.formats.names import counted, is_missing, relative_path, shown
 from stages.samples import Samples
 
-ENTRIES = ("datapackage.json", "media.csv", "observations.csv", "deployments.csv")
+OBSERVATIONS = "observations.csv"
+ENTRIES = ("datapackage.json", "media.csv", OBSERVATIONS, "deployments.csv")
 _MEDIA = ("mediaid", "deploymentid", "timestamp", "filepath", "filemediatype")
 _BOX = ("bboxx", "bboxy", "bboxwidth", "bboxheight")
-_OBSERVATIONS = (
+_OBSERVED = (
     *("observationid", "deploymentid", "mediaid", "eventid", "observationlevel", "observationtype", "individualid"),
     *_BOX,
 )
@@ -32,25 +33,33 @@ def read_camtrap_dp(source: Path, root: Path, parameters: IngestParameters, find
     Observations of events, people, vehicles, blanks and of videos are counted and left out. UsageError names the file and
     line of what is wrong.
     """
-    source = _folder(source)
-    require_layout(source, name="camtrap-dp", entries=ENTRIES[1:])
-    if (source / ENTRIES[0]).is_file():
-        _check_version(source / ENTRIES[0])
-    media = read_csv_file(source / "media.csv", columns=_MEDIA)
-    observations = read_csv_file(source / "observations.csv", columns=_OBSERVATIONS)
-    deployments = read_csv_file(source / "deployments.csv", columns=("deploymentid",))
-    _require(media, _MEDIA)
-    _require(observations, _OBSERVATIONS[:6])
     left_out = Counter[str]()
-    found = list(_detections(media, observations, set(deployments.cells["deploymentid"]), root, left_out))
+    folder = _folder(source)
+    found = [detection for _, detection in animals(folder, root, left_out)]
     if left_out:
         findings.notes.append(f"observations left out: {counted(left_out)}")
     if not found:
         raise UsageError(
-            f"{shown(observations.file)} has no animals in single pictures ({counted(left_out)}); "
+            f"{shown(folder / OBSERVATIONS)} has no animals in single pictures ({counted(left_out)}); "
             "give observations with observationLevel media and a mediaID"
         )
-    return samples_of(found, source=observations.file, root=root, parameters=parameters, findings=findings)
+    return samples_of(found, source=folder / OBSERVATIONS, root=root, parameters=parameters, findings=findings)
+
+
+def animals(source: Path, root: Path, left_out: Counter[str]) -> Iterator[tuple[int, Detection]]:
+    """The animals in single pictures of the package in the folder `source`, each after its row (from 0) of observations.csv.
+
+    Other rows are counted in `left_out` by what they are. Rows without any cell do not count.
+    """
+    require_layout(source, name="camtrap-dp", entries=ENTRIES[1:])
+    if (source / ENTRIES[0]).is_file():
+        _check_version(source / ENTRIES[0])
+    media = read_csv_file(source / "media.csv", columns=_MEDIA)
+    observations = read_csv_file(source / OBSERVATIONS, columns=_OBSERVED)
+    deployments = read_csv_file(source / "deployments.csv", columns=("deploymentid",))
+    _require(media, _MEDIA)
+    _require(observations, _OBSERVED[:6])
+    return _detections(media, observations, set(deployments.cells["deploymentid"]), root, left_out)
 
 
 def why_camtrap_dp(source: Path) -> str | None:
@@ -81,11 +90,11 @@ def _require(table: CsvFile, columns: tuple[str, ...]) -> None:
 
 def _detections(
     media: CsvFile, observations: CsvFile, deployments: Collection[str], root: Path, left_out: Counter[str]
-) -> Iterator[Detection]:
+) -> Iterator[tuple[int, Detection]]:
     absolute = PurePosixPath(root.absolute().as_posix())
     row_of = _unique(media, "mediaid")
     _unique(observations, "observationid")
-    columns = [observations.column(name) for name in _OBSERVATIONS]
+    columns = [observations.column(name) for name in _OBSERVED]
     for row, (_, deployment, medium, event, level, kind, individual, *box) in enumerate(zip(*columns, strict=True)):
         origin = observations.at(row)
         if level != "media":
@@ -106,7 +115,7 @@ def _detections(
             raise UsageError(
                 f"{origin} is of deploymentID {shown(deployment)}, which deployments.csv does not list; correct it"
             )
-        yield Detection(
+        detection = Detection(
             path=_path(media, picture, absolute),
             origin=origin,
             box=_box(origin, box),
@@ -116,6 +125,7 @@ def _detections(
             camera=deployment,
             encounter=event,
         )
+        yield row, detection
 
 
 def _unique(table: CsvFile, column: str) -> dict[str, int]:

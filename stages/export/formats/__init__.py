@@ -1,0 +1,43 @@
+"""The files of other programs that clusters are written as: one module for each, found by the `FORMAT` that it defines."""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+
+from stages.errors import UsageError
+from stages.export.folders import root_of
+from stages.export.formats.format import ExportFormat, Source
+from stages.export.members import Members
+from stages.output_files import require_new, write_text
+from stages.runs.run_directory import dataset_manifest
+
+
+def _formats() -> Mapping[str, ExportFormat]:
+    modules = [import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__)]
+    return {module.FORMAT.name: module.FORMAT for module in modules if hasattr(module, "FORMAT")}
+
+
+FORMATS: Mapping[str, ExportFormat] = _formats()
+"""Every such format, by name."""
+
+
+def write_layout(members: Members, name: str, out: Path, *, root: Path | None, overwrite: bool) -> tuple[str, ...]:
+    """Write `members` in the format `name` to `out`, a folder or a file; what there is to say about it.
+
+    `root` is the folder that pictures are relative to, by default the source of the run, in case pictures are needed.
+    UsageError if a file is there and must not be replaced, or if the format needs what the source does not say.
+    """
+    layout_of = FORMATS[name]
+    paths = [row.path for row in members.rows]
+    source = Source(lambda: root_of(members.dataset, paths, root), dataset_manifest(members.dataset).parameters)
+    if layout_of.is_folder and out.is_file():
+        raise UsageError(f"`out` must be a folder with `format='{name}'`, got the file {out}; give another")
+    layout = layout_of.layout(members.rows, source)
+    files = {out / place if place else out: text for place, text in layout.files.items()}
+    require_new(files, overwrite=overwrite)
+    for file, text in files.items():
+        write_text(text, file, overwrite=overwrite)
+    return layout.notes

@@ -1,0 +1,196 @@
+"""Camtrap DP 1.0: observations with `individualID` filled, and the media and deployments that they are of."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from stages.export.formats.format import ExportFormat, Layout, Source, decimal
+from stages.export.members import Member
+from stages.export.tables import csv_text
+from stages.ingest.decode.crops import Region, window
+from stages.ingest.decode.pixels import is_video
+from stages.ingest.formats.camtrap_dp import ENTRIES, OBSERVATIONS, animals
+from stages.ingest.formats.csv_file import read_csv_file
+from stages.ingest.formats.detections import Detection
+from stages.ingest.formats.names import is_missing
+
+SCHEMAS = "https://raw.githubusercontent.com/tdwg/camtrap-dp/1.0.2"
+NO_CAMERA = "unknown"
+_MEDIATYPES = {"jpg": "jpeg", "jpe": "jpeg", "tif": "tiff"}
+
+
+def layout(rows: Sequence[Member], source: Source) -> Layout:
+    """The package that was ingested with `individualID` filled if it is one, else a new package."""
+    if source.parameters.format == "camtrap-dp" and (source.root / OBSERVATIONS).is_file():
+        return _filled(rows, source)
+    return _new(rows, source)
+
+
+def _filled(rows: Sequence[Member], source: Source) -> Layout:
+    """The tables of the package as they are, but for the individuals: those that had none get their number."""
+    individual = {(row.path, row.box): row.individual for row in rows}
+    number = {
+        line: individual.get((animal.path, _cut(animal, source, is_cut=any(row.box for row in rows))))
+        for line, animal in animals(source.root, source.root, Counter())
+    }
+    header, *lines = _cells(source.root / OBSERVATIONS)
+    place = [name.strip().lower() for name in header].index("individualid")
+    kept = n_filled = 0
+    for line, cells in enumerate(lines):
+        if number.get(line) is None:
+            continue
+        if is_missing(cells[place]):
+            cells[place] = str(number[line])
+            n_filled += 1
+        else:
+            kept += 1
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([header, *lines])
+    files = {
+        name: (source.root / name).read_text(encoding="utf-8-sig") for name in ENTRIES if (source.root / name).is_file()
+    }
+    told = f"individualID of {n_filled} observations filled; {kept} keep the one that they had"
+    return Layout({**files, OBSERVATIONS: text.getvalue()}, (told,))
+
+
+def _cut(animal: Detection, source: Source, *, is_cut: bool) -> tuple[int, int, int, int] | None:
+    """What ingest cut out of the picture for `animal`; None if it took whole pictures."""
+    if not is_cut:
+        return None
+    width, height = source.size(animal.path)
+    region = Region(animal.box, animal.is_relative)
+    left, top, right, bottom = window(region, width=width, height=height, pad=source.parameters.pad).rectangle
+    return left, top, right - left, bottom - top
+
+
+def _cells(file: Path) -> list[list[str]]:
+    """The rows of a table, of one length; those without any cell are left out, as readers do."""
+    with file.open(encoding="utf-8-sig", newline="") as opened:
+        rows = [
+            row
+            for row in csv.reader(opened, delimiter=read_csv_file(file, columns=("observationid",)).delimiter)
+            if any(row)
+        ]
+    return [row + [""] * (len(rows[0]) - len(row)) for row in rows]
+
+
+def _new(rows: Sequence[Member], source: Source) -> Layout:
+    """A package: datapackage.json, deployments.csv (a row a camera), media.csv (a picture), observations.csv (a box).
+
+    An individual's ID is its number; boxes that are in no cluster have none. What the source does not say (coordinates,
+    times) stays empty, and a note says that it must be filled in before the package is valid.
+    """
+    ordered = sorted(rows, key=lambda row: (row.path, -1 if row.frame is None else row.frame, row.box or ()))
+    media = {path: f"m{number}" for number, path in enumerate(dict.fromkeys(row.path for row in ordered), start=1)}
+    first = {row.path: row for row in reversed(ordered)}
+    tables = {
+        "deployments": _deployments(ordered),
+        "media": _table([_medium(media[path], first[path]) for path in media]),
+        "observations": _table(
+            [_observation(f"o{n}", media[row.path], row, source) for n, row in enumerate(ordered, 1)]
+        ),
+    }
+    lacking = ["coordinates of deployments"]
+    if any(not row.timestamp for row in ordered):
+        lacking.append("times of pictures")
+    elif any(not _has_zone(row.timestamp) for row in ordered):
+        lacking.append("time zones")
+    files = {f"{name}.csv": csv_text(columns) for name, columns in tables.items()}
+    package = json.dumps(_package(ordered), indent=2, ensure_ascii=False) + "\n"
+    told = f"not said by the source, to be filled in before the package is valid: {', '.join(lacking)}"
+    return Layout({"datapackage.json": package, **files}, (told,))
+
+
+def _deployment(row: Member) -> str:
+    return row.camera or NO_CAMERA
+
+
+def _has_zone(time: str | None) -> bool:
+    return time is not None and datetime.fromisoformat(time).tzinfo is not None
+
+
+def _deployments(rows: Sequence[Member]) -> dict[str, list[Any]]:
+    found = []
+    for name in sorted(set(map(_deployment, rows))):
+        times = sorted(row.timestamp for row in rows if _deployment(row) == name and row.timestamp)
+        start, end = (times[0], times[-1]) if times else (None, None)
+        cells = {"deploymentID": name, "latitude": None, "longitude": None}
+        found.append({**cells, "deploymentStart": start, "deploymentEnd": end})
+    return _table(found)
+
+
+def _medium(name: str, row: Member) -> dict[str, Any]:
+    suffix = row.path.rpartition(".")[2].lower()
+    kind = "video" if is_video(row.path) else "image"
+    return {
+        "mediaID": name,
+        "deploymentID": _deployment(row),
+        "timestamp": row.timestamp,
+        "filePath": row.path,
+        "filePublic": "false",
+        "fileName": row.path.rpartition("/")[2],
+        "fileMediatype": f"{kind}/{_MEDIATYPES.get(suffix, suffix)}",
+    }
+
+
+def _observation(name: str, medium: str, row: Member, source: Source) -> dict[str, Any]:
+    left, top, width, height = (None if row.box is None else decimal(share) for share in source.shares(row))
+    return {
+        "observationID": name,
+        "deploymentID": _deployment(row),
+        "mediaID": medium,
+        "eventID": row.encounter,
+        "eventStart": row.timestamp,
+        "eventEnd": row.timestamp,
+        "observationLevel": "media",
+        "observationType": "animal",
+        "individualID": row.individual,
+        "bboxX": left,
+        "bboxY": top,
+        "bboxWidth": width,
+        "bboxHeight": height,
+        "classificationMethod": "machine",
+        "classifiedBy": "dbc-reid",
+    }
+
+
+def _table(rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+    return {name: [row[name] for row in rows] for name in rows[0]} if rows else {}
+
+
+def _package(rows: Sequence[Member]) -> dict[str, Any]:
+    days = sorted(row.timestamp[:10] for row in rows if row.timestamp)
+    return {
+        "profile": f"{SCHEMAS}/camtrap-dp-profile.json",
+        "name": "individuals",
+        "contributors": [],
+        "project": {
+            "title": "Individuals found by dbc-reid",
+            "individualAnimals": True,
+            "observationLevel": ["media"],
+        },
+        "temporal": {"start": days[0], "end": days[-1]} if days else {},
+        "taxonomic": [],
+        "resources": [
+            {
+                "name": name,
+                "path": f"{name}.csv",
+                "profile": "tabular-data-resource",
+                "format": "csv",
+                "mediatype": "text/csv",
+                "encoding": "utf-8",
+                "schema": f"{SCHEMAS}/{name}-table-schema.json",
+            }
+            for name in ("deployments", "media", "observations")
+        ],
+    }
+
+
+FORMAT = ExportFormat(name="camtrap-dp", is_folder=True, layout=layout)

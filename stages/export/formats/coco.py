@@ -1,0 +1,58 @@
+"""COCO with individuals: boxes in pixels, `individual_ids` and `name` of each, and what COCO Camera Traps says of pictures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from stages.export.formats.format import ExportFormat, Layout, Source
+from stages.export.members import Member
+
+
+def layout(rows: Sequence[Member], source: Source) -> Layout:
+    """One JSON object: images, or frames of videos, in order of path and frame; an annotation for each box.
+
+    `individual_ids` has the number of the individual, `name` says the same; boxes that are in no cluster have neither.
+    """
+    ordered = sorted(rows, key=lambda row: (row.path, -1 if row.frame is None else row.frame, row.box or ()))
+    images: dict[tuple[str, int | None], dict[str, Any]] = {}
+    annotations = []
+    for number, row in enumerate(ordered, start=1):
+        image = images.setdefault((row.path, row.frame), _image(row, source, number=len(images) + 1))
+        annotations.append(_annotation(row, source, number=number, image=image["id"]))
+    content = {
+        "info": {"description": "Individuals found by dbc-reid"},
+        "images": list(images.values()),
+        "annotations": annotations,
+        "categories": [{"id": 1, "name": "animal"}],
+    }
+    return Layout({"": json.dumps(content, indent=1, ensure_ascii=False) + "\n"})
+
+
+def _image(row: Member, source: Source, *, number: int) -> dict[str, Any]:
+    width, height = source.size(row.path)
+    said = {"frame_num": row.frame, "location": row.camera, "seq_id": row.encounter, "datetime": row.timestamp}
+    return {"id": number, "file_name": row.path, "width": width, "height": height, **_known(said)}
+
+
+def _annotation(row: Member, source: Source, *, number: int, image: int) -> dict[str, Any]:
+    box = source.box(row)
+    found = {
+        "id": number,
+        "image_id": image,
+        "category_id": 1,
+        "bbox": list(box),
+        "area": box[2] * box[3],
+        "iscrowd": 0,
+    }
+    if row.individual is not None:
+        found |= {"individual_ids": [row.individual], "name": str(row.individual)}
+    return found | _known({"viewpoint": row.view, "score": row.score, "track_id": row.tracklet})
+
+
+def _known(said: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in said.items() if value is not None}
+
+
+FORMAT = ExportFormat(name="coco", is_folder=False, layout=layout)

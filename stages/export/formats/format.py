@@ -1,0 +1,73 @@
+"""What a format of other programs is: its name, whether it is a folder, and the function that writes its files as texts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TypeAlias
+
+from schemas.parameters import IngestParameters
+from stages.errors import DbcError
+from stages.export.members import Member
+from stages.ingest.aspect import shown_size
+from stages.ingest.decode.pixels import is_video
+from stages.ingest.decode.video_file import frame_size
+
+Box: TypeAlias = tuple[float, float, float, float]
+
+
+class Source:
+    """The source that was ingested by `parameters`. Its pictures are looked for, and their headers read, only if need be."""
+
+    def __init__(self, find_root: Callable[[], Path], parameters: IngestParameters) -> None:
+        self._find_root = find_root
+        self._sizes: dict[str, tuple[int, int]] = {}
+        self.parameters = parameters
+
+    @cached_property
+    def root(self) -> Path:
+        """The folder that paths are relative to; UsageError if it is not there."""
+        return self._find_root()
+
+    def size(self, path: str) -> tuple[int, int]:
+        """Width and height in pixels of a picture or video as it is shown; DbcError if it cannot be read."""
+        if path not in self._sizes:
+            size = frame_size(self.root / path) if is_video(path) else shown_size(self.root / path)
+            if size is None:
+                raise DbcError(f"picture {path!r} cannot be read in {self.root}; restore it")
+            self._sizes[path] = size
+        return self._sizes[path]
+
+    def box(self, row: Member) -> Box:
+        """Left, top, width and height in pixels: the row's own box, or the whole picture."""
+        return (0, 0, *self.size(row.path)) if row.box is None else row.box
+
+    def shares(self, row: Member) -> Box:
+        """The box in shares of the picture's width and height."""
+        width, height = self.size(row.path)
+        left, top, wide, high = self.box(row)
+        return left / width, top / height, wide / width, high / height
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The texts of `files` by their places, and `notes`, what a reader should know. The place of the only file is empty."""
+
+    files: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ExportFormat:
+    """A format of another program. `layout` gets every row of the data set; those without a cluster have no individual."""
+
+    name: str
+    is_folder: bool
+    layout: Callable[[Sequence[Member], Source], Layout]
+
+
+def decimal(number: float) -> str:
+    """A number without needless digits: `12`, `0.25`."""
+    return f"{number:.10g}"

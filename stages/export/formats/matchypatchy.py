@@ -1,0 +1,43 @@
+"""The table that MatchyPatchy imports, to look at individuals and correct them by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from stages.export.formats.format import ExportFormat, Layout, Source
+from stages.export.members import Member
+from stages.export.tables import csv_text
+from stages.ingest.decode.pixels import is_video
+
+
+def layout(rows: Sequence[Member], source: Source) -> Layout:
+    """One table, a row a box of an individual: boxes in shares of the picture, paths absolute, frames of videos from 0."""
+    columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
+    encounters = {name: number for number, name in enumerate(sorted({row.encounter or "" for row in rows}), start=1)}
+    for row in rows:
+        if row.individual is None:
+            continue
+        cells = (
+            (source.root / row.path).as_posix(),
+            row.timestamp,
+            row.camera or "unknown",
+            encounters[row.encounter] if row.encounter else None,
+            row.frame if is_video(row.path) else 1,
+            *source.shares(row),
+            row.view,
+            row.individual,
+        )
+        for column, cell in zip(columns.values(), cells, strict=True):
+            column.append(cell)
+    if not any(columns["sequence_id"]):
+        del columns["sequence_id"]
+    told = "MatchyPatchy wants a time for each picture; the source has none" if not any(columns["timestamp"]) else ""
+    return Layout({"": csv_text(columns)}, (told,) if told else ())
+
+
+_COLUMNS = (
+    *("filepath", "timestamp", "station", "sequence_id", "frame_number"),
+    *("bbox_x", "bbox_y", "bbox_w", "bbox_h", "viewpoint", "individual"),
+)
+FORMAT = ExportFormat(name="matchypatchy", is_folder=False, layout=layout)

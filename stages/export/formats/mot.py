@@ -1,0 +1,69 @@
+"""Tracks with the same id wherever the same individual is seen, as MOTChallenge writes results: one file a sequence."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from stages.errors import UsageError
+from stages.export.folders import safe_name
+from stages.export.formats.format import ExportFormat, Layout, Source, decimal
+from stages.export.members import Member
+
+
+def layout(rows: Sequence[Member], source: Source) -> Layout:
+    """One file NAME.txt a camera or video: frame, id, left, top, width, height, confidence, −1, −1, −1; all from 1.
+
+    The id is the individual's number in every sequence. An individual cannot be in a frame twice: the track nearest to the
+    centre of the cluster keeps the number, others get numbers of their own, and it is said. UsageError without frames.
+    """
+    clustered = [row for row in rows if row.individual is not None]
+    without = next((row for row in clustered if row.frame is None), None)
+    if without is not None:
+        raise UsageError(
+            f"picture {without.path!r} has no frame number, which `format='mot'` needs; ingest a sequence or a video, or "
+            "give another `format`"
+        )
+    spare = max((row.individual or 0 for row in clustered), default=0)
+    taken: set[tuple[str, int | None, int]] = set()
+    lines: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
+    n_apart = 0
+    for name, number, track in _tracks(clustered):
+        own = number
+        if any((name, row.frame, number) in taken for row in track):
+            spare += 1
+            own, n_apart = spare, n_apart + 1
+        taken.update((name, row.frame, own) for row in track)
+        lines[name] += [_line(row, own, source) for row in track]
+    name_of = {name: safe_name(name.replace("/", "_")) for name in sorted(lines)}
+    if len(set(name_of.values())) < len(name_of):
+        raise UsageError(
+            f"sequences {', '.join(name_of)} would share a file; give them names that file systems tell apart"
+        )
+    texts = {f"{name_of[name]}.txt": "".join(text for *_, text in sorted(own)) for name, own in sorted(lines.items())}
+    told = f"tracks of an individual that is elsewhere in the same frame, under numbers of their own: {n_apart}"
+    return Layout(texts, (told,) if n_apart else ())
+
+
+def _tracks(rows: Sequence[Member]) -> list[tuple[str, int, list[Member]]]:
+    """Sequence, individual and rows of each tracklet, or each row without one, in the order of their first rows."""
+    tracks: dict[tuple[str, int, int, int], list[Member]] = {}
+    for place, row in enumerate(rows):
+        track = (-1, place) if row.tracklet is None else (row.tracklet, -1)
+        tracks.setdefault((sequence_of(row), row.individual or 0, *track), []).append(row)
+    return [(name, number, track) for (name, number, *_), track in tracks.items()]
+
+
+def sequence_of(row: Member) -> str:
+    """The name of the sequence that a row is of: its camera, else the folder or video that it lies in."""
+    return row.camera or row.path.rpartition("/")[0] or row.path
+
+
+def _line(row: Member, number: int, source: Source) -> tuple[int, int, str]:
+    left, top, width, height = source.box(row)
+    frame = (row.frame or 0) + 1
+    fields = [frame, number, left + 1, top + 1, width, height, 1 if row.score is None else row.score, -1, -1, -1]
+    return frame, number, ",".join(map(decimal, fields)) + "\n"
+
+
+FORMAT = ExportFormat(name="mot", is_folder=True, layout=layout)
