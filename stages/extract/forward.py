@@ -16,13 +16,13 @@ from torch.nn import functional
 from stages.errors import DbcError
 from stages.extract.frames import Batch, batches, n_frames_used
 from stages.extract.network import Network, inference_network
-from stages.nn.ahead import ahead
+from stages.nn.ahead import ahead, n_readers
 from stages.nn.images import InputForm, StoredImages, network_input
 from stages.nn.model.network import ReidModel
 from stages.typing import Float32Array, Float64Array, Int64Array, UInt8Array
 
 DEPTH = 2
-"""Batches read ahead, and batches queued on a GPU while earlier ones are written; a CPU queues none."""
+"""Batches read ahead at least, and batches queued on a GPU while earlier ones are written; a CPU queues none."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ def extract(
     """Pieces (first sample, pooled (b, d), embedding (b, e)), float32, ascending, that cover every sample of a share.
 
     A sample's features are the mean of the backbone's output over at most `MAX_FRAMES` frames, accumulated in float64:
-    `pooled` is their L2-normalised form, `embedding` the head's output for them. A thread reads batches ahead; memory does
-    not grow with the length of a sample.
+    `pooled` is their L2-normalised form, `embedding` the head's output for them. Threads read batches ahead, several for a
+    GPU; memory does not grow with the length of a sample.
 
     Parameters
     ----------
@@ -81,7 +81,12 @@ def extract(
         rank=share.rank,
         n_processes=share.n_processes,
     )
-    read = ahead(_read(images, planned, batch_size, inputs), depth=DEPTH)
+    n_threads = n_readers(device)
+
+    def read_batch(batch: Batch) -> tuple[Batch, Tensor]:
+        return batch, inputs.ahead(_filled(images[batch.frames], batch_size))
+
+    read = ahead(planned, read_batch, depth=max(DEPTH, n_threads), n_threads=n_threads)
     with closing(_computed(network, read, inputs)) as computed:
         sums: Float64Array | None = None
         for batch, features in computed:
@@ -117,15 +122,8 @@ class _Inputs:
             return network_input(stored, self.form)
 
 
-def _read(
-    images: StoredImages, planned: Iterator[Batch], batch_size: int, inputs: _Inputs
-) -> Generator[tuple[Batch, Tensor]]:
-    """Each batch and its images, prepared ahead; a short batch is padded, so that all have one shape."""
-    for batch in planned:
-        yield batch, inputs.ahead(_filled(images[batch.frames], batch_size))
-
-
 def _filled(images: UInt8Array, batch_size: int) -> UInt8Array:
+    """A short batch, padded with zeros so that all have one shape."""
     missing = batch_size - len(images)
     return np.pad(images, ((0, missing), (0, 0), (0, 0), (0, 0))) if missing else images
 

@@ -23,6 +23,7 @@ from schemas.stage_names import parse_stage, stage_label
 from stages.errors import DbcError, file_problem
 from stages.runs.store.digests import ArrayDigest, artifact_id, checksum, content_key, dtype_name
 from stages.runs.store.grid import missing_file
+from stages.runs.store.plain_rows import PlainRows
 from stages.runs.store.root import RootError, read_root
 from stages.runs.store.temporary import entries
 
@@ -119,6 +120,7 @@ class Rows:
         # slabs of whole chunks: Zarr's own reading by index takes twenty times as long
         self.rows_per_slab = ROWS_CHUNKS * self._rows_per_chunk
         self._checksums = artifact.checksums.get(name)
+        self._plain = PlainRows.of(array, artifact.path / name)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -142,10 +144,14 @@ class Rows:
         start, stop, step = rows.indices(len(self))
         step_chunk = self._rows_per_chunk
         first, last = start - start % step_chunk, min(len(self), -(-stop // step_chunk) * step_chunk)
-        if self._checksums is None or last <= first:
+        is_plain = self._plain is not None and last > first
+        if last <= first or (self._checksums is None and not is_plain):
             first, last = start, stop
         with _reading(self._artifact, self._name):
-            read = np.asarray(self._array[first:last])
+            if self._plain is not None and is_plain:
+                read = self._plain.read(first // step_chunk, last - first)
+            else:
+                read = np.asarray(self._array[first:last])
         if self._checksums is not None:
             for begin, end in pairwise([*range(0, len(read), step_chunk), len(read)]):
                 self._check(read[begin:end], (first + begin) // step_chunk)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
+from stages.nn.ahead import ahead, n_readers
 from stages.train.images.augment import Augmentation
 from stages.train.images.draws import Draw
 from stages.train.images.sources import FrameSource
 
 AHEAD = 2
-"""Batches prepared beside the one that is trained on."""
+"""Batches prepared beside the one that is trained on, at least."""
 
 ToInput: TypeAlias = Callable[[Tensor, Augmentation], Tensor]
 """From frames (B·T, H, W, 3) uint8 to network input (B·T, 3, H, W) on the same device."""
@@ -27,30 +27,18 @@ def feed(
 ) -> Generator[tuple[Draw, Tensor], None, None]:
     """Each draw with its network input on `device`, in order; preparing ahead does not change it.
 
-    A thread reads frames and, on the CPU, augments them too; a GPU augments them in the loop.
+    A thread reads frames and, on the CPU, augments them too; for a GPU several read, and it augments them in the loop. Draws
+    are made in this thread.
     """
     if not source.waits:
         for draw in draws:
             yield draw, to_input(source.batch(draw.frames), draw.augmentation)
         return
     stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
-    reader = _Reader(source, stream, to_input)
-    with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as executor:
-        pending: deque[Future[_Read]] = deque()
-        try:
-            # draws are made here: made in the thread, their torch operations give it a team of threads of its own, and more
-            # threads than cores cost a third of the training rate
-            for draw in draws:
-                pending.append(executor.submit(reader.read, draw))
-                if len(pending) > AHEAD:
-                    found = pending.popleft().result()
-                    yield found.draw, reader.received(found)
-            while pending:
-                found = pending.popleft().result()
-                yield found.draw, reader.received(found)
-        finally:
-            for future in pending:
-                future.cancel()
+    reader, n_threads = _Reader(source, stream, to_input), n_readers(device)
+    with closing(ahead(draws, reader.read, depth=max(AHEAD, n_threads), n_threads=n_threads)) as read:
+        for found in read:
+            yield found.draw, reader.received(found)
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,7 @@ def test_what_is_stored_is_read_ahead_by_a_thread_in_order() -> None:
         for draw, batch in feed(draws(6), HostFrames(stored, CPU), device=CPU, to_input=as_stored)
     ]
     assert seen == [(list(range(4 * i, 4 * i + 4)), True) for i in range(6)]
-    assert all(name.startswith("read-ahead") for name in stored.threads)
+    assert all(name.startswith("ahead") for name in stored.threads)
 
 
 def test_an_error_in_the_thread_is_that_of_the_loop_and_no_thread_stays() -> None:
@@ -125,11 +125,11 @@ def test_an_error_in_the_thread_is_that_of_the_loop_and_no_thread_stays() -> Non
 
     with pytest.raises(DbcError, match="cannot be read"):
         trained(tiny_model(), LABELS, source=HostFrames(Broken(blotches(20)), CPU), samples=image_samples(LABELS))
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("read-ahead")]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ahead")]
 
 
 def test_stopping_early_leaves_no_thread() -> None:
     fed = feed(draws(6), HostFrames(Stored(blotches(40)), CPU), device=CPU, to_input=as_stored)
     next(fed)
     fed.close()
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("read-ahead")]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ahead")]
