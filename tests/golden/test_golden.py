@@ -88,6 +88,26 @@ def test_the_dataset_reads_back() -> None:
     np.testing.assert_array_equal(artifact.rows("images")[np.array([15, 0])], arrays["images"][[15, 0]])
 
 
+def test_a_dataset_of_boxes_reads_back() -> None:
+    artifact = RunDirectory(Path(__file__).parent / "schema-1-boxes").require("dataset")
+    assert artifact.manifest.id[:16] == "58832e36716b6296"
+    assert artifact.manifest.schema_version == 1
+    assert artifact.damaged() == ()
+    assert artifact_id(artifact.manifest.key, artifact.manifest.arrays) == artifact.manifest.id
+    manifest, arrays = dataset_manifest(artifact), read_all(artifact)
+    assert manifest.parameters.pad == 0.125
+    assert manifest.summary.boxes == {"clipped to their picture": 1}
+    assert arrays["path"].tolist() == ["2.png", "1.png", "1.png", "2.png"]
+    assert arrays["frame_start"].tolist() == [0, 1, 2, 4]
+    assert arrays["box"].tolist() == [[0, 0, 60, 40], [25, 3, 35, 25], [0, 0, 25, 37], [8, 8, 20, 20]]
+    assert arrays["frame_number"].tolist() == [8, 7, 7, 8]
+    assert arrays["timestamp"].tolist() == ["", "2024-05-31T07:15:00", "2024-05-31T07:15:00", "2024-05-31T07:15:02"]
+    np.testing.assert_array_equal(arrays["score"], np.float32([np.nan, 0.5, 0.75, np.nan]))
+    assert (arrays["encounter"].tolist(), arrays["encounter_name"].tolist()) == ([-2, 1, 1], ["", "e1", "e1"])
+    assert (arrays["view"].tolist(), arrays["view_name"].tolist()) == ([-2, 2, 1], ["", "right", "left"])
+    assert (arrays["images"].shape, int(arrays["images"].sum())) == ((4, 16, 8, 3), 151560)
+
+
 def test_the_model_reads_back() -> None:
     artifact = RUN.require("model", INIT_STAGE)
     manifest, arrays = model_manifest(artifact), read_all(artifact)

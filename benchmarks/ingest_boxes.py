@@ -1,0 +1,193 @@
+"""Boxes: parsing a large MegaDetector file, and cropping against bare loops: boxes a second, and their ratio (floor 0.8).
+
+Run as `python -m benchmarks.ingest_boxes`. The bare loop opens each picture with Pillow, once, and crops, converts and resizes
+each of its boxes, in as many processes, already started, that hash nothing and keep nothing. Cropping is what ingest does of
+that: threads that decode, crop, resize and write each crop into its place in a file. Ingest is the whole stage: the
+file parsed, pictures hashed, crops hashed and written, the dataset artifact synced and renamed into place. Rounds alternate,
+and medians are told. Parsing is of as many boxes as `--parsed` says, in a process of its own, for the peak of its memory; its
+pictures are empty files, because it only asks whether they are there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import random
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from multiprocessing.pool import Pool
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.ingest import SIZE, write_images
+from schemas.parameters import IngestParameters
+from stages.ingest.decode.block import Cuts
+from stages.ingest.decode.crops import Region
+from stages.ingest.decode.pixels import CropSource
+from stages.ingest.decode.workers import decode_cuts, default_workers
+from stages.ingest.formats import read_samples, recognise_source
+from stages.ingest.stage import ingest
+from stages.runs.context import Context
+from stages.runs.run_directory import RunDirectory
+
+FLOOR = 0.8
+MOST_SECONDS, MOST_MIB = 20, 1024
+
+Job = tuple[str, list[list[float]]]
+
+
+def results(names: Sequence[str], *, boxes: int, smallest: float, largest: float) -> dict[str, Any]:
+    """MegaDetector's results of `boxes` boxes in each picture, of a width and height within these shares of it."""
+    rng = random.Random(0)
+
+    def box() -> list[float]:
+        width, height = rng.uniform(smallest, largest), rng.uniform(smallest, largest)
+        return [round(value, 4) for value in (rng.uniform(0, 1 - width), rng.uniform(0, 1 - height), width, height)]
+
+    images = [
+        {"file": name, "detections": [{"category": "1", "conf": 0.9, "bbox": box()} for _ in range(boxes)]}
+        for name in names
+    ]
+    return {"info": {"format_version": "1.4"}, "detection_categories": {"1": "animal"}, "images": images}
+
+
+def bare(jobs: list[Job]) -> int:
+    """The number of boxes that were cropped out of pictures by nothing but Pillow."""
+    n_boxes = 0
+    for path, boxes in jobs:
+        with Image.open(path) as picture:
+            picture.load()
+            for left, top, width, height in boxes:
+                edges = (left, top, left + width, top + height)
+                scaled = [round(edge * side) for edge, side in zip(edges, picture.size * 2, strict=True)]
+                part = picture.crop((scaled[0], scaled[1], scaled[2], scaled[3])).convert("RGB")
+                np.asarray(part.resize((SIZE.width, SIZE.height), Image.Resampling.BILINEAR))
+                n_boxes += 1
+    return n_boxes
+
+
+def bare_once(pool: Pool, jobs: list[Job]) -> float:
+    """Boxes a second of the bare loop in the processes of `pool`."""
+    started = time.perf_counter()
+    n_boxes = sum(pool.imap_unordered(bare, [jobs[i::64] for i in range(64)]))
+    return n_boxes / (time.perf_counter() - started)
+
+
+def crop_once(folder: Path, jobs: list[Job], target: Path, *, workers: int) -> float:
+    """Boxes a second of `decode_cuts`, threads started; `target` takes the pixels."""
+    n_boxes = sum(len(boxes) for _, boxes in jobs)
+    with target.open("xb") as file:
+        file.truncate(n_boxes * SIZE.n_bytes)
+
+    def pictures() -> Iterator[Cuts]:
+        place = 0
+        for path, boxes in jobs:
+            regions = tuple(Region((box[0], box[1], box[2], box[3]), is_relative=True) for box in boxes)
+            offsets = tuple((place + number) * SIZE.n_bytes for number in range(len(boxes)))
+            yield Cuts(Path(path).name, regions, (str(target),) * len(boxes), offsets)
+            place += len(boxes)
+
+    started = time.perf_counter()
+    n_done = sum(
+        len(filled.rectangles) for filled in decode_cuts(CropSource(folder), pictures(), size=SIZE, workers=workers)
+    )
+    ended = time.perf_counter()
+    target.unlink()
+    return n_done / (ended - started)
+
+
+def ingest_once(file: Path, run: Path, *, workers: int, n_boxes: int) -> float:
+    """Boxes a second of ingesting the results in `file` into the new run `run`."""
+    started = time.perf_counter()
+    parameters = IngestParameters(format="megadetector")
+    ingest(RunDirectory(run), source=file, parameters=parameters, context=Context(workers=workers))
+    return n_boxes / (time.perf_counter() - started)
+
+
+def parse(file: str, told: Any) -> None:
+    """Send the seconds that recognising and reading `file` take, the number of samples, and the peak of memory in MiB."""
+    started = time.perf_counter()
+    recognise_source(Path(file))
+    samples = read_samples(Path(file), parameters=IngestParameters(format="megadetector"))
+    seconds = time.perf_counter() - started
+    # getrusage would tell the peak of the process that started this one, if that is larger
+    peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    told.put((seconds, len(samples), int(peak.split()[1]) / 1024))
+
+
+def parsing(folder: Path, n_boxes: int) -> None:
+    """Print what parsing a file of `n_boxes` boxes, four a picture, takes."""
+    names = [f"station{i % 100:03}/IMG_{i:06}.JPG" for i in range(n_boxes // 4)]
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    file = folder / "results.json"
+    file.write_text(json.dumps(results(names, boxes=4, smallest=0.01, largest=0.2), indent=1))
+    context = multiprocessing.get_context("spawn")
+    told = context.Queue()
+    process = context.Process(target=parse, args=(str(file), told))
+    process.start()
+    seconds, n_samples, mebibytes = told.get()
+    process.join()
+    print(
+        f"parsing {n_samples} boxes ({file.stat().st_size / 1e6:.0f} MB): {seconds:.1f} s, peak of {mebibytes:.0f} MiB"
+    )
+    print(f"limits: {MOST_SECONDS} s and {MOST_MIB} MiB")
+
+
+def cropping(folder: Path, options: argparse.Namespace) -> None:
+    """Print the rates of cropping, and their ratio."""
+    names = write_images(folder, options.pictures, height=options.height, width=options.width)
+    found = results(names, boxes=options.boxes, smallest=options.smallest, largest=options.largest)
+    file = folder / "results.json"
+    file.write_text(json.dumps(found))
+    jobs: list[Job] = [
+        (str(folder / image["file"]), [each["bbox"] for each in image["detections"]]) for image in found["images"]
+    ]
+    n_boxes = options.pictures * options.boxes
+    with multiprocessing.get_context("fork").Pool(options.workers) as pool:
+        # what is imported once, and the first look at each file, are no part of any rate
+        ingest_once(file, folder.parent / "run", workers=options.workers, n_boxes=n_boxes)
+        rates: list[tuple[float, float, float]] = []
+        for turn in range(options.rounds):
+            loop = bare_once(pool, jobs)
+            crops = crop_once(folder, jobs, folder.parent / "pixels", workers=options.workers)
+            run = folder.parent / f"run-{turn}"
+            rates.append((loop, crops, ingest_once(file, run, workers=options.workers, n_boxes=n_boxes)))
+            shutil.rmtree(run)
+    loop, crops, whole = (statistics.median(rate) for rate in zip(*rates, strict=True))
+    print(f"{options.pictures} JPEGs of {options.width}×{options.height}, {options.boxes} boxes each of")
+    print(f"{options.smallest:g} to {options.largest:g} of its sides, {options.workers} processes or threads")
+    print(f"{'bare loop':12}{loop:8.0f} boxes/s")
+    print(f"{'cropping':12}{crops:8.0f} boxes/s, {crops / loop:.2f} of bare (floor {FLOOR})")
+    print(f"{'ingest':12}{whole:8.0f} boxes/s, {whole / loop:.2f} of bare")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pictures", type=int, default=400)
+    parser.add_argument("--boxes", type=int, default=4, help="in each picture")
+    parser.add_argument("--width", type=int, default=1280)
+    parser.add_argument("--height", type=int, default=960)
+    parser.add_argument("--smallest", type=float, default=0.1)
+    parser.add_argument("--largest", type=float, default=0.4)
+    parser.add_argument("--workers", type=int, default=default_workers())
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--parsed", type=int, default=200_000, help="boxes in the large file; 0 parses none")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        (Path(name) / "pictures").mkdir()
+        cropping(Path(name) / "pictures", options)
+        if options.parsed:
+            parsing(Path(name) / "parsed", options.parsed)
+
+
+if __name__ == "__main__":
+    main()
