@@ -31,6 +31,14 @@ EXPORT = (
         OUTPUT,
     ),
     Flag(
+        "map",
+        Literal["tsne", "umap", "pca"],
+        "--map",
+        "Add to the table x and y of each picture on a map of the samples.",
+        "",
+        OUTPUT,
+    ),
+    Flag(
         "folders", Path, "--folders", "Make a folder for each cluster, with links to its pictures.", "", OUTPUT, "DIR"
     ),
     Flag("copy", bool, "--copy", "Copy pictures into --folders instead of linking them.", "", OUTPUT),
@@ -38,7 +46,7 @@ EXPORT = (
     Flag("root", Path, "--root", "The folder that was ingested.", "as dbc ingest was given it", WHERE, "DIR"),
 )
 USED_BY = {
-    "clusters": ("out", "format", "folders", "copy", "root"),
+    "clusters": ("out", "format", "map", "folders", "copy", "root"),
     "features": ("out", "projector"),
     "model": ("out",),
 }
@@ -89,18 +97,23 @@ def _show(given: Given, what: str, fields: dict[str, Any]) -> None:
 
 
 def _clusters(given: Given) -> dict[str, Any] | None:
+    from functools import partial
+
     from dbc_cli.console import RichReporter, print_text
     from stages.export.folders import root_of, write_folders
     from stages.export.formats import write_layout
     from stages.export.members import members_of
     from stages.export.tables import csv_text, write_csv, write_parquet
     from stages.export.which_stage import stage_to_show
+    from stages.pages import scatter
 
     out, folders, overwrite, as_format = given["out"], given["folders"], given.flag("overwrite"), given["format"]
     _check_clusters(given)
     write = {".csv": write_csv, ".parquet": write_parquet}
     reporter = RichReporter()
-    members = members_of(given.run_directory, stage_to_show(given.run_directory, given.stage, reporter), reporter)
+    positions = None if given["map"] is None else partial(scatter.positions, method=given["map"])
+    stage = stage_to_show(given.run_directory, given.stage, reporter)
+    members = members_of(given.run_directory, stage, reporter, positions=positions)
     without = len(members.rows) - members.n_clustered
     if without:
         reporter.note(f"{without} pictures for query and gallery are in no cluster, because they were not trained on")
@@ -138,6 +151,8 @@ def _check_clusters(given: Given) -> None:
         raise UsageError(f"--format {as_format} needs --out: give a new folder or file")
     if out is not None and as_format is None and out.suffix not in (".csv", ".parquet"):
         raise UsageError(f"--out must end in .csv or .parquet, got {str(out)!r}")
+    if as_format is not None and given["map"] is not None:
+        raise UsageError(f"--map has no use with --format {as_format}; leave it out")
     if folders is None and given.flag("copy"):
         raise UsageError("--copy needs --folders DIR; leave it out")
     if folders is None and as_format is None and given["root"] is not None:

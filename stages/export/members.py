@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,7 +30,7 @@ COLUMNS = (
     "cluster_size",
     "identity",
 )
-MORE_COLUMNS = ("frame", "left", "top", "width", "height", "score", "timestamp", "encounter", "view")
+MORE_COLUMNS = ("frame", "left", "top", "width", "height", "score", "timestamp", "encounter", "view", "x", "y")
 """The columns of a table that are there if anything is known of them."""
 
 
@@ -39,7 +40,8 @@ class Member:
 
     `individual` is the lasting number of the cluster (`stages.runs.lasting`), `cluster` its label in the artifact.
     `distance` is the Euclidean distance of the sample's features from the mean of its cluster, as merges compare them.
-    `frame` counts from 0; `box` is left, top, width and height in pixels of what was cut out of the picture.
+    `frame` counts from 0; `box` is left, top, width and height in pixels of what was cut out of the picture;
+    `x` and `y` are the sample's place on a map.
     """
 
     path: str
@@ -58,6 +60,8 @@ class Member:
     timestamp: str | None = None
     encounter: str | None = None
     view: str | None = None
+    x: float | None = None
+    y: float | None = None
 
 
 @dataclass(frozen=True)
@@ -91,10 +95,17 @@ class Members:
 _BOX = ("left", "top", "width", "height")
 
 
-def members_of(run: RunDirectory, stage: int, reporter: Reporter) -> Members:
+def members_of(
+    run: RunDirectory,
+    stage: int,
+    reporter: Reporter,
+    *,
+    positions: Callable[[Float32Array], Float64Array] | None = None,
+) -> Members:
     """The pictures with their clusters at `stage`, under its features or the newest before.
 
-    Distances are between features centred and whitened as the merge was told to. DbcError if artifacts are missing or do
+    Distances are between features centred and whitened as the merge was told to; `positions` makes a map (n, 2) of those of
+    the train samples. DbcError if artifacts are missing or do
     not belong together.
     """
     clusters = run.require("clusters", stage)
@@ -103,8 +114,9 @@ def members_of(run: RunDirectory, stage: int, reporter: Reporter) -> Members:
     require_same_dataset(clusters, dataset)
     labels = clusters.read("labels")
     rows = compared_features(features, dataset, clusters_manifest(clusters).parameters)
-    distance, individual = centre_distances(rows, labels), lasting_numbers(run, clusters).number
-    return Members(stage, tuple(_members(dataset, labels, individual, distance, stage)), dataset)
+    places = None if positions is None else positions(rows).round(6)
+    found = _Clustered(labels, lasting_numbers(run, clusters).number, centre_distances(rows, labels), places)
+    return Members(stage, tuple(_members(dataset, found, stage)), dataset)
 
 
 def centre_distances(features: Float32Array, labels: Int64Array) -> Float64Array:
@@ -117,9 +129,17 @@ def centre_distances(features: Float32Array, labels: Int64Array) -> Float64Array
     return distance
 
 
-def _members(
-    dataset: Artifact, labels: Int64Array, individual: Int64Array, distance: Float64Array, stage: int
-) -> list[Member]:
+class _Clustered(NamedTuple):
+    """Of the train samples (n): `labels`, the `individual` (K) of each label, `distance`, and `positions` (n, 2) or None."""
+
+    labels: Int64Array
+    individual: Int64Array
+    distance: Float64Array
+    positions: Float64Array | None
+
+
+def _members(dataset: Artifact, clustered: _Clustered, stage: int) -> list[Member]:
+    labels, individual, distance, positions = clustered
     path, frame_start, split = dataset.read("path").tolist(), dataset.read("frame_start"), dataset.read("split")
     camera, identity = names_of(dataset, "camera"), names_of(dataset, "identity")
     tracklet = dataset.read("tracklet").tolist()
@@ -130,6 +150,7 @@ def _members(
     found = []
     for sample, at in enumerate(place.tolist()):
         cluster = int(labels[at]) if at >= 0 else None
+        x, y = (None, None) if positions is None or at < 0 else positions[at].tolist()
         for frame in range(int(frame_start[sample]), int(frame_start[sample + 1])):
             row = Member(
                 path=path[frame],
@@ -142,6 +163,8 @@ def _members(
                 distance=round(float(distance[at]), 6) if at >= 0 else None,
                 cluster_size=None if cluster is None else size[cluster],
                 identity=identity[sample],
+                x=x,
+                y=y,
                 **{name: column[frame] for name, column in images.items()},
                 **{name: column[sample] for name, column in samples.items()},
             )

@@ -163,9 +163,19 @@ def test_a_table_has_frame_and_box_if_the_source_has_them(dbc: Dbc, tmp_path: Pa
     assert (first["frame"], first["top"], first["width"]) == ("0", "2", "20")
 
 
+def test_a_map_gives_every_sample_one_place(dbc: Dbc, tmp_path: Path) -> None:
+    run = clustered(dbc, build(tmp_path / "S1", "mot"), tmp_path / "run")
+    rows = dbc("export", "clusters", "--run", run.root, "--map", "pca", "--json").json["clusters"]
+    assert {row["tracklet"]: (row["x"], row["y"]) for row in rows} == {
+        row["tracklet"]: (row["x"], row["y"]) for row in reversed(rows)
+    }
+    assert {row["x"] for row in rows} == {0.0, 1.0}
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [
+        (["--format", "mot", "--out", "a", "--map", "pca"], "--map has no use with --format mot"),
         (["--format", "mot"], "--format mot needs --out"),
         (
             ["--format", "mot", "--out", "S1/gt/gt.txt"],

@@ -48,6 +48,8 @@ SAID_IN_WORDS = {
     "the backbone's": None,
     "auto; synthetic without a SOURCE": "synthetic",
     "as their names suggest": None,
+    "0.2 of MegaDetector": 0.0,
+    "animal of MegaDetector, else any": "any",
 }
 
 
