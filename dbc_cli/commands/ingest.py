@@ -62,7 +62,7 @@ INGEST = (
         "animal of MegaDetector, else any",
         READING,
     ),
-    Flag("pad", float, "--pad", "Widen boxes by this share of their size on each side.", "0", READING),
+    Flag("pad", float, "--pad", "Widen boxes by this share of their size on each side.", "0.0", READING),
     Flag("anonymize", bool, "--anonymize", "Store no file names and no place of the source.", "", READING),
     Flag(
         "test_fraction",
