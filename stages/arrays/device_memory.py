@@ -6,7 +6,7 @@ Neither library is imported here: one that was never imported holds nothing.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,19 +14,49 @@ from stages.arrays.backend import device_number
 from stages.errors import DbcError
 from stages.typing import Array
 
+SHORT_BELOW = 0.5
+"""The share of a GPU's memory that is free at the start of a stage, below which what is kept between stages is let go."""
+_kept: dict[str, Callable[[], None]] = {}
+
+
+def keep(name: str, let_go: Callable[[], None]) -> None:
+    """Remember that something stays in a GPU's memory between stages, and how to let go of it; one thing a `name`."""
+    _kept[name] = let_go
+
+
+def let_go_of_kept() -> None:
+    """Let go of all that stays between stages: at the end of a run, or if memory is short."""
+    if _kept:
+        while _kept:
+            _kept.popitem()[1]()
+        release()
+
+
+def _is_short() -> bool:
+    """Whether little memory of torch's current GPU is free; False if torch uses none."""
+    torch = _imported("torch")
+    if torch is None or not torch.cuda.is_initialized():
+        return False
+    free, total = torch.cuda.mem_get_info()
+    return bool(free < SHORT_BELOW * total)
+
 
 @contextmanager
 def stage_memory(advice: str) -> Iterator[None]:
     """Inside, one stage: what torch and CuPy keep for later is given back at its end, so that the other can have it.
 
-    If either runs out of memory that is a DbcError that ends in `advice`: "lower `batch_size`".
+    If little is free at its start, what other stages kept (`keep`) is let go. If either library runs out of memory, that is a
+    DbcError that ends in `advice`: "lower `batch_size`".
     """
+    if _kept and _is_short():
+        let_go_of_kept()
     try:
         yield
     except Exception as error:
         library = _out_of_memory(error)
         if library is None:
             raise
+        let_go_of_kept()
         first_line = (str(error).splitlines() or [""])[0].rstrip(".")
         raise DbcError(f"{library} ran out of GPU memory: {first_line}; {advice}") from error
     finally:

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from schemas.manifest import MetricsManifest, ModelManifest
 from schemas.parameters import EvaluateParameters, ExtractParameters, MergeParameters
 from schemas.stage_names import INIT_STAGE
+from stages.arrays.device_memory import let_go_of_kept
 from stages.constraints.stage import AskedConstraints
 from stages.errors import UsageError
 from stages.evaluate.stage import evaluate
@@ -111,6 +112,19 @@ def run_stages(
     check_plan(run, plan)
     # a dataset that is ingested meanwhile does not change this loop's
     run = run.choose(run.require("dataset"), INIT_STAGE)
+    try:
+        return _each_stage(run, plan, context, on_row, enough)
+    finally:
+        let_go_of_kept()
+
+
+def _each_stage(
+    run: RunDirectory,
+    plan: Plan,
+    context: Context,
+    on_row: Callable[[StageRow], None],
+    enough: Callable[[StageRow], bool] | None,
+) -> Made | None:
     for stage in plan.stage_numbers:
         started = time.perf_counter()
         outcomes: dict[str, Made] = {}

@@ -77,6 +77,7 @@ def compute_model(
         _samples(parents.dataset, train_index, labels, parameters),
         cache=context.cache,
         device=device,
+        name=parents.dataset.manifest.id,
     )
     resumed = _resumed(checkpoints, writer.processes, context.reporter)
     progress = _Progress(parameters, n_samples=len(labels), resumed=resumed)

@@ -11,6 +11,7 @@ from typing import Protocol, cast
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from schemas.parameters import TrainParameters
 from stages.errors import DbcError, UsageError
@@ -147,16 +148,17 @@ def train(
     if parameters.freeze_through is not None:
         freeze_through(model, parameters.freeze_through)
     set_training_mode(model, stored_statistics=parameters.norm_statistics == "stored")
+    shared = SharedBatch(processes)
     task = _Task(
         source,
         samples,
         parameters,
-        _network(model, amp=parameters.amp, compiled=compiled),
+        _network(model, amp=parameters.amp, compiled=compiled, graphs=device.type == "cuda" and not shared.is_shared),
         functools.partial(augmented_input, form=model.input_form.at(source)),
         device,
         on_step,
         checkpoints,
-        SharedBatch(processes),
+        shared,
     )
     seed = int(np.random.SeedSequence([parameters.seed, parameters.stage]).generate_state(1)[0])
     state = _beginning(model, lookup_table, parameters, seed=seed, device=device, cameras=cameras)
@@ -177,10 +179,22 @@ def _check_batches(n_samples: int, batch_size: int) -> None:
         raise UsageError(f"`batch_size` must be at least 2 for batch norm, got {batch_size}; use `batch_size=16`")
 
 
-def _network(model: ReidModel, *, amp: bool, compiled: bool) -> Network:
+def _network(model: ReidModel, *, amp: bool, compiled: bool, graphs: bool) -> Network:
+    """The network, compiled if asked to; with `graphs` its launches are recorded once, as a CUDA graph for each shape."""
     network: Network = functools.partial(model.pool, amp=amp)
+    if not compiled:
+        return network
     # a short last batch is compiled once more; dynamic shapes would slow every batch
-    return cast(Network, torch.compile(network, dynamic=False)) if compiled else network
+    found = cast(Network, torch.compile(network, dynamic=False, mode="reduce-overhead" if graphs else None))
+    if not graphs:
+        return found
+
+    def of_step(images: Tensor) -> Tensor:
+        # what the graph gave at the step before may be overwritten from here on
+        torch.compiler.cudagraph_mark_step_begin()
+        return found(images)
+
+    return of_step
 
 
 def _beginning(

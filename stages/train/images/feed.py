@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any, TypeAlias
 
 import torch
@@ -28,10 +29,11 @@ def feed(
     """Each draw with its network input on `device`, in order; preparing ahead does not change it.
 
     A thread reads frames and, on the CPU, augments them too; for a GPU several read, and it augments them in the loop. Draws
-    are made in this thread.
+    are made in this thread, but for images that are on a GPU.
     """
     if not source.waits:
-        for draw in draws:
+        # nothing is read; on a GPU draws are made beside the thread that launches, which small batches wait for
+        for draw in _drawn_ahead(draws) if device.type == "cuda" else draws:
             yield draw, to_input(source.batch(draw.frames), draw.augmentation)
         return
     stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
@@ -39,6 +41,16 @@ def feed(
     with closing(ahead(draws, reader.read, depth=max(AHEAD, n_threads), n_threads=n_threads)) as read:
         for found in read:
             yield found.draw, reader.received(found)
+
+
+def _drawn_ahead(draws: Iterable[Draw]) -> Generator[Draw, None, None]:
+    """The same draws, made in their order by one thread."""
+    source = iter(draws)
+    with closing(ahead(repeat(None), lambda _: next(source, None), depth=AHEAD)) as drawn:
+        for draw in drawn:
+            if draw is None:
+                return
+            yield draw
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from schemas.choices import Cache
 from stages.arrays.backend import torch_available_bytes
+from stages.arrays.device_memory import keep
 from stages.errors import DbcError
 from stages.nn.images import StoredImages
 from stages.processes import n_processes_here
@@ -89,14 +90,36 @@ class HostFrames:
         return images.to(self.device, non_blocking=True)
 
 
+@dataclass(frozen=True)
+class _OnDevice:
+    """Frames that stay on a device between stages: those `index` (n) of the images called `name`."""
+
+    name: str
+    index: Int64Array
+    source: DeviceFrames
+
+    def is_for(self, name: str, index: Int64Array, device: torch.device) -> bool:
+        return (self.name, self.source.frames.device) == (name, device) and np.array_equal(self.index, index)
+
+
+_on_device: list[_OnDevice] = []
+"""At most one: what the last training put on a device."""
+
+
 def cached(
-    images: StoredImages, samples: TrainSamples, *, cache: Cache, device: torch.device
+    images: StoredImages, samples: TrainSamples, *, cache: Cache, device: torch.device, name: str | None = None
 ) -> tuple[FrameSource, TrainSamples, str]:
     """(source, samples in it, cache used) for the `samples` of the stored `images`.
 
     `auto` takes the device if the samples' frames fit into half of its free memory, else the host likewise, else none. On
-    the CPU device and host are one; the processes of a machine share it equally. DbcError if the cache has too little room.
+    the CPU device and host are one; the processes of a machine share it equally. If `name` is given, which tells these images
+    from others, those on a device stay there for the next stage, until `device_memory` lets go of them. DbcError if the cache
+    has too little room.
     """
+    for kept in _on_device:
+        if cache in ("auto", "device") and name is not None and kept.is_for(name, samples.frames, device):
+            return kept.source, samples.packed(), "device"
+    _on_device.clear()
     n_frames = int(samples.count.sum())
     n_bytes = n_frames * prod(images.shape[1:])
     chosen = _chosen(cache, n_bytes, device)
@@ -106,7 +129,11 @@ def cached(
         frames = torch.empty((n_frames, *images.shape[1:]), dtype=torch.uint8, device=device)
         for start, rows in _slabs(images, samples.frames):
             frames[start : start + len(rows)] = torch.from_numpy(rows)
-        return DeviceFrames(frames), samples.packed(), chosen
+        source = DeviceFrames(frames)
+        if name is not None:
+            _on_device.append(_OnDevice(name, samples.frames, source))
+            keep("train images", _on_device.clear)
+        return source, samples.packed(), chosen
     host = np.empty((n_frames, *images.shape[1:]), dtype=np.uint8)
     for start, rows in _slabs(images, samples.frames):
         host[start : start + len(rows)] = rows

@@ -78,3 +78,27 @@ def test_the_limit_holds_for_what_is_allocated_beyond_what_is_held_and_ends(libr
     with limited_pool(object(), 1000):
         assert libraries.pool.limit == 1100
     assert libraries.pool.limits == [1100, 0]
+
+
+@pytest.mark.parametrize(("free", "n_let_go"), [(50, 0), (49, 1)])
+def test_what_is_kept_between_stages_is_let_go_if_a_stage_begins_with_little_memory(
+    libraries, monkeypatch, free, n_let_go
+) -> None:
+    let_go = []
+    monkeypatch.setattr(device_memory, "_kept", {})
+    monkeypatch.setattr(device_memory._imported("torch").cuda, "mem_get_info", lambda: (free, 100), raising=False)
+    device_memory.keep("images", lambda: let_go.append(1))
+    with stage_memory("x"):
+        assert len(let_go) == n_let_go
+    device_memory.let_go_of_kept()
+    assert let_go == [1]
+
+
+def test_what_is_kept_is_let_go_if_a_stage_runs_out_of_memory(libraries, monkeypatch) -> None:
+    let_go = []
+    monkeypatch.setattr(device_memory, "_kept", {})
+    monkeypatch.setattr(device_memory, "_is_short", lambda: False)
+    device_memory.keep("images", lambda: let_go.append(1))
+    with pytest.raises(DbcError), stage_memory("x"):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+    assert let_go == [1]

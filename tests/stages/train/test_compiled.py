@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
+from stages.train import loop
 from tests.tiny_training import tiny_model, trained
 
 
@@ -15,3 +17,18 @@ def test_a_compiled_backbone_gives_the_losses_of_a_plain_one_to_rounding() -> No
         for compiled in (False, True)
     )
     np.testing.assert_allclose(compiled, plain, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("graphs", "mode", "n_begun"), [(True, "reduce-overhead", 3), (False, None, 0)])
+def test_on_a_gpu_each_step_of_a_compiled_network_begins_a_replay_of_its_graph(
+    monkeypatch: pytest.MonkeyPatch, graphs: bool, mode: str | None, n_begun: int
+) -> None:
+    options, begun = [], []
+    monkeypatch.setattr(torch, "compile", lambda network, **given: options.append(given) or network)
+    monkeypatch.setattr(torch.compiler, "cudagraph_mark_step_begin", lambda: begun.append(1))
+    model, images = tiny_model().eval(), torch.rand(2, 3, 16, 16)
+    network = loop._network(model, amp=False, compiled=True, graphs=graphs)
+    for _ in range(3):
+        torch.testing.assert_close(network(images), model.pool(images))
+    assert options == [{"dynamic": False, "mode": mode}]
+    assert len(begun) == n_begun

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from stages.arrays import device_memory
 from stages.errors import DbcError
 from stages.train.images import sources
 from stages.train.images.augment import Augmentation
@@ -31,8 +33,10 @@ class Stored:
         self._images = images
         self.shape = images.shape
         self.threads: set[str] = set()
+        self.n_reads = 0
 
     def __getitem__(self, index: Int64Array) -> UInt8Array:
+        self.n_reads += 1
         self.threads.add(threading.current_thread().name)
         return self._images[index]
 
@@ -71,6 +75,41 @@ def test_a_gpu_goes_before_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [sources._chosen("auto", n_bytes, gpu) for n_bytes in (50, 100, 101)] == ["device", "device", "none"]
     room["cuda"] = 60
     assert sources._chosen("auto", 50, gpu) == "host"
+
+
+@pytest.fixture
+def on_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Host memory that passes for a GPU's, with nothing kept there."""
+    monkeypatch.setattr(sources, "_chosen", lambda *_: "device")
+    monkeypatch.setattr(sources, "_on_device", [])
+    monkeypatch.setattr(device_memory, "_kept", {})
+
+
+@pytest.mark.usefixtures("on_a_device")
+def test_images_on_a_device_are_read_once_for_all_stages_of_a_run() -> None:
+    stored = Stored(blotches(60))
+    first, _, chosen = cached(stored, SAMPLES, cache="auto", device=CPU, name="a")
+    n_reads = stored.n_reads
+    relabelled = TrainSamples(SAMPLES.first, SAMPLES.count, SAMPLES.labels[::-1])
+    again, packed, _ = cached(stored, relabelled, cache="auto", device=CPU, name="a")
+    assert again is first
+    assert chosen == "device"
+    assert stored.n_reads == n_reads > 0
+    assert np.array_equal(packed.labels, SAMPLES.labels[::-1])
+
+
+@pytest.mark.usefixtures("on_a_device")
+@pytest.mark.parametrize("change", ["name", "samples", "let go", "no name"])
+def test_other_images_on_a_device_are_read_and_the_ones_before_are_let_go(change: str) -> None:
+    stored, fewer = Stored(blotches(60)), TrainSamples(SAMPLES.first[:5], SAMPLES.count[:5], LABELS[:5])
+    first, _, _ = cached(stored, SAMPLES, cache="auto", device=CPU, name=None if change == "no name" else "a")
+    if change == "let go":
+        device_memory.let_go_of_kept()
+        assert not sources._on_device
+    samples = fewer if change == "samples" else SAMPLES
+    again, _, _ = cached(stored, samples, cache="auto", device=CPU, name="b" if change == "name" else "a")
+    assert again is not first
+    assert len(sources._on_device) == 1
 
 
 def test_processes_of_a_machine_share_its_memory_but_not_their_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,6 +155,21 @@ def test_what_is_stored_is_read_ahead_by_a_thread_in_order() -> None:
     ]
     assert seen == [(list(range(4 * i, 4 * i + 4)), True) for i in range(6)]
     assert all(name.startswith("ahead") for name in stored.threads)
+
+
+def test_draws_for_images_on_a_gpu_are_made_by_one_thread_in_order() -> None:
+    makers = []
+
+    def drawn() -> Iterator[Draw]:
+        for draw in draws(6):
+            makers.append(threading.current_thread().name)
+            yield draw
+
+    source = DeviceFrames(torch.from_numpy(blotches(40)))
+    seen = [draw.frames.tolist() for draw, _ in feed(drawn(), source, device=torch.device("cuda"), to_input=as_stored)]
+    assert seen == [list(range(4 * i, 4 * i + 4)) for i in range(6)]
+    assert len(set(makers)) == 1
+    assert makers[0].startswith("ahead")
 
 
 def test_an_error_in_the_thread_is_that_of_the_loop_and_no_thread_stays() -> None:
