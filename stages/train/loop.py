@@ -191,7 +191,7 @@ def _network(model: ReidModel, *, amp: bool, compiled: bool, graphs: bool) -> Ne
 
     def of_step(images: Tensor) -> Tensor:
         # what the graph gave at the step before may be overwritten from here on
-        torch.compiler.cudagraph_mark_step_begin()
+        torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
         return found(images)
 
     return of_step

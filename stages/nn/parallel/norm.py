@@ -1,12 +1,14 @@
-"""Batch norm over the slices of several processes, on CPUs and GPUs; torch's own has no CPU form."""
+"""Batch norm over the slices of several processes: torch's own for NCCL, and one for gloo, which torch has none for."""
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from collections.abc import Callable
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from stages.processes import lost_process
@@ -30,6 +32,17 @@ class StartedSum:
         """Wait for the sum; on a GPU only its later work waits."""
         with lost_process(dist.get_rank(), dist.get_world_size()):
             self._work.wait()
+
+
+def norm_of_all(norm: _BatchNorm) -> Callable[[Tensor], Tensor]:
+    """What takes the place of `norm`, in training mode: the same with mean and variance over the images of all processes.
+
+    It has the weights and running statistics of `norm` itself. With NCCL it is torch's own, which sends one message a norm
+    where `shared_norm` sends two.
+    """
+    if dist.get_backend() == "nccl":
+        return cast(Callable[[Tensor], Tensor], nn.SyncBatchNorm.convert_sync_batchnorm(norm).forward)  # type: ignore[no-untyped-call]
+    return functools.partial(shared_norm, norm)
 
 
 @torch.compiler.disable  # type: ignore[untyped-decorator]

@@ -17,7 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torchvision.ops import StochasticDepth
 
 from stages.nn.parallel.gradient_sums import GradientSums
-from stages.nn.parallel.norm import shared_norm, sum_over_processes
+from stages.nn.parallel.norm import norm_of_all, sum_over_processes
 from stages.processes import OneProcess, Processes
 
 
@@ -88,7 +88,8 @@ class SharedBatch:
         if isinstance(module, _BatchNorm):
             # timm's batch norms have their dropout and activation inside
             inside = [part for name in ("drop", "act") if isinstance(part := getattr(module, name, None), nn.Module)]
-            return lambda images: functools.reduce(lambda found, part: part(found), inside, shared_norm(module, images))
+            norm = norm_of_all(module)
+            return lambda images: functools.reduce(lambda found, part: part(found), inside, norm(images))
         own_forward = type(module).forward
 
         def forward(images: Tensor) -> Tensor:
