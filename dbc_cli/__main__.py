@@ -237,7 +237,7 @@ def _report(name: str, message: str, status: int, *, debug: bool) -> int:
     if os.environ.get("WORLD_SIZE", "1") != "1":
         name = f"{name} [process {os.environ.get('RANK', '0')}]"
     if message:
-        from dbc_cli.escapes import visible
+        from stages.escapes import visible
 
         print(f"{name}: {visible(' '.join(message.split()))}", file=sys.stderr)  # noqa: T201
     return status

@@ -13,9 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
-from dbc_cli.escapes import visible
 from dbc_cli.problems import in_flags
 from stages.errors import DbcError
+from stages.escapes import visible
 from stages.processes import is_leader
 from stages.reporting import Advance
 

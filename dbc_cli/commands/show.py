@@ -85,7 +85,7 @@ def _print(tree: Tree) -> None:
     from rich.text import Text
 
     from dbc_cli.console import PIPE_WIDTH, print_text
-    from dbc_cli.escapes import visible
+    from stages.escapes import visible
 
     def as_text(branch: Tree) -> None:
         branch.label = Text(visible(str(branch.label)))

@@ -10,6 +10,8 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
+from stages.escapes import visible
+
 
 class Markup(str):
     """Text that is HTML already."""
@@ -28,7 +30,7 @@ def element(name: str, *children: str, **attributes: str | float | None) -> Mark
     '<p class="x&quot;y">a &lt; b<b>&amp;</b></p>'
     """
     told = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{escape(str(value))}"'
+        f' {key.rstrip("_").replace("_", "-")}="{escape(visible(str(value)))}"'
         for key, value in attributes.items()
         if value is not None
     )
@@ -36,8 +38,8 @@ def element(name: str, *children: str, **attributes: str | float | None) -> Mark
 
 
 def joined(*children: str) -> Markup:
-    """The children one after the other; those that are no `Markup` are escaped."""
-    return Markup("".join(child if isinstance(child, Markup) else escape(child) for child in children))
+    """The children one after the other; those that are no `Markup` are escaped and made `visible`."""
+    return Markup("".join(child if isinstance(child, Markup) else escape(visible(child)) for child in children))
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup:
@@ -73,6 +75,7 @@ def page(body: Markup, *, title: str, scripts: Sequence[str], data: Mapping[str,
         Markup('<meta charset="utf-8">'),
         Markup('<meta name="viewport" content="width=device-width, initial-scale=1">'),
         Markup('<meta name="referrer" content="no-referrer">'),
+        Markup('<link rel="icon" href="data:,">'),
         Markup(f'<meta http-equiv="Content-Security-Policy" content="{"; ".join(map(" ".join, policy.items()))}">'),
         element("title", title),
         Markup(f"<style>{style}</style>"),

@@ -18,23 +18,31 @@ class Sides:
     right: Int64Array
 
 
-def sides_of(labels: Int64Array, merges: Int64Array, *, grows: bool, most: int) -> list[Sides]:
+def sides_of(labels: Int64Array, merges: Int64Array, sizes: Int64Array, *, most: int) -> list[Sides]:
     """The sides of at most `most` of the `merges` (m, 2) that a stage made from `labels` (n_samples), in order.
 
-    With `grows` (the exact update) a side is the cluster as earlier merges of the stage made it, else as the stage began.
-    Of more merges, half of those kept are the last, which are nearest to the cut, and half are spread over the others.
+    `sizes` (m, 2) are those that D was computed of: a side is the cluster as earlier merges of the stage made it if it has
+    that size, else as the stage began. Of more merges, half of those kept are the last, which are nearest to the cut, and
+    half are spread over the others.
     """
     order = np.argsort(labels, kind="stable")
-    ends = np.cumsum(np.bincount(labels))
-    members = {label: [group] for label, group in enumerate(np.split(order, ends[:-1]))}
+    began = np.split(order, np.cumsum(np.bincount(labels))[:-1])
+    grown = {label: [group] for label, group in enumerate(began)}
     wanted = set(_chosen(len(merges), most))
     found = []
     for place, (a, b) in enumerate(merges.tolist()):
         if place in wanted:
-            found.append(Sides(place, np.concatenate(members[a]), np.concatenate(members[b])))
-        if grows:
-            members[a] += members.pop(b)
+            sides = (
+                _of_size(grown.get(side, []), began[side], size)
+                for side, size in zip((a, b), sizes[place], strict=True)
+            )
+            found.append(Sides(place, *sides))
+        grown.setdefault(a, []).extend(grown.pop(b, []))
     return found
+
+
+def _of_size(grown: list[Int64Array], began: Int64Array, size: int) -> Int64Array:
+    return np.concatenate(grown) if sum(map(len, grown)) == size else began
 
 
 def _chosen(n_merges: int, most: int) -> list[int]:

@@ -31,19 +31,23 @@ class Pictures:
     n_left_out: int
 
 
-def thumbnails(dataset: Artifact, samples: Sequence[int], *, most_bytes: int) -> Pictures:
+def thumbnails(
+    dataset: Artifact, samples: Sequence[int], *, most_bytes: int, side: int | None = None, quality: int = 70
+) -> Pictures:
     """Thumbnails of the first frames of `samples` (rows of `dataset`, the most wanted first), `most_bytes` of text at most.
+
+    `side` is their longest side in pixels, by default one that suits their number.
 
     Images are read block by block in the order they lie in, so that memory does not grow with the number of samples.
     """
     wanted = list(dict.fromkeys(samples))
     if not wanted:
         return Pictures({}, 0)
-    side = next(side for most, side in SIDES if most is None or len(wanted) <= most)
-    tried = _encoded(dataset, sorted(wanted[:: max(1, len(wanted) // TRIED)]), side)
+    side = side or next(side for most, side in SIDES if most is None or len(wanted) <= most)
+    tried = _encoded(dataset, sorted(wanted[:: max(1, len(wanted) // TRIED)]), side, quality)
     mean = sum(map(len, tried.values())) / len(tried)
     fitting = sorted(wanted[: int(most_bytes / (mean * MARGIN))])
-    found = _encoded(dataset, fitting, side)
+    found = _encoded(dataset, fitting, side, quality)
     # those tried may mislead: the least wanted go
     n_bytes = sum(map(len, found.values()))
     for sample in reversed(wanted[: len(fitting)]):
@@ -66,7 +70,7 @@ def webp(pixels: UInt8Array, *, side: int | None = None, quality: int = 70) -> b
     return written.getvalue()
 
 
-def _encoded(dataset: Artifact, samples: Sequence[int], side: int) -> dict[int, str]:
+def _encoded(dataset: Artifact, samples: Sequence[int], side: int, quality: int) -> dict[int, str]:
     """Thumbnails of `samples`, which ascend."""
     images, first_frame = dataset.rows("images"), dataset.read("frame_start")[:-1]
     found = {}
@@ -74,5 +78,5 @@ def _encoded(dataset: Artifact, samples: Sequence[int], side: int) -> dict[int, 
         block = np.asarray(samples[start : start + BLOCK], dtype=np.int64)
         frames: Int64Array = first_frame[block]
         for sample, pixels in zip(block.tolist(), images[frames], strict=True):
-            found[sample] = base64.b64encode(webp(pixels, side=side)).decode()
+            found[sample] = base64.b64encode(webp(pixels, side=side, quality=quality)).decode()
     return found

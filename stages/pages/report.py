@@ -22,7 +22,7 @@ from stages.pages.scatter import Method
 from stages.reporting import Reporter
 from stages.runs.lineage import dataset_of, parent_of
 from stages.runs.naming import lineage_of
-from stages.runs.run_directory import RunDirectory, clusters_manifest, metrics_manifest
+from stages.runs.run_directory import RunDirectory, metrics_manifest
 from stages.runs.store import Artifact
 from stages.samples import TRAIN
 from stages.typing import Float64Array
@@ -105,5 +105,4 @@ def _lists(run: RunDirectory, metrics: Artifact, reporter: Reporter) -> list[Ran
 def _merges(run: RunDirectory, clusters: Artifact) -> list[Sides]:
     parent = parent_of(clusters, "clusters")
     labels = np.arange(len(clusters.read("labels"))) if parent is None else run.resolve(parent).read("labels")
-    grows = clusters_manifest(clusters).parameters.update == "exact"
-    return sides_of(labels, clusters.read("merges"), grows=grows, most=MOST_MERGES)
+    return sides_of(labels, clusters.read("merges"), clusters.read("sizes"), most=MOST_MERGES)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from stages.evaluate.report import Reported
 from stages.pages.merge_sides import Sides
+from stages.pages.names import names_of
 from stages.pages.ranked import RankedList
 from stages.pages.scatter import Method, positions
 from stages.runs.run_directory import clusters_manifest
@@ -22,27 +22,6 @@ SIDE_PICTURES = 4
 MAPPED = 5000
 """Samples on the map: t-SNE of more takes minutes."""
 BLOCK = 4096
-
-
-@dataclass(frozen=True)
-class Names:
-    """What identities or cameras are called: the `texts` on the page, and the place in them of each sample (−1: unknown)."""
-
-    texts: list[str]
-    place: Int64Array
-
-
-def names_of(dataset: Artifact, text: str, number: str) -> Names:
-    """What the array `text` of a dataset calls the values of its array `number`; the numbers themselves without texts."""
-    numbers: Int32Array = dataset.read(number)
-    texts = dataset.read(text).tolist() if text in dataset.names() else [""] * len(numbers)
-    values, place = np.unique(numbers, return_inverse=True)
-    called = [str(value) for value in values.tolist()]
-    for sample, name in enumerate(texts):
-        if name:
-            called[place[sample]] = name
-    place = np.where(numbers < 0, -1, place)
-    return Names(called, place.astype(np.int64))
 
 
 def report_data(

@@ -9,7 +9,7 @@ import pytest
 from rich.table import Table
 
 from dbc_cli.console import RichReporter, print_json, print_table, print_text, show
-from dbc_cli.escapes import visible
+from stages.escapes import visible
 from tests.cli.conftest import Dbc
 
 STEERING = ("\x1b[2J", "\x07", "\r", "\x7f", "\x9b31m", "\u202e", "\u2066", "\u2028", "\x00", "\udcff")

@@ -14,9 +14,15 @@ function el(name, properties = {}, ...children) {
   return made;
 }
 
+/* Control characters, and what turns the direction of text, are written out: a name cannot look like another. */
+const STEERING = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069\ud800-\udfff]/gu;
+function visible(value) {
+  return String(value).replace(STEERING, (found) => "\\u" + found.charCodeAt(0).toString(16).padStart(4, "0"));
+}
+
 /* Text from the data, kept from turning the direction of what stands beside it. */
 function text(value) {
-  return el("bdi", {}, String(value));
+  return el("bdi", {}, visible(value));
 }
 
 function number(value, digits = 3) {

@@ -20,8 +20,8 @@ function picture(row) {
 function tile(row, { mark = null, caption = null, among = [row] } = {}) {
   const told = mark === "wrong" ? "another identity: " : mark === "right" ? "same identity: " : "";
   const button = el("button", {
-    type: "button", className: "tile" + (mark ? " " + mark : ""), title: pathOf(row),
-    "aria-label": told + pathOf(row), onclick: () => openViewer(among, among.indexOf(row)),
+    type: "button", className: "tile" + (mark ? " " + mark : ""), title: visible(pathOf(row)),
+    "aria-label": told + visible(pathOf(row)), onclick: () => openViewer(among, among.indexOf(row)),
   }, picture(row));
   if (mark) button.append(el("span", { className: "badge", "aria-hidden": "true" }, mark === "wrong" ? "×" : "✓"));
   return caption === null ? button : el("span", { className: "captioned" }, button, el("small", {}, caption));

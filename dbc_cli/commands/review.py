@@ -1,0 +1,140 @@
+"""`dbc review`: pairs of pictures to answer, and the answers of two people in one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dbc_cli.command import Given, command
+from dbc_cli.flags.flag import Flag, pins, stage_flag
+from dbc_cli.flags.tables import COMMON, OVERWRITE
+
+if TYPE_CHECKING:
+    from dbc_cli.console import RichReporter
+    from stages.pages.review import Review
+
+REVIEW = (
+    Flag("answers", Path, "--answers", "File of answers that this adds to.", "RUN/constraints.csv", metavar="FILE"),
+    Flag(
+        "static",
+        Path,
+        "--static",
+        "Save a page that gives answers as a download, for another machine.",
+        "",
+        metavar="FILE",
+    ),
+    Flag("pairs", int, "--pairs", "Pairs on the page of --static.", "100", metavar="N"),
+    Flag("port", int, "--port", "Port of this machine to serve the page on.", "any that is free", metavar="N"),
+    Flag("join", tuple[Path, Path], "--join", "Put two people's files of answers into --out.", "", metavar="A B"),
+    Flag("out", Path, "--out", "File for the joined answers.", "", metavar="FILE"),
+)
+MOST_CONFLICTS = 20
+"""Conflicts that the terminal shows."""
+
+
+@command(
+    "review",
+    stage_flag("1, 2, 3, …", "the one that dbc select chooses"),
+    COMMON,
+    REVIEW,
+    OVERWRITE,
+    pins("features", "clusters"),
+    order=111,
+)
+def review(given: Given) -> None:
+    """Show pairs of pictures side by side, and save your answers: same individual, different, or unsure.
+
+    The page is served to this machine alone; its address is printed. Keys: s same, d different, u unsure, b back. Every
+    answer is saved at once, and later merges take them. The pairs whose answers are worth most come first. Identities
+    are not shown.
+
+    --static saves the page as a file instead. --join puts two files of answers into one, and shows what contradicts.
+    """
+    from dbc_cli.console import RichReporter
+    from stages.constraints.stage import FILE_NAME
+    from stages.errors import UsageError
+    from stages.export.which_stage import stage_to_show
+    from stages.pages.review import open_review
+
+    if given["join"] is not None:
+        _join(given)
+        return
+    if given["out"] is not None:
+        raise UsageError(f"`out` is for `join`, got {given['out']} alone; `answers` names the file of answers")
+    n_pairs = int(given.get("pairs", 100))
+    if n_pairs < 1:
+        raise UsageError(f"`pairs` must be at least 1, got {n_pairs}")
+    run, reporter = given.run_directory, RichReporter()
+    file = given.get("answers", given.run / FILE_NAME)
+    opened = open_review(run, stage=stage_to_show(run, given.stage, reporter), file=file, reporter=reporter)
+    given.remember()
+    if given["static"] is not None:
+        _save_page(given, opened, n_pairs)
+    else:
+        _serve(given, opened, file, reporter)
+
+
+def _save_page(given: Given, opened: Review, n_pairs: int) -> None:
+    from dbc_cli.console import show
+    from stages.errors import UsageError
+    from stages.output_files import write_text
+    from stages.pages.review import static_page
+
+    page = given["static"]
+    if page.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"`static` must end in .html or .htm, got {page}")
+    write_text(static_page(opened, n_pairs=n_pairs), page, argument="static", overwrite=given.flag("overwrite"))
+    show({"run": given.run.as_posix(), "page": page.as_posix()}, title="review", as_json=given.flag("json"))
+
+
+def _serve(given: Given, opened: Review, file: Path, reporter: RichReporter) -> None:
+    from dbc_cli.console import show
+    from stages.pages.review_server import serving
+
+    with serving(opened, port=given.get("port", 0)) as address:
+        reporter.note(f"open in a browser of this machine: {address}")
+        reporter.note(f"every answer is saved in {file}; end with Ctrl-C")
+        _wait_for_the_end()
+    fields = {"run": given.run.as_posix(), "answers": file.as_posix(), "given": opened.book.n_given}
+    show({**fields, "in_file": len(opened.book.rows())}, title="review", as_json=given.flag("json"))
+
+
+def _wait_for_the_end() -> None:
+    import threading
+
+    try:
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        return
+
+
+def _join(given: Given) -> None:
+    from dbc_cli.console import print_json, print_text
+    from stages.errors import UsageError
+    from stages.output_files import write_text
+    from stages.review.answer_book import csv_of, read_rows
+    from stages.review.joining import join_answers
+
+    if given["out"] is None:
+        raise UsageError("`join` needs a file for the result; name it with `out`")
+    joined = join_answers(*(read_rows(file) for file in given["join"]))
+    write_text(csv_of(joined.rows), given["out"], overwrite=given.flag("overwrite"))
+    fields: dict[str, Any] = {
+        "out": given["out"].as_posix(),
+        "answers": len(joined.rows),
+        "agreed": joined.n_agreed,
+        "settled": joined.n_settled,
+        "conflicts": [list(conflict.names) for conflict in joined.conflicts],
+    }
+    if given.flag("json"):
+        print_json(fields)
+        return
+    n_conflicts = len(joined.conflicts)
+    print_text(f"{fields['out']}: {fields['answers']} answers, {fields['agreed']} of them given by both")
+    if n_conflicts:
+        print_text(f"{n_conflicts} conflict{'s' * (n_conflicts > 1)}, left out so that they are asked again:")
+    for conflict in joined.conflicts[:MOST_CONFLICTS]:
+        names = conflict.names
+        print_text(f"  {' = '.join(names)}, but {names[0]} ≠ {names[-1]}")
+    if n_conflicts > MOST_CONFLICTS:
+        print_text(f"  and {n_conflicts - MOST_CONFLICTS} more; --json lists all")

@@ -1,0 +1,206 @@
+"use strict";
+/* Pairs one after the other. With a server every answer is saved at once; without one they are downloaded. */
+const served = !data.pictures;
+const labels = data.labels;
+const root = document.getElementById("review-root");
+const progress = document.getElementById("progress");
+const told = [];          // answers of this sitting: {pair, answer, effect}
+const earlier = data.told ?? [];
+let queue = data.pairs.slice(), apart = data.apart.slice();
+let place = 0, busy = false, asked = false, saved = 0;
+
+/* ---- what answers say: groups that "same" joins, and groups that "different" keeps apart ---- */
+function groups() {
+  const parent = new Map();
+  const find = (row) => {
+    let top = row;
+    while (parent.has(top)) top = parent.get(top);
+    return top;
+  };
+  const different = [...apart];
+  for (const [a, b, answer] of [...earlier, ...told.map(({ pair, answer }) => [pair.first, pair.second, answer])]) {
+    if (answer === "same" && find(a) !== find(b)) parent.set(find(a), find(b));
+    if (answer === "different") different.push([a, b]);
+  }
+  const keys = new Set(different.map(([a, b]) => key(find(a), find(b))));
+  return { find, isSame: (a, b) => find(a) === find(b), areApart: (a, b) => keys.has(key(find(a), find(b))) };
+}
+function key(a, b) { return a < b ? `${a} ${b}` : `${b} ${a}`; }
+
+function clusterSize(label) { return labels.reduce((n, other) => n + (other === label), 0); }
+
+function effectOf(pair, answer) {
+  const [a, b] = [labels[pair.first], labels[pair.second]];
+  if (answer === "unsure") return "nothing changes; the pair is not asked again";
+  if (a === b) {
+    return answer === "same" ? `cluster ${a} (${clusterSize(a)}) stays together here`
+      : `cluster ${a} (${clusterSize(a)}) will be split: about ${pair.sizes[0]} and ${pair.sizes[1]}`;
+  }
+  const both = `clusters ${a} (${clusterSize(a)}) and ${b} (${clusterSize(b)})`;
+  return answer === "same" ? `${both} become one` : `${both} stay apart`;
+}
+
+/* ---- the page ---- */
+const REASONS = {
+  "would join": "These two clusters would join next.",
+  "alone": "A single sample and its nearest cluster.",
+  "joined last": "One cluster, whose two sides joined last.",
+  "loose": "One cluster, and the member farthest from it.",
+};
+const side = { first: el("figure", { className: "side" }), second: el("figure", { className: "side" }) };
+const reason = el("p", { className: "reason" });
+const problem = el("p", { className: "problem", role: "alert" });
+const buttons = ["same", "different", "unsure"].map((answer) => el("button", {
+  type: "button", className: `answer ${answer}`, onclick: () => give(answer),
+}, answer[0].toUpperCase() + answer.slice(1), " ", el("kbd", {}, answer[0])));
+const back = el("button", { type: "button", className: "answer", onclick: undo }, "Back ", el("kbd", {}, "b"));
+const download = el("button", { type: "button", className: "answer", onclick: save }, "Download answers");
+const bar = el("progress", { max: 1, value: 0 });
+bar.setAttribute("aria-label", "Pairs answered");
+const log = el("ol", { className: "log", reversed: true });
+const pairBox = el("div", { className: "pair" }, side.first, side.second);
+const done = el("p", { className: "reason", hidden: true });
+
+root.append(bar, reason, pairBox, done, el("div", { className: "buttons" }, buttons, back, served ? null : download), problem,
+  el("h2", {}, "What your answers changed"), log);
+
+function source(row) {
+  if (served) return `picture/${row}`;
+  return data.pictures[row] ? "data:image/webp;base64," + data.pictures[row] : null;
+}
+function image(row, small) {
+  const from = source(row);
+  if (!from) return el("span", { className: "none" }, "no picture");
+  return el("img", { src: from, alt: small ? "" : `sample ${visible(data.names[row])}`, decoding: "async" });
+}
+function fill(box, row, others, label) {
+  const camera = data.cameras[row];
+  box.replaceChildren(image(row, false), el("figcaption", {}, el("p", {}, text(data.names[row] ?? "")),
+    el("p", { className: "quiet" }, `cluster ${label}, ${count(clusterSize(label), "sample")}`, camera === undefined ? null : [", camera ", text(camera)]),
+    others.length ? el("div", { className: "others" }, el("span", { className: "quiet" }, "also in its cluster"), el("div", { className: "tiles" }, others.map((other) => image(other, true)))) : null));
+}
+
+function isDecided(pair) {
+  const known = groups();
+  return known.isSame(pair.first, pair.second) || known.areApart(pair.first, pair.second);
+}
+
+async function show() {
+  while (place < queue.length && isDecided(queue[place])) place += 1;
+  const pair = queue[place];
+  if (!pair && served && !asked) { await more(); return; }
+  const n = told.length;
+  bar.max = Math.max(1, queue.length);
+  bar.value = place;
+  const left = queue.length - place;
+  const before = earlier.length ? `${count(earlier.length, "answer")} before, ` : "";
+  const state = !n ? "" : served ? ", all saved" : n > saved ? `, ${n - saved} not downloaded` : ", all downloaded";
+  progress.textContent = `${before}${before ? `${n} now` : count(n, "answer")}${state} · ${count(left, "pair")} left${served ? " in this batch" : ""}`;
+  back.disabled = !n && !(served && data.given);
+  download.disabled = !n;
+  for (const button of buttons) button.disabled = !pair;
+  pairBox.hidden = reason.hidden = !pair;
+  done.hidden = Boolean(pair);
+  if (!pair) {
+    done.textContent = served
+      ? `No pair is left that is worth a look. The answers are in ${data.file}: dbc merge takes them.`
+      : "No pair is left on this page. Download the answers and put the file into the folder of the run.";
+    return;
+  }
+  reason.textContent = `${REASONS[pair.reason] ?? ""} Same individual?`;
+  fill(side.first, pair.first, pair.othersFirst, labels[pair.first]);
+  fill(side.second, pair.second, pair.othersSecond, labels[pair.second]);
+  const coming = queue[place + 1];
+  if (served && coming) for (const row of [coming.first, coming.second]) new Image().src = source(row);
+}
+
+async function post(path, body) {
+  const answer = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+  const found = await answer.json().catch(() => ({ problem: `the server said ${answer.status}` }));
+  if (!answer.ok) throw new Error(found.problem ?? `the server said ${answer.status}`);
+  return found;
+}
+
+/* One thing at a time; what goes wrong is shown and changes nothing. */
+async function alone(work) {
+  if (busy) return;
+  busy = true;
+  root.setAttribute("aria-busy", "true");
+  problem.textContent = "";
+  try {
+    await work();
+  } catch (error) {
+    problem.textContent = error instanceof TypeError ? "The server does not answer. Is dbc review still running? Nothing was lost that was saved." : error.message;
+  }
+  busy = false;
+  root.removeAttribute("aria-busy");
+}
+
+function give(answer) {
+  return alone(async () => {
+    const pair = queue[place];
+    if (!pair) return;
+    if (served) await post("answer", { first: pair.first, second: pair.second, answer });
+    const effect = effectOf(pair, answer);
+    told.push({ pair, answer, effect, at: place });
+    log.prepend(el("li", {}, el("strong", {}, answer), ": ", text(data.names[pair.first]), " and ", text(data.names[pair.second]), el("br"), el("span", { className: "quiet" }, effect)));
+    place += 1;
+    await show();
+  });
+}
+
+function undo() {
+  return alone(async () => {
+    if (!told.length) {
+      // answers that were given before the page was loaded again
+      if (served && data.given && (await post("undo", {})).undone) location.reload();
+      return;
+    }
+    if (served) await post("undo", {});
+    const last = told.pop();
+    log.firstElementChild?.remove();
+    if (queue[last.at] !== last.pair) queue.splice(place, 0, last.pair);
+    else place = last.at;
+    asked = false;
+    saved = Math.min(saved, told.length);
+    await show();
+  });
+}
+
+async function more() {
+  asked = true;
+  progress.textContent = "looking for the next pairs…";
+  const found = await post("more", {});
+  Object.assign(data.names, found.names);
+  Object.assign(data.cameras, found.cameras);
+  apart = found.apart;
+  if (found.pairs.length) {
+    queue.push(...found.pairs);
+    asked = false;
+  }
+  const fresh = queue.slice(place).some((pair) => !isDecided(pair));
+  if (!fresh) { asked = true; place = queue.length; }
+  await show();
+}
+
+function save() {
+  const cell = (value) => `"${value.replaceAll('"', '""')}"`;
+  const rows = told.map(({ pair, answer }) => [data.names[pair.first], data.names[pair.second], answer].map(cell).join(","));
+  const link = el("a", { href: URL.createObjectURL(new Blob([["path_a,path_b,answer", ...rows].join("\n") + "\n"], { type: "text/csv" })), download: data.file });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  saved = told.length;
+  show();
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+  const answers = { s: "same", d: "different", u: "unsure" };
+  const pressed = event.key.toLowerCase();
+  if (answers[pressed]) give(answers[pressed]);
+  else if (pressed === "b" || event.key === "Backspace") undo();
+  else return;
+  event.preventDefault();
+});
+addEventListener("beforeunload", (event) => { if (!served && told.length > saved) event.preventDefault(); });
+alone(show);

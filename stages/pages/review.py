@@ -1,0 +1,176 @@
+"""Pairs of samples side by side, for a person to answer: as a file that gives answers as a download, or from a server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from schemas.stage_names import stage_label
+from stages.constraints.answers_file import TrainSamples
+from stages.constraints.derived import derived_pairs
+from stages.evaluate.report import Reported
+from stages.evaluate.report import report as make_report
+from stages.pages.markup import element, joined, page
+from stages.pages.names import names_of
+from stages.pages.pictures import thumbnails, webp
+from stages.reporting import Reporter
+from stages.review.answer_book import AnswerBook
+from stages.review.order import PairToSee, pairs_worth_a_look
+from stages.runs.run_directory import RunDirectory, clusters_manifest
+
+OTHERS = 6
+"""Other members of a sample's cluster that are shown beside it."""
+BATCH = 50
+"""Pairs that a server gives at once: then it orders the others anew, by what was answered."""
+STATIC_BYTES = 15_000_000
+"""Bytes of the pictures of a page without a server."""
+QUALITY = 82
+
+
+@dataclass(frozen=True)
+class Review:
+    """A stage's clusters and the book of answers about them; `cut` is D of the stage's last merge, None if it has none."""
+
+    reported: Reported
+    book: AnswerBook
+    names: list[str]
+    lambda_: float
+    cut: float | None
+
+    def next_pairs(self, n_pairs: int) -> list[PairToSee]:
+        """At most `n_pairs` pairs that no answer decides yet, the one whose answer is worth most first."""
+        answers, unsure = self.book.known()
+        return pairs_worth_a_look(
+            self.reported.features,
+            self.reported.labels,
+            n_pairs=n_pairs,
+            answers=answers,
+            seen=unsure,
+            lambda_=self.lambda_,
+            cut=self.cut,
+        )
+
+
+def open_review(run: RunDirectory, *, stage: int, file: Path, reporter: Reporter) -> Review:
+    """The review of the clusters of `stage`, with the answers that `file` has; raises what `AnswerBook` and `report` do."""
+    reported = make_report(run, stage=stage, reporter=reporter)
+    clusters = run.require("clusters", stage)
+    samples = TrainSamples(reported.dataset)
+    book = AnswerBook(file, samples, derived_pairs(reported.dataset))
+    parameters, merged = clusters_manifest(clusters).parameters, clusters.read("criterion")
+    # the order takes squared distances and mean dispersions: only then is the stage's D the same quantity
+    is_same_d = parameters.criterion == "dbc" and parameters.metric == "sqeuclidean"
+    cut = float(merged[-1]) if len(merged) and is_same_d else None
+    return Review(reported, book, samples.names, parameters.lambda_, cut)
+
+
+def static_page(review: Review, *, n_pairs: int) -> str:
+    """A page of `n_pairs` pairs with their pictures in it, which gives the answers as a download."""
+    data = page_data(review, review.next_pairs(n_pairs))
+    reported = review.reported
+    shown = [row for pair in data["pairs"] for row in (pair["first"], pair["second"])]
+    large = thumbnails(
+        reported.dataset, reported.train[shown].tolist(), most_bytes=STATIC_BYTES, side=320, quality=QUALITY
+    )
+    others = [row for pair in data["pairs"] for row in (*pair["othersFirst"], *pair["othersSecond"])]
+    small = thumbnails(
+        reported.dataset,
+        reported.train[others].tolist(),
+        most_bytes=max(0, STATIC_BYTES - sum(map(len, large.of.values()))),
+        side=96,
+    )
+    place = {int(row): number for number, row in enumerate(reported.train.tolist())}
+    data["pictures"] = {str(place[row]): picture for row, picture in {**small.of, **large.of}.items()}
+    return _page(review, data, connects=False)
+
+
+def served_page(review: Review) -> str:
+    """The page of a server: it asks for pictures and pairs, and tells answers."""
+    data = page_data(review, review.next_pairs(BATCH))
+    return _page(review, data, connects=True)
+
+
+def page_data(review: Review, pairs: list[PairToSee]) -> dict[str, Any]:
+    """What the page's script reads of `pairs`: samples are places among the train samples."""
+    reported = review.reported
+    answers, _ = review.book.known()
+    cameras = names_of(reported.dataset, "camera", "camid")
+    described = pair_rows(review, pairs)
+    mentioned = {row for pair in described for name in ("first", "second") for row in (pair[name],)}
+    mentioned |= {row for pair in described for name in ("othersFirst", "othersSecond") for row in pair[name]}
+    place = cameras.place[reported.train]
+    return {
+        "pairs": described,
+        "labels": reported.labels.tolist(),
+        "names": {str(row): review.names[row] for row in sorted(mentioned)},
+        "cameras": {str(row): cameras.texts[place[row]] for row in sorted(mentioned) if place[row] >= 0},
+        "apart": answers.pairs[~answers.is_same].tolist(),
+        "told": [[first, second, answer] for first, second, answer in review.book.rows()],
+        "given": review.book.n_given,
+        "file": review.book.file.name,
+    }
+
+
+def pair_rows(review: Review, pairs: list[PairToSee]) -> list[dict[str, Any]]:
+    """`pairs` as JSON holds them, each with other members of both clusters."""
+    members = _members_of(review.reported)
+    rows = []
+    for pair in pairs:
+        labels = review.reported.labels[[pair.first, pair.second]].tolist()
+        others = (
+            [[], []]
+            if labels[0] == labels[1]
+            else [
+                [member for member in members(label) if member != own][:OTHERS]
+                for label, own in zip(labels, (pair.first, pair.second), strict=True)
+            ]
+        )
+        rows.append(
+            {
+                "first": pair.first,
+                "second": pair.second,
+                "othersFirst": others[0],
+                "othersSecond": others[1],
+                "reason": pair.reason,
+                "D": round(pair.distance, 5),
+                "sizes": [pair.n_first, pair.n_second],
+                "worth": round(pair.worth, 3),
+            }
+        )
+    return rows
+
+
+def picture_of(review: Review, place: int) -> bytes:
+    """The first frame of the train sample at `place`, as WebP of its stored size."""
+    dataset = review.reported.dataset
+    image = dataset.read("frame_start")[[int(review.reported.train[place])]]
+    return webp(dataset.rows("images")[image][0], quality=QUALITY)
+
+
+def _members_of(reported: Reported) -> Callable[[int], list[int]]:
+    order = np.argsort(reported.labels, kind="stable")
+    ends = np.cumsum(np.bincount(reported.labels))
+
+    def members(label: int) -> list[int]:
+        begin = int(ends[label - 1]) if label else 0
+        found: list[int] = order[begin : begin + OTHERS + 1].tolist()
+        return found[: int(ends[label]) - begin]
+
+    return members
+
+
+def _page(review: Review, data: dict[str, Any], *, connects: bool) -> str:
+    title = f"dbc review: stage {stage_label(review.reported.stage)}"
+    body = joined(
+        element("header", element("h1", title), element("span", id="progress", class_="quiet", aria_live="polite")),
+        element(
+            "main",
+            element("noscript", element("p", "This page needs scripts, which this browser does not run.")),
+            element("div", id="review-root"),
+        ),
+    )
+    return page(body, title=title, scripts=("common.js", "review.js"), data=data, connects=connects)

@@ -1,0 +1,179 @@
+"""A server of one review, for one person on this machine: it listens on the loopback interface alone and wants a token.
+
+A page of another site can neither read nor send anything here: the token is in every address, the host must be this
+machine's, and what is sent must be JSON of the own origin.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, get_args
+
+from schemas.choices import Answer
+from stages.errors import DbcError, UsageError
+from stages.pages.review import BATCH, Review, page_data, picture_of, served_page
+
+HOST = "127.0.0.1"
+MOST_BYTES = 10_000
+"""Bytes that may be sent at once."""
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+class RefusedError(Exception):
+    """A request that is not answered, with the HTTP status that says why."""
+
+    def __init__(self, status: HTTPStatus) -> None:
+        super().__init__(status.phrase)
+        self.status = status
+
+
+@contextmanager
+def serving(review: Review, *, port: int = 0) -> Iterator[str]:
+    """Serve `review` while the block runs; gives the address, with its token. Port 0 is any that is free.
+
+    UsageError if the port is taken.
+    """
+    token = secrets.token_urlsafe(24)
+    handler = partial(_Handler, review, token, threading.Lock())
+    try:
+        server = ThreadingHTTPServer((HOST, port), handler)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UsageError(
+            f"`port` must be a free port, got {port} ({reason}); leave it out for any that is free"
+        ) from error
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://{HOST}:{server.server_address[1]}/{token}/"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Answers the requests of one connection."""
+
+    server_version, sys_version = "dbc", ""
+
+    def __init__(self, review: Review, token: str, lock: threading.Lock, *arguments: Any) -> None:
+        self._review, self._token, self._lock = review, token, lock
+        super().__init__(*arguments)
+
+    def do_GET(self) -> None:
+        """Send the page or a picture."""
+        self._answer(self._get)
+
+    def do_POST(self) -> None:
+        """Take an answer, take one back, or give more pairs."""
+        self._answer(self._post)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing: the terminal is the person's."""
+
+    def _answer(self, respond: Any) -> None:
+        try:
+            respond(self._path())
+        except RefusedError as refused:
+            self._send(refused.status, "text/plain; charset=utf-8", refused.status.phrase.encode())
+        except UsageError as error:
+            self._send_json(HTTPStatus.CONFLICT, {"problem": str(error)})
+        except DbcError as error:
+            self._send_json(HTTPStatus.INTERNAL_SERVER_ERROR, {"problem": str(error)})
+
+    def _path(self) -> str:
+        """The path below the token; RefusedError for another host or token."""
+        port = self.connection.getsockname()[1]
+        if self.headers.get("Host") not in (f"{HOST}:{port}", f"localhost:{port}"):
+            raise RefusedError(HTTPStatus.FORBIDDEN)
+        token, _, path = self.path.removeprefix("/").partition("/")
+        if not secrets.compare_digest(token.encode("utf-8", "replace"), self._token.encode()):
+            raise RefusedError(HTTPStatus.NOT_FOUND)
+        return path
+
+    def _get(self, path: str) -> None:
+        review = self._review
+        if not path:
+            with self._lock:
+                text = served_page(review)
+            self._send(HTTPStatus.OK, "text/html; charset=utf-8", text.encode())
+            return
+        folder, _, number = path.partition("/")
+        if folder != "picture" or not number.isascii() or not number.isdigit() or len(number) > 12:
+            raise RefusedError(HTTPStatus.NOT_FOUND)
+        if int(number) >= len(review.reported.labels):
+            raise RefusedError(HTTPStatus.NOT_FOUND)
+        self._send(HTTPStatus.OK, "image/webp", picture_of(review, int(number)))
+
+    def _post(self, path: str) -> None:
+        sent = self._sent()
+        with self._lock:
+            if path == "answer":
+                self._send_json(HTTPStatus.OK, self._add(sent))
+            elif path == "undo":
+                undone = self._review.book.undo()
+                self._send_json(HTTPStatus.OK, {"undone": undone, "given": self._review.book.n_given})
+            elif path == "more":
+                self._send_json(HTTPStatus.OK, page_data(self._review, self._review.next_pairs(BATCH)))
+            else:
+                raise RefusedError(HTTPStatus.NOT_FOUND)
+
+    def _add(self, sent: dict[str, Any]) -> dict[str, Any]:
+        first, second, answer = sent.get("first"), sent.get("second"), sent.get("answer")
+        n_samples = len(self._review.reported.labels)
+        are_samples = all(type(place) is int and 0 <= place < n_samples for place in (first, second))
+        if not are_samples or first == second or answer not in get_args(Answer):
+            raise RefusedError(HTTPStatus.BAD_REQUEST)
+        self._review.book.add(first, second, answer)  # type: ignore[arg-type]
+        return {"given": self._review.book.n_given}
+
+    def _sent(self) -> dict[str, Any]:
+        """The JSON object that was sent; RefusedError if it is another's page that sends, or something else."""
+        host = self.headers.get("Host")
+        if self.headers.get("Origin", f"http://{host}") != f"http://{host}":
+            raise RefusedError(HTTPStatus.FORBIDDEN)
+        if self.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+            raise RefusedError(HTTPStatus.FORBIDDEN)
+        if self.headers.get_content_type() != "application/json":
+            raise RefusedError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+        length = self.headers.get("Content-Length", "")
+        if not length.isascii() or not length.isdigit():
+            raise RefusedError(HTTPStatus.LENGTH_REQUIRED)
+        if len(length) > 9 or int(length) > MOST_BYTES:
+            raise RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        try:
+            found = json.loads(self.rfile.read(int(length)))
+        except ValueError as error:
+            raise RefusedError(HTTPStatus.BAD_REQUEST) from error
+        if not isinstance(found, dict):
+            raise RefusedError(HTTPStatus.BAD_REQUEST)
+        return found
+
+    def _send_json(self, status: HTTPStatus, value: Any) -> None:
+        self._send(status, "application/json", json.dumps(value).encode())
+
+    def _send(self, status: HTTPStatus, kind: str, content: bytes) -> None:
+        try:
+            self.send_response(status)
+            for name, value in {**HEADERS, "Content-Type": kind, "Content-Length": str(len(content))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(content)
+        except (BrokenPipeError, ConnectionResetError):
+            # the page was closed before its answer came
+            self.close_connection = True

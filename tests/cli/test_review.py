@@ -1,0 +1,159 @@
+"""`dbc review`: a page to save, a server that only its own page can use, and two people's answers in one file."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from stages.pages.review import open_review
+from stages.pages.review_server import serving
+from stages.reporting import SILENT
+from stages.runs.run_directory import RunDirectory
+from tests.cli.conftest import Dbc
+
+
+@pytest.fixture
+def merged(dbc: Dbc, run: Path) -> Path:
+    assert dbc("merge", "--merge-percent", "0.4", "--run", run).status == 0
+    return run
+
+
+class Page:
+    """The requests of a page at `address`."""
+
+    def __init__(self, address: str) -> None:
+        self.parts = urlsplit(address)
+
+    def ask(self, method: str, path: str, body: object = None, **headers: str) -> tuple[int, bytes, dict[str, str]]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.parts.port or 0, timeout=20)
+        try:
+            sent = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+            given = {name.replace("_", "-"): value for name, value in headers.items()}
+            if body is not None:
+                given.setdefault("Content-Type", "application/json")
+            connection.request(method, path, sent, given)
+            response = connection.getresponse()
+            return response.status, response.read(), dict(response.getheaders())
+        finally:
+            connection.close()
+
+    def post(self, path: str, body: object, **headers: str) -> tuple[int, Any]:
+        status, content, _ = self.ask("POST", self.parts.path + path, body, **headers)
+        return status, json.loads(content) if content.startswith((b"{", b"[")) else content
+
+
+@pytest.fixture
+def page(merged: Path) -> Iterator[Page]:
+    review = open_review(RunDirectory(merged), stage=1, file=merged / "constraints.csv", reporter=SILENT)
+    with serving(review) as address:
+        yield Page(address)
+
+
+def data_of(text: str) -> Any:
+    (found,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', text, flags=re.DOTALL)
+    return json.loads(found)
+
+
+def test_answers_are_saved_taken_back_and_refused_if_they_contradict(page: Page, merged: Path) -> None:
+    status, text, headers = page.ask("GET", page.parts.path)
+    assert (status, headers["X-Frame-Options"], headers["Cache-Control"]) == (200, "DENY", "no-store")
+    pairs = data_of(text.decode())["pairs"]
+    first, second = pairs[0]["first"], pairs[0]["second"]
+    status, picture, headers = page.ask("GET", f"{page.parts.path}picture/{first}")
+    assert (status, picture[:4], headers["Content-Type"]) == (200, b"RIFF", "image/webp")
+    asked = {"first": first, "second": second}
+    assert page.post("answer", {**asked, "answer": "same"}) == (200, {"given": 1})
+    saved = (merged / "constraints.csv").read_text().splitlines()
+    assert saved[0] == "path_a,path_b,answer"
+    assert saved[1].endswith(",same")
+    status, told = page.post("answer", {**asked, "answer": "different"})
+    assert status == 409
+    assert "'different' contradicts other answers" in told["problem"]
+    status, more = page.post("more", {})
+    assert [first, second] not in [[pair["first"], pair["second"]] for pair in more["pairs"]]
+    assert page.post("undo", {}) == (200, {"undone": [first, second], "given": 0})
+    assert (merged / "constraints.csv").read_text().splitlines() == saved[:1]
+
+
+def test_no_other_page_can_read_or_send_anything(page: Page, merged: Path) -> None:
+    own, port = page.parts.path, page.parts.port
+    for path in (
+        "/",
+        "/wrong/",
+        own.rstrip("/")[:-1] + "/",
+        "/favicon.ico",
+        f"{own}picture/-1",
+        f"{own}picture/99999",
+        f"{own}x",
+    ):
+        assert page.ask("GET", path)[0] == 404, path
+    assert page.ask("GET", own, Host="evil.example")[0] == 403
+    assert page.ask("GET", own, Host=f"evil.example:{port}")[0] == 403
+    asked = {"first": 0, "second": 1, "answer": "same"}
+    refused = {
+        403: [
+            {"Origin": "http://evil.example"},
+            {"Origin": "null"},
+            {"Sec_Fetch_Site": "cross-site"},
+            {"Host": "evil"},
+        ],
+        415: [{"Content_Type": "text/plain"}, {"Content_Type": "application/x-www-form-urlencoded"}],
+    }
+    for status, attempts in refused.items():
+        for headers in attempts:
+            assert page.post("answer", asked, **headers)[0] == status, headers
+    assert page.ask("POST", "/wrong/answer", asked)[0] == 404
+    assert page.post("answer", b"x" * 20_000)[0] == 413
+    wrong: list[object] = [b"{", [], {}, {**asked, "answer": "x"}, {**asked, "second": 0}, {**asked, "first": -1}]
+    for body in [*wrong, {**asked, "first": True}, {**asked, "second": 10**9}, {**asked, "first": "0"}]:
+        assert page.post("answer", body)[0] == 400, body
+    assert not (merged / "constraints.csv").exists()
+    assert page.post("answer", asked, Origin=f"http://127.0.0.1:{port}", Sec_Fetch_Site="same-origin")[0] == 200
+
+
+def test_a_page_without_a_server_has_its_pictures_and_no_identities(dbc: Dbc, merged: Path, tmp_path: Path) -> None:
+    told = dbc("review", "--run", merged, "--static", tmp_path / "review.html", "--pairs", "4", "--json")
+    assert told.status == 0, told.err
+    text = (tmp_path / "review.html").read_text()
+    shown = data_of(text)
+    assert 1 <= len(shown["pairs"]) <= 4
+    assert {str(pair[name]) for pair in shown["pairs"] for name in ("first", "second")} <= set(shown["pictures"])
+    assert "identities" not in shown
+    assert "connect-src 'none'" in text
+    again = dbc("review", "--run", merged, "--static", tmp_path / "review.html")
+    assert (again.status, "--static must be a new file" in again.line) == (2, True)
+
+
+def test_answers_count_in_what_comes_next(dbc: Dbc, merged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dbc_cli.commands.review._wait_for_the_end", lambda: None)
+    first = open_review(RunDirectory(merged), stage=1, file=merged / "constraints.csv", reporter=SILENT)
+    pair = first.next_pairs(1)[0]
+    first.book.add(pair.first, pair.second, "different")
+    told = dbc("review", "--run", merged, "--json")
+    assert told.json == {
+        "run": merged.as_posix(),
+        "answers": (merged / "constraints.csv").as_posix(),
+        "given": 0,
+        "in_file": 1,
+    }
+    assert "open in a browser of this machine: http://127.0.0.1:" in told.err
+
+
+def test_two_files_are_joined_and_conflicts_are_shown(dbc: Dbc) -> None:
+    Path("a.csv").write_text("path_a,path_b,answer\n1.jpg,2.jpg,same\n3.jpg,4.jpg,same\n5.jpg,6.jpg,unsure\n")
+    Path("b.csv").write_text("path_a,path_b,answer\n2.jpg,1.jpg,different\n4.jpg,3.jpg,same\n5.jpg,6.jpg,different\n")
+    Path("run").mkdir()
+    joined = dbc("review", "--run", "run", "--join", "a.csv", "b.csv", "--out", "c.csv")
+    assert joined.status == 0, joined.err
+    assert "c.csv: 2 answers, 1 of them given by both" in joined.out
+    assert "1.jpg = 2.jpg, but 1.jpg ≠ 2.jpg" in joined.out
+    assert Path("c.csv").read_text().splitlines()[1:] == ["3.jpg,4.jpg,same", "5.jpg,6.jpg,different"]
+    assert dbc("review", "--run", "run", "--join", "a.csv", "b.csv").status == 2
+    assert dbc("review", "--run", "run", "--out", "c.csv").status == 2

@@ -1,0 +1,88 @@
+"""Answers are in the file at once, can be taken back, and never contradict each other."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages.errors import UsageError
+from stages.review.answer_book import AnswerBook
+
+NAMES = ["a.jpg", 'b "quoted", odd.jpg', "c.jpg", "ד.jpg", "e.jpg", "f.jpg"]
+
+
+class Samples:
+    """Train samples by their names."""
+
+    names = NAMES
+
+    def place(self, name: str, *, at: str) -> int:
+        return NAMES.index(name)
+
+
+def book(file: Path, apart: list[tuple[int, int]] | None = None) -> AnswerBook:
+    return AnswerBook(file, Samples(), np.array(apart or [], dtype=np.int64).reshape(-1, 2))  # type: ignore[arg-type]
+
+
+def rows(file: Path) -> list[list[str]]:
+    with file.open(newline="", encoding="utf-8") as text:
+        return list(csv.reader(text))
+
+
+def test_every_answer_is_in_the_file_at_once_and_the_last_can_be_taken_back(tmp_path: Path) -> None:
+    file = tmp_path / "run" / "constraints.csv"
+    mine = book(file)
+    assert not file.exists()
+    assert mine.undo() is None
+    for first, second, answer in ((0, 1, "same"), (2, 3, "different"), (4, 5, "unsure")):
+        mine.add(first, second, answer)  # type: ignore[arg-type]
+        assert rows(file)[-1] == [NAMES[first], NAMES[second], answer]
+    assert rows(file)[0] == ["path_a", "path_b", "answer"]
+    assert mine.undo() == (4, 5)
+    assert len(rows(file)) == 3
+    answers, unsure = mine.known()
+    assert answers.pairs.tolist() == [[0, 1], [2, 3]]
+    assert answers.is_same.tolist() == [True, False]
+    assert unsure.shape == (0, 2)
+    assert [path.name for path in file.parent.iterdir()] == [file.name]
+
+
+def test_a_second_sitting_goes_on_with_the_file_and_takes_back_only_its_own(tmp_path: Path) -> None:
+    file = tmp_path / "answers.csv"
+    book(file).add(0, 1, "same")
+    again = book(file)
+    assert (again.n_given, again.rows()) == (0, [(0, 1, "same")])
+    again.add(1, 2, "unsure")
+    assert again.n_given == 1
+    assert again.undo() == (1, 2)
+    assert again.undo() is None
+    assert len(rows(file)) == 2
+
+
+def test_an_answer_against_a_chain_of_others_is_refused_with_the_chain_and_not_saved(tmp_path: Path) -> None:
+    mine = book(tmp_path / "answers.csv")
+    for first, second in ((0, 2), (2, 3), (3, 4)):
+        mine.add(first, second, "same")
+    with pytest.raises(UsageError, match=r"'different' contradicts other answers: a\.jpg = c\.jpg, .* = e\.jpg, but"):
+        mine.add(0, 4, "different")
+    mine.add(4, 5, "different")
+    with pytest.raises(UsageError, match="'same' contradicts"):
+        mine.add(5, 0, "same")
+    assert mine.n_given == 4
+    assert len(rows(mine.file)) == 5
+    mine.add(0, 5, "unsure")
+
+
+def test_what_the_data_shows_counts_as_an_answer_that_is_not_in_the_file(tmp_path: Path) -> None:
+    mine = book(tmp_path / "answers.csv", apart=[(0, 1)])
+    with pytest.raises(UsageError, match="'same' contradicts"):
+        mine.add(1, 0, "same")
+    mine.add(2, 3, "same")
+    assert len(rows(mine.file)) == 2
+    assert mine.known()[0].pairs.tolist() == [[2, 3], [0, 1]]
+    (tmp_path / "wrong.csv").write_text("path_a,path_b,answer\na.jpg,c.jpg,same\n")
+    with pytest.raises(UsageError, match=r"wrong\.csv contradicts what the data shows"):
+        book(tmp_path / "wrong.csv", apart=[(0, 2)])
