@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +10,15 @@ from pathlib import Path
 import numpy as np
 
 from stages.errors import UsageError
-from stages.ingest.formats.csv_file import read_csv_file
-from stages.ingest.formats.names import is_missing, numbers_of, shown
+from stages.ingest.formats.csv_file import CsvFile, read_csv_file
+from stages.ingest.formats.names import is_missing, numbers_of, shown, whole_number
 from stages.runs.store import Artifact
 from stages.samples import UNKNOWN
 from stages.typing import Int32Array, Int64Array
 
-COLUMNS = ("path", "identity", "pid")
+IDENTITIES = ("identity", "pid")
+PLACES = ("frame", "left", "top", "width", "height")
+"""Columns that tell the boxes of one picture, or the frames of one video, apart, as tables of clusters have them."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +34,15 @@ def read_known_later(file: Path, dataset: Artifact) -> KnownLater:
     """The identities that `file`, a table with the columns path and identity (or pid), gives the samples of `dataset`.
 
     A path is that of the picture as it was ingested or, if the data set has no such path, a file name that it has once.
-    UsageError if the table has no identities, names no picture of the data set, or gives one sample two identities.
+    Columns of `PLACES` say which box or frame of it is meant. UsageError if the table has no identities, names no picture of
+    the data set or several samples by one row, or gives one sample two identities.
     """
-    table = read_csv_file(file, columns=COLUMNS)
-    column = next((name for name in COLUMNS[1:] if name in table.cells), None)
+    table = read_csv_file(file, columns=("path", *IDENTITIES, *PLACES))
+    column = next((name for name in IDENTITIES if name in table.cells), None)
     if column is None:
         raise UsageError(f"{shown(file)} has no column 'identity'; name the column of identities so")
     paths = dataset.read("path").tolist()
-    text_of, n_strange = _texts(table.cells["path"], table.cells[column], paths)
+    text_of, n_strange = _texts(table, column, paths, dataset)
     if not text_of:
         raise UsageError(
             f"{shown(file)} names no picture of the data set, such as {shown(paths[0])}; give paths as "
@@ -54,21 +56,45 @@ def read_known_later(file: Path, dataset: Artifact) -> KnownLater:
     return KnownLater(pid, hashlib.sha256("\0".join(texts).encode()).hexdigest(), note)
 
 
-def _texts(named: Sequence[str], identities: Sequence[str], paths: Sequence[str]) -> tuple[dict[int, str], int]:
-    """The identity of pictures, by their place in `paths`, without missing ones; and how many rows name no picture."""
-    place = {path: number for number, path in enumerate(paths)}
-    file_names = Counter(path.rpartition("/")[2] for path in paths)
-    by_name = {path.rpartition("/")[2]: number for number, path in enumerate(paths)}
+def _texts(table: CsvFile, column: str, paths: Sequence[str], dataset: Artifact) -> tuple[dict[int, str], int]:
+    """The identity of images, by their place in `paths`, without missing ones; and how many rows name no picture."""
+    images_of: dict[str, list[int]] = {}
+    for image, path in enumerate(paths):
+        images_of.setdefault(path, []).append(image)
+    of_name: dict[str, list[str]] = {}
+    for path in images_of:
+        of_name.setdefault(path.rpartition("/")[2], []).append(path)
+    sample_of = np.repeat(
+        np.arange(len(dataset.read("frame_start")) - 1), np.diff(dataset.read("frame_start"))
+    ).tolist()
+    places = _places(table, dataset)
     found: dict[int, str] = {}
     n_strange = 0
-    for path, identity in zip(named, identities, strict=True):
-        name = path.rpartition("/")[2]
-        number = place.get(path, by_name[name] if file_names[name] == 1 else None)
-        if number is None:
+    for row, (path, identity) in enumerate(zip(table.cells["path"], table.cells[column], strict=True)):
+        same_name = of_name.get(path.rpartition("/")[2], [])
+        images = images_of.get(path) or (images_of[same_name[0]] if len(same_name) == 1 else [])
+        wanted = [(values, whole_number(cells[row])) for cells, values in places if not is_missing(cells[row])]
+        images = [image for image in images if all(values[image] == number for values, number in wanted)]
+        if len({sample_of[image] for image in images}) > 1:
+            raise UsageError(
+                f"{table.at(row)} names {len(images)} boxes or frames of {shown(path)}; say which one in the columns "
+                f"{', '.join(PLACES)}, as dbc export clusters lists them"
+            )
+        if not images:
             n_strange += 1
         elif not is_missing(identity):
-            found[number] = identity
+            found.update(dict.fromkeys(images, identity))
     return found, n_strange
+
+
+def _places(table: CsvFile, dataset: Artifact) -> list[tuple[list[str], list[int]]]:
+    """The cells of each column of `PLACES` that table and data set have, and its values (n_images) in the data set."""
+    values: dict[str, list[int]] = {}
+    if "frame_number" in dataset.names():
+        values["frame"] = dataset.read("frame_number").tolist()
+    if "box" in dataset.names():
+        values |= dict(zip(PLACES[1:], dataset.read("box").T.tolist(), strict=True))
+    return [(table.cells[name], values[name]) for name in PLACES if name in table.cells and name in values]
 
 
 def _of_samples(file: Path, text_of: dict[int, str], frame_start: Int64Array, paths: Sequence[str]) -> list[str]:

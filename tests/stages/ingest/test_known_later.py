@@ -17,13 +17,19 @@ PATHS = ["b/1.jpg", "a/1.jpg", "a/2.jpg", "a/3.jpg", "c/4.jpg"]
 
 
 class Dataset:
+    def __init__(self, **arrays: Any) -> None:
+        self.arrays = {"path": np.array(PATHS, dtype=object), "frame_start": np.array([0, 1, 2, 4, 5]), **arrays}
+
     def read(self, name: str) -> Any:
-        return {"path": np.array(PATHS, dtype=object), "frame_start": np.array([0, 1, 2, 4, 5])}[name]
+        return self.arrays[name]
+
+    def names(self) -> list[str]:
+        return list(self.arrays)
 
 
-def known(folder: Path, text: str) -> KnownLater:
+def known(folder: Path, text: str, **arrays: Any) -> KnownLater:
     (folder / "ids.csv").write_text(text)
-    return read_known_later(folder / "ids.csv", cast(Artifact, Dataset()))
+    return read_known_later(folder / "ids.csv", cast(Artifact, Dataset(**arrays)))
 
 
 def test_paths_and_file_names_that_are_there_once_are_found(tmp_path: Path) -> None:
@@ -51,3 +57,20 @@ def test_the_digest_tells_identities_and_not_the_order_of_rows(tmp_path: Path) -
 def test_what_fits_nothing_is_refused(tmp_path: Path, text: str, told: str) -> None:
     with pytest.raises(UsageError, match=told):
         known(tmp_path, text)
+
+
+def test_boxes_of_one_picture_and_frames_of_one_video_are_told_apart(tmp_path: Path) -> None:
+    boxes = {
+        "path": np.array(["a.jpg", "a.jpg", "film.mp4", "film.mp4"], dtype=object),
+        "frame_start": np.arange(5),
+        "frame_number": np.array([-1, -1, 4, 9]),
+        "box": np.array([[1, 2, 3, 4], [5, 6, 7, 8], [0, 0, 9, 9], [0, 0, 9, 9]]),
+    }
+    header = "path,frame,left,top,width,height,identity\n"
+    found = known(tmp_path, f"{header}a.jpg,,5,6,7,8,Ada\nfilm.mp4,9.0,,,,,Zola\na.jpg,,5,6,7,9,x\n", **boxes)
+    assert found.pid.tolist() == [-2, 1, -2, 2]
+    assert "1 rows name no picture" in found.note
+    with pytest.raises(
+        UsageError, match=r"line 2 names 2 boxes or frames of 'a.jpg'; say which one in the columns frame"
+    ):
+        known(tmp_path, "path,identity\na.jpg,Ada\n", **boxes)
