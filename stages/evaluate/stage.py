@@ -42,7 +42,7 @@ SAMPLING_SEED = 0
 @dataclass(frozen=True)
 class Evaluated:
     """The arrays to evaluate: features (n_samples, d), train labels (n_train) and their linkage so far, ids and splits
-    (n_samples); and notes on the features."""
+    (n_samples), encounters too if the source gives them; and notes on the features."""
 
     features: Float32Array
     labels: Int64Array
@@ -52,6 +52,7 @@ class Evaluated:
     split: UInt8Array
     notes: tuple[str, ...] = ()
     finding: CameraFinding | None = None
+    encounter: Int32Array | None = None
 
 
 def evaluate(
@@ -134,8 +135,9 @@ def _read(
         raise DbcError(f"{path} must have a label for each of {n_train} train samples, got {len(labels)}; merge again")
     camid = dataset.read("camid")
     compared = measured_features(features, camid, split == TRAIN, parameters, memory_limit=memory_limit)
+    encounter = dataset.read("encounter") if "encounter" in dataset.manifest.arrays else None
     return Evaluated(
-        compared.rows, labels, linkage, dataset.read("pid"), camid, split, compared.notes, compared.finding
+        compared.rows, labels, linkage, dataset.read("pid"), camid, split, compared.notes, compared.finding, encounter
     )
 
 
@@ -185,6 +187,7 @@ def _retrieval(data: Evaluated, parameters: EvaluateParameters, backend: Backend
         gallery_pid=data.pid[gallery],
         query_camid=data.camid[query],
         gallery_camid=data.camid[gallery],
+        encounters=None if data.encounter is None else (data.encounter[query], data.encounter[gallery]),
         average_precision=parameters.average_precision,
         reranking=_reranking(parameters),
     )
@@ -209,7 +212,7 @@ def _notes(data: Evaluated, retrieval: RetrievalMetrics, agreement: Agreement) -
         notes.append("CMC, mAP and mINP need query and gallery samples with identities: this data set has no queries")
     elif retrieval.n_valid == 0:
         notes.append("CMC, mAP and mINP need identities: no query has a match in the gallery")
-    elif (data.camid[data.split != TRAIN] == UNKNOWN).all():
+    elif data.encounter is None and (data.camid[data.split != TRAIN] == UNKNOWN).all():
         notes.append("no camera ids: a query ignores nothing but itself, so matches from its own camera count")
     if agreement.n_labelled == 0:
         notes.append(

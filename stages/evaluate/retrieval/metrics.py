@@ -87,6 +87,7 @@ def evaluate_retrieval(
     gallery_pid: Int32Array,
     query_camid: Int32Array,
     gallery_camid: Int32Array,
+    encounters: tuple[Int32Array, Int32Array] | None = None,
     query_index: Int64Array | None = None,
     average_precision: AveragePrecision = "standard",
     reranking: Reranking | None = None,
@@ -97,9 +98,9 @@ def evaluate_retrieval(
     """Metrics of the single-query protocol of Market-1501 (Zheng et al., ICCV 2015).
 
     The gallery is ranked by descending inner product, ties by gallery index. A query ignores the entries of its own pid
-    and its own, known camid; all ignore those of pid −1 (junk) and −2 (unknown). Entries of pid 0 (distractors) are
-    negatives for all. A query of pid 0 or less, or without a match, is left out. Inverse negative penalty: matches over
-    the rank of the last (Ye et al., TPAMI 2021).
+    and its own, known camid or encounter; all ignore those of pid −1 (junk) and −2 (unknown). Entries of pid 0
+    (distractors) are negatives for all. A query of pid 0 or less, or without a match, is left out. Inverse negative
+    penalty: matches over the rank of the last (Ye et al., TPAMI 2021).
 
     Parameters
     ----------
@@ -107,6 +108,8 @@ def evaluate_retrieval(
         L2-normalised float32 features, (n_q, d) and (n_g, d), of one array library; zero rows are allowed.
     query_pid, gallery_pid, query_camid, gallery_camid
         Identities and cameras, (n_q) and (n_g) int32, on the host.
+    encounters
+        The sightings or bursts that queries and gallery are of, (n_q) and (n_g) int32; None if none is known.
     query_index
         The gallery entry that each query itself is (n_q, int64), −1 for none; the query ignores it.
     average_precision
@@ -134,6 +137,7 @@ def evaluate_retrieval(
     """
     _check("query", query, query_pid, query_camid)
     _check("gallery", gallery, gallery_pid, gallery_camid)
+    _check_encounters(encounters, len(query_pid), len(gallery_pid))
     n_query, n_gallery = query.shape[0], gallery.shape[0]
     own = np.full(n_query, -1, dtype=np.int64) if query_index is None else query_index
     _check_query_index(own, query_pid, gallery_pid)
@@ -143,13 +147,14 @@ def evaluate_retrieval(
     encoded = None if reranking is None else encode(query, gallery, reranking).ranked_among(kept)
     if len(kept) < n_gallery:
         gallery, gallery_pid, gallery_camid = _rows(gallery, kept), gallery_pid[kept], gallery_camid[kept]
+        encounters = encounters and (encounters[0], encounters[1][kept])
     if compiled is None:
         compiled = is_numpy_array(query) and n_query * len(kept) > COMPILED_PAYS
     if encoded is not None:
         query_block, compiled = min(query_block, reranking_block(len(kept))), False
     query_block = _even_block(n_query, query_block, n_parts=n_cores() if compiled else 1)
     ids = (query_pid, gallery_pid, query_camid, gallery_camid, place[own])
-    blocks = pid_pair_blocks(*ids, query_block=query_block)
+    blocks = pid_pair_blocks(*ids, query_block=query_block, encounters=encounters)
     metrics = _no_metrics(n_query)
     ranked = (
         _ranked(query, gallery, blocks, gallery_tile, compiled=compiled)
@@ -236,6 +241,15 @@ def _check(name: str, features: Array, pid: Int32Array, camid: Int32Array) -> No
         raise DbcError(
             f"{name} features must have length 1, got {length[bad[0]]:g} for feature {bad[0]} (and {len(bad) - 1} more); "
             "L2-normalise them first"
+        )
+
+
+def _check_encounters(encounters: tuple[Int32Array, Int32Array] | None, n_query: int, n_gallery: int) -> None:
+    """Raise DbcError if `encounters` are not those of queries and gallery."""
+    if encounters is not None and (len(encounters[0]), len(encounters[1])) != (n_query, n_gallery):
+        raise DbcError(
+            f"encounters must have {n_query} entries for queries and {n_gallery} for the gallery, got {len(encounters[0])} "
+            f"and {len(encounters[1])}; extract the features of this dataset again"
         )
 
 

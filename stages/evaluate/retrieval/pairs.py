@@ -1,4 +1,4 @@
-"""The matches of a query and the gallery entries it must ignore: the protocol's rules on pid and camid."""
+"""The matches of a query and the gallery entries it must ignore: the protocol's rules on pid, camid and encounter."""
 
 from __future__ import annotations
 
@@ -37,11 +37,13 @@ def pid_pair_blocks(
     own: Int64Array,
     *,
     query_block: int,
+    encounters: tuple[Int32Array, Int32Array] | None = None,
 ) -> Iterator[PidPairs]:
     """Blocks of at most `query_block` queries, together all queries whose positive pid the gallery has.
 
     `own` (n_q, int64) is the gallery entry that the query itself is, −1 for none. Of the entries of a query's pid, that
-    one and those of its camera, if known, are ignored; the others are matches.
+    one and those of its camera and its encounter, if known, are ignored; the others are matches. `encounters` are those of
+    queries and gallery, (n_q) and (n_g) int32; None if none is known.
     """
     by_pid = np.argsort(gallery_pid, kind="stable")
     pids = gallery_pid[by_pid]
@@ -58,9 +60,15 @@ def pid_pair_blocks(
         row = np.repeat(np.arange(len(q)), length)
         repeats = np.diff(np.append(first, len(q)))
         column = np.concatenate([np.tile(c, n) for c, n in zip(columns, repeats, strict=True)])
-        same_camera = (query_camid[q][row] == gallery_camid[column]) & (gallery_camid[column] != UNKNOWN)
-        is_match = ~same_camera & (column != own[q][row])
+        is_match = ~_shared(query_camid[q][row], gallery_camid[column]) & (column != own[q][row])
+        if encounters is not None:
+            is_match &= ~_shared(encounters[0][q][row], encounters[1][column])
         yield PidPairs(q, row, column, is_match)
+
+
+def _shared(query: Int32Array, gallery: Int32Array) -> BoolArray:
+    """Whether both (n_pairs,) are the same and known."""
+    return (query == gallery) & (gallery != UNKNOWN)
 
 
 def _slices(n_pairs: Int64Array, query_block: int) -> Iterator[slice]:

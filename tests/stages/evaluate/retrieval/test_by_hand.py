@@ -39,6 +39,19 @@ def test_without_camera_ids_only_the_query_itself_is_ignored() -> None:
     assert evaluate_retrieval(**(by_hand() | unknown), query_index=own).first_hit.tolist() == [2]
 
 
+def test_matches_of_the_own_encounter_are_ignored_whatever_their_camera() -> None:
+    sightings = np.array([7], dtype=np.int32), np.array([-2, 7, 7, 7, 7, 8], dtype=np.int32)
+    figures = evaluate_retrieval(**by_hand(), encounters=sightings)
+    # the entry of pid 1 at rank 2 is of sighting 7; distractors and other pids of it stay
+    assert (figures.first_hit.tolist(), figures.mAP) == ([3], 1 / 3)
+    unknown = tuple(np.full_like(one, -2) for one in sightings)
+    assert evaluate_retrieval(**by_hand(), encounters=unknown).mAP == evaluate_retrieval(**by_hand()).mAP
+    with pytest.raises(
+        DbcError, match=r"encounters must have 1 entries for queries and 6 for the gallery, got 1 and 5"
+    ):
+        evaluate_retrieval(**by_hand(), encounters=(sightings[0], sightings[1][:5]))
+
+
 def test_queries_of_junk_unknown_distractor_or_unmatched_pid_are_left_out_and_counted() -> None:
     case = by_hand()
     pids = [1, -1, -2, 0, 9, 1]

@@ -28,6 +28,8 @@ def ranked_hits(case: Case, q: int, query_index: np.ndarray | None) -> list[bool
             continue
         if same_pid and camid == case["query_camid"][q] and camid != -2:
             continue
+        if "encounters" in case and same_pid and case["encounters"][0][q] == case["encounters"][1][g] >= 0:
+            continue
         hits.append(bool(same_pid and pid > 0))
     return hits
 
@@ -94,7 +96,10 @@ def random_case(seed: int) -> Case:
         query[0] = gallery[0]
     n_pids = int(rng.integers(1, 8))
     cameras = np.array([-2]) if seed % 5 == 0 else np.arange(int(rng.integers(1, 4)))
+    encounters = tuple(rng.integers(-2, 4, n).astype(np.int32) for n in (n_query, n_gallery))
+    encounters = tuple(np.where(of_one == -1, -2, of_one) for of_one in encounters)
     return {
+        **({"encounters": encounters} if seed % 2 else {}),
         "query": query,
         "gallery": gallery,
         "query_pid": rng.integers(-2, n_pids + 2, n_query).astype(np.int32),
