@@ -12,6 +12,10 @@ from stages.errors import DbcError
 from stages.loop.choice.silhouettes import ClusterMeans, mean_over_clusters, sample_silhouettes
 from stages.typing import Float32Array, Int64Array
 
+OVER_MERGED = 0.5
+"""Of the fewest clusters that are likely: fewer join identities. Where training took mAP down they were 0.31 to 0.42 of it,
+where it took mAP up 0.61 and more (seven sets in `benchmarks.cameras`)."""
+
 
 @dataclass(frozen=True)
 class StageMeasures:
@@ -38,6 +42,15 @@ class StageMeasures:
     camera_mixing: float = math.nan
     spread: float = math.nan
     likely_clusters: tuple[int, int] | None = None
+
+    @property
+    def is_over_merged(self) -> bool:
+        """Whether its features, trained on its clusters or not, still ask for twice as many clusters or more."""
+        return (
+            self.stage > 0
+            and self.likely_clusters is not None
+            and self.n_clusters < OVER_MERGED * self.likely_clusters[0]
+        )
 
     def known(self, name: str) -> float | None:
         """The measure of this name; None if it has no meaning, as curves and JSON have it."""

@@ -94,16 +94,26 @@ def _has_features_of(first: StageMeasures, other: StageMeasures) -> bool:
 def _line(measures: Sequence[StageMeasures], rule: str, stage: int, *, helped: bool, known: dict[int, float]) -> str:
     first, judged = measures[0], next(measured for measured in measures if measured.stage == stage)
     name, before, after = rule, *(_score(measures, rule, measured.stage) for measured in (first, judged))
+    agreement = _agreement(known, first.stage, stage, helped=helped)
+    if math.isnan(after) and judged.is_over_merged and judged.likely_clusters is not None:
+        return (
+            f"Training did not help, judged without identities: the features of stage {stage} still ask for "
+            f"{judged.likely_clusters[0]} clusters or more, but it has {judged.n_clusters}.{agreement}"
+        )
     if math.isnan(after):
         name = "near neighbours from other cameras, over chance,"
         before, after = first.camera_mixing, judged.camera_mixing
     what = "Training helped" if helped else "Training did not help"
     shown = f"{name} {after:.3f} at stage {stage}, {before:.3f} at stage {stage_label(first.stage)}"
-    line = f"{what}, judged without identities: {shown}."
-    if stage in known and first.stage in known:
-        agrees = "agrees" if (known[stage] > known[first.stage]) == helped else "disagrees"
-        line += f" mAP with the known identities {agrees}: {known[stage]:.3f} and {known[first.stage]:.3f}."
-    return line
+    return f"{what}, judged without identities: {shown}.{agreement}"
+
+
+def _agreement(known: dict[int, float], first: int, stage: int, *, helped: bool) -> str:
+    """What known identities say of it, a sentence after a space; nothing if they are not known."""
+    if stage not in known or first not in known:
+        return ""
+    agrees = "agrees" if (known[stage] > known[first]) == helped else "disagrees"
+    return f" mAP with the known identities {agrees}: {known[stage]:.3f} and {known[first]:.3f}."
 
 
 def _score(measures: Sequence[StageMeasures], rule: str, stage: int) -> float:

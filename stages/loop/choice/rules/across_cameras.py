@@ -2,7 +2,8 @@
 
 Features that learn the camera make other silhouettes rise, because clusters of one camera lie far apart. The silhouette
 that counts only other cameras falls with mAP when the collapse is strong, but not when it is weak; the share of near
-neighbours that are of other cameras falls in both. So stages with less of it than the first one are left out.
+neighbours that are of other cameras falls in both. So stages with less of it than the first one are left out, and so are
+stages whose clusters join identities: trained on them, features grow more compact and tell less.
 """
 
 from __future__ import annotations
@@ -23,12 +24,14 @@ that does another harm may keep more: 0.92 on vehicles by `paper`."""
 
 def _score(measures: Sequence[StageMeasures]) -> Float64Array:
     mixing = values(measures, "camera_mixing")
-    return np.where(mixing >= KEPT_MIXING * min(1.0, mixing[0]), of_features(measures, "across_cameras"), np.nan)
+    is_kept = (mixing >= KEPT_MIXING * min(1.0, mixing[0])) & ~np.array([stage.is_over_merged for stage in measures])
+    return np.where(is_kept, of_features(measures, "across_cameras"), np.nan)
 
 
 RULE = Rule(
     told="the features that, merged anew, give the best silhouette counting only other cameras, unless their neighbours "
-    "keep to one camera more than at the first stage; of the stages that have them, the largest cluster-silhouette",
+    "keep to one camera more than at the first stage, or they still ask for twice the clusters; of the stages that "
+    "have them, the largest cluster-silhouette",
     needs="known cameras, at least two",
     score=_score,
     choose=lambda measures, score: most_separate(measures, score == np.nanmax(score)),

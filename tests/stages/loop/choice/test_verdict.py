@@ -75,6 +75,26 @@ def test_a_run_that_collapsed_into_cameras_is_not_chosen_and_warned_of() -> None
     assert cameras.startswith("100% of the joined pairs are of one camera, 25% by chance: clusters follow cameras")
 
 
+# vehicles of two images each at 48×48, merges of 10 %: mAP 0.672, 0.704 and 0.671
+OVER_MERGED = [
+    replace(stage(-1, 0.104, 0.077, 0.793, 0.466), n_clusters=284, likely_clusters=(142, 142)),
+    replace(stage(8, 0.120, 0.090, 0.834, 0.326), n_clusters=60, likely_clusters=(95, 142)),
+    replace(stage(9, 0.151, 0.115, 0.820, 0.322), n_clusters=32, likely_clusters=(95, 142)),
+]
+
+
+def test_a_stage_whose_clusters_join_identities_is_not_chosen_however_compact_its_features() -> None:
+    found = judged(OVER_MERGED)
+    assert (found.chosen, found.helped) == (8, True)
+    assert judged([OVER_MERGED[0], replace(OVER_MERGED[2], n_clusters=48)]).chosen == 9
+    found = judged([OVER_MERGED[0], OVER_MERGED[2]], mean_average_precision={-1: 0.672, 9: 0.671})
+    assert (found.chosen, found.helped) == (-1, False)
+    assert found.line.startswith(
+        "Training did not help, judged without identities: the features of stage 9 still ask for 95 clusters or more, but it "
+        "has 32. mAP with the known identities agrees: 0.671 and 0.672. "
+    )
+
+
 def test_advice_is_for_the_use_that_the_merge_made_of_cameras() -> None:
     advice = {
         "ignored": "try `camera='auto'`",
