@@ -9,11 +9,12 @@ size of its images and the shares of its train and test identities. Two cameras 
 there. Everything lands in --out, nothing in the repository; the table is written anew after each run, of what is there, and
 the same command goes on where it stopped. Seeds are those of training; the initial network is the same.
 
-Each way is a run of the recipe tuned, but `paper`, in six stages that each merge 15 %; tuned trains in the last two. Figures
-are those of the last stage, mean and standard deviation over seeds, beside the features before any training, whitened as
-`--camera ignored` does, and beside the same network trained as long on the true identities. `init`, `chosen` and `best` are
-the mAP of the initial stage, of the stage chosen without identities and of the best one; `least gain` is the smallest of
-chosen − init over seeds.
+Each way is a run of the recipe tuned, but `paper`, in nine stages that each merge 10 %; tuned trains in the last two.
+Clusterers find the number of clusters themselves, and so make and train two stages, by as many epochs. Figures are those of
+the last stage, mean and standard deviation over seeds, beside the features before any training, whitened as `--camera
+ignored` does, and beside the same network trained as long on the true identities. `init`, `chosen` and `best` are the mAP
+of the initial stage, of the stage chosen without identities and of the best one; `least gain` is the smallest of chosen −
+init over seeds.
 """
 
 from __future__ import annotations
@@ -49,8 +50,8 @@ from stages.loop.run_stages import Plan
 SHOWN = ("rank1", "mAP", "ari", "same_camera_merges", "n_clusters")
 HEAD = ("set", "way", "seeds", *SHOWN, "identities", "init", "chosen", "best", "least gain")
 CEILING = "trained on true identities"
-MERGE_PERCENT, STAGES = 0.15, 6
-"""As many trained stages as nine stages of 10 % have, and fewer before them."""
+CLUSTERED_STAGES = 2
+"""Stages in which the recipe tuned trains, of nine that merge 10 % each."""
 
 
 def main() -> None:
@@ -106,13 +107,18 @@ def _ways(plan: Plan) -> dict[str, Plan]:
     return {
         "--camera auto": tuned,
         "--camera ignored": with_merge(alike, camera="ignored"),
-        "--clusterer dbscan": with_merge(tuned, clusterer="dbscan"),
-        "--clusterer finch": with_merge(tuned, clusterer="finch"),
-        "--clusterer hdbscan": with_merge(tuned, clusterer="hdbscan"),
+        **{f"--clusterer {name}": _clustered(tuned, name) for name in ("dbscan", "finch", "hdbscan")},
         "--camera penalty --camera-weight 0.5": with_merge(alike, camera="penalty", camera_weight=0.5),
         "--camera centring": with_merge(alike, camera="centring"),
         "--recipe paper": with_recipe(plan, "paper"),
     }
+
+
+def _clustered(tuned: Plan, clusterer: str) -> Plan:
+    """Stages of another clusterer, all trained: tuned waits for merges to make clusters of some size, which it need not."""
+    epochs = {**tuned.train, "epochs": 2}
+    merged = with_merge(tuned, clusterer=clusterer, merge_percent=0.45)
+    return replace(merged, stages=CLUSTERED_STAGES, train=epochs, stage0_epochs=0)
 
 
 def _write_table(data_sets: Sequence[DataSet], arguments: argparse.Namespace) -> None:
@@ -197,11 +203,7 @@ def _photographs(given: str, made: Callable[..., DataSet], arguments: argparse.N
 
 def _people(name: str, difficulty: float, arguments: argparse.Namespace) -> DataSet:
     size = QUICK if arguments.quick else Size(people=arguments.people, height=arguments.people_height)
-    return _in_stages(two_cameras(name, arguments.weights, arguments.out, replace(size, difficulty=difficulty)))
-
-
-def _in_stages(data: DataSet) -> DataSet:
-    return replace(data, plan=replace(with_merge(data.plan, merge_percent=MERGE_PERCENT), stages=STAGES))
+    return two_cameras(name, arguments.weights, arguments.out, replace(size, difficulty=difficulty))
 
 
 def _arguments() -> argparse.Namespace:

@@ -68,7 +68,8 @@ def pid_pair_blocks(
 
 def _shared(query: Int32Array, gallery: Int32Array) -> BoolArray:
     """Whether both (n_pairs,) are the same and known."""
-    return (query == gallery) & (gallery != UNKNOWN)
+    shared: BoolArray = (query == gallery) & (gallery != UNKNOWN)
+    return shared
 
 
 def _slices(n_pairs: Int64Array, query_block: int) -> Iterator[slice]:
