@@ -78,13 +78,14 @@ def samples_of(
         )
     rows.sort(key=lambda row: row.place)
     _check_duplicates(rows)
-    _check_files(rows, source, root, parameters)
+    _check_files(rows, root, parameters)
     rows = list(_named(rows, parameters))
     groups = _groups(rows)
     samples = _table(rows, groups, parameters, findings)
     n_pictures = len({(row.path, row.frame) for row in rows})
     without = f"; left out: {counted(findings.boxes)}" if findings.boxes else ""
-    findings.notes.append(f"boxes: {len(rows)} of {n_pictures} pictures{without}")
+    kind = "boxes" if len(samples.box) else "images"
+    findings.notes.append(f"{len(rows)} {kind} of {n_pictures} pictures or frames{without}")
     findings.left_out = Counter()
     return samples
 
@@ -130,7 +131,7 @@ def why_left_out(
 ) -> str | None:
     """What the parameters have against a row, to be counted; None if it is taken. Rows without a score (NaN) are."""
     if score < parameters.min_confidence:
-        return f"below `min_confidence` {parameters.min_confidence:g}"
+        return f"below confidence {parameters.min_confidence:g}"
     if wanted is not None and category not in wanted:
         return f"of category {category or 'unknown'}"
     return None
@@ -158,7 +159,7 @@ def _check_duplicates(rows: Sequence[Detection]) -> None:
                 raise UsageError(f"{row.origin} and {before.origin} are the same box of {shown(row.path)}; keep one")
 
 
-def _check_files(rows: Sequence[Detection], source: Path, root: Path, parameters: IngestParameters) -> None:
+def _check_files(rows: Sequence[Detection], root: Path, parameters: IngestParameters) -> None:
     """Raise UsageError for pictures that are not there: any, or all of them if bad images are to be skipped."""
     row_of: dict[str, Detection] = {}
     for row in rows:
@@ -169,10 +170,11 @@ def _check_files(rows: Sequence[Detection], source: Path, root: Path, parameters
         return
     first = row_of[paths[lost.places[0]]]
     told = f"; a file there has the name {lost.look_alike!a}, which looks alike" if lost.look_alike else ""
-    raise UsageError(
-        f"{first.origin}: {shown(first.path)} does not exist in {shown(root)}, nor do {len(lost.places) - 1} other of the "
-        f"{len(paths)} pictures of {shown(source)}{told}; give the folder that their paths start from as `root`"
-    )
+    others = f", nor do {len(lost.places) - 1} other of the {len(paths)} pictures" if len(lost.places) > 1 else ""
+    advice = "give the folder that their paths start from as `root`"
+    if len(lost.places) < len(paths):
+        advice = "restore it, or leave such pictures out with `on_bad_image='skip'`"
+    raise UsageError(f"{first.origin}: {shown(first.path)} does not exist in {shown(root)}{others}{told}; {advice}")
 
 
 def _named(rows: Sequence[Detection], parameters: IngestParameters) -> Iterator[Detection]:

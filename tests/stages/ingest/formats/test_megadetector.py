@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from schemas.parameters import IngestParameters
@@ -71,7 +74,7 @@ def test_the_dialect_that_is_an_object(folder: Path) -> None:
     assert samples.timestamp == ("2024-05-31T07:15:00", "2024-05-31T07:15:00", "")
     assert samples.origin[0] == "results.json image 1 detection 2"
     assert findings.boxes == {
-        "below `min_confidence` 0.2": 1,
+        "below confidence 0.2": 1,
         "of category person": 1,
         "of category 7 (not listed)": 1,
     }
@@ -180,3 +183,42 @@ def test_two_documents_in_a_folder_are_asked_about(folder: Path) -> None:
     (folder / "other.json").write_text("[]")
     with pytest.raises(UsageError, match=r"should hold exactly one \.json file, found 2 \(other.json, results.json\)"):
         read(folder)
+
+
+leaves = (
+    st.none() | st.booleans() | st.integers(-2, 2) | st.floats(-2, 2, width=16) | st.sampled_from(["", "1", "a.jpg"])
+)
+values = leaves | st.lists(st.floats(0, 1, width=16), min_size=4, max_size=4) | st.lists(leaves, max_size=4)
+detections = st.fixed_dictionaries(
+    {}, optional=dict.fromkeys(("category", "conf", "confidence", "bbox", "frame_number"), values)
+)
+pictures = st.fixed_dictionaries(
+    {},
+    optional={
+        "file": st.sampled_from(["a.jpg", "b.mp4", "../c", ""]) | values,
+        "detections": st.lists(detections | leaves, max_size=2) | values,
+        "failure": values,
+        "datetime": values,
+    },
+)
+lists = st.lists(pictures | leaves, max_size=3)
+objects = st.fixed_dictionaries(
+    {}, optional={"images": lists | values, "detection_categories": st.just(CATEGORIES) | values}
+)
+
+
+@given(document=lists | objects | values)
+@settings(max_examples=200, deadline=None)
+def test_any_document_is_read_or_refused_in_one_line(document: Any) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for picture in ("a.jpg", "b.mp4"):
+            (folder / picture).touch()
+        file = written(folder, document)
+        recognise_source(file)
+        try:
+            samples, _ = read(file, min_confidence=0, category="any")
+        except UsageError as error:
+            assert str(error).isprintable()  # noqa: PT017
+        else:
+            assert len(samples) > 0

@@ -38,7 +38,7 @@ def test_detections_have_scores_and_no_tracklets(tmp_path: Path) -> None:
     np.testing.assert_allclose(sorted(samples.score.tolist()), [0.1, 0.5, 0.9], rtol=1e-6)
     fewer, findings = read(source, "mot", min_confidence=0.3)
     assert len(fewer) == 2
-    assert findings.boxes == {"below `min_confidence` 0.3": 1}
+    assert findings.boxes == {"below confidence 0.3": 1}
 
 
 def test_sequences_are_cameras_and_their_tracks_are_not_the_same(tmp_path: Path) -> None:
