@@ -1,26 +1,32 @@
 """Faults at the boundaries of every command: how many were tried, and whether all was survived.
 
-    python benchmarks/faults.py [--most 20] [--commands merge,train] [--json]
+    python benchmarks/faults.py [--most 20] [--commands merge,train] [--faults kill,torn] [--json]
 
 A command is run once to count its boundaries: every file or folder that it opens, makes, renames, removes or syncs inside
 the working folder. Then it is run again and again from the same state, and at one boundary each time
 
 - `kill`: the process ends at once, as by SIGKILL,
-- `ENOSPC`, `EIO`, `EACCES`: the system refuses that one operation.
+- `torn`: it ends in the middle of the next write,
+- `ENOSPC`, `EIO`, `EACCES`: the system refuses that one operation,
+- `full`: from then on, no file can grow past a few bytes (EFBIG).
 
-Afterwards every artifact must open and hold what was written; the failure must be one line that names its cause; and the
-same command, undisturbed, must succeed, leave nothing half made, and give the ids of a run that nobody disturbed. Each try is
-a fork of one process that has imported everything.
+Afterwards every artifact must open and hold what was written, and a file for the user must be the former one or the new
+one; the failure must be one line that names its cause; and the same command, undisturbed, must succeed, leave nothing
+half made, and give the ids and files of a run that nobody disturbed. Each try is a fork of one process that has imported
+everything.
 """
 
 from __future__ import annotations
 
 import argparse
 import errno
+import hashlib
 import io
 import json
 import os
+import resource
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -32,12 +38,17 @@ from typing import Any
 
 import torch
 
+import stages.compare.baselines.progressive
+import stages.compare.cells
+import stages.compare.plots.sheets
+import stages.export.model
 import stages.loop.run_stages
 import stages.merge.stage  # noqa: F401 — imported before the forks
 from dbc_cli.__main__ import run_command
 from stages.runs.listing import list_run
 from stages.runs.run_directory import RunDirectory
 
+LOOP = ["--stages", "1", "--merge-percent", "0.25"]
 NETWORK = ["--backbone", "resnet10", "--weights", "none", "--embedding-dim", "4"]
 PEOPLE = ["--identities", "4", "--cameras", "2", "--images-per-camera", "2", "--height", "16", "--width", "8"]
 COMMANDS = {
@@ -47,10 +58,26 @@ COMMANDS = {
     "extract again": ["extract"],
     "merge": ["merge", "--merge-percent", "0.25"],
     "eval": ["eval", "--stage", "0"],
+    "run": ["run", *LOOP, "--epochs", "1", "--batch-size", "4"],
+    "select": ["select"],
+    "plot": ["plot", "--out", "drawn", "--overwrite"],
+    "report": ["report", "--draw", "largest", "--out", "clusters.png", "--overwrite"],
+    "export clusters": ["export", "clusters", "--out", "clusters.csv", "--overwrite"],
+    "export features": ["export", "features", "--out", "features.npz", "--overwrite"],
+    "export model": ["export", "model", "--out", "model.safetensors", "--overwrite"],
+    "ablate": ["ablate", *LOOP, "--merge-only", "--variants", "buc,dbc", "--markdown", "ablation.md", "--overwrite"],
+    "sweep": ["sweep", *LOOP, "--merge-only", "--lambda", "0,1", "--csv", "sweep.csv", "--overwrite"],
+    "baseline": ["baseline", "pul", "--n-clusters", "3", "--iterations", "1", "--epochs", "1", "--batch-size", "4"],
+    "status": ["status", "--verify"],
 }
-"""The commands that write, each from what those before it left."""
-FAULTS = ("kill", "ENOSPC", "EIO", "EACCES")
-KILLED = 137
+"""The commands, each from what those before it left."""
+FAULTS = ("kill", "torn", "ENOSPC", "EIO", "EACCES", "full")
+DIED = {137, -signal.SIGXFSZ}
+"""The exit statuses of `kill` and `torn`."""
+MOST_BYTES = 100
+"""How large a file may become after `torn` and `full`."""
+FORMER = b"former"
+"""What is in a file for the user before it is written anew."""
 
 
 class Injector:
@@ -60,6 +87,8 @@ class Injector:
         self.root, self.at, self.fault = os.fsencode(root), at, fault
         self.n_seen = 0
         fsync = os.fsync
+        # Python takes a write that is too long for an error; the system ends the process
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL if fault == "torn" else signal.SIG_IGN)
 
         def watched_fsync(descriptor: int) -> None:
             self.boundary()
@@ -84,7 +113,10 @@ class Injector:
         if self.n_seen - 1 != self.at:
             return
         if self.fault == "kill":
-            os._exit(KILLED)
+            os._exit(137)
+        if self.fault in ("torn", "full"):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (MOST_BYTES, resource.RLIM_INFINITY))
+            return
         code = getattr(errno, self.fault)
         raise OSError(code, os.strerror(code))
 
@@ -126,17 +158,38 @@ def disturbed(folder: Path, arguments: list[str], fault: str, at: int | None) ->
     injector = Injector(folder, at=at, fault=fault)
     status, told = run(folder, arguments)
     injector.at = None
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     return {"status": status, "told": told, "n_seen": injector.n_seen}
 
 
 def state(folder: Path) -> dict[str, Any]:
-    """The ids of the artifacts in a run, and all that is wrong in it."""
-    listed = list_run(RunDirectory(folder / "run"))
+    """The ids of the artifacts in all runs, the digests of files for the user, and all that is wrong."""
+    runs = {path.parents[1 if path.parts[-2] == "dataset" else 2] for path in folder.rglob("v*.zarr")}
+    listed = [found for run in sorted({folder / "run", *runs}) for found in list_run(RunDirectory(run))]
     artifacts = [found.artifact for found in listed if found.artifact is not None]
     damaged = [str(artifact.path) for artifact in artifacts if artifact.damaged()]
-    left = [str(path) for path in folder.rglob(".*writing-*")]
+    # leftovers of the file that remembers the run go after a minute
+    left = [str(path) for path in folder.rglob(".*writing-*") if not path.name.startswith(".dbc-run")]
     ids = {artifact.path.relative_to(folder).as_posix(): artifact.manifest.id for artifact in artifacts}
-    return {"ids": ids, "wrong": [found.problem for found in listed if found.problem] + damaged, "left": left}
+    digests = {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in outputs(folder)
+    }
+    return {
+        "ids": ids | digests,
+        "wrong": [found.problem for found in listed if found.problem] + damaged,
+        "left": left,
+    }
+
+
+def outputs(folder: Path) -> list[Path]:
+    """The files for the user in `folder`: those outside artifacts that are not hidden. Events tell times of the day."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return [
+        path
+        for path in files
+        if path.name != "events.jsonl"
+        and not any(part.startswith(".") or part.endswith(".zarr") for part in path.relative_to(folder).parts)
+    ]
 
 
 def again(folder: Path, arguments: list[str]) -> dict[str, Any]:
@@ -149,7 +202,10 @@ def again(folder: Path, arguments: list[str]) -> dict[str, Any]:
 def judged(faulty: dict[str, Any] | None, later: dict[str, Any], wanted: dict[str, str]) -> list[str]:
     """What was not survived of one fault; empty if all was."""
     found = [f"damaged: {problem}" for problem in later["before"]["wrong"] + later["after"]["wrong"]]
-    found += [f"left: {path}" for path in later["after"]["left"] if "/run/" in path]
+    found += [f"left: {path}" for path in later["after"]["left"]]
+    former = hashlib.sha256(FORMER).hexdigest()
+    half = {name for name, digest in later["before"]["ids"].items() if digest not in (wanted.get(name), former)}
+    found += [f"half there: {name}" for name in sorted(half)]
     if later["status"]:
         found.append(f"the next call failed: {later['told']}")
     if later["after"]["ids"] != wanted:
@@ -177,6 +233,11 @@ def matrix(folder: Path, *, most: int, commands: list[str], faults: list[str]) -
         if status or counted["status"]:
             raise SystemExit(f"{name} failed undisturbed: {counted}")
         wanted = forked(lambda after=after: state(after))[1]["ids"]
+        for file in outputs(after):
+            place = base / file.relative_to(after)
+            if not place.exists() and file.stat().st_size:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_bytes(FORMER)
         for fault in faults if name in commands else []:
             places = spread(counted["n_seen"], most)
             row: dict[str, Any] = {
@@ -193,7 +254,7 @@ def matrix(folder: Path, *, most: int, commands: list[str], faults: list[str]) -
                 status, faulty = forked(
                     lambda tried=tried, arguments=arguments, fault=fault, at=at: disturbed(tried, arguments, fault, at)
                 )
-                ended["killed" if status == KILLED else "failed" if faulty and faulty["status"] else "done"] += 1
+                ended["killed" if status in DIED else "failed" if faulty and faulty["status"] else "done"] += 1
                 _, later = forked(lambda tried=tried, arguments=arguments: again(tried, arguments))
                 lost += [f"{name}, {fault} at {at}: {problem}" for problem in judged(faulty, later, wanted)]
             rows.append({**row, **ended, "lost": lost})

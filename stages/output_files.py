@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from stages.errors import DbcError, UsageError, file_problem
 
@@ -38,11 +40,15 @@ def write_whole(file: Path, write: Callable[[Path], object], *, argument: str = 
     """
     require_new([file], argument=argument, overwrite=overwrite)
     target = Path(os.path.realpath(file))
-    part = target.with_name(f".{target.name[:100]}.writing-{os.getpid()}-{secrets.token_hex(4)}")
+    prefix = f".{target.name[:100]}.writing-"
+    part = target.with_name(f"{prefix}{secrets.token_hex(8)}")
     try:
         part.parent.mkdir(parents=True, exist_ok=True)
-        write(part)
-        part.replace(target)
+        _remove_leftovers(target.parent, prefix)
+        with part.open("xb") as held:
+            _try_lock(held)
+            write(part)
+            part.replace(target)
     except OSError as error:
         # the name of the file beside it would tell nobody anything
         told = OSError(error.errno, error.strerror) if error.errno else error
@@ -50,3 +56,20 @@ def write_whole(file: Path, write: Callable[[Path], object], *, argument: str = 
     finally:
         with suppress(OSError):
             part.unlink()
+
+
+def _remove_leftovers(folder: Path, prefix: str) -> None:
+    """Remove the files in `folder` whose writers were killed: those that nobody holds a lock on."""
+    for path in folder.iterdir():
+        if path.name.startswith(prefix):
+            with suppress(OSError), path.open("rb") as held:
+                if _try_lock(held):
+                    path.unlink()
+
+
+def _try_lock(held: BinaryIO) -> bool:
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

@@ -211,7 +211,7 @@ def _notes(data: Evaluated, retrieval: RetrievalMetrics, agreement: Agreement) -
     if retrieval.n_queries == 0:
         notes.append("CMC, mAP and mINP need query and gallery samples with identities: this data set has no queries")
     elif retrieval.n_valid == 0:
-        notes.append("CMC, mAP and mINP need identities: no query has a match in the gallery")
+        notes.append(f"no CMC, mAP and mINP: {_why_no_match(data)}")
     elif data.encounter is None and (data.camid[data.split != TRAIN] == UNKNOWN).all():
         notes.append("no camera ids: a query ignores nothing but itself, so matches from its own camera count")
     if agreement.n_labelled == 0:
@@ -219,6 +219,17 @@ def _notes(data: Evaluated, retrieval: RetrievalMetrics, agreement: Agreement) -
             "ARI, AMI, NMI, purity, pairwise and BCubed figures need identities of train samples; `ids` gives them"
         )
     return tuple(notes)
+
+
+def _why_no_match(data: Evaluated) -> str:
+    query, gallery = ({*data.pid[data.split == split].tolist()} - {UNKNOWN, -1, 0} for split in (QUERY, GALLERY))
+    for identities, place in ((query, "query"), (gallery, "gallery")):
+        if not identities:
+            return f"no identity of a {place} sample is known; `ids` gives them"
+    if query & gallery:
+        place = "camera" if data.encounter is None else "encounter"
+        return f"all gallery samples of a query's identity are of the query's own {place}, and those do not count"
+    return "no identity of a query is in the gallery"
 
 
 def _summary(

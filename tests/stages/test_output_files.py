@@ -50,3 +50,19 @@ def test_a_long_name_can_be_written(tmp_path: Path) -> None:
     file = tmp_path / ("x" * 250)
     write_text("long", file)
     assert [path.read_text() for path in tmp_path.iterdir()] == ["long"]
+
+
+def test_what_a_killed_writer_left_is_removed_and_what_another_writes_now_is_not(tmp_path: Path) -> None:
+    (tmp_path / ".t.csv.writing-0123").write_text("half")
+    (tmp_path / ".u.csv.writing-0123").write_text("half of another")
+    seen: list[list[str]] = []
+
+    def write(part: Path) -> None:
+        write_text("inner", tmp_path / "t.csv")
+        part.write_text("outer")
+        seen.append(sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".t")))
+
+    write_whole(tmp_path / "t.csv", write)
+    assert [len(names) for names in seen] == [1]
+    assert (tmp_path / "t.csv").read_text() == "outer"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".u.csv.writing-0123", "t.csv"]
