@@ -155,7 +155,9 @@ def command(
         def invoke(**given: Any) -> None:
             positional = [given.pop("source")] if source is not None else []
             try:
-                body(resolve(name, given, run=run, makes_run=makes_run), *positional)
+                resolved = resolve(name, given, run=run, makes_run=makes_run)
+                _require_bounds(flags, resolved.values)
+                body(resolved, *positional)
             except MemoryLimitError as error:
                 if any(flag.name == "memory_limit" for flag in flags):
                     raise
@@ -171,6 +173,16 @@ def command(
         return Command(name, order, flags, invoke)
 
     return decorate
+
+
+def _require_bounds(flags: Sequence[Flag], values: Mapping[str, Any]) -> None:
+    """Raise UsageError for the first of `values` that is outside the bounds of its flag."""
+    for flag in flags:
+        value = values.get(flag.name)
+        if value is not None and flag.least is not None and value < flag.least:
+            raise UsageError(f"--{flag.key} must be at least {flag.least}, got {value}")
+        if value is not None and flag.most is not None and value > flag.most:
+            raise UsageError(f"--{flag.key} must be at most {flag.most}, got {value}")
 
 
 def _flowing(text: str) -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 COMPARISON = (
     Flag("merge_only", bool, "--merge-only", "Do not train: merge the initial features in every stage.", ""),
-    Flag("jobs", int, "--jobs", "Number of runs at the same time, each in its own process.", "1", WHERE, "N"),
+    Flag("jobs", int, "--jobs", "Number of runs at the same time, each in its own process.", "1", WHERE, "N", 1, 1000),
     Flag("dry_run", bool, "--dry-run", "Say which runs would be made, and make nothing.", "", WHERE),
     Flag("csv", Path, "--csv", "Write the table as CSV.", "", OUTPUT, "FILE"),
     Flag("markdown", Path, "--markdown", "Write the table as Markdown.", "", OUTPUT, "FILE"),
@@ -74,16 +74,15 @@ def carry_out(given: Given, cells: Sequence[Cell], *, pictures: Sequence[str]) -
 
     require_pictures(given, pictures)
     _require_tables(given)
-    n_jobs = given.get("jobs", 1)
-    if n_jobs < 1:
-        raise UsageError(f"--jobs must be at least 1, got {n_jobs}")
     reporter = QuietReporter()
     given.remember()
 
     def show_end(result: CellResult) -> None:
         reporter.say(f"{result.name}: {len(result.stages)} stages, {result.seconds:.1f} s")
 
-    return run_cells(given.run_directory, cells, context=given.context(reporter), n_jobs=n_jobs, on_done=show_end)
+    return run_cells(
+        given.run_directory, cells, context=given.context(reporter), n_jobs=given.get("jobs", 1), on_done=show_end
+    )
 
 
 def show_plan(given: Given, cells: Sequence[Cell]) -> None:

@@ -168,11 +168,11 @@ class IngestParameters(Parameters):
     folder_identities: bool | None = None
     anonymize: bool = False
     identity_pattern: str | None = None
-    min_confidence: float = Field(default_factory=_min_confidence, ge=0)
+    min_confidence: float = Field(default_factory=_min_confidence, ge=0, le=MOST)
     category: str = Field(default_factory=_category, min_length=1)
     pad: float = Field(default=0.0, ge=0, le=1)
-    every_seconds: float | None = Field(default=None, gt=0)
-    every_frames: int | None = Field(default=None, ge=1)
+    every_seconds: float | None = Field(default=None, gt=0, le=MOST)
+    every_frames: int | None = Field(default=None, ge=1, le=1_000_000)
 
 
 class ConstraintsParameters(Parameters):

@@ -22,8 +22,17 @@ HEADINGS = ("iteration", "clusters", "reliable", "loss", "rank-1", "rank-5", "mA
 
 
 BASELINE = (
-    Flag("n_clusters", int, "--n-clusters", "Number of k-means clusters.", "", metavar="K"),
-    Flag("iterations", int, "--iterations", "Number of rounds of clustering and training.", "5", metavar="T"),
+    Flag("n_clusters", int, "--n-clusters", "Number of k-means clusters.", "", metavar="K", least=1),
+    Flag(
+        "iterations",
+        int,
+        "--iterations",
+        "Number of rounds of clustering and training.",
+        "5",
+        metavar="T",
+        least=1,
+        most=10_000,
+    ),
     Flag("threshold", float, "--threshold", "Least cosine of a reliable sample with its cluster's centre.", "0.85"),
 )
 

@@ -31,7 +31,7 @@ IDS = (
     COMMON,
     MAKING,
     IDS,
-    pins("features", "clusters"),
+    pins("dataset", "features", "clusters"),
     order=50,
     configurable=(*EVALUATE, *in_panel(EVALUATION, (*WHITEN, *CAMERA)), *RECIPE, *DEVICE),
     tables=("eval",),

@@ -64,7 +64,7 @@ WHAT = Annotated[
     COMMON,
     EXPORT,
     OVERWRITE,
-    pins("features", "clusters"),
+    pins("dataset", "features", "clusters"),
     order=115,
     source=WHAT,
 )

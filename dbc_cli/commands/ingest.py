@@ -100,7 +100,11 @@ TRACKLETS = (
         panel=DRAWING,
     ),
 )
-WORKERS = (Flag("workers", int, "--workers", "Threads that decode images; 0 uses none.", "one a core", WHERE),)
+WORKERS = (
+    Flag(
+        "workers", int, "--workers", "Threads that decode images; 0 uses none.", "one a core", WHERE, least=0, most=1000
+    ),
+)
 ROOT = (
     Flag("root", Path, "--root", "Folder that the paths in a table start from.", "the table's folder", READING, "DIR"),
 )

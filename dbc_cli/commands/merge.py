@@ -14,7 +14,7 @@ from dbc_cli.flags.training import RECIPE
     stage_flag("1, 2, 3, …", "the one after the newest with a model"),
     COMMON,
     MAKING,
-    pins("features", "clusters"),
+    pins("dataset", "features", "clusters"),
     order=30,
     configurable=(*MERGE, *CONSTRAINTS, *WHITEN, *CAMERA, *RECIPE, *DEVICE, *MEMORY),
     tables=("merge",),

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from dbc_cli.command import Given, command
-from dbc_cli.flags.flag import OUTPUT, Flag
+from dbc_cli.flags.flag import OUTPUT, Flag, pins
 from dbc_cli.flags.tables import COMMON, OVERWRITE
 
 OUT = (Flag("out", Path, "--out", "Folder for the pictures.", "RUN/plots", OUTPUT, "DIR"),)
 
 
-@command("plot", COMMON, OUT, OVERWRITE, order=100)
+@command("plot", COMMON, OUT, OVERWRITE, pins("dataset"), order=100)
 def plot(given: Given) -> None:
     """Draw the curves of a run as PNG and SVG: retrieval, ARI, clusters and loss by stage, and ARI by number of clusters.
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from stages.search.query import Found
 
 QUERY = (
-    Flag("top", int, "--top", "Samples to list for each picture.", "10", metavar="N"),
+    Flag("top", int, "--top", "Samples to list for each picture.", "10", metavar="N", least=1, most=100_000),
     Flag("sheet", Path, "--sheet", "Save a contact sheet: .png, .jpg or .webp.", "no sheet", OUTPUT, "FILE"),
     *OVERWRITE,
 )
@@ -31,7 +31,7 @@ PICTURES = Annotated[
     stage_flag("init, 0, 1, 2, …", "the one that dbc select chooses"),
     COMMON,
     QUERY,
-    pins("features", "clusters"),
+    pins("dataset", "features", "clusters"),
     order=112,
     configurable=DEVICE,
     source=PICTURES,

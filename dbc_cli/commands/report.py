@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
 REPORT = (
-    Flag("top", int, "--top", "Rows of each list, and clusters in the picture.", "10", metavar="N"),
+    Flag(
+        "top", int, "--top", "Rows of each list, and clusters in the picture.", "10", metavar="N", least=1, most=100_000
+    ),
     Flag(
         "out",
         Path,
@@ -25,9 +27,18 @@ REPORT = (
     ),
     Flag("html", Path, "--html", "Save everything as one page, with pictures and a map.", "no page", metavar="FILE"),
     Flag("map", Literal["tsne", "umap", "pca", "none"], "--map", "Method of the page's map of samples.", "tsne"),
-    Flag("page_mb", int, "--page-mb", "Megabytes that the page may have; more are more pictures.", "20", metavar="N"),
+    Flag(
+        "page_mb",
+        int,
+        "--page-mb",
+        "Megabytes that the page may have; more are more pictures.",
+        "20",
+        metavar="N",
+        least=1,
+        most=10_000,
+    ),
     Flag("draw", Drawn, "--draw", "Clusters that the picture shows.", "worst; loosest without identities"),
-    Flag("columns", int, "--columns", "Images of each cluster in the picture.", "12", metavar="N"),
+    Flag("columns", int, "--columns", "Images of each cluster in the picture.", "12", metavar="N", least=1, most=1000),
 )
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 """The pictures that are written, by the end of their name."""
@@ -52,7 +63,7 @@ TITLES = {
     COMMON,
     REPORT,
     OVERWRITE,
-    pins("features", "clusters"),
+    pins("dataset", "features", "clusters"),
     order=110,
 )
 def report(given: Given) -> None:
@@ -72,23 +83,21 @@ def report(given: Given) -> None:
 
     overwrite = given.flag("overwrite")
     picture, page = _files(given, overwrite=overwrite)
-    top, columns, page_mb = (
-        _at_least_one(given, name, default) for name, default in (("top", 10), ("columns", 12), ("page_mb", 20))
-    )
+    top = given.get("top", 10)
     run, reporter = given.run_directory, RichReporter()
     stage = stage_to_show(run, None, reporter) if given.stage is None and run.stages("clusters") else given.stage
     reported = make_report(run, stage=stage, reporter=reporter)
     if picture is not None:
         chosen = given.get("draw", "worst" if reported.report.has_identities else "loosest")
         save_picture(
-            draw_clusters(reported, getattr(reported.report, chosen)()[:top], columns=columns),
+            draw_clusters(reported, getattr(reported.report, chosen)()[:top], columns=given.get("columns", 12)),
             picture,
             overwrite=overwrite,
         )
     if page is not None:
         from stages.pages.report import write_report
 
-        method, most_bytes = given.get("map", "tsne"), page_mb * 1_000_000
+        method, most_bytes = given.get("map", "tsne"), given.get("page_mb", 20) * 1_000_000
         write_report(
             run,
             page,
@@ -114,15 +123,6 @@ def report(given: Given) -> None:
         print_json(fields)
         return
     _show(fields)
-
-
-def _at_least_one(given: Given, name: str, default: int) -> int:
-    from stages.errors import UsageError
-
-    value = int(given.get(name, default))
-    if value < 1:
-        raise UsageError(f"--{name.replace('_', '-')} must be at least 1, got {value}")
-    return value
 
 
 def _files(given: Given, *, overwrite: bool) -> tuple[Path | None, Path | None]:

@@ -66,6 +66,8 @@ STOP = (
         "3",
         TRAINING,
         "N",
+        1,
+        1_000_000,
     ),
 )
 
@@ -90,11 +92,8 @@ def run(given: Given) -> None:
 
 def plan_of(given: Given) -> Plan:
     """The plan that the flags ask for."""
-    from stages.errors import UsageError
     from stages.loop.run_stages import Plan
 
-    if given["stages"] is not None and given["stages"] < 0:
-        raise UsageError(f"--stages must be at least 0, got {given['stages']}")
     return Plan(
         merge=merge_parameters(given),
         extract=extract_parameters(given),

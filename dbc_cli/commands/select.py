@@ -26,7 +26,7 @@ RULE = (
 )
 
 
-@command("select", COMMON, RULE, pins("features", "clusters"), order=70)
+@command("select", COMMON, RULE, pins("dataset", "features", "clusters"), order=70)
 def select(given: Given) -> None:
     """Choose a stage without identities, and show the score that every rule gives every stage.
 

@@ -37,7 +37,10 @@ _LONGEST_METAVAR = 20
 
 @dataclass(frozen=True)
 class Flag:
-    """A command-line flag; `name` is the field it fills, `default` what help shows."""
+    """A command-line flag; `name` is the field it fills, `default` what help shows.
+
+    `least` and `most` bound the number of an option; parameters have their bounds in the schemas.
+    """
 
     name: str
     kind: Any
@@ -46,6 +49,8 @@ class Flag:
     default: str = ""
     panel: str = PARAMETERS
     metavar: str | None = None
+    least: int | None = None
+    most: int | None = None
 
     @property
     def key(self) -> str:

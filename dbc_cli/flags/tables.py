@@ -206,6 +206,6 @@ EVALUATE = (
     Flag("rerank_lambda", float, "--rerank-lambda", "Weight of the plain distance in --rerank.", "0.3", EVALUATION),
 )
 SCHEDULE = (
-    Flag("stages", int, "--stages", "Number of the last stage.", "⌊1/merge-percent⌋ − 1", TRAINING, "N"),
+    Flag("stages", int, "--stages", "Number of the last stage.", "⌊1/merge-percent⌋ − 1", TRAINING, "N", 0, 1_000_000),
     Flag("stage0_epochs", int, "--stage0-epochs", "Epochs of stage 0.", "as --epochs", TRAINING),
 )

@@ -179,5 +179,7 @@ RUNNING = (
         "every few minutes",
         WHERE,
         "STEPS",
+        1,
+        1_000_000_000,
     ),
 )

@@ -22,7 +22,14 @@ def test_no_fault_damages_an_artifact_and_the_next_call_goes_on(tmp_path: Path) 
     told = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=900)
     assert told.returncode == 0, told.stderr
     rows = json.loads(told.stdout)
-    assert {row["command"].split()[0] for row in rows} == {*all_commands()} - {"demo", "query", "diff", "gc", "log", "show"}
+    assert {row["command"].split()[0] for row in rows} == {*all_commands()} - {
+        "demo",
+        "query",
+        "diff",
+        "gc",
+        "log",
+        "show",
+    }
     assert [problem for row in rows for problem in row["lost"]] == []
     assert all(row["boundaries"] > 10 for row in rows)
     assert all(row.get("killed") == 1 for row in rows)
