@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stages.arrays.backend import cublas
 from stages.arrays.pair_engines import (
@@ -23,7 +24,7 @@ from stages.arrays.pair_engines import (
     padded,
     storage_of,
 )
-from stages.typing import Array, Int64Array
+from stages.typing import Array
 
 _THREADS, _ROWS_A_BLOCK = 256, 64
 _N_STREAMS = 2
@@ -33,8 +34,8 @@ extern "C" __global__ void near_pairs(
     const float* __restrict__ product, const int n_rows, const int n_columns, const int top, const int left,
     const double* __restrict__ unit, const double* __restrict__ size, const double* __restrict__ length,
     const double* __restrict__ residual, const double* __restrict__ reach, const double* __restrict__ base,
-    const double* __restrict__ offset, const int* __restrict__ group,
-    const double factor, const double threshold, const int is_root,
+    const double* __restrict__ offset, const int* __restrict__ group, const int* __restrict__ camera,
+    const double shared, const double factor, const double threshold, const int is_root,
     const unsigned int most_pairs, unsigned int* __restrict__ n_found, int* __restrict__ first, int* __restrict__ second)
 {
     const int j = blockIdx.x * blockDim.x + threadIdx.x;
@@ -43,10 +44,10 @@ extern "C" __global__ void near_pairs(
     const bool inside = j < n_columns;
     const int b = left + j;
     double unit_b = 0, reach_b = 0, length_b = 0, base_b = 0, offset_b = 0;
-    int group_b = 0;
+    int group_b = 0, camera_b = -1;
     if (inside) {
         unit_b = unit[b]; reach_b = reach[b]; length_b = length[b];
-        base_b = base[b]; offset_b = offset[b]; group_b = group[b];
+        base_b = base[b]; offset_b = offset[b]; group_b = group[b]; camera_b = camera[b];
     }
     const unsigned int lane = threadIdx.x & 31;
     #pragma unroll 4
@@ -57,11 +58,12 @@ extern "C" __global__ void near_pairs(
             const double value = product[(size_t)i * n_columns + j];
             const double bound = unit[a] * unit_b * value + size[a] * reach_b + residual[a] * length_b;
             const double lowest = base[a] + base_b - factor * bound;
+            const double more = camera_b >= 0 && camera[a] == camera_b ? shared : 0.0;
             if (is_root) {
-                const double room = threshold - offset[a] - offset_b;
+                const double room = threshold - offset[a] - offset_b - more;
                 near = room >= 0 && lowest <= room * room;
             } else {
-                near = lowest <= threshold;
+                near = lowest + more <= threshold;
             }
             near = near && group[a] != group_b;
         }
@@ -126,27 +128,31 @@ class CudaPairs:
             for event in done:
                 event.synchronize()
             n_found = counts.get(stream=self._reading)[: len(strips)].tolist()
+            n_kept = [min(count, self.most_pairs) for count in n_found]
+            # the pairs of all strips come in one copy
+            there = pairs[: len(strips), :, : max(n_kept)]
+            host = np.empty(there.shape, dtype=np.int32) if not there.size else self._fetched(there)
+            sides = host.astype(np.int64)
             return [
-                (count, self._side(pairs, number, 0, count), self._side(pairs, number, 1, count))
-                for number, count in enumerate(n_found)
+                (count, sides[number, 0, :kept], sides[number, 1, :kept])
+                for number, (count, kept) in enumerate(zip(n_found, n_kept, strict=True))
             ]
 
         return read
 
-    def _side(self, pairs: Array, number: int, side: int, count: int) -> Int64Array:
-        """The first (0) or second (1) rows of the pairs of strip `number`, of which there are `count` or as many as fit."""
-        kept = min(count, self.most_pairs)
-        if not kept:
-            return np.empty(0, dtype=np.int64)
-        there: Int64Array = pairs[number, side, :kept].get(stream=self._reading).astype(np.int64)
-        return there
+    def _fetched(self, there: Array) -> NDArray[np.int32]:
+        """`there` on the host, after what its streams were given before the events that were waited for."""
+        with self._reading:
+            host: NDArray[np.int32] = self._cupy.ascontiguousarray(there).get(stream=self._reading)
+        return host
 
     def _launch(
         self, rows: PairRows, top: slice, left: slice, product: Array, threshold: float, count: Array, pairs: Array
     ) -> None:
         n_rows, n_columns = product.shape
         grid = (-(-n_columns // _THREADS), -(-n_rows // _ROWS_A_BLOCK))
-        per_row = (rows.unit, rows.size, rows.length, rows.residual, rows.reach, rows.base, rows.offset, rows.group)
+        bounds_of_rows = (rows.unit, rows.size, rows.length, rows.residual, rows.reach, rows.base, rows.offset)
+        per_row = (*bounds_of_rows, rows.group, rows.camera, np.float64(rows.shared))
         whole = (np.int32(n_rows), np.int32(n_columns), np.int32(top.start), np.int32(left.start))
         bounds = (np.float64(2 * rows.scale), np.float64(threshold), np.int32(rows.is_root), np.uint32(self.most_pairs))
         self._kernel(grid, (_THREADS,), (product, *whole, *per_row, *bounds, count, pairs[0], pairs[1]))

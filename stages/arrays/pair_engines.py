@@ -33,11 +33,12 @@ Found = tuple[int, Int64Array, Int64Array]
 
 @dataclass(frozen=True)
 class PairRows:
-    """R rows x = unit · stored + a remainder, on one device; float64 (R,) except `stored` (R, d) and `group` (R,) int32.
+    """R rows x = unit · stored + a remainder, on one device; float64 (R,) except `stored` (R, d), `group` and `camera` int32.
 
     D of rows of different groups is at least base_a + base_b − 2 · scale · (bound on x·y), or with `is_root` the root of
-    that and offset_a + offset_b more. `size` ≥ ‖unit · stored‖, `length` ≥ ‖x‖, `residual` ≥ ‖remainder‖, and `reach` is
-    residual + γ · size, which takes up the error of the product itself.
+    that and offset_a + offset_b more. Rows of one `camera`, from 0, add `shared`; −1 is a row of several cameras. `size` ≥
+    ‖unit · stored‖, `length` ≥ ‖x‖, `residual` ≥ ‖remainder‖, and `reach` is residual + γ · size, which takes up the error
+    of the product itself.
     """
 
     stored: Array
@@ -49,6 +50,8 @@ class PairRows:
     base: Array
     offset: Array
     group: Array
+    camera: Array
+    shared: float
     scale: float
     is_root: bool
 
@@ -91,11 +94,13 @@ class ArrayPairs:
             bound + rows.size[top, None] * rows.reach[None, left] + rows.residual[top, None] * rows.length[None, left]
         )
         lowest = rows.base[top, None] + rows.base[None, left] - 2 * rows.scale * bound
+        camera, other_camera = rows.camera[top, None], rows.camera[None, left]
+        more = rows.shared * xp.astype((camera == other_camera) & (camera >= 0), xp.float64)
         if rows.is_root:
-            room = threshold - rows.offset[top, None] - rows.offset[None, left]
+            room = threshold - rows.offset[top, None] - rows.offset[None, left] - more
             near = (room >= 0) & (lowest <= room * room)
         else:
-            near = lowest <= threshold
+            near = lowest + more <= threshold
         own = xp.arange(top.start, top.stop, device=near.device)[:, None]
         other = xp.arange(left.start, left.stop, device=near.device)[None, :]
         near = near & (own < other) & (rows.group[top, None] != rows.group[None, left])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import Any, get_args
 
@@ -207,7 +208,8 @@ def merge_stage(
             return first
         by_update = merge_exactly if update == "exact" else partial(merge_once_ranked, update=update)
         found = by_update(source, nodes, n_left, criterion=ranking, workers=workers, cameras=cameras, links=links)
-        return found if first is None else first.then(found, joined.names)
+        result = found if first is None else first.then(found, joined.names)
+        return replace(result, pairs_in=source.pairs_in)
 
 
 def _ignore(_done: int, _total: int) -> None:

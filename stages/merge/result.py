@@ -29,6 +29,9 @@ class StageMerges:
         d_a and d_b, eq. (2); under 'buc' n_a and n_b.
     sizes : int64 array (m, 2)
         n_a and n_b when D was computed: under 'stale' and 'union' at the start of the stage, under 'exact' at the merge.
+    pairs_in : str or None
+        What a GPU multiplied to find pairs: 'float16', or 'float32' if a probe told that its float16 sums lose bits. None if
+        none did. It changes speed and no result.
     """
 
     labels: Int64Array
@@ -37,12 +40,16 @@ class StageMerges:
     inter: Float64Array
     intra: Float64Array
     sizes: Int64Array
+    pairs_in: str | None = None
 
     def then(self, others: StageMerges, names: Int64Array) -> StageMerges:
         """These merges and those of `others`, whose label c is names[c] here."""
-        columns = ("distance", "inter", "intra", "sizes")
-        joined = {name: np.concatenate([getattr(self, name), getattr(others, name)]) for name in columns}
-        return StageMerges(labels=others.labels, merges=np.concatenate([self.merges, names[others.merges]]), **joined)
+        distance, inter, intra, sizes = (
+            np.concatenate([getattr(self, name), getattr(others, name)])
+            for name in ("distance", "inter", "intra", "sizes")
+        )
+        merges = np.concatenate([self.merges, names[others.merges]])
+        return StageMerges(others.labels, merges, distance, inter, intra, sizes)
 
     @staticmethod
     def one_by_one(labels: Int64Array, merges: Int64Array, numbers: Sequence[tuple[float, ...]]) -> StageMerges:

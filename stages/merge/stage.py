@@ -130,7 +130,7 @@ def merge(
             context.reporter.note(finding.told)
         summary = _summary(result, finding, stage=stage, features_stage=features_manifest(features).summary.stage)
         execution = Execution(
-            backend=backend.library, device=backend.device, precision="float64", processes=processes.size
+            backend=backend.library, device=backend.device, precision=_precision(result), processes=processes.size
         )
         return Computed(summary, execution, notes=notes)
 
@@ -200,6 +200,10 @@ def _write(writer: Writer, result: StageMerges, linkage: Float64Array) -> None:
     for name in ("labels", "merges", "criterion", "inter", "intra", "sizes"):
         writer.array(name, getattr(result, "distance" if name == "criterion" else name))
     writer.array("linkage", linkage)
+
+
+def _precision(result: StageMerges) -> str:
+    return "float64" if result.pairs_in is None else f"float64, pairs found in {result.pairs_in}"
 
 
 def _summary(result: StageMerges, finding: CameraFinding | None, *, stage: int, features_stage: int) -> ClustersSummary:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.errors import DbcError, UsageError
-from stages.typing import Float64Array, Int64Array
+from stages.typing import Float64Array, Int32Array, Int64Array
 
 VALUES_AT_ONCE = 1 << 18
 """Counts of cameras that a thread reads at once."""
@@ -36,6 +36,12 @@ class CameraPenalty:
             n_pairs = left.sum(axis=1) * right.sum(axis=1)
             result[start : start + step] = self.weight * ((left * right).sum(axis=1) / n_pairs)
         return result
+
+    def alone(self, clusters: Int64Array) -> Int32Array:
+        """The camera that took all samples of each of `clusters` (P,); −1 if several did."""
+        counts = self.per_camera[clusters]
+        is_one = np.count_nonzero(counts, axis=1) == 1
+        return np.where(is_one, counts.argmax(axis=1), -1).astype(np.int32)
 
     def merge(self, a: int, b: int) -> None:
         """Let b's samples join a."""

@@ -20,7 +20,7 @@ import numpy as np
 from stages.merge.selection.first_pairs import LOWEST, FirstPairs, Key, RankedPairs
 from stages.merge.selection.links import Links
 from stages.merge.selection.penalties import Penalties
-from stages.merge.tables.table import ScreenedRows, StripScreen, Table
+from stages.merge.tables.table import ScreenedRows, SharedCamera, StripScreen, Table
 from stages.processes import Processes
 from stages.typing import Float64Array, Int64Array
 
@@ -82,7 +82,9 @@ def candidates_of(
     table: Table, ids: Int64Array, *, owner: Int64Array, penalties: Penalties, links: Links | None = None
 ) -> Candidates:
     """`Candidates` with their rows screened."""
-    return Candidates(table, ids, owner, penalties, table.screen(ids, penalties.weights(owner), owner), links)
+    cameras = penalties.cameras
+    shared = None if cameras is None else SharedCamera(cameras.alone(owner), cameras.weight)
+    return Candidates(table, ids, owner, penalties, table.screen(ids, penalties.weights(owner), owner, shared), links)
 
 
 def ranked_block(candidates: Candidates, *, after: Key, capacity: int, workers: Workers) -> RankedPairs:

@@ -16,7 +16,7 @@ from stages.arrays.exact_sums import halving_sum, split_on_grids
 from stages.arrays.product_errors import precision_of, product_bound
 from stages.merge.tables.canonical_rows import CanonicalRows, largest, parts_of
 from stages.merge.tables.moments import Moments, moments_in_parts, variances_in_parts
-from stages.merge.tables.table import Carried, Members, slack_of
+from stages.merge.tables.table import Carried, Members, SharedCamera, slack_of
 from stages.typing import Array, Float64Array, Int64Array
 
 
@@ -127,7 +127,13 @@ class ArrayTable:
         table._moments = replace(moments, sums=sums, norms_high=high, norms_low=low, counts=weights)
         return table
 
-    def screen(self, ids: Int64Array, weights: Float64Array, owner: Int64Array) -> ArrayScreen:
+    def screen(
+        self,
+        ids: Int64Array,
+        weights: Float64Array,
+        owner: Int64Array,
+        shared: SharedCamera | None = None,  # noqa: ARG002 — all pairs may pass
+    ) -> ArrayScreen:
         """See `Table`."""
         xp, dim = self._xp, self._grid.dim
         parts = parts_of(len(ids), dim)

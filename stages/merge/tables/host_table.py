@@ -20,7 +20,7 @@ from stages.merge.tables.compiled_rows import Rows
 from stages.merge.tables.compiled_scan import Screen
 from stages.merge.tables.host_screen import HostScreen, origin_of, quantised_rows
 from stages.merge.tables.pair_screen import PairScreen, PairSource
-from stages.merge.tables.table import Carried, Members, slack_of
+from stages.merge.tables.table import Carried, Members, SharedCamera, slack_of
 from stages.typing import Array, Float64Array, Int64Array
 
 _CHUNK_ROWS = 256
@@ -171,10 +171,12 @@ class HostTable:
         high, low = compiled_rows.cluster_sum(self._rows, cluster, total, row, spare)
         return total, high, low
 
-    def screen(self, ids: Int64Array, weights: Float64Array, owner: Int64Array) -> HostScreen | PairScreen:
+    def screen(
+        self, ids: Int64Array, weights: Float64Array, owner: Int64Array, shared: SharedCamera | None = None
+    ) -> HostScreen | PairScreen:
         """See `Table`."""
         if self._pairs is not None:
-            return self._pairs.screen(self._many_means, self._variance, self.members, ids, weights, owner)
+            return self._pairs.screen(self._many_means, self._variance, self.members, ids, weights, owner, shared)
         n_rows, dim = len(ids), self._sums.shape[1]
         product = self._product(n_rows)
         origin = origin_of(self.means(ids[:: max(1, n_rows // 64)]).mean(axis=0), self._grid, self._rows.features)

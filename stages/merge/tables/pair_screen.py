@@ -16,7 +16,7 @@ from stages.arrays.backend import require_bound, to_host
 from stages.arrays.exact_sums import halving_sum
 from stages.arrays.pair_engines import PairEngine, PairRows, engine_of, n_pairs_of, near_pairs, padded, strips_of
 from stages.merge.tables.canonical_rows import CanonicalRows, FeatureGrid, parts_of
-from stages.merge.tables.table import Members, slack_of
+from stages.merge.tables.table import Members, SharedCamera, slack_of
 from stages.typing import Array, Float64Array, Int64Array
 
 
@@ -35,6 +35,7 @@ class PairSource:
         ids: Int64Array,
         weights: Float64Array,
         owner: Int64Array,
+        shared: SharedCamera | None,
     ) -> PairScreen:
         """The clusters `ids` (R,) of `members`: samples are read there, means of several come by `means_of(clusters)`."""
         rows, grid, metric = self.rows, self.rows.grid, self.rows.metric
@@ -72,6 +73,8 @@ class PairSource:
             base=base - slack - xp.abs(base) * 2.0**-44,
             offset=offset,
             group=there(owner.astype(np.int32)),
+            camera=there(np.full(len(ids), -1, dtype=np.int32) if shared is None else shared.camera),
+            shared=0.0 if shared is None else shared.weight,
             scale=scale,
             is_root=is_root,
         )

@@ -24,10 +24,14 @@ takes; compiling them, once a machine, takes ten. `euclidean` compares pairs of 
 
 @dataclass(frozen=True)
 class Source:
-    """The `grid` of all samples, and `table`, which makes the `Table` of any clusters of them."""
+    """The `grid` of all samples, and `table`, which makes the `Table` of any clusters of them.
+
+    `pairs_in` is what a pair engine stores rows as, if there is one.
+    """
 
     grid: FeatureGrid
     table: Callable[[Members], Table]
+    pairs_in: str | None = None
 
 
 _EXACT_MERGE = 2e7
@@ -78,6 +82,7 @@ def source_of(
             lambda members: HostTable(
                 host, grid, members, metric=metric, product=product, threads=threads, pairs=pairs
             ),
+            None if pairs is None else pairs.engine.storage,
         )
     rows = canonical_rows(features, metric=metric)
     return Source(rows.grid, lambda members: ArrayTable(rows, members))

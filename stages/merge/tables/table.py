@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from schemas.choices import SampleMetric
 from stages.merge.tables.canonical_rows import FeatureGrid
-from stages.typing import Array, Float64Array, Int64Array
+from stages.typing import Array, Float64Array, Int32Array, Int64Array
 
 
 @dataclass(frozen=True)
@@ -109,8 +109,24 @@ class Table(Protocol):
     def carry(self, members: Members, carried: Carried) -> Table:
         """The table of the clusters `members`, equal to a new one (`sqeuclidean`, `cosine`)."""
 
-    def screen(self, ids: Int64Array, weights: Float64Array, owner: Int64Array) -> ScreenedRows | StripScreen:
-        """Rows `ids` (R,) of clusters `owner` (R,), prepared for the product; D_ab ≥ d_ab + w_a + w_b, w the `weights`."""
+    def screen(
+        self, ids: Int64Array, weights: Float64Array, owner: Int64Array, shared: SharedCamera | None = None
+    ) -> ScreenedRows | StripScreen:
+        """Rows `ids` (R,) of clusters `owner` (R,), prepared for the product; D_ab ≥ d_ab + w_a + w_b, w the `weights`.
+
+        What a `shared` camera adds may be left out of the bound.
+        """
+
+
+@dataclass(frozen=True)
+class SharedCamera:
+    """What a shared camera adds to D: `weight`, for two rows whose clusters are of one and the same camera alone.
+
+    `camera` (R,) int32 from 0; −1 if several took the samples of a row's cluster.
+    """
+
+    camera: Int32Array
+    weight: float
 
 
 def slack_of(grid: FeatureGrid, *, metric: SampleMetric) -> float:

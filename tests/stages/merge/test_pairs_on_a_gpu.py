@@ -5,9 +5,12 @@ from importlib import import_module
 import numpy as np
 import pytest
 
+from stages.arrays import pair_engines
 from stages.arrays.pair_engines import ArrayPairs
+from stages.arrays.product_errors import product_bound
 from stages.errors import MemoryLimitError
 from stages.merge.memory_model import pair_bytes
+from stages.merge.selection.cameras import CameraPenalty
 from tests.reference.published import merge_stage
 
 HALF = {"kernels": "compiled", "precision": "float16"}
@@ -65,3 +68,40 @@ def test_too_little_room_on_the_gpu_is_said_before_anything_is_sent(random_clust
     with pytest.raises(MemoryLimitError, match="merging 200 clusters of 200 samples by pairs found on a GPU takes"):
         merge_stage(features, labels, 20, memory_limit=needed - 1, **HALF)
     assert not submissions
+
+
+def test_what_pairs_were_found_in_is_told_as_the_probe_of_the_device_says(random_clusters, monkeypatch):
+    features, labels = random_clusters(3, 90, 6, 60)
+    exact = merge_stage(features, labels, 20, kernels="compiled", precision="float32")
+    half = merge_stage(features, labels, 20, **HALF)
+    monkeypatch.setattr(pair_engines, "storage_of", lambda _multiply, dim: ("float32", product_bound("float32", dim)))
+    fallen_back = merge_stage(features, labels, 20, **HALF)
+    assert (exact.pairs_in, half.pairs_in, fallen_back.pairs_in) == (None, "float16", "float32")
+    np.testing.assert_array_equal(half.distance, exact.distance)
+    np.testing.assert_array_equal(fallen_back.distance, exact.distance)
+    told = [import_module("stages.merge.stage")._precision(result) for result in (exact, fallen_back)]
+    assert told == ["float64", "float64, pairs found in float32"]
+
+
+@pytest.mark.parametrize("update", ["stale", "exact"])
+def test_pairs_of_one_camera_are_proposed_only_if_its_penalty_lets_them(random_clusters, monkeypatch, update):
+    features, labels = random_clusters(4, 240, 8, 240)
+    camid = np.arange(240) % 2
+    proposed, found_by = [], ArrayPairs._found
+
+    def counted(self, rows, strip, threshold):
+        found = found_by(self, rows, strip, threshold)
+        proposed.append(found[0])
+        return found
+
+    monkeypatch.setattr(ArrayPairs, "_found", counted)
+    options = {"update": update, "camid": camid, "camera_weight": 0.5, "lambda_": 0.0}
+    found = merge_stage(features, labels, 60, **options, **HALF)
+    expected = merge_stage(features, labels, 60, kernels="arrays", **options)
+    np.testing.assert_array_equal(found.merges, expected.merges)
+    np.testing.assert_array_equal(found.distance, expected.distance)
+    with_cameras = sum(proposed)
+    proposed.clear()
+    monkeypatch.setattr(CameraPenalty, "alone", lambda _, clusters: np.full(len(clusters), -1, dtype=np.int32))
+    np.testing.assert_array_equal(merge_stage(features, labels, 60, **options, **HALF).merges, expected.merges)
+    assert with_cameras < sum(proposed)
