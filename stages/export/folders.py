@@ -7,10 +7,15 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
+
+from PIL import Image
 
 from stages.errors import DbcError, UsageError, file_problem
 from stages.export.members import Member
+from stages.ingest.decode.crops import BadImageError
+from stages.ingest.decode.pixels import is_video, whole_pictures
 from stages.ingest.formats import image_root
 from stages.ingest.kept_source import read_source
 from stages.runs.store import Artifact
@@ -54,33 +59,75 @@ def _is_there(word: str) -> bool:
 def write_folders(rows: Sequence[Member], folder: Path, *, root: Path, copy: bool) -> int:
     """Make `folder` with one folder a cluster, which holds links to the pictures under `root`, or copies; their number.
 
-    A picture keeps its name, made safe, after its place in the cluster: the nearest to the centre comes first. DbcError if
-    `folder` is there and not empty, or cannot be written: nothing is left of it then.
+    A picture keeps its name, made safe, after its place in the cluster: the nearest to the centre comes first. Copies of boxes
+    and of frames are what was cut out of the picture or video, as JPEG; links lead to the whole picture. DbcError if
+    `folder` is there and not empty, or cannot be written, or a picture cannot be read: nothing is left of it then. UsageError
+    for links to frames of videos.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DbcError(f"{folder} is there and not empty; give another folder as `folders`, or remove it")
+    places = list(_places(rows, copy=copy))
+    video = next((row.path for row, _ in places if is_video(row.path)), None)
+    if video is not None and not copy:
+        raise UsageError(f"there are no links to frames of {video!r}, which is a video; use `copy=True`")
     part = folder.with_name(f".{folder.name}.writing-{os.getpid()}-{secrets.token_hex(4)}")
-    number = 0
     try:
-        for path, place in _places(rows):
-            target = part / place
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if copy:
-                shutil.copy2(root / path, target)
-            else:
-                target.symlink_to(root / path)
-            number += 1
+        for name in {Path(place).parent for _, place in places}:
+            (part / name).mkdir(parents=True, exist_ok=True)
         part.mkdir(parents=True, exist_ok=True)
+        if not copy:
+            for row, place in places:
+                (part / place).symlink_to(root / row.path)
+        else:
+            _copy(places, part, root)
         part.replace(folder)
     except OSError as error:
         shutil.rmtree(part, ignore_errors=True)
         advice = "" if copy else "; if links are not possible there, use `copy=True`"
         raise DbcError(f"{file_problem(error, folder, failed='cannot be written')}{advice}") from error
-    return number
+    except DbcError:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    return len(places)
 
 
-def _places(rows: Sequence[Member]) -> Iterator[tuple[str, str]]:
-    """The path of every clustered picture, and the path that it gets."""
+def _copy(places: Sequence[tuple[Member, str]], folder: Path, root: Path) -> None:
+    """Copy pictures to their places in `folder`, or save what was cut out of them; each is decoded once."""
+    ordered = sorted(places, key=lambda each: (each[0].path, _frame(each[0])))
+    for path, group in groupby(ordered, key=lambda each: each[0].path):
+        members = list(group)
+        if not _is_cut(members[0][0]):
+            for _, place in members:
+                shutil.copy2(root / path, folder / place)
+            continue
+        by_frame = {frame: list(own) for frame, own in groupby(members, key=lambda each: _frame(each[0]))}
+        try:
+            for own, picture in zip(by_frame.values(), whole_pictures(root / path, list(by_frame)), strict=True):
+                _save(own, picture, folder)
+        except BadImageError as error:
+            raise DbcError(
+                f"{root / path} {error}; restore it, or give the folder of the pictures as `root`"
+            ) from error
+
+
+def _save(members: Sequence[tuple[Member, str]], picture: Image.Image, folder: Path) -> None:
+    for row, place in members:
+        left, top, width, height = row.box or (0, 0, *picture.size)
+        picture.crop((left, top, left + width, top + height)).save(folder / place, quality=95)
+
+
+def _frame(row: Member) -> int:
+    """The frame of a video, 0 of a picture."""
+    return (row.frame or 0) if is_video(row.path) else 0
+
+
+def _is_cut(row: Member) -> bool:
+    """Whether the image of `row` is a box in a picture or a frame of a video."""
+    return row.box is not None or is_video(row.path)
+
+
+def _places(rows: Sequence[Member], *, copy: bool) -> Iterator[tuple[Member, str]]:
+    """Every clustered picture, and the path that it gets."""
     clustered = [row for row in rows if row.cluster is not None]
     digits = len(str(max((row.individual or 0 for row in clustered), default=0)))
     count: dict[int, int] = {}
@@ -88,7 +135,11 @@ def _places(rows: Sequence[Member]) -> Iterator[tuple[str, str]]:
         individual = row.individual or 0
         count[individual] = count.get(individual, 0) + 1
         width = len(str(row.cluster_size))
-        yield row.path, f"individual-{individual:0{digits}}/{count[individual]:0{width}}_{safe_name(row.path)}"
+        name = safe_name(row.path)
+        if copy and _is_cut(row):
+            frame = f"-{_frame(row):06}" if is_video(row.path) else ""
+            name = f"{name.removesuffix(Path(name).suffix)}{frame}.jpg"
+        yield row, f"individual-{individual:0{digits}}/{count[individual]:0{width}}_{name}"
 
 
 def safe_name(path: str) -> str:

@@ -104,6 +104,14 @@ def decode_crops(
                 yield Crop(pixels, *each[0])
 
 
+def decode_whole(data: bytes | Path) -> Image.Image:
+    """The image as RGB and upright, in the size that it has; raises `BadImageError` as `decode_image`."""
+    with _opened(data) as image:
+        orientation = _orientation(image)
+        image.load()
+        return _upright(_to_rgb(image), orientation)
+
+
 def read_bytes(path: Path | str) -> bytes:
     """The content of a file; raises `BadImageError` if it cannot be read."""
     try:

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
+from PIL import Image
+
 from schemas.parameters import SyntheticParameters
 from stages.ingest.decode.crops import BadImageError, Crop, Region
-from stages.ingest.decode.image_file import decode_crops, decode_image, read_bytes
+from stages.ingest.decode.image_file import decode_crops, decode_image, decode_whole, read_bytes
 
 VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"})
 
@@ -45,6 +47,19 @@ class CropSource(NamedTuple):
             return video_crops(self.root / path, regions, pad=self.pad, height=height, width=width)
         data = read_bytes(f"{self.root}/{path}")
         return decode_crops(data, regions, pad=self.pad, height=height, width=width)
+
+
+def whole_pictures(file: Path, frames: Sequence[int]) -> Iterator[Image.Image]:
+    """The `frames` of a video, ascending, or a picture (as its only frame), RGB and upright; raises `BadImageError`."""
+    if not is_video(file.name):
+        yield decode_whole(file)
+        return
+    from stages.ingest.decode.video_file import read_frames  # for this rare kind alone
+
+    for picture in read_frames(file, frames):
+        if isinstance(picture, BadImageError):
+            raise picture
+        yield picture
 
 
 class Drawn(NamedTuple):

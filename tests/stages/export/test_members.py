@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from stages.errors import DbcError, UsageError
 from stages.export.folders import safe_name, source_root, write_folders
@@ -44,6 +46,17 @@ def member(path: str, cluster: int | None) -> Member:
     return Member(path, None, "train", None, number, cluster, 1, 0.0, 2, None)
 
 
+def grey_video(file: Path, levels: list[int]) -> None:
+    av = pytest.importorskip("av", reason="the extra video is not installed")
+    with av.open(str(file), "w") as container:
+        stream = container.add_stream("mpeg4", rate=5)
+        stream.width, stream.height, stream.pix_fmt = 32, 24, "yuv420p"
+        for level in levels:
+            frame = av.VideoFrame.from_ndarray(np.full((24, 32, 3), level, dtype=np.uint8), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
     for path in ("a/1.jpg", "b/1.jpg", "b/2.jpg"):
@@ -65,6 +78,36 @@ def test_a_folder_a_cluster_with_every_picture_once(pictures: Path, tmp_path: Pa
     assert all(file.is_symlink() is not copy for file in written.values())
     with pytest.raises(DbcError, match="not empty"):
         write_folders(rows, tmp_path / "out", root=pictures, copy=copy)
+
+
+def test_copies_of_boxes_and_frames_are_what_was_cut_out(tmp_path: Path) -> None:
+    shades = np.arange(40 * 60, dtype=np.uint8).reshape(40, 60)
+    (tmp_path / "in").mkdir()
+    Image.fromarray(shades // 16 * 16).save(tmp_path / "in/a.png")
+    grey_video(tmp_path / "in/b.mp4", [10, 200, 90])
+    rows = [
+        replace(member("a.png", 0), box=(2, 3, 20, 30)),
+        replace(member("a.png", 0), box=(30, 5, 16, 16)),
+        replace(member("b.mp4", 1), frame=2, box=(0, 0, 8, 6)),
+        replace(member("b.mp4", 1), frame=1),
+    ]
+    assert write_folders(rows, tmp_path / "out", root=tmp_path / "in", copy=True) == 4
+    written = {}
+    for file in (tmp_path / "out").rglob("*.jpg"):
+        with Image.open(file) as picture:
+            written[file.name] = picture.convert("RGB")
+    assert sorted(written) == ["1_a.jpg", "1_b-000002.jpg", "2_a.jpg", "2_b-000001.jpg"]
+    assert [written[name].size for name in ("1_a.jpg", "2_a.jpg", "1_b-000002.jpg")] == [(20, 30), (16, 16), (8, 6)]
+    wanted = (shades // 16 * 16)[3:33, 2:22].astype(int)
+    assert abs(np.asarray(written["1_a.jpg"]).astype(int)[..., 0] - wanted).mean() < 8
+    assert np.asarray(written["1_b-000002.jpg"]).mean() == pytest.approx(90, abs=8)
+    assert np.asarray(written["2_b-000001.jpg"]).mean() == pytest.approx(200, abs=8)
+    with pytest.raises(UsageError, match=r"links to frames of 'b\.mp4'"):
+        write_folders(rows, tmp_path / "links", root=tmp_path / "in", copy=False)
+    beyond = [replace(member("b.mp4", 0), frame=7)]
+    with pytest.raises(DbcError, match=r"b\.mp4 has 3 frames, of which 8 is out of range"):
+        write_folders(beyond, tmp_path / "beyond", root=tmp_path / "in", copy=True)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["in", "out"]
 
 
 def test_nothing_is_left_if_a_picture_is_lost(pictures: Path, tmp_path: Path) -> None:
