@@ -137,6 +137,13 @@ def test_other_sources_become_a_camera_trap_package(dbc: Dbc, tmp_path: Path) ->
     rows = exported(dbc, run, "camtrap-dp", tmp_path / "out")
     shutil.copytree(source / "im", tmp_path / "out" / "im")
     assert read_back(tmp_path / "out", "camtrap-dp") == as_told(rows)
+    header = (tmp_path / "out" / "observations.csv").read_text().partition("\n")[0].split(",")
+    # a reader of table schemas wants every column, in order
+    assert (len(header), header[14], header[18:22]) == (
+        28,
+        "individualID",
+        ["bboxX", "bboxY", "bboxWidth", "bboxHeight"],
+    )
     told = dbc("export", "clusters", "--run", run.root, "--format", "camtrap-dp", "--out", tmp_path / "other")
     assert "to be filled in before the package is valid: coordinates of deployments, times of pictures" in told.err
 

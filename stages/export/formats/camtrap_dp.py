@@ -23,6 +23,26 @@ from stages.ingest.formats.names import is_missing
 
 SCHEMAS = "https://raw.githubusercontent.com/tdwg/camtrap-dp/1.0.2"
 NO_CAMERA = "unknown"
+_COLUMNS = {
+    "deployments": """
+        deploymentID locationID locationName latitude longitude coordinateUncertainty deploymentStart
+        deploymentEnd setupBy cameraID cameraModel cameraDelay cameraHeight cameraDepth cameraTilt
+        cameraHeading detectionDistance timestampIssues baitUse featureType habitat deploymentGroups
+        deploymentTags deploymentComments
+    """,
+    "media": """
+        mediaID deploymentID captureMethod timestamp filePath filePublic fileName fileMediatype exifData
+        favorite mediaComments
+    """,
+    "observations": """
+        observationID deploymentID mediaID eventID eventStart eventEnd observationLevel observationType
+        cameraSetupType scientificName count lifeStage sex behavior individualID individualPositionRadius
+        individualPositionAngle individualSpeed bboxX bboxY bboxWidth bboxHeight classificationMethod
+        classifiedBy classificationTimestamp classificationProbability observationTags observationComments
+    """,
+}
+COLUMNS = {name: columns.split() for name, columns in _COLUMNS.items()}
+"""Every column of each table, in the order that its schema wants them."""
 _MEDIATYPES = {"jpg": "jpeg", "jpe": "jpeg", "tif": "tiff"}
 
 
@@ -92,17 +112,15 @@ def _new(rows: Sequence[Member], source: Source) -> Layout:
     first = {row.path: row for row in reversed(ordered)}
     tables = {
         "deployments": _deployments(ordered),
-        "media": _table([_medium(media[path], first[path]) for path in media]),
-        "observations": _table(
-            [_observation(f"o{n}", media[row.path], row, source) for n, row in enumerate(ordered, 1)]
-        ),
+        "media": [_medium(media[path], first[path]) for path in media],
+        "observations": [_observation(f"o{n}", media[row.path], row, source) for n, row in enumerate(ordered, 1)],
     }
     lacking = ["coordinates of deployments"]
     if any(not row.timestamp for row in ordered):
         lacking.append("times of pictures")
     elif any(not _has_zone(row.timestamp) for row in ordered):
         lacking.append("time zones")
-    files = {f"{name}.csv": csv_text(columns) for name, columns in tables.items()}
+    files = {f"{name}.csv": csv_text(_table(name, found)) for name, found in tables.items()}
     package = json.dumps(_package(ordered), indent=2, ensure_ascii=False) + "\n"
     told = f"not said by the source, to be filled in before the package is valid: {', '.join(lacking)}"
     return Layout({"datapackage.json": package, **files}, (told,))
@@ -116,14 +134,13 @@ def _has_zone(time: str | None) -> bool:
     return time is not None and datetime.fromisoformat(time).tzinfo is not None
 
 
-def _deployments(rows: Sequence[Member]) -> dict[str, list[Any]]:
+def _deployments(rows: Sequence[Member]) -> list[dict[str, Any]]:
     found = []
     for name in sorted(set(map(_deployment, rows))):
         times = sorted(row.timestamp for row in rows if _deployment(row) == name and row.timestamp)
         start, end = (times[0], times[-1]) if times else (None, None)
-        cells = {"deploymentID": name, "latitude": None, "longitude": None}
-        found.append({**cells, "deploymentStart": start, "deploymentEnd": end})
-    return _table(found)
+        found.append({"deploymentID": name, "deploymentStart": start, "deploymentEnd": end})
+    return found
 
 
 def _medium(name: str, row: Member) -> dict[str, Any]:
@@ -161,8 +178,8 @@ def _observation(name: str, medium: str, row: Member, source: Source) -> dict[st
     }
 
 
-def _table(rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
-    return {name: [row[name] for row in rows] for name in rows[0]} if rows else {}
+def _table(name: str, rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+    return {column: [row.get(column) for row in rows] for column in COLUMNS[name]}
 
 
 def _package(rows: Sequence[Member]) -> dict[str, Any]:
@@ -188,7 +205,7 @@ def _package(rows: Sequence[Member]) -> dict[str, Any]:
                 "encoding": "utf-8",
                 "schema": f"{SCHEMAS}/{name}-table-schema.json",
             }
-            for name in ("deployments", "media", "observations")
+            for name in COLUMNS
         ],
     }
 
