@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dbc_cli.command import Given, parse
 from dbc_cli.flags.tables import CAMERA, EVALUATE, MERGE, WHITEN
+from stages.errors import UsageError
 
 if TYPE_CHECKING:
     from schemas.parameters import EvaluateParameters, MergeParameters
@@ -24,11 +25,15 @@ def merge_parameters(given: Given) -> MergeParameters:
 
 
 def asked_constraints(given: Given) -> AskedConstraints:
-    """Which pairs are known to be one individual, or two."""
-    from stages.constraints.stage import AskedConstraints
+    """Which pairs are known to be one individual, or two: runs that are compared with this one take its file, too."""
+    from stages.constraints.stage import FILE_NAME, AskedConstraints
 
-    file = None if given["constraints"] is None else Path(given["constraints"])
-    return AskedConstraints(file, derived=not given.flag("no_derived_constraints"))
+    own = given.run / FILE_NAME
+    file = Path(given["constraints"]) if given["constraints"] is not None else own if own.is_file() else None
+    labels = None if given["labels"] is None else Path(given["labels"])
+    if labels is not None and not labels.is_file():
+        raise UsageError(f"--labels must be a table of path,identity, got {labels}, which is no file; name another")
+    return AskedConstraints(file, derived=not given.flag("no_derived_constraints"), labels=labels)
 
 
 def evaluate_parameters(given: Given) -> EvaluateParameters:

@@ -26,6 +26,26 @@ COMPARISON = (
 )
 
 
+SEEDS = (
+    Flag(
+        "seeds",
+        str,
+        "--seeds",
+        "Seeds, separated by commas; the table shows mean and standard deviation.",
+        "--seed",
+        metavar="LIST",
+    ),
+)
+
+
+def seeds_of(given: Given) -> list[int]:
+    """The seeds of --seeds, or the one of --seed; UsageError for one below 0."""
+    seeds = values_of(Flag("seeds", int, "--seeds", ""), given.get("seeds", given.get("seed", 0)))
+    if min(seeds) < 0:
+        raise UsageError(f"--seeds must be at least 0, got {min(seeds)}")
+    return seeds
+
+
 def values_of(flag: Flag, given: Any) -> list[Any]:
     """The values of a comma-separated list, each once, in the flag's type; anything but text is one value."""
     if not isinstance(given, str):
@@ -83,6 +103,18 @@ def carry_out(given: Given, cells: Sequence[Cell], *, pictures: Sequence[str]) -
     return run_cells(
         given.run_directory, cells, context=given.context(reporter), n_jobs=given.get("jobs", 1), on_done=show_end
     )
+
+
+def compare_and_show(given: Given, cells: Sequence[Cell], *, name: str) -> None:
+    """Run the cells, draw their curves as the picture `name`, and print the table."""
+    results = carry_out(given, cells, pictures=[name])
+    from stages.compare.outcomes import chosen_by_label, runs_by_label
+    from stages.compare.plots.panels import save
+    from stages.compare.plots.sheets import comparison_sheet
+
+    figure = comparison_sheet(runs_by_label(results), title=name, chosen=chosen_by_label(results))
+    folder = require_pictures(given, [name])
+    show_comparison(given, results, save(figure, folder / name, overwrite=pictures_may_be_replaced(given)))
 
 
 def show_plan(given: Given, cells: Sequence[Cell]) -> None:

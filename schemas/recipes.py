@@ -140,15 +140,19 @@ _ASSOCIATION = Schedule(
 
 @dataclass(frozen=True)
 class OtherMethod:
-    """Another published method: its `title`, what it `knows` beside pictures, and its recipe."""
+    """Another published method: its `title`, what it `knows` beside pictures, its recipe, and its last stage if it has one."""
 
     title: str
     knows: str
     recipe: Recipe
+    stages: int | None = None
 
 
-def _other(title: str, knows: str, clusterer: Clusterer, schedule: Schedule) -> OtherMethod:
-    return OtherMethod(title, knows, Recipe(Merging(clusterer=clusterer), training=schedule, from_random=schedule))
+def _other(
+    title: str, knows: str, clusterer: Clusterer, schedule: Schedule, *, stages: int | None = None
+) -> OtherMethod:
+    recipe = Recipe(Merging(clusterer=clusterer), training=schedule, from_random=schedule)
+    return OtherMethod(title, knows, recipe, stages)
 
 
 OTHER_METHODS: Mapping[RecipeName, OtherMethod] = MappingProxyType(
@@ -157,7 +161,7 @@ OTHER_METHODS: Mapping[RecipeName, OtherMethod] = MappingProxyType(
         "race": _other("RACE (Ye et al., ECCV 2018)", "one labelled sample of each identity", "race", _EUG),
         "stepwise": _other("Stepwise (Liu et al., ICCV 2017)", "cameras and tracklets", "stepwise", _IN_TURN),
         "dgm": _other("DGM + IDE (Ye et al., ICCV 2017)", "cameras and tracklets", "dgm", _IN_TURN),
-        "dal": _other("DAL (Chen et al., BMVC 2018)", "cameras and tracklets", "dbc", _ASSOCIATION),
+        "dal": _other("DAL (Chen et al., BMVC 2018)", "cameras and tracklets", "dbc", _ASSOCIATION, stages=0),
     }
 )
 

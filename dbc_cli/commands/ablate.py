@@ -5,29 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dbc_cli.command import Given, command
-from dbc_cli.commands.run import LOOP, plan_of
-from dbc_cli.comparison import (
-    COMPARISON,
-    carry_out,
-    pictures_may_be_replaced,
-    require_pictures,
-    show_comparison,
-    show_plan,
-    values_of,
-)
+from dbc_cli.commands.run import LOOP, plan_of, plan_of_method
+from dbc_cli.comparison import COMPARISON, SEEDS, compare_and_show, seeds_of, show_plan, values_of
 from dbc_cli.configuration import STAGE_TABLES
 from dbc_cli.flags.flag import Flag, pins
-from dbc_cli.flags.tables import COMMON
+from dbc_cli.flags.tables import COMMON, CONSTRAINTS
 
 ABLATE = (
-    Flag(
-        "seeds",
-        str,
-        "--seeds",
-        "Seeds, separated by commas; the table shows mean and standard deviation.",
-        "--seed",
-        metavar="LIST",
-    ),
+    *SEEDS,
     Flag(
         "variants",
         str,
@@ -43,6 +28,13 @@ ABLATE = (
         "Compare clusterers in place of the variants, separated by commas: dbc, dbscan, hdbscan, finch.",
         metavar="LIST",
     ),
+    Flag(
+        "methods",
+        str,
+        "--methods",
+        "Compare methods in place of the variants: tuned, auto, paper, eug, race, stepwise, dgm, dal.",
+        metavar="LIST",
+    ),
     Flag("buc_lambda", float, "--buc-lambda", "λ of BUC; --lambda is the λ of DBC.", "0.005"),
 )
 
@@ -50,21 +42,34 @@ PUBLISHED_UPDATE = "stale"
 """The default of `--update` here, whatever the recipe: `dbc-exact` is there to compare with."""
 
 
-@command("ablate", COMMON, ABLATE, COMPARISON, pins("dataset"), order=80, configurable=LOOP, tables=STAGE_TABLES)
+@command(
+    "ablate",
+    COMMON,
+    ABLATE,
+    COMPARISON,
+    pins("dataset"),
+    order=80,
+    configurable=(*LOOP, *CONSTRAINTS),
+    tables=STAGE_TABLES,
+)
 def ablate(given: Given) -> None:
     """Compare BUC⁻, BUC, DBC⁻, DBC and DBC exact from one dataset, initial model and stage 0.
 
     A minus stands for no penalty (λ = 0). All variants use --update stale by default, DBC exact uses exact. Each is a run of
     its own in RUN/ablate; RUN is not changed. The table shows the stage with the best mAP, the last stage, and the stage
-    chosen without identities. With --clusterers the runs differ in what makes the clusters, and merge as --recipe says.
+    chosen without identities. With --clusterers the runs differ in what makes the clusters, and merge as --recipe says. With
+    --methods they are other published methods beside this one, and a column says what each was told.
     """
-    from stages.compare.ablation import VARIANTS, ablation_cells, clusterer_cells
-    from stages.errors import UsageError
+    from stages.compare.ablation import VARIANTS, ablation_cells, clusterer_cells, method_cells
 
-    seeds = values_of(Flag("seeds", int, "--seeds", ""), given.get("seeds", given.get("seed", 0)))
-    if min(seeds) < 0:
-        raise UsageError(f"--seeds must be at least 0, got {min(seeds)}")
-    if given["clusterers"] is not None:
+    seeds = seeds_of(given)
+    name = "ablation"
+    if given["methods"] is not None:
+        name = "methods"
+        methods = values_of(Flag("methods", str, "--methods", ""), given["methods"])
+        cells = method_cells({method: plan_of_method(given, method) for method in methods}, seeds=seeds)
+    elif given["clusterers"] is not None:
+        name = "clusterers"
         clusterers = values_of(Flag("clusterers", str, "--clusterers", ""), given["clusterers"])
         cells = clusterer_cells(plan_of(given), clusterers=clusterers, seeds=seeds)
     else:
@@ -76,12 +81,4 @@ def ablate(given: Given) -> None:
     if given.flag("dry_run"):
         show_plan(given, cells)
         return
-    name = "ablation" if given["clusterers"] is None else "clusterers"
-    results = carry_out(given, cells, pictures=[name])
-    from stages.compare.outcomes import chosen_by_label, runs_by_label
-    from stages.compare.plots.panels import save
-    from stages.compare.plots.sheets import comparison_sheet
-
-    figure = comparison_sheet(runs_by_label(results), title=name, chosen=chosen_by_label(results))
-    folder = require_pictures(given, [name])
-    show_comparison(given, results, save(figure, folder / name, overwrite=pictures_may_be_replaced(given)))
+    compare_and_show(given, cells, name=name)

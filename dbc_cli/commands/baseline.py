@@ -8,16 +8,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dbc_cli.command import Given, command, initial_fields
+from dbc_cli.commands.run import LOOP, plan_of_method
+from dbc_cli.comparison import COMPARISON, SEEDS, compare_and_show, seeds_of, show_plan
 from dbc_cli.flags.flag import Flag, pins
-from dbc_cli.flags.tables import COMMON, DEVICE, SEED
-from dbc_cli.flags.training import AMP, INITIAL, TRAIN
-from schemas.choices import Baseline
+from dbc_cli.flags.tables import COMMON, CONSTRAINTS, SEED
+from dbc_cli.flags.training import AMP, TRAIN
+from schemas.choices import Baseline, words_of
 from stages.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-METHOD = Annotated[Baseline, typer.Argument(metavar="METHOD", help="pul: k-means, and training on reliable samples.")]
+METHOD = Annotated[
+    Baseline,
+    typer.Argument(
+        metavar="METHOD",
+        help="pul (k-means), eug, race (one label each), stepwise, dgm, dal (cameras and tracklets).",
+    ),
+]
 HEADINGS = ("iteration", "clusters", "reliable", "loss", "rank-1", "rank-5", "mAP", "ARI")
 
 
@@ -40,22 +48,39 @@ BASELINE = (
 @command(
     "baseline",
     COMMON,
+    SEEDS,
+    COMPARISON,
     pins("dataset"),
     order=120,
-    configurable=(*BASELINE, *TRAIN, *INITIAL, *SEED, *AMP, *DEVICE),
+    configurable=(*BASELINE, *LOOP, *CONSTRAINTS),
     source=METHOD,
 )
 def baseline(given: Given, method: str | None) -> None:
-    """Run another method from the initial model and print its results; models and clusters are not stored.
+    """Run another published method on the same pictures, and print its results.
 
-    pul (Fan et al., 2018): cluster by k-means, train on the samples near their cluster's centre, and repeat. Here it trains
-    with the repelled loss.
+    pul (Fan et al., 2018) clusters by k-means and trains on the samples near their cluster's centre; its models are not kept.
+    The others are runs of their own in RUN/baseline, with the same artifacts as any run. eug (Wu et al., 2018) and race (Ye
+    et al., 2018) know one labelled sample of each individual (--labels FILE); stepwise (Liu et al., 2017), dgm (Ye et al.,
+    2017) and dal (Chen et al., 2018) know cameras and tracklets.
     """
+    if method is None:
+        raise UsageError(f"METHOD is missing: give one of {', '.join(words_of(Baseline))}")
+    if method == "pul":
+        _progressive(given)
+        return
+    from stages.compare.ablation import method_cells
+
+    cells = method_cells({method: plan_of_method(given, method)}, seeds=seeds_of(given))
+    if given.flag("dry_run"):
+        show_plan(given, cells)
+        return
+    compare_and_show(given, cells, name=f"baseline-{method}")
+
+
+def _progressive(given: Given) -> None:
     from dbc_cli.console import RichReporter, print_json, print_table
     from stages.compare.baselines.progressive import Settings, progressive
 
-    if method is None:
-        raise UsageError("METHOD is missing: give pul")
     if given["n_clusters"] is None:
         raise UsageError("--n-clusters is missing: give about the number of identities")
     fields = {name: given[name] for name in ("iterations", "threshold", "seed", "device") if given[name] is not None}
@@ -69,7 +94,7 @@ def baseline(given: Given, method: str | None) -> None:
     progressive(given.run_directory, settings, reporter=RichReporter(), on_row=lambda row: rows.append(asdict(row)))
     given.remember()
     if given.flag("json"):
-        print_json({"run": given.run.as_posix(), "method": method, "iterations": rows})
+        print_json({"run": given.run.as_posix(), "method": "pul", "iterations": rows})
     else:
         print_table(_table(rows))
 

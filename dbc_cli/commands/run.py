@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dbc_cli.by_recipe import asked_constraints, evaluate_parameters, merge_parameters
@@ -105,6 +106,31 @@ def plan_of(given: Given) -> Plan:
         merge_only=given.flag("merge_only"),
         constraints=asked_constraints(given),
     )
+
+
+def plan_of_method(given: Given, name: str) -> Plan:
+    """The plan of the method whose recipe is `name`; UsageError if it knows labels, and none are given."""
+    from schemas.recipes import OTHER_METHODS, RECIPES
+    from stages.errors import UsageError
+
+    if name not in RECIPES:
+        raise UsageError(f"method must be one of {', '.join(RECIPES)}, got {name!r}")
+    other = OTHER_METHODS.get(name)  # type: ignore[call-overload]
+    values: dict[str, Any] = {**given.values, "recipe": name}
+    if other is not None and other.stages is not None:
+        values["stages"] = other.stages
+    elif other is not None:
+        # before there are labels there is nothing to train on, however many --epochs are given
+        values.setdefault("stage0_epochs", 0)
+    plan = plan_of(replace(given, values=values))
+    if (
+        other is not None
+        and "labelled" in other.knows
+        and plan.constraints is not None
+        and plan.constraints.labels is None
+    ):
+        raise UsageError(f"--labels is missing: {name} needs {other.knows}, as a table of path,identity")
+    return plan
 
 
 def run_plan(given: Given, plan: Plan) -> None:

@@ -152,6 +152,15 @@ MERGE = (
 )
 CONSTRAINTS = (
     Flag(
+        "labels",
+        str,
+        "--labels",
+        "Table of pictures whose individual is known: path,identity; samples of one join first, of two never.",
+        "",
+        KNOWN,
+        "FILE",
+    ),
+    Flag(
         "constraints",
         str,
         "--constraints",

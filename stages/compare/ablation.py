@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, get_args
 
 from schemas.choices import PUBLISHED_LAMBDA, Clusterer
+from schemas.recipes import OTHER_METHODS
 from schemas.rules import MERGE_RULES, broken_rule
 from stages.compare.cells import Cell
 from stages.errors import UsageError
@@ -65,6 +66,33 @@ def clusterer_cells(plan: Plan, *, clusterers: Sequence[str], seeds: Sequence[in
             raise UsageError(f"{problem}, or leave {clusterer} out of `clusterers`")
         cells += _seeded(replace(plan, merge=merge), f"clusterer-{clusterer}", seeds, {"clusterer": clusterer})
     return cells
+
+
+DBC_TITLES: Mapping[str, str] = {
+    "tuned": "DBC",
+    "auto": "DBC, features as they are",
+    "paper": "DBC, published schedule",
+}
+
+
+def method_cells(plans: Mapping[str, Plan], *, seeds: Sequence[int]) -> list[Cell]:
+    """A cell for every method, by the name of its recipe, and seed; the setting says what each was told beside pictures."""
+    cells = []
+    for name, plan in plans.items():
+        other = OTHER_METHODS.get(name)  # type: ignore[call-overload]
+        title, knows = (DBC_TITLES[name], known_of(plan)) if other is None else (other.title, other.knows)
+        for seed in seeds:
+            setting = {"method": title, "knows": knows, "seed": seed}
+            cells.append(Cell(f"baseline/{name}-seed{seed}", with_seed(plan, seed), setting))
+    return cells
+
+
+def known_of(plan: Plan) -> str:
+    """What a plan of ours is told beside pictures."""
+    cameras = [] if plan.merge.camera == "ignored" else ["cameras"]
+    labels = [] if plan.constraints is None or plan.constraints.labels is None else ["labels"]
+    answers = [] if plan.constraints is None or plan.constraints.file is None else ["answers"]
+    return ", ".join([*cameras, *labels, *answers]) or "nothing"
 
 
 def _seeded(plan: Plan, name: str, seeds: Sequence[int], setting: Mapping[str, Any]) -> list[Cell]:

@@ -156,7 +156,7 @@ def check_plan(run: RunDirectory, plan: Plan) -> None:
             f"`merge_percent={percent}`{by_default} makes no merge among {n_samples} train samples; "
             + (f"give {least_merge_percent(n_samples)} or more" if n_samples > 1 else "ingest more")
         )
-    if plan.last_stage > 0 and n_samples - plan.last_stage * n_merges < 1:
+    if plan.last_stage > 0 and plan.merge.clusterer == "dbc" and n_samples - plan.last_stage * n_merges < 1:
         raise UsageError(
             f"`stages` must be at most {(n_samples - 1) // n_merges}, got {plan.last_stage}: every stage makes "
             f"{n_merges} merge{'s' * (n_merges > 1)} (`merge_percent={percent}`{by_default}) among {n_samples} train samples"

@@ -35,11 +35,17 @@ class Task:
 
 
 def cluster_as(task: Task) -> StageMerges:
-    """The clusters by `task.parameters.clusterer`, which is not 'dbc': no merges, and outliers as clusters of their own."""
+    """The clusters by `task.parameters.clusterer`, which is not 'dbc': no merges, and outliers as clusters of their own.
+
+    Where a method gives no label because it is not sure yet (its module says `TRAINS_ON_LABELLED`), training leaves the
+    sample out.
+    """
     method = importlib.import_module(f"{clusterers.__name__}.{task.parameters.clusterer}")
     none, pairs = np.empty(0), np.empty((0, 2))
     counts = pairs.astype(np.int64)
-    return StageMerges(with_singletons(method.cluster(task)), counts, none, none, pairs, counts)
+    labels = method.cluster(task)
+    selected = labels >= 0 if getattr(method, "TRAINS_ON_LABELLED", False) else None
+    return StageMerges(with_singletons(labels), counts, none, none, pairs, counts, selected=selected)
 
 
 def with_singletons(labels: Int64Array) -> Int64Array:

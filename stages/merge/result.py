@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stages.merge.clusters import labels_after
-from stages.typing import Float64Array, Int64Array
+from stages.typing import BoolArray, Float64Array, Int64Array
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ class StageMerges:
     pairs_in : str or None
         What a GPU multiplied to find pairs: 'float16', or 'float32' if a probe told that its float16 sums lose bits. None if
         none did. It changes speed and no result.
+    selected : bool array (n,) or None
+        The samples to train on, for a method that leaves some out; None for all.
     """
 
     labels: Int64Array
@@ -41,6 +43,7 @@ class StageMerges:
     intra: Float64Array
     sizes: Int64Array
     pairs_in: str | None = None
+    selected: BoolArray | None = None
 
     def then(self, others: StageMerges, names: Int64Array) -> StageMerges:
         """These merges and those of `others`, whose label c is names[c] here."""

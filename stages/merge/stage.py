@@ -200,6 +200,8 @@ def _write(writer: Writer, result: StageMerges, linkage: Float64Array) -> None:
     for name in ("labels", "merges", "criterion", "inter", "intra", "sizes"):
         writer.array(name, getattr(result, "distance" if name == "criterion" else name))
     writer.array("linkage", linkage)
+    if result.selected is not None:
+        writer.array("selected", result.selected)
 
 
 def _precision(result: StageMerges) -> str:

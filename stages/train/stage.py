@@ -54,6 +54,8 @@ def train(
     clusters. Raises UsageError or DbcError if a parent is missing or a value does not fit.
     """
     stage = numbered(next_train(run) if stage is None else stage, command="dbc train", first=0)
+    if overrides.get("supervised") and stage > 0:
+        raise UsageError(f"`supervised=True` trains stage 0, got stage {stage}; give `stage=0`")
     torch_device = torch.device(resolve_torch_device(context.own_device))
     dataset = run.require("dataset")
     clusters = run.require("clusters", stage) if stage > 0 else None
@@ -68,8 +70,6 @@ def train(
     if before.artifact is None:
         return before
     parameters = _parameters(stage, overrides, dataset, clusters, before.artifact, n_joined)
-    if parameters.supervised and stage > 0:
-        raise UsageError(f"`supervised=True` trains stage 0, got stage {stage}; give `stage=0`")
     _tell_of_another_recipe(before.artifact, parameters, context.reporter)
     start = run.require("model", INIT_STAGE) if parameters.restart else before.artifact
     features = _features(run, clusters, parameters)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from stages.runs.run_directory import RunDirectory, model_manifest
+from stages.samples import TRAIN
 from tests.cli.conftest import NETWORK, Dbc, made
 
 PEOPLE = ["--identities", "8", "--cameras", "2", "--images-per-camera", "2", "--height", "64", "--width", "32"]
@@ -69,7 +70,11 @@ def test_the_words_are_found_again_and_those_of_another_dataset_are_not(dbc: Dbc
             ["train", "--stage", "0", "--backbone", "bow", "--epochs", "2"],
             "--epochs must be 0 for --backbone bow, which has no weights to train, got 2",
         ),
-        (["baseline"], "METHOD is missing: give pul"),
+        (["baseline"], "METHOD is missing: give one of pul, eug, race, stepwise, dgm, dal"),
+        (["baseline", "eug"], "--labels is missing: eug needs one labelled sample of each identity"),
+        (["baseline", "race", "--labels", "nowhere.csv"], "--labels must be a table of path,identity, got nowhere.csv"),
+        (["ablate", "--methods", "dbc"], "method must be one of tuned, auto, paper, eug, race, stepwise, dgm, dal"),
+        (["train", "--stage", "1", "--supervised", *NETWORK], "--supervised trains stage 0, got stage 1"),
         (["baseline", "pul"], "--n-clusters is missing: give"),
         (["baseline", "pul", "--n-clusters", "0"], "--n-clusters must be at least 1, got 0"),
         (
@@ -107,3 +112,35 @@ def test_pul_tells_every_iteration_and_keeps_nothing_but_the_start(dbc: Dbc, run
     again = [line.split() for line in dbc(*command).out.splitlines()]
     assert again[0] == ["iteration", "clusters", "reliable", "loss", "rank-1", "rank-5", "mAP", "ARI"]
     assert again[3][1:4] == ["4", str(rows[2]["n_reliable"]), f"{rows[2]['loss']:.3f}"]
+
+
+def test_other_methods_stand_in_one_table_with_what_each_was_told(dbc: Dbc, run: Path, tmp_path: Path) -> None:
+    dataset = RunDirectory(run).require("dataset")
+    is_train = dataset.read("split") == TRAIN
+    identity = dict(zip(dataset.read("pid")[is_train], dataset.read("path")[is_train], strict=True))
+    labels = tmp_path / "labels.csv"
+    labels.write_text("path,identity\n" + "".join(f"{path},{pid}\n" for pid, path in identity.items()))
+    usual = ["--labels", labels, *NETWORK, "--epochs", 1, "--batch-size", 4, "--merge-percent", 0.4, "--stages", 1]
+    told = dbc("ablate", "--methods", "tuned,eug,dgm,dal", *usual, "--run", run, "--json").json
+    assert {cell["setting"]["method"].split()[0]: cell["setting"]["knows"] for cell in told["runs"]} == {
+        "DBC": "cameras, labels",
+        "EUG": "one labelled sample of each identity",
+        "DGM": "cameras and tracklets",
+        "DAL": "cameras and tracklets",
+    }
+    assert [len(cell["stages"]) for cell in told["runs"]] == [3, 3, 3, 2]
+    again = dbc("baseline", "eug", *usual, "--run", run, "--json").json
+    assert again["runs"][0]["stages"] == told["runs"][1]["stages"]
+    eug = RunDirectory(run / "baseline/eug-seed0")
+    selected = eug.require("clusters", 1).read("selected")
+    # one sample of each of four identities, and 0.4 of the twelve others
+    assert selected.sum() == 4 + 4
+    model = model_manifest(eug.require("model", 1))
+    assert (model.summary.n_clusters, model.parameters.loss, model.parameters.restart) == (4, "softmax", True)
+
+
+def test_identities_train_a_model_only_if_that_is_asked_for(dbc: Dbc, run: Path) -> None:
+    usual = ["train", "--stage", 0, "--epochs", 1, "--batch-size", 8, "--run", run, "--json"]
+    supervised = dbc(*usual, "--supervised", "--loss", "softmax", "--triplet", 0.5).json
+    assert (supervised["n_clusters"], supervised["parameters"]["supervised"]) == (4, True)
+    assert dbc(*usual).json["n_clusters"] == 16

@@ -9,6 +9,8 @@ from stages.merge.cameras_apart import camera_pairs, joined, require_cameras, sq
 from stages.merge.clustering import Task
 from stages.typing import Float64Array, Int64Array
 
+TRAINS_ON_LABELLED = True
+
 
 def cluster(task: Task) -> Int64Array:
     """Labels (n,) of samples that are matched across cameras; −1 for samples without a match."""

@@ -8,6 +8,8 @@ from stages.merge.clustering import Task
 from stages.merge.known import nearest_known, require_known
 from stages.typing import Float32Array, Int64Array
 
+TRAINS_ON_LABELLED = True
+
 
 def cluster(task: Task) -> Int64Array:
     """Labels (n,) of the known samples and of the most confident others; −1 for samples that the stage leaves out."""

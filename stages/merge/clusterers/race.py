@@ -13,6 +13,8 @@ N_ANCHORS = 5
 PENALTY = 0.1
 """λ, which keeps weight on near anchors."""
 
+TRAINS_ON_LABELLED = True
+
 
 def cluster(task: Task) -> Int64Array:
     """Labels (n,) of the known samples and of others whose label is clear; −1 for the rest."""

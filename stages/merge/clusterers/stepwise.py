@@ -11,6 +11,8 @@ from stages.typing import Float64Array, Int64Array
 DEPTH = 5
 """How far down a rank list a match is looked for."""
 
+TRAINS_ON_LABELLED = True
+
 
 def cluster(task: Task) -> Int64Array:
     """Labels (n,) of samples that a reciprocal match joins across cameras; −1 for the others."""
