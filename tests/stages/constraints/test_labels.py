@@ -31,6 +31,9 @@ class Dataset:
             "split": np.array([0, 0, 0, 0, 1, 2]),
         }[name]
 
+    def names(self) -> tuple[str, ...]:
+        return ("frame_start", "path", "split")
+
 
 def labels_of(folder: Path, *rows: str) -> list[int]:
     file = folder / "labels.csv"
