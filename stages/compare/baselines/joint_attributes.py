@@ -143,7 +143,7 @@ def described(model: JointAttributes, images: UInt8Array, *, form: InputForm, de
     model.eval()
     parts = [
         model.descriptors(_input(images, batch, form, device)).cpu()
-        for batch in torch.arange(len(images)).split(EXTRACTED_AT_ONCE)
+        for batch in torch.split(torch.arange(len(images)), EXTRACTED_AT_ONCE)
     ]
     found: Float32Array = torch.cat(parts).numpy()
     return found
@@ -151,7 +151,7 @@ def described(model: JointAttributes, images: UInt8Array, *, form: InputForm, de
 
 def _batches(n: int, size: int, chance: torch.Generator) -> Iterator[Tensor]:
     """The batches of an epoch; a single picture is left out, which batch norm cannot take."""
-    return (batch for batch in torch.randperm(n, generator=chance).split(size) if len(batch) > 1)
+    return (batch for batch in torch.split(torch.randperm(n, generator=chance), size) if len(batch) > 1)
 
 
 def _input(images: UInt8Array, batch: Tensor, form: InputForm, device: torch.device) -> Tensor:
