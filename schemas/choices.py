@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
-ArtifactKind = Literal["dataset", "constraints", "features", "clusters", "model", "metrics"]
+ArtifactKind = Literal["dataset", "constraints", "features", "clusters", "model", "metrics", "assignments"]
 ArtifactStatus = Literal["created", "up to date", "identical", "would create"]
 
 # ingest

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from schemas.choices import ArtifactKind
 from schemas.parameters import (
     STORED,
+    AssignParameters,
     ConstraintsParameters,
     EvaluateParameters,
     ExtractParameters,
@@ -19,6 +20,7 @@ from schemas.parameters import (
     TrainParameters,
 )
 from schemas.summaries import (
+    AssignmentsSummary,
     ClustersSummary,
     ConstraintsSummary,
     DatasetSummary,
@@ -37,6 +39,7 @@ SCHEMA_VERSIONS: Mapping[ArtifactKind, int] = {
     "clusters": 1,
     "model": 1,
     "metrics": 1,
+    "assignments": 1,
 }
 """The version of each kind that this release writes, and the newest that it reads."""
 
@@ -143,8 +146,20 @@ class MetricsManifest(Manifest[EvaluateParameters, MetricsSummary]):
     kind: Literal["metrics"] = "metrics"
 
 
+class AssignmentsManifest(Manifest[AssignParameters, AssignmentsSummary]):
+    """An assignments artifact."""
+
+    kind: Literal["assignments"] = "assignments"
+
+
 AnyManifest: TypeAlias = (
-    DatasetManifest | ConstraintsManifest | FeaturesManifest | ClustersManifest | ModelManifest | MetricsManifest
+    DatasetManifest
+    | ConstraintsManifest
+    | FeaturesManifest
+    | ClustersManifest
+    | ModelManifest
+    | MetricsManifest
+    | AssignmentsManifest
 )
 
 _ADAPTER: TypeAdapter[AnyManifest] = TypeAdapter(Annotated[AnyManifest, Field(discriminator="kind")])

@@ -397,3 +397,13 @@ class EvaluateParameters(Parameters):
     rerank_k2: int = Field(default=6, ge=1, le=10_000)
     rerank_lambda: float = Field(default=0.3, ge=0, le=1)
     ids_digest: str = ""
+
+
+class AssignParameters(Parameters):
+    """What decides the assignments beside dataset, features and clusters: a sample is of its most similar cluster if the
+    probability that its individual is known is at least `threshold`, else of a new individual.
+    """
+
+    added_later = MappingProxyType({"threshold": 0.5})
+
+    threshold: float = Field(default=0.5, ge=0, le=1)

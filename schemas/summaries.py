@@ -151,3 +151,21 @@ class MetricsSummary(Summary):
     mean_nearest_inter_dispersion: float | None
     cluster_sizes: dict[str, int]
     camera: CameraSummary | None = None
+
+
+class AssignmentsSummary(Summary):
+    """How many samples that no cluster held are of a known individual, and how many of a new one.
+
+    `slope` and `intercept` give the probability of a similarity; `separation` is the area under the ROC curve of known against
+    new among the clustered samples, each asked with its own cluster and without.
+    """
+
+    stage: int
+    features_stage: int
+    n_samples: int
+    n_known: int
+    n_new: int
+    n_clusters: int
+    slope: float
+    intercept: float
+    separation: float

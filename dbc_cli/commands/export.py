@@ -106,17 +106,18 @@ def _clusters(given: Given) -> dict[str, Any] | None:
     from stages.export.tables import csv_text, write_csv, write_parquet
     from stages.export.which_stage import stage_to_show
     from stages.pages import scatter
+    from stages.runs.lineage import with_clusters
 
     out, folders, overwrite, as_format = given["out"], given["folders"], given.flag("overwrite"), given["format"]
     _check_clusters(given)
     write = {".csv": write_csv, ".parquet": write_parquet}
     reporter = RichReporter()
     positions = None if given["map"] is None else partial(scatter.positions, method=given["map"])
-    stage = stage_to_show(given.run_directory, given.stage, reporter)
-    members = members_of(given.run_directory, stage, reporter, positions=positions)
-    without = len(members.rows) - members.n_clustered
-    if without:
-        reporter.note(f"{without} pictures for query and gallery are in no cluster, because they were not trained on")
+    run = with_clusters(given.run_directory, reporter)
+    stage = stage_to_show(run, given.stage, reporter)
+    members = members_of(run, stage, reporter, positions=positions, newest=given.run_directory)
+    for note in members.notes:
+        reporter.note(note)
     columns = members.columns
     if folders is not None:
         paths = [row.path for row in members.rows if row.cluster is not None]

@@ -155,7 +155,7 @@ def ingest(given: Given, source: Path | None) -> None:
     fields = given.only((*INGEST, *FRAMES, *SEED))
     fields.setdefault("format", "synthetic" if drawn else "auto")
     if fields["format"] == "auto" and source is not None and not drawn:
-        fields["format"] = _recognised(source)
+        fields["format"] = recognised(source)
     _check(given, source=None if drawn else source, layout=fields["format"])
     if fields["format"] == "synthetic":
         fields["synthetic"] = parse(SyntheticParameters, _drawn(given))
@@ -172,7 +172,7 @@ def ingest(given: Given, source: Path | None) -> None:
     show_outcome(outcome, as_json=given.flag("json"))
 
 
-def _recognised(source: Path) -> str:
+def recognised(source: Path) -> str:
     """The layout of `source`, and a note that says why, and what else it could be."""
     from dbc_cli.console import RichReporter
     from stages.ingest.formats import recognise_source

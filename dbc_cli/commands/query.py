@@ -46,6 +46,7 @@ def query(given: Given, pictures: list[Path] | None) -> None:
     from dbc_cli.console import RichReporter, print_json
     from stages.errors import UsageError
     from stages.export.which_stage import stage_to_show
+    from stages.runs.lineage import with_clusters
     from stages.search.query import draw_matches
     from stages.search.query import query as run_query
 
@@ -53,7 +54,8 @@ def query(given: Given, pictures: list[Path] | None) -> None:
         raise UsageError("PICTURE is missing: give one or more files, as in: dbc query photo.jpg")
     overwrite = given.flag("overwrite")
     sheet = named_as_written(given["sheet"], argument="sheet", overwrite=overwrite)
-    run, reporter, stage = given.run_directory, RichReporter(), given.stage
+    reporter, stage = RichReporter(), given.stage
+    run = with_clusters(given.run_directory, reporter)
     if stage is None:
         stage = stage_to_show(run, None, reporter) if run.stages("clusters") else max(run.stages("features"), default=0)
     found = run_query(run, pictures, stage=stage, top=given.get("top", 10), context=given.context(reporter))

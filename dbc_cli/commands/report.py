@@ -80,11 +80,13 @@ def report(given: Given) -> None:
     from stages.evaluate.report import draw_clusters
     from stages.evaluate.report import report as make_report
     from stages.export.which_stage import stage_to_show
+    from stages.runs.lineage import with_clusters
 
     overwrite = given.flag("overwrite")
     picture, page = _files(given, overwrite=overwrite)
     top = given.get("top", 10)
-    run, reporter = given.run_directory, RichReporter()
+    reporter = RichReporter()
+    run = with_clusters(given.run_directory, reporter)
     stage = stage_to_show(run, None, reporter) if given.stage is None and run.stages("clusters") else given.stage
     reported = make_report(run, stage=stage, reporter=reporter)
     if picture is not None:

@@ -38,8 +38,9 @@ def select(given: Given) -> None:
     from stages.loop.choice.rule import all_rules
     from stages.loop.choice.stage import Compared, joined_pairs, measure_stage, measured_stages
     from stages.loop.choice.verdict import verdict
+    from stages.runs.lineage import with_clusters
 
-    run = given.run_directory
+    run = with_clusters(given.run_directory, RichReporter())
     stages = measured_stages(run)
     if not stages:
         raise DbcError(f"{run.root}: no clusters found; make them with: dbc merge, or dbc run")

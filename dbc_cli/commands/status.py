@@ -55,9 +55,12 @@ def status(given: Given) -> None:
 def _next(run: RunDirectory) -> str:
     """The command that comes next; after the last stage of the schedule it looks at what was found."""
     from stages.merge.schedule import last_stage
+    from stages.runs.lineage import with_clusters
     from stages.runs.next_stage import newest_trained, next_command
     from stages.runs.run_directory import clusters_manifest
 
+    if with_clusters(run) is not run and not run.stages("assignments"):
+        return "dbc assign"
     told, stage = next_command(run), newest_trained(run)
     clusters = run.find("clusters", stage) if told == "dbc merge" and stage > 0 else None
     if clusters is None or stage < last_stage(clusters_manifest(clusters).parameters.merge_percent):
@@ -69,7 +72,9 @@ def _individuals(run: RunDirectory) -> dict[str, int] | None:
     """How many clusters the newest stage has, and the largest number that one was ever called by; None if there are none."""
     from stages.errors import DbcError
     from stages.runs.lasting import lasting_numbers
+    from stages.runs.lineage import with_clusters
 
+    run = with_clusters(run)
     stage = max(run.stages("clusters"), default=0)
     try:
         numbers = lasting_numbers(run, run.require("clusters", stage)) if stage else None

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from stages.assign.stage import added, assignments_of
 from stages.features.prepared import compared_features
 from stages.reporting import Reporter
 from stages.runs.lasting import lasting_numbers
@@ -16,7 +17,7 @@ from stages.runs.lineage import dataset_of, newest_features, require_same_datase
 from stages.runs.run_directory import RunDirectory, clusters_manifest
 from stages.runs.store import Artifact
 from stages.samples import SPLIT_NAMES, TRAIN, UNKNOWN
-from stages.typing import Float32Array, Float64Array, Int32Array, Int64Array
+from stages.typing import BoolArray, Float32Array, Float64Array, Int32Array, Int64Array
 
 COLUMNS = (
     "path",
@@ -30,7 +31,20 @@ COLUMNS = (
     "cluster_size",
     "identity",
 )
-MORE_COLUMNS = ("frame", "left", "top", "width", "height", "score", "timestamp", "encounter", "view", "x", "y")
+MORE_COLUMNS = (
+    "frame",
+    "left",
+    "top",
+    "width",
+    "height",
+    "score",
+    "timestamp",
+    "encounter",
+    "view",
+    "x",
+    "y",
+    "probability",
+)
 """The columns of a table that are there if anything is known of them."""
 
 
@@ -41,7 +55,8 @@ class Member:
     `individual` is the lasting number of the cluster (`stages.runs.lasting`), `cluster` its label in the artifact.
     `distance` is the Euclidean distance of the sample's features from the mean of its cluster, as merges compare them.
     `frame` counts from 0; `box` is left, top, width and height in pixels of what was cut out of the picture;
-    `x` and `y` are the sample's place on a map.
+    `x` and `y` are the sample's place on a map. Of samples that were added later and assigned, `probability` says how likely
+    their individual is one of those there.
     """
 
     path: str
@@ -62,6 +77,7 @@ class Member:
     view: str | None = None
     x: float | None = None
     y: float | None = None
+    probability: float | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +92,20 @@ class Members:
     def n_clusters(self) -> int:
         """How many clusters there are."""
         return len({row.cluster for row in self.rows if row.cluster is not None})
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to say of pictures that are in no cluster."""
+        left = [row for row in self.rows if row.cluster is None]
+        n_new = sum(row.probability is not None for row in left)
+        n_later = sum(row.split == "train" and row.probability is None for row in left)
+        n_test = len(left) - n_new - n_later
+        told = (
+            (n_test, "for query and gallery are in no cluster, because they were not trained on"),
+            (n_new, "that were added are of new individuals, as dbc assign found"),
+            (n_later, "that were added are in no cluster yet; dbc assign gives them one"),
+        )
+        return tuple(f"{n} pictures {what}" for n, what in told if n)
 
     @property
     def n_clustered(self) -> int:
@@ -101,9 +131,11 @@ def members_of(
     reporter: Reporter,
     *,
     positions: Callable[[Float32Array], Float64Array] | None = None,
+    newest: RunDirectory | None = None,
 ) -> Members:
     """The pictures with their clusters at `stage`, under its features or the newest before.
 
+    Those that were added in the `newest` dataset of the run are there as they were assigned to these clusters.
     Distances are between features centred and whitened as the merge was told to; `positions` makes a map (n, 2) of those of
     the train samples. DbcError if artifacts are missing or do
     not belong together.
@@ -114,9 +146,18 @@ def members_of(
     require_same_dataset(clusters, dataset)
     labels = clusters.read("labels")
     rows = compared_features(features, dataset, clusters_manifest(clusters).parameters)
-    places = None if positions is None else positions(rows).round(6)
-    found = _Clustered(labels, lasting_numbers(run, clusters).number, centre_distances(rows, labels), places)
-    return Members(stage, tuple(_members(dataset, found, stage)), dataset)
+    places = np.full((len(rows), 2), np.nan) if positions is None else positions(rows).round(6)
+    found = _Clustered(
+        labels,
+        centre_distances(rows, labels),
+        places,
+        np.full(len(labels), np.nan),
+        lasting_numbers(run, clusters).number,
+    )
+    added_to = dataset if newest is None else newest.require("dataset")
+    if newest is not None and added_to.manifest.id != dataset.manifest.id:
+        found = _with_added(found, added_to, added(added_to, dataset), assignments_of(newest, clusters))
+    return Members(stage, tuple(_members(added_to, found, stage)), added_to)
 
 
 def centre_distances(features: Float32Array, labels: Int64Array) -> Float64Array:
@@ -130,27 +171,52 @@ def centre_distances(features: Float32Array, labels: Int64Array) -> Float64Array
 
 
 class _Clustered(NamedTuple):
-    """Of the train samples (n): `labels`, the `individual` (K) of each label, `distance`, and `positions` (n, 2) or None."""
+    """Of the train samples (n): `labels`, −1 for none, and `distance`, `positions` (n, 2) and `probability`, NaN for none.
+
+    `individual` (K,) is that of each label.
+    """
 
     labels: Int64Array
-    individual: Int64Array
     distance: Float64Array
-    positions: Float64Array | None
+    positions: Float64Array
+    probability: Float64Array
+    individual: Int64Array
+
+
+def _with_added(before: _Clustered, dataset: Artifact, is_added: BoolArray, assigned: Artifact | None) -> _Clustered:
+    """What is known of the train samples of `dataset`, those that are `is_added` (n_samples) as they were `assigned`."""
+    is_train = dataset.read("split") == TRAIN
+    n_train, is_old = int(is_train.sum()), ~is_added[is_train]
+    grown = _Clustered(
+        np.full(n_train, -1, dtype=np.int64),
+        np.full(n_train, np.nan),
+        np.full((n_train, 2), np.nan),
+        np.full(n_train, np.nan),
+        before.individual,
+    )
+    for new, old in zip(grown[:4], before[:4], strict=True):
+        new[is_old] = old
+    if assigned is not None:
+        place = np.cumsum(is_train)[assigned.read("sample")] - 1
+        grown.labels[place] = assigned.read("label")
+        grown.probability[place] = assigned.read("probability").round(4)
+    return grown
 
 
 def _members(dataset: Artifact, clustered: _Clustered, stage: int) -> list[Member]:
-    labels, individual, distance, positions = clustered
+    labels, distance, positions, probability, individual = clustered
     path, frame_start, split = dataset.read("path").tolist(), dataset.read("frame_start"), dataset.read("split")
     camera, identity = names_of(dataset, "camera"), names_of(dataset, "identity")
     tracklet = dataset.read("tracklet").tolist()
     images, samples = _more_of_images(dataset), _more_of_samples(dataset)
-    size = np.bincount(labels).tolist()
+    size = np.bincount(labels[labels >= 0]).tolist()
     place = np.full(len(split), -1, dtype=np.int64)
     place[split == TRAIN] = np.arange(len(labels))
     found = []
     for sample, at in enumerate(place.tolist()):
-        cluster = int(labels[at]) if at >= 0 else None
-        x, y = (None, None) if positions is None or at < 0 else positions[at].tolist()
+        cluster = int(labels[at]) if at >= 0 and labels[at] >= 0 else None
+        known = [] if at < 0 else [distance[at], *positions[at], probability[at]]
+        away, x, y, sure = [None if math.isnan(value) else float(value) for value in known] or [None] * 4
         for frame in range(int(frame_start[sample]), int(frame_start[sample + 1])):
             row = Member(
                 path=path[frame],
@@ -160,11 +226,12 @@ def _members(dataset: Artifact, clustered: _Clustered, stage: int) -> list[Membe
                 individual=None if cluster is None else int(individual[cluster]),
                 cluster=cluster,
                 stage=stage,
-                distance=round(float(distance[at]), 6) if at >= 0 else None,
+                distance=None if away is None else round(away, 6),
                 cluster_size=None if cluster is None else size[cluster],
                 identity=identity[sample],
                 x=x,
                 y=y,
+                probability=sure,
                 **{name: column[frame] for name, column in images.items()},
                 **{name: column[sample] for name, column in samples.items()},
             )
@@ -193,7 +260,7 @@ def _more_of_samples(dataset: Artifact) -> dict[str, list[Any]]:
 
 
 def _place(row: Member) -> tuple[bool, int, float]:
-    return row.individual is None, row.individual or 0, row.distance or 0.0
+    return row.individual is None, row.individual or 0, math.inf if row.distance is None else row.distance
 
 
 def names_of(dataset: Artifact, kind: str) -> list[str | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from schemas.choices import ArtifactKind
 from schemas.manifest import Parent
-from schemas.stage_names import stage_label
+from schemas.stage_names import INIT_STAGE, stage_label
 from stages.errors import DbcError
 from stages.reporting import Reporter
 from stages.runs.run_directory import RunDirectory, clusters_manifest, features_manifest, model_manifest
@@ -63,3 +63,26 @@ def broken_chain(run: RunDirectory, features: Artifact, clusters: Artifact | Non
         f"the features of stage {features_manifest(features).summary.stage} (v{features.version}) come from a model "
         f"trained on other clusters than v{clusters.version} of stage {stage}",
     )
+
+
+def with_clusters(run: RunDirectory, reporter: Reporter | None = None) -> RunDirectory:
+    """The run with the dataset that its newest clusters are of: the newest, or that which pictures were added to.
+
+    A note says so if it is not the newest, and the newest has no assignments. `run` itself if no such dataset has clusters.
+    """
+    dataset: Artifact | None = run.find("dataset")
+    newest = dataset
+    while dataset is not None:
+        # what was chosen may be made from another dataset
+        grown = RunDirectory(run.root, run.pinned).choose(dataset, INIT_STAGE)
+        if grown.stages("clusters"):
+            if dataset is newest:
+                return run
+            if reporter is not None and not run.stages("assignments"):
+                reporter.note(
+                    f"clusters are of dataset v{dataset.version}, before pictures were added; dbc assign gives these a cluster"
+                )
+            return grown
+        parent = parent_of(dataset, "dataset")
+        dataset = None if parent is None else run.resolve(parent)
+    return run

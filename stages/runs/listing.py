@@ -10,7 +10,7 @@ from stages.errors import DbcError, file_problem
 from stages.runs.run_directory import WITHOUT_STAGE, RunDirectory
 from stages.runs.store import Artifact, open_artifact
 
-_ORDER: tuple[ArtifactKind, ...] = ("clusters", "model", "features", "metrics")
+_ORDER: tuple[ArtifactKind, ...] = ("clusters", "model", "features", "metrics", "assignments")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from schemas.choices import ArtifactKind
 from schemas.manifest import (
+    AssignmentsManifest,
     ClustersManifest,
     ConstraintsManifest,
     DatasetManifest,
@@ -22,7 +23,14 @@ from stages.errors import DbcError, UsageError
 from stages.runs.store import Artifact, artifact_versions, entries, open_artifact, remove_if_empty, remove_stale
 
 M = TypeVar(
-    "M", DatasetManifest, ConstraintsManifest, FeaturesManifest, ClustersManifest, ModelManifest, MetricsManifest
+    "M",
+    DatasetManifest,
+    ConstraintsManifest,
+    FeaturesManifest,
+    ClustersManifest,
+    ModelManifest,
+    MetricsManifest,
+    AssignmentsManifest,
 )
 
 MADE_BY: Mapping[ArtifactKind, str] = {
@@ -32,6 +40,7 @@ MADE_BY: Mapping[ArtifactKind, str] = {
     "clusters": "dbc merge",
     "model": "dbc train",
     "metrics": "dbc eval",
+    "assignments": "dbc assign",
 }
 
 
@@ -238,6 +247,11 @@ def model_manifest(artifact: Artifact) -> ModelManifest:
 def metrics_manifest(artifact: Artifact) -> MetricsManifest:
     """The manifest of a metrics artifact."""
     return _checked(artifact, MetricsManifest)
+
+
+def assignments_manifest(artifact: Artifact) -> AssignmentsManifest:
+    """The manifest of an assignments artifact."""
+    return _checked(artifact, AssignmentsManifest)
 
 
 def _checked(artifact: Artifact, wanted: type[M]) -> M:

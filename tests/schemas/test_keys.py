@@ -10,6 +10,7 @@ from schemas import parameters as module
 from schemas.first_release import FIELDS
 from schemas.parameters import (
     STORED,
+    AssignParameters,
     ConstraintsParameters,
     EvaluateParameters,
     ExtractParameters,
@@ -44,6 +45,7 @@ GOLDEN: list[tuple[Parameters, str]] = [
     (EvaluateParameters(whiten=0, camera="ignored"), "0768dca09744c287"),
     (EvaluateParameters(whiten=3, camera="ignored"), "6705edb281eb61f3"),
     (EvaluateParameters(whiten=0, camera="ignored", rerank=True, rerank_k1=5), "de05e9da4830c785"),
+    (AssignParameters(threshold=0.7), "8a1ed50b6d1db894"),
 ]
 """Digests of requests as the first release with these fields had them: never to be replaced."""
 

@@ -1,0 +1,167 @@
+"""`dbc assign`: which of the clusters there are a new picture belongs to, or none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from dbc_cli.command import Given, command, parse
+from dbc_cli.flags.flag import OUTPUT, Flag, stage_flag
+from dbc_cli.flags.tables import COMMON, DEVICE, MAKING, OVERWRITE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stages.assign.stage import Assignment
+    from stages.reporting import Reporter
+    from stages.runs.making import Made
+    from stages.runs.run_directory import RunDirectory
+
+ASSIGN = (
+    Flag(
+        "threshold",
+        float,
+        "--threshold",
+        "Least probability of a known individual; below it a picture shows a new one.",
+        "0.5",
+    ),
+)
+CSV = (
+    Flag("csv", Path, "--csv", "Save the whole list as CSV.", "no file", OUTPUT, "FILE"),
+    *OVERWRITE,
+)
+SHOWN = 40
+"""Rows of the table; the whole list goes to a file or JSON."""
+FIELDS = ("path", "individual", "probability", "nearest", "similarity", "margin")
+
+SOURCE = Annotated[
+    Optional[Path],  # noqa: UP045 — the type is a value here
+    typer.Argument(metavar="SOURCE", help="New pictures to add first, as dbc ingest SOURCE --add does."),
+]
+
+
+@command(
+    "assign",
+    stage_flag("1, 2, 3, …", "the one that dbc select chooses"),
+    COMMON,
+    MAKING,
+    CSV,
+    order=113,
+    configurable=(*ASSIGN, *DEVICE),
+    tables=("assign",),
+    source=SOURCE,
+)
+def assign(given: Given, source: Path | None) -> None:
+    """Give pictures that were added after clustering the nearest cluster, or say that they show a new individual.
+
+    The probability says how likely the individual is one of those there. It is learnt from the clusters: how similar their
+    pictures are to the rest of their own, and to the others.
+    """
+    from dbc_cli.console import RichReporter, print_json
+    from dbc_cli.outcome import outcome_fields
+    from schemas.parameters import AssignParameters
+    from stages.assign.stage import assign as run_assign
+    from stages.assign.stage import grown_since, read_assignments
+    from stages.errors import UsageError
+    from stages.export.tables import write_csv
+    from stages.export.which_stage import stage_to_show
+    from stages.output_files import require_new
+
+    csv, overwrite, run, reporter = given["csv"], given.flag("overwrite"), given.run_directory, RichReporter()
+    if csv is not None and csv.suffix != ".csv":
+        raise UsageError(f"--csv must end in .csv, got {str(csv)!r}")
+    require_new([] if csv is None else [csv], argument="csv", overwrite=overwrite)
+    parameters = parse(AssignParameters, given.only(ASSIGN))
+    if source is not None:
+        _add(given, source)
+    before = grown_since(run)
+    stage = stage_to_show(before, given.stage, reporter)
+    extracted = _extracted(given, run, before, stage, reporter)
+    if extracted.artifact is not None:
+        chosen = run.choose(extracted.artifact, extracted.stage)
+        made = run_assign(chosen, stage=stage, parameters=parameters, context=given.context(reporter))
+    else:
+        made = extracted
+    found = [] if made.artifact is None or made.kind != "assignments" else read_assignments(run, made.artifact)
+    if csv is not None:
+        write_csv({name: [getattr(each, name) for each in found] for name in FIELDS}, csv, overwrite=overwrite)
+    given.remember()
+    if given.flag("json"):
+        print_json({**outcome_fields(made), "assignments": [_row(each) for each in found]})
+    else:
+        _show(made, found, csv)
+
+
+def _add(given: Given, source: Path) -> None:
+    """As `dbc ingest SOURCE --add`, with the layout that `source` has."""
+    from dbc_cli.commands.ingest import recognised
+    from schemas.parameters import IngestParameters
+    from stages.ingest.stage import ingest
+
+    parameters = parse(IngestParameters, {"format": recognised(source)})
+    ingest(given.run_directory, source=source, parameters=parameters, add=True, context=given.context())
+
+
+def _extracted(given: Given, run: RunDirectory, before: RunDirectory, stage: int, reporter: Reporter) -> Made:
+    """The features of the grown dataset under the model of those that the clusters of `stage` are looked at with."""
+    from stages.extract.stage import extract
+    from stages.runs.lineage import newest_features
+    from stages.runs.run_directory import features_manifest
+
+    manifest = features_manifest(newest_features(before, stage, reporter))
+    return extract(
+        run,
+        stage=manifest.summary.stage,
+        parameters=manifest.parameters,
+        initial={},
+        context=given.context(reporter).without_force(),
+    )
+
+
+def _row(each: Assignment) -> dict[str, Any]:
+    return {name: getattr(each, name) for name in FIELDS}
+
+
+def _show(made: Made, found: Sequence[Assignment], csv: Path | None) -> None:
+    from dbc_cli.console import borderless_table, number_text, print_table, print_text
+    from dbc_cli.outcome import show_outcome
+    from stages.runs.run_directory import assignments_manifest
+
+    if made.artifact is None:
+        show_outcome(made, as_json=False)
+        return
+    rows = [
+        [
+            each.path,
+            "new" if each.individual is None else str(each.individual),
+            f"{each.probability:.2f}",
+            str(each.nearest),
+            number_text(each.similarity),
+            number_text(each.margin),
+        ]
+        for each in found[:SHOWN]
+    ]
+    table = borderless_table(["path", "individual", "known", "nearest", "similarity", "margin"], rows, n_left=1)
+    table.columns[0].overflow = "fold"
+    print_table(table)
+    if len(found) > SHOWN:
+        print_text(f"and {len(found) - SHOWN} more; --csv FILE lists all")
+    summary = assignments_manifest(made.artifact).summary
+    print_text(
+        f"{summary.n_known} of {summary.n_samples} new pictures are of known individuals, {summary.n_new} of new ones."
+    )
+    print_text(_trust(summary.separation))
+    if csv is not None:
+        print_text(f"list: {csv}")
+
+
+def _trust(separation: float) -> str:
+    """What a `separation` of known from new means, in plain words."""
+    told = f"Among the clusters' own pictures, a known individual is more similar than a new one in {separation:.0%} of pairs"
+    if separation < 0.75:
+        return f"{told} (50% is chance): this is a guess, look at every picture."
+    if separation < 0.9:
+        return f"{told} (50% is chance): look at those with a probability between 0.2 and 0.8."
+    return f"{told}: look at those with a probability near 0.5. Clusters have errors of their own."

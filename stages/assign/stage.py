@@ -1,0 +1,174 @@
+"""The assign stage: samples that were added since the clusters were made, each with its nearest cluster or none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from schemas.manifest import AssignmentsManifest, Execution
+from schemas.parameters import AssignParameters
+from schemas.summaries import AssignmentsSummary
+from stages.assign.calibration import Calibration, calibrate, nearest_clusters
+from stages.errors import DbcError
+from stages.features.comparison import comparison
+from stages.runs.context import DEFAULT_CONTEXT, Context
+from stages.runs.lasting import lasting_numbers, train_keys
+from stages.runs.lineage import dataset_of, newest_features, parent_of, require_same_dataset, with_clusters
+from stages.runs.making import Computed, Made, Request, make_artifact
+from stages.runs.run_directory import RunDirectory, assignments_manifest, clusters_manifest, features_manifest
+from stages.runs.store import Artifact, Writer
+from stages.samples import TRAIN
+from stages.typing import BoolArray, Float64Array, Int64Array
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A new sample by the path of its first image: the `individual` it is assigned to, None for a new one.
+
+    `nearest` is the individual of the most similar cluster, `probability` that the sample's individual is known at all,
+    `similarity` the cosine to its most similar member as merges compare features, `margin` how far that is above the second
+    cluster's.
+    """
+
+    path: str
+    individual: int | None
+    probability: float
+    nearest: int
+    similarity: float
+    margin: float | None
+
+
+def grown_since(run: RunDirectory) -> RunDirectory:
+    """The run with the dataset that its clusters are of; DbcError if it has none, or no pictures were added since."""
+    before = with_clusters(run)
+    if not before.stages("clusters"):
+        raise DbcError(f"{run.root}: no clusters found to assign pictures to; make them with: dbc run")
+    if before.require("dataset").manifest.id == run.require("dataset").manifest.id:
+        raise DbcError(
+            f"{run.root}: all pictures are in its clusters already; add others with: dbc ingest SOURCE --add, then assign"
+        )
+    return before
+
+
+def assign(
+    run: RunDirectory,
+    *,
+    stage: int,
+    parameters: AssignParameters,
+    context: Context = DEFAULT_CONTEXT,
+) -> Made:
+    """Assign the samples that were added since the clusters of `stage` were made, or find that up to date.
+
+    The features are those of that stage, or the newest before, which the new dataset must have as well. DbcError if there is
+    nothing to assign or to assign to, if artifacts are missing, or if the clusters say too little (`calibrate`).
+    """
+    before = grown_since(run)
+    clusters, features = before.require("clusters", stage), newest_features(before, stage, context.reporter)
+    dataset, new_dataset = dataset_of(before, features), run.require("dataset")
+    require_same_dataset(clusters, dataset)
+    features_stage = features_manifest(features).summary.stage
+    new_features = run.require("features", features_stage)
+    request = Request(
+        kind="assignments",
+        stage=stage,
+        manifest=AssignmentsManifest,
+        parameters=parameters,
+        parents=(new_dataset, new_features, features, clusters),
+    )
+
+    def compute(writer: Writer) -> Computed:
+        labels = clusters.read("labels")
+        compared = comparison(
+            features, dataset, clusters_manifest(clusters).parameters, memory_limit=context.memory_limit
+        )
+        is_train = dataset.read("split") == TRAIN
+        rows = compared.of(features.read("pooled")[is_train], dataset.read("camid")[is_train])
+        calibration = calibrate(rows, labels)
+        sample = np.flatnonzero(added(new_dataset, dataset))
+        asked = compared.of(new_features.read("pooled")[sample], new_dataset.read("camid")[sample])
+        nearest = nearest_clusters(asked, rows, labels)
+        probability = calibration.probability(nearest.similarity)
+        is_known = probability >= parameters.threshold
+        writer.array("sample", sample)
+        writer.array("label", np.where(is_known, nearest.label, -1))
+        writer.array("nearest", nearest.label)
+        writer.array("probability", probability)
+        writer.array("similarity", nearest.similarity)
+        writer.array("second_similarity", nearest.second)
+        summary = _summary(is_known, calibration, stage=stage, features_stage=features_stage, labels=labels)
+        return Computed(summary, Execution(backend="numpy", device="cpu", precision="float64"))
+
+    return make_artifact(run, request, compute, context=context)
+
+
+def added(dataset: Artifact, before: Artifact) -> BoolArray:
+    """Which samples (n_samples) of `dataset` are train samples and not among those of `before`."""
+    is_new: BoolArray = dataset.read("split") == TRAIN
+    there = set(train_keys(before))
+    is_new[is_new] = [key not in there for key in train_keys(dataset)]
+    return is_new
+
+
+def _summary(
+    is_known: BoolArray, calibration: Calibration, *, stage: int, features_stage: int, labels: Int64Array
+) -> AssignmentsSummary:
+    return AssignmentsSummary(
+        stage=stage,
+        features_stage=features_stage,
+        n_samples=len(is_known),
+        n_known=int(is_known.sum()),
+        n_new=int((~is_known).sum()),
+        n_clusters=int(labels.max()) + 1,
+        slope=calibration.slope,
+        intercept=calibration.intercept,
+        separation=calibration.separation,
+    )
+
+
+def read_assignments(run: RunDirectory, artifact: Artifact) -> list[Assignment]:
+    """The assignments of an artifact, the surest known individual first, by lasting numbers."""
+    parent = parent_of(artifact, "clusters")
+    if parent is None:
+        raise DbcError(f"{artifact.path}: no clusters among its parents; make it again with: dbc assign --force")
+    number = lasting_numbers(run, run.resolve(parent)).number
+    dataset = dataset_of(run, artifact)
+    path = dataset.read("path")[dataset.read("frame_start")[:-1]][artifact.read("sample")]
+    columns: list[Sequence[object]] = [path.tolist()]
+    columns += [artifact.read(name).tolist() for name in ("label", "probability", "nearest", "similarity")]
+    columns.append(_margin(artifact.read("similarity"), artifact.read("second_similarity")))
+    found = [_assignment(number, *row) for row in zip(*columns, strict=True)]
+    return sorted(found, key=lambda each: (-each.probability, each.path))
+
+
+def _margin(similarity: Float64Array, second: Float64Array) -> list[float | None]:
+    return [float(a - b) if np.isfinite(b) else None for a, b in zip(similarity, second, strict=True)]
+
+
+def _assignment(
+    number: Int64Array,
+    path: str,
+    label: int,
+    probability: float,
+    nearest: int,
+    similarity: float,
+    margin: float | None,
+) -> Assignment:
+    return Assignment(
+        path=path,
+        individual=int(number[label]) if label >= 0 else None,
+        probability=round(probability, 4),
+        nearest=int(number[nearest]),
+        similarity=round(similarity, 4),
+        margin=None if margin is None else round(margin, 4),
+    )
+
+
+def assignments_of(run: RunDirectory, clusters: Artifact) -> Artifact | None:
+    """The newest assignments to `clusters`; None if there are none."""
+    stage = clusters_manifest(clusters).summary.stage
+    found = run.find("assignments", stage)
+    if found is None or (parent := parent_of(found, "clusters")) is None or parent.id != clusters.manifest.id:
+        return None
+    return found if assignments_manifest(found).summary.n_samples else None

@@ -1,0 +1,112 @@
+"""`dbc assign` and what else shows clusters after pictures were added."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from stages.runs.run_directory import RunDirectory
+from tests.cli.conftest import NETWORK, Dbc
+
+COLOURS = [(200, 30, 30), (30, 200, 30), (30, 30, 200), (200, 200, 30)]
+
+
+def draw(folder: Path, colours: list[tuple[int, int, int]], each: int, *, seed: int) -> Path:
+    """Pictures of one colour an individual, each a little different."""
+    generator = np.random.default_rng(seed)
+    folder.mkdir()
+    for who, colour in enumerate(colours):
+        for number in range(each):
+            pixels = np.clip(np.array(colour) + generator.integers(-12, 13, (32, 16, 3)), 0, 255)
+            Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{who}-{number}.png")
+    return folder
+
+
+@pytest.fixture
+def merged(dbc: Dbc, tmp_path: Path) -> Path:
+    """Clusters of the first three colours."""
+    run, photos = tmp_path / "run", draw(tmp_path / "photos", COLOURS[:3], 4, seed=0)
+    for command in (
+        ["ingest", photos, "--height", "32", "--width", "16", "--workers", "0"],
+        ["extract", *NETWORK],
+        # three of twelve are left
+        ["merge", "--merge-percent", "0.75", "--whiten", "0"],
+    ):
+        ran = dbc(*command, "--run", run)
+        assert ran.status == 0, ran.err
+    return run
+
+
+def test_new_pictures_get_their_cluster_and_are_listed_with_the_others(dbc: Dbc, merged: Path, tmp_path: Path) -> None:
+    before = dbc("export", "clusters", "--run", merged, "--json").json["clusters"]
+    individual = {row["path"][0]: row["individual"] for row in before}
+    assert len(set(individual.values())) == 3
+    more = draw(tmp_path / "more", COLOURS, 2, seed=1)
+    ran = dbc("assign", more, "--run", merged, "--json", "--csv", "who.csv")
+    assert ran.status == 0, ran.err
+    found = {Path(row["path"]).name: row for row in ran.json["assignments"]}
+    assert len(found) == 8
+    for name, row in found.items():
+        if name[0] in individual:
+            assert (row["individual"], row["nearest"]) == (individual[name[0]],) * 2
+    probabilities = [min(found[f"{who}-{i}.png"]["probability"] for i in (0, 1)) for who in range(3)]
+    assert max(found[f"3-{i}.png"]["probability"] for i in (0, 1)) < min(probabilities)
+    assert (ran.json["n_samples"], ran.json["status"]) == (8, "created")
+    with Path("who.csv").open(newline="") as opened:
+        assert len(list(csv.DictReader(opened))) == 8
+    again = dbc("assign", "--run", merged, "--json").json
+    assert (again["status"], again["id"]) == ("up to date", ran.json["id"])
+    rows = list(csv.DictReader(io.StringIO(dbc("export", "clusters", "--run", merged).out)))
+    added = {Path(row["path"]).name: row for row in rows if row["path"].startswith("../more/")}
+    assert (len(rows), len(added)) == (20, 8)
+    assert {name: row["individual"] or None for name, row in added.items()} == {
+        name: None if row["individual"] is None else str(row["individual"]) for name, row in found.items()
+    }
+    folders = dbc("export", "clusters", "--run", merged, "--folders", "who")
+    assert folders.status == 0, folders.err
+    assert len(list(Path("who").rglob("*.png"))) == sum(bool(row["individual"]) for row in rows)
+    assert dbc("status", "--verify", "--run", merged).status == 0
+
+
+def test_clusters_of_before_are_shown_until_there_are_new_ones(dbc: Dbc, merged: Path, tmp_path: Path) -> None:
+    more = draw(tmp_path / "more", COLOURS[:2], 1, seed=2)
+    assert dbc("ingest", more, "--add", "--run", merged).status == 0
+    assert dbc("status", "--run", merged, "--json").json["next"] == "dbc assign"
+    for words in (["report"], ["query", more / "0-0.png"], ["export", "clusters"]):
+        ran = dbc(*words, "--run", merged)
+        assert ran.status == 0, ran.err
+        assert "dbc assign" in ran.err
+    # going on instead: the model of before counts for the grown dataset, numbers last
+    numbers = {
+        row["path"]: row["individual"] for row in dbc("export", "clusters", "--run", merged, "--json").json["clusters"]
+    }
+    assert dbc("extract", "--run", merged).status == 0
+    assert dbc("merge", "--merge-percent", "0.8", "--whiten", "0", "--run", merged).status == 0
+    assert len(RunDirectory(merged).require("clusters", 1).read("labels")) == 14
+    of_colour = {name[0]: number for name, number in numbers.items() if number is not None}
+    for row in dbc("export", "clusters", "--run", merged, "--json").json["clusters"]:
+        assert row["individual"] == of_colour[Path(row["path"]).name[0]]
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "line"),
+    [
+        (["assign"], 1, "all pictures are in its clusters already"),
+        (["assign", "--csv", "w.txt"], 2, "--csv must end in .csv"),
+        (["assign", "--threshold", "2"], 2, "--threshold must be at most 1"),
+        (["assign", "nowhere"], 2, "does not exist"),
+        (["ingest", "--add"], 2, "--add needs the SOURCE"),
+    ],
+)
+def test_misuse_is_one_line(dbc: Dbc, merged: Path, words: list[str], status: int, line: str) -> None:
+    ran = dbc(*words, "--run", merged)
+    assert (ran.status, line in ran.line) == (status, True), ran.err
+
+
+def test_nothing_to_assign_to_is_told(dbc: Dbc, run: Path) -> None:
+    assert "no clusters found to assign pictures to" in dbc("assign", "--run", run).line
