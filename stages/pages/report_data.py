@@ -95,6 +95,7 @@ def _cluster_rows(reported: Reported, members: list[Int64Array]) -> list[dict[st
         rows.append(
             {
                 "id": row.cluster,
+                "individual": row.individual,
                 "spread": round(row.spread, 6),
                 "purity": None if row.purity is None else round(row.purity, 4),
                 "sameCamera": same_camera_share(camid[group]),

@@ -106,6 +106,7 @@ def page_data(review: Review, pairs: list[PairToSee]) -> dict[str, Any]:
     return {
         "pairs": described,
         "labels": reported.labels.tolist(),
+        "individuals": [row.individual for row in reported.report.clusters],
         "names": {str(row): review.names[row] for row in sorted(mentioned)},
         "cameras": {str(row): cameras.texts[place[row]] for row in sorted(mentioned) if place[row] >= 0},
         "apart": answers.pairs[~answers.is_same].tolist(),

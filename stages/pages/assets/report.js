@@ -8,6 +8,8 @@ const viewer = document.getElementById("viewer");
 function pathOf(row) { return samples.path[at.get(row)]; }
 function identityOf(row) { const i = samples.identity[at.get(row)]; return i < 0 ? null : data.identities[i]; }
 function cameraOf(row) { const i = samples.camera[at.get(row)]; return i < 0 ? null : data.cameras[i]; }
+/* The lasting number of a cluster, by which every command calls it. */
+function individualOf(label) { return clusterOf.get(label).individual; }
 function labelOf(row) { return samples.cluster[at.get(row)]; }
 
 function picture(row) {
@@ -40,7 +42,7 @@ function openViewer(rows, place) {
 function fillViewer() {
   const row = viewed[viewedPlace], cluster = labelOf(row);
   const facts = [["file", pathOf(row)], ["identity", identityOf(row)], ["camera", cameraOf(row)],
-    ["cluster", cluster < 0 ? null : `${cluster} (${count(clusterOf.get(cluster).members.length, "sample")})`],
+    ["individual", cluster < 0 ? null : `${individualOf(cluster)} (${count(clusterOf.get(cluster).members.length, "sample")})`],
     ["frames", samples.frames ? samples.frames[at.get(row)] : null]];
   const list = el("dl", {}, facts.filter(([, value]) => value !== null)
     .flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, text(value))]));
@@ -74,7 +76,7 @@ const SORTS = [
   ["tight", "tightest", (c) => (c.members.length > 1 ? c.spread : Infinity)],
   ["impure", "least pure", (c) => (c.purity === null ? 2 : c.purity)],
   ["camera", "most of one camera", (c) => (c.sameCamera === null ? 2 : -c.sameCamera)],
-  ["id", "number", (c) => c.id],
+  ["id", "number", (c) => c.individual],
 ];
 const CLUSTER_PICTURES = 18;
 const browser = { sort: "size", filter: "several", find: "" };
@@ -87,7 +89,7 @@ function matching(cluster) {
   if (browser.filter === "wrong" && !cluster.wrong.length) return false;
   if (!browser.find) return true;
   const wanted = browser.find.toLowerCase();
-  return String(cluster.id) === wanted || cluster.members.some((row) =>
+  return String(cluster.individual) === wanted || cluster.members.some((row) =>
     pathOf(row).toLowerCase().includes(wanted) || (identityOf(row) ?? "").toLowerCase().includes(wanted));
 }
 
@@ -116,16 +118,17 @@ function clusterCard(cluster) {
       rest.replaceWith(...others);
       others[0].focus();
     } }, `+${members.length - CLUSTER_PICTURES}`);
-    rest.setAttribute("aria-label", `Show ${members.length - CLUSTER_PICTURES} more of cluster ${cluster.id}`);
+    rest.setAttribute("aria-label", `Show ${members.length - CLUSTER_PICTURES} more of individual ${cluster.individual}`);
     tiles.append(rest);
   }
-  return el("article", { className: "card" }, el("h3", {}, `Cluster ${cluster.id}`, el("small", {}, facts.join(" · "))), tiles);
+  return el("article", { className: "card" }, el("h3", {}, `Individual ${cluster.individual}`, el("small", {}, facts.join(" · "))), tiles);
 }
 
 function showCluster(id) {
   viewer.close();
-  Object.assign(browser, { find: String(id), filter: "all" });
-  findField.value = String(id);
+  const number = String(individualOf(id));
+  Object.assign(browser, { find: number, filter: "all" });
+  findField.value = number;
   document.querySelector("#clusters select[data-filter]").value = "all";
   showClusters();
   document.getElementById("clusters").scrollIntoView();

@@ -27,16 +27,18 @@ function groups() {
 }
 function key(a, b) { return a < b ? `${a} ${b}` : `${b} ${a}`; }
 
+/* A cluster by its lasting number, with its size. */
+function named(label) { return `${data.individuals[label]} (${count(clusterSize(label), "sample")})`; }
 function clusterSize(label) { return labels.reduce((n, other) => n + (other === label), 0); }
 
 function effectOf(pair, answer) {
   const [a, b] = [labels[pair.first], labels[pair.second]];
   if (answer === "unsure") return "nothing changes; the pair is not asked again";
   if (a === b) {
-    return answer === "same" ? `cluster ${a} (${clusterSize(a)}) stays together here`
-      : `cluster ${a} (${clusterSize(a)}) will be split: about ${pair.sizes[0]} and ${pair.sizes[1]}`;
+    return answer === "same" ? `individual ${named(a)} stays together here`
+      : `individual ${named(a)} will be split: about ${pair.sizes[0]} and ${pair.sizes[1]}`;
   }
-  const both = `clusters ${a} (${clusterSize(a)}) and ${b} (${clusterSize(b)})`;
+  const both = `individuals ${named(a)} and ${named(b)}`;
   return answer === "same" ? `${both} become one` : `${both} stay apart`;
 }
 
@@ -57,7 +59,7 @@ const back = el("button", { type: "button", className: "answer", onclick: undo }
 const download = el("button", { type: "button", className: "answer", onclick: save }, "Download answers");
 const bar = el("progress", { max: 1, value: 0 });
 bar.setAttribute("aria-label", "Pairs answered");
-const log = el("ol", { className: "log", reversed: true });
+const log = el("ol", { className: "log", reversed: true, tabIndex: 0 });
 const pairBox = el("div", { className: "pair" }, side.first, side.second);
 const done = el("p", { className: "reason", hidden: true });
 
@@ -76,7 +78,7 @@ function image(row, small) {
 function fill(box, row, others, label) {
   const camera = data.cameras[row];
   box.replaceChildren(image(row, false), el("figcaption", {}, el("p", {}, text(data.names[row] ?? "")),
-    el("p", { className: "quiet" }, `cluster ${label}, ${count(clusterSize(label), "sample")}`, camera === undefined ? null : [", camera ", text(camera)]),
+    el("p", { className: "quiet" }, `individual ${named(label)}`, camera === undefined ? null : [", camera ", text(camera)]),
     others.length ? el("div", { className: "others" }, el("span", { className: "quiet" }, "also in its cluster"), el("div", { className: "tiles" }, others.map((other) => image(other, true)))) : null));
 }
 
