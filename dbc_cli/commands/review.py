@@ -23,8 +23,17 @@ REVIEW = (
         "",
         metavar="FILE",
     ),
-    Flag("pairs", int, "--pairs", "Pairs on the page of --static.", "100", metavar="N"),
-    Flag("port", int, "--port", "Port of this machine to serve the page on.", "any that is free", metavar="N"),
+    Flag("pairs", int, "--pairs", "Pairs on the page of --static.", "100", metavar="N", least=1, most=100_000),
+    Flag(
+        "port",
+        int,
+        "--port",
+        "Port of this machine to serve the page on.",
+        "any that is free",
+        metavar="N",
+        least=0,
+        most=65_535,
+    ),
     Flag("join", tuple[Path, Path], "--join", "Put two people's files of answers into --out.", "", metavar="A B"),
     Flag("out", Path, "--out", "File for the joined answers.", "", metavar="FILE"),
 )
@@ -38,7 +47,7 @@ MOST_CONFLICTS = 20
     COMMON,
     REVIEW,
     OVERWRITE,
-    pins("features", "clusters"),
+    pins("dataset", "features", "clusters"),
     order=111,
 )
 def review(given: Given) -> None:
@@ -62,8 +71,6 @@ def review(given: Given) -> None:
     if given["out"] is not None:
         raise UsageError(f"`out` is for `join`, got {given['out']} alone; `answers` names the file of answers")
     n_pairs = int(given.get("pairs", 100))
-    if n_pairs < 1:
-        raise UsageError(f"`pairs` must be at least 1, got {n_pairs}")
     run, reporter = given.run_directory, RichReporter()
     file = given.get("answers", given.run / FILE_NAME)
     opened = open_review(run, stage=stage_to_show(run, given.stage, reporter), file=file, reporter=reporter)
