@@ -156,7 +156,8 @@ def command(
             positional = [given.pop("source")] if source is not None else []
             try:
                 resolved = resolve(name, given, run=run, makes_run=makes_run)
-                _require_bounds(flags, resolved.values)
+                for flag in flags:
+                    flag.require_bounds(resolved.values.get(flag.name))
                 body(resolved, *positional)
             except MemoryLimitError as error:
                 if any(flag.name == "memory_limit" for flag in flags):
@@ -173,16 +174,6 @@ def command(
         return Command(name, order, flags, invoke)
 
     return decorate
-
-
-def _require_bounds(flags: Sequence[Flag], values: Mapping[str, Any]) -> None:
-    """Raise UsageError for the first of `values` that is outside the bounds of its flag."""
-    for flag in flags:
-        value = values.get(flag.name)
-        if value is not None and flag.least is not None and value < flag.least:
-            raise UsageError(f"--{flag.key} must be at least {flag.least}, got {value}")
-        if value is not None and flag.most is not None and value > flag.most:
-            raise UsageError(f"--{flag.key} must be at most {flag.most}, got {value}")
 
 
 def _flowing(text: str) -> str:

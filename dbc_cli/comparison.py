@@ -174,7 +174,9 @@ def _value(flag: Flag, text: str, whole: str) -> Any:
         expected = f"some of {', '.join(flag.choices)}"
     elif flag.kind in (int, float):
         try:
-            return flag.kind(text)
+            value = flag.kind(text)
+            flag.require_bounds(value)
+            return value
         except ValueError:
             expected = "whole numbers" if flag.kind is int else "numbers"
     elif text:

@@ -63,6 +63,7 @@ def review(given: Given) -> None:
     from stages.constraints.stage import FILE_NAME
     from stages.errors import UsageError
     from stages.export.which_stage import stage_to_show
+    from stages.output_files import require_new
     from stages.pages.review import open_review
 
     if given["join"] is not None:
@@ -70,6 +71,8 @@ def review(given: Given) -> None:
         return
     if given["out"] is not None:
         raise UsageError(f"`out` is for `join`, got {given['out']} alone; `answers` names the file of answers")
+    if given["static"] is not None:
+        require_new([given["static"]], argument="static", overwrite=given.flag("overwrite"))
     n_pairs = int(given.get("pairs", 100))
     run, reporter = given.run_directory, RichReporter()
     file = given.get("answers", given.run / FILE_NAME)

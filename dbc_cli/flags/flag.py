@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal, Optional, get_args, get_origin
 
 import typer
 
+from stages.errors import UsageError
+
 BASICS, WHERE = "Common", "Where and how it runs"
 KNOWN = "What is known of pairs of pictures"
 NETWORK, MERGING, TRAINING, EVALUATION = "Network", "Merging", "Training", "Evaluation"
@@ -71,6 +73,13 @@ class Flag:
     def place(self) -> tuple[int, int]:
         """The flag's position in help: common ones first, the others by panel."""
         return (0, COMMON_FLAGS.index(self.name)) if self.is_common else (PANELS.index(self.panel), 0)
+
+    def require_bounds(self, value: Any) -> None:
+        """Raise UsageError if `value` is a number outside `least` and `most`; lists are checked value by value."""
+        if isinstance(value, int | float) and self.least is not None and value < self.least:
+            raise UsageError(f"--{self.key} must be at least {self.least}, got {value}")
+        if isinstance(value, int | float) and self.most is not None and value > self.most:
+            raise UsageError(f"--{self.key} must be at most {self.most}, got {value}")
 
     def annotation(self) -> Any:
         """The annotated type that Typer reads."""

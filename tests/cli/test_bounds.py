@@ -55,6 +55,11 @@ def test_an_option_outside_its_bounds_is_refused_before_anything_is_read(dbc: Db
     assert list(Path("empty").iterdir()) == []
 
 
+def test_each_value_of_a_list_is_held_against_the_bounds(dbc: Dbc, begun: Path) -> None:
+    refused = dbc("sweep", "--stages", "1,-1", "--merge-percent", "0.3", "--run", begun, "--dry-run")
+    assert (refused.status, refused.line) == (2, "dbc sweep: --stages must be at least 0, got -1")
+
+
 def test_every_command_that_reads_a_stage_can_go_back_to_an_earlier_dataset() -> None:
     reads = {name for name, key in FLAGS if key in ("features", "clusters", "model")} | {
         "plot",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from PIL import Image
 
 from dbc_cli.commands import all_commands
+from stages.constraints.answers_file import COLUMNS
 from tests.cli.conftest import Dbc, made
 
 SMALL = ["--merge-percent", "0.3", "--stages", "1", "--merge-only"]
@@ -22,7 +24,11 @@ WRITES = (
     ([*SWEEP, "--out", "drawn"], "drawn/sweep-lambda-by-lambda.png"),
     (["plot", "--out", "drawn"], "drawn/run.png"),
     (["query", "picture.png", "--sheet", "s.png"], "s.png"),
-    (["report", "--out", "c.png"], "c.png"),
+    (["report", "--out", "c.png", "--draw", "largest"], "c.png"),
+    (["report", "--out", "p.html", "--map", "none"], "p.html"),
+    (["report", "--html", "p.html", "--map", "none"], "p.html"),
+    (["review", "--static", "p.html"], "p.html"),
+    (["review", "--join", "answers.csv", "answers.csv", "--out", "j.csv"], "j.csv"),
     (["export", "clusters", "--out", "c.csv"], "c.csv"),
     (["export", "features", "--out", "f.npz"], "f.npz"),
     (["export", "features", "--projector", "map"], "map/sprite.png"),
@@ -30,8 +36,9 @@ WRITES = (
     (["export", "model", "--out", "m.safetensors"], "m.md"),
 )
 """Commands with a flag that names what to write, and a file that they write."""
-READ = {"ids", "root"}
-"""Flags with a path that is read."""
+READ_FILES = {"picture.png", "answers.csv"}
+READ = {"ids", "root", "join", "answers"}
+"""Flags with a path that is read, or that answers are added to."""
 REFUSES_ANY = {"folders"}
 """A folder that must be empty: tests/stages/export/test_members.py."""
 
@@ -41,6 +48,7 @@ def finished(begun: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("finished")
     shutil.copytree(begun, folder / "run")
     Image.new("RGB", (8, 16)).save(folder / "picture.png")
+    (folder / "answers.csv").write_text(f"{','.join(COLUMNS)}\n")
     return made(folder, ["merge", "--merge-percent", "0.3"], ["eval", "--stage", "1"])
 
 
@@ -49,7 +57,7 @@ def test_every_flag_that_names_what_to_write_is_tried() -> None:
         (command[0], word.removeprefix("--")) for command, _ in WRITES for word in command if word.startswith("--")
     }
     for name, command in all_commands().items():
-        paths = {flag.key for flag in command.flags if flag.kind is Path} - READ - REFUSES_ANY
+        paths = {flag.key for flag in command.flags if Path in (flag.kind, *get_args(flag.kind))} - READ - REFUSES_ANY
         assert paths <= {flag for tried_command, flag in tried if tried_command == name}, name
 
 
@@ -60,7 +68,7 @@ def test_a_file_that_is_there_is_replaced_only_if_asked(
     mine = Path(file)
     mine.parent.mkdir(exist_ok=True)
     mine.write_text("mine")
-    command = [str(finished.parent / word) if word == "picture.png" else word for word in command]
+    command = [str(finished.parent / word) if word in READ_FILES else word for word in command]
     refused = dbc(*command, "--run", finished)
     assert (refused.status, refused.out) == (2, "")
     assert refused.line.endswith(f"must be a new file, got {file}, which is there; give another, or --overwrite")
