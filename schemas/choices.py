@@ -30,7 +30,7 @@ DatasetFormat = Literal[
     "megadetector",
 ]
 AskedFormat = Literal["auto", DatasetFormat]
-ClusterFormat = Literal["camtrap-dp", "coco", "matchypatchy", "mot"]
+ClusterFormat = Literal["camtrap-dp", "coco", "matchypatchy", "megadetector", "mot", "wildlife-datasets", "yolo"]
 """The files of other programs that clusters are written as."""
 OnBadImage = Literal["fail", "skip"]
 

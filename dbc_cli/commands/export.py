@@ -26,7 +26,7 @@ EXPORT = (
         "format",
         ClusterFormat,
         "--format",
-        "Write clusters to --out for another program: a folder (camtrap-dp, mot) or a file.",
+        "Write clusters to --out for another program: a folder (camtrap-dp, mot, yolo) or a file.",
         "by the ending of --out",
         OUTPUT,
     ),

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from schemas.parameters import IngestParameters
 from stages.errors import DbcError, UsageError
@@ -61,14 +61,17 @@ def read_yolo(source: Path, parameters: IngestParameters, findings: Findings) ->
 
 
 def label_file(source: Path, path: str) -> Path:
-    """The file of labels of the picture `path`: in `labels` for the last folder `images`, if that is there, else beside it."""
-    beside = (source / path).with_suffix(".txt")
-    parts = path.split("/")[:-1]
-    if IMAGES not in parts:
-        return beside
-    place = len(parts) - 1 - parts[::-1].index(IMAGES)
-    parallel = source.joinpath(*parts[:place], LABELS, *parts[place + 1 :], beside.name)
-    return parallel if parallel.is_file() else beside
+    """The file of labels of the picture `path`: where `label_place` says if it is there, else beside the picture."""
+    parallel = source / label_place(path)
+    return parallel if parallel.is_file() else (source / path).with_suffix(".txt")
+
+
+def label_place(path: str) -> str:
+    """Where the labels of the picture `path` belong: in `labels` for the last folder `images`, else beside it."""
+    *folders, name = PurePosixPath(path).with_suffix(".txt").parts
+    if IMAGES in folders:
+        folders[len(folders) - 1 - folders[::-1].index(IMAGES)] = LABELS
+    return "/".join([*folders, name])
 
 
 def why_yolo(source: Path) -> str | None:

@@ -1,0 +1,59 @@
+"""MegaDetector's results with an individual as the class of each box, as Timelapse and AddaxAI show classes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+from stages.export.formats.format import ExportFormat, Layout, Source
+from stages.export.members import Member
+from stages.ingest.decode.pixels import is_video
+
+_ANIMAL = "1"
+
+
+def layout(rows: Sequence[Member], source: Source) -> Layout:
+    """One object in format version 1.4 (lila.science/megadetector-output-format), files in order of path.
+
+    Boxes are in shares of the picture. The first and only class of a box is its individual; boxes in no cluster have none. A
+    box whose score is not known has confidence 1.
+    """
+    ordered = sorted(rows, key=lambda row: (row.path, -1 if row.frame is None else row.frame, row.box or ()))
+    individuals = sorted({row.individual for row in rows if row.individual is not None})
+    images = [
+        {"file": path, **_about(path, own := list(group)), "detections": [_detection(row, source) for row in own]}
+        for path, group in groupby(ordered, key=lambda row: row.path)
+    ]
+    content = {
+        "info": {"format_version": "1.4", "classifier": "dbc-reid"},
+        "detection_categories": {_ANIMAL: "animal"},
+        "classification_categories": {str(number): f"individual {number}" for number in individuals},
+        "images": images,
+    }
+    without = sum(row.score is None for row in rows)
+    told = f"boxes whose score is not known have confidence 1: {without}"
+    return Layout({"": json.dumps(content, indent=1, ensure_ascii=False) + "\n"}, (told,) if without else ())
+
+
+def _about(path: str, rows: Sequence[Member]) -> dict[str, Any]:
+    time = next((row.timestamp for row in rows if row.timestamp), None)
+    frames = {"frames_processed": sorted({row.frame or 0 for row in rows})} if is_video(path) else {}
+    return {**({"datetime": time} if time else {}), **frames}
+
+
+def _detection(row: Member, source: Source) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "category": _ANIMAL,
+        "conf": 1 if row.score is None else row.score,
+        "bbox": [round(share, 6) for share in source.shares(row)],
+    }
+    if row.frame is not None:
+        found["frame_number"] = row.frame
+    if row.individual is not None:
+        found["classifications"] = [[str(row.individual), 1]]
+    return found
+
+
+FORMAT = ExportFormat(name="megadetector", is_folder=False, layout=layout)

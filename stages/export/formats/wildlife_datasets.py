@@ -1,0 +1,36 @@
+"""The table that wildlife-datasets reads: a row a box with its individual as the identity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from stages.errors import UsageError
+from stages.export.formats.format import ExportFormat, Layout, Source
+from stages.export.members import Member
+from stages.export.tables import csv_text
+from stages.ingest.decode.pixels import is_video
+
+
+def layout(rows: Sequence[Member], source: Source) -> Layout:  # noqa: ARG001
+    """One table in order of path and box: `unknown` is the identity of boxes that are in no cluster. UsageError for videos."""
+    video = next((row.path for row in rows if is_video(row.path)), None)
+    if video is not None:
+        raise UsageError(f"{video!r} is a video, and `format='wildlife-datasets'` has no frames; give another `format`")
+    ordered = sorted(rows, key=lambda row: (row.path, row.box or ()))
+    columns: dict[str, list[Any]] = {
+        "image_id": list(range(1, len(ordered) + 1)),
+        "identity": ["unknown" if row.individual is None else row.individual for row in ordered],
+        "path": [row.path for row in ordered],
+        "bbox": [None if row.box is None else str(list(row.box)) for row in ordered],
+        "date": [row.timestamp for row in ordered],
+        "orientation": [row.view for row in ordered],
+        "camera": [row.camera for row in ordered],
+        "encounter": [row.encounter for row in ordered],
+    }
+    needed = ("image_id", "identity", "path")
+    known = {name: cells for name, cells in columns.items() if name in needed or any(cells)}
+    return Layout({"": csv_text(known)})
+
+
+FORMAT = ExportFormat(name="wildlife-datasets", is_folder=False, layout=layout)

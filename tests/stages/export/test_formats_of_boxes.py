@@ -1,0 +1,100 @@
+"""Clusters written for other programs come back with the same boxes and individuals."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from schemas.parameters import IngestParameters
+from stages.errors import UsageError
+from stages.export.formats import FORMATS
+from stages.export.formats.format import Layout, Source
+from stages.export.members import Member
+from stages.ingest.formats import read_samples
+from stages.samples import Samples
+
+
+def member(path: str, individual: int | None, box: tuple[int, int, int, int] | None, **said: Any) -> Member:
+    cluster = None if individual is None else individual - 1
+    return Member(path, said.pop("camera", None), "train", None, individual, cluster, 1, 0.5, 2, None, box=box, **said)
+
+
+ROWS = (
+    member("images/a.png", 1, (2, 3, 20, 10), score=0.75, timestamp="2024-05-31T07:15:00", view="left", camera="n"),
+    member("images/b.png", 1, (0, 0, 40, 30), score=0.5, encounter="e1"),
+    member("images/a.png", 2, (1, 1, 8, 5)),
+    member("images/b.png", None, (10, 10, 4, 4)),
+)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "images").mkdir()
+    for name in "ab":
+        Image.new("RGB", (40, 30)).save(tmp_path / f"images/{name}.png")
+    return tmp_path
+
+
+def written(name: str, root: Path, rows: tuple[Member, ...] = ROWS) -> Layout:
+    return FORMATS[name].layout(rows, Source(lambda: root, IngestParameters()))
+
+
+def read(root: Path, name: str, layout: Layout, file: str = "") -> Samples:
+    for place, text in layout.files.items():
+        (root / (place or file)).parent.mkdir(exist_ok=True)
+        (root / (place or file)).write_text(text)
+    return read_samples(root, parameters=IngestParameters(format=name))  # type: ignore[arg-type]
+
+
+def boxes(samples: Samples) -> list[tuple[str, tuple[int, ...]]]:
+    scale = np.where(samples.is_relative[:, None], [40, 30, 40, 30], 1)
+    return [
+        (path, tuple(box))
+        for path, box in zip(samples.path, np.rint(samples.box * scale).astype(int).tolist(), strict=True)
+    ]
+
+
+def test_megadetector_has_individuals_as_classes(root: Path) -> None:
+    layout = written("megadetector", root)
+    samples = read(root, "megadetector", layout, "results.json")
+    assert boxes(samples) == sorted((row.path, row.box or ()) for row in ROWS)
+    np.testing.assert_array_equal(samples.score, np.float32([1, 0.75, 0.5, 1]))
+    found = json.loads((root / "results.json").read_text())
+    assert found["classification_categories"] == {"1": "individual 1", "2": "individual 2"}
+    classes = [each.get("classifications") for image in found["images"] for each in image["detections"]]
+    assert classes == [[["2", 1]], [["1", 1]], [["1", 1]], None]
+    assert layout.notes == ("boxes whose score is not known have confidence 1: 2",)
+
+
+def test_wildlife_datasets_has_individuals_as_identities(root: Path) -> None:
+    samples = read(root, "wildlife-datasets", written("wildlife-datasets", root), "metadata.csv")
+    assert boxes(samples) == sorted((row.path, row.box or ()) for row in ROWS)
+    assert samples.identity == ("2", "1", "1", "")
+    assert samples.camera == ("", "n", "", "")
+    assert samples.view_name == ("", "left", "", "")
+    assert samples.encounter_name == ("", "", "e1", "")
+    assert samples.timestamp == ("", "2024-05-31T07:15:00", "", "")
+
+
+def test_yolo_has_individuals_as_tracks(root: Path) -> None:
+    twice = (*ROWS, member("images/a.png", 2, (30, 20, 5, 5)))
+    layout = written("yolo", root, twice)
+    assert sorted(layout.files) == ["labels/a.txt", "labels/b.txt"]
+    assert layout.files["labels/b.txt"] == "0 0.5 0.5 1 1 1\n"
+    assert layout.notes == (
+        "boxes of an individual that is elsewhere in the same picture, under numbers of their own: 1",
+    )
+    samples = read(root, "yolo", layout)
+    assert sorted(boxes(samples)) == sorted((row.path, row.box or ()) for row in twice if row.individual)
+    assert sorted(np.diff(samples.frame_start).tolist()) == [1, 1, 2]
+
+
+@pytest.mark.parametrize("name", ["wildlife-datasets", "yolo"])
+def test_formats_of_pictures_refuse_videos(root: Path, name: str) -> None:
+    with pytest.raises(UsageError, match=f"'a.mp4' is a video, and `format='{name}'` has no frames"):
+        written(name, root, (member("a.mp4", 1, None, frame=3),))
