@@ -14,11 +14,12 @@ from stages.ingest.formats.detections import Detection, samples_of
 from stages.ingest.formats.format import NAMING, Findings, Format
 from stages.ingest.formats.layout import require_layout
 from stages.ingest.formats.names import counted, is_missing, relative_path, shown
+from stages.ingest.formats.whole_pictures import each_picture_once
 from stages.samples import Samples
 
 OBSERVATIONS = "observations.csv"
 ENTRIES = ("datapackage.json", "media.csv", OBSERVATIONS, "deployments.csv")
-_MEDIA = ("mediaid", "deploymentid", "timestamp", "filepath", "filemediatype")
+_MEDIA = ("mediaid", "deploymentid", "timestamp", "filepath", "filemediatype", "filename")
 _BOX = ("bboxx", "bboxy", "bboxwidth", "bboxheight")
 _OBSERVED = (
     *("observationid", "deploymentid", "mediaid", "eventid", "observationlevel", "observationtype", "individualid"),
@@ -30,12 +31,12 @@ def read_camtrap_dp(source: Path, root: Path, parameters: IngestParameters, find
     """The animals of the observations of single pictures (`observationLevel` media), each with its box or the whole picture.
 
     The deployment is the camera, `individualID` the individual, `eventID` the encounter; the picture's time is kept.
-    Observations of events, people, vehicles, blanks and of videos are counted and left out. UsageError names the file and
-    line of what is wrong.
+    Of a picture on a server (filePath is a URL) the file called fileName under `root` is taken. Observations of events,
+    people, vehicles, blanks and videos are counted and left out. UsageError names the file and line of what is wrong.
     """
     left_out = Counter[str]()
     folder = _folder(source)
-    found = [detection for _, detection in animals(folder, root, left_out)]
+    found = each_picture_once((animal for _, animal in animals(folder, root, left_out)), left_out)
     if left_out:
         findings.notes.append(f"observations left out: {counted(left_out)}")
     if not found:
@@ -57,7 +58,7 @@ def animals(source: Path, root: Path, left_out: Counter[str]) -> Iterator[tuple[
     media = read_csv_file(source / "media.csv", columns=_MEDIA)
     observations = read_csv_file(source / OBSERVATIONS, columns=_OBSERVED)
     deployments = read_csv_file(source / "deployments.csv", columns=("deploymentid",))
-    _require(media, _MEDIA)
+    _require(media, _MEDIA[:5])
     _require(observations, _OBSERVED[:6])
     return _detections(media, observations, set(deployments.cells["deploymentid"]), root, left_out)
 
@@ -141,9 +142,12 @@ def _unique(table: CsvFile, column: str) -> dict[str, int]:
 def _path(media: CsvFile, row: int, root: PurePosixPath) -> str:
     path = media.cells["filepath"][row]
     if "://" in path:
-        raise UsageError(
-            f"{media.at(row)}: filePath {shown(path)} is a URL; fetch the pictures and give paths in the package"
-        )
+        name = media.column("filename")[row]
+        if is_missing(name):
+            raise UsageError(
+                f"{media.at(row)}: filePath {shown(path)} is a URL, and there is no fileName; fetch the picture"
+            )
+        path = name
     found = None if is_missing(path) else relative_path(path, root)
     if found is None:
         raise UsageError(f"{media.at(row)}: filePath {shown(path)} is no path below {shown(str(root))}; correct it")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections import Counter
@@ -12,10 +11,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from schemas.parameters import IngestParameters
-from stages.errors import DbcError, UsageError
+from stages.errors import UsageError
 from stages.ingest.formats.detections import Detection, samples_of
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
-from stages.ingest.formats.names import is_missing, plain, relative_path, shown
+from stages.ingest.formats.json_file import forget_json, load_json
+from stages.ingest.formats.names import counted, is_missing, plain, relative_path, shown
+from stages.ingest.formats.whole_pictures import each_picture_once
 from stages.samples import Samples
 
 UNKNOWN_NAME = "____"
@@ -30,12 +31,17 @@ def read_coco(source: Path, root: Path, parameters: IngestParameters, findings: 
     """The boxes of a COCO file, in pixels; an annotation without a box is the whole picture.
 
     `source` is the file, or the folder that holds it. `location` of a picture is its camera, `seq_id` its encounter,
-    `datetime` or `date_captured` its time; `name` of an annotation (or the only one of `individual_ids`) is the individual,
-    `viewpoint` the view, `score` the detector's confidence. UsageError names the annotation that is wrong.
+    `datetime` or `date_captured` its time, `frame_num` its frame (of a video, from 0). `name` of an annotation (or the only
+    one of `individual_ids`) is the individual, `viewpoint` the view, `score` the detector's confidence, `track_id` the
+    tracklet in its `video_id`. UsageError names the annotation that is wrong.
     """
     file = find_coco(source)
     content = read_object(file)
-    found = list(_detections(file, root, content, findings))
+    left_out = Counter[str]()
+    found = each_picture_once(_detections(file, root, content, left_out), left_out)
+    forget_json()
+    if left_out:
+        findings.notes.append(f"annotations left out: {counted(left_out)}")
     if not found:
         raise UsageError(f"{shown(file)} has no annotations of animals; give a file with boxes or identities")
     findings.notes.append(f"boxes and pictures from {shown(file)}")
@@ -77,12 +83,7 @@ def looks_like_coco(file: Path) -> bool:
 
 def read_object(file: Path) -> dict[str, Any]:
     """The JSON object in `file`; UsageError if it is none, DbcError if it cannot be read."""
-    try:
-        content = json.loads(file.read_bytes())
-    except OSError as error:
-        raise DbcError(f"cannot read {shown(file)}: {error.strerror}; make it readable") from error
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{shown(file)} is not JSON: {str(error).splitlines()[0]}; write it whole") from error
+    content = load_json(file)
     if not isinstance(content, dict):
         raise UsageError(
             f"{shown(file)} holds a JSON {type(content).__name__}, wanted an object with images and annotations"
@@ -90,15 +91,14 @@ def read_object(file: Path) -> dict[str, Any]:
     return content
 
 
-def _detections(file: Path, root: Path, content: Mapping[str, Any], findings: Findings) -> Iterator[Detection]:
+def _detections(file: Path, root: Path, content: Mapping[str, Any], left_out: Counter[str]) -> Iterator[Detection]:
     images = _by_id(file, content, "images", needed="file_name")
     categories = {key: str(row["name"]) for key, row in _by_id(file, content, "categories", needed="name").items()}
     folder, absolute = _picture_folder(root, images), PurePosixPath(root.absolute().as_posix())
     annotations = _by_id(file, content, "annotations", needed="image_id")
-    counts = Counter[str]()
-    whole: dict[Any, str] = {}
+    name = shown(file)
     for number, annotation in annotations.items():
-        origin = f"{shown(file)} annotation {number!r}"
+        origin = f"{name} annotation {number!r}"
         image = images.get(_key(annotation["image_id"]))
         if image is None:
             raise UsageError(
@@ -106,18 +106,15 @@ def _detections(file: Path, root: Path, content: Mapping[str, Any], findings: Fi
             )
         category = categories.get(_key(annotation.get("category_id")), "")
         if category.casefold() in NOBODY:
-            counts[category] += 1
+            left_out[f"of category {category}"] += 1
             continue
-        box = _box(origin, annotation.get("bbox"))
-        if box is None and whole.setdefault(image["id"], origin) != origin:
-            raise UsageError(
-                f"{origin} is of the whole picture {shown(image['file_name'])}, as {whole[image['id']]}; give boxes"
-            )
-        counts["boxes" if box else "whole pictures"] += 1
+        track, frame = _text(annotation.get("track_id")), image.get("frame_num")
         yield Detection(
             path=_path(origin, f"{folder}{image['file_name']}", absolute),
             origin=origin,
-            box=box,
+            box=_box(origin, annotation.get("bbox")),
+            frame=frame if isinstance(frame, int) else -1,
+            tracklet=f"{image.get('video_id', '')}/{track}" if track else "",
             timestamp=_text(image.get("datetime") or image.get("date_captured")),
             score=_number(origin, annotation.get("score")),
             identity=_individual(origin, annotation),
@@ -125,11 +122,6 @@ def _detections(file: Path, root: Path, content: Mapping[str, Any], findings: Fi
             encounter=_text(image.get("seq_id")),
             view=_text(annotation.get("viewpoint")),
             category=category,
-        )
-    left_out = {name: n for name, n in counts.items() if name not in ("boxes", "whole pictures")}
-    if left_out:
-        findings.notes.append(
-            "left out: " + ", ".join(f"{n} annotations of {shown(name)}" for name, n in left_out.items())
         )
 
 

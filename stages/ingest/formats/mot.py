@@ -7,10 +7,12 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 from schemas.parameters import IngestParameters
-from stages.errors import DbcError, UsageError
+from stages.errors import UsageError
 from stages.ingest.decode.pixels import is_video
 from stages.ingest.formats.detections import Detection, samples_of
 from stages.ingest.formats.format import NAMING, Findings, Format
@@ -35,8 +37,7 @@ class Sequence:
     n_frames: int | None = None
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """A line of a file of boxes: `frame` counts from 1, `box` is left, top, width and height in pixels from 0."""
 
     line: int
@@ -78,11 +79,13 @@ def find_sequences(source: Path) -> list[Sequence]:
 
 def why_mot(source: Path) -> str | None:
     """One line if `source` is a folder with sequences; else None."""
-    try:
-        found = [each.boxes for each in find_sequences(source)] if source.is_dir() else []
-        boxes = next((file for file in found if looks_like_mot(file)), None)
-    except (DbcError, OSError):
+    if not source.is_dir():
         return None
+    inside = sorted(source.iterdir())
+    own = (folder / name for folder in (source, *inside) for name in OWN_FILES)
+    beside = (file for file in inside if file.suffix == ".txt" and _beside(file) is not None)
+    # the first line of a whole file tells; frames that are not there are for the reader to say
+    boxes = next((file for file in chain(own, beside) if file.is_file() and looks_like_mot(file)), None)
     return f"{plain(boxes.relative_to(source).as_posix())} has boxes as MOTChallenge writes them" if boxes else None
 
 
@@ -196,8 +199,9 @@ def _detections(source: Path, sequence: Sequence, findings: Findings) -> Iterato
     pictures = None if is_video(sequence.frames.name) else _pictures(sequence.frames)
     prefix = sequence.frames.relative_to(source).as_posix()
     n_frames = sequence.n_frames if pictures is None else len(pictures)
+    file = shown(sequence.boxes)
     for row in rows:
-        origin = f"{shown(sequence.boxes)} line {row.line}"
+        origin = f"{file} line {row.line}"
         path = prefix if pictures is None else pictures.get(row.frame)
         if path is None or (pictures is None and n_frames is not None and row.frame > n_frames):
             raise UsageError(

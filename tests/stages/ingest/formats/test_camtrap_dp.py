@@ -19,6 +19,7 @@ def test_animals_of_pictures_are_samples_and_others_are_counted(tmp_path: Path) 
         observation(4, 2, observationType="human"),
         observation(5, 2, observationLevel="event", mediaID=""),
         observation(6, 2, mediaID="m3"),
+        observation(7, 2, bboxX="", bboxY="", bboxWidth="", bboxHeight=""),
     ]
     film = "m3,d2,2024-05-02T10:00:00Z,media/3.mp4,true,video/mp4"
     source = camtrap_dp(tmp_path, rows, media=[film])
@@ -30,7 +31,10 @@ def test_animals_of_pictures_are_samples_and_others_are_counted(tmp_path: Path) 
     assert samples.timestamp[0] == "2024-05-01T10:00:00+00:00"
     np.testing.assert_array_equal(samples.box, [[0.25, 0.5, 0.5, 0.25], [np.nan] * 4, [0.25, 0.5, 0.5, 0.25]])
     assert samples.is_relative[samples.pid == UNKNOWN].all()
-    assert "observations left out: 1 of events, 1 of type human, 1 of videos" in findings.notes
+    assert (
+        "observations left out: 1 of events, 1 of pictures that are listed before, 1 of type human, 1 of videos"
+        in findings.notes
+    )
     assert read(source / "datapackage.json", "camtrap-dp")[0].path == samples.path
 
 
@@ -54,7 +58,7 @@ def test_animals_of_pictures_are_samples_and_others_are_counted(tmp_path: Path) 
         (
             [observation(1, 3)],
             ["m3,d1,,https://x/3.jpg,true,image/jpeg"],
-            "media.csv' line 4: filePath 'https://x/3.jpg' is a URL",
+            "media.csv' line 4: filePath 'https://x/3.jpg' is a URL, and there is no fileName",
         ),
         (
             [observation(1, 3)],
@@ -81,3 +85,16 @@ def test_other_versions_lost_tables_columns_and_pictures_are_refused(tmp_path: P
     assert "lacks the columns deploymentid, mediaid, eventid" in refusal(source, "camtrap-dp")
     (source / "deployments.csv").unlink()
     assert "lacks deployments.csv: camtrap-dp wants" in refusal(source, "camtrap-dp")
+
+
+def test_pictures_on_a_server_are_found_by_name_under_the_root(tmp_path: Path) -> None:
+    source = camtrap_dp(tmp_path / "package", [observation(1, 1), observation(2, 2)])
+    (source / "media").rename(tmp_path / "mine")
+    media = (source / "media.csv").read_text().splitlines()
+    lines = [
+        line.replace("media/", "https://x/") + f",{name}"
+        for line, name in zip(media, ["fileName", "1.jpg", "2.jpg"], strict=True)
+    ]
+    (source / "media.csv").write_text("\n".join(lines) + "\n")
+    assert read(source, "camtrap-dp", root=tmp_path / "mine")[0].path == ("1.jpg", "2.jpg")
+    assert "'1.jpg' does not exist" in refusal(source, "camtrap-dp")

@@ -28,7 +28,7 @@ def test_camera_traps_have_cameras_encounters_times_and_empty_pictures(tmp_path:
     np.testing.assert_array_equal(samples.box, [BOX])
     assert (samples.camera, samples.encounter_name) == (("north",), ("s7",))
     assert samples.timestamp == ("2021-03-01T06:07:08",)
-    assert "left out: 1 annotations of 'empty'" in findings.notes
+    assert "annotations left out: 1 of category empty" in findings.notes
 
 
 def test_wild_me_has_names_and_viewpoints(tmp_path: Path) -> None:
@@ -66,7 +66,6 @@ def test_a_file_is_a_source_too_and_pictures_may_lie_in_images_or_elsewhere(tmp_
         ([{"image_id": 1, "bbox": [50, 3, -60, 5]}], "has no box to take: 1 without area"),
         ([{"image_id": 1, "bbox": [-9, 3, 5, 5]}], "box [-9, 3, 5, 5] lies outside its picture"),
         ([{"image_id": 1, "bbox": BOX}, {"image_id": 1, "bbox": BOX}], "are the same box of 'im/1.jpg'"),
-        ([{"image_id": 1}, {"image_id": 1}], "is of the whole picture 'im/1.jpg', as "),
         ([{"image_id": 1, "id": 4}, {"image_id": 1, "id": 4}], "annotations[1] has id 4 like an earlier one"),
         ([{"bbox": BOX}], "annotations[0] lacks `id` or `image_id`"),
         ([{"image_id": 1, "bbox": BOX, "individual_ids": [1, 2]}], "has 2 individual_ids"),
@@ -83,7 +82,7 @@ def test_broken_json_other_json_and_lost_pictures_are_refused(tmp_path: Path) ->
     file = coco(tmp_path, [{"image_id": 1, "bbox": BOX}]) / "coco.json"
     whole = file.read_text()
     file.write_text(whole[:-1])
-    assert "coco.json' is not JSON: " in refusal(tmp_path, "coco")
+    assert "coco.json' line 1 column 295 is not JSON: " in refusal(tmp_path, "coco")
     file.write_text(whole)
     (tmp_path / "im" / "1.jpg").unlink()
     assert "annotation '1': 'im/1.jpg' does not exist" in refusal(tmp_path, "coco")
@@ -91,3 +90,21 @@ def test_broken_json_other_json_and_lost_pictures_are_refused(tmp_path: Path) ->
     assert "should hold one COCO file, found 2 (b.json, coco.json)" in refusal(tmp_path, "coco")
     assert "wanted an object" in refusal(text(tmp_path / "x.json", "[]"), "coco")
     assert "has no list `annotations`" in refusal(text(tmp_path / "y.json", json.dumps({"images": []})), "coco")
+
+
+def test_a_whole_picture_is_one_sample_or_none(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [{"image_id": 1}, {"image_id": 1, "name": "Zola"}, {"image_id": 2, "name": "a"}]
+    samples, findings = read(coco(tmp_path / "a", rows), "coco")
+    assert dict(zip(samples.path, samples.identity, strict=True)) == {"im/1.jpg": "Zola", "im/2.jpg": "a"}
+    assert "annotations left out: 1 of pictures that are listed before" in findings.notes
+    samples, findings = read(coco(tmp_path / "b", [*rows, {"image_id": 2, "name": "b"}]), "coco")
+    assert samples.path == ("im/1.jpg",)
+    assert any("2 of several individuals in one picture without boxes" in note for note in findings.notes)
+
+
+def test_tracks_and_frames_are_kept(tmp_path: Path) -> None:
+    rows = [{"image_id": number, "bbox": BOX, "track_id": 7} for number in (2, 1)]
+    samples, _ = read(coco(tmp_path, rows, video_id=3), "coco")
+    assert samples.frame_start.tolist() == [0, 2]
+    samples, _ = read(coco(tmp_path, rows[:1], frame_num=5), "coco")
+    assert samples.frame_number.tolist() == [5]

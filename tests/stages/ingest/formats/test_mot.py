@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from box_sources import SEQINFO, mot, pictures, read, refusal, text
 
+from stages.ingest.formats import recognise_source
 from stages.ingest.formats.mot import rows_of
 from stages.samples import UNKNOWN
 
@@ -84,6 +85,7 @@ def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, rows: list[str], t
 def test_frames_that_are_not_there_and_a_broken_seqinfo_are_refused(tmp_path: Path) -> None:
     assert "has no sequence: give a folder with img1" in refusal(pictures(tmp_path / "none", "a.jpg"), "mot")
     text(tmp_path / "S/gt/gt.txt", "1,1,1,1,9,9\n")
+    assert recognise_source(tmp_path / "S").format == "mot"
     assert "found no img1 and 0 videos" in refusal(tmp_path / "S", "mot")
     source = mot(tmp_path / "T", TRUTH)
     text(source / "seqinfo.ini", "imDir=img1\n")

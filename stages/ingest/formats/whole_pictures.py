@@ -1,0 +1,32 @@
+"""Rows that are of whole pictures: each picture is taken once, if all that is said of it can be of one individual."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from stages.ingest.formats.detections import Detection
+from stages.ingest.formats.names import is_missing
+
+
+def each_picture_once(rows: Iterable[Detection], left_out: Counter[str]) -> list[Detection]:
+    """Boxes as they are; of the rows that are of one whole picture the first that says who it is, else the first.
+
+    None of them if they name several individuals: a picture is one sample. Rows that go are counted in `left_out`.
+    """
+    found: list[Detection] = []
+    whole: dict[str, list[Detection]] = {}
+    for row in rows:
+        if row.box is None:
+            whole.setdefault(row.path, []).append(row)
+        else:
+            found.append(row)
+    for same in whole.values():
+        named = [row for row in same if not is_missing(row.identity)]
+        if len({row.identity for row in named}) > 1:
+            left_out["of several individuals in one picture without boxes"] += len(same)
+            continue
+        found.append((named or same)[0])
+        if len(same) > 1:
+            left_out["of pictures that are listed before"] += len(same) - 1
+    return found
