@@ -108,7 +108,7 @@ def test_merging_alone_gives_what_the_single_commands_give(dbc: Dbc, run: Path) 
         (["ablate", "--seeds", "0,one"], "--seeds must be whole numbers, separated by commas, got 'one' in '0,one'"),
         (["ablate", "--seeds", "0,-1"], "--seeds must be at least 0, got -1"),
         (["ablate", "--variants", "dcb"], "--variants must be some of buc-,buc,dbc-,dbc,dbc-exact, got 'dcb'"),
-        (["run", "--stop", "auto", "--patience", "0"], "--patience must be at least 1 stage, got 0"),
+        (["run", "--stop", "auto", "--patience", "0"], "--patience must be at least 1, got 0"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(dbc: Dbc, run: Path, arguments: list[str], line: str) -> None:

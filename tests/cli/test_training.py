@@ -25,7 +25,7 @@ def checkpoints(run: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("flags", "told"),
     [
-        (["--checkpoint-every", "0"], "--checkpoint-every must be at least 1 step, got 0"),
+        (["--checkpoint-every", "0"], "--checkpoint-every must be at least 1, got 0"),
         (["--freeze-through", "layer9"], "--freeze-through must be 'half' or a part of the backbone"),
         (["--frames", "16"], "--frames 16 needs a dataset of tracklets"),
         (["--random-erasing", "2"], "--random-erasing must be at most 1, got 2.0"),
