@@ -60,13 +60,14 @@ def demo(given: Given) -> None:
 def _write_page(given: Given, reporter: RichReporter) -> None:
     """Write the report on the last stage into the run, and say where it is."""
     from dbc_cli.console import print_text
+    from stages.evaluate.report import report as make_report
     from stages.pages.report import write_report
 
     run = given.run_directory
     if given.flag("dry_run") or not run.stages("clusters"):
         return
-    stage = run.stages("clusters")[-1]
-    page = write_report(run, given.run / PAGE, stage=stage, overwrite=True, reporter=reporter)
+    reported = make_report(run, stage=run.stages("clusters")[-1], reporter=reporter)
+    page = write_report(run, reported, given.run / PAGE, overwrite=True, reporter=reporter)
     told = f"page to open in a browser: {page.path.as_posix()}"
     if given.flag("json"):
         reporter.note(told)

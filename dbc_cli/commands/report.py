@@ -102,8 +102,8 @@ def report(given: Given) -> None:
         method, most_bytes = given.get("map", "tsne"), given.get("page_mb", 20) * 1_000_000
         write_report(
             run,
+            reported,
             page,
-            stage=reported.stage,
             method=method,
             most_bytes=most_bytes,
             overwrite=overwrite,

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from schemas.stage_names import stage_label
-from stages.evaluate.report import report as make_report
+from stages.evaluate.report import Reported
 from stages.evaluate.stage import measured_features
 from stages.output_files import write_text
 from stages.pages.facts import curves, figures_by_stage, warnings_of, what_was_run
@@ -47,20 +47,20 @@ class Written:
 
 def write_report(
     run: RunDirectory,
+    reported: Reported,
     path: Path,
     *,
-    stage: int,
     method: Method = "tsne",
     most_bytes: int = 20_000_000,
     overwrite: bool = False,
     reporter: Reporter,
 ) -> Written:
-    """Write the report on `stage` to `path`, whole or not at all, with pictures until it has about `most_bytes`.
+    """Write what was `reported` of a stage to `path`, whole or not at all, with pictures until it has about `most_bytes`.
 
-    Raises what `stages.evaluate.report.report` raises, UsageError if UMAP is wanted and not installed, or `path`
-    is there and must not be replaced, and DbcError if it cannot be written.
+    Raises UsageError if UMAP is wanted and not installed, or `path` is there and must not be replaced, and DbcError if it
+    cannot be written, or the stage's metrics or features cannot be read.
     """
-    reported = make_report(run, stage=stage, reporter=reporter)
+    stage = reported.stage
     clusters = run.require("clusters", stage)
     metrics = run.find("metrics", stage)
     lists = [] if metrics is None else _lists(run, metrics, reporter)
@@ -79,8 +79,10 @@ def write_report(
                 f"{n_pictures} of {n_pictures + pictures.n_left_out} samples have a picture on the page: more would not fit"
             )
         title = f"{run.root.resolve().name}, stage {stage_label(stage)}"
-        drawn, ran = curves(figures_by_stage(run), stage), what_was_run(lineage, run.root)
-        body = report_body(title, reported, drawn=drawn, told=warnings_of(lineage), run=ran)
+        stages = figures_by_stage(run)
+        figures = next((each for each in stages if each["stage"] == stage), {})
+        drawn, ran = curves(stages, stage), what_was_run(lineage, run.root)
+        body = report_body(title, reported, figures=figures, drawn=drawn, told=warnings_of(lineage), run=ran)
         text = page(body, title=f"dbc report: {title}", scripts=("common.js", "map.js", "report.js"), data=data)
         write_text(text, path, argument="html", overwrite=overwrite)
         advance(1, "written")

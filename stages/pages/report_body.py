@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from schemas.stage_names import stage_label
 from stages.evaluate.report import Reported
 from stages.pages.markup import Markup, element, joined
 
+FIGURES = {"rank1": "rank-1", "mAP": "mAP", "ari": "ARI", "silhouette": "silhouette"}
+"""The figures of the stage that stand on top, with their labels."""
 
-def report_body(title: str, reported: Reported, *, drawn: Markup, told: list[str], run: Markup) -> Markup:
-    """The body of a page about `reported`: the `drawn` curves, warnings as lines `told`, what was `run`."""
+
+def report_body(
+    title: str, reported: Reported, *, figures: Mapping[str, Any], drawn: Markup, told: list[str], run: Markup
+) -> Markup:
+    """The body of a page about `reported`: its `figures`, the `drawn` curves, warnings as lines `told`, what was `run`."""
     report, n = reported.report, len(reported.labels)
     n_singletons = sum(row.size == 1 for row in report.clusters)
     facts = {
@@ -21,8 +29,10 @@ def report_body(title: str, reported: Reported, *, drawn: Markup, told: list[str
     if reported.same_camera_merges is not None:
         facts |= {
             "same-camera merges": f"{reported.same_camera_merges:.3f}",
-            "by chance": f"{reported.same_camera_chance:.3f}",
+            "same camera by chance": f"{reported.same_camera_chance:.3f}",
         }
+    known = {label: figures.get(name) for name, label in FIGURES.items()}
+    facts |= {label: f"{value:.3f}" for label, value in known.items() if value is not None}
     cards = [element("div", element("dt", name), element("dd", value)) for name, value in facts.items()]
     sections = {
         "curves": ("Curves", element("div", drawn, class_="charts") if drawn else None),

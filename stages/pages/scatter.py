@@ -63,4 +63,6 @@ def _umap(components: Float64Array) -> Float64Array:
             "`map='umap'` needs the package umap-learn, which is not installed; install dbc-reid[umap] or give `map='tsne'`"
         ) from error
     n_neighbors = min(15, len(components) - 1)
-    return np.asarray(UMAP(n_neighbors=n_neighbors, random_state=SEED).fit_transform(components), dtype=np.float64)
+    return np.asarray(
+        UMAP(n_neighbors=n_neighbors, random_state=SEED, n_jobs=1).fit_transform(components), dtype=np.float64
+    )
