@@ -73,7 +73,7 @@ Answer = Literal["same", "different", "unsure"]
 AveragePrecision = Literal["standard", "trapezoid"]
 Stop = Literal["never", "auto"]
 Drawn = Literal["worst", "largest", "loosest", "tightest", "chained", "joined"]
-Baseline = Literal["pul", "eug", "race", "stepwise", "dgm", "dal"]
+Baseline = Literal["pul", "eug", "race", "stepwise", "dgm", "dal", "umdl", "spgan", "tj-aidl"]
 
 
 def words_of(choice: Any) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -23,7 +24,7 @@ METHOD = Annotated[
     Baseline,
     typer.Argument(
         metavar="METHOD",
-        help="pul (k-means), eug, race (one label each), stepwise, dgm, dal (cameras and tracklets).",
+        help="pul; eug, race (one label each); stepwise, dgm, dal (cameras); umdl, spgan, tj-aidl (another set).",
     ),
 ]
 HEADINGS = ("iteration", "clusters", "reliable", "loss", "rank-1", "rank-5", "mAP", "ARI")
@@ -41,7 +42,27 @@ BASELINE = (
         least=1,
         most=10_000,
     ),
+    Flag("steps", int, "--steps", "Steps in which spgan learns to restyle.", "10000", metavar="N", least=1),
     Flag("threshold", float, "--threshold", "Least cosine of a reliable sample with its cluster's centre.", "0.85"),
+)
+
+ANOTHER_SET = (
+    Flag(
+        "source_run",
+        Path,
+        "--source",
+        "Run of another set, whose identities umdl, spgan and tj-aidl read.",
+        "",
+        metavar="RUN",
+    ),
+    Flag(
+        "attributes",
+        Path,
+        "--attributes",
+        "Table of attributes of the source, for tj-aidl: path, and a column of 0 and 1 for each.",
+        "",
+        metavar="FILE",
+    ),
 )
 
 
@@ -49,6 +70,7 @@ BASELINE = (
     "baseline",
     COMMON,
     SEEDS,
+    ANOTHER_SET,
     COMPARISON,
     pins("dataset"),
     order=120,
@@ -61,12 +83,16 @@ def baseline(given: Given, method: str | None) -> None:
     pul (Fan et al., 2018) clusters by k-means and trains on the samples near their cluster's centre; its models are not kept.
     The others are runs of their own in RUN/baseline, with the same artifacts as any run. eug (Wu et al., 2018) and race (Ye
     et al., 2018) know one labelled sample of each individual (--labels FILE); stepwise (Liu et al., 2017), dgm (Ye et al.,
-    2017) and dal (Chen et al., 2018) know cameras and tracklets.
+    2017) and dal (Chen et al., 2018) know cameras and tracklets. umdl (Peng et al., 2016), spgan (Deng et al.,
+    2018) and tj-aidl (Wang et al., 2018) learn from another set, --source RUN, whose identities they read.
     """
     if method is None:
         raise UsageError(f"METHOD is missing: give one of {', '.join(words_of(Baseline))}")
     if method == "pul":
         _progressive(given)
+        return
+    if method in ("umdl", "spgan", "tj-aidl"):
+        _from_another_set(given, method)
         return
     from stages.compare.ablation import method_cells
 
@@ -97,6 +123,27 @@ def _progressive(given: Given) -> None:
         print_json({"run": given.run.as_posix(), "method": "pul", "iterations": rows})
     else:
         print_table(_table(rows))
+
+
+def _from_another_set(given: Given, method: str) -> None:
+    from dbc_cli.console import RichReporter, borderless_table, print_json, print_table
+    from stages.compare.baselines.another_set import METHODS, Options, Source
+    from stages.runs.run_directory import RunDirectory
+
+    if given["source_run"] is None:
+        raise UsageError(f"--source is missing: {method} needs a run of another set, with identities")
+    if not given["source_run"].is_dir():
+        raise UsageError(f"--source must be a run, got {given['source_run']}, which is no folder; name another")
+    numbers = {name: given[name] for name in ("seed", "steps", "epochs") if given[name] is not None}
+    options = Options(train=given.only((*TRAIN, *AMP)), initial=initial_fields(given, SEED), **numbers)
+    source = Source(RunDirectory(given["source_run"]), given["attributes"])
+    rows = METHODS[method](given.run_directory, source, options, context=given.context(RichReporter()))
+    given.remember()
+    if given.flag("json"):
+        print_json({"run": given.run.as_posix(), "method": method, "rows": [asdict(row) for row in rows]})
+        return
+    cells = [[row.features, *map(_cell, (row.rank1, row.rank5, row.rank10, row.mAP))] for row in rows]
+    print_table(borderless_table(("features", "rank-1", "rank-5", "rank-10", "mAP"), cells, n_left=1))
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:

@@ -70,8 +70,10 @@ def test_the_words_are_found_again_and_those_of_another_dataset_are_not(dbc: Dbc
             ["train", "--stage", "0", "--backbone", "bow", "--epochs", "2"],
             "--epochs must be 0 for --backbone bow, which has no weights to train, got 2",
         ),
-        (["baseline"], "METHOD is missing: give one of pul, eug, race, stepwise, dgm, dal"),
+        (["baseline"], "METHOD is missing: give one of pul, eug, race, stepwise, dgm, dal, umdl, spgan, tj-aidl"),
         (["baseline", "eug"], "--labels is missing: eug needs one labelled sample of each identity"),
+        (["baseline", "umdl"], "--source is missing: umdl needs a run of another set, with identities"),
+        (["baseline", "spgan", "--source", "nowhere"], "--source must be a run, got nowhere, which is no folder"),
         (["baseline", "race", "--labels", "nowhere.csv"], "--labels must be a table of path,identity, got nowhere.csv"),
         (["ablate", "--methods", "dbc"], "method must be one of tuned, auto, paper, eug, race, stepwise, dgm, dal"),
         (["train", "--stage", "1", "--supervised", *NETWORK], "--supervised trains stage 0, got stage 1"),
@@ -144,3 +146,26 @@ def test_identities_train_a_model_only_if_that_is_asked_for(dbc: Dbc, run: Path)
     supervised = dbc(*usual, "--supervised", "--loss", "softmax", "--triplet", 0.5).json
     assert (supervised["n_clusters"], supervised["parameters"]["supervised"]) == (4, True)
     assert dbc(*usual).json["n_clusters"] == 16
+
+
+def test_methods_that_learn_from_another_set_measure_this_one(dbc: Dbc, run: Path, tmp_path: Path) -> None:
+    small = ["--identities", 6, "--cameras", 2, "--images-per-camera", 2, "--height", 32, "--width", 16, "--seed", 7]
+    source = tmp_path / "source"
+    assert dbc("ingest", *small, "--workers", 0, "--run", source).status == 0
+    usual = ["--source", source, *NETWORK, "--epochs", 1, "--batch-size", 4, "--run", run, "--json"]
+    codes = dbc("baseline", "umdl", *usual).json["rows"]
+    assert [row["features"] for row in codes] == ["initial features", "UMDL"]
+    assert codes[0]["mAP"] != codes[1]["mAP"]
+    paths = RunDirectory(source).require("dataset").read("path")
+    table = tmp_path / "attributes.csv"
+    table.write_text("path,bag\n" + "".join(f"{path},{number % 2}\n" for number, path in enumerate(paths)))
+    both = dbc("baseline", "tj-aidl", "--attributes", table, *usual).json["rows"]
+    assert both[0] == pytest.approx(codes[0])
+    table.write_text("path,bag\n" + "".join(f"{path},perhaps\n" for path in paths))
+    assert "line 2: bag must be 0 or 1, got 'perhaps'" in dbc("baseline", "tj-aidl", "--attributes", table, *usual).line
+    restyled = dbc("baseline", "spgan", "--steps", 2, *usual).json["rows"]
+    pictures = run / "baseline/spgan-seed0/pictures"
+    written = pictures.joinpath("restyled.json").stat().st_mtime_ns
+    assert len(list(pictures.glob("*.png"))) == 12
+    assert dbc("baseline", "spgan", "--steps", 2, *usual).json["rows"] == restyled
+    assert pictures.joinpath("restyled.json").stat().st_mtime_ns == written
