@@ -1,7 +1,7 @@
 """Time and memory of the merge beside its floor, the bare half product, and beside its peers, as Markdown tables.
 
     env -u OPENBLAS_CORETYPE -u OMP_NUM_THREADS python -m benchmarks.merge [--sizes 4000 12936] [--repeats 5]
-        [--one-stage [2000 4000]] [--full [12936]] [--sklearn] [--growth [2000 … 50000]]
+        [--one-stage [2000 4000]] [--full [12936]] [--sklearn] [--growth [2000 … 50000]] [--constraints [12936]]
 
 Unset OPENBLAS_CORETYPE first: set to an old core, as some machines export it, it halves NumPy's product, and with it
 the floor. Features are 2048 float32 values, L2-normalised, of n/17 identities whose members have a cosine of about
@@ -12,7 +12,8 @@ processor seconds, of the least of each, is what is left to compare on a machine
 
 `--sizes` with nothing after it leaves the stages out; the other options without sizes take those in brackets.
 `--one-stage`: beside the plain merge that the tests compare with, and peers. `--full`: whole dendrograms, ours, SciPy's,
-fastcluster's and (`--sklearn`, slow) scikit-learn's on the same features. `--growth`: time and memory against n. A CUDA
+fastcluster's and (`--sklearn`, slow) scikit-learn's on the same features. `--growth`: time and memory against n.
+`--constraints`: half a dendrogram with and without 10,000 known pairs. A CUDA
 device, if there is one, comes first: beside its half products in float16, TF32 and float32 (`benchmarks.gpu` measures more).
 """
 
@@ -29,6 +30,7 @@ import numpy as np
 from benchmarks.gpu_steps import merge_table
 from benchmarks.merge_measures import in_turns, mixture, peak_mib, print_table
 from benchmarks.merge_peers import dendrogram_table, one_stage_table
+from stages.merge.selection.links import Constraints
 from tests.reference.published import merge_stage
 
 TARGETS = {"float32": 1.4, "int8": 0.4}
@@ -36,6 +38,8 @@ EXACT_TARGET = 2.5
 MEMORY_TARGET_MIB = 600
 MANY = 20_000
 """Samples from which growth is measured twice at most."""
+CONSTRAINTS_TARGET, N_CONSTRAINTS = 1.1, 10_000
+CONSTRAINED = [12936]
 ONE_STAGE, FULL, GROWTH = [2000, 4000], [12936], [2000, 4000, 8000, 12936, 25000, 50000]
 
 
@@ -90,6 +94,37 @@ def growth_table(sizes: list[int], repeats: int) -> None:
     print_table("one stage from singletons, memory above the features", head, *rows)
 
 
+def constraints_table(n_samples: int, repeats: int) -> None:
+    """Merging to half as many clusters, with known pairs: different ones, and half of them the same."""
+    features, labels, n_merges = mixture(n_samples), np.arange(n_samples), n_samples // 2
+    rng = np.random.default_rng(0)
+    for update in ("stale", "exact"):
+        plain = merge_stage(features, labels, n_merges, kernels="compiled", update=update)
+        pairs = rng.integers(0, n_samples, (2 * N_CONSTRAINTS, 2))
+        different = pairs[plain.labels[pairs[:, 0]] != plain.labels[pairs[:, 1]]][:N_CONSTRAINTS]
+        same = plain.merges[: N_CONSTRAINTS // 2]
+        asked_for = {
+            "none": None,
+            f"{len(different)} different": Constraints(different=different),
+            f"{len(same)} the same, {N_CONSTRAINTS // 2} different": Constraints(same, different[: N_CONSTRAINTS // 2]),
+        }
+        calls: dict[str, Callable[[], object]] = {
+            name: partial(
+                merge_stage, features, labels, n_merges, kernels="compiled", update=update, constraints=constraints
+            )
+            for name, constraints in asked_for.items()
+        }
+        times = in_turns(calls, repeats)
+        floor = times["none"]
+        rows = [["constraints", "seconds", "ratio", "wanted", "ratio of processor seconds"]]
+        for name, found in times.items():
+            busy = min(found.processor) / min(floor.processor)
+            rows.append(
+                [name, f"{found.median:.3f}", f"{found.ratio(floor):.2f}", str(CONSTRAINTS_TARGET), f"{busy:.2f}"]
+            )
+        print_table(f"n = {n_samples}, {n_merges} merges, `{update}`", *rows)
+
+
 def asked(sizes: list[int] | None, default: list[int]) -> list[int]:
     """`sizes`, `default` where the option stands alone, none where it does not stand."""
     return [] if sizes is None else sizes or default
@@ -103,6 +138,7 @@ def main() -> None:
     parser.add_argument("--sklearn", action="store_true", help="scikit-learn too (5 times as long as all others)")
     parser.add_argument("--one-stage", type=int, nargs="*", help="sizes of one stage beside the peers")
     parser.add_argument("--growth", type=int, nargs="*", help="sizes (default 2000 to 50000) of the growth table")
+    parser.add_argument("--constraints", type=int, nargs="*", help="sizes with and without 10,000 known pairs")
     arguments = parser.parse_args()
     if "OPENBLAS_CORETYPE" in os.environ:
         print("OPENBLAS_CORETYPE is set: the floor below may be half of what the machine does", file=sys.stderr)
@@ -121,6 +157,8 @@ def main() -> None:
         one_stage_table(n_samples)
     for n_samples in asked(arguments.full, FULL):
         dendrogram_table(n_samples, arguments.repeats, with_sklearn=arguments.sklearn)
+    for n_samples in asked(arguments.constraints, CONSTRAINED):
+        constraints_table(n_samples, arguments.repeats)
     if arguments.growth is not None:
         growth_table(arguments.growth or GROWTH, arguments.repeats)
 

@@ -15,7 +15,6 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from stages.errors import DbcError, UsageError
-from stages.merge.clusters import root_of
 from stages.typing import BoolArray, Int64Array
 
 _NO_PAIRS = np.empty((0, 2), dtype=np.int64)
@@ -113,18 +112,19 @@ class Links:
     def __init__(self, individual: Int64Array, view: Int64Array | None, different: Int64Array) -> None:
         self.individual, self._view = individual, view
         self._different = different
-        self._parent = np.arange(int(individual.max()) + 1)
+        # lists, because numbers are taken one by one
+        self._parent = list(range(int(individual.max()) + 1))
         self._apart: dict[int, set[int]] = {}
-        for a, b in np.unique(np.sort(different, axis=1), axis=0).tolist():
+        for a, b in different.tolist():
             self._apart.setdefault(a, set()).add(b)
             self._apart.setdefault(b, set()).add(a)
         self._prepare()
 
     def _prepare(self) -> None:
         roots = self._roots(self._different)
+        self._owner: list[int] = self.individual.tolist()
         self._n_individuals = len(self._parent)
-        roots.sort(axis=1)
-        self._keys = np.unique(roots[:, 0] * self._n_individuals + roots[:, 1])
+        self._keys = np.unique(roots.min(axis=1) * self._n_individuals + roots.max(axis=1))
         self._nodes: dict[int, dict[int, int]] = {}
         if self._view is not None:
             for node, (individual, view) in enumerate(zip(self.individual.tolist(), self._view.tolist(), strict=True)):
@@ -155,7 +155,7 @@ class Links:
 
     def join(self, first: int, second: int) -> list[tuple[int, int]]:
         """Let two nodes join, and their individuals; returns the nodes of other views that so join too."""
-        a, b = sorted((self._root(first), self._root(second)))
+        a, b = self.roots(first, second)
         self._parent[b] = a
         apart = self._apart.pop(b, _NOBODY)
         for other in apart:
@@ -178,21 +178,26 @@ class Links:
 
     def individuals_of(self, first: int, second: int) -> tuple[int, int]:
         """The individuals that two nodes were of when they were last renamed, the smaller first."""
-        a, b = int(self.individual[first]), int(self.individual[second])
-        return min(a, b), max(a, b)
+        a, b = self._owner[first], self._owner[second]
+        return (a, b) if a < b else (b, a)
 
     def roots(self, first: int, second: int) -> tuple[int, int]:
         """The individuals that two nodes are of now, the smaller first."""
         a, b = self._root(first), self._root(second)
-        return min(a, b), max(a, b)
+        return (a, b) if a < b else (b, a)
 
     def _root(self, node: int) -> int:
-        return root_of(self._parent, int(self.individual[node]))
+        parent, found = self._parent, self._owner[node]
+        while parent[found] != found:
+            parent[found] = found = parent[parent[found]]
+        return found
 
     def _roots(self, individuals: Int64Array) -> Int64Array:
-        while (self._parent[self._parent] != self._parent).any():
-            self._parent = self._parent[self._parent]
-        roots: Int64Array = self._parent[individuals]
+        parent = np.array(self._parent)
+        while (parent[parent] != parent).any():
+            parent = parent[parent]
+        self._parent = parent.tolist()
+        roots: Int64Array = parent[individuals]
         return roots
 
 
