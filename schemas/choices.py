@@ -52,7 +52,7 @@ PUBLISHED_LAMBDA: Mapping[str, float] = MappingProxyType({"dbc": 0.1, "buc": 0.0
 """λ, the weight of the penalty in D, by criterion; the same in every recipe."""
 
 Update = Literal["exact", "stale", "union"]
-Start = Literal["previous", "singletons"]
+Start = Literal["previous", "singletons", "reviewed"]
 SampleMetric = Literal["sqeuclidean", "euclidean", "cosine"]
 """Distances of two samples by their features alone."""
 Metric = Literal["sqeuclidean", "euclidean", "cosine", "jaccard"]

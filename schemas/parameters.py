@@ -235,7 +235,8 @@ class MergeParameters(Parameters):
 
     λ is by default 0.1 for `dbc` and 0.005 for `buc`, as published. `start` says what stage S merges: the clusters of
     stage S − 1, m times, or single samples, S·m times, so that features which have learnt more undo earlier merges;
-    the latter with `exact` alone, because among single samples there is no penalty to rank by.
+    the latter with `exact` alone, because among single samples there is no penalty to rank by; or, `reviewed`, nothing: the
+    clusters that stage S has are corrected by answers.
     `k1` and `k2` are the neighbours that metric `jaccard` compares. `whiten` above 0 whitens the features first, with that
     ridge. `camera` is the one option that uses camera ids: 'centring' first moves the mean of every camera's features to
     one place, 'penalty' adds to D `camera_weight` times the share of the pairs of two clusters' samples that one camera took.

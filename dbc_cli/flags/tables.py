@@ -94,7 +94,8 @@ MERGE = (
         "start",
         Start,
         "--start",
-        "What a stage merges: the clusters of the previous stage, or all merges again from single samples.",
+        "What a stage merges: the clusters of the previous stage, or all merges again from single samples; "
+        "reviewed merges nothing, and corrects the stage's clusters by answers.",
         by_recipe("start"),
         MERGING,
     ),

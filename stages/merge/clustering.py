@@ -12,7 +12,7 @@ from stages.merge import clusterers
 from stages.merge.clusters import relabel
 from stages.merge.result import StageMerges
 from stages.processes import OneProcess, Processes
-from stages.typing import Float32Array, Int32Array, Int64Array
+from stages.typing import BoolArray, Float32Array, Int32Array, Int64Array
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,16 @@ def cluster_as(task: Task) -> StageMerges:
     sample out.
     """
     method = importlib.import_module(f"{clusterers.__name__}.{task.parameters.clusterer}")
-    none, pairs = np.empty(0), np.empty((0, 2))
-    counts = pairs.astype(np.int64)
     labels = method.cluster(task)
     selected = labels >= 0 if getattr(method, "TRAINS_ON_LABELLED", False) else None
-    return StageMerges(with_singletons(labels), counts, none, none, pairs, counts, selected=selected)
+    return without_merges(with_singletons(labels), selected=selected)
+
+
+def without_merges(labels: Int64Array, *, selected: BoolArray | None = None) -> StageMerges:
+    """The clusters `labels` (n,) as a merge stage without any merge."""
+    none, pairs = np.empty(0), np.empty((0, 2))
+    counts = pairs.astype(np.int64)
+    return StageMerges(labels, counts, none, none, pairs, counts, selected=selected)
 
 
 def with_singletons(labels: Int64Array) -> Int64Array:

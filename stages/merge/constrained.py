@@ -13,8 +13,9 @@ from stages.errors import DbcError, UsageError
 from stages.ingest.formats.names import shown
 from stages.merge.selection.links import Constraints
 from stages.runs.context import Context
+from stages.runs.lineage import parent_of
 from stages.runs.making import Made
-from stages.runs.run_directory import RunDirectory
+from stages.runs.run_directory import RunDirectory, clusters_manifest
 from stages.runs.store import Artifact
 from stages.samples import TRAIN, UNKNOWN
 from stages.typing import Int32Array, Int64Array
@@ -63,6 +64,14 @@ def read_for_merge(dataset: Artifact, known: Artifact | None, parameters: MergeP
     if "encounter" in dataset.names():
         same = np.concatenate([same, of_one_encounter(dataset.read("encounter")[is_train])])
     return KnownBefore(Constraints(same, different, dataset.read("view")[is_train].astype(np.int64)), labels)
+
+
+def before_review(run: RunDirectory, stage: int) -> Artifact:
+    """The clusters of `stage` as they were before answers corrected them; DbcError if there are none."""
+    clusters = run.require("clusters", stage)
+    corrected = clusters_manifest(clusters).parameters.start == "reviewed"
+    parent = parent_of(clusters, "clusters") if corrected else None
+    return clusters if parent is None else run.resolve(parent)
 
 
 def of_one_encounter(encounter: Int32Array) -> Int64Array:

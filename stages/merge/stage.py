@@ -17,11 +17,13 @@ from stages.errors import DbcError
 from stages.features.camera_finding import CameraFinding
 from stages.features.prepared import Prepared, prepared, require_wanted_cameras
 from stages.merge.by_parameters import merge_as
-from stages.merge.clustering import Task, cluster_as
-from stages.merge.constrained import KnownBefore, made_for_merge, read_for_merge, require_kept_apart
+from stages.merge.clustering import Task, cluster_as, without_merges
+from stages.merge.constrained import KnownBefore, before_review, made_for_merge, read_for_merge, require_kept_apart
+from stages.merge.corrected import corrected
 from stages.merge.linkage import empty_linkage, extend_linkage
 from stages.merge.result import StageMerges
 from stages.merge.schedule import initial_labels, least_merge_percent, number_of_merges, stage_merges
+from stages.merge.selection.links import Constraints
 from stages.processes import Processes, together
 from stages.reporting import Reporter
 from stages.runs.context import DEFAULT_CONTEXT, Context
@@ -70,12 +72,17 @@ def merge(
     for, by default those of the run, become an artifact and a parent if there are any; a dry run may end with them. Raises
     DbcError where a parent is missing or they do not belong together, and what `make_constraints` and `merge_stage` raise.
     """
-    stage = numbered(next_merge(run) if stage is None else stage, command="dbc merge", first=1)
+    reviewed = parameters.start == "reviewed"
+    if stage is None:
+        stage = max(run.stages("clusters"), default=1) if reviewed else next_merge(run)
+    stage = numbered(stage, command="dbc merge", first=1)
     features = newest_features(run, stage - 1, context.reporter)
     dataset = dataset_of(run, features)
     require_wanted_cameras(dataset, parameters)
     goes_on = parameters.start == "previous" and parameters.clusterer == "dbc"
     previous = run.require("clusters", stage - 1) if stage > 1 and goes_on else None
+    if reviewed:
+        previous = before_review(run, stage)
     if previous is not None:
         require_same_dataset(previous, dataset)
     asked = constraints or AskedConstraints()
@@ -101,13 +108,15 @@ def merge(
     @stage_memory("give `device='cpu'`")
     def compute(writer: Writer) -> Computed:
         # before features are whitened, which leaves something in the run
-        n_merges = _n_merges(dataset_manifest(dataset).summary.n_train, stage, parameters)
+        n_merges = 0 if reviewed else _n_merges(dataset_manifest(dataset).summary.n_train, stage, parameters)
         inputs = _inputs(dataset, features, previous, known, parameters, memory_limit=context.memory_limit)
         n_samples, dim = inputs.prepared.rows.shape
         own = device if parameters.clusterer == "dbc" else "cpu"
         backend = namespace_for(own, n_products=float(n_samples) ** 2 * dim)
         options = Options(parameters, backend, context.memory_limit, processes)
-        if parameters.clusterer == "dbc":
+        if reviewed:
+            result, linkage = without_merges(_corrected(inputs, options)), empty_linkage()
+        elif parameters.clusterer == "dbc":
             result = _merge(inputs, n_merges, options, reporter=context.reporter)
             linkage = extend_linkage(inputs.linkage, inputs.labels, result)
         else:
@@ -148,7 +157,7 @@ def _inputs(
 ) -> Inputs:
     told = read_for_merge(dataset, known, parameters)
     labels = None if previous is None else previous.read("labels")
-    if previous is not None and labels is not None:
+    if previous is not None and labels is not None and parameters.start == "previous":
         require_kept_apart(previous, labels, told.constraints, dataset)
     found = prepared(features, dataset, parameters, memory_limit=memory_limit)
     if previous is None or labels is None:
@@ -164,6 +173,27 @@ def _n_merges(n_samples: int, stage: int, parameters: MergeParameters) -> int:
             f"give {least_merge_percent(n_samples)} or more"
         )
     return n_merges
+
+
+def _corrected(inputs: Inputs, options: Options) -> Int64Array:
+    """The labels that the inputs have, corrected by what is known."""
+    rows, camid = inputs.prepared.rows, inputs.prepared.camid
+
+    def merge_anew(members: Int64Array, constraints: Constraints) -> Int64Array:
+        return merge_as(
+            options.parameters,
+            rows[members],
+            initial_labels(len(members)),
+            len(members) - 1,
+            camid=None if camid is None else camid[members],
+            camera_weight=inputs.prepared.camera_weight,
+            memory_limit=options.memory_limit,
+            processes=options.processes,
+            backend=options.backend,
+            constraints=constraints,
+        ).labels
+
+    return corrected(inputs.labels, inputs.known.constraints, merge_anew)
 
 
 def _merge(inputs: Inputs, n_merges: int, options: Options, *, reporter: Reporter) -> StageMerges:

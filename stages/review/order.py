@@ -18,7 +18,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.special import expit
 
-from stages.typing import BoolArray, Float32Array, Int64Array
+from stages.typing import BoolArray, Float32Array, Float64Array, Int64Array
 
 Reason = Literal["would join", "alone", "joined last", "loose"]
 """Why a pair is shown: its clusters would join next, one of them being a single sample or not; or its cluster might be two,
@@ -32,6 +32,7 @@ MOST_MEMBERS = 500
 """Members of a cluster whose joins are looked at; of larger ones these many, spread evenly."""
 SOFTNESS = 0.15
 """How fast belief changes around the cut, as a share of the cut."""
+_PRIOR, _STEPS = 3.0, 20
 _BLOCK = 1024
 
 
@@ -113,9 +114,52 @@ def pairs_worth_a_look(
     groups = [*(part for own in members for part in _splits(rows, own, lambda_)), *_joins(rows, members, lambda_)]
     if not groups:
         return []
-    level = _cut_of(groups) if cut is None else cut
-    found = (_pair_to_see(some, pair, level) for some in groups if (pair := known.open_pair(some, rows)) is not None)
+    belief = _Belief(_cut_of(groups) if cut is None else cut)
+    if answers is not None:
+        belief.learn(*_answered(rows, labels, members, answers, lambda_))
+    found = (_pair_to_see(some, pair, belief) for some in groups if (pair := known.open_pair(some, rows)) is not None)
     return _spread(found, labels, n_pairs)
+
+
+class _Belief:
+    """How likely two groups are one individual by D: a logistic curve that falls through the cut, and learns from answers."""
+
+    def __init__(self, cut: float) -> None:
+        self._cut, self._softness, self._shift = cut, max(SOFTNESS * cut, float(np.finfo(float).tiny)), 0.0
+
+    def of(self, distance: Float64Array) -> Float64Array:
+        """The chance (p,) at `distance` (p,)."""
+        chance: Float64Array = expit((self._cut - distance) / self._softness + self._shift)
+        return chance
+
+    def learn(self, distance: Float64Array, is_same: BoolArray) -> None:
+        """Move the curve to where it fits answers best, but for a Gaussian prior of `_PRIOR` about where it was."""
+        for _ in range(_STEPS):
+            chance = self.of(distance)
+            slope = float((is_same - chance).sum()) - self._shift / _PRIOR**2
+            self._shift += slope / (float((chance * (1 - chance)).sum()) + 1 / _PRIOR**2)
+
+
+def _answered(
+    rows: Float32Array, labels: Int64Array, members: list[Int64Array], answers: Answers, lambda_: float
+) -> tuple[Float64Array, BoolArray]:
+    """D of the groups that answered pairs stand for, and whether they are the same, (p,) each.
+
+    Two clusters or, if the samples are in one, the two sides of it that hold them and joined as one.
+    """
+    inside = labels[answers.pairs[:, 0]] == labels[answers.pairs[:, 1]]
+    distance = np.zeros(len(inside))
+    for place in np.flatnonzero(~inside).tolist():
+        first, second = (members[labels[sample]] for sample in answers.pairs[place].tolist())
+        distance[place] = _distance(rows, first, second, lambda_)
+    for cluster in np.unique(labels[answers.pairs[inside, 0]]).tolist():
+        own = np.flatnonzero(inside & (labels[answers.pairs[:, 0]] == cluster))
+        for groups in _joined(rows, members[cluster], lambda_, answers.pairs[own]):
+            held = [np.isin(answers.pairs[own], side) for side in (groups.first, groups.second)]
+            crossing = (held[0].any(axis=1)) & (held[1].any(axis=1))
+            distance[own[crossing]] = groups.distance
+    kept = distance > 0
+    return distance[kept], answers.is_same[kept]
 
 
 def _members_of(labels: Int64Array) -> list[Int64Array]:
@@ -125,16 +169,27 @@ def _members_of(labels: Int64Array) -> list[Int64Array]:
 
 
 def _splits(rows: Float32Array, members: Int64Array, lambda_: float) -> Iterator[_Groups]:
-    """The two sides of the last joins of a cluster, by average linkage of its members."""
+    """The two sides of the last joins of a cluster."""
+    return _joined(rows, members, lambda_, members[:0], latest=SPLITS)
+
+
+def _joined(
+    rows: Float32Array, members: Int64Array, lambda_: float, wanted: Int64Array, *, latest: int | None = None
+) -> Iterator[_Groups]:
+    """The two sides of the `latest` joins of a cluster (default: all), by average linkage of its members.
+
+    Of a large cluster some members are looked at, `wanted` among them.
+    """
     if len(members) < 2:
         return
-    some = members[np.unique(np.linspace(0, len(members) - 1, min(len(members), MOST_MEMBERS)).astype(np.int64))]
+    spread = np.unique(np.linspace(0, len(members) - 1, min(len(members), MOST_MEMBERS)).astype(np.int64))
+    some = np.union1d(members[spread], wanted)
     tree = linkage(rows[some].astype(np.float64), "average", "sqeuclidean")
     sides: dict[int, Int64Array] = {i: np.array([i]) for i in range(len(some))}
     for step, (left, right) in enumerate(tree[:, :2].astype(np.int64).tolist()):
         first, second = some[sides[left]], some[sides[right]]
         sides[len(some) + step] = np.concatenate([sides.pop(left), sides.pop(right)])
-        if step >= len(tree) - SPLITS:
+        if latest is None or step >= len(tree) - latest:
             yield _Groups(first, second, _distance(rows, first, second, lambda_), are_one=True)
 
 
@@ -208,10 +263,9 @@ def _speaker(rows: Float32Array, group: Int64Array) -> int:
     return int(group[np.argmin(np.square(own - own.mean(axis=0)).sum(axis=1))])
 
 
-def _pair_to_see(groups: _Groups, pair: tuple[int, int], cut: float) -> PairToSee:
+def _pair_to_see(groups: _Groups, pair: tuple[int, int], belief: _Belief) -> PairToSee:
     is_single = min(len(groups.first), len(groups.second)) == 1
-    softness = max(SOFTNESS * cut, np.finfo(float).tiny)
-    chance = float(expit((cut - groups.distance) / softness))
+    chance = float(belief.of(np.array([groups.distance]))[0])
     reasons: dict[tuple[bool, bool], Reason] = {
         (False, False): "would join",
         (False, True): "alone",

@@ -122,6 +122,27 @@ def test_methods_without_merges_take_no_answers(dbc: Dbc, run: Path) -> None:
     )
 
 
+def test_clusters_are_corrected_by_answers_and_stay_otherwise(dbc: Dbc, run: Path) -> None:
+    assert dbc("merge", "--merge-percent", "0.5", "--run", run).status == 0
+    labels, names = labels_of(run), names_of(run)
+    nothing = dbc("merge", "--start", "reviewed", "--constraints", "none", "--run", run, "--json").json
+    assert (nothing["stage"], labels_of(run)) == (1, labels)
+    a, b = next((i, j) for i in range(16) for j in range(i) if labels[i] == labels[j])
+    write_answers(run / "constraints.csv", [f"{names[a]},{names[b]},different"])
+    assert dbc("merge", "--start", "reviewed", "--run", run).status == 0
+    found = labels_of(run)
+    assert found[a] != found[b]
+    assert max(found) == max(labels) + 1
+    assert all((labels[i] == labels[j]) >= (found[i] == found[j]) for i in range(16) for j in range(i))
+    # other answers correct what was there before, not what others corrected
+    other = next(i for i in range(16) if labels[i] != labels[a])
+    write_answers(run / "constraints.csv", [f"{names[a]},{names[other]},same"])
+    assert dbc("merge", "--start", "reviewed", "--run", run).status == 0
+    found = labels_of(run)
+    assert found[a] == found[b] == found[other]
+    assert max(found) == max(labels) - 1
+
+
 def test_views_apart_need_views(dbc: Dbc, run: Path) -> None:
     refused = dbc("merge", "--view", "apart", "--merge-percent", "0.25", "--run", run)
     assert refused.status == 1

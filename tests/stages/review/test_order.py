@@ -55,3 +55,17 @@ def test_the_same_call_gives_the_same_list_without_pairs_twice():
     first, second = (pairs_worth_a_look(rows, labels, n_pairs=1000) for _ in range(2))
     assert first == second
     assert all(pair.first < pair.second for pair in first)
+
+
+def test_answers_move_the_belief_to_where_they_fit():
+    # six clusters whose halves are 2 apart, and which are 6 apart: at a cut of 50, all look like one individual
+    rows = _rows(*((6.0 * i + 2 * j, 0) for i in range(6) for j in range(2)), spread=0.1)
+    labels = np.repeat(np.arange(6), 8)
+    before = pairs_worth_a_look(rows, labels, n_pairs=1, cut=50.0)[0]
+    halves = np.array([[8 * i, 8 * i + 4] for i in range(3)])
+    others = np.array([[0, 8], [8, 16], [16, 24], [24, 32]])
+    told = Answers(np.concatenate([halves, others]), np.zeros(7, dtype=bool))
+    after = pairs_worth_a_look(rows, labels, n_pairs=3, cut=50.0, answers=told)
+    assert before.reason == "would join"
+    assert [pair.reason for pair in after] == ["joined last"] * 3
+    assert {pair.first // 8 for pair in after} == {3, 4, 5}
