@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from stages.errors import UsageError
-from stages.export.members import names_of
+from stages.export.members import BOX, names_of
 from stages.export.tables import csv_text, write_parquet
 from stages.output_files import require_new, write_text, write_whole
 from stages.runs.lineage import dataset_of
@@ -28,7 +28,11 @@ _THUMBNAIL = 64
 
 @dataclass(frozen=True)
 class Embedded:
-    """Samples (n) with their `features` (n, d), length 1; `path` of the first frame, and `cluster`, −1 without one."""
+    """Samples (n) with their `features` (n, d), length 1; `path` of the first frame, and `cluster`, −1 without one.
+
+    `place` (n) tells samples of one picture or video apart, if there are such: `frame` from 0, −1 if it has none, and what was
+    cut out of it, `left`, `top`, `width` and `height` in pixels.
+    """
 
     stage: int
     path: list[str]
@@ -38,6 +42,7 @@ class Embedded:
     cluster: Int64Array
     features: Float32Array
     dataset: Artifact
+    place: dict[str, Int64Array]
 
 
 def embedded(run: RunDirectory, features: Artifact) -> Embedded:
@@ -58,18 +63,30 @@ def embedded(run: RunDirectory, features: Artifact) -> Embedded:
         cluster=cluster,
         features=features.read("pooled"),
         dataset=dataset,
+        place=_place(dataset, first),
     )
+
+
+def _place(dataset: Artifact, first: Int64Array) -> dict[str, Int64Array]:
+    found = {}
+    if "frame_number" in dataset.names():
+        found["frame"] = dataset.read("frame_number")[first]
+    if "box" in dataset.names():
+        found |= dict(zip(BOX, dataset.read("box")[first].T.astype(np.int64), strict=True))
+    return found
 
 
 def write_features(found: Embedded, file: Path, *, overwrite: bool = False) -> None:
     """Write the samples to `file`, .npz without pickled objects or .parquet; UsageError for another ending."""
     texts = {name: getattr(found, name) for name in ("path", "split", "camera", "identity")}
     if file.suffix == ".parquet":
-        write_parquet({**texts, "cluster": found.cluster, "features": found.features}, file, overwrite=overwrite)
+        write_parquet(
+            {**texts, **found.place, "cluster": found.cluster, "features": found.features}, file, overwrite=overwrite
+        )
         return
     if file.suffix != ".npz":
         raise UsageError(f"`out` must end in {' or '.join(ENDINGS)}, got {str(file)!r}")
-    arrays: dict[str, Any] = {name: np.asarray(text, dtype=np.str_) for name, text in texts.items()}
+    arrays: dict[str, Any] = {name: np.asarray(text, dtype=np.str_) for name, text in texts.items()} | found.place
 
     def write(part: Path) -> None:
         with part.open("wb") as opened:
@@ -89,7 +106,11 @@ def write_projector(found: Embedded, folder: Path, *, overwrite: bool = False) -
     require_new(files, argument="projector", overwrite=overwrite)
     sprite, side = _sprite(found)
     rows = ("\t".join(f"{value:.7g}" for value in row) for row in found.features.tolist())
-    texts = {"path": found.path, "cluster": found.cluster.tolist(), "camera": found.camera, "identity": found.identity}
+    texts: dict[str, list[Any]] = {
+        "path": found.path,
+        **{name: column.tolist() for name, column in found.place.items()},
+    }
+    texts |= {"cluster": found.cluster.tolist(), "camera": found.camera, "identity": found.identity}
     metadata = csv_text({name: [_one_cell(text) for text in column] for name, column in texts.items()}, delimiter="\t")
     settings = (
         'embeddings {\n  tensor_path: "vectors.tsv"\n  metadata_path: "metadata.tsv"\n'

@@ -48,6 +48,10 @@ MORE_COLUMNS = (
 """The columns of a table that are there if anything is known of them."""
 
 
+BOX = ("left", "top", "width", "height")
+"""The columns of a box."""
+
+
 @dataclass(frozen=True)
 class Member:
     """A picture. What is not known, and the cluster of a sample that is not clustered, is None.
@@ -115,14 +119,11 @@ class Members:
     @property
     def columns(self) -> dict[str, list[Any]]:
         """The rows as columns of a table; those of `MORE_COLUMNS` of which nothing is known are left out."""
-        rows = [{**asdict(row), **dict(zip(_BOX, row.box or (None,) * 4, strict=True))} for row in self.rows]
+        rows = [{**asdict(row), **dict(zip(BOX, row.box or (None,) * 4, strict=True))} for row in self.rows]
         columns = {name: [row[name] for row in rows] for name in (*COLUMNS, *MORE_COLUMNS)}
         return {
             name: column for name, column in columns.items() if name in COLUMNS or any(c is not None for c in column)
         }
-
-
-_BOX = ("left", "top", "width", "height")
 
 
 def members_of(

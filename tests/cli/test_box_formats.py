@@ -170,6 +170,18 @@ def test_a_table_has_frame_and_box_if_the_source_has_them(dbc: Dbc, tmp_path: Pa
     assert (first["frame"], first["top"], first["width"]) == ("0", "2", "20")
 
 
+def test_features_tell_samples_of_one_picture_apart(dbc: Dbc, tmp_path: Path) -> None:
+    run = clustered(dbc, build(tmp_path / "S1", "mot"), tmp_path / "run")
+    out, projector = tmp_path / "f.npz", tmp_path / "map"
+    assert dbc("export", "features", "--run", run.root, "--out", out, "--projector", projector).status == 0
+    with np.load(out, allow_pickle=False) as found:
+        assert found["frame"].tolist() == [0, 0]
+        assert sorted(found["left"].tolist()) == [3, 4]
+        assert len(found["features"]) == 2
+    header = (projector / "metadata.tsv").read_text().partition("\n")[0].split("\t")
+    assert header == ["path", "frame", "left", "top", "width", "height", "cluster", "camera", "identity"]
+
+
 def test_a_map_gives_every_sample_one_place(dbc: Dbc, tmp_path: Path) -> None:
     run = clustered(dbc, build(tmp_path / "S1", "mot"), tmp_path / "run")
     rows = dbc("export", "clusters", "--run", run.root, "--map", "pca", "--json").json["clusters"]
