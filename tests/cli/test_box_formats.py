@@ -222,3 +222,48 @@ def test_pictures_without_frames_are_no_tracks(dbc: Dbc, tmp_path: Path) -> None
     assert ran.status == 2
     assert "has no frame number, which --format mot needs" in ran.line
     assert not (tmp_path / "tracks").exists()
+
+
+BROKEN = {
+    "camtrap-dp": (
+        "observations.csv",
+        "0.25,0.5",
+        "0.25,1.5",
+        "observations.csv' line 2: box [0.25, 1.5, 0.5, 0.25] lies outside",
+    ),
+    "coco": ("coco.json", "[1, 2, 9, 9]", "[1, 2, 9", "coco.json' line 1 column "),
+    "mot": ("gt/gt.txt", "3,4,4,3,20", "7,4,4,3,20", "gt.txt' line 5: frame 7 is out of range"),
+    "wildlife-datasets": ("metadata.csv", "im/2.jpg", "im/3.jpg", "metadata.csv' line 3: 'im/3.jpg' does not exist"),
+    "yolo": ("labels/1.txt", "0.5\n", "0.5\n" * 2, "labels/1.txt' line 2"),
+}
+"""What of the file of a format is replaced by what, and what is told."""
+
+
+@pytest.mark.parametrize("name", sorted(BROKEN))
+def test_what_is_wrong_is_one_line_with_file_and_row_and_nothing_is_written(
+    dbc: Dbc, tmp_path: Path, name: str
+) -> None:
+    source = build(tmp_path / "source", name)
+    file, old, new, told = BROKEN[name]
+    text = (source / file).read_text()
+    assert old in text
+    changed = (
+        text.replace("0 0.5 0.5 0.5 0.5\n", "0 0.5 0.5 0.5 0.5\n" * 2) if name == "yolo" else text.replace(old, new, 1)
+    )
+    (source / file).write_text(changed)
+    ran = dbc("ingest", source, "--format", name, "--run", tmp_path / "run")
+    assert (ran.status, ran.out) == (2, "")
+    assert told in ran.line
+    assert not (tmp_path / "run" / "dataset").exists()
+
+
+def test_pictures_that_cannot_be_read_are_counted_if_they_are_skipped(dbc: Dbc, tmp_path: Path) -> None:
+    source = build(tmp_path / "source", "mot")
+    (source / "img1" / "000002.jpg").write_bytes(b"no picture")
+    words = ["ingest", source, "--height", "16", "--width", "16", "--run", tmp_path / "run"]
+    ran = dbc(*words)
+    assert ran.status == 1
+    assert "gt.txt' line 3: img1/000002.jpg is not an image" in ran.line
+    told = dbc(*words, "--on-bad-image", "skip", "--json").json
+    assert (told["n_images"], told["n_samples"]) == (4, 2)
+    assert [each["path"] for each in told["skipped"]] == ["img1/000002.jpg"]
