@@ -171,7 +171,8 @@ def _features(writer: Writer, *, rows: np.ndarray) -> Computed:
 
 
 def forget(run: RunDirectory) -> None:
-    """Take away what was made from the features, and the whitenings kept beside them."""
+    """Take away what was made from the features, and the whitenings kept beside them and in memory."""
+    kept_whitening._newest.clear()
     for stage in run.root.glob("stage-*"):
         for entry in [*stage.glob("clusters"), *stage.glob("metrics"), *stage.glob("features/.*")]:
             shutil.rmtree(entry)
@@ -207,6 +208,8 @@ def measure_merge(folder: Path, options: argparse.Namespace) -> None:
         product.take(lambda: rows @ copy.T)
         floor.append(product.seconds[0] / 2)
         for found in turns.values():
+            # another command has nothing in memory
+            kept_whitening._newest.clear()
             found.take(lambda: merge_stage.merge(run, parameters=parameters, context=Context(force=True)))
         if turn == 0:
             # it compiles, imports and fills caches
@@ -228,6 +231,7 @@ def measure_evaluation(folder: Path, options: argparse.Namespace) -> None:
         product.take(lambda: tested["query"] @ tested["gallery"].T)
         floor.append(product.seconds[0])
         for found in turns.values():
+            kept_whitening._newest.clear()
             found.take(
                 lambda: evaluate_stage.evaluate(run, parameters=EvaluateParameters(), context=Context(force=True))
             )

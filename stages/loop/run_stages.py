@@ -19,6 +19,7 @@ from stages.features.prepared import require_wanted_cameras
 from stages.merge.schedule import last_stage, least_merge_percent, number_of_merges
 from stages.merge.stage import merge
 from stages.nn.bag_of_words.descriptor import BAG_OF_WORDS
+from stages.nn.host_memory import give_back_memory, keep_large_blocks
 from stages.nn.initial_model import initial_model
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.making import Made
@@ -110,6 +111,8 @@ def run_stages(
         As `check_plan`, before anything is made.
     """
     check_plan(run, plan)
+    # before any thread has a heap of its own
+    keep_large_blocks()
     # a dataset that is ingested meanwhile does not change this loop's
     run = run.choose(run.require("dataset"), INIT_STAGE)
     try:
@@ -136,6 +139,7 @@ def _each_stage(
             outcomes[outcome.kind] = outcome
         row = _row(run, stage, outcomes, seconds=time.perf_counter() - started)
         on_row(row)
+        give_back_memory()
         if enough is not None and enough(row):
             break
     return None
