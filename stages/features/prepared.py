@@ -43,7 +43,8 @@ def prepared(
 ) -> Prepared:
     """What a merge by `parameters` compares, and by which cameras; identities are never read.
 
-    Raises what `compared_features` and `require_wanted_cameras` do.
+    If the source says which images are of one encounter, `camera` 'auto' adds nothing to D: they share a camera too, and are
+    not to be pushed apart. Raises what `compared_features` and `require_wanted_cameras` do.
     """
     if parameters.camera != "auto":
         camid = penalised_cameras(dataset, parameters)
@@ -53,7 +54,8 @@ def prepared(
     camid = dataset.read("camid")[is_train]
     rows = train_rows(features, dataset, is_train)
     ranks_by_d = parameters.clusterer == parameters.criterion == "dbc"
-    metric = parameters.metric if ranks_by_d and parameters.metric != "jaccard" else None
+    may_add = ranks_by_d and "encounter" not in dataset.manifest.arrays
+    metric = parameters.metric if may_add and parameters.metric != "jaccard" else None
     finding, _, rows = found_by_camera(
         features, rows, camid, ridge=parameters.whiten, metric=metric, memory_limit=memory_limit
     )

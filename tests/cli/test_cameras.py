@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from stages.runs.run_directory import RunDirectory, clusters_manifest, metrics_manifest
 from tests.cli.conftest import Dbc
@@ -55,3 +57,29 @@ def test_other_recipes_do_not_look_at_cameras(dbc: Dbc, seen_by_two: Path, recip
     run = RunDirectory(seen_by_two)
     assert clusters_manifest(run.require("clusters", 1)).summary.camera is None
     assert metrics_manifest(run.require("metrics", 1)).summary.camera is None
+
+
+@pytest.mark.parametrize(("columns", "n_left_out"), [("", 0), (",encounter", 1)])
+def test_a_match_of_the_own_encounter_is_no_match(dbc: Dbc, tmp_path: Path, columns: str, n_left_out: int) -> None:
+    rows = [
+        ("a", "train", "visit 1"),
+        ("b", "train", "visit 1"),
+        ("a", "query", "visit 2"),
+        ("a", "gallery", "visit 2"),
+        ("b", "query", "visit 3"),
+        ("b", "gallery", "visit 3"),
+        ("b", "gallery", ""),
+    ]
+    lines = [f"path,pid,split{columns}"]
+    for number, (pid, split, encounter) in enumerate(rows):
+        pixels = np.random.default_rng(number).integers(0, 255, (16, 16, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+        lines.append(f"{number}.png,{pid},{split}" + (f",{encounter}" if columns else ""))
+    (tmp_path / "samples.csv").write_text("\n".join(lines))
+    run = tmp_path / "run"
+    size = ["--height", "16", "--width", "16"]
+    ingested = dbc("ingest", tmp_path / "samples.csv", *size, "--run", run)
+    assert ingested.status == 0, ingested.err
+    assert dbc("extract", *NETWORK, "--run", run).status == 0
+    measured = dbc("eval", "--run", run, "--json").json
+    assert (measured["n_queries"], measured["n_queries_left_out"]) == (2 - n_left_out, n_left_out)

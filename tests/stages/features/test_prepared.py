@@ -21,10 +21,10 @@ class Held:
     """Arrays by name, as an artifact gives them, in a folder that does not exist."""
 
     path = Path("/nowhere/features/v1.zarr")
-    manifest = SimpleNamespace(id="0" * 64)
 
     def __init__(self, **arrays):
         self._arrays = arrays
+        self.manifest = SimpleNamespace(id="0" * 64, arrays=arrays)
 
     def read(self, name):
         return self._arrays[name]
@@ -122,3 +122,20 @@ def test_what_auto_finds_needs_features_splits_and_cameras_alone():
     assert follows.camid is not None
     assert follows.camid.tolist() == camid[:40].tolist()
     assert follows.camera_weight > 0
+
+
+def test_images_of_one_encounter_are_not_pushed_apart_for_sharing_a_camera():
+    rows, camid = some_features(60), (np.arange(60) % 2).astype(np.int32)
+    rows[:, 0] += 2.0 * camid
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    split, encounter = np.zeros(60, dtype=np.uint8), (np.arange(60) // 4).astype(np.int32)
+    parameters = MergeParameters(camera="auto")
+    plain = prepared(Held(pooled=rows), Held(camid=camid, split=split), parameters)
+    known = prepared(Held(pooled=rows), Held(camid=camid, split=split, encounter=encounter), parameters)
+    assert plain.camera_weight > 0
+    assert (known.camid, known.camera_weight) == (None, 0)
+    np.testing.assert_array_equal(known.rows, plain.rows)
+    asked = prepared(
+        Held(pooled=rows), Held(camid=camid, split=split, encounter=encounter), MergeParameters(camera="penalty")
+    )
+    assert asked.camera_weight == 0.1
