@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from stages.constraints.names import sample_names
 from stages.evaluate.report import Reported
 from stages.pages.merge_sides import Sides
 from stages.pages.names import names_of
@@ -32,15 +33,14 @@ def report_data(
     drawn_merges = _merge_rows(reported, clusters, merges)
     samples = sorted({*reported.train.tolist(), *(row for each in lists for row in (each.query, *each.found))})
     identities, cameras = (names_of(reported.dataset, *names) for names in (("identity", "pid"), ("camera", "camid")))
-    first_image = reported.dataset.read("frame_start")[:-1]
-    paths = reported.dataset.read("path")
-    label = np.full(len(first_image), -1, dtype=np.int64)
+    called = sample_names(reported.dataset)
+    label = np.full(len(called), -1, dtype=np.int64)
     label[reported.train] = reported.labels
     n_frames = np.diff(reported.dataset.read("frame_start"))
     data = {
         "samples": {
             "row": samples,
-            "path": [str(paths[first_image[row]]) for row in samples],
+            "path": [called[row] for row in samples],
             "cluster": label[samples].tolist(),
             "identity": identities.place[samples].tolist(),
             "camera": cameras.place[samples].tolist(),

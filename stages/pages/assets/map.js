@@ -18,6 +18,7 @@ function startMap() {
   const colours = [["cluster", "cluster"]];
   if (data.cameras.some((_, i) => samples.camera.includes(i))) colours.push(["camera", "camera"]);
   if (data.hasIdentities) colours.push(["identity", "identity"]);
+  const n = samples.cluster.filter((label) => label >= 0).length;
   let pending = false;
 
   const groupOf = {
@@ -197,7 +198,7 @@ function startMap() {
   root.append(el("div", { className: "tools" },
     choice("Colour by", colours, (value) => { state.colour = value; showLegend(); redraw(); }), pictures,
     button("Zoom in", "+", () => zoomMiddle(1.6)), button("Zoom out", "−", () => zoomMiddle(1 / 1.6)), button("Show all", "⤢", () => zoomMiddle(0)),
-    el("span", { className: "quiet" }, `${{ tsne: "t-SNE", umap: "UMAP", pca: "two principal components" }[data.map.method]} of ${count(rows.length, "train sample")}`)),
+    el("span", { className: "quiet" }, `${{ tsne: "t-SNE", umap: "UMAP", pca: "two principal components" }[data.map.method]} of ${rows.length < n ? `${rows.length.toLocaleString("en")} of ` : ""}${count(n, "train sample")}`)),
   el("div", { className: "map" }, canvas, aside), legend);
   aside.append(el("p", { className: "quiet" }, "Click a point, or focus the map and press an arrow key."));
   showLegend();
