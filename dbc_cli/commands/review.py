@@ -49,6 +49,7 @@ MOST_CONFLICTS = 20
     OVERWRITE,
     pins("dataset", "features", "clusters"),
     order=111,
+    makes_run=True,
 )
 def review(given: Given) -> None:
     """Show pairs of pictures side by side, and save your answers: same individual, different, or unsure.

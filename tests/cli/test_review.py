@@ -149,11 +149,11 @@ def test_answers_count_in_what_comes_next(dbc: Dbc, merged: Path, monkeypatch: p
 def test_two_files_are_joined_and_conflicts_are_shown(dbc: Dbc) -> None:
     Path("a.csv").write_text("path_a,path_b,answer\n1.jpg,2.jpg,same\n3.jpg,4.jpg,same\n5.jpg,6.jpg,unsure\n")
     Path("b.csv").write_text("path_a,path_b,answer\n2.jpg,1.jpg,different\n4.jpg,3.jpg,same\n5.jpg,6.jpg,different\n")
-    Path("run").mkdir()
-    joined = dbc("review", "--run", "run", "--join", "a.csv", "b.csv", "--out", "c.csv")
+    joined = dbc("review", "--join", "a.csv", "b.csv", "--out", "c.csv")
     assert joined.status == 0, joined.err
     assert "c.csv: 2 answers, 1 of them given by both" in joined.out
     assert "1.jpg = 2.jpg, but 1.jpg ≠ 2.jpg" in joined.out
     assert Path("c.csv").read_text().splitlines()[1:] == ["3.jpg,4.jpg,same", "5.jpg,6.jpg,different"]
-    assert dbc("review", "--run", "run", "--join", "a.csv", "b.csv").status == 2
-    assert dbc("review", "--run", "run", "--out", "c.csv").status == 2
+    assert dbc("review", "--join", "a.csv", "b.csv").status == 2
+    assert dbc("review", "--out", "c.csv").status == 2
+    assert "no clusters found" in dbc("review").line
