@@ -45,7 +45,7 @@ from benchmarks.known_identities import trained_on_identities
 from schemas.stage_names import INIT_STAGE
 from stages.compare.cells import Cell, CellResult, Metrics
 from stages.compare.text import markdown_table
-from stages.loop.run_stages import Plan
+from stages.loop.plan import Plan
 
 SHOWN = ("rank1", "mAP", "ari", "same_camera_merges", "n_clusters")
 HEAD = ("set", "way", "seeds", *SHOWN, "identities", "init", "chosen", "best", "least gain")

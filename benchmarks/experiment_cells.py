@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks.experiment_sets import DataSet
 from stages.compare.cells import Cell, CellResult, run_cell
 from stages.compare.sharing import common_start
-from stages.loop.run_stages import Plan
+from stages.loop.plan import Plan
 from stages.runs.context import Context
 
 

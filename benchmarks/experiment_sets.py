@@ -19,7 +19,7 @@ from schemas.parameters import (
 )
 from schemas.recipes import evaluation_of, merging_of
 from stages.ingest.stage import ingest
-from stages.loop.run_stages import Plan
+from stages.loop.plan import Plan
 from stages.runs.context import Context
 from stages.runs.run_directory import RunDirectory, dataset_manifest
 

@@ -37,7 +37,7 @@ from stages.compare.plots.panels import save
 from stages.compare.plots.sheets import comparison_sheet, value_sheet
 from stages.compare.text import markdown, markdown_table
 from stages.loop.choice.rules import rule_names
-from stages.loop.run_stages import Plan
+from stages.loop.plan import Plan
 
 RECIPES = ("paper", "auto", "tuned")
 

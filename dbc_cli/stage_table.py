@@ -1,41 +1,45 @@
-"""The table of stages that grows during `dbc run` and is printed at its end."""
+"""The table of the stages of `dbc run`: figures of identities if there are any, else what is known without them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from rich.live import Live
 from rich.table import Table
 
 from dbc_cli.console import borderless_table, number_text
 from schemas.stage_names import stage_label
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from stages.loop.run_stages import StageRow
 
-COLUMNS = (
-    ("stage", "stage"),
-    ("n_clusters", "clusters"),
+_FIRST = (("stage", "stage"), ("n_clusters", "clusters"))
+_LAST = (("seconds", "seconds"),)
+OF_IDENTITIES = (("rank1", "rank-1"), ("mAP", "mAP"), ("ari", "ARI"), ("nmi", "NMI"))
+COLUMNS = (*_FIRST, ("loss", "loss"), *OF_IDENTITIES, *_LAST)
+WITHOUT_IDENTITIES = (
+    *_FIRST,
+    ("n_singletons", "single"),
+    ("largest_cluster", "largest"),
     ("loss", "loss"),
-    ("rank1", "rank-1"),
-    ("mAP", "mAP"),
-    ("ari", "ARI"),
-    ("nmi", "NMI"),
-    ("seconds", "seconds"),
+    ("silhouette", "silhouette"),
+    *_LAST,
 )
+"""`single` counts clusters of one picture, `largest` is the size of the largest; none of it needs identities."""
+NOT_TRAINED = "not trained: clusters still small"
 
 
 def row_fields(row: StageRow) -> dict[str, Any]:
     """The figures of a stage, as JSON and table show them."""
     figures = row.metrics.summary
+    sizes = {int(size): n for size, n in figures.cluster_sizes.items()}
     return {
         "stage": stage_label(row.stage),
         "n_clusters": figures.n_clusters,
+        "n_singletons": sizes.get(1, 0),
+        "largest_cluster": max(sizes, default=0),
         "n_identities": figures.n_identities,
+        "trained": bool(row.model.summary.n_steps) and row.model.summary.stage == row.stage,
         "loss": row.model.summary.loss_last,
         "accuracy": row.model.summary.accuracy_last,
         "rank1": figures.rank1,
@@ -44,6 +48,7 @@ def row_fields(row: StageRow) -> dict[str, Any]:
         "mAP": figures.mAP,
         "ari": figures.ari,
         "nmi": figures.nmi,
+        "silhouette": figures.silhouette,
         "seconds": row.seconds,
         "made": list(row.made),
         "model_id": row.model.id,
@@ -51,42 +56,30 @@ def row_fields(row: StageRow) -> dict[str, Any]:
     }
 
 
+def columns_of(rows: Sequence[dict[str, Any]]) -> Sequence[tuple[str, str]]:
+    """The columns that show something of `rows`: those of identities, or those without them."""
+    has_identities = any(row[name] is not None for row in rows for name, _ in OF_IDENTITIES)
+    return COLUMNS if has_identities or not rows else WITHOUT_IDENTITIES
+
+
 def stage_table(rows: Sequence[dict[str, Any]]) -> Table:
-    """The rows as a table; figures that the data cannot give are a dash."""
+    """The rows as a table of at most 80 columns; figures that the data cannot give are a dash."""
+    columns = columns_of(rows)
     return borderless_table(
-        [heading for _, heading in COLUMNS], [[_cell(name, row[name]) for name, _ in COLUMNS] for row in rows]
+        [heading for _, heading in columns], [[_cell(name, row[name]) for name, _ in columns] for row in rows]
     )
+
+
+def stage_line(row: dict[str, Any], *, may_train: bool) -> str:
+    """A stage in one line, for a log; `may_train` says whether its plan trains any stage."""
+    told = [f"{heading} {_cell(name, row[name])}" for name, heading in columns_of([row]) if row[name] is not None]
+    return "  ".join([*told, *([NOT_TRAINED] if may_train and is_too_small(row) else [])])
+
+
+def is_too_small(row: dict[str, Any]) -> bool:
+    """Whether a stage of merges was not trained."""
+    return row["stage"] != "init" and not row["trained"]
 
 
 def _cell(name: str, value: Any) -> str:
     return f"{value:.1f}" if name == "seconds" else number_text(value)
-
-
-class LiveTable:
-    """The rows so far on stderr, growing as stages end; on no terminal, one line a stage."""
-
-    def __init__(self, console: Console) -> None:
-        self.rows: list[dict[str, Any]] = []
-        self._console = console
-        self._live = Live(stage_table(()), console=console, transient=True, auto_refresh=False)
-
-    def __enter__(self) -> LiveTable:
-        if self._console.is_terminal:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Remove the growing table; the caller prints the final one."""
-        if self._console.is_terminal:
-            self._live.stop()
-
-    def add(self, row: dict[str, Any]) -> None:
-        """Show one more stage."""
-        self.rows.append(row)
-        if self._console.is_terminal:
-            self._live.update(stage_table(self.rows), refresh=True)
-            return
-        line = "  ".join(f"{heading} {_cell(name, row[name])}" for name, heading in COLUMNS)
-        self._console.print(line, markup=False, highlight=False)

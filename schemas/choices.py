@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 ArtifactKind = Literal["dataset", "constraints", "features", "clusters", "model", "metrics", "assignments"]
 ArtifactStatus = Literal["created", "up to date", "identical", "would create"]
@@ -37,6 +37,8 @@ OnBadImage = Literal["fail", "skip"]
 # networks and training
 RecipeName = Literal["tuned", "auto", "paper", "eug", "race", "stepwise", "dgm", "dal"]
 """Three ways of this method, and other published ones, which `stages.compare` sets beside it."""
+BAG_OF_WORDS: Final = "bow"
+"""The name of the backbone that has no weights to train."""
 Pooling = Literal["avg", "gem"]
 LastStride = Literal[1, 2]
 NormStatistics = Literal["batch", "stored"]

@@ -29,7 +29,7 @@ def demo(given: Given) -> None:
         SyntheticParameters,
     )
     from stages.ingest.stage import ingest
-    from stages.loop.run_stages import Plan
+    from stages.loop.plan import Plan
     from stages.runs.run_directory import dataset_manifest
 
     seed = given.get("seed", 0)

@@ -26,10 +26,11 @@ from dbc_cli.flags.tables import (
 )
 from dbc_cli.flags.training import AMP, COMPILE, INITIAL, RUNNING, TRAIN
 from schemas.choices import Stop
+from schemas.stage_names import INIT_STAGE
 
 if TYPE_CHECKING:
     from stages.loop.choice.verdict import Verdict
-    from stages.loop.run_stages import Plan
+    from stages.loop.plan import Plan
     from stages.loop.stopping import Stopping
     from stages.runs.making import Made
 
@@ -93,7 +94,7 @@ def run(given: Given) -> None:
 
 def plan_of(given: Given) -> Plan:
     """The plan that the flags ask for."""
-    from stages.loop.run_stages import Plan
+    from stages.loop.plan import Plan
 
     return Plan(
         merge=merge_parameters(given),
@@ -135,37 +136,49 @@ def plan_of_method(given: Given, name: str) -> Plan:
 
 def run_plan(given: Given, plan: Plan) -> None:
     """Run `plan` and show its table, or say what a dry run would make first; if it fails, show the rows that are done."""
-    from dbc_cli.console import TerseReporter
-    from dbc_cli.stage_table import LiveTable, row_fields
-    from stages.loop.run_stages import run_stages
+    from dbc_cli.run_progress import RunProgress
+    from dbc_cli.stage_table import row_fields
+    from stages.loop.forecast import Forecast
+    from stages.loop.plan import check_plan, planned_work
     from stages.loop.stopping import Stopping
-    from stages.loop.watching import Watch
+    from stages.runs.run_directory import dataset_manifest
 
+    run, is_dry = given.run_directory, given.flag("dry_run")
     stopping = Stopping(given.get("patience", 3), trains=plan.trains)
     choice = stopping if given["stop"] == "auto" else None
-    reporter = TerseReporter()
-    context = given.context(reporter)
-    watch = Watch(context, choice)
+    check_plan(run, plan)
     given.remember()
-    table = LiveTable(reporter.console)
+    if is_dry and not run.versions("model", INIT_STAGE):
+        # all that follows needs it, and torch takes seconds to import
+        show_rows(given, [], would_create="model of stage init")
+        return
+    from stages.loop.run_stages import run_stages
+    from stages.loop.watching import Watch
+
+    works = planned_work(plan, dataset_manifest(run.require("dataset")).summary)
+    progress = RunProgress(works, Forecast(works), may_train=plan.trains and not plan.merge_only)
+    context = given.context(progress)
+    watch = Watch(context, choice)
     try:
-        with table:
+        with progress:
             stopped = run_stages(
-                given.run_directory,
+                run,
                 plan,
                 context=context,
-                on_row=lambda row: table.add(row_fields(row)),
-                enough=watch,
+                on_row=lambda row: progress.add(row_fields(row)),
+                on_begin=progress.begin,
+                # to measure what is there takes longer than to look for it
+                enough=None if is_dry else watch,
             )
     except BaseException:
-        if table.rows:
-            show_rows(given, table.rows, choice=choice)
+        if progress.rows:
+            show_rows(given, progress.rows, choice=choice)
         raise
-    verdict = watch.verdict() if stopped is None else None
+    verdict = watch.verdict() if stopped is None and not is_dry else None
     for warning in () if verdict is None else verdict.warnings:
-        reporter.warn(warning)
-    would_create = None if stopped is None else _named(stopped)
-    show_rows(given, table.rows, verdict=verdict, choice=choice, would_create=would_create)
+        progress.warn(warning)
+    would_create = _named(stopped) if stopped is not None else "nothing: all of it is there" if is_dry else None
+    show_rows(given, progress.rows, verdict=verdict, choice=choice, would_create=would_create)
 
 
 def show_rows(
@@ -176,7 +189,7 @@ def show_rows(
     choice: Stopping | None = None,
     would_create: str | None = None,
 ) -> None:
-    """Print the stages that are done, the chosen one, whether training helped, and what a dry run would make next."""
+    """Print the stages that are done, the chosen one, what was found, and what a dry run would make next."""
     from dbc_cli.commands.select import json_stage, verdict_fields
     from dbc_cli.console import print_json, print_table, print_text
     from dbc_cli.stage_table import stage_table
@@ -192,8 +205,25 @@ def show_rows(
         print_text(f"chosen without identities: {choice.reason}; dbc select shows all stages")
     if verdict is not None:
         print_text(verdict.line)
+        for line in _last_lines(rows, verdict):
+            print_text(line)
     if would_create is not None:
         print_text(f"a real run would go on with: {would_create}")
+
+
+def _last_lines(rows: Sequence[dict[str, Any]], verdict: Verdict) -> list[str]:
+    """In plain words: what was found, how far to trust it, and what to do next."""
+    merged = [row for row in rows if row["stage"] not in ("init", "0")]
+    if not merged:
+        return []
+    row = next((row for row in merged if row["stage"] == str(verdict.chosen)), merged[-1])
+    return [
+        f"Found at stage {row['stage']}: {row['n_clusters']} clusters, {row['n_singletons']} of them of one picture, the "
+        f"largest of {row['largest_cluster']}.",
+        f"How far to trust them: {verdict.trust}.",
+        f"Next: dbc report --stage {row['stage']} --out clusters.png to see them, "
+        f"dbc export clusters --stage {row['stage']} --out clusters.csv to list them.",
+    ]
 
 
 def _named(outcome: Made) -> str:

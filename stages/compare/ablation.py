@@ -11,7 +11,7 @@ from schemas.recipes import OTHER_METHODS
 from schemas.rules import MERGE_RULES, broken_rule
 from stages.compare.cells import Cell
 from stages.errors import UsageError
-from stages.loop.run_stages import Plan
+from stages.loop.plan import Plan
 
 VARIANTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "buc-": ("BUC⁻", {"criterion": "buc", "lambda_": 0.0}),

@@ -14,7 +14,8 @@ from stages.arrays.backend import n_cores
 from stages.compare.sharing import common_start, share_start
 from stages.loop.choice.choose import choose
 from stages.loop.choice.rule import all_rules
-from stages.loop.run_stages import Plan, StageRow, check_plan, run_stages
+from stages.loop.plan import Plan, check_plan
+from stages.loop.run_stages import StageRow, run_stages
 from stages.loop.watching import Watch
 from stages.reporting import Silent
 from stages.runs.context import Context

@@ -9,7 +9,8 @@ from typing import Any
 from schemas.choices import ArtifactKind
 from schemas.parameters import InitParameters
 from schemas.stage_names import INIT_STAGE
-from stages.loop.run_stages import Plan, StageRow, run_stages
+from stages.loop.plan import Plan
+from stages.loop.run_stages import StageRow, run_stages
 from stages.nn.backbones.weights import IMAGENET, NO_WEIGHTS
 from stages.runs.context import Context
 from stages.runs.run_directory import RunDirectory, model_manifest

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from schemas.choices import RecipeName, words_of
+from schemas.choices import BAG_OF_WORDS, RecipeName, words_of
 from schemas.parameters import TrainParameters
 from schemas.recipes import DEFAULT_RECIPE, RECIPES, Recipe
 from stages.errors import UsageError
-from stages.nn.bag_of_words.descriptor import BAG_OF_WORDS
 from stages.train.freeze import published_freeze
 
 VIDEO_FRAMES = 16

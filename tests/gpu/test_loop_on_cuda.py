@@ -16,7 +16,8 @@ from schemas.parameters import (
 )
 from stages.extract.stage import extract
 from stages.ingest.stage import ingest
-from stages.loop.run_stages import Plan, run_stages
+from stages.loop.plan import Plan
+from stages.loop.run_stages import run_stages
 from stages.merge.stage import merge
 from stages.runs.context import Context
 from stages.runs.run_directory import RunDirectory

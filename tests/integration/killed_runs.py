@@ -23,7 +23,8 @@ from schemas.parameters import (
     SyntheticParameters,
 )
 from stages.ingest.stage import ingest
-from stages.loop.run_stages import Plan, run_stages
+from stages.loop.plan import Plan
+from stages.loop.run_stages import run_stages
 from stages.runs.context import Context
 from stages.runs.listing import artifacts_of
 from stages.runs.run_directory import RunDirectory

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dbc_cli.__main__ import run_command
-from dbc_cli.stage_table import LiveTable
+from dbc_cli.run_progress import RunProgress
 from schemas.parameters import (
     EvaluateParameters,
     ExtractParameters,
@@ -22,7 +22,8 @@ from stages.evaluate.stage import evaluate
 from stages.extract.stage import extract
 from stages.ingest.stage import ingest
 from stages.loop.choice.stage import measured_stages
-from stages.loop.run_stages import Plan, StageRow, run_stages
+from stages.loop.plan import Plan
+from stages.loop.run_stages import StageRow, run_stages
 from stages.merge.stage import merge
 from stages.runs.context import Context
 from stages.runs.listing import list_run
@@ -186,13 +187,13 @@ def test_a_loop_keeps_the_dataset_it_began_with(tmp_path: Path) -> None:
 def test_a_loop_keeps_the_configuration_it_began_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run, configuration = ingested(tmp_path).root, tmp_path / "config.toml"
     configuration.write_text("lambda = 0.1\nepochs = 0\nseed = 1\n")
-    add = LiveTable.add
+    add = RunProgress.add
 
-    def changed(table: LiveTable, row: dict[str, Any]) -> None:
+    def changed(table: RunProgress, row: dict[str, Any]) -> None:
         add(table, row)
         configuration.write_text("lambda = 7\nepochs = 3\nseed = 2\nno-such-flag = 1\n")
 
-    monkeypatch.setattr(LiveTable, "add", changed)
+    monkeypatch.setattr(RunProgress, "add", changed)
     monkeypatch.chdir(tmp_path)
     network = ["--backbone", "resnet10", "--weights", "none", "--embedding-dim", "8"]
     assert run_command(["run", *network, "--merge-percent", "0.25", "--stages", "2", "--run", str(run)]) == 0

@@ -20,6 +20,8 @@ COLLAPSED = 0.01
 did not: 0.58 to 0.89."""
 WEAK_SILHOUETTE = 0.25
 """No substantial structure below (Kaufman and Rousseeuw 1990)."""
+FAIR_SILHOUETTE = 0.5
+"""Reasonable structure from here on (the same)."""
 
 
 _STRONGER: Mapping[CameraUse, str] = MappingProxyType(
@@ -46,13 +48,15 @@ class JoinedPairs:
 class Verdict:
     """`helped` is None if nothing was trained or it cannot be told; `line` says it for people; `warnings` may be none.
 
-    `warnings` name arguments in backticks. `chosen` is the stage to take, None if none can be chosen.
+    `warnings` name arguments in backticks. `chosen` is the stage to take, None if none can be chosen; `trust` says in plain
+    words how far its clusters can be trusted.
     """
 
     chosen: int | None
     helped: bool | None
     line: str
     warnings: tuple[str, ...]
+    trust: str = ""
 
 
 def verdict(
@@ -82,7 +86,7 @@ def verdict(
         _camera(joined),
         _collapse(first, last) if is_trained else None,
     ]
-    return Verdict(chosen, helped, " ".join(lines), tuple(text for text in warnings if text is not None))
+    return Verdict(chosen, helped, " ".join(lines), tuple(text for text in warnings if text is not None), _trust(taken))
 
 
 def _has_features_of(first: StageMeasures, other: StageMeasures) -> bool:
@@ -121,13 +125,29 @@ def _score(measures: Sequence[StageMeasures], rule: str, stage: int) -> float:
     return float(scores(measures, rule=rule)[place])
 
 
+def _best_silhouette(chosen: StageMeasures) -> float:
+    """What merging the features of a stage anew reaches; NaN if that is not known."""
+    score = chosen.separation if math.isnan(chosen.across_cameras) else chosen.across_cameras
+    return chosen.cluster_silhouette if math.isnan(score) else score
+
+
+def _trust(chosen: StageMeasures) -> str:
+    score = _best_silhouette(chosen)
+    if math.isnan(score):
+        return "how far is not known: look at every cluster before you count"
+    if score < WEAK_SILHOUETTE:
+        return "little: clusters overlap, so look at each before you count"
+    if score < FAIR_SILHOUETTE:
+        return "fairly: most clusters hold together, so look at the loosest"
+    return "well: clusters lie far apart, so look at a few"
+
+
 def _clusters_line(chosen: StageMeasures) -> str:
     """What is known of the number of clusters, which the schedule decides and not the data."""
     if chosen.likely_clusters is None:
         return "The number of clusters is that of the schedule, not of identities: check clusters by eye."
     fewest, most = chosen.likely_clusters
-    score = chosen.separation if math.isnan(chosen.across_cameras) else chosen.across_cameras
-    score = chosen.cluster_silhouette if math.isnan(score) else score
+    score = _best_silhouette(chosen)
     span = f"from {fewest} to {most} clusters" if fewest < most else f"at about {most} clusters"
     weak = ", which is weak: check clusters by eye" if score < WEAK_SILHOUETTE else ""
     return (

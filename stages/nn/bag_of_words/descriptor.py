@@ -11,9 +11,6 @@ from torch.nn import functional
 from stages.nn.bag_of_words.colour_names import BIN, NAMES, name_table
 from stages.nn.images import IMAGENET_MEAN, IMAGENET_STD
 
-BAG_OF_WORDS: Final = "bow"
-"""The name of this backbone."""
-
 PATCH: Final = 4
 """Edge of a patch in pixels; patches do not overlap."""
 N_WORDS: Final = 350

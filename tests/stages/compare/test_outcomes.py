@@ -16,7 +16,7 @@ from stages.compare.grid import combinations, folder_name
 from stages.compare.outcomes import by_value, chosen_by_label, label_of, lines, stage_at
 from stages.compare.text import comma_separated, markdown
 from stages.errors import UsageError
-from stages.loop.run_stages import Plan
+from stages.loop.plan import Plan
 
 
 def stage(number: int, *, mAP: float | None, ari: float | None) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pytest
 from schemas.parameters import EvaluateParameters, ExtractParameters, MergeParameters
 from stages.errors import UsageError
 from stages.loop.choice.measures import StageMeasures
-from stages.loop.run_stages import Plan
+from stages.loop.plan import Plan
 from stages.loop.stopping import Stopping
 
 

@@ -1,0 +1,120 @@
+"""What a run of all stages is asked for, whether its data allows it, and how much there is to do; torch is not needed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from schemas.choices import BAG_OF_WORDS
+from schemas.parameters import EvaluateParameters, ExtractParameters, MergeParameters
+from schemas.recipes import DEFAULT_RECIPE, RECIPES
+from schemas.stage_names import INIT_STAGE
+from schemas.summaries import DatasetSummary
+from stages.constraints.stage import AskedConstraints
+from stages.errors import UsageError
+from stages.features.prepared import require_wanted_cameras
+from stages.merge.schedule import last_stage, least_merge_percent, number_of_merges
+from stages.runs.run_directory import RunDirectory, dataset_manifest
+
+VIDEO_FRAMES = 16
+"""Frames of a tracklet that training looks at, unless it is told another number."""
+RANDOM_WEIGHTS = "none"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run of all stages is asked for; fields as the stages take them.
+
+    `train` and `initial` hold fields of `TrainParameters` and `InitParameters`; `stage0_epochs`
+    are the epochs of stage 0 where they differ. `stages` is the last stage, by default ⌊1/merge_percent⌋ − 1.
+    `merge_only` trains nothing: from stage 1 on the initial features are merged again and again, and there is no stage 0.
+    `constraints` say where to find pairs that are known to be one individual, or two.
+    """
+
+    merge: MergeParameters
+    extract: ExtractParameters
+    evaluate: EvaluateParameters
+    train: Mapping[str, Any] = field(default_factory=dict)
+    initial: Mapping[str, Any] = field(default_factory=dict)
+    stages: int | None = None
+    stage0_epochs: int | None = None
+    merge_only: bool = False
+    constraints: AskedConstraints = field(default_factory=AskedConstraints)
+
+    @property
+    def last_stage(self) -> int:
+        """The stage the run ends with."""
+        return last_stage(self.merge.merge_percent) if self.stages is None else self.stages
+
+    @property
+    def trains(self) -> bool:
+        """Whether any stage may train: not with 0 epochs, nor with a bag of words, which has no weights."""
+        return self.train.get("epochs") != 0 and self.initial.get("backbone") != BAG_OF_WORDS
+
+    @property
+    def stage_numbers(self) -> list[int]:
+        """The stages the run has, in order."""
+        return [INIT_STAGE, *range(1 if self.merge_only else 0, self.last_stage + 1)]
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a stage has to do beside merging: images to train on, all epochs together, and images to extract features of."""
+
+    stage: int
+    trained: int
+    extracted: int
+
+
+def planned_work(plan: Plan, data: DatasetSummary) -> list[Work]:
+    """The work of every stage of `plan` on `data`, if nothing of it is done; an estimate where clusters are not merged."""
+    found = []
+    has_new_weights = True
+    for stage in plan.stage_numbers:
+        epochs = _epochs(plan, stage, data)
+        has_new_weights = stage == INIT_STAGE or epochs > 0
+        is_video = data.n_images > data.n_samples
+        frames = (plan.train.get("frames") or VIDEO_FRAMES) if is_video else 1
+        found.append(Work(stage, epochs * data.n_train * frames, data.n_images if has_new_weights else 0))
+    return found
+
+
+def _epochs(plan: Plan, stage: int, data: DatasetSummary) -> int:
+    if stage == INIT_STAGE or plan.merge_only or not plan.trains:
+        return 0
+    if stage == 0 and plan.stage0_epochs is not None:
+        return plan.stage0_epochs
+    if plan.train.get("epochs") is not None:
+        return int(plan.train["epochs"])
+    recipe = RECIPES[plan.train.get("recipe", DEFAULT_RECIPE)]
+    schedule = recipe.from_random if plan.initial.get("weights") == RANDOM_WEIGHTS else recipe.training
+    n_clusters = max(1, data.n_train - stage * number_of_merges(data.n_train, plan.merge.merge_percent))
+    fields = schedule.fields(stage, mean_size=data.n_train / n_clusters)
+    if data.n_images > data.n_samples and stage and fields["epochs"]:
+        fields |= recipe.video
+    return int(fields["epochs"])
+
+
+def check_plan(run: RunDirectory, plan: Plan) -> None:
+    """Raise, before anything is made, what the data set of `run` does not allow `plan` to do.
+
+    UsageError if the stages would merge more clusters than there are, DbcError if camera ids are needed and not known.
+    """
+    dataset = run.require("dataset")
+    n_samples = dataset_manifest(dataset).summary.n_train
+    n_merges = number_of_merges(n_samples, plan.merge.merge_percent)
+    percent = plan.merge.merge_percent
+    by_default = "" if "merge_percent" in plan.merge.model_fields_set else " by default"
+    if plan.last_stage > 0 and n_merges == 0:
+        raise UsageError(
+            f"`merge_percent={percent}`{by_default} makes no merge among {n_samples} train samples; "
+            + (f"give {least_merge_percent(n_samples)} or more" if n_samples > 1 else "ingest more")
+        )
+    if plan.last_stage > 0 and plan.merge.clusterer == "dbc" and n_samples - plan.last_stage * n_merges < 1:
+        raise UsageError(
+            f"`stages` must be at most {(n_samples - 1) // n_merges}, got {plan.last_stage}: every stage makes "
+            f"{n_merges} merge{'s' * (n_merges > 1)} (`merge_percent={percent}`{by_default}) among {n_samples} train samples"
+        )
+    if plan.last_stage > 0:
+        require_wanted_cameras(dataset, plan.merge)
