@@ -23,6 +23,7 @@ COMMANDS = {
     "format": ["ingest", "pictures", "--format", "stations", "--height", "32", "--width", "16", "--workers", "0"],
     "provider": ["extract", "--backbone", "conv16", "--weights", "none"],
     "criterion": ["merge", "--criterion", "mean-and-size", "--merge-percent", "0.25"],
+    "clusters": ["export", "clusters", "--format", "keywords", "--out", "keywords.csv"],
     "rule": ["select", "--rule", "few-singletons"],
     "command": ["members"],
     "array": ["eval", "--stage", "init"],
@@ -113,6 +114,13 @@ def test_the_criterion_merges(extended: Extended) -> None:
     assert (clusters["n_samples"], clusters["n_clusters"]) == (8, 6)
 
 
+def test_the_format_for_clusters_writes(extended: Extended) -> None:
+    lines = (extended.run.parent / "keywords.csv").read_text().splitlines()
+    assert lines[0] == "SourceFile,Keywords"
+    assert len(lines) == extended.said["clusters"]["n_pictures"] + 1 == 9
+    assert all(re.fullmatch(r"/.+\.png,individual \d", line) for line in lines[1:])
+
+
 def test_the_rule_scores(extended: Extended) -> None:
     assert "few-singletons" in json.dumps(extended.said["rule"])
 
@@ -135,7 +143,7 @@ def test_the_table_counts_the_files() -> None:
     told = EXTENDING.read_text()
     table = dict(re.findall(r"^\| an? ([^|]+?) \| (\d) \|", told, flags=re.MULTILINE))
     sections = dict(re.findall(r"^## An? (.+)\n((?:(?!## ).*\n)*)", told, flags=re.MULTILINE))
-    assert len(table) == 6
+    assert len(table) == 7
     for kind, n_files in table.items():
         paths = set(re.findall(r"^```(?:python|diff)\n# (\S+)", sections[kind], flags=re.MULTILINE))
         assert len(paths) == int(n_files), kind
