@@ -4,29 +4,53 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from schemas.choices import ArtifactKind
+from stages.constraints.answers_file import COLUMNS
 from stages.errors import DbcError
+from stages.features import kept_whitening
 from stages.runs.listing import check, list_run
 from stages.runs.run_directory import RunDirectory
 from stages.runs.store import open_artifact
-from tests.cli.conftest import NETWORK, PEOPLE, made
+from tests.cli.conftest import NETWORK, made
 
 HARMS = ("cut", "emptied", "deleted", "flipped", "swapped")
+SIZE = ["--height", "32", "--width", "16"]
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run with an artifact of every kind."""
-    return made(
-        tmp_path_factory.mktemp("whole"),
-        ["ingest", *PEOPLE, "--workers", "0"],
-        ["extract", *NETWORK],
-        ["merge", "--merge-percent", "0.25"],
-        ["eval", "--stage", "1"],
-    )
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of three runs: `first` has an artifact of every kind, `second` the same of other pictures, and `bow`."""
+    folder = tmp_path_factory.mktemp("runs")
+    for place, shift in (("first", 0), ("second", 100)):
+        for number in range(18):
+            # two and two are much alike
+            pixels = np.random.default_rng(shift + number // 2).integers(0, 200, (32, 16, 3), dtype=np.uint8)
+            file = folder / place / ("crops" if number < 16 else "new") / f"{number}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels + np.uint8(number % 2)).save(file)
+        crops = str(folder / place / "crops")
+        seed = ["--seed", str(shift)]
+        run = made(folder / place, ["ingest", crops, "--format", "folder", *SIZE], ["extract", *NETWORK, *seed])
+        (run / "constraints.csv").write_text(f"{','.join(COLUMNS)}\n0.png,2.png,different\n")
+        made(folder / place, ["merge", "--merge-percent", "0.5"], ["eval", "--stage", "1"])
+        shutil.copytree(folder / place / "new", folder / place / "crops", dirs_exist_ok=True)
+        made(folder / place, ["assign", crops, "--stage", "1"])
+    crops, size = str(folder / "first" / "crops"), ["--height", "64", "--width", "32"]
+    (folder / "bow").mkdir()
+    made(folder / "bow", ["ingest", crops, "--format", "folder", *size], ["extract", "--backbone", "bow"])
+    return folder
+
+
+def artifact_of(root: Path, kind: str) -> Path:
+    """The first artifact of `kind` in the run at `root`."""
+    listed = list_run(RunDirectory(root))
+    return next(each.path for each in listed if each.artifact and each.artifact.manifest.kind == kind)
 
 
 def harmed(file: Path, other: Path, harm: str) -> None:
@@ -54,38 +78,45 @@ def is_told(run: RunDirectory, path: Path) -> bool:
             artifact.rows("images")[np.array([0])]
     except DbcError:
         return True
-    return bool(check(run, artifact).damaged)
+    checked = check(run, artifact)
+    return bool(checked.damaged or checked.problems)
 
 
-@pytest.mark.parametrize("kind", ["dataset", "model", "features", "clusters", "metrics"])
-def test_every_file_of_every_kind(whole: Path, tmp_path: Path, kind: str) -> None:
-    root = Path(shutil.copytree(whole, tmp_path / "run"))
+@pytest.mark.parametrize(
+    ("place", "kind"), [*(("first", kind) for kind in get_args(ArtifactKind)), ("bow", "model"), ("bow", "features")]
+)
+def test_every_file_of_every_kind(runs: Path, tmp_path: Path, place: str, kind: str) -> None:
+    root = Path(shutil.copytree(runs / place / "run", tmp_path / "run"))
     run = RunDirectory(root)
-    (path,) = [found.path for found in list_run(run) if found.artifact and found.artifact.manifest.kind == kind]
+    path = artifact_of(root, kind)
+    elsewhere = runs / ("second" if place == "first" else "first") / "run" / path.relative_to(root)
     files = sorted(file for file in path.rglob("*") if file.is_file())
     # the root, and each array's description and pieces; a model has many arrays alike
     chosen = files if len(files) < 40 else [path / "zarr.json", *files[:: len(files) // 12]]
     data = [file for file in files if file.name != "zarr.json"]
-    unnoticed = []
+    unnoticed, n_swapped = [], 0
     for file in chosen:
         alike = [one for one in (files if file.name == "zarr.json" else data) if one.name == file.name]
-        other = next((one for one in alike if one.read_bytes() != file.read_bytes()), None)
         before = file.read_bytes()
+        # the same file of another artifact, else another file of this one
+        others = [other for other in (elsewhere / file.relative_to(path), *alike) if other.is_file()]
+        other = next((other for other in others if other.read_bytes() != before), None)
         for harm in HARMS:
             if harm == "swapped" and other is None:
                 continue
+            n_swapped += harm == "swapped"
             harmed(file, other or file, harm)
             if not is_told(run, path):
                 unnoticed.append(f"{file.relative_to(path)} {harm}")
             file.write_bytes(before)
     assert unnoticed == []
+    assert n_swapped > 1
     assert not is_told(run, path)
 
 
-def test_artifacts_that_change_places_are_named(whole: Path, tmp_path: Path) -> None:
-    root = Path(shutil.copytree(whole, tmp_path / "run"))
-    paths = [found.path for found in list_run(RunDirectory(root))]
-    assert len(paths) == 5
+def test_artifacts_that_change_places_are_named(runs: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(runs / "first" / "run", tmp_path / "run"))
+    paths = [artifact_of(root, kind) for kind in get_args(ArtifactKind)]
     for path in paths:
         for other in paths:
             if other == path:
@@ -96,3 +127,40 @@ def test_artifacts_that_change_places_are_named(whole: Path, tmp_path: Path) -> 
             shutil.rmtree(path)
             aside.rename(path)
     assert not any(is_told(RunDirectory(root), path) for path in paths)
+
+
+def test_a_kept_whitening_that_was_harmed_is_fitted_again(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = Path(shutil.copytree(runs / "first" / "run", tmp_path / "run"))
+    features = open_artifact(artifact_of(root, "features").parent, 1)
+    (kept,) = features.path.parent.glob(".checkpoint-*")
+    elsewhere = next((runs / "second" / "run" / "stage-init" / "features").glob(".checkpoint-*"))
+    rows = features.read("pooled")
+    fitted: list[float] = []
+
+    def fit(rows: object, *, ridge: float) -> object:
+        fitted.append(ridge)
+        return plain(rows, ridge=ridge)  # type: ignore[arg-type]
+
+    def taken() -> bytes:
+        kept_whitening._newest.clear()
+        return kept_whitening.whitening_of(features, rows, ridge=3.0).matrix.tobytes()
+
+    plain = kept_whitening.fit_whitening
+    monkeypatch.setattr(kept_whitening, "fit_whitening", fit)
+    whole = taken()
+    assert fitted == []
+    files = sorted(file.relative_to(kept) for file in kept.rglob("*") if file.is_file())
+    for file in files:
+        for harm in HARMS:
+            fitted.clear()
+            aside = Path(shutil.copytree(kept, tmp_path / "aside"))
+            other = elsewhere / file
+            if harm == "swapped" and other.read_bytes() == (kept / file).read_bytes():
+                other = kept / next(other for other in files if other != file)
+            harmed(kept / file, other, harm)
+            assert (taken(), fitted) == (whole, [3.0]), f"{file} {harm}"
+            shutil.rmtree(kept)
+            aside.rename(kept)
+    assert (taken(), len(files) > 3) == (whole, True)

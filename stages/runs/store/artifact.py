@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from stages.errors import DbcError, file_problem
 from stages.runs.store.digests import ArrayDigest, artifact_id, checksum, content_key, dtype_name
 from stages.runs.store.grid import missing_file
 from stages.runs.store.plain_rows import PlainRows
-from stages.runs.store.root import RootError, read_root
+from stages.runs.store.root import RootError, is_group, read_root
 from stages.runs.store.temporary import entries
 
 CHECKSUMS = "dbc-checksums"
@@ -71,8 +71,14 @@ class Artifact:
         return tuple(sorted(self.manifest.arrays))
 
     def damaged(self) -> tuple[str, ...]:
-        """The names of arrays that cannot be read or whose digest is not the manifest's; empty for an intact artifact."""
-        return tuple(name for name in self.names() if not self._is_intact(name))
+        """The names of arrays that cannot be read or whose digest is not the manifest's, and of groups that are none.
+
+        Empty for an intact artifact.
+        """
+        groups = {parent.as_posix() for name in self.names() for parent in PurePosixPath(name).parents} - {"."}
+        with _reading(self, "zarr.json"):
+            broken = [name for name in sorted(groups) if not is_group(self.path / name)]
+        return (*broken, *(name for name in self.names() if not self._is_intact(name)))
 
     def _is_intact(self, name: str) -> bool:
         try:

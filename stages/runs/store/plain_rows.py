@@ -54,7 +54,8 @@ class PlainRows:
         rows = np.empty((n_rows, *self._row_shape), dtype=self._dtype)
         content = rows.reshape(-1).view(np.uint8).data
         for file, offset, place, n_bytes in self._parts(first_chunk, len(content)):
-            _fill(content[place : place + n_bytes], self._path(file), offset)
+            least = 0 if self._per_file else self._chunk_bytes
+            _fill(content[place : place + n_bytes], self._path(file), offset, least=least)
         return rows
 
     def _parts(self, chunk: int, n_bytes: int) -> Iterator[tuple[int, int, int, int]]:
@@ -89,10 +90,12 @@ class PlainRows:
         return self._folder / self._key((file, *(0 for _ in self._row_shape)))
 
 
-def _fill(content: memoryview, path: Path, offset: int) -> None:
-    """Fill `content` with the bytes of a file from `offset` on; ValueError if there are not as many."""
+def _fill(content: memoryview, path: Path, offset: int, *, least: int) -> None:
+    """Fill `content` with the bytes of a file from `offset` on; ValueError if there are not as many, or `least` in all."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
+        if os.fstat(descriptor).st_size < least:
+            raise ValueError(f"{path.name} is shorter than it was written")
         while content:
             n_read = os.preadv(descriptor, [content], offset)
             if not n_read:

@@ -48,6 +48,15 @@ def read_root(path: Path, *, known: frozenset[str]) -> tuple[dict[str, Any], boo
     return attributes, seal is not None
 
 
+def is_group(path: Path) -> bool:
+    """Whether `path` says that it is a Zarr v3 group, and nothing else. OSError if that cannot be read."""
+    try:
+        found = json.loads((path / "zarr.json").read_text())
+    except (FileNotFoundError, UnicodeDecodeError, json.JSONDecodeError, RecursionError):
+        return False
+    return found in ({"attributes": {}, **_GROUP}, _GROUP)
+
+
 def _digest(attributes: Mapping[str, Any]) -> str:
     try:
         return hashlib.sha256(canonical_json(attributes)).hexdigest()
