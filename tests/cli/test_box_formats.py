@@ -132,6 +132,18 @@ def test_a_camera_trap_package_is_filled_and_keeps_the_rest(dbc: Dbc, tmp_path: 
     assert set(read_back(tmp_path / "out", "camtrap-dp").values()) == {told, "a"}
 
 
+def test_a_package_without_the_column_gets_it(dbc: Dbc, tmp_path: Path) -> None:
+    source = build(tmp_path / "source", "camtrap-dp")
+    lines = (source / "observations.csv").read_text().splitlines()
+    (source / "observations.csv").write_text(
+        "\n".join(",".join([*(c := line.split(","))[:8], *c[9:]]) for line in lines)
+    )
+    rows = exported(dbc, clustered(dbc, source, tmp_path / "run"), "camtrap-dp", tmp_path / "out")
+    header, *found = (tmp_path / "out" / "observations.csv").read_text().splitlines()
+    assert header.split(",")[-1] == "individualID"
+    assert sorted(line.split(",")[-1] for line in found) == sorted(str(row["individual"]) for row in rows)
+
+
 def test_other_sources_become_a_camera_trap_package(dbc: Dbc, tmp_path: Path) -> None:
     source = build(tmp_path / "source", "wildlife-datasets")
     run = clustered(dbc, source, tmp_path / "run")

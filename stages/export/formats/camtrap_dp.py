@@ -56,12 +56,15 @@ def layout(rows: Sequence[Member], source: Source) -> Layout:
 def _filled(rows: Sequence[Member], source: Source) -> Layout:
     """The tables of the package as they are, but for the individuals: those that had none get their number."""
     individual = {(row.path, row.box): row.individual for row in rows}
-    number = {
-        line: individual.get((animal.path, _cut(animal, source, is_cut=any(row.box for row in rows))))
-        for line, animal in animals(source.root, source.root, Counter())
-    }
+    is_cut = any(row.box for row in rows)
+    observed = list(animals(source.root, source.root, Counter()))
+    paths = {animal.path for _, animal in observed}
+    number = {line: individual.get((animal.path, _cut(animal, source, is_cut=is_cut))) for line, animal in observed}
     header, *lines = _cells(source.root / OBSERVATIONS)
-    place = [name.strip().lower() for name in header].index("individualid")
+    names = [name.strip().lower() for name in header]
+    if "individualid" not in names:
+        header, lines = [*header, "individualID"], [[*cells, ""] for cells in lines]
+    place = ([*names, "individualid"]).index("individualid")
     kept = n_filled = 0
     for line, cells in enumerate(lines):
         if number.get(line) is None:
@@ -77,6 +80,9 @@ def _filled(rows: Sequence[Member], source: Source) -> Layout:
         name: (source.root / name).read_text(encoding="utf-8-sig") for name in ENTRIES if (source.root / name).is_file()
     }
     told = f"individualID of {n_filled} observations filled; {kept} keep the one that they had"
+    elsewhere = len({row.path for row in rows} - paths)
+    if elsewhere:
+        told += f"; {elsewhere} pictures are not of this package, and left out"
     return Layout({**files, OBSERVATIONS: text.getvalue()}, (told,))
 
 
