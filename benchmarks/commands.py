@@ -7,8 +7,9 @@ A run is made with features of Market-1501's numbers and 2048 dimensions, in DIR
 and taken away at the end. The floors are half the float32 product of the train features with a copy of themselves, and the
 product of query and gallery. Floor and commands take turns in one process, so that other work on the machine meets all of
 them; start and imports are left out. `first` fits the whitening, as the first command of a stage does; `again` reads the one
-that was kept. Figures are those of the least turn; a ratio is of the least turns, with the median of the turns' own in
-brackets. With `--cameras 0` no sample has a camera.
+that was kept. Figures are those of the least turn, seconds passed and, in brackets, those of all processors, which are what
+is left to compare on a busy machine; the ratio's brackets hold the median of the turns' own. With `--cameras 0` no sample
+has a camera.
 """
 
 from __future__ import annotations
@@ -61,41 +62,65 @@ PIECES: dict[str, tuple[tuple[Any, str], ...]] = {
 """Functions by what they do; none of them calls another."""
 
 
+@dataclass(frozen=True)
+class Spent:
+    """Seconds passed, and of all processors."""
+
+    passed: float = 0.0
+    processor: float = 0.0
+
+    def __add__(self, other: Spent) -> Spent:
+        return Spent(self.passed + other.passed, self.processor + other.processor)
+
+    def __sub__(self, other: Spent) -> Spent:
+        return Spent(self.passed - other.passed, self.processor - other.processor)
+
+    def __str__(self) -> str:
+        return f"{self.passed:.3f} ({self.processor:.3f})"
+
+    @classmethod
+    def now(cls) -> Spent:
+        return cls(time.perf_counter(), time.process_time())
+
+
 @dataclass
 class Turns:
-    """Seconds of each turn of a call, and those of its pieces."""
+    """What each turn of a call spent, and its pieces."""
 
-    seconds: list[float] = field(default_factory=list)
-    pieces: list[dict[str, float]] = field(default_factory=list)
+    spent: list[Spent] = field(default_factory=list)
+    pieces: list[dict[str, Spent]] = field(default_factory=list)
 
     def take(self, call: Callable[[], object]) -> None:
-        with watched() as spent:
-            started = time.perf_counter()
+        with watched() as pieces:
+            started = Spent.now()
             call()
-            self.seconds.append(time.perf_counter() - started)
-        self.pieces.append(spent)
+            self.spent.append(Spent.now() - started)
+        self.pieces.append(pieces)
         time.sleep(SPUN_OUT)
 
-    def of_least(self) -> dict[str, float]:
+    @property
+    def least(self) -> int:
+        return min(range(len(self.spent)), key=lambda turn: self.spent[turn].passed)
+
+    def of_least(self) -> dict[str, Spent]:
         """The pieces of the turn that took least, and the rest."""
-        least = min(range(len(self.seconds)), key=self.seconds.__getitem__)
-        pieces = self.pieces[least]
-        return {**pieces, "all else": self.seconds[least] - sum(pieces.values())}
+        pieces = self.pieces[self.least]
+        return {**pieces, "all else": self.spent[self.least] - sum(pieces.values(), Spent())}
 
 
 @contextmanager
-def watched() -> Iterator[dict[str, float]]:
-    """Inside, the functions of `PIECES` add their seconds to what is given."""
-    spent = dict.fromkeys(PIECES, 0.0)
+def watched() -> Iterator[dict[str, Spent]]:
+    """Inside, the functions of `PIECES` add what they spend to what is given."""
+    spent = dict.fromkeys(PIECES, Spent())
     originals = []
 
     def timed(piece: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
-            started = time.perf_counter()
+            started = Spent.now()
             try:
                 return function(*args, **kwargs)
             finally:
-                spent[piece] += time.perf_counter() - started
+                spent[piece] += Spent.now() - started
 
         return call
 
@@ -178,20 +203,41 @@ def forget(run: RunDirectory) -> None:
             shutil.rmtree(entry)
 
 
-def table(title: str, floor: list[float], turns: dict[str, Turns], wanted: float) -> None:
-    """One column a call, its pieces in seconds below its ratio to the `floor`."""
+def table(title: str, floor: Turns, turns: dict[str, Turns], wanted: float, *, share: float = 1.0) -> None:
+    """One column a call, its pieces below its ratio to `share` of the `floor`."""
     pieces = {name: found.of_least() for name, found in turns.items()}
-    rows = [["", *turns], ["seconds", *(f"{min(found.seconds):.3f}" for found in turns.values())]]
+    least = floor.spent[floor.least].passed * share
+    rows = [["", *turns], ["seconds", *(str(found.spent[found.least]) for found in turns.values())]]
     ratios = []
     for found in turns.values():
-        median = statistics.median(own / other for own, other in zip(found.seconds, floor, strict=True))
-        ratios.append(f"{min(found.seconds) / min(floor):.2f} ({median:.2f})")
-    rows.append([f"of the floor, {min(floor):.3f} s (wanted {wanted})", *ratios])
+        own = [a.passed / (b.passed * share) for a, b in zip(found.spent, floor.spent, strict=True)]
+        ratios.append(f"{found.spent[found.least].passed / least:.2f} ({statistics.median(own):.2f})")
+    rows.append([f"of the floor, {least:.3f} s (wanted {wanted})", *ratios])
+    busy = min(spent.processor for spent in floor.spent) * share
+    by_processor = [f"{min(spent.processor for spent in found.spent) / busy:.2f}" for found in turns.values()]
+    rows.append([f"of its processor seconds, {busy:.3f} s", *by_processor])
     for piece in (*PIECES, "all else"):
         cells = [found[piece] for found in pieces.values()]
-        if max(cells) > 0:
-            rows.append([piece, *(f"{cell:.3f}" for cell in cells)])
+        if max(cell.passed for cell in cells) > 0:
+            rows.append([piece, *map(str, cells)])
     print_table(title, *rows)
+
+
+def take_turns(
+    run: RunDirectory, product: Callable[[], object], command: Callable[[], object], repeats: int
+) -> tuple[Turns, dict[str, Turns]]:
+    """Turns of `product`, and of `command` as the first of a stage and again; a round before them fills caches."""
+    floor, turns = Turns(), {name: Turns() for name in ("first", "again")}
+    for turn in range(repeats + 1):
+        if turn == 1:
+            floor, turns = Turns(), {name: Turns() for name in turns}
+        forget(run)
+        floor.take(product)
+        for found in turns.values():
+            # another command has nothing in memory
+            kept_whitening._newest.clear()
+            found.take(command)
+    return floor, turns
 
 
 def measure_merge(folder: Path, options: argparse.Namespace) -> None:
@@ -200,21 +246,13 @@ def measure_merge(folder: Path, options: argparse.Namespace) -> None:
     run = make_run(folder / "merge", rows, {}, n_cameras=options.cameras)
     parameters = MergeParameters(**merging_of(DEFAULT_RECIPE))
     copy = rows.copy()
-    floor: list[float] = []
-    turns = {name: Turns() for name in ("first", "again")}
-    for turn in range(options.repeats + 1):
-        forget(run)
-        product = Turns()
-        product.take(lambda: rows @ copy.T)
-        floor.append(product.seconds[0] / 2)
-        for found in turns.values():
-            # another command has nothing in memory
-            kept_whitening._newest.clear()
-            found.take(lambda: merge_stage.merge(run, parameters=parameters, context=Context(force=True)))
-        if turn == 0:
-            # it compiles, imports and fills caches
-            floor, turns = [], {name: Turns() for name in turns}
-    table(f"`dbc merge`, {len(rows):,} × {DIM}", floor, turns, MERGE_WANTED)
+    floor, turns = take_turns(
+        run,
+        lambda: rows @ copy.T,
+        lambda: merge_stage.merge(run, parameters=parameters, context=Context(force=True)),
+        options.repeats,
+    )
+    table(f"`dbc merge`, {len(rows):,} × {DIM}", floor, turns, MERGE_WANTED, share=0.5)
 
 
 def measure_evaluation(folder: Path, options: argparse.Namespace) -> None:
@@ -223,20 +261,12 @@ def measure_evaluation(folder: Path, options: argparse.Namespace) -> None:
     for name, n_rows in (("query", options.query), ("gallery", options.gallery)):
         tested |= {key: array[:n_rows] for key, array in tested.items() if key.startswith(name)}
     run = make_run(folder / "eval", mixture(options.train), tested, n_cameras=options.cameras)
-    floor: list[float] = []
-    turns = {name: Turns() for name in ("first", "again")}
-    for turn in range(options.repeats + 1):
-        forget(run)
-        product = Turns()
-        product.take(lambda: tested["query"] @ tested["gallery"].T)
-        floor.append(product.seconds[0])
-        for found in turns.values():
-            kept_whitening._newest.clear()
-            found.take(
-                lambda: evaluate_stage.evaluate(run, parameters=EvaluateParameters(), context=Context(force=True))
-            )
-        if turn == 0:
-            floor, turns = [], {name: Turns() for name in turns}
+    floor, turns = take_turns(
+        run,
+        lambda: tested["query"] @ tested["gallery"].T,
+        lambda: evaluate_stage.evaluate(run, parameters=EvaluateParameters(), context=Context(force=True)),
+        options.repeats,
+    )
     n_rows = options.train + options.query + options.gallery
     table(f"`dbc eval`, {options.query:,} × {options.gallery:,} of {n_rows:,}", floor, turns, EVALUATION_WANTED)
 

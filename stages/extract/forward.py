@@ -86,7 +86,7 @@ def extract(
     def read_batch(batch: Batch) -> tuple[Batch, Tensor]:
         return batch, inputs.ahead(_filled(images[batch.frames], batch_size))
 
-    read = ahead(planned, read_batch, depth=max(DEPTH, n_threads), n_threads=n_threads)
+    read = ahead(planned, read_batch, depth=read_depth(device), n_threads=n_threads)
     with closing(_computed(network, read, inputs)) as computed:
         sums: Float64Array | None = None
         for batch, features in computed:
@@ -145,6 +145,11 @@ def _computed(
                 yield _arrived(*queued.popleft())
         while queued:
             yield _arrived(*queued.popleft())
+
+
+def read_depth(device: torch.device) -> int:
+    """Batches that are read ahead of the one that is computed: as many as threads read, and `DEPTH` at least."""
+    return max(DEPTH, n_readers(device))
 
 
 def queue_depth(device: torch.device) -> int:
