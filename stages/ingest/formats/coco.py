@@ -23,8 +23,9 @@ UNKNOWN_NAME = "____"
 """What Wild Me calls an individual that is not known."""
 NOBODY = frozenset({"empty", "blank", "__ignore__"})
 """Categories of COCO Camera Traps that are no animals."""
-PICTURE_FOLDERS = ("", "images/")
-"""Where pictures lie under the root."""
+PICTURE_FOLDERS = ("", "images/", "images/{split}/", "{split}/")
+"""Where pictures may lie under the root; the split is what the name of the file ends in, as in `instances_train2022.json`."""
+ANNOTATIONS = "annotations"
 
 
 def read_coco(source: Path, root: Path, parameters: IngestParameters, findings: Findings) -> Samples:
@@ -62,8 +63,9 @@ def find_coco(source: Path) -> Path:
 
 
 def coco_files(folder: Path) -> list[Path]:
-    """The JSON files in `folder` that look like COCO, sorted."""
-    return sorted(file for file in folder.glob("*.json") if looks_like_coco(file))
+    """The JSON files in `folder`, else in its folder `annotations`, that look like COCO, sorted."""
+    found = sorted(file for file in folder.glob("*.json") if looks_like_coco(file))
+    return found or sorted(file for file in folder.glob(f"{ANNOTATIONS}/*.json") if looks_like_coco(file))
 
 
 def why_coco(source: Path) -> str | None:
@@ -94,7 +96,7 @@ def read_object(file: Path) -> dict[str, Any]:
 def _detections(file: Path, root: Path, content: Mapping[str, Any], left_out: Counter[str]) -> Iterator[Detection]:
     images = _by_id(file, content, "images", needed="file_name")
     categories = {key: str(row["name"]) for key, row in _by_id(file, content, "categories", needed="name").items()}
-    folder, absolute = _picture_folder(root, images), PurePosixPath(root.absolute().as_posix())
+    folder, absolute = _picture_folder(file, root, images), PurePosixPath(root.absolute().as_posix())
     annotations = _by_id(file, content, "annotations", needed="image_id")
     name = shown(file)
     for number, annotation in annotations.items():
@@ -148,10 +150,11 @@ def _key(value: object) -> str:
     return str(value)
 
 
-def _picture_folder(root: Path, images: Mapping[Any, Mapping[str, Any]]) -> str:
+def _picture_folder(file: Path, root: Path, images: Mapping[Any, Mapping[str, Any]]) -> str:
     first = next(iter(images.values()), None)
     if first is not None:
-        for folder in PICTURE_FOLDERS:
+        for pattern in PICTURE_FOLDERS:
+            folder = pattern.format(split=file.stem.rpartition("_")[2])
             if (root / f"{folder}{first['file_name']}").is_file():
                 return folder
     return ""

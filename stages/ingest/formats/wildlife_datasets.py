@@ -16,7 +16,18 @@ from stages.samples import Samples
 
 UNKNOWN_NAME = "unknown"
 """What the package calls an individual that is not known."""
-COLUMNS = ("path", "identity", "image_id", "bbox", "date", "orientation", "camera", "encounter", "encounter_id")
+COLUMNS = (
+    "path",
+    "identity",
+    "image_id",
+    "bbox",
+    "date",
+    "orientation",
+    "position",
+    "camera",
+    "encounter",
+    "encounter_id",
+)
 _BRACKETS = re.compile(r"[\[\](),;\s]+")
 
 
@@ -26,13 +37,15 @@ def read_wildlife_datasets(source: Path, root: Path, parameters: IngestParameter
     `bbox` is [left, top, width, height] in pixels, `date` the time, `orientation` the view, `camera` and `encounter` as they
     say. The identity 'unknown' is none. Other columns are named and not read. UsageError names the line of what is wrong.
     """
-    table = read_csv_file(find_table(source), columns=COLUMNS)
+    table = read_csv_file(find_table(source), columns=COLUMNS, root=root)
     if "identity" not in table.cells:
         raise UsageError(f"{shown(table.file)} has no column 'identity'; name the column of individuals so")
     if table.ignored:
         findings.notes.append(f"{shown(table.file)}: columns not read: {', '.join(map(shown, table.ignored))}")
+    # it was called position before
+    view = "orientation" if "orientation" in table.cells else "position"
     encounter = "encounter" if "encounter" in table.cells else "encounter_id"
-    columns = [table.column(name) for name in ("path", "identity", "bbox", "date", "orientation", "camera", encounter)]
+    columns = [table.column(name) for name in ("path", "identity", "bbox", "date", view, "camera", encounter)]
     found = [
         Detection(
             path=path,

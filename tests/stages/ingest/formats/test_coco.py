@@ -108,3 +108,14 @@ def test_tracks_and_frames_are_kept(tmp_path: Path) -> None:
     assert samples.frame_start.tolist() == [0, 2]
     samples, _ = read(coco(tmp_path, rows[:1], frame_num=5), "coco")
     assert samples.frame_number.tolist() == [5]
+
+
+def test_wild_me_keeps_annotations_and_pictures_in_folders_of_their_own(tmp_path: Path) -> None:
+    coco(tmp_path, [{"image_id": 1, "bbox": BOX}])
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "images" / "train2022").mkdir(parents=True)
+    (tmp_path / "coco.json").rename(tmp_path / "annotations" / "instances_train2022.json")
+    (tmp_path / "im").rename(tmp_path / "images" / "train2022" / "im")
+    assert read(tmp_path, "coco")[0].path == ("images/train2022/im/1.jpg",)
+    file = tmp_path / "annotations" / "instances_train2022.json"
+    assert read(file, "coco", root=tmp_path)[0].path == ("images/train2022/im/1.jpg",)

@@ -63,3 +63,10 @@ def test_a_table_without_identities_or_with_our_columns_is_another(tmp_path: Pat
     assert "has no column 'identity'" in refusal(source, "wildlife-datasets")
     read(source, "csv")
     read(table(tmp_path, "im/a.png,1,2", header="path,pid,identity"), "csv")
+
+
+def test_views_were_called_position_and_absolute_paths_start_from_the_root(tmp_path: Path) -> None:
+    pictures(tmp_path / "pictures", "im/a.png")
+    file = text(tmp_path / "t.csv", f"identity,path,position\na,{tmp_path}/pictures/im/a.png,left\n")
+    samples, _ = read(file, "wildlife-datasets", root=tmp_path / "pictures")
+    assert (samples.path, samples.view_name) == (("im/a.png",), ("left",))
