@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dbc_cli.command import Given, command
 from dbc_cli.flags.flag import Flag, pins, stage_flag
-from dbc_cli.flags.tables import COMMON, OVERWRITE
+from dbc_cli.flags.tables import COMMON, OVERWRITE, SEED
 
 if TYPE_CHECKING:
     from dbc_cli.console import RichReporter
@@ -34,6 +34,8 @@ REVIEW = (
         least=0,
         most=65_535,
     ),
+    Flag("for_count", bool, "--for-count", "Show the pairs that dbc count draws.", ""),
+    Flag("n_answers", int, "--n-answers", "Pairs that dbc count draws.", "100", metavar="N", least=1, most=1_000_000),
     Flag("join", tuple[Path, Path], "--join", "Put two people's files of answers into --out.", "", metavar="A B"),
     Flag("out", Path, "--out", "File for the joined answers.", "", metavar="FILE"),
 )
@@ -47,6 +49,7 @@ MOST_CONFLICTS = 20
     COMMON,
     REVIEW,
     OVERWRITE,
+    SEED,
     pins("dataset", "features", "clusters"),
     order=111,
     makes_run=True,
@@ -58,6 +61,8 @@ def review(given: Given) -> None:
     answer is saved at once, and later merges take them. The pairs whose answers are worth most come first. Identities
     are not shown.
 
+    With --for-count the pairs are those that dbc count draws.
+
     --static saves the page as a file instead. --join puts two files of answers into one, and shows what contradicts.
     """
     from dbc_cli.console import RichReporter
@@ -66,6 +71,7 @@ def review(given: Given) -> None:
     from stages.export.which_stage import stage_to_show
     from stages.output_files import require_new
     from stages.pages.review import open_review
+    from stages.review.count_stage import draws_of
 
     if given["join"] is not None:
         _join(given)
@@ -77,7 +83,11 @@ def review(given: Given) -> None:
     n_pairs = int(given.get("pairs", 100))
     run, reporter = given.run_directory, RichReporter()
     file = given.get("answers", given.run / FILE_NAME)
-    opened = open_review(run, stage=stage_to_show(run, given.stage, reporter), file=file, reporter=reporter)
+    stage = stage_to_show(run, given.stage, reporter)
+    draws = None
+    if given.flag("for_count"):
+        draws = draws_of(run, stage, n_answers=given.get("n_answers", 100), seed=given.get("seed", 0))
+    opened = open_review(run, stage=stage, file=file, reporter=reporter, draws=draws)
     given.remember()
     if given["static"] is not None:
         _save_page(given, opened, n_pairs)

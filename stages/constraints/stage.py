@@ -69,8 +69,7 @@ def make_constraints(run: RunDirectory, dataset: Artifact, asked: AskedConstrain
     """
     samples = TrainSamples(dataset)
     file = _file_of(run, asked)
-    answers = NO_ANSWERS if file is None else read_answers(file, samples)
-    derived = derived_pairs(dataset) if asked.derived else NO_ANSWERS.pairs
+    answers, derived = answers_of(run, dataset, samples, asked)
     known, note = (None, "") if asked.labels is None else read_labels(asked.labels, dataset)
     said = _Said(answers, *((NO_ANSWERS.pairs, NO_ANSWERS.pairs) if known is None else labelled_pairs(known)), derived)
     said.require_agreement(samples.names, file, asked.labels)
@@ -95,6 +94,15 @@ def make_constraints(run: RunDirectory, dataset: Artifact, asked: AskedConstrain
         labelled = f"; {note}" if note else ""
         context.reporter.note(f"{told(constraints_manifest(made.artifact).summary)}{unsure}{labelled}")
     return made
+
+
+def answers_of(
+    run: RunDirectory, dataset: Artifact, samples: TrainSamples, asked: AskedConstraints
+) -> tuple[AnsweredPairs, Int64Array]:
+    """What the file that is `asked` for says of `samples`, and the pairs (p, 2) that the data shows to differ."""
+    file = _file_of(run, asked)
+    answers = NO_ANSWERS if file is None else read_answers(file, samples)
+    return answers, derived_pairs(dataset) if asked.derived else NO_ANSWERS.pairs
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from stages.pages.names import names_of
 from stages.pages.pictures import thumbnails, webp
 from stages.reporting import Reporter
 from stages.review.answer_book import AnswerBook
+from stages.review.counting import Draws, drawn_pairs
 from stages.review.order import PairToSee, pairs_worth_a_look
 from stages.runs.run_directory import RunDirectory, clusters_manifest
 
@@ -33,17 +34,23 @@ QUALITY = 82
 
 @dataclass(frozen=True)
 class Review:
-    """A stage's clusters and the book of answers about them; `cut` is D of the stage's last merge, None if it has none."""
+    """A stage's clusters and the book of answers about them; `cut` is D of the stage's last merge, None if it has none.
+
+    With `draws` their pairs are asked about, for a count.
+    """
 
     reported: Reported
     book: AnswerBook
     names: list[str]
     lambda_: float
     cut: float | None
+    draws: Draws | None = None
 
     def next_pairs(self, n_pairs: int) -> list[PairToSee]:
         """At most `n_pairs` pairs that no answer decides yet, the one whose answer is worth most first."""
         answers, unsure = self.book.known()
+        if self.draws is not None:
+            return drawn_pairs(self.draws, self.reported.labels, answers, unsure)[:n_pairs]
         return pairs_worth_a_look(
             self.reported.features,
             self.reported.labels,
@@ -55,7 +62,7 @@ class Review:
         )
 
 
-def open_review(run: RunDirectory, *, stage: int, file: Path, reporter: Reporter) -> Review:
+def open_review(run: RunDirectory, *, stage: int, file: Path, reporter: Reporter, draws: Draws | None = None) -> Review:
     """The review of the clusters of `stage`, with the answers that `file` has; raises what `AnswerBook` and `report` do."""
     reported = make_report(run, stage=stage, reporter=reporter)
     clusters = run.require("clusters", stage)
@@ -65,7 +72,7 @@ def open_review(run: RunDirectory, *, stage: int, file: Path, reporter: Reporter
     # the order takes squared distances and mean dispersions: only then is the stage's D the same quantity
     is_same_d = parameters.criterion == "dbc" and parameters.metric == "sqeuclidean"
     cut = float(merged[-1]) if len(merged) and is_same_d else None
-    return Review(reported, book, samples.names, parameters.lambda_, cut)
+    return Review(reported, book, samples.names, parameters.lambda_, cut, draws)
 
 
 def static_page(review: Review, *, n_pairs: int) -> str:

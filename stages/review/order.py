@@ -20,9 +20,9 @@ from scipy.special import expit
 
 from stages.typing import BoolArray, Float32Array, Float64Array, Int64Array
 
-Reason = Literal["would join", "alone", "joined last", "loose"]
-"""Why a pair is shown: its clusters would join next, one of them being a single sample or not; or its cluster might be two,
-because its sides joined last or one sample is far from the others."""
+Reason = Literal["would join", "alone", "joined last", "loose", "drawn"]
+"""Why a pair is shown: its clusters would join next, one of them being a single sample or not; its cluster might be two,
+because its sides joined last or one sample is far from the others; or it was drawn for a count."""
 
 NEIGHBOURS = 5
 """Nearest clusters of each cluster that are looked at."""

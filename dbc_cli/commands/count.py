@@ -1,0 +1,107 @@
+"""`dbc count`: how many individuals there are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dbc_cli.command import Given, command
+from dbc_cli.flags.flag import Flag, pins, stage_flag
+from dbc_cli.flags.tables import COMMON, OVERWRITE, SEED
+
+if TYPE_CHECKING:
+    from stages.review.count_stage import Counting
+
+COUNT = (
+    Flag("answers", Path, "--answers", "File of answers.", "RUN/constraints.csv", metavar="FILE"),
+    Flag("n_answers", int, "--n-answers", "Pairs to draw.", "100", metavar="N", least=1, most=1_000_000),
+    Flag(
+        "out",
+        Path,
+        "--out",
+        "Table for the pairs that are still to be answered, unsure for a start.",
+        "",
+        metavar="FILE",
+    ),
+)
+
+
+@command(
+    "count",
+    stage_flag("1, 2, 3, …", "the one that dbc select chooses"),
+    COMMON,
+    COUNT,
+    OVERWRITE,
+    SEED,
+    pins("dataset", "clusters"),
+    order=112,
+)
+def count(given: Given) -> None:
+    """Estimate the number of individuals, with a 95 % interval, from clusters and answers about drawn pairs.
+
+    Pairs are drawn by nested importance sampling: dbc review --for-count shows them, or --out lists them. Without answers
+    only the number of clusters is known, which is no estimate.
+    """
+    from dbc_cli.console import RichReporter, print_json
+    from stages.export.which_stage import stage_to_show
+    from stages.output_files import require_new
+    from stages.review.count_stage import counting
+
+    out = given["out"]
+    if out is not None:
+        require_new([out], argument="out", overwrite=given.flag("overwrite"))
+    reporter = RichReporter()
+    run = given.run_directory
+    stage = stage_to_show(run, given.stage, reporter)
+    n_answers, seed = given.get("n_answers", 100), given.get("seed", 0)
+    found = counting(run, stage, file=given["answers"], n_answers=n_answers, seed=seed)
+    given.remember()
+    if out is not None:
+        _write(found, out, overwrite=given.flag("overwrite"))
+    if found.n_unsure:
+        reporter.warn(f"{found.n_unsure} drawn pairs are unsure, and count as different")
+    if given.flag("json"):
+        print_json({"run": given.run.as_posix(), **_fields(found)})
+    else:
+        _show(found, out)
+
+
+def _write(found: Counting, out: Path, *, overwrite: bool) -> None:
+    from stages.output_files import write_text
+    from stages.review.answer_book import csv_of
+
+    rows = [(found.names[a], found.names[b], "unsure") for a, b in found.to_ask.tolist()]
+    write_text(csv_of(rows), out, overwrite=overwrite)
+
+
+def _fields(found: Counting) -> dict[str, Any]:
+    count = found.found
+    return {
+        "stage": found.stage,
+        "n_clusters": found.n_clusters,
+        "answered": found.n_answers,
+        "to_answer": len(found.to_ask),
+        "estimate": None if count is None else count.estimate,
+        "low": None if count is None else count.low,
+        "high": None if count is None else count.high,
+        "expected_width": {str(n): round(width, 1) for n, width in found.widths.items()},
+    }
+
+
+def _show(found: Counting, out: Path | None) -> None:
+    from dbc_cli.console import print_text
+
+    asked = f"{len(found.to_ask)} of the drawn pairs are to be answered"
+    if found.found is None:
+        print_text(f"stage {found.stage} has {found.n_clusters} clusters, which is no estimate of the individuals")
+        print_text(f"{asked}: {out if out is not None else 'dbc review --for-count'}")
+        return
+    low, high = int(found.found.low), int(found.found.high)
+    print_text(
+        f"individuals: {found.found.estimate:.0f}, between {low} and {high} (95 %), by {found.n_answers} answers"
+    )
+    print_text(f"stage {found.stage} has {found.n_clusters} clusters")
+    widths = ", ".join(f"{n} answers {width:.0f}" for n, width in found.widths.items())
+    print_text(f"the interval is {high - low} wide; expected after {widths}")
+    if len(found.to_ask):
+        print_text(f"{asked}: {out if out is not None else 'dbc review --for-count'}")

@@ -1,0 +1,110 @@
+"""The number of individuals of a stage: which pairs to answer for it, and what the answers say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from stages.constraints.answers_file import AnsweredPairs, TrainSamples
+from stages.constraints.stage import AskedConstraints, answers_of
+from stages.errors import DbcError
+from stages.features.prepared import compared_features
+from stages.review.counting import INNER, LEAST_DRAWN, Count, Draws, answered, count, draw, expected_width
+from stages.runs.lineage import dataset_of, parent_of
+from stages.runs.run_directory import RunDirectory, clusters_manifest
+from stages.runs.store import Artifact, open_artifact
+from stages.typing import Int64Array
+
+FORETOLD = (100, 300, 1000)
+"""Numbers of answers for which the width of the interval is told."""
+
+
+@dataclass(frozen=True)
+class Counting:
+    """How far the count of a stage is.
+
+    `n_answers` of the drawn pairs are answered; `to_ask` (p, 2) are those of the draws asked for that are not, by place among
+    train samples, whose `names` there are. `found` is None while too few are answered; `widths` says about how wide the
+    interval is after so many answers. `n_unsure` drawn pairs are unsure, which counts as different.
+    """
+
+    stage: int
+    n_clusters: int
+    names: list[str]
+    n_answers: int
+    n_unsure: int
+    to_ask: Int64Array
+    found: Count | None
+    widths: dict[int, float]
+
+
+def draws_of(run: RunDirectory, stage: int, *, n_answers: int, seed: int) -> Draws:
+    """The pairs that `n_answers` answers are about, drawn by the clusters of `stage` as they were before answers.
+
+    Raises DbcError if there are no clusters, or they are of fewer than two samples.
+    """
+    clusters = clusters_before(run, stage)
+    features, parameters = parent_of(clusters, "features"), clusters_manifest(clusters).parameters
+    if features is None:
+        raise DbcError(f"{clusters.path}: no features among its parents, wanted some; merge again")
+    labels = clusters.read("labels")
+    if len(labels) < 2:
+        raise DbcError(f"{clusters.path} has {len(labels)} sample, and a count needs at least 2; ingest more")
+    rows = compared_features(run.resolve(features), dataset_of(run, clusters), parameters)
+    return draw(rows, labels, n_drawn=max(LEAST_DRAWN, -(-n_answers // INNER)), seed=seed)
+
+
+def clusters_before(run: RunDirectory, stage: int) -> Artifact:
+    """The newest clusters of `stage` that were made without answers, else the newest; DbcError if there are none.
+
+    So the same pairs are drawn however often answers make new clusters.
+    """
+    newest = run.require("clusters", stage)
+    directory = run.directory("clusters", stage)
+    for version in reversed([version for version in run.versions("clusters", stage) if version <= newest.version]):
+        clusters = open_artifact(directory, version)
+        same_data = parent_of(clusters, "dataset") == parent_of(newest, "dataset")
+        if same_data and parent_of(clusters, "constraints") is None:
+            return clusters
+    return newest
+
+
+def counting(run: RunDirectory, stage: int, *, file: Path | None, n_answers: int, seed: int) -> Counting:
+    """What the answers in `file` (default: the run's own) say of the number of individuals at `stage`.
+
+    Drawn samples count in their order, up to the first that is not answered about in full, so that which answers are there
+    does not decide which samples count. Raises what `draws_of` does, and UsageError for a file that says what cannot be meant.
+    """
+    draws = draws_of(run, stage, n_answers=n_answers, seed=seed)
+    clusters = run.require("clusters", stage)
+    dataset = dataset_of(run, clusters)
+    samples = TrainSamples(dataset)
+    told, derived = answers_of(run, dataset, samples, AskedConstraints(file))
+    different = np.concatenate([told.pairs[~told.is_same], told.unsure, derived])
+    is_known, is_same = answered(draws, told.pairs[told.is_same], different)
+    n_complete = int(np.logical_and.accumulate(is_known.all(axis=1)).sum())
+    found = count(draws.first(n_complete), is_same[:n_complete]) if n_complete >= LEAST_DRAWN else None
+    return Counting(
+        stage=stage,
+        n_clusters=clusters_manifest(clusters).summary.n_clusters,
+        names=samples.names,
+        n_answers=int(is_known.sum()),
+        n_unsure=_n_unsure(draws, told),
+        to_ask=_each_once(draws.pairs()[~is_known]),
+        found=found,
+        widths={} if found is None else {n: expected_width(found, n_drawn=n // INNER) for n in FORETOLD},
+    )
+
+
+def _each_once(pairs: Int64Array) -> Int64Array:
+    """The different ones of `pairs` (p, 2), in the order of their first appearance, the smaller sample first."""
+    ordered = np.sort(pairs, axis=1)
+    _, first = np.unique(ordered, axis=0, return_index=True)
+    return ordered[np.sort(first)]
+
+
+def _n_unsure(draws: Draws, told: AnsweredPairs) -> int:
+    unsure = {(min(pair), max(pair)) for pair in told.unsure.tolist()}
+    return sum((min(pair), max(pair)) in unsure for pair in draws.pairs().reshape(-1, 2).tolist())

@@ -1,0 +1,87 @@
+"""The number of individuals by drawn pairs: its interval, and what it is made of."""
+
+import numpy as np
+import pytest
+
+from stages.review.counting import INNER, Similarity, answered, count, draw, drawn_pairs, expected_width
+from stages.review.order import Answers
+
+
+def partition(seed, *, n_individuals=30, spread=0.6, sizes=(1, 12)):
+    """Features (n, 8), true individuals (n,), and clusters (n,) that mistake some: split, joined and wrong samples."""
+    rng = np.random.default_rng(seed)
+    truth = np.repeat(np.arange(n_individuals), rng.integers(*sizes, n_individuals))
+    rows = rng.standard_normal((n_individuals, 8))[truth] + spread * rng.standard_normal((len(truth), 8))
+    labels = truth * 2 + (rng.random(len(truth)) < 0.3)
+    labels[truth < 4] = 0
+    wrong = rng.random(len(truth)) < 0.1
+    labels[wrong] = rng.choice(labels, wrong.sum())
+    return rows.astype("f4"), truth, np.unique(labels, return_inverse=True)[1]
+
+
+def reviewed(rows, truth, labels, *, n_drawn, seed):
+    draws = draw(rows, labels, n_drawn=n_drawn, seed=seed)
+    pairs = draws.pairs()
+    return count(draws, truth[pairs[..., 0]] == truth[pairs[..., 1]])
+
+
+@pytest.mark.parametrize(("spread", "sizes"), [(0.4, (1, 12)), (0.9, (1, 12)), (0.6, (4, 5)), (1.5, (2, 4))])
+def test_the_interval_covers_the_truth_in_nine_of_ten_reviews(spread, sizes):
+    covered, widths = [], {5: [], 15: [], 50: []}
+    for seed in range(200):
+        n_drawn = (5, 15, 50)[seed % 3]
+        found = reviewed(*partition(seed // 8, spread=spread, sizes=sizes), n_drawn=n_drawn, seed=seed)
+        assert 1 <= found.low <= found.estimate <= found.high
+        covered.append(found.low <= 30 <= found.high)
+        widths[n_drawn].append(found.high - found.low)
+    assert np.mean(covered) >= 0.9
+    assert np.mean(widths[50]) < np.mean(widths[15]) < np.mean(widths[5])
+
+
+def test_what_is_drawn_by_the_truth_has_no_error():
+    # clusters are the individuals, of one size and far apart: d̂ is d, whatever is drawn
+    rows = np.repeat(100 * np.eye(12, dtype="f4"), 5, axis=0)
+    truth = np.repeat(np.arange(12), 5)
+    found = reviewed(rows, truth, truth, n_drawn=40, seed=0)
+    assert found.estimate == pytest.approx(12, abs=1)
+    assert found.low <= 12 <= found.high
+
+
+def test_more_draws_begin_with_the_same_ones_and_every_pair_can_be_drawn():
+    rows, _, labels = partition(0)
+    few, many = draw(rows, labels, n_drawn=4, seed=3), draw(rows, labels, n_drawn=9, seed=3)
+    for name in ("drawn", "chance", "others", "other_chance"):
+        np.testing.assert_array_equal(getattr(few, name), getattr(many.first(4), name))
+    assert few.others.shape == (4, INNER)
+    assert (few.others != few.drawn[:, None]).all()
+    alike = Similarity(rows, labels).of(np.arange(len(rows)))
+    assert (alike + np.eye(len(rows)) > 0).all()
+    assert (np.diag(alike) == 0).all()
+
+
+def test_answers_reach_drawn_pairs_also_by_what_follows():
+    rows, truth, labels = partition(1)
+    draws = draw(rows, labels, n_drawn=6, seed=0)
+    asked = draws.pairs().reshape(-1, 2)
+    same = asked[truth[asked[:, 0]] == truth[asked[:, 1]]]
+    different = asked[truth[asked[:, 0]] != truth[asked[:, 1]]]
+    is_known, is_same = answered(draws, same, different)
+    assert is_known.all()
+    np.testing.assert_array_equal(is_same.ravel(), truth[asked[:, 0]] == truth[asked[:, 1]])
+    # one answer "same" beside "different" with its other end tells of a pair that nobody answered
+    u, v = different[0]
+    other = next(i for i in range(len(truth)) if i not in (u, v))
+    is_known, is_same = answered(draws, np.array([[v, other]]), np.array([[u, other]]))
+    place = [i for i, pair in enumerate(asked.tolist()) if set(pair) == {u, v}]
+    assert is_known.ravel()[place].all()
+    assert not is_same.ravel()[place].any()
+    nothing = np.empty((0, 2), dtype=np.int64)
+    left = drawn_pairs(draws, labels, Answers(same, np.ones(len(same), dtype=bool)), nothing)
+    assert {(pair.first, pair.second) for pair in left} <= {(min(pair), max(pair)) for pair in different.tolist()}
+    assert drawn_pairs(draws, labels, Answers(same, np.ones(len(same), dtype=bool)), different) == []
+
+
+def test_the_width_that_is_expected_falls_with_answers():
+    found = reviewed(*partition(2), n_drawn=10, seed=0)
+    assert expected_width(found, n_drawn=10) == pytest.approx(found.high - found.low)
+    assert expected_width(found, n_drawn=40) < 0.5 * (found.high - found.low)
