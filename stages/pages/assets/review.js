@@ -44,6 +44,7 @@ function effectOf(pair, answer) {
 
 /* ---- the page ---- */
 const REASONS = {
+  drawn: "This pair was drawn for the count.",
   "would join": "These two clusters would join next.",
   "alone": "A single sample and its nearest cluster.",
   "joined last": "One cluster, whose two sides joined last.",

@@ -1,0 +1,60 @@
+"""`dbc count`: no estimate without answers, and one with an interval when drawn pairs are answered."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from stages.constraints.answers_file import TrainSamples
+from stages.runs.run_directory import RunDirectory
+from stages.samples import TRAIN
+from tests.cli.conftest import Dbc
+
+
+def test_answers_turn_the_number_of_clusters_into_an_estimate(dbc: Dbc, run: Path, tmp_path: Path) -> None:
+    assert dbc("merge", "--merge-percent", "0.25", "--run", run).status == 0
+    counting = ["count", "--stage", "1", "--n-answers", "60", "--run", run]
+    told = dbc(*counting).out
+    assert "stage 1 has 12 clusters, which is no estimate of the individuals" in told
+    assert "dbc review --for-count" in told
+    listed = tmp_path / "pairs.csv"
+    nothing = dbc(*counting, "--out", listed, "--json").json
+    assert (nothing["estimate"], nothing["n_clusters"], nothing["answered"]) == (None, 12, 0)
+    rows = list(csv.DictReader(listed.read_text().splitlines()))
+    assert len(rows) == nothing["to_answer"] > 0
+    assert {row["answer"] for row in rows} == {"unsure"}
+    dataset = RunDirectory(run).require("dataset")
+    pid = dataset.read("pid")[dataset.read("split") == TRAIN]
+    who = dict(zip(TrainSamples(dataset).names, pid.tolist(), strict=True))
+    with (run / "constraints.csv").open("w") as file:
+        file.write("path_a,path_b,answer\n")
+        for row in rows:
+            answer = "same" if who[row["path_a"]] == who[row["path_b"]] else "different"
+            file.write(f"{row['path_a']},{row['path_b']},{answer}\n")
+    found = dbc(*counting, "--json").json
+    assert found["to_answer"] == 0
+    assert 1 <= found["low"] <= found["estimate"] <= found["high"] <= 16
+    assert found["low"] <= len(set(pid.tolist())) <= found["high"]
+    widths = list(found["expected_width"].values())
+    assert widths == sorted(widths, reverse=True)
+    assert "between" in dbc(*counting).out
+    # clusters that answers have made do not draw other pairs
+    assert dbc("merge", "--merge-percent", "0.25", "--run", run).status == 0
+    assert dbc(*counting, "--json").json["estimate"] == found["estimate"]
+
+
+def test_the_pairs_of_the_count_can_be_reviewed(dbc: Dbc, run: Path, tmp_path: Path) -> None:
+    assert dbc("merge", "--merge-percent", "0.25", "--run", run).status == 0
+    page = tmp_path / "pairs.html"
+    ran = dbc("review", "--stage", "1", "--for-count", "--static", page, "--pairs", "5", "--run", run)
+    assert ran.status == 0, ran.err
+    assert page.read_text().count('"reason":"drawn"') == 5
+
+
+def test_unsure_answers_count_as_different_and_are_told(dbc: Dbc, run: Path, tmp_path: Path) -> None:
+    assert dbc("merge", "--merge-percent", "0.25", "--run", run).status == 0
+    listed = tmp_path / "pairs.csv"
+    assert dbc("count", "--stage", "1", "--out", listed, "--run", run).status == 0
+    ran = dbc("count", "--stage", "1", "--answers", listed, "--run", run, "--json")
+    assert "drawn pairs are unsure, and count as different" in " ".join(ran.err.split())
+    assert ran.json["high"] == 16
