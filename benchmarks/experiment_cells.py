@@ -18,6 +18,9 @@ from stages.compare.sharing import common_start
 from stages.loop.plan import Plan
 from stages.runs.context import Context
 
+MEMORY_LIMIT = 2**31
+"""Bytes: what else the machine does at the time decides nothing then."""
+
 
 def kept_results(data: DataSet, cells: Sequence[Cell], *, n_jobs: int) -> list[CellResult]:
     """The results of the cells, from the folder of results where they are there; equal plans are run once."""
@@ -39,8 +42,8 @@ def run_and_keep(data: DataSet, cell: Cell) -> str:
     # what cells share is made once, by the first of them
     with (data.run.root / "start.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        common_start(data.run, named.plan, context=Context())
-    result = run_cell(data.run, named, context=Context())
+        common_start(data.run, named.plan, context=Context(memory_limit=MEMORY_LIMIT))
+    result = run_cell(data.run, named, context=Context(memory_limit=MEMORY_LIMIT))
     partial = place.with_suffix(".partial")
     partial.write_text(json.dumps(asdict(result)))
     partial.replace(place)

@@ -13,8 +13,9 @@ from stages.loop.choice.silhouettes import ClusterMeans, mean_over_clusters, sam
 from stages.typing import Float32Array, Int64Array
 
 OVER_MERGED = 0.5
-"""Of the fewest clusters that are likely: fewer join identities. Where training took mAP down they were 0.31 to 0.42 of it,
-where it took mAP up 0.61 and more (seven sets in `benchmarks.cameras`)."""
+"""Of the fewest clusters that are likely: fewer join identities. In `benchmarks.cameras`, where training took mAP down they
+were 0.31 to 0.42 of it, but 1.5 on hard drawn people; where it took mAP up 0.61 and more. DBSCAN, which finds their number
+itself, took mAP up at 0.25 of it."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class StageMeasures:
       the best in which only other cameras count; `camera_mixing`, how often a near neighbour is of another camera, over
       what chance gives; `spread`, the mean cosine distance of two samples, as extracted.
     - `likely_clusters`: the fewest and the most clusters at which merging anew stays near its best; None if not known.
+
+    `is_by_schedule`: whether the number of clusters is that of the schedule, and not found in the features.
     """
 
     stage: int
@@ -42,15 +45,14 @@ class StageMeasures:
     camera_mixing: float = math.nan
     spread: float = math.nan
     likely_clusters: tuple[int, int] | None = None
+    is_by_schedule: bool = True
 
     @property
     def is_over_merged(self) -> bool:
-        """Whether its features, trained on its clusters or not, still ask for twice as many clusters or more."""
-        return (
-            self.stage > 0
-            and self.likely_clusters is not None
-            and self.n_clusters < OVER_MERGED * self.likely_clusters[0]
-        )
+        """Whether the schedule left fewer than half of the clusters that its features still ask for."""
+        if self.stage < 1 or self.likely_clusters is None or not self.is_by_schedule:
+            return False
+        return self.n_clusters < OVER_MERGED * self.likely_clusters[0]
 
     def known(self, name: str) -> float | None:
         """The measure of this name; None if it has no meaning, as curves and JSON have it."""

@@ -115,6 +115,7 @@ def measure_stage(run: RunDirectory, stage: int, *, compared: Compared | None = 
         across_cameras=max(separates.across_cameras, default=math.nan),
         camera_mixing=separates.camera_mixing,
         spread=_spread(features, dataset),
+        is_by_schedule=parameters.clusterer == "dbc",
         likely_clusters=near_best_range(
             separates.n_clusters, separates.across_cameras if has_camid else separates.silhouette
         ),

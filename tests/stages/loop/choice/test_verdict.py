@@ -87,6 +87,7 @@ def test_a_stage_whose_clusters_join_identities_is_not_chosen_however_compact_it
     found = judged(OVER_MERGED)
     assert (found.chosen, found.helped) == (8, True)
     assert judged([OVER_MERGED[0], replace(OVER_MERGED[2], n_clusters=48)]).chosen == 9
+    assert judged([OVER_MERGED[0], replace(OVER_MERGED[2], is_by_schedule=False)]).chosen == 9
     found = judged([OVER_MERGED[0], OVER_MERGED[2]], mean_average_precision={-1: 0.672, 9: 0.671})
     assert (found.chosen, found.helped) == (-1, False)
     assert found.line.startswith(
