@@ -31,7 +31,7 @@ def clustered(dbc: Dbc, source: Path, run: Path, *merging: str) -> RunDirectory:
     for command in (
         ["ingest", source, "--height", "32", "--width", "32"],
         ["extract", *NETWORK],
-        ["merge", "--merge-percent", "0.5", *merging],
+        ["merge", "--merge-percent", "0.5", "--memory-limit", "4GiB", *merging],
     ):
         ran = dbc(*command, "--run", run)
         assert ran.status == 0, ran.err
