@@ -1,4 +1,4 @@
-"""Thumbnails of samples as text for a page, as many as fit."""
+"""Thumbnails of images as text for a page, as many as fit."""
 
 from __future__ import annotations
 
@@ -11,36 +11,35 @@ import numpy as np
 from PIL import Image
 
 from stages.runs.store import Artifact
-from stages.typing import Int64Array, UInt8Array
+from stages.typing import UInt8Array
 
 TRIED = 48
-"""Samples whose thumbnails are made to learn how large they are."""
+"""Images whose thumbnails are made to learn how large they are."""
 BLOCK = 256
-"""Samples whose images are read at once."""
+"""Images that are read at once."""
 SIDES = ((1500, 128), (5000, 96), (20_000, 72), (None, 56))
-"""The longest side of thumbnails in pixels, by the most samples."""
+"""The longest side of thumbnails in pixels, by the most images."""
 MARGIN = 1.05
 """Thumbnails may be this much larger on average than those tried."""
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """Thumbnails as WebP in base64 by sample (row of the dataset), and how many samples asked for have none."""
+    """Thumbnails as WebP in base64 by image, and how many images asked for have none."""
 
     of: dict[int, str]
     n_left_out: int
 
 
 def thumbnails(
-    dataset: Artifact, samples: Sequence[int], *, most_bytes: int, side: int | None = None, quality: int = 70
+    dataset: Artifact, images: Sequence[int], *, most_bytes: int, side: int | None = None, quality: int = 70
 ) -> Pictures:
-    """Thumbnails of the first frames of `samples` (rows of `dataset`, the most wanted first), `most_bytes` of text at most.
+    """Thumbnails of `images` (rows of the array `images`, the most wanted first), `most_bytes` of text at most.
 
-    `side` is their longest side in pixels, by default one that suits their number.
-
-    Images are read block by block in the order they lie in, so that memory does not grow with the number of samples.
+    `side` is their longest side in pixels, by default one that suits their number. Images are read block by block in the
+    order they lie in, so that memory does not grow with their number.
     """
-    wanted = list(dict.fromkeys(samples))
+    wanted = list(dict.fromkeys(images))
     if not wanted:
         return Pictures({}, 0)
     side = side or next(side for most, side in SIDES if most is None or len(wanted) <= most)
@@ -50,10 +49,10 @@ def thumbnails(
     found = _encoded(dataset, fitting, side, quality)
     # those tried may mislead: the least wanted go
     n_bytes = sum(map(len, found.values()))
-    for sample in reversed(wanted[: len(fitting)]):
+    for image in reversed(wanted[: len(fitting)]):
         if n_bytes <= most_bytes:
             break
-        n_bytes -= len(found.pop(sample))
+        n_bytes -= len(found.pop(image))
     return Pictures(found, len(wanted) - len(found))
 
 
@@ -70,13 +69,12 @@ def webp(pixels: UInt8Array, *, side: int | None = None, quality: int = 70) -> b
     return written.getvalue()
 
 
-def _encoded(dataset: Artifact, samples: Sequence[int], side: int, quality: int) -> dict[int, str]:
-    """Thumbnails of `samples`, which ascend."""
-    images, first_frame = dataset.rows("images"), dataset.read("frame_start")[:-1]
+def _encoded(dataset: Artifact, images: Sequence[int], side: int, quality: int) -> dict[int, str]:
+    """Thumbnails of `images`, which ascend."""
+    stored = dataset.rows("images")
     found = {}
-    for start in range(0, len(samples), BLOCK):
-        block = np.asarray(samples[start : start + BLOCK], dtype=np.int64)
-        frames: Int64Array = first_frame[block]
-        for sample, pixels in zip(block.tolist(), images[frames], strict=True):
-            found[sample] = base64.b64encode(webp(pixels, side=side, quality=quality)).decode()
+    for start in range(0, len(images), BLOCK):
+        block = np.asarray(images[start : start + BLOCK], dtype=np.int64)
+        for image, pixels in zip(block.tolist(), stored[block], strict=True):
+            found[image] = base64.b64encode(webp(pixels, side=side, quality=quality)).decode()
     return found

@@ -69,8 +69,11 @@ def write_report(
         data, wanted = report_data(reported, clusters, merges, lists, method)
         advance(1, "map")
         room = most_bytes - ROOM - len(json_in_html(data))
-        pictures = thumbnails(reported.dataset, wanted, most_bytes=max(0, room))
-        data["pictures"] = {str(sample): picture for sample, picture in pictures.of.items()}
+        first_image = dict(zip(wanted, reported.dataset.read("frame_start")[wanted].tolist(), strict=True))
+        pictures = thumbnails(reported.dataset, [*first_image.values()], most_bytes=max(0, room))
+        data["pictures"] = {
+            str(sample): pictures.of[image] for sample, image in first_image.items() if image in pictures.of
+        }
         advance(1, "pictures")
         lineage = lineage_of(run, clusters if metrics is None else metrics)
         n_pictures = len(pictures.of)

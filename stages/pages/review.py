@@ -22,9 +22,12 @@ from stages.review.answer_book import AnswerBook
 from stages.review.counting import Draws, drawn_pairs
 from stages.review.order import PairToSee, pairs_worth_a_look
 from stages.runs.run_directory import RunDirectory, clusters_manifest
+from stages.typing import Int64Array
 
 OTHERS = 6
 """Other members of a sample's cluster that are shown beside it."""
+FRAMES = 5
+"""Frames of a tracklet that are shown."""
 BATCH = 50
 """Pairs that a server gives at once: then it orders the others anew, by what was answered."""
 STATIC_BYTES = 15_000_000
@@ -79,19 +82,15 @@ def static_page(review: Review, *, n_pairs: int) -> str:
     """A page of `n_pairs` pairs with their pictures in it, which gives the answers as a download."""
     data = page_data(review, review.next_pairs(n_pairs))
     reported = review.reported
-    shown = [row for pair in data["pairs"] for row in (pair["first"], pair["second"])]
+    frames = {int(place): images for place, images in data["frames"].items()}
+    pairs = [place for pair in data["pairs"] for place in (pair["first"], pair["second"])]
     large = thumbnails(
-        reported.dataset, reported.train[shown].tolist(), most_bytes=STATIC_BYTES, side=320, quality=QUALITY
+        reported.dataset, [frames[place][0] for place in pairs], most_bytes=STATIC_BYTES, side=320, quality=QUALITY
     )
-    others = [row for pair in data["pairs"] for row in (*pair["othersFirst"], *pair["othersSecond"])]
-    small = thumbnails(
-        reported.dataset,
-        reported.train[others].tolist(),
-        most_bytes=max(0, STATIC_BYTES - sum(map(len, large.of.values()))),
-        side=96,
-    )
-    place = {int(row): number for number, row in enumerate(reported.train.tolist())}
-    data["pictures"] = {str(place[row]): picture for row, picture in {**small.of, **large.of}.items()}
+    room = STATIC_BYTES - sum(map(len, large.of.values()))
+    more = [image for images in frames.values() for image in images if image not in large.of]
+    small = thumbnails(reported.dataset, more, most_bytes=max(0, room), side=96)
+    data["pictures"] = {str(image): picture for image, picture in {**small.of, **large.of}.items()}
     return _page(review, data, connects=False)
 
 
@@ -107,15 +106,19 @@ def page_data(review: Review, pairs: list[PairToSee]) -> dict[str, Any]:
     answers, _ = review.book.known()
     cameras = names_of(reported.dataset, "camera", "camid")
     described = pair_rows(review, pairs)
-    mentioned = {row for pair in described for name in ("first", "second") for row in (pair[name],)}
-    mentioned |= {row for pair in described for name in ("othersFirst", "othersSecond") for row in pair[name]}
+    paired = {place for pair in described for place in (pair["first"], pair["second"])}
+    others = {place for pair in described for place in (*pair["othersFirst"], *pair["othersSecond"])}
+    mentioned = sorted(paired | others)
+    start = reported.dataset.read("frame_start")
+    frames = {place: _frames(start, reported.train[place], FRAMES if place in paired else 1) for place in mentioned}
     place = cameras.place[reported.train]
     return {
         "pairs": described,
         "labels": reported.labels.tolist(),
         "individuals": [row.individual for row in reported.report.clusters],
-        "names": {str(row): review.names[row] for row in sorted(mentioned)},
-        "cameras": {str(row): cameras.texts[place[row]] for row in sorted(mentioned) if place[row] >= 0},
+        "names": {str(row): review.names[row] for row in mentioned},
+        "cameras": {str(row): cameras.texts[place[row]] for row in mentioned if place[row] >= 0},
+        "frames": {str(row): images for row, images in frames.items()},
         "apart": answers.pairs[~answers.is_same].tolist(),
         "told": [[first, second, answer] for first, second, answer in review.book.rows()],
         "given": review.book.n_given,
@@ -152,11 +155,16 @@ def pair_rows(review: Review, pairs: list[PairToSee]) -> list[dict[str, Any]]:
     return rows
 
 
-def picture_of(review: Review, place: int) -> bytes:
-    """The first frame of the train sample at `place`, as WebP of its stored size."""
-    dataset = review.reported.dataset
-    image = dataset.read("frame_start")[[int(review.reported.train[place])]]
-    return webp(dataset.rows("images")[image][0], quality=QUALITY)
+def picture_of(review: Review, image: int) -> bytes | None:
+    """Image number `image` of the dataset as WebP of its stored size; None if there is no such image."""
+    images = review.reported.dataset.rows("images")
+    return webp(images[image : image + 1][0], quality=QUALITY) if image < len(images) else None
+
+
+def _frames(start: Int64Array, sample: int, most: int) -> list[int]:
+    """The numbers of at most `most` images of a sample: the first, and others at equal steps."""
+    first, last = int(start[sample]), int(start[sample + 1]) - 1
+    return sorted(set(np.linspace(first, last, min(most, last - first + 1)).round().astype(int).tolist()))
 
 
 def _members_of(reported: Reported) -> Callable[[int], list[int]]:

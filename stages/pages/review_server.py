@@ -116,9 +116,10 @@ class _Handler(BaseHTTPRequestHandler):
         folder, _, number = path.partition("/")
         if folder != "picture" or not number.isascii() or not number.isdigit() or len(number) > 12:
             raise RefusedError(HTTPStatus.NOT_FOUND)
-        if int(number) >= len(review.reported.labels):
+        picture = picture_of(review, int(number))
+        if picture is None:
             raise RefusedError(HTTPStatus.NOT_FOUND)
-        self._send(HTTPStatus.OK, "image/webp", picture_of(review, int(number)))
+        self._send(HTTPStatus.OK, "image/webp", picture)
 
     def _post(self, path: str) -> None:
         sent = self._sent()

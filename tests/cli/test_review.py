@@ -66,7 +66,8 @@ def test_answers_are_saved_taken_back_and_refused_if_they_contradict(page: Page,
     assert (status, headers["X-Frame-Options"], headers["Cache-Control"]) == (200, "DENY", "no-store")
     pairs = data_of(text.decode())["pairs"]
     first, second = pairs[0]["first"], pairs[0]["second"]
-    status, picture, headers = page.ask("GET", f"{page.parts.path}picture/{first}")
+    (image,) = data_of(text.decode())["frames"][str(first)]
+    status, picture, headers = page.ask("GET", f"{page.parts.path}picture/{image}")
     assert (status, picture[:4], headers["Content-Type"]) == (200, b"RIFF", "image/webp")
     asked = {"first": first, "second": second}
     assert page.post("answer", {**asked, "answer": "same"}) == (200, {"given": 1})
@@ -124,7 +125,9 @@ def test_a_page_without_a_server_has_its_pictures_and_no_identities(dbc: Dbc, me
     text = (tmp_path / "review.html").read_text()
     shown = data_of(text)
     assert 1 <= len(shown["pairs"]) <= 4
-    assert {str(pair[name]) for pair in shown["pairs"] for name in ("first", "second")} <= set(shown["pictures"])
+    for pair in shown["pairs"]:
+        for place in (pair["first"], pair["second"], *pair["othersFirst"], *pair["othersSecond"]):
+            assert {str(image) for image in shown["frames"][str(place)]} <= set(shown["pictures"])
     assert "identities" not in shown
     assert "connect-src 'none'" in text
     again = dbc("review", "--run", merged, "--static", tmp_path / "review.html")

@@ -67,20 +67,25 @@ const done = el("p", { className: "reason", hidden: true });
 root.append(bar, reason, pairBox, done, el("div", { className: "buttons" }, buttons, back, served ? null : download), problem,
   el("h2", {}, "What your answers changed"), log);
 
-function source(row) {
-  if (served) return `picture/${row}`;
-  return data.pictures[row] ? "data:image/webp;base64," + data.pictures[row] : null;
+function source(number) {
+  if (served) return `picture/${number}`;
+  return data.pictures[number] ? "data:image/webp;base64," + data.pictures[number] : null;
 }
-function image(row, small) {
-  const from = source(row);
+function image(number, told) {
+  const from = source(number);
   if (!from) return el("span", { className: "none" }, "no picture");
-  return el("img", { src: from, alt: small ? "" : `sample ${visible(data.names[row])}`, decoding: "async" });
+  return el("img", { src: from, alt: told, decoding: "async" });
+}
+function strip(label, numbers) {
+  if (!numbers.length) return null;
+  return el("div", { className: "others" }, el("span", { className: "quiet" }, label),
+    el("div", { className: "tiles" }, numbers.map((number) => image(number, ""))));
 }
 function fill(box, row, others, label) {
-  const camera = data.cameras[row];
-  box.replaceChildren(image(row, false), el("figcaption", {}, el("p", {}, text(data.names[row] ?? "")),
+  const camera = data.cameras[row], [first, ...later] = data.frames[row];
+  box.replaceChildren(image(first, `sample ${visible(data.names[row])}`), el("figcaption", {}, el("p", {}, text(data.names[row])),
     el("p", { className: "quiet" }, `individual ${named(label)}`, camera === undefined ? null : [", camera ", text(camera)]),
-    others.length ? el("div", { className: "others" }, el("span", { className: "quiet" }, "also in its cluster"), el("div", { className: "tiles" }, others.map((other) => image(other, true)))) : null));
+    strip("later frames", later), strip("also in its cluster", others.map((other) => data.frames[other][0]))));
 }
 
 function isDecided(pair) {
@@ -114,7 +119,7 @@ async function show() {
   fill(side.first, pair.first, pair.othersFirst, labels[pair.first]);
   fill(side.second, pair.second, pair.othersSecond, labels[pair.second]);
   const coming = queue[place + 1];
-  if (served && coming) for (const row of [coming.first, coming.second]) new Image().src = source(row);
+  if (served && coming) for (const row of [coming.first, coming.second]) new Image().src = source(data.frames[row][0]);
 }
 
 async function post(path, body) {
@@ -176,6 +181,7 @@ async function more() {
   const found = await post("more", {});
   Object.assign(data.names, found.names);
   Object.assign(data.cameras, found.cameras);
+  Object.assign(data.frames, found.frames);
   apart = found.apart;
   if (found.pairs.length) {
     queue.push(...found.pairs);
