@@ -76,6 +76,8 @@ def _check_options(layout: Format, parameters: IngestParameters) -> None:
     if parameters.identity_pattern is not None and parameters.folder_identities is not None:
         told = f"`folder_identities={parameters.folder_identities}`"
         raise UsageError(f"`identity_pattern` says where identities are, and so does {told}; leave one of them out")
+    if parameters.folder_identities and layout.name != "folder":
+        raise UsageError(f"`folder_identities=True` has no effect with `format='{layout.name}'`; leave it out")
     plain = IngestParameters(format=layout.name)
     for name in sorted({*NAMING, *BOXES, *STEPS} - layout.options):
         value = getattr(parameters, name)

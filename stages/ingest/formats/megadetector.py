@@ -139,6 +139,8 @@ def _numbers(detection: Any, origin: str, *, score: str, other: str) -> tuple[fl
             f"has {other} and no {score}: it mixes the dialects of" if _has(detection, other) else "is no detection of"
         )
         raise UsageError(f"{origin} {told} MegaDetector; write the results anew")
+    if not 0 <= detection[score] <= 1:
+        raise UsageError(f"{origin}: {score} {detection[score]} is not from 0 to 1; check which program wrote the file")
     box = detection.get("bbox")
     if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
         raise UsageError(f"{origin}: bbox {shown(str(box))} is not four numbers; write the results anew")

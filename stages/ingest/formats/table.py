@@ -138,9 +138,11 @@ def _named(table: CsvFile, parameters: IngestParameters) -> CsvFile:
 
 def _detailed(samples: Samples, table: CsvFile, frames_of: Sequence[Sequence[int]], findings: Findings) -> Samples:
     """The samples with what the columns of `DETAILS` say, and with frame numbers if there are such columns."""
-    said = [name for name in DETAILS if not all(map(is_missing, table.column(name)))]
+    said = [name for name in DETAILS if name in table.cells and not all(map(is_missing, table.cells[name]))]
+    if not said:
+        return samples
     images = [row for frames in frames_of for row in frames]
-    if said and not all(map(is_missing, table.column("frame"))):
+    if not all(map(is_missing, table.column("frame"))):
         # without them tables are stored as the first release did
         frames = table.column("frame")
         numbers = [-1 if is_missing(frames[row]) else frame_number(table, frames, row) for row in images]

@@ -338,6 +338,13 @@ def test_pictures_may_lie_elsewhere_than_the_table_that_lists_them(tmp_path: Pat
 
 
 @every_format
+def test_folders_are_identities_in_a_folder_alone(tmp_path: Path, name: str) -> None:
+    if name != "folder":
+        source = build(tmp_path, name)
+        assert "`folder_identities=True` has no effect" in refusal(source, name, folder_identities=True)
+
+
+@every_format
 def test_a_root_is_refused_by_formats_without_tables(tmp_path: Path, name: str) -> None:
     if FORMATS[name].read_table is None:
         source = build(tmp_path / "pictures", name)

@@ -138,6 +138,10 @@ REFUSED = {
     "no file": ([{"detections": [PIXELS]}], "results.json image 1 names no file"),
     "no detections": ([{"file": "north/a.jpg"}], "results.json image 1: 'north/a.jpg' has no list of detections"),
     "conf in a list": ([IMAGE], "image 1 detection 1 has conf and no confidence: it mixes the dialects"),
+    "percent": (
+        [IMAGE | {"detections": [PIXELS | {"confidence": 90}]}],
+        "detection 1: confidence 90 is not from 0 to 1",
+    ),
     "shares in a list": ([IMAGE | {"detections": [PIXELS | {"bbox": [0.1, 0.2, 0.5, 1]}]}], "seems to be in shares"),
     "no four numbers": (
         [IMAGE | {"detections": [PIXELS | {"bbox": [1, 2, 3]}]}],
