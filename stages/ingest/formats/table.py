@@ -148,16 +148,16 @@ def _detailed(samples: Samples, table: CsvFile, frames_of: Sequence[Sequence[int
         numbers = [-1 if is_missing(frames[row]) else frame_number(table, frames, row) for row in images]
         samples = replace(samples, frame_number=np.array(numbers, dtype=np.int64))
     if "score" in said:
-        scores = [number(table, row, "score", table.column("score")[row]) for row in images]
+        scores = [number(table, row, "score", table.cells["score"][row]) for row in images]
         samples = replace(samples, score=np.array(scores, dtype=np.float32))
     if "timestamp" in said:
-        times = tuple(iso_time(table.column("timestamp")[row]) for row in images)
+        times = tuple(iso_time(table.cells["timestamp"][row]) for row in images)
         findings.missing["timestamp"] = times.count("")
         samples = replace(samples, timestamp=times)
     first = [frames[0] for frames in frames_of]
     encounter, view = (
-        ["" if is_missing(table.column(name)[row]) else table.column(name)[row] for row in first]
-        for name in ("encounter", "view")
+        ["" if is_missing(cells[row]) else cells[row] for row in first]
+        for cells in (table.column("encounter"), table.column("view"))
     )
     return with_names(samples, findings, encounter=encounter, view=view)
 
