@@ -42,6 +42,15 @@ def list_images(folder: Path, *, recursive: bool, suffixes: frozenset[str] | Non
     return paths
 
 
+def subfolders(folder: Path) -> list[Path]:
+    """The folders in `folder` that are not hidden, sorted; empty if it cannot be read. Files in it are not looked at."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(Path(each.path) for each in entries if each.is_dir() and not each.name.startswith("."))
+    except OSError:
+        return []
+
+
 def left_out(folder: Path, *, taken: Collection[str]) -> Counter[str]:
     """How many files below `folder` are not `taken` (paths relative to it), by suffix in lower case.
 

@@ -16,7 +16,7 @@ from stages.errors import UsageError
 from stages.ingest.decode.pixels import is_video
 from stages.ingest.formats.detections import Detection, samples_of
 from stages.ingest.formats.format import NAMING, Findings, Format
-from stages.ingest.formats.listing import list_images
+from stages.ingest.formats.listing import list_images, subfolders
 from stages.ingest.formats.names import numbered_lines, plain, read_lines, shown
 from stages.samples import Samples
 
@@ -71,9 +71,8 @@ def find_sequences(source: Path) -> list[Sequence]:
     own = _sequence(source)
     if own is not None:
         return [own]
-    inside = sorted(source.iterdir())
-    found = [each for each in map(_sequence, inside) if each is not None]
-    beside = [_beside(file) for file in inside if file.suffix == ".txt" and file.is_file()]
+    found = [each for each in map(_sequence, subfolders(source)) if each is not None]
+    beside = map(_beside, sorted(source.glob("*.txt")))
     return sorted([*found, *(each for each in beside if each is not None)], key=lambda each: each.name)
 
 
@@ -81,9 +80,8 @@ def why_mot(source: Path) -> str | None:
     """One line if `source` is a folder with sequences; else None."""
     if not source.is_dir():
         return None
-    inside = sorted(source.iterdir())
-    own = (folder / name for folder in (source, *inside) for name in OWN_FILES)
-    beside = (file for file in inside if file.suffix == ".txt" and _beside(file) is not None)
+    own = (folder / name for folder in (source, *subfolders(source)) for name in OWN_FILES)
+    beside = (file for file in sorted(source.glob("*.txt")) if _beside(file) is not None)
     # the first line of a whole file tells; frames that are not there are for the reader to say
     boxes = next((file for file in chain(own, beside) if file.is_file() and looks_like_mot(file)), None)
     return f"{plain(boxes.relative_to(source).as_posix())} has boxes as MOTChallenge writes them" if boxes else None

@@ -12,7 +12,7 @@ from schemas.parameters import IngestParameters
 from stages.errors import DbcError, UsageError
 from stages.ingest.formats.detections import Detection, samples_of
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
-from stages.ingest.formats.listing import list_images, no_images
+from stages.ingest.formats.listing import list_images, no_images, subfolders
 from stages.ingest.formats.names import numbered_lines, plain, shown, whole_number
 from stages.samples import Samples
 
@@ -78,9 +78,10 @@ def why_yolo(source: Path) -> str | None:
     """One line if one of the first text files near `source` is one of labels of a picture; else None."""
     if not source.is_dir():
         return None
-    near = chain.from_iterable(
-        source.glob(pattern) for pattern in (f"{LABELS}/**/*.txt", f"*/{LABELS}/*.txt", "*.txt", "*/*.txt")
-    )
+    below = subfolders(source)[:_LOOKED_AT]
+    places = [(source, f"{LABELS}/**/*.txt"), *((folder, f"{LABELS}/*.txt") for folder in below), (source, "*.txt")]
+    places += [(folder, "*.txt") for folder in below]
+    near = chain.from_iterable(folder.glob(pattern) for folder, pattern in places)
     for file in islice(near, _LOOKED_AT):
         try:
             if _has_picture(file) and _lines(file):
