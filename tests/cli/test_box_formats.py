@@ -19,7 +19,7 @@ from stages.runs.run_directory import RunDirectory
 from tests.cli.conftest import Dbc
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "stages" / "ingest" / "formats"))
-from box_sources import mot
+from box_sources import coco, mot, video
 from miniatures import BUILDERS, build
 
 NETWORK = ["--backbone", "resnet10", "--weights", "none", "--embedding-dim", "16"]
@@ -265,6 +265,23 @@ def test_what_is_wrong_is_one_line_with_file_and_row_and_nothing_is_written(
     assert (ran.status, ran.out) == (2, "")
     assert told in ran.line
     assert not (tmp_path / "run" / "dataset").exists()
+
+
+def test_what_only_pictures_tell_is_one_line_with_file_and_row_too(dbc: Dbc, tmp_path: Path) -> None:
+    coco(tmp_path / "a", [{"image_id": 1, "bbox": [50, 3, 5, 5]}, {"image_id": 2, "bbox": [1, 1, 5, 5]}])
+    video(tmp_path / "b" / "film.mp4", [10, 60, 110])
+    (tmp_path / "b" / "film.txt").write_text("2,1,1,1,9,9,1\n9,1,1,1,9,9,1\n")
+    told = {
+        "a": "coco.json' annotation '1': im/1.jpg is of 40×30 pixels, and box [50, 3, 5, 5] lies outside of it",
+        "b": "film.txt' line 2: film.mp4 has 3 frames, of which 9 is out of range",
+    }
+    for name, line in told.items():
+        words = ["ingest", tmp_path / name, "--height", "16", "--width", "16", "--run", tmp_path / f"run-{name}"]
+        ran = dbc(*words)
+        assert (ran.status, ran.out) == (1, "")
+        assert line in ran.line
+        assert not any((tmp_path / f"run-{name}").rglob("v1.zarr"))
+        assert dbc(*words, "--on-bad-image", "skip", "--json").json["n_images"] == 1
 
 
 def test_pictures_that_cannot_be_read_are_counted_if_they_are_skipped(dbc: Dbc, tmp_path: Path) -> None:

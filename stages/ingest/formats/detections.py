@@ -77,6 +77,7 @@ def samples_of(
             f"{shown(source)} has no box to take{why}; lower `min_confidence`, name another `category`, or give another file"
         )
     rows.sort(key=lambda row: row.place)
+    _check_pixels(rows)
     _check_duplicates(rows)
     _check_files(rows, root, parameters)
     rows = list(_named(rows, parameters))
@@ -147,6 +148,17 @@ def _is_outside(row: Detection) -> bool:
 
 def _written(box: Sequence[float]) -> str:
     return f"[{', '.join(f'{number:g}' for number in box)}]"
+
+
+def _check_pixels(rows: Sequence[Detection]) -> None:
+    """Raise UsageError if all boxes in pixels are of one pixel at most: they are in shares of the picture."""
+    boxes = [(row, row.box) for row in rows if row.box is not None and not row.is_relative]
+    if boxes and max(max(box[2:]) for _, box in boxes) <= 1:
+        row, box = boxes[0]
+        raise UsageError(
+            f"{row.origin}: box {_written(box)} should be in pixels, and seems to be in shares of the picture, as all "
+            f"{len(boxes)} are; check which program wrote the file"
+        )
 
 
 def _check_duplicates(rows: Sequence[Detection]) -> None:

@@ -67,6 +67,10 @@ def test_a_file_is_a_source_too_and_pictures_may_lie_in_images_or_elsewhere(tmp_
         ([{"image_id": 1, "bbox": [-9, 3, 5, 5]}], "box [-9, 3, 5, 5] lies outside its picture"),
         ([{"image_id": 1, "bbox": BOX}, {"image_id": 1, "bbox": BOX}], "are the same box of 'im/1.jpg'"),
         ([{"image_id": 1, "id": 4}, {"image_id": 1, "id": 4}], "annotations[1] has id 4 like an earlier one"),
+        (
+            [{"image_id": 1, "bbox": [0.1, 0.2, 0.5, 1.0]}],
+            "should be in pixels, and seems to be in shares of the picture",
+        ),
         ([{"bbox": BOX}], "annotations[0] lacks `id` or `image_id`"),
         ([{"image_id": 1, "bbox": BOX, "individual_ids": [1, 2]}], "has 2 individual_ids"),
         ([{"image_id": 1, "bbox": BOX, "score": "high"}], "has score 'high', which is not a number"),
