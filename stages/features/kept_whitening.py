@@ -35,9 +35,8 @@ def whitening_of(features: Artifact, train_rows: Float32Array, *, ridge: float, 
     artifact, under its id, the part and the ridge, with digests: what is damaged is fitted again. Raises what `fit_whitening`
     raises.
     """
-    if train_rows.nbytes > IN_MEMORY:
-        return _read_or_fitted(features, train_rows, ridge=ridge, part=part)
-    name = f"{hashlib.sha256(np.ascontiguousarray(train_rows).data).hexdigest()} {train_rows.shape} {ridge}"
+    dataset = [parent.id for parent in features.manifest.parents if parent.kind == "dataset"]
+    name = f"{features.manifest.arrays['pooled'].sha256} {dataset} {part} {ridge}"
     whitening = _newest.pop(name, None) or _read_or_fitted(features, train_rows, ridge=ridge, part=part)
     _newest[name] = whitening
     while sum(kept.matrix.nbytes for kept in _newest.values()) > IN_MEMORY:

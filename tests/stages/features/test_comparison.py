@@ -1,5 +1,6 @@
 """The map of a comparison gives train rows what a merge compares, whatever the cameras are used for."""
 
+import itertools
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,14 +10,18 @@ from schemas.parameters import MergeParameters
 from stages.features.comparison import comparison
 from stages.features.prepared import compared_features
 
+NUMBER = itertools.count()
+"""Of data sets: no two are one."""
+
 
 class Held:
     """Arrays by name, as an artifact gives them, in an empty folder."""
 
-    manifest = SimpleNamespace(id="0" * 64)
-
     def __init__(self, folder, **arrays):
         self.path, self._arrays = folder / "features" / "v1.zarr", arrays
+        parents = (SimpleNamespace(kind="dataset", id=f"{next(NUMBER)}"),)
+        records = dict.fromkeys(arrays, SimpleNamespace(sha256="0" * 64))
+        self.manifest = SimpleNamespace(id="0" * 64, arrays=records, parents=parents)
 
     def read(self, name):
         return self._arrays[name]

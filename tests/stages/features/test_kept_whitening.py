@@ -23,8 +23,13 @@ def fitted(monkeypatch):
     return ridges
 
 
-def features_at(folder, name="a"):
-    return SimpleNamespace(path=folder / "v1.zarr", manifest=SimpleNamespace(id=name * 64))
+def features_at(folder, name="a", *, pooled=None, dataset="d"):
+    """Features of the id `name`, whose rows have the digest `pooled` (by default another for each name)."""
+    arrays = {"pooled": SimpleNamespace(sha256=pooled or name)}
+    parents = (SimpleNamespace(kind="dataset", id=dataset), SimpleNamespace(kind="model", id=name))
+    return SimpleNamespace(
+        path=folder / "v1.zarr", manifest=SimpleNamespace(id=name * 64, arrays=arrays, parents=parents)
+    )
 
 
 def rows():
@@ -69,12 +74,21 @@ def test_the_whitenings_of_many_cameras_are_kept_beside_each_other(tmp_path, fit
 def test_features_that_are_handed_on_are_not_fitted_again_while_there_is_room_in_memory(tmp_path, fitted, monkeypatch):
     monkeypatch.setattr(kept_whitening, "IN_MEMORY", 2 * 6 * 6 * 8 + 100)
     monkeypatch.setattr(kept_whitening, "_newest", {})
-    first = whitening_of(features_at(tmp_path), rows()[:5], ridge=3.0)
-    assert whitening_of(features_at(tmp_path / "other", "b"), rows()[:5], ridge=3.0) is first
-    whitening_of(features_at(tmp_path, "c"), rows()[:6], ridge=3.0)
-    assert whitening_of(features_at(tmp_path, "d"), rows()[:5], ridge=3.0) is first
+    first = whitening_of(features_at(tmp_path, pooled="x"), rows(), ridge=3.0)
+    assert whitening_of(features_at(tmp_path / "other", "b", pooled="x"), rows(), ridge=3.0) is first
+    whitening_of(features_at(tmp_path, "c", pooled="y"), rows()[:6], ridge=3.0)
+    assert whitening_of(features_at(tmp_path, "d", pooled="x"), rows(), ridge=3.0) is first
     assert fitted == [3.0, 3.0]
-    whitening_of(features_at(tmp_path, "e"), rows()[:7], ridge=3.0)
+    whitening_of(features_at(tmp_path, "e", pooled="z"), rows()[:7], ridge=3.0)
     assert len(kept_whitening._newest) == 2
-    whitening_of(features_at(tmp_path, "c"), rows()[:6], ridge=1.0)
+    whitening_of(features_at(tmp_path, "c", pooled="y"), rows()[:6], ridge=1.0)
     assert fitted == [3.0, 3.0, 3.0, 1.0]
+
+
+def test_the_same_rows_of_another_data_set_or_part_are_fitted_again(tmp_path, fitted, monkeypatch):
+    monkeypatch.setattr(kept_whitening, "IN_MEMORY", 2**20)
+    monkeypatch.setattr(kept_whitening, "_newest", {})
+    whitening_of(features_at(tmp_path, pooled="x"), rows(), ridge=3.0)
+    whitening_of(features_at(tmp_path, "b", pooled="x", dataset="e"), rows()[:9], ridge=3.0)
+    whitening_of(features_at(tmp_path, "c", pooled="x"), rows()[:9], ridge=3.0, part="camera 1")
+    assert fitted == [3.0, 3.0, 3.0]

@@ -1,5 +1,6 @@
 """What centring and whitening take beside the features, against what Python traces, and the refusal of too little."""
 
+import itertools
 import tracemalloc
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -16,6 +17,9 @@ from stages.features.centring import centred_by_camera, centring_bytes
 from stages.features.prepared import compared_features, penalised_cameras, prepared, whitening_bytes
 from stages.features.whitening import fit_whitening, whitened
 
+NUMBER = itertools.count()
+"""Of data sets: no two are one."""
+
 
 class Held:
     """Arrays by name, as an artifact gives them, in a folder that does not exist."""
@@ -24,7 +28,9 @@ class Held:
 
     def __init__(self, **arrays):
         self._arrays = arrays
-        self.manifest = SimpleNamespace(id="0" * 64, arrays=arrays)
+        parents = (SimpleNamespace(kind="dataset", id=f"{next(NUMBER)}"),)
+        records = dict.fromkeys(arrays, SimpleNamespace(sha256="0" * 64))
+        self.manifest = SimpleNamespace(id="0" * 64, arrays=records, parents=parents)
 
     def read(self, name):
         return self._arrays[name]
