@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from stages.errors import DbcError, UsageError
 from stages.ingest.formats.detections import Detection, samples_of
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
 from stages.ingest.formats.listing import list_images, no_images, subfolders
-from stages.ingest.formats.names import numbered_lines, plain, shown, whole_number
+from stages.ingest.formats.names import numbered_lines, plain, read_lines, shown, whole_number
 from stages.samples import Samples
 
 IMAGES, LABELS = "images", "labels"
@@ -56,8 +57,30 @@ def read_yolo(source: Path, parameters: IngestParameters, findings: Findings) ->
         findings.notes.append(f"the sixth field of labels is taken as {meaning}")
     if not everything:
         raise UsageError(f"{shown(source)}: all {len(lines)} files of labels are empty; give some with boxes")
-    found = [each for path, own in lines.items() for each in _detections(path, own, sixth_is_track=sixth_is_track)]
+    names = class_names(source)
+    found = [
+        each._replace(category=names.get(each.category, each.category))
+        for path, own in lines.items()
+        for each in _detections(path, own, sixth_is_track=sixth_is_track)
+    ]
     return samples_of(found, source=source, root=source, parameters=parameters, findings=findings)
+
+
+def class_names(source: Path) -> dict[str, str]:
+    """The name of each class by its number, of a list (`classes.txt`, `obj.names`) or of `names` in `data.yaml`; or empty."""
+    for list_name in ("classes.txt", "obj.names"):
+        if (source / list_name).is_file():
+            return {str(number): name.strip() for number, name in enumerate(read_lines(source / list_name))}
+    if not (source / "data.yaml").is_file():
+        return {}
+    _, _, told = "\n".join(["", *read_lines(source / "data.yaml")]).partition("\nnames:")
+    if told.lstrip(" ").startswith("["):
+        names = told[told.index("[") + 1 :].partition("]")[0].split(",")
+    else:
+        # below `names:` each is `  0: zebra` or `- zebra`; the next key without indent ends them
+        below = itertools.takewhile(lambda line: line[:1] in (" ", "-"), told.splitlines()[1:])
+        names = [line.strip().removeprefix("-").partition(": ")[2] or line.strip().removeprefix("-") for line in below]
+    return {str(number): name.strip().strip("'\"") for number, name in enumerate(names)}
 
 
 def label_file(source: Path, path: str) -> Path:

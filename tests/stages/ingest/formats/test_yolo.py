@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from box_sources import pictures, read, refusal, text
 
+from stages.ingest.formats.yolo import class_names
 from stages.samples import UNKNOWN
 
 
@@ -71,3 +72,23 @@ def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, line: str, told: s
 def test_pictures_without_labels_are_no_yolo(tmp_path: Path) -> None:
     assert "has no labels: give NAME.txt beside NAME.jpg" in refusal(pictures(tmp_path, "a/1.jpg"), "yolo")
     assert "holds no image files" in refusal(text(tmp_path / "e" / "1.txt", "0 1 1 1 1").parent, "yolo")
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("classes.txt", "zebra\nplains hare\n"),
+        ("obj.names", "zebra\nplains hare\n"),
+        ("data.yaml", "train: images\nnames: ['zebra', \"plains hare\"]\nnc: 2\n"),
+        ("data.yaml", "path: .\nnames:\n  0: zebra\n  1: plains hare\nnc: 2\n"),
+        ("data.yaml", "nc: 2\nnames:\n- zebra\n- plains hare\ntrain: x\n"),
+    ],
+)
+def test_classes_have_names_if_a_file_says_them(tmp_path: Path, file: str, content: str) -> None:
+    text(tmp_path / file, content)
+    assert class_names(tmp_path) == {"0": "zebra", "1": "plains hare"}
+    pictures(tmp_path, "images/1.jpg")
+    text(tmp_path / "labels/1.txt", "1 0.5 0.5 0.5 0.5\n0 0.5 0.5 0.25 0.5\n")
+    samples, findings = read(tmp_path, "yolo", category="plains hare")
+    assert samples.box.tolist() == [[0.25, 0.25, 0.5, 0.5]]
+    assert findings.boxes == {"of category zebra": 1}
