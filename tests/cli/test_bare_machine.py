@@ -28,8 +28,16 @@ COMMANDS = (
     ["select"],
     ["export", "clusters", "--out", "clusters.csv"],
     ["plot"],
-    ["report", "--draw", "largest", "--out", "clusters.png"],
+    ["report", "--draw", "largest", "--out", "clusters.png", "--html", "report.html"],
+    ["review", "--static", "pairs.html"],
+    ["count"],
+    ["query", "clusters.png"],
+    ["assign", "--dry-run"],
     ["status", "--verify"],
+    ["show", "clusters"],
+    ["log"],
+    ["diff", "1/clusters/v1", "1/clusters/v2"],
+    ["gc"],
     ["baseline", "pul", "--n-clusters", "3", "--iterations", "1", "--epochs", "1"],
     ["sweep", "--lambda", "0,1", "--merge-only", "--merge-percent", "0.3", "--stages", "1"],
     ["ablate", "--dry-run"],
@@ -67,6 +75,8 @@ def test_every_command_without_a_home_and_without_a_network(tmp_path: Path) -> N
     )
     assert told.returncode == 0, told.stderr
     statuses = dict(zip((command[0] for command in COMMANDS), json.loads(told.stderr.splitlines()[-1]), strict=True))
+    # all pictures are in clusters already
+    assert statuses.pop("assign") == 1, told.stderr
     assert statuses == dict.fromkeys(statuses, 0), told.stderr
 
 

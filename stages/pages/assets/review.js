@@ -49,6 +49,7 @@ const REASONS = {
   "alone": "A single sample and its nearest cluster.",
   "joined last": "One cluster, whose two sides joined last.",
   "loose": "One cluster, and the member farthest from it.",
+  "drawn": "Drawn by chance, to count individuals.",
 };
 const side = { first: el("figure", { className: "side" }), second: el("figure", { className: "side" }) };
 const reason = el("p", { className: "reason" });
