@@ -12,25 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.choices import CriterionName, IntraNormalizer, Kernels, SampleMetric, Update
-from stages.arrays.backend import Backend, binder_of, n_cores, one_library_thread, to_host
+from stages.arrays.backend import Backend, binder_of, n_cores, one_library_thread
 from stages.arrays.device_memory import limited_pool
 from stages.arrays.memory_limit import limit_of, require_memory
 from stages.arrays.screening_products import host_product
-from stages.merge.checks import (
-    require_clusters,
-    require_known,
-    require_matrix,
-    require_options,
-    require_together,
-    with_defaults,
-)
-from stages.merge.clusters import parse_labels
+from stages.merge.beginning import beginning_of
+from stages.merge.checks import require_known, require_together
 from stages.merge.memory_model import LARGEST_TILE, engine_bytes, pair_bytes
 from stages.merge.result import StageMerges
 from stages.merge.selection.cameras import parse_cameras
 from stages.merge.selection.criterion import criterion_of
 from stages.merge.selection.engine import Cameras, merge_exactly, merge_once_ranked, unranked
-from stages.merge.selection.links import Constraints, join_same, nodes_of, parse_constraints
+from stages.merge.selection.links import Constraints
 from stages.merge.selection.ranking import Workers
 from stages.merge.tables.source import compiles, source_of
 from stages.processes import OneProcess, Processes
@@ -141,22 +134,24 @@ def merge_stage(
     >>> stage.labels.tolist()
     [0, 0, 1, 1, 2]
     """
-    lambda_, update, intra_normalizer = with_defaults(criterion, lambda_, update, intra_normalizer)
-    require_options(lambda_, n_merges, update=update, intra_normalizer=intra_normalizer)
+    start = beginning_of(
+        features,
+        labels,
+        n_merges,
+        criterion=criterion,
+        lambda_=lambda_,
+        update=update,
+        intra_normalizer=intra_normalizer,
+        constraints=constraints,
+    )
     require_known("metric", metric, get_args(SampleMetric))
-    ranking = criterion_of(criterion, lambda_=lambda_, normalizer=intra_normalizer)
-    require_matrix(features)
+    ranking = criterion_of(criterion, lambda_=start.lambda_, normalizer=start.intra_normalizer)
+    update, joined, nodes = start.update, start.joined, start.nodes
     n_samples, dim = features.shape
-    labels = parse_labels(to_host(labels), n_samples=n_samples)
     cameras = None
     if camid is not None:
         require_together(camera="penalty", criterion=criterion)
         cameras = Cameras(parse_cameras(camid, n_samples=n_samples, weight=camera_weight), camera_weight)
-    n_clusters = int(labels.max()) + 1
-    require_clusters(n_clusters, n_merges)
-    asked = parse_constraints(constraints or Constraints(), n_samples=n_samples)
-    joined = join_same(labels, asked)
-    nodes, links = nodes_of(joined.labels, asked)
     compiled = compiles(features, kernels, metric, exact_merges=n_merges if update == "exact" else 0)
     there = features if backend is None else backend.asarray(features)
     if not compiled:
@@ -165,8 +160,8 @@ def merge_stage(
     is_half = compiled and (precision == "float16" or not isinstance(there, np.ndarray))
     n_workers = (n_threads or n_cores()) if is_host or compiled else 1
     limit = limit_of(memory_limit, there)
-    what = f"merging {n_clusters} clusters of {n_samples} samples"
-    n_rows = max(n_clusters, int(nodes.max()) + 1) if ranking.linkage == "average" else n_samples
+    what = f"merging {start.n_clusters} clusters of {n_samples} samples"
+    n_rows = max(start.n_clusters, int(nodes.max()) + 1) if ranking.linkage == "average" else n_samples
     if is_half:
         require_memory(pair_bytes(n_rows=n_rows, dim=dim), memory_limit=limit, what=f"{what} by pairs found on a GPU")
     require_memory(
@@ -201,13 +196,15 @@ def merge_stage(
         )
         workers = Workers(threads, tile, processes or OneProcess(), _over_passes(progress or _ignore))
         first = (
-            unranked(source, labels, joined.merges, criterion=ranking, cameras=cameras) if len(joined.merges) else None
+            unranked(source, start.labels, joined.merges, criterion=ranking, cameras=cameras)
+            if len(joined.merges)
+            else None
         )
-        n_left = n_merges - len(joined.merges)
+        n_left = start.n_left(n_merges)
         if n_left <= 0 and first is not None:
             return first
         by_update = merge_exactly if update == "exact" else partial(merge_once_ranked, update=update)
-        found = by_update(source, nodes, n_left, criterion=ranking, workers=workers, cameras=cameras, links=links)
+        found = by_update(source, nodes, n_left, criterion=ranking, workers=workers, cameras=cameras, links=start.links)
         result = found if first is None else first.then(found, joined.names)
         return replace(result, pairs_in=source.pairs_in)
 

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from schemas.choices import IntraNormalizer, Update
-from stages.arrays.backend import binder_of, to_host
+from stages.arrays.backend import binder_of
 from stages.arrays.device_memory import limited_pool
 from stages.arrays.finite import require_finite
 from stages.arrays.memory_limit import limit_of, require_memory
 from stages.arrays.neighbours import block_bytes_of
-from stages.merge.checks import require_clusters, require_matrix, require_options, require_together, with_defaults
-from stages.merge.clusters import labels_after, parse_labels
+from stages.merge.beginning import beginning_of
+from stages.merge.checks import require_together
+from stages.merge.clusters import labels_after
 from stages.merge.jaccard.exact import merge_one_by_one
 from stages.merge.jaccard.pairs import distant_pairs, pair_numbers, penalties_of, stored_pairs, weights_of
 from stages.merge.jaccard.similarities import jaccard_similarities, own_samples
@@ -26,7 +27,7 @@ from stages.merge.memory_model import jaccard_bytes
 from stages.merge.merge_stage import Progress
 from stages.merge.result import StageMerges
 from stages.merge.selection.criteria.dispersion import DispersionCriterion
-from stages.merge.selection.links import Constraints, join_same, nodes_of, parse_constraints
+from stages.merge.selection.links import Constraints
 from stages.merge.selection.walks import accepted, merges_array
 from stages.processes import OneProcess, Processes
 from stages.typing import Array, Int64Array
@@ -106,26 +107,31 @@ def jaccard_merge_stage(
     [0, 0, 1, 1, 2, 2]
     """
     require_together(metric="jaccard", criterion=criterion, **({} if camid is None else {"camera": "penalty"}))
-    lambda_, update, intra_normalizer = with_defaults(criterion, lambda_, update, intra_normalizer)
-    require_options(lambda_, n_merges, update=update, intra_normalizer=intra_normalizer)
-    require_matrix(features)
+    start = beginning_of(
+        features,
+        labels,
+        n_merges,
+        criterion=criterion,
+        lambda_=lambda_,
+        update=update,
+        intra_normalizer=intra_normalizer,
+        constraints=constraints,
+    )
     require_finite(features)
-    labels = parse_labels(to_host(labels), n_samples=features.shape[0])
-    require_clusters(int(labels.max()) + 1, n_merges)
-    asked = parse_constraints(constraints or Constraints(), n_samples=features.shape[0])
-    joined = join_same(labels, asked)
-    nodes, links = nodes_of(joined.labels, asked)
+    update, joined, nodes, links = start.update, start.joined, start.nodes, start.links
     processes = processes or OneProcess()
     advance = _advance(progress, total=2 * len(own_samples(features.shape[0], processes)) + n_merges)
     limit = limit_of(memory_limit, features)
     binder_of(features)()
     with limited_pool(features, limit):
         similarities = _similarities_within(limit, features, k1=k1, k2=k2, processes=processes, report=advance)
-    dispersion = DispersionCriterion(lambda_, intra_normalizer)
+    dispersion = DispersionCriterion(start.lambda_, start.intra_normalizer)
     first = None
     if len(joined.merges):
-        first = _ranked_once(_Ranking(similarities, labels, dispersion), joined.merges, labels, joined.merges)
-    n_left = n_merges - len(joined.merges)
+        first = _ranked_once(
+            _Ranking(similarities, start.labels, dispersion), joined.merges, start.labels, joined.merges
+        )
+    n_left = start.n_left(n_merges)
     if n_left <= 0 and first is not None:
         return first
     ranking = _Ranking(similarities, nodes, dispersion)
