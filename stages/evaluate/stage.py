@@ -19,7 +19,7 @@ from stages.errors import DbcError
 from stages.evaluate.clusters.agreement import Agreement, measure_agreement
 from stages.evaluate.clusters.cameras import same_camera_chance, same_camera_merges
 from stages.evaluate.clusters.compactness import Compactness, measure_compactness
-from stages.evaluate.retrieval.metrics import RetrievalMetrics, evaluate_retrieval
+from stages.evaluate.retrieval.metrics import RetrievalMetrics, RetrievalOptions, evaluate_retrieval
 from stages.evaluate.retrieval.reranking import Reranking
 from stages.features.camera_finding import CameraFinding
 from stages.features.kept_whitening import whitening_of
@@ -188,8 +188,7 @@ def _retrieval(data: Evaluated, parameters: EvaluateParameters, backend: Backend
         query_camid=data.camid[query],
         gallery_camid=data.camid[gallery],
         encounters=None if data.encounter is None else (data.encounter[query], data.encounter[gallery]),
-        average_precision=parameters.average_precision,
-        reranking=_reranking(parameters),
+        options=RetrievalOptions(parameters.average_precision, _reranking(parameters)),
     )
 
 

@@ -9,7 +9,7 @@ from stages.arrays.backend import Backend, namespace_for, to_host
 from stages.arrays.neighbours import nearest_neighbours
 from stages.arrays.product_errors import precision_of
 from stages.errors import UsageError
-from stages.evaluate.retrieval.metrics import evaluate_retrieval
+from stages.evaluate.retrieval.metrics import RetrievalOptions, evaluate_retrieval
 from stages.evaluate.retrieval.reranking import Reranking
 
 pytestmark = pytest.mark.gpu
@@ -40,8 +40,8 @@ def case(rng: np.random.Generator) -> dict[str, np.ndarray]:
 def test_figures_on_the_gpu_are_those_of_the_cpu(cuda: Backend, reranking: Reranking | None) -> None:
     arrays = case(np.random.default_rng(0))
     there = arrays | {name: cuda.asarray(arrays[name]) for name in ("query", "gallery")}
-    figures = evaluate_retrieval(**there, reranking=reranking, gallery_tile=200)
-    expected = evaluate_retrieval(**arrays, reranking=reranking)
+    figures = evaluate_retrieval(**there, options=RetrievalOptions(reranking=reranking, gallery_tile=200))
+    expected = evaluate_retrieval(**arrays, options=RetrievalOptions(reranking=reranking))
     np.testing.assert_array_equal(figures.first_hit, expected.first_hit)
     np.testing.assert_array_equal(figures.average_precision, expected.average_precision)
 

@@ -32,6 +32,27 @@ LENGTH_TOLERANCE = 1e-2
 
 
 @dataclass(frozen=True)
+class RetrievalOptions:
+    """How retrieval is measured; all but the first two change speed and no metric.
+
+    `average_precision`: `standard` is the mean of the precision at each match; `trapezoid` is the area under the
+    precision–recall polyline, the mean of the precision at and just before each match, as published with the data set.
+    With `reranking`, the gallery is ordered by that distance among query and the whole gallery, junk too. `query_block` and
+    `gallery_tile` bound the memory. `compiled` says whether NumPy arrays go through compiled loops; by default if the work
+    outweighs loading them.
+    """
+
+    average_precision: AveragePrecision = "standard"
+    reranking: Reranking | None = None
+    query_block: int = QUERY_BLOCK
+    gallery_tile: int = GALLERY_TILE
+    compiled: bool | None = None
+
+
+DEFAULT_OPTIONS = RetrievalOptions()
+
+
+@dataclass(frozen=True)
 class RetrievalMetrics:
     """Metrics of one evaluation; fractions, not percentages.
 
@@ -89,11 +110,7 @@ def evaluate_retrieval(
     gallery_camid: Int32Array,
     encounters: tuple[Int32Array, Int32Array] | None = None,
     query_index: Int64Array | None = None,
-    average_precision: AveragePrecision = "standard",
-    reranking: Reranking | None = None,
-    query_block: int = QUERY_BLOCK,
-    gallery_tile: int = GALLERY_TILE,
-    compiled: bool | None = None,
+    options: RetrievalOptions = DEFAULT_OPTIONS,
 ) -> RetrievalMetrics:
     """Metrics of the single-query protocol of Market-1501 (Zheng et al., ICCV 2015).
 
@@ -112,15 +129,8 @@ def evaluate_retrieval(
         The sightings or bursts that queries and gallery are of, (n_q) and (n_g) int32; None if none is known.
     query_index
         The gallery entry that each query itself is (n_q, int64), −1 for none; the query ignores it.
-    average_precision
-        `standard`: mean of the precision at each match; `trapezoid`: area under the precision–recall polyline, the mean
-        of the precision at and just before each match, as published with the data set.
-    reranking
-        Order the gallery by this re-ranked distance among query and the whole gallery, junk too.
-    query_block, gallery_tile
-        Bounds of the memory; the metrics do not depend on them.
-    compiled
-        Whether NumPy arrays go through compiled loops, with the same metrics; by default if the work outweighs loading them.
+    options
+        How they are ranked and averaged.
 
     Raises
     ------
@@ -144,10 +154,11 @@ def evaluate_retrieval(
     kept = np.flatnonzero(gallery_pid >= 0)
     place = np.full(n_gallery + 1, -1, dtype=np.int64)
     place[kept] = np.arange(len(kept))
-    encoded = None if reranking is None else encode(query, gallery, reranking).ranked_among(kept)
+    encoded = None if options.reranking is None else encode(query, gallery, options.reranking).ranked_among(kept)
     if len(kept) < n_gallery:
         gallery, gallery_pid, gallery_camid = _rows(gallery, kept), gallery_pid[kept], gallery_camid[kept]
         encounters = encounters and (encounters[0], encounters[1][kept])
+    query_block, compiled = options.query_block, options.compiled
     if compiled is None:
         compiled = is_numpy_array(query) and n_query * len(kept) > COMPILED_PAYS
     if encoded is not None:
@@ -157,12 +168,12 @@ def evaluate_retrieval(
     blocks = pid_pair_blocks(*ids, query_block=query_block, encounters=encounters)
     metrics = _no_metrics(n_query)
     ranked = (
-        _ranked(query, gallery, blocks, gallery_tile, compiled=compiled)
+        _ranked(query, gallery, blocks, options.gallery_tile, compiled=compiled)
         if encoded is None
         else reranked(encoded, blocks)
     )
     for pairs, rank in ranked:
-        _fill(metrics, pairs.queries[pairs.row[pairs.is_match]], rank, average_precision)
+        _fill(metrics, pairs.queries[pairs.row[pairs.is_match]], rank, options.average_precision)
     valid = metrics.first_hit > 0
     if valid.any():
         metrics.cmc[:] = (metrics.first_hit[valid] <= np.arange(1, N_RANKS + 1)[:, None]).mean(axis=1)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from stages.evaluate.retrieval.metrics import RetrievalMetrics, evaluate_retrieval
+from stages.evaluate.retrieval.metrics import RetrievalMetrics, RetrievalOptions, evaluate_retrieval
 
 Case = dict[str, np.ndarray]
 
@@ -126,9 +126,7 @@ def assert_equals_plain(case: Case, query_index: np.ndarray | None, **blocks: in
             figures = evaluate_retrieval(
                 **case,
                 query_index=query_index,
-                average_precision=kind,  # type: ignore[arg-type]
-                compiled=compiled,
-                **blocks,
+                options=RetrievalOptions(kind, compiled=compiled, **blocks),  # type: ignore[arg-type]
             )
             np.testing.assert_array_equal(figures.first_hit, plain["first_hit"])
             np.testing.assert_allclose(figures.average_precision, plain[kind], rtol=1e-12)
@@ -203,7 +201,7 @@ def test_figures_do_not_depend_on_block_sizes_even_for_near_ties(n_copies: int, 
     case = wide_case(n_copies=n_copies, noise=noise)
     whole = evaluate_retrieval(**case)
     for query_block, gallery_tile in [(5, 600), (40, 37), (16, 64), (33, 599)]:
-        parts = evaluate_retrieval(**case, query_block=query_block, gallery_tile=gallery_tile)
+        parts = evaluate_retrieval(**case, options=RetrievalOptions(query_block=query_block, gallery_tile=gallery_tile))
         np.testing.assert_array_equal(parts.first_hit, whole.first_hit)
         np.testing.assert_array_equal(parts.average_precision, whole.average_precision)
         np.testing.assert_array_equal(parts.inverse_negative_penalty, whole.inverse_negative_penalty)
@@ -221,7 +219,8 @@ def test_hundreds_of_matches_a_query_are_looked_up_as_well_as_counted(n_copies: 
 def test_any_array_library_gives_the_same_figures() -> None:
     for case in (wide_case(n_copies=4, noise=1e-8), random_case(3), random_case(6)):
         there = case | {name: array_api_strict.asarray(case[name]) for name in ("query", "gallery")}
-        here, figures = evaluate_retrieval(**case, compiled=True), evaluate_retrieval(**there, gallery_tile=100)
+        here = evaluate_retrieval(**case, options=RetrievalOptions(compiled=True))
+        figures = evaluate_retrieval(**there, options=RetrievalOptions(gallery_tile=100))
         np.testing.assert_array_equal(figures.first_hit, here.first_hit)
         np.testing.assert_array_equal(figures.average_precision, here.average_precision)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from stages.evaluate.retrieval import reranking
-from stages.evaluate.retrieval.metrics import RetrievalMetrics, evaluate_retrieval
+from stages.evaluate.retrieval.metrics import RetrievalMetrics, RetrievalOptions, evaluate_retrieval
 from stages.evaluate.retrieval.reranking import Reranking
 from tests.reference.plain_k_reciprocal import plain_encoding, plain_jaccard, plain_squared_distances
 
@@ -60,7 +60,7 @@ def plain_first_hits_and_precisions(case: Case, options: Reranking) -> tuple[lis
 def test_reranked_figures_equal_the_papers_definition(options: Reranking) -> None:
     for seed in range(4):
         case = mixture(seed)
-        figures = evaluate_retrieval(**case, reranking=options)
+        figures = evaluate_retrieval(**case, options=RetrievalOptions(reranking=options))
         first_hits, precisions = plain_first_hits_and_precisions(case, options)
         assert figures.first_hit.tolist() == first_hits
         np.testing.assert_allclose(figures.average_precision, precisions, rtol=1e-12)
@@ -69,26 +69,34 @@ def test_reranked_figures_equal_the_papers_definition(options: Reranking) -> Non
 def test_the_distance_alone_ranks_as_without_reranking() -> None:
     for seed in range(5):
         case = mixture(seed)
-        assert_same(evaluate_retrieval(**case, reranking=Reranking(lambda_=1.0)), evaluate_retrieval(**case))
+        assert_same(
+            evaluate_retrieval(**case, options=RetrievalOptions(reranking=Reranking(lambda_=1.0))),
+            evaluate_retrieval(**case),
+        )
 
 
 def test_copies_rank_by_index_and_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     case = mixture(2, n_gallery=60)
     case["gallery"] = case["gallery"][np.random.default_rng(0).integers(0, 9, 60)]
-    whole = evaluate_retrieval(**case, reranking=Reranking(k1=8))
+    whole = evaluate_retrieval(**case, options=RetrievalOptions(reranking=Reranking(k1=8)))
     monkeypatch.setattr(reranking, "BLOCK_DISTANCES", 130)
-    assert_same(evaluate_retrieval(**case, reranking=Reranking(k1=8)), whole)
+    assert_same(evaluate_retrieval(**case, options=RetrievalOptions(reranking=Reranking(k1=8))), whole)
 
 
 def test_another_array_library_reranks_alike() -> None:
     case = mixture(3)
     there = case | {name: array_api_strict.asarray(case[name]) for name in ("query", "gallery")}
-    assert_same(evaluate_retrieval(**there, reranking=Reranking()), evaluate_retrieval(**case, reranking=Reranking()))
+    assert_same(
+        evaluate_retrieval(**there, options=RetrievalOptions(reranking=Reranking())),
+        evaluate_retrieval(**case, options=RetrievalOptions(reranking=Reranking())),
+    )
 
 
 def test_reranking_helps_where_identities_form_neighbourhoods() -> None:
     case = mixture(4, n_query=30, n_gallery=200)
-    assert evaluate_retrieval(**case, reranking=Reranking()).mAP > evaluate_retrieval(**case).mAP
+    assert (
+        evaluate_retrieval(**case, options=RetrievalOptions(reranking=Reranking())).mAP > evaluate_retrieval(**case).mAP
+    )
 
 
 def assert_same(figures: RetrievalMetrics, expected: RetrievalMetrics) -> None:
