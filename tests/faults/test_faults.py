@@ -10,26 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from dbc_cli.commands import all_commands
-
+SHORT = "ingest,extract,train,extract again,merge,eval,run,plot,export clusters,ablate"
+"""One command of each way to write; the script has all."""
 SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "faults.py"
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks a process that holds torch")
 def test_no_fault_damages_an_artifact_and_the_next_call_goes_on(tmp_path: Path) -> None:
-    command = [sys.executable, str(SCRIPT), "--most", "1", "--faults", "kill", "--json"]
+    command = [sys.executable, str(SCRIPT), "--most", "1", "--faults", "kill", "--json", "--commands", SHORT]
     environment = os.environ | {"TMPDIR": str(tmp_path), "OMP_NUM_THREADS": "1"}
     told = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=900)
     assert told.returncode == 0, told.stderr
     rows = json.loads(told.stdout)
-    assert {row["command"].split()[0] for row in rows} == {*all_commands()} - {
-        "demo",
-        "query",
-        "diff",
-        "gc",
-        "log",
-        "show",
-    }
+    assert ",".join(row["command"] for row in rows) == SHORT
     assert [problem for row in rows for problem in row["lost"]] == []
     assert all(row["boundaries"] > 10 for row in rows)
     assert all(row.get("killed") == 1 for row in rows)
