@@ -148,7 +148,7 @@ def resolve_torch_device(device: str = "auto") -> str:
 def _parse_device(device: str) -> int:
     match = _DEVICE.fullmatch(device)
     if match is None:
-        raise UsageError(f"device is '{device}', wanted auto, cpu, cuda or cuda:N; pass --device cpu")
+        raise UsageError(f"`device` must be auto, cpu, cuda or cuda:N, got {device!r}; use `device='cpu'`")
     return int(match.group(1) or 0)
 
 
@@ -191,7 +191,7 @@ def visible_devices() -> dict[str, str]:
 
 
 def _no_cuda(device: str, n_devices: int, library: str) -> str:
-    return f"device {device} wanted, but {library} sees {n_devices} CUDA device(s); pass --device cpu or auto"
+    return f"`device={device!r}` is not there: {library} sees {n_devices} CUDA devices; use `device='cpu'` or `device='auto'`"
 
 
 def available_bytes(array: Array) -> int:

@@ -30,12 +30,12 @@ def centred_by_camera(features: Float32Array, camid: Int32Array) -> Float32Array
 
 
 def require_cameras(camid: Int32Array, *, option: str) -> None:
-    """Raise DbcError where the camera of a sample in `camid` (n,) is unknown; `option` of --camera wants it."""
+    """Raise DbcError if the camera of a sample in `camid` (n,) is unknown; `option`, the value of `camera`, needs it."""
     n_unknown = int((camid == UNKNOWN).sum())
     if n_unknown:
         raise DbcError(
-            f"--camera {option}: {n_unknown} of {len(camid)} train samples have no camera id, wanted one for each; "
-            "ingest data that names cameras, or leave the flag out"
+            f"`camera={option!r}` needs all cameras, but {n_unknown} of {len(camid)} train samples have no camera id; "
+            "ingest data that names cameras, or use `camera='ignored'`"
         )
 
 

@@ -44,7 +44,7 @@ def prepared(
     """What a merge by `parameters` compares, and by which cameras; identities are never read.
 
     If the source says which images are of one encounter, `camera` 'auto' adds nothing to D: they share a camera too, and are
-    not to be pushed apart. Raises what `compared_features` and `require_wanted_cameras` do.
+    not to be pushed apart. Raises what `compared_features` and `require_needed_cameras` do.
     """
     if parameters.camera != "auto":
         camid = penalised_cameras(dataset, parameters)
@@ -117,41 +117,41 @@ def train_rows(features: Artifact, dataset: Artifact, is_train: BoolArray) -> Fl
     pooled: Float32Array = features.read("pooled")
     if len(pooled) != len(is_train):
         raise DbcError(
-            f"{features.path}: pooled of {len(pooled)} rows, wanted {len(is_train)}, one a sample of {dataset.path}; "
+            f"{features.path} must have a row for each of {len(is_train)} samples of {dataset.path}, got {len(pooled)}; "
             "extract them again"
         )
     if not is_train.any():
-        raise DbcError(f"{dataset.path}: no train samples found, wanted at least 2; ingest data with a train split")
+        raise DbcError(f"{dataset.path} must have at least 2 train samples, got none; ingest data with a train split")
     rows = pooled if is_train.all() else pooled[is_train]
     require_finite(rows)
     return rows
 
 
 def penalised_cameras(dataset: Artifact, parameters: MergeParameters) -> Int32Array | None:
-    """The camera ids (n_train,) that a merge by `parameters` penalises where they are shared; None where it does not.
+    """The camera ids (n_train,) for whose sharing a merge by `parameters` adds to D; None if it does not.
 
-    Raises what `require_wanted_cameras` does.
+    Raises what `require_needed_cameras` does.
     """
-    return _wanted_cameras(dataset, parameters) if parameters.camera == "penalty" else None
+    return _needed_cameras(dataset, parameters) if parameters.camera == "penalty" else None
 
 
-def require_wanted_cameras(dataset: Artifact, parameters: MergeParameters) -> None:
-    """Raise DbcError where a merge by `parameters` wants camera ids that train samples do not have.
+def require_needed_cameras(dataset: Artifact, parameters: MergeParameters) -> None:
+    """Raise DbcError if a merge by `parameters` needs camera ids that train samples do not have.
 
-    And where a penalty would change nothing, because one camera took them all.
+    And if a penalty would change nothing, because one camera took them all.
     """
-    _wanted_cameras(dataset, parameters)
+    _needed_cameras(dataset, parameters)
 
 
-def _wanted_cameras(dataset: Artifact, parameters: MergeParameters) -> Int32Array | None:
+def _needed_cameras(dataset: Artifact, parameters: MergeParameters) -> Int32Array | None:
     if parameters.camera in ("ignored", "auto"):
         return None
     camid: Int32Array = dataset.read("camid")[dataset.read("split") == TRAIN]
     require_cameras(camid, option=parameters.camera)
     if parameters.camera == "penalty" and len(camid) and (camid == camid[0]).all():
         raise DbcError(
-            f"--camera penalty: all {len(camid)} train samples are of camera {camid[0]}, wanted two cameras or more: it "
-            "would add the same to every D and change nothing; leave the flag out"
+            f"`camera='penalty'` needs two cameras or more, but all {len(camid)} train samples are of camera {camid[0]}: it "
+            "would add the same to every D and change nothing; use `camera='ignored'`"
         )
     return camid
 
@@ -175,7 +175,7 @@ def _require_room(
     if camid is not None:
         largest = int(np.unique(camid, return_counts=True)[1].max())
         n_bytes = centring_bytes(n_samples=n_samples, dim=dim, largest_camera=largest)
-        _require(n_bytes, rows, flag="--camera centring", memory_limit=memory_limit)
+        _require(n_bytes, rows, what="`camera='centring'`", memory_limit=memory_limit)
     if parameters.whiten:
         require_whitening_room(rows, memory_limit=memory_limit)
 
@@ -190,9 +190,9 @@ def require_whitening_room(rows: Float32Array, *, memory_limit: int | None, n_ma
     if n_maps > 1:
         # the rows of the largest camera, and both results
         n_bytes += 3 * 4 * n_samples * dim
-    _require(n_bytes, rows, flag="--whiten", memory_limit=memory_limit)
+    _require(n_bytes, rows, what="`whiten`", memory_limit=memory_limit)
 
 
-def _require(n_bytes: int, rows: Float32Array, *, flag: str, memory_limit: int | None) -> None:
-    what = f"{flag} of {rows.shape[0]} features of {rows.shape[1]} dimensions"
-    require_memory(n_bytes, memory_limit=limit_of(memory_limit, rows), what=what)
+def _require(n_bytes: int, rows: Float32Array, *, what: str, memory_limit: int | None) -> None:
+    full = f"{what} of {rows.shape[0]} features of {rows.shape[1]} dimensions"
+    require_memory(n_bytes, memory_limit=limit_of(memory_limit, rows), what=full)

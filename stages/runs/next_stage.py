@@ -36,9 +36,9 @@ def next_evaluate(run: RunDirectory) -> int:
 
 
 def numbered(stage: int, *, command: str, first: int) -> int:
-    """`stage` where `command` can work on it; UsageError where it is below `first`."""
+    """`stage` if `command` can work on it; UsageError if it is below `first`."""
     if stage < first:
-        raise UsageError(f"--stage: found {stage_label(stage)}, wanted a number from {first}: {command} has no other")
+        raise UsageError(f"`stage` must be at least {first} in {command}, got {stage_label(stage)}")
     return stage
 
 

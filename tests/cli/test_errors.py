@@ -188,7 +188,7 @@ def test_a_run_without_a_dataset_says_what_to_do_first(dbc: Dbc, tmp_path: Path,
         (["merge", "--merge-percent", "1.5"], 2, "--merge-percent must be below 1, got 1.5"),
         (["merge", "--merge-percent", "0.0001"], 1, "--merge-percent 0.0001 makes no merge among 16 train samples"),
         (["merge", "--start", "previous", "--stage", "2"], 1, "no clusters of stage 1 found"),
-        (["merge", "--stage", "0"], 2, "wanted a number from 1"),
+        (["merge", "--stage", "0"], 2, "--stage must be at least 1 in "),
         (["merge", "--stage", "last"], 2, "'last' is not a stage"),
         (
             ["merge", "--update", "fast"],

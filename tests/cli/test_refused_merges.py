@@ -36,7 +36,11 @@ def without_cameras(request: pytest.FixtureRequest, tmp_path_factory: pytest.Tem
     named = ["--camera-pattern", r"_c(\d)_"] if request.param == "one" else []
     reading = ["--format", "folder", "--height", "32", "--width", "16", *named, "--workers", "0"]
     run = made(folder, ["ingest", str(folder / "crops"), *reading], ["extract", *NETWORK])
-    told = "all 8 train samples are of camera 3" if named else "8 of 8 train samples have no camera id"
+    told = (
+        "two cameras or more, but all 8 train samples are of camera 3"
+        if named
+        else "all cameras, but 8 of 8 train samples have no camera id"
+    )
     return run, told
 
 
@@ -92,7 +96,7 @@ def test_a_penalty_of_cameras_that_there_are_not_is_refused_before_anything_is_m
     for command in (["run", *LOOP], ["run", *LOOP, "--dry-run"], merging, [*merging, "--dry-run"], *comparing):
         refused = dbc(*command, *penalty)
         assert refused.status == 1, command
-        assert f"--camera penalty: {told}" in refused.line
+        assert f"--camera penalty needs {told}" in refused.line
     assert folders(run) == before
 
 

@@ -80,7 +80,7 @@ def _folder(source: Path) -> Path:
 def _check_version(file: Path) -> None:
     profile = str(read_object(file).get("profile", ""))
     if "camtrap-dp" in profile and not any(f"camtrap-dp/1.{minor}" in profile for minor in range(10)):
-        raise UsageError(f"{shown(file)} says {shown(profile)}, wanted Camtrap DP 1; convert the package to it")
+        raise UsageError(f"{shown(file)} says {shown(profile)}, expected Camtrap DP 1; convert the package to it")
 
 
 def _require(table: CsvFile, columns: tuple[str, ...]) -> None:

@@ -88,7 +88,7 @@ def read_object(file: Path) -> dict[str, Any]:
     content = load_json(file)
     if not isinstance(content, dict):
         raise UsageError(
-            f"{shown(file)} holds a JSON {type(content).__name__}, wanted an object with images and annotations"
+            f"{shown(file)} holds a JSON {type(content).__name__}, expected an object with images and annotations"
         )
     return content
 
@@ -167,7 +167,7 @@ def _box(origin: str, value: Any) -> tuple[float, float, float, float] | None:
         left, top, width, height = map(float, value)
     except (TypeError, ValueError):
         raise UsageError(
-            f"{origin} has bbox {value!r}, wanted [left, top, width, height] in pixels; correct it"
+            f"{origin} has bbox {value!r}, expected [left, top, width, height] in pixels; correct it"
         ) from None
     return left, top, width, height
 

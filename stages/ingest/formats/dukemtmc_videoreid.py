@@ -42,7 +42,7 @@ def read_dukemtmc_videoreid(source: Path, _parameters: IngestParameters, _findin
             found.sort()
             if len({camid for _, _, camid in found}) > 1:
                 raise UsageError(
-                    f"tracklet '{folder}/{pid:04}/{tracklet:04}' has frames of two cameras, wanted one; "
+                    f"tracklet '{folder}/{pid:04}/{tracklet:04}' has frames of two cameras, expected one; "
                     "restore the published folder"
                 )
             frames.append([path for _, path, _ in found])

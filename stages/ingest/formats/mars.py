@@ -67,13 +67,13 @@ def _tracks(source: Path, half: str) -> tuple[list[list[str]], Int64Array]:
     tracks = read_matrix(table)
     if tracks.shape[1] != 4 or not len(tracks):
         raise UsageError(
-            f"{shown(table)} has a table of shape {tracks.shape}, wanted one row a tracklet and four columns (first frame, "
+            f"{shown(table)} has a table of shape {tracks.shape}, expected one row a tracklet and four columns (first frame, "
             "last frame, pid, camid); restore the published file"
         )
     for row, (first, last, _, _) in enumerate(tracks.tolist(), start=1):
         if not 1 <= first <= last <= len(names) or len({_owner(name) for name in names[first - 1 : last]}) > 1:
             raise UsageError(
-                f"{shown(table)} row {row} has frames {first} to {last}, wanted frames of one person and camera among "
+                f"{shown(table)} row {row} has frames {first} to {last}, expected frames of one person and camera among "
                 f"the {len(names)} of {name_list.name}; restore the published files"
             )
     paths = [f"bbox_{half}/{name[:4]}/{name}" for name in names]
@@ -95,7 +95,7 @@ def _queries(source: Path, *, n_tracks: int) -> Int64Array:
     if not len(numbers) or numbers.min() < 1 or numbers.max() > n_tracks:
         found = f"{numbers.min()} to {numbers.max()}" if len(numbers) else "none"
         raise UsageError(
-            f"{shown(table)} has query numbers {found}, wanted some from 1 to {n_tracks}; restore the file"
+            f"{shown(table)} has query numbers {found}, expected some from 1 to {n_tracks}; restore the file"
         )
     return numbers - 1
 

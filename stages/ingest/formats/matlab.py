@@ -27,7 +27,7 @@ def read_matrix(path: Path) -> Int64Array:
     values = [value for value in found.values() if isinstance(value, np.ndarray) and value.dtype.kind in "iuf"]
     if len(values) != 1 or values[0].ndim != 2 or not np.isfinite(values[0]).all() or (values[0] % 1 != 0).any():
         raise DbcError(
-            f"{shown(path)} holds {', '.join(sorted(found)) or 'nothing'}, wanted one matrix of whole numbers; "
+            f"{shown(path)} holds {', '.join(sorted(found)) or 'nothing'}, expected one matrix of whole numbers; "
             "restore the published file"
         )
     return values[0].astype(np.int64)

@@ -60,7 +60,7 @@ def _detections(file: Path, document: Any, root: Path, without: dict[str, bool])
         images, categories = document.get("images"), document.get("detection_categories")
     if not isinstance(images, list) or not isinstance(categories, dict):
         raise UsageError(
-            f"{shown(file)} is no result of MegaDetector: wanted an object with a list images and an object "
+            f"{shown(file)} is no result of MegaDetector: expected an object with a list images and an object "
             "detection_categories, or a list of pictures; give another file or `format`"
         )
     top = PurePosixPath(root.absolute().as_posix())

@@ -125,7 +125,7 @@ def _row(file: Path, number: int, text: str) -> Row:
     fields = _SEPARATOR.split(text.strip().rstrip(","))
     if len(fields) < _FEWEST:
         raise UsageError(
-            f"{shown(file)} line {number} has {len(fields)} fields, wanted at least 6: "
+            f"{shown(file)} line {number} has {len(fields)} fields, expected at least 6: "
             "frame, id, left, top, width, height; write it as MOTChallenge does"
         )
     try:

@@ -37,7 +37,7 @@ def read_msmt17(source: Path, _parameters: IngestParameters, _findings: Findings
     n_train = 1 + max((pid for _, pid, _, split in rows if split == TRAIN), default=-1)
     if not n_train:
         raise UsageError(
-            f"{shown(source / 'list_train.txt')} lists no images, wanted PATH PID in each line; restore it"
+            f"{shown(source / 'list_train.txt')} lists no images, expected PATH PID in each line; restore it"
         )
     offset = {TRAIN: 1, QUERY: 1 + n_train, GALLERY: 1 + n_train}
     rows = sorted((path, pid + offset[split], camid, split) for path, pid, camid, split in rows)

@@ -58,7 +58,7 @@ def draw_path(parameters: SyntheticParameters, path: str, *, seed: int, height: 
     match = _IMAGE_NAME.fullmatch(name) or _FRAME_NAME.fullmatch(name)
     if match is None:
         raise UsageError(
-            f"{path!r} names no synthetic picture: wanted a name such as 0001_c1s1_000001_00.png or "
+            f"{path!r} names no synthetic picture: expected a name such as 0001_c1s1_000001_00.png or "
             "0001C1T0001F001.png; take the paths from the synthetic table"
         )
     pid, camid, shot, *frame = (int(part) for part in match.groups())

@@ -35,14 +35,14 @@ def test_auto_is_what_the_machine_has():
 @pytest.mark.skipif(has_gpu(), reason="there is a GPU, so asking for it is no error")
 @pytest.mark.parametrize("ask", [namespace_for, resolve_torch_device])
 def test_a_gpu_that_is_not_there_is_refused(ask):
-    with pytest.raises(UsageError, match=r"device cuda:1 wanted, but \w+ sees 0 CUDA device"):
+    with pytest.raises(UsageError, match=r"`device='cuda:1'` is not there: \w+ sees 0 CUDA devices"):
         ask("cuda:1")
 
 
 @pytest.mark.parametrize("ask", [namespace_for, resolve_torch_device])
 @pytest.mark.parametrize("device", ["gpu", "cuda:", "cuda:x", "", "cpu "])
 def test_a_word_that_is_no_device_is_refused(ask, device):
-    with pytest.raises(UsageError, match="wanted auto, cpu, cuda or cuda:N"):
+    with pytest.raises(UsageError, match="must be auto, cpu, cuda or cuda:N, got"):
         ask(device)
 
 

@@ -67,7 +67,7 @@ def test_centring_takes_at_most_what_its_model_says_and_no_more_than_twice_less(
 
 @pytest.mark.parametrize(
     ("parameters", "flag"),
-    [(MergeParameters(whiten=3.0), "--whiten"), (MergeParameters(whiten=0, camera="centring"), "--camera centring")],
+    [(MergeParameters(whiten=3.0), "`whiten`"), (MergeParameters(whiten=0, camera="centring"), "`camera='centring'`")],
 )
 def test_too_little_memory_is_refused_before_any_is_taken(parameters, flag):
     rows = some_features(500)
@@ -103,7 +103,9 @@ def test_cameras_are_read_for_a_penalty_alone_and_all_are_wanted():
     assert penalised_cameras(dataset, MergeParameters(camera="penalty")).tolist() == [4, 2]
     assert penalised_cameras(Held(), MergeParameters(camera="centring")) is None
     dataset = Held(split=np.zeros(4, dtype=np.uint8), camid=camid)
-    with pytest.raises(DbcError, match="--camera penalty: 1 of 4 train samples have no camera id"):
+    with pytest.raises(
+        DbcError, match="`camera='penalty'` needs all cameras, but 1 of 4 train samples have no camera id"
+    ):
         penalised_cameras(dataset, MergeParameters(camera="penalty"))
 
 

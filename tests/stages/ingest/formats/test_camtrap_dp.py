@@ -77,7 +77,7 @@ def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, rows: list[str], m
 def test_other_versions_lost_tables_columns_and_pictures_are_refused(tmp_path: Path) -> None:
     rows = [observation(1, 1)]
     old = camtrap_dp(tmp_path / "old", rows, profile="https://x/camtrap-dp/0.6/profile.json")
-    assert "wanted Camtrap DP 1" in refusal(old, "camtrap-dp")
+    assert "expected Camtrap DP 1" in refusal(old, "camtrap-dp")
     source = camtrap_dp(tmp_path / "a", rows)
     (source / "media" / "1.jpg").unlink()
     assert "observations.csv' line 2: 'media/1.jpg' does not exist" in refusal(source, "camtrap-dp")

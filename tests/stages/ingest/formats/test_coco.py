@@ -62,7 +62,10 @@ def test_a_file_is_a_source_too_and_pictures_may_lie_in_images_or_elsewhere(tmp_
     ("rows", "told"),
     [
         ([{"image_id": 9, "bbox": BOX}], "annotation '1' is of image 9, which `images` does not list"),
-        ([{"image_id": 1, "bbox": [1, 2, 3]}], "annotation '1' has bbox [1, 2, 3], wanted [left, top, width, height]"),
+        (
+            [{"image_id": 1, "bbox": [1, 2, 3]}],
+            "annotation '1' has bbox [1, 2, 3], expected [left, top, width, height]",
+        ),
         ([{"image_id": 1, "bbox": [50, 3, -60, 5]}], "has no box to take: 1 without area"),
         ([{"image_id": 1, "bbox": [-9, 3, 5, 5]}], "box [-9, 3, 5, 5] lies outside its picture"),
         ([{"image_id": 1, "bbox": BOX}, {"image_id": 1, "bbox": BOX}], "are the same box of 'im/1.jpg'"),
@@ -92,7 +95,7 @@ def test_broken_json_other_json_and_lost_pictures_are_refused(tmp_path: Path) ->
     assert "annotation '1': 'im/1.jpg' does not exist" in refusal(tmp_path, "coco")
     text(tmp_path / "b.json", whole)
     assert "should hold one COCO file, found 2 (b.json, coco.json)" in refusal(tmp_path, "coco")
-    assert "wanted an object" in refusal(text(tmp_path / "x.json", "[]"), "coco")
+    assert "expected an object" in refusal(text(tmp_path / "x.json", "[]"), "coco")
     assert "has no list `annotations`" in refusal(text(tmp_path / "y.json", json.dumps({"images": []})), "coco")
 
 

@@ -65,7 +65,7 @@ def test_results_of_a_tracker_lie_beside_the_frames(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "told"),
     [
-        (["1,1,1,1,9"], "gt.txt' line 1 has 5 fields, wanted at least 6"),
+        (["1,1,1,1,9"], "gt.txt' line 1 has 5 fields, expected at least 6"),
         (["1,1,1,1,9,9", "1,one,1,1,9,9"], "line 2: '1,one,1,1,9,9' are not numbers"),
         (["0,1,1,1,9,9,1"], "line 1: frame 0 is out of range; frames count from 1"),
         (["1,1,1,1,9,9,1", "4,1,1,1,9,9,1"], "line 2: frame 4 is out of range: "),

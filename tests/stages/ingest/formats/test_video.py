@@ -107,14 +107,14 @@ def test_a_frame_that_no_tracklet_of_mars_has_is_left_out(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("changed", "told"),
     [
-        ({"train": [[1, 4, 1, 1]]}, "row 1 has frames 1 to 4, wanted frames of one person and camera"),
+        ({"train": [[1, 4, 1, 1]]}, "row 1 has frames 1 to 4, expected frames of one person and camera"),
         ({"train": [[1, 3, 1, 1], [6, 7, 3, 6]]}, "row 2 has frames 6 to 7"),
         ({"train": [[0, 3, 1, 1]]}, "row 1 has frames 0 to 3"),
         ({"train": [[3, 1, 1, 1]]}, "row 1 has frames 3 to 1"),
-        ({"train": [[1, 3, 1]]}, "shape (1, 3), wanted one row a tracklet and four columns"),
-        ({"query": [5]}, "query numbers 5 to 5, wanted some from 1 to 4"),
+        ({"train": [[1, 3, 1]]}, "shape (1, 3), expected one row a tracklet and four columns"),
+        ({"query": [5]}, "query numbers 5 to 5, expected some from 1 to 4"),
         ({"query": [0, 3]}, "query numbers 0 to 3"),
-        ({"query": [1.5]}, "query_IDX.mat' holds query_IDX, wanted one matrix of whole numbers"),
+        ({"query": [1.5]}, "query_IDX.mat' holds query_IDX, expected one matrix of whole numbers"),
         ({"query": []}, "query numbers none"),
         ({"train_names": [*TRAIN_NAMES, "holiday.jpg"]}, "train_name.txt' line 7: 'holiday.jpg' is not PID"),
     ],
