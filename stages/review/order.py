@@ -24,13 +24,13 @@ Reason = Literal["would join", "alone", "joined last", "loose", "drawn"]
 """Why a pair is shown: its clusters would join next, one of them being a single sample or not; its cluster might be two,
 because its sides joined last or one sample is far from the others; or it was drawn for a count."""
 
-NEIGHBOURS = 5
+NEIGHBOURS = 2
 """Nearest clusters of each cluster that are looked at."""
 SPLITS = 3
 """Joins of each cluster, the latest, that are looked at."""
 MOST_MEMBERS = 500
 """Members of a cluster whose joins are looked at; of larger ones these many, spread evenly."""
-SOFTNESS = 0.15
+SOFTNESS = 0.1
 """How fast belief changes around the cut, as a share of the cut."""
 _PRIOR, _STEPS = 3.0, 20
 _BLOCK = 1024

@@ -1,0 +1,209 @@
+"""What answers of a simulated reviewer are worth, by the order of pairs, and what they say of the number of individuals.
+
+    python -m benchmarks.reviewing --weights mobilenet_v2-imagenet.safetensors --market eth80-market=DATA/eth80-market \
+        --table vehicles=DATA/vehicles --table nyala=NYALA --out record [--samples 500] [--seeds 0 1 2] [--clusters 1 2]
+
+Drawn people are always there. Every set is cut to about `--samples` train images, whole identities drawn by the seed, and
+merged on its initial features, whitened, as recipe `tuned` does, to `--clusters` times as many clusters as there are
+individuals. Then a tenth as many answers as there are samples correct these clusters, after every tenth of them.
+Answers are right always, or 95 % of the time. The second table has 200 simulated counts for each number of answers.
+Everything lands in --out; the tables go into RESULTS.md by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.experiment_sets import QUICK, DataSet, Size, drawn_people, eth80_market, vehicles
+from schemas.parameters import MergeParameters
+from schemas.stage_names import INIT_STAGE
+from stages.compare.reviewer import Reviewed, Reviewer, at_random, by_worth, nearest_first, review
+from stages.compare.text import markdown_table
+from stages.extract.stage import extract
+from stages.features.prepared import compared_features
+from stages.merge import initial_labels
+from stages.merge.by_parameters import merge_as
+from stages.merge.result import StageMerges
+from stages.merge.selection.links import Constraints
+from stages.nn.initial_model import initial_model
+from stages.review.counting import INNER, count, draw
+from stages.runs.context import Context
+from stages.samples import TRAIN
+from stages.typing import Float32Array, Int64Array
+
+MERGING = MergeParameters(camera="ignored", lambda_=0.1)
+ACCURACIES = (1.0, 0.95)
+ORDERS = ("worth", "random", "nearest")
+STEPS = {"0": 0.0, "25 %": 0.25, "50 %": 0.5, "75 %": 0.75, "all": 1.0}
+GAIN_HEAD = [
+    *("set", "clusters", "right", "order", *(f"ARI, {step}" for step in STEPS)),
+    *("gain", "mAP, 0", "mAP, all", "error of K"),
+]
+COUNT_HEAD = ["set", "individuals", "clusters", "answers", "estimate", "interval", "width", "covered"]
+ANSWERS, N_COUNTS = (100, 300, 1000), 200
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A set cut to size: features (n, d) as the merge compares them, and the individuals (n,)."""
+
+    rows: Float32Array
+    truth: Int64Array
+
+    @property
+    def n_individuals(self) -> int:
+        return int(self.truth.max()) + 1
+
+    def merged(self, n_clusters: int) -> StageMerges:
+        n_merges = len(self.rows) - max(1, min(n_clusters, len(self.rows) - 1))
+        return merge_as(MERGING, self.rows, initial_labels(len(self.rows)), n_merges, camid=None)
+
+    def merge_anew(self, members: Int64Array, constraints: Constraints) -> Int64Array:
+        singles = initial_labels(len(members))
+        return merge_as(
+            MERGING, self.rows[members], singles, len(members) - 1, camid=None, constraints=constraints
+        ).labels
+
+
+def main() -> None:
+    """Print and keep both tables."""
+    arguments = _arguments()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    gains: list[list[str]] = []
+    counts: list[list[str]] = []
+    for data in _data_sets(arguments):
+        rows, pid = features_of(data)
+        cuts = [cut_to(rows, pid, n_samples=arguments.samples, seed=seed) for seed in arguments.seeds]
+        print(f"{data.name}: {[len(cut.rows) for cut in cuts]} images", flush=True)
+        for times in arguments.clusters:
+            gains += gain_rows(data.name, cuts, times, arguments.seeds)
+        counts += count_rows(data.name, cuts[0], arguments.clusters[-1])
+        text = f"{markdown_table(GAIN_HEAD, gains)}\n{markdown_table(COUNT_HEAD, counts)}"
+        (arguments.out / "reviewing.md").write_text(text)
+        print(text, flush=True)
+
+
+def features_of(data: DataSet) -> tuple[Float32Array, Int64Array]:
+    """The initial train features as the merge compares them, and the identity numbers, those that are known."""
+    initial_model(data.run, data.plan.initial, context=Context())
+    made = extract(
+        data.run, stage=INIT_STAGE, parameters=data.plan.extract, initial=data.plan.initial, context=Context()
+    )
+    dataset = data.run.require("dataset")
+    pid = dataset.read("pid")[dataset.read("split") == TRAIN].astype(np.int64)
+    if made.artifact is None:
+        raise SystemExit(f"{data.name}: no features")
+    return compared_features(made.artifact, dataset, MERGING), pid
+
+
+def cut_to(rows: Float32Array, pid: Int64Array, *, n_samples: int, seed: int) -> Cut:
+    """About `n_samples` images of whole identities, in an order by the seed."""
+    generator = np.random.default_rng(seed)
+    kept: list[int] = []
+    for identity in generator.permutation(np.unique(pid[pid > 0])).tolist():
+        members = np.flatnonzero(pid == identity).tolist()
+        if kept and len(kept) + len(members) > n_samples:
+            break
+        kept += members
+    order = generator.permutation(np.array(kept))
+    return Cut(np.ascontiguousarray(rows[order]), np.unique(pid[order], return_inverse=True)[1].astype(np.int64))
+
+
+def gain_rows(name: str, cuts: list[Cut], times: float, seeds: list[int]) -> list[list[str]]:
+    """A row for each accuracy and order, means over seeds."""
+    rows = []
+    for accuracy in ACCURACIES:
+        for order in ORDERS:
+            curves = [_curve(cut, times, order, accuracy, seed) for cut, seed in zip(cuts, seeds, strict=True)]
+            shown = [_mean(curve[round(place * (len(curve) - 1))].ari for curve in curves) for place in STEPS.values()]
+            gain = [curve[-1].ari - curve[0].ari for curve in curves]
+            errors = [
+                abs(curve[-1].n_clusters / cut.n_individuals - 1) for curve, cut in zip(curves, cuts, strict=True)
+            ]
+            told = [f"{value:.3f}" for value in shown]
+            spread = f"{statistics.mean(gain):+.3f} ± {statistics.pstdev(gain):.3f}"
+            maps = [_mean(curve[place].mean_average_precision for curve in curves) for place in (0, -1)]
+            rows.append(
+                [
+                    *(name, f"{times:g}×", f"{accuracy:.0%}", order, *told, spread),
+                    *(f"{value:.3f}" for value in maps),
+                    f"{statistics.mean(errors):.0%}",
+                ]
+            )
+    return rows
+
+
+def _mean(values: Iterator[float]) -> float:
+    return statistics.mean(values)
+
+
+def _curve(cut: Cut, times: float, order: str, accuracy: float, seed: int) -> list[Reviewed]:
+    merged = cut.merged(round(times * cut.n_individuals))
+    level = float(merged.distance[-1]) if len(merged.distance) else None
+    asked = {
+        "worth": lambda: by_worth(cut.rows, lambda_=MERGING.lambda_, cut=level),
+        "random": lambda: at_random(len(cut.rows), seed=seed),
+        "nearest": lambda: nearest_first(cut.rows),
+    }[order]()
+    n_answers = len(cut.rows) // 10
+    reviewer = Reviewer(cut.truth, accuracy, np.random.default_rng([seed, 1]))
+    return review(
+        cut.rows, merged.labels, reviewer, asked, cut.merge_anew, n_answers=n_answers, batch=max(1, n_answers // 10)
+    )
+
+
+def count_rows(name: str, cut: Cut, times: float) -> list[list[str]]:
+    """A row for each number of answers: simulated counts by `times` as many clusters as individuals."""
+    labels = cut.merged(round(times * cut.n_individuals)).labels
+    rows = []
+    for n_answers in ANSWERS:
+        found = []
+        for seed in range(N_COUNTS):
+            draws = draw(cut.rows, labels, n_drawn=n_answers // INNER, seed=seed)
+            pairs = draws.pairs()
+            found.append(count(draws, cut.truth[pairs[..., 0]] == cut.truth[pairs[..., 1]]))
+        low, high = _mean(one.low for one in found), _mean(one.high for one in found)
+        covered = _mean(float(one.low <= cut.n_individuals <= one.high) for one in found)
+        estimate = f"{_mean(one.estimate for one in found):.0f}"
+        interval = f"{low:.0f} to {high:.0f}"
+        rows.append(
+            [
+                *(name, str(cut.n_individuals), str(labels.max() + 1), str(n_answers), estimate, interval),
+                *(f"{high - low:.0f}", f"{covered:.0%}"),
+            ]
+        )
+    return rows
+
+
+def _data_sets(arguments: argparse.Namespace) -> Iterator[DataSet]:
+    size = QUICK if arguments.quick else Size(train_share=1.0, test_share=0.1, people=60)
+    for named in arguments.market:
+        name, source = named.split("=", 1)
+        yield eth80_market(Path(source), arguments.weights, arguments.out, size, name=name)
+    for named in arguments.table:
+        name, source = named.split("=", 1)
+        yield vehicles(Path(source), arguments.weights, arguments.out, size, name=name)
+    yield drawn_people(arguments.out, size)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--market", action="append", default=[], metavar="NAME=FOLDER")
+    parser.add_argument("--table", action="append", default=[], metavar="NAME=FOLDER")
+    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--samples", type=int, default=500)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--clusters", type=float, nargs="+", default=[1, 2])
+    parser.add_argument("--quick", action="store_true")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
