@@ -106,14 +106,15 @@ def find(
     told = f"{share:.0%} of nearest neighbours share a camera, {chance:.0%} by chance"
     if share <= chance + ERRORS * np.sqrt(chance * (1 - chance) / len(near.same)):
         return CameraFinding(f"{told}: cameras are ignored", share, chance), whitenings, rows
-    done = []
+    done, known = [], near if fit is None else None
     if fit is not None and whitenings is not None:
         whitenings = fit_by_camera(features, camid, whitenings.shared, fit)
-        parts = whitenings.parts(features, camid)
-        strength = (share - chance) / (1 - chance) if for_new else _evening_strength(parts, camid)
-        whitenings, rows = whitenings.scaled(strength), parts.mixed(strength)
+        evened = _Evened(whitenings.parts(features, camid, rows), camid, near)
+        strength = (share - chance) / (1 - chance) if for_new else evened.strength()
+        whitenings = whitenings.scaled(strength)
+        rows, known = evened.at(strength)
         done.append("features are whitened camera by camera")
-    weight = 0.0 if metric is None else nearest_by_camera(rows, camid).balancing_weight(metric)
+    weight = 0.0 if metric is None else (known or nearest_by_camera(rows, camid)).balancing_weight(metric)
     if weight:
         done.append(f"a pair of one camera adds {weight:g} to D")
     finding = CameraFinding(
@@ -122,17 +123,32 @@ def find(
     return finding, whitenings, rows
 
 
-def _evening_strength(parts: Parts, camid: Int32Array) -> float:
-    """The largest strength, in eighths, at which nearest neighbours share a camera at least as often as chance.
+class _Evened:
+    """Features mixed from `parts`, of cameras `camid` (n,), until these are evened out; `near` are the neighbours at 0."""
 
-    More would drive apart what one camera took: own whitenings of few samples do that, whoever is in them.
-    """
-    low, high = 0, EIGHTHS
-    while low < high:
-        middle = (low + high + 1) // 2
-        near = nearest_by_camera(parts.mixed(middle / EIGHTHS), camid)
-        low, high = (middle, high) if near.is_same.mean() >= near.chance.mean() else (low, middle - 1)
-    return low / EIGHTHS
+    def __init__(self, parts: Parts, camid: Int32Array, near: Neighbours) -> None:
+        self._parts, self._camid = parts, camid
+        self._seen: dict[float, tuple[Float32Array, Neighbours | None]] = {0.0: (parts.shared, near)}
+
+    def strength(self) -> float:
+        """The largest strength, in eighths, at which nearest neighbours share a camera at least as often as chance.
+
+        More would drive apart what one camera took: own whitenings of few samples do that, whoever is in them.
+        """
+        low, high = 0, EIGHTHS
+        while low < high:
+            middle = (low + high + 1) // 2
+            rows = self._parts.mixed(middle / EIGHTHS)
+            near = nearest_by_camera(rows, self._camid)
+            if near.is_same.mean() >= near.chance.mean():
+                low, self._seen = middle, {middle / EIGHTHS: (rows, near)}
+            else:
+                high = middle - 1
+        return low / EIGHTHS
+
+    def at(self, strength: float) -> tuple[Float32Array, Neighbours | None]:
+        """The features mixed at `strength`, and their neighbours if these were looked for."""
+        return self._seen.get(strength) or (self._parts.mixed(strength), None)
 
 
 def nearest_by_camera(rows: Float32Array, camid: Int32Array) -> Neighbours:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from stages.arrays.exact_sums import halving_sum
+from stages.arrays.row_blocks import by_blocks
 from stages.features.whitening import NothingToWhitenError, Whitening, whitened
 from stages.samples import UNKNOWN
 from stages.typing import Float32Array, Float64Array, Int32Array
@@ -25,7 +26,8 @@ with identities at shares of 0.25 to 0.5, those of 200 to 300 at 0.7 to 1 (drawn
 """
 
 
-_BLOCK = 4096
+_BLOCK = 64
+"""Rows that are mixed at once, while they are in cache."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,11 @@ class Whitenings:
         """`features` (n, d) of cameras `camid` (n,), whitened by all and by their camera, mixed: float32, unit length."""
         return self.parts(features, camid).mixed(1.0)
 
-    def parts(self, features: Float32Array, camid: Int32Array) -> Parts:
-        """The same before it is mixed."""
-        shared = whitened(features, self.shared)
+    def parts(self, features: Float32Array, camid: Int32Array, shared: Float32Array | None = None) -> Parts:
+        """The same before it is mixed; `shared` are the features whitened by all, if they are known."""
+        shared = whitened(features, self.shared) if shared is None else shared
+        if not self.own:
+            return Parts(shared, shared, np.zeros(len(features)))
         own, share = shared.copy(), np.zeros(len(features))
         for camera, by_camera in self.own.items():
             rows = np.flatnonzero(camid == camera)
@@ -73,14 +77,23 @@ class Parts:
 
     def mixed(self, strength: float) -> Float32Array:
         """Both mixed with `strength` (0 to 1) times the shares: (n, d) float32 of unit length."""
-        result = self.shared.copy()
-        rows = np.flatnonzero(self.share * strength)
-        for start in range(0, len(rows), _BLOCK):
-            block = rows[start : start + _BLOCK]
-            share = strength * self.share[block, None]
-            mixed = share * self.own[block].astype(np.float64) + (1 - share) * self.shared[block]
-            length = np.sqrt(halving_sum(np.square(mixed)))[:, None]
-            result[block] = mixed / np.where(length > 0, length, 1)
+        share = self.share * strength
+        if not share.any():
+            return self.shared
+        result = np.empty_like(self.shared)
+
+        def mix(starts: range) -> None:
+            for start in starts:
+                rows = slice(start, start + _BLOCK)
+                of_own = share[rows, None]
+                mixed = np.multiply(self.own[rows], of_own, dtype=np.float64)
+                mixed += np.multiply(self.shared[rows], 1 - of_own, dtype=np.float64)
+                length = np.sqrt(halving_sum(np.square(mixed)))[:, None]
+                mixed /= np.where(length > 0, length, 1)
+                # rows without a share of their own stay as they are, to the last bit
+                result[rows] = np.where(of_own > 0, mixed, self.shared[rows])
+
+        by_blocks(mix, len(result), _BLOCK)
         return result
 
 

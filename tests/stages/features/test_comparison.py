@@ -19,7 +19,7 @@ class Held:
 
     def __init__(self, folder, **arrays):
         self.path, self._arrays = folder / "features" / "v1.zarr", arrays
-        parents = (SimpleNamespace(kind="dataset", id=f"{next(NUMBER)}"),)
+        parents = (SimpleNamespace(kind="dataset", id=f"{__name__} {next(NUMBER)}"),)
         records = dict.fromkeys(arrays, SimpleNamespace(sha256="0" * 64))
         self.manifest = SimpleNamespace(id="0" * 64, arrays=records, parents=parents)
 
