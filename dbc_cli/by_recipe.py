@@ -21,7 +21,7 @@ def merge_parameters(given: Given) -> MergeParameters:
 
     recipe, criterion = given.get("recipe", DEFAULT_RECIPE), given.get("criterion", "dbc")
     by_recipe = merging_of(recipe, criterion=criterion, update=given["update"])
-    return parse(MergeParameters, {**by_recipe, **given.only((*MERGE, *WHITEN, *CAMERA))})
+    return parse(MergeParameters, {**by_recipe, **given.fields_of((*MERGE, *WHITEN, *CAMERA))})
 
 
 def asked_constraints(given: Given) -> AskedConstraints:
@@ -42,7 +42,7 @@ def evaluate_parameters(given: Given) -> EvaluateParameters:
     from schemas.recipes import DEFAULT_RECIPE, evaluation_of
 
     by_recipe = evaluation_of(given.get("recipe", DEFAULT_RECIPE))
-    values = {**by_recipe, **given.only((*EVALUATE, *WHITEN, *CAMERA))}
+    values = {**by_recipe, **given.fields_of((*EVALUATE, *WHITEN, *CAMERA))}
     # centring and penalties are ways to merge
     values["camera"] = "auto" if values["camera"] == "auto" else "ignored"
     return parse(EvaluateParameters, values)

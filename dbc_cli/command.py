@@ -53,8 +53,8 @@ class Given:
         """Whether a yes-or-no flag was given."""
         return bool(self.values.get(name))
 
-    def only(self, flags: Sequence[Flag]) -> dict[str, Any]:
-        """Only the values of these flags, by field name."""
+    def fields_of(self, flags: Sequence[Flag]) -> dict[str, Any]:
+        """The values given for these flags, by field name."""
         return {flag.name: self.values[flag.name] for flag in flags if flag.name in self.values}
 
     @property
@@ -236,7 +236,7 @@ def initial_fields(given: Given, *groups: Sequence[Flag]) -> dict[str, Any]:
     """
     from schemas.parameters import InitParameters
 
-    fields = given.only([*INITIAL, *(flag for group in groups for flag in group)])
+    fields = given.fields_of([*INITIAL, *(flag for group in groups for flag in group)])
     parse(InitParameters, fields)
     return fields
 

@@ -73,7 +73,7 @@ def assign(given: Given, source: Path | None) -> None:
     if csv is not None and csv.suffix != ".csv":
         raise UsageError(f"--csv must end in .csv, got {str(csv)!r}")
     require_new([] if csv is None else [csv], argument="csv", overwrite=overwrite)
-    parameters = parse(AssignParameters, given.only(ASSIGN))
+    parameters = parse(AssignParameters, given.fields_of(ASSIGN))
     if source is not None:
         _add(given, source)
     before = grown_since(run)

@@ -112,7 +112,7 @@ def _progressive(given: Given) -> None:
     fields = {name: given[name] for name in ("iterations", "threshold", "seed", "device") if given[name] is not None}
     settings = Settings(
         n_clusters=given["n_clusters"],
-        train=given.only((*TRAIN, *AMP)),
+        train=given.fields_of((*TRAIN, *AMP)),
         initial=initial_fields(given, SEED),
         **fields,
     )
@@ -135,7 +135,7 @@ def _from_another_set(given: Given, method: str) -> None:
     if not given["source_run"].is_dir():
         raise UsageError(f"--source must be a run, got {given['source_run']}, which is no folder; name another")
     numbers = {name: given[name] for name in ("seed", "steps", "epochs") if given[name] is not None}
-    options = Options(train=given.only((*TRAIN, *AMP)), initial=initial_fields(given, SEED), **numbers)
+    options = Options(train=given.fields_of((*TRAIN, *AMP)), initial=initial_fields(given, SEED), **numbers)
     source = Source(RunDirectory(given["source_run"]), given["attributes"])
     rows = METHODS[method](given.run_directory, source, options, context=given.context(RichReporter()))
     given.remember()

@@ -49,7 +49,7 @@ def extract_parameters(given: Given) -> ExtractParameters:
     """The parameters of extraction; `dbc run` gives no batch size, its `--batch-size` is that of training."""
     from schemas.parameters import ExtractParameters
 
-    fields = given.only(AMP)
+    fields = given.fields_of(AMP)
     if given["extract_batch_size"] is not None:
         fields["batch_size"] = given["extract_batch_size"]
     return parse(ExtractParameters, fields)

@@ -152,7 +152,7 @@ def ingest(given: Given, source: Path | None) -> None:
     from stages.ingest.stage import ingest as run_ingest
 
     drawn = source is None or (str(source) == "synthetic" and not source.exists())
-    fields = given.only((*INGEST, *FRAMES, *SEED))
+    fields = given.fields_of((*INGEST, *FRAMES, *SEED))
     fields.setdefault("format", "synthetic" if drawn else "auto")
     if fields["format"] == "auto" and source is not None and not drawn:
         fields["format"] = recognised(source)
@@ -187,7 +187,7 @@ def _drawn(given: Given) -> dict[str, Any]:
     """What is given about drawn people, as fields of `SyntheticParameters`."""
     from stages.errors import UsageError
 
-    fields = given.only(SYNTHETIC)
+    fields = given.fields_of(SYNTHETIC)
     if given.flag("tracklets") and fields.setdefault("frames_per_tracklet", FRAMES_PER_TRACKLET) == 0:
         raise UsageError("--tracklets needs --frames-per-tracklet of at least 1, got 0; leave one of them out")
     return fields

@@ -100,7 +100,7 @@ def plan_of(given: Given) -> Plan:
         merge=merge_parameters(given),
         extract=extract_parameters(given),
         evaluate=evaluate_parameters(given),
-        train=given.only((*TRAIN, *WHITEN, *SEED, *AMP)),
+        train=given.fields_of((*TRAIN, *WHITEN, *SEED, *AMP)),
         initial=initial_fields(given, SEED),
         stages=given["stages"],
         stage0_epochs=given["stage0_epochs"],

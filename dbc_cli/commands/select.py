@@ -62,7 +62,7 @@ def select(given: Given) -> None:
         return
     _show(rows, {name: json_stage(stage) for name, stage in chosen.items()})
     for name, about in all_rules().items():
-        print_text(f"{name}: {about.told}")
+        print_text(f"{name}: {about.description}")
     print_text(f"chosen without identities: {why}")
     if judged is not None:
         print_text(judged.line)

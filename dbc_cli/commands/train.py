@@ -34,7 +34,7 @@ def train(given: Given) -> None:
     outcome = run_train(
         given.run_directory,
         stage=given.stage,
-        overrides=given.only((*TRAIN, *SUPERVISED, *in_panel(TRAINING, WHITEN), *SEED, *AMP)),
+        overrides=given.fields_of((*TRAIN, *SUPERVISED, *in_panel(TRAINING, WHITEN), *SEED, *AMP)),
         initial=initial_fields(given, SEED),
         constraints=asked_constraints(given),
         context=given.context(),

@@ -1,1 +1,1 @@
-"""Retrieval figures and cluster measures; the one stage that reads identities."""
+"""Retrieval metrics and cluster measures; the one stage that reads identities."""

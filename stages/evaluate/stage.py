@@ -215,7 +215,7 @@ def _notes(data: Evaluated, retrieval: RetrievalMetrics, agreement: Agreement) -
         notes.append("no camera ids: a query ignores nothing but itself, so matches from its own camera count")
     if agreement.n_labelled == 0:
         notes.append(
-            "ARI, AMI, NMI, purity, pairwise and BCubed figures need identities of train samples; `ids` gives them"
+            "ARI, AMI, NMI, purity, pairwise and BCubed measures need identities of train samples; `ids` gives them"
         )
     return tuple(notes)
 

@@ -1,4 +1,4 @@
-"""The card of an exported model, in Markdown: its data, recipe, figures, use and limits."""
+"""The card of an exported model, in Markdown: its data, recipe, metrics, use and limits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from schemas.manifest import ModelManifest
 from schemas.stage_names import stage_label
 from schemas.summaries import DatasetSummary, MetricsSummary
 
-_FIGURES = ("rank1", "mAP", "mINP", "ari", "nmi", "bcubed_f", "silhouette", "n_clusters", "n_identities")
+_METRICS = ("rank1", "mAP", "mINP", "ari", "nmi", "bcubed_f", "silhouette", "n_clusters", "n_identities")
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def card_text(card: Card) -> str:
     """The card in Markdown. It holds no place of a machine, and no path of a picture."""
     initial, parameters = card.model.initial, card.model.parameters.model_dump(mode="json")
     metrics = None if card.metrics is None else card.metrics.model_dump(mode="json")
-    figures = {} if metrics is None else {name: metrics[name] for name in _FIGURES if metrics[name] is not None}
+    measured = {} if metrics is None else {name: metrics[name] for name in _METRICS if metrics[name] is not None}
     parts = [
         f"# {card.name}",
         f"A {initial.backbone} that turns a picture into a feature: pictures of the same person, animal, vehicle or object "
@@ -47,9 +47,9 @@ def card_text(card: Card) -> str:
         "## Recipe",
         f"First weights: {initial.weights}{f' ({initial.weights_digest[:12]})' if initial.weights_digest else ''}.",
         _table(parameters),
-        "## Figures",
-        _table(figures) if figures else "This stage was not evaluated.",
-        "Figures are of the data above. On other data they can be much worse.",
+        "## Metrics",
+        _table(measured) if measured else "This stage was not evaluated.",
+        "They are of the data above. On other data they can be much worse.",
         "## Limits",
         "- Its data decides what it sees: lighting, place, viewpoint and species other than those in it are untested.\n"
         "- Similar features are no proof of identity. Look at the pictures before you count or decide anything.\n"

@@ -1,4 +1,4 @@
-"""What makes retrieval figures look better, or worse, than they are: shared identities, repeated pictures, one camera."""
+"""What makes retrieval metrics look better, or worse, than they are: shared identities, repeated pictures, one camera."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 from stages.samples import QUERY, TRAIN, Samples
 
 LEAKS = {
-    "shared_identities": "identities that are in train and also in query or gallery: {n}; figures will look too good",
+    "shared_identities": "identities that are in train and also in query or gallery: {n}; metrics will look too good",
     "pictures_of_two_identities": "pictures that are there under several identities, byte for byte: {n}; correct the labels",
     "pictures_in_train_and_test": (
-        "pictures that are in train and also in query or gallery, byte for byte: {n}; figures will look too good"
+        "pictures that are in train and also in query or gallery, byte for byte: {n}; metrics will look too good"
     ),
 }
 """What is said of each kind of leak."""

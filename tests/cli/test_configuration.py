@@ -57,7 +57,7 @@ def test_a_table_of_another_command_says_nothing(tmp_path: Path) -> None:
 
 
 def test_whole_numbers_hold_for_numbers_and_underscores_for_dashes(tmp_path: Path) -> None:
-    assert given(tmp_path, "merge", "lambda = 1\nmerge_percent = 0.1\n").only(CONFIGURABLE["merge"].flags) == {
+    assert given(tmp_path, "merge", "lambda = 1\nmerge_percent = 0.1\n").fields_of(CONFIGURABLE["merge"].flags) == {
         "lambda_": 1,
         "merge_percent": 0.1,
     }

@@ -207,7 +207,7 @@ def _rows(features: Array, index: Int64Array) -> Array:
 
 
 def _no_metrics(n_queries: int) -> RetrievalMetrics:
-    """Figures in which every query is left out."""
+    """Metrics in which every query is left out."""
     return RetrievalMetrics(
         cmc=np.full(N_RANKS, np.nan),
         average_precision=np.full(n_queries, np.nan),

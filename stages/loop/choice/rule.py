@@ -25,7 +25,7 @@ class Rule:
 
     Parameters
     ----------
-    told
+    description
         What it chooses, in a line for people.
     needs
         What it cannot do without, for the message if no stage has a score.
@@ -38,7 +38,7 @@ class Rule:
         If no rule is named, the one with a score and the smallest precedence is taken; never one with None.
     """
 
-    told: str
+    description: str
     needs: str
     score: Callable[[Sequence[StageMeasures]], Float64Array]
     choose: Callable[[Sequence[StageMeasures], Float64Array], int] | None = None

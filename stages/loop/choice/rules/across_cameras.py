@@ -29,8 +29,8 @@ def _score(measures: Sequence[StageMeasures]) -> Float64Array:
 
 
 RULE = Rule(
-    told="the features that, merged anew, give the best silhouette counting only other cameras, unless their neighbours "
-    "keep to one camera more than at the first stage, or they still ask for twice the clusters; of the stages that "
+    description="the features that, merged anew, give the best silhouette counting only other cameras, unless their "
+    "neighbours keep to one camera more than at the first stage, or they still ask for twice the clusters; of the stages that "
     "have them, the largest cluster-silhouette",
     needs="known cameras, at least two",
     score=_score,

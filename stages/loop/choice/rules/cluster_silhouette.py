@@ -26,7 +26,7 @@ def _choose(measures: Sequence[StageMeasures], score: Float64Array) -> int:
 
 
 RULE = Rule(
-    told="the largest mean silhouette of clusters, each counted once whatever its size",
+    description="the largest mean silhouette of clusters, each counted once whatever its size",
     needs="a stage with at least two clusters",
     score=lambda measures: values(measures, "cluster_silhouette"),
     choose=_choose,

@@ -3,7 +3,7 @@
 from stages.loop.choice.rule import Rule, values
 
 RULE = Rule(
-    told="the largest mean silhouette of samples",
+    description="the largest mean silhouette of samples",
     needs="a stage with at least two clusters",
     score=lambda measures: values(measures, "silhouette"),
 )
