@@ -23,6 +23,9 @@ def outcome_fields(outcome: Made) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     if outcome.artifact is not None:
         fields |= outcome.artifact.manifest.summary.model_dump(mode="json")
+        if fields.get("n_copied", 0) is None:
+            # of a dataset that was not added to
+            del fields["n_copied"]
     elif outcome.kind != "dataset":
         fields["stage"] = outcome.stage
     for name in ("stage", "features_stage"):

@@ -43,13 +43,15 @@ def evaluate(given: Given) -> None:
     computed, and a note says so. `--ids` gives them afterwards. The silhouette is in squared Euclidean distance, as
     scikit-learn computes it with metric="sqeuclidean".
     """
-    from dbc_cli.console import show
+    from dbc_cli.console import RichReporter, show
     from dbc_cli.outcome import outcome_fields, show_outcome
     from schemas.stage_names import stage_label
     from stages.evaluate.stage import evaluate as run_evaluate
+    from stages.runs.lineage import with_clusters
 
+    run, looks_at_clusters = given.run_directory, given.stage is None or given.stage > 0
     outcome = run_evaluate(
-        given.run_directory,
+        with_clusters(run, RichReporter()) if looks_at_clusters else run,
         stage=given.stage,
         parameters=evaluate_parameters(given),
         ids=given["ids"],

@@ -100,6 +100,7 @@ def _clusters(given: Given) -> dict[str, Any] | None:
     from functools import partial
 
     from dbc_cli.console import RichReporter, print_text
+    from stages.assign.stage import assigned_stage
     from stages.export.folders import root_of, write_folders
     from stages.export.formats import write_layout
     from stages.export.members import members_of
@@ -114,7 +115,7 @@ def _clusters(given: Given) -> dict[str, Any] | None:
     reporter = RichReporter()
     positions = None if given["map"] is None else partial(scatter.positions, method=given["map"])
     run = with_clusters(given.run_directory, reporter)
-    stage = stage_to_show(run, given.stage, reporter)
+    stage = stage_to_show(run, assigned_stage(given.run_directory) if given.stage is None else given.stage, reporter)
     members = members_of(run, stage, reporter, positions=positions, newest=given.run_directory)
     for note in members.notes:
         reporter.note(note)

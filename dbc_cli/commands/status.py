@@ -59,8 +59,8 @@ def _next(run: RunDirectory) -> str:
     from stages.runs.next_stage import newest_trained, next_command
     from stages.runs.run_directory import clusters_manifest
 
-    if with_clusters(run) is not run and not run.stages("assignments"):
-        return "dbc assign"
+    if with_clusters(run) is not run:
+        return "dbc export clusters" if run.stages("assignments") else "dbc assign"
     told, stage = next_command(run), newest_trained(run)
     clusters = run.find("clusters", stage) if told == "dbc merge" and stage > 0 else None
     if clusters is None or stage < last_stage(clusters_manifest(clusters).parameters.merge_percent):

@@ -172,3 +172,12 @@ def assignments_of(run: RunDirectory, clusters: Artifact) -> Artifact | None:
     if found is None or (parent := parent_of(found, "clusters")) is None or parent.id != clusters.manifest.id:
         return None
     return found if assignments_manifest(found).summary.n_samples else None
+
+
+def assigned_stage(run: RunDirectory) -> int | None:
+    """The stage whose clusters the newest samples were last assigned to; None if they were not, or are in clusters."""
+    if run.stages("clusters"):
+        return None
+    found = [run.require("assignments", stage) for stage in run.stages("assignments")]
+    newest = max(found, key=lambda each: each.manifest.created, default=None)
+    return None if newest is None else assignments_manifest(newest).summary.stage

@@ -71,6 +71,12 @@ def test_new_pictures_get_their_cluster_and_are_listed_with_the_others(dbc: Dbc,
     assert folders.status == 0, folders.err
     assert len(list(Path("who").rglob("*.png"))) == sum(bool(row["individual"]) for row in rows)
     assert dbc("status", "--verify", "--run", merged).status == 0
+    assert dbc("status", "--run", merged, "--json").json["next"] == "dbc export clusters"
+    # identities that become known later are those of the clusters' dataset
+    Path("ids.csv").write_text("path,identity\n" + "".join(f"{row['path']},{row['path'][0]}\n" for row in before))
+    measured = dbc("eval", "--ids", "ids.csv", "--stage", "1", "--run", merged, "--json")
+    assert measured.status == 0, measured.err
+    assert (measured.json["ari"], measured.json["n_identities"]) == (1.0, 3)
 
 
 def test_clusters_of_before_are_shown_until_there_are_new_ones(dbc: Dbc, merged: Path, tmp_path: Path) -> None:
