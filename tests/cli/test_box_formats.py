@@ -16,7 +16,7 @@ import pytest
 from schemas.parameters import BOX_FORMATS, IngestParameters
 from stages.ingest.formats import read_samples
 from stages.runs.run_directory import RunDirectory
-from tests.cli.conftest import Dbc
+from tests.cli.conftest import Dbc, made
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "stages" / "ingest" / "formats"))
 from box_sources import coco, mot, video
@@ -26,16 +26,29 @@ NETWORK = ["--backbone", "resnet10", "--weights", "none", "--embedding-dim", "16
 FORMATS = sorted(BOX_FORMATS & BUILDERS.keys())
 
 
-def clustered(dbc: Dbc, source: Path, run: Path, *merging: str) -> RunDirectory:
-    """A run of the pictures in `source`, whose format is recognised, that are extracted and merged once."""
-    for command in (
-        ["ingest", source, "--height", "32", "--width", "32"],
+def steps(source: Path, *merging: str) -> list[list[str]]:
+    """Commands that read the pictures in `source`, whose format is recognised, extract their features and merge once."""
+    return [
+        ["ingest", str(source), "--height", "32", "--width", "32"],
         ["extract", *NETWORK],
         ["merge", "--merge-percent", "0.5", "--memory-limit", "4GiB", *merging],
-    ):
+    ]
+
+
+def clustered(dbc: Dbc, source: Path, run: Path) -> RunDirectory:
+    """A run of the pictures in `source` after `steps`."""
+    for command in steps(source):
         ran = dbc(*command, "--run", run)
         assert ran.status == 0, ran.err
     return RunDirectory(run)
+
+
+@pytest.fixture(scope="module")
+def tracked(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
+    """A run of a sequence whose two tracks are in the same frames and were joined all the same. Not to be changed."""
+    folder = tmp_path_factory.mktemp("tracked")
+    source = build(folder / "S1", "mot")
+    return RunDirectory(made(folder, *steps(source, "--no-derived-constraints")))
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -101,9 +114,10 @@ def test_tracks_come_back_with_the_same_id_wherever_an_individual_is(dbc: Dbc, t
     assert read_back(tmp_path / "all", "mot").keys() == as_told(rows).keys()
 
 
-def test_tracks_of_one_individual_in_the_same_frames_get_numbers_of_their_own(dbc: Dbc, tmp_path: Path) -> None:
-    run = clustered(dbc, build(tmp_path / "S1", "mot"), tmp_path / "run", "--no-derived-constraints")
-    told = dbc("export", "clusters", "--run", run.root, "--format", "mot", "--out", tmp_path / "tracks")
+def test_tracks_of_one_individual_in_the_same_frames_get_numbers_of_their_own(
+    dbc: Dbc, tmp_path: Path, tracked: RunDirectory
+) -> None:
+    told = dbc("export", "clusters", "--run", tracked.root, "--format", "mot", "--out", tmp_path / "tracks")
     assert "tracks of an individual that is elsewhere in the same frame, under numbers of their own: 1" in told.err
     found = tracks(tmp_path / "tracks" / "S1.txt")
     assert sorted(found.values()) == [1, 1, 1, 2, 2, 2]
@@ -174,19 +188,17 @@ def test_matchypatchy_gets_shares_and_absolute_paths(dbc: Dbc, tmp_path: Path) -
     assert read == told
 
 
-def test_a_table_has_frame_and_box_if_the_source_has_them(dbc: Dbc, tmp_path: Path) -> None:
-    run = clustered(dbc, build(tmp_path / "S1", "mot"), tmp_path / "run")
-    assert dbc("export", "clusters", "--run", run.root, "--out", tmp_path / "c.csv").status == 0
+def test_a_table_has_frame_and_box_if_the_source_has_them(dbc: Dbc, tmp_path: Path, tracked: RunDirectory) -> None:
+    assert dbc("export", "clusters", "--run", tracked.root, "--out", tmp_path / "c.csv").status == 0
     with (tmp_path / "c.csv").open(newline="") as opened:
         first = next(csv.DictReader(opened))
     assert list(first)[-5:] == ["frame", "left", "top", "width", "height"]
     assert (first["frame"], first["top"], first["width"]) == ("0", "2", "20")
 
 
-def test_features_tell_samples_of_one_picture_apart(dbc: Dbc, tmp_path: Path) -> None:
-    run = clustered(dbc, build(tmp_path / "S1", "mot"), tmp_path / "run")
+def test_features_tell_samples_of_one_picture_apart(dbc: Dbc, tmp_path: Path, tracked: RunDirectory) -> None:
     out, projector = tmp_path / "f.npz", tmp_path / "map"
-    assert dbc("export", "features", "--run", run.root, "--out", out, "--projector", projector).status == 0
+    assert dbc("export", "features", "--run", tracked.root, "--out", out, "--projector", projector).status == 0
     with np.load(out, allow_pickle=False) as found:
         assert found["frame"].tolist() == [0, 0]
         assert sorted(found["left"].tolist()) == [3, 4]
@@ -195,9 +207,8 @@ def test_features_tell_samples_of_one_picture_apart(dbc: Dbc, tmp_path: Path) ->
     assert header == ["path", "frame", "left", "top", "width", "height", "cluster", "camera", "identity"]
 
 
-def test_a_map_gives_every_sample_one_place(dbc: Dbc, tmp_path: Path) -> None:
-    run = clustered(dbc, build(tmp_path / "S1", "mot"), tmp_path / "run")
-    rows = dbc("export", "clusters", "--run", run.root, "--map", "pca", "--json").json["clusters"]
+def test_a_map_gives_every_sample_one_place(dbc: Dbc, tmp_path: Path, tracked: RunDirectory) -> None:
+    rows = dbc("export", "clusters", "--run", tracked.root, "--map", "pca", "--json").json["clusters"]
     assert {row["tracklet"]: (row["x"], row["y"]) for row in rows} == {
         row["tracklet"]: (row["x"], row["y"]) for row in reversed(rows)
     }
@@ -221,9 +232,9 @@ def test_a_map_gives_every_sample_one_place(dbc: Dbc, tmp_path: Path) -> None:
         (["--format", "zip", "--out", "a"], "'wildlife-datasets', 'yolo', got 'zip'"),
     ],
 )
-def test_misuse_is_one_line(dbc: Dbc, tmp_path: Path, words: list[str], line: str) -> None:
-    run = clustered(dbc, build(tmp_path / "S1", "mot"), tmp_path / "run")
-    ran = dbc("export", "clusters", "--run", run.root, *words)
+def test_misuse_is_one_line(dbc: Dbc, tmp_path: Path, tracked: RunDirectory, words: list[str], line: str) -> None:
+    build(tmp_path / "S1", "mot")
+    ran = dbc("export", "clusters", "--run", tracked.root, *words)
     assert ran.status == 2
     assert line in ran.line
     assert not Path("a").exists()
