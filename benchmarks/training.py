@@ -51,7 +51,7 @@ from stages.nn.model.network import ReidModel, build_model
 from stages.train.images.feed import AHEAD
 from stages.train.images.frames import TrainSamples
 from stages.train.images.sources import cached
-from stages.train.loop import Step, train
+from stages.train.loop import Step, TrainOptions, train
 from stages.train.optimizers import build_optimizer
 from stages.train.readings import LATE
 
@@ -131,8 +131,7 @@ class Bench:
                 self.samples,
                 parameters=self.parameters,
                 device=self.device,
-                compiled=self.compiled,
-                on_step=on_step,
+                options=TrainOptions(compiled=self.compiled, on_step=on_step),
             )
         except EnoughError:
             wait_for(self.device)

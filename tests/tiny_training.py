@@ -15,7 +15,7 @@ from stages.nn.model.head import EmbeddingHead
 from stages.nn.model.network import ReidModel, model_arrays
 from stages.train.images.frames import TrainSamples
 from stages.train.images.sources import FrameSource, HostFrames
-from stages.train.loop import TrainResult, train
+from stages.train.loop import TrainOptions, TrainResult, train
 from stages.typing import Int64Array, UInt8Array
 
 CPU = torch.device("cpu")
@@ -59,10 +59,11 @@ def trained(
     source: FrameSource | None = None,
     samples: TrainSamples | None = None,
     device: torch.device = CPU,
+    cameras: Int64Array | None = None,
     options: dict[str, Any] | None = None,
     **fields: object,
 ) -> TrainResult:
-    """Train on `labels`; `options` go to `train`, `fields` to its parameters."""
+    """Train on `labels`; `options` are fields of `TrainOptions`, `fields` of the parameters."""
     return train(
         model,
         zero_table(int(labels.max()) + 1, model.head.linear.out_features),
@@ -70,7 +71,8 @@ def trained(
         samples or image_samples(labels),
         parameters=tiny_parameters(**fields),
         device=device,
-        **(options or {}),
+        cameras=cameras,
+        options=TrainOptions(**(options or {})),
     )
 
 

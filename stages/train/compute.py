@@ -31,7 +31,7 @@ from stages.samples import TRAIN
 from stages.train.checkpoints import StageCheckpoints
 from stages.train.images.frames import TrainSamples
 from stages.train.images.sources import cached
-from stages.train.loop import Step, TrainResult, train
+from stages.train.loop import Step, TrainOptions, TrainResult, train
 from stages.train.whitened import with_whitened_head
 from stages.typing import Float32Array, Int64Array
 
@@ -89,12 +89,14 @@ def compute_model(
             samples,
             parameters=parameters,
             device=device,
-            compiled=context.compiled,
-            on_step=lambda step: advance(*progress.of(step)),
-            checkpoints=checkpoints if writer.processes.rank == 0 else None,
-            resumed=None if resumed is None else resumed.arrays,
-            processes=writer.processes,
             cameras=_cameras(parents, train_index) if parameters.loss == "dal" else None,
+            options=TrainOptions(
+                compiled=context.compiled,
+                on_step=lambda step: advance(*progress.of(step)),
+                checkpoints=checkpoints if writer.processes.rank == 0 else None,
+                resumed=None if resumed is None else resumed.arrays,
+                processes=writer.processes,
+            ),
         )
     warnings = result.health.warnings()
     for warning in warnings:

@@ -100,6 +100,25 @@ class _Task:
         return self.parameters.epochs * self.steps_per_epoch
 
 
+@dataclass(frozen=True)
+class TrainOptions:
+    """How training is done and watched.
+
+    `compiled`: whether torch compiles the backbone, which changes last bits. `on_step` hears of every step. `checkpoints`
+    stores states on the way, and `resumed` are the arrays of one, to go on from. `processes` call this together; they share
+    every batch and get the result of one process up to rounding.
+    """
+
+    compiled: bool = False
+    on_step: Callable[[Step], None] | None = None
+    checkpoints: Checkpoints | None = None
+    resumed: Arrays | None = None
+    processes: Processes | None = None
+
+
+DEFAULT_OPTIONS = TrainOptions()
+
+
 def train(
     model: ReidModel,
     lookup_table: Float32Array,
@@ -108,12 +127,8 @@ def train(
     *,
     parameters: TrainParameters,
     device: torch.device,
-    compiled: bool = False,
-    on_step: Callable[[Step], None] | None = None,
-    checkpoints: Checkpoints | None = None,
-    resumed: Arrays | None = None,
-    processes: Processes | None = None,
     cameras: Int64Array | None = None,
+    options: TrainOptions = DEFAULT_OPTIONS,
 ) -> TrainResult:
     """The result of training `model`, in place, to match `samples` to their clusters' rows of `lookup_table`.
 
@@ -125,16 +140,10 @@ def train(
         The first centroids, (K, e) float32; row k belongs to label k. It is copied.
     source
         The frames of `samples`, on `device` or copied there.
-    compiled
-        Whether torch compiles the backbone, which changes last bits.
-    checkpoints
-        The store for states on the way.
-    resumed
-        The arrays of a state that `checkpoints` saved, to go on from.
-    processes
-        Processes that call this together; they share every batch and get the result of one process up to rounding.
     cameras
         The camera of every label, (K); loss `dal` needs it, no other reads it.
+    options
+        How it is done and watched.
 
     Raises
     ------
@@ -148,16 +157,21 @@ def train(
     if parameters.freeze_through is not None:
         freeze_through(model, parameters.freeze_through)
     set_training_mode(model, stored_statistics=parameters.norm_statistics == "stored")
-    shared = SharedBatch(processes)
+    shared = SharedBatch(options.processes)
     task = _Task(
         source,
         samples,
         parameters,
-        _network(model, amp=parameters.amp, compiled=compiled, graphs=device.type == "cuda" and not shared.is_shared),
+        _network(
+            model,
+            amp=parameters.amp,
+            compiled=options.compiled,
+            graphs=device.type == "cuda" and not shared.is_shared,
+        ),
         functools.partial(augmented_input, form=model.input_form.at(source)),
         device,
-        on_step,
-        checkpoints,
+        options.on_step,
+        options.checkpoints,
         shared,
     )
     seed = int(np.random.SeedSequence([parameters.seed, parameters.stage]).generate_state(1)[0])
@@ -165,8 +179,8 @@ def train(
     generators = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
     with generators, task.shared.joined(model.backbone, model.head):
         torch.manual_seed(seed)
-        if resumed is not None:
-            restore_state(state, resumed)
+        if options.resumed is not None:
+            restore_state(state, options.resumed)
         while state.epoch < parameters.epochs:
             _train_epoch(state, task)
     return _result(state, task, n_clusters=len(lookup_table))

@@ -78,7 +78,7 @@ def test_training_goes_on_from_a_state_and_every_step_is_told_in_order(cuda, fie
     assert [step.step for step in steps] == list(range(1, 11))
     assert sorted(kept.states) == list(range(1, 10))
     for arrays in kept.states.values():
-        result = trained(tiny_model(dropout=0.5), LABELS, device=cuda, options={"begun": arrays}, **fields)
+        result = trained(tiny_model(dropout=0.5), LABELS, device=cuda, options={"resumed": arrays}, **fields)
         np.testing.assert_allclose(result.loss, undisturbed.loss, rtol=1e-3)
 
 

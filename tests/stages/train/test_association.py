@@ -84,6 +84,6 @@ def test_anchors_move_in_batch_order() -> None:
 
 def test_it_tells_the_samples_of_a_camera_apart() -> None:
     cameras = np.arange(24) % 2
-    result = trained(tiny_model(), np.arange(24), epochs=30, loss="dal", options={"cameras": cameras})
+    result = trained(tiny_model(), np.arange(24), epochs=30, loss="dal", cameras=cameras)
     assert result.loss[-3:].mean() < 0.5 * result.loss[:3].mean()
     assert float(result.accuracy[-3:].mean()) > 0.9
