@@ -168,10 +168,14 @@ def measured_features(
     train_rows = rows[is_train]
     try:
         if parameters.camera == "auto":
-            finding, whitenings, _ = found_by_camera(
+            finding, whitenings, compared = found_by_camera(
                 features, train_rows, camid[is_train], ridge=parameters.whiten, for_new=True, memory_limit=memory_limit
             )
-            return MeasuredFeatures(rows if whitenings is None else whitenings.of(rows, camid), finding=finding)
+            if whitenings is not None:
+                result = np.empty_like(rows)
+                result[is_train], result[~is_train] = compared, whitenings.of(rows[~is_train], camid[~is_train])
+                rows = result
+            return MeasuredFeatures(rows, finding=finding)
         require_whitening_room(train_rows, memory_limit=memory_limit)
         return MeasuredFeatures(whitened(rows, whitening_of(features, train_rows, ridge=parameters.whiten)))
     except NothingToWhitenError as error:
