@@ -124,7 +124,13 @@ class ClusterMeans:
                 own = slice(groups[number], (groups[number + 1 :] or [len(size)])[0])
                 first = end[own.start] - size[own.start]
                 starts = end[own] - size[own] - first
-                members = features[order[first : end[own.stop - 1]]] - centre
+                rows = features[order[first : end[own.stop - 1]]]
+                if len(rows) == own.stop - own.start:
+                    # each is its own mean
+                    np.subtract(rows, centre, out=mean[own])
+                    variance[own] = 0
+                    continue
+                members = rows - centre
                 mean[own] = np.add.reduceat(members, starts, axis=0) / size[own, None]
                 members -= np.repeat(mean[own], size[own], axis=0)
                 variance[own] = np.add.reduceat(np.square(members, out=members).sum(axis=1), starts) / size[own]
@@ -152,10 +158,11 @@ class ClusterMeans:
         nearest = np.full(n, np.inf)
         largest = float(np.sqrt(self.squared_norm.max()))
         scale = 2.0 ** -exponent_of(largest)
-        means = (self.mean * scale).astype(np.float32)
+        means: Float32Array = np.empty(self.mean.shape, dtype=np.float32)
+        np.multiply(self.mean, scale, out=means, casting="same_kind")
         offset = ((self.squared_norm + self.variance) * (scale * scale / 2)).astype(np.float32)
         # of a product of unit vectors, and of the rounding of both operands, the offset and the difference
-        error = product_error(means.shape[1]) + 2.0**-21
+        error = product_error(self.features.shape[1]) + 2.0**-21
 
         def search(starts: range) -> None:
             buffer = np.empty((min(n, BLOCK), len(means)), dtype=np.float32)
