@@ -14,6 +14,7 @@ from stages.pages.charts import chart
 from stages.pages.markup import Markup, element, joined, table
 from stages.runs.listing import Listed
 from stages.runs.run_directory import RunDirectory, clusters_manifest, metrics_manifest, model_manifest
+from stages.runs.store import Artifact
 
 PANELS: tuple[tuple[str, str, Mapping[str, str]], ...] = (
     ("Retrieval and agreement", "fraction; ARI", {"rank1": "rank-1", "mAP": "mAP", "ari": "ARI", "nmi": "NMI"}),
@@ -27,14 +28,17 @@ LEAST_POINTS = 2
 """Stages that a curve needs."""
 
 
-def figures_by_stage(run: RunDirectory) -> list[dict[str, Any]]:
-    """The figures of every stage of `run` that has clusters, a trained model or metrics; None if one is not known."""
+def figures_by_stage(run: RunDirectory, measured: Mapping[int, Artifact | None]) -> list[dict[str, Any]]:
+    """The figures of every stage of `run` that has clusters, a trained model or metrics; None if one is not known.
+
+    The metrics of a stage are those in `measured`, else the newest.
+    """
     stages = sorted({*run.stages("clusters"), *run.stages("model"), *run.stages("metrics")})
-    return [_figures(run, stage) for stage in stages]
+    return [_figures(run, stage, measured.get(stage, run.find("metrics", stage))) for stage in stages]
 
 
-def _figures(run: RunDirectory, stage: int) -> dict[str, Any]:
-    metrics, clusters, model = (run.find(kind, stage) for kind in ("metrics", "clusters", "model"))
+def _figures(run: RunDirectory, stage: int, metrics: Artifact | None) -> dict[str, Any]:
+    clusters, model = run.find("clusters", stage), run.find("model", stage)
     figures: dict[str, Any] = {} if metrics is None else metrics_manifest(metrics).summary.model_dump()
     if clusters is not None:
         summary = clusters_manifest(clusters).summary

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from schemas.choices import ArtifactKind
 from schemas.stage_names import stage_label
 from stages.evaluate.report import Reported
 from stages.evaluate.stage import measured_features
@@ -23,7 +24,7 @@ from stages.reporting import Reporter
 from stages.runs.lineage import dataset_of, parent_of
 from stages.runs.naming import lineage_of
 from stages.runs.run_directory import RunDirectory, metrics_manifest
-from stages.runs.store import Artifact
+from stages.runs.store import Artifact, open_artifact
 from stages.samples import TRAIN
 from stages.typing import Float64Array
 
@@ -62,7 +63,11 @@ def write_report(
     """
     stage = reported.stage
     clusters = run.require("clusters", stage)
-    metrics = run.find("metrics", stage)
+    metrics = metrics_of(run, clusters, stage)
+    if metrics is None:
+        reporter.note(
+            f"the page has no figures and ranked lists of these clusters; measure them with: dbc eval --stage {stage}"
+        )
     lists = [] if metrics is None else _lists(run, metrics, reporter)
     merges = _merges(run, clusters)
     with reporter.task("page", total=3, unit="parts") as advance:
@@ -82,7 +87,9 @@ def write_report(
                 f"{n_pictures} of {n_pictures + pictures.n_left_out} samples have a picture on the page: more would not fit"
             )
         title = f"{run.root.resolve().name}, stage {stage_label(stage)}"
-        stages = figures_by_stage(run)
+        # of other stages the newest count, whatever version of this one was asked for
+        pinned: dict[ArtifactKind, int] = {kind: version for kind, version in run.pinned.items() if kind == "dataset"}
+        stages = figures_by_stage(replace(run, pinned=pinned).choose(clusters, stage), {stage: metrics})
         figures = next((each for each in stages if each["stage"] == stage), {})
         drawn, ran = curves(stages, stage), what_was_run(lineage, run.root)
         body = report_body(title, reported, figures=figures, drawn=drawn, told=warnings_of(lineage), run=ran)
@@ -90,6 +97,17 @@ def write_report(
         write_text(text, path, argument="html", overwrite=overwrite)
         advance(1, "written")
     return Written(path, len(text.encode()), n_pictures, pictures.n_left_out)
+
+
+def metrics_of(run: RunDirectory, clusters: Artifact, stage: int) -> Artifact | None:
+    """The newest metrics of `stage` that were measured on `clusters`; None if there are none."""
+    directory = run.directory("metrics", stage)
+    for version in reversed(run.versions("metrics", stage)):
+        metrics = open_artifact(directory, version)
+        measured = parent_of(metrics, "clusters")
+        if measured is not None and measured.id == clusters.manifest.id:
+            return metrics
+    return None
 
 
 def _lists(run: RunDirectory, metrics: Artifact, reporter: Reporter) -> list[RankedList]:

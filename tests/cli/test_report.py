@@ -199,6 +199,24 @@ def test_a_page_has_as_many_pictures_as_fit_the_most_wanted_first(run: Path) -> 
     assert thumbnails(dataset, [], most_bytes=1000).of == {}
 
 
+def test_a_page_shows_figures_of_its_own_clusters_alone(dbc: Dbc, merged: Path, tmp_path: Path) -> None:
+    assert dbc("eval", "--run", merged).status == 0
+    again = ["merge", "--stage", "1", "--merge-percent", "0.2", "--run", merged]
+    assert dbc(*again).status == 0
+    page = ["report", "--run", merged, "--stage", "1", "--map", "none", "--overwrite", "--html", tmp_path / "a.html"]
+    told = dbc(*page)
+    assert "no figures and ranked lists of these clusters; measure them with: dbc eval --stage 1" in told.err
+    assert "stage-01/metrics" not in (tmp_path / "a.html").read_text()
+    assert dbc("eval", "--run", merged, "--stage", "1").status == 0
+    assert "no figures" not in dbc(*page).err
+    text = (tmp_path / "a.html").read_text()
+    assert "stage-01/metrics/v2.zarr" in text
+    assert "stage-01/metrics/v1.zarr" not in text
+    pinned = dbc(*page, "--clusters", "v1")
+    assert (pinned.status, "no figures" in pinned.err) == (0, False), pinned.err
+    assert "stage-01/metrics/v1.zarr" in (tmp_path / "a.html").read_text()
+
+
 def test_where_a_page_may_not_be_written_is_told_before_anything_is_made(dbc: Dbc, merged: Path) -> None:
     Path("there.html").write_text("mine")
     for arguments, wanted in (
