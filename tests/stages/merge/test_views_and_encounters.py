@@ -1,0 +1,56 @@
+"""What a merge takes from a dataset with views and encounters."""
+
+import numpy as np
+import pytest
+
+from schemas.parameters import MergeParameters
+from stages.errors import DbcError
+from stages.merge import merge_stage
+from stages.merge.constrained import of_one_encounter, read_for_merge
+from stages.samples import UNKNOWN
+
+APART = MergeParameters(view="apart")
+
+
+class Dataset:
+    """The arrays of a dataset artifact, in memory."""
+
+    path = "dataset/v1.zarr"
+
+    def __init__(self, **arrays):
+        self._arrays = {name: np.array(values) for name, values in arrays.items()}
+
+    def read(self, name):
+        return self._arrays[name]
+
+    def names(self):
+        return tuple(sorted(self._arrays))
+
+
+def test_samples_of_one_encounter_are_linked_and_unknown_ones_are_not():
+    pairs = of_one_encounter(np.array([3, UNKNOWN, 7, 3, 3, UNKNOWN], dtype=np.int32))
+    assert pairs.tolist() == [[0, 3], [3, 4]]
+
+
+def test_views_come_from_train_samples_alone_and_encounters_count_only_with_them():
+    dataset = Dataset(split=[1, 0, 0, 0], view=[0, 0, 1, 0], encounter=[5, 5, 5, UNKNOWN])
+    found = read_for_merge(dataset, None, APART).constraints
+    assert found.view.tolist() == [0, 1, 0]
+    assert found.same.tolist() == [[0, 1]]
+    assert read_for_merge(dataset, None, MergeParameters()).constraints.are_none
+
+
+@pytest.mark.parametrize("arrays", [{}, {"view": [UNKNOWN, UNKNOWN]}])
+def test_views_must_be_known(arrays):
+    with pytest.raises(DbcError, match="`view='apart'` needs the views of pictures"):
+        read_for_merge(Dataset(split=[0, 0], **arrays), None, APART)
+
+
+def test_two_flanks_join_only_by_an_encounter():
+    # left and right of two individuals; the right sides are nearer to the other one's left side
+    features = np.array([[0.0], [10.0], [1.0], [9.0], [0.2], [10.2]])
+    view, encounter = [0, 0, 1, 1, 0, 0], [1, 2, 2, 1, UNKNOWN, UNKNOWN]
+    dataset = Dataset(split=[0] * 6, view=view, encounter=encounter)
+    told = read_for_merge(dataset, None, APART).constraints
+    result = merge_stage(features, np.arange(6), 4, constraints=told)
+    assert result.labels.tolist() == [0, 1, 1, 0, 0, 1]
