@@ -50,7 +50,8 @@ def made_for_merge(
 def read_for_merge(dataset: Artifact, known: Artifact | None, parameters: MergeParameters) -> KnownBefore:
     """What the constraints artifact `known` says, or None, and what the views of `dataset` do if they are apart.
 
-    Samples of one encounter are the same individual then. DbcError if views are wanted and not known.
+    Samples of one encounter are the same individual then, unless two of them are known to differ. DbcError if views are
+    wanted and not known.
     """
     nothing = Constraints()
     told = None if known is None else read_constraints(known)
@@ -62,7 +63,7 @@ def read_for_merge(dataset: Artifact, known: Artifact | None, parameters: MergeP
     if "view" not in dataset.names() or (dataset.read("view")[is_train] == UNKNOWN).all():
         raise DbcError(f"`view='apart'` needs the views of pictures, and {dataset.path} has none; ingest a column view")
     if "encounter" in dataset.names():
-        same = np.concatenate([same, of_one_encounter(dataset.read("encounter")[is_train])])
+        same = np.concatenate([same, of_one_encounter(dataset.read("encounter")[is_train], different)])
     return KnownBefore(Constraints(same, different, dataset.read("view")[is_train].astype(np.int64)), labels)
 
 
@@ -74,10 +75,12 @@ def before_review(run: RunDirectory, stage: int) -> Artifact:
     return clusters if parent is None else run.resolve(parent)
 
 
-def of_one_encounter(encounter: Int32Array) -> Int64Array:
-    """Pairs (p, 2) that link all samples of each known `encounter` (n,)."""
+def of_one_encounter(encounter: Int32Array, different: Int64Array) -> Int64Array:
+    """Pairs (p, 2) that link all samples of each known `encounter` (n,), unless two of them are `different` (f, 2)."""
+    ends = encounter[different]
+    several = np.append(ends[ends[:, 0] == ends[:, 1], 0], UNKNOWN)
     order = np.argsort(encounter, kind="stable")
-    order = order[encounter[order] != UNKNOWN]
+    order = order[~np.isin(encounter[order], several)]
     again = encounter[order[1:]] == encounter[order[:-1]]
     return np.stack([order[:-1][again], order[1:][again]], axis=1).astype(np.int64)
 
