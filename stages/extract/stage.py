@@ -21,17 +21,22 @@ from stages.extract.collapse import CollapseCheck
 from stages.extract.forward import Share
 from stages.extract.forward import extract as extract_pieces
 from stages.extract.frames import n_frames_used, rows_per_piece
+from stages.extract.grown import Chosen, rows_before
 from stages.nn.execution import torch_execution
 from stages.nn.host_memory import keep_large_blocks
+from stages.nn.images import StoredImages
 from stages.nn.initial_model import initial_model, open_model, require_agreement
 from stages.nn.model.network import ReidModel
 from stages.reporting import Reporter
 from stages.runs.context import DEFAULT_CONTEXT, Context
+from stages.runs.lineage import parent_of
 from stages.runs.making import Computed, Made, Request, make_artifact
 from stages.runs.next_stage import next_extract
 from stages.runs.run_directory import RunDirectory, features_manifest
 from stages.runs.store import Artifact, Writer
 from stages.typing import Float32Array, Int64Array
+
+_ARRAYS = ("pooled", "embedding")
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,9 @@ def extract(
         if same is not None:
             return _copy(writer, same, stage=stage)
         work = Work(dataset, model, stage, parameters, torch_device, context.compiled)
+        before = None if context.force or writer.processes.size > 1 else _before_adding(run, request)
+        if before is not None:
+            return _compute_added(writer, work, *before, reporter=context.reporter)
         return _compute(writer, work, reporter=context.reporter)
 
     return make_artifact(run, request, compute, context=context, shared=True)
@@ -105,6 +113,58 @@ def _same_weights(run: RunDirectory, request: Request) -> Artifact | None:
         if same_weights and features_manifest(found).parameters == request.parameters:
             return found
     return None
+
+
+def _before_adding(run: RunDirectory, request: Request) -> tuple[Artifact, Artifact] | None:
+    """The dataset that pictures were added to, and its features by the same model and parameters; None if there are none."""
+    dataset, model = request.parents
+    parent = parent_of(dataset, "dataset")
+    if parent is None:
+        return None
+    before = run.resolve(parent)
+    found = RunDirectory(run.root).choose(before, request.stage).find("features", request.stage)
+    if found is None or features_manifest(found).parameters != request.parameters:
+        return None
+    by = parent_of(found, "model")
+    return (before, found) if by is not None and by.id == model.manifest.id else None
+
+
+def _compute_added(writer: Writer, work: Work, before: Artifact, features: Artifact, *, reporter: Reporter) -> Computed:
+    """The `features` of the dataset `before`, and those of the samples that were added to it."""
+    row = rows_before(work.dataset, before)
+    new, old = np.flatnonzero(row < 0), np.flatnonzero(row >= 0)
+    frame_start = work.dataset.read("frame_start")
+    lengths = np.diff(frame_start)[new]
+    start = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    images = np.repeat(frame_start[:-1][new] - start[:-1], lengths) + np.arange(start[-1])
+    share, started = Share(work.parameters.batch_size), time.perf_counter()
+    rows = {name: np.zeros((len(row), *features.manifest.arrays[name].shape[1:]), np.float32) for name in _ARRAYS}
+    for name in _ARRAYS:
+        rows[name][old] = features.read(name)[row[old]]
+    if len(new):
+        chosen = Chosen(work.dataset.rows("images"), images)
+        model = open_model(work.model)
+        with _progress(work, start, share, reporter) as on_batch:
+            for first, *found in _pieces(model, work, start, share, on_batch, images=chosen):
+                for name, block in zip(_ARRAYS, found, strict=True):
+                    rows[name][new[first : first + len(block)]] = block
+    for name, array in rows.items():
+        piece = rows_per_piece(len(row), batch_size=work.parameters.batch_size, row_bytes=4 * array.shape[1])
+        with writer.table(name, shape=array.shape, dtype="float32", rows_per_piece=piece) as table:
+            for first in range(0, len(array), piece):
+                table.write(first, array[first : first + piece])
+    manifest = features_manifest(features)
+    n_images = int(n_frames_used(start).sum())
+    rate = round(n_images / max(time.perf_counter() - started, 1e-9), 1)
+    summary = manifest.summary.model_copy(
+        update={
+            "n_samples": len(row),
+            "n_images": int(n_frames_used(frame_start).sum()),
+            "images_per_second": rate,
+        }
+    )
+    note = f"features of {len(old)} samples are those from before {len(new)} were added"
+    return Computed(summary, torch_execution(work.device, amp=work.parameters.amp), notes=(note,))
 
 
 def _weights(model: Artifact) -> dict[str, str]:
@@ -156,11 +216,17 @@ def _compute(writer: Writer, work: Work, *, reporter: Reporter) -> Computed:
 
 
 def _pieces(
-    model: ReidModel, work: Work, frame_start: Int64Array, share: Share, on_batch: Callable[[int], None]
+    model: ReidModel,
+    work: Work,
+    frame_start: Int64Array,
+    share: Share,
+    on_batch: Callable[[int], None],
+    *,
+    images: StoredImages | None = None,
 ) -> Iterator[tuple[int, Float32Array, Float32Array]]:
     return extract_pieces(
         model,
-        work.dataset.rows("images"),
+        work.dataset.rows("images") if images is None else images,
         frame_start,
         batch_size=work.parameters.batch_size,
         amp=work.parameters.amp,
