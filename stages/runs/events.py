@@ -13,12 +13,14 @@ from schemas.stage_names import stage_label
 from stages.runs.store import Artifact
 
 EVENTS = "events.jsonl"
+FOLLOWED = ("clusters", "model", "metrics")
+"""The kinds whose figures TensorBoard shows."""
 SCALARS = "tensorboard"
 """The folder below RUN of TensorBoard's files, which are written if it is installed."""
 
 
-def record_event(root: Path, artifact: Artifact, stage: int) -> None:
-    """Tell the followers of the run at `root` that `artifact` of `stage` was committed.
+def record_event(root: Path, artifact: Artifact, stage: int | None) -> None:
+    """Tell the followers of the run at `root` that `artifact` of `stage` (None: of none) was committed.
 
     The line is appended in one write. If an earlier line was cut off, it begins on a new one. OSError if that fails: the
     artifact is there all the same, because manifests are the record and events only tell of them.
@@ -29,13 +31,13 @@ def record_event(root: Path, artifact: Artifact, stage: int) -> None:
         "time": manifest.created,
         "artifact": artifact.path.relative_to(root).as_posix(),
         "kind": manifest.kind,
-        "stage": None if manifest.kind == "dataset" else stage_label(stage),
+        "stage": None if stage is None else stage_label(stage),
         "id": manifest.id,
         "seconds": manifest.wall_seconds,
         "summary": summary,
     }
     _append(root / EVENTS, json.dumps(event, ensure_ascii=True, allow_nan=False).encode())
-    if manifest.kind in ("model", "metrics", "clusters") and find_spec("tensorboard") is not None:
+    if stage is not None and manifest.kind in FOLLOWED and find_spec("tensorboard") is not None:
         _write_scalars(root / SCALARS, scalars(manifest.kind, summary), step=stage)
 
 

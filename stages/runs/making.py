@@ -18,7 +18,7 @@ from stages.errors import DbcError, UsageError, file_problem
 from stages.processes import OneProcess, Processes
 from stages.runs.context import Context
 from stages.runs.events import EVENTS, record_event
-from stages.runs.run_directory import RunDirectory
+from stages.runs.run_directory import WITHOUT_STAGE, RunDirectory
 from stages.runs.store import Artifact, Writer, artifact_versions, commit, open_artifact, temporary_directory
 from stages.runs.store.digests import artifact_id, content_key, library_versions
 
@@ -106,7 +106,7 @@ def _lead(
             found, is_new = _compute(run, request, compute, writer=Writer(path, writers), key=key, context=context)
         status, versions = "created" if is_new else "identical", artifact_versions(directory)
         if is_new:
-            _tell_followers(run, found, request.stage, context)
+            _tell_followers(run, found, None if request.kind in WITHOUT_STAGE else request.stage, context)
     outcome = _outcome(status, request, found, newest=versions[-1] if versions else None)
     version = None if found is None else found.version
     processes.from_leader({"key": key, "status": status, "version": version, "newest": outcome.newest_version})
@@ -223,7 +223,7 @@ def _compute(
     return commit(writer, run.directory(request.kind, request.stage), manifest)
 
 
-def _tell_followers(run: RunDirectory, artifact: Artifact, stage: int, context: Context) -> None:
+def _tell_followers(run: RunDirectory, artifact: Artifact, stage: int | None, context: Context) -> None:
     try:
         record_event(run.root, artifact, stage)
     except OSError as error:

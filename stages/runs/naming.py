@@ -9,7 +9,7 @@ from schemas.manifest import SCHEMA_VERSIONS
 from schemas.stage_names import parse_stage, stage_label
 from stages.errors import DbcError, UsageError
 from stages.runs.listing import Listed, list_run
-from stages.runs.run_directory import RunDirectory
+from stages.runs.run_directory import WITHOUT_STAGE, RunDirectory
 from stages.runs.store import Artifact, open_artifact
 
 _VERSION = re.compile(r"v([1-9][0-9]*)(?:\.zarr)?")
@@ -43,7 +43,8 @@ def named_artifact(run: RunDirectory, text: str) -> Artifact:
         return run.require(kind, stage)  # type: ignore[arg-type]
     if int(version[1]) not in run.versions(kind, stage):  # type: ignore[arg-type]
         found = ", ".join(f"v{each}" for each in run.versions(kind, stage)) or "none"  # type: ignore[arg-type]
-        raise DbcError(f"{run.root}: {kind} of stage {stage_label(stage)} has versions {found}, got v{version[1]}")
+        of = "" if kind in WITHOUT_STAGE else f" of stage {stage_label(stage)}"
+        raise DbcError(f"{run.root}: {kind}{of} has versions {found}, got v{version[1]}")
     return open_artifact(run.directory(kind, stage), int(version[1]))  # type: ignore[arg-type]
 
 
