@@ -11,15 +11,19 @@ from stages.samples import Samples
 
 
 def anonymous(samples: Samples, summary: DatasetSummary) -> tuple[Samples, DatasetSummary]:
-    """The samples with images named by their order, and the summary without the names of skipped images."""
+    """The samples with images named by their order, without texts and times, and the summary without names of skipped images.
+
+    Numbers stay: identities, cameras, encounters and views can still be told apart.
+    """
     width = len(str(len(samples.path)))
     skipped = tuple(
         image.model_copy(update={"path": f"skipped-{number}"}) for number, image in enumerate(summary.skipped, start=1)
     )
     path = tuple(f"image-{number:0{width}}" for number in range(1, len(samples.path) + 1))
-    return replace(samples, path=path, identity=(), camera=(), encounter_name=()), summary.model_copy(
-        update={"skipped": skipped}
+    texts: dict[str, tuple[str, ...]] = dict.fromkeys(
+        ("identity", "camera", "encounter_name", "view_name", "timestamp"), ()
     )
+    return replace(samples, path=path, **texts), summary.model_copy(update={"skipped": skipped})
 
 
 def without_source(context: Context, source: Path | None) -> Context:
