@@ -20,10 +20,8 @@ def anonymous(samples: Samples, summary: DatasetSummary) -> tuple[Samples, Datas
         image.model_copy(update={"path": f"skipped-{number}"}) for number, image in enumerate(summary.skipped, start=1)
     )
     path = tuple(f"image-{number:0{width}}" for number in range(1, len(samples.path) + 1))
-    texts: dict[str, tuple[str, ...]] = dict.fromkeys(
-        ("identity", "camera", "encounter_name", "view_name", "timestamp"), ()
-    )
-    return replace(samples, path=path, **texts), summary.model_copy(update={"skipped": skipped})
+    nameless = replace(samples, path=path, identity=(), camera=(), encounter_name=(), view_name=(), timestamp=())
+    return nameless, summary.model_copy(update={"skipped": skipped})
 
 
 def without_source(context: Context, source: Path | None) -> Context:
