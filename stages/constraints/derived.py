@@ -14,12 +14,19 @@ MOST_OVERLAP = 0.5
 """Boxes of one picture that overlap by more, as a share of their union, may be one animal that a detector saw twice."""
 
 
+def shows_different(dataset: Artifact) -> bool:
+    """Whether the dataset has what pairs could be derived from: boxes or frame numbers."""
+    return "box" in dataset.names() or "frame_number" in dataset.names()
+
+
 def derived_pairs(dataset: Artifact) -> Int64Array:
     """Pairs (p, 2) of train samples, by their place among train samples, that cannot be one individual; sorted, each once.
 
     Two boxes in one picture, and two tracklets of one camera that have a frame number in common. Empty if the dataset has
     neither boxes nor frame numbers.
     """
+    if not shows_different(dataset):
+        return np.empty((0, 2), dtype=np.int64)
     is_train = dataset.read("split") == TRAIN
     frame_start = dataset.read("frame_start")
     n_images = np.diff(frame_start)

@@ -13,7 +13,7 @@ from schemas.parameters import ConstraintsParameters
 from schemas.summaries import ConstraintsSummary
 from stages.constraints.answers_file import NO_ANSWERS, AnsweredPairs, TrainSamples, canonical, chain_told, read_answers
 from stages.constraints.contradictions import first_contradiction, same_groups
-from stages.constraints.derived import derived_pairs
+from stages.constraints.derived import derived_pairs, shows_different
 from stages.constraints.labels import labelled_pairs, read_labels
 from stages.errors import UsageError
 from stages.ingest.formats.names import shown
@@ -67,8 +67,10 @@ def make_constraints(run: RunDirectory, dataset: Artifact, asked: AskedConstrain
     Raises UsageError, one line, for a file that is missing or says what cannot be meant, and for answers that contradict each
     other or what the data shows, with the chain of paths that does.
     """
-    samples = TrainSamples(dataset)
     file = _file_of(run, asked)
+    if file is None and asked.labels is None and not (asked.derived and shows_different(dataset)):
+        return None
+    samples = TrainSamples(dataset)
     answers, derived = answers_of(run, dataset, samples, asked)
     known, note = (None, "") if asked.labels is None else read_labels(asked.labels, dataset)
     said = _Said(answers, *((NO_ANSWERS.pairs, NO_ANSWERS.pairs) if known is None else labelled_pairs(known)), derived)

@@ -55,6 +55,7 @@ def test_a_stage_is_the_first_flag_and_its_default_is_told_as_the_command_has_it
         "query",
         "review",
         "assign",
+        "count",
     }
     assert "[default: the one that dbc select chooses]" in told["report"][0]
     assert "init" not in told["report"][0] + told["merge"][0] + told["train"][0]
