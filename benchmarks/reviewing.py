@@ -201,7 +201,7 @@ def frame_rows(name: str, cuts: list[Cut], clusters: list[float], seeds: list[in
         for cut, seed in zip(cuts, seeds, strict=True):
             for is_known, values in found.items():
                 different = frames_of_three(cut.truth, seed) if is_known else NO_PAIRS
-                n_merges = len(cut.rows) - round(times * cut.n_individuals)
+                n_merges = max(1, len(cut.rows) - round(times * cut.n_individuals))
                 singles = initial_labels(len(cut.rows))
                 known = Constraints(different=different)
                 merged = merge_as(MERGING, cut.rows, singles, n_merges, camid=None, constraints=known)
