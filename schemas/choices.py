@@ -30,6 +30,10 @@ DatasetFormat = Literal[
     "megadetector",
 ]
 AskedFormat = Literal["auto", DatasetFormat]
+ExportKind = Literal["clusters", "features", "model"]
+MapMethod = Literal["tsne", "umap", "pca"]
+PageMap = Literal[MapMethod, "none"]
+"""How samples are placed on a map, and on that of a page, which may have none."""
 ClusterFormat = Literal["camtrap-dp", "coco", "matchypatchy", "megadetector", "mot", "wildlife-datasets", "yolo"]
 """The files of other programs that clusters are written as."""
 OnBadImage = Literal["fail", "skip"]
@@ -50,6 +54,8 @@ Cache = Literal["auto", "device", "host", "none"]
 
 # merging
 CriterionName = Literal["dbc", "buc"]
+PUBLISHED_K1, PUBLISHED_K2, PUBLISHED_RERANK_LAMBDA = 20, 6, 0.3
+"""Neighbours that are compared, encodings that are averaged, weight of the plain distance (Zhong et al., CVPR 2017)."""
 PUBLISHED_LAMBDA: Mapping[str, float] = MappingProxyType({"dbc": 0.1, "buc": 0.005})
 """λ, the weight of the penalty in D, by criterion; the same in every recipe."""
 

@@ -12,7 +12,10 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
 from schemas.choices import (
+    PUBLISHED_K1,
+    PUBLISHED_K2,
     PUBLISHED_LAMBDA,
+    PUBLISHED_RERANK_LAMBDA,
     AveragePrecision,
     CameraUse,
     Clusterer,
@@ -271,8 +274,8 @@ class MergeParameters(Parameters):
     metric: Metric = "sqeuclidean"
     intra_normalizer: IntraNormalizer = Field(default_factory=_by_default_recipe("intra_normalizer"))
     start: Start = Field(default_factory=_by_default_recipe("start"))
-    k1: int = Field(default=20, ge=1, le=10_000)
-    k2: int = Field(default=6, ge=1, le=10_000)
+    k1: int = Field(default=PUBLISHED_K1, ge=1, le=10_000)
+    k2: int = Field(default=PUBLISHED_K2, ge=1, le=10_000)
     whiten: float = Field(default_factory=_by_default_recipe("whiten"), ge=0, le=MOST)
     camera: CameraUse = Field(default_factory=_by_default_recipe("camera"))
     camera_weight: float = Field(default=0.1, ge=0, le=MOST)
@@ -394,9 +397,9 @@ class EvaluateParameters(Parameters):
     whiten: float = Field(default=evaluation_of(DEFAULT_RECIPE)["whiten"], ge=0, le=MOST)
     camera: CameraUse = evaluation_of(DEFAULT_RECIPE)["camera"]
     rerank: bool = False
-    rerank_k1: int = Field(default=20, ge=1, le=10_000)
-    rerank_k2: int = Field(default=6, ge=1, le=10_000)
-    rerank_lambda: float = Field(default=0.3, ge=0, le=1)
+    rerank_k1: int = Field(default=PUBLISHED_K1, ge=1, le=10_000)
+    rerank_k2: int = Field(default=PUBLISHED_K2, ge=1, le=10_000)
+    rerank_lambda: float = Field(default=PUBLISHED_RERANK_LAMBDA, ge=0, le=1)
     ids_digest: str = ""
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 
 from dbc_cli.command import Given, command
 from dbc_cli.flags.flag import OUTPUT, WHERE, Flag, pins, stage_flag
 from dbc_cli.flags.tables import COMMON, OVERWRITE
-from schemas.choices import ClusterFormat
+from schemas.choices import ClusterFormat, ExportKind, MapMethod
 
 EXPORT = (
     Flag(
@@ -32,7 +32,7 @@ EXPORT = (
     ),
     Flag(
         "map",
-        Literal["tsne", "umap", "pca"],
+        MapMethod,
         "--map",
         "Add to the table x and y of each picture on a map of the samples.",
         "",
@@ -53,7 +53,7 @@ USED_BY = {
 """The flags above that each kind of export reads."""
 
 WHAT = Annotated[
-    Optional[Literal["clusters", "features", "model"]],  # noqa: UP045 — the type is a value here
+    Optional[ExportKind],  # noqa: UP045 — the type is a value here
     typer.Argument(metavar="WHAT", help="clusters, features or model."),
 ]
 

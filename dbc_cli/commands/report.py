@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from dbc_cli.command import Given, command
 from dbc_cli.flags.flag import Flag, pins, stage_flag
 from dbc_cli.flags.tables import COMMON, OVERWRITE
-from schemas.choices import Drawn
+from schemas.choices import Drawn, PageMap
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -26,7 +26,7 @@ REPORT = (
         metavar="FILE",
     ),
     Flag("html", Path, "--html", "Save everything as one page, with pictures and a map.", "no page", metavar="FILE"),
-    Flag("map", Literal["tsne", "umap", "pca", "none"], "--map", "Method of the page's map of samples.", "tsne"),
+    Flag("map", PageMap, "--map", "Method of the page's map of samples.", "tsne"),
     Flag(
         "page_mb",
         int,

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from schemas.choices import PUBLISHED_K1, PUBLISHED_K2
 from stages.arrays.backend import to_host
 from stages.arrays.neighbours import Neighbours
 from stages.arrays.similarity import exact_similarity_of_pairs
@@ -29,7 +30,7 @@ WEIGHT_QUANTUM = 2.0**-50
 
 
 def k_reciprocal_encoding(
-    features: Array, neighbours: Neighbours, *, k1: int = 20, k2: int = 6, relative: bool = True
+    features: Array, neighbours: Neighbours, *, k1: int = PUBLISHED_K1, k2: int = PUBLISHED_K2, relative: bool = True
 ) -> sparse.csr_matrix:
     """Encodings (n, n) float64 of L2-normalised `features` (n, d): rows sum to 1, weight on samples of the neighbourhood.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from schemas.choices import ArtifactKind
+from schemas.choices import ArtifactKind, PageMap
 from schemas.stage_names import stage_label
 from stages.evaluate.report import Reported
 from stages.evaluate.stage import measured_features
@@ -19,7 +19,6 @@ from stages.pages.pictures import thumbnails
 from stages.pages.ranked import RankedList, ranked_lists
 from stages.pages.report_body import report_body
 from stages.pages.report_data import report_data
-from stages.pages.scatter import Method
 from stages.reporting import Reporter
 from stages.runs.lineage import dataset_of, parent_of
 from stages.runs.naming import lineage_of
@@ -51,7 +50,7 @@ def write_report(
     reported: Reported,
     path: Path,
     *,
-    method: Method = "tsne",
+    method: PageMap = "tsne",
     most_bytes: int = 20_000_000,
     overwrite: bool = False,
     reporter: Reporter,

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from schemas.choices import PageMap
 from stages.constraints.names import sample_names
 from stages.evaluate.report import Reported
 from stages.pages.merge_sides import Sides
 from stages.pages.names import names_of
 from stages.pages.ranked import RankedList
-from stages.pages.scatter import Method, positions
+from stages.pages.scatter import positions
 from stages.runs.run_directory import clusters_manifest
 from stages.runs.store import Artifact
 from stages.samples import UNKNOWN
@@ -26,7 +27,7 @@ BLOCK = 4096
 
 
 def report_data(
-    reported: Reported, clusters: Artifact, merges: list[Sides], lists: list[RankedList], method: Method
+    reported: Reported, clusters: Artifact, merges: list[Sides], lists: list[RankedList], method: PageMap
 ) -> tuple[dict[str, Any], list[int]]:
     """What the page's script shows, and the samples whose pictures it wants, the most wanted first."""
     members = _members(reported)
@@ -62,7 +63,7 @@ def report_data(
     return data, _wanted(reported, members, lists, drawn_merges)
 
 
-def _map(reported: Reported, method: Method) -> dict[str, Any]:
+def _map(reported: Reported, method: PageMap) -> dict[str, Any]:
     n = len(reported.labels)
     # samples are stored in an order that content decides, so those at equal steps are drawn at random
     some = np.unique(np.linspace(0, n - 1, min(MAPPED, n)).astype(np.int64))

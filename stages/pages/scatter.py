@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
+from schemas.choices import PageMap
 from stages.errors import UsageError
 from stages.typing import Float32Array, Float64Array
 
-Method = Literal["tsne", "umap", "pca", "none"]
 PLAIN_DIMENSIONS = 50
 """Principal components that t-SNE and UMAP start from."""
 SEED = 0
 
 
-def positions(features: Float32Array, method: Method) -> Float64Array:
+def positions(features: Float32Array, method: PageMap) -> Float64Array:
     """Points (n, 2) in [0, 1] of `features` (n, d) by `method`: 'tsne', 'umap' or 'pca', which fewer than 6 samples get.
 
     All are in the middle if no two samples differ. UsageError if 'umap' is asked for and not installed.

@@ -18,6 +18,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.special import expit
 
+from schemas.choices import PUBLISHED_LAMBDA
 from stages.typing import BoolArray, Float32Array, Float64Array, Int64Array
 
 Reason = Literal["would join", "alone", "joined last", "loose", "drawn"]
@@ -79,7 +80,7 @@ def pairs_worth_a_look(
     n_pairs: int = 100,
     answers: Answers | None = None,
     seen: Int64Array | None = None,
-    lambda_: float = 0.1,
+    lambda_: float = PUBLISHED_LAMBDA["dbc"],
     cut: float | None = None,
 ) -> list[PairToSee]:
     """At most `n_pairs` pairs of samples, the one whose answer is worth most first.

@@ -14,6 +14,7 @@ import numpy as np
 from array_api_compat import array_namespace
 from scipy import sparse
 
+from schemas.choices import PUBLISHED_K1, PUBLISHED_K2, PUBLISHED_RERANK_LAMBDA
 from stages.arrays.backend import to_host
 from stages.arrays.k_reciprocal import jaccard_distance, k_reciprocal_encoding
 from stages.arrays.neighbours import nearest_neighbours
@@ -32,9 +33,9 @@ GALLERY_TILE = 2048
 class Reranking:
     """k1 nearest neighbours for reciprocity, k2 for the mean over encodings, and the weight λ of the plain distance."""
 
-    k1: int = 20
-    k2: int = 6
-    lambda_: float = 0.3
+    k1: int = PUBLISHED_K1
+    k2: int = PUBLISHED_K2
+    lambda_: float = PUBLISHED_RERANK_LAMBDA
 
 
 @dataclass(frozen=True)

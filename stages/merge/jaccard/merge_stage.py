@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from schemas.choices import IntraNormalizer, Update
+from schemas.choices import PUBLISHED_K1, PUBLISHED_K2, IntraNormalizer, Update
 from stages.arrays.backend import binder_of
 from stages.arrays.device_memory import limited_pool
 from stages.arrays.finite import require_finite
@@ -42,8 +42,8 @@ def jaccard_merge_stage(
     update: Update | None = None,
     intra_normalizer: IntraNormalizer | None = None,
     criterion: str = "dbc",
-    k1: int = 20,
-    k2: int = 6,
+    k1: int = PUBLISHED_K1,
+    k2: int = PUBLISHED_K2,
     memory_limit: int | None = None,
     progress: Progress | None = None,
     processes: Processes | None = None,
