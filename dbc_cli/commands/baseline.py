@@ -42,7 +42,16 @@ BASELINE = (
         least=1,
         most=10_000,
     ),
-    Flag("steps", int, "--steps", "Steps in which spgan learns to restyle.", "10000", metavar="N", least=1),
+    Flag(
+        "steps",
+        int,
+        "--steps",
+        "Steps in which spgan learns to restyle.",
+        "10000",
+        metavar="N",
+        least=1,
+        most=10_000_000,
+    ),
     Flag("threshold", float, "--threshold", "Least cosine of a reliable sample with its cluster's centre.", "0.85"),
 )
 

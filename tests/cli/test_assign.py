@@ -104,14 +104,17 @@ def test_clusters_of_before_are_shown_until_there_are_new_ones(dbc: Dbc, merged:
     [
         (["assign"], 1, "all pictures are in its clusters already"),
         (["assign", "--csv", "w.txt"], 2, "--csv must end in .csv"),
+        (["assign", "--csv", "there.csv"], 2, "--csv must be a new file, got there.csv, which is there"),
         (["assign", "--threshold", "2"], 2, "--threshold must be at most 1"),
         (["assign", "nowhere"], 2, "does not exist"),
         (["ingest", "--add"], 2, "--add needs the SOURCE"),
     ],
 )
 def test_misuse_is_one_line(dbc: Dbc, merged: Path, words: list[str], status: int, line: str) -> None:
+    Path("there.csv").write_text("mine")
     ran = dbc(*words, "--run", merged)
     assert (ran.status, line in ran.line) == (status, True), ran.err
+    assert Path("there.csv").read_text() == "mine"
 
 
 def test_nothing_to_assign_to_is_told(dbc: Dbc, run: Path) -> None:
