@@ -101,6 +101,10 @@ def check_plan(run: RunDirectory, plan: Plan) -> None:
 
     UsageError if the stages would merge more clusters than there are, DbcError if camera ids are needed and not known.
     """
+    if plan.merge.start == "reviewed":
+        raise UsageError(
+            "`start='reviewed'` corrects the clusters of one stage: it is for dbc merge; give another `start`"
+        )
     dataset = run.require("dataset")
     n_samples = dataset_manifest(dataset).summary.n_train
     n_merges = number_of_merges(n_samples, plan.merge.merge_percent)

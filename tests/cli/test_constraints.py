@@ -143,6 +143,12 @@ def test_clusters_are_corrected_by_answers_and_stay_otherwise(dbc: Dbc, run: Pat
     assert max(found) == max(labels) - 1
 
 
+def test_a_whole_run_corrects_no_stage(dbc: Dbc, run: Path) -> None:
+    refused = dbc("run", *LOOP, "--start", "reviewed", "--run", run)
+    assert refused.status == 2
+    assert "--start reviewed corrects the clusters of one stage" in refused.line
+
+
 def test_views_apart_need_views(dbc: Dbc, run: Path) -> None:
     refused = dbc("merge", "--view", "apart", "--merge-percent", "0.25", "--run", run)
     assert refused.status == 1
