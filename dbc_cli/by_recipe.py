@@ -12,6 +12,7 @@ from stages.errors import UsageError
 if TYPE_CHECKING:
     from schemas.parameters import EvaluateParameters, MergeParameters
     from stages.constraints.stage import AskedConstraints
+    from stages.reporting import Reporter
 
 
 def merge_parameters(given: Given) -> MergeParameters:
@@ -22,6 +23,23 @@ def merge_parameters(given: Given) -> MergeParameters:
     recipe, criterion = given.get("recipe", DEFAULT_RECIPE), given.get("criterion", "dbc")
     by_recipe = merging_of(recipe, criterion=criterion, update=given["update"])
     return parse(MergeParameters, {**by_recipe, **given.fields_of((*MERGE, *WHITEN, *CAMERA))})
+
+
+def tell_of_another_recipe(given: Given, reporter: Reporter) -> None:
+    """A note if no recipe is named, and the newest model was trained with another one than the default."""
+    from schemas.parameters import TrainParameters
+    from schemas.recipes import DEFAULT_RECIPE
+    from stages.runs.run_directory import model_manifest
+
+    run = given.run_directory
+    trained = [] if given["recipe"] is not None else run.stages("model")
+    model = run.find("model", trained[-1]) if trained else None
+    parameters = None if model is None else model_manifest(model).parameters
+    if isinstance(parameters, TrainParameters) and parameters.recipe != DEFAULT_RECIPE:
+        reporter.note(
+            f"stage {parameters.stage} was trained with --recipe {parameters.recipe}, this goes by --recipe {DEFAULT_RECIPE}; "
+            f"to keep the first, write recipe = '{parameters.recipe}' in the run's config.toml"
+        )
 
 
 def asked_constraints(given: Given) -> AskedConstraints:

@@ -46,12 +46,13 @@ def count(given: Given) -> None:
     from stages.export.which_stage import stage_to_show
     from stages.output_files import require_new
     from stages.review.count_stage import counting
+    from stages.runs.lineage import with_clusters
 
     out = given["out"]
     if out is not None:
         require_new([out], argument="out", overwrite=given.flag("overwrite"))
     reporter = RichReporter()
-    run = given.run_directory
+    run = with_clusters(given.run_directory, reporter)
     stage = stage_to_show(run, given.stage, reporter)
     n_answers, seed = given.get("n_answers", 100), given.get("seed", 0)
     found = counting(run, stage, file=given["answers"], n_answers=n_answers, seed=seed)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dbc_cli.by_recipe import evaluate_parameters
+from dbc_cli.by_recipe import evaluate_parameters, tell_of_another_recipe
 from dbc_cli.command import Given, command
 from dbc_cli.flags.flag import EVALUATION, Flag, in_panel, pins, stage_flag
 from dbc_cli.flags.tables import CAMERA, COMMON, DEVICE, EVALUATE, MAKING, WHITEN
@@ -49,6 +49,7 @@ def evaluate(given: Given) -> None:
     from stages.evaluate.stage import evaluate as run_evaluate
     from stages.runs.lineage import with_clusters
 
+    tell_of_another_recipe(given, RichReporter())
     run, looks_at_clusters = given.run_directory, given.stage is None or given.stage > 0
     outcome = run_evaluate(
         with_clusters(run, RichReporter()) if looks_at_clusters else run,

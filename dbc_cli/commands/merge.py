@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dbc_cli.by_recipe import asked_constraints, merge_parameters
+from dbc_cli.by_recipe import asked_constraints, merge_parameters, tell_of_another_recipe
 from dbc_cli.command import Given, command
 from dbc_cli.flags.flag import pins, stage_flag
 from dbc_cli.flags.tables import CAMERA, COMMON, CONSTRAINTS, DEVICE, MAKING, MEMORY, MERGE, WHITEN
@@ -26,9 +26,11 @@ def merge(given: Given) -> None:
     labels, the merges with D, d_ab, d_a and d_b, and the dendrogram so far. Pairs that --constraints calls the same join
     first, those that differ are never in one cluster.
     """
+    from dbc_cli.console import RichReporter
     from dbc_cli.outcome import show_outcome
     from stages.errors import UsageError
     from stages.merge.stage import merge as run_merge
+    from stages.runs.lineage import with_clusters
 
     parameters, run = merge_parameters(given), given.run_directory
     if given["pin_clusters"] is not None and parameters.start == "singletons":
@@ -36,6 +38,9 @@ def merge(given: Given) -> None:
             f"--clusters {given['pin_clusters']} needs --start previous, got --start singletons, which reads no clusters; "
             "change one of them"
         )
+    tell_of_another_recipe(given, RichReporter())
+    if parameters.start == "reviewed":
+        run = with_clusters(run, RichReporter())
     outcome = run_merge(
         run,
         stage=given.stage,

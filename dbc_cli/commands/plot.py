@@ -19,16 +19,17 @@ def plot(given: Given) -> None:
     """
     from dbc_cli.commands.select import json_stage
     from dbc_cli.comparison import pictures_may_be_replaced, require_pictures
-    from dbc_cli.console import show
+    from dbc_cli.console import RichReporter, show
     from schemas.stage_names import stage_label
     from stages.compare.history import history
     from stages.compare.plots.panels import save
     from stages.compare.plots.sheets import run_sheet
     from stages.loop.choice.choose import choose
     from stages.loop.choice.stage import Compared, measure_stage, measured_stages
+    from stages.runs.lineage import with_clusters
 
     folder = require_pictures(given, ["run"])
-    run = given.run_directory
+    run = with_clusters(given.run_directory, RichReporter())
     compared = Compared()
     measures = [measure_stage(run, stage, compared=compared) for stage in measured_stages(run)]
     chosen, merged = choose(measures), [stage for stage in measures if stage.stage > 0]

@@ -72,6 +72,7 @@ def review(given: Given) -> None:
     from stages.output_files import require_new
     from stages.pages.review import open_review
     from stages.review.count_stage import draws_of
+    from stages.runs.lineage import with_clusters
 
     if given["join"] is not None:
         _join(given)
@@ -81,7 +82,8 @@ def review(given: Given) -> None:
     if given["static"] is not None:
         require_new([given["static"]], argument="static", overwrite=given.flag("overwrite"))
     n_pairs = int(given.get("pairs", 100))
-    run, reporter = given.run_directory, RichReporter()
+    reporter = RichReporter()
+    run = with_clusters(given.run_directory, reporter)
     file = given.get("answers", given.run / FILE_NAME)
     stage = stage_to_show(run, given.stage, reporter)
     draws = None

@@ -83,10 +83,23 @@ def test_clusters_of_before_are_shown_until_there_are_new_ones(dbc: Dbc, merged:
     more = draw(tmp_path / "more", COLOURS[:2], 1, seed=2)
     assert dbc("ingest", more, "--add", "--run", merged).status == 0
     assert dbc("status", "--run", merged, "--json").json["next"] == "dbc assign"
-    for words in (["report"], ["query", more / "0-0.png"], ["export", "clusters"]):
+    for words in (
+        ["report"],
+        ["query", more / "0-0.png"],
+        ["export", "clusters"],
+        ["count"],
+        ["review", "--static", "pairs.html"],
+        ["merge", "--start", "reviewed", "--whiten", "0", "--dry-run"],
+    ):
         ran = dbc(*words, "--run", merged)
         assert ran.status == 0, ran.err
         assert "dbc assign" in ran.err
+    answers = merged / "constraints.csv"
+    answers.write_text("path_a,path_b,answer\n0-0.png,../more/0-0.png,same\n")
+    refused = dbc("count", "--run", merged)
+    assert "clusters are of dataset v1, before pictures were added" in refused.err
+    assert "names '../more/0-0.png', which is no picture of the data set" in refused.err
+    answers.unlink()
     # going on instead: the model of before counts for the grown dataset, numbers last
     numbers = {
         row["path"]: row["individual"] for row in dbc("export", "clusters", "--run", merged, "--json").json["clusters"]

@@ -50,6 +50,17 @@ def test_a_recipe_in_the_configuration_is_that_of_every_command(dbc: Dbc, run: P
     assert dbc("merge", "--stage", "1", "--recipe", "auto", "--json").json["status"] != "up to date"
 
 
+def test_another_recipe_than_that_of_training_is_told(dbc: Dbc, run: Path) -> None:
+    assert "--recipe" not in dbc("eval", "--stage", "init", "--run", run).err
+    trained = dbc("train", "--stage", "0", "--recipe", "paper", "--epochs", "1", "--run", run)
+    assert trained.status == 0, trained.err
+    assert dbc("extract", "--run", run).status == 0
+    told = "stage 0 was trained with --recipe paper, this goes by --recipe tuned"
+    for words in (["merge", "--dry-run"], ["eval", "--stage", "0"]):
+        assert told in dbc(*words, "--run", run).err
+        assert told not in dbc(*words, "--recipe", "paper", "--run", run).err
+
+
 def test_a_flag_goes_before_the_tuned_recipe(dbc: Dbc, run: Path) -> None:
     given = ["--recipe", "tuned", "--whiten", "0", "--update", "stale", "--merge-percent", "0.2"]
     ran = dbc("run", *given, "--stages", "1", "--epochs", "0", "--run", run)
