@@ -196,5 +196,10 @@ def text_of(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4f}" if abs(value) < 10 else f"{value:.1f}"
     if isinstance(value, Mapping):
-        return ", ".join(f"{key}={item}" for key, item in _leaves(value))
+        return ", ".join(f"{key}={_short(item)}" for key, item in _leaves(value))
     return str(value)
+
+
+def _short(value: Any) -> Any:
+    """A float with at most six digits that count, so that a parameter is shown as it was given; all else as it is."""
+    return float(f"{value:.6g}") if isinstance(value, float) else value

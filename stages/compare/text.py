@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Sequence
 
+from schemas.stage_names import INIT_STAGE, stage_label
 from stages.compare.grid import setting_text
 from stages.compare.outcomes import METRICS, Line, Spread, line_fields
 
@@ -29,11 +30,17 @@ def table_cells(lines: Sequence[Line], *, metrics: Sequence[str] = METRICS) -> t
         [
             *(setting_text(line.setting[name]) if name in line.setting else "" for name in names),
             line.at,
-            *(cell(line.metrics[name], is_count=name in _COUNTS) for name in metrics),
+            *(_metric_cell(name, line.metrics[name]) for name in metrics),
         ]
         for line in lines
     ]
     return head, rows
+
+
+def _metric_cell(name: str, spread: Spread) -> str:
+    if name == "stage" and spread.mean == INIT_STAGE and not spread.deviation:
+        return stage_label(INIT_STAGE)
+    return cell(spread, is_count=name in _COUNTS)
 
 
 def markdown(lines: Sequence[Line], *, metrics: Sequence[str] = METRICS) -> str:

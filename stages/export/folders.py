@@ -65,7 +65,9 @@ def write_folders(rows: Sequence[Member], folder: Path, *, root: Path, copy: boo
     for links to frames of videos.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise DbcError(f"{folder} is there and not empty; give another folder as `folders`, or remove it")
+        raise DbcError(
+            f"{folder} is there and not empty, and is never replaced; remove it, or give another as `folders`"
+        )
     places = list(_places(rows, copy=copy))
     video = next((row.path for row, _ in places if is_video(row.path)), None)
     if video is not None and not copy:

@@ -148,7 +148,10 @@ class RunDirectory:
         artifact = self.find(kind, stage)
         if artifact is None:
             of = "; those there are made from another dataset" if self.versions(kind, stage) else ""
-            raise DbcError(f"{self.root}: no {self._name(kind, stage)} found{of}; make it with: {made_by(kind, stage)}")
+            it = "them" if kind.endswith("s") else "it"
+            raise DbcError(
+                f"{self.root}: no {self._name(kind, stage)} found{of}; make {it} with: {made_by(kind, stage)}"
+            )
         return artifact
 
     def newest_up_to(self, kind: ArtifactKind, stage: int) -> Artifact | None:

@@ -25,6 +25,11 @@ def test_empty_fields_are_left_out_and_mappings_are_one_line() -> None:
     assert list(flat(fields)) == [("n", 3), ("sizes", "1=2, 4=1"), ("notes", "a"), ("notes", "b")]
 
 
+def test_floats_of_a_mapping_have_at_most_six_digits_that_count() -> None:
+    shown = text_of({"share": 0.2926829268292683, "rate": 1e-8, "whiten": 3.0, "n": 12345678})
+    assert shown == "share=0.292683, rate=1e-08, whiten=3.0, n=12345678"
+
+
 def test_progress_notes_and_warnings_stay_off_stdout(capsys: pytest.CaptureFixture[str]) -> None:
     reporter = RichReporter()
     with reporter.task("work", total=2, unit="things") as advance:

@@ -73,6 +73,7 @@ def test_settings_that_do_not_begin_alike_have_a_start_of_their_own() -> None:
 
 def test_one_seed_has_no_deviation_and_unknown_figures_are_dashes() -> None:
     text = markdown(lines([result({"lambda": 0.0}, [None, None, None], [0.0, 0.0, 0.25])]))
+    assert "| stage init | init |" in text
     assert "| 0 | last | 1 | 90 | – | – | – | – | 0.250 |" in text
     assert "±" not in text
     assert len({line.count("|") for line in text.splitlines()}) == 1
