@@ -23,6 +23,9 @@ WRITES = (
     ([*SWEEP, "--markdown", "t.md"], "t.md"),
     ([*SWEEP, "--out", "drawn"], "drawn/sweep-lambda-by-lambda.png"),
     (["plot", "--out", "drawn"], "drawn/run.png"),
+    (["baseline", "dal", "--csv", "t.csv"], "t.csv"),
+    (["baseline", "dal", "--markdown", "t.md"], "t.md"),
+    (["baseline", "dal", "--out", "drawn"], "drawn/baseline-dal.svg"),
     (["count", "--out", "pairs.csv"], "pairs.csv"),
     (["query", "picture.png", "--sheet", "s.png"], "s.png"),
     (["report", "--out", "c.png", "--draw", "largest"], "c.png"),
@@ -38,7 +41,7 @@ WRITES = (
 )
 """Commands with a flag that names what to write, and a file that they write."""
 READ_FILES = {"picture.png", "answers.csv"}
-READ = {"ids", "root", "join", "answers"}
+READ = {"ids", "root", "join", "answers", "attributes", "source"}
 """Flags with a path that is read, or that answers are added to."""
 TRIED_APART = {("assign", "csv")}
 """In tests/cli/test_assign.py, since it needs pictures that were added."""
