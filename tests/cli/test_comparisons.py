@@ -215,7 +215,7 @@ def test_features_that_are_handed_on_are_whitened_once(dbc: Dbc, run: Path, monk
     rows = dbc("select", "--run", run, "--json").json["stages"]
     assert len(applied) == 2
     monkeypatch.setattr(
-        "stages.loop.choice.stage.Compared.read", lambda _, *given: stages.features.prepared.compared_features(*given)
+        "stages.loop.choice.stage.Compared.read", lambda _, *given: stages.features.prepared.prepared(*given)
     )
     assert dbc("select", "--run", run, "--json").json["stages"] == rows
     assert len(applied) == 2 + 6
