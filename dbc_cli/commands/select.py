@@ -60,9 +60,10 @@ def select(given: Given) -> None:
         fields = {"run": given.run.as_posix(), **told, "rule": rule, "chosen": by_rule[rule], "reason": why}
         print_json({**fields, "by_rule": by_rule, "stages": rows})
         return
-    _show(rows, {name: json_stage(stage) for name, stage in chosen.items()})
+    scored = [name for name in chosen if name == rule or any(row[name] is not None for row in rows)]
+    _show(rows, {name: json_stage(chosen[name]) for name in scored})
     for name, about in all_rules().items():
-        print_text(f"{name}: {about.description}")
+        print_text(f"{name}: {about.description if name in scored else 'has no scores here'}")
     print_text(f"chosen without identities: {why}")
     if judged is not None:
         print_text(judged.line)

@@ -226,8 +226,8 @@ def _too_few(camid: Int32Array) -> str | None:
     covered = int(np.isin(camid, cameras_with_enough(camid)).sum())
     if covered < LEAST_COVERED * len(camid):
         return (
-            f"{len(count)} cameras took {np.median(count):g} train images each in the median, fewer than {LEAST_IN_CAMERA}: "
-            "they may be encounters, whose images are likely of one individual, so they are ignored; if they are, give "
+            f"{len(count)} cameras took {np.median(count):g} train samples each in the median, fewer than {LEAST_IN_CAMERA}: "
+            "they may be encounters, whose samples are likely of one individual, so they are ignored; if they are, give "
             "them in the column encounter of a csv file, not in camid"
         )
     return None

@@ -94,6 +94,9 @@ def test_clusters_of_before_are_shown_until_there_are_new_ones(dbc: Dbc, merged:
         ran = dbc(*words, "--run", merged)
         assert ran.status == 0, ran.err
         assert "dbc assign" in ran.err
+    scores = dbc("select", "--run", merged).out
+    assert "across-cameras" not in scores.splitlines()[0]
+    assert "across-cameras: has no scores here" in scores
     answers = merged / "constraints.csv"
     answers.write_text("path_a,path_b,answer\n0-0.png,../more/0-0.png,same\n")
     refused = dbc("count", "--run", merged)
