@@ -30,7 +30,7 @@ def plot(given: Given) -> None:
 
     folder = require_pictures(given, ["run"])
     run = with_clusters(given.run_directory, RichReporter())
-    compared = Compared()
+    compared = Compared(reporter=RichReporter())
     measures = [measure_stage(run, stage, compared=compared) for stage in measured_stages(run)]
     chosen, merged = choose(measures), [stage for stage in measures if stage.stage > 0]
     silhouettes = {stage.stage: stage.known("cluster_silhouette") for stage in merged}

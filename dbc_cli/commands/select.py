@@ -44,7 +44,7 @@ def select(given: Given) -> None:
     stages = measured_stages(run)
     if not stages:
         raise DbcError(f"{run.root}: no clusters found; make them with: dbc merge, or dbc run")
-    compared = Compared()
+    compared = Compared(reporter=RichReporter())
     measures = [measure_stage(run, stage, compared=compared) for stage in stages]
     rule = given["rule"] or default_rule(measures)
     chosen = {name: choose(measures, rule=name) for name in all_rules()}

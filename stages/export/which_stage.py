@@ -23,7 +23,7 @@ def stage_to_show(run: RunDirectory, stage: int | None, reporter: Reporter) -> i
         return stage
     if len(merged) == 1:
         return merged[0]
-    compared = Compared()
+    compared = Compared(reporter=reporter)
     measures = [measure_stage(run, each, compared=compared) for each in measured_stages(run)]
     chosen = choose(measures)
     if chosen is None or chosen < 1:

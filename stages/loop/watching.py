@@ -25,7 +25,7 @@ class Watch:
         self.measures: list[StageMeasures] = []
         self._context = context
         self._stopping = stopping
-        self._compared = Compared(memory_limit=context.memory_limit)
+        self._compared = Compared(memory_limit=context.memory_limit, reporter=context.reporter)
         self._rows: list[StageRow] = []
 
     def __call__(self, row: StageRow) -> bool:

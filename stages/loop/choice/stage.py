@@ -17,7 +17,7 @@ from stages.loop.choice.measures import StageMeasures, measure, spread
 from stages.loop.choice.rule import near_best_range
 from stages.loop.choice.separation import Separation, by_dispersions, separation, tells
 from stages.loop.choice.verdict import JoinedPairs
-from stages.reporting import SILENT
+from stages.reporting import SILENT, Reporter
 from stages.runs.lineage import dataset_of, newest_features, require_same_dataset
 from stages.runs.run_directory import RunDirectory, clusters_manifest
 from stages.runs.store import Artifact
@@ -48,11 +48,13 @@ class Compared:
     """Train features as merges compare them, and how well they separate clusters, kept until others are asked for.
 
     Stages without training hand their features on: those are whitened and merged anew once. `memory_limit` in bytes, as of
-    `prepared`.
+    `prepared`. `reporter` is told, once, if memory lacks for a measure that the choice of a stage looks at.
     """
 
-    def __init__(self, *, memory_limit: int | None = None) -> None:
+    def __init__(self, *, memory_limit: int | None = None, reporter: Reporter = SILENT) -> None:
         self._memory_limit = memory_limit
+        self._reporter = reporter
+        self._lacked_memory = False
         self._prepared: tuple[object, Prepared] | None = None
         self._separation: tuple[object, Separation] | None = None
 
@@ -77,8 +79,11 @@ class Compared:
             return separation(
                 compared, parameters, sampling_seed=SAMPLING_SEED, camid=camid, memory_limit=self._memory_limit
             )
-        except MemoryLimitError:
+        except MemoryLimitError as error:
             # a run that merges within its limit by another update is not to end for what only looks at it
+            if not self._lacked_memory:
+                self._reporter.warn(f"stages are compared by fewer measures, and another may be chosen: {error}")
+            self._lacked_memory = True
             return Separation()
 
 

@@ -31,15 +31,3 @@ def matched(cost: Float64Array) -> list[tuple[int, int]]:
     mean = cost.mean()
     rows, columns = linear_sum_assignment(np.logaddexp(0, cost - mean))
     return [(int(a), int(b)) for a, b in zip(rows, columns, strict=True) if cost[a, b] <= mean]
-
-
-def pair_weights(cost: Float64Array) -> Float64Array:
-    """The weight of every pair (n_a, n_b): exp(−C / the row's largest C) if matched, 0 for matches above μ, else −1."""
-    mean = cost.mean()
-    rows, columns = linear_sum_assignment(np.logaddexp(0, cost - mean))
-    weights = np.full(cost.shape, -1.0)
-    largest = cost.max(axis=1)
-    confident = cost[rows, columns] <= mean
-    scaled = cost[rows, columns] / np.where(largest[rows] > 0, largest[rows], 1)
-    weights[rows, columns] = np.where(confident, np.exp(-scaled), 0)
-    return weights
