@@ -48,7 +48,7 @@ SOURCE = Annotated[
     COMMON,
     MAKING,
     CSV,
-    order=113,
+    order=114,
     configurable=(*ASSIGN, *DEVICE),
     tables=("assign",),
     source=SOURCE,

@@ -34,7 +34,7 @@ COUNT = (
     OVERWRITE,
     SEED,
     pins("dataset", "clusters"),
-    order=118,
+    order=112,
 )
 def count(given: Given) -> None:
     """Estimate the number of individuals, with a 95 % interval, from clusters and answers about drawn pairs.

@@ -32,7 +32,7 @@ PICTURES = Annotated[
     COMMON,
     QUERY,
     pins("dataset", "features", "clusters"),
-    order=112,
+    order=113,
     configurable=DEVICE,
     source=PICTURES,
 )

@@ -164,7 +164,7 @@ def whitening_bytes(*, n_samples: int, dim: int) -> int:
     """
     result, threads = 4 * n_samples * dim, n_threads(n_samples, BLOCK_ROWS)
     blocks = 2 * threads * _FLOAT64 * min(n_samples, BLOCK_ROWS) * dim
-    return result + blocks + (8 + threads) * _FLOAT64 * dim * dim
+    return result + blocks + (9 + threads) * _FLOAT64 * dim * dim
 
 
 def _require_room(

@@ -79,6 +79,7 @@ def test_inputs_that_do_not_fit_are_refused(
         # the whitening that was kept is of the features as they are on disk
         for kept in run.glob("stage-*/features/.checkpoint-*"):
             shutil.rmtree(kept)
+        monkeypatch.setattr("stages.features.kept_whitening._newest", {})
     before = sorted(run.rglob("*"))
     alter(monkeypatch, name, change)
     stage = flags if "--stage" in flags else [*flags, "--stage", "1", "--force"]

@@ -89,7 +89,7 @@ def test_configuration_speaks_where_flags_do_not(dbc: Dbc, run: Path) -> None:
     ("text", "told"),
     [
         ("lamda = 0.1", "key must be a flag of dbc, without its dashes, got 'lamda'"),
-        ("[merges]\nlambda = 1", "table must be one of eval, extract, ingest, merge, run, train, got [merges]"),
+        ("[merges]\nlambda = 1", "table must be one of assign, eval, extract, ingest, merge, run, train, got [merges]"),
         ("lambda = ", "cannot be read"),
         ("[merge]\nlambda = 'much'", "config.toml: [merge] lambda must be a number, got 'much'"),
         ("[merge]\nlambda = true", "lambda must be a number, got true"),
@@ -105,7 +105,7 @@ def test_configuration_speaks_where_flags_do_not(dbc: Dbc, run: Path) -> None:
         ("force = true", "key must be a flag of dbc, without its dashes, got 'force'; see dbc --help"),
         ("stage = '1'", "key must be a flag of dbc, without its dashes, got 'stage'"),
         ("clusters = 'v1'", "key must be a flag of dbc, without its dashes, got 'clusters'"),
-        ("[status]\nseed = 1", "table must be one of eval, extract, ingest, merge, run, train, got [status]"),
+        ("[status]\nseed = 1", "table must be one of assign, eval, extract, ingest, merge, run, train, got [status]"),
     ],
 )
 def test_a_wrong_configuration_is_told_in_one_line(dbc: Dbc, run: Path, text: str, told: str) -> None:

@@ -38,7 +38,9 @@ def test_an_argument_in_backticks_is_printed_as_its_flag(named: str, flag: str) 
     assert in_flags(f"x: {named}, y") == f"x: {flag}, y"
 
 
-@pytest.mark.parametrize("text", ["`labels`", "`n_merges=0`", "`merge_stage()`", "``", "lambda_", "`a b`", "`start='a"])
+@pytest.mark.parametrize(
+    "text", ["`n_clusters_of`", "`n_merges=0`", "`merge_stage()`", "``", "lambda_", "`a b`", "`start='a"]
+)
 def test_any_other_text_stays_as_it_is(text: str) -> None:
     assert in_flags(text) == text
 

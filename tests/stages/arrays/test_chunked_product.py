@@ -12,7 +12,7 @@ from stages.arrays.chunked_product import CHUNK, adds_whole_sums, chunked_produc
 from stages.arrays.compiled_similarity import exact_products, in_steps
 from stages.arrays.similarity import product_error, screen_margin
 from stages.evaluate.retrieval.compiled_counting import gather
-from stages.evaluate.retrieval.metrics import evaluate_retrieval
+from stages.evaluate.retrieval.metrics import RetrievalOptions, evaluate_retrieval
 
 DIMS = (1, 16, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 88, 2048)
 
@@ -136,7 +136,7 @@ def test_ranks_are_those_of_the_plain_definition_where_float32_cannot_tell(name:
     }
     similarity = exact(query, gallery)
     for tile in (n_gallery, 97):
-        figures = evaluate_retrieval(query, gallery, **ids, compiled=True, gallery_tile=tile)
+        figures = evaluate_retrieval(query, gallery, **ids, options=RetrievalOptions(compiled=True, gallery_tile=tile))
         for q in range(n_query):
             order = sorted(range(n_gallery), key=lambda g: (-similarity[q, g], g))
             ranks = [rank for rank, g in enumerate(order, start=1) if gallery_pid[g] == query_pid[q]]

@@ -24,6 +24,9 @@ LATER = {
     "queue_size": 100,
     "whiten": 16,
     "memory_momentum": 0.2,
+    "restart": True,
+    "supervised": True,
+    "triplet": 0.5,
 }
 
 

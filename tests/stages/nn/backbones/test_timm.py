@@ -212,8 +212,10 @@ def test_timms_batch_norm_keeps_its_activation_if_processes_share_the_batch(monk
     norm = layers.BatchNormAct2d(4).train()
     images = torch.randn(8, 4, 6, 6, generator=torch.Generator().manual_seed(0))
     monkeypatch.setattr(
-        "stages.nn.parallel.shared_batch.shared_norm",
-        lambda module, given: functional.batch_norm(given, None, None, module.weight, module.bias, training=True),
+        "stages.nn.parallel.shared_batch.norm_of_all",
+        lambda module: (
+            lambda given: functional.batch_norm(given, None, None, module.weight, module.bias, training=True)
+        ),
     )
     found = SharedBatch()._forward_of(norm)(images)
     assert found.min() == 0
