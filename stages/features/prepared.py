@@ -156,6 +156,10 @@ def _needed_cameras(dataset: Artifact, parameters: MergeParameters) -> Int32Arra
     return camid
 
 
+_THREADS_BYTES = 1 << 16
+"""What threads take beside arrays."""
+
+
 def whitening_bytes(*, n_samples: int, dim: int) -> int:
     """Peak bytes of whitening (n, d) float32 features beside them: the result, blocks of float64, a few (d, d) matrices.
 
@@ -164,7 +168,7 @@ def whitening_bytes(*, n_samples: int, dim: int) -> int:
     """
     result, threads = 4 * n_samples * dim, n_threads(n_samples, BLOCK_ROWS)
     blocks = 2 * threads * _FLOAT64 * min(n_samples, BLOCK_ROWS) * dim
-    return result + blocks + (9 + threads) * _FLOAT64 * dim * dim
+    return result + blocks + (8 + threads) * _FLOAT64 * dim * dim + _THREADS_BYTES
 
 
 def _require_room(
