@@ -156,8 +156,8 @@ def _needed_cameras(dataset: Artifact, parameters: MergeParameters) -> Int32Arra
     return camid
 
 
-_THREADS_BYTES = 1 << 16
-"""What threads take beside arrays."""
+_THREADS_BYTES = 1 << 19
+"""What threads take beside arrays, most of it for finding the libraries that have threads of their own."""
 
 
 def whitening_bytes(*, n_samples: int, dim: int) -> int:
