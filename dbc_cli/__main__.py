@@ -237,10 +237,17 @@ def _report(name: str, message: str, status: int, *, debug: bool) -> int:
     if os.environ.get("WORLD_SIZE", "1") != "1":
         name = f"{name} [process {os.environ.get('RANK', '0')}]"
     if message:
-        from stages.escapes import visible
-
-        print(f"{name}: {visible(' '.join(message.split()))}", file=sys.stderr)  # noqa: T201
+        print(f"{name}: {_visible(' '.join(message.split()))}", file=sys.stderr)  # noqa: T201
     return status
+
+
+def _visible(text: str) -> str:
+    """`text` without what would steer a terminal, even if a foreign package called stages is what is to be told."""
+    try:
+        from stages.escapes import visible
+    except ImportError:
+        return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+    return visible(text)
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ for n_imports in map(int, sys.argv[1:]):
         main()
     os.close(writer)
     told = os.fdopen(reader).read()
-    print(os.waitstatus_to_exitcode(os.wait()[1]), told.strip())
+    print(os.waitstatus_to_exitcode(os.wait()[1]), told.strip(), flush=True)
 """
 
 
