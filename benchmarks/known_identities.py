@@ -7,7 +7,7 @@ import torch
 
 from benchmarks.experiment_sets import DataSet
 from stages.compare.cells import Metrics
-from stages.evaluate.retrieval.metrics import evaluate_retrieval
+from stages.evaluate.retrieval.by_split import retrieval_by_split
 from stages.extract.forward import extract
 from stages.features.camera_finding import find
 from stages.features.whitening import Whitening, fit_whitening, whitened
@@ -15,7 +15,7 @@ from stages.nn.images import StoredImages
 from stages.nn.initial_model import initial_model, open_model
 from stages.nn.lookup_table import centroid_table
 from stages.nn.model.network import ReidModel
-from stages.samples import GALLERY, QUERY, TRAIN
+from stages.samples import TRAIN
 from stages.train.images.frames import TrainSamples
 from stages.train.images.sources import cached
 from stages.train.loop import train
@@ -64,15 +64,7 @@ def trained_on_identities(data: DataSet, *, seed: int) -> Metrics:
         pooled = _features(model, images, frame_start)
     _, whitenings, _ = find(pooled[train_index], camid[train_index], _fit, metric=None, for_new=True)
     rows = pooled if whitenings is None else whitenings.of(pooled, camid)
-    query, gallery = split == QUERY, split == GALLERY
-    found = evaluate_retrieval(
-        rows[query],
-        rows[gallery],
-        query_pid=pid[query],
-        gallery_pid=pid[gallery],
-        query_camid=camid[query],
-        gallery_camid=camid[gallery],
-    )
+    found = retrieval_by_split(rows, split=split, pid=pid, camid=camid)
     return {"rank1": found.rank(1), "mAP": found.mAP}
 
 

@@ -19,7 +19,8 @@ from stages.errors import DbcError
 from stages.evaluate.clusters.agreement import Agreement, measure_agreement
 from stages.evaluate.clusters.cameras import same_camera_chance, same_camera_merges
 from stages.evaluate.clusters.compactness import Compactness, measure_compactness
-from stages.evaluate.retrieval.metrics import RetrievalMetrics, RetrievalOptions, evaluate_retrieval
+from stages.evaluate.retrieval.by_split import retrieval_by_split
+from stages.evaluate.retrieval.metrics import RetrievalMetrics, RetrievalOptions
 from stages.evaluate.retrieval.reranking import Reranking
 from stages.features.camera_finding import CameraFinding
 from stages.features.kept_whitening import whitening_of
@@ -183,16 +184,14 @@ def measured_features(
 
 
 def _retrieval(data: Evaluated, parameters: EvaluateParameters, backend: Backend) -> RetrievalMetrics:
-    query, gallery = data.split == QUERY, data.split == GALLERY
-    return evaluate_retrieval(
-        backend.asarray(data.features[query]),
-        backend.asarray(data.features[gallery]),
-        query_pid=data.pid[query],
-        gallery_pid=data.pid[gallery],
-        query_camid=data.camid[query],
-        gallery_camid=data.camid[gallery],
-        encounters=None if data.encounter is None else (data.encounter[query], data.encounter[gallery]),
+    return retrieval_by_split(
+        data.features,
+        split=data.split,
+        pid=data.pid,
+        camid=data.camid,
+        encounter=data.encounter,
         options=RetrievalOptions(parameters.average_precision, _reranking(parameters)),
+        asarray=backend.asarray,
     )
 
 

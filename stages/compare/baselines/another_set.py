@@ -23,7 +23,7 @@ from stages.compare.baselines.joint_attributes import Settings as AttributeSetti
 from stages.compare.baselines.spgan.restyling import Settings as StyleSettings
 from stages.compare.baselines.spgan.restyling import learn_restyling, restyled_pictures
 from stages.errors import DbcError, UsageError
-from stages.evaluate.retrieval.metrics import evaluate_retrieval
+from stages.evaluate.retrieval.by_split import retrieval_by_split
 from stages.evaluate.stage import evaluate
 from stages.extract.stage import extract
 from stages.ingest.stage import ingest
@@ -33,7 +33,7 @@ from stages.output_files import write_text
 from stages.runs.context import Context
 from stages.runs.run_directory import RunDirectory, metrics_manifest
 from stages.runs.store import Artifact, share
-from stages.samples import GALLERY, QUERY, TRAIN
+from stages.samples import TRAIN
 from stages.train.stage import train
 from stages.typing import Float32Array, Int64Array, UInt8Array
 
@@ -111,6 +111,7 @@ def tj_aidl(run: RunDirectory, source: Source, options: Options, *, context: Con
     made = initial_model(run, {"seed": options.seed, **options.initial}, context=context)
     if made.artifact is None:
         raise DbcError(f"{run.root}: no initial model found; make it with: dbc extract --stage init")
+    features = extract(run, stage=INIT_STAGE, parameters=ExtractParameters(), initial=options.initial, context=context)
     dataset, theirs = run.require("dataset"), source.run.require("dataset")
     index, labels = _labelled(theirs)
     attributes = read_attributes(source.attributes, theirs)[index]
@@ -121,7 +122,6 @@ def tj_aidl(run: RunDirectory, source: Source, options: Options, *, context: Con
     device = torch.device(resolve_torch_device(context.own_device))
     model = _joint(identity, attribute, n_identities=int(labels.max()) + 1, attributes=attributes, settings=settings)
     images = _first_images(dataset)
-    before = _described_alone(identity, images, device)
     with context.reporter.task("attributes and identities", total=1, unit="training") as advance:
         learn(
             model,
@@ -133,7 +133,7 @@ def tj_aidl(run: RunDirectory, source: Source, options: Options, *, context: Con
         )
         advance(1, "")
     after = described(model, images, form=identity.input_form, device=device)
-    return [_row("initial features", before, dataset), _row("TJ-AIDL", after, dataset)]
+    return [_row("initial features", _array(features.artifact, "pooled"), dataset), _row("TJ-AIDL", after, dataset)]
 
 
 def spgan(run: RunDirectory, source: Source, options: Options, *, context: Context) -> list[Row]:
@@ -257,30 +257,8 @@ def _joint(
     )
 
 
-@torch.no_grad()
-def _described_alone(model: ReidModel, images: UInt8Array, device: torch.device) -> Float32Array:
-    from stages.nn.images import network_input
-
-    model.to(device).eval()
-    form = model.input_form.at(images)
-    parts = [
-        model(network_input(torch.from_numpy(images[start : start + 64]).to(device), form))[0].cpu()
-        for start in range(0, len(images), 64)
-    ]
-    found: Float32Array = torch.cat(parts).numpy()
-    return found
-
-
 def _row(name: str, features: Float32Array, dataset: Artifact) -> Row:
     split, pid, camid = (dataset.read(column) for column in ("split", "pid", "camid"))
-    query, gallery = split == QUERY, split == GALLERY
-    found = evaluate_retrieval(
-        features[query],
-        features[gallery],
-        query_pid=pid[query],
-        gallery_pid=pid[gallery],
-        query_camid=camid[query],
-        gallery_camid=camid[gallery],
-    )
+    found = retrieval_by_split(features, split=split, pid=pid, camid=camid)
     values = (found.rank(1), found.rank(5), found.rank(10), found.mAP)
     return Row(name, *(None if math.isnan(value) else value for value in values))

@@ -16,7 +16,7 @@ from stages.arrays.backend import resolve_torch_device
 from stages.compare.baselines.reliable import PUBLISHED_THRESHOLD, UNRELIABLE, pul_labels
 from stages.errors import DbcError, UsageError
 from stages.evaluate.clusters.agreement import measure_agreement
-from stages.evaluate.retrieval.metrics import evaluate_retrieval
+from stages.evaluate.retrieval.by_split import retrieval_by_split
 from stages.extract.forward import extract
 from stages.nn.backbones.weights import NO_WEIGHTS
 from stages.nn.initial_model import initial_model, open_model
@@ -26,7 +26,7 @@ from stages.reporting import Reporter
 from stages.runs.context import Context
 from stages.runs.run_directory import RunDirectory, dataset_manifest, model_manifest
 from stages.runs.store import Artifact
-from stages.samples import GALLERY, QUERY, TRAIN
+from stages.samples import TRAIN
 from stages.train.images.frames import TrainSamples
 from stages.train.images.sources import cached
 from stages.train.loop import train
@@ -191,15 +191,8 @@ def _extracted(model: ReidModel, dataset: Artifact, *, device: torch.device, rep
 
 
 def _row(iteration: int, features: _Features, truth: _Truth, *, labels: Int64Array | None, loss: float | None) -> Row:
-    query, gallery, is_train = (truth.split == split for split in (QUERY, GALLERY, TRAIN))
-    retrieval = evaluate_retrieval(
-        features.pooled[query],
-        features.pooled[gallery],
-        query_pid=truth.pid[query],
-        gallery_pid=truth.pid[gallery],
-        query_camid=truth.camid[query],
-        gallery_camid=truth.camid[gallery],
-    )
+    is_train = truth.split == TRAIN
+    retrieval = retrieval_by_split(features.pooled, split=truth.split, pid=truth.pid, camid=truth.camid)
     metrics = {"rank1": _known(retrieval.rank(1)), "rank5": _known(retrieval.rank(5)), "mAP": _known(retrieval.mAP)}
     if labels is None:
         return Row(iteration, None, None, loss, **metrics, ari=None)
