@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dbc_cli.command import Given, command
-from dbc_cli.commands.run import LOOP, plan_of, plan_of_method
+from dbc_cli.commands.run import LOOP, plan_of, plans_of_methods
 from dbc_cli.comparison import COMPARISON, SEEDS, compare_and_show, seeds_of, show_plan, values_of
 from dbc_cli.configuration import STAGE_TABLES
 from dbc_cli.flags.flag import Flag, pins
@@ -67,7 +67,7 @@ def ablate(given: Given) -> None:
     if given["methods"] is not None:
         name = "methods"
         methods = values_of(Flag("methods", str, "--methods", ""), given["methods"])
-        cells = method_cells({method: plan_of_method(given, method) for method in methods}, seeds=seeds)
+        cells = method_cells(plans_of_methods(given, methods), seeds=seeds)
     elif given["clusterers"] is not None:
         name = "clusterers"
         clusterers = values_of(Flag("clusterers", str, "--clusterers", ""), given["clusterers"])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dbc_cli.command import Given, command, initial_fields
-from dbc_cli.commands.run import LOOP, plan_of_method
+from dbc_cli.commands.run import LOOP, plans_of_methods
 from dbc_cli.comparison import COMPARISON, SEEDS, compare_and_show, seeds_of, show_plan
 from dbc_cli.flags.flag import Flag, pins
 from dbc_cli.flags.tables import COMMON, CONSTRAINTS, SEED
@@ -105,7 +105,7 @@ def baseline(given: Given, method: str | None) -> None:
         return
     from stages.compare.ablation import method_cells
 
-    cells = method_cells({method: plan_of_method(given, method)}, seeds=seeds_of(given))
+    cells = method_cells(plans_of_methods(given, [method]), seeds=seeds_of(given))
     if given.flag("dry_run"):
         show_plan(given, cells)
         return

@@ -109,15 +109,34 @@ def plan_of(given: Given) -> Plan:
     )
 
 
+def plans_of_methods(given: Given, names: Sequence[str]) -> dict[str, Plan]:
+    """The plan of each method; a note says which rates other methods have, if none are given."""
+    from dbc_cli.console import RichReporter
+    from schemas.recipes import OTHER_METHODS
+
+    plans = {name: plan_of_method(given, name) for name in names}
+    others = [name for name in names if name in OTHER_METHODS]
+    if others and given["recipe"] != "paper" and given["learning_rate"] is None:
+        RichReporter().note(
+            f"{', '.join(others)}: few epochs at a low rate, which suit a few hundred images; "
+            "--recipe paper gives the published ones"
+        )
+    return plans
+
+
 def plan_of_method(given: Given, name: str) -> Plan:
-    """The plan of the method whose recipe is `name`; UsageError if it knows labels, and none are given."""
+    """The plan of the method whose recipe is `name`; UsageError if it knows labels, and none are given.
+
+    Other methods train at rates for a few hundred images; if --recipe paper is given, at the published ones.
+    """
     from schemas.recipes import OTHER_METHODS, RECIPES
     from stages.errors import UsageError
 
     if name not in RECIPES:
         raise UsageError(f"method must be one of {', '.join(RECIPES)}, got {name!r}")
     other = OTHER_METHODS.get(name)  # type: ignore[call-overload]
-    values: dict[str, Any] = {**given.values, "recipe": name}
+    gentle = {} if other is None or given["recipe"] == "paper" else other.gentle
+    values: dict[str, Any] = {**gentle, **given.values, "recipe": name}
     if other is not None and other.stages is not None:
         values["stages"] = other.stages
     elif other is not None:

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dbc_cli.command import Given
+from dbc_cli.commands.run import plan_of_method
 from stages.runs.run_directory import RunDirectory, model_manifest
 from stages.samples import TRAIN
 from tests.cli.conftest import NETWORK, Dbc, made
@@ -139,6 +141,10 @@ def test_other_methods_stand_in_one_table_with_what_each_was_told(dbc: Dbc, run:
     assert selected.sum() == 4 + 4
     model = model_manifest(eug.require("model", 1))
     assert (model.summary.n_clusters, model.parameters.loss, model.parameters.restart) == (4, "softmax", True)
+    # rates for few images, unless the published ones are asked for
+    assert (model.parameters.learning_rate, model.parameters.norm_statistics) == (0.001, "stored")
+    published = plan_of_method(Given(run, {"recipe": "paper", "labels": labels}), "eug").train
+    assert not {"learning_rate", "epochs"} & published.keys()
 
 
 def test_identities_train_a_model_only_if_that_is_asked_for(dbc: Dbc, run: Path) -> None:
