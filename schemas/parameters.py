@@ -213,10 +213,16 @@ class InitParameters(Parameters):
 
 
 class ExtractParameters(Parameters):
-    """What decides the features beside dataset and model; the batch size does so in the last bits."""
+    """What decides the features beside dataset and model; the batch size does so in the last bits.
+
+    `method` names another method that made them of a network's features, with its options; "" for none.
+    """
+
+    added_later = MappingProxyType({"method": ""})
 
     batch_size: int = Field(default=64, ge=1, le=65_536)
     amp: bool = False
+    method: str = ""
 
 
 def _published_lambda(values: dict[str, Any]) -> float:
@@ -309,7 +315,8 @@ class TrainParameters(Parameters):
     online instance matching, with a queue of `queue_size` embeddings beside the look-up table (5,000 as published);
     'softmax' is cross-entropy of a linear classifier. `restart` trains every stage from the first weights.
     `supervised` trains stage 0 on the identities of the train split, which no other training reads. `triplet` above 0 adds so
-    many times the batch-hard triplet loss of the pooled features, in batches of several images a class.
+    many times the batch-hard triplet loss of the pooled features, in batches of several images a class. `method` names
+    another method that trained by a loss of its own, with its options; "" for none.
     `memory_momentum` is the share of a centroid that a step keeps. `whiten` above 0 trains, after stage 0, on features
     whitened with that ridge in the place of the head's embeddings.
     """
@@ -331,6 +338,7 @@ class TrainParameters(Parameters):
             "restart": False,
             "supervised": False,
             "triplet": 0,
+            "method": "",
         }
     )
 
@@ -364,6 +372,7 @@ class TrainParameters(Parameters):
     restart: bool = False
     supervised: bool = False
     triplet: float = Field(default=0, ge=0, le=MOST)
+    method: str = ""
 
     @model_validator(mode="after")
     def _one_schedule(self) -> TrainParameters:

@@ -15,6 +15,7 @@ from dbc_cli.flags.flag import Flag, pins
 from dbc_cli.flags.tables import COMMON, CONSTRAINTS, SEED
 from dbc_cli.flags.training import AMP, TRAIN
 from schemas.choices import Baseline, words_of
+from schemas.stage_names import stage_label
 from stages.errors import UsageError
 
 if TYPE_CHECKING:
@@ -146,12 +147,21 @@ def _from_another_set(given: Given, method: str) -> None:
     numbers = {name: given[name] for name in ("seed", "steps", "epochs") if given[name] is not None}
     options = Options(train=given.fields_of((*TRAIN, *AMP)), initial=initial_fields(given, SEED), **numbers)
     source = Source(RunDirectory(given["source_run"]), given["attributes"])
-    rows = METHODS[method](given.run_directory, source, options, context=given.context(RichReporter()))
+    found = METHODS[method](given.run_directory, source, options, context=given.context(RichReporter()))
     given.remember()
+    rows = [
+        {
+            "features": each.features,
+            "run": each.run.root.as_posix(),
+            "stage": stage_label(each.stage),
+            **{name: getattr(each.figures, name) for name in ("rank1", "rank5", "rank10", "mAP")},
+        }
+        for each in found
+    ]
     if given.flag("json"):
-        print_json({"run": given.run.as_posix(), "method": method, "rows": [asdict(row) for row in rows]})
+        print_json({"run": given.run.as_posix(), "method": method, "rows": rows})
         return
-    cells = [[row.features, *map(_cell, (row.rank1, row.rank5, row.rank10, row.mAP))] for row in rows]
+    cells = [[row["features"], *map(_cell, list(row.values())[3:])] for row in rows]
     print_table(borderless_table(("features", "rank-1", "rank-5", "rank-10", "mAP"), cells, n_left=1))
 
 

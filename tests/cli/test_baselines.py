@@ -9,7 +9,7 @@ import pytest
 
 from dbc_cli.command import Given
 from dbc_cli.commands.run import plan_of_method
-from stages.runs.run_directory import RunDirectory, model_manifest
+from stages.runs.run_directory import RunDirectory, features_manifest, model_manifest
 from stages.samples import TRAIN
 from tests.cli.conftest import NETWORK, Dbc, made
 
@@ -162,11 +162,18 @@ def test_methods_that_learn_from_another_set_measure_this_one(dbc: Dbc, run: Pat
     codes = dbc("baseline", "umdl", *usual).json["rows"]
     assert [row["features"] for row in codes] == ["initial features", "UMDL"]
     assert codes[0]["mAP"] != codes[1]["mAP"]
+    own = RunDirectory(run / "baseline/umdl-seed0")
+    assert features_manifest(own.require("features", 0)).parameters.method == "umdl, 20 steps, seed 0"
+    measured = dbc("eval", "--run", own.root, "--whiten", 0, "--json").json
+    assert (measured["status"], measured["mAP"]) == ("up to date", codes[1]["mAP"])
     paths = RunDirectory(source).require("dataset").read("path")
     table = tmp_path / "attributes.csv"
     table.write_text("path,bag\n" + "".join(f"{path},{number % 2}\n" for number, path in enumerate(paths)))
     both = dbc("baseline", "tj-aidl", "--attributes", table, *usual).json["rows"]
-    assert both[0] == pytest.approx(codes[0])
+    assert both[0]["mAP"] == pytest.approx(codes[0]["mAP"])
+    branches = RunDirectory(run / "baseline/tj-aidl-seed0").require("model", 0)
+    assert model_manifest(branches).parameters.method.startswith("tj-aidl, 1 epochs of adaptation, attributes ")
+    assert {"source/dataset/v1.zarr", "dataset/v1.zarr"} < {each.location for each in branches.manifest.parents}
     table.write_text("path,bag\n" + "".join(f"{path},perhaps\n" for path in paths))
     assert "line 2: bag must be 0 or 1, got 'perhaps'" in dbc("baseline", "tj-aidl", "--attributes", table, *usual).line
     restyled = dbc("baseline", "spgan", "--steps", 2, *usual).json["rows"]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,26 +14,30 @@ import numpy as np
 import torch
 from PIL import Image
 
-from schemas.parameters import EvaluateParameters, ExtractParameters, IngestParameters
+from schemas.manifest import Execution, FeaturesManifest, ModelManifest
+from schemas.parameters import EvaluateParameters, ExtractParameters, IngestParameters, TrainParameters
 from schemas.stage_names import INIT_STAGE
+from schemas.summaries import MetricsSummary
 from stages.arrays.backend import resolve_torch_device
 from stages.compare.baselines import dictionaries
 from stages.compare.baselines.attributes_file import read_attributes
-from stages.compare.baselines.joint_attributes import JointAttributes, LabelledImages, described, learn
+from stages.compare.baselines.joint_attributes import JointAttributes, LabelledImages, learn
 from stages.compare.baselines.joint_attributes import Settings as AttributeSettings
 from stages.compare.baselines.spgan.restyling import Settings as StyleSettings
 from stages.compare.baselines.spgan.restyling import learn_restyling, restyled_pictures
 from stages.errors import DbcError, UsageError
-from stages.evaluate.retrieval.by_split import retrieval_by_split
 from stages.evaluate.stage import evaluate
 from stages.extract.stage import extract
 from stages.ingest.stage import ingest
+from stages.nn.backbones.two_networks import PREFIX, TwoNetworks
+from stages.nn.execution import torch_execution
 from stages.nn.initial_model import initial_model, open_model
-from stages.nn.model.network import ReidModel
+from stages.nn.model.network import model_arrays
 from stages.output_files import write_text
 from stages.runs.context import Context
-from stages.runs.run_directory import RunDirectory, metrics_manifest
-from stages.runs.store import Artifact, share
+from stages.runs.making import Computed, Made, Request, make_artifact
+from stages.runs.run_directory import RunDirectory, features_manifest, metrics_manifest, model_manifest
+from stages.runs.store import Artifact, Writer, share
 from stages.samples import TRAIN
 from stages.train.stage import train
 from stages.typing import Float32Array, Int64Array, UInt8Array
@@ -61,82 +66,152 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Row:
-    """The figures of one set of features: what they are, and rank-k and mAP, None if the data has no identities."""
+class Measured:
+    """What features of a stage gave: their name in words, the run and stage that they are of, and their figures."""
 
     features: str
-    rank1: float | None
-    rank5: float | None
-    rank10: float | None
-    mAP: float | None
+    run: RunDirectory
+    stage: int
+    figures: MetricsSummary
 
 
-def umdl(run: RunDirectory, source: Source, options: Options, *, context: Context) -> list[Row]:
+def umdl(run: RunDirectory, source: Source, options: Options, *, context: Context) -> list[Measured]:
     """The initial features of `run` as they are, and as codes in dictionaries that the labelled features of `source` share.
 
-    Peng et al., CVPR 2016 (see `dictionaries`). Both runs have initial features of one network; nothing is kept.
+    Peng et al., CVPR 2016 (see `dictionaries`). The codes are the features of stage 0.
     """
-    made = initial_model(run, {"seed": options.seed, **options.initial}, context=context)
-    features = extract(run, stage=INIT_STAGE, parameters=ExtractParameters(), initial=options.initial, context=context)
-    own = _array(features.artifact, "pooled")
-    other = extract(
+    own_run, initial = _own_run(run, "umdl", options, context)
+    own = _made(extract(own_run, stage=INIT_STAGE, parameters=ExtractParameters(), initial=initial, context=context))
+    there = extract(
         source.run, stage=INIT_STAGE, parameters=ExtractParameters(), initial=options.initial, context=context
     )
-    theirs = _array(other.artifact, "pooled")
-    if made.artifact is None or own.shape[1] != theirs.shape[1]:
+    theirs = share(_made(there), own_run.root / "source" / "features")
+    rows, other = own.read("pooled"), theirs.read("pooled")
+    if rows.shape[1] != other.shape[1]:
         raise UsageError(
-            f"`source` must have features of {own.shape[1]} values as this run, got {theirs.shape[1]}; "
+            f"`source` must have features of {rows.shape[1]} values as this run, got {other.shape[1]}; "
             "give both one `backbone`"
         )
     index, labels = _labelled(source.run.require("dataset"))
-    dataset = run.require("dataset")
-    is_train = dataset.read("split") == TRAIN
-    learned = dictionaries.begin(
-        [(theirs[index], labels)], own[is_train], sizes=dictionaries.Sizes(), seed=options.seed
+    dataset = own_run.require("dataset")
+
+    def compute(writer: Writer) -> Computed:
+        learned = dictionaries.begin(
+            [(other[index], labels)],
+            rows[dataset.read("split") == TRAIN],
+            sizes=dictionaries.Sizes(),
+            seed=options.seed,
+        )
+        with context.reporter.task("dictionaries", total=DICTIONARY_STEPS, unit="steps") as advance:
+            for _ in range(DICTIONARY_STEPS):
+                learned.step()
+                advance(1, f"objective {learned.objective():.1f}")
+        codes = learned.codes(rows)
+        for name in ("pooled", "embedding"):
+            writer.array(name, codes)
+        changed = {"stage": 0, "dim": codes.shape[1], "embedding_dim": codes.shape[1]}
+        return Computed(
+            features_manifest(own).summary.model_copy(update=changed), Execution(backend="scipy", device="cpu")
+        )
+
+    request = Request(
+        kind="features",
+        stage=0,
+        manifest=FeaturesManifest,
+        parameters=ExtractParameters(method=f"umdl, {DICTIONARY_STEPS} steps, seed {options.seed}"),
+        parents=(dataset, own, theirs),
+        seeds={"dictionaries": options.seed},
     )
-    with context.reporter.task("dictionaries", total=DICTIONARY_STEPS, unit="steps") as advance:
-        for _ in range(DICTIONARY_STEPS):
-            learned.step()
-            advance(1, f"objective {learned.objective():.1f}")
-    return [_row("initial features", own, dataset), _row("UMDL", learned.codes(own), dataset)]
+    make_artifact(own_run, request, compute, context=context)
+    return [
+        _measured("initial features", own_run, INIT_STAGE, context),
+        _measured("UMDL", own_run, 0, context),
+    ]
 
 
-def tj_aidl(run: RunDirectory, source: Source, options: Options, *, context: Context) -> list[Row]:
+def tj_aidl(run: RunDirectory, source: Source, options: Options, *, context: Context) -> list[Measured]:
     """The initial features of `run`, and those of two branches that learn identities and attributes of `source`.
 
-    Wang et al., CVPR 2018 (see `joint_attributes`). Nothing is kept. UsageError without a table of attributes.
+    Wang et al., CVPR 2018 (see `joint_attributes`). Both branches are the model of stage 0. UsageError without a table of
+    attributes.
     """
     if source.attributes is None:
         raise UsageError("`attributes` is missing: give a table with path and a column of 0 and 1 for each attribute")
-    made = initial_model(run, {"seed": options.seed, **options.initial}, context=context)
-    if made.artifact is None:
-        raise DbcError(f"{run.root}: no initial model found; make it with: dbc extract --stage init")
-    features = extract(run, stage=INIT_STAGE, parameters=ExtractParameters(), initial=options.initial, context=context)
-    dataset, theirs = run.require("dataset"), source.run.require("dataset")
+    own_run, initial = _own_run(run, "tj-aidl", options, context, prefix=PREFIX)
+    extract(own_run, stage=INIT_STAGE, parameters=ExtractParameters(), initial=initial, context=context)
+    dataset = own_run.require("dataset")
+    theirs = share(source.run.require("dataset"), own_run.root / "source" / "dataset")
     index, labels = _labelled(theirs)
     attributes = read_attributes(source.attributes, theirs)[index]
-    identity, attribute = open_model(made.artifact), open_model(made.artifact)
-    settings = AttributeSettings(seed=options.seed)
+    settings = AttributeSettings(
+        **{name: value for name, value in options.train.items() if name in ("batch_size", "learning_rate")},
+        seed=options.seed,
+    )
     if options.epochs is not None:
-        settings = AttributeSettings(epochs=options.epochs, adaptation_epochs=options.epochs, seed=options.seed)
-    device = torch.device(resolve_torch_device(context.own_device))
-    model = _joint(identity, attribute, n_identities=int(labels.max()) + 1, attributes=attributes, settings=settings)
-    images = _first_images(dataset)
-    with context.reporter.task("attributes and identities", total=1, unit="training") as advance:
-        learn(
-            model,
-            LabelledImages(_first_images(theirs)[index], labels, attributes),
-            images[dataset.read("split") == TRAIN],
-            settings,
-            form=identity.input_form,
-            device=device,
+        settings = replace(settings, epochs=options.epochs, adaptation_epochs=options.epochs)
+    before = own_run.require("model", INIT_STAGE)
+    digest = hashlib.sha256(attributes.tobytes()).hexdigest()[:16]
+    parameters = TrainParameters(
+        stage=0,
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate,
+        backbone_rate=1,
+        optimizer="adam",
+        loss="softmax",
+        dropout=0,
+        weight_decay=0,
+        seed=settings.seed,
+        method=f"tj-aidl, {settings.adaptation_epochs} epochs of adaptation, attributes {digest}",
+    )
+
+    def compute(writer: Writer) -> Computed:
+        device = torch.device(resolve_torch_device(context.own_device))
+        model, both = open_model(before), _joint(before, labels, attributes, settings)
+        images = _first_images(dataset)[dataset.read("split") == TRAIN]
+        with context.reporter.task("attributes and identities", total=1, unit="training") as advance:
+            told = learn(
+                both,
+                LabelledImages(_first_images(theirs)[index], labels, attributes),
+                images,
+                settings,
+                form=model.input_form,
+                device=device,
+            )
+            advance(1, "")
+        model.backbone = TwoNetworks(both.identity, both.attribute).cpu()
+        for name, array in model_arrays(model).items():
+            writer.array(name, array)
+        losses = [supervised for supervised, _ in told if not math.isnan(supervised)]
+        summary = model_manifest(before).summary.model_copy(
+            update={
+                "stage": 0,
+                "n_clusters": int(labels.max()) + 1,
+                "epochs": settings.epochs,
+                "loss_first": losses[0] if losses else None,
+                "loss_last": losses[-1] if losses else None,
+            }
         )
-        advance(1, "")
-    after = described(model, images, form=identity.input_form, device=device)
-    return [_row("initial features", _array(features.artifact, "pooled"), dataset), _row("TJ-AIDL", after, dataset)]
+        return Computed(summary, torch_execution(device, amp=False))
+
+    request = Request(
+        kind="model",
+        stage=0,
+        manifest=ModelManifest,
+        parameters=parameters,
+        parents=(dataset, before, theirs),
+        seeds={"training": settings.seed},
+        extra={"initial": model_manifest(before).initial},
+    )
+    make_artifact(own_run, request, compute, context=context)
+    extract(own_run, stage=0, parameters=ExtractParameters(), initial={}, context=context)
+    return [
+        _measured("initial features", own_run, INIT_STAGE, context),
+        _measured("TJ-AIDL", own_run, 0, context),
+    ]
 
 
-def spgan(run: RunDirectory, source: Source, options: Options, *, context: Context) -> list[Row]:
+def spgan(run: RunDirectory, source: Source, options: Options, *, context: Context) -> list[Measured]:
     """Features of `run` by a network trained on `source`, and by one trained on `source` restyled as `run`.
 
     Deng et al., CVPR 2018 (see `spgan`). The restyled pictures are a data set of their own, in RUN/baseline/spgan-seedS, with
@@ -145,7 +220,7 @@ def spgan(run: RunDirectory, source: Source, options: Options, *, context: Conte
     folder = run.root / "baseline" / f"spgan-seed{options.seed}"
     restyled = RunDirectory(folder / "source")
     _restyle(run, source, options, folder=folder, context=context)
-    rows = []
+    found = []
     for name, trained_on, place in (
         ("trained on the source", source.run, "plain"),
         ("SPGAN: trained on the source, restyled", restyled, "restyled"),
@@ -157,21 +232,15 @@ def spgan(run: RunDirectory, source: Source, options: Options, *, context: Conte
             initial=options.initial,
             context=context,
         )
-        if model.artifact is None:
-            raise DbcError(f"{trained_on.root}: no model was made")
         target = RunDirectory(folder / place)
         target = target.choose(share(run.require("dataset"), target.directory("dataset", 0)), INIT_STAGE)
-        initial = {**options.initial, "weights": str(model.artifact.path)}
-        initial_model(target, initial, context=context)
+        initial = {**options.initial, "weights": str(_made(model).path)}
         extract(target, stage=INIT_STAGE, parameters=ExtractParameters(), initial=initial, context=context)
-        measured = evaluate(target, stage=INIT_STAGE, parameters=EvaluateParameters(whiten=0), context=context)
-        if measured.artifact is not None:
-            summary = metrics_manifest(measured.artifact).summary
-            rows.append(Row(name, summary.rank1, summary.rank5, summary.rank10, summary.mAP))
-    return rows
+        found.append(_measured(name, target, INIT_STAGE, context))
+    return found
 
 
-METHODS: Mapping[str, Callable[..., list[Row]]] = {"umdl": umdl, "spgan": spgan, "tj-aidl": tj_aidl}
+METHODS: Mapping[str, Callable[..., list[Measured]]] = {"umdl": umdl, "spgan": spgan, "tj-aidl": tj_aidl}
 """By name on the command line."""
 
 
@@ -231,34 +300,46 @@ def _first_images(dataset: Artifact) -> UInt8Array:
     return images
 
 
-def _array(artifact: Artifact | None, name: str) -> Float32Array:
-    if artifact is None:
-        raise DbcError(f"{name} were not made; leave out `dry_run`")
-    found: Float32Array = artifact.read(name)
-    return found
+def _made(outcome: Made) -> Artifact:
+    if outcome.artifact is None:
+        raise DbcError(f"{outcome.kind} were not made; leave out `dry_run`")
+    return outcome.artifact
+
+
+def _own_run(
+    run: RunDirectory, method: str, options: Options, context: Context, *, prefix: str = ""
+) -> tuple[RunDirectory, dict[str, Any]]:
+    """(RUN/baseline/METHOD-seedS with the data set and initial model of `run`, what its model is asked for).
+
+    With `prefix` the model has two networks, which both start as that of `run`.
+    """
+    own = RunDirectory(run.root / "baseline" / f"{method}-seed{options.seed}")
+    own = own.choose(share(run.require("dataset"), own.directory("dataset", 0)), INIT_STAGE)
+    made = _made(initial_model(run, {"seed": options.seed, **options.initial}, context=context))
+    if not prefix:
+        return own.choose(share(made, own.directory("model", INIT_STAGE)), INIT_STAGE), dict(options.initial)
+    known = model_manifest(made).initial.model_dump(exclude={"weights_digest", "embedding_dim"})
+    initial = {**known, "backbone": prefix + known["backbone"], "weights": str(made.path)}
+    _made(initial_model(own, initial, context=context))
+    return own, {}
 
 
 def _joint(
-    identity: ReidModel,
-    attribute: ReidModel,
-    *,
-    n_identities: int,
-    attributes: Float32Array,
-    settings: AttributeSettings,
+    before: Artifact, labels: Int64Array, attributes: Float32Array, settings: AttributeSettings
 ) -> JointAttributes:
+    both = open_model(before)
     torch.manual_seed(settings.seed)
     return JointAttributes(
-        identity.backbone,
-        attribute.backbone,
-        dim=identity.head.linear.in_features,
-        n_identities=n_identities,
+        both.backbone.get_submodule("first"),
+        both.backbone.get_submodule("second"),
+        dim=both.head.linear.in_features // 2,
+        n_identities=int(labels.max()) + 1,
         n_attributes=attributes.shape[1],
         hidden=settings.hidden,
     )
 
 
-def _row(name: str, features: Float32Array, dataset: Artifact) -> Row:
-    split, pid, camid = (dataset.read(column) for column in ("split", "pid", "camid"))
-    found = retrieval_by_split(features, split=split, pid=pid, camid=camid)
-    values = (found.rank(1), found.rank(5), found.rank(10), found.mAP)
-    return Row(name, *(None if math.isnan(value) else value for value in values))
+def _measured(name: str, run: RunDirectory, stage: int, context: Context) -> Measured:
+    """The figures of `stage` as published, without whitening."""
+    metrics = _made(evaluate(run, stage=stage, parameters=EvaluateParameters(whiten=0), context=context))
+    return Measured(name, run, stage, metrics_manifest(metrics).summary)

@@ -14,7 +14,6 @@ from stages.typing import Float32Array, Int64Array, UInt8Array
 
 RECONSTRUCTION, CONSISTENCY = 1.0, 10.0
 """Weights of the loss of the autoencoder, and of the agreement between both ways to attributes."""
-EXTRACTED_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -84,11 +83,6 @@ class JointAttributes(nn.Module):
         encoded = self.encoder(self.identity(images).detach())
         return functional.mse_loss(encoded.sigmoid(), self.attributes(self.attribute(images)).sigmoid())
 
-    def descriptors(self, images: Tensor) -> Tensor:
-        """Features of both branches beside each other, (B, 2d), of unit length."""
-        parts = [functional.normalize(branch(images), dim=1) for branch in (self.identity, self.attribute)]
-        return functional.normalize(torch.cat(parts, dim=1), dim=1)
-
 
 @dataclass(frozen=True)
 class LabelledImages:
@@ -135,18 +129,6 @@ def learn(
         ]
         told.append((float("nan"), _mean(values)))
     return told
-
-
-@torch.no_grad()
-def described(model: JointAttributes, images: UInt8Array, *, form: InputForm, device: torch.device) -> Float32Array:
-    """The descriptors (n, 2d) of pictures (n, H, W, 3)."""
-    model.eval()
-    parts = [
-        model.descriptors(_input(images, batch, form, device)).cpu()
-        for batch in torch.split(torch.arange(len(images)), EXTRACTED_AT_ONCE)
-    ]
-    found: Float32Array = torch.cat(parts).numpy()
-    return found
 
 
 def _batches(n: int, size: int, chance: torch.Generator) -> Iterator[Tensor]:

@@ -27,6 +27,7 @@ LATER = {
     "restart": True,
     "supervised": True,
     "triplet": 0.5,
+    "method": "tj-aidl",
 }
 
 

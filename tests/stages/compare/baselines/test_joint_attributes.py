@@ -9,16 +9,18 @@ import pytest
 import torch
 from torch.nn import functional
 
+from schemas.parameters import InitParameters
 from stages.compare.baselines.joint_attributes import (
     CONSISTENCY,
     RECONSTRUCTION,
     JointAttributes,
     LabelledImages,
     Settings,
-    described,
     learn,
 )
+from stages.extract.network import inference_network
 from stages.nn.images import InputForm
+from stages.nn.model.network import build_model
 from tests.tiny_training import CPU, blotches, tiny_model
 
 N_IDENTITIES, N_ATTRIBUTES = 8, 3
@@ -86,10 +88,14 @@ def test_it_learns_and_then_agrees_on_the_target_without_touching_identities() -
     assert all(torch.equal(value, before[name]) for name, value in model.identity.state_dict().items())
 
 
-def test_descriptors_are_both_branches_of_unit_length() -> None:
-    model, images = joint(), blotches(5)
-    found = described(model, images, form=InputForm(), device=CPU)
-    assert found.shape == (5, 512)
-    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
-    halves = functional.normalize(torch.from_numpy(found).view(5, 2, 256), dim=2).norm(dim=2)
-    assert halves.flatten().tolist() == pytest.approx([1] * 10)
+def test_both_branches_are_one_network_that_begins_with_the_weights_of_one() -> None:
+    one = build_model(InitParameters(backbone="resnet10", weights="none", seed=3)).eval()
+    parameters = InitParameters(backbone="two:resnet10", weights="none")
+    both = build_model(parameters).eval()
+    for branch in ("first", "second"):
+        both.backbone.get_submodule(branch).load_state_dict(one.backbone.state_dict())
+    images = torch.rand(5, 3, 32, 16)
+    pooled, _ = both(images)
+    torch.testing.assert_close(pooled, one(images)[0].repeat(1, 2) / 2**0.5)
+    folded = inference_network(both, amp=False, compiled=False, device=CPU)
+    torch.testing.assert_close(functional.normalize(folded(images), dim=1), pooled)
