@@ -98,7 +98,7 @@ def _has_features_of(first: StageMeasures, other: StageMeasures) -> bool:
 def _line(measures: Sequence[StageMeasures], rule: str, stage: int, *, helped: bool, known: dict[int, float]) -> str:
     first, judged = measures[0], next(measured for measured in measures if measured.stage == stage)
     name, before, after = rule, *(_score(measures, rule, measured.stage) for measured in (first, judged))
-    agreement = _agreement(known, first.stage, stage, helped=helped)
+    agreement = _by_known_identities(known, first.stage, stage)
     if math.isnan(after) and judged.is_over_merged and judged.likely_clusters is not None:
         return (
             f"Training did not help, judged without identities: the features of stage {stage} still ask for "
@@ -112,12 +112,14 @@ def _line(measures: Sequence[StageMeasures], rule: str, stage: int, *, helped: b
     return f"{what}, judged without identities: {shown}.{agreement}"
 
 
-def _agreement(known: dict[int, float], first: int, stage: int, *, helped: bool) -> str:
+def _by_known_identities(known: dict[int, float], first: int, stage: int) -> str:
     """What known identities say of it, a sentence after a space; nothing if they are not known."""
     if stage not in known or first not in known:
         return ""
-    agrees = "agrees" if (known[stage] > known[first]) == helped else "disagrees"
-    return f" mAP with the known identities {agrees}: {known[stage]:.3f} and {known[first]:.3f}."
+    before, after = f"{known[first]:.3f}", f"{known[stage]:.3f}"
+    if before == after:
+        return f" mAP with the known identities stayed at {after}."
+    return f" mAP with the known identities {'rose' if after > before else 'fell'} from {before} to {after}."
 
 
 def _score(measures: Sequence[StageMeasures], rule: str, stage: int) -> float:
