@@ -14,6 +14,7 @@ from stages.ingest.formats.detections import Detection, samples_of
 from stages.ingest.formats.format import NAMING, Findings, Format
 from stages.ingest.formats.layout import require_layout
 from stages.ingest.formats.names import counted, is_missing, relative_path, shown
+from stages.ingest.formats.numbers import box_of
 from stages.ingest.formats.whole_pictures import each_picture_once
 from stages.samples import Samples
 
@@ -99,7 +100,7 @@ def _detections(
     for row, (_, deployment, medium, event, level, kind, individual, *box) in enumerate(zip(*columns, strict=True)):
         origin = observations.at(row)
         if level != "media":
-            left_out["of events"] += 1
+            left_out["of events" if level == "event" else f"of level {level or 'none'}"] += 1
             continue
         if kind != "animal":
             left_out[f"of type {kind or 'none'}"] += 1
@@ -119,7 +120,7 @@ def _detections(
         detection = Detection(
             path=_path(media, picture, absolute),
             origin=origin,
-            box=_box(origin, box),
+            box=box_of(box, origin, name="bboxX, bboxY, bboxWidth, bboxHeight", meaning="four numbers"),
             is_relative=True,
             timestamp=media.cells["timestamp"][picture],
             identity=individual,
@@ -152,18 +153,6 @@ def _path(media: CsvFile, row: int, root: PurePosixPath) -> str:
     if found is None:
         raise UsageError(f"{media.at(row)}: filePath {shown(path)} is no path below {shown(str(root))}; correct it")
     return found
-
-
-def _box(origin: str, cells: list[str]) -> tuple[float, float, float, float] | None:
-    if all(map(is_missing, cells)):
-        return None
-    try:
-        left, top, width, height = map(float, cells)
-    except ValueError:
-        raise UsageError(
-            f"{origin}: bboxX, bboxY, bboxWidth, bboxHeight {cells} are not four numbers; correct them"
-        ) from None
-    return left, top, width, height
 
 
 FORMAT = Format(

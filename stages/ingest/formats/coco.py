@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -15,7 +14,8 @@ from stages.errors import UsageError
 from stages.ingest.formats.detections import Detection, samples_of
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
 from stages.ingest.formats.json_file import forget_json, load_json
-from stages.ingest.formats.names import counted, is_missing, plain, relative_path, shown
+from stages.ingest.formats.names import counted, plain, relative_path, shown
+from stages.ingest.formats.numbers import box_of, frame_of, score_of, text_of
 from stages.ingest.formats.whole_pictures import each_picture_once
 from stages.samples import Samples
 
@@ -110,19 +110,24 @@ def _detections(file: Path, root: Path, content: Mapping[str, Any], left_out: Co
         if category.casefold() in NOBODY:
             left_out[f"of category {category}"] += 1
             continue
-        track, frame = _text(annotation.get("track_id")), image.get("frame_num")
+
+        def said(row: Mapping[str, Any], *names: str, origin: str = origin) -> str:
+            """The first of `names` that is not missing in `row`."""
+            return next(filter(None, (text_of(row.get(name), origin, name=name) for name in names)), "")
+
+        track = said(annotation, "track_id")
         yield Detection(
             path=_path(origin, f"{folder}{image['file_name']}", absolute),
             origin=origin,
-            box=_box(origin, annotation.get("bbox")),
-            frame=frame if isinstance(frame, int) else -1,
+            box=box_of(annotation.get("bbox"), origin, name="bbox", meaning="[left, top, width, height] in pixels"),
+            frame=frame_of(image.get("frame_num"), origin, name="frame_num"),
             tracklet=f"{image.get('video_id', '')}/{track}" if track else "",
-            timestamp=_text(image.get("datetime") or image.get("date_captured")),
-            score=_number(origin, annotation.get("score")),
+            timestamp=said(image, "datetime", "date_captured"),
+            score=score_of(annotation.get("score"), origin),
             identity=_individual(origin, annotation),
-            camera=_text(image.get("location")),
-            encounter=_text(image.get("seq_id")),
-            view=_text(annotation.get("viewpoint")),
+            camera=said(image, "location"),
+            encounter=said(image, "seq_id"),
+            view=said(annotation, "viewpoint"),
             category=category,
         )
 
@@ -138,6 +143,8 @@ def _by_id(file: Path, content: Mapping[str, Any], name: str, *, needed: str) ->
     for place, row in enumerate(rows):
         if not isinstance(row, dict) or row.get("id") is None or row.get(needed) is None:
             raise UsageError(f"{shown(file)} {name}[{place}] lacks `id` or `{needed}`; correct it")
+        if needed == "file_name" and not isinstance(row[needed], str):
+            raise UsageError(f"{shown(file)} {name}[{place}] has a `file_name` that is no text; correct it")
         if found.setdefault(_key(row["id"]), row) is not row:
             raise UsageError(
                 f"{shown(file)} {name}[{place}] has id {row['id']!r} like an earlier one; give each its own"
@@ -160,18 +167,6 @@ def _picture_folder(file: Path, root: Path, images: Mapping[Any, Mapping[str, An
     return ""
 
 
-def _box(origin: str, value: Any) -> tuple[float, float, float, float] | None:
-    if value is None or value == []:
-        return None
-    try:
-        left, top, width, height = map(float, value)
-    except (TypeError, ValueError):
-        raise UsageError(
-            f"{origin} has bbox {value!r}, expected [left, top, width, height] in pixels; correct it"
-        ) from None
-    return left, top, width, height
-
-
 def _path(origin: str, path: str, root: PurePosixPath) -> str:
     found = relative_path(path, root)
     if found is None:
@@ -181,28 +176,14 @@ def _path(origin: str, path: str, root: PurePosixPath) -> str:
     return found
 
 
-def _number(origin: str, value: Any) -> float:
-    if value is None:
-        return math.nan
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise UsageError(f"{origin} has score {value!r}, which is not a number; correct it") from None
-
-
 def _individual(origin: str, annotation: Mapping[str, Any]) -> str:
-    name = _text(annotation.get("name"))
+    name = text_of(annotation.get("name"), origin, name="name")
     if not name:
         several = annotation.get("individual_ids")
         if isinstance(several, list) and len(several) > 1:
             raise UsageError(f"{origin} has {len(several)} individual_ids; give each individual a box of its own")
-        name = _text(several[0]) if isinstance(several, list) and several else ""
+        name = text_of(several[0], origin, name="individual_ids") if isinstance(several, list) and several else ""
     return "" if name == UNKNOWN_NAME else name
-
-
-def _text(value: Any) -> str:
-    text = "" if value is None else str(value)
-    return "" if is_missing(text) else text
 
 
 FORMAT = Format(

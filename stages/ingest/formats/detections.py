@@ -134,7 +134,7 @@ def why_left_out(
     if score < parameters.min_confidence:
         return f"below confidence {parameters.min_confidence:g}"
     if wanted is not None and category not in wanted:
-        return f"of category {category or 'unknown'}"
+        return f"of category {'unknown' if is_missing(category) else category}"
     return None
 
 
@@ -227,6 +227,11 @@ def _check_tracklet(members: Sequence[Detection]) -> None:
                     f"{row.origin}: {field} {_value(row, field)} in tracklet {shown(row.tracklet)}, for which {first.origin} "
                     f"has {_value(first, field)}; give each tracklet a name of its own"
                 )
+    # those without a number are the first
+    if first.frame < 0 <= members[-1].frame:
+        raise UsageError(
+            f"{first.origin}: no frame in tracklet {shown(first.tracklet)}, whose others have one; say which it is"
+        )
     for before, row in itertools.pairwise(members):
         if (before.path, before.frame) == (row.path, row.frame):
             raise UsageError(
@@ -297,10 +302,20 @@ def _with_image_columns(
     elif parameters.min_confidence:
         findings.warnings.append("no box has a score, so `min_confidence` leaves none out")
     if any(row.timestamp for row in images):
-        times = tuple(iso_time(row.timestamp) for row in images)
-        findings.missing["timestamp"] = times.count("")
-        samples = replace(samples, timestamp=times)
+        samples = replace(samples, timestamp=times_of([row.timestamp for row in images], findings))
     return samples
+
+
+def times_of(texts: Sequence[str], findings: Findings) -> tuple[str, ...]:
+    """The times that `texts` write as ISO 8601, empty if missing; findings count those, and warn of what cannot be read."""
+    times = tuple(map(iso_time, texts))
+    findings.missing["timestamp"] = times.count("")
+    unread = [text for text, time in zip(texts, times, strict=True) if not time and not is_missing(text)]
+    if unread:
+        findings.warnings.append(
+            f"times not written as 2024-05-31 07:15:00, taken for missing: {len(unread)}, the first {shown(unread[0])}"
+        )
+    return times
 
 
 def _splits(

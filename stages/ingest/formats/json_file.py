@@ -37,7 +37,8 @@ def load_json(file: Path) -> Any:
         raise UsageError(
             f"{shown(file)} line {error.lineno} column {error.colno} is not JSON: {error.msg}; write the file anew"
         ) from error
-    except (UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
+        # no UTF-8, too deep, or a number of thousands of digits
         raise UsageError(f"{shown(file)} is not JSON in UTF-8: {error}; write the file anew") from error
     except OSError as error:
         raise DbcError(f"cannot read {shown(file)}: {error.strerror}; make it readable") from error

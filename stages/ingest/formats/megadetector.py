@@ -13,6 +13,7 @@ from stages.ingest.formats.detections import Detection, samples_of
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
 from stages.ingest.formats.json_file import find_json, forget_json, load_json, peek_json
 from stages.ingest.formats.names import relative_path, shown
+from stages.ingest.formats.numbers import box_of, frame_of, number_of, text_of
 from stages.samples import Samples
 
 
@@ -67,7 +68,7 @@ def _detections(file: Path, document: Any, root: Path, without: dict[str, bool])
     for number, image in enumerate(images, start=1):
         origin = f"{file.name} image {number}"
         found = _boxes_of(image, origin)
-        path, time = _path(image, top, origin), image.get("datetime")
+        path, time = _path(image, top, origin), text_of(image.get("datetime"), origin, name="datetime")
         if not found:
             without[path] = found is None
             continue
@@ -75,7 +76,7 @@ def _detections(file: Path, document: Any, root: Path, without: dict[str, bool])
             row = f"{origin} detection {place}"
             yield (
                 _relative(detection, path, row, categories) if is_object else _in_pixels(detection, path, row)
-            )._replace(frame=_frame(detection, path, row), timestamp=time if isinstance(time, str) else "")
+            )._replace(frame=_frame(detection, path, row), timestamp=time)
 
 
 def _boxes_of(image: Any, origin: str) -> Sequence[Any] | None:
@@ -111,7 +112,9 @@ def _relative(detection: Any, path: str, origin: str, categories: Mapping[str, A
         (left, top, width, height),
         is_relative=True,
         score=float(detection["conf"]),
-        category=f"{detection.get('category')} (not listed)" if category is None else str(category),
+        category=f"{detection.get('category')} (not listed)"
+        if category is None
+        else text_of(category, origin, name="category"),
     )
 
 
@@ -128,40 +131,38 @@ def _in_pixels(detection: Any, path: str, origin: str) -> Detection:
         origin,
         (left, top, right - left, bottom - top),
         score=float(detection["confidence"]),
-        category=str(detection.get("category")),
+        category=text_of(detection.get("category"), origin, name="category"),
     )
 
 
 def _numbers(detection: Any, origin: str, *, score: str, other: str) -> tuple[float, float, float, float]:
     """The four numbers of a box; UsageError unless it is one of the dialect that has `score`."""
-    if not isinstance(detection, dict) or not _is_number(detection.get(score)):
+    if (
+        not isinstance(detection, dict)
+        or isinstance(detection.get(score), str)
+        or number_of(detection.get(score)) is None
+    ):
         told = (
             f"has {other} and no {score}: it mixes the dialects of" if _has(detection, other) else "is no detection of"
         )
         raise UsageError(f"{origin} {told} MegaDetector; write the results anew")
     if not 0 <= detection[score] <= 1:
         raise UsageError(f"{origin}: {score} {detection[score]} is not from 0 to 1; check which program wrote the file")
-    box = detection.get("bbox")
-    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
-        raise UsageError(f"{origin}: bbox {shown(str(box))} is not four numbers; write the results anew")
-    return float(box[0]), float(box[1]), float(box[2]), float(box[3])
+    box = box_of(detection.get("bbox"), origin, name="bbox", meaning="four numbers")
+    if box is None:
+        raise UsageError(f"{origin} has no bbox; write the results anew")
+    return box
 
 
 def _has(detection: Any, key: str) -> bool:
     return isinstance(detection, dict) and key in detection
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
 def _frame(detection: Mapping[str, Any], path: str, origin: str) -> int:
     """The number of the frame that a box is in, −1 if the file is no video."""
-    frame = detection.get("frame_number")
-    if frame is None and not is_video(path):
-        return -1
-    if not isinstance(frame, int) or frame < 0:
-        raise UsageError(f"{origin}: frame_number {frame!r} of {shown(path)} is not a whole number from 0; correct it")
+    frame = frame_of(detection.get("frame_number"), origin, name="frame_number")
+    if frame < 0 and is_video(path):
+        raise UsageError(f"{origin} names no frame_number of the video {shown(path)}; write the results anew")
     return frame
 
 

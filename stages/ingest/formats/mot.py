@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from schemas.parameters import IngestParameters
@@ -17,7 +17,17 @@ from stages.ingest.decode.pixels import is_video
 from stages.ingest.formats.detections import Detection, samples_of
 from stages.ingest.formats.format import NAMING, Findings, Format
 from stages.ingest.formats.listing import list_images, subfolders
-from stages.ingest.formats.names import numbered_lines, plain, read_lines, shown
+from stages.ingest.formats.names import (
+    INT32_MAX,
+    is_missing,
+    numbered_lines,
+    plain,
+    read_lines,
+    relative_path,
+    shown,
+    whole_number,
+)
+from stages.ingest.formats.numbers import number_of, score_of
 from stages.samples import Samples
 
 OWN_FILES = ("gt/gt.txt", "det/det.txt")
@@ -128,15 +138,18 @@ def _row(file: Path, number: int, text: str) -> Row:
             f"{shown(file)} line {number} has {len(fields)} fields, expected at least 6: "
             "frame, id, left, top, width, height; write it as MOTChallenge does"
         )
-    try:
-        frame, track, left, top, width, height = map(float, fields[:_FEWEST])
-        confidence = float(fields[_FEWEST]) if len(fields) > _FEWEST else -1.0
-    except ValueError:
-        raise UsageError(f"{shown(file)} line {number}: {shown(text.strip())} are not numbers; correct it") from None
+    origin = f"{shown(file)} line {number}"
+    # no id, and no number at all, mean that there is no track
+    fields[1] = str(NO_TRACK) if is_missing(fields[1]) else fields[1]
+    numbers = [found for found in map(number_of, fields[:_FEWEST]) if found is not None]
+    if len(numbers) < _FEWEST:
+        raise UsageError(f"{origin}: {shown(text.strip())} are not numbers; correct it")
+    frame, track, left, top, width, height = numbers
+    confidence = score_of(fields[_FEWEST], origin, name="confidence") if len(fields) > _FEWEST else -1.0
     if not (frame.is_integer() and track.is_integer()):
         raise UsageError(f"{shown(file)} line {number}: frame and id must be whole, got {fields[0]} and {fields[1]}")
-    if frame < 1:
-        raise UsageError(f"{shown(file)} line {number}: frame {int(frame)} is out of range; frames count from 1")
+    if not 1 <= frame <= INT32_MAX:
+        raise UsageError(f"{origin}: frame {frame:.0f} is out of range; frames count from 1")
     # pixels count from 1 there
     return Row(number, int(frame), int(track), (left - 1, top - 1, width, height), confidence)
 
@@ -147,10 +160,16 @@ def _sequence(folder: Path) -> Sequence | None:
     if boxes is None:
         return None
     told = _seqinfo(folder / "seqinfo.ini")
-    pictures = folder / told.get("imdir", "img1")
-    frames = pictures if pictures.is_dir() else _video_in(folder)
-    length = told.get("seqlength", "")
-    return Sequence(folder.absolute().name, boxes, frames, int(length) if length.isdecimal() else None)
+    imdir, length = told.get("imdir", "img1"), told.get("seqlength", "")
+    place = relative_path(imdir, PurePosixPath(folder.absolute().as_posix()))
+    if place is None:
+        raise UsageError(f"{shown(folder / 'seqinfo.ini')}: imDir {shown(imdir)} is not below its folder; correct it")
+    if not is_missing(length) and whole_number(length) is None:
+        raise UsageError(
+            f"{shown(folder / 'seqinfo.ini')}: seqLength {shown(length)} is not a whole number; correct it"
+        )
+    frames = folder / place if (folder / place).is_dir() else _video_in(folder)
+    return Sequence(folder.absolute().name, boxes, frames, whole_number(length))
 
 
 def _seqinfo(file: Path) -> dict[str, str]:

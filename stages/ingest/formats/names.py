@@ -138,4 +138,4 @@ def plain(text: str) -> str:
 
 def counted(counts: Counter[str]) -> str:
     """Counts as words, the largest first: `12 .txt, 3 .db`."""
-    return ", ".join(f"{n} {name}" for name, n in sorted(counts.items(), key=lambda each: (-each[1], each[0])))
+    return ", ".join(f"{n} {plain(name)}" for name, n in sorted(counts.items(), key=lambda each: (-each[1], each[0])))

@@ -13,21 +13,21 @@ from schemas.parameters import IngestParameters
 from stages.errors import UsageError
 from stages.ingest.decode.pixels import is_video
 from stages.ingest.formats.csv_file import DELIMITERS, CsvFile, read_csv_file
-from stages.ingest.formats.detections import samples_of, wanted_categories, why_left_out, with_names
+from stages.ingest.formats.detections import samples_of, times_of, wanted_categories, why_left_out, with_names
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
 from stages.ingest.formats.listing import lost_files
 from stages.ingest.formats.names import (
     counted,
     is_missing,
-    iso_time,
     numbers_of,
     plain,
     shown,
     twins_note,
 )
+from stages.ingest.formats.numbers import frame_of
 from stages.ingest.formats.path_patterns import camera_texts, identity_texts
 from stages.ingest.formats.splits import own_splits
-from stages.ingest.formats.table_cells import CORNERS, SIDES, frame_number, number, rows_of_boxes, splits_of
+from stages.ingest.formats.table_cells import CORNERS, SIDES, number, rows_of_boxes, splits_of
 from stages.samples import DISTRACTOR, GALLERY, JUNK, TRAIN, UNKNOWN, Samples
 from stages.typing import BoolArray, Int32Array, UInt8Array
 
@@ -145,15 +145,13 @@ def _detailed(samples: Samples, table: CsvFile, frames_of: Sequence[Sequence[int
     if not all(map(is_missing, table.column("frame"))):
         # without them tables are stored as the first release did
         frames = table.column("frame")
-        numbers = [-1 if is_missing(frames[row]) else frame_number(table, frames, row) for row in images]
+        numbers = [frame_of(frames[row], table.at(row)) for row in images]
         samples = replace(samples, frame_number=np.array(numbers, dtype=np.int64))
     if "score" in said:
         scores = [number(table, row, "score", table.cells["score"][row]) for row in images]
         samples = replace(samples, score=np.array(scores, dtype=np.float32))
     if "timestamp" in said:
-        times = tuple(iso_time(table.cells["timestamp"][row]) for row in images)
-        findings.missing["timestamp"] = times.count("")
-        samples = replace(samples, timestamp=times)
+        samples = replace(samples, timestamp=times_of([table.cells["timestamp"][row] for row in images], findings))
     first = [frames[0] for frames in frames_of]
     encounter, view = (
         ["" if is_missing(cells[row]) else cells[row] for row in first]
@@ -257,7 +255,12 @@ def _frames(table: CsvFile, split: UInt8Array | None, numbers: dict[str, Int32Ar
         if kind != -1:
             _check_agreement(table, members, numbers)
             if has_frames:
-                members.sort(key=lambda row: (frame_number(table, frames, row), row))
+                members.sort(key=lambda row: (frame_of(frames[row], table.at(row)), row))
+                if is_missing(frames[members[0]]) and not is_missing(frames[members[-1]]):
+                    name = shown(table.column("tracklet")[members[0]])
+                    raise UsageError(
+                        f"{table.at(members[0])}: no frame in tracklet {name}, whose others have one; say which it is"
+                    )
     return list(groups.values())
 
 

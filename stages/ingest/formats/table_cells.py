@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -12,7 +11,8 @@ from stages.ingest.decode.pixels import is_video
 from stages.ingest.formats.csv_file import CsvFile
 from stages.ingest.formats.detections import Detection
 from stages.ingest.formats.format import Findings
-from stages.ingest.formats.names import is_missing, shown, whole_number
+from stages.ingest.formats.names import is_missing, shown
+from stages.ingest.formats.numbers import frame_of, score_of
 from stages.samples import SPLIT_NAMES
 from stages.typing import UInt8Array
 
@@ -45,7 +45,7 @@ def rows_of_boxes(table: CsvFile, box: tuple[str, ...] | None, findings: Finding
             table.at(row),
             given.get(row),
             is_relative=is_relative,
-            frame=-1 if is_missing(frame) else frame_number(table, columns["frame"], row),
+            frame=frame_of(frame, table.at(row)),
             score=number(table, row, "score", columns["score"][row]),
             category=columns["category"][row],
             identity=columns["pid"][row],
@@ -73,12 +73,7 @@ def _boxes(table: CsvFile, box: tuple[str, ...] | None) -> dict[int, tuple[float
 
 def number(table: CsvFile, row: int, column: str, cell: str) -> float:
     """The number in a cell, NaN if it is missing; UsageError if it holds something else."""
-    if is_missing(cell):
-        return math.nan
-    try:
-        return float(cell)
-    except ValueError:
-        raise UsageError(f"{table.at(row)}: {column} {shown(cell)} is not a number; correct it") from None
+    return score_of(cell, table.at(row), name=column)
 
 
 def splits_of(table: CsvFile) -> UInt8Array | None:
@@ -94,11 +89,3 @@ def splits_of(table: CsvFile) -> UInt8Array | None:
             "correct it, or leave the whole column empty to have splits drawn"
         )
     return np.fromiter(map(SPLIT_NAMES.index, cells), dtype=np.uint8, count=len(cells))
-
-
-def frame_number(table: CsvFile, frames: list[str], row: int) -> int:
-    """The whole number in a cell of the column `frames`; UsageError if it holds something else."""
-    found = whole_number(frames[row])
-    if found is None:
-        raise UsageError(f"{table.at(row)}: frame {shown(frames[row])} is not a whole number; correct it")
-    return found

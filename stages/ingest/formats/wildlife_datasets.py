@@ -7,10 +7,11 @@ from pathlib import Path
 
 from schemas.parameters import IngestParameters
 from stages.errors import DbcError, UsageError
-from stages.ingest.formats.csv_file import CsvFile, read_csv_file, read_header
+from stages.ingest.formats.csv_file import read_csv_file, read_header
 from stages.ingest.formats.detections import Detection, samples_of
 from stages.ingest.formats.format import NAMING, Findings, Format
 from stages.ingest.formats.names import is_missing, plain, shown
+from stages.ingest.formats.numbers import box_of
 from stages.ingest.formats.table import find_table
 from stages.samples import Samples
 
@@ -50,7 +51,7 @@ def read_wildlife_datasets(source: Path, root: Path, parameters: IngestParameter
         Detection(
             path=path,
             origin=table.at(row),
-            box=_box(table, row, box),
+            box=_box(box, table.at(row)),
             timestamp=date,
             identity="" if identity.casefold() == UNKNOWN_NAME else identity,
             camera=camera,
@@ -74,17 +75,10 @@ def why_wildlife_datasets(source: Path) -> str | None:
     )
 
 
-def _box(table: CsvFile, row: int, text: str) -> tuple[float, float, float, float] | None:
+def _box(text: str, origin: str) -> tuple[float, float, float, float] | None:
     """The numbers of `[1, 2, 3, 4]`, as pandas and NumPy write lists; None for a missing one."""
-    if is_missing(text):
-        return None
-    try:
-        left, top, width, height = map(float, _BRACKETS.sub(" ", text).split())
-    except ValueError:
-        raise UsageError(
-            f"{table.at(row)}: bbox {shown(text)} is not [left, top, width, height] in pixels; correct it"
-        ) from None
-    return left, top, width, height
+    cells = None if is_missing(text) else _BRACKETS.sub(" ", text).split()
+    return box_of(cells, origin, name="bbox", meaning="[left, top, width, height] in pixels")
 
 
 FORMAT = Format(

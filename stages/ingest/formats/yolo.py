@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -14,7 +13,8 @@ from stages.errors import DbcError, UsageError
 from stages.ingest.formats.detections import Detection, samples_of
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
 from stages.ingest.formats.listing import list_images, no_images, subfolders
-from stages.ingest.formats.names import numbered_lines, plain, read_lines, shown, whole_number
+from stages.ingest.formats.names import is_missing, numbered_lines, plain, read_lines, shown, whole_number
+from stages.ingest.formats.numbers import number_of, score_of
 from stages.samples import Samples
 
 IMAGES, LABELS = "images", "labels"
@@ -51,7 +51,7 @@ def read_yolo(source: Path, parameters: IngestParameters, findings: Findings) ->
     told = [f"{len(paths) - len(lines)} without labels", f"{n_empty} without boxes"]
     findings.notes.append(f"pictures left out: {', '.join(told)}; of {len(paths)}")
     everything = [line for own in lines.values() for line in own]
-    sixth_is_track = all(whole_number(line.more[0]) is not None for line in everything if line.more)
+    sixth_is_track = all(_is_track(line.more[0]) for line in everything if line.more)
     if any(len(line.more) == 1 for line in everything):
         meaning = "tracks: all are whole numbers" if sixth_is_track else "confidences of the detector"
         findings.notes.append(f"the sixth field of labels is taken as {meaning}")
@@ -129,20 +129,24 @@ def _lines(file: Path) -> list[Line]:
     for number, text in numbered_lines(file):
         origin = f"{shown(file)} line {number}"
         fields = text.split()
-        is_track = len(fields) == _WITH_BOTH and whole_number(fields[-1]) is not None
-        if len(fields) > _WITH_ONE and not is_track:
+        has_track = len(fields) == _WITH_BOTH and _is_track(fields[-1])
+        if len(fields) > _WITH_ONE and not has_track:
             raise UsageError(f"{origin} has {len(fields)} fields, as outlines have; save boxes: class x y width height")
-        try:
-            x, y, width, height, *_ = map(float, fields[1:])
-        except ValueError:
-            raise UsageError(
-                f"{origin}: {shown(text.strip())} is not class x y width height; write it as YOLO does"
-            ) from None
+        numbers = [found for found in map(number_of, fields[1:_BOX]) if found is not None]
+        if len(numbers) < _BOX - 1:
+            raise UsageError(f"{origin}: {shown(text.strip())} is not class x y width height; write it as YOLO does")
+        x, y, width, height = numbers
+        if len(fields) > _BOX:
+            score_of(fields[_BOX], origin, name="the sixth field")
         before = first.setdefault(" ".join(fields), number)
         if before != number:
             raise UsageError(f"{origin} repeats line {before}; keep one")
         lines.append(Line(origin, fields[0], (x, y, width, height), tuple(fields[_BOX:])))
     return lines
+
+
+def _is_track(field: str) -> bool:
+    return is_missing(field) or whole_number(field) is not None
 
 
 def _detections(path: str, lines: list[Line], *, sixth_is_track: bool) -> Iterator[Detection]:
@@ -157,8 +161,8 @@ def _detections(path: str, lines: list[Line], *, sixth_is_track: bool) -> Iterat
             box=(x - width / 2, y - height / 2, width, height),
             is_relative=True,
             category=line.kind,
-            score=float(score or math.nan),
-            tracklet=f"{folder}/{track}" if track else "",
+            score=score_of(score, line.origin),
+            tracklet="" if is_missing(track) else f"{folder}/{track}",
         )
 
 

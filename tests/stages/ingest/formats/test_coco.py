@@ -64,7 +64,7 @@ def test_a_file_is_a_source_too_and_pictures_may_lie_in_images_or_elsewhere(tmp_
         ([{"image_id": 9, "bbox": BOX}], "annotation '1' is of image 9, which `images` does not list"),
         (
             [{"image_id": 1, "bbox": [1, 2, 3]}],
-            "annotation '1' has bbox [1, 2, 3], expected [left, top, width, height]",
+            "annotation '1': bbox [1, 2, 3] is not [left, top, width, height]",
         ),
         ([{"image_id": 1, "bbox": [50, 3, -60, 5]}], "has no box to take: 1 without area"),
         ([{"image_id": 1, "bbox": [-9, 3, 5, 5]}], "box [-9, 3, 5, 5] lies outside its picture"),
@@ -76,7 +76,7 @@ def test_a_file_is_a_source_too_and_pictures_may_lie_in_images_or_elsewhere(tmp_
         ),
         ([{"bbox": BOX}], "annotations[0] lacks `id` or `image_id`"),
         ([{"image_id": 1, "bbox": BOX, "individual_ids": [1, 2]}], "has 2 individual_ids"),
-        ([{"image_id": 1, "bbox": BOX, "score": "high"}], "has score 'high', which is not a number"),
+        ([{"image_id": 1, "bbox": BOX, "score": "high"}], "score 'high' is not a number"),
         ([{"image_id": 1, "category_id": 0}], "has no annotations of animals"),
         ([], "has no annotations of animals"),
     ],

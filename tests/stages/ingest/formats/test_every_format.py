@@ -411,7 +411,7 @@ words = st.sampled_from(
 
 
 @given(st.lists(st.lists(words | cells, max_size=4), max_size=5), st.sampled_from([",", ";", "\t"]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_any_table_is_read_or_refused_in_one_line(rows: list[list[str]], delimiter: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -433,7 +433,7 @@ file_names = st.text(
 
 
 @given(st.lists(file_names, min_size=1, max_size=3, unique=True))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_any_file_name_is_read_or_refused_in_one_line(names: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)

@@ -145,7 +145,7 @@ REFUSED = {
     "shares in a list": ([IMAGE | {"detections": [PIXELS | {"bbox": [0.1, 0.2, 0.5, 1]}]}], "seems to be in shares"),
     "no four numbers": (
         [IMAGE | {"detections": [PIXELS | {"bbox": [1, 2, 3]}]}],
-        r"detection 1: bbox '\[1, 2, 3\]' is not",
+        r"detection 1: bbox \[1, 2, 3\] is not four numbers",
     ),
     "outside": (
         [IMAGE | {"detections": [PIXELS | {"bbox": [-9, 2, -3, 9]}]}],
@@ -160,7 +160,7 @@ REFUSED = {
     "nothing": ([{"file": "north/a.jpg", "detections": []}], "has no box to take"),
     "video without frame": (
         [{"file": "clip.mp4", "detections": [PIXELS]}],
-        "frame_number None of 'clip.mp4' is not a whole",
+        "detection 1 names no frame_number of the video 'clip.mp4'",
     ),
 }
 
@@ -212,7 +212,7 @@ objects = st.fixed_dictionaries(
 
 
 @given(document=lists | objects | values)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_any_document_is_read_or_refused_in_one_line(document: Any) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

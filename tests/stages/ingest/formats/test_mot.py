@@ -72,7 +72,7 @@ def test_results_of_a_tracker_lie_beside_the_frames(tmp_path: Path) -> None:
         (["1.5,1,1,1,9,9,1"], "frame and id must be whole, got 1.5 and 1"),
         (["1,1,1,1,9,9,1", "1,1,2,2,9,9,1"], "line 2 has a box of track 1 in frame 1, as line 1"),
         (["1,-1,1,1,9,9,1", "1,-1,1,1,9,9,1"], "line 2 has the same box in frame 1, as line 1"),
-        (["1,1,nan,1,9,9,1"], "line 1: box [nan, 0, 9, 9] is not four numbers"),
+        (["1,1,nan,1,9,9,1"], "line 1: '1,1,nan,1,9,9,1' are not numbers"),
         (["1,1,-20,1,9,9,1"], "line 1: box [-21, 0, 9, 9] lies outside its picture"),
         (["1,1,0.1,0.1,0.2,0.2,1"], "line 1: box [-0.9, -0.9, 0.2, 0.2] lies outside"),
         (["1,1,1.1,1.1,0.2,0.2,1"], "should be in pixels, and seems to be in shares of the picture, as all 1 are"),

@@ -1,0 +1,83 @@
+"""Numbers and names as sources write them, in text or in JSON. What is neither them nor missing is refused, not guessed at."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from stages.errors import UsageError
+from stages.ingest.formats.names import INT32_MAX, is_missing, shown
+
+LARGEST = 1e30
+"""No coordinate and no score is beyond it, and float32 holds it."""
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_LONGEST = 60
+"""Letters of a value that a message shows."""
+
+
+def is_unsaid(value: object) -> bool:
+    """Whether `value` says that it is not known: a missing word, or null or NaN of JSON."""
+    if isinstance(value, str):
+        return is_missing(value)
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def number_of(value: object) -> float | None:
+    """The number that `value` is or, as text, writes; None if it is none, or beyond `LARGEST`.
+
+    Python alone takes more: `1_0` for 10, digits of every script, and true for 1.
+    """
+    if isinstance(value, str):
+        text = value.strip()
+        value = float(text) if _NUMBER.fullmatch(text) else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
+        return None
+    return float(value)
+
+
+def score_of(value: object, origin: str, *, name: str = "score") -> float:
+    """The number `value`, NaN if it is missing; UsageError that begins with `origin` if it is something else."""
+    if is_unsaid(value):
+        return math.nan
+    number = number_of(value)
+    if number is None:
+        raise UsageError(f"{origin}: {name} {_told(value)} is not a number; correct it")
+    return number
+
+
+def frame_of(value: object, origin: str, *, name: str = "frame") -> int:
+    """The number of a frame, from 0, or −1 if it is missing; UsageError that begins with `origin` for something else."""
+    if is_unsaid(value):
+        return -1
+    number = number_of(value)
+    if number is None or not 0 <= number <= INT32_MAX or not number.is_integer():
+        raise UsageError(f"{origin}: {name} {_told(value)} is not a whole number from 0; correct it")
+    return int(number)
+
+
+def box_of(values: object, origin: str, *, name: str, meaning: str) -> tuple[float, float, float, float] | None:
+    """The four numbers in the list `values`, whose `meaning` an error tells; None if all of them, or the list, are missing."""
+    if is_unsaid(values) or values == []:
+        return None
+    if isinstance(values, list) and len(values) == 4:
+        if all(map(is_unsaid, values)):
+            return None
+        first, second, third, fourth = map(number_of, values)
+        if first is not None and second is not None and third is not None and fourth is not None:
+            return first, second, third, fourth
+    raise UsageError(f"{origin}: {name} {_told(values)} is not {meaning}; correct it")
+
+
+def text_of(value: object, origin: str, *, name: str) -> str:
+    """A name: the text `value`, or the text of a number; empty if it is missing. UsageError for a list, true and the like."""
+    if is_unsaid(value):
+        return ""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise UsageError(f"{origin}: {name} {_told(value)} is neither text nor a number; correct it")
+    return str(value)
+
+
+def _told(value: object) -> str:
+    text = str(value)
+    text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    return shown(text) if isinstance(value, str) else text.encode("unicode_escape").decode("ascii")
