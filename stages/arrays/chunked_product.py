@@ -6,9 +6,8 @@ import ctypes
 from functools import cache
 
 import numpy as np
-import scipy.linalg.cython_blas  # its library must be loaded before its threads can be limited
-from numba.extending import get_cython_function_address
 
+from stages.arrays.blas import SIZE, matrix, routine
 from stages.typing import Float32Array
 
 CHUNK = 256
@@ -17,12 +16,7 @@ CHUNK = 256
 ADDITIONS = 4
 """Sums that a library may add to an entry a chunk, at most; it adds one where it does not divide the chunk further."""
 
-_Size = ctypes.c_int if " int *" in repr(scipy.linalg.cython_blas.__pyx_capi__["sgemm"]) else ctypes.c_int64
-"""How SciPy's BLAS takes sizes: wheels have 32 bits, a build may have 64."""
-
-_sgemm = ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.c_char_p, *[ctypes.c_void_p] * 11)(
-    get_cython_function_address("scipy.linalg.cython_blas", "sgemm")
-)
+_sgemm = routine("sgemm", n_letters=2, n_others=11)
 
 
 def chunked_product(left: Float32Array, right: Float32Array, out: Float32Array) -> None:
@@ -67,13 +61,7 @@ def adds_whole_sums() -> bool:
 def _add_product(left: Float32Array, right: Float32Array, out: Float32Array, *, kept: float) -> None:
     """Set `out` to kept · out + left · rightᵀ. BLAS has columns first, so to it this is right · leftᵀ."""
     (rows, terms), columns = left.shape, right.shape[0]
-    sizes = [ctypes.byref(_Size(size)) for size in (columns, rows, terms)]
+    sizes = [ctypes.byref(SIZE(size)) for size in (columns, rows, terms)]
     one, kept_share = (ctypes.byref(ctypes.c_float(factor)) for factor in (1.0, kept))
-    operands = [pointer for array in (right, left) for pointer in _matrix(array)]
-    _sgemm(b"T", b"N", *sizes, one, *operands, kept_share, *_matrix(out))
-
-
-def _matrix(array: Float32Array) -> tuple[object, object]:
-    """Where a matrix starts, and how many numbers one of its rows is from the next; NumPy leaves that open for one row."""
-    apart = max(array.shape[1], array.strides[0] // array.itemsize)
-    return array.ctypes.data, ctypes.byref(_Size(apart))
+    operands = [pointer for array in (right, left) for pointer in matrix(array)]
+    _sgemm(b"T", b"N", *sizes, one, *operands, kept_share, *matrix(out))

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import blas
 
+from stages.arrays.blas import add_square, multiply_by_upper
 from stages.arrays.exact_products import MANTISSA_BITS, inverse_cholesky_factor
 from stages.arrays.exact_sums import exponent_of, grid_exponent, halving_sum, round_to_grid
 from stages.arrays.finite import require_finite
@@ -88,8 +88,8 @@ def whitened(features: Float32Array, whitening: Whitening) -> Float32Array:
         for start in starts:
             block = buffer[: len(features) - start]
             _fill_centred(block, features[start : start + BLOCK_ROWS], mean, grid=whitening.grid)
-            # columns come first to BLAS: this sets block to block @ matrix, in steps of the grid
-            blas.dtrmm(1.0, whitening.matrix.T, block.T, lower=1, overwrite_b=1)
+            # in steps of the grid
+            multiply_by_upper(block, whitening.matrix)
             for part in _parts(len(block)):
                 rows = block[part]
                 length = np.sqrt(halving_sum(np.square(rows)))[:, None]
@@ -128,19 +128,18 @@ def _covariance(features: Float32Array, mean: Float64Array, *, grid: int, larges
     coarse = min(grid, free_bits // 2)
 
     def products(starts: range) -> Float64Array:
-        """The upper triangle of the sum of products of some blocks, in steps of the grid; zeros below it."""
-        buffer, sums = np.empty((BLOCK_ROWS, dim)), np.zeros((dim, dim), order="F")
+        """The lower triangle of the sum of products of some blocks, in steps of the grid; zeros above it."""
+        buffer, sums = np.empty((BLOCK_ROWS, dim)), np.zeros((dim, dim))
         for start in starts:
             block = buffer[: n_samples - start]
             _fill_centred(block, features[start : start + BLOCK_ROWS], mean * 2.0**grid, grid=grid, coarse=coarse)
-            blas.dsyrk(1.0, block.T, 1.0, sums, overwrite_c=1)
+            add_square(block, sums)
         return sums
 
-    first, *others = by_blocks(products, n_samples, BLOCK_ROWS)
+    covariance, *others = by_blocks(products, n_samples, BLOCK_ROWS)
     for sums in others:
-        first += sums
-    covariance = np.ascontiguousarray(first)
-    covariance += np.triu(covariance, 1).T
+        covariance += sums
+    covariance += np.tril(covariance, -1).T
     covariance *= 2.0 ** (-2 * coarse)
     covariance /= n_samples
     return covariance

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from scipy.linalg import sqrtm
 
 from stages.arrays import row_blocks
 from stages.arrays.exact_sums import halving_sum
@@ -20,7 +19,8 @@ def plainly_whitened(features, fitted_on, ridge):
     rows = fitted_on.astype(np.float64)
     covariance = np.cov(rows.T, bias=True)
     shrunk = covariance + ridge * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
-    root = np.linalg.inv(sqrtm(shrunk))
+    variance, directions = np.linalg.eigh(shrunk)
+    root = directions / np.sqrt(variance) @ directions.T
     moved = np.array([root @ (row - rows.mean(axis=0)) for row in features])
     return moved / np.linalg.norm(moved, axis=1, keepdims=True)
 
