@@ -13,6 +13,7 @@ from stages.evaluate.clusters.cameras import same_camera_chance, same_camera_mer
 from stages.features.prepared import Prepared, prepared
 from stages.features.whitening import NothingToWhitenError
 from stages.loop.choice.across_cameras import has_cameras
+from stages.loop.choice.kept_measures import keep_measures, read_measures
 from stages.loop.choice.measures import StageMeasures, measure, spread
 from stages.loop.choice.rule import near_best_range
 from stages.loop.choice.separation import Separation, by_dispersions, separation, tells
@@ -48,13 +49,14 @@ class Compared:
     """Train features as merges compare them, and how well they separate clusters, kept until others are asked for.
 
     Stages without training hand their features on: those are whitened and merged anew once. `memory_limit` in bytes, as of
-    `prepared`. `reporter` is told, once, if memory lacks for a measure that the choice of a stage looks at.
+    `prepared`. `reporter` is told, once, if memory lacks for a measure that the choice of a stage looks at, and then
+    `lacked_memory` is true.
     """
 
     def __init__(self, *, memory_limit: int | None = None, reporter: Reporter = SILENT) -> None:
         self._memory_limit = memory_limit
         self._reporter = reporter
-        self._lacked_memory = False
+        self.lacked_memory = False
         self._prepared: tuple[object, Prepared] | None = None
         self._separation: tuple[object, Separation] | None = None
 
@@ -81,26 +83,41 @@ class Compared:
             )
         except MemoryLimitError as error:
             # a run that merges within its limit by another update is not to end for what only looks at it
-            if not self._lacked_memory:
+            if not self.lacked_memory:
                 self._reporter.warn(f"stages are compared by fewer measures, and another may be chosen: {error}")
-            self._lacked_memory = True
+            self.lacked_memory = True
             return Separation()
 
 
 def measure_stage(run: RunDirectory, stage: int, *, compared: Compared | None = None) -> StageMeasures:
     """The measures of `stage`, under its own features or, if it was never extracted, the newest before.
 
-    Features are centred by camera and whitened as its merge was told to, or found so in `compared`; a stage before the
-    first merge is measured as that merge compared features. DbcError if clusters or features are missing or do not belong
-    together.
+    They are kept beside its clusters, and read if they are there. Features are centred by camera and whitened as its merge
+    was told to, or found so in `compared`; a stage before the first merge is measured as that merge compared features.
+    DbcError if clusters or features are missing or do not belong together.
     """
     merged = stage if stage > 0 else min(run.stages("clusters"), default=1)
     clusters = run.require("clusters", merged)
     features = newest_features(run, stage, SILENT)
     dataset = dataset_of(run, features)
     require_same_dataset(clusters, dataset)
-    parameters = clusters_manifest(clusters).parameters
+    measured = {"clusters": clusters, "features": features, "dataset": dataset}
+    request = {"stage": stage, **{name: artifact.manifest.id for name, artifact in measured.items()}}
+    directory = (clusters if stage > 0 else features).path.parent
+    kept = read_measures(directory, request)
+    if kept is not None:
+        return kept
     compared = compared or Compared()
+    measures = _measured(features, dataset, clusters, stage=stage, compared=compared)
+    if not compared.lacked_memory:
+        keep_measures(directory, request, measures)
+    return measures
+
+
+def _measured(
+    features: Artifact, dataset: Artifact, clusters: Artifact, *, stage: int, compared: Compared
+) -> StageMeasures:
+    parameters = clusters_manifest(clusters).parameters
     try:
         rows = compared.read(features, dataset, parameters).rows
     except NothingToWhitenError:

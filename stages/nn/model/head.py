@@ -16,7 +16,10 @@ class EmbeddingHead(nn.Module):
 
     def __init__(self, dim: int, embedding_dim: int, *, dropout: float = 0.5, seed: int = 0) -> None:
         super().__init__()
-        self.linear: nn.Linear = nn.utils.skip_init(nn.Linear, dim, embedding_dim)  # type: ignore[no-untyped-call]
+        # as skip_init does, which imports a computer algebra system for it: half a second
+        self.linear = nn.Linear(dim, embedding_dim, device="meta")
+        self.linear.weight = nn.Parameter(torch.empty(embedding_dim, dim))
+        self.linear.bias = nn.Parameter(torch.empty(embedding_dim))
         self.norm = nn.BatchNorm1d(embedding_dim)
         self.dropout = dropout
         generator = torch.Generator().manual_seed(seed)
