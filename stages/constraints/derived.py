@@ -6,6 +6,7 @@ from itertools import combinations
 
 import numpy as np
 
+from stages.runs.run_directory import source_boxes
 from stages.runs.store import Artifact
 from stages.samples import TRAIN, UNKNOWN
 from stages.typing import BoolArray, Float64Array, Int64Array
@@ -35,7 +36,7 @@ def derived_pairs(dataset: Artifact) -> Int64Array:
     number = _column(dataset, "frame_number", len(sample), missing=-1)
     pairs: set[tuple[int, int]] = set()
     if "box" in dataset.names():
-        box = dataset.read("box").astype(np.float64)
+        box = source_boxes(dataset).astype(np.float64)
         has_box = np.isfinite(box).all(axis=1)
         pairs |= of_one_picture(np.stack([path, number], axis=1), sample, box, has_box & is_train[sample])
     if (number >= 0).any():

@@ -15,7 +15,7 @@ from stages.export.members import BOX, names_of
 from stages.export.tables import csv_text, write_parquet
 from stages.output_files import require_new, write_text, write_whole
 from stages.runs.lineage import dataset_of
-from stages.runs.run_directory import RunDirectory, features_manifest
+from stages.runs.run_directory import RunDirectory, features_manifest, source_boxes
 from stages.runs.store import Artifact
 from stages.samples import SPLIT_NAMES, TRAIN
 from stages.typing import Float32Array, Int64Array
@@ -72,7 +72,7 @@ def _place(dataset: Artifact, first: Int64Array) -> dict[str, Int64Array]:
     if "frame_number" in dataset.names():
         found["frame"] = dataset.read("frame_number")[first]
     if "box" in dataset.names():
-        found |= dict(zip(BOX, dataset.read("box")[first].T.astype(np.int64), strict=True))
+        found |= dict(zip(BOX, source_boxes(dataset)[first].T.astype(np.int64), strict=True))
     return found
 
 

@@ -114,7 +114,7 @@ def _copy(places: Sequence[tuple[Member, str]], folder: Path, root: Path) -> Non
 
 def _save(members: Sequence[tuple[Member, str]], picture: Image.Image, folder: Path) -> None:
     for row, place in members:
-        left, top, width, height = row.box or (0, 0, *picture.size)
+        left, top, width, height = row.cut_out or (0, 0, *picture.size)
         picture.crop((left, top, left + width, top + height)).save(folder / place, quality=95)
 
 
@@ -125,7 +125,7 @@ def _frame(row: Member) -> int:
 
 def _is_cut(row: Member) -> bool:
     """Whether the image of `row` is a box in a picture or a frame of a video."""
-    return row.box is not None or is_video(row.path)
+    return row.cut_out is not None or is_video(row.path)
 
 
 def _places(rows: Sequence[Member], *, copy: bool) -> Iterator[tuple[Member, str]]:

@@ -14,7 +14,7 @@ from stages.features.prepared import compared_features
 from stages.reporting import Reporter
 from stages.runs.lasting import lasting_numbers
 from stages.runs.lineage import dataset_of, newest_features, require_same_dataset
-from stages.runs.run_directory import RunDirectory, clusters_manifest
+from stages.runs.run_directory import RunDirectory, clusters_manifest, source_boxes
 from stages.runs.store import Artifact
 from stages.samples import SPLIT_NAMES, TRAIN, UNKNOWN
 from stages.typing import BoolArray, Float32Array, Float64Array, Int32Array, Int64Array
@@ -58,9 +58,9 @@ class Member:
 
     `individual` is the lasting number of the cluster (`stages.runs.lasting`), `cluster` its label in the artifact.
     `distance` is the Euclidean distance of the sample's features from the mean of its cluster, as merges compare them.
-    `frame` counts from 0; `box` is left, top, width and height in pixels of what was cut out of the picture;
-    `x` and `y` are the sample's place on a map. Of samples that were added later and assigned, `probability` says how likely
-    their individual is one of those there.
+    `frame` counts from 0; `box` is left, top, width and height in pixels, `cut_out` the same of what was cut out of the
+    picture, with `pad`; `x` and `y` are the sample's place on a map. Of samples that were added later and assigned,
+    `probability` says how likely their individual is one of those there.
     """
 
     path: str
@@ -75,6 +75,7 @@ class Member:
     identity: str | None
     frame: int | None = None
     box: tuple[int, int, int, int] | None = None
+    cut_out: tuple[int, int, int, int] | None = None
     score: float | None = None
     timestamp: str | None = None
     encounter: str | None = None
@@ -246,7 +247,8 @@ def _more_of_images(dataset: Artifact) -> dict[str, list[Any]]:
     if "frame_number" in dataset.names():
         found["frame"] = [number if number >= 0 else None for number in dataset.read("frame_number").tolist()]
     if "box" in dataset.names():
-        found["box"] = [tuple(box) for box in dataset.read("box").tolist()]
+        boxes = {"box": source_boxes(dataset), "cut_out": dataset.read("box")}
+        found |= {name: [tuple(box) for box in rows.tolist()] for name, rows in boxes.items()}
     if "score" in dataset.names():
         found["score"] = [None if math.isnan(score) else round(score, 6) for score in dataset.read("score").tolist()]
     if "timestamp" in dataset.names():

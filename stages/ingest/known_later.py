@@ -12,6 +12,7 @@ import numpy as np
 from stages.errors import UsageError
 from stages.ingest.formats.csv_file import CsvFile, read_csv_file
 from stages.ingest.formats.names import is_missing, numbers_of, shown, whole_number
+from stages.runs.run_directory import source_boxes
 from stages.runs.store import Artifact
 from stages.samples import UNKNOWN
 from stages.typing import Int32Array, Int64Array
@@ -93,7 +94,7 @@ def _places(table: CsvFile, dataset: Artifact) -> list[tuple[list[str], list[int
     if "frame_number" in dataset.names():
         values["frame"] = dataset.read("frame_number").tolist()
     if "box" in dataset.names():
-        values |= dict(zip(PLACES[1:], dataset.read("box").T.tolist(), strict=True))
+        values |= dict(zip(PLACES[1:], source_boxes(dataset).T.tolist(), strict=True))
     return [(table.cells[name], values[name]) for name in PLACES if name in table.cells and name in values]
 
 

@@ -34,7 +34,7 @@ from stages.runs.run_directory import RunDirectory, dataset_manifest
 from stages.runs.store import Artifact, Writer
 from stages.runs.store.digests import text_digest
 from stages.samples import GALLERY, QUERY, TRAIN, Samples
-from stages.typing import BoolArray, Int32Array
+from stages.typing import BoolArray
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def ingest(
         )
         if parameters.anonymize:
             kept, summary = anonymous(kept, summary)
-        _write_table(writer, kept, written.rectangle[written.good] if written.rectangle is not None else None)
+        _write_table(writer, kept, written)
         execution = Execution(backend="pillow", device="cpu", workers=n_workers)
         return Computed(summary, execution, notes=() if parameters.anonymize else remarks)
 
@@ -230,8 +230,8 @@ def _image_source(root: Path | None, samples: Samples, parameters: IngestParamet
     return Drawn(parameters.synthetic, parameters.seed)
 
 
-def _write_table(writer: Writer, samples: Samples, rectangle: Int32Array | None) -> None:
-    """Write everything but the pixels: what every dataset has, and what else the source gives."""
+def _write_table(writer: Writer, samples: Samples, written: Written) -> None:
+    """Write everything but the pixels of the good images: what every dataset has, and what else the source gives."""
     for name in ("frame_start", "pid", "camid", "tracklet", "split"):
         writer.array(name, getattr(samples, name))
     writer.array("path", np.array(samples.path, dtype=object))
@@ -241,8 +241,11 @@ def _write_table(writer: Writer, samples: Samples, rectangle: Int32Array | None)
     for name in ("frame_number", "score", "encounter", "view"):
         if len(getattr(samples, name)):
             writer.array(name, getattr(samples, name))
-    if len(samples.box) and rectangle is not None:
+    if len(samples.box) and written.rectangle is not None and written.unpadded is not None:
+        rectangle, unpadded = written.rectangle[written.good], written.unpadded[written.good]
         writer.array("box", rectangle)
+        if not np.array_equal(rectangle, unpadded):
+            writer.array("source_box", unpadded)
 
 
 def _summary(samples: Samples, parameters: IngestParameters, bad: list[BadImage]) -> DatasetSummary:

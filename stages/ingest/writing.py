@@ -15,11 +15,12 @@ from schemas.parameters import IngestParameters
 from schemas.summaries import BadImage
 from stages.errors import DbcError
 from stages.ingest.decode.block import Block, Cuts, FilledCuts, ImageSize, write_at
-from stages.ingest.decode.crops import Region
+from stages.ingest.decode.crops import Rectangle, Region
 from stages.ingest.decode.pixels import CropSource, ImageSource, is_video
 from stages.ingest.decode.workers import decode_all, decode_cuts
 from stages.ingest.formats.names import plain
 from stages.reporting import Reporter
+from stages.runs.run_directory import source_boxes
 from stages.runs.store import Artifact, RowFiles, Writer
 from stages.samples import Samples
 from stages.typing import BoolArray, Int32Array, Int64Array
@@ -31,13 +32,14 @@ _NAMED_BAD_IMAGES = 20
 class Written:
     """What became of the images: `good` (n_images) are stored, `bad` are named once a file, or once a box.
 
-    `rectangle` (n_images, 4; int32) is left, top, width and height of what was cut out of each good picture, if boxes were;
-    `n_clipped` of the boxes reached beyond their picture.
+    `rectangle` (n_images, 4; int32) is left, top, width and height of what was cut out of each good picture, if boxes were,
+    `unpadded` that without `pad`; `n_clipped` of the boxes reached beyond their picture.
     """
 
     good: BoolArray
     bad: list[BadImage] = field(default_factory=list)
     rectangle: Int32Array | None = None
+    unpadded: Int32Array | None = None
     n_clipped: int = 0
 
 
@@ -79,9 +81,10 @@ def write_images(
         if isinstance(source, CropSource):
             pictures = _pictures(samples, is_new)
             cuts = (_cuts(samples, images, rows) for images in pictures)
-            written.rectangle = np.zeros((n_images, 4), dtype=np.int32)
-            if len(samples.box):
+            written.rectangle, written.unpadded = np.zeros((2, n_images, 4), dtype=np.int32)
+            if len(samples.box) and stored is not None:
                 written.rectangle[~is_new] = samples.box[~is_new]
+                written.unpadded[~is_new] = source_boxes(stored.before)[stored.row[~is_new]]
             with closing(decode_cuts(source, cuts, size=size, workers=workers)) as done:
                 for images, filled in zip(pictures, done, strict=True):
                     origins += _take(filled, images, samples, written)
@@ -186,15 +189,21 @@ def _region(samples: Samples, image: int) -> Region:
 
 def _take(filled: FilledCuts, images: Int64Array, samples: Samples, written: Written) -> list[str]:
     """Note in `written` what became of the `images` of one picture; the rows of the source that bad ones come from."""
-    for i, (left, top, right, bottom) in filled.rectangles.items():
-        if written.rectangle is not None:
-            written.rectangle[images[i]] = left, top, right - left, bottom - top
-    written.n_clipped += len(filled.clipped)
+    if written.rectangle is not None and written.unpadded is not None:
+        for i, window in filled.windows.items():
+            written.rectangle[images[i]] = _box(window.rectangle)
+            written.unpadded[images[i]] = _box(window.unpadded)
+    written.n_clipped += sum(window.is_clipped for window in filled.windows.values())
     written.good[images[list(filled.bad)]] = False
     # a bad picture is named once, with its first row
     told = dict(list(filled.bad.items())[:1]) if filled.is_whole else filled.bad
     written.bad += [BadImage(path=filled.cuts.path, reason=reason) for reason in told.values()]
     return [samples.origin[images[i]] for i in told] if samples.origin else []
+
+
+def _box(rectangle: Rectangle) -> tuple[int, int, int, int]:
+    left, top, right, bottom = rectangle
+    return left, top, right - left, bottom - top
 
 
 def _keep(rows: RowFiles, good: BoolArray) -> None:

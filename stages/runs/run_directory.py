@@ -21,6 +21,7 @@ from schemas.manifest import (
 from schemas.stage_names import INIT_STAGE, parse_stage, stage_directory, stage_label
 from stages.errors import DbcError, UsageError
 from stages.runs.store import Artifact, artifact_versions, entries, open_artifact, remove_if_empty, remove_stale
+from stages.typing import Int32Array
 
 M = TypeVar(
     "M",
@@ -255,6 +256,15 @@ def metrics_manifest(artifact: Artifact) -> MetricsManifest:
 def assignments_manifest(artifact: Artifact) -> AssignmentsManifest:
     """The manifest of an assignments artifact."""
     return _checked(artifact, AssignmentsManifest)
+
+
+def source_boxes(dataset: Artifact) -> Int32Array:
+    """Left, top, width and height (n_images, 4), in pixels, of the boxes of the source, without `pad`.
+
+    Datasets that were made before they were kept have those with it.
+    """
+    boxes: Int32Array = dataset.read("source_box" if "source_box" in dataset.names() else "box")
+    return boxes
 
 
 def _checked(artifact: Artifact, wanted: type[M]) -> M:

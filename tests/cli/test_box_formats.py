@@ -35,10 +35,10 @@ def steps(source: Path, *merging: str) -> list[list[str]]:
     ]
 
 
-def clustered(dbc: Dbc, source: Path, run: Path) -> RunDirectory:
-    """A run of the pictures in `source` after `steps`."""
-    for command in steps(source):
-        ran = dbc(*command, "--run", run)
+def clustered(dbc: Dbc, source: Path, run: Path, *reading: str) -> RunDirectory:
+    """A run of the pictures in `source` after `steps`, the first of them with the options `reading`."""
+    for place, command in enumerate(steps(source)):
+        ran = dbc(*command, *(() if place else reading), "--run", run)
         assert ran.status == 0, ran.err
     return RunDirectory(run)
 
@@ -126,8 +126,11 @@ def test_tracks_of_one_individual_in_the_same_frames_get_numbers_of_their_own(
 
 def test_coco_comes_back_with_individuals_and_boxes(dbc: Dbc, tmp_path: Path) -> None:
     source = build(tmp_path / "source", "wildlife-datasets")
-    rows = exported(dbc, clustered(dbc, source, tmp_path / "run"), "coco", source / "found.json")
+    run = clustered(dbc, source, tmp_path / "run", "--pad", "0.5")
+    rows = exported(dbc, run, "coco", source / "found.json")
     assert read_back(source / "found.json", "coco") == as_told(rows)
+    assert as_told(rows).keys() == read_back(source, "wildlife-datasets").keys()
+    assert (run.require("dataset").read("box") != run.require("dataset").read("source_box")).any()
     content = json.loads((source / "found.json").read_text())
     assert all(each["individual_ids"] == [int(each["name"])] for each in content["annotations"])
     assert {(each["width"], each["height"]) for each in content["images"]} == {(40, 30)}
@@ -135,7 +138,8 @@ def test_coco_comes_back_with_individuals_and_boxes(dbc: Dbc, tmp_path: Path) ->
 
 def test_a_camera_trap_package_is_filled_and_keeps_the_rest(dbc: Dbc, tmp_path: Path) -> None:
     source = build(tmp_path / "source", "camtrap-dp")
-    rows = exported(dbc, clustered(dbc, source, tmp_path / "run"), "camtrap-dp", tmp_path / "out")
+    run = clustered(dbc, source, tmp_path / "run", "--pad", "0.5")
+    rows = exported(dbc, run, "camtrap-dp", tmp_path / "out")
     before, after = ((folder / "observations.csv").read_text().splitlines() for folder in (source, tmp_path / "out"))
     (changed,) = [(old, new) for old, new in zip(before, after, strict=True) if old != new]
     told = as_told(rows)["media/1.jpg", (10, 15, 20, 8)]

@@ -55,7 +55,7 @@ def layout(rows: Sequence[Member], source: Source) -> Layout:
 
 def _filled(rows: Sequence[Member], source: Source) -> Layout:
     """The tables of the package as they are, but for the individuals: those that had none get their number."""
-    individual = {(row.path, row.box): row.individual for row in rows}
+    individual = {(row.path, row.cut_out): row.individual for row in rows}
     is_cut = any(row.box for row in rows)
     observed = list(animals(source.root, source.root, Counter()))
     paths = {animal.path for _, animal in observed}

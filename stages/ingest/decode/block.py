@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from stages.ingest.decode.crops import BadImageError, Rectangle, Region
+from stages.ingest.decode.crops import BadImageError, Region, Window
 from stages.ingest.decode.pixels import CropSource, ImageSource
 
 MAX_IMAGES = 32
@@ -32,15 +32,14 @@ class Cuts(NamedTuple):
 
 
 class FilledCuts(NamedTuple):
-    """Of the regions of `cuts`, by their places in it: what was cut out of the picture, which boxes reached beyond it.
+    """Of the regions of `cuts`, by their places in it: where those that were cut out lie in the picture.
 
     `bad` has the reason, on one line, for each region whose place stayed as it was; `is_whole` says that it is one for all,
     because the picture is bad.
     """
 
     cuts: Cuts
-    rectangles: dict[int, Rectangle]
-    clipped: tuple[int, ...]
+    windows: dict[int, Window]
     bad: dict[int, str]
     is_whole: bool = False
 
@@ -82,9 +81,8 @@ def fill(block: Block, source: ImageSource, size: ImageSize) -> Iterator[tuple[i
 
 def fill_cuts(cuts: Cuts, source: CropSource, size: ImageSize) -> FilledCuts:
     """Decode a picture, once, and put its regions where they belong; OSError if a file cannot be written."""
-    rectangles: dict[int, Rectangle] = {}
+    windows: dict[int, Window] = {}
     bad: dict[int, str] = {}
-    clipped: list[int] = []
     try:
         for i, crop in enumerate(source.crops(cuts.path, cuts.regions, height=size.height, width=size.width)):
             if isinstance(crop, BadImageError):
@@ -95,14 +93,12 @@ def fill_cuts(cuts: Cuts, source: CropSource, size: ImageSize) -> FilledCuts:
                 write_at(descriptor, crop.pixels, cuts.offsets[i])
             finally:
                 os.close(descriptor)
-            rectangles[i] = crop.rectangle
-            if crop.is_clipped:
-                clipped.append(i)
+            windows[i] = crop.window
     except BadImageError as error:
         # regions that were there before it broke are not taken: a picture is good or bad
         reason = str(error)[:_REASON_CHARACTERS]
-        return FilledCuts(cuts, {}, (), dict.fromkeys(range(len(cuts.regions)), reason), is_whole=True)
-    return FilledCuts(cuts, rectangles, tuple(clipped), bad)
+        return FilledCuts(cuts, {}, dict.fromkeys(range(len(cuts.regions)), reason), is_whole=True)
+    return FilledCuts(cuts, windows, bad)
 
 
 def write_at(descriptor: int, content: bytes, offset: int) -> None:

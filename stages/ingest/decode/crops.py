@@ -29,19 +29,19 @@ class Region(NamedTuple):
     frame: int = -1
 
 
-class Crop(NamedTuple):
-    """RGB `pixels` (height, width, 3) of a region, what was cut out for it, and whether its box reached beyond the picture."""
+class Window(NamedTuple):
+    """Where a region lies in its picture: the `rectangle` to cut out, that of its box alone, and whether that was clipped."""
 
-    pixels: bytes
     rectangle: Rectangle
+    unpadded: Rectangle
     is_clipped: bool = False
 
 
-class Window(NamedTuple):
-    """Where a region lies in its picture: the `rectangle` to cut out, and whether its box reached beyond the picture."""
+class Crop(NamedTuple):
+    """RGB `pixels` (height, width, 3) of a region, and where it lies in its picture."""
 
-    rectangle: Rectangle
-    is_clipped: bool
+    pixels: bytes
+    window: Window
 
 
 def window(region: Region, *, width: int, height: int, pad: float) -> Window:
@@ -51,16 +51,20 @@ def window(region: Region, *, width: int, height: int, pad: float) -> Window:
     is left) and it is clipped to the picture. Raises `BadImageError` if nothing of the box, before `pad`, is in the picture.
     """
     if region.box is None:
-        return Window((0, 0, width, height), is_clipped=False)
+        return Window((0, 0, width, height), (0, 0, width, height))
     scale = (width, height, width, height) if region.is_relative else (1, 1, 1, 1)
     left, top, wide, high = (number * by for number, by in zip(region.box, scale, strict=True))
     if left >= width or top >= height or left + wide <= 0 or top + high <= 0:
         shown = ", ".join(f"{number:g}" for number in region.box)
         raise BadImageError(f"is of {width}×{height} pixels, and box [{shown}] lies outside of it")
     beyond = max(-left, -top, left + wide - width, top + high - height)
-    x = _interval(left - pad * wide, left + (1 + pad) * wide, width)
-    y = _interval(top - pad * high, top + (1 + pad) * high, height)
-    return Window((x[0], y[0], x[1], y[1]), is_clipped=beyond > _TOLERANCE)
+
+    def rectangle(pad: float) -> Rectangle:
+        x = _interval(left - pad * wide, left + (1 + pad) * wide, width)
+        y = _interval(top - pad * high, top + (1 + pad) * high, height)
+        return x[0], y[0], x[1], y[1]
+
+    return Window(rectangle(pad), rectangle(0), is_clipped=beyond > _TOLERANCE)
 
 
 def _interval(start: float, stop: float, length: int) -> tuple[int, int]:
@@ -79,7 +83,7 @@ def crops_of(
         except BadImageError as error:
             yield error
         else:
-            yield Crop(cut(picture, place.rectangle, (width, height)).tobytes(), *place)
+            yield Crop(cut(picture, place.rectangle, (width, height)).tobytes(), place)
 
 
 def cut(picture: Image.Image, rectangle: Rectangle, size: tuple[int, int], *, scale: int = 1) -> Image.Image:

@@ -101,7 +101,7 @@ def decode_crops(
                 yield each
             else:
                 pixels = _upright(cut(rgb, each[1], size, scale=scale), orientation).tobytes()
-                yield Crop(pixels, *each[0])
+                yield Crop(pixels, each[0])
 
 
 def decode_whole(data: bytes | Path) -> Image.Image:

@@ -86,9 +86,9 @@ def test_copies_of_boxes_and_frames_are_what_was_cut_out(tmp_path: Path) -> None
     Image.fromarray(shades // 16 * 16).save(tmp_path / "in/a.png")
     grey_video(tmp_path / "in/b.mp4", [10, 200, 90])
     rows = [
-        replace(member("a.png", 0), box=(2, 3, 20, 30)),
-        replace(member("a.png", 0), box=(30, 5, 16, 16)),
-        replace(member("b.mp4", 1), frame=2, box=(0, 0, 8, 6)),
+        replace(member("a.png", 0), box=(4, 5, 6, 7), cut_out=(2, 3, 20, 30)),
+        replace(member("a.png", 0), cut_out=(30, 5, 16, 16)),
+        replace(member("b.mp4", 1), frame=2, cut_out=(0, 0, 8, 6)),
         replace(member("b.mp4", 1), frame=1),
     ]
     assert write_folders(rows, tmp_path / "out", root=tmp_path / "in", copy=True) == 4

@@ -153,14 +153,18 @@ def test_bad_ones_are_skipped_and_counted(tmp_path: Path, folder: Path, read: Ca
 def test_boxes_that_are_added_lie_where_they_would_at_once(tmp_path: Path, read: Callable[..., Made]) -> None:
     everything = boxes()
     half = np.arange(0, len(everything), 2)
-    read(tmp_path / "run", samples=everything.take(half))
+    read(tmp_path / "run", samples=everything.take(half), pad=0.25)
     added = read(tmp_path / "run", add=True).artifact
-    at_once = read(tmp_path / "other").artifact
+    at_once = read(tmp_path / "other", pad=0.25).artifact
+    unpadded = read(tmp_path / "unpadded").artifact
     assert added is not None
     assert at_once is not None
-    for name in ("images", "path", "box"):
+    assert unpadded is not None
+    for name in ("images", "path", "box", "source_box"):
         np.testing.assert_array_equal(added.read(name), at_once.read(name), err_msg=name)
     assert added.version == 2
+    assert sorted(added.read("source_box").tolist()) == sorted(unpadded.read("box").tolist())
+    assert "source_box" not in unpadded.names()
     whole = Samples.of_images(["01.png"], [1], [1], [0])
     with pytest.raises(UsageError, match="this run holds boxes, and SOURCE gives whole pictures"):
         read(tmp_path / "run", samples=whole, add=True)

@@ -42,9 +42,9 @@ def test_a_box_is_what_the_upright_picture_shows_there(orientation: int, mode: s
     regions = [Region((4, 7, 20, 13)), Region((0, 0, 9, 30)), Region()]
     crops = [only(crop) for crop in decode_crops(data, regions, pad=0, height=16, width=8)]
     whole = (0, 0, 60, 40) if orientation < 5 else (0, 0, 40, 60)
-    assert [crop.rectangle for crop in crops] == [(4, 7, 24, 20), (0, 0, 9, 30), whole]
+    assert [crop.window.rectangle for crop in crops] == [(4, 7, 24, 20), (0, 0, 9, 30), whole]
     for crop in crops:
-        wanted = cropped(data, crop.rectangle, (8, 16))
+        wanted = cropped(data, crop.window.rectangle, (8, 16))
         difference = np.frombuffer(crop.pixels, np.uint8).astype(int) - np.frombuffer(wanted, np.uint8)
         # a turned picture is resized before it is turned, which rounds otherwise
         assert abs(difference).max() <= (0 if orientation < 5 else 2)
@@ -60,7 +60,7 @@ def test_a_jpeg_decoded_at_a_fraction_gives_nearly_the_same_box() -> None:
     data = encoded(640, 480, kind="JPEG")
     regions = [Region((101, 53, 399, 350)), Region((7, 11, 301, 300))]
     for crop in decode_crops(data, regions, pad=0, height=32, width=32):
-        wanted = np.frombuffer(cropped(data, only(crop).rectangle, (32, 32)), np.uint8).astype(int)
+        wanted = np.frombuffer(cropped(data, only(crop).window.rectangle, (32, 32)), np.uint8).astype(int)
         assert abs(wanted - np.frombuffer(only(crop).pixels, np.uint8)).mean() < 1.5
 
 
@@ -75,7 +75,7 @@ def test_a_box_outside_its_picture_is_bad_alone() -> None:
     regions = [Region((25, 0, 4, 4)), Region((1, 1, 4, 4)), Region((0, -9, 4, 4))]
     first, good, last = decode_crops(data, regions, pad=1, height=8, width=8)
     assert str(first) == "is of 20×10 pixels, and box [25, 0, 4, 4] lies outside of it"
-    assert only(good).rectangle == (0, 0, 9, 9)
+    assert only(good).window.rectangle == (0, 0, 9, 9)
     assert isinstance(last, BadImageError)
     frame = Image.new("RGB", (20, 10))
     assert [type(crop) for crop in crops_of(frame, regions, pad=0, height=8, width=8)] == [
@@ -103,7 +103,9 @@ def test_a_broken_picture_is_bad_as_a_whole() -> None:
     ],
 )
 def test_rectangles_by_hand(region: Region, pad: float, rectangle: tuple[int, int, int, int], is_clipped: bool) -> None:
-    assert window(region, width=100, height=40, pad=pad) == (rectangle, is_clipped)
+    found = window(region, width=100, height=40, pad=pad)
+    assert (found.rectangle, found.is_clipped) == (rectangle, is_clipped)
+    assert found.unpadded == window(region, width=100, height=40, pad=0).rectangle
 
 
 number = st.floats(-50, 150)

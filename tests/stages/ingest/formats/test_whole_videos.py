@@ -44,7 +44,7 @@ def test_regions_of_a_video_are_those_of_its_frames(tmp_path: Path) -> None:
     whole, part, outside, beyond = video_crops(file, regions, pad=0, height=4, width=4)
     assert isinstance(whole, Crop)
     assert isinstance(part, Crop)
-    assert (whole.rectangle, part.rectangle) == ((0, 0, 32, 24), (4, 2, 12, 10))
+    assert (whole.window.rectangle, part.window.rectangle) == ((0, 0, 32, 24), (4, 2, 12, 10))
     assert abs(np.frombuffer(part.pixels, dtype=np.uint8).mean() - 110) < 8
     assert "lies outside of it" in str(outside)
     assert "has 5 frames, of which 10 is out of range" in str(beyond)
