@@ -66,7 +66,7 @@ def eth80_market(
         share = size.train_share if part == MARKET_FOLDERS[0] else size.test_share
         files = sorted(path for path in (source / part).iterdir() if MARKET_NAME.match(path.name))
         kept = _some({_market_pid(path) for path in files}, share)
-        _link((path for path in files if _market_pid(path) in kept), folder / part)
+        link((path for path in files if _market_pid(path) in kept), folder / part)
     return _mobilenet(name, folder, "market1501", weights, out, size, width=width)
 
 
@@ -83,7 +83,7 @@ def vehicles(
     }
     rows = [row for row in rows if int(row["pid"]) in kept[row["split"] == "train"]]
     for row in rows:
-        _link([source / row["path"]], (folder / row["path"]).parent)
+        link([source / row["path"]], (folder / row["path"]).parent)
     with (folder / "samples.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
@@ -175,7 +175,8 @@ def _market_pid(path: Path) -> int:
     return int(match[1]) if match else -1
 
 
-def _link(files: Iterable[Path] | Sequence[Path], folder: Path) -> None:
+def link(files: Iterable[Path] | Sequence[Path], folder: Path) -> None:
+    """Put links to `files` into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     for file in files:
         target = folder / file.name

@@ -9,7 +9,7 @@ import typer
 
 from dbc_cli.command import Given, command, parse
 from dbc_cli.flags.flag import DRAWING, READING, WHERE, Flag
-from dbc_cli.flags.tables import COMMON, MAKING, SEED
+from dbc_cli.flags.tables import COMMON, MAKING, OVERWRITE, SEED
 from schemas.choices import AskedFormat, OnBadImage
 
 FRAMES_PER_TRACKLET = 8
@@ -87,6 +87,17 @@ SYNTHETIC = (
         DRAWING,
     ),
 )
+ATTRIBUTES = (
+    Flag(
+        "attributes",
+        Path,
+        "--attributes",
+        "Write a table of what drawn people wear, for dbc baseline tj-aidl.",
+        panel=DRAWING,
+        metavar="FILE",
+    ),
+    *OVERWRITE,
+)
 FRAMES = (
     Flag("every_seconds", float, "--every-seconds", "Of whole videos, take a frame so often.", "1", READING, "SECONDS"),
     Flag("every_frames", int, "--every-frames", "Of whole videos, take one of so many frames.", "", READING),
@@ -136,6 +147,7 @@ SOURCE = Annotated[
     NEW_DATASET,
     ADD,
     ROOT,
+    ATTRIBUTES,
     order=10,
     configurable=(*INGEST, *FRAMES, *SEED, *SYNTHETIC, *TRACKLETS, *WORKERS),
     tables=("ingest",),
@@ -150,6 +162,7 @@ def ingest(given: Given, source: Path | None) -> None:
     from dbc_cli.outcome import show_outcome
     from schemas.parameters import IngestParameters, SyntheticParameters
     from stages.ingest.stage import ingest as run_ingest
+    from stages.output_files import require_new
 
     drawn = source is None or (str(source) == "synthetic" and not source.exists())
     fields = given.fields_of((*INGEST, *FRAMES, *SEED))
@@ -159,6 +172,8 @@ def ingest(given: Given, source: Path | None) -> None:
     _check(given, source=None if drawn else source, layout=fields["format"])
     if fields["format"] == "synthetic":
         fields["synthetic"] = parse(SyntheticParameters, _drawn(given))
+    if given["attributes"] is not None and not given.flag("dry_run"):
+        require_new([given["attributes"]], argument="attributes", overwrite=given.flag("overwrite"))
     outcome = run_ingest(
         given.run_directory,
         source=None if drawn else source,
@@ -168,6 +183,10 @@ def ingest(given: Given, source: Path | None) -> None:
         add=given.flag("add"),
         context=given.context(),
     )
+    if given["attributes"] is not None and outcome.artifact is not None:
+        from stages.ingest.synthetic.attributes import write_attributes
+
+        write_attributes(outcome.artifact, given["attributes"], overwrite=given.flag("overwrite"))
     given.remember()
     show_outcome(outcome, as_json=given.flag("json"))
 
@@ -205,6 +224,7 @@ def _check(given: Given, *, source: Path | None, layout: str) -> None:
         raise UsageError(f"--format {layout} needs a SOURCE of images; see: dbc ingest --help")
     if source is not None and layout == "synthetic":
         raise UsageError(f"--format synthetic draws people and reads no SOURCE, got {source}; leave it out")
-    idle = [_flagged(flag, given[flag.name]) for flag in (*SYNTHETIC, *TRACKLETS) if flag.name in given.values]
+    drawing = (*SYNTHETIC, *TRACKLETS, *ATTRIBUTES[:1])
+    idle = [_flagged(flag, given[flag.name]) for flag in drawing if flag.name in given.values]
     if idle and layout != "synthetic":
         raise UsageError(f"{idle[0]} has no use with --format {layout}, which draws nobody; leave it out")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -142,7 +143,7 @@ def test_other_methods_stand_in_one_table_with_what_each_was_told(dbc: Dbc, run:
     model = model_manifest(eug.require("model", 1))
     assert (model.summary.n_clusters, model.parameters.loss, model.parameters.restart) == (4, "softmax", True)
     # rates for few images, unless the published ones are asked for
-    assert (model.parameters.learning_rate, model.parameters.norm_statistics) == (0.001, "stored")
+    assert (model.parameters.learning_rate, model.parameters.norm_statistics) == (0.003, "stored")
     published = plan_of_method(Given(run, {"recipe": "paper", "labels": labels}), "eug").train
     assert not {"learning_rate", "epochs"} & published.keys()
 
@@ -157,7 +158,8 @@ def test_identities_train_a_model_only_if_that_is_asked_for(dbc: Dbc, run: Path)
 def test_methods_that_learn_from_another_set_measure_this_one(dbc: Dbc, run: Path, tmp_path: Path) -> None:
     small = ["--identities", 6, "--cameras", 2, "--images-per-camera", 2, "--height", 32, "--width", 16, "--seed", 7]
     source = tmp_path / "source"
-    assert dbc("ingest", *small, "--workers", 0, "--run", source).status == 0
+    table = tmp_path / "attributes.csv"
+    assert dbc("ingest", *small, "--workers", 0, "--attributes", table, "--run", source).status == 0
     usual = ["--source", source, *NETWORK, "--epochs", 1, "--batch-size", 4, "--run", run, "--json"]
     codes = dbc("baseline", "umdl", *usual).json["rows"]
     assert [row["features"] for row in codes] == ["initial features", "UMDL"]
@@ -167,8 +169,14 @@ def test_methods_that_learn_from_another_set_measure_this_one(dbc: Dbc, run: Pat
     measured = dbc("eval", "--run", own.root, "--whiten", 0, "--json").json
     assert (measured["status"], measured["mAP"]) == ("up to date", codes[1]["mAP"])
     paths = RunDirectory(source).require("dataset").read("path")
-    table = tmp_path / "attributes.csv"
-    table.write_text("path,bag\n" + "".join(f"{path},{number % 2}\n" for number, path in enumerate(paths)))
+    read = {row["path"]: row for row in csv.DictReader(table.read_text().splitlines())}
+    assert read.keys() == {*paths}
+    # a person has one kind of hair in every picture
+    hair = {
+        (Path(path).name[:4], *(name for name in row if name[:4] == "hair" and row[name] == "1"))
+        for path, row in read.items()
+    }
+    assert (len(hair), {len(each) for each in hair}) == (6, {2})
     both = dbc("baseline", "tj-aidl", "--attributes", table, *usual).json["rows"]
     assert both[0]["mAP"] == pytest.approx(codes[0]["mAP"])
     branches = RunDirectory(run / "baseline/tj-aidl-seed0").require("model", 0)

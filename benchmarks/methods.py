@@ -1,0 +1,342 @@
+"""Other published methods beside DBC, by what each is told: a record that grows by one line after every run.
+
+    python -m benchmarks.methods --weights mobilenet_v2-imagenet.safetensors --out record
+    python -m benchmarks.methods --weights … --out record --sets eth80 --eth80 DATA/eth80-market --seeds 0
+    python -m benchmarks.methods --out record --table
+
+Runs lie in --out, and `results.jsonl` beside them; what has a line there is not run again. --table prints the tables.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.experiment_sets import Size, eth80_market, link, vehicles
+from dbc_cli.command import Given
+from dbc_cli.commands.run import plan_of_method
+from schemas.parameters import EvaluateParameters, ExtractParameters, IngestParameters, SyntheticParameters
+from schemas.recipes import OTHER_METHODS
+from schemas.stage_names import INIT_STAGE
+from stages.compare.ablation import known_of, with_seed
+from stages.compare.baselines.another_set import METHODS, Options, Source
+from stages.compare.cells import Cell, run_cell
+from stages.compare.text import markdown_table
+from stages.evaluate.stage import evaluate
+from stages.extract.stage import extract
+from stages.ingest.stage import ingest
+from stages.ingest.synthetic.attributes import write_attributes
+from stages.runs.context import Context
+from stages.runs.run_directory import RunDirectory, metrics_manifest
+from stages.runs.store import share
+from stages.samples import TRAIN
+from stages.train.stage import train
+
+MERGE_PERCENT, LAST_STAGE = 0.2, 4
+RATES = {"learning_rate": 0.003, "norm_statistics": "stored", "batch_size": 16}
+"""Of all that is trained on labels, as the other methods have them."""
+EPOCHS = 5
+STYLE_STEPS, STYLE_WIDTH = 300, 16
+"""SPGAN, far below its published size."""
+FIGURES = ("rank1", "rank5", "rank10", "mAP", "ari")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A set to compare on: its run, another set with identities, the network, and what training is told beside it."""
+
+    name: str
+    run: RunDirectory
+    source: RunDirectory
+    initial: Mapping[str, Any]
+    train: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        """Where tables of labels and attributes lie."""
+        return self.run.root
+
+
+@dataclass(frozen=True)
+class Job:
+    """A method on a setting with a seed: `make` gives the run and the stage to measure."""
+
+    method: str
+    knows: str
+    make: Callable[[Setting, int], tuple[RunDirectory, int]]
+
+
+def loop(name: str, *, known: float | None = None, from_source: bool = False, **values: Any) -> Job:
+    """A method of `dbc ablate --methods`; `known` is the share of train samples that are labelled, 0 for one a person."""
+
+    def make(setting: Setting, seed: int) -> tuple[RunDirectory, int]:
+        initial = dict(setting.initial)
+        if from_source:
+            initial["weights"] = str(trained_on(setting.source, setting, seed).root)
+        told = {"merge_percent": MERGE_PERCENT, "stages": LAST_STAGE, **setting.train, **initial, **values}
+        if known is not None:
+            told["labels"] = labels_of(setting, portion=known, seed=seed)
+        plan = with_seed(plan_of_method(Given(setting.run.root, told), name), seed)
+        cell = Cell(f"cells/{name}", plan)
+        shutil.rmtree(setting.run.root / cell.name, ignore_errors=True)
+        result = run_cell(setting.run, cell, context=Context())
+        return RunDirectory(setting.run.root / cell.name), int(result.stages[-1]["stage"])
+
+    other = OTHER_METHODS.get(name)  # type: ignore[call-overload]
+    given = plan_of_method(Given(Path(), {"labels": Path(__file__) if known is not None else None, **values}), name)
+    told = known_of(given) if other is None else other.knows
+    return Job(name, f"{told}, a labelled other set" if from_source else told, make)
+
+
+def another(name: str, knows: str, feature: int = -1) -> Job:
+    """A method that learns from another set; `feature` says which of the runs that it measures."""
+
+    def make(setting: Setting, seed: int) -> tuple[RunDirectory, int]:
+        shutil.rmtree(setting.run.root / "baseline", ignore_errors=True)
+        attributes = setting.source.root / "attributes.csv"
+        options = Options(
+            seed=seed,
+            steps=STYLE_STEPS,
+            width=STYLE_WIDTH,
+            epochs=EPOCHS,
+            train={**RATES, "epochs": EPOCHS} if name == "spgan" else {},
+            initial=setting.initial,
+        )
+        found = METHODS[name](setting.run, Source(setting.source, attributes), options, context=Context())[feature]
+        return found.run, found.stage
+
+    return Job(name, knows, make)
+
+
+def trained_on(run: RunDirectory, setting: Setting, seed: int) -> Path:
+    """The model of `run` after training on its identities."""
+    asked = {**RATES, "epochs": EPOCHS, "seed": seed, "loss": "softmax", "supervised": True, **setting.train}
+    made = train(run, stage=0, overrides=asked, initial=setting.initial, context=Context())
+    if made.artifact is None:
+        raise RuntimeError("a model is made unless it is a dry run")
+    return made.artifact.path
+
+
+def supervised(*, on_source: bool) -> Callable[[Setting, int], tuple[RunDirectory, int]]:
+    """Train on the identities of the source, or of the set itself, and extract."""
+
+    def make(setting: Setting, seed: int) -> tuple[RunDirectory, int]:
+        model = trained_on(setting.source if on_source else setting.run, setting, seed)
+        run = RunDirectory(setting.run.root / "cells" / "supervised")
+        shutil.rmtree(run.root, ignore_errors=True)
+        run = run.choose(share(setting.run.require("dataset"), run.directory("dataset", 0)), INIT_STAGE)
+        initial = {**setting.initial, "weights": str(model)}
+        extract(run, stage=INIT_STAGE, parameters=ExtractParameters(), initial=initial, context=Context())
+        return run, INIT_STAGE
+
+    return make
+
+
+def initial_features(setting: Setting, _seed: int) -> tuple[RunDirectory, int]:
+    """The features that all of them start from."""
+    asked = ExtractParameters()
+    extract(setting.run, stage=INIT_STAGE, parameters=asked, initial=setting.initial, context=Context())
+    return setting.run, INIT_STAGE
+
+
+def labels_of(setting: Setting, *, portion: float, seed: int) -> Path:
+    """A table that labels one train sample of each individual (`portion` 0), or that share of all, drawn with `seed`."""
+    dataset = setting.run.require("dataset")
+    path = dataset.read("path")[dataset.read("frame_start")[:-1]]
+    is_train = (dataset.read("split") == TRAIN) & (dataset.read("pid") > 0)
+    order = np.random.default_rng(seed).permutation(np.flatnonzero(is_train))
+    pid = dataset.read("pid")[order]
+    chosen = order[np.unique(pid, return_index=True)[1]] if portion == 0 else order[: round(portion * len(order))]
+    rows = [f"{path[row]},{dataset.read('pid')[row]}" for row in chosen]
+    file = setting.folder / f"labels-{portion}-{seed}.csv"
+    file.write_text("\n".join(["path,identity", *rows]) + "\n")
+    return file
+
+
+SOURCE_TOLD = "a labelled other set"
+JOBS = {
+    "initial": Job("initial features", "nothing", initial_features),
+    "dbc-default": loop("tuned"),
+    "dbc": loop("tuned", epochs=EPOCHS),
+    "buc": loop("tuned", criterion="buc", update="union", epochs=EPOCHS),
+    "dbc-labels": loop("tuned", known=0, epochs=EPOCHS),
+    "dbc-source": loop("tuned", from_source=True, epochs=EPOCHS),
+    "eug": loop("eug", known=0),
+    "race": loop("race", known=0),
+    "stepwise": loop("stepwise"),
+    "dgm": loop("dgm"),
+    "dal": loop("dal"),
+    "umdl": another("umdl", SOURCE_TOLD),
+    "spgan": another("spgan", SOURCE_TOLD),
+    "tj-aidl": another("tj-aidl", f"{SOURCE_TOLD} and its attributes"),
+    "source": Job("supervised on the source", SOURCE_TOLD, supervised(on_source=True)),
+    "target": Job("supervised on the set itself", "all identities", supervised(on_source=False)),
+    "dbc-10": loop("tuned", known=0.1, epochs=EPOCHS),
+    "dbc-50": loop("tuned", known=0.5, epochs=EPOCHS),
+}
+TITLES = {
+    "dbc-default": "DBC, 2 epochs once",
+    "dbc": "DBC",
+    "buc": "BUC",
+    "dbc-labels": "DBC",
+    "dbc-source": "DBC from the source",
+    "umdl": "UMDL (Peng et al., CVPR 2016)",
+    "spgan": "SPGAN (Deng et al., CVPR 2018), tiny",
+    "tj-aidl": "TJ-AIDL (Wang et al., CVPR 2018)",
+    "dbc-10": "DBC, 10 % labelled",
+    "dbc-50": "DBC, 50 % labelled",
+    **{name: other.title for name, other in OTHER_METHODS.items()},
+}
+NO_CAMERAS = tuple(name for name in JOBS if name not in ("stepwise", "dgm", "dal"))
+ALONE = tuple(name for name in JOBS if name not in ("dbc-source", "umdl", "spgan", "tj-aidl", "source"))
+METHODS_OF = {
+    "drawn": tuple(JOBS),
+    "drawn-video": ALONE,
+    "eth80": tuple(name for name in JOBS if name != "tj-aidl"),
+    "vehicles": ALONE,
+    "nyala": tuple(name for name in ALONE if name in NO_CAMERAS),
+}
+"""What is run on each set: there are no attributes but of drawn people, and sightings of nyala are no cameras."""
+
+
+def drawn(arguments: argparse.Namespace, seed: int, *, frames: int) -> Setting:
+    """Two worlds of other people and cameras: 160 pictures, or 80 tracklets of three frames, of 20 people to train on."""
+    folder = arguments.out / f"drawn-{frames}-seed{seed}"
+    shots = 4 if frames == 0 else 2
+    for name, of_world, identities, test_fraction in (("target", seed, 40, 0.5), ("source", 100 + seed, 20, 0.0)):
+        people = SyntheticParameters(
+            identities=identities, cameras=2, images_per_camera=shots, frames_per_tracklet=frames
+        )
+        parameters = IngestParameters(
+            format="synthetic", synthetic=people, height=64, width=32, seed=of_world, test_fraction=test_fraction
+        )
+        ingest(RunDirectory(folder / name), source=None, parameters=parameters, context=Context(workers=0))
+    source = RunDirectory(folder / "source")
+    write_attributes(source.require("dataset"), source.root / "attributes.csv", overwrite=True)
+    told = {"frames": frames} if frames else {}
+    return Setting(
+        "drawn-video" if frames else "drawn", RunDirectory(folder / "target"), source, _mobilenet(arguments), told
+    )
+
+
+def real(arguments: argparse.Namespace, name: str) -> Setting:
+    """A part of a real set; the source of eth80 are other objects of it."""
+    out, source = arguments.out / name, getattr(arguments, name)
+    if name != "eth80":
+        share, width = (0.2, 64) if name == "vehicles" else (0.2, 96)
+        size = Size(train_share=share, test_share=share)
+        data = vehicles(source, arguments.weights, out, size, name=name, width=width)
+        return Setting(name, data.run, data.run, data.plan.initial)
+    data = eth80_market(source, arguments.weights, out, Size(train_share=0.15, test_share=0.15))
+    taken = {path.name for path in (out / "links" / "eth80-market" / "bounding_box_train").iterdir()}
+    files = [path for path in sorted((source / "bounding_box_train").iterdir()) if path.name not in taken]
+    pids = sorted({path.name[:4] for path in files})[::6]
+    link((path for path in files if path.name[:4] in pids), out / "links" / "source" / "bounding_box_train")
+    other = RunDirectory(out / "runs" / "source")
+    asked = IngestParameters(format="market1501", height=64, width=64)
+    ingest(other, source=out / "links" / "source", parameters=asked, context=Context(workers=0))
+    return Setting(name, data.run, other, data.plan.initial)
+
+
+def _mobilenet(arguments: argparse.Namespace) -> dict[str, Any]:
+    return {"backbone": "mobilenet_v2", "weights": str(arguments.weights)}
+
+
+def setting_of(arguments: argparse.Namespace, name: str, seed: int) -> Setting:
+    """The set called `name`; drawn ones are drawn anew for each seed."""
+    if name.startswith("drawn"):
+        return drawn(arguments, seed, frames=3 if name == "drawn-video" else 0)
+    return real(arguments, name)
+
+
+def run_all(arguments: argparse.Namespace) -> None:
+    """Run what has no line yet, seed after seed; a line is written as soon as a run is measured."""
+    file = arguments.out / "results.jsonl"
+    done = {(line["set"], line["job"], line["seed"]) for line in lines_of(file)}
+    for seed in arguments.seeds:
+        for name in arguments.sets:
+            wanted = [job for job in METHODS_OF[name] if job in arguments.jobs]
+            missing = [job for job in wanted if (name, job, seed) not in done]
+            setting = setting_of(arguments, name, seed) if missing else None
+            for job in missing:
+                assert setting is not None
+                started = time.process_time()
+                run, stage = JOBS[job].make(setting, seed)
+                line = {"set": name, "job": job, "seed": seed, **measured(run, stage)}
+                line["seconds"] = round(time.process_time() - started, 1)
+                with file.open("a") as opened:
+                    opened.write(json.dumps(line) + "\n")
+                print(json.dumps(line), flush=True)
+                shutil.rmtree(setting.run.root / "cells", ignore_errors=True)
+
+
+def measured(run: RunDirectory, stage: int) -> dict[str, Any]:
+    """The figures of a stage: of features as they are, and (`tuned`) whitened by camera as the recipe tuned has it."""
+    found: dict[str, Any] = {}
+    for name, parameters in (("plain", EvaluateParameters(whiten=0)), ("tuned", EvaluateParameters())):
+        metrics = evaluate(run, stage=stage, parameters=parameters, context=Context()).artifact
+        if metrics is None:
+            raise RuntimeError("metrics are made unless it is a dry run")
+        summary = metrics_manifest(metrics).summary
+        found[name] = {figure: getattr(summary, figure) for figure in FIGURES}
+        found["clusters"] = summary.n_clusters
+    return found
+
+
+def lines_of(file: Path) -> list[dict[str, Any]]:
+    """What is recorded so far."""
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []
+
+
+def tables(lines: list[dict[str, Any]]) -> Iterator[str]:
+    """A table for each set, methods in the order of `JOBS`."""
+    head = ["method", "told beside pictures", "rank-1", "rank-5", "rank-10", "mAP", "whitened: rank-1", "mAP", "ARI"]
+    columns = [("plain", figure) for figure in FIGURES[:4]] + [("tuned", "rank1"), ("tuned", "mAP"), ("plain", "ari")]
+    for name in dict.fromkeys(line["set"] for line in lines):
+        rows = []
+        for job, told in JOBS.items():
+            own = [line for line in lines if (line["set"], line["job"]) == (name, job)]
+            if own:
+                cells = [spread([line[by][figure] for line in own]) for by, figure in columns]
+                rows.append([TITLES.get(job, told.method), told.knows, *cells])
+        yield f"{name}\n\n{markdown_table(head, rows)}"
+
+
+def spread(values: list[float | None]) -> str:
+    """Mean ± standard deviation over seeds."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return "–"
+    deviation = f" ± {statistics.stdev(known):.3f}" if len(known) > 1 else ""
+    return f"{statistics.fmean(known):.3f}{deviation}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    for name in ("weights", "eth80", "vehicles", "nyala"):
+        parser.add_argument(f"--{name}", type=Path)
+    for name, default in (("sets", "drawn,drawn-video"), ("jobs", ",".join(JOBS)), ("seeds", "0,1,2")):
+        parser.add_argument(f"--{name}", type=lambda text: text.split(","), default=default.split(","))
+    parser.add_argument("--table", action="store_true")
+    arguments = parser.parse_args()
+    arguments.seeds = [int(seed) for seed in arguments.seeds]
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)
+    if not arguments.table:
+        run_all(arguments)
+    print("\n".join(tables(lines_of(arguments.out / "results.jsonl"))))
+
+
+if __name__ == "__main__":
+    main()
