@@ -38,7 +38,6 @@ from typing import Any
 
 import torch
 
-import stages.compare.baselines.progressive
 import stages.compare.cells
 import stages.compare.plots.sheets
 import stages.export.model

@@ -39,7 +39,7 @@ ClusterFormat = Literal["camtrap-dp", "coco", "matchypatchy", "megadetector", "m
 OnBadImage = Literal["fail", "skip"]
 
 # networks and training
-RecipeName = Literal["tuned", "auto", "paper", "eug", "race", "stepwise", "dgm", "dal"]
+RecipeName = Literal["tuned", "auto", "paper", "pul", "eug", "race", "stepwise", "dgm", "dal"]
 """Three ways of this method, and other published ones, which `stages.compare` sets beside it."""
 BAG_OF_WORDS: Final = "bow"
 """The name of the backbone that has no weights to train."""
@@ -68,7 +68,7 @@ Metric = Literal["sqeuclidean", "euclidean", "cosine", "jaccard"]
 IntraNormalizer = Literal["n", "n2"]
 Linkage = Literal["average", "single"]
 """Which distance of two clusters a criterion takes, in SciPy's words: the mean over pairs of samples, or the smallest."""
-Clusterer = Literal["dbc", "dbscan", "hdbscan", "finch", "eug", "race", "stepwise", "dgm"]
+Clusterer = Literal["dbc", "dbscan", "hdbscan", "finch", "pul", "eug", "race", "stepwise", "dgm"]
 """What makes the clusters of a stage: merges by a criterion, or a method of `stages.merge.clusterers`."""
 CameraUse = Literal["auto", "ignored", "centring", "penalty"]
 ViewUse = Literal["ignored", "apart"]

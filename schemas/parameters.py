@@ -253,7 +253,8 @@ class MergeParameters(Parameters):
     found from their nearest neighbours; if not, it ignores cameras.
     `clusterer` other than 'dbc' makes the clusters of every stage anew by another method, without merges: `eps` is the
     largest Jaccard distance of neighbours in DBSCAN, `min_samples` the least of them in DBSCAN, and of a cluster in HDBSCAN;
-    'eug' adds `merge_percent` of the unlabelled samples in each stage.
+    'eug' adds `merge_percent` of the unlabelled samples in each stage, 'pul' takes of `n_clusters` clusters by k-means (None:
+    as many as the schedule has) the samples whose cosine with their centre is above `min_cosine`.
     `view` 'apart' compares samples of one view alone: clusters of two views join only by samples that are known to be the
     same individual, or of one encounter.
     """
@@ -270,6 +271,8 @@ class MergeParameters(Parameters):
             "eps": 0.6,
             "min_samples": 4,
             "view": "ignored",
+            "n_clusters": None,
+            "min_cosine": 0.85,
         }
     )
 
@@ -289,6 +292,8 @@ class MergeParameters(Parameters):
     eps: float = Field(default=0.6, gt=0, lt=1)
     min_samples: int = Field(default=4, ge=1, le=10_000)
     view: ViewUse = "ignored"
+    n_clusters: int | None = Field(default=None, ge=1, le=10_000_000)
+    min_cosine: float = Field(default=0.85, ge=-1, le=1)
 
     @model_validator(mode="after")
     def _go_together(self) -> MergeParameters:
@@ -302,6 +307,7 @@ class MergeParameters(Parameters):
         unread = {"camera_weight"} if self.camera != "penalty" else set()
         unread |= {"eps"} if self.clusterer != "dbscan" else set()
         unread |= {"min_samples"} if self.clusterer not in ("dbscan", "hdbscan") else set()
+        unread |= {"n_clusters", "min_cosine"} if self.clusterer != "pul" else set()
         return {name: value for name, value in super().request().items() if name not in unread}
 
     model_config = ConfigDict(validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)

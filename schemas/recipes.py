@@ -126,6 +126,11 @@ _EUG = Schedule(
     first={"epochs": 0, "learning_rate": 0.1},
     later={"epochs": 70, "learning_rate": 0.1, "decay_after": 55, "loss": "softmax", "restart": True},
 )
+# Fan et al., TOMM 2018, by their code; on a labelled set they train before
+_PUL = Schedule(
+    first={"epochs": 0, "learning_rate": 0.001},
+    later={"epochs": 20, "learning_rate": 0.001, "backbone_rate": 1.0, "loss": "softmax", "restart": True},
+)
 # the rates of EUG for as many epochs as it needs to go on from the stage before: what the papers leave open
 _IN_TURN = Schedule(
     first={"epochs": 0, "learning_rate": 0.1},
@@ -165,6 +170,7 @@ def _other(
 
 OTHER_METHODS: Mapping[RecipeName, OtherMethod] = MappingProxyType(
     {
+        "pul": _other("PUL (Fan et al., TOMM 2018)", "nothing", "pul", _PUL),
         "eug": _other("EUG (Wu et al., CVPR 2018)", "one labelled sample of each identity", "eug", _EUG),
         "race": _other("RACE (Ye et al., ECCV 2018)", "one labelled sample of each identity", "race", _EUG),
         "stepwise": _other("Stepwise (Liu et al., ICCV 2017)", "cameras and tracklets", "stepwise", _IN_TURN),

@@ -32,7 +32,7 @@ ABLATE = (
         "methods",
         str,
         "--methods",
-        "Compare methods in place of the variants: tuned, auto, paper, eug, race, stepwise, dgm, dal.",
+        "Compare methods in place of the variants: tuned, auto, paper, pul, eug, race, stepwise, dgm, dal.",
         metavar="LIST",
     ),
     Flag("buc_lambda", float, "--buc-lambda", "λ of BUC; --lambda is the λ of DBC.", "0.005"),

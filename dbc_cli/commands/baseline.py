@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -18,9 +17,6 @@ from schemas.choices import Baseline, words_of
 from schemas.stage_names import stage_label
 from stages.errors import UsageError
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
 METHOD = Annotated[
     Baseline,
     typer.Argument(
@@ -28,21 +24,9 @@ METHOD = Annotated[
         help="pul; eug, race (one label each); stepwise, dgm, dal (cameras); umdl, spgan, tj-aidl (another set).",
     ),
 ]
-HEADINGS = ("iteration", "clusters", "reliable", "loss", "rank-1", "rank-5", "mAP", "ARI")
 
 
 BASELINE = (
-    Flag("n_clusters", int, "--n-clusters", "Number of k-means clusters.", "", metavar="K", least=1),
-    Flag(
-        "iterations",
-        int,
-        "--iterations",
-        "Number of rounds of clustering and training.",
-        "5",
-        metavar="T",
-        least=1,
-        most=10_000,
-    ),
     Flag(
         "steps",
         int,
@@ -53,7 +37,6 @@ BASELINE = (
         least=1,
         most=10_000_000,
     ),
-    Flag("threshold", float, "--threshold", "Least cosine of a reliable sample with its cluster's centre.", "0.85"),
 )
 
 ANOTHER_SET = (
@@ -90,17 +73,14 @@ ANOTHER_SET = (
 def baseline(given: Given, method: str | None) -> None:
     """Run another published method on the same pictures, and print its results.
 
-    pul (Fan et al., 2018) clusters by k-means and trains on the samples near their cluster's centre; its models are not kept.
-    The others are runs of their own in RUN/baseline, with the same artifacts as any run. eug (Wu et al., 2018) and race (Ye
-    et al., 2018) know one labelled sample of each individual (--labels FILE); stepwise (Liu et al., 2017), dgm (Ye et al.,
-    2017) and dal (Chen et al., 2018) know cameras and tracklets. umdl (Peng et al., 2016), spgan (Deng et al.,
-    2018) and tj-aidl (Wang et al., 2018) learn from another set, --source RUN, whose identities they read.
+    Each is a run of its own in RUN/baseline, with the same artifacts as any run. pul (Fan et al., 2018) clusters by k-means
+    and trains on the samples near their cluster's centre. eug (Wu et al., 2018) and race (Ye et al., 2018) know one labelled
+    sample of each individual (--labels FILE); stepwise (Liu et al., 2017), dgm (Ye et al., 2017) and dal (Chen et al., 2018)
+    know cameras and tracklets. umdl (Peng et al., 2016), spgan (Deng et al., 2018) and tj-aidl (Wang et al., 2018) learn from
+    another set, --source RUN, whose identities they read.
     """
     if method is None:
         raise UsageError(f"METHOD is missing: give one of {', '.join(words_of(Baseline))}")
-    if method == "pul":
-        _progressive(given)
-        return
     if method in ("umdl", "spgan", "tj-aidl"):
         _from_another_set(given, method)
         return
@@ -111,28 +91,6 @@ def baseline(given: Given, method: str | None) -> None:
         show_plan(given, cells)
         return
     compare_and_show(given, cells, name=f"baseline-{method}")
-
-
-def _progressive(given: Given) -> None:
-    from dbc_cli.console import RichReporter, print_json, print_table
-    from stages.compare.baselines.progressive import Settings, progressive
-
-    if given["n_clusters"] is None:
-        raise UsageError("--n-clusters is missing: give about the number of identities")
-    fields = {name: given[name] for name in ("iterations", "threshold", "seed", "device") if given[name] is not None}
-    settings = Settings(
-        n_clusters=given["n_clusters"],
-        train=given.fields_of((*TRAIN, *AMP)),
-        initial=initial_fields(given, SEED),
-        **fields,
-    )
-    rows: list[dict[str, Any]] = []
-    progressive(given.run_directory, settings, reporter=RichReporter(), on_row=lambda row: rows.append(asdict(row)))
-    given.remember()
-    if given.flag("json"):
-        print_json({"run": given.run.as_posix(), "method": "pul", "iterations": rows})
-    else:
-        print_table(_table(rows))
 
 
 def _from_another_set(given: Given, method: str) -> None:
@@ -163,17 +121,6 @@ def _from_another_set(given: Given, method: str) -> None:
         return
     cells = [[row["features"], *map(_cell, list(row.values())[3:])] for row in rows]
     print_table(borderless_table(("features", "rank-1", "rank-5", "rank-10", "mAP"), cells, n_left=1))
-
-
-def _table(rows: list[dict[str, Any]]) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in HEADINGS:
-        table.add_column(heading, justify="right")
-    for row in rows:
-        table.add_row(*(_cell(value) for value in row.values()))
-    return table
 
 
 def _cell(value: float | None) -> str:

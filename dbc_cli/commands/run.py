@@ -142,6 +142,8 @@ def plan_of_method(given: Given, name: str) -> Plan:
     elif other is not None:
         # before there are labels there is nothing to train on, however many --epochs are given
         values.setdefault("stage0_epochs", 0)
+    if name == "pul" and given["n_clusters"] is None:
+        raise UsageError("--n-clusters is missing: give about the number of identities")
     plan = plan_of(replace(given, values=values))
     if (
         other is not None

@@ -141,6 +141,23 @@ MERGE = (
         "ignored",
         MERGING,
     ),
+    Flag(
+        "n_clusters",
+        int,
+        "--n-clusters",
+        "Clusters of --clusterer pul; about the number of identities.",
+        "as many as merges would leave",
+        MERGING,
+        "K",
+    ),
+    Flag(
+        "min_cosine",
+        float,
+        "--min-cosine",
+        "Least cosine of a reliable sample with its cluster's centre in --clusterer pul.",
+        "0.85",
+        MERGING,
+    ),
     Flag("k2", int, "--k2", "Neighbours that --metric jaccard averages over.", "6", MERGING),
     Flag(
         "camera_weight",

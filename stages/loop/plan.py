@@ -110,7 +110,7 @@ def check_plan(run: RunDirectory, plan: Plan) -> None:
     n_merges = number_of_merges(n_samples, plan.merge.merge_percent)
     percent = plan.merge.merge_percent
     by_default = "" if "merge_percent" in plan.merge.model_fields_set else " by default"
-    if plan.last_stage > 0 and n_merges == 0:
+    if plan.last_stage > 0 and n_merges == 0 and plan.merge.clusterer == "dbc":
         raise UsageError(
             f"`merge_percent={percent}`{by_default} makes no merge among {n_samples} train samples; "
             + (f"give {least_merge_percent(n_samples)} or more" if n_samples > 1 else "ingest more")

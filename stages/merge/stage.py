@@ -108,7 +108,8 @@ def merge(
     @stage_memory("give `device='cpu'`")
     def compute(writer: Writer) -> Computed:
         # before features are whitened, which leaves something in the run
-        n_merges = 0 if reviewed else _n_merges(dataset_manifest(dataset).summary.n_train, stage, parameters)
+        merges = parameters.clusterer == "dbc" and not reviewed
+        n_merges = _n_merges(dataset_manifest(dataset).summary.n_train, stage, parameters) if merges else 0
         inputs = _inputs(dataset, features, previous, known, parameters, memory_limit=context.memory_limit)
         n_samples, dim = inputs.prepared.rows.shape
         own = device if parameters.clusterer == "dbc" else "cpu"

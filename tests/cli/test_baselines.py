@@ -78,7 +78,10 @@ def test_the_words_are_found_again_and_those_of_another_dataset_are_not(dbc: Dbc
         (["baseline", "umdl"], "--source is missing: umdl needs a run of another set, with identities"),
         (["baseline", "spgan", "--source", "nowhere"], "--source must be a run, got nowhere, which is no folder"),
         (["baseline", "race", "--labels", "nowhere.csv"], "--labels must be a table of path,identity, got nowhere.csv"),
-        (["ablate", "--methods", "dbc"], "method must be one of tuned, auto, paper, eug, race, stepwise, dgm, dal"),
+        (
+            ["ablate", "--methods", "dbc"],
+            "method must be one of tuned, auto, paper, pul, eug, race, stepwise, dgm, dal",
+        ),
         (["train", "--stage", "1", "--supervised", *NETWORK], "--supervised trains stage 0, got stage 1"),
         (["baseline", "pul"], "--n-clusters is missing: give"),
         (["baseline", "pul", "--n-clusters", "0"], "--n-clusters must be at least 1, got 0"),
@@ -87,8 +90,8 @@ def test_the_words_are_found_again_and_those_of_another_dataset_are_not(dbc: Dbc
             "--n-clusters must be at most 16, the",
         ),
         (
-            ["baseline", "pul", "--n-clusters", "3", "--threshold", "2"],
-            "--threshold must be a cosine from -1 to 1, got 2.0",
+            ["baseline", "pul", "--n-clusters", "3", "--min-cosine", "2"],
+            "--min-cosine must be at most 1, got 2.0",
         ),
     ],
 )
@@ -106,17 +109,16 @@ def test_instance_matching_is_another_model_of_the_same_stage(dbc: Dbc, run: Pat
     assert matched["loss_first"] != plain["loss_first"]
 
 
-def test_pul_tells_every_iteration_and_keeps_nothing_but_the_start(dbc: Dbc, run: Path) -> None:
-    command = ["baseline", "pul", "--n-clusters", "4", "--iterations", "2", "--epochs", "1", "--run", run]
-    rows = dbc(*command, "--json").json["iterations"]
-    assert [row["iteration"] for row in rows] == [0, 1, 2]
-    assert rows[0]["n_reliable"] is rows[0]["loss"] is None
-    assert all(4 <= row["n_reliable"] <= 16 and row["n_clusters"] == 4 for row in rows[1:])
-    assert all(0 <= row["rank1"] <= 1 and row["loss"] > 0 for row in rows[1:])
-    assert RunDirectory(run).stages("model") == [-1]
-    again = [line.split() for line in dbc(*command).out.splitlines()]
-    assert again[0] == ["iteration", "clusters", "reliable", "loss", "rank-1", "rank-5", "mAP", "ARI"]
-    assert again[3][1:4] == ["4", str(rows[2]["n_reliable"]), f"{rows[2]['loss']:.3f}"]
+def test_pul_trains_the_first_network_on_its_reliable_samples_alone(dbc: Dbc, run: Path) -> None:
+    command = ["baseline", "pul", "--n-clusters", "4", "--stages", "2", "--epochs", "1", "--run", run]
+    (told,) = dbc(*command, *NETWORK, "--json").json["runs"]
+    assert told["setting"]["knows"] == "nothing"
+    assert [stage["stage"] for stage in told["stages"]] == [-1, 0, 1, 2]
+    pul = RunDirectory(run / "baseline/pul-seed0")
+    model, reliable = model_manifest(pul.require("model", 2)), pul.require("clusters", 2).read("selected")
+    assert (model.summary.n_clusters, model.parameters.restart, model.parameters.loss) == (4, True, "softmax")
+    assert 4 <= reliable.sum() <= 16
+    assert model.summary.n_steps == -(-int(reliable.sum()) // model.parameters.batch_size)
 
 
 def test_other_methods_stand_in_one_table_with_what_each_was_told(dbc: Dbc, run: Path, tmp_path: Path) -> None:

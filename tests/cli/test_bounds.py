@@ -18,7 +18,7 @@ NUMBERS = {place: flag for place, flag in FLAGS.items() if flag.kind in (int, fl
 OPTIONS = {place: flag for place, flag in NUMBERS.items() if flag.least is not None}
 PASSED_ON = {"extract_batch_size": "batch_size", "buc_lambda": "lambda_", "stage0_epochs": "epochs"}
 """Flags that fill a parameter of another name."""
-OTHERWISE = {"n_clusters", "threshold", "last_stride"}
+OTHERWISE = {"threshold", "last_stride"}
 """Flags that are held against the samples there are, or against a list."""
 
 

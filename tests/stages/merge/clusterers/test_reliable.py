@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.cluster import KMeans
 
-from stages.compare.baselines.reliable import UNRELIABLE, pul_labels, reliable_labels
 from stages.errors import UsageError
+from stages.merge.clusterers.pul import UNRELIABLE, pul_labels, reliable_labels
 from stages.typing import Float32Array, Int64Array
 
 

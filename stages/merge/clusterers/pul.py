@@ -1,15 +1,25 @@
-"""Reliable samples of a k-means clustering: those near the sample that stands for their cluster."""
+"""PUL (Fan et al., TOMM 2018): k-means, and of its clusters the reliable samples, near the one that stands for them."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from stages.errors import UsageError
+from stages.merge.clustering import Task
 from stages.typing import Float32Array, Float64Array, Int64Array
 
-PUBLISHED_THRESHOLD = 0.85
-"""Cosine that a reliable sample exceeds, as published for Market-1501."""
 UNRELIABLE = -1
+TRAINS_ON_LABELLED = True
+
+
+def cluster(task: Task) -> Int64Array:
+    """Labels (n,) of the reliable samples, −1 for others; the stage is the seed of k-means.
+
+    There are `n_clusters` clusters, or as many as the schedule has at the stage if that is not given.
+    """
+    asked = task.parameters
+    n_clusters = asked.n_clusters or task.n_clusters
+    return pul_labels(task.features, n_clusters=n_clusters, threshold=asked.min_cosine, seed=task.stage)
 
 
 def pul_labels(features: Float32Array, *, n_clusters: int, threshold: float, seed: int) -> Int64Array:
