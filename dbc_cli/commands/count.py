@@ -55,7 +55,7 @@ def count(given: Given) -> None:
     run = with_clusters(given.run_directory, reporter)
     stage = stage_to_show(run, given.stage, reporter)
     n_answers, seed = given.get("n_answers", 100), given.get("seed", 0)
-    found = counting(run, stage, file=given["answers"], n_answers=n_answers, seed=seed)
+    found = counting(run, stage, file=given["answers"], n_answers=n_answers, seed=seed, reporter=reporter)
     given.remember()
     if out is not None:
         _write(found, out, overwrite=given.flag("overwrite"))

@@ -28,13 +28,15 @@ _LONGEST_CHAIN = 12
 class AnsweredPairs:
     """What a file says: `pairs` (p, 2) of train samples, by their place among train samples, and `is_same` (p,); `lines` (p,).
 
-    Rows that say "unsure" are only counted, by `n_unsure` and in `unsure` (u, 2).
+    Rows that say "unsure" are only counted, by `n_unsure` and in `unsure` (u, 2); those about pictures that were added to
+    the run later are left out and counted in `n_later`.
     """
 
     pairs: Int64Array
     is_same: BoolArray
     lines: Int64Array
     unsure: Int64Array
+    n_later: int = 0
 
     @property
     def n_unsure(self) -> int:
@@ -62,9 +64,12 @@ def canonical(pairs: Int64Array, is_same: BoolArray) -> Int64Array:
 
 
 class TrainSamples:
-    """The train samples of a dataset by what a file may call them."""
+    """The train samples of a dataset by what a file may call them.
 
-    def __init__(self, dataset: Artifact) -> None:
+    `newest` is the dataset with pictures that were added to it: a file may name these, too.
+    """
+
+    def __init__(self, dataset: Artifact, newest: Artifact | None = None) -> None:
         split, paths, frame_start = dataset.read("split"), dataset.read("path").tolist(), dataset.read("frame_start")
         place = np.cumsum(split == TRAIN) - 1
         self.n_samples = int((split == TRAIN).sum())
@@ -78,12 +83,19 @@ class TrainSamples:
             for path in dict.fromkeys(paths[start:stop]):
                 self._by_path.setdefault(path, []).append(sample)
                 self._by_file.setdefault(path.rpartition("/")[2], []).append(sample)
+        self._later = None if newest is None else TrainSamples(newest)
 
-    def place(self, name: str, *, at: str) -> int:
-        """The place among train samples of the one that `name` means; UsageError, beginning with `at`, unless it is one."""
+    def place(self, name: str, *, at: str) -> int | None:
+        """The place among train samples of the one that `name` means, None if it was added later.
+
+        UsageError, beginning with `at`, unless it is one.
+        """
         found = [self._by_name[name]] if name in self._by_name else self._by_path.get(name)
         if found is None and "/" not in name:
             found = self._by_file.get(name)
+        if found is None and self._later is not None:
+            self._later.place(name, at=at)
+            return None
         if found is None:
             example = shown(self.names[0]) if self.names else "none"
             raise UsageError(f"{at} names {shown(name)}, which is no picture of the data set, such as {example}")
@@ -107,20 +119,24 @@ def read_answers(file: Path, samples: TrainSamples) -> AnsweredPairs:
     missing = [name for name in COLUMNS if name not in table.cells]
     if missing:
         raise UsageError(f"{shown(file)} has no column '{missing[0]}'; give it the columns {', '.join(COLUMNS)}")
-    pairs = np.empty((len(table), 2), dtype=np.int64)
-    is_same, is_unsure = np.zeros((2, len(table)), dtype=bool)
+    pairs = np.zeros((len(table), 2), dtype=np.int64)
+    is_same, is_unsure, is_later = np.zeros((3, len(table)), dtype=bool)
     for row, (first, second, answer) in enumerate(zip(*(table.cells[name] for name in COLUMNS), strict=True)):
-        pairs[row] = [samples.place(name, at=table.at(row)) for name in (first, second)]
+        places = [place for name in (first, second) if (place := samples.place(name, at=table.at(row))) is not None]
+        is_later[row] = len(places) < 2
         if answer not in get_args(Answer):
             raise UsageError(f"{table.at(row)}: answer must be same, different or unsure, got {shown(answer)}")
+        if is_later[row]:
+            continue
+        pairs[row] = places
         is_same[row], is_unsure[row] = answer == "same", answer == "unsure"
         if answer == "different" and pairs[row, 0] == pairs[row, 1]:
             raise UsageError(
                 f"{table.at(row)} says that {shown(first)} and {shown(second)} differ, which are one sample"
             )
-    told = ~is_unsure & (pairs[:, 0] != pairs[:, 1])
+    told = ~is_unsure & ~is_later & (pairs[:, 0] != pairs[:, 1])
     lines = np.asarray(table.line, dtype=np.int64)
-    answers = AnsweredPairs(pairs[told], is_same[told], lines[told], pairs[is_unsure])
+    answers = AnsweredPairs(pairs[told], is_same[told], lines[told], pairs[is_unsure & ~is_later], int(is_later.sum()))
     require_no_contradiction(answers, samples.names, file)
     return answers
 

@@ -17,6 +17,7 @@ from stages.constraints.derived import derived_pairs, shows_different
 from stages.constraints.labels import labelled_pairs, read_labels
 from stages.errors import UsageError
 from stages.ingest.formats.names import shown
+from stages.reporting import Reporter
 from stages.runs.context import Context
 from stages.runs.making import Computed, Made, Request, make_artifact
 from stages.runs.run_directory import RunDirectory, constraints_manifest
@@ -70,8 +71,8 @@ def make_constraints(run: RunDirectory, dataset: Artifact, asked: AskedConstrain
     file = _file_of(run, asked)
     if file is None and asked.labels is None and not (asked.derived and shows_different(dataset)):
         return None
-    samples = TrainSamples(dataset)
-    answers, derived = answers_of(run, dataset, samples, asked)
+    samples = train_samples(run, dataset)
+    answers, derived = answers_of(run, dataset, samples, asked, reporter=context.reporter)
     known, note = (None, "") if asked.labels is None else read_labels(asked.labels, dataset)
     said = _Said(answers, *((NO_ANSWERS.pairs, NO_ANSWERS.pairs) if known is None else labelled_pairs(known)), derived)
     said.require_agreement(samples.names, file, asked.labels)
@@ -98,12 +99,20 @@ def make_constraints(run: RunDirectory, dataset: Artifact, asked: AskedConstrain
     return made
 
 
+def train_samples(run: RunDirectory, dataset: Artifact) -> TrainSamples:
+    """The train samples of `dataset`; files may name what was added to it in the newest of `run`, too."""
+    newest = RunDirectory(run.root).find("dataset")
+    is_newest = newest is None or newest.manifest.id == dataset.manifest.id
+    return TrainSamples(dataset, None if is_newest else newest)
+
+
 def answers_of(
-    run: RunDirectory, dataset: Artifact, samples: TrainSamples, asked: AskedConstraints
+    run: RunDirectory, dataset: Artifact, samples: TrainSamples, asked: AskedConstraints, *, reporter: Reporter
 ) -> tuple[AnsweredPairs, Int64Array]:
     """What the file that is `asked` for says of `samples`, and the pairs (p, 2) that the data shows to differ."""
     file = _file_of(run, asked)
     answers = NO_ANSWERS if file is None else read_answers(file, samples)
+    tell_later(answers, reporter)
     return answers, derived_pairs(dataset) if asked.derived else NO_ANSWERS.pairs
 
 
@@ -144,6 +153,15 @@ class _Said:
         source = f"{shown(file)} says " if found.different >= n_answers and file is not None else ""
         advice = ", or give `no_derived_constraints=True`" if found.different >= n_answers + n_labels else ""
         raise UsageError(f"{why}, but {source}{chain_told(found, names, lines)}; correct it{advice}")
+
+
+def tell_later(answers: AnsweredPairs, reporter: Reporter) -> None:
+    """Say how many answers are left out because they are about pictures that are in no cluster yet."""
+    if answers.n_later:
+        reporter.note(
+            f"answers about pictures that were added after these clusters were made: {answers.n_later}, left out here; "
+            "dbc run takes them"
+        )
 
 
 def told(summary: ConstraintsSummary) -> str:

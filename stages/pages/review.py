@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from schemas.stage_names import stage_label
-from stages.constraints.answers_file import TrainSamples
 from stages.constraints.derived import derived_pairs
+from stages.constraints.stage import tell_later, train_samples
 from stages.evaluate.report import Reported
 from stages.evaluate.report import report as make_report
 from stages.pages.markup import element, joined, page
@@ -69,8 +69,9 @@ def open_review(run: RunDirectory, *, stage: int, file: Path, reporter: Reporter
     """The review of the clusters of `stage`, with the answers that `file` has; raises what `AnswerBook` and `report` do."""
     reported = make_report(run, stage=stage, reporter=reporter)
     clusters = run.require("clusters", stage)
-    samples = TrainSamples(reported.dataset)
+    samples = train_samples(run, reported.dataset)
     book = AnswerBook(file, samples, derived_pairs(reported.dataset))
+    tell_later(book.before, reporter)
     parameters, merged = clusters_manifest(clusters).parameters, clusters.read("criterion")
     # the order takes squared distances and mean dispersions: only then is the stage's D the same quantity
     is_same_d = parameters.criterion == "dbc" and parameters.metric == "sqeuclidean"

@@ -25,6 +25,8 @@ Row = tuple[str, str, str]
 class AnswerBook:
     """The answers in `file` about `samples`, to which more are added; `apart` (p, 2) are pairs that the data shows to differ.
 
+    `before` are those that were there.
+
     UsageError if what is in the file contradicts itself or names no samples.
     """
 
@@ -33,7 +35,7 @@ class AnswerBook:
         self._names = samples.names
         self._apart = apart
         self._rows = read_rows(file) if file.exists() else []
-        found = read_answers(file, samples) if self._rows else NO_ANSWERS
+        self.before = found = read_answers(file, samples) if self._rows else NO_ANSWERS
         told = zip(found.pairs.tolist(), found.is_same.tolist(), strict=True)
         self._told: list[tuple[int, int, Answer]] = [(a, b, "same" if same else "different") for (a, b), same in told]
         self._told += [(a, b, "unsure") for a, b in found.unsure.tolist()]

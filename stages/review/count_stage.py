@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.constraints.answers_file import AnsweredPairs, TrainSamples
-from stages.constraints.stage import AskedConstraints, answers_of
+from stages.constraints.answers_file import AnsweredPairs
+from stages.constraints.stage import AskedConstraints, answers_of, train_samples
 from stages.errors import DbcError
 from stages.features.prepared import compared_features
+from stages.reporting import Reporter
 from stages.review.counting import INNER, LEAST_DRAWN, Count, Draws, answered, count, draw, expected_width
 from stages.runs.lineage import dataset_of, parent_of
 from stages.runs.run_directory import RunDirectory, clusters_manifest
@@ -71,7 +72,9 @@ def clusters_before(run: RunDirectory, stage: int) -> Artifact:
     return newest
 
 
-def counting(run: RunDirectory, stage: int, *, file: Path | None, n_answers: int, seed: int) -> Counting:
+def counting(
+    run: RunDirectory, stage: int, *, file: Path | None, n_answers: int, seed: int, reporter: Reporter
+) -> Counting:
     """What the answers in `file` (default: the run's own) say of the number of individuals at `stage`.
 
     Drawn samples count in their order, up to the first that is not answered about in full, so that which answers are there
@@ -80,8 +83,8 @@ def counting(run: RunDirectory, stage: int, *, file: Path | None, n_answers: int
     draws = draws_of(run, stage, n_answers=n_answers, seed=seed)
     clusters = run.require("clusters", stage)
     dataset = dataset_of(run, clusters)
-    samples = TrainSamples(dataset)
-    told, derived = answers_of(run, dataset, samples, AskedConstraints(file))
+    samples = train_samples(run, dataset)
+    told, derived = answers_of(run, dataset, samples, AskedConstraints(file), reporter=reporter)
     different = np.concatenate([told.pairs[~told.is_same], told.unsure, derived])
     is_known, is_same = answered(draws, told.pairs[told.is_same], different)
     n_complete = int(np.logical_and.accumulate(is_known.all(axis=1)).sum())

@@ -98,6 +98,18 @@ def test_the_order_of_rows_and_paths_changes_nothing(tmp_path):
     assert answers_of(tmp_path, dataset, []).digest() == ""
 
 
+def test_answers_about_pictures_that_came_later_are_counted_and_left_out(tmp_path):
+    (file := tmp_path / "constraints.csv").write_text(
+        "path_a,path_b,answer\na,new,same\nb,a,different\nnew,newer,unsure\n"
+    )
+    samples = TrainSamples(Dataset(["a", "b"]), Dataset(["a", "2/new", "b", "newer"]))
+    answers = read_answers(file, samples)
+    assert (answers.n_later, answers.pairs.tolist(), answers.unsure.tolist()) == (2, [[1, 0]], [])
+    file.write_text("path_a,path_b,answer\na,old,same\n")
+    with pytest.raises(UsageError, match="'old', which is no picture of the data set"):
+        read_answers(file, samples)
+
+
 @pytest.mark.parametrize(
     ("row", "told"),
     [
