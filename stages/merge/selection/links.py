@@ -18,7 +18,6 @@ from stages.errors import DbcError, UsageError
 from stages.typing import BoolArray, Int64Array
 
 _NO_PAIRS = np.empty((0, 2), dtype=np.int64)
-_NOBODY: set[int] = set()
 
 
 @dataclass(frozen=True)
@@ -112,18 +111,20 @@ class Links:
     def __init__(self, individual: Int64Array, view: Int64Array | None, different: Int64Array) -> None:
         self.individual, self._view = individual, view
         self._different = different
-        # lists, because numbers are taken one by one
+        # lists of numbers and one set, because numbers are taken one by one, and the garbage collector walks sets of sets
         self._parent = list(range(int(individual.max()) + 1))
-        self._apart: dict[int, set[int]] = {}
-        for a, b in different.tolist():
-            self._apart.setdefault(a, set()).add(b)
-            self._apart.setdefault(b, set()).add(a)
+        self._n_individuals = len(self._parent)
+        ends = np.concatenate([different, different[:, ::-1]])
+        ends = ends[np.argsort(ends[:, 0], kind="stable")]
+        self._start: list[int] = np.searchsorted(ends[:, 0], np.arange(self._n_individuals + 1)).tolist()
+        self._others: list[int] = ends[:, 1].tolist()
+        self._others_of_joined: dict[int, list[int]] = {}
         self._prepare()
+        self._apart: set[int] = set(self._keys.tolist())
 
     def _prepare(self) -> None:
         roots = self._roots(self._different)
         self._owner: list[int] = self.individual.tolist()
-        self._n_individuals = len(self._parent)
         self._keys = np.unique(roots.min(axis=1) * self._n_individuals + roots.max(axis=1))
         self._nodes: dict[int, dict[int, int]] = {}
         if self._view is not None:
@@ -144,10 +145,16 @@ class Links:
 
     def may_join(self, first: int, second: int) -> bool:
         """Whether two nodes may join now."""
-        if self._view is not None and self._view[first] != self._view[second]:
-            return False
-        a, b = self._root(first), self._root(second)
-        return a != b and b not in self._apart.get(a, _NOBODY)
+        a, b = self.roots(first, second)
+        return a != b and self.are_comparable(first, second) and not self.differ(a, b)
+
+    def are_comparable(self, first: int, second: int) -> bool:
+        """Whether two nodes are of one view."""
+        return self._view is None or bool(self._view[first] == self._view[second])
+
+    def differ(self, a: int, b: int) -> bool:
+        """Whether two individuals, by their numbers now, a < b, are known to differ."""
+        return a * self._n_individuals + b in self._apart
 
     def among(self, node: int, others: set[int]) -> set[int]:
         """Those of `others` that may join `node` now."""
@@ -156,19 +163,24 @@ class Links:
     def join(self, first: int, second: int) -> list[tuple[int, int]]:
         """Let two nodes join, and their individuals; returns the nodes of other views that so join too."""
         a, b = self.roots(first, second)
-        self._parent[b] = a
-        apart = self._apart.pop(b, _NOBODY)
-        for other in apart:
-            self._apart[other].discard(b)
-            self._apart[other].add(a)
-        if apart:
-            self._apart.setdefault(a, set()).update(apart)
+        self.unite(a, b)
         if self._view is None:
             return []
         own, others = self._nodes[a], self._nodes.pop(b)
         both = {view: (min(own[view], node), max(own[view], node)) for view, node in others.items() if view in own}
         self._nodes[a] = {**others, **own, **{view: smaller for view, (smaller, _) in both.items()}}
         return [pair for pair in both.values() if pair != (min(first, second), max(first, second))]
+
+    def unite(self, a: int, b: int) -> None:
+        """Let two individuals, by their numbers now, a < b, be one, called a, for those who ask for no nodes that follow."""
+        self._parent[b] = a
+        if others := self._others_of(b):
+            own = self._others_of_joined[a] = self._others_of(a)
+            own += others
+            n, apart, parent = self._n_individuals, self._apart, self._parent
+            for other in others:
+                c = other if parent[other] == other else self._root_of(other)
+                apart.add(a * n + c if a < c else c * n + a)
 
     def rename(self, old: Int64Array) -> None:
         """Let node i be the one that was called old[i], those that joined being gone."""
@@ -183,11 +195,16 @@ class Links:
 
     def roots(self, first: int, second: int) -> tuple[int, int]:
         """The individuals that two nodes are of now, the smaller first."""
-        a, b = self._root(first), self._root(second)
+        a, b = self._root_of(self._owner[first]), self._root_of(self._owner[second])
         return (a, b) if a < b else (b, a)
 
-    def _root(self, node: int) -> int:
-        parent, found = self._parent, self._owner[node]
+    def _others_of(self, individual: int) -> list[int]:
+        """Whom an individual differs from, by the numbers they had at first."""
+        joined = self._others_of_joined.get(individual)
+        return self._others[self._start[individual] : self._start[individual + 1]] if joined is None else joined
+
+    def _root_of(self, found: int) -> int:
+        parent = self._parent
         while parent[found] != found:
             parent[found] = found = parent[parent[found]]
         return found

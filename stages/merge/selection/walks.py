@@ -60,11 +60,14 @@ def accepted(
             first, second = sorted((root_of(parent, x), root_of(parent, y)))
         else:
             first, second = (x, y) if parent[x] == x and parent[y] == y else (x, x)
-        if first != second and (links is None or links.may_join(a, b)):
-            parent[second] = first
-            if links is not None:
-                links.join(a, b)
-            yield a, b
+        if first == second:
+            continue
+        if links is not None:
+            if links.differ(first, second) or not links.are_comparable(a, b):
+                continue
+            links.unite(first, second)
+        parent[second] = first
+        yield a, b
 
 
 def first_capacity(n_merges: int, *, costly_blocks: bool = False) -> int:
