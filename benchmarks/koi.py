@@ -4,9 +4,11 @@
     dbc ingest OUT/sequence --height 128 --width 128 --run OUT/run && dbc run …
     dbc eval --ids OUT/ids.csv && dbc export clusters --format mot --out OUT/found
     python benchmarks/koi.py score OUT
+    python -m benchmarks.koi apart OUT
 
 Video and boxes are those of Kuncheva et al., github.com/LucyKuncheva/Animal-Identification-from-Video (MIT): 1,635 boxes
-of 9 fish in 536 frames; the video is in commit 8ecf00f. The floor is the tracks themselves, without anything joined.
+of 9 fish in 536 frames; the video is in commit 8ecf00f. The floor is the tracks themselves, without anything joined. `apart` says what it
+is worth to know that tracks of one frame are not one fish: clusters of the initial features, with and without.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from scipy.optimize import linear_sum_assignment
 LEAST_OVERLAP = 0.5
 LONGEST = 24
 """Frames of a track: one second. A longer one is cut."""
+CLUSTERS = (54, 36, 28, 18, 12, 9)
 
 Box = tuple[int, int, int, int]
 
@@ -121,8 +124,47 @@ def score(out: Path) -> None:
     )
 
 
+def apart(out: Path) -> None:
+    """ARI and IDF1 of the boxes at some numbers of clusters, without and with what frames show."""
+    from sklearn.metrics import adjusted_rand_score
+
+    from benchmarks.merge_measures import print_table
+    from schemas.parameters import MergeParameters
+    from schemas.stage_names import INIT_STAGE
+    from stages.constraints.derived import derived_pairs
+    from stages.features.prepared import compared_features
+    from stages.ingest.known_later import read_known_later
+    from stages.merge import initial_labels
+    from stages.merge.by_parameters import merge_as
+    from stages.merge.selection.links import Constraints
+    from stages.runs.run_directory import RunDirectory
+
+    run, parameters = RunDirectory(out / "run"), MergeParameters(camera="ignored")
+    dataset = run.require("dataset")
+    fish, n_boxes = read_known_later(out / "ids.csv", dataset).pid, np.diff(dataset.read("frame_start"))
+    rows, different = (
+        compared_features(run.require("features", INIT_STAGE), dataset, parameters),
+        derived_pairs(dataset),
+    )
+    table = []
+    for n_clusters in CLUSTERS:
+        scores: list[str] = []
+        for known in (Constraints(), Constraints(different=different)):
+            singles = initial_labels(len(rows))
+            labels = merge_as(
+                parameters, rows, singles, len(rows) - n_clusters, camid=None, constraints=known
+            ).labels.repeat(n_boxes)
+            names = [str(name) for name in fish.repeat(n_boxes)]
+            scores += [f"{adjusted_rand_score(names, labels):.3f}", f"{identity_f1(names, labels.tolist()):.3f}"]
+        table.append([str(n_clusters), *scores])
+    head = ["clusters", "ARI without", "IDF1 without", "ARI with", "IDF1 with"]
+    print_table(f"{len(rows)} tracks, {len(different)} pairs of them in one frame", head, *table)
+
+
 if __name__ == "__main__":
     if sys.argv[1] == "tracks":
         write_tracks(*map(Path, sys.argv[2:5]))
+    elif sys.argv[1] == "apart":
+        apart(Path(sys.argv[2]))
     else:
         score(Path(sys.argv[2]))

@@ -1,12 +1,13 @@
 """What answers of a simulated reviewer are worth, by the order of pairs, and what they say of the number of individuals.
 
     python -m benchmarks.reviewing --weights mobilenet_v2-imagenet.safetensors --market eth80-market=DATA/eth80-market \
-        --table vehicles=DATA/vehicles --table nyala=NYALA --out record [--samples 300] [--seeds 0 1 2] [--clusters 1 2]
+        --table vehicles=DATA/vehicles --fine nyala=NYALA --out record [--samples 300] [--seeds 0 1 2] [--clusters 1 2]
 
-Drawn people are always there. Every set is cut to about `--samples` train images, identities drawn by the seed, of each
+Drawn people are always there. Pictures have 64 rows, those of `--fine` 128. Every set is cut to about `--samples` train images, identities drawn by the seed, of each
 twelve images at most, and merged on its initial features, whitened, as recipe `tuned` does, to `--clusters` times as many
-clusters as there are individuals. Then a tenth as many answers as there are samples correct these clusters, after every
-tenth of them. Answers are right always, or 95 % of the time. The second table has 200 simulated counts for each number of
+clusters as there are individuals; if the table has columns `encounter` and `view`, as the documents advise: pictures of one
+encounter together, and views apart (`dbc merge --view apart`). Then a tenth as many answers as there are samples correct
+these clusters; after every ten of them pairs are ordered anew, as `dbc review` does. Answers are right always, or 95 % of the time. The second table has 200 simulated counts for each number of
 answers. The third shows what frames that hold three individuals each are worth without any answer. Everything lands in
 --out; the tables go into RESULTS.md by hand.
 """
@@ -16,7 +17,7 @@ from __future__ import annotations
 import argparse
 import statistics
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -31,10 +32,13 @@ from stages.extract.stage import extract
 from stages.features.prepared import compared_features
 from stages.merge import initial_labels
 from stages.merge.by_parameters import merge_as
+from stages.merge.constrained import of_one_encounter
 from stages.merge.result import StageMerges
 from stages.merge.selection.links import Constraints
 from stages.nn.initial_model import initial_model
+from stages.pages.review import BATCH
 from stages.review.counting import INNER, count, draw
+from stages.review.sightings import Together
 from stages.runs.context import Context
 from stages.samples import TRAIN
 from stages.typing import Float32Array, Int64Array
@@ -43,7 +47,7 @@ NO_PAIRS = np.empty((0, 2), dtype=np.int64)
 MERGING = MergeParameters(camera="ignored", lambda_=0.1)
 ACCURACIES = (1.0, 0.95)
 ORDERS = ("worth", "random", "nearest")
-STEPS = {"0": 0.0, "25 %": 0.25, "50 %": 0.5, "75 %": 0.75, "all": 1.0}
+STEPS = {"0": 0.0, "a third": 1 / 3, "two thirds": 2 / 3, "all": 1.0}
 GAIN_HEAD = [
     *("set", "clusters", "right", "order", *(f"ARI, {step}" for step in STEPS)),
     *("gain", "mAP, 0", "mAP, all", "error of K"),
@@ -51,15 +55,17 @@ GAIN_HEAD = [
 COUNT_HEAD = ["set", "individuals", "clusters", "answers", "estimate", "interval", "width", "covered"]
 FRAME_HEAD = ["set", "clusters", "ARI without", "ARI with frames of three"]
 MOST_OF_ONE = 12
+FINE = 128
 ANSWERS, N_COUNTS = (100, 300, 1000), 200
 
 
 @dataclass(frozen=True)
 class Cut:
-    """A set cut to size: features (n, d) as the merge compares them, and the individuals (n,)."""
+    """A set cut to size: features (n, d) as the merge compares them, the individuals (n,), and what is known to be together."""
 
     rows: Float32Array
     truth: Int64Array
+    together: Together | None = None
 
     @property
     def n_individuals(self) -> int:
@@ -67,7 +73,14 @@ class Cut:
 
     def merged(self, n_clusters: int) -> StageMerges:
         n_merges = len(self.rows) - max(1, min(n_clusters, len(self.rows) - 1))
-        return merge_as(MERGING, self.rows, initial_labels(len(self.rows)), n_merges, camid=None)
+        return self.merged_under(NO_PAIRS, n_merges)
+
+    def merged_under(self, different: Int64Array, n_merges: int) -> StageMerges:
+        known = Constraints(different=different)
+        if self.together is not None:
+            known = Constraints(self.together.same, different, self.together.view)
+        singles = initial_labels(len(self.rows))
+        return merge_as(MERGING, self.rows, singles, n_merges, camid=None, constraints=known)
 
     def merge_anew(self, members: Int64Array, constraints: Constraints) -> Int64Array:
         singles = initial_labels(len(members))
@@ -84,8 +97,8 @@ def main() -> None:
     counts: list[list[str]] = []
     frames: list[list[str]] = []
     for data in _data_sets(arguments):
-        rows, pid = features_of(data)
-        cuts = [cut_to(rows, pid, n_samples=arguments.samples, seed=seed) for seed in arguments.seeds]
+        known = known_of(data)
+        cuts = [cut_to(known, n_samples=arguments.samples, seed=seed) for seed in arguments.seeds]
         print(f"{data.name}: {[len(cut.rows) for cut in cuts]} images", flush=True)
         for times in arguments.clusters:
             gains += gain_rows(data.name, cuts, times, arguments.seeds)
@@ -97,34 +110,57 @@ def main() -> None:
         print(text, flush=True)
 
 
-def features_of(data: DataSet) -> tuple[Float32Array, Int64Array]:
-    """The initial train features as the merge compares them, and the identity numbers, those that are known."""
+@dataclass(frozen=True)
+class Known:
+    """Of all train images: features `rows` (n, d), identity numbers `pid` (n,), and `encounter` and `view` (n,) if known."""
+
+    rows: Float32Array
+    pid: Int64Array
+    encounter: Int64Array | None
+    view: Int64Array | None
+
+
+def known_of(data: DataSet) -> Known:
+    """The initial train features as the merge compares them, and what the source says."""
     initial_model(data.run, data.plan.initial, context=Context())
     made = extract(
         data.run, stage=INIT_STAGE, parameters=data.plan.extract, initial=data.plan.initial, context=Context()
     )
     dataset = data.run.require("dataset")
-    pid = dataset.read("pid")[dataset.read("split") == TRAIN].astype(np.int64)
+    is_train = dataset.read("split") == TRAIN
     if made.artifact is None:
         raise SystemExit(f"{data.name}: no features")
-    return compared_features(made.artifact, dataset, MERGING), pid
+    pid, encounter, view = (
+        dataset.read(name)[is_train].astype(np.int64) if name in dataset.names() else None
+        for name in ("pid", "encounter", "view")
+    )
+    return Known(compared_features(made.artifact, dataset, MERGING), pid, encounter, view)
 
 
-def cut_to(rows: Float32Array, pid: Int64Array, *, n_samples: int, seed: int) -> Cut:
-    """About `n_samples` images, at most `MOST_OF_ONE` of an identity, in an order by the seed.
+def cut_to(known: Known, *, n_samples: int, seed: int) -> Cut:
+    """About `n_samples` images, at most `MOST_OF_ONE` of an identity, in an order by the seed; of encounters, all images.
 
     Features are turned so that n dimensions hold them, which changes no distance and takes less time.
     """
     generator = np.random.default_rng(seed)
     kept: list[int] = []
-    for identity in generator.permutation(np.unique(pid[pid > 0])).tolist():
-        members = generator.permutation(np.flatnonzero(pid == identity))[:MOST_OF_ONE].tolist()
-        if kept and len(kept) + len(members) > n_samples:
+    for identity in generator.permutation(np.unique(known.pid[known.pid > 0])).tolist():
+        members = generator.permutation(np.flatnonzero(known.pid == identity))
+        if known.encounter is not None:
+            # whole encounters, in the order in which their first images were drawn
+            _, first, number = np.unique(known.encounter[members], return_index=True, return_inverse=True)
+            members = members[np.argsort(first[number], kind="stable")]
+        some = members[:MOST_OF_ONE].tolist()
+        if kept and len(kept) + len(some) > n_samples:
             break
-        kept += members
+        kept += some
     order = generator.permutation(np.array(kept))
-    left, size, _ = np.linalg.svd(rows[order].astype(np.float64), full_matrices=False)
-    return Cut((left * size).astype(np.float32), np.unique(pid[order], return_inverse=True)[1].astype(np.int64))
+    left, size, _ = np.linalg.svd(known.rows[order].astype(np.float64), full_matrices=False)
+    together = None
+    if known.encounter is not None and known.view is not None:
+        together = Together(of_one_encounter(known.encounter[order], NO_PAIRS, NO_PAIRS), known.view[order])
+    truth = np.unique(known.pid[order], return_inverse=True)[1].astype(np.int64)
+    return Cut((left * size).astype(np.float32), truth, together)
 
 
 def gain_rows(name: str, cuts: list[Cut], times: float, seeds: list[int]) -> list[list[str]]:
@@ -164,10 +200,8 @@ def _curve(cut: Cut, times: float, order: str, accuracy: float, seed: int) -> li
         "nearest": lambda: nearest_first(cut.rows),
     }[order]()
     n_answers = len(cut.rows) // 10
-    reviewer = Reviewer(cut.truth, accuracy, np.random.default_rng([seed, 1]))
-    return review(
-        cut.rows, merged.labels, reviewer, asked, cut.merge_anew, n_answers=n_answers, batch=max(1, n_answers // 10)
-    )
+    reviewer = Reviewer(cut.truth, accuracy, np.random.default_rng([seed, 1]), cut.together)
+    return review(cut.rows, merged.labels, reviewer, asked, cut.merge_anew, n_answers=n_answers, batch=BATCH)
 
 
 def count_rows(name: str, cut: Cut, times: float) -> list[list[str]]:
@@ -201,10 +235,7 @@ def frame_rows(name: str, cuts: list[Cut], clusters: list[float], seeds: list[in
         for cut, seed in zip(cuts, seeds, strict=True):
             for is_known, values in found.items():
                 different = frames_of_three(cut.truth, seed) if is_known else NO_PAIRS
-                n_merges = max(1, len(cut.rows) - round(times * cut.n_individuals))
-                singles = initial_labels(len(cut.rows))
-                known = Constraints(different=different)
-                merged = merge_as(MERGING, cut.rows, singles, n_merges, camid=None, constraints=known)
+                merged = cut.merged_under(different, max(1, len(cut.rows) - round(times * cut.n_individuals)))
                 values.append(float(adjusted_rand_score(cut.truth, merged.labels)))
         rows.append([name, f"{times:g}×", *(f"{statistics.mean(values):.3f}" for values in found.values())])
     return rows
@@ -227,6 +258,9 @@ def _data_sets(arguments: argparse.Namespace) -> Iterator[DataSet]:
     for named in arguments.table:
         name, source = named.split("=", 1)
         yield vehicles(Path(source), arguments.weights, arguments.out, size, name=name)
+    for named in arguments.fine:
+        name, source = named.split("=", 1)
+        yield vehicles(Path(source), arguments.weights, arguments.out, replace(size, height=FINE), name=name)
     yield drawn_people(arguments.out, size)
 
 
@@ -234,6 +268,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--market", action="append", default=[], metavar="NAME=FOLDER")
     parser.add_argument("--table", action="append", default=[], metavar="NAME=FOLDER")
+    parser.add_argument("--fine", action="append", default=[], metavar="NAME=FOLDER")
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--samples", type=int, default=300)

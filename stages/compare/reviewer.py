@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -11,6 +12,7 @@ from stages.constraints.contradictions import first_contradiction
 from stages.merge.corrected import MergeAnew, corrected
 from stages.merge.selection.links import Constraints
 from stages.review.order import Answers, pairs_worth_a_look
+from stages.review.sightings import Together, sightings_worth_a_look
 from stages.typing import Float32Array, Int64Array
 
 Pair = tuple[int, int]
@@ -28,11 +30,15 @@ class Reviewed:
 
 @dataclass
 class Reviewer:
-    """Answers by the `truth` (n,), of which the share `accuracy` is right; an answer that others contradict is taken back."""
+    """Answers by the `truth` (n,), of which the share `accuracy` is right; an answer that others contradict is taken back.
+
+    `together` is what is known before any answer.
+    """
 
     truth: Int64Array
     accuracy: float
     generator: np.random.Generator
+    together: Together | None = None
     answers: Answers = field(default_factory=Answers)
     seen: list[Pair] = field(default_factory=list)
 
@@ -45,12 +51,17 @@ class Reviewer:
                 np.concatenate([self.answers.pairs, [[first, second]]]), np.append(self.answers.is_same, answer)
             )
             self.seen.append((first, second))
-            if first_contradiction(len(self.truth), told.pairs, told.is_same) is None:
+            links = np.concatenate([told.pairs, self._same()])
+            if first_contradiction(len(self.truth), links, np.append(told.is_same, self._same()[:, 0] >= 0)) is None:
                 self.answers = told
 
     def constraints(self) -> Constraints:
-        """What was answered."""
-        return Constraints(self.answers.pairs[self.answers.is_same], self.answers.pairs[~self.answers.is_same])
+        """What was answered, and what was known before."""
+        pairs, is_same = self.answers.pairs, self.answers.is_same
+        return Constraints(np.concatenate([pairs[is_same], self._same()]), pairs[~is_same])
+
+    def _same(self) -> Int64Array:
+        return np.empty((0, 2), dtype=np.int64) if self.together is None else self.together.same
 
 
 class Order(Protocol):
@@ -61,10 +72,13 @@ class Order(Protocol):
 
 
 def by_worth(rows: Float32Array, *, lambda_: float, cut: float | None) -> Order:
-    """The order of `pairs_worth_a_look`."""
+    """The order of `pairs_worth_a_look`, or of `sightings_worth_a_look` if the reviewer knows what is together."""
 
     def order(labels: Int64Array, reviewer: Reviewer, n_pairs: int) -> list[Pair]:
-        pairs = pairs_worth_a_look(
+        look = pairs_worth_a_look
+        if reviewer.together is not None:
+            look = partial(sightings_worth_a_look, together=reviewer.together)
+        pairs = look(
             rows,
             labels,
             n_pairs=n_pairs,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from schemas.parameters import MergeParameters
+from stages.constraints.contradictions import same_groups
 from stages.constraints.names import sample_names
 from stages.constraints.stage import AskedConstraints, make_constraints, read_constraints
 from stages.errors import DbcError, UsageError
@@ -59,12 +60,17 @@ def read_for_merge(dataset: Artifact, known: Artifact | None, parameters: MergeP
     labels = None if told is None else told.known
     if parameters.view == "ignored":
         return KnownBefore(Constraints(same, different), labels)
+    return KnownBefore(seen_apart(dataset, same, different), labels)
+
+
+def seen_apart(dataset: Artifact, same: Int64Array, different: Int64Array) -> Constraints:
+    """The pairs `same` and `different`, those of one encounter, and the views of train samples; DbcError if none is known."""
     is_train = dataset.read("split") == TRAIN
     if "view" not in dataset.names() or (dataset.read("view")[is_train] == UNKNOWN).all():
         raise DbcError(f"`view='apart'` needs the views of pictures, and {dataset.path} has none; ingest a column view")
     if "encounter" in dataset.names():
-        same = np.concatenate([same, of_one_encounter(dataset.read("encounter")[is_train], different)])
-    return KnownBefore(Constraints(same, different, dataset.read("view")[is_train].astype(np.int64)), labels)
+        same = np.concatenate([same, of_one_encounter(dataset.read("encounter")[is_train], same, different)])
+    return Constraints(same, different, dataset.read("view")[is_train].astype(np.int64))
 
 
 def before_review(run: RunDirectory, stage: int) -> Artifact:
@@ -75,14 +81,22 @@ def before_review(run: RunDirectory, stage: int) -> Artifact:
     return clusters if parent is None else run.resolve(parent)
 
 
-def of_one_encounter(encounter: Int32Array, different: Int64Array) -> Int64Array:
-    """Pairs (p, 2) that link all samples of each known `encounter` (n,), unless two of them are `different` (f, 2)."""
-    ends = encounter[different]
-    several = np.append(ends[ends[:, 0] == ends[:, 1], 0], UNKNOWN)
+def of_one_encounter(encounter: Int32Array, same: Int64Array, different: Int64Array) -> Int64Array:
+    """Pairs (p, 2) that link all samples of each known `encounter` (n,), but for encounters that answers contradict.
+
+    These link, alone or with others and the pairs `same` (s, 2), two samples that are `different` (f, 2).
+    """
     order = np.argsort(encounter, kind="stable")
-    order = order[~np.isin(encounter[order], several)]
-    again = encounter[order[1:]] == encounter[order[:-1]]
-    return np.stack([order[:-1][again], order[1:][again]], axis=1).astype(np.int64)
+    order = order[encounter[order] != UNKNOWN]
+    while True:
+        again = encounter[order[1:]] == encounter[order[:-1]]
+        found = np.stack([order[:-1][again], order[1:][again]], axis=1).astype(np.int64)
+        group = same_groups(len(encounter), np.concatenate([same, found]))
+        wrong = group[different[group[different[:, 0]] == group[different[:, 1]], 0]]
+        left = order[~np.isin(encounter[order], encounter[np.isin(group, wrong)])]
+        if len(left) == len(order):
+            return found
+        order = left
 
 
 def require_kept_apart(previous: Artifact, labels: Int64Array, constraints: Constraints, dataset: Artifact) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from stages.constraints.derived import derived_pairs
 from stages.constraints.stage import tell_later, train_samples
 from stages.evaluate.report import Reported
 from stages.evaluate.report import report as make_report
+from stages.merge.constrained import seen_apart
 from stages.pages.markup import element, joined, page
 from stages.pages.names import names_of
 from stages.pages.pictures import thumbnails, webp
@@ -21,6 +23,7 @@ from stages.reporting import Reporter
 from stages.review.answer_book import AnswerBook
 from stages.review.counting import Draws, drawn_pairs
 from stages.review.order import PairToSee, pairs_worth_a_look
+from stages.review.sightings import Together, sightings_worth_a_look
 from stages.runs.run_directory import RunDirectory, clusters_manifest
 from stages.typing import Int64Array
 
@@ -28,7 +31,7 @@ OTHERS = 6
 """Other members of a sample's cluster that are shown beside it."""
 FRAMES = 5
 """Frames of a tracklet that are shown."""
-BATCH = 50
+BATCH = 10
 """Pairs that a server gives at once: then it orders the others anew, by what was answered."""
 STATIC_BYTES = 15_000_000
 """Bytes of the pictures of a page without a server."""
@@ -39,7 +42,8 @@ QUALITY = 82
 class Review:
     """A stage's clusters and the book of answers about them; `cut` is D of the stage's last merge, None if it has none.
 
-    With `draws` their pairs are asked about, for a count.
+    With `draws` their pairs are asked about, for a count. `are_apart`: the merge compared pictures of one view alone, and took
+    those of one encounter for one individual.
     """
 
     reported: Reported
@@ -48,13 +52,25 @@ class Review:
     lambda_: float
     cut: float | None
     draws: Draws | None = None
+    are_apart: bool = False
+
+    def together(self) -> Together | None:
+        """What is known of samples before any answer, unless answers say otherwise; None if nothing is."""
+        if not self.are_apart:
+            return None
+        answers, _ = self.book.known()
+        same, different = answers.pairs[answers.is_same], answers.pairs[~answers.is_same]
+        known = seen_apart(self.reported.dataset, same, different)
+        return Together(known.same[len(same) :], known.view)  # type: ignore[arg-type]
 
     def next_pairs(self, n_pairs: int) -> list[PairToSee]:
         """At most `n_pairs` pairs that no answer decides yet, the one whose answer is worth most first."""
         answers, unsure = self.book.known()
         if self.draws is not None:
             return drawn_pairs(self.draws, self.reported.labels, answers, unsure)[:n_pairs]
-        return pairs_worth_a_look(
+        together = self.together()
+        look = pairs_worth_a_look if together is None else partial(sightings_worth_a_look, together=together)
+        return look(
             self.reported.features,
             self.reported.labels,
             n_pairs=n_pairs,
@@ -76,7 +92,8 @@ def open_review(run: RunDirectory, *, stage: int, file: Path, reporter: Reporter
     # the order takes squared distances and mean dispersions: only then is the stage's D the same quantity
     is_same_d = parameters.criterion == "dbc" and parameters.metric == "sqeuclidean"
     cut = float(merged[-1]) if len(merged) and is_same_d else None
-    return Review(reported, book, samples.names, parameters.lambda_, cut, draws)
+    are_apart = parameters.view == "apart"
+    return Review(reported, book, samples.names, parameters.lambda_, cut, draws, are_apart)
 
 
 def static_page(review: Review, *, n_pairs: int) -> str:
@@ -121,6 +138,7 @@ def page_data(review: Review, pairs: list[PairToSee]) -> dict[str, Any]:
         "cameras": {str(row): cameras.texts[place[row]] for row in mentioned if place[row] >= 0},
         "frames": {str(row): images for row, images in frames.items()},
         "apart": answers.pairs[~answers.is_same].tolist(),
+        "together": [] if (together := review.together()) is None else together.same.tolist(),
         "told": [[first, second, answer] for first, second, answer in review.book.rows()],
         "given": review.book.n_given,
         "file": review.book.file.name,

@@ -82,6 +82,8 @@ def pairs_worth_a_look(
     seen: Int64Array | None = None,
     lambda_: float = PUBLISHED_LAMBDA["dbc"],
     cut: float | None = None,
+    sizes: Int64Array | None = None,
+    comparable: BoolArray | None = None,
 ) -> list[PairToSee]:
     """At most `n_pairs` pairs of samples, the one whose answer is worth most first.
 
@@ -105,12 +107,17 @@ def pairs_worth_a_look(
         λ of D = d_ab + λ (d_a + d_b), in squared Euclidean distances.
     cut : float, optional
         D of the last merge; by default the largest D of two sides of a cluster.
+    sizes : int64 array (n,), optional
+        How many pictures each sample stands for; by default one.
+    comparable : bool array (n, V), optional
+        In which of V views each sample is seen; samples without a view in common make no pair.
 
     Returns
     -------
     list of PairToSee
     """
-    known = _Known(answers or Answers(), seen, len(labels))
+    known = _Known(answers or Answers(), seen, len(labels), comparable)
+    sizes = np.ones(len(labels), dtype=np.int64) if sizes is None else sizes
     members = _members_of(labels)
     groups = [*(part for own in members for part in _splits(rows, own, lambda_)), *_joins(rows, members, lambda_)]
     if not groups:
@@ -118,7 +125,9 @@ def pairs_worth_a_look(
     belief = _Belief(_cut_of(groups) if cut is None else cut)
     if answers is not None:
         belief.learn(*_answered(rows, labels, members, answers, lambda_))
-    found = (_pair_to_see(some, pair, belief) for some in groups if (pair := known.open_pair(some, rows)) is not None)
+    found = (
+        _pair_to_see(some, pair, belief, sizes) for some in groups if (pair := known.open_pair(some, rows)) is not None
+    )
     return _spread(found, labels, n_pairs)
 
 
@@ -235,7 +244,10 @@ def _cut_of(groups: list[_Groups]) -> float:
 class _Known:
     """What answers say of groups of samples, by the groups that "same" joins."""
 
-    def __init__(self, answers: Answers, seen: Int64Array | None, n_samples: int) -> None:
+    def __init__(
+        self, answers: Answers, seen: Int64Array | None, n_samples: int, comparable: BoolArray | None
+    ) -> None:
+        self._comparable = comparable
         self._seen = {(min(pair), max(pair)) for pair in (() if seen is None else seen.tolist())}
         same, different = answers.pairs[answers.is_same], answers.pairs[~answers.is_same]
         graph = coo_matrix((np.ones(len(same)), same.T), shape=(n_samples, n_samples))
@@ -250,7 +262,13 @@ class _Known:
         first, second = (set(self._group[side].tolist()) for side in (groups.first, groups.second))
         if first & second or any(self._different.get(group, _NOBODY) & second for group in first):
             return None
-        a, b = _speaker(rows, groups.first), _speaker(rows, groups.second)
+        a = _speaker(rows, groups.first)
+        others = groups.second
+        if self._comparable is not None:
+            others = others[(self._comparable[others] & self._comparable[a]).any(axis=1)]
+        if not len(others):
+            return None
+        b = _speaker(rows, others)
         pair = (min(a, b), max(a, b))
         return None if pair in self._seen else pair
 
@@ -264,7 +282,7 @@ def _speaker(rows: Float32Array, group: Int64Array) -> int:
     return int(group[np.argmin(np.square(own - own.mean(axis=0)).sum(axis=1))])
 
 
-def _pair_to_see(groups: _Groups, pair: tuple[int, int], belief: _Belief) -> PairToSee:
+def _pair_to_see(groups: _Groups, pair: tuple[int, int], belief: _Belief, sizes: Int64Array) -> PairToSee:
     is_single = min(len(groups.first), len(groups.second)) == 1
     chance = float(belief.of(np.array([groups.distance]))[0])
     reasons: dict[tuple[bool, bool], Reason] = {
@@ -273,16 +291,16 @@ def _pair_to_see(groups: _Groups, pair: tuple[int, int], belief: _Belief) -> Pai
         (True, False): "joined last",
         (True, True): "loose",
     }
-    n_pairs = len(groups.first) * len(groups.second)
+    n_first, n_second = int(sizes[groups.first].sum()), int(sizes[groups.second].sum())
     return PairToSee(
         first=pair[0],
         second=pair[1],
         reason=reasons[groups.are_one, is_single],
         distance=groups.distance,
-        n_first=len(groups.first),
-        n_second=len(groups.second),
+        n_first=n_first,
+        n_second=n_second,
         chance=chance,
-        worth=n_pairs * (1 - chance if groups.are_one else chance),
+        worth=n_first * n_second * (1 - chance if groups.are_one else chance),
     )
 
 

@@ -6,7 +6,7 @@ const root = document.getElementById("review-root");
 const progress = document.getElementById("progress");
 const told = [];          // answers of this sitting: {pair, answer, effect}
 const earlier = data.told ?? [];
-let queue = data.pairs.slice(), apart = data.apart.slice();
+let queue = data.pairs.slice(), apart = data.apart.slice(), together = data.together.slice();
 let place = 0, busy = false, asked = false, saved = 0;
 
 /* ---- what answers say: groups that "same" joins, and groups that "different" keeps apart ---- */
@@ -18,6 +18,7 @@ function groups() {
     return top;
   };
   const different = [...apart];
+  for (const [a, b] of together) if (find(a) !== find(b)) parent.set(find(a), find(b));
   for (const [a, b, answer] of [...earlier, ...told.map(({ pair, answer }) => [pair.first, pair.second, answer])]) {
     if (answer === "same" && find(a) !== find(b)) parent.set(find(a), find(b));
     if (answer === "different") different.push([a, b]);
@@ -184,6 +185,7 @@ async function more() {
   Object.assign(data.cameras, found.cameras);
   Object.assign(data.frames, found.frames);
   apart = found.apart;
+  together = found.together;
   if (found.pairs.length) {
     queue.push(...found.pairs);
     asked = false;

@@ -29,9 +29,11 @@ class Dataset:
 
 def test_samples_of_one_encounter_are_linked_and_unknown_ones_are_not():
     encounter, nothing = np.array([3, UNKNOWN, 7, 3, 3, UNKNOWN, 7], dtype=np.int32), np.empty((0, 2), dtype=np.int64)
-    assert of_one_encounter(encounter, nothing).tolist() == [[0, 3], [3, 4], [2, 6]]
+    assert of_one_encounter(encounter, nothing, nothing).tolist() == [[0, 3], [3, 4], [2, 6]]
     # an encounter of two individuals says nothing
-    assert of_one_encounter(encounter, np.array([[4, 0], [1, 5], [2, 3]])).tolist() == [[2, 6]]
+    assert of_one_encounter(encounter, nothing, np.array([[4, 0], [1, 5], [2, 3]])).tolist() == [[2, 6]]
+    # nor one that has two by what else was answered: 0 and 4 are one encounter, 4 = 5, but 5 is not 0
+    assert of_one_encounter(encounter, np.array([[4, 5]]), np.array([[5, 0]])).tolist() == [[2, 6]]
 
 
 def test_views_come_from_train_samples_alone_and_encounters_count_only_with_them():

@@ -1,0 +1,97 @@
+"""Pairs worth a look between sightings: pictures that are known to be of one individual, compared view by view."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from stages.constraints.contradictions import same_groups
+from stages.merge.clusters import relabel
+from stages.review.order import Answers, PairToSee, pairs_worth_a_look
+from stages.typing import BoolArray, Float32Array, Int64Array
+
+
+@dataclass(frozen=True)
+class Together:
+    """What is known of samples before any answer: pairs `same` (s, 2) of one individual, and the `view` (n,) of each.
+
+    Only samples of one view can be compared.
+    """
+
+    same: Int64Array
+    view: Int64Array
+
+
+def sightings_worth_a_look(
+    rows: Float32Array,
+    labels: Int64Array,
+    together: Together,
+    *,
+    n_pairs: int = 100,
+    answers: Answers | None = None,
+    seen: Int64Array | None = None,
+    lambda_: float,
+    cut: float | None = None,
+) -> list[PairToSee]:
+    """`pairs_worth_a_look` between what is `together`: no pair of one sighting, and none of two views.
+
+    A sighting stands for its samples: its features are their means in every view, one after the other, so that D of two
+    sightings is the mean of D within the views. A pair shows those two samples of one view that are nearest to each other.
+    """
+    sighting = _sightings(labels, together.same)
+    of_sighting = np.split(np.argsort(sighting, kind="stable"), np.cumsum(np.bincount(sighting))[:-1])
+    told = answers or Answers()
+    pairs = pairs_worth_a_look(
+        _by_view(rows, sighting, together.view),
+        relabel(labels[[own[0] for own in of_sighting]]),
+        n_pairs=n_pairs,
+        answers=Answers(sighting[told.pairs], told.is_same),
+        seen=None if seen is None else sighting[seen],
+        lambda_=lambda_,
+        cut=cut,
+        sizes=np.bincount(sighting),
+        comparable=_seen_in(sighting, together.view),
+    )
+    shown = [_nearest(rows, together.view, of_sighting[pair.first], of_sighting[pair.second]) for pair in pairs]
+    return [replace(pair, first=first, second=second) for pair, (first, second) in zip(pairs, shown, strict=True)]
+
+
+def _sightings(labels: Int64Array, same: Int64Array) -> Int64Array:
+    """The sighting (n,) of every sample, 0..S−1: samples that `same` links and that are in one cluster."""
+    return same_groups(len(labels), same[labels[same[:, 0]] == labels[same[:, 1]]])
+
+
+def _by_view(rows: Float32Array, sighting: Int64Array, view: Int64Array) -> Float32Array:
+    """Features (S, V·d) of sightings: means within each of V views, by 1/√V; a view without sample has the others' mean.
+
+    Every view is moved to mean 0 first, which changes no distance within it.
+    """
+    views, number = np.unique(view, return_inverse=True)
+    has = _seen_in(sighting, view)
+    found = np.zeros((len(has), len(views), rows.shape[1]), dtype=np.float32)
+    for place in range(len(views)):
+        own = np.flatnonzero(number == place)
+        sums = np.zeros((len(has), rows.shape[1]))
+        np.add.at(sums, sighting[own], rows[own] - rows[own].mean(axis=0, dtype=np.float64))
+        found[:, place] = sums / np.maximum(np.bincount(sighting[own], minlength=len(has)), 1)[:, None]
+    others = found.sum(axis=1) / has.sum(axis=1, keepdims=True)
+    for place in range(len(views)):
+        found[~has[:, place], place] = others[~has[:, place]]
+    return (found / np.float32(len(views) ** 0.5)).reshape(len(has), -1)
+
+
+def _seen_in(sighting: Int64Array, view: Int64Array) -> BoolArray:
+    """Whether each sighting has a sample of each view (S, V)."""
+    views, number = np.unique(view, return_inverse=True)
+    found: BoolArray = np.zeros((int(sighting.max()) + 1, len(views)), dtype=bool)
+    found[sighting, number] = True
+    return found
+
+
+def _nearest(rows: Float32Array, view: Int64Array, first: Int64Array, second: Int64Array) -> tuple[int, int]:
+    """The two samples of one view, one of `first` and one of `second`, that are nearest, the smaller number first."""
+    distance = np.square(rows[first][:, None].astype(np.float64) - rows[second]).sum(axis=2)
+    distance[view[first][:, None] != view[second]] = np.inf
+    a, b = np.unravel_index(int(distance.argmin()), distance.shape)
+    return tuple(sorted((int(first[a]), int(second[b]))))  # type: ignore[return-value]
