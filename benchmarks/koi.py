@@ -7,8 +7,8 @@
     python -m benchmarks.koi apart OUT
 
 Video and boxes are those of Kuncheva et al., github.com/LucyKuncheva/Animal-Identification-from-Video (MIT): 1,635 boxes
-of 9 fish in 536 frames; the video is in commit 8ecf00f. The floor is the tracks themselves, without anything joined. `apart` says what it
-is worth to know that tracks of one frame are not one fish: clusters of the initial features, with and without.
+of 9 fish in 536 frames; the video is in commit 8ecf00f. The floor is the tracks themselves, without anything joined. `apart`
+says what it is worth to know that tracks of one frame are not one fish: clusters of the initial features, with and without.
 """
 
 from __future__ import annotations

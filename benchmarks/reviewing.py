@@ -3,13 +3,14 @@
     python -m benchmarks.reviewing --weights mobilenet_v2-imagenet.safetensors --market eth80-market=DATA/eth80-market \
         --table vehicles=DATA/vehicles --fine nyala=NYALA --out record [--samples 300] [--seeds 0 1 2] [--clusters 1 2]
 
-Drawn people are always there. Pictures have 64 rows, those of `--fine` 128. Every set is cut to about `--samples` train images, identities drawn by the seed, of each
-twelve images at most, and merged on its initial features, whitened, as recipe `tuned` does, to `--clusters` times as many
-clusters as there are individuals; if the table has columns `encounter` and `view`, as the documents advise: pictures of one
-encounter together, and views apart (`dbc merge --view apart`). Then a tenth as many answers as there are samples correct
-these clusters; after every ten of them pairs are ordered anew, as `dbc review` does. Answers are right always, or 95 % of the time. The second table has 200 simulated counts for each number of
-answers. The third shows what frames that hold three individuals each are worth without any answer. Everything lands in
---out; the tables go into RESULTS.md by hand.
+Drawn people are always there. Pictures have 64 rows, those of `--fine` 128. Every set is cut to about `--samples` train
+images, identities drawn by the seed, of each twelve images at most, and merged on its initial features, whitened, as recipe
+`tuned` does, to `--clusters` times as many clusters as there are individuals; if the table has columns `encounter` and
+`view`, as the documents advise: pictures of one encounter together, and views apart (`dbc merge --view apart`). Then a tenth
+as many answers as there are samples correct these clusters; after every ten of them pairs are ordered anew, as `dbc review`
+does. Answers are right always, or 95 % of the time. The second table has 200 simulated counts for each number of answers.
+The third shows what frames that hold three individuals each are worth without any answer. Everything lands in --out; the
+tables go into RESULTS.md by hand.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ ANSWERS, N_COUNTS = (100, 300, 1000), 200
 
 @dataclass(frozen=True)
 class Cut:
-    """A set cut to size: features (n, d) as the merge compares them, the individuals (n,), and what is known to be together."""
+    """A set cut to size: features (n, d) as the merge compares them, the individuals (n,), and what is known before."""
 
     rows: Float32Array
     truth: Int64Array

@@ -244,9 +244,7 @@ def _cut_of(groups: list[_Groups]) -> float:
 class _Known:
     """What answers say of groups of samples, by the groups that "same" joins."""
 
-    def __init__(
-        self, answers: Answers, seen: Int64Array | None, n_samples: int, comparable: BoolArray | None
-    ) -> None:
+    def __init__(self, answers: Answers, seen: Int64Array | None, n_samples: int, comparable: BoolArray | None) -> None:
         self._comparable = comparable
         self._seen = {(min(pair), max(pair)) for pair in (() if seen is None else seen.tolist())}
         same, different = answers.pairs[answers.is_same], answers.pairs[~answers.is_same]
