@@ -6,8 +6,8 @@
 A run is made with features of Market-1501's numbers and 2048 dimensions, in DIR (default: the folder for temporary files),
 and taken away at the end. The floors are half the float32 product of the train features with a copy of themselves, and the
 product of query and gallery. Floor and commands take turns in one process, so that other work on the machine meets all of
-them; start and imports are left out. `first` fits the whitening, as the first command of a stage does; `again` reads the one
-that was kept. Figures are those of the least turn, seconds passed and, in brackets, those of all processors, which are what
+them; start and imports are left out. `first` fits the whitening and looks for neighbours by camera, as the first
+command of a stage does; `again` reads what that kept. Figures are those of the least turn, seconds passed and, in brackets, those of all processors, which are what
 is left to compare on a busy machine; the ratio's brackets hold the median of the turns' own. With `--cameras 0` no sample
 has a camera.
 """
@@ -38,7 +38,7 @@ from schemas.recipes import DEFAULT_RECIPE, merging_of
 from schemas.summaries import DatasetSummary, FeaturesSummary
 from stages.evaluate import stage as evaluate_stage
 from stages.extract.frames import rows_per_piece
-from stages.features import camera_finding, camera_whitening, kept_whitening
+from stages.features import camera_whitening, kept_neighbours, kept_whitening
 from stages.merge import stage as merge_stage
 from stages.runs import making
 from stages.runs.context import Context
@@ -52,8 +52,8 @@ PIECES: dict[str, tuple[tuple[Any, str], ...]] = {
     "reading": ((Artifact, "read"), (Artifact, "rows")),
     "fitting the whitening": ((kept_whitening, "fit_whitening"),),
     "keeping or reading it": ((kept_whitening, "write_checkpoint"), (kept_whitening, "read_checkpoint")),
-    "whitening": ((camera_whitening, "whitened"), (evaluate_stage, "whitened")),
-    "looking for cameras": ((camera_finding, "nearest_by_camera"),),
+    "whitening": ((camera_whitening, "whitened"),),
+    "looking for cameras": ((kept_neighbours, "nearest_by_camera"),),
     "merging": ((merge_stage, "merge_as"),),
     "ranking": ((evaluate_stage, "_retrieval"),),
     "measuring clusters": ((evaluate_stage, "measure_agreement"), (evaluate_stage, "measure_compactness")),

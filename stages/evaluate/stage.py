@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +21,14 @@ from stages.errors import DbcError
 from stages.evaluate.clusters.agreement import Agreement, measure_agreement
 from stages.evaluate.clusters.cameras import same_camera_chance, same_camera_merges
 from stages.evaluate.clusters.compactness import Compactness, measure_compactness
-from stages.evaluate.retrieval.by_split import retrieval_by_split
+from stages.evaluate.retrieval.by_split import retrieval_of
 from stages.evaluate.retrieval.metrics import RetrievalMetrics, RetrievalOptions
 from stages.evaluate.retrieval.reranking import Reranking
 from stages.features.camera_finding import CameraFinding
+from stages.features.camera_whitening import Whitenings
 from stages.features.kept_whitening import whitening_of
 from stages.features.prepared import found_by_camera, require_whitening_room
-from stages.features.whitening import NothingToWhitenError, whitened
+from stages.features.whitening import NothingToWhitenError
 from stages.ingest.known_later import read_known_later
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lineage import broken_chain, dataset_of, newest_features, require_same_dataset
@@ -34,7 +37,7 @@ from stages.runs.next_stage import next_evaluate
 from stages.runs.run_directory import RunDirectory, features_manifest
 from stages.runs.store import Artifact, Writer
 from stages.samples import GALLERY, QUERY, TRAIN, UNKNOWN
-from stages.typing import BoolArray, Float32Array, Float64Array, Int32Array, Int64Array, UInt8Array
+from stages.typing import Float32Array, Float64Array, Int32Array, Int64Array, UInt8Array
 
 SAMPLING_SEED = 0
 """Seed that draws the samples for the silhouette of a large set."""
@@ -42,10 +45,10 @@ SAMPLING_SEED = 0
 
 @dataclass(frozen=True)
 class Evaluated:
-    """The arrays to evaluate: features (n_samples, d), train labels (n_train) and their linkage so far, ids and splits
+    """The arrays to evaluate: features (n, d) by split, train labels (n_train) and their linkage so far, ids and splits
     (n_samples), encounters too if the source gives them; and notes on the features."""
 
-    features: Float32Array
+    features: Mapping[int, Float32Array]
     labels: Int64Array
     linkage: Float64Array
     pid: Int32Array
@@ -96,15 +99,15 @@ def evaluate(
         if known is not None:
             data = replace(data, pid=known.pid, notes=(*data.notes, known.note))
         with context.reporter.task(f"evaluate stage {stage_label(stage)}", total=3, unit="parts") as advance:
-            n_pairs = int((data.split == QUERY).sum()) * int((data.split == GALLERY).sum())
-            backend = namespace_for(device, n_products=float(n_pairs) * data.features.shape[1])
+            query, gallery = data.features[QUERY], data.features[GALLERY]
+            backend = namespace_for(device, n_products=float(len(query)) * gallery.size)
             retrieval = _retrieval(data, parameters, backend)
             advance(1, "retrieval")
             is_train = data.split == TRAIN
             agreement = measure_agreement(data.labels, data.pid[is_train], data.camid[is_train])
             advance(1, "clusters")
             generator = np.random.default_rng(SAMPLING_SEED)
-            compactness = measure_compactness(data.features[is_train], data.labels, generator=generator)
+            compactness = measure_compactness(data.features[TRAIN], data.labels, generator=generator)
             advance(1, "compactness")
         _write(writer, retrieval)
         features_stage = features_manifest(features).summary.stage
@@ -135,26 +138,41 @@ def _read(
         path = features.path if clusters is None else clusters.path
         raise DbcError(f"{path} must have a label for each of {n_train} train samples, got {len(labels)}; merge again")
     camid = dataset.read("camid")
-    compared = measured_features(features, camid, split == TRAIN, parameters, memory_limit=memory_limit)
+    compared = measured_features(features, camid, split, parameters, memory_limit=memory_limit)
     encounter = dataset.read("encounter") if "encounter" in dataset.manifest.arrays else None
     return Evaluated(
-        compared.rows, labels, linkage, dataset.read("pid"), camid, split, compared.notes, compared.finding, encounter
+        compared.of_split,
+        labels,
+        linkage,
+        dataset.read("pid"),
+        camid,
+        split,
+        compared.notes,
+        compared.finding,
+        encounter,
     )
 
 
 @dataclass(frozen=True)
 class MeasuredFeatures:
-    """The features to measure, notes on them, and the finding on cameras if it was requested."""
+    """The features to measure, by split, of its samples in dataset order; notes on them, and what was found on cameras."""
 
-    rows: Float32Array
+    of_split: Mapping[int, Float32Array]
     notes: tuple[str, ...] = ()
     finding: CameraFinding | None = None
+
+    def in_order(self, split: UInt8Array) -> Float32Array:
+        """Those of all samples (n_samples, d) in dataset order."""
+        rows = np.empty((len(split), self.of_split[TRAIN].shape[1]), dtype=np.float32)
+        for number, own in self.of_split.items():
+            rows[split == number] = own
+        return rows
 
 
 def measured_features(
     features: Artifact,
     camid: Int32Array,
-    is_train: BoolArray,
+    split: UInt8Array,
     parameters: EvaluateParameters,
     *,
     memory_limit: int | None = None,
@@ -163,35 +181,40 @@ def measured_features(
 
     Or as they are if there is nothing to whiten by, with a note, or no whitening is asked for.
     """
-    rows: Float32Array = features.read("pooled")
+    pooled: Float32Array = features.read("pooled")
+    rows = {number: pooled[split == number] for number in (TRAIN, QUERY, GALLERY)}
+    del pooled
     if not parameters.whiten:
         return MeasuredFeatures(rows)
-    train_rows = rows[is_train]
+    train_rows, ridge = rows[TRAIN], parameters.whiten
     try:
         if parameters.camera == "auto":
+            own = camid[split == TRAIN]
             finding, whitenings, compared = found_by_camera(
-                features, train_rows, camid[is_train], ridge=parameters.whiten, for_new=True, memory_limit=memory_limit
+                features, train_rows, own, ridge=ridge, for_new=True, memory_limit=memory_limit
             )
-            if whitenings is not None:
-                result = np.empty_like(rows)
-                result[is_train], result[~is_train] = compared, whitenings.of(rows[~is_train], camid[~is_train])
-                rows = result
-            return MeasuredFeatures(rows, finding=finding)
-        require_whitening_room(train_rows, memory_limit=memory_limit)
-        return MeasuredFeatures(whitened(rows, whitening_of(features, train_rows, ridge=parameters.whiten)))
+        else:
+            require_whitening_room(train_rows, memory_limit=memory_limit)
+            finding, whitenings = None, Whitenings(whitening_of(features, train_rows, ridge=ridge))
+            compared = partial(whitenings.of, train_rows, camid[split == TRAIN])
     except NothingToWhitenError as error:
         return MeasuredFeatures(rows, (f"features are measured as they are: {error}",))
+    rows[TRAIN] = compared()
+    del compared, train_rows
+    for number in (QUERY, GALLERY):
+        if whitenings is not None:
+            rows[number] = whitenings.of(rows[number], camid[split == number])
+    return MeasuredFeatures(rows, finding=finding)
 
 
 def _retrieval(data: Evaluated, parameters: EvaluateParameters, backend: Backend) -> RetrievalMetrics:
-    return retrieval_by_split(
-        data.features,
+    return retrieval_of(
+        *(backend.asarray(data.features[split]) for split in (QUERY, GALLERY)),
         split=data.split,
         pid=data.pid,
         camid=data.camid,
         encounter=data.encounter,
         options=RetrievalOptions(parameters.average_precision, _reranking(parameters)),
-        asarray=backend.asarray,
     )
 
 

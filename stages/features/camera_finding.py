@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -85,52 +87,86 @@ class Neighbours:
         return max(0.0, float(np.ceil(gaps[n_other - 1] * 1000) / 1000))
 
 
+Rows = Callable[[], Float32Array]
+"""Gives features (n, d), which are computed if nobody asked for them before."""
+Look = Callable[[float, Rows], Neighbours]
+"""Gives the neighbours at a strength (0 to 1) of own whitenings, by the features mixed so or without them."""
+
+
 def find(
-    features: Float32Array, camid: Int32Array, fit: Fit | None, *, metric: SampleMetric | None, for_new: bool = False
-) -> tuple[CameraFinding, Whitenings | None, Float32Array]:
+    features: Float32Array,
+    camid: Int32Array,
+    fit: Fit | None,
+    *,
+    metric: SampleMetric | None,
+    for_new: bool = False,
+    look: Look | None = None,
+) -> tuple[CameraFinding, Whitenings | None, Rows]:
     """What `features` (n, d) and `camid` (n,) of the train samples say, the whitenings to use, and the features so whitened.
 
     `fit` gives the whitening of all of them and of each camera; None compares features as they are. Without a `metric` no
     weight is looked for. Features follow the camera if nearest neighbours share it more often than chance by `ERRORS` standard
     errors. A camera's own whitening then weighs so much that they share it as often as chance, or as it may at most; if it is
     `for_new` samples, it weighs the more, the farther above chance. Cameras with few samples each say nothing: they may be
-    encounters, whose images are likely of one individual. No label is used.
+    encounters, whose images are likely of one individual. `look` gives neighbours that are known already, or looks for
+    them; features are whitened when it or the caller asks for them. No label is used.
     """
     whitenings = None if fit is None else Whitenings(fit(features, None))
-    rows = features if whitenings is None else whitenings.of(features, camid)
+    mixed = _Mixed(features, camid, whitenings, look)
     too_few = _too_few(camid)
     if too_few is not None:
-        return CameraFinding(too_few), whitenings, rows
-    near = nearest_by_camera(rows, camid)
+        return CameraFinding(too_few), whitenings, partial(mixed.rows, 0.0)
+    near = mixed.near(0.0)
     share, chance = float(near.is_same.mean()), float(near.chance.mean())
     told = f"{share:.0%} of nearest neighbours share a camera, {chance:.0%} by chance"
     if share <= chance + ERRORS * np.sqrt(chance * (1 - chance) / len(near.same)):
-        return CameraFinding(f"{told}: cameras are ignored", share, chance), whitenings, rows
-    done, known = [], near if fit is None else None
+        return CameraFinding(f"{told}: cameras are ignored", share, chance), whitenings, partial(mixed.rows, 0.0)
+    done, strength = [], 0.0
     if fit is not None and whitenings is not None:
-        whitenings = fit_by_camera(features, camid, whitenings.shared, fit)
-        evened = _Evened(whitenings.parts(features, camid, rows), camid, near)
-        strength = (share - chance) / (1 - chance) if for_new else evened.strength()
+        mixed.whitenings = whitenings = fit_by_camera(features, camid, whitenings.shared, fit)
+        strength = (share - chance) / (1 - chance) if for_new else mixed.evening_strength()
         whitenings = whitenings.scaled(strength)
-        rows, known = evened.at(strength)
         done.append("features are whitened camera by camera")
-    weight = 0.0 if metric is None else (known or nearest_by_camera(rows, camid)).balancing_weight(metric)
+    weight = 0.0 if metric is None else mixed.near(strength).balancing_weight(metric)
     if weight:
         done.append(f"a pair of one camera adds {weight:g} to D")
     finding = CameraFinding(
         f"{told}: {' and '.join(done) or 'there is nothing to do'}", share, chance, weight, by_camera=True
     )
-    return finding, whitenings, rows
+    return finding, whitenings, partial(mixed.rows, strength)
 
 
-class _Evened:
-    """Features mixed from `parts`, of cameras `camid` (n,), until these are evened out; `near` are the neighbours at 0."""
+class _Mixed:
+    """`features` (n, d) of cameras `camid` (n,) by `whitenings`, mixed at a strength (0 to 1), and their neighbours."""
 
-    def __init__(self, parts: Parts, camid: Int32Array, near: Neighbours) -> None:
-        self._parts, self._camid = parts, camid
-        self._seen: dict[float, tuple[Float32Array, Neighbours | None]] = {0.0: (parts.shared, near)}
+    def __init__(
+        self, features: Float32Array, camid: Int32Array, whitenings: Whitenings | None, look: Look | None
+    ) -> None:
+        self._features, self._camid, self.whitenings = features, camid, whitenings
+        self._look = look or (lambda _, rows: nearest_by_camera(rows(), camid))
+        self._near: dict[float, Neighbours] = {}
+        self._rows: dict[float, Float32Array] = {}
+        self._parts: Parts | None = None
 
-    def strength(self) -> float:
+    def rows(self, strength: float) -> Float32Array:
+        """The features at `strength`, computed once."""
+        whitenings = self.whitenings
+        if whitenings is None:
+            return self._features
+        if 0.0 not in self._rows:
+            self._rows[0.0] = Whitenings(whitenings.shared).of(self._features, self._camid)
+        if strength not in self._rows:
+            self._parts = self._parts or whitenings.parts(self._features, self._camid, self._rows[0.0])
+            self._rows[strength] = self._parts.mixed(strength)
+        return self._rows[strength]
+
+    def near(self, strength: float) -> Neighbours:
+        """The neighbours at `strength`, looked for once."""
+        if strength not in self._near:
+            self._near[strength] = self._look(strength, partial(self.rows, strength))
+        return self._near[strength]
+
+    def evening_strength(self) -> float:
         """The largest strength, in eighths, at which nearest neighbours share a camera at least as often as chance.
 
         More would drive apart what one camera took: own whitenings of few samples do that, whoever is in them.
@@ -138,17 +174,14 @@ class _Evened:
         low, high = 0, EIGHTHS
         while low < high:
             middle = (low + high + 1) // 2
-            rows = self._parts.mixed(middle / EIGHTHS)
-            near = nearest_by_camera(rows, self._camid)
+            near = self.near(middle / EIGHTHS)
             if near.is_same.mean() >= near.chance.mean():
-                low, self._seen = middle, {middle / EIGHTHS: (rows, near)}
+                low = middle
             else:
                 high = middle - 1
+            # what is too much, or less than the best, is not asked for again
+            self._rows = {kept: rows for kept, rows in self._rows.items() if kept in (0.0, low / EIGHTHS)}
         return low / EIGHTHS
-
-    def at(self, strength: float) -> tuple[Float32Array, Neighbours | None]:
-        """The features mixed at `strength`, and their neighbours if these were looked for."""
-        return self._seen.get(strength) or (self._parts.mixed(strength), None)
 
 
 def nearest_by_camera(rows: Float32Array, camid: Int32Array) -> Neighbours:

@@ -6,9 +6,12 @@ The newest ones also stay in memory, because stages that are not trained hand th
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stages.errors import DbcError
 from stages.features.whitening import Whitening, fit_whitening
@@ -21,7 +24,7 @@ from stages.typing import Float32Array
 _VERSION = 1
 """Of how a whitening is computed: what another version kept is fitted again."""
 MOST_KEPT = 32
-"""Whitenings kept beside one artifact: one a camera, and that of all."""
+"""What is kept beside one artifact, at most: a whitening of all and one a camera, and a few sets of neighbours."""
 IN_MEMORY = 2**28
 """Bytes of whitenings that stay in memory, at most."""
 
@@ -31,9 +34,8 @@ _newest: dict[str, Whitening] = {}
 def whitening_of(features: Artifact, train_rows: Float32Array, *, ridge: float, part: str = "all") -> Whitening:
     """`fit_whitening` of `train_rows` (n, d), pooled train rows of `features`; read if it was fitted before.
 
-    `part` says which rows they are: all, all centred by camera, or those of one camera. It is kept hidden beside the
-    artifact, under its id, the part and the ridge, with digests: what is damaged is fitted again. Raises what `fit_whitening`
-    raises.
+    `part` says which rows they are: all, all centred by camera, or those of one camera. It is kept as `read_or_kept` does.
+    Raises what `fit_whitening` raises.
     """
     dataset = [parent.id for parent in features.manifest.parents if parent.kind == "dataset"]
     name = f"{features.manifest.arrays['pooled'].sha256} {dataset} {part} {ridge}"
@@ -45,16 +47,33 @@ def whitening_of(features: Artifact, train_rows: Float32Array, *, ridge: float, 
 
 
 def _read_or_fitted(features: Artifact, train_rows: Float32Array, *, ridge: float, part: str) -> Whitening:
-    request = {"version": _VERSION, "features": features.manifest.id, "ridge": ridge, "part": part}
-    key = hashlib.sha256(canonical_json(request)).hexdigest()
+    def fitted() -> dict[str, NDArray[Any]]:
+        whitening = fit_whitening(train_rows, ridge=ridge)
+        return {"mean": whitening.mean, "matrix": whitening.matrix, "grid": np.array([whitening.grid])}
+
+    kept = read_or_kept(features, {"version": _VERSION, "ridge": ridge, "part": part}, fitted, holds="whitening")
+    return Whitening(kept["mean"], kept["matrix"], int(kept["grid"][0]))
+
+
+def read_or_kept(
+    features: Artifact,
+    request: Mapping[str, object],
+    compute: Callable[[], Mapping[str, NDArray[Any]]],
+    *,
+    holds: str,
+) -> Mapping[str, NDArray[Any]]:
+    """The arrays that were kept beside `features` for `request`, or those that `compute` gives, which are then kept.
+
+    Hidden, under the id of the features and the request, with digests: what is damaged is computed again.
+    """
+    key = hashlib.sha256(canonical_json({**request, "features": features.manifest.id})).hexdigest()
     directory = features.path.parent
     kept = read_checkpoint(directory, key)
     if kept is not None:
-        return Whitening(kept.arrays["mean"], kept.arrays["matrix"], int(kept.arrays["grid"][0]))
-    whitening = fit_whitening(train_rows, ridge=ridge)
+        return kept.arrays
+    arrays = compute()
     if is_leader():
-        arrays = {"mean": whitening.mean, "matrix": whitening.matrix, "grid": np.array([whitening.grid])}
-        # if the run cannot be written, it is fitted again next time
+        # if the run cannot be written, it is computed again next time
         with suppress(DbcError):
-            write_checkpoint(directory, key, 0, arrays, about={"holds": "whitening"}, n_keys=MOST_KEPT)
-    return whitening
+            write_checkpoint(directory, key, 0, arrays, about={"holds": holds}, n_keys=MOST_KEPT)
+    return arrays

@@ -12,9 +12,10 @@ from stages.arrays.finite import require_finite
 from stages.arrays.memory_limit import limit_of, require_memory
 from stages.arrays.row_blocks import n_threads
 from stages.errors import DbcError
-from stages.features.camera_finding import CameraFinding, find
+from stages.features.camera_finding import CameraFinding, Rows, find
 from stages.features.camera_whitening import Whitenings, cameras_with_enough
 from stages.features.centring import centred_by_camera, centring_bytes, require_cameras
+from stages.features.kept_neighbours import kept_look
 from stages.features.kept_whitening import whitening_of
 from stages.features.whitening import BLOCK_ROWS, Whitening, whitened
 from stages.runs.store import Artifact
@@ -56,10 +57,10 @@ def prepared(
     ranks_by_d = parameters.clusterer == parameters.criterion == "dbc"
     may_add = ranks_by_d and "encounter" not in dataset.manifest.arrays
     metric = parameters.metric if may_add and parameters.metric != "jaccard" else None
-    finding, _, rows = found_by_camera(
+    finding, _, compared = found_by_camera(
         features, rows, camid, ridge=parameters.whiten, metric=metric, memory_limit=memory_limit
     )
-    return Prepared(rows, camid if finding.weight else None, finding.weight, finding)
+    return Prepared(compared(), camid if finding.weight else None, finding.weight, finding)
 
 
 def found_by_camera(
@@ -71,19 +72,21 @@ def found_by_camera(
     metric: SampleMetric | None = None,
     for_new: bool = False,
     memory_limit: int | None = None,
-) -> tuple[CameraFinding, Whitenings | None, Float32Array]:
+) -> tuple[CameraFinding, Whitenings | None, Rows]:
     """What `find` says of the train `rows` (n, d) of `features`, whitened with `ridge` or, if it is 0, as they are.
 
-    `memory_limit` in bytes is for whitening. Raises what `fit_whitening` raises, and MemoryLimitError.
+    Whitenings and neighbours are kept beside the features. `memory_limit` in bytes is for whitening. Raises what
+    `fit_whitening` raises, and MemoryLimitError.
     """
+    look = kept_look(features, camid, shape=rows.shape, ridge=ridge)
     if not ridge:
-        return find(rows, camid, None, metric=metric, for_new=for_new)
+        return find(rows, camid, None, metric=metric, for_new=for_new, look=look)
 
     def fit(some: Float32Array, camera: int | None) -> Whitening:
         return whitening_of(features, some, ridge=ridge, part="all" if camera is None else f"camera {camera}")
 
     require_whitening_room(rows, memory_limit=memory_limit, n_maps=1 + len(cameras_with_enough(camid)))
-    return find(rows, camid, fit, metric=metric, for_new=for_new)
+    return find(rows, camid, fit, metric=metric, for_new=for_new, look=look)
 
 
 def compared_features(

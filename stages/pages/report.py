@@ -24,7 +24,6 @@ from stages.runs.lineage import dataset_of, parent_of
 from stages.runs.naming import lineage_of
 from stages.runs.run_directory import RunDirectory, metrics_manifest
 from stages.runs.store import Artifact, open_artifact
-from stages.samples import TRAIN
 from stages.typing import Float64Array
 
 MOST_MERGES = 300
@@ -120,7 +119,7 @@ def _lists(run: RunDirectory, metrics: Artifact, reporter: Reporter) -> list[Ran
     parameters = metrics_manifest(metrics).parameters
     if parameters.rerank:
         reporter.note("ranked lists are by the features' distance, not re-ranked")
-    rows = measured_features(features, camid, split == TRAIN, parameters).rows
+    rows = measured_features(features, camid, split, parameters).in_order(split)
     return ranked_lists(rows, split=split, pid=pid, camid=camid, average_precision=precision, each=LISTS)
 
 

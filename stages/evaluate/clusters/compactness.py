@@ -149,6 +149,20 @@ class ClusterMeans:
         to_mean = np.square(points).sum(axis=1)[:, None] + self.squared_norm - 2 * product
         return np.asarray(np.maximum(to_mean, 0) + self.variance)
 
+    @cached_property
+    def _scaled(self) -> tuple[Float32Array, float]:
+        """`mean` as float32 (K, d) times a power of two that leaves the longest a length of 0.5 to 1, and that power."""
+        scale = 2.0 ** -exponent_of(float(np.sqrt(self.squared_norm.max())))
+        means: Float32Array = np.empty(self.mean.shape, dtype=np.float32)
+
+        def fill(starts: range) -> None:
+            for start in starts:
+                rows = slice(start, start + BLOCK)
+                np.multiply(self.mean[rows], scale, out=means[rows], casting="same_kind")
+
+        by_blocks(fill, len(means), BLOCK)
+        return means, scale
+
     def nearest_other(self, n: int, points: Callable[[slice], tuple[Float64Array, Int64Array]]) -> Float64Array:
         """The smallest mean squared distance of `n` points from the members of another cluster than their own.
 
@@ -156,10 +170,10 @@ class ClusterMeans:
         which clusters can be the nearest, and distances from those are computed in float64.
         """
         nearest = np.full(n, np.inf)
+        if not n:
+            return nearest
+        means, scale = self._scaled
         largest = float(np.sqrt(self.squared_norm.max()))
-        scale = 2.0 ** -exponent_of(largest)
-        means: Float32Array = np.empty(self.mean.shape, dtype=np.float32)
-        np.multiply(self.mean, scale, out=means, casting="same_kind")
         offset = ((self.squared_norm + self.variance) * (scale * scale / 2)).astype(np.float32)
         # of a product of unit vectors, and of the rounding of both operands, the offset and the difference
         error = product_error(self.features.shape[1]) + 2.0**-21

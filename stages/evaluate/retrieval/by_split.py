@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from stages.evaluate.retrieval.metrics import (
     DEFAULT_OPTIONS,
     RetrievalMetrics,
@@ -20,18 +18,29 @@ def retrieval_by_split(
     split: UInt8Array,
     pid: Int32Array,
     camid: Int32Array,
+) -> RetrievalMetrics:
+    """`retrieval_of` the queries and the gallery among L2-normalised `features` (n_samples, d)."""
+    return retrieval_of(features[split == QUERY], features[split == GALLERY], split=split, pid=pid, camid=camid)
+
+
+def retrieval_of(
+    queries: Array,
+    entries: Array,
+    *,
+    split: UInt8Array,
+    pid: Int32Array,
+    camid: Int32Array,
     encounter: Int32Array | None = None,
     options: RetrievalOptions = DEFAULT_OPTIONS,
-    asarray: Callable[[Float32Array], Array] | None = None,
 ) -> RetrievalMetrics:
-    """`evaluate_retrieval` of the queries and the gallery among L2-normalised `features` (n_samples, d).
+    """`evaluate_retrieval` of the features of `queries` (n_q, d) and of the gallery's `entries` (n_g, d), in dataset order.
 
-    `split`, `pid`, `camid` and, if known, `encounter` are (n_samples). `asarray` puts both parts where they are ranked.
+    `split`, `pid`, `camid` and, if known, `encounter` are those of all samples (n_samples).
     """
     query, gallery = split == QUERY, split == GALLERY
-    parts = features[query], features[gallery]
     return evaluate_retrieval(
-        *(parts if asarray is None else map(asarray, parts)),
+        queries,
+        entries,
         query_pid=pid[query],
         gallery_pid=pid[gallery],
         query_camid=camid[query],

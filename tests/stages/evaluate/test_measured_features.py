@@ -11,6 +11,7 @@ from stages.evaluate.stage import measured_features
 from stages.features import camera_whitening
 from stages.features.camera_finding import find
 from stages.features.whitening import fit_whitening
+from stages.samples import TRAIN
 
 
 @pytest.mark.parametrize("look", [0.0, 2.0])
@@ -19,7 +20,8 @@ def test_train_rows_and_others_are_whitened_by_one_map_and_once(tmp_path: Path, 
     camid = (np.arange(300) % 3).astype(np.int32)
     rows = generator.standard_normal((300, 16)) + look * generator.standard_normal((3, 16))[camid]
     rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-    is_train = generator.random(300) < 0.6
+    split = generator.integers(0, 3, 300).astype(np.uint8)
+    is_train = split == TRAIN
     manifest = SimpleNamespace(
         id=f"{look}",
         arrays={"pooled": SimpleNamespace(sha256=f"{look}")},
@@ -28,7 +30,7 @@ def test_train_rows_and_others_are_whitened_by_one_map_and_once(tmp_path: Path, 
     features = SimpleNamespace(path=tmp_path / "v1.zarr", manifest=manifest, read=lambda _: rows)
     n_whitened, plain = [], camera_whitening.whitened
     monkeypatch.setattr(camera_whitening, "whitened", lambda x, by: n_whitened.append(len(x)) or plain(x, by))
-    found = measured_features(features, camid, is_train, EvaluateParameters(whiten=3, camera="auto"))
+    found = measured_features(features, camid, split, EvaluateParameters(whiten=3, camera="auto"))
     assert found.finding is not None
     assert found.finding.by_camera == (look > 0)
     # by all once, and by the camera once
@@ -36,4 +38,4 @@ def test_train_rows_and_others_are_whitened_by_one_map_and_once(tmp_path: Path, 
     _, whitenings, _ = find(
         rows[is_train], camid[is_train], lambda some, _: fit_whitening(some, ridge=3), metric=None, for_new=True
     )
-    np.testing.assert_array_equal(found.rows, whitenings.of(rows, camid))
+    np.testing.assert_array_equal(found.in_order(split), whitenings.of(rows, camid))

@@ -31,7 +31,8 @@ def seen_by(n_cameras, *, look, n_each=N_EACH, seed=0):
 
 
 def found(rows, camid, *, ridge=3.0, metric="sqeuclidean"):
-    return find(rows, camid, fit if ridge else None, metric=metric)
+    finding, whitenings, compared = find(rows, camid, fit if ridge else None, metric=metric)
+    return finding, whitenings, compared()
 
 
 def fit(rows, _camera):
