@@ -6,10 +6,10 @@
 A run is made with features of Market-1501's numbers and 2048 dimensions, in DIR (default: the folder for temporary files),
 and taken away at the end. The floors are half the float32 product of the train features with a copy of themselves, and the
 product of query and gallery. Floor and commands take turns in one process, so that other work on the machine meets all of
-them; start and imports are left out. `first` fits the whitening and looks for neighbours by camera, as the first
-command of a stage does; `again` reads what that kept. Figures are those of the least turn, seconds passed and, in brackets, those of all processors, which are what
-is left to compare on a busy machine; the ratio's brackets hold the median of the turns' own. With `--cameras 0` no sample
-has a camera.
+them; start and imports are left out. `first` fits the whitening and looks for neighbours by camera, as the first command of
+a stage does; `again` reads what that kept. Figures are those of the least turn, seconds passed and, in brackets, those of all
+processors, which are what is left to compare on a busy machine; the ratio's brackets hold the median of the turns' own. With
+`--cameras 0` no sample has a camera.
 """
 
 from __future__ import annotations
