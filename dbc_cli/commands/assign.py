@@ -143,7 +143,7 @@ def _show(made: Made, found: Sequence[Assignment], csv: Path | None) -> None:
         ]
         for each in found[:SHOWN]
     ]
-    table = borderless_table(["path", "individual", "known", "nearest", "similarity", "margin"], rows, n_left=1)
+    table = borderless_table(list(FIELDS), rows, n_left=1)
     table.columns[0].overflow = "fold"
     print_table(table)
     if len(found) > SHOWN:

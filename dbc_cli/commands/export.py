@@ -44,9 +44,18 @@ EXPORT = (
     Flag("copy", bool, "--copy", "Copy pictures into --folders instead of linking them.", "", OUTPUT),
     Flag("projector", Path, "--projector", "Write features for TensorBoard's projector into it.", "", OUTPUT, "DIR"),
     Flag("root", Path, "--root", "The folder that was ingested.", "as dbc ingest was given it", WHERE, "DIR"),
+    Flag(
+        "deployments",
+        Path,
+        "--deployments",
+        "Table of deploymentID, latitude, longitude and others for --format camtrap-dp.",
+        "",
+        WHERE,
+        "FILE",
+    ),
 )
 USED_BY = {
-    "clusters": ("out", "format", "map", "folders", "copy", "root"),
+    "clusters": ("out", "format", "map", "folders", "copy", "root", "deployments"),
     "features": ("out", "projector"),
     "model": ("out",),
 }
@@ -125,7 +134,8 @@ def _clusters(given: Given) -> dict[str, Any] | None:
         root = root_of(members.dataset, paths, given["root"])
         write_folders(members.rows, folders, root=root, copy=given.flag("copy"))
     if as_format is not None:
-        for note in write_layout(members, as_format, out, root=given["root"], overwrite=overwrite):
+        places = {"root": given["root"], "deployments": given["deployments"]}
+        for note in write_layout(members, as_format, out, **places, overwrite=overwrite):
             reporter.note(note)
     elif out is not None:
         write[out.suffix](columns, out, overwrite=overwrite)
@@ -155,6 +165,8 @@ def _check_clusters(given: Given) -> None:
         raise UsageError(f"--out must end in .csv or .parquet, got {str(out)!r}")
     if as_format is not None and given["map"] is not None:
         raise UsageError(f"--map has no use with --format {as_format}; leave it out")
+    if as_format != "camtrap-dp" and given["deployments"] is not None:
+        raise UsageError("--deployments needs --format camtrap-dp; leave it out")
     if folders is None and given.flag("copy"):
         raise UsageError("--copy needs --folders DIR; leave it out")
     if folders is None and as_format is None and given["root"] is not None:

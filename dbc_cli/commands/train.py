@@ -28,7 +28,9 @@ def train(given: Given) -> None:
     At stage 0 every sample is its own class. A later stage trains on its clusters, from the weights of the previous stage.
     With --supervised, stage 0 learns the identities of the train split: for a labelled set that other runs start from.
     """
+    from dbc_cli.console import RichReporter
     from dbc_cli.outcome import show_outcome
+    from stages.runs.run_directory import model_manifest
     from stages.train.stage import train as run_train
 
     outcome = run_train(
@@ -40,4 +42,7 @@ def train(given: Given) -> None:
         context=given.context(),
     )
     given.remember()
+    if outcome.artifact is not None and not model_manifest(outcome.artifact).summary.n_steps:
+        why = "--epochs is 0" if given["epochs"] == 0 else "clusters are still small"
+        RichReporter().note(f"not trained, because {why}: the weights are those of the stage before")
     show_outcome(outcome, as_json=given.flag("json"))

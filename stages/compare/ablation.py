@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, get_args
+from typing import Any
 
-from schemas.choices import PUBLISHED_LAMBDA, Clusterer
+from schemas.choices import CLUSTERERS, PUBLISHED_LAMBDA
 from schemas.recipes import OTHER_METHODS
 from schemas.rules import MERGE_RULES, broken_rule
 from stages.compare.cells import Cell
@@ -58,8 +58,8 @@ def clusterer_cells(plan: Plan, *, clusterers: Sequence[str], seeds: Sequence[in
     """A cell for every clusterer and seed, which agree in everything else of `plan`; UsageError for an unknown one."""
     cells = []
     for clusterer in clusterers:
-        if clusterer not in get_args(Clusterer):
-            raise UsageError(f"`clusterers` must be some of {','.join(get_args(Clusterer))}, got {clusterer!r}")
+        if clusterer not in CLUSTERERS:
+            raise UsageError(f"`clusterers` must be some of {','.join(CLUSTERERS)}, got {clusterer!r}")
         merge = plan.merge.model_copy(update={"clusterer": clusterer})
         problem = broken_rule(MERGE_RULES, **dict(merge))
         if problem is not None:

@@ -75,9 +75,9 @@ def evaluate(
     stage = next_evaluate(run) if stage is None else stage
     device = context.own_device
     namespace_for(device)
+    clusters = run.require("clusters", stage) if stage > 0 else None
     features = newest_features(run, stage, context.reporter)
     dataset = dataset_of(run, features)
-    clusters = run.require("clusters", stage) if stage > 0 else None
     if clusters is not None:
         require_same_dataset(clusters, dataset)
     broken = broken_chain(run, features, clusters)

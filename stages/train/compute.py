@@ -128,7 +128,6 @@ def _untrained(writer: Writer, parents: Parents, parameters: TrainParameters, *,
         n_clusters=n_clusters,
         n_steps=0,
         epochs=0,
-        images_per_second=0.0,
     )
     execution = torch_execution(device, amp=parameters.amp)
     return Computed(handed_on, execution.model_copy(update={"processes": writer.processes.size}))

@@ -99,9 +99,9 @@ def test_clusters_of_before_are_shown_until_there_are_new_ones(dbc: Dbc, merged:
     assert "across-cameras: has no scores here" in scores
     answers = merged / "constraints.csv"
     answers.write_text("path_a,path_b,answer\n0-0.png,../more/0-0.png,same\n")
-    refused = dbc("count", "--run", merged)
-    assert "clusters are of dataset v1, before pictures were added" in refused.err
-    assert "names '../more/0-0.png', which is no picture of the data set" in refused.err
+    counted = dbc("count", "--run", merged)
+    assert "clusters are of dataset v1, before pictures were added" in counted.err
+    assert "about pictures that were added after these clusters were made: 1, left out here" in counted.err
     answers.unlink()
     # going on instead: the model of before counts for the grown dataset, numbers last
     numbers = {

@@ -175,8 +175,16 @@ def test_other_sources_become_a_camera_trap_package(dbc: Dbc, tmp_path: Path) ->
         "individualID",
         ["bboxX", "bboxY", "bboxWidth", "bboxHeight"],
     )
-    told = dbc("export", "clusters", "--run", run.root, "--format", "camtrap-dp", "--out", tmp_path / "other")
-    assert "to be filled in before the package is valid: coordinates of deployments, times of pictures" in told.err
+    again = ["export", "clusters", "--run", run.root, "--format", "camtrap-dp", "--out", tmp_path / "other"]
+    told = " ".join(dbc(*again).err.split())
+    lacking = "coordinates of deployments ('unknown'), times of deployments ('unknown'), times of pictures"
+    assert f"to be filled in before the package is valid: {lacking}" in told
+    table = tmp_path / "places.csv"
+    table.write_text("deploymentID,Latitude,longitude,deploymentStart,deploymentEnd\nunknown,-1.5,37.25,2024,2025\n")
+    told = " ".join(dbc(*again, "--deployments", table, "--overwrite").err.split())
+    assert "before the package is valid: times of pictures" in told
+    (place,) = csv.DictReader((tmp_path / "other" / "deployments.csv").read_text().splitlines())
+    assert (place["latitude"], place["longitude"], place["deploymentEnd"]) == ("-1.5", "37.25", "2025")
 
 
 def test_matchypatchy_gets_shares_and_absolute_paths(dbc: Dbc, tmp_path: Path) -> None:

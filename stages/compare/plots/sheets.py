@@ -11,7 +11,7 @@ from stages.compare.plots.panels import Panel, draw
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-CHOSEN = "chosen without identities"
+CHOSEN = "the stage that dbc select chooses"
 WITHOUT = "no identities: no retrieval figures, no ARI"
 
 

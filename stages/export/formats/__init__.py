@@ -24,15 +24,19 @@ FORMATS: Mapping[str, ExportFormat] = _formats()
 """Every such format, by name."""
 
 
-def write_layout(members: Members, name: str, out: Path, *, root: Path | None, overwrite: bool) -> tuple[str, ...]:
+def write_layout(
+    members: Members, name: str, out: Path, *, root: Path | None, deployments: Path | None = None, overwrite: bool
+) -> tuple[str, ...]:
     """Write `members` in the format `name` to `out`, a folder or a file; what there is to say about it.
 
-    `root` is the folder that pictures are relative to, by default the source of the run, in case pictures are needed.
+    `root` is the folder that pictures are relative to, by default the source of the run, in case pictures are needed;
+    `deployments` a table of places and times of cameras for Camtrap DP.
     UsageError if a file is there and must not be replaced, or if the format needs what the source does not say.
     """
     layout_of = FORMATS[name]
     paths = [row.path for row in members.rows]
-    source = Source(lambda: root_of(members.dataset, paths, root), dataset_manifest(members.dataset).parameters)
+    parameters = dataset_manifest(members.dataset).parameters
+    source = Source(lambda: root_of(members.dataset, paths, root), parameters, deployments=deployments)
     if layout_of.is_folder and out.is_file():
         raise UsageError(f"`out` must be a folder with `format='{name}'`, got the file {out}; give another")
     layout = layout_of.layout(members.rows, source)

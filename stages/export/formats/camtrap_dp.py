@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from stages.errors import UsageError
 from stages.export.formats.format import ExportFormat, Layout, Source, decimal
 from stages.export.members import Member
 from stages.export.tables import csv_text
@@ -19,7 +20,8 @@ from stages.ingest.decode.pixels import is_video
 from stages.ingest.formats.camtrap_dp import ENTRIES, OBSERVATIONS, animals
 from stages.ingest.formats.csv_file import read_csv_file
 from stages.ingest.formats.detections import Detection
-from stages.ingest.formats.names import is_missing
+from stages.ingest.formats.names import is_missing, shown
+from stages.ingest.formats.numbers import number_of
 
 SCHEMAS = "https://raw.githubusercontent.com/tdwg/camtrap-dp/1.0.2"
 NO_CAMERA = "unknown"
@@ -49,6 +51,8 @@ _MEDIATYPES = {"jpg": "jpeg", "jpe": "jpeg", "tif": "tiff"}
 def layout(rows: Sequence[Member], source: Source) -> Layout:
     """The package that was ingested with `individualID` filled if it is one, else a new package."""
     if source.parameters.format == "camtrap-dp" and (source.root / OBSERVATIONS).is_file():
+        if source.deployments is not None:
+            raise UsageError("`deployments` has no use here: the package that was ingested has its own; leave it out")
         return _filled(rows, source)
     return _new(rows, source)
 
@@ -110,18 +114,19 @@ def _cells(file: Path) -> list[list[str]]:
 def _new(rows: Sequence[Member], source: Source) -> Layout:
     """A package: datapackage.json, deployments.csv (a row a camera), media.csv (a picture), observations.csv (a box).
 
-    An individual's ID is its number; boxes that are in no cluster have none. What the source does not say (coordinates,
-    times) stays empty, and a note says that it must be filled in before the package is valid.
+    An individual's ID is its number; boxes that are in no cluster have none. Deployments have what the table `deployments`
+    says of them. What nobody says (coordinates, times) stays empty, and a note says that it must be filled in before the
+    package is valid.
     """
     ordered = sorted(rows, key=lambda row: (row.path, -1 if row.frame is None else row.frame, row.box or ()))
     media = {path: f"m{number}" for number, path in enumerate(dict.fromkeys(row.path for row in ordered), start=1)}
     first = {row.path: row for row in reversed(ordered)}
     tables = {
-        "deployments": _deployments(ordered),
+        "deployments": _deployments(ordered, {} if source.deployments is None else _told(source.deployments)),
         "media": [_medium(media[path], first[path]) for path in media],
         "observations": [_observation(f"o{n}", media[row.path], row, source) for n, row in enumerate(ordered, 1)],
     }
-    lacking = ["coordinates of deployments"]
+    lacking = _lacking(tables["deployments"])
     if any(not row.timestamp for row in ordered):
         lacking.append("times of pictures")
     elif any(not _has_zone(row.timestamp) for row in ordered):
@@ -129,7 +134,7 @@ def _new(rows: Sequence[Member], source: Source) -> Layout:
     files = {f"{name}.csv": csv_text(_table(name, found)) for name, found in tables.items()}
     package = json.dumps(_package(ordered), indent=2, ensure_ascii=False) + "\n"
     told = f"not said by the source, to be filled in before the package is valid: {', '.join(lacking)}"
-    return Layout({"datapackage.json": package, **files}, (told,))
+    return Layout({"datapackage.json": package, **files}, (told,) if lacking else ())
 
 
 def _deployment(row: Member) -> str:
@@ -140,12 +145,49 @@ def _has_zone(time: str | None) -> bool:
     return time is not None and datetime.fromisoformat(time).tzinfo is not None
 
 
-def _deployments(rows: Sequence[Member]) -> list[dict[str, Any]]:
+def _told(file: Path) -> dict[str, dict[str, str]]:
+    """The columns of deployments that the table `file` has, by their name there; UsageError, which names file and row.
+
+    Its columns are those of a package's deployments.csv, whatever their case; `deploymentID` is needed.
+    """
+    columns = {name.lower(): name for name in COLUMNS["deployments"]}
+    table = read_csv_file(file, columns=tuple(columns))
+    found: dict[str, dict[str, str]] = {}
+    for row, name in enumerate(table.cells["deploymentid"]):
+        if is_missing(name) or name in found:
+            raise UsageError(f"{table.at(row)}: deploymentID must be a name of its own, got {shown(name)}; correct it")
+        found[name] = {
+            columns[column]: cells[row] for column, cells in table.cells.items() if not is_missing(cells[row])
+        }
+        for coordinate, most in (("latitude", 90), ("longitude", 180)):
+            degrees = found[name].get(coordinate, "0")
+            number = number_of(degrees)
+            if number is None or abs(number) > most:
+                raise UsageError(
+                    f"{table.at(row)}: {coordinate} must be decimal degrees from -{most} to {most}, got {shown(degrees)}"
+                )
+    return found
+
+
+def _deployments(rows: Sequence[Member], told: dict[str, dict[str, str]]) -> list[dict[str, Any]]:
     found = []
     for name in sorted(set(map(_deployment, rows))):
         times = sorted(row.timestamp for row in rows if _deployment(row) == name and row.timestamp)
         start, end = (times[0], times[-1]) if times else (None, None)
-        found.append({"deploymentID": name, "deploymentStart": start, "deploymentEnd": end})
+        seen = {"deploymentID": name, "deploymentStart": start, "deploymentEnd": end}
+        found.append({**seen, **told.get(name, {})})
+    return found
+
+
+def _lacking(deployments: Sequence[dict[str, Any]]) -> list[str]:
+    """What the format needs of each deployment and some of `deployments` do not have, with the names of the first of them."""
+    found = []
+    for what, columns in (("coordinates", ("latitude", "longitude")), ("times", ("deploymentStart", "deploymentEnd"))):
+        names = [row["deploymentID"] for row in deployments if any(not row.get(column) for column in columns)]
+        if names:
+            found.append(
+                f"{what} of deployments ({shown(names[0])}{f' and {len(names) - 1} more' if len(names) > 1 else ''})"
+            )
     return found
 
 

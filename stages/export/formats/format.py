@@ -19,12 +19,18 @@ Box: TypeAlias = tuple[float, float, float, float]
 
 
 class Source:
-    """The source that was ingested by `parameters`. Its pictures are looked for, and their headers read, only if need be."""
+    """The source that was ingested by `parameters`. Its pictures are looked for, and their headers read, only if need be.
 
-    def __init__(self, find_root: Callable[[], Path], parameters: IngestParameters) -> None:
+    `deployments` is a table of what is known of each camera, for formats that take it.
+    """
+
+    def __init__(
+        self, find_root: Callable[[], Path], parameters: IngestParameters, *, deployments: Path | None = None
+    ) -> None:
         self._find_root = find_root
         self._sizes: dict[str, tuple[int, int]] = {}
         self.parameters = parameters
+        self.deployments = deployments
 
     @cached_property
     def root(self) -> Path:

@@ -141,7 +141,7 @@ def test_clusterers_are_compared_in_one_loop_and_what_cannot_go_together_is_refu
     assert [cell.name for cell in cells[2:4]] == ["ablate/clusterer-dbscan-seed0", "ablate/clusterer-dbscan-seed7"]
     assert [cell.plan.merge.clusterer for cell in cells[::2]] == ["dbc", "dbscan", "finch"]
     assert {cell.plan.merge.model_copy(update={"clusterer": "dbc"}) for cell in cells} == {plan.merge}
-    with pytest.raises(UsageError, match=r"`clusterers` must be some of dbc,dbscan,hdbscan,finch,.*, got 'kmeans'"):
+    with pytest.raises(UsageError, match=r"`clusterers` must be some of dbc,dbscan,hdbscan,finch, got 'kmeans'"):
         clusterer_cells(plan, clusterers=("kmeans",), seeds=(0,))
     penalised = replace(plan, merge=plan.merge.model_copy(update={"camera": "penalty"}))
     with pytest.raises(

@@ -98,3 +98,18 @@ def test_yolo_has_individuals_as_tracks(root: Path) -> None:
 def test_formats_of_pictures_refuse_videos(root: Path, name: str) -> None:
     with pytest.raises(UsageError, match=f"'a.mp4' is a video, and `format='{name}'` has no frames"):
         written(name, root, (member("a.mp4", 1, None, frame=3),))
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (["n,91,0"], "line 2: latitude must be decimal degrees from -90 to 90, got '91'"),
+        (["n,1,2", "m,1,east"], "line 3: longitude must be decimal degrees from -180 to 180, got 'east'"),
+        (["n,1,2", "n,1,3"], "line 3: deploymentID must be a name of its own, got 'n'; correct it"),
+    ],
+)
+def test_a_table_of_deployments_is_refused_by_row(root: Path, lines: list[str], told: str) -> None:
+    (file := root / "places.csv").write_text("\n".join(["deploymentID,latitude,longitude", *lines]))
+    with pytest.raises(UsageError) as caught:
+        FORMATS["camtrap-dp"].layout(ROWS, Source(lambda: root, IngestParameters(), deployments=file))
+    assert str(caught.value).endswith(told)
