@@ -260,36 +260,6 @@ def test_pictures_without_frames_are_no_tracks(dbc: Dbc, tmp_path: Path) -> None
     assert not (tmp_path / "tracks").exists()
 
 
-BROKEN = {
-    "camtrap-dp": (
-        "observations.csv",
-        "0.25,0.5",
-        "0.25,1.5",
-        "observations.csv' line 2: box [0.25, 1.5, 0.5, 0.25] lies outside",
-    ),
-    "coco": ("coco.json", "[1, 2, 9, 9]", "[1, 2, 9", "coco.json' line 1 column "),
-    "mot": ("gt/gt.txt", "3,4,4,3,20", "7,4,4,3,20", "gt.txt' line 5: frame 7 is out of range"),
-    "wildlife-datasets": ("metadata.csv", "im/2.jpg", "im/3.jpg", "metadata.csv' line 3: 'im/3.jpg' does not exist"),
-    "yolo": ("labels/1.txt", "0.5\n", "0.5\n0 0.5 0.5 0.5 0.5\n", "labels/1.txt' line 2 repeats line 1"),
-}
-"""What of the file of a format is replaced by what, and what is told."""
-
-
-@pytest.mark.parametrize("name", sorted(BROKEN))
-def test_what_is_wrong_is_one_line_with_file_and_row_and_nothing_is_written(
-    dbc: Dbc, tmp_path: Path, name: str
-) -> None:
-    source = build(tmp_path / "source", name)
-    file, old, new, told = BROKEN[name]
-    text = (source / file).read_text()
-    assert old in text
-    (source / file).write_text(text.replace(old, new, 1))
-    ran = dbc("ingest", source, "--format", name, "--run", tmp_path / "run")
-    assert (ran.status, ran.out) == (2, "")
-    assert told in ran.line
-    assert not (tmp_path / "run" / "dataset").exists()
-
-
 def test_what_only_pictures_tell_is_one_line_with_file_and_row_too(dbc: Dbc, tmp_path: Path) -> None:
     coco(tmp_path / "a", [{"image_id": 1, "bbox": [50, 3, 5, 5]}, {"image_id": 2, "bbox": [1, 1, 5, 5]}])
     video(tmp_path / "b" / "film.mp4", [10, 60, 110])

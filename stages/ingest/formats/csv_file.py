@@ -67,7 +67,7 @@ def read_csv_file(
         kept: dict[str, str] = {}
         folder = PurePosixPath((root or file.parent).absolute().as_posix())
         top = "the table's folder" if root in (None, file.parent) else "`root`"
-        for row in reader:
+        for row in _rows(reader, file):
             if not any(row):
                 continue
             if len(row) > len(names):
@@ -104,6 +104,15 @@ def _opened(file: Path) -> Iterator[TextIO]:
         raise UsageError(f"{shown(file)} is not a UTF-8 CSV table: {plain(str(error))}; save it as one") from error
     except OSError as error:
         raise DbcError(f"cannot read {shown(file)}: {error.strerror}; make it readable") from error
+
+
+def _rows(reader: Any, file: Path) -> Iterator[list[str]]:
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise UsageError(
+            f"{shown(file)} line {reader.line_num} is not CSV: {plain(str(error))}; see to its quotes, or save the table again"
+        ) from error
 
 
 def _header(file: Path, text: TextIO, *, needed: str) -> tuple[str, Any, list[str]]:

@@ -70,7 +70,7 @@ def read_mot(source: Path, parameters: IngestParameters, findings: Findings) -> 
             f"{shown(source)} has no sequence: give a folder with img1 (or one video) and gt/gt.txt or det/det.txt, a folder "
             "of such, or a folder in which NAME.txt lies beside a video or a folder NAME"
         )
-    found = [detection for sequence in sequences for detection in _detections(source, sequence, findings)]
+    found = [detection for sequence in sequences for detection in _detections(source, sequence, parameters, findings)]
     boxes = ", ".join(sorted({each.boxes.name for each in sequences}))
     findings.notes.append(f"sequences, each a camera: {len(sequences)}; boxes from {boxes}")
     return samples_of(found, source=source, root=source, parameters=parameters, findings=findings)
@@ -208,7 +208,9 @@ def glob_safe(name: str) -> str:
     return re.sub(r"([*?\[])", r"[\1]", name)
 
 
-def _detections(source: Path, sequence: Sequence, findings: Findings) -> Iterator[Detection]:
+def _detections(
+    source: Path, sequence: Sequence, parameters: IngestParameters, findings: Findings
+) -> Iterator[Detection]:
     is_truth = sequence.boxes.name == "gt.txt"
     rows, n_ignored = rows_of(sequence.boxes, is_truth=is_truth)
     if n_ignored:
@@ -221,8 +223,12 @@ def _detections(source: Path, sequence: Sequence, findings: Findings) -> Iterato
         origin = f"{file} line {row.line}"
         path = prefix if pictures is None else pictures.get(row.frame)
         if path is None or (pictures is None and n_frames is not None and row.frame > n_frames):
+            if parameters.on_bad_image == "skip":
+                findings.boxes["in frames that are not there"] += 1
+                continue
             raise UsageError(
-                f"{origin}: frame {row.frame} is out of range: {shown(sequence.frames)} has {n_frames} frames; correct it"
+                f"{origin}: frame {row.frame} is out of range: {shown(sequence.frames)} has {n_frames} frames, none of this "
+                "number; correct it, or leave such boxes out with `on_bad_image='skip'`"
             )
         yield Detection(
             path=path if pictures is None else f"{prefix}/{path}",

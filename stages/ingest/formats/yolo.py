@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path, PurePosixPath
@@ -44,7 +44,17 @@ def read_yolo(source: Path, parameters: IngestParameters, findings: Findings) ->
     paths = list_images(source, recursive=True)
     if not paths:
         raise no_images(source)
-    lines = {path: _lines(file) for path in paths if (file := label_file(source, path)).is_file()}
+    files = {path: label_file(source, path) for path in paths}
+    lines = {path: _lines(file) for path, file in files.items() if file.is_file()}
+    strays = _without_picture(set(files.values()))
+    if strays and parameters.on_bad_image != "skip":
+        others = f", nor have those of {len(strays) - 1} other files" if len(strays) > 1 else ""
+        raise UsageError(
+            f"{strays[0]}: the boxes of this file have no picture{others}; restore it, or leave such files out with "
+            "`on_bad_image='skip'`"
+        )
+    if strays:
+        findings.boxes["in files without a picture"] += len(strays)
     if not lines:
         raise UsageError(f"{shown(source)} has no labels: give NAME.txt beside NAME.jpg, or in labels/ beside images/")
     n_empty = sum(not each for each in lines.values())
@@ -64,6 +74,19 @@ def read_yolo(source: Path, parameters: IngestParameters, findings: Findings) ->
         for each in _detections(path, own, sixth_is_track=sixth_is_track)
     ]
     return samples_of(found, source=source, root=source, parameters=parameters, findings=findings)
+
+
+def _without_picture(files: Set[Path]) -> list[str]:
+    """The first line, for messages, of each file of boxes that lies beside the label `files` and is of no picture."""
+    found = []
+    for file in sorted(file for folder in {file.parent for file in files} for file in folder.glob("*.txt")):
+        try:
+            lines = [] if file in files else _lines(file)
+        except DbcError:
+            # a list of classes, or of files
+            continue
+        found += [line.origin for line in lines[:1]]
+    return found
 
 
 def class_names(source: Path) -> dict[str, str]:
