@@ -131,7 +131,7 @@ def _show(content: dict[str, Any]) -> None:
             print_text(problem)
     verified = content["verified"]
     if verified is not None:
-        found = f"{verified['damaged']} damaged" if verified["damaged"] else "all are what was written"
+        found = f"{verified['damaged']} damaged or not readable" if verified["damaged"] else "all are what was written"
         size = f"{verified['bytes'] / 1e6:,.1f} MB"
         print_text(f"verified: {verified['artifacts']} artifacts, {verified['arrays']} arrays, {size}: {found}")
     individuals = content["individuals"]

@@ -33,6 +33,9 @@ def find_leaks(samples: Samples, digests: Sequence[str]) -> dict[str, int]:
         if not digest:
             continue
         before = first.setdefault(digest, (pid, in_train))
+        if before[0] <= 0 < pid:
+            # the first whose identity is known is the one to compare with
+            first[digest] = (pid, before[1])
         if before[0] != pid and before[0] > 0 and pid > 0:
             two_identities.add(digest)
         if before[1] != in_train:

@@ -26,7 +26,7 @@ class Listed:
 class Checked:
     """What was read of an artifact: how many arrays, their bytes as they are stored, and the names of damaged ones.
 
-    `problems` are lines about parents that are missing.
+    `problems` are lines about parents that are missing, and about a file that the system does not let be read.
     """
 
     n_arrays: int
@@ -36,16 +36,17 @@ class Checked:
 
 
 def check(run: RunDirectory, artifact: Artifact) -> Checked:
-    """Every array of `artifact` read and held against its digest, and its parents looked for in `run`.
-
-    DbcError names a folder or file that the system does not let be read.
-    """
+    """Every array of `artifact` read and held against its digest, and its parents looked for in `run`."""
+    damaged: tuple[str, ...] = ()
+    n_bytes, problems = 0, _missing_parents(run, artifact)
     try:
-        files = (path for path in artifact.path.rglob("*") if path.is_file())
-        n_bytes = sum(path.stat().st_size for path in files)
+        n_bytes = sum(path.stat().st_size for path in artifact.path.rglob("*") if path.is_file())
+        damaged = artifact.damaged()
     except OSError as error:
-        raise DbcError(file_problem(error, artifact.path, failed="cannot be read")) from error
-    return Checked(len(artifact.names()), n_bytes, artifact.damaged(), _missing_parents(run, artifact))
+        problems = (file_problem(error, artifact.path, failed="cannot be read"), *problems)
+    except DbcError as error:
+        problems = (str(error), *problems)
+    return Checked(len(artifact.names()), n_bytes, damaged, problems)
 
 
 def _missing_parents(run: RunDirectory, artifact: Artifact) -> tuple[str, ...]:

@@ -34,6 +34,10 @@ ROWS_CHUNKS = 8
 _VERSION_NAME = re.compile(r"v([1-9][0-9]*)\.zarr")
 
 
+class DamagedError(DbcError):
+    """An array that is not what was written. A file that cannot be read for now is another DbcError."""
+
+
 @dataclass(frozen=True)
 class Artifact:
     """A committed artifact: where it is, its version there, its manifest, and the `checksums` of chunks by array."""
@@ -73,7 +77,7 @@ class Artifact:
     def damaged(self) -> tuple[str, ...]:
         """The names of arrays that cannot be read or whose digest is not the manifest's, and of groups that are none.
 
-        Empty for an intact artifact.
+        Empty for an intact artifact. DbcError for a file that the system does not let be read: it need not be damaged.
         """
         groups = {parent.as_posix() for name in self.names() for parent in PurePosixPath(name).parents} - {"."}
         with _reading(self, "zarr.json"):
@@ -89,7 +93,7 @@ class Artifact:
             digest = ArrayDigest()
             for start in range(0, len(rows), rows.rows_per_slab):
                 digest.update(rows[start : start + rows.rows_per_slab])
-        except DbcError:
+        except DamagedError:
             return False
         return digest.record(dtype=rows.dtype.name, shape=rows.shape) == self._record(name)
 
@@ -231,8 +235,8 @@ def _reading(artifact: Artifact, name: str) -> Iterator[None]:
         raise _unreadable(artifact, name, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from error
 
 
-def _unreadable(artifact: Artifact, name: str, reason: str) -> DbcError:
+def _unreadable(artifact: Artifact, name: str, reason: str) -> DamagedError:
     again = shlex.join(artifact.manifest.command) or "its command"
-    return DbcError(
+    return DamagedError(
         f"{artifact.path}: array '{name}' cannot be read ({reason}); remove this directory and run again: {again}"
     )

@@ -17,6 +17,7 @@ from test_store import request as dataset_request
 from schemas.manifest import Execution
 from stages.errors import DbcError
 from stages.runs.context import Context
+from stages.runs.listing import check
 from stages.runs.making import Computed, make_artifact
 from stages.runs.run_directory import RunDirectory
 from stages.runs.store import Artifact, Writer, grid
@@ -235,5 +236,9 @@ def test_what_cannot_be_read_for_now_is_not_called_damaged(
     monkeypatch.setattr("zarr.open_array", refuse)
     with pytest.raises(DbcError) as caught:
         artifact.read("labels")
-    assert os.strerror(code) in str(caught.value)
-    assert "remove" not in str(caught.value)
+    checked = check(RunDirectory(artifact.path.parents[1]), artifact)
+    assert checked.damaged == ()
+    for told in (str(caught.value), *checked.problems):
+        assert os.strerror(code) in told
+        assert "remove" not in told
+    assert len(checked.problems) == 1
