@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.experiment_sets import Size, eth80_market, link, vehicles
+from benchmarks.experiment_sets import MARKET_FOLDERS, Size, link, vehicles
 from dbc_cli.command import Given
 from dbc_cli.commands.run import plan_of_method
 from schemas.parameters import EvaluateParameters, ExtractParameters, IngestParameters, SyntheticParameters
@@ -32,6 +32,7 @@ from stages.compare.ablation import known_of, with_seed
 from stages.compare.baselines.another_set import METHODS, Options, Source
 from stages.compare.cells import Cell, run_cell
 from stages.compare.text import markdown_table
+from stages.errors import DbcError, UsageError
 from stages.evaluate.stage import evaluate
 from stages.extract.stage import extract
 from stages.ingest.stage import ingest
@@ -42,11 +43,13 @@ from stages.runs.store import share
 from stages.samples import TRAIN
 from stages.train.stage import train
 
-MERGE_PERCENT, LAST_STAGE = 0.2, 4
+MERGE_PERCENT, LAST_STAGE = 0.25, 3
 RATES = {"learning_rate": 0.003, "norm_statistics": "stored", "batch_size": 16}
 """Of all that is trained on labels, as the other methods have them."""
 EPOCHS = 5
-STYLE_STEPS, STYLE_WIDTH = 300, 16
+SAME_EPOCHS = {"epochs": EPOCHS, "stage0_epochs": 0}
+"""DBC trains as long as the others, and like them not before there are clusters."""
+STYLE_STEPS, STYLE_WIDTH = 200, 16
 """SPGAN, far below its published size."""
 FIGURES = ("rank1", "rank5", "rank10", "mAP", "ari")
 
@@ -82,8 +85,10 @@ def loop(name: str, *, known: float | None = None, from_source: bool = False, **
     def make(setting: Setting, seed: int) -> tuple[RunDirectory, int]:
         initial = dict(setting.initial)
         if from_source:
-            initial["weights"] = str(trained_on(setting.source, setting, seed).root)
+            initial["weights"] = str(trained_on(setting.source, setting, seed))
         told = {"merge_percent": MERGE_PERCENT, "stages": LAST_STAGE, **setting.train, **initial, **values}
+        if "n_clusters" in told:
+            told["n_clusters"] = n_people(setting)
         if known is not None:
             told["labels"] = labels_of(setting, portion=known, seed=seed)
         plan = with_seed(plan_of_method(Given(setting.run.root, told), name), seed)
@@ -96,6 +101,12 @@ def loop(name: str, *, known: float | None = None, from_source: bool = False, **
     given = plan_of_method(Given(Path(), {"labels": Path(__file__) if known is not None else None, **values}), name)
     told = known_of(given) if other is None else other.knows
     return Job(name, f"{told}, a labelled other set" if from_source else told, make)
+
+
+def n_people(setting: Setting) -> int:
+    """How many individuals there are to train on, which PUL is told."""
+    dataset = setting.run.require("dataset")
+    return len(np.unique(dataset.read("pid")[dataset.read("split") == TRAIN]))
 
 
 def another(name: str, knows: str, feature: int = -1) -> Job:
@@ -167,10 +178,12 @@ SOURCE_TOLD = "a labelled other set"
 JOBS = {
     "initial": Job("initial features", "nothing", initial_features),
     "dbc-default": loop("tuned"),
-    "dbc": loop("tuned", epochs=EPOCHS),
-    "buc": loop("tuned", criterion="buc", update="union", epochs=EPOCHS),
-    "dbc-labels": loop("tuned", known=0, epochs=EPOCHS),
-    "dbc-source": loop("tuned", from_source=True, epochs=EPOCHS),
+    "dbc": loop("tuned", **SAME_EPOCHS),
+    "buc": loop("tuned", criterion="buc", update="union", **SAME_EPOCHS),
+    "dbc-labels": loop("tuned", known=0, **SAME_EPOCHS),
+    "dbc-source": loop("tuned", from_source=True, **SAME_EPOCHS),
+    "pul": loop("pul", from_source=True, n_clusters=20),
+    "pul-alone": loop("pul", n_clusters=20),
     "eug": loop("eug", known=0),
     "race": loop("race", known=0),
     "stepwise": loop("stepwise"),
@@ -181,8 +194,8 @@ JOBS = {
     "tj-aidl": another("tj-aidl", f"{SOURCE_TOLD} and its attributes"),
     "source": Job("supervised on the source", SOURCE_TOLD, supervised(on_source=True)),
     "target": Job("supervised on the set itself", "all identities", supervised(on_source=False)),
-    "dbc-10": loop("tuned", known=0.1, epochs=EPOCHS),
-    "dbc-50": loop("tuned", known=0.5, epochs=EPOCHS),
+    "dbc-10": loop("tuned", known=0.1, **SAME_EPOCHS),
+    "dbc-50": loop("tuned", known=0.5, **SAME_EPOCHS),
 }
 TITLES = {
     "dbc-default": "DBC, 2 epochs once",
@@ -198,11 +211,11 @@ TITLES = {
     **{name: other.title for name, other in OTHER_METHODS.items()},
 }
 NO_CAMERAS = tuple(name for name in JOBS if name not in ("stepwise", "dgm", "dal"))
-ALONE = tuple(name for name in JOBS if name not in ("dbc-source", "umdl", "spgan", "tj-aidl", "source"))
+ALONE = tuple(name for name in JOBS if name not in ("dbc-source", "pul", "umdl", "spgan", "tj-aidl", "source"))
 METHODS_OF = {
-    "drawn": tuple(JOBS),
+    "drawn": tuple(name for name in JOBS if name != "pul-alone"),
     "drawn-video": ALONE,
-    "eth80": tuple(name for name in JOBS if name != "tj-aidl"),
+    "eth80": tuple(name for name in JOBS if name not in ("pul-alone", "tj-aidl")),
     "vehicles": ALONE,
     "nyala": tuple(name for name in ALONE if name in NO_CAMERAS),
 }
@@ -210,10 +223,11 @@ METHODS_OF = {
 
 
 def drawn(arguments: argparse.Namespace, seed: int, *, frames: int) -> Setting:
-    """Two worlds of other people and cameras: 160 pictures, or 80 tracklets of three frames, of 20 people to train on."""
+    """Two worlds of other people and cameras: 120 pictures of 20 people, or 64 tracklets of 16, to train on."""
     folder = arguments.out / f"drawn-{frames}-seed{seed}"
-    shots = 4 if frames == 0 else 2
-    for name, of_world, identities, test_fraction in (("target", seed, 40, 0.5), ("source", 100 + seed, 20, 0.0)):
+    n_people, shots = (20, 3) if frames == 0 else (16, 2)
+    worlds = (("target", seed, 2 * n_people, 0.5), ("source", 100 + seed, n_people, 0.0))
+    for name, of_world, identities, test_fraction in worlds:
         people = SyntheticParameters(
             identities=identities, cameras=2, images_per_camera=shots, frames_per_tracklet=frames
         )
@@ -223,7 +237,7 @@ def drawn(arguments: argparse.Namespace, seed: int, *, frames: int) -> Setting:
         ingest(RunDirectory(folder / name), source=None, parameters=parameters, context=Context(workers=0))
     source = RunDirectory(folder / "source")
     write_attributes(source.require("dataset"), source.root / "attributes.csv", overwrite=True)
-    told = {"frames": frames} if frames else {}
+    told = {"frames": 2} if frames else {}
     return Setting(
         "drawn-video" if frames else "drawn", RunDirectory(folder / "target"), source, _mobilenet(arguments), told
     )
@@ -233,19 +247,20 @@ def real(arguments: argparse.Namespace, name: str) -> Setting:
     """A part of a real set; the source of eth80 are other objects of it."""
     out, source = arguments.out / name, getattr(arguments, name)
     if name != "eth80":
-        share, width = (0.2, 64) if name == "vehicles" else (0.2, 96)
+        share, width = (0.12, 64) if name == "vehicles" else (0.1, 96)
         size = Size(train_share=share, test_share=share)
         data = vehicles(source, arguments.weights, out, size, name=name, width=width)
         return Setting(name, data.run, data.run, data.plan.initial)
-    data = eth80_market(source, arguments.weights, out, Size(train_share=0.15, test_share=0.15))
-    taken = {path.name for path in (out / "links" / "eth80-market" / "bounding_box_train").iterdir()}
-    files = [path for path in sorted((source / "bounding_box_train").iterdir()) if path.name not in taken]
-    pids = sorted({path.name[:4] for path in files})[::6]
-    link((path for path in files if path.name[:4] in pids), out / "links" / "source" / "bounding_box_train")
-    other = RunDirectory(out / "runs" / "source")
-    asked = IngestParameters(format="market1501", height=64, width=64)
-    ingest(other, source=out / "links" / "source", parameters=asked, context=Context(workers=0))
-    return Setting(name, data.run, other, data.plan.initial)
+    found = []
+    for role, offset in (("target", 0), ("source", 2)):
+        for part in MARKET_FOLDERS if role == "target" else MARKET_FOLDERS[:1]:
+            # every third view of every fifth object
+            files = [path for path in sorted((source / part).iterdir()) if int(path.name[:4]) % 5 == offset]
+            link(files if part == "query" else files[::3], out / "links" / role / part)
+        found.append(RunDirectory(out / "runs" / role))
+        asked = IngestParameters(format="market1501", height=64, width=64)
+        ingest(found[-1], source=out / "links" / role, parameters=asked, context=Context(workers=0))
+    return Setting(name, *found, _mobilenet(arguments))
 
 
 def _mobilenet(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -271,7 +286,11 @@ def run_all(arguments: argparse.Namespace) -> None:
             for job in missing:
                 assert setting is not None
                 started = time.process_time()
-                run, stage = JOBS[job].make(setting, seed)
+                try:
+                    run, stage = JOBS[job].make(setting, seed)
+                except (DbcError, UsageError) as error:
+                    print(f"{name} {job} {seed}: {error}", flush=True)
+                    continue
                 line = {"set": name, "job": job, "seed": seed, **measured(run, stage)}
                 line["seconds"] = round(time.process_time() - started, 1)
                 with file.open("a") as opened:

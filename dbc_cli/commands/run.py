@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dbc_cli.by_recipe import asked_constraints, evaluate_parameters, merge_parameters
@@ -130,6 +131,7 @@ def plan_of_method(given: Given, name: str) -> Plan:
     Other methods train at rates for a few hundred images; if --recipe paper is given, at the published ones.
     """
     from schemas.recipes import OTHER_METHODS, RECIPES
+    from stages.constraints.stage import NO_FILE, AskedConstraints
     from stages.errors import UsageError
 
     if name not in RECIPES:
@@ -145,12 +147,12 @@ def plan_of_method(given: Given, name: str) -> Plan:
     if name == "pul" and given["n_clusters"] is None:
         raise UsageError("--n-clusters is missing: give about the number of identities")
     plan = plan_of(replace(given, values=values))
-    if (
-        other is not None
-        and "labelled" in other.knows
-        and plan.constraints is not None
-        and plan.constraints.labels is None
-    ):
+    if other is None:
+        return plan
+    if "labelled" not in other.knows:
+        # what it is not told must not reach it, even if others of the same table are told
+        return replace(plan, constraints=AskedConstraints(Path(NO_FILE), derived=False))
+    if plan.constraints.labels is None:
         raise UsageError(f"--labels is missing: {name} needs {other.knows}, as a table of path,identity")
     return plan
 

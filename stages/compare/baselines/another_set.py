@@ -85,7 +85,7 @@ def umdl(run: RunDirectory, source: Source, options: Options, *, context: Contex
     there = extract(
         source.run, stage=INIT_STAGE, parameters=ExtractParameters(), initial=options.initial, context=context
     )
-    theirs = share(_made(there), own_run.root / "source" / "features")
+    theirs = share(_made(there), RunDirectory(own_run.root / "source").directory("features", INIT_STAGE))
     rows, other = own.read("pooled"), theirs.read("pooled")
     if rows.shape[1] != other.shape[1]:
         raise UsageError(
@@ -122,10 +122,10 @@ def umdl(run: RunDirectory, source: Source, options: Options, *, context: Contex
         parents=(dataset, own, theirs),
         seeds={"dictionaries": options.seed},
     )
-    make_artifact(own_run, request, compute, context=context)
+    codes = _made(make_artifact(own_run, request, compute, context=context))
     return [
         _measured("initial features", own_run, INIT_STAGE, context),
-        _measured("UMDL", own_run, 0, context),
+        _measured("UMDL", own_run.choose(codes, 0), 0, context),
     ]
 
 
@@ -203,8 +203,9 @@ def tj_aidl(run: RunDirectory, source: Source, options: Options, *, context: Con
         seeds={"training": settings.seed},
         extra={"initial": model_manifest(before).initial},
     )
-    make_artifact(own_run, request, compute, context=context)
-    extract(own_run, stage=0, parameters=ExtractParameters(), initial={}, context=context)
+    own_run = own_run.choose(_made(make_artifact(own_run, request, compute, context=context)), 0)
+    features = _made(extract(own_run, stage=0, parameters=ExtractParameters(), initial={}, context=context))
+    own_run = own_run.choose(features, 0)
     return [
         _measured("initial features", own_run, INIT_STAGE, context),
         _measured("TJ-AIDL", own_run, 0, context),
@@ -218,8 +219,7 @@ def spgan(run: RunDirectory, source: Source, options: Options, *, context: Conte
     the artifacts of any run, and so is what is measured. Pictures restyled with the same options are not made again.
     """
     folder = run.root / "baseline" / f"spgan-seed{options.seed}"
-    restyled = RunDirectory(folder / "source")
-    _restyle(run, source, options, folder=folder, context=context)
+    restyled = _restyle(run, source, options, folder=folder, context=context)
     found = []
     for name, trained_on, place in (
         ("trained on the source", source.run, "plain"),
@@ -235,8 +235,8 @@ def spgan(run: RunDirectory, source: Source, options: Options, *, context: Conte
         target = RunDirectory(folder / place)
         target = target.choose(share(run.require("dataset"), target.directory("dataset", 0)), INIT_STAGE)
         initial = {**options.initial, "weights": str(_made(model).path)}
-        extract(target, stage=INIT_STAGE, parameters=ExtractParameters(), initial=initial, context=context)
-        found.append(_measured(name, target, INIT_STAGE, context))
+        made = extract(target, stage=INIT_STAGE, parameters=ExtractParameters(), initial=initial, context=context)
+        found.append(_measured(name, target.choose(_made(made), INIT_STAGE), INIT_STAGE, context))
     return found
 
 
@@ -244,8 +244,8 @@ METHODS: Mapping[str, Callable[..., list[Measured]]] = {"umdl": umdl, "spgan": s
 """By name on the command line."""
 
 
-def _restyle(run: RunDirectory, source: Source, options: Options, *, folder: Path, context: Context) -> None:
-    """Put the pictures of `source` in the style of those of `run`, as a data set, into `folder`."""
+def _restyle(run: RunDirectory, source: Source, options: Options, *, folder: Path, context: Context) -> RunDirectory:
+    """A run in `folder` whose data set are the pictures of `source` in the style of those of `run`."""
     theirs, dataset = source.run.require("dataset"), run.require("dataset")
     index, _ = _labelled(theirs)
     settings = StyleSettings(steps=options.steps, width=options.width, seed=options.seed)
@@ -273,13 +273,15 @@ def _restyle(run: RunDirectory, source: Source, options: Options, *, folder: Pat
         write_text(json.dumps(asked), told, argument="out", overwrite=True)
     height, width = (int(side) for side in theirs.rows("images").shape[1:3])
     parameters = IngestParameters(format="csv", height=height, width=width)
-    ingest(
-        RunDirectory(folder / "source"),
+    restyled = RunDirectory(folder / "source")
+    made = ingest(
+        restyled,
         source=pictures / "samples.csv",
         parameters=parameters,
         new_dataset=True,
         context=context,
     )
+    return restyled.choose(_made(made), 0)
 
 
 def _labelled(dataset: Artifact) -> tuple[Int64Array, Int64Array]:
