@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from stages.errors import UsageError
 from stages.export.folders import safe_name
 from stages.export.formats.format import ExportFormat, Layout, Source, decimal
 from stages.export.members import Member
+from stages.ingest.decode.pixels import is_video
 
 
 def layout(rows: Sequence[Member], source: Source) -> Layout:
@@ -48,15 +49,23 @@ def layout(rows: Sequence[Member], source: Source) -> Layout:
 def _tracks(rows: Sequence[Member]) -> list[tuple[str, int, list[Member]]]:
     """Sequence, individual and rows of each tracklet, or each row without one, in the order of their first rows."""
     tracks: dict[tuple[str, int, int, int], list[Member]] = {}
+    name_of = _names(rows)
     for place, row in enumerate(rows):
         track = (-1, place) if row.tracklet is None else (row.tracklet, -1)
-        tracks.setdefault((sequence_of(row), row.individual or 0, *track), []).append(row)
+        tracks.setdefault((name_of[row.camera, _frames_of(row)], row.individual or 0, *track), []).append(row)
     return [(name, number, track) for (name, number, *_), track in tracks.items()]
 
 
-def sequence_of(row: Member) -> str:
-    """The name of the sequence that a row is of: its camera, else the folder or video that it lies in."""
-    return row.camera or row.path.rpartition("/")[0] or row.path
+def _names(rows: Sequence[Member]) -> dict[tuple[str | None, str], str]:
+    """The name of each sequence, by camera and what holds its frames: that of the camera if it took no other sequence."""
+    found = {(row.camera, _frames_of(row)) for row in rows}
+    n_of = Counter(camera for camera, _ in found)
+    return {(camera, frames): camera if camera and n_of[camera] == 1 else frames for camera, frames in found}
+
+
+def _frames_of(row: Member) -> str:
+    """What holds the frames of a sequence: the video, without its suffix, or the folder."""
+    return row.path.rpartition(".")[0] if is_video(row.path) else row.path.rpartition("/")[0] or "frames"
 
 
 def _line(row: Member, number: int, source: Source) -> tuple[int, int, str]:

@@ -58,7 +58,7 @@ class Row(NamedTuple):
 
 
 def read_mot(source: Path, parameters: IngestParameters, findings: Findings) -> Samples:
-    """The boxes of `source`, a sequence or a folder of sequences; boxes of one track are the frames of one sample.
+    """The boxes of `source`, a sequence, a folder of sequences or a file of boxes; boxes of one track are one sample's frames.
 
     The sequence is the camera, sequence and track id together name the tracklet; a box without a track (−1) is a sample of
     its own. Boxes of ground truth with confidence 0 are left out, as MOTChallenge ignores them. UsageError names the file
@@ -68,16 +68,19 @@ def read_mot(source: Path, parameters: IngestParameters, findings: Findings) -> 
     if not sequences:
         raise UsageError(
             f"{shown(source)} has no sequence: give a folder with img1 (or one video) and gt/gt.txt or det/det.txt, a folder "
-            "of such, or a folder in which NAME.txt lies beside a video or a folder NAME"
+            "of such, or NAME.txt (or its folder) beside a video or a folder NAME"
         )
-    found = [detection for sequence in sequences for detection in _detections(source, sequence, parameters, findings)]
+    root = source.parent if source.is_file() else source
+    found = [detection for sequence in sequences for detection in _detections(root, sequence, parameters, findings)]
     boxes = ", ".join(sorted({each.boxes.name for each in sequences}))
     findings.notes.append(f"sequences, each a camera: {len(sequences)}; boxes from {boxes}")
-    return samples_of(found, source=source, root=source, parameters=parameters, findings=findings)
+    return samples_of(found, source=source, root=root, parameters=parameters, findings=findings)
 
 
 def find_sequences(source: Path) -> list[Sequence]:
-    """The sequences of `source`, in order of name: itself, or what lies in it."""
+    """The sequences of `source`, in order of name: itself, or what lies in it or, if it is a file of boxes, beside it."""
+    if source.is_file():
+        return [each for each in (_beside(source),) if each is not None]
     own = _sequence(source)
     if own is not None:
         return [own]
@@ -87,7 +90,9 @@ def find_sequences(source: Path) -> list[Sequence]:
 
 
 def why_mot(source: Path) -> str | None:
-    """One line if `source` is a folder with sequences; else None."""
+    """One line if `source` is a folder with sequences, or a file of boxes beside its frames; else None."""
+    if source.is_file() and source.suffix == ".txt" and _beside(source) is not None and looks_like_mot(source):
+        return f"{plain(source.name)} has boxes as MOTChallenge writes them"
     if not source.is_dir():
         return None
     own = (folder / name for folder in (source, *subfolders(source)) for name in OWN_FILES)

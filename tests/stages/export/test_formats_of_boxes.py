@@ -113,3 +113,20 @@ def test_a_table_of_deployments_is_refused_by_row(root: Path, lines: list[str], 
     with pytest.raises(UsageError) as caught:
         FORMATS["camtrap-dp"].layout(ROWS, Source(lambda: root, IngestParameters(), deployments=file))
     assert str(caught.value).endswith(told)
+
+
+def test_every_video_and_every_folder_of_frames_is_a_sequence_of_its_own(root: Path) -> None:
+    def row(path: str, frame: int, camera: str | None = None) -> Member:
+        return member(path, 1, (1, 2, 3, 4), frame=frame, camera=camera)
+
+    rows = (
+        row("n/a.mp4", 0),
+        row("n/b.mp4", 0),
+        row("S1/img1/7.jpg", 6, "S1"),
+        row("x/1.jpg", 0, "c"),
+        row("y/1.jpg", 0, "c"),
+    )
+    layout = written("mot", root, rows)
+    assert sorted(layout.files) == ["S1.txt", "n_a.txt", "n_b.txt", "x.txt", "y.txt"]
+    assert {text.split(",")[1] for text in layout.files.values()} == {"1"}
+    assert layout.files["S1.txt"] == "7,1,2,3,3,4,1,-1,-1,-1\n"

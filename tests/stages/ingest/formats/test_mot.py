@@ -60,6 +60,9 @@ def test_results_of_a_tracker_lie_beside_the_frames(tmp_path: Path) -> None:
     assert samples.path == ("left/frame_11.png", "right/img1/0.png")
     assert samples.camera == ("left", "right")
     np.testing.assert_array_equal(samples.score, np.array([np.nan, 0.75], dtype=np.float32))
+    alone, _ = read(tmp_path / "left.txt", "mot")
+    assert alone.path == samples.path[:1]
+    assert recognise_source(tmp_path / "left.txt").format == "mot"
 
 
 @pytest.mark.parametrize(
