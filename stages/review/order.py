@@ -281,7 +281,7 @@ def _speaker(rows: Float32Array, group: Int64Array) -> int:
 
 
 def _pair_to_see(groups: _Groups, pair: tuple[int, int], belief: _Belief, sizes: Int64Array) -> PairToSee:
-    is_single = min(len(groups.first), len(groups.second)) == 1
+    n_first, n_second = int(sizes[groups.first].sum()), int(sizes[groups.second].sum())
     chance = float(belief.of(np.array([groups.distance]))[0])
     reasons: dict[tuple[bool, bool], Reason] = {
         (False, False): "would join",
@@ -289,11 +289,10 @@ def _pair_to_see(groups: _Groups, pair: tuple[int, int], belief: _Belief, sizes:
         (True, False): "joined last",
         (True, True): "loose",
     }
-    n_first, n_second = int(sizes[groups.first].sum()), int(sizes[groups.second].sum())
     return PairToSee(
         first=pair[0],
         second=pair[1],
-        reason=reasons[groups.are_one, is_single],
+        reason=reasons[groups.are_one, min(n_first, n_second) == 1],
         distance=groups.distance,
         n_first=n_first,
         n_second=n_second,

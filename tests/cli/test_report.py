@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -164,6 +166,27 @@ def test_a_page_shows_names_as_text_and_loads_nothing(dbc: Dbc, nasty: Path, tmp
     assert len(shown["pictures"]) == 6
     assert len(shown["merges"]["rows"]) == told.json["n_merges"]
     assert [path.name for path in page.parent.iterdir()] == ["report.html"]
+    pairs = tmp_path / "pages" / "review.html"
+    assert dbc("review", "--run", nasty, "--static", pairs).status == 0
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("no Chromium that shows both pages")
+    options = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--enable-logging=stderr",
+        f"--user-data-dir={tmp_path}/b",
+    ]
+    for file in (page, pairs):
+        ran = subprocess.run(
+            [browser, *options, "--dump-dom", file.as_uri()], capture_output=True, text=True, timeout=60
+        )
+        seen = re.sub(r"<script.*?</script>", "", ran.stdout, flags=re.DOTALL)
+        assert seen.count('<img src="data:image') >= 2
+        assert not re.search("<img src=x|<script|\u202e", seen)
+        assert re.search(r"&lt;img src=x|&lt;script|\\u202e", seen)
+        assert "CONSOLE" not in ran.stderr, ran.stderr
 
 
 def test_a_page_has_queries_curves_and_what_was_run(dbc: Dbc, merged: Path, tmp_path: Path) -> None:

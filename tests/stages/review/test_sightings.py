@@ -30,6 +30,7 @@ def test_pairs_are_of_two_sightings_and_one_view_and_their_sizes_are_of_samples(
         assert pair.first < pair.second
         assert sighting[pair.first] != sighting[pair.second]
         assert view[pair.first] == view[pair.second]
+        assert (pair.reason in ("alone", "loose")) == (min(pair.n_first, pair.n_second) == 1)
         sizes = [int((labels == labels[sample]).sum()) for sample in (pair.first, pair.second)]
         if labels[pair.first] == labels[pair.second]:
             assert pair.n_first + pair.n_second <= sizes[0]
