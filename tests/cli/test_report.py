@@ -180,7 +180,7 @@ def test_a_page_shows_names_as_text_and_loads_nothing(dbc: Dbc, nasty: Path, tmp
     ]
     for file in (page, pairs):
         ran = subprocess.run(
-            [browser, *options, "--dump-dom", file.as_uri()], capture_output=True, text=True, timeout=60
+            [browser, *options, "--dump-dom", file.as_uri()], capture_output=True, text=True, timeout=60, check=True
         )
         seen = re.sub(r"<script.*?</script>", "", ran.stdout, flags=re.DOTALL)
         assert seen.count('<img src="data:image') >= 2
