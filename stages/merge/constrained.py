@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from schemas.choices import ViewUse
 from schemas.parameters import MergeParameters
 from stages.constraints.contradictions import same_groups
 from stages.constraints.names import sample_names
@@ -48,7 +49,7 @@ def made_for_merge(
     return made
 
 
-def read_for_merge(dataset: Artifact, known: Artifact | None, parameters: MergeParameters) -> KnownBefore:
+def read_for_merge(dataset: Artifact, known: Artifact | None, view: ViewUse) -> KnownBefore:
     """What the constraints artifact `known` says, or None, and what the views of `dataset` do if they are apart.
 
     Samples of one encounter are the same individual then, unless two of them are known to differ. DbcError if views are
@@ -58,7 +59,7 @@ def read_for_merge(dataset: Artifact, known: Artifact | None, parameters: MergeP
     told = None if known is None else read_constraints(known)
     same, different = (nothing.same, nothing.different) if told is None else (told.same, told.different)
     labels = None if told is None else told.known
-    if parameters.view == "ignored":
+    if view == "ignored":
         return KnownBefore(Constraints(same, different), labels)
     return KnownBefore(seen_apart(dataset, same, different), labels)
 

@@ -30,7 +30,7 @@ from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lineage import broken_chain, dataset_of, newest_features, require_same_dataset
 from stages.runs.making import Computed, Made, Request, make_artifact
 from stages.runs.next_stage import next_merge, numbered
-from stages.runs.run_directory import RunDirectory, dataset_manifest, features_manifest
+from stages.runs.run_directory import RunDirectory, clusters_manifest, dataset_manifest, features_manifest
 from stages.runs.store import Artifact, Writer
 from stages.samples import TRAIN
 from stages.typing import Float64Array, Int64Array
@@ -156,7 +156,9 @@ def _inputs(
     *,
     memory_limit: int | None,
 ) -> Inputs:
-    told = read_for_merge(dataset, known, parameters)
+    # what is corrected keeps to what it was made with
+    made_as = clusters_manifest(previous).parameters if previous and parameters.start == "reviewed" else parameters
+    told = read_for_merge(dataset, known, made_as.view)
     labels = None if previous is None else previous.read("labels")
     if previous is not None and labels is not None and parameters.start == "previous":
         require_kept_apart(previous, labels, told.constraints, dataset)

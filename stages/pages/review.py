@@ -15,14 +15,14 @@ from stages.constraints.derived import derived_pairs
 from stages.constraints.stage import tell_later, train_samples
 from stages.evaluate.report import Reported
 from stages.evaluate.report import report as make_report
-from stages.merge.constrained import seen_apart
+from stages.merge.constrained import before_review, seen_apart
 from stages.pages.markup import element, joined, page
 from stages.pages.names import names_of
 from stages.pages.pictures import thumbnails, webp
 from stages.reporting import Reporter
 from stages.review.answer_book import AnswerBook
 from stages.review.counting import Draws, drawn_pairs
-from stages.review.order import PairToSee, pairs_worth_a_look
+from stages.review.order import Answers, PairToSee, pairs_worth_a_look
 from stages.review.sightings import Together, sightings_worth_a_look
 from stages.runs.run_directory import RunDirectory, clusters_manifest
 from stages.typing import Int64Array
@@ -66,9 +66,12 @@ class Review:
     def next_pairs(self, n_pairs: int) -> list[PairToSee]:
         """At most `n_pairs` pairs that no answer decides yet, the one whose answer is worth most first."""
         answers, unsure = self.book.known()
-        if self.draws is not None:
-            return drawn_pairs(self.draws, self.reported.labels, answers, unsure)[:n_pairs]
         together = self.together()
+        if self.draws is not None:
+            if together is not None:
+                is_same = np.append(answers.is_same, np.ones(len(together.same), dtype=bool))
+                answers = Answers(np.concatenate([answers.pairs, together.same]), is_same)
+            return drawn_pairs(self.draws, self.reported.labels, answers, unsure)[:n_pairs]
         look = pairs_worth_a_look if together is None else partial(sightings_worth_a_look, together=together)
         return look(
             self.reported.features,
@@ -84,7 +87,7 @@ class Review:
 def open_review(run: RunDirectory, *, stage: int, file: Path, reporter: Reporter, draws: Draws | None = None) -> Review:
     """The review of the clusters of `stage`, with the answers that `file` has; raises what `AnswerBook` and `report` do."""
     reported = make_report(run, stage=stage, reporter=reporter)
-    clusters = run.require("clusters", stage)
+    clusters = before_review(run, stage)
     samples = train_samples(run, reported.dataset)
     book = AnswerBook(file, samples, derived_pairs(reported.dataset))
     tell_later(book.before, reporter)

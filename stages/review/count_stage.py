@@ -11,6 +11,7 @@ from stages.constraints.answers_file import AnsweredPairs
 from stages.constraints.stage import AskedConstraints, answers_of, train_samples
 from stages.errors import DbcError
 from stages.features.prepared import compared_features
+from stages.merge.constrained import seen_apart
 from stages.reporting import Reporter
 from stages.review.counting import INNER, LEAST_DRAWN, Count, Draws, answered, count, draw, expected_width
 from stages.runs.lineage import dataset_of, parent_of
@@ -85,8 +86,10 @@ def counting(
     dataset = dataset_of(run, clusters)
     samples = train_samples(run, dataset)
     told, derived = answers_of(run, dataset, samples, AskedConstraints(file), reporter=reporter)
-    different = np.concatenate([told.pairs[~told.is_same], told.unsure, derived])
-    is_known, is_same = answered(draws, told.pairs[told.is_same], different)
+    same, different = told.pairs[told.is_same], np.concatenate([told.pairs[~told.is_same], derived])
+    if clusters_manifest(clusters_before(run, stage)).parameters.view == "apart":
+        same = seen_apart(dataset, same, different).same
+    is_known, is_same = answered(draws, same, np.concatenate([different, told.unsure]))
     n_complete = int(np.logical_and.accumulate(is_known.all(axis=1)).sum())
     found = count(draws.first(n_complete), is_same[:n_complete]) if n_complete >= LEAST_DRAWN else None
     return Counting(

@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from stages.pages.review import open_review
+from stages.pages.review import Review, open_review
 from stages.pages.review_server import serving
 from stages.reporting import SILENT
 from stages.runs.run_directory import RunDirectory
-from tests.cli.conftest import Dbc
+from tests.cli.conftest import NETWORK, Dbc
 
 
 @pytest.fixture
@@ -147,6 +149,39 @@ def test_answers_count_in_what_comes_next(dbc: Dbc, merged: Path, monkeypatch: p
         "in_file": 1,
     }
     assert "open in a browser of this machine: http://127.0.0.1:" in told.err
+
+
+def test_corrections_and_pairs_keep_to_encounters_and_views(dbc: Dbc, tmp_path: Path) -> None:
+    # six encounters of two flanks each; as many merges as leave clusters of several encounters
+    rng = np.random.default_rng(0)
+    rows = [f"{i}.png,{i // 2},{('left', 'right')[i % 2]}" for i in range(12)]
+    (tmp_path / "samples.csv").write_text("\n".join(["path,encounter,view", *rows]))
+    for i in range(12):
+        Image.fromarray(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(tmp_path / f"{i}.png")
+    place = ("--run", tmp_path / "run")
+    assert dbc("ingest", tmp_path / "samples.csv", "--height", "16", "--width", "16", *place).status == 0
+    assert dbc("extract", *NETWORK, *place).status == 0
+    assert dbc("merge", "--merge-percent", "0.75", "--view", "apart", *place).status == 0
+    run = RunDirectory(tmp_path / "run")
+
+    def opened() -> Review:
+        return open_review(run, stage=1, file=tmp_path / "run" / "constraints.csv", reporter=SILENT)
+
+    encounter, view = (run.require("dataset").read(name) for name in ("encounter", "view"))
+    for _ in range(2):
+        review = opened()
+        pairs = review.next_pairs(30)
+        assert pairs
+        assert all(encounter[pair.first] != encounter[pair.second] for pair in pairs)
+        assert all(view[pair.first] == view[pair.second] for pair in pairs)
+        inside = next(
+            pair for pair in pairs if review.reported.labels[pair.first] == review.reported.labels[pair.second]
+        )
+        review.book.add(inside.first, inside.second, "different")
+        assert dbc("merge", "--start", "reviewed", *place).status == 0
+        labels = opened().reported.labels
+        assert labels[inside.first] != labels[inside.second]
+        assert all(len(set(labels[encounter == one].tolist())) == 1 for one in range(6))
 
 
 def test_two_files_are_joined_and_conflicts_are_shown(dbc: Dbc) -> None:

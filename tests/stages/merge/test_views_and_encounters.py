@@ -3,13 +3,10 @@
 import numpy as np
 import pytest
 
-from schemas.parameters import MergeParameters
 from stages.errors import DbcError
 from stages.merge import merge_stage
 from stages.merge.constrained import of_one_encounter, read_for_merge
 from stages.samples import UNKNOWN
-
-APART = MergeParameters(view="apart")
 
 
 class Dataset:
@@ -38,16 +35,16 @@ def test_samples_of_one_encounter_are_linked_and_unknown_ones_are_not():
 
 def test_views_come_from_train_samples_alone_and_encounters_count_only_with_them():
     dataset = Dataset(split=[1, 0, 0, 0], view=[0, 0, 1, 0], encounter=[5, 5, 5, UNKNOWN])
-    found = read_for_merge(dataset, None, APART).constraints
+    found = read_for_merge(dataset, None, "apart").constraints
     assert found.view.tolist() == [0, 1, 0]
     assert found.same.tolist() == [[0, 1]]
-    assert read_for_merge(dataset, None, MergeParameters()).constraints.are_none
+    assert read_for_merge(dataset, None, "ignored").constraints.are_none
 
 
 @pytest.mark.parametrize("arrays", [{}, {"view": [UNKNOWN, UNKNOWN]}])
 def test_views_must_be_known(arrays):
     with pytest.raises(DbcError, match="`view='apart'` needs the views of pictures"):
-        read_for_merge(Dataset(split=[0, 0], **arrays), None, APART)
+        read_for_merge(Dataset(split=[0, 0], **arrays), None, "apart")
 
 
 def test_two_flanks_join_only_by_an_encounter():
@@ -55,6 +52,6 @@ def test_two_flanks_join_only_by_an_encounter():
     features = np.array([[0.0], [10.0], [1.0], [9.0], [0.2], [10.2]])
     view, encounter = [0, 0, 1, 1, 0, 0], [1, 2, 2, 1, UNKNOWN, UNKNOWN]
     dataset = Dataset(split=[0] * 6, view=view, encounter=encounter)
-    told = read_for_merge(dataset, None, APART).constraints
+    told = read_for_merge(dataset, None, "apart").constraints
     result = merge_stage(features, np.arange(6), 4, constraints=told)
     assert result.labels.tolist() == [0, 1, 1, 0, 0, 1]
