@@ -5,6 +5,7 @@ The only file that imports CuPy, and it does so when a device is asked for, neve
 
 from __future__ import annotations
 
+import ctypes
 import math
 import os
 import re
@@ -12,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +53,7 @@ def namespace_for(device: str = "auto", *, n_products: float = math.inf) -> Back
     UsageError for a device that is not there, or is not a device.
     """
     index = _parse_device(device)
-    if device == "cpu" or (device == "auto" and n_products < GPU_PAYS):
+    if device == "cpu" or (device == "auto" and (n_products < GPU_PAYS or not _has_driver())):
         return _numpy_backend()
     cupy = _import_cupy()
     n_devices = _count_cuda_devices(cupy)
@@ -156,6 +158,16 @@ def _numpy_backend() -> Backend:
     import array_api_compat.numpy
 
     return Backend(array_api_compat.numpy, f"numpy {np.__version__}", "cpu")
+
+
+@cache
+def _has_driver() -> bool:
+    """Whether the driver of NVIDIA's GPUs is there. CuPy finds no device without it, and takes long to import."""
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    return True
 
 
 def _import_cupy() -> Any:

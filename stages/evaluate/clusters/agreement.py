@@ -6,7 +6,6 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn import metrics
 
 from stages.errors import DbcError
 from stages.samples import UNKNOWN
@@ -101,6 +100,9 @@ def same_camera_share(labels: Int64Array, camid: Int32Array) -> float:
 
 def _information_scores(labels: Int64Array, pid: Int32Array) -> dict[str, float]:
     """Scikit-learn's scores for clusters against identities (n ≥ 1 samples)."""
+    # half of what an evaluation of a small set takes, and needless without identities
+    from sklearn import metrics
+
     with warnings.catch_warnings():
         # some versions suspect a regression target if most clusters are singletons
         warnings.filterwarnings("ignore", message="The number of unique classes is greater", category=UserWarning)

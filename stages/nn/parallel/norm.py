@@ -42,10 +42,10 @@ def norm_of_all(norm: _BatchNorm) -> Callable[[Tensor], Tensor]:
     """
     if dist.get_backend() == "nccl":
         return cast(Callable[[Tensor], Tensor], nn.SyncBatchNorm.convert_sync_batchnorm(norm).forward)  # type: ignore[no-untyped-call]
-    return functools.partial(shared_norm, norm)
+    # this imports the compiler, which takes as long as to import torch
+    return functools.partial(torch.compiler.disable(shared_norm), norm)  # type: ignore[no-untyped-call]
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]
 def shared_norm(norm: _BatchNorm, images: Tensor) -> Tensor:
     """`norm`, in training mode, of `images` (b, C, …), with mean and variance over the images of all processes.
 

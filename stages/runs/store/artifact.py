@@ -26,6 +26,7 @@ from stages.runs.store.grid import missing_file
 from stages.runs.store.plain_rows import PlainRows
 from stages.runs.store.root import RootError, is_group, read_root
 from stages.runs.store.temporary import entries
+from stages.runs.store.zarr_import import import_zarr
 
 CHECKSUMS = "dbc-checksums"
 """The root attribute with the checksums of the chunks of arrays that were written by rows; the first release wrote none."""
@@ -101,7 +102,7 @@ class Artifact:
         return self.manifest.arrays.get(name)
 
     def _open(self, name: str) -> Any:
-        import zarr
+        zarr = import_zarr()
 
         with _reading(self, name):
             array = zarr.open_array(self.path, path=name, mode="r")

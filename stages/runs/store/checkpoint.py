@@ -17,6 +17,7 @@ from stages.runs.store.digests import ArrayDigest
 from stages.runs.store.root import read_root, write_root
 from stages.runs.store.temporary import entries, sync, temporary_directory, writing
 from stages.runs.store.writer import Writer
+from stages.runs.store.zarr_import import import_zarr
 
 ATTRIBUTE = "dbc-checkpoint"
 KEYS_KEPT = 3
@@ -122,7 +123,7 @@ def _remove(places: list[_Place]) -> int:
 
 def _read(path: Path, key: str) -> Checkpoint | None:
     """The checkpoint at `path`; None where it is damaged, half removed, or another request's."""
-    import zarr
+    zarr = import_zarr()
 
     try:
         attributes, is_sealed = read_root(path, known=frozenset({ATTRIBUTE}))

@@ -19,6 +19,7 @@ from stages.runs.store.digests import ArrayDigest
 from stages.runs.store.grid import chunk_grid
 from stages.runs.store.shard_index import shard_index
 from stages.runs.store.temporary import sync, writing
+from stages.runs.store.zarr_import import import_zarr
 from stages.typing import UInt8Array
 
 READ_BYTES = 1 << 18
@@ -187,7 +188,7 @@ class RowFiles:
 
         That is while other threads decode: to import Zarr takes as long as to decode a thousand images.
         """
-        import zarr
+        zarr = import_zarr()
 
         if self._array is None:
             shards: Any = None if self._shards is None else {"shape": self._shards, "index_location": "end"}

@@ -13,13 +13,14 @@ from schemas.manifest import ArrayRecord
 from stages.runs.store.digests import ArrayDigest
 from stages.runs.store.grid import CHUNK_BYTES, WRITE_ZEROS, require_files
 from stages.runs.store.temporary import writing
+from stages.runs.store.zarr_import import import_zarr
 
 
 class Table:
     """A stored array whose rows are written where they belong; DbcError if they cannot be."""
 
     def __init__(self, path: Path, name: str) -> None:
-        import zarr
+        zarr = import_zarr()
 
         self._directory = path.parent
         self._folder = path / name

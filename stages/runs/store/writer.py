@@ -21,6 +21,7 @@ from stages.runs.store.links import link_file, link_tree
 from stages.runs.store.row_files import RowFiles
 from stages.runs.store.table import Table
 from stages.runs.store.temporary import writing
+from stages.runs.store.zarr_import import import_zarr
 
 
 class Writer:
@@ -157,7 +158,7 @@ class Stream:
 def _create_array(
     path: Path, name: str, *, shape: tuple[int, ...], dtype: np.dtype[Any], grid: Grid | None = None
 ) -> Any:
-    import zarr
+    zarr = import_zarr()
 
     is_text = dtype.kind in "OUT"
     chunks, shards = grid or chunk_grid(shape, item_bytes=64 if is_text else dtype.itemsize)
