@@ -36,22 +36,20 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from PIL import Image
 
-import stages.compare.cells
-import stages.compare.plots.sheets
-import stages.export.model
-import stages.loop.run_stages
-import stages.merge.stage  # noqa: F401 — imported before the forks
 from dbc_cli.__main__ import run_command
 from stages.runs.listing import list_run
 from stages.runs.run_directory import RunDirectory
 
 LOOP = ["--stages", "1", "--merge-percent", "0.25"]
+MERGE = ["--stage", "1", "--merge-percent", "0.25"]
 NETWORK = ["--backbone", "resnet10", "--weights", "none", "--embedding-dim", "4"]
-PEOPLE = ["--identities", "4", "--cameras", "2", "--images-per-camera", "2", "--height", "16", "--width", "8"]
+SIZE = ["--height", "16", "--width", "8", "--workers", "0"]
 COMMANDS = {
-    "ingest": ["ingest", *PEOPLE, "--workers", "0"],
+    "ingest": ["ingest", "samples.csv", *SIZE],
     "extract": ["extract", *NETWORK],
     "train": ["train", "--stage", "0", "--epochs", "1", "--batch-size", "4", "--checkpoint-every", "1"],
     "extract again": ["extract"],
@@ -67,9 +65,22 @@ COMMANDS = {
     "ablate": ["ablate", *LOOP, "--merge-only", "--variants", "dbc", "--markdown", "ablation.md", "--overwrite"],
     "sweep": ["sweep", *LOOP, "--merge-only", "--lambda", "0,1", "--csv", "sweep.csv", "--overwrite"],
     "baseline": ["baseline", "pul", "--n-clusters", "3", "--iterations", "1", "--epochs", "1", "--batch-size", "4"],
+    "baseline eug": ["baseline", "eug", *LOOP, "--stages", "2", "--epochs", "1", "--batch-size", "4"],
     "status": ["status", "--verify"],
+    "merge constraints": ["merge", *MERGE, "--constraints", "answers.csv"],
+    "merge labels": ["merge", *MERGE, "--labels", "labels.csv"],
+    "eval ids": ["eval", "--stage", "1", "--ids", "labels.csv"],
+    "review": ["review", "--static", "pairs.html", "--overwrite"],
+    "count": ["count", "--answers", "answers.csv", "--out", "pairs.csv", "--overwrite"],
+    "query": ["query", "crops/query/0.png", "--sheet", "similar.png", "--overwrite"],
+    "export coco": ["export", "clusters", "--format", "coco", "--out", "found.json", "--overwrite"],
+    "gc": ["gc", "--delete"],
+    "assign": ["assign", "new", "--csv", "who.csv", "--overwrite"],
+    "ingest add": ["ingest", "more", "--format", "folder", "--add", "--workers", "0"],
 }
 """The commands, each from what those before it left."""
+NEEDED_BY = {"gc": ("merge labels",)}
+"""Commands without which one of those that no other needs would have nothing to do."""
 ALONE = list(COMMANDS)[list(COMMANDS).index("run") :]
 """Commands that no other needs."""
 FAULTS = ("kill", "torn", "ENOSPC", "EIO", "EACCES", "full")
@@ -200,12 +211,15 @@ def again(folder: Path, arguments: list[str]) -> dict[str, Any]:
     return {"before": before, "status": status, "told": told, "after": state(folder)}
 
 
-def judged(faulty: dict[str, Any] | None, later: dict[str, Any], wanted: dict[str, str]) -> list[str]:
-    """What was not survived of one fault; empty if all was."""
+def judged(
+    faulty: dict[str, Any] | None, later: dict[str, Any], wanted: dict[str, str], before: dict[str, str]
+) -> list[str]:
+    """What was not survived of one fault; empty if all was. `before` and `wanted` are what was there before and should be."""
     found = [f"damaged: {problem}" for problem in later["before"]["wrong"] + later["after"]["wrong"]]
     found += [f"left: {path}" for path in later["after"]["left"]]
     former = hashlib.sha256(FORMER).hexdigest()
-    half = {name for name, digest in later["before"]["ids"].items() if digest not in (wanted.get(name), former)}
+    whole = ((name, (wanted.get(name), before.get(name), former)) for name in later["before"]["ids"])
+    half = {name for name, digests in whole if later["before"]["ids"][name] not in digests}
     found += [f"half there: {name}" for name in sorted(half)]
     if later["status"]:
         found.append(f"the next call failed: {later['told']}")
@@ -218,6 +232,29 @@ def judged(faulty: dict[str, Any] | None, later: dict[str, Any], wanted: dict[st
     return found
 
 
+def sources(folder: Path) -> Path:
+    """`folder` with pictures of eight individuals by two cameras, tables about them, and folders of others to add."""
+    rows = ["path,pid,camid,split"]
+    for number in range(16):
+        split = "train" if number < 8 else "query" if number % 2 == 0 else "gallery"
+        rows.append(f"crops/{split}/{number % 8}.png,{number // 2},{number % 2},{split}")
+    names = [row.split(",")[0] for row in rows[1:]] + [
+        f"{place}/{n}.png" for place in ("new", "more") for n in range(2)
+    ]
+    for number, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(number // 2).integers(0, 200, (16, 8, 3), dtype=np.uint8)
+        Image.fromarray(pixels + np.uint8(number % 2)).save(folder / name)
+    tables = {
+        "samples.csv": rows,
+        "answers.csv": ["path_a,path_b,answer", "crops/train/0.png,crops/train/2.png,different"],
+        "labels.csv": ["path,identity", *(f"crops/train/{n}.png,{n // 2}" for n in range(4))],
+    }
+    for name, lines in tables.items():
+        (folder / name).write_text("\n".join([*lines, ""]))
+    return folder
+
+
 def spread(n: int, most: int) -> list[int]:
     """At most `most` numbers from 0 to n − 1, evenly apart."""
     return list(range(n)) if n <= most else [(2 * i + 1) * n // (2 * most) for i in range(most)]
@@ -225,12 +262,13 @@ def spread(n: int, most: int) -> list[int]:
 
 def matrix(folder: Path, *, most: int, commands: list[str], faults: list[str]) -> list[dict[str, Any]]:
     """A row a command and fault: boundaries, tries, how many ended in a failure, and what was not survived."""
-    base = folder / "base"
-    base.mkdir()
+    base = sources(folder / "base")
     rows = []
+    needed = {needed for name in commands for needed in NEEDED_BY.get(name, ())}
     for name, arguments in COMMANDS.items():
-        if name in ALONE and name not in commands:
+        if name in ALONE and name not in (*commands, *needed):
             continue
+        before = forked(lambda: state(base))[1]["ids"]
         after = shutil.copytree(base, folder / "after")
         status, counted = forked(lambda after=after, arguments=arguments: disturbed(after, arguments, "kill", None))
         if status or counted["status"]:
@@ -259,7 +297,7 @@ def matrix(folder: Path, *, most: int, commands: list[str], faults: list[str]) -
                 )
                 ended["killed" if status in DIED else "failed" if faulty and faulty["status"] else "done"] += 1
                 _, later = forked(lambda tried=tried, arguments=arguments: again(tried, arguments))
-                lost += [f"{name}, {fault} at {at}: {problem}" for problem in judged(faulty, later, wanted)]
+                lost += [f"{name}, {fault} at {at}: {problem}" for problem in judged(faulty, later, wanted, before)]
             rows.append({**row, **ended, "lost": lost})
         shutil.rmtree(base)
         after.rename(base)

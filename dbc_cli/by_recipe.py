@@ -44,10 +44,9 @@ def tell_of_another_recipe(given: Given, reporter: Reporter) -> None:
 
 def asked_constraints(given: Given) -> AskedConstraints:
     """Which pairs are known to be one individual, or two: runs that are compared with this one take its file, too."""
-    from stages.constraints.stage import FILE_NAME, AskedConstraints
+    from stages.constraints.stage import AskedConstraints, own_file
 
-    own = given.run / FILE_NAME
-    file = Path(given["constraints"]) if given["constraints"] is not None else own if own.is_file() else None
+    file = own_file(given.run) if given["constraints"] is None else Path(given["constraints"])
     labels = None if given["labels"] is None else Path(given["labels"])
     if labels is not None and not labels.is_file():
         raise UsageError(f"--labels must be a table of path,identity, got {labels}, which is no file; name another")

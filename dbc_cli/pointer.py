@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from stages.errors import DbcError, file_problem
+from stages.plain_files import plain_file
 
 POINTER = Path(".dbc-run")
 FIRST_RUN = Path("runs/default")
@@ -44,7 +45,8 @@ def remember_run(run: Path) -> Path | None:
 
 def _named() -> Path | None:
     try:
-        content = POINTER.read_bytes()
+        with open(POINTER, "rb", opener=plain_file) as file:
+            content = file.read()
     except FileNotFoundError:
         return None
     except OSError as error:

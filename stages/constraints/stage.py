@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -170,17 +171,18 @@ def told(summary: ConstraintsSummary) -> str:
     return f"constraints: {summary.n_same} pairs the same, {summary.n_different} different{seen}"
 
 
+def own_file(root: Path) -> Path | None:
+    """The file of answers of the run at `root`, None if nothing is there; a folder of that name is not passed over."""
+    return root / FILE_NAME if os.path.lexists(root / FILE_NAME) else None
+
+
 def _file_of(run: RunDirectory, asked: AskedConstraints) -> Path | None:
-    if asked.file is None:
-        own = run.root / FILE_NAME
-        return own if own.is_file() else None
-    if str(asked.file) == NO_FILE:
+    file = own_file(run.root) if asked.file is None else asked.file
+    if file is None or str(asked.file) == NO_FILE:
         return None
-    if not asked.file.is_file():
-        raise UsageError(
-            f"`constraints` must be a file of answers, got {shown(asked.file)}, which is none; name another"
-        )
-    return asked.file
+    if not file.is_file():
+        raise UsageError(f"`constraints` must be a file of answers, got {shown(file)}, which is none; name another")
+    return file
 
 
 def _write(writer: Writer, said: _Said, *, n_samples: int) -> ConstraintsSummary:

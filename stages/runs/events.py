@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.stage_names import stage_label
+from stages.plain_files import plain_file
 from stages.runs.store import Artifact
 
 EVENTS = "events.jsonl"
@@ -44,7 +45,8 @@ def record_event(root: Path, artifact: Artifact, stage: int | None) -> None:
 def read_events(root: Path) -> list[dict[str, Any]]:
     """The events of the run at `root`, in order; none if there is no file. Lines that were cut off are left out."""
     try:
-        lines = (root / EVENTS).read_bytes().splitlines()
+        with open(root / EVENTS, "rb", opener=plain_file) as file:
+            lines = file.read().splitlines()
     except FileNotFoundError:
         return []
     return [event for event in map(_parsed, lines) if event is not None]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from PIL import Image, UnidentifiedImageError
 
 from stages.ingest.decode.crops import BadImageError, Crop, Rectangle, Region, Window, cut, window
+from stages.plain_files import plain_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,7 +116,7 @@ def decode_whole(data: bytes | Path) -> Image.Image:
 def read_bytes(path: Path | str) -> bytes:
     """The content of a file; raises `BadImageError` if it cannot be read."""
     try:
-        with io.FileIO(path) as file:
+        with io.FileIO(path, opener=plain_file) as file:
             return file.readall()
     except OSError as error:
         raise BadImageError(f"cannot be read: {error.strerror or error}") from error

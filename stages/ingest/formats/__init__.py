@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pkgutil
-import stat
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -14,6 +13,7 @@ from stages.ingest.formats.format import BOXES, NAMING, STEPS, Findings, Format
 from stages.ingest.formats.listing import left_out
 from stages.ingest.formats.names import shown
 from stages.ingest.formats.recognise import Recognised, recognise
+from stages.plain_files import endless_kind
 from stages.samples import Samples
 
 
@@ -87,14 +87,6 @@ def _check_options(layout: Format, parameters: IngestParameters) -> None:
             raise UsageError(f"{told} has no effect with `format='{layout.name}'`; leave it out, or use one of {users}")
 
 
-_KINDS = (
-    (stat.S_ISFIFO, "a named pipe"),
-    (stat.S_ISSOCK, "a socket"),
-    (stat.S_ISCHR, "a device"),
-    (stat.S_ISBLK, "a device"),
-)
-
-
 def _check_source(source: Path) -> None:
     """Raise UsageError unless `source` is a folder or a plain file. To open a pipe or a device may block for ever."""
     try:
@@ -103,6 +95,6 @@ def _check_source(source: Path) -> None:
         raise UsageError(f"source {shown(source)} does not exist; give the folder that holds the images") from None
     except (OSError, ValueError) as error:
         raise UsageError(f"source {shown(source)} cannot be read: {error}; give another") from error
-    kind = next((name for is_kind, name in _KINDS if is_kind(mode)), None)
+    kind = endless_kind(mode)
     if kind is not None:
         raise UsageError(f"source {shown(source)} is {kind}; give the folder or the table of the images")

@@ -17,6 +17,7 @@ from stages.ingest.formats.json_file import forget_json, load_json
 from stages.ingest.formats.names import counted, plain, relative_path, shown
 from stages.ingest.formats.numbers import box_of, frame_of, score_of, text_of
 from stages.ingest.formats.whole_pictures import each_picture_once
+from stages.plain_files import plain_file
 from stages.samples import Samples
 
 UNKNOWN_NAME = "____"
@@ -77,7 +78,7 @@ def why_coco(source: Path) -> str | None:
 def looks_like_coco(file: Path) -> bool:
     """Whether `file` names lists of images and annotations, as JSON does; it is not parsed."""
     try:
-        with file.open("rb") as opened, mmap(opened.fileno(), 0, access=ACCESS_READ) as content:
+        with open(file, "rb", opener=plain_file) as opened, mmap(opened.fileno(), 0, access=ACCESS_READ) as content:
             return all(re.search(rb'"%b"\s*:\s*\[' % name, content) is not None for name in (b"images", b"annotations"))
     except (OSError, ValueError):
         return False

@@ -12,6 +12,7 @@ from typing import Any, TextIO
 
 from stages.errors import DbcError, UsageError
 from stages.ingest.formats.names import is_missing, plain, relative_path, shown
+from stages.plain_files import plain_file
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
@@ -98,7 +99,7 @@ def read_header(file: Path, *, needed: str) -> list[str]:
 @contextmanager
 def _opened(file: Path) -> Iterator[TextIO]:
     try:
-        with file.open(encoding="utf-8-sig", newline="") as text:
+        with open(file, encoding="utf-8-sig", newline="", opener=plain_file) as text:
             yield text
     except (csv.Error, UnicodeDecodeError) as error:
         raise UsageError(f"{shown(file)} is not a UTF-8 CSV table: {plain(str(error))}; save it as one") from error

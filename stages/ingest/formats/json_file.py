@@ -9,6 +9,7 @@ from typing import Any
 
 from stages.errors import DbcError, UsageError
 from stages.ingest.formats.names import plain, shown
+from stages.plain_files import plain_file
 
 
 def find_json(source: Path) -> Path:
@@ -46,7 +47,8 @@ def load_json(file: Path) -> Any:
 
 @lru_cache(maxsize=1)
 def _parsed(file: Path, changed: int, size: int) -> Any:  # noqa: ARG001 — a changed file is read again
-    return json.loads(file.read_bytes().decode("utf-8-sig"))
+    with open(file, "rb", opener=plain_file) as content:
+        return json.loads(content.read().decode("utf-8-sig"))
 
 
 def forget_json() -> None:

@@ -28,6 +28,7 @@ from stages.ingest.formats.names import (
     whole_number,
 )
 from stages.ingest.formats.numbers import number_of, score_of
+from stages.plain_files import plain_file
 from stages.samples import Samples
 
 OWN_FILES = ("gt/gt.txt", "det/det.txt")
@@ -129,7 +130,7 @@ def rows_of(file: Path, *, is_truth: bool) -> tuple[list[Row], int]:
 def looks_like_mot(file: Path) -> bool:
     """Whether the first line of `file` is that of a file of boxes: six numbers or more, of which two are whole."""
     try:
-        with file.open(encoding="utf-8") as text:
+        with open(file, encoding="utf-8", opener=plain_file) as text:
             _row(file, 1, next((line for line in text if line.strip()), ""))
     except (UsageError, OSError, UnicodeDecodeError):
         return False

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.errors import DbcError
+from stages.plain_files import plain_file
 from stages.samples import GALLERY, UNKNOWN
 from stages.typing import Int32Array
 
@@ -118,7 +119,8 @@ def read_lines(path: Path) -> list[str]:
 def numbered_lines(path: Path) -> list[tuple[int, str]]:
     """As `read_lines`, each line with its number, from 1."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        with open(path, encoding="utf-8-sig", opener=plain_file) as text:
+            lines = text.read().splitlines()
         return [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
     except OSError as error:
         raise DbcError(f"cannot read {shown(path)}: {error.strerror}; restore the published file") from error
