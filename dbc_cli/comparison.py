@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from dbc_cli.command import Given
 from dbc_cli.flags.flag import OUTPUT, WHERE, Flag
-from dbc_cli.flags.tables import OVERWRITE
+from dbc_cli.flags.tables import OVERWRITE, SEED
+from dbc_cli.flags.training import AMP, TRAIN
 from stages.errors import UsageError
 
 if TYPE_CHECKING:
+    from stages.compare.baselines.another_set import Source
     from stages.compare.cells import Cell, CellResult
     from stages.compare.outcomes import Line
 
@@ -24,6 +26,40 @@ COMPARISON = (
     Flag("out", Path, "--out", "Folder for the pictures.", "RUN/plots", OUTPUT, "DIR"),
     *OVERWRITE,
 )
+
+
+STYLE = (
+    Flag(
+        "steps",
+        int,
+        "--steps",
+        "Steps in which spgan learns to restyle.",
+        "10000",
+        metavar="N",
+        least=1,
+        most=10_000_000,
+    ),
+)
+
+ANOTHER_SET = (
+    Flag(
+        "source_run",
+        Path,
+        "--source",
+        "Run of another set, whose identities umdl, spgan and tj-aidl read.",
+        "",
+        metavar="RUN",
+    ),
+    Flag(
+        "attributes",
+        Path,
+        "--attributes",
+        "Table of attributes of the source, for tj-aidl: path, and a column of 0 and 1 for each.",
+        "",
+        metavar="FILE",
+    ),
+)
+ANOTHER_SET_METHODS = ("umdl", "spgan", "tj-aidl")
 
 
 SEEDS = (
@@ -105,9 +141,12 @@ def carry_out(given: Given, cells: Sequence[Cell], *, pictures: Sequence[str]) -
     )
 
 
-def compare_and_show(given: Given, cells: Sequence[Cell], *, name: str) -> None:
-    """Run the cells, draw their curves as the picture `name`, and print the table."""
+def compare_and_show(given: Given, cells: Sequence[Cell], *, name: str, others: Sequence[str] = ()) -> None:
+    """Run the cells, and the methods `others` that learn from another set; draw curves as `name`, and print the table."""
+    source = _source(given, others) if others else None
     results = carry_out(given, cells, pictures=[name])
+    if source is not None:
+        results += _from_another_set(given, others, source)
     from stages.compare.outcomes import chosen_by_label, runs_by_label
     from stages.compare.plots.panels import save
     from stages.compare.plots.sheets import comparison_sheet
@@ -115,6 +154,37 @@ def compare_and_show(given: Given, cells: Sequence[Cell], *, name: str) -> None:
     figure = comparison_sheet(runs_by_label(results), title=name, chosen=chosen_by_label(results))
     folder = require_pictures(given, [name])
     show_comparison(given, results, save(figure, folder / name, overwrite=pictures_may_be_replaced(given)))
+
+
+def _source(given: Given, others: Sequence[str]) -> Source:
+    """The other set of --source; UsageError if it is missing."""
+    from stages.compare.baselines.another_set import Source
+    from stages.runs.run_directory import RunDirectory
+
+    if given["source_run"] is None:
+        raise UsageError(f"--source is missing: {others[0]} needs a run of another set, with identities")
+    if not given["source_run"].is_dir():
+        raise UsageError(f"--source must be a run, got {given['source_run']}, which is no folder; name another")
+    if "tj-aidl" in others and given["attributes"] is None:
+        raise UsageError("--attributes is missing: give a table with path and a column of 0 and 1 for each attribute")
+    return Source(RunDirectory(given["source_run"]), given["attributes"])
+
+
+def _from_another_set(given: Given, others: Sequence[str], source: Source) -> list[CellResult]:
+    from dbc_cli.command import initial_fields
+    from dbc_cli.console import QuietReporter
+    from stages.compare.baselines.another_set import Options
+    from stages.compare.other_sets import compared
+
+    numbers = {name: given[name] for name in ("steps", "epochs") if given[name] is not None}
+    context, initial = given.context(QuietReporter()), initial_fields(given, SEED)
+    found: list[CellResult] = []
+    for name in others:
+        for seed in seeds_of(given):
+            train = {**given.fields_of((*TRAIN, *AMP)), "seed": seed}
+            options = Options(seed=seed, train=train, initial={**initial, "seed": seed}, **numbers)
+            found += compared(given.run_directory, name, source, options, context=context)
+    return found
 
 
 def show_plan(given: Given, cells: Sequence[Cell]) -> None:

@@ -138,7 +138,7 @@ _IN_TURN = Schedule(
 )
 # published rates are for 12,936 images: on a few hundred, 0.1 and 0.01 destroy the features (benchmarks/RESULTS.md). EUG on 20
 # drawn people, one seed, from mAP 0.44: 0.52 after five epochs at 0.001, 0.61 at this rate, 0.64 after ten at 0.001
-_FEW_IMAGES = {"epochs": 5, "learning_rate": 0.003, "norm_statistics": "stored"}
+FEW_IMAGES: Mapping[str, Any] = {"epochs": 5, "learning_rate": 0.003, "norm_statistics": "stored"}
 # Chen, Zhu and Gong, BMVC 2018: no clusters, so stage 0 is all there is
 _ASSOCIATION = Schedule(
     first={"epochs": 20, "learning_rate": 0.01, "decay_after": 15, "loss": "dal", "memory_init": "zeros"},
@@ -165,7 +165,7 @@ def _other(
     title: str, knows: str, clusterer: Clusterer, schedule: Schedule, *, stages: int | None = None
 ) -> OtherMethod:
     recipe = Recipe(Merging(clusterer=clusterer), training=schedule, from_random=schedule)
-    return OtherMethod(title, knows, recipe, stages, _FEW_IMAGES)
+    return OtherMethod(title, knows, recipe, stages, FEW_IMAGES)
 
 
 OTHER_METHODS: Mapping[RecipeName, OtherMethod] = MappingProxyType(

@@ -6,7 +6,17 @@ from dataclasses import replace
 
 from dbc_cli.command import Given, command
 from dbc_cli.commands.run import LOOP, plan_of, plans_of_methods
-from dbc_cli.comparison import COMPARISON, SEEDS, compare_and_show, seeds_of, show_plan, values_of
+from dbc_cli.comparison import (
+    ANOTHER_SET,
+    ANOTHER_SET_METHODS,
+    COMPARISON,
+    SEEDS,
+    STYLE,
+    compare_and_show,
+    seeds_of,
+    show_plan,
+    values_of,
+)
 from dbc_cli.configuration import STAGE_TABLES
 from dbc_cli.flags.flag import Flag, pins
 from dbc_cli.flags.tables import COMMON, CONSTRAINTS
@@ -32,7 +42,7 @@ ABLATE = (
         "methods",
         str,
         "--methods",
-        "Compare methods in place of the variants: tuned, auto, paper, pul, eug, race, stepwise, dgm, dal.",
+        "Compare methods in place of the variants: tuned, auto, paper, and all of dbc baseline.",
         metavar="LIST",
     ),
     Flag("buc_lambda", float, "--buc-lambda", "λ of BUC; --lambda is the λ of DBC.", "0.005"),
@@ -46,10 +56,11 @@ PUBLISHED_UPDATE = "stale"
     "ablate",
     COMMON,
     ABLATE,
+    ANOTHER_SET,
     COMPARISON,
     pins("dataset"),
     order=80,
-    configurable=(*LOOP, *CONSTRAINTS),
+    configurable=(*STYLE, *LOOP, *CONSTRAINTS),
     tables=STAGE_TABLES,
 )
 def ablate(given: Given) -> None:
@@ -63,11 +74,13 @@ def ablate(given: Given) -> None:
     from stages.compare.ablation import VARIANTS, ablation_cells, clusterer_cells, method_cells
 
     seeds = seeds_of(given)
-    name = "ablation"
+    name, others = "ablation", list[str]()
     if given["methods"] is not None:
         name = "methods"
         methods = values_of(Flag("methods", str, "--methods", ""), given["methods"])
-        cells = method_cells(plans_of_methods(given, methods), seeds=seeds)
+        others = [method for method in methods if method in ANOTHER_SET_METHODS]
+        plans = plans_of_methods(given, [method for method in methods if method not in others])
+        cells = method_cells(plans, seeds=seeds)
     elif given["clusterers"] is not None:
         name = "clusterers"
         clusterers = values_of(Flag("clusterers", str, "--clusterers", ""), given["clusterers"])
@@ -81,4 +94,4 @@ def ablate(given: Given) -> None:
     if given.flag("dry_run"):
         show_plan(given, cells)
         return
-    compare_and_show(given, cells, name=name)
+    compare_and_show(given, cells, name=name, others=others)

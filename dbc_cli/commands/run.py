@@ -135,7 +135,8 @@ def plan_of_method(given: Given, name: str) -> Plan:
     from stages.errors import UsageError
 
     if name not in RECIPES:
-        raise UsageError(f"method must be one of {', '.join(RECIPES)}, got {name!r}")
+        known = ", ".join((*RECIPES, "umdl", "spgan", "tj-aidl"))
+        raise UsageError(f"method must be one of {known}, got {name!r}")
     other = OTHER_METHODS.get(name)  # type: ignore[call-overload]
     gentle = {} if other is None or given["recipe"] == "paper" else other.gentle
     values: dict[str, Any] = {**gentle, **given.values, "recipe": name}

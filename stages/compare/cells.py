@@ -10,6 +10,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from schemas.summaries import MetricsSummary
 from stages.arrays.backend import n_cores
 from stages.compare.sharing import common_start, share_start
 from stages.loop.choice.choose import choose
@@ -107,17 +108,22 @@ def run_cells(
 
 def metrics_of(row: StageRow) -> Metrics:
     """The metrics of a stage that tables and curves show; None if the data cannot give them."""
-    metrics, model = row.metrics.summary, row.model.summary
+    model = row.model.summary
     own_model = model.stage == row.stage
+    return figures_of(row.metrics.summary, stage=row.stage, loss=model.loss_last if own_model else None)
+
+
+def figures_of(metrics: MetricsSummary, *, stage: int, loss: float | None = None) -> Metrics:
+    """The same of an evaluation alone."""
     return {
-        "stage": row.stage,
+        "stage": stage,
         "n_clusters": metrics.n_clusters,
         "n_identities": metrics.n_identities,
         **{name: getattr(metrics, name) for name in RETRIEVAL_METRICS},
         "ari": metrics.ari,
         "nmi": metrics.nmi,
         "same_camera_merges": metrics.same_camera_merges,
-        "loss": model.loss_last if own_model else None,
+        "loss": loss,
         "silhouette": metrics.silhouette,
     }
 

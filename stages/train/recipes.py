@@ -7,7 +7,7 @@ from typing import Any
 
 from schemas.choices import BAG_OF_WORDS, RecipeName, words_of
 from schemas.parameters import TrainParameters
-from schemas.recipes import DEFAULT_RECIPE, RECIPES, Recipe
+from schemas.recipes import DEFAULT_RECIPE, FEW_IMAGES, RECIPES, Recipe
 from stages.errors import UsageError
 from stages.train.freeze import published_freeze
 
@@ -67,6 +67,9 @@ def resolve(
         said = RECIPES[recipe]
         schedule = said.from_random if random_weights else said.training
         rates = schedule.fields(stage, mean_size=n_samples / n_clusters)
+        if given.get("supervised") and not random_weights and recipe != "paper":
+            # identities are known: there are no clusters to wait for
+            rates |= FEW_IMAGES
         if is_video:
             rates |= _for_video(said, stage, backbone=backbone)
     if stage == 0:

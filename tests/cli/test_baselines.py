@@ -160,8 +160,12 @@ def test_methods_that_learn_from_another_set_measure_this_one(dbc: Dbc, run: Pat
     table = tmp_path / "attributes.csv"
     assert dbc("ingest", *small, "--workers", 0, "--attributes", table, "--run", source).status == 0
     usual = ["--source", source, *NETWORK, "--epochs", 1, "--batch-size", 4, "--run", run, "--json"]
-    codes = dbc("baseline", "umdl", *usual).json["rows"]
-    assert [row["features"] for row in codes] == ["initial features", "UMDL"]
+    told = dbc("ablate", "--methods", "umdl,tj-aidl", "--attributes", table, *usual).json["runs"]
+    assert [cell["setting"]["knows"] for cell in told] == [
+        "a labelled other set",
+        "a labelled other set and its attributes",
+    ]
+    codes, both = (cell["stages"] for cell in told)
     assert codes[0]["mAP"] != codes[1]["mAP"]
     own = RunDirectory(run / "baseline/umdl-seed0")
     assert features_manifest(own.require("features", 0)).parameters.method == "umdl, 20 steps, seed 0"
@@ -176,7 +180,6 @@ def test_methods_that_learn_from_another_set_measure_this_one(dbc: Dbc, run: Pat
         for path, row in read.items()
     }
     assert (len(hair), {len(each) for each in hair}) == (6, {2})
-    both = dbc("baseline", "tj-aidl", "--attributes", table, *usual).json["rows"]
     assert both[0]["mAP"] == pytest.approx(codes[0]["mAP"])
     branches = RunDirectory(run / "baseline/tj-aidl-seed0").require("model", 0)
     assert model_manifest(branches).parameters.method.startswith("tj-aidl, 1 epochs of adaptation, attributes ")

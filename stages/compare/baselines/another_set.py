@@ -43,6 +43,7 @@ from stages.train.stage import train
 from stages.typing import Float32Array, Int64Array, UInt8Array
 
 DICTIONARY_STEPS = 20
+INITIAL = "initial features"
 
 
 @dataclass(frozen=True)
@@ -124,8 +125,8 @@ def umdl(run: RunDirectory, source: Source, options: Options, *, context: Contex
     )
     codes = _made(make_artifact(own_run, request, compute, context=context))
     return [
-        _measured("initial features", own_run, INIT_STAGE, context),
-        _measured("UMDL", own_run.choose(codes, 0), 0, context),
+        _measured(INITIAL, own_run, INIT_STAGE, context),
+        _measured("UMDL (Peng et al., CVPR 2016)", own_run.choose(codes, 0), 0, context),
     ]
 
 
@@ -207,8 +208,8 @@ def tj_aidl(run: RunDirectory, source: Source, options: Options, *, context: Con
     features = _made(extract(own_run, stage=0, parameters=ExtractParameters(), initial={}, context=context))
     own_run = own_run.choose(features, 0)
     return [
-        _measured("initial features", own_run, INIT_STAGE, context),
-        _measured("TJ-AIDL", own_run, 0, context),
+        _measured(INITIAL, own_run, INIT_STAGE, context),
+        _measured("TJ-AIDL (Wang et al., CVPR 2018)", own_run, 0, context),
     ]
 
 
@@ -223,7 +224,7 @@ def spgan(run: RunDirectory, source: Source, options: Options, *, context: Conte
     found = []
     for name, trained_on, place in (
         ("trained on the source", source.run, "plain"),
-        ("SPGAN: trained on the source, restyled", restyled, "restyled"),
+        ("SPGAN (Deng et al., CVPR 2018)", restyled, "restyled"),
     ):
         model = train(
             trained_on,

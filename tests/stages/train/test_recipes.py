@@ -78,3 +78,11 @@ def test_a_bag_of_words_has_nothing_to_train() -> None:
         assert resolve(2, recipe=recipe, backbone="bow", random_weights=True, **SIZES).epochs == 0
     with pytest.raises(UsageError, match=r"`epochs` must be 0 for `backbone='bow'`.*got 3"):
         resolve(2, backbone="bow", **SIZES, overrides={"epochs": 3})
+
+
+def test_known_identities_are_trained_on_at_once() -> None:
+    first = {"n_samples": 100, "n_clusters": 100}
+    assert resolve(0, **first).epochs == 0
+    supervised = resolve(0, **first, overrides={"supervised": True})
+    assert (supervised.epochs, supervised.learning_rate, supervised.norm_statistics) == (5, 0.003, "stored")
+    assert resolve(0, **first, recipe="paper", overrides={"supervised": True}).epochs == 20
