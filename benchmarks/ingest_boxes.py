@@ -102,7 +102,7 @@ def crop_once(folder: Path, jobs: list[Job], target: Path, *, workers: int) -> R
 
     started, spent = time.perf_counter(), time.process_time()
     n_done = sum(
-        len(filled.rectangles) for filled in decode_cuts(CropSource(folder), pictures(), size=SIZE, workers=workers)
+        len(filled.windows) for filled in decode_cuts(CropSource(folder), pictures(), size=SIZE, workers=workers)
     )
     found = Rate(n_done / (time.perf_counter() - started), time.process_time() - spent)
     target.unlink()

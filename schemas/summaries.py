@@ -156,8 +156,9 @@ class MetricsSummary(Summary):
 class AssignmentsSummary(Summary):
     """How many samples that no cluster held are of a known individual, and how many of a new one.
 
-    `slope` and `intercept` give the probability of a similarity; `separation` is the area under the ROC curve of known against
-    new among the clustered samples, each asked with its own cluster and without.
+    `slope`, `rank_slope` and `intercept` give the probability by the similarity and how many samples are nearer; `separation`
+    is the area under the ROC curve of known against new among the clustered samples, each asked with its own cluster and
+    without.
     """
 
     stage: int
@@ -167,5 +168,6 @@ class AssignmentsSummary(Summary):
     n_new: int
     n_clusters: int
     slope: float
+    rank_slope: float = 0.0
     intercept: float
     separation: float

@@ -89,7 +89,7 @@ def assign(
         sample = np.flatnonzero(added(new_dataset, dataset))
         asked = compared.of(new_features.read("pooled")[sample], new_dataset.read("camid")[sample])
         nearest = nearest_clusters(asked, rows, labels)
-        probability = calibration.probability(nearest.similarity)
+        probability = calibration.probability(nearest)
         is_known = probability >= parameters.threshold
         writer.array("sample", sample)
         writer.array("label", np.where(is_known, nearest.label, -1))
@@ -97,6 +97,7 @@ def assign(
         writer.array("probability", probability)
         writer.array("similarity", nearest.similarity)
         writer.array("second_similarity", nearest.second)
+        writer.array("n_nearer", nearest.n_nearer)
         summary = _summary(is_known, calibration, stage=stage, features_stage=features_stage, labels=labels)
         return Computed(summary, Execution(backend="numpy", device="cpu", precision="float64"))
 
@@ -122,6 +123,7 @@ def _summary(
         n_new=int((~is_known).sum()),
         n_clusters=int(labels.max()) + 1,
         slope=calibration.slope,
+        rank_slope=calibration.rank_slope,
         intercept=calibration.intercept,
         separation=calibration.separation,
     )

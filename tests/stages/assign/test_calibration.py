@@ -25,15 +25,20 @@ def individuals(n: int, each: int, *, spread: float, seed: int = 0) -> tuple[np.
 def by_hand(asked, rows, labels, own=None, without_cluster=False):
     found = []
     for q, row in enumerate(asked):
-        best = {}
+        best, there = {}, []
         for i, other in enumerate(rows):
             skipped = own is not None and (i == own[q] or (without_cluster and labels[i] == labels[own[q]]))
             if not skipped:
                 value = float(row.astype(np.float64) @ other.astype(np.float64))
+                there.append((value, i))
                 best[int(labels[i])] = max(value, best.get(int(labels[i]), -np.inf))
         ranked = sorted(best, key=lambda label: (-best[label], label))
         second = best[ranked[1]] if len(ranked) > 1 else -np.inf
-        found.append((ranked[0], best[ranked[0]], second))
+        nearest = rows[max(there)[1]].astype(np.float64)
+        n_nearer = sum(
+            float(nearest @ rows[i].astype(np.float64)) > max(there)[0] for _, i in there if i != max(there)[1]
+        )
+        found.append((ranked[0], best[ranked[0]], second, n_nearer))
     return [np.array(column) for column in zip(*found, strict=True)]
 
 
@@ -41,29 +46,32 @@ def by_hand(asked, rows, labels, own=None, without_cluster=False):
 @pytest.mark.parametrize("asks_itself", [False, True])
 def test_nearest_clusters_are_those_of_a_plain_loop(asks_itself: bool, without_cluster: bool) -> None:
     generator = np.random.default_rng(1)
-    rows = unit(generator.standard_normal((300, 5)))
-    labels = np.unique(generator.integers(0, 40, 300), return_inverse=True)[1]
-    own = generator.permutation(300)[:270] if asks_itself else None
+    rows = unit(generator.standard_normal((150, 5)))
+    labels = np.unique(generator.integers(0, 40, 150), return_inverse=True)[1]
+    own = generator.permutation(150)[:140] if asks_itself else None
     asked = unit(generator.standard_normal((50, 5))) if own is None else rows[own]
     found = nearest_clusters(asked, rows, labels, own=own, without_cluster=without_cluster)
-    label, first, second = by_hand(asked, rows, labels, own, without_cluster)
+    label, first, second, n_nearer = by_hand(asked, rows, labels, own, without_cluster)
     assert found.label.tolist() == label.tolist()
     np.testing.assert_allclose(found.similarity, first, rtol=1e-12)
     np.testing.assert_allclose(found.second, second, rtol=1e-12)
+    assert found.n_nearer.tolist() == n_nearer.tolist()
 
 
 def test_a_logistic_regression_is_that_of_scikit_learn() -> None:
     generator = np.random.default_rng(2)
-    values = np.concatenate([generator.normal(1, 1, 60), generator.normal(0, 1, 200)])
+    values = np.concatenate([generator.normal(1, (1, 3), (60, 2)), generator.normal(0, (1, 3), (200, 2))])
     is_first = np.arange(260) < 60
-    mean, deviation = values.mean(), values.std()
+    mean, deviation = values.mean(axis=0), values.std(axis=0)
     fitted = LogisticRegression(class_weight="balanced", C=1.0, tol=1e-10, max_iter=1000)
-    fitted.fit(((values - mean) / deviation)[:, None], is_first)
-    slope, intercept = logistic(values, is_first)
-    assert slope == pytest.approx(fitted.coef_[0, 0] / deviation, rel=1e-4)
-    assert intercept == pytest.approx(fitted.intercept_[0] - fitted.coef_[0, 0] * mean / deviation, rel=1e-4)
+    fitted.fit((values - mean) / deviation, is_first)
+    slopes, intercept = logistic(values, is_first)
+    wanted = fitted.coef_[0] / deviation
+    np.testing.assert_allclose(slopes, wanted, rtol=1e-4)
+    assert intercept == pytest.approx(fitted.intercept_[0] - wanted @ mean, rel=1e-4)
     # what tells the wrong way round tells nothing
-    assert logistic(-values, is_first)[0] == 0
+    assert logistic(-values, is_first)[0].tolist() == [0, 0]
+    assert logistic(values * [1, -1], is_first)[0] == pytest.approx([logistic(values[:, :1], is_first)[0][0], 0])
 
 
 def test_an_ordered_share_is_the_area_under_the_curve() -> None:
@@ -80,7 +88,7 @@ def test_known_and_new_individuals_are_told_apart() -> None:
     labels, clustered = individual[is_there & ~is_later], rows[is_there & ~is_later]
     calibration = calibrate(clustered, labels)
     asked = nearest_clusters(rows[is_later], clustered, labels)
-    probability = calibration.probability(asked.similarity)
+    probability = calibration.probability(asked)
     is_known = is_there[is_later]
     assert calibration.separation > 0.99
     assert ((probability >= 0.5) == is_known).mean() > 0.97
@@ -95,7 +103,7 @@ def test_features_that_tell_nothing_give_no_certainty() -> None:
     rows, labels = unit(generator.standard_normal((400, 16))), np.repeat(np.arange(100), 4)
     calibration = calibrate(rows, labels)
     asked = nearest_clusters(unit(generator.standard_normal((200, 16))), rows, labels)
-    probability = calibration.probability(asked.similarity)
+    probability = calibration.probability(asked)
     assert abs(calibration.separation - 0.5) < 0.05
     assert probability.min() > 0.2
     assert probability.max() < 0.8
