@@ -30,8 +30,7 @@ _CPU = torch.device("cpu")
 def trained_on_identities(data: DataSet, *, seed: int) -> Metrics:
     """Rank-1 and mAP after the last stages of a tuned run, each with the classes that identity labels give.
 
-    As many stages are trained as a run of the same merges trains: those whose clusters average four samples or more. The
-    features are measured as `camera` 'auto' measures them.
+    As many stages are trained as a run of the same merges trains. The features are measured as `camera` 'auto' measures them.
     """
     dataset = data.run.require("dataset")
     split, pid, camid = (dataset.read(name) for name in ("split", "pid", "camid"))
@@ -45,8 +44,6 @@ def trained_on_identities(data: DataSet, *, seed: int) -> Metrics:
     pooled = _features(model, images, frame_start)
     n_merges = int(data.plan.merge.merge_percent * len(labels))
     for stage in range(1, data.plan.last_stage + 1):
-        if len(labels) / (len(labels) - stage * n_merges) < 4:
-            continue
         # the tuned schedule looks at the mean size of the clusters, here that of the run's
         parameters = resolve(
             stage,
@@ -55,6 +52,8 @@ def trained_on_identities(data: DataSet, *, seed: int) -> Metrics:
             backbone=str(data.plan.initial["backbone"]),
             overrides={"seed": seed},
         )
+        if not parameters.epochs:
+            continue
         whitening = fit_whitening(pooled[train_index], ridge=RIDGE)
         network = with_whitened_head(model, whitening, dropout=parameters.dropout)
         table = centroid_table(whitened(pooled[train_index], whitening), labels)

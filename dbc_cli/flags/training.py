@@ -114,6 +114,15 @@ TRAIN = (
         "M",
     ),
     Flag(
+        "least_silhouette",
+        float,
+        "--least-silhouette",
+        "Leave out samples whose silhouette in their cluster is below; -1 for none.",
+        "by recipe: tuned 0, else -1",
+        TRAINING,
+        "S",
+    ),
+    Flag(
         "random_erasing",
         float,
         "--random-erasing",

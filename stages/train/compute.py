@@ -14,6 +14,7 @@ from stages.constraints.contradictions import same_groups
 from stages.constraints.stage import read_constraints
 from stages.errors import DbcError
 from stages.features.kept_whitening import whitening_of
+from stages.features.prepared import compared_features
 from stages.features.whitening import whitened
 from stages.nn.execution import torch_execution
 from stages.nn.host_memory import keep_large_blocks
@@ -32,15 +33,17 @@ from stages.train.checkpoints import StageCheckpoints
 from stages.train.images.frames import TrainSamples
 from stages.train.images.sources import cached
 from stages.train.loop import Step, TrainOptions, TrainResult, train
+from stages.train.sure import sure_samples
 from stages.train.whitened import with_whitened_head
-from stages.typing import Float32Array, Int64Array
+from stages.typing import BoolArray, Float32Array, Int64Array
 
 
 @dataclass(frozen=True)
 class Parents:
     """The artifacts a stage is trained from; `clusters` is None at stage 0, `features` if no centroids are needed.
 
-    `constraints` are those of stage 0 if they say that samples are the same individual.
+    `constraints` are those of stage 0 if they say that samples are the same individual, or those that clusters were made with
+    if doubtful samples are left out.
     """
 
     dataset: Artifact
@@ -68,7 +71,7 @@ def compute_model(
     if parameters.epochs == 0:
         return _untrained(writer, parents, parameters, device=device)
     keep_large_blocks()
-    train_index, labels = _classes(parents, parameters)
+    train_index, labels = _classes(parents, parameters, context)
     model = open_model(parents.model, dropout=parameters.dropout)
     trained, lookup_table = _start(model, parents, labels, train_index, parameters)
     initial = model_manifest(parents.model).initial
@@ -169,9 +172,9 @@ class _Progress:
         return new, f"loss {step.loss:.3f}  accuracy {step.accuracy:.2f}  {self.rate:.0f}/s"
 
 
-def _classes(parents: Parents, parameters: TrainParameters) -> tuple[Int64Array, Int64Array]:
-    """(samples to train on, their classes 0..K−1): clusters, without samples these leave out; else each its own class, but
-    one class for those that are known to be the same individual.
+def _classes(parents: Parents, parameters: TrainParameters, context: Context) -> tuple[Int64Array, Int64Array]:
+    """(samples to train on, their classes 0..K−1): clusters, without samples that these or `least_silhouette` leave out; else
+    each its own class, but one class for those that are known to be the same individual.
 
     Identities are read here and only here, and only if `supervised` asks for them.
     """
@@ -182,10 +185,23 @@ def _classes(parents: Parents, parameters: TrainParameters) -> tuple[Int64Array,
         return train_index, _known_classes(parents.constraints, len(train_index))
     else:
         labels = parents.clusters.read("labels")
+        chosen = np.ones(len(labels), dtype=bool)
         if "selected" in parents.clusters.names():
             chosen = parents.clusters.read("selected").astype(bool)
-            train_index, labels = train_index[chosen], labels[chosen]
+        if parents.features is not None and parameters.least_silhouette > -1:
+            asked = clusters_manifest(parents.clusters).parameters
+            rows = compared_features(parents.features, parents.dataset, asked, memory_limit=context.memory_limit)
+            chosen &= sure_samples(rows, labels, least=parameters.least_silhouette) | _confirmed(parents, len(labels))
+        train_index, labels = train_index[chosen], labels[chosen]
     return train_index, np.unique(labels, return_inverse=True)[1].astype(np.int64)
+
+
+def _confirmed(parents: Parents, n_samples: int) -> BoolArray:
+    """Which of the train samples (n_samples,) `parents.constraints` say to be one individual with another."""
+    is_confirmed = np.zeros(n_samples, dtype=bool)
+    if parents.constraints is not None:
+        is_confirmed[read_constraints(parents.constraints).same] = True
+    return is_confirmed
 
 
 def _known_classes(constraints: Artifact | None, n_samples: int) -> Int64Array:
@@ -239,8 +255,10 @@ def _start(
     if parents.features is not None:
         embedding = parents.features.read("embedding")[train_index]
     if parents.features is not None and parameters.whiten:
-        pooled = parents.features.read("pooled")[train_index]
-        whitening = whitening_of(parents.features, pooled, ridge=parameters.whiten)
+        pooled = parents.features.read("pooled")
+        all_train = pooled[parents.dataset.read("split") == TRAIN]
+        whitening = whitening_of(parents.features, all_train, ridge=parameters.whiten)
+        pooled = pooled[train_index]
         network = with_whitened_head(model, whitening, dropout=parameters.dropout)
         embedding_dim, embedding = pooled.shape[1], whitened(pooled, whitening)
     if embedding is None or parameters.memory_init == "zeros":

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from stages.arrays.cluster_silhouettes import BLOCK, ClusterMeans
 from stages.evaluate.clusters.cameras import same_camera_chance
-from stages.loop.choice.silhouettes import BLOCK, ClusterMeans
 from stages.samples import UNKNOWN
 from stages.typing import Float32Array, Float64Array, Int32Array, Int64Array
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stages.arrays.cluster_silhouettes import ClusterMeans, mean_over_clusters, sample_silhouettes
 from stages.arrays.silhouette import SAMPLE_LIMIT, drawn
 from stages.errors import DbcError
-from stages.loop.choice.silhouettes import ClusterMeans, mean_over_clusters, sample_silhouettes
 from stages.typing import Float32Array, Int64Array
 
 OVER_MERGED = 0.5

@@ -9,10 +9,10 @@ import numpy as np
 
 from schemas.choices import PUBLISHED_LAMBDA
 from schemas.parameters import MergeParameters
+from stages.arrays.cluster_silhouettes import ClusterMeans, mean_over_clusters, sample_silhouettes
 from stages.arrays.silhouette import SAMPLE_LIMIT, drawn
 from stages.features.prepared import Prepared
 from stages.loop.choice.across_cameras import camera_mixing, cross_camera_silhouettes, has_cameras
-from stages.loop.choice.silhouettes import ClusterMeans, mean_over_clusters, sample_silhouettes
 from stages.merge.by_parameters import merge_as
 from stages.merge.clusters import labels_after
 from stages.merge.schedule import initial_labels

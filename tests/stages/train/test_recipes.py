@@ -58,9 +58,10 @@ def test_an_unknown_field_is_refused() -> None:
         resolve(0, **SIZES, overrides={"epoch_count": 3})
 
 
-def test_auto_leaves_strong_weights_alone_until_clusters_average_four_samples() -> None:
-    early = resolve(3, n_samples=100, n_clusters=26)
-    late = resolve(3, n_samples=100, n_clusters=25)
+@pytest.mark.parametrize(("recipe", "most"), [("tuned", 45), ("auto", 25)])
+def test_strong_weights_are_left_alone_until_clusters_average_over_two_samples_or_four(recipe: str, most: int) -> None:
+    early = resolve(3, n_samples=100, n_clusters=most + 1, recipe=recipe)
+    late = resolve(3, n_samples=100, n_clusters=most, recipe=recipe)
     assert (early.epochs, late.epochs) == (0, 2)
     assert late.norm_statistics == "stored"
     assert late.temperature == 1.0

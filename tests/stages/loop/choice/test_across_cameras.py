@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from stages.arrays.cluster_silhouettes import ClusterMeans
 from stages.loop.choice.across_cameras import camera_mixing, cross_camera_silhouettes, has_cameras
-from stages.loop.choice.silhouettes import ClusterMeans
 from stages.typing import Float32Array, Float64Array, Int32Array, Int64Array
 
 
