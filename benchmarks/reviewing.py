@@ -27,6 +27,7 @@ from sklearn.metrics import adjusted_rand_score
 from benchmarks.experiment_sets import QUICK, DataSet, Size, drawn_people, eth80_market, vehicles
 from schemas.parameters import MergeParameters
 from schemas.stage_names import INIT_STAGE
+from stages.compare.plots.panels import Panel, Series, draw, save
 from stages.compare.reviewer import Reviewed, Reviewer, at_random, by_worth, nearest_first, review
 from stages.compare.text import markdown_table
 from stages.extract.stage import extract
@@ -38,7 +39,8 @@ from stages.merge.result import StageMerges
 from stages.merge.selection.links import Constraints
 from stages.nn.initial_model import initial_model
 from stages.pages.review import BATCH
-from stages.review.counting import INNER, count, draw
+from stages.review.counting import INNER, count
+from stages.review.counting import draw as draw_pairs
 from stages.review.sightings import Together
 from stages.runs.context import Context
 from stages.samples import TRAIN
@@ -91,7 +93,7 @@ class Cut:
 
 
 def main() -> None:
-    """Print and keep both tables."""
+    """Print and keep the tables, and draw the curves."""
     arguments = _arguments()
     arguments.out.mkdir(parents=True, exist_ok=True)
     gains: list[list[str]] = []
@@ -101,8 +103,10 @@ def main() -> None:
         known = known_of(data)
         cuts = [cut_to(known, n_samples=arguments.samples, seed=seed) for seed in arguments.seeds]
         print(f"{data.name}: {[len(cut.rows) for cut in cuts]} images", flush=True)
-        for times in arguments.clusters:
-            gains += gain_rows(data.name, cuts, times, arguments.seeds)
+        found = {times: curves_of(cuts, times, arguments.seeds) for times in arguments.clusters}
+        draw_curves(arguments.out / f"reviewing-{data.name}", data.name, cuts, found)
+        for times, curves in found.items():
+            gains += gain_rows(data.name, cuts, times, curves)
         counts += count_rows(data.name, cuts[0], arguments.clusters[-1])
         frames += frame_rows(data.name, cuts, arguments.clusters, arguments.seeds)
         tables = ((GAIN_HEAD, gains), (COUNT_HEAD, counts), (FRAME_HEAD, frames))
@@ -131,10 +135,11 @@ def known_of(data: DataSet) -> Known:
     is_train = dataset.read("split") == TRAIN
     if made.artifact is None:
         raise SystemExit(f"{data.name}: no features")
-    pid, encounter, view = (
+    encounter, view = (
         dataset.read(name)[is_train].astype(np.int64) if name in dataset.names() else None
-        for name in ("pid", "encounter", "view")
+        for name in ("encounter", "view")
     )
+    pid = dataset.read("pid")[is_train].astype(np.int64)
     return Known(compared_features(made.artifact, dataset, MERGING), pid, encounter, view)
 
 
@@ -164,28 +169,66 @@ def cut_to(known: Known, *, n_samples: int, seed: int) -> Cut:
     return Cut((left * size).astype(np.float32), truth, together)
 
 
-def gain_rows(name: str, cuts: list[Cut], times: float, seeds: list[int]) -> list[list[str]]:
+Curves = dict[tuple[float, str], list[list[Reviewed]]]
+"""By accuracy and order: the clusters after answers, of every seed."""
+
+
+def curves_of(cuts: list[Cut], times: float, seeds: list[int]) -> Curves:
+    """The curves of every accuracy and order, from `times` as many clusters as individuals."""
+    return {
+        (accuracy, order): [_curve(cut, times, order, accuracy, seed) for cut, seed in zip(cuts, seeds, strict=True)]
+        for accuracy in ACCURACIES
+        for order in ORDERS
+    }
+
+
+def gain_rows(name: str, cuts: list[Cut], times: float, found: Curves) -> list[list[str]]:
     """A row for each accuracy and order, means over seeds."""
     rows = []
-    for accuracy in ACCURACIES:
-        for order in ORDERS:
-            curves = [_curve(cut, times, order, accuracy, seed) for cut, seed in zip(cuts, seeds, strict=True)]
-            shown = [_mean(curve[round(place * (len(curve) - 1))].ari for curve in curves) for place in STEPS.values()]
-            gain = [curve[-1].ari - curve[0].ari for curve in curves]
-            errors = [
-                abs(curve[-1].n_clusters / cut.n_individuals - 1) for curve, cut in zip(curves, cuts, strict=True)
+    for (accuracy, order), curves in found.items():
+        shown = [_mean(curve[round(place * (len(curve) - 1))].ari for curve in curves) for place in STEPS.values()]
+        gain = [curve[-1].ari - curve[0].ari for curve in curves]
+        errors = [_error(curve[-1], cut) for curve, cut in zip(curves, cuts, strict=True)]
+        told = [f"{value:.3f}" for value in shown]
+        spread = f"{statistics.mean(gain):+.3f} ± {statistics.pstdev(gain):.3f}"
+        maps = [_mean(curve[place].mean_average_precision for curve in curves) for place in (0, -1)]
+        rows.append(
+            [
+                *(name, f"{times:g}×", f"{accuracy:.0%}", order, *told, spread),
+                *(f"{value:.3f}" for value in maps),
+                f"{statistics.mean(errors):.0%}",
             ]
-            told = [f"{value:.3f}" for value in shown]
-            spread = f"{statistics.mean(gain):+.3f} ± {statistics.pstdev(gain):.3f}"
-            maps = [_mean(curve[place].mean_average_precision for curve in curves) for place in (0, -1)]
-            rows.append(
-                [
-                    *(name, f"{times:g}×", f"{accuracy:.0%}", order, *told, spread),
-                    *(f"{value:.3f}" for value in maps),
-                    f"{statistics.mean(errors):.0%}",
-                ]
-            )
+        )
     return rows
+
+
+def draw_curves(path: Path, name: str, cuts: list[Cut], found: dict[float, Curves]) -> None:
+    """Write ARI, mAP and the error of the number of clusters against answers as a figure, means over seeds."""
+    panels = []
+    for measure in ("ARI", "mAP", "error of K"):
+        for times, curves in found.items():
+            series = [
+                _series(f"{order}, {accuracy:.0%} right", measure, cuts, of_seeds)
+                for (accuracy, order), of_seeds in curves.items()
+            ]
+            panels.append(Panel(f"{times:g}× as many clusters as individuals", "answers", measure, series))
+    save(draw(panels, title=f"{name}: what answers are worth"), path, overwrite=True)
+
+
+def _series(label: str, measure: str, cuts: list[Cut], of_seeds: list[list[Reviewed]]) -> Series:
+    n_points = min(map(len, of_seeds))
+    values = [
+        [
+            {"ARI": point.ari, "mAP": point.mean_average_precision}.get(measure, _error(point, cut))
+            for point in curve[:n_points]
+        ]
+        for curve, cut in zip(of_seeds, cuts, strict=True)
+    ]
+    return Series(label, [point.n_answers for point in of_seeds[0][:n_points]], np.mean(values, axis=0).tolist())
+
+
+def _error(point: Reviewed, cut: Cut) -> float:
+    return abs(point.n_clusters / cut.n_individuals - 1)
 
 
 def _mean(values: Iterator[float]) -> float:
@@ -212,7 +255,7 @@ def count_rows(name: str, cut: Cut, times: float) -> list[list[str]]:
     for n_answers in ANSWERS:
         found = []
         for seed in range(N_COUNTS):
-            draws = draw(cut.rows, labels, n_drawn=n_answers // INNER, seed=seed)
+            draws = draw_pairs(cut.rows, labels, n_drawn=n_answers // INNER, seed=seed)
             pairs = draws.pairs()
             found.append(count(draws, cut.truth[pairs[..., 0]] == cut.truth[pairs[..., 1]]))
         low, high = _mean(one.low for one in found), _mean(one.high for one in found)

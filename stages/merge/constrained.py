@@ -25,10 +25,21 @@ from stages.typing import Int32Array, Int64Array
 
 @dataclass(frozen=True)
 class KnownBefore:
-    """The `constraints` of a merge, and `labels` (n_train,) that a person gave, −1 where unknown, or None."""
+    """The `constraints` of a merge, and `labels` (n_train,) that a person gave, −1 where unknown, or None.
+
+    `n_joined` samples join others of their encounter, and `n_contradicted` do not because answers say otherwise.
+    """
 
     constraints: Constraints
     labels: Int64Array | None = None
+    n_joined: int = 0
+    n_contradicted: int = 0
+
+    def note(self, *, stage: int) -> str:
+        """A line about encounters, "" if there is nothing to tell at `stage`."""
+        contradicted = f"; {self.n_contradicted} do not, because answers say otherwise" if self.n_contradicted else ""
+        told = f"views are apart: {self.n_joined} samples join others of their encounter{contradicted}"
+        return told if contradicted or (stage == 1 and self.constraints.view is not None) else ""
 
 
 def made_for_merge(
@@ -61,7 +72,10 @@ def read_for_merge(dataset: Artifact, known: Artifact | None, view: ViewUse) -> 
     labels = None if told is None else told.known
     if view == "ignored":
         return KnownBefore(Constraints(same, different), labels)
-    return KnownBefore(seen_apart(dataset, same, different), labels)
+    found = seen_apart(dataset, same, different)
+    n_linked = len(seen_apart(dataset, nothing.same, nothing.different).same)
+    n_joined = len(found.same) - len(same)
+    return KnownBefore(found, labels, n_joined, n_linked - n_joined)
 
 
 def seen_apart(dataset: Artifact, same: Int64Array, different: Int64Array) -> Constraints:

@@ -111,6 +111,8 @@ def merge(
         merges = parameters.clusterer == "dbc" and not reviewed
         n_merges = _n_merges(dataset_manifest(dataset).summary.n_train, stage, parameters) if merges else 0
         inputs = _inputs(dataset, features, previous, known, parameters, memory_limit=context.memory_limit)
+        if note := inputs.known.note(stage=stage):
+            context.reporter.note(note)
         n_samples, dim = inputs.prepared.rows.shape
         own = device if parameters.clusterer == "dbc" else "cpu"
         backend = namespace_for(own, n_products=float(n_samples) ** 2 * dim)

@@ -1,5 +1,7 @@
 """What a merge takes from a dataset with views and encounters."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -35,7 +37,11 @@ def test_samples_of_one_encounter_are_linked_and_unknown_ones_are_not():
 
 def test_views_come_from_train_samples_alone_and_encounters_count_only_with_them():
     dataset = Dataset(split=[1, 0, 0, 0], view=[0, 0, 1, 0], encounter=[5, 5, 5, UNKNOWN])
-    found = read_for_merge(dataset, None, "apart").constraints
+    known = read_for_merge(dataset, None, "apart")
+    assert known.note(stage=1) == "views are apart: 1 samples join others of their encounter"
+    assert known.note(stage=2) == read_for_merge(dataset, None, "ignored").note(stage=1) == ""
+    assert "; 2 do not, because answers say otherwise" in replace(known, n_contradicted=2).note(stage=2)
+    found = known.constraints
     assert found.view.tolist() == [0, 1, 0]
     assert found.same.tolist() == [[0, 1]]
     assert read_for_merge(dataset, None, "ignored").constraints.are_none
