@@ -90,8 +90,6 @@ def merge(
     if told is not None and told.artifact is None:
         return told
     known = None if told is None else told.artifact
-    if reviewed and known is None:
-        context.reporter.note("there are no answers, so clusters stay as they are; dbc review asks for some")
     notes = broken_chain(run, features, previous)
     for note in notes:
         context.reporter.warn(note)
@@ -113,8 +111,7 @@ def merge(
         merges = parameters.clusterer == "dbc" and not reviewed
         n_merges = _n_merges(dataset_manifest(dataset).summary.n_train, stage, parameters) if merges else 0
         inputs = _inputs(dataset, features, previous, known, parameters, memory_limit=context.memory_limit)
-        if note := inputs.known.note(stage=stage):
-            context.reporter.note(note)
+        _tell(inputs.known, stage=stage, reviewed=reviewed, reporter=context.reporter)
         n_samples, dim = inputs.prepared.rows.shape
         own = device if parameters.clusterer == "dbc" else "cpu"
         backend = namespace_for(own, n_products=float(n_samples) ** 2 * dim)
@@ -170,6 +167,14 @@ def _inputs(
     if previous is None or labels is None:
         return Inputs(found, initial_labels(len(found.rows)), empty_linkage(), told)
     return Inputs(found, labels, previous.read("linkage"), told)
+
+
+def _tell(known: KnownBefore, *, stage: int, reviewed: bool, reporter: Reporter) -> None:
+    """Note what is known before a merge, or that it is nothing."""
+    if reviewed and not len(known.constraints.same) and not len(known.constraints.different):
+        reporter.note("there are no answers, so clusters stay as they are; dbc review asks for some")
+    if note := known.note(stage=stage):
+        reporter.note(note)
 
 
 def _n_merges(n_samples: int, stage: int, parameters: MergeParameters) -> int:
