@@ -44,8 +44,8 @@ from dbc_cli.__main__ import run_command
 from stages.runs.listing import list_run
 from stages.runs.run_directory import RunDirectory
 
-LOOP = ["--stages", "1", "--merge-percent", "0.25"]
-MERGE = ["--stage", "1", "--merge-percent", "0.25"]
+LOOP = ["--stages", "1", "--merge-percent", "0.5"]
+MERGE = ["--stage", "1", "--merge-percent", "0.5"]
 NETWORK = ["--backbone", "resnet10", "--weights", "none", "--embedding-dim", "4"]
 SIZE = ["--height", "16", "--width", "8", "--workers", "0"]
 COMMANDS = {
@@ -53,7 +53,7 @@ COMMANDS = {
     "extract": ["extract", *NETWORK],
     "train": ["train", "--stage", "0", "--epochs", "1", "--batch-size", "4", "--checkpoint-every", "1"],
     "extract again": ["extract"],
-    "merge": ["merge", "--merge-percent", "0.25"],
+    "merge": ["merge", "--merge-percent", "0.5"],
     "eval": ["eval", "--stage", "0"],
     "run": ["run", *LOOP, "--epochs", "1", "--batch-size", "4"],
     "select": ["select"],
@@ -64,15 +64,15 @@ COMMANDS = {
     "export model": ["export", "model", "--out", "model.safetensors", "--overwrite"],
     "ablate": ["ablate", *LOOP, "--merge-only", "--variants", "dbc", "--markdown", "ablation.md", "--overwrite"],
     "sweep": ["sweep", *LOOP, "--merge-only", "--lambda", "0,1", "--csv", "sweep.csv", "--overwrite"],
-    "baseline": ["baseline", "pul", "--n-clusters", "3", "--iterations", "1", "--epochs", "1", "--batch-size", "4"],
-    "baseline eug": ["baseline", "eug", *LOOP, "--stages", "2", "--epochs", "1", "--batch-size", "4"],
+    "baseline": ["baseline", "pul", "--n-clusters", "3", *LOOP, "--epochs", "1", "--batch-size", "4"],
+    "baseline eug": ["baseline", "eug", *LOOP, "--labels", "labels.csv", "--epochs", "1", "--batch-size", "4"],
     "status": ["status", "--verify"],
     "merge constraints": ["merge", *MERGE, "--constraints", "answers.csv"],
     "merge labels": ["merge", *MERGE, "--labels", "labels.csv"],
     "eval ids": ["eval", "--stage", "1", "--ids", "labels.csv"],
     "review": ["review", "--static", "pairs.html", "--overwrite"],
     "count": ["count", "--answers", "answers.csv", "--out", "pairs.csv", "--overwrite"],
-    "query": ["query", "crops/query/0.png", "--sheet", "similar.png", "--overwrite"],
+    "query": ["query", "crops/query/12.png", "--sheet", "similar.png", "--overwrite"],
     "export coco": ["export", "clusters", "--format", "coco", "--out", "found.json", "--overwrite"],
     "gc": ["gc", "--delete"],
     "assign": ["assign", "new", "--csv", "who.csv", "--overwrite"],
@@ -233,11 +233,11 @@ def judged(
 
 
 def sources(folder: Path) -> Path:
-    """`folder` with pictures of eight individuals by two cameras, tables about them, and folders of others to add."""
+    """`folder` with pictures of ten individuals by two cameras, tables about them, and folders of others to add."""
     rows = ["path,pid,camid,split"]
-    for number in range(16):
-        split = "train" if number < 8 else "query" if number % 2 == 0 else "gallery"
-        rows.append(f"crops/{split}/{number % 8}.png,{number // 2},{number % 2},{split}")
+    for number in range(20):
+        split = "train" if number < 12 else "query" if number % 2 == 0 else "gallery"
+        rows.append(f"crops/{split}/{number}.png,{number // 2},{number % 2},{split}")
     names = [row.split(",")[0] for row in rows[1:]] + [
         f"{place}/{n}.png" for place in ("new", "more") for n in range(2)
     ]

@@ -140,6 +140,7 @@ def run_command(arguments: list[str], *, debug: bool = False) -> int:
             from stages.processes import require_launcher
 
             require_launcher()
+        _refuse_empty(arguments)
         status = app(arguments, standalone_mode=False, prog_name="dbc")
         if status == INTERRUPTED:
             raise KeyboardInterrupt
@@ -166,6 +167,17 @@ def run_command(arguments: list[str], *, debug: bool = False) -> int:
 
 def _name_of(arguments: list[str], commands: set[str | None]) -> str:
     return f"dbc {arguments[0]}" if arguments and arguments[0] in commands else "dbc"
+
+
+def _refuse_empty(arguments: list[str]) -> None:
+    """Raise UsageError for an empty value, which as a path would be the current folder."""
+    from stages.errors import UsageError
+
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        if argument and not (argument.startswith("--") and argument.endswith("=")):
+            continue
+        flag = argument.removesuffix("=") or (before if before.startswith("--") else "an argument")
+        raise UsageError(f"{flag} must not be empty, got ''; leave it out, or give a value")
 
 
 def _terminate(*_: object) -> None:

@@ -44,7 +44,7 @@ MAKING = (
 )
 OVERWRITE = (Flag("overwrite", bool, "--overwrite", "Replace files that are there.", "", OUTPUT),)
 DEVICE = (Flag("device", str, "--device", "Device: auto, cpu, cuda or cuda:N.", "auto", WHERE, "DEVICE"),)
-SEED = (Flag("seed", int, "--seed", "Seed of every random choice.", "0"),)
+SEED = (Flag("seed", int, "--seed", "Seed of every random choice.", "0", least=0, most=2**63 - 1),)
 MEMORY = (
     Flag(
         "memory_limit",

@@ -71,15 +71,7 @@ def export_model(run: RunDirectory, stage: int, file: Path, *, overwrite: bool =
     manifest, dataset = model_manifest(artifact), _dataset_of(run, artifact)
     network = open_model(artifact).eval()
     form = _input_form(network.input_form, dataset)
-    is_checked = None
-    if file.suffix == ".onnx":
-        embedding = _Embedding(network.backbone).eval()
-        is_checked = _write_onnx(embedding, file, height=form.height, width=form.width, overwrite=overwrite)
-    else:
-        tensors = {name: value.detach().contiguous() for name, value in network.backbone.state_dict().items()}
-        metadata = _metadata(manifest, form)
-        content = safetensors.torch.save(tensors, metadata=metadata)
-        write_whole(file, lambda part: part.write_bytes(content), overwrite=overwrite)
+    # what may be refused comes before the first file
     metrics = run.find("metrics", stage)
     card = Card(
         name=file.name,
@@ -91,6 +83,15 @@ def export_model(run: RunDirectory, stage: int, file: Path, *, overwrite: bool =
         mean=form.statistics.mean,
         std=form.statistics.std,
     )
+    is_checked = None
+    if file.suffix == ".onnx":
+        embedding = _Embedding(network.backbone).eval()
+        is_checked = _write_onnx(embedding, file, height=form.height, width=form.width, overwrite=overwrite)
+    else:
+        tensors = {name: value.detach().contiguous() for name, value in network.backbone.state_dict().items()}
+        metadata = _metadata(manifest, form)
+        content = safetensors.torch.save(tensors, metadata=metadata)
+        write_whole(file, lambda part: part.write_bytes(content), overwrite=overwrite)
     write_text(card_text(card), beside, overwrite=overwrite)
     return ExportedModel(file, beside, stage, is_checked)
 

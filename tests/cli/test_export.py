@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from schemas.parameters import InitParameters
-from stages.errors import UsageError
+from stages.errors import DbcError, UsageError
 from stages.nn.backbones.register import build_backbone
 from stages.nn.backbones.weights import load_weights, weights_file
 from stages.nn.initial_model import open_model
@@ -63,6 +63,17 @@ def test_features_read_back_without_pickle_and_for_the_projector(dbc: Dbc, crops
     with Image.open("map/sprite.png") as sprite:
         assert sprite.size == (192, 192)
     assert "single_image_dim: 64" in Path("map/projector_config.pbtxt").read_text()
+
+
+def test_a_model_whose_card_cannot_be_written_leaves_no_file(
+    dbc: Dbc, crops: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise DbcError("metrics cannot be read")
+
+    monkeypatch.setattr("stages.export.model.RunDirectory.find", fails)
+    assert dbc("export", "model", "--run", crops, "--out", "model.safetensors").line.endswith("metrics cannot be read")
+    assert not list(Path().glob("model*"))
 
 
 def test_a_model_reads_back_and_is_taken_as_weights(dbc: Dbc, crops: Path) -> None:

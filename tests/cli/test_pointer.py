@@ -75,12 +75,18 @@ def test_what_a_killed_process_left_goes_after_a_while() -> None:
 
 
 def test_the_commands_say_what_they_take(dbc: Dbc, begun: Path) -> None:
-    assert dbc("status", "--run", "").line.startswith("dbc status: --run must not be empty")
+    for asked, told in (
+        (["status", "--run", ""], "dbc status: --run must not be empty"),
+        (["eval", "--ids="], "dbc eval: --ids must not be empty"),
+        (["ingest", ""], "dbc ingest: an argument must not be empty"),
+    ):
+        ran = dbc(*asked)
+        assert (ran.status, ran.line.startswith(told)) == (2, True)
     Path("first").mkdir()
     remember_run(Path("first"))
-    told = dbc("plot", "--run", begun)
+    ran = dbc("plot", "--run", begun)
     assert remembered_run() == Path("first")
-    assert told.status == 1
+    assert ran.status == 1
     assert dbc("report", "--run", "nowhere").line == (
         "dbc report: no run found at nowhere; make one with: dbc ingest SOURCE --run nowhere"
     )
