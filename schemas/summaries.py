@@ -96,12 +96,16 @@ class ClustersSummary(Summary):
 
 
 class ModelSummary(Summary):
-    """How training went; all figures are None for the initial model, which was not trained."""
+    """How training went; all figures are None for the initial model, which was not trained.
+
+    `n_left_out` of the train samples had no part in it: outliers of a clusterer, and those below `least_silhouette`.
+    """
 
     stage: int
     backbone: str
     n_parameters: int
     n_clusters: int | None = None
+    n_left_out: int | None = None
     n_steps: int | None = None
     epochs: int | None = None
     loss_first: float | None = None

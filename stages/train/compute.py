@@ -105,7 +105,15 @@ def compute_model(
     for warning in warnings:
         context.reporter.warn(warning)
     _write(writer, model, result)
-    summary = _summary(model, result, parameters, backbone=initial.backbone, images_per_second=progress.rate)
+    n_left_out = int((parents.dataset.read("split") == TRAIN).sum()) - len(train_index)
+    summary = _summary(
+        model,
+        result,
+        parameters,
+        backbone=initial.backbone,
+        n_left_out=n_left_out,
+        images_per_second=progress.rate,
+    )
     execution = torch_execution(device, amp=parameters.amp, compiled=context.compiled)
     execution = execution.model_copy(update={"processes": writer.processes.size})
     return Computed(summary, execution, notes=(*progress.notes, *warnings))
@@ -275,7 +283,13 @@ def _write(writer: Writer, model: ReidModel, result: TrainResult) -> None:
 
 
 def _summary(
-    model: ReidModel, result: TrainResult, parameters: TrainParameters, *, backbone: str, images_per_second: float
+    model: ReidModel,
+    result: TrainResult,
+    parameters: TrainParameters,
+    *,
+    backbone: str,
+    n_left_out: int,
+    images_per_second: float,
 ) -> ModelSummary:
     per_epoch = max(1, len(result.loss) // parameters.epochs)
     trained = len(result.loss) > 0
@@ -284,6 +298,7 @@ def _summary(
         backbone=backbone,
         n_parameters=sum(parameter.numel() for parameter in model.parameters()),
         n_clusters=len(result.lookup_table),
+        n_left_out=n_left_out,
         n_steps=len(result.loss),
         epochs=parameters.epochs,
         loss_first=float(result.loss[:per_epoch].mean()) if trained else None,

@@ -118,6 +118,7 @@ def test_pul_trains_the_first_network_on_its_reliable_samples_alone(dbc: Dbc, ru
     model, reliable = model_manifest(pul.require("model", 2)), pul.require("clusters", 2).read("selected")
     assert (model.summary.n_clusters, model.parameters.restart, model.parameters.loss) == (4, True, "softmax")
     assert 4 <= reliable.sum() <= 16
+    assert model.summary.n_left_out == len(reliable) - reliable.sum()
     assert model.summary.n_steps == -(-int(reliable.sum()) // model.parameters.batch_size)
 
 
