@@ -324,8 +324,9 @@ class TrainParameters(Parameters):
     many times the batch-hard triplet loss of the pooled features, in batches of several images a class. `method` names
     another method that trained by a loss of its own, with its options; "" for none.
     `memory_momentum` is the share of a centroid that a step keeps. `whiten` above 0 trains, after stage 0, on features
-    whitened with that ridge in the place of the head's embeddings. `least_silhouette`: samples of clusters whose silhouette,
-    from −1 to 1, is smaller are left out; at 0 those that lie nearer to another cluster than to the rest of their own.
+    whitened with that ridge in the place of the head's embeddings. `silhouette_above`, from −1 to 1:
+    samples of clusters are trained on if their silhouette is larger; 0 leaves out those that lie nearer to another cluster than
+    to the rest of their own, and single samples, −1 none.
     """
 
     added_later = MappingProxyType(
@@ -346,7 +347,7 @@ class TrainParameters(Parameters):
             "supervised": False,
             "triplet": 0,
             "method": "",
-            "least_silhouette": -1,
+            "silhouette_above": -1,
         }
     )
 
@@ -381,7 +382,7 @@ class TrainParameters(Parameters):
     supervised: bool = False
     triplet: float = Field(default=0, ge=0, le=MOST)
     method: str = ""
-    least_silhouette: float = Field(default=-1, ge=-1, lt=1)
+    silhouette_above: float = Field(default=-1, ge=-1, lt=1)
 
     @model_validator(mode="after")
     def _one_schedule(self) -> TrainParameters:

@@ -114,10 +114,10 @@ TRAIN = (
         "M",
     ),
     Flag(
-        "least_silhouette",
+        "silhouette_above",
         float,
-        "--least-silhouette",
-        "Leave out samples whose silhouette in their cluster is below; -1 for none.",
+        "--silhouette-above",
+        "Train on samples whose silhouette in their cluster is above; -1 for all.",
         "by recipe: tuned 0, else -1",
         TRAINING,
         "S",

@@ -181,7 +181,7 @@ class _Progress:
 
 
 def _classes(parents: Parents, parameters: TrainParameters, context: Context) -> tuple[Int64Array, Int64Array]:
-    """(samples to train on, their classes 0..K−1): clusters, without samples that these or `least_silhouette` leave out; else
+    """(samples to train on, their classes 0..K−1): clusters, without samples that these or `silhouette_above` leave out; else
     each its own class, but one class for those that are known to be the same individual.
 
     Identities are read here and only here, and only if `supervised` asks for them.
@@ -196,10 +196,10 @@ def _classes(parents: Parents, parameters: TrainParameters, context: Context) ->
         chosen = np.ones(len(labels), dtype=bool)
         if "selected" in parents.clusters.names():
             chosen = parents.clusters.read("selected").astype(bool)
-        if parents.features is not None and parameters.least_silhouette > -1:
+        if parents.features is not None and parameters.silhouette_above > -1:
             asked = clusters_manifest(parents.clusters).parameters
             rows = compared_features(parents.features, parents.dataset, asked, memory_limit=context.memory_limit)
-            chosen &= sure_samples(rows, labels, least=parameters.least_silhouette) | _confirmed(parents, len(labels))
+            chosen &= sure_samples(rows, labels, above=parameters.silhouette_above) | _confirmed(parents, len(labels))
         train_index, labels = train_index[chosen], labels[chosen]
     return train_index, np.unique(labels, return_inverse=True)[1].astype(np.int64)
 

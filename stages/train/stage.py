@@ -73,7 +73,7 @@ def train(
     _tell_of_another_recipe(before.artifact, parameters, context.reporter)
     start = run.require("model", INIT_STAGE) if parameters.restart else before.artifact
     features = _features(run, clusters, parameters)
-    if clusters is not None and parameters.least_silhouette > -1 and (made_with := parent_of(clusters, "constraints")):
+    if clusters is not None and parameters.silhouette_above > -1 and (made_with := parent_of(clusters, "constraints")):
         known = run.resolve(made_with)
     is_needed = clusters is not None or (n_joined and not parameters.supervised)
     parents = Parents(dataset, start, clusters, features, known if is_needed else None)
@@ -159,7 +159,7 @@ def _parameters(
 def _features(run: RunDirectory, clusters: Artifact | None, parameters: TrainParameters) -> Artifact | None:
     """The features that training starts from, for the look-up table or to whiten: those of the clusters, or a pinned one."""
     parent = None if clusters is None else parent_of(clusters, "features")
-    needless = parameters.memory_init == "zeros" and not parameters.whiten and parameters.least_silhouette == -1
+    needless = parameters.memory_init == "zeros" and not parameters.whiten and parameters.silhouette_above == -1
     if parent is None or needless or parameters.epochs == 0:
         return None
     features = run.resolve(parent)

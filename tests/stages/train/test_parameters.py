@@ -28,7 +28,7 @@ LATER = {
     "supervised": True,
     "triplet": 0.5,
     "method": "tj-aidl",
-    "least_silhouette": 0,
+    "silhouette_above": 0,
 }
 
 

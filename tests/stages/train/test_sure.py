@@ -20,20 +20,20 @@ ANGLE = np.radians([0, 10, 80, 90, 100, 85, 180])
 ROWS = np.stack([np.cos(ANGLE), np.sin(ANGLE)], axis=1).astype(np.float32)
 LABELS = np.array([0, 0, 0, 1, 1, 1, 2])
 """The third sample lies in the second cluster; the last is a cluster of its own."""
-WITHOUT_THIRD = [0, 1, 3, 4, 5, 6]
+SURE = [0, 1, 3, 4, 5]
 
 
 @pytest.mark.parametrize(
-    ("least", "wanted"),
-    [(-1, range(7)), (0, WITHOUT_THIRD), (0.01, WITHOUT_THIRD[:-1]), (0.999, range(7))],
+    ("above", "wanted"),
+    [(-1, range(7)), (-0.01, [*SURE, 6]), (0, SURE), (0.999, range(7))],
 )
-def test_a_sample_nearer_to_another_cluster_is_left_out(least: float, wanted: list[int]) -> None:
-    assert np.flatnonzero(sure_samples(ROWS, LABELS, least=least)).tolist() == list(wanted)
+def test_a_sample_nearer_to_another_cluster_and_one_alone_are_left_out(above: float, wanted: list[int]) -> None:
+    assert np.flatnonzero(sure_samples(ROWS, LABELS, above=above)).tolist() == list(wanted)
 
 
 @pytest.mark.parametrize(
     ("recipe", "confirmed", "wanted"),
-    [("tuned", None, WITHOUT_THIRD), ("tuned", [[1, 2]], range(7)), ("auto", None, range(7))],
+    [("tuned", None, SURE), ("tuned", [[1, 2], [0, 6]], range(7)), ("auto", None, range(7))],
 )
 def test_training_leaves_out_doubtful_samples_unless_answers_confirm_them(
     monkeypatch: pytest.MonkeyPatch, recipe: Any, confirmed: list[list[int]] | None, wanted: list[int]
