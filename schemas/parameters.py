@@ -324,9 +324,9 @@ class TrainParameters(Parameters):
     many times the batch-hard triplet loss of the pooled features, in batches of several images a class. `method` names
     another method that trained by a loss of its own, with its options; "" for none.
     `memory_momentum` is the share of a centroid that a step keeps. `whiten` above 0 trains, after stage 0, on features
-    whitened with that ridge in the place of the head's embeddings. `silhouette_above`, from −1 to 1:
-    samples of clusters are trained on if their silhouette is larger; 0 leaves out those that lie nearer to another cluster than
-    to the rest of their own, and single samples, −1 none.
+    whitened with that ridge in the place of the head's embeddings. Of clusters, samples with a
+    silhouette larger than `silhouette_above` are trained on: 0 leaves out those nearer to another cluster than to the rest of
+    their own, and single ones, −1 none.
     """
 
     added_later = MappingProxyType(

@@ -120,9 +120,9 @@ _FROM_WEIGHTS = Schedule(
 )
 
 # On whitened features training pays from the first clusters of more than two samples on, if samples that lie nearer to
-# another cluster are left out: hard drawn people went from mAP 0.31 to 0.39 instead of 0.31, three seeds. With all samples
-# the looks of cameras were learnt, too (0.34 instead of 0.45, one seed), and with pairs and single samples, at a mean of
-# 1.9, easy people lost (0.87 instead of 0.95, one seed).
+# another cluster or are alone are left out: hard drawn people went from mAP 0.31 to 0.39 instead of 0.31, three seeds. With
+# all samples looks of cameras were learnt (0.34 instead of 0.45, one seed), with single ones too (0.35); and from a mean size
+# of 1.9 on, with all samples, easy people lost (0.87 instead of 0.95, one seed).
 # A step keeps 0.1 of a centroid: 0.1 to 0.2 gave 3 points of mAP over ½ on eth80-market
 _WHITENED = {"whiten": TUNED_RIDGE, "memory_momentum": 0.1}
 
