@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
 from stages.errors import DbcError
+from stages.evaluate.clusters.information import Contingency, information_scores, n_pairs
 from stages.samples import UNKNOWN
 from stages.typing import Int32Array, Int64Array
 
@@ -79,7 +79,8 @@ def measure_agreement(labels: Int64Array, pid: Int32Array, camid: Int32Array) ->
     size = np.unique_counts(labels).counts
     scores = dict.fromkeys(_IDENTITY_SCORES, float("nan"))
     if known.any():
-        scores |= _information_scores(labels[known], pid[known]) | _counting_scores(labels[known], pid[known])
+        table = Contingency.of(labels[known], pid[known])
+        scores |= information_scores(table) | _counting_scores(table)
     return Agreement(
         n_labelled=int(np.count_nonzero(known)),
         n_identities=len(np.unique_values(pid[known])),
@@ -93,74 +94,30 @@ def measure_agreement(labels: Int64Array, pid: Int32Array, camid: Int32Array) ->
 def same_camera_share(labels: Int64Array, camid: Int32Array) -> float:
     """Share of the pairs inside clusters, both cameras known, that one camera took; NaN without such pairs."""
     known = camid != UNKNOWN
-    table = _Contingency.of(labels[known], camid[known])
-    pairs = _n_pairs(table.cluster_size)
-    return _n_pairs(table.count) / pairs if pairs else float("nan")
+    table = Contingency.of(labels[known], camid[known])
+    pairs = n_pairs(table.cluster_size)
+    return n_pairs(table.count) / pairs if pairs else float("nan")
 
 
-def _information_scores(labels: Int64Array, pid: Int32Array) -> dict[str, float]:
-    """Scikit-learn's scores for clusters against identities (n ≥ 1 samples)."""
-    # half of what an evaluation of a small set takes, and needless without identities
-    from sklearn import metrics
-
-    with warnings.catch_warnings():
-        # some versions suspect a regression target if most clusters are singletons
-        warnings.filterwarnings("ignore", message="The number of unique classes is greater", category=UserWarning)
-        homogeneity, completeness, v_measure = metrics.homogeneity_completeness_v_measure(pid, labels)
-        scores = {
-            "ari": metrics.adjusted_rand_score(pid, labels),
-            "ami": metrics.adjusted_mutual_info_score(pid, labels),
-            "nmi": metrics.normalized_mutual_info_score(pid, labels),
-            "homogeneity": homogeneity,
-            "completeness": completeness,
-            "v_measure": v_measure,
-        }
-    return {name: float(value) for name, value in scores.items()}
-
-
-def _counting_scores(labels: Int64Array, pid: Int32Array) -> dict[str, float]:
+def _counting_scores(table: Contingency) -> dict[str, float]:
     """Purity, pairwise and BCubed scores (n ≥ 1 samples), from the non-empty cells of the contingency table.
 
     Without a pair in any cluster no pair is wrong: precision is 1; recall likewise if no identity has a pair.
     BCubed: Amigó et al., Information Retrieval 12(4), 2009.
     """
-    table = _Contingency.of(labels, pid)
+    n_samples = int(table.count.sum())
     best = np.zeros(len(table.cluster_size), dtype=np.int64)
     np.maximum.at(best, table.cluster, table.count)
-    right = _n_pairs(table.count)
-    in_clusters, in_identities = _n_pairs(table.cluster_size), _n_pairs(table.class_size)
+    right = n_pairs(table.count)
+    in_clusters, in_identities = n_pairs(table.cluster_size), n_pairs(table.class_size)
     scores = {
         "pairwise_precision": right / in_clusters if in_clusters else 1.0,
         "pairwise_recall": right / in_identities if in_identities else 1.0,
-        "bcubed_precision": float((table.count**2 / table.cluster_size[table.cluster]).sum()) / len(pid),
-        "bcubed_recall": float((table.count**2 / table.class_size[table.class_]).sum()) / len(pid),
+        "bcubed_precision": float((table.count**2 / table.cluster_size[table.cluster]).sum()) / n_samples,
+        "bcubed_recall": float((table.count**2 / table.class_size[table.class_]).sum()) / n_samples,
     }
     for kind in ("pairwise", "bcubed"):
         precision, recall = scores[f"{kind}_precision"], scores[f"{kind}_recall"]
         total = precision + recall
         scores[f"{kind}_f"] = 2 * precision * recall / total if total else 0.0
-    return scores | {"purity": float(best.sum()) / len(pid)}
-
-
-@dataclass(frozen=True)
-class _Contingency:
-    """The non-empty cells of clusters × classes: `count` (n_cells) samples of `cluster` and `class_`; both sizes."""
-
-    cluster: Int64Array
-    class_: Int64Array
-    count: Int64Array
-    cluster_size: Int64Array
-    class_size: Int64Array
-
-    @staticmethod
-    def of(labels: Int64Array, classes: Int32Array) -> _Contingency:
-        _, cluster, cluster_size = np.unique(labels, return_inverse=True, return_counts=True)
-        _, class_, class_size = np.unique(classes, return_inverse=True, return_counts=True)
-        cell, count = np.unique(cluster * max(len(class_size), 1) + class_, return_counts=True)
-        cluster_of_cell, class_of_cell = np.divmod(cell, max(len(class_size), 1))
-        return _Contingency(cluster_of_cell, class_of_cell, count, cluster_size, class_size)
-
-
-def _n_pairs(size: Int64Array) -> int:
-    """Unordered pairs inside groups of these sizes."""
-    return int((size * (size - 1) // 2).sum())
+    return scores | {"purity": float(best.sum()) / n_samples}
