@@ -92,6 +92,11 @@ class Given:
         except ValueError as error:
             raise UsageError(f"--stage: {error}") from error
 
+    def require_run(self) -> None:
+        """Raise DbcError if there is no run, for a command that needs none in some of its forms."""
+        if not self.run.is_dir():
+            raise _no_run(self.run)
+
     def remember(self) -> None:
         """Remember the run for the next commands in this folder, unless it is missing, dry, or from DBC_RUN."""
         from stages.processes import is_leader
@@ -196,11 +201,13 @@ def resolve(command: str, given: Mapping[str, Any], *, run: Path | None = None, 
         where = (
             "" if source == "--run" else f", which {source} names" if source == "DBC_RUN" or POINTER.exists() else ""
         )
-        raise DbcError(
-            f"no run found at {path}{where}; make one with: dbc ingest SOURCE --run {shlex.quote(str(path))}"
-        )
+        raise _no_run(path, where)
     values = {**configured(path / "config.toml", command), **flagged}
     return Given(path, values, tuple(sys.argv[1:]), from_environment=bool(by_environment))
+
+
+def _no_run(path: Path, where: str = "") -> DbcError:
+    return DbcError(f"no run found at {path}{where}; make one with: dbc ingest SOURCE --run {shlex.quote(str(path))}")
 
 
 def parse(model: type[M], values: Mapping[str, Any]) -> M:

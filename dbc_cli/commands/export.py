@@ -193,6 +193,8 @@ def _features(given: Given) -> dict[str, Any]:
     reporter, stage = RichReporter(), given.stage
     if stage is None:
         stage = stage_to_show(run, None, reporter) if run.stages("clusters") else max(run.stages("features"), default=0)
+    elif stage > (last := max([0, *run.stages("features"), *run.stages("clusters")])):
+        raise UsageError(f"{run.root}: no stage {stage} found, the last is {last}; name another --stage")
     found = embedded(run, newest_features(run, stage, reporter))
     if out is not None:
         write_features(found, out, overwrite=overwrite)

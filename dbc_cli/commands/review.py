@@ -77,6 +77,7 @@ def review(given: Given) -> None:
     if given["join"] is not None:
         _join(given)
         return
+    given.require_run()
     if given["out"] is not None:
         raise UsageError(f"`out` is for `join`, got {given['out']} alone; `answers` names the file of answers")
     if given["static"] is not None:

@@ -48,6 +48,8 @@ class Addition:
 def inherited(parameters: IngestParameters, before: Artifact) -> IngestParameters:
     """`parameters` with what the dataset `before` was made with, where they say nothing; UsageError if they disagree."""
     made_with = dataset_manifest(before).parameters
+    if made_with.format == "synthetic":
+        raise UsageError("`add` needs pictures in files, and those of this run were drawn; ingest all into a new `run`")
     if made_with.anonymize or parameters.anonymize:
         raise UsageError(
             "`add` needs the names of pictures, which an anonymized dataset lacks; ingest all into a new `run`"

@@ -120,6 +120,7 @@ def test_a_model_reads_back_and_is_taken_as_weights(dbc: Dbc, crops: Path) -> No
         (["clusters", "--stage", "0"], "--stage must be at least 1"),
         (["features"], "nothing to write"),
         (["features", "--out", "f.csv"], "--out must end in .npz or .parquet"),
+        (["features", "--stage", "99", "--out", "f.npz"], "no stage 99 found, the last is 1; name another --stage"),
         (["model"], "--out is missing"),
         (["model", "--out", "m.pth"], "--out must end in .safetensors or .onnx"),
     ],

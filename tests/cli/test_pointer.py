@@ -87,8 +87,9 @@ def test_the_commands_say_what_they_take(dbc: Dbc, begun: Path) -> None:
     ran = dbc("plot", "--run", begun)
     assert remembered_run() == Path("first")
     assert ran.status == 1
-    assert dbc("report", "--run", "nowhere").line == (
-        "dbc report: no run found at nowhere; make one with: dbc ingest SOURCE --run nowhere"
-    )
+    for name in ("report", "review"):
+        assert dbc(name, "--run", "nowhere").line == (
+            f"dbc {name}: no run found at nowhere; make one with: dbc ingest SOURCE --run nowhere"
+        )
     remember_run(Path("gone"))
     assert "no run found at gone, which .dbc-run names" in dbc("select").line

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from schemas.parameters import IngestParameters
+from schemas.parameters import IngestParameters, SyntheticParameters
 from stages.errors import DbcError, UsageError
 from stages.ingest.decode import pixels
 from stages.ingest.stage import ingest
@@ -104,6 +104,14 @@ def test_what_does_not_go_together_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="does not know the content of its files"):
         ingested(tmp_path / "run", folder, add=True)
     assert RunDirectory(tmp_path / "run").versions("dataset") == [1]
+
+
+def test_drawn_people_get_no_others(tmp_path: Path) -> None:
+    people = SyntheticParameters(identities=2, cameras=2, images_per_camera=1)
+    drawn = IngestParameters(format="synthetic", synthetic=people, height=16, width=8)
+    ingest(RunDirectory(tmp_path / "run"), source=None, parameters=drawn)
+    with pytest.raises(UsageError, match="those of this run were drawn; ingest all into a new `run`"):
+        ingested(tmp_path / "run", draw(tmp_path / "photos", ["a.png"], seed=0), add=True)
 
 
 def test_a_bad_new_picture_is_left_out_and_can_come_again(tmp_path: Path) -> None:
