@@ -51,6 +51,7 @@ SAME_EPOCHS = {"epochs": EPOCHS, "stage0_epochs": 0}
 """DBC trains as long as the others, and like them not before there are clusters."""
 STYLE_STEPS, STYLE_WIDTH = 200, 16
 """SPGAN, far below its published size."""
+SOURCE_TOLD = "a labelled other set"
 FIGURES = ("rank1", "rank5", "rank10", "mAP", "ari")
 
 
@@ -100,7 +101,10 @@ def loop(name: str, *, known: float | None = None, from_source: bool = False, **
     other = OTHER_METHODS.get(name)  # type: ignore[call-overload]
     given = plan_of_method(Given(Path(), {"labels": Path(__file__) if known is not None else None, **values}), name)
     told = known_of(given) if other is None else other.knows
-    return Job(name, f"{told}, a labelled other set" if from_source else told, make)
+    beside = [] if told == "nothing" else [told]
+    beside += ["how many people"] if "n_clusters" in values else []
+    beside += [SOURCE_TOLD] if from_source else []
+    return Job(name, ", ".join(beside) or told, make)
 
 
 def n_people(setting: Setting) -> int:
@@ -174,7 +178,6 @@ def labels_of(setting: Setting, *, portion: float, seed: int) -> Path:
     return file
 
 
-SOURCE_TOLD = "a labelled other set"
 JOBS = {
     "initial": Job("initial features", "nothing", initial_features),
     "dbc-default": loop("tuned"),
@@ -201,7 +204,7 @@ TITLES = {
     "dbc-default": "DBC, 2 epochs once",
     "dbc": "DBC",
     "buc": "BUC",
-    "dbc-labels": "DBC",
+    "dbc-labels": "DBC, one label a person",
     "dbc-source": "DBC from the source",
     "umdl": "UMDL (Peng et al., CVPR 2016)",
     "spgan": "SPGAN (Deng et al., CVPR 2018), tiny",
@@ -331,6 +334,18 @@ def tables(lines: list[dict[str, Any]]) -> Iterator[str]:
         yield f"{name}\n\n{markdown_table(head, rows)}"
 
 
+def curve(lines: list[dict[str, Any]]) -> str:
+    """DBC by the share of train samples whose identity is known: mAP of whitened features and ARI, for each set."""
+    shares = {"dbc": "0", "dbc-labels": "one each", "dbc-10": "10 %", "dbc-50": "50 %"}
+    sets = [name for name in METHODS_OF if any((line["set"], line["job"]) == (name, "dbc-50") for line in lines)]
+    rows = []
+    for job, known in shares.items():
+        own = {name: [line for line in lines if (line["set"], line["job"]) == (name, job)] for name in sets}
+        figures = [spread([line["tuned"][figure] for line in own[name]]) for name in sets for figure in ("mAP", "ari")]
+        rows.append([known, *figures])
+    return markdown_table(["known", *(f"{name}: {figure}" for name in sets for figure in ("mAP", "ARI"))], rows)
+
+
 def spread(values: list[float | None]) -> str:
     """Mean ± standard deviation over seeds."""
     known = [value for value in values if value is not None]
@@ -354,7 +369,8 @@ def main() -> None:
     torch.set_num_threads(1)
     if not arguments.table:
         run_all(arguments)
-    print("\n".join(tables(lines_of(arguments.out / "results.jsonl"))))
+    found = lines_of(arguments.out / "results.jsonl")
+    print("\n".join([*tables(found), curve(found)]))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from schemas.choices import CLUSTERERS, PUBLISHED_LAMBDA
@@ -81,6 +82,9 @@ def method_cells(plans: Mapping[str, Plan], *, seeds: Sequence[int]) -> list[Cel
     for name, plan in plans.items():
         other = OTHER_METHODS.get(name)  # type: ignore[call-overload]
         title, knows = (DBC_TITLES[name], known_of(plan)) if other is None else (other.title, other.knows)
+        weights = plan.initial.get("weights")
+        if weights is not None and Path(weights).is_dir():
+            knows = ", ".join([*([] if knows == "nothing" else [knows]), "weights of another run"])
         for seed in seeds:
             setting = {"method": title, "knows": knows, "seed": seed}
             cells.append(Cell(f"baseline/{name}-seed{seed}", with_seed(plan, seed), setting))

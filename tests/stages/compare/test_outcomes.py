@@ -6,11 +6,12 @@ import csv
 import io
 import statistics
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from stages.compare.ablation import VARIANTS, ablation_cells, clusterer_cells
+from stages.compare.ablation import VARIANTS, ablation_cells, clusterer_cells, method_cells
 from stages.compare.cells import CellResult
 from stages.compare.grid import combinations, folder_name
 from stages.compare.outcomes import by_value, chosen_by_label, label_of, lines, stage_at
@@ -156,3 +157,11 @@ def plan() -> Plan:
 
     merge = MergeParameters(merge_percent=0.2, update="union")
     return Plan(merge=merge, extract=ExtractParameters(), evaluate=EvaluateParameters())
+
+
+def test_weights_of_another_run_are_told(tmp_path: Path, plan: Plan) -> None:
+    plans = {"pul": plan, "tuned": replace(plan, initial={"weights": str(tmp_path)}), "dgm": plan}
+    told = {cell.name: cell.setting["knows"] for cell in method_cells(plans, seeds=[0])}
+    assert told["baseline/pul-seed0"] == "nothing"
+    assert told["baseline/tuned-seed0"] == "cameras, weights of another run"
+    assert told["baseline/dgm-seed0"] == "cameras and tracklets"
