@@ -19,6 +19,7 @@ import argparse
 import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ from stages.nn.initial_model import initial_model
 from stages.pages.review import BATCH
 from stages.review.counting import INNER, count
 from stages.review.counting import draw as draw_pairs
-from stages.review.sightings import Together
+from stages.review.sightings import Together, draw_sightings
 from stages.runs.context import Context
 from stages.samples import TRAIN
 from stages.typing import Float32Array, Int64Array
@@ -255,7 +256,8 @@ def count_rows(name: str, cut: Cut, times: float) -> list[list[str]]:
     for n_answers in ANSWERS:
         found = []
         for seed in range(N_COUNTS):
-            draws = draw_pairs(cut.rows, labels, n_drawn=n_answers // INNER, seed=seed)
+            drawing = draw_pairs if cut.together is None else partial(draw_sightings, together=cut.together)
+            draws = drawing(cut.rows, labels, n_drawn=n_answers // INNER, seed=seed)
             pairs = draws.pairs()
             found.append(count(draws, cut.truth[pairs[..., 0]] == cut.truth[pairs[..., 1]]))
         low, high = _mean(one.low for one in found), _mean(one.high for one in found)

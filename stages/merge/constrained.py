@@ -72,20 +72,24 @@ def read_for_merge(dataset: Artifact, known: Artifact | None, view: ViewUse) -> 
     labels = None if told is None else told.known
     if view == "ignored":
         return KnownBefore(Constraints(same, different), labels)
-    found = seen_apart(dataset, same, different)
-    n_linked = len(seen_apart(dataset, nothing.same, nothing.different).same)
-    n_joined = len(found.same) - len(same)
-    return KnownBefore(found, labels, n_joined, n_linked - n_joined)
+    linked, views = seen_apart(dataset, same, different)
+    n_linked = len(seen_apart(dataset, nothing.same, nothing.different)[0])
+    constraints = Constraints(np.concatenate([same, linked]), different, views)
+    return KnownBefore(constraints, labels, len(linked), n_linked - len(linked))
 
 
-def seen_apart(dataset: Artifact, same: Int64Array, different: Int64Array) -> Constraints:
-    """The pairs `same` and `different`, those of one encounter, and the views of train samples; DbcError if none is known."""
+def seen_apart(dataset: Artifact, same: Int64Array, different: Int64Array) -> tuple[Int64Array, Int64Array]:
+    """(pairs (p, 2) of one encounter, view (n_train,)) of train samples, as far as `same` and `different` allow.
+
+    DbcError if no view is known.
+    """
     is_train = dataset.read("split") == TRAIN
     if "view" not in dataset.names() or (dataset.read("view")[is_train] == UNKNOWN).all():
         raise DbcError(f"`view='apart'` needs the views of pictures, and {dataset.path} has none; ingest a column view")
+    linked = np.empty((0, 2), dtype=np.int64)
     if "encounter" in dataset.names():
-        same = np.concatenate([same, of_one_encounter(dataset.read("encounter")[is_train], same, different)])
-    return Constraints(same, different, dataset.read("view")[is_train].astype(np.int64))
+        linked = of_one_encounter(dataset.read("encounter")[is_train], same, different)
+    return linked, dataset.read("view")[is_train].astype(np.int64)
 
 
 def before_review(run: RunDirectory, stage: int) -> Artifact:

@@ -60,8 +60,7 @@ class Review:
             return None
         answers, _ = self.book.known()
         same, different = answers.pairs[answers.is_same], answers.pairs[~answers.is_same]
-        known = seen_apart(self.reported.dataset, same, different)
-        return Together(known.same[len(same) :], known.view)  # type: ignore[arg-type]
+        return Together(*seen_apart(self.reported.dataset, same, different))
 
     def next_pairs(self, n_pairs: int) -> list[PairToSee]:
         """At most `n_pairs` pairs that no answer decides yet, the one whose answer is worth most first."""

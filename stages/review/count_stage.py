@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.constraints.answers_file import AnsweredPairs
+from stages.constraints.answers_file import NO_ANSWERS, AnsweredPairs
 from stages.constraints.stage import AskedConstraints, answers_of, train_samples
 from stages.errors import DbcError
 from stages.features.prepared import compared_features
 from stages.merge.constrained import seen_apart
 from stages.reporting import Reporter
 from stages.review.counting import INNER, LEAST_DRAWN, Count, Draws, answered, count, draw, expected_width
+from stages.review.sightings import Together, draw_sightings
 from stages.runs.lineage import dataset_of, parent_of
 from stages.runs.run_directory import RunDirectory, clusters_manifest
 from stages.runs.store import Artifact, open_artifact
@@ -45,7 +46,8 @@ class Counting:
 def draws_of(run: RunDirectory, stage: int, *, n_answers: int, seed: int) -> Draws:
     """The pairs that `n_answers` answers are about, drawn by the clusters of `stage` as they were before answers.
 
-    Raises DbcError if there are no clusters, or they are of fewer than two samples.
+    If these took pictures of one encounter for one individual, encounters are drawn. Raises DbcError if there are no clusters,
+    or they are of fewer than two samples.
     """
     clusters = clusters_before(run, stage)
     features, parameters = parent_of(clusters, "features"), clusters_manifest(clusters).parameters
@@ -54,8 +56,13 @@ def draws_of(run: RunDirectory, stage: int, *, n_answers: int, seed: int) -> Dra
     labels = clusters.read("labels")
     if len(labels) < 2:
         raise DbcError(f"{clusters.path} has {len(labels)} sample, and a count needs at least 2; ingest more")
-    rows = compared_features(run.resolve(features), dataset_of(run, clusters), parameters)
-    return draw(rows, labels, n_drawn=max(LEAST_DRAWN, -(-n_answers // INNER)), seed=seed)
+    dataset = dataset_of(run, clusters)
+    rows = compared_features(run.resolve(features), dataset, parameters)
+    n_drawn = max(LEAST_DRAWN, -(-n_answers // INNER))
+    if parameters.view == "apart":
+        together = Together(*seen_apart(dataset, NO_ANSWERS.pairs, NO_ANSWERS.pairs))
+        return draw_sightings(rows, labels, together, n_drawn=n_drawn, seed=seed)
+    return draw(rows, labels, n_drawn=n_drawn, seed=seed)
 
 
 def clusters_before(run: RunDirectory, stage: int) -> Artifact:
@@ -88,7 +95,7 @@ def counting(
     told, derived = answers_of(run, dataset, samples, AskedConstraints(file), reporter=reporter)
     same, different = told.pairs[told.is_same], np.concatenate([told.pairs[~told.is_same], derived])
     if clusters_manifest(clusters_before(run, stage)).parameters.view == "apart":
-        same = seen_apart(dataset, same, different).same
+        same = np.concatenate([same, seen_apart(dataset, same, different)[0]])
     is_known, is_same = answered(draws, same, np.concatenate([different, told.unsure]))
     n_complete = int(np.logical_and.accumulate(is_known.all(axis=1)).sum())
     found = count(draws.first(n_complete), is_same[:n_complete]) if n_complete >= LEAST_DRAWN else None

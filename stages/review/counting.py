@@ -36,7 +36,8 @@ _BLOCK = 512
 class Draws:
     """N samples `drawn` (N,) with their chances (N,), and M `others` (N, M) of each with theirs (N, M), of `n_samples`.
 
-    The first rows are the same however many are drawn.
+    The first rows are the same however many are drawn. If sightings were drawn in place of samples, `shown` (N, M, 2) are
+    samples of them.
     """
 
     drawn: Int64Array
@@ -44,14 +45,19 @@ class Draws:
     others: Int64Array
     other_chance: Float64Array
     n_samples: int
+    shown: Int64Array | None = None
 
     def first(self, n_drawn: int) -> Draws:
         """Those of the first `n_drawn` samples."""
         kept = slice(n_drawn)
-        return Draws(self.drawn[kept], self.chance[kept], self.others[kept], self.other_chance[kept], self.n_samples)
+        shown = None if self.shown is None else self.shown[kept]
+        some = (self.drawn[kept], self.chance[kept], self.others[kept], self.other_chance[kept])
+        return Draws(*some, self.n_samples, shown)
 
     def pairs(self) -> Int64Array:
-        """The pairs (N, M, 2) to be answered."""
+        """The pairs of samples (N, M, 2) to be answered."""
+        if self.shown is not None:
+            return self.shown
         return np.stack([np.broadcast_to(self.drawn[:, None], self.others.shape), self.others], axis=2)
 
 
@@ -135,11 +141,12 @@ def answered(draws: Draws, same: Int64Array, different: Int64Array) -> tuple[Boo
 
     Also by what follows from them: a = b and b ≠ c tell of a and c.
     """
-    group = same_groups(draws.n_samples, same)
+    pairs = draws.pairs()
+    n = 1 + max(int(some.max(initial=0)) for some in (pairs, same, different))
+    group = same_groups(n, same)
     apart = np.sort(group[different], axis=1)
-    asked = np.sort(group[draws.pairs()], axis=2)
+    asked = np.sort(group[pairs], axis=2)
     is_same: BoolArray = asked[..., 0] == asked[..., 1]
-    n = draws.n_samples
     is_different = np.isin(asked[..., 0] * n + asked[..., 1], apart[:, 0] * n + apart[:, 1])
     return is_same | is_different, is_same
 

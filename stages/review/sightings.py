@@ -1,4 +1,4 @@
-"""Pairs worth a look between sightings: pictures that are known to be of one individual, compared view by view."""
+"""Pairs between sightings: pictures that are known to be of one individual, compared view by view."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from stages.constraints.contradictions import same_groups
 from stages.merge.clusters import relabel
+from stages.review.counting import Draws, draw
 from stages.review.order import Answers, PairToSee, pairs_worth_a_look
 from stages.typing import BoolArray, Float32Array, Int64Array
 
@@ -40,7 +41,7 @@ def sightings_worth_a_look(
     sightings is the mean of D within the views. A pair shows those two samples of one view that are nearest to each other.
     """
     sighting = _sightings(labels, together.same)
-    of_sighting = np.split(np.argsort(sighting, kind="stable"), np.cumsum(np.bincount(sighting))[:-1])
+    of_sighting = _members(sighting)
     told = answers or Answers()
     pairs = pairs_worth_a_look(
         _by_view(rows, sighting, together.view),
@@ -55,6 +56,22 @@ def sightings_worth_a_look(
     )
     shown = [_nearest(rows, together.view, of_sighting[pair.first], of_sighting[pair.second]) for pair in pairs]
     return [replace(pair, first=first, second=second) for pair, (first, second) in zip(pairs, shown, strict=True)]
+
+
+def draw_sightings(rows: Float32Array, labels: Int64Array, together: Together, *, n_drawn: int, seed: int) -> Draws:
+    """`draw` of sightings: individuals are as many, and what is together need not be asked about. Pairs show two samples."""
+    sighting = _sightings(labels, together.same)
+    of_sighting = _members(sighting)
+    own_labels = relabel(labels[[own[0] for own in of_sighting]])
+    draws = draw(_by_view(rows, sighting, together.view), own_labels, n_drawn=n_drawn, seed=seed)
+    ends = draws.pairs().reshape(-1, 2).tolist()
+    shown = [_nearest(rows, together.view, of_sighting[first], of_sighting[second]) for first, second in ends]
+    return replace(draws, shown=np.array(shown, dtype=np.int64).reshape(draws.pairs().shape))
+
+
+def _members(sighting: Int64Array) -> list[Int64Array]:
+    """The samples of every sighting, ascending."""
+    return np.split(np.argsort(sighting, kind="stable"), np.cumsum(np.bincount(sighting))[:-1])
 
 
 def _sightings(labels: Int64Array, same: Int64Array) -> Int64Array:
@@ -90,7 +107,10 @@ def _seen_in(sighting: Int64Array, view: Int64Array) -> BoolArray:
 
 
 def _nearest(rows: Float32Array, view: Int64Array, first: Int64Array, second: Int64Array) -> tuple[int, int]:
-    """The two samples of one view, one of `first` and one of `second`, that are nearest, the smaller number first."""
+    """The two samples, one of `first` and one of `second`, that are nearest within a view, the smaller number first.
+
+    If there is no view that both have, any two.
+    """
     distance = np.square(rows[first][:, None].astype(np.float64) - rows[second]).sum(axis=2)
     distance[view[first][:, None] != view[second]] = np.inf
     a, b = np.unravel_index(int(distance.argmin()), distance.shape)

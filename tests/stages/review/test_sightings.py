@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from stages.review.counting import answered
 from stages.review.order import Answers, pairs_worth_a_look
-from stages.review.sightings import Together, sightings_worth_a_look
+from stages.review.sightings import Together, draw_sightings, sightings_worth_a_look
 
 NONE = np.empty((0, 2), dtype=np.int64)
 
@@ -69,3 +70,22 @@ def test_means_within_views_do_not_mix_flanks():
     first = sightings_worth_a_look(rows, np.array([0, 0, 1, 1, 2, 2]), together, lambda_=0.1, cut=1.0)[0]
     assert (first.first, first.second) in {(0, 2), (1, 3)}
     assert first.distance == pytest.approx(0.01, rel=1e-3)
+
+
+def test_a_count_draws_sightings_and_shows_samples_of_them():
+    rows, labels, sighting, same, view = case(3)
+    draws = draw_sightings(rows, labels, Together(same, view), n_drawn=6, seed=0)
+    assert draws.n_samples == len(set(sighting.tolist()))
+    shown = sighting[draws.first(4).pairs()]
+    assert shown.shape == (4, 20, 2)
+    assert (shown[..., 0] != shown[..., 1]).all()
+    # every row is about one sighting that was drawn
+    assert all(set.intersection(*map(set, row.tolist())) for row in shown)
+    views = {one: set(view[sighting == one].tolist()) for one in sighting.tolist()}
+    for first, second in draws.pairs().reshape(-1, 2):
+        assert view[first] == view[second] or not views[sighting[first]] & views[sighting[second]]
+    # what was answered about other samples of two sightings is known
+    a, b = draws.pairs()[0, 0]
+    others = np.array([[np.flatnonzero(sighting == sighting[a])[-1], np.flatnonzero(sighting == sighting[b])[-1]]])
+    is_known, is_same = answered(draws, same, others)
+    assert (bool(is_known[0, 0]), bool(is_same[0, 0])) == (True, False)
