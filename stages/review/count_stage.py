@@ -75,7 +75,8 @@ def clusters_before(run: RunDirectory, stage: int) -> Artifact:
     for version in reversed([version for version in run.versions("clusters", stage) if version <= newest.version]):
         clusters = open_artifact(directory, version)
         same_data = parent_of(clusters, "dataset") == parent_of(newest, "dataset")
-        if same_data and parent_of(clusters, "constraints") is None:
+        is_corrected = clusters_manifest(clusters).parameters.start == "reviewed"
+        if same_data and not is_corrected and parent_of(clusters, "constraints") is None:
             return clusters
     return newest
 
