@@ -77,9 +77,9 @@ def review(given: Given) -> None:
     if given["join"] is not None:
         _join(given)
         return
-    given.require_run()
     if given["out"] is not None:
         raise UsageError(f"`out` is for `join`, got {given['out']} alone; `answers` names the file of answers")
+    given.require_run()
     if given["static"] is not None:
         require_new([given["static"]], argument="static", overwrite=given.flag("overwrite"))
     n_pairs = int(given.get("pairs", 100))
