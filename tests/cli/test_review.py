@@ -194,4 +194,4 @@ def test_two_files_are_joined_and_conflicts_are_shown(dbc: Dbc) -> None:
     assert Path("c.csv").read_text().splitlines()[1:] == ["3.jpg,4.jpg,same", "5.jpg,6.jpg,different"]
     assert dbc("review", "--join", "a.csv", "b.csv").status == 2
     assert dbc("review", "--out", "c.csv").status == 2
-    assert "no clusters found" in dbc("review").line
+    assert "no run found" in dbc("review").line
