@@ -86,7 +86,12 @@ def assign(given: Given, source: Path | None) -> None:
         made = extracted
     found = [] if made.artifact is None or made.kind != "assignments" else read_assignments(run, made.artifact)
     if csv is not None:
-        write_csv({name: [getattr(each, name) for each in found] for name in FIELDS}, csv, overwrite=overwrite)
+        rows = [_row(each) for each in found]
+        write_csv(
+            {name: [row[name] for row in rows] for name in (rows or [dict.fromkeys(FIELDS)])[0]},
+            csv,
+            overwrite=overwrite,
+        )
     given.remember()
     if given.flag("json"):
         print_json({**outcome_fields(made), "assignments": [_row(each) for each in found]})
@@ -121,7 +126,7 @@ def _extracted(given: Given, run: RunDirectory, before: RunDirectory, stage: int
 
 
 def _row(each: Assignment) -> dict[str, Any]:
-    return {name: getattr(each, name) for name in FIELDS}
+    return {**{name: getattr(each, name) for name in FIELDS}, **each.place}
 
 
 def _show(made: Made, found: Sequence[Assignment], csv: Path | None) -> None:
@@ -134,7 +139,7 @@ def _show(made: Made, found: Sequence[Assignment], csv: Path | None) -> None:
         return
     rows = [
         [
-            each.path,
+            each.name,
             "new" if each.individual is None else str(each.individual),
             f"{each.probability:.2f}",
             str(each.nearest),

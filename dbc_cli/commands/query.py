@@ -86,7 +86,7 @@ def _show(found: Found, sheet: Path | None) -> None:
     for file, matches in zip(found.files, found.matches, strict=True):
         print_text(f"{file}: most similar at stage {stage_label(found.stage)}")
         rows = [
-            [f"{match.similarity:.3f}", text_of(match.individual), text_of(match.cluster_size), match.path]
+            [f"{match.similarity:.3f}", text_of(match.individual), text_of(match.cluster_size), match.name]
             for match in matches
         ]
         table = borderless_table(["similarity", "individual", "of size", "path"], rows)

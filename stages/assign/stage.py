@@ -11,6 +11,7 @@ from schemas.manifest import AssignmentsManifest, Execution
 from schemas.parameters import AssignParameters
 from schemas.summaries import AssignmentsSummary
 from stages.assign.calibration import Calibration, calibrate, nearest_clusters
+from stages.constraints.names import place_of, sample_names
 from stages.errors import DbcError
 from stages.features.comparison import comparison
 from stages.runs.context import DEFAULT_CONTEXT, Context
@@ -27,17 +28,21 @@ from stages.typing import BoolArray, Float64Array, Int64Array
 class Assignment:
     """A new sample by the path of its first image: the `individual` it is assigned to, None for a new one.
 
+    `name` is what a file of answers may call it: the path, and a number if the picture holds several. `place` is the frame and
+    box, by the names of columns, as far as the source has them.
     `nearest` is the individual of the most similar cluster, `probability` that the sample's individual is known at all,
     `similarity` the cosine to its most similar member as merges compare features, `margin` how far that is above the second
     cluster's.
     """
 
     path: str
+    name: str
     individual: int | None
     probability: float
     nearest: int
     similarity: float
     margin: float | None
+    place: dict[str, int | None]
 
 
 def grown_since(run: RunDirectory) -> RunDirectory:
@@ -136,12 +141,15 @@ def read_assignments(run: RunDirectory, artifact: Artifact) -> list[Assignment]:
         raise DbcError(f"{artifact.path}: no clusters among its parents; make it again with: dbc assign --force")
     number = lasting_numbers(run, run.resolve(parent)).number
     dataset = dataset_of(run, artifact)
-    path = dataset.read("path")[dataset.read("frame_start")[:-1]][artifact.read("sample")]
-    columns: list[Sequence[object]] = [path.tolist()]
+    sample = artifact.read("sample")
+    path, names = dataset.read("path")[dataset.read("frame_start")[:-1]], sample_names(dataset)
+    places = place_of(dataset, sample)
+    columns: list[Sequence[object]] = [path[sample].tolist(), [names[each] for each in sample.tolist()]]
     columns += [artifact.read(name).tolist() for name in ("label", "probability", "nearest", "similarity")]
     columns.append(_margin(artifact.read("similarity"), artifact.read("second_similarity")))
+    columns.append([{name: column[row] for name, column in places.items()} for row in range(len(sample))])
     found = [_assignment(number, *row) for row in zip(*columns, strict=True)]
-    return sorted(found, key=lambda each: (-each.probability, each.path))
+    return sorted(found, key=lambda each: (-each.probability, each.path, each.name))
 
 
 def _margin(similarity: Float64Array, second: Float64Array) -> list[float | None]:
@@ -151,19 +159,23 @@ def _margin(similarity: Float64Array, second: Float64Array) -> list[float | None
 def _assignment(
     number: Int64Array,
     path: str,
+    name: str,
     label: int,
     probability: float,
     nearest: int,
     similarity: float,
     margin: float | None,
+    place: dict[str, int | None],
 ) -> Assignment:
     return Assignment(
         path=path,
+        name=name,
         individual=int(number[label]) if label >= 0 else None,
         probability=round(probability, 4),
         nearest=int(number[nearest]),
         similarity=round(similarity, 4),
         margin=None if margin is None else round(margin, 4),
+        place=place,
     )
 
 

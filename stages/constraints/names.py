@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from stages.runs.run_directory import source_boxes
 from stages.runs.store import Artifact
+from stages.typing import Int64Array
 
 
 def sample_names(dataset: Artifact) -> list[str]:
@@ -30,6 +32,17 @@ def sample_names(dataset: Artifact) -> list[str]:
         count[path] = count.get(path, 0) + 1
         names[sample] = path if n_of[path] == 1 else f"{path}#{count[path]}"
     return names
+
+
+def place_of(dataset: Artifact, samples: Int64Array) -> dict[str, list[int | None]]:
+    """Frame and box of the first image of each of `samples`, by the names of columns; only what the dataset has."""
+    first = dataset.read("frame_start")[:-1][samples]
+    found: dict[str, list[int | None]] = {}
+    if "frame_number" in dataset.names():
+        found["frame"] = [number if number >= 0 else None for number in dataset.read("frame_number")[first].tolist()]
+    if "box" in dataset.names():
+        found |= dict(zip(("left", "top", "width", "height"), source_boxes(dataset)[first].T.tolist(), strict=True))
+    return found
 
 
 def _places(dataset: Artifact, images: Sequence[int]) -> list[tuple[float, ...]]:

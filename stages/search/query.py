@@ -11,6 +11,7 @@ from PIL import Image
 
 from schemas.parameters import MergeParameters
 from schemas.stage_names import stage_label
+from stages.constraints.names import sample_names
 from stages.errors import UsageError
 from stages.evaluate.clusters.contact_sheet import SheetRow, contact_sheet
 from stages.features.comparison import comparison
@@ -29,12 +30,14 @@ from stages.typing import Float64Array, Int64Array, UInt8Array
 class Match:
     """A sample that is similar to a picture: the path of its first image, and its cluster, None if it is in none.
 
+    `name` is the path, and a number if the picture holds several samples.
     `individual` is the lasting number of the cluster (`stages.runs.lasting`), also None before the first merge.
     `similarity` is the cosine of both features as merges compare them: 1 for the same picture, about 0 for two that have
     nothing in common.
     """
 
     path: str
+    name: str
     split: str
     similarity: float
     individual: int | None
@@ -107,7 +110,7 @@ def _matches(
     similarity: Float64Array,
 ) -> tuple[tuple[Match, ...], ...]:
     split, path = dataset.read("split"), dataset.read("path")
-    first = dataset.read("frame_start")[:-1]
+    first, names = dataset.read("frame_start")[:-1], sample_names(dataset)
     cluster = np.full(len(split), -1, dtype=np.int64)
     is_train = split == TRAIN
     cluster[is_train] = np.arange(is_train.sum()) if clusters is None else clusters.read("labels")
@@ -117,6 +120,7 @@ def _matches(
         own = int(cluster[sample])
         return Match(
             path=str(path[first[sample]]),
+            name=names[sample],
             split=SPLIT_NAMES[split[sample]],
             similarity=round(value, 4),
             individual=None if own < 0 or number is None else int(number[own]),

@@ -9,7 +9,7 @@ from schemas.choices import Answer
 from stages.constraints.answers_file import TrainSamples, read_answers
 from stages.constraints.contradictions import first_contradiction, same_groups
 from stages.constraints.derived import derived_pairs
-from stages.constraints.names import sample_names
+from stages.constraints.names import place_of, sample_names
 from stages.errors import UsageError
 
 
@@ -176,3 +176,13 @@ def test_the_answers_are_those_of_the_schema():
     from typing import get_args
 
     assert get_args(Answer) == ("same", "different", "unsure")
+
+
+def test_the_place_of_a_sample_is_that_of_its_first_image_without_padding():
+    boxes = np.array([[1, 2, 3, 4], [5, 6, 7, 8], [9, 9, 9, 9]])
+    dataset = Dataset(["p", "p", "r"], frame_start=[0, 2, 3], frame_number=[4, 5, -1], box=boxes, source_box=boxes + 1)
+    assert place_of(dataset, np.array([1, 0])) == {
+        "frame": [None, 4],
+        **{"left": [10, 2], "top": [10, 3], "width": [10, 4], "height": [10, 5]},
+    }
+    assert place_of(Dataset(["p"]), np.array([0])) == {}
