@@ -50,6 +50,7 @@ def engine_bytes(
     joined = n_samples if exact else n_samples - n_clusters
     sums = _FLOAT64 * dim * min(n_samples // fewest, n_clusters, joined // (fewest - 1))
     held = sums + _FLOAT64 * dim * (n_clusters + min(n_merges, n_clusters // 2)) if exact else 0
+    tile = min(tile, n_clusters)
     if compiled:
         work = n_threads * tile * tile * (8 + 16)
     else:

@@ -16,8 +16,8 @@ from stages.typing import Array
 
 _LARGEST, _SMALLEST = 2.0**300, 2.0**-300
 
-PART_VALUES = 1 << 22
-"""Values that whole-array operations take at once: 32 MiB of float64. All rows at once would take many times n·d."""
+PART_VALUES = 1 << 20
+"""Values that whole-array operations take at once: 8 MiB of float64. All rows at once would take many times n·d."""
 
 
 @dataclass(frozen=True)

@@ -118,6 +118,16 @@ def test_the_memory_model_bounds_what_is_allocated_and_has_no_square_term(kernel
     assert doubled <= 2 * model
 
 
+def test_few_samples_of_many_values_are_merged_in_little_memory():
+    features = np.random.default_rng(0).standard_normal((100, 2048)).astype(np.float32)
+    tracemalloc.start()
+    merge_stage(features, initial_labels(100), 33, kernels="arrays", update="exact", n_threads=2)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    shape = {"dim": 2048, "n_merges": 33, "tile": 1024, "n_threads": 2, "compiled": False}
+    assert peak <= engine_bytes(n_samples=100, n_clusters=100, exact=True, **shape) < 200 << 20
+
+
 @pytest.mark.parametrize("kernels", ["compiled", "arrays"])
 def test_the_memory_model_bounds_a_whole_dendrogram(kernels):
     features = np.random.default_rng(0).standard_normal((1200, 64)).astype(np.float32)
