@@ -42,6 +42,22 @@ def tell_of_another_recipe(given: Given, reporter: Reporter) -> None:
         )
 
 
+def tell_of_another_merge(given: Given, parameters: MergeParameters, reporter: Reporter) -> None:
+    """A note if the stage that is named has clusters which were made with other parameters than `parameters`."""
+    from schemas.rules import argument
+    from stages.merge.constrained import before_review
+    from stages.runs.run_directory import clusters_manifest
+
+    run, stage = given.run_directory, given.stage
+    if stage is None or parameters.start == "reviewed" or stage not in run.stages("clusters"):
+        return
+    made_as = clusters_manifest(before_review(run, stage)).parameters
+    names = [name for name in type(parameters).model_fields if getattr(made_as, name) != getattr(parameters, name)]
+    if names:
+        told = ", ".join(argument(name, getattr(made_as, name)) for name in names)
+        reporter.note(f"stage {stage} has clusters that were made with {told}; these are made otherwise")
+
+
 def asked_constraints(given: Given) -> AskedConstraints:
     """Which pairs are known to be one individual, or two: runs that are compared with this one take its file, too."""
     from stages.constraints.stage import AskedConstraints, own_file

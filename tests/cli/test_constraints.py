@@ -128,6 +128,8 @@ def test_clusters_are_corrected_by_answers_and_stay_otherwise(dbc: Dbc, run: Pat
     nothing = dbc("merge", "--start", "reviewed", "--constraints", "none", "--run", run, "--json")
     assert (nothing.json["stage"], labels_of(run)) == (1, labels)
     assert "there are no answers, so clusters stay as they are" in nothing.err
+    again = dbc("merge", "--stage", "1", "--lambda", "0.2", "--dry-run", "--run", run)
+    assert "stage 1 has clusters that were made with --lambda 0.1, --merge-percent 0.5; these are made" in again.err
     a, b = next((i, j) for i in range(16) for j in range(i) if labels[i] == labels[j])
     write_answers(run / "constraints.csv", [f"{names[a]},{names[b]},different"])
     assert dbc("merge", "--start", "reviewed", "--run", run).status == 0

@@ -113,7 +113,7 @@ async function show() {
   done.hidden = Boolean(pair);
   if (!pair) {
     done.textContent = served
-      ? `No pair is left that is worth a look. The answers are in ${data.file}: dbc merge takes them.`
+      ? `No pair is left that is worth a look. The answers are in ${data.file}: dbc merge --start reviewed corrects the clusters by them.`
       : "No pair is left on this page. Download the answers and put the file into the folder of the run.";
     return;
   }
