@@ -200,6 +200,15 @@ def _is_writable(stream: TextIO) -> bool:
     return True
 
 
+def _comes_from_printing(error: OSError) -> bool:
+    """Whether a library that prints raised it. Stderr never fails, so it was stdout, which may take what follows."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    name = "" if place is None else str(place.tb_frame.f_globals.get("__name__"))
+    return name.partition(".")[0] in ("rich", "typer", "click")
+
+
 def _into_nothing(stream: TextIO) -> None:
     """Drop the buffered text of `stream`, and everything written to it later."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -236,7 +245,7 @@ def _report_file(name: str, error: OSError, *, debug: bool) -> int:
 
     if error.errno is None:
         return _report_unexpected(name, error, debug=debug)
-    if error.filename is None and not _is_writable(sys.stdout):
+    if error.filename is None and (_comes_from_printing(error) or not _is_writable(sys.stdout)):
         return _report(name, f"stdout cannot be written: {error.strerror}; free space or redirect it", 1, debug=debug)
     return _report(name, in_flags(file_problem(error)), 1, debug=debug)
 

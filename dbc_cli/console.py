@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -108,10 +108,15 @@ def print_table(table: Table) -> None:
     """Print `table` on stdout, without markup; lines do not end in blanks if stdout is no terminal."""
     console = Console(width=max(Console().width, NARROWEST) if sys.stdout.isatty() else PIPE_WIDTH)
     plain(table)
-    with console.capture() as captured:
-        console.print(table)
-    text = captured.get()
+    text = printed(console, table)
     _write(text if console.is_terminal else "\n".join(line.rstrip() for line in text.splitlines()))
+
+
+def printed(console: Console, what: RenderableType) -> str:
+    """What `console` would print; Rich writes to stdout even so, to hand on what came before."""
+    with _on_stdout(), console.capture() as captured:
+        console.print(what)
+    return captured.get()
 
 
 def plain(table: Table) -> None:
@@ -139,9 +144,15 @@ def print_text(text: str) -> None:
 def _write(text: str) -> None:
     if not is_leader():
         return
-    try:
+    with _on_stdout():
         sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
         sys.stdout.flush()
+
+
+@contextmanager
+def _on_stdout() -> Iterator[None]:
+    try:
+        yield
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -84,7 +84,7 @@ def _print(tree: Tree) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from dbc_cli.console import PIPE_WIDTH, print_text
+    from dbc_cli.console import PIPE_WIDTH, print_text, printed
     from stages.escapes import visible
 
     def as_text(branch: Tree) -> None:
@@ -94,6 +94,4 @@ def _print(tree: Tree) -> None:
 
     as_text(tree)
     console = Console(width=max(Console().width, PIPE_WIDTH), color_system=None)
-    with console.capture() as captured:
-        console.print(tree)
-    print_text("\n".join(line.rstrip() for line in captured.get().splitlines()))
+    print_text("\n".join(line.rstrip() for line in printed(console, tree).splitlines()))

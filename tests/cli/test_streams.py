@@ -32,12 +32,12 @@ def shell(command: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which Linux has")
-@pytest.mark.parametrize("arguments", ["status --run RUN", "status --json --run RUN", "train --help"])
+@pytest.mark.parametrize("arguments", ["show features --run RUN", "status --json --run RUN", "train --help"])
 def test_a_full_stdout_is_one_line(begun: Path, arguments: str) -> None:
     told = shell(f"{DBC} {arguments.replace('RUN', str(begun))} >/dev/full")
     assert told.returncode == 1
     assert len(told.stderr.splitlines()) == 1, told.stderr
-    assert "No space left" in told.stderr
+    assert "stdout cannot be written: No space left" in told.stderr
 
 
 def test_a_closed_stdout_is_one_line(begun: Path) -> None:

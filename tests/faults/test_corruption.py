@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import get_args
@@ -25,32 +26,65 @@ SIZE = ["--height", "32", "--width", "16"]
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of three runs: `first` has an artifact of every kind, `second` the same of other pictures, and `bow`."""
+    """Runs: `first` has an artifact of every kind, `second` the first of them of other pictures; `bow` selects samples."""
     folder = tmp_path_factory.mktemp("runs")
     for place, shift in (("first", 0), ("second", 100)):
         for number in range(18):
             # two and two are much alike
             pixels = np.random.default_rng(shift + number // 2).integers(0, 200, (32, 16, 3), dtype=np.uint8)
-            file = folder / place / ("crops" if number < 16 else "new") / f"{number}.png"
+            file = folder / place / "crops" / f"{number}.png"
             file.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels + np.uint8(number % 2)).save(file)
-        crops = str(folder / place / "crops")
+        table = listed(folder / place / "crops" / "samples.csv", 16)
         seed = ["--seed", str(shift)]
-        run = made(folder / place, ["ingest", crops, "--format", "folder", *SIZE], ["extract", *NETWORK, *seed])
+        run = made(folder / place, ["ingest", str(table), "--pad", "0.1", *SIZE], ["extract", *NETWORK, *seed])
         (run / "constraints.csv").write_text(f"{','.join(COLUMNS)}\n0.png,2.png,different\n")
-        made(folder / place, ["merge", "--merge-percent", "0.5"], ["eval", "--stage", "1"])
-        shutil.copytree(folder / place / "new", folder / place / "crops", dirs_exist_ok=True)
-        made(folder / place, ["assign", crops, "--stage", "1"])
+        labels = folder / place / "labels.csv"
+        labels.write_text("path,identity\n4.png,a\n5.png,a\n")
+        made(folder / place, ["merge", "--merge-percent", "0.5", "--memory-limit", "4GiB", "--labels", str(labels)])
+    made(
+        folder / "first",
+        ["eval", "--stage", "1"],
+        ["assign", str(listed(folder / "first" / "crops" / "samples.csv", 18)), "--stage", "1"],
+        ["train", "--stage", "0", "--epochs", "1", "--batch-size", "8", "--dataset", "v1"],
+    )
     crops, size = str(folder / "first" / "crops"), ["--height", "64", "--width", "32"]
     (folder / "bow").mkdir()
-    made(folder / "bow", ["ingest", crops, "--format", "folder", *size], ["extract", "--backbone", "bow"])
+    selecting = ["merge", "--clusterer", "pul", "--merge-percent", "0.5", "--whiten", "0", "--memory-limit", "4GiB"]
+    made(folder / "bow", ["ingest", crops, "--format", "folder", *size], ["extract", "--backbone", "bow"], selecting)
     return folder
 
 
+def listed(file: Path, n_rows: int) -> Path:
+    """A table of the first pictures beside it, with every column there is."""
+    header = "path,pid,camid,tracklet,frame,timestamp,score,encounter,view,x,y,w,h\n"
+    rows = (
+        f"{n}.png,{n // 2},c{n % 2},t{n},{n},2024-05-31 07:15,0.5,e{n // 2},{'lr'[n % 2]},1,1,12,24\n"
+        for n in range(n_rows)
+    )
+    file.write_text(header + "".join(rows))
+    return file
+
+
+def test_every_array_that_there_is_is_tried(runs: Path) -> None:
+    documented = (Path(__file__).parents[2] / "docs" / "artifacts.md").read_text().partition("## The arrays")[2]
+    rows = [line for line in documented.partition("## Reading")[0].splitlines() if line.startswith("| `")]
+    names = {name for row in rows for name in re.findall(r"`([a-z_]+)`", row.split("|")[1])} | {
+        "memory",
+        "loss",
+        "accuracy",
+    }
+    listed_artifacts = [
+        each.artifact for run in ("first", "bow") for each in list_run(RunDirectory(runs / run / "run"))
+    ]
+    tried = {name for artifact in listed_artifacts if artifact is not None for name in artifact.names()}
+    assert names - tried == set()
+
+
 def artifact_of(root: Path, kind: str) -> Path:
-    """The first artifact of `kind` in the run at `root`."""
-    listed = list_run(RunDirectory(root))
-    return next(each.path for each in listed if each.artifact and each.artifact.manifest.kind == kind)
+    """The artifact of `kind` with most arrays in the run at `root`, the first of several."""
+    found = [each.artifact for each in list_run(RunDirectory(root)) if each.artifact is not None]
+    return max((each for each in found if each.manifest.kind == kind), key=lambda each: len(each.names())).path
 
 
 def harmed(file: Path, other: Path, harm: str) -> None:
@@ -92,15 +126,16 @@ def test_every_file_of_every_kind(runs: Path, tmp_path: Path, place: str, kind: 
     elsewhere = runs / ("second" if place == "first" else "first") / "run" / path.relative_to(root)
     files = sorted(file for file in path.rglob("*") if file.is_file())
     # the root, and each array's description and pieces; a model has many arrays alike
-    chosen = files if len(files) < 40 else [path / "zarr.json", *files[:: len(files) // 12]]
+    alike = [file for file in files if file.relative_to(path).parts[0] in ("backbone", "head")]
+    chosen = [file for file in files if file not in alike] + alike[:: max(1, len(alike) // 5)]
     data = [file for file in files if file.name != "zarr.json"]
     unnoticed, n_swapped = [], 0
     for file in chosen:
-        alike = [one for one in (files if file.name == "zarr.json" else data) if one.name == file.name]
+        others = [one for one in (files if file.name == "zarr.json" else data) if one.name == file.name]
         before = file.read_bytes()
         # the same file of another artifact, else another file of this one
-        others = [other for other in (elsewhere / file.relative_to(path), *alike) if other.is_file()]
-        other = next((other for other in others if other.read_bytes() != before), None)
+        places = [other for other in (elsewhere / file.relative_to(path), *others) if other.is_file()]
+        other = next((other for other in places if other.read_bytes() != before), None)
         for harm in HARMS:
             if harm == "swapped" and other is None:
                 continue
