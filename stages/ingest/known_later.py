@@ -42,6 +42,8 @@ def read_known_later(file: Path, dataset: Artifact) -> KnownLater:
     column = next((name for name in IDENTITIES if name in table.cells), None)
     if column is None:
         raise UsageError(f"{shown(file)} has no column 'identity'; name the column of identities so")
+    if all(name in table.cells for name in IDENTITIES):
+        raise UsageError(f"{shown(file)} has the columns identity and pid, which may differ; keep one of them")
     paths = dataset.read("path").tolist()
     text_of, n_strange = _texts(table, column, paths, dataset)
     if not text_of:
@@ -70,11 +72,14 @@ def _texts(table: CsvFile, column: str, paths: Sequence[str], dataset: Artifact)
     ).tolist()
     places = _places(table, dataset)
     found: dict[int, str] = {}
+    said_in: dict[int, int] = {}
     n_strange = 0
     for row, (path, identity) in enumerate(zip(table.cells["path"], table.cells[column], strict=True)):
         same_name = of_name.get(path.rpartition("/")[2], [])
         images = images_of.get(path) or (images_of[same_name[0]] if len(same_name) == 1 else [])
-        wanted = [(values, whole_number(cells[row])) for cells, values in places if not is_missing(cells[row])]
+        wanted = [
+            (values, _whole(table, row, name)) for name, values in places if not is_missing(table.cells[name][row])
+        ]
         images = [image for image in images if all(values[image] == number for values, number in wanted)]
         if len({sample_of[image] for image in images}) > 1:
             raise UsageError(
@@ -84,18 +89,33 @@ def _texts(table: CsvFile, column: str, paths: Sequence[str], dataset: Artifact)
         if not images:
             n_strange += 1
         elif not is_missing(identity):
+            other = next((image for image in images if found.get(image, identity) != identity), None)
+            if other is not None:
+                raise UsageError(
+                    f"{table.at(row)} says {shown(identity)} of {shown(path)}, and line {table.line[said_in[other]]} says "
+                    f"{shown(found[other])}; correct one"
+                )
             found.update(dict.fromkeys(images, identity))
+            said_in.update(dict.fromkeys(images, row))
     return found, n_strange
 
 
-def _places(table: CsvFile, dataset: Artifact) -> list[tuple[list[str], list[int]]]:
-    """The cells of each column of `PLACES` that table and data set have, and its values (n_images) in the data set."""
+def _whole(table: CsvFile, row: int, name: str) -> int:
+    cell = table.cells[name][row]
+    number = whole_number(cell)
+    if number is None:
+        raise UsageError(f"{table.at(row)}: {name} {shown(cell)} is not a whole number; correct it")
+    return number
+
+
+def _places(table: CsvFile, dataset: Artifact) -> list[tuple[str, list[int]]]:
+    """Each column of `PLACES` that table and data set have, and its values (n_images) in the data set."""
     values: dict[str, list[int]] = {}
     if "frame_number" in dataset.names():
         values["frame"] = dataset.read("frame_number").tolist()
     if "box" in dataset.names():
         values |= dict(zip(PLACES[1:], source_boxes(dataset).T.tolist(), strict=True))
-    return [(table.cells[name], values[name]) for name in PLACES if name in table.cells and name in values]
+    return [(name, values[name]) for name in PLACES if name in table.cells and name in values]
 
 
 def _of_samples(file: Path, text_of: dict[int, str], frame_start: Int64Array, paths: Sequence[str]) -> list[str]:

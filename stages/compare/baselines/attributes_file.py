@@ -31,7 +31,10 @@ def read_attributes(file: Path, dataset: Artifact) -> Float32Array:
             if cell.lower() not in _VALUES:
                 raise UsageError(f"{table.at(row)}: {name} must be 0 or 1, got {shown(cell)}")
             values[row, column] = _VALUES[cell.lower()]
-    place = {path: row for row, path in enumerate(table.cells["path"])}
+    place: dict[str, int] = {}
+    for row, path in enumerate(table.cells["path"]):
+        if place.setdefault(path, row) != row:
+            raise UsageError(f"{table.at(row)} names {shown(path)}, as line {table.line[place[path]]}; keep one")
     first = dataset.read("path")[dataset.read("frame_start")[:-1]].tolist()
     missing = [path for path in first if path not in place]
     if missing:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from schemas.parameters import IngestParameters, SyntheticParameters
+from stages.compare.baselines.attributes_file import read_attributes
+from stages.constraints.answers_file import TrainSamples, read_answers
 from stages.constraints.contradictions import same_groups
 from stages.constraints.labels import labelled_pairs, read_labels
 from stages.constraints.stage import AskedConstraints, make_constraints, read_constraints
 from stages.errors import UsageError
+from stages.ingest.known_later import read_known_later
 from stages.ingest.stage import ingest
 from stages.runs.context import Context
 from stages.runs.run_directory import RunDirectory
@@ -51,6 +57,32 @@ def test_labels_of_no_train_picture_are_refused(tmp_path: Path) -> None:
         labels_of(tmp_path, "e.jpg,adam")
     with pytest.raises(UsageError, match="names no picture of the data set"):
         labels_of(tmp_path, "x.jpg,adam")
+
+
+cells = st.sampled_from(
+    [
+        *("a.jpg", "b.jpg", "e.jpg", "x/c.jpg", "x", "NA", "same", "different", "unsure", "", "0", "-1", "007", "1_0"),
+        *("\0", "\x1b[31m", "\u202e", '"', ";", "../a.jpg", "/etc/passwd", "9" * 5000, "path", "\ufeff"),
+    ]
+)
+HEADERS = {
+    "path,identity": read_labels,
+    "path,pid,frame,left,top,width,height": read_known_later,
+    "path_a,path_b,answer": lambda file, dataset: read_answers(file, TrainSamples(dataset)),
+    "path,hat,bag": read_attributes,
+}
+
+
+@settings(max_examples=80, deadline=None)
+@given(header=st.sampled_from(sorted(HEADERS)), rows=st.lists(st.lists(cells, max_size=8), max_size=4))
+def test_any_table_of_what_is_known_is_read_or_refused_in_one_line(header: str, rows: list[list[str]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "known.csv"
+        file.write_text("\n".join([header, *map(",".join, rows)]) + "\n", encoding="utf-8", newline="")
+        try:
+            HEADERS[header](file, cast(Artifact, Dataset()))
+        except UsageError as error:
+            assert str(error).isprintable()  # noqa: PT017
 
 
 @pytest.mark.parametrize("seed", range(20))

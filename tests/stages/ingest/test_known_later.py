@@ -52,6 +52,9 @@ def test_the_digest_tells_identities_and_not_the_order_of_rows(tmp_path: Path) -
         ("path,name\na/1.jpg,x\n", "no column 'identity'"),
         ("path,identity\nz.jpg,x\n", "names no picture of the data set, such as 'b/1.jpg'"),
         ("path,identity\na/2.jpg,x\na/3.jpg,y\n", "frames of one tracklet"),
+        ("path,identity\na/1.jpg,x\na/1.jpg,y\n", "line 3 says 'y' of 'a/1.jpg', and line 2 says 'x'; correct one"),
+        ("path,identity\na/2.jpg,x\n2.jpg,y\n", "line 3 says 'y' of '2.jpg', and line 2 says 'x'"),
+        ("path,identity,pid\na/1.jpg,x,1\n", "has the columns identity and pid, which may differ"),
     ],
 )
 def test_what_fits_nothing_is_refused(tmp_path: Path, text: str, told: str) -> None:
@@ -70,6 +73,8 @@ def test_boxes_of_one_picture_and_frames_of_one_video_are_told_apart(tmp_path: P
     found = known(tmp_path, f"{header}a.jpg,,5,6,7,8,Ada\nfilm.mp4,9.0,,,,,Zola\na.jpg,,5,6,7,9,x\n", **boxes)
     assert found.pid.tolist() == [-2, 1, -2, 2]
     assert "1 rows name no picture" in found.note
+    with pytest.raises(UsageError, match="line 2: frame 'nine' is not a whole number"):
+        known(tmp_path, f"{header}film.mp4,nine,,,,,Zola\n", **boxes)
     with pytest.raises(
         UsageError, match=r"line 2 names 2 boxes or frames of 'a.jpg'; say which one in the columns frame"
     ):
