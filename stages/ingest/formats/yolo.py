@@ -59,7 +59,8 @@ def read_yolo(source: Path, parameters: IngestParameters, findings: Findings) ->
         raise UsageError(f"{shown(source)} has no labels: give NAME.txt beside NAME.jpg, or in labels/ beside images/")
     n_empty = sum(not each for each in lines.values())
     told = [f"{len(paths) - len(lines)} without labels", f"{n_empty} without boxes"]
-    findings.notes.append(f"pictures left out: {', '.join(told)}; of {len(paths)}")
+    if n_empty or len(lines) < len(paths):
+        findings.notes.append(f"pictures left out: {', '.join(told)}; of {len(paths)}")
     everything = [line for own in lines.values() for line in own]
     sixth_is_track = all(_is_track(line.more[0]) for line in everything if line.more)
     if any(len(line.more) == 1 for line in everything):
