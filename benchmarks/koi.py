@@ -6,6 +6,13 @@
     python benchmarks/koi.py score OUT
     python -m benchmarks.koi apart OUT
 
+How well `dbc assign` tells fish of the first part of the video from three that are held back:
+
+    python -m benchmarks.koi hold-back Koi_5652_952_540.mp4 BB_Koi_5652_952_540.csv OUT SEED
+    dbc ingest OUT/before --height 96 --width 96 --run OUT/run && dbc run … --frames 4
+    dbc ingest OUT/later --add && dbc assign --json > OUT/assigned.json
+    python -m benchmarks.koi known OUT
+
 Video and boxes are those of Kuncheva et al., github.com/LucyKuncheva/Animal-Identification-from-Video (MIT): 1,635 boxes
 of 9 fish in 536 frames; the video is in commit 8ecf00f. The floor is the tracks themselves, without anything joined. `apart`
 says what it is worth to know that tracks of one frame are not one fish: clusters of the initial features, with and without.
@@ -14,12 +21,14 @@ says what it is worth to know that tracks of one frame are not one fish: cluster
 from __future__ import annotations
 
 import csv
+import json
 import sys
 from collections import Counter, defaultdict
 from pathlib import Path
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
+from sklearn.metrics import roc_auc_score
 
 LEAST_OVERLAP = 0.5
 LONGEST = 24
@@ -97,6 +106,49 @@ def write_tracks(video: Path, boxes: Path, out: Path) -> None:
     print(f"{sum(map(len, tracks.values()))} boxes, {len(tracks)} tracks, {mixed} of them of two fish")
 
 
+N_HELD_BACK = 3
+FIRST_PART = 0.6
+"""Share of the boxes that lie before the later tracks."""
+
+
+def hold_back(video: Path, boxes: Path, out: Path, seed: int) -> None:
+    """Tracks of all fish but three in the first part of the video, then of all in the rest, and who they are."""
+    tracks = tracks_of(read_boxes(boxes))
+    name = {track: Counter(name for _, name, _ in rows).most_common(1)[0][0] for track, rows in tracks.items()}
+    frames = sorted(frame for rows in tracks.values() for frame, _, _ in rows)
+    cut, fish = frames[int(len(frames) * FIRST_PART)], sorted(set(name.values()))
+    known = {fish[i] for i in np.random.default_rng(seed).permutation(len(fish))[: len(fish) - N_HELD_BACK]}
+    parts = {
+        "before": [track for track, rows in tracks.items() if name[track] in known and rows[-1][0] <= cut],
+        "later": [track for track, rows in tracks.items() if rows[0][0] > cut],
+    }
+    for part, chosen in parts.items():
+        (out / part).mkdir(parents=True)
+        (out / part / "koi.mp4").symlink_to(video.absolute())
+        lines = sorted(
+            (frame, track, f"{frame},{track},{x + 1},{y + 1},{w},{h},1,-1,-1,-1\n")
+            for track in chosen
+            for frame, _, (x, y, w, h) in tracks[track]
+        )
+        (out / part / "koi.txt").write_text("".join(line for *_, line in lines))
+    first = {track: tracks[track][0] for track in parts["later"]}
+    is_known = {
+        f"{frame - 1},{max(x, 0)},{max(y, 0)}": name[track] in known for track, (frame, _, (x, y, *_)) in first.items()
+    }
+    (out / "known.json").write_text(json.dumps(is_known))
+    n_known = sum(is_known.values())
+    print(f"{len(parts['before'])} tracks of {len(known)} fish, then {len(first)} tracks, {n_known} of them of those")
+
+
+def score_known(out: Path) -> None:
+    """AUROC of the probability, known against held back, and of the similarity alone."""
+    is_known = json.loads((out / "known.json").read_text())
+    rows = json.loads((out / "assigned.json").read_text())["assignments"]
+    truth = [is_known[f"{row['frame']},{row['left']},{row['top']}"] for row in rows]
+    told = {name: roc_auc_score(truth, [row[name] for row in rows]) for name in ("probability", "similarity")}
+    print(", ".join(f"AUROC of {name} {value:.3f}" for name, value in told.items()))
+
+
 def identity_f1(names: list[str], ids: list[int]) -> float:
     """IDF1 of boxes that all are found: each fish has one id, so that most boxes agree (Ristani et al. 2016)."""
     rows, columns = (np.unique(each, return_inverse=True)[1] for each in (names, ids))
@@ -164,6 +216,10 @@ def apart(out: Path) -> None:
 if __name__ == "__main__":
     if sys.argv[1] == "tracks":
         write_tracks(*map(Path, sys.argv[2:5]))
+    elif sys.argv[1] == "hold-back":
+        hold_back(*map(Path, sys.argv[2:5]), int(sys.argv[5]))
+    elif sys.argv[1] == "known":
+        score_known(Path(sys.argv[2]))
     elif sys.argv[1] == "apart":
         apart(Path(sys.argv[2]))
     else:
