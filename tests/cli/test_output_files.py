@@ -41,7 +41,7 @@ WRITES = (
 )
 """Commands with a flag that names what to write, and a file that they write."""
 READ_FILES = {"picture.png", "answers.csv"}
-READ = {"ids", "root", "join", "answers", "attributes", "source"}
+READ = {"ids", "root", "join", "answers", "attributes", "source", "deployments"}
 """Flags with a path that is read, or that answers are added to."""
 TRIED_APART = {("assign", "csv")}
 """In tests/cli/test_assign.py, since it needs pictures that were added."""
