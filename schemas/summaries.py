@@ -98,7 +98,7 @@ class ClustersSummary(Summary):
 class ModelSummary(Summary):
     """How training went; all figures are None for the initial model, which was not trained.
 
-    `n_left_out` of the train samples had no part in it: outliers of a clusterer, and those below `least_silhouette`.
+    `n_left_out` of the train samples had no part in it: outliers of a clusterer, and doubtful ones (`silhouette_above`).
     """
 
     stage: int
