@@ -38,7 +38,7 @@ COMMANDS = (
     ["log"],
     ["diff", "1/clusters/v1", "1/clusters/v2"],
     ["gc"],
-    ["baseline", "pul", "--n-clusters", "3", "--iterations", "1", "--epochs", "1"],
+    ["baseline", "pul", "--n-clusters", "3", "--stages", "1", "--epochs", "1"],
     ["sweep", "--lambda", "0,1", "--merge-only", "--merge-percent", "0.3", "--stages", "1"],
     ["ablate", "--dry-run"],
     ["demo", "--dry-run"],
