@@ -203,7 +203,7 @@ JOBS = {
     "dbc-50": loop("tuned", known=0.5, **SAME_EPOCHS),
 }
 TITLES = {
-    "dbc-default": "DBC, 2 epochs once",
+    "dbc-default": "DBC, default",
     "dbc": "DBC",
     "buc": "BUC",
     "dbc-labels": "DBC, one label a person",
