@@ -9,7 +9,7 @@ size of its images and the shares of its train and test identities. Two cameras 
 there. Everything lands in --out, nothing in the repository; the table is written anew after each run, of what is there, and
 the same command goes on where it stopped. Seeds are those of training; the initial network is the same.
 
-Each way is a run of the recipe tuned, but `paper`, in nine stages that each merge 10 %; tuned trains in the last two.
+Each way is a run of the recipe tuned, but `paper`, in nine stages that each merge 10 %; tuned trains in the last four.
 Clusterers find the number of clusters themselves, and so make and train two stages, by as many epochs. Figures are those of
 the last stage, mean and standard deviation over seeds, beside the features before any training, whitened as `--camera
 ignored` does, and beside the same network trained as long on the true identities. `init`, `chosen` and `best` are the mAP
