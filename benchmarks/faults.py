@@ -31,7 +31,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -260,25 +260,27 @@ def spread(n: int, most: int) -> list[int]:
     return list(range(n)) if n <= most else [(2 * i + 1) * n // (2 * most) for i in range(most)]
 
 
-def matrix(folder: Path, *, most: int, commands: list[str], faults: list[str]) -> list[dict[str, Any]]:
+def matrix(folder: Path, *, most: int, commands: list[str], faults: list[str]) -> Iterator[dict[str, Any]]:
     """A row a command and fault: boundaries, tries, how many ended in a failure, and what was not survived."""
     base = sources(folder / "base")
-    rows = []
     needed = {needed for name in commands for needed in NEEDED_BY.get(name, ())}
     for name, arguments in COMMANDS.items():
         if name in ALONE and name not in (*commands, *needed):
             continue
         before = forked(lambda: state(base))[1]["ids"]
-        after = shutil.copytree(base, folder / "after")
+        # every try is made in the same place, which datasets remember
+        place = folder / "place"
+        after = shutil.copytree(base, place)
         status, counted = forked(lambda after=after, arguments=arguments: disturbed(after, arguments, "kill", None))
         if status or counted["status"]:
             raise SystemExit(f"{name} failed undisturbed: {counted}")
         wanted = forked(lambda after=after: state(after))[1]["ids"]
         for file in outputs(after):
-            place = base / file.relative_to(after)
-            if not place.exists() and file.stat().st_size:
-                place.parent.mkdir(parents=True, exist_ok=True)
-                place.write_bytes(FORMER)
+            former = base / file.relative_to(after)
+            if not former.exists() and file.stat().st_size:
+                former.parent.mkdir(parents=True, exist_ok=True)
+                former.write_bytes(FORMER)
+        after = place.rename(folder / "after")
         for fault in faults if name in commands else []:
             places = spread(counted["n_seen"], most)
             row: dict[str, Any] = {
@@ -290,18 +292,18 @@ def matrix(folder: Path, *, most: int, commands: list[str], faults: list[str]) -
             ended: Counter[str] = Counter()
             lost = []
             for at in places:
-                shutil.rmtree(folder / "try", ignore_errors=True)
-                tried = shutil.copytree(base, folder / "try")
+                shutil.rmtree(place, ignore_errors=True)
+                tried = shutil.copytree(base, place)
                 status, faulty = forked(
                     lambda tried=tried, arguments=arguments, fault=fault, at=at: disturbed(tried, arguments, fault, at)
                 )
                 ended["killed" if status in DIED else "failed" if faulty and faulty["status"] else "done"] += 1
                 _, later = forked(lambda tried=tried, arguments=arguments: again(tried, arguments))
                 lost += [f"{name}, {fault} at {at}: {problem}" for problem in judged(faulty, later, wanted, before)]
-            rows.append({**row, **ended, "lost": lost})
+            yield {**row, **ended, "lost": lost}
+        shutil.rmtree(place, ignore_errors=True)
         shutil.rmtree(base)
         after.rename(base)
-    return rows
 
 
 def main() -> None:
@@ -312,23 +314,23 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     started = time.monotonic()
+    rows = []
+    if not asked.json:
+        head = ("command", "fault", "boundaries", "tried", "killed", "one line", "done", "lost")
+        print(f"| {' | '.join(head)} |\n{'|---' * len(head)}|", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        rows = matrix(
-            Path(folder).resolve(),
-            most=asked.most,
-            commands=asked.commands.split(","),
-            faults=asked.faults.split(","),
-        )
+        commands, faults = asked.commands.split(","), asked.faults.split(",")
+        for row in matrix(Path(folder).resolve(), most=asked.most, commands=commands, faults=faults):
+            rows.append(row)
+            cells = (row["boundaries"], row["tried"], *(row.get(end, 0) for end in ("killed", "failed", "done")))
+            told = f"| `{row['command']}` | {row['fault']} | {' | '.join(map(str, cells))} | {len(row['lost'])} |"
+            if not asked.json:
+                # what was found stays, however the rest ends
+                print(told, flush=True)
         os.chdir("/")
     if asked.json:
         print(json.dumps(rows))
         return
-    print(
-        "| command | fault | boundaries | tried | killed | one line | done | lost |\n|---|---|---|---|---|---|---|---|"
-    )
-    for row in rows:
-        cells = (row["boundaries"], row["tried"], *(row.get(end, 0) for end in ("killed", "failed", "done")))
-        print(f"| `{row['command']}` | {row['fault']} | {' | '.join(map(str, cells))} | {len(row['lost'])} |")
     print(f"\n{sum(row['tried'] for row in rows)} faults in {time.monotonic() - started:.0f} s")
     for problem in (problem for row in rows for problem in row["lost"]):
         print(problem)

@@ -154,7 +154,7 @@ def run_command(arguments: list[str], *, debug: bool = False) -> int:
     except DbcError as error:
         from dbc_cli.problems import in_flags
 
-        return _report(name, in_flags(str(error)), error.exit_code, debug=debug)
+        return _report(name, in_flags(str(error), name), error.exit_code, debug=debug)
     except (KeyboardInterrupt, Terminated, typer.Abort) as error:
         return _report_interrupted(name, error)
     except BrokenPipeError:

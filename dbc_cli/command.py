@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dbc_cli.configuration import CONFIGURABLE, Configurable, configured
-from dbc_cli.flags.flag import DECLARED, Flag
+from dbc_cli.flags.flag import DECLARED, FLAGS_OF, Flag
 from dbc_cli.flags.training import INITIAL
 from dbc_cli.pointer import POINTER, remember_run, remembered_run
 from dbc_cli.problems import problem_of
@@ -154,6 +154,7 @@ def command(
     every = [*configurable, *(flag for group in others for flag in group)]
     flags = tuple(sorted(every, key=lambda flag: flag.place))
     DECLARED.update((flag.name, flag) for flag in flags)
+    FLAGS_OF[name] = order, frozenset(flag.name for flag in flags)
     CONFIGURABLE[name] = Configurable(tuple(configurable), tuple(tables))
 
     def decorate(body: Callable[..., None]) -> Command:

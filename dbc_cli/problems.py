@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from dbc_cli.flags.flag import DECLARED
+from dbc_cli.flags.flag import DECLARED, FLAGS_OF
 
 if TYPE_CHECKING:
     import typer
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _ARGUMENT = re.compile(r"`([A-Za-z_]\w*)(?:=([^`]+))?`")
 _OTHER_NAMES = {"compiled": "compile"}
 """The flag's field, for arguments of functions with another name."""
+_ELSEWHERE = {"constraints": "answers"}
+"""Fields that some commands call otherwise."""
 
 _OUT_OF_MEMORY = re.compile(
     r"out of memory|can't allocate memory|cannot allocate memory|unable to allocate", re.IGNORECASE
@@ -51,20 +53,41 @@ _MUST = {
 """What a value must be, by pydantic's kinds of problems."""
 
 
-def in_flags(text: str) -> str:
+def in_flags(text: str, command: str = "") -> str:
     """`text` with every argument in backticks as its flag; other text in backticks stays as it is.
 
     `` `lambda_` `` becomes `--lambda`, `` `start='previous'` `` becomes `--start previous`, `` `amp=True` `` becomes
-    `--amp`, and `` `amp=False` `` or `` `frames=None` `` becomes `no --amp` or `no --frames`.
+    `--amp`, and `` `amp=False` `` or `` `frames=None` `` becomes `no --amp` or `no --frames`. If `command`, such as
+    `dbc assign`, lacks the flag, it becomes that of one that has it: `dbc ingest --on-bad-image`.
     """
-    return _ARGUMENT.sub(lambda found: _in_flags(found[0], found[1], found[2]), text)
+    return _ARGUMENT.sub(lambda found: _in_flags(found[0], _own_name(found[1], command), found[2], command), text)
 
 
-def _in_flags(whole: str, name: str, value: str | None) -> str:
-    flag = DECLARED.get(_OTHER_NAMES.get(name, name))
+def _flags_of(command: str) -> frozenset[str]:
+    _, names = FLAGS_OF.get(command.removeprefix("dbc "), (0, frozenset()))
+    return names
+
+
+def _own_name(name: str, command: str) -> str:
+    """The field as `command` calls it."""
+    field, own = _OTHER_NAMES.get(name, name), _flags_of(command)
+    other = _ELSEWHERE.get(field)
+    return other if other in own and field not in own else field
+
+
+def _where(name: str, command: str) -> str:
+    """`dbc ingest ` if `command` lacks the flag `name` and ingest is the first command to have it, else nothing."""
+    own = _flags_of(command)
+    if not own or name in own:
+        return ""
+    return next((f"dbc {each} " for each in sorted(FLAGS_OF, key=FLAGS_OF.__getitem__) if name in _flags_of(each)), "")
+
+
+def _in_flags(whole: str, name: str, value: str | None, command: str) -> str:
+    flag = DECLARED.get(name)
     if flag is None:
         return whole
-    option = f"--{flag.key}"
+    option = f"{_where(name, command)}--{flag.key}"
     if value is None or value == "True":
         return option
     if value in ("False", "None"):

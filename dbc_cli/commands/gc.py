@@ -16,10 +16,12 @@ def gc(given: Given) -> None:
     Kept are, for every dataset of the run, the newest version of each artifact, and all that these were made from.
     """
     from dbc_cli.console import borderless_table, print_json, print_table, print_text
-    from stages.runs.unreferenced import own_bytes, remove, unreferenced
+    from stages.runs.unreferenced import own_bytes, remove, remove_leftovers, unreferenced
 
     run, is_deleted = given.run_directory, given.flag("delete")
     rows = []
+    if is_deleted:
+        remove_leftovers(run)
     for artifact in unreferenced(run):
         place = artifact.path.relative_to(run.root).as_posix()
         rows.append({"artifact": place, "id": artifact.manifest.id, "bytes": own_bytes(artifact)})

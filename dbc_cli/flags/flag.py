@@ -99,6 +99,9 @@ class Flag:
 DECLARED: dict[str, Flag] = {}
 """Every flag of every command, by the field it fills; a command adds its own when it is declared."""
 
+FLAGS_OF: dict[str, tuple[int, frozenset[str]]] = {}
+"""Of every command its place among the commands in help, and the fields that its flags fill."""
+
 
 def in_panel(panel: str, flags: Sequence[Flag]) -> tuple[Flag, ...]:
     """`flags` in another part of help."""

@@ -13,6 +13,7 @@ from stages.loop.plan import Plan
 from stages.loop.run_stages import StageRow, run_stages
 from stages.nn.backbones.weights import IMAGENET, NO_WEIGHTS
 from stages.runs.context import Context
+from stages.runs.lineage import share_dataset
 from stages.runs.run_directory import RunDirectory, model_manifest
 from stages.runs.store import share
 from stages.runs.store.digests import canonical_json
@@ -26,10 +27,9 @@ def common_start(parent: RunDirectory, plan: Plan, *, context: Context) -> tuple
     It is the same run for all plans that agree on everything before the first merge, and it begins with what `parent`
     has, which stays as it is. In the run that is returned exactly the artifacts of this start are found.
     """
-    dataset = parent.require("dataset")
     plan = replace(plan, initial=_initial_in_full(parent, plan))
     start = RunDirectory(parent.root / "shared" / f"start-{_digest(plan)}")
-    start = start.choose(share(dataset, start.directory("dataset", 0)), 0)
+    start = share_dataset(parent, start)
     if _begins_alike(parent, plan):
         share_stages(parent, start, stages=_stages_before_merging(plan))
     rows: list[StageRow] = []
@@ -50,8 +50,7 @@ def share_stages(source: RunDirectory, target: RunDirectory, *, stages: tuple[in
 
 def share_start(start: RunDirectory, target: RunDirectory, plan: Plan) -> RunDirectory:
     """`target`, which now holds the data set, initial stage and, unless `plan` only merges, stage 0 of `start`."""
-    target = target.choose(share(start.require("dataset"), target.directory("dataset", 0)), 0)
-    return share_stages(start, target, stages=_stages_before_merging(plan))
+    return share_stages(start, share_dataset(start, target), stages=_stages_before_merging(plan))
 
 
 def _stages_before_merging(plan: Plan) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ from schemas.stage_names import INIT_STAGE, stage_label
 from stages.errors import DbcError
 from stages.reporting import Reporter
 from stages.runs.run_directory import RunDirectory, clusters_manifest, features_manifest, model_manifest
-from stages.runs.store import Artifact
+from stages.runs.store import Artifact, share
 
 
 def parent_of(artifact: Artifact, kind: ArtifactKind) -> Parent | None:
@@ -36,6 +36,16 @@ def newest_features(run: RunDirectory, stage: int, reporter: Reporter) -> Artifa
             f"(v{features.version})"
         )
     return features
+
+
+def share_dataset(source: RunDirectory, target: RunDirectory) -> RunDirectory:
+    """`target`, which now holds the dataset of `source` after those that pictures were added to, and has it chosen."""
+    chain = [source.require("dataset")]
+    while (parent := parent_of(chain[-1], "dataset")) is not None:
+        chain.append(source.resolve(parent))
+    for dataset in reversed(chain):
+        target = target.choose(share(dataset, target.directory("dataset", 0)), 0)
+    return target
 
 
 def require_same_dataset(clusters: Artifact, dataset: Artifact) -> None:

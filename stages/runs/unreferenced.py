@@ -10,7 +10,7 @@ from stages.runs.lineage import parent_of
 from stages.runs.listing import artifacts_of
 from stages.runs.run_directory import RunDirectory
 from stages.runs.store import TEMPORARY_PREFIX, Artifact
-from stages.runs.store.temporary import writing
+from stages.runs.store.temporary import remove_stale, writing
 
 
 def unreferenced(run: RunDirectory) -> list[Artifact]:
@@ -45,12 +45,17 @@ def own_bytes(artifact: Artifact) -> int:
 
 
 def remove(artifact: Artifact) -> None:
-    """Remove `artifact`; it is gone at once, or not at all. DbcError if its folder cannot be written."""
+    """Remove `artifact`; it is gone at once, or not at all. DbcError if its folder or a file of it cannot be changed."""
     doomed = artifact.path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}")
     with writing(artifact.path.parent):
         try:
             artifact.path.rename(doomed)
         except FileNotFoundError as error:
             raise DbcError(f"{artifact.path} is gone; run the command again") from error
-        # what a killed process leaves of it, the next command that makes something removes
-        shutil.rmtree(doomed, ignore_errors=True)
+        shutil.rmtree(doomed)
+
+
+def remove_leftovers(run: RunDirectory) -> None:
+    """Remove what processes that were killed left beside the artifacts of `run`."""
+    for directory in sorted({artifact.path.parent for artifact in artifacts_of(run)}):
+        remove_stale(directory)

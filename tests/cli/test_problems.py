@@ -39,6 +39,20 @@ def test_an_argument_in_backticks_is_printed_as_its_flag(named: str, flag: str) 
 
 
 @pytest.mark.parametrize(
+    ("command", "named", "flag"),
+    [
+        ("assign", "`on_bad_image='skip'`", "dbc ingest --on-bad-image skip"),
+        ("ingest", "`on_bad_image='skip'`", "--on-bad-image skip"),
+        ("count", "`constraints`", "--answers"),
+        ("merge", "`constraints`", "--constraints"),
+        ("run", "`root`", "dbc ingest --root"),
+    ],
+)
+def test_a_flag_that_the_command_lacks_is_named_with_one_that_has_it(command: str, named: str, flag: str) -> None:
+    assert in_flags(f"x: {named}, y", f"dbc {command}") == f"x: {flag}, y"
+
+
+@pytest.mark.parametrize(
     "text", ["`n_clusters_of`", "`n_merges=0`", "`merge_stage()`", "``", "lambda_", "`a b`", "`start='a"]
 )
 def test_any_other_text_stays_as_it_is(text: str) -> None:

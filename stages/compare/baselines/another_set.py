@@ -35,6 +35,7 @@ from stages.nn.initial_model import initial_model, open_model
 from stages.nn.model.network import model_arrays
 from stages.output_files import write_text
 from stages.runs.context import Context
+from stages.runs.lineage import share_dataset
 from stages.runs.making import Computed, Made, Request, make_artifact
 from stages.runs.run_directory import RunDirectory, features_manifest, metrics_manifest, model_manifest
 from stages.runs.store import Artifact, Writer, share
@@ -234,7 +235,7 @@ def spgan(run: RunDirectory, source: Source, options: Options, *, context: Conte
             context=context,
         )
         target = RunDirectory(folder / place)
-        target = target.choose(share(run.require("dataset"), target.directory("dataset", 0)), INIT_STAGE)
+        target = share_dataset(run, target)
         initial = {**options.initial, "weights": str(_made(model).path)}
         made = extract(target, stage=INIT_STAGE, parameters=ExtractParameters(), initial=initial, context=context)
         found.append(_measured(name, target.choose(_made(made), INIT_STAGE), INIT_STAGE, context))
@@ -317,7 +318,7 @@ def _own_run(
     With `prefix` the model has two networks, which both start as that of `run`.
     """
     own = RunDirectory(run.root / "baseline" / f"{method}-seed{options.seed}")
-    own = own.choose(share(run.require("dataset"), own.directory("dataset", 0)), INIT_STAGE)
+    own = share_dataset(run, own)
     made = _made(initial_model(run, {"seed": options.seed, **options.initial}, context=context))
     if not prefix:
         return own.choose(share(made, own.directory("model", INIT_STAGE)), INIT_STAGE), dict(options.initial)

@@ -58,8 +58,9 @@ def draw(panels: Sequence[Panel], *, title: str = "", ring: str = "") -> Figure:
     """The panels, two in a row, over one legend, in which `ring` is the text for ringed points."""
     from matplotlib.figure import Figure
 
-    n_columns = min(2, len(panels))
-    n_rows = -(-len(panels) // n_columns)
+    # of pictures without identities nothing may be known to draw
+    n_columns = max(1, min(2, len(panels)))
+    n_rows = max(1, -(-len(panels) // n_columns))
     labels = list(dict.fromkeys(series.label for panel in panels for series in panel.series))
     width = 4.6 * n_columns + 0.4
     longest = max((len(label) for label in [*labels, ring]), default=0)

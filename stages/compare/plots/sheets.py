@@ -50,6 +50,10 @@ def comparison_sheet(
     """Runs beside each other: rank-1, mAP and ARI by stage, and ARI by number of clusters; bands are over seeds."""
     panels = [against_stage(name, runs, chosen=chosen) for name in ("rank1", "mAP", "ari")]
     panels.append(against_clusters("ari", runs))
+    if not any(panel.series for panel in panels):
+        # without identities
+        panels = [against_stage(name, runs, chosen=chosen) for name in ("cluster_silhouette", "n_clusters")]
+        title = f"{title} ({WITHOUT})"
     return draw(_varied(panels), title=title, ring=CHOSEN if chosen else "")
 
 

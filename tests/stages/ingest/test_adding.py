@@ -13,6 +13,7 @@ from schemas.parameters import IngestParameters, SyntheticParameters
 from stages.errors import DbcError, UsageError
 from stages.ingest.decode import pixels
 from stages.ingest.stage import ingest
+from stages.runs.lineage import share_dataset
 from stages.runs.making import Made
 from stages.runs.run_directory import RunDirectory, dataset_manifest
 from stages.runs.store import Artifact
@@ -104,6 +105,15 @@ def test_what_does_not_go_together_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="does not know the content of its files"):
         ingested(tmp_path / "run", folder, add=True)
     assert RunDirectory(tmp_path / "run").versions("dataset") == [1]
+
+
+def test_a_compared_run_gets_the_datasets_that_its_own_grew_from(tmp_path: Path) -> None:
+    ingested(tmp_path / "run", draw(tmp_path / "photos", ["a.png", "b.png"], seed=0))
+    ingested(tmp_path / "run", draw(tmp_path / "more", ["c.png"], seed=1), add=True)
+    shared = share_dataset(RunDirectory(tmp_path / "run"), RunDirectory(tmp_path / "compared")).require("dataset")
+    compared = RunDirectory(tmp_path / "compared")
+    assert [compared.require("dataset").manifest.id, len(shared.read("pid"))] == [shared.manifest.id, 3]
+    assert [compared.resolve(parent).version for parent in shared.manifest.parents] == [1]
 
 
 def test_drawn_people_get_no_others(tmp_path: Path) -> None:
