@@ -10,7 +10,7 @@ there. Everything lands in --out, nothing in the repository; the table is writte
 the same command goes on where it stopped. Seeds are those of training; the initial network is the same.
 
 Each way is a run of the recipe tuned, but `paper`, in nine stages that each merge 10 %; tuned trains in the last four.
-Clusterers find the number of clusters themselves, and so make and train two stages, by as many epochs. Figures are those of
+Clusterers find the number of clusters themselves: they make and train two stages, by half as many epochs. Figures are those of
 the last stage, mean and standard deviation over seeds, beside the features before any training, whitened as `--camera
 ignored` does, and beside the same network trained as long on the true identities. `init`, `chosen` and `best` are the mAP
 of the initial stage, of the stage chosen without identities and of the best one; `least gain` is the smallest of chosen −
@@ -51,7 +51,7 @@ SHOWN = ("rank1", "mAP", "ari", "same_camera_merges", "n_clusters")
 HEAD = ("set", "way", "seeds", *SHOWN, "identities", "init", "chosen", "best", "least gain")
 CEILING = "trained on true identities"
 CLUSTERED_STAGES = 2
-"""Stages in which the recipe tuned trains, of nine that merge 10 % each."""
+"""Of a clusterer that finds their number itself."""
 
 
 def main() -> None:
