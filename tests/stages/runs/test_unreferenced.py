@@ -10,7 +10,7 @@ from test_run_directory import dataset, features
 from stages.errors import DbcError
 from stages.runs.listing import artifacts_of
 from stages.runs.run_directory import RunDirectory
-from stages.runs.unreferenced import own_bytes, remove, unreferenced
+from stages.runs.unreferenced import own_bytes, remove, remove_leftovers, unreferenced
 
 
 def test_old_versions_go_unless_something_kept_was_made_from_them(tmp_path: Path) -> None:
@@ -44,6 +44,24 @@ def test_what_is_removed_is_gone_and_all_else_is_as_it_was(tmp_path: Path) -> No
     assert [path.name for path in old.path.parent.iterdir()] == ["v2.zarr"]
     with pytest.raises(DbcError, match="is gone"):
         remove(old)
+
+
+def test_what_could_not_be_removed_is_told_and_goes_the_next_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    run = RunDirectory(tmp_path)
+    root = dataset(run, 0)
+    old, kept = features(run, 0, 0.0, root), features(run, 0, 1.0, root)
+    with monkeypatch.context() as patch:
+        patch.setattr("stages.runs.unreferenced.shutil.rmtree", refuse)
+        with pytest.raises(DbcError, match="Permission denied"):
+            remove(old)
+    assert len(list(kept.path.parent.iterdir())) == 2
+    remove_leftovers(run)
+    assert [path.name for path in kept.path.parent.iterdir()] == ["v2.zarr"]
 
 
 def test_a_run_with_an_artifact_that_cannot_be_read_is_left_alone(tmp_path: Path) -> None:

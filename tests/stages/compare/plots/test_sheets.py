@@ -27,6 +27,14 @@ def stages(shift: float = 0.0, *, last: int = 4) -> list[dict[str, Any]]:
     ]
 
 
+def test_runs_without_identities_are_compared_by_clusters(tmp_path: Path) -> None:
+    unknown = [{**row, "rank1": None, "mAP": None, "ari": None} for row in stages()]
+    figure = comparison_sheet({"DBC": [unknown]}, title="ablation")
+    assert figure.get_suptitle().startswith("ablation (no identities")
+    assert len(figure.axes) == 1
+    assert comparison_sheet({"DBC": [[{"stage": 1}]]}, title="nothing").axes == []
+
+
 def test_a_line_is_the_mean_over_seeds_with_their_deviation_where_all_of_them_know_it() -> None:
     panel = against_stage("mAP", {"DBC": [stages(), stages(0.2), stages(0.4, last=2)]}, chosen={"DBC": 1})
     (line,) = panel.series
