@@ -263,18 +263,18 @@ def spread(n: int, most: int) -> list[int]:
 def matrix(folder: Path, *, most: int, commands: list[str], faults: list[str]) -> Iterator[dict[str, Any]]:
     """A row a command and fault: boundaries, tries, how many ended in a failure, and what was not survived."""
     base = sources(folder / "base")
+    wanted: dict[str, str] = {}
     needed = {needed for name in commands for needed in NEEDED_BY.get(name, ())}
     for name, arguments in COMMANDS.items():
         if name in ALONE and name not in (*commands, *needed):
             continue
-        before = forked(lambda: state(base))[1]["ids"]
         # every try is made in the same place, which datasets remember
         place = folder / "place"
         after = shutil.copytree(base, place)
         status, counted = forked(lambda after=after, arguments=arguments: disturbed(after, arguments, "kill", None))
         if status or counted["status"]:
             raise SystemExit(f"{name} failed undisturbed: {counted}")
-        wanted = forked(lambda after=after: state(after))[1]["ids"]
+        before, wanted = wanted, forked(lambda after=after: state(after))[1]["ids"]
         for file in outputs(after):
             former = base / file.relative_to(after)
             if not former.exists() and file.stat().st_size:
