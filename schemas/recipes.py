@@ -198,9 +198,7 @@ RECIPES: Mapping[RecipeName, Recipe] = MappingProxyType(
             merging=Merging(
                 whiten=TUNED_RIDGE, update="exact", start="singletons", intra_normalizer="n2", camera="auto"
             ),
-            training=replace(_FROM_WEIGHTS, least_mean_size=2.2).with_later(
-                **_WHITENED, silhouette_above=0, lr_schedule="cosine"
-            ),
+            training=replace(_FROM_WEIGHTS, least_mean_size=2.2).with_later(**_WHITENED, silhouette_above=0),
             from_random=_FROM_RANDOM.with_later(**_WHITENED),
             whiten=TUNED_RIDGE,
             camera="auto",

@@ -101,8 +101,6 @@ def _fitted(rates: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
         rates["learning_rate"] *= ADAM_SHARE
     if given.get("lr_schedule") == "cosine":
         rates.pop("decay_after", None)
-    elif given.get("decay_after") is not None:
-        rates.pop("lr_schedule", None)
     if given.get("freeze_through") == NOTHING:
         given["freeze_through"] = None
     return rates

@@ -62,5 +62,5 @@ def test_the_tuned_recipe_whitens_once_there_are_clusters():
 
 def test_apart_from_whitening_the_look_up_table_and_doubtful_samples_the_tuned_recipe_trains_as_auto_does():
     auto, tuned = (resolve(5, n_samples=100, n_clusters=20, recipe=recipe) for recipe in ("auto", "tuned"))
-    as_auto = {"recipe": "auto", "whiten": 0.0, "memory_momentum": 0.5, "silhouette_above": -1, "lr_schedule": "step"}
+    as_auto = {"recipe": "auto", "whiten": 0.0, "memory_momentum": 0.5, "silhouette_above": -1}
     assert tuned.model_copy(update=as_auto) == auto
