@@ -68,9 +68,11 @@ def test_a_stdout_that_shows_ascii_alone_is_given_what_it_shows(begun: Path, tmp
 
 
 STARTED = """
-import os, sys
+import os, signal, sys
 from dbc_cli.__main__ import main
 
+# a shell's background jobs ignore it
+signal.signal(signal.SIGINT, signal.default_int_handler)
 for n_imports in map(int, sys.argv[1:]):
     reader, writer = os.pipe()
     if os.fork() == 0:

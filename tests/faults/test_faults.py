@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-SHORT = "ingest,extract,train,extract again,merge,eval,run,plot,export clusters,ablate"
+SHORT = "ingest,extract,train,merge,eval,run,export clusters"
 """One command of each way to write; the script has all."""
 SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "faults.py"
 

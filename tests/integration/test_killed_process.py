@@ -72,7 +72,7 @@ def test_one_of_a_training_that_is_killed_ends_all_and_the_next_call_is_clean(
     is_clean_with_the_next(arguments, root)
 
 
-@pytest.mark.parametrize("killed", [0, 1], ids=["the leader", "another one"])
+@pytest.mark.parametrize("killed", [0, pytest.param(1, marks=pytest.mark.slow)], ids=["the leader", "another one"])
 def test_one_of_an_extraction_that_is_killed_is_missed_by_the_other_without_torchrun_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, drawn: Path, killed: int
 ) -> None:

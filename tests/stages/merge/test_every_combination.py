@@ -1,7 +1,7 @@
 """Every update, metric, normaliser and criterion, by every way of computing it, equals the oracle on adversarial cases.
 
-Each of the 27 sets of options meets each of 12 ways (and the two of CuPy) on a third of the 14 cases, which third in turn:
-more than 1,500 comparisons, bit for bit and merge by merge, in which every way meets every case under every metric.
+Each of the 27 sets of options meets each of 12 ways (and the two of CuPy) on one or two of the 14 cases, which in turn:
+more than 500 comparisons, bit for bit and merge by merge, in which every way meets every case under every metric.
 """
 
 import functools
@@ -132,22 +132,24 @@ CASES = [
 
 
 def cases_for(option_index, way):
-    """(case, seed) of every third case; rows of zeros have no direction, so `cosine` does without."""
-    first = (option_index + list(WAYS).index(way)) % 3
-    chosen = list(enumerate(CASES))[first::3]
+    """(case, seed) of every ninth case; rows of zeros have no direction, so `cosine` does without."""
+    # of nine sets of options with one metric, each begins with another case
+    update_and_criterion = 3 * (option_index // 9) + option_index % 3
+    first = (update_and_criterion + list(WAYS).index(way)) % 9
+    chosen = list(enumerate(CASES))[first::9]
     is_cosine = OPTIONS[option_index]["metric"] == "cosine"
     return [(case, seed) for seed, case in chosen if not (case is zero_vectors and is_cosine)]
 
 
-def test_every_way_meets_every_case_under_every_update_and_metric():
+def test_every_way_meets_every_case_under_every_metric():
     met = {
-        (way, case.__name__, options["update"], options["metric"])
+        (way, case.__name__, options["metric"])
         for (i, options), way in itertools.product(enumerate(OPTIONS), WAYS)
         for case, _ in cases_for(i, way)
     }
-    assert len(met) == len(WAYS) * (len(CASES) * 9 - 3)  # zero vectors under cosine are refused
+    assert len(met) == len(WAYS) * (len(CASES) * 3 - 1)  # zero vectors under cosine are refused
     compared = [case for i, way in itertools.product(range(len(OPTIONS)), WAYS) for case in cases_for(i, way)]
-    assert len(compared) > 1500
+    assert len(compared) > 500
 
 
 @functools.cache

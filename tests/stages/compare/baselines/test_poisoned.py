@@ -121,7 +121,9 @@ def test_labels_reach_whom_they_are_for_and_identities_nobody(
     assert (changed != found) == knows_labels
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name == "spgan" else name for name in METHODS]
+)
 def test_methods_with_another_set_read_its_identities_and_none_of_this_one(
     runs: tuple[RunDirectory, RunDirectory], tmp_path: Path, name: str
 ) -> None:
