@@ -65,14 +65,7 @@ TRAIN = (
     Flag(
         "decay_after", int, "--decay-after", "Divide learning rates by 10 after so many epochs.", "by recipe", TRAINING
     ),
-    Flag(
-        "lr_schedule",
-        LrSchedule,
-        "--lr-schedule",
-        "How learning rates fall within a stage.",
-        "by recipe: tuned cosine, else step",
-        TRAINING,
-    ),
+    Flag("lr_schedule", LrSchedule, "--lr-schedule", "How learning rates fall within a stage.", "step", TRAINING),
     Flag("warmup_epochs", float, "--warmup-epochs", "Epochs in which learning rates rise from 0.", "0", TRAINING),
     Flag("optimizer", Optimizer, "--optimizer", "sgd (with Nesterov momentum) or adam.", "sgd", TRAINING),
     Flag("clip_norm", float, "--clip-norm", "Clip gradients to this norm, over all weights together.", "", TRAINING),
