@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dbc_cli.by_recipe import asked_constraints, evaluate_parameters, merge_parameters
 from dbc_cli.command import Given, command, initial_fields
 from dbc_cli.commands.extract import extract_parameters
+from dbc_cli.comparison import ANOTHER_SET_METHODS
 from dbc_cli.configuration import STAGE_TABLES
 from dbc_cli.flags.flag import TRAINING, Flag, pins
 from dbc_cli.flags.tables import (
@@ -135,7 +136,7 @@ def plan_of_method(given: Given, name: str) -> Plan:
     from stages.errors import UsageError
 
     if name not in RECIPES:
-        known = ", ".join((*RECIPES, "umdl", "spgan", "tj-aidl"))
+        known = ", ".join((*RECIPES, *ANOTHER_SET_METHODS))
         raise UsageError(f"method must be one of {known}, got {name!r}")
     other = OTHER_METHODS.get(name)  # type: ignore[call-overload]
     gentle = {} if other is None or given["recipe"] == "paper" else other.gentle

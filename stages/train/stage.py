@@ -73,10 +73,12 @@ def train(
     _tell_of_another_recipe(before.artifact, parameters, context.reporter)
     start = run.require("model", INIT_STAGE) if parameters.restart else before.artifact
     features = _features(run, clusters, parameters)
-    if clusters is not None and parameters.silhouette_above > -1 and (made_with := parent_of(clusters, "constraints")):
-        known = run.resolve(made_with)
-    is_needed = clusters is not None or (n_joined and not parameters.supervised)
-    parents = Parents(dataset, start, clusters, features, known if is_needed else None)
+    if clusters is None:
+        used = known if n_joined and not parameters.supervised else None
+    else:
+        made_with = parent_of(clusters, "constraints") if parameters.silhouette_above > -1 else None
+        used = None if made_with is None else run.resolve(made_with)
+    parents = Parents(dataset, start, clusters, features, used)
     request = Request(
         kind="model",
         stage=stage,

@@ -234,8 +234,7 @@ def spgan(run: RunDirectory, source: Source, options: Options, *, context: Conte
             initial=options.initial,
             context=context,
         )
-        target = RunDirectory(folder / place)
-        target = share_dataset(run, target)
+        target = share_dataset(run, RunDirectory(folder / place))
         initial = {**options.initial, "weights": str(_made(model).path)}
         made = extract(target, stage=INIT_STAGE, parameters=ExtractParameters(), initial=initial, context=context)
         found.append(_measured(name, target.choose(_made(made), INIT_STAGE), INIT_STAGE, context))
@@ -317,8 +316,7 @@ def _own_run(
 
     With `prefix` the model has two networks, which both start as that of `run`.
     """
-    own = RunDirectory(run.root / "baseline" / f"{method}-seed{options.seed}")
-    own = share_dataset(run, own)
+    own = share_dataset(run, RunDirectory(run.root / "baseline" / f"{method}-seed{options.seed}"))
     made = _made(initial_model(run, {"seed": options.seed, **options.initial}, context=context))
     if not prefix:
         return own.choose(share(made, own.directory("model", INIT_STAGE)), INIT_STAGE), dict(options.initial)
