@@ -167,8 +167,9 @@ def main() -> None:
     print(f"{machine(device)}, images/s\n")
     columns = ("floor", "loop", f"ratio (wanted {WANTED})", "in processor seconds", "memory")
     print(header("training", *columns), flush=True)
-    for text, n_clusters in zip(arguments.cases, arguments.clusters, strict=True):
-        for mode in arguments.modes:
+    # by mode first: compiling takes the longest, and what waits for it must not hold up the rest
+    for mode in arguments.modes:
+        for text, n_clusters in zip(arguments.cases, arguments.clusters, strict=True):
             bench = Bench(Case.parsed(text), mode, n_clusters, arguments)
             print(measured(bench, mode, repeats=arguments.repeats), flush=True)
 
