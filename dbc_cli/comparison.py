@@ -13,7 +13,7 @@ from dbc_cli.flags.training import AMP, TRAIN
 from stages.errors import UsageError
 
 if TYPE_CHECKING:
-    from stages.compare.baselines.another_set import Source
+    from stages.compare.baselines.another_set import Options, Source
     from stages.compare.cells import Cell, CellResult
     from stages.compare.outcomes import Line
 
@@ -46,7 +46,7 @@ ANOTHER_SET = (
         "source_run",
         Path,
         "--source",
-        "Run of another set, whose identities umdl, spgan and tj-aidl read.",
+        "Run of another set, whose identities umdl, spgan and tj-aidl read; pul and dbc-source begin on it.",
         "",
         metavar="RUN",
     ),
@@ -108,10 +108,11 @@ def require_pictures(given: Given, names: Sequence[str]) -> Path:
     return folder
 
 
-def _require_tables(given: Given) -> None:
-    """Raise UsageError if the tables cannot be written afterwards."""
+def _require_outputs(given: Given, pictures: Sequence[str]) -> None:
+    """Raise UsageError if the pictures or tables cannot be written afterwards."""
     from stages.output_files import require_new
 
+    require_pictures(given, pictures)
     for name in ("csv", "markdown"):
         path = given[name]
         if path is not None and (path.is_dir() or not path.parent.is_dir()):
@@ -128,8 +129,7 @@ def carry_out(given: Given, cells: Sequence[Cell], *, pictures: Sequence[str]) -
     from dbc_cli.console import QuietReporter
     from stages.compare.cells import run_cells
 
-    require_pictures(given, pictures)
-    _require_tables(given)
+    _require_outputs(given, pictures)
     reporter = QuietReporter()
     given.remember()
 
@@ -141,9 +141,18 @@ def carry_out(given: Given, cells: Sequence[Cell], *, pictures: Sequence[str]) -
     )
 
 
-def compare_and_show(given: Given, cells: Sequence[Cell], *, name: str, others: Sequence[str] = ()) -> None:
-    """Run the cells, and the methods `others` that learn from another set; draw curves as `name`, and print the table."""
-    source = _source(given, others) if others else None
+def compare_and_show(
+    given: Given, cells: Sequence[Cell], *, name: str, others: Sequence[str] = (), methods: bool = False
+) -> None:
+    """Run the cells, and the methods `others` that learn from another set; draw curves as `name`, and print the table.
+
+    The table has a line for each of the `methods`, its last stage, or lines for several stages of each setting.
+    """
+    beginners = [cell.setting["method"] for cell in cells if cell.begins_on_source]
+    source = _source(given, [*others, *beginners]) if others or beginners else None
+    if source is not None and beginners:
+        _require_outputs(given, [name])
+        cells = _begun_on(given, cells, source)
     results = carry_out(given, cells, pictures=[name])
     if source is not None:
         results += _from_another_set(given, others, source)
@@ -153,7 +162,8 @@ def compare_and_show(given: Given, cells: Sequence[Cell], *, name: str, others: 
 
     figure = comparison_sheet(runs_by_label(results), title=name, chosen=chosen_by_label(results))
     folder = require_pictures(given, [name])
-    show_comparison(given, results, save(figure, folder / name, overwrite=pictures_may_be_replaced(given)))
+    pictures = save(figure, folder / name, overwrite=pictures_may_be_replaced(given))
+    show_comparison(given, results, pictures, methods=methods)
 
 
 def _source(given: Given, others: Sequence[str]) -> Source:
@@ -170,20 +180,33 @@ def _source(given: Given, others: Sequence[str]) -> Source:
     return Source(RunDirectory(given["source_run"]), given["attributes"])
 
 
-def _from_another_set(given: Given, others: Sequence[str], source: Source) -> list[CellResult]:
+def _options(given: Given, seed: int) -> Options:
+    """What methods with another set are asked for; these train by their own losses, on all samples."""
     from dbc_cli.command import initial_fields
-    from dbc_cli.console import QuietReporter
     from stages.compare.baselines.another_set import Options
-    from stages.compare.other_sets import compared
 
     numbers = {name: given[name] for name in ("steps", "epochs") if given[name] is not None}
-    context, initial = given.context(QuietReporter()), initial_fields(given, SEED)
+    train = {**given.fields_of((*TRAIN, *AMP)), "seed": seed}
+    return Options(seed=seed, train=train, initial={**initial_fields(given, SEED), "seed": seed}, **numbers)
+
+
+def _begun_on(given: Given, cells: Sequence[Cell], source: Source) -> list[Cell]:
+    from dbc_cli.console import QuietReporter
+    from stages.compare.other_sets import begun_on
+
+    context = given.context(QuietReporter())
+    return [begun_on(source, cell, _options(given, cell.setting["seed"]), context=context) for cell in cells]
+
+
+def _from_another_set(given: Given, others: Sequence[str], source: Source) -> list[CellResult]:
+    from dbc_cli.console import QuietReporter
+    from stages.compare.other_sets import compared
+
+    run, context = given.run_directory, given.context(QuietReporter())
     found: list[CellResult] = []
     for name in others:
         for seed in seeds_of(given):
-            train = {**given.fields_of((*TRAIN, *AMP)), "seed": seed}
-            options = Options(seed=seed, train=train, initial={**initial, "seed": seed}, **numbers)
-            found += compared(given.run_directory, name, source, options, context=context)
+            found += compared(run, name, source, _options(given, seed), context=context)
     return found
 
 
@@ -198,14 +221,16 @@ def show_plan(given: Given, cells: Sequence[Cell]) -> None:
     print_text("\n".join(f"a real run would bring up to date: {place}" for place in places))
 
 
-def show_comparison(given: Given, results: Sequence[CellResult], pictures: Sequence[Path]) -> None:
+def show_comparison(
+    given: Given, results: Sequence[CellResult], pictures: Sequence[Path], *, methods: bool = False
+) -> None:
     """Print the table of the results, and write it as CSV and Markdown if these flags are given."""
     from dbc_cli.console import print_json, print_text
-    from stages.compare.outcomes import line_fields, lines
+    from stages.compare.outcomes import last_lines, line_fields, lines
     from stages.compare.text import comma_separated, markdown
     from stages.output_files import write_text
 
-    found = lines(results)
+    found = (last_lines if methods else lines)(results)
     for name, text in (("csv", comma_separated), ("markdown", markdown)):
         if given[name] is not None:
             write_text(text(found), given[name], argument=name, overwrite=given.flag("overwrite"))

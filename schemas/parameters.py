@@ -320,6 +320,7 @@ class TrainParameters(Parameters):
     names the last part of the backbone that keeps its weights: a module such as `layer2`, or `half`. `loss` 'oim' is
     online instance matching, with a queue of `queue_size` embeddings beside the look-up table (5,000 as published);
     'softmax' is cross-entropy of a linear classifier. `restart` trains every stage from the first weights.
+    `exclusive` adds, to a classifier's loss, one that tells the samples which the stage leaves out from each other.
     `supervised` trains stage 0 on the identities of the train split, which no other training reads. `triplet` above 0 adds so
     many times the batch-hard triplet loss of the pooled features, in batches of several images a class. `method` names
     another method that trained by a loss of its own, with its options; "" for none.
@@ -348,6 +349,7 @@ class TrainParameters(Parameters):
             "triplet": 0,
             "method": "",
             "silhouette_above": -1,
+            "exclusive": False,
         }
     )
 
@@ -383,6 +385,7 @@ class TrainParameters(Parameters):
     triplet: float = Field(default=0, ge=0, le=MOST)
     method: str = ""
     silhouette_above: float = Field(default=-1, ge=-1, lt=1)
+    exclusive: bool = False
 
     @model_validator(mode="after")
     def _one_schedule(self) -> TrainParameters:

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from schemas.choices import CameraUse, Clusterer, IntraNormalizer, RecipeName, Start, Update
+from schemas.choices import BAG_OF_WORDS, CameraUse, Clusterer, IntraNormalizer, RecipeName, Start, Update
 
 DEFAULT_RECIPE: RecipeName = "tuned"
 
@@ -163,7 +163,7 @@ class OtherMethod:
     """Another published method: its `title`, what it `knows` beside pictures, its recipe, and its last stage if it has one.
 
     `gentle` are the fields of `TrainParameters` for sets far smaller than the published ones, on which the recipe's rates
-    destroy the features.
+    destroy the features. With another set PUL begins on it, as published.
     """
 
     title: str
@@ -182,7 +182,7 @@ def _other(
 
 OTHER_METHODS: Mapping[RecipeName, OtherMethod] = MappingProxyType(
     {
-        "pul": _other("PUL (Fan et al., TOMM 2018)", "nothing", "pul", _PUL),
+        "pul": _other("PUL (Fan et al., TOMM 2018)", "how many individuals", "pul", _PUL),
         "eug": _other("EUG (Wu et al., CVPR 2018)", "one labelled sample of each identity", "eug", _EUG),
         "race": _other("RACE (Ye et al., ECCV 2018)", "one labelled sample of each identity", "race", _EUG),
         "stepwise": _other("Stepwise (Liu et al., ICCV 2017)", "cameras and tracklets", "stepwise", _IN_TURN),
@@ -190,6 +190,47 @@ OTHER_METHODS: Mapping[RecipeName, OtherMethod] = MappingProxyType(
         "dal": _other("DAL (Chen et al., BMVC 2018)", "cameras and tracklets", "dbc", _ASSOCIATION, stages=0),
     }
 )
+
+
+ANOTHER_SET = "a labelled other set"
+"""What methods know that learn from one, beside pictures."""
+
+
+@dataclass(frozen=True)
+class MethodSetting:
+    """A method that is a recipe with other `values`, by argument: its `title`, and what it `knows` beside pictures.
+
+    `knows` is None for this project's own method, which is told what its plan says, but no labels. A method that
+    `begins_on_source` starts from the network trained on the identities of another set. `gentle` is as in `OtherMethod`.
+    """
+
+    title: str
+    recipe: RecipeName
+    values: Mapping[str, Any]
+    knows: str | None = "nothing"
+    begins_on_source: bool = False
+    gentle: Mapping[str, Any] = field(default_factory=dict)
+
+
+METHOD_SETTINGS: Mapping[str, MethodSetting] = MappingProxyType(
+    {
+        "initial": MethodSetting("initial features", "auto", {"merge_only": True, "stages": 0}),
+        "bow": MethodSetting(
+            "BOW (Zheng et al., ICCV 2015)", "auto", {"backbone": BAG_OF_WORDS, "merge_only": True, "stages": 0}
+        ),
+        "oim": MethodSetting("OIM (Xiao et al., CVPR 2017)", "auto", {"loss": "oim", "stages": 0}, gentle=FEW_IMAGES),
+        "buc": MethodSetting("BUC", "tuned", {"criterion": "buc", "update": "union"}, knows=None),
+        "dbc": MethodSetting("DBC", "tuned", {}, knows=None),
+        "dbc-source": MethodSetting("DBC from the other set", "tuned", {}, knows=None, begins_on_source=True),
+        "eug-exclusive": MethodSetting(
+            "EUG with the exclusive loss (Wu et al., TIP 2019)",
+            "eug",
+            {"exclusive": True},
+            knows=OTHER_METHODS["eug"].knows,
+        ),
+    }
+)
+"""More names for a table of methods, beside the recipes."""
 
 RECIPES: Mapping[RecipeName, Recipe] = MappingProxyType(
     {

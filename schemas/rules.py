@@ -57,6 +57,8 @@ MERGE_RULES = (
 TRAIN_RULES = (
     Rule("lr_schedule", "cosine", "decay_after", (None,)),
     Rule("loss", "softmax", "whiten", (0,), why="a classifier trains the embedding of the head"),
+    Rule("exclusive", 1, "loss", ("softmax",), why="it stands beside a classifier"),
+    Rule("exclusive", 1, "triplet", (0,), why="samples that are left out have no class"),
 )
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from dbc_cli.by_recipe import evaluate_parameters
 from dbc_cli.command import Given, command
-from dbc_cli.commands.run import LOOP, plan_of, plans_of_methods
+from dbc_cli.commands.run import LOOP, begin_on_source, plan_of, plans_of_methods
 from dbc_cli.comparison import (
     ANOTHER_SET,
     ANOTHER_SET_METHODS,
@@ -42,7 +43,8 @@ ABLATE = (
         "methods",
         str,
         "--methods",
-        "Compare methods in place of the variants: tuned, auto, paper, and all of dbc baseline.",
+        "Compare methods in place of the variants: initial, bow, oim, buc, dbc, dbc-source, tuned, auto, paper, "
+        "eug-exclusive, and all of dbc baseline.",
         metavar="LIST",
     ),
     Flag("buc_lambda", float, "--buc-lambda", "λ of BUC; --lambda is the λ of DBC.", "0.005"),
@@ -69,7 +71,8 @@ def ablate(given: Given) -> None:
     A minus stands for no penalty (λ = 0). All variants use --update stale by default, DBC exact uses exact. Each is a run of
     its own in RUN/ablate; RUN is not changed. The table shows the stage with the best mAP, the last stage, and the stage
     chosen without identities. With --clusterers the runs differ in what makes the clusters, and merge as --recipe says. With
-    --methods they are other published methods beside this one, and a column says what each was told.
+    --methods they are other published methods beside this one: a line each, of its last stage, measured on features as they
+    are, with a column that says what it was told.
     """
     from stages.compare.ablation import VARIANTS, ablation_cells, clusterer_cells, method_cells
 
@@ -80,7 +83,10 @@ def ablate(given: Given) -> None:
         methods = values_of(Flag("methods", str, "--methods", ""), given["methods"])
         others = [method for method in methods if method in ANOTHER_SET_METHODS]
         plans = plans_of_methods(given, [method for method in methods if method not in others])
-        cells = method_cells(plans, seeds=seeds)
+        # whatever the recipe: one measure for all
+        alike = evaluate_parameters(replace(given, values={**given.values, "recipe": "auto"}))
+        plans = {name: replace(plan, evaluate=alike) for name, plan in plans.items()}
+        cells = method_cells(plans, seeds=seeds, on_source=begin_on_source(given, plans))
     elif given["clusterers"] is not None:
         name = "clusterers"
         clusterers = values_of(Flag("clusterers", str, "--clusterers", ""), given["clusterers"])
@@ -94,4 +100,4 @@ def ablate(given: Given) -> None:
     if given.flag("dry_run"):
         show_plan(given, cells)
         return
-    compare_and_show(given, cells, name=name, others=others)
+    compare_and_show(given, cells, name=name, others=others, methods=given["methods"] is not None)

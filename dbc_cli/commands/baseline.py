@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from dbc_cli.command import Given, command
-from dbc_cli.commands.run import LOOP, plans_of_methods
+from dbc_cli.commands.run import LOOP, begin_on_source, plans_of_methods
 from dbc_cli.comparison import (
     ANOTHER_SET,
     ANOTHER_SET_METHODS,
@@ -47,10 +47,11 @@ def baseline(given: Given, method: str | None) -> None:
     """Run another published method on the same pictures, and print its results.
 
     Each is a run of its own in RUN/baseline, with the same artifacts as any run. pul (Fan et al., 2018) clusters by k-means
-    and trains on the samples near their cluster's centre. eug (Wu et al., 2018) and race (Ye et al., 2018) know one labelled
-    sample of each individual (--labels FILE); stepwise (Liu et al., 2017), dgm (Ye et al., 2017) and dal (Chen et al., 2018)
-    know cameras and tracklets. umdl (Peng et al., 2016), spgan (Deng et al., 2018) and tj-aidl (Wang et al., 2018) learn from
-    another set, --source RUN, whose identities they read.
+    and trains on the samples near their cluster's centre; with --source it begins on that set's identities, as published. eug
+    (Wu et al., 2018; with --exclusive, 2019) and race (Ye et al., 2018) know one labelled sample of each individual
+    (--labels FILE); stepwise (Liu et al., 2017), dgm (Ye et al., 2017) and dal (Chen et al., 2018) know cameras and tracklets.
+    umdl (Peng et al., 2016), spgan (Deng et al., 2018) and tj-aidl (Wang et al., 2018) learn from another set, --source RUN,
+    whose identities they read.
     """
     if method is None:
         raise UsageError(f"METHOD is missing: give one of {', '.join(words_of(Baseline))}")
@@ -61,7 +62,8 @@ def baseline(given: Given, method: str | None) -> None:
         return
     from stages.compare.ablation import method_cells
 
-    cells = method_cells(plans_of_methods(given, [method]), seeds=seeds_of(given))
+    plans = plans_of_methods(given, [method])
+    cells = method_cells(plans, seeds=seeds_of(given), on_source=begin_on_source(given, plans))
     if given.flag("dry_run"):
         show_plan(given, cells)
         return

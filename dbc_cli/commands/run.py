@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,7 @@ from schemas.choices import Stop
 from schemas.stage_names import INIT_STAGE
 
 if TYPE_CHECKING:
+    from schemas.recipes import MethodSetting
     from stages.loop.choice.verdict import Verdict
     from stages.loop.plan import Plan
     from stages.loop.stopping import Stopping
@@ -126,23 +127,34 @@ def plans_of_methods(given: Given, names: Sequence[str]) -> dict[str, Plan]:
     return plans
 
 
+def begin_on_source(given: Given, names: Collection[str]) -> list[str]:
+    """Those methods that begin on the set of --source: all that have to, and pul if there is one."""
+    from schemas.recipes import METHOD_SETTINGS
+
+    told = given["source_run"] is not None
+    return [n for n in names if (n in METHOD_SETTINGS and METHOD_SETTINGS[n].begins_on_source) or (n == "pul" and told)]
+
+
 def plan_of_method(given: Given, name: str) -> Plan:
-    """The plan of the method whose recipe is `name`; UsageError if it knows labels, and none are given.
+    """The plan of the method `name`, a recipe or a setting of one; UsageError if it knows labels, and none are given.
 
     Other methods train at rates for a few hundred images; if --recipe paper is given, at the published ones.
     """
-    from schemas.recipes import OTHER_METHODS, RECIPES
-    from stages.constraints.stage import NO_FILE, AskedConstraints
+    from schemas.recipes import METHOD_SETTINGS, OTHER_METHODS, RECIPES
     from stages.errors import UsageError
 
+    if name in METHOD_SETTINGS:
+        return _plan_of_setting(given, METHOD_SETTINGS[name])
     if name not in RECIPES:
-        known = ", ".join((*RECIPES, *ANOTHER_SET_METHODS))
+        known = ", ".join((*RECIPES, *METHOD_SETTINGS, *ANOTHER_SET_METHODS))
         raise UsageError(f"method must be one of {known}, got {name!r}")
     other = OTHER_METHODS.get(name)  # type: ignore[call-overload]
     gentle = {} if other is None or given["recipe"] == "paper" else other.gentle
     values: dict[str, Any] = {**gentle, **given.values, "recipe": name}
     if other is not None and other.stages is not None:
         values["stages"] = other.stages
+        # what it has to learn, it learns there
+        values.pop("stage0_epochs", None)
     elif other is not None:
         # before there are labels there is nothing to train on, however many --epochs are given
         values.setdefault("stage0_epochs", 0)
@@ -152,11 +164,33 @@ def plan_of_method(given: Given, name: str) -> Plan:
     if other is None:
         return plan
     if "labelled" not in other.knows:
-        # what it is not told must not reach it, even if others of the same table are told
-        return replace(plan, constraints=AskedConstraints(Path(NO_FILE), derived=False))
+        return _untold(plan)
     if plan.constraints.labels is None:
         raise UsageError(f"--labels is missing: {name} needs {other.knows}, as a table of path,identity")
     return plan
+
+
+def _plan_of_setting(given: Given, setting: MethodSetting) -> Plan:
+    from schemas.recipes import DEFAULT_RECIPE, OTHER_METHODS
+
+    is_other, asked = setting.recipe in OTHER_METHODS, given["recipe"]
+    follows = not is_other and (asked == "paper" or setting.recipe == DEFAULT_RECIPE)
+    recipe = asked if asked and follows else setting.recipe
+    left_out = {"stage0_epochs"} if setting.values.get("stages") == 0 else set()
+    left_out |= {flag.name for flag in INITIAL} if "backbone" in setting.values else set()
+    values = {name: value for name, value in given.values.items() if name not in left_out}
+    gentle = {} if asked == "paper" else setting.gentle
+    plan = plan_of_method(replace(given, values={**gentle, **values, **setting.values}), recipe)
+    if setting.knows is None:
+        return replace(plan, constraints=replace(plan.constraints, labels=None))
+    return plan if is_other else _untold(plan)
+
+
+def _untold(plan: Plan) -> Plan:
+    """The plan without anything known of samples, even if other methods of the same table are told."""
+    from stages.constraints.stage import NO_FILE, AskedConstraints
+
+    return replace(plan, constraints=AskedConstraints(Path(NO_FILE), derived=False))
 
 
 def run_plan(given: Given, plan: Plan) -> None:

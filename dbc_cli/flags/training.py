@@ -158,6 +158,14 @@ TRAIN = (
         TRAINING,
         "W",
     ),
+    Flag(
+        "exclusive",
+        bool,
+        "--exclusive",
+        "Beside a classifier, tell the samples that the stage leaves out from each other (EUG, 2019).",
+        "",
+        TRAINING,
+    ),
     Flag("restart", bool, "--restart", "Train every stage from the first weights.", "by recipe", TRAINING),
     Flag("queue_size", int, "--queue-size", "Embeddings in the queue of --loss oim.", "5000", TRAINING, "Q"),
 )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from schemas.choices import CLUSTERERS, PUBLISHED_LAMBDA
-from schemas.recipes import OTHER_METHODS
+from schemas.recipes import ANOTHER_SET, METHOD_SETTINGS, OTHER_METHODS, MethodSetting, OtherMethod
 from schemas.rules import MERGE_RULES, broken_rule
 from stages.compare.cells import Cell
 from stages.errors import UsageError
@@ -76,19 +76,37 @@ DBC_TITLES: Mapping[str, str] = {
 }
 
 
-def method_cells(plans: Mapping[str, Plan], *, seeds: Sequence[int]) -> list[Cell]:
-    """A cell for every method, by the name of its recipe, and seed; the setting says what each was told beside pictures."""
+def method_cells(plans: Mapping[str, Plan], *, seeds: Sequence[int], on_source: Collection[str] = ()) -> list[Cell]:
+    """A cell for every method, by name, and seed; the setting says what each was told beside pictures.
+
+    Methods of `on_source` begin on another set.
+    """
     cells = []
     for name, plan in plans.items():
-        other = OTHER_METHODS.get(name)  # type: ignore[call-overload]
-        title, knows = (DBC_TITLES[name], known_of(plan)) if other is None else (other.title, other.knows)
+        title, knows = _title_and_knowledge(name, plan)
         weights = plan.initial.get("weights")
-        if weights is not None and Path(weights).is_dir():
-            knows = ", ".join([*([] if knows == "nothing" else [knows]), "weights of another run"])
+        if name in on_source:
+            knows = _both(knows, ANOTHER_SET)
+        elif weights is not None and Path(weights).is_dir() and name != "bow":
+            knows = _both(knows, "weights of another run")
         for seed in seeds:
             setting = {"method": title, "knows": knows, "seed": seed}
-            cells.append(Cell(f"baseline/{name}-seed{seed}", with_seed(plan, seed), setting))
+            cells.append(
+                Cell(f"baseline/{name}-seed{seed}", with_seed(plan, seed), setting, begins_on_source=name in on_source)
+            )
     return cells
+
+
+def _title_and_knowledge(name: str, plan: Plan) -> tuple[str, str]:
+    """How tables name a method, and what it is told beside pictures."""
+    told: OtherMethod | MethodSetting | None = METHOD_SETTINGS.get(name) or OTHER_METHODS.get(name)  # type: ignore[call-overload]
+    if told is None:
+        return DBC_TITLES[name], known_of(plan)
+    return told.title, known_of(plan) if told.knows is None else told.knows
+
+
+def _both(knows: str, more: str) -> str:
+    return more if knows == "nothing" else f"{knows}, {more}"
 
 
 def known_of(plan: Plan) -> str:

@@ -30,11 +30,15 @@ RETRIEVAL_METRICS = ("rank1", "rank5", "rank10", "mAP")
 
 @dataclass(frozen=True)
 class Cell:
-    """A run to compare: its directory under the given run, its plan, and what tells it from the others, by name."""
+    """A run to compare: its directory under the given run, its plan, and what tells it from the others, by name.
+
+    One that `begins_on_source` has to be given the network trained on another set.
+    """
 
     name: str
     plan: Plan
     setting: Mapping[str, Any] = field(default_factory=dict)
+    begins_on_source: bool = False
 
 
 @dataclass(frozen=True)

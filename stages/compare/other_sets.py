@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
+from schemas.recipes import ANOTHER_SET
 from schemas.stage_names import INIT_STAGE
-from stages.compare.baselines.another_set import INITIAL, METHODS, Measured, Options, Source
-from stages.compare.cells import CellResult, figures_of
+from stages.compare.baselines.another_set import INITIAL, METHODS, Measured, Options, Source, trained_on
+from stages.compare.cells import Cell, CellResult, figures_of
 from stages.runs.context import Context
 from stages.runs.run_directory import RunDirectory
+
+
+def begun_on(source: Source, cell: Cell, options: Options, *, context: Context) -> Cell:
+    """`cell`; if it begins on `source`, from the network trained there on its identities, with the seed of `options`."""
+    if not cell.begins_on_source:
+        return cell
+    weights = str(trained_on(source, options, context=context).path)
+    return replace(cell, plan=replace(cell.plan, initial={**cell.plan.initial, "weights": weights}))
 
 
 def compared(run: RunDirectory, name: str, source: Source, options: Options, *, context: Context) -> list[CellResult]:
     """What the method `name` gives, as a run to compare: the figures of stage init, if it has them, and as stage 0 its own."""
     started = time.perf_counter()
-    knows = "a labelled other set and its attributes" if name == "tj-aidl" else "a labelled other set"
+    knows = f"{ANOTHER_SET} and its attributes" if name == "tj-aidl" else ANOTHER_SET
     by_run: dict[Path, list[Measured]] = {}
     for each in METHODS[name](run, source, options, context=context):
         by_run.setdefault(each.run.root, []).append(each)

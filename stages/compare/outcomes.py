@@ -42,10 +42,7 @@ class Line:
 
 def lines(results: Sequence[CellResult]) -> list[Line]:
     """The table of `results`: the initial stage and stage 0, then three lines a setting, seeds put together."""
-    groups: dict[_Key, list[CellResult]] = {}
-    for result in results:
-        key = tuple((name, value) for name, value in result.setting.items() if name != "seed")
-        groups.setdefault(key, []).append(result)
+    groups = _by_setting(results)
     found = _start_lines(groups)
     for key, members in groups.items():
         for at in AT:
@@ -53,6 +50,20 @@ def lines(results: Sequence[CellResult]) -> list[Line]:
             if rows:
                 found.append(Line(dict(key), at, _spreads(rows)))
     return found
+
+
+def last_lines(results: Sequence[CellResult]) -> list[Line]:
+    """A line a setting, in the order of `results`: its last stage, whichever that is, seeds put together."""
+    groups = _by_setting(results).items()
+    return [Line(dict(key), "last", _spreads([result.stages[-1] for result in members])) for key, members in groups]
+
+
+def _by_setting(results: Sequence[CellResult]) -> dict[_Key, list[CellResult]]:
+    groups: dict[_Key, list[CellResult]] = {}
+    for result in results:
+        key = tuple((name, value) for name, value in result.setting.items() if name != "seed")
+        groups.setdefault(key, []).append(result)
+    return groups
 
 
 def stage_at(result: CellResult, at: str) -> Metrics | None:

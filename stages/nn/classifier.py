@@ -1,4 +1,4 @@
-"""The classifier of the softmax loss: a linear layer over classes, which training learns and then drops."""
+"""The classifier of the softmax loss, a linear layer over classes, which training learns and then drops; and what EUG adds."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from stages.nn.lookup_table import repelled_loss
+
 DEVIATION = 0.001
 """Standard deviation of the first weights, as usual for classifiers in re-identification."""
+CLASSIFIED = 0.8
+"""λ of the loss with exclusive classes, as published."""
 
 
 def new_classifier(embedding_dim: int, n_classes: int, *, seed: int, device: torch.device) -> nn.Linear:
@@ -22,3 +26,17 @@ def softmax_loss(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """The mean cross-entropy of `logits` (B, K) with `labels` (B), with gradient, and the share of right classes."""
     accuracy = (logits.detach().argmax(dim=1) == labels).float().mean()
     return functional.cross_entropy(logits, labels), accuracy
+
+
+def loss_with_exclusive(
+    logits: Tensor, labels: Tensor, embedding: Tensor, table: Tensor, rows: Tensor, *, temperature: float
+) -> tuple[Tensor, Tensor]:
+    """λ times the softmax loss of `logits` (B, K) and (1 − λ) times the repelled loss of other samples, each of which is its
+    own class; and the share of right classes among the former.
+
+    `embedding` (B', e) are L2-normalised, and `rows` (B') theirs in `table` (U, e), which holds all U samples without a
+    class. Wu et al., TIP 2019: λ = 0.8, and a temperature of 0.1 (a factor of 10).
+    """
+    classified, accuracy = softmax_loss(logits, labels)
+    exclusive, _ = repelled_loss(embedding, table, rows, temperature=temperature)
+    return CLASSIFIED * classified + (1 - CLASSIFIED) * exclusive, accuracy

@@ -75,15 +75,17 @@ def compute_model(
     model = open_model(parents.model, dropout=parameters.dropout)
     trained, lookup_table = _start(model, parents, labels, train_index, parameters)
     initial = model_manifest(parents.model).initial
+    others = _left_out(parents.dataset, train_index) if parameters.exclusive else train_index[:0]
+    all_labels = np.concatenate([labels, -1 - np.arange(len(others))])
     source, samples, _ = cached(
         parents.dataset.rows("images"),
-        _samples(parents.dataset, train_index, labels, parameters),
+        _samples(parents.dataset, np.concatenate([train_index, others]), all_labels, parameters),
         cache=context.cache,
         device=device,
         name=parents.dataset.manifest.id,
     )
     resumed = _resumed(checkpoints, writer.processes, context.reporter)
-    progress = _Progress(parameters, n_samples=len(labels), resumed=resumed)
+    progress = _Progress(parameters, n_samples=len(labels) * (2 if len(others) else 1), resumed=resumed)
     with context.reporter.task(f"train stage {parameters.stage}", total=progress.n_images, unit="images") as advance:
         result = train(
             trained,
@@ -105,7 +107,7 @@ def compute_model(
     for warning in warnings:
         context.reporter.warn(warning)
     _write(writer, model, result)
-    n_left_out = int((parents.dataset.read("split") == TRAIN).sum()) - len(train_index)
+    n_left_out = len(_left_out(parents.dataset, train_index))
     summary = _summary(
         model,
         result,
@@ -202,6 +204,11 @@ def _classes(parents: Parents, parameters: TrainParameters, context: Context) ->
             chosen &= sure_samples(rows, labels, above=parameters.silhouette_above) | _confirmed(parents, len(labels))
         train_index, labels = train_index[chosen], labels[chosen]
     return train_index, np.unique(labels, return_inverse=True)[1].astype(np.int64)
+
+
+def _left_out(dataset: Artifact, train_index: Int64Array) -> Int64Array:
+    """The train samples that are not in `train_index`, in order."""
+    return np.setdiff1d(np.flatnonzero(dataset.read("split") == TRAIN), train_index)
 
 
 def _confirmed(parents: Parents, n_samples: int) -> BoolArray:

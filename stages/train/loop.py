@@ -17,6 +17,7 @@ from schemas.parameters import TrainParameters
 from stages.errors import DbcError, UsageError
 from stages.nn.classifier import new_classifier
 from stages.nn.instance_matching import CircularQueue
+from stages.nn.lookup_table import zero_table
 from stages.nn.model.network import ReidModel
 from stages.nn.parallel.shared_batch import SharedBatch
 from stages.processes import Processes
@@ -29,7 +30,7 @@ from stages.train.images.frames import TrainSamples
 from stages.train.images.sources import FrameSource
 from stages.train.optimizers import build_optimizer, set_rate
 from stages.train.readings import Readings
-from stages.train.schedule import balanced_order, epoch_order, in_batches, learning_rate, n_batches
+from stages.train.schedule import balanced_order, epoch_order, in_batches, learning_rate, n_batches, paired_order
 from stages.train.state import Arrays, State, is_finite, restore_state, state_arrays
 from stages.train.step import Network, train_step
 from stages.typing import Float32Array, Int64Array
@@ -92,8 +93,20 @@ class _Task:
     shared: SharedBatch
 
     @property
+    def batch_size(self) -> int:
+        """Samples of a step: with others that have no class, as many of these beside."""
+        return self.parameters.batch_size * (2 if self.samples.n_others else 1)
+
+    @property
+    def n_per_epoch(self) -> int:
+        """Samples of an epoch; but for a last one that would be alone in its batch."""
+        n_others = self.samples.n_others
+        whole = 2 * (len(self.samples) - n_others) if n_others else len(self.samples)
+        return min(whole, self.steps_per_epoch * self.batch_size)
+
+    @property
     def steps_per_epoch(self) -> int:
-        return n_batches(len(self.samples), self.parameters.batch_size)
+        return n_batches(len(self.samples) - self.samples.n_others, self.parameters.batch_size)
 
     @property
     def n_steps(self) -> int:
@@ -152,7 +165,7 @@ def train(
     DbcError
         If the loss, a weight or the look-up table is not finite.
     """
-    _check_batches(len(samples), parameters.batch_size)
+    _check_batches(len(samples) - samples.n_others, parameters.batch_size)
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if parameters.freeze_through is not None:
         freeze_through(model, parameters.freeze_through)
@@ -175,7 +188,8 @@ def train(
         shared,
     )
     seed = int(np.random.SeedSequence([parameters.seed, parameters.stage]).generate_state(1)[0])
-    state = _beginning(model, lookup_table, parameters, seed=seed, device=device, cameras=cameras)
+    n_others = samples.n_others
+    state = _beginning(model, lookup_table, parameters, seed=seed, device=device, cameras=cameras, n_others=n_others)
     generators = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
     with generators, task.shared.joined(model.backbone, model.head):
         torch.manual_seed(seed)
@@ -219,14 +233,16 @@ def _beginning(
     seed: int,
     device: torch.device,
     cameras: Int64Array | None,
+    n_others: int,
 ) -> State:
     generator = torch.Generator().manual_seed(seed)
     n_clusters, dim = lookup_table.shape
     queue = CircularQueue.empty(parameters.queue_size, dim, device=device) if parameters.loss == "oim" else None
     classifier = new_classifier(dim, n_clusters, seed=seed, device=device) if parameters.loss == "softmax" else None
+    table = zero_table(n_others, dim) if n_others else lookup_table.copy()
     return State(
         model,
-        torch.from_numpy(lookup_table.copy()).to(device),
+        torch.from_numpy(table).to(device),
         build_optimizer(model, parameters, device=device, classifier=classifier),
         generator,
         generator.get_state(),
@@ -243,7 +259,7 @@ def _train_epoch(state: State, task: _Task) -> None:
         state.order = _order(samples, parameters, state.generator)
         state.drawn = state.generator.get_state()
         state.feature_sum = torch.zeros((), device=task.device)
-    batches = in_batches(state.order, parameters.batch_size)[state.batch :]
+    batches = in_batches(state.order, task.batch_size)[state.batch :]
     whole = (draw_step(batch, samples, parameters=parameters, generator=state.generator) for batch in batches)
     draws = (of_samples(draw, task.shared.own(len(draw.samples))) for draw in whole)
     readings = Readings()
@@ -265,6 +281,9 @@ def _train_epoch(state: State, task: _Task) -> None:
 def _order(samples: TrainSamples, parameters: TrainParameters, generator: torch.Generator) -> torch.Tensor:
     if parameters.triplet:
         return balanced_order(samples.labels, per_class=TRIPLET_IMAGES, generator=generator)
+    if n_others := samples.n_others:
+        n_samples = len(samples) - n_others
+        return paired_order(n_samples, n_others, batch_size=parameters.batch_size, generator=generator)
     return epoch_order(len(samples), generator=generator)
 
 
@@ -292,9 +311,8 @@ def _not_finite(what: str, found: str, step: int, task: _Task) -> str:
 def _n_images(task: _Task, step: int) -> int:
     """Images seen in `step` steps; the last step of an epoch may be short."""
     epochs, batches = divmod(step, task.steps_per_epoch)
-    size = task.parameters.batch_size
-    per_epoch = min(len(task.samples), task.steps_per_epoch * size)
-    return (epochs * per_epoch + batches * size) * (task.parameters.frames or 1)
+    size = task.batch_size
+    return (epochs * task.n_per_epoch + batches * size) * (task.parameters.frames or 1)
 
 
 def _keep_if_due(state: State, task: _Task, readings: Readings) -> None:
@@ -312,8 +330,7 @@ def _result(state: State, task: _Task, *, n_clusters: int) -> TrainResult:
         raise DbcError(_not_finite("weights and look-up table", "NaN or infinity", task.n_steps, task))
     losses, accuracies = np.array(state.record, dtype=np.float32).reshape(-1, 2).T
     trained = len(losses) > 0
-    seen = min(len(task.samples), task.steps_per_epoch * task.parameters.batch_size)
-    mean_feature = state.feature_sum.cpu() / seen
+    mean_feature = state.feature_sum.cpu() / task.n_per_epoch
     table = state.lookup_table if state.classifier is None else state.classifier.weight.detach()
     return TrainResult(
         table.cpu().numpy(),

@@ -75,6 +75,9 @@ def resolve(
     if stage == 0:
         # no clusters yet, so no features of clusters to whiten by
         given["whiten"] = 0.0
+        if not given.get("supervised"):
+            # every sample has a class, so none is left out
+            given["exclusive"] = False
     if is_video:
         rates["frames"] = VIDEO_FRAMES
     fitted = _fitted(rates, given)

@@ -61,6 +61,18 @@ def balanced_order(labels: Int64Array, *, per_class: int, generator: torch.Gener
     return torch.cat([groups[group] for group in order.tolist()])[: len(labels)]
 
 
+def paired_order(n_samples: int, n_others: int, *, batch_size: int, generator: torch.Generator) -> Tensor:
+    """The order of an epoch whose batches hold as many other samples as samples: first `batch_size` of the `n_samples`, then
+    as many of the `n_others`, numbered from n_samples on, and so on.
+
+    Each of the former comes once, but for a last one that would be alone. The others come in turn, as often as needed.
+    """
+    own = in_batches(epoch_order(n_samples, generator=generator), batch_size)
+    rounds = [epoch_order(n_others, generator=generator) for _ in range(-(-n_samples // n_others))]
+    others = torch.split(torch.cat(rounds)[: sum(map(len, own))] + n_samples, batch_size)
+    return torch.cat([part for pair in zip(own, others, strict=True) for part in pair])
+
+
 def in_batches(order: Tensor, batch_size: int) -> list[Tensor]:
     """The order of an epoch, cut into `n_batches` batches."""
     return list(torch.split(order, batch_size))[: n_batches(len(order), batch_size)]

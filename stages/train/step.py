@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from schemas.parameters import TrainParameters
 from stages.nn.association import association_loss, move_anchors
-from stages.nn.classifier import softmax_loss
+from stages.nn.classifier import loss_with_exclusive, softmax_loss
 from stages.nn.hard_triplets import batch_hard_triplet_loss
 from stages.nn.instance_matching import matching_loss
 from stages.nn.lookup_table import repelled_loss, update_table
@@ -55,8 +55,13 @@ def train_step(
     own_features = sample_features(network(images), n_samples=own.stop - own.start)
     features = shared.gathered(own_features)
     targets = draw.targets.to(state.lookup_table.device, non_blocking=True)
-    embedding = state.model.head(features) if state.classifier is None else state.model.head.unnormalised(features)
-    loss, accuracy = _loss(state, embedding, targets, temperature=parameters.temperature)
+    # samples without a class are as many as the others, and behind them
+    n_classified = int((draw.targets >= 0).sum())
+    embedding = (state.model.head if state.classifier is None else state.model.head.unnormalised)(
+        features[:n_classified]
+    )
+    apart = state.model.head(features[n_classified:]) if n_classified < n_samples else None
+    loss, accuracy = _loss(state, embedding, targets, temperature=parameters.temperature, apart=apart)
     if parameters.triplet:
         loss = loss + parameters.triplet * batch_hard_triplet_loss(features, targets)
     state.optimizer.zero_grad()
@@ -66,6 +71,9 @@ def train_step(
     state.optimizer.step()
     if state.classifier is None:
         _remember(state, draw, shared.leaders(embedding.detach()), targets, momentum=parameters.memory_momentum)
+    elif apart is not None:
+        seen, rows = shared.leaders(apart.detach()), _rows(draw.targets[n_classified:])
+        update_table(state.lookup_table, seen, rows, momentum=parameters.memory_momentum)
     return Stepped(torch.stack([loss.detach(), accuracy]), functional.normalize(features.detach(), dim=1))
 
 
@@ -79,9 +87,19 @@ def _remember(state: State, draw: Draw, seen: Tensor, targets: Tensor, *, moment
         state.queue.push(seen, targets)
 
 
-def _loss(state: State, embedding: Tensor, targets: Tensor, *, temperature: float) -> tuple[Tensor, Tensor]:
+def _rows(targets: Tensor) -> Tensor:
+    """The row in the look-up table of each sample without a class: 0, 1, … for the targets −1, −2, …"""
+    return -1 - targets
+
+
+def _loss(
+    state: State, embedding: Tensor, targets: Tensor, *, temperature: float, apart: Tensor | None
+) -> tuple[Tensor, Tensor]:
     """Loss and accuracy of a batch: by a classifier, association or instance matching if `state` has what it needs, else
-    the repelled loss."""
+    the repelled loss. `apart` are the embeddings of samples without a class, whose targets are the last."""
+    if state.classifier is not None and apart is not None:
+        logits, classes, rows = state.classifier(embedding), targets[: len(embedding)], _rows(targets[len(embedding) :])
+        return loss_with_exclusive(logits, classes, apart, state.lookup_table, rows, temperature=temperature)
     if state.classifier is not None:
         return softmax_loss(state.classifier(embedding), targets)
     if state.cameras is not None:

@@ -76,11 +76,15 @@ def test_the_words_are_found_again_and_those_of_another_dataset_are_not(dbc: Dbc
         (["baseline"], "METHOD is missing: give one of pul, eug, race, stepwise, dgm, dal, umdl, spgan, tj-aidl"),
         (["baseline", "eug"], "--labels is missing: eug needs one labelled sample of each identity"),
         (["baseline", "umdl"], "--source is missing: umdl needs a run of another set, with identities"),
+        (
+            ["ablate", "--methods", "dbc-source"],
+            "--source is missing: DBC from the other set needs a run of another set",
+        ),
         (["baseline", "spgan", "--source", "nowhere"], "--source must be a run, got nowhere, which is no folder"),
         (["baseline", "race", "--labels", "nowhere.csv"], "--labels must be a table of path,identity, got nowhere.csv"),
         (
-            ["ablate", "--methods", "dbc"],
-            "method must be one of tuned, auto, paper, pul, eug, race, stepwise, dgm, dal",
+            ["ablate", "--methods", "pca"],
+            "auto, paper, pul, eug, race, stepwise, dgm, dal, initial, bow, oim, buc, dbc, dbc-source, eug-exclusive, umdl",
         ),
         (["train", "--stage", "1", "--supervised", *NETWORK], "--supervised trains stage 0, got stage 1"),
         (["baseline", "pul"], "--n-clusters is missing: give"),
@@ -107,19 +111,6 @@ def test_instance_matching_is_another_model_of_the_same_stage(dbc: Dbc, run: Pat
     assert (plain["version"], matched["version"]) == (1, 2)
     assert matched["parameters"]["loss"] == "oim"
     assert matched["loss_first"] != plain["loss_first"]
-
-
-def test_pul_trains_the_first_network_on_its_reliable_samples_alone(dbc: Dbc, run: Path) -> None:
-    command = ["baseline", "pul", "--n-clusters", "4", "--stages", "2", "--epochs", "1", "--run", run]
-    (told,) = dbc(*command, *NETWORK, "--json").json["runs"]
-    assert told["setting"]["knows"] == "nothing"
-    assert [stage["stage"] for stage in told["stages"]] == [-1, 0, 1, 2]
-    pul = RunDirectory(run / "baseline/pul-seed0")
-    model, reliable = model_manifest(pul.require("model", 2)), pul.require("clusters", 2).read("selected")
-    assert (model.summary.n_clusters, model.parameters.restart, model.parameters.loss) == (4, True, "softmax")
-    assert 4 <= reliable.sum() <= 16
-    assert model.summary.n_left_out == len(reliable) - reliable.sum()
-    assert model.summary.n_steps == -(-int(reliable.sum()) // model.parameters.batch_size)
 
 
 def test_other_methods_stand_in_one_table_with_what_each_was_told(dbc: Dbc, run: Path, tmp_path: Path) -> None:
@@ -161,12 +152,28 @@ def test_methods_that_learn_from_another_set_measure_this_one(dbc: Dbc, run: Pat
     table = tmp_path / "attributes.csv"
     assert dbc("ingest", *small, "--workers", 0, "--attributes", table, "--run", source).status == 0
     usual = ["--source", source, *NETWORK, "--epochs", 1, "--batch-size", 4, "--run", run, "--json"]
-    told = dbc("ablate", "--methods", "umdl,tj-aidl", "--attributes", table, *usual).json["runs"]
-    assert [cell["setting"]["knows"] for cell in told] == [
-        "a labelled other set",
-        "a labelled other set and its attributes",
-    ]
-    codes, both = (cell["stages"] for cell in told)
+    methods = ["initial,pul,umdl,tj-aidl", "--n-clusters", 4, "--merge-percent", 0.4, "--stages", 1]
+    shown = dbc("ablate", "--methods", *methods, "--attributes", table, *usual).json
+    assert {line["method"].split()[0]: (line["knows"], line["at"], line["stage"]) for line in shown["lines"]} == {
+        "initial": ("nothing", "last", -1),
+        "PUL": ("how many individuals, a labelled other set", "last", 1),
+        "UMDL": ("a labelled other set", "last", 0),
+        "TJ-AIDL": ("a labelled other set and its attributes", "last", 0),
+    }
+    begun, learned = (
+        RunDirectory(run / "baseline/pul-seed0").require("model", -1),
+        RunDirectory(source).require("model", 0),
+    )
+    assert np.array_equal(begun.read("backbone/conv1.weight"), learned.read("backbone/conv1.weight"))
+    assert model_manifest(learned).parameters.supervised
+    pul = RunDirectory(run / "baseline/pul-seed0")
+    model, reliable = model_manifest(pul.require("model", 1)), pul.require("clusters", 1).read("selected")
+    assert (model.summary.n_clusters, model.parameters.restart, model.parameters.loss) == (4, True, "softmax")
+    assert 4 <= reliable.sum() <= 16
+    assert model.summary.n_left_out == len(reliable) - reliable.sum()
+    assert model.summary.n_steps == -(-int(reliable.sum()) // model.parameters.batch_size)
+    initial, _, codes, both = (cell["stages"] for cell in shown["runs"])
+    assert initial[0]["mAP"] == codes[0]["mAP"]
     assert codes[0]["mAP"] != codes[1]["mAP"]
     own = RunDirectory(run / "baseline/umdl-seed0")
     assert features_manifest(own.require("features", 0)).parameters.method == "umdl, 20 steps, seed 0"

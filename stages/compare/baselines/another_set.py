@@ -223,22 +223,22 @@ def spgan(run: RunDirectory, source: Source, options: Options, *, context: Conte
     folder = run.root / "baseline" / f"spgan-seed{options.seed}"
     restyled = _restyle(run, source, options, folder=folder, context=context)
     found = []
-    for name, trained_on, place in (
-        ("trained on the source", source.run, "plain"),
-        ("SPGAN (Deng et al., CVPR 2018)", restyled, "restyled"),
+    for name, learned_from, place in (
+        ("trained on the source", source, "plain"),
+        ("SPGAN (Deng et al., CVPR 2018)", Source(restyled), "restyled"),
     ):
-        model = train(
-            trained_on,
-            stage=0,
-            overrides={"seed": options.seed, "loss": "softmax", **options.train, "supervised": True},
-            initial=options.initial,
-            context=context,
-        )
+        model = trained_on(learned_from, options, context=context)
         target = share_dataset(run, RunDirectory(folder / place))
-        initial = {**options.initial, "weights": str(_made(model).path)}
+        initial = {**options.initial, "weights": str(model.path)}
         made = extract(target, stage=INIT_STAGE, parameters=ExtractParameters(), initial=initial, context=context)
         found.append(_measured(name, target.choose(_made(made), INIT_STAGE), INIT_STAGE, context))
     return found
+
+
+def trained_on(source: Source, options: Options, *, context: Context) -> Artifact:
+    """The model of stage 0 of `source`, trained on its identities by a classifier."""
+    asked = {"seed": options.seed, "loss": "softmax", **options.train, "supervised": True}
+    return _made(train(source.run, stage=0, overrides=asked, initial=options.initial, context=context))
 
 
 METHODS: Mapping[str, Callable[..., list[Measured]]] = {"umdl": umdl, "spgan": spgan, "tj-aidl": tj_aidl}

@@ -13,7 +13,10 @@ from stages.typing import Int64Array
 
 @dataclass(frozen=True)
 class TrainSamples:
-    """Sample i is the frames `first[i]` to `first[i] + count[i]` of a source, in cluster `labels[i]`; (n) int64 each."""
+    """Sample i is the frames `first[i]` to `first[i] + count[i]` of a source, in cluster `labels[i]`; (n) int64 each.
+
+    Samples without a cluster come last; their labels are −1, −2, …: a class of its own for each, for the exclusive loss.
+    """
 
     first: Int64Array
     count: Int64Array
@@ -21,6 +24,11 @@ class TrainSamples:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def n_others(self) -> int:
+        """How many samples have no cluster."""
+        return int((self.labels < 0).sum())
 
     @property
     def frames(self) -> Int64Array:

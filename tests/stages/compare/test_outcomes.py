@@ -160,8 +160,15 @@ def plan() -> Plan:
 
 
 def test_weights_of_another_run_are_told(tmp_path: Path, plan: Plan) -> None:
-    plans = {"pul": plan, "tuned": replace(plan, initial={"weights": str(tmp_path)}), "dgm": plan}
+    plans = {"pul": plan, "tuned": replace(plan, initial={"weights": str(tmp_path)}), "dgm": plan, "oim": plan}
     told = {cell.name: cell.setting["knows"] for cell in method_cells(plans, seeds=[0])}
-    assert told["baseline/pul-seed0"] == "nothing"
+    assert told["baseline/pul-seed0"] == "how many individuals"
+    assert told["baseline/oim-seed0"] == "nothing"
     assert told["baseline/tuned-seed0"] == "cameras, weights of another run"
     assert told["baseline/dgm-seed0"] == "cameras and tracklets"
+    begun = method_cells({"pul": plan, "dbc-source": plan}, seeds=[0], on_source=["pul", "dbc-source"])
+    assert [cell.setting["knows"] for cell in begun] == [
+        "how many individuals, a labelled other set",
+        "cameras, a labelled other set",
+    ]
+    assert all(cell.begins_on_source for cell in begun)

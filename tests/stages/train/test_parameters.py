@@ -29,7 +29,9 @@ LATER = {
     "triplet": 0.5,
     "method": "tj-aidl",
     "silhouette_above": 0,
+    "exclusive": True,
 }
+NEEDED = {"exclusive": {"loss": "softmax"}}
 
 
 def key(**fields: object) -> str:
@@ -43,8 +45,8 @@ def test_the_key_of_an_old_request_is_what_it_was() -> None:
 
 def test_every_later_parameter_changes_the_key_once_it_is_given() -> None:
     assert LATER.keys() == TrainParameters.added_later.keys()
-    keys = {key(**{name: value}) for name, value in LATER.items()}
-    assert len(keys | {key()}) == len(LATER) + 1
+    keys = {key(**NEEDED.get(name, {}), **{name: value}) for name, value in LATER.items()}
+    assert len(keys | {key(), key(loss="softmax")}) == len(LATER) + 2
 
 
 @pytest.mark.parametrize(

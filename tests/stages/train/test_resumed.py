@@ -28,6 +28,7 @@ OPTIONS = {
     "frozen": {"freeze_through": "1"},
     "instance matching": {"loss": "oim", "queue_size": 12},
     "a classifier": {"loss": "softmax"},
+    "exclusive classes": {"loss": "softmax", "exclusive": True},
 }
 
 
@@ -50,13 +51,14 @@ class Kept:
 @pytest.mark.parametrize("name", OPTIONS)
 def test_going_on_from_any_step_gives_the_bits_of_the_undisturbed_run(name: str) -> None:
     kept, undisturbed = Kept(), tiny_model(dropout=0.5)
-    expected = digest(undisturbed, trained(undisturbed, LABELS, options={"checkpoints": kept}, **OPTIONS[name]))
+    labels = np.array([*LABELS, -1, -2, -3]) if name == "exclusive classes" else LABELS
+    expected = digest(undisturbed, trained(undisturbed, labels, options={"checkpoints": kept}, **OPTIONS[name]))
     # 3 steps an epoch; the last step of all is the artifact's
     assert sorted(kept.states) == [1, 2, 3, 4, 5]
     for arrays in kept.states.values():
         torch.rand(3)
         model = tiny_model(dropout=0.5)
-        result = trained(model, LABELS, options={"resumed": arrays}, **OPTIONS[name])
+        result = trained(model, labels, options={"resumed": arrays}, **OPTIONS[name])
         assert digest(model, result) == expected
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.train.schedule import epoch_order, in_batches, learning_rate, n_batches
+from stages.train.schedule import epoch_order, in_batches, learning_rate, n_batches, paired_order
 from tests.tiny_training import tiny_parameters
 
 
@@ -71,3 +72,18 @@ def test_the_cosine_begins_where_the_warm_up_ends() -> None:
 
 def test_a_warm_up_longer_than_the_stage_is_cut_off() -> None:
     assert rates(1, learning_rate=0.1, warmup_epochs=2) == pytest.approx([0.01, 0.02, 0.03, 0.04, 0.05])
+
+
+@pytest.mark.parametrize(("n_samples", "n_others"), [(20, 3), (17, 40), (16, 16), (18, 1)])
+def test_batches_hold_as_many_samples_without_a_class_as_others(n_samples: int, n_others: int) -> None:
+    order = paired_order(n_samples, n_others, batch_size=8, generator=torch.Generator().manual_seed(0))
+    batches = in_batches(order, 16)
+    assert len(batches) == n_batches(n_samples, 8)
+    for batch in batches:
+        own, others = batch[: len(batch) // 2], batch[len(batch) // 2 :]
+        assert own.max() < n_samples <= others.min()
+        assert others.max() < n_samples + n_others
+    seen = order[order < n_samples]
+    assert len(set(seen.tolist())) == len(seen) == n_samples - (n_samples % 8 == 1)
+    times = np.bincount(order[order >= n_samples] - n_samples, minlength=n_others)
+    assert times.max() - times.min() <= 1

@@ -1,4 +1,4 @@
-"""Training by a classifier: its loss by the formula, its first step, and what it learns."""
+"""Training by a classifier: its loss by the formula, its first step, what it learns, and exclusive classes beside it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from stages.nn.classifier import new_classifier, softmax_loss
+from stages.nn.classifier import loss_with_exclusive, new_classifier, softmax_loss
+from stages.train.state import Arrays
 from tests.tiny_training import CPU, tiny_model, tiny_parameters, trained
 
 
@@ -43,6 +44,50 @@ def test_it_begins_at_the_log_of_the_number_of_classes_and_learns_them() -> None
     assert result.loss[0] == pytest.approx(math.log(10), abs=0.05)
     assert float(result.accuracy[-5:].mean()) > 0.9
     assert result.lookup_table.shape == (10, 32)
+
+
+def test_exclusive_classes_weigh_a_fifth_beside_the_classifier() -> None:
+    chance = np.random.default_rng(0)
+    logits, table = chance.normal(size=(3, 4)), chance.normal(size=(6, 5))
+    embedding = chance.normal(size=(2, 5))
+    labels, rows = [3, 0, 1], [5, 2]
+
+    def minus_log(scores: list[float], own: int) -> float:
+        return -math.log(math.exp(scores[own]) / sum(math.exp(score) for score in scores))
+
+    classified = [minus_log(list(scores), label) for scores, label in zip(logits, labels, strict=True)]
+    apart = [minus_log([10 * float(v @ row) for row in table], own) for v, own in zip(embedding, rows, strict=True)]
+    loss, _ = loss_with_exclusive(
+        torch.tensor(logits),
+        torch.tensor(labels),
+        torch.tensor(embedding),
+        torch.tensor(table),
+        torch.tensor(rows),
+        temperature=0.1,
+    )
+    assert loss.item() == pytest.approx(0.8 * sum(classified) / 3 + 0.2 * sum(apart) / 2, rel=1e-9)
+
+
+def test_samples_without_a_class_are_told_apart_beside_the_others() -> None:
+    labels = np.array([*np.arange(20) % 5, *(-1 - np.arange(7))])
+    kept: dict[int, Arrays] = {}
+
+    class Kept:
+        newest = None
+
+        def due(self, step: int) -> bool:
+            return step == 1
+
+        def save(self, step: int, arrays: Arrays) -> None:
+            kept[step] = arrays
+
+    options = {"checkpoints": Kept()}
+    result = trained(tiny_model(), labels, epochs=30, loss="softmax", exclusive=True, options=options)
+    # nothing is known at first: all rows of the table are 0
+    assert result.loss[0] == pytest.approx(0.8 * math.log(5) + 0.2 * math.log(7), abs=0.02)
+    assert np.linalg.norm(kept[1]["memory"], axis=1) == pytest.approx(np.ones(7), abs=1e-5)
+    assert result.loss[-3:].mean() < 0.5 * result.loss[0]
+    assert (result.lookup_table.shape, len(result.loss)) == ((5, 32), 30 * 3)
 
 
 def test_a_classifier_trains_no_whitened_features() -> None:

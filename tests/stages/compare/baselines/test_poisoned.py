@@ -12,7 +12,7 @@ from PIL import Image
 from dbc_cli.command import Given
 from dbc_cli.commands.run import plan_of_method
 from schemas.parameters import ExtractParameters, IngestParameters
-from schemas.recipes import OTHER_METHODS
+from schemas.recipes import METHOD_SETTINGS, OTHER_METHODS
 from schemas.stage_names import INIT_STAGE
 from stages.compare.baselines.another_set import METHODS, Options, Source
 from stages.compare.sharing import share_stages
@@ -107,7 +107,7 @@ def learned(run: RunDirectory, plan: Plan, name: str) -> Digests:
     return {**found, "model": digests(model)}
 
 
-@pytest.mark.parametrize("name", ["tuned", "paper", *OTHER_METHODS])
+@pytest.mark.parametrize("name", ["tuned", "paper", *OTHER_METHODS, "eug-exclusive", "dbc", "buc", "oim"])
 def test_labels_reach_whom_they_are_for_and_identities_nobody(
     runs: tuple[RunDirectory, RunDirectory], tmp_path: Path, name: str
 ) -> None:
@@ -115,7 +115,8 @@ def test_labels_reach_whom_they_are_for_and_identities_nobody(
     one_each, mixed_up = labels(tmp_path, [1, 2, 3, 4]), labels(tmp_path, [1, 2, 1, 2])
     found = learned(true, plan_for(name, true, one_each), name)
     assert learned(poisoned, plan_for(name, poisoned, one_each), name) == found
-    knows_labels = name not in OTHER_METHODS or "labelled" in OTHER_METHODS[name].knows
+    other = OTHER_METHODS.get(name) or METHOD_SETTINGS.get(name)  # type: ignore[call-overload]
+    knows_labels = other is None or "labelled" in (other.knows or "")
     changed = learned(true, plan_for(name, true, mixed_up), name)
     assert (changed["model"] != found["model"]) == knows_labels
     assert (changed != found) == knows_labels
