@@ -118,7 +118,7 @@ class Bench:
 
 def drawn(path: Path, case: Case, *, n_images: int) -> Rows:
     """`n_images` drawn images, or a few more, in a dataset artifact."""
-    people = SyntheticParameters(identities=2, cameras=2, images_per_camera=-(-n_images // 4))
+    people = SyntheticParameters(identities=32, cameras=2, images_per_camera=-(-n_images // 64))
     parameters = IngestParameters(format="synthetic", synthetic=people, height=case.height, width=case.width)
     outcome = ingest(RunDirectory(path), source=None, parameters=parameters, context=Context())
     if outcome.artifact is None:

@@ -55,13 +55,13 @@ def _bench(name: str, *arguments: str, cases: tuple[str, ...], modes: tuple[str,
 def steps_of(out: Path, images: Path | None) -> list[Step]:
     """The steps, in order; the run of all stages works in a folder beside `out`."""
     run = ("--folder", str(CACHE / "run"), *(("--images", str(images)) if images else ()))
-    tests = _module("pytest", "-n", "0", "-q", "-p", "no:cacheprovider", "-m", "gpu")
+    tests = _module("pytest", "-q", "--tb=short", "--maxfail=30", "-p", "no:cacheprovider", "-m", "gpu")
     train_cases = tuple(f"resnet50:256x128:{batch}:12" for batch in (16, 64, 128))
     clusters = ("--clusters", "12936", "12936", "12936")
     launch = ("torch.distributed.run", "--standalone", "--nproc-per-node", "1", "-m", "benchmarks.gpu_steps", "nccl")
     return [
         Step("versions", 25, _own("versions"), _own("versions", "--small")),
-        Step("tests", 90, (*tests, "tests"), (*tests, "tests/gpu")),
+        Step("tests", 90, (*tests, "-n", "6", "--dist", "load", "tests"), (*tests, "-n", "0", "tests/gpu")),
         Step("merge", 100, _own("merge"), _own("merge", "--small")),
         Step("syncs", 25, _own("syncs"), _own("syncs", "--small")),
         Step("nccl", 25, _module(*launch), _module(*launch, "--small")),

@@ -9,6 +9,7 @@ from stages.merge.selection.cameras import VALUES_AT_ONCE
 from stages.merge.selection.ranking import MOST_SAMPLED, SAMPLED_AT_ONCE
 from stages.merge.selection.walks import first_capacity
 from stages.merge.tables.canonical_rows import PART_VALUES
+from stages.merge.tables.pair_screen import PAIR_PART_VALUES
 
 _FLOAT64 = 8
 _PAIR_BYTES = 24
@@ -71,7 +72,8 @@ def pair_bytes(*, n_rows: int, dim: int) -> int:
     probe = 4 * (STRIP_ROWS * STRIP_COLUMNS + dim * (STRIP_ROWS + STRIP_COLUMNS))
     stored = n_rows * (4 * padded(dim) + 11 * _FLOAT64)
     pairs = 2 * 8 * (8 * STRIP_PAIRS)
-    return stored + max(2 * 4 * strip + pairs, probe) + 8 * max(PART_VALUES, dim) * _FLOAT64 + _FIXED_BYTES
+    part = max(dim, min(PAIR_PART_VALUES, n_rows * dim))
+    return stored + max(2 * 4 * strip + pairs, probe) + 8 * part * _FLOAT64 + _FIXED_BYTES
 
 
 def jaccard_bytes(

@@ -30,6 +30,7 @@ from stages.train.images.frames import TrainSamples
 from stages.train.images.sources import FrameSource
 from stages.train.optimizers import build_optimizer, set_rate
 from stages.train.readings import Readings
+from stages.train.recorded import recorded
 from stages.train.schedule import balanced_order, epoch_order, in_batches, learning_rate, n_batches, paired_order
 from stages.train.state import Arrays, State, is_finite, restore_state, state_arrays
 from stages.train.step import Network, train_step
@@ -171,17 +172,23 @@ def train(
         freeze_through(model, parameters.freeze_through)
     set_training_mode(model, stored_statistics=parameters.norm_statistics == "stored")
     shared = SharedBatch(options.processes)
+    form = model.input_form.at(source)
+    network = _network(
+        model,
+        amp=parameters.amp,
+        compiled=options.compiled,
+        graphs=device.type == "cuda" and not shared.is_shared,
+    )
+    if not options.compiled and not shared.is_shared:
+        n_steps = parameters.epochs * n_batches(len(samples), parameters.batch_size)
+        shape = (parameters.batch_size * (parameters.frames or 1), 3, form.height, form.width)
+        network = recorded(model, network, shape=shape, amp=parameters.amp, n_steps=n_steps, device=device)
     task = _Task(
         source,
         samples,
         parameters,
-        _network(
-            model,
-            amp=parameters.amp,
-            compiled=options.compiled,
-            graphs=device.type == "cuda" and not shared.is_shared,
-        ),
-        functools.partial(augmented_input, form=model.input_form.at(source)),
+        network,
+        functools.partial(augmented_input, form=form),
         device,
         options.on_step,
         options.checkpoints,

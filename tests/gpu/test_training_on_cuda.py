@@ -82,11 +82,31 @@ def test_training_goes_on_from_a_state_and_every_step_is_told_in_order(cuda, fie
         np.testing.assert_allclose(result.loss, undisturbed.loss, rtol=1e-3)
 
 
+@pytest.mark.parametrize("amp", [False, True], ids=["float32", "bfloat16"])
+def test_a_recorded_backbone_trains_as_the_plain_one(cuda, monkeypatch, amp) -> None:  # type: ignore[no-untyped-def]
+    from stages.train import loop, recorded
+
+    networks: list[object] = []
+
+    def seen(*given, **named):  # type: ignore[no-untyped-def]
+        networks.append(recorded.recorded(*given, **named))
+        return networks[-1]
+
+    monkeypatch.setattr(loop, "recorded", seen)
+    played = []
+    for fewest_steps in (10**9, 1):
+        monkeypatch.setattr(recorded, "FEWEST_STEPS", fewest_steps)
+        played.append(trained(tiny_model(dropout=0.5), np.arange(44) % 7, learning_rate=0.001, amp=amp, device=cuda))
+    assert isinstance(networks[1], recorded.RecordedNetwork)
+    np.testing.assert_allclose(played[1].loss, played[0].loss, rtol=2e-2 if amp else 1e-3)
+    np.testing.assert_allclose(played[1].lookup_table, played[0].lookup_table, atol=2e-2 if amp else 2e-3)
+
+
 def test_a_loss_that_is_not_finite_is_told_with_its_own_step_though_it_is_read_late(cuda) -> None:  # type: ignore[no-untyped-def]
     from stages.errors import DbcError
 
     steps = []
-    with pytest.raises(DbcError, match="train: loss is nan at step") as caught:
+    with pytest.raises(DbcError, match=r"train: loss must be finite, got (nan|inf) at step") as caught:
         trained(tiny_model(), LABELS, epochs=9, learning_rate=1e30, device=cuda, options={"on_step": steps.append})
     assert f"at step {steps[-1].step + 1} of" in str(caught.value)
     assert all(np.isfinite(step.loss) for step in steps)

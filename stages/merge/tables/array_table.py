@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,15 +18,20 @@ from stages.merge.tables.moments import Moments, moments_in_parts, variances_in_
 from stages.merge.tables.table import Carried, Members, SharedCamera, slack_of
 from stages.typing import Array, Float64Array, Int64Array
 
+_FLOAT32_ERRORS: dict[tuple[str, str, int], float] = {}
 
-@functools.cache
+
 def float32_error(xp: Any, device: Any, dim: int) -> float:
     """The proven relative error of the float32 product of `xp` on `device`, in the precision that really runs."""
 
     def multiply(left: Array, right: Array) -> Array:
         return to_host(xp.asarray(left, device=device) @ xp.asarray(right, device=device).T)
 
-    return product_bound(precision_of(multiply, dim, np.float32, among=("float32", "tf32")), dim)
+    # devices of CuPy have no hash
+    key = (xp.__name__, str(device), dim)
+    if key not in _FLOAT32_ERRORS:
+        _FLOAT32_ERRORS[key] = product_bound(precision_of(multiply, dim, np.float32, among=("float32", "tf32")), dim)
+    return _FLOAT32_ERRORS[key]
 
 
 class ArrayTable:

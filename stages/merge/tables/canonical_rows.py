@@ -101,9 +101,9 @@ def canonical_rows(features: Array, *, metric: SampleMetric) -> CanonicalRows:
     return CanonicalRows(features, grid_of(lowest, highest, n_samples=features.shape[0]), metric)
 
 
-def parts_of(n_rows: int, dim: int) -> list[tuple[int, int]]:
-    """(first, stop) of parts of `n_rows` rows of `dim` values: `PART_VALUES` values each, or one row."""
-    step = max(1, PART_VALUES // dim)
+def parts_of(n_rows: int, dim: int, *, part_values: int = PART_VALUES) -> list[tuple[int, int]]:
+    """(first, stop) of parts of `n_rows` rows of `dim` values: `part_values` values each, or one row."""
+    step = max(1, part_values // dim)
     return [(first, min(first + step, n_rows)) for first in range(0, n_rows, step)]
 
 

@@ -19,6 +19,9 @@ from stages.merge.tables.canonical_rows import CanonicalRows, FeatureGrid, parts
 from stages.merge.tables.table import Members, SharedCamera, slack_of
 from stages.typing import Array, Float64Array, Int64Array
 
+PAIR_PART_VALUES = 1 << 24
+"""Values that are stored at once, 128 MiB of float64: a GPU starts about a hundred kernels for each part."""
+
 
 @dataclass(frozen=True)
 class PairSource:
@@ -48,7 +51,7 @@ class PairSource:
         is_single = members.counts[ids] == 1
         stored = xp.zeros((len(ids), padded(grid.dim)), dtype=getattr(xp, self.engine.storage), device=device)
         measured = []
-        for first, stop in parts_of(len(ids), grid.dim):
+        for first, stop in parts_of(len(ids), grid.dim, part_values=PAIR_PART_VALUES):
             own = ids[first:stop]
             values = rows.take(there(members.order[members.starts[own]]))
             several = np.flatnonzero(~is_single[first:stop])
