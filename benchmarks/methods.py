@@ -1,7 +1,8 @@
 """Other published methods beside DBC, by what each is told: a record that grows by one line after every run.
 
     python -m benchmarks.methods --weights mobilenet_v2-imagenet.safetensors --out record
-    python -m benchmarks.methods --weights … --out record --sets eth80 --eth80 DATA/eth80-market --seeds 0
+    python -m benchmarks.methods --weights … --out record --sets eth80,vehicles,nyala,koi --seeds 0 \
+        --eth80 DATA/eth80-market --vehicles DATA/vehicles --nyala DATA/nyala --koi DATA/koi
     python -m benchmarks.methods --out record --table
 
 Runs lie in --out, and `results.jsonl` beside them; what has a line there is not run again. --table prints the tables.
@@ -10,11 +11,13 @@ Runs lie in --out, and `results.jsonl` beside them; what has a line there is not
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import shutil
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,13 +25,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.experiment_sets import MARKET_FOLDERS, Size, link, vehicles
+from benchmarks.experiment_sets import MARKET_FOLDERS, link
+from benchmarks.koi import read_boxes, tracks_of
 from dbc_cli.command import Given
 from dbc_cli.commands.run import plan_of_method
 from schemas.parameters import EvaluateParameters, ExtractParameters, IngestParameters, SyntheticParameters
-from schemas.recipes import OTHER_METHODS
+from schemas.recipes import ANOTHER_SET, METHOD_SETTINGS, OTHER_METHODS
 from schemas.stage_names import INIT_STAGE
-from stages.compare.ablation import known_of, with_seed
+from stages.compare.ablation import method_cells, with_seed
 from stages.compare.baselines.another_set import METHODS, Options, Source
 from stages.compare.cells import Cell, run_cell
 from stages.compare.text import markdown_table
@@ -38,7 +42,7 @@ from stages.extract.stage import extract
 from stages.ingest.stage import ingest
 from stages.ingest.synthetic.attributes import write_attributes
 from stages.runs.context import Context
-from stages.runs.run_directory import RunDirectory, metrics_manifest
+from stages.runs.run_directory import RunDirectory, metrics_manifest, source_boxes
 from stages.runs.store import share
 from stages.samples import TRAIN
 from stages.train.stage import train
@@ -51,7 +55,6 @@ SAME_EPOCHS = {"epochs": EPOCHS, "stage0_epochs": 0}
 """DBC trains as long as the others, and like them not before there are clusters."""
 STYLE_STEPS, STYLE_WIDTH = 200, 16
 """SPGAN, far below its published size."""
-SOURCE_TOLD = "a labelled other set"
 FIGURES = ("rank1", "rank5", "rank10", "mAP", "ari")
 
 
@@ -98,13 +101,9 @@ def loop(name: str, *, known: float | None = None, from_source: bool = False, **
         result = run_cell(setting.run, cell, context=Context())
         return RunDirectory(setting.run.root / cell.name), int(result.stages[-1]["stage"])
 
-    other = OTHER_METHODS.get(name)  # type: ignore[call-overload]
     given = plan_of_method(Given(Path(), {"labels": Path(__file__) if known is not None else None, **values}), name)
-    told = known_of(given) if other is None else other.knows
-    beside = [] if told == "nothing" else [told]
-    beside += ["how many people"] if "n_clusters" in values else []
-    beside += [SOURCE_TOLD] if from_source else []
-    return Job(name, ", ".join(beside) or told, make)
+    (cell,) = method_cells({name: given}, seeds=[0], on_source=[name] if from_source else [])
+    return Job(cell.setting["method"], cell.setting["knows"], make)
 
 
 def n_people(setting: Setting) -> int:
@@ -172,14 +171,29 @@ def labels_of(setting: Setting, *, portion: float, seed: int) -> Path:
     order = np.random.default_rng(seed).permutation(np.flatnonzero(is_train))
     pid = dataset.read("pid")[order]
     chosen = order[np.unique(pid, return_index=True)[1]] if portion == 0 else order[: round(portion * len(order))]
-    rows = [f"{path[row]},{dataset.read('pid')[row]}" for row in chosen]
+    head, rows = ["path", "identity"], [[str(path[row]), str(dataset.read("pid")[row])] for row in chosen]
+    if "box" in dataset.names():
+        first = dataset.read("frame_start")[chosen]
+        head += ["frame", "left", "top", "width", "height"]
+        places = [dataset.read("frame_number")[first], *source_boxes(dataset)[first].T]
+        rows = [
+            row + [str(value) for value in place] for row, place in zip(rows, zip(*places, strict=True), strict=True)
+        ]
     file = setting.folder / f"labels-{portion}-{seed}.csv"
-    file.write_text("\n".join(["path,identity", *rows]) + "\n")
+    write_rows(file, [head, *rows])
     return file
+
+
+def write_rows(file: Path, rows: Iterable[list[str]]) -> None:
+    """Write a table."""
+    with file.open("w", newline="") as opened:
+        csv.writer(opened, lineterminator="\n").writerows(rows)
 
 
 JOBS = {
     "initial": Job("initial features", "nothing", initial_features),
+    "bow": loop("bow"),
+    "oim": loop("oim"),
     "dbc-default": loop("tuned"),
     "dbc": loop("tuned", **SAME_EPOCHS),
     "buc": loop("tuned", criterion="buc", update="union", **SAME_EPOCHS),
@@ -188,16 +202,17 @@ JOBS = {
     "pul": loop("pul", from_source=True, n_clusters=20),
     "pul-alone": loop("pul", n_clusters=20),
     "eug": loop("eug", known=0),
+    "eug-exclusive": loop("eug-exclusive", known=0),
     "race": loop("race", known=0),
     "eug-15": loop("eug", known=0, epochs=3 * EPOCHS),
     "race-15": loop("race", known=0, epochs=3 * EPOCHS),
     "stepwise": loop("stepwise"),
     "dgm": loop("dgm"),
     "dal": loop("dal"),
-    "umdl": another("umdl", SOURCE_TOLD),
-    "spgan": another("spgan", SOURCE_TOLD),
-    "tj-aidl": another("tj-aidl", f"{SOURCE_TOLD} and its attributes"),
-    "source": Job("supervised on the source", SOURCE_TOLD, supervised(on_source=True)),
+    "umdl": another("umdl", ANOTHER_SET),
+    "spgan": another("spgan", ANOTHER_SET),
+    "tj-aidl": another("tj-aidl", f"{ANOTHER_SET} and its attributes"),
+    "source": Job("supervised on the source", ANOTHER_SET, supervised(on_source=True)),
     "target": Job("supervised on the set itself", "all identities", supervised(on_source=False)),
     "dbc-10": loop("tuned", known=0.1, **SAME_EPOCHS),
     "dbc-50": loop("tuned", known=0.5, **SAME_EPOCHS),
@@ -208,6 +223,9 @@ TITLES = {
     "buc": "BUC",
     "dbc-labels": "DBC, one label a person",
     "dbc-source": "DBC from the source",
+    "bow": METHOD_SETTINGS["bow"].title,
+    "oim": METHOD_SETTINGS["oim"].title,
+    "eug-exclusive": METHOD_SETTINGS["eug-exclusive"].title,
     "eug-15": "EUG, 15 epochs a stage",
     "race-15": "RACE, 15 epochs a stage",
     "umdl": "UMDL (Peng et al., CVPR 2016)",
@@ -217,16 +235,18 @@ TITLES = {
     "dbc-50": "DBC, 50 % labelled",
     **{name: other.title for name, other in OTHER_METHODS.items()},
 }
-NO_CAMERAS = tuple(name for name in JOBS if name not in ("stepwise", "dgm", "dal"))
-ALONE = tuple(name for name in JOBS if name not in ("dbc-source", "pul", "umdl", "spgan", "tj-aidl", "source"))
+BY_CAMERAS = ("stepwise", "dgm", "dal")
+EVERY = tuple(name for name in JOBS if name not in ("pul-alone", "eug-15", "race-15"))
 METHODS_OF = {
     "drawn": tuple(name for name in JOBS if name != "pul-alone"),
-    "drawn-video": ALONE,
-    "eth80": tuple(name for name in JOBS if name not in ("pul-alone", "tj-aidl")),
-    "vehicles": ALONE,
-    "nyala": tuple(name for name in ALONE if name in NO_CAMERAS),
+    # pictures alone: dictionaries, restyled pictures and attributes are of single images
+    "drawn-video": tuple(name for name in JOBS if name not in ("pul-alone", "umdl", "spgan", "tj-aidl")),
+    "eth80": EVERY,
+    "vehicles": EVERY,
+    "nyala": tuple(name for name in EVERY if name not in BY_CAMERAS),
+    "koi": tuple(name for name in EVERY if name not in (*BY_CAMERAS, "tj-aidl")),
 }
-"""What is run on each set: there are no attributes but of drawn people, and sightings of nyala are no cameras."""
+"""What is run on each set: sightings of nyala are no cameras, koi were seen by one, and nobody told their attributes."""
 
 
 def drawn(arguments: argparse.Namespace, seed: int, *, frames: int) -> Setting:
@@ -250,28 +270,100 @@ def drawn(arguments: argparse.Namespace, seed: int, *, frames: int) -> Setting:
     )
 
 
+SIDE = 48
+"""Pixels of a side of what is not drawn."""
+
+
 def real(arguments: argparse.Namespace, name: str) -> Setting:
-    """A part of a real set; the source of eth80 are other objects of it."""
-    out, source = arguments.out / name, getattr(arguments, name)
-    if name != "eth80":
-        share, width = (0.12, 64) if name == "vehicles" else (0.1, 96)
-        size = Size(train_share=share, test_share=share)
-        data = vehicles(source, arguments.weights, out, size, name=name, width=width)
-        return Setting(name, data.run, data.run, data.plan.initial)
-    found = []
-    for role, offset in (("target", 0), ("source", 2)):
-        for part in MARKET_FOLDERS if role == "target" else MARKET_FOLDERS[:1]:
-            # every third view of every fifth object
-            files = [path for path in sorted((source / part).iterdir()) if int(path.name[:4]) % 5 == offset]
-            link(files if part == "query" else files[::3], out / "links" / role / part)
-        found.append(RunDirectory(out / "runs" / role))
-        asked = IngestParameters(format="market1501", height=64, width=64)
-        ingest(found[-1], source=out / "links" / role, parameters=asked, context=Context(workers=0))
-    return Setting(name, *found, _mobilenet(arguments))
+    """A part of a real set, about a hundred pictures to train on; the source are other individuals of it."""
+    out, given = arguments.out / name, getattr(arguments, name)
+    make, told = READERS[name]
+    found = {role: RunDirectory(out / "runs" / role) for role in ("target", "source")}
+    for role, run in found.items():
+        where, layout = make(given, out / "links" / role, role)
+        asked = IngestParameters(format=layout, height=SIDE, width=64 if name == "nyala" else SIDE)
+        ingest(run, source=where, parameters=asked, context=Context(workers=0))
+    if name != "koi":
+        attributes(name, given, found["source"])
+    return Setting(name, found["target"], found["source"], _mobilenet(arguments), told)
+
+
+def eth80(given: Path, out: Path, role: str) -> tuple[Path, str]:
+    """Every third view of every fifth object."""
+    for part in MARKET_FOLDERS:
+        files = [path for path in sorted((given / part).iterdir()) if int(path.name[:4]) % 5 == 2 * (role == "source")]
+        if role == "source" and part != MARKET_FOLDERS[0]:
+            files = []
+        link(files if part == "query" else files[::3], out / part)
+    return out, "market1501"
+
+
+def table(given: Path, out: Path, role: str) -> tuple[Path, str]:
+    """Of a table every eighth vehicle, or tenth antelope, to train on; half of those to search for."""
+    with (given / "samples.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    step = 8 if "flank" not in rows[0] else 10
+    train = sorted({int(row["pid"]) for row in rows if row["split"] == "train"})
+    test = sorted({int(row["pid"]) for row in rows if row["split"] != "train"})
+    kept = {*train[role == "source" :: step], *(test[::2] if role == "target" else [])}
+    rows = [row for row in rows if int(row["pid"]) in kept]
+    for row in rows:
+        link([given / row["path"]], (out / row["path"]).parent)
+    write_rows(out / "samples.csv", [list(rows[0]), *(list(row.values()) for row in rows)])
+    return out / "samples.csv", "csv"
+
+
+def koi(given: Path, out: Path, role: str) -> tuple[Path, str]:
+    """Tracks of three of nine fish to train on, of three as the source, and of the rest, half of each fish's as queries.
+
+    There is one camera. What is searched for counts as of another, for an evaluation leaves out matches of one camera.
+    """
+    link([given / "Koi_5652_952_540.mp4"], out)
+    tracks = tracks_of(read_boxes(given / "BB_Koi.csv"))
+    fish_of = {track: Counter(name for _, name, _ in rows).most_common(1)[0][0] for track, rows in tracks.items()}
+    fish = sorted(set(fish_of.values()))
+    rows = [["path", "frame", "left", "top", "width", "height", "tracklet", "pid", "camid", "split"]]
+    seen: Counter[str] = Counter()
+    for track, boxes in tracks.items():
+        part = fish.index(fish_of[track]) % 3
+        if part == (1 if role == "target" else 0) or (part == 2 and role == "source"):
+            continue
+        seen[fish_of[track]] += 1
+        split = "train" if part < 2 else "query" if seen[fish_of[track]] % 2 else "gallery"
+        for frame, _, box in boxes:
+            where = [str(value) for value in (frame - 1, max(box[0], 0), max(box[1], 0), *box[2:])]
+            camera = "2" if split == "gallery" else "1"
+            rows.append(["Koi_5652_952_540.mp4", *where, str(track), fish_of[track], camera, split])
+    write_rows(out / "samples.csv", rows)
+    return out / "samples.csv", "csv"
+
+
+def attributes(name: str, given: Path, source: RunDirectory) -> None:
+    """A table of attributes of `source`: the kind of toy or vehicle, or the flank of an antelope."""
+    paths = source.require("dataset").read("path").tolist()
+    if name == "eth80":
+        with (given / "ids.csv").open(newline="") as file:
+            kind_of = {int(row["pid"]): row["category"] for row in csv.DictReader(file)}
+        kinds = [kind_of[int(Path(path).name[:4])] for path in paths]
+    else:
+        # images/test_bus_0002_c1.jpg, test/0001_00014_left.jpg
+        kinds = [Path(path).stem.split("_")[1 if name == "vehicles" else 2] for path in paths]
+    names = sorted(set(kinds))
+    rows = [[path, *(str(int(kind == each)) for each in names)] for path, kind in zip(paths, kinds, strict=True)]
+    write_rows(source.root / "attributes.csv", [["path", *names], *rows])
 
 
 def _mobilenet(arguments: argparse.Namespace) -> dict[str, Any]:
     return {"backbone": "mobilenet_v2", "weights": str(arguments.weights)}
+
+
+READERS: Mapping[str, tuple[Callable[[Path, Path, str], tuple[Path, Any]], Mapping[str, Any]]] = {
+    "eth80": (eth80, {}),
+    "vehicles": (table, {}),
+    "nyala": (table, {}),
+    "koi": (koi, {"frames": 2}),
+}
+"""Where the pictures lie and in which format, and what training is told beside."""
 
 
 def setting_of(arguments: argparse.Namespace, name: str, seed: int) -> Setting:
@@ -362,7 +454,7 @@ def spread(values: list[float | None]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
-    for name in ("weights", "eth80", "vehicles", "nyala"):
+    for name in ("weights", "eth80", "vehicles", "nyala", "koi"):
         parser.add_argument(f"--{name}", type=Path)
     for name, default in (("sets", "drawn,drawn-video"), ("jobs", ",".join(JOBS)), ("seeds", "0,1,2")):
         parser.add_argument(f"--{name}", type=lambda text: text.split(","), default=default.split(","))
