@@ -39,6 +39,16 @@ STYLE = (
         least=1,
         most=10_000_000,
     ),
+    Flag(
+        "channels",
+        int,
+        "--channels",
+        "Channels of spgan's networks at full size of the picture; fewer for a CPU.",
+        "64",
+        metavar="N",
+        least=1,
+        most=1024,
+    ),
 )
 
 ANOTHER_SET = (
@@ -185,7 +195,8 @@ def _options(given: Given, seed: int) -> Options:
     from dbc_cli.command import initial_fields
     from stages.compare.baselines.another_set import Options
 
-    numbers = {name: given[name] for name in ("steps", "epochs") if given[name] is not None}
+    names = {"steps": "steps", "epochs": "epochs", "channels": "width"}
+    numbers = {field: given[name] for name, field in names.items() if given[name] is not None}
     train = {**given.fields_of((*TRAIN, *AMP)), "seed": seed}
     return Options(seed=seed, train=train, initial={**initial_fields(given, SEED), "seed": seed}, **numbers)
 
