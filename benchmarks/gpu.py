@@ -55,7 +55,9 @@ def _bench(name: str, *arguments: str, cases: tuple[str, ...], modes: tuple[str,
 def steps_of(out: Path, images: Path | None) -> list[Step]:
     """The steps, in order; the run of all stages works in a folder beside `out`."""
     run = ("--folder", str(CACHE / "run"), *(("--images", str(images)) if images else ()))
-    tests = _module("pytest", "-q", "--tb=short", "--maxfail=30", "-p", "no:cacheprovider", "-m", "gpu")
+    tests = _module("pytest", "-q", "--tb=short", "--maxfail=30", "-m", "gpu")
+    # pytest-benchmark, if it is there, warns beside xdist
+    tests = (*tests, "-p", "no:cacheprovider", "-p", "no:benchmark")
     train_cases = tuple(f"resnet50:256x128:{batch}:12" for batch in (16, 64, 128))
     clusters = ("--clusters", "12936", "12936", "12936")
     launch = ("torch.distributed.run", "--standalone", "--nproc-per-node", "1", "-m", "benchmarks.gpu_steps", "nccl")

@@ -53,13 +53,19 @@ class MeanDispersions:
         if not self._has_mean[a]:
             unknown = np.append(unknown, a)
         if len(unknown):
-            means = self._table.means(unknown)
-            for i, x in enumerate(unknown.tolist()):
-                self._means[x, :] = means[i, :]
+            self._keep_means(unknown)
             self._has_mean[unknown] = True
         spread = self._table.squared_distances(self._means, a, others)
         result: Float64Array = self._scale * ((self._variances[others] + self._variances[a]) + spread)
         return result
+
+    def _keep_means(self, ids: Int64Array) -> None:
+        means = self._table.means(ids)
+        if isinstance(means, np.ndarray):
+            self._means[ids] = means
+            return
+        for i, x in enumerate(ids.tolist()):
+            self._means[x, :] = means[i, :]
 
     def merge(self, a: int, b: int) -> float:
         """See `Dispersions`."""
