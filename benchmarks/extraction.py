@@ -25,6 +25,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
 from benchmarks.turns import (
     MODES,
@@ -47,6 +48,7 @@ from stages.arrays.backend import resolve_torch_device
 from stages.extract.forward import extract, queue_depth, read_depth
 from stages.extract.network import compiled_network, prepared_backbone
 from stages.ingest.stage import ingest
+from stages.ingest.synthetic.table import draw_path, synthetic_samples
 from stages.nn.host_memory import keep_large_blocks
 from stages.nn.model.network import ReidModel, build_model
 from stages.runs.context import Context
@@ -64,7 +66,7 @@ class Bench:
         self.model: ReidModel = build_model(InitParameters(backbone=case.backbone))
         # the first piece, those that count, and those that are in work when the last of them arrives
         n_batches = 1 + case.batches + queue_depth(device) + read_depth(device) + 1
-        self.images = drawn(folder / "run", case, n_images=case.batch_size * n_batches)
+        self.images = drawn(folder / "drawn", case, n_images=case.batch_size * n_batches)
         shape = (case.batch_size, 3, case.height, case.width)
         pixels = torch.randn(shape, generator=torch.Generator().manual_seed(0))
         self.pixels = pixels.to(device).contiguous(memory_format=torch.channels_last)
@@ -117,12 +119,22 @@ class Bench:
 
 
 def drawn(path: Path, case: Case, *, n_images: int) -> Rows:
-    """`n_images` drawn images, or a few more, in a dataset artifact."""
-    people = SyntheticParameters(identities=32, cameras=2, images_per_camera=-(-n_images // 64))
-    parameters = IngestParameters(format="synthetic", synthetic=people, height=case.height, width=case.width)
-    outcome = ingest(RunDirectory(path), source=None, parameters=parameters, context=Context())
+    """`n_images` images in a dataset artifact: links to a few drawn pictures, because drawing takes longer than all else."""
+    people = SyntheticParameters(identities=8, cameras=2, images_per_camera=4)
+    names = synthetic_samples(people, seed=0, test_fraction=0.0).path
+    pictures = path / "pictures"
+    pictures.mkdir(parents=True)
+    for number in range(n_images):
+        name = pictures / f"{number:06d}.jpg"
+        if number < len(names):
+            pixels = draw_path(people, names[number], seed=0, height=case.height, width=case.width)
+            Image.fromarray(pixels).save(name, quality=95)
+        else:
+            name.hardlink_to(pictures / f"{number % len(names):06d}.jpg")
+    parameters = IngestParameters(format="folder", height=case.height, width=case.width)
+    outcome = ingest(RunDirectory(path / "run"), source=pictures, parameters=parameters, context=Context())
     if outcome.artifact is None:
-        raise SystemExit("nothing was drawn")
+        raise SystemExit("no dataset was made")
     return outcome.artifact.rows("images")
 
 

@@ -8,10 +8,10 @@ with every step, and `log.txt`, all that the steps print. A step that fails or r
 goes on; the exit status is 1 if there was one. Compiled kernels are kept in `.gpu-cache`, so a second call on the same machine
 starts at once. `--images` is a folder in Market-1501's layout for the run of all stages, which else takes drawn people.
 
-Steps, in this order: `versions`, `tests` (those marked `gpu`), `merge` (beside the bare half product in float16, TF32 and
-float32, and the same merges as the CPU makes), `syncs` (a training step that may not wait for the GPU), `nccl`, `evaluation`,
-`training`, `extraction`, `run` (all stages as far as time goes, with an estimate of the whole). `--small` shrinks all of them
-to seconds and runs on the CPU.
+Steps, in this order: `versions`, `tests` (those marked `gpu`), `run` (all stages as far as time goes, with an estimate of the
+whole), `extraction`, `training`, `merge` (beside the bare half product in float16, TF32 and float32, and the same merges as the
+CPU makes), `evaluation`, `syncs` (a training step that may not wait for the GPU), `nccl`, `compiled` (training by torch's
+compiler). `--small` shrinks all of them to seconds and runs on the CPU.
 """
 
 from __future__ import annotations
@@ -58,29 +58,39 @@ def steps_of(out: Path, images: Path | None) -> list[Step]:
     tests = _module("pytest", "-q", "--tb=short", "--maxfail=30", "-m", "gpu")
     # pytest-benchmark, if it is there, warns beside xdist
     tests = (*tests, "-p", "no:cacheprovider", "-p", "no:benchmark")
-    train_cases = tuple(f"resnet50:256x128:{batch}:12" for batch in (16, 64, 128))
+    # as many steps as make recording pay
+    train_cases = tuple(f"resnet50:256x128:{batch}:{steps}" for batch, steps in ((16, 60), (64, 48), (128, 12)))
     clusters = ("--clusters", "12936", "12936", "12936")
     launch = ("torch.distributed.run", "--standalone", "--nproc-per-node", "1", "-m", "benchmarks.gpu_steps", "nccl")
+    whole = (*tests, "-n", "8", "--dist", "load", "tests")
+    train = ("--repeats", "3", *clusters)
+    small_train = ("--repeats", "1", "--clusters", "9")
     return [
-        Step("versions", 25, _own("versions"), _own("versions", "--small")),
-        Step("tests", 90, (*tests, "-n", "6", "--dist", "load", "tests"), (*tests, "-n", "0", "tests/gpu")),
-        Step("merge", 100, _own("merge"), _own("merge", "--small")),
-        Step("syncs", 25, _own("syncs"), _own("syncs", "--small")),
-        Step("nccl", 25, _module(*launch), _module(*launch, "--small")),
-        Step("evaluation", 30, _own("evaluation"), _own("evaluation", "--small")),
-        Step(
-            "training",
-            85,
-            _bench("training", "--repeats", "3", *clusters, cases=train_cases, modes=MODES),
-            _bench("training", "--repeats", "1", "--clusters", "9", cases=("resnet18:32x16:4:1",), modes=MODES[:1]),
-        ),
+        Step("versions", 20, _own("versions"), _own("versions", "--small")),
+        Step("tests", 90, whole, (*tests, "-n", "0", "tests/gpu")),
+        Step("run", 130, _own("run", *run), _own("run", "--small", "--folder", str(out / "run"))),
         Step(
             "extraction",
             40,
             _bench("extraction", "--repeats", "3", cases=("resnet50:256x128:256:12",), modes=MODES),
             _bench("extraction", "--repeats", "1", cases=("resnet18:32x16:4:1",), modes=MODES[:1]),
         ),
-        Step("run", 130, _own("run", *run), _own("run", "--small", "--folder", str(out / "run"))),
+        Step(
+            "training",
+            60,
+            _bench("training", *train, cases=train_cases, modes=MODES[:2]),
+            _bench("training", *small_train, cases=("resnet18:32x16:4:1",), modes=MODES[:1]),
+        ),
+        Step("merge", 60, _own("merge"), _own("merge", "--small")),
+        Step("evaluation", 20, _own("evaluation"), _own("evaluation", "--small")),
+        Step("syncs", 20, _own("syncs"), _own("syncs", "--small")),
+        Step("nccl", 20, _module(*launch), _module(*launch, "--small")),
+        Step(
+            "compiled",
+            60,
+            _bench("training", "--repeats", "1", "--clusters", "12936", cases=train_cases[:1], modes=MODES[2:]),
+            _bench("training", *small_train, cases=("resnet18:32x16:4:1",), modes=MODES[:1]),
+        ),
     ]
 
 

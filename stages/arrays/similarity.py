@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace
 
+from stages.arrays.backend import device_number
 from stages.typing import Array
 
 QUANTUM = 2.0**-26
 """The step that features are rounded to before an exact inner product."""
 
-PAIR_CHUNK = 512
-"""Pairs of feature vectors gathered at once."""
+PAIR_CHUNK, PAIR_CHUNK_ON_A_GPU = 512, 16384
+"""Pairs of feature vectors gathered at once; a GPU waits for launches if they are few."""
 
 COMPILED_PAIRS = 20_000
 """Pairs above which compiled loops repay the time that loading them takes."""
@@ -54,8 +55,9 @@ def gathered_similarity(left: Array, right: Array, row: Array, column: Array) ->
     """The same by gathering the rows of `PAIR_CHUNK` pairs at once, in any array library."""
     xp: Any = array_namespace(left)
     parts = [xp.zeros(0, dtype=xp.float64, device=left.device)]
-    for start in range(0, row.shape[0], PAIR_CHUNK):
-        chunk = slice(start, min(start + PAIR_CHUNK, row.shape[0]))
+    step = PAIR_CHUNK if device_number(left) is None else PAIR_CHUNK_ON_A_GPU
+    for start in range(0, row.shape[0], step):
+        chunk = slice(start, min(start + step, row.shape[0]))
         products = quantised(xp.take(left, row[chunk], axis=0)) * quantised(xp.take(right, column[chunk], axis=0))
         parts.append(xp.sum(products, axis=1))
     return xp.concat(parts)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+import functools
+
 import numpy as np
 import pytest
 
+from schemas.parameters import InitParameters
 from stages.nn.images import InputForm
+from stages.nn.model.network import build_model
 from stages.train.images.augment import augmented_input, draw_augmentation
+from stages.train.recorded import RecordedNetwork, recorded
 from tests.tiny_training import blotches, image_samples, tiny_model, trained
 
 pytestmark = pytest.mark.gpu
@@ -83,23 +89,26 @@ def test_training_goes_on_from_a_state_and_every_step_is_told_in_order(cuda, fie
 
 
 @pytest.mark.parametrize("amp", [False, True], ids=["float32", "bfloat16"])
-def test_a_recorded_backbone_trains_as_the_plain_one(cuda, monkeypatch, amp) -> None:  # type: ignore[no-untyped-def]
-    from stages.train import loop, recorded
+def test_a_recorded_backbone_gives_the_features_and_gradients_of_the_plain_one(cuda, amp) -> None:  # type: ignore[no-untyped-def]
+    import torch
 
-    networks: list[object] = []
-
-    def seen(*given, **named):  # type: ignore[no-untyped-def]
-        networks.append(recorded.recorded(*given, **named))
-        return networks[-1]
-
-    monkeypatch.setattr(loop, "recorded", seen)
-    played = []
-    for fewest_steps in (10**9, 1):
-        monkeypatch.setattr(recorded, "FEWEST_STEPS", fewest_steps)
-        played.append(trained(tiny_model(dropout=0.5), np.arange(44) % 7, learning_rate=0.001, amp=amp, device=cuda))
-    assert isinstance(networks[1], recorded.RecordedNetwork)
-    np.testing.assert_allclose(played[1].loss, played[0].loss, rtol=2e-2 if amp else 1e-3)
-    np.testing.assert_allclose(played[1].lookup_table, played[0].lookup_table, atol=2e-2 if amp else 2e-3)
+    model = build_model(InitParameters(backbone="resnet18")).to(cuda, memory_format=torch.channels_last).train()
+    twin, shape = copy.deepcopy(model), (8, 3, 64, 32)
+    plain = functools.partial(twin.pool, amp=amp)
+    network = recorded(model, plain, shape=shape, amp=amp, n_steps=1000, device=cuda)
+    assert isinstance(network, RecordedNetwork)
+    for n_images in (8, 8, 3):
+        images = torch.randn(n_images, *shape[1:], device=cuda).contiguous(memory_format=torch.channels_last)
+        found, expected = network(images), plain(images)
+        torch.testing.assert_close(found, expected)
+        if n_images == 8:
+            for features, one in ((found, model), (expected, twin)):
+                one.zero_grad()
+                features.square().sum().backward()
+            for (name, own), other in zip(model.backbone.named_parameters(), twin.backbone.parameters(), strict=True):
+                torch.testing.assert_close(own.grad, other.grad, rtol=1e-3, atol=1e-4, msg=name)
+            for own, other in zip(model.backbone.buffers(), twin.backbone.buffers(), strict=True):
+                torch.testing.assert_close(own, other)
 
 
 def test_a_loss_that_is_not_finite_is_told_with_its_own_step_though_it_is_read_late(cuda) -> None:  # type: ignore[no-untyped-def]

@@ -11,6 +11,7 @@ from stages.arrays.product_errors import product_bound
 from stages.errors import MemoryLimitError
 from stages.merge.memory_model import pair_bytes
 from stages.merge.selection.cameras import CameraPenalty
+from stages.merge.tables.array_table import float32_error
 from tests.reference.published import merge_stage
 
 HALF = {"kernels": "compiled", "precision": "float16"}
@@ -105,3 +106,24 @@ def test_pairs_of_one_camera_are_proposed_only_if_its_penalty_lets_them(random_c
     monkeypatch.setattr(CameraPenalty, "alone", lambda _, clusters: np.full(len(clusters), -1, dtype=np.int32))
     np.testing.assert_array_equal(merge_stage(features, labels, 60, **options, **HALF).merges, expected.merges)
     assert with_cameras < sum(proposed)
+
+
+def test_the_error_of_a_product_is_probed_once_on_a_device_that_has_no_hash_as_those_of_cupy():
+    class Device:
+        __hash__ = None
+
+        def __str__(self):
+            return "<a device>"
+
+    class Library:
+        __name__ = "a library"
+        n_sent = 0
+
+        def asarray(self, rows, *, device):
+            self.n_sent += 1
+            return np.asarray(rows)
+
+    library = Library()
+    errors = {float32_error(library, Device(), 37) for _ in range(3)}
+    assert errors == {product_bound("float32", 37)}
+    assert library.n_sent == 2
