@@ -8,10 +8,10 @@ with every step, and `log.txt`, all that the steps print. A step that fails or r
 goes on; the exit status is 1 if there was one. Compiled kernels are kept in `.gpu-cache`, so a second call on the same machine
 starts at once. `--images` is a folder in Market-1501's layout for the run of all stages, which else takes drawn people.
 
-Steps, in this order: `versions`, `tests` (those marked `gpu`), `run` (all stages as far as time goes, with an estimate of the
-whole), `extraction`, `training`, `merge` (beside the bare half product in float16, TF32 and float32, and the same merges as the
-CPU makes), `evaluation`, `syncs` (a training step that may not wait for the GPU), `nccl`, `compiled` (training by torch's
-compiler). `--small` shrinks all of them to seconds and runs on the CPU.
+Steps, in this order: `versions`, `tests` (those marked `gpu`), `run` (all stages as far as time goes, with an estimate of
+the whole), `extraction`, `training`, `merge` (beside the bare half product in float16, TF32 and float32, and the same merges
+as the CPU makes), `evaluation`, `syncs` (a training step that may not wait for the GPU), `nccl`, `compiled` (training by
+torch's compiler). `--small` shrinks all of them to seconds and runs on the CPU.
 """
 
 from __future__ import annotations
