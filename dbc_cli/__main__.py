@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 TERMINATED = 143
-PASSIVE_WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "100000"}
-"""Threads of torch that wait for each other spin for a moment only, then sleep: spinning keeps other processes from the cores.
+PASSIVE_WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "1000"}
+"""Threads of torch that wait for each other spin for some 20 µs, then sleep: spinning keeps other processes from the cores.
 
-Stage 0 of the demo on two cores, images a second, quiet and beside two busy loops: 283 and 172 without spinning, 467 and 212
-with this count, 457 quiet if they spin on; under a load of ten processes spinning on made 40 steps 18 times slower.
+On a busy machine two threads often share a core; then nobody can come while one spins, and each of some 3,000 waits of a
+training step costs the whole count. benchmarks/RESULTS.md has the times of counts from 0 to 100,000.
 """
 
 CACHES = {"CUPY_CACHE_DIR": ("~/.cupy", "kernel_cache"), "MPLCONFIGDIR": ("~/.config", "matplotlib")}
