@@ -6,7 +6,7 @@ import functools
 import math
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, cast
 
 import numpy as np
@@ -179,10 +179,6 @@ def train(
         compiled=options.compiled,
         graphs=device.type == "cuda" and not shared.is_shared,
     )
-    if not options.compiled and not shared.is_shared:
-        n_steps = parameters.epochs * n_batches(len(samples), parameters.batch_size)
-        shape = (parameters.batch_size * (parameters.frames or 1), 3, form.height, form.width)
-        network = recorded(model, network, shape=shape, amp=parameters.amp, n_steps=n_steps, device=device)
     task = _Task(
         source,
         samples,
@@ -194,6 +190,10 @@ def train(
         options.checkpoints,
         shared,
     )
+    if not options.compiled and not shared.is_shared:
+        shape = (task.batch_size * (parameters.frames or 1), 3, form.height, form.width)
+        found = recorded(model, network, shape=shape, amp=parameters.amp, n_steps=task.n_steps, device=device)
+        task = replace(task, network=found)
     seed = int(np.random.SeedSequence([parameters.seed, parameters.stage]).generate_state(1)[0])
     n_others = samples.n_others
     state = _beginning(model, lookup_table, parameters, seed=seed, device=device, cameras=cameras, n_others=n_others)
