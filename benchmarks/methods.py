@@ -51,8 +51,7 @@ MERGE_PERCENT, LAST_STAGE = 0.25, 3
 RATES = {"learning_rate": 0.003, "norm_statistics": "stored", "batch_size": 16}
 """Of all that is trained on labels, as the other methods have them."""
 EPOCHS = 5
-SAME_EPOCHS = {"epochs": EPOCHS, "stage0_epochs": 0}
-"""DBC trains as long as the others, and like them not before there are clusters."""
+"""Of a stage; DBC trains as long as the others, and like them not before there are clusters."""
 STYLE_STEPS, STYLE_WIDTH = 200, 16
 """SPGAN, far below its published size."""
 FIGURES = ("rank1", "rank5", "rank10", "mAP", "ari")
@@ -67,6 +66,8 @@ class Setting:
     source: RunDirectory
     initial: Mapping[str, Any]
     train: Mapping[str, Any] = field(default_factory=dict)
+    epochs: int = EPOCHS
+    style_steps: int = STYLE_STEPS
 
     @property
     def folder(self) -> Path:
@@ -83,14 +84,21 @@ class Job:
     make: Callable[[Setting, int], tuple[RunDirectory, int]]
 
 
-def loop(name: str, *, known: float | None = None, from_source: bool = False, **values: Any) -> Job:
-    """A method of `dbc ablate --methods`; `known` is the share of train samples that are labelled, 0 for one a person."""
+def loop(
+    name: str, *, known: float | None = None, from_source: bool = False, times: int | None = 1, **values: Any
+) -> Job:
+    """A method of `dbc ablate --methods`; `known` is the share of train samples that are labelled, 0 for one a person.
+
+    It trains `times` the epochs of the setting, or by default as its recipe says.
+    """
 
     def make(setting: Setting, seed: int) -> tuple[RunDirectory, int]:
         initial = dict(setting.initial)
         if from_source:
             initial["weights"] = str(trained_on(setting.source, setting, seed))
         told = {"merge_percent": MERGE_PERCENT, "stages": LAST_STAGE, **setting.train, **initial, **values}
+        if times is not None:
+            told |= {"epochs": times * setting.epochs, "stage0_epochs": 0}
         if "n_clusters" in told:
             told["n_clusters"] = n_people(setting)
         if known is not None:
@@ -120,10 +128,10 @@ def another(name: str, knows: str, feature: int = -1) -> Job:
         attributes = setting.source.root / "attributes.csv"
         options = Options(
             seed=seed,
-            steps=STYLE_STEPS,
+            steps=setting.style_steps,
             width=STYLE_WIDTH,
-            epochs=EPOCHS,
-            train={**RATES, "epochs": EPOCHS} if name == "spgan" else {},
+            epochs=setting.epochs,
+            train={**RATES, "epochs": setting.epochs} if name == "spgan" else {},
             initial=setting.initial,
         )
         found = METHODS[name](setting.run, Source(setting.source, attributes), options, context=Context())[feature]
@@ -134,7 +142,7 @@ def another(name: str, knows: str, feature: int = -1) -> Job:
 
 def trained_on(run: RunDirectory, setting: Setting, seed: int) -> Path:
     """The model of `run` after training on its identities."""
-    asked = {**RATES, "epochs": EPOCHS, "seed": seed, "loss": "softmax", "supervised": True, **setting.train}
+    asked = {**RATES, "epochs": setting.epochs, "seed": seed, "loss": "softmax", "supervised": True, **setting.train}
     made = train(run, stage=0, overrides=asked, initial=setting.initial, context=Context())
     if made.artifact is None:
         raise RuntimeError("a model is made unless it is a dry run")
@@ -194,18 +202,18 @@ JOBS = {
     "initial": Job("initial features", "nothing", initial_features),
     "bow": loop("bow"),
     "oim": loop("oim"),
-    "dbc-default": loop("tuned"),
-    "dbc": loop("tuned", **SAME_EPOCHS),
-    "buc": loop("tuned", criterion="buc", update="union", **SAME_EPOCHS),
-    "dbc-labels": loop("tuned", known=0, **SAME_EPOCHS),
-    "dbc-source": loop("tuned", from_source=True, **SAME_EPOCHS),
+    "dbc-default": loop("tuned", times=None),
+    "dbc": loop("tuned"),
+    "buc": loop("tuned", criterion="buc", update="union"),
+    "dbc-labels": loop("tuned", known=0),
+    "dbc-source": loop("tuned", from_source=True),
     "pul": loop("pul", from_source=True, n_clusters=20),
     "pul-alone": loop("pul", n_clusters=20),
     "eug": loop("eug", known=0),
     "eug-exclusive": loop("eug-exclusive", known=0),
     "race": loop("race", known=0),
-    "eug-15": loop("eug", known=0, epochs=3 * EPOCHS),
-    "race-15": loop("race", known=0, epochs=3 * EPOCHS),
+    "eug-15": loop("eug", known=0, times=3),
+    "race-15": loop("race", known=0, times=3),
     "stepwise": loop("stepwise"),
     "dgm": loop("dgm"),
     "dal": loop("dal"),
@@ -214,8 +222,8 @@ JOBS = {
     "tj-aidl": another("tj-aidl", f"{ANOTHER_SET} and its attributes"),
     "source": Job("supervised on the source", ANOTHER_SET, supervised(on_source=True)),
     "target": Job("supervised on the set itself", "all identities", supervised(on_source=False)),
-    "dbc-10": loop("tuned", known=0.1, **SAME_EPOCHS),
-    "dbc-50": loop("tuned", known=0.5, **SAME_EPOCHS),
+    "dbc-10": loop("tuned", known=0.1),
+    "dbc-50": loop("tuned", known=0.5),
 }
 TITLES = {
     "dbc-default": "DBC, default",
@@ -265,9 +273,8 @@ def drawn(arguments: argparse.Namespace, seed: int, *, frames: int) -> Setting:
     source = RunDirectory(folder / "source")
     write_attributes(source.require("dataset"), source.root / "attributes.csv", overwrite=True)
     told = {"frames": 2} if frames else {}
-    return Setting(
-        "drawn-video" if frames else "drawn", RunDirectory(folder / "target"), source, _mobilenet(arguments), told
-    )
+    name, run = "drawn-video" if frames else "drawn", RunDirectory(folder / "target")
+    return Setting(name, run, source, _mobilenet(arguments), told, arguments.epochs, arguments.style_steps)
 
 
 SIDE = 48
@@ -285,7 +292,9 @@ def real(arguments: argparse.Namespace, name: str) -> Setting:
         ingest(run, source=where, parameters=asked, context=Context(workers=0))
     if name != "koi":
         attributes(name, given, found["source"])
-    return Setting(name, found["target"], found["source"], _mobilenet(arguments), told)
+    return Setting(
+        name, found["target"], found["source"], _mobilenet(arguments), told, arguments.epochs, arguments.style_steps
+    )
 
 
 def eth80(given: Path, out: Path, role: str) -> tuple[Path, str]:
@@ -458,6 +467,8 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path)
     for name, default in (("sets", "drawn,drawn-video"), ("jobs", ",".join(JOBS)), ("seeds", "0,1,2")):
         parser.add_argument(f"--{name}", type=lambda text: text.split(","), default=default.split(","))
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--style-steps", type=int, default=STYLE_STEPS)
     parser.add_argument("--table", action="store_true")
     arguments = parser.parse_args()
     arguments.seeds = [int(seed) for seed in arguments.seeds]
