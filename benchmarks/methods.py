@@ -282,7 +282,7 @@ SIDE = 48
 
 
 def real(arguments: argparse.Namespace, name: str) -> Setting:
-    """A part of a real set, about a hundred pictures to train on; the source are other individuals of it."""
+    """A part of a real set, 40 to 110 samples to train on; the source are other individuals of it."""
     out, given = arguments.out / name, getattr(arguments, name)
     make, told = READERS[name]
     found = {role: RunDirectory(out / "runs" / role) for role in ("target", "source")}
@@ -308,10 +308,10 @@ def eth80(given: Path, out: Path, role: str) -> tuple[Path, str]:
 
 
 def table(given: Path, out: Path, role: str) -> tuple[Path, str]:
-    """Of a table every eighth vehicle, or tenth antelope, to train on; half of those to search for."""
+    """Of a table every sixteenth vehicle, or twentieth antelope, to train on; half of those to search for."""
     with (given / "samples.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    step = 8 if "flank" not in rows[0] else 10
+    step = 16 if "flank" not in rows[0] else 20
     train = sorted({int(row["pid"]) for row in rows if row["split"] == "train"})
     test = sorted({int(row["pid"]) for row in rows if row["split"] != "train"})
     kept = {*train[role == "source" :: step], *(test[::2] if role == "target" else [])}
