@@ -1,7 +1,7 @@
 """Time of `dbc merge` and `dbc eval` with the default recipe, reading and committing included, beside their products.
 
     env -u OPENBLAS_CORETYPE -u OMP_NUM_THREADS python -m benchmarks.commands [--repeats 5] [--train 12936] [--cameras 6]
-        [--query 3368] [--gallery 15913] [--folder DIR] [--torch]
+        [--query 3368] [--gallery 15913] [--folder DIR] [--only merge]
 
 A run is made with features of Market-1501's numbers and 2048 dimensions, in DIR (default: the folder for temporary files),
 and taken away at the end. The floors are half the float32 product of the train features with a copy of themselves, and the
@@ -9,13 +9,12 @@ product of query and gallery. Floor and commands take turns in one process, so t
 them; start and imports are left out. `first` fits the whitening and looks for neighbours by camera, as the first command of
 a stage does; `again` reads what that kept. Figures are those of the least turn, seconds passed and, in brackets, those of all
 processors, which are what is left to compare on a busy machine; the ratio's brackets hold the median of the turns' own. With
-`--cameras 0` no sample has a camera. With `--torch` torch is loaded first, as `dbc run` has it, and the merge multiplies int8.
+`--cameras 0` no sample has a camera.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
 import os
 import shutil
 import statistics
@@ -281,10 +280,7 @@ def main() -> None:
     parser.add_argument("--cameras", type=int, default=6)
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--only", choices=("merge", "eval"))
-    parser.add_argument("--torch", action="store_true")
     options = parser.parse_args()
-    if options.torch:
-        importlib.import_module("torch")
     if "OPENBLAS_CORETYPE" in os.environ:
         print("OPENBLAS_CORETYPE is set: the floor may be half of what the machine does", file=sys.stderr)
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:

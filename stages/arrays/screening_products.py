@@ -1,17 +1,22 @@
-"""Matrix products of stored rows on the CPU, each with a proven bound on its error: float32 by NumPy, int8 by torch."""
+"""Matrix products of stored rows on the CPU, with proven bounds on their errors: float32 by NumPy, int8 compiled."""
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.arrays.compiled_int8 import (
+    LARGEST_DIM,
+    fills_a_block,
+    multiplies_int8,
+    multiply_in_blocks,
+    multiply_plainly,
+)
 from stages.arrays.product_errors import product_bound
 from stages.errors import UsageError
 from stages.typing import Array
@@ -36,16 +41,16 @@ class Product:
 def host_product(precision: str, *, n_rows: int, dim: int) -> Product:
     """The product for screening `n_rows` rows of `dim` on the CPU: 'float32', 'int8', or 'auto'.
 
-    'auto' is int8 if the processor multiplies it in hardware and the work outweighs importing torch, else float32.
+    'auto' is int8 if the processor multiplies it in hardware and the work outweighs loading the loop, else float32.
     Errors: float32 in any order of summation, fused or not, is within d·2^-24/(1 − d·2^-24); int8 sums in int32, exactly,
     up to d = 2^17. Raises UsageError for another `precision`, and for int8 of more dimensions.
     """
     if precision == "auto":
-        worth_importing = "torch" in sys.modules or n_rows * n_rows * dim > _INT8_PAYS
-        precision = "int8" if worth_importing and _multiplies_int8() and dim <= _INT8_DIM else "float32"
-    if precision == "int8" and dim > _INT8_DIM:
+        pays = n_rows * n_rows * dim > _INT8_PAYS and multiplies_int8() and dim <= LARGEST_DIM
+        precision = "int8" if pays else "float32"
+    if precision == "int8" and dim > LARGEST_DIM:
         raise UsageError(
-            f"`precision='int8'` takes at most {_INT8_DIM} dimensions, got {dim}; pass `precision='float32'`"
+            f"`precision='int8'` takes at most {LARGEST_DIM} dimensions, got {dim}; pass `precision='float32'`"
         )
     if precision == "float32":
         edge = 1024 if n_rows > 6000 else 704 if n_rows > 2500 else 512
@@ -55,15 +60,8 @@ def host_product(precision: str, *, n_rows: int, dim: int) -> Product:
     raise UsageError(f"unknown `precision` '{precision}': choose auto, float32 or int8")
 
 
-_INT8_PAYS = 7e11
-"""Products from which int8 saves more than to import torch takes. With 12,936 rows of 2048 (3.4e11) that takes 1.9 processor
-seconds and saves 1.0: a whole `dbc merge` takes 6.5 in float32, 7.2 in int8. In `dbc run` torch is there already."""
-_INT8_DIM = 1 << 17
-
-
-def _multiplies_int8() -> bool:
-    cpuinfo = Path("/proc/cpuinfo")
-    return cpuinfo.exists() and any(flag in cpuinfo.read_text() for flag in ("amx_int8", "avx512_vnni"))
+_INT8_PAYS = 1e9
+"""Products of which float32 takes as long as it takes to load the loop of int8."""
 
 
 class _Buffers(threading.local):
@@ -89,12 +87,15 @@ def _float32_product(buffers: _Buffers) -> Callable[[Array, Array], Array]:
 
 
 def _int8_product(buffers: _Buffers) -> Callable[[Array, Array], Array]:
-    import torch
+    in_hardware = multiplies_int8()
 
     def multiply(left: Array, right: Array) -> Array:
-        torch.set_num_threads(1)
         result = buffers.array((len(left), len(right)), np.int32)
-        torch._int_mm(torch.from_numpy(left), torch.from_numpy(right).T, out=torch.from_numpy(result))
+        if in_hardware and fills_a_block(left, right):
+            lifted = np.bitwise_xor(left.view(np.uint8), np.uint8(128), out=buffers.array(left.shape, np.uint8))
+            multiply_in_blocks(left, lifted, right, result)
+        else:
+            multiply_plainly(left, right, result)
         return result
 
     return multiply

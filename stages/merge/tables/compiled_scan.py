@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from stages.arrays.compiled_int8 import dot_int8
 from stages.merge.tables.compiled_rows import canonical_row, halving_sum, jit, mean_of, on_two_grids
 from stages.typing import Array
 
@@ -64,15 +65,6 @@ def is_near(product, base, offset, root, limit, limits):  # type: ignore[no-unty
         room = limits[1] - offset
         return room >= 0.0 and limits[0] + base - product <= room * room
     return product - base >= limit
-
-
-@jit
-def dot_int8(left, right):  # type: ignore[no-untyped-def]
-    """left · right of int8 rows, exact in int32 up to 2^17 values; narrow types, because they vectorise widest."""
-    total = np.int32(0)
-    for j in range(left.size):
-        total = np.int32(total + np.int16(np.int16(left[j]) * np.int16(right[j])))
-    return total
 
 
 @jit
