@@ -82,12 +82,12 @@ def test_samples_without_a_class_are_told_apart_beside_the_others() -> None:
             kept[step] = arrays
 
     options = {"checkpoints": Kept()}
-    result = trained(tiny_model(), labels, epochs=30, loss="softmax", exclusive=True, options=options)
+    result = trained(tiny_model(), labels, epochs=10, loss="softmax", exclusive=True, options=options)
     # nothing is known at first: all rows of the table are 0
     assert result.loss[0] == pytest.approx(0.8 * math.log(5) + 0.2 * math.log(7), abs=0.02)
     assert np.linalg.norm(kept[1]["memory"], axis=1) == pytest.approx(np.ones(7), abs=1e-5)
-    assert result.loss[-3:].mean() < 0.5 * result.loss[0]
-    assert (result.lookup_table.shape, len(result.loss)) == ((5, 32), 30 * 3)
+    assert result.loss[-3:].mean() < 0.7 * result.loss[0]
+    assert (result.lookup_table.shape, len(result.loss)) == ((5, 32), 10 * 3)
 
 
 def test_a_classifier_trains_no_whitened_features() -> None:

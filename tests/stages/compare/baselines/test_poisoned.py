@@ -107,7 +107,7 @@ def learned(run: RunDirectory, plan: Plan, name: str) -> Digests:
     return {**found, "model": digests(model)}
 
 
-@pytest.mark.parametrize("name", ["tuned", "paper", *OTHER_METHODS, "eug-exclusive", "dbc", "buc", "oim"])
+@pytest.mark.parametrize("name", ["tuned", *OTHER_METHODS, "eug-exclusive", "dbc", "oim"])
 def test_labels_reach_whom_they_are_for_and_identities_nobody(
     runs: tuple[RunDirectory, RunDirectory], tmp_path: Path, name: str
 ) -> None:
