@@ -439,6 +439,20 @@ def tables(lines: list[dict[str, Any]]) -> Iterator[str]:
         yield f"{name}\n\n{markdown_table(head, rows)}"
 
 
+def side_by_side(lines: list[dict[str, Any]]) -> str:
+    """A table for all sets: rank-1 and mAP of features as they are, ARI, and mAP of whitened features; – where not run."""
+    columns = [("plain", "rank1"), ("plain", "mAP"), ("plain", "ari"), ("tuned", "mAP")]
+    sets, rows = list(dict.fromkeys(line["set"] for line in lines)), []
+    for job, told in JOBS.items():
+        own = [[line for line in lines if (line["set"], line["job"]) == (name, job)] for name in sets]
+        if any(own):
+            cells = [spread([line[by][figure] for line in found]) for found in own for by, figure in columns]
+            rows.append([TITLES.get(job, told.method), told.knows, *cells])
+    names = ["rank-1", "mAP", "ARI", "whitened mAP"]
+    head = ["method", "told beside pictures", *(f"{name}: {each}" for name in sets for each in names)]
+    return markdown_table(head, rows)
+
+
 def curve(lines: list[dict[str, Any]]) -> str:
     """DBC by the share of train samples whose identity is known: mAP of whitened features and ARI, for each set."""
     shares = {"dbc": "0", "dbc-labels": "one each", "dbc-10": "10 %", "dbc-50": "50 %"}
@@ -477,7 +491,10 @@ def main() -> None:
     if not arguments.table:
         run_all(arguments)
     found = lines_of(arguments.out / "results.jsonl")
-    print("\n".join([*tables(found), curve(found)]))
+    is_drawn = [line["set"].startswith("drawn") for line in found]
+    drawn_ones = [line for line, is_one in zip(found, is_drawn, strict=True) if is_one]
+    others = [line for line, is_one in zip(found, is_drawn, strict=True) if not is_one]
+    print("\n".join([*tables(drawn_ones), side_by_side(others), curve(found)]))
 
 
 if __name__ == "__main__":
