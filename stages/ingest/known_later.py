@@ -12,6 +12,7 @@ import numpy as np
 from stages.errors import UsageError
 from stages.ingest.formats.csv_file import CsvFile, read_csv_file
 from stages.ingest.formats.names import is_missing, numbers_of, shown, whole_number
+from stages.ingest.formats.wildlife_datasets import UNKNOWN_NAME
 from stages.runs.run_directory import source_boxes
 from stages.runs.store import Artifact
 from stages.samples import UNKNOWN
@@ -35,8 +36,9 @@ def read_known_later(file: Path, dataset: Artifact) -> KnownLater:
     """The identities that `file`, a table with the columns path and identity (or pid), gives the samples of `dataset`.
 
     A path is that of the picture as it was ingested or, if the data set has no such path, a file name that it has once.
-    Columns of `PLACES` say which box or frame of it is meant. UsageError if the table has no identities, names no picture of
-    the data set or several samples by one row, or gives one sample two identities.
+    'unknown' is nobody, as in the tables of wildlife-datasets. Columns of `PLACES` say which box or frame of it is meant.
+    UsageError if the table has no identities, names no picture of the data set or several samples by one row, or gives one
+    sample two identities.
     """
     table = read_csv_file(file, columns=("path", *IDENTITIES, *PLACES))
     column = next((name for name in IDENTITIES if name in table.cells), None)
@@ -88,7 +90,7 @@ def _texts(table: CsvFile, column: str, paths: Sequence[str], dataset: Artifact)
             )
         if not images:
             n_strange += 1
-        elif not is_missing(identity):
+        elif not is_missing(identity) and identity.casefold() != UNKNOWN_NAME:
             other = next((image for image in images if found.get(image, identity) != identity), None)
             if other is not None:
                 raise UsageError(

@@ -120,6 +120,7 @@ def merge(
             result, linkage = without_merges(_corrected(inputs, options)), empty_linkage()
         elif parameters.clusterer == "dbc":
             result = _merge(inputs, n_merges, options, reporter=context.reporter)
+            _tell_fewer(len(result.merges), n_merges, context.reporter)
             linkage = extend_linkage(inputs.linkage, inputs.labels, result)
         else:
             n_clusters = len(inputs.labels) - stage * number_of_merges(len(inputs.labels), parameters.merge_percent)
@@ -175,6 +176,13 @@ def _tell(known: KnownBefore, *, stage: int, reviewed: bool, reporter: Reporter)
         reporter.note("there are no answers, so clusters stay as they are; dbc review asks for some")
     if note := known.note(stage=stage):
         reporter.note(note)
+
+
+def _tell_fewer(n_made: int, n_merges: int, reporter: Reporter) -> None:
+    if n_made < n_merges:
+        reporter.note(
+            f"{n_made} of {n_merges} merges could be made: answers, views or the data keep the other clusters apart"
+        )
 
 
 def _n_merges(n_samples: int, stage: int, parameters: MergeParameters) -> int:

@@ -209,7 +209,8 @@ def made_by(kind: ArtifactKind, stage: int) -> str:
         return "dbc ingest SOURCE" if kind == "dataset" else "dbc merge"
     # the initial model comes with its features
     command = MADE_BY["features" if kind == "model" and stage == INIT_STAGE else kind]
-    return f"{command} --stage {stage_label(stage)}"
+    # the first merge makes stage 1
+    return command if kind == "clusters" and stage < 1 else f"{command} --stage {stage_label(stage)}"
 
 
 def _place(kind: ArtifactKind, stage: int) -> tuple[ArtifactKind, int]:

@@ -80,6 +80,10 @@ def query(
     dataset = dataset_of(run, features)
     if clusters is not None:
         require_same_dataset(clusters, dataset)
+    if "box" in dataset.names():
+        context.reporter.note(
+            "each picture is compared as a whole, and this run holds boxes cut out of pictures: cut out what you ask about"
+        )
     pictures = read_pictures(files, dataset)
     compared = comparison(features, dataset, parameters, memory_limit=context.memory_limit)
     rows = compared.of(features.read("pooled"), dataset.read("camid"))

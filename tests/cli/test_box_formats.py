@@ -232,6 +232,7 @@ def test_a_map_gives_every_sample_one_place(dbc: Dbc, tmp_path: Path, tracked: R
     [
         (["--format", "mot", "--out", "a", "--map", "pca"], "--map has no use with --format mot"),
         (["--format", "mot"], "--format mot needs --out"),
+        (["--format", "coco", "--out", "a.csv"], "--out must end in .json with --format coco, got 'a.csv'"),
         (
             ["--format", "mot", "--out", "S1/gt/gt.txt"],
             "--out must be a folder with --format mot, got the file S1/gt/gt.txt",

@@ -37,11 +37,13 @@ def write_layout(
     paths = [row.path for row in members.rows]
     parameters = dataset_manifest(members.dataset).parameters
     source = Source(lambda: root_of(members.dataset, paths, root), parameters, deployments=deployments)
-    if layout_of.is_folder and out.is_file():
+    if not layout_of.suffix and out.is_file():
         raise UsageError(f"`out` must be a folder with `format='{name}'`, got the file {out}; give another")
     layout = layout_of.layout(members.rows, source)
     files = {out / place if place else out: text for place, text in layout.files.items()}
     require_new(files, overwrite=overwrite)
+    if layout_of.suffix and out.suffix.lower() != layout_of.suffix:
+        raise UsageError(f"`out` must end in {layout_of.suffix} with `format='{name}'`, got {str(out)!r}")
     for file, text in files.items():
         write_text(text, file, overwrite=overwrite)
     return layout.notes

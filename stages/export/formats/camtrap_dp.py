@@ -258,4 +258,4 @@ def _package(rows: Sequence[Member]) -> dict[str, Any]:
     }
 
 
-FORMAT = ExportFormat(name="camtrap-dp", is_folder=True, layout=layout)
+FORMAT = ExportFormat(name="camtrap-dp", suffix="", layout=layout)

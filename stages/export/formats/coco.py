@@ -55,4 +55,4 @@ def _known(said: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in said.items() if value is not None}
 
 
-FORMAT = ExportFormat(name="coco", is_folder=False, layout=layout)
+FORMAT = ExportFormat(name="coco", suffix=".json", layout=layout)

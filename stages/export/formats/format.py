@@ -67,10 +67,13 @@ class Layout:
 
 @dataclass(frozen=True)
 class ExportFormat:
-    """A format of another program. `layout` gets every row of the data set; those without a cluster have no individual."""
+    """A format of another program, in a file with `suffix` or, if that is empty, in a folder.
+
+    `layout` gets every row of the data set; those without a cluster have no individual.
+    """
 
     name: str
-    is_folder: bool
+    suffix: str
     layout: Callable[[Sequence[Member], Source], Layout]
 
 

@@ -40,4 +40,4 @@ _COLUMNS = (
     *("filepath", "timestamp", "station", "sequence_id", "frame_number"),
     *("bbox_x", "bbox_y", "bbox_w", "bbox_h", "viewpoint", "individual"),
 )
-FORMAT = ExportFormat(name="matchypatchy", is_folder=False, layout=layout)
+FORMAT = ExportFormat(name="matchypatchy", suffix=".csv", layout=layout)

@@ -56,4 +56,4 @@ def _detection(row: Member, source: Source) -> dict[str, Any]:
     return found
 
 
-FORMAT = ExportFormat(name="megadetector", is_folder=False, layout=layout)
+FORMAT = ExportFormat(name="megadetector", suffix=".json", layout=layout)

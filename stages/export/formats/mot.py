@@ -75,4 +75,4 @@ def _line(row: Member, number: int, source: Source) -> tuple[int, int, str]:
     return frame, number, ",".join(map(decimal, fields)) + "\n"
 
 
-FORMAT = ExportFormat(name="mot", is_folder=True, layout=layout)
+FORMAT = ExportFormat(name="mot", suffix="", layout=layout)

@@ -33,4 +33,4 @@ def layout(rows: Sequence[Member], source: Source) -> Layout:  # noqa: ARG001
     return Layout({"": csv_text(known)})
 
 
-FORMAT = ExportFormat(name="wildlife-datasets", is_folder=False, layout=layout)
+FORMAT = ExportFormat(name="wildlife-datasets", suffix=".csv", layout=layout)

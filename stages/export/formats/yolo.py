@@ -40,4 +40,4 @@ def layout(rows: Sequence[Member], source: Source) -> Layout:
     return Layout(texts, (told,) if n_apart else ())
 
 
-FORMAT = ExportFormat(name="yolo", is_folder=True, layout=layout)
+FORMAT = ExportFormat(name="yolo", suffix="", layout=layout)

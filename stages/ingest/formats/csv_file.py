@@ -61,6 +61,7 @@ def read_csv_file(
         doubled = sorted({name for name in names if name and names.count(name) > 1})
         if doubled:
             raise UsageError(f"{shown(file)} has the column {shown(doubled[0])} more than once; keep one")
+        _refuse_mixed(file, delimiter, names, columns)
         found = [(name, names.index(name)) for name in columns if name in names]
         cells: dict[str, list[str]] = {name: [] for name, _ in found}
         line = array("q")
@@ -104,7 +105,8 @@ def _opened(file: Path) -> Iterator[TextIO]:
     except (csv.Error, UnicodeDecodeError) as error:
         raise UsageError(f"{shown(file)} is not a UTF-8 CSV table: {plain(str(error))}; save it as one") from error
     except OSError as error:
-        raise DbcError(f"cannot read {shown(file)}: {error.strerror}; make it readable") from error
+        advice = "make it readable" if file.exists() else "give the table"
+        raise DbcError(f"cannot read {shown(file)}: {error.strerror}; {advice}") from error
 
 
 def _rows(reader: Any, file: Path) -> Iterator[list[str]]:
@@ -137,6 +139,17 @@ def _header(file: Path, text: TextIO, *, needed: str) -> tuple[str, Any, list[st
         f"{shown(file)} has no column '{needed}' (columns found: {found}); name the column of image paths so, in a header "
         "with commas, semicolons or tabs"
     )
+
+
+def _refuse_mixed(file: Path, delimiter: str, names: list[str], columns: tuple[str, ...]) -> None:
+    """Raise UsageError if another delimiter would find one of `columns` within a name of the header."""
+    for other in set(DELIMITERS) - {delimiter}:
+        for name in names:
+            if other in name and any(part.strip() in columns for part in name.split(other)):
+                raise UsageError(
+                    f"{shown(file)} has {DELIMITERS[delimiter]} between its columns, and {DELIMITERS[other]} in the column "
+                    f"{shown(name)}; use one of them throughout"
+                )
 
 
 def _relative(file: Path, line: int, path: str, folder: PurePosixPath, top: str) -> str:

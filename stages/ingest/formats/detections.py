@@ -16,7 +16,7 @@ from schemas.parameters import ANY_CATEGORY, IngestParameters
 from stages.errors import UsageError
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.listing import lost_files
-from stages.ingest.formats.names import counted, is_missing, iso_time, numbers_of, shown, twins_note
+from stages.ingest.formats.names import counted, doubts, is_missing, iso_time, numbers_of, shown
 from stages.ingest.formats.path_patterns import camera_texts, identity_texts
 from stages.ingest.formats.splits import own_splits
 from stages.samples import SPLIT_NAMES, UNKNOWN, Samples
@@ -181,12 +181,13 @@ def _check_files(rows: Sequence[Detection], root: Path, parameters: IngestParame
     if not lost.places or (parameters.on_bad_image == "skip" and len(lost.places) < len(paths)):
         return
     first = row_of[paths[lost.places[0]]]
-    told = f"; a file there has the name {lost.look_alike!a}, which looks alike" if lost.look_alike else ""
     others = f", nor do {len(lost.places) - 1} other of the {len(paths)} pictures" if len(lost.places) > 1 else ""
     advice = "give the folder that their paths start from as `root`"
     if len(lost.places) < len(paths):
         advice = "restore it, or leave such pictures out with `on_bad_image='skip'`"
-    raise UsageError(f"{first.origin}: {shown(first.path)} does not exist in {shown(root)}{others}{told}; {advice}")
+    raise UsageError(
+        f"{first.origin}: {shown(first.path)} does not exist in {shown(root)}{others}{lost.told}; {advice}"
+    )
 
 
 def _named(rows: Sequence[Detection], parameters: IngestParameters) -> Iterator[Detection]:
@@ -257,7 +258,7 @@ def _table(
         n_missing = int((numbers[column] == UNKNOWN).sum())
         if n_missing < len(first):
             findings.missing[column] = n_missing
-        findings.warnings += [note for note in (twins_note(sorted(set(texts)), kind=f"names of {column}"),) if note]
+        findings.warnings += doubts(texts, kind=f"names of {column}")
     samples = Samples(
         path=tuple(row.path for row in images),
         frame_start=np.cumsum([0, *map(len, groups)], dtype=np.int64),
@@ -278,6 +279,7 @@ def with_names(samples: Samples, findings: Findings, *, encounter: Sequence[str]
     for column, texts in (("encounter", encounter), ("view", view)):
         if any(texts):
             findings.missing[column] = sum(not text for text in texts)
+            findings.warnings += doubts(texts, kind=f"names of {column}")
     if any(encounter):
         numbers = np.asarray(numbers_of(encounter, smallest=0), dtype=np.int32)
         samples = replace(samples, encounter=numbers, encounter_name=tuple(encounter))

@@ -13,7 +13,7 @@ from stages.errors import UsageError
 from stages.ingest.formats.format import NAMING, Findings, Format
 from stages.ingest.formats.layout import shortened
 from stages.ingest.formats.listing import list_images, no_images
-from stages.ingest.formats.names import is_missing, numbers_of, shown, twins_note
+from stages.ingest.formats.names import doubts, is_missing, numbers_of, shown
 from stages.ingest.formats.path_patterns import camera_texts, identity_texts
 from stages.ingest.formats.splits import divide_test, own_splits
 from stages.samples import GALLERY, QUERY, TRAIN, UNKNOWN, Samples
@@ -24,11 +24,16 @@ TEST = -1
 SPLIT_FOLDERS = {"train": TRAIN, "val": TRAIN, "test": TEST, "query": QUERY, "gallery": GALLERY}
 
 _PLACE = (
-    "cam camera station site location loc trap session day date night week month year video clip seq sequence batch set "
-    "part folder dir images imgs pictures photos data dataset frames crops training validation valid testing probe"
+    "cam camera station st stn site location loc trap plot grid transect session day date night week month year video clip "
+    "seq sequence batch set part folder dir images imgs pictures photos data dataset frames crops training validation valid "
+    "testing probe dcim"
 )
-_NO_NAMES = re.compile(rf"(?:{'|'.join(_PLACE.split())})s?[-_ .]?[0-9]*|[0-9]{{4}}[-_.][0-9]{{2}}[-_.][0-9]{{2}}", re.I)
-"""Names of folders that are more often places, times or splits than individuals."""
+_PLACES = re.compile(rf"(?:{'|'.join(_PLACE.split())})s?(?:[-_ .]?[0-9]*|[-_ .][a-z][0-9]*|[-_ .]?[0-9]+[a-z])", re.I)
+"""Names of folders that are more often places, times or splits than individuals: one of them is enough to ask."""
+_DATES_OR_CARDS = re.compile(
+    r"[0-9]{4}[-_.][0-9]{2}[-_.][0-9]{2}|20[0-9]{2}[01][0-9][0-3][0-9]|[1-9][0-9]{2}[_A-Z][0-9A-Z_]{4}"
+)
+"""Dates, and the folders that cameras make (`100MEDIA`): doubtful if all folders have such names."""
 
 
 def read_folder(source: Path, parameters: IngestParameters, findings: Findings) -> Samples:
@@ -59,7 +64,7 @@ def read_folder(source: Path, parameters: IngestParameters, findings: Findings) 
     if parameters.identity_pattern is None and any(names):
         findings.missing["pid"] = int((pid == UNKNOWN).sum())
         findings.notes.append(_identities_note({name for name in names if not is_missing(name)}))
-    findings.warnings += [note for note in (twins_note(names, kind="identities"),) if note]
+    findings.warnings += doubts(names, kind="identities")
     if kinds is None:
         split = own_splits(pid, camid, parameters, findings)
     else:
@@ -113,10 +118,14 @@ def _identity_names(
                 "images); move it into the folder of its identity or remove it"
             )
     found = sorted({name for name in names if not is_missing(name)})
-    if folder_identities is None and found and (len(found) == 1 or all(map(_NO_NAMES.fullmatch, found))):
+    doubtful = [name for name in found if _PLACES.fullmatch(name)]
+    if not doubtful and (len(found) == 1 or all(map(_DATES_OR_CARDS.fullmatch, found))):
+        doubtful = found
+    if folder_identities is None and doubtful:
         raise UsageError(
-            f"{shown(source)} sorts its images into {shortened([shown(name) for name in found])}, which may be no "
-            "identities; say `folder_identities=True` if they are, `folder_identities=False` if not"
+            f"{shown(source)} sorts its images into {shortened([shown(name) for name in doubtful])}, which may be no "
+            "identities; say `folder_identities=True` if they are, `folder_identities=False` if not (and "
+            "`camera_pattern='^([^/]+)/'` if they are cameras)"
         )
     return names
 

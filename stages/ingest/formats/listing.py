@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from stages.errors import DbcError, UsageError
 from stages.ingest.decode.image_file import image_suffixes
-from stages.ingest.formats.names import shown
+from stages.ingest.formats.names import counted, shown
 
 _SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "icon\r"})
 HIDDEN = "hidden"
@@ -71,12 +71,20 @@ class LostFiles(NamedTuple):
     """Which of the paths looked for are no files, by their places in the list; and what else was there.
 
     `look_alike` is the name of a file that differs from a lost one's in its Unicode form alone; `beside` counts the files in
-    the same folders that were not looked for, by suffix.
+    the same folders that were not looked for, by suffix; `backslash` says that the first is there with / for each backslash.
     """
 
     places: list[int]
     look_alike: str | None
     beside: Counter[str]
+    backslash: bool
+
+    @property
+    def told(self) -> str:
+        """What to add to an error: empty, or why a file that is there was not found."""
+        if self.look_alike:
+            return f"; a file there has the name {self.look_alike!a}, which looks alike"
+        return "; it is there with / in place of each backslash, so write / in all paths" if self.backslash else ""
 
 
 def lost_files(root: Path, paths: Sequence[str], *, known: Collection[str] = ()) -> LostFiles:
@@ -103,7 +111,8 @@ def lost_files(root: Path, paths: Sequence[str], *, known: Collection[str] = ())
         look_alike = look_alike or next(filter(None, (_look_alike(paths[place], there) for place in missing)), None)
         prefix = f"{folder}/" if folder else ""
         beside.update(kind_of(name) for name in there.difference(names) if f"{prefix}{name}" not in known)
-    return LostFiles(sorted(lost), look_alike, beside)
+    backslash = any("\\" in paths[place] and _is_file(root, paths[place].replace("\\", "/")) for place in lost[:1])
+    return LostFiles(sorted(lost), look_alike, beside, backslash)
 
 
 def _file_names(folder: Path) -> set[str]:
@@ -130,10 +139,11 @@ def _look_alike(path: str, there: set[str]) -> str | None:
 
 
 def no_images(folder: Path) -> UsageError:
-    """The error for a folder in which `list_images` found nothing."""
+    """The error for a folder in which `list_images` found nothing, with what it holds instead."""
+    found = counted(left_out(folder, taken=())) or "no files"
     return UsageError(
-        f"{shown(folder)} holds no image files (.jpg, .png, .tif or another kind that Pillow reads; hidden files are "
-        "left out); give the folder that holds the images"
+        f"{shown(folder)} holds no image files (.jpg, .png, .tif or another kind that Pillow reads), found {found}; give the "
+        "folder that holds the images, or save them as one of these kinds"
     )
 
 

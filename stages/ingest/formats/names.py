@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
@@ -21,6 +21,11 @@ INT32_MAX = 2**31 - 1
 
 MISSING = frozenset({"", "NA", "N/A", "nan", "NaN", "None", "NULL", "null", "<NA>"})
 """Texts that say that a value is not known, in every column of every format; blanks around them do not count."""
+
+MAYBE_MISSING = frozenset(
+    {"unknown", "unk", "unidentified", "undetermined", "unsure", "not identified", "?", "??", "???", "-", "--"}
+)
+"""Names, in lower case, that people give to individuals they do not know: taken as they are, and told."""
 
 # pandas writes a column of integers with gaps as 1.0, 2.0
 _WHOLE = re.compile(r"(-?[0-9]+)(?:\.0+)?", re.ASCII)
@@ -98,6 +103,17 @@ def twins_note(texts: Sequence[str], *, kind: str) -> str | None:
         f"{kind} written in two ways that look alike: {len(found)}, the first {first}; each way counts as a name of its own; "
         "write them alike (Unicode NFC) if they are one"
     )
+
+
+def doubts(texts: Collection[str], *, kind: str) -> list[str]:
+    """A line for each reason to doubt that `texts`, which are names of `kind`, are meant as they are taken."""
+    nobody = sorted({text for text in texts if text.strip().casefold() in MAYBE_MISSING})
+    notes = [twins_note(sorted(set(texts)), kind=kind)]
+    if nobody:
+        notes.append(
+            f"{kind}: {', '.join(map(shown, nobody))} is taken for a name like any other; where nobody is meant, write NA"
+        )
+    return [note for note in notes if note]
 
 
 def identities_from_one(pid: NDArray[np.integer], split: NDArray[np.integer]) -> Int32Array:

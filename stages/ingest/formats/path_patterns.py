@@ -62,7 +62,10 @@ def pattern_texts(paths: Sequence[str], *, pattern: str | None, option: str, gro
     found: list[str | None] = json.loads(done.stdout)
     for path, text in zip(paths, found, strict=True):
         if not text:
-            raise UsageError(f"path {shown(path)} does not match `{option}` {shown(pattern)}; widen the pattern")
+            raise UsageError(
+                f"path {shown(path)} does not match `{option}` {shown(pattern)}; widen the pattern, or give "
+                "pictures that join a run one of their own, with `add=True`"
+            )
     return [text or "" for text in found]
 
 

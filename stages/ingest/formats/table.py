@@ -16,14 +16,7 @@ from stages.ingest.formats.csv_file import DELIMITERS, CsvFile, read_csv_file
 from stages.ingest.formats.detections import samples_of, times_of, wanted_categories, why_left_out, with_names
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
 from stages.ingest.formats.listing import lost_files
-from stages.ingest.formats.names import (
-    counted,
-    is_missing,
-    numbers_of,
-    plain,
-    shown,
-    twins_note,
-)
+from stages.ingest.formats.names import counted, doubts, is_missing, numbers_of, plain, shown
 from stages.ingest.formats.numbers import frame_of
 from stages.ingest.formats.path_patterns import camera_texts, identity_texts
 from stages.ingest.formats.splits import own_splits
@@ -174,11 +167,10 @@ def _check_paths(table: CsvFile, root: Path, findings: Findings) -> None:
     if lost.places:
         row = lost.places[0]
         top = "the table's folder" if root == table.file.parent else "`root`"
-        told = f"; a file there has the name {lost.look_alike!a}, which looks alike" if lost.look_alike else ""
         path = ascii(paths[row]) if lost.look_alike else shown(paths[row])
         raise UsageError(
             f"{shown(table.file)} lists {len(lost.places)} of {len(paths)} files that do not exist, the first {path} "
-            f"(line {table.line[row]}){told}; paths are relative to {top}"
+            f"(line {table.line[row]}){lost.told}; paths are relative to {top}"
         )
 
 
@@ -221,7 +213,7 @@ def _report(table: CsvFile, numbers: dict[str, Int32Array], findings: Findings) 
             findings.missing[column] = int((numbers[column] == UNKNOWN).sum())
     for column in ("path", *NAMES):
         different = set(table.cells.get(column, ()))
-        findings.warnings += [note for note in (twins_note(sorted(different), kind=f"names of {column}"),) if note]
+        findings.warnings += doubts(different, kind=f"names of {column}")
         if column == "pid" and "-1" in different and "junk" not in table.cells:
             findings.warnings.append(
                 f"{shown(table.file)}: pid -1 is an identity like any other; if it is junk, say so by 1 in a column junk "

@@ -33,7 +33,9 @@ def known(folder: Path, text: str, **arrays: Any) -> KnownLater:
 
 
 def test_paths_and_file_names_that_are_there_once_are_found(tmp_path: Path) -> None:
-    found = known(tmp_path, "path,identity\na/1.jpg,Zola\nphotos/3.jpg,Ada\n1.jpg,lost\nb/1.jpg,NA\nx.jpg,y\n")
+    found = known(
+        tmp_path, "path,identity\na/1.jpg,Zola\nphotos/3.jpg,Ada\n1.jpg,lost\nb/1.jpg,NA\nx.jpg,y\nc/4.jpg,Unknown\n"
+    )
     assert found.pid.tolist() == [-2, 2, 1, -2]
     assert found.pid.dtype == np.int32
     assert found.note == ("identities by ids.csv: 2 of 4 samples, 2 identities; 2 rows name no picture of the data set")

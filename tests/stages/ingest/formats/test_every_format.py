@@ -285,6 +285,8 @@ def test_given_queries_are_searched_in_test(tmp_path: Path) -> None:
         (["2024-05-01/1.png", "2024-05-02/2.png"], "which may be no identities"),
         (["images/1.png", "images/2.png"], "sorts its images into 'images'"),
         (["train/cam1/1.png", "train/cam2/2.png"], "which may be no identities"),
+        (["rex/1.png", "Station A/2.png", "St_03/3.png"], "into 'St_03', 'Station A', which may be no identities"),
+        (["100RECNX/1.png", "101_BTCF/2.png"], "which may be no identities"),
     ],
 )
 def test_doubtful_folders_are_asked_about_and_the_flag_decides(tmp_path: Path, files: list[str], told: str) -> None:
@@ -384,6 +386,20 @@ def test_a_path_in_the_other_form_is_named_as_such(tmp_path: Path) -> None:
     text = refusal(tmp_path, "csv")
     assert r"the first 'Jos\xe9.png'" in text
     assert r"the name 'Jose\u0301.png', which looks alike" in text
+    (tmp_path / "samples.csv").write_text(f"path\n.\\{NFD}.png\n", encoding="utf-8")
+    assert "write / in all paths" in refusal(tmp_path, "csv")
+
+
+def test_names_for_nobody_are_told(tmp_path: Path) -> None:
+    text = "path,pid,camid,encounter,view\na.png,Unknown,1,?,left\nb.png,x,1,2,unknown\n"
+    _, findings = read(table(tmp_path, text), "csv", test_fraction=0)
+    told = [warning.partition(" is taken")[0] for warning in findings.warnings]
+    assert told == ["names of pid: 'Unknown'", "names of encounter: '?'", "names of view: 'unknown'"]
+
+
+@pytest.mark.parametrize("text", ["path;pid,camid\na.png;x,1\n", "path\tpid;camid\na.png\tx;1\n"])
+def test_a_header_with_two_separators_is_refused(tmp_path: Path, text: str) -> None:
+    assert "use one of them throughout" in refusal(table(tmp_path, text), "csv")
 
 
 @pytest.mark.parametrize(("delimiter", "told"), [(",", None), (";", "semicolons"), ("\t", "tabs")])
