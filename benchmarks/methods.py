@@ -132,7 +132,7 @@ def another(name: str, knows: str, feature: int = -1) -> Job:
             width=STYLE_WIDTH,
             epochs=setting.epochs,
             train={**RATES, "epochs": setting.epochs} if name == "spgan" else {},
-            initial=setting.initial,
+            initial={**setting.initial, "seed": seed},
         )
         found = METHODS[name](setting.run, Source(setting.source, attributes), options, context=Context())[feature]
         return found.run, found.stage
@@ -143,7 +143,7 @@ def another(name: str, knows: str, feature: int = -1) -> Job:
 def trained_on(run: RunDirectory, setting: Setting, seed: int) -> Path:
     """The model of `run` after training on its identities."""
     asked = {**RATES, "epochs": setting.epochs, "seed": seed, "loss": "softmax", "supervised": True, **setting.train}
-    made = train(run, stage=0, overrides=asked, initial=setting.initial, context=Context())
+    made = train(run, stage=0, overrides=asked, initial={**setting.initial, "seed": seed}, context=Context())
     if made.artifact is None:
         raise RuntimeError("a model is made unless it is a dry run")
     return made.artifact.path
