@@ -199,7 +199,9 @@ def outputs(folder: Path) -> list[Path]:
     return [
         path
         for path in files
+        # logs hold times, and TensorBoard's are there only if it is installed
         if path.name != "events.jsonl"
+        and "tensorboard" not in path.parts
         and not any(part.startswith(".") or part.endswith(".zarr") for part in path.relative_to(folder).parts)
     ]
 
