@@ -147,7 +147,7 @@ def plan_of_method(given: Given, name: str) -> Plan:
         return _plan_of_setting(given, METHOD_SETTINGS[name])
     if name not in RECIPES:
         known = ", ".join((*RECIPES, *METHOD_SETTINGS, *ANOTHER_SET_METHODS))
-        raise UsageError(f"method must be one of {known}, got {name!r}")
+        raise UsageError(f"`methods` must be some of {known}, got {name!r}")
     other = OTHER_METHODS.get(name)  # type: ignore[call-overload]
     gentle = {} if other is None or given["recipe"] == "paper" else other.gentle
     values: dict[str, Any] = {**gentle, **given.values, "recipe": name}

@@ -98,7 +98,10 @@ class TrainSamples:
             return None
         if found is None:
             example = shown(self.names[0]) if self.names else "none"
-            raise UsageError(f"{at} names {shown(name)}, which is no picture of the data set, such as {example}")
+            raise UsageError(
+                f"{at} names {shown(name)}, which is no picture of the data set, such as {example}; give "
+                "paths as dbc export clusters lists them"
+            )
         if len(found) > 1:
             several = ", ".join(self._shown(sample) for sample in found[:3])
             raise UsageError(

@@ -1,4 +1,4 @@
-"""Whether pictures are squeezed when they are stored: their shape beside the stored one."""
+"""What the headers of pictures say: whether storing squeezes them, and when they were taken."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from stages.ingest.formats.names import iso_time
 from stages.samples import Samples
 
 MOST_PICTURES = 100
@@ -16,6 +17,7 @@ FAR = 1.5
 _TURNED = {5, 6, 7, 8}
 _ORIENTATION = 0x0112
 _STEP = 32
+_EXIF_IFD, _TAKEN, _TAKEN_ZONE = 0x8769, 0x9003, 0x9011
 
 
 def squeezed(root: Path, samples: Samples, *, height: int, width: int) -> str | None:
@@ -65,3 +67,14 @@ def shown_size(file: Path) -> tuple[int, int] | None:
     except (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError):
         return None
     return (height, width) if turned else (width, height)
+
+
+def taken_at(file: Path) -> str:
+    """When a camera took a picture, as it wrote into it (EXIF), in ISO 8601; empty if it did not, or cannot be read."""
+    try:
+        with Image.open(file) as image:
+            exif = image.getexif().get_ifd(_EXIF_IFD)
+    except (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError):
+        return ""
+    time, zone = str(exif.get(_TAKEN, "")).strip("\0 "), str(exif.get(_TAKEN_ZONE, "")).strip("\0 ")
+    return iso_time(time + zone) or iso_time(time)

@@ -7,6 +7,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -115,10 +116,13 @@ def _new(rows: Sequence[Member], source: Source) -> Layout:
     """A package: datapackage.json, deployments.csv (a row a camera), media.csv (a picture), observations.csv (a box).
 
     An individual's ID is its number; boxes that are in no cluster have none. Deployments have what the table `deployments`
-    says of them. What nobody says (coordinates, times) stays empty, and a note says that it must be filled in before the
-    package is valid.
+    says of them. A picture without a time has that of its EXIF. What nobody says (coordinates, times) stays empty, and a note
+    says that it must be filled in before the package is valid.
     """
     ordered = sorted(rows, key=lambda row: (row.path, -1 if row.frame is None else row.frame, row.box or ()))
+    no_time = {row.path for row in ordered if not row.timestamp}
+    taken = source.times(no_time) if no_time else {}
+    ordered = [replace(row, timestamp=row.timestamp or taken.get(row.path)) for row in ordered]
     media = {path: f"m{number}" for number, path in enumerate(dict.fromkeys(row.path for row in ordered), start=1)}
     first = {row.path: row for row in reversed(ordered)}
     tables = {
@@ -134,7 +138,8 @@ def _new(rows: Sequence[Member], source: Source) -> Layout:
     files = {f"{name}.csv": csv_text(_table(name, found)) for name, found in tables.items()}
     package = json.dumps(_package(ordered), indent=2, ensure_ascii=False) + "\n"
     told = f"not said by the source, to be filled in before the package is valid: {', '.join(lacking)}"
-    return Layout({"datapackage.json": package, **files}, (told,) if lacking else ())
+    notes = [f"times of {len(taken)} pictures are those that cameras wrote into them (EXIF)"] if taken else []
+    return Layout({"datapackage.json": package, **files}, (*notes, told) if lacking else tuple(notes))
 
 
 def _deployment(row: Member) -> str:

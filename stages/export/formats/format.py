@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias
 
 from schemas.parameters import IngestParameters
-from stages.errors import DbcError
+from stages.errors import DbcError, UsageError
 from stages.export.members import Member
-from stages.ingest.aspect import shown_size
+from stages.ingest.aspect import shown_size, taken_at
 from stages.ingest.decode.pixels import is_video
 from stages.ingest.decode.video_file import frame_size
 
@@ -45,6 +45,15 @@ class Source:
                 raise DbcError(f"picture {path!r} cannot be read in {self.root}; restore it")
             self._sizes[path] = size
         return self._sizes[path]
+
+    def times(self, paths: Iterable[str]) -> dict[str, str]:
+        """When cameras took pictures, by their EXIF, of those that say so; none if the source is not there."""
+        try:
+            root = self.root
+        except UsageError:
+            return {}
+        found = {path: taken_at(root / path) for path in paths if not is_video(path)}
+        return {path: time for path, time in found.items() if time}
 
     def box(self, row: Member) -> Box:
         """Left, top, width and height in pixels: the row's own box, or the whole picture."""

@@ -115,6 +115,21 @@ def test_a_table_of_deployments_is_refused_by_row(root: Path, lines: list[str], 
     assert str(caught.value).endswith(told)
 
 
+def test_a_camera_trap_package_has_the_times_of_exif_where_the_source_has_none(root: Path) -> None:
+    exif = Image.Exif()
+    exif.get_ifd(0x8769).update({0x9003: "2024:05:31 07:15:00", 0x9011: "+02:00"})
+    Image.new("RGB", (40, 30)).save(root / "images/c.jpg", exif=exif)
+    rows = (
+        *(member(f"images/{each}", 1, None) for each in ("c.jpg", "b.png")),
+        member("images/gone.jpg", 2, None, timestamp="2024-06-01"),
+    )
+    layout = written("camtrap-dp", root, rows)
+    media = dict(line.split(",")[4:2:-1] for line in layout.files["media.csv"].splitlines()[1:])
+    assert media == {"images/c.jpg": "2024-05-31T07:15:00+02:00", "images/b.png": "", "images/gone.jpg": "2024-06-01"}
+    assert layout.notes[0] == "times of 1 pictures are those that cameras wrote into them (EXIF)"
+    assert "times of pictures" in layout.notes[1]
+
+
 def test_every_video_and_every_folder_of_frames_is_a_sequence_of_its_own(root: Path) -> None:
     def row(path: str, frame: int, camera: str | None = None) -> Member:
         return member(path, 1, (1, 2, 3, 4), frame=frame, camera=camera)
