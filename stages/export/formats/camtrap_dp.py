@@ -211,7 +211,7 @@ def _medium(name: str, row: Member) -> dict[str, Any]:
 
 
 def _observation(name: str, medium: str, row: Member, source: Source) -> dict[str, Any]:
-    left, top, width, height = (None if row.box is None else decimal(share) for share in source.shares(row))
+    left, top, width, height = (None,) * 4 if row.box is None else map(decimal, source.shares(row))
     return {
         "observationID": name,
         "deploymentID": _deployment(row),
