@@ -21,7 +21,7 @@ def plot(given: Given) -> None:
     from dbc_cli.comparison import pictures_may_be_replaced, require_pictures
     from dbc_cli.console import RichReporter, show
     from schemas.stage_names import stage_label
-    from stages.compare.history import history
+    from stages.compare.history import evaluated_otherwise, evaluations, history
     from stages.compare.plots.panels import save
     from stages.compare.plots.sheets import run_sheet
     from stages.loop.choice.choose import choose
@@ -29,12 +29,15 @@ def plot(given: Given) -> None:
     from stages.runs.lineage import with_clusters
 
     folder = require_pictures(given, ["run"])
-    run = with_clusters(given.run_directory, RichReporter())
-    compared = Compared(reporter=RichReporter())
+    reporter = RichReporter()
+    run = with_clusters(given.run_directory, reporter)
+    compared = Compared(reporter=reporter)
     measures = [measure_stage(run, stage, compared=compared) for stage in measured_stages(run)]
     chosen, merged = choose(measures), [stage for stage in measures if stage.stage > 0]
     silhouettes = {stage.stage: stage.known("cluster_silhouette") for stage in merged}
     stages = [{**figures, "cluster_silhouette": silhouettes.get(figures["stage"])} for figures in history(run)]
+    if warning := evaluated_otherwise([metrics.parameters for metrics in evaluations(run)]):
+        reporter.warn(warning)
     sheet = run_sheet(stages, title=run.root.name, chosen=chosen)
     written = save(sheet, folder / "run", overwrite=pictures_may_be_replaced(given))
     given.remember()

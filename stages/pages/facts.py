@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from schemas.manifest import AnyManifest, DatasetManifest
 from schemas.stage_names import INIT_STAGE
+from stages.compare.history import loss_of
 from stages.compare.plots.panels import Panel, Series
+from stages.errors import DbcError
 from stages.pages.charts import chart
 from stages.pages.markup import Markup, element, joined, table
 from stages.runs.listing import Listed
@@ -28,13 +31,15 @@ LEAST_POINTS = 2
 """Stages that a curve needs."""
 
 
-def figures_by_stage(run: RunDirectory, measured: Mapping[int, Artifact | None]) -> list[dict[str, Any]]:
-    """The figures of every stage of `run` that has clusters, a trained model or metrics; None if one is not known.
-
-    The metrics of a stage are those in `measured`, else the newest.
-    """
+def metrics_by_stage(run: RunDirectory, measured: Mapping[int, Artifact | None]) -> dict[int, Artifact | None]:
+    """The metrics of every stage of `run` that has clusters, a trained model or metrics: `measured`, else the newest."""
     stages = sorted({*run.stages("clusters"), *run.stages("model"), *run.stages("metrics")})
-    return [_figures(run, stage, measured.get(stage, run.find("metrics", stage))) for stage in stages]
+    return {stage: measured.get(stage, run.find("metrics", stage)) for stage in stages}
+
+
+def figures_by_stage(run: RunDirectory, metrics: Mapping[int, Artifact | None]) -> list[dict[str, Any]]:
+    """The figures of every stage that has `metrics` or None, and what else is known of it; None if one is not known."""
+    return [_figures(run, stage, found) for stage, found in metrics.items()]
 
 
 def _figures(run: RunDirectory, stage: int, metrics: Artifact | None) -> dict[str, Any]:
@@ -45,6 +50,10 @@ def _figures(run: RunDirectory, stage: int, metrics: Artifact | None) -> dict[st
         figures.setdefault("n_clusters", summary.n_clusters)
         figures.setdefault("singleton_share", summary.n_singletons / summary.n_clusters)
     loss = None if model is None or stage == INIT_STAGE else model_manifest(model).summary.loss_last
+    if metrics is not None:
+        # the newest model may not be the one whose features were measured, which may be gone
+        with suppress(DbcError):
+            loss = loss_of(run, metrics_manifest(metrics))
     return {**figures, "stage": stage, "loss": loss}
 
 

@@ -9,10 +9,11 @@ import numpy as np
 
 from schemas.choices import ArtifactKind, PageMap
 from schemas.stage_names import stage_label
+from stages.compare.history import evaluated_otherwise
 from stages.evaluate.report import Reported
 from stages.evaluate.stage import measured_features
 from stages.output_files import write_text
-from stages.pages.facts import curves, figures_by_stage, warnings_of, what_was_run
+from stages.pages.facts import curves, figures_by_stage, metrics_by_stage, warnings_of, what_was_run
 from stages.pages.markup import json_in_html, page
 from stages.pages.merge_sides import Sides, sides_of
 from stages.pages.pictures import thumbnails
@@ -87,10 +88,16 @@ def write_report(
         title = f"{run.root.resolve().name}, stage {stage_label(stage)}"
         # of other stages the newest count, whatever version of this one was asked for
         pinned: dict[ArtifactKind, int] = {kind: version for kind, version in run.pinned.items() if kind == "dataset"}
-        stages = figures_by_stage(replace(run, pinned=pinned).choose(clusters, stage), {stage: metrics})
+        own = replace(run, pinned=pinned).choose(clusters, stage)
+        measured = metrics_by_stage(own, {stage: metrics})
+        stages = figures_by_stage(own, measured)
+        mixed = evaluated_otherwise([metrics_manifest(each).parameters for each in measured.values() if each])
+        if mixed:
+            reporter.warn(mixed)
         figures = next((each for each in stages if each["stage"] == stage), {})
         drawn, ran = curves(stages, stage), what_was_run(lineage, run.root)
-        body = report_body(title, reported, figures=figures, drawn=drawn, told=warnings_of(lineage), run=ran)
+        told = [*([mixed] if mixed else []), *warnings_of(lineage)]
+        body = report_body(title, reported, figures=figures, drawn=drawn, told=told, run=ran)
         text = page(body, title=f"dbc report: {title}", scripts=("common.js", "map.js", "report.js"), data=data)
         write_text(text, path, argument="html", overwrite=overwrite)
         advance(1, "written")

@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from schemas.parameters import EvaluateParameters
 from stages.compare.ablation import VARIANTS, ablation_cells, clusterer_cells, method_cells
 from stages.compare.cells import CellResult
 from stages.compare.grid import combinations, folder_name
+from stages.compare.history import evaluated_otherwise
 from stages.compare.outcomes import by_value, chosen_by_label, label_of, lines, stage_at
 from stages.compare.text import comma_separated, markdown
 from stages.errors import UsageError
@@ -172,3 +174,11 @@ def test_weights_of_another_run_are_told(tmp_path: Path, plan: Plan) -> None:
         "cameras, a labelled other set",
     ]
     assert all(cell.begins_on_source for cell in begun)
+
+
+def test_stages_that_were_evaluated_otherwise_are_told() -> None:
+    plain = EvaluateParameters()
+    assert evaluated_otherwise([]) is evaluated_otherwise([plain, plain]) is None
+    told = evaluated_otherwise([plain, EvaluateParameters(rerank=True, ids_digest="1"), plain])
+    assert told is not None
+    assert "with different `rerank`, `ids`: do not compare" in told

@@ -113,7 +113,11 @@ def test_answers_about_pictures_that_came_later_are_counted_and_left_out(tmp_pat
 @pytest.mark.parametrize(
     ("row", "told"),
     [
-        ("x/a.jpg,zz.jpg,same", "line 2 names 'zz.jpg', which is no picture of the data set, such as 'x/a.jpg'"),
+        (
+            "x/a.jpg,zz.jpg,same",
+            "line 2 names 'zz.jpg', which is no picture of the data set, such as 'x/a.jpg'; give "
+            "paths as dbc export clusters lists them",
+        ),
         (
             "a.jpg,x/b.jpg,same",
             "line 2 names 'a.jpg', which fits 2 samples ('x/a.jpg', 'y/a.jpg', …); name one of them",
