@@ -91,16 +91,19 @@ def find_sequences(source: Path) -> list[Sequence]:
 
 
 def why_mot(source: Path) -> str | None:
-    """One line if `source` is a folder with sequences, or a file of boxes beside its frames; else None."""
-    if source.is_file() and source.suffix == ".txt" and _beside(source) is not None and looks_like_mot(source):
+    """One line if `source` is a folder with sequences, or a file of boxes; else None. Faults are for the reader to say."""
+    if source.is_file() and source.suffix == ".txt" and looks_like_mot(source):
         return f"{plain(source.name)} has boxes as MOTChallenge writes them"
     if not source.is_dir():
         return None
-    own = (folder / name for folder in (source, *subfolders(source)) for name in OWN_FILES)
+    own = [folder / name for folder in (source, *subfolders(source)) for name in OWN_FILES]
+    own = [file for file in own if file.is_file()]
     beside = (file for file in sorted(source.glob("*.txt")) if _beside(file) is not None)
-    # the first line of a whole file tells; frames that are not there are for the reader to say
+    # the first line tells
     boxes = next((file for file in chain(own, beside) if file.is_file() and looks_like_mot(file)), None)
-    return f"{plain(boxes.relative_to(source).as_posix())} has boxes as MOTChallenge writes them" if boxes else None
+    if boxes is not None:
+        return f"{plain(boxes.relative_to(source).as_posix())} has boxes as MOTChallenge writes them"
+    return f"{plain(own[0].relative_to(source).as_posix())} is where MOTChallenge keeps boxes" if own else None
 
 
 def rows_of(file: Path, *, is_truth: bool) -> tuple[list[Row], int]:
@@ -221,7 +224,7 @@ def _detections(
     rows, n_ignored = rows_of(sequence.boxes, is_truth=is_truth)
     if n_ignored:
         findings.notes.append(f"{shown(sequence.boxes)}: {n_ignored} boxes with confidence 0 are left out")
-    pictures = None if is_video(sequence.frames.name) else _pictures(sequence.frames)
+    pictures = None if is_video(sequence.frames.name) else _pictures(sequence.frames, findings)
     prefix = sequence.frames.relative_to(source).as_posix()
     n_frames = sequence.n_frames if pictures is None else len(pictures)
     file = shown(sequence.boxes)
@@ -247,14 +250,27 @@ def _detections(
         )
 
 
-def _pictures(folder: Path) -> dict[int, str]:
-    """The picture of each frame, from 1: by the numbers that names are if they count from 1 or more, else in order."""
-    names = list_images(folder, recursive=False)
+def _pictures(folder: Path, findings: Findings) -> dict[int, str]:
+    """The picture of each frame, from 1: by the numbers that names are if they count from 1 or more, else in order.
+
+    `img_10` comes after `img_2`.
+    """
+    names = sorted(list_images(folder, recursive=False), key=_by_numbers)
     stems = [name.rpartition(".")[0] for name in names]
     numbers = [int(stem) for stem in stems if stem.isdecimal()]
     if len(numbers) == len(names) == len(set(numbers)) and min(numbers, default=0) >= 1:
         return dict(zip(numbers, names, strict=True))
+    if names:
+        findings.notes.append(
+            f"frames of {shown(folder)} in order of their names: frame 1 is {shown(names[0])}, frame {len(names)} is "
+            f"{shown(names[-1])}"
+        )
     return dict(enumerate(names, start=1))
+
+
+def _by_numbers(name: str) -> list[str | int]:
+    """What `name` is sorted by: its texts, and the numbers between them."""
+    return [int(part) if place % 2 else part for place, part in enumerate(re.split(r"([0-9]+)", name))]
 
 
 FORMAT = Format(

@@ -9,7 +9,7 @@ import pytest
 from box_sources import SEQINFO, mot, pictures, read, refusal, text
 
 from stages.ingest.formats import recognise_source
-from stages.ingest.formats.mot import rows_of
+from stages.ingest.formats.mot import rows_of, why_mot
 from stages.samples import UNKNOWN
 
 TRUTH = ["1,1,11,6,10,20,1,1,1.0", "2,1,12,6,10,20,1,1,0.9", "2,2,3,4,5,6,1,1,1", "3,2,3.5,4,5,6,0,1,1"]
@@ -109,3 +109,17 @@ def test_lines_keep_their_numbers_over_empty_ones(tmp_path: Path) -> None:
     rows, n_ignored = rows_of(file, is_truth=True)
     assert [row.line for row in rows] == [1, 4]
     assert n_ignored == 1
+
+
+def test_names_that_are_no_numbers_are_taken_in_the_order_of_the_numbers_in_them(tmp_path: Path) -> None:
+    pictures(tmp_path, *(f"S/img1/f_{number}.png" for number in (1, 2, 10)))
+    text(tmp_path / "S/det/det.txt", "3,1,1,1,2,2,1\n")
+    samples, findings = read(tmp_path, "mot")
+    assert samples.path == ("S/img1/f_10.png",)
+    assert any("frame 1 is 'f_1.png', frame 3 is 'f_10.png'" in note for note in findings.notes)
+
+
+@pytest.mark.parametrize("lines", ["", "1;1;1;1;2;2;1\n", "0,1,1,1,2,2,1\n"])
+def test_a_faulty_file_of_boxes_is_no_folder_of_identities(tmp_path: Path, lines: str) -> None:
+    text(tmp_path / "det/det.txt", lines)
+    assert why_mot(tmp_path) == "det/det.txt is where MOTChallenge keeps boxes"
