@@ -62,7 +62,8 @@ def baseline(given: Given, method: str | None) -> None:
         return
     from stages.compare.ablation import method_cells
 
-    plans = plans_of_methods(given, [method])
+    name = "eug-exclusive" if method == "eug" and given.flag("exclusive") else method
+    plans = plans_of_methods(given, [name])
     cells = method_cells(plans, seeds=seeds_of(given), on_source=begin_on_source(given, plans))
     if given.flag("dry_run"):
         show_plan(given, cells)

@@ -127,6 +127,8 @@ def test_other_methods_stand_in_one_table_with_what_each_was_told(dbc: Dbc, run:
         "DAL": "cameras and tracklets",
     }
     assert [len(cell["stages"]) for cell in told["runs"]] == [3, 3, 2]
+    shown = dbc("baseline", "eug", "--exclusive", *usual, "--run", run, "--dry-run", "--json").json
+    assert shown["would_run"] == [(run / "baseline/eug-exclusive-seed0").as_posix()]
     eug = RunDirectory(run / "baseline/eug-seed0")
     selected = eug.require("clusters", 1).read("selected")
     # one sample of each of four identities, and 0.4 of the twelve others
