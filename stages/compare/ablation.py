@@ -70,7 +70,7 @@ def clusterer_cells(plan: Plan, *, clusterers: Sequence[str], seeds: Sequence[in
 
 
 DBC_TITLES: Mapping[str, str] = {
-    "tuned": "DBC, default recipe",
+    "tuned": "DBC (default recipe)",
     "auto": "DBC, features as they are",
     "paper": "DBC, published schedule",
 }
