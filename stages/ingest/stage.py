@@ -185,7 +185,12 @@ def _keep(dataset: Artifact, images: _Images, good: BoolArray) -> None:
 
 def _samples(source: Path | None, root: Path | None, parameters: IngestParameters, findings: Findings) -> Samples:
     if source is not None:
-        return read_samples(source, root=root, parameters=parameters, findings=findings)
+        samples = read_samples(source, root=root, parameters=parameters, findings=findings)
+        if not findings.draws_splits and "test_fraction" in parameters.model_fields_set and parameters.test_fraction:
+            findings.warnings.append(
+                "`test_fraction` has no effect: the source has no identities, or has splits of its own"
+            )
+        return samples
     if parameters.synthetic is None:
         raise UsageError("no source of images given; give a folder or `format='synthetic'`")
     return synthetic_samples(parameters.synthetic, seed=parameters.seed, test_fraction=parameters.test_fraction)

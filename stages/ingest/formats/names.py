@@ -111,7 +111,7 @@ def doubts(texts: Collection[str], *, kind: str) -> list[str]:
     notes = [twins_note(sorted(set(texts)), kind=kind)]
     if nobody:
         notes.append(
-            f"{kind}: {', '.join(map(shown, nobody))} is taken for a name like any other; where nobody is meant, write NA"
+            f"{kind}: {', '.join(map(shown, nobody))} is taken for a name like any other; write NA for what is not known"
         )
     return [note for note in notes if note]
 

@@ -29,7 +29,7 @@ def synthetic_samples(parameters: SyntheticParameters, *, seed: int, test_fracti
     if test_fraction > 0 and parameters.cameras < 2:
         raise UsageError(
             f"synthetic data with {parameters.cameras} camera has no match in another camera for its queries; "
-            "ask for at least 2 cameras or a test fraction of 0"
+            "ask for at least 2 cameras or `test_fraction=0`"
         )
     tested = _test_identities(parameters.identities, seed=seed, test_fraction=test_fraction)
     frames = parameters.frames_per_tracklet
