@@ -40,6 +40,10 @@ def named_artifact(run: RunDirectory, text: str) -> Artifact:
     kind = rest[-1]
     stage = _stage(rest[0], text) if len(rest) == 2 else max(run.stages(kind), default=0)  # type: ignore[arg-type]
     if version is None:
+        versions = run.versions(kind, stage)  # type: ignore[arg-type]
+        if versions and not run.pinned and run.find(kind, stage) is None:  # type: ignore[arg-type]
+            # made from a dataset that was there before: whoever names it wants to see it
+            return open_artifact(run.directory(kind, stage), versions[-1])  # type: ignore[arg-type]
         return run.require(kind, stage)  # type: ignore[arg-type]
     if int(version[1]) not in run.versions(kind, stage):  # type: ignore[arg-type]
         found = ", ".join(f"v{each}" for each in run.versions(kind, stage)) or "none"  # type: ignore[arg-type]

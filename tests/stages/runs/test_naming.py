@@ -23,6 +23,14 @@ def test_an_artifact_has_several_names(tmp_path: Path) -> None:
     assert named_artifact(RunDirectory(tmp_path / "other"), str(first.path)) == first
 
 
+def test_what_was_made_from_a_dataset_before_has_its_name_still(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    old = features(run, 1, 0.0, dataset(run, 0))
+    dataset(run, 1)
+    assert run.find("features", 1) is None
+    assert named_artifact(run, "1/features") == old
+
+
 @pytest.mark.parametrize("name", ["stage-03", "x/features", "a/b/features", "v1", "", "zzzzzz", "..", "features/x"])
 def test_what_names_no_artifact_is_refused_with_what_does(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match=r"give \[STAGE/\]KIND|is not a stage"):
