@@ -192,7 +192,7 @@ def train(
     )
     if not options.compiled and not shared.is_shared:
         shape = (task.batch_size * (parameters.frames or 1), 3, form.height, form.width)
-        found = recorded(model, network, shape=shape, amp=parameters.amp, n_steps=task.n_steps, device=device)
+        found = recorded(model, network, shape=shape, n_steps=task.n_steps, device=device)
         task = replace(task, network=found)
     seed = int(np.random.SeedSequence([parameters.seed, parameters.stage]).generate_state(1)[0])
     n_others = samples.n_others

@@ -6,8 +6,6 @@ all at once. The kernels are those of the plain network.
 
 from __future__ import annotations
 
-import functools
-import math
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -59,7 +57,7 @@ class GraphRecorder:
 
 
 def recorded(
-    model: ReidModel, network: Network, *, shape: tuple[int, ...], amp: bool, n_steps: int, device: torch.device
+    model: ReidModel, network: Network, *, shape: tuple[int, ...], n_steps: int, device: torch.device
 ) -> Network:
     """`network`, which pools by the backbone of `model`, with its launches recorded for input of `shape` (B·T, 3, H, W).
 
@@ -73,7 +71,7 @@ def recorded(
         return network
     before = torch.cuda.memory_reserved(device)
     try:
-        found = RecordedNetwork(model, network, shape=shape, amp=amp, device=device, recorder=GraphRecorder(device))
+        found = RecordedNetwork(model, network, shape=shape, device=device, recorder=GraphRecorder(device))
     except RuntimeError:
         # a backbone that waits for the device, or memory that does not suffice
         return network
@@ -91,13 +89,11 @@ class RecordedNetwork:
         plain: Network,
         *,
         shape: tuple[int, ...],
-        amp: bool,
         device: torch.device,
         recorder: Recorder,
     ) -> None:
-        self._plain, self._network = plain, functools.partial(model.pool, amp=amp)
-        self._images = torch.zeros(math.prod(shape), device=device).view(shape)
-        self._images = self._images.contiguous(memory_format=torch.channels_last)
+        self._plain = plain
+        self._images = torch.zeros(shape, device=device).contiguous(memory_format=torch.channels_last)
         self._parameters = [parameter for parameter in model.backbone.parameters() if parameter.requires_grad]
         self._tracked = torch.zeros((), device=device, requires_grad=True)
         self._features: Tensor
@@ -137,7 +133,7 @@ class RecordedNetwork:
 
     def _pool(self) -> None:
         with torch.enable_grad():
-            self._features = self._network(self._images)
+            self._features = self._plain(self._images)
 
     def _differentiate(self) -> None:
         if self._output_gradient is None:

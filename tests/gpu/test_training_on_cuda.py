@@ -95,7 +95,7 @@ def test_a_recorded_backbone_gives_the_features_and_gradients_of_the_plain_one(c
     model = build_model(InitParameters(backbone="resnet18")).to(cuda, memory_format=torch.channels_last).train()
     twin, shape = copy.deepcopy(model), (8, 3, 64, 32)
     plain = functools.partial(twin.pool, amp=amp)
-    network = recorded(model, plain, shape=shape, amp=amp, n_steps=1000, device=cuda)
+    network = recorded(model, functools.partial(model.pool, amp=amp), shape=shape, n_steps=1000, device=cuda)
     assert isinstance(network, RecordedNetwork)
     for n_images in (8, 8, 3):
         images = torch.randn(n_images, *shape[1:], device=cuda).contiguous(memory_format=torch.channels_last)

@@ -38,9 +38,9 @@ def test_a_recorded_backbone_trains_as_the_plain_one_and_a_short_batch_goes_besi
     plain = tiny_model(dropout=0.5)
     expected = digest(plain, trained(plain, labels, **fields))
 
-    def with_recording(model, network, *, shape, amp, n_steps, device):  # type: ignore[no-untyped-def]
+    def with_recording(model, network, *, shape, n_steps, device):  # type: ignore[no-untyped-def]
         assert (shape, n_steps) == ((8, 3, 16, 16), 6)
-        return RecordedNetwork(model, network, shape=shape, amp=amp, device=device, recorder=recorder)
+        return RecordedNetwork(model, network, shape=shape, device=device, recorder=recorder)
 
     monkeypatch.setattr(loop, "recorded", with_recording)
     model = tiny_model(dropout=0.5)
@@ -53,18 +53,18 @@ def test_recording_is_for_small_batches_on_a_gpu_and_many_steps() -> None:
     model = tiny_model()
     network = model.pool
     for device, n_steps, height in (("cpu", 1000, 16), ("cuda", 3, 16), ("cuda", 1000, MOST_PIXELS)):
-        options = {"shape": (8, 3, height, 16), "amp": False, "n_steps": n_steps, "device": torch.device(device)}
+        options = {"shape": (8, 3, height, 16), "n_steps": n_steps, "device": torch.device(device)}
         assert recorded(model, network, **options) is network  # type: ignore[arg-type]
     for parameter in model.backbone.parameters():
         parameter.requires_grad = False
-    options = {"shape": (8, 3, 16, 16), "amp": False, "n_steps": 1000, "device": torch.device("cuda")}
+    options = {"shape": (8, 3, 16, 16), "n_steps": 1000, "device": torch.device("cuda")}
     assert recorded(model, network, **options) is network  # type: ignore[arg-type]
 
 
 def test_a_parameter_that_the_features_do_not_depend_on_keeps_no_gradient() -> None:
     model = tiny_model()
     model.backbone.unused = nn.Parameter(torch.ones(3))
-    network = RecordedNetwork(model, model.pool, shape=(2, 3, 16, 16), amp=False, device=CPU, recorder=Again())
+    network = RecordedNetwork(model, model.pool, shape=(2, 3, 16, 16), device=CPU, recorder=Again())
     network(torch.rand(2, 3, 16, 16)).sum().backward()
     assert model.backbone.unused.grad is None
     assert all(p.grad is not None for name, p in model.backbone.named_parameters() if name != "unused")
