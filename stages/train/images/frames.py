@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -25,9 +26,9 @@ class TrainSamples:
     def __len__(self) -> int:
         return len(self.labels)
 
-    @property
+    @cached_property
     def n_others(self) -> int:
-        """How many samples have no cluster."""
+        """How many samples have no cluster; counted once, for steps ask."""
         return int((self.labels < 0).sum())
 
     @property
