@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from stages.merge import clusterers
 from stages.merge.clusters import relabel
 from stages.merge.result import StageMerges
 from stages.processes import OneProcess, Processes
-from stages.typing import BoolArray, Float32Array, Int32Array, Int64Array
+from stages.typing import Float32Array, Int32Array, Int64Array
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,17 @@ class Task:
     camid: Int32Array | None = None
 
 
+@dataclass(frozen=True)
+class WeightedLabels:
+    """What a clusterer may give in place of labels alone: `labels` (n,), −1 for none, and `weights` (n,) float32.
+
+    A weight says how much the loss of its sample counts in training: in (0, 1], and 0 without a label.
+    """
+
+    labels: Int64Array
+    weights: Float32Array
+
+
 def cluster_as(task: Task) -> StageMerges:
     """The clusters by `task.parameters.clusterer`, which is not 'dbc': no merges, and outliers as clusters of their own.
 
@@ -41,16 +52,17 @@ def cluster_as(task: Task) -> StageMerges:
     sample out.
     """
     method = importlib.import_module(f"{clusterers.__name__}.{task.parameters.clusterer}")
-    labels = method.cluster(task)
+    found: Int64Array | WeightedLabels = method.cluster(task)
+    labels, weights = (found.labels, found.weights) if isinstance(found, WeightedLabels) else (found, None)
     selected = labels >= 0 if getattr(method, "TRAINS_ON_LABELLED", False) else None
-    return without_merges(with_singletons(labels), selected=selected)
+    return replace(without_merges(with_singletons(labels)), selected=selected, weights=weights)
 
 
-def without_merges(labels: Int64Array, *, selected: BoolArray | None = None) -> StageMerges:
+def without_merges(labels: Int64Array) -> StageMerges:
     """The clusters `labels` (n,) as a merge stage without any merge."""
     none, pairs = np.empty(0), np.empty((0, 2))
     counts = pairs.astype(np.int64)
-    return StageMerges(labels, counts, none, none, pairs, counts, selected=selected)
+    return StageMerges(labels, counts, none, none, pairs, counts)
 
 
 def with_singletons(labels: Int64Array) -> Int64Array:

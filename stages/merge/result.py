@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stages.merge.clusters import labels_after
-from stages.typing import BoolArray, Float64Array, Int64Array
+from stages.typing import BoolArray, Float32Array, Float64Array, Int64Array
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,8 @@ class StageMerges:
         none did. It changes speed and no result.
     selected : bool array (n,) or None
         The samples to train on, for a method that leaves some out; None for all.
+    weights : float32 array (n,) or None
+        How much the loss of each sample counts in training; None if all count alike.
     """
 
     labels: Int64Array
@@ -44,6 +46,7 @@ class StageMerges:
     sizes: Int64Array
     pairs_in: str | None = None
     selected: BoolArray | None = None
+    weights: Float32Array | None = None
 
     def then(self, others: StageMerges, names: Int64Array) -> StageMerges:
         """These merges and those of `others`, whose label c is names[c] here."""

@@ -250,8 +250,9 @@ def _write(writer: Writer, result: StageMerges, linkage: Float64Array) -> None:
     for name in ("labels", "merges", "criterion", "inter", "intra", "sizes"):
         writer.array(name, getattr(result, "distance" if name == "criterion" else name))
     writer.array("linkage", linkage)
-    if result.selected is not None:
-        writer.array("selected", result.selected)
+    for name in ("selected", "weights"):
+        if (of_samples := getattr(result, name)) is not None:
+            writer.array(name, of_samples)
 
 
 def _precision(result: StageMerges) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from stages.nn.cross_entropy import cross_entropy
 from stages.nn.lookup_table import repelled_loss
 
 DEVIATION = 0.001
@@ -22,21 +22,28 @@ def new_classifier(embedding_dim: int, n_classes: int, *, seed: int, device: tor
     return layer.to(device)
 
 
-def softmax_loss(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """The mean cross-entropy of `logits` (B, K) with `labels` (B), with gradient, and the share of right classes."""
+def softmax_loss(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """The `cross_entropy` of `logits` (B, K) with `labels` (B), with gradient, and the share of right classes."""
     accuracy = (logits.detach().argmax(dim=1) == labels).float().mean()
-    return functional.cross_entropy(logits, labels), accuracy
+    return cross_entropy(logits, labels, weights), accuracy
 
 
 def loss_with_exclusive(
-    logits: Tensor, labels: Tensor, embedding: Tensor, table: Tensor, rows: Tensor, *, temperature: float
+    logits: Tensor,
+    labels: Tensor,
+    embedding: Tensor,
+    table: Tensor,
+    rows: Tensor,
+    *,
+    temperature: float,
+    weights: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """λ times the softmax loss of `logits` (B, K) and (1 − λ) times the repelled loss of other samples, each of which is its
     own class; and the share of right classes among the former.
 
     `embedding` (B', e) are L2-normalised, and `rows` (B') theirs in `table` (U, e), which holds all U samples without a
-    class. Wu et al., TIP 2019: λ = 0.8, and a temperature of 0.1 (a factor of 10).
+    class; `weights` (B) are those of the former. Wu et al., TIP 2019: λ = 0.8, and a temperature of 0.1 (a factor of 10).
     """
-    classified, accuracy = softmax_loss(logits, labels)
+    classified, accuracy = softmax_loss(logits, labels, weights)
     exclusive, _ = repelled_loss(embedding, table, rows, temperature=temperature)
     return CLASSIFIED * classified + (1 - CLASSIFIED) * exclusive, accuracy

@@ -14,12 +14,20 @@ UNLABELLED: Final = -1
 
 
 def matching_loss(
-    embedding: Tensor, table: Tensor, queue: Tensor, labels: Tensor, owners: Tensor, *, temperature: float
+    embedding: Tensor,
+    table: Tensor,
+    queue: Tensor,
+    labels: Tensor,
+    owners: Tensor,
+    *,
+    temperature: float,
+    weights: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The mean cross-entropy over labelled samples, a scalar with gradient, and the share whose own class ranks first.
 
     `embedding` (B, e) x, `table` (K, e) V, `queue` (Q, e) U, `labels` (B) int64 in [0, K) or −1, `owners` (Q) int64 like
-    them. Xiao et al., Joint Detection and Identification Feature Learning for Person Search, CVPR 2017, eq. (1):
+    them, `weights` (B) as in `cross_entropy`. Xiao et al., Joint Detection and Identification Feature Learning for Person
+    Search, CVPR 2017, eq. (1):
     p(y given x) = exp(V_y·x/τ) / (Σ_j exp(V_j·x/τ) + Σ_k exp(U_k·x/τ)). Entries of the queue that the sample's own
     class left there (`owners` equal to its label) are not among the k: they would push a class from itself. Neither V
     nor U takes a gradient. Without a labelled sample both results are 0; without a queue it is the repelled loss.
@@ -33,6 +41,9 @@ def matching_loss(
     n_labelled = (labels != UNLABELLED).sum().clamp(min=1)
     accuracy = (logits.detach().argmax(dim=1) == labels).sum() / n_labelled
     loss = functional.cross_entropy(logits, labels, ignore_index=UNLABELLED, reduction="sum")
+    if weights is not None:
+        each = functional.cross_entropy(logits, labels, ignore_index=UNLABELLED, reduction="none")
+        loss = loss - ((1 - weights) * each).sum()
     return loss / n_labelled, accuracy
 
 

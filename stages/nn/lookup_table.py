@@ -8,18 +8,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from stages.nn.cross_entropy import cross_entropy
 from stages.typing import Float32Array, Int64Array
 
 
-def repelled_loss(embedding: Tensor, table: Tensor, labels: Tensor, *, temperature: float) -> tuple[Tensor, Tensor]:
-    """The mean cross-entropy, a scalar with gradient, and the share of samples whose own cluster ranks first.
+def repelled_loss(
+    embedding: Tensor, table: Tensor, labels: Tensor, *, temperature: float, weights: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """The mean `cross_entropy`, a scalar with gradient, and the share of samples whose own cluster ranks first.
 
     `embedding` (B, e) v, `table` (K, e) V, `labels` (B) int64 in [0, K). Design eq. (1):
     p(y given x) = exp(V_y·v/τ) / Σ_j exp(V_j·v/τ). V takes no gradient.
     """
     logits = embedding @ table.detach().T / temperature
     accuracy = (logits.detach().argmax(dim=1) == labels).float().mean()
-    return functional.cross_entropy(logits, labels), accuracy
+    return cross_entropy(logits, labels, weights), accuracy
 
 
 @torch.no_grad()

@@ -79,7 +79,7 @@ def compute_model(
     all_labels = np.concatenate([labels, -1 - np.arange(len(others))])
     source, samples, _ = cached(
         parents.dataset.rows("images"),
-        _samples(parents.dataset, np.concatenate([train_index, others]), all_labels, parameters),
+        _samples(parents, np.concatenate([train_index, others]), all_labels, parameters),
         cache=context.cache,
         device=device,
         name=parents.dataset.manifest.id,
@@ -254,12 +254,16 @@ def _cameras(parents: Parents, train_index: Int64Array) -> Int64Array:
 
 
 def _samples(
-    dataset: Artifact, train_index: Int64Array, labels: Int64Array, parameters: TrainParameters
+    parents: Parents, train_index: Int64Array, labels: Int64Array, parameters: TrainParameters
 ) -> TrainSamples:
-    """The train samples; without `frames` each is its first frame."""
-    frame_start = dataset.read("frame_start")
+    """The train samples, with the weights that their clusters have; without `frames` each is its first frame."""
+    frame_start = parents.dataset.read("frame_start")
     count = np.diff(frame_start)[train_index]
-    return TrainSamples(frame_start[train_index], count if parameters.frames else np.ones_like(count), labels)
+    weights = None
+    if parents.clusters is not None and "weights" in parents.clusters.names():
+        all_train = np.flatnonzero(parents.dataset.read("split") == TRAIN)
+        weights = parents.clusters.read("weights")[np.searchsorted(all_train, train_index)]
+    return TrainSamples(frame_start[train_index], count if parameters.frames else np.ones_like(count), labels, weights)
 
 
 def _start(

@@ -154,6 +154,9 @@ def train(
         The first centroids, (K, e) float32; row k belongs to label k. It is copied.
     source
         The frames of `samples`, on `device` or copied there.
+    samples
+        With weights, the loss of a batch is the mean of each sample's loss times its weight. Dropout, batch norm and look-up
+        table take all samples alike.
     cameras
         The camera of every label, (K); loss `dal` needs it, no other reads it.
     options

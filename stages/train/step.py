@@ -61,9 +61,10 @@ def train_step(
         features[:n_classified]
     )
     apart = state.model.head(features[n_classified:]) if n_classified < n_samples else None
-    loss, accuracy = _loss(state, embedding, targets, temperature=parameters.temperature, apart=apart)
+    weights = None if draw.weights is None else draw.weights.to(targets.device, non_blocking=True)[:n_classified]
+    loss, accuracy = _loss(state, embedding, targets, temperature=parameters.temperature, apart=apart, weights=weights)
     if parameters.triplet:
-        loss = loss + parameters.triplet * batch_hard_triplet_loss(features, targets)
+        loss = loss + parameters.triplet * batch_hard_triplet_loss(features, targets, weights=weights)
     state.optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     shared.sum_gradients()
@@ -93,22 +94,32 @@ def _rows(targets: Tensor) -> Tensor:
 
 
 def _loss(
-    state: State, embedding: Tensor, targets: Tensor, *, temperature: float, apart: Tensor | None
+    state: State,
+    embedding: Tensor,
+    targets: Tensor,
+    *,
+    temperature: float,
+    apart: Tensor | None,
+    weights: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     """Loss and accuracy of a batch: by a classifier, association or instance matching if `state` has what it needs, else
-    the repelled loss. `apart` are the embeddings of samples without a class, whose targets are the last."""
+    the repelled loss. `apart` are the embeddings of samples without a class, whose targets are the last. `weights` are those
+    of the others; association has none, as it knows no clusters.
+    """
     if state.classifier is not None and apart is not None:
         logits, classes, rows = state.classifier(embedding), targets[: len(embedding)], _rows(targets[len(embedding) :])
-        return loss_with_exclusive(logits, classes, apart, state.lookup_table, rows, temperature=temperature)
+        table = state.lookup_table
+        return loss_with_exclusive(logits, classes, apart, table, rows, temperature=temperature, weights=weights)
     if state.classifier is not None:
-        return softmax_loss(state.classifier(embedding), targets)
+        return softmax_loss(state.classifier(embedding), targets, weights)
     if state.cameras is not None:
         across = state.epoch >= ASSOCIATED_AFTER
         return association_loss(embedding, state.lookup_table, targets, state.cameras, across=across)
     if state.queue is None:
-        return repelled_loss(embedding, state.lookup_table, targets, temperature=temperature)
+        return repelled_loss(embedding, state.lookup_table, targets, temperature=temperature, weights=weights)
     queue, owners = state.queue.taken()
-    return matching_loss(embedding, state.lookup_table, queue, targets, owners, temperature=temperature)
+    table = state.lookup_table
+    return matching_loss(embedding, table, queue, targets, owners, temperature=temperature, weights=weights)
 
 
 def sample_features(frame_features: Tensor, *, n_samples: int) -> Tensor:

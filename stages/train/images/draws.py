@@ -15,7 +15,8 @@ from stages.typing import Int64Array
 
 @dataclass(frozen=True)
 class Draw:
-    """A step's `samples` (B), their `frames` (B·T) in the source, the augmentation of each frame, the targets (B).
+    """A step's `samples` (B), their `frames` (B·T) in the source, the augmentation of each frame, the targets (B) and, if
+    samples do not all count alike, their `weights` (B) float32.
 
     If several processes share the batch, frames and augmentation are those of one of them. `generator_state` is the state
     of the loop's generator after this draw.
@@ -26,6 +27,7 @@ class Draw:
     targets: Tensor
     augmentation: Augmentation
     generator_state: Tensor
+    weights: Tensor | None = None
 
 
 def draw_step(batch: Tensor, samples: TrainSamples, *, parameters: TrainParameters, generator: torch.Generator) -> Draw:
@@ -42,7 +44,8 @@ def draw_step(batch: Tensor, samples: TrainSamples, *, parameters: TrainParamete
         random_erasing=parameters.random_erasing,
         generator=generator,
     )
-    return Draw(chosen, frames, torch.from_numpy(samples.labels[chosen]), augmentation, generator.get_state())
+    weights = None if samples.weights is None else torch.from_numpy(samples.weights[chosen])
+    return Draw(chosen, frames, torch.from_numpy(samples.labels[chosen]), augmentation, generator.get_state(), weights)
 
 
 def of_samples(draw: Draw, own: slice) -> Draw:

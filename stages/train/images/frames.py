@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from stages.typing import Int64Array
+from stages.typing import Float32Array, Int64Array
 
 
 @dataclass(frozen=True)
@@ -17,11 +17,13 @@ class TrainSamples:
     """Sample i is the frames `first[i]` to `first[i] + count[i]` of a source, in cluster `labels[i]`; (n) int64 each.
 
     Samples without a cluster come last; their labels are −1, −2, …: a class of its own for each, for the exclusive loss.
+    `weights` (n) float32 say how much the loss of each sample counts, that of its own class aside; None if all count alike.
     """
 
     first: Int64Array
     count: Int64Array
     labels: Int64Array
+    weights: Float32Array | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -39,7 +41,7 @@ class TrainSamples:
 
     def packed(self) -> TrainSamples:
         """The same samples in a source that holds only `frames`, in that order."""
-        return TrainSamples(np.cumsum(self.count) - self.count, self.count, self.labels)
+        return replace(self, first=np.cumsum(self.count) - self.count)
 
 
 def draw_frames(count: Tensor, *, n_frames: int, generator: torch.Generator) -> Tensor:

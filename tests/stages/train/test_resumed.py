@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from stages.errors import DbcError
 from stages.train.images.frames import TrainSamples
 from stages.train.images.sources import HostFrames
 from stages.train.state import Arrays
-from tests.tiny_training import CPU, blotches, digest, tiny_model, trained
+from tests.tiny_training import CPU, blotches, digest, image_samples, tiny_model, trained
 
 LABELS = np.arange(20) % 7
 OPTIONS = {
@@ -28,7 +30,7 @@ OPTIONS = {
     "frozen": {"freeze_through": "1"},
     "instance matching": {"loss": "oim", "queue_size": 12},
     "a classifier": {"loss": "softmax"},
-    "exclusive classes": {"loss": "softmax", "exclusive": True},
+    "exclusive classes, and weights": {"loss": "softmax", "exclusive": True},
 }
 
 
@@ -51,14 +53,16 @@ class Kept:
 @pytest.mark.parametrize("name", OPTIONS)
 def test_going_on_from_any_step_gives_the_bits_of_the_undisturbed_run(name: str) -> None:
     kept, undisturbed = Kept(), tiny_model(dropout=0.5)
-    labels = np.array([*LABELS, -1, -2, -3]) if name == "exclusive classes" else LABELS
-    expected = digest(undisturbed, trained(undisturbed, labels, options={"checkpoints": kept}, **OPTIONS[name]))
+    labels = np.array([*LABELS, -1, -2, -3]) if "exclusive" in OPTIONS[name] else LABELS
+    weights = np.linspace(0, 1, len(labels), dtype=np.float32) if "exclusive" in OPTIONS[name] else None
+    asked = {"samples": replace(image_samples(labels), weights=weights), **OPTIONS[name]}
+    expected = digest(undisturbed, trained(undisturbed, labels, options={"checkpoints": kept}, **asked))
     # 3 steps an epoch; the last step of all is the artifact's
     assert sorted(kept.states) == [1, 2, 3, 4, 5]
     for arrays in kept.states.values():
         torch.rand(3)
         model = tiny_model(dropout=0.5)
-        result = trained(model, labels, options={"resumed": arrays}, **OPTIONS[name])
+        result = trained(model, labels, options={"resumed": arrays}, **asked)
         assert digest(model, result) == expected
 
 

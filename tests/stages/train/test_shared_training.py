@@ -37,7 +37,7 @@ CASES: dict[str, dict[str, Any]] = {
 }
 """The last batch of `one too many` would have one sample, and is left out; that of `too few` has two for three processes."""
 TAKEN_UP = "every option"
-"""The case that goes on, after `TAKEN_UP_AT` steps of six, in another number of processes."""
+"""The case that has weights of samples and goes on, after `TAKEN_UP_AT` steps of six, in another number of processes."""
 TAKEN_UP_AT = 2
 
 
@@ -81,7 +81,8 @@ class Kept:
 def train_case(name: str, processes: Processes | None, **more: Any) -> dict[str, np.ndarray]:
     """Weights, table and losses after the case `name`; `more` goes to `train`."""
     source = HostFrames(blotches(63), CPU)
-    samples = TrainSamples(np.arange(0, 63, 3), np.full(21, 3 if name == "frames" else 1), LABELS)
+    weights = np.linspace(0, 1, 21, dtype=np.float32) if name == TAKEN_UP else None
+    samples = TrainSamples(np.arange(0, 63, 3), np.full(21, 3 if name == "frames" else 1), LABELS, weights)
     model = network()
     options = {"learning_rate": 0.01, **CASES[name]}
     result = trained(model, LABELS, source=source, samples=samples, options={"processes": processes, **more}, **options)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pytest
+from scipy.optimize import linear_sum_assignment
 
+from schemas.parameters import MergeParameters
 from stages.merge.cameras_apart import camera_pairs, joined, squared_distances
 from stages.merge.clusterers.dgm import matched
 from stages.merge.clusterers.stepwise import reciprocal_matches
+from stages.merge.clustering import Task, cluster_as
 from stages.typing import Float64Array
 
 
@@ -25,12 +29,40 @@ def test_dgm_is_the_best_of_all_permutations(seed: int) -> None:
         itertools.permutations(range(5)),
         key=lambda columns: sum(np.log1p(np.exp(cost[a, b] - mean)) for a, b in enumerate(columns)),
     )
-    assert matched(cost) == [(a, b) for a, b in enumerate(best) if cost[a, b] <= mean]
+    assert [match[:2] for match in matched(cost)] == [(a, b) for a, b in enumerate(best) if cost[a, b] <= mean]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_dgm_weighs_a_sample_by_the_mean_of_its_matches_below_the_mean_cost(seed: int) -> None:
+    chance = np.random.default_rng(seed)
+    features = chance.normal(size=(17, 4)).astype(np.float32)
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    camid = chance.permutation(np.array([-2, *[1, 2, 3] * 5, 1], dtype=np.int32))
+    found: dict[int, list[float]] = {sample: [] for sample in range(17)}
+    for first, second in itertools.combinations((1, 2, 3), 2):
+        rows, columns = ([i for i in range(17) if camid[i] == camera] for camera in (first, second))
+        cost = [[float(((features[a] - features[b]).astype(np.float64) ** 2).sum()) for b in columns] for a in rows]
+        mean = sum(map(sum, cost)) / (len(rows) * len(columns))
+        assigned = linear_sum_assignment([[math.log(1 + math.exp(c - mean)) for c in row] for row in cost])
+        for i, j in zip(*assigned, strict=True):
+            if cost[i][j] <= mean:
+                for sample in (rows[i], columns[j]):
+                    found[sample].append(math.exp(-cost[i][j] / max(cost[i])))
+    given = cluster_as(Task(features, MergeParameters(clusterer="dgm"), 1, camid=camid))
+    assert given.weights is not None
+    assert given.selected is not None
+    assert given.weights == pytest.approx([sum(own) / len(own) if own else 0 for own in found.values()], rel=1e-5)
+    assert given.selected.tolist() == [bool(own) for own in found.values()] != [True] * 17
+    assert given.weights[given.selected].min() > math.exp(-1) - 1e-6
+
+
+def test_equal_samples_match_with_weight_1() -> None:
+    assert matched(np.zeros((2, 3))) == [(0, 0, 1.0), (1, 1, 1.0)]
 
 
 def test_dgm_matches_cameras_of_different_sizes() -> None:
     pairs = matched(costs(1, (4, 7)))
-    assert len({a for a, _ in pairs}) == len({b for _, b in pairs}) == len(pairs) <= 4
+    assert len({a for a, *_ in pairs}) == len({b for _, b, _ in pairs}) == len(pairs) <= 4
 
 
 def walked_down(cost: Float64Array, depth: int) -> dict[int, int]:
