@@ -22,10 +22,14 @@ def begun_on(source: Source, cell: Cell, options: Options, *, context: Context) 
     return replace(cell, plan=replace(cell.plan, initial={**cell.plan.initial, "weights": weights}))
 
 
+def told_of(name: str) -> str:
+    """What the method `name` is told beside pictures, as tables say it."""
+    return f"{ANOTHER_SET} and its attributes" if name == "tj-aidl" else ANOTHER_SET
+
+
 def compared(run: RunDirectory, name: str, source: Source, options: Options, *, context: Context) -> list[CellResult]:
     """What the method `name` gives, as a run to compare: the figures of stage init, if it has them, and as stage 0 its own."""
     started = time.perf_counter()
-    knows = f"{ANOTHER_SET} and its attributes" if name == "tj-aidl" else ANOTHER_SET
     by_run: dict[Path, list[Measured]] = {}
     for each in METHODS[name](run, source, options, context=context):
         by_run.setdefault(each.run.root, []).append(each)
@@ -33,7 +37,7 @@ def compared(run: RunDirectory, name: str, source: Source, options: Options, *, 
     return [
         CellResult(
             root.relative_to(run.root).as_posix(),
-            {"method": found[-1].features, "knows": knows, "seed": options.seed},
+            {"method": found[-1].features, "knows": told_of(name), "seed": options.seed},
             tuple(figures_of(each.figures, stage=INIT_STAGE if each.features == INITIAL else 0) for each in found),
             chosen=None,
             chosen_by={},
