@@ -198,11 +198,16 @@ def _photographs(given: str, made: Callable[..., DataSet], arguments: argparse.N
     folder, shape, *shares = [*place.split(":"), "64x64"][: max(2, place.count(":") + 1)]
     height, width = map(int, shape.split("x"))
     size = QUICK if arguments.quick else Size(*(map(float, shares or ("0.5", "0.5"))), height=height)
+    size = replace(size, spare=made is vehicles and arguments.spare)
     return made(Path(folder), arguments.weights, arguments.out, size, name=name, width=size.height * width // height)
 
 
 def _people(name: str, difficulty: float, arguments: argparse.Namespace) -> DataSet:
-    size = QUICK if arguments.quick else Size(people=arguments.people, height=arguments.people_height)
+    size = (
+        QUICK
+        if arguments.quick
+        else Size(people=arguments.people, test_people=arguments.test_people, height=arguments.people_height)
+    )
     return two_cameras(name, arguments.weights, arguments.out, replace(size, difficulty=difficulty))
 
 
@@ -213,6 +218,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--market", action="append", default=[], help=f"NAME{told} in Market-1501's layout; repeat")
     parser.add_argument("--table", action="append", default=[], help=f"NAME{told} with samples.csv; repeat")
     parser.add_argument("--people", type=int, default=60, help="how many people are drawn")
+    parser.add_argument("--test-people", type=int, help="how many of them are searched; two fifths by default")
+    parser.add_argument(
+        "--spare", action="store_true", help="of a table, train identities that are not trained on are searched too"
+    )
     parser.add_argument("--people-height", type=int, default=128, help="of their images, twice as high as wide")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=lambda text: tuple(map(int, text.split(","))), default=(0, 1, 2))

@@ -29,11 +29,17 @@ MARKET_NAME = re.compile(r"(-?\d+)_c\d+")
 
 @dataclass(frozen=True)
 class Size:
-    """How large the experiments are: shares of the train and test identities, and how people are drawn."""
+    """How large the experiments are: shares of the train and test identities, and how people are drawn.
+
+    With `spare`, a table's train identities that are not trained on are test identities too, before their share is taken.
+    `test_people` of the `people` are searched, two fifths of them if it is None.
+    """
 
     train_share: float = 0.5
     test_share: float = 1.0
     people: int = 60
+    test_people: int | None = None
+    spare: bool = False
     height: int = 64
     difficulty: float = 0.7
 
@@ -77,11 +83,14 @@ def vehicles(
     folder = out / "links" / name
     with (source / "samples.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    kept = {
-        is_train: _some({int(row["pid"]) for row in rows if (row["split"] == "train") == is_train}, share)
-        for is_train, share in ((True, size.train_share), (False, size.test_share))
-    }
-    rows = [row for row in rows if int(row["pid"]) in kept[row["split"] == "train"]]
+    train, test = ({int(row["pid"]) for row in rows if (row["split"] == "train") == part} for part in (True, False))
+    trained = _some(train, size.train_share)
+    tested = _some(test | (train - trained) if size.spare else test, size.test_share)
+    first = {int(row["pid"]): row["camid"] for row in reversed(rows)}
+    for row in rows:
+        if row["split"] == "train" and (pid := int(row["pid"])) in tested:
+            row["split"] = "query" if row["camid"] == first[pid] else "gallery"
+    rows = [row for row in rows if int(row["pid"]) in (trained if row["split"] == "train" else tested)]
     for row in rows:
         link([source / row["path"]], (folder / row["path"]).parent)
     with (folder / "samples.csv").open("w", newline="") as file:
@@ -96,8 +105,9 @@ def two_cameras(name: str, weights: Path, out: Path, size: Size) -> DataSet:
     people = SyntheticParameters(
         identities=size.people, cameras=2, images_per_camera=8 if size.people > 20 else 2, difficulty=size.difficulty
     )
+    tested = 0.4 if size.test_people is None else size.test_people / size.people
     parameters = IngestParameters(
-        format="synthetic", synthetic=people, height=size.height, width=size.height // 2, test_fraction=0.4
+        format="synthetic", synthetic=people, height=size.height, width=size.height // 2, test_fraction=tested
     )
     initial = {"backbone": "mobilenet_v2", "weights": str(weights)}
     return _data_set(
