@@ -75,6 +75,7 @@ def _digest(plan: Plan, dataset: str) -> str:
             dataset,
             plan.merge.request(),
             plan.evaluate.request(),
+            plan.extract.request(),
             dict(plan.train),
             dict(plan.initial),
             plan.last_stage,

@@ -17,7 +17,7 @@ from schemas.parameters import (
     MergeParameters,
     SyntheticParameters,
 )
-from schemas.recipes import evaluation_of, merging_of
+from schemas.recipes import evaluation_of, extraction_of, merging_of
 from stages.ingest.stage import ingest
 from stages.loop.plan import Plan
 from stages.runs.context import Context
@@ -155,12 +155,15 @@ def _data_set(
 def with_recipe(plan: Plan, recipe: str, *, criterion: str = "dbc") -> Plan:
     """`plan` trained, merged and evaluated as `recipe` has it, by `criterion` with its published λ."""
     evaluate = plan.evaluate.model_copy(update=evaluation_of(recipe))
+    features = plan.extract.model_copy(update=extraction_of(recipe))
     changes = {
         "criterion": criterion,
         "lambda_": PUBLISHED_LAMBDA[criterion],
         **merging_of(recipe, criterion=criterion),
     }
-    return replace(with_merge(plan, **changes), train={**plan.train, "recipe": recipe}, evaluate=evaluate)
+    return replace(
+        with_merge(plan, **changes), train={**plan.train, "recipe": recipe}, extract=features, evaluate=evaluate
+    )
 
 
 def with_merge(plan: Plan, **changes: Any) -> Plan:

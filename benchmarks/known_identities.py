@@ -8,20 +8,22 @@ import torch
 from benchmarks.experiment_sets import DataSet
 from stages.compare.cells import Metrics
 from stages.evaluate.retrieval.by_split import retrieval_by_split
+from stages.extract.camera_statistics import looked_for
 from stages.extract.forward import extract
 from stages.features.camera_finding import find
 from stages.features.whitening import Whitening, fit_whitening, whitened
-from stages.nn.images import StoredImages
+from stages.nn.camera_norm import CameraStatistics, by_camera
 from stages.nn.initial_model import initial_model, open_model
 from stages.nn.lookup_table import centroid_table
 from stages.nn.model.network import ReidModel
+from stages.runs.store import Artifact
 from stages.samples import TRAIN
 from stages.train.images.frames import TrainSamples
 from stages.train.images.sources import cached
 from stages.train.loop import train
 from stages.train.recipes import resolve
 from stages.train.whitened import with_whitened_head
-from stages.typing import Float32Array, Int64Array
+from stages.typing import Float32Array
 
 RIDGE = 3.0
 _CPU = torch.device("cpu")
@@ -30,7 +32,7 @@ _CPU = torch.device("cpu")
 def trained_on_identities(data: DataSet, *, seed: int) -> Metrics:
     """Rank-1 and mAP after the last stages of a tuned run, each with the classes that identity labels give.
 
-    As many stages are trained as a run of the same merges trains. The features are measured as `camera` 'auto' measures them.
+    As many stages are trained as a run of the same merges trains. Features are extracted and measured as `tuned` does.
     """
     dataset = data.run.require("dataset")
     split, pid, camid = (dataset.read(name) for name in ("split", "pid", "camid"))
@@ -41,7 +43,7 @@ def trained_on_identities(data: DataSet, *, seed: int) -> Metrics:
         raise RuntimeError("an initial model is made unless it is a dry run")
     model = open_model(made.artifact)
     images, frame_start = dataset.rows("images"), dataset.read("frame_start")
-    pooled = _features(model, images, frame_start)
+    pooled, statistics = _features(model, made.artifact, dataset)
     n_merges = int(data.plan.merge.merge_percent * len(labels))
     for stage in range(1, data.plan.last_stage + 1):
         # the tuned schedule looks at the mean size of the clusters, here that of the run's
@@ -57,10 +59,13 @@ def trained_on_identities(data: DataSet, *, seed: int) -> Metrics:
         whitening = fit_whitening(pooled[train_index], ridge=RIDGE)
         network = with_whitened_head(model, whitening, dropout=parameters.dropout)
         table = centroid_table(whitened(pooled[train_index], whitening), labels)
-        samples = TrainSamples(frame_start[train_index], np.ones(len(labels), dtype=np.int64), labels)
+        places = None if statistics is None else statistics.places(camid[train_index])
+        one_each = np.ones(len(labels), dtype=np.int64)
+        samples = TrainSamples(frame_start[train_index], one_each, labels, places=places)
         source, samples, _ = cached(images, samples, cache="auto", device=_CPU)
-        train(network, table, source, samples, parameters=parameters, device=_CPU)
-        pooled = _features(model, images, frame_start)
+        with by_camera(model, statistics):
+            train(network, table, source, samples, parameters=parameters, device=_CPU)
+        pooled, statistics = _features(model, made.artifact, dataset)
     _, whitenings, _ = find(pooled[train_index], camid[train_index], _fit, metric=None, for_new=True)
     rows = pooled if whitenings is None else whitenings.of(pooled, camid)
     found = retrieval_by_split(rows, split=split, pid=pid, camid=camid)
@@ -71,6 +76,11 @@ def _fit(rows: Float32Array, _camera: int | None) -> Whitening:
     return fit_whitening(rows, ridge=RIDGE)
 
 
-def _features(model: ReidModel, images: StoredImages, frame_start: Int64Array) -> Float32Array:
-    pieces = extract(model, images, frame_start, device=_CPU)
-    return np.concatenate([pooled for _, pooled, _ in pieces])
+def _features(model: ReidModel, weights: Artifact, dataset: Artifact) -> tuple[Float32Array, CameraStatistics | None]:
+    """Pooled features of all samples, and the statistics of cameras that the first batch norm had."""
+    statistics, _ = looked_for(model, weights, dataset, device=_CPU)
+    places = None if statistics is None else statistics.places(dataset.read("camid"))
+    images, frame_start = dataset.rows("images"), dataset.read("frame_start")
+    with by_camera(model, statistics):
+        pieces = extract(model, images, frame_start, flip=True, places=places, device=_CPU)
+        return np.concatenate([pooled for _, pooled, _ in pieces]), statistics

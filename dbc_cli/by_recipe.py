@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,25 @@ def tell_of_another_recipe(given: Given, reporter: Reporter) -> None:
         reporter.note(
             f"stage {parameters.stage} was trained with --recipe {parameters.recipe}, this goes by --recipe {DEFAULT_RECIPE}; "
             f"to keep the first, write recipe = '{parameters.recipe}' in the run's config.toml"
+        )
+
+
+def tell_of_another_extraction(given: Given, reporter: Reporter) -> None:
+    """A note if a recipe is named whose features are extracted in another way than those that this merge reads."""
+    from schemas.recipes import extraction_of
+    from schemas.stage_names import stage_label
+    from stages.runs.run_directory import features_manifest
+
+    recipe, run = given["recipe"], given.run_directory
+    features = None if recipe is None else run.newest_up_to("features", (given.stage or sys.maxsize) - 1)
+    if recipe is None or features is None:
+        return
+    manifest, asked = features_manifest(features), extraction_of(recipe)
+    normed = bool(manifest.summary.norm_strength)
+    if manifest.parameters.flip != asked["flip"] or (normed and asked["camera_norm"] == "off"):
+        reporter.note(
+            "the features are those of another recipe (mirror images, statistics for each camera); for those of this one: "
+            f"dbc extract --stage {stage_label(manifest.summary.stage)} --recipe {recipe}"
         )
 
 

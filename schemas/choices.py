@@ -73,6 +73,7 @@ Clusterer = Literal["dbc", "dbscan", "hdbscan", "finch", "pul", "eug", "race", "
 CLUSTERERS: tuple[Clusterer, ...] = ("dbc", "dbscan", "hdbscan", "finch")
 """Those that need nothing but features; the others belong to `dbc baseline`."""
 CameraUse = Literal["auto", "ignored", "centring", "penalty"]
+CameraNormUse = Literal["auto", "off"]
 ViewUse = Literal["ignored", "apart"]
 Kernels = Literal["auto", "compiled", "arrays"]
 

@@ -17,6 +17,7 @@ from schemas.choices import (
     PUBLISHED_LAMBDA,
     PUBLISHED_RERANK_LAMBDA,
     AveragePrecision,
+    CameraNormUse,
     CameraUse,
     Clusterer,
     CriterionName,
@@ -215,14 +216,18 @@ class InitParameters(Parameters):
 class ExtractParameters(Parameters):
     """What decides the features beside dataset and model; the batch size does so in the last bits.
 
-    `method` names another method that made them of a network's features, with its options; "" for none.
+    `method` names another method that made them of a network's features, with its options; "" for none. With `flip` a
+    feature is the mean of those of an image and of its mirror image. `camera_norm` 'auto' gives the first batch norm
+    statistics for each camera if the pictures of a camera look alike.
     """
 
-    added_later = MappingProxyType({"method": ""})
+    added_later = MappingProxyType({"method": "", "flip": False, "camera_norm": "off"})
 
     batch_size: int = Field(default=64, ge=1, le=65_536)
     amp: bool = False
     method: str = ""
+    flip: bool = False
+    camera_norm: CameraNormUse = "off"
 
 
 def _published_lambda(values: dict[str, Any]) -> float:

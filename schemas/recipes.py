@@ -15,7 +15,16 @@ from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from schemas.choices import BAG_OF_WORDS, CameraUse, Clusterer, IntraNormalizer, RecipeName, Start, Update
+from schemas.choices import (
+    BAG_OF_WORDS,
+    CameraNormUse,
+    CameraUse,
+    Clusterer,
+    IntraNormalizer,
+    RecipeName,
+    Start,
+    Update,
+)
 
 DEFAULT_RECIPE: RecipeName = "tuned"
 
@@ -72,6 +81,10 @@ class Recipe:
         The ridge of the whitening before an evaluation; 0 for none.
     camera
         Whether an evaluation whitens camera by camera: `auto` if features follow the camera, or `ignored`.
+    flip
+        Whether features are the mean of those of an image and of its mirror image.
+    camera_norm
+        Whether the first batch norm has statistics for each camera if its pictures look alike: `auto` or `off`.
     video
         Fields of `TrainParameters` at later stages of video.
     freezes_video
@@ -83,6 +96,8 @@ class Recipe:
     from_random: Schedule
     whiten: float = 0.0
     camera: CameraUse = "ignored"
+    flip: bool = False
+    camera_norm: CameraNormUse = "off"
     video: Mapping[str, Any] = field(default_factory=dict)
     freezes_video: bool = False
 
@@ -243,6 +258,8 @@ RECIPES: Mapping[RecipeName, Recipe] = MappingProxyType(
             from_random=_FROM_RANDOM.with_later(**_WHITENED),
             whiten=TUNED_RIDGE,
             camera="auto",
+            flip=True,
+            camera_norm="auto",
         ),
         "auto": Recipe(merging=Merging(), training=_FROM_WEIGHTS, from_random=_FROM_RANDOM),
         "paper": Recipe(
@@ -269,6 +286,11 @@ def merging_of(recipe: RecipeName, *, criterion: str = "dbc", update: str | None
     elif update not in (None, "exact"):
         merging = replace(merging, update=published.update, start=published.start)
     return asdict(merging)
+
+
+def extraction_of(recipe: RecipeName) -> dict[str, Any]:
+    """The fields of `ExtractParameters` that `recipe` sets."""
+    return {"flip": RECIPES[recipe].flip, "camera_norm": RECIPES[recipe].camera_norm}
 
 
 def evaluation_of(recipe: RecipeName) -> dict[str, Any]:

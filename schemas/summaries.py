@@ -56,7 +56,11 @@ class ConstraintsSummary(Summary):
 
 
 class FeaturesSummary(Summary):
-    """Sizes of the features, and how fast they came."""
+    """Sizes of the features, and how fast they came.
+
+    `camera_norm`: what was found of the looks of cameras, None if nobody asked; `norm_strength` (0 to 1): how
+    much the statistics that the first batch norm had for each camera weighed.
+    """
 
     stage: int
     n_samples: int
@@ -64,6 +68,8 @@ class FeaturesSummary(Summary):
     dim: int
     embedding_dim: int
     images_per_second: float
+    camera_norm: str | None = None
+    norm_strength: float = 0.0
 
 
 class CameraSummary(Summary):

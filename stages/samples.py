@@ -15,6 +15,9 @@ UNKNOWN = -2
 JUNK, DISTRACTOR = -1, 0
 """A pid of images that evaluation ignores, and one of gallery images of nobody. No identity has either number."""
 
+LEAST_IN_CAMERA = 16
+"""Train samples that a camera must have taken for a whitening, or statistics, of its own."""
+
 TRAIN, QUERY, GALLERY = 0, 1, 2
 SPLIT_NAMES = ("train", "query", "gallery")
 
@@ -134,3 +137,9 @@ def _rows(column: Any, rows: Int64Array) -> Any:
     if not len(column):
         return column
     return tuple(map(column.__getitem__, rows.tolist())) if isinstance(column, tuple) else column[rows]
+
+
+def cameras_with_enough(camid: Int32Array) -> list[int]:
+    """The known cameras, ascending, that took `LEAST_IN_CAMERA` samples of `camid` (n,) or more."""
+    cameras, count = np.unique(camid[camid != UNKNOWN], return_counts=True)
+    return [int(camera) for camera in cameras[count >= LEAST_IN_CAMERA]]

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from dbc_cli.by_recipe import evaluate_parameters
 from dbc_cli.command import Given, command
+from dbc_cli.commands.extract import extract_parameters
 from dbc_cli.commands.run import LOOP, begin_on_source, plan_of, plans_of_methods
 from dbc_cli.comparison import (
     ANOTHER_SET,
@@ -83,9 +84,10 @@ def ablate(given: Given) -> None:
         methods = values_of(Flag("methods", str, "--methods", ""), given["methods"])
         others = [method for method in methods if method in ANOTHER_SET_METHODS]
         plans = plans_of_methods(given, [method for method in methods if method not in others])
-        # whatever the recipe: one measure for all
-        alike = evaluate_parameters(replace(given, values={**given.values, "recipe": "auto"}))
-        plans = {name: replace(plan, evaluate=alike) for name, plan in plans.items()}
+        # whatever the recipe: one kind of features and one measure for all
+        alike = replace(given, values={**given.values, "recipe": "auto"})
+        evaluate, features = evaluate_parameters(alike), extract_parameters(alike)
+        plans = {name: replace(plan, evaluate=evaluate, extract=features) for name, plan in plans.items()}
         cells = method_cells(plans, seeds=seeds, on_source=begin_on_source(given, plans))
     elif given["clusterers"] is not None:
         name = "clusterers"

@@ -5,14 +5,33 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dbc_cli.command import Given, command, initial_fields, parse
-from dbc_cli.flags.flag import WHERE, Flag, pins, stage_flag
+from dbc_cli.flags.flag import NETWORK, WHERE, Flag, pins, stage_flag
 from dbc_cli.flags.tables import COMMON, DEVICE, MAKING, SEED
-from dbc_cli.flags.training import AMP, COMPILE, INITIAL
+from dbc_cli.flags.training import AMP, COMPILE, INITIAL, RECIPE
+from schemas.choices import CameraNormUse
 
 if TYPE_CHECKING:
     from schemas.parameters import ExtractParameters
 
 EXTRACT = (Flag("extract_batch_size", int, "--batch-size", "Images in each forward pass.", "64", WHERE),)
+FEATURES = (
+    Flag(
+        "flip",
+        bool,
+        "--flip/--no-flip",
+        "Average the features of an image and of its mirror image.",
+        "by recipe: tuned does, others do not",
+        NETWORK,
+    ),
+    Flag(
+        "camera_norm",
+        CameraNormUse,
+        "--camera-norm",
+        "Statistics of the first batch norm for each camera: auto (if its pictures look alike), or off.",
+        "by recipe: tuned auto, else off",
+        NETWORK,
+    ),
+)
 
 
 @command(
@@ -22,7 +41,7 @@ EXTRACT = (Flag("extract_batch_size", int, "--batch-size", "Images in each forwa
     MAKING,
     pins("dataset", "model"),
     order=20,
-    configurable=(*EXTRACT, *INITIAL, *SEED, *AMP, *COMPILE, *DEVICE),
+    configurable=(*EXTRACT, *FEATURES, *RECIPE, *INITIAL, *SEED, *AMP, *COMPILE, *DEVICE),
     tables=("extract",),
 )
 def extract(given: Given) -> None:
@@ -46,10 +65,17 @@ def extract(given: Given) -> None:
 
 
 def extract_parameters(given: Given) -> ExtractParameters:
-    """The parameters of extraction; `dbc run` gives no batch size, its `--batch-size` is that of training."""
-    from schemas.parameters import ExtractParameters
+    """The parameters of extraction; `dbc run` gives no batch size, its `--batch-size` is that of training.
 
-    fields = given.fields_of(AMP)
+    Where cameras are not to be looked at, or are used in another way than by what the features say, no norm is.
+    """
+    from schemas.parameters import ExtractParameters
+    from schemas.recipes import DEFAULT_RECIPE, extraction_of
+
+    by_recipe = extraction_of(given.get("recipe", DEFAULT_RECIPE))
+    if given.get("camera", "auto") != "auto":
+        by_recipe["camera_norm"] = "off"
+    fields = {**by_recipe, **given.fields_of((*AMP, *FEATURES))}
     if given["extract_batch_size"] is not None:
         fields["batch_size"] = given["extract_batch_size"]
     return parse(ExtractParameters, fields)

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from dbc_cli.by_recipe import asked_constraints, merge_parameters, tell_of_another_merge, tell_of_another_recipe
+from dbc_cli.by_recipe import (
+    asked_constraints,
+    merge_parameters,
+    tell_of_another_extraction,
+    tell_of_another_merge,
+    tell_of_another_recipe,
+)
 from dbc_cli.command import Given, command
 from dbc_cli.flags.flag import pins, stage_flag
 from dbc_cli.flags.tables import CAMERA, COMMON, CONSTRAINTS, DEVICE, MAKING, MEMORY, MERGE, WHITEN
@@ -39,6 +45,7 @@ def merge(given: Given) -> None:
             "change one of them"
         )
     tell_of_another_recipe(given, RichReporter())
+    tell_of_another_extraction(given, RichReporter())
     tell_of_another_merge(given, parameters, RichReporter())
     if parameters.start == "reviewed":
         run = with_clusters(run, RichReporter())

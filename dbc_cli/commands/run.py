@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dbc_cli.by_recipe import asked_constraints, evaluate_parameters, merge_parameters
 from dbc_cli.command import Given, command, initial_fields
-from dbc_cli.commands.extract import extract_parameters
+from dbc_cli.commands.extract import FEATURES, extract_parameters
 from dbc_cli.comparison import ANOTHER_SET_METHODS
 from dbc_cli.configuration import STAGE_TABLES
 from dbc_cli.flags.flag import TRAINING, Flag, pins
@@ -45,6 +45,7 @@ LOOP = (
     *CAMERA,
     *TRAIN,
     *INITIAL,
+    *FEATURES,
     *SEED,
     *AMP,
     *COMPILE,

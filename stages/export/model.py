@@ -21,7 +21,13 @@ from stages.nn.images import InputForm
 from stages.nn.initial_model import open_model
 from stages.output_files import require_new, write_text, write_whole
 from stages.runs.lineage import parent_of
-from stages.runs.run_directory import RunDirectory, dataset_manifest, metrics_manifest, model_manifest
+from stages.runs.run_directory import (
+    RunDirectory,
+    dataset_manifest,
+    features_manifest,
+    metrics_manifest,
+    model_manifest,
+)
 from stages.runs.store import Artifact
 
 ENDINGS = (".safetensors", ".onnx")
@@ -71,6 +77,7 @@ def export_model(run: RunDirectory, stage: int, file: Path, *, overwrite: bool =
     manifest, dataset = model_manifest(artifact), _dataset_of(run, artifact)
     network = open_model(artifact).eval()
     form = _input_form(network.input_form, dataset)
+    features = _features_by(run, artifact, stage)
     # what may be refused comes before the first file
     metrics = run.find("metrics", stage)
     card = Card(
@@ -82,6 +89,7 @@ def export_model(run: RunDirectory, stage: int, file: Path, *, overwrite: bool =
         width=form.width,
         mean=form.statistics.mean,
         std=form.statistics.std,
+        features=None if features is None else features_manifest(features),
     )
     is_checked = None
     if file.suffix == ".onnx":
@@ -94,6 +102,13 @@ def export_model(run: RunDirectory, stage: int, file: Path, *, overwrite: bool =
         write_whole(file, lambda part: part.write_bytes(content), overwrite=overwrite)
     write_text(card_text(card), beside, overwrite=overwrite)
     return ExportedModel(file, beside, stage, is_checked)
+
+
+def _features_by(run: RunDirectory, model: Artifact, stage: int) -> Artifact | None:
+    """The features of the stage, if `model` made them."""
+    found = run.find("features", stage)
+    by = None if found is None else parent_of(found, "model")
+    return found if by is not None and by.id == model.manifest.id else None
 
 
 def _dataset_of(run: RunDirectory, model: Artifact) -> Artifact | None:

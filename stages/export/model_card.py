@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from schemas.manifest import ModelManifest
+from schemas.manifest import FeaturesManifest, ModelManifest
 from schemas.stage_names import stage_label
 from schemas.summaries import DatasetSummary, MetricsSummary
 
@@ -25,6 +25,7 @@ class Card:
     width: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    features: FeaturesManifest | None
 
 
 def card_text(card: Card) -> str:
@@ -39,7 +40,7 @@ def card_text(card: Card) -> str:
         + f", stage {stage_label(card.model.summary.stage)}, model {card.model.id[:12]}. Learned without identity labels.",
         "## Input",
         f"RGB pictures of {card.height}×{card.width} (height × width), pixels in [0, 1], minus {_numbers(card.mean)}, divided "
-        f"by {_numbers(card.std)}. Features of length 1 are compared by their scalar product.",
+        f"by {_numbers(card.std)}. Features of length 1 are compared by their scalar product." + _otherwise(card),
         "## Use",
         _use(card),
         "## Data",
@@ -57,6 +58,20 @@ def card_text(card: Card) -> str:
         "- The first weights come under their authors' licence, and the pictures under that of their owners.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _otherwise(card: Card) -> str:
+    """How the features of the run differ from those of the file, if they do."""
+    if card.features is None:
+        return ""
+    said = []
+    if card.features.parameters.flip:
+        said.append("are the means of those of a picture and of its mirror image")
+    if card.features.summary.norm_strength:
+        said.append(
+            "were made with cameras brought to one mean and contrast before the first batch norm, which the file does not do"
+        )
+    return f" The features that were evaluated {', and '.join(said)}." if said else ""
 
 
 def _data(summary: DatasetSummary) -> dict[str, int]:

@@ -29,7 +29,9 @@ def folded(network: nn.Module) -> nn.Module:
         if not isinstance(norm, nn.BatchNorm2d) or not isinstance(before, fx.Node) or before.op != "call_module":
             continue
         convolution = modules[str(before.target)]
-        if isinstance(convolution, nn.Conv2d) and len(before.users) == 1 and _called_once(traced, before, node):
+        # what moves the norm's input would be lost
+        is_alone = len(before.users) == 1 and _called_once(traced, before, node) and not norm._forward_pre_hooks
+        if isinstance(convolution, nn.Conv2d) and is_alone:
             _fold(convolution, norm)
             node.replace_all_uses_with(before)
             traced.graph.erase_node(node)

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from stages.errors import DbcError
 from stages.extract.frames import Batch, batches, n_frames_used
-from stages.extract.network import Network, inference_network
+from stages.extract.network import NetworkOfCameras, inference_network
 from stages.nn.ahead import ahead, n_readers
 from stages.nn.images import InputForm, StoredImages, network_input
 from stages.nn.model.network import ReidModel
@@ -42,6 +42,8 @@ def extract(
     batch_size: int = 64,
     amp: bool = False,
     compiled: bool = False,
+    flip: bool = False,
+    places: Int64Array | None = None,
     device: torch.device,
     share: Share | None = None,
     on_batch: Callable[[int], None] | None = None,
@@ -60,6 +62,10 @@ def extract(
         Sample i owns frames `frame_start[i]` to `frame_start[i + 1]` of `images`, at least one; (n_samples + 1).
     batch_size
         Frames of a forward pass.
+    flip
+        Whether a feature is the mean of those of an image and of its mirror image.
+    places
+        If the backbone has a `CameraNorm`: the row (n_samples,) of each sample in its statistics.
     share
         The share of this process; by default everything.
     on_batch
@@ -72,7 +78,7 @@ def extract(
     """
     share = share or Share()
     model.eval().head.cpu()
-    network = inference_network(model, amp=amp, compiled=compiled, device=device)
+    network = inference_network(model, amp=amp, compiled=compiled, flip=flip, device=device)
     inputs = _Inputs(model.input_form.at(images), device)
     planned = batches(
         frame_start,
@@ -87,7 +93,7 @@ def extract(
         return batch, inputs.ahead(_filled(images[batch.frames], batch_size))
 
     read = ahead(planned, read_batch, depth=read_depth(device), n_threads=n_threads)
-    with closing(_computed(network, read, inputs)) as computed:
+    with closing(_computed(network, read, inputs, places)) as computed:
         sums: Float64Array | None = None
         for batch, features in computed:
             found = _finite(features, batch)
@@ -129,7 +135,7 @@ def _filled(images: UInt8Array, batch_size: int) -> UInt8Array:
 
 
 def _computed(
-    network: Network, read: Generator[tuple[Batch, Tensor]], inputs: _Inputs
+    network: NetworkOfCameras, read: Generator[tuple[Batch, Tensor]], inputs: _Inputs, places: Int64Array | None
 ) -> Generator[tuple[Batch, Tensor]]:
     """Each batch and its pooled features (f, d) on the host; those of a GPU come `DEPTH` batches later.
 
@@ -139,7 +145,8 @@ def _computed(
     depth = queue_depth(inputs.device)
     with closing(read):
         for batch, ready in read:
-            features = network(inputs.arrived(ready))[: len(batch.frames)]
+            own = None if places is None else places[batch.first + batch.row]
+            features = network(inputs.arrived(ready), own)[: len(batch.frames)]
             queued.append((batch, features.to("cpu", non_blocking=True), _mark(inputs.device)))
             if len(queued) > depth:
                 yield _arrived(*queued.popleft())

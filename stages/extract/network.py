@@ -3,28 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from stages.extract.folding import folded
+from stages.nn.camera_norm import camera_norm_of
 from stages.nn.model.network import ReidModel
+from stages.typing import Int64Array
 
 Network: TypeAlias = Callable[[Tensor], Tensor]
 
 
-def inference_network(model: ReidModel, *, amp: bool, compiled: bool, device: torch.device) -> Network:
+class NetworkOfCameras(Protocol):
+    """From network input (B, 3, H, W) and, if there is a `CameraNorm`, rows (B,) of its statistics to features (B, d)."""
+
+    def __call__(self, images: Tensor, places: Int64Array | None = None) -> Tensor:
+        """The features, float32."""
+        ...
+
+
+def inference_network(
+    model: ReidModel, *, amp: bool, compiled: bool, device: torch.device, flip: bool = False
+) -> NetworkOfCameras:
     """A function from network input (B, 3, H, W) to pooled features (B, d) float32, both on `device`, not normalised.
 
-    With `compiled`, torch compiles the `prepared_backbone` at the first batch. All batches should have one shape.
+    If the model has a `CameraNorm`, the function also takes the images' rows (B,) in its statistics. With `flip` a feature is
+    the mean of those of the image and of its mirror image. With `compiled`, torch compiles the `prepared_backbone` at the
+    first batch. All batches should have one shape.
     """
-    backbone: Network = prepared_backbone(model, amp=amp, device=device)
-    run = compiled_network(backbone, device=device) if compiled else backbone
+    backbone = prepared_backbone(model, amp=amp, device=device)
+    norm = camera_norm_of(backbone)
+    run: Network = compiled_network(backbone, device=device, frozen=norm is None) if compiled else backbone
 
-    def features_of(images: Tensor) -> Tensor:
+    def features_of(images: Tensor, places: Int64Array | None = None) -> Tensor:
+        if norm is not None and places is not None:
+            norm.at(places)
         with torch.inference_mode(), torch.autocast(device.type, dtype=torch.bfloat16, enabled=amp):
-            return run(images).float()
+            features = run(images).float()
+            return (features + run(images.flip(3)).float()) / 2 if flip else features
 
     return features_of
 
@@ -42,7 +60,7 @@ def prepared_backbone(model: ReidModel, *, amp: bool, device: torch.device) -> n
     return backbone.to(memory_format=torch.channels_last)
 
 
-def compiled_network(network: Network, *, device: torch.device) -> Network:
-    """`network`, compiled by torch at its first call; on the CPU with frozen weights, in the fastest layout."""
-    frozen: dict[str, Any] = {"freezing": True} if device.type == "cpu" else {}
-    return torch.compile(network, dynamic=False, options=frozen)
+def compiled_network(network: Network, *, device: torch.device, frozen: bool = True) -> Network:
+    """`network`, compiled by torch at its first call; on the CPU, if it may be `frozen`, with frozen weights and buffers."""
+    options: dict[str, Any] = {"freezing": True} if device.type == "cpu" and frozen else {}
+    return torch.compile(network, dynamic=False, options=options)

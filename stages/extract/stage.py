@@ -17,11 +17,13 @@ from schemas.stage_names import INIT_STAGE, stage_label
 from schemas.summaries import FeaturesSummary
 from stages.arrays.backend import resolve_torch_device
 from stages.arrays.device_memory import stage_memory
+from stages.extract.camera_statistics import looked_for
 from stages.extract.collapse import CollapseCheck
 from stages.extract.forward import Share
 from stages.extract.forward import extract as extract_pieces
 from stages.extract.frames import n_frames_used, rows_per_piece
 from stages.extract.grown import Chosen, rows_before
+from stages.nn.camera_norm import CameraStatistics, by_camera
 from stages.nn.execution import torch_execution
 from stages.nn.host_memory import keep_large_blocks
 from stages.nn.images import StoredImages
@@ -144,8 +146,12 @@ def _compute_added(writer: Writer, work: Work, before: Artifact, features: Artif
     if len(new):
         chosen = Chosen(work.dataset.rows("images"), images)
         model = open_model(work.model)
-        with _progress(work, start, share, reporter) as on_batch:
-            for first, *found in _pieces(model, work, start, share, on_batch, images=chosen):
+        # what the train images had before says which statistics the features of old samples have
+        norm = _looked_for(model, work, before)
+        with by_camera(model, norm.statistics), _progress(work, start, share, reporter) as on_batch:
+            places = norm.places(work.dataset)
+            places = None if places is None else places[new]
+            for first, *found in _pieces(model, work, start, share, on_batch, images=chosen, places=places):
                 for name, block in zip(_ARRAYS, found, strict=True):
                     rows[name][new[first : first + len(block)]] = block
     for name, array in rows.items():
@@ -189,12 +195,15 @@ def _compute(writer: Writer, work: Work, *, reporter: Reporter) -> Computed:
     piece = rows_per_piece(n_samples, batch_size=work.parameters.batch_size, row_bytes=4 * max(dim, embedding_dim))
     share = Share(piece, writer.processes.rank, writer.processes.size)
     started, spread = time.perf_counter(), CollapseCheck()
+    norm = _looked_for(model, work, work.dataset)
     with (
+        by_camera(model, norm.statistics),
         writer.table("pooled", shape=(n_samples, dim), dtype="float32", rows_per_piece=piece) as pooled,
         writer.table("embedding", shape=(n_samples, embedding_dim), dtype="float32", rows_per_piece=piece) as embedding,
         _progress(work, frame_start, share, reporter) as on_batch,
     ):
-        for first, pooled_rows, embedding_rows in _pieces(model, work, frame_start, share, on_batch):
+        places = norm.places(work.dataset)
+        for first, pooled_rows, embedding_rows in _pieces(model, work, frame_start, share, on_batch, places=places):
             pooled.write(first, pooled_rows)
             embedding.write(first, embedding_rows)
             spread.take_in(pooled_rows)
@@ -209,10 +218,32 @@ def _compute(writer: Writer, work: Work, *, reporter: Reporter) -> Computed:
         dim=dim,
         embedding_dim=embedding_dim,
         images_per_second=round(n_images / (time.perf_counter() - started), 1),
+        camera_norm=norm.told,
+        norm_strength=0.0 if norm.statistics is None else norm.statistics.strength,
     )
     execution = torch_execution(work.device, amp=work.parameters.amp)
     execution = execution.model_copy(update={"processes": writer.processes.size, "compiled": work.compiled})
+    if norm.statistics is not None and norm.told is not None and work.stage == INIT_STAGE:
+        reporter.note(norm.told)
     return Computed(summary, execution, notes=() if note is None or n_samples == 1 else (note,))
+
+
+@dataclass(frozen=True)
+class _Norm:
+    """The statistics of cameras that the first batch norm has, if any, and what was found, if anybody asked."""
+
+    statistics: CameraStatistics | None = None
+    told: str | None = None
+
+    def places(self, dataset: Artifact) -> Int64Array | None:
+        """The row of each sample of `dataset` in the statistics."""
+        return None if self.statistics is None else self.statistics.places(dataset.read("camid"))
+
+
+def _looked_for(model: ReidModel, work: Work, dataset: Artifact) -> _Norm:
+    if work.parameters.camera_norm == "off":
+        return _Norm()
+    return _Norm(*looked_for(model, work.model, dataset, device=work.device))
 
 
 def _pieces(
@@ -223,6 +254,7 @@ def _pieces(
     on_batch: Callable[[int], None],
     *,
     images: StoredImages | None = None,
+    places: Int64Array | None = None,
 ) -> Iterator[tuple[int, Float32Array, Float32Array]]:
     return extract_pieces(
         model,
@@ -231,6 +263,8 @@ def _pieces(
         batch_size=work.parameters.batch_size,
         amp=work.parameters.amp,
         compiled=work.compiled,
+        flip=work.parameters.flip,
+        places=places,
         device=work.device,
         share=share,
         on_batch=on_batch,

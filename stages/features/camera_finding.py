@@ -15,8 +15,8 @@ from schemas.summaries import CameraSummary
 from stages.arrays.neighbours import exact_where
 from stages.arrays.row_blocks import by_blocks
 from stages.arrays.similarity import product_error
-from stages.features.camera_whitening import LEAST_IN_CAMERA, Fit, Parts, Whitenings, cameras_with_enough, fit_by_camera
-from stages.samples import UNKNOWN
+from stages.features.camera_whitening import Fit, Parts, Whitenings, fit_by_camera
+from stages.samples import LEAST_IN_CAMERA, UNKNOWN, cameras_with_enough
 from stages.typing import BoolArray, Float32Array, Float64Array, Int32Array
 
 LOOKED_AT = 2000
@@ -113,7 +113,7 @@ def find(
     """
     whitenings = None if fit is None else Whitenings(fit(features, None))
     mixed = _Mixed(features, camid, whitenings, look)
-    too_few = _too_few(camid)
+    too_few = too_few_cameras(camid)
     if too_few is not None:
         return CameraFinding(too_few), whitenings, partial(mixed.rows, 0.0)
     near = mixed.near(0.0)
@@ -248,7 +248,7 @@ class _Nearest:
         np.maximum.at(self.similarity[own], row, similarity)
 
 
-def _too_few(camid: Int32Array) -> str | None:
+def too_few_cameras(camid: Int32Array) -> str | None:
     """Why `camid` (n,) says nothing, in one line; None if it may."""
     n_unknown = int((camid == UNKNOWN).sum())
     if n_unknown:

@@ -10,14 +10,12 @@ import numpy as np
 from stages.arrays.exact_sums import halving_sum
 from stages.arrays.row_blocks import by_blocks
 from stages.features.whitening import NothingToWhitenError, Whitening, whitened
-from stages.samples import UNKNOWN
+from stages.samples import cameras_with_enough
 from stages.typing import Float32Array, Float64Array, Int32Array
 
 Fit = Callable[[Float32Array, int | None], Whitening]
 """Fits a whitening on train features (m, d): those of a camera, by its id, or of all cameras, by None."""
 
-LEAST_IN_CAMERA = 16
-"""Train samples that a camera must have taken for a whitening of its own."""
 HALF_TRUSTED = 100
 """Train samples of a camera at which its own whitening weighs as much as the shared one.
 
@@ -98,7 +96,7 @@ class Parts:
 
 
 def fit_by_camera(features: Float32Array, camid: Int32Array, shared: Whitening, fit: Fit) -> Whitenings:
-    """`shared` and a whitening for each camera that took `LEAST_IN_CAMERA` or more of the train `features` (n, d).
+    """`shared` and a whitening for each camera that took enough of the train `features` (n, d).
 
     `camid` (n,) are their cameras. A camera of m samples has the share m / (m + `HALF_TRUSTED`) of its own. No label is
     used. Raises what `fit` raises, but a camera whose features are all the same keeps the shared whitening.
@@ -112,9 +110,3 @@ def fit_by_camera(features: Float32Array, camid: Int32Array, shared: Whitening, 
             continue
         own[camera] = OwnWhitening(whitening, len(rows) / (len(rows) + HALF_TRUSTED))
     return Whitenings(shared, own)
-
-
-def cameras_with_enough(camid: Int32Array) -> list[int]:
-    """The known cameras, ascending, that took `LEAST_IN_CAMERA` samples of `camid` (n,) or more."""
-    cameras, count = np.unique(camid[camid != UNKNOWN], return_counts=True)
-    return [int(camera) for camera in cameras[count >= LEAST_IN_CAMERA]]

@@ -13,13 +13,13 @@ from stages.arrays.memory_limit import limit_of, require_memory
 from stages.arrays.row_blocks import n_threads
 from stages.errors import DbcError
 from stages.features.camera_finding import CameraFinding, Rows, find
-from stages.features.camera_whitening import Whitenings, cameras_with_enough
+from stages.features.camera_whitening import Whitenings
 from stages.features.centring import centred_by_camera, centring_bytes, require_cameras
 from stages.features.kept_neighbours import kept_look
 from stages.features.kept_whitening import whitening_of
 from stages.features.whitening import BLOCK_ROWS, Whitening, whitened
 from stages.runs.store import Artifact
-from stages.samples import TRAIN
+from stages.samples import TRAIN, cameras_with_enough
 from stages.typing import BoolArray, Float32Array, Int32Array
 
 _FLOAT64 = 8

@@ -36,7 +36,10 @@ def read_pictures(files: Sequence[Path], dataset: Artifact) -> UInt8Array:
 
 
 def embed(run: RunDirectory, features: Artifact, pictures: UInt8Array, *, context: Context) -> Float32Array:
-    """Pooled features (n, d) of `pictures` (n, H, W, 3) by the model that `features` were extracted with."""
+    """Pooled features (n, d) of `pictures` (n, H, W, 3) by the model that `features` were extracted with.
+
+    Nobody says which camera took them, so they are taken as they are, as features of unknown cameras are.
+    """
     parent = parent_of(features, "model")
     if parent is None:
         raise DbcError(f"{features.path}: no model among its parents; make it again with: dbc extract --force")
@@ -48,6 +51,7 @@ def embed(run: RunDirectory, features: Artifact, pictures: UInt8Array, *, contex
         batch_size=min(parameters.batch_size, len(pictures)),
         amp=parameters.amp,
         compiled=context.compiled,
+        flip=parameters.flip,
         device=torch.device(resolve_torch_device(context.own_device)),
     )
     return np.concatenate([pooled for _, pooled, _ in pieces])

@@ -16,6 +16,7 @@ from stages.errors import DbcError
 from stages.features.kept_whitening import whitening_of
 from stages.features.prepared import compared_features
 from stages.features.whitening import whitened
+from stages.nn.camera_norm import CameraStatistics, by_camera, statistics_as_for
 from stages.nn.execution import torch_execution
 from stages.nn.host_memory import keep_large_blocks
 from stages.nn.initial_model import open_model
@@ -77,16 +78,20 @@ def compute_model(
     initial = model_manifest(parents.model).initial
     others = _left_out(parents.dataset, train_index) if parameters.exclusive else train_index[:0]
     all_labels = np.concatenate([labels, -1 - np.arange(len(others))])
+    statistics = None
+    if parents.features is not None:
+        statistics = statistics_as_for(model, parents.features, parents.dataset, device=device)
     source, samples, _ = cached(
         parents.dataset.rows("images"),
-        _samples(parents, np.concatenate([train_index, others]), all_labels, parameters),
+        _samples(parents, np.concatenate([train_index, others]), all_labels, parameters, statistics),
         cache=context.cache,
         device=device,
         name=parents.dataset.manifest.id,
     )
     resumed = _resumed(checkpoints, writer.processes, context.reporter)
     progress = _Progress(parameters, n_samples=len(labels) * (2 if len(others) else 1), resumed=resumed)
-    with context.reporter.task(f"train stage {parameters.stage}", total=progress.n_images, unit="images") as advance:
+    task = context.reporter.task(f"train stage {parameters.stage}", total=progress.n_images, unit="images")
+    with by_camera(model, statistics), task as advance:
         result = train(
             trained,
             lookup_table,
@@ -254,7 +259,11 @@ def _cameras(parents: Parents, train_index: Int64Array) -> Int64Array:
 
 
 def _samples(
-    parents: Parents, train_index: Int64Array, labels: Int64Array, parameters: TrainParameters
+    parents: Parents,
+    train_index: Int64Array,
+    labels: Int64Array,
+    parameters: TrainParameters,
+    statistics: CameraStatistics | None = None,
 ) -> TrainSamples:
     """The train samples, with the weights that their clusters have; without `frames` each is its first frame."""
     frame_start = parents.dataset.read("frame_start")
@@ -263,7 +272,9 @@ def _samples(
     if parents.clusters is not None and "weights" in parents.clusters.names():
         all_train = np.flatnonzero(parents.dataset.read("split") == TRAIN)
         weights = parents.clusters.read("weights")[np.searchsorted(all_train, train_index)]
-    return TrainSamples(frame_start[train_index], count if parameters.frames else np.ones_like(count), labels, weights)
+    places = None if statistics is None else statistics.places(parents.dataset.read("camid")[train_index])
+    count = count if parameters.frames else np.ones_like(count)
+    return TrainSamples(frame_start[train_index], count, labels, weights, places)
 
 
 def _start(

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from schemas.parameters import TrainParameters
 from stages.errors import DbcError, UsageError
+from stages.nn.camera_norm import camera_norm_of
 from stages.nn.classifier import new_classifier
 from stages.nn.instance_matching import CircularQueue
 from stages.nn.lookup_table import zero_table
@@ -193,6 +194,10 @@ def train(
         options.checkpoints,
         shared,
     )
+    norm = camera_norm_of(model.backbone)
+    if norm is not None:
+        # as much memory as a step needs, which recordings read again
+        norm.at(np.full(task.batch_size * (parameters.frames or 1), norm.n_cameras))
     if not options.compiled and not shared.is_shared:
         shape = (task.batch_size * (parameters.frames or 1), 3, form.height, form.width)
         found = recorded(model, network, shape=shape, n_steps=task.n_steps, device=device)
@@ -273,11 +278,15 @@ def _train_epoch(state: State, task: _Task) -> None:
     whole = (draw_step(batch, samples, parameters=parameters, generator=state.generator) for batch in batches)
     draws = (of_samples(draw, task.shared.own(len(draw.samples))) for draw in whole)
     readings = Readings()
+    norm = camera_norm_of(state.model.backbone)
     with closing(feed(draws, task.source, device=task.device, to_input=task.to_input)) as fed:
         for draw, images in fed:
             step = state.epoch * task.steps_per_epoch + state.batch
             rate = learning_rate(step, steps_per_epoch=task.steps_per_epoch, parameters=parameters)
             set_rate(state.optimizer, rate)
+            if norm is not None and samples.places is not None:
+                own = draw.samples[task.shared.own(len(draw.samples))]
+                norm.at(np.repeat(samples.places[own], parameters.frames or 1))
             done = train_step(state, draw, images, network=task.network, parameters=parameters, shared=task.shared)
             state.feature_sum = state.feature_sum + done.features.sum(dim=0)
             state.batch += 1

@@ -7,8 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.torch import save_file
 
-from stages.runs.run_directory import RunDirectory, clusters_manifest, metrics_manifest
+from schemas.parameters import InitParameters
+from stages.nn.model.network import build_model
+from stages.runs.run_directory import RunDirectory, clusters_manifest, features_manifest, metrics_manifest
 from tests.cli.conftest import Dbc
 
 NETWORK = ["--backbone", "resnet10", "--weights", "none", "--embedding-dim", "8"]
@@ -57,6 +60,57 @@ def test_other_recipes_do_not_look_at_cameras(dbc: Dbc, seen_by_two: Path, recip
     run = RunDirectory(seen_by_two)
     assert clusters_manifest(run.require("clusters", 1)).summary.camera is None
     assert metrics_manifest(run.require("metrics", 1)).summary.camera is None
+
+
+@pytest.fixture
+def dark_and_bright(dbc: Dbc, tmp_path: Path) -> Path:
+    """A run of 20 individuals before a bright and a dark camera, 32 train images of each, the others to search."""
+    lines = ["path,pid,camid,split"]
+    for number in range(80):
+        pid, camid = number // 4, number % 2
+        split = "train" if pid < 16 else "query" if number % 4 < 2 else "gallery"
+        pixels = np.random.default_rng(number).integers(0, 255, (32, 16, 3)) // (1 + 3 * camid)
+        Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / f"{number}.png")
+        lines.append(f"{number}.png,{pid + 1},{camid},{split}")
+    (tmp_path / "samples.csv").write_text("\n".join(lines))
+    run, size = tmp_path / "run", ["--height", "32", "--width", "16"]
+    assert dbc("ingest", tmp_path / "samples.csv", "--format", "csv", *size, "--run", run).status == 0
+    return run
+
+
+def test_the_first_batch_norm_has_statistics_for_each_camera(dbc: Dbc, dark_and_bright: Path, tmp_path: Path) -> None:
+    backbone = build_model(InitParameters(backbone="resnet10", weights="none")).backbone
+    save_file(backbone.state_dict(), tmp_path / "weights.safetensors")
+    network = ["--backbone", "resnet10", "--weights", tmp_path / "weights.safetensors", "--embedding-dim", "8"]
+    asked = ["--merge-percent", "0.3", "--stages", "1", "--epochs", "1", "--stage0-epochs", "0", *network]
+    ran = dbc("run", *asked, "--run", dark_and_bright)
+    assert ran.status == 0, ran.err
+    run = RunDirectory(dark_and_bright)
+    first, last = (features_manifest(run.require("features", stage)) for stage in (-1, 1))
+    assert first.parameters.flip
+    assert first.summary.camera_norm is not None
+    assert ran.err.count(first.summary.camera_norm) == 1
+    assert 0 < first.summary.norm_strength <= 1
+    assert 0 < last.summary.norm_strength <= 1
+    for command in ("extract", "train"):
+        told = ["--epochs", "1"] if command == "train" else []
+        assert dbc(command, "--stage", "1", *told, "--json").json["status"] == "up to date"
+    merged = dbc("merge", "--stage", "1", "--recipe", "paper", "--merge-percent", "0.3", "--run", dark_and_bright)
+    assert "dbc extract --stage 0 --recipe paper" in merged.err
+    exported = dbc(
+        "export", "model", "--stage", "init", "--out", tmp_path / "model.safetensors", "--run", dark_and_bright
+    )
+    assert exported.status == 0, exported.err
+    assert "which the file does not do" in (tmp_path / "model.md").read_text()
+    # training takes the statistics in, too: without them it learns otherwise
+    weights = run.require("model", 1).manifest.arrays["backbone/conv1.weight"].sha256
+    plain = ["--camera-norm", "off", "--no-flip"]
+    assert dbc("run", *asked, *plain, "--run", dark_and_bright).status == 0
+    assert features_manifest(run.require("features", -1)).summary.camera_norm is None
+    assert run.require("model", 1).manifest.arrays["backbone/conv1.weight"].sha256 != weights
+    assert dbc("extract", "--stage", "init", "--recipe", "paper", "--json").json["status"] == "up to date"
+    merged = dbc("merge", "--stage", "1", "--recipe", "paper", "--merge-percent", "0.3", "--run", dark_and_bright)
+    assert "another recipe" not in merged.err
 
 
 @pytest.mark.parametrize(("columns", "n_left_out"), [("", 0), (",encounter", 1)])

@@ -148,7 +148,8 @@ def test_select_and_plot_tell_of_the_same_stage(dbc: Dbc, run: Path) -> None:
     assert [row["stage"] for row in chosen["stages"]] == ["init", 1, 2, 3]
     best = max(chosen["stages"][1:], key=lambda row: row["cluster-silhouette"])
     assert chosen["rule"] == "across-cameras"
-    assert chosen["chosen"] == chosen["by_rule"]["cluster-silhouette"] == best["stage"]
+    assert chosen["chosen"] == chosen["by_rule"]["across-cameras"]
+    assert chosen["by_rule"]["cluster-silhouette"] in ("init", best["stage"])
     by_silhouette = dbc("select", "--rule", "silhouette", "--run", run).out
     assert f"chosen without identities: stage {chosen['by_rule']['silhouette']}, " in by_silhouette
     assert "has the best silhouette" in by_silhouette

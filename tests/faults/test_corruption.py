@@ -48,6 +48,20 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["assign", str(listed(folder / "first" / "crops" / "samples.csv", 18)), "--stage", "1"],
         ["train", "--stage", "0", "--epochs", "1", "--batch-size", "8", "--dataset", "v1"],
     )
+    weighing = [
+        "merge",
+        "--clusterer",
+        "dgm",
+        "--constraints",
+        "none",
+        "--stage",
+        "2",
+        "--whiten",
+        "0",
+        "--memory-limit",
+        "4GiB",
+    ]
+    made(folder / "second", weighing)
     crops, size = str(folder / "first" / "crops"), ["--height", "64", "--width", "32"]
     (folder / "bow").mkdir()
     selecting = ["merge", "--clusterer", "pul", "--merge-percent", "0.5", "--whiten", "0", "--memory-limit", "4GiB"]
@@ -75,7 +89,7 @@ def test_every_array_that_there_is_is_tried(runs: Path) -> None:
         "accuracy",
     }
     listed_artifacts = [
-        each.artifact for run in ("first", "bow") for each in list_run(RunDirectory(runs / run / "run"))
+        each.artifact for run in ("first", "second", "bow") for each in list_run(RunDirectory(runs / run / "run"))
     ]
     tried = {name for artifact in listed_artifacts if artifact is not None for name in artifact.names()}
     assert names - tried == set()

@@ -18,12 +18,14 @@ class TrainSamples:
 
     Samples without a cluster come last; their labels are −1, −2, …: a class of its own for each, for the exclusive loss.
     `weights` (n) float32 say how much the loss of each sample counts, that of its own class aside; None if all count alike.
+    `places` (n,) int64 are the rows of their cameras in the statistics of a `CameraNorm`, if the backbone has one.
     """
 
     first: Int64Array
     count: Int64Array
     labels: Int64Array
     weights: Float32Array | None = None
+    places: Int64Array | None = None
 
     def __len__(self) -> int:
         return len(self.labels)

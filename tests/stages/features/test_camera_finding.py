@@ -7,9 +7,9 @@ from stages.arrays import row_blocks
 from stages.arrays.similarity import exact_similarity
 from stages.features import camera_finding
 from stages.features.camera_finding import find, nearest_by_camera
-from stages.features.camera_whitening import HALF_TRUSTED, LEAST_IN_CAMERA, Whitenings, fit_by_camera
+from stages.features.camera_whitening import HALF_TRUSTED, Whitenings, fit_by_camera
 from stages.features.whitening import fit_whitening, whitened
-from stages.samples import UNKNOWN
+from stages.samples import LEAST_IN_CAMERA, UNKNOWN
 
 N_IDENTITIES, N_EACH, DIM = 20, 4, 32
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,12 +12,17 @@ import torch
 from torch import Tensor, nn
 
 from stages.errors import DbcError, UsageError
+from stages.nn.camera_norm import CameraStatistics, by_camera, camera_norm_of
 from stages.nn.images import InputForm
 from stages.nn.model.head import EmbeddingHead
 from stages.nn.model.network import ReidModel, model_arrays
+from stages.train import loop
+from stages.train.images.draws import Draw
 from stages.train.images.frames import TrainSamples
 from stages.train.images.sources import HostFrames
 from stages.train.loop import Step
+from stages.train.state import State
+from stages.train.step import Stepped
 from tests.tiny_training import CPU, blotches, digest, tiny_model, tiny_parameters, trained
 
 
@@ -166,3 +172,25 @@ def test_collapse_is_told_by_its_signs() -> None:
     assert len(lines) == 2
     assert "ln K = 2.773" in lines[0]
     assert "features have collapsed to a single point" in lines[1]
+
+
+@pytest.mark.parametrize("frames", [None, 2])
+def test_every_step_says_of_which_cameras_its_images_are(frames: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, places, seen = tiny_model(), np.arange(20) % 3, []
+    samples = TrainSamples(2 * np.arange(20), np.full(20, 2), np.arange(20) % 7, places=places)
+    statistics = CameraStatistics(np.array([1, 2]), np.zeros((2, 16)), np.ones((2, 16)), 0.5)
+    step = loop.train_step
+
+    def watched(state: State, draw: Draw, images: Tensor, **others: Any) -> Stepped:
+        norm = camera_norm_of(model.backbone)
+        assert norm is not None
+        np.testing.assert_array_equal(norm.camera[: len(images)], np.repeat(places[draw.samples], frames or 1))
+        seen.append(len(images))
+        return step(state, draw, images, **others)
+
+    monkeypatch.setattr(loop, "train_step", watched)
+    with by_camera(model, statistics):
+        given = {} if frames is None else {"frames": frames}
+        trained(model, samples.labels, source=HostFrames(blotches(40), CPU), samples=samples, epochs=1, **given)
+    assert sum(seen) == 20 * (frames or 1)
+    assert camera_norm_of(model.backbone) is None
