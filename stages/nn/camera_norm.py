@@ -8,7 +8,7 @@ stored stay in use.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -155,7 +155,6 @@ class _SeenError(Exception):
     """What the first convolution gives is known; the rest of the network need not run."""
 
 
-@torch.inference_mode()
 def measure_looks(model: ReidModel, images: StoredImages, frames: Int64Array, *, device: torch.device) -> Looks | None:
     """The looks of the stored images `frames` (n,) before the first batch norm; None if the backbone has no such.
 
@@ -169,6 +168,7 @@ def measure_looks(model: ReidModel, images: StoredImages, frames: Int64Array, *,
     norm = first_norm(model.backbone)
     if norm is None:
         return None
+    # moved in inference mode, weights could not be trained any more
     model.to(device).eval()
     form = model.input_form.at(images)
     found: list[tuple[Tensor, Tensor]] = []
@@ -182,10 +182,8 @@ def measure_looks(model: ReidModel, images: StoredImages, frames: Int64Array, *,
     try:
         for start in range(0, len(frames), _BATCH):
             stored = torch.from_numpy(images[frames[start : start + _BATCH]]).to(device)
-            try:
+            with suppress(_SeenError), torch.inference_mode():
                 model.backbone(network_input(stored, form))
-            except _SeenError:
-                continue
     finally:
         hook.remove()
     mean, square = (torch.cat(list(each)).cpu().numpy() for each in zip(*found, strict=True))

@@ -75,6 +75,16 @@ def test_statistics_are_those_of_the_first_convolution(model: ReidModel, images:
     np.testing.assert_allclose(found.variance[1], responses.var(dim=(0, 2, 3), unbiased=False), rtol=1e-6)
 
 
+def test_a_network_moved_to_another_device_can_still_be_trained(
+    model: ReidModel, images: UInt8Array, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved = copy.deepcopy(model)
+    # another type stands for another device: either gives the network new memory
+    monkeypatch.setattr(moved, "to", lambda _device: ReidModel.to(moved, torch.float64).float())
+    assert measure_looks(moved, images, np.arange(N), device=CPU) is not None
+    assert not any(each.is_inference() for each in (*moved.parameters(), *moved.buffers()))
+
+
 @pytest.mark.parametrize(("flip", "strength"), [(False, 1.0), (True, 1.0), (False, 0.25)])
 def test_features_are_those_of_a_network_for_each_camera(
     model: ReidModel, images: UInt8Array, camid: Int32Array, flip: bool, strength: float
