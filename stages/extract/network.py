@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -17,7 +18,7 @@ Network: TypeAlias = Callable[[Tensor], Tensor]
 
 
 class NetworkOfCameras(Protocol):
-    """From network input (B, 3, H, W) and, if there is a `CameraNorm`, rows (B,) of its statistics to features (B, d)."""
+    """From network input (B, 3, H, W) and, if there is a `CameraNorm`, rows (b ≤ B,) of its statistics to features (B, d)."""
 
     def __call__(self, images: Tensor, places: Int64Array | None = None) -> Tensor:
         """The features, float32."""
@@ -29,9 +30,9 @@ def inference_network(
 ) -> NetworkOfCameras:
     """A function from network input (B, 3, H, W) to pooled features (B, d) float32, both on `device`, not normalised.
 
-    If the model has a `CameraNorm`, the function also takes the images' rows (B,) in its statistics. With `flip` a feature is
-    the mean of those of the image and of its mirror image. With `compiled`, torch compiles the `prepared_backbone` at the
-    first batch. All batches should have one shape.
+    If the model has a `CameraNorm`, the function also takes rows (b ≤ B,) of its statistics, those of the first b images.
+    With `flip` a feature is the mean of those of the image and of its mirror image. With `compiled`, torch compiles the
+    `prepared_backbone` at the first batch. All batches should have one shape.
     """
     backbone = prepared_backbone(model, amp=amp, device=device)
     norm = camera_norm_of(backbone)
@@ -39,7 +40,8 @@ def inference_network(
 
     def features_of(images: Tensor, places: Int64Array | None = None) -> Tensor:
         if norm is not None and places is not None:
-            norm.at(places)
+            # the rest of a short batch are zeros, of no camera
+            norm.at(np.pad(places, (0, len(images) - len(places)), constant_values=norm.n_cameras))
         with torch.inference_mode(), torch.autocast(device.type, dtype=torch.bfloat16, enabled=amp):
             features = run(images).float()
             return (features + run(images.flip(3)).float()) / 2 if flip else features

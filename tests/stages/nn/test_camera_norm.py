@@ -115,6 +115,14 @@ def test_features_are_those_of_a_network_for_each_camera(
         np.testing.assert_allclose(together[camid == camera], expected, atol=2e-5)
 
 
+def test_a_first_batch_may_be_short(model: ReidModel, images: UInt8Array, camid: Int32Array) -> None:
+    found = statistics(model, images, camid)
+    with by_camera(model, found):
+        few = pooled(model, images[:5], places=found.places(camid[:5]))
+        many = pooled(model, images, places=found.places(camid))
+    np.testing.assert_allclose(few, many[:5], atol=2e-5)
+
+
 def test_an_unknown_camera_is_left_as_it_is(model: ReidModel, images: UInt8Array, camid: Int32Array) -> None:
     found = statistics(model, images, camid)
     places = found.places(np.where(camid == 4, UNKNOWN, 9).astype(np.int32))
