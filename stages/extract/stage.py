@@ -23,7 +23,7 @@ from stages.extract.forward import Share
 from stages.extract.forward import extract as extract_pieces
 from stages.extract.frames import n_frames_used, rows_per_piece
 from stages.extract.grown import Chosen, rows_before
-from stages.nn.camera_norm import CameraStatistics, by_camera
+from stages.nn.camera_norm import CameraStatistics, by_camera, keep_statistics, kept_statistics
 from stages.nn.execution import torch_execution
 from stages.nn.host_memory import keep_large_blocks
 from stages.nn.images import StoredImages
@@ -92,10 +92,11 @@ def extract(
         if same is not None:
             return _copy(writer, same, stage=stage)
         work = Work(dataset, model, stage, parameters, torch_device, context.compiled)
-        before = None if context.force or writer.processes.size > 1 else _before_adding(run, request)
-        if before is not None:
+        before = None if context.force else _before_adding(run, request)
+        if before is not None and writer.processes.size == 1:
             return _compute_added(writer, work, *before, reporter=context.reporter)
-        return _compute(writer, work, reporter=context.reporter)
+        norm = _looked_for(work) if before is None else _Norm.of(before[1])
+        return _compute(writer, work, norm, reporter=context.reporter)
 
     return make_artifact(run, request, compute, context=context, shared=True)
 
@@ -143,17 +144,17 @@ def _compute_added(writer: Writer, work: Work, before: Artifact, features: Artif
     rows = {name: np.zeros((len(row), *features.manifest.arrays[name].shape[1:]), np.float32) for name in _ARRAYS}
     for name in _ARRAYS:
         rows[name][old] = features.read(name)[row[old]]
+    norm = _Norm.of(features)
     if len(new):
         chosen = Chosen(work.dataset.rows("images"), images)
         model = open_model(work.model)
-        # what the train images had before says which statistics the features of old samples have
-        norm = _looked_for(model, work, before)
         with by_camera(model, norm.statistics), _progress(work, start, share, reporter) as on_batch:
             places = norm.places(work.dataset)
             places = None if places is None else places[new]
             for first, *found in _pieces(model, work, start, share, on_batch, images=chosen, places=places):
                 for name, block in zip(_ARRAYS, found, strict=True):
                     rows[name][new[first : first + len(block)]] = block
+    norm.keep(writer)
     for name, array in rows.items():
         piece = rows_per_piece(len(row), batch_size=work.parameters.batch_size, row_bytes=4 * array.shape[1])
         with writer.table(name, shape=array.shape, dtype="float32", rows_per_piece=piece) as table:
@@ -179,14 +180,14 @@ def _weights(model: Artifact) -> dict[str, str]:
 
 
 def _copy(writer: Writer, same: Artifact, *, stage: int) -> Computed:
-    writer.take(same, ("pooled", "embedding"))
+    writer.take(same, same.names())
     manifest = features_manifest(same)
     note = f"the weights are those of stage {stage_label(manifest.summary.stage)}; its features are used"
     summary = manifest.summary.model_copy(update={"stage": stage})
     return Computed(summary, manifest.execution, notes=(note,))
 
 
-def _compute(writer: Writer, work: Work, *, reporter: Reporter) -> Computed:
+def _compute(writer: Writer, work: Work, norm: _Norm, *, reporter: Reporter) -> Computed:
     """Fill this process's pieces of the tables; the measured rate is that of this process."""
     model = open_model(work.model)
     frame_start = work.dataset.read("frame_start")
@@ -195,7 +196,7 @@ def _compute(writer: Writer, work: Work, *, reporter: Reporter) -> Computed:
     piece = rows_per_piece(n_samples, batch_size=work.parameters.batch_size, row_bytes=4 * max(dim, embedding_dim))
     share = Share(piece, writer.processes.rank, writer.processes.size)
     started, spread = time.perf_counter(), CollapseCheck()
-    norm = _looked_for(model, work, work.dataset)
+    norm.keep(writer)
     with (
         by_camera(model, norm.statistics),
         writer.table("pooled", shape=(n_samples, dim), dtype="float32", rows_per_piece=piece) as pooled,
@@ -235,15 +236,25 @@ class _Norm:
     statistics: CameraStatistics | None = None
     told: str | None = None
 
+    @classmethod
+    def of(cls, features: Artifact) -> _Norm:
+        """Those that `features` came of."""
+        return cls(kept_statistics(features), features_manifest(features).summary.camera_norm)
+
+    def keep(self, writer: Writer) -> None:
+        """Write the statistics beside the features that come of them."""
+        if self.statistics is not None:
+            keep_statistics(self.statistics, writer)
+
     def places(self, dataset: Artifact) -> Int64Array | None:
         """The row of each sample of `dataset` in the statistics."""
         return None if self.statistics is None else self.statistics.places(dataset.read("camid"))
 
 
-def _looked_for(model: ReidModel, work: Work, dataset: Artifact) -> _Norm:
+def _looked_for(work: Work) -> _Norm:
     if work.parameters.camera_norm == "off":
         return _Norm()
-    return _Norm(*looked_for(model, work.model, dataset, device=work.device))
+    return _Norm(*looked_for(open_model(work.model), work.model, work.dataset, device=work.device))
 
 
 def _pieces(

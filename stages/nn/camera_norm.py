@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from stages.nn.images import StoredImages, network_input
 from stages.nn.model.network import ReidModel
 from stages.runs.run_directory import features_manifest
-from stages.runs.store import Artifact
+from stages.runs.store import Artifact, Writer
 from stages.samples import TRAIN, cameras_with_enough
 from stages.typing import Float32Array, Float64Array, Int32Array, Int64Array
 
@@ -26,6 +26,7 @@ MOST_IMAGES = 20_000
 """Images that are measured at most, of all cameras together."""
 MOST_OF_CAMERA = 512
 _BATCH = 64
+_KEPT = ("cameras", "mean", "variance")
 
 
 @dataclass(frozen=True)
@@ -211,3 +212,18 @@ def statistics_as_for(
     chosen = chosen_samples(camid, cameras=cameras_with_enough(camid))
     looks = measure_looks(model, dataset.rows("images"), first[chosen], device=device)
     return None if looks is None else statistics_of(looks, camid[chosen], strength=strength)
+
+
+def keep_statistics(statistics: CameraStatistics, writer: Writer) -> None:
+    """Write `statistics` beside the features that came of them."""
+    for name in _KEPT:
+        writer.array(f"camera_norm/{name}", getattr(statistics, name))
+
+
+def kept_statistics(features: Artifact) -> CameraStatistics | None:
+    """The statistics that `features` came of; None if they came of none."""
+    strength = features_manifest(features).summary.norm_strength
+    if not strength:
+        return None
+    cameras, mean, variance = (features.read(f"camera_norm/{name}") for name in _KEPT)
+    return CameraStatistics(cameras, mean, variance, strength)
