@@ -67,7 +67,7 @@ def extract(given: Given) -> None:
 def extract_parameters(given: Given) -> ExtractParameters:
     """The parameters of extraction; `dbc run` gives no batch size, its `--batch-size` is that of training.
 
-    Where cameras are not to be looked at, or are used in another way than by what the features say, no norm is.
+    A recipe's statistics for each camera belong to `--camera auto`: another `--camera` of `dbc run` leaves them out.
     """
     from schemas.parameters import ExtractParameters
     from schemas.recipes import DEFAULT_RECIPE, extraction_of

@@ -8,11 +8,11 @@ import torch
 from stages.features.camera_finding import too_few_cameras
 from stages.features.camera_looks import looks_follow
 from stages.nn.backbones.weights import NO_WEIGHTS
-from stages.nn.camera_norm import CameraStatistics, chosen_samples, measure_looks, statistics_of
+from stages.nn.camera_norm import CameraStatistics, chosen_samples, first_norm, measure_looks, statistics_of
 from stages.nn.model.network import ReidModel
 from stages.runs.run_directory import model_manifest
 from stages.runs.store import Artifact
-from stages.samples import TRAIN, cameras_with_enough
+from stages.samples import LEAST_IN_CAMERA, TRAIN, cameras_with_enough
 
 
 def looked_for(
@@ -24,18 +24,19 @@ def looked_for(
     """
     train_index = np.flatnonzero(dataset.read("split") == TRAIN)
     camid = dataset.read("camid")[train_index]
+    if first_norm(model.backbone) is None:
+        return None, "the network has no batch norm, so cameras have no statistics of their own"
     if model_manifest(weights).initial.weights == NO_WEIGHTS:
-        return (
-            None,
-            "the network began with random weights: the looks of cameras are left as they are",
-        )
-    too_few = too_few_cameras(camid)
+        return None, "the network began with random weights, so cameras have no statistics of their own"
+    too_few, cameras = too_few_cameras(camid), cameras_with_enough(camid)
     if too_few is not None:
         return None, too_few
-    chosen = chosen_samples(camid, cameras=cameras_with_enough(camid))
+    if len(cameras) < 2:
+        return None, f"only one camera took {LEAST_IN_CAMERA} train samples or more, so it has no statistics of its own"
+    chosen = chosen_samples(camid, cameras=cameras)
     first = dataset.read("frame_start")[train_index]
     looks = measure_looks(model, dataset.rows("images"), first[chosen], device=device)
     if looks is None:
-        return None, "the backbone has no batch norm to give statistics for each camera"
+        return None, "the network does not use its first batch norm, so cameras have no statistics of their own"
     strength, told = looks_follow(looks.described(), camid[chosen])
     return statistics_of(looks, camid[chosen], strength=strength) if strength else None, told

@@ -19,7 +19,9 @@ def looks_follow(looks: Float32Array, camid: Int32Array) -> tuple[float, str]:
         return 0.0, too_few
     near = nearest_by_camera(looks, camid)
     share, chance = float(near.is_same.mean()), float(near.chance.mean())
-    told = f"pictures most alike in colour and contrast share a camera in {share:.0%}, {chance:.0%} by chance"
+    told = (
+        f"{share:.0%} of pictures are most like one of their own camera in colour and contrast, {chance:.0%} by chance"
+    )
     if share <= chance + ERRORS * np.sqrt(chance * (1 - chance) / len(near.same)):
         return 0.0, f"{told}: nothing is done about it"
     strength = round((share - chance) / (1 - chance), 3)

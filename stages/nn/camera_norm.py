@@ -157,7 +157,7 @@ class _SeenError(Exception):
 
 
 def measure_looks(model: ReidModel, images: StoredImages, frames: Int64Array, *, device: torch.device) -> Looks | None:
-    """The looks of the stored images `frames` (n,) before the first batch norm; None if the backbone has no such.
+    """The looks of the stored images `frames` (n,) before the first batch norm; None if the backbone has, or uses, no such.
 
     Parameters
     ----------
@@ -187,6 +187,8 @@ def measure_looks(model: ReidModel, images: StoredImages, frames: Int64Array, *,
                 model.backbone(network_input(stored, form))
     finally:
         hook.remove()
+    if not found:
+        return None
     mean, square = (torch.cat(list(each)).cpu().numpy() for each in zip(*found, strict=True))
     return Looks(mean, square)
 
