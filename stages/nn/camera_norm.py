@@ -175,8 +175,7 @@ def measure_looks(model: ReidModel, images: StoredImages, frames: Int64Array, *,
     found: list[tuple[Tensor, Tensor]] = []
 
     def take_in(_norm: nn.Module, given: tuple[Tensor]) -> None:
-        responses = given[0].double()
-        found.append((responses.mean(dim=(2, 3)), responses.square().mean(dim=(2, 3))))
+        found.append((given[0].mean(dim=(2, 3)), given[0].square().mean(dim=(2, 3))))
         raise _SeenError
 
     hook = norm.register_forward_pre_hook(take_in)
@@ -189,7 +188,7 @@ def measure_looks(model: ReidModel, images: StoredImages, frames: Int64Array, *,
         hook.remove()
     if not found:
         return None
-    mean, square = (torch.cat(list(each)).cpu().numpy() for each in zip(*found, strict=True))
+    mean, square = (torch.cat(list(each)).double().cpu().numpy() for each in zip(*found, strict=True))
     return Looks(mean, square)
 
 
