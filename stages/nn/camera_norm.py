@@ -106,7 +106,8 @@ class CameraNorm(nn.Module):
         """The moved responses (B, C, H, W)."""
         camera = self.camera[: len(responses)]
         scale, shift = (each[camera].to(responses.dtype)[:, :, None, None] for each in (self.scale, self.shift))
-        return responses * scale + shift
+        # one pass over memory, in the layout of the responses
+        return torch.addcmul(shift, responses, scale)
 
 
 def camera_norm_of(network: nn.Module) -> CameraNorm | None:
