@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 
 QUERY = (
     Flag("top", int, "--top", "Samples to list for each picture.", "10", metavar="N", least=1, most=100_000),
+    Flag(
+        "taken_by",
+        str,
+        "--taken-by",
+        "Camera that took the pictures, as the run calls it.",
+        "unknown",
+        metavar="CAMERA",
+    ),
     Flag("sheet", Path, "--sheet", "Save a contact sheet: .png, .jpg or .webp.", "no sheet", OUTPUT, "FILE"),
     *OVERWRITE,
 )
@@ -58,7 +66,14 @@ def query(given: Given, pictures: list[Path] | None) -> None:
     run = with_clusters(given.run_directory, reporter)
     if stage is None:
         stage = stage_to_show(run, None, reporter) if run.stages("clusters") else max(run.stages("features"), default=0)
-    found = run_query(run, pictures, stage=stage, top=given.get("top", 10), context=given.context(reporter))
+    found = run_query(
+        run,
+        pictures,
+        stage=stage,
+        top=given.get("top", 10),
+        taken_by=given["taken_by"],
+        context=given.context(reporter),
+    )
     if sheet is not None:
         save_picture(draw_matches(found), sheet, argument="sheet", overwrite=overwrite)
     given.remember()

@@ -13,6 +13,7 @@ from stages.errors import DbcError
 from stages.extract.forward import extract
 from stages.ingest.decode.crops import BadImageError
 from stages.ingest.decode.image_file import decode_image
+from stages.nn.camera_norm import by_camera, kept_statistics
 from stages.nn.initial_model import open_model
 from stages.runs.context import Context
 from stages.runs.lineage import parent_of
@@ -35,23 +36,28 @@ def read_pictures(files: Sequence[Path], dataset: Artifact) -> UInt8Array:
     return pictures
 
 
-def embed(run: RunDirectory, features: Artifact, pictures: UInt8Array, *, context: Context) -> Float32Array:
-    """Pooled features (n, d) of `pictures` (n, H, W, 3) by the model that `features` were extracted with.
+def embed(run: RunDirectory, features: Artifact, pictures: UInt8Array, *, camid: int, context: Context) -> Float32Array:
+    """Pooled features (n, d) of `pictures` (n, H, W, 3) of one camera by the model that `features` were extracted with.
 
-    Nobody says which camera took them, so they are taken as they are, as features of unknown cameras are.
+    If the first batch norm had statistics for the camera `camid`, it has them here, too; pictures of another are taken as
+    they are.
     """
     parent = parent_of(features, "model")
     if parent is None:
         raise DbcError(f"{features.path}: no model among its parents; make it again with: dbc extract --force")
-    parameters = features_manifest(features).parameters
-    pieces = extract(
-        open_model(run.resolve(parent)),
-        pictures,
-        np.arange(len(pictures) + 1, dtype=np.int64),
-        batch_size=min(parameters.batch_size, len(pictures)),
-        amp=parameters.amp,
-        compiled=context.compiled,
-        flip=parameters.flip,
-        device=torch.device(resolve_torch_device(context.own_device)),
-    )
-    return np.concatenate([pooled for _, pooled, _ in pieces])
+    parameters, model = features_manifest(features).parameters, open_model(run.resolve(parent))
+    statistics = kept_statistics(features)
+    places = None if statistics is None else statistics.places(np.full(len(pictures), camid, dtype=np.int32))
+    with by_camera(model, statistics):
+        pieces = extract(
+            model,
+            pictures,
+            np.arange(len(pictures) + 1, dtype=np.int64),
+            batch_size=min(parameters.batch_size, len(pictures)),
+            amp=parameters.amp,
+            compiled=context.compiled,
+            flip=parameters.flip,
+            places=places,
+            device=torch.device(resolve_torch_device(context.own_device)),
+        )
+        return np.concatenate([pooled for _, pooled, _ in pieces])

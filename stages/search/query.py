@@ -25,6 +25,9 @@ from stages.search.embed import embed, read_pictures
 from stages.search.nearest import most_similar
 from stages.typing import Float64Array, Int64Array, UInt8Array
 
+MOST_NAMED = 12
+"""Cameras that an error names."""
+
 
 @dataclass(frozen=True)
 class Match:
@@ -64,14 +67,15 @@ def query(
     *,
     stage: int,
     top: int = 10,
+    taken_by: str | None = None,
     context: Context = DEFAULT_CONTEXT,
 ) -> Found:
     """The `top` samples of the run that are most similar to each picture of `files`, by the clusters of `stage`.
 
     Pictures are resized as those of the run, go through the model of that stage (or the newest before it with features), and
-    are compared as its merge compares features; their camera counts as unknown. Before the first merge every sample is a
-    cluster of its own. Raises UsageError if `top` is below 1, DbcError if a picture cannot be read, and if artifacts are
-    missing or do not belong together.
+    are compared as its merge compares features, as pictures of the camera that the run calls `taken_by`, of an unknown one by
+    default. Before the first merge every sample is a cluster of its own. Raises UsageError if `top` is below 1 or the run has
+    no such camera, DbcError if a picture cannot be read, and if artifacts are missing or do not belong together.
     """
     if top < 1:
         raise UsageError(f"`top` must be at least 1, got {top}")
@@ -84,16 +88,28 @@ def query(
         context.reporter.note(
             "each picture is compared as a whole, and this run holds boxes cut out of pictures: cut out what you ask about"
         )
+    camid = UNKNOWN if taken_by is None else _camera(dataset, taken_by)
     pictures = read_pictures(files, dataset)
     compared = comparison(features, dataset, parameters, memory_limit=context.memory_limit)
     rows = compared.of(features.read("pooled"), dataset.read("camid"))
-    unknown = np.full(len(files), UNKNOWN, dtype=np.int32)
-    asked = compared.of(embed(run, features, pictures, context=context), unknown)
+    pooled = embed(run, features, pictures, camid=camid, context=context)
+    asked = compared.of(pooled, np.full(len(files), camid, dtype=np.int32))
     samples, similarity = most_similar(asked, rows, top=top)
     number = None if clusters is None else lasting_numbers(run, clusters).number
     matches = _matches(dataset, clusters, number, samples, similarity)
     found_stage = features_manifest(features).summary.stage
     return Found(stage, found_stage, tuple(files), matches, pictures, samples, dataset)
+
+
+def _camera(dataset: Artifact, name: str) -> int:
+    """The number of the camera that `dataset` calls `name`. UsageError, with names that it has, if there is none."""
+    camid = dataset.read("camid")
+    names = (dataset.read("camera") if "camera" in dataset.names() else camid.astype(str)).tolist()
+    known = sorted({each for each, number in zip(names, camid, strict=True) if each and number >= 0})
+    if name not in known:
+        told = ", ".join(known[:MOST_NAMED]) + (", …" if len(known) > MOST_NAMED else "")
+        raise UsageError(f"`taken_by` must be a camera of the run ({told or 'it knows none'}), got {name!r}")
+    return int(camid[names.index(name)])
 
 
 def _clusters(run: RunDirectory, stage: int) -> tuple[Artifact | None, MergeParameters]:
