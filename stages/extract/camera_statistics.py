@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 
 from stages.features.camera_finding import too_few_cameras
 from stages.features.camera_looks import looks_follow
 from stages.nn.backbones.weights import NO_WEIGHTS
-from stages.nn.camera_norm import CameraStatistics, chosen_samples, first_norm, measure_looks, statistics_of
+from stages.nn.camera_norm import CameraStatistics, first_norm, statistics_of, train_looks
 from stages.nn.model.network import ReidModel
 from stages.runs.run_directory import model_manifest
 from stages.runs.store import Artifact
@@ -22,8 +21,7 @@ def looked_for(
 
     `model` has the weights of the artifact `weights`. No label is used.
     """
-    train_index = np.flatnonzero(dataset.read("split") == TRAIN)
-    camid = dataset.read("camid")[train_index]
+    camid = dataset.read("camid")[dataset.read("split") == TRAIN]
     if first_norm(model.backbone) is None:
         return None, "the network has no batch norm, so cameras have no statistics of their own"
     if model_manifest(weights).initial.weights == NO_WEIGHTS:
@@ -33,10 +31,9 @@ def looked_for(
         return None, too_few
     if len(cameras) < 2:
         return None, f"only one camera took {LEAST_IN_CAMERA} train samples or more, so it has no statistics of its own"
-    chosen = chosen_samples(camid, cameras=cameras)
-    first = dataset.read("frame_start")[train_index]
-    looks = measure_looks(model, dataset.rows("images"), first[chosen], device=device)
-    if looks is None:
+    measured = train_looks(model, dataset, device=device)
+    if measured is None:
         return None, "the network does not use its first batch norm, so cameras have no statistics of their own"
-    strength, told = looks_follow(looks.described(), camid[chosen])
-    return statistics_of(looks, camid[chosen], strength=strength) if strength else None, told
+    looks, cameras_of = measured
+    strength, told = looks_follow(looks.described(), cameras_of)
+    return statistics_of(looks, cameras_of, strength=strength) if strength else None, told

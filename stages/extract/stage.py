@@ -95,8 +95,7 @@ def extract(
         before = None if context.force else _before_adding(run, request)
         if before is not None and writer.processes.size == 1:
             return _compute_added(writer, work, *before, reporter=context.reporter)
-        norm = _looked_for(work) if before is None else _Norm.of(before[1])
-        return _compute(writer, work, norm, reporter=context.reporter)
+        return _compute(writer, work, None if before is None else before[1], reporter=context.reporter)
 
     return make_artifact(run, request, compute, context=context, shared=True)
 
@@ -187,8 +186,11 @@ def _copy(writer: Writer, same: Artifact, *, stage: int) -> Computed:
     return Computed(summary, manifest.execution, notes=(note,))
 
 
-def _compute(writer: Writer, work: Work, norm: _Norm, *, reporter: Reporter) -> Computed:
-    """Fill this process's pieces of the tables; the measured rate is that of this process."""
+def _compute(writer: Writer, work: Work, before: Artifact | None, *, reporter: Reporter) -> Computed:
+    """Fill this process's pieces of the tables; the measured rate is that of this process.
+
+    Statistics of cameras are those that the features `before` came of, from before pictures were added, if they are given.
+    """
     model = open_model(work.model)
     frame_start = work.dataset.read("frame_start")
     n_samples = len(frame_start) - 1
@@ -196,6 +198,7 @@ def _compute(writer: Writer, work: Work, norm: _Norm, *, reporter: Reporter) -> 
     piece = rows_per_piece(n_samples, batch_size=work.parameters.batch_size, row_bytes=4 * max(dim, embedding_dim))
     share = Share(piece, writer.processes.rank, writer.processes.size)
     started, spread = time.perf_counter(), CollapseCheck()
+    norm = _looked_for(model, work) if before is None else _Norm.of(before)
     norm.keep(writer)
     with (
         by_camera(model, norm.statistics),
@@ -251,10 +254,10 @@ class _Norm:
         return None if self.statistics is None else self.statistics.places(dataset.read("camid"))
 
 
-def _looked_for(work: Work) -> _Norm:
+def _looked_for(model: ReidModel, work: Work) -> _Norm:
     if work.parameters.camera_norm == "off":
         return _Norm()
-    return _Norm(*looked_for(open_model(work.model), work.model, work.dataset, device=work.device))
+    return _Norm(*looked_for(model, work.model, work.dataset, device=work.device))
 
 
 def _pieces(

@@ -72,6 +72,16 @@ class Neighbours:
         """Whether the nearest neighbour is of the same camera (m,)."""
         return self.same < self.other
 
+    @property
+    def above_chance(self) -> float:
+        """How far the share of same-camera neighbours is on the way from chance (0) to all (1); 0 if it is not above chance by
+        `ERRORS` standard errors.
+        """
+        share, chance = float(self.is_same.mean()), float(self.chance.mean())
+        if share <= chance + ERRORS * np.sqrt(chance * (1 - chance) / len(self.same)):
+            return 0.0
+        return (share - chance) / (1 - chance)
+
     def balancing_weight(self, metric: SampleMetric = "sqeuclidean") -> float:
         """The smallest offset w ≥ 0, by `metric`, so that nearest neighbours share a camera as often as chance.
 
@@ -119,12 +129,12 @@ def find(
     near = mixed.near(0.0)
     share, chance = float(near.is_same.mean()), float(near.chance.mean())
     told = f"{share:.0%} of nearest neighbours share a camera, {chance:.0%} by chance"
-    if share <= chance + ERRORS * np.sqrt(chance * (1 - chance) / len(near.same)):
+    if not near.above_chance:
         return CameraFinding(f"{told}: cameras are ignored", share, chance), whitenings, partial(mixed.rows, 0.0)
     done, strength = [], 0.0
     if fit is not None and whitenings is not None:
         mixed.whitenings = whitenings = fit_by_camera(features, camid, whitenings.shared, fit)
-        strength = (share - chance) / (1 - chance) if for_new else mixed.evening_strength()
+        strength = near.above_chance if for_new else mixed.evening_strength()
         whitenings = whitenings.scaled(strength)
         done.append("features are whitened camera by camera")
     weight = 0.0 if metric is None else mixed.near(strength).balancing_weight(metric)

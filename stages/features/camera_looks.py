@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from stages.features.camera_finding import ERRORS, nearest_by_camera, too_few_cameras
+from stages.features.camera_finding import nearest_by_camera, too_few_cameras
 from stages.typing import Float32Array, Int32Array
 
 
@@ -22,7 +20,7 @@ def looks_follow(looks: Float32Array, camid: Int32Array) -> tuple[float, str]:
     told = (
         f"{share:.0%} of pictures are most like one of their own camera in colour and contrast, {chance:.0%} by chance"
     )
-    if share <= chance + ERRORS * np.sqrt(chance * (1 - chance) / len(near.same)):
+    strength = round(near.above_chance, 3)
+    if not strength:
         return 0.0, f"{told}: nothing is done about it"
-    strength = round((share - chance) / (1 - chance), 3)
     return strength, f"{told}: the first batch norm has statistics for each camera, with a weight of {strength:.2f}"

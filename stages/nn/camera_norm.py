@@ -202,6 +202,18 @@ def statistics_of(looks: Looks, camid: Int32Array, *, strength: float) -> Camera
     return CameraStatistics(cameras.astype(np.int64), mean, np.maximum(square - mean**2, 0), strength)
 
 
+def train_looks(model: ReidModel, dataset: Artifact, *, device: torch.device) -> tuple[Looks, Int32Array] | None:
+    """The looks under `model` of train samples of `dataset`, and their cameras (n,); None as of `measure_looks`.
+
+    A sample is measured by its first image. Cameras with few samples are left out.
+    """
+    train_index = np.flatnonzero(dataset.read("split") == TRAIN)
+    camid, first = dataset.read("camid")[train_index], dataset.read("frame_start")[train_index]
+    chosen = chosen_samples(camid, cameras=cameras_with_enough(camid))
+    looks = measure_looks(model, dataset.rows("images"), first[chosen], device=device)
+    return None if looks is None else (looks, camid[chosen])
+
+
 def statistics_as_for(
     model: ReidModel, features: Artifact, dataset: Artifact, *, device: torch.device
 ) -> CameraStatistics | None:
@@ -209,11 +221,8 @@ def statistics_as_for(
     strength = features_manifest(features).summary.norm_strength
     if not strength:
         return None
-    train_index = np.flatnonzero(dataset.read("split") == TRAIN)
-    camid, first = dataset.read("camid")[train_index], dataset.read("frame_start")[train_index]
-    chosen = chosen_samples(camid, cameras=cameras_with_enough(camid))
-    looks = measure_looks(model, dataset.rows("images"), first[chosen], device=device)
-    return None if looks is None else statistics_of(looks, camid[chosen], strength=strength)
+    measured = train_looks(model, dataset, device=device)
+    return None if measured is None else statistics_of(*measured, strength=strength)
 
 
 def keep_statistics(statistics: CameraStatistics, writer: Writer) -> None:
