@@ -45,7 +45,7 @@ from benchmarks.turns import (
 )
 from schemas.parameters import IngestParameters, InitParameters, SyntheticParameters
 from stages.arrays.backend import resolve_torch_device
-from stages.extract.forward import extract, queue_depth, read_depth
+from stages.extract.forward import extract, in_work
 from stages.extract.network import compiled_network, prepared_backbone
 from stages.ingest.stage import ingest
 from stages.ingest.synthetic.table import draw_path, synthetic_samples
@@ -65,7 +65,7 @@ class Bench:
         self.case, self.device, self.folder = case, device, folder
         self.model: ReidModel = build_model(InitParameters(backbone=case.backbone))
         # the first piece, those that count, and those that are in work when the last of them arrives
-        n_batches = 1 + case.batches + queue_depth(device) + read_depth(device) + 1
+        n_batches = 1 + case.batches + in_work(device)
         self.images = drawn(folder / "drawn", case, n_images=case.batch_size * n_batches)
         shape = (case.batch_size, 3, case.height, case.width)
         pixels = torch.randn(shape, generator=torch.Generator().manual_seed(0))

@@ -62,17 +62,17 @@ def steps_of(out: Path, images: Path | None) -> list[Step]:
     train_cases = tuple(f"resnet50:256x128:{batch}:{steps}" for batch, steps in ((16, 60), (64, 48), (128, 12)))
     clusters = ("--clusters", "12936", "12936", "12936")
     launch = ("torch.distributed.run", "--standalone", "--nproc-per-node", "1", "-m", "benchmarks.gpu_steps", "nccl")
-    whole = (*tests, "-n", "8", "--dist", "load", "tests")
+    whole = (*tests, "-n", "14", "--dist", "load", "--durations", "12", "tests")
     train = ("--repeats", "3", *clusters)
     small_train = ("--repeats", "1", "--clusters", "9")
     return [
         Step("versions", 20, _own("versions"), _own("versions", "--small")),
         Step("tests", 90, whole, (*tests, "-n", "0", "tests/gpu")),
-        Step("run", 130, _own("run", *run), _own("run", "--small", "--folder", str(out / "run"))),
+        Step("run", 115, _own("run", *run, "--seconds", "90"), _own("run", "--small", "--folder", str(out / "run"))),
         Step(
             "extraction",
-            40,
-            _bench("extraction", "--repeats", "3", cases=("resnet50:256x128:256:12",), modes=MODES),
+            70,
+            _bench("extraction", "--repeats", "3", cases=("resnet50:256x128:256:60",), modes=MODES[:2]),
             _bench("extraction", "--repeats", "1", cases=("resnet18:32x16:4:1",), modes=MODES[:1]),
         ),
         Step(
@@ -82,12 +82,12 @@ def steps_of(out: Path, images: Path | None) -> list[Step]:
             _bench("training", *small_train, cases=("resnet18:32x16:4:1",), modes=MODES[:1]),
         ),
         Step("merge", 60, _own("merge"), _own("merge", "--small")),
-        Step("evaluation", 20, _own("evaluation"), _own("evaluation", "--small")),
+        Step("evaluation", 45, _own("evaluation"), _own("evaluation", "--small")),
         Step("syncs", 20, _own("syncs"), _own("syncs", "--small")),
         Step("nccl", 20, _module(*launch), _module(*launch, "--small")),
         Step(
             "compiled",
-            60,
+            120,
             _bench("training", "--repeats", "1", "--clusters", "12936", cases=train_cases[:1], modes=MODES[2:]),
             _bench("training", *small_train, cases=("resnet18:32x16:4:1",), modes=MODES[:1]),
         ),

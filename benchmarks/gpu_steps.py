@@ -222,7 +222,7 @@ def evaluation(*, small: bool) -> None:
 
 def syncs(*, small: bool) -> None:
     """Training steps during which torch refuses to wait for the GPU, but for losses that are read late."""
-    from tests.tiny_training import tiny_model, trained
+    from tests.tiny_training import tiny_model, trained, trained_by_camera
 
     device = device_of(small=small)
     seen: list[int] = []
@@ -232,8 +232,10 @@ def syncs(*, small: bool) -> None:
         if device.type == "cuda":
             torch.cuda.set_sync_debug_mode("error" if 3 <= len(seen) < 12 else "default")
 
-    trained(tiny_model(), np.arange(160) % 7, device=device, options={"on_step": on_step}, epochs=1)
-    print(f"- {len(seen)} steps, those from 4 to 12 under sync_debug_mode error")
+    for way in (partial(trained, tiny_model()), trained_by_camera):
+        seen.clear()
+        way(np.arange(160) % 7, device=device, options={"on_step": on_step}, epochs=1)
+        print(f"- {len(seen)} steps, those from 4 to 12 under sync_debug_mode error")
 
 
 def nccl(*, small: bool) -> None:

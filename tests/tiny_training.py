@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from torch import nn
 
 from schemas.parameters import TrainParameters
+from stages.nn.camera_norm import CameraStatistics, by_camera
 from stages.nn.lookup_table import zero_table
 from stages.nn.model.head import EmbeddingHead
 from stages.nn.model.network import ReidModel, model_arrays
@@ -74,6 +76,20 @@ def trained(
         cameras=cameras,
         options=TrainOptions(**(options or {})),
     )
+
+
+def three_cameras(n_channels: int) -> CameraStatistics:
+    """Made-up statistics of three cameras that differ."""
+    camera = np.arange(3.0)[:, None] * np.linspace(0.5, 1, n_channels)
+    return CameraStatistics(np.arange(3), camera - 1, 0.5 + camera, strength=1.0)
+
+
+def trained_by_camera(labels: Int64Array, **options: Any) -> TrainResult:
+    """`trained`, with statistics of their own for the three cameras that took the samples in turn."""
+    model, statistics = tiny_model(), three_cameras(16)
+    with by_camera(model, statistics):
+        samples = replace(image_samples(labels), places=np.arange(len(labels)) % 3)
+        return trained(model, labels, samples=samples, **options)
 
 
 def digest(model: ReidModel, result: TrainResult) -> str:

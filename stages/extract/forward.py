@@ -78,8 +78,16 @@ def extract(
     """
     share = share or Share()
     model.eval().head.cpu()
-    network = inference_network(model, amp=amp, compiled=compiled, flip=flip, device=device)
-    inputs = _Inputs(model.input_form.at(images), device)
+    n_frames = int(n_frames_used(frame_start).sum())
+    network = inference_network(
+        model,
+        amp=amp,
+        compiled=compiled,
+        flip=flip,
+        device=device,
+        n_batches=n_frames // (batch_size * share.n_processes),
+    )
+    inputs = _Inputs.on(device, model.input_form.at(images))
     planned = batches(
         frame_start,
         piece=share.piece or batch_size,
@@ -87,24 +95,59 @@ def extract(
         rank=share.rank,
         n_processes=share.n_processes,
     )
-    n_threads = n_readers(device)
 
-    def read_batch(batch: Batch) -> tuple[Batch, Tensor]:
+    def read_batch(batch: Batch) -> tuple[Batch, _Ready]:
         return batch, inputs.ahead(_filled(images[batch.frames], batch_size))
 
-    read = ahead(planned, read_batch, depth=read_depth(device), n_threads=n_threads)
-    with closing(_computed(network, read, inputs, places)) as computed:
-        sums: Float64Array | None = None
-        for batch, features in computed:
-            found = _finite(features, batch)
-            sums = np.zeros((batch.stop - batch.first, found.shape[1])) if sums is None else sums
-            _add(sums, found, batch)
+    read = ahead(planned, read_batch, depth=read_depth(device), n_threads=n_readers(device))
+    computed = _computed(network, read, inputs, places)
+    means = _Means(model, frame_start)
+    # a GPU need not wait until the processor has made something of what it gave
+    found = (
+        ahead(computed, means.take_in, depth=DEPTH)
+        if device.type == "cuda"
+        else (means.take_in(each) for each in computed)
+    )
+    with closing(computed), closing(found):
+        for batch, piece in found:
             if on_batch is not None:
                 on_batch(len(batch.frames))
-            if batch.is_last:
-                means = sums / n_frames_used(frame_start[batch.first : batch.stop + 1])[:, None]
-                yield batch.first, *_outputs(model, means)
-                sums = None
+            if piece is not None:
+                yield batch.first, *piece
+
+
+class _Means:
+    """Features of samples as the means of those of their frames, batch after batch."""
+
+    def __init__(self, model: ReidModel, frame_start: Int64Array) -> None:
+        self._model, self._frame_start = model, frame_start
+        self._sums: Float64Array | None = None
+
+    def take_in(self, computed: tuple[Batch, Tensor]) -> tuple[Batch, tuple[Float32Array, Float32Array] | None]:
+        """A batch and, at the last one of a piece, (pooled, embedding) of its samples."""
+        batch, features = computed
+        found = _finite(features, batch)
+        n_samples = batch.stop - batch.first
+        if self._sums is None and batch.is_last and len(batch.frames) == n_samples:
+            # one batch, a frame a sample: as a sum, without a negative zero
+            found += 0.0
+            return batch, _outputs(self._model, found)
+        if self._sums is None:
+            self._sums = np.zeros((n_samples, found.shape[1]))
+        _add(self._sums, found, batch)
+        if not batch.is_last:
+            return batch, None
+        means = self._sums / n_frames_used(self._frame_start[batch.first : batch.stop + 1])[:, None]
+        self._sums = None
+        return batch, _outputs(self._model, means)
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """Network input or, for a GPU, images that are on their way there, and the event of their arrival."""
+
+    images: Tensor
+    there: Any
 
 
 @dataclass(frozen=True)
@@ -113,15 +156,30 @@ class _Inputs:
 
     form: InputForm
     device: torch.device
+    stream: Any
 
-    def ahead(self, images: UInt8Array) -> Tensor:
-        """In the thread: network input of images (B, H, W, 3) or, for a GPU, the images in page-locked memory."""
+    @classmethod
+    def on(cls, device: torch.device, form: InputForm) -> _Inputs:
+        """Those for `device`; images are sent to a GPU while it computes."""
+        return cls(form, device, torch.cuda.Stream(device) if device.type == "cuda" else None)  # type: ignore[no-untyped-call]
+
+    def ahead(self, images: UInt8Array) -> _Ready:
+        """In the thread: network input of images (B, H, W, 3) or, for a GPU, the images, sent from page-locked memory."""
         stored = torch.from_numpy(images)
-        return stored.pin_memory() if self.device.type == "cuda" else self._of(stored)
+        if self.stream is None:
+            return _Ready(self._of(stored), None)
+        with torch.cuda.stream(self.stream):
+            sent = stored.pin_memory().to(self.device, non_blocking=True)
+            return _Ready(sent, self.stream.record_event())
 
-    def arrived(self, ready: Tensor) -> Tensor:
+    def arrived(self, ready: _Ready) -> Tensor:
         """In the caller: the network input, from the result of `ahead`."""
-        return self._of(ready.to(self.device, non_blocking=True)) if self.device.type == "cuda" else ready
+        if ready.there is None:
+            return ready.images
+        current = torch.cuda.current_stream(self.device)
+        current.wait_event(ready.there)
+        ready.images.record_stream(current)
+        return self._of(ready.images)
 
     def _of(self, stored: Tensor) -> Tensor:
         with torch.inference_mode():
@@ -135,7 +193,7 @@ def _filled(images: UInt8Array, batch_size: int) -> UInt8Array:
 
 
 def _computed(
-    network: NetworkOfCameras, read: Generator[tuple[Batch, Tensor]], inputs: _Inputs, places: Int64Array | None
+    network: NetworkOfCameras, read: Generator[tuple[Batch, _Ready]], inputs: _Inputs, places: Int64Array | None
 ) -> Generator[tuple[Batch, Tensor]]:
     """Each batch and its pooled features (f, d) on the host; those of a GPU come `DEPTH` batches later.
 
@@ -160,8 +218,13 @@ def read_depth(device: torch.device) -> int:
 
 
 def queue_depth(device: torch.device) -> int:
-    """Batches that are queued beyond the one that is yielded."""
+    """Batches that are queued on `device` beyond the one that has arrived."""
     return DEPTH if device.type == "cuda" else 0
+
+
+def in_work(device: torch.device) -> int:
+    """Batches that are read, computed, or made something of when a piece of one batch is yielded."""
+    return read_depth(device) + queue_depth(device) + (DEPTH if device.type == "cuda" else 0) + 1
 
 
 def _mark(device: torch.device) -> Any:
@@ -189,7 +252,8 @@ def _finite(features: Tensor, batch: Batch) -> Float64Array:
 def _add(sums: Float64Array, features: Float64Array, batch: Batch) -> None:
     """Add features (f, d) to the sums (b, d) of their samples."""
     starts = np.flatnonzero(np.diff(batch.row, prepend=-1))
-    sums[batch.row[starts]] += np.add.reduceat(features, starts, axis=0)
+    rows = slice(batch.row[0], batch.row[-1] + 1)
+    sums[rows] += features if len(starts) == len(features) else np.add.reduceat(features, starts, axis=0)
 
 
 def _outputs(model: ReidModel, means: Float64Array) -> tuple[Float32Array, Float32Array]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
 
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from stages.extract.folding import folded
 from stages.nn.camera_norm import camera_norm_of
 from stages.nn.model.network import ReidModel
+from stages.nn.recording import GraphRecorder, Recorder
 from stages.typing import Int64Array
 
 Network: TypeAlias = Callable[[Tensor], Tensor]
@@ -25,28 +27,82 @@ class NetworkOfCameras(Protocol):
         ...
 
 
+FEWEST_BATCHES = 30
+"""Recording takes about as long as the processor takes for so many batches."""
+
+
 def inference_network(
-    model: ReidModel, *, amp: bool, compiled: bool, device: torch.device, flip: bool = False
+    model: ReidModel,
+    *,
+    amp: bool,
+    compiled: bool,
+    device: torch.device,
+    flip: bool = False,
+    n_batches: int = 1,
 ) -> NetworkOfCameras:
     """A function from network input (B, 3, H, W) to pooled features (B, d) float32, both on `device`, not normalised.
 
     If the model has a `CameraNorm`, the function also takes rows (b ≤ B,) of its statistics, those of the first b images.
     With `flip` a feature is the mean of those of the image and of its mirror image. With `compiled`, torch compiles the
-    `prepared_backbone` at the first batch. All batches should have one shape.
+    `prepared_backbone` at the first batch. All batches should have one shape. If there are many, a GPU's launches are
+    recorded, and features are overwritten by those of the next batch.
     """
     backbone = prepared_backbone(model, amp=amp, device=device)
     norm = camera_norm_of(backbone)
     run: Network = compiled_network(backbone, device=device, frozen=norm is None) if compiled else backbone
 
-    def features_of(images: Tensor, places: Int64Array | None = None) -> Tensor:
-        if norm is not None and places is not None:
-            # the rest of a short batch are zeros, of no camera
-            norm.at(np.pad(places, (0, len(images) - len(places)), constant_values=norm.n_cameras))
+    def forward(images: Tensor) -> Tensor:
         with torch.inference_mode(), torch.autocast(device.type, dtype=torch.bfloat16, enabled=amp):
             features = run(images).float()
             return (features + run(images.flip(3)).float()) / 2 if flip else features
 
+    is_recorded = device.type == "cuda" and not compiled and n_batches >= FEWEST_BATCHES
+    whole = RecordedForward(forward, functools.partial(GraphRecorder, device)) if is_recorded else forward
+
+    def features_of(images: Tensor, places: Int64Array | None = None) -> Tensor:
+        if norm is not None and places is not None:
+            # the rest of a short batch are zeros, of no camera
+            norm.at(np.pad(places, (0, len(images) - len(places)), constant_values=norm.n_cameras))
+        return whole(images)
+
     return features_of
+
+
+class RecordedForward:
+    """A network whose launches are recorded at its first input, (B, 3, H, W); what it gives is overwritten at the next call.
+
+    It is the network itself if the network cannot be recorded, or for input of another shape.
+    """
+
+    def __init__(self, network: Network, recorder: Callable[[], Recorder]) -> None:
+        self._network, self._recorder = network, recorder
+        self._images: Tensor | None = None
+        self._features: Tensor
+        self._replay: Callable[[], None] | None = None
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """The features (B, d) of `images`."""
+        if self._images is None:
+            self._images = images.clone()
+            self._record()
+        if self._replay is None or images.shape != self._images.shape:
+            return self._network(images)
+        self._images.copy_(images)
+        self._replay()
+        return self._features
+
+    def _record(self) -> None:
+        try:
+            recorder = self._recorder()
+            recorder.prepare(self._work)
+            self._replay = recorder.record(self._work)
+        except RuntimeError:
+            # a network that waits for the device, or memory that does not suffice
+            self._replay = None
+
+    def _work(self) -> None:
+        if self._images is not None:
+            self._features = self._network(self._images)
 
 
 def prepared_backbone(model: ReidModel, *, amp: bool, device: torch.device) -> nn.Module:

@@ -1,59 +1,20 @@
-"""The launches of a backbone, forward and backward, recorded once and replayed at every step.
-
-A small batch keeps a GPU waiting for the processor, which starts about a thousand kernels a step. A CUDA graph starts them
-all at once. The kernels are those of the plain network.
-"""
+"""The launches of a backbone, forward and backward, recorded once and replayed at every step."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from stages.nn.model.network import ReidModel
+from stages.nn.recording import GraphRecorder, Recorder
 from stages.train.step import Network
-
-Work = Callable[[], None]
 
 FEWEST_STEPS = 50
 """Recording takes about as long as a few steps."""
 MOST_PIXELS = 64 * 256 * 128
 """Pixels of a batch above which a GPU is busy without a recording, which keeps its activations to itself."""
-
-
-class Recorder(Protocol):
-    """Turns work into something that does it again."""
-
-    def prepare(self, work: Work) -> None:
-        """Do `work` beforehand, so that what is made at the first call is not recorded."""
-
-    def record(self, work: Work) -> Work:
-        """What does `work` again. It reads and writes the tensors that `work` read and wrote while it was recorded."""
-
-
-class GraphRecorder:
-    """`Recorder` by CUDA graphs, which share one pool of memory."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-        self._pool = torch.cuda.graph_pool_handle()
-
-    def prepare(self, work: Work) -> None:
-        """See `Recorder`."""
-        self._stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(self._stream):
-            for _ in range(3):
-                work()
-        torch.cuda.current_stream().wait_stream(self._stream)
-
-    def record(self, work: Work) -> Work:
-        """See `Recorder`."""
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._pool, stream=self._stream):
-            work()
-        return graph.replay
 
 
 def recorded(
@@ -103,6 +64,8 @@ class RecordedNetwork:
         recorder.prepare(self._both_ways)
         self._forward = recorder.record(self._pool)
         self._backward = recorder.record(self._differentiate)
+        # what autograd made for the recording's stream would make every step on another one wait
+        self._features = self._features.detach()
         for buffer, value in buffers:
             buffer.copy_(value)
 

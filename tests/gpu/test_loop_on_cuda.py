@@ -11,14 +11,19 @@ from schemas.parameters import (
     EvaluateParameters,
     ExtractParameters,
     IngestParameters,
+    InitParameters,
     MergeParameters,
     SyntheticParameters,
 )
+from stages.extract import network
+from stages.extract.forward import extract as extract_pieces
 from stages.extract.stage import extract
 from stages.ingest.stage import ingest
 from stages.loop.plan import Plan
 from stages.loop.run_stages import run_stages
 from stages.merge.stage import merge
+from stages.nn.camera_norm import by_camera, measure_looks, statistics_of
+from stages.nn.model.network import build_model
 from stages.runs.context import Context
 from stages.runs.run_directory import RunDirectory
 
@@ -57,6 +62,28 @@ def test_features_agree_with_the_cpu_and_half_precision_stays_close(run: RunDire
     on_cpu = pooled(run, device="cpu")
     np.testing.assert_allclose(pooled(run, device="cuda"), on_cpu, atol=2e-3)
     np.testing.assert_allclose(pooled(run, device="cuda", amp=True), on_cpu, atol=2e-2)
+
+
+@pytest.mark.parametrize("fewest", [1, 1000], ids=["recorded", "launched"])
+def test_features_by_camera_with_mirror_images_agree_with_the_cpu(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch, fewest: int
+) -> None:
+    import torch
+
+    monkeypatch.setattr(network, "FEWEST_BATCHES", fewest)
+    model = build_model(InitParameters(**INITIAL))
+    images, camid = run.require("dataset").read("images"), run.require("dataset").read("camid")
+    found = []
+    for name in ("cpu", "cuda:0"):
+        device = torch.device(name)
+        looks = measure_looks(model, images, np.arange(len(images)), device=device)
+        assert looks is not None
+        statistics = statistics_of(looks, camid, strength=1.0)
+        options = {"flip": True, "places": statistics.places(camid), "batch_size": 16, "device": device}
+        with by_camera(model, statistics):
+            pieces = list(extract_pieces(model, images, np.arange(len(images) + 1), **options))  # type: ignore[arg-type]
+        found.append(np.concatenate([pooled for _, pooled, _ in pieces]))
+    np.testing.assert_allclose(found[1], found[0], atol=2e-3)
 
 
 def test_clusters_have_the_ids_that_the_cpu_gives_them(run: RunDirectory) -> None:

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from schemas.parameters import InitParameters
+from stages.nn.camera_norm import by_camera
 from stages.nn.images import InputForm
 from stages.nn.model.network import build_model
 from stages.train.images.augment import augmented_input, draw_augmentation
 from stages.train.recorded import RecordedNetwork, recorded
-from tests.tiny_training import blotches, image_samples, tiny_model, trained
+from tests.tiny_training import blotches, image_samples, three_cameras, tiny_model, trained, trained_by_camera
 
 pytestmark = pytest.mark.gpu
 
@@ -119,3 +120,38 @@ def test_a_loss_that_is_not_finite_is_told_with_its_own_step_though_it_is_read_l
         trained(tiny_model(), LABELS, epochs=9, learning_rate=1e6, device=cuda, options={"on_step": steps.append})
     assert f"at step {steps[-1].step + 1} of" in str(caught.value)
     assert all(np.isfinite(step.loss) for step in steps)
+
+
+def test_a_recording_reads_the_cameras_of_every_step(cuda) -> None:  # type: ignore[no-untyped-def]
+    import torch
+
+    model = build_model(InitParameters(backbone="resnet18")).to(cuda, memory_format=torch.channels_last).train()
+    twin, shape = copy.deepcopy(model), (8, 3, 64, 32)
+    statistics = three_cameras(64)
+    generator = np.random.default_rng(0)
+    with by_camera(model, statistics) as norm, by_camera(twin, statistics) as plain_norm:
+        assert norm is not None
+        assert plain_norm is not None
+        norm.at(np.full(8, norm.n_cameras))
+        plain = functools.partial(model.pool, amp=False)
+        network = recorded(model, plain, shape=shape, n_steps=1000, device=cuda)
+        assert isinstance(network, RecordedNetwork)
+        for n_images in (8, 8, 3, 8):
+            places = generator.integers(0, 4, n_images)
+            norm.at(places)
+            plain_norm.at(places)
+            images = torch.randn(n_images, *shape[1:], device=cuda).contiguous(memory_format=torch.channels_last)
+            torch.testing.assert_close(network(images), twin.pool(images))
+
+
+# torch's compiler imports what torch itself deprecates
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("compiled", [False, True], ids=["recorded", "compiled"])
+def test_training_by_camera_is_that_of_the_cpu_up_to_rounding(cuda, compiled) -> None:  # type: ignore[no-untyped-def]
+    # the last batch of an epoch is short, so that it goes beside the recording
+    options, labels = {"learning_rate": 0.001, "epochs": 12}, np.arange(44) % 7
+    on_cpu = trained_by_camera(labels, **options)
+    on_gpu = trained_by_camera(labels, device=cuda, options={"compiled": compiled}, **options)
+    np.testing.assert_allclose(on_gpu.loss, on_cpu.loss, rtol=2e-2)
+    ignored = trained(tiny_model(), labels, **options)
+    assert np.abs(ignored.loss - on_cpu.loss).max() > 5 * np.abs(on_gpu.loss - on_cpu.loss).max()

@@ -10,9 +10,10 @@ from torch.nn import functional
 
 from schemas.parameters import InitParameters
 from stages.extract.folding import folded
-from stages.extract.network import inference_network
+from stages.extract.network import RecordedForward, inference_network
 from stages.nn.images import normalize, to_pixels
 from stages.nn.model.network import ReidModel, build_model, model_arrays
+from tests.played_again import Again
 
 CPU = torch.device("cpu")
 IMAGES = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), dtype=np.uint8)
@@ -105,3 +106,25 @@ def test_norms_that_cannot_be_folded_stay(network: nn.Module) -> None:
     assert sum(isinstance(m, nn.BatchNorm2d) for m in folded(network).modules()) == sum(
         isinstance(m, nn.BatchNorm2d) for m in network.modules()
     )
+
+
+def test_a_recorded_network_gives_the_features_of_each_batch_and_input_of_another_shape_goes_beside_it() -> None:
+    model, recorder = trained_like("resnet10"), Again()
+    plain = inference_network(model, amp=False, compiled=False, device=CPU)
+    network = RecordedForward(plain, lambda: recorder)
+    for images in (IMAGES, IMAGES[::-1].copy(), IMAGES[:3], IMAGES):
+        given = normalize(to_pixels(images, CPU))
+        torch.testing.assert_close(network(given), plain(given), rtol=0, atol=0)
+    assert recorder.n_replays == 3
+
+
+def test_a_network_that_cannot_be_recorded_is_used_as_it_is() -> None:
+    class Unable(Again):
+        def record(self, work):  # type: ignore[no-untyped-def]
+            raise RuntimeError("operation not permitted when stream is capturing")
+
+    plain = inference_network(trained_like("resnet10"), amp=False, compiled=False, device=CPU)
+    given = normalize(to_pixels(IMAGES, CPU))
+    network = RecordedForward(plain, Unable)
+    for _ in range(2):
+        torch.testing.assert_close(network(given), plain(given), rtol=0, atol=0)

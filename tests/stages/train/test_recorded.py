@@ -9,25 +9,8 @@ from torch import nn
 
 from stages.train import loop
 from stages.train.recorded import MOST_PIXELS, RecordedNetwork, recorded
+from tests.played_again import Again
 from tests.tiny_training import CPU, digest, tiny_model, trained
-
-
-class Again:
-    """`Recorder` that does the work once while it is recorded, as a graph's first run does, and again at every replay."""
-
-    def __init__(self) -> None:
-        self.n_replays = 0
-
-    def prepare(self, work) -> None:  # type: ignore[no-untyped-def]
-        work()
-
-    def record(self, work):  # type: ignore[no-untyped-def]
-        def again() -> None:
-            self.n_replays += 1
-            work()
-
-        work()
-        return again
 
 
 @pytest.mark.parametrize("fields", [{}, {"loss": "softmax", "triplet": 1.0}, {"freeze_through": "0"}], ids=str)
