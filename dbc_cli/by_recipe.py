@@ -47,6 +47,8 @@ def tell_of_another_extraction(given: Given, reporter: Reporter) -> None:
     """A note if a recipe is named whose features are extracted in another way than those that this merge reads."""
     from schemas.recipes import extraction_of
     from schemas.stage_names import stage_label
+    from stages.extract.mirror_images import mirrored
+    from stages.runs.lineage import dataset_of
     from stages.runs.run_directory import features_manifest
 
     recipe, run = given["recipe"], given.run_directory
@@ -55,7 +57,8 @@ def tell_of_another_extraction(given: Given, reporter: Reporter) -> None:
         return
     manifest, asked = features_manifest(features), extraction_of(recipe)
     normed = bool(manifest.summary.norm_strength)
-    if manifest.parameters.flip != asked["flip"] or (normed and asked["camera_norm"] == "off"):
+    is_flipped = mirrored(asked["flip"], dataset_of(run, features))
+    if manifest.parameters.flip != is_flipped or (normed and asked["camera_norm"] == "off"):
         reporter.note(
             "the features are those of another recipe (mirror images, statistics for each camera); for those of this one: "
             f"dbc extract --stage {stage_label(manifest.summary.stage)} --recipe {recipe}"

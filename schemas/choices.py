@@ -74,6 +74,8 @@ CLUSTERERS: tuple[Clusterer, ...] = ("dbc", "dbscan", "hdbscan", "finch")
 """Those that need nothing but features; the others belong to `dbc baseline`."""
 CameraUse = Literal["auto", "ignored", "centring", "penalty"]
 CameraNormUse = Literal["auto", "off"]
+FlipUse = Literal["auto"] | bool
+"""Whether features are averaged with those of mirror images: as said, or `auto`, unless the views of pictures are known."""
 ViewUse = Literal["ignored", "apart"]
 Kernels = Literal["auto", "compiled", "arrays"]
 

@@ -22,6 +22,7 @@ from schemas.choices import (
     Clusterer,
     CriterionName,
     DatasetFormat,
+    FlipUse,
     IntraNormalizer,
     LastStride,
     Loss,
@@ -217,7 +218,8 @@ class ExtractParameters(Parameters):
     """What decides the features beside dataset and model; the batch size does so in the last bits.
 
     `method` names another method that made them of a network's features, with its options; "" for none. With `flip` a
-    feature is the mean of those of an image and of its mirror image. `camera_norm` 'auto' gives the first batch norm
+    feature is the mean of those of an image and of its mirror image; 'auto' asks for it unless the views of pictures are
+    known, and made features hold which it was. `camera_norm` 'auto' gives the first batch norm
     statistics for each camera if the pictures of a camera look alike.
     """
 
@@ -226,7 +228,7 @@ class ExtractParameters(Parameters):
     batch_size: int = Field(default=64, ge=1, le=65_536)
     amp: bool = False
     method: str = ""
-    flip: bool = False
+    flip: FlipUse = False
     camera_norm: CameraNormUse = "off"
 
 

@@ -20,6 +20,7 @@ from schemas.choices import (
     CameraNormUse,
     CameraUse,
     Clusterer,
+    FlipUse,
     IntraNormalizer,
     RecipeName,
     Start,
@@ -82,7 +83,7 @@ class Recipe:
     camera
         Whether an evaluation whitens camera by camera: `auto` if features follow the camera, or `ignored`.
     flip
-        Whether features are the mean of those of an image and of its mirror image.
+        Whether features are the mean of those of an image and of its mirror image; `auto`: unless its view is known.
     camera_norm
         Whether the first batch norm has statistics for each camera if its pictures look alike: `auto` or `off`.
     video
@@ -96,7 +97,7 @@ class Recipe:
     from_random: Schedule
     whiten: float = 0.0
     camera: CameraUse = "ignored"
-    flip: bool = False
+    flip: FlipUse = False
     camera_norm: CameraNormUse = "off"
     video: Mapping[str, Any] = field(default_factory=dict)
     freezes_video: bool = False
@@ -258,7 +259,7 @@ RECIPES: Mapping[RecipeName, Recipe] = MappingProxyType(
             from_random=_FROM_RANDOM.with_later(**_WHITENED),
             whiten=TUNED_RIDGE,
             camera="auto",
-            flip=True,
+            flip="auto",
             camera_norm="auto",
         ),
         "auto": Recipe(merging=Merging(), training=_FROM_WEIGHTS, from_random=_FROM_RANDOM),

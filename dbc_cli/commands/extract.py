@@ -20,7 +20,7 @@ FEATURES = (
         bool,
         "--flip/--no-flip",
         "Average the features of an image and of its mirror image.",
-        "by recipe: tuned does, others do not",
+        "by recipe: tuned does unless views are known, others do not",
         NETWORK,
     ),
     Flag(

@@ -23,6 +23,7 @@ from stages.extract.forward import Share
 from stages.extract.forward import extract as extract_pieces
 from stages.extract.frames import n_frames_used, rows_per_piece
 from stages.extract.grown import Chosen, rows_before
+from stages.extract.mirror_images import mirrored
 from stages.nn.camera_norm import CameraStatistics, by_camera, keep_statistics, kept_statistics
 from stages.nn.execution import torch_execution
 from stages.nn.host_memory import keep_large_blocks
@@ -63,7 +64,8 @@ def extract(
 ) -> Made:
     """Make the features of `stage` (default: the newest with a model, `init` before any), or find them up to date.
 
-    `initial` holds fields of `InitParameters` for a run without a model. Processes started by torchrun share the samples.
+    `initial` holds fields of `InitParameters` for a run without a model. With `flip` 'auto' a feature is averaged with that
+    of the mirror image unless views are known. Processes started by torchrun share the samples.
     Raises UsageError if `initial` disagrees with a trained model, DbcError if dataset or model is missing.
     """
     keep_large_blocks()
@@ -78,6 +80,12 @@ def extract(
     else:
         model = run.require("model", stage)
         require_agreement(model, initial)
+    is_flipped = mirrored(parameters.flip, dataset)
+    if parameters.flip == "auto" and not is_flipped and stage == INIT_STAGE:
+        context.reporter.note(
+            "the views of pictures are known, and mirror images show another one, so features are not averaged with theirs"
+        )
+    parameters = parameters.model_copy(update={"flip": is_flipped})
     request = Request(
         kind="features",
         stage=stage,
@@ -277,7 +285,7 @@ def _pieces(
         batch_size=work.parameters.batch_size,
         amp=work.parameters.amp,
         compiled=work.compiled,
-        flip=work.parameters.flip,
+        flip=work.parameters.flip is True,
         places=places,
         device=work.device,
         share=share,

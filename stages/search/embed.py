@@ -56,7 +56,7 @@ def embed(run: RunDirectory, features: Artifact, pictures: UInt8Array, *, camid:
             batch_size=min(parameters.batch_size, len(pictures)),
             amp=parameters.amp,
             compiled=context.compiled,
-            flip=parameters.flip,
+            flip=parameters.flip is True,
             places=places,
             device=torch.device(resolve_torch_device(context.own_device)),
         )

@@ -29,6 +29,8 @@ NAMES = {"pid": 1, "camid": 0, "tracklet": 0}
 MARKS = {"junk": JUNK, "distractor": DISTRACTOR}
 DETAILS = ("timestamp", "score", "category", "encounter", "view")
 COLUMNS = ("path", *NAMES, "split", "frame", *MARKS, *DETAILS)
+VIEWS = ("flank", "viewpoint", "orientation")
+"""Other names of the column `view`; the first of them counts if there is no `view`."""
 
 _YES, _NO = frozenset({"1", "1.0", "true", "yes"}), frozenset({"0", "0.0", "false", "no"})
 
@@ -38,13 +40,13 @@ def read_table(source: Path, root: Path, parameters: IngestParameters, findings:
 
     `source` is the table, or the folder that holds it. Paths are relative to `root`. pid, camid and tracklet are texts,
     numbered as `numbers_of` says: 0 and −1 are names like any other. Rows with 1 in a column `junk` or `distractor` are
-    those, whatever their pid. Rows of one split with the same tracklet are the frames of one sample, in order of `frame` or
-    else of path. Without splits they are drawn by identity (`assign_splits`). Other columns are ignored and reported.
-    Samples are sorted by their first path, so the order of the rows does not matter. Rows of boxes, and of videos, are read
-    as `samples_of` says.
+    those, whatever their pid. One of `VIEWS` stands for a missing `view`, which is told. Rows of one split with the same
+    tracklet are the frames of one sample, in order of `frame` or else of path. Without splits they are drawn by identity
+    (`assign_splits`). Other columns are ignored and reported. Samples are sorted by their first path, so the order of the
+    rows does not matter. Rows of boxes, and of videos, are read as `samples_of` says.
     """
-    names = (*COLUMNS, *(name for box in (*SIDES, *CORNERS) for name in box))
-    table = read_csv_file(find_table(source), columns=names, root=root)
+    names = (*COLUMNS, *VIEWS, *(name for box in (*SIDES, *CORNERS) for name in box))
+    table = _with_view(read_csv_file(find_table(source), columns=names, root=root), findings)
     box = next((box for box in (*SIDES, *CORNERS) if all(name in table.cells for name in box)), None)
     table = replace(table, ignored=(*table.ignored, *(set(table.cells) - {*COLUMNS, *(box or ())})))
     if box is not None or any(map(is_video, table.cells["path"])):
@@ -219,6 +221,17 @@ def _report(table: CsvFile, numbers: dict[str, Int32Array], findings: Findings) 
                 f"{shown(table.file)}: pid -1 is an identity like any other; if it is junk, say so by 1 in a column junk "
                 "(and by 1 in a column distractor for images of nobody)"
             )
+
+
+def _with_view(table: CsvFile, findings: Findings) -> CsvFile:
+    """The table with the first of `VIEWS` as its `view`, if it has none, and without the others."""
+    others = [name for name in VIEWS if name in table.cells]
+    cells = {name: column for name, column in table.cells.items() if name not in others}
+    if others and "view" not in cells:
+        name = others.pop(0)
+        cells["view"] = table.cells[name]
+        findings.notes.append(f"{shown(table.file)}: the column {shown(name)} is read as view")
+    return replace(table, cells=cells, ignored=(*table.ignored, *others))
 
 
 def _report_columns(table: CsvFile, findings: Findings) -> None:

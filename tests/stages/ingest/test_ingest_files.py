@@ -147,6 +147,30 @@ def test_unknown_columns_of_a_table_are_told_in_one_line(tmp_path: Path, header:
     assert [warning[: len(expected)] for warning in heard.warnings] == ([] if told is None else [expected])
 
 
+@pytest.mark.parametrize(
+    ("header", "views", "told", "ignored"),
+    [
+        ("path,flank", ("left", "right"), "the column 'flank' is read as view", None),
+        ("path,orientation,viewpoint", ("1", "1"), "the column 'viewpoint' is read as view", "'orientation'"),
+        ("path,flank,view", ("1", "1"), None, "'flank'"),
+    ],
+)
+def test_other_names_of_a_view_are_read_and_told(
+    tmp_path: Path, header: str, views: tuple[str, str], told: str | None, ignored: str | None
+) -> None:
+    paths = write_images(tmp_path / "images", 2)
+    n_others = header.count(",") - 1
+    rows = [",".join([path.name, cell, *["1"] * n_others]) for path, cell in zip(paths, ("left", "right"), strict=True)]
+    (tmp_path / "images" / "samples.csv").write_text("\n".join([header, *rows]))
+    heard, made = heard_from(tmp_path, tmp_path / "images", format="csv", test_fraction=0)
+    assert made.artifact is not None
+    assert tuple(made.artifact.read("view_name")) == views
+    assert [note.endswith(told) for note in heard.notes if "read as view" in note] == [True] * (told is not None)
+    assert [
+        warning for warning in heard.warnings if "ignoring" in warning and str(ignored) in warning
+    ] or ignored is None
+
+
 def test_a_block_is_never_longer_than_the_images_of_four_megabytes() -> None:
     for side in (1, 100, 1000, 5000):
         size = ImageSize(height=side, width=side)
