@@ -62,8 +62,9 @@ def assign(given: Given, source: Path | None) -> None:
     from dbc_cli.console import RichReporter, print_json
     from dbc_cli.outcome import outcome_fields
     from schemas.parameters import AssignParameters
+    from stages.assign.calibration import require_company
     from stages.assign.stage import assign as run_assign
-    from stages.assign.stage import grown_since, read_assignments
+    from stages.assign.stage import clustered, grown_since, read_assignments
     from stages.errors import UsageError
     from stages.export.tables import write_csv
     from stages.export.which_stage import stage_to_show
@@ -74,10 +75,13 @@ def assign(given: Given, source: Path | None) -> None:
         raise UsageError(f"--csv must end in .csv, got {str(csv)!r}")
     require_new([] if csv is None else [csv], argument="csv", overwrite=overwrite)
     parameters = parse(AssignParameters, given.fields_of(ASSIGN))
+    before = clustered(run)
+    stage = stage_to_show(before, given.stage, reporter)
+    # before anything is added
+    require_company(before.require("clusters", stage).read("labels"))
     if source is not None:
         _add(given, source)
     before = grown_since(run)
-    stage = stage_to_show(before, given.stage, reporter)
     extracted = _extracted(given, run, before, stage, reporter)
     if extracted.artifact is not None:
         chosen = run.choose(extracted.artifact, extracted.stage)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dbc_cli.command import Given, command
+from dbc_cli.commands.extract import FEATURES
 from dbc_cli.commands.run import plan_of
 from dbc_cli.comparison import (
     COMPARISON,
@@ -27,7 +28,7 @@ from stages.errors import UsageError
 if TYPE_CHECKING:
     from stages.compare.cells import Cell, CellResult
 
-PARAMETERS = (*SCHEDULE, *MERGE, *WHITEN, *CAMERA, *TRAIN, *INITIAL, *SEED, *EVALUATE)
+PARAMETERS = (*SCHEDULE, *FEATURES, *MERGE, *WHITEN, *CAMERA, *TRAIN, *INITIAL, *SEED, *EVALUATE)
 
 
 def _with_choices(flag: Flag) -> str:

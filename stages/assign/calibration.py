@@ -105,20 +105,27 @@ def nearest_clusters(
     return Nearest(label, first, second, n_nearer)
 
 
+def require_company(labels: Int64Array) -> Int64Array:
+    """The samples (m,) that `calibrate` asks among those of clusters `labels` (n,); DbcError if too few have company."""
+    size = np.bincount(labels)
+    asked = np.unique(np.linspace(0, len(labels) - 1, min(len(labels), LOOKED_AT)).round().astype(np.int64))
+    n_in_company = int((size[labels[asked]] > 1).sum())
+    if n_in_company < LEAST or len(size) < 2:
+        raise DbcError(
+            f"at least {LEAST} samples in clusters of two or more, and two clusters, are needed to tell known from new, got "
+            f"{n_in_company} and {len(size)}; take a later `stage`"
+        )
+    return asked
+
+
 def calibrate(rows: Float32Array, labels: Int64Array) -> Calibration:
     """What the clusters `labels` (n,) of `rows` (n, d) say of evidence; DbcError if too few samples have company.
 
     The probability is that of the logistic regression on both kinds of answers, which weigh the same. Samples that are alone
     in their cluster are asked without it only.
     """
-    size = np.bincount(labels)
-    asked = np.unique(np.linspace(0, len(labels) - 1, min(len(labels), LOOKED_AT)).round().astype(np.int64))
-    in_company = asked[size[labels[asked]] > 1]
-    if len(in_company) < LEAST or len(size) < 2:
-        raise DbcError(
-            f"at least {LEAST} samples in clusters of two or more, and two clusters, are needed to tell known from new, got "
-            f"{len(in_company)} and {len(size)}; take a later `stage`"
-        )
+    asked = require_company(labels)
+    in_company = asked[np.bincount(labels)[labels[asked]] > 1]
     known = nearest_clusters(rows[in_company], rows, labels, own=in_company).evidence
     new = nearest_clusters(rows[asked], rows, labels, own=asked, without_cluster=True).evidence
     slopes, intercept = logistic(np.concatenate([known, new]), np.repeat([True, False], [len(known), len(new)]))

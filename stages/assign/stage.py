@@ -45,11 +45,17 @@ class Assignment:
     place: dict[str, int | None]
 
 
+def clustered(run: RunDirectory) -> RunDirectory:
+    """The run with the newest dataset that has clusters; DbcError if there are none."""
+    found = with_clusters(run)
+    if not found.stages("clusters"):
+        raise DbcError(f"{run.root}: no clusters found to assign pictures to; make them with: dbc run")
+    return found
+
+
 def grown_since(run: RunDirectory) -> RunDirectory:
     """The run with the dataset that its clusters are of; DbcError if it has none, or no pictures were added since."""
-    before = with_clusters(run)
-    if not before.stages("clusters"):
-        raise DbcError(f"{run.root}: no clusters found to assign pictures to; make them with: dbc run")
+    before = clustered(run)
     if before.require("dataset").manifest.id == run.require("dataset").manifest.id:
         raise DbcError(
             f"{run.root}: all pictures are in its clusters already; add others with: dbc ingest SOURCE --add, then assign"

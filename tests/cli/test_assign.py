@@ -135,3 +135,17 @@ def test_misuse_is_one_line(dbc: Dbc, merged: Path, words: list[str], status: in
 
 def test_nothing_to_assign_to_is_told(dbc: Dbc, run: Path) -> None:
     assert "no clusters found to assign pictures to" in dbc("assign", "--run", run).line
+
+
+def test_pictures_are_not_added_where_clusters_say_too_little(dbc: Dbc, merged: Path, tmp_path: Path) -> None:
+    few = ["merge", "--stage", "1", "--merge-percent", "0.2", "--whiten", "0"]
+    assert dbc(*few, "--run", merged).status == 0
+    ran = dbc("assign", draw(tmp_path / "more", COLOURS, 1, seed=1), "--run", merged)
+    assert (ran.status, "in clusters of two or more" in ran.line) == (1, True), ran.err
+    assert RunDirectory(merged).versions("dataset") == [1]
+
+
+def test_pictures_are_not_added_where_there_are_no_clusters(dbc: Dbc, run: Path, tmp_path: Path) -> None:
+    ran = dbc("assign", draw(tmp_path / "more", COLOURS, 1, seed=1), "--run", run)
+    assert "no clusters found to assign pictures to" in ran.line
+    assert RunDirectory(run).versions("dataset") == [1]
