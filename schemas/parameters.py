@@ -334,7 +334,7 @@ class TrainParameters(Parameters):
     `memory_momentum` is the share of a centroid that a step keeps. `whiten` above 0 trains, after stage 0, on features
     whitened with that ridge in the place of the head's embeddings. Of clusters, samples with a
     silhouette larger than `silhouette_above` are trained on: 0 leaves out those nearer to another cluster than to the rest of
-    their own, and single ones, −1 none.
+    their own, and single ones, −1 none. `mirror` mirrors half of the images, as published.
     """
 
     added_later = MappingProxyType(
@@ -357,6 +357,7 @@ class TrainParameters(Parameters):
             "method": "",
             "silhouette_above": -1,
             "exclusive": False,
+            "mirror": True,
         }
     )
 
@@ -393,6 +394,7 @@ class TrainParameters(Parameters):
     method: str = ""
     silhouette_above: float = Field(default=-1, ge=-1, lt=1)
     exclusive: bool = False
+    mirror: bool = True
 
     @model_validator(mode="after")
     def _one_schedule(self) -> TrainParameters:

@@ -83,7 +83,8 @@ class Recipe:
     camera
         Whether an evaluation whitens camera by camera: `auto` if features follow the camera, or `ignored`.
     flip
-        Whether features are the mean of those of an image and of its mirror image; `auto`: unless its view is known.
+        Whether features are the mean of those of an image and of its mirror image; `auto`: unless views are known, and
+        then training mirrors nothing, too.
     camera_norm
         Whether the first batch norm has statistics for each camera if its pictures look alike: `auto` or `off`.
     video

@@ -123,6 +123,14 @@ TRAIN = (
         "S",
     ),
     Flag(
+        "mirror",
+        bool,
+        "--mirror/--no-mirror",
+        "Mirror half of the images.",
+        "yes, but with tuned not where views are known",
+        TRAINING,
+    ),
+    Flag(
         "random_erasing",
         float,
         "--random-erasing",

@@ -83,7 +83,7 @@ def extract(
     is_flipped = mirrored(parameters.flip, dataset)
     if parameters.flip == "auto" and not is_flipped and stage == INIT_STAGE:
         context.reporter.note(
-            "the views of pictures are known, and mirror images show another one, so features are not averaged with theirs"
+            "the views of pictures are known, and mirror images show another one, so they have no part in features or training"
         )
     parameters = parameters.model_copy(update={"flip": is_flipped})
     request = Request(

@@ -28,6 +28,7 @@ def resolve(
     random_weights: bool = False,
     backbone: str = "resnet50",
     is_video: bool = False,
+    views_known: bool = False,
     overrides: Mapping[str, Any] | None = None,
 ) -> TrainParameters:
     """The complete training parameters of `stage`, whose `n_samples` are in `n_clusters`.
@@ -40,6 +41,8 @@ def resolve(
         Whether the `backbone` started from random weights.
     is_video
         Whether samples are tracklets.
+    views_known
+        Whether it is known which side of an individual pictures show.
     overrides
         Fields of `TrainParameters` that replace the recipe's; `freeze_through` 'none' freezes nothing.
 
@@ -80,6 +83,8 @@ def resolve(
             given["exclusive"] = False
     if is_video:
         rates["frames"] = VIDEO_FRAMES
+    if views_known and RECIPES[recipe].flip == "auto":
+        rates["mirror"] = False
     fitted = _fitted(rates, given)
     return TrainParameters.model_validate({"stage": stage, "recipe": recipe, **fitted, **given})
 

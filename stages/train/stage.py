@@ -15,6 +15,7 @@ from stages.arrays.backend import resolve_torch_device
 from stages.arrays.device_memory import stage_memory
 from stages.constraints.stage import AskedConstraints, make_constraints
 from stages.errors import DbcError, UsageError
+from stages.features.views import views_known
 from stages.nn.backbones.weights import NO_WEIGHTS
 from stages.nn.initial_model import initial_model, require_agreement
 from stages.processes import is_leader
@@ -154,6 +155,7 @@ def _parameters(
         random_weights=model_manifest(before).initial.weights == NO_WEIGHTS,
         backbone=model_manifest(before).initial.backbone,
         is_video=summary.n_images > summary.n_samples,
+        views_known=views_known(dataset),
         overrides={name: value for name, value in overrides.items() if name != "recipe"},
     )
 

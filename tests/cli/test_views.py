@@ -1,4 +1,4 @@
-"""Where the views of pictures are known, features are not averaged with those of mirror images."""
+"""Where the views of pictures are known, mirror images have no part in features or training."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stages.runs.run_directory import RunDirectory, features_manifest
+from schemas.parameters import TrainParameters
+from stages.runs.run_directory import RunDirectory, features_manifest, model_manifest
 from tests.cli.conftest import Dbc
 
 NETWORK = ["--backbone", "resnet10", "--weights", "none", "--embedding-dim", "8"]
@@ -34,8 +35,12 @@ def test_mirror_images_are_averaged_unless_views_are_known_or_it_is_asked_for(
     directory = RunDirectory(run)
     assert features_manifest(directory.require("features", -1)).parameters.flip is is_averaged
     assert dbc("extract", *NETWORK, "--json").json["status"] == "up to date"
+    assert dbc("train", "--stage", "0", "--epochs", "1").status == 0
+    trained = model_manifest(directory.require("model", 0)).parameters
+    assert isinstance(trained, TrainParameters)
+    assert trained.mirror is is_averaged
     # the same features, whoever said so; and others
     said = "--flip" if is_averaged else "--no-flip"
-    assert dbc("extract", said, *NETWORK, "--json").json["status"] == "up to date"
+    assert dbc("extract", "--stage", "init", said, *NETWORK, "--json").json["status"] == "up to date"
     other = "--no-flip" if is_averaged else "--flip"
-    assert dbc("extract", other, *NETWORK, "--json").json["status"] == "created"
+    assert dbc("extract", "--stage", "init", other, *NETWORK, "--json").json["status"] == "created"

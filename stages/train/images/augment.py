@@ -28,14 +28,16 @@ class Augmentation:
 
 
 def draw_augmentation(
-    n_images: int, *, color_jitter: float, random_erasing: float, generator: torch.Generator
+    n_images: int, *, color_jitter: float, random_erasing: float, generator: torch.Generator, flips: bool = True
 ) -> Augmentation:
-    """One draw an image: crop and flip always, jitter and erasing if their number is above 0.
+    """One draw an image: crop always, flip if it `flips`, jitter and erasing if their number is above 0.
 
-    A kind that is off draws nothing from `generator`, so the other draws stay the same.
+    Jitter and erasing that are off draw nothing from `generator`, flips that are off what they draw otherwise, so the other
+    draws stay the same.
     """
+    crops = draw_crops(n_images, generator=generator)
     return Augmentation(
-        draw_crops(n_images, generator=generator),
+        crops if flips else replace(crops, flip=torch.zeros_like(crops.flip)),
         draw_jitter(n_images, strength=color_jitter, generator=generator) if color_jitter else None,
         draw_rectangles(n_images, probability=random_erasing, generator=generator) if random_erasing else None,
     )

@@ -40,6 +40,7 @@ def draw_step(batch: Tensor, samples: TrainSamples, *, parameters: TrainParamete
         frames = (frames[:, None] + offsets.numpy()).ravel()
     augmentation = draw_augmentation(
         len(frames),
+        flips=parameters.mirror,
         color_jitter=parameters.color_jitter,
         random_erasing=parameters.random_erasing,
         generator=generator,

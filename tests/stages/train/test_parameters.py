@@ -30,6 +30,7 @@ LATER = {
     "method": "tj-aidl",
     "silhouette_above": 0,
     "exclusive": True,
+    "mirror": False,
 }
 NEEDED = {"exclusive": {"loss": "softmax"}}
 

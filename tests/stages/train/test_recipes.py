@@ -87,3 +87,11 @@ def test_known_identities_are_trained_on_at_once() -> None:
     supervised = resolve(0, **first, overrides={"supervised": True})
     assert (supervised.epochs, supervised.learning_rate, supervised.norm_statistics) == (5, 0.003, "stored")
     assert resolve(0, **first, recipe="paper", overrides={"supervised": True}).epochs == 20
+
+
+@pytest.mark.parametrize("stage", [0, 7])
+def test_tuned_mirrors_nothing_where_views_are_known_unless_asked_to(stage: int) -> None:
+    assert resolve(stage, **SIZES).mirror
+    assert not resolve(stage, views_known=True, **SIZES).mirror
+    assert resolve(stage, views_known=True, overrides={"mirror": True}, **SIZES).mirror
+    assert resolve(stage, recipe="paper", views_known=True, **SIZES).mirror

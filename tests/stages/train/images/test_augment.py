@@ -104,6 +104,18 @@ def test_options_that_are_not_asked_for_take_no_draws_and_leave_the_crops() -> N
     assert torch.equal(plain.crops.flip, full.crops.flip)
 
 
+def test_without_flips_all_other_draws_are_the_same() -> None:
+    flipped = draw_augmentation(24, color_jitter=0.2, random_erasing=0.5, generator=generator())
+    upright = draw_augmentation(24, color_jitter=0.2, random_erasing=0.5, generator=generator(), flips=False)
+    assert flipped.crops.flip.any()
+    assert not upright.crops.flip.any()
+    for name in ("top", "left", "height", "width"):
+        assert torch.equal(getattr(flipped.crops, name), getattr(upright.crops, name))
+    assert flipped.jitter is not None
+    assert upright.jitter is not None
+    assert torch.equal(flipped.jitter, upright.jitter)
+
+
 def test_what_is_erased_is_zero_in_the_network_s_input_and_each_image_has_its_own_draw() -> None:
     augmentation = draw_augmentation(4, color_jitter=0.3, random_erasing=1, generator=generator())
     images = pixels() + 1
