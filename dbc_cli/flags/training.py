@@ -127,7 +127,7 @@ TRAIN = (
         bool,
         "--mirror/--no-mirror",
         "Mirror half of the images.",
-        "yes, but with tuned not where views are known",
+        "by recipe: yes, but tuned not where views are known",
         TRAINING,
     ),
     Flag(
