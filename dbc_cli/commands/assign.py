@@ -75,13 +75,13 @@ def assign(given: Given, source: Path | None) -> None:
         raise UsageError(f"--csv must end in .csv, got {str(csv)!r}")
     require_new([] if csv is None else [csv], argument="csv", overwrite=overwrite)
     parameters = parse(AssignParameters, given.fields_of(ASSIGN))
-    before = clustered(run)
+    before = grown_since(run) if source is None else clustered(run)
     stage = stage_to_show(before, given.stage, reporter)
-    # before anything is added
-    require_company(before.require("clusters", stage).read("labels"))
     if source is not None:
+        # what is refused later must not have been added
+        require_company(before.require("clusters", stage).read("labels"))
         _add(given, source)
-    before = grown_since(run)
+        before = grown_since(run)
     extracted = _extracted(given, run, before, stage, reporter)
     if extracted.artifact is not None:
         chosen = run.choose(extracted.artifact, extracted.stage)

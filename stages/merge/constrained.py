@@ -12,6 +12,7 @@ from stages.constraints.contradictions import same_groups
 from stages.constraints.names import sample_names
 from stages.constraints.stage import AskedConstraints, make_constraints, read_constraints
 from stages.errors import DbcError, UsageError
+from stages.features.views import views_known
 from stages.ingest.formats.names import shown
 from stages.merge.selection.links import Constraints
 from stages.runs.context import Context
@@ -84,7 +85,7 @@ def seen_apart(dataset: Artifact, same: Int64Array, different: Int64Array) -> tu
     DbcError if no view is known.
     """
     is_train = dataset.read("split") == TRAIN
-    if "view" not in dataset.names() or (dataset.read("view")[is_train] == UNKNOWN).all():
+    if not views_known(dataset, is_train):
         raise DbcError(f"`view='apart'` needs the views of pictures, and {dataset.path} has none; ingest a column view")
     linked = np.empty((0, 2), dtype=np.int64)
     if "encounter" in dataset.names():
