@@ -12,11 +12,13 @@ from typing import NamedTuple
 from stages.errors import DbcError, UsageError
 from stages.ingest.decode.image_file import image_suffixes
 from stages.ingest.formats.names import counted, shown
+from stages.runs.run_directory import RunDirectory
 
 _SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "icon\r"})
 HIDDEN = "hidden"
 NO_SUFFIX = "without suffix"
-HARMLESS = frozenset({HIDDEN, ".csv", ".db", ".html", ".ini", ".json", ".mat", ".md", ".pdf", ".txt", ".xml"})
+RUN = "run folder"
+HARMLESS = frozenset({HIDDEN, RUN, ".csv", ".db", ".html", ".ini", ".json", ".mat", ".md", ".pdf", ".txt", ".xml"})
 """What `left_out` may count without a warning: what lies beside images in published sets."""
 
 
@@ -24,8 +26,8 @@ def list_images(folder: Path, *, recursive: bool, suffixes: frozenset[str] | Non
     """Sorted POSIX paths relative to `folder` of its files with `suffixes`, by default images (`image_suffixes`, any case).
 
     Symbolic links are followed, to files and folders, but not to a folder that holds the link, which would have no end.
-    A link to nothing is listed by its name, so that decoding reports it. Hidden files and folders, and files with other
-    suffixes, are left out (`left_out` counts them). Raises `UsageError` if `folder` is no folder or a name is not UTF-8,
+    A link to nothing is listed by its name, so that decoding reports it. Hidden files and folders, folders of runs, and files
+    with other suffixes, are left out (`left_out` counts them). Raises `UsageError` if `folder` is no folder or a name is not UTF-8,
     `DbcError` if it cannot be read.
     """
     if not folder.is_dir():
@@ -43,10 +45,11 @@ def list_images(folder: Path, *, recursive: bool, suffixes: frozenset[str] | Non
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """The folders in `folder` that are not hidden, sorted; empty if it cannot be read. Files in it are not looked at."""
+    """The folders in `folder` that are neither hidden nor runs, sorted; empty if it cannot be read. Files are not looked at."""
     try:
         with os.scandir(folder) as entries:
-            return sorted(Path(each.path) for each in entries if each.is_dir() and not each.name.startswith("."))
+            found = sorted(Path(each.path) for each in entries if each.is_dir() and not each.name.startswith("."))
+        return [each for each in found if not _is_run(each)]
     except OSError:
         return []
 
@@ -55,7 +58,7 @@ def left_out(folder: Path, *, taken: Collection[str]) -> Counter[str]:
     """How many files below `folder` are not `taken` (paths relative to it), by suffix in lower case.
 
     Hidden files, those of hidden folders and those of file managers (`Thumbs.db`) count as `HIDDEN`. A folder that
-    cannot be read counts as one file.
+    cannot be read counts as one file, and so does that of a run, as `RUN`.
     """
     counts: Counter[str] = Counter()
     try:
@@ -155,6 +158,8 @@ def suffix_of(path: str) -> str:
 def kind_of(path: str) -> str:
     """What `left_out` counts a file as."""
     parts = path.split("/")
+    if not parts[-1]:
+        return RUN
     if any(part.startswith(".") for part in parts) or parts[-1].lower() in _SYSTEM_FILES:
         return HIDDEN
     return suffix_of(path).encode("utf-8", "replace").decode() or NO_SUFFIX
@@ -163,7 +168,10 @@ def kind_of(path: str) -> str:
 def _walk(
     folder: str, prefix: str, *, recursive: bool, above: tuple[tuple[int, int], ...], hidden: bool = False
 ) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """What is no folder in `folder`; `above` are the devices and inodes of the folders that it was reached through."""
+    """What is no folder in `folder`; `above` are the devices and inodes of the folders that it was reached through.
+
+    The folder of a run below it stands for all that is in it: its path ends in a slash.
+    """
     here = _identity(folder)
     if here in above:
         return
@@ -173,11 +181,21 @@ def _walk(
                 continue
             # pathlib takes a link that leads to itself for one to nothing; os raises
             if Path(entry.path).is_dir() if entry.is_symlink() else entry.is_dir():
-                if recursive:
-                    below = f"{prefix}{entry.name}/"
+                below = f"{prefix}{entry.name}/"
+                if recursive and _is_run(Path(entry.path)):
+                    yield below, entry
+                elif recursive:
                     yield from _walk(entry.path, below, recursive=True, above=(*above, here), hidden=hidden)
             else:
                 yield prefix + entry.name, entry
+
+
+def _is_run(folder: Path) -> bool:
+    """Whether it holds the dataset of a run, whose pictures are plots, sheets and copies."""
+    try:
+        return bool(RunDirectory(folder).versions("dataset"))
+    except OSError:
+        return False
 
 
 def _identity(folder: str) -> tuple[int, int]:

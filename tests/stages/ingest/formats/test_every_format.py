@@ -8,6 +8,7 @@ import socket
 import string
 import tempfile
 from pathlib import Path
+from shutil import copyfile
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from stages.errors import DbcError, UsageError
 from stages.ingest.decode.image_file import image_suffixes
 from stages.ingest.formats import FORMATS, path_patterns, read_samples
 from stages.ingest.formats.format import Findings
+from stages.ingest.formats.listing import RUN
 from stages.ingest.formats.names import MISSING, is_missing, numbers_of, twins, whole_number
 from stages.samples import GALLERY, QUERY, TRAIN, UNKNOWN, Samples
 
@@ -78,6 +80,23 @@ def test_what_is_not_taken_is_counted_by_suffix(tmp_path: Path, name: str) -> No
     # a source of boxes lists what is meant
     left_out = {} if name in BOX_FORMATS else {".heic": 2, ".mp4": 1, "without suffix": 1, "hidden": 3}
     assert findings.left_out == left_out
+
+
+@every_format
+def test_the_folder_of_a_run_is_no_part_of_a_source(tmp_path: Path, name: str) -> None:
+    source = build(tmp_path, name)
+    clean, _ = read(source, name)
+    for run in (source / "runs" / "a", source / "b"):
+        (run / "dataset" / "v1.zarr").mkdir(parents=True)
+        (run / "plots").mkdir()
+        for picture in (run, run / "plots"):
+            copyfile(source / clean.path[0], (picture / "x").with_suffix(Path(clean.path[0]).suffix))
+    samples, findings = read(source, name)
+    assert samples.path == clean.path
+    assert samples.pid.tolist() == clean.pid.tolist()
+    # lists of pictures say what is meant
+    assert findings.left_out in ([{RUN: 2}] if name == "folder" else [{}, {RUN: 2}])
+    assert not findings.warnings
 
 
 @every_format
