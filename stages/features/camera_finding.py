@@ -34,8 +34,8 @@ class CameraFinding:
     """What train features and camera ids say, and so what is done.
 
     `by_camera`: each camera's features are whitened by themselves, and D gains `weight` times the share of same-camera pairs.
-    `neighbours`: share of samples whose nearest neighbour is of their own camera, NaN if it was not looked for; `chance`: the
-    same if neighbours were drawn at random. `told` says it in one line.
+    `neighbours`: share of samples, of those whose camera is known, whose nearest neighbour is of their own camera, NaN if it was
+    not looked for; `chance`: the same if neighbours were drawn at random. `told` says it in one line.
     """
 
     told: str
@@ -118,7 +118,8 @@ def find(
     weight is looked for. Features follow the camera if nearest neighbours share it more often than chance by `ERRORS` standard
     errors. A camera's own whitening then weighs so much that they share it as often as chance, or as it may at most; if it is
     `for_new` samples, it weighs the more, the farther above chance. Cameras with few samples each say nothing: they may be
-    encounters, whose images are likely of one individual. `look` gives neighbours that are known already, or looks for
+    encounters, whose images are likely of one individual. Samples whose camera is not known have no part in it, keep the
+    whitening of all, and share a camera with none. `look` gives neighbours that are known already, or looks for
     them; features are whitened when it or the caller asks for them. No label is used.
     """
     whitenings = None if fit is None else Whitenings(fit(features, None))
@@ -128,7 +129,7 @@ def find(
         return CameraFinding(too_few), whitenings, partial(mixed.rows, 0.0)
     near = mixed.near(0.0)
     share, chance = float(near.is_same.mean()), float(near.chance.mean())
-    told = f"{share:.0%} of nearest neighbours share a camera, {chance:.0%} by chance"
+    told = f"{share:.0%} of nearest neighbours share a camera, {chance:.0%} by chance{told_unknown(camid)}"
     if not near.above_chance:
         return CameraFinding(f"{told}: cameras are ignored", share, chance), whitenings, partial(mixed.rows, 0.0)
     done, strength = [], 0.0
@@ -195,10 +196,12 @@ class _Mixed:
 
 
 def nearest_by_camera(rows: Float32Array, camid: Int32Array) -> Neighbours:
-    """The nearest neighbours of up to `LOOKED_AT` of the unit `rows` (n, d), n ≥ 2, taken by `camid` (n,), all known.
+    """The nearest neighbours of up to `LOOKED_AT` of the unit `rows` (n, d) taken by known `camid` (n,), two at least.
 
-    A float32 product says which rows can be nearest, and their similarity is exact: no bit depends on library or machine.
+    Those whose camera is not known are no neighbours. A float32 product says which rows can be nearest, and their similarity is exact: no bit depends on library or machine.
     """
+    if (camid == UNKNOWN).any():
+        rows, camid = rows[camid != UNKNOWN], camid[camid != UNKNOWN]
     n_rows, dim = rows.shape
     looked_at = np.unique(np.linspace(0, n_rows - 1, min(n_rows, LOOKED_AT)).round().astype(np.int64))
     # the rows of each camera together, so that pairs of one camera are a rectangle
@@ -260,20 +263,26 @@ class _Nearest:
 
 def too_few_cameras(camid: Int32Array) -> str | None:
     """Why `camid` (n,) says nothing, in one line; None if it may."""
-    n_unknown = int((camid == UNKNOWN).sum())
-    if n_unknown:
-        return f"{n_unknown} of {len(camid)} train samples have no camera id: cameras are ignored"
-    count = np.unique(camid, return_counts=True)[1]
+    known = camid[camid != UNKNOWN]
+    if len(known) < LEAST_COVERED * len(camid):
+        return f"{len(camid) - len(known)} of {len(camid)} train samples have no camera id: cameras are ignored"
+    count = np.unique(known, return_counts=True)[1]
     if len(count) < 2:
-        return "all train samples are of one camera: there is nothing to tell apart"
-    covered = int(np.isin(camid, cameras_with_enough(camid)).sum())
-    if covered < LEAST_COVERED * len(camid):
+        return f"all train samples are of one camera: there is nothing to tell apart{told_unknown(camid)}"
+    covered = int(np.isin(known, cameras_with_enough(known)).sum())
+    if covered < LEAST_COVERED * len(known):
         return (
             f"{len(count)} cameras took {np.median(count):g} train samples each in the median, fewer than {LEAST_IN_CAMERA}: "
             "they may be encounters, whose samples are likely of one individual, so they are ignored; if they are, give "
             "them in the column encounter of a csv file, not in camid"
         )
     return None
+
+
+def told_unknown(camid: Int32Array) -> str:
+    """What to add to a line about `camid` (n,): how many are not known, empty if all are."""
+    n_unknown = int((camid == UNKNOWN).sum())
+    return f" ({n_unknown} of {len(camid)} have no camera id and are taken as they are)" if n_unknown else ""
 
 
 def _as(metric: SampleMetric, squared: Float64Array) -> Float64Array:

@@ -100,7 +100,7 @@ def merge_stage(
     processes : Processes, optional
         Processes that were given the same arguments and share the tiles.
     camid : integer array (n,), optional
-        Camera ids. They add w s_ab to D_ab, for 'dbc' alone: s_ab is the share of the pairs of samples of a and b that
+        Camera ids, below 0 if unknown. They add w s_ab to D_ab, for 'dbc' alone: s_ab is the share of the pairs of samples of a and b that
         one camera took, so samples are drawn to those of other cameras.
     camera_weight : float
         w ≥ 0.
@@ -174,7 +174,7 @@ def merge_stage(
             n_threads=n_workers,
             compiled=compiled,
             exact=update == "exact",
-            n_cameras=0 if cameras is None else int(cameras.camid.max()) + 1,
+            n_cameras=0 if cameras is None else int(cameras.camid.max() - min(cameras.camid.min(), 0)) + 1,
         ),
         memory_limit=limit_of(memory_limit, _ON_HOST) if compiled else limit,
         what=what,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from stages.arrays.cluster_silhouettes import BLOCK, ClusterMeans
 from stages.evaluate.clusters.cameras import same_camera_chance
+from stages.features.camera_finding import LEAST_COVERED
 from stages.samples import UNKNOWN
 from stages.typing import Float32Array, Float64Array, Int32Array, Int64Array
 
@@ -13,33 +16,37 @@ NEIGHBOURS = 10
 
 
 def has_cameras(camid: Int32Array) -> bool:
-    """Whether the cameras of all samples in `camid` (n,) are known, and are at least two."""
-    return len(camid) > 1 and not (camid == UNKNOWN).any() and bool((camid != camid[0]).any())
+    """Whether at least two cameras, and those of `LEAST_COVERED` of the samples or more, are known of `camid` (n,)."""
+    known = camid[camid != UNKNOWN]
+    return len(known) >= LEAST_COVERED * len(camid) and bool((known != known[:1]).any())
 
 
 def camera_mixing(unit: Float32Array, camid: Int32Array, samples: Int64Array) -> float:
     """How often one of the `NEIGHBOURS` nearest samples is of another camera, over what chance gives.
 
     About 1 if features ignore the camera, 0 if each camera keeps to itself. Over the rows `samples` of `unit` (n, d), of
-    length 1, with cameras `camid` (n,), at least two.
+    length 1, with cameras `camid` (n,), at least two; those of `samples` are known, and neighbours whose camera is not do not
+    count. NaN if no neighbour counts.
     """
     k = min(NEIGHBOURS, len(unit) - 1)
-    n_other = 0
+    n_other = n_known = 0
     for start in range(0, len(samples), BLOCK):
         block = samples[start : start + BLOCK]
         cosine = unit[block] @ unit.T
         cosine[np.arange(len(block)), block] = -np.inf
         nearest = np.argpartition(-cosine, k - 1, axis=1)[:, :k]
-        n_other += int((camid[nearest] != camid[block, None]).sum())
-    return n_other / (len(samples) * k) / (1 - same_camera_chance(camid))
+        is_known = camid[nearest] != UNKNOWN
+        n_other += int((is_known & (camid[nearest] != camid[block, None])).sum())
+        n_known += int(is_known.sum())
+    return n_other / n_known / (1 - same_camera_chance(camid)) if n_known else math.nan
 
 
 def cross_camera_silhouettes(clusters: ClusterMeans, camid: Int32Array, samples: Int64Array) -> Float64Array:
     """Silhouettes (len(samples),) of these samples against the members of clusters that other cameras took.
 
     (b − a) / max(a, b), a the mean cosine distance to the members of the own cluster in cameras other than the sample's,
-    b the smallest such mean to another cluster. `camid` (n_samples,). 0 if no other camera sees the own cluster, or none
-    sees another one: features that follow the camera make clusters of one camera, and come near 0.
+    b the smallest such mean to another cluster. `camid` (n_samples,); UNKNOWN is another camera. 0 if no other camera sees
+    the own cluster, or none sees another one: features that follow the camera make clusters of one camera, and come near 0.
     """
     found = np.zeros(len(samples))
     total = clusters.mean * clusters.size[:, None]

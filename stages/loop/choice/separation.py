@@ -16,6 +16,7 @@ from stages.loop.choice.across_cameras import camera_mixing, cross_camera_silhou
 from stages.merge.by_parameters import merge_as
 from stages.merge.clusters import labels_after
 from stages.merge.schedule import initial_labels
+from stages.samples import UNKNOWN
 from stages.typing import Int32Array, Int64Array
 
 MEAN_SIZES = (1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48)
@@ -78,6 +79,8 @@ def separation(
         samples = drawn(len(rows), SAMPLE_LIMIT, generator)
         n_clusters.append(round((len(rows) - stop) * n_samples / len(rows)))
         silhouette.append(mean_over_clusters(clusters, samples, sample_silhouettes(clusters, samples)))
+        if camid is not None:
+            samples = samples[camid[samples] != UNKNOWN]
         seen = None if camid is None else cross_camera_silhouettes(clusters, camid, samples)
         across.append(math.nan if seen is None else mean_over_clusters(clusters, samples, seen))
     mixing = math.nan if camid is None else camera_mixing(clusters.unit, camid, samples)

@@ -155,6 +155,6 @@ def _spread(features: Artifact, dataset: Artifact) -> float:
 
 
 def _known_cameras(dataset: Artifact) -> Int32Array | None:
-    """The cameras (n_train,) of the train samples; None unless all are known and there are two or more."""
+    """The cameras (n_train,) of the train samples; None unless `has_cameras`."""
     camid: Int32Array = dataset.read("camid")[dataset.read("split") == TRAIN]
     return camid if has_cameras(camid) else None

@@ -21,11 +21,13 @@ class CameraPenalty:
 
     s_ab = Σ_c n_ac n_bc / (n_a n_b), n_ac the samples of a that camera c took. When a and b merge, s to any other
     cluster is the mean of theirs, weighted by size, as d is: the engine relies on that. `per_camera` (K, C) float64
-    holds n_ac, whole numbers. `weight` w ≥ 0.
+    holds n_ac, whole numbers, of the `n_cameras` first; a column behind them counts samples whose camera is not known, which
+    share one with none. `weight` w ≥ 0.
     """
 
     weight: float
     per_camera: Float64Array
+    n_cameras: int
 
     def between(self, first: Int64Array, second: Int64Array) -> Float64Array:
         """w · s (P,) of clusters first[i], second[i]."""
@@ -34,14 +36,16 @@ class CameraPenalty:
         for start in range(0, len(first), step):
             left, right = (self.per_camera[ids[start : start + step]] for ids in (first, second))
             n_pairs = left.sum(axis=1) * right.sum(axis=1)
+            left, right = left[:, : self.n_cameras], right[:, : self.n_cameras]
             result[start : start + step] = self.weight * ((left * right).sum(axis=1) / n_pairs)
         return result
 
     def alone(self, clusters: Int64Array) -> Int32Array:
-        """The camera that took all samples of each of `clusters` (P,); −1 if several did."""
+        """The camera that took all samples of each of `clusters` (P,); −1 if several did, or one that is not known."""
         counts = self.per_camera[clusters]
-        is_one = np.count_nonzero(counts, axis=1) == 1
-        return np.where(is_one, counts.argmax(axis=1), -1).astype(np.int32)
+        camera = counts.argmax(axis=1)
+        is_one = (np.count_nonzero(counts, axis=1) == 1) & (camera < self.n_cameras)
+        return np.where(is_one, camera, -1).astype(np.int32)
 
     def merge(self, a: int, b: int) -> None:
         """Let b's samples join a."""
@@ -49,15 +53,17 @@ class CameraPenalty:
 
 
 def camera_penalty(labels: Int64Array, camid: Int64Array, *, weight: float) -> CameraPenalty:
-    """The `CameraPenalty` of the clusters of `labels` (n,), each of 0..K−1 used, taken by `camid` (n,), from 0."""
+    """The `CameraPenalty` of the clusters of `labels` (n,), each of 0..K−1 used, taken by `camid` (n,), from 0, −1 unknown."""
     n_clusters, n_cameras = int(labels.max()) + 1, int(camid.max()) + 1
+    n_columns = n_cameras + int((camid < 0).any())
+    place = labels * n_columns + np.where(camid < 0, n_cameras, camid)
     # with weights it counts in float64, whole numbers still, and no second array of that size is made
-    per_camera = np.bincount(labels * n_cameras + camid, weights=np.ones(len(labels)), minlength=n_clusters * n_cameras)
-    return CameraPenalty(weight, per_camera.reshape(n_clusters, n_cameras).astype(np.float64, copy=False))
+    per_camera = np.bincount(place, weights=np.ones(len(labels)), minlength=n_clusters * n_columns)
+    return CameraPenalty(weight, per_camera.reshape(n_clusters, n_columns).astype(np.float64, copy=False), n_cameras)
 
 
 def parse_cameras(camid: NDArray[Any], *, n_samples: int, weight: float) -> Int64Array:
-    """`camid` (n,) integers, renumbered from 0.
+    """`camid` (n,) integers, renumbered from 0; those below 0 are not known, and −1.
 
     Raises DbcError unless there is one for each sample, UsageError for a negative or infinite `weight`.
     """
@@ -68,4 +74,5 @@ def parse_cameras(camid: NDArray[Any], *, n_samples: int, weight: float) -> Int6
             f"camid must hold integers of shape ({n_samples},), one for each sample, got {camid.dtype} of shape "
             f"{camid.shape}; take cameras and features of one dataset"
         )
-    return np.unique(camid, return_inverse=True)[1].astype(np.int64)
+    camera = np.unique(np.maximum(camid, -1), return_inverse=True)[1].astype(np.int64)
+    return camera - int((camid < 0).any())

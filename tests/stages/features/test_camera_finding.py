@@ -162,7 +162,8 @@ def test_features_without_cameras_in_them_are_left_alone():
     [
         (lambda camid: np.arange(len(camid)) // 2, "may be encounters"),
         (lambda camid: 0 * camid, "all train samples are of one camera"),
-        (lambda camid: np.where(np.arange(len(camid)) < 3, UNKNOWN, camid), "3 of 160 train samples have no camera id"),
+        (lambda camid: np.where(np.arange(len(camid)) < 81, UNKNOWN, camid), "81 of 160 train samples have no camera id"),
+        (lambda camid: np.where(camid == 1, UNKNOWN, 0), "one camera: there is nothing to tell apart (80 of 160 have no"),
     ],
 )
 def test_cameras_that_say_nothing_are_ignored_and_it_is_told(change, told):
@@ -173,6 +174,21 @@ def test_cameras_that_say_nothing_are_ignored_and_it_is_told(change, told):
     assert finding.weight == 0
     assert finding.summary().same_camera_neighbours is None
     np.testing.assert_array_equal(result, whitened(rows, fit_whitening(rows, ridge=3)))
+
+
+def test_samples_without_a_camera_have_no_part_in_it_and_keep_the_shared_whitening():
+    rows, _, camid = seen_by(3, look=2, n_each=8)
+    is_known = np.random.default_rng(4).random(len(rows)) > 0.2
+    some = np.where(is_known, camid, UNKNOWN).astype(np.int32)
+    near, of_known = nearest_by_camera(rows, some), nearest_by_camera(rows[is_known], camid[is_known])
+    for name in ("same", "other", "chance"):
+        np.testing.assert_array_equal(getattr(near, name), getattr(of_known, name))
+    finding, whitenings, result = found(rows, some)
+    assert finding.by_camera
+    assert finding.weight > 0
+    assert f"({(~is_known).sum()} of {len(rows)} have no camera id and are taken as they are)" in finding.told
+    assert list(whitenings.own) == [0, 1, 2]
+    np.testing.assert_array_equal(result[~is_known], whitened(rows[~is_known], fit_whitening(rows, ridge=3)))
 
 
 def test_without_whitening_there_is_a_weight_and_without_a_metric_there_is_none():
