@@ -34,8 +34,8 @@ class CameraFinding:
     """What train features and camera ids say, and so what is done.
 
     `by_camera`: each camera's features are whitened by themselves, and D gains `weight` times the share of same-camera pairs.
-    `neighbours`: share of samples, of those whose camera is known, whose nearest neighbour is of their own camera, NaN if it was
-    not looked for; `chance`: the same if neighbours were drawn at random. `told` says it in one line.
+    `neighbours`: share of the samples of known cameras whose nearest neighbour is of their own, NaN if it was not looked for;
+    `chance`: the same if neighbours were drawn at random. `told` says it in one line.
     """
 
     told: str
@@ -198,7 +198,8 @@ class _Mixed:
 def nearest_by_camera(rows: Float32Array, camid: Int32Array) -> Neighbours:
     """The nearest neighbours of up to `LOOKED_AT` of the unit `rows` (n, d) taken by known `camid` (n,), two at least.
 
-    Those whose camera is not known are no neighbours. A float32 product says which rows can be nearest, and their similarity is exact: no bit depends on library or machine.
+    Those whose camera is not known are no neighbours. A float32 product says which rows can be nearest, and their similarity
+    is exact: no bit depends on library or machine.
     """
     if (camid == UNKNOWN).any():
         rows, camid = rows[camid != UNKNOWN], camid[camid != UNKNOWN]

@@ -100,8 +100,8 @@ def merge_stage(
     processes : Processes, optional
         Processes that were given the same arguments and share the tiles.
     camid : integer array (n,), optional
-        Camera ids, below 0 if unknown. They add w s_ab to D_ab, for 'dbc' alone: s_ab is the share of the pairs of samples of a and b that
-        one camera took, so samples are drawn to those of other cameras.
+        Camera ids, below 0 if unknown. They add w s_ab to D_ab, for 'dbc' alone: s_ab is the share of the pairs of samples
+        of a and b that one camera took, so samples are drawn to those of other cameras.
     camera_weight : float
         w ≥ 0.
     backend : Backend, optional

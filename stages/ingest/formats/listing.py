@@ -27,8 +27,8 @@ def list_images(folder: Path, *, recursive: bool, suffixes: frozenset[str] | Non
 
     Symbolic links are followed, to files and folders, but not to a folder that holds the link, which would have no end.
     A link to nothing is listed by its name, so that decoding reports it. Hidden files and folders, folders of runs, and files
-    with other suffixes, are left out (`left_out` counts them). Raises `UsageError` if `folder` is no folder or a name is not UTF-8,
-    `DbcError` if it cannot be read.
+    with other suffixes, are left out (`left_out` counts them). Raises `UsageError` if `folder` is no folder or a name is not
+    UTF-8, `DbcError` if it cannot be read.
     """
     if not folder.is_dir():
         raise UsageError(f"{shown(folder)} is not a folder; give the folder that holds the images")
@@ -45,7 +45,7 @@ def list_images(folder: Path, *, recursive: bool, suffixes: frozenset[str] | Non
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """The folders in `folder` that are neither hidden nor runs, sorted; empty if it cannot be read. Files are not looked at."""
+    """The folders in `folder` that are neither hidden nor runs, sorted; empty if it cannot be read. Files do not count."""
     try:
         with os.scandir(folder) as entries:
             found = sorted(Path(each.path) for each in entries if each.is_dir() and not each.name.startswith("."))

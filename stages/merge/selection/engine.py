@@ -72,7 +72,7 @@ class Partition:
 
 @dataclass(frozen=True)
 class Cameras:
-    """The camera of each sample, `camid` (n,) int64 from 0, −1 if unknown, and the `weight` of what D gains if clusters share one."""
+    """The camera of each sample, `camid` (n,) int64 from 0 or −1, and the `weight` of what D gains if clusters share one."""
 
     camid: Int64Array
     weight: float

@@ -162,8 +162,14 @@ def test_features_without_cameras_in_them_are_left_alone():
     [
         (lambda camid: np.arange(len(camid)) // 2, "may be encounters"),
         (lambda camid: 0 * camid, "all train samples are of one camera"),
-        (lambda camid: np.where(np.arange(len(camid)) < 81, UNKNOWN, camid), "81 of 160 train samples have no camera id"),
-        (lambda camid: np.where(camid == 1, UNKNOWN, 0), "one camera: there is nothing to tell apart (80 of 160 have no"),
+        (
+            lambda camid: np.where(np.arange(len(camid)) < 81, UNKNOWN, camid),
+            "81 of 160 train samples have no camera id",
+        ),
+        (
+            lambda camid: np.where(camid == 1, UNKNOWN, 0),
+            "one camera: there is nothing to tell apart (80 of 160 have no",
+        ),
     ],
 )
 def test_cameras_that_say_nothing_are_ignored_and_it_is_told(change, told):

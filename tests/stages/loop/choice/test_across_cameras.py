@@ -58,7 +58,7 @@ def test_camera_mixing_is_that_of_a_loop(seed: int) -> None:
     unit, _, camid = drawn(seed)
     if seed % 2:
         camid[::9] = UNKNOWN
-    others, n = [], len(unit)
+    others: list[bool] = []
     known = np.flatnonzero(camid != UNKNOWN)
     for i in known:
         order = [j for j in np.argsort(-(unit @ unit[i]), kind="stable") if j != i][:10]
