@@ -8,13 +8,13 @@ from itertools import islice
 from pathlib import Path
 
 from schemas.choices import DatasetFormat
-from stages.errors import DbcError, UsageError
+from stages.errors import UsageError
 from stages.ingest.formats import dukemtmc_reid, dukemtmc_videoreid, mars, msmt17, veri776
-from stages.ingest.formats.csv_file import read_header
+from stages.ingest.formats.find_table import tables_in
 from stages.ingest.formats.format import Format
 from stages.ingest.formats.layout import is_there
 from stages.ingest.formats.named_files import MARKET_FOLDERS
-from stages.ingest.formats.names import plain
+from stages.ingest.formats.names import plain, shown
 
 _LOOKED_AT = 20
 
@@ -31,7 +31,8 @@ class Recognised:
 def recognise(source: Path, formats: Iterable[Format]) -> Recognised:
     """The format of `source`, a file or a folder.
 
-    A published layout comes first, then what those of `formats` recognise that can, a table, a folder of pictures.
+    A published layout comes first, then what those of `formats` recognise that can, a table, a folder of pictures. UsageError
+    if several tables could be that of the pictures.
     """
     fitting = [
         Recognised(each.name, why) for each in formats if each.recognise is not None and (why := each.recognise(source))
@@ -40,9 +41,8 @@ def recognise(source: Path, formats: Iterable[Format]) -> Recognised:
         if not fitting or source.suffix.lower() != ".json":
             fitting.append(Recognised("csv", "SOURCE is a file"))
     else:
-        fallback = Recognised("folder", "there is no table of pictures and no published layout")
-        published, table = _published(source), _table(source)
-        fitting = [each for each in (published, *fitting, table, fallback) if each]
+        fitting = [each for each in (_published(source), *fitting) if each]
+        fitting += _by_tables(source, is_known=bool(fitting))
     return replace(fitting[0], others=tuple(each.format for each in fitting[1:] if each.format != fitting[0].format))
 
 
@@ -70,17 +70,20 @@ def _published(source: Path) -> Recognised | None:
     return None
 
 
-def _table(source: Path) -> Recognised | None:
-    """The format csv if `samples.csv` or the only table there has a column path."""
-    own = source / "samples.csv"
-    tables = [own] if own.is_file() else [file for file in source.glob("*.csv") if file.is_file()]
-    if len(tables) != 1:
-        return None
-    try:
-        read_header(tables[0], needed="path")
-    except (UsageError, DbcError):
-        return None
-    return Recognised("csv", f"{plain(tables[0].name)} there has a column path")
+def _by_tables(source: Path, *, is_known: bool) -> list[Recognised]:
+    """The formats csv, if there is one table of pictures, and folder; UsageError for several if nothing `is_known` of it."""
+    tables = tables_in(source)
+    found = [file for file in tables.likely if file in tables.with_path]
+    if len(found) > 1 and not is_known:
+        names = ", ".join(plain(file.name) for file in found[:5])
+        raise UsageError(
+            f"{shown(source)} holds {len(found)} tables with a column path ({names}); give one of them as the source, or "
+            "`format='folder'` to read none"
+        )
+    no_table = "there is no table of pictures" + (f" ({tables.passed_over})" if tables.own else "")
+    fallback = Recognised("folder", f"{no_table} and no published layout")
+    table = [Recognised("csv", f"{plain(file.name)} there has a column path") for file in found[:1]]
+    return [*table, fallback]
 
 
 def _holds(source: Path, *entries: str) -> bool:

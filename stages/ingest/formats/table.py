@@ -14,9 +14,10 @@ from stages.errors import UsageError
 from stages.ingest.decode.pixels import is_video
 from stages.ingest.formats.csv_file import DELIMITERS, CsvFile, read_csv_file
 from stages.ingest.formats.detections import samples_of, times_of, wanted_categories, why_left_out, with_names
+from stages.ingest.formats.find_table import find_table
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
 from stages.ingest.formats.listing import lost_files
-from stages.ingest.formats.names import counted, doubts, is_missing, numbers_of, plain, shown
+from stages.ingest.formats.names import counted, doubts, is_missing, numbers_of, shown
 from stages.ingest.formats.numbers import frame_of
 from stages.ingest.formats.path_patterns import camera_texts, identity_texts
 from stages.ingest.formats.splits import own_splits
@@ -46,7 +47,7 @@ def read_table(source: Path, root: Path, parameters: IngestParameters, findings:
     rows does not matter. Rows of boxes, and of videos, are read as `samples_of` says.
     """
     names = (*COLUMNS, *VIEWS, *(name for box in (*SIDES, *CORNERS) for name in box))
-    table = _with_view(read_csv_file(find_table(source), columns=names, root=root), findings)
+    table = _with_view(read_csv_file(find_table(source, findings.notes), columns=names, root=root), findings)
     box = next((box for box in (*SIDES, *CORNERS) if all(name in table.cells for name in box)), None)
     table = replace(table, ignored=(*table.ignored, *(set(table.cells) - {*COLUMNS, *(box or ())})))
     if box is not None or any(map(is_video, table.cells["path"])):
@@ -80,22 +81,6 @@ def read_table(source: Path, root: Path, parameters: IngestParameters, findings:
     identity, camera = ([table.column(column)[row] for row in first] for column in ("pid", "camid"))
     samples = samples.named(identity=identity, camera=camera)
     return _detailed(samples, table, frames_of, findings)
-
-
-def find_table(source: Path) -> Path:
-    """`source` itself if it is a file, else its `samples.csv`, else its only `.csv` file."""
-    if source.is_file():
-        return source
-    if (source / "samples.csv").is_file():
-        return source / "samples.csv"
-    found = sorted(entry for entry in source.iterdir() if entry.suffix.lower() == ".csv" and entry.is_file())
-    if len(found) != 1:
-        names = ", ".join(plain(entry.name) for entry in found[:5]) or "none"
-        raise UsageError(
-            f"{shown(source)} should hold samples.csv or exactly one .csv file, found {len(found)} ({names}); "
-            "give the table itself as the source"
-        )
-    return found[0]
 
 
 def _taken(table: CsvFile, parameters: IngestParameters, findings: Findings) -> CsvFile:

@@ -9,10 +9,10 @@ from schemas.parameters import IngestParameters
 from stages.errors import DbcError, UsageError
 from stages.ingest.formats.csv_file import read_csv_file, read_header
 from stages.ingest.formats.detections import Detection, samples_of
+from stages.ingest.formats.find_table import find_table
 from stages.ingest.formats.format import NAMING, Findings, Format
 from stages.ingest.formats.names import is_missing, plain, shown
 from stages.ingest.formats.numbers import box_of
-from stages.ingest.formats.table import find_table
 from stages.samples import Samples
 
 UNKNOWN_NAME = "unknown"
@@ -38,7 +38,7 @@ def read_wildlife_datasets(source: Path, root: Path, parameters: IngestParameter
     `bbox` is [left, top, width, height] in pixels, `date` the time, `orientation` the view, `camera` and `encounter` as they
     say. The identity 'unknown' is none. Other columns are named and not read. UsageError names the line of what is wrong.
     """
-    table = read_csv_file(find_table(source), columns=COLUMNS, root=root)
+    table = read_csv_file(find_table(source, findings.notes), columns=COLUMNS, root=root)
     if "identity" not in table.cells:
         raise UsageError(f"{shown(table.file)} has no column 'identity'; name the column of individuals so")
     if table.ignored:

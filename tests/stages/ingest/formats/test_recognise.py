@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
+from dbc_cli.commands.assign import FIELDS
+from schemas.parameters import IngestParameters
 from stages.errors import UsageError
-from stages.ingest.formats import recognise_source
+from stages.export import members
+from stages.ingest.formats import read_samples, recognise_source
+from stages.ingest.formats.format import Findings
 
 MARKET = ["bounding_box_train/0002_c1s1_000451_03.jpg", "query/0003_c1s1_000451_03.jpg", "bounding_box_test/x.jpg"]
 DUKE = [name.replace("0002_c1s1_000451_03", "0001_c2_f0046182") for name in MARKET]
@@ -52,13 +57,55 @@ def test_splits_of_named_individuals_are_a_folder_and_the_folder_of_boxes_is_cuh
     assert recognise_source(make(tmp_path / "detected", MARKET)).format == "cuhk03-np"
 
 
-def test_a_table_without_paths_or_one_of_many_is_no_table_of_pictures(tmp_path: Path) -> None:
-    make(tmp_path / "a", ["1.jpg"])
-    (tmp_path / "a" / "results.csv").write_text("animal,count\nhare,3\n")
-    assert recognise_source(tmp_path / "a").format == "folder"
-    assert recognise_source(make(tmp_path / "b", ["one.csv", "two.csv", "a.jpg"])).format == "folder"
-    assert recognise_source(make(tmp_path / "c", ["one.csv", "a.jpg"])).format == "csv"
-    assert recognise_source(tmp_path / "c" / "one.csv").format == "csv"
+def tables(folder: Path, headers: dict[str, str]) -> Path:
+    make(folder, ["a.jpg"])
+    for name, header in headers.items():
+        (folder / name).write_text(f"{header}\na.jpg{',1' * header.count(',')}\n")
+    return folder
+
+
+CLUSTERS, ASSIGNED = ",".join((*members.COLUMNS, "x")), ",".join((*FIELDS, "frame"))
+
+
+@pytest.mark.parametrize(
+    ("headers", "layout", "told"),
+    [
+        ({"results.csv": "animal,count"}, "folder", "there is no table of pictures and"),
+        ({"one.csv": "path,pid"}, "csv", "one.csv there has a column path"),
+        ({"ONE.CSV": "path,pid", "counts.csv": "animal,count"}, "csv", "ONE.CSV"),
+        ({"one.csv": "path,pid", "samples.csv": "path,camid"}, "csv", "samples.csv"),
+        ({"c.csv": CLUSTERS}, "folder", "no table of pictures (passed over, because dbc wrote it: c.csv)"),
+        ({"samples.csv": CLUSTERS, "photos.csv": "path,pid"}, "csv", "photos.csv"),
+        ({"a.csv": ASSIGNED, "c.csv": CLUSTERS, "table.csv": "path,identity"}, "wildlife-datasets", "table.csv"),
+    ],
+)
+def test_the_table_of_a_folder_has_paths_and_is_no_list_that_dbc_wrote(
+    tmp_path: Path, headers: dict[str, str], layout: Literal["folder", "csv", "wildlife-datasets"], told: str
+) -> None:
+    source = tables(tmp_path / "source", headers)
+    found, findings = recognise_source(source), Findings()
+    assert found.format == layout
+    assert told in found.why
+    samples = read_samples(source, parameters=IngestParameters(format=layout, test_fraction=0), findings=findings)
+    assert samples.path == ("a.jpg",)
+    is_own = [name for name, header in headers.items() if header in (CLUSTERS, ASSIGNED)]
+    passed_over = f"passed over, because dbc wrote it: {', '.join(is_own)}"
+    assert (passed_over in findings.notes) == (bool(is_own) and layout != "folder")
+
+
+def test_a_list_that_dbc_wrote_is_read_if_it_is_given_itself_and_one_of_several_tables_is_asked_for(
+    tmp_path: Path,
+) -> None:
+    source = tables(tmp_path / "source", {"c.csv": CLUSTERS, "one.csv": "path,pid", "two.csv": "path"})
+    assert recognise_source(source / "c.csv").format == "wildlife-datasets"
+    assert recognise_source(source / "two.csv").format == "csv"
+    with pytest.raises(UsageError, match=r"holds 2 tables with a column path \(one\.csv, two\.csv\); give one of them"):
+        recognise_source(source)
+    with pytest.raises(
+        UsageError, match=r"found 2 \(one\.csv, two\.csv\); passed over, .* c\.csv; give the table itself"
+    ):
+        read_samples(source, parameters=IngestParameters(format="csv"))
+    assert recognise_source(make(source, MARKET)).format == "market1501"
 
 
 def test_no_source_is_misuse(tmp_path: Path) -> None:

@@ -1,0 +1,73 @@
+"""Which file of a folder is the table of its pictures: lists that dbc wrote there are none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from stages.errors import DbcError, UsageError
+from stages.ingest.formats.csv_file import read_header
+from stages.ingest.formats.names import plain, shown
+
+OWN_LISTS = (
+    frozenset({"path", "individual", "cluster", "cluster_size", "stage"}),
+    frozenset({"path", "individual", "probability", "nearest", "similarity", "margin"}),
+)
+"""Columns by which a list of `dbc export clusters`, and one of `dbc assign`, is known."""
+
+
+class Tables(NamedTuple):
+    """The `.csv` files of a folder, sorted: those with a column `path`, `others`, and lists that dbc wrote (`own`)."""
+
+    with_path: list[Path]
+    others: list[Path]
+    own: list[Path]
+
+    @property
+    def likely(self) -> list[Path]:
+        """`samples.csv` or, if it is not there, the tables with a column `path` or, if there are none, the others."""
+        samples = [file for file in (*self.with_path, *self.others) if file.name == "samples.csv"]
+        return samples or self.with_path or self.others
+
+    @property
+    def passed_over(self) -> str:
+        """What to say of the lists that dbc wrote; empty if there are none."""
+        names = ", ".join(plain(file.name) for file in self.own[:5])
+        return f"passed over, because dbc wrote it: {names}" if names else ""
+
+
+def tables_in(folder: Path) -> Tables:
+    """The `.csv` files of `folder` that are not hidden, by what their headers say. Nothing is raised for a bad header."""
+    tables = Tables([], [], [])
+    for file in sorted(folder.iterdir()):
+        if file.suffix.lower() != ".csv" or file.name.startswith(".") or not file.is_file():
+            continue
+        try:
+            names = set(read_header(file, needed="path"))
+        except DbcError:
+            tables.others.append(file)
+        else:
+            is_own = any(columns <= names for columns in OWN_LISTS)
+            (tables.own if is_own else tables.with_path).append(file)
+    return tables
+
+
+def find_table(source: Path, notes: list[str] | None = None) -> Path:
+    """`source` itself if it is a file, else its `samples.csv`, its only table with a column `path`, or its only `.csv` file.
+
+    Lists that dbc wrote are passed over, which `notes` are given a line about. UsageError if no file or several are left.
+    """
+    if source.is_file():
+        return source
+    tables = tables_in(source)
+    if notes is not None and tables.own:
+        notes.append(tables.passed_over)
+    found = tables.likely
+    if len(found) != 1:
+        names = ", ".join(plain(file.name) for file in found[:5]) or "none"
+        told = f"; {tables.passed_over}" if tables.own else ""
+        raise UsageError(
+            f"{shown(source)} should hold samples.csv or exactly one .csv file with a column path, found {len(found)} "
+            f"({names}){told}; give the table itself as the source"
+        )
+    return found[0]
