@@ -75,64 +75,86 @@ def _pairs(labels: Int64Array, before: Int64Array) -> list[tuple[int, int]]:
 def lasting_numbers(run: RunDirectory, clusters: Artifact) -> Numbers:
     """The lasting numbers of `clusters`, from 1: what to call a cluster, whatever else is merged, trained or added later.
 
-    They are handed on from the clusters that the features were trained on, or those of the stage before. If the dataset
-    was made by adding pictures to another, that one's clusters of the same stage, or the newest before, go first.
+    They are handed on from the clusters that the features were trained on, or those of the stage before. If the dataset was
+    made by adding pictures, once or several times, the clusters of the datasets before go first: of the same stage or the
+    newest before, the latest stage first. No number that any of their stages gave is given to another cluster.
     """
-    return _numbers(run, clusters, {})
+    return _Chain(run).numbers(clusters)
 
 
-def _numbers(run: RunDirectory, clusters: Artifact, known: dict[str, Numbers]) -> Numbers:
-    found = known.get(clusters.manifest.id)
-    if found is None:
-        earlier = [
-            each for each in (_before_adding(run, clusters), _of_stage_before(run, clusters)) if each is not None
-        ]
-        claims = [_claim(run, clusters, each, _numbers(run, each, known)) for each in earlier]
-        found = carried_on(clusters.read("labels"), claims)
-        known[clusters.manifest.id] = found
-    return found
+class _Chain:
+    """The numbers of clusters of a run, each looked at once."""
 
+    def __init__(self, run: RunDirectory) -> None:
+        self.run = run
+        self._numbers: dict[str, Numbers] = {}
+        self._by_stage: dict[str, dict[int, Artifact]] = {}
 
-def _of_stage_before(run: RunDirectory, clusters: Artifact) -> Artifact | None:
-    """The clusters that these go on from: their own parent, or those that their features were trained on, or the newest."""
-    own = parent_of(clusters, "clusters")
-    if own is not None:
-        return run.resolve(own)
-    trained_on: Artifact | None = clusters
-    for kind in _LINEAGE:
-        trained_on = None if trained_on is None else _resolved(run, parent_of(trained_on, kind))
-    if trained_on is not None:
-        return trained_on
-    dataset = dataset_of(run, clusters)
-    return _newest_of(run, dataset, clusters_manifest(clusters).summary.stage - 1)
+    def numbers(self, clusters: Artifact) -> Numbers:
+        found = self._numbers.get(clusters.manifest.id)
+        if found is None:
+            found = self._numbers[clusters.manifest.id] = carried_on(clusters.read("labels"), self._claims(clusters))
+        return found
 
+    def _claims(self, clusters: Artifact) -> list[Claim]:
+        stage, ancestors = clusters_manifest(clusters).summary.stage, self._ancestors(clusters)
+        earlier = [each for dataset in ancestors if (each := self._newest(dataset, stage)) is not None]
+        earlier.sort(key=lambda each: -clusters_manifest(each).summary.stage)
+        before = self._of_stage_before(clusters)
+        claims = [self._claim(clusters, each) for each in (*earlier, *([] if before is None else [before]))]
+        # later stages of an ancestor have given numbers as well
+        last = [each for dataset in ancestors if (each := self._newest(dataset)) is not None]
+        given = max((self.numbers(each).given for each in last), default=0)
+        return [*claims, Claim(np.full(len(clusters.read("labels")), -1, dtype=np.int64), given)]
 
-def _before_adding(run: RunDirectory, clusters: Artifact) -> Artifact | None:
-    """The clusters of the same stage, or the newest before, of the dataset that pictures were added to."""
-    before = _resolved(run, parent_of(dataset_of(run, clusters), "dataset"))
-    return None if before is None else _newest_of(run, before, clusters_manifest(clusters).summary.stage)
+    def _ancestors(self, clusters: Artifact) -> list[Artifact]:
+        """The datasets that pictures were added to until there was that of `clusters`, the newest first."""
+        found: list[Artifact] = []
+        dataset: Artifact | None = dataset_of(self.run, clusters)
+        while dataset is not None and (dataset := self._resolved(parent_of(dataset, "dataset"))) is not None:
+            found.append(dataset)
+        return found
 
+    def _of_stage_before(self, clusters: Artifact) -> Artifact | None:
+        """The clusters that these go on from: their parent, or those that their features were trained on, or the newest."""
+        own = parent_of(clusters, "clusters")
+        if own is not None:
+            return self.run.resolve(own)
+        trained_on: Artifact | None = clusters
+        for kind in _LINEAGE:
+            trained_on = None if trained_on is None else self._resolved(parent_of(trained_on, kind))
+        if trained_on is not None:
+            return trained_on
+        return self._newest(dataset_of(self.run, clusters), clusters_manifest(clusters).summary.stage - 1)
 
-def _resolved(run: RunDirectory, parent: Parent | None) -> Artifact | None:
-    """The parent; None if there is none, or it was removed from the run."""
-    try:
-        return None if parent is None else run.resolve(parent)
-    except DbcError:
-        return None
+    def _resolved(self, parent: Parent | None) -> Artifact | None:
+        """The parent; None if there is none, or it was removed from the run."""
+        try:
+            return None if parent is None else self.run.resolve(parent)
+        except DbcError:
+            return None
 
+    def _newest(self, dataset: Artifact, stage: int | None = None) -> Artifact | None:
+        """The newest clusters of `dataset` at `stage` or, if it has none, the stage nearest before; without it at the last."""
+        by_stage = self._by_stage.get(dataset.manifest.id)
+        if by_stage is None:
+            own = RunDirectory(self.run.root).choose(dataset, 0)
+            found = {each: own.find("clusters", each) for each in own.stages("clusters")}
+            by_stage = self._by_stage[dataset.manifest.id] = {
+                at: each for at, each in found.items() if each is not None
+            }
+        return (
+            by_stage[max(there)] if (there := [each for each in by_stage if stage is None or each <= stage]) else None
+        )
 
-def _newest_of(run: RunDirectory, dataset: Artifact, stage: int) -> Artifact | None:
-    """The newest clusters of `dataset` at `stage` or, if it has none, the stage nearest before."""
-    return RunDirectory(run.root).choose(dataset, 0).newest_up_to("clusters", stage)
-
-
-def _claim(run: RunDirectory, clusters: Artifact, earlier: Artifact, numbers: Numbers) -> Claim:
-    before = numbers.number[earlier.read("labels")]
-    here, there = dataset_of(run, clusters), dataset_of(run, earlier)
-    if here.manifest.id == there.manifest.id:
-        return Claim(before, numbers.given)
-    old = dict(zip(train_keys(there), before.tolist(), strict=True))
-    return Claim(np.array([old.get(key, -1) for key in train_keys(here)], dtype=np.int64), numbers.given)
+    def _claim(self, clusters: Artifact, earlier: Artifact) -> Claim:
+        numbers = self.numbers(earlier)
+        before = numbers.number[earlier.read("labels")]
+        here, there = dataset_of(self.run, clusters), dataset_of(self.run, earlier)
+        if here.manifest.id == there.manifest.id:
+            return Claim(before, numbers.given)
+        old = dict(zip(train_keys(there), before.tolist(), strict=True))
+        return Claim(np.array([old.get(key, -1) for key in train_keys(here)], dtype=np.int64), numbers.given)
 
 
 def train_keys(dataset: Artifact) -> list[tuple[object, ...]]:

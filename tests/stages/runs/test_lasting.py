@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from stages.runs.lasting import Claim, carried_on
+from schemas.manifest import ClustersManifest, DatasetManifest, Execution
+from schemas.parameters import IngestParameters, MergeParameters
+from schemas.summaries import ClustersSummary, DatasetSummary
+from stages.runs.context import Context
+from stages.runs.lasting import Claim, carried_on, lasting_numbers
+from stages.runs.making import Computed, Request, make_artifact
+from stages.runs.run_directory import RunDirectory
+from stages.runs.store import Artifact, Writer
+from stages.samples import TRAIN
 
 
 def by_hand(labels: list[int], before: list[int], given: int) -> dict[int, int]:
@@ -67,3 +78,55 @@ def test_no_two_clusters_have_one_number() -> None:
     labels = np.unique(generator.integers(0, 30, 200), return_inverse=True)[1]
     number = carried_on(labels, [Claim(generator.integers(1, 25, 200), 25), Claim(generator.integers(1, 40, 200), 40)])
     assert len(set(number.number.tolist())) == labels.max() + 1
+
+
+def dataset_of_pictures(run: RunDirectory, paths: str, *parents: Artifact) -> Artifact:
+    """A dataset with a train sample a letter of `paths`."""
+    sizes = dict.fromkeys(("n_images", "n_samples", "n_train"), len(paths))
+    none = dict.fromkeys(("n_query", "n_gallery", "n_identities", "n_cameras", "height", "width"), 0)
+
+    def compute(writer: Writer) -> Computed:
+        writer.array("path", np.array(list(paths), dtype="<U1"))
+        writer.array("frame_start", np.arange(len(paths) + 1))
+        writer.array("split", np.full(len(paths), TRAIN, dtype=np.uint8))
+        return Computed(DatasetSummary(**sizes, **none), Execution(backend="test", device="cpu"))
+
+    request = Request("dataset", 0, DatasetManifest, IngestParameters(), parents)
+    artifact = make_artifact(run, request, compute, context=Context(force=True)).artifact
+    assert artifact is not None
+    return artifact
+
+
+def clusters_of(run: RunDirectory, stage: int, labels: Sequence[int], dataset: Artifact) -> Artifact:
+    """Clusters of `dataset` at `stage`, of which nothing but the labels is looked at."""
+    counts = dict.fromkeys(("n_samples", "n_clusters", "n_merges", "n_singletons", "largest_cluster"), 0)
+    summary = ClustersSummary(stage=stage, features_stage=0, criterion_first=None, criterion_last=None, **counts)
+
+    def compute(writer: Writer) -> Computed:
+        writer.array("labels", np.array(labels, dtype=np.int64))
+        return Computed(summary, Execution(backend="test", device="cpu"))
+
+    request = Request("clusters", stage, ClustersManifest, MergeParameters(), (dataset,))
+    artifact = make_artifact(run, request, compute, context=Context(force=True)).artifact
+    assert artifact is not None
+    return artifact
+
+
+def numbers_in(run: RunDirectory, clusters: Artifact) -> list[int]:
+    return lasting_numbers(run, clusters).number.tolist()
+
+
+def test_numbers_last_however_often_pictures_are_added_before_the_next_clusters(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    base = dataset_of_pictures(run, "abcdef")
+    assert numbers_in(run, clusters_of(run, 1, [0, 0, 1, 1, 2, 3], base)) == [1, 2, 3, 4]
+    # a later stage splits d off: 5 is given, too
+    assert numbers_in(run, clusters_of(run, 2, [0, 0, 1, 2, 3, 3], base)) == [1, 2, 5, 3]
+    more = dataset_of_pictures(run, "xabcdef", base)
+    most = dataset_of_pictures(run, "yxabcdef", more)
+    # x is new, y is of a and b, the others are as they were: x must not be called 5
+    grown = clusters_of(run, 1, [1, 0, 1, 1, 2, 2, 3, 4], most)
+    assert numbers_in(run, grown) == [6, 1, 2, 3, 4]
+    # the dataset between has clusters now, of an earlier stage than the first one: those of the same stage go first
+    clusters_of(run, 1, [0, 1, 1, 1, 1, 1, 1], more)
+    assert numbers_in(run, clusters_of(run, 2, [1, 1, 0, 0, 2, 3, 4, 4], most)) == [1, 6, 2, 5, 3]
