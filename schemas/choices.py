@@ -77,6 +77,7 @@ CameraNormUse = Literal["auto", "off"]
 FlipUse = Literal["auto"] | bool
 """Whether features are averaged with those of mirror images: as said, or `auto`, unless the views of pictures are known."""
 ViewUse = Literal["ignored", "apart"]
+EncounterUse = Literal["ignored", "joined"]
 Kernels = Literal["auto", "compiled", "arrays"]
 
 Answer = Literal["same", "different", "unsure"]

@@ -22,6 +22,7 @@ from schemas.choices import (
     Clusterer,
     CriterionName,
     DatasetFormat,
+    EncounterUse,
     FlipUse,
     IntraNormalizer,
     LastStride,
@@ -262,8 +263,8 @@ class MergeParameters(Parameters):
     largest Jaccard distance of neighbours in DBSCAN, `min_samples` the least of them in DBSCAN, and of a cluster in HDBSCAN;
     'eug' adds `merge_percent` of the unlabelled samples in each stage, 'pul' takes of `n_clusters` clusters by k-means (None:
     as many as the schedule has) the samples whose cosine with their centre is above `min_cosine`.
-    `view` 'apart' compares samples of one view alone: clusters of two views join only by samples that are known to be the
-    same individual, or of one encounter.
+    `encounter` 'joined' takes the samples of one encounter for one individual, unless answers say otherwise. `view` 'apart'
+    does so, too, and compares samples of one view alone: clusters of two views join only by what is known to be the same.
     """
 
     added_later = MappingProxyType(
@@ -278,6 +279,7 @@ class MergeParameters(Parameters):
             "eps": 0.6,
             "min_samples": 4,
             "view": "ignored",
+            "encounter": "ignored",
             "n_clusters": None,
             "min_cosine": 0.85,
         }
@@ -299,6 +301,7 @@ class MergeParameters(Parameters):
     eps: float = Field(default=0.6, gt=0, lt=1)
     min_samples: int = Field(default=4, ge=1, le=10_000)
     view: ViewUse = "ignored"
+    encounter: EncounterUse = "ignored"
     n_clusters: int | None = Field(default=None, ge=1, le=10_000_000)
     min_cosine: float = Field(default=0.85, ge=-1, le=1)
 

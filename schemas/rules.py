@@ -52,6 +52,14 @@ MERGE_RULES = (
         why="corrections keep the views they find",
     ),
     Rule("view", "apart", "clusterer", ("dbc",), why="other methods compare all samples"),
+    Rule(
+        "encounter",
+        "joined",
+        "start",
+        ("previous", "singletons"),
+        why="corrections keep the encounters they find",
+    ),
+    Rule("encounter", "joined", "clusterer", ("dbc",), why="other methods make no merges that could come first"),
     Rule("metric", "jaccard", "clusterer", ("dbc",), why="the others have their own distance"),
 )
 TRAIN_RULES = (

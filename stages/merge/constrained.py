@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from schemas.choices import ViewUse
 from schemas.parameters import MergeParameters
 from stages.constraints.contradictions import same_groups
 from stages.constraints.names import sample_names
@@ -28,19 +27,22 @@ from stages.typing import Int32Array, Int64Array
 class KnownBefore:
     """The `constraints` of a merge, and `labels` (n_train,) that a person gave, −1 where unknown, or None.
 
-    `n_joined` samples join others of their encounter, and `n_contradicted` do not because answers say otherwise.
+    If encounters count, `n_joined` samples join others of theirs, and `n_contradicted` do not because answers say otherwise.
     """
 
     constraints: Constraints
     labels: Int64Array | None = None
-    n_joined: int = 0
+    n_joined: int | None = None
     n_contradicted: int = 0
 
     def note(self, *, stage: int) -> str:
         """A line about encounters, "" if there is nothing to tell at `stage`."""
+        if self.n_joined is None:
+            return ""
         contradicted = f"; {self.n_contradicted} do not, because answers say otherwise" if self.n_contradicted else ""
-        told = f"views are apart: {self.n_joined} samples join others of their encounter{contradicted}"
-        return told if contradicted or (stage == 1 and self.constraints.view is not None) else ""
+        apart = "" if self.constraints.view is None else "views are apart: "
+        told = f"{apart}{self.n_joined} samples join others of their encounter{contradicted}"
+        return told if contradicted or stage == 1 else ""
 
 
 def made_for_merge(
@@ -61,36 +63,49 @@ def made_for_merge(
     return made
 
 
-def read_for_merge(dataset: Artifact, known: Artifact | None, view: ViewUse) -> KnownBefore:
-    """What the constraints artifact `known` says, or None, and what the views of `dataset` do if they are apart.
+def read_for_merge(dataset: Artifact, known: Artifact | None, parameters: MergeParameters) -> KnownBefore:
+    """What the constraints artifact `known` says, or None, and what views and encounters of `dataset` add by `parameters`.
 
-    Samples of one encounter are the same individual then, unless two of them are known to differ. DbcError if views are
-    wanted and not known.
+    Samples of one encounter are the same individual then, unless two of them are known to differ. DbcError if views or
+    encounters are wanted and not known.
     """
     nothing = Constraints()
     told = None if known is None else read_constraints(known)
     same, different = (nothing.same, nothing.different) if told is None else (told.same, told.different)
     labels = None if told is None else told.known
-    if view == "ignored":
+    if not by_encounter(parameters):
         return KnownBefore(Constraints(same, different), labels)
-    linked, views = seen_apart(dataset, same, different)
-    n_linked = len(seen_apart(dataset, nothing.same, nothing.different)[0])
+    linked, views = known_from_source(dataset, parameters, same, different)
+    n_linked = len(known_from_source(dataset, parameters, nothing.same, nothing.different)[0])
     constraints = Constraints(np.concatenate([same, linked]), different, views)
     return KnownBefore(constraints, labels, len(linked), n_linked - len(linked))
 
 
-def seen_apart(dataset: Artifact, same: Int64Array, different: Int64Array) -> tuple[Int64Array, Int64Array]:
+def by_encounter(parameters: MergeParameters) -> bool:
+    """Whether a merge by `parameters` takes the samples of one encounter for one individual."""
+    return parameters.encounter == "joined" or parameters.view == "apart"
+
+
+def known_from_source(
+    dataset: Artifact, parameters: MergeParameters, same: Int64Array, different: Int64Array
+) -> tuple[Int64Array, Int64Array | None]:
     """(pairs (p, 2) of one encounter, view (n_train,)) of train samples, as far as `same` and `different` allow.
 
-    DbcError if no view is known.
+    The view is None if a merge by `parameters` compares all views. DbcError if no view or encounter is known that it needs.
     """
     is_train = dataset.read("split") == TRAIN
-    if not views_known(dataset, is_train):
+    is_apart = parameters.view == "apart"
+    if is_apart and not views_known(dataset, is_train):
         raise DbcError(f"`view='apart'` needs the views of pictures, and {dataset.path} has none; ingest a column view")
-    linked = np.empty((0, 2), dtype=np.int64)
+    encounter = np.full(int(is_train.sum()), UNKNOWN, dtype=np.int32)
     if "encounter" in dataset.names():
-        linked = of_one_encounter(dataset.read("encounter")[is_train], same, different)
-    return linked, dataset.read("view")[is_train].astype(np.int64)
+        encounter = dataset.read("encounter")[is_train]
+    if parameters.encounter == "joined" and not (encounter != UNKNOWN).any():
+        raise DbcError(
+            f"`encounter='joined'` needs the encounters of pictures, and {dataset.path} has none; ingest a column encounter"
+        )
+    view = dataset.read("view")[is_train].astype(np.int64) if is_apart else None
+    return of_one_encounter(encounter, same, different), view
 
 
 def before_review(run: RunDirectory, stage: int) -> Artifact:

@@ -160,7 +160,7 @@ def _inputs(
 ) -> Inputs:
     # what is corrected keeps to what it was made with
     made_as = clusters_manifest(previous).parameters if previous and parameters.start == "reviewed" else parameters
-    told = read_for_merge(dataset, known, made_as.view)
+    told = read_for_merge(dataset, known, made_as)
     labels = None if previous is None else previous.read("labels")
     if previous is not None and labels is not None and parameters.start == "previous":
         require_kept_apart(previous, labels, told.constraints, dataset)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from schemas.parameters import MergeParameters
 from schemas.stage_names import stage_label
 from stages.constraints.derived import derived_pairs
 from stages.constraints.stage import tell_later, train_samples
 from stages.evaluate.report import Reported
 from stages.evaluate.report import report as make_report
-from stages.merge.constrained import before_review, seen_apart
+from stages.merge.constrained import before_review
 from stages.pages.markup import element, joined, page
 from stages.pages.names import names_of
 from stages.pages.pictures import thumbnails, webp
@@ -23,7 +24,7 @@ from stages.reporting import Reporter
 from stages.review.answer_book import AnswerBook
 from stages.review.counting import Draws, drawn_pairs
 from stages.review.order import Answers, PairToSee, pairs_worth_a_look
-from stages.review.sightings import Together, sightings_worth_a_look
+from stages.review.sightings import Together, known_together, sightings_worth_a_look
 from stages.runs.run_directory import RunDirectory, clusters_manifest
 from stages.typing import Int64Array
 
@@ -42,8 +43,7 @@ QUALITY = 82
 class Review:
     """A stage's clusters and the book of answers about them; `cut` is D of the stage's last merge, None if it has none.
 
-    With `draws` their pairs are asked about, for a count. `are_apart`: the merge compared pictures of one view alone, and took
-    those of one encounter for one individual.
+    With `draws` their pairs are asked about, for a count. `made_as`: how the clusters were merged, before any answer.
     """
 
     reported: Reported
@@ -52,15 +52,13 @@ class Review:
     lambda_: float
     cut: float | None
     draws: Draws | None = None
-    are_apart: bool = False
+    made_as: MergeParameters = field(default_factory=MergeParameters)
 
     def together(self) -> Together | None:
         """What is known of samples before any answer, unless answers say otherwise; None if nothing is."""
-        if not self.are_apart:
-            return None
         answers, _ = self.book.known()
         same, different = answers.pairs[answers.is_same], answers.pairs[~answers.is_same]
-        return Together(*seen_apart(self.reported.dataset, same, different))
+        return known_together(self.reported.dataset, self.made_as, same, different)
 
     def next_pairs(self, n_pairs: int) -> list[PairToSee]:
         """At most `n_pairs` pairs that no answer decides yet, the one whose answer is worth most first."""
@@ -94,8 +92,7 @@ def open_review(run: RunDirectory, *, stage: int, file: Path, reporter: Reporter
     # the order takes squared distances and mean dispersions: only then is the stage's D the same quantity
     is_same_d = parameters.criterion == "dbc" and parameters.metric == "sqeuclidean"
     cut = float(merged[-1]) if len(merged) and is_same_d else None
-    are_apart = parameters.view == "apart"
-    return Review(reported, book, samples.names, parameters.lambda_, cut, draws, are_apart)
+    return Review(reported, book, samples.names, parameters.lambda_, cut, draws, parameters)
 
 
 def static_page(review: Review, *, n_pairs: int) -> str:

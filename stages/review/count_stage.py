@@ -11,10 +11,9 @@ from stages.constraints.answers_file import NO_ANSWERS, AnsweredPairs
 from stages.constraints.stage import AskedConstraints, answers_of, train_samples
 from stages.errors import DbcError
 from stages.features.prepared import compared_features
-from stages.merge.constrained import seen_apart
 from stages.reporting import Reporter
 from stages.review.counting import INNER, LEAST_DRAWN, Count, Draws, answered, count, draw, expected_width
-from stages.review.sightings import Together, draw_sightings
+from stages.review.sightings import draw_sightings, known_together
 from stages.runs.lineage import dataset_of, parent_of
 from stages.runs.run_directory import RunDirectory, clusters_manifest
 from stages.runs.store import Artifact, open_artifact
@@ -59,8 +58,8 @@ def draws_of(run: RunDirectory, stage: int, *, n_answers: int, seed: int) -> Dra
     dataset = dataset_of(run, clusters)
     rows = compared_features(run.resolve(features), dataset, parameters)
     n_drawn = max(LEAST_DRAWN, -(-n_answers // INNER))
-    if parameters.view == "apart":
-        together = Together(*seen_apart(dataset, NO_ANSWERS.pairs, NO_ANSWERS.pairs))
+    together = known_together(dataset, parameters, NO_ANSWERS.pairs, NO_ANSWERS.pairs)
+    if together is not None:
         return draw_sightings(rows, labels, together, n_drawn=n_drawn, seed=seed)
     return draw(rows, labels, n_drawn=n_drawn, seed=seed)
 
@@ -95,8 +94,10 @@ def counting(
     samples = train_samples(run, dataset)
     told, derived = answers_of(run, dataset, samples, AskedConstraints(file), reporter=reporter)
     same, different = told.pairs[told.is_same], np.concatenate([told.pairs[~told.is_same], derived])
-    if clusters_manifest(clusters_before(run, stage)).parameters.view == "apart":
-        same = np.concatenate([same, seen_apart(dataset, same, different)[0]])
+    made_as = clusters_manifest(clusters_before(run, stage)).parameters
+    together = known_together(dataset, made_as, same, different)
+    if together is not None:
+        same = np.concatenate([same, together.same])
     is_known, is_same = answered(draws, same, np.concatenate([different, told.unsure]))
     n_complete = int(np.logical_and.accumulate(is_known.all(axis=1)).sum())
     found = count(draws.first(n_complete), is_same[:n_complete]) if n_complete >= LEAST_DRAWN else None

@@ -6,10 +6,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from schemas.parameters import MergeParameters
 from stages.constraints.contradictions import same_groups
 from stages.merge.clusters import relabel
+from stages.merge.constrained import by_encounter, known_from_source
 from stages.review.counting import Draws, draw
 from stages.review.order import Answers, PairToSee, pairs_worth_a_look
+from stages.runs.store import Artifact
+from stages.samples import TRAIN
 from stages.typing import BoolArray, Float32Array, Int64Array
 
 
@@ -22,6 +26,21 @@ class Together:
 
     same: Int64Array
     view: Int64Array
+
+
+def known_together(
+    dataset: Artifact, parameters: MergeParameters, same: Int64Array, different: Int64Array
+) -> Together | None:
+    """What a merge by `parameters` took from `dataset` before any answer, as far as answers allow; None if nothing.
+
+    Answers say that train samples are the `same` (s, 2), or `different` (f, 2). Without views all samples are of one.
+    """
+    if not by_encounter(parameters):
+        return None
+    linked, view = known_from_source(dataset, parameters, same, different)
+    return Together(
+        linked, np.zeros(int((dataset.read("split") == TRAIN).sum()), dtype=np.int64) if view is None else view
+    )
 
 
 def sightings_worth_a_look(

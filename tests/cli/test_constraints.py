@@ -152,10 +152,11 @@ def test_a_whole_run_corrects_no_stage(dbc: Dbc, run: Path) -> None:
     assert "--start reviewed corrects the clusters of one stage" in refused.line
 
 
-def test_views_apart_need_views(dbc: Dbc, run: Path) -> None:
-    refused = dbc("merge", "--view", "apart", "--merge-percent", "0.25", "--run", run)
-    assert refused.status == 1
-    assert "--view apart needs the views of pictures" in refused.line
+def test_views_apart_need_views_and_joined_encounters_encounters(dbc: Dbc, run: Path) -> None:
+    for flag, value, what in (("--view", "apart", "views"), ("--encounter", "joined", "encounters")):
+        refused = dbc("merge", flag, value, "--merge-percent", "0.25", "--run", run)
+        assert refused.status == 1
+        assert f"{flag} {value} needs the {what} of pictures" in refused.line
 
 
 def test_a_dry_run_makes_no_constraints(dbc: Dbc, run: Path) -> None:

@@ -5,10 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from schemas.parameters import MergeParameters
 from stages.errors import DbcError
 from stages.merge import merge_stage
 from stages.merge.constrained import of_one_encounter, read_for_merge
 from stages.samples import UNKNOWN
+
+APART, JOINED = MergeParameters(view="apart"), MergeParameters(encounter="joined")
 
 
 class Dataset:
@@ -37,20 +40,33 @@ def test_samples_of_one_encounter_are_linked_and_unknown_ones_are_not():
 
 def test_views_come_from_train_samples_alone_and_encounters_count_only_with_them():
     dataset = Dataset(split=[1, 0, 0, 0], view=[0, 0, 1, 0], encounter=[5, 5, 5, UNKNOWN])
-    known = read_for_merge(dataset, None, "apart")
+    known = read_for_merge(dataset, None, APART)
     assert known.note(stage=1) == "views are apart: 1 samples join others of their encounter"
-    assert known.note(stage=2) == read_for_merge(dataset, None, "ignored").note(stage=1) == ""
+    assert known.note(stage=2) == read_for_merge(dataset, None, MergeParameters()).note(stage=1) == ""
     assert "; 2 do not, because answers say otherwise" in replace(known, n_contradicted=2).note(stage=2)
     found = known.constraints
     assert found.view.tolist() == [0, 1, 0]
     assert found.same.tolist() == [[0, 1]]
-    assert read_for_merge(dataset, None, "ignored").constraints.are_none
+    assert read_for_merge(dataset, None, MergeParameters()).constraints.are_none
+
+
+def test_encounters_are_joined_without_views_if_asked_for_and_known():
+    dataset = Dataset(split=[1, 0, 0, 0], encounter=[5, 5, 5, UNKNOWN])
+    known = read_for_merge(dataset, None, JOINED)
+    assert known.note(stage=1) == "1 samples join others of their encounter"
+    assert known.constraints.view is None
+    assert known.constraints.same.tolist() == [[0, 1]]
+    features = np.array([[0.0], [9.0], [0.1]])
+    assert merge_stage(features, np.arange(3), 1, constraints=known.constraints).labels.tolist() == [0, 0, 1]
+    for arrays in ({}, {"encounter": [UNKNOWN, UNKNOWN]}):
+        with pytest.raises(DbcError, match="`encounter='joined'` needs the encounters of pictures"):
+            read_for_merge(Dataset(split=[0, 0], **arrays), None, JOINED)
 
 
 @pytest.mark.parametrize("arrays", [{}, {"view": [UNKNOWN, UNKNOWN]}])
 def test_views_must_be_known(arrays):
     with pytest.raises(DbcError, match="`view='apart'` needs the views of pictures"):
-        read_for_merge(Dataset(split=[0, 0], **arrays), None, "apart")
+        read_for_merge(Dataset(split=[0, 0], **arrays), None, APART)
 
 
 def test_two_flanks_join_only_by_an_encounter():
@@ -58,6 +74,6 @@ def test_two_flanks_join_only_by_an_encounter():
     features = np.array([[0.0], [10.0], [1.0], [9.0], [0.2], [10.2]])
     view, encounter = [0, 0, 1, 1, 0, 0], [1, 2, 2, 1, UNKNOWN, UNKNOWN]
     dataset = Dataset(split=[0] * 6, view=view, encounter=encounter)
-    told = read_for_merge(dataset, None, "apart").constraints
+    told = read_for_merge(dataset, None, APART).constraints
     result = merge_stage(features, np.arange(6), 4, constraints=told)
     assert result.labels.tolist() == [0, 1, 1, 0, 0, 1]
