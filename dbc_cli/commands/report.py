@@ -81,6 +81,7 @@ def report(given: Given) -> None:
     from stages.evaluate.report import report as make_report
     from stages.export.which_stage import stage_to_show
     from stages.runs.lineage import with_clusters
+    from stages.runs.source_names import source_names
 
     overwrite = given.flag("overwrite")
     picture, page = _files(given, overwrite=overwrite)
@@ -119,7 +120,7 @@ def report(given: Given) -> None:
         "has_identities": reported.report.has_identities,
         "picture": None if picture is None else picture.as_posix(),
         "page": None if page is None else page.as_posix(),
-        **reported.report.summary(most=top),
+        **reported.report.summary(most=top, identities=source_names(reported.dataset, "identity")),
     }
     if given.flag("json"):
         print_json(fields)

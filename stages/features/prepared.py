@@ -18,6 +18,7 @@ from stages.features.centring import centred_by_camera, centring_bytes, require_
 from stages.features.kept_neighbours import kept_look
 from stages.features.kept_whitening import whitening_of
 from stages.features.whitening import BLOCK_ROWS, Whitening, whitened
+from stages.runs.source_names import source_names
 from stages.runs.store import Artifact
 from stages.samples import TRAIN, cameras_with_enough
 from stages.typing import BoolArray, Float32Array, Int32Array
@@ -152,8 +153,9 @@ def _needed_cameras(dataset: Artifact, parameters: MergeParameters) -> Int32Arra
     camid: Int32Array = dataset.read("camid")[dataset.read("split") == TRAIN]
     require_cameras(camid, option=parameters.camera)
     if parameters.camera == "penalty" and len(camid) and (camid == camid[0]).all():
+        name = source_names(dataset, "camera").get(int(camid[0]), camid[0])
         raise DbcError(
-            f"`camera='penalty'` needs two cameras or more, but all {len(camid)} train samples are of camera {camid[0]}: it "
+            f"`camera='penalty'` needs two cameras or more, but all {len(camid)} train samples are of camera {name}: it "
             "would add the same to every D and change nothing; use `camera='ignored'`"
         )
     return camid

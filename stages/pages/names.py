@@ -1,13 +1,15 @@
-"""What a dataset calls its identities and cameras."""
+"""What a page calls identities and cameras."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
+from stages.runs.source_names import NUMBERS, source_names
 from stages.runs.store import Artifact
-from stages.typing import Int32Array, Int64Array
+from stages.typing import Int64Array
 
 
 @dataclass(frozen=True)
@@ -18,14 +20,9 @@ class Names:
     place: Int64Array
 
 
-def names_of(dataset: Artifact, text: str, number: str) -> Names:
-    """What the array `text` of a dataset calls the values of its array `number`; the numbers themselves without texts."""
-    numbers: Int32Array = dataset.read(number)
-    texts = dataset.read(text).tolist() if text in dataset.names() else [""] * len(numbers)
-    values, place = np.unique(numbers, return_inverse=True)
-    called = [str(value) for value in values.tolist()]
-    for sample, name in enumerate(texts):
-        if name:
-            called[place[sample]] = name
-    place = np.where(numbers < 0, -1, place)
-    return Names(called, place.astype(np.int64))
+def names_of(dataset: Artifact, kind: Literal["identity", "camera"]) -> Names:
+    """What the source of `dataset` calls its identities or cameras."""
+    names = source_names(dataset, kind)
+    place_of = {number: place for place, number in enumerate(names)}
+    place = [place_of.get(number, -1) for number in dataset.read(NUMBERS[kind]).tolist()]
+    return Names([*names.values()], np.array(place, dtype=np.int64))

@@ -33,7 +33,7 @@ def report_data(
     members = _members(reported)
     drawn_merges = _merge_rows(reported, clusters, merges)
     samples = sorted({*reported.train.tolist(), *(row for each in lists for row in (each.query, *each.found))})
-    identities, cameras = (names_of(reported.dataset, *names) for names in (("identity", "pid"), ("camera", "camid")))
+    identities, cameras = names_of(reported.dataset, "identity"), names_of(reported.dataset, "camera")
     called = sample_names(reported.dataset)
     label = np.full(len(called), -1, dtype=np.int64)
     label[reported.train] = reported.labels

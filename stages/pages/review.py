@@ -121,7 +121,7 @@ def page_data(review: Review, pairs: list[PairToSee]) -> dict[str, Any]:
     """What the page's script reads of `pairs`: samples are places among the train samples."""
     reported = review.reported
     answers, _ = review.book.known()
-    cameras = names_of(reported.dataset, "camera", "camid")
+    cameras = names_of(reported.dataset, "camera")
     described = pair_rows(review, pairs)
     paired = {place for pair in described for place in (pair["first"], pair["second"])}
     others = {place for pair in described for place in (*pair["othersFirst"], *pair["othersSecond"])}

@@ -19,6 +19,7 @@ from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lasting import lasting_numbers
 from stages.runs.lineage import dataset_of, newest_features, require_same_dataset
 from stages.runs.run_directory import RunDirectory, clusters_manifest, features_manifest
+from stages.runs.source_names import source_names
 from stages.runs.store import Artifact
 from stages.samples import SPLIT_NAMES, TRAIN, UNKNOWN
 from stages.search.embed import embed, read_pictures
@@ -103,13 +104,12 @@ def query(
 
 def _camera(dataset: Artifact, name: str) -> int:
     """The number of the camera that `dataset` calls `name`. UsageError, with names that it has, if there is none."""
-    camid = dataset.read("camid")
-    names = (dataset.read("camera") if "camera" in dataset.names() else camid.astype(str)).tolist()
-    known = sorted({each for each, number in zip(names, camid, strict=True) if each and number >= 0})
-    if name not in known:
+    number = {text: number for number, text in source_names(dataset, "camera").items()}
+    known = sorted(number)
+    if name not in number:
         told = ", ".join(known[:MOST_NAMED]) + (", …" if len(known) > MOST_NAMED else "")
         raise UsageError(f"`taken_by` must be a camera of the run ({told or 'it knows none'}), got {name!r}")
-    return int(camid[names.index(name)])
+    return number[name]
 
 
 def _clusters(run: RunDirectory, stage: int) -> tuple[Artifact | None, MergeParameters]:

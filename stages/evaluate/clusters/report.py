@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -92,11 +93,19 @@ class ClusterReport:
         """Clusters whose last merge joined groups of different identities, largest first."""
         return sorted((row for row in self.clusters if row.last_joins), key=lambda row: (-row.size, row.cluster))
 
-    def summary(self, *, most: int) -> dict[str, Any]:
-        """Counts, and the first `most` rows of every list, as JSON holds them."""
+    def summary(self, *, most: int, identities: Mapping[int, str]) -> dict[str, Any]:
+        """Counts, and the first `most` rows of every list, as JSON holds them; `identities` are the names of pids."""
+
+        def named(row: ClusterRow | SplitRow) -> dict[str, Any]:
+            return asdict(row) | {"identity": None if row.identity is None else identities[row.identity]}
+
         joins = sum(row.n_joins or 0 for row in self.clusters)
         n_merges = sum(row.size - 1 for row in self.clusters)
-        lists: dict[str, Any] = {"largest": self.largest(), "tightest": self.tightest(), "loosest": self.loosest()}
+        lists: dict[str, Sequence[ClusterRow | SplitRow]] = {
+            "largest": self.largest(),
+            "tightest": self.tightest(),
+            "loosest": self.loosest(),
+        }
         if self.has_identities:
             lists |= {"worst": self.worst(), "joined": self.joined(), "split": self.split}
         lists["chained"] = self.chained()
@@ -110,7 +119,7 @@ class ClusterReport:
                 if name in ("worst", "joined", "split", "chained")
             },
             "by_size": [asdict(row) for row in self.by_size],
-            **{name: [asdict(row) for row in rows[:most]] for name, rows in lists.items()},
+            **{name: [named(row) for row in rows[:most]] for name, rows in lists.items()},
         }
 
 

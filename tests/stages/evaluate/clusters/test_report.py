@@ -85,7 +85,7 @@ def test_without_identities_sizes_and_spreads_are_reported_alone() -> None:
     linkage, labels, _ = merged(np.random.default_rng(1), 20, 12)
     features = np.random.default_rng(2).standard_normal((20, 4)).astype(np.float32)
     report = report_clusters(features, labels, linkage, np.full(20, -2, dtype=np.int32), np.arange(8))
-    summary = report.summary(most=3)
+    summary = report.summary(most=3, identities={})
     assert summary["n_joining_merges"] is None
     assert not {"worst", "split", "joined"} & set(summary)
     assert summary["loosest"][0]["spread"] >= summary["tightest"][0]["spread"]

@@ -1,0 +1,22 @@
+"""What the source of a dataset calls its identities and cameras, whose numbers are of no use to people."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from stages.runs.store import Artifact
+
+NUMBERS = {"identity": "pid", "camera": "camid"}
+
+
+def source_names(dataset: Artifact, kind: Literal["identity", "camera"]) -> dict[int, str]:
+    """The names of all known identities or cameras by their numbers, ascending; the number itself for one without."""
+    numbers = dataset.read(NUMBERS[kind])
+    names = {number: str(number) for number in np.unique(numbers).tolist() if number >= 0}
+    if kind in dataset.names():
+        texts = dataset.read(kind)
+        # of one number some samples may have no name: pictures that were added by another source
+        names |= dict(zip(numbers[texts != ""].tolist(), texts[texts != ""].tolist(), strict=True))
+    return names
