@@ -83,6 +83,8 @@ def evaluate(
     broken = broken_chain(run, features, clusters)
     known = None if ids is None else read_known_later(ids, dataset)
     if known is not None:
+        # no note of the artifact, which another file that says the same finds again
+        context.reporter.note(known.note)
         parameters = parameters.model_copy(update={"ids_digest": known.digest})
     request = Request(
         kind="metrics",
@@ -97,7 +99,7 @@ def evaluate(
     def compute(writer: Writer) -> Computed:
         data = _read(dataset, features, clusters, parameters, memory_limit=context.memory_limit)
         if known is not None:
-            data = replace(data, pid=known.pid, notes=(*data.notes, known.note))
+            data = replace(data, pid=known.pid)
         with context.reporter.task(f"evaluate stage {stage_label(stage)}", total=3, unit="parts") as advance:
             query, gallery = data.features[QUERY], data.features[GALLERY]
             backend = namespace_for(device, n_products=float(len(query)) * gallery.size)

@@ -152,5 +152,11 @@ def test_identities_given_afterwards_are_measured_against_and_stay_out_of_the_da
     told = dbc("eval", "--run", crops, "--ids", tmp_path / "ids.csv", "--json").json
     assert (told["ari"], told["bcubed_f"], told["status"]) == (1.0, 1.0, "created")
     assert told["n_identities"] == told["n_clusters"]
-    assert dbc("eval", "--run", crops, "--ids", tmp_path / "ids.csv", "--json").json["status"].startswith("up to date")
+    # another file that says the same finds the same figures, and is told of itself
+    (tmp_path / "more.csv").write_text(f"path,identity\n{rows}none.png,x\n")
+    again = dbc("eval", "--run", crops, "--ids", tmp_path / "more.csv", "--json")
+    assert (again.json["id"], again.json["status"]) == (told["id"], "up to date")
+    assert "identities by more.csv" in again.err
+    assert "1 rows name no picture" in again.err
+    assert "ids.csv" not in again.out + again.err
     assert dbc("eval", "--run", crops, "--json").json["ari"] is None
