@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,13 +24,15 @@ from stages.ingest.formats.path_patterns import camera_texts, identity_texts
 from stages.ingest.formats.splits import own_splits
 from stages.ingest.formats.table_cells import CORNERS, SIDES, number, rows_of_boxes, splits_of
 from stages.samples import DISTRACTOR, GALLERY, JUNK, TRAIN, UNKNOWN, Samples
-from stages.typing import BoolArray, Int32Array, UInt8Array
+from stages.typing import BoolArray, Int32Array, Int64Array, UInt8Array
 
 NAMES = {"pid": 1, "camid": 0, "tracklet": 0}
 """The columns of names, each with the smallest number that may stand for itself."""
 MARKS = {"junk": JUNK, "distractor": DISTRACTOR}
 DETAILS = ("timestamp", "score", "category", "encounter", "view")
 COLUMNS = ("path", *NAMES, "split", "frame", *MARKS, *DETAILS)
+SEVERAL = 4
+"""Tracklets of one camera that hardly begin at the same moment by chance."""
 VIEWS = ("flank", "viewpoint", "orientation")
 """Other names of the column `view`; the first of them counts if there is no `view`."""
 
@@ -117,16 +120,20 @@ def _named(table: CsvFile, parameters: IngestParameters) -> CsvFile:
 
 
 def _detailed(samples: Samples, table: CsvFile, frames_of: Sequence[Sequence[int]], findings: Findings) -> Samples:
-    """The samples with what the columns of `DETAILS` say, and with frame numbers if there are such columns."""
+    """The samples with frame numbers, if they are times, and with what the columns of `DETAILS` say."""
     said = [name for name in DETAILS if name in table.cells and not all(map(is_missing, table.cells[name]))]
-    if not said:
-        return samples
     images = [row for frames in frames_of for row in frames]
-    if not all(map(is_missing, table.column("frame"))):
-        # without them tables are stored as the first release did
-        frames = table.column("frame")
-        numbers = [frame_of(frames[row], table.at(row)) for row in images]
-        samples = replace(samples, frame_number=np.array(numbers, dtype=np.int64))
+    frames = table.column("frame")
+    if not all(map(is_missing, frames)):
+        numbers = np.array([frame_of(frames[row], table.at(row)) for row in images], dtype=np.int64)
+        begin = _first_of_all(samples, numbers)
+        if begin is None:
+            samples = replace(samples, frame_number=numbers)
+        else:
+            findings.warnings.append(
+                f"{shown(table.file)}: every tracklet begins with frame {begin}, so frames are taken to count within each, "
+                "and do not say which tracklets were seen at one time"
+            )
     if "score" in said:
         scores = [number(table, row, "score", table.cells["score"][row]) for row in images]
         samples = replace(samples, score=np.array(scores, dtype=np.float32))
@@ -138,6 +145,15 @@ def _detailed(samples: Samples, table: CsvFile, frames_of: Sequence[Sequence[int
         for cells in (table.column("encounter"), table.column("view"))
     )
     return with_names(samples, findings, encounter=encounter, view=view)
+
+
+def _first_of_all(samples: Samples, numbers: Int64Array) -> int | None:
+    """The number of the first frame of every tracklet, if it is the same for all, and one camera's folder has `SEVERAL`."""
+    starts = samples.frame_start[:-1]
+    numbered = np.flatnonzero((np.diff(samples.frame_start) > 1) & (numbers[starts] >= 0)).tolist()
+    begins = {int(numbers[starts[sample]]) for sample in numbered}
+    places = Counter((samples.camid[each], samples.path[starts[each]].rpartition("/")[0]) for each in numbered)
+    return begins.pop() if len(begins) == 1 and max(places.values()) >= SEVERAL else None
 
 
 def _check_paths(table: CsvFile, root: Path, findings: Findings) -> None:

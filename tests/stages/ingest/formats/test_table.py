@@ -10,6 +10,7 @@ import pytest
 from schemas.parameters import IngestParameters
 from stages.errors import UsageError
 from stages.ingest.formats import image_root, read_samples
+from stages.ingest.formats.format import Findings
 from stages.samples import GALLERY, QUERY, TRAIN, UNKNOWN
 
 
@@ -128,6 +129,31 @@ def test_a_frame_column_orders_the_frames(tmp_path):
     samples = read(tmp_path)
     assert samples.path == ("d.jpg", "b.jpg", "a.jpg", "c.jpg")
     assert samples.frame_start.tolist() == [0, 3, 4]
+    assert samples.frame_number.tolist() == [1, 9, 10, -1]
+
+
+@pytest.mark.parametrize(
+    ("first_frames", "cameras", "are_times"),
+    [
+        ([7, 8], "cc", True),
+        ([0, 0, 0], "ccc", True),
+        ([0, 0, 0, 1], "cccc", True),
+        ([0, 0, 0, 0], "cccd", True),
+        ([0, 0, 0, 0], "cccc", False),
+        ([1, 1, 1, 1, 1], "ccdcc", False),
+    ],
+)
+def test_frames_that_all_tracklets_begin_with_are_no_times(tmp_path, first_frames, cameras, are_times):
+    numbers = [first + step for first in first_frames for step in (0, 1)]
+    rows = [f"{k}.jpg,{cameras[k // 2]},t{k // 2},{number}" for k, number in enumerate(numbers)]
+    write(tmp_path, "path,camid,tracklet,frame\n" + "\n".join(rows), images=map(str, range(len(rows))))
+    findings = Findings()
+    samples = read_samples(tmp_path, parameters=IngestParameters(format="csv"), findings=findings)
+    assert samples.frame_number.tolist() == (numbers if are_times else [])
+    told = [
+        warning for warning in findings.warnings if f"every tracklet begins with frame {first_frames[0]}, so" in warning
+    ]
+    assert len(told) == (not are_times)
 
 
 def test_the_same_tracklet_in_two_splits_is_two_samples(tmp_path):

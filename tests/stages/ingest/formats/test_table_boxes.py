@@ -56,12 +56,6 @@ def test_details_are_kept_with_boxes_and_without(tmp_path: Path) -> None:
         assert samples.encounter.tolist() == [UNKNOWN, 1]
 
 
-def test_a_table_with_frames_alone_is_stored_as_ever(tmp_path: Path) -> None:
-    samples = boxed(tmp_path, "path,tracklet,frame\na.jpg,t,2\nb.jpg,t,1\n")
-    assert samples.path == ("b.jpg", "a.jpg")
-    assert len(samples.frame_number) == 0
-
-
 @pytest.mark.parametrize("box", ["", ",x,y,w,h"])
 def test_score_and_category_decide_with_boxes_and_without(tmp_path: Path, box: str) -> None:
     cells = ",1,1,2,2" if box else ""
