@@ -238,6 +238,11 @@ def _check_tracklet(members: Sequence[Detection]) -> None:
             raise UsageError(
                 f"{row.origin}: tracklet {shown(row.tracklet)} has the same frame in {before.origin}; keep one"
             )
+        if before.frame == row.frame >= 0:
+            raise UsageError(
+                f"{row.origin}: frame {row.frame} is in tracklet {shown(row.tracklet)} already, by {before.origin}; give each "
+                "tracklet a name of its own"
+            )
 
 
 def _value(row: Detection, field: str) -> str:

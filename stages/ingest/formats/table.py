@@ -261,13 +261,23 @@ def _frames(table: CsvFile, split: UInt8Array | None, numbers: dict[str, Int32Ar
         if kind != -1:
             _check_agreement(table, members, numbers)
             if has_frames:
-                members.sort(key=lambda row: (frame_of(frames[row], table.at(row)), row))
-                if is_missing(frames[members[0]]) and not is_missing(frames[members[-1]]):
-                    name = shown(table.column("tracklet")[members[0]])
-                    raise UsageError(
-                        f"{table.at(members[0])}: no frame in tracklet {name}, whose others have one; say which it is"
-                    )
+                _order(table, members)
     return list(groups.values())
+
+
+def _order(table: CsvFile, members: list[int]) -> None:
+    """Sort the rows of a tracklet by frame; UsageError if some have none, or two the same."""
+    frames, name = table.column("frame"), shown(table.column("tracklet")[members[0]])
+    number = {row: frame_of(frames[row], table.at(row)) for row in members}
+    members.sort(key=lambda row: (number[row], row))
+    if number[members[0]] < 0 <= number[members[-1]]:
+        raise UsageError(f"{table.at(members[0])}: no frame in tracklet {name}, whose others have one; say which it is")
+    for before, row in itertools.pairwise(members):
+        if number[before] == number[row] >= 0:
+            raise UsageError(
+                f"{table.at(row)}: frame {number[row]} is in tracklet {name} already, in line {table.line[before]}; give each "
+                "tracklet a name of its own"
+            )
 
 
 def _check_agreement(table: CsvFile, members: list[int], numbers: dict[str, Int32Array]) -> None:

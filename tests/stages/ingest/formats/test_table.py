@@ -206,6 +206,14 @@ def test_a_folder_with_no_table_or_two_is_refused(tmp_path):
         ("path,tracklet,pid\na.jpg,1,1\nb.jpg,1,2\n", "line 3: pid '2' in tracklet '1', whose line 2 has '1'"),
         ("path,tracklet,camid\na.jpg,1,1\nb.jpg,1,\n", "line 3: camid ''"),
         ("path,tracklet,frame\na.jpg,1,1\nb.jpg,1,two\n", "line 3: frame 'two' is not a whole number"),
+        (
+            "path,tracklet,frame\nb.jpg,t,3\nc.jpg,t,1\na.jpg,t,3.0\n",
+            "line 2: frame 3 is in tracklet 't' already, in line 4; give each tracklet a name of its own",
+        ),
+        (
+            "path,tracklet,frame,x,y,w,h\na.jpg,t,3,1,1,9,9\nb.jpg,t,3,1,1,9,9\n",
+            "line 3: frame 3 is in tracklet 't' already, by ",
+        ),
         ('path\n"a.jpg\n', "line 2 is not CSV"),
         (b"path\n\xff.jpg\n", "not a UTF-8 CSV table"),
     ],
