@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from stages.nn.images import StoredImages
+from stages.runs.lasting import image_keys
 from stages.runs.store import Artifact
 from stages.typing import Int64Array, UInt8Array
 
@@ -40,10 +41,6 @@ def rows_before(dataset: Artifact, before: Artifact) -> Int64Array:
 
 
 def _sample_keys(dataset: Artifact) -> list[tuple[Any, ...]]:
-    columns = [dataset.read("path").tolist()]
-    for name in ("frame_number", "box"):
-        if name in dataset.names():
-            columns.append([str(value) for value in dataset.read(name).tolist()])
-    images = list(zip(*columns, strict=True))
+    images = image_keys(dataset)
     starts = dataset.read("frame_start").tolist()
     return [tuple(images[start:stop]) for start, stop in pairwise(starts)]

@@ -159,9 +159,16 @@ class _Chain:
 
 def train_keys(dataset: Artifact) -> list[tuple[object, ...]]:
     """What tells each train sample (n_train) from others in every dataset of a run: path, frame and box of its first image."""
-    first = dataset.read("frame_start")[:-1][dataset.read("split") == TRAIN]
-    columns = [dataset.read("path")[first].tolist()]
-    for name in ("frame_number", "box"):
-        if name in dataset.names():
-            columns.append([str(value) for value in dataset.read(name)[first].tolist()])
-    return list(zip(*columns, strict=True))
+    keys = image_keys(dataset)
+    return [keys[first] for first in dataset.read("frame_start")[:-1][dataset.read("split") == TRAIN].tolist()]
+
+
+def image_keys(dataset: Artifact) -> list[tuple[object, ...]]:
+    """Path, frame and box of each image (n_images), which tell it from others in every dataset of a run.
+
+    A dataset without frame numbers may get pictures that have some: no number and −1 are the same.
+    """
+    paths, names = dataset.read("path").tolist(), dataset.names()
+    frames = dataset.read("frame_number").tolist() if "frame_number" in names else [-1] * len(paths)
+    boxes = map(tuple, dataset.read("box").tolist()) if "box" in names else [()] * len(paths)
+    return list(zip(paths, frames, boxes, strict=True))

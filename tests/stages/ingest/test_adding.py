@@ -11,8 +11,10 @@ from PIL import Image
 
 from schemas.parameters import IngestParameters, SyntheticParameters
 from stages.errors import DbcError, UsageError
+from stages.extract.grown import rows_before
 from stages.ingest.decode import pixels
 from stages.ingest.stage import ingest
+from stages.runs.lasting import train_keys
 from stages.runs.lineage import share_dataset
 from stages.runs.making import Made
 from stages.runs.run_directory import RunDirectory, dataset_manifest
@@ -105,6 +107,21 @@ def test_what_does_not_go_together_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="does not know the content of its files"):
         ingested(tmp_path / "run", folder, add=True)
     assert RunDirectory(tmp_path / "run").versions("dataset") == [1]
+
+
+def test_samples_are_known_again_if_only_the_new_ones_have_frames(tmp_path: Path) -> None:
+    names = [f"{letter}.png" for letter in "abcde"]
+    folder, run = draw(tmp_path / "photos", names, seed=0), RunDirectory(tmp_path / "run")
+    parameters = IngestParameters(format="csv", height=8, width=8)
+    (folder / "1.csv").write_text("path,camid\na.png,x\nb.png,y\n")
+    before = dataset_of(ingest(run, source=folder / "1.csv", parameters=parameters))
+    (folder / "2.csv").write_text("path,camid,tracklet,frame\nc.png,x,t1,7\nd.png,x,t1,8\ne.png,y,t2,7\n")
+    added = dataset_of(ingest(run, source=folder / "2.csv", parameters=parameters, add=True))
+    assert sorted(added.read("frame_number").tolist()) == [-1, -1, 7, 7, 8]
+    first = added.read("path")[added.read("frame_start")[:-1]].tolist()
+    old = before.read("path").tolist()
+    assert rows_before(added, before).tolist() == [old.index(path) if path in old else -1 for path in first]
+    assert set(train_keys(before)) < set(train_keys(added))
 
 
 def test_a_compared_run_gets_the_datasets_that_its_own_grew_from(tmp_path: Path) -> None:
