@@ -96,6 +96,10 @@ class TrainSamples:
         if found is None and self._later is not None:
             self._later.place(name, at=at)
             return None
+        if found is None and name.replace("\\", "/") in self._by_path:
+            raise UsageError(
+                f"{at} names {shown(name)}, which is there with / in place of each backslash; write / in all paths"
+            )
         if found is None:
             example = shown(self.names[0]) if self.names else "none"
             raise UsageError(

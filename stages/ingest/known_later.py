@@ -47,49 +47,77 @@ def read_known_later(file: Path, dataset: Artifact) -> KnownLater:
     if all(name in table.cells for name in IDENTITIES):
         raise UsageError(f"{shown(file)} has the columns identity and pid, which may differ; keep one of them")
     paths = dataset.read("path").tolist()
-    text_of, n_strange = _texts(table, column, paths, dataset)
+    pictures = _Pictures(paths)
+    text_of, lost = _texts(table, column, pictures, dataset)
     if not text_of:
-        raise UsageError(
-            f"{shown(file)} names no picture of the data set, such as {shown(paths[0])}; give paths as "
-            "dbc export clusters lists them"
-        )
+        why = pictures.why_none(lost[0]) if lost else f"has no identity in the column {shown(column)}; fill it in"
+        raise UsageError(f"{shown(file)} {why}")
     texts = _of_samples(file, text_of, dataset.read("frame_start"), paths)
     pid = np.asarray(numbers_of(texts, smallest=1), dtype=np.int32)
     n_known = int((pid != UNKNOWN).sum())
-    strange = f"; {n_strange} rows name no picture of the data set" if n_strange else ""
+    n_several = sum(len(pictures.that_fit(path)) > 1 for path in lost)
+    strange = f"; {len(lost) - n_several} rows name no picture of the data set" if n_several < len(lost) else ""
+    strange += f"; {n_several} rows give a file name that several pictures have" if n_several else ""
     note = f"identities by {file.name}: {n_known} of {len(pid)} samples, {len(set(pid[pid > 0].tolist()))} identities{strange}"
     return KnownLater(pid, hashlib.sha256("\0".join(texts).encode()).hexdigest(), note)
 
 
-def _texts(table: CsvFile, column: str, paths: Sequence[str], dataset: Artifact) -> tuple[dict[int, str], int]:
-    """The identity of images, by their place in `paths`, without missing ones; and how many rows name no picture."""
-    images_of: dict[str, list[int]] = {}
-    for image, path in enumerate(paths):
-        images_of.setdefault(path, []).append(image)
-    of_name: dict[str, list[str]] = {}
-    for path in images_of:
-        of_name.setdefault(path.rpartition("/")[2], []).append(path)
+class _Pictures:
+    """The images of a data set by their paths."""
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self.paths = paths
+        self._images_of: dict[str, list[int]] = {}
+        for image, path in enumerate(paths):
+            self._images_of.setdefault(path, []).append(image)
+        self._of_name: dict[str, list[str]] = {}
+        for path in self._images_of:
+            self._of_name.setdefault(path.rpartition("/")[2], []).append(path)
+
+    def that_fit(self, path: str) -> list[str]:
+        """The path itself, if there is a picture of it, else those of all pictures that have its file name."""
+        return [path] if path in self._images_of else self._of_name.get(path.rpartition("/")[2], [])
+
+    def named(self, path: str) -> list[int]:
+        """The images of the one picture that `path` means, none if there is no such picture, or several fit."""
+        fitting = self.that_fit(path)
+        return self._images_of[fitting[0]] if len(fitting) == 1 else []
+
+    def why_none(self, path: str) -> str:
+        """What is wrong with a table none of whose rows names a picture, `path` being the first."""
+        as_listed = "give paths as dbc export clusters lists them"
+        fitting = self.that_fit(path)
+        if len(fitting) > 1:
+            example = ", ".join(map(shown, fitting[:2]))
+            return f"names {shown(path)}, which fits {len(fitting)} pictures of the data set, such as {example}; {as_listed}"
+        if fitting:
+            return f"names boxes or frames of {shown(path)} that the data set has not; {as_listed.replace('paths', 'them')}"
+        if "\\" in path and self.that_fit(path.replace("\\", "/")):
+            return f"names {shown(path)}, which is there with / in place of each backslash; write / in all paths"
+        return f"names no picture of the data set, such as {shown(self.paths[0])}; {as_listed}"
+
+
+def _texts(table: CsvFile, column: str, pictures: _Pictures, dataset: Artifact) -> tuple[dict[int, str], list[str]]:
+    """The identity of images, by their place, without missing ones; and the paths of rows that name none, or several."""
     sample_of = np.repeat(
         np.arange(len(dataset.read("frame_start")) - 1), np.diff(dataset.read("frame_start"))
     ).tolist()
     places = _places(table, dataset)
     found: dict[int, str] = {}
     said_in: dict[int, int] = {}
-    n_strange = 0
+    lost: list[str] = []
     for row, (path, identity) in enumerate(zip(table.cells["path"], table.cells[column], strict=True)):
-        same_name = of_name.get(path.rpartition("/")[2], [])
-        images = images_of.get(path) or (images_of[same_name[0]] if len(same_name) == 1 else [])
         wanted = [
             (values, _whole(table, row, name)) for name, values in places if not is_missing(table.cells[name][row])
         ]
-        images = [image for image in images if all(values[image] == number for values, number in wanted)]
+        images = [image for image in pictures.named(path) if all(values[image] == number for values, number in wanted)]
         if len({sample_of[image] for image in images}) > 1:
             raise UsageError(
                 f"{table.at(row)} names {len(images)} boxes or frames of {shown(path)}; say which one in the columns "
                 f"{', '.join(PLACES)}, as dbc export clusters lists them"
             )
         if not images:
-            n_strange += 1
+            lost.append(path)
         elif not is_missing(identity) and identity.casefold() != UNKNOWN_NAME:
             other = next((image for image in images if found.get(image, identity) != identity), None)
             if other is not None:
@@ -99,7 +127,7 @@ def _texts(table: CsvFile, column: str, paths: Sequence[str], dataset: Artifact)
                 )
             found.update(dict.fromkeys(images, identity))
             said_in.update(dict.fromkeys(images, row))
-    return found, n_strange
+    return found, lost
 
 
 def _whole(table: CsvFile, row: int, name: str) -> int:

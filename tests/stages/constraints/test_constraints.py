@@ -122,6 +122,10 @@ def test_answers_about_pictures_that_came_later_are_counted_and_left_out(tmp_pat
             "a.jpg,x/b.jpg,same",
             "line 2 names 'a.jpg', which fits 2 samples ('x/a.jpg', 'y/a.jpg', …); name one of them",
         ),
+        (
+            "x\\a.jpg,q.jpg,same",
+            r"line 2 names 'x\a.jpg', which is there with / in place of each backslash; write / in all paths",
+        ),
         ("x/a.jpg,q.jpg,same", "line 2 names 'q.jpg', which is no train picture; only those are clustered"),
         ("x/a.jpg,b.jpg,perhaps", "line 2: answer must be same, different or unsure, got 'perhaps'"),
         ("x/a.jpg,x/a.jpg,different", "line 2 says that 'x/a.jpg' and 'x/a.jpg' differ, which are one sample"),

@@ -38,7 +38,10 @@ def test_paths_and_file_names_that_are_there_once_are_found(tmp_path: Path) -> N
     )
     assert found.pid.tolist() == [-2, 2, 1, -2]
     assert found.pid.dtype == np.int32
-    assert found.note == ("identities by ids.csv: 2 of 4 samples, 2 identities; 2 rows name no picture of the data set")
+    assert found.note == (
+        "identities by ids.csv: 2 of 4 samples, 2 identities; 1 rows name no picture of the data set; "
+        "1 rows give a file name that several pictures have"
+    )
 
 
 def test_the_digest_tells_identities_and_not_the_order_of_rows(tmp_path: Path) -> None:
@@ -53,6 +56,12 @@ def test_the_digest_tells_identities_and_not_the_order_of_rows(tmp_path: Path) -
     [
         ("path,name\na/1.jpg,x\n", "no column 'identity'"),
         ("path,identity\nz.jpg,x\n", "names no picture of the data set, such as 'b/1.jpg'"),
+        (
+            "path,identity\n1.jpg,x\n",
+            r"names '1.jpg', which fits 2 pictures .*, such as 'b/1.jpg', 'a/1.jpg'; give paths",
+        ),
+        ("path,identity\na\\1.jpg,x\n", "names 'a.1.jpg', which is there with / in place of each backslash"),
+        ("path,identity\na/1.jpg,Unknown\n", "has no identity in the column 'identity'; fill it in"),
         ("path,identity\na/2.jpg,x\na/3.jpg,y\n", "frames of one tracklet"),
         ("path,identity\na/1.jpg,x\na/1.jpg,y\n", "line 3 says 'y' of 'a/1.jpg', and line 2 says 'x'; correct one"),
         ("path,identity\na/2.jpg,x\n2.jpg,y\n", "line 3 says 'y' of '2.jpg', and line 2 says 'x'"),
@@ -75,6 +84,10 @@ def test_boxes_of_one_picture_and_frames_of_one_video_are_told_apart(tmp_path: P
     found = known(tmp_path, f"{header}a.jpg,,5,6,7,8,Ada\nfilm.mp4,9.0,,,,,Zola\na.jpg,,5,6,7,9,x\n", **boxes)
     assert found.pid.tolist() == [-2, 1, -2, 2]
     assert "1 rows name no picture" in found.note
+    with pytest.raises(
+        UsageError, match=r"names boxes or frames of 'film.mp4' that the data set has not; give them as"
+    ):
+        known(tmp_path, f"{header}film.mp4,5,,,,,Zola\n", **boxes)
     with pytest.raises(UsageError, match="line 2: frame 'nine' is not a whole number"):
         known(tmp_path, f"{header}film.mp4,nine,,,,,Zola\n", **boxes)
     with pytest.raises(
