@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
@@ -13,7 +13,7 @@ from schemas.choices import Answer
 from stages.constraints.contradictions import Contradiction, first_contradiction
 from stages.constraints.names import sample_names
 from stages.errors import UsageError
-from stages.ingest.formats.csv_file import read_csv_file
+from stages.ingest.formats.csv_file import CsvFile, read_csv_file
 from stages.ingest.formats.names import shown
 from stages.runs.store import Artifact
 from stages.samples import TRAIN
@@ -120,19 +120,28 @@ class TrainSamples:
         return shown(next(name for name, number in self._by_name.items() if number == sample))
 
 
-def read_answers(file: Path, samples: TrainSamples) -> AnsweredPairs:
-    """The answers in `file` about `samples`; UsageError, one line with file and row, for what cannot be meant."""
+def read_table(file: Path) -> CsvFile:
+    """The rows of a file of answers as they are, the answers in small letters; UsageError if it is no such table."""
     table = read_csv_file(file, columns=COLUMNS, may_be_empty=True)
     missing = [name for name in COLUMNS if name not in table.cells]
     if missing:
         raise UsageError(f"{shown(file)} has no column '{missing[0]}'; give it the columns {', '.join(COLUMNS)}")
+    answers = [answer.casefold() for answer in table.cells["answer"]]
+    for row, answer in enumerate(answers):
+        if answer not in get_args(Answer):
+            told = shown(table.cells["answer"][row])
+            raise UsageError(f"{table.at(row)}: answer must be same, different or unsure, got {told}")
+    return replace(table, cells={**table.cells, "answer": answers})
+
+
+def read_answers(file: Path, samples: TrainSamples) -> AnsweredPairs:
+    """The answers in `file` about `samples`; UsageError, one line with file and row, for what cannot be meant."""
+    table = read_table(file)
     pairs = np.zeros((len(table), 2), dtype=np.int64)
     is_same, is_unsure, is_later = np.zeros((3, len(table)), dtype=bool)
     for row, (first, second, answer) in enumerate(zip(*(table.cells[name] for name in COLUMNS), strict=True)):
         places = [place for name in (first, second) if (place := samples.place(name, at=table.at(row))) is not None]
         is_later[row] = len(places) < 2
-        if answer not in get_args(Answer):
-            raise UsageError(f"{table.at(row)}: answer must be same, different or unsure, got {shown(answer)}")
         if is_later[row]:
             continue
         pairs[row] = places

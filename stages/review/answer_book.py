@@ -10,10 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from schemas.choices import Answer
-from stages.constraints.answers_file import COLUMNS, NO_ANSWERS, TrainSamples, read_answers
+from stages.constraints.answers_file import COLUMNS, NO_ANSWERS, TrainSamples, read_answers, read_table
 from stages.constraints.contradictions import first_contradiction
 from stages.errors import UsageError
-from stages.ingest.formats.csv_file import read_csv_file
 from stages.output_files import write_text
 from stages.review.order import Answers
 from stages.typing import Int64Array
@@ -94,11 +93,8 @@ class AnswerBook:
 
 
 def read_rows(file: Path) -> list[Row]:
-    """The rows of a file of answers as they are; UsageError if it is no such table."""
-    table = read_csv_file(file, columns=COLUMNS, may_be_empty=True)
-    missing = [name for name in COLUMNS if name not in table.cells]
-    if missing:
-        raise UsageError(f"{file} has no column '{missing[0]}'; give it the columns {', '.join(COLUMNS)}")
+    """The rows of a file of answers; UsageError if it is no such table."""
+    table = read_table(file)
     return list(zip(*(table.cells[name] for name in COLUMNS), strict=True))
 
 

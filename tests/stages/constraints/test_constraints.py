@@ -90,7 +90,7 @@ def test_the_order_of_rows_and_paths_changes_nothing(tmp_path):
     dataset = Dataset(list("abcd"))
     first = answers_of(tmp_path, dataset, ["a,b,same", "c,d,different", "a,c,unsure"])
     second = answers_of(
-        tmp_path, dataset, ["d,c,different", "b,a,same", "a,b,same"], header="PATH_A; path_b;answer".replace(";", ",")
+        tmp_path, dataset, ["d,c,Different", "b,a,SAME", "a,b,same"], header="PATH_A; path_b;answer".replace(";", ",")
     )
     assert first.digest() == second.digest() != ""
     assert (first.n_unsure, second.n_unsure) == (1, 0)

@@ -197,7 +197,7 @@ def test_a_folder_with_no_table_or_two_is_refused(tmp_path):
         ("path\n/etc/a.jpg\n", "line 2: path '/etc/a.jpg' leaves"),
         ("path\nb.jpg\na.jpg\n./b.jpg\n", "'b.jpg' in lines 2 and 4"),
         ("path\na.jpg\nz.jpg\ny.jpg\n", "2 of 3 files that do not exist, the first 'y.jpg' (line 4)"),
-        ("path,split\na.jpg,train\nb.jpg,val\n", "line 3: split 'val' is not train, query, gallery"),
+        ("path,split\na.jpg,Train\nb.jpg,val\n", "line 3: split 'val' is not train, query, gallery"),
         ("path,split\na.jpg,train\nb.jpg,\n", "line 3: split ''"),
         ("path,pid\nNA,1\n", "line 2 has path 'NA'"),
         ("path,junk\na.jpg,maybe\n", "line 2: junk 'maybe' is not 1 or 0"),
