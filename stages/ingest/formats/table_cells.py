@@ -78,14 +78,14 @@ def number(table: CsvFile, row: int, column: str, cell: str) -> float:
 
 def splits_of(table: CsvFile) -> UInt8Array | None:
     """(n_rows) the split of each row, or None if the table gives none."""
-    cells = [cell.casefold() for cell in table.column("split")]
+    cells = table.column("split")
     if all(map(is_missing, cells)):
         return None
-    wrong = [row for row, cell in enumerate(cells) if cell not in SPLIT_NAMES]
+    wrong = [row for row, cell in enumerate(cells) if cell.casefold() not in SPLIT_NAMES]
     if wrong:
         row = min(wrong, key=table.line.__getitem__)
         raise UsageError(
-            f"{table.at(row)}: split {shown(table.column('split')[row])} is not {', '.join(SPLIT_NAMES)}; "
+            f"{table.at(row)}: split {shown(cells[row])} is not {', '.join(SPLIT_NAMES)}; "
             "correct it, or leave the whole column empty to have splits drawn"
         )
-    return np.fromiter(map(SPLIT_NAMES.index, cells), dtype=np.uint8, count=len(cells))
+    return np.fromiter((SPLIT_NAMES.index(cell.casefold()) for cell in cells), dtype=np.uint8, count=len(cells))
