@@ -25,7 +25,7 @@ IMAGE_COLUMNS = ("path", "box", "is_relative", "frame_number", "timestamp", "sco
 """The columns of `Samples` with a row for each image."""
 SAMPLE_COLUMNS = (
     *("pid", "camid", "tracklet", "split", "encounter", "view"),
-    *("identity", "camera", "encounter_name", "view_name"),
+    *("identity", "camera", "tracklet_name", "encounter_name", "view_name"),
 )
 """The columns of `Samples` with a row for each sample."""
 
@@ -46,7 +46,7 @@ class Samples:
 
     Of each sample: `identity` and `camera` are what the source calls them; `encounter` (sightings that belong together) and
     `view` (from which side) are numbers, `UNKNOWN` if not said, and `encounter_name`, `view_name` their texts. Texts that
-    are not known are empty.
+    are not known are empty. `tracklet_name` is what the source calls tracklets, if these are not their numbers.
     """
 
     path: tuple[str, ...]
@@ -57,6 +57,7 @@ class Samples:
     split: UInt8Array
     identity: tuple[str, ...] = ()
     camera: tuple[str, ...] = ()
+    tracklet_name: tuple[str, ...] = ()
     box: Float64Array = field(default_factory=lambda: np.zeros((0, 4), dtype=np.float64))
     is_relative: BoolArray = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
     frame_number: Int64Array = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
@@ -125,11 +126,21 @@ class Samples:
         frame_start = n_kept[self.frame_start]
         return replace(self, frame_start=frame_start, **images).take(np.flatnonzero(np.diff(frame_start)))
 
-    def named(self, *, identity: Sequence[str], camera: Sequence[str]) -> Samples:
-        """The samples with the texts (n_samples) that the source has for them; only those whose number is known are kept."""
+    def named(self, *, identity: Sequence[str], camera: Sequence[str], tracklet: Sequence[str] = ()) -> Samples:
+        """The samples with the texts (n_samples) that the source has for them; only those whose number is known are kept.
+
+        Texts of `tracklet` are kept if one of them is another than its number (`7`, or `7.0` as pandas writes it).
+        """
+        tracks = list(zip(tracklet, self.tracklet.tolist(), strict=True)) if tracklet else []
+        are_named = any(number >= 0 and text not in (f"{number}", f"{number}.0") for text, number in tracks)
         identities = tuple(text if number > 0 else "" for text, number in zip(identity, self.pid, strict=True))
         cameras = tuple(text if number >= 0 else "" for text, number in zip(camera, self.camid, strict=True))
-        return replace(self, identity=identities if any(identities) else (), camera=cameras if any(cameras) else ())
+        return replace(
+            self,
+            identity=identities if any(identities) else (),
+            camera=cameras if any(cameras) else (),
+            tracklet_name=tuple(text if number >= 0 else "" for text, number in tracks) if are_named else (),
+        )
 
 
 def _rows(column: Any, rows: Int64Array) -> Any:

@@ -58,6 +58,7 @@ class Member:
 
     `individual` is the lasting number of the cluster (`stages.runs.lasting`), `cluster` its label in the artifact.
     `distance` is the Euclidean distance of the sample's features from the mean of its cluster, as merges compare them.
+    `tracklet` is what the source calls it, `track` the number by which tracklets of one name are told apart.
     `frame` counts from 0; `box` is left, top, width and height in pixels, `cut_out` the same of what was cut out of the
     picture, with `pad`; `x` and `y` are the sample's place on a map. Of samples that were added later and assigned,
     `probability` says how likely their individual is one of those there.
@@ -66,7 +67,7 @@ class Member:
     path: str
     camera: str | None
     split: str
-    tracklet: int | None
+    tracklet: int | str | None
     individual: int | None
     cluster: int | None
     stage: int
@@ -83,6 +84,7 @@ class Member:
     x: float | None = None
     y: float | None = None
     probability: float | None = None
+    track: int | None = None
 
 
 @dataclass(frozen=True)
@@ -209,7 +211,8 @@ def _members(dataset: Artifact, clustered: _Clustered, stage: int) -> list[Membe
     labels, distance, positions, probability, individual = clustered
     path, frame_start, split = dataset.read("path").tolist(), dataset.read("frame_start"), dataset.read("split")
     camera, identity = names_of(dataset, "camera"), names_of(dataset, "identity")
-    tracklet = dataset.read("tracklet").tolist()
+    track = [None if number == UNKNOWN else number for number in dataset.read("tracklet").tolist()]
+    tracklet = dataset.read("tracklet_name").tolist() if "tracklet_name" in dataset.names() else track
     images, samples = _more_of_images(dataset), _more_of_samples(dataset)
     size = np.bincount(labels[labels >= 0]).tolist()
     place = np.full(len(split), -1, dtype=np.int64)
@@ -224,7 +227,8 @@ def _members(dataset: Artifact, clustered: _Clustered, stage: int) -> list[Membe
                 path=path[frame],
                 camera=camera[sample],
                 split=SPLIT_NAMES[split[sample]],
-                tracklet=None if tracklet[sample] == UNKNOWN else tracklet[sample],
+                tracklet=None if track[sample] is None else tracklet[sample],
+                track=track[sample],
                 individual=None if cluster is None else int(individual[cluster]),
                 cluster=cluster,
                 stage=stage,

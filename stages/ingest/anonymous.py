@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from schemas.summaries import DatasetSummary
 from stages.runs.context import Context
@@ -20,8 +21,9 @@ def anonymous(samples: Samples, summary: DatasetSummary) -> tuple[Samples, Datas
         image.model_copy(update={"path": f"skipped-{number}"}) for number, image in enumerate(summary.skipped, start=1)
     )
     path = tuple(f"image-{number:0{width}}" for number in range(1, len(samples.path) + 1))
-    nameless = replace(samples, path=path, identity=(), camera=(), encounter_name=(), view_name=(), timestamp=())
-    return nameless, summary.model_copy(update={"skipped": skipped})
+    texts = ("identity", "camera", "tracklet_name", "encounter_name", "view_name", "timestamp")
+    nameless: dict[str, Any] = {"path": path, **dict.fromkeys(texts, ())}
+    return replace(samples, **nameless), summary.model_copy(update={"skipped": skipped})
 
 
 def without_source(context: Context, source: Path | None) -> Context:

@@ -14,6 +14,7 @@ from stages.typing import Int32Array
 
 _NAMED = (("pid", "identity", 1), ("camid", "camera", 0), ("encounter", "encounter_name", 0), ("view", "view_name", 0))
 """Columns of numbers, those of their texts, and the smallest number that stands for one of them."""
+_TRACKLETS = ("tracklet", "tracklet_name", 0)
 _EMPTY: dict[str, Any] = {
     "box": np.full((1, 4), np.nan),
     "is_relative": np.zeros(1, dtype=np.bool_),
@@ -46,10 +47,12 @@ def joined(before: Samples, new: Samples) -> Samples:
     texts, they are their own texts. Tracklets of `new` are others than those of `before`.
     """
     tracklet = np.where(new.tracklet >= 0, new.tracklet + before.tracklet.max(initial=-1) + 1, new.tracklet)
-    new = replace(new, tracklet=tracklet.astype(np.int32))
+    unmoved, new = new, replace(new, tracklet=tracklet.astype(np.int32))
     columns: dict[str, Any] = {}
     for name in (*IMAGE_COLUMNS, *SAMPLE_COLUMNS):
         columns[name] = _end_to_end(name, before, new)
+    if before.tracklet_name or new.tracklet_name:
+        columns["tracklet_name"] = (*_told(before, *_TRACKLETS), *_told(unmoved, *_TRACKLETS))
     for name, texts, smallest in _NAMED:
         columns[name], columns[texts] = _renumbered(before, new, name, texts, smallest)
     frame_start = np.concatenate([before.frame_start, new.frame_start[1:] + before.frame_start[-1]])

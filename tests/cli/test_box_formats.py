@@ -225,6 +225,7 @@ def test_a_map_gives_every_sample_one_place(dbc: Dbc, tmp_path: Path, tracked: R
         row["tracklet"]: (row["x"], row["y"]) for row in reversed(rows)
     }
     assert {row["x"] for row in rows} == {0.0, 1.0}
+    assert {row["tracklet"] for row in rows} == {"S1/4", "S1/5"}
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def _annotation(row: Member, source: Source, *, number: int, image: int) -> dict
     }
     if row.individual is not None:
         found |= {"individual_ids": [row.individual], "name": str(row.individual)}
-    return found | _known({"viewpoint": row.view, "score": row.score, "track_id": row.tracklet})
+    return found | _known({"viewpoint": row.view, "score": row.score, "track_id": row.track})
 
 
 def _known(said: dict[str, Any]) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def _tracks(rows: Sequence[Member]) -> list[tuple[str, int, list[Member]]]:
     tracks: dict[tuple[str, int, int, int], list[Member]] = {}
     name_of = _names(rows)
     for place, row in enumerate(rows):
-        track = (-1, place) if row.tracklet is None else (row.tracklet, -1)
+        track = (-1, place) if row.track is None else (row.track, -1)
         tracks.setdefault((name_of[row.camera, _frames_of(row)], row.individual or 0, *track), []).append(row)
     return [(name, number, track) for (name, number, *_), track in tracks.items()]
 

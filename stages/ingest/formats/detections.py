@@ -272,7 +272,12 @@ def _table(
         tracklet=numbers["tracklet"],
         split=_splits(first, numbers["pid"], numbers["camid"], parameters, findings),
         origin=tuple(row.origin for row in images),
-    ).named(identity=[row.identity for row in first], camera=[row.camera for row in first])
+    )
+    # a track of no sequence is told as /7 from one of a sequence
+    tracklet = [row.tracklet.removeprefix("/") for row in first]
+    samples = samples.named(
+        identity=[row.identity for row in first], camera=[row.camera for row in first], tracklet=tracklet
+    )
     samples = with_names(
         samples, findings, encounter=[row.encounter for row in first], view=[row.view for row in first]
     )

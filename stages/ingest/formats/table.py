@@ -81,8 +81,8 @@ def read_table(source: Path, root: Path, parameters: IngestParameters, findings:
         tracklet=tracklet,
         split=split[first] if split is not None else own_splits(pid, camid, parameters, findings),
     )
-    identity, camera = ([table.column(column)[row] for row in first] for column in ("pid", "camid"))
-    samples = samples.named(identity=identity, camera=camera)
+    identity, camera, track = ([table.column(column)[row] for row in first] for column in NAMES)
+    samples = samples.named(identity=identity, camera=camera, tracklet=track)
     return _detailed(samples, table, frames_of, findings)
 
 

@@ -118,6 +118,7 @@ def test_samples_are_known_again_if_only_the_new_ones_have_frames(tmp_path: Path
     (folder / "2.csv").write_text("path,camid,tracklet,frame\nc.png,x,t1,7\nd.png,x,t1,8\ne.png,y,t2,7\n")
     added = dataset_of(ingest(run, source=folder / "2.csv", parameters=parameters, add=True))
     assert sorted(added.read("frame_number").tolist()) == [-1, -1, 7, 7, 8]
+    assert sorted(added.read("tracklet_name").tolist()) == ["", "", "t1", "t2"]
     first = added.read("path")[added.read("frame_start")[:-1]].tolist()
     old = before.read("path").tolist()
     assert rows_before(added, before).tolist() == [old.index(path) if path in old else -1 for path in first]

@@ -37,6 +37,16 @@ def test_tracklets_stay_apart_and_frames_follow() -> None:
     assert both.frame_start.tolist() == [0, 2, 3, 4, 6]
 
 
+def test_names_of_tracklets_are_kept_beside_numbers_that_are_their_own_names() -> None:
+    before = Samples.of_tracklets([["a1", "a2"], ["b1"]], [(1, 0, 7, 0), (2, 0, -2, 0)])
+    assert before.named(identity=["", ""], camera=["", ""], tracklet=["7.0", "x"]).tracklet_name == ()
+    new = Samples.of_tracklets([["c1"], ["d1", "d2"]], [(1, 0, 1, 0), (-2, 0, -2, 0)])
+    new = new.named(identity=["", ""], camera=["", ""], tracklet=["cam2_0013", ""])
+    both = joined(before, new)
+    assert (both.tracklet.tolist(), both.tracklet_name) == ([7, -2, 9, -2], ("7", "", "cam2_0013", ""))
+    assert joined(before, before).tracklet_name == ()
+
+
 def test_a_column_of_one_table_alone_is_filled() -> None:
     before = replace(table(["a"], [-2], [-2]), timestamp=("2024-01-01",), score=np.array([0.5], dtype=np.float32))
     both = joined(before, table(["b", "c"], [-2, -2], [-2, -2]))

@@ -122,6 +122,7 @@ def test_rows_of_a_tracklet_are_the_frames_of_one_sample(tmp_path):
         assert samples.frame_start.tolist() == [0, 3, 4, 5]
         assert samples.pid.tolist() == [1, 3, 3]
         assert samples.tracklet.tolist() == [2, UNKNOWN, 1]
+        assert samples.tracklet_name == ("t1", "", "t0")
 
 
 def test_a_frame_column_orders_the_frames(tmp_path):
