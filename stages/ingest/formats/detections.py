@@ -15,7 +15,7 @@ import numpy as np
 from schemas.parameters import ANY_CATEGORY, IngestParameters
 from stages.errors import UsageError
 from stages.ingest.formats.format import Findings
-from stages.ingest.formats.listing import lost_files
+from stages.ingest.formats.listing import NAMED, lost_files
 from stages.ingest.formats.names import counted, doubts, is_missing, iso_time, numbers_of, shown
 from stages.ingest.formats.path_patterns import camera_texts, identity_texts
 from stages.ingest.formats.splits import own_splits
@@ -79,12 +79,13 @@ def samples_of(
     rows.sort(key=lambda row: row.place)
     _check_pixels(rows)
     _check_duplicates(rows)
-    _check_files(rows, root, parameters)
+    n_lost = _check_files(rows, root, parameters)
     rows = list(_named(rows, parameters))
     groups = _groups(rows)
     samples = _table(rows, groups, parameters, findings)
     n_pictures = len({(row.path, row.frame) for row in rows})
-    without = f"; left out: {counted(findings.boxes)}" if findings.boxes else ""
+    without = f", of which {n_lost} do not exist" if n_lost else ""
+    without += f"; left out: {counted(findings.boxes)}" if findings.boxes else ""
     kind = "boxes" if len(samples.box) else "images"
     findings.notes.append(f"{len(rows)} {kind} of {n_pictures} pictures or frames{without}")
     findings.left_out = Counter()
@@ -171,17 +172,18 @@ def _check_duplicates(rows: Sequence[Detection]) -> None:
                 raise UsageError(f"{row.origin} and {before.origin} are the same box of {shown(row.path)}; keep one")
 
 
-def _check_files(rows: Sequence[Detection], root: Path, parameters: IngestParameters) -> None:
-    """Raise UsageError for pictures that are not there: any, or all of them if bad images are to be skipped."""
+def _check_files(rows: Sequence[Detection], root: Path, parameters: IngestParameters) -> int:
+    """How many pictures are not there: none, unless bad images are to be skipped. Else UsageError, as if all are not there."""
     row_of: dict[str, Detection] = {}
     for row in rows:
         row_of.setdefault(row.path, row)
     paths = list(row_of)
     lost = lost_files(root, paths)
-    if not lost.places or (parameters.on_bad_image == "skip" and len(lost.places) < len(paths)):
-        return
+    if not lost.places or lost.may_be_skipped(len(paths), parameters):
+        return len(lost.places)
     first = row_of[paths[lost.places[0]]]
-    others = f", nor do {len(lost.places) - 1} other of the {len(paths)} pictures" if len(lost.places) > 1 else ""
+    names = ", ".join(shown(paths[place]) for place in lost.places[1:NAMED])
+    others = f", nor do {len(lost.places) - 1} other of the {len(paths)} pictures, the next {names}" if names else ""
     advice = "give the folder that their paths start from as `root`"
     if len(lost.places) < len(paths):
         advice = "restore it, or leave such pictures out with `on_bad_image='skip'`"

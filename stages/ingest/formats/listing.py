@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from schemas.parameters import IngestParameters
 from stages.errors import DbcError, UsageError
 from stages.ingest.decode.image_file import image_suffixes
 from stages.ingest.formats.names import counted, shown
@@ -18,6 +19,8 @@ _SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "icon\r"})
 HIDDEN = "hidden"
 NO_SUFFIX = "without suffix"
 RUN = "run folder"
+NAMED = 5
+"""Lost files that a message names."""
 HARMLESS = frozenset({HIDDEN, RUN, ".csv", ".db", ".html", ".ini", ".json", ".mat", ".md", ".pdf", ".txt", ".xml"})
 """What `left_out` may count without a warning: what lies beside images in published sets."""
 
@@ -81,6 +84,10 @@ class LostFiles(NamedTuple):
     look_alike: str | None
     beside: Counter[str]
     backslash: bool
+
+    def may_be_skipped(self, n_paths: int, parameters: IngestParameters) -> bool:
+        """Whether they are left out as bad images are: some of the `n_paths` have to be there."""
+        return parameters.on_bad_image == "skip" and len(self.places) < n_paths
 
     @property
     def told(self) -> str:

@@ -17,7 +17,7 @@ from stages.ingest.formats.csv_file import DELIMITERS, CsvFile, read_csv_file
 from stages.ingest.formats.detections import samples_of, times_of, wanted_categories, why_left_out, with_names
 from stages.ingest.formats.find_table import find_table
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
-from stages.ingest.formats.listing import lost_files
+from stages.ingest.formats.listing import NAMED, lost_files
 from stages.ingest.formats.names import counted, doubts, is_missing, numbers_of, shown
 from stages.ingest.formats.numbers import frame_of
 from stages.ingest.formats.path_patterns import camera_texts, identity_texts
@@ -65,7 +65,7 @@ def read_table(source: Path, root: Path, parameters: IngestParameters, findings:
     table = _named(_taken(table, parameters, findings), parameters)
     paths = table.cells["path"]
     table = table.take(sorted(range(len(table)), key=paths.__getitem__))
-    _check_paths(table, root, findings)
+    _check_paths(table, root, parameters, findings)
     split = splits_of(table)
     numbers = _numbers(table, split)
     _report(table, numbers, findings)
@@ -156,8 +156,11 @@ def _first_of_all(samples: Samples, numbers: Int64Array) -> int | None:
     return begins.pop() if len(begins) == 1 and max(places.values()) >= SEVERAL else None
 
 
-def _check_paths(table: CsvFile, root: Path, findings: Findings) -> None:
-    """Raise UsageError unless every path, sorted, is there once. Each folder is listed once, for a call a file is slow."""
+def _check_paths(table: CsvFile, root: Path, parameters: IngestParameters, findings: Findings) -> None:
+    """Raise UsageError unless every path, sorted, is there once. If bad images are skipped, one has to be there.
+
+    Each folder is listed once, for a call a file is slow.
+    """
     paths = table.cells["path"]
     for row, (before, path) in enumerate(itertools.pairwise(paths)):
         if before == path:
@@ -167,14 +170,21 @@ def _check_paths(table: CsvFile, root: Path, findings: Findings) -> None:
             )
     lost = lost_files(root, paths, known={table.file.name} if root == table.file.parent else ())
     findings.left_out = lost.beside
-    if lost.places:
-        row = lost.places[0]
-        top = "the table's folder" if root == table.file.parent else "`root`"
-        path = ascii(paths[row]) if lost.look_alike else shown(paths[row])
-        raise UsageError(
-            f"{shown(table.file)} lists {len(lost.places)} of {len(paths)} files that do not exist, the first {path} "
-            f"(line {table.line[row]}){lost.told}; paths are relative to {top}"
-        )
+    if not lost.places:
+        return
+    count = f"{len(lost.places)} of {len(paths)} files that do not exist"
+    if lost.may_be_skipped(len(paths), parameters):
+        findings.notes.append(f"{shown(table.file)} lists {count}; they are left out")
+        return
+    named = [
+        f"{ascii(paths[row]) if lost.look_alike else shown(paths[row])} (line {table.line[row]})"
+        for row in lost.places[:NAMED]
+    ]
+    top = "the table's folder" if root == table.file.parent else "`root`"
+    advice = "" if len(lost.places) == len(paths) else "; restore them, or leave them out with `on_bad_image='skip'`"
+    raise UsageError(
+        f"{shown(table.file)} lists {count}, the first {', '.join(named)}{lost.told}; paths are relative to {top}{advice}"
+    )
 
 
 def _numbers(table: CsvFile, split: UInt8Array | None) -> dict[str, Int32Array]:

@@ -234,7 +234,7 @@ def test_an_anonymous_dataset_holds_no_name_of_its_source(tmp_path: Path) -> Non
     paths = write_images(source, 12)
     for number, path in enumerate(paths):
         path.rename(path.with_name(f"secret{number}.png"))
-    (source / "secret3.png").write_bytes(b"")
+    (source / "secret3.png").unlink()
     (source / "secret.heic").write_bytes(b"")
     (source / "samples.csv").write_text(
         "path,pid,secret\n" + "".join(f"secret{i}.png,secret{i // 4},1\n" for i in range(12))
@@ -242,6 +242,7 @@ def test_an_anonymous_dataset_holds_no_name_of_its_source(tmp_path: Path) -> Non
     plain, _ = heard_from(tmp_path / "plain", source, format="csv", on_bad_image="skip")
     heard, outcome = heard_from(tmp_path, source, format="csv", anonymize=True, on_bad_image="skip")
     assert heard.warnings == plain.warnings
+    assert any(note.endswith("lists 1 of 12 files that do not exist; they are left out") for note in plain.notes)
     assert outcome.artifact is not None
     assert outcome.artifact.read("path").tolist() == [f"image-{number:02}" for number in range(1, 12)]
     assert outcome.artifact.manifest.command == ("dbc", "ingest", "SOURCE", "--run", "r")

@@ -138,10 +138,14 @@ def test_boxes_outside_are_counted_if_bad_images_are_skipped(root: Path) -> None
 
 
 def test_pictures_that_are_not_there_are_named_with_their_row(root: Path) -> None:
-    rows = [row("a.png", 1), row("lost.png", 2), row("lost.png", 3, box=BOX)]
-    with pytest.raises(UsageError, match=r"table row 2: 'lost.png' does not exist in .*; restore it"):
+    rows, findings = [row("a.png", 1), row("lost.png", 2), row("lost.png", 3, box=BOX), row("no.png", 4)], Findings()
+    with pytest.raises(
+        UsageError,
+        match=r"table row 2: 'lost.png' does not exist in .*, nor do 1 other of the 3 pictures, the next 'no.png'; restore it",
+    ):
         build(root, *rows)
-    assert len(build(root, *rows, on_bad_image="skip")) == 3
+    assert len(build(root, *rows, on_bad_image="skip", findings=findings)) == 4
+    assert findings.notes == ["4 boxes of 3 pictures or frames, of which 2 do not exist"]
     with pytest.raises(UsageError, match="as `root`"):
         build(root, *rows[1:], on_bad_image="skip")
 

@@ -197,7 +197,11 @@ def test_a_folder_with_no_table_or_two_is_refused(tmp_path):
         ("path\n../a.jpg\n", "line 2: path '../a.jpg' leaves"),
         ("path\n/etc/a.jpg\n", "line 2: path '/etc/a.jpg' leaves"),
         ("path\nb.jpg\na.jpg\n./b.jpg\n", "'b.jpg' in lines 2 and 4"),
-        ("path\na.jpg\nz.jpg\ny.jpg\n", "2 of 3 files that do not exist, the first 'y.jpg' (line 4)"),
+        (
+            "path\na.jpg\nz.jpg\ny.jpg\n",
+            "2 of 3 files that do not exist, the first 'y.jpg' (line 4), 'z.jpg' (line 3); paths are relative to the table's "
+            "folder; restore them, or leave them out with `on_bad_image='skip'`",
+        ),
         ("path,split\na.jpg,Train\nb.jpg,val\n", "line 3: split 'val' is not train, query, gallery"),
         ("path,split\na.jpg,train\nb.jpg,\n", "line 3: split ''"),
         ("path,pid\nNA,1\n", "line 2 has path 'NA'"),
