@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
 
@@ -89,6 +89,20 @@ def read_csv_file(
         raise UsageError(f"{shown(file)} has no rows below its header; list one image a row")
     ignored = tuple(name for name in names if name and name not in columns)
     return CsvFile(file, delimiter, line, cells, ignored)
+
+
+def with_synonyms(table: CsvFile, synonyms: Mapping[str, Sequence[str]], notes: list[str]) -> CsvFile:
+    """The table with the first of its `synonyms` as each column that it lacks, which is told, and without the others."""
+    cells = dict(table.cells)
+    ignored = list(table.ignored)
+    for name, others in synonyms.items():
+        there = [other for other in others if other in cells]
+        if there and name not in cells:
+            notes.append(f"{shown(table.file)}: the column {shown(there[0])} is read as {name}")
+            cells[name] = cells[there.pop(0)]
+        ignored += there
+    kept = {name: column for name, column in cells.items() if not any(name in others for others in synonyms.values())}
+    return replace(table, cells=kept, ignored=tuple(ignored))
 
 
 def read_header(file: Path, *, needed: str) -> list[str]:

@@ -13,7 +13,7 @@ import numpy as np
 from schemas.parameters import IngestParameters
 from stages.errors import UsageError
 from stages.ingest.decode.pixels import is_video
-from stages.ingest.formats.csv_file import DELIMITERS, CsvFile, read_csv_file
+from stages.ingest.formats.csv_file import DELIMITERS, CsvFile, read_csv_file, with_synonyms
 from stages.ingest.formats.detections import samples_of, times_of, wanted_categories, why_left_out, with_names
 from stages.ingest.formats.find_table import find_table
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
@@ -33,8 +33,13 @@ DETAILS = ("timestamp", "score", "category", "encounter", "view")
 COLUMNS = ("path", *NAMES, "split", "frame", *MARKS, *DETAILS)
 SEVERAL = 4
 """Tracklets of one camera that hardly begin at the same moment by chance."""
-VIEWS = ("flank", "viewpoint", "orientation")
-"""Other names of the column `view`; the first of them counts if there is no `view`."""
+SYNONYMS = {
+    "pid": ("identity",),
+    "camid": ("camera", "station"),
+    "timestamp": ("datetime",),
+    "view": ("flank", "viewpoint", "orientation"),
+}
+"""Other names of columns; the first of them counts if the column itself is not there."""
 
 _YES, _NO = frozenset({"1", "1.0", "true", "yes"}), frozenset({"0", "0.0", "false", "no"})
 
@@ -44,13 +49,14 @@ def read_table(source: Path, root: Path, parameters: IngestParameters, findings:
 
     `source` is the table, or the folder that holds it. Paths are relative to `root`. pid, camid and tracklet are texts,
     numbered as `numbers_of` says: 0 and −1 are names like any other. Rows with 1 in a column `junk` or `distractor` are
-    those, whatever their pid. One of `VIEWS` stands for a missing `view`, which is told. Rows of one split with the same
+    those, whatever their pid. One of `SYNONYMS` stands for a missing column, which is told. Rows of one split with the same
     tracklet are the frames of one sample, in order of `frame` or else of path. Without splits they are drawn by identity
     (`assign_splits`). Other columns are ignored and reported. Samples are sorted by their first path, so the order of the
     rows does not matter. Rows of boxes, and of videos, are read as `samples_of` says.
     """
-    names = (*COLUMNS, *VIEWS, *(name for box in (*SIDES, *CORNERS) for name in box))
-    table = _with_view(read_csv_file(find_table(source, findings.notes), columns=names, root=root), findings)
+    names = (*COLUMNS, *itertools.chain(*SYNONYMS.values(), *SIDES, *CORNERS))
+    table = read_csv_file(find_table(source, findings.notes), columns=names, root=root)
+    table = with_synonyms(table, SYNONYMS, findings.notes)
     box = next((box for box in (*SIDES, *CORNERS) if all(name in table.cells for name in box)), None)
     table = replace(table, ignored=(*table.ignored, *(set(table.cells) - {*COLUMNS, *(box or ())})))
     if box is not None or any(map(is_video, table.cells["path"])):
@@ -232,17 +238,6 @@ def _report(table: CsvFile, numbers: dict[str, Int32Array], findings: Findings) 
                 f"{shown(table.file)}: pid -1 is an identity like any other; if it is junk, say so by 1 in a column junk "
                 "(and by 1 in a column distractor for images of nobody)"
             )
-
-
-def _with_view(table: CsvFile, findings: Findings) -> CsvFile:
-    """The table with the first of `VIEWS` as its `view`, if it has none, and without the others."""
-    others = [name for name in VIEWS if name in table.cells]
-    cells = {name: column for name, column in table.cells.items() if name not in others}
-    if others and "view" not in cells:
-        name = others.pop(0)
-        cells["view"] = table.cells[name]
-        findings.notes.append(f"{shown(table.file)}: the column {shown(name)} is read as view")
-    return replace(table, cells=cells, ignored=(*table.ignored, *others))
 
 
 def _report_columns(table: CsvFile, findings: Findings) -> None:

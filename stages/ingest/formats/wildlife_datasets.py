@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 
 from schemas.parameters import IngestParameters
 from stages.errors import DbcError, UsageError
-from stages.ingest.formats.csv_file import read_csv_file, read_header
+from stages.ingest.formats.csv_file import read_csv_file, read_header, with_synonyms
 from stages.ingest.formats.detections import Detection, samples_of
 from stages.ingest.formats.find_table import find_table
 from stages.ingest.formats.format import NAMING, Findings, Format
@@ -24,11 +25,17 @@ COLUMNS = (
     "bbox",
     "date",
     "orientation",
-    "position",
     "camera",
     "encounter",
-    "encounter_id",
 )
+SYNONYMS = {
+    # orientation was called position before
+    "orientation": ("position", "view", "flank", "viewpoint"),
+    "encounter": ("encounter_id",),
+    "camera": ("camid", "station"),
+    "date": ("timestamp", "datetime"),
+}
+"""Other names of columns; the first of them counts if the column itself is not there."""
 _BRACKETS = re.compile(r"[\[\](),;\s]+")
 
 
@@ -36,17 +43,18 @@ def read_wildlife_datasets(source: Path, root: Path, parameters: IngestParameter
     """The rows of a table with the columns path and identity; `source` is the table or the folder that holds it.
 
     `bbox` is [left, top, width, height] in pixels, `date` the time, `orientation` the view, `camera` and `encounter` as they
-    say. The identity 'unknown' is none. Other columns are named and not read. UsageError names the line of what is wrong.
+    say; one of `SYNONYMS` stands for a missing column, which is told. The identity 'unknown' is none. Other columns are named
+    and not read. UsageError names the line of what is wrong.
     """
-    table = read_csv_file(find_table(source, findings.notes), columns=COLUMNS, root=root)
+    names = (*COLUMNS, *itertools.chain(*SYNONYMS.values()))
+    table = read_csv_file(find_table(source, findings.notes), columns=names, root=root)
+    table = with_synonyms(table, SYNONYMS, findings.notes)
     if "identity" not in table.cells:
         raise UsageError(f"{shown(table.file)} has no column 'identity'; name the column of individuals so")
     if table.ignored:
         findings.notes.append(f"{shown(table.file)}: columns not read: {', '.join(map(shown, table.ignored))}")
-    # it was called position before
-    view = "orientation" if "orientation" in table.cells else "position"
-    encounter = "encounter" if "encounter" in table.cells else "encounter_id"
-    columns = [table.column(name) for name in ("path", "identity", "bbox", "date", view, "camera", encounter)]
+    wanted = ("path", "identity", "bbox", "date", "orientation", "camera", "encounter")
+    columns = [table.column(name) for name in wanted]
     found = [
         Detection(
             path=path,
