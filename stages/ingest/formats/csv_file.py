@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,13 @@ from stages.ingest.formats.names import is_missing, plain, relative_path, shown
 from stages.plain_files import plain_file
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+_PATHS = frozenset(
+    {
+        *("filename", "file", "filepath", "fullpath", "relativepath", "image", "imagepath", "imagename", "imagefile"),
+        *("img", "imgpath", "photo", "photopath", "picture", "picturepath", "paths"),
+    }
+)
+"""Names, without what is no letter, that people give to the column `path`."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +142,8 @@ def _rows(reader: Any, file: Path) -> Iterator[list[str]]:
 
 def _header(file: Path, text: TextIO, *, needed: str) -> tuple[str, Any, list[str]]:
     """The delimiter that gives the header a column `needed`, a reader that stands below the header, and its names."""
-    found, problem = "none", None
+    found: list[str] = []
+    problem = None
     for delimiter in DELIMITERS:
         text.seek(0)
         reader = csv.reader(text, strict=True, delimiter=delimiter)
@@ -145,14 +154,17 @@ def _header(file: Path, text: TextIO, *, needed: str) -> tuple[str, Any, list[st
             continue
         if needed in names:
             return delimiter, reader, names
-        if delimiter == ",":
-            found = ", ".join(plain(name) for name in names if name) or "none"
+        # the true delimiter finds most names
+        found = max(found, [name for name in names if name], key=len)
     if problem is not None:
         raise problem
-    raise UsageError(
-        f"{shown(file)} has no column '{needed}' (columns found: {found}); name the column of image paths so, in a header "
-        "with commas, semicolons or tabs"
-    )
+    advice = "give it that column, in a header with commas, semicolons or tabs"
+    if needed == "path":
+        alike = [name for name in found if re.sub("[^a-z]", "", name) in _PATHS]
+        advice = "name the column of image paths so, in a header with commas, semicolons or tabs"
+        advice = f"rename {shown(alike[0])} to path, if it holds the paths of images" if alike else advice
+    columns = ", ".join(map(plain, found)) or "none"
+    raise UsageError(f"{shown(file)} has no column '{needed}' (columns found: {columns}); {advice}")
 
 
 def _refuse_mixed(file: Path, delimiter: str, names: list[str], columns: tuple[str, ...]) -> None:

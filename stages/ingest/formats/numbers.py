@@ -41,7 +41,7 @@ def score_of(value: object, origin: str, *, name: str = "score") -> float:
         return math.nan
     number = number_of(value)
     if number is None:
-        raise UsageError(f"{origin}: {name} {_told(value)} is not a number; correct it")
+        raise UsageError(f"{origin}: {name} {_told(value)} is not a number; {_advice(value)}")
     return number
 
 
@@ -51,7 +51,7 @@ def frame_of(value: object, origin: str, *, name: str = "frame") -> int:
         return -1
     number = number_of(value)
     if number is None or not 0 <= number <= INT32_MAX or not number.is_integer():
-        raise UsageError(f"{origin}: {name} {_told(value)} is not a whole number from 0; correct it")
+        raise UsageError(f"{origin}: {name} {_told(value)} is not a whole number from 0; {_advice(value)}")
     return int(number)
 
 
@@ -75,6 +75,11 @@ def text_of(value: object, origin: str, *, name: str) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise UsageError(f"{origin}: {name} {_told(value)} is neither text nor a number; correct it")
     return str(value)
+
+
+def _advice(value: object) -> str:
+    is_comma = isinstance(value, str) and number_of(value.replace(",", ".", 1)) is not None
+    return "write a point in place of the comma" if is_comma else "correct it"
 
 
 def _told(value: object) -> str:

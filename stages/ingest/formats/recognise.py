@@ -80,7 +80,9 @@ def _by_tables(source: Path, *, is_known: bool) -> list[Recognised]:
             f"{shown(source)} holds {len(found)} tables with a column path ({names}); give one of them as the source, or "
             "`format='folder'` to read none"
         )
-    no_table = "there is no table of pictures" + (f" ({tables.passed_over})" if tables.own else "")
+    others = f"no column path in {', '.join(plain(file.name) for file in tables.others[:5])}" if tables.others else ""
+    told = ", ".join(filter(None, (others, tables.passed_over)))
+    no_table = "there is no table of pictures" + (f" ({told})" if told else "")
     fallback = Recognised("folder", f"{no_table} and no published layout")
     table = [Recognised("csv", f"{plain(file.name)} there has a column path") for file in found[:1]]
     return [*table, fallback]

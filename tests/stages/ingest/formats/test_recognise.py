@@ -70,7 +70,11 @@ CLUSTERS, ASSIGNED = ",".join((*members.COLUMNS, "x")), ",".join((*FIELDS, "fram
 @pytest.mark.parametrize(
     ("headers", "layout", "told"),
     [
-        ({"results.csv": "animal,count"}, "folder", "there is no table of pictures and"),
+        (
+            {"results.csv": "animal,count"},
+            "folder",
+            "there is no table of pictures (no column path in results.csv) and",
+        ),
         ({"one.csv": "path,pid"}, "csv", "one.csv there has a column path"),
         ({"ONE.CSV": "path,pid", "counts.csv": "animal,count"}, "csv", "ONE.CSV"),
         ({"one.csv": "path,pid", "samples.csv": "path,camid"}, "csv", "samples.csv"),

@@ -187,7 +187,17 @@ def test_a_folder_with_no_table_or_two_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("file,pid\na.jpg,1\n", "no column 'path' (columns found: file, pid)"),
+        ("animal,pid\na.jpg,1\n", "no column 'path' (columns found: animal, pid); name the column of image paths so"),
+        (
+            "Image Path\ta,b\tc\na.jpg,1\n",
+            "(columns found: image path, a,b, c); rename 'image path' to path, if it holds",
+        ),
+        (
+            "Filename;Individual ID;Weight, kg\na.jpg;1;2\n",
+            "(columns found: filename, individual id, weight, kg); rename 'filename' to path, if it holds",
+        ),
+        ("path;score\na.jpg;0,95\n", "line 2: score '0,95' is not a number; write a point in place of the comma"),
+        ("path;score\na.jpg;0,9,5\n", "line 2: score '0,9,5' is not a number; correct it"),
         ("", "no column 'path' (columns found: none)"),
         ("path,pid,pid\na.jpg,1,1\n", "column 'pid' more than once"),
         ("path\n", "no rows"),
