@@ -41,7 +41,7 @@ from schemas.choices import (
 )
 from schemas.first_release import FIELDS
 from schemas.recipes import DEFAULT_RECIPE, evaluation_of, merging_of
-from schemas.rules import MERGE_RULES, TRAIN_RULES, broken_rule
+from schemas.rules import MERGE_RULES, TRAIN_RULES, broken_rule, is_read
 
 STORED: Mapping[str, Any] = MappingProxyType({"is_stored": True})
 """Context of validation for parameters read from an artifact: fields it lacks came later, and are as before they came."""
@@ -314,10 +314,8 @@ class MergeParameters(Parameters):
 
     def request(self) -> dict[str, Any]:
         """See `Parameters.request`; a parameter that only one choice reads is asked for with that choice alone."""
-        unread = {"camera_weight"} if self.camera != "penalty" else set()
-        unread |= {"eps"} if self.clusterer != "dbscan" else set()
-        unread |= {"min_samples"} if self.clusterer not in ("dbscan", "hdbscan") else set()
-        unread |= {"n_clusters", "min_cosine"} if self.clusterer != "pul" else set()
+        asked_if_read = ("camera_weight", "eps", "min_samples", "n_clusters", "min_cosine")
+        unread = {name for name in asked_if_read if not is_read(name, dict(self))}
         return {name: value for name, value in super().request().items() if name not in unread}
 
     model_config = ConfigDict(validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)

@@ -70,6 +70,54 @@ TRAIN_RULES = (
 )
 
 
+@dataclass(frozen=True)
+class Reader:
+    """What reads the option `name`: one of the `choices` of other options, by their names. Without it, it has no effect."""
+
+    name: str
+    choices: Mapping[str, tuple[Any, ...]]
+
+    def is_idle(self, options: Mapping[str, Any]) -> bool:
+        """Whether `options` choose something else; not if they leave one of the others out."""
+        return all(other in options and options[other] not in values for other, values in self.choices.items())
+
+    def told(self, value: Any) -> str:
+        """One line that says that `value` has no effect."""
+        needed = [argument(other, choice) for other, values in self.choices.items() for choice in values]
+        return f"{argument(self.name, value)} has no effect: it needs {' or '.join(needed)}"
+
+
+READERS = (
+    *(Reader(name, {"clusterer": ("dbc",)}) for name in ("lambda_", "update", "start", "metric", "intra_normalizer")),
+    Reader("intra_normalizer", {"criterion": ("dbc",)}),
+    *(Reader(name, {"metric": ("jaccard",), "clusterer": ("dbscan",)}) for name in ("k1", "k2")),
+    Reader("camera_weight", {"camera": ("penalty",)}),
+    Reader("eps", {"clusterer": ("dbscan",)}),
+    Reader("min_samples", {"clusterer": ("dbscan", "hdbscan")}),
+    *(Reader(name, {"clusterer": ("pul",)}) for name in ("n_clusters", "min_cosine")),
+    Reader("queue_size", {"loss": ("oim",)}),
+    *(Reader(name, {"loss": ("repelled", "oim"), "exclusive": (True,)}) for name in ("temperature", "memory_momentum")),
+    *(Reader(name, {"rerank": (True,)}) for name in ("rerank_k1", "rerank_k2", "rerank_lambda")),
+    Reader("patience", {"stop": ("auto",)}),
+)
+
+
+def is_read(name: str, options: Mapping[str, Any]) -> bool:
+    """Whether the option `name` has an effect beside the other `options`."""
+    return not any(reader.is_idle(options) for reader in READERS if reader.name == name)
+
+
+def idle_options(
+    given: Mapping[str, Any], settings: Sequence[Mapping[str, Any]], readers: Sequence[Reader] = READERS
+) -> dict[str, str]:
+    """By name, a line about each option of `given` that has no effect in any of the `settings`, which hold all options."""
+    return {
+        reader.name: reader.told(given[reader.name])
+        for reader in readers
+        if reader.name in given and settings and all(reader.is_idle(options) for options in settings)
+    }
+
+
 def broken_rule(rules: Sequence[Rule], **options: Any) -> str | None:
     """The first of `rules` that `options` break, in one line; None if they go together. Options left out break none."""
     return next((told for rule in rules if (told := rule.broken_by(options)) is not None), None)

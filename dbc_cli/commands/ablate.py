@@ -22,6 +22,8 @@ from dbc_cli.comparison import (
 from dbc_cli.configuration import STAGE_TABLES
 from dbc_cli.flags.flag import Flag, pins
 from dbc_cli.flags.tables import COMMON, CONSTRAINTS
+from dbc_cli.idle import settings_of, tell_of_idle
+from stages.errors import UsageError
 
 ABLATE = (
     *SEEDS,
@@ -77,6 +79,9 @@ def ablate(given: Given) -> None:
     """
     from stages.compare.ablation import VARIANTS, ablation_cells, clusterer_cells, method_cells
 
+    several = [f"--{name}" for name in ("variants", "clusterers", "methods") if given[name] is not None]
+    if len(several) > 1:
+        raise UsageError(f"{' and '.join(several)} compare different things; give one of them")
     seeds = seeds_of(given)
     name, others = "ablation", list[str]()
     if given["methods"] is not None:
@@ -99,6 +104,8 @@ def ablate(given: Given) -> None:
         plan = plan_of(replace(given, values={"update": PUBLISHED_UPDATE, **values}))
         lambdas = {"dbc_lambda": given["lambda_"], "buc_lambda": given["buc_lambda"]}
         cells = ablation_cells(plan, variants=variants, seeds=seeds, **lambdas)
+    if not others:
+        tell_of_idle(given, *(settings_of(cell.plan) for cell in cells))
     if given.flag("dry_run"):
         show_plan(given, cells)
         return

@@ -20,6 +20,7 @@ from dbc_cli.comparison import (
 )
 from dbc_cli.flags.flag import pins
 from dbc_cli.flags.tables import COMMON, CONSTRAINTS
+from dbc_cli.idle import settings_of, tell_of_idle
 from schemas.choices import Baseline, words_of
 from stages.errors import UsageError
 
@@ -65,6 +66,7 @@ def baseline(given: Given, method: str | None) -> None:
     name = "eug-exclusive" if method == "eug" and given.flag("exclusive") else method
     plans = plans_of_methods(given, [name])
     cells = method_cells(plans, seeds=seeds_of(given), on_source=begin_on_source(given, plans))
+    tell_of_idle(given, *(settings_of(cell.plan) for cell in cells))
     if given.flag("dry_run"):
         show_plan(given, cells)
         return

@@ -11,6 +11,7 @@ from dbc_cli.command import Given, command
 from dbc_cli.flags.flag import EVALUATION, Flag, in_panel, pins, stage_flag
 from dbc_cli.flags.tables import CAMERA, COMMON, DEVICE, EVALUATE, MAKING, WHITEN
 from dbc_cli.flags.training import RECIPE
+from dbc_cli.idle import tell_of_idle
 
 IDS = (
     Flag(
@@ -49,12 +50,14 @@ def evaluate(given: Given) -> None:
     from stages.evaluate.stage import evaluate as run_evaluate
     from stages.runs.lineage import with_clusters
 
+    parameters = evaluate_parameters(given)
+    tell_of_idle(given, dict(parameters))
     tell_of_another_recipe(given, RichReporter())
     run, looks_at_clusters = given.run_directory, given.stage is None or given.stage > 0
     outcome = run_evaluate(
         with_clusters(run, RichReporter()) if looks_at_clusters else run,
         stage=given.stage,
-        parameters=evaluate_parameters(given),
+        parameters=parameters,
         ids=given["ids"],
         context=given.context(),
     )

@@ -13,6 +13,7 @@ from dbc_cli.command import Given, command
 from dbc_cli.flags.flag import pins, stage_flag
 from dbc_cli.flags.tables import CAMERA, COMMON, CONSTRAINTS, DEVICE, MAKING, MEMORY, MERGE, WHITEN
 from dbc_cli.flags.training import RECIPE
+from dbc_cli.idle import tell_of_idle
 
 
 @command(
@@ -44,6 +45,7 @@ def merge(given: Given) -> None:
             f"--clusters {given['pin_clusters']} needs --start previous, got --start singletons, which reads no clusters; "
             "change one of them"
         )
+    tell_of_idle(given, dict(parameters))
     tell_of_another_recipe(given, RichReporter())
     tell_of_another_extraction(given, RichReporter())
     tell_of_another_merge(given, parameters, RichReporter())

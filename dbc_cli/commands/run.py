@@ -27,6 +27,7 @@ from dbc_cli.flags.tables import (
     WHITEN,
 )
 from dbc_cli.flags.training import AMP, COMPILE, INITIAL, RUNNING, TRAIN
+from dbc_cli.idle import settings_of, tell_of_idle
 from schemas.choices import Stop
 from schemas.stage_names import INIT_STAGE
 
@@ -93,7 +94,9 @@ def run(given: Given) -> None:
     The artifacts are those of the single commands in a shell loop. With --stop auto the run ends when --patience trained
     stages have been no better than the one that dbc select chooses, and names that stage; identity labels are never used.
     """
-    run_plan(given, plan_of(given))
+    plan = plan_of(given)
+    tell_of_idle(given, {**settings_of(plan), "stop": given.get("stop", "never")})
+    run_plan(given, plan)
 
 
 def plan_of(given: Given) -> Plan:

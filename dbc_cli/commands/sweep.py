@@ -23,6 +23,7 @@ from dbc_cli.configuration import STAGE_TABLES
 from dbc_cli.flags.flag import Flag, pins
 from dbc_cli.flags.tables import CAMERA, COMMON, DEVICE, EVALUATE, MEMORY, MERGE, SCHEDULE, SEED, WHITEN
 from dbc_cli.flags.training import AMP, INITIAL, TRAIN
+from dbc_cli.idle import settings_of, tell_of_idle
 from stages.errors import UsageError
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ def sweep(given: Given) -> None:
     over seeds.
     """
     cells = cells_of(given)
+    several = {flag.name for flag in PARAMETERS if flag.key in swept(given)}
+    tell_of_idle(given, *(settings_of(cell.plan) for cell in cells), swept=several)
     if given.flag("dry_run"):
         show_plan(given, cells)
         return

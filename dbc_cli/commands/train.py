@@ -7,6 +7,7 @@ from dbc_cli.command import Given, command, initial_fields
 from dbc_cli.flags.flag import TRAINING, in_panel, pins, stage_flag
 from dbc_cli.flags.tables import COMMON, CONSTRAINTS, DEVICE, MAKING, SEED, WHITEN
 from dbc_cli.flags.training import AMP, COMPILE, INITIAL, RUNNING, SUPERVISED, TRAIN
+from dbc_cli.idle import tell_of_idle
 
 
 @command(
@@ -33,6 +34,7 @@ def train(given: Given) -> None:
     from stages.runs.run_directory import model_manifest
     from stages.train.stage import train as run_train
 
+    tell_of_idle(given, {"loss": "repelled", "exclusive": False, **given.values})
     outcome = run_train(
         given.run_directory,
         stage=given.stage,

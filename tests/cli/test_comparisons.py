@@ -104,6 +104,18 @@ def test_merging_alone_gives_what_the_single_commands_give(dbc: Dbc, run: Path) 
             ["sweep", "--metric", "cosine,l3"],
             "--metric must be some of sqeuclidean, euclidean, cosine, jaccard, separated by commas, got 'l3' in 'cosine,l3'",
         ),
+        (
+            ["sweep", "--eps", "0.4,0.5"],
+            "--eps 0.4,0.5 has no effect: it needs --clusterer dbscan; leave it out, or all runs",
+        ),
+        (
+            ["sweep", "--epochs", "1,2", "--merge-only"],
+            "--epochs 1,2 has no effect: it needs no --merge-only; leave it",
+        ),
+        (
+            ["ablate", "--variants", "dbc", "--methods", "dbc"],
+            "--variants and --methods compare different things; give one",
+        ),
         (["sweep", "--lambda", "0,1", "--jobs", "0"], "--jobs must be at least 1, got 0"),
         (["ablate", "--seeds", "0,one"], "--seeds must be whole numbers, separated by commas, got 'one' in '0,one'"),
         (["ablate", "--seeds", "0,-1"], "--seeds must be at least 0, got -1"),

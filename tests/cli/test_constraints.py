@@ -116,10 +116,20 @@ def test_methods_without_merges_take_no_answers(dbc: Dbc, run: Path) -> None:
     write_answers(run / "constraints.csv", [f"{names[0]},{names[1]},same"])
     refused = dbc("merge", "--clusterer", "finch", "--run", run)
     assert (refused.status, "makes no merges that answers could ask for" in refused.line) == (2, True)
-    assert (
-        dbc("merge", "--clusterer", "finch", "--constraints", "none", "--merge-percent", "0.25", "--run", run).status
-        == 0
+    ran = dbc(
+        "merge",
+        "--clusterer",
+        "finch",
+        "--constraints",
+        "none",
+        "--merge-percent",
+        "0.25",
+        "--eps",
+        "0.3",
+        "--run",
+        run,
     )
+    assert (ran.status, "--eps 0.3 has no effect: it needs --clusterer dbscan" in ran.err) == (0, True)
 
 
 def test_clusters_are_corrected_by_answers_and_stay_otherwise(dbc: Dbc, run: Path) -> None:

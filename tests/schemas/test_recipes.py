@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from schemas.choices import PUBLISHED_LAMBDA, CriterionName, RecipeName, Update, words_of
 from schemas.parameters import EvaluateParameters, MergeParameters, TrainParameters
 from schemas.recipes import DEFAULT_RECIPE, RECIPES, evaluation_of, merging_of
-from schemas.rules import MERGE_RULES, TRAIN_RULES, broken_rule
+from schemas.rules import MERGE_RULES, TRAIN_RULES, broken_rule, idle_options
 
 
 def test_there_is_a_recipe_for_every_name() -> None:
@@ -78,6 +78,35 @@ def test_what_does_not_go_together_is_refused_in_one_line(options: dict[str, Any
     assert str(broken_rule(MERGE_RULES, **options)).startswith(told)
     with pytest.raises(ValidationError, match="change one of them"):
         MergeParameters(**options)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"eps": "0.4,0.5"}, "`eps='0.4,0.5'` has no effect: it needs `clusterer='dbscan'`"),
+        (
+            {"clusterer": "dbscan", "lambda_": 0.3, "eps": 0.4},
+            "`lambda_=0.3` has no effect: it needs `clusterer='dbc'`",
+        ),
+        ({"k1": 9}, "`k1=9` has no effect: it needs `metric='jaccard'` or `clusterer='dbscan'`"),
+        ({"k1": 9, "clusterer": "dbscan"}, ""),
+        (
+            {"criterion": "buc", "start": "previous", "intra_normalizer": "n"},
+            "`intra_normalizer='n'` has no effect: it needs",
+        ),
+        ({"camera": "auto", "camera_weight": 0.2}, "`camera_weight=0.2` has no effect: it needs `camera='penalty'`"),
+        ({"clusterer": "hdbscan", "min_samples": 2}, ""),
+    ],
+)
+def test_an_option_that_nothing_reads_is_told_and_changes_no_key(given: dict[str, Any], told: str) -> None:
+    options = {name: value for name, value in given.items() if not isinstance(value, str) or "," not in value}
+    parameters = MergeParameters(**options)
+    found = idle_options(given, [dict(parameters)])
+    assert len(found) == bool(told)
+    assert "".join(found.values()).startswith(told)
+    # it is idle only if it is in all settings, and nothing is known without settings
+    read = {"clusterer": "dbscan", "metric": "jaccard", "criterion": "dbc", "camera": "penalty"}
+    assert idle_options(given, [dict(parameters), {**read, "clusterer": "dbc"}, read]) == idle_options(given, []) == {}
 
 
 def test_options_that_go_together_or_are_left_out_break_no_rule() -> None:
