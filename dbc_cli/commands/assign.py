@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from dbc_cli.command import Given, command, parse
+from dbc_cli.commands.ingest import ON_BAD_IMAGE
 from dbc_cli.flags.flag import OUTPUT, Flag, stage_flag
 from dbc_cli.flags.tables import COMMON, DEVICE, MAKING, OVERWRITE
 
@@ -49,7 +50,7 @@ SOURCE = Annotated[
     MAKING,
     CSV,
     order=114,
-    configurable=(*ASSIGN, *DEVICE),
+    configurable=(*ASSIGN, *ON_BAD_IMAGE, *DEVICE),
     tables=("assign",),
     source=SOURCE,
 )
@@ -60,7 +61,7 @@ def assign(given: Given, source: Path | None) -> None:
     pictures are to the rest of their own, and to the others.
     """
     from dbc_cli.console import RichReporter, print_json
-    from dbc_cli.outcome import outcome_fields
+    from dbc_cli.outcome import outcome_fields, show_outcome
     from schemas.parameters import AssignParameters
     from stages.assign.calibration import require_company
     from stages.assign.stage import assign as run_assign
@@ -80,7 +81,10 @@ def assign(given: Given, source: Path | None) -> None:
     if source is not None:
         # what is refused later must not have been added
         require_company(before.require("clusters", stage).read("labels"))
-        _add(given, source)
+        added = _add(given, source)
+        if added.artifact is None:
+            show_outcome(added, as_json=given.flag("json"))
+            return
         before = grown_since(run)
     extracted = _extracted(given, run, before, stage, reporter)
     if extracted.artifact is not None:
@@ -103,14 +107,14 @@ def assign(given: Given, source: Path | None) -> None:
         _show(made, found, csv)
 
 
-def _add(given: Given, source: Path) -> None:
+def _add(given: Given, source: Path) -> Made:
     """As `dbc ingest SOURCE --add`, with the layout that `source` has."""
     from dbc_cli.commands.ingest import recognised
     from schemas.parameters import IngestParameters
     from stages.ingest.stage import ingest
 
-    parameters = parse(IngestParameters, {"format": recognised(source)})
-    ingest(given.run_directory, source=source, parameters=parameters, add=True, context=given.context())
+    parameters = parse(IngestParameters, {"format": recognised(source), **given.fields_of(ON_BAD_IMAGE)})
+    return ingest(given.run_directory, source=source, parameters=parameters, add=True, context=given.context())
 
 
 def _extracted(given: Given, run: RunDirectory, before: RunDirectory, stage: int, reporter: Reporter) -> Made:

@@ -15,10 +15,7 @@ from schemas.choices import AskedFormat, OnBadImage
 FRAMES_PER_TRACKLET = 8
 """Frames of a drawn tracklet if `--tracklets` alone is given."""
 
-INGEST = (
-    Flag("format", AskedFormat, "--format", "Layout of SOURCE.", "auto; synthetic without a SOURCE", READING),
-    Flag("height", int, "--height", "Height in pixels of the stored images.", "256", READING),
-    Flag("width", int, "--width", "Width in pixels of the stored images.", "128", READING),
+ON_BAD_IMAGE = (
     Flag(
         "on_bad_image",
         OnBadImage,
@@ -27,6 +24,12 @@ INGEST = (
         "fail",
         READING,
     ),
+)
+INGEST = (
+    Flag("format", AskedFormat, "--format", "Layout of SOURCE.", "auto; synthetic without a SOURCE", READING),
+    Flag("height", int, "--height", "Height in pixels of the stored images.", "256", READING),
+    Flag("width", int, "--width", "Width in pixels of the stored images.", "128", READING),
+    *ON_BAD_IMAGE,
     Flag(
         "camera_pattern",
         str,

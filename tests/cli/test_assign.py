@@ -47,7 +47,14 @@ def test_new_pictures_get_their_cluster_and_are_listed_with_the_others(dbc: Dbc,
     individual = {row["path"][0]: row["individual"] for row in before}
     assert len(set(individual.values())) == 3
     more = draw(tmp_path / "more", COLOURS, 2, seed=1)
-    ran = dbc("assign", more, "--run", merged, "--json", "--csv", "who.csv")
+    (more / "broken.png").write_text("no picture")
+    refused = dbc("assign", more, "--run", merged)
+    assert refused.line.endswith("mend or remove them, or leave them out with --on-bad-image skip")
+    skip = ["assign", more, "--on-bad-image", "skip", "--run", merged, "--json"]
+    # nothing is added to try it
+    assert dbc(*skip, "--dry-run").json["status"] == "would create"
+    assert RunDirectory(merged).versions("dataset") == [1]
+    ran = dbc(*skip, "--csv", "who.csv")
     assert ran.status == 0, ran.err
     found = {Path(row["path"]).name: row for row in ran.json["assignments"]}
     assert len(found) == 8
