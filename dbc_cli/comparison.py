@@ -236,19 +236,25 @@ def show_comparison(
     given: Given, results: Sequence[CellResult], pictures: Sequence[Path], *, methods: bool = False
 ) -> None:
     """Print the table of the results, and write it as CSV and Markdown if these flags are given."""
-    from dbc_cli.console import print_json, print_text
-    from stages.compare.outcomes import last_lines, line_fields, lines
+    from dbc_cli.console import RichReporter, print_json, print_text
+    from stages.compare.outcomes import last_lines, line_fields, lines, lopsided, named_stage
     from stages.compare.text import comma_separated, markdown
     from stages.output_files import write_text
 
+    for told in lopsided(results):
+        RichReporter().warn(told)
     found = (last_lines if methods else lines)(results)
     for name, text in (("csv", comma_separated), ("markdown", markdown)):
         if given[name] is not None:
             write_text(text(found), given[name], argument=name, overwrite=given.flag("overwrite"))
     if given.flag("json"):
         runs = [
-            {"run": (given.run / result.name).as_posix(), "setting": dict(result.setting), "chosen": result.chosen}
-            | {"stages": list(result.stages)}
+            {
+                "run": (given.run / result.name).as_posix(),
+                "setting": dict(result.setting),
+                "chosen": None if result.chosen is None else named_stage({"stage": result.chosen})["stage"],
+                "stages": [named_stage(metrics) for metrics in result.stages],
+            }
             for result in results
         ]
         print_json(

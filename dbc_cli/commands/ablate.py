@@ -77,6 +77,7 @@ def ablate(given: Given) -> None:
     --methods they are other published methods beside this one: a line each, of its last stage, measured on features as they
     are, with a column that says what it was told.
     """
+    from dbc_cli.console import RichReporter
     from stages.compare.ablation import VARIANTS, ablation_cells, clusterer_cells, method_cells
 
     several = [f"--{name}" for name in ("variants", "clusterers", "methods") if given[name] is not None]
@@ -99,6 +100,8 @@ def ablate(given: Given) -> None:
         clusterers = values_of(Flag("clusterers", str, "--clusterers", ""), given["clusterers"])
         cells = clusterer_cells(plan_of(given), clusterers=clusterers, seeds=seeds)
     else:
+        if given["criterion"] is not None:
+            RichReporter().note("`criterion` has no effect: the variants say what ranks pairs")
         variants = values_of(Flag("variants", str, "--variants", ""), given.get("variants", ",".join(VARIANTS)))
         values = {name: value for name, value in given.values.items() if name != "criterion"}
         plan = plan_of(replace(given, values={"update": PUBLISHED_UPDATE, **values}))

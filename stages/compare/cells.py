@@ -122,6 +122,7 @@ def figures_of(metrics: MetricsSummary, *, stage: int, loss: float | None = None
     return {
         "stage": stage,
         "n_clusters": metrics.n_clusters,
+        "largest_share": _largest_share({int(size): count for size, count in metrics.cluster_sizes.items()}),
         "n_identities": metrics.n_identities,
         **{name: getattr(metrics, name) for name in RETRIEVAL_METRICS},
         "ari": metrics.ari,
@@ -130,6 +131,12 @@ def figures_of(metrics: MetricsSummary, *, stage: int, loss: float | None = None
         "loss": loss,
         "silhouette": metrics.silhouette,
     }
+
+
+def _largest_share(n_of_size: Mapping[int, int]) -> float:
+    """The share of the samples that the largest cluster holds, of clusters by their size; 0 without any."""
+    n_samples = sum(size * n for size, n in n_of_size.items())
+    return max(n_of_size, default=0) / max(n_samples, 1)
 
 
 def _run_alone(root: Path, pinned: dict[Any, int], cell: Cell, context: Context) -> CellResult:

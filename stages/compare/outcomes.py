@@ -11,6 +11,12 @@ from typing import Any, TypeAlias
 from schemas.stage_names import INIT_STAGE, stage_label
 from stages.compare.cells import CellResult, Metrics
 
+LOPSIDED = 0.5
+"""The share of the samples in one cluster from which on a table says so."""
+
+COUNTS = ("stage", "n_clusters")
+"""Those of `METRICS` that are whole numbers, of one seed."""
+
 METRICS = ("stage", "n_clusters", "rank1", "rank5", "rank10", "mAP", "ari")
 """The columns of a table of outcomes, by name."""
 
@@ -88,12 +94,36 @@ def _known(value: float | None) -> float:
 
 
 def line_fields(line: Line) -> dict[str, Any]:
-    """A line as flat fields: its setting, `at`, and each metric with its standard deviation beside it."""
+    """A line as flat fields: its setting, `at`, and each metric with its standard deviation beside it; 'init' as stage."""
     fields: dict[str, Any] = {**line.setting, "at": line.at, "seeds": line.metrics["mAP"].n}
     for name, spread in line.metrics.items():
-        fields[name] = spread.mean
+        is_count = name in COUNTS and spread.mean is not None and spread.mean.is_integer()
+        fields[name] = int(spread.mean) if is_count and spread.mean is not None else spread.mean
         fields[f"{name}_std"] = spread.deviation
-    return fields
+    return named_stage(fields)
+
+
+def named_stage(metrics: Metrics) -> Metrics:
+    """`metrics` with the initial stage by its name, as JSON and tables have it."""
+    return {**metrics, "stage": "init"} if metrics["stage"] == INIT_STAGE else metrics
+
+
+def lopsided(results: Sequence[CellResult]) -> list[str]:
+    """A line about each setting of which the table shows a stage where one cluster holds a share of `LOPSIDED` or more."""
+    told: dict[str, str] = {}
+    for result in results:
+        label, shown = label_of(result.setting), [stage_at(result, at) for at in AT]
+        found = next((each for each in shown if each is not None and each["largest_share"] >= LOPSIDED), None)
+        if found is None:
+            continue
+        advice = (
+            "; a smaller `eps` joins less" if "dbscan" in result.setting.values() or "eps" in result.setting else ""
+        )
+        told[label] = (
+            f"{label}: the largest of {found['n_clusters']} clusters holds {found['largest_share']:.0%} of the samples at "
+            f"stage {found['stage']}, so look at them before you compare figures{advice}"
+        )
+    return [*told.values()]
 
 
 def _start_lines(groups: Mapping[_Key, Sequence[CellResult]]) -> list[Line]:

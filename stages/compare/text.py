@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from schemas.stage_names import INIT_STAGE, stage_label
 from stages.compare.grid import setting_text
-from stages.compare.outcomes import METRICS, Line, Spread, line_fields
+from stages.compare.outcomes import COUNTS, METRICS, Line, Spread, line_fields
 
 HEADINGS = {
     "stage": "stage",
@@ -19,7 +19,6 @@ HEADINGS = {
     "mAP": "mAP",
     "ari": "ARI",
 }
-_COUNTS = ("stage", "n_clusters")
 
 
 def table_cells(lines: Sequence[Line], *, metrics: Sequence[str] = METRICS) -> tuple[list[str], list[list[str]]]:
@@ -40,7 +39,7 @@ def table_cells(lines: Sequence[Line], *, metrics: Sequence[str] = METRICS) -> t
 def _metric_cell(name: str, spread: Spread) -> str:
     if name == "stage" and spread.mean == INIT_STAGE and not spread.deviation:
         return stage_label(INIT_STAGE)
-    return cell(spread, is_count=name in _COUNTS)
+    return cell(spread, is_count=name in COUNTS)
 
 
 def markdown(lines: Sequence[Line], *, metrics: Sequence[str] = METRICS) -> str:

@@ -157,7 +157,7 @@ def test_methods_that_learn_from_another_set_measure_this_one(dbc: Dbc, run: Pat
     methods = ["initial,pul,umdl,tj-aidl", "--n-clusters", 4, "--merge-percent", 0.4, "--stages", 1]
     shown = dbc("ablate", "--methods", *methods, "--attributes", table, *usual).json
     assert {line["method"].split()[0]: (line["knows"], line["at"], line["stage"]) for line in shown["lines"]} == {
-        "initial": ("nothing", "last", -1),
+        "initial": ("nothing", "last", "init"),
         "PUL": ("how many individuals, a labelled other set", "last", 1),
         "UMDL": ("a labelled other set", "last", 0),
         "TJ-AIDL": ("a labelled other set and its attributes", "last", 0),

@@ -31,7 +31,7 @@ def test_an_ablation_shares_its_start_leaves_the_run_alone_and_is_not_done_twice
     runs = {cell["setting"]["variant"]: cell for cell in first.json["runs"]}
     assert list(runs) == ["BUC⁻", "DBC"]
     assert runs["DBC"]["stages"][:2] == runs["BUC⁻"]["stages"][:2]
-    assert [figures["stage"] for figures in runs["DBC"]["stages"]] == [-1, 0, 1, 2]
+    assert [figures["stage"] for figures in runs["DBC"]["stages"]] == ["init", 0, 1, 2]
     models = [Path(cell["run"]) / "stage-00/model/v1.zarr/memory/zarr.json" for cell in runs.values()]
     assert models[0].samefile(models[1])
     features = run / "stage-init/features/v1.zarr/pooled/zarr.json"

@@ -16,7 +16,7 @@ from stages.compare.ablation import VARIANTS, ablation_cells, clusterer_cells, m
 from stages.compare.cells import CellResult
 from stages.compare.grid import combinations, folder_name
 from stages.compare.history import evaluated_otherwise
-from stages.compare.outcomes import by_value, chosen_by_label, label_of, lines, stage_at
+from stages.compare.outcomes import by_value, chosen_by_label, label_of, lines, lopsided, stage_at
 from stages.compare.text import comma_separated, markdown
 from stages.errors import UsageError
 from stages.loop.plan import Plan
@@ -89,6 +89,19 @@ def test_csv_holds_the_same_figures_in_full() -> None:
     assert float(rows[2]["mAP"]) == pytest.approx(0.1 + 1 / 6)
     assert float(rows[2]["mAP_std"]) == pytest.approx(statistics.stdev([0.1, 0.1 + 1 / 3]))
     assert rows[2]["variant"] == "DBC"
+    assert [(row["stage"], row["n_clusters"]) for row in rows] == [("init", "100"), ("0", "100"), *[("1", "90")] * 3]
+
+
+def test_clusters_of_which_one_holds_half_of_the_samples_are_told() -> None:
+    shares = {"dbc": (0.4, 0.1), "dbscan": (0.2, 0.75)}
+    found = []
+    for clusterer, largest in shares.items():
+        one = result({"clusterer": clusterer, "seed": 0}, [0.1] * 4, [0.0] * 4)
+        shares_of_stages = zip(one.stages, (0.01, 0.01, *largest), strict=True)
+        found.append(replace(one, stages=tuple({**row, "largest_share": share} for row, share in shares_of_stages)))
+    (told,) = lopsided(found)
+    assert told.startswith("clusterer dbscan: the largest of 80 clusters holds 75% of the samples at stage 2")
+    assert told.endswith("a smaller `eps` joins less")
 
 
 def test_curves_by_value_have_a_line_for_whatever_else_was_swept() -> None:
