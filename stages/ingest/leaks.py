@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from stages.ingest.formats.names import plain
 from stages.samples import QUERY, TRAIN, Samples
 
 LEAKS = {
@@ -54,7 +55,8 @@ def one_camera(samples: Samples) -> str | None:
     cameras = np.unique(samples.camid[test])
     if len(cameras) != 1 or cameras[0] < 0 or not (samples.split == QUERY).any():
         return None
+    name = (samples.camera[int(np.flatnonzero(test)[0])] if samples.camera else "") or str(cameras[0])
     return (
-        f"all query and gallery images are of camera {cameras[0]}: matches of a query's own camera do not count, so no query "
+        f"all query and gallery images are of camera {plain(name)}: matches of a query's own camera do not count, so no query "
         "has a match; leave the cameras out if they are not known"
     )

@@ -191,14 +191,14 @@ def test_leaks_and_a_single_test_camera_are_warned_of_once_each_and_recorded(tmp
     b.write_bytes(a.read_bytes())
     (source / "samples.csv").write_text(
         "path,pid,camid,split\n"
-        f"{a.name},x,1,train\n{b.name},y,3,query\n{c.name},y,3,gallery\n{d.name},y,1,train\n{e.name},,nan,gallery\n"
+        f"{a.name},x,1,train\n{b.name},y,west,query\n{c.name},y,west,gallery\n{d.name},y,1,train\n{e.name},,nan,gallery\n"
     )
     heard, outcome = heard_from(tmp_path, source, format="csv")
     assert [warning.partition(":")[0] for warning in heard.warnings] == [
         "identities that are in train and also in query or gallery",
         "pictures that are there under several identities, byte for byte",
         "pictures that are in train and also in query or gallery, byte for byte",
-        "all query and gallery images are of camera 3",
+        "all query and gallery images are of camera west",
     ]
     assert outcome.artifact is not None
     manifest = outcome.artifact.manifest
