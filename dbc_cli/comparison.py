@@ -10,6 +10,7 @@ from dbc_cli.command import Given
 from dbc_cli.flags.flag import OUTPUT, WHERE, Flag
 from dbc_cli.flags.tables import OVERWRITE, SEED
 from dbc_cli.flags.training import AMP, TRAIN
+from dbc_cli.idle import tell_of_unused
 from stages.errors import UsageError
 
 if TYPE_CHECKING:
@@ -160,6 +161,11 @@ def compare_and_show(
     """
     beginners = [cell.setting["method"] for cell in cells if cell.begins_on_source]
     source = _source(given, [*others, *beginners]) if others or beginners else None
+    needed = {"source_run": "a method that learns from another set"} if source is None else {}
+    needed |= {} if "tj-aidl" in others else {"attributes": "the method tj-aidl"}
+    tell_of_unused(
+        given, needed | ({} if "spgan" in others else dict.fromkeys(("steps", "channels"), "the method spgan"))
+    )
     if source is not None and beginners:
         _require_outputs(given, [name])
         cells = _begun_on(given, cells, source)

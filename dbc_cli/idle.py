@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from dbc_cli.flags.training import TRAIN
-from schemas.rules import READERS, Reader, idle_options
+from schemas.rules import READERS, Reader, argument, idle_options
 
 if TYPE_CHECKING:
     from dbc_cli.command import Given
@@ -31,6 +31,15 @@ def tell_of_idle(given: Given, *settings: Mapping[str, Any], swept: Collection[s
         raise UsageError(f"{refused}; leave it out, or all runs would be the same")
     for told in found.values():
         RichReporter().note(told)
+
+
+def tell_of_unused(given: Given, needed: Mapping[str, str]) -> None:
+    """Note every option given of `needed`, whose values say what it would need: that was not given."""
+    from dbc_cli.console import RichReporter
+
+    for name, other in needed.items():
+        if given[name] is not None:
+            RichReporter().note(f"{argument(name, str(given[name]))} has no effect: it needs {other}")
 
 
 def settings_of(plan: Plan) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from dbc_cli.command import Given, command, parse
 from dbc_cli.commands.ingest import ON_BAD_IMAGE
 from dbc_cli.flags.flag import OUTPUT, Flag, stage_flag
 from dbc_cli.flags.tables import COMMON, DEVICE, MAKING, OVERWRITE
+from dbc_cli.idle import tell_of_unused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,6 +77,7 @@ def assign(given: Given, source: Path | None) -> None:
         raise UsageError(f"--csv must end in .csv, got {str(csv)!r}")
     require_new([] if csv is None else [csv], argument="csv", overwrite=overwrite)
     parameters = parse(AssignParameters, given.fields_of(ASSIGN))
+    tell_of_unused(given, {"on_bad_image": "a SOURCE"} if source is None else {})
     before = grown_since(run) if source is None else clustered(run)
     stage = stage_to_show(before, given.stage, reporter)
     if source is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dbc_cli.command import Given, command
 from dbc_cli.flags.flag import Flag, pins, stage_flag
 from dbc_cli.flags.tables import COMMON, OVERWRITE
+from dbc_cli.idle import tell_of_unused
 from schemas.choices import Drawn, PageMap
 
 if TYPE_CHECKING:
@@ -85,6 +86,8 @@ def report(given: Given) -> None:
 
     overwrite = given.flag("overwrite")
     picture, page = _files(given, overwrite=overwrite)
+    tell_of_unused(given, dict.fromkeys(("draw", "columns"), "`out`") if picture is None else {})
+    tell_of_unused(given, dict.fromkeys(("map", "page_mb"), "`html`") if page is None else {})
     top = given.get("top", 10)
     reporter = RichReporter()
     run = with_clusters(given.run_directory, reporter)

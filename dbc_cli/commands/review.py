@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dbc_cli.command import Given, command
 from dbc_cli.flags.flag import Flag, pins, stage_flag
 from dbc_cli.flags.tables import COMMON, OVERWRITE, SEED
+from dbc_cli.idle import tell_of_unused
 
 if TYPE_CHECKING:
     from dbc_cli.console import RichReporter
@@ -80,6 +81,8 @@ def review(given: Given) -> None:
     if given["out"] is not None:
         raise UsageError(f"`out` is for `join`, got {given['out']} alone; `answers` names the file of answers")
     given.require_run()
+    tell_of_unused(given, {"pairs": "`static`"} if given["static"] is None else {"port": "no `static`"})
+    tell_of_unused(given, {} if given.flag("for_count") else {"n_answers": "`for_count`"})
     if given["static"] is not None:
         require_new([given["static"]], argument="static", overwrite=given.flag("overwrite"))
     n_pairs = int(given.get("pairs", 100))

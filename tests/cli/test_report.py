@@ -26,8 +26,10 @@ def merged(dbc: Dbc, run: Path) -> Path:
 def test_tables_and_json_say_the_same_and_the_picture_opens(dbc: Dbc, merged: Path, tmp_path: Path) -> None:
     picture = tmp_path / "pictures" / "clusters.png"
     told = dbc("report", "--run", merged, "--top", "3", "--out", picture, "--draw", "largest", "--json").json
-    shown = dbc("report", "--run", merged, "--top", "3")
+    shown = dbc("report", "--run", merged, "--top", "3", "--columns", "5", "--map", "pca")
     assert shown.status == 0
+    for option, other in (("--columns 5", "--out"), ("--map pca", "--html")):
+        assert f"{option} has no effect: it needs {other}" in shown.err
     assert f"{told['n_clusters']} clusters from {told['n_merges']} merges" in shown.out
     for row in told["largest"]:
         assert text_of(row["spread"]) in shown.out
