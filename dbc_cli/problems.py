@@ -58,7 +58,7 @@ def in_flags(text: str, command: str = "") -> str:
 
     `` `lambda_` `` becomes `--lambda`, `` `start='previous'` `` becomes `--start previous`, `` `amp=True` `` becomes
     `--amp`, and `` `amp=False` `` or `` `frames=None` `` becomes `no --amp` or `no --frames`. If `command`, such as
-    `dbc assign`, lacks the flag, it becomes that of one that has it: `dbc ingest --on-bad-image`.
+    `dbc assign`, lacks the flag, it becomes that of one that has it: `dbc ingest --root`.
     """
     return _ARGUMENT.sub(lambda found: _in_flags(found[0], _own_name(found[1], command), found[2], command), text)
 

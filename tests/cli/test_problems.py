@@ -41,8 +41,8 @@ def test_an_argument_in_backticks_is_printed_as_its_flag(named: str, flag: str) 
 @pytest.mark.parametrize(
     ("command", "named", "flag"),
     [
-        ("assign", "`on_bad_image='skip'`", "dbc ingest --on-bad-image skip"),
-        ("ingest", "`on_bad_image='skip'`", "--on-bad-image skip"),
+        ("assign", "`camera_pattern='c'`", "dbc ingest --camera-pattern c"),
+        ("assign", "`on_bad_image='skip'`", "--on-bad-image skip"),
         ("count", "`constraints`", "--answers"),
         ("merge", "`constraints`", "--constraints"),
         ("run", "`root`", "dbc ingest --root"),
