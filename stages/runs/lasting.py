@@ -89,6 +89,7 @@ class _Chain:
         self.run = run
         self._numbers: dict[str, Numbers] = {}
         self._by_stage: dict[str, dict[int, Artifact]] = {}
+        self._places: dict[tuple[str, str], Int64Array] = {}
 
     def numbers(self, clusters: Artifact) -> Numbers:
         found = self._numbers.get(clusters.manifest.id)
@@ -140,12 +141,10 @@ class _Chain:
         if by_stage is None:
             own = RunDirectory(self.run.root).choose(dataset, 0)
             found = {each: own.find("clusters", each) for each in own.stages("clusters")}
-            by_stage = self._by_stage[dataset.manifest.id] = {
-                at: each for at, each in found.items() if each is not None
-            }
-        return (
-            by_stage[max(there)] if (there := [each for each in by_stage if stage is None or each <= stage]) else None
-        )
+            by_stage = {at: each for at, each in found.items() if each is not None}
+            self._by_stage[dataset.manifest.id] = by_stage
+        there = [each for each in by_stage if stage is None or each <= stage]
+        return by_stage[max(there)] if there else None
 
     def _claim(self, clusters: Artifact, earlier: Artifact) -> Claim:
         numbers = self.numbers(earlier)
@@ -153,8 +152,17 @@ class _Chain:
         here, there = dataset_of(self.run, clusters), dataset_of(self.run, earlier)
         if here.manifest.id == there.manifest.id:
             return Claim(before, numbers.given)
-        old = dict(zip(train_keys(there), before.tolist(), strict=True))
-        return Claim(np.array([old.get(key, -1) for key in train_keys(here)], dtype=np.int64), numbers.given)
+        place = self._place_in(there, here)
+        return Claim(np.where(place < 0, -1, before[place]), numbers.given)
+
+    def _place_in(self, there: Artifact, here: Artifact) -> Int64Array:
+        """Where each train sample of the dataset `here` is among those of `there`, −1 if it is not."""
+        place = self._places.get((there.manifest.id, here.manifest.id))
+        if place is None:
+            of_key = {key: number for number, key in enumerate(train_keys(there))}
+            place = np.array([of_key.get(key, -1) for key in train_keys(here)], dtype=np.int64)
+            self._places[there.manifest.id, here.manifest.id] = place
+        return place
 
 
 def train_keys(dataset: Artifact) -> list[tuple[object, ...]]:
