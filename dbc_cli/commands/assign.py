@@ -87,6 +87,8 @@ def assign(given: Given, source: Path | None) -> None:
         if added.artifact is None:
             show_outcome(added, as_json=given.flag("json"))
             return
+        # another process may add pictures meanwhile
+        run = run.choose(added.artifact, 0)
         before = grown_since(run)
     extracted = _extracted(given, run, before, stage, reporter)
     if extracted.artifact is not None:

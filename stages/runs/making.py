@@ -220,7 +220,10 @@ def _compute(
         summary=computed.summary,
         **(request.extra or {}),
     )
-    return commit(writer, run.directory(request.kind, request.stage), manifest)
+    grown = next(
+        (parent.version for parent in request.parents if parent.manifest.kind == request.kind == "dataset"), None
+    )
+    return commit(writer, run.directory(request.kind, request.stage), manifest, after=grown)
 
 
 def _tell_followers(run: RunDirectory, artifact: Artifact, stage: int | None, context: Context) -> None:

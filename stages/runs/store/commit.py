@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from schemas.manifest import ATTRIBUTE, AnyManifest, dump_manifest
+from stages.errors import DbcError
 from stages.runs.store.artifact import CHECKSUMS, Artifact, artifact_versions, open_artifact
 from stages.runs.store.root import write_root
 from stages.runs.store.temporary import sync, writing
@@ -17,11 +18,13 @@ SYNC_THREADS = 16
 """Files synced at once: journals commit them together, five times faster than one by one."""
 
 
-def commit(writer: Writer, directory: Path, manifest: AnyManifest) -> tuple[Artifact, bool]:
+def commit(
+    writer: Writer, directory: Path, manifest: AnyManifest, *, after: int | None = None
+) -> tuple[Artifact, bool]:
     """Write the manifest, sync and rename to the next free version; the artifact then in place, and whether it is new.
 
     Where a version has the same content already, the newest such is returned and nothing is added. DbcError where
-    `directory` cannot be written.
+    `directory` cannot be written, or if another version came after the one numbered `after`, which this one goes on from.
     """
     with writing(directory):
         writer.settle()
@@ -36,6 +39,12 @@ def commit(writer: Writer, directory: Path, manifest: AnyManifest) -> tuple[Arti
         if same is not None:
             return same, False
         version = versions[-1] + 1 if versions else 1
+        if after is not None and version != after + 1:
+            raise DbcError(
+                f"{directory}: v{version - 1} was made while this went on from v{after}, and would be left out; nothing was "
+                "written, run the same command again"
+            )
+        # if another writer takes this name first, the rename fails
         target = directory / f"v{version}.zarr"
         with writing(directory):
             if rename_new(writer.path, target):

@@ -12,8 +12,10 @@ from PIL import Image
 from schemas.parameters import IngestParameters, SyntheticParameters
 from stages.errors import DbcError, UsageError
 from stages.extract.grown import rows_before
+from stages.ingest import stage
 from stages.ingest.decode import pixels
 from stages.ingest.stage import ingest
+from stages.ingest.writing import Written
 from stages.runs.lasting import train_keys
 from stages.runs.lineage import share_dataset
 from stages.runs.making import Made
@@ -132,6 +134,30 @@ def test_a_compared_run_gets_the_datasets_that_its_own_grew_from(tmp_path: Path)
     compared = RunDirectory(tmp_path / "compared")
     assert [compared.require("dataset").manifest.id, len(shared.read("pid"))] == [shared.manifest.id, 3]
     assert [compared.resolve(parent).version for parent in shared.manifest.parents] == [1]
+
+
+def test_pictures_that_another_process_adds_meanwhile_are_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, write = tmp_path / "run", stage.write_images
+    ingested(run, draw(tmp_path / "photos", ["a.png", "b.png"], seed=0))
+    mine, others = (
+        draw(tmp_path / name, [f"{name}.png"], seed=seed) for seed, name in enumerate(("mine", "others"), 1)
+    )
+
+    def after_another(*args: object, **options: object) -> Written:
+        monkeypatch.setattr(stage, "write_images", write)
+        ingested(run, others, add=True)
+        return write(*args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(stage, "write_images", after_another)
+    with pytest.raises(
+        DbcError, match=r"dataset: v2 was made while this went on from v1, .* run the same command again"
+    ):
+        ingested(run, mine, add=True)
+    assert sorted(path.name for path in (run / "dataset").glob("v*")) == ["v1.zarr", "v2.zarr"]
+    made = dataset_of(ingested(run, mine, add=True))
+    assert sorted(made.read("path")) == ["../mine/mine.png", "../others/others.png", "a.png", "b.png"]
 
 
 def test_drawn_people_get_no_others(tmp_path: Path) -> None:
