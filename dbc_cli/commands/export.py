@@ -110,9 +110,10 @@ def _clusters(given: Given) -> dict[str, Any] | None:
 
     from dbc_cli.console import RichReporter, print_text
     from stages.assign.stage import assigned_stage
-    from stages.export.folders import root_of, write_folders
+    from stages.export.folders import write_folders
     from stages.export.formats import write_layout
     from stages.export.members import members_of
+    from stages.export.pictures import root_of, warn_of_changed
     from stages.export.tables import csv_text, write_csv, write_parquet
     from stages.export.which_stage import stage_to_show
     from stages.pages import scatter
@@ -132,11 +133,12 @@ def _clusters(given: Given) -> dict[str, Any] | None:
     if folders is not None:
         paths = [row.path for row in members.rows if row.cluster is not None]
         root = root_of(members.dataset, paths, given["root"])
+        if given.flag("copy"):
+            warn_of_changed(members.dataset, root, paths, reporter)
         write_folders(members.rows, folders, root=root, copy=given.flag("copy"))
     if as_format is not None:
         places = {"root": given["root"], "deployments": given["deployments"]}
-        for note in write_layout(members, as_format, out, **places, overwrite=overwrite):
-            reporter.note(note)
+        write_layout(members, as_format, out, **places, overwrite=overwrite, reporter=reporter)
     elif out is not None:
         write[out.suffix](columns, out, overwrite=overwrite)
     if out is None and folders is None and not given.flag("json"):

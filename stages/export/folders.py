@@ -14,46 +14,12 @@ from PIL import Image
 
 from stages.errors import DbcError, UsageError, file_problem
 from stages.export.members import Member
+from stages.export.pictures import require_within
 from stages.ingest.decode.crops import BadImageError
 from stages.ingest.decode.pixels import is_video, whole_pictures
-from stages.ingest.formats import image_root
-from stages.ingest.kept_source import read_source
-from stages.runs.store import Artifact
 
 _UNSAFE = re.compile(r"[^\w.()+=@ -]+")
 _MOST_LETTERS = 150
-
-
-def root_of(dataset: Artifact, paths: Sequence[str], root: Path | None = None) -> Path:
-    """The folder that `paths` of a dataset are relative to; UsageError if pictures are not there."""
-    kept = read_source(dataset)
-    return source_root(dataset.manifest.command, paths, root, kept=None if kept is None else kept.root)
-
-
-def source_root(
-    command: Sequence[str], paths: Sequence[str], root: Path | None = None, *, kept: Path | None = None
-) -> Path:
-    """The folder that `paths` are relative to: `root`, else the SOURCE in `command`, which ingested them, seen from here.
-
-    The place that was `kept` then is tried first. UsageError if pictures are not there.
-    """
-    places = [image_root(Path(word)) for word in command[1:] if _is_there(word)]
-    candidates = [root] if root is not None else [*([] if kept is None else [kept]), *places]
-    missing = paths[0] if paths else ""
-    for candidate in candidates:
-        lost = next((path for path in paths if not (candidate / path).is_file()), None)
-        if lost is None:
-            return candidate.absolute()
-        missing = lost
-    where = "in the source of this run" if root is None else f"in {root}"
-    raise UsageError(f"picture {missing!r} is not {where}; give the folder that was ingested as `root`")
-
-
-def _is_there(word: str) -> bool:
-    try:
-        return Path(word).exists()
-    except (OSError, ValueError):
-        return False
 
 
 def write_folders(rows: Sequence[Member], folder: Path, *, root: Path, copy: bool) -> int:
@@ -61,8 +27,8 @@ def write_folders(rows: Sequence[Member], folder: Path, *, root: Path, copy: boo
 
     A picture keeps its name, made safe, after its place in the cluster: the nearest to the centre comes first. Copies of boxes
     and of frames are what was cut out of the picture or video, as JPEG; links lead to the whole picture. DbcError if
-    `folder` is there and not empty, or cannot be written, or a picture cannot be read: nothing is left of it then. UsageError
-    for links to frames of videos.
+    `folder` is there and not empty, or cannot be written, or a picture cannot be read or is smaller than it was: nothing is
+    left of it then. UsageError for links to frames of videos.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DbcError(
@@ -114,7 +80,8 @@ def _copy(places: Sequence[tuple[Member, str]], folder: Path, root: Path) -> Non
 
 def _save(members: Sequence[tuple[Member, str]], picture: Image.Image, folder: Path) -> None:
     for row, place in members:
-        left, top, width, height = row.cut_out or (0, 0, *picture.size)
+        left, top, width, height = box = row.cut_out or (0, 0, *picture.size)
+        require_within(row, box, picture.size)
         picture.crop((left, top, left + width, top + height)).save(folder / place, quality=95)
 
 

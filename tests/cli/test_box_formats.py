@@ -134,6 +134,12 @@ def test_coco_comes_back_with_individuals_and_boxes(dbc: Dbc, tmp_path: Path) ->
     content = json.loads((source / "found.json").read_text())
     assert all(each["individual_ids"] == [int(each["name"])] for each in content["annotations"])
     assert {(each["width"], each["height"]) for each in content["images"]} == {(40, 30)}
+    changed = content["images"][0]["file_name"]
+    with (source / changed).open("ab") as opened:
+        opened.write(b"another tag")
+    (source / "found.json").unlink()
+    told = dbc("export", "clusters", "--run", run.root, "--format", "coco", "--out", source / "found.json")
+    assert f"changed since they were ingested, so that boxes may be wrong there: 1, the first '{changed}'" in told.err
 
 
 def test_a_camera_trap_package_is_filled_and_keeps_the_rest(dbc: Dbc, tmp_path: Path) -> None:

@@ -8,10 +8,11 @@ from importlib import import_module
 from pathlib import Path
 
 from stages.errors import UsageError
-from stages.export.folders import root_of
 from stages.export.formats.format import ExportFormat, Source
 from stages.export.members import Members
+from stages.export.pictures import root_of, warn_of_changed
 from stages.output_files import require_new, write_text
+from stages.reporting import Reporter
 from stages.runs.run_directory import dataset_manifest
 
 
@@ -25,9 +26,16 @@ FORMATS: Mapping[str, ExportFormat] = _formats()
 
 
 def write_layout(
-    members: Members, name: str, out: Path, *, root: Path | None, deployments: Path | None = None, overwrite: bool
-) -> tuple[str, ...]:
-    """Write `members` in the format `name` to `out`, a folder or a file; what there is to say about it.
+    members: Members,
+    name: str,
+    out: Path,
+    *,
+    root: Path | None,
+    deployments: Path | None = None,
+    overwrite: bool,
+    reporter: Reporter,
+) -> None:
+    """Write `members` in the format `name` to `out`, a folder or a file, and say what there is to say about it.
 
     `root` is the folder that pictures are relative to, by default the source of the run, in case pictures are needed;
     `deployments` a table of places and times of cameras for Camtrap DP.
@@ -44,6 +52,9 @@ def write_layout(
     require_new(files, overwrite=overwrite)
     if layout_of.suffix and out.suffix.lower() != layout_of.suffix:
         raise UsageError(f"`out` must end in {layout_of.suffix} with `format='{name}'`, got {str(out)!r}")
+    if source.looked_at:
+        warn_of_changed(members.dataset, source.root, source.looked_at, reporter)
     for file, text in files.items():
         write_text(text, file, overwrite=overwrite)
-    return layout.notes
+    for note in layout.notes:
+        reporter.note(note)

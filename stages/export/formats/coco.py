@@ -37,7 +37,7 @@ def _image(row: Member, source: Source, *, number: int) -> dict[str, Any]:
 
 
 def _annotation(row: Member, source: Source, *, number: int, image: int) -> dict[str, Any]:
-    box = source.box(row)
+    box = source.box_within(row)
     found = {
         "id": number,
         "image_id": image,

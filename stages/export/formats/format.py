@@ -11,6 +11,7 @@ from typing import TypeAlias
 from schemas.parameters import IngestParameters
 from stages.errors import DbcError, UsageError
 from stages.export.members import Member
+from stages.export.pictures import require_within
 from stages.ingest.aspect import shown_size, taken_at
 from stages.ingest.decode.pixels import is_video
 from stages.ingest.decode.video_file import frame_size
@@ -19,7 +20,8 @@ Box: TypeAlias = tuple[float, float, float, float]
 
 
 class Source:
-    """The source that was ingested by `parameters`. Its pictures are looked for, and their headers read, only if need be.
+    """The source that was ingested by `parameters`. Its pictures are looked for, and their headers read, only if need be:
+    `looked_at` says of which.
 
     `deployments` is a table of what is known of each camera, for formats that take it.
     """
@@ -29,6 +31,7 @@ class Source:
     ) -> None:
         self._find_root = find_root
         self._sizes: dict[str, tuple[int, int]] = {}
+        self.looked_at: set[str] = set()
         self.parameters = parameters
         self.deployments = deployments
 
@@ -40,6 +43,7 @@ class Source:
     def size(self, path: str) -> tuple[int, int]:
         """Width and height in pixels of a picture or video as it is shown; DbcError if it cannot be read."""
         if path not in self._sizes:
+            self.looked_at.add(path)
             size = frame_size(self.root / path) if is_video(path) else shown_size(self.root / path)
             if size is None:
                 raise DbcError(f"picture {path!r} cannot be read in {self.root}; restore it")
@@ -52,17 +56,25 @@ class Source:
             root = self.root
         except UsageError:
             return {}
-        found = {path: taken_at(root / path) for path in paths if not is_video(path)}
+        pictures = [path for path in paths if not is_video(path)]
+        self.looked_at.update(pictures)
+        found = {path: taken_at(root / path) for path in pictures}
         return {path: time for path, time in found.items() if time}
 
     def box(self, row: Member) -> Box:
         """Left, top, width and height in pixels: the row's own box, or the whole picture."""
         return (0, 0, *self.size(row.path)) if row.box is None else row.box
 
+    def box_within(self, row: Member) -> Box:
+        """The same; DbcError if the picture is smaller than it was, so that the box reaches beyond."""
+        box = self.box(row)
+        require_within(row, box, self.size(row.path))
+        return box
+
     def shares(self, row: Member) -> Box:
         """The box in shares of the picture's width and height."""
         width, height = self.size(row.path)
-        left, top, wide, high = self.box(row)
+        left, top, wide, high = self.box_within(row)
         return left / width, top / height, wide / width, high / height
 
 

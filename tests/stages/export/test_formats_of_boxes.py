@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from schemas.parameters import IngestParameters
-from stages.errors import UsageError
+from stages.errors import DbcError, UsageError
 from stages.export.formats import FORMATS
 from stages.export.formats.format import Layout, Source
 from stages.export.members import Member
@@ -92,6 +92,12 @@ def test_yolo_has_individuals_as_tracks(root: Path) -> None:
     samples = read(root, "yolo", layout)
     assert sorted(boxes(samples)) == sorted((row.path, row.box or ()) for row in twice if row.individual)
     assert sorted(np.diff(samples.frame_start).tolist()) == [1, 1, 2]
+
+
+@pytest.mark.parametrize("name", ["camtrap-dp", "coco", "matchypatchy", "megadetector", "yolo"])
+def test_a_picture_that_became_smaller_is_refused_by_name(root: Path, name: str) -> None:
+    with pytest.raises(DbcError, match=r"'images/b.png' is 40×30 pixels, and its box \[10, 10, 4, 21\] reaches beyond"):
+        written(name, root, (*ROWS, member("images/b.png", 3, (10, 10, 4, 21))))
 
 
 @pytest.mark.parametrize("name", ["wildlife-datasets", "yolo"])

@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from stages.errors import DbcError, UsageError
-from stages.export.folders import safe_name, source_root, write_folders
+from stages.export.folders import safe_name, write_folders
 from stages.export.members import Member, centre_distances
+from stages.export.pictures import source_root
 
 
 def test_distances_are_those_of_a_plain_loop() -> None:
@@ -107,6 +108,9 @@ def test_copies_of_boxes_and_frames_are_what_was_cut_out(tmp_path: Path) -> None
     beyond = [replace(member("b.mp4", 0), frame=7)]
     with pytest.raises(DbcError, match=r"b\.mp4 has 3 frames, of which 8 is out of range"):
         write_folders(beyond, tmp_path / "beyond", root=tmp_path / "in", copy=True)
+    smaller = [replace(member("a.png", 0), cut_out=(50, 30, 11, 10))]
+    with pytest.raises(DbcError, match=r"'a\.png' is 60×40 pixels, and its box \[50, 30, 11, 10\] reaches beyond"):
+        write_folders(smaller, tmp_path / "smaller", root=tmp_path / "in", copy=True)
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["in", "out"]
 
 
