@@ -54,7 +54,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise UsageError(f"{path} is no file; make it one, or move it away")
-        return tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as error:
         raise DbcError(file_problem(error, path, failed="cannot be read")) from error
     except (ValueError, RecursionError) as error:

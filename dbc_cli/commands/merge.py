@@ -36,6 +36,7 @@ def merge(given: Given) -> None:
     from dbc_cli.console import RichReporter
     from dbc_cli.outcome import show_outcome
     from stages.errors import UsageError
+    from stages.export.which_stage import stage_to_show
     from stages.merge.stage import merge as run_merge
     from stages.runs.lineage import with_clusters
 
@@ -49,11 +50,14 @@ def merge(given: Given) -> None:
     tell_of_another_recipe(given, RichReporter())
     tell_of_another_extraction(given, RichReporter())
     tell_of_another_merge(given, parameters, RichReporter())
+    stage = given.stage
     if parameters.start == "reviewed":
         run = with_clusters(run, RichReporter())
+        # those that dbc review shows
+        stage = stage_to_show(run, stage, RichReporter())
     outcome = run_merge(
         run,
-        stage=given.stage,
+        stage=stage,
         parameters=parameters,
         constraints=asked_constraints(given),
         context=given.context(),

@@ -279,7 +279,7 @@ def _last_lines(rows: Sequence[dict[str, Any]], verdict: Verdict) -> list[str]:
     merged = [row for row in rows if row["stage"] not in ("init", "0")]
     if not merged:
         return []
-    row = next((row for row in merged if row["stage"] == str(verdict.chosen)), merged[-1])
+    row = next((row for row in merged if row["stage"] == str(verdict.shown)), merged[-1])
     return [
         f"Found at stage {row['stage']}: {row['n_clusters']} clusters, {row['n_singletons']} of them of one picture, the "
         f"largest of {row['largest_cluster']}.",

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
+from unicodedata import normalize
 
 import numpy as np
 
@@ -76,6 +77,7 @@ class TrainSamples:
         names = sample_names(dataset)
         self.names = [names[sample] for sample in np.flatnonzero(split == TRAIN).tolist()]
         self._place_of: list[int | None] = [int(p) if s == TRAIN else None for p, s in zip(place, split, strict=True)]
+        self._own_names = names
         self._by_name = {name: sample for sample, name in enumerate(names)}
         self._by_path: dict[str, list[int]] = {}
         self._by_file: dict[str, list[int]] = {}
@@ -90,9 +92,7 @@ class TrainSamples:
 
         UsageError, beginning with `at`, unless it is one.
         """
-        found = [self._by_name[name]] if name in self._by_name else self._by_path.get(name)
-        if found is None and "/" not in name:
-            found = self._by_file.get(name)
+        found = self._named(name) or self._in_another_form(name)
         if found is None and self._later is not None:
             self._later.place(name, at=at)
             return None
@@ -116,8 +116,31 @@ class TrainSamples:
             raise UsageError(f"{at} names {shown(name)}, which is no train picture; only those are clustered")
         return place
 
+    def _named(self, name: str) -> list[int] | None:
+        """The samples that `name` may mean: a path, a file name alone, or either with #n, the number of a box."""
+        if name in self._by_name:
+            return [self._by_name[name]]
+        found = self._by_path.get(name) or self._by_file.get(name)
+        picture, _, box = name.rpartition("#")
+        if found is not None or not picture:
+            return found
+        boxes = self._by_path.get(picture) or self._by_file.get(picture) or []
+        # a box that is alone in its picture has no number in its name
+        same = [sample for sample in boxes if self._own_names[sample].rpartition("#")[2] == box]
+        alone = [sample for sample in boxes if box == "1" and self._own_names[sample].endswith(picture)]
+        return same or alone or None
+
+    def _in_another_form(self, name: str) -> list[int] | None:
+        """The samples whose names are `name` in another of Unicode's forms, as other systems write them."""
+        if name.isascii():
+            return None
+        text = normalize("NFC", name)
+        known = dict.fromkeys([*self._by_name, *self._by_path, *self._by_file])
+        alike = [each for each in known if not each.isascii() and normalize("NFC", each) == text]
+        return sorted({sample for each in alike for sample in self._named(each) or []}) or None
+
     def _shown(self, sample: int) -> str:
-        return shown(next(name for name, number in self._by_name.items() if number == sample))
+        return shown(self._own_names[sample])
 
 
 def read_table(file: Path) -> CsvFile:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from schemas.stage_names import stage_label
 from stages.errors import DbcError, UsageError
-from stages.loop.choice.choose import choose
+from stages.loop.choice.choose import choose, choose_clusters
 from stages.loop.choice.stage import Compared, measure_stage, measured_stages
 from stages.reporting import Reporter
-from stages.runs.run_directory import RunDirectory
+from stages.runs.run_directory import RunDirectory, clusters_manifest
 
 
 def stage_to_show(run: RunDirectory, stage: int | None, reporter: Reporter) -> int:
-    """`stage`, or by default the stage with clusters that is chosen without identities, else the newest.
+    """`stage`, or by default that of the clusters made last if answers corrected them, or the stage with clusters that is
+    chosen without identities, else the newest.
 
     DbcError if the run has no clusters, UsageError if `stage` comes before the first merge.
     """
@@ -23,14 +27,28 @@ def stage_to_show(run: RunDirectory, stage: int | None, reporter: Reporter) -> i
         return stage
     if len(merged) == 1:
         return merged[0]
+    corrected = _corrected(run, merged)
+    if corrected is not None:
+        reporter.note(f"stage {corrected} is taken, whose clusters were corrected by answers; another with `stage`")
+        return corrected
     compared = Compared(reporter=reporter)
     measures = [measure_stage(run, each, compared=compared) for each in measured_stages(run)]
-    chosen = choose(measures)
-    if chosen is None or chosen < 1:
-        chosen = choose([each for each in measures if each.stage > 0])
-    reporter.note(
-        f"stage {chosen} is taken, as dbc select chooses; another with `stage`"
-        if chosen is not None
-        else f"stage {merged[-1]} is taken, the newest, because none can be chosen; another with `stage`"
-    )
+    chosen, best = choose_clusters(measures), choose(measures)
+    if chosen is None:
+        told = f"stage {merged[-1]} is taken, the newest, because none can be chosen"
+    elif chosen == best or best is None:
+        told = f"stage {chosen} is taken, as dbc select chooses"
+    else:
+        told = f"stage {chosen} is taken, the best with clusters: dbc select chooses stage {stage_label(best)}, before a merge"
+    reporter.note(f"{told}; another with `stage`")
     return merged[-1] if chosen is None else chosen
+
+
+def _corrected(run: RunDirectory, merged: Sequence[int]) -> int | None:
+    """The stage of the clusters that were made last, of those `merged`, if answers corrected them; else None."""
+    made = []
+    for stage in merged:
+        manifest = clusters_manifest(run.require("clusters", stage))
+        made.append((manifest.created, manifest.parameters.start == "reviewed", stage))
+    _, is_corrected, stage = max(made)
+    return stage if is_corrected else None

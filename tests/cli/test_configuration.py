@@ -25,7 +25,7 @@ def given(tmp_path: Path, command: str, text: str, **flags: object) -> Given:
 def test_flags_go_before_tables_and_tables_before_general_keys(tmp_path: Path, command: str) -> None:
     general = "epochs = 1\n"
     table = f"{general}[train]\nepochs = 3\n"
-    assert given(tmp_path, command, general)["epochs"] == 1
+    assert given(tmp_path, command, general)["epochs"] == given(tmp_path, command, f"\ufeff{general}")["epochs"] == 1
     assert given(tmp_path, command, table)["epochs"] == 3
     assert given(tmp_path, command, table, epochs=4)["epochs"] == 4
     assert given(tmp_path, command, table, epochs=None)["epochs"] == 3

@@ -156,6 +156,24 @@ def test_clusters_are_corrected_by_answers_and_stay_otherwise(dbc: Dbc, run: Pat
     assert max(found) == max(labels) - 1
 
 
+def test_the_clusters_that_answers_corrected_are_those_shown(dbc: Dbc, run: Path) -> None:
+    loop = [*LOOP, "--stages", "2", "--run", run]
+    assert dbc("run", *loop).status == 0
+    for stage in ("1", "2"):
+        names, labels = names_of(run), RunDirectory(run).require("clusters", int(stage)).read("labels").tolist()
+        a, b = next((i, j) for i in range(16) for j in range(i) if labels[i] == labels[j])
+        write_answers(run / "constraints.csv", [f"{names[a]},{names[b]},different"])
+        assert dbc("merge", "--start", "reviewed", "--stage", stage, "--run", run).status == 0
+        # what is said twice is made once
+        assert dbc("merge", "--start", "reviewed", "--run", run, "--json").json["status"] == "up to date"
+        shown = dbc("export", "clusters", "--run", run, "--json", "--out", f"{stage}.csv")
+        assert shown.json["stage"] == int(stage)
+        assert f"stage {stage} is taken, whose clusters were corrected by answers" in shown.err
+    # clusters that are made later are chosen among again
+    assert dbc("run", *loop, "--lambda", "0.3").status == 0
+    assert "as dbc select chooses" in dbc("export", "clusters", "--run", run, "--out", "3.csv").err
+
+
 def test_a_whole_run_corrects_no_stage(dbc: Dbc, run: Path) -> None:
     refused = dbc("run", *LOOP, "--start", "reviewed", "--run", run)
     assert refused.status == 2

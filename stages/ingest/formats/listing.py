@@ -118,7 +118,9 @@ def lost_files(root: Path, paths: Sequence[str], *, known: Collection[str] = ())
             if name not in there and not _is_file(root, paths[place])
         ]
         lost += missing
-        look_alike = look_alike or next(filter(None, (_look_alike(paths[place], there) for place in missing)), None)
+        look_alike = look_alike or next(
+            filter(None, (_look_alike(root, paths[place], there) for place in missing)), None
+        )
         prefix = f"{folder}/" if folder else ""
         beside.update(kind_of(name) for name in there.difference(names) if f"{prefix}{name}" not in known)
     backslash = any("\\" in paths[place] and _is_file(root, paths[place].replace("\\", "/")) for place in lost[:1])
@@ -140,10 +142,13 @@ def _is_file(root: Path, path: str) -> bool:
         return False
 
 
-def _look_alike(path: str, there: set[str]) -> str | None:
-    """The name among `there` that differs from that of `path` in its Unicode form alone."""
+def _look_alike(root: Path, path: str, there: set[str]) -> str | None:
+    """The name among `there`, or else the path below `root`, that differs from that of `path` in its Unicode form alone."""
     if path.isascii():
         return None
+    for other in (unicodedata.normalize("NFC", path), unicodedata.normalize("NFD", path)):
+        if not there and other != path and _is_file(root, other):
+            return other
     wanted = unicodedata.normalize("NFC", path.rpartition("/")[2])
     return next((name for name in sorted(there) if unicodedata.normalize("NFC", name) == wanted), None)
 

@@ -34,6 +34,17 @@ def choose(measures: Sequence[StageMeasures], *, rule: str | None = None) -> int
     return measures[int(np.nanargmax(score)) if pick is None else pick(measures, score)].stage
 
 
+def choose_clusters(measures: Sequence[StageMeasures]) -> int | None:
+    """The stage whose clusters to look at: the one that is chosen or, if it is before the first merge, the best after it.
+
+    None if none can be chosen.
+    """
+    chosen = choose(measures)
+    if chosen is not None and chosen > 0:
+        return chosen
+    return choose([measured for measured in measures if measured.stage > 0])
+
+
 def reason(measures: Sequence[StageMeasures], *, rule: str | None = None) -> str:
     """Which stage `rule` chooses and why, in one line; it says so if that is the last stage, as later ones may be better."""
     rule = rule or default_rule(measures)

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from schemas.choices import CameraUse
 from schemas.stage_names import stage_label
-from stages.loop.choice.choose import choose, default_rule, scores
+from stages.loop.choice.choose import choose, choose_clusters, default_rule, scores
 from stages.loop.choice.measures import StageMeasures
 
 FAR_ABOVE_CHANCE = 0.7
@@ -48,8 +48,8 @@ class JoinedPairs:
 class Verdict:
     """`helped` is None if nothing was trained or it cannot be told; `line` says it for people; `warnings` may be none.
 
-    `warnings` name arguments in backticks. `chosen` is the stage to take, None if none can be chosen; `trust` says in plain
-    words how far its clusters can be trusted.
+    `warnings` name arguments in backticks. `chosen` is the stage to take, None if none can be chosen, and `shown` that whose
+    clusters to look at (`choose_clusters`); `trust` says in plain words how far these can be trusted.
     """
 
     chosen: int | None
@@ -57,6 +57,7 @@ class Verdict:
     line: str
     warnings: tuple[str, ...]
     trust: str = ""
+    shown: int | None = None
 
 
 def verdict(
@@ -76,7 +77,9 @@ def verdict(
     chosen, first, last = choose(measures, rule=rule), measures[0], measures[-1]
     taken = next((measured for measured in measures if measured.stage == chosen), last)
     is_trained = first.stage < 1 and not all(_has_features_of(first, measured) for measured in measures)
-    helped, lines = None, [_clusters_line(taken)]
+    shown = choose_clusters(measures)
+    clustered = next((measured for measured in measures if measured.stage == shown), last)
+    helped, lines = None, [_clusters_line(clustered)]
     if chosen is not None and is_trained:
         helped = not _has_features_of(first, taken)
         stage = chosen if helped else last.stage
@@ -86,7 +89,8 @@ def verdict(
         _camera(joined),
         _collapse(first, last) if is_trained else None,
     ]
-    return Verdict(chosen, helped, " ".join(lines), tuple(text for text in warnings if text is not None), _trust(taken))
+    told = tuple(text for text in warnings if text is not None)
+    return Verdict(chosen, helped, " ".join(lines), told, _trust(clustered), shown)
 
 
 def _has_features_of(first: StageMeasures, other: StageMeasures) -> bool:

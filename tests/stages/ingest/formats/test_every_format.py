@@ -405,6 +405,9 @@ def test_a_path_in_the_other_form_is_named_as_such(tmp_path: Path) -> None:
     text = refusal(tmp_path, "csv")
     assert r"the first 'Jos\xe9.png'" in text
     assert r"the name 'Jose\u0301.png', which looks alike" in text
+    write(tmp_path, [f"{NFD} 2/b.png"])
+    (tmp_path / "samples.csv").write_text(f"path\n{NFC} 2/b.png\n", encoding="utf-8")
+    assert r"the name 'Jose\u0301 2/b.png', which looks alike" in refusal(tmp_path, "csv")
     (tmp_path / "samples.csv").write_text(f"path\n.\\{NFD}.png\n", encoding="utf-8")
     assert "write / in all paths" in refusal(tmp_path, "csv")
 
