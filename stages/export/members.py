@@ -89,11 +89,15 @@ class Member:
 
 @dataclass(frozen=True)
 class Members:
-    """Every picture of the `dataset`, individual by individual and the nearest to the centre first; those without one last."""
+    """Every picture of the `dataset`, individual by individual and the nearest to the centre first; those without one last.
+
+    `largest_number` is that of all individuals that the run had at any stage.
+    """
 
     stage: int
     rows: tuple[Member, ...]
     dataset: Artifact
+    largest_number: int
 
     @property
     def n_clusters(self) -> int:
@@ -150,18 +154,20 @@ def members_of(
     require_same_dataset(clusters, dataset)
     labels = clusters.read("labels")
     rows = compared_features(features, dataset, clusters_manifest(clusters).parameters)
+    numbers = lasting_numbers(run, clusters)
+    last = lasting_numbers(run, run.require("clusters", max(run.stages("clusters"))))
     places = np.full((len(rows), 2), np.nan) if positions is None else positions(rows).round(6)
     found = _Clustered(
         labels,
         centre_distances(rows, labels),
         places,
         np.full(len(labels), np.nan),
-        lasting_numbers(run, clusters).number,
+        numbers.number,
     )
     added_to = dataset if newest is None else newest.require("dataset")
     if newest is not None and added_to.manifest.id != dataset.manifest.id:
         found = _with_added(found, added_to, added(added_to, dataset), assignments_of(newest, clusters))
-    return Members(stage, tuple(_members(added_to, found, stage)), added_to)
+    return Members(stage, tuple(_members(added_to, found, stage)), added_to, max(numbers.given, last.given))
 
 
 def centre_distances(features: Float32Array, labels: Int64Array) -> Float64Array:

@@ -44,7 +44,12 @@ def write_layout(
     layout_of = FORMATS[name]
     paths = [row.path for row in members.rows]
     parameters = dataset_manifest(members.dataset).parameters
-    source = Source(lambda: root_of(members.dataset, paths, root), parameters, deployments=deployments)
+    source = Source(
+        lambda: root_of(members.dataset, paths, root),
+        parameters,
+        largest_number=members.largest_number,
+        deployments=deployments,
+    )
     if not layout_of.suffix and out.is_file():
         raise UsageError(f"`out` must be a folder with `format='{name}'`, got the file {out}; give another")
     layout = layout_of.layout(members.rows, source)

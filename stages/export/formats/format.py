@@ -23,16 +23,23 @@ class Source:
     """The source that was ingested by `parameters`. Its pictures are looked for, and their headers read, only if need be:
     `looked_at` says of which.
 
-    `deployments` is a table of what is known of each camera, for formats that take it.
+    `largest_number` is that of all individuals that the run ever had; `deployments` is a table of what is known of each
+    camera, for formats that take it.
     """
 
     def __init__(
-        self, find_root: Callable[[], Path], parameters: IngestParameters, *, deployments: Path | None = None
+        self,
+        find_root: Callable[[], Path],
+        parameters: IngestParameters,
+        *,
+        largest_number: int,
+        deployments: Path | None = None,
     ) -> None:
         self._find_root = find_root
         self._sizes: dict[str, tuple[int, int]] = {}
         self.looked_at: set[str] = set()
         self.parameters = parameters
+        self.largest_number = largest_number
         self.deployments = deployments
 
     @cached_property

@@ -16,7 +16,7 @@ def layout(rows: Sequence[Member], source: Source) -> Layout:
     """One file NAME.txt a camera or video: frame, id, left, top, width, height, confidence, −1, −1, −1; all from 1.
 
     The id is the individual's number in every sequence. An individual cannot be in a frame twice: the track nearest to the
-    centre of the cluster keeps the number, others get numbers of their own, and it is said. UsageError without frames.
+    centre of the cluster keeps the number, others get numbers that none had before, and it is said. UsageError without frames.
     """
     clustered = [row for row in rows if row.individual is not None]
     without = next((row for row in clustered if row.frame is None), None)
@@ -25,7 +25,7 @@ def layout(rows: Sequence[Member], source: Source) -> Layout:
             f"picture {without.path!r} has no frame number, which `format='mot'` needs; ingest a sequence or a video, or "
             "give another `format`"
         )
-    spare = max((row.individual or 0 for row in clustered), default=0)
+    spare = source.largest_number
     taken: set[tuple[str, int | None, int]] = set()
     lines: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
     n_apart = 0

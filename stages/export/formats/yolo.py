@@ -16,13 +16,13 @@ def layout(rows: Sequence[Member], source: Source) -> Layout:
     """A file for each picture, in labels/ if that lies in images/: class 0, centre, width, height, track, in shares.
 
     A track is in a picture once: the box nearest to the centre of its cluster keeps the individual's number, others get
-    numbers of their own, and it is said. Boxes that are in no cluster are left out. UsageError for videos.
+    numbers that no individual had before, and it is said. Boxes that are in no cluster are left out. UsageError for videos.
     """
     video = next((row.path for row in rows if is_video(row.path)), None)
     if video is not None:
         raise UsageError(f"{video!r} is a video, and `format='yolo'` has no frames; give another `format`")
     clustered = [row for row in rows if row.individual is not None]
-    spare = max((row.individual or 0 for row in clustered), default=0)
+    spare = source.largest_number
     taken: set[tuple[str, int]] = set()
     lines: dict[str, list[str]] = defaultdict(list)
     n_apart = 0

@@ -41,7 +41,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def written(name: str, root: Path, rows: tuple[Member, ...] = ROWS) -> Layout:
-    return FORMATS[name].layout(rows, Source(lambda: root, IngestParameters()))
+    return FORMATS[name].layout(rows, Source(lambda: root, IngestParameters(), largest_number=9))
 
 
 def read(root: Path, name: str, layout: Layout, file: str = "") -> Samples:
@@ -86,6 +86,8 @@ def test_yolo_has_individuals_as_tracks(root: Path) -> None:
     layout = written("yolo", root, twice)
     assert sorted(layout.files) == ["labels/a.txt", "labels/b.txt"]
     assert layout.files["labels/b.txt"] == "0 0.5 0.5 1 1 1\n"
+    # the run had individuals up to 9
+    assert [line.split()[-1] for line in layout.files["labels/a.txt"].splitlines()] == ["2", "1", "10"]
     assert layout.notes == (
         "boxes of an individual that is elsewhere in the same picture, under numbers of their own: 1",
     )
@@ -117,7 +119,7 @@ def test_formats_of_pictures_refuse_videos(root: Path, name: str) -> None:
 def test_a_table_of_deployments_is_refused_by_row(root: Path, lines: list[str], told: str) -> None:
     (file := root / "places.csv").write_text("\n".join(["deploymentID,latitude,longitude", *lines]))
     with pytest.raises(UsageError) as caught:
-        FORMATS["camtrap-dp"].layout(ROWS, Source(lambda: root, IngestParameters(), deployments=file))
+        FORMATS["camtrap-dp"].layout(ROWS, Source(lambda: root, IngestParameters(), largest_number=2, deployments=file))
     assert str(caught.value).endswith(told)
 
 
@@ -146,8 +148,11 @@ def test_every_video_and_every_folder_of_frames_is_a_sequence_of_its_own(root: P
         row("S1/img1/7.jpg", 6, "S1"),
         row("x/1.jpg", 0, "c"),
         row("y/1.jpg", 0, "c"),
+        *(row("z/1.jpg", 0, "d"), row("z/1.jpg", 0, "d")),
     )
     layout = written("mot", root, rows)
-    assert sorted(layout.files) == ["S1.txt", "n_a.txt", "n_b.txt", "x.txt", "y.txt"]
+    assert sorted(layout.files) == ["S1.txt", "d.txt", "n_a.txt", "n_b.txt", "x.txt", "y.txt"]
     assert {text.split(",")[1] for text in layout.files.values()} == {"1"}
+    # the run had individuals up to 9
+    assert layout.files["d.txt"] == "1,1,2,3,3,4,1,-1,-1,-1\n1,10,2,3,3,4,1,-1,-1,-1\n"
     assert layout.files["S1.txt"] == "7,1,2,3,3,4,1,-1,-1,-1\n"
