@@ -84,9 +84,7 @@ def ingest(
     if before is not None and not images.n_new:
         return Made("up to date", "dataset", 0, before, before.version, {})
     leaks = find_leaks(images.samples, images.digests)
-    if images.root is not None and before is None and not {"height", "width"} & parameters.model_fields_set:
-        told = squeezed(images.root, images.samples, height=parameters.height, width=parameters.width)
-        findings.warnings += [told] if told else []
+    findings.warnings += _squeezed(images, parameters)
     remarks = _report(images.samples, findings, leaks, context.reporter)
     parameters = _settled(parameters, images, findings)
     good = np.ones(len(images.path), dtype=np.bool_)
@@ -99,12 +97,14 @@ def ingest(
         seeds={"order": parameters.seed},
     )
 
-    def compute(writer: Writer) -> Computed:
+    def compute(writer: Writer) -> Computed | Artifact:
         pixels = _image_source(images.root, images.samples, parameters)
         n_workers = default_workers() if context.workers is None else context.workers
         written = write_images(
             writer, pixels, images.samples, parameters, n_workers, context.reporter, stored=images.stored
         )
+        if before is not None and not _join(images, written, context.reporter):
+            return before
         good[:] = written.good
         kept = replace(images.samples, path=images.path).with_images(good)
         if not len(kept):
@@ -128,7 +128,7 @@ def ingest(
     outcome = make_artifact(run, request, compute, context=context)
     if outcome.artifact is not None and not parameters.anonymize:
         _keep(outcome.artifact, images, good)
-    if before is not None:
+    if before is not None and outcome.artifact != before:
         context.reporter.note(
             "`dbc assign` gives the new pictures the nearest of the clusters there are; `dbc run` makes all stages of all anew"
         )
@@ -159,8 +159,10 @@ def _images(
         samples = samples.take(order)
         return _Images(samples, samples.path, digests, root, root, table)
     added = addition(before, samples, digests, root=root)
-    again = f"; {added.n_known} samples of SOURCE are among them already" if added.n_known else ""
-    reporter.note(f"{added.n_new} new images join the {len(added.path) - added.n_new} of the run{again}")
+    again = f"; {added.n_known} samples of it are there already" if added.n_known else ""
+    reporter.note(
+        f"{added.n_new} images of SOURCE are new to the run, which has {len(added.path) - added.n_new}{again}"
+    )
     kept, table = added.source, digest_samples(replace(added.samples, path=added.path))
     return _Images(added.samples, added.path, list(kept.digests), root, kept.root, table, Stored(before, added.stored))
 
@@ -174,6 +176,24 @@ def _settled(parameters: IngestParameters, images: _Images, findings: Findings) 
         # it decided nothing, and keys of the first release have the default of then
         parameters = parameters.model_copy(update={"test_fraction": DRAWN_TEST_FRACTION})
     return parameters
+
+
+def _squeezed(images: _Images, parameters: IngestParameters) -> list[str]:
+    """A line if most new images would be squeezed, unless their size is given, or that of a run."""
+    if images.root is None or images.stored is not None or {"height", "width"} & parameters.model_fields_set:
+        return []
+    told = squeezed(images.root, images.samples, height=parameters.height, width=parameters.width)
+    return [told] if told else []
+
+
+def _join(images: _Images, written: Written, reporter: Reporter) -> bool:
+    """Whether any new image can be read and so joins those of the run; it is told."""
+    n_good = images.n_new - int((~written.good).sum())
+    if n_good:
+        reporter.note(f"{n_good} new images join the {len(images.path) - images.n_new} of the run")
+    else:
+        reporter.warn(f"no image is added, because none can be read: {named(written.bad)}")
+    return n_good > 0
 
 
 def _keep(dataset: Artifact, images: _Images, good: BoolArray) -> None:

@@ -63,7 +63,7 @@ def write_images(
 ) -> Written:
     """Have the readable images of `samples` written in their order; DbcError for bad ones unless these are to be skipped.
 
-    Those that are `stored` are copied, the others decoded.
+    Those that are `stored` are copied, the others decoded; nothing is written if none of these is good.
     """
     n_images = len(samples.path)
     size = ImageSize(parameters.height, parameters.width)
@@ -75,8 +75,6 @@ def write_images(
         reporter.task("images", total=n_new, unit="images") as advance,
         writer.row_files("images", row_shape=(size.height, size.width, 3), max_rows=n_images) as rows,
     ):
-        if stored is not None:
-            _copy(stored, rows, size)
         is_in_pieces = isinstance(source, CropSource) or stored is not None
         if isinstance(source, CropSource):
             pictures = _pictures(samples, is_new)
@@ -100,7 +98,9 @@ def write_images(
                     if not is_in_pieces and _go_on(written, parameters):
                         rows.keep(len(block.paths), without=reasons)
                     advance(len(block.paths), _n_bad(written))
-        if is_in_pieces and _go_on(written, parameters):
+        if is_in_pieces and written.good[is_new].any() and _go_on(written, parameters):
+            if stored is not None:
+                _copy(stored, rows, size)
             _keep(rows, written.good)
         if written.bad and parameters.on_bad_image == "fail":
             raise DbcError(

@@ -63,7 +63,7 @@ class Made:
 def make_artifact(
     run: RunDirectory,
     request: Request,
-    compute: Callable[[Writer], Computed],
+    compute: Callable[[Writer], Computed | Artifact],
     *,
     context: Context,
     shared: bool = False,
@@ -73,7 +73,7 @@ def make_artifact(
     Where torchrun started several processes all of them call this, and all have the outcome: the leader decides, computes
     and commits, and the others wait; with `shared` they compute along, each with a writer of its own. DbcError where the
     run cannot be written, where `compute` cannot read a file, or where a process is gone. Whatever fails, nothing
-    half-written stays.
+    half-written stays. If `compute` finds that an artifact of before is what it would make, it returns that.
     """
     processes = context.processes
     # nobody may still look at a run that the leader already changes
@@ -87,7 +87,7 @@ def make_artifact(
 def _lead(
     run: RunDirectory,
     request: Request,
-    compute: Callable[[Writer], Computed],
+    compute: Callable[[Writer], Computed | Artifact],
     context: Context,
     processes: Processes,
     writers: Processes,
@@ -103,9 +103,9 @@ def _lead(
     elif found is None or context.force:
         with temporary_directory(directory) as path:
             processes.from_leader({"key": key, "writes": path.name})
-            found, is_new = _compute(run, request, compute, writer=Writer(path, writers), key=key, context=context)
-        status, versions = "created" if is_new else "identical", artifact_versions(directory)
-        if is_new:
+            found, status = _compute(run, request, compute, writer=Writer(path, writers), key=key, context=context)
+        versions = artifact_versions(directory)
+        if status == "created":
             _tell_followers(run, found, None if request.kind in WITHOUT_STAGE else request.stage, context)
     outcome = _outcome(status, request, found, newest=versions[-1] if versions else None)
     version = None if found is None else found.version
@@ -116,7 +116,7 @@ def _lead(
 def _follow(
     run: RunDirectory,
     request: Request,
-    compute: Callable[[Writer], Computed],
+    compute: Callable[[Writer], Computed | Artifact],
     context: Context,  # noqa: ARG001 — the leader's counts
     processes: Processes,
     writers: Processes,
@@ -165,11 +165,11 @@ def require_own_dataset(run: RunDirectory, request: Request, *, context: Context
 
     With it, a warning says how to go on with the stages that are there.
     """
-    there = run.find("dataset")
-    if there is None or not (run.all_stages("model") or run.all_stages("features")):
+    if not run.versions("dataset") or not (run.all_stages("model") or run.all_stages("features")):
         return
     if _with_key(run, request, request_key(request)) is not None:
         return
+    there = _with_stages(run)
     if not new_dataset:
         raise UsageError(
             f"{run.root} has stages made from dataset v{there.version}, and this is another dataset; give another `run`, or "
@@ -178,6 +178,16 @@ def require_own_dataset(run: RunDirectory, request: Request, *, context: Context
     context.reporter.warn(
         f"stages from now on are made from the new dataset; `dbc run --dataset v{there.version}` goes on with those before"
     )
+
+
+def _with_stages(run: RunDirectory) -> Artifact:
+    """The newest dataset that features were made from; the newest if there are none."""
+    directory = run.directory("dataset", 0)
+    for version in reversed(run.versions("dataset")):
+        dataset = open_artifact(directory, version)
+        if RunDirectory(run.root).choose(dataset, 0).stages("features"):
+            return dataset
+    return run.require("dataset")
 
 
 def _with_key(run: RunDirectory, request: Request, key: str) -> Artifact | None:
@@ -192,15 +202,17 @@ def _with_key(run: RunDirectory, request: Request, key: str) -> Artifact | None:
 def _compute(
     run: RunDirectory,
     request: Request,
-    compute: Callable[[Writer], Computed],
+    compute: Callable[[Writer], Computed | Artifact],
     *,
     writer: Writer,
     key: str,
     context: Context,
-) -> tuple[Artifact, bool]:
+) -> tuple[Artifact, ArtifactStatus]:
     started = time.perf_counter()
     with _naming_files():
         computed = compute(writer)
+    if isinstance(computed, Artifact):
+        return computed, "up to date"
     arrays = dict(sorted(writer.arrays.items()))
     manifest = request.manifest(
         kind=request.kind,
@@ -223,7 +235,8 @@ def _compute(
     grown = next(
         (parent.version for parent in request.parents if parent.manifest.kind == request.kind == "dataset"), None
     )
-    return commit(writer, run.directory(request.kind, request.stage), manifest, after=grown)
+    artifact, is_new = commit(writer, run.directory(request.kind, request.stage), manifest, after=grown)
+    return artifact, "created" if is_new else "identical"
 
 
 def _tell_followers(run: RunDirectory, artifact: Artifact, stage: int | None, context: Context) -> None:

@@ -155,6 +155,8 @@ def test_another_dataset_in_a_run_that_has_stages_is_refused_unless_asked_for(tm
     assert run.versions("dataset") == [1]
     assert ingested(tmp_path).versions("dataset") == [1]
     ingested(tmp_path, seed=9, new_dataset=True)
+    with pytest.raises(UsageError, match="has stages made from dataset v1, and"):
+        ingested(tmp_path, seed=3)
     # one flag leads back, and finds everything up to date
     back = rows(RunDirectory(tmp_path, {"dataset": 1}))
     assert [row.metrics.id for row in back] == [row.metrics.id for row in first]

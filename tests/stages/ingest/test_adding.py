@@ -177,6 +177,10 @@ def test_a_bad_new_picture_is_left_out_and_can_come_again(tmp_path: Path) -> Non
     parameters = IngestParameters(format="folder", on_bad_image="skip")
     made = ingest(RunDirectory(tmp_path / "run"), source=more, parameters=parameters, add=True)
     assert sorted(dataset_of(made).read("path")) == ["../more/c.png", "a.png", "b.png"]
+    # what cannot be read is new every time, and is no reason for another version
+    once_more = ingest(RunDirectory(tmp_path / "run"), source=more, parameters=parameters, add=True)
+    assert (once_more.status, once_more.artifact) == ("up to date", made.artifact)
+    assert RunDirectory(tmp_path / "run").versions("dataset") == [1, 2]
     draw(more, ["bad.png"], seed=2)
     again = ingested(tmp_path / "run", more, add=True)
     assert sorted(dataset_of(again).read("path")) == ["../more/bad.png", "../more/c.png", "a.png", "b.png"]
