@@ -1,12 +1,14 @@
 """Numbers that last: a cluster keeps its number from stage to stage, and when pictures are added to the run.
 
-They are no array of an artifact but follow from the chain of clusters that led to one, which never changes.
+They are no array of an artifact but follow from the chain of clusters that led to one, and from what was assigned to these
+before the next were made.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -15,10 +17,12 @@ from schemas.manifest import Parent
 from stages.errors import DbcError
 from stages.runs.lineage import dataset_of, parent_of
 from stages.runs.run_directory import RunDirectory, clusters_manifest
-from stages.runs.store import Artifact
+from stages.runs.store import Artifact, open_artifact
 from stages.samples import TRAIN
 from stages.typing import Int64Array
 
+Key: TypeAlias = tuple[object, ...]
+"""What tells an image, or a sample by its first image, from others in every dataset of a run: path, frame and box."""
 _LINEAGE: tuple[ArtifactKind, ...] = ("features", "model", "clusters")
 """From clusters to the clusters that their features were trained on."""
 
@@ -77,7 +81,8 @@ def lasting_numbers(run: RunDirectory, clusters: Artifact) -> Numbers:
 
     They are handed on from the clusters that the features were trained on, or those of the stage before. If the dataset was
     made by adding pictures, once or several times, the clusters of the datasets before go first: of the same stage or the
-    newest before, the latest stage first. No number that any of their stages gave is given to another cluster.
+    newest before, the latest stage first. A sample that was assigned to one of their clusters counts as a member, under the
+    number that was told. No number that any of their stages gave is given to another cluster.
     """
     return _Chain(run).numbers(clusters)
 
@@ -90,6 +95,7 @@ class _Chain:
         self._numbers: dict[str, Numbers] = {}
         self._by_stage: dict[str, dict[int, Artifact]] = {}
         self._places: dict[tuple[str, str], Int64Array] = {}
+        self._told: dict[str, dict[Key, int]] = {}
 
     def numbers(self, clusters: Artifact) -> Numbers:
         found = self._numbers.get(clusters.manifest.id)
@@ -152,8 +158,33 @@ class _Chain:
         here, there = dataset_of(self.run, clusters), dataset_of(self.run, earlier)
         if here.manifest.id == there.manifest.id:
             return Claim(before, numbers.given)
-        place = self._place_in(there, here)
-        return Claim(np.where(place < 0, -1, before[place]), numbers.given)
+        place, told = self._place_in(there, here), self._assigned_to(there)
+        assigned = np.array([told.get(key, -1) for key in train_keys(here)], dtype=np.int64)
+        return Claim(np.where(place < 0, assigned, before[place]), numbers.given)
+
+    def _assigned_to(self, dataset: Artifact) -> dict[Key, int]:
+        """The number of each sample that was assigned to clusters of `dataset`, as told last; −1 for a new individual."""
+        found = self._told.get(dataset.manifest.id)
+        if found is None:
+            own = RunDirectory(self.run.root)
+            versions = [
+                open_artifact(own.directory("assignments", stage), version)
+                for stage in own.all_stages("assignments")
+                for version in own.versions("assignments", stage)
+            ]
+            found = self._told[dataset.manifest.id] = {}
+            for each in sorted(versions, key=lambda each: each.manifest.created):
+                clusters = self._resolved(parent_of(each, "clusters"))
+                if clusters is not None and dataset_of(self.run, clusters).manifest.id == dataset.manifest.id:
+                    found.update(self._told_by(each, clusters))
+        return found
+
+    def _told_by(self, assignments: Artifact, clusters: Artifact) -> dict[Key, int]:
+        dataset, label = dataset_of(self.run, assignments), assignments.read("label")
+        keys = image_keys(dataset)
+        first = dataset.read("frame_start")[assignments.read("sample")].tolist()
+        number = np.where(label < 0, -1, self.numbers(clusters).number[label])
+        return {keys[image]: each for image, each in zip(first, number.tolist(), strict=True)}
 
     def _place_in(self, there: Artifact, here: Artifact) -> Int64Array:
         """Where each train sample of the dataset `here` is among those of `there`, −1 if it is not."""
@@ -165,13 +196,13 @@ class _Chain:
         return place
 
 
-def train_keys(dataset: Artifact) -> list[tuple[object, ...]]:
+def train_keys(dataset: Artifact) -> list[Key]:
     """What tells each train sample (n_train) from others in every dataset of a run: path, frame and box of its first image."""
     keys = image_keys(dataset)
     return [keys[first] for first in dataset.read("frame_start")[:-1][dataset.read("split") == TRAIN].tolist()]
 
 
-def image_keys(dataset: Artifact) -> list[tuple[object, ...]]:
+def image_keys(dataset: Artifact) -> list[Key]:
     """Path, frame and box of each image (n_images), which tell it from others in every dataset of a run.
 
     A dataset without frame numbers may get pictures that have some: no number and −1 are the same.

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from schemas.manifest import ClustersManifest, DatasetManifest, Execution
-from schemas.parameters import IngestParameters, MergeParameters
-from schemas.summaries import ClustersSummary, DatasetSummary
+from schemas.manifest import AssignmentsManifest, ClustersManifest, DatasetManifest, Execution
+from schemas.parameters import AssignParameters, IngestParameters, MergeParameters
+from schemas.summaries import AssignmentsSummary, ClustersSummary, DatasetSummary
 from stages.runs.context import Context
 from stages.runs.lasting import Claim, carried_on, lasting_numbers
 from stages.runs.making import Computed, Request, make_artifact
@@ -112,6 +112,22 @@ def clusters_of(run: RunDirectory, stage: int, labels: Sequence[int], dataset: A
     return artifact
 
 
+def assigned(
+    run: RunDirectory, stage: int, samples: Sequence[int], labels: Sequence[int], dataset: Artifact, clusters: Artifact
+) -> None:
+    """Assignments of `samples` of `dataset` to the clusters `labels` of `clusters`; −1 is a new individual."""
+    counts = dict.fromkeys(("features_stage", "n_samples", "n_known", "n_new", "n_clusters"), 0)
+    summary = AssignmentsSummary(stage=stage, slope=1, rank_slope=0, intercept=0, separation=1, **counts)
+
+    def compute(writer: Writer) -> Computed:
+        writer.array("sample", np.array(samples, dtype=np.int64))
+        writer.array("label", np.array(labels, dtype=np.int64))
+        return Computed(summary, Execution(backend="test", device="cpu"))
+
+    request = Request("assignments", stage, AssignmentsManifest, AssignParameters(), (dataset, clusters))
+    make_artifact(run, request, compute, context=Context(force=True))
+
+
 def numbers_in(run: RunDirectory, clusters: Artifact) -> list[int]:
     return lasting_numbers(run, clusters).number.tolist()
 
@@ -130,3 +146,16 @@ def test_numbers_last_however_often_pictures_are_added_before_the_next_clusters(
     # the dataset between has clusters now, of an earlier stage than the first one: those of the same stage go first
     clusters_of(run, 1, [0, 1, 1, 1, 1, 1, 1], more)
     assert numbers_in(run, clusters_of(run, 2, [1, 1, 0, 0, 2, 3, 4, 4], most)) == [1, 6, 2, 5, 3]
+
+
+def test_a_number_told_of_an_assigned_sample_lasts(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    base = dataset_of_pictures(run, "abc")
+    early, late = clusters_of(run, 1, [0, 0, 1], base), clusters_of(run, 2, [1, 1, 0], base)
+    assert (numbers_in(run, early), numbers_in(run, late)) == ([1, 2], [2, 1])
+    more = dataset_of_pictures(run, "xabyc", base)
+    # x leaves b, with which it was told to be 1; without x, the cluster of b alone would be 1
+    labels = [0, 0, 1, 2, 3]
+    assigned(run, 1, [0, 3], [-1, 0], more, early)
+    assigned(run, 2, [0, 3], [1, -1], more, late)
+    assert numbers_in(run, clusters_of(run, 1, labels, more)) == [1, 3, 4, 2]
