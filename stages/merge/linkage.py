@@ -44,6 +44,7 @@ def extend_linkage(linkage: Float64Array, previous_labels: Int64Array, result: S
     Returns
     -------
     float64 array (r + m, 4)
+        (0, 4) if r is 0 and `previous_labels` are no singletons: they come from no merges, so there is no tree to extend.
 
     Raises
     ------
@@ -60,6 +61,8 @@ def extend_linkage(linkage: Float64Array, previous_labels: Int64Array, result: S
     [[0.0, 1.0, 1.0, 2.0]]
     """
     n_samples = previous_labels.shape[0]
+    if not len(linkage) and len(np.unique(previous_labels)) < n_samples:
+        return empty_linkage()
     ids = cluster_ids(linkage, n_samples)
     sizes = np.bincount(previous_labels)
     current = _one_id_per_cluster(ids, previous_labels)

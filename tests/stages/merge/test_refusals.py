@@ -103,6 +103,11 @@ def test_a_linkage_of_other_labels_is_refused():
         extend_linkage(linkage, initial_labels(10), result)
 
 
+def test_clusters_that_come_from_no_merges_are_merged_without_a_linkage():
+    labels = np.repeat(np.arange(5), 2)
+    assert extend_linkage(empty_linkage(), labels, merge_stage(POINTS, labels, 3)).shape == (0, 4)
+
+
 @pytest.mark.parametrize("kernels", ["compiled", "arrays"])
 def test_the_memory_model_bounds_what_is_allocated_and_has_no_square_term(kernels):
     features = np.random.default_rng(0).standard_normal((3000, 64)).astype(np.float32)
