@@ -186,9 +186,12 @@ def test_other_sources_become_a_camera_trap_package(dbc: Dbc, tmp_path: Path) ->
     lacking = "coordinates of deployments ('unknown'), times of deployments ('unknown'), times of pictures"
     assert f"to be filled in before the package is valid: {lacking}" in told
     table = tmp_path / "places.csv"
-    table.write_text("deploymentID,Latitude,longitude,deploymentStart,deploymentEnd\nunknown,-1.5,37.25,2024,2025\n")
+    table.write_text(
+        "deploymentID,Latitude,longitude,deploymentStart,deploymentEnd\nunknown,-1.5,37.25,2024,2025\nn,0,0,,\n"
+    )
     told = " ".join(dbc(*again, "--deployments", table, "--overwrite").err.split())
     assert "before the package is valid: times of pictures" in told
+    assert "rows of --deployments that name no camera of the run: 1, the first 'n'" in told
     (place,) = csv.DictReader((tmp_path / "other" / "deployments.csv").read_text().splitlines())
     assert (place["latitude"], place["longitude"], place["deploymentEnd"]) == ("-1.5", "37.25", "2025")
 

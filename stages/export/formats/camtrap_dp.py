@@ -7,7 +7,6 @@ import io
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -120,13 +119,17 @@ def _new(rows: Sequence[Member], source: Source) -> Layout:
     says that it must be filled in before the package is valid.
     """
     ordered = sorted(rows, key=lambda row: (row.path, -1 if row.frame is None else row.frame, row.box or ()))
-    no_time = {row.path for row in ordered if not row.timestamp}
-    taken = source.times(no_time) if no_time else {}
-    ordered = [replace(row, timestamp=row.timestamp or taken.get(row.path)) for row in ordered]
+    ordered, notes = source.with_times(ordered)
     media = {path: f"m{number}" for number, path in enumerate(dict.fromkeys(row.path for row in ordered), start=1)}
     first = {row.path: row for row in reversed(ordered)}
+    places = {} if source.deployments is None else _told(source.deployments)
+    unknown = sorted(places.keys() - set(map(_deployment, ordered)))
+    if unknown:
+        notes += (
+            f"rows of `deployments` that name no camera of the run: {len(unknown)}, the first {shown(unknown[0])}",
+        )
     tables = {
-        "deployments": _deployments(ordered, {} if source.deployments is None else _told(source.deployments)),
+        "deployments": _deployments(ordered, places),
         "media": [_medium(media[path], first[path]) for path in media],
         "observations": [_observation(f"o{n}", media[row.path], row, source) for n, row in enumerate(ordered, 1)],
     }
@@ -138,8 +141,7 @@ def _new(rows: Sequence[Member], source: Source) -> Layout:
     files = {f"{name}.csv": csv_text(_table(name, found)) for name, found in tables.items()}
     package = json.dumps(_package(ordered), indent=2, ensure_ascii=False) + "\n"
     told = f"not said by the source, to be filled in before the package is valid: {', '.join(lacking)}"
-    notes = [f"times of {len(taken)} pictures are those that cameras wrote into them (EXIF)"] if taken else []
-    return Layout({"datapackage.json": package, **files}, (*notes, told) if lacking else tuple(notes))
+    return Layout({"datapackage.json": package, **files}, (*notes, told) if lacking else notes)
 
 
 def _deployment(row: Member) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias
@@ -57,16 +57,21 @@ class Source:
             self._sizes[path] = size
         return self._sizes[path]
 
-    def times(self, paths: Iterable[str]) -> dict[str, str]:
-        """When cameras took pictures, by their EXIF, of those that say so; none if the source is not there."""
+    def with_times(self, rows: Sequence[Member]) -> tuple[list[Member], tuple[str, ...]]:
+        """The rows, those of pictures without a time with that of their EXIF, and a note of how many pictures got one.
+
+        None gets one if the source is not there.
+        """
+        without = sorted({row.path for row in rows if not row.timestamp and not is_video(row.path)})
         try:
-            root = self.root
+            taken = {path: taken_at(self.root / path) for path in without}
         except UsageError:
-            return {}
-        pictures = [path for path in paths if not is_video(path)]
-        self.looked_at.update(pictures)
-        found = {path: taken_at(root / path) for path in pictures}
-        return {path: time for path, time in found.items() if time}
+            return list(rows), ()
+        self.looked_at.update(without)
+        n_found = sum(map(bool, taken.values()))
+        told = f"times of {n_found} pictures are those that cameras wrote into them (EXIF)"
+        timed = [replace(row, timestamp=row.timestamp or taken.get(row.path) or None) for row in rows]
+        return timed, (told,) if n_found else ()
 
     def box(self, row: Member) -> Box:
         """Left, top, width and height in pixels: the row's own box, or the whole picture."""

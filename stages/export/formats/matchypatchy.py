@@ -12,12 +12,14 @@ from stages.ingest.decode.pixels import is_video
 
 
 def layout(rows: Sequence[Member], source: Source) -> Layout:
-    """One table, a row a box of an individual: boxes in shares of the picture, paths absolute, frames of videos from 0."""
+    """One table, a row a box of an individual: boxes in shares of the picture, paths absolute, frames of videos from 0.
+
+    A picture without a time has that of its EXIF.
+    """
+    clustered, notes = source.with_times([row for row in rows if row.individual is not None])
     columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
     encounters = {name: number for number, name in enumerate(sorted({row.encounter or "" for row in rows}), start=1)}
-    for row in rows:
-        if row.individual is None:
-            continue
+    for row in clustered:
         cells = (
             (source.root / row.path).as_posix(),
             row.timestamp,
@@ -32,8 +34,10 @@ def layout(rows: Sequence[Member], source: Source) -> Layout:
             column.append(cell)
     if not any(columns["sequence_id"]):
         del columns["sequence_id"]
-    told = "MatchyPatchy wants a time for each picture; the source has none" if not any(columns["timestamp"]) else ""
-    return Layout({"": csv_text(columns)}, (told,) if told else ())
+    n_without = columns["timestamp"].count(None)
+    if n_without:
+        notes += (f"MatchyPatchy wants a time for each picture; boxes without one: {n_without}",)
+    return Layout({"": csv_text(columns)}, notes)
 
 
 _COLUMNS = (

@@ -32,9 +32,10 @@ def layout(rows: Sequence[Member], source: Source) -> Layout:
         "classification_categories": {str(number): f"individual {number}" for number in individuals},
         "images": images,
     }
+    told = f"the file holds the pictures with boxes that were ingested, {len(images)}; empty ones and failures are not in it"
     without = sum(row.score is None for row in rows)
-    told = f"boxes whose score is not known have confidence 1: {without}"
-    return Layout({"": json.dumps(content, indent=1, ensure_ascii=False) + "\n"}, (told,) if without else ())
+    unsure = [f"boxes whose score is not known have confidence 1: {without}"] if without else []
+    return Layout({"": json.dumps(content, indent=1, ensure_ascii=False) + "\n"}, (told, *unsure))
 
 
 def _about(path: str, rows: Sequence[Member]) -> dict[str, Any]:

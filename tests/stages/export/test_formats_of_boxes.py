@@ -68,7 +68,10 @@ def test_megadetector_has_individuals_as_classes(root: Path) -> None:
     assert found["classification_categories"] == {"1": "individual 1", "2": "individual 2"}
     classes = [each.get("classifications") for image in found["images"] for each in image["detections"]]
     assert classes == [[["2", 1]], [["1", 1]], [["1", 1]], None]
-    assert layout.notes == ("boxes whose score is not known have confidence 1: 2",)
+    assert layout.notes == (
+        "the file holds the pictures with boxes that were ingested, 2; empty ones and failures are not in it",
+        "boxes whose score is not known have confidence 1: 2",
+    )
 
 
 def test_wildlife_datasets_has_individuals_as_identities(root: Path) -> None:
@@ -123,7 +126,7 @@ def test_a_table_of_deployments_is_refused_by_row(root: Path, lines: list[str], 
     assert str(caught.value).endswith(told)
 
 
-def test_a_camera_trap_package_has_the_times_of_exif_where_the_source_has_none(root: Path) -> None:
+def test_times_of_exif_are_taken_if_the_source_has_none(root: Path) -> None:
     exif = Image.Exif()
     exif.get_ifd(0x8769).update({0x9003: "2024:05:31 07:15:00", 0x9011: "+02:00"})
     Image.new("RGB", (40, 30)).save(root / "images/c.jpg", exif=exif)
@@ -136,6 +139,10 @@ def test_a_camera_trap_package_has_the_times_of_exif_where_the_source_has_none(r
     assert media == {"images/c.jpg": "2024-05-31T07:15:00+02:00", "images/b.png": "", "images/gone.jpg": "2024-06-01"}
     assert layout.notes[0] == "times of 1 pictures are those that cameras wrote into them (EXIF)"
     assert "times of pictures" in layout.notes[1]
+    layout = written("matchypatchy", root, rows[:2])
+    assert [line.split(",")[1] for line in layout.files[""].splitlines()[1:]] == ["2024-05-31T07:15:00+02:00", ""]
+    assert layout.notes[0] == "times of 1 pictures are those that cameras wrote into them (EXIF)"
+    assert layout.notes[1] == "MatchyPatchy wants a time for each picture; boxes without one: 1"
 
 
 def test_every_video_and_every_folder_of_frames_is_a_sequence_of_its_own(root: Path) -> None:
