@@ -437,9 +437,11 @@ class EvaluateParameters(Parameters):
 
 class AssignParameters(Parameters):
     """What decides the assignments beside dataset, features and clusters: a sample is of its most similar cluster if the
-    probability that its individual is known is at least `threshold`, else of a new individual.
+    probability that its individual is known is at least `threshold`, else of a new individual; and whether samples that the
+    data itself shows to differ are among them, which are kept apart.
     """
 
-    added_later = MappingProxyType({"threshold": 0.5})
+    added_later = MappingProxyType({"threshold": 0.5, "derived": False})
 
     threshold: float = Field(default=0.5, ge=0, le=1)
+    derived: bool = False

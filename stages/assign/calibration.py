@@ -6,6 +6,7 @@ picture of a known individual would be, and once without it, as one of a new ind
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,15 +71,18 @@ def nearest_clusters(
     *,
     own: Int64Array | None = None,
     without_cluster: bool = False,
+    barred: Sequence[Int64Array] | None = None,
 ) -> Nearest:
     """The clusters most similar to each of `asked` (q, d), among those of the `rows` (n, d) that have `labels` (n,), 0..K−1.
 
-    `own` (q,) are the rows that `asked` are: each is left out, with its whole cluster if `without_cluster`. Of equally
-    similar clusters the one of the smaller label comes first.
+    `own` (q,) are the rows that `asked` are: each is left out, with its whole cluster if `without_cluster`. `barred` are the
+    labels that each of `asked` cannot have; one that can have none has the similarity −inf. Of equally similar clusters the
+    one of the smaller label comes first.
     """
     order = np.argsort(labels, kind="stable")
     sorted_labels = labels[order]
     starts = np.flatnonzero(np.diff(sorted_labels, prepend=-1))
+    stops = [*starts[1:].tolist(), len(rows)]
     place_of = np.argsort(order)
     sorted_rows = rows[order].astype(np.float64)
     label, n_nearer = np.zeros((2, len(asked)), dtype=np.int64)
@@ -93,6 +97,9 @@ def nearest_clusters(
         if own is not None and without_cluster:
             is_absent |= sorted_labels == labels[own[block], None]
         products[is_absent] = -np.inf
+        for i, without in enumerate([] if barred is None else barred[block]):
+            for cluster in without.tolist():
+                products[i, starts[cluster] : stops[cluster]] = -np.inf
         nearest = products.argmax(axis=1)
         similarity = np.maximum.reduceat(products, starts, axis=1)
         label[block] = sorted_labels[nearest]

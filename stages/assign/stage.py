@@ -10,7 +10,9 @@ import numpy as np
 from schemas.manifest import AssignmentsManifest, Execution
 from schemas.parameters import AssignParameters
 from schemas.summaries import AssignmentsSummary
-from stages.assign.calibration import Calibration, calibrate, nearest_clusters
+from stages.assign.apart import Apart, answers_apart, apart_of
+from stages.assign.calibration import Calibration, calibrate
+from stages.constraints.derived import derived_pairs
 from stages.constraints.names import place_of, sample_names
 from stages.errors import DbcError
 from stages.features.comparison import comparison
@@ -77,10 +79,13 @@ def assign(
     """
     before = grown_since(run)
     clusters, features = before.require("clusters", stage), newest_features(before, stage, context.reporter)
+    labels = clusters.read("labels")
     dataset, new_dataset = dataset_of(before, features), run.require("dataset")
     require_same_dataset(clusters, dataset)
     features_stage = features_manifest(features).summary.stage
     new_features = run.require("features", features_stage)
+    apart = _apart(new_dataset, dataset, labels)
+    parameters = parameters.model_copy(update={"derived": bool(len(apart.pairs) + len(apart.labels))})
     request = Request(
         kind="assignments",
         stage=stage,
@@ -90,7 +95,6 @@ def assign(
     )
 
     def compute(writer: Writer) -> Computed:
-        labels = clusters.read("labels")
         compared = comparison(
             features, dataset, clusters_manifest(clusters).parameters, memory_limit=context.memory_limit
         )
@@ -99,13 +103,12 @@ def assign(
         calibration = calibrate(rows, labels)
         sample = np.flatnonzero(added(new_dataset, dataset))
         asked = compared.of(new_features.read("pooled")[sample], new_dataset.read("camid")[sample])
-        nearest = nearest_clusters(asked, rows, labels)
-        probability = calibration.probability(nearest)
-        is_known = probability >= parameters.threshold
+        found = answers_apart(asked, rows, labels, calibration, threshold=parameters.threshold, apart=apart)
+        nearest, is_known = found.nearest, found.is_known
         writer.array("sample", sample)
         writer.array("label", np.where(is_known, nearest.label, -1))
         writer.array("nearest", nearest.label)
-        writer.array("probability", probability)
+        writer.array("probability", found.probability)
         writer.array("similarity", nearest.similarity)
         writer.array("second_similarity", nearest.second)
         writer.array("n_nearer", nearest.n_nearer)
@@ -121,6 +124,13 @@ def added(dataset: Artifact, before: Artifact) -> BoolArray:
     there = set(train_keys(before))
     is_new[is_new] = [key not in there for key in train_keys(dataset)]
     return is_new
+
+
+def _apart(dataset: Artifact, before: Artifact, labels: Int64Array) -> Apart:
+    """What the data shows that the samples of `dataset` that are not in `before`, which has clusters `labels`, cannot be."""
+    label_of = dict(zip(train_keys(before), labels.tolist(), strict=True))
+    label = np.array([label_of.get(key, -1) for key in train_keys(dataset)], dtype=np.int64)
+    return apart_of(derived_pairs(dataset), label)
 
 
 def _summary(

@@ -187,11 +187,11 @@ def _squeezed(images: _Images, parameters: IngestParameters) -> list[str]:
 
 
 def _join(images: _Images, written: Written, reporter: Reporter) -> bool:
-    """Whether any new image can be read and so joins those of the run; it is told."""
+    """Whether any new image can be read and so joins those of the run; it is told if some cannot."""
     n_good = images.n_new - int((~written.good).sum())
-    if n_good:
+    if n_good and written.bad:
         reporter.note(f"{n_good} new images join the {len(images.path) - images.n_new} of the run")
-    else:
+    elif not n_good:
         reporter.warn(f"no image is added, because none can be read: {named(written.bad)}")
     return n_good > 0
 

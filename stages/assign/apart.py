@@ -1,0 +1,102 @@
+"""The nearest cluster of samples, some of which the data shows to be different individuals: arrays in, arrays out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from stages.assign.calibration import Calibration, Nearest, nearest_clusters
+from stages.typing import BoolArray, Float32Array, Float64Array, Int64Array
+
+
+@dataclass(frozen=True)
+class Apart:
+    """What q samples cannot be: one in `pairs` (p, 2) of them, nor one of the cluster that `labels` (s, 2) name beside it."""
+
+    pairs: Int64Array
+    labels: Int64Array
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The `nearest` cluster of each of q samples, the `probability` (q,) that it `is_known` (q,) there at all."""
+
+    nearest: Nearest
+    probability: Float64Array
+    is_known: BoolArray
+
+
+def apart_of(pairs: Int64Array, label: Int64Array) -> Apart:
+    """What `pairs` (p, 2) of samples that differ say of those asked, which have no `label` (n,) yet: −1.
+
+    Nothing if a cluster holds such a pair: then the clusters were made without them, or a person joined what they keep apart.
+    """
+    labels, number = label[pairs], (np.cumsum(label < 0) - 1)[pairs]
+    is_asked = labels < 0
+    if ((labels[:, 0] == labels[:, 1]) & ~is_asked[:, 0]).any():
+        labels, number, is_asked = labels[:0], number[:0], is_asked[:0]
+    n_asked = is_asked.sum(axis=1)
+    one = np.stack([np.where(is_asked, number, -1).max(axis=1), labels.max(axis=1)], axis=1)
+    return Apart(number[n_asked == 2], one[n_asked == 1])
+
+
+def answers_apart(
+    asked: Float32Array,
+    rows: Float32Array,
+    labels: Int64Array,
+    calibration: Calibration,
+    *,
+    threshold: float,
+    apart: Apart,
+) -> Answers:
+    """The nearest of the clusters `labels` (n,) of `rows` (n, d) that each of `asked` (q, d) can be of, if it is known.
+
+    Of samples that differ and have one nearest cluster, the most similar keeps it, if it is known there; of equally similar
+    ones the first. The others are asked again without that cluster. A sample that can be of no cluster is new for certain, and
+    has the nearest that it was asked for last.
+    """
+    found = nearest_clusters(asked, rows, labels)
+    others: dict[int, list[int]] = {}
+    for a, b in apart.pairs.tolist():
+        others.setdefault(a, []).append(b)
+        others.setdefault(b, []).append(a)
+    barred: dict[int, set[int]] = {}
+    for sample, label in apart.labels.tolist():
+        barred.setdefault(sample, set()).add(label)
+    is_lost = np.zeros(len(asked), dtype=np.bool_)
+    again = sorted(barred)
+    while True:
+        if again:
+            without = [np.array(sorted(barred[each]), dtype=np.int64) for each in again]
+            _replace(found, nearest_clusters(asked[again], rows, labels, barred=without), np.array(again), is_lost)
+        probability = np.where(is_lost, 0.0, calibration.probability(found))
+        is_known = (probability >= threshold) & ~is_lost
+        again = _outdone(found, is_known, others)
+        if not again:
+            return Answers(found, probability, is_known)
+        for sample in again:
+            barred.setdefault(sample, set()).add(int(found.label[sample]))
+
+
+def _replace(found: Nearest, newer: Nearest, place: Int64Array, is_lost: BoolArray) -> None:
+    """Put `newer` in its `place` of `found`, but what has no cluster any more, which is marked in `is_lost`."""
+    is_there = np.isfinite(newer.similarity)
+    is_lost[place[~is_there]] = True
+    for field in fields(Nearest):
+        getattr(found, field.name)[place[is_there]] = getattr(newer, field.name)[is_there]
+
+
+def _outdone(found: Nearest, is_known: BoolArray, others: dict[int, list[int]]) -> list[int]:
+    """The known samples whose cluster one of the `others` that differ from them keeps; ascending."""
+    asked: Sequence[int] = [each for each in sorted(others) if is_known[each]]
+    kept: dict[int, int] = {}
+    outdone = []
+    for sample in sorted(asked, key=lambda each: -found.similarity[each]):
+        label = int(found.label[sample])
+        if any(kept.get(other) == label for other in others[sample]):
+            outdone.append(sample)
+        else:
+            kept[sample] = label
+    return sorted(outdone)
