@@ -21,7 +21,7 @@ LEAST_IN_CAMERA = 16
 TRAIN, QUERY, GALLERY = 0, 1, 2
 SPLIT_NAMES = ("train", "query", "gallery")
 
-IMAGE_COLUMNS = ("path", "box", "is_relative", "frame_number", "timestamp", "score", "origin")
+IMAGE_COLUMNS = ("path", "box", "is_relative", "frame_number", "timestamp", "score", "category", "origin")
 """The columns of `Samples` with a row for each image."""
 SAMPLE_COLUMNS = (
     *("pid", "camid", "tracklet", "split", "encounter", "view"),
@@ -42,7 +42,8 @@ class Samples:
     height in pixels of the picture as it is shown (EXIF orientation applied), or in shares of its width and height (0 to 1)
     if `is_relative`; a row of NaN is the whole picture. `frame_number` counts the frames of a video or sequence, −1 if
     unknown; if `path` is a video, it says which frame of it the image is, from 0. `timestamp` is ISO 8601, `score` the
-    confidence of a detector (NaN if unknown), `origin` the row of the source that the image comes from, for messages.
+    confidence of a detector (NaN if unknown), `category` what it found (empty if unknown), `origin` the row of the source
+    that the image comes from, for messages.
 
     Of each sample: `identity` and `camera` are what the source calls them; `encounter` (sightings that belong together) and
     `view` (from which side) are numbers, `UNKNOWN` if not said, and `encounter_name`, `view_name` their texts. Texts that
@@ -63,6 +64,7 @@ class Samples:
     frame_number: Int64Array = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     timestamp: tuple[str, ...] = ()
     score: Float32Array = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
+    category: tuple[str, ...] = ()
     origin: tuple[str, ...] = ()
     encounter: Int32Array = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
     view: Int32Array = field(default_factory=lambda: np.zeros(0, dtype=np.int32))

@@ -41,6 +41,7 @@ MORE_COLUMNS = (
     "timestamp",
     "encounter",
     "view",
+    "category",
     "x",
     "y",
     "probability",
@@ -60,8 +61,9 @@ class Member:
     `distance` is the Euclidean distance of the sample's features from the mean of its cluster, as merges compare them.
     `tracklet` is what the source calls it, `track` the number by which tracklets of one name are told apart.
     `frame` counts from 0; `box` is left, top, width and height in pixels, `cut_out` the same of what was cut out of the
-    picture, with `pad`; `x` and `y` are the sample's place on a map. Of samples that were added later and assigned,
-    `probability` says how likely their individual is one of those there.
+    picture, with `pad`; `category` is None if the dataset keeps none, as of animals alone. `x` and `y` are the sample's
+    place on a map. Of samples that were added later and assigned, `probability` says how likely their individual is one of
+    those there.
     """
 
     path: str
@@ -81,6 +83,7 @@ class Member:
     timestamp: str | None = None
     encounter: str | None = None
     view: str | None = None
+    category: str | None = None
     x: float | None = None
     y: float | None = None
     probability: float | None = None
@@ -263,6 +266,8 @@ def _more_of_images(dataset: Artifact) -> dict[str, list[Any]]:
         found["score"] = [None if math.isnan(score) else round(score, 6) for score in dataset.read("score").tolist()]
     if "timestamp" in dataset.names():
         found["timestamp"] = [time or None for time in dataset.read("timestamp").tolist()]
+    if "category" in dataset.names():
+        found["category"] = [category or None for category in dataset.read("category").tolist()]
     return found
 
 

@@ -21,7 +21,7 @@ def anonymous(samples: Samples, summary: DatasetSummary) -> tuple[Samples, Datas
         image.model_copy(update={"path": f"skipped-{number}"}) for number, image in enumerate(summary.skipped, start=1)
     )
     path = tuple(f"image-{number:0{width}}" for number in range(1, len(samples.path) + 1))
-    texts = ("identity", "camera", "tracklet_name", "encounter_name", "view_name", "timestamp")
+    texts = ("identity", "camera", "tracklet_name", "encounter_name", "view_name", "timestamp", "category")
     nameless: dict[str, Any] = {"path": path, **dict.fromkeys(texts, ())}
     return replace(samples, **nameless), summary.model_copy(update={"skipped": skipped})
 

@@ -83,7 +83,7 @@ def digest_samples(samples: Samples) -> str:
         if len(array := getattr(samples, name)):
             total.update(f"\0{name}".encode())
             _update(total, array)
-    for name in ("timestamp", "tracklet_name", "encounter_name", "view_name"):
+    for name in ("timestamp", "tracklet_name", "encounter_name", "view_name", "category"):
         if texts := getattr(samples, name):
             total.update("\0".join(["", name, *texts]).encode())
     return total.hexdigest()

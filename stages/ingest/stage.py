@@ -260,7 +260,7 @@ def _write_table(writer: Writer, samples: Samples, written: Written) -> None:
     for name in ("frame_start", "pid", "camid", "tracklet", "split"):
         writer.array(name, getattr(samples, name))
     writer.array("path", np.array(samples.path, dtype=object))
-    for name in ("identity", "camera", "tracklet_name", "timestamp", "encounter_name", "view_name"):
+    for name in ("identity", "camera", "tracklet_name", "timestamp", "encounter_name", "view_name", "category"):
         if texts := getattr(samples, name):
             writer.array(name, np.array(texts, dtype=object))
     for name in ("frame_number", "score", "encounter", "view"):

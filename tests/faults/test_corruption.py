@@ -71,9 +71,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def listed(file: Path, n_rows: int) -> Path:
     """A table of the first pictures beside it, with every column there is."""
-    header = "path,pid,camid,tracklet,frame,timestamp,score,encounter,view,x,y,w,h\n"
+    header = "path,pid,camid,tracklet,frame,timestamp,score,category,encounter,view,x,y,w,h\n"
     rows = (
-        f"{n}.png,{n // 2},c{n % 2},t{n},{n},2024-05-31 07:15,0.5,e{n // 2},{'lr'[n % 2]},1,1,12,24\n"
+        f"{n}.png,{n // 2},c{n % 2},t{n},{n},2024-05-31 07:15,0.5,fox,e{n // 2},{'lr'[n % 2]},1,1,12,24\n"
         for n in range(n_rows)
     )
     file.write_text(header + "".join(rows))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.errors import UsageError
-from stages.export.formats.format import ExportFormat, Layout, Source, decimal
+from stages.export.formats.format import ANIMAL, ExportFormat, Layout, Source, category_of, decimal
 from stages.export.members import Member
 from stages.export.tables import csv_text
 from stages.ingest.decode.crops import Region, window
@@ -45,6 +45,8 @@ _COLUMNS = {
 }
 COLUMNS = {name: columns.split() for name, columns in _COLUMNS.items()}
 """Every column of each table, in the order that its schema wants them."""
+_TYPES = {"person": "human", "human": "human", "vehicle": "vehicle"}
+"""Types of observations by category; all others are animals, and a comment says which."""
 _MEDIATYPES = {"jpg": "jpeg", "jpe": "jpeg", "tif": "tiff"}
 
 
@@ -213,6 +215,7 @@ def _medium(name: str, row: Member) -> dict[str, Any]:
 
 
 def _observation(name: str, medium: str, row: Member, source: Source) -> dict[str, Any]:
+    kind = _TYPES.get(category_of(row).casefold(), ANIMAL)
     left, top, width, height = (None,) * 4 if row.box is None else map(decimal, source.shares(row))
     return {
         "observationID": name,
@@ -222,7 +225,7 @@ def _observation(name: str, medium: str, row: Member, source: Source) -> dict[st
         "eventStart": row.timestamp,
         "eventEnd": row.timestamp,
         "observationLevel": "media",
-        "observationType": "animal",
+        "observationType": kind,
         "individualID": row.individual,
         "bboxX": left,
         "bboxY": top,
@@ -230,6 +233,7 @@ def _observation(name: str, medium: str, row: Member, source: Source) -> dict[st
         "bboxHeight": height,
         "classificationMethod": "machine",
         "classifiedBy": "dbc-reid",
+        "observationComments": row.category if kind == ANIMAL else None,
     }
 
 

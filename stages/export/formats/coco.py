@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from stages.export.formats.format import ExportFormat, Layout, Source
+from stages.export.formats.format import ExportFormat, Layout, Source, category_of
 from stages.export.members import Member
 
 
@@ -18,14 +18,17 @@ def layout(rows: Sequence[Member], source: Source) -> Layout:
     ordered = sorted(rows, key=lambda row: (row.path, -1 if row.frame is None else row.frame, row.box or ()))
     images: dict[tuple[str, int | None], dict[str, Any]] = {}
     annotations = []
+    category = {name: place for place, name in enumerate(sorted(set(map(category_of, rows))), start=1)}
     for number, row in enumerate(ordered, start=1):
         image = images.setdefault((row.path, row.frame), _image(row, source, number=len(images) + 1))
-        annotations.append(_annotation(row, source, number=number, image=image["id"]))
+        annotations.append(
+            _annotation(row, source, number=number, image=image["id"], category=category[category_of(row)])
+        )
     content = {
         "info": {"description": "Individuals found by dbc-reid"},
         "images": list(images.values()),
         "annotations": annotations,
-        "categories": [{"id": 1, "name": "animal"}],
+        "categories": [{"id": number, "name": name} for name, number in category.items()],
     }
     return Layout({"": json.dumps(content, indent=1, ensure_ascii=False) + "\n"})
 
@@ -36,12 +39,12 @@ def _image(row: Member, source: Source, *, number: int) -> dict[str, Any]:
     return {"id": number, "file_name": row.path, "width": width, "height": height, **_known(said)}
 
 
-def _annotation(row: Member, source: Source, *, number: int, image: int) -> dict[str, Any]:
+def _annotation(row: Member, source: Source, *, number: int, image: int, category: int) -> dict[str, Any]:
     box = source.box_within(row)
     found = {
         "id": number,
         "image_id": image,
-        "category_id": 1,
+        "category_id": category,
         "bbox": list(box),
         "area": box[2] * box[3],
         "iscrowd": 0,

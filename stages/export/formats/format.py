@@ -110,6 +110,15 @@ class ExportFormat:
     layout: Callable[[Sequence[Member], Source], Layout]
 
 
+ANIMAL = "animal"
+"""The category of boxes for which the source names no other."""
+
+
+def category_of(row: Member) -> str:
+    """What the box shows, as the source calls it."""
+    return row.category or ANIMAL
+
+
 def decimal(number: float) -> str:
     """A number without needless digits: `12`, `0.25`."""
     return f"{number:.10g}"

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from stages.export.formats.format import ExportFormat, Layout, Source
+from stages.export.formats.format import ANIMAL, ExportFormat, Layout, Source, category_of
 from stages.export.members import Member
 from stages.ingest.decode.pixels import is_video
 
-_ANIMAL = "1"
+_USUAL = (ANIMAL, "person", "vehicle")
+"""The categories of MegaDetector, numbered from 1; others come after them."""
 
 
 def layout(rows: Sequence[Member], source: Source) -> Layout:
@@ -22,13 +23,19 @@ def layout(rows: Sequence[Member], source: Source) -> Layout:
     """
     ordered = sorted(rows, key=lambda row: (row.path, -1 if row.frame is None else row.frame, row.box or ()))
     individuals = sorted({row.individual for row in rows if row.individual is not None})
+    there = set(map(category_of, rows))
+    numbers = {name: str(n) for n, name in enumerate((*_USUAL, *sorted(there.difference(_USUAL))), start=1)}
     images = [
-        {"file": path, **_about(path, own := list(group)), "detections": [_detection(row, source) for row in own]}
+        {
+            "file": path,
+            **_about(path, own := list(group)),
+            "detections": [_detection(row, source, numbers) for row in own],
+        }
         for path, group in groupby(ordered, key=lambda row: row.path)
     ]
     content = {
         "info": {"format_version": "1.4", "classifier": "dbc-reid"},
-        "detection_categories": {_ANIMAL: "animal"},
+        "detection_categories": {number: name for name, number in numbers.items() if name in there},
         "classification_categories": {str(number): f"individual {number}" for number in individuals},
         "images": images,
     }
@@ -44,9 +51,9 @@ def _about(path: str, rows: Sequence[Member]) -> dict[str, Any]:
     return {**({"datetime": time} if time else {}), **frames}
 
 
-def _detection(row: Member, source: Source) -> dict[str, Any]:
+def _detection(row: Member, source: Source, numbers: Mapping[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = {
-        "category": _ANIMAL,
+        "category": numbers[category_of(row)],
         "conf": 1 if row.score is None else row.score,
         "bbox": [round(share, 6) for share in source.shares(row)],
     }

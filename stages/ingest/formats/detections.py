@@ -25,6 +25,9 @@ from stages.typing import Int32Array, UInt8Array
 PIXELS_MEANT = 2
 """A relative box that reaches so many times the picture's size is taken for one in pixels, and refused."""
 
+_UNNAMED = frozenset({"", "animal", "0"})
+"""Categories that say nothing: what an export writes for all of them, and the first class of YOLO without names."""
+
 
 class Detection(NamedTuple):
     """A box in a picture, or a whole picture, and what a source says of it. What it does not say has the default.
@@ -317,7 +320,13 @@ def _with_image_columns(
         findings.warnings.append("no box has a score, so `min_confidence` leaves none out")
     if any(row.timestamp for row in images):
         samples = replace(samples, timestamp=times_of([row.timestamp for row in images], findings))
-    return samples
+    return replace(samples, category=categories_of([row.category for row in images]))
+
+
+def categories_of(texts: Sequence[str]) -> tuple[str, ...]:
+    """`texts`, empty if missing; none of them if all are what stands for a category that nobody named."""
+    categories = tuple("" if is_missing(text) else text for text in texts)
+    return categories if set(categories) - _UNNAMED else ()
 
 
 def times_of(texts: Sequence[str], findings: Findings) -> tuple[str, ...]:

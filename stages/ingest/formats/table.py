@@ -14,7 +14,14 @@ from schemas.parameters import IngestParameters
 from stages.errors import UsageError
 from stages.ingest.decode.pixels import is_video
 from stages.ingest.formats.csv_file import DELIMITERS, CsvFile, read_csv_file, with_synonyms
-from stages.ingest.formats.detections import samples_of, times_of, wanted_categories, why_left_out, with_names
+from stages.ingest.formats.detections import (
+    categories_of,
+    samples_of,
+    times_of,
+    wanted_categories,
+    why_left_out,
+    with_names,
+)
 from stages.ingest.formats.find_table import find_table
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
 from stages.ingest.formats.listing import NAMED, lost_files
@@ -145,6 +152,8 @@ def _detailed(samples: Samples, table: CsvFile, frames_of: Sequence[Sequence[int
         samples = replace(samples, score=np.array(scores, dtype=np.float32))
     if "timestamp" in said:
         samples = replace(samples, timestamp=times_of([table.cells["timestamp"][row] for row in images], findings))
+    if "category" in said:
+        samples = replace(samples, category=categories_of([table.cells["category"][row] for row in images]))
     first = [frames[0] for frames in frames_of]
     encounter, view = (
         ["" if is_missing(cells[row]) else cells[row] for row in first]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def read(root: Path, name: str, layout: Layout, file: str = "") -> Samples:
     for place, text in layout.files.items():
         (root / (place or file)).parent.mkdir(exist_ok=True)
         (root / (place or file)).write_text(text)
-    return read_samples(root, parameters=IngestParameters(format=name))  # type: ignore[arg-type]
+    return read_samples(root, parameters=IngestParameters(format=name, category="any"))  # type: ignore[arg-type]
 
 
 def boxes(samples: Samples) -> list[tuple[str, tuple[int, ...]]]:
@@ -97,6 +98,20 @@ def test_yolo_has_individuals_as_tracks(root: Path) -> None:
     samples = read(root, "yolo", layout)
     assert sorted(boxes(samples)) == sorted((row.path, row.box or ()) for row in twice if row.individual)
     assert sorted(np.diff(samples.frame_start).tolist()) == [1, 1, 2]
+
+
+@pytest.mark.parametrize("name", ["coco", "megadetector", "yolo"])
+@pytest.mark.parametrize("categories", [("person", "zebra", "animal"), ("vehicle",), ("3", "0"), (None,)])
+def test_categories_come_back(root: Path, name: str, categories: tuple[str | None, ...]) -> None:
+    rows = tuple(replace(row, category=categories[n % len(categories)]) for n, row in enumerate(ROWS[:3]))
+    layout = written(name, root, rows)
+    samples = read(root, name, layout, "found.json")
+    wanted = {(row.path, row.box): row.category for row in rows}
+    assert samples.category == (() if categories == (None,) else tuple(wanted[each] for each in boxes(samples)))
+    assert ("classes.txt" in layout.files) == (name == "yolo" and categories[0] in ("person", "vehicle"))
+    if name == "megadetector":
+        numbers = json.loads(layout.files[""])["detection_categories"]
+        assert {number for number, name in numbers.items() if name in ("animal", "person", "vehicle")} <= set("123")
 
 
 @pytest.mark.parametrize("name", ["camtrap-dp", "coco", "matchypatchy", "megadetector", "yolo"])

@@ -105,7 +105,7 @@ def test_every_picture_is_read_once(tmp_path: Path, read: Callable[..., Made], m
 
 def test_boxes_and_pad_and_columns_decide_the_key(tmp_path: Path, read: Callable[..., Made]) -> None:
     moved = replace(boxes(), box=boxes().box + np.array([0, 0, 1, 0]))
-    timed = replace(boxes(), timestamp=("2024-01-01T00:00:00",) * 36)
+    timed = replace(boxes(), timestamp=("2024-01-01T00:00:00",) * 36, category=("fox",) * 36)
     made = [
         read(tmp_path / "0"),
         read(tmp_path / "1", samples=moved),
@@ -113,6 +113,8 @@ def test_boxes_and_pad_and_columns_decide_the_key(tmp_path: Path, read: Callable
         read(tmp_path / "3", pad=0.1),
     ]
     assert len({each.artifact.manifest.key for each in made if each.artifact}) == 4
+    assert made[2].artifact is not None
+    assert made[2].artifact.read("category").tolist() == ["fox"] * 36
 
 
 def test_bad_pictures_and_boxes_are_named_with_their_rows_and_nothing_is_written(

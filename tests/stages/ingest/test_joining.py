@@ -48,9 +48,12 @@ def test_names_of_tracklets_are_kept_beside_numbers_that_are_their_own_names() -
 
 
 def test_a_column_of_one_table_alone_is_filled() -> None:
-    before = replace(table(["a"], [-2], [-2]), timestamp=("2024-01-01",), score=np.array([0.5], dtype=np.float32))
+    before = replace(
+        table(["a"], [-2], [-2]), timestamp=("2024-01-01",), score=np.array([0.5], dtype=np.float32), category=("fox",)
+    )
     both = joined(before, table(["b", "c"], [-2, -2], [-2, -2]))
     assert both.timestamp == ("2024-01-01", "", "")
+    assert both.category == ("fox", "", "")
     assert np.isnan(both.score[1:]).all()
     assert both.score[0] == 0.5
     assert (both.identity, both.view_name, len(both.view)) == ((), (), 0)

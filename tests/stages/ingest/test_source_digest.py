@@ -63,5 +63,6 @@ def test_every_field_of_a_sample_table_changes_its_digest():
         changed.append(dataclasses.replace(table, **{field: values}))
     changed.append(dataclasses.replace(table, path=("a.jpg", "b.jpg", "d.jpg")))
     changed.append(dataclasses.replace(table, frame_start=np.asarray([0, 1, 3, 3])))
+    changed.append(dataclasses.replace(table, category=("fox", "", "")))
     assert len({digest_samples(each) for each in changed}) == len(changed)
     assert digest_samples(table) == digest_samples(table.take(np.arange(3)))

@@ -12,7 +12,7 @@ from PIL import Image
 
 from schemas.parameters import IngestParameters
 from stages.errors import UsageError
-from stages.ingest.formats.detections import Detection, samples_of
+from stages.ingest.formats.detections import Detection, categories_of, samples_of
 from stages.ingest.formats.format import Findings
 from stages.samples import GALLERY, TRAIN, UNKNOWN, Samples
 
@@ -97,6 +97,14 @@ def test_confidence_and_category_and_area_decide_and_are_counted(root: Path) -> 
     assert samples.origin == ("table row 1", "table row 5")
     assert findings.boxes == {"below confidence 0.2": 1, "of category person": 1, "without area": 1}
     assert "1 of category person" in findings.notes[-1]
+    assert samples.category == ()
+    assert build(root, rows[0], rows[2], rows[4]).category == ("animal", "person", "animal")
+
+
+@pytest.mark.parametrize("texts", [["animal", ""], ["0", "0"], ["", "NA"]])
+def test_categories_that_say_nothing_are_not_kept(texts: list[str]) -> None:
+    assert categories_of(texts) == ()
+    assert categories_of([*texts, "fox"])[-1] == "fox"
 
 
 def test_nothing_left_says_what_went(root: Path) -> None:
