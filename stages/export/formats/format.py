@@ -13,6 +13,7 @@ from stages.errors import DbcError, UsageError
 from stages.export.members import Member
 from stages.export.pictures import require_within
 from stages.ingest.aspect import shown_size, taken_at
+from stages.ingest.decode.crops import BadImageError
 from stages.ingest.decode.pixels import is_video
 from stages.ingest.decode.video_file import frame_size
 
@@ -51,9 +52,13 @@ class Source:
         """Width and height in pixels of a picture or video as it is shown; DbcError if it cannot be read."""
         if path not in self._sizes:
             self.looked_at.add(path)
-            size = frame_size(self.root / path) if is_video(path) else shown_size(self.root / path)
+            try:
+                size = frame_size(self.root / path) if is_video(path) else shown_size(self.root / path)
+            except BadImageError:
+                size = None
             if size is None:
-                raise DbcError(f"picture {path!r} cannot be read in {self.root}; restore it")
+                kind = "video" if is_video(path) else "picture"
+                raise DbcError(f"{kind} {path!r} cannot be read in {self.root}; restore it")
             self._sizes[path] = size
         return self._sizes[path]
 

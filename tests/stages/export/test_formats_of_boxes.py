@@ -120,6 +120,15 @@ def test_a_picture_that_became_smaller_is_refused_by_name(root: Path, name: str)
         written(name, root, (*ROWS, member("images/b.png", 3, (10, 10, 4, 21))))
 
 
+@pytest.mark.parametrize(("file", "kind"), [("a.png", "picture"), ("a.mp4", "video")])
+def test_what_cannot_be_read_is_named(root: Path, file: str, kind: str) -> None:
+    if kind == "video":
+        pytest.importorskip("av", reason="the extra video is not installed")
+    (root / file).write_bytes(b"nothing")
+    with pytest.raises(DbcError, match=f"{kind} '{file}' cannot be read in "):
+        written("coco", root, (member(file, 1, (0, 0, 1, 1), frame=0),))
+
+
 @pytest.mark.parametrize("name", ["wildlife-datasets", "yolo"])
 def test_formats_of_pictures_refuse_videos(root: Path, name: str) -> None:
     with pytest.raises(UsageError, match=f"'a.mp4' is a video, and `format='{name}'` has no frames"):
