@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from dbc_cli.command import Given, command, parse
-from dbc_cli.commands.ingest import ON_BAD_IMAGE
+from dbc_cli.commands.ingest import ON_BAD_IMAGE, ROOT
 from dbc_cli.flags.flag import OUTPUT, Flag, stage_flag
 from dbc_cli.flags.tables import COMMON, DEVICE, MAKING, OVERWRITE
 from dbc_cli.idle import tell_of_unused
@@ -49,6 +49,7 @@ SOURCE = Annotated[
     stage_flag("1, 2, 3, …", "the one that dbc select chooses"),
     COMMON,
     MAKING,
+    ROOT,
     CSV,
     order=114,
     configurable=(*ASSIGN, *ON_BAD_IMAGE, *DEVICE),
@@ -77,7 +78,7 @@ def assign(given: Given, source: Path | None) -> None:
         raise UsageError(f"--csv must end in .csv, got {str(csv)!r}")
     require_new([] if csv is None else [csv], argument="csv", overwrite=overwrite)
     parameters = parse(AssignParameters, given.fields_of(ASSIGN))
-    tell_of_unused(given, {"on_bad_image": "a SOURCE"} if source is None else {})
+    tell_of_unused(given, dict.fromkeys(("on_bad_image", "root"), "a SOURCE") if source is None else {})
     before = grown_since(run) if source is None else clustered(run)
     stage = stage_to_show(before, given.stage, reporter)
     if source is not None:
@@ -118,7 +119,8 @@ def _add(given: Given, source: Path) -> Made:
     from stages.ingest.stage import ingest
 
     parameters = parse(IngestParameters, {"format": recognised(source), **given.fields_of(ON_BAD_IMAGE)})
-    return ingest(given.run_directory, source=source, parameters=parameters, add=True, context=given.context())
+    context, root = given.context(), given["root"]
+    return ingest(given.run_directory, source=source, root=root, parameters=parameters, add=True, context=context)
 
 
 def _extracted(given: Given, run: RunDirectory, before: RunDirectory, stage: int, reporter: Reporter) -> Made:
@@ -167,7 +169,8 @@ def _show(made: Made, found: Sequence[Assignment], csv: Path | None) -> None:
         print_text(f"and {len(found) - SHOWN} more; --csv FILE lists all")
     summary = assignments_manifest(made.artifact).summary
     print_text(
-        f"{summary.n_known} of {summary.n_samples} new pictures are of known individuals, {summary.n_new} of new ones."
+        f"Of {summary.n_samples} pictures added since these clusters were made, {summary.n_known} are of known individuals, "
+        f"{summary.n_new} of new ones."
     )
     print_text(_trust(summary.separation))
     if csv is not None:

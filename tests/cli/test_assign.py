@@ -68,6 +68,8 @@ def test_new_pictures_get_their_cluster_and_are_listed_with_the_others(dbc: Dbc,
         assert len(list(csv.DictReader(opened))) == 8
     again = dbc("assign", "--run", merged, "--json").json
     assert (again["status"], again["id"]) == ("up to date", ran.json["id"])
+    (more / "broken.png").unlink()
+    assert "Of 8 pictures added since these clusters were made, " in dbc("assign", more, "--run", merged).out
     rows = list(csv.DictReader(io.StringIO(dbc("export", "clusters", "--run", merged).out)))
     added = {Path(row["path"]).name: row for row in rows if row["path"].startswith("../more/")}
     assert (len(rows), len(added)) == (20, 8)

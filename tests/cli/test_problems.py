@@ -43,6 +43,7 @@ def test_an_argument_in_backticks_is_printed_as_its_flag(named: str, flag: str) 
     [
         ("assign", "`camera_pattern='c'`", "dbc ingest --camera-pattern c"),
         ("assign", "`on_bad_image='skip'`", "--on-bad-image skip"),
+        ("assign", "`root`", "--root"),
         ("count", "`constraints`", "--answers"),
         ("merge", "`constraints`", "--constraints"),
         ("run", "`root`", "dbc ingest --root"),
