@@ -88,7 +88,8 @@ class Reader:
 
 
 READERS = (
-    *(Reader(name, {"clusterer": ("dbc",)}) for name in ("lambda_", "update", "start", "metric", "intra_normalizer")),
+    # the choice of a stage merges by λ, metric and normaliser, whatever makes the clusters
+    *(Reader(name, {"clusterer": ("dbc",)}) for name in ("update", "start")),
     Reader("intra_normalizer", {"criterion": ("dbc",)}),
     *(Reader(name, {"metric": ("jaccard",), "clusterer": ("dbscan",)}) for name in ("k1", "k2")),
     Reader("camera_weight", {"camera": ("penalty",)}),

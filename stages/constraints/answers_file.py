@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import get_args
 from unicodedata import normalize
@@ -134,10 +135,19 @@ class TrainSamples:
         """The samples whose names are `name` in another of Unicode's forms, as other systems write them."""
         if name.isascii():
             return None
-        text = normalize("NFC", name)
-        known = dict.fromkeys([*self._by_name, *self._by_path, *self._by_file])
-        alike = [each for each in known if not each.isascii() and normalize("NFC", each) == text]
+        picture, mark, box = name.rpartition("#")
+        alike = [*self._by_form.get(normalize("NFC", name), ())]
+        alike += [each + mark + box for each in self._by_form.get(normalize("NFC", picture), ())]
         return sorted({sample for each in alike for sample in self._named(each) or []}) or None
+
+    @cached_property
+    def _by_form(self) -> dict[str, list[str]]:
+        """The names of samples and pictures that are not ASCII, by their composed form."""
+        found: dict[str, list[str]] = {}
+        for name in dict.fromkeys([*self._by_name, *self._by_path, *self._by_file]):
+            if not name.isascii():
+                found.setdefault(normalize("NFC", name), []).append(name)
+        return found
 
     def _shown(self, sample: int) -> str:
         return shown(self._own_names[sample])

@@ -49,6 +49,6 @@ def _corrected(run: RunDirectory, merged: Sequence[int]) -> int | None:
     made = []
     for stage in merged:
         manifest = clusters_manifest(run.require("clusters", stage))
-        made.append((manifest.created, manifest.parameters.start == "reviewed", stage))
-    _, is_corrected, stage = max(made)
+        made.append((manifest.created, stage, manifest.parameters.start == "reviewed"))
+    _, stage, is_corrected = max(made)
     return stage if is_corrected else None

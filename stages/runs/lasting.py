@@ -174,14 +174,17 @@ class _Chain:
             ]
             found = self._told[dataset.manifest.id] = {}
             for each in sorted(versions, key=lambda each: each.manifest.created):
-                clusters = self._resolved(parent_of(each, "clusters"))
-                if clusters is not None and dataset_of(self.run, clusters).manifest.id == dataset.manifest.id:
-                    found.update(self._told_by(each, clusters))
+                clusters, grown = (self._resolved(parent_of(each, kind)) for kind in ("clusters", "dataset"))
+                made_from = None if clusters is None else parent_of(clusters, "dataset")
+                # what was removed from the run says nothing
+                if made_from is None or clusters is None or grown is None:
+                    continue
+                if made_from.id == dataset.manifest.id:
+                    found.update(self._told_by(each, clusters, grown))
         return found
 
-    def _told_by(self, assignments: Artifact, clusters: Artifact) -> dict[Key, int]:
-        dataset, label = dataset_of(self.run, assignments), assignments.read("label")
-        keys = image_keys(dataset)
+    def _told_by(self, assignments: Artifact, clusters: Artifact, dataset: Artifact) -> dict[Key, int]:
+        label, keys = assignments.read("label"), image_keys(dataset)
         first = dataset.read("frame_start")[assignments.read("sample")].tolist()
         number = np.where(label < 0, -1, self.numbers(clusters).number[label])
         return {keys[image]: each for image, each in zip(first, number.tolist(), strict=True)}

@@ -225,7 +225,7 @@ def _compute(
         seeds=dict(request.seeds or {}),
         execution=computed.execution,
         versions=library_versions(),
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=datetime.now(UTC).isoformat(timespec="milliseconds"),
         wall_seconds=round(time.perf_counter() - started, 3),
         notes=computed.notes,
         arrays=arrays,

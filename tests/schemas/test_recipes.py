@@ -85,9 +85,11 @@ def test_what_does_not_go_together_is_refused_in_one_line(options: dict[str, Any
     [
         ({"eps": "0.4,0.5"}, "`eps='0.4,0.5'` has no effect: it needs `clusterer='dbscan'`"),
         (
-            {"clusterer": "dbscan", "lambda_": 0.3, "eps": 0.4},
-            "`lambda_=0.3` has no effect: it needs `clusterer='dbc'`",
+            {"clusterer": "dbscan", "update": "exact", "eps": 0.4},
+            "`update='exact'` has no effect: it needs `clusterer='dbc'`",
         ),
+        # the choice of a stage merges by it
+        ({"clusterer": "dbscan", "lambda_": 0.3}, ""),
         ({"k1": 9}, "`k1=9` has no effect: it needs `metric='jaccard'` or `clusterer='dbscan'`"),
         ({"k1": 9, "clusterer": "dbscan"}, ""),
         (

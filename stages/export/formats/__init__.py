@@ -57,8 +57,9 @@ def write_layout(
     require_new(files, overwrite=overwrite)
     if layout_of.suffix and out.suffix.lower() != layout_of.suffix:
         raise UsageError(f"`out` must end in {layout_of.suffix} with `format='{name}'`, got {str(out)!r}")
-    if source.looked_at:
-        warn_of_changed(members.dataset, source.root, source.looked_at, reporter)
+    with_boxes = {row.path for row in members.rows if row.box is not None}
+    if looked_at := with_boxes & set(source.looked_at):
+        warn_of_changed(members.dataset, source.root, looked_at, reporter)
     for file, text in files.items():
         write_text(text, file, overwrite=overwrite)
     for note in layout.notes:

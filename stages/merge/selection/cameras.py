@@ -74,5 +74,5 @@ def parse_cameras(camid: NDArray[Any], *, n_samples: int, weight: float) -> Int6
             f"camid must hold integers of shape ({n_samples},), one for each sample, got {camid.dtype} of shape "
             f"{camid.shape}; take cameras and features of one dataset"
         )
-    camera = np.unique(np.maximum(camid, -1), return_inverse=True)[1].astype(np.int64)
+    camera = np.unique(np.where(camid < 0, -1, camid.astype(np.int64)), return_inverse=True)[1].astype(np.int64)
     return camera - int((camid < 0).any())

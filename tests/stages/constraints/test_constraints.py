@@ -111,10 +111,17 @@ def test_answers_about_pictures_that_came_later_are_counted_and_left_out(tmp_pat
 
 
 def test_a_box_is_named_by_its_file_and_number_and_names_in_any_unicode_form(tmp_path):
-    boxes = [[0, 0, 1, 1], [5, 0, 1, 1], [0, 0, 1, 1], [0, 0, 1, 1]]
-    paths = ["S u\u0308d/a 1.jpg", "S u\u0308d/a 1.jpg", "x/b.jpg", "x/c.jpg"]
+    boxes = [[0, 0, 1, 1], [5, 0, 1, 1], *[[0, 0, 1, 1]] * 3]
+    paths = ["S u\u0308d/a 1.jpg", "S u\u0308d/a 1.jpg", "x/b.jpg", "x/c.jpg", "x/u\u0308.jpg"]
     samples = TrainSamples(Dataset(paths, box=boxes))
-    for name, place in (("a 1.jpg#2", 1), ("S \xfcd/a 1.jpg#1", 0), ("b.jpg#1", 2), ("x/c.jpg#1", 3), ("c.jpg", 3)):
+    for name, place in (
+        ("a 1.jpg#2", 1),
+        ("S \xfcd/a 1.jpg#1", 0),
+        ("\xfc.jpg#1", 4),
+        ("b.jpg#1", 2),
+        ("x/c.jpg#1", 3),
+        ("c.jpg", 3),
+    ):
         assert samples.place(name, at="") == place
     for name, told in (("a 1.jpg#3", "is no picture"), ("b.jpg#2", "is no picture"), ("S \xfcd/a 1.jpg", "fits 2")):
         with pytest.raises(UsageError, match=told):

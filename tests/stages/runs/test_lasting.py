@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from shutil import rmtree
 
 import numpy as np
 import pytest
@@ -159,3 +160,7 @@ def test_a_number_told_of_an_assigned_sample_lasts(tmp_path: Path) -> None:
     assigned(run, 1, [0, 3], [-1, 0], more, early)
     assigned(run, 2, [0, 3], [1, -1], more, late)
     assert numbers_in(run, clusters_of(run, 1, labels, more)) == [1, 3, 4, 2]
+    # assignments to what was removed from the run say nothing
+    newest = dataset_of_pictures(run, "yabc", base)
+    rmtree(more.path)
+    assert numbers_in(run, clusters_of(run, 1, [0, 0, 0, 1], newest)) == [1, 2]

@@ -104,6 +104,14 @@ def test_no_weight_changes_nothing_and_much_weight_keeps_cameras_apart(update):
     assert 0 < known.sum() < len(known)
 
 
+def test_camera_ids_of_any_integer_type_are_taken():
+    features, camid = some(7)
+    expected = merge_stage(features, initial_labels(40), 10, camid=np.maximum(camid, 0))
+    for dtype in (np.uint8, np.int8, np.uint64):
+        found = merge_stage(features, initial_labels(40), 10, camid=np.maximum(camid, 0).astype(dtype))
+        np.testing.assert_array_equal(found.merges, expected.merges)
+
+
 def test_what_cannot_be_penalised_is_refused():
     features, camid = some(6)
     with pytest.raises(UsageError, match="`camera='penalty'` needs `criterion='dbc'`, got `criterion='buc'`"):
