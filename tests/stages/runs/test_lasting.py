@@ -161,6 +161,6 @@ def test_a_number_told_of_an_assigned_sample_lasts(tmp_path: Path) -> None:
     assigned(run, 2, [0, 3], [1, -1], more, late)
     assert numbers_in(run, clusters_of(run, 1, labels, more)) == [1, 3, 4, 2]
     # assignments to what was removed from the run say nothing
-    newest = dataset_of_pictures(run, "yabc", base)
     rmtree(more.path)
+    newest = dataset_of_pictures(run, "yabc", base)
     assert numbers_in(run, clusters_of(run, 1, [0, 0, 0, 1], newest)) == [1, 2]
