@@ -65,6 +65,16 @@ def grown_since(run: RunDirectory) -> RunDirectory:
     return before
 
 
+def too_sure(n_samples: int, dim: int) -> tuple[str, ...]:
+    """A warning if so few clustered samples were whitened by themselves that new ones look more similar than they do."""
+    if n_samples >= dim:
+        return ()
+    return (
+        f"the clusters have {n_samples} pictures, fewer than the {dim} numbers of a feature: whitened by themselves they lie "
+        "farther apart than new ones do, so probabilities are too high; look at every picture that is called known",
+    )
+
+
 def assign(
     run: RunDirectory,
     *,
@@ -113,7 +123,10 @@ def assign(
         writer.array("second_similarity", nearest.second)
         writer.array("n_nearer", nearest.n_nearer)
         summary = _summary(is_known, calibration, stage=stage, features_stage=features_stage, labels=labels)
-        return Computed(summary, Execution(backend="numpy", device="cpu", precision="float64"))
+        notes = too_sure(*rows.shape) if clusters_manifest(clusters).parameters.whiten else ()
+        for note in notes:
+            context.reporter.warn(note)
+        return Computed(summary, Execution(backend="numpy", device="cpu", precision="float64"), notes=notes)
 
     return make_artifact(run, request, compute, context=context)
 

@@ -163,13 +163,17 @@ def request_key(request: Request) -> str:
 def require_own_dataset(run: RunDirectory, request: Request, *, context: Context, new_dataset: bool) -> None:
     """Raise UsageError if `request` asks for another dataset than a run has made stages from, without `new_dataset`.
 
-    With it, a warning says how to go on with the stages that are there.
+    With it, a warning says how to go on with the stages that are there. Without stages a note says which dataset is taken.
     """
-    if not run.versions("dataset") or not (run.all_stages("model") or run.all_stages("features")):
-        return
-    if _with_key(run, request, request_key(request)) is not None:
+    if not run.versions("dataset") or _with_key(run, request, request_key(request)) is not None:
         return
     there = _with_stages(run)
+    if not (run.all_stages("model") or run.all_stages("features")):
+        context.reporter.note(
+            f"{run.root} has dataset v{there.version} already, and this is another one, which is taken from now on; "
+            "`add=True` would join its pictures to those there"
+        )
+        return
     if not new_dataset:
         raise UsageError(
             f"{run.root} has stages made from dataset v{there.version}, and this is another dataset; give another `run`, or "

@@ -8,6 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from stages.assign.calibration import calibrate, logistic, nearest_clusters, ordered_share
+from stages.assign.stage import too_sure
 from stages.errors import DbcError
 
 
@@ -107,6 +108,12 @@ def test_features_that_tell_nothing_give_no_certainty() -> None:
     assert abs(calibration.separation - 0.5) < 0.05
     assert probability.min() > 0.2
     assert probability.max() < 0.8
+
+
+def test_few_pictures_that_were_whitened_by_themselves_are_warned_of() -> None:
+    (told,) = too_sure(68, 1280)
+    assert told.startswith("the clusters have 68 pictures, fewer than the 1280 numbers of a feature")
+    assert too_sure(1280, 1280) == ()
 
 
 def test_too_little_to_learn_from_is_refused() -> None:

@@ -219,6 +219,9 @@ def test_what_is_left_out_is_said_in_one_line_and_recorded(tmp_path: Path) -> No
     heard, _ = heard_from(tmp_path, source, format="folder")
     assert not heard.warnings
     assert "files left out, because they are not images of the data set: 1 .txt" in heard.notes
+    assert not any("has dataset v1 already" in note for note in heard.notes)
+    heard, _ = heard_from(tmp_path, source, format="folder", seed=1)
+    assert any("has dataset v1 already, and this is another one" in note for note in heard.notes)
     heard, _ = heard_from(tmp_path / "third", source, format="folder", test_fraction=0.5)
     assert heard.warnings[0].startswith("`test_fraction` has no effect")
     for name in ("a.heic", "b.heic"):
