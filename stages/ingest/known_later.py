@@ -55,11 +55,16 @@ def read_known_later(file: Path, dataset: Artifact) -> KnownLater:
     texts = _of_samples(file, text_of, dataset.read("frame_start"), paths)
     pid = np.asarray(numbers_of(texts, smallest=1), dtype=np.int32)
     n_known = int((pid != UNKNOWN).sum())
-    n_several = sum(len(pictures.that_fit(path)) > 1 for path in lost)
-    strange = f"; {len(lost) - n_several} rows name no picture of the data set" if n_several < len(lost) else ""
-    strange += f"; {n_several} rows give a file name that several pictures have" if n_several else ""
+    several = [path for path in lost if len(pictures.that_fit(path)) > 1]
+    nothing = [path for path in lost if len(pictures.that_fit(path)) <= 1]
+    strange = f"; rows that name no picture of the data set: {_counted(nothing)}" if nothing else ""
+    strange += f"; rows with a file name that several pictures have: {_counted(several)}" if several else ""
     note = f"identities by {file.name}: {n_known} of {len(pid)} samples, {len(set(pid[pid > 0].tolist()))} identities{strange}"
     return KnownLater(pid, hashlib.sha256("\0".join(texts).encode()).hexdigest(), note)
+
+
+def _counted(paths: Sequence[str]) -> str:
+    return f"{len(paths)}, the first {shown(paths[0])}"
 
 
 class _Pictures:

@@ -157,6 +157,6 @@ def test_identities_given_afterwards_are_measured_against_and_stay_out_of_the_da
     again = dbc("eval", "--run", crops, "--ids", tmp_path / "more.csv", "--json")
     assert (again.json["id"], again.json["status"]) == (told["id"], "up to date")
     assert "identities by more.csv" in again.err
-    assert "1 rows name no picture" in again.err
+    assert "rows that name no picture of the data set: 1" in again.err.replace("\n", " ")
     assert "ids.csv" not in again.out + again.err
     assert dbc("eval", "--run", crops, "--json").json["ari"] is None

@@ -39,8 +39,9 @@ def test_paths_and_file_names_that_are_there_once_are_found(tmp_path: Path) -> N
     assert found.pid.tolist() == [-2, 2, 1, -2]
     assert found.pid.dtype == np.int32
     assert found.note == (
-        "identities by ids.csv: 2 of 4 samples, 2 identities; 1 rows name no picture of the data set; "
-        "1 rows give a file name that several pictures have"
+        "identities by ids.csv: 2 of 4 samples, 2 identities; "
+        "rows that name no picture of the data set: 1, the first 'x.jpg'; "
+        "rows with a file name that several pictures have: 1, the first '1.jpg'"
     )
 
 
@@ -83,7 +84,7 @@ def test_boxes_of_one_picture_and_frames_of_one_video_are_told_apart(tmp_path: P
     header = "path,frame,left,top,width,height,identity\n"
     found = known(tmp_path, f"{header}a.jpg,,5,6,7,8,Ada\nfilm.mp4,9.0,,,,,Zola\na.jpg,,5,6,7,9,x\n", **boxes)
     assert found.pid.tolist() == [-2, 1, -2, 2]
-    assert "1 rows name no picture" in found.note
+    assert "rows that name no picture of the data set: 1, the first 'a.jpg'" in found.note
     with pytest.raises(
         UsageError, match=r"names boxes or frames of 'film.mp4' that the data set has not; give them as"
     ):
