@@ -15,6 +15,7 @@ from stages.reporting import Reporter
 from stages.runs.lasting import lasting_numbers
 from stages.runs.lineage import dataset_of, newest_features, require_same_dataset
 from stages.runs.run_directory import RunDirectory, clusters_manifest, source_boxes
+from stages.runs.source_names import NUMBERS
 from stages.runs.store import Artifact
 from stages.samples import SPLIT_NAMES, TRAIN, UNKNOWN
 from stages.typing import BoolArray, Float32Array, Float64Array, Int32Array, Int64Array
@@ -283,7 +284,7 @@ def _place(row: Member) -> tuple[bool, int, float]:
 
 def names_of(dataset: Artifact, kind: str) -> list[str | None]:
     """(n_samples) what the source calls the `camera` or `identity` of each sample, its number if it has no text, or None."""
-    numbers: Int32Array = dataset.read({"camera": "camid", "identity": "pid"}[kind])
+    numbers: Int32Array = dataset.read(NUMBERS[kind])
     if kind in dataset.names():
         return [text or None for text in dataset.read(kind).tolist()]
     return [str(number) if number >= 0 else None for number in numbers.tolist()]

@@ -55,8 +55,10 @@ def read_known_later(file: Path, dataset: Artifact) -> KnownLater:
     texts = _of_samples(file, text_of, dataset.read("frame_start"), paths)
     pid = np.asarray(numbers_of(texts, smallest=1), dtype=np.int32)
     n_known = int((pid != UNKNOWN).sum())
-    several = [path for path in lost if len(pictures.that_fit(path)) > 1]
-    nothing = [path for path in lost if len(pictures.that_fit(path)) <= 1]
+    nothing: list[str] = []
+    several: list[str] = []
+    for path in lost:
+        (several if len(pictures.that_fit(path)) > 1 else nothing).append(path)
     strange = f"; rows that name no picture of the data set: {_counted(nothing)}" if nothing else ""
     strange += f"; rows with a file name that several pictures have: {_counted(several)}" if several else ""
     note = f"identities by {file.name}: {n_known} of {len(pid)} samples, {len(set(pid[pid > 0].tolist()))} identities{strange}"

@@ -16,7 +16,7 @@ from stages.constraints.derived import derived_pairs
 from stages.constraints.stage import tell_later, train_samples
 from stages.evaluate.report import Reported
 from stages.evaluate.report import report as make_report
-from stages.merge.constrained import before_review
+from stages.merge.constrained import before_review, by_encounter
 from stages.pages.markup import element, joined, page
 from stages.pages.names import names_of
 from stages.pages.pictures import thumbnails, webp
@@ -56,6 +56,8 @@ class Review:
 
     def together(self) -> Together | None:
         """What is known of samples before any answer, unless answers say otherwise; None if nothing is."""
+        if not by_encounter(self.made_as):
+            return None
         answers, _ = self.book.known()
         same, different = answers.pairs[answers.is_same], answers.pairs[~answers.is_same]
         return known_together(self.reported.dataset, self.made_as, same, different)
