@@ -31,7 +31,7 @@ from stages.train.images.frames import TrainSamples
 from stages.train.images.sources import FrameSource
 from stages.train.optimizers import build_optimizer, set_rate
 from stages.train.readings import Readings
-from stages.train.recorded import recorded
+from stages.train.recorded import recorded, without_search
 from stages.train.schedule import balanced_order, epoch_order, in_batches, learning_rate, n_batches, paired_order
 from stages.train.state import Arrays, State, is_finite, restore_state, state_arrays
 from stages.train.step import Network, train_step
@@ -177,17 +177,11 @@ def train(
     set_training_mode(model, stored_statistics=parameters.norm_statistics == "stored")
     shared = SharedBatch(options.processes)
     form = model.input_form.at(source)
-    network = _network(
-        model,
-        amp=parameters.amp,
-        compiled=options.compiled,
-        graphs=device.type == "cuda" and not shared.is_shared,
-    )
     task = _Task(
         source,
         samples,
         parameters,
-        network,
+        functools.partial(model.pool, amp=parameters.amp),
         functools.partial(augmented_input, form=form),
         device,
         options.on_step,
@@ -198,9 +192,14 @@ def train(
     if norm is not None:
         # as much memory as a step needs, which recordings read again
         norm.at(np.full(task.batch_size * (parameters.frames or 1), norm.n_cameras))
-    if not options.compiled and not shared.is_shared:
-        shape = (task.batch_size * (parameters.frames or 1), 3, form.height, form.width)
-        found = recorded(model, network, shape=shape, n_steps=task.n_steps, device=device)
+    own = shared.own(task.batch_size)
+    n_images = (own.stop - own.start) * (parameters.frames or 1)
+    if options.compiled:
+        graphs = device.type == "cuda" and not shared.is_shared
+        task = replace(task, network=_compiled(task.network, n_images=n_images, graphs=graphs))
+    elif not shared.is_shared:
+        shape = (n_images, 3, form.height, form.width)
+        found = recorded(model, task.network, shape=shape, n_steps=task.n_steps, device=device)
         task = replace(task, network=found)
     seed = int(np.random.SeedSequence([parameters.seed, parameters.stage]).generate_state(1)[0])
     n_others = samples.n_others
@@ -222,20 +221,21 @@ def _check_batches(n_samples: int, batch_size: int) -> None:
         raise UsageError(f"`batch_size` must be at least 2 for batch norm, got {batch_size}; use `batch_size=16`")
 
 
-def _network(model: ReidModel, *, amp: bool, compiled: bool, graphs: bool) -> Network:
-    """The network, compiled if asked to; with `graphs` its launches are recorded once, as a CUDA graph for each shape."""
-    network: Network = functools.partial(model.pool, amp=amp)
-    if not compiled:
-        return network
-    # a short last batch is compiled once more; dynamic shapes would slow every batch
-    found = cast(Network, torch.compile(network, dynamic=False, mode="reduce-overhead" if graphs else None))
-    if not graphs:
-        return found
+def _compiled(plain: Network, *, n_images: int, graphs: bool) -> Network:
+    """`plain`, compiled for batches of `n_images`; with `graphs` its launches are recorded, too, as a CUDA graph.
+
+    A short last batch goes through `plain`: to compile it would take minutes, in each stage for another size.
+    """
+    # dynamic shapes would slow every batch
+    compiled = cast(Network, torch.compile(plain, dynamic=False, mode="reduce-overhead" if graphs else None))
 
     def of_step(images: Tensor) -> Tensor:
-        # what the graph gave at the step before may be overwritten from here on
-        torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
-        return found(images)
+        if len(images) != n_images:
+            return plain(images)
+        if graphs:
+            # what the graph gave at the step before may be overwritten from here on
+            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
+        return compiled(images)
 
     return of_step
 
@@ -287,7 +287,8 @@ def _train_epoch(state: State, task: _Task) -> None:
             if norm is not None and samples.places is not None:
                 own = draw.samples[task.shared.own(len(draw.samples))]
                 norm.at(np.repeat(samples.places[own], parameters.frames or 1))
-            done = train_step(state, draw, images, network=task.network, parameters=parameters, shared=task.shared)
+            with without_search(task.device, is_short=len(draw.samples) < task.batch_size):
+                done = train_step(state, draw, images, network=task.network, parameters=parameters, shared=task.shared)
             state.feature_sum = state.feature_sum + done.features.sum(dim=0)
             state.batch += 1
             state.drawn = draw.generator_state

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from stages.train import loop
-from stages.train.recorded import MOST_PIXELS, RecordedNetwork, recorded
+from stages.train.recorded import MOST_PIXELS, RecordedNetwork, recorded, without_search
 from tests.played_again import Again
 from tests.tiny_training import CPU, digest, tiny_model, trained
 
@@ -51,3 +51,25 @@ def test_a_parameter_that_the_features_do_not_depend_on_keeps_no_gradient() -> N
     network(torch.rand(2, 3, 16, 16)).sum().backward()
     assert model.backbone.unused.grad is None
     assert all(p.grad is not None for name, p in model.backbone.named_parameters() if name != "unused")
+
+
+@pytest.mark.parametrize(
+    ("device", "is_short", "expected"), [("cuda", True, False), ("cuda", False, True), ("cpu", True, True)]
+)
+def test_cudnn_is_not_asked_for_a_short_batch_on_a_gpu(device: str, is_short: bool, expected: bool) -> None:
+    with without_search(torch.device(device), is_short=is_short):
+        assert torch.backends.cudnn.enabled is expected
+    assert torch.backends.cudnn.enabled
+
+
+def test_a_batch_is_short_if_it_has_fewer_samples_than_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[bool] = []
+    plain = loop.without_search
+
+    def seen(device, *, is_short):  # type: ignore[no-untyped-def]
+        found.append(is_short)
+        return plain(device, is_short=is_short)
+
+    monkeypatch.setattr(loop, "without_search", seen)
+    trained(tiny_model(), np.arange(20) % 7)
+    assert found == [False, False, True] * 2
