@@ -23,6 +23,7 @@ from schemas.stage_names import parse_stage, stage_label
 from stages.errors import DbcError, file_problem
 from stages.runs.store.digests import ArrayDigest, artifact_id, checksum, content_key, dtype_name
 from stages.runs.store.grid import missing_file
+from stages.runs.store.one_chunk import OneChunk
 from stages.runs.store.plain_rows import PlainRows
 from stages.runs.store.root import RootError, is_group, read_root
 from stages.runs.store.temporary import entries
@@ -56,11 +57,13 @@ class Artifact:
         """
         if name in self.checksums:
             return self.rows(name)[:]
-        stored = self._open(name)
-        with _reading(self, name):
-            array = np.asarray(stored[...])
-        if array.dtype.kind == "T":
-            array = array.astype(object)
+        array = self._one_chunk(name)
+        if array is None:
+            stored = self._open(name)
+            with _reading(self, name):
+                array = np.asarray(stored[...])
+            if array.dtype.kind == "T":
+                array = array.astype(object)
         digest = ArrayDigest()
         digest.update(array)
         if digest.record(dtype=dtype_name(array), shape=array.shape) != self._record(name):
@@ -100,6 +103,14 @@ class Artifact:
 
     def _record(self, name: str) -> ArrayRecord | None:
         return self.manifest.arrays.get(name)
+
+    def _one_chunk(self, name: str) -> NDArray[Any] | None:
+        record = self._record(name)
+        if record is None or record.dtype == "string":
+            return None
+        dtype = np.dtype(record.dtype)
+        plain = OneChunk.of(record.shape, dtype)
+        return None if plain is None else plain.read(self.path / name, record.shape, dtype)
 
     def _open(self, name: str) -> Any:
         zarr = import_zarr()

@@ -16,12 +16,12 @@ from schemas.manifest import ArrayRecord
 from stages.processes import OneProcess, Processes
 from stages.runs.store.artifact import Artifact
 from stages.runs.store.digests import ArrayDigest, dtype_name
-from stages.runs.store.grid import WRITE_ZEROS, Grid, chunk_grid, piece_grid, require_files
+from stages.runs.store.grid import piece_grid, require_files
 from stages.runs.store.links import link_file, link_tree
+from stages.runs.store.one_chunk import OneChunk, create_array
 from stages.runs.store.row_files import RowFiles
 from stages.runs.store.table import Table
 from stages.runs.store.temporary import writing
-from stages.runs.store.zarr_import import import_zarr
 
 
 class Writer:
@@ -45,13 +45,21 @@ class Writer:
         if self.processes.rank > 0:
             return
         with writing(self.path.parent):
-            target = _create_array(self.path, name, shape=data.shape, dtype=data.dtype)
-            if data.size:
-                target[...] = data
-            require_files(target, self.path / name)
+            self._write_whole(self.path / name, name, data)
         digest = ArrayDigest()
         digest.update(data)
         self.arrays[name] = digest.record(dtype=dtype_name(data), shape=data.shape)
+
+    def _write_whole(self, folder: Path, name: str, data: NDArray[Any]) -> None:
+        plain = OneChunk.of(data.shape, data.dtype)
+        # Zarr makes the group that is not there yet
+        if plain is not None and (folder.parent / "zarr.json").exists():
+            plain.write(folder, data)
+            return
+        target = create_array(self.path, name, shape=data.shape, dtype=data.dtype)
+        if data.size:
+            target[...] = data
+        require_files(target, folder)
 
     def take(self, artifact: Artifact, names: Iterable[str]) -> None:
         """Take arrays of another `artifact` as they are, under the same `names`: hard links, so without reading them."""
@@ -71,7 +79,7 @@ class Writer:
     def stream(self, name: str, *, row_shape: tuple[int, ...], dtype: Any, max_rows: int) -> Iterator[Stream]:
         """An array written row block after row block; its length is what was appended, at most `max_rows`."""
         with writing(self.path.parent):
-            array = _create_array(self.path, name, shape=(max_rows, *row_shape), dtype=np.dtype(dtype))
+            array = create_array(self.path, name, shape=(max_rows, *row_shape), dtype=np.dtype(dtype))
         stream = Stream(array, directory=self.path.parent, folder=self.path / name)
         yield stream
         self.arrays[name] = stream.finish()
@@ -95,7 +103,7 @@ class Writer:
         if self.processes.rank == 0:
             with writing(self.path.parent):
                 grid = piece_grid(shape, item_bytes=np.dtype(dtype).itemsize, rows_per_piece=rows_per_piece)
-                _create_array(self.path, name, shape=shape, dtype=np.dtype(dtype), grid=grid)
+                create_array(self.path, name, shape=shape, dtype=np.dtype(dtype), grid=grid)
         self.processes.meet()
         table = Table(self.path, name)
         yield table
@@ -153,22 +161,3 @@ class Stream:
         self._n_written += n_rows
         self._n_pending = len(rows) - n_rows
         self._pending = [rows[n_rows:]] if self._n_pending else []
-
-
-def _create_array(
-    path: Path, name: str, *, shape: tuple[int, ...], dtype: np.dtype[Any], grid: Grid | None = None
-) -> Any:
-    zarr = import_zarr()
-
-    is_text = dtype.kind in "OUT"
-    chunks, shards = grid or chunk_grid(shape, item_bytes=64 if is_text else dtype.itemsize)
-    return zarr.create_array(
-        path,
-        name=name,
-        shape=shape,
-        dtype=str if is_text else dtype,
-        chunks=chunks,
-        shards=shards,
-        compressors=None if dtype.kind == "f" else "auto",
-        config=WRITE_ZEROS,
-    )

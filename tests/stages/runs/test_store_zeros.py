@@ -114,7 +114,7 @@ def test_a_checkpoint_of_zeros_is_taken_up(tmp_path: Path) -> None:
 
 def test_a_file_that_zarr_leaves_out_ends_the_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # as it did where the configuration was ignored
-    monkeypatch.setattr("stages.runs.store.writer.WRITE_ZEROS", {"write_empty_chunks": False})
+    monkeypatch.setattr("stages.runs.store.one_chunk.WRITE_ZEROS", {"write_empty_chunks": False})
     with pytest.raises(DbcError, match="Zarr did not write images/c/0"):
         make_artifact(
             RunDirectory(tmp_path), request(), lambda writer: whole(writer, np.zeros((N, *ROW))), context=Context()
