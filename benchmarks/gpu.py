@@ -10,8 +10,8 @@ starts at once. `--images` is a folder in Market-1501's layout for the run of al
 
 Steps, in this order: `versions`, `tests` (those marked `gpu`), `run` (all stages as far as time goes, with an estimate of
 the whole), `extraction`, `training`, `merge` (beside the bare half product in float16, TF32 and float32, and the same merges
-as the CPU makes), `evaluation`, `syncs` (a training step that may not wait for the GPU), `nccl`, `compiled` (training by
-torch's compiler). `--small` shrinks all of them to seconds and runs on the CPU.
+as the CPU makes), `evaluation`, `syncs` (a training step that may not wait for the GPU), `short` (steps of new sizes), `nccl`,
+`compiled` (training by torch's compiler). `--small` shrinks all of them to seconds and runs on the CPU.
 """
 
 from __future__ import annotations
@@ -81,9 +81,10 @@ def steps_of(out: Path, images: Path | None) -> list[Step]:
             _bench("training", *train, cases=train_cases, modes=MODES[:2]),
             _bench("training", *small_train, cases=("resnet18:32x16:4:1",), modes=MODES[:1]),
         ),
-        Step("merge", 60, _own("merge"), _own("merge", "--small")),
+        Step("merge", 75, _own("merge"), _own("merge", "--small")),
         Step("evaluation", 45, _own("evaluation"), _own("evaluation", "--small")),
         Step("syncs", 20, _own("syncs"), _own("syncs", "--small")),
+        Step("short", 25, _own("short"), _own("short", "--small")),
         Step("nccl", 20, _module(*launch), _module(*launch, "--small")),
         Step(
             "compiled",

@@ -23,13 +23,15 @@ from PIL import Image
 
 from benchmarks.turns import header, row, wait_for
 from schemas.choices import ArtifactKind
-from schemas.parameters import SyntheticParameters
+from schemas.parameters import InitParameters, SyntheticParameters
 from stages.arrays.backend import Backend, n_cores, namespace_for, resolve_torch_device
 from stages.evaluate.retrieval.metrics import evaluate_retrieval
 from stages.ingest.synthetic.table import draw_path, synthetic_samples
 from stages.merge import merge_stage
 from stages.merge.result import StageMerges
+from stages.nn.model.network import build_model
 from stages.runs.run_directory import RunDirectory
+from stages.train.recorded import without_search
 
 DIM = 2048
 REPEATS = 5
@@ -123,7 +125,7 @@ def merge(*, small: bool) -> None:
     """One stage of 5 % merges against the half product, and whether it makes the merges that the CPU makes."""
     device = device_of(small=small)
     sizes = (150, 400) if small else (4000, 12936, 100_000, 1_000_000)
-    merge_table(sizes, device, dim=32 if small else DIM, seconds=60)
+    merge_table(sizes, device, dim=32 if small else DIM, seconds=40)
 
 
 def merge_table(sizes: Sequence[int], device: torch.device, *, dim: int = DIM, seconds: float = 600) -> None:
@@ -238,6 +240,31 @@ def syncs(*, small: bool) -> None:
         print(f"- {len(seen)} steps, those from 4 to 12 under sync_debug_mode error")
 
 
+def short(*, small: bool) -> None:
+    """Steps of sizes that were not seen before, as the last one of an epoch is in every stage: as they are, and by cuDNN."""
+    device = device_of(small=small)
+    height, width, name = (32, 16, "resnet18") if small else (64, 96, "mobilenet_v2")
+    model = build_model(InitParameters(backbone=name)).to(device, memory_format=torch.channels_last).train()
+
+    def step(n_images: int, *, is_short: bool) -> None:
+        images = torch.randn(n_images, 3, height, width, device=device).contiguous(memory_format=torch.channels_last)
+        with without_search(device, is_short=is_short):
+            model.pool(images, amp=False).square().sum().backward()
+
+    print(header(f"a step of {name}, {height}×{width}, s", "first", "again", "cuDNN first", "again"))
+    step(16, is_short=False)
+    step(16, is_short=True)
+    for n_images in (5, 9, 13):
+        spent = []
+        for is_short in (True, True, False, False):
+            wait_for(device)
+            started = time.perf_counter()
+            step(n_images, is_short=is_short)
+            wait_for(device)
+            spent.append(f"{time.perf_counter() - started:.3f}")
+        print(row(f"{n_images} images", *spent), flush=True)
+
+
 def nccl(*, small: bool) -> None:
     """One process of torchrun: its group, a sum, and torch's synchronised norm and DDP over it."""
     import torch.distributed as dist
@@ -335,7 +362,7 @@ def _tell_estimate(folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("step", choices=["versions", "merge", "evaluation", "syncs", "nccl", "run"])
+    parser.add_argument("step", choices=["versions", "merge", "evaluation", "syncs", "short", "nccl", "run"])
     parser.add_argument("--small", action="store_true")
     parser.add_argument("--folder", type=Path, default=Path("runs/gpu-run"))
     parser.add_argument("--images", type=Path)
@@ -349,6 +376,7 @@ def main() -> None:
             "merge": merge,
             "evaluation": evaluation,
             "syncs": syncs,
+            "short": short,
             "nccl": nccl,
         }
         steps[arguments.step](small=arguments.small)

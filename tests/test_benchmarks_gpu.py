@@ -13,7 +13,9 @@ from benchmarks.gpu import Step, steps_of
 PYTHON = (sys.executable, "-c")
 
 
-@pytest.mark.parametrize("step", [gpu_steps.versions, gpu_steps.merge, gpu_steps.evaluation, gpu_steps.syncs])
+@pytest.mark.parametrize(
+    "step", [gpu_steps.versions, gpu_steps.merge, gpu_steps.evaluation, gpu_steps.syncs, gpu_steps.short]
+)
 def test_a_small_step_prints_results(step, capsys: pytest.CaptureFixture[str]) -> None:  # type: ignore[no-untyped-def]
     step(small=True)
     printed = capsys.readouterr().out.splitlines()
@@ -58,5 +60,5 @@ def test_no_step_begins_when_the_time_is_over(tmp_path: Path, monkeypatch: pytes
 
 
 def test_all_steps_together_stay_within_eight_minutes(tmp_path: Path) -> None:
-    assert len({step.name for step in steps_of(tmp_path, None)}) == 10
+    assert len({step.name for step in steps_of(tmp_path, None)}) == 11
     assert max(step.seconds for step in steps_of(tmp_path, None)) < 470 < 8 * 60

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 
@@ -50,17 +51,29 @@ def cross_camera_silhouettes(clusters: ClusterMeans, camid: Int32Array, samples:
     """
     found = np.zeros(len(samples))
     total = clusters.mean * clusters.size[:, None]
-    for camera in np.unique(camid[samples]):
-        seen, count, own_total = _of_camera(clusters, np.flatnonzero(camid == camera))
-        outside = clusters.size.astype(np.float64)
-        outside[seen] -= count
-        place = np.flatnonzero(camid[samples] == camera)
-        for start in range(0, len(place), BLOCK):
-            block = place[start : start + BLOCK]
-            rows = clusters.unit[samples[block]]
-            dots = rows @ total.T
-            dots[:, seen] -= rows @ own_total.T
-            found[block] = _silhouettes(dots, outside, clusters.labels[samples[block]])
+    by_camera = np.argsort(camid, kind="stable")
+    sorted_camid = camid[by_camera]
+    order = np.argsort(camid[samples], kind="stable")
+    camera, of_camera = None, None
+    for start in range(0, len(order), BLOCK):
+        block = order[start : start + BLOCK]
+        rows = clusters.unit[samples[block]]
+        dots = rows @ total.T
+        outside = np.tile(clusters.size.astype(np.float64), (len(block), 1))
+        cameras, first = np.unique(camid[samples[block]], return_index=True)
+        for each, (begin, end) in zip(cameras, pairwise([*first.tolist(), len(block)]), strict=True):
+            # the last camera of a block may be the first of the next one
+            if of_camera is None or each != camera:
+                camera = each
+                left, right = (
+                    np.searchsorted(sorted_camid, camera, "left"),
+                    np.searchsorted(sorted_camid, camera, "right"),
+                )
+                of_camera = _of_camera(clusters, by_camera[left:right])
+            seen, count, own_total = of_camera
+            dots[begin:end, seen] -= rows[begin:end] @ own_total.T
+            outside[begin:end, seen] -= count
+        found[block] = _silhouettes(dots, outside, clusters.labels[samples[block]])
     return found
 
 
@@ -72,10 +85,13 @@ def _of_camera(clusters: ClusterMeans, members: Int64Array) -> tuple[Int64Array,
 
 
 def _silhouettes(dots: Float64Array, outside: Float64Array, own: Int64Array) -> Float64Array:
-    """From `dots` (r, K), sums of cosines with the `outside` (K,) members of each cluster, and the `own` cluster (r,)."""
-    distance = np.full(dots.shape, np.inf)
-    np.divide(dots, outside, out=distance, where=outside > 0)
-    distance[:, outside > 0] = np.maximum(1 - distance[:, outside > 0], 0)
+    """From `dots` (r, K), sums of cosines with the `outside` (r, K) members of each cluster, and the `own` cluster (r,).
+
+    `dots` becomes the distances.
+    """
+    distance = np.divide(dots, outside, out=dots, where=outside > 0)
+    np.maximum(np.subtract(1, distance, out=distance), 0, out=distance)
+    distance[outside <= 0] = np.inf
     rows = np.arange(len(own))
     within = distance[rows, own]
     distance[rows, own] = np.inf

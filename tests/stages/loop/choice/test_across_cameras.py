@@ -11,13 +11,13 @@ from stages.samples import UNKNOWN
 from stages.typing import Float32Array, Float64Array, Int32Array, Int64Array
 
 
-def drawn(seed: int, n: int = 50) -> tuple[Float32Array, Int64Array, Int32Array]:
+def drawn(seed: int, n: int = 50, n_cameras: int = 3) -> tuple[Float32Array, Int64Array, Int32Array]:
     """Unit rows, labels of clusters of which some are of one camera, and cameras."""
     generator = np.random.default_rng(seed)
     labels = generator.integers(12, size=n)
     rows = generator.normal(size=(12, 5))[labels] + generator.normal(size=(n, 5))
     unit = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-    return unit, labels, generator.integers(3, size=n).astype(np.int32)
+    return unit, labels, generator.integers(n_cameras, size=n).astype(np.int32)
 
 
 def by_loops(unit: Float32Array, labels: Int64Array, camid: Int32Array) -> Float64Array:
@@ -38,7 +38,7 @@ def by_loops(unit: Float32Array, labels: Int64Array, camid: Int32Array) -> Float
 
 @pytest.mark.parametrize("seed", range(6))
 def test_silhouettes_are_those_of_loops_whatever_the_block(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    unit, labels, camid = drawn(seed)
+    unit, labels, camid = drawn(seed, n_cameras=(3, 20)[seed // 3])
     monkeypatch.setattr("stages.loop.choice.across_cameras.BLOCK", (1024, 7)[seed % 2])
     clusters = ClusterMeans.of(unit, labels)
     oracle = by_loops(unit, labels, camid)
