@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,14 +27,18 @@ def merge_parameters(given: Given) -> MergeParameters:
     return parse(MergeParameters, {**by_recipe, **given.fields_of((*MERGE, *WHITEN, *CAMERA))})
 
 
-def tell_of_another_recipe(given: Given, reporter: Reporter) -> None:
-    """A note if no recipe is named, and the newest model was trained with another one than the default."""
+def tell_of_another_recipe(given: Given, reporter: Reporter, *, decides: Collection[str] = ()) -> None:
+    """A note if no recipe is named, and the newest model was trained with another one than the default.
+
+    `decides` are the options that a recipe decides on, if they are few: none is told if all of them are given.
+    """
     from schemas.parameters import TrainParameters
     from schemas.recipes import DEFAULT_RECIPE
     from stages.runs.run_directory import model_manifest
 
     run = given.run_directory
-    trained = [] if given["recipe"] is not None else run.stages("model")
+    named = given["recipe"] is not None or (decides and all(given[name] is not None for name in decides))
+    trained = [] if named else run.stages("model")
     model = run.find("model", trained[-1]) if trained else None
     parameters = None if model is None else model_manifest(model).parameters
     if isinstance(parameters, TrainParameters) and parameters.recipe != DEFAULT_RECIPE:

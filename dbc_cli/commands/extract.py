@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dbc_cli.by_recipe import tell_of_another_recipe
 from dbc_cli.command import Given, command, initial_fields, parse
 from dbc_cli.flags.flag import NETWORK, WHERE, Flag, pins, stage_flag
 from dbc_cli.flags.tables import COMMON, DEVICE, MAKING, SEED
@@ -50,13 +51,16 @@ def extract(given: Given) -> None:
     Before any training, that is the initial model (stage init). Merging and retrieval use the pooled features of the backbone,
     the look-up table uses the embeddings of the head.
     """
+    from dbc_cli.console import RichReporter
     from dbc_cli.outcome import show_outcome
     from stages.extract.stage import extract as run_extract
 
+    parameters = extract_parameters(given)
+    tell_of_another_recipe(given, RichReporter(), decides=[flag.name for flag in FEATURES])
     outcome = run_extract(
         given.run_directory,
         stage=given.stage,
-        parameters=extract_parameters(given),
+        parameters=parameters,
         initial=initial_fields(given, SEED),
         context=given.context(),
     )
