@@ -437,11 +437,13 @@ class EvaluateParameters(Parameters):
 
 class AssignParameters(Parameters):
     """What decides the assignments beside dataset, features and clusters: a sample is of its most similar cluster if the
-    probability that its individual is known is at least `threshold`, else of a new individual; and whether samples that the
-    data itself shows to differ are among them, which are kept apart.
+    probability that its individual is known is at least `threshold`, else of a new individual; whether samples that the data
+    itself shows to differ are among them, which are kept apart; and whether the probability is learnt from samples that had
+    no part in how features are compared.
     """
 
-    added_later = MappingProxyType({"threshold": 0.5, "derived": False})
+    added_later = MappingProxyType({"threshold": 0.5, "derived": False, "held_out": False})
 
     threshold: float = Field(default=0.5, ge=0, le=1)
     derived: bool = False
+    held_out: bool = False

@@ -1,21 +1,27 @@
 """What speaks for a sample being of a cluster, learnt from the clusters themselves: arrays in, arrays out.
 
-Every clustered sample is asked twice where it belongs, as if it were new: once with the rest of its own cluster there, as a
-picture of a known individual would be, and once without it, as one of a new individual would. No identity is read.
+Clustered samples are asked twice where they belong, as if they were new: once with the rest of their own cluster there, as a
+picture of a known individual would be, and once without it, as one of a new individual would. Those that are asked have no
+part in how features are compared, because whitening drives apart the samples that it is fitted on. No identity is read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from stages.errors import DbcError
-from stages.typing import BoolArray, Float32Array, Float64Array, Int64Array
+from stages.samples import UNKNOWN
+from stages.typing import BoolArray, Float32Array, Float64Array, Int32Array, Int64Array
 
+N_FOLDS = 10
+"""Parts that the clustered samples are split into; each is asked while the others are there. With five, more new individuals
+were called known, because all that is asked then has fewer samples to be similar to.
+"""
 LOOKED_AT = 2000
-"""Samples that are asked; in larger sets they are spread evenly over the rows."""
+"""Samples that are asked each way, about: in larger sets some folds are, and some samples of each."""
 LEAST = 8
 """Samples with others in their cluster that a calibration needs."""
 _BLOCK = 128
@@ -64,26 +70,28 @@ class Calibration:
         return found
 
 
+Compared = Callable[[Int64Array], Float32Array]
+"""Gives the features (m, d), as they are compared, of some of the clustered samples (m,)."""
+Fit = Callable[[Int64Array], Compared]
+"""Fits how features are compared on some of the clustered samples (m,), and on no other."""
+
+
 def nearest_clusters(
     asked: Float32Array,
     rows: Float32Array,
     labels: Int64Array,
     *,
-    own: Int64Array | None = None,
-    without_cluster: bool = False,
     barred: Sequence[Int64Array] | None = None,
 ) -> Nearest:
     """The clusters most similar to each of `asked` (q, d), among those of the `rows` (n, d) that have `labels` (n,), 0..K−1.
 
-    `own` (q,) are the rows that `asked` are: each is left out, with its whole cluster if `without_cluster`. `barred` are the
-    labels that each of `asked` cannot have; one that can have none has the similarity −inf. Of equally similar clusters the
-    one of the smaller label comes first.
+    `barred` are the labels that each of `asked` cannot have; one that can have none has the similarity −inf. Of equally
+    similar clusters the one of the smaller label comes first.
     """
     order = np.argsort(labels, kind="stable")
     sorted_labels = labels[order]
     starts = np.flatnonzero(np.diff(sorted_labels, prepend=-1))
     stops = [*starts[1:].tolist(), len(rows)]
-    place_of = np.argsort(order)
     sorted_rows = rows[order].astype(np.float64)
     label, n_nearer = np.zeros((2, len(asked)), dtype=np.int64)
     first, second = np.zeros((2, len(asked)))
@@ -91,12 +99,6 @@ def nearest_clusters(
         block = slice(start, min(start + _BLOCK, len(asked)))
         each = np.arange(block.stop - start)
         products = asked[block].astype(np.float64) @ sorted_rows.T
-        is_absent = np.zeros(products.shape, dtype=np.bool_)
-        if own is not None:
-            is_absent[each, place_of[own[block]]] = True
-        if own is not None and without_cluster:
-            is_absent |= sorted_labels == labels[own[block], None]
-        products[is_absent] = -np.inf
         for i, without in enumerate([] if barred is None else barred[block]):
             for cluster in without.tolist():
                 products[i, starts[cluster] : stops[cluster]] = -np.inf
@@ -106,37 +108,99 @@ def nearest_clusters(
         first[block] = similarity[each, label[block]]
         similarity[each, label[block]] = -np.inf
         second[block] = similarity.max(axis=1)
-        is_absent[each, nearest] = True
         is_nearer = sorted_rows[nearest] @ sorted_rows.T > first[block, None]
-        n_nearer[block] = (is_nearer & ~is_absent).sum(axis=1)
+        is_nearer[each, nearest] = False
+        n_nearer[block] = is_nearer.sum(axis=1)
     return Nearest(label, first, second, n_nearer)
 
 
-def require_company(labels: Int64Array) -> Int64Array:
-    """The samples (m,) that `calibrate` asks among those of clusters `labels` (n,); DbcError if too few have company."""
+def require_company(labels: Int64Array) -> None:
+    """Raise DbcError if too few samples of the clusters `labels` (n,) have company for `calibrate`."""
     size = np.bincount(labels)
-    asked = np.unique(np.linspace(0, len(labels) - 1, min(len(labels), LOOKED_AT)).round().astype(np.int64))
-    n_in_company = int((size[labels[asked]] > 1).sum())
+    n_in_company = int(size[size > 1].sum())
     if n_in_company < LEAST or len(size) < 2:
         raise DbcError(
             f"at least {LEAST} samples in clusters of two or more, and two clusters, are needed to tell known from new, got "
             f"{n_in_company} and {len(size)}; take a later `stage`"
         )
-    return asked
 
 
-def calibrate(rows: Float32Array, labels: Int64Array) -> Calibration:
-    """What the clusters `labels` (n,) of `rows` (n, d) say of evidence; DbcError if too few samples have company.
+def calibrate(fit: Fit, labels: Int64Array, encounter: Int32Array | None = None) -> Calibration:
+    """What the clusters `labels` (n,) say of evidence, by features that `fit` gives; DbcError if too few have company.
 
-    The probability is that of the logistic regression on both kinds of answers, which weigh the same. Samples that are alone
-    in their cluster are asked without it only.
+    The probability is that of the logistic regression on both kinds of `held_out_evidence`, which weigh the same.
     """
-    asked = require_company(labels)
-    in_company = asked[np.bincount(labels)[labels[asked]] > 1]
-    known = nearest_clusters(rows[in_company], rows, labels, own=in_company).evidence
-    new = nearest_clusters(rows[asked], rows, labels, own=asked, without_cluster=True).evidence
+    require_company(labels)
+    known, new = held_out_evidence(fit, labels, encounter)
     slopes, intercept = logistic(np.concatenate([known, new]), np.repeat([True, False], [len(known), len(new)]))
     return Calibration(float(slopes[0]), float(slopes[1]), intercept, ordered_share(known @ slopes, new @ slopes))
+
+
+def held_out_evidence(
+    fit: Fit, labels: Int64Array, encounter: Int32Array | None = None
+) -> tuple[Float64Array, Float64Array]:
+    """The evidence (m, 2) of samples whose cluster's rest is there, and that (k, 2) of samples whose cluster is not.
+
+    `labels` (n,) are clusters. Samples that are alone in theirs are asked without it only. A picture of a known individual is
+    likely of another `encounter` (n,), −2 if unknown: samples of its own are not there when it is asked, unless too few have
+    company then.
+    """
+    alone = np.full(len(labels), UNKNOWN, dtype=np.int32)
+    fold = sample_folds(labels, alone if encounter is None else encounter)
+    if in_company(labels, fold).sum() < LEAST:
+        fold = sample_folds(labels, alone)
+    known = _held_out(fit, labels, fold, in_company(labels, fold))
+    return known, _held_out(fit, labels, cluster_folds(labels), np.ones(len(labels), dtype=np.bool_))
+
+
+def sample_folds(labels: Int64Array, encounter: Int32Array) -> Int64Array:
+    """The fold (n,) of each sample: those of a cluster of `labels` (n,) in turn, those of an `encounter` in one."""
+    first_of_cluster = np.unique(labels, return_index=True)[1][labels]
+    is_alone = np.bincount(labels)[labels] == 1
+    order = np.lexsort((first_of_cluster, is_alone))
+    place = np.arange(len(labels))
+    unit = np.where(encounter == UNKNOWN, place, len(labels) + encounter.astype(np.int64))[order]
+    _, first, number = np.unique(unit, return_index=True, return_inverse=True)
+    fold = np.empty_like(place)
+    fold[order] = np.argsort(np.argsort(first))[number] % N_FOLDS
+    return fold
+
+
+def cluster_folds(labels: Int64Array) -> Int64Array:
+    """The fold (n,) of each sample, that of its whole cluster: the largest first, each to the fold with the fewest samples."""
+    size, first = np.bincount(labels), np.unique(labels, return_index=True)[1]
+    n_samples = np.zeros(min(N_FOLDS, len(size)), dtype=np.int64)
+    fold = np.zeros(len(size), dtype=np.int64)
+    for label in np.lexsort((first, -size)):
+        fold[label] = n_samples.argmin()
+        n_samples[fold[label]] += size[label]
+    return fold[labels]
+
+
+def in_company(labels: Int64Array, fold: Int64Array) -> BoolArray:
+    """Which samples (n,) have others of their cluster `labels` (n,) in another `fold` (n,)."""
+    together = np.unique(labels * N_FOLDS + fold, return_inverse=True)[1]
+    found: BoolArray = np.bincount(labels)[labels] > np.bincount(together)[together]
+    return found
+
+
+def _held_out(fit: Fit, labels: Int64Array, fold: Int64Array, is_asked: BoolArray) -> Float64Array:
+    """The evidence (m, 2) of samples that `is_asked` (n,) marks, each against those of other folds, which alone are fitted on.
+
+    If there are more than `LOOKED_AT`, it is that of samples spread evenly over as few folds as have them.
+    """
+    n_folds = int(fold.max()) + 1
+    n_used = min(n_folds, -(-LOOKED_AT * n_folds // int(is_asked.sum())))
+    found = []
+    for number in range(n_used):
+        asked, there = np.flatnonzero((fold == number) & is_asked), np.flatnonzero(fold != number)
+        if len(asked):
+            spread = np.linspace(0, len(asked) - 1, min(len(asked), -(-LOOKED_AT // n_used)))
+            asked = asked[spread.astype(np.int64)]
+            compared = fit(there)
+            labels_there = np.unique(labels[there], return_inverse=True)[1]
+            found.append(nearest_clusters(compared(asked), compared(there), labels_there).evidence)
+    return np.concatenate(found)
 
 
 def logistic(values: Float64Array, is_first: BoolArray) -> tuple[Float64Array, float]:

@@ -11,7 +11,7 @@ from schemas.manifest import AssignmentsManifest, Execution
 from schemas.parameters import AssignParameters
 from schemas.summaries import AssignmentsSummary
 from stages.assign.apart import Apart, answers_apart, apart_of
-from stages.assign.calibration import Calibration, calibrate
+from stages.assign.calibration import Calibration, Compared, calibrate
 from stages.constraints.derived import derived_pairs
 from stages.constraints.names import place_of, sample_names
 from stages.errors import DbcError
@@ -65,16 +65,6 @@ def grown_since(run: RunDirectory) -> RunDirectory:
     return before
 
 
-def too_sure(n_samples: int, dim: int) -> tuple[str, ...]:
-    """A warning if so few clustered samples were whitened by themselves that new ones look more similar than they do."""
-    if n_samples >= dim:
-        return ()
-    return (
-        f"the clusters have {n_samples} pictures, fewer than the {dim} numbers of a feature: whitened by themselves they lie "
-        "farther apart than new ones do, so probabilities are too high; look at every picture that is called known",
-    )
-
-
 def assign(
     run: RunDirectory,
     *,
@@ -95,7 +85,8 @@ def assign(
     features_stage = features_manifest(features).summary.stage
     new_features = run.require("features", features_stage)
     apart = _apart(new_dataset, dataset, labels)
-    parameters = parameters.model_copy(update={"derived": bool(len(apart.pairs) + len(apart.labels))})
+    is_apart = bool(len(apart.pairs) + len(apart.labels))
+    parameters = parameters.model_copy(update={"derived": is_apart, "held_out": True})
     request = Request(
         kind="assignments",
         stage=stage,
@@ -105,12 +96,18 @@ def assign(
     )
 
     def compute(writer: Writer) -> Computed:
-        compared = comparison(
-            features, dataset, clusters_manifest(clusters).parameters, memory_limit=context.memory_limit
-        )
+        merged = clusters_manifest(clusters).parameters
+        compared = comparison(features, dataset, merged, memory_limit=context.memory_limit)
         is_train = dataset.read("split") == TRAIN
-        rows = compared.of(features.read("pooled")[is_train], dataset.read("camid")[is_train])
-        calibration = calibrate(rows, labels)
+        pooled, camid = features.read("pooled")[is_train], dataset.read("camid")[is_train]
+
+        def fit(some: Int64Array) -> Compared:
+            by_some = compared.fitted_on(pooled[some], camid[some], ridge=merged.whiten)
+            return lambda others: by_some.of(pooled[others], camid[others])
+
+        encounter = dataset.read("encounter")[is_train] if "encounter" in dataset.names() else None
+        calibration = calibrate(fit, labels, encounter)
+        rows = compared.of(pooled, camid)
         sample = np.flatnonzero(added(new_dataset, dataset))
         asked = compared.of(new_features.read("pooled")[sample], new_dataset.read("camid")[sample])
         found = answers_apart(asked, rows, labels, calibration, threshold=parameters.threshold, apart=apart)
@@ -123,10 +120,7 @@ def assign(
         writer.array("second_similarity", nearest.second)
         writer.array("n_nearer", nearest.n_nearer)
         summary = _summary(is_known, calibration, stage=stage, features_stage=features_stage, labels=labels)
-        notes = too_sure(*rows.shape) if clusters_manifest(clusters).parameters.whiten else ()
-        for note in notes:
-            context.reporter.warn(note)
-        return Computed(summary, Execution(backend="numpy", device="cpu", precision="float64"), notes=notes)
+        return Computed(summary, Execution(backend="numpy", device="cpu", precision="float64"))
 
     return make_artifact(run, request, compute, context=context)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from stages.arrays.exact_sums import halving_sum
 from stages.arrays.row_blocks import by_blocks
-from stages.features.whitening import NothingToWhitenError, Whitening, whitened
+from stages.features.whitening import NothingToWhitenError, Whitening, fit_whitening, whitened
 from stages.samples import cameras_with_enough
 from stages.typing import Float32Array, Float64Array, Int32Array
 
@@ -58,6 +59,17 @@ class Whitenings:
             if len(rows):
                 own[rows], share[rows] = whitened(features[rows], by_camera.whitening), by_camera.share
         return Parts(shared, own, share)
+
+    def fitted_on(self, features: Float32Array, camid: Int32Array, *, ridge: float) -> Whitenings:
+        """Whitenings of the same shares, fitted on other `features` (n, d) of cameras `camid` (n,) with `ridge`.
+
+        A camera whose features are all the same, or that has none, does without its own.
+        """
+        own = {}
+        for camera, one in self.own.items():
+            with suppress(NothingToWhitenError):
+                own[camera] = OwnWhitening(fit_whitening(features[camid == camera], ridge=ridge), one.share)
+        return Whitenings(fit_whitening(features, ridge=ridge), own)
 
     def scaled(self, strength: float) -> Whitenings:
         """The same with `strength` (0 to 1) times the shares."""

@@ -33,6 +33,17 @@ class Comparison:
         rows = self._centred(features, camid) if self.means else features
         return rows if self.whitenings is None else self.whitenings.of(rows, camid)
 
+    def fitted_on(self, features: Float32Array, camid: Int32Array, *, ridge: float) -> Comparison:
+        """The same comparison, fitted on other `features` (n, d) of cameras `camid` (n,), whitened with `ridge`.
+
+        Cameras keep the share that their own whitening has; those of which `features` has too little do without.
+        """
+        means = camera_means(features, camid) if self.means else {}
+        if self.whitenings is None:
+            return Comparison(None, means)
+        rows = Comparison(None, means)._centred(features, camid) if means else features
+        return Comparison(self.whitenings.fitted_on(rows, camid, ridge=ridge), means)
+
     def _centred(self, features: Float32Array, camid: Int32Array) -> Float32Array:
         middle = np.mean(list(self.means.values()), axis=0)
         values = features - np.stack([self.means.get(int(camera), middle) for camera in camid])
@@ -56,9 +67,14 @@ def comparison(
     means: dict[int, Float64Array] = {}
     part = "all"
     if parameters.camera == "centring":
-        means = {int(camera): rows[camid == camera].mean(axis=0, dtype=np.float64) for camera in np.unique(camid)}
+        means = camera_means(rows, camid)
         rows, part = centred_by_camera(rows, camid), "centred"
     if not parameters.whiten:
         return Comparison(None, means)
     require_whitening_room(rows, memory_limit=memory_limit)
     return Comparison(Whitenings(whitening_of(features, rows, ridge=parameters.whiten, part=part)), means)
+
+
+def camera_means(rows: Float32Array, camid: Int32Array) -> dict[int, Float64Array]:
+    """The mean (d,) float64 of the `rows` (n, d) of each of the cameras `camid` (n,)."""
+    return {int(camera): rows[camid == camera].mean(axis=0, dtype=np.float64) for camera in np.unique(camid)}

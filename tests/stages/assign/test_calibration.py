@@ -7,9 +7,17 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from stages.assign.calibration import calibrate, logistic, nearest_clusters, ordered_share
-from stages.assign.stage import too_sure
+from stages.assign import calibration as module
+from stages.assign.calibration import (
+    calibrate,
+    cluster_folds,
+    held_out_evidence,
+    logistic,
+    nearest_clusters,
+    ordered_share,
+)
 from stages.errors import DbcError
+from stages.features.whitening import fit_whitening, whitened
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
@@ -23,16 +31,14 @@ def individuals(n: int, each: int, *, spread: float, seed: int = 0) -> tuple[np.
     return unit(rows), np.repeat(np.arange(n), each)
 
 
-def by_hand(asked, rows, labels, own=None, without_cluster=False):
+def by_hand(asked, rows, labels):
     found = []
-    for q, row in enumerate(asked):
+    for row in asked:
         best, there = {}, []
         for i, other in enumerate(rows):
-            skipped = own is not None and (i == own[q] or (without_cluster and labels[i] == labels[own[q]]))
-            if not skipped:
-                value = float(row.astype(np.float64) @ other.astype(np.float64))
-                there.append((value, i))
-                best[int(labels[i])] = max(value, best.get(int(labels[i]), -np.inf))
+            value = float(row.astype(np.float64) @ other.astype(np.float64))
+            there.append((value, i))
+            best[int(labels[i])] = max(value, best.get(int(labels[i]), -np.inf))
         ranked = sorted(best, key=lambda label: (-best[label], label))
         second = best[ranked[1]] if len(ranked) > 1 else -np.inf
         nearest = rows[max(there)[1]].astype(np.float64)
@@ -43,20 +49,32 @@ def by_hand(asked, rows, labels, own=None, without_cluster=False):
     return [np.array(column) for column in zip(*found, strict=True)]
 
 
-@pytest.mark.parametrize("without_cluster", [False, True])
-@pytest.mark.parametrize("asks_itself", [False, True])
-def test_nearest_clusters_are_those_of_a_plain_loop(asks_itself: bool, without_cluster: bool) -> None:
+def test_nearest_clusters_are_those_of_a_plain_loop() -> None:
     generator = np.random.default_rng(1)
     rows = unit(generator.standard_normal((150, 5)))
     labels = np.unique(generator.integers(0, 40, 150), return_inverse=True)[1]
-    own = generator.permutation(150)[:140] if asks_itself else None
-    asked = unit(generator.standard_normal((50, 5))) if own is None else rows[own]
-    found = nearest_clusters(asked, rows, labels, own=own, without_cluster=without_cluster)
-    label, first, second, n_nearer = by_hand(asked, rows, labels, own, without_cluster)
+    asked = unit(generator.standard_normal((150, 5)))
+    found = nearest_clusters(asked, rows, labels)
+    label, first, second, n_nearer = by_hand(asked, rows, labels)
     assert found.label.tolist() == label.tolist()
     np.testing.assert_allclose(found.similarity, first, rtol=1e-12)
     np.testing.assert_allclose(found.second, second, rtol=1e-12)
     assert found.n_nearer.tolist() == n_nearer.tolist()
+
+
+def as_they_are(rows):
+    """A fit of nothing."""
+    return lambda _: lambda samples: rows[samples]
+
+
+def by_whitening(rows):
+    """A fit of whitening."""
+
+    def fit(there):
+        whitening = fit_whitening(rows[there], ridge=3.0)
+        return lambda samples: whitened(rows[samples], whitening)
+
+    return fit
 
 
 def test_a_logistic_regression_is_that_of_scikit_learn() -> None:
@@ -87,7 +105,7 @@ def test_known_and_new_individuals_are_told_apart() -> None:
     is_there = individual < 40
     is_later = np.arange(len(rows)) % 8 < 2
     labels, clustered = individual[is_there & ~is_later], rows[is_there & ~is_later]
-    calibration = calibrate(clustered, labels)
+    calibration = calibrate(as_they_are(clustered), labels)
     asked = nearest_clusters(rows[is_later], clustered, labels)
     probability = calibration.probability(asked)
     is_known = is_there[is_later]
@@ -95,14 +113,14 @@ def test_known_and_new_individuals_are_told_apart() -> None:
     assert ((probability >= 0.5) == is_known).mean() > 0.97
     assert (asked.label[is_known] == individual[is_later][is_known]).mean() > 0.97
     # renaming clusters changes nothing
-    renamed = calibrate(clustered, labels.max() - labels)
+    renamed = calibrate(as_they_are(clustered), labels.max() - labels)
     assert renamed.slope == pytest.approx(calibration.slope, rel=1e-9)
 
 
 def test_features_that_tell_nothing_give_no_certainty() -> None:
     generator = np.random.default_rng(5)
     rows, labels = unit(generator.standard_normal((400, 16))), np.repeat(np.arange(100), 4)
-    calibration = calibrate(rows, labels)
+    calibration = calibrate(as_they_are(rows), labels)
     asked = nearest_clusters(unit(generator.standard_normal((200, 16))), rows, labels)
     probability = calibration.probability(asked)
     assert abs(calibration.separation - 0.5) < 0.05
@@ -110,15 +128,104 @@ def test_features_that_tell_nothing_give_no_certainty() -> None:
     assert probability.max() < 0.8
 
 
-def test_few_pictures_that_were_whitened_by_themselves_are_warned_of() -> None:
-    (told,) = too_sure(68, 1280)
-    assert told.startswith("the clusters have 68 pictures, fewer than the 1280 numbers of a feature")
-    assert too_sure(1280, 1280) == ()
+def faces(n_individuals: int, n_known: int, *, dim: int, seed: int) -> tuple[np.ndarray, ...]:
+    """Rows and cluster of 6 pictures of each known individual; then 6 other pictures of each individual, and who is known."""
+    generator = np.random.default_rng(seed)
+    # one strong direction that all share, as the light, and what an individual looks like
+    centres = np.repeat(generator.standard_normal((n_individuals, dim)), 12, axis=0)
+    rows = unit(centres + 1.2 * generator.standard_normal(centres.shape) + 4 * generator.standard_normal((1, dim)))
+    individual, is_later = np.repeat(np.arange(n_individuals), 12), np.arange(12 * n_individuals) % 12 >= 6
+    is_there = ~is_later & (individual < n_known)
+    return rows[is_there], individual[is_there], rows[is_later], individual[is_later] < n_known
+
+
+def test_few_pictures_that_were_whitened_by_themselves_do_not_make_new_individuals_known() -> None:
+    rows, labels, later, is_known = faces(20, 10, dim=256, seed=6)
+    whitening = fit_whitening(rows, ridge=3.0)
+    there = whitened(rows, whitening)
+    asked = nearest_clusters(whitened(later, whitening), there, labels)
+    is_called = calibrate(by_whitening(rows), labels).probability(asked) >= 0.5
+    assert is_called[is_known].mean() > 0.85
+    assert is_called[~is_known].mean() < 0.15
+    # if those that are asked are whitened by themselves, many are known
+    assert (calibrate(as_they_are(there), labels).probability(asked)[~is_known] >= 0.5).mean() > 0.4
+
+
+def test_many_pictures_may_as_well_be_whitened_by_themselves() -> None:
+    rows, labels, *_ = faces(120, 120, dim=16, seed=7)
+    there = whitened(rows, fit_whitening(rows, ridge=3.0))
+    for found, by_all in zip(
+        held_out_evidence(by_whitening(rows), labels), held_out_evidence(as_they_are(there), labels), strict=True
+    ):
+        np.testing.assert_allclose(found[:, 0], by_all[:, 0], atol=0.02)
+        assert found.mean(axis=0) == pytest.approx(by_all.mean(axis=0), abs=0.05)
+
+
+@pytest.mark.parametrize("n_looked_at", [2000, 20])
+@pytest.mark.parametrize("with_encounters", [False, True])
+def test_no_sample_that_is_asked_has_a_part_in_the_fit(
+    monkeypatch: pytest.MonkeyPatch, with_encounters: bool, n_looked_at: int
+) -> None:
+    monkeypatch.setattr(module, "LOOKED_AT", n_looked_at)
+    generator = np.random.default_rng(8)
+    labels = np.unique(generator.integers(0, 25, 90), return_inverse=True)[1]
+    encounter = np.where(generator.random(90) < 0.6, labels * 9 + generator.integers(0, 2, 90), -2).astype(np.int32)
+    encounter = encounter if with_encounters else None
+    rows, seen = unit(generator.standard_normal((90, 5))), []
+
+    def fit(there: np.ndarray):
+        def compared(samples: np.ndarray) -> np.ndarray:
+            if samples is not there:
+                seen.append((samples, there))
+            return rows[samples]
+
+        return compared
+
+    known, new = held_out_evidence(fit, labels, encounter)
+    by_kind: tuple[list[int], ...] = ([], [])
+    wanted: list[list[np.ndarray]] = [[], []]
+    n_known_folds = next(i for i in range(len(seen) + 1) if sum(len(asked) for asked, _ in seen[:i]) == len(known))
+    for number, (asked, there) in enumerate(seen):
+        is_new = number >= n_known_folds
+        by_kind[is_new].extend(asked.tolist())
+        assert not np.isin(asked, there).any()
+        assert (np.isin(labels[asked], labels[there]) ^ is_new).all()
+        if encounter is not None and not is_new:
+            assert not np.isin(encounter[asked], encounter[there][encounter[there] >= 0]).any()
+        _, first, _, n_nearer = by_hand(rows[asked], rows[there], labels[there])
+        wanted[is_new].append(np.stack([first, -np.log1p(n_nearer)], axis=1))
+    for found, by_loop, asked in zip((known, new), wanted, by_kind, strict=True):
+        np.testing.assert_allclose(found, np.concatenate(by_loop), rtol=1e-12)
+        assert len(set(asked)) == len(asked)
+    size = np.bincount(labels)[labels]
+    if n_looked_at == 20:
+        assert (len(known), len(new)) == pytest.approx((20, 20), abs=4)
+        assert len(seen) <= 2 * 4
+    elif encounter is None:
+        assert sorted(by_kind[0]) == np.flatnonzero(size > 1).tolist()
+    if n_looked_at == 2000:
+        assert sorted(by_kind[1]) == list(range(90))
+
+
+def test_clusters_are_dealt_whole_and_evenly() -> None:
+    labels = np.repeat(np.arange(30), np.arange(1, 31))
+    fold = cluster_folds(labels)
+    assert all(len(set(fold[labels == label])) == 1 for label in range(30))
+    assert np.bincount(fold).max() < 1.1 * np.bincount(fold).mean()
+    assert cluster_folds(np.array([0, 1, 1])).tolist() == [1, 0, 0]
+
+
+def test_encounters_that_are_clusters_are_not_kept_together() -> None:
+    rows, labels = individuals(20, 4, spread=0.5)
+    alone = calibrate(as_they_are(rows), labels)
+    assert calibrate(as_they_are(rows), labels, labels.astype(np.int32)) == alone
+    assert calibrate(as_they_are(rows), labels, np.zeros(80, dtype=np.int32)) == alone
+    assert calibrate(as_they_are(rows), labels, (np.arange(80) // 2).astype(np.int32)) != alone
 
 
 def test_too_little_to_learn_from_is_refused() -> None:
     rows, _ = individuals(10, 1, spread=0.1)
     with pytest.raises(DbcError, match="at least 8 samples in clusters of two or more, and two clusters"):
-        calibrate(rows, np.arange(10))
+        calibrate(as_they_are(rows), np.arange(10))
     with pytest.raises(DbcError, match="got 10 and 1"):
-        calibrate(rows, np.zeros(10, dtype=np.int64))
+        calibrate(as_they_are(rows), np.zeros(10, dtype=np.int64))
