@@ -5,8 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -31,6 +31,26 @@ def write_text(text: str, file: Path, *, argument: str = "out", overwrite: bool 
     """Write `text` to `file` in UTF-8, file names byte for byte; the errors are those of `write_whole`."""
     content = text.encode("utf-8", "surrogateescape")
     write_whole(file, lambda part: part.write_bytes(content), argument=argument, overwrite=overwrite)
+
+
+@contextmanager
+def alone_in_writing(file: Path) -> Iterator[None]:
+    """Wait until no other program that asks in this way changes `file`, and let none do so while the block runs.
+
+    The lock is on its folder, because the file is replaced; a file system without locks lets everybody go on.
+    """
+    folder = Path(os.path.realpath(file)).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise DbcError(file_problem(OSError(error.errno, error.strerror), file, failed="cannot be written")) from error
+    try:
+        with suppress(OSError):
+            fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(held)
 
 
 def write_whole(file: Path, write: Callable[[Path], object], *, argument: str = "out", overwrite: bool = False) -> None:

@@ -122,6 +122,7 @@ def _serve(given: Given, opened: Review, file: Path, reporter: RichReporter) -> 
         reporter.note(f"open in a browser of this machine: {address}")
         reporter.note(f"every answer is saved in {file}; end with Ctrl-C")
         _wait_for_the_end()
+    opened.book.refresh()
     if opened.book.n_given and opened.draws is None:
         reporter.note("correct the clusters by these answers: dbc merge --start reviewed")
     fields = {"run": given.run.as_posix(), "answers": file.as_posix(), "given": opened.book.n_given}

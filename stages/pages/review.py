@@ -89,7 +89,7 @@ def open_review(run: RunDirectory, *, stage: int, file: Path, reporter: Reporter
     clusters = before_review(run, stage)
     samples = train_samples(run, reported.dataset)
     book = AnswerBook(file, samples, derived_pairs(reported.dataset))
-    tell_later(book.before, reporter)
+    tell_later(book.found, reporter)
     parameters, merged = clusters_manifest(clusters).parameters, clusters.read("criterion")
     # the order takes squared distances and mean dispersions: only then is the stage's D the same quantity
     is_same_d = parameters.criterion == "dbc" and parameters.metric == "sqeuclidean"
@@ -142,6 +142,7 @@ def page_data(review: Review, pairs: list[PairToSee]) -> dict[str, Any]:
         "together": [] if (together := review.together()) is None else together.same.tolist(),
         "told": [[first, second, answer] for first, second, answer in review.book.rows()],
         "given": review.book.n_given,
+        "last": review.book.last,
         "file": review.book.file.name,
     }
 

@@ -110,6 +110,7 @@ class _Handler(BaseHTTPRequestHandler):
         review = self._review
         if not path:
             with self._lock:
+                review.book.refresh()
                 text = served_page(review)
             self._send(HTTPStatus.OK, "text/html; charset=utf-8", text.encode())
             return
@@ -127,21 +128,35 @@ class _Handler(BaseHTTPRequestHandler):
             if path == "answer":
                 self._send_json(HTTPStatus.OK, self._add(sent))
             elif path == "undo":
-                undone = self._review.book.undo()
-                self._send_json(HTTPStatus.OK, {"undone": undone, "given": self._review.book.n_given})
+                self._send_json(HTTPStatus.OK, self._undo(sent))
             elif path == "more":
+                self._review.book.refresh()
                 self._send_json(HTTPStatus.OK, page_data(self._review, self._review.next_pairs(BATCH)))
             else:
                 raise RefusedError(HTTPStatus.NOT_FOUND)
 
     def _add(self, sent: dict[str, Any]) -> dict[str, Any]:
-        first, second, answer = sent.get("first"), sent.get("second"), sent.get("answer")
-        n_samples = len(self._review.reported.labels)
-        are_samples = all(type(place) is int and 0 <= place < n_samples for place in (first, second))
-        if not are_samples or first == second or answer not in get_args(Answer):
+        first, second = self._pair(sent)
+        answer: Any = sent.get("answer")
+        if answer not in get_args(Answer):
             raise RefusedError(HTTPStatus.BAD_REQUEST)
-        self._review.book.add(first, second, answer)  # type: ignore[arg-type]
+        self._review.book.add(first, second, answer)
         return {"given": self._review.book.n_given}
+
+    def _undo(self, sent: dict[str, Any]) -> dict[str, Any]:
+        first, second = self._pair(sent)
+        self._review.book.undo(first, second)
+        return {"given": self._review.book.n_given}
+
+    def _pair(self, sent: dict[str, Any]) -> tuple[int, int]:
+        n_samples = len(self._review.reported.labels)
+        first, second = (
+            place if type(place) is int and 0 <= place < n_samples else -1
+            for place in (sent.get("first"), sent.get("second"))
+        )
+        if -1 in (first, second) or first == second:
+            raise RefusedError(HTTPStatus.BAD_REQUEST)
+        return first, second
 
     def _sent(self) -> dict[str, Any]:
         """The JSON object that was sent; RefusedError if it is another's page that sends, or something else."""

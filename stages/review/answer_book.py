@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from schemas.choices import Answer
 from stages.constraints.answers_file import COLUMNS, NO_ANSWERS, TrainSamples, read_answers, read_table
 from stages.constraints.contradictions import first_contradiction
 from stages.errors import UsageError
-from stages.output_files import write_text
+from stages.output_files import alone_in_writing, write_text
 from stages.review.order import Answers
 from stages.typing import Int64Array
 
@@ -24,45 +25,68 @@ Row = tuple[str, str, str]
 class AnswerBook:
     """The answers in `file` about `samples`, to which more are added; `apart` (p, 2) are pairs that the data shows to differ.
 
-    `before` are those that were there.
+    The file is read again before each change, so others may write to it, too: rows of theirs stay, and count.
 
     UsageError if what is in the file contradicts itself or names no samples.
     """
 
     def __init__(self, file: Path, samples: TrainSamples, apart: Int64Array = NO_ANSWERS.pairs) -> None:
         self.file = file
-        self._names = samples.names
+        self._samples = samples
         self._apart = apart
-        self._rows = read_rows(file) if file.exists() else []
-        self.before = found = read_answers(file, samples) if self._rows else NO_ANSWERS
-        told = zip(found.pairs.tolist(), found.is_same.tolist(), strict=True)
-        self._told: list[tuple[int, int, Answer]] = [(a, b, "same" if same else "different") for (a, b), same in told]
-        self._told += [(a, b, "unsure") for a, b in found.unsure.tolist()]
-        self._n_before = len(self._told)
-        self._require_agreement([], f"{file} contradicts what the data shows")
+        self._given: list[tuple[int, int, Answer]] = []
+        self.refresh()
 
     @property
     def n_given(self) -> int:
         """How many answers were added and not taken back."""
-        return len(self._told) - self._n_before
+        return len(self._given)
+
+    @property
+    def last(self) -> tuple[int, int] | None:
+        """The pair of the last answer that was added and not taken back."""
+        return self._given[-1][:2] if self._given else None
+
+    def refresh(self) -> None:
+        """Read what the file says now, others' answers, too."""
+        is_there = self.file.exists()
+        self._table = _Table.read(self.file) if is_there else _Table()
+        self.found = found = read_answers(self.file, self._samples) if is_there else NO_ANSWERS
+        told = zip(found.pairs.tolist(), found.is_same.tolist(), strict=True)
+        self._told: list[tuple[int, int, Answer]] = [(a, b, "same" if same else "different") for (a, b), same in told]
+        self._told += [(a, b, "unsure") for a, b in found.unsure.tolist()]
+        self._require_agreement([], f"{self.file} contradicts what the data shows")
 
     def add(self, first: int, second: int, answer: Answer) -> None:
         """Save that samples `first` and `second` (places among train samples) are the same, different, or that none can say.
 
         UsageError, with the chain of pairs, if other answers or the data say otherwise; then nothing is saved.
         """
-        if answer != "unsure":
-            self._require_agreement([(first, second, answer)], f"'{answer}' contradicts other answers")
-        self._save([*self._rows, (self._names[first], self._names[second], answer)])
+        with alone_in_writing(self.file):
+            self.refresh()
+            if answer != "unsure":
+                self._require_agreement([(first, second, answer)], f"'{answer}' contradicts other answers")
+            self._table.append(self._row(first, second, answer))
+            write_text(self._table.text(), self.file, overwrite=True)
         self._told.append((first, second, answer))
+        self._given.append((first, second, answer))
 
-    def undo(self) -> tuple[int, int] | None:
-        """Take back the last answer that was added, and give its pair; None if none is left. Older ones in the file stay."""
-        if not self.n_given:
-            return None
-        self._save(self._rows[:-1])
-        first, second, _ = self._told.pop()
-        return first, second
+    def undo(self, first: int, second: int) -> None:
+        """Take back the last answer about this pair that was added here; those of others and older ones stay.
+
+        UsageError if there is none.
+        """
+        given = next((told for told in reversed(self._given) if told[:2] == (first, second)), None)
+        if given is None:
+            raise UsageError(
+                "no answer about this pair was given here, or it was taken back already; load the page again"
+            )
+        with alone_in_writing(self.file):
+            self._table = _Table.read(self.file) if self.file.exists() else _Table()
+            if self._table.remove(self._row(*given)):
+                write_text(self._table.text(), self.file, overwrite=True)
+        self._given.remove(given)
+        self.refresh()
 
     def known(self) -> tuple[Answers, Int64Array]:
         """What is known, with what the data shows, and the pairs (u, 2) that nobody could say."""
@@ -73,23 +97,56 @@ class AnswerBook:
         return Answers(pairs, is_same), _pairs(unsure)
 
     def rows(self) -> list[tuple[int, int, Answer]]:
-        """All answers, the oldest first."""
+        """All answers, those that are unsure last, but for new ones."""
         return list(self._told)
+
+    def _row(self, first: int, second: int, answer: Answer) -> Row:
+        return self._samples.names[first], self._samples.names[second], answer
 
     def _require_agreement(self, more: list[tuple[int, int, Answer]], told: str) -> None:
         answers, _ = self.known()
         pairs = np.concatenate([_pairs([(a, b) for a, b, _ in more]), answers.pairs])
         is_same = np.concatenate([[answer == "same" for *_, answer in more], answers.is_same]).astype(bool)
-        found = first_contradiction(len(self._names), pairs, is_same)
+        found = first_contradiction(len(self._samples.names), pairs, is_same)
         if found is None:
             return
-        names = [self._names[sample] for sample in found.samples]
+        names = [self._samples.names[sample] for sample in found.samples]
         chain = ", ".join(f"{a} = {b}" for a, b in pairwise(names))
         raise UsageError(f"{told}: {chain}, but {names[0]} ≠ {names[-1]}; take back the wrong one, or say unsure")
 
-    def _save(self, rows: list[Row]) -> None:
-        write_text(csv_of(rows), self.file, overwrite=True)
-        self._rows = rows
+
+class _Table:
+    """The cells of a file of answers as they are, other columns and all."""
+
+    def __init__(
+        self, header: Sequence[str] = COLUMNS, rows: Iterable[Sequence[str]] = (), delimiter: str = ","
+    ) -> None:
+        self._header, self._rows, self._delimiter = header, list(rows), delimiter
+        names = [name.strip().lower() for name in header]
+        self._places = [names.index(name) for name in COLUMNS]
+
+    @classmethod
+    def read(cls, file: Path) -> _Table:
+        delimiter = read_table(file).delimiter
+        with file.open(newline="", encoding="utf-8-sig") as text:
+            header, *rows = (row for row in csv.reader(text, delimiter=delimiter) if any(row))
+        return cls(header, rows, delimiter)
+
+    def append(self, row: Row) -> None:
+        cells = dict(zip(self._places, row, strict=True))
+        self._rows.append([cells.get(place, "") for place in range(len(self._header))])
+
+    def remove(self, row: Row) -> bool:
+        """Take out the last row that says this; whether there was one."""
+        for place in reversed(range(len(self._rows))):
+            cells = self._rows[place]
+            if len(cells) > max(self._places) and tuple(cells[at] for at in self._places) == row:
+                del self._rows[place]
+                return True
+        return False
+
+    def text(self) -> str:
+        return _csv([self._header, *self._rows], self._delimiter)
 
 
 def read_rows(file: Path) -> list[Row]:
@@ -100,10 +157,12 @@ def read_rows(file: Path) -> list[Row]:
 
 def csv_of(rows: list[Row]) -> str:
     """A file of answers as text."""
+    return _csv([COLUMNS, *rows], ",")
+
+
+def _csv(rows: list[Sequence[str]], delimiter: str) -> str:
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(rows)
+    csv.writer(text, delimiter=delimiter, lineterminator="\n").writerows(rows)
     return text.getvalue()
 
 

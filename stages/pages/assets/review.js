@@ -106,7 +106,7 @@ async function show() {
   const before = earlier.length ? `${count(earlier.length, "answer")} before, ` : "";
   const state = !n ? "" : served ? ", all saved" : n > saved ? `, ${n - saved} not downloaded` : ", all downloaded";
   progress.textContent = `${before}${before ? `${n} now` : count(n, "answer")}${state} · ${count(left, "pair")} left${served ? " in this batch" : ""}`;
-  back.disabled = !n && !(served && data.given);
+  back.disabled = !n && !(served && data.last);
   download.disabled = !n;
   for (const button of buttons) button.disabled = !pair;
   pairBox.hidden = reason.hidden = !pair;
@@ -163,11 +163,14 @@ function undo() {
   return alone(async () => {
     if (!told.length) {
       // answers that were given before the page was loaded again
-      if (served && data.given && (await post("undo", {})).undone) location.reload();
+      if (!served || !data.last) return;
+      await post("undo", { first: data.last[0], second: data.last[1] });
+      location.reload();
       return;
     }
-    if (served) await post("undo", {});
-    const last = told.pop();
+    const last = told.at(-1);
+    if (served) await post("undo", { first: last.pair.first, second: last.pair.second });
+    told.pop();
     log.firstElementChild?.remove();
     if (queue[last.at] !== last.pair) queue.splice(place, 0, last.pair);
     else place = last.at;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,8 @@ class Samples:
     names = NAMES
 
     def place(self, name: str, *, at: str) -> int:
+        if name not in NAMES:
+            raise UsageError(f"{at} names {name}")
         return NAMES.index(name)
 
 
@@ -36,12 +39,13 @@ def test_every_answer_is_in_the_file_at_once_and_the_last_can_be_taken_back(tmp_
     file = tmp_path / "run" / "constraints.csv"
     mine = book(file)
     assert not file.exists()
-    assert mine.undo() is None
+    assert mine.last is None
     for first, second, answer in ((0, 1, "same"), (2, 3, "different"), (4, 5, "unsure")):
         mine.add(first, second, answer)  # type: ignore[arg-type]
         assert rows(file)[-1] == [NAMES[first], NAMES[second], answer]
     assert rows(file)[0] == ["path_a", "path_b", "answer"]
-    assert mine.undo() == (4, 5)
+    assert mine.last == (4, 5)
+    mine.undo(4, 5)
     assert len(rows(file)) == 3
     answers, unsure = mine.known()
     assert answers.pairs.tolist() == [[0, 1], [2, 3]]
@@ -57,9 +61,42 @@ def test_a_second_sitting_goes_on_with_the_file_and_takes_back_only_its_own(tmp_
     assert (again.n_given, again.rows()) == (0, [(0, 1, "same")])
     again.add(1, 2, "unsure")
     assert again.n_given == 1
-    assert again.undo() == (1, 2)
-    assert again.undo() is None
+    again.undo(1, 2)
+    with pytest.raises(UsageError, match="no answer about this pair was given here"):
+        again.undo(0, 1)
     assert len(rows(file)) == 2
+
+
+def test_two_books_and_an_editor_on_one_file_lose_nothing_and_take_back_only_their_own(tmp_path: Path) -> None:
+    file = tmp_path / "answers.csv"
+    file.write_text("note;Path_A;path_b;answer\nmine;a.jpg;c.jpg;Different\n")
+    one, other = book(file), book(file)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda given: given[0].add(0, given[1], "same"), [(one, 1), (other, 3), (one, 4)]))
+    with file.open("a") as editor:
+        editor.write("by hand;e.jpg;f.jpg;unsure\n")
+    with pytest.raises(UsageError, match="'same' contradicts other answers"):
+        one.add(3, 2, "same")
+    one.undo(0, 1)
+    other.add(0, 1, "unsure")
+    one.refresh()
+    for each in (one, other):
+        assert sorted(each.rows()) == [
+            (0, 1, "unsure"),
+            (0, 2, "different"),
+            (0, 3, "same"),
+            (0, 4, "same"),
+            (4, 5, "unsure"),
+        ]
+    kept = ["mine;a.jpg;c.jpg;Different", ";a.jpg;ד.jpg;same", ";a.jpg;e.jpg;same", "by hand;e.jpg;f.jpg;unsure"]
+    assert sorted(file.read_text().splitlines()) == sorted(
+        ["note;Path_A;path_b;answer", *kept, f';a.jpg;"{NAMES[1]}";unsure'.replace('"b "quoted"', '"b ""quoted""')]
+    )
+    file.write_text(file.read_text() + ";nowhere.jpg;a.jpg;same\n")
+    for change in (lambda: one.add(1, 5, "same"), one.refresh):
+        with pytest.raises(UsageError, match=r"line 7"):
+            change()
+    assert file.read_text().endswith("nowhere.jpg;a.jpg;same\n")
 
 
 def test_an_answer_against_a_chain_of_others_is_refused_with_the_chain_and_not_saved(tmp_path: Path) -> None:
