@@ -1,6 +1,6 @@
 """How well `dbc assign` tells pictures of known individuals from those of new ones, on individuals held back.
 
-    python -m benchmarks.assign SET FOLDER --weights FILE     (SET: eth80-market, nyala, people or vehicles)
+    python -m benchmarks.assign SET FOLDER --weights FILE     (SET: see SETS; -few has a dozen known individuals)
 
 Some individuals are held back entirely, and some pictures of the others. The rest is clustered by `dbc run`, without
 identities; then both are added and assigned. Identities are only read to score the answers. FOLDER holds the pictures; those
@@ -52,8 +52,11 @@ class Sizes(NamedTuple):
 
 SETS = {
     "eth80-market": Sizes(60, 20, 20, 6, 64, 64),
+    "eth80-market-few": Sizes(12, 8, 6, 4, 64, 64),
     "nyala": Sizes(80, 30, 10, 3, 128, 128, apart=True),
+    "nyala-few": Sizes(12, 8, 6, 3, 128, 128, apart=True),
     "people": Sizes(58, 22, 12, 4, 64, 32, backbone="resnet10"),
+    "people-few": Sizes(12, 8, 6, 4, 64, 32, backbone="resnet10"),
     "vehicles": Sizes(380, 187, 1, 1, 64, 64),
 }
 
@@ -136,7 +139,7 @@ def listed(rows: list[Photograph], file: Path) -> Path:
 def measured(name: str, folder: Path, weights: str, work: Path, *, seed: int) -> dict[str, float]:
     """AUROC of known against new, and how right the answers are."""
     sizes = SETS[name]
-    before, later = held_back(photographs(name, folder), sizes, seed=seed)
+    before, later = held_back(photographs(name.removesuffix("-few"), folder), sizes, seed=seed)
     run = ["--run", work / "run"]
     size = ["--height", sizes.height, "--width", sizes.width]
     where = ["--format", "csv", "--root", folder]
@@ -150,6 +153,7 @@ def measured(name: str, folder: Path, weights: str, work: Path, *, seed: int) ->
     answer = json.loads(dbc("assign", "--json", *run))
     clusters = json.loads(dbc("export", "clusters", "--stage", answer["stage"], "--json", *run))["clusters"]
     return scores(answer["assignments"], clusters, before, later) | {
+        "separation": answer["separation"],
         "stage": answer["stage"],
         "clusters": answer["n_clusters"],
         "before": len(before),

@@ -140,24 +140,24 @@ def faces(n_individuals: int, n_known: int, *, dim: int, seed: int) -> tuple[np.
 
 
 def test_few_pictures_that_were_whitened_by_themselves_do_not_make_new_individuals_known() -> None:
-    rows, labels, later, is_known = faces(20, 10, dim=256, seed=6)
+    rows, labels, later, is_known = faces(12, 6, dim=192, seed=6)
     whitening = fit_whitening(rows, ridge=3.0)
     there = whitened(rows, whitening)
     asked = nearest_clusters(whitened(later, whitening), there, labels)
     is_called = calibrate(by_whitening(rows), labels).probability(asked) >= 0.5
     assert is_called[is_known].mean() > 0.85
     assert is_called[~is_known].mean() < 0.15
-    # if those that are asked are whitened by themselves, many are known
-    assert (calibrate(as_they_are(there), labels).probability(asked)[~is_known] >= 0.5).mean() > 0.4
+    # if those that are asked are whitened by themselves, all are known
+    assert (calibrate(as_they_are(there), labels).probability(asked)[~is_known] >= 0.5).all()
 
 
 def test_many_pictures_may_as_well_be_whitened_by_themselves() -> None:
-    rows, labels, *_ = faces(120, 120, dim=16, seed=7)
+    rows, labels, *_ = faces(60, 60, dim=8, seed=7)
     there = whitened(rows, fit_whitening(rows, ridge=3.0))
     for found, by_all in zip(
         held_out_evidence(by_whitening(rows), labels), held_out_evidence(as_they_are(there), labels), strict=True
     ):
-        np.testing.assert_allclose(found[:, 0], by_all[:, 0], atol=0.02)
+        np.testing.assert_allclose(found[:, 0], by_all[:, 0], atol=0.03)
         assert found.mean(axis=0) == pytest.approx(by_all.mean(axis=0), abs=0.05)
 
 
