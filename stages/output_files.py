@@ -16,15 +16,25 @@ from stages.errors import DbcError, UsageError, file_problem
 def require_new(files: Iterable[Path], *, argument: str = "out", overwrite: bool = False) -> None:
     """Raise UsageError if one of `files`, of which `argument` tells, is there and must not be replaced.
 
-    A folder or a device is never replaced.
+    A folder or a device is never replaced. `new/../file` is `file`, also while `new` is not there.
     """
     for file in files:
-        if file.exists() and not file.is_file():
+        target = Path(os.path.realpath(file))
+        if target.exists() and not target.is_file():
             raise UsageError(f"`{argument}` must be a file, got {file}, which is not one; give another")
-        if file.exists() and not overwrite:
+        if target.exists() and not overwrite:
             raise UsageError(
                 f"`{argument}` must be a new file, got {file}, which is there; give another, or `overwrite=True`"
             )
+
+
+def require_within(folder: Path, files: Iterable[Path], *, argument: str = "out") -> None:
+    """Raise UsageError if one of `files` would not lie in `folder`, by its own name or by a link on the way."""
+    top = Path(os.path.realpath(folder))
+    for file in files:
+        target = Path(os.path.realpath(file))
+        if not target.is_relative_to(top):
+            raise UsageError(f"`{argument}` must hold all files, got {file}, which is {target}; give another folder")
 
 
 def write_text(text: str, file: Path, *, argument: str = "out", overwrite: bool = False) -> None:

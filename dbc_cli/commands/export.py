@@ -112,7 +112,7 @@ def _clusters(given: Given) -> dict[str, Any] | None:
     from stages.assign.stage import assigned_stage
     from stages.export.folders import write_folders
     from stages.export.formats import write_layout
-    from stages.export.members import members_of
+    from stages.export.members import members_of, n_samples
     from stages.export.pictures import root_of, warn_of_changed
     from stages.export.tables import csv_text, write_csv, write_parquet
     from stages.export.which_stage import stage_to_show
@@ -131,7 +131,7 @@ def _clusters(given: Given) -> dict[str, Any] | None:
         reporter.note(note)
     columns = members.columns
     if folders is not None:
-        paths = [row.path for row in members.rows if row.cluster is not None]
+        paths = [row.path for row in members.rows if row.cluster is not None or row.is_new]
         root = root_of(members.dataset, paths, given["root"])
         if given.flag("copy"):
             warn_of_changed(members.dataset, root, paths, reporter)
@@ -147,7 +147,8 @@ def _clusters(given: Given) -> dict[str, Any] | None:
     rows = zip(*columns.values(), strict=True)
     return {
         "stage": members.stage,
-        "n_pictures": members.n_clustered,
+        "n_samples": n_samples(members.clustered),
+        "n_images": len(members.clustered),
         "n_clusters": members.n_clusters,
         "out": None if out is None else out.as_posix(),
         "folders": None if folders is None else folders.as_posix(),

@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -20,17 +21,21 @@ from stages.ingest.decode.pixels import is_video, whole_pictures
 
 _UNSAFE = re.compile(r"[^\w.()+=@ -]+")
 _MOST_LETTERS = 150
+NEW = "new"
+"""The folder of pictures that are of no individual there was."""
 
 
 def write_folders(rows: Sequence[Member], folder: Path, *, root: Path, copy: bool) -> int:
     """Make `folder` with one folder a cluster, which holds links to the pictures under `root`, or copies; their number.
 
-    A picture keeps its name, made safe, after its place in the cluster: the nearest to the centre comes first. Copies of boxes
-    and of frames are what was cut out of the picture or video, as JPEG; links lead to the whole picture. DbcError if
-    `folder` is there and not empty, or cannot be written, or a picture cannot be read or is smaller than it was: nothing is
-    left of it then. UsageError for links to frames of videos.
+    Those that were assigned to none of the individuals, so to new ones, are in `new`. A picture keeps its name, made safe,
+    after its place in the cluster: the nearest to the centre comes first. Copies of boxes and of frames are what was cut out
+    of the picture or video, as JPEG; links lead to the whole picture. DbcError if `folder` is there and not empty, or cannot
+    be written, or a picture cannot be read or is smaller than it was: nothing is left of it then. UsageError for links to
+    frames of videos.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    target = Path(os.path.realpath(folder))
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise DbcError(
             f"{folder} is there and not empty, and is never replaced; remove it, or give another as `folders`"
         )
@@ -38,7 +43,7 @@ def write_folders(rows: Sequence[Member], folder: Path, *, root: Path, copy: boo
     video = next((row.path for row, _ in places if is_video(row.path)), None)
     if video is not None and not copy:
         raise UsageError(f"there are no links to frames of {video!r}, which is a video; use `copy=True`")
-    part = folder.with_name(f".{folder.name}.writing-{os.getpid()}-{secrets.token_hex(4)}")
+    part = target.with_name(f".{target.name}.writing-{os.getpid()}-{secrets.token_hex(4)}")
     try:
         for name in {Path(place).parent for _, place in places}:
             (part / name).mkdir(parents=True, exist_ok=True)
@@ -48,7 +53,7 @@ def write_folders(rows: Sequence[Member], folder: Path, *, root: Path, copy: boo
                 (part / place).symlink_to(root / row.path)
         else:
             _copy(places, part, root)
-        part.replace(folder)
+        part.replace(target)
     except OSError as error:
         shutil.rmtree(part, ignore_errors=True)
         advice = "" if copy else "; if links are not possible there, use `copy=True`"
@@ -96,19 +101,21 @@ def _is_cut(row: Member) -> bool:
 
 
 def _places(rows: Sequence[Member], *, copy: bool) -> Iterator[tuple[Member, str]]:
-    """Every clustered picture, and the path that it gets."""
-    clustered = [row for row in rows if row.cluster is not None]
-    digits = len(str(max((row.individual or 0 for row in clustered), default=0)))
-    count: dict[int, int] = {}
-    for row in clustered:
-        individual = row.individual or 0
-        count[individual] = count.get(individual, 0) + 1
-        width = len(str(row.cluster_size))
+    """Every picture that is clustered or of a new individual, and the path that it gets."""
+    digits = len(str(max((row.individual or 0 for row in rows), default=0)))
+    n_new = sum(row.is_new for row in rows)
+    count: Counter[str] = Counter()
+    for row in rows:
+        if row.individual is None and not row.is_new:
+            continue
+        place = NEW if row.individual is None else f"individual-{row.individual:0{digits}}"
+        count[place] += 1
+        width = len(str(n_new if row.individual is None else row.cluster_size))
         name = safe_name(row.path)
         if copy and _is_cut(row):
             frame = f"-{_frame(row):06}" if is_video(row.path) else ""
             name = f"{name.removesuffix(Path(name).suffix)}{frame}.jpg"
-        yield row, f"individual-{individual:0{digits}}/{count[individual]:0{width}}_{name}"
+        yield row, f"{place}/{count[place]:0{width}}_{name}"
 
 
 def safe_name(path: str) -> str:

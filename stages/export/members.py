@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -90,6 +90,11 @@ class Member:
     probability: float | None = None
     track: int | None = None
 
+    @property
+    def is_new(self) -> bool:
+        """Whether it was assigned to none of the individuals there are."""
+        return self.individual is None and self.probability is not None
+
 
 @dataclass(frozen=True)
 class Members:
@@ -112,20 +117,20 @@ class Members:
     def notes(self) -> tuple[str, ...]:
         """What to say of pictures that are in no cluster."""
         left = [row for row in self.rows if row.cluster is None]
-        n_new = sum(row.probability is not None for row in left)
-        n_later = sum(row.split == "train" and row.probability is None for row in left)
-        n_test = len(left) - n_new - n_later
+        new = [row for row in left if row.is_new]
+        later = [row for row in left if row.split == "train" and not row.is_new]
+        test = [row for row in left if row.split != "train"]
         told = (
-            (n_test, "for query and gallery are in no cluster, because they were not trained on"),
-            (n_new, "that were added are of new individuals, as dbc assign found"),
-            (n_later, "that were added are in no cluster yet; dbc assign gives them one"),
+            (test, "for query and gallery, in no cluster because they were not trained on"),
+            (new, "that were added and are of new individuals, as dbc assign found"),
+            (later, "that were added and are in no cluster yet (dbc assign gives them one)"),
         )
-        return tuple(f"{n} pictures {what}" for n, what in told if n)
+        return tuple(f"{what_they_are(self.rows)} {what}: {counted(rows)}" for rows, what in told if rows)
 
     @property
-    def n_clustered(self) -> int:
-        """How many pictures are in a cluster."""
-        return sum(row.cluster is not None for row in self.rows)
+    def clustered(self) -> list[Member]:
+        """The rows that are in a cluster."""
+        return [row for row in self.rows if row.cluster is not None]
 
     @property
     def columns(self) -> dict[str, list[Any]]:
@@ -135,6 +140,27 @@ class Members:
         return {
             name: column for name, column in columns.items() if name in COLUMNS or any(c is not None for c in column)
         }
+
+
+def n_samples(rows: Sequence[Member]) -> int:
+    """How many samples `rows` are: those of one track are one."""
+    tracks = {row.track for row in rows if row.track is not None}
+    return len(tracks) + sum(row.track is None for row in rows)
+
+
+def what_they_are(rows: Sequence[Member]) -> str:
+    """What the samples of `rows` are called: `tracks`, `boxes` or `pictures`."""
+    if n_samples(rows) < len(rows):
+        return "tracks"
+    return "pictures" if all(row.box is None for row in rows) else "boxes"
+
+
+def counted(rows: Sequence[Member]) -> str:
+    """The number of samples, and if they are tracks that of their boxes or frames, too: `1, of 4 boxes`."""
+    n = n_samples(rows)
+    if n == len(rows):
+        return str(n)
+    return f"{n}, of {len(rows)} {'frames' if all(row.box is None for row in rows) else 'boxes'}"
 
 
 def members_of(

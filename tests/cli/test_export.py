@@ -39,7 +39,7 @@ def test_clusters_as_csv_json_and_folders_are_those_of_the_artifact(dbc: Dbc, cr
     run = RunDirectory(crops)
     paths, labels = run.require("dataset").read("path"), run.require("clusters", 1).read("labels")
     assert {row["path"]: int(row["cluster"]) for row in rows} == dict(zip(paths, labels.tolist(), strict=True))
-    assert (told["n_pictures"], told["n_clusters"], told["stage"]) == (len(LEVELS), len(set(labels.tolist())), 1)
+    assert (told["n_samples"], told["n_clusters"], told["stage"]) == (len(LEVELS), len(set(labels.tolist())), 1)
     as_text = [{name: "" if value is None else str(value) for name, value in row.items()} for row in told["clusters"]]
     assert [{**row, "distance": f"{float(row['distance'])}"} for row in rows] == as_text
     links = {link.resolve().name: link.parent.name for link in folders.rglob("*.png")}

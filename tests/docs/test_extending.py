@@ -117,7 +117,7 @@ def test_the_criterion_merges(extended: Extended) -> None:
 def test_the_format_for_clusters_writes(extended: Extended) -> None:
     lines = (extended.run.parent / "keywords.csv").read_text().splitlines()
     assert lines[0] == "SourceFile,Keywords"
-    assert len(lines) == extended.said["clusters"]["n_pictures"] + 1 == 9
+    assert len(lines) == extended.said["clusters"]["n_images"] + 1 == 9
     assert all(re.fullmatch(r"/.+\.png,individual \d", line) for line in lines[1:])
 
 

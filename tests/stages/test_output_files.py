@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stages.errors import DbcError, UsageError
-from stages.output_files import require_new, write_text, write_whole
+from stages.output_files import require_new, require_within, write_text, write_whole
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
@@ -44,6 +44,31 @@ def test_what_is_no_file_is_never_replaced(tmp_path: Path) -> None:
             require_new([place], overwrite=True)
     require_new([tmp_path / "new" / "file"])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_lies_behind_a_folder_that_is_not_there_yet_is_found(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(UsageError, match=r"must be a new file, got .*new/\.\./mine\.txt, which is there"):
+        write_text("other", tmp_path / "new" / ".." / "mine.txt")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("mine.txt", "mine")]
+
+
+@pytest.mark.parametrize(
+    ("place", "is_within"),
+    [
+        *(("a/b.txt", True), ("a/../b.txt", True), ("../out/b.txt", True), ("../b.txt", False), ("/b.txt", False)),
+        *(("a/../../outer/b.txt", False), ("link/b.txt", False), ("loose.txt", False)),
+    ],
+)
+def test_a_file_outside_of_its_folder_is_refused(tmp_path: Path, place: str, is_within: bool) -> None:
+    (out := tmp_path / "out").mkdir()
+    (out / "link").symlink_to(tmp_path)
+    (out / "loose.txt").symlink_to(tmp_path / "not there.txt")
+    if is_within:
+        require_within(out, [out / place])
+        return
+    with pytest.raises(UsageError, match=r"`out` must hold all files, got .*; give another folder"):
+        require_within(out, [out / place])
 
 
 def test_a_long_name_can_be_written(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from stages.errors import UsageError
 from stages.export.formats.format import ExportFormat, Source
 from stages.export.members import Members
 from stages.export.pictures import root_of, warn_of_changed
-from stages.output_files import require_new, write_text
+from stages.output_files import require_new, require_within, write_text
 from stages.reporting import Reporter
 from stages.runs.run_directory import dataset_manifest
 
@@ -39,7 +39,8 @@ def write_layout(
 
     `root` is the folder that pictures are relative to, by default the source of the run, in case pictures are needed;
     `deployments` a table of places and times of cameras for Camtrap DP.
-    UsageError if a file is there and must not be replaced, or if the format needs what the source does not say.
+    UsageError if a file is there and must not be replaced or would lie outside of `out`, or if the format needs what the
+    source does not say.
     """
     layout_of = FORMATS[name]
     paths = [row.path for row in members.rows]
@@ -54,6 +55,8 @@ def write_layout(
         raise UsageError(f"`out` must be a folder with `format='{name}'`, got the file {out}; give another")
     layout = layout_of.layout(members.rows, source)
     files = {out / place if place else out: text for place, text in layout.files.items()}
+    if not layout_of.suffix:
+        require_within(out, files)
     require_new(files, overwrite=overwrite)
     if layout_of.suffix and out.suffix.lower() != layout_of.suffix:
         raise UsageError(f"`out` must end in {layout_of.suffix} with `format='{name}'`, got {str(out)!r}")

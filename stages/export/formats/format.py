@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
 from schemas.parameters import IngestParameters
@@ -77,6 +78,22 @@ class Source:
         told = f"times of {n_found} pictures are those that cameras wrote into them (EXIF)"
         timed = [replace(row, timestamp=row.timestamp or taken.get(row.path) or None) for row in rows]
         return timed, (told,) if n_found else ()
+
+    def below_one_folder(self, paths: Iterable[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+        """Each of `paths` as seen from the folder that holds all of them, and a note of which that is if it is not the root.
+
+        Pictures that were added later may lie beside the root, as `../card2/1.jpg`: that becomes `card2/1.jpg`, and
+        `1.jpg` in the root `card1` becomes `card1/1.jpg`. No two files get one place.
+        """
+        known = set(paths)
+        if not any(os.pardir in PurePosixPath(path).parts for path in known):
+            return {path: path for path in known}, ()
+        root = os.path.normpath(self.root.absolute())
+        absolute = {path: os.path.normpath(self.root.absolute() / path) for path in known}
+        top = os.path.commonpath([root, *absolute.values()])
+        places = {path: os.path.relpath(place, top) for path, place in absolute.items()}
+        told = f"pictures lie outside of {root}, too: files lie in `out` as pictures do in {top}"
+        return places, () if top == root else (told,)
 
     def box(self, row: Member) -> Box:
         """Left, top, width and height in pixels: the row's own box, or the whole picture."""

@@ -6,20 +6,29 @@ from collections.abc import Sequence
 from typing import Any
 
 from stages.export.formats.format import ExportFormat, Layout, Source
-from stages.export.members import Member
+from stages.export.members import Member, counted, what_they_are
 from stages.export.tables import csv_text
 from stages.ingest.decode.pixels import is_video
 
 
 def layout(rows: Sequence[Member], source: Source) -> Layout:
-    """One table, a row a box of an individual: boxes in shares of the picture, paths absolute, frames of videos from 0.
+    """One table, a row a box: boxes in shares of the picture, paths absolute, frames of videos from 0.
 
-    A picture without a time has that of its EXIF.
+    A picture without a time has that of its EXIF. MatchyPatchy takes all empty individuals for one, so each track or box that
+    is in no cluster gets a number that no individual had before, and it is said.
     """
-    clustered, notes = source.with_times([row for row in rows if row.individual is not None])
+    timed, notes = source.with_times(rows)
+    alone = [row for row in rows if row.individual is None]
+    if alone:
+        notes += (f"{what_they_are(rows)} that are in no cluster, under numbers of their own: {counted(alone)}",)
+    own: dict[int, int] = {}
     columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
     encounters = {name: number for number, name in enumerate(sorted({row.encounter or "" for row in rows}), start=1)}
-    for row in clustered:
+    for place, row in enumerate(timed):
+        number = row.individual
+        if number is None:
+            sample = -1 - place if row.track is None else row.track
+            number = own.setdefault(sample, source.largest_number + len(own) + 1)
         cells = (
             (source.root / row.path).as_posix(),
             row.timestamp,
@@ -28,7 +37,7 @@ def layout(rows: Sequence[Member], source: Source) -> Layout:
             row.frame if is_video(row.path) else 1,
             *source.shares(row),
             row.view,
-            row.individual,
+            number,
         )
         for column, cell in zip(columns.values(), cells, strict=True):
             column.append(cell)

@@ -16,10 +16,10 @@ def layout(rows: Sequence[Member], source: Source) -> Layout:
     """One file NAME.txt a camera or video: frame, id, left, top, width, height, confidence, −1, −1, −1; all from 1.
 
     The id is the individual's number in every sequence. An individual cannot be in a frame twice: the track nearest to the
-    centre of the cluster keeps the number, others get numbers that none had before, and it is said. UsageError without frames.
+    centre of the cluster keeps the number, others get numbers that none had before, as does each track that is in no cluster,
+    and it is said. UsageError without frames.
     """
-    clustered = [row for row in rows if row.individual is not None]
-    without = next((row for row in clustered if row.frame is None), None)
+    without = next((row for row in rows if row.frame is None), None)
     if without is not None:
         raise UsageError(
             f"picture {without.path!r} has no frame number, which `format='mot'` needs; ingest a sequence or a video, or "
@@ -28,12 +28,14 @@ def layout(rows: Sequence[Member], source: Source) -> Layout:
     spare = source.largest_number
     taken: set[tuple[str, int | None, int]] = set()
     lines: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
-    n_apart = 0
-    for name, number, track in _tracks(clustered):
-        own = number
-        if any((name, row.frame, number) in taken for row in track):
-            spare += 1
-            own, n_apart = spare, n_apart + 1
+    n_apart = n_without = 0
+    for name, number, track in _tracks(rows):
+        if number is not None and not any((name, row.frame, number) in taken for row in track):
+            own = number
+        else:
+            own = spare = spare + 1
+            n_without += number is None
+            n_apart += number is not None
         taken.update((name, row.frame, own) for row in track)
         lines[name] += [_line(row, own, source) for row in track]
     name_of = {name: safe_name(name.replace("/", "_")) for name in sorted(lines)}
@@ -42,17 +44,20 @@ def layout(rows: Sequence[Member], source: Source) -> Layout:
             f"sequences {', '.join(name_of)} would share a file; give them names that file systems tell apart"
         )
     texts = {f"{name_of[name]}.txt": "".join(text for *_, text in sorted(own)) for name, own in sorted(lines.items())}
-    told = f"tracks of an individual that is elsewhere in the same frame, under numbers of their own: {n_apart}"
-    return Layout(texts, (told,) if n_apart else ())
+    notes = (
+        (n_apart, "tracks of an individual that is elsewhere in the same frame, under numbers of their own"),
+        (n_without, "tracks that are in no cluster, under numbers of their own"),
+    )
+    return Layout(texts, tuple(f"{told}: {n}" for n, told in notes if n))
 
 
-def _tracks(rows: Sequence[Member]) -> list[tuple[str, int, list[Member]]]:
+def _tracks(rows: Sequence[Member]) -> list[tuple[str, int | None, list[Member]]]:
     """Sequence, individual and rows of each tracklet, or each row without one, in the order of their first rows."""
-    tracks: dict[tuple[str, int, int, int], list[Member]] = {}
+    tracks: dict[tuple[str, int | None, int, int], list[Member]] = {}
     name_of = _names(rows)
     for place, row in enumerate(rows):
         track = (-1, place) if row.track is None else (row.track, -1)
-        tracks.setdefault((name_of[row.camera, _frames_of(row)], row.individual or 0, *track), []).append(row)
+        tracks.setdefault((name_of[row.camera, _frames_of(row)], row.individual, *track), []).append(row)
     return [(name, number, track) for (name, number, *_), track in tracks.items()]
 
 

@@ -11,39 +11,66 @@ from stages.export.members import Member
 from stages.ingest.decode.pixels import is_video
 from stages.ingest.formats.yolo import label_place
 
+_CLASSES = "classes.txt"
+
 
 def layout(rows: Sequence[Member], source: Source) -> Layout:
     """A file for each picture, in labels/ if that lies in images/: class, centre, width, height, track, in shares.
 
+    If pictures lie outside of the root, folders begin at the one that holds all (`Source.below_one_folder`).
     `classes.txt` names the classes, if the source names any: without names they are numbers, and 0 is that of all others.
     A track is in a picture once: the box nearest to the centre of its cluster keeps the individual's number, others get
-    numbers that no individual had before, and it is said. Boxes that are in no cluster are left out. UsageError for videos.
+    numbers that no individual had before, and it is said. Boxes that are in no cluster have no track. UsageError for videos,
+    and for pictures that would share a file.
     """
     video = next((row.path for row in rows if is_video(row.path)), None)
     if video is not None:
         raise UsageError(f"{video!r} is a video, and `format='yolo'` has no frames; give another `format`")
-    clustered = [row for row in rows if row.individual is not None]
+    place_of, notes = _places([row.path for row in rows], source)
     spare = source.largest_number
     taken: set[tuple[str, int]] = set()
     lines: dict[str, list[str]] = defaultdict(list)
     n_apart = 0
     class_of, names = _classes(rows)
-    for row in clustered:
-        number = row.individual or 0
-        if (row.path, number) in taken:
+    for row in rows:
+        number = row.individual
+        if number is not None and (row.path, number) in taken:
             spare += 1
             number, n_apart = spare, n_apart + 1
-        taken.add((row.path, number))
+        if number is not None:
+            taken.add((row.path, number))
         left, top, width, height = source.shares(row)
         fields = (left + width / 2, top + height / 2, width, height)
-        lines[label_place(row.path)].append(
-            f"{class_of[category_of(row)]} {' '.join(decimal(round(field, 6)) for field in fields)} {number}\n"
+        words = [class_of[category_of(row)], *(decimal(round(field, 6)) for field in fields)]
+        lines[place_of[row.path]].append(" ".join([*words, *([] if number is None else [str(number)])]) + "\n")
+    if n_apart:
+        notes += (
+            f"boxes of an individual that is elsewhere in the same picture, under numbers of their own: {n_apart}",
         )
-    told = f"boxes of an individual that is elsewhere in the same picture, under numbers of their own: {n_apart}"
+    n_without = sum(row.individual is None for row in rows)
+    if n_without:
+        notes += (f"boxes that are in no cluster, without a track: {n_without}",)
     texts = {place: "".join(sorted(own)) for place, own in sorted(lines.items())}
+    if names and _CLASSES in texts:
+        raise UsageError(f"a picture would have its boxes in {_CLASSES!r}, which names the classes; rename it")
     if names:
-        texts["classes.txt"] = "".join(f"{name}\n" for name in names)
-    return Layout(texts, (told,) if n_apart else ())
+        texts[_CLASSES] = "".join(f"{name}\n" for name in names)
+    return Layout(texts, notes)
+
+
+def _places(paths: Sequence[str], source: Source) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The file of labels of each picture, and notes about it; UsageError if two pictures would share one."""
+    below, notes = source.below_one_folder(paths)
+    found = {path: label_place(place) for path, place in sorted(below.items())}
+    first: dict[str, str] = {}
+    for path, place in found.items():
+        other = first.setdefault(place, path)
+        if other != path:
+            raise UsageError(
+                f"pictures {other!r} and {path!r} would have their boxes in one file, {place!r}, as YOLO has it; rename one, "
+                "or give another `format`"
+            )
+    return found, notes
 
 
 def _classes(rows: Sequence[Member]) -> tuple[dict[str, str], list[str]]:

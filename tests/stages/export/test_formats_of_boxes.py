@@ -89,15 +89,79 @@ def test_yolo_has_individuals_as_tracks(root: Path) -> None:
     twice = (*ROWS, member("images/a.png", 2, (30, 20, 5, 5)))
     layout = written("yolo", root, twice)
     assert sorted(layout.files) == ["labels/a.txt", "labels/b.txt"]
-    assert layout.files["labels/b.txt"] == "0 0.5 0.5 1 1 1\n"
+    assert layout.files["labels/b.txt"] == "0 0.3 0.4 0.1 0.133333\n0 0.5 0.5 1 1 1\n"
     # the run had individuals up to 9
     assert [line.split()[-1] for line in layout.files["labels/a.txt"].splitlines()] == ["2", "1", "10"]
     assert layout.notes == (
         "boxes of an individual that is elsewhere in the same picture, under numbers of their own: 1",
+        "boxes that are in no cluster, without a track: 1",
     )
     samples = read(root, "yolo", layout)
-    assert sorted(boxes(samples)) == sorted((row.path, row.box or ()) for row in twice if row.individual)
-    assert sorted(np.diff(samples.frame_start).tolist()) == [1, 1, 2]
+    assert sorted(boxes(samples)) == sorted((row.path, row.box or ()) for row in twice)
+    assert sorted(np.diff(samples.frame_start).tolist()) == [1, 1, 1, 2]
+
+
+def test_labels_of_pictures_outside_of_the_root_stay_in_the_folder_and_come_back(root: Path) -> None:
+    below = root / "cards" / "card1"
+    paths = {"images/a.png": "cards/card1/labels/a.txt", "../card2/a.png": "cards/card2/a.txt"}
+    paths |= {"../../images/a.png": "labels/a.txt", "../card1b/a.png": "cards/card1b/a.txt"}
+    for path in paths:
+        (below / path).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 30)).save(below / path)
+    rows = tuple(member(path, number, (number, 1, 5, 5)) for number, path in enumerate(paths, start=1))
+    layout = written("yolo", below, rows)
+    assert sorted(layout.files) == sorted(paths.values())
+    assert layout.notes == (f"pictures lie outside of {below}, too: files lie in `out` as pictures do in {root}",)
+    (root / "images/b.png").unlink()
+    samples = read(root, "yolo", layout)
+    wanted = {place.replace("labels", "images").replace(".txt", ".png"): n for n, place in enumerate(paths.values(), 1)}
+    assert {path: box[0] for path, box in boxes(samples)} == wanted
+
+
+@pytest.mark.parametrize(
+    ("paths", "told"),
+    [
+        (
+            ("a.jpg", "a.png"),
+            r"pictures 'a.jpg' and 'a.png' would have their boxes in one file, 'a.txt', as YOLO has it",
+        ),
+        (("images/a.png", "labels/a.png"), r"'images/a.png' and 'labels/a.png' would have .* 'labels/a.txt'"),
+        (("classes.png",), r"a picture would have its boxes in 'classes.txt', which names the classes; rename it"),
+    ],
+)
+def test_pictures_that_would_share_a_file_of_labels_are_refused(root: Path, paths: tuple[str, ...], told: str) -> None:
+    rows = tuple(member(path, 1, (1, 1, 5, 5), category="zebra") for path in paths)
+    for path in paths:
+        (root / path).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (40, 30)).save(root / path)
+    with pytest.raises(UsageError, match=told):
+        written("yolo", root, rows)
+
+
+@pytest.mark.parametrize("name", sorted(FORMATS))
+def test_every_format_holds_every_box_in_a_cluster_or_not(root: Path, name: str) -> None:
+    rows = (
+        *(replace(row, frame=n, timestamp="2024-05-31") for n, row in enumerate(ROWS)),
+        *(member("images/a.png", None, (n, 3, 9, 9), frame=n, track=5) for n in (7, 8)),
+    )
+    layout = written(name, root, rows)
+    said = {place: text.splitlines() for place, text in layout.files.items()}
+    if name in ("coco", "megadetector"):
+        content = json.loads(layout.files[""])
+        found = content.get("annotations") or [each for image in content["images"] for each in image["detections"]]
+    else:
+        texts = [said["observations.csv"]] if name == "camtrap-dp" else list(said.values())
+        found = [line for lines in texts for line in lines[0 if name in ("mot", "yolo") else 1 :]]
+    assert len(found) == len(rows)
+    told = [note for note in layout.notes if "in no cluster" in note]
+    if name in ("mot", "matchypatchy"):
+        # the run had individuals up to 9
+        place = 1 if name == "mot" else -1
+        assert sorted(int(line.split(",")[place]) for line in found) == [1, 1, 2, 10, 11, 11]
+        number = "2" if name == "mot" else "2, of 3 boxes"
+        assert told == [f"tracks that are in no cluster, under numbers of their own: {number}"]
+    else:
+        assert told == (["boxes that are in no cluster, without a track: 3"] if name == "yolo" else [])
 
 
 @pytest.mark.parametrize("name", ["coco", "megadetector", "yolo"])

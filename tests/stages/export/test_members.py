@@ -69,13 +69,16 @@ def pictures(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("copy", [False, True])
 def test_a_folder_a_cluster_with_every_picture_once(pictures: Path, tmp_path: Path, copy: bool) -> None:
     rows = [member("a/1.jpg", 0), member("b/1.jpg", 0), member("b/2.jpg", 11), member("c/9.jpg", None)]
-    assert write_folders(rows, tmp_path / "out", root=pictures, copy=copy) == 3
+    rows += [replace(member("../in/a/1.jpg", None), probability=0.25)]
+    assert write_folders(rows, tmp_path / "no" / ".." / "out", root=pictures, copy=copy) == 4
     written = {file.relative_to(tmp_path / "out").as_posix(): file for file in (tmp_path / "out").rglob("*.jpg")}
     assert {place: file.read_text() for place, file in written.items()} == {
         "individual-01/1_1.jpg": "a/1.jpg",
         "individual-01/2_1.jpg": "b/1.jpg",
         "individual-12/1_2.jpg": "b/2.jpg",
+        "new/1_1.jpg": "a/1.jpg",
     }
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
     assert all(file.is_symlink() is not copy for file in written.values())
     with pytest.raises(DbcError, match="not empty"):
         write_folders(rows, tmp_path / "out", root=pictures, copy=copy)
