@@ -117,7 +117,8 @@ def _new(rows: Sequence[Member], source: Source) -> Layout:
     """A package: datapackage.json, deployments.csv (a row a camera), media.csv (a picture), observations.csv (a box).
 
     An individual's ID is its number; boxes that are in no cluster have none. Deployments have what the table `deployments`
-    says of them. A picture without a time has that of its EXIF. What nobody says (coordinates, times) stays empty, and a note
+    says of them. A picture without a time has that of its EXIF. Of a video the tags of each observation tell frame (from 0)
+    and second. What nobody says (coordinates, times) stays empty, and a note
     says that it must be filled in before the package is valid.
     """
     ordered = sorted(rows, key=lambda row: (row.path, -1 if row.frame is None else row.frame, row.box or ()))
@@ -233,8 +234,17 @@ def _observation(name: str, medium: str, row: Member, source: Source) -> dict[st
         "bboxHeight": height,
         "classificationMethod": "machine",
         "classifiedBy": "dbc-reid",
+        "observationTags": _tags(row, source),
         "observationComments": row.category if kind == ANIMAL else None,
     }
+
+
+def _tags(row: Member, source: Source) -> str | None:
+    """Which frame of a video it is, and at which second, as the format writes tags: `frame:36 | second:1.44`."""
+    if row.frame is None or not is_video(row.path):
+        return None
+    second = source.second(row.path, row.frame)
+    return f"frame:{row.frame}" + ("" if second is None else f" | second:{decimal(round(second, 3))}")
 
 
 def _table(name: str, rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:

@@ -16,7 +16,7 @@ from stages.export.pictures import require_within
 from stages.ingest.aspect import shown_size, taken_at
 from stages.ingest.decode.crops import BadImageError
 from stages.ingest.decode.pixels import is_video
-from stages.ingest.decode.video_file import frame_size
+from stages.ingest.decode.video_file import frame_seconds, frame_size
 
 Box: TypeAlias = tuple[float, float, float, float]
 
@@ -39,6 +39,7 @@ class Source:
     ) -> None:
         self._find_root = find_root
         self._sizes: dict[str, tuple[int, int]] = {}
+        self._seconds: dict[str, list[float]] = {}
         self.looked_at: set[str] = set()
         self.parameters = parameters
         self.largest_number = largest_number
@@ -62,6 +63,16 @@ class Source:
                 raise DbcError(f"{kind} {path!r} cannot be read in {self.root}; restore it")
             self._sizes[path] = size
         return self._sizes[path]
+
+    def second(self, path: str, frame: int) -> float | None:
+        """When the `frame` of a video is shown, in seconds from its first; None if the video cannot be read."""
+        if path not in self._seconds:
+            try:
+                self._seconds[path] = frame_seconds(self.root / path)
+            except (UsageError, BadImageError):
+                self._seconds[path] = []
+        seconds = self._seconds[path]
+        return seconds[frame] if frame < len(seconds) else None
 
     def with_times(self, rows: Sequence[Member]) -> tuple[list[Member], tuple[str, ...]]:
         """The rows, those of pictures without a time with that of their EXIF, and a note of how many pictures got one.

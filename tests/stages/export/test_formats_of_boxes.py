@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from stages.export.formats.format import Layout, Source
 from stages.export.members import Member
 from stages.ingest.formats import read_samples
 from stages.samples import Samples
+from tests.stages.export.test_members import grey_video
 
 
 def member(path: str, individual: int | None, box: tuple[int, int, int, int] | None, **said: Any) -> Member:
@@ -231,6 +233,16 @@ def test_times_of_exif_are_taken_if_the_source_has_none(root: Path) -> None:
     assert [line.split(",")[1] for line in layout.files[""].splitlines()[1:]] == ["2024-05-31T07:15:00+02:00", ""]
     assert layout.notes[0] == "times of 1 pictures are those that cameras wrote into them (EXIF)"
     assert layout.notes[1] == "MatchyPatchy wants a time for each picture; boxes without one: 1"
+
+
+def test_boxes_of_a_video_tell_frame_and_second_in_a_camera_trap_package(root: Path) -> None:
+    grey_video(root / "a.mp4", [10] * 8)
+    rows = (member("images/a.png", 1, None, frame=3), *(member("a.mp4", 1, (1, 2, 3, 4), frame=n) for n in (7, 2)))
+    found = csv.DictReader(written("camtrap-dp", root, rows).files["observations.csv"].splitlines())
+    assert [row["observationTags"] for row in found] == ["frame:2 | second:0.4", "frame:7 | second:1.4", ""]
+    (root / "a.mp4").unlink()
+    gone = written("camtrap-dp", root, (member("a.mp4", 1, None, frame=2),)).files["observations.csv"]
+    assert "frame:2," in gone
 
 
 def test_every_video_and_every_folder_of_frames_is_a_sequence_of_its_own(root: Path) -> None:
