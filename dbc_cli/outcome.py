@@ -47,9 +47,14 @@ def outcome_fields(outcome: Made) -> dict[str, Any]:
 
 
 def _status(outcome: Made) -> str:
-    artifact = outcome.artifact
-    if outcome.status == "up to date" and artifact is not None and artifact.version != outcome.newest_version:
-        return f"up to date as v{artifact.version}; the newest is v{outcome.newest_version}"
-    if outcome.status == "identical":
-        return "computed again, identical"
-    return outcome.status
+    artifact, found = outcome.artifact, outcome.found_version
+    again = "computed again, identical" if outcome.status == "identical" else outcome.status
+    if artifact is None or outcome.status not in ("up to date", "identical"):
+        return again
+    if found is not None:
+        # in a dry run it stays where it was found
+        becomes = "would be the newest once more" if found == artifact.version else f"is now v{artifact.version}"
+        return f"{again} as v{found}, which {becomes}"
+    if artifact.version != outcome.newest_version:
+        return f"{again} as v{artifact.version}; the newest is v{outcome.newest_version}"
+    return again

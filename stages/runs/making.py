@@ -19,7 +19,15 @@ from stages.processes import OneProcess, Processes
 from stages.runs.context import Context
 from stages.runs.events import EVENTS, record_event
 from stages.runs.run_directory import WITHOUT_STAGE, RunDirectory
-from stages.runs.store import Artifact, Writer, artifact_versions, commit, open_artifact, temporary_directory
+from stages.runs.store import (
+    Artifact,
+    Writer,
+    artifact_versions,
+    commit,
+    open_artifact,
+    take_again,
+    temporary_directory,
+)
 from stages.runs.store.digests import artifact_id, content_key, library_versions
 
 SIGHT_SECONDS = 60
@@ -50,7 +58,10 @@ class Computed:
 
 @dataclass(frozen=True)
 class Made:
-    """What became of a request. `artifact` is None only for a dry run of something new."""
+    """What became of a request. `artifact` is None only for a dry run of something new.
+
+    `found_version` is that of an older version that was found and is, or in a dry run would be, the newest once more.
+    """
 
     status: ArtifactStatus
     kind: ArtifactKind
@@ -58,6 +69,7 @@ class Made:
     artifact: Artifact | None
     newest_version: int | None
     parameters: dict[str, Any]
+    found_version: int | None = None
 
 
 def make_artifact(
@@ -69,6 +81,9 @@ def make_artifact(
     shared: bool = False,
 ) -> Made:
     """Find the artifact that `request` asks for, or let `compute` fill a new version and commit it.
+
+    An older version that is found, unless it is a dataset, becomes the newest once more: commands take what was asked for
+    last.
 
     Where torchrun started several processes all of them call this, and all have the outcome: the leader decides, computes
     and commits, and the others wait; with `shared` they compute along, each with a writer of its own. DbcError where the
@@ -107,10 +122,18 @@ def _lead(
         versions = artifact_versions(directory)
         if status == "created":
             _tell_followers(run, found, None if request.kind in WITHOUT_STAGE else request.stage, context)
-    outcome = _outcome(status, request, found, newest=versions[-1] if versions else None)
-    version = None if found is None else found.version
-    processes.from_leader({"key": key, "status": status, "version": version, "newest": outcome.newest_version})
-    return outcome
+    found_version = None
+    if found is not None and status in ("up to date", "identical"):
+        found, found_version = _taken_again(run, request, found, context)
+        versions = artifact_versions(directory)
+    told = {
+        "status": status,
+        "version": None if found is None else found.version,
+        "newest": versions[-1] if versions else None,
+        "found": found_version,
+    }
+    processes.from_leader({"key": key, **told})
+    return _outcome(request, found, told)
 
 
 def _follow(
@@ -134,7 +157,7 @@ def _follow(
                 compute(Writer(directory / told["writes"], writers))
         told = processes.from_leader(None)
     found = None if told["version"] is None else _appeared(directory, told["version"], processes.rank)
-    return _outcome(told["status"], request, found, newest=told["newest"])
+    return _outcome(request, found, told)
 
 
 def _appeared(directory: Path, version: int, rank: int) -> Artifact:
@@ -165,7 +188,14 @@ def require_own_dataset(run: RunDirectory, request: Request, *, context: Context
 
     With it, a warning says how to go on with the stages that are there. Without stages a note says which dataset is taken.
     """
-    if not run.versions("dataset") or _with_key(run, request, request_key(request)) is not None:
+    versions = run.versions("dataset")
+    found = _with_key(run, request, request_key(request)) if versions else None
+    if found is not None and found.version != versions[-1]:
+        context.reporter.note(
+            f"commands take dataset v{versions[-1]}, the newest, and not v{found.version}, which this is; `dbc run --dataset "
+            f"v{found.version}` goes on with that"
+        )
+    if not versions or found is not None:
         return
     there = _with_stages(run)
     if not (run.all_stages("model") or run.all_stages("features")):
@@ -229,7 +259,7 @@ def _compute(
         seeds=dict(request.seeds or {}),
         execution=computed.execution,
         versions=library_versions(),
-        created=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        created=_now(),
         wall_seconds=round(time.perf_counter() - started, 3),
         notes=computed.notes,
         arrays=arrays,
@@ -241,6 +271,39 @@ def _compute(
     )
     artifact, is_new = commit(writer, run.directory(request.kind, request.stage), manifest, after=grown)
     return artifact, "created" if is_new else "identical"
+
+
+def _taken_again(run: RunDirectory, request: Request, found: Artifact, context: Context) -> tuple[Artifact, int | None]:
+    """`found` as the version that commands take, and which it was if they took another; a warning if it cannot become that.
+
+    Datasets stay as they are: all stages would be made anew.
+    """
+    taken = None if request.kind == "dataset" else _taken(run, request)
+    if taken is None or taken.manifest.id == found.manifest.id:
+        return found, None
+    if context.dry_run:
+        return found, found.version
+    said = {"created": _now(), "command": context.command or found.manifest.command}
+    try:
+        again = take_again(found, said=said)
+    except DbcError as error:
+        context.reporter.warn(f"commands go on with v{taken.version} and not with v{found.version}: {error}")
+        return found, None
+    _tell_followers(run, again, None if request.kind in WITHOUT_STAGE else request.stage, context)
+    return again, found.version
+
+
+def _taken(run: RunDirectory, request: Request) -> Artifact | None:
+    """The version that commands take which go by the dataset of `request`, if they are told no other."""
+    own = RunDirectory(run.root)
+    for parent in request.parents:
+        if parent.path.parent == own.directory("dataset", 0):
+            own = own.choose(parent, 0)
+    return own.find(request.kind, request.stage)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def _tell_followers(run: RunDirectory, artifact: Artifact, stage: int | None, context: Context) -> None:
@@ -263,12 +326,13 @@ def _naming_files() -> Iterator[None]:
         raise DbcError(file_problem(error)) from error
 
 
-def _outcome(status: ArtifactStatus, request: Request, artifact: Artifact | None, *, newest: int | None) -> Made:
+def _outcome(request: Request, artifact: Artifact | None, told: Mapping[str, Any]) -> Made:
     return Made(
-        status=status,
+        status=told["status"],
         kind=request.kind,
         stage=request.stage,
         artifact=artifact,
-        newest_version=newest,
+        newest_version=told["newest"],
         parameters=request.parameters.model_dump(mode="json", by_alias=True),
+        found_version=told["found"],
     )

@@ -34,7 +34,10 @@ def unreferenced(run: RunDirectory) -> list[Artifact]:
         artifact = waiting.pop()
         if artifact.path not in kept:
             kept.add(artifact.path)
-            waiting += [found for parent in artifact.manifest.parents for found in by_id.get(parent.id, ())]
+            for parent in artifact.manifest.parents:
+                # of versions with the same content, that which a reader finds
+                found = by_id.get(parent.id, [])
+                waiting += [each for each in found if each.path == run.root / parent.location] or found[-1:]
     return [artifact for artifact in artifacts if artifact.path not in kept]
 
 

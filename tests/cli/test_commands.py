@@ -61,13 +61,16 @@ def test_other_parameters_make_a_version_and_a_pinned_one_is_taken(dbc: Dbc, run
     second = dbc("merge", "--merge-percent", "0.2", "--lambda", "0.5", "--json").json
     assert (second["version"], second["status"]) == (2, "created")
     first = dbc("merge", "--merge-percent", "0.2", "--lambda", "0", "--json").json
-    assert first["status"] == "up to date as v1; the newest is v2"
+    # what was asked for last is taken
+    assert (first["status"], first["version"]) == ("up to date as v1, which is now v3", 3)
     by_default = dbc("eval", "--stage", "1", "--json").json["id"]
-    assert dbc("eval", "--stage", "1", "--clusters", "v2", "--json").json["id"] == by_default
-    assert dbc("eval", "--stage", "1", "--clusters", "v1", "--json").json["id"] != by_default
+    assert dbc("eval", "--stage", "1", "--clusters", "v1", "--json").json["id"] == by_default
+    assert dbc("eval", "--stage", "1", "--clusters", "v2", "--json").json["id"] != by_default
+    dry = dbc("merge", "--merge-percent", "0.2", "--lambda", "0.5", "--json", "--dry-run").json
+    assert dry["status"] == "up to date as v2, which would be the newest once more"
     missing = dbc("eval", "--stage", "1", "--clusters", "v7")
     assert missing.status == 2
-    assert "v7: no such version, found v1, v2" in missing.line
+    assert "v7: no such version, found v1, v2, v3" in missing.line
 
 
 def test_a_dry_run_says_what_would_be_made_and_makes_nothing(dbc: Dbc, run: Path) -> None:

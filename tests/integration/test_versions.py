@@ -67,6 +67,11 @@ def test_a_run_with_earlier_parameters_gives_the_earlier_rows(tmp_path: Path) ->
     assert [row.model.id for row in again] == [row.model.id for row in first]
     assert first[-1].metrics.id != other[-1].metrics.id
     assert all(row.made == () for row in again)
+    # and other commands take them
+    for kind in ("clusters", "model", "features", "metrics"):
+        found, made = run.require(kind, 1), again[-1].run.require(kind, 1)  # type: ignore[arg-type]
+        assert (found, found.version) == (made, 3)
+    assert run.require("metrics", 0).version == 1
 
 
 def test_a_stage_without_epochs_hands_on_weights_and_features(tmp_path: Path) -> None:

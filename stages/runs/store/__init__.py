@@ -9,7 +9,7 @@ from stages.runs.store.artifact import Artifact, Rows, artifact_versions, open_a
 from stages.runs.store.commit import commit
 from stages.runs.store.grid import CHUNK_BYTES, SHARD_BYTES, chunk_grid
 from stages.runs.store.row_files import RowFiles
-from stages.runs.store.share import share
+from stages.runs.store.share import share, take_again
 from stages.runs.store.table import Table
 from stages.runs.store.temporary import TEMPORARY_PREFIX, entries, remove_if_empty, remove_stale, temporary_directory
 from stages.runs.store.writer import Stream, Writer
@@ -32,5 +32,6 @@ __all__ = [
     "remove_if_empty",
     "remove_stale",
     "share",
+    "take_again",
     "temporary_directory",
 ]

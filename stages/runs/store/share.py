@@ -1,13 +1,17 @@
-"""One artifact in two runs: hard links to files that nobody changes, so that it takes no space twice."""
+"""One artifact in two places: hard links to files that nobody changes, so that it takes no space twice."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from stages.runs.store.artifact import Artifact, artifact_versions, open_artifact
+from schemas.manifest import ATTRIBUTE
+from stages.runs.store.artifact import CHECKSUMS, Artifact, artifact_versions, open_artifact
 from stages.runs.store.links import link_tree
+from stages.runs.store.root import read_root, write_root
 from stages.runs.store.temporary import sync, temporary_directory, writing
 
 
@@ -24,16 +28,41 @@ def share(artifact: Artifact, directory: Path) -> Artifact:
             if there.manifest.id == artifact.manifest.id:
                 return there
         version = versions[-1] + 1 if versions else 1
-        target = directory / f"v{version}.zarr"
-        with temporary_directory(directory) as path, writing(directory):
-            link_tree(artifact.path, path)
-            for folder, _, _ in os.walk(path):
-                sync(Path(folder))
-            try:
-                path.rename(target)
-            except OSError:
-                if not target.exists():
-                    raise
-                continue  # another process has taken that number
-            sync(directory)
-            return replace(artifact, path=target, version=version)
+        if _link(artifact, directory, version):
+            return replace(artifact, path=directory / f"v{version}.zarr", version=version)
+
+
+def take_again(artifact: Artifact, *, said: Mapping[str, Any]) -> Artifact:
+    """`artifact` once more beside itself, as the newest version, which has the same id; itself if it is the newest.
+
+    Its arrays are hard links, as in `share`; its manifest is the same but for what is `said`.
+    """
+    directory = artifact.path.parent
+    while True:
+        newest = open_artifact(directory, artifact_versions(directory)[-1])
+        if newest.manifest.id == artifact.manifest.id:
+            return newest
+        _link(artifact, directory, newest.version + 1, said)
+
+
+def _link(artifact: Artifact, directory: Path, version: int, said: Mapping[str, Any] | None = None) -> bool:
+    """Whether version `version` in `directory` is `artifact` now; False if another process has taken that number."""
+    target = directory / f"v{version}.zarr"
+    with temporary_directory(directory) as path, writing(directory):
+        link_tree(artifact.path, path)
+        if said is not None:
+            attributes, _ = read_root(path, known=frozenset({ATTRIBUTE, CHECKSUMS}))
+            # a new file: the other version keeps its own
+            (path / "zarr.json").unlink()
+            write_root(path, {**attributes, ATTRIBUTE: {**attributes[ATTRIBUTE], **said}})
+            sync(path / "zarr.json")
+        for folder, _, _ in os.walk(path):
+            sync(Path(folder))
+        try:
+            path.rename(target)
+        except OSError:
+            if not target.exists():
+                raise
+            return False
+        sync(directory)
+        return True

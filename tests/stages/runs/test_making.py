@@ -6,18 +6,24 @@ import errno
 import resource
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from test_run_directory import FEATURES, dataset
 from test_store import SUMMARY, fill, request
 
-from schemas.manifest import Execution
+from schemas.manifest import Execution, FeaturesManifest
+from schemas.parameters import ExtractParameters
 from stages.errors import DbcError
+from stages.reporting import Silent
 from stages.runs.context import Context
-from stages.runs.making import Computed, make_artifact
+from stages.runs.events import read_events
+from stages.runs.making import Computed, Made, Request, make_artifact
 from stages.runs.run_directory import RunDirectory
-from stages.runs.store import Writer
+from stages.runs.store import Writer, open_artifact
 from stages.runs.store.digests import library_versions
 
 PRODUCED = Computed(SUMMARY, Execution(backend="test", device="cpu"))
@@ -104,6 +110,58 @@ def test_content_that_any_version_has_is_not_added_again(tmp_path: Path) -> None
     again = make_artifact(run, request(seed=0), fill, context=Context(force=True))
     assert (again.status, again.artifact, again.newest_version) == ("identical", first.artifact, 2)
     assert run.versions("dataset") == [1, 2]
+
+
+class Warned(Silent):
+    """Keeps warnings."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def warn(self, message: str) -> None:
+        self.told.append(message)
+
+
+def test_what_was_asked_for_last_is_what_commands_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, reporter = RunDirectory(tmp_path), Warned()
+    parents = [dataset(run, 0), dataset(run, 1)]
+
+    def asked(size: int, parent: int = 0, **context: Any) -> Made:
+        request = Request("features", 0, FeaturesManifest, ExtractParameters(batch_size=size), (parents[parent],))
+        return make_artifact(run, request, compute, context=Context(reporter=reporter, **context))
+
+    def compute(writer: Writer) -> Computed:
+        return replace(write_whole(writer), summary=FEATURES)
+
+    first, second, other = asked(1), asked(2), asked(3, 1)
+    assert [made.newest_version for made in (first, second, other)] == [1, 2, 3]
+    dry = asked(1, dry_run=True)
+    assert (dry.status, dry.found_version, dry.newest_version) == ("up to date", 1, 3)
+    again = asked(1, command=("dbc", "extract"))
+    assert (again.status, again.found_version, again.newest_version) == ("up to date", 1, 4)
+    before, now = first.artifact, again.artifact
+    assert before is not None
+    assert now is not None
+    assert (now.version, now.manifest.id, now.manifest.command) == (4, before.manifest.id, ("dbc", "extract"))
+    assert now.manifest.created >= other.artifact.manifest.created >= before.manifest.created  # type: ignore[union-attr]
+    assert open_artifact(before.path.parent, 1) == before
+    assert not now.damaged()
+    linked = [path.stat().st_nlink for path in (now.path / "pooled").rglob("*") if path.is_file()]
+    assert linked
+    assert set(linked) == {2}
+    assert [event["artifact"] for event in read_events(tmp_path)][-1].endswith("v4.zarr")
+    # the newest of its dataset is taken already, and so is what was taken again
+    for one, version in ((asked(3, 1), 3), (asked(1), 4), (asked(1, force=True), 4)):
+        assert (one.found_version, one.artifact.version) == (None, version)  # type: ignore[union-attr]
+    assert asked(2, force=True).found_version == 2
+    monkeypatch.setattr(Path, "rename", refuse)
+    assert asked(1).artifact == now
+    assert "commands go on with v5 and not with v4" in reporter.told[-1]
+    assert run.versions("features", 0) == [1, 2, 3, 4, 5]
+
+
+def refuse(source: Path, target: Path) -> None:
+    raise PermissionError(errno.EACCES, "Permission denied", str(target))
 
 
 def test_libraries_that_decide_results_are_recorded() -> None:

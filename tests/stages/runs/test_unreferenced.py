@@ -24,6 +24,19 @@ def test_old_versions_go_unless_something_kept_was_made_from_them(tmp_path: Path
     assert unreferenced(run) == [old, used, later]
 
 
+def test_of_versions_with_one_content_those_stay_that_are_newest_or_named_by_what_was_made(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    root = dataset(run, 0)
+    features(run, 0, 0.0, root)
+    used = features(run, 0, 1.0, root)
+    features(run, 1, 5.0, root, used)
+    for _ in range(2):
+        for value in (0.0, 1.0):
+            features(run, 0, value, root)
+    assert run.versions("features", 0) == [1, 2, 3, 4, 5, 6]
+    assert [artifact.version for artifact in unreferenced(run)] == [1, 3, 4, 5]
+
+
 def test_every_dataset_that_stages_were_made_from_keeps_its_newest_stages(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
     first, unused, second = dataset(run, 0), dataset(run, 1), dataset(run, 2)
