@@ -14,6 +14,8 @@ MOST_PICTURES = 100
 """About how many pictures stand for all of them: only their headers are read."""
 FAR = 1.5
 """Times that the median picture may be wider or narrower than stored ones without a word."""
+UNREADABLE = (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError)
+"""What Pillow raises for files whose headers it cannot read."""
 _TURNED = {5, 6, 7, 8}
 _ORIENTATION = 0x0112
 _STEP = 32
@@ -64,7 +66,7 @@ def shown_size(file: Path) -> tuple[int, int] | None:
         with Image.open(file) as image:
             width, height = image.size
             turned = image.getexif().get(_ORIENTATION) in _TURNED
-    except (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError):
+    except UNREADABLE:
         return None
     return (height, width) if turned else (width, height)
 
@@ -74,7 +76,7 @@ def taken_at(file: Path) -> str:
     try:
         with Image.open(file) as image:
             exif = image.getexif().get_ifd(_EXIF_IFD)
-    except (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError):
+    except UNREADABLE:
         return ""
     time, zone = str(exif.get(_TAKEN, "")).strip("\0 "), str(exif.get(_TAKEN_ZONE, "")).strip("\0 ")
     return iso_time(time + zone) or iso_time(time)

@@ -17,6 +17,7 @@ from stages.ingest.anonymous import anonymous, without_source
 from stages.ingest.aspect import squeezed
 from stages.ingest.decode.pixels import CropSource, Drawn, Files, ImageSource
 from stages.ingest.decode.workers import default_workers
+from stages.ingest.depth import stored_dark
 from stages.ingest.formats import image_root, read_samples
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.listing import HARMLESS
@@ -84,7 +85,7 @@ def ingest(
     if before is not None and not images.n_new:
         return Made("up to date", "dataset", 0, before, before.version, {})
     leaks = find_leaks(images.samples, images.digests)
-    findings.warnings += _squeezed(images, parameters)
+    findings.warnings += [*_squeezed(images, parameters), *_dark(images)]
     remarks = _report(images.samples, findings, leaks, context.reporter)
     parameters = _settled(parameters, images, findings)
     good = np.ones(len(images.path), dtype=np.bool_)
@@ -183,6 +184,16 @@ def _squeezed(images: _Images, parameters: IngestParameters) -> list[str]:
     if images.root is None or images.stored is not None or {"height", "width"} & parameters.model_fields_set:
         return []
     told = squeezed(images.root, images.samples, height=parameters.height, width=parameters.width)
+    return [told] if told else []
+
+
+def _dark(images: _Images) -> list[str]:
+    """A line if new pictures of 16 bits are stored nearly black."""
+    if images.root is None:
+        return []
+    is_old = np.zeros(len(images.path), dtype=np.bool_) if images.stored is None else images.stored.row >= 0
+    paths = sorted({path for path, old in zip(images.samples.path, is_old.tolist(), strict=True) if not old})
+    told = stored_dark(images.root, paths)
     return [told] if told else []
 
 
