@@ -109,7 +109,7 @@ def assign(given: Given, source: Path | None) -> None:
     if given.flag("json"):
         print_json({**outcome_fields(made), "assignments": [_row(each) for each in found]})
     else:
-        _show(made, found, csv)
+        _show(made, found, run, csv)
 
 
 def _add(given: Given, source: Path) -> Made:
@@ -143,10 +143,12 @@ def _row(each: Assignment) -> dict[str, Any]:
     return {**{name: getattr(each, name) for name in FIELDS}, **each.place}
 
 
-def _show(made: Made, found: Sequence[Assignment], csv: Path | None) -> None:
+def _show(made: Made, found: Sequence[Assignment], run: RunDirectory, csv: Path | None) -> None:
     from dbc_cli.console import borderless_table, number_text, print_table, print_text
     from dbc_cli.outcome import show_outcome
+    from stages.runs.lineage import dataset_of
     from stages.runs.run_directory import assignments_manifest
+    from stages.runs.source_names import samples_are
 
     if made.artifact is None:
         show_outcome(made, as_json=False)
@@ -168,8 +170,9 @@ def _show(made: Made, found: Sequence[Assignment], csv: Path | None) -> None:
     if len(found) > SHOWN:
         print_text(f"and {len(found) - SHOWN} more; --csv FILE lists all")
     summary = assignments_manifest(made.artifact).summary
+    samples = samples_are(dataset_of(run, made.artifact))
     print_text(
-        f"Of {summary.n_samples} pictures added since these clusters were made, {summary.n_known} are of known individuals, "
+        f"Of {summary.n_samples} {samples} added since these clusters were made, {summary.n_known} are of known individuals, "
         f"{summary.n_new} of new ones."
     )
     print_text(_trust(summary.separation))

@@ -15,7 +15,7 @@ from stages.reporting import Reporter
 from stages.runs.lasting import lasting_numbers
 from stages.runs.lineage import dataset_of, newest_features, require_same_dataset
 from stages.runs.run_directory import RunDirectory, clusters_manifest, source_boxes
-from stages.runs.source_names import NUMBERS
+from stages.runs.source_names import NUMBERS, samples_are
 from stages.runs.store import Artifact
 from stages.samples import SPLIT_NAMES, TRAIN, UNKNOWN
 from stages.typing import BoolArray, Float32Array, Float64Array, Int32Array, Int64Array
@@ -125,7 +125,7 @@ class Members:
             (new, "that were added and are of new individuals, as dbc assign found"),
             (later, "that were added and are in no cluster yet (dbc assign gives them one)"),
         )
-        return tuple(f"{what_they_are(self.rows)} {what}: {counted(rows)}" for rows, what in told if rows)
+        return tuple(f"{samples_are(self.dataset)} {what}: {counted(rows)}" for rows, what in told if rows)
 
     @property
     def clustered(self) -> list[Member]:
@@ -146,13 +146,6 @@ def n_samples(rows: Sequence[Member]) -> int:
     """How many samples `rows` are: those of one track are one."""
     tracks = {row.track for row in rows if row.track is not None}
     return len(tracks) + sum(row.track is None for row in rows)
-
-
-def what_they_are(rows: Sequence[Member]) -> str:
-    """What the samples of `rows` are called: `tracks`, `boxes` or `pictures`."""
-    if n_samples(rows) < len(rows):
-        return "tracks"
-    return "pictures" if all(row.box is None for row in rows) else "boxes"
 
 
 def counted(rows: Sequence[Member]) -> str:

@@ -1,4 +1,4 @@
-"""What the source of a dataset calls its identities and cameras, whose numbers are of no use to people."""
+"""What people call the samples of a dataset, and the source its identities and cameras, whose numbers are of no use."""
 
 from __future__ import annotations
 
@@ -9,6 +9,13 @@ import numpy as np
 from stages.runs.store import Artifact
 
 NUMBERS = {"identity": "pid", "camera": "camid"}
+
+
+def samples_are(dataset: Artifact) -> str:
+    """What samples of `dataset` are called: `tracks` if one has several images, `boxes` if cut out, or `pictures`."""
+    if np.diff(dataset.read("frame_start")).max(initial=1) > 1:
+        return "tracks"
+    return "boxes" if "box" in dataset.names() else "pictures"
 
 
 def source_names(dataset: Artifact, kind: Literal["identity", "camera"]) -> dict[int, str]:

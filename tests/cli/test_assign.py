@@ -78,7 +78,9 @@ def test_new_pictures_get_their_cluster_and_are_listed_with_the_others(dbc: Dbc,
     }
     folders = dbc("export", "clusters", "--run", merged, "--folders", "who")
     assert folders.status == 0, folders.err
-    assert len(list(Path("who").rglob("*.png"))) == sum(bool(row["individual"]) for row in rows)
+    n_new = sum(not row["individual"] for row in rows)
+    assert (len(list(Path("who").rglob("*.png"))), len(list(Path("who/new").iterdir()))) == (20, n_new)
+    assert f"pictures that were added and are of new individuals, as dbc assign found: {n_new}" in folders.err
     assert dbc("status", "--verify", "--run", merged).status == 0
     assert dbc("status", "--run", merged, "--json").json["next"] == "dbc export clusters"
     # identities that become known later are those of the clusters' dataset

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from stages.export.formats.format import ExportFormat, Layout, Source
-from stages.export.members import Member, counted, what_they_are
+from stages.export.members import Member, counted
 from stages.export.tables import csv_text
 from stages.ingest.decode.pixels import is_video
 
@@ -20,7 +20,7 @@ def layout(rows: Sequence[Member], source: Source) -> Layout:
     timed, notes = source.with_times(rows)
     alone = [row for row in rows if row.individual is None]
     if alone:
-        notes += (f"{what_they_are(rows)} that are in no cluster, under numbers of their own: {counted(alone)}",)
+        notes += (f"boxes or tracks that are in no cluster, under numbers of their own: {counted(alone)}",)
     own: dict[int, int] = {}
     columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
     encounters = {name: number for number, name in enumerate(sorted({row.encounter or "" for row in rows}), start=1)}

@@ -46,7 +46,7 @@ def layout(rows: Sequence[Member], source: Source) -> Layout:
     texts = {f"{name_of[name]}.txt": "".join(text for *_, text in sorted(own)) for name, own in sorted(lines.items())}
     notes = (
         (n_apart, "tracks of an individual that is elsewhere in the same frame, under numbers of their own"),
-        (n_without, "tracks that are in no cluster, under numbers of their own"),
+        (n_without, "boxes or tracks that are in no cluster, under numbers of their own"),
     )
     return Layout(texts, tuple(f"{told}: {n}" for n, told in notes if n))
 

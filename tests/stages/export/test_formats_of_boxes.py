@@ -161,7 +161,7 @@ def test_every_format_holds_every_box_in_a_cluster_or_not(root: Path, name: str)
         place = 1 if name == "mot" else -1
         assert sorted(int(line.split(",")[place]) for line in found) == [1, 1, 2, 10, 11, 11]
         number = "2" if name == "mot" else "2, of 3 boxes"
-        assert told == [f"tracks that are in no cluster, under numbers of their own: {number}"]
+        assert told == [f"boxes or tracks that are in no cluster, under numbers of their own: {number}"]
     else:
         assert told == (["boxes that are in no cluster, without a track: 3"] if name == "yolo" else [])
 
