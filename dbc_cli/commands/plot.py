@@ -20,8 +20,9 @@ def plot(given: Given) -> None:
     from dbc_cli.commands.select import json_stage
     from dbc_cli.comparison import pictures_may_be_replaced, require_pictures
     from dbc_cli.console import RichReporter, show
+    from dbc_cli.problems import in_flags
     from schemas.stage_names import stage_label
-    from stages.compare.history import evaluated_otherwise, evaluations, history
+    from stages.compare.history import evaluated_otherwise, evaluations, history, shown_of_several
     from stages.compare.plots.panels import save
     from stages.compare.plots.sheets import run_sheet
     from stages.loop.choice.choose import choose
@@ -36,9 +37,13 @@ def plot(given: Given) -> None:
     chosen, merged = choose(measures), [stage for stage in measures if stage.stage > 0]
     silhouettes = {stage.stage: stage.known("cluster_silhouette") for stage in merged}
     stages = [{**figures, "cluster_silhouette": silhouettes.get(figures["stage"])} for figures in history(run)]
-    if warning := evaluated_otherwise([metrics.parameters for metrics in evaluations(run)]):
+    shown, title = evaluations(run), run.root.name
+    if warning := evaluated_otherwise([metrics.parameters for metrics in shown]):
         reporter.warn(warning)
-    sheet = run_sheet(stages, title=run.root.name, chosen=chosen)
+        title += f"\n{in_flags(warning).partition(';')[0]}"
+    elif note := shown_of_several(run, shown):
+        reporter.note(note)
+    sheet = run_sheet(stages, title=title, chosen=chosen)
     written = save(sheet, folder / "run", overwrite=pictures_may_be_replaced(given))
     given.remember()
     fields = {

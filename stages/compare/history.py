@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from schemas.manifest import MetricsManifest
+from schemas.manifest import AnyManifest, MetricsManifest
 from schemas.parameters import EvaluateParameters
+from schemas.rules import argument
 from stages.compare.cells import RETRIEVAL_METRICS, Metrics
 from stages.errors import DbcError
 from stages.runs.lineage import parent_of
 from stages.runs.run_directory import RunDirectory, metrics_manifest, model_manifest
+from stages.runs.store import open_artifact
 
 
 def history(run: RunDirectory) -> list[Metrics]:
@@ -27,18 +29,41 @@ def evaluations(run: RunDirectory) -> list[MetricsManifest]:
 
 def evaluated_otherwise(parameters: Sequence[EvaluateParameters]) -> str | None:
     """A warning if stages were evaluated by different `parameters`, so that a curve of them misleads; else None."""
-    names = {"ids_digest": "ids"}
-    different = [
-        f"`{names.get(name, name)}`"
-        for name in EvaluateParameters.model_fields
-        if len({str(getattr(each, name)) for each in parameters}) > 1
-    ]
+    different = _different(parameters)
     if not different:
         return None
+    names = ", ".join("`ids`" if name == "ids_digest" else f"`{name}`" for name in different)
     return (
-        f"stages were evaluated with different {', '.join(different)}: do not compare their figures; dbc eval with the same "
-        "for each stage makes them comparable"
+        f"stages were evaluated with different {names}: do not compare their figures; dbc eval with the same for each stage "
+        "makes them comparable"
     )
+
+
+def shown_of_several(run: RunDirectory, shown: Sequence[MetricsManifest]) -> str | None:
+    """A note by which parameters the metrics that are `shown` were made, if there are others of their stages; else None."""
+    different: dict[str, None] = {}
+    for metrics in shown:
+        stage = metrics.summary.stage
+        versions = [open_artifact(run.directory("metrics", stage), each) for each in run.versions("metrics", stage)]
+        alike = [each for each in versions if _dataset(each.manifest) == _dataset(metrics)]
+        different |= dict.fromkeys(_different([metrics_manifest(each).parameters for each in alike]))
+    if not different:
+        return None
+    values = shown[-1].parameters
+    told = [
+        argument(name, getattr(values, name)) if name != "ids_digest" else "`ids`" if values.ids_digest else "no `ids`"
+        for name in different
+    ]
+    return f"the figures of dbc eval with {', '.join(told)} are shown, as it was asked last"
+
+
+def _different(parameters: Sequence[EvaluateParameters]) -> list[str]:
+    names = EvaluateParameters.model_fields
+    return [name for name in names if len({str(getattr(each, name)) for each in parameters}) > 1]
+
+
+def _dataset(metrics: AnyManifest) -> str | None:
+    return next((parent.id for parent in metrics.parents if parent.kind == "dataset"), None)
 
 
 def _metrics(run: RunDirectory, metrics: MetricsManifest) -> Metrics:

@@ -9,7 +9,7 @@ import numpy as np
 
 from schemas.choices import ArtifactKind, PageMap
 from schemas.stage_names import stage_label
-from stages.compare.history import evaluated_otherwise
+from stages.compare.history import evaluated_otherwise, shown_of_several
 from stages.evaluate.report import Reported
 from stages.evaluate.stage import measured_features
 from stages.output_files import write_text
@@ -91,12 +91,14 @@ def write_report(
         own = replace(run, pinned=pinned).choose(clusters, stage)
         measured = metrics_by_stage(own, {stage: metrics})
         stages = figures_by_stage(own, measured)
-        mixed = evaluated_otherwise([metrics_manifest(each).parameters for each in measured.values() if each])
-        if mixed:
-            reporter.warn(mixed)
+        shown = [metrics_manifest(each) for each in measured.values() if each]
+        mixed = evaluated_otherwise([each.parameters for each in shown])
+        several = mixed or shown_of_several(own, shown)
+        if several:
+            (reporter.warn if mixed else reporter.note)(several)
         figures = next((each for each in stages if each["stage"] == stage), {})
         drawn, ran = curves(stages, stage), what_was_run(lineage, run.root)
-        told = [*([mixed] if mixed else []), *warnings_of(lineage)]
+        told = [*([several] if several else []), *warnings_of(lineage)]
         body = report_body(title, reported, figures=figures, drawn=drawn, told=told, run=ran)
         text = page(body, title=f"dbc report: {title}", scripts=("common.js", "map.js", "report.js"), data=data)
         write_text(text, path, argument="html", overwrite=overwrite)

@@ -167,9 +167,17 @@ def test_select_and_plot_tell_of_the_same_stage(dbc: Dbc, run: Path) -> None:
     assert "has the best silhouette" in by_silhouette
     assert by_silhouette.strip().endswith(chosen["verdict"])
     assert (chosen["training_helped"], chosen["warnings"]) == (None, [])
-    drawn = dbc("plot", "--run", run, "--out", "pictures", "--json").json
-    assert drawn["chosen"] == chosen["chosen"]
-    assert [Path(picture).suffix for picture in drawn["pictures"]] == [".png", ".svg"]
+    # another evaluation is told, in the picture too, until the first is asked for again
+    assert dbc("eval", "--stage", "3", "--camera", "ignored", "--whiten", "0").status == 0
+    warned = dbc("plot", "--out", "pictures", "--json")
+    assert warned.json["chosen"] == chosen["chosen"]
+    assert [Path(picture).suffix for picture in warned.json["pictures"]] == [".png", ".svg"]
+    assert "evaluated with different --whiten, --camera: do not compare" in warned.err
+    assert "do not compare their figures" in Path("pictures/run.svg").read_text()
+    assert dbc("eval", "--stage", "3").status == 0
+    told = dbc("plot", "--out", "pictures", "--overwrite")
+    assert "the figures of dbc eval with --whiten 3.0, --camera auto are shown" in told.err
+    assert "do not compare" not in told.err + Path("pictures/run.svg").read_text()
 
 
 def test_select_reads_nothing_that_tells_who_is_who(dbc: Dbc, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
