@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from dbc_cli.flags.flag import Flag
 from stages.errors import DbcError, UsageError, file_problem
+from stages.plain_files import why_not_utf8
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,8 @@ def _read(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as error:
         raise DbcError(file_problem(error, path, failed="cannot be read")) from error
+    except UnicodeDecodeError as error:
+        raise DbcError(f"{path} cannot be read as UTF-8: {why_not_utf8(path)}; save it as UTF-8") from error
     except (ValueError, RecursionError) as error:
         raise DbcError(f"{path} cannot be read: {error}; mend or remove it") from error
 

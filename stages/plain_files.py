@@ -1,16 +1,26 @@
-"""Files that end: to open a pipe, or to read a device, may take for ever."""
+"""Files that end, for to open a pipe, or to read a device, may take for ever; and what a file is that is no UTF-8 text."""
 
 from __future__ import annotations
 
 import errno
 import os
 import stat
+from itertools import count
+from pathlib import Path
 
 _KINDS = (
     (stat.S_ISFIFO, "a named pipe"),
     (stat.S_ISSOCK, "a socket"),
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
+)
+
+_BEGINNINGS = (
+    (b"\xff\xfe\0\0", "it is text in UTF-32"),
+    (b"\xff\xfe", "it is text in UTF-16, as Excel saves Unicode text"),
+    (b"\xfe\xff", "it is text in UTF-16, as Excel saves Unicode text"),
+    (b"PK\x03\x04", "it is an Excel workbook or another archive"),
+    (b"\xd0\xcf\x11\xe0", "it is an Excel workbook of before 2007"),
 )
 
 
@@ -27,3 +37,24 @@ def plain_file(path: str, flags: int) -> int:
         os.close(descriptor)
         raise OSError(errno.EINVAL, f"it is {kind} and no file", path)
     return descriptor
+
+
+def why_not_utf8(file: Path) -> str:
+    """What `file`, which is there, is instead of text in UTF-8, or the first line with a byte that is none."""
+    with open(file, "rb", opener=plain_file) as content:
+        head = content.read(1024)
+        content.seek(0)
+        told = next((what for beginning, what in _BEGINNINGS if head.startswith(beginning)), None)
+        if told is not None:
+            return told
+        if head.count(b"\0") * 4 > len(head):
+            return "it is text in UTF-16 or no text"
+        for number, line in zip(count(1), content, strict=False):
+            try:
+                line.decode()
+            except UnicodeDecodeError as error:
+                byte = line[error.start : error.start + 1]
+                letter = byte.decode("cp1252", "replace")
+                also = f", which is {letter!r} in Windows-1252" if letter.isprintable() and letter != "\ufffd" else ""
+                return f"line {number} has a byte 0x{byte[0]:02x}{also}"
+    return "it holds bytes that are none"

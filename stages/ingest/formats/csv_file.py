@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 from stages.errors import DbcError, UsageError
 from stages.ingest.formats.names import is_missing, plain, relative_path, shown
-from stages.plain_files import plain_file
+from stages.plain_files import plain_file, why_not_utf8
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _PATHS = frozenset(
@@ -124,11 +124,21 @@ def _opened(file: Path) -> Iterator[TextIO]:
     try:
         with open(file, encoding="utf-8-sig", newline="", opener=plain_file) as text:
             yield text
-    except (csv.Error, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise _no_utf8(file) from error
+    except csv.Error as error:
         raise UsageError(f"{shown(file)} is not a UTF-8 CSV table: {plain(str(error))}; save it as one") from error
     except OSError as error:
         advice = "make it readable" if file.exists() else "give the table"
         raise DbcError(f"cannot read {shown(file)}: {error.strerror}; {advice}") from error
+
+
+class NotUtf8Error(UsageError):
+    """A table that is no text in UTF-8."""
+
+
+def _no_utf8(file: Path) -> NotUtf8Error:
+    return NotUtf8Error(f"{shown(file)} is not a UTF-8 CSV table: {why_not_utf8(file)}; save it as CSV UTF-8")
 
 
 def _rows(reader: Any, file: Path) -> Iterator[list[str]]:
@@ -158,6 +168,8 @@ def _header(file: Path, text: TextIO, *, needed: str) -> tuple[str, Any, list[st
         found = max(found, [name for name in names if name], key=len)
     if problem is not None:
         raise problem
+    if any("\0" in name for name in found):
+        raise _no_utf8(file)
     advice = "give it that column, in a header with commas, semicolons or tabs"
     if needed == "path":
         alike = [name for name in found if re.sub("[^a-z]", "", name) in _PATHS]

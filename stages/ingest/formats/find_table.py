@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stages.errors import DbcError, UsageError
-from stages.ingest.formats.csv_file import read_header
+from stages.ingest.formats.csv_file import NotUtf8Error, read_header
 from stages.ingest.formats.names import plain, shown
 
 OWN_LISTS = (
@@ -17,11 +17,15 @@ OWN_LISTS = (
 
 
 class Tables(NamedTuple):
-    """The `.csv` files of a folder, sorted: those with a column `path`, `others`, and lists that dbc wrote (`own`)."""
+    """The `.csv` files of a folder, sorted: those with a column `path`, `others`, and lists that dbc wrote (`own`).
+
+    Some of `others` are `not_utf8`, whose columns are not known.
+    """
 
     with_path: list[Path]
     others: list[Path]
     own: list[Path]
+    not_utf8: list[Path]
 
     @property
     def likely(self) -> list[Path]:
@@ -38,14 +42,16 @@ class Tables(NamedTuple):
 
 def tables_in(folder: Path) -> Tables:
     """The `.csv` files of `folder` that are not hidden, by what their headers say. Nothing is raised for a bad header."""
-    tables = Tables([], [], [])
+    tables = Tables([], [], [], [])
     for file in sorted(folder.iterdir()):
         if file.suffix.lower() != ".csv" or file.name.startswith(".") or not file.is_file():
             continue
         try:
             names = set(read_header(file, needed="path"))
-        except DbcError:
+        except DbcError as error:
             tables.others.append(file)
+            if isinstance(error, NotUtf8Error):
+                tables.not_utf8.append(file)
         else:
             is_own = any(columns <= names for columns in OWN_LISTS)
             (tables.own if is_own else tables.with_path).append(file)

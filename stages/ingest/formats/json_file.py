@@ -9,7 +9,7 @@ from typing import Any
 
 from stages.errors import DbcError, UsageError
 from stages.ingest.formats.names import plain, shown
-from stages.plain_files import plain_file
+from stages.plain_files import plain_file, why_not_utf8
 
 
 def find_json(source: Path) -> Path:
@@ -38,8 +38,10 @@ def load_json(file: Path) -> Any:
         raise UsageError(
             f"{shown(file)} line {error.lineno} column {error.colno} is not JSON: {error.msg}; write the file anew"
         ) from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{shown(file)} is not JSON in UTF-8: {why_not_utf8(file)}; write the file anew") from error
     except (ValueError, RecursionError) as error:
-        # no UTF-8, too deep, or a number of thousands of digits
+        # too deep, or a number of thousands of digits
         raise UsageError(f"{shown(file)} is not JSON in UTF-8: {error}; write the file anew") from error
     except OSError as error:
         raise DbcError(f"cannot read {shown(file)}: {error.strerror}; make it readable") from error

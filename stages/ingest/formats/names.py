@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.errors import DbcError
-from stages.plain_files import plain_file
+from stages.plain_files import plain_file, why_not_utf8
 from stages.samples import GALLERY, UNKNOWN
 from stages.typing import Int32Array
 
@@ -141,7 +141,7 @@ def numbered_lines(path: Path) -> list[tuple[int, str]]:
     except OSError as error:
         raise DbcError(f"cannot read {shown(path)}: {error.strerror}; restore the published file") from error
     except UnicodeDecodeError as error:
-        raise DbcError(f"cannot read {shown(path)}: {error}; restore the published file") from error
+        raise DbcError(f"cannot read {shown(path)} as UTF-8: {why_not_utf8(path)}; save it as UTF-8") from error
 
 
 def shown(text: str | Path) -> str:

@@ -80,8 +80,10 @@ def _by_tables(source: Path, *, is_known: bool) -> list[Recognised]:
             f"{shown(source)} holds {len(found)} tables with a column path ({names}); give one of them as the source, or "
             "`format='folder'` to read none"
         )
-    others = f"no column path in {', '.join(plain(file.name) for file in tables.others[:5])}" if tables.others else ""
-    told = ", ".join(filter(None, (others, tables.passed_over)))
+    unread = ", ".join(plain(file.name) for file in tables.not_utf8[:5])
+    others = ", ".join(plain(file.name) for file in tables.others[:5] if file not in tables.not_utf8)
+    reasons = (f"no column path in {others}" if others else "", f"not in UTF-8: {unread}" if unread else "")
+    told = ", ".join(filter(None, (*reasons, tables.passed_over)))
     no_table = "there is no table of pictures" + (f" ({told})" if told else "")
     fallback = Recognised("folder", f"{no_table} and no published layout")
     table = [Recognised("csv", f"{plain(file.name)} there has a column path") for file in found[:1]]
