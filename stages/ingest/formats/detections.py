@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +26,9 @@ from stages.typing import Int32Array, UInt8Array
 
 PIXELS_MEANT = 2
 """A relative box that reaches so many times the picture's size is taken for one in pixels, and refused."""
+
+_KINDS_TOLD = 4
+"""Ways of writing a time that cannot be read, of which the first time is told."""
 
 _UNNAMED = frozenset({"", "animal", "0"})
 """Categories that say nothing: what an export writes for all of them, and the first class of YOLO without names."""
@@ -330,14 +335,24 @@ def categories_of(texts: Sequence[str]) -> tuple[str, ...]:
 
 
 def times_of(texts: Sequence[str], findings: Findings) -> tuple[str, ...]:
-    """The times that `texts` write as ISO 8601, empty if missing; findings count those, and warn of what cannot be read."""
+    """The times that `texts` write as ISO 8601, empty if missing; findings count those, and warn of what cannot be read.
+
+    Of each way of writing that cannot be read the first is told; that dates alone are taken for midnight is noted.
+    """
     times = tuple(map(iso_time, texts))
     findings.missing["timestamp"] = times.count("")
     unread = [text for text, time in zip(texts, times, strict=True) if not time and not is_missing(text)]
     if unread:
+        first: dict[str, str] = {}
+        for text in unread:
+            first.setdefault(re.sub("[0-9]+", "0", re.sub("[A-Za-z]+", "a", text)), text)
+        kinds = ", ".join(map(shown, islice(first.values(), _KINDS_TOLD)))
         findings.warnings.append(
-            f"times not written as 2024-05-31 07:15:00, taken for missing: {len(unread)}, the first {shown(unread[0])}"
+            f"times not written as 2024-05-31 07:15:00, taken for missing: {len(unread)}, such as {kinds}"
         )
+    n_days = sum(":" not in text for text, time in zip(texts, times, strict=True) if time and time[10:] == "T00:00:00")
+    if n_days:
+        findings.notes.append(f"dates without a time, taken for midnight: {n_days} of {len(times)}")
     return times
 
 

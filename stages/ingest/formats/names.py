@@ -30,6 +30,9 @@ MAYBE_MISSING = frozenset(
 # pandas writes a column of integers with gaps as 1.0, 2.0
 _WHOLE = re.compile(r"(-?[0-9]+)(?:\.0+)?", re.ASCII)
 
+_YEAR_FIRST = re.compile(r"(?P<year>[0-9]{4})([-/.])(?P<month>[0-9]{1,2})\2(?P<day>[0-9]{1,2})")
+_DAY_FIRST = re.compile(r"(?P<day>[0-9]{1,2})\.(?P<month>[0-9]{1,2})\.(?P<year>[0-9]{4})")
+_HOUR = re.compile(r"(?:[T ]|, )\s*([0-9]{1,2})(:[0-9]{2}(?![0-9]).*)", re.ASCII)
 _EXIF_DATE = re.compile(r"[0-9]{4}:[0-9]{2}:[0-9]{2}(?![0-9:])")
 
 
@@ -60,14 +63,31 @@ def relative_path(path: str, root: PurePosixPath) -> str | None:
 
 
 def iso_time(text: str) -> str:
-    """A date and time as ISO 8601, from that or from EXIF's form (`2024:05:31 07:15:00`); empty if it is neither."""
+    """A date and time as ISO 8601; empty if it cannot be read.
+
+    It may be written so, as EXIF does (`2024:05:31 07:15:00`), or with the year first or dots between day, month and year, and
+    fewer digits (`2024/5/31 7:15`, `31.5.2024`). What may be the month or the day (`05/06/2024`) is not read.
+    """
     text = text.strip()
     if _EXIF_DATE.match(text):
         text = f"{text[:4]}-{text[5:7]}-{text[8:]}"
-    try:
-        return datetime.fromisoformat(text).isoformat()
-    except ValueError:
-        return ""
+    for written in (text, _in_two_digits(text)):
+        try:
+            return datetime.fromisoformat(written).isoformat()
+        except ValueError:
+            continue
+    return ""
+
+
+def _in_two_digits(text: str) -> str:
+    """A date with the year or the day first, and its time, as ISO 8601 wants their digits; `text` itself if it is none."""
+    date = _YEAR_FIRST.match(text) or _DAY_FIRST.match(text)
+    if date is None:
+        return text
+    day = f"{date['year']}-{int(date['month']):02}-{int(date['day']):02}"
+    rest = text[date.end() :]
+    hour = _HOUR.fullmatch(rest)
+    return f"{day}T{int(hour[1]):02}{hour[2]}" if hour else day + rest
 
 
 def numbers_of(texts: Sequence[str], *, smallest: int) -> list[int]:

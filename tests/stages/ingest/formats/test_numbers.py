@@ -20,6 +20,9 @@ from miniatures import build
 from schemas.parameters import IngestParameters
 from stages.errors import DbcError, UsageError
 from stages.ingest.formats import read_samples, recognise_source
+from stages.ingest.formats.detections import times_of
+from stages.ingest.formats.format import Findings
+from stages.ingest.formats.names import iso_time
 from stages.ingest.formats.numbers import box_of, frame_of, number_of, score_of, text_of
 from stages.samples import UNKNOWN
 
@@ -254,7 +257,37 @@ def test_a_time_that_cannot_be_read_is_told(tmp_path: Path, name: str, old: str)
     layout = changed(tmp_path, name, old, "31/05/2024")
     _, findings = read(tmp_path, layout)
     (warning,) = findings.warnings
-    assert warning.startswith("times not written as 2024-05-31 07:15:00, taken for missing: 1, the first '31/05/2024'")
+    assert warning == "times not written as 2024-05-31 07:15:00, taken for missing: 1, such as '31/05/2024'"
+
+
+SECOND, MINUTE, DAY = "2024-05-03T07:15:09", "2024-05-03T07:15:00", "2024-05-03T00:00:00"
+
+
+@pytest.mark.parametrize(
+    ("written", "time"),
+    [
+        *((text, SECOND) for text in ("2024-05-03 07:15:09", "2024-5-3 7:15:09", "3.5.2024, 7:15:09", "2024:05:03 07:15:09")),
+        *((text, MINUTE) for text in ("2024/05/03 07:15", "2024.5.3T7:15", "03.05.2024 07:15", "2024-05-03T07:15")),
+        *((text, DAY) for text in ("2024-05-03", " 2024-5-3 ", "3.5.2024", "2024/05/03")),
+        *((f"2024-5-3 7:15{zone}", f"{MINUTE}{zone}") for zone in ("+02:00", "-09:30")),
+        *((text, "") for text in ("05/03/2024", "3/5/2024 07:15", "13/05/2024", "3.5.24", "1717139700", "2024-5/3", "7:15")),
+        *((text, "") for text in ("05.31.2024", "31.02.2024", "2024-13-01", "2024-5-3 7:15 PM", "2024-5-3 7:5", "3.5.2024 7")),
+    ],
+)  # fmt: skip
+def test_a_time_is_read_unless_it_may_mean_another(written: str, time: str) -> None:
+    assert iso_time(written) == time
+
+
+def test_each_way_of_writing_that_is_not_read_is_told_and_so_are_days() -> None:
+    findings = Findings()
+    unread = ["05/31/2024 07:15", "5/3/2024 7:15", "31/05/2024", "1717139700", "May 3, 2024", "July 9, 2024"]
+    times_of([*unread, "2024-05-03", "3.5.2024", "2024-05-03 00:00", "NA"], findings)
+    assert findings.missing["timestamp"] == 7
+    assert findings.warnings == [
+        "times not written as 2024-05-31 07:15:00, taken for missing: 6, such as '05/31/2024 07:15', '31/05/2024', "
+        "'1717139700', 'May 3, 2024'"
+    ]
+    assert findings.notes == ["dates without a time, taken for midnight: 2 of 10"]
 
 
 def test_a_tracklet_of_boxes_has_frames_or_none(tmp_path: Path) -> None:
