@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from stages.arrays.backend import resolve_torch_device
-from stages.errors import DbcError
+from stages.errors import DbcError, UsageError
 from stages.extract.forward import extract
 from stages.ingest.decode.crops import BadImageError
-from stages.ingest.decode.image_file import decode_image
+from stages.ingest.decode.image_file import decode_image, image_suffixes
+from stages.ingest.decode.pixels import is_video
 from stages.nn.camera_norm import by_camera, kept_statistics
 from stages.nn.initial_model import open_model
 from stages.runs.context import Context
@@ -23,7 +26,10 @@ from stages.typing import Float32Array, UInt8Array
 
 
 def read_pictures(files: Sequence[Path], dataset: Artifact) -> UInt8Array:
-    """The pictures (n, H, W, 3), decoded and resized as those of `dataset`; DbcError names the first that cannot be read."""
+    """The pictures (n, H, W, 3), decoded and resized as those of `dataset`; DbcError names the first that cannot be read.
+
+    UsageError for folders and videos.
+    """
     stored = dataset_manifest(dataset).summary
     shape = stored.height, stored.width, 3
     pictures = np.empty((len(files), *shape), dtype=np.uint8)
@@ -31,9 +37,26 @@ def read_pictures(files: Sequence[Path], dataset: Artifact) -> UInt8Array:
         try:
             content = decode_image(file, height=stored.height, width=stored.width)
         except BadImageError as error:
-            raise DbcError(f"{file} {error}; give a picture that can be opened") from error
+            raise refusal(file, error) from error
         pictures[place] = np.frombuffer(content, dtype=np.uint8).reshape(shape)
     return pictures
+
+
+def refusal(file: Path, reason: BadImageError) -> DbcError:
+    """The error about `file`, which cannot be decoded for that `reason`: folders and videos are told what to give instead."""
+    if file.is_dir():
+        return UsageError(f"{file} is a folder; give pictures, one or more, such as {_pictures_in(file)}")
+    if file.is_file() and is_video(file.name):
+        return UsageError(f"{file} is a video; save a frame of it as a picture, and give that")
+    return DbcError(f"{file} {reason}; give a picture that can be opened")
+
+
+def _pictures_in(folder: Path) -> Path:
+    """What a shell calls the pictures in `folder` that have the commonest suffix there."""
+    suffixes: Counter[str] = Counter()
+    with suppress(OSError):
+        suffixes.update(file.suffix for file in folder.iterdir() if file.suffix.lower() in image_suffixes())
+    return folder / f"*{max(sorted(suffixes), key=suffixes.__getitem__, default='.jpg')}"
 
 
 def embed(run: RunDirectory, features: Artifact, pictures: UInt8Array, *, camid: int, context: Context) -> Float32Array:
