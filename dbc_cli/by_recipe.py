@@ -71,19 +71,24 @@ def tell_of_another_extraction(given: Given, reporter: Reporter) -> None:
 
 
 def tell_of_another_merge(given: Given, parameters: MergeParameters, reporter: Reporter) -> None:
-    """A note if the stage that is named has clusters which were made with other parameters than `parameters`."""
+    """A note if the stage that is named, or the one before it, has clusters that were made otherwise than by `parameters`."""
     from schemas.rules import argument
     from stages.merge.constrained import before_review
+    from stages.runs.next_stage import next_merge
     from stages.runs.run_directory import clusters_manifest
 
-    run, stage = given.run_directory, given.stage
-    if stage is None or parameters.start == "reviewed" or stage not in run.stages("clusters"):
+    run, there = given.run_directory, given.run_directory.stages("clusters")
+    if parameters.start == "reviewed":
         return
-    made_as = clusters_manifest(before_review(run, stage)).parameters
-    names = [name for name in type(parameters).model_fields if getattr(made_as, name) != getattr(parameters, name)]
-    if names:
-        told = ", ".join(argument(name, getattr(made_as, name)) for name in names)
-        reporter.note(f"stage {stage} has clusters that were made with {told}; these are made otherwise")
+    stage = next_merge(run) if given.stage is None else given.stage
+    for before in [stage, stage - 1] if given.stage is not None else [stage - 1]:
+        made_as = clusters_manifest(before_review(run, before)).parameters if before in there else parameters
+        names = [name for name in type(parameters).model_fields if getattr(made_as, name) != getattr(parameters, name)]
+        if names:
+            told = ", ".join(argument(name, getattr(made_as, name)) for name in names)
+            anew = "" if before == stage else "; dbc merge --stage 1, or dbc run, begins with these"
+            reporter.note(f"stage {before} has clusters that were made with {told}; these are made otherwise{anew}")
+            return
 
 
 def asked_constraints(given: Given) -> AskedConstraints:

@@ -35,7 +35,20 @@ def newest_features(run: RunDirectory, stage: int, reporter: Reporter) -> Artifa
             f"stage {stage_label(stage)} has no features: taking those of stage {stage_label(found)} "
             f"(v{features.version})"
         )
+    if "features" not in run.pinned:
+        tell_of_another_model(run, features, reporter)
     return features
+
+
+def tell_of_another_model(run: RunDirectory, features: Artifact, reporter: Reporter) -> None:
+    """Warn if `features` come from another model than the one that commands take of their stage."""
+    parent, stage = parent_of(features, "model"), features_manifest(features).summary.stage
+    model = run.find("model", stage)
+    if parent is not None and model is not None and model.manifest.id != parent.id:
+        reporter.warn(
+            f"the features of stage {stage_label(stage)} (v{features.version}) come from another model than v{model.version} "
+            f"of that stage; dbc extract --stage {stage_label(stage)} makes those of this one"
+        )
 
 
 def share_dataset(source: RunDirectory, target: RunDirectory) -> RunDirectory:

@@ -21,7 +21,7 @@ from stages.nn.initial_model import initial_model, require_agreement
 from stages.processes import is_leader
 from stages.reporting import Reporter
 from stages.runs.context import DEFAULT_CONTEXT, Context
-from stages.runs.lineage import parent_of, require_same_dataset
+from stages.runs.lineage import parent_of, require_same_dataset, tell_of_another_model
 from stages.runs.making import Computed, Made, Request, make_artifact, request_key
 from stages.runs.next_stage import next_train, numbered
 from stages.runs.run_directory import (
@@ -62,6 +62,7 @@ def train(
     clusters = run.require("clusters", stage) if stage > 0 else None
     if clusters is not None:
         require_same_dataset(clusters, dataset)
+        _tell_of_other_features(run, clusters, context.reporter)
     told = make_constraints(run, dataset, constraints or AskedConstraints(), context=context) if stage == 0 else None
     if told is not None and told.artifact is None:
         return told
@@ -124,6 +125,13 @@ def _weights_before(run: RunDirectory, stage: int, initial: Mapping[str, Any], c
             f"stage {stage - 1} has no model: starting from that of stage {stage_label(outcome.stage)}"
         )
     return outcome
+
+
+def _tell_of_other_features(run: RunDirectory, clusters: Artifact, reporter: Reporter) -> None:
+    """Warn if clusters, unless they are asked for, were merged by features of another model than training goes on from."""
+    parent = parent_of(clusters, "features")
+    if parent is not None and "clusters" not in run.pinned:
+        tell_of_another_model(run, run.resolve(parent), reporter)
 
 
 def _tell_of_another_recipe(before: Artifact, parameters: TrainParameters, reporter: Reporter) -> None:

@@ -140,6 +140,10 @@ def test_clusters_are_corrected_by_answers_and_stay_otherwise(dbc: Dbc, run: Pat
     assert "there are no answers, so clusters stay as they are" in nothing.err
     again = dbc("merge", "--stage", "1", "--lambda", "0.2", "--dry-run", "--run", run)
     assert "stage 1 has clusters that were made with --lambda 0.1, --merge-percent 0.5; these are made" in again.err
+    after = dbc("merge", "--stage", "2", "--merge-percent", "0.25", "--dry-run", "--run", run)
+    assert (
+        "stage 1 has clusters that were made with --merge-percent 0.5; these are made otherwise; dbc merge" in after.err
+    )
     a, b = next((i, j) for i in range(16) for j in range(i) if labels[i] == labels[j])
     write_answers(run / "constraints.csv", [f"{names[a]},{names[b]},different"])
     assert dbc("merge", "--start", "reviewed", "--run", run).status == 0

@@ -1,0 +1,39 @@
+"""What does not belong together is told, unless a person asked for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from test_making import Warned
+from test_run_directory import EXECUTION, dataset, features, made
+
+from schemas.manifest import ModelManifest
+from schemas.parameters import InitParameters
+from schemas.summaries import ModelSummary
+from stages.runs.context import Context
+from stages.runs.lineage import newest_features
+from stages.runs.making import Computed, Request, make_artifact
+from stages.runs.run_directory import RunDirectory
+from stages.runs.store import Artifact
+
+
+def model(run: RunDirectory, stage: int, seed: int, *parents: Artifact) -> Artifact:
+    initial, summary = InitParameters(seed=seed), ModelSummary(stage=stage, backbone="resnet10", n_parameters=1)
+    request = Request("model", stage, ModelManifest, initial, parents, extra={"initial": initial})
+    return made(make_artifact(run, request, lambda _: Computed(summary, EXECUTION), context=Context()).artifact)
+
+
+def test_features_of_another_model_than_is_taken_are_warned_of(tmp_path: Path) -> None:
+    run, reporter = RunDirectory(tmp_path), Warned()
+    root = dataset(run, 0)
+    first = model(run, 2, 0, root)
+    old = features(run, 2, 0.0, root, first)
+    assert (newest_features(run, 3, reporter), reporter.told) == (old, [])
+    model(run, 2, 1, root)
+    for asked in (run.choose(first, 2), RunDirectory(tmp_path, {"model": 1}), RunDirectory(tmp_path, {"features": 1})):
+        assert (newest_features(asked, 2, reporter), reporter.told) == (old, [])
+    assert newest_features(run, 3, reporter) == old
+    assert reporter.told == [
+        "the features of stage 2 (v1) come from another model than v2 of that stage; dbc extract --stage 2 makes those of "
+        "this one"
+    ]
