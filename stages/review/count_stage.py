@@ -12,7 +12,17 @@ from stages.constraints.stage import AskedConstraints, answers_of, train_samples
 from stages.errors import DbcError
 from stages.features.prepared import compared_features
 from stages.reporting import Reporter
-from stages.review.counting import INNER, LEAST_DRAWN, Count, Draws, answered, count, draw, expected_width
+from stages.review.counting import (
+    INNER,
+    LEAST_DRAWN,
+    Count,
+    Draws,
+    answered,
+    count,
+    draw,
+    expected_width,
+    shown_by_answers,
+)
 from stages.review.sightings import draw_sightings, known_together
 from stages.runs.lineage import dataset_of, parent_of
 from stages.runs.run_directory import RunDirectory, clusters_manifest
@@ -100,7 +110,10 @@ def counting(
         same = np.concatenate([same, together.same])
     is_known, is_same = answered(draws, same, np.concatenate([different, told.unsure]))
     n_complete = int(np.logical_and.accumulate(is_known.all(axis=1)).sum())
-    found = count(draws.first(n_complete), is_same[:n_complete]) if n_complete >= LEAST_DRAWN else None
+    found = None
+    if n_complete >= LEAST_DRAWN:
+        possible = shown_by_answers(samples.n_samples, same, different)
+        found = count(draws.first(n_complete), is_same[:n_complete], possible=possible)
     return Counting(
         stage=stage,
         n_clusters=clusters_manifest(clusters).summary.n_clusters,

@@ -163,8 +163,29 @@ def drawn_pairs(draws: Draws, labels: Int64Array, answers: Answers, unsure: Int6
     return [PairToSee(a, b, "drawn", 0.0, int(sizes[a]), int(sizes[b]), 0.0, 0.0) for a, b in pairs]
 
 
-def count(draws: Draws, is_same: BoolArray) -> Count:
+def shown_by_answers(n_samples: int, same: Int64Array, different: Int64Array) -> tuple[int, int]:
+    """The fewest and the most individuals that the pairs `same` (s, 2) and `different` (f, 2) of samples leave possible.
+
+    The fewest are individuals that all differ from each other, found one after the other from the one with most others:
+    there may be more.
+    """
+    group = same_groups(n_samples, same)
+    apart: dict[int, set[int]] = {}
+    for a, b in np.unique(group[different], axis=0).tolist():
+        apart.setdefault(a, set()).add(b)
+        apart.setdefault(b, set()).add(a)
+    n_found, left = 0, set(apart)
+    while left:
+        found = max(sorted(left), key=lambda each: len(apart[each] & left))
+        left &= apart[found]
+        n_found += 1
+    return max(1, n_found), int(group.max()) + 1
+
+
+def count(draws: Draws, is_same: BoolArray, *, possible: tuple[int, int] | None = None) -> Count:
     """The number of individuals by the answers `is_same` (N, M) about `draws.pairs()`, N ≥ `LEAST_DRAWN`.
+
+    Estimate and interval stay within the `possible` (fewest, most), by default 1 to n.
 
     1/d̂ is too large on average, since d̂ varies: the second-order term is taken off, and the interval reaches down to that of
     n / d̄, with d̄ the mean of d over all samples, which is too small on average (K ≥ n / d̄) and nearly without error if
@@ -188,12 +209,9 @@ def count(draws: Draws, is_same: BoolArray) -> Count:
     n = draws.n_samples
     low = min(estimate - reach, n / largest_degree)
     high = max(estimate + reach, n / smallest_degree) + float(every.mean() * (1 - inverse.mean())) / (n_drawn + 1)
-    return Count(
-        float(np.clip(estimate, 1, n)),
-        float(np.clip(np.floor(low), 1, n)),
-        float(np.clip(np.ceil(high), 1, n)),
-        n_drawn,
-    )
+    fewest, most = possible or (1, n)
+    estimate, low, high = (float(np.clip(each, fewest, most)) for each in (estimate, np.floor(low), np.ceil(high)))
+    return Count(estimate, low, high, n_drawn)
 
 
 def expected_width(found: Count, *, n_drawn: int) -> float:

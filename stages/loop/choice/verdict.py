@@ -138,11 +138,17 @@ def _best_silhouette(chosen: StageMeasures) -> float:
 
 
 def _trust(chosen: StageMeasures) -> str:
+    """How far to trust the clusters there are: a silhouette is that of the best number of them."""
     score = _best_silhouette(chosen)
     if math.isnan(score):
         return "how far is not known: look at every cluster before you count"
     if score < WEAK_SILHOUETTE:
         return "little: clusters overlap, so look at each before you count"
+    fewest, most = chosen.likely_clusters or (chosen.n_clusters, chosen.n_clusters)
+    if not fewest <= chosen.n_clusters <= most:
+        span = f"{fewest} to {most}" if fewest < most else f"about {most}"
+        wrong = "individuals may be in several" if chosen.n_clusters > most else "each may hold several individuals"
+        return f"little: features hold together best in {span} clusters, not in these {chosen.n_clusters}, so {wrong}"
     if score < FAIR_SILHOUETTE:
         return "fairly: most clusters hold together, so look at the loosest"
     return "well: clusters lie far apart, so look at a few"

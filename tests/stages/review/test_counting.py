@@ -1,10 +1,24 @@
 """The number of individuals by drawn pairs: its interval, and what it is made of."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from stages.review.counting import INNER, Similarity, answered, count, draw, drawn_pairs, expected_width
+from stages.review.counting import (
+    INNER,
+    Similarity,
+    answered,
+    count,
+    draw,
+    drawn_pairs,
+    expected_width,
+    shown_by_answers,
+)
 from stages.review.order import Answers
+
+NONE = np.empty((0, 2), dtype=np.int64)
+ENDS = "estimate", "low", "high"
 
 
 def partition(seed, *, n_individuals=30, spread=0.6, sizes=(1, 12)):
@@ -22,7 +36,13 @@ def partition(seed, *, n_individuals=30, spread=0.6, sizes=(1, 12)):
 def reviewed(rows, truth, labels, *, n_drawn, seed):
     draws = draw(rows, labels, n_drawn=n_drawn, seed=seed)
     pairs = draws.pairs()
-    return count(draws, truth[pairs[..., 0]] == truth[pairs[..., 1]])
+    is_same = truth[pairs[..., 0]] == truth[pairs[..., 1]]
+    found = count(draws, is_same)
+    possible = shown_by_answers(len(truth), pairs[is_same], pairs[~is_same])
+    assert possible[0] <= truth.max() + 1 <= possible[1]
+    within = count(draws, is_same, possible=possible)
+    assert within == replace(found, **{name: np.clip(getattr(found, name), *possible) for name in ENDS})
+    return within
 
 
 @pytest.mark.parametrize(("spread", "sizes"), [(0.4, (1, 12)), (0.9, (1, 12)), (0.6, (4, 5)), (1.5, (2, 4))])
@@ -36,6 +56,14 @@ def test_the_interval_covers_the_truth_in_nine_of_ten_reviews(spread, sizes):
         widths[n_drawn].append(found.high - found.low)
     assert np.mean(covered) >= 0.9
     assert np.mean(widths[50]) < np.mean(widths[15]) < np.mean(widths[5])
+
+
+def test_answers_show_how_few_and_how_many_there_can_be():
+    assert shown_by_answers(9, NONE, NONE) == (1, 9)
+    assert shown_by_answers(9, NONE, np.array([[0, 1]])) == (2, 9)
+    # 0 = 5, and 0, 1, 2 all differ; 3 differs from two of them only, and 4 from 3
+    different = np.array([[0, 1], [1, 2], [2, 5], [3, 0], [1, 3], [3, 4], [1, 0]])
+    assert shown_by_answers(9, np.array([[0, 5], [7, 8]]), different) == (3, 7)
 
 
 def test_what_is_drawn_by_the_truth_has_no_error():
@@ -75,8 +103,7 @@ def test_answers_reach_drawn_pairs_also_by_what_follows():
     place = [i for i, pair in enumerate(asked.tolist()) if set(pair) == {u, v}]
     assert is_known.ravel()[place].all()
     assert not is_same.ravel()[place].any()
-    nothing = np.empty((0, 2), dtype=np.int64)
-    left = drawn_pairs(draws, labels, Answers(same, np.ones(len(same), dtype=bool)), nothing)
+    left = drawn_pairs(draws, labels, Answers(same, np.ones(len(same), dtype=bool)), NONE)
     assert {(pair.first, pair.second) for pair in left} <= {(min(pair), max(pair)) for pair in different.tolist()}
     assert drawn_pairs(draws, labels, Answers(same, np.ones(len(same), dtype=bool)), different) == []
 

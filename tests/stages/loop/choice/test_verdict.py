@@ -60,6 +60,34 @@ def test_a_run_that_helped_is_told_so_and_warned_of_nothing() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("n_clusters", "likely", "score", "trust"),
+    [
+        (
+            14,
+            (5, 7),
+            0.6,
+            "little: features hold together best in 5 to 7 clusters, not in these 14, so individuals may be in several",
+        ),
+        (
+            3,
+            (5, 5),
+            0.6,
+            "little: features hold together best in about 5 clusters, not in these 3, so each may hold several",
+        ),
+        (14, (5, 7), 0.2, "little: clusters overlap"),
+        (6, (5, 7), 0.4, "fairly: "),
+        (6, (5, 7), 0.6, "well: "),
+        (6, None, 0.6, "well: "),
+    ],
+)
+def test_trust_is_in_the_clusters_that_were_found(
+    n_clusters: int, likely: tuple[int, int] | None, score: float, trust: str
+) -> None:
+    found = StageMeasures(1, n_clusters, 0.5, 0.1, 0.3, separation=score, likely_clusters=likely)
+    assert judged([found]).trust.startswith(trust)
+
+
 def test_a_run_that_collapsed_into_cameras_is_not_chosen_and_warned_of() -> None:
     found = judged(
         COLLAPSED_INTO_CAMERAS, joined=JoinedPairs(0.995, 0.25), mean_average_precision={-1: 0.097, 9: 0.037}
