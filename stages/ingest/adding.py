@@ -105,8 +105,10 @@ def _sample_digests(samples: Samples, digests: list[str] | tuple[str, ...]) -> l
 
 
 def _from_root(paths: tuple[str, ...], root: Path, old_root: Path) -> tuple[str, ...]:
-    """`paths` below `root`, as seen from `old_root`."""
+    """`paths` below `root`, as seen from `old_root`: if that is a link, `..` leads to where the folder behind it lies."""
     way = Path(os.path.relpath(root.absolute(), old_root)).as_posix()
+    if old_root.is_dir() and not ((old_root / way).exists() and (old_root / way).samefile(root)):
+        way = Path(os.path.relpath(root.absolute(), os.path.realpath(old_root))).as_posix()
     return paths if way == "." else tuple(f"{way}/{path}" for path in paths)
 
 

@@ -99,12 +99,13 @@ class Source:
         known = set(paths)
         if not any(os.pardir in PurePosixPath(path).parts for path in known):
             return {path: path for path in known}, ()
-        root = os.path.normpath(self.root.absolute())
-        absolute = {path: os.path.normpath(self.root.absolute() / path) for path in known}
+        # of a folder that is a link, `..` is where the folder behind it lies
+        root = Path(os.path.realpath(self.root))
+        absolute = {path: os.path.normpath(root / path) for path in known}
         top = os.path.commonpath([root, *absolute.values()])
         places = {path: os.path.relpath(place, top) for path, place in absolute.items()}
         told = f"pictures lie outside of {root}, too: files lie in `out` as pictures do in {top}"
-        return places, () if top == root else (told,)
+        return places, () if top == str(root) else (told,)
 
     def box(self, row: Member) -> Box:
         """Left, top, width and height in pixels: the row's own box, or the whole picture."""

@@ -94,6 +94,26 @@ def test_the_same_folder_with_more_in_it_keeps_its_paths(tmp_path: Path, decoded
     assert ingested(tmp_path / "run", folder, add=True).status == "up to date"
 
 
+@pytest.mark.parametrize("linked", ["", "first", "second", "above"])
+def test_paths_of_added_pictures_lead_to_them_also_through_links(tmp_path: Path, linked: str) -> None:
+    above = tmp_path / "above"
+    if linked == "above":
+        (tmp_path / "far").mkdir()
+        above.symlink_to(tmp_path / "far")
+    for name, seed in (("first", 0), ("second", 1)):
+        draw((tmp_path / "elsewhere" / "deep" if name == linked else above) / name, ["a.png"], seed=seed)
+    if linked in ("first", "second"):
+        above.mkdir(exist_ok=True)
+        (above / linked).symlink_to(tmp_path / "elsewhere" / "deep" / linked)
+    # where `..` leads behind the link
+    draw(tmp_path / "elsewhere" / "deep" / "second", ["b.png"], seed=2)
+    ingested(tmp_path / "run", above / "first")
+    found = dataset_of(ingested(tmp_path / "run", above / "second", add=True)).read("path").tolist()
+    there = {path.read_bytes() for name in ("first", "second") for path in (above / name).iterdir()}
+    assert {(above / "first" / path).read_bytes() for path in found} == there
+    assert ("../second/a.png" in found) == (linked != "first")
+
+
 def test_what_does_not_go_together_is_refused(tmp_path: Path) -> None:
     folder = draw(tmp_path / "photos", ["a.png", "b.png"], seed=0)
     with pytest.raises(DbcError, match="no dataset found"):
