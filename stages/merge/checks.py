@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import get_args
+from numbers import Integral, Real
+from typing import Any, get_args
 
 import numpy as np
+from array_api_compat import array_namespace, is_array_api_obj
 
 from schemas.choices import PUBLISHED_LAMBDA, IntraNormalizer, Update
 from schemas.recipes import DEFAULT_RECIPE, merging_of
@@ -16,7 +18,9 @@ from stages.typing import Array
 
 
 def require_options(lambda_: float, n_merges: int, *, update: str, intra_normalizer: str) -> None:
-    """Raise UsageError if λ is below 0 or not finite, there are no merges, or a name is unknown."""
+    """Raise UsageError if λ is no number, below 0 or not finite, there are no merges, or a name is unknown."""
+    require_number("lambda_", lambda_)
+    require_whole("n_merges", n_merges)
     if not (np.isfinite(lambda_) and lambda_ >= 0):
         raise UsageError(f"`lambda_` must be at least 0 and finite, got {lambda_}; the published value is 0.1")
     if n_merges < 1:
@@ -53,8 +57,27 @@ def require_together(**options: object) -> None:
         raise UsageError(broken)
 
 
+def require_number(name: str, value: Any) -> None:
+    """Raise UsageError unless `value`, the argument `name`, is a real number."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise UsageError(f"`{name}` must be a number, got {value!r}")
+
+
+def require_whole(name: str, value: Any) -> None:
+    """Raise UsageError unless `value`, the argument `name`, is an integer."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise UsageError(f"`{name}` must be a whole number, got {value!r}")
+
+
 def require_matrix(features: Array) -> None:
-    """Raise DbcError unless `features` have two dimensions, neither of them 0."""
+    """Raise DbcError unless `features` are an array of real numbers of two dimensions, neither of them 0."""
+    if not is_array_api_obj(features):
+        raise DbcError(
+            f"features must be an array (n_samples, n_dimensions), such as NumPy's, got {type(features).__name__}; "
+            "numpy.asarray may make one of it"
+        )
+    if not array_namespace(features).isdtype(features.dtype, ("real floating", "integral")):
+        raise DbcError(f"features must be real numbers, got an array of {features.dtype}; convert them")
     if features.ndim != 2 or 0 in features.shape:
         raise DbcError(
             f"features must have shape (n_samples, n_dimensions), both at least 1, got {tuple(features.shape)}; "

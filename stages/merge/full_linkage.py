@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from stages.merge.checks import require_matrix
 from stages.merge.linkage import empty_linkage, extend_linkage
 from stages.merge.merge_stage import merge_stage
 from stages.merge.schedule import initial_labels
@@ -41,6 +42,7 @@ def dispersion_linkage(features: Array, **options: Any) -> Float64Array:
     >>> dispersion_linkage(features, lambda_=0.0, metric="euclidean").tolist()
     [[0.0, 1.0, 1.0, 2.0], [2.0, 3.0, 4.5, 3.0]]
     """
+    require_matrix(features)
     labels = initial_labels(features.shape[0])
     result = merge_stage(features, labels, max(1, len(labels) - 1), update="exact", **options)
     return extend_linkage(empty_linkage(), labels, result)

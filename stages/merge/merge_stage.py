@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.choices import CriterionName, IntraNormalizer, Kernels, SampleMetric, Update
-from stages.arrays.backend import Backend, binder_of, n_cores, one_library_thread
+from stages.arrays.backend import Backend, binder_of, n_cores, one_library_thread, to_host
 from stages.arrays.device_memory import limited_pool
 from stages.arrays.memory_limit import limit_of, require_memory
 from stages.arrays.screening_products import host_product
 from stages.merge.beginning import beginning_of
-from stages.merge.checks import require_known, require_together
+from stages.merge.checks import require_known, require_number, require_together
 from stages.merge.memory_model import LARGEST_TILE, engine_bytes, pair_bytes
 from stages.merge.result import StageMerges
 from stages.merge.selection.cameras import parse_cameras
@@ -151,7 +151,8 @@ def merge_stage(
     cameras = None
     if camid is not None:
         require_together(camera="penalty", criterion=criterion)
-        cameras = Cameras(parse_cameras(camid, n_samples=n_samples, weight=camera_weight), camera_weight)
+        require_number("camera_weight", camera_weight)
+        cameras = Cameras(parse_cameras(to_host(camid), n_samples=n_samples, weight=camera_weight), camera_weight)
     compiled = compiles(features, kernels, metric, exact_merges=n_merges if update == "exact" else 0)
     there = features if backend is None else backend.asarray(features)
     if not compiled:

@@ -8,6 +8,7 @@ from fractions import Fraction
 import numpy as np
 
 from stages.errors import UsageError
+from stages.merge.checks import require_number, require_whole
 from stages.typing import Int64Array
 
 
@@ -80,15 +81,24 @@ def initial_labels(n_samples: int) -> Int64Array:
     -------
     int64 array (n_samples,)
 
+    Raises
+    ------
+    UsageError
+        `n_samples` is no whole number, or below 0.
+
     Examples
     --------
     >>> initial_labels(3).tolist()
     [0, 1, 2]
     """
+    require_whole("n_samples", n_samples)
+    if n_samples < 0:
+        raise UsageError(f"n_samples must be at least 0, got {n_samples}")
     return np.arange(n_samples, dtype=np.int64)
 
 
 def _exact(merge_percent: float) -> Fraction:
+    require_number("merge_percent", merge_percent)
     if not 0 < merge_percent < 1:
         raise UsageError(
             f"`merge_percent` must be a fraction above 0 and below 1, got {merge_percent}; the default is 0.05"

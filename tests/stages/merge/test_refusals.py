@@ -34,6 +34,12 @@ def with_value(value):
         (POINTS, np.arange(10.0), 2, {}, DbcError, "float64"),
         (POINTS[:0], np.arange(0), 2, {}, DbcError, r"at least 1, got \(0, 2\)"),
         (POINTS[:, 0], np.arange(10), 2, {}, DbcError, r"at least 1, got \(10,\)"),
+        (POINTS.tolist(), np.arange(10), 2, {}, DbcError, "features must be an array .* got list; numpy.asarray"),
+        (POINTS.astype(str), np.arange(10), 2, {}, DbcError, "features must be real numbers, got an array of <U32"),
+        (POINTS + 1j, np.arange(10), 2, {}, DbcError, "features must be real numbers, got an array of complex128"),
+        (POINTS, np.arange(10), 2.5, {}, UsageError, "`n_merges` must be a whole number, got 2.5"),
+        (POINTS, np.arange(10), True, {}, UsageError, "`n_merges` must be a whole number, got True"),
+        (POINTS, np.arange(10), 2, {"lambda_": "a"}, UsageError, "`lambda_` must be a number, got 'a'"),
         (POINTS, np.arange(10), 10, {}, DbcError, "less than the number of clusters, 10, got 10"),
         (POINTS, np.zeros(10, dtype=int), 1, {}, DbcError, "less than the number of clusters, 1, got 1"),
         (POINTS, np.arange(10), 0, {}, UsageError, "n_merges must be at least 1, got 0"),
@@ -88,6 +94,31 @@ def test_bad_input_is_refused_in_one_line(features, labels, n_merges, *, options
         merge_stage(features, labels, n_merges, **options)
     assert type(caught.value) is error
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: initial_labels(2.5), "`n_samples` must be a whole number, got 2.5"),
+        (lambda: initial_labels(-1), "n_samples must be at least 0, got -1"),
+        (lambda: number_of_merges(100, "a"), "`merge_percent` must be a number, got 'a'"),
+        (lambda: dispersion_linkage([[0.0], [1.0]]), "features must be an array"),
+        (
+            lambda: merge_stage(POINTS, np.arange(10), 2, camid=np.arange(10) % 2, camera_weight="a"),
+            "`camera_weight` must be a number, got 'a'",
+        ),
+    ],
+)
+def test_arguments_of_other_types_are_refused_in_one_line(call, words):
+    with pytest.raises((UsageError, DbcError), match=words):
+        call()
+
+
+@pytest.mark.parametrize("value", [np.float32(0.5), np.int64(2), 1])
+def test_numbers_of_every_type_are_taken(value):
+    expected = merge_stage(POINTS, np.arange(10), 2, lambda_=float(value))
+    found = merge_stage(POINTS.astype(np.int64), np.arange(10).tolist(), np.int64(2), lambda_=value)
+    np.testing.assert_array_equal(found.merges, expected.merges)
 
 
 @pytest.mark.parametrize("fraction", [0, 1, -0.05, float("nan")])
