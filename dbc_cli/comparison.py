@@ -230,12 +230,13 @@ def _from_another_set(given: Given, others: Sequence[str], source: Source) -> li
 def show_plan(given: Given, cells: Sequence[Cell]) -> None:
     """Print the runs that would be made."""
     from dbc_cli.console import print_json, print_text
+    from stages.escapes import visible_line
 
     places = [(given.run / cell.name).as_posix() for cell in cells]
     if given.flag("json"):
         print_json({"run": given.run.as_posix(), "would_run": places})
         return
-    print_text("\n".join(f"a real run would bring up to date: {place}" for place in places))
+    print_text("\n".join(f"a real run would bring up to date: {visible_line(place)}" for place in places))
 
 
 def show_comparison(

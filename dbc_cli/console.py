@@ -15,7 +15,7 @@ from rich.text import Text
 
 from dbc_cli.problems import in_flags
 from stages.errors import DbcError
-from stages.escapes import visible
+from stages.escapes import visible, visible_line
 from stages.processes import is_leader
 from stages.reporting import Advance
 
@@ -56,11 +56,11 @@ class RichReporter:
 
     def note(self, message: str) -> None:
         """A remark, in grey."""
-        self.console.print(visible(in_flags(message)), style="dim", markup=False, highlight=False)
+        self.console.print(visible_line(in_flags(message)), style="dim", markup=False, highlight=False)
 
     def warn(self, message: str) -> None:
         """A warning, marked as one."""
-        self.console.print(f"warning: {visible(in_flags(message))}", style="yellow", markup=False, highlight=False)
+        self.console.print(f"warning: {visible_line(in_flags(message))}", style="yellow", markup=False, highlight=False)
 
 
 class TerseReporter(RichReporter):
@@ -122,9 +122,9 @@ def printed(console: Console, what: RenderableType) -> str:
 def plain(table: Table) -> None:
     """Take the title and the cells of `table` for the text they are: nothing in them is markup, or steers the terminal."""
     if isinstance(table.title, str):
-        table.title = Text(visible(table.title), style="table.title")
+        table.title = Text(visible_line(table.title), style="table.title")
     for column in table.columns:
-        column._cells[:] = [Text(visible(cell)) if isinstance(cell, str) else cell for cell in column.cells]
+        column._cells[:] = [Text(visible_line(cell)) if isinstance(cell, str) else cell for cell in column.cells]
 
 
 def print_json(value: Any) -> None:

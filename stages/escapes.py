@@ -13,3 +13,8 @@ _STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\u
 def visible(text: str) -> str:
     r"""`text` with every character that steers a terminal as JSON writes it, such as `\u001b`; so JSON stays what it is."""
     return _STEERING.sub(lambda found: json.dumps(found[0])[1:-1], text)
+
+
+def visible_line(text: str) -> str:
+    """`text` as `visible`, on one line: a new line is written out, too."""
+    return visible(text).replace("\n", "\\n")

@@ -28,6 +28,7 @@ def diff(given: Given, names: tuple[str, str] | None) -> None:
     from dbc_cli.console import borderless_table, print_json, print_table, print_text, show, text_of
     from stages.compare.difference import difference
     from stages.errors import UsageError
+    from stages.escapes import visible_line
     from stages.runs.naming import named_artifact
 
     if names is None:
@@ -41,7 +42,7 @@ def diff(given: Given, names: tuple[str, str] | None) -> None:
     if given.flag("json"):
         print_json(fields)
         return
-    print_text(f"{places[0]}\n{places[1]}")
+    print_text("\n".join(map(visible_line, places)))
     if found.is_same:
         print_text("same content")
     for part in PARTS:

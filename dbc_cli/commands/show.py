@@ -85,10 +85,10 @@ def _print(tree: Tree) -> None:
     from rich.text import Text
 
     from dbc_cli.console import PIPE_WIDTH, print_text, printed
-    from stages.escapes import visible
+    from stages.escapes import visible_line
 
     def as_text(branch: Tree) -> None:
-        branch.label = Text(visible(str(branch.label)))
+        branch.label = Text(visible_line(str(branch.label)))
         for child in branch.children:
             as_text(child)
 

@@ -30,6 +30,13 @@ def test_any_other_text_stays_as_it_is(text: str) -> None:
 
 def test_every_way_to_show_text_writes_it_out(capsys: pytest.CaptureFixture[str]) -> None:
     name = "a\x1b[31m[bold]\x9b2J\u202e"
+    line = "a\nb"
+    RichReporter().note(line)
+    RichReporter().warn(line)
+    show({"name": line}, title=line, as_json=False)
+    told = capsys.readouterr()
+    assert told.err == "a\\nb\nwarning: a\\nb\n"
+    assert told.out.split() == ["a\\nb", "name", "a\\nb"]
     table = Table(title=name)
     table.add_column("name")
     table.add_row(name)
