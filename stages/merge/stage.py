@@ -31,7 +31,7 @@ from stages.runs.lineage import broken_chain, dataset_of, newest_features, requi
 from stages.runs.making import Computed, Made, Request, make_artifact
 from stages.runs.next_stage import next_merge, numbered
 from stages.runs.run_directory import RunDirectory, clusters_manifest, dataset_manifest, features_manifest
-from stages.runs.store import Artifact, Writer
+from stages.runs.store import Artifact, Writer, open_artifact
 from stages.samples import TRAIN
 from stages.typing import Float64Array, Int64Array
 
@@ -146,7 +146,21 @@ def merge(
         )
         return Computed(summary, execution, notes=notes)
 
-    return make_artifact(run, request, compute, context=context, shared=True)
+    return _tell_of_corrected(run, make_artifact(run, request, compute, context=context, shared=True), context.reporter)
+
+
+def _tell_of_corrected(run: RunDirectory, made: Made, reporter: Reporter) -> Made:
+    """`made`, with a warning if it takes the place of clusters that were the newest and that answers had corrected."""
+    taken, stage = made.artifact, made.stage
+    if taken is None or made.found_version in (None, taken.version):
+        return made
+    before = open_artifact(run.directory("clusters", stage), taken.version - 1)
+    if clusters_manifest(before).parameters.start == "reviewed" != clusters_manifest(taken).parameters.start:
+        reporter.warn(
+            f"commands no longer take the clusters of stage {stage} that answers corrected (v{before.version}); "
+            f"dbc merge --start reviewed --stage {stage} takes them again"
+        )
+    return made
 
 
 def _inputs(

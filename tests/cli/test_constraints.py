@@ -158,6 +158,13 @@ def test_clusters_are_corrected_by_answers_and_stay_otherwise(dbc: Dbc, run: Pat
     found = labels_of(run)
     assert found[a] == found[b] == found[other]
     assert max(found) == max(labels) - 1
+    # what they were made from is taken again if it is asked for, which is told
+    before = dbc("merge", "--stage", "1", "--merge-percent", "0.5", "--constraints", "none", "--run", run)
+    assert "commands no longer take the clusters of stage 1 that answers corrected (v" in before.err
+    assert labels_of(run) == labels
+    again = dbc("merge", "--start", "reviewed", "--stage", "1", "--run", run)
+    assert "no longer" not in again.err
+    assert labels_of(run) == found
 
 
 def test_the_clusters_that_answers_corrected_are_those_shown(dbc: Dbc, run: Path) -> None:
