@@ -28,11 +28,11 @@ def test_features_of_another_model_than_is_taken_are_warned_of(tmp_path: Path) -
     root = dataset(run, 0)
     first = model(run, 2, 0, root)
     old = features(run, 2, 0.0, root, first)
-    assert (newest_features(run, 3, reporter), reporter.told) == (old, [])
+    assert (newest_features(run, 2, reporter), reporter.told) == (old, [])
     model(run, 2, 1, root)
     for asked in (run.choose(first, 2), RunDirectory(tmp_path, {"model": 1}), RunDirectory(tmp_path, {"features": 1})):
         assert (newest_features(asked, 2, reporter), reporter.told) == (old, [])
-    assert newest_features(run, 3, reporter) == old
+    assert newest_features(run, 2, reporter) == old
     assert reporter.told == [
         "the features of stage 2 (v1) come from another model than v2 of that stage; dbc extract --stage 2 makes those of "
         "this one"

@@ -18,10 +18,11 @@ from test_store import SUMMARY, fill, request
 from schemas.manifest import Execution, FeaturesManifest
 from schemas.parameters import ExtractParameters
 from stages.errors import DbcError
+from stages.processes import OneProcess
 from stages.reporting import Silent
 from stages.runs.context import Context
 from stages.runs.events import read_events
-from stages.runs.making import Computed, Made, Request, make_artifact
+from stages.runs.making import Computed, Made, Request, make_artifact, require_own_dataset
 from stages.runs.run_directory import RunDirectory
 from stages.runs.store import Writer, open_artifact
 from stages.runs.store.digests import library_versions
@@ -112,14 +113,44 @@ def test_content_that_any_version_has_is_not_added_again(tmp_path: Path) -> None
     assert run.versions("dataset") == [1, 2]
 
 
+class Beside(OneProcess):
+    """One of two processes; what the first tells is kept for the other."""
+
+    size = 2
+
+    def __init__(self, rank: int, told: list[Any]) -> None:
+        self.rank, self._told = rank, told
+
+    def from_leader(self, value: Any) -> Any:
+        if self.rank > 0:
+            return self._told.pop(0)
+        self._told.append(value)
+        return value
+
+
 class Warned(Silent):
-    """Keeps warnings."""
+    """Keeps notes and warnings."""
 
     def __init__(self) -> None:
         self.told: list[str] = []
 
-    def warn(self, message: str) -> None:
+    def note(self, message: str) -> None:
         self.told.append(message)
+
+    warn = note
+
+
+def test_a_dataset_stays_what_it_was_and_that_is_told(tmp_path: Path) -> None:
+    run, reporter = RunDirectory(tmp_path), Warned()
+    for seed in (0, 1):
+        dataset(run, seed)
+        require_own_dataset(run, request(seed=seed), context=Context(reporter=reporter), new_dataset=False)
+    assert reporter.told == []
+    require_own_dataset(run, request(seed=0), context=Context(reporter=reporter), new_dataset=False)
+    assert reporter.told == [
+        "commands take dataset v2, the newest, and not v1, which this is; `dbc run --dataset v1` goes on with that"
+    ]
+    assert make_artifact(run, request(seed=0), fill, context=Context()).found_version is None
 
 
 def test_what_was_asked_for_last_is_what_commands_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,10 +185,17 @@ def test_what_was_asked_for_last_is_what_commands_take(tmp_path: Path, monkeypat
     for one, version in ((asked(3, 1), 3), (asked(1), 4), (asked(1, force=True), 4)):
         assert (one.found_version, one.artifact.version) == (None, version)  # type: ignore[union-attr]
     assert asked(2, force=True).found_version == 2
+    told: list[Any] = []
+    for rank in (0, 1):
+        with monkeypatch.context() as patch:
+            patch.setattr("stages.runs.context.together", lambda rank=rank: Beside(rank, told))
+            one = asked(1)
+        assert (one.status, one.found_version, one.artifact.version) == ("up to date", 4, 6)  # type: ignore[union-attr]
+    assert asked(2).found_version == 5
     monkeypatch.setattr(Path, "rename", refuse)
-    assert asked(1).artifact == now
-    assert "commands go on with v5 and not with v4" in reporter.told[-1]
-    assert run.versions("features", 0) == [1, 2, 3, 4, 5]
+    assert asked(1).artifact.version == 6  # type: ignore[union-attr]
+    assert "commands go on with v7 and not with v6" in reporter.told[-1]
+    assert run.versions("features", 0) == [1, 2, 3, 4, 5, 6, 7]
 
 
 def refuse(source: Path, target: Path) -> None:
