@@ -17,7 +17,7 @@ from schemas.parameters import (
     MergeParameters,
     SyntheticParameters,
 )
-from schemas.recipes import evaluation_of, extraction_of, merging_of
+from schemas.recipes import evaluation_of, extraction_of, merging_of, network_of
 from stages.ingest.stage import ingest
 from stages.loop.plan import Plan
 from stages.runs.context import Context
@@ -162,7 +162,11 @@ def with_recipe(plan: Plan, recipe: str, *, criterion: str = "dbc") -> Plan:
         **merging_of(recipe, criterion=criterion),
     }
     return replace(
-        with_merge(plan, **changes), train={**plan.train, "recipe": recipe}, extract=features, evaluate=evaluate
+        with_merge(plan, **changes),
+        train={**plan.train, "recipe": recipe},
+        extract=features,
+        evaluate=evaluate,
+        initial={**network_of(recipe), **plan.initial},
     )
 
 

@@ -5,16 +5,33 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from dbc_cli.command import Given, parse
-from dbc_cli.flags.tables import CAMERA, EVALUATE, MERGE, WHITEN
+from dbc_cli.command import Given, initial_fields, parse
+from dbc_cli.flags.tables import CAMERA, EVALUATE, MERGE, SEED, WHITEN
 from stages.errors import UsageError
 
 if TYPE_CHECKING:
     from schemas.parameters import EvaluateParameters, MergeParameters
     from stages.constraints.stage import AskedConstraints
     from stages.reporting import Reporter
+
+
+def initial_by_recipe(given: Given) -> dict[str, Any]:
+    """The fields of `InitParameters` that are given, and those of the recipe.
+
+    A recipe that pools as usual leaves the pooling to what the run has; but before any training it does not take several
+    layers from another recipe.
+    """
+    from schemas.recipes import DEFAULT_RECIPE, network_of
+    from schemas.stage_names import INIT_STAGE
+    from stages.runs.run_directory import model_manifest
+
+    by_recipe, run = network_of(given.get("recipe", DEFAULT_RECIPE)), given.run_directory
+    if not by_recipe and run.stages("model") == [INIT_STAGE]:
+        model = run.require("model", INIT_STAGE)
+        by_recipe = {"pooling": "avg"} if model_manifest(model).initial.pooling == "layers" else {}
+    return {**by_recipe, **initial_fields(given, SEED)}
 
 
 def merge_parameters(given: Given) -> MergeParameters:

@@ -43,7 +43,7 @@ RecipeName = Literal["tuned", "auto", "paper", "pul", "eug", "race", "stepwise",
 """Three ways of this method, and other published ones, which `stages.compare` sets beside it."""
 BAG_OF_WORDS: Final = "bow"
 """The name of the backbone that has no weights to train."""
-Pooling = Literal["avg", "gem"]
+Pooling = Literal["auto", "avg", "gem", "layers"]
 LastStride = Literal[1, 2]
 NormStatistics = Literal["batch", "stored"]
 MemoryInit = Literal["centroids", "zeros"]

@@ -22,6 +22,7 @@ from schemas.choices import (
     Clusterer,
     FlipUse,
     IntraNormalizer,
+    Pooling,
     RecipeName,
     Start,
     Update,
@@ -87,6 +88,8 @@ class Recipe:
         then training mirrors nothing, too.
     camera_norm
         Whether the first batch norm has statistics for each camera if its pictures look alike: `auto` or `off`.
+    pooling
+        How the network pools: `auto` has features of several layers if its weights were learnt from pictures.
     video
         Fields of `TrainParameters` at later stages of video.
     freezes_video
@@ -100,6 +103,7 @@ class Recipe:
     camera: CameraUse = "ignored"
     flip: FlipUse = False
     camera_norm: CameraNormUse = "off"
+    pooling: Pooling = "avg"
     video: Mapping[str, Any] = field(default_factory=dict)
     freezes_video: bool = False
 
@@ -262,6 +266,7 @@ RECIPES: Mapping[RecipeName, Recipe] = MappingProxyType(
             camera="auto",
             flip="auto",
             camera_norm="auto",
+            pooling="auto",
         ),
         "auto": Recipe(merging=Merging(), training=_FROM_WEIGHTS, from_random=_FROM_RANDOM),
         "paper": Recipe(
@@ -288,6 +293,11 @@ def merging_of(recipe: RecipeName, *, criterion: str = "dbc", update: str | None
     elif update not in (None, "exact"):
         merging = replace(merging, update=published.update, start=published.start)
     return asdict(merging)
+
+
+def network_of(recipe: RecipeName) -> dict[str, Any]:
+    """The fields of `InitParameters` that `recipe` sets; a recipe that pools as usual leaves it to what the run has."""
+    return {"pooling": RECIPES[recipe].pooling} if RECIPES[recipe].pooling != "avg" else {}
 
 
 def extraction_of(recipe: RecipeName) -> dict[str, Any]:

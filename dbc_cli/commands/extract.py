@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dbc_cli.by_recipe import tell_of_another_recipe
-from dbc_cli.command import Given, command, initial_fields, parse
+from dbc_cli.by_recipe import initial_by_recipe, tell_of_another_recipe
+from dbc_cli.command import Given, command, parse
 from dbc_cli.flags.flag import NETWORK, WHERE, Flag, pins, stage_flag
 from dbc_cli.flags.tables import COMMON, DEVICE, MAKING, SEED
 from dbc_cli.flags.training import AMP, COMPILE, INITIAL, RECIPE
@@ -61,7 +61,7 @@ def extract(given: Given) -> None:
         given.run_directory,
         stage=given.stage,
         parameters=parameters,
-        initial=initial_fields(given, SEED),
+        initial=initial_by_recipe(given),
         context=given.context(),
     )
     given.remember()

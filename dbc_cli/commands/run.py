@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dbc_cli.by_recipe import asked_constraints, evaluate_parameters, merge_parameters
-from dbc_cli.command import Given, command, initial_fields
+from dbc_cli.by_recipe import asked_constraints, evaluate_parameters, initial_by_recipe, merge_parameters
+from dbc_cli.command import Given, command
 from dbc_cli.commands.extract import FEATURES, extract_parameters
 from dbc_cli.comparison import ANOTHER_SET_METHODS
 from dbc_cli.configuration import STAGE_TABLES
@@ -108,7 +108,7 @@ def plan_of(given: Given) -> Plan:
         extract=extract_parameters(given),
         evaluate=evaluate_parameters(given),
         train=given.fields_of((*TRAIN, *WHITEN, *SEED, *AMP)),
-        initial=initial_fields(given, SEED),
+        initial=initial_by_recipe(given),
         stages=given["stages"],
         stage0_epochs=given["stage0_epochs"],
         merge_only=given.flag("merge_only"),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dbc_cli.by_recipe import asked_constraints
-from dbc_cli.command import Given, command, initial_fields
+from dbc_cli.by_recipe import asked_constraints, initial_by_recipe
+from dbc_cli.command import Given, command
 from dbc_cli.flags.flag import TRAINING, in_panel, pins, stage_flag
 from dbc_cli.flags.tables import COMMON, CONSTRAINTS, DEVICE, MAKING, SEED, WHITEN
 from dbc_cli.flags.training import AMP, COMPILE, INITIAL, RUNNING, SUPERVISED, TRAIN
@@ -39,7 +39,7 @@ def train(given: Given) -> None:
         given.run_directory,
         stage=given.stage,
         overrides=given.fields_of((*TRAIN, *SUPERVISED, *in_panel(TRAINING, WHITEN), *SEED, *AMP)),
-        initial=initial_fields(given, SEED),
+        initial=initial_by_recipe(given),
         constraints=asked_constraints(given),
         context=given.context(),
     )

@@ -32,8 +32,9 @@ INITIAL = (
         "pooling",
         Pooling,
         "--pooling",
-        "How a ResNet pools: avg (mean), or gem (generalised mean with a learnt exponent).",
-        "avg",
+        "Features: avg (means of the last map), layers (means and deviations of earlier maps, too), gem (ResNets: generalised "
+        "means), or auto (layers, if the network has them and weights that are not random).",
+        "by recipe: tuned auto, else avg",
         NETWORK,
     ),
 )

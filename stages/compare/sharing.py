@@ -12,6 +12,7 @@ from schemas.stage_names import INIT_STAGE
 from stages.loop.plan import Plan
 from stages.loop.run_stages import StageRow, run_stages
 from stages.nn.backbones.weights import IMAGENET, NO_WEIGHTS
+from stages.nn.initial_model import AUTO
 from stages.runs.context import Context
 from stages.runs.lineage import share_dataset
 from stages.runs.run_directory import RunDirectory, model_manifest
@@ -64,6 +65,8 @@ def _initial_in_full(parent: RunDirectory, plan: Plan) -> dict[str, Any]:
     existing = _initial_of(parent)
     if existing is None or initial.get("backbone", existing.backbone) != existing.backbone:
         return initial
+    if initial.get("pooling") == AUTO:
+        del initial["pooling"]
     if existing.weights in (NO_WEIGHTS, IMAGENET):
         return {**existing.model_dump(exclude={"weights_digest", "seed"}), **initial}
     return initial

@@ -100,7 +100,8 @@ def _use(card: Card) -> str:
             '(features,) = session.run(None, {"images": images})  # float32 (n, 3, '
             f"{card.height}, {card.width})\n```"
         )
-    again = f"In dbc-reid: `dbc extract --backbone {initial.backbone} --weights {card.name}`."
+    pooling = "" if initial.backbone == "bow" else f" --pooling {initial.pooling}"
+    again = f"In dbc-reid: `dbc extract --backbone {initial.backbone} --weights {card.name}{pooling}`."
     if ":" in initial.backbone or initial.pooling != "avg" or initial.last_stride != 2 or initial.backbone == "bow":
         return f"{again} Pooling {initial.pooling}, stride of the last block {initial.last_stride}."
     return (

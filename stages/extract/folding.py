@@ -19,7 +19,7 @@ def folded(network: nn.Module) -> nn.Module:
     if not any(isinstance(module, nn.BatchNorm2d) for module in network.modules()):
         return network
     try:
-        traced = fx.symbolic_trace(network)
+        traced = fx.GraphModule(network, _Tracer().trace(network))
     except (fx.proxy.TraceError, TypeError):
         return network
     modules = dict(traced.named_modules())
@@ -38,6 +38,13 @@ def folded(network: nn.Module) -> nn.Module:
     traced.delete_all_unused_submodules()
     traced.recompile()
     return traced
+
+
+class _Tracer(fx.Tracer):
+    """A tracer that sees what hooks do."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return not m._forward_hooks and super().is_leaf_module(m, module_qualified_name)
 
 
 def _called_once(traced: fx.GraphModule, *nodes: fx.Node) -> bool:

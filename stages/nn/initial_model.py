@@ -23,7 +23,10 @@ from stages.runs.lineage import parent_of
 from stages.runs.making import Computed, Made, Request, make_artifact
 from stages.runs.run_directory import RunDirectory, dataset_manifest, model_manifest
 from stages.runs.store import Artifact, Writer
-from stages.samples import TRAIN
+from stages.samples import TRAIN, in_encounters
+
+AUTO = "auto"
+"""A pooling that fits any model there is, and is decided when one is made."""
 
 
 def initial_model(run: RunDirectory, overrides: Mapping[str, Any], *, context: Context = DEFAULT_CONTEXT) -> Made:
@@ -38,7 +41,12 @@ def initial_model(run: RunDirectory, overrides: Mapping[str, Any], *, context: C
         return Made("up to date", "model", INIT_STAGE, existing, existing.version, {})
     parameters = _with_overrides(existing, overrides)
     provider = provider_of(parameters.backbone)
+    in_doubt = parameters.pooling == AUTO and _in_encounters(run)
+    if in_doubt:
+        parameters = parameters.model_copy(update={"pooling": "avg"})
     parameters = provider.completed(parameters, given=overrides)
+    if parameters.pooling == AUTO:
+        parameters = parameters.model_copy(update={"pooling": "avg"})
     weights = provider.find_weights(parameters.weights, backbone=parameters.backbone, reporter=context.reporter)
     parameters = provider.with_weights(parameters, weights)
     request = Request(
@@ -58,12 +66,24 @@ def initial_model(run: RunDirectory, overrides: Mapping[str, Any], *, context: C
     )
     if outcome.status == "created" and not provider.learns_from_images:
         size = f", images of {parameters.height}×{parameters.width}" if parameters.height and parameters.width else ""
-        context.reporter.note(f"initial model: {parameters.backbone}, weights {parameters.weights}{size}")
+        layers = ", features of several layers" if parameters.pooling == "layers" else ""
+        layers = ", features of the last layer, because pictures come in encounters" if in_doubt else layers
+        context.reporter.note(f"initial model: {parameters.backbone}, weights {parameters.weights}{size}{layers}")
     return outcome
 
 
+def _in_encounters(run: RunDirectory) -> bool:
+    """Whether train samples come in encounters, whose light and background early layers see."""
+    dataset = run.find("dataset")
+    if dataset is None:
+        return False
+    is_train = dataset.read("split") == TRAIN
+    encounter = dataset.read("encounter")[is_train] if "encounter" in dataset.names() else np.empty(0, dtype=np.int32)
+    return in_encounters(dataset.read("camid")[is_train], encounter)
+
+
 def _describes(overrides: Mapping[str, Any], initial: InitParameters) -> bool:
-    return all(name == "seed" or getattr(initial, name) == value for name, value in overrides.items())
+    return all(name == "seed" or value in (AUTO, getattr(initial, name)) for name, value in overrides.items())
 
 
 def _of_dataset(run: RunDirectory, existing: Artifact) -> bool:
@@ -92,7 +112,7 @@ def require_agreement(artifact: Artifact, overrides: Mapping[str, Any]) -> None:
             provider = provider_of(initial.backbone)
             file = provider.find_weights(str(value), backbone=initial.backbone, reporter=Silent())
             agrees = file is not None and file.digest == initial.weights_digest
-        if name != "seed" and not agrees:
+        if name != "seed" and value != AUTO and not agrees:
             raise UsageError(
                 f"`{name}` must be {found!r}, from which this run was trained, got {value!r}; leave it out, or start "
                 f"another run with `run`"

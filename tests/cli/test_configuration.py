@@ -86,7 +86,10 @@ def test_a_value_of_the_configuration_that_no_stage_takes_is_one_line(dbc: Dbc, 
     assert result.status == 2
     assert "--backbone must be bow" in result.line
     (run / "config.toml").write_text("pooling = 'max'\n")
-    assert "config.toml: pooling must be one of 'avg', 'gem', got 'max'" in dbc("extract", "--run", run).line
+    assert (
+        "config.toml: pooling must be one of 'auto', 'avg', 'gem', 'layers', got 'max'"
+        in dbc("extract", "--run", run).line
+    )
     (run / "config.toml").write_text("lambda = -1\n")
     assert "--lambda must be at least 0, got -1" in dbc("merge", "--run", run).line
 

@@ -89,11 +89,16 @@ def test_training_goes_on_from_a_state_and_every_step_is_told_in_order(cuda, fie
         np.testing.assert_allclose(result.loss, undisturbed.loss, rtol=1e-3)
 
 
+@pytest.mark.parametrize("pooling", ["avg", "layers"])
 @pytest.mark.parametrize("amp", [False, True], ids=["float32", "bfloat16"])
-def test_a_recorded_backbone_gives_the_features_and_gradients_of_the_plain_one(cuda, amp) -> None:  # type: ignore[no-untyped-def]
+def test_a_recorded_backbone_gives_the_features_and_gradients_of_the_plain_one(cuda, amp, pooling) -> None:  # type: ignore[no-untyped-def]
     import torch
 
-    model = build_model(InitParameters(backbone="resnet18")).to(cuda, memory_format=torch.channels_last).train()
+    model = (
+        build_model(InitParameters(backbone="resnet18", pooling=pooling))
+        .to(cuda, memory_format=torch.channels_last)
+        .train()
+    )
     twin, shape = copy.deepcopy(model), (8, 3, 64, 32)
     plain = functools.partial(twin.pool, amp=amp)
     network = recorded(model, functools.partial(model.pool, amp=amp), shape=shape, n_steps=1000, device=cuda)

@@ -13,6 +13,7 @@ from torch import nn
 from schemas.parameters import InitParameters
 from stages.errors import UsageError
 from stages.nn import backbones
+from stages.nn.backbones.layers import pool_layers
 from stages.nn.backbones.provider import Provider
 
 
@@ -52,4 +53,7 @@ def build_backbone(parameters: InitParameters) -> tuple[nn.Module, int]:
     provider = provider_of(parameters.backbone)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(parameters.seed)
-        return provider.build(parameters)
+        network, dim = provider.build(parameters)
+    if parameters.pooling == "layers":
+        dim = pool_layers(network, dim=dim, name=parameters.backbone)
+    return network, dim
