@@ -18,20 +18,25 @@ if TYPE_CHECKING:
 
 
 def initial_by_recipe(given: Given) -> dict[str, Any]:
-    """The fields of `InitParameters` that are given, and those of the recipe.
-
-    A recipe that pools as usual leaves the pooling to what the run has; but before any training it does not take several
-    layers from another recipe.
-    """
+    """The fields of `InitParameters` that are given, and those of the recipe."""
     from schemas.recipes import DEFAULT_RECIPE, network_of
+
+    return {**network_of(given.get("recipe", DEFAULT_RECIPE)), **initial_fields(given, SEED)}
+
+
+def tell_of_another_pooling(given: Given, reporter: Reporter) -> None:
+    """A note if a recipe is named that pools the last layer, and the run's network has several from another recipe."""
+    from schemas.recipes import network_of
     from schemas.stage_names import INIT_STAGE
     from stages.runs.run_directory import model_manifest
 
-    by_recipe, run = network_of(given.get("recipe", DEFAULT_RECIPE)), given.run_directory
-    if not by_recipe and run.stages("model") == [INIT_STAGE]:
-        model = run.require("model", INIT_STAGE)
-        by_recipe = {"pooling": "avg"} if model_manifest(model).initial.pooling == "layers" else {}
-    return {**by_recipe, **initial_fields(given, SEED)}
+    recipe, run = given["recipe"], given.run_directory
+    model = None if recipe is None or network_of(recipe) or given["pooling"] else run.find("model", INIT_STAGE)
+    if model is not None and model_manifest(model).initial.pooling == "layers":
+        reporter.note(
+            f"the network of this run has features of several layers, which --recipe {recipe} does not take; "
+            "begin another run, or give --pooling avg before anything is trained"
+        )
 
 
 def merge_parameters(given: Given) -> MergeParameters:

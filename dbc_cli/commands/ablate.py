@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from dbc_cli.by_recipe import evaluate_parameters
 from dbc_cli.command import Given, command
@@ -93,7 +95,10 @@ def ablate(given: Given) -> None:
         # whatever the recipe: one kind of features and one measure for all
         alike = replace(given, values={**given.values, "recipe": "auto"})
         evaluate, features = evaluate_parameters(alike), extract_parameters(alike)
-        plans = {name: replace(plan, evaluate=evaluate, extract=features) for name, plan in plans.items()}
+        plans = {
+            name: replace(plan, evaluate=evaluate, extract=features, initial=_pooled_as(plan.initial, given["pooling"]))
+            for name, plan in plans.items()
+        }
         cells = method_cells(plans, seeds=seeds, on_source=begin_on_source(given, plans))
     elif given["clusterers"] is not None:
         name = "clusterers"
@@ -113,3 +118,8 @@ def ablate(given: Given) -> None:
         show_plan(given, cells)
         return
     compare_and_show(given, cells, name=name, others=others, methods=given["methods"] is not None)
+
+
+def _pooled_as(initial: Mapping[str, Any], pooling: str | None) -> dict[str, Any]:
+    """`initial` without the pooling of a recipe; with that which is given, if one is."""
+    return {name: value for name, value in initial.items() if name != "pooling" or pooling is not None}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dbc_cli.by_recipe import initial_by_recipe, tell_of_another_recipe
+from dbc_cli.by_recipe import initial_by_recipe, tell_of_another_pooling, tell_of_another_recipe
 from dbc_cli.command import Given, command, parse
 from dbc_cli.flags.flag import NETWORK, WHERE, Flag, pins, stage_flag
 from dbc_cli.flags.tables import COMMON, DEVICE, MAKING, SEED
@@ -56,6 +56,7 @@ def extract(given: Given) -> None:
     from stages.extract.stage import extract as run_extract
 
     parameters = extract_parameters(given)
+    tell_of_another_pooling(given, RichReporter())
     tell_of_another_recipe(given, RichReporter(), decides=[flag.name for flag in FEATURES])
     outcome = run_extract(
         given.run_directory,

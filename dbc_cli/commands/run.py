@@ -7,7 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dbc_cli.by_recipe import asked_constraints, evaluate_parameters, initial_by_recipe, merge_parameters
+from dbc_cli.by_recipe import (
+    asked_constraints,
+    evaluate_parameters,
+    initial_by_recipe,
+    merge_parameters,
+    tell_of_another_pooling,
+)
 from dbc_cli.command import Given, command
 from dbc_cli.commands.extract import FEATURES, extract_parameters
 from dbc_cli.comparison import ANOTHER_SET_METHODS
@@ -94,8 +100,11 @@ def run(given: Given) -> None:
     The artifacts are those of the single commands in a shell loop. With --stop auto the run ends when --patience trained
     stages have been no better than the one that dbc select chooses, and names that stage; identity labels are never used.
     """
+    from dbc_cli.console import RichReporter
+
     plan = plan_of(given)
     tell_of_idle(given, {**settings_of(plan), "stop": given.get("stop", "never")})
+    tell_of_another_pooling(given, RichReporter())
     run_plan(given, plan)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dbc_cli.by_recipe import asked_constraints, initial_by_recipe
+from dbc_cli.by_recipe import asked_constraints, initial_by_recipe, tell_of_another_pooling
 from dbc_cli.command import Given, command
 from dbc_cli.flags.flag import TRAINING, in_panel, pins, stage_flag
 from dbc_cli.flags.tables import COMMON, CONSTRAINTS, DEVICE, MAKING, SEED, WHITEN
@@ -35,6 +35,7 @@ def train(given: Given) -> None:
     from stages.train.stage import train as run_train
 
     tell_of_idle(given, {"loss": "repelled", "exclusive": False, **given.values})
+    tell_of_another_pooling(given, RichReporter())
     outcome = run_train(
         given.run_directory,
         stage=given.stage,

@@ -33,7 +33,7 @@ INITIAL = (
         Pooling,
         "--pooling",
         "Features: avg (means of the last map), layers (means and deviations of earlier maps, too), gem (ResNets: generalised "
-        "means), or auto (layers, if the network has them and weights that are not random).",
+        "means), or auto (layers of pretrained networks, if features do not become very wide).",
         "by recipe: tuned auto, else avg",
         NETWORK,
     ),

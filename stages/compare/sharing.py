@@ -69,7 +69,7 @@ def _initial_in_full(parent: RunDirectory, plan: Plan) -> dict[str, Any]:
         del initial["pooling"]
     if existing.weights in (NO_WEIGHTS, IMAGENET):
         return {**existing.model_dump(exclude={"weights_digest", "seed"}), **initial}
-    return initial
+    return {**existing.model_dump(include={"pooling", "last_stride", "embedding_dim"}), **initial}
 
 
 def _begins_alike(parent: RunDirectory, plan: Plan) -> bool:

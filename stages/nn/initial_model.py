@@ -41,14 +41,10 @@ def initial_model(run: RunDirectory, overrides: Mapping[str, Any], *, context: C
         return Made("up to date", "model", INIT_STAGE, existing, existing.version, {})
     parameters = _with_overrides(existing, overrides)
     provider = provider_of(parameters.backbone)
-    in_doubt = parameters.pooling == AUTO and _in_encounters(run)
-    if in_doubt:
-        parameters = parameters.model_copy(update={"pooling": "avg"})
     parameters = provider.completed(parameters, given=overrides)
-    if parameters.pooling == AUTO:
-        parameters = parameters.model_copy(update={"pooling": "avg"})
     weights = provider.find_weights(parameters.weights, backbone=parameters.backbone, reporter=context.reporter)
     parameters = provider.with_weights(parameters, weights)
+    parameters, told = _with_pooling(parameters, existing, provider, run)
     request = Request(
         kind="model",
         stage=INIT_STAGE,
@@ -66,10 +62,29 @@ def initial_model(run: RunDirectory, overrides: Mapping[str, Any], *, context: C
     )
     if outcome.status == "created" and not provider.learns_from_images:
         size = f", images of {parameters.height}×{parameters.width}" if parameters.height and parameters.width else ""
-        layers = ", features of several layers" if parameters.pooling == "layers" else ""
-        layers = ", features of the last layer, because pictures come in encounters" if in_doubt else layers
-        context.reporter.note(f"initial model: {parameters.backbone}, weights {parameters.weights}{size}{layers}")
+        context.reporter.note(f"initial model: {parameters.backbone}, weights {parameters.weights}{size}{told}")
     return outcome
+
+
+def _with_pooling(
+    parameters: InitParameters, existing: Artifact | None, provider: Provider, run: RunDirectory
+) -> tuple[InitParameters, str]:
+    """`parameters` with `AUTO` decided, and what to tell of it.
+
+    It stays as it is in the `existing` model if that is of the same network and weights; else it is decided by these.
+    """
+    if parameters.pooling != AUTO:
+        return parameters, ""
+    before = None if existing is None else model_manifest(existing).initial
+    source = ("backbone", "weights_digest") if parameters.weights_digest else ("backbone", "weights")
+    if before is not None and all(getattr(before, name) == getattr(parameters, name) for name in source):
+        return parameters.model_copy(update={"pooling": before.pooling}), ""
+    if not provider.pools_layers(parameters):
+        return parameters.model_copy(update={"pooling": "avg"}), ""
+    if _in_encounters(run):
+        told = ", features of the last layer, because pictures come in encounters"
+        return parameters.model_copy(update={"pooling": "avg"}), told
+    return parameters.model_copy(update={"pooling": "layers"}), ", features of several layers"
 
 
 def _in_encounters(run: RunDirectory) -> bool:

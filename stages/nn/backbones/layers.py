@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from schemas.parameters import InitParameters
 from stages.errors import UsageError
 
 PROBE = 128
 """Height and width of the image that finds the layers."""
 FINEST = 8
 """The smallest stride of a map that is looked at: before it come edges, which all individuals have."""
+MOST_NUMBERS = 2560
+"""Numbers of a feature up to which several layers are taken unasked: ResNet-50 would have 5,120, and whitening takes d³."""
+Build = Callable[[InitParameters], tuple[nn.Module, int]]
 _LEAST_VARIANCE = 1e-6
 
 
@@ -26,6 +31,10 @@ class _Layers:
 
     def __init__(self, n_maps: int) -> None:
         self._maps: list[Tensor | None] = [None] * n_maps
+
+    def __deepcopy__(self, _memo: dict[int, Any]) -> _Layers:
+        """The same without maps: those of a pass that was broken off may belong to a graph."""
+        return _Layers(len(self._maps))
 
     def keep(self, _module: nn.Module, _given: Any, found: Tensor, *, number: int) -> None:
         """Keep a map (B, C, H, W)."""
@@ -61,10 +70,16 @@ def pool_layers(network: nn.Module, *, dim: int, name: str) -> int:
     return dim + 2 * sum(channels for _, channels in maps)
 
 
-def has_layers(network: nn.Module, *, dim: int) -> bool:
-    """Whether `network`, whose features have `dim` numbers, is one for `pool_layers`."""
+def are_few(network: nn.Module, dim: int) -> bool:
+    """Whether `network`, whose features have `dim` numbers, has several layers, and has `MOST_NUMBERS` at most with them."""
     maps, end = _layers_of(network, dim)
-    return bool(maps) and end is not None
+    return bool(maps) and end is not None and dim + 2 * sum(channels for _, channels in maps) <= MOST_NUMBERS
+
+
+def without_drawing(build: Build, parameters: InitParameters) -> tuple[nn.Module, int]:
+    """What `build` makes of `parameters`, without touching the process's generator."""
+    with torch.random.fork_rng(devices=[]):
+        return build(parameters)
 
 
 def _layers_of(network: nn.Module, dim: int) -> tuple[list[tuple[nn.Module, int]], nn.Module | None]:

@@ -48,6 +48,10 @@ class Provider:
         """`parameters` completed for this kind; `given` holds the fields that the user set. Raises UsageError."""
         return parameters
 
+    def pools_layers(self, parameters: InitParameters) -> bool:  # noqa: ARG002
+        """Whether `pooling` 'auto' takes features of several layers for the network and weights of `parameters`."""
+        return False
+
     def find_weights(self, weights: str, *, backbone: str, reporter: Reporter) -> WeightsFile | None:
         """The file for `weights`, downloaded if it is missing; None for 'none'.
 

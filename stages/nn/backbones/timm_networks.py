@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from schemas.parameters import InitParameters
 from stages.errors import DbcError, UsageError
-from stages.nn.backbones.layers import has_layers
+from stages.nn.backbones.layers import are_few, without_drawing
 from stages.nn.backbones.pooling import GeneralizedMean
 from stages.nn.backbones.provider import Provider
 from stages.nn.backbones.weights import IMAGENET, WeightsFile, fit_tensors, read_tensors
@@ -68,13 +68,9 @@ class TimmNetworks(Provider):
         features: Any = network
         return network, int(features.num_features if parameters.pooling == "gem" else _output_dim(features))
 
-    def completed(self, parameters: InitParameters, *, given: Mapping[str, Any]) -> InitParameters:
-        """With timm's own weights, `pooling` 'auto' takes several layers; a file's may be made for re-identification."""
-        if parameters.pooling == "auto" and parameters.weights == IMAGENET:
-            network, dim = self.build(parameters)
-            if has_layers(network, dim=dim):
-                return parameters.model_copy(update={"pooling": "layers"})
-        return super().completed(parameters, given=given)
+    def pools_layers(self, parameters: InitParameters) -> bool:
+        """As `Provider`'s: with timm's own weights; those of a file may be made for re-identification."""
+        return parameters.weights == IMAGENET and are_few(*without_drawing(self.build, parameters))
 
     def find_weights(self, weights: str, *, backbone: str, reporter: Reporter) -> WeightsFile | None:
         """As `Provider`'s; `hf-hub:OWNER/NAME` is a repository of the hub, 'imagenet' timm's repository for the name."""

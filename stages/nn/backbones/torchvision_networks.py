@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from schemas.parameters import InitParameters
 from stages.errors import UsageError
 from stages.nn.backbones.downloads import cached_download
 from stages.nn.backbones.headless import remove_classifier
-from stages.nn.backbones.layers import has_layers
+from stages.nn.backbones.layers import are_few, without_drawing
 from stages.nn.backbones.provider import Provider
 from stages.nn.backbones.resnets import set_resnet_options
 from stages.nn.backbones.weights import NO_WEIGHTS
@@ -51,13 +50,9 @@ class TorchvisionNetworks(Provider):
         set_resnet_options(network, parameters)
         return network, dim
 
-    def completed(self, parameters: InitParameters, *, given: Mapping[str, Any]) -> InitParameters:
-        """With weights that were learnt from pictures, `pooling` 'auto' takes several layers where the network has them."""
-        if parameters.pooling == "auto" and parameters.weights != NO_WEIGHTS:
-            network, dim = self.build(parameters)
-            if has_layers(network, dim=dim):
-                return parameters.model_copy(update={"pooling": "layers"})
-        return super().completed(parameters, given=given)
+    def pools_layers(self, parameters: InitParameters) -> bool:
+        """As `Provider`'s: with weights that were learnt from pictures, if the network has several layers of few channels."""
+        return parameters.weights != NO_WEIGHTS and are_few(*without_drawing(self.build, parameters))
 
     def download(self, backbone: str, *, reporter: Reporter) -> Path:
         """torchvision's IMAGENET1K_V1 weights, those of the published results, in torch's own cache."""

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import copy
 import functools
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
 
 from schemas.parameters import InitParameters
 from stages.errors import UsageError
 from stages.extract.folding import folded
+from stages.nn.backbones.register import provider_of
 from stages.nn.initial_model import initial_model
 from stages.nn.model.network import ReidModel, build_model
 from stages.runs.run_directory import RunDirectory, model_manifest
@@ -75,11 +78,19 @@ def test_gradients_reach_the_first_layer_from_every_part() -> None:
 
 
 def test_a_pass_that_was_broken_off_leaves_nothing_behind() -> None:
-    model = network("layers")
-    with torch.inference_mode(), pytest.raises(RuntimeError):
-        model.backbone(torch.rand(2, 4, 64, 96))
-    with torch.inference_mode():
-        torch.testing.assert_close(model.backbone(images()), by_loop(images()), rtol=1e-4, atol=1e-5)
+    model = copy.deepcopy(network("layers"))
+    last = model.backbone.features[-1]  # type: ignore[index]
+
+    def stop(*_: object) -> None:
+        raise MemoryError
+
+    hook = last.register_forward_pre_hook(stop)
+    with pytest.raises(MemoryError):
+        model.backbone(images())
+    hook.remove()
+    for backbone in (copy.deepcopy(model.backbone), model.backbone):
+        with torch.inference_mode():
+            torch.testing.assert_close(backbone(images()), by_loop(images()), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("backbone", ["squeezenet1_1", "vit_b_32", "two:resnet10"])
@@ -100,16 +111,36 @@ def test_auto_takes_several_layers_of_a_network_that_has_them_and_learnt_from_pi
     tmp_path, monkeypatch, backbone: str, weights: bool, expected: str
 ) -> None:  # type: ignore[no-untyped-def]
     run, asked = RunDirectory(tmp_path), {"backbone": backbone, "pooling": "auto"}
+    file = tmp_path / "weights.safetensors"
     if weights:
-        from safetensors.torch import save_file
-
-        plain = build_model(InitParameters(backbone=backbone))
-        save_file(plain.backbone.state_dict(), tmp_path / "weights.safetensors")
-    made = initial_model(run, asked | {"weights": str(tmp_path / "weights.safetensors") if weights else "none"})
+        save_file(build_model(InitParameters(backbone=backbone)).backbone.state_dict(), file)
+    asked["weights"] = str(file) if weights else "none"
+    made = initial_model(run, asked)
     assert made.artifact is not None
     assert model_manifest(made.artifact).initial.pooling == expected
-    # what is there fits
-    assert initial_model(run, asked).status == "up to date"
+    # what is there fits, whether its file is named or not
+    for again in (asked, {"backbone": backbone, "pooling": "auto"}):
+        assert initial_model(run, again).status == "up to date"
+
+
+def test_a_run_of_before_keeps_its_pooling_until_it_has_other_weights(tmp_path: Path) -> None:
+    run, files = RunDirectory(tmp_path / "run"), [tmp_path / "a.safetensors", tmp_path / "b.safetensors"]
+    for seed, file in enumerate(files):
+        save_file(build_model(InitParameters(backbone="mobilenet_v3_small", seed=seed)).backbone.state_dict(), file)
+    before = initial_model(run, {"backbone": "mobilenet_v3_small", "weights": str(files[0])})
+    asked = {"backbone": "mobilenet_v3_small", "pooling": "auto"}
+    same, other = (initial_model(run, {**asked, "weights": str(file)}) for file in files)
+    assert (same.status, same.artifact) == ("up to date", before.artifact)
+    assert other.artifact is not None
+    assert model_manifest(other.artifact).initial.pooling == "layers"
+
+
+def test_auto_leaves_networks_alone_whose_features_would_be_very_wide() -> None:
+    few, many = (InitParameters(backbone=name, weights="imagenet") for name in ("resnet18", "resnet50"))
+    state = torch.random.get_rng_state()
+    assert provider_of("resnet18").pools_layers(few)
+    assert not provider_of("resnet50").pools_layers(many)
+    assert torch.equal(torch.random.get_rng_state(), state)
 
 
 @pytest.mark.parametrize(
