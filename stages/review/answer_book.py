@@ -74,7 +74,8 @@ class AnswerBook:
     def undo(self, first: int, second: int) -> None:
         """Take back the last answer about this pair that was added here; those of others and older ones stay.
 
-        UsageError if there is none.
+        UsageError if there is none, or if somebody rewrote the row in the file so that it says something else; in the other
+        order of the two, in capitals or with spaces it says the same.
         """
         given = next((told for told in reversed(self._given) if told[:2] == (first, second)), None)
         if given is None:
@@ -83,8 +84,12 @@ class AnswerBook:
             )
         with alone_in_writing(self.file):
             self._table = _Table.read(self.file) if self.file.exists() else _Table()
-            if self._table.remove(self._row(*given)):
-                write_text(self._table.text(), self.file, overwrite=True)
+            if not self._table.remove(row := self._row(*given)):
+                raise UsageError(
+                    f"the row {','.join(row)!r} is no longer in {self.file} as it was given; correct the file, then load the "
+                    "page again"
+                )
+            write_text(self._table.text(), self.file, overwrite=True)
         self._given.remove(given)
         self.refresh()
 
@@ -140,13 +145,19 @@ class _Table:
         """Take out the last row that says this; whether there was one."""
         for place in reversed(range(len(self._rows))):
             cells = self._rows[place]
-            if len(cells) > max(self._places) and tuple(cells[at] for at in self._places) == row:
+            if len(cells) > max(self._places) and _meaning([cells[at] for at in self._places]) == _meaning(row):
                 del self._rows[place]
                 return True
         return False
 
     def text(self) -> str:
         return _csv([self._header, *self._rows], self._delimiter)
+
+
+def _meaning(row: Sequence[str]) -> Row:
+    """The two names of a row in their order, and the answer, as the file is read: without spaces around, in small letters."""
+    first, second = sorted(name.strip() for name in row[:2])
+    return first, second, row[2].strip().casefold()
 
 
 def read_rows(file: Path) -> list[Row]:

@@ -99,6 +99,21 @@ def test_two_books_and_an_editor_on_one_file_lose_nothing_and_take_back_only_the
     assert file.read_text().endswith("nowhere.jpg;a.jpg;same\n")
 
 
+def test_an_answer_that_was_rewritten_is_taken_back_or_said_to_be_gone(tmp_path: Path) -> None:
+    file = tmp_path / "answers.csv"
+    mine = book(file)
+    mine.add(0, 2, "same")
+    file.write_text("path_a,path_b,answer\n c.jpg ,a.jpg, SAME\n")
+    mine.undo(0, 2)
+    assert (rows(file), mine.n_given, mine.rows()) == ([["path_a", "path_b", "answer"]], 0, [])
+    mine.add(0, 2, "same")
+    changed = "path_a,path_b,answer\na.jpg,c.jpg,different\na.jpg,e.jpg,same\n"
+    file.write_text(changed)
+    with pytest.raises(UsageError, match=r"the row 'a.jpg,c.jpg,same' is no longer in .*answers.csv as it was given"):
+        mine.undo(0, 2)
+    assert (file.read_text(), mine.last) == (changed, (0, 2))
+
+
 def test_an_answer_against_a_chain_of_others_is_refused_with_the_chain_and_not_saved(tmp_path: Path) -> None:
     mine = book(tmp_path / "answers.csv")
     for first, second in ((0, 2), (2, 3), (3, 4)):
