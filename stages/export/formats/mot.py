@@ -17,14 +17,17 @@ def layout(rows: Sequence[Member], source: Source) -> Layout:
 
     The id is the individual's number in every sequence. An individual cannot be in a frame twice: the track nearest to the
     centre of the cluster keeps the number, others get numbers that none had before, as does each track that is in no cluster,
-    and it is said. UsageError without frames.
+    and it is said. Pictures without a frame number that are in no cluster are left out and counted, such as those of a query;
+    UsageError if one is in a cluster.
     """
-    without = next((row for row in rows if row.frame is None), None)
+    without = next((row for row in rows if row.frame is None and row.cluster is not None), None)
     if without is not None:
         raise UsageError(
             f"picture {without.path!r} has no frame number, which `format='mot'` needs; ingest a sequence or a video, or "
             "give another `format`"
         )
+    left_out = [row for row in rows if row.frame is None]
+    rows = [row for row in rows if row.frame is not None]
     spare = source.largest_number
     taken: set[tuple[str, int | None, int]] = set()
     lines: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
@@ -47,6 +50,7 @@ def layout(rows: Sequence[Member], source: Source) -> Layout:
     notes = (
         (n_apart, "tracks of an individual that is elsewhere in the same frame, under numbers of their own"),
         (n_without, "boxes or tracks that are in no cluster, under numbers of their own"),
+        (len(left_out), "pictures that are in no cluster and have no frame number, left out"),
     )
     return Layout(texts, tuple(f"{told}: {n}" for n, told in notes if n))
 

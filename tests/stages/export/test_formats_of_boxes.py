@@ -263,3 +263,9 @@ def test_every_video_and_every_folder_of_frames_is_a_sequence_of_its_own(root: P
     # the run had individuals up to 9
     assert layout.files["d.txt"] == "1,1,2,3,3,4,1,-1,-1,-1\n1,10,2,3,3,4,1,-1,-1,-1\n"
     assert layout.files["S1.txt"] == "7,1,2,3,3,4,1,-1,-1,-1\n"
+    # a picture of a query has no part in the tracks, but one in a cluster would be missing from them
+    more = written("mot", root, (*rows, member("images/a.png", None, (1, 2, 3, 4))))
+    assert more.files == layout.files
+    assert more.notes == (*layout.notes, "pictures that are in no cluster and have no frame number, left out: 1")
+    with pytest.raises(UsageError, match=r"'images/a.png' has no frame number"):
+        written("mot", root, (*rows, member("images/a.png", 1, (1, 2, 3, 4))))
