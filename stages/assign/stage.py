@@ -101,12 +101,15 @@ def assign(
         is_train = dataset.read("split") == TRAIN
         pooled, camid = features.read("pooled")[is_train], dataset.read("camid")[is_train]
 
+        compared.require_room_to_fit(pooled, memory_limit=context.memory_limit)
+
         def fit(some: Int64Array) -> Compared:
             by_some = compared.fitted_on(pooled[some], camid[some], ridge=merged.whiten)
             return lambda others: by_some.of(pooled[others], camid[others])
 
         encounter = dataset.read("encounter")[is_train] if "encounter" in dataset.names() else None
-        calibration = calibrate(fit, labels, encounter)
+        fit_work = compared.n_maps * float(pooled.shape[1]) ** 3
+        calibration = calibrate(fit, labels, encounter, fit_work=fit_work, reporter=context.reporter)
         rows = compared.of(pooled, camid)
         sample = np.flatnonzero(added(new_dataset, dataset))
         asked = compared.of(new_features.read("pooled")[sample], new_dataset.read("camid")[sample])

@@ -28,6 +28,11 @@ class Comparison:
     whitenings: Whitenings | None = None
     means: Mapping[int, Float64Array] = field(default_factory=dict)
 
+    @property
+    def n_maps(self) -> int:
+        """How many whitenings it holds: that of all cameras and those of single ones."""
+        return 0 if self.whitenings is None else 1 + len(self.whitenings.own)
+
     def of(self, features: Float32Array, camid: Int32Array) -> Float32Array:
         """`features` (n, d) of cameras `camid` (n,), −2 if unknown, as they are compared: float32, of length 1."""
         rows = self._centred(features, camid) if self.means else features
@@ -43,6 +48,11 @@ class Comparison:
             return Comparison(None, means)
         rows = Comparison(None, means)._centred(features, camid) if means else features
         return Comparison(self.whitenings.fitted_on(rows, camid, ridge=ridge), means)
+
+    def require_room_to_fit(self, features: Float32Array, *, memory_limit: int | None) -> None:
+        """Raise MemoryLimitError if `fitted_on` and `of` `features` (n, d), beside this, take too much memory."""
+        if self.whitenings is not None:
+            require_whitening_room(features, memory_limit=memory_limit, n_maps=2 * self.n_maps)
 
     def _centred(self, features: Float32Array, camid: Int32Array) -> Float32Array:
         middle = np.mean(list(self.means.values()), axis=0)

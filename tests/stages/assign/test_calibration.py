@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
@@ -11,6 +14,7 @@ from stages.assign import calibration as module
 from stages.assign.calibration import (
     calibrate,
     cluster_folds,
+    folds_asked,
     held_out_evidence,
     logistic,
     nearest_clusters,
@@ -18,6 +22,7 @@ from stages.assign.calibration import (
 )
 from stages.errors import DbcError
 from stages.features.whitening import fit_whitening, whitened
+from stages.reporting import Silent
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
@@ -205,6 +210,51 @@ def test_no_sample_that_is_asked_has_a_part_in_the_fit(
         assert sorted(by_kind[0]) == np.flatnonzero(size > 1).tolist()
     if n_looked_at == 2000:
         assert sorted(by_kind[1]) == list(range(90))
+
+
+@pytest.mark.parametrize(
+    ("n_each", "n_maps", "dim", "n_folds"),
+    [
+        (100, 8, 2048, 10),
+        (100, 33, 1280, 10),
+        (100, 0, 9000, 10),
+        (100, 1, 5120, 5),
+        (100, 20, 8192, 3),
+        (7, 20, 8192, 8),
+        (2, 20, 8192, 10),
+        (1000, 1, 2048, 2),
+    ],
+)
+def test_wide_features_are_fitted_on_fewer_folds(n_each: int, n_maps: int, dim: int, n_folds: int) -> None:
+    fold = np.arange(10 * n_each) % 10
+    assert folds_asked(fold, fold >= 0, n_maps * float(dim) ** 3) == list(range(n_folds))
+    # folds of which none is asked are passed over
+    assert folds_asked(fold, fold > 8, n_maps * float(dim) ** 3) == [9]
+
+
+def test_the_whitenings_of_one_fold_are_gone_before_those_of_the_next_and_each_is_told() -> None:
+    rows, labels = individuals(24, 4, spread=0.5)
+    alive, told = [], []
+
+    class Fitted:
+        def __init__(self) -> None:
+            assert not [each for each in alive if each() is not None]
+            alive.append(weakref.ref(self))
+
+        def __call__(self, samples: np.ndarray) -> np.ndarray:
+            return rows[samples]
+
+    class Watching(Silent):
+        @contextmanager
+        def task(self, description: str, *, total: int, unit: str):
+            wanted.append((description, total, unit))
+            yield lambda amount, _text: told.append(amount)
+
+    wanted: list[tuple[str, int, str]] = []
+    found = held_out_evidence(lambda _: Fitted(), labels, fit_work=1e15, reporter=Watching())
+    assert wanted == [("tell known from new", len(alive), "folds")]
+    assert sum(told) == len(alive) == 12
+    assert min(map(len, found)) >= 50
 
 
 def test_clusters_are_dealt_whole_and_evenly() -> None:

@@ -1,12 +1,14 @@
 """The map of a comparison gives train rows what a merge compares, whatever the cameras are used for."""
 
 import itertools
+import tracemalloc
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from schemas.parameters import MergeParameters
+from stages.errors import MemoryLimitError
 from stages.features.camera_whitening import OwnWhitening, Whitenings
 from stages.features.comparison import Comparison, comparison
 from stages.features.prepared import compared_features
@@ -73,3 +75,24 @@ def test_a_comparison_fitted_on_some_rows_is_that_of_these_alone(artifacts, tmp_
         of_one = found.fitted_on(rows[camid > 0], camid[camid > 0], ridge=whiten)
         assert sorted(of_one.whitenings.own) == [1, 2]
     np.testing.assert_allclose(found.of(rows, camid), wanted.of(rows, camid), rtol=0, atol=1e-6)
+
+
+def test_the_room_to_fit_on_others_is_what_that_takes_with_both_sets_of_maps():
+    rows = np.random.default_rng(4).standard_normal((240, 128)).astype(np.float32)
+    camid = (np.arange(240) % 12).astype(np.int32)
+    tracemalloc.start()
+    try:
+        one = fit_whitening(rows, ridge=3.0)
+        own = {each: OwnWhitening(fit_whitening(rows, ridge=3.0), 0.5) for each in range(12)}
+        compared = Comparison(Whitenings(one, own))
+        tracemalloc.reset_peak()
+        some = np.arange(216)
+        by_some = compared.fitted_on(rows[some], camid[some], ridge=3.0)
+        by_some.of(rows[some], camid[some])
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    with pytest.raises(MemoryLimitError, match="`whiten` of 240 features of 128 dimensions"):
+        compared.require_room_to_fit(rows, memory_limit=peak - 1)
+    compared.require_room_to_fit(rows, memory_limit=3 * peak)
+    Comparison().require_room_to_fit(rows, memory_limit=0)
