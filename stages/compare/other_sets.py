@@ -8,7 +8,7 @@ from pathlib import Path
 
 from schemas.recipes import ANOTHER_SET
 from schemas.stage_names import INIT_STAGE
-from stages.compare.baselines.another_set import INITIAL, METHODS, Measured, Options, Source, trained_on
+from stages.compare.baselines.another_set import INITIAL, METHODS, Measured, Options, Source, start_from, trained_on
 from stages.compare.cells import Cell, CellResult, figures_of
 from stages.runs.context import Context
 from stages.runs.run_directory import RunDirectory
@@ -18,8 +18,8 @@ def begun_on(source: Source, cell: Cell, options: Options, *, context: Context) 
     """`cell`; if it begins on `source`, from the network trained there on its identities, with the seed of `options`."""
     if not cell.begins_on_source:
         return cell
-    weights = str(trained_on(source, options, context=context).path)
-    return replace(cell, plan=replace(cell.plan, initial={**cell.plan.initial, "weights": weights}))
+    begun = start_from(trained_on(source, options, context=context))
+    return replace(cell, plan=replace(cell.plan, initial={**cell.plan.initial, **begun}))
 
 
 def told_of(name: str) -> str:

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from schemas.manifest import Execution, FeaturesManifest, ModelManifest
-from schemas.parameters import EvaluateParameters, ExtractParameters, IngestParameters, TrainParameters
+from schemas.parameters import EvaluateParameters, ExtractParameters, IngestParameters, InitParameters, TrainParameters
 from schemas.stage_names import INIT_STAGE
 from schemas.summaries import MetricsSummary
 from stages.arrays.backend import resolve_torch_device
@@ -31,7 +31,7 @@ from stages.extract.stage import extract
 from stages.ingest.stage import ingest
 from stages.nn.backbones.two_networks import PREFIX, TwoNetworks
 from stages.nn.execution import torch_execution
-from stages.nn.initial_model import initial_model, open_model
+from stages.nn.initial_model import AUTO, initial_model, open_model
 from stages.nn.model.network import model_arrays
 from stages.output_files import write_text
 from stages.runs.context import Context
@@ -84,15 +84,14 @@ def umdl(run: RunDirectory, source: Source, options: Options, *, context: Contex
     """
     own_run, initial = _own_run(run, "umdl", options, context)
     own = _made(extract(own_run, stage=INIT_STAGE, parameters=ExtractParameters(), initial=initial, context=context))
-    there = extract(
-        source.run, stage=INIT_STAGE, parameters=ExtractParameters(), initial=options.initial, context=context
-    )
+    asked = agreeing(own_run, source, options).initial
+    there = extract(source.run, stage=INIT_STAGE, parameters=ExtractParameters(), initial=asked, context=context)
     theirs = share(_made(there), RunDirectory(own_run.root / "source").directory("features", INIT_STAGE))
     rows, other = own.read("pooled"), theirs.read("pooled")
     if rows.shape[1] != other.shape[1]:
         raise UsageError(
             f"`source` must have features of {rows.shape[1]} values as this run, got {other.shape[1]}; "
-            "give both one `backbone`"
+            "give both one `backbone` and one `pooling`"
         )
     index, labels = _labelled(source.run.require("dataset"))
     dataset = own_run.require("dataset")
@@ -134,8 +133,8 @@ def umdl(run: RunDirectory, source: Source, options: Options, *, context: Contex
 def tj_aidl(run: RunDirectory, source: Source, options: Options, *, context: Context) -> list[Measured]:
     """The initial features of `run`, and those of two branches that learn identities and attributes of `source`.
 
-    Wang et al., CVPR 2018 (see `joint_attributes`). Both branches are the model of stage 0. UsageError without a table of
-    attributes.
+    Wang et al., CVPR 2018 (see `joint_attributes`). Both branches are the model of stage 0, with features of the last layer.
+    UsageError without a table of attributes.
     """
     if source.attributes is None:
         raise UsageError("`attributes` is missing: give a table with path and a column of 0 and 1 for each attribute")
@@ -220,7 +219,7 @@ def spgan(run: RunDirectory, source: Source, options: Options, *, context: Conte
     Deng et al., CVPR 2018 (see `spgan`). The restyled pictures are a data set of their own, in RUN/baseline/spgan-seedS, with
     the artifacts of any run, and so is what is measured. Pictures restyled with the same options are not made again.
     """
-    folder = run.root / "baseline" / f"spgan-seed{options.seed}"
+    folder, options = run.root / "baseline" / f"spgan-seed{options.seed}", agreeing(run, source, options)
     restyled = _restyle(run, source, options, folder=folder, context=context)
     found = []
     for name, learned_from, place in (
@@ -228,8 +227,10 @@ def spgan(run: RunDirectory, source: Source, options: Options, *, context: Conte
         ("SPGAN (Deng et al., CVPR 2018)", Source(restyled), "restyled"),
     ):
         model = trained_on(learned_from, options, context=context)
+        # both are trained and measured as one network
+        options = replace(options, initial={**options.initial, **_network_of(model, "pooling", "last_stride")})
         target = share_dataset(run, RunDirectory(folder / place))
-        initial = {**options.initial, "weights": str(model.path)}
+        initial = {**options.initial, **start_from(model)}
         made = extract(target, stage=INIT_STAGE, parameters=ExtractParameters(), initial=initial, context=context)
         found.append(_measured(name, target.choose(_made(made), INIT_STAGE), INIT_STAGE, context))
     return found
@@ -239,6 +240,22 @@ def trained_on(source: Source, options: Options, *, context: Context) -> Artifac
     """The model of stage 0 of `source`, trained on its identities by a classifier."""
     asked = {"seed": options.seed, "loss": "softmax", **options.train, "supervised": True}
     return _made(train(source.run, stage=0, overrides=asked, initial=options.initial, context=context))
+
+
+def start_from(model: Artifact) -> dict[str, Any]:
+    """The fields of `InitParameters` for the network of `model`, with its weights and its pooling."""
+    return {"weights": str(model.path), **_network_of(model, "backbone", "pooling", "last_stride")}
+
+
+def agreeing(run: RunDirectory, source: Source, options: Options) -> Options:
+    """`options` by which a `source` without an initial model gets the pooling of that of `run`, unless another is given."""
+    model = run.find("model", INIT_STAGE)
+    if model is None or source.run.find("model", INIT_STAGE) is not None:
+        return options
+    given = {name: value for name, value in options.initial.items() if value != AUTO}
+    if InitParameters(**given).backbone != model_manifest(model).initial.backbone:
+        return options
+    return replace(options, initial={**_network_of(model, "pooling", "last_stride"), **given})
 
 
 METHODS: Mapping[str, Callable[..., list[Measured]]] = {"umdl": umdl, "spgan": spgan, "tj-aidl": tj_aidl}
@@ -303,6 +320,10 @@ def _first_images(dataset: Artifact) -> UInt8Array:
     return images
 
 
+def _network_of(model: Artifact, *names: str) -> dict[str, Any]:
+    return model_manifest(model).initial.model_dump(include={*names})
+
+
 def _made(outcome: Made) -> Artifact:
     if outcome.artifact is None:
         raise DbcError(f"{outcome.kind} were not made; leave out `dry_run`")
@@ -314,13 +335,16 @@ def _own_run(
 ) -> tuple[RunDirectory, dict[str, Any]]:
     """(RUN/baseline/METHOD-seedS with the data set and initial model of `run`, what its model is asked for).
 
-    With `prefix` the model has two networks, which both start as that of `run`.
+    With `prefix` the model has two networks, which both start as that of `run`, but without features of several layers.
     """
     own = share_dataset(run, RunDirectory(run.root / "baseline" / f"{method}-seed{options.seed}"))
     made = _made(initial_model(run, {"seed": options.seed, **options.initial}, context=context))
     if not prefix:
         return own.choose(share(made, own.directory("model", INIT_STAGE)), INIT_STAGE), dict(options.initial)
     known = model_manifest(made).initial.model_dump(exclude={"weights_digest", "embedding_dim"})
+    if known["pooling"] == "layers":
+        known["pooling"] = "avg"
+        context.reporter.note(f"{method} measures features of the last layer; those of this run are of several layers")
     initial = {**known, "backbone": prefix + known["backbone"], "weights": str(made.path)}
     _made(initial_model(own, initial, context=context))
     return own, {}

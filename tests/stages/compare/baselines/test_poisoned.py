@@ -16,13 +16,14 @@ from schemas.parameters import ExtractParameters, IngestParameters, InitParamete
 from schemas.recipes import METHOD_SETTINGS, RECIPES
 from schemas.stage_names import INIT_STAGE
 from stages.compare.ablation import method_cells
-from stages.compare.baselines.another_set import METHODS, Options, Source
+from stages.compare.baselines.another_set import METHODS, Options, Source, agreeing
 from stages.compare.other_sets import begun_on, told_of
 from stages.extract.stage import extract
 from stages.ingest.stage import ingest
 from stages.merge.stage import merge
 from stages.nn.backbones import register
 from stages.nn.backbones.provider import Provider
+from stages.nn.initial_model import AUTO, initial_model
 from stages.runs.context import Context
 from stages.runs.lineage import parent_of, share_dataset
 from stages.runs.making import Made
@@ -42,14 +43,17 @@ POISONED = [*TRUE[7:], *TRUE[:7]]
 
 
 class TinyNetwork(Provider):
-    """A network whose few arrays are quickly written."""
+    """A network whose few arrays are quickly written; `maps` has some of several sizes."""
 
     description = suggestion = "tiny"
 
     def names(self) -> tuple[str, ...]:
-        return ("tiny",)
+        return ("tiny", "maps")
 
     def build(self, parameters: InitParameters) -> tuple[nn.Module, int]:
+        if parameters.backbone == "maps":
+            maps = nn.Conv2d(3, 6, 8, stride=8), nn.Conv2d(6, 8, 2, stride=2)
+            return nn.Sequential(*maps, nn.AdaptiveAvgPool2d(1), nn.Flatten()), 8
         layers = nn.Conv2d(3, 12, 5, stride=4), nn.BatchNorm2d(12), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten()
         return nn.Sequential(*layers), 48
 
@@ -189,3 +193,34 @@ def test_spgan_learns_to_restyle_from_pictures_alone_and_does_so_once(told: tupl
     assert seen[0][1] == seen[1][1]
     assert seen[0][2] != seen[1][2]
     assert seen[1] == seen[2]
+
+
+@pytest.mark.parametrize(
+    ("name", "source_has_a_model", "dim"),
+    [("umdl", False, 20), ("spgan", True, 20), ("tj-aidl", False, 16), ("dbc-source", False, 20)],
+)
+def test_both_sets_have_the_pooling_of_the_first_model(
+    told: tuple[Told, Told], tmp_path: Path, name: str, *, source_has_a_model: bool, dim: int
+) -> None:
+    target, source = (
+        share_dataset(run, RunDirectory(tmp_path / part))
+        for part, run in (("target", told[0].target), ("source", told[0].source))
+    )
+    network = {**INITIAL, "backbone": "maps"}
+    for run in (target, source) if source_has_a_model else (target,):
+        initial_model(run, {**network, "pooling": "layers"}, context=QUIET)
+    # whoever gives weights leaves the pooling to what is there
+    options = replace(OPTIONS, initial={**network, "pooling": AUTO})
+    both = Source(source, told[0].attributes)
+    if name in METHODS:
+        # dictionaries make codes of the features of the initial stage
+        measured = METHODS[name](target, both, options, context=QUIET)[0 if name == "umdl" else -1]
+        assert measured.run.require("features", measured.stage).rows("pooled").shape[1] == dim
+        return
+    given = Given(target.root, {**SMALL, **network, "source_run": source.root})
+    (cell,) = method_cells({name: plan_of_method(given, name)}, seeds=[0], on_source=[name])
+    plan = begun_on(both, cell, agreeing(target, both, options), context=QUIET).plan
+    own = share_dataset(target, RunDirectory(tmp_path / "own"))
+    made = extract(own, stage=INIT_STAGE, parameters=ExtractParameters(), initial=plan.initial, context=QUIET).artifact
+    assert made is not None
+    assert made.rows("pooled").shape[1] == dim
