@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dbc_cli.command import Given
 from dbc_cli.flags.flag import OUTPUT, WHERE, Flag
-from dbc_cli.flags.tables import OVERWRITE
+from dbc_cli.flags.tables import OVERWRITE, SEED
 from dbc_cli.flags.training import AMP, TRAIN
 from dbc_cli.idle import tell_of_unused
 from stages.errors import UsageError
@@ -197,14 +197,17 @@ def _source(given: Given, others: Sequence[str]) -> Source:
 
 
 def _options(given: Given, seed: int) -> Options:
-    """What methods with another set are asked for; these train by their own losses, on all samples."""
-    from dbc_cli.by_recipe import initial_by_recipe
+    """What methods with another set are asked for; these train by their own losses, on all samples.
+
+    They pool as the run does and, as published, the last layer if it has no model yet.
+    """
+    from dbc_cli.command import initial_fields
     from stages.compare.baselines.another_set import Options
 
     names = {"steps": "steps", "epochs": "epochs", "channels": "width"}
     numbers = {field: given[name] for name, field in names.items() if given[name] is not None}
     train = {**given.fields_of((*TRAIN, *AMP)), "seed": seed}
-    return Options(seed=seed, train=train, initial={**initial_by_recipe(given), "seed": seed}, **numbers)
+    return Options(seed=seed, train=train, initial={**initial_fields(given, SEED), "seed": seed}, **numbers)
 
 
 def _begun_on(given: Given, cells: Sequence[Cell], source: Source) -> list[Cell]:
