@@ -16,7 +16,7 @@ from stages.arrays.neighbours import exact_where
 from stages.arrays.row_blocks import by_blocks
 from stages.arrays.similarity import product_error
 from stages.features.camera_whitening import Fit, Parts, Whitenings, fit_by_camera
-from stages.samples import LEAST_IN_CAMERA, UNKNOWN, cameras_with_enough
+from stages.samples import LEAST_IN_CAMERA, UNKNOWN, took_few
 from stages.typing import BoolArray, Float32Array, Float64Array, Int32Array
 
 LOOKED_AT = 2000
@@ -270,8 +270,7 @@ def too_few_cameras(camid: Int32Array) -> str | None:
     count = np.unique(known, return_counts=True)[1]
     if len(count) < 2:
         return f"all train samples are of one camera: there is nothing to tell apart{told_unknown(camid)}"
-    covered = int(np.isin(known, cameras_with_enough(known)).sum())
-    if covered < LEAST_COVERED * len(known):
+    if took_few(known):
         return (
             f"{len(count)} cameras took {np.median(count):g} train samples each in the median, fewer than {LEAST_IN_CAMERA}: "
             "they may be encounters, whose samples are likely of one individual, so they are ignored; if they are, give "

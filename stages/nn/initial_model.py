@@ -14,7 +14,7 @@ from schemas.stage_names import INIT_STAGE
 from schemas.summaries import ModelSummary
 from stages.errors import UsageError
 from stages.nn.backbones.provider import Provider
-from stages.nn.backbones.register import provider_of
+from stages.nn.backbones.register import pools_layers, provider_of
 from stages.nn.backbones.weights import IMAGENET, WeightsFile
 from stages.nn.model.network import ReidModel, build_model, load_model_arrays, model_arrays
 from stages.reporting import Reporter, Silent
@@ -44,7 +44,7 @@ def initial_model(run: RunDirectory, overrides: Mapping[str, Any], *, context: C
     parameters = provider.completed(parameters, given=overrides)
     weights = provider.find_weights(parameters.weights, backbone=parameters.backbone, reporter=context.reporter)
     parameters = provider.with_weights(parameters, weights)
-    parameters, told = _with_pooling(parameters, existing, provider, run)
+    parameters, told = _with_pooling(parameters, existing, run)
     request = Request(
         kind="model",
         stage=INIT_STAGE,
@@ -67,7 +67,7 @@ def initial_model(run: RunDirectory, overrides: Mapping[str, Any], *, context: C
 
 
 def _with_pooling(
-    parameters: InitParameters, existing: Artifact | None, provider: Provider, run: RunDirectory
+    parameters: InitParameters, existing: Artifact | None, run: RunDirectory
 ) -> tuple[InitParameters, str]:
     """`parameters` with `AUTO` decided, and what to tell of it.
 
@@ -79,7 +79,7 @@ def _with_pooling(
     source = ("backbone", "weights_digest") if parameters.weights_digest else ("backbone", "weights")
     if before is not None and all(getattr(before, name) == getattr(parameters, name) for name in source):
         return parameters.model_copy(update={"pooling": before.pooling}), ""
-    if not provider.pools_layers(parameters):
+    if not pools_layers(parameters):
         return parameters.model_copy(update={"pooling": "avg"}), ""
     if _in_encounters(run):
         told = ", features of the last layer, because pictures come in encounters"

@@ -65,10 +65,7 @@ def cross_camera_silhouettes(clusters: ClusterMeans, camid: Int32Array, samples:
             # the last camera of a block may be the first of the next one
             if of_camera is None or each != camera:
                 camera = each
-                left, right = (
-                    np.searchsorted(sorted_camid, camera, "left"),
-                    np.searchsorted(sorted_camid, camera, "right"),
-                )
+                left, right = np.searchsorted(sorted_camid, [camera, camera + 1])
                 of_camera = _of_camera(clusters, by_camera[left:right])
             seen, count, own_total = of_camera
             dots[begin:end, seen] -= rows[begin:end] @ own_total.T

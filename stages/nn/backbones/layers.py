@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from schemas.parameters import InitParameters
 from stages.errors import UsageError
 
 PROBE = 128
@@ -19,7 +17,6 @@ FINEST = 8
 """The smallest stride of a map that is looked at: before it come edges, which all individuals have."""
 MOST_NUMBERS = 2560
 """Numbers of a feature up to which several layers are taken unasked: ResNet-50 would have 5,120, and whitening takes d³."""
-Build = Callable[[InitParameters], tuple[nn.Module, int]]
 _LEAST_VARIANCE = 1e-6
 
 
@@ -74,12 +71,6 @@ def are_few(network: nn.Module, dim: int) -> bool:
     """Whether `network`, whose features have `dim` numbers, has several layers, and has `MOST_NUMBERS` at most with them."""
     maps, end = _layers_of(network, dim)
     return bool(maps) and end is not None and dim + 2 * sum(channels for _, channels in maps) <= MOST_NUMBERS
-
-
-def without_drawing(build: Build, parameters: InitParameters) -> tuple[nn.Module, int]:
-    """What `build` makes of `parameters`, without touching the process's generator."""
-    with torch.random.fork_rng(devices=[]):
-        return build(parameters)
 
 
 def _layers_of(network: nn.Module, dim: int) -> tuple[list[tuple[nn.Module, int]], nn.Module | None]:

@@ -49,7 +49,7 @@ class Provider:
         return parameters
 
     def pools_layers(self, parameters: InitParameters) -> bool:  # noqa: ARG002
-        """Whether `pooling` 'auto' takes features of several layers for the network and weights of `parameters`."""
+        """Whether `pooling` 'auto' may take features of several layers with the weights of `parameters`."""
         return False
 
     def find_weights(self, weights: str, *, backbone: str, reporter: Reporter) -> WeightsFile | None:

@@ -13,7 +13,7 @@ from torch import nn
 from schemas.parameters import InitParameters
 from stages.errors import UsageError
 from stages.nn import backbones
-from stages.nn.backbones.layers import pool_layers
+from stages.nn.backbones.layers import are_few, pool_layers
 from stages.nn.backbones.provider import Provider
 
 
@@ -57,3 +57,10 @@ def build_backbone(parameters: InitParameters) -> tuple[nn.Module, int]:
     if parameters.pooling == "layers":
         dim = pool_layers(network, dim=dim, name=parameters.backbone)
     return network, dim
+
+
+def pools_layers(parameters: InitParameters) -> bool:
+    """Whether `pooling` 'auto' takes features of several layers for the network and weights of `parameters`."""
+    if not provider_of(parameters.backbone).pools_layers(parameters):
+        return False
+    return are_few(*build_backbone(parameters.model_copy(update={"pooling": "avg"})))

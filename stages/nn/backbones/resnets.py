@@ -38,10 +38,9 @@ def set_resnet_options(network: nn.Module, parameters: InitParameters) -> None:
     `last_stride` 1 leaves a last map of twice the height and width (Luo et al., CVPRW 2019); `pooling` 'gem' is a
     generalised mean, whose exponent is the parameter `avgpool.p`.
     """
-    for name, others in (("last_stride", (1,)), ("pooling", ("gem",))):
+    for name, usual, other in (("last_stride", 2, 1), ("pooling", "avg", "gem")):
         value = getattr(parameters, name)
-        if value in others and not isinstance(network, ResNet):
-            usual = 2 if name == "last_stride" else "avg"
+        if value == other and not isinstance(network, ResNet):
             raise UsageError(
                 f"`{name}` must be {usual!r} for {parameters.backbone}, got {value!r}; only ResNets have a choice"
             )

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from schemas.parameters import InitParameters
 from stages.errors import DbcError, UsageError
-from stages.nn.backbones.layers import are_few, without_drawing
 from stages.nn.backbones.pooling import GeneralizedMean
 from stages.nn.backbones.provider import Provider
 from stages.nn.backbones.weights import IMAGENET, WeightsFile, fit_tensors, read_tensors
@@ -69,8 +68,8 @@ class TimmNetworks(Provider):
         return network, int(features.num_features if parameters.pooling == "gem" else _output_dim(features))
 
     def pools_layers(self, parameters: InitParameters) -> bool:
-        """As `Provider`'s: with timm's own weights; those of a file may be made for re-identification."""
-        return parameters.weights == IMAGENET and are_few(*without_drawing(self.build, parameters))
+        """As `Provider`'s: timm's own; those of a file may be made for re-identification."""
+        return parameters.weights == IMAGENET
 
     def find_weights(self, weights: str, *, backbone: str, reporter: Reporter) -> WeightsFile | None:
         """As `Provider`'s; `hf-hub:OWNER/NAME` is a repository of the hub, 'imagenet' timm's repository for the name."""

@@ -14,7 +14,6 @@ from schemas.parameters import InitParameters
 from stages.errors import UsageError
 from stages.nn.backbones.downloads import cached_download
 from stages.nn.backbones.headless import remove_classifier
-from stages.nn.backbones.layers import are_few, without_drawing
 from stages.nn.backbones.provider import Provider
 from stages.nn.backbones.resnets import set_resnet_options
 from stages.nn.backbones.weights import NO_WEIGHTS
@@ -51,8 +50,8 @@ class TorchvisionNetworks(Provider):
         return network, dim
 
     def pools_layers(self, parameters: InitParameters) -> bool:
-        """As `Provider`'s: with weights that were learnt from pictures, if the network has several layers of few channels."""
-        return parameters.weights != NO_WEIGHTS and are_few(*without_drawing(self.build, parameters))
+        """As `Provider`'s: those that were learnt from pictures."""
+        return parameters.weights != NO_WEIGHTS
 
     def download(self, backbone: str, *, reporter: Reporter) -> Path:
         """torchvision's IMAGENET1K_V1 weights, those of the published results, in torch's own cache."""
