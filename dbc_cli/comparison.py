@@ -19,31 +19,21 @@ if TYPE_CHECKING:
     from stages.compare.outcomes import Line
 
 COMPARISON = (
-    Flag("merge_only", bool, "--merge-only", "Do not train: merge the initial features in every stage.", ""),
-    Flag("jobs", int, "--jobs", "Number of runs at the same time, each in its own process.", "1", WHERE, "N", 1, 1000),
-    Flag("dry_run", bool, "--dry-run", "Say which runs would be made, and make nothing.", "", WHERE),
-    Flag("csv", Path, "--csv", "Write the table as CSV.", "", OUTPUT, "FILE"),
-    Flag("markdown", Path, "--markdown", "Write the table as Markdown.", "", OUTPUT, "FILE"),
-    Flag("out", Path, "--out", "Folder for the pictures.", "RUN/plots", OUTPUT, "DIR"),
+    Flag("merge_only", bool, "Do not train: merge the initial features in every stage.", ""),
+    Flag("jobs", int, "Number of runs at the same time, each in its own process.", "1", WHERE, "N", 1, 1000),
+    Flag("dry_run", bool, "Say which runs would be made, and make nothing.", "", WHERE),
+    Flag("csv", Path, "Write the table as CSV.", "", OUTPUT, "FILE"),
+    Flag("markdown", Path, "Write the table as Markdown.", "", OUTPUT, "FILE"),
+    Flag("out", Path, "Folder for the pictures.", "RUN/plots", OUTPUT, "DIR"),
     *OVERWRITE,
 )
 
 
 STYLE = (
-    Flag(
-        "steps",
-        int,
-        "--steps",
-        "Steps in which spgan learns to restyle.",
-        "10000",
-        metavar="N",
-        least=1,
-        most=10_000_000,
-    ),
+    Flag("steps", int, "Steps in which spgan learns to restyle.", "10000", metavar="N", least=1, most=10_000_000),
     Flag(
         "channels",
         int,
-        "--channels",
         "Channels of spgan's networks at full size of the picture; fewer for a CPU.",
         "64",
         metavar="N",
@@ -56,15 +46,14 @@ ANOTHER_SET = (
     Flag(
         "source_run",
         Path,
-        "--source",
         "Run of another set, whose identities umdl, spgan and tj-aidl read; pul and dbc-source begin on it.",
         "",
         metavar="RUN",
+        spelled="--source",
     ),
     Flag(
         "attributes",
         Path,
-        "--attributes",
         "Table of attributes of the source, for tj-aidl: path, and a column of 0 and 1 for each.",
         "",
         metavar="FILE",
@@ -77,7 +66,6 @@ SEEDS = (
     Flag(
         "seeds",
         str,
-        "--seeds",
         "Seeds, separated by commas; the table shows mean and standard deviation.",
         "--seed",
         metavar="LIST",
@@ -87,7 +75,7 @@ SEEDS = (
 
 def seeds_of(given: Given) -> list[int]:
     """The seeds of --seeds, or the one of --seed; UsageError for one below 0."""
-    seeds = values_of(Flag("seeds", int, "--seeds", ""), given.get("seeds", given.get("seed", 0)))
+    seeds = values_of(Flag("seeds", int, ""), given.get("seeds", given.get("seed", 0)))
     if min(seeds) < 0:
         raise UsageError(f"--seeds must be at least 0, got {min(seeds)}")
     return seeds

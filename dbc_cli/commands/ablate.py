@@ -29,30 +29,21 @@ from stages.errors import UsageError
 
 ABLATE = (
     *SEEDS,
-    Flag(
-        "variants",
-        str,
-        "--variants",
-        "Variants, separated by commas: buc-, buc, dbc-, dbc, dbc-exact.",
-        "all",
-        metavar="LIST",
-    ),
+    Flag("variants", str, "Variants, separated by commas: buc-, buc, dbc-, dbc, dbc-exact.", "all", metavar="LIST"),
     Flag(
         "clusterers",
         str,
-        "--clusterers",
         "Compare clusterers in place of the variants, separated by commas: dbc, dbscan, hdbscan, finch.",
         metavar="LIST",
     ),
     Flag(
         "methods",
         str,
-        "--methods",
         "Compare methods in place of the variants: initial, bow, oim, buc, dbc, dbc-source, tuned, auto, paper, "
         "eug-exclusive, and all of dbc baseline.",
         metavar="LIST",
     ),
-    Flag("buc_lambda", float, "--buc-lambda", "λ of BUC; --lambda is the λ of DBC.", "0.005"),
+    Flag("buc_lambda", float, "λ of BUC; --lambda is the λ of DBC.", "0.005"),
 )
 
 PUBLISHED_UPDATE = "stale"
@@ -89,7 +80,7 @@ def ablate(given: Given) -> None:
     name, others = "ablation", list[str]()
     if given["methods"] is not None:
         name = "methods"
-        methods = values_of(Flag("methods", str, "--methods", ""), given["methods"])
+        methods = values_of(Flag("methods", str, ""), given["methods"])
         others = [method for method in methods if method in ANOTHER_SET_METHODS]
         plans = plans_of_methods(given, [method for method in methods if method not in others])
         # whatever the recipe: one kind of features and one measure for all
@@ -102,12 +93,12 @@ def ablate(given: Given) -> None:
         cells = method_cells(plans, seeds=seeds, on_source=begin_on_source(given, plans))
     elif given["clusterers"] is not None:
         name = "clusterers"
-        clusterers = values_of(Flag("clusterers", str, "--clusterers", ""), given["clusterers"])
+        clusterers = values_of(Flag("clusterers", str, ""), given["clusterers"])
         cells = clusterer_cells(plan_of(given), clusterers=clusterers, seeds=seeds)
     else:
         if given["criterion"] is not None:
             RichReporter().note("`criterion` has no effect: the variants say what ranks pairs")
-        variants = values_of(Flag("variants", str, "--variants", ""), given.get("variants", ",".join(VARIANTS)))
+        variants = values_of(Flag("variants", str, ""), given.get("variants", ",".join(VARIANTS)))
         values = {name: value for name, value in given.values.items() if name != "criterion"}
         plan = plan_of(replace(given, values={"update": PUBLISHED_UPDATE, **values}))
         lambdas = {"dbc_lambda": given["lambda_"], "buc_lambda": given["buc_lambda"]}

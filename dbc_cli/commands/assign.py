@@ -22,16 +22,10 @@ if TYPE_CHECKING:
     from stages.runs.run_directory import RunDirectory
 
 ASSIGN = (
-    Flag(
-        "threshold",
-        float,
-        "--threshold",
-        "Least probability of a known individual; below it a picture shows a new one.",
-        "0.5",
-    ),
+    Flag("threshold", float, "Least probability of a known individual; below it a picture shows a new one.", "0.5"),
 )
 CSV = (
-    Flag("csv", Path, "--csv", "Save the whole list as CSV.", "no file", OUTPUT, "FILE"),
+    Flag("csv", Path, "Save the whole list as CSV.", "no file", OUTPUT, "FILE"),
     *OVERWRITE,
 )
 SHOWN = 40

@@ -13,16 +13,9 @@ if TYPE_CHECKING:
     from stages.review.count_stage import Counting
 
 COUNT = (
-    Flag("answers", Path, "--answers", "File of answers.", "RUN/constraints.csv", metavar="FILE"),
-    Flag("n_answers", int, "--n-answers", "Pairs to draw.", "100", metavar="N", least=1, most=1_000_000),
-    Flag(
-        "out",
-        Path,
-        "--out",
-        "Table for the pairs that are still to be answered, unsure for a start.",
-        "",
-        metavar="FILE",
-    ),
+    Flag("answers", Path, "File of answers.", "RUN/constraints.csv", metavar="FILE"),
+    Flag("n_answers", int, "Pairs to draw.", "100", metavar="N", least=1, most=1_000_000),
+    Flag("out", Path, "Table for the pairs that are still to be answered, unsure for a start.", "", metavar="FILE"),
 )
 
 

@@ -13,17 +13,7 @@ from dbc_cli.flags.tables import CAMERA, COMMON, DEVICE, EVALUATE, MAKING, WHITE
 from dbc_cli.flags.training import RECIPE
 from dbc_cli.idle import tell_of_idle
 
-IDS = (
-    Flag(
-        "ids",
-        Path,
-        "--ids",
-        "Table with the columns path and identity: identities known by now.",
-        "",
-        EVALUATION,
-        "FILE",
-    ),
-)
+IDS = (Flag("ids", Path, "Table with the columns path and identity: identities known by now.", "", EVALUATION, "FILE"),)
 
 
 @command(

@@ -16,7 +16,6 @@ EXPORT = (
     Flag(
         "out",
         Path,
-        "--out",
         "File to write: .csv, .parquet or as --format (clusters), .npz, .parquet (features), .safetensors, .onnx (model).",
         "clusters: CSV on stdout",
         OUTPUT,
@@ -25,29 +24,18 @@ EXPORT = (
     Flag(
         "format",
         ClusterFormat,
-        "--format",
         "Write clusters to --out for another program: a folder (camtrap-dp, mot, yolo) or a file.",
         "by the ending of --out",
         OUTPUT,
     ),
-    Flag(
-        "map",
-        MapMethod,
-        "--map",
-        "Add to the table x and y of each picture on a map of the samples.",
-        "",
-        OUTPUT,
-    ),
-    Flag(
-        "folders", Path, "--folders", "Make a folder for each cluster, with links to its pictures.", "", OUTPUT, "DIR"
-    ),
-    Flag("copy", bool, "--copy", "Copy pictures into --folders instead of linking them.", "", OUTPUT),
-    Flag("projector", Path, "--projector", "Write features for TensorBoard's projector into it.", "", OUTPUT, "DIR"),
-    Flag("root", Path, "--root", "The folder that was ingested.", "as dbc ingest was given it", WHERE, "DIR"),
+    Flag("map", MapMethod, "Add to the table x and y of each picture on a map of the samples.", "", OUTPUT),
+    Flag("folders", Path, "Make a folder for each cluster, with links to its pictures.", "", OUTPUT, "DIR"),
+    Flag("copy", bool, "Copy pictures into --folders instead of linking them.", "", OUTPUT),
+    Flag("projector", Path, "Write features for TensorBoard's projector into it.", "", OUTPUT, "DIR"),
+    Flag("root", Path, "The folder that was ingested.", "as dbc ingest was given it", WHERE, "DIR"),
     Flag(
         "deployments",
         Path,
-        "--deployments",
         "Table of deploymentID, latitude, longitude and others for --format camtrap-dp.",
         "",
         WHERE,

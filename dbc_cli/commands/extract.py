@@ -14,20 +14,19 @@ from schemas.choices import CameraNormUse
 if TYPE_CHECKING:
     from schemas.parameters import ExtractParameters
 
-EXTRACT = (Flag("extract_batch_size", int, "--batch-size", "Images in each forward pass.", "64", WHERE),)
+EXTRACT = (Flag("extract_batch_size", int, "Images in each forward pass.", "64", WHERE, spelled="--batch-size"),)
 FEATURES = (
     Flag(
         "flip",
         bool,
-        "--flip/--no-flip",
         "Average the features of an image and of its mirror image.",
         "by recipe: tuned does unless views are known, others do not",
         NETWORK,
+        spelled="--flip/--no-flip",
     ),
     Flag(
         "camera_norm",
         CameraNormUse,
-        "--camera-norm",
         "Statistics of the first batch norm for each camera: auto (if its pictures look alike), or off.",
         "by recipe: tuned auto, else off",
         NETWORK,

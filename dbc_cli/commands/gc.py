@@ -6,7 +6,7 @@ from dbc_cli.command import Given, command
 from dbc_cli.flags.flag import Flag
 from dbc_cli.flags.tables import COMMON
 
-DELETE = (Flag("delete", bool, "--delete", "Remove them, for good."),)
+DELETE = (Flag("delete", bool, "Remove them, for good."),)
 
 
 @command("gc", DELETE, COMMON, order=134)

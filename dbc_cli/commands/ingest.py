@@ -16,24 +16,16 @@ FRAMES_PER_TRACKLET = 8
 """Frames of a drawn tracklet if `--tracklets` alone is given."""
 
 ON_BAD_IMAGE = (
-    Flag(
-        "on_bad_image",
-        OnBadImage,
-        "--on-bad-image",
-        "If an image cannot be read: fail, or skip it and record it.",
-        "fail",
-        READING,
-    ),
+    Flag("on_bad_image", OnBadImage, "If an image cannot be read: fail, or skip it and record it.", "fail", READING),
 )
 INGEST = (
-    Flag("format", AskedFormat, "--format", "Layout of SOURCE.", "auto; synthetic without a SOURCE", READING),
-    Flag("height", int, "--height", "Height in pixels of the stored images.", "256", READING),
-    Flag("width", int, "--width", "Width in pixels of the stored images.", "128", READING),
+    Flag("format", AskedFormat, "Layout of SOURCE.", "auto; synthetic without a SOURCE", READING),
+    Flag("height", int, "Height in pixels of the stored images.", "256", READING),
+    Flag("width", int, "Width in pixels of the stored images.", "128", READING),
     *ON_BAD_IMAGE,
     Flag(
         "camera_pattern",
         str,
-        "--camera-pattern",
         "Regular expression on the path, whose first group is the camera.",
         panel=READING,
         metavar="REGEX",
@@ -41,7 +33,6 @@ INGEST = (
     Flag(
         "identity_pattern",
         str,
-        "--identity-pattern",
         "Regular expression on the path, whose first group is the individual.",
         panel=READING,
         metavar="REGEX",
@@ -49,52 +40,40 @@ INGEST = (
     Flag(
         "folder_identities",
         bool,
-        "--folder-identities/--no-identities",
         "Whether folders are identities; --no-identities takes none from any source.",
         "as their names suggest",
         READING,
+        spelled="--folder-identities/--no-identities",
     ),
-    Flag(
-        "min_confidence", float, "--min-confidence", "Least score of a detector's box.", "0.2 of MegaDetector", READING
-    ),
+    Flag("min_confidence", float, "Least score of a detector's box.", "0.2 of MegaDetector", READING),
     Flag(
         "category",
         str,
-        "--category",
         "Category of boxes to take, several with commas between them, or any.",
         "animal of MegaDetector, else any",
         READING,
     ),
-    Flag("pad", float, "--pad", "Widen boxes by this share of their size on each side.", "0.0", READING),
-    Flag("anonymize", bool, "--anonymize", "Store no file names and no place of the source.", "", READING),
+    Flag("pad", float, "Widen boxes by this share of their size on each side.", "0.0", READING),
+    Flag("anonymize", bool, "Store no file names and no place of the source.", "", READING),
     Flag(
         "test_fraction",
         float,
-        "--test-fraction",
         "Share of identities kept for query and gallery, and out of training.",
         "0; half of drawn people",
         READING,
     ),
 )
 SYNTHETIC = (
-    Flag("identities", int, "--identities", "Number of people to draw.", "60", DRAWING),
-    Flag("cameras", int, "--cameras", "Number of cameras that see each of them.", "4", DRAWING),
-    Flag("images_per_camera", int, "--images-per-camera", "Images of each person in each camera.", "4", DRAWING),
-    Flag("difficulty", float, "--difficulty", "How hard people are to tell apart: 0 easy to 1 hard.", "0.5", DRAWING),
-    Flag(
-        "frames_per_tracklet",
-        int,
-        "--frames-per-tracklet",
-        "Draw video tracklets of so many frames; 0 draws images.",
-        "0",
-        DRAWING,
-    ),
+    Flag("identities", int, "Number of people to draw.", "60", DRAWING),
+    Flag("cameras", int, "Number of cameras that see each of them.", "4", DRAWING),
+    Flag("images_per_camera", int, "Images of each person in each camera.", "4", DRAWING),
+    Flag("difficulty", float, "How hard people are to tell apart: 0 easy to 1 hard.", "0.5", DRAWING),
+    Flag("frames_per_tracklet", int, "Draw video tracklets of so many frames; 0 draws images.", "0", DRAWING),
 )
 ATTRIBUTES = (
     Flag(
         "attributes",
         Path,
-        "--attributes",
         "Write a table of what drawn people wear, for dbc baseline tj-aidl.",
         panel=DRAWING,
         metavar="FILE",
@@ -102,40 +81,17 @@ ATTRIBUTES = (
     *OVERWRITE,
 )
 FRAMES = (
-    Flag("every_seconds", float, "--every-seconds", "Of whole videos, take a frame so often.", "1", READING, "SECONDS"),
-    Flag("every_frames", int, "--every-frames", "Of whole videos, take one of so many frames.", "", READING),
+    Flag("every_seconds", float, "Of whole videos, take a frame so often.", "1", READING, "SECONDS"),
+    Flag("every_frames", int, "Of whole videos, take one of so many frames.", "", READING),
 )
 TRACKLETS = (
-    Flag(
-        "tracklets",
-        bool,
-        "--tracklets",
-        "Draw video tracklets of 8 frames, or of --frames-per-tracklet frames.",
-        panel=DRAWING,
-    ),
+    Flag("tracklets", bool, "Draw video tracklets of 8 frames, or of --frames-per-tracklet frames.", panel=DRAWING),
 )
-WORKERS = (
-    Flag(
-        "workers", int, "--workers", "Threads that decode images; 0 uses none.", "one a core", WHERE, least=0, most=1000
-    ),
-)
-ROOT = (
-    Flag("root", Path, "--root", "Folder that the paths in a table start from.", "the table's folder", READING, "DIR"),
-)
+WORKERS = (Flag("workers", int, "Threads that decode images; 0 uses none.", "one a core", WHERE, least=0, most=1000),)
+ROOT = (Flag("root", Path, "Folder that the paths in a table start from.", "the table's folder", READING, "DIR"),)
 
-NEW_DATASET = (
-    Flag(
-        "new_dataset",
-        bool,
-        "--new-dataset",
-        "Let a run that has stages begin new ones from another dataset.",
-        "",
-        WHERE,
-    ),
-)
-ADD = (
-    Flag("add", bool, "--add", "Add the new pictures of SOURCE to those of the run; the others are not read again."),
-)
+NEW_DATASET = (Flag("new_dataset", bool, "Let a run that has stages begin new ones from another dataset.", "", WHERE),)
+ADD = (Flag("add", bool, "Add the new pictures of SOURCE to those of the run; the others are not read again."),)
 
 SOURCE = Annotated[
     Optional[Path],  # noqa: UP045 — the type is a value here

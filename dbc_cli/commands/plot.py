@@ -8,7 +8,7 @@ from dbc_cli.command import Given, command
 from dbc_cli.flags.flag import OUTPUT, Flag, pins
 from dbc_cli.flags.tables import COMMON, OVERWRITE
 
-OUT = (Flag("out", Path, "--out", "Folder for the pictures.", "RUN/plots", OUTPUT, "DIR"),)
+OUT = (Flag("out", Path, "Folder for the pictures.", "RUN/plots", OUTPUT, "DIR"),)
 
 
 @command("plot", COMMON, OUT, OVERWRITE, pins("dataset"), order=100)

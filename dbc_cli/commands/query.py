@@ -16,16 +16,9 @@ if TYPE_CHECKING:
     from stages.search.query import Found
 
 QUERY = (
-    Flag("top", int, "--top", "Samples to list for each picture.", "10", metavar="N", least=1, most=100_000),
-    Flag(
-        "taken_by",
-        str,
-        "--taken-by",
-        "Camera that took the pictures, as the run calls it.",
-        "unknown",
-        metavar="CAMERA",
-    ),
-    Flag("sheet", Path, "--sheet", "Save a contact sheet: .png, .jpg or .webp.", "no sheet", OUTPUT, "FILE"),
+    Flag("top", int, "Samples to list for each picture.", "10", metavar="N", least=1, most=100_000),
+    Flag("taken_by", str, "Camera that took the pictures, as the run calls it.", "unknown", metavar="CAMERA"),
+    Flag("sheet", Path, "Save a contact sheet: .png, .jpg or .webp.", "no sheet", OUTPUT, "FILE"),
     *OVERWRITE,
 )
 PICTURES = Annotated[

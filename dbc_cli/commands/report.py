@@ -15,31 +15,27 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
 REPORT = (
-    Flag(
-        "top", int, "--top", "Rows of each list, and clusters in the picture.", "10", metavar="N", least=1, most=100_000
-    ),
+    Flag("top", int, "Rows of each list, and clusters in the picture.", "10", metavar="N", least=1, most=100_000),
     Flag(
         "out",
         Path,
-        "--out",
         "Save a picture of the clusters (.png, .jpg or .webp), or a page (.html).",
         "no picture",
         metavar="FILE",
     ),
-    Flag("html", Path, "--html", "Save everything as one page, with pictures and a map.", "no page", metavar="FILE"),
-    Flag("map", PageMap, "--map", "Method of the page's map of samples.", "tsne"),
+    Flag("html", Path, "Save everything as one page, with pictures and a map.", "no page", metavar="FILE"),
+    Flag("map", PageMap, "Method of the page's map of samples.", "tsne"),
     Flag(
         "page_mb",
         int,
-        "--page-mb",
         "Megabytes that the page may have; more are more pictures.",
         "20",
         metavar="N",
         least=1,
         most=10_000,
     ),
-    Flag("draw", Drawn, "--draw", "Clusters that the picture shows.", "worst; loosest without identities"),
-    Flag("columns", int, "--columns", "Images of each cluster in the picture.", "12", metavar="N", least=1, most=1000),
+    Flag("draw", Drawn, "Clusters that the picture shows.", "worst; loosest without identities"),
+    Flag("columns", int, "Images of each cluster in the picture.", "12", metavar="N", least=1, most=1000),
 )
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 """The pictures that are written, by the end of their name."""

@@ -15,30 +15,16 @@ if TYPE_CHECKING:
     from stages.pages.review import Review
 
 REVIEW = (
-    Flag("answers", Path, "--answers", "File of answers that this adds to.", "RUN/constraints.csv", metavar="FILE"),
+    Flag("answers", Path, "File of answers that this adds to.", "RUN/constraints.csv", metavar="FILE"),
+    Flag("static", Path, "Save a page that gives answers as a download, for another machine.", "", metavar="FILE"),
+    Flag("pairs", int, "Pairs on the page of --static.", "100", metavar="N", least=1, most=100_000),
     Flag(
-        "static",
-        Path,
-        "--static",
-        "Save a page that gives answers as a download, for another machine.",
-        "",
-        metavar="FILE",
+        "port", int, "Port of this machine to serve the page on.", "any that is free", metavar="N", least=0, most=65_535
     ),
-    Flag("pairs", int, "--pairs", "Pairs on the page of --static.", "100", metavar="N", least=1, most=100_000),
-    Flag(
-        "port",
-        int,
-        "--port",
-        "Port of this machine to serve the page on.",
-        "any that is free",
-        metavar="N",
-        least=0,
-        most=65_535,
-    ),
-    Flag("for_count", bool, "--for-count", "Show the pairs that dbc count draws.", ""),
-    Flag("n_answers", int, "--n-answers", "Pairs that dbc count draws.", "100", metavar="N", least=1, most=1_000_000),
-    Flag("join", tuple[Path, Path], "--join", "Put two people's files of answers into --out.", "", metavar="A B"),
-    Flag("out", Path, "--out", "File for the joined answers.", "", metavar="FILE"),
+    Flag("for_count", bool, "Show the pairs that dbc count draws.", ""),
+    Flag("n_answers", int, "Pairs that dbc count draws.", "100", metavar="N", least=1, most=1_000_000),
+    Flag("join", tuple[Path, Path], "Put two people's files of answers into --out.", "", metavar="A B"),
+    Flag("out", Path, "File for the joined answers.", "", metavar="FILE"),
 )
 MOST_CONFLICTS = 20
 """Conflicts that the terminal shows."""

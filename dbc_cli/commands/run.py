@@ -66,7 +66,6 @@ STOP = (
     Flag(
         "stop",
         Stop,
-        "--stop",
         "When to stop: never before the last stage, or auto: when later stages get no better (without identities).",
         "never",
         TRAINING,
@@ -74,7 +73,6 @@ STOP = (
     Flag(
         "patience",
         int,
-        "--patience",
         "Trained stages without improvement before --stop auto stops.",
         "3",
         TRAINING,

@@ -19,7 +19,6 @@ RULE = (
     Flag(
         "rule",
         Literal[rule_names()],
-        "--rule",
         "Rule to choose by.",
         "across-cameras if cameras are known, else separation if merges whiten, else cluster-silhouette",
     ),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from stages.runs.listing import Checked, Listed
     from stages.runs.run_directory import RunDirectory
 
-VERIFY = (Flag("verify", bool, "--verify", "Read every array and check its digest."),)
+VERIFY = (Flag("verify", bool, "Read every array and check its digest."),)
 
 
 @command("status", VERIFY, COMMON, order=130)

@@ -41,18 +41,24 @@ _LONGEST_METAVAR = 20
 class Flag:
     """A command-line flag; `name` is the field it fills, `default` what help shows.
 
-    `least` and `most` bound the number of an option; parameters have their bounds in the schemas.
+    `least` and `most` bound the number of an option; parameters have their bounds in the schemas. `spelled` is how it is
+    typed, if not as its field.
     """
 
     name: str
     kind: Any
-    option: str
     help: str
     default: str = ""
     panel: str = PARAMETERS
     metavar: str | None = None
     least: int | None = None
     most: int | None = None
+    spelled: str = ""
+
+    @property
+    def option(self) -> str:
+        """The flag as it is typed: `--merge-percent`, `--freeze/--no-freeze`."""
+        return self.spelled or f"--{self.name.rstrip('_').replace('_', '-')}"
 
     @property
     def key(self) -> str:
@@ -111,11 +117,11 @@ def in_panel(panel: str, flags: Sequence[Flag]) -> tuple[Flag, ...]:
 def pins(*kinds: str) -> tuple[Flag, ...]:
     """Flags that pick a version of a parent artifact: `--clusters v1`."""
     return tuple(
-        Flag(f"pin_{kind}", str, f"--{kind}", f"Version of the {kind} to read.", "the newest", VERSIONS, "vN")
+        Flag(f"pin_{kind}", str, f"Version of the {kind} to read.", "the newest", VERSIONS, "vN", spelled=f"--{kind}")
         for kind in kinds
     )
 
 
 def stage_flag(which: str, default: str) -> tuple[Flag, ...]:
     """`--stage` of a command that works on the stages `which`, and by default on `default`."""
-    return (Flag("stage", str, "--stage", f"The stage: {which}", default, metavar="STAGE"),)
+    return (Flag("stage", str, f"The stage: {which}", default, metavar="STAGE"),)

@@ -35,22 +35,21 @@ def _plain(value: str | float) -> str:
 
 
 COMMON = (
-    Flag("run", str, "--run", "Folder of the run; DBC_RUN sets it, too.", "the last one used here", WHERE, "DIR"),
-    Flag("json", bool, "--json", "Print the result as JSON on stdout.", "", WHERE),
-    Flag("debug", bool, "--debug", "Show the traceback of a failure.", "", WHERE),
+    Flag("run", str, "Folder of the run; DBC_RUN sets it, too.", "the last one used here", WHERE, "DIR"),
+    Flag("json", bool, "Print the result as JSON on stdout.", "", WHERE),
+    Flag("debug", bool, "Show the traceback of a failure.", "", WHERE),
 )
 MAKING = (
-    Flag("force", bool, "--force", "Compute again, even if the artifact is up to date.", "", WHERE),
-    Flag("dry_run", bool, "--dry-run", "Say what would be made, and make nothing.", "", WHERE),
+    Flag("force", bool, "Compute again, even if the artifact is up to date.", "", WHERE),
+    Flag("dry_run", bool, "Say what would be made, and make nothing.", "", WHERE),
 )
-OVERWRITE = (Flag("overwrite", bool, "--overwrite", "Replace files that are there.", "", OUTPUT),)
-DEVICE = (Flag("device", str, "--device", "Device: auto, cpu, cuda or cuda:N.", "auto", WHERE, "DEVICE"),)
-SEED = (Flag("seed", int, "--seed", "Seed of every random choice.", "0", least=0, most=2**63 - 1),)
+OVERWRITE = (Flag("overwrite", bool, "Replace files that are there.", "", OUTPUT),)
+DEVICE = (Flag("device", str, "Device: auto, cpu, cuda or cuda:N.", "auto", WHERE, "DEVICE"),)
+SEED = (Flag("seed", int, "Seed of every random choice.", "0", least=0, most=2**63 - 1),)
 MEMORY = (
     Flag(
         "memory_limit",
         str,
-        "--memory-limit",
         "Most memory that merging, whitening or centring may take, such as 8GiB.",
         "0.8 of what is available",
         WHERE,
@@ -59,18 +58,10 @@ MEMORY = (
 )
 
 MERGE = (
-    Flag(
-        "merge_percent",
-        float,
-        "--merge-percent",
-        "Merges in each stage, as a fraction of the samples.",
-        "0.05",
-        MERGING,
-    ),
+    Flag("merge_percent", float, "Merges in each stage, as a fraction of the samples.", "0.05", MERGING),
     Flag(
         "lambda_",
         float,
-        "--lambda",
         "Weight λ of the penalty in D = d_ab + λ (d_a + d_b), eq. (4): large λ puts off loose clusters.",
         f"{PUBLISHED_LAMBDA['dbc']}; {PUBLISHED_LAMBDA['buc']} for buc",
         MERGING,
@@ -78,7 +69,6 @@ MERGE = (
     Flag(
         "criterion",
         CriterionName,
-        "--criterion",
         "What ranks pairs: dbc (mean distance and dispersions), or buc (smallest distance and sizes).",
         "dbc",
         MERGING,
@@ -86,7 +76,6 @@ MERGE = (
     Flag(
         "update",
         Update,
-        "--update",
         "When pairs are ranked: exact after every merge, stale and union once a stage.",
         by_recipe("update"),
         MERGING,
@@ -94,7 +83,6 @@ MERGE = (
     Flag(
         "start",
         Start,
-        "--start",
         "What a stage merges: the clusters of the previous stage, or all merges again from single samples; "
         "reviewed merges nothing, and corrects the stage's clusters by answers.",
         by_recipe("start"),
@@ -103,41 +91,26 @@ MERGE = (
     Flag(
         "clusterer",
         Clusterer,
-        "--clusterer",
         "What makes the clusters of a stage: dbc merges by the criterion; the others cluster all samples again.",
         "by recipe: dbc, but for other methods",
         MERGING,
     ),
-    Flag("eps", float, "--eps", "Largest Jaccard distance of two neighbours in --clusterer dbscan.", "0.6", MERGING),
+    Flag("eps", float, "Largest Jaccard distance of two neighbours in --clusterer dbscan.", "0.6", MERGING),
     Flag(
-        "min_samples",
-        int,
-        "--min-samples",
-        "Least neighbours within --eps in dbscan; least size of a cluster in hdbscan.",
-        "4",
-        MERGING,
+        "min_samples", int, "Least neighbours within --eps in dbscan; least size of a cluster in hdbscan.", "4", MERGING
     ),
-    Flag("metric", Metric, "--metric", "Distance between samples.", "sqeuclidean", MERGING),
+    Flag("metric", Metric, "Distance between samples.", "sqeuclidean", MERGING),
     Flag(
         "intra_normalizer",
         IntraNormalizer,
-        "--intra-normalizer",
         "Divide the sum in d_a, eq. (2), by n or by n².",
         by_recipe("intra_normalizer"),
         MERGING,
     ),
-    Flag(
-        "k1",
-        int,
-        "--k1",
-        "Neighbours that --metric jaccard compares; about the images of an identity.",
-        "20",
-        MERGING,
-    ),
+    Flag("k1", int, "Neighbours that --metric jaccard compares; about the images of an identity.", "20", MERGING),
     Flag(
         "view",
         ViewUse,
-        "--view",
         "With apart, compare only pictures of one view (a flank, a side); views join by answers and encounters.",
         "ignored",
         MERGING,
@@ -145,7 +118,6 @@ MERGE = (
     Flag(
         "encounter",
         EncounterUse,
-        "--encounter",
         "With joined, take pictures of one encounter for one individual, unless answers say otherwise.",
         "ignored",
         MERGING,
@@ -153,7 +125,6 @@ MERGE = (
     Flag(
         "n_clusters",
         int,
-        "--n-clusters",
         "Clusters of --clusterer pul; about the number of identities.",
         "as many as merges would leave",
         MERGING,
@@ -162,26 +133,17 @@ MERGE = (
     Flag(
         "min_cosine",
         float,
-        "--min-cosine",
         "Least cosine of a reliable sample with its cluster's centre in --clusterer pul.",
         "0.85",
         MERGING,
     ),
-    Flag("k2", int, "--k2", "Neighbours that --metric jaccard averages over.", "6", MERGING),
-    Flag(
-        "camera_weight",
-        float,
-        "--camera-weight",
-        "What --camera penalty adds to D if all pairs are of one camera.",
-        "0.1",
-        MERGING,
-    ),
+    Flag("k2", int, "Neighbours that --metric jaccard averages over.", "6", MERGING),
+    Flag("camera_weight", float, "What --camera penalty adds to D if all pairs are of one camera.", "0.1", MERGING),
 )
 CONSTRAINTS = (
     Flag(
         "labels",
         str,
-        "--labels",
         "Table of pictures whose individual is known: path,identity; samples of one join first, of two never.",
         "",
         KNOWN,
@@ -190,7 +152,6 @@ CONSTRAINTS = (
     Flag(
         "constraints",
         str,
-        "--constraints",
         "File of answers about pairs of pictures: path_a,path_b,answer (same, different, unsure); none for no file.",
         "constraints.csv in the run's folder, if it is there",
         KNOWN,
@@ -199,7 +160,6 @@ CONSTRAINTS = (
     Flag(
         "no_derived_constraints",
         bool,
-        "--no-derived-constraints",
         "Do not take boxes of one picture, and tracklets of one camera at one time, for different individuals.",
         "",
         KNOWN,
@@ -209,7 +169,6 @@ WHITEN = (
     Flag(
         "whiten",
         float,
-        "--whiten",
         "Whiten the features with this ridge; 0 does not whiten.",
         by_recipe("whiten"),
         MERGING,
@@ -220,7 +179,6 @@ CAMERA = (
     Flag(
         "camera",
         CameraUse,
-        "--camera",
         "Use of camera ids: auto whitens camera by camera and adds to D for pairs of one camera, if features follow it; "
         "centring subtracts each camera's mean feature, penalty adds to D, both in merges alone.",
         by_recipe("camera"),
@@ -231,17 +189,16 @@ EVALUATE = (
     Flag(
         "average_precision",
         AveragePrecision,
-        "--average-precision",
         "Mean of the precisions at hits, or area under the polyline.",
         "standard",
         EVALUATION,
     ),
-    Flag("rerank", bool, "--rerank", "Order the gallery by k-reciprocal neighbours; slower.", "", EVALUATION),
-    Flag("rerank_k1", int, "--rerank-k1", "Neighbours that --rerank compares.", "20", EVALUATION),
-    Flag("rerank_k2", int, "--rerank-k2", "Neighbours that --rerank averages over.", "6", EVALUATION),
-    Flag("rerank_lambda", float, "--rerank-lambda", "Weight of the plain distance in --rerank.", "0.3", EVALUATION),
+    Flag("rerank", bool, "Order the gallery by k-reciprocal neighbours; slower.", "", EVALUATION),
+    Flag("rerank_k1", int, "Neighbours that --rerank compares.", "20", EVALUATION),
+    Flag("rerank_k2", int, "Neighbours that --rerank averages over.", "6", EVALUATION),
+    Flag("rerank_lambda", float, "Weight of the plain distance in --rerank.", "0.3", EVALUATION),
 )
 SCHEDULE = (
-    Flag("stages", int, "--stages", "Number of the last stage.", "⌊1/merge-percent⌋ − 1", TRAINING, "N", 0, 1_000_000),
-    Flag("stage0_epochs", int, "--stage0-epochs", "Epochs of stage 0.", "as --epochs", TRAINING),
+    Flag("stages", int, "Number of the last stage.", "⌊1/merge-percent⌋ − 1", TRAINING, "N", 0, 1_000_000),
+    Flag("stage0_epochs", int, "Epochs of stage 0.", "as --epochs", TRAINING),
 )

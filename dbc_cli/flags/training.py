@@ -9,7 +9,6 @@ INITIAL = (
     Flag(
         "backbone",
         str,
-        "--backbone",
         "Network: of torchvision, of timm as timm:NAME, resnet10, or bow (a bag of words).",
         "resnet50",
         NETWORK,
@@ -18,33 +17,30 @@ INITIAL = (
     Flag(
         "weights",
         str,
-        "--weights",
         "First weights: imagenet (downloaded), none (random), a checkpoint file, another run, or for timm hf-hub:OWNER/NAME.",
         "imagenet",
         NETWORK,
         "WEIGHTS",
     ),
-    Flag("height", int, "--height", "Height in pixels of the network's input.", "as stored", NETWORK),
-    Flag("width", int, "--width", "Width in pixels of the network's input.", "as stored", NETWORK),
-    Flag("embedding_dim", int, "--embedding-dim", "Size of the embedding.", "the backbone's", NETWORK),
-    Flag("last_stride", int, "--last-stride", "Stride of a ResNet's last layer: 2 or 1.", "2", NETWORK),
+    Flag("height", int, "Height in pixels of the network's input.", "as stored", NETWORK),
+    Flag("width", int, "Width in pixels of the network's input.", "as stored", NETWORK),
+    Flag("embedding_dim", int, "Size of the embedding.", "the backbone's", NETWORK),
+    Flag("last_stride", int, "Stride of a ResNet's last layer: 2 or 1.", "2", NETWORK),
     Flag(
         "pooling",
         Pooling,
-        "--pooling",
         "Features: avg (means of the last map), layers (means and deviations of earlier maps, too), gem (ResNets: generalised "
         "means), or auto (layers of pretrained networks, if features do not become very wide).",
         "by recipe: tuned auto, else avg",
         NETWORK,
     ),
 )
-AMP = (Flag("amp", bool, "--amp", "Compute in bfloat16 if that is safe.", "", NETWORK),)
-COMPILE = (Flag("compile", bool, "--compile", "Compile the network at its first batch.", "", WHERE),)
+AMP = (Flag("amp", bool, "Compute in bfloat16 if that is safe.", "", NETWORK),)
+COMPILE = (Flag("compile", bool, "Compile the network at its first batch.", "", WHERE),)
 RECIPE = (
     Flag(
         "recipe",
         RecipeName,
-        "--recipe",
         "Preset for every flag not given: tuned (whitened features, merged again in each stage), auto (features as they are) "
         "or paper (as published); dbc baseline runs the other methods.",
         "tuned",
@@ -52,29 +48,19 @@ RECIPE = (
 )
 TRAIN = (
     *RECIPE,
-    Flag("epochs", int, "--epochs", "Epochs of each stage.", "by recipe", TRAINING),
-    Flag("batch_size", int, "--batch-size", "Images in each step.", "16", TRAINING),
-    Flag("learning_rate", float, "--learning-rate", "Learning rate of the head.", "by recipe", TRAINING),
-    Flag(
-        "backbone_rate",
-        float,
-        "--backbone-rate",
-        "Learning rate of the backbone, as a share of the head's.",
-        "by recipe",
-        TRAINING,
-    ),
-    Flag(
-        "decay_after", int, "--decay-after", "Divide learning rates by 10 after so many epochs.", "by recipe", TRAINING
-    ),
-    Flag("lr_schedule", LrSchedule, "--lr-schedule", "How learning rates fall within a stage.", "step", TRAINING),
-    Flag("warmup_epochs", float, "--warmup-epochs", "Epochs in which learning rates rise from 0.", "0", TRAINING),
-    Flag("optimizer", Optimizer, "--optimizer", "sgd (with Nesterov momentum) or adam.", "sgd", TRAINING),
-    Flag("clip_norm", float, "--clip-norm", "Clip gradients to this norm, over all weights together.", "", TRAINING),
+    Flag("epochs", int, "Epochs of each stage.", "by recipe", TRAINING),
+    Flag("batch_size", int, "Images in each step.", "16", TRAINING),
+    Flag("learning_rate", float, "Learning rate of the head.", "by recipe", TRAINING),
+    Flag("backbone_rate", float, "Learning rate of the backbone, as a share of the head's.", "by recipe", TRAINING),
+    Flag("decay_after", int, "Divide learning rates by 10 after so many epochs.", "by recipe", TRAINING),
+    Flag("lr_schedule", LrSchedule, "How learning rates fall within a stage.", "step", TRAINING),
+    Flag("warmup_epochs", float, "Epochs in which learning rates rise from 0.", "0", TRAINING),
+    Flag("optimizer", Optimizer, "sgd (with Nesterov momentum) or adam.", "sgd", TRAINING),
+    Flag("clip_norm", float, "Clip gradients to this norm, over all weights together.", "", TRAINING),
     # this is the flag for batch norms; there is no --freeze-norm
     Flag(
         "norm_statistics",
         NormStatistics,
-        "--norm-statistics",
         "Statistics of the backbone's batch norms in training: of the batch, or as stored.",
         "by recipe",
         TRAINING,
@@ -82,33 +68,17 @@ TRAIN = (
     Flag(
         "freeze_through",
         str,
-        "--freeze-through",
         "Train no layer up to this one: a module such as layer2, half, or none.",
         "by recipe",
         TRAINING,
         "PART",
     ),
-    Flag(
-        "temperature",
-        float,
-        "--temperature",
-        "τ in the loss, eq. (1): p(y | x) ∝ exp(V_y·v / τ).",
-        "by recipe",
-        TRAINING,
-    ),
-    Flag("dropout", float, "--dropout", "Dropout of the embedding.", "by recipe", TRAINING),
-    Flag(
-        "memory_init",
-        MemoryInit,
-        "--memory-init",
-        "First content of the look-up table after stage 0.",
-        "centroids",
-        TRAINING,
-    ),
+    Flag("temperature", float, "τ in the loss, eq. (1): p(y | x) ∝ exp(V_y·v / τ).", "by recipe", TRAINING),
+    Flag("dropout", float, "Dropout of the embedding.", "by recipe", TRAINING),
+    Flag("memory_init", MemoryInit, "First content of the look-up table after stage 0.", "centroids", TRAINING),
     Flag(
         "memory_momentum",
         float,
-        "--memory-momentum",
         "Share of a centroid in the look-up table that a step keeps.",
         "by recipe: tuned 0.1, else 0.5",
         TRAINING,
@@ -117,7 +87,6 @@ TRAIN = (
     Flag(
         "silhouette_above",
         float,
-        "--silhouette-above",
         "Train on samples whose silhouette in their cluster is above; -1 for all.",
         "by recipe: tuned 0, else -1",
         TRAINING,
@@ -126,34 +95,17 @@ TRAIN = (
     Flag(
         "mirror",
         bool,
-        "--mirror/--no-mirror",
         "Mirror half of the images.",
         "by recipe: yes, but tuned not where views are known",
         TRAINING,
+        spelled="--mirror/--no-mirror",
     ),
-    Flag(
-        "random_erasing",
-        float,
-        "--random-erasing",
-        "Share of images in which a random rectangle is erased.",
-        "0",
-        TRAINING,
-        "P",
-    ),
-    Flag(
-        "color_jitter",
-        float,
-        "--color-jitter",
-        "Random change of brightness, contrast and saturation.",
-        "0",
-        TRAINING,
-        "S",
-    ),
-    Flag("frames", int, "--frames", "Random frames of a tracklet in a step; video only.", "by recipe", TRAINING),
+    Flag("random_erasing", float, "Share of images in which a random rectangle is erased.", "0", TRAINING, "P"),
+    Flag("color_jitter", float, "Random change of brightness, contrast and saturation.", "0", TRAINING, "S"),
+    Flag("frames", int, "Random frames of a tracklet in a step; video only.", "by recipe", TRAINING),
     Flag(
         "loss",
         Loss,
-        "--loss",
         "repelled, eq. (1); oim (online instance matching); softmax (a classifier); dal (association across cameras).",
         "repelled",
         TRAINING,
@@ -161,7 +113,6 @@ TRAIN = (
     Flag(
         "triplet",
         float,
-        "--triplet",
         "Weight of a batch-hard triplet loss beside it; batches then hold 4 images a class.",
         "0",
         TRAINING,
@@ -170,19 +121,17 @@ TRAIN = (
     Flag(
         "exclusive",
         bool,
-        "--exclusive",
         "Beside a classifier, tell the samples that the stage leaves out from each other (EUG, 2019).",
         "",
         TRAINING,
     ),
-    Flag("restart", bool, "--restart", "Train every stage from the first weights.", "by recipe", TRAINING),
-    Flag("queue_size", int, "--queue-size", "Embeddings in the queue of --loss oim.", "5000", TRAINING, "Q"),
+    Flag("restart", bool, "Train every stage from the first weights.", "by recipe", TRAINING),
+    Flag("queue_size", int, "Embeddings in the queue of --loss oim.", "5000", TRAINING, "Q"),
 )
 SUPERVISED = (
     Flag(
         "supervised",
         bool,
-        "--supervised",
         "Train stage 0 on the identities of the train split, to start other runs from: --weights RUN.",
         "",
         TRAINING,
@@ -192,7 +141,6 @@ RUNNING = (
     Flag(
         "cache",
         Cache,
-        "--cache",
         "Where train images are kept: on the device, in host memory, or only in the store (none).",
         "auto",
         WHERE,
@@ -200,7 +148,6 @@ RUNNING = (
     Flag(
         "checkpoint_every",
         int,
-        "--checkpoint-every",
         "Steps between checkpoints inside a stage.",
         "every few minutes",
         WHERE,

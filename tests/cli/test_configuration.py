@@ -70,8 +70,8 @@ def test_a_flag_that_turns_off_goes_before_a_configuration_that_turns_on(tmp_pat
 
 
 def test_a_flag_with_an_opposite_has_one_key() -> None:
-    assert Flag("x", bool, "--keep-it/--no-keep-it", "…").key == "keep-it"
-    assert Flag("x", bool, "--keep-it", "…").key == "keep-it"
+    assert Flag("x", bool, "…", spelled="--keep-it/--no-keep-it").key == "keep-it"
+    assert Flag("x", bool, "…", spelled="--keep-it").key == "keep-it"
 
 
 def test_no_command_has_two_flags_of_one_key_or_field() -> None:
