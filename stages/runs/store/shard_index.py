@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import struct
 
+import google_crc32c
+
 _MISSING = 2**64 - 1
-_CASTAGNOLI = 0x82F63B78
 
 
 def shard_index(n_chunks: int, *, of: int, chunk_bytes: int) -> bytes:
@@ -16,14 +17,4 @@ def shard_index(n_chunks: int, *, of: int, chunk_bytes: int) -> bytes:
     """
     entries = [(i * chunk_bytes, chunk_bytes) if i < n_chunks else (_MISSING, _MISSING) for i in range(of)]
     index = b"".join(struct.pack("<QQ", *entry) for entry in entries)
-    return index + struct.pack("<I", crc32c(index))
-
-
-def crc32c(content: bytes) -> int:
-    """The CRC-32C (Castagnoli, reflected, as in RFC 3720) of a few kilobytes: bit by bit, and so slowly."""
-    remainder = 0xFFFFFFFF
-    for byte in content:
-        remainder ^= byte
-        for _ in range(8):
-            remainder = (remainder >> 1) ^ (_CASTAGNOLI if remainder & 1 else 0)
-    return remainder ^ 0xFFFFFFFF
+    return index + struct.pack("<I", google_crc32c.value(index))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zarr
+from google_crc32c import value as crc32c
 from test_store import SUMMARY, request
 
 from schemas.manifest import Execution
@@ -14,7 +15,7 @@ from stages.runs.context import Context
 from stages.runs.making import Computed, make_artifact
 from stages.runs.run_directory import RunDirectory
 from stages.runs.store import Artifact, Writer, grid
-from stages.runs.store.shard_index import crc32c, shard_index
+from stages.runs.store.shard_index import shard_index
 
 ROW = (8, 8, 3)
 ROW_BYTES = 192
