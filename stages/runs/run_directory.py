@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from schemas.choices import ArtifactKind
 from schemas.manifest import (
@@ -14,6 +15,7 @@ from schemas.manifest import (
     ConstraintsManifest,
     DatasetManifest,
     FeaturesManifest,
+    Manifest,
     MetricsManifest,
     ModelManifest,
     Parent,
@@ -23,16 +25,7 @@ from stages.errors import DbcError, UsageError
 from stages.runs.store import Artifact, artifact_versions, entries, open_artifact, remove_if_empty, remove_stale
 from stages.typing import Int32Array
 
-M = TypeVar(
-    "M",
-    DatasetManifest,
-    ConstraintsManifest,
-    FeaturesManifest,
-    ClustersManifest,
-    ModelManifest,
-    MetricsManifest,
-    AssignmentsManifest,
-)
+M = TypeVar("M", bound=Manifest[Any, Any])
 
 MADE_BY: Mapping[ArtifactKind, str] = {
     "dataset": "dbc ingest",
@@ -224,39 +217,21 @@ def _stage_of(directory_name: str) -> int | None:
         return None
 
 
-def dataset_manifest(artifact: Artifact) -> DatasetManifest:
-    """The manifest of a dataset artifact."""
-    return _checked(artifact, DatasetManifest)
+def _checked(artifact: Artifact, *, wanted: type[M]) -> M:
+    manifest = artifact.manifest
+    if not isinstance(manifest, wanted):
+        raise DbcError(f"{artifact.path}: found a {manifest.kind} artifact, wanted {wanted.__name__}")
+    return manifest
 
 
-def constraints_manifest(artifact: Artifact) -> ConstraintsManifest:
-    """The manifest of a constraints artifact."""
-    return _checked(artifact, ConstraintsManifest)
-
-
-def features_manifest(artifact: Artifact) -> FeaturesManifest:
-    """The manifest of a features artifact."""
-    return _checked(artifact, FeaturesManifest)
-
-
-def clusters_manifest(artifact: Artifact) -> ClustersManifest:
-    """The manifest of a clusters artifact."""
-    return _checked(artifact, ClustersManifest)
-
-
-def model_manifest(artifact: Artifact) -> ModelManifest:
-    """The manifest of a model artifact."""
-    return _checked(artifact, ModelManifest)
-
-
-def metrics_manifest(artifact: Artifact) -> MetricsManifest:
-    """The manifest of a metrics artifact."""
-    return _checked(artifact, MetricsManifest)
-
-
-def assignments_manifest(artifact: Artifact) -> AssignmentsManifest:
-    """The manifest of an assignments artifact."""
-    return _checked(artifact, AssignmentsManifest)
+dataset_manifest = partial(_checked, wanted=DatasetManifest)
+constraints_manifest = partial(_checked, wanted=ConstraintsManifest)
+features_manifest = partial(_checked, wanted=FeaturesManifest)
+clusters_manifest = partial(_checked, wanted=ClustersManifest)
+model_manifest = partial(_checked, wanted=ModelManifest)
+metrics_manifest = partial(_checked, wanted=MetricsManifest)
+assignments_manifest = partial(_checked, wanted=AssignmentsManifest)
+"""The manifest of an artifact of each kind; DbcError if it is of another."""
 
 
 def source_boxes(dataset: Artifact) -> Int32Array:
@@ -266,10 +241,3 @@ def source_boxes(dataset: Artifact) -> Int32Array:
     """
     boxes: Int32Array = dataset.read("source_box" if "source_box" in dataset.names() else "box")
     return boxes
-
-
-def _checked(artifact: Artifact, wanted: type[M]) -> M:
-    manifest = artifact.manifest
-    if not isinstance(manifest, wanted):
-        raise DbcError(f"{artifact.path}: found a {manifest.kind} artifact, wanted {wanted.__name__}")
-    return manifest
