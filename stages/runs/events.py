@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from schemas.stage_names import stage_label
-from stages.plain_files import plain_file
 from stages.runs.store import Artifact
 
 EVENTS = "events.jsonl"
@@ -42,16 +41,6 @@ def record_event(root: Path, artifact: Artifact, stage: int | None) -> None:
         _write_scalars(root / SCALARS, scalars(manifest.kind, summary), step=stage)
 
 
-def read_events(root: Path) -> list[dict[str, Any]]:
-    """The events of the run at `root`, in order; none if there is no file. Lines that were cut off are left out."""
-    try:
-        with open(root / EVENTS, "rb", opener=plain_file) as file:
-            lines = file.read().splitlines()
-    except FileNotFoundError:
-        return []
-    return [event for event in map(_parsed, lines) if event is not None]
-
-
 def scalars(kind: str, summary: Mapping[str, Any]) -> dict[str, float]:
     """The numbers of a `summary` by their names in TensorBoard, such as `metrics/mAP`."""
     return {
@@ -69,14 +58,6 @@ def _append(path: Path, line: bytes) -> None:
         os.write(descriptor, (b"\n" if is_cut_off else b"") + line + b"\n")
     finally:
         os.close(descriptor)
-
-
-def _parsed(line: bytes) -> dict[str, Any] | None:
-    try:
-        event = json.loads(line)
-    except ValueError:
-        return None
-    return event if isinstance(event, dict) else None
 
 
 def _write_scalars(folder: Path, values: Mapping[str, float], *, step: int) -> None:

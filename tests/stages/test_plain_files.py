@@ -22,17 +22,11 @@ from stages.ingest.formats.json_file import load_json
 from stages.ingest.formats.mot import looks_like_mot
 from stages.ingest.formats.names import read_lines
 from stages.plain_files import why_not_utf8
-from stages.runs.events import EVENTS, read_events
 
 
 def remembered(place: Path) -> object:
     POINTER.symlink_to(place)
     return remembered_run()
-
-
-def told(place: Path) -> object:
-    (place.parent / EVENTS).symlink_to(place)
-    return read_events(place.parent)
 
 
 READERS: dict[str, Callable[[Path], object]] = {
@@ -41,7 +35,6 @@ READERS: dict[str, Callable[[Path], object]] = {
     "lines": read_lines,
     "picture": read_bytes,
     "remembered run": remembered,
-    "events": told,
 }
 
 

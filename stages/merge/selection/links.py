@@ -31,11 +31,6 @@ class Constraints:
     different: Int64Array = field(default_factory=_NO_PAIRS.copy)
     view: Int64Array | None = None
 
-    @property
-    def are_none(self) -> bool:
-        """Whether nothing is constrained."""
-        return not len(self.same) and not len(self.different) and self.view is None
-
 
 @dataclass(frozen=True)
 class Joined:

@@ -47,7 +47,8 @@ def test_views_come_from_train_samples_alone_and_encounters_count_only_with_them
     found = known.constraints
     assert found.view.tolist() == [0, 1, 0]
     assert found.same.tolist() == [[0, 1]]
-    assert read_for_merge(dataset, None, MergeParameters()).constraints.are_none
+    nothing = read_for_merge(dataset, None, MergeParameters()).constraints
+    assert (len(nothing.same), len(nothing.different), nothing.view) == (0, 0, None)
 
 
 def test_encounters_are_joined_without_views_if_asked_for_and_known():

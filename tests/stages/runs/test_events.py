@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,8 +12,16 @@ import pytest
 from test_run_directory import features
 
 from stages.runs.context import Context
-from stages.runs.events import EVENTS, read_events, scalars
+from stages.runs.events import EVENTS, scalars
 from stages.runs.run_directory import RunDirectory
+
+
+def whole_lines(root: Path) -> list[Any]:
+    found = []
+    for line in (root / EVENTS).read_bytes().splitlines():
+        with suppress(ValueError):
+            found.append(json.loads(line))
+    return found
 
 
 def test_every_new_artifact_has_a_line_and_one_that_is_there_has_no_second(tmp_path: Path) -> None:
@@ -23,19 +32,14 @@ def test_every_new_artifact_has_a_line_and_one_that_is_there_has_no_second(tmp_p
     assert [event["id"] for event in told] == [made[0].manifest.id, made[1].manifest.id]
     assert [event["stage"] for event in told] == ["0", "3"]
     assert told[0]["summary"]["n_samples"] == 3
-    assert read_events(tmp_path) == told
 
 
 @pytest.mark.parametrize("torn", ['{"kind": "mod', "\x00\x00", '["a list"]', "{}\n\n"])
 def test_a_line_that_was_cut_off_costs_no_other(tmp_path: Path, torn: str) -> None:
     (tmp_path / EVENTS).write_text(torn)
     made = features(RunDirectory(tmp_path), 0, 0.0)
-    assert read_events(tmp_path)[-1]["id"] == made.manifest.id
-    assert len([event for event in read_events(tmp_path) if event]) == 1
-
-
-def test_without_a_file_there_are_no_events(tmp_path: Path) -> None:
-    assert read_events(tmp_path) == []
+    events = [event for event in whole_lines(tmp_path) if isinstance(event, dict) and event]
+    assert [event["id"] for event in events] == [made.manifest.id]
 
 
 def test_an_artifact_is_committed_even_if_its_line_cannot_be_written(
