@@ -63,20 +63,6 @@ class RichReporter:
         self.console.print(f"warning: {visible_line(in_flags(message))}", style="yellow", markup=False, highlight=False)
 
 
-class TerseReporter(RichReporter):
-    """As `RichReporter`, without repeated notes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._seen: set[str] = set()
-
-    def note(self, message: str) -> None:
-        """A remark, the first time."""
-        if message not in self._seen:
-            self._seen.add(message)
-            super().note(message)
-
-
 class QuietReporter(RichReporter):
     """As `RichReporter`, without the notes and warnings that many runs would repeat; manifests keep them."""
 

@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from dbc_cli.console import TerseReporter
+from dbc_cli.console import RichReporter
 from dbc_cli.stage_table import NOT_TRAINED, stage_line, stage_table
 from schemas.stage_names import stage_label
 
@@ -26,7 +26,7 @@ _A_SECOND = 2
 """Times that the screen is drawn."""
 
 
-class RunProgress(TerseReporter):
+class RunProgress(RichReporter):
     """A reporter of a whole run: on a terminal one moving picture, elsewhere a line a stage.
 
     `works` are the stages to come, and `forecast` learns from them how long the rest takes. `may_train` says whether any
@@ -36,6 +36,7 @@ class RunProgress(TerseReporter):
     def __init__(self, works: Sequence[Work], forecast: Forecast, *, may_train: bool) -> None:
         super().__init__()
         self.rows: list[dict[str, Any]] = []
+        self._noted: set[str] = set()
         self._works = {work.stage: work for work in works}
         self._forecast = forecast
         self._may_train = may_train
@@ -56,6 +57,12 @@ class RunProgress(TerseReporter):
         """Remove the moving picture; the caller prints the final table."""
         if self.console.is_terminal:
             self._live.stop()
+
+    def note(self, message: str) -> None:
+        """A remark, the first time."""
+        if message not in self._noted:
+            self._noted.add(message)
+            super().note(message)
 
     def begin(self, stage: int) -> None:
         """A stage is begun."""

@@ -9,7 +9,9 @@ import pytest
 from rich.console import Console
 
 from dbc_cli.commands.status import status_table
-from dbc_cli.console import RichReporter, TerseReporter, flat, print_json, print_table, text_of
+from dbc_cli.console import RichReporter, flat, print_json, print_table, text_of
+from dbc_cli.run_progress import RunProgress
+from stages.loop.forecast import Forecast
 
 
 @pytest.mark.parametrize(
@@ -55,7 +57,7 @@ def test_a_long_list_is_cut_after_ten_items() -> None:
 
 
 def test_a_note_is_told_once_and_a_warning_every_time(capsys: pytest.CaptureFixture[str]) -> None:
-    reporter = TerseReporter()
+    reporter = RunProgress((), Forecast(()), may_train=False)
     for message in ("a", "b", "a"):
         reporter.note(message)
         reporter.warn("odd")
