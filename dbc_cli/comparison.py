@@ -116,8 +116,7 @@ def _require_outputs(given: Given, pictures: Sequence[str]) -> None:
         path = given[name]
         if path is not None and (path.is_dir() or not path.parent.is_dir()):
             raise UsageError(f"--{name} must be a file in a folder that exists, got {path}; give another")
-        if path is not None:
-            require_new([path], argument=name, overwrite=given.flag("overwrite"))
+        require_new([path], argument=name, overwrite=given.flag("overwrite"))
 
 
 def carry_out(given: Given, cells: Sequence[Cell], *, pictures: Sequence[str]) -> list[CellResult]:

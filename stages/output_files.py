@@ -13,12 +13,12 @@ from typing import BinaryIO
 from stages.errors import DbcError, UsageError, file_problem
 
 
-def require_new(files: Iterable[Path], *, argument: str = "out", overwrite: bool = False) -> None:
-    """Raise UsageError if one of `files`, of which `argument` tells, is there and must not be replaced.
+def require_new(files: Iterable[Path | None], *, argument: str = "out", overwrite: bool = False) -> None:
+    """Raise UsageError if one of `files`, of which `argument` tells, is there and must not be replaced; None is no file.
 
     A folder or a device is never replaced. `new/../file` is `file`, also while `new` is not there.
     """
-    for file in files:
+    for file in filter(None, files):
         target = Path(os.path.realpath(file))
         if target.exists() and not target.is_file():
             raise UsageError(f"`{argument}` must be a file, got {file}, which is not one; give another")

@@ -70,7 +70,7 @@ def assign(given: Given, source: Path | None) -> None:
     csv, overwrite, run, reporter = given["csv"], given.flag("overwrite"), given.run_directory, RichReporter()
     if csv is not None and csv.suffix != ".csv":
         raise UsageError(f"--csv must end in .csv, got {str(csv)!r}")
-    require_new([] if csv is None else [csv], argument="csv", overwrite=overwrite)
+    require_new([csv], argument="csv", overwrite=overwrite)
     parameters = parse(AssignParameters, given.fields_of(ASSIGN))
     tell_of_unused(given, dict.fromkeys(("on_bad_image", "root"), "a SOURCE") if source is None else {})
     before = grown_since(run) if source is None else clustered(run)

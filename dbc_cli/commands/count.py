@@ -42,8 +42,7 @@ def count(given: Given) -> None:
     from stages.runs.lineage import with_clusters
 
     out = given["out"]
-    if out is not None:
-        require_new([out], argument="out", overwrite=given.flag("overwrite"))
+    require_new([out], overwrite=given.flag("overwrite"))
     reporter = RichReporter()
     run = with_clusters(given.run_directory, reporter)
     stage = stage_to_show(run, given.stage, reporter)

@@ -163,7 +163,7 @@ def _check_clusters(given: Given) -> None:
     if folders is None and as_format is None and given["root"] is not None:
         raise UsageError("--root needs --folders DIR or --format; leave it out")
     if as_format is None:
-        require_new([] if out is None else [out], overwrite=given.flag("overwrite"))
+        require_new([out], overwrite=given.flag("overwrite"))
 
 
 def _features(given: Given) -> dict[str, Any]:
@@ -171,7 +171,7 @@ def _features(given: Given) -> dict[str, Any]:
     from dbc_cli.console import RichReporter
     from stages.errors import UsageError
     from stages.export.features import embedded, projector_files, write_features, write_projector
-    from stages.export.which_stage import stage_to_show
+    from stages.export.which_stage import stage_to_search
     from stages.output_files import require_new
     from stages.runs.lineage import newest_features
 
@@ -179,11 +179,11 @@ def _features(given: Given) -> dict[str, Any]:
     if out is None and projector is None:
         raise UsageError("nothing to write: give --out FILE.npz, --out FILE.parquet or --projector DIR")
     overwrite = given.flag("overwrite")
-    require_new([] if out is None else [out], overwrite=overwrite)
+    require_new([out], overwrite=overwrite)
     require_new([] if projector is None else projector_files(projector), argument="projector", overwrite=overwrite)
     reporter, stage = RichReporter(), given.stage
     if stage is None:
-        stage = stage_to_show(run, None, reporter) if run.stages("clusters") else max(run.stages("features"), default=0)
+        stage = stage_to_search(run, reporter)
     elif stage > (last := max([0, *run.stages("features"), *run.stages("clusters")])):
         raise UsageError(f"{run.root}: no stage {stage} found, the last is {last}; name another --stage")
     found = embedded(run, newest_features(run, stage, reporter))

@@ -46,7 +46,7 @@ def query(given: Given, pictures: list[Path] | None) -> None:
     from dbc_cli.commands.select import json_stage
     from dbc_cli.console import RichReporter, print_json
     from stages.errors import UsageError
-    from stages.export.which_stage import stage_to_show
+    from stages.export.which_stage import stage_to_search
     from stages.runs.lineage import with_clusters
     from stages.search.query import draw_matches
     from stages.search.query import query as run_query
@@ -58,7 +58,7 @@ def query(given: Given, pictures: list[Path] | None) -> None:
     reporter, stage = RichReporter(), given.stage
     run = with_clusters(given.run_directory, reporter)
     if stage is None:
-        stage = stage_to_show(run, None, reporter) if run.stages("clusters") else max(run.stages("features"), default=0)
+        stage = stage_to_search(run, reporter)
     found = run_query(
         run,
         pictures,

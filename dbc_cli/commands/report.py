@@ -152,12 +152,11 @@ def named_as_written(
 
     if path is not None and (path.suffix.lower() not in endings or path.is_dir()):
         raise UsageError(f"`{argument}` must end in {', '.join(endings)}, got {path}")
-    if path is not None:
-        require_new([path], argument=argument, overwrite=overwrite)
+    require_new([path], argument=argument, overwrite=overwrite)
     return path
 
 
-def save_picture(picture: Any, path: Path, *, argument: str = "out", overwrite: bool = False) -> None:
+def save_picture(picture: Any, path: Path, *, overwrite: bool, argument: str = "out") -> None:
     """Write `picture` (a PIL image) in the format of `path`, which `argument` gave.
 
     UsageError if it is too large for that format or `path` is there, DbcError if it cannot be written.

@@ -69,8 +69,7 @@ def review(given: Given) -> None:
     given.require_run()
     tell_of_unused(given, {"pairs": "`static`"} if given["static"] is None else {"port": "no `static`"})
     tell_of_unused(given, {} if given.flag("for_count") else {"n_answers": "`for_count`"})
-    if given["static"] is not None:
-        require_new([given["static"]], argument="static", overwrite=given.flag("overwrite"))
+    require_new([given["static"]], argument="static", overwrite=given.flag("overwrite"))
     n_pairs = int(given.get("pairs", 100))
     reporter = RichReporter()
     run = with_clusters(given.run_directory, reporter)

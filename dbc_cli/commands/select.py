@@ -104,16 +104,13 @@ def stage_rows(measures: Sequence[StageMeasures]) -> list[dict[str, Any]]:
 
 
 def _show(rows: Sequence[dict[str, Any]], chosen: dict[str, int | str | None]) -> None:
-    from rich.table import Table
+    from dbc_cli.console import borderless_table, print_table
 
-    from dbc_cli.console import print_table
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("stage", "clusters", "singletons", *chosen):
-        table.add_column(heading, justify="right")
+    cells = []
     for row in rows:
         scores = (_score(row[name], is_chosen=stage == row["stage"]) for name, stage in chosen.items())
-        table.add_row(str(row["stage"]), str(row["n_clusters"]), f"{row['singleton_share']:.3f}", *scores)
+        cells.append([str(row["stage"]), str(row["n_clusters"]), f"{row['singleton_share']:.3f}", *scores])
+    table = borderless_table(("stage", "clusters", "singletons", *chosen), cells)
     table.caption, table.caption_justify = "* the choice of each rule", "left"
     print_table(table)
 

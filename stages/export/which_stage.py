@@ -44,6 +44,11 @@ def stage_to_show(run: RunDirectory, stage: int | None, reporter: Reporter) -> i
     return merged[-1] if chosen is None else chosen
 
 
+def stage_to_search(run: RunDirectory, reporter: Reporter) -> int:
+    """As `stage_to_show` without a stage; of a run without clusters the newest with features."""
+    return stage_to_show(run, None, reporter) if run.stages("clusters") else max(run.stages("features"), default=0)
+
+
 def _corrected(run: RunDirectory, merged: Sequence[int]) -> int | None:
     """The stage of the clusters that were made last, of those `merged`, if answers corrected them; else None."""
     made = []
