@@ -277,9 +277,6 @@ RECIPES: Mapping[RecipeName, Recipe] = MappingProxyType(
 )
 
 
-"""What `merge_stage` and `MergeParameters` do by default."""
-
-
 def merging_of(recipe: RecipeName, *, criterion: str = "dbc", update: str | None = None) -> dict[str, Any]:
     """The fields of `MergeParameters` that `recipe` sets, for a merge by `criterion` and, if given, `update`.
 

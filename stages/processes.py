@@ -161,7 +161,9 @@ class TorchProcesses:
         length = torch.tensor([len(encoded)])
         with lost_process(self.rank, self.size):
             dist.broadcast(length, src=0)
-            text = torch.frombuffer(encoded, dtype=torch.uint8) if self.rank == 0 else _empty_text(int(length))
+            text = torch.empty(int(length), dtype=torch.uint8)
+            if self.rank == 0:
+                text = torch.frombuffer(encoded, dtype=torch.uint8)
             dist.broadcast(text, src=0)
         message_of_leader: dict[str, Any] = json.loads(text.numpy().tobytes())
         return message_of_leader
@@ -227,9 +229,3 @@ def lost_process(rank: int, size: int) -> Iterator[None]:
             f"process {rank} of {size}: another one is gone; read its message and run the same command again: "
             f"finished work is kept"
         ) from error
-
-
-def _empty_text(length: int) -> Any:
-    import torch
-
-    return torch.empty(length, dtype=torch.uint8)

@@ -34,7 +34,7 @@ from stages.reporting import Reporter
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lineage import parent_of
 from stages.runs.making import Computed, Made, Request, make_artifact
-from stages.runs.next_stage import next_extract
+from stages.runs.next_stage import newest_trained
 from stages.runs.run_directory import RunDirectory, features_manifest
 from stages.runs.store import Artifact, Writer
 from stages.typing import Float32Array, Int64Array
@@ -71,7 +71,7 @@ def extract(
     keep_large_blocks()
     torch_device = torch.device(resolve_torch_device(context.own_device))
     dataset = run.require("dataset")
-    stage = next_extract(run) if stage is None else stage
+    stage = newest_trained(run) if stage is None else stage
     if stage == INIT_STAGE:
         made = initial_model(run, initial, context=context.without_force())
         if made.artifact is None:

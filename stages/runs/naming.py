@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import cast
 
+from schemas.choices import ArtifactKind
 from schemas.manifest import SCHEMA_VERSIONS
 from schemas.stage_names import parse_stage, stage_label
 from stages.errors import DbcError, UsageError
@@ -37,19 +39,19 @@ def named_artifact(run: RunDirectory, text: str) -> Artifact:
     rest = parts[:-1] if version else parts
     if not rest or rest[-1] not in SCHEMA_VERSIONS or len(rest) > 2:
         return _with_id(run, text)
-    kind = rest[-1]
-    stage = _stage(rest[0], text) if len(rest) == 2 else max(run.stages(kind), default=0)  # type: ignore[arg-type]
+    kind = cast(ArtifactKind, rest[-1])
+    stage = _stage(rest[0], text) if len(rest) == 2 else max(run.stages(kind), default=0)
     if version is None:
-        versions = run.versions(kind, stage)  # type: ignore[arg-type]
-        if versions and not run.pinned and run.find(kind, stage) is None:  # type: ignore[arg-type]
+        versions = run.versions(kind, stage)
+        if versions and not run.pinned and run.find(kind, stage) is None:
             # made from a dataset that was there before: whoever names it wants to see it
-            return open_artifact(run.directory(kind, stage), versions[-1])  # type: ignore[arg-type]
-        return run.require(kind, stage)  # type: ignore[arg-type]
-    if int(version[1]) not in run.versions(kind, stage):  # type: ignore[arg-type]
-        found = ", ".join(f"v{each}" for each in run.versions(kind, stage)) or "none"  # type: ignore[arg-type]
+            return open_artifact(run.directory(kind, stage), versions[-1])
+        return run.require(kind, stage)
+    if int(version[1]) not in run.versions(kind, stage):
+        found = ", ".join(f"v{each}" for each in run.versions(kind, stage)) or "none"
         of = "" if kind in WITHOUT_STAGE else f" of stage {stage_label(stage)}"
         raise DbcError(f"{run.root}: {kind}{of} has versions {found}, got v{version[1]}")
-    return open_artifact(run.directory(kind, stage), int(version[1]))  # type: ignore[arg-type]
+    return open_artifact(run.directory(kind, stage), int(version[1]))
 
 
 def lineage_of(run: RunDirectory, artifact: Artifact) -> list[Listed]:

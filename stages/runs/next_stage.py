@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from schemas.choices import ArtifactKind
 from schemas.stage_names import INIT_STAGE, stage_label
 from stages.errors import UsageError
 from stages.runs.run_directory import RunDirectory
@@ -11,11 +10,6 @@ from stages.runs.run_directory import RunDirectory
 def newest_trained(run: RunDirectory) -> int:
     """The newest stage with a model; `INIT_STAGE` where nothing has been trained."""
     return max(run.stages("model"), default=INIT_STAGE)
-
-
-def next_extract(run: RunDirectory) -> int:
-    """The stage to extract: the newest with a model, `INIT_STAGE` before any training."""
-    return newest_trained(run)
 
 
 def next_merge(run: RunDirectory) -> int:
@@ -50,12 +44,6 @@ def next_command(run: RunDirectory) -> str:
     waiting = [stage for stage in run.stages("clusters") if stage > trained]
     if waiting:
         return f"dbc train --stage {waiting[0]}"
-    if trained == INIT_STAGE:
-        return "dbc train --stage 0" if _has(run, "features", INIT_STAGE) else "dbc extract"
-    if not _has(run, "features", trained):
+    if trained not in run.stages("features"):
         return "dbc extract"
-    return "dbc merge"
-
-
-def _has(run: RunDirectory, kind: ArtifactKind, stage: int) -> bool:
-    return stage in run.stages(kind)
+    return "dbc train --stage 0" if trained == INIT_STAGE else "dbc merge"
