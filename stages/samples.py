@@ -28,6 +28,8 @@ SAMPLE_COLUMNS = (
     *("identity", "camera", "tracklet_name", "encounter_name", "view_name"),
 )
 """The columns of `Samples` with a row for each sample."""
+TEXT_COLUMNS = ("identity", "camera", "tracklet_name", "timestamp", "encounter_name", "view_name", "category")
+"""Those of both that hold what the source says in words; `path` and `origin` say where it says so."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from schemas.summaries import DatasetSummary
 from stages.runs.context import Context
-from stages.samples import Samples
+from stages.samples import TEXT_COLUMNS, Samples
 
 
 def anonymous(samples: Samples, summary: DatasetSummary) -> tuple[Samples, DatasetSummary]:
@@ -21,8 +21,7 @@ def anonymous(samples: Samples, summary: DatasetSummary) -> tuple[Samples, Datas
         image.model_copy(update={"path": f"skipped-{number}"}) for number, image in enumerate(summary.skipped, start=1)
     )
     path = tuple(f"image-{number:0{width}}" for number in range(1, len(samples.path) + 1))
-    texts = ("identity", "camera", "tracklet_name", "encounter_name", "view_name", "timestamp", "category")
-    nameless: dict[str, Any] = {"path": path, **dict.fromkeys(texts, ())}
+    nameless: dict[str, Any] = {"path": path, **dict.fromkeys(TEXT_COLUMNS, ())}
     return replace(samples, **nameless), summary.model_copy(update={"skipped": skipped})
 
 

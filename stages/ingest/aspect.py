@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from stages.ingest.decode.image_file import ORIENTATION, SIDEWAYS
 from stages.ingest.formats.names import iso_time
 from stages.samples import Samples
 
@@ -16,8 +17,6 @@ FAR = 1.5
 """Times that the median picture may be wider or narrower than stored ones without a word."""
 UNREADABLE = (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError)
 """What Pillow raises for files whose headers it cannot read."""
-_TURNED = {5, 6, 7, 8}
-_ORIENTATION = 0x0112
 _STEP = 32
 _EXIF_IFD, _TAKEN, _TAKEN_ZONE = 0x8769, 0x9003, 0x9011
 
@@ -65,7 +64,7 @@ def shown_size(file: Path) -> tuple[int, int] | None:
     try:
         with Image.open(file) as image:
             width, height = image.size
-            turned = image.getexif().get(_ORIENTATION) in _TURNED
+            turned = image.getexif().get(ORIENTATION) in SIDEWAYS
     except UNREADABLE:
         return None
     return (height, width) if turned else (width, height)

@@ -34,7 +34,7 @@ from stages.runs.making import Computed, Made, Request, make_artifact, require_o
 from stages.runs.run_directory import RunDirectory, dataset_manifest
 from stages.runs.store import Artifact, Writer
 from stages.runs.store.digests import text_digest
-from stages.samples import GALLERY, QUERY, TRAIN, Samples
+from stages.samples import GALLERY, QUERY, TEXT_COLUMNS, TRAIN, Samples
 from stages.typing import BoolArray
 
 
@@ -271,7 +271,7 @@ def _write_table(writer: Writer, samples: Samples, written: Written) -> None:
     for name in ("frame_start", "pid", "camid", "tracklet", "split"):
         writer.array(name, getattr(samples, name))
     writer.array("path", np.array(samples.path, dtype=object))
-    for name in ("identity", "camera", "tracklet_name", "timestamp", "encounter_name", "view_name", "category"):
+    for name in TEXT_COLUMNS:
         if texts := getattr(samples, name):
             writer.array(name, np.array(texts, dtype=object))
     for name in ("frame_number", "score", "encounter", "view"):

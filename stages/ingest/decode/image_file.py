@@ -27,7 +27,8 @@ _COMMON = ("JPEG", "PNG", "BMP", "GIF", "PPM")
 """What Pillow knows without importing its other readers, which takes a tenth of a second."""
 _UNREADABLE = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"})
 """Kinds that Pillow recognises and cannot decode by itself; for EPS it would start Ghostscript."""
-_ORIENTATION = 0x0112
+ORIENTATION = 0x0112
+"""The tag of EXIF that says how a picture is turned."""
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -37,7 +38,8 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_SIDEWAYS = frozenset({5, 6, 7, 8})
+SIDEWAYS = frozenset({5, 6, 7, 8})
+"""Orientations whose pictures are stored with width and height in each other's place."""
 
 
 @cache
@@ -66,7 +68,7 @@ def decode_image(data: bytes | Path, *, height: int, width: int) -> bytes:
     """
     with _opened(data) as image:
         orientation = _orientation(image)
-        size = (height, width) if orientation in _SIDEWAYS else (width, height)
+        size = (height, width) if orientation in SIDEWAYS else (width, height)
         _load(image, size, [image.size])
         rgb = _to_rgb(image)
         if rgb.size != size:
@@ -84,7 +86,7 @@ def decode_crops(
     """
     with _opened(data) as image:
         orientation = _orientation(image)
-        sideways = orientation in _SIDEWAYS
+        sideways = orientation in SIDEWAYS
         size = (height, width) if sideways else (width, height)
         shown = (image.height, image.width) if sideways else image.size
         places: list[tuple[Window, Rectangle] | BadImageError] = []
@@ -185,13 +187,13 @@ def _as_stored(rectangle: Rectangle, orientation: int, shown: tuple[int, int]) -
         left, right = width - right, width - left
     if orientation in (3, 4, 7, 8):
         top, bottom = height - bottom, height - top
-    return (top, left, bottom, right) if orientation in _SIDEWAYS else (left, top, right, bottom)
+    return (top, left, bottom, right) if orientation in SIDEWAYS else (left, top, right, bottom)
 
 
 def _orientation(image: Image.Image) -> int:
     """The EXIF orientation, 1 to 8; 1 (upright) if there is none or it cannot be read, as viewers show it."""
     try:
-        found = image.getexif().get(_ORIENTATION, 1)
+        found = image.getexif().get(ORIENTATION, 1)
     except Exception:
         return 1
     return found if found in _UPRIGHT else 1

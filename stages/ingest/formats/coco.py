@@ -14,7 +14,7 @@ from stages.errors import UsageError
 from stages.ingest.formats.detections import Detection, samples_of
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
 from stages.ingest.formats.json_file import forget_json, load_json
-from stages.ingest.formats.names import counted, plain, relative_path, shown
+from stages.ingest.formats.names import counted, first_names, plain, relative_path, shown
 from stages.ingest.formats.numbers import box_of, frame_of, score_of, text_of
 from stages.ingest.formats.whole_pictures import each_picture_once
 from stages.plain_files import plain_file
@@ -56,7 +56,7 @@ def find_coco(source: Path) -> Path:
         return source
     files = coco_files(source)
     if len(files) != 1:
-        names = ", ".join(plain(file.name) for file in files[:5]) or "none"
+        names = first_names(files) or "none"
         raise UsageError(
             f"{shown(source)} should hold one COCO file, found {len(files)} ({names}); give the file itself"
         )

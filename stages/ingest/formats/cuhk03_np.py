@@ -25,13 +25,13 @@ CUHK03_NP = NamedFiles(
 )
 
 
-def read_cuhk03_np(source: Path, _parameters: IngestParameters, findings: Findings) -> Samples:
+def read_cuhk03_np(source: Path, parameters: IngestParameters, findings: Findings) -> Samples:
     """The samples of one kind of boxes: `source` is `labeled` or `detected`, or a folder that holds one of the two.
 
     Raises UsageError if it holds both, which are one set seen twice, or neither.
     """
     if any((source / folder).is_dir() for folder in CUHK03_NP.folders):
-        return CUHK03_NP.read(source, findings)
+        return CUHK03_NP.read(source, parameters, findings)
     boxes = [name for name in BOXES if (source / name).is_dir()]
     if len(boxes) == 2:
         raise UsageError(
@@ -43,7 +43,7 @@ def read_cuhk03_np(source: Path, _parameters: IngestParameters, findings: Findin
             f"found {entries_of(source)}; give the folder that holds them or use another `format`"
         )
     inside = {f"{name}/{folder}": split for name in boxes for folder, split in CUHK03_NP.folders.items()}
-    return replace(CUHK03_NP, folders=inside or CUHK03_NP.folders).read(source, findings)
+    return replace(CUHK03_NP, folders=inside or CUHK03_NP.folders).read(source, parameters, findings)
 
 
 FORMAT = Format(

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -300,12 +300,9 @@ def with_names(samples: Samples, findings: Findings, *, encounter: Sequence[str]
         if any(texts):
             findings.missing[column] = sum(not text for text in texts)
             findings.warnings += doubts(texts, kind=f"names of {column}")
-    if any(encounter):
-        numbers = np.asarray(numbers_of(encounter, smallest=0), dtype=np.int32)
-        samples = replace(samples, encounter=numbers, encounter_name=tuple(encounter))
-    if any(view):
-        numbers = np.asarray(numbers_of(view, smallest=0), dtype=np.int32)
-        samples = replace(samples, view=numbers, view_name=tuple(view))
+            numbers = np.asarray(numbers_of(texts, smallest=0), dtype=np.int32)
+            named: dict[str, Any] = {column: numbers, f"{column}_name": tuple(texts)}
+            samples = replace(samples, **named)
     return samples
 
 

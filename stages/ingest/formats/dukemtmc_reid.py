@@ -1,14 +1,14 @@
-"""The layout of DukeMTMC-reID: the folders of Market-1501, with frame numbers in the names."""
+"""The layout of DukeMTMC-reID: the folders of Market-1501, with frame numbers in the names.
+
+Its 408 distractors are identities of their own, seen in the gallery alone.
+"""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-from schemas.parameters import IngestParameters
-from stages.ingest.formats.format import Findings, Format
+from stages.ingest.formats.format import Format
 from stages.ingest.formats.named_files import MARKET_FOLDERS, NamedFiles
-from stages.samples import Samples
 
 DUKEMTMC_REID = NamedFiles(
     name="dukemtmc-reid",
@@ -19,13 +19,8 @@ DUKEMTMC_REID = NamedFiles(
 )
 
 
-def read_dukemtmc_reid(source: Path, _parameters: IngestParameters, findings: Findings) -> Samples:
-    """The samples of DukeMTMC-reID; its 408 distractors are identities of their own, seen in the gallery alone."""
-    return DUKEMTMC_REID.read(source, findings)
-
-
 FORMAT = Format(
     name="dukemtmc-reid",
     description="DukeMTMC-reID: the folders of Market-1501, names such as 0001_c2_f0046182.jpg.",
-    read=read_dukemtmc_reid,
+    read=DUKEMTMC_REID.read,
 )

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from stages.errors import DbcError, UsageError
 from stages.ingest.formats.csv_file import NotUtf8Error, read_header
-from stages.ingest.formats.names import plain, shown
+from stages.ingest.formats.names import first_names, shown
 
 OWN_LISTS = (
     frozenset({"path", "individual", "cluster", "cluster_size", "stage"}),
@@ -36,8 +36,7 @@ class Tables(NamedTuple):
     @property
     def passed_over(self) -> str:
         """What to say of the lists that dbc wrote; empty if there are none."""
-        names = ", ".join(plain(file.name) for file in self.own[:5])
-        return f"passed over, because dbc wrote it: {names}" if names else ""
+        return f"passed over, because dbc wrote it: {first_names(self.own)}" if self.own else ""
 
 
 def tables_in(folder: Path) -> Tables:
@@ -70,7 +69,7 @@ def find_table(source: Path, notes: list[str] | None = None) -> Path:
         notes.append(tables.passed_over)
     found = tables.likely
     if len(found) != 1:
-        names = ", ".join(plain(file.name) for file in found[:5]) or "none"
+        names = first_names(found) or "none"
         told = f"; {tables.passed_over}" if tables.own else ""
         raise UsageError(
             f"{shown(source)} should hold samples.csv or exactly one .csv file with a column path, found {len(found)} "

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.errors import DbcError, UsageError
-from stages.ingest.formats.names import plain, shown
+from stages.ingest.formats.names import first_names, shown
 from stages.plain_files import plain_file, why_not_utf8
 
 
@@ -18,7 +18,7 @@ def find_json(source: Path) -> Path:
         return source
     found = sorted(entry for entry in source.iterdir() if entry.suffix.lower() == ".json" and entry.is_file())
     if len(found) != 1:
-        names = ", ".join(plain(entry.name) for entry in found[:5]) or "none"
+        names = first_names(found) or "none"
         raise UsageError(
             f"{shown(source)} should hold exactly one .json file, found {len(found)} ({names}); give the file itself as the "
             "source, and the folder of the pictures as `root` if it is another"

@@ -1,14 +1,11 @@
-"""The layout of Market-1501 and of the many data sets published in its shape."""
+"""The layout of Market-1501 and of the many data sets published in its shape: `-1_c…` is junk, `0000_c…` a distractor."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-from schemas.parameters import IngestParameters
-from stages.ingest.formats.format import Findings, Format
+from stages.ingest.formats.format import Format
 from stages.ingest.formats.named_files import MARKET_FOLDERS, NamedFiles
-from stages.samples import Samples
 
 MARKET1501 = NamedFiles(
     name="market1501",
@@ -20,13 +17,8 @@ MARKET1501 = NamedFiles(
 )
 
 
-def read_market1501(source: Path, _parameters: IngestParameters, findings: Findings) -> Samples:
-    """The samples of a folder in the shape of Market-1501: `-1_c…` is junk, `0000_c…` a distractor."""
-    return MARKET1501.read(source, findings)
-
-
 FORMAT = Format(
     name="market1501",
     description="Market-1501 and sets in its shape: bounding_box_train/, query/, bounding_box_test/.",
-    read=read_market1501,
+    read=MARKET1501.read,
 )

@@ -142,9 +142,8 @@ def _numbers(detection: Any, origin: str, *, score: str, other: str) -> tuple[fl
         or isinstance(detection.get(score), str)
         or number_of(detection.get(score)) is None
     ):
-        told = (
-            f"has {other} and no {score}: it mixes the dialects of" if _has(detection, other) else "is no detection of"
-        )
+        is_other = isinstance(detection, dict) and other in detection
+        told = f"has {other} and no {score}: it mixes the dialects of" if is_other else "is no detection of"
         raise UsageError(f"{origin} {told} MegaDetector; write the results anew")
     if not 0 <= detection[score] <= 1:
         raise UsageError(f"{origin}: {score} {detection[score]} is not from 0 to 1; check which program wrote the file")
@@ -152,10 +151,6 @@ def _numbers(detection: Any, origin: str, *, score: str, other: str) -> tuple[fl
     if box is None:
         raise UsageError(f"{origin} has no bbox; write the results anew")
     return box
-
-
-def _has(detection: Any, key: str) -> bool:
-    return isinstance(detection, dict) and key in detection
 
 
 def _frame(detection: Mapping[str, Any], path: str, origin: str) -> int:

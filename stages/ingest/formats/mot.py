@@ -141,13 +141,12 @@ def looks_like_mot(file: Path) -> bool:
 
 
 def _row(file: Path, number: int, text: str) -> Row:
-    fields = _SEPARATOR.split(text.strip().rstrip(","))
+    fields, origin = _SEPARATOR.split(text.strip().rstrip(",")), f"{shown(file)} line {number}"
     if len(fields) < _FEWEST:
         raise UsageError(
-            f"{shown(file)} line {number} has {len(fields)} fields, expected at least 6: "
-            "frame, id, left, top, width, height; write it as MOTChallenge does"
+            f"{origin} has {len(fields)} fields, expected at least 6: frame, id, left, top, width, height; write it as "
+            "MOTChallenge does"
         )
-    origin = f"{shown(file)} line {number}"
     # no id, and no number at all, mean that there is no track
     fields[1] = str(NO_TRACK) if is_missing(fields[1]) else fields[1]
     numbers = [found for found in map(number_of, fields[:_FEWEST]) if found is not None]
@@ -156,7 +155,7 @@ def _row(file: Path, number: int, text: str) -> Row:
     frame, track, left, top, width, height = numbers
     confidence = score_of(fields[_FEWEST], origin, name="confidence") if len(fields) > _FEWEST else -1.0
     if not (frame.is_integer() and track.is_integer()):
-        raise UsageError(f"{shown(file)} line {number}: frame and id must be whole, got {fields[0]} and {fields[1]}")
+        raise UsageError(f"{origin}: frame and id must be whole, got {fields[0]} and {fields[1]}")
     if not 1 <= frame <= INT32_MAX:
         raise UsageError(f"{origin}: frame {frame:.0f} is out of range; frames count from 1")
     # pixels count from 1 there

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from schemas.parameters import IngestParameters
 from stages.errors import UsageError
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.layout import require_layout
@@ -33,7 +34,7 @@ class NamedFiles:
     example: str
     folders: Mapping[str, int]
 
-    def read(self, source: Path, findings: Findings) -> Samples:
+    def read(self, source: Path, _parameters: IngestParameters, findings: Findings) -> Samples:
         """The images of the folders, sorted by path: pid and camid from the names, split from the folder.
 
         Junk (pid −1) is kept in the gallery, where evaluation ignores it, and left out of the train split. If

@@ -174,6 +174,11 @@ def plain(text: str) -> str:
     return text if text.isprintable() else shown(text)
 
 
+def first_names(files: Sequence[Path]) -> str:
+    """The names of the first five of `files`."""
+    return ", ".join(plain(file.name) for file in files[:5])
+
+
 def counted(counts: Counter[str]) -> str:
     """Counts as words, the largest first: `12 .txt, 3 .db`."""
     return ", ".join(f"{n} {plain(name)}" for name, n in sorted(counts.items(), key=lambda each: (-each[1], each[0])))

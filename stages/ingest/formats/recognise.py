@@ -14,7 +14,7 @@ from stages.ingest.formats.find_table import tables_in
 from stages.ingest.formats.format import Format
 from stages.ingest.formats.layout import is_there
 from stages.ingest.formats.named_files import MARKET_FOLDERS
-from stages.ingest.formats.names import plain, shown
+from stages.ingest.formats.names import first_names, plain, shown
 
 _LOOKED_AT = 20
 
@@ -75,13 +75,12 @@ def _by_tables(source: Path, *, is_known: bool) -> list[Recognised]:
     tables = tables_in(source)
     found = [file for file in tables.likely if file in tables.with_path]
     if len(found) > 1 and not is_known:
-        names = ", ".join(plain(file.name) for file in found[:5])
         raise UsageError(
-            f"{shown(source)} holds {len(found)} tables with a column path ({names}); give one of them as the source, or "
-            "`format='folder'` to read none"
+            f"{shown(source)} holds {len(found)} tables with a column path ({first_names(found)}); give one of them as the "
+            "source, or `format='folder'` to read none"
         )
-    unread = ", ".join(plain(file.name) for file in tables.not_utf8[:5])
-    others = ", ".join(plain(file.name) for file in tables.others[:5] if file not in tables.not_utf8)
+    unread = first_names(tables.not_utf8)
+    others = first_names([file for file in tables.others[:5] if file not in tables.not_utf8])
     reasons = (f"no column path in {others}" if others else "", f"not in UTF-8: {unread}" if unread else "")
     told = ", ".join(filter(None, (*reasons, tables.passed_over)))
     no_table = "there is no table of pictures" + (f" ({told})" if told else "")

@@ -26,10 +26,10 @@ from stages.ingest.formats.find_table import find_table
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
 from stages.ingest.formats.listing import NAMED, lost_files
 from stages.ingest.formats.names import counted, doubts, is_missing, numbers_of, shown
-from stages.ingest.formats.numbers import frame_of
+from stages.ingest.formats.numbers import frame_of, score_of
 from stages.ingest.formats.path_patterns import camera_texts, identity_texts
 from stages.ingest.formats.splits import own_splits
-from stages.ingest.formats.table_cells import CORNERS, SIDES, number, rows_of_boxes, splits_of
+from stages.ingest.formats.table_cells import CORNERS, SIDES, rows_of_boxes, splits_of
 from stages.samples import DISTRACTOR, GALLERY, JUNK, TRAIN, UNKNOWN, Samples
 from stages.typing import BoolArray, Int32Array, Int64Array, UInt8Array
 
@@ -106,7 +106,7 @@ def _taken(table: CsvFile, parameters: IngestParameters, findings: Findings) -> 
         return table
     kept = []
     for row, (score, category) in enumerate(zip(table.column("score"), table.column("category"), strict=True)):
-        left_out = why_left_out(number(table, row, "score", score), category, wanted, parameters)
+        left_out = why_left_out(score_of(score, table.at(row)), category, wanted, parameters)
         if left_out is None:
             kept.append(row)
         else:
@@ -148,7 +148,7 @@ def _detailed(samples: Samples, table: CsvFile, frames_of: Sequence[Sequence[int
                 "and do not say which tracklets were seen at one time"
             )
     if "score" in said:
-        scores = [number(table, row, "score", table.cells["score"][row]) for row in images]
+        scores = [score_of(table.cells["score"][row], table.at(row)) for row in images]
         samples = replace(samples, score=np.array(scores, dtype=np.float32))
     if "timestamp" in said:
         samples = replace(samples, timestamp=times_of([table.cells["timestamp"][row] for row in images], findings))

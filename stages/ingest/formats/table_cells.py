@@ -46,7 +46,7 @@ def rows_of_boxes(table: CsvFile, box: tuple[str, ...] | None, findings: Finding
             given.get(row),
             is_relative=is_relative,
             frame=frame_of(frame, table.at(row)),
-            score=number(table, row, "score", columns["score"][row]),
+            score=score_of(columns["score"][row], table.at(row)),
             category=columns["category"][row],
             identity=columns["pid"][row],
             camera=columns["camid"][row],
@@ -65,15 +65,10 @@ def _boxes(table: CsvFile, box: tuple[str, ...] | None) -> dict[int, tuple[float
         if all(map(is_missing, cells)):
             continue
         first, second, third, fourth = (
-            number(table, row, name, cell) for name, cell in zip(box or (), cells, strict=True)
+            score_of(cell, table.at(row), name=name) for name, cell in zip(box or (), cells, strict=True)
         )
         found[row] = (first, second, third, fourth) if box in SIDES else (first, second, third - first, fourth - second)
     return found
-
-
-def number(table: CsvFile, row: int, column: str, cell: str) -> float:
-    """The number in a cell, NaN if it is missing; UsageError if it holds something else."""
-    return score_of(cell, table.at(row), name=column)
 
 
 def splits_of(table: CsvFile) -> UInt8Array | None:

@@ -1,14 +1,12 @@
-"""The layout of VeRi-776: vehicles, in three folders of its own names."""
+"""The layout of VeRi-776: vehicles, in three folders of its own names; its XML and lists are not needed."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-from schemas.parameters import IngestParameters
-from stages.ingest.formats.format import Findings, Format
+from stages.ingest.formats.format import Format
 from stages.ingest.formats.named_files import NamedFiles
-from stages.samples import GALLERY, QUERY, TRAIN, Samples
+from stages.samples import GALLERY, QUERY, TRAIN
 
 VERI776 = NamedFiles(
     name="veri776",
@@ -19,9 +17,4 @@ VERI776 = NamedFiles(
 )
 
 
-def read_veri776(source: Path, _parameters: IngestParameters, findings: Findings) -> Samples:
-    """The samples of VeRi-776, each image for itself; its XML and lists are not needed."""
-    return VERI776.read(source, findings)
-
-
-FORMAT = Format(name="veri776", description="VeRi-776: image_train/, image_query/, image_test/.", read=read_veri776)
+FORMAT = Format(name="veri776", description="VeRi-776: image_train/, image_query/, image_test/.", read=VERI776.read)
