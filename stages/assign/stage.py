@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +23,7 @@ from stages.runs.making import Computed, Made, Request, make_artifact
 from stages.runs.run_directory import RunDirectory, assignments_manifest, clusters_manifest, features_manifest
 from stages.runs.store import Artifact, Writer
 from stages.samples import TRAIN
-from stages.typing import BoolArray, Float64Array, Int64Array
+from stages.typing import BoolArray, Int64Array
 
 
 @dataclass(frozen=True)
@@ -167,42 +167,25 @@ def read_assignments(run: RunDirectory, artifact: Artifact) -> list[Assignment]:
         raise DbcError(f"{artifact.path}: no clusters among its parents; make it again with: dbc assign --force")
     number = lasting_numbers(run, run.resolve(parent)).number
     dataset = dataset_of(run, artifact)
-    sample = artifact.read("sample")
     path, names = dataset.read("path")[dataset.read("frame_start")[:-1]], sample_names(dataset)
-    places = place_of(dataset, sample)
-    columns: list[Sequence[object]] = [path[sample].tolist(), [names[each] for each in sample.tolist()]]
-    columns += [artifact.read(name).tolist() for name in ("label", "probability", "nearest", "similarity")]
-    columns.append(_margin(artifact.read("similarity"), artifact.read("second_similarity")))
-    columns.append([{name: column[row] for name, column in places.items()} for row in range(len(sample))])
-    found = [_assignment(number, *row) for row in zip(*columns, strict=True)]
+    places = place_of(dataset, artifact.read("sample"))
+    sample, label, nearest = (artifact.read(name).tolist() for name in ("sample", "label", "nearest"))
+    columns = ("probability", "similarity", "second_similarity")
+    probability, similarity, second = (artifact.read(name).tolist() for name in columns)
+    found = [
+        Assignment(
+            path=path[each],
+            name=names[each],
+            individual=int(number[label[row]]) if label[row] >= 0 else None,
+            probability=round(probability[row], 4),
+            nearest=int(number[nearest[row]]),
+            similarity=round(similarity[row], 4),
+            margin=round(similarity[row] - second[row], 4) if math.isfinite(second[row]) else None,
+            place={name: column[row] for name, column in places.items()},
+        )
+        for row, each in enumerate(sample)
+    ]
     return sorted(found, key=lambda each: (-each.probability, each.path, each.name))
-
-
-def _margin(similarity: Float64Array, second: Float64Array) -> list[float | None]:
-    return [float(a - b) if np.isfinite(b) else None for a, b in zip(similarity, second, strict=True)]
-
-
-def _assignment(
-    number: Int64Array,
-    path: str,
-    name: str,
-    label: int,
-    probability: float,
-    nearest: int,
-    similarity: float,
-    margin: float | None,
-    place: dict[str, int | None],
-) -> Assignment:
-    return Assignment(
-        path=path,
-        name=name,
-        individual=int(number[label]) if label >= 0 else None,
-        probability=round(probability, 4),
-        nearest=int(number[nearest]),
-        similarity=round(similarity, 4),
-        margin=None if margin is None else round(margin, 4),
-        place=place,
-    )
 
 
 def assignments_of(run: RunDirectory, clusters: Artifact) -> Artifact | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 
-from stages.runs.run_directory import source_boxes
+from stages.runs.source_names import places
 from stages.runs.store import Artifact
 from stages.typing import Int64Array
 
@@ -20,29 +21,24 @@ def sample_names(dataset: Artifact) -> list[str]:
     paths = dataset.read("path")[first].tolist()
     if len(set(paths)) == len(paths):
         return [str(path) for path in paths]
-    places = _places(dataset, first.tolist())
-    order = sorted(range(len(paths)), key=lambda sample: (paths[sample], places[sample], sample))
-    n_of: dict[str, int] = {}
-    for path in paths:
-        n_of[path] = n_of.get(path, 0) + 1
+    place = _places(dataset, first.tolist())
+    order = sorted(range(len(paths)), key=lambda sample: (paths[sample], place[sample], sample))
+    n_of, count = Counter(paths), Counter[str]()
     names = [""] * len(paths)
-    count: dict[str, int] = {}
     for sample in order:
         path = paths[sample]
-        count[path] = count.get(path, 0) + 1
+        count[path] += 1
         names[sample] = path if n_of[path] == 1 else f"{path}#{count[path]}"
     return names
 
 
 def place_of(dataset: Artifact, samples: Int64Array) -> dict[str, list[int | None]]:
     """Frame and box of the first image of each of `samples`, by the names of columns; only what the dataset has."""
-    first = dataset.read("frame_start")[:-1][samples]
-    found: dict[str, list[int | None]] = {}
-    if "frame_number" in dataset.names():
-        found["frame"] = [number if number >= 0 else None for number in dataset.read("frame_number")[first].tolist()]
-    if "box" in dataset.names():
-        found |= dict(zip(("left", "top", "width", "height"), source_boxes(dataset)[first].T.tolist(), strict=True))
-    return found
+    found = places(dataset, dataset.read("frame_start")[:-1][samples])
+    return {
+        name: [None if name == "frame" and number < 0 else number for number in column.tolist()]
+        for name, column in found.items()
+    }
 
 
 def _places(dataset: Artifact, images: Sequence[int]) -> list[tuple[float, ...]]:

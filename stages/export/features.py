@@ -11,11 +11,12 @@ import numpy as np
 from PIL import Image
 
 from stages.errors import UsageError
-from stages.export.members import BOX, names_of
+from stages.export.members import names_of
 from stages.export.tables import csv_text, write_parquet
 from stages.output_files import require_new, write_text, write_whole
 from stages.runs.lineage import dataset_of
-from stages.runs.run_directory import RunDirectory, features_manifest, source_boxes
+from stages.runs.run_directory import RunDirectory, features_manifest
+from stages.runs.source_names import places
 from stages.runs.store import Artifact
 from stages.samples import SPLIT_NAMES, TRAIN
 from stages.typing import Float32Array, Int64Array
@@ -63,17 +64,8 @@ def embedded(run: RunDirectory, features: Artifact) -> Embedded:
         cluster=cluster,
         features=features.read("pooled"),
         dataset=dataset,
-        place=_place(dataset, first),
+        place=places(dataset, first),
     )
-
-
-def _place(dataset: Artifact, first: Int64Array) -> dict[str, Int64Array]:
-    found = {}
-    if "frame_number" in dataset.names():
-        found["frame"] = dataset.read("frame_number")[first]
-    if "box" in dataset.names():
-        found |= dict(zip(BOX, source_boxes(dataset)[first].T.astype(np.int64), strict=True))
-    return found
 
 
 def write_features(found: Embedded, file: Path, *, overwrite: bool = False) -> None:

@@ -15,7 +15,7 @@ from stages.reporting import Reporter
 from stages.runs.lasting import lasting_numbers
 from stages.runs.lineage import dataset_of, newest_features, require_same_dataset
 from stages.runs.run_directory import RunDirectory, clusters_manifest, source_boxes
-from stages.runs.source_names import NUMBERS, samples_are
+from stages.runs.source_names import BOX, NUMBERS, samples_are
 from stages.runs.store import Artifact
 from stages.samples import SPLIT_NAMES, TRAIN, UNKNOWN
 from stages.typing import BoolArray, Float32Array, Float64Array, Int32Array, Int64Array
@@ -34,10 +34,7 @@ COLUMNS = (
 )
 MORE_COLUMNS = (
     "frame",
-    "left",
-    "top",
-    "width",
-    "height",
+    *BOX,
     "score",
     "timestamp",
     "encounter",
@@ -48,10 +45,6 @@ MORE_COLUMNS = (
     "probability",
 )
 """The columns of a table that are there if anything is known of them."""
-
-
-BOX = ("left", "top", "width", "height")
-"""The columns of a box."""
 
 
 @dataclass(frozen=True)
@@ -180,13 +173,7 @@ def members_of(
     numbers = lasting_numbers(run, clusters)
     last = lasting_numbers(run, run.require("clusters", max(run.stages("clusters"))))
     places = np.full((len(rows), 2), np.nan) if positions is None else positions(rows).round(6)
-    found = _Clustered(
-        labels,
-        centre_distances(rows, labels),
-        places,
-        np.full(len(labels), np.nan),
-        numbers.number,
-    )
+    found = _Clustered(labels, centre_distances(rows, labels), places, np.full(len(labels), np.nan), numbers.number)
     added_to = dataset if newest is None else newest.require("dataset")
     if newest is not None and added_to.manifest.id != dataset.manifest.id:
         found = _with_added(found, added_to, added(added_to, dataset), assignments_of(newest, clusters))

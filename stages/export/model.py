@@ -57,11 +57,6 @@ class _Embedding(nn.Module):
         return functional.normalize(self.backbone(images), dim=1)
 
 
-def model_files(file: Path) -> tuple[Path, Path]:
-    """What `export_model` writes: `file`, and its card beside it as .md."""
-    return file, file.with_suffix(".md")
-
-
 def export_model(run: RunDirectory, stage: int, file: Path, *, overwrite: bool = False) -> ExportedModel:
     """Write the backbone that was trained at `stage` to `file`, and its card beside it as .md.
 
@@ -72,7 +67,7 @@ def export_model(run: RunDirectory, stage: int, file: Path, *, overwrite: bool =
     if file.suffix not in ENDINGS:
         raise UsageError(f"`out` must end in {' or '.join(ENDINGS)}, got {str(file)!r}")
     artifact = run.require("model", stage)
-    _, beside = model_files(file)
+    beside = file.with_suffix(".md")
     require_new([file, beside], overwrite=overwrite)
     manifest, dataset = model_manifest(artifact), _dataset_of(run, artifact)
     network = open_model(artifact).eval()

@@ -13,13 +13,13 @@ from stages.errors import UsageError
 from stages.ingest.formats.csv_file import CsvFile, read_csv_file
 from stages.ingest.formats.names import is_missing, numbers_of, shown, whole_number
 from stages.ingest.formats.wildlife_datasets import UNKNOWN_NAME
-from stages.runs.run_directory import source_boxes
+from stages.runs.source_names import BOX, places
 from stages.runs.store import Artifact
 from stages.samples import UNKNOWN
 from stages.typing import Int32Array, Int64Array
 
 IDENTITIES = ("identity", "pid")
-PLACES = ("frame", "left", "top", "width", "height")
+PLACES = ("frame", *BOX)
 """Columns that tell the boxes of one picture, or the frames of one video, apart, as tables of clusters have them."""
 
 
@@ -109,13 +109,13 @@ def _texts(table: CsvFile, column: str, pictures: _Pictures, dataset: Artifact) 
     sample_of = np.repeat(
         np.arange(len(dataset.read("frame_start")) - 1), np.diff(dataset.read("frame_start"))
     ).tolist()
-    places = _places(table, dataset)
+    known = _places(table, dataset)
     found: dict[int, str] = {}
     said_in: dict[int, int] = {}
     lost: list[str] = []
     for row, (path, identity) in enumerate(zip(table.cells["path"], table.cells[column], strict=True)):
         wanted = [
-            (values, _whole(table, row, name)) for name, values in places if not is_missing(table.cells[name][row])
+            (values, _whole(table, row, name)) for name, values in known if not is_missing(table.cells[name][row])
         ]
         images = [image for image in pictures.named(path) if all(values[image] == number for values, number in wanted)]
         if len({sample_of[image] for image in images}) > 1:
@@ -147,12 +147,7 @@ def _whole(table: CsvFile, row: int, name: str) -> int:
 
 def _places(table: CsvFile, dataset: Artifact) -> list[tuple[str, list[int]]]:
     """Each column of `PLACES` that table and data set have, and its values (n_images) in the data set."""
-    values: dict[str, list[int]] = {}
-    if "frame_number" in dataset.names():
-        values["frame"] = dataset.read("frame_number").tolist()
-    if "box" in dataset.names():
-        values |= dict(zip(PLACES[1:], source_boxes(dataset).T.tolist(), strict=True))
-    return [(name, values[name]) for name in PLACES if name in table.cells and name in values]
+    return [(name, values.tolist()) for name, values in places(dataset).items() if name in table.cells]
 
 
 def _of_samples(file: Path, text_of: dict[int, str], frame_start: Int64Array, paths: Sequence[str]) -> list[str]:

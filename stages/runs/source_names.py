@@ -6,8 +6,12 @@ from typing import Literal
 
 import numpy as np
 
+from stages.runs.run_directory import source_boxes
 from stages.runs.store import Artifact
+from stages.typing import Int64Array
 
+BOX = ("left", "top", "width", "height")
+"""The columns of a box."""
 NUMBERS = {"identity": "pid", "camera": "camid"}
 
 
@@ -16,6 +20,19 @@ def samples_are(dataset: Artifact) -> str:
     if np.diff(dataset.read("frame_start")).max(initial=1) > 1:
         return "tracks"
     return "boxes" if "box" in dataset.names() else "pictures"
+
+
+def places(dataset: Artifact, images: Int64Array | slice = slice(None)) -> dict[str, Int64Array]:
+    """Where `images` lie in their pictures or videos, by names of columns: `frame` from 0, −1 for none, and those of `BOX`.
+
+    Only what the source says is there; boxes are in pixels.
+    """
+    found = {}
+    if "frame_number" in dataset.names():
+        found["frame"] = dataset.read("frame_number")[images]
+    if "box" in dataset.names():
+        found |= dict(zip(BOX, source_boxes(dataset)[images].T.astype(np.int64), strict=True))
+    return found
 
 
 def source_names(dataset: Artifact, kind: Literal["identity", "camera"]) -> dict[int, str]:

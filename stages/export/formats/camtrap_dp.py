@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.errors import UsageError
-from stages.export.formats.format import ANIMAL, ExportFormat, Layout, Source, category_of, decimal
+from stages.export.formats.format import ANIMAL, ExportFormat, Layout, Source, category_of, decimal, in_order
 from stages.export.members import Member
 from stages.export.tables import csv_text
 from stages.ingest.decode.crops import Region, window
@@ -121,8 +121,7 @@ def _new(rows: Sequence[Member], source: Source) -> Layout:
     and second. What nobody says (coordinates, times) stays empty, and a note
     says that it must be filled in before the package is valid.
     """
-    ordered = sorted(rows, key=lambda row: (row.path, -1 if row.frame is None else row.frame, row.box or ()))
-    ordered, notes = source.with_times(ordered)
+    ordered, notes = source.with_times(in_order(rows))
     media = {path: f"m{number}" for number, path in enumerate(dict.fromkeys(row.path for row in ordered), start=1)}
     first = {row.path: row for row in reversed(ordered)}
     places = {} if source.deployments is None else _told(source.deployments)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from stages.export.formats.format import ExportFormat, Layout, Source, category_of
+from stages.export.formats.format import ExportFormat, Layout, Source, category_of, in_order
 from stages.export.members import Member
 
 
@@ -15,11 +15,10 @@ def layout(rows: Sequence[Member], source: Source) -> Layout:
 
     `individual_ids` has the number of the individual, `name` says the same; boxes that are in no cluster have neither.
     """
-    ordered = sorted(rows, key=lambda row: (row.path, -1 if row.frame is None else row.frame, row.box or ()))
     images: dict[tuple[str, int | None], dict[str, Any]] = {}
     annotations = []
     category = {name: place for place, name in enumerate(sorted(set(map(category_of, rows))), start=1)}
-    for number, row in enumerate(ordered, start=1):
+    for number, row in enumerate(in_order(rows), start=1):
         image = images.setdefault((row.path, row.frame), _image(row, source, number=len(images) + 1))
         annotations.append(
             _annotation(row, source, number=number, image=image["id"], category=category[category_of(row)])

@@ -144,6 +144,23 @@ class ExportFormat:
     layout: Callable[[Sequence[Member], Source], Layout]
 
 
+def counts(*found: tuple[int | str, str]) -> tuple[str, ...]:
+    """A note for each of `found` that there is: how many, and of what."""
+    return tuple(f"{what}: {n}" for n, what in found if n)
+
+
+def in_order(rows: Sequence[Member]) -> list[Member]:
+    """The rows in order of picture, frame and box."""
+    return sorted(rows, key=lambda row: (row.path, -1 if row.frame is None else row.frame, row.box or ()))
+
+
+def refuse_videos(rows: Sequence[Member], name: str) -> None:
+    """Raise UsageError if one of `rows` is of a video, of which the format `name` knows nothing."""
+    video = next((row.path for row in rows if is_video(row.path)), None)
+    if video is not None:
+        raise UsageError(f"{video!r} is a video, and `format='{name}'` has no frames; give another `format`")
+
+
 ANIMAL = "animal"
 """The category of boxes for which the source names no other."""
 

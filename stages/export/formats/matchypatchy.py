@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from stages.export.formats.format import ExportFormat, Layout, Source
+from stages.export.formats.format import ExportFormat, Layout, Source, counts
 from stages.export.members import Member, counted
 from stages.export.tables import csv_text
 from stages.ingest.decode.pixels import is_video
@@ -19,8 +19,6 @@ def layout(rows: Sequence[Member], source: Source) -> Layout:
     """
     timed, notes = source.with_times(rows)
     alone = [row for row in rows if row.individual is None]
-    if alone:
-        notes += (f"boxes or tracks that are in no cluster, under numbers of their own: {counted(alone)}",)
     own: dict[int, int] = {}
     columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
     encounters = {name: number for number, name in enumerate(sorted({row.encounter or "" for row in rows}), start=1)}
@@ -43,9 +41,10 @@ def layout(rows: Sequence[Member], source: Source) -> Layout:
             column.append(cell)
     if not any(columns["sequence_id"]):
         del columns["sequence_id"]
-    n_without = columns["timestamp"].count(None)
-    if n_without:
-        notes += (f"MatchyPatchy wants a time for each picture; boxes without one: {n_without}",)
+    notes += counts(
+        (counted(alone) if alone else 0, "boxes or tracks that are in no cluster, under numbers of their own"),
+        (columns["timestamp"].count(None), "MatchyPatchy wants a time for each picture; boxes without one"),
+    )
     return Layout({"": csv_text(columns)}, notes)
 
 

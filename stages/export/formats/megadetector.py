@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from stages.export.formats.format import ANIMAL, ExportFormat, Layout, Source, category_of
+from stages.export.formats.format import ANIMAL, ExportFormat, Layout, Source, category_of, counts, in_order
 from stages.export.members import Member
 from stages.ingest.decode.pixels import is_video
 
@@ -21,7 +21,6 @@ def layout(rows: Sequence[Member], source: Source) -> Layout:
     Boxes are in shares of the picture. The first and only class of a box is its individual; boxes in no cluster have none. A
     box whose score is not known has confidence 1.
     """
-    ordered = sorted(rows, key=lambda row: (row.path, -1 if row.frame is None else row.frame, row.box or ()))
     individuals = sorted({row.individual for row in rows if row.individual is not None})
     there = set(map(category_of, rows))
     numbers = {name: str(n) for n, name in enumerate((*_USUAL, *sorted(there.difference(_USUAL))), start=1)}
@@ -31,7 +30,7 @@ def layout(rows: Sequence[Member], source: Source) -> Layout:
             **_about(path, own := list(group)),
             "detections": [_detection(row, source, numbers) for row in own],
         }
-        for path, group in groupby(ordered, key=lambda row: row.path)
+        for path, group in groupby(in_order(rows), key=lambda row: row.path)
     ]
     content = {
         "info": {"format_version": "1.4", "classifier": "dbc-reid"},
@@ -40,8 +39,7 @@ def layout(rows: Sequence[Member], source: Source) -> Layout:
         "images": images,
     }
     told = f"the file holds the pictures with boxes that were ingested, {len(images)}; empty ones and failures are not in it"
-    without = sum(row.score is None for row in rows)
-    unsure = [f"boxes whose score is not known have confidence 1: {without}"] if without else []
+    unsure = counts((sum(row.score is None for row in rows), "boxes whose score is not known have confidence 1"))
     return Layout({"": json.dumps(content, indent=1, ensure_ascii=False) + "\n"}, (told, *unsure))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from stages.errors import UsageError
 from stages.export.folders import safe_name
-from stages.export.formats.format import ExportFormat, Layout, Source, decimal
+from stages.export.formats.format import ExportFormat, Layout, Source, counts, decimal
 from stages.export.members import Member
 from stages.ingest.decode.pixels import is_video
 
@@ -47,12 +47,12 @@ def layout(rows: Sequence[Member], source: Source) -> Layout:
             f"sequences {', '.join(name_of)} would share a file; give them names that file systems tell apart"
         )
     texts = {f"{name_of[name]}.txt": "".join(text for *_, text in sorted(own)) for name, own in sorted(lines.items())}
-    notes = (
+    notes = counts(
         (n_apart, "tracks of an individual that is elsewhere in the same frame, under numbers of their own"),
         (n_without, "boxes or tracks that are in no cluster, under numbers of their own"),
         (len(left_out), "pictures that are in no cluster and have no frame number, left out"),
     )
-    return Layout(texts, tuple(f"{told}: {n}" for n, told in notes if n))
+    return Layout(texts, notes)
 
 
 def _tracks(rows: Sequence[Member]) -> list[tuple[str, int | None, list[Member]]]:

@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from stages.errors import UsageError
-from stages.export.formats.format import ExportFormat, Layout, Source
+from stages.export.formats.format import ExportFormat, Layout, Source, refuse_videos
 from stages.export.members import Member
 from stages.export.tables import csv_text
-from stages.ingest.decode.pixels import is_video
 
 
 def layout(rows: Sequence[Member], source: Source) -> Layout:  # noqa: ARG001
     """One table in order of path and box: `unknown` is the identity of boxes that are in no cluster. UsageError for videos."""
-    video = next((row.path for row in rows if is_video(row.path)), None)
-    if video is not None:
-        raise UsageError(f"{video!r} is a video, and `format='wildlife-datasets'` has no frames; give another `format`")
+    refuse_videos(rows, "wildlife-datasets")
     ordered = sorted(rows, key=lambda row: (row.path, row.box or ()))
     columns: dict[str, list[Any]] = {
         "image_id": list(range(1, len(ordered) + 1)),

@@ -6,9 +6,17 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from stages.errors import UsageError
-from stages.export.formats.format import ANIMAL, ExportFormat, Layout, Source, category_of, decimal
+from stages.export.formats.format import (
+    ANIMAL,
+    ExportFormat,
+    Layout,
+    Source,
+    category_of,
+    counts,
+    decimal,
+    refuse_videos,
+)
 from stages.export.members import Member
-from stages.ingest.decode.pixels import is_video
 from stages.ingest.formats.yolo import label_place
 
 _CLASSES = "classes.txt"
@@ -23,9 +31,7 @@ def layout(rows: Sequence[Member], source: Source) -> Layout:
     numbers that no individual had before, and it is said. Boxes that are in no cluster have no track. UsageError for videos,
     and for pictures that would share a file.
     """
-    video = next((row.path for row in rows if is_video(row.path)), None)
-    if video is not None:
-        raise UsageError(f"{video!r} is a video, and `format='yolo'` has no frames; give another `format`")
+    refuse_videos(rows, "yolo")
     place_of, notes = _places([row.path for row in rows], source)
     spare = source.largest_number
     taken: set[tuple[str, int]] = set()
@@ -43,13 +49,10 @@ def layout(rows: Sequence[Member], source: Source) -> Layout:
         fields = (left + width / 2, top + height / 2, width, height)
         words = [class_of[category_of(row)], *(decimal(round(field, 6)) for field in fields)]
         lines[place_of[row.path]].append(" ".join([*words, *([] if number is None else [str(number)])]) + "\n")
-    if n_apart:
-        notes += (
-            f"boxes of an individual that is elsewhere in the same picture, under numbers of their own: {n_apart}",
-        )
-    n_without = sum(row.individual is None for row in rows)
-    if n_without:
-        notes += (f"boxes that are in no cluster, without a track: {n_without}",)
+    notes += counts(
+        (n_apart, "boxes of an individual that is elsewhere in the same picture, under numbers of their own"),
+        (sum(row.individual is None for row in rows), "boxes that are in no cluster, without a track"),
+    )
     texts = {place: "".join(sorted(own)) for place, own in sorted(lines.items())}
     if names and _CLASSES in texts:
         raise UsageError(f"a picture would have its boxes in {_CLASSES!r}, which names the classes; rename it")

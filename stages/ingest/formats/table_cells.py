@@ -13,12 +13,13 @@ from stages.ingest.formats.detections import Detection
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.names import is_missing, shown
 from stages.ingest.formats.numbers import frame_of, score_of
+from stages.runs.source_names import BOX
 from stages.samples import SPLIT_NAMES
 from stages.typing import UInt8Array
 
 CORNERS = (("xmin", "ymin", "xmax", "ymax"), ("x1", "y1", "x2", "y2"))
 """Names of columns for the left, top, right and bottom of a box."""
-SIDES = (("left", "top", "width", "height"), ("x", "y", "w", "h"))
+SIDES = (BOX, ("x", "y", "w", "h"))
 """Names of columns for the left, top, width and height of a box."""
 _SAID = (
     *("path", "pid", "camid", "tracklet", "split", "frame"),
