@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import fcntl
+import io
 import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator
@@ -35,6 +37,13 @@ def require_within(folder: Path, files: Iterable[Path], *, argument: str = "out"
         target = Path(os.path.realpath(file))
         if not target.is_relative_to(top):
             raise UsageError(f"`{argument}` must hold all files, got {file}, which is {target}; give another folder")
+
+
+def rows_as_csv(rows: Iterable[Iterable[object]], *, delimiter: str = ",") -> str:
+    """`rows` of cells as CSV; None is an empty cell."""
+    text = io.StringIO()
+    csv.writer(text, delimiter=delimiter, lineterminator="\n").writerows(rows)
+    return text.getvalue()
 
 
 def write_text(text: str, file: Path, *, argument: str = "out", overwrite: bool = False) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from stages.assign.calibration import Calibration, Nearest, nearest_clusters
+from stages.constraints.contradictions import others_of
 from stages.typing import BoolArray, Float32Array, Float64Array, Int64Array
 
 
@@ -58,10 +59,7 @@ def answers_apart(
     has the nearest that it was asked for last.
     """
     found = nearest_clusters(asked, rows, labels)
-    others: dict[int, list[int]] = {}
-    for a, b in apart.pairs.tolist():
-        others.setdefault(a, []).append(b)
-        others.setdefault(b, []).append(a)
+    others = others_of(apart.pairs)
     barred: dict[int, set[int]] = {}
     for sample, label in apart.labels.tolist():
         barred.setdefault(sample, set()).add(label)
@@ -88,7 +86,7 @@ def _replace(found: Nearest, newer: Nearest, place: Int64Array, is_lost: BoolArr
         getattr(found, field.name)[place[is_there]] = getattr(newer, field.name)[is_there]
 
 
-def _outdone(found: Nearest, is_known: BoolArray, others: dict[int, list[int]]) -> list[int]:
+def _outdone(found: Nearest, is_known: BoolArray, others: dict[int, set[int]]) -> list[int]:
     """The known samples whose cluster one of the `others` that differ from them keeps; ascending."""
     asked: Sequence[int] = [each for each in sorted(others) if is_known[each]]
     kept: dict[int, int] = {}

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 
 from schemas.stage_names import INIT_STAGE, stage_label
 from stages.compare.grid import setting_text
 from stages.compare.outcomes import COUNTS, METRICS, Line, Spread, line_fields
+from stages.output_files import rows_as_csv
 
 HEADINGS = {
     "stage": "stage",
@@ -59,11 +58,8 @@ def comma_separated(lines: Sequence[Line]) -> str:
     fields = [line_fields(line) for line in lines]
     names = list(dict.fromkeys(name for line in lines for name in line.setting))
     metrics = [name for row in fields[:1] for name in row if name not in names]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [*names, *metrics], restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(fields)
-    return text.getvalue()
+    columns = [*names, *metrics]
+    return rows_as_csv([columns, *([row.get(name) for name in columns] for row in fields)])
 
 
 def cell(spread: Spread, *, is_count: bool) -> str:

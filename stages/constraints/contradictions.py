@@ -30,6 +30,15 @@ def same_groups(n_samples: int, same: Int64Array) -> Int64Array:
     return connected_components(graph, directed=False)[1].astype(np.int64)
 
 
+def others_of(pairs: Int64Array) -> dict[int, set[int]]:
+    """By sample, the others that it is in one of `pairs` (p, 2) with."""
+    found: dict[int, set[int]] = {}
+    for a, b in pairs.tolist():
+        found.setdefault(a, set()).add(b)
+        found.setdefault(b, set()).add(a)
+    return found
+
+
 def first_contradiction(n_samples: int, pairs: Int64Array, is_same: BoolArray) -> Contradiction | None:
     """The first answer of `pairs` (p, 2) that others contradict, with the shortest chain of them; None if all can be right."""
     group = same_groups(n_samples, pairs[is_same])

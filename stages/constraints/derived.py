@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import combinations
 
 import numpy as np
@@ -33,7 +34,8 @@ def derived_pairs(dataset: Artifact) -> Int64Array:
     n_images = np.diff(frame_start)
     sample = np.repeat(np.arange(len(n_images)), n_images)
     path = np.unique(dataset.read("path").astype(str), return_inverse=True)[1]
-    number = _column(dataset, "frame_number", len(sample), missing=-1)
+    is_numbered = "frame_number" in dataset.names()
+    number = dataset.read("frame_number").astype(np.int64) if is_numbered else np.full(len(sample), -1)
     pairs: set[tuple[int, int]] = set()
     if "box" in dataset.names():
         box = source_boxes(dataset).astype(np.float64)
@@ -96,16 +98,8 @@ def _ordered(a: int, b: int) -> tuple[int, int]:
     return min(a, b), max(a, b)
 
 
-def _column(dataset: Artifact, name: str, n_rows: int, *, missing: int) -> Int64Array:
-    if name not in dataset.names():
-        return np.full(n_rows, missing, dtype=np.int64)
-    return dataset.read(name).astype(np.int64)
-
-
 def _folders(paths: list[str]) -> Int64Array:
     """A number for the folder of each path; a path that several images have is a video, and its own folder."""
-    counts: dict[str, int] = {}
-    for path in paths:
-        counts[path] = counts.get(path, 0) + 1
+    counts = Counter(paths)
     folders = [path if counts[path] > 1 else path.rpartition("/")[0] for path in paths]
     return np.unique(folders, return_inverse=True)[1].astype(np.int64)

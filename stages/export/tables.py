@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from stages.errors import UsageError
-from stages.output_files import write_text, write_whole
+from stages.output_files import rows_as_csv, write_text, write_whole
 
 
 def csv_text(columns: Mapping[str, Sequence[Any]], *, delimiter: str = ",") -> str:
     """`columns` of equal length as CSV with a header; None is an empty cell."""
-    text = io.StringIO()
-    writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(zip(*columns.values(), strict=True))
-    return text.getvalue()
+    return rows_as_csv(chain([columns], zip(*columns.values(), strict=True)), delimiter=delimiter)
 
 
 def write_csv(columns: Mapping[str, Sequence[Any]], file: Path, *, overwrite: bool = False) -> None:

@@ -46,7 +46,7 @@ def prepared(
     """What a merge by `parameters` compares, and by which cameras; identities are never read.
 
     If the source says which images are of one encounter, `camera` 'auto' adds nothing to D: they share a camera too, and are
-    not to be pushed apart. Raises what `compared_features` and `require_needed_cameras` do.
+    not to be pushed apart. Raises what `compared_features` and `needed_cameras` do.
     """
     if parameters.camera != "auto":
         camid = penalised_cameras(dataset, parameters)
@@ -134,20 +134,16 @@ def train_rows(features: Artifact, dataset: Artifact, is_train: BoolArray) -> Fl
 def penalised_cameras(dataset: Artifact, parameters: MergeParameters) -> Int32Array | None:
     """The camera ids (n_train,) for whose sharing a merge by `parameters` adds to D; None if it does not.
 
-    Raises what `require_needed_cameras` does.
+    Raises what `needed_cameras` does.
     """
-    return _needed_cameras(dataset, parameters) if parameters.camera == "penalty" else None
+    return needed_cameras(dataset, parameters) if parameters.camera == "penalty" else None
 
 
-def require_needed_cameras(dataset: Artifact, parameters: MergeParameters) -> None:
-    """Raise DbcError if a merge by `parameters` needs camera ids that train samples do not have.
+def needed_cameras(dataset: Artifact, parameters: MergeParameters) -> Int32Array | None:
+    """The camera ids (n_train,) that a merge by `parameters` needs; None if it needs none.
 
-    And if a penalty would change nothing, because one camera took them all.
+    DbcError if train samples do not have them, and if a penalty would change nothing, because one camera took them all.
     """
-    _needed_cameras(dataset, parameters)
-
-
-def _needed_cameras(dataset: Artifact, parameters: MergeParameters) -> Int32Array | None:
     if parameters.camera in ("ignored", "auto"):
         return None
     camid: Int32Array = dataset.read("camid")[dataset.read("split") == TRAIN]

@@ -13,7 +13,7 @@ from schemas.stage_names import INIT_STAGE
 from schemas.summaries import DatasetSummary
 from stages.constraints.stage import AskedConstraints
 from stages.errors import UsageError
-from stages.features.prepared import require_needed_cameras
+from stages.features.prepared import needed_cameras
 from stages.merge.schedule import last_stage, least_merge_percent, number_of_merges
 from stages.runs.run_directory import RunDirectory, dataset_manifest
 
@@ -121,4 +121,4 @@ def check_plan(run: RunDirectory, plan: Plan) -> None:
             f"{n_merges} merge{'s' * (n_merges > 1)} (`merge_percent={percent}`{by_default}) among {n_samples} train samples"
         )
     if plan.last_stage > 0:
-        require_needed_cameras(dataset, plan.merge)
+        needed_cameras(dataset, plan.merge)

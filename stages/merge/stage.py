@@ -15,7 +15,7 @@ from stages.arrays.device_memory import stage_memory
 from stages.constraints.stage import AskedConstraints
 from stages.errors import DbcError
 from stages.features.camera_finding import CameraFinding
-from stages.features.prepared import Prepared, prepared, require_needed_cameras
+from stages.features.prepared import Prepared, needed_cameras, prepared
 from stages.merge.by_parameters import merge_as
 from stages.merge.clustering import Task, cluster_as, without_merges
 from stages.merge.constrained import KnownBefore, before_review, made_for_merge, read_for_merge, require_kept_apart
@@ -78,7 +78,7 @@ def merge(
     stage = numbered(stage, command="dbc merge", first=1)
     features = newest_features(run, stage - 1, context.reporter)
     dataset = dataset_of(run, features)
-    require_needed_cameras(dataset, parameters)
+    needed_cameras(dataset, parameters)
     goes_on = parameters.start == "previous" and parameters.clusterer == "dbc"
     previous = run.require("clusters", stage - 1) if stage > 1 and goes_on else None
     if reviewed:

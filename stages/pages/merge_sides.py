@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stages.arrays.members import members_of
 from stages.typing import Int64Array
 
 
@@ -25,8 +26,7 @@ def sides_of(labels: Int64Array, merges: Int64Array, sizes: Int64Array, *, most:
     that size, else as the stage began. Of more merges, half of those kept are the last, which are nearest to the cut, and
     half are spread over the others.
     """
-    order = np.argsort(labels, kind="stable")
-    began = np.split(order, np.cumsum(np.bincount(labels))[:-1])
+    began = members_of(labels)
     grown = {label: [group] for label, group in enumerate(began)}
     wanted = set(_chosen(len(merges), most))
     found = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from schemas.parameters import MergeParameters
 from schemas.stage_names import stage_label
+from stages.arrays.members import members_of
 from stages.constraints.derived import derived_pairs
 from stages.constraints.stage import tell_later, train_samples
 from stages.evaluate.report import Reported
@@ -149,7 +149,7 @@ def page_data(review: Review, pairs: list[PairToSee]) -> dict[str, Any]:
 
 def pair_rows(review: Review, pairs: list[PairToSee]) -> list[dict[str, Any]]:
     """`pairs` as JSON holds them, each with other members of both clusters."""
-    members = _members_of(review.reported)
+    members = members_of(review.reported.labels)
     rows = []
     for pair in pairs:
         labels = review.reported.labels[[pair.first, pair.second]].tolist()
@@ -157,7 +157,7 @@ def pair_rows(review: Review, pairs: list[PairToSee]) -> list[dict[str, Any]]:
             [[], []]
             if labels[0] == labels[1]
             else [
-                [member for member in members(label) if member != own][:OTHERS]
+                [member for member in members[label][: OTHERS + 1].tolist() if member != own][:OTHERS]
                 for label, own in zip(labels, (pair.first, pair.second), strict=True)
             ]
         )
@@ -186,18 +186,6 @@ def _frames(start: Int64Array, sample: int, most: int) -> list[int]:
     """The numbers of at most `most` images of a sample: the first, and others at equal steps."""
     first, last = int(start[sample]), int(start[sample + 1]) - 1
     return sorted(set(np.linspace(first, last, min(most, last - first + 1)).round().astype(int).tolist()))
-
-
-def _members_of(reported: Reported) -> Callable[[int], list[int]]:
-    order = np.argsort(reported.labels, kind="stable")
-    ends = np.cumsum(np.bincount(reported.labels))
-
-    def members(label: int) -> list[int]:
-        begin = int(ends[label - 1]) if label else 0
-        found: list[int] = order[begin : begin + OTHERS + 1].tolist()
-        return found[: int(ends[label]) - begin]
-
-    return members
 
 
 def _page(review: Review, data: dict[str, Any], *, connects: bool) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +12,7 @@ from schemas.choices import Answer
 from stages.constraints.answers_file import COLUMNS, NO_ANSWERS, TrainSamples, read_answers, read_table
 from stages.constraints.contradictions import first_contradiction
 from stages.errors import UsageError
-from stages.output_files import alone_in_writing, write_text
+from stages.output_files import alone_in_writing, rows_as_csv, write_text
 from stages.review.order import Answers
 from stages.typing import Int64Array
 
@@ -132,10 +130,9 @@ class _Table:
 
     @classmethod
     def read(cls, file: Path) -> _Table:
-        delimiter = read_table(file).delimiter
-        with file.open(newline="", encoding="utf-8-sig") as text:
-            header, *rows = (row for row in csv.reader(text, delimiter=delimiter) if any(row))
-        return cls(header, rows, delimiter)
+        table = read_table(file)
+        header, *rows = table.written()
+        return cls(header, rows, table.delimiter)
 
     def append(self, row: Row) -> None:
         cells = dict(zip(self._places, row, strict=True))
@@ -151,7 +148,7 @@ class _Table:
         return False
 
     def text(self) -> str:
-        return _csv([self._header, *self._rows], self._delimiter)
+        return rows_as_csv([self._header, *self._rows], delimiter=self._delimiter)
 
 
 def _meaning(row: Sequence[str]) -> Row:
@@ -168,13 +165,7 @@ def read_rows(file: Path) -> list[Row]:
 
 def csv_of(rows: list[Row]) -> str:
     """A file of answers as text."""
-    return _csv([COLUMNS, *rows], ",")
-
-
-def _csv(rows: list[Sequence[str]], delimiter: str) -> str:
-    text = io.StringIO()
-    csv.writer(text, delimiter=delimiter, lineterminator="\n").writerows(rows)
-    return text.getvalue()
+    return rows_as_csv([COLUMNS, *rows])
 
 
 def _pairs(pairs: list[tuple[int, int]]) -> Int64Array:

@@ -17,7 +17,7 @@ import numpy as np
 from scipy.special import expit
 from scipy.stats import t as student
 
-from stages.constraints.contradictions import same_groups
+from stages.constraints.contradictions import others_of, same_groups
 from stages.review.order import Answers, PairToSee
 from stages.typing import BoolArray, Float32Array, Float64Array, Int64Array
 
@@ -170,10 +170,7 @@ def shown_by_answers(n_samples: int, same: Int64Array, different: Int64Array) ->
     there may be more.
     """
     group = same_groups(n_samples, same)
-    apart: dict[int, set[int]] = {}
-    for a, b in np.unique(group[different], axis=0).tolist():
-        apart.setdefault(a, set()).add(b)
-        apart.setdefault(b, set()).add(a)
+    apart = others_of(np.unique(group[different], axis=0))
     n_found, left = 0, set(apart)
     while left:
         found = max(sorted(left), key=lambda each: len(apart[each] & left))

@@ -14,11 +14,11 @@ from typing import Literal
 
 import numpy as np
 from scipy.cluster.hierarchy import linkage
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 from scipy.special import expit
 
 from schemas.choices import PUBLISHED_LAMBDA
+from stages.arrays.members import members_of
+from stages.constraints.contradictions import others_of, same_groups
 from stages.typing import BoolArray, Float32Array, Float64Array, Int64Array
 
 Reason = Literal["would join", "alone", "joined last", "loose", "drawn"]
@@ -118,7 +118,7 @@ def pairs_worth_a_look(
     """
     known = _Known(answers or Answers(), seen, len(labels), comparable)
     sizes = np.ones(len(labels), dtype=np.int64) if sizes is None else sizes
-    members = _members_of(labels)
+    members = members_of(labels)
     groups = [*(part for own in members for part in _splits(rows, own, lambda_)), *_joins(rows, members, lambda_)]
     if not groups:
         return []
@@ -170,12 +170,6 @@ def _answered(
             distance[own[crossing]] = groups.distance
     kept = distance > 0
     return distance[kept], answers.is_same[kept]
-
-
-def _members_of(labels: Int64Array) -> list[Int64Array]:
-    """The members of every cluster, ascending."""
-    order = np.argsort(labels, kind="stable")
-    return np.split(order, np.cumsum(np.bincount(labels))[:-1])
 
 
 def _splits(rows: Float32Array, members: Int64Array, lambda_: float) -> Iterator[_Groups]:
@@ -248,12 +242,8 @@ class _Known:
         self._comparable = comparable
         self._seen = {(min(pair), max(pair)) for pair in (() if seen is None else seen.tolist())}
         same, different = answers.pairs[answers.is_same], answers.pairs[~answers.is_same]
-        graph = coo_matrix((np.ones(len(same)), same.T), shape=(n_samples, n_samples))
-        self._group: Int64Array = connected_components(graph, directed=False)[1].astype(np.int64)
-        self._different: dict[int, set[int]] = {}
-        for a, b in self._group[different].tolist():
-            self._different.setdefault(a, set()).add(b)
-            self._different.setdefault(b, set()).add(a)
+        self._group = same_groups(n_samples, same)
+        self._different = others_of(self._group[different])
 
     def open_pair(self, groups: _Groups, rows: Float32Array) -> tuple[int, int] | None:
         """The samples that stand for `groups`; None if answers decide about them already, or the pair was seen."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from schemas.parameters import MergeParameters
+from stages.arrays.members import members_of
 from stages.constraints.contradictions import same_groups
 from stages.merge.clusters import relabel
 from stages.merge.constrained import by_encounter, known_from_source
@@ -60,7 +61,7 @@ def sightings_worth_a_look(
     sightings is the mean of D within the views. A pair shows those two samples of one view that are nearest to each other.
     """
     sighting = _sightings(labels, together.same)
-    of_sighting = _members(sighting)
+    of_sighting = members_of(sighting)
     told = answers or Answers()
     pairs = pairs_worth_a_look(
         _by_view(rows, sighting, together.view),
@@ -80,17 +81,12 @@ def sightings_worth_a_look(
 def draw_sightings(rows: Float32Array, labels: Int64Array, together: Together, *, n_drawn: int, seed: int) -> Draws:
     """`draw` of sightings: individuals are as many, and what is together need not be asked about. Pairs show two samples."""
     sighting = _sightings(labels, together.same)
-    of_sighting = _members(sighting)
+    of_sighting = members_of(sighting)
     own_labels = relabel(labels[[own[0] for own in of_sighting]])
     draws = draw(_by_view(rows, sighting, together.view), own_labels, n_drawn=n_drawn, seed=seed)
     ends = draws.pairs().reshape(-1, 2).tolist()
     shown = [_nearest(rows, together.view, of_sighting[first], of_sighting[second]) for first, second in ends]
     return replace(draws, shown=np.array(shown, dtype=np.int64).reshape(draws.pairs().shape))
-
-
-def _members(sighting: Int64Array) -> list[Int64Array]:
-    """The samples of every sighting, ascending."""
-    return np.split(np.argsort(sighting, kind="stable"), np.cumsum(np.bincount(sighting))[:-1])
 
 
 def _sightings(labels: Int64Array, same: Int64Array) -> Int64Array:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from schemas.parameters import TrainParameters
+from stages.arrays.members import members_of
 from stages.typing import Int64Array
 
 DECAY = 0.1
@@ -51,7 +51,7 @@ def balanced_order(labels: Int64Array, *, per_class: int, generator: torch.Gener
     ever, and leaves some samples out.
     """
     groups: list[Tensor] = []
-    for members in np.split(np.argsort(labels, kind="stable"), np.cumsum(np.bincount(labels))[:-1]):
+    for members in members_of(labels):
         own = torch.from_numpy(members)
         shuffled = own[torch.randperm(len(own), generator=generator)]
         n_missing = -len(own) % per_class

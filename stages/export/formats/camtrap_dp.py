@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -22,6 +20,7 @@ from stages.ingest.formats.csv_file import read_csv_file
 from stages.ingest.formats.detections import Detection
 from stages.ingest.formats.names import is_missing, shown
 from stages.ingest.formats.numbers import number_of
+from stages.output_files import rows_as_csv
 
 SCHEMAS = "https://raw.githubusercontent.com/tdwg/camtrap-dp/1.0.2"
 NO_CAMERA = "unknown"
@@ -80,8 +79,6 @@ def _filled(rows: Sequence[Member], source: Source) -> Layout:
             n_filled += 1
         else:
             kept += 1
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([header, *lines])
     files = {
         name: (source.root / name).read_text(encoding="utf-8-sig") for name in ENTRIES if (source.root / name).is_file()
     }
@@ -89,7 +86,7 @@ def _filled(rows: Sequence[Member], source: Source) -> Layout:
     elsewhere = len({row.path for row in rows} - paths)
     if elsewhere:
         told += f"; {elsewhere} pictures are not of this package, and left out"
-    return Layout({**files, OBSERVATIONS: text.getvalue()}, (told,))
+    return Layout({**files, OBSERVATIONS: rows_as_csv([header, *lines])}, (told,))
 
 
 def _cut(animal: Detection, source: Source, *, is_cut: bool) -> tuple[int, int, int, int] | None:
@@ -104,12 +101,7 @@ def _cut(animal: Detection, source: Source, *, is_cut: bool) -> tuple[int, int, 
 
 def _cells(file: Path) -> list[list[str]]:
     """The rows of a table, of one length; those without any cell are left out, as readers do."""
-    with file.open(encoding="utf-8-sig", newline="") as opened:
-        rows = [
-            row
-            for row in csv.reader(opened, delimiter=read_csv_file(file, columns=("observationid",)).delimiter)
-            if any(row)
-        ]
+    rows = read_csv_file(file, columns=("observationid",)).written()
     return [row + [""] * (len(rows[0]) - len(row)) for row in rows]
 
 

@@ -49,6 +49,11 @@ class CsvFile:
         """The table and line of a row, to begin an error with."""
         return f"{shown(self.file)} line {self.line[row]}"
 
+    def written(self) -> list[list[str]]:
+        """The cells of all columns as they are in the file, the header first, without rows that have none."""
+        with self.file.open(encoding="utf-8-sig", newline="") as text:
+            return [row for row in csv.reader(text, delimiter=self.delimiter) if any(row)]
+
     def take(self, order: list[int]) -> CsvFile:
         """The rows `order`, in that order."""
         cells = {name: [column[row] for row in order] for name, column in self.cells.items()}

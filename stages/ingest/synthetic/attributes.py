@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import get_args
 
 from stages.errors import UsageError
 from stages.ingest.synthetic.chance import IDENTITY, generator
 from stages.ingest.synthetic.person import Bag, Hair, Lower, Person, Texture, Upper, draw_person
-from stages.output_files import write_text
+from stages.output_files import rows_as_csv, write_text
 from stages.runs.run_directory import dataset_manifest
 from stages.runs.store import Artifact
 
@@ -30,9 +29,9 @@ def write_attributes(dataset: Artifact, file: Path, *, overwrite: bool = False) 
     start = dataset.read("frame_start")
     pid = dataset.read("pid").repeat(start[1:] - start[:-1]).tolist()
     known = {each: attributes_of(draw_person(generator(asked.seed, IDENTITY, each))) for each in set(pid)}
-    rows = [_row(("path", *next(iter(known.values()))))]
-    rows += [_row((path, *known[each].values())) for path, each in zip(paths, pid, strict=True)]
-    write_text("".join(rows), file, argument="attributes", overwrite=overwrite)
+    rows = [(path, *known[each].values()) for path, each in zip(paths, pid, strict=True)]
+    text = rows_as_csv([("path", *next(iter(known.values()))), *rows])
+    write_text(text, file, argument="attributes", overwrite=overwrite)
 
 
 def attributes_of(person: Person) -> dict[str, int]:
@@ -46,7 +45,3 @@ def attributes_of(person: Person) -> dict[str, int]:
         f"dark-{part}": int(sum(getattr(person, f"{part}_colour")) < 3 * DARK) for part in ("upper", "lower", "bag")
     }
     return found | {"contrast-sleeves": int(person.contrast_sleeves)}
-
-
-def _row(cells: Iterable[object]) -> str:
-    return ",".join(map(str, cells)) + "\n"
