@@ -45,7 +45,7 @@ from benchmarks.turns import (
 )
 from schemas.parameters import IngestParameters, InitParameters, SyntheticParameters
 from stages.arrays.backend import resolve_torch_device
-from stages.extract.forward import extract, in_work
+from stages.extract.forward import DEPTH, extract, queue_depth, read_depth
 from stages.extract.network import compiled_network, prepared_backbone
 from stages.ingest.stage import ingest
 from stages.ingest.synthetic.table import draw_path, synthetic_samples
@@ -56,6 +56,11 @@ from stages.runs.run_directory import RunDirectory
 from stages.runs.store import Rows, Writer
 
 Network = Callable[[torch.Tensor], torch.Tensor]
+
+
+def in_work(device: torch.device) -> int:
+    """Batches that are read, computed, or made something of when a piece of one batch is yielded."""
+    return read_depth(device) + queue_depth(device) + (DEPTH if device.type == "cuda" else 0) + 1
 
 
 class Bench:

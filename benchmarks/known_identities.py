@@ -7,7 +7,7 @@ import torch
 
 from benchmarks.experiment_sets import DataSet
 from stages.compare.cells import Metrics
-from stages.evaluate.retrieval.by_split import retrieval_by_split
+from stages.evaluate.retrieval.by_split import retrieval_of
 from stages.extract.camera_statistics import looked_for
 from stages.extract.forward import extract
 from stages.features.camera_finding import find
@@ -17,7 +17,7 @@ from stages.nn.initial_model import initial_model, open_model
 from stages.nn.lookup_table import centroid_table
 from stages.nn.model.network import ReidModel
 from stages.runs.store import Artifact
-from stages.samples import TRAIN
+from stages.samples import GALLERY, QUERY, TRAIN
 from stages.train.images.frames import TrainSamples
 from stages.train.images.sources import cached
 from stages.train.loop import train
@@ -68,7 +68,7 @@ def trained_on_identities(data: DataSet, *, seed: int) -> Metrics:
         pooled, statistics = _features(model, made.artifact, dataset)
     _, whitenings, _ = find(pooled[train_index], camid[train_index], _fit, metric=None, for_new=True)
     rows = pooled if whitenings is None else whitenings.of(pooled, camid)
-    found = retrieval_by_split(rows, split=split, pid=pid, camid=camid)
+    found = retrieval_of(rows[split == QUERY], rows[split == GALLERY], split=split, pid=pid, camid=camid)
     return {"rank1": found.rank(1), "mAP": found.mAP}
 
 

@@ -26,10 +26,10 @@ import numpy as np
 from sklearn.metrics import adjusted_rand_score
 
 from benchmarks.experiment_sets import QUICK, DataSet, Size, drawn_people, eth80_market, vehicles
+from benchmarks.reviewer import Reviewed, Reviewer, at_random, by_worth, nearest_first, review
 from schemas.parameters import MergeParameters
 from schemas.stage_names import INIT_STAGE
 from stages.compare.plots.panels import Panel, Series, draw, save
-from stages.compare.reviewer import Reviewed, Reviewer, at_random, by_worth, nearest_first, review
 from stages.compare.text import markdown_table
 from stages.extract.stage import extract
 from stages.features.prepared import compared_features

@@ -14,7 +14,7 @@ def combinations(lists: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
 
 def folder_name(setting: Mapping[str, Any]) -> str:
     """A folder's name for a setting: `lambda-0.1_seed-0`; signs that paths do not like become dashes."""
-    parts = (f"{name}-{value:g}" if isinstance(value, float) else f"{name}-{value}" for name, value in setting.items())
+    parts = (f"{name}-{setting_text(value)}" for name, value in setting.items())
     plain = ("".join(sign if sign.isalnum() or sign in "-._" else "-" for sign in part) for part in parts)
     return "_".join(plain) or "one"
 

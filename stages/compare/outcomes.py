@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from schemas.stage_names import INIT_STAGE, stage_label
 from stages.compare.cells import CellResult, Metrics
+from stages.compare.grid import setting_text
 
 LOPSIDED = 0.5
 """The share of the samples in one cluster from which on a table says so."""
@@ -195,9 +196,5 @@ def by_value(results: Sequence[CellResult], parameter: str, metric: str) -> dict
 def label_of(setting: Mapping[str, Any]) -> str:
     """A setting as a legend names it, without its seed."""
     parts = [value for name, value in setting.items() if name == "variant"]
-    parts += [
-        f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
-        for name, value in setting.items()
-        if name not in ("variant", "seed")
-    ]
+    parts += [f"{name} {setting_text(value)}" for name, value in setting.items() if name not in ("variant", "seed")]
     return ", ".join(parts) or "all"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +16,7 @@ from stages.runs.context import Context
 from stages.runs.lineage import share_dataset
 from stages.runs.run_directory import RunDirectory, model_manifest
 from stages.runs.store import share
-from stages.runs.store.digests import canonical_json
+from stages.runs.store.digests import json_digest
 
 _SHARED: tuple[ArtifactKind, ...] = ("model", "features", "metrics")
 
@@ -96,4 +95,4 @@ def _digest(plan: Plan) -> str:
         "extract": plan.extract.model_dump(mode="json"),
         "evaluate": plan.evaluate.model_dump(mode="json"),
     }
-    return hashlib.sha256(canonical_json(before)).hexdigest()[:8]
+    return json_digest(before)[:8]

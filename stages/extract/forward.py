@@ -222,11 +222,6 @@ def queue_depth(device: torch.device) -> int:
     return DEPTH if device.type == "cuda" else 0
 
 
-def in_work(device: torch.device) -> int:
-    """Batches that are read, computed, or made something of when a piece of one batch is yielded."""
-    return read_depth(device) + queue_depth(device) + (DEPTH if device.type == "cuda" else 0) + 1
-
-
 def _mark(device: torch.device) -> Any:
     """The event after all work queued on a GPU so far; None on the CPU."""
     return torch.cuda.current_stream(device).record_event() if device.type == "cuda" else None

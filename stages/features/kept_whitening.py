@@ -5,26 +5,20 @@ The newest ones also stay in memory, because stages that are not trained hand th
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.errors import DbcError
 from stages.features.whitening import Whitening, fit_whitening
-from stages.processes import is_leader
 from stages.runs.store import Artifact
-from stages.runs.store.checkpoint import read_checkpoint, write_checkpoint
-from stages.runs.store.digests import canonical_json
+from stages.runs.store.checkpoint import keep, read_checkpoint
+from stages.runs.store.digests import json_digest
 from stages.typing import Float32Array
 
 _VERSION = 1
 """Of how a whitening is computed: what another version kept is fitted again."""
-MOST_KEPT = 32
-"""What is kept beside one artifact, at most: a whitening of all and one a camera, and a few sets of neighbours."""
 IN_MEMORY = 2**28
 """Bytes of whitenings that stay in memory, at most."""
 
@@ -66,14 +60,11 @@ def read_or_kept(
 
     Hidden, under the id of the features and the request, with digests: what is damaged is computed again.
     """
-    key = hashlib.sha256(canonical_json({**request, "features": features.manifest.id})).hexdigest()
+    key = json_digest({**request, "features": features.manifest.id})
     directory = features.path.parent
     kept = read_checkpoint(directory, key)
     if kept is not None:
         return kept.arrays
     arrays = compute()
-    if is_leader():
-        # if the run cannot be written, it is computed again next time
-        with suppress(DbcError):
-            write_checkpoint(directory, key, 0, arrays, about={"holds": holds}, n_keys=MOST_KEPT)
+    keep(directory, key, arrays, about={"holds": holds})
     return arrays

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from stages.errors import DbcError
-from stages.processes import is_leader
 from stages.runs.store import Artifact
-from stages.runs.store.checkpoint import read_checkpoint, write_checkpoint
-
-MOST_KEPT = 32
-"""Datasets of one run whose digests are kept."""
+from stages.runs.store.checkpoint import keep, read_checkpoint
 
 
 @dataclass(frozen=True)
@@ -29,12 +23,10 @@ class KeptSource:
 
 def keep_source(dataset: Artifact, source: KeptSource) -> None:
     """Keep `source` beside `dataset`; nothing is said if the run cannot be written, for it is only needed to add to it."""
-    if not is_leader() or read_source(dataset) is not None:
-        return
-    text = np.frombuffer("\n".join(source.digests).encode(), dtype=np.uint8)
-    about = {"holds": "digests of the source", "root": str(source.root.absolute())}
-    with suppress(DbcError):
-        write_checkpoint(dataset.path.parent, _key(dataset), 0, {"digests": text}, about=about, n_keys=MOST_KEPT)
+    if read_source(dataset) is None:
+        text = np.frombuffer("\n".join(source.digests).encode(), dtype=np.uint8)
+        about = {"holds": "digests of the source", "root": str(source.root.absolute())}
+        keep(dataset.path.parent, _key(dataset), {"digests": text}, about=about)
 
 
 def read_source(dataset: Artifact) -> KeptSource | None:

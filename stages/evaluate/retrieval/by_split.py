@@ -2,25 +2,9 @@
 
 from __future__ import annotations
 
-from stages.evaluate.retrieval.metrics import (
-    DEFAULT_OPTIONS,
-    RetrievalMetrics,
-    RetrievalOptions,
-    evaluate_retrieval,
-)
+from stages.evaluate.retrieval.metrics import DEFAULT_OPTIONS, RetrievalMetrics, RetrievalOptions, evaluate_retrieval
 from stages.samples import GALLERY, QUERY
-from stages.typing import Array, Float32Array, Int32Array, UInt8Array
-
-
-def retrieval_by_split(
-    features: Float32Array,
-    *,
-    split: UInt8Array,
-    pid: Int32Array,
-    camid: Int32Array,
-) -> RetrievalMetrics:
-    """`retrieval_of` the queries and the gallery among L2-normalised `features` (n_samples, d)."""
-    return retrieval_of(features[split == QUERY], features[split == GALLERY], split=split, pid=pid, camid=camid)
+from stages.typing import Array, Int32Array, UInt8Array
 
 
 def retrieval_of(

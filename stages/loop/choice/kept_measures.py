@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from stages.errors import DbcError
-from stages.features.kept_whitening import MOST_KEPT
 from stages.loop.choice.measures import StageMeasures
-from stages.processes import is_leader
-from stages.runs.store.checkpoint import read_checkpoint, write_checkpoint
-from stages.runs.store.digests import canonical_json
+from stages.runs.store.checkpoint import keep, read_checkpoint
+from stages.runs.store.digests import json_digest
 
 _VERSION = 1
 """Of how a stage is measured: what another version kept is measured again."""
@@ -32,11 +27,8 @@ def read_measures(directory: Path, request: Mapping[str, object]) -> StageMeasur
 
 def keep_measures(directory: Path, request: Mapping[str, object], measures: StageMeasures) -> None:
     """Keep `measures` for `request`; if the run cannot be written, the stage is measured again next time."""
-    if is_leader():
-        about = {"holds": "measures", "measures": json.dumps(asdict(measures))}
-        with suppress(DbcError):
-            write_checkpoint(directory, _key(request), 0, {}, about=about, n_keys=MOST_KEPT)
+    keep(directory, _key(request), {}, about={"holds": "measures", "measures": json.dumps(asdict(measures))})
 
 
 def _key(request: Mapping[str, object]) -> str:
-    return hashlib.sha256(canonical_json({"version": _VERSION, "measures": dict(request)})).hexdigest()
+    return json_digest({"version": _VERSION, "measures": dict(request)})

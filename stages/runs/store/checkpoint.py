@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.errors import DbcError
+from stages.processes import is_leader
 from stages.runs.store.commit import rename_new, sync_tree
 from stages.runs.store.digests import ArrayDigest
 from stages.runs.store.root import read_root, write_root
@@ -22,6 +25,8 @@ from stages.runs.store.zarr_import import import_zarr
 ATTRIBUTE = "dbc-checkpoint"
 KEYS_KEPT = 3
 """Requests whose checkpoints stay side by side; beyond them the oldest goes."""
+MOST_KEPT = 32
+"""Requests that `keep` leaves side by side: whitenings of all and of each camera, neighbours, measures, or sources."""
 _NAME = re.compile(r"\.checkpoint-([0-9a-f]{16})-([0-9]{9})\.zarr")
 
 
@@ -72,6 +77,16 @@ def write_checkpoint(
             rename_new(path, directory / f".checkpoint-{key[:16]}-{step:09d}.zarr")
             sync(directory)
     _remove([place for place in earlier if place.step < step] + _of_oldest_keys(directory, n_keys))
+
+
+def keep(directory: Path, key: str, arrays: Mapping[str, NDArray[Any]], *, about: Mapping[str, str]) -> None:
+    """Keep `arrays` for the request `key` as the leader; `directory` may hold `MOST_KEPT` such requests.
+
+    They only save time: if the run cannot be written, nothing is said, and they are computed again next time.
+    """
+    if is_leader():
+        with suppress(DbcError):
+            write_checkpoint(directory, key, 0, arrays, about=about, n_keys=MOST_KEPT)
 
 
 def read_checkpoint(directory: Path, key: str) -> Checkpoint | None:

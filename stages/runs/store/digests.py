@@ -40,18 +40,22 @@ def content_key(kind: str, *, schema_version: int, parameters: Mapping[str, Any]
         "parameters": parameters,
         "parents": sorted(parent_ids),
     }
-    return hashlib.sha256(canonical_json(request)).hexdigest()
+    return json_digest(request)
 
 
 def artifact_id(key: str, arrays: Mapping[str, ArrayRecord]) -> str:
     """SHA-256 of an artifact's content: its request and every array's digest, in order of name."""
-    content = {"key": key, "arrays": {name: record.sha256 for name, record in arrays.items()}}
-    return hashlib.sha256(canonical_json(content)).hexdigest()
+    return json_digest({"key": key, "arrays": {name: record.sha256 for name, record in arrays.items()}})
 
 
 def canonical_json(value: Any) -> bytes:
     """JSON with sorted keys and no spaces, so that equal values have equal bytes."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
+
+
+def json_digest(value: Any) -> str:
+    """SHA-256 of the `canonical_json` of a value."""
+    return hashlib.sha256(canonical_json(value)).hexdigest()
 
 
 class ArrayDigest:
@@ -128,4 +132,4 @@ def library_versions() -> dict[str, str]:
 
 def text_digest(*parts: str) -> str:
     """SHA-256 over texts, each kept apart from the next."""
-    return hashlib.sha256(canonical_json(list(parts))).hexdigest()
+    return json_digest(list(parts))

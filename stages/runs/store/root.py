@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from stages.runs.store.digests import canonical_json
+from stages.runs.store.digests import json_digest
 
 SEAL = "dbc-digest"
 """The root attribute with the SHA-256 of the others; roots of the first release lack it."""
@@ -59,6 +58,6 @@ def is_group(path: Path) -> bool:
 
 def _digest(attributes: Mapping[str, Any]) -> str:
     try:
-        return hashlib.sha256(canonical_json(attributes)).hexdigest()
+        return json_digest(attributes)
     except (ValueError, RecursionError) as error:
         raise RootError(f"zarr.json holds values that are never written: {error}") from error

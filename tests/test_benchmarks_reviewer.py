@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stages.compare.reviewer import Reviewer, at_random, by_worth, clusters_first_map, nearest_first, review
+from benchmarks.reviewer import Reviewer, at_random, by_worth, clusters_first_map, nearest_first, review
 from stages.merge import merge_stage
 
 OPTIONS = {"update": "exact", "lambda_": 0.1, "intra_normalizer": "n2"}
