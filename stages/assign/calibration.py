@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stages.arrays.partition import relabel
 from stages.errors import DbcError
 from stages.reporting import SILENT, Advance, Reporter
 from stages.samples import UNKNOWN
@@ -185,9 +186,8 @@ def sample_folds(labels: Int64Array, encounter: Int32Array) -> Int64Array:
     order = np.lexsort((first_of_cluster, is_alone))
     place = np.arange(len(labels))
     unit = np.where(encounter == UNKNOWN, place, len(labels) + encounter.astype(np.int64))[order]
-    _, first, number = np.unique(unit, return_index=True, return_inverse=True)
     fold = np.empty_like(place)
-    fold[order] = np.argsort(np.argsort(first))[number] % N_FOLDS
+    fold[order] = relabel(unit) % N_FOLDS
     return fold
 
 

@@ -6,9 +6,8 @@ from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
+from stages.arrays.partition import connected
 from stages.typing import BoolArray, Int64Array
 
 
@@ -24,12 +23,6 @@ class Contradiction:
     samples: tuple[int, ...]
 
 
-def same_groups(n_samples: int, same: Int64Array) -> Int64Array:
-    """The group (n_samples,) of every sample, from 0, where the pairs `same` (s, 2) are in one group, and what they reach."""
-    graph = coo_matrix((np.ones(len(same)), same.T), shape=(n_samples, n_samples))
-    return connected_components(graph, directed=False)[1].astype(np.int64)
-
-
 def others_of(pairs: Int64Array) -> dict[int, set[int]]:
     """By sample, the others that it is in one of `pairs` (p, 2) with."""
     found: dict[int, set[int]] = {}
@@ -41,7 +34,7 @@ def others_of(pairs: Int64Array) -> dict[int, set[int]]:
 
 def first_contradiction(n_samples: int, pairs: Int64Array, is_same: BoolArray) -> Contradiction | None:
     """The first answer of `pairs` (p, 2) that others contradict, with the shortest chain of them; None if all can be right."""
-    group = same_groups(n_samples, pairs[is_same])
+    group = connected(n_samples, pairs[is_same])
     wrong = np.flatnonzero(~is_same & (group[pairs[:, 0]] == group[pairs[:, 1]]))
     if not len(wrong):
         return None

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from stages.arrays.partition import relabel
 from stages.errors import UsageError
 from stages.ingest.formats.names import shown
 from stages.ingest.known_later import read_known_later
@@ -25,8 +26,7 @@ def read_labels(file: Path, dataset: Artifact) -> tuple[Int64Array, str]:
     if not is_known.any():
         raise UsageError(f"{shown(file)} gives no train picture an identity; only those are clustered")
     known = np.full(len(pid), -1, dtype=np.int64)
-    _, first, number = np.unique(pid[is_known], return_index=True, return_inverse=True)
-    known[is_known] = np.argsort(np.argsort(first))[number]
+    known[is_known] = relabel(pid[is_known])
     return known, found.note.replace("identities by", "labels by", 1)
 
 

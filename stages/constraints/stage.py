@@ -12,8 +12,9 @@ import numpy as np
 from schemas.manifest import ConstraintsManifest, Execution
 from schemas.parameters import ConstraintsParameters
 from schemas.summaries import ConstraintsSummary
+from stages.arrays.partition import connected
 from stages.constraints.answers_file import NO_ANSWERS, AnsweredPairs, TrainSamples, canonical, chain_told, read_answers
-from stages.constraints.contradictions import first_contradiction, same_groups
+from stages.constraints.contradictions import first_contradiction
 from stages.constraints.derived import derived_pairs, shows_different
 from stages.constraints.labels import labelled_pairs, read_labels
 from stages.errors import UsageError
@@ -194,5 +195,5 @@ def _write(writer: Writer, said: _Said, *, n_samples: int) -> ConstraintsSummary
         n_same=int((~is_different).sum()),
         n_different=int(is_different.sum()),
         n_derived=len(canonical(said.derived, np.zeros(len(said.derived), dtype=bool))),
-        n_joined=n_samples - int(same_groups(n_samples, rows[~is_different, :2]).max(initial=-1)) - 1,
+        n_joined=n_samples - int(connected(n_samples, rows[~is_different, :2]).max(initial=-1)) - 1,
     )

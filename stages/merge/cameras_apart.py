@@ -6,11 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
-from scipy.sparse.csgraph import connected_components
 
+from stages.arrays.partition import connected, relabel
 from stages.errors import UsageError
-from stages.merge.clusters import relabel
 from stages.typing import Float32Array, Float64Array, Int64Array
 
 if TYPE_CHECKING:
@@ -42,9 +40,7 @@ def joined(n_samples: int, links: Sequence[tuple[int, int]]) -> Int64Array:
     labels = np.full(n_samples, -1, dtype=np.int64)
     if not links:
         return labels
-    first, second = np.array(links, dtype=np.int64).T
-    graph = sparse.coo_matrix((np.ones(len(links)), (first, second)), shape=(n_samples, n_samples))
-    component = connected_components(graph, directed=False)[1]
-    linked = np.unique(np.concatenate([first, second]))
-    labels[linked] = relabel(component[linked].astype(np.int64))
+    pairs = np.array(links, dtype=np.int64)
+    linked = np.unique(pairs)
+    labels[linked] = relabel(connected(n_samples, pairs)[linked])
     return labels

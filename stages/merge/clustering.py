@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from schemas.parameters import MergeParameters
+from stages.arrays.partition import relabel
 from stages.merge import clusterers
-from stages.merge.clusters import relabel
 from stages.merge.result import StageMerges
 from stages.processes import OneProcess, Processes
 from stages.typing import Float32Array, Int32Array, Int64Array

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.arrays.partition import relabel
 from stages.errors import DbcError
 from stages.typing import Int64Array
 
@@ -35,14 +36,6 @@ def members_by_cluster(labels: Int64Array) -> tuple[Int64Array, Int64Array, Int6
     order = np.argsort(labels, kind="stable").astype(np.int64)
     stops = np.cumsum(np.bincount(labels)).astype(np.int64)
     return order, np.concatenate([[0], stops[:-1]]).astype(np.int64), stops
-
-
-def relabel(labels: Int64Array) -> Int64Array:
-    """The same partition (n,) with labels 0..K−1 in order of each cluster's smallest sample index."""
-    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
-    rank = np.empty_like(first)
-    rank[np.argsort(first)] = np.arange(first.size)
-    return rank[inverse].astype(np.int64)
 
 
 def labels_after(labels: Int64Array, merges: Int64Array) -> Int64Array:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from schemas.parameters import MergeParameters
-from stages.constraints.contradictions import same_groups
+from stages.arrays.partition import connected
 from stages.constraints.names import sample_names
 from stages.constraints.stage import AskedConstraints, make_constraints, read_constraints
 from stages.errors import DbcError, UsageError
@@ -126,7 +126,7 @@ def of_one_encounter(encounter: Int32Array, same: Int64Array, different: Int64Ar
     while True:
         again = encounter[order[1:]] == encounter[order[:-1]]
         found = np.stack([order[:-1][again], order[1:][again]], axis=1).astype(np.int64)
-        group = same_groups(len(encounter), np.concatenate([same, found]))
+        group = connected(len(encounter), np.concatenate([same, found]))
         wrong = group[different[group[different[:, 0]] == group[different[:, 1]], 0]]
         left = order[~np.isin(encounter[order], encounter[np.isin(group, wrong)])]
         if len(left) == len(order):

@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from stages.constraints.contradictions import same_groups
-from stages.merge.clusters import relabel
+from stages.arrays.partition import connected, relabel
 from stages.merge.selection.links import Constraints
 from stages.typing import BoolArray, Int64Array
 
@@ -23,7 +22,7 @@ def corrected(labels: Int64Array, constraints: Constraints, merge_anew: MergeAne
     must not contradict each other.
     """
     parted = _parted(relabel(labels), constraints, merge_anew)
-    group = same_groups(int(parted.max()) + 1, parted[constraints.same])
+    group = connected(int(parted.max()) + 1, parted[constraints.same])
     return _parted(relabel(group[parted]), constraints, merge_anew)
 
 

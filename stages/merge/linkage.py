@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from stages.arrays.partition import relabel
 from stages.errors import DbcError
-from stages.merge.clusters import relabel, root_of
+from stages.merge.clusters import root_of
 from stages.merge.result import StageMerges
 from stages.typing import Float64Array, Int64Array
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stages.arrays.members import members_of
+from stages.arrays.partition import members_of
 from stages.typing import Int64Array
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from schemas.parameters import MergeParameters
 from schemas.stage_names import stage_label
-from stages.arrays.members import members_of
+from stages.arrays.partition import members_of
 from stages.constraints.derived import derived_pairs
 from stages.constraints.stage import tell_later, train_samples
 from stages.evaluate.report import Reported

@@ -17,7 +17,8 @@ import numpy as np
 from scipy.special import expit
 from scipy.stats import t as student
 
-from stages.constraints.contradictions import others_of, same_groups
+from stages.arrays.partition import connected
+from stages.constraints.contradictions import others_of
 from stages.review.order import Answers, PairToSee
 from stages.typing import BoolArray, Float32Array, Float64Array, Int64Array
 
@@ -143,7 +144,7 @@ def answered(draws: Draws, same: Int64Array, different: Int64Array) -> tuple[Boo
     """
     pairs = draws.pairs()
     n = 1 + max(int(some.max(initial=0)) for some in (pairs, same, different))
-    group = same_groups(n, same)
+    group = connected(n, same)
     apart = np.sort(group[different], axis=1)
     asked = np.sort(group[pairs], axis=2)
     is_same: BoolArray = asked[..., 0] == asked[..., 1]
@@ -169,7 +170,7 @@ def shown_by_answers(n_samples: int, same: Int64Array, different: Int64Array) ->
     The fewest are individuals that all differ from each other, found one after the other from the one with most others:
     there may be more.
     """
-    group = same_groups(n_samples, same)
+    group = connected(n_samples, same)
     apart = others_of(np.unique(group[different], axis=0))
     n_found, left = 0, set(apart)
     while left:

@@ -17,8 +17,8 @@ from scipy.cluster.hierarchy import linkage
 from scipy.special import expit
 
 from schemas.choices import PUBLISHED_LAMBDA
-from stages.arrays.members import members_of
-from stages.constraints.contradictions import others_of, same_groups
+from stages.arrays.partition import connected, members_of
+from stages.constraints.contradictions import others_of
 from stages.typing import BoolArray, Float32Array, Float64Array, Int64Array
 
 Reason = Literal["would join", "alone", "joined last", "loose", "drawn"]
@@ -242,7 +242,7 @@ class _Known:
         self._comparable = comparable
         self._seen = {(min(pair), max(pair)) for pair in (() if seen is None else seen.tolist())}
         same, different = answers.pairs[answers.is_same], answers.pairs[~answers.is_same]
-        self._group = same_groups(n_samples, same)
+        self._group = connected(n_samples, same)
         self._different = others_of(self._group[different])
 
     def open_pair(self, groups: _Groups, rows: Float32Array) -> tuple[int, int] | None:

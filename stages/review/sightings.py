@@ -7,9 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from schemas.parameters import MergeParameters
-from stages.arrays.members import members_of
-from stages.constraints.contradictions import same_groups
-from stages.merge.clusters import relabel
+from stages.arrays.partition import connected, members_of, relabel
 from stages.merge.constrained import by_encounter, known_from_source
 from stages.review.counting import Draws, draw
 from stages.review.order import Answers, PairToSee, pairs_worth_a_look
@@ -91,7 +89,7 @@ def draw_sightings(rows: Float32Array, labels: Int64Array, together: Together, *
 
 def _sightings(labels: Int64Array, same: Int64Array) -> Int64Array:
     """The sighting (n,) of every sample, 0..S−1: samples that `same` links and that are in one cluster."""
-    return same_groups(len(labels), same[labels[same[:, 0]] == labels[same[:, 1]]])
+    return connected(len(labels), same[labels[same[:, 0]] == labels[same[:, 1]]])
 
 
 def _by_view(rows: Float32Array, sighting: Int64Array, view: Int64Array) -> Float32Array:

@@ -10,7 +10,7 @@ import torch
 
 from schemas.parameters import TrainParameters
 from schemas.summaries import ModelSummary
-from stages.constraints.contradictions import same_groups
+from stages.arrays.partition import connected, relabel
 from stages.constraints.stage import read_constraints
 from stages.errors import DbcError
 from stages.features.kept_whitening import whitening_of
@@ -228,9 +228,7 @@ def _known_classes(constraints: Artifact | None, n_samples: int) -> Int64Array:
     """A class (n_samples,) for each sample, one for all that `constraints` say are the same; in order of the first of each."""
     if constraints is None:
         return np.arange(n_samples)
-    group = same_groups(n_samples, read_constraints(constraints).same)
-    _, first, inverse = np.unique(group, return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(first))[inverse].astype(np.int64)
+    return relabel(connected(n_samples, read_constraints(constraints).same))
 
 
 def known_identities(dataset: Artifact, train_index: Int64Array) -> tuple[Int64Array, Int64Array]:

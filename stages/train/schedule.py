@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from schemas.parameters import TrainParameters
-from stages.arrays.members import members_of
+from stages.arrays.partition import members_of
 from stages.typing import Int64Array
 
 DECAY = 0.1

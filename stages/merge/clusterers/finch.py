@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import sparse
-from scipy.sparse.csgraph import connected_components
 
 from stages.arrays.neighbours import nearest_neighbours
+from stages.arrays.partition import connected, relabel
 from stages.merge.clustering import Task
-from stages.merge.clusters import relabel
 from stages.typing import Float32Array, Int64Array
 
 
@@ -31,11 +29,10 @@ def finch_partitions(features: Float32Array) -> list[Int64Array]:
     while len(level) > 2:
         nearest = nearest_neighbours(level, 2).index[:, 1]
         # two that have the same first neighbour are both linked to it
-        graph = sparse.csr_matrix((np.ones(len(level)), (np.arange(len(level)), nearest)), shape=(len(level),) * 2)
-        n_components, component = connected_components(graph, directed=False)
-        if n_components == 1:
+        group = connected(len(level), np.stack([np.arange(len(level)), nearest], axis=1))
+        if not group.any():
             break
-        labels = relabel(component[labels].astype(np.int64))
+        labels = relabel(group[labels])
         partitions.append(labels)
         level = _means(features, labels)
     return partitions

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from stages.arrays.partition import relabel
 from stages.errors import UsageError
 from stages.merge.clustering import Task
 from stages.typing import Float32Array, Float64Array, Int64Array
@@ -56,10 +57,7 @@ def reliable_labels(
     cosine = np.einsum("ij,ij->i", features, features[own], dtype=np.float64)
     reliable = (cosine > threshold) | (own == np.arange(len(features)))
     labels = np.full(len(features), UNRELIABLE, dtype=np.int64)
-    clusters, at, found = np.unique(assigned[reliable], return_index=True, return_inverse=True)
-    rank = np.empty(len(clusters), dtype=np.int64)
-    rank[np.argsort(at)] = np.arange(len(clusters))
-    labels[reliable] = rank[found]
+    labels[reliable] = relabel(assigned[reliable])
     return labels
 
 

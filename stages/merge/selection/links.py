@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
+from stages.arrays.partition import connected, relabel
 from stages.errors import DbcError, UsageError
 from stages.typing import BoolArray, Int64Array
 
@@ -74,18 +73,12 @@ def join_same(labels: Int64Array, constraints: Constraints) -> Joined:
     Raises DbcError if a cluster then holds two samples that are different individuals.
     """
     n_clusters = int(labels.max()) + 1
-    linked = labels[constraints.same]
-    graph = coo_matrix((np.ones(len(linked)), linked.T), shape=(n_clusters, n_clusters))
-    n_groups, group = connected_components(graph, directed=False)
-    names = np.full(n_groups, n_clusters, dtype=np.int64)
-    np.minimum.at(names, group, np.arange(n_clusters))
-    order = np.argsort(names)
-    rank = np.empty(n_groups, dtype=np.int64)
-    rank[order] = np.arange(n_groups)
+    group = relabel(connected(n_clusters, labels[constraints.same]))
+    names = np.unique(group, return_index=True)[1].astype(np.int64)
     own = names[group]
     gone = np.flatnonzero(own != np.arange(n_clusters))
     merges = np.stack([own[gone], gone], axis=1)
-    joined = Joined(rank[group][labels], names[order], merges[np.lexsort((merges[:, 1], merges[:, 0]))])
+    joined = Joined(group[labels], names, merges[np.lexsort((merges[:, 1], merges[:, 0]))])
     wrong = np.flatnonzero(np.diff(joined.labels[constraints.different], axis=1) == 0)
     if len(wrong):
         a, b = constraints.different[wrong[0]].tolist()

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from schemas.choices import Answer
+from stages.arrays.partition import connected
 from stages.constraints.answers_file import TrainSamples, read_answers
-from stages.constraints.contradictions import first_contradiction, same_groups
+from stages.constraints.contradictions import first_contradiction
 from stages.constraints.derived import derived_pairs
 from stages.constraints.names import place_of, sample_names
 from stages.errors import UsageError
@@ -69,8 +70,8 @@ def test_a_contradiction_is_the_first_with_a_shortest_chain(seed):
 
 
 def test_groups_are_the_transitive_closure():
-    assert same_groups(6, np.array([[0, 3], [3, 5], [1, 2]])).tolist() == [0, 1, 1, 0, 2, 0]
-    assert same_groups(2, np.empty((0, 2), int)).tolist() == [0, 1]
+    assert connected(6, np.array([[0, 3], [3, 5], [1, 2]])).tolist() == [0, 1, 1, 0, 2, 0]
+    assert connected(2, np.empty((0, 2), int)).tolist() == [0, 1]
 
 
 def test_a_chain_of_five_links_is_shown(tmp_path):

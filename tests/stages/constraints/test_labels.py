@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.parameters import IngestParameters, SyntheticParameters
+from stages.arrays.partition import connected
 from stages.compare.baselines.attributes_file import read_attributes
 from stages.constraints.answers_file import TrainSamples, read_answers
-from stages.constraints.contradictions import same_groups
 from stages.constraints.labels import labelled_pairs, read_labels
 from stages.constraints.stage import AskedConstraints, make_constraints, read_constraints
 from stages.errors import UsageError
@@ -90,7 +90,7 @@ def test_pairs_say_what_labels_do(seed: int) -> None:
     known = np.random.default_rng(seed).integers(-1, 4, 15)
     known = np.where(known < 0, -1, known)
     same, different = labelled_pairs(known)
-    group = same_groups(15, same)
+    group = connected(15, same)
     apart = {frozenset(pair) for pair in group[different].tolist()}
     for a, b in itertools.combinations(range(15), 2):
         assert (group[a] == group[b]) == (known[a] == known[b] >= 0)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from plain_constraints import random_constraints
 
-from stages.merge.clusters import relabel
+from stages.arrays.partition import relabel
 from stages.merge.corrected import corrected
 from stages.merge.selection.links import Constraints
 from tests.reference.published import merge_stage

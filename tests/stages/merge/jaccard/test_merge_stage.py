@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from plain_jaccard import plain_jaccard_distances, plain_merges
 
+from stages.arrays.partition import relabel
 from stages.errors import DbcError, UsageError
-from stages.merge.clusters import relabel
 from stages.merge.jaccard.similarities import jaccard_similarities
 from stages.merge.memory_model import jaccard_bytes
 from tests.reference.published import jaccard_merge_stage

@@ -6,9 +6,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from stages.arrays.partition import relabel
 from stages.errors import DbcError, UsageError
 from stages.merge import initial_labels
-from stages.merge.clusters import relabel
 from tests.reference.published import merge_stage
 
 FIELDS = ("labels", "merges", "distance", "inter", "intra", "sizes")
