@@ -74,7 +74,7 @@ def tell_of_another_extraction(given: Given, reporter: Reporter) -> None:
     """A note if a recipe is named whose features are extracted in another way than those that this merge reads."""
     from schemas.recipes import extraction_of
     from schemas.stage_names import stage_label
-    from stages.extract.mirror_images import mirrored
+    from stages.features.views import mirrored
     from stages.runs.lineage import dataset_of
     from stages.runs.run_directory import features_manifest
 

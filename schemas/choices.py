@@ -43,6 +43,9 @@ RecipeName = Literal["tuned", "auto", "paper", "pul", "eug", "race", "stepwise",
 """Three ways of this method, and other published ones, which `stages.compare` sets beside it."""
 BAG_OF_WORDS: Final = "bow"
 """The name of the backbone that has no weights to train."""
+NO_WEIGHTS: Final = "none"
+IMAGENET: Final = "imagenet"
+"""The names of random weights, and of those that a backbone was published with."""
 Pooling = Literal["auto", "avg", "gem", "layers"]
 LastStride = Literal[1, 2]
 NormStatistics = Literal["batch", "stored"]

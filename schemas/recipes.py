@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from schemas.choices import (
     BAG_OF_WORDS,
@@ -252,6 +252,9 @@ METHOD_SETTINGS: Mapping[str, MethodSetting] = MappingProxyType(
     }
 )
 """More names for a table of methods, beside the recipes."""
+
+VIDEO_FRAMES: Final = 16
+"""Random frames of a tracklet in a step of training, as published, unless it is told another number."""
 
 RECIPES: Mapping[RecipeName, Recipe] = MappingProxyType(
     {

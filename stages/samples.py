@@ -115,11 +115,7 @@ class Samples:
 
     def images_of(self, order: Int64Array) -> Int64Array:
         """The images (indices) of the samples `order`, in that order."""
-        lengths = np.diff(self.frame_start)[order]
-        start = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        # the first image of each sample here, less its place there, once for each of its images
-        found: Int64Array = np.repeat(self.frame_start[:-1][order] - start[:-1], lengths) + np.arange(start[-1])
-        return found
+        return consecutive(self.frame_start[:-1][order], np.diff(self.frame_start)[order])
 
     def with_images(self, kept: BoolArray) -> Samples:
         """The samples with those of their images that are `kept` (n_images), without samples that have none left."""
@@ -152,6 +148,12 @@ def _rows(column: Any, rows: Int64Array) -> Any:
     if not len(column):
         return column
     return tuple(map(column.__getitem__, rows.tolist())) if isinstance(column, tuple) else column[rows]
+
+
+def consecutive(first: Int64Array, count: Int64Array) -> Int64Array:
+    """first[i], first[i] + 1, … of `count[i]` numbers each, one i after the other."""
+    # the first number of each, less its place here, once for each of its numbers
+    return np.repeat(first - (np.cumsum(count) - count), count) + np.arange(count.sum())
 
 
 def cameras_with_enough(camid: Int32Array) -> list[int]:

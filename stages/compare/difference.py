@@ -10,6 +10,7 @@ import numpy as np
 
 from stages.errors import UsageError
 from stages.evaluate.clusters.agreement import measure_agreement
+from stages.evaluate.clusters.information import n_pairs
 from stages.runs.lineage import parent_of
 from stages.runs.store import Artifact
 from stages.samples import UNKNOWN
@@ -78,7 +79,7 @@ def partition_agreement(first: Int64Array, second: Int64Array) -> dict[str, floa
     `ari`, `nmi`, and pairs of samples in one cluster: in `pairs_both`, only in the first, only in the second.
     """
     found = measure_agreement(first, second.astype(np.int32), np.full(len(first), UNKNOWN, dtype=np.int32))
-    pairs = [_pairs(labels) for labels in (first, second)]
+    pairs = [n_pairs(np.unique(labels, return_counts=True)[1]) for labels in (first, second)]
     both = round(found.pairwise_precision * pairs[0]) if pairs[0] else 0
     return {
         "n_samples": len(first),
@@ -90,11 +91,6 @@ def partition_agreement(first: Int64Array, second: Int64Array) -> dict[str, floa
         "pairs_only_first": pairs[0] - both,
         "pairs_only_second": pairs[1] - both,
     }
-
-
-def _pairs(labels: Int64Array) -> int:
-    size = np.unique(labels, return_counts=True)[1]
-    return int((size * (size - 1) // 2).sum())
 
 
 def _partitions(first: Artifact, second: Artifact) -> dict[str, float | int] | None:

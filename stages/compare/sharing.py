@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from schemas.choices import ArtifactKind
+from schemas.choices import IMAGENET, NO_WEIGHTS, ArtifactKind
 from schemas.parameters import InitParameters
 from schemas.stage_names import INIT_STAGE
 from stages.loop.plan import Plan
 from stages.loop.run_stages import StageRow, run_stages
-from stages.nn.backbones.weights import IMAGENET, NO_WEIGHTS
 from stages.nn.initial_model import AUTO
 from stages.runs.context import Context
 from stages.runs.lineage import share_dataset

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from schemas.choices import NO_WEIGHTS
 from stages.features.camera_finding import too_few_cameras
 from stages.features.camera_looks import looks_follow
-from stages.nn.backbones.weights import NO_WEIGHTS
 from stages.nn.camera_norm import CameraStatistics, first_norm, statistics_of, train_looks
 from stages.nn.model.network import ReidModel
 from stages.runs.run_directory import model_manifest

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stages.samples import consecutive
 from stages.typing import Int64Array
 
 MAX_FRAMES = 900
@@ -62,7 +63,7 @@ def frames_used(frame_start: Int64Array) -> tuple[Int64Array, Int64Array]:
     """
     lengths, kept = np.diff(frame_start), n_frames_used(frame_start)
     row = np.repeat(np.arange(len(lengths)), kept)
-    k = np.arange(len(row)) - np.repeat(np.cumsum(kept) - kept, kept)
+    k = consecutive(np.zeros_like(kept), kept)
     spread = k * (lengths[row] - 1) // (MAX_FRAMES - 1)
     return frame_start[row] + np.where(lengths[row] > MAX_FRAMES, spread, k), row
 

@@ -23,7 +23,7 @@ from stages.extract.forward import Share
 from stages.extract.forward import extract as extract_pieces
 from stages.extract.frames import n_frames_used, rows_per_piece
 from stages.extract.grown import Chosen, rows_before
-from stages.extract.mirror_images import mirrored
+from stages.features.views import mirrored
 from stages.nn.camera_norm import CameraStatistics, by_camera, keep_statistics, kept_statistics
 from stages.nn.execution import torch_execution
 from stages.nn.host_memory import keep_large_blocks
@@ -37,6 +37,7 @@ from stages.runs.making import Computed, Made, Request, make_artifact
 from stages.runs.next_stage import newest_trained
 from stages.runs.run_directory import RunDirectory, features_manifest
 from stages.runs.store import Artifact, Writer
+from stages.samples import consecutive
 from stages.typing import Float32Array, Int64Array
 
 _ARRAYS = ("pooled", "embedding")
@@ -146,7 +147,7 @@ def _compute_added(writer: Writer, work: Work, before: Artifact, features: Artif
     frame_start = work.dataset.read("frame_start")
     lengths = np.diff(frame_start)[new]
     start = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    images = np.repeat(frame_start[:-1][new] - start[:-1], lengths) + np.arange(start[-1])
+    images = consecutive(frame_start[:-1][new], lengths)
     share, started = Share(work.parameters.batch_size), time.perf_counter()
     rows = {name: np.zeros((len(row), *features.manifest.arrays[name].shape[1:]), np.float32) for name in _ARRAYS}
     for name in _ARRAYS:

@@ -1,7 +1,8 @@
-"""Whether it is known which side of an individual pictures show."""
+"""Whether it is known which side of an individual pictures show, and so whether their mirror images are averaged in."""
 
 from __future__ import annotations
 
+from schemas.choices import FlipUse
 from stages.runs.store import Artifact
 from stages.samples import UNKNOWN
 from stages.typing import BoolArray
@@ -16,3 +17,8 @@ def views_known(dataset: Artifact, among: BoolArray | None = None) -> bool:
         return False
     is_known = dataset.read("view") != UNKNOWN
     return bool(is_known.any() if among is None else is_known[among].any())
+
+
+def mirrored(flip: FlipUse, dataset: Artifact) -> bool:
+    """Whether features of `dataset` are averaged with those of mirror images; `auto`: unless views are known."""
+    return not views_known(dataset) if flip == "auto" else flip

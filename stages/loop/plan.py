@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from schemas.choices import BAG_OF_WORDS
+from schemas.choices import BAG_OF_WORDS, NO_WEIGHTS
 from schemas.parameters import EvaluateParameters, ExtractParameters, MergeParameters
-from schemas.recipes import DEFAULT_RECIPE, RECIPES
+from schemas.recipes import DEFAULT_RECIPE, RECIPES, VIDEO_FRAMES
 from schemas.stage_names import INIT_STAGE
 from schemas.summaries import DatasetSummary
 from stages.constraints.stage import AskedConstraints
@@ -16,10 +16,6 @@ from stages.errors import UsageError
 from stages.features.prepared import needed_cameras
 from stages.merge.schedule import last_stage, least_merge_percent, number_of_merges
 from stages.runs.run_directory import RunDirectory, dataset_manifest
-
-VIDEO_FRAMES = 16
-"""Frames of a tracklet that training looks at, unless it is told another number."""
-RANDOM_WEIGHTS = "none"
 
 
 @dataclass(frozen=True)
@@ -88,7 +84,7 @@ def _epochs(plan: Plan, stage: int, data: DatasetSummary) -> int:
     if plan.train.get("epochs") is not None:
         return int(plan.train["epochs"])
     recipe = RECIPES[plan.train.get("recipe", DEFAULT_RECIPE)]
-    schedule = recipe.from_random if plan.initial.get("weights") == RANDOM_WEIGHTS else recipe.training
+    schedule = recipe.from_random if plan.initial.get("weights") == NO_WEIGHTS else recipe.training
     n_clusters = max(1, data.n_train - stage * number_of_merges(data.n_train, plan.merge.merge_percent))
     fields = schedule.fields(stage, mean_size=data.n_train / n_clusters)
     if data.n_images > data.n_samples and stage and fields["epochs"]:

@@ -195,7 +195,7 @@ def merge_stage(
             threads=threads,
             pairs_at=there if is_half else None,
         )
-        workers = Workers(threads, tile, processes or OneProcess(), _over_passes(progress or _ignore))
+        workers = Workers(threads, tile, processes or OneProcess(), _over_passes(progress))
         first = (
             unranked(source, start.labels, joined.merges, criterion=ranking, cameras=cameras)
             if len(joined.merges)
@@ -210,17 +210,14 @@ def merge_stage(
         return replace(result, pairs_in=source.pairs_in)
 
 
-def _ignore(_done: int, _total: int) -> None:
-    """Ignore progress."""
-
-
-def _over_passes(progress: Progress) -> Progress:
-    """A callback for the progress of each pass, which calls `progress` with the sums over all passes so far."""
+def _over_passes(progress: Progress | None) -> Progress:
+    """A callback for the progress of each pass, which calls `progress`, if any, with the sums over all passes so far."""
     before = 0
 
     def count(done: int, total: int) -> None:
         nonlocal before
-        progress(before + done, before + total)
+        if progress is not None:
+            progress(before + done, before + total)
         before += done if done == total else 0
 
     return count

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from schemas.choices import IMAGENET
 from schemas.manifest import Execution, ModelManifest
 from schemas.parameters import InitParameters
 from schemas.stage_names import INIT_STAGE
@@ -15,7 +16,7 @@ from schemas.summaries import ModelSummary
 from stages.errors import UsageError
 from stages.nn.backbones.provider import Provider
 from stages.nn.backbones.register import pools_layers, provider_of
-from stages.nn.backbones.weights import IMAGENET, WeightsFile
+from stages.nn.backbones.weights import WeightsFile, first_three
 from stages.nn.model.network import ReidModel, build_model, load_model_arrays, model_arrays
 from stages.reporting import Reporter, Silent
 from stages.runs.context import DEFAULT_CONTEXT, Context
@@ -168,8 +169,7 @@ def _compute(
     if weights is not None:
         left_out = provider.load(model.backbone, weights, backbone=parameters.backbone, reporter=reporter)
     if left_out:
-        named = ", ".join(left_out[:3]) + ", …" * (len(left_out) > 3)
-        reporter.note(f"weights {parameters.weights}: {len(left_out)} arrays are not used ({named})")
+        reporter.note(f"weights {parameters.weights}: {len(left_out)} arrays are not used ({first_three(left_out)})")
     arrays = model_arrays(model)
     execution = Execution(backend="torch", device="cpu")
     size = _input_size(run, parameters)

@@ -7,12 +7,10 @@ from typing import Any
 
 from schemas.choices import BAG_OF_WORDS, RecipeName, words_of
 from schemas.parameters import TrainParameters
-from schemas.recipes import DEFAULT_RECIPE, FEW_IMAGES, RECIPES, Recipe
+from schemas.recipes import DEFAULT_RECIPE, FEW_IMAGES, RECIPES, VIDEO_FRAMES, Recipe
 from stages.errors import UsageError
 from stages.train.freeze import published_freeze
 
-VIDEO_FRAMES = 16
-"""Random frames of a tracklet in a step, as published."""
 ADAM_SHARE = 3.5e-3
 """Learning rate of Adam over that of gradient descent: 3.5e-4, usual in the field, for the published 0.1."""
 NOTHING = "none"

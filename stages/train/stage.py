@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from schemas.choices import NO_WEIGHTS
 from schemas.manifest import ModelManifest
 from schemas.parameters import TrainParameters
 from schemas.recipes import DEFAULT_RECIPE
@@ -16,7 +17,6 @@ from stages.arrays.device_memory import stage_memory
 from stages.constraints.stage import AskedConstraints, make_constraints
 from stages.errors import DbcError, UsageError
 from stages.features.views import views_known
-from stages.nn.backbones.weights import NO_WEIGHTS
 from stages.nn.initial_model import initial_model, require_agreement
 from stages.processes import is_leader
 from stages.reporting import Reporter

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stages.samples import consecutive
 from stages.typing import Float64Array, Int32Array, Int64Array
 
 _EPSILON = float(np.finfo(np.float64).eps)
@@ -109,7 +110,7 @@ def expected_information(left: Int64Array, right: Int64Array, n: int) -> float:
         least, most = np.maximum(1, size + others - n), np.minimum(size, others)
         length = most - least + 1
         which = np.repeat(np.arange(len(others)), length)
-        shared = np.arange(len(which)) - np.repeat(np.cumsum(length) - length - least, length)
+        shared = consecutive(least, length)
         other = others[which]
         chance = log_factorial[other] + log_factorial[n - other]
         chance -= log_factorial[shared] + log_factorial[size - shared] + log_factorial[other - shared]

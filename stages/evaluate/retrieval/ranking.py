@@ -14,15 +14,13 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from stages.arrays.backend import to_host
+from stages.arrays.neighbours import DENSE_SHARE
 from stages.arrays.similarity import exact_similarity, exact_similarity_of_pairs, screen_margin
 from stages.evaluate.retrieval.pairs import PidPairs
 from stages.typing import Array, Float32Array, Float64Array, Int64Array
 
 COMPARED_BYTES = 2**26
 """Bytes of similarities compared with thresholds at once."""
-
-DENSE_SHARE = 1 / 64
-"""The share of a tile in doubt above which an exact product of the whole tile is cheaper than gathered pairs."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import TypeVar
 
 import numpy as np
@@ -32,10 +33,7 @@ def pick(rng: np.random.Generator, choices: Sequence[Choice]) -> Choice:
 
 def bell(rng: np.random.Generator, shape: tuple[int, ...]) -> Float32Array:
     """Noise of `shape`, float32, mean 0 and variance 1: sums of four random bytes, so exact on every machine."""
-    count = 1
-    for length in shape:
-        count *= length
-    parts = np.frombuffer(rng.bytes(4 * count), dtype=np.uint8).reshape(4, *shape)
+    parts = np.frombuffer(rng.bytes(4 * prod(shape)), dtype=np.uint8).reshape(4, *shape)
     total = parts[0].astype(np.int16) + parts[1] + parts[2] + parts[3]
     noise: Float32Array = (total.astype(np.float32) - np.float32(510)) * np.float32(1 / 147.8)
     return noise

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stages.typing import Float32Array
+from stages.typing import Array, Float32Array
 
 Colour = tuple[float, float, float]
 """Red, green, blue, 0 to 1."""
@@ -82,7 +82,7 @@ def limb(canvas: Canvas, start: tuple[float, float], end: tuple[float, float], *
     off_x, off_y = x - along * run, y - along * rise
     radius = radii[0] + along * (radii[1] - radii[0])
     inside = radius - np.sqrt(off_x * off_x + off_y * off_y)
-    return Patch(rows, columns, np.clip(inside * canvas.density + 0.5, 0, 1), np.clip(off_x / radius, -1, 1))
+    return Patch(rows, columns, covered(inside, canvas.density), np.clip(off_x / radius, -1, 1))
 
 
 def ellipse(canvas: Canvas, centre: tuple[float, float], *, radii: tuple[float, float]) -> Patch:
@@ -95,8 +95,7 @@ def ellipse(canvas: Canvas, centre: tuple[float, float], *, radii: tuple[float, 
     across = (canvas.x[:, columns] - centre[0]) / radii[0]
     down = (canvas.y[rows] - centre[1]) / radii[1]
     inside = (1 - np.sqrt(across * across + down * down)) * min(radii)
-    alpha = np.clip(inside * canvas.density + 0.5, 0, 1)
-    return Patch(rows, columns, alpha, np.clip(across + 0 * down, -1, 1))
+    return Patch(rows, columns, covered(inside, canvas.density), np.clip(across + 0 * down, -1, 1))
 
 
 def column(canvas: Canvas, x: float, knots: Outline, *, lean: float = 0.0) -> Patch:
@@ -112,9 +111,22 @@ def column(canvas: Canvas, x: float, knots: Outline, *, lean: float = 0.0) -> Pa
     for (upper, wide), (lower, next_wide) in pairwise(knots):
         half = half + np.clip((y - upper) / (lower - upper), 0, 1) * (next_wide - wide)
     offset = canvas.x[:, columns] - x - (y - top) * (lean / (bottom - top))
-    sides = np.clip((half - np.abs(offset)) * canvas.density + 0.5, 0, 1)
-    ends = np.clip(np.minimum(y - top, bottom - y) * canvas.density + 0.5, 0, 1)
+    sides = covered(half - np.abs(offset), canvas.density)
+    ends = covered(np.minimum(y - top, bottom - y), canvas.density)
     return Patch(rows, columns, sides * ends, np.clip(offset / np.maximum(half, 1e-3), -1, 1))
+
+
+def covered(inside: Array, density: float) -> Float32Array:
+    """The share of each pixel, 0 to 1, that a shape covers whose edge is `inside` units away, less than 0 if outside it."""
+    share: Float32Array = np.clip(inside * density + 0.5, 0, 1)
+    return share
+
+
+def from_nearest(position: Float32Array, period: float) -> Float32Array:
+    """The distance to the nearest multiple of `period`, with its sign, in units."""
+    turns = position * (1 / period)
+    nearest: Float32Array = (turns - np.floor(turns + 0.5)) * period
+    return nearest
 
 
 def paint(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from stages.ingest.synthetic.person import Texture
-from stages.ingest.synthetic.raster import Canvas, Colour, Patch
+from stages.ingest.synthetic.raster import Canvas, Colour, Patch, covered, from_nearest
 from stages.typing import Float32Array
 
 
@@ -34,31 +34,20 @@ def _second_share(texture: Texture, patch: Patch, down: Float32Array, *, density
             other = _bars(across * 0.1 + 0.02, period=0.08, density=density)
             share = one + other - 2 * one * other
         case "dots":
-            column = _saw(across * 0.1, 0.055)
-            row = _saw(down, 0.055)
-            inside = 0.0175 - np.sqrt(column * column + row * row)
-            share = np.clip(inside * density + 0.5, 0, 1)
+            column, row = from_nearest(across * 0.1, 0.055), from_nearest(down, 0.055)
+            share = covered(0.0175 - np.sqrt(column * column + row * row), density)
         case "halves":
-            share = np.clip((down - 0.15) * density + 0.5, 0, 1)
+            share = covered(down - 0.15, density)
         case "band":
-            share = np.clip((0.035 - np.abs(down - 0.12)) * density + 0.5, 0, 1)
+            share = covered(0.035 - np.abs(down - 0.12), density)
         case "print":
             inside = np.minimum(0.05 - np.abs(down - 0.13), 0.06 - np.abs(across * 0.1))
-            share = np.clip(inside * density + 0.5, 0, 1) * max(facing, 0.0)
+            share = covered(inside, density) * max(facing, 0.0)
         case _:
             share = 0 * down
     return share + 0 * across
 
 
-def _saw(position: Float32Array, period: float) -> Float32Array:
-    """The distance to the nearest multiple of `period`, with its sign, in units."""
-    turns = position * (1 / period)
-    nearest: Float32Array = (turns - np.floor(turns + 0.5)) * period
-    return nearest
-
-
 def _bars(position: Float32Array, *, period: float, density: float) -> Float32Array:
     """Bars half a period wide, softened over a pixel and never sharper than the pixels can show."""
-    edge = np.abs(_saw(position, period)) - period / 4
-    share: Float32Array = np.clip(edge * density + 0.5, 0, 1)
-    return share
+    return covered(np.abs(from_nearest(position, period)) - period / 4, density)

@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from schemas.choices import BAG_OF_WORDS
+from schemas.choices import BAG_OF_WORDS, NO_WEIGHTS
 from schemas.parameters import InitParameters
 from stages.errors import DbcError, UsageError
 from stages.nn.backbones.provider import Provider
 from stages.nn.backbones.resnets import set_resnet_options
-from stages.nn.backbones.weights import NO_WEIGHTS
 from stages.nn.bag_of_words.descriptor import DIM, LEAST_HEIGHT, PATCH, BagOfWords
 from stages.nn.bag_of_words.vocabulary import MOST_IMAGES, fit_vocabulary
 from stages.nn.images import StoredImages

@@ -10,9 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from schemas.choices import IMAGENET, NO_WEIGHTS
 from schemas.parameters import InitParameters
 from stages.errors import UsageError
-from stages.nn.backbones.weights import IMAGENET, NO_WEIGHTS, WeightsFile, load_weights, weights_file
+from stages.nn.backbones.weights import WeightsFile, load_weights, weights_file
 from stages.nn.images import StoredImages
 from stages.reporting import Reporter, Silent
 from stages.typing import Int64Array

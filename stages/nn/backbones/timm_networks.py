@@ -12,11 +12,13 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from schemas.choices import IMAGENET
 from schemas.parameters import InitParameters
 from stages.errors import DbcError, UsageError
 from stages.nn.backbones.pooling import GeneralizedMean
 from stages.nn.backbones.provider import Provider
-from stages.nn.backbones.weights import IMAGENET, WeightsFile, fit_tensors, read_tensors
+from stages.nn.backbones.weights import WeightsFile, fit_tensors, read_tensors
+from stages.nn.images import IMAGENET_MEAN, IMAGENET_STD
 from stages.reporting import Reporter, Silent
 
 PREFIX = "timm:"
@@ -162,7 +164,7 @@ def _config(backbone: str) -> dict[str, Any]:
             f"`backbone`: timm {timm.__version__} has no network {name!r}; try "
             f"{', '.join(PREFIX + found for found in near) or 'the name without what follows the dot'}"
         )
-    found: dict[str, Any] = {"input_size": (3, 224, 224), "mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+    found: dict[str, Any] = {"input_size": (3, 224, 224), "mean": IMAGENET_MEAN, "std": IMAGENET_STD}
     return found | ({} if config is None else config.to_dict(remove_null=True))
 
 

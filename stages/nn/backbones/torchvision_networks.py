@@ -10,13 +10,13 @@ import torchvision
 from torch import nn
 from torchvision.models import MaxVit, VisionTransformer
 
+from schemas.choices import NO_WEIGHTS
 from schemas.parameters import InitParameters
 from stages.errors import UsageError
 from stages.nn.backbones.downloads import cached_download
 from stages.nn.backbones.headless import remove_classifier
 from stages.nn.backbones.provider import Provider
 from stages.nn.backbones.resnets import set_resnet_options
-from stages.nn.backbones.weights import NO_WEIGHTS
 from stages.reporting import Reporter
 
 FIXED_SIZE = 224

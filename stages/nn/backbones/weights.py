@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +19,6 @@ from stages.nn.backbones.headless import removed_names
 from stages.reporting import Reporter, Silent
 from stages.runs.run_directory import model_manifest
 
-NO_WEIGHTS = "none"
-IMAGENET = "imagenet"
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _INTEGERS = (torch.int16, torch.int32, torch.int64)
 _AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
@@ -106,7 +104,7 @@ def fit_tensors(
             near = _nearest(missing, unexpected) if kind != "of another shape" else ""
             raise DbcError(
                 f"weights {name} must have {naming} {len(own)} arrays for {backbone}, got {len(keys)} {kind} "
-                f"({_first(keys)}){near}; set `backbone` to the network that these weights belong to, or {_ADVICE}"
+                f"({first_three(keys)}){near}; set `backbone` to the network that these weights belong to, or {_ADVICE}"
             )
     for key, value in found.items():
         kind = _unusable_kind(value, is_float=own[key].is_floating_point())
@@ -118,7 +116,7 @@ def fit_tensors(
     broken = [key for key, value in found.items() if not torch.isfinite(value).all()]
     if broken:
         raise DbcError(
-            f"weights {name} must be finite, got NaN or infinity in {len(broken)} arrays ({_first(broken)}); use an "
+            f"weights {name} must be finite, got NaN or infinity in {len(broken)} arrays ({first_three(broken)}); use an "
             f"undamaged file"
         )
     load_tensors(module, found)
@@ -163,8 +161,9 @@ def _nearest(missing: list[str], unexpected: list[str]) -> str:
     return f"; the network has {', '.join(missing[:3])}, the file {', '.join(near)}"
 
 
-def _first(keys: list[str]) -> str:
-    return ", ".join(keys[:3]) + (", …" if len(keys) > 3 else "")
+def first_three(names: Sequence[str]) -> str:
+    """The first three of `names`, and whether there are more."""
+    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
 
 
 def read_tensors(file: WeightsFile) -> dict[str, Tensor]:

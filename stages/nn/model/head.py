@@ -28,15 +28,15 @@ class EmbeddingHead(nn.Module):
 
     def forward(self, pooled: Tensor) -> Tensor:
         """The embeddings (B, e) of pooled features (B, d) that are not normalised."""
-        embedding = functional.normalize(self.norm(self.linear(pooled)), dim=1)
-        return embedding * self._kept(embedding) if self.training and self.dropout else embedding
+        return self._dropped(functional.normalize(self.norm(self.linear(pooled)), dim=1))
 
     def unnormalised(self, pooled: Tensor) -> Tensor:
         """The batch-normalised embeddings (B, e), without their L2 norm, then dropout in training: what a classifier reads."""
-        embedding: Tensor = self.norm(self.linear(pooled))
-        return embedding * self._kept(embedding) if self.training and self.dropout else embedding
+        return self._dropped(self.norm(self.linear(pooled)))
 
-    def _kept(self, embedding: Tensor) -> Tensor:
-        """0 for dropped components, else 1/(1 − p); drawn on the CPU, so that devices and processes agree."""
+    def _dropped(self, embedding: Tensor) -> Tensor:
+        """`embedding` after dropout, which is drawn on the CPU, so that devices and processes agree."""
+        if not self.training or not self.dropout:
+            return embedding
         kept = torch.empty(embedding.shape, dtype=embedding.dtype).bernoulli_(1 - self.dropout).div_(1 - self.dropout)
-        return kept.to(embedding.device, non_blocking=True)
+        return embedding * kept.to(embedding.device, non_blocking=True)

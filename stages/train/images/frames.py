@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stages.samples import consecutive
 from stages.typing import Float32Array, Int64Array
 
 
@@ -38,8 +39,7 @@ class TrainSamples:
     @property
     def frames(self) -> Int64Array:
         """Every frame of every sample, in order of the samples."""
-        offsets = np.cumsum(self.count) - self.count
-        return np.repeat(self.first - offsets, self.count) + np.arange(self.count.sum())
+        return consecutive(self.first, self.count)
 
     def packed(self) -> TrainSamples:
         """The same samples in a source that holds only `frames`, in that order."""
