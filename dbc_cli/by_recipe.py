@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from dbc_cli.command import Given, initial_fields, parse
+from dbc_cli.flags.flag import DECLARED
 from dbc_cli.flags.tables import CAMERA, EVALUATE, MERGE, SEED, WHITEN
 from stages.errors import UsageError
 
@@ -46,7 +47,22 @@ def merge_parameters(given: Given) -> MergeParameters:
 
     recipe, criterion = given.get("recipe", DEFAULT_RECIPE), given.get("criterion", "dbc")
     by_recipe = merging_of(recipe, criterion=criterion, update=given["update"])
-    return parse(MergeParameters, {**by_recipe, **given.fields_of((*MERGE, *WHITEN, *CAMERA))})
+    values = {**by_recipe, **given.fields_of((*MERGE, *WHITEN, *CAMERA))}
+    n_clusters = asked_n_clusters(given)
+    # of merges it is for the last ones of a run
+    values["n_clusters"] = n_clusters if values["clusterer"] == "pul" and isinstance(n_clusters, int) else None
+    return parse(MergeParameters, values)
+
+
+def asked_n_clusters(given: Given) -> int | Literal["auto", "schedule"] | None:
+    """The value of --n-clusters, None if it is not given; UsageError if it is neither a number from 1 on nor such a word."""
+    value: int | str | None = given["n_clusters"]
+    if value is None or value in ("auto", "schedule"):
+        return value  # type: ignore[return-value]
+    if isinstance(value, str) and not (value.isascii() and value.isdigit()):
+        raise UsageError(f"--n-clusters must be a whole number, auto or schedule, got {value}")
+    DECLARED["n_clusters"].require_bounds(int(value))
+    return int(value)
 
 
 def tell_of_another_recipe(given: Given, reporter: Reporter, *, decides: Collection[str] = ()) -> None:

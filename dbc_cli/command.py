@@ -82,15 +82,19 @@ class Given:
     @property
     def stage(self) -> int | None:
         """The stage of --stage; None for the next one."""
+        return self.stage_of("stage")
+
+    def stage_of(self, name: str) -> int | None:
+        """The stage that the flag of this field names; None if it is not given."""
         from schemas.stage_names import parse_stage
 
-        text = self.values.get("stage")
+        text = self.values.get(name)
         if text is None:
             return None
         try:
             return parse_stage(text)
         except ValueError as error:
-            raise UsageError(f"--stage: {error}") from error
+            raise UsageError(f"--{name.replace('_', '-')}: {error}") from error
 
     def require_run(self) -> None:
         """Raise DbcError if there is no run, for a command that needs none in some of its forms."""

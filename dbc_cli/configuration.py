@@ -29,7 +29,13 @@ CONFIGURABLE: dict[str, Configurable] = {}
 STAGE_TABLES = ("extract", "merge", "eval", "train", "run")
 """The tables of commands that run all stages."""
 
-_EXPECTED = {int: "a whole number", float: "a number", bool: "true or false", str: "text in quotes"}
+_EXPECTED = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "text in quotes",
+    int | str: "a whole number or text in quotes",
+}
 
 
 def configured(path: Path, command: str) -> dict[str, Any]:

@@ -31,7 +31,8 @@ NOT_TRAINED = "not trained: clusters still small"
 
 def row_fields(row: StageRow) -> dict[str, Any]:
     """The figures of a stage, as JSON and table show them."""
-    figures = row.metrics.summary
+    figures, model = row.metrics.summary, row.model.summary
+    is_own = model.stage == row.stage
     sizes = {int(size): n for size, n in figures.cluster_sizes.items()}
     return {
         "stage": stage_label(row.stage),
@@ -39,9 +40,9 @@ def row_fields(row: StageRow) -> dict[str, Any]:
         "n_singletons": sizes.get(1, 0),
         "largest_cluster": max(sizes, default=0),
         "n_identities": figures.n_identities,
-        "trained": bool(row.model.summary.n_steps) and row.model.summary.stage == row.stage,
-        "loss": row.model.summary.loss_last,
-        "accuracy": row.model.summary.accuracy_last,
+        "trained": bool(model.n_steps) and is_own,
+        "loss": model.loss_last if is_own else None,
+        "accuracy": model.accuracy_last if is_own else None,
         "rank1": figures.rank1,
         "rank5": figures.rank5,
         "rank10": figures.rank10,

@@ -261,8 +261,9 @@ class MergeParameters(Parameters):
     found from their nearest neighbours; if not, it ignores cameras.
     `clusterer` other than 'dbc' makes the clusters of every stage anew by another method, without merges: `eps` is the
     largest Jaccard distance of neighbours in DBSCAN, `min_samples` the least of them in DBSCAN, and of a cluster in HDBSCAN;
-    'eug' adds `merge_percent` of the unlabelled samples in each stage, 'pul' takes of `n_clusters` clusters by k-means (None:
-    as many as the schedule has) the samples whose cosine with their centre is above `min_cosine`.
+    'eug' adds `merge_percent` of the unlabelled samples in each stage, 'pul' takes of its clusters by k-means the samples
+    whose cosine with their centre is above `min_cosine`. `n_clusters` is how many clusters merges leave, and how many 'pul'
+    has; None: as many as the schedule.
     `encounter` 'joined' takes the samples of one encounter for one individual, unless answers say otherwise. `view` 'apart'
     does so, too, and compares samples of one view alone: clusters of two views join only by what is known to be the same.
     """
@@ -304,6 +305,11 @@ class MergeParameters(Parameters):
     encounter: EncounterUse = "ignored"
     n_clusters: int | None = Field(default=None, ge=1, le=10_000_000)
     min_cosine: float = Field(default=0.85, ge=-1, le=1)
+
+    @property
+    def ends_run(self) -> bool:
+        """Whether merges go on until `n_clusters` are left, as at the end of a run: nothing needs to be trained on these."""
+        return self.clusterer == "dbc" and self.n_clusters is not None
 
     @model_validator(mode="after")
     def _go_together(self) -> MergeParameters:

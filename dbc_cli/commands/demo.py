@@ -29,7 +29,7 @@ def demo(given: Given) -> None:
         SyntheticParameters,
     )
     from stages.ingest.stage import ingest
-    from stages.loop.plan import Plan
+    from stages.loop.plan import AS_FEATURES_ASK, Plan
     from stages.runs.run_directory import dataset_manifest
 
     seed = given.get("seed", 0)
@@ -52,6 +52,7 @@ def demo(given: Given) -> None:
         train={"seed": seed},
         initial={"backbone": "resnet10", "weights": "none", "pooling": "gem", "seed": seed},
         stages=6,
+        n_clusters=AS_FEATURES_ASK,
     )
     run_plan(given, plan)
     _write_page(given, reporter)

@@ -4,21 +4,34 @@ from __future__ import annotations
 
 from dbc_cli.by_recipe import (
     asked_constraints,
+    asked_n_clusters,
     merge_parameters,
     tell_of_another_extraction,
     tell_of_another_merge,
     tell_of_another_recipe,
 )
 from dbc_cli.command import Given, command
-from dbc_cli.flags.flag import pins, stage_flag
+from dbc_cli.flags.flag import MERGING, Flag, pins, stage_flag
 from dbc_cli.flags.tables import CAMERA, COMMON, CONSTRAINTS, DEVICE, MAKING, MEMORY, MERGE, WHITEN
 from dbc_cli.flags.training import RECIPE
 from dbc_cli.idle import tell_of_idle
+
+FROM_STAGE = (
+    Flag(
+        "from_stage",
+        str,
+        "The stage whose features are merged.",
+        "the one before; with --n-clusters and without --stage the one that dbc select chooses",
+        MERGING,
+        "STAGE",
+    ),
+)
 
 
 @command(
     "merge",
     stage_flag("1, 2, 3, …", "the one after the newest with a model"),
+    FROM_STAGE,
     COMMON,
     MAKING,
     pins("dataset", "features", "clusters"),
@@ -37,6 +50,8 @@ def merge(given: Given) -> None:
     from dbc_cli.outcome import show_outcome
     from stages.errors import UsageError
     from stages.export.which_stage import stage_to_show
+    from stages.loop.last_clusters import asked_merge
+    from stages.loop.plan import AS_FEATURES_ASK
     from stages.merge.stage import merge as run_merge
     from stages.runs.lineage import with_clusters
 
@@ -50,15 +65,21 @@ def merge(given: Given) -> None:
     tell_of_another_recipe(given, RichReporter())
     tell_of_another_extraction(given, RichReporter())
     tell_of_another_merge(given, parameters, RichReporter())
-    stage = given.stage
+    stage, from_stage = given.stage, given.stage_of("from_stage")
     if parameters.start == "reviewed":
         run = with_clusters(run, RichReporter())
         # those that dbc review shows
         stage = stage_to_show(run, stage, RichReporter())
+    asked = asked_n_clusters(given)
+    if asked is not None and asked != "schedule" and parameters.clusterer == "dbc":
+        number = AS_FEATURES_ASK if asked == "auto" else asked
+        stage, last = asked_merge(run, parameters, number, stage=stage, from_stage=from_stage, context=given.context())
+        from_stage, parameters = last.from_stage, parameters.model_copy(update={"n_clusters": last.n_clusters})
     outcome = run_merge(
         run,
         stage=stage,
         parameters=parameters,
+        from_stage=from_stage,
         constraints=asked_constraints(given),
         context=given.context(),
     )

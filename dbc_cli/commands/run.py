@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dbc_cli.by_recipe import (
     asked_constraints,
+    asked_n_clusters,
     evaluate_parameters,
     initial_by_recipe,
     merge_parameters,
@@ -100,18 +101,27 @@ def run(given: Given) -> None:
     """
     from dbc_cli.console import RichReporter
 
-    plan = plan_of(given)
+    plan = plan_of(given, ends_by_itself=True)
     tell_of_idle(given, {**settings_of(plan), "stop": given.get("stop", "never")})
     tell_of_another_pooling(given, RichReporter())
     run_plan(given, plan)
 
 
-def plan_of(given: Given) -> Plan:
-    """The plan that the flags ask for."""
-    from stages.loop.plan import Plan
+def plan_of(given: Given, *, ends_by_itself: bool = False) -> Plan:
+    """The plan that the flags ask for.
 
+    `ends_by_itself`: unless --n-clusters says otherwise, the run ends with as many clusters as its features ask for.
+    """
+    from stages.loop.last_clusters import may_end_by_itself
+    from stages.loop.plan import AS_FEATURES_ASK, Plan
+
+    merge, asked = merge_parameters(given), asked_n_clusters(given)
+    if asked is None:
+        asked = "auto" if ends_by_itself and may_end_by_itself(merge) else "schedule"
+    ends = merge.clusterer == "dbc" and asked != "schedule"
     return Plan(
-        merge=merge_parameters(given),
+        merge=merge,
+        n_clusters=(AS_FEATURES_ASK if asked == "auto" else int(asked)) if ends else None,
         extract=extract_parameters(given),
         evaluate=evaluate_parameters(given),
         train=given.fields_of((*TRAIN, *WHITEN, *SEED, *AMP)),
@@ -171,7 +181,8 @@ def plan_of_method(given: Given, name: str) -> Plan:
         values.setdefault("stage0_epochs", 0)
     if name == "pul" and given["n_clusters"] is None:
         raise UsageError("--n-clusters is missing: give about the number of identities")
-    plan = plan_of(replace(given, values=values))
+    # methods are compared as their loops leave them
+    plan = replace(plan_of(replace(given, values=values)), n_clusters=None)
     if other is None:
         return plan
     if "labelled" not in other.knows:
@@ -228,7 +239,7 @@ def run_plan(given: Given, plan: Plan) -> None:
     works = planned_work(plan, dataset_manifest(run.require("dataset")).summary)
     progress = RunProgress(works, Forecast(works), may_train=plan.trains and not plan.merge_only)
     context = given.context(progress)
-    watch = Watch(context, choice)
+    watch = Watch(context, choice, waits=is_dry)
     try:
         with progress:
             stopped = run_stages(
@@ -237,8 +248,8 @@ def run_plan(given: Given, plan: Plan) -> None:
                 context=context,
                 on_row=lambda row: progress.add(row_fields(row)),
                 on_begin=progress.begin,
-                # to measure what is there takes longer than to look for it
-                enough=None if is_dry else watch,
+                enough=watch,
+                ending=watch.last_merge,
             )
     except BaseException:
         if progress.rows:
@@ -262,6 +273,7 @@ def show_rows(
     """Print the stages that are done, the chosen one, what was found, and what a dry run would make next."""
     from dbc_cli.commands.select import json_stage, verdict_fields
     from dbc_cli.console import print_json, print_table, print_text
+    from dbc_cli.problems import in_flags
     from dbc_cli.stage_table import stage_table
 
     if given.flag("json"):
@@ -274,7 +286,7 @@ def show_rows(
     if choice is not None and choice.reason is not None:
         print_text(f"chosen without identities: {choice.reason}; dbc select shows all stages")
     if verdict is not None:
-        print_text(verdict.line)
+        print_text(in_flags(verdict.line))
         for line in _last_lines(rows, verdict):
             print_text(line)
     if would_create is not None:

@@ -32,11 +32,12 @@ def select(given: Given) -> None:
     Below the table each rule is explained in a line.
     """
     from dbc_cli.console import RichReporter, print_json, print_text
+    from dbc_cli.problems import in_flags
     from stages.errors import DbcError
     from stages.loop.choice.choose import choose, default_rule, reason
     from stages.loop.choice.rule import all_rules
     from stages.loop.choice.stage import Compared, joined_pairs, measure_stage, measured_stages
-    from stages.loop.choice.verdict import verdict
+    from stages.loop.choice.verdict import last_of_schedule, verdict
     from stages.runs.lineage import with_clusters
 
     run = with_clusters(given.run_directory, RichReporter())
@@ -47,7 +48,7 @@ def select(given: Given) -> None:
     measures = [measure_stage(run, stage, compared=compared) for stage in stages]
     rule = given["rule"] or default_rule(measures)
     chosen = {name: choose(measures, rule=name) for name in all_rules()}
-    judged = verdict(measures, joined=joined_pairs(run, stages[-1]))
+    judged = verdict(measures, joined=joined_pairs(run, last_of_schedule(measures).stage))
     given.remember()
     rows = stage_rows(measures)
     why = reason(measures, rule=rule)
@@ -65,7 +66,7 @@ def select(given: Given) -> None:
         print_text(f"{name}: {about.description if name in scored else 'has no scores here'}")
     print_text(f"chosen without identities: {why}")
     if judged is not None:
-        print_text(judged.line)
+        print_text(in_flags(judged.line))
 
 
 def verdict_fields(verdict: Verdict) -> dict[str, Any]:
@@ -75,7 +76,7 @@ def verdict_fields(verdict: Verdict) -> dict[str, Any]:
     return {
         "chosen": json_stage(verdict.chosen),
         "training_helped": verdict.helped,
-        "verdict": verdict.line,
+        "verdict": in_flags(verdict.line),
         "warnings": [in_flags(warning) for warning in verdict.warnings],
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from types import UnionType
 from typing import Annotated, Any, Literal, Optional, get_args, get_origin
 
 import typer
@@ -99,7 +100,8 @@ class Flag:
             rich_help_panel=BASICS if self.is_common else self.panel,
             metavar="" if self.kind is bool else metavar,
         )
-        return Annotated[Optional[self.kind], option]  # noqa: UP045 — the type is a value here
+        kind = str if isinstance(self.kind, UnionType) else self.kind
+        return Annotated[Optional[kind], option]  # noqa: UP045 — the type is a value here
 
 
 DECLARED: dict[str, Flag] = {}

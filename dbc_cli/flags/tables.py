@@ -124,11 +124,14 @@ MERGE = (
     ),
     Flag(
         "n_clusters",
-        int,
-        "Clusters of --clusterer pul; about the number of identities.",
-        "as many as merges would leave",
+        int | str,
+        "End with so many clusters, about the number of individuals; auto: with as many as the features ask for by their "
+        "silhouette; schedule: with those of the last stage. --clusterer pul has so many at every stage.",
+        "auto in dbc run by tuned, else schedule",
         MERGING,
         "K",
+        1,
+        10_000_000,
     ),
     Flag(
         "min_cosine",

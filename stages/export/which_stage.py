@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from schemas.parameters import MergeParameters
 from schemas.stage_names import stage_label
 from stages.errors import DbcError, UsageError
 from stages.loop.choice.choose import choose, choose_clusters
@@ -27,10 +28,15 @@ def stage_to_show(run: RunDirectory, stage: int | None, reporter: Reporter) -> i
         return stage
     if len(merged) == 1:
         return merged[0]
-    corrected = _corrected(run, merged)
-    if corrected is not None:
-        reporter.note(f"stage {corrected} is taken, whose clusters were corrected by answers; another with `stage`")
-        return corrected
+    stage, made_as = _made_last(run, merged)
+    if made_as.start == "reviewed":
+        reporter.note(f"stage {stage} is taken, whose clusters were corrected by answers; another with `stage`")
+        return stage
+    if made_as.ends_run:
+        reporter.note(
+            f"stage {stage} is taken, which ends the run with {made_as.n_clusters} clusters; another with `stage`"
+        )
+        return stage
     compared = Compared(reporter=reporter)
     measures = [measure_stage(run, each, compared=compared) for each in measured_stages(run)]
     chosen, best = choose_clusters(measures), choose(measures)
@@ -49,11 +55,8 @@ def stage_to_search(run: RunDirectory, reporter: Reporter) -> int:
     return stage_to_show(run, None, reporter) if run.stages("clusters") else max(run.stages("features"), default=0)
 
 
-def _corrected(run: RunDirectory, merged: Sequence[int]) -> int | None:
-    """The stage of the clusters that were made last, of those `merged`, if answers corrected them; else None."""
-    made = []
-    for stage in merged:
-        manifest = clusters_manifest(run.require("clusters", stage))
-        made.append((manifest.created, stage, manifest.parameters.start == "reviewed"))
-    _, stage, is_corrected = max(made)
-    return stage if is_corrected else None
+def _made_last(run: RunDirectory, merged: Sequence[int]) -> tuple[int, MergeParameters]:
+    """The stage of the clusters that were made last, of those `merged`, and how they were made."""
+    manifests = [clusters_manifest(run.require("clusters", stage)) for stage in merged]
+    last = max(manifests, key=lambda manifest: (manifest.created, manifest.summary.stage))
+    return last.summary.stage, last.parameters

@@ -36,6 +36,7 @@ class Forecast:
 
     def begin_stage(self, stage: int) -> None:
         """From now on `stage` is worked on."""
+        self._works.setdefault(stage, Work(stage, 0, 0))
         self._stage, self._stage_began, self._stage_seconds = stage, self._clock(), 0.0
         self._later = [each for each in self._later if each > stage]
         self._done = {}

@@ -17,6 +17,8 @@ from stages.features.prepared import needed_cameras
 from stages.merge.schedule import last_stage, least_merge_percent, number_of_merges
 from stages.runs.run_directory import RunDirectory, dataset_manifest
 
+AS_FEATURES_ASK = 0
+"""A number of clusters that is found in the features."""
 
 @dataclass(frozen=True)
 class Plan:
@@ -25,6 +27,8 @@ class Plan:
     `train` and `initial` hold fields of `TrainParameters` and `InitParameters`; `stage0_epochs`
     are the epochs of stage 0 where they differ. `stages` is the last stage, by default ⌊1/merge_percent⌋ − 1.
     `merge_only` trains nothing: from stage 1 on the initial features are merged again and again, and there is no stage 0.
+    `n_clusters` ends the run with a merge to so many clusters, which nothing is trained on; `AS_FEATURES_ASK`: to the
+    fewest at which the chosen features are near their best silhouette. None ends it with the last stage.
     `constraints` say where to find pairs that are known to be one individual, or two.
     """
 
@@ -36,6 +40,7 @@ class Plan:
     stages: int | None = None
     stage0_epochs: int | None = None
     merge_only: bool = False
+    n_clusters: int | None = None
     constraints: AskedConstraints = field(default_factory=AskedConstraints)
 
     @property
@@ -73,7 +78,7 @@ def planned_work(plan: Plan, data: DatasetSummary) -> list[Work]:
         is_video = data.n_images > data.n_samples
         frames = (plan.train.get("frames") or VIDEO_FRAMES) if is_video else 1
         found.append(Work(stage, epochs * data.n_train * frames, data.n_images if has_new_weights else 0))
-    return found
+    return found if plan.n_clusters is None else [*found, Work(plan.last_stage + 1, 0, 0)]
 
 
 def _epochs(plan: Plan, stage: int, data: DatasetSummary) -> int:
@@ -116,5 +121,10 @@ def check_plan(run: RunDirectory, plan: Plan) -> None:
             f"`stages` must be at most {(n_samples - 1) // n_merges}, got {plan.last_stage}: every stage makes "
             f"{n_merges} merge{'s' * (n_merges > 1)} (`merge_percent={percent}`{by_default}) among {n_samples} train samples"
         )
+    if plan.n_clusters:
+        left = n_samples if plan.merge.start == "singletons" else n_samples - plan.last_stage * n_merges
+        if plan.n_clusters >= left:
+            what = "train samples" if left == n_samples else f"clusters that stage {plan.last_stage} leaves"
+            raise UsageError(f"`n_clusters` must be less than the {left} {what}, got {plan.n_clusters}")
     if plan.last_stage > 0:
         needed_cameras(dataset, plan.merge)

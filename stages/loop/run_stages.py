@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -12,12 +12,14 @@ from schemas.stage_names import INIT_STAGE
 from stages.arrays.device_memory import let_go_of_kept
 from stages.evaluate.stage import evaluate
 from stages.extract.stage import extract
-from stages.loop.plan import Plan, check_plan
+from stages.loop.last_clusters import LastMerge
+from stages.loop.plan import AS_FEATURES_ASK, Plan, check_plan
 from stages.merge.stage import merge
 from stages.nn.host_memory import give_back_memory, keep_large_blocks
 from stages.nn.initial_model import initial_model
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.making import Made
+from stages.runs.next_stage import last_merge_stage
 from stages.runs.run_directory import RunDirectory, metrics_manifest, model_manifest
 from stages.train.stage import train
 
@@ -26,7 +28,7 @@ from stages.train.stage import train
 class StageRow:
     """A stage that is done: its model and figures, the seconds this call took, and what it made.
 
-    In `run` exactly the artifacts of this stage and of those before it are found, whatever other versions there are.
+    `ends_run`: it is the merge after the last stage. In `run` exactly the artifacts of this stage and of those before it are found, whatever other versions there are.
     """
 
     stage: int
@@ -35,6 +37,7 @@ class StageRow:
     metrics: MetricsManifest
     seconds: float
     made: tuple[str, ...]
+    ends_run: bool = False
 
 
 Step: TypeAlias = Callable[[RunDirectory], Made]
@@ -48,6 +51,7 @@ def run_stages(
     on_row: Callable[[StageRow], None],
     on_begin: Callable[[int], None] | None = None,
     enough: Callable[[StageRow], bool] | None = None,
+    ending: Callable[[int], LastMerge | None] | None = None,
 ) -> Made | None:
     """Bring every stage from `init` to the last up to date; existing artifacts are kept.
 
@@ -61,6 +65,9 @@ def run_stages(
         Called with the number of each stage when it is begun.
     enough
         Called after `on_row`; True ends the loop.
+    ending
+        Called after the loop with `plan.n_clusters`, if it is given: which merge ends the run, or None for none. By default
+        the features of the last stage are merged to that number, if it is one.
 
     Returns
     -------
@@ -78,7 +85,7 @@ def run_stages(
     # a dataset that is ingested meanwhile does not change this loop's
     run = run.choose(run.require("dataset"), INIT_STAGE)
     try:
-        return _each_stage(run, plan, context, (on_begin, on_row), enough)
+        return _each_stage(run, plan, context, (on_begin, on_row), enough, ending)
     finally:
         let_go_of_kept()
 
@@ -89,25 +96,58 @@ def _each_stage(
     context: Context,
     on: tuple[Callable[[int], None] | None, Callable[[StageRow], None]],
     enough: Callable[[StageRow], bool] | None,
+    ending: Callable[[int], LastMerge | None] | None,
 ) -> Made | None:
-    on_begin, on_row = on
+    last = INIT_STAGE
     for stage in plan.stage_numbers:
-        started = time.perf_counter()
-        if on_begin is not None:
-            on_begin(stage)
-        outcomes: dict[str, Made] = {}
-        for step in _steps(plan, stage, context):
-            outcome = step(run)
-            if outcome.artifact is None:
-                return outcome
-            run = run.choose(outcome.artifact, outcome.stage)
-            outcomes[outcome.kind] = outcome
-        row = _row(run, stage, outcomes, seconds=time.perf_counter() - started)
-        on_row(row)
-        give_back_memory()
-        if enough is not None and enough(row):
+        done = _stage(run, stage, _steps(plan, stage, context), on)
+        if isinstance(done, Made):
+            return done
+        run, last = done.run, stage
+        if enough is not None and enough(done):
             break
+    asked = _last_merge(plan, last, ending)
+    if asked is None:
+        return None
+    stage = max(last + 1, last_merge_stage(RunDirectory(run.root, chosen=run.chosen)))
+    done = _stage(run, stage, _last_steps(plan, asked, stage, context), on)
+    if isinstance(done, Made):
+        return done
+    if enough is not None:
+        enough(done)
     return None
+
+
+def _last_merge(plan: Plan, last: int, ending: Callable[[int], LastMerge | None] | None) -> LastMerge | None:
+    if plan.n_clusters is None or last < 1:
+        return None
+    if ending is not None:
+        return ending(plan.n_clusters)
+    return LastMerge(last, plan.n_clusters) if plan.n_clusters != AS_FEATURES_ASK else None
+
+
+def _stage(
+    run: RunDirectory,
+    stage: int,
+    steps: Sequence[Step],
+    on: tuple[Callable[[int], None] | None, Callable[[StageRow], None]],
+) -> StageRow | Made:
+    """The row of a stage whose `steps` are done; the first artifact that a dry run does not find."""
+    on_begin, on_row = on
+    started = time.perf_counter()
+    if on_begin is not None:
+        on_begin(stage)
+    outcomes: dict[str, Made] = {}
+    for step in steps:
+        outcome = step(run)
+        if outcome.artifact is None:
+            return outcome
+        run = run.choose(outcome.artifact, outcome.stage)
+        outcomes[outcome.kind] = outcome
+    row = _row(run, stage, outcomes, seconds=time.perf_counter() - started)
+    on_row(row)
+    give_back_memory()
+    return row
 
 
 def _steps(plan: Plan, stage: int, context: Context) -> list[Step]:
@@ -144,6 +184,25 @@ def _steps(plan: Plan, stage: int, context: Context) -> list[Step]:
     if plan.merge_only:
         return [merge_step, evaluate_step]
     return [train_step, *after] if stage == 0 else [merge_step, train_step, *after]
+
+
+def _last_steps(plan: Plan, asked: LastMerge, stage: int, context: Context) -> list[Step]:
+    parameters = plan.merge.model_copy(update={"n_clusters": asked.n_clusters})
+
+    def merge_step(run: RunDirectory) -> Made:
+        return merge(
+            run,
+            stage=stage,
+            parameters=parameters,
+            from_stage=asked.from_stage,
+            constraints=plan.constraints,
+            context=context,
+        )
+
+    def evaluate_step(run: RunDirectory) -> Made:
+        return evaluate(run, stage=stage, parameters=plan.evaluate, context=context)
+
+    return [merge_step, evaluate_step]
 
 
 def _row(run: RunDirectory, stage: int, outcomes: Mapping[str, Made], *, seconds: float) -> StageRow:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from stages.loop.choice.measures import StageMeasures
 from stages.loop.choice.stage import Compared, joined_pairs, measure_stage
-from stages.loop.choice.verdict import Verdict, verdict
+from stages.loop.choice.verdict import Verdict, last_of_schedule, verdict
+from stages.loop.last_clusters import LastMerge, last_merge
+from stages.loop.plan import AS_FEATURES_ASK
 from stages.loop.run_stages import StageRow
 from stages.loop.stopping import Stopping
 from stages.runs.context import Context
@@ -18,25 +20,43 @@ class Watch:
     """What `run_stages` asks after each stage: it measures the stage, and says whether to leave the later ones.
 
     Without `stopping` it never does, and does not measure more than `WATCHED_SAMPLES`. The stages before the first merge
-    are measured with it, as it compares features.
+    are measured with it, as it compares features. `waits`: a stage is measured only if all are done, because to measure what
+    is there takes longer than to look for it.
     """
 
-    def __init__(self, context: Context, stopping: Stopping | None = None) -> None:
+    def __init__(self, context: Context, stopping: Stopping | None = None, *, waits: bool = False) -> None:
         self.measures: list[StageMeasures] = []
         self._context = context
         self._stopping = stopping
+        self._waits = waits
         self._compared = Compared(memory_limit=context.memory_limit, reporter=context.reporter)
         self._rows: list[StageRow] = []
 
     def __call__(self, row: StageRow) -> bool:
         """Measure the stage of `row`; True if later stages may be left."""
         self._rows.append(row)
-        if row.stage < 1 or not self._is_watched(row):
+        if self._waits or row.stage < 1 or not self._is_watched(row):
             return False
         waiting = [row] if self.measures else self._rows
         stops = [self._add(row.run, waited) for waited in waiting]
         # processes go on together or not at all
         return bool(self._context.processes.from_leader({"enough": stops[-1]})["enough"])
+
+    def last_merge(self, n_clusters: int) -> LastMerge | None:
+        """The merge that ends the run, to `n_clusters` or, if that is `AS_FEATURES_ASK`, as many as its features do.
+
+        None if that is not known. A run that is not watched ends with the features of its last stage.
+        """
+        last = self._rows[-1]
+        if not self.measures and last.stage > 0 and self._is_watched(last):
+            self.measures = [measure_stage(row.run, row.stage, compared=self._compared) for row in self._rows]
+        if not self.measures:
+            return LastMerge(last.stage, n_clusters) if n_clusters != AS_FEATURES_ASK else None
+        found = last_merge(self.measures, n_clusters)
+        told = {"found": None if found is None else [found.from_stage, found.n_clusters]}
+        # processes merge the same or not at all
+        agreed = self._context.processes.from_leader(told)["found"]
+        return None if agreed is None else LastMerge(*agreed)
 
     def _is_watched(self, row: StageRow) -> bool:
         n_samples = dataset_manifest(row.run.require("dataset")).summary.n_train
@@ -60,6 +80,5 @@ class Watch:
         if not self.measures:
             return None
         known = {row.stage: row.metrics.summary.mAP for row in self._rows if row.metrics.summary.mAP is not None}
-        return verdict(
-            self.measures, joined=joined_pairs(self._rows[-1].run, self._rows[-1].stage), mean_average_precision=known
-        )
+        last = next(row for row in reversed(self._rows) if row.stage == last_of_schedule(self.measures).stage)
+        return verdict(self.measures, joined=joined_pairs(last.run, last.stage), mean_average_precision=known)

@@ -9,11 +9,12 @@ import numpy as np
 
 from schemas.manifest import ClustersManifest, Execution
 from schemas.parameters import MergeParameters
+from schemas.stage_names import stage_label
 from schemas.summaries import ClustersSummary
 from stages.arrays.backend import Backend, namespace_for
 from stages.arrays.device_memory import stage_memory
 from stages.constraints.stage import AskedConstraints
-from stages.errors import DbcError
+from stages.errors import DbcError, UsageError
 from stages.features.camera_finding import CameraFinding
 from stages.features.prepared import Prepared, needed_cameras, prepared
 from stages.merge.by_parameters import merge_as
@@ -63,20 +64,22 @@ def merge(
     *,
     stage: int | None = None,
     parameters: MergeParameters,
+    from_stage: int | None = None,
     constraints: AskedConstraints | None = None,
     context: Context = DEFAULT_CONTEXT,
 ) -> Made:
     """Make the clusters of `stage` (default: the next), or find them up to date.
 
-    Features are those of stage − 1 or, where that was never extracted, the newest before it. The `constraints` that are asked
-    for, by default those of the run, become an artifact and a parent if there are any; a dry run may end with them. Raises
+    Features are those of `from_stage` (default: the stage before) or, where that was never extracted, the newest before it.
+    The `constraints` that are asked for, by default those of the run, become an artifact and a parent if there are any; a dry
+    run may end with them. Raises UsageError if there are no more clusters than `n_clusters` or `from_stage` comes later,
     DbcError where a parent is missing or they do not belong together, and what `make_constraints` and `merge_stage` raise.
     """
     reviewed = parameters.start == "reviewed"
     if stage is None:
         stage = max(run.stages("clusters"), default=1) if reviewed else next_merge(run)
     stage = numbered(stage, command="dbc merge", first=1)
-    features = newest_features(run, stage - 1, context.reporter)
+    features = newest_features(run, _features_stage(stage, from_stage, parameters), context.reporter)
     dataset = dataset_of(run, features)
     needed_cameras(dataset, parameters)
     goes_on = parameters.start == "previous" and parameters.clusterer == "dbc"
@@ -109,7 +112,7 @@ def merge(
     def compute(writer: Writer) -> Computed:
         # before features are whitened, which leaves something in the run
         merges = parameters.clusterer == "dbc" and not reviewed
-        n_merges = _n_merges(dataset_manifest(dataset).summary.n_train, stage, parameters) if merges else 0
+        n_merges = _n_merges(dataset, previous, stage, parameters) if merges else 0
         inputs = _inputs(dataset, features, previous, known, parameters, memory_limit=context.memory_limit)
         _tell(inputs.known, stage=stage, reviewed=reviewed, reporter=context.reporter)
         n_samples, dim = inputs.prepared.rows.shape
@@ -147,6 +150,15 @@ def merge(
         return Computed(summary, execution, notes=notes)
 
     return _tell_of_corrected(run, make_artifact(run, request, compute, context=context, shared=True), context.reporter)
+
+
+def _features_stage(stage: int, from_stage: int | None, parameters: MergeParameters) -> int:
+    """The stage whose features the merges of `stage` compare."""
+    if parameters.start == "reviewed" and parameters.n_clusters is not None:
+        raise UsageError("`n_clusters` is for merges, and `start='reviewed'` makes none; leave one of them out")
+    if from_stage is not None and from_stage >= stage:
+        raise UsageError(f"`from_stage` must come before `stage`, {stage}, got {stage_label(from_stage)}")
+    return stage - 1 if from_stage is None else from_stage
 
 
 def _tell_of_corrected(run: RunDirectory, made: Made, reporter: Reporter) -> Made:
@@ -199,7 +211,19 @@ def _tell_fewer(n_made: int, n_merges: int, reporter: Reporter) -> None:
         )
 
 
-def _n_merges(n_samples: int, stage: int, parameters: MergeParameters) -> int:
+def _n_merges(dataset: Artifact, previous: Artifact | None, stage: int, parameters: MergeParameters) -> int:
+    """How many merges `stage` makes of the clusters `previous`, or of single samples."""
+    n_samples = dataset_manifest(dataset).summary.n_train
+    if parameters.n_clusters is not None:
+        n_before = n_samples if previous is None else clusters_manifest(previous).summary.n_clusters
+        if parameters.n_clusters >= n_before:
+            what = (
+                "train samples"
+                if previous is None
+                else f"clusters of stage {stage - 1}, which `start='previous'` merges"
+            )
+            raise UsageError(f"`n_clusters` must be less than the {n_before} {what}, got {parameters.n_clusters}")
+        return n_before - parameters.n_clusters
     n_merges = stage_merges(n_samples, parameters.merge_percent, stage=stage, start=parameters.start)
     if n_merges == 0:
         raise DbcError(

@@ -25,12 +25,18 @@ def dataset_of(run: RunDirectory, artifact: Artifact) -> Artifact:
 
 
 def newest_features(run: RunDirectory, stage: int, reporter: Reporter) -> Artifact:
-    """The features of `stage` or, where it was never extracted, the newest before, and a note that says so."""
-    features = run.newest_up_to("features", stage)
+    """The features of `stage` or, where it was never extracted, the newest before, and a note that says so.
+
+    If it has clusters of the features of an earlier stage, these or the newest before them.
+    """
+    has_others = stage in run.stages("clusters") and stage not in run.stages("features")
+    merged = clusters_manifest(run.require("clusters", stage)) if has_others else None
+    features = run.newest_up_to("features", stage if merged is None else merged.summary.features_stage)
     if features is None:
         raise DbcError(f"{run.root}: no features up to stage {stage_label(stage)} found; make them with: dbc extract")
     found = features_manifest(features).summary.stage
-    if found != stage:
+    is_meant = merged is not None and merged.parameters.ends_run and found == merged.summary.features_stage
+    if found != stage and not is_meant:
         reporter.note(
             f"stage {stage_label(stage)} has no features: taking those of stage {stage_label(found)} "
             f"(v{features.version})"

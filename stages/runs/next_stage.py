@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from schemas.stage_names import INIT_STAGE, stage_label
 from stages.errors import UsageError
-from stages.runs.run_directory import RunDirectory
+from stages.runs.run_directory import RunDirectory, clusters_manifest
 
 
 def newest_trained(run: RunDirectory) -> int:
@@ -17,11 +17,27 @@ def next_merge(run: RunDirectory) -> int:
     return max(newest_trained(run), 0) + 1
 
 
+def last_merge_stage(run: RunDirectory) -> int:
+    """The stage of a merge that ends a run: after every stage that has a model, or clusters that do not end one."""
+    merged = [stage for stage in run.stages("clusters") if not _ends_run(run, stage)]
+    return max([*run.stages("model"), *merged, 0]) + 1
+
+
 def next_train(run: RunDirectory) -> int:
     """The stage to train: the first untrained one that has clusters, else the newest trained one, else 0."""
     trained = newest_trained(run)
-    waiting = [stage for stage in run.stages("clusters") if stage > trained]
+    waiting = _waiting(run)
     return waiting[0] if waiting else max(trained, 0)
+
+
+def _waiting(run: RunDirectory) -> list[int]:
+    """The stages, ascending, whose clusters nothing was trained on yet; not those that end a run."""
+    later = [stage for stage in run.stages("clusters") if stage > newest_trained(run)]
+    return [stage for stage in later if not _ends_run(run, stage)]
+
+
+def _ends_run(run: RunDirectory, stage: int) -> bool:
+    return clusters_manifest(run.require("clusters", stage)).parameters.ends_run
 
 
 def next_evaluate(run: RunDirectory) -> int:
@@ -41,7 +57,7 @@ def next_command(run: RunDirectory) -> str:
     if not run.versions("dataset"):
         return "dbc ingest SOURCE"
     trained = newest_trained(run)
-    waiting = [stage for stage in run.stages("clusters") if stage > trained]
+    waiting = _waiting(run)
     if waiting:
         return f"dbc train --stage {waiting[0]}"
     if trained not in run.stages("features"):

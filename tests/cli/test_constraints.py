@@ -180,9 +180,9 @@ def test_the_clusters_that_answers_corrected_are_those_shown(dbc: Dbc, run: Path
         shown = dbc("export", "clusters", "--run", run, "--json", "--out", f"{stage}.csv")
         assert shown.json["stage"] == int(stage)
         assert f"stage {stage} is taken, whose clusters were corrected by answers" in shown.err
-    # clusters that are made later are chosen among again
+    # clusters that are made later are taken again
     assert dbc("run", *loop, "--lambda", "0.3").status == 0
-    assert "as dbc select chooses" in dbc("export", "clusters", "--run", run, "--out", "3.csv").err
+    assert "stage 3 is taken, which ends the run with" in dbc("export", "clusters", "--run", run, "--out", "3.csv").err
 
 
 def test_a_whole_run_corrects_no_stage(dbc: Dbc, run: Path) -> None:

@@ -39,7 +39,7 @@ def test_a_run_that_stops_by_itself_measures_under_its_memory_limit(
     stopping = ["--stop", "auto", "--stages", "1", "--merge-percent", "0.25", "--epochs", "0", "--whiten", "2"]
     ran = dbc("run", *NETWORK, *stopping, "--memory-limit", "4GiB", "--run", run)
     assert ran.status == 0, ran.err
-    assert "chosen without identities: stage 1" in ran.out
+    assert "chosen without identities: stage 2" in ran.out
 
 
 def test_a_set_too_large_to_watch_is_run_without_a_verdict_and_a_note_says_so(

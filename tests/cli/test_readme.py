@@ -46,7 +46,7 @@ SAID_IN_WORDS = {
     "0; half of drawn people": 0.5,
     "as stored": 0,
     "the backbone's": None,
-    "as many as merges would leave": None,
+    "auto in dbc run by tuned, else schedule": None,
     "auto; synthetic without a SOURCE": "synthetic",
     "as their names suggest": None,
     "0.2 of MegaDetector": 0.0,

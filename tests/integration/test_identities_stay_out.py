@@ -53,9 +53,10 @@ def test_merge_train_and_extract_read_nothing_that_tells_who_is_who(
         train={"epochs": 1, "batch_size": 8},
         initial={"backbone": "resnet10", "weights": "none", "embedding_dim": 8},
         stages=1,
+        n_clusters=3,
         stage0_epochs=1,
     )
-    monkeypatch.setattr("stages.loop.run_stages._row", lambda *_, **__: None)
+    monkeypatch.setattr("stages.loop.run_stages._row", lambda run, *_, **__: SimpleNamespace(run=run))
     run_stages(run, plan, on_row=lambda _: None)
     assert {"images", "split", "pooled"} <= set(read)
     assert not telling & set(read)

@@ -56,7 +56,9 @@ def reason(measures: Sequence[StageMeasures], *, rule: str | None = None) -> str
     best = float(np.nanmax(score))
     which = "the best" if score[place] == best else f"the newest features near the best ({best:.3f}) in"
     told = f"stage {stage_label(chosen)}, {measures[place].n_clusters} clusters, has {which} {rule}, {score[place]:.3f}"
-    return told if place < len(measures) - 1 else f"{told}; it is the last stage made, so later ones might be better"
+    if place < len(measures) - 1 or measures[place].ends_run:
+        return told
+    return f"{told}; it is the last stage made, so later ones might be better"
 
 
 def is_enough(measures: Sequence[StageMeasures], *, patience: int, rule: str | None = None) -> bool:

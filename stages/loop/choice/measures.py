@@ -31,7 +31,8 @@ class StageMeasures:
       what chance gives; `spread`, the mean cosine distance of two samples, as extracted.
     - `likely_clusters`: the fewest and the most clusters at which merging anew stays near its best; None if not known.
 
-    `is_by_schedule`: whether the number of clusters is that of the schedule, and not found in the features.
+    `is_by_schedule`: whether the number of clusters is that of the schedule, and not found in the features or asked for.
+    `ends_run`: whether they are those of a merge to a number of clusters, which nothing is trained on.
     """
 
     stage: int
@@ -45,6 +46,7 @@ class StageMeasures:
     spread: float = math.nan
     likely_clusters: tuple[int, int] | None = None
     is_by_schedule: bool = True
+    ends_run: bool = False
 
     @property
     def is_over_merged(self) -> bool:

@@ -94,8 +94,11 @@ def newest_near_best(score: Float64Array) -> float:
 
 
 def most_separate(measures: Sequence[StageMeasures], candidates: BoolArray) -> int:
-    """The place of the stage among `candidates` (n_stages) with the largest cluster-silhouette; one with merges goes first."""
-    is_merged = values(measures, "stage") > 0
-    if (candidates & is_merged).any():
-        candidates = candidates & is_merged
+    """The place of the stage among `candidates` (n_stages) with the largest cluster-silhouette.
+
+    One whose number of clusters was chosen, at the end of a run, goes first, then one with merges.
+    """
+    for goes_first in (values(measures, "stage") > 0, values(measures, "ends_run") > 0):
+        if (candidates & goes_first).any():
+            candidates = candidates & goes_first
     return int(np.nanargmax(np.where(candidates, values(measures, "cluster_silhouette"), np.nan)))

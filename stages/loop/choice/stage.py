@@ -114,6 +114,18 @@ def measure_stage(run: RunDirectory, stage: int, *, compared: Compared | None = 
     return measures
 
 
+def likely_clusters(
+    features: Artifact, dataset: Artifact, parameters: MergeParameters, *, compared: Compared
+) -> tuple[int, int] | None:
+    """The fewest and the most clusters at which merging `features` stays near its best silhouette; None if that is not known.
+
+    Only other cameras count if they are known.
+    """
+    separates = compared.separation(features, dataset, parameters)
+    has_camid = not np.isnan(separates.across_cameras).all()
+    return near_best_range(separates.n_clusters, separates.across_cameras if has_camid else separates.silhouette)
+
+
 def _measured(
     features: Artifact, dataset: Artifact, clusters: Artifact, *, stage: int, compared: Compared
 ) -> StageMeasures:
@@ -137,10 +149,9 @@ def _measured(
         across_cameras=max(separates.across_cameras, default=math.nan),
         camera_mixing=separates.camera_mixing,
         spread=_spread(features, dataset),
-        is_by_schedule=parameters.clusterer == "dbc",
-        likely_clusters=near_best_range(
-            separates.n_clusters, separates.across_cameras if has_camid else separates.silhouette
-        ),
+        is_by_schedule=parameters.clusterer == "dbc" and not parameters.ends_run,
+        ends_run=parameters.ends_run,
+        likely_clusters=likely_clusters(features, dataset, parameters, compared=compared),
     )
 
 

@@ -74,15 +74,17 @@ def verdict(
     if not measures or measures[-1].stage < 1:
         return None
     rule = default_rule(measures)
-    chosen, first, last = choose(measures, rule=rule), measures[0], measures[-1]
-    taken = next((measured for measured in measures if measured.stage == chosen), last)
+    chosen, first, last = choose(measures, rule=rule), measures[0], last_of_schedule(measures)
+    # what ends a run has the features of another stage, which is to be named
+    best = choose([measured for measured in measures if not measured.ends_run] or measures, rule=rule)
+    taken = next((measured for measured in measures if measured.stage == best), last)
     is_trained = first.stage < 1 and not all(_has_features_of(first, measured) for measured in measures)
-    shown = choose_clusters(measures)
+    shown = measures[-1].stage if measures[-1].ends_run else choose_clusters(measures)
     clustered = next((measured for measured in measures if measured.stage == shown), last)
     helped, lines = None, [_clusters_line(clustered)]
-    if chosen is not None and is_trained:
+    if best is not None and is_trained:
         helped = not _has_features_of(first, taken)
-        stage = chosen if helped else last.stage
+        stage = best if helped else last.stage
         lines.insert(0, _line(measures, rule, stage, helped=helped, known=mean_average_precision or {}))
     warnings = [
         None if helped is not False else _harm(joined),
@@ -91,6 +93,11 @@ def verdict(
     ]
     told = tuple(text for text in warnings if text is not None)
     return Verdict(chosen, helped, " ".join(lines), told, _trust(clustered), shown)
+
+
+def last_of_schedule(measures: Sequence[StageMeasures]) -> StageMeasures:
+    """The last of `measures`, at least one, that does not end a run; the last one if all do."""
+    return next((measured for measured in reversed(measures) if not measured.ends_run), measures[-1])
 
 
 def _has_features_of(first: StageMeasures, other: StageMeasures) -> bool:
@@ -162,10 +169,12 @@ def _clusters_line(chosen: StageMeasures) -> str:
     score = _best_silhouette(chosen)
     span = f"from {fewest} to {most} clusters" if fewest < most else f"at about {most} clusters"
     weak = ", which is weak: check clusters by eye" if score < WEAK_SILHOUETTE else ""
-    return (
-        f"Merged anew, its features have their best silhouette {span} ({score:.2f}{weak}); the schedule's number of "
-        "clusters is no estimate of identities."
+    number = (
+        "this is a guess and no count of identities: give `n_clusters` if you know about how many there are"
+        if chosen.ends_run
+        else "the schedule's number of clusters is no estimate of identities"
     )
+    return f"Merged anew, its features have their best silhouette {span} ({score:.2f}{weak}); {number}."
 
 
 def _harm(joined: JoinedPairs | None) -> str:

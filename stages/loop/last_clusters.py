@@ -1,0 +1,86 @@
+"""The clusters that end a run: the chosen features, merged to as many clusters as these ask for, or as the user says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from schemas.parameters import MergeParameters
+from schemas.stage_names import stage_label
+from stages.errors import UsageError
+from stages.loop.choice.choose import choose
+from stages.loop.choice.measures import StageMeasures
+from stages.loop.choice.separation import tells
+from stages.loop.choice.stage import Compared, likely_clusters, measure_stage, measured_stages
+from stages.loop.plan import AS_FEATURES_ASK
+from stages.runs.context import DEFAULT_CONTEXT, Context
+from stages.runs.lineage import dataset_of, newest_features
+from stages.runs.next_stage import last_merge_stage
+from stages.runs.run_directory import RunDirectory
+
+
+@dataclass(frozen=True)
+class LastMerge:
+    """The features of `from_stage`, merged until `n_clusters` are left."""
+
+    from_stage: int
+    n_clusters: int
+
+
+def may_end_by_itself(parameters: MergeParameters) -> bool:
+    """Whether a run by `parameters` ends with as many clusters as its features ask for, unless it is told otherwise.
+
+    Merges have to begin from single samples, and the silhouette has to say something of identities.
+    """
+    return parameters.clusterer == "dbc" and parameters.start == "singletons" and tells(parameters)
+
+
+def last_merge(measures: Sequence[StageMeasures], n_clusters: int) -> LastMerge | None:
+    """What to merge at the end of a run, from the `measures` of its stages in order, at least one.
+
+    The features are those of the stage that `choose` takes. `n_clusters` may be `AS_FEATURES_ASK`: the fewest that are likely:
+    on seven small sets these agreed better with identities than as many as have the best silhouette, or as the schedule leaves
+    (benchmarks/RESULTS.md). The result is None if that is not known. Identity labels are never used.
+    """
+    stages = [measured for measured in measures if not measured.ends_run]
+    chosen = choose(stages)
+    taken = next((measured for measured in stages if measured.stage == chosen), stages[-1])
+    if n_clusters != AS_FEATURES_ASK:
+        return LastMerge(taken.stage, n_clusters)
+    return None if taken.likely_clusters is None else LastMerge(taken.stage, taken.likely_clusters[0])
+
+
+def asked_merge(
+    run: RunDirectory,
+    parameters: MergeParameters,
+    n_clusters: int,
+    *,
+    stage: int | None = None,
+    from_stage: int | None = None,
+    context: Context = DEFAULT_CONTEXT,
+) -> tuple[int, LastMerge]:
+    """At which stage to merge which features to `n_clusters`, or to as many as they ask for, as a command of its own.
+
+    Without `stage` it comes after all others. Without `from_stage` the features are those before `stage`, if it is given, else
+    those that `choose` takes. UsageError if the features do not ask for a number, DbcError if there are none.
+    """
+    compared = Compared(memory_limit=context.memory_limit, reporter=context.reporter)
+    if from_stage is None and stage is not None:
+        from_stage = stage - 1
+    elif from_stage is None:
+        measures = [measure_stage(run, each, compared=compared) for each in measured_stages(run)]
+        chosen = choose([measured for measured in measures if not measured.ends_run])
+        from_stage = last_merge_stage(run) - 1 if chosen is None else chosen
+    stage = last_merge_stage(run) if stage is None else stage
+    if n_clusters == AS_FEATURES_ASK:
+        features = newest_features(run, from_stage, context.reporter)
+        found = likely_clusters(features, dataset_of(run, features), parameters, compared=compared)
+        if found is None:
+            raise UsageError(
+                "`n_clusters='auto'` needs three train samples or more, and features that differ; give a number"
+            )
+        n_clusters = found[0]
+    context.reporter.note(
+        f"merging the features of stage {stage_label(from_stage)} to {n_clusters} clusters, as stage {stage}"
+    )
+    return stage, LastMerge(from_stage, n_clusters)

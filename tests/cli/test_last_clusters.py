@@ -1,0 +1,141 @@
+"""`--n-clusters`: the merge that ends a run, to as many clusters as the features ask for, or as the user says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages.merge import initial_labels
+from stages.runs.lineage import parent_of
+from stages.runs.run_directory import RunDirectory, clusters_manifest
+from tests.cli.conftest import Dbc
+from tests.reference.published import merge_stage
+
+ONLY_MERGES = ["--epochs", "0", "--merge-percent", "0.25", "--stages", "2"]
+PLAIN = ["--whiten", "0", "--camera", "ignored", "--metric", "sqeuclidean", "--intra-normalizer", "n"]
+
+
+@pytest.fixture
+def merged(dbc: Dbc, run: Path) -> Path:
+    """A run of two stages of merges and one that ends it."""
+    assert dbc("run", *ONLY_MERGES, "--run", run).status == 0
+    return run
+
+
+def test_a_run_ends_with_the_fewest_clusters_that_its_features_ask_for(dbc: Dbc, merged: Path) -> None:
+    again = dbc("run", *ONLY_MERGES, "--json").json
+    assert [row["stage"] for row in again["stages"]] == ["init", "0", "1", "2", "3"]
+    assert all(row["made"] == [] for row in again["stages"])
+    assert again["stages"][-1]["loss"] is None
+    fewest = again["stages"][-1]["n_clusters"]
+    assert f"best silhouette from {fewest} to" in again["verdict"] or f"at about {fewest} clusters" in again["verdict"]
+    assert "give --n-clusters if you know" in again["verdict"]
+    assert again["chosen"] == 3
+    clusters = RunDirectory(merged).require("clusters", 3)
+    assert len(np.unique(clusters.read("labels"))) == fewest
+    shown = dbc("run", *ONLY_MERGES)
+    assert f"Found at stage 3: {fewest} clusters" in shown.out
+    assert "dbc export clusters --stage 3" in shown.out
+
+
+def test_a_merge_of_its_own_gives_the_same_clusters(dbc: Dbc, merged: Path) -> None:
+    before = clusters_manifest(RunDirectory(merged).require("clusters", 3))
+    again = dbc("merge", "--n-clusters", "auto", "--merge-percent", "0.25", "--json")
+    assert again.json["status"] == "up to date"
+    assert again.json["id"] == before.id
+    assert f"to {before.summary.n_clusters} clusters, as stage 3" in again.err
+
+
+def test_a_number_ends_the_run_with_so_many_clusters_whatever_the_schedule_leaves(dbc: Dbc, run: Path) -> None:
+    told = dbc("run", *ONLY_MERGES, *PLAIN, "--n-clusters", "5", "--run", run, "--json").json
+    assert [row["n_clusters"] for row in told["stages"]][-1] == 5
+    clusters = RunDirectory(run).require("clusters", 3)
+    features = (
+        RunDirectory(run)
+        .require("features", -1)
+        .read("pooled")[RunDirectory(run).require("dataset").read("split") == 0]
+    )
+    plain = merge_stage(features, initial_labels(len(features)), len(features) - 5, update="exact", lambda_=0.1)
+    assert np.array_equal(clusters.read("labels"), plain.labels)
+    assert clusters_manifest(clusters).parameters.n_clusters == 5
+    other = dbc("merge", *PLAIN, "--n-clusters", "3", "--json").json
+    assert (other["stage"], other["n_clusters"]) == (3, 3)
+    assert "which ends the run with 3 clusters" in dbc("export", "clusters", "--out", "c.csv").err
+
+
+def test_schedule_ends_the_run_with_its_last_stage_and_so_do_other_recipes(dbc: Dbc, run: Path) -> None:
+    asked = dbc("run", *ONLY_MERGES, "--n-clusters", "schedule", "--run", run, "--json").json
+    assert [row["stage"] for row in asked["stages"]] == ["init", "0", "1", "2"]
+    published = dbc("run", *ONLY_MERGES, "--recipe", "auto", "--json").json
+    assert [row["stage"] for row in published["stages"]] == ["init", "0", "1", "2"]
+
+
+def test_clusters_that_end_a_run_are_measured_with_the_features_they_were_made_of(dbc: Dbc, run: Path) -> None:
+    assert dbc("merge", "--stage", "1", "--merge-percent", "0.25", "--run", run).status == 0
+    asked = dbc("merge", "--n-clusters", "4", "--from-stage", "init", "--json").json
+    assert (asked["stage"], asked["n_clusters"], asked["features_stage"]) == (2, 4, "init")
+    merged = RunDirectory(run).require("clusters", 2)
+    parent = parent_of(merged, "features")
+    assert parent is not None
+    assert parent.id == RunDirectory(run).require("features", -1).manifest.id
+    measured = dbc("eval", "--stage", "2", "--json")
+    assert (measured.json["features_stage"], measured.json["n_clusters"]) == ("init", 4)
+    assert "has no features" not in measured.err
+
+
+def test_nothing_waits_to_be_trained_on_the_clusters_that_end_a_run(dbc: Dbc, merged: Path) -> None:
+    assert "dbc train --stage 3" not in dbc("status").out
+    assert dbc("train", "--dry-run", "--json").json["stage"] == 2
+
+
+def test_longer_runs_move_the_last_merge_behind_them(dbc: Dbc, merged: Path) -> None:
+    longer = dbc("run", *ONLY_MERGES[:4], "--stages", "3", "--json").json
+    assert [row["stage"] for row in longer["stages"]] == ["init", "0", "1", "2", "3", "4"]
+    assert not clusters_manifest(RunDirectory(merged).require("clusters", 3)).parameters.ends_run
+    shorter = dbc("run", *ONLY_MERGES, "--json").json
+    assert [row["stage"] for row in shorter["stages"]] == ["init", "0", "1", "2", "4"]
+
+
+def test_a_dry_run_says_that_the_last_merge_is_missing(dbc: Dbc, run: Path) -> None:
+    assert dbc("run", *ONLY_MERGES, "--n-clusters", "schedule", "--run", run).status == 0
+    assert dbc("run", *ONLY_MERGES, "--dry-run", "--json").json["would_create"] == "clusters of stage 3"
+    assert (
+        dbc("run", *ONLY_MERGES, "--n-clusters", "schedule", "--dry-run", "--json")
+        .json["would_create"]
+        .startswith("nothing")
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (["run", "--n-clusters", "many"], "--n-clusters must be a whole number, auto or schedule, got many"),
+        (["run", "--n-clusters", "0"], "--n-clusters must be at least 1, got 0"),
+        (["run", *ONLY_MERGES, "--n-clusters", "99"], "--n-clusters must be less than the 16 train samples, got 99"),
+        (["merge", "--n-clusters", "16"], "--n-clusters must be less than the 16 train samples, got 16"),
+        (
+            ["merge", "--stage", "1", "--from-stage", "1", "--n-clusters", "4"],
+            "--from-stage must come before --stage, 1, got 1",
+        ),
+        (["merge", "--from-stage", "one"], "--from-stage: "),
+        (
+            ["run", "--recipe", "auto", *ONLY_MERGES, "--n-clusters", "12"],
+            "less than the 8 clusters that stage 2 leaves",
+        ),
+    ],
+)
+def test_numbers_that_cannot_be_are_refused(dbc: Dbc, run: Path, command: list[str], told: str) -> None:
+    refused = dbc(*command, "--run", run)
+    assert refused.status == 2
+    assert told in refused.line
+
+
+def test_a_configuration_may_hold_the_number_or_the_word(dbc: Dbc, run: Path) -> None:
+    for text, stages in (("4", 5), ("'schedule'", 4)):
+        (run / "config.toml").write_text(f"n-clusters = {text}\n")
+        told = dbc("run", *ONLY_MERGES, "--run", run, "--json").json
+        assert len(told["stages"]) == stages
+    (run / "config.toml").write_text("n-clusters = 1.5\n")
+    assert "a whole number or text in quotes" in dbc("run", *ONLY_MERGES, "--run", run).line
