@@ -64,7 +64,7 @@ def test_a_picture_too_large_for_its_format_is_refused_with_what_would_do(
     tmp_path: Path, name: str, longest: int | None
 ) -> None:
     fitting = Image.new("RGB", (1, longest or 70000))
-    save_picture(fitting, tmp_path / name)
+    save_picture(fitting, tmp_path / name, overwrite=False)
     with Image.open(tmp_path / name) as image:
         assert image.size == fitting.size
     if longest is not None:
@@ -72,7 +72,7 @@ def test_a_picture_too_large_for_its_format_is_refused_with_what_would_do(
             f"at most {longest} pixels a side in .*, got .* × 1; give a smaller --top or --columns, .* ends in .png"
         )
         with pytest.raises(UsageError, match=wanted):
-            save_picture(Image.new("RGB", (longest + 1, 1)), tmp_path / "new" / name)
+            save_picture(Image.new("RGB", (longest + 1, 1)), tmp_path / "new" / name, overwrite=False)
         assert not (tmp_path / "new").exists()
 
 
