@@ -40,6 +40,7 @@ def row_fields(row: StageRow) -> dict[str, Any]:
         "n_singletons": sizes.get(1, 0),
         "largest_cluster": max(sizes, default=0),
         "n_identities": figures.n_identities,
+        "ends_run": row.ends_run,
         "trained": bool(model.n_steps) and is_own,
         "loss": model.loss_last if is_own else None,
         "accuracy": model.accuracy_last if is_own else None,
@@ -78,8 +79,8 @@ def stage_line(row: dict[str, Any], *, may_train: bool) -> str:
 
 
 def is_too_small(row: dict[str, Any]) -> bool:
-    """Whether a stage of merges was not trained."""
-    return row["stage"] != "init" and not row["trained"]
+    """Whether a stage of merges was not trained; what ends a run never is."""
+    return row["stage"] != "init" and not row["trained"] and not row["ends_run"]
 
 
 def _cell(name: str, value: Any) -> str:

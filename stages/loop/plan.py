@@ -20,6 +20,7 @@ from stages.runs.run_directory import RunDirectory, dataset_manifest
 AS_FEATURES_ASK = 0
 """A number of clusters that is found in the features."""
 
+
 @dataclass(frozen=True)
 class Plan:
     """What a run of all stages is asked for; fields as the stages take them.

@@ -28,7 +28,8 @@ from stages.train.stage import train
 class StageRow:
     """A stage that is done: its model and figures, the seconds this call took, and what it made.
 
-    `ends_run`: it is the merge after the last stage. In `run` exactly the artifacts of this stage and of those before it are found, whatever other versions there are.
+    `ends_run`: it is the merge after the last stage. In `run` exactly the artifacts of this stage and of those before it are
+    found, whatever other versions there are.
     """
 
     stage: int
@@ -110,7 +111,7 @@ def _each_stage(
     if asked is None:
         return None
     stage = max(last + 1, last_merge_stage(RunDirectory(run.root, chosen=run.chosen)))
-    done = _stage(run, stage, _last_steps(plan, asked, stage, context), on)
+    done = _stage(run, stage, _last_steps(plan, asked, stage, context), on, last=asked)
     if isinstance(done, Made):
         return done
     if enough is not None:
@@ -131,8 +132,10 @@ def _stage(
     stage: int,
     steps: Sequence[Step],
     on: tuple[Callable[[int], None] | None, Callable[[StageRow], None]],
+    *,
+    last: LastMerge | None = None,
 ) -> StageRow | Made:
-    """The row of a stage whose `steps` are done; the first artifact that a dry run does not find."""
+    """The row of a stage whose `steps` are done, `last` if it ends the run; the first artifact that a dry run does not find."""
     on_begin, on_row = on
     started = time.perf_counter()
     if on_begin is not None:
@@ -144,7 +147,7 @@ def _stage(
             return outcome
         run = run.choose(outcome.artifact, outcome.stage)
         outcomes[outcome.kind] = outcome
-    row = _row(run, stage, outcomes, seconds=time.perf_counter() - started)
+    row = _row(run, stage, outcomes, seconds=time.perf_counter() - started, last=last)
     on_row(row)
     give_back_memory()
     return row
@@ -205,9 +208,11 @@ def _last_steps(plan: Plan, asked: LastMerge, stage: int, context: Context) -> l
     return [merge_step, evaluate_step]
 
 
-def _row(run: RunDirectory, stage: int, outcomes: Mapping[str, Made], *, seconds: float) -> StageRow:
+def _row(
+    run: RunDirectory, stage: int, outcomes: Mapping[str, Made], *, seconds: float, last: LastMerge | None
+) -> StageRow:
     made = tuple(kind for kind, outcome in outcomes.items() if outcome.status == "created")
-    model = run.newest_up_to("model", stage)
+    model = run.newest_up_to("model", stage if last is None else last.from_stage)
     return StageRow(
         stage,
         run,
@@ -215,4 +220,5 @@ def _row(run: RunDirectory, stage: int, outcomes: Mapping[str, Made], *, seconds
         metrics_manifest(run.require("metrics", stage)),
         round(seconds, 2),
         made,
+        ends_run=last is not None,
     )

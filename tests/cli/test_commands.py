@@ -140,13 +140,15 @@ def test_dbc_run_gives_the_ids_of_the_shell_loop_and_goes_on_where_it_stopped(db
         assert dbc("train", "--stage", stage, *TRAINING, "--run", loop).status == 0
     assert dbc("extract", "--run", loop).status == 0
     assert dbc("eval", "--run", loop).status == 0
+    assert dbc("merge", *flags, "--n-clusters", "auto", "--run", loop).status == 0
     run_flags = [*flags, *NETWORK, *TRAINING, "--stage0-epochs", "1", "--run", str(whole)]
-    first = dbc("run", *run_flags, "--stages", "1", "--json")
+    first = dbc("run", *run_flags, "--stages", "1", "--n-clusters", "schedule", "--json")
     assert first.status == 0, first.err
     rows = dbc("run", *run_flags, "--stages", "2", "--json").json["stages"]
-    assert [row["stage"] for row in rows] == ["init", "0", "1", "2"]
+    assert [row["stage"] for row in rows] == ["init", "0", "1", "2", "3"]
     assert [row["made"] for row in rows[:3]] == [[], [], []]
     assert rows[3]["made"] == ["clusters", "model", "features", "metrics"]
+    assert rows[4]["made"] == ["clusters", "metrics"]
     shared = artifacts(loop)
     assert shared <= artifacts(whole)
     assert {path: _id(loop / path) for path in shared} == {path: _id(whole / path) for path in shared}

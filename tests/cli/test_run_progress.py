@@ -20,6 +20,7 @@ UNKNOWN = dict.fromkeys(("n_identities", "loss", "accuracy", "rank1", "rank5", "
 
 def row(stage: int, **known: Any) -> dict[str, Any]:
     told = {"n_clusters": 123456, "n_singletons": 65432, "largest_cluster": 4321, "silhouette": 0.123, "trained": False}
+    told["ends_run"] = False
     return {"stage": str(stage), "seconds": 12345.6, **UNKNOWN, **told, **known}
 
 
@@ -74,9 +75,9 @@ def test_the_last_lines_say_what_was_found_and_what_is_next(dbc: Dbc, tmp_path: 
     ran = dbc(*plan)
     assert ran.status == 0, ran.err
     found, trust, following = ran.out.splitlines()[-3:]
-    assert found == "Found at stage 1: 3 clusters, 1 of them of one picture, the largest of 2."
+    assert found == "Found at stage 2: 2 clusters, 0 of them of one picture, the largest of 3."
     assert trust.startswith("How far to trust them: ")
-    assert following.startswith("Next: dbc report --stage 1 --out clusters.png")
+    assert following.startswith("Next: dbc report --stage 2 --out clusters.png")
     assert dbc(*plan, "--dry-run").out.splitlines()[-1] == "a real run would go on with: nothing: all of it is there"
 
 
