@@ -135,7 +135,7 @@ def _stage(
     *,
     last: LastMerge | None = None,
 ) -> StageRow | Made:
-    """The row of a stage whose `steps` are done, `last` if it ends the run; the first artifact that a dry run does not find."""
+    """The row of a stage whose `steps` are done, `last` if it ends the run; or what a dry run does not find."""
     on_begin, on_row = on
     started = time.perf_counter()
     if on_begin is not None:
