@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 from schemas.manifest import MetricsManifest, ModelManifest
@@ -155,35 +156,18 @@ def _stage(
 
 def _steps(plan: Plan, stage: int, context: Context) -> list[Step]:
     """What makes a stage, each from the run with its parents chosen."""
-
-    def merge_step(run: RunDirectory) -> Made:
-        return merge(run, stage=stage, parameters=plan.merge, constraints=plan.constraints, context=context)
-
-    def train_step(run: RunDirectory) -> Made:
-        overrides = dict(plan.train)
-        if stage == 0 and plan.stage0_epochs is not None:
-            overrides["epochs"] = plan.stage0_epochs
-        return train(
-            run,
-            stage=stage,
-            overrides=overrides,
-            initial=plan.initial,
-            constraints=plan.constraints,
-            context=context,
-        )
-
-    def extract_step(run: RunDirectory) -> Made:
-        return extract(run, stage=stage, parameters=plan.extract, initial=plan.initial, context=context)
-
-    def evaluate_step(run: RunDirectory) -> Made:
-        return evaluate(run, stage=stage, parameters=plan.evaluate, context=context)
-
-    def initial_step(run: RunDirectory) -> Made:
-        return initial_model(run, plan.initial, context=context.without_force())
-
+    overrides = dict(plan.train)
+    if stage == 0 and plan.stage0_epochs is not None:
+        overrides["epochs"] = plan.stage0_epochs
+    merge_step = partial(merge, parameters=plan.merge, constraints=plan.constraints, stage=stage, context=context)
+    train_step = partial(
+        train, overrides=overrides, initial=plan.initial, constraints=plan.constraints, stage=stage, context=context
+    )
+    extract_step = partial(extract, parameters=plan.extract, initial=plan.initial, stage=stage, context=context)
+    evaluate_step = partial(evaluate, parameters=plan.evaluate, stage=stage, context=context)
     after: list[Step] = [extract_step, evaluate_step]
     if stage == INIT_STAGE:
-        return [initial_step, *after]
+        return [partial(initial_model, overrides=plan.initial, context=context.without_force()), *after]
     if plan.merge_only:
         return [merge_step, evaluate_step]
     return [train_step, *after] if stage == 0 else [merge_step, train_step, *after]

@@ -13,7 +13,7 @@ STEP = 0.5
 
 
 def association_loss(
-    embedding: Tensor, anchors: Tensor, labels: Tensor, cameras: Tensor, *, across: bool, margin: float = MARGIN
+    embedding: Tensor, anchors: Tensor, labels: Tensor, cameras: Tensor, *, across: bool
 ) -> tuple[Tensor, Tensor]:
     """The mean loss, a scalar with gradient, and the share of samples whose own anchor is the nearest of their camera.
 
@@ -31,14 +31,14 @@ def association_loss(
     others = others.scatter(1, labels[:, None], torch.ones_like(labels, dtype=torch.bool)[:, None])
     wrong = distance.masked_fill(others, torch.inf).min(dim=1).values
     has_wrong = wrong.isfinite()
-    wrong = wrong.where(has_wrong, own.detach() + margin)
-    loss = functional.relu(own - wrong + margin)
+    wrong = wrong.where(has_wrong, own.detach() + MARGIN)
+    loss = functional.relu(own - wrong + MARGIN)
     if across:
         partner = partners(anchors, cameras)[labels]
         matched = (partner >= 0) & has_wrong
         joint = functional.normalize(anchors[labels] + anchors[partner.clamp(min=0)], dim=1)
         to_joint = _length(embedding - joint)
-        loss = loss + functional.relu(to_joint - wrong + margin) * matched
+        loss = loss + functional.relu(to_joint - wrong + MARGIN) * matched
     return loss.mean(), (own.detach() < wrong.detach()).float().mean()
 
 
@@ -58,10 +58,10 @@ def partners(anchors: Tensor, cameras: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def move_anchors(anchors: Tensor, embedding: Tensor, labels: Tensor, *, step: float = STEP) -> None:
+def move_anchors(anchors: Tensor, embedding: Tensor, labels: Tensor) -> None:
     """Move each sample's anchor in place, in batch order: x ← x − η (x̂ − f̂), hats for unit length."""
     for row, feature in zip(labels.tolist(), functional.normalize(embedding, dim=1), strict=True):
-        anchors[row] -= step * (functional.normalize(anchors[row], dim=0) - feature)
+        anchors[row] -= STEP * (functional.normalize(anchors[row], dim=0) - feature)
 
 
 def _distances(rows: Tensor, columns: Tensor) -> Tensor:

@@ -10,9 +10,7 @@ MARGIN = 0.3
 """m, usual in re-identification."""
 
 
-def batch_hard_triplet_loss(
-    features: Tensor, labels: Tensor, *, margin: float = MARGIN, weights: Tensor | None = None
-) -> Tensor:
+def batch_hard_triplet_loss(features: Tensor, labels: Tensor, *, weights: Tensor | None = None) -> Tensor:
     """The mean of [max over own ‖f − p‖ − min over others ‖f − n‖ + m]₊, a scalar with gradient.
 
     `features` (B, d) are not normalised, `labels` (B). Hermans, Beyer and Leibe, 2017, eq. (5). Samples that are alone in
@@ -26,7 +24,7 @@ def batch_hard_triplet_loss(
     farthest = distance.masked_fill(~same | itself, 0).max(dim=1).values
     nearest = distance.masked_fill(same, torch.inf).min(dim=1).values
     whole = (same & ~itself).any(dim=1) & (~same).any(dim=1)
-    loss = functional.relu(farthest - nearest.where(whole, farthest.detach() + margin) + margin)
+    loss = functional.relu(farthest - nearest.where(whole, farthest.detach() + MARGIN) + MARGIN)
     if weights is not None:
         loss = loss * weights
     return (loss * whole).sum() / whole.sum().clamp(min=1)

@@ -29,7 +29,7 @@ class RankedList:
     is_match: list[bool | None]
 
 
-def chosen_queries(average_precision: Float64Array, *, each: int, seed: int = 0) -> list[tuple[Group, int]]:
+def chosen_queries(average_precision: Float64Array, *, each: int) -> list[tuple[Group, int]]:
     """At most `each` queries with the largest and the smallest average precision, and as many at random, by number.
 
     `average_precision` (n_queries) is NaN for a query without a match; of those, random ones alone are taken. A query is
@@ -39,7 +39,7 @@ def chosen_queries(average_precision: Float64Array, *, each: int, seed: int = 0)
     by_quality = valid[np.argsort(average_precision[valid], kind="stable")]
     n_each = min(each, len(valid) // 2)
     worst, best = by_quality[:n_each], by_quality[::-1][:n_each]
-    drawn = np.random.default_rng(seed).permutation(len(average_precision))[:each]
+    drawn = np.random.default_rng(0).permutation(len(average_precision))[:each]
     groups: tuple[tuple[Group, Int64Array], ...] = (("worst", worst), ("best", best), ("random", np.sort(drawn)))
     return [(group, int(query)) for group, queries in groups for query in queries]
 

@@ -21,7 +21,7 @@ def read_attributes(file: Path, dataset: Artifact) -> Float32Array:
     A sample is found by the path of its first image. UsageError, one line, for a value that is neither 0 nor 1, a sample that
     the table does not name, and a table without attributes.
     """
-    names = [name for name in read_header(file, needed="path") if name and name != "path"]
+    names = [name for name in read_header(file) if name and name != "path"]
     if not names:
         raise UsageError(f"{shown(file)} has no attributes; give it a column of 0 and 1 for each")
     table = read_csv_file(file, columns=("path", *names))

@@ -118,10 +118,10 @@ def with_synonyms(table: CsvFile, synonyms: Mapping[str, Sequence[str]], notes: 
     return replace(table, cells=kept, ignored=tuple(ignored))
 
 
-def read_header(file: Path, *, needed: str) -> list[str]:
-    """The names of the columns of the table in `file`; raises as `read_csv_file` does."""
+def read_header(file: Path) -> list[str]:
+    """The names of the columns of the table in `file`, one of which is `path`; raises as `read_csv_file` does."""
     with _opened(file) as text:
-        return _header(file, text, needed=needed)[2]
+        return _header(file, text, needed="path")[2]
 
 
 @contextmanager

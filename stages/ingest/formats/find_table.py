@@ -46,7 +46,7 @@ def tables_in(folder: Path) -> Tables:
         if file.suffix.lower() != ".csv" or file.name.startswith(".") or not file.is_file():
             continue
         try:
-            names = set(read_header(file, needed="path"))
+            names = set(read_header(file))
         except DbcError as error:
             tables.others.append(file)
             if isinstance(error, NotUtf8Error):

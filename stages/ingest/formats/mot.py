@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import glob
 import math
 import re
 from collections.abc import Iterator
@@ -204,16 +205,11 @@ def _video_in(folder: Path) -> Path:
 
 def _beside(boxes: Path) -> Sequence | None:
     """The sequence whose frames lie beside the file NAME.txt of a tracker: a video or a folder NAME."""
-    videos = sorted(file for file in boxes.parent.glob(f"{glob_safe(boxes.stem)}.*") if is_video(file.name))
+    videos = sorted(file for file in boxes.parent.glob(f"{glob.escape(boxes.stem)}.*") if is_video(file.name))
     folder = boxes.with_suffix("")
     pictures = next((each for each in (folder / "img1", folder) if each.is_dir()), None)
     frames = videos[0] if videos else pictures
     return None if frames is None else Sequence(boxes.stem, boxes, frames)
-
-
-def glob_safe(name: str) -> str:
-    """`name` as a pattern that matches it alone."""
-    return re.sub(r"([*?\[])", r"[\1]", name)
 
 
 def _detections(

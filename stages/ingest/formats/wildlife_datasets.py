@@ -75,7 +75,7 @@ def why_wildlife_datasets(source: Path) -> str | None:
     """One line if `source` is a table with the columns path and identity, or a folder with one such table; else None."""
     try:
         file = find_table(source)
-        names = read_header(file, needed="path")
+        names = read_header(file)
     except (DbcError, OSError):
         return None
     return (

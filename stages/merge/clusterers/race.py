@@ -21,9 +21,7 @@ def cluster(task: Task) -> Int64Array:
     return anchored_labels(task.features, require_known(task, "race"))
 
 
-def anchored_labels(
-    features: Float32Array, known: Int64Array, *, n_anchors: int = N_ANCHORS, penalty: float = PENALTY
-) -> Int64Array:
+def anchored_labels(features: Float32Array, known: Int64Array, *, n_anchors: int = N_ANCHORS) -> Int64Array:
     """Labels (n,) int64: those of `known` (n,), −1 where unknown, and for other samples what their anchors agree on.
 
     The anchors are the known samples. A sample is rebuilt from its 1, 2, … `n_anchors` nearest ones; each time the label
@@ -38,18 +36,16 @@ def anchored_labels(
     for sample in np.flatnonzero(known < 0):
         own = features[sample].astype(np.float64)
         nearest = np.argsort(((means - own) ** 2).sum(axis=1), kind="stable")[:n_anchors]
-        votes = [
-            _heaviest(own, means[nearest[:k]], known[anchors[nearest[:k]]], penalty) for k in range(1, n_anchors + 1)
-        ]
+        votes = [_heaviest(own, means[nearest[:k]], known[anchors[nearest[:k]]]) for k in range(1, n_anchors + 1)]
         values, counts = np.unique(votes, return_counts=True)
         if 2 * counts.max() > len(votes):
             labels[sample] = values[counts.argmax()]
     return labels
 
 
-def _heaviest(own: Float64Array, anchors: Float64Array, labels: Int64Array, penalty: float) -> int:
+def _heaviest(own: Float64Array, anchors: Float64Array, labels: Int64Array) -> int:
     """The label with the largest sum of weights."""
-    weights = embedding_weights(own, anchors, penalty=penalty)
+    weights = embedding_weights(own, anchors, penalty=PENALTY)
     values, place = np.unique(labels, return_inverse=True)
     return int(values[np.bincount(place, weights=weights).argmax()])
 

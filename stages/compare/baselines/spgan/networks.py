@@ -38,11 +38,11 @@ def generator(width: int = 64, n_blocks: int = 9) -> nn.Sequential:
     return nn.Sequential(*layers, nn.ReflectionPad2d(3), nn.Conv2d(width, 3, 7), nn.Tanh())
 
 
-def discriminator(width: int = 64, n_halvings: int = 3) -> nn.Sequential:
+def discriminator(width: int = 64) -> nn.Sequential:
     """From images (B, 3, H, W) to a score for each patch, (B, 1, h, w): near 1 for real ones."""
     layers: list[nn.Module] = [nn.Conv2d(3, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
     n = width
-    for _ in range(n_halvings - 1):
+    for _ in range(2):
         layers += [nn.Conv2d(n, 2 * n, 4, stride=2, padding=1), nn.InstanceNorm2d(2 * n), nn.LeakyReLU(0.2)]
         n *= 2
     return nn.Sequential(*layers, nn.Conv2d(n, 1, 3, padding=1))
