@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stages.arrays.silhouette import silhouettes_from
+from stages.arrays.unit_rows import unit_rows
 from stages.typing import Float32Array, Float64Array, Int64Array
 
 BLOCK = 1024
@@ -30,8 +31,7 @@ class ClusterMeans:
     def of(features: Float32Array, labels: Int64Array) -> ClusterMeans:
         """The clusters `labels` (n_samples; any integers) of `features` (n_samples, d); a zero row stays zero."""
         _, label, size = np.unique(labels, return_inverse=True, return_counts=True)
-        length = np.linalg.norm(features, axis=1, keepdims=True)
-        unit = np.divide(features, length, out=np.zeros_like(features), where=length > 0)
+        unit = unit_rows(features)
         order = np.argsort(label, kind="stable")
         total = np.zeros((len(size), features.shape[1]))
         for start in range(0, len(order), BLOCK):

@@ -17,7 +17,7 @@ from stages.evaluate.clusters.report import ClusterReport, ClusterRow, report_cl
 from stages.features.prepared import compared_features
 from stages.reporting import Reporter
 from stages.runs.lasting import lasting_numbers
-from stages.runs.lineage import dataset_of, newest_features, require_same_dataset
+from stages.runs.lineage import features_and_dataset
 from stages.runs.run_directory import RunDirectory, clusters_manifest, features_manifest
 from stages.runs.store import Artifact
 from stages.samples import TRAIN
@@ -55,9 +55,7 @@ def report(run: RunDirectory, *, stage: int | None, reporter: Reporter) -> Repor
             f"{run.root}: no clusters at stage {stage_label(stage)}, only single samples; make some with: dbc merge"
         )
     clusters = run.require("clusters", stage)
-    features = newest_features(run, stage, reporter)
-    dataset = dataset_of(run, features)
-    require_same_dataset(clusters, dataset)
+    features, dataset = features_and_dataset(run, stage, clusters, reporter)
     train = np.flatnonzero(dataset.read("split") == TRAIN)
     rows = compared_features(features, dataset, clusters_manifest(clusters).parameters)
     labels, linkage = clusters.read("labels"), clusters.read("linkage")

@@ -31,7 +31,7 @@ from stages.features.prepared import found_by_camera, require_whitening_room
 from stages.features.whitening import NothingToWhitenError
 from stages.ingest.known_later import read_known_later
 from stages.runs.context import DEFAULT_CONTEXT, Context
-from stages.runs.lineage import broken_chain, dataset_of, newest_features, require_same_dataset
+from stages.runs.lineage import broken_chain, features_and_dataset
 from stages.runs.making import Computed, Made, Request, make_artifact
 from stages.runs.next_stage import next_evaluate
 from stages.runs.run_directory import RunDirectory, features_manifest
@@ -76,10 +76,7 @@ def evaluate(
     device = context.own_device
     namespace_for(device)
     clusters = run.require("clusters", stage) if stage > 0 else None
-    features = newest_features(run, stage, context.reporter)
-    dataset = dataset_of(run, features)
-    if clusters is not None:
-        require_same_dataset(clusters, dataset)
+    features, dataset = features_and_dataset(run, stage, clusters, context.reporter)
     broken = broken_chain(run, features, clusters)
     known = None if ids is None else read_known_later(ids, dataset)
     if known is not None:

@@ -13,7 +13,7 @@ from stages.assign.stage import added, assignments_of
 from stages.features.prepared import compared_features
 from stages.reporting import Reporter
 from stages.runs.lasting import lasting_numbers
-from stages.runs.lineage import dataset_of, newest_features, require_same_dataset
+from stages.runs.lineage import features_and_dataset
 from stages.runs.run_directory import RunDirectory, clusters_manifest, source_boxes
 from stages.runs.source_names import BOX, NUMBERS, samples_are
 from stages.runs.store import Artifact
@@ -165,9 +165,7 @@ def members_of(
     not belong together.
     """
     clusters = run.require("clusters", stage)
-    features = newest_features(run, stage, reporter)
-    dataset = dataset_of(run, features)
-    require_same_dataset(clusters, dataset)
+    features, dataset = features_and_dataset(run, stage, clusters, reporter)
     labels = clusters.read("labels")
     rows = compared_features(features, dataset, clusters_manifest(clusters).parameters)
     numbers = lasting_numbers(run, clusters)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from schemas.parameters import MergeParameters
+from stages.arrays.unit_rows import unit_rows
 from stages.features.camera_whitening import Whitenings
 from stages.features.centring import centred_by_camera
 from stages.features.kept_whitening import whitening_of
@@ -56,9 +57,7 @@ class Comparison:
 
     def _centred(self, features: Float32Array, camid: Int32Array) -> Float32Array:
         middle = np.mean(list(self.means.values()), axis=0)
-        values = features - np.stack([self.means.get(int(camera), middle) for camera in camid])
-        length = np.linalg.norm(values, axis=1, keepdims=True)
-        return (values / np.where(length > 0, length, 1)).astype(np.float32)
+        return unit_rows(features - np.stack([self.means.get(int(camera), middle) for camera in camid]))
 
 
 def comparison(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from stages.nn.cross_entropy import cross_entropy
+from stages.nn.cross_entropy import softmax_loss
 from stages.nn.lookup_table import repelled_loss
 
 DEVIATION = 0.001
@@ -20,12 +20,6 @@ def new_classifier(embedding_dim: int, n_classes: int, *, seed: int, device: tor
     nn.init.normal_(layer.weight, std=DEVIATION, generator=torch.Generator().manual_seed(seed))
     nn.init.zeros_(layer.bias)
     return layer.to(device)
-
-
-def softmax_loss(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """The `cross_entropy` of `logits` (B, K) with `labels` (B), with gradient, and the share of right classes."""
-    accuracy = (logits.detach().argmax(dim=1) == labels).float().mean()
-    return cross_entropy(logits, labels, weights), accuracy
 
 
 def loss_with_exclusive(

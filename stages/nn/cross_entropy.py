@@ -17,3 +17,9 @@ def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None = None)
         return mean
     # less what is missing to weights of 1, so that these give the bits of none
     return mean - ((1 - weights) * functional.cross_entropy(logits, labels, reduction="none")).mean()
+
+
+def softmax_loss(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """The `cross_entropy` of `logits` (B, K) with `labels` (B), with gradient, and the share of right classes."""
+    accuracy = (logits.detach().argmax(dim=1) == labels).float().mean()
+    return cross_entropy(logits, labels, weights), accuracy

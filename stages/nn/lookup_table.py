@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from stages.nn.cross_entropy import cross_entropy
+from stages.arrays.unit_rows import unit_rows
+from stages.nn.cross_entropy import softmax_loss
 from stages.typing import Float32Array, Int64Array
 
 
@@ -20,9 +21,7 @@ def repelled_loss(
     `embedding` (B, e) v, `table` (K, e) V, `labels` (B) int64 in [0, K). Design eq. (1):
     p(y given x) = exp(V_y·v/τ) / Σ_j exp(V_j·v/τ). V takes no gradient.
     """
-    logits = embedding @ table.detach().T / temperature
-    accuracy = (logits.detach().argmax(dim=1) == labels).float().mean()
-    return cross_entropy(logits, labels, weights), accuracy
+    return softmax_loss(embedding @ table.detach().T / temperature, labels, weights)
 
 
 @torch.no_grad()
@@ -68,6 +67,4 @@ def centroid_table(embedding: NDArray[np.floating], labels: Int64Array) -> Float
     counts = np.bincount(labels)
     starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
     sums = np.add.reduceat(embedding[order].astype(np.float64), starts, axis=0)
-    means = sums / counts[:, None]
-    norms = np.linalg.norm(means, axis=1, keepdims=True)
-    return (means / np.where(norms > 0, norms, 1)).astype(np.float32)
+    return unit_rows(sums / counts[:, None])

@@ -78,6 +78,17 @@ def require_same_dataset(clusters: Artifact, dataset: Artifact) -> None:
         )
 
 
+def features_and_dataset(
+    run: RunDirectory, stage: int, clusters: Artifact | None, reporter: Reporter
+) -> tuple[Artifact, Artifact]:
+    """The `newest_features` of `stage` and their dataset; DbcError where `clusters`, if any, are those of another."""
+    features = newest_features(run, stage, reporter)
+    dataset = dataset_of(run, features)
+    if clusters is not None:
+        require_same_dataset(clusters, dataset)
+    return features, dataset
+
+
 def broken_chain(run: RunDirectory, features: Artifact, clusters: Artifact | None) -> tuple[str, ...]:
     """A line where `features` come from a model that was trained on other clusters of that stage than `clusters`."""
     parent = parent_of(features, "model")

@@ -17,7 +17,7 @@ from stages.evaluate.clusters.contact_sheet import SheetRow, contact_sheet
 from stages.features.comparison import comparison
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lasting import lasting_numbers
-from stages.runs.lineage import dataset_of, newest_features, require_same_dataset
+from stages.runs.lineage import features_and_dataset
 from stages.runs.run_directory import RunDirectory, clusters_manifest, features_manifest
 from stages.runs.source_names import source_names
 from stages.runs.store import Artifact
@@ -81,10 +81,7 @@ def query(
     if top < 1:
         raise UsageError(f"`top` must be at least 1, got {top}")
     clusters, parameters = _clusters(run, stage)
-    features = newest_features(run, stage, context.reporter)
-    dataset = dataset_of(run, features)
-    if clusters is not None:
-        require_same_dataset(clusters, dataset)
+    features, dataset = features_and_dataset(run, stage, clusters, context.reporter)
     if "box" in dataset.names():
         context.reporter.note(
             "each picture is compared as a whole, and this run holds boxes cut out of pictures: cut out what you ask about"

@@ -11,7 +11,8 @@ from torch.nn import functional
 
 from schemas.parameters import TrainParameters
 from stages.nn.association import association_loss, move_anchors
-from stages.nn.classifier import loss_with_exclusive, softmax_loss
+from stages.nn.classifier import loss_with_exclusive
+from stages.nn.cross_entropy import softmax_loss
 from stages.nn.hard_triplets import batch_hard_triplet_loss
 from stages.nn.instance_matching import matching_loss
 from stages.nn.lookup_table import repelled_loss, update_table

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.linalg import solve, solve_sylvester
 
 from stages.arrays.neighbours import nearest_neighbours
+from stages.arrays.unit_rows import unit_rows
 from stages.typing import Float32Array, Float64Array, Int64Array
 
 N_NEIGHBOURS = 5
@@ -85,9 +86,7 @@ class Dictionaries:
         # the term without U counts S a second time
         matrix[:n_shared, :n_shared] *= 2
         right[:n_shared] *= 2
-        rows = solve(matrix + ridge * np.eye(len(matrix)), right, assume_a="pos").T
-        length = np.linalg.norm(rows, axis=1, keepdims=True)
-        return (rows / np.where(length > 0, length, 1)).astype(np.float32)
+        return unit_rows(solve(matrix + ridge * np.eye(len(matrix)), right, assume_a="pos").T)
 
     def _solve_codes(self) -> None:
         ridge, graph = 2 * self.sizes.ridge, 2 * self.sizes.graph

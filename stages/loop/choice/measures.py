@@ -9,6 +9,7 @@ import numpy as np
 
 from stages.arrays.cluster_silhouettes import ClusterMeans, mean_over_clusters, sample_silhouettes
 from stages.arrays.silhouette import SAMPLE_LIMIT, drawn
+from stages.arrays.unit_rows import unit_rows
 from stages.errors import DbcError
 from stages.typing import Float32Array, Int64Array
 
@@ -95,6 +96,5 @@ def spread(features: Float32Array) -> float:
     n = len(features)
     if n < 2:
         return math.nan
-    length = np.linalg.norm(features, axis=1, keepdims=True)
-    mean = np.divide(features, length, out=np.zeros_like(features), where=length > 0).mean(axis=0, dtype=np.float64)
+    mean = unit_rows(features).mean(axis=0, dtype=np.float64)
     return max(0.0, float((1 - mean @ mean) * n / (n - 1)))

@@ -19,7 +19,7 @@ from stages.loop.choice.rule import near_best_range
 from stages.loop.choice.separation import Separation, by_dispersions, separation, tells
 from stages.loop.choice.verdict import JoinedPairs
 from stages.reporting import SILENT, Reporter
-from stages.runs.lineage import dataset_of, newest_features, require_same_dataset
+from stages.runs.lineage import dataset_of, features_and_dataset
 from stages.runs.run_directory import RunDirectory, clusters_manifest
 from stages.runs.store import Artifact
 from stages.samples import TRAIN
@@ -98,9 +98,7 @@ def measure_stage(run: RunDirectory, stage: int, *, compared: Compared | None = 
     """
     merged = stage if stage > 0 else min(run.stages("clusters"), default=1)
     clusters = run.require("clusters", merged)
-    features = newest_features(run, stage, SILENT)
-    dataset = dataset_of(run, features)
-    require_same_dataset(clusters, dataset)
+    features, dataset = features_and_dataset(run, stage, clusters, SILENT)
     measured = {"clusters": clusters, "features": features, "dataset": dataset}
     request = {"stage": stage, **{name: artifact.manifest.id for name, artifact in measured.items()}}
     directory = (clusters if stage > 0 else features).path.parent

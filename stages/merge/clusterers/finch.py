@@ -6,6 +6,7 @@ import numpy as np
 
 from stages.arrays.neighbours import nearest_neighbours
 from stages.arrays.partition import connected, relabel
+from stages.arrays.unit_rows import unit_rows
 from stages.merge.clustering import Task
 from stages.typing import Float32Array, Int64Array
 
@@ -42,6 +43,4 @@ def _means(features: Float32Array, labels: Int64Array) -> Float32Array:
     """The means (K, d) float32 of clusters `labels` (n,), of unit length; a mean of 0 stays 0."""
     order = np.argsort(labels, kind="stable")
     first = np.flatnonzero(np.diff(labels[order], prepend=-1))
-    means = np.add.reduceat(features[order].astype(np.float64), first, axis=0)
-    length = np.linalg.norm(means, axis=1, keepdims=True)
-    return (means / np.where(length > 0, length, 1)).astype(np.float32)
+    return unit_rows(np.add.reduceat(features[order].astype(np.float64), first, axis=0))

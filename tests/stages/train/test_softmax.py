@@ -9,7 +9,8 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from stages.nn.classifier import loss_with_exclusive, new_classifier, softmax_loss
+from stages.nn.classifier import loss_with_exclusive, new_classifier
+from stages.nn.cross_entropy import softmax_loss
 from stages.train.state import Arrays
 from tests.tiny_training import CPU, tiny_model, tiny_parameters, trained
 
