@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 from stages.loop.choice.measures import StageMeasures
@@ -16,11 +16,13 @@ _VERSION = 2
 
 
 def read_measures(directory: Path, request: Mapping[str, object]) -> StageMeasures | None:
-    """The measures kept in `directory` for `request`, the ids of all that was measured; None if there are none."""
+    """The measures kept in `directory` for `request`, the ids of all that was measured; None if there are none, or other ones."""
     kept = read_checkpoint(directory, _key(request))
     if kept is None:
         return None
     found = json.loads(kept.about["measures"])
+    if found.keys() != {field.name for field in fields(StageMeasures)}:
+        return None
     likely = found.pop("likely_clusters")
     return StageMeasures(**found, likely_clusters=None if likely is None else tuple(likely))
 

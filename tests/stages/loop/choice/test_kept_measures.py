@@ -44,3 +44,10 @@ def test_a_folder_that_cannot_be_written_only_costs_the_time(tmp_path: Path) -> 
     (tmp_path / "file").touch()
     keep_measures(tmp_path / "file", REQUEST, MEASURES)
     assert read_measures(tmp_path / "file", REQUEST) is None
+
+
+def test_measures_with_other_fields_are_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as other:
+        other.setattr("stages.loop.choice.kept_measures.asdict", lambda measures: {**vars(measures), "unheard_of": 1})
+        keep_measures(tmp_path, REQUEST, MEASURES)
+    assert read_measures(tmp_path, REQUEST) is None
