@@ -16,7 +16,7 @@ _VERSION = 2
 
 
 def read_measures(directory: Path, request: Mapping[str, object]) -> StageMeasures | None:
-    """The measures kept in `directory` for `request`, the ids of all that was measured; None if there are none, or other ones."""
+    """The measures kept in `directory` for `request`, the ids of all that was measured; None if there are none."""
     kept = read_checkpoint(directory, _key(request))
     if kept is None:
         return None
