@@ -94,6 +94,8 @@ def _show(found: Counting, out: Path | None) -> None:
         f"individuals: {found.found.estimate:.0f}, between {low} and {high} (95 %), by {found.n_answers} answers"
     )
     print_text(f"stage {found.stage} has {found.n_clusters} clusters")
+    if not low <= found.n_clusters <= high:
+        print_text(f"for about as many clusters as individuals: dbc merge --n-clusters {round(found.found.estimate)}")
     widths = ", ".join(f"{n} answers {width:.0f}" for n, width in found.widths.items())
     print_text(f"the interval is {high - low} wide; expected after {widths}")
     if len(found.to_ask):

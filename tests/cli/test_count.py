@@ -37,7 +37,10 @@ def test_answers_turn_the_number_of_clusters_into_an_estimate(dbc: Dbc, run: Pat
     assert found["low"] <= len(set(pid.tolist())) <= found["high"]
     widths = list(found["expected_width"].values())
     assert widths == sorted(widths, reverse=True)
-    assert "between" in dbc(*counting).out
+    shown = dbc(*counting).out
+    assert "between" in shown
+    fits = found["low"] <= found["n_clusters"] <= found["high"]
+    assert (f"dbc merge --n-clusters {round(found['estimate'])}" in shown) is not fits
     # clusters that answers have made do not draw other pairs
     assert dbc("merge", "--merge-percent", "0.25", "--run", run).status == 0
     assert dbc(*counting, "--json").json["estimate"] == found["estimate"]
