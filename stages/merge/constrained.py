@@ -12,7 +12,7 @@ from stages.constraints.names import sample_names
 from stages.constraints.stage import AskedConstraints, make_constraints, read_constraints
 from stages.errors import DbcError, UsageError
 from stages.features.views import views_known
-from stages.ingest.formats.names import shown
+from stages.ingest.formats.names import may_be_missing, shown
 from stages.merge.selection.links import Constraints
 from stages.runs.context import Context
 from stages.runs.lineage import parent_of
@@ -20,20 +20,22 @@ from stages.runs.making import Made
 from stages.runs.run_directory import RunDirectory, clusters_manifest
 from stages.runs.store import Artifact
 from stages.samples import TRAIN, UNKNOWN
-from stages.typing import Int32Array, Int64Array
+from stages.typing import BoolArray, Int32Array, Int64Array
 
 
 @dataclass(frozen=True)
 class KnownBefore:
     """The `constraints` of a merge, and `labels` (n_train,) that a person gave, −1 where unknown, or None.
 
-    If encounters count, `n_joined` samples join others of theirs, and `n_contradicted` do not because answers say otherwise.
+    If encounters count, `n_joined` samples join others of theirs, `n_contradicted` do not because answers say otherwise, and
+    `n_doubtful` because the name of their encounter says that it is not known.
     """
 
     constraints: Constraints
     labels: Int64Array | None = None
     n_joined: int | None = None
     n_contradicted: int = 0
+    n_doubtful: int = 0
 
     def note(self, *, stage: int) -> str:
         """A line about encounters, "" if there is nothing to tell at `stage`."""
@@ -42,6 +44,8 @@ class KnownBefore:
         contradicted = f"; {self.n_contradicted} do not, because answers say otherwise" if self.n_contradicted else ""
         apart = "" if self.constraints.view is None else "views are apart: "
         told = f"{apart}{self.n_joined} samples join others of their encounter{contradicted}"
+        if self.n_doubtful:
+            told += f"; {self.n_doubtful} do not, because their encounter has a name such as - or unknown"
         return told if contradicted or stage == 1 else ""
 
 
@@ -78,7 +82,8 @@ def read_for_merge(dataset: Artifact, known: Artifact | None, parameters: MergeP
     linked, views = known_from_source(dataset, parameters, same, different)
     n_linked = len(known_from_source(dataset, parameters, nothing.same, nothing.different)[0])
     constraints = Constraints(np.concatenate([same, linked]), different, views)
-    return KnownBefore(constraints, labels, len(linked), n_linked - len(linked))
+    n_doubtful = int((doubtful_encounters(dataset) & (dataset.read("split") == TRAIN)).sum())
+    return KnownBefore(constraints, labels, len(linked), n_linked - len(linked), n_doubtful)
 
 
 def by_encounter(parameters: MergeParameters) -> bool:
@@ -99,13 +104,20 @@ def known_from_source(
         raise DbcError(f"`view='apart'` needs the views of pictures, and {dataset.path} has none; ingest a column view")
     encounter = np.full(int(is_train.sum()), UNKNOWN, dtype=np.int32)
     if "encounter" in dataset.names():
-        encounter = dataset.read("encounter")[is_train]
+        encounter = np.where(doubtful_encounters(dataset), UNKNOWN, dataset.read("encounter"))[is_train]
     if parameters.encounter == "joined" and not (encounter != UNKNOWN).any():
         raise DbcError(
             f"`encounter='joined'` needs the encounters of pictures, and {dataset.path} has none; ingest a column encounter"
         )
     view = dataset.read("view")[is_train].astype(np.int64) if is_apart else None
     return of_one_encounter(encounter, same, different), view
+
+
+def doubtful_encounters(dataset: Artifact) -> BoolArray:
+    """(n_samples) whose encounter has a name such as `-` or `unknown`, which says that it is not known."""
+    names = dataset.read("encounter_name").tolist() if "encounter_name" in dataset.names() else []
+    doubtful = {name for name in set(names) if may_be_missing(name)}
+    return np.array([name in doubtful for name in names] or np.zeros(len(dataset.read("split"))), dtype=np.bool_)
 
 
 def before_review(run: RunDirectory, stage: int) -> Artifact:

@@ -16,6 +16,8 @@ from stages.ingest.formats.names import is_missing, plain, relative_path, shown
 from stages.plain_files import plain_file, why_not_utf8
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+_BROKEN = frozenset({f"#{error}" for error in "REF! VALUE! NAME? DIV/0! NUM! NULL! SPILL! CALC! FIELD!".split()})
+"""What Excel writes where a formula has no value."""
 _PATHS = frozenset(
     {
         *("filename", "file", "filepath", "fullpath", "relativepath", "image", "imagepath", "imagename", "imagefile"),
@@ -97,7 +99,14 @@ def read_csv_file(
                     cells[name].append(_relative(file, reader.line_num, cell, folder, top))
                 else:
                     cell = cell.strip()
-                    cells[name].append(kept.setdefault(cell, cell))
+                    if cell not in kept:
+                        if cell in _BROKEN:
+                            raise UsageError(
+                                f"{shown(file)} line {reader.line_num}: {name} {cell} is an error of a formula; mend it, or "
+                                "write NA if it is not known"
+                            )
+                        kept[cell] = cell
+                    cells[name].append(kept[cell])
     if not line and not may_be_empty:
         raise UsageError(f"{shown(file)} has no rows below its header; list one image a row")
     ignored = tuple(name for name in names if name and name not in columns)

@@ -96,6 +96,9 @@ def samples_of(
     without += f"; left out: {counted(findings.boxes)}" if findings.boxes else ""
     kind = "boxes" if len(samples.box) else "images"
     findings.notes.append(f"{len(rows)} {kind} of {n_pictures} pictures or frames{without}")
+    n_whole = sum(row.box is None for row in rows)
+    if 0 < n_whole < len(rows):
+        findings.notes.append(f"rows without a box, taken for whole pictures: {n_whole}")
     findings.left_out = Counter()
     return samples
 

@@ -19,11 +19,16 @@ from stages.typing import Int32Array
 
 INT32_MAX = 2**31 - 1
 
-MISSING = frozenset({"", "NA", "N/A", "nan", "NaN", "None", "NULL", "null", "<NA>"})
-"""Texts that say that a value is not known, in every column of every format; blanks around them do not count."""
+MISSING = frozenset({"", "na", "n/a", "nan", "-nan", "none", "null", "<na>", "#n/a", "#n/a n/a", "#na"})
+"""Texts, in lower case, that say that a value is not known, in every format; blanks around them do not count."""
+_NAMES = frozenset({"Na", "Nan"})
+"""Names of individuals, which in lower case are in `MISSING`."""
 
 MAYBE_MISSING = frozenset(
-    {"unknown", "unk", "unidentified", "undetermined", "unsure", "not identified", "?", "??", "???", "-", "--"}
+    {
+        *("unknown", "unk", "unidentified", "undetermined", "unsure", "not identified", "?", "??", "???", "-", "--"),
+        *("na", "nan", "n.a.", "n.a", "(blank)", "(none)", "tbd", "not known", "not available", "missing", "unid"),
+    }
 )
 """Names, in lower case, that people give to individuals they do not know: taken as they are, and told."""
 
@@ -38,7 +43,13 @@ _EXIF_DATE = re.compile(r"[0-9]{4}:[0-9]{2}:[0-9]{2}(?![0-9:])")
 
 def is_missing(text: str) -> bool:
     """Whether `text` says that a value is not known (`MISSING`)."""
-    return text.strip() in MISSING
+    text = text.strip()
+    return text.lower() in MISSING and text not in _NAMES
+
+
+def may_be_missing(text: str) -> bool:
+    """Whether `text` is taken for a name, and people write it for what they do not know (`MAYBE_MISSING`)."""
+    return text.strip().casefold() in MAYBE_MISSING and not is_missing(text)
 
 
 def whole_number(text: str) -> int | None:
@@ -127,7 +138,7 @@ def twins_note(texts: Sequence[str], *, kind: str) -> str | None:
 
 def doubts(texts: Collection[str], *, kind: str) -> list[str]:
     """A line for each reason to doubt that `texts`, which are names of `kind`, are meant as they are taken."""
-    nobody = sorted({text for text in texts if text.strip().casefold() in MAYBE_MISSING})
+    nobody = sorted({text for text in texts if may_be_missing(text)})
     notes = [twins_note(sorted(set(texts)), kind=kind)]
     if nobody:
         notes.append(

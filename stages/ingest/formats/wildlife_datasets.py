@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 from schemas.parameters import IngestParameters
@@ -14,6 +15,7 @@ from stages.ingest.formats.find_table import find_table
 from stages.ingest.formats.format import NAMING, Findings, Format
 from stages.ingest.formats.names import is_missing, plain, shown
 from stages.ingest.formats.numbers import box_of
+from stages.ingest.formats.table_cells import CORNERS, SIDES
 from stages.samples import Samples
 
 UNKNOWN_NAME = "unknown"
@@ -36,6 +38,8 @@ SYNONYMS = {
     "date": ("timestamp", "datetime"),
 }
 """Other names of columns; the first of them counts if the column itself is not there."""
+OWN_OF_CSV = ("tracklet", "split", "frame", "junk", "distractor", "score", "category")
+"""Columns beside boxes that the format `csv` reads and this one does not."""
 _BRACKETS = re.compile(r"[\[\](),;\s]+")
 
 
@@ -53,6 +57,10 @@ def read_wildlife_datasets(source: Path, root: Path, parameters: IngestParameter
         raise UsageError(f"{shown(table.file)} has no column 'identity'; name the column of individuals so")
     if table.ignored:
         findings.notes.append(f"{shown(table.file)}: columns not read: {', '.join(map(shown, table.ignored))}")
+    if by_csv := read_by_csv(table.ignored):
+        findings.warnings.append(
+            f"{shown(table.file)}: {', '.join(map(shown, by_csv))} would be read with `format='csv'`, and bbox and date would not"
+        )
     wanted = ("path", "identity", "bbox", "date", "orientation", "camera", "encounter")
     columns = [table.column(name) for name in wanted]
     found = [
@@ -78,9 +86,25 @@ def why_wildlife_datasets(source: Path) -> str | None:
         names = read_header(file)
     except (DbcError, OSError):
         return None
-    return (
-        f"{plain(file.name)} has the columns path and identity" if "identity" in names and "pid" not in names else None
-    )
+    if "identity" not in names or "pid" in names or is_better_as_csv(names):
+        return None
+    return f"{plain(file.name)} has the columns path and identity"
+
+
+def read_by_csv(names: Collection[str]) -> list[str]:
+    """Those of the columns `names` that the format `csv` reads and this one does not: boxes only if they are complete."""
+    boxes = {name for box in (*SIDES, *CORNERS) if set(box) <= set(names) for name in box}
+    return [name for name in names if name in boxes or name in OWN_OF_CSV]
+
+
+def is_better_as_csv(names: Collection[str]) -> bool:
+    """Whether a table with the columns `names` would lose its boxes, or others of `read_by_csv`, and has no mark of this format.
+
+    A column `bbox` is such a mark, and without columns of boxes `image_id`, `date` and `orientation` are.
+    """
+    by_csv = set(read_by_csv(names))
+    marks = {"bbox"} if by_csv - set(OWN_OF_CSV) else {"bbox", "image_id", "date", "orientation"}
+    return bool(by_csv) and not marks & set(names)
 
 
 def _box(text: str, origin: str) -> tuple[float, float, float, float] | None:

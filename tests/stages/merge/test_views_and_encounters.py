@@ -78,3 +78,11 @@ def test_two_flanks_join_only_by_an_encounter():
     told = read_for_merge(dataset, None, APART).constraints
     result = merge_stage(features, np.arange(6), 4, constraints=told)
     assert result.labels.tolist() == [0, 1, 1, 0, 0, 1]
+
+
+def test_an_encounter_whose_name_says_that_it_is_not_known_joins_nothing():
+    names = ["-", "e1", "-", "e1", "Unknown", "Unknown"]
+    dataset = Dataset(split=[0] * 6, encounter=[1, 2, 1, 2, 3, 3], encounter_name=np.array(names, dtype=object))
+    known = read_for_merge(dataset, None, JOINED)
+    assert known.constraints.same.tolist() == [[1, 3]]
+    assert known.note(stage=1).endswith("; 4 do not, because their encounter has a name such as - or unknown")

@@ -183,7 +183,7 @@ def test_a_missing_word_is_missing_in_every_column_of_a_table(tmp_path: Path, wo
     assert findings.missing == ({column: 2} if column in ("pid", "camid", "tracklet") else {})
 
 
-@pytest.mark.parametrize("word", sorted(MISSING - {"", "N/A"}))
+@pytest.mark.parametrize("word", sorted({word for word in MISSING if word and "/" not in word} | {"NA", "NaN", "None"}))
 def test_a_missing_word_is_missing_as_a_folder_and_as_a_camera(tmp_path: Path, word: str) -> None:
     write(tmp_path, [f"{word}/x_cam1.png", "rex/x_cam2.png", f"tom/x_cam{word}.png"])
     samples, findings = read(tmp_path, "folder", camera_pattern="cam(.*).png", test_fraction=0)
@@ -204,6 +204,17 @@ def test_numbers_are_equal_for_equal_texts_only_and_unknown_for_missing_ones(tex
     written = [whole_number(text) for text, _ in kept]
     if all(number is not None and number >= smallest for number in written) and len(set(written)) == len(written):
         assert all(whole_number(text) == number for text, number in kept)
+
+
+def test_words_that_may_be_names_are_taken_for_names_and_told_and_broken_formulas_are_refused(tmp_path: Path) -> None:
+    words = ["#N/A", "Na", "(blank)", "N/a"]
+    rows = "".join(f"{letter}.png,{word}\n" for letter, word in zip("abcd", words, strict=True))
+    samples, findings = read(table(tmp_path, f"path,pid\n{rows}"), "csv", test_fraction=0)
+    assert samples.identity == ("", "Na", "(blank)", "")
+    assert any("'(blank)', 'Na' is taken for a name like any other" in warning for warning in findings.warnings)
+    assert "line 2: pid #REF! is an error of a formula; mend it" in refusal(
+        table(tmp_path, "path,pid\na.png,#REF!\n"), "csv"
+    )
 
 
 # --- what identities and splits are ---------------------------------------------------------------

@@ -101,7 +101,7 @@ def test_a_list_that_dbc_wrote_is_read_if_it_is_given_itself_and_one_of_several_
     tmp_path: Path,
 ) -> None:
     source = tables(tmp_path / "source", {"c.csv": CLUSTERS, "one.csv": "path,pid", "two.csv": "path"})
-    assert recognise_source(source / "c.csv").format == "wildlife-datasets"
+    assert recognise_source(source / "c.csv").format == "csv"
     assert recognise_source(source / "two.csv").format == "csv"
     with pytest.raises(UsageError, match=r"holds 2 tables with a column path \(one\.csv, two\.csv\); give one of them"):
         recognise_source(source)

@@ -91,3 +91,29 @@ def test_views_were_called_position_and_absolute_paths_start_from_the_root(tmp_p
     file = text(tmp_path / "t.csv", f"identity,path,position\na,{tmp_path}/pictures/im/a.png,left\n")
     samples, _ = read(file, "wildlife-datasets", root=tmp_path / "pictures")
     assert (samples.path, samples.view_name) == (("im/a.png",), ("left",))
+
+
+@pytest.mark.parametrize(
+    ("header", "layout"),
+    [
+        ("path,identity", "wildlife-datasets"),
+        ("path,identity,left,top", "wildlife-datasets"),
+        ("path,identity,left,top,width,height", "csv"),
+        ("path,identity,left,top,width,height,date", "csv"),
+        ("path,identity,xmin,ymin,xmax,ymax", "csv"),
+        ("path,identity,split", "csv"),
+        ("path,identity,score", "csv"),
+        ("path,identity,split,image_id,date", "wildlife-datasets"),
+        ("path,identity,bbox,left,top,width,height", "wildlife-datasets"),
+    ],
+)
+def test_a_table_whose_boxes_or_splits_would_be_lost_is_read_as_csv(tmp_path: Path, header: str, layout: str) -> None:
+    cells = {"left": "1", "top": "2", "width": "3", "height": "4", "xmin": "1", "ymin": "2", "xmax": "4", "ymax": "6"}
+    cells |= {"path": "im/a.png", "identity": "Zola", "split": "train"}
+    row = ",".join(cells.get(name, "") for name in header.split(","))
+    samples, findings = read(table(tmp_path, row, header=header), layout)
+    has_box = layout == "csv" and ("left" in header or "xmin" in header)
+    assert samples.box.tolist() == ([[1, 2, 3, 4]] if has_box else [])
+    assert samples.identity == ("Zola",)
+    is_lost = layout != "csv" and ("split" in header or "height" in header)
+    assert any("would be read with `format='csv'`" in warning for warning in findings.warnings) == is_lost
