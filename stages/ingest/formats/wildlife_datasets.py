@@ -59,7 +59,7 @@ def read_wildlife_datasets(source: Path, root: Path, parameters: IngestParameter
         findings.notes.append(f"{shown(table.file)}: columns not read: {', '.join(map(shown, table.ignored))}")
     if by_csv := read_by_csv(table.ignored):
         findings.warnings.append(
-            f"{shown(table.file)}: {', '.join(map(shown, by_csv))} would be read with `format='csv'`, and bbox and date would not"
+            f"{shown(table.file)}: {', '.join(map(shown, by_csv))} would be read with `format='csv'`, but not bbox and date"
         )
     wanted = ("path", "identity", "bbox", "date", "orientation", "camera", "encounter")
     columns = [table.column(name) for name in wanted]
@@ -98,7 +98,7 @@ def read_by_csv(names: Collection[str]) -> list[str]:
 
 
 def is_better_as_csv(names: Collection[str]) -> bool:
-    """Whether a table with the columns `names` would lose its boxes, or others of `read_by_csv`, and has no mark of this format.
+    """Whether a table with the columns `names` would lose boxes or others of `read_by_csv`, and has no mark of this format.
 
     A column `bbox` is such a mark, and without columns of boxes `image_id`, `date` and `orientation` are.
     """
