@@ -35,9 +35,9 @@ _REMEDIES = {
     errno.EACCES: "give yourself the right to it",
     errno.EPERM: "give yourself the right to it",
     errno.EROFS: "choose a place that can be written",
-    errno.ENOSPC: "free space or choose another `run`",
-    errno.EDQUOT: "free space or choose another `run`",
-    errno.EFBIG: "free space or choose another `run`",
+    errno.ENOSPC: "free space or choose another `{elsewhere}`",
+    errno.EDQUOT: "free space or choose another `{elsewhere}`",
+    errno.EFBIG: "free space or choose another `{elsewhere}`",
     errno.EIO: "the disk or the file server fails: look at the system's log",
     errno.ESTALE: "the file server lost it: mount it again",
     errno.ETIMEDOUT: "the file server does not answer: mount it again",
@@ -52,10 +52,13 @@ _REMEDIES = {
 """What to do about the errors of files that people meet."""
 
 
-def file_problem(error: OSError, where: Path | None = None, *, failed: str = "") -> str:
-    """One line about `error`: the file it names or else `where`, what `failed` and why, and what to do about it."""
+def file_problem(error: OSError, where: Path | None = None, *, failed: str = "", elsewhere: str = "run") -> str:
+    """One line about `error`: the file it names or else `where`, what `failed` and why, and what to do about it.
+
+    `elsewhere` is the argument that leads to another disk, if this one is full.
+    """
     named = [os.fsdecode(name) for name in (error.filename2, error.filename) if isinstance(name, (str, bytes))]
     place = named[0] if named else str(where or "a file")
     reason = os.strerror(error.errno) if error.errno and error.strerror is None else error.strerror or str(error)
-    remedy = _REMEDIES.get(error.errno or 0, "see to it")
+    remedy = _REMEDIES.get(error.errno or 0, "see to it").format(elsewhere=elsewhere)
     return f"{place}{f' {failed}' if failed else ''}: {reason or type(error).__name__}; {remedy}, and run the command again"

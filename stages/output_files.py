@@ -91,7 +91,7 @@ def write_whole(file: Path, write: Callable[[Path], object], *, argument: str = 
     except OSError as error:
         # the name of the file beside it would tell nobody anything
         told = OSError(error.errno, error.strerror) if error.errno else error
-        raise DbcError(file_problem(told, file, failed="cannot be written")) from error
+        raise DbcError(file_problem(told, file, failed="cannot be written", elsewhere=argument)) from error
     finally:
         with suppress(OSError):
             part.unlink()

@@ -97,6 +97,7 @@ def assign(given: Given, source: Path | None) -> None:
         write_csv(
             {name: [row[name] for row in rows] for name in (rows or [dict.fromkeys(FIELDS)])[0]},
             csv,
+            argument="csv",
             overwrite=overwrite,
         )
     given.remember()

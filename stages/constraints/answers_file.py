@@ -31,7 +31,8 @@ class AnsweredPairs:
     """What a file says: `pairs` (p, 2) of train samples, by their place among train samples, and `is_same` (p,); `lines` (p,).
 
     Rows that say "unsure" are only counted, by `n_unsure` and in `unsure` (u, 2); those about pictures that were added to
-    the run later are left out and counted in `n_later`.
+    the run later are left out and counted in `n_later`. `alike` are names that are the path of one picture and the file name
+    of others, which they do not mean.
     """
 
     pairs: Int64Array
@@ -39,6 +40,7 @@ class AnsweredPairs:
     lines: Int64Array
     unsure: Int64Array
     n_later: int = 0
+    alike: tuple[str, ...] = ()
 
     @property
     def n_unsure(self) -> int:
@@ -117,6 +119,10 @@ class TrainSamples:
             raise UsageError(f"{at} names {shown(name)}, which is no train picture; only those are clustered")
         return place
 
+    def is_also_in_folders(self, name: str) -> bool:
+        """Whether `name`, a file name alone, is the path of a picture, and other pictures have the same file name."""
+        return "/" not in name and name in self._by_path and len(self._by_file[name]) > len(self._by_path[name])
+
     def _named(self, name: str) -> list[int] | None:
         """The samples that `name` may mean: a path, a file name alone, or either with #n, the number of a box."""
         if name in self._by_name:
@@ -185,7 +191,15 @@ def read_answers(file: Path, samples: TrainSamples) -> AnsweredPairs:
             )
     told = ~is_unsure & ~is_later & (pairs[:, 0] != pairs[:, 1])
     lines = np.asarray(table.line, dtype=np.int64)
-    answers = AnsweredPairs(pairs[told], is_same[told], lines[told], pairs[is_unsure & ~is_later], int(is_later.sum()))
+    alike = filter(samples.is_also_in_folders, (*table.cells["path_a"], *table.cells["path_b"]))
+    answers = AnsweredPairs(
+        pairs[told],
+        is_same[told],
+        lines[told],
+        pairs[is_unsure & ~is_later],
+        int(is_later.sum()),
+        tuple(dict.fromkeys(alike)),
+    )
     require_no_contradiction(answers, samples.names, file)
     return answers
 

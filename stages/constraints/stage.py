@@ -19,6 +19,7 @@ from stages.constraints.derived import derived_pairs, shows_different
 from stages.constraints.labels import labelled_pairs, read_labels
 from stages.errors import UsageError
 from stages.ingest.formats.names import shown
+from stages.ingest.known_later import path_or_file_name
 from stages.reporting import Reporter
 from stages.runs.context import Context
 from stages.runs.making import Computed, Made, Request, make_artifact
@@ -97,7 +98,8 @@ def make_constraints(run: RunDirectory, dataset: Artifact, asked: AskedConstrain
     if made.status == "created" and made.artifact is not None:
         unsure = f"; {answers.n_unsure} unsure ones say nothing" if answers.n_unsure else ""
         labelled = f"; {note}" if note else ""
-        context.reporter.note(f"{told(constraints_manifest(made.artifact).summary)}{unsure}{labelled}")
+        meant = f"; {path_or_file_name(answers.alike)}" if answers.alike else ""
+        context.reporter.note(f"{told(constraints_manifest(made.artifact).summary)}{unsure}{meant}{labelled}")
     return made
 
 

@@ -57,7 +57,9 @@ def write_folders(rows: Sequence[Member], folder: Path, *, root: Path, copy: boo
     except OSError as error:
         shutil.rmtree(part, ignore_errors=True)
         advice = "" if copy else "; if links are not possible there, use `copy=True`"
-        raise DbcError(f"{file_problem(error, folder, failed='cannot be written')}{advice}") from error
+        raise DbcError(
+            f"{file_problem(error, folder, failed='cannot be written', elsewhere='folders')}{advice}"
+        ) from error
     except DbcError:
         shutil.rmtree(part, ignore_errors=True)
         raise

@@ -17,9 +17,11 @@ def csv_text(columns: Mapping[str, Sequence[Any]], *, delimiter: str = ",") -> s
     return rows_as_csv(chain([columns], zip(*columns.values(), strict=True)), delimiter=delimiter)
 
 
-def write_csv(columns: Mapping[str, Sequence[Any]], file: Path, *, overwrite: bool = False) -> None:
+def write_csv(
+    columns: Mapping[str, Sequence[Any]], file: Path, *, argument: str = "out", overwrite: bool = False
+) -> None:
     """Write `columns` to `file` as CSV; the errors are those of `write_whole`."""
-    write_text(csv_text(columns), file, overwrite=overwrite)
+    write_text(csv_text(columns), file, argument=argument, overwrite=overwrite)
 
 
 def write_parquet(columns: Mapping[str, Any], file: Path, *, overwrite: bool = False) -> None:

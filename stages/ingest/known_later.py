@@ -40,7 +40,7 @@ def read_known_later(file: Path, dataset: Artifact) -> KnownLater:
     UsageError if the table has no identities, names no picture of the data set or several samples by one row, or gives one
     sample two identities.
     """
-    table = read_csv_file(file, columns=("path", *IDENTITIES, *PLACES))
+    table = read_csv_file(file, columns=("path", *IDENTITIES, *PLACES), are_ingested=True)
     column = next((name for name in IDENTITIES if name in table.cells), None)
     if column is None:
         raise UsageError(f"{shown(file)} has no column 'identity'; name the column of identities so")
@@ -61,12 +61,22 @@ def read_known_later(file: Path, dataset: Artifact) -> KnownLater:
         (several if len(pictures.that_fit(path)) > 1 else nothing).append(path)
     strange = f"; rows that name no picture of the data set: {_counted(nothing)}" if nothing else ""
     strange += f"; rows with a file name that several pictures have: {_counted(several)}" if several else ""
+    alike = [path for path in table.cells["path"] if pictures.is_also_in_folders(path)]
+    if alike:
+        strange += f"; {path_or_file_name(alike)}"
     note = f"identities by {file.name}: {n_known} of {len(pid)} samples, {len(set(pid[pid > 0].tolist()))} identities{strange}"
     return KnownLater(pid, hashlib.sha256("\0".join(texts).encode()).hexdigest(), note)
 
 
 def _counted(paths: Sequence[str]) -> str:
     return f"{len(paths)}, the first {shown(paths[0])}"
+
+
+def path_or_file_name(names: Sequence[str]) -> str:
+    """A line about `names` that are the path of one picture, and the file name of others in folders."""
+    return (
+        f"names that are the path of one picture, which they mean, and the file name of others, too: {_counted(names)}"
+    )
 
 
 class _Pictures:
@@ -84,6 +94,10 @@ class _Pictures:
     def that_fit(self, path: str) -> list[str]:
         """The path itself, if there is a picture of it, else those of all pictures that have its file name."""
         return [path] if path in self._images_of else self._of_name.get(path.rpartition("/")[2], [])
+
+    def is_also_in_folders(self, path: str) -> bool:
+        """Whether `path`, a file name alone, is the path of a picture, and other pictures have the same file name."""
+        return "/" not in path and path in self._images_of and len(self._of_name[path]) > 1
 
     def named(self, path: str) -> list[int]:
         """The images of the one picture that `path` means, none if there is no such picture, or several fit."""

@@ -65,7 +65,7 @@ class AnswerBook:
             if answer != "unsure":
                 self._require_agreement([(first, second, answer)], f"'{answer}' contradicts other answers")
             self._table.append(self._row(first, second, answer))
-            write_text(self._table.text(), self.file, overwrite=True)
+            write_text(self._table.text(), self.file, argument="answers", overwrite=True)
         self._told.append((first, second, answer))
         self._given.append((first, second, answer))
 
@@ -87,7 +87,7 @@ class AnswerBook:
                     f"the row {','.join(row)!r} is no longer in {self.file} as it was given; correct the file, then load the "
                     "page again"
                 )
-            write_text(self._table.text(), self.file, overwrite=True)
+            write_text(self._table.text(), self.file, argument="answers", overwrite=True)
         self._given.remove(given)
         self.refresh()
 

@@ -24,7 +24,7 @@ def read_attributes(file: Path, dataset: Artifact) -> Float32Array:
     names = [name for name in read_header(file) if name and name != "path"]
     if not names:
         raise UsageError(f"{shown(file)} has no attributes; give it a column of 0 and 1 for each")
-    table = read_csv_file(file, columns=("path", *names))
+    table = read_csv_file(file, columns=("path", *names), are_ingested=True)
     values = np.empty((len(table), len(names)), dtype=np.float32)
     for column, name in enumerate(names):
         for row, cell in enumerate(table.cells[name]):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.errors import UsageError
-from stages.export.formats.format import ANIMAL, ExportFormat, Layout, Source, category_of, decimal, in_order
+from stages.export.formats.format import ANIMAL, ExportFormat, Layout, Source, category_of, counts, decimal, in_order
 from stages.export.members import Member
 from stages.export.tables import csv_text
 from stages.ingest.decode.crops import Region, window
@@ -59,7 +59,10 @@ def layout(rows: Sequence[Member], source: Source) -> Layout:
 
 
 def _filled(rows: Sequence[Member], source: Source) -> Layout:
-    """The tables of the package as they are, but for the individuals: those that had none get their number."""
+    """The tables of the package as they are, but for the individuals: those that had none get their number.
+
+    A number that is the ID of other animals there becomes `dbc-7`.
+    """
     individual = {(row.path, row.cut_out): row.individual for row in rows}
     is_cut = any(row.box for row in rows)
     observed = list(animals(source.root, source.root, Counter()))
@@ -70,23 +73,69 @@ def _filled(rows: Sequence[Member], source: Source) -> Layout:
     if "individualid" not in names:
         header, lines = [*header, "individualID"], [[*cells, ""] for cells in lines]
     place = ([*names, "individualid"]).index("individualid")
-    kept = n_filled = 0
+    # an ID in the package may be of pictures that are in no cluster
+    there = {cells[place].strip() for cells in lines if not is_missing(cells[place])}
+    had: dict[int, set[str]] = {}
+    for line, each in number.items():
+        if each is not None and not is_missing(lines[line][place]):
+            had.setdefault(each, set()).add(lines[line][place].strip())
+    known = [each for each in number.values() if each is not None]
+    name = {each: _free_id(each, there, own=had.get(each, set())) for each in known}
+    kept = n_several = 0
+    filled = Counter[int]()
     for line, cells in enumerate(lines):
-        if number.get(line) is None:
+        found = number.get(line)
+        if found is None:
             continue
         if is_missing(cells[place]):
-            cells[place] = str(number[line])
-            n_filled += 1
+            cells[place] = name[found]
+            filled[found] += 1
+            n_several += "count" in names and (number_of(cells[names.index("count")]) or 1) > 1
         else:
             kept += 1
     files = {
         name: (source.root / name).read_text(encoding="utf-8-sig") for name in ENTRIES if (source.root / name).is_file()
     }
-    told = f"individualID of {n_filled} observations filled; {kept} keep the one that they had"
+    told = f"individualID of {filled.total()} observations filled; {kept} keep the one that they had"
     elsewhere = len({row.path for row in rows} - paths)
     if elsewhere:
         told += f"; {elsewhere} pictures are not of this package, and left out"
-    return Layout({**files, OBSERVATIONS: rows_as_csv([header, *lines])}, (told,))
+    notes = (told, *_told_of_ids(name, had, filled))
+    notes += counts((n_several, "observations of several animals (count) that got one individualID"))
+    return Layout({**files, OBSERVATIONS: rows_as_csv([header, *lines])}, notes)
+
+
+def _free_id(number: int, there: set[str], *, own: set[str]) -> str:
+    """The number as an ID, or with as many `dbc-` before it as it takes to be none of those `there`, IDs of other animals.
+
+    It is that of no others if it is the only one that its individual's observations have as their `own`.
+    """
+    found = str(number)
+    if own == {found}:
+        return found
+    while found in there:
+        found = f"dbc-{found}"
+    return found
+
+
+def _told_of_ids(name: dict[int, str], had: dict[int, set[str]], filled: Counter[int]) -> tuple[str, ...]:
+    """Notes of the numbers of individuals that are IDs of others in the package, and of individuals with several IDs now."""
+    renamed = sorted(number for number in filled if name[number] != str(number))
+    several = sorted(number for number in had if len(had[number] | ({name[number]} if filled[number] else set())) > 1)
+    notes = []
+    if renamed:
+        notes.append(
+            "numbers of individuals that the package has as individualID of others, so that they get another: "
+            f"{len(renamed)}, the first {renamed[0]} as {shown(name[renamed[0]])}"
+        )
+    if several:
+        first = several[0]
+        ids = ", ".join(map(shown, sorted(had[first])[:3]))
+        notes.append(
+            f"individuals some of whose observations had an individualID, which is not given to the others: {len(several)}, "
+            f"the first {first}, where it is {ids}; look at them, and make one ID of what is one animal"
+        )
+    return tuple(notes)
 
 
 def _cut(animal: Detection, source: Source, *, is_cut: bool) -> tuple[int, int, int, int] | None:

@@ -65,11 +65,17 @@ class CsvFile:
 
 
 def read_csv_file(
-    file: Path, *, columns: tuple[str, ...], may_be_empty: bool = False, root: Path | None = None
+    file: Path,
+    *,
+    columns: tuple[str, ...],
+    may_be_empty: bool = False,
+    root: Path | None = None,
+    are_ingested: bool = False,
 ) -> CsvFile:
     """The table in `file`: UTF-8 with or without BOM, any line ends, cells quoted or not; the first of `columns` is needed.
 
-    `root` is the folder that paths start from, by default the table's.
+    `root` is the folder that paths start from, by default the table's. Paths that `are_ingested` are those of a data set, and
+    start from another folder: one that leads out of it stays as it is.
     `may_be_empty` takes a header without rows, too.
     Raises `UsageError` if it is no such table, `DbcError` if it cannot be read.
     """
@@ -98,7 +104,8 @@ def read_csv_file(
             for name, place in found:
                 cell = row[place] if place < len(row) else ""
                 if name == "path":
-                    cells[name].append(_relative(file, reader.line_num, cell, folder, top))
+                    to = None if are_ingested else top
+                    cells[name].append(_relative(file, reader.line_num, cell, folder, to))
                 else:
                     cell = cell.strip()
                     if cell not in kept:
@@ -206,11 +213,16 @@ def _refuse_mixed(file: Path, delimiter: str, names: list[str], columns: tuple[s
                 )
 
 
-def _relative(file: Path, line: int, path: str, folder: PurePosixPath, top: str) -> str:
-    """`path` relative to `folder`, as `relative_path`. It is taken as written: a name may begin or end with a blank."""
+def _relative(file: Path, line: int, path: str, folder: PurePosixPath, top: str | None) -> str:
+    """`path` relative to `folder`, as `relative_path`. It is taken as written: a name may begin or end with a blank.
+
+    UsageError if it leaves the folder, which `top` describes; without that it stays as it is.
+    """
     if is_missing(path) or "\0" in path:
         raise UsageError(f"{shown(file)} line {line} has path {shown(path)}; give the path of an image")
     found = relative_path(path, folder)
+    if found is None and top is None:
+        return PurePosixPath(path).as_posix()
     if found is None:
         raise UsageError(
             f"{shown(file)} line {line}: path {shown(path)} leaves {top}; give paths relative to it, below it"

@@ -111,6 +111,12 @@ def test_answers_about_pictures_that_came_later_are_counted_and_left_out(tmp_pat
         read_answers(file, samples)
 
 
+def test_a_path_that_is_the_file_name_of_others_is_told(tmp_path):
+    dataset = Dataset(["1.jpg", "../day2/1.jpg", "2.jpg"])
+    answers = answers_of(tmp_path, dataset, ["1.jpg,2.jpg,same", "2.jpg,../day2/1.jpg,different"])
+    assert (answers.pairs.tolist(), answers.alike) == ([[0, 2], [2, 1]], ("1.jpg",))
+
+
 def test_a_box_is_named_by_its_file_and_number_and_names_in_any_unicode_form(tmp_path):
     boxes = [[0, 0, 1, 1], [5, 0, 1, 1], *[[0, 0, 1, 1]] * 3]
     paths = ["S u\u0308d/a 1.jpg", "S u\u0308d/a 1.jpg", "x/b.jpg", "x/c.jpg", "x/u\u0308.jpg"]

@@ -269,3 +269,23 @@ def test_every_video_and_every_folder_of_frames_is_a_sequence_of_its_own(root: P
     assert more.notes == (*layout.notes, "pictures that are in no cluster and have no frame number, left out: 1")
     with pytest.raises(UsageError, match=r"'images/a.png' has no frame number"):
         written("mot", root, (*rows, member("images/a.png", 1, (1, 2, 3, 4))))
+
+
+def test_a_number_that_is_an_id_of_the_package_is_not_given_to_others(tmp_path: Path) -> None:
+    (tmp_path / "deployments.csv").write_text("deploymentID\nd\n")
+    names, known = "abcdef", {"a": "1", "b": "1", "e": "ind1", "f": "3"}
+    media = [f"m{name},d,2024-05-31T07:15:00Z,{name}.png,image/png" for name in names]
+    (tmp_path / "media.csv").write_text("mediaID,deploymentID,timestamp,filePath,fileMediatype\n" + "\n".join(media))
+    columns = "observationID,deploymentID,mediaID,eventID,observationLevel,observationType,individualID,count\n"
+    observed = [f"o{name},d,m{name},,media,animal,{known.get(name, '')},2" for name in names]
+    (tmp_path / "observations.csv").write_text(columns + "\n".join(observed))
+    # clusters: 1 is c alone, 2 is a, b, d and e, 3 is f and a picture of another source
+    rows = [member(f"{name}.png", number, None) for name, number in zip(names, (2, 2, 1, 2, 2, 3), strict=True)]
+    parameters = IngestParameters(format="camtrap-dp")
+    layout = FORMATS["camtrap-dp"].layout(rows, Source(lambda: tmp_path, parameters, largest_number=3))
+    cells = [line.split(",") for line in layout.files["observations.csv"].splitlines()[1:]]
+    assert [row[6] for row in cells] == ["1", "1", "dbc-1", "2", "ind1", "3"]
+    told = "\n".join(layout.notes)
+    assert "so that they get another: 1, the first 1 as 'dbc-1'" in told
+    assert "which is not given to the others: 1, the first 2, where it is '1', 'ind1'" in told
+    assert "observations of several animals (count) that got one individualID: 2" in told

@@ -95,3 +95,17 @@ def test_boxes_of_one_picture_and_frames_of_one_video_are_told_apart(tmp_path: P
         UsageError, match=r"line 2 names 2 boxes or frames of 'a.jpg'; say which one in the columns frame"
     ):
         known(tmp_path, "path,identity\na.jpg,Ada\n", **boxes)
+
+
+def test_paths_that_lead_out_of_the_folder_are_those_of_the_data_set(tmp_path: Path) -> None:
+    paths = np.array(["1.jpg", "../day2/1.jpg", "2.jpg"], dtype=object)
+    found = known(
+        tmp_path,
+        f"path,identity\n1.jpg,Zola\n./../day2/1.jpg,Ada\n{tmp_path}/2.jpg,Eva\n../day3/1.jpg,lost\n",
+        path=paths,
+        frame_start=np.arange(4),
+    )
+    assert len(set(found.pid.tolist())) == 3
+    assert "several pictures have: 1, the first '../day3/1.jpg'" in found.note
+    # a file name alone is the path of one picture, and other pictures have it as well
+    assert found.note.endswith("which they mean, and the file name of others, too: 1, the first '1.jpg'")
