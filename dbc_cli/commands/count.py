@@ -84,10 +84,10 @@ def _fields(found: Counting) -> dict[str, Any]:
 def _show(found: Counting, out: Path | None) -> None:
     from dbc_cli.console import print_text
 
-    asked = f"{len(found.to_ask)} of the drawn pairs are to be answered"
+    asked = f"{len(found.to_ask)} of the drawn pairs are to be answered: {out or 'dbc review --for-count'}"
     if found.found is None:
         print_text(f"stage {found.stage} has {found.n_clusters} clusters, which is no estimate of the individuals")
-        print_text(f"{asked}: {out if out is not None else 'dbc review --for-count'}")
+        print_text(asked)
         return
     low, high = int(found.found.low), int(found.found.high)
     print_text(
@@ -99,4 +99,4 @@ def _show(found: Counting, out: Path | None) -> None:
     widths = ", ".join(f"{n} answers {width:.0f}" for n, width in found.widths.items())
     print_text(f"the interval is {high - low} wide; expected after {widths}")
     if len(found.to_ask):
-        print_text(f"{asked}: {out if out is not None else 'dbc review --for-count'}")
+        print_text(asked)

@@ -16,9 +16,9 @@ from torch.nn import functional
 from stages.errors import DbcError
 from stages.extract.frames import Batch, batches, n_frames_used
 from stages.extract.network import NetworkOfCameras, inference_network
-from stages.nn.ahead import ahead, n_readers
 from stages.nn.images import InputForm, StoredImages, network_input
 from stages.nn.model.network import ReidModel
+from stages.nn.prefetch import n_readers, prefetch
 from stages.typing import Float32Array, Float64Array, Int64Array, UInt8Array
 
 DEPTH = 2
@@ -99,12 +99,12 @@ def extract(
     def read_batch(batch: Batch) -> tuple[Batch, _Ready]:
         return batch, inputs.ahead(_filled(images[batch.frames], batch_size))
 
-    read = ahead(planned, read_batch, depth=read_depth(device), n_threads=n_readers(device))
+    read = prefetch(planned, read_batch, depth=read_depth(device), n_threads=n_readers(device))
     computed = _computed(network, read, inputs, places)
     means = _Means(model, frame_start)
     # a GPU need not wait until the processor has made something of what it gave
     found = (
-        ahead(computed, means.take_in, depth=DEPTH)
+        prefetch(computed, means.take_in, depth=DEPTH)
         if device.type == "cuda"
         else (means.take_in(each) for each in computed)
     )

@@ -17,9 +17,9 @@ from schemas.parameters import TrainParameters
 from stages.errors import DbcError, UsageError
 from stages.nn.camera_norm import camera_norm_of
 from stages.nn.classifier import new_classifier
-from stages.nn.instance_matching import CircularQueue
 from stages.nn.lookup_table import zero_table
 from stages.nn.model.network import ReidModel
+from stages.nn.oim import CircularQueue
 from stages.nn.parallel.shared_batch import SharedBatch
 from stages.processes import Processes
 from stages.train.freeze import freeze_through, set_training_mode

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from stages.nn.instance_matching import CircularQueue
 from stages.nn.model.network import ReidModel, load_model_arrays, model_arrays
+from stages.nn.oim import CircularQueue
 from stages.train.optimizers import trained_parameters
 
 Arrays = Mapping[str, NDArray[Any]]

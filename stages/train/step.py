@@ -14,8 +14,8 @@ from stages.nn.association import association_loss, move_anchors
 from stages.nn.classifier import loss_with_exclusive
 from stages.nn.cross_entropy import softmax_loss
 from stages.nn.hard_triplets import batch_hard_triplet_loss
-from stages.nn.instance_matching import matching_loss
 from stages.nn.lookup_table import repelled_loss, update_table
+from stages.nn.oim import oim_loss
 from stages.nn.parallel.shared_batch import SharedBatch
 from stages.train.images.draws import Draw
 from stages.train.optimizers import clip_gradients
@@ -120,7 +120,7 @@ def _loss(
         return repelled_loss(embedding, state.lookup_table, targets, temperature=temperature, weights=weights)
     queue, owners = state.queue.taken()
     table = state.lookup_table
-    return matching_loss(embedding, table, queue, targets, owners, temperature=temperature, weights=weights)
+    return oim_loss(embedding, table, queue, targets, owners, temperature=temperature, weights=weights)
 
 
 def sample_features(frame_features: Tensor, *, n_samples: int) -> Tensor:

@@ -52,7 +52,7 @@ class BagOfWords(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """The descriptors (B, 5600) of normalised images (B, 3, H, W)."""
         histograms = [self.histograms(block) for block in torch.split(images, _IMAGES_AT_ONCE)]
-        return weigh(torch.cat(histograms), self.idf) - self.mean
+        return tf_idf(torch.cat(histograms), self.idf) - self.mean
 
     def histograms(self, images: Tensor) -> Tensor:
         """The stripe histograms (B, 5600) of normalised images (B, 3, H, W)."""
@@ -60,7 +60,7 @@ class BagOfWords(nn.Module):
             return stripe_histograms(patch_descriptors(images, self.table), self.codebook)
 
 
-def weigh(histograms: Tensor, idf: Tensor) -> Tensor:
+def tf_idf(histograms: Tensor, idf: Tensor) -> Tensor:
     """Histograms (B, 5600) divided by √tf, times `idf` (5600), L2-normalised; an empty one stays 0."""
     return functional.normalize(histograms.sqrt() * idf, dim=1)
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from stages.errors import DbcError
-from stages.nn.bag_of_words.descriptor import N_WORDS, BagOfWords, patch_descriptors, weigh
+from stages.nn.bag_of_words.descriptor import N_WORDS, BagOfWords, patch_descriptors, tf_idf
 from stages.nn.images import StoredImages, normalize, resize, to_pixels
 from stages.typing import Float32Array, Int64Array
 
@@ -61,7 +61,7 @@ def fit_vocabulary(
         on_images(len(block))
     counts = torch.cat(histograms)
     idf = inverse_document_frequency(counts)
-    return Vocabulary(bag.codebook.numpy(), idf.numpy(), weigh(counts, idf).double().mean(dim=0).float().numpy())
+    return Vocabulary(bag.codebook.numpy(), idf.numpy(), tf_idf(counts, idf).double().mean(dim=0).float().numpy())
 
 
 def codebook(patches: Float32Array, *, n_words: int, generator: np.random.Generator) -> Float32Array:

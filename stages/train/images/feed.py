@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from stages.nn.ahead import ahead, n_readers
+from stages.nn.prefetch import n_readers, prefetch
 from stages.train.images.augment import Augmentation
 from stages.train.images.draws import Draw
 from stages.train.images.sources import FrameSource
@@ -38,7 +38,7 @@ def feed(
         return
     stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
     reader, n_threads = _Reader(source, stream, to_input), n_readers(device)
-    with closing(ahead(draws, reader.read, depth=max(AHEAD, n_threads), n_threads=n_threads)) as read:
+    with closing(prefetch(draws, reader.read, depth=max(AHEAD, n_threads), n_threads=n_threads)) as read:
         for found in read:
             yield found.draw, reader.received(found)
 
@@ -46,7 +46,7 @@ def feed(
 def _drawn_ahead(draws: Iterable[Draw]) -> Generator[Draw, None, None]:
     """The same draws, made in their order by one thread."""
     source = iter(draws)
-    with closing(ahead(repeat(None), lambda _: next(source, None), depth=AHEAD)) as drawn:
+    with closing(prefetch(repeat(None), lambda _: next(source, None), depth=AHEAD)) as drawn:
         for draw in drawn:
             if draw is None:
                 return

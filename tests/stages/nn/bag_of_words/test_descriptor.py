@@ -19,7 +19,7 @@ from stages.nn.bag_of_words.descriptor import (
     mask,
     patch_descriptors,
     stripe_histograms,
-    weigh,
+    tf_idf,
 )
 from stages.nn.bag_of_words.vocabulary import codebook, fit_vocabulary, inverse_document_frequency
 from stages.nn.images import normalize, to_pixels
@@ -88,7 +88,7 @@ def test_every_patch_counts_ten_times_by_its_weight() -> None:
 def test_weighing_is_tf_over_its_root_times_idf_at_unit_length() -> None:
     counts, idf = torch.tensor([[4.0, 9.0, 0.0], [0.0, 0.0, 0.0]]), torch.tensor([1.0, 0.5, 3.0])
     by_hand = np.array([4 / math.sqrt(4) * 1.0, 9 / math.sqrt(9) * 0.5, 0.0])
-    found = weigh(counts, idf)
+    found = tf_idf(counts, idf)
     np.testing.assert_allclose(found[0], by_hand / math.sqrt((by_hand**2).sum()), rtol=1e-6)
     assert found[1].tolist() == [0, 0, 0]
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from stages.nn.instance_matching import UNLABELLED, CircularQueue, matching_loss
 from stages.nn.lookup_table import repelled_loss
+from stages.nn.oim import UNLABELLED, CircularQueue, oim_loss
 
 CPU = torch.device("cpu")
 
@@ -47,7 +47,7 @@ def _random(*shape: int, seed: int) -> Tensor:
 def test_loss_and_gradient_equal_plain_loops(labels: list[int], owners: list[int], seed: int) -> None:
     table, queue = _random(4, 5, seed=seed), _random(len(owners), 5, seed=seed + 1)
     embedding = _random(len(labels), 5, seed=seed + 2).requires_grad_()
-    loss, _ = matching_loss(
+    loss, _ = oim_loss(
         embedding,
         table,
         queue,
@@ -74,7 +74,7 @@ def test_without_a_queue_it_is_the_repelled_loss() -> None:
     embedding, table = _random(6, 5, seed=0), _random(4, 5, seed=1)
     labels = torch.tensor([0, 3, 1, 1, 2, 0])
     nothing = torch.zeros(0, dtype=torch.int64)
-    found = matching_loss(embedding, table, table[:0], labels, nothing, temperature=0.1)
+    found = oim_loss(embedding, table, table[:0], labels, nothing, temperature=0.1)
     assert [float(value) for value in found] == pytest.approx(
         [float(value) for value in repelled_loss(embedding, table, labels, temperature=0.1)]
     )
@@ -84,7 +84,7 @@ def test_a_queued_embedding_repels_other_classes_and_not_its_own() -> None:
     table, queue = torch.eye(3), torch.eye(3)[:1]
     embedding, nothing = torch.eye(3)[:1], torch.zeros(0, dtype=torch.int64)
     plain, own, other, stranger = (
-        float(matching_loss(embedding, table, features, torch.tensor([0]), owners, temperature=1.0)[0])
+        float(oim_loss(embedding, table, features, torch.tensor([0]), owners, temperature=1.0)[0])
         for features, owners in (
             (queue[:0], nothing),
             (queue, torch.tensor([0])),
@@ -99,13 +99,13 @@ def test_accuracy_counts_labelled_samples_and_a_queue_entry_can_win() -> None:
     table, queue = torch.eye(3), torch.tensor([[0.0, 2.0, 0.0]])
     embedding = torch.eye(3)[[0, 1, 2, 0]]
     labels = torch.tensor([0, 1, 2, UNLABELLED])
-    _, accuracy = matching_loss(embedding, table, queue, labels, torch.tensor([UNLABELLED]), temperature=1.0)
+    _, accuracy = oim_loss(embedding, table, queue, labels, torch.tensor([UNLABELLED]), temperature=1.0)
     assert float(accuracy) == pytest.approx(2 / 3)
 
 
 def test_no_labelled_sample_gives_zero_that_can_be_propagated() -> None:
     embedding = torch.eye(3).requires_grad_()
-    loss, accuracy = matching_loss(
+    loss, accuracy = oim_loss(
         embedding, torch.eye(3), torch.eye(3)[:0], torch.full((3,), UNLABELLED), torch.zeros(0), temperature=1.0
     )
     loss.backward()  # type: ignore[no-untyped-call]

@@ -13,7 +13,7 @@ UNLABELLED: Final = -1
 """The label of a sample of no known class."""
 
 
-def matching_loss(
+def oim_loss(
     embedding: Tensor,
     table: Tensor,
     queue: Tensor,

@@ -23,7 +23,7 @@ def n_readers(device: torch.device) -> int:
     return 1 if device.type == "cpu" else max(1, min(MOST_READERS, n_cores() - 1))
 
 
-def ahead(items: Iterable[S], prepare: Callable[[S], T], *, depth: int, n_threads: int = 1) -> Generator[T]:
+def prefetch(items: Iterable[S], prepare: Callable[[S], T], *, depth: int, n_threads: int = 1) -> Generator[T]:
     """`prepare(item)` of each of `items`, in their order, made by threads that are at most `depth` items ahead.
 
     Items are taken in the caller's thread, because what is drawn at random in another one has threads of torch to itself:
