@@ -86,7 +86,7 @@ def samples_of(
         )
     rows.sort(key=lambda row: row.place)
     _check_pixels(rows)
-    _check_duplicates(rows)
+    rows = _without_copies(rows, parameters, findings)
     n_lost = _check_files(rows, root, parameters)
     rows = list(_named(rows, parameters))
     groups = _groups(rows)
@@ -173,14 +173,26 @@ def _check_pixels(rows: Sequence[Detection]) -> None:
         )
 
 
-def _check_duplicates(rows: Sequence[Detection]) -> None:
-    """Raise UsageError if two of `rows`, in order of place, are one: the same box of one category, tracklet and identity."""
+def _without_copies(rows: Sequence[Detection], parameters: IngestParameters, findings: Findings) -> list[Detection]:
+    """`rows`, in order of place, each once: those of the same box, category, tracklet and identity are one.
+
+    UsageError for copies, unless bad images are skipped: then they are counted.
+    """
+    kept: list[Detection] = []
     for _, group in itertools.groupby(rows, key=lambda row: row.place):
         alike: dict[tuple[str, ...], Detection] = {}
         for row in group:
             before = alike.setdefault((row.category, row.tracklet, row.identity), row)
-            if before is not row:
-                raise UsageError(f"{row.origin} and {before.origin} are the same box of {shown(row.path)}; keep one")
+            if before is row:
+                kept.append(row)
+            elif parameters.on_bad_image == "skip":
+                findings.boxes["that are there before"] += 1
+            else:
+                raise UsageError(
+                    f"{row.origin} and {before.origin} are the same box of {shown(row.path)}; keep one, or leave copies out "
+                    "with `on_bad_image='skip'`"
+                )
+    return kept
 
 
 def _check_files(rows: Sequence[Detection], root: Path, parameters: IngestParameters) -> int:

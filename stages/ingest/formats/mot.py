@@ -6,37 +6,30 @@ import configparser
 import glob
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
 
 from schemas.parameters import IngestParameters
 from stages.errors import UsageError
-from stages.ingest.decode.pixels import is_video
+from stages.ingest.decode.pixels import VIDEO_SUFFIXES, is_video
+from stages.ingest.formats.boxes_file import NO_TRACK, Row, looks_like_mot, rows_of
 from stages.ingest.formats.detections import Detection, samples_of
 from stages.ingest.formats.format import NAMING, Findings, Format
-from stages.ingest.formats.listing import list_images, subfolders
+from stages.ingest.formats.listing import NAMED, list_images, subfolders
 from stages.ingest.formats.names import (
-    INT32_MAX,
     is_missing,
-    numbered_lines,
     plain,
     read_lines,
     relative_path,
     shown,
     whole_number,
 )
-from stages.ingest.formats.numbers import number_of, score_of
-from stages.plain_files import plain_file
 from stages.samples import Samples
 
 OWN_FILES = ("gt/gt.txt", "det/det.txt")
 """Where a sequence keeps its boxes: the first that is there is read."""
-IGNORED, NO_TRACK = 0.0, -1
-_SEPARATOR = re.compile(r"\s*,\s*|\s+")
-_FEWEST = 6
 
 
 @dataclass(frozen=True)
@@ -49,22 +42,12 @@ class Sequence:
     n_frames: int | None = None
 
 
-class Row(NamedTuple):
-    """A line of a file of boxes: `frame` counts from 1, `box` is left, top, width and height in pixels from 0."""
-
-    line: int
-    frame: int
-    track: int
-    box: tuple[float, float, float, float]
-    confidence: float
-
-
 def read_mot(source: Path, parameters: IngestParameters, findings: Findings) -> Samples:
     """The boxes of `source`, a sequence, a folder of sequences or a file of boxes; boxes of one track are one sample's frames.
 
     The sequence is the camera, sequence and track id together name the tracklet; a box without a track (−1) is a sample of
-    its own. Boxes of ground truth with confidence 0 are left out, as MOTChallenge ignores them. UsageError names the file
-    and line of what is wrong.
+    its own. Boxes of ground truth with confidence 0 are left out, as MOTChallenge ignores them. Frames count from 1, or from 0
+    in all files if one has a frame 0. UsageError names the file and line of what is wrong.
     """
     sequences = find_sequences(source)
     if not sequences:
@@ -73,9 +56,18 @@ def read_mot(source: Path, parameters: IngestParameters, findings: Findings) -> 
             "of such, or NAME.txt (or its folder) beside a video or a folder NAME"
         )
     root = source.parent if source.is_file() else source
-    found = [detection for sequence in sequences for detection in _detections(root, sequence, parameters, findings)]
+    told: list[str] = []
+    rows = [_rows(sequence, told) for sequence in sequences]
+    first = _first_frame(sequences, rows, findings)
+    found = [
+        detection
+        for sequence, own in zip(sequences, rows, strict=True)
+        for detection in _detections(root, sequence, own, first, parameters, findings)
+    ]
     boxes = ", ".join(sorted({each.boxes.name for each in sequences}))
-    findings.notes.append(f"sequences, each a camera: {len(sequences)}; boxes from {boxes}")
+    findings.notes += [*told, f"sequences, each a camera: {len(sequences)}; boxes from {boxes}"]
+    if source.is_dir():
+        findings.warnings += _without_boxes(source, sequences)
     return samples_of(found, source=source, root=root, parameters=parameters, findings=findings)
 
 
@@ -107,60 +99,39 @@ def why_mot(source: Path) -> str | None:
     return f"{plain(own[0].relative_to(source).as_posix())} is where MOTChallenge keeps boxes" if own else None
 
 
-def rows_of(file: Path, *, is_truth: bool) -> tuple[list[Row], int]:
-    """The lines of `file`, and how many more are ignored: those of ground truth (`is_truth`) with confidence 0.
-
-    UsageError for a line that is no frame, id, left, top, width, height, … or that repeats the track of an earlier one.
-    """
-    rows, n_ignored = [], 0
-    first: dict[tuple[int, int, tuple[float, ...] | None], int] = {}
-    for number, text in numbered_lines(file):
-        row = _row(file, number, text)
-        if is_truth and row.confidence == IGNORED:
-            n_ignored += 1
-            continue
-        key = (row.frame, row.track, row.box if row.track == NO_TRACK else None)
-        before = first.setdefault(key, number)
-        if before != number:
-            what = "the same box" if row.track == NO_TRACK else f"a box of track {row.track}"
-            raise UsageError(f"{shown(file)} line {number} has {what} in frame {row.frame}, as line {before}; keep one")
-        rows.append(row)
-    if not rows:
-        told = f"all {n_ignored} have confidence 0, which ground truth ignores" if n_ignored else "it is empty"
-        raise UsageError(f"{shown(file)} has no boxes: {told}; leave the sequence out")
-    return rows, n_ignored
+def _first_frame(sequences: list[Sequence], rows: list[list[Row]], findings: Findings) -> int:
+    """The number of the first frame, 0 or 1, in all files of boxes: who counts from 0 once does so everywhere."""
+    from_zero = [each for each, own in zip(sequences, rows, strict=True) if any(row.frame == 0 for row in own)]
+    if not from_zero:
+        return 1
+    others = f", and so do all {len(sequences)} files of boxes" if len(sequences) > 1 else ""
+    findings.warnings.append(
+        f"frames count from 0 in {shown(from_zero[0].boxes)}, which has a frame 0{others}: each is taken as the next of "
+        "MOTChallenge, which counts from 1"
+    )
+    return 0
 
 
-def looks_like_mot(file: Path) -> bool:
-    """Whether the first line of `file` is that of a file of boxes: six numbers or more, of which two are whole."""
-    try:
-        with open(file, encoding="utf-8", opener=plain_file) as text:
-            _row(file, 1, next((line for line in text if line.strip()), ""))
-    except (UsageError, OSError, UnicodeDecodeError):
-        return False
-    return True
-
-
-def _row(file: Path, number: int, text: str) -> Row:
-    fields, origin = _SEPARATOR.split(text.strip().rstrip(",")), f"{shown(file)} line {number}"
-    if len(fields) < _FEWEST:
-        raise UsageError(
-            f"{origin} has {len(fields)} fields, expected at least 6: frame, id, left, top, width, height; write it as "
-            "MOTChallenge does"
-        )
-    # no id, and no number at all, mean that there is no track
-    fields[1] = str(NO_TRACK) if is_missing(fields[1]) else fields[1]
-    numbers = [found for found in map(number_of, fields[:_FEWEST]) if found is not None]
-    if len(numbers) < _FEWEST:
-        raise UsageError(f"{origin}: {shown(text.strip())} are not numbers; correct it")
-    frame, track, left, top, width, height = numbers
-    confidence = score_of(fields[_FEWEST], origin, name="confidence") if len(fields) > _FEWEST else -1.0
-    if not (frame.is_integer() and track.is_integer()):
-        raise UsageError(f"{origin}: frame and id must be whole, got {fields[0]} and {fields[1]}")
-    if not 1 <= frame <= INT32_MAX:
-        raise UsageError(f"{origin}: frame {frame:.0f} is out of range; frames count from 1")
-    # pixels count from 1 there
-    return Row(number, int(frame), int(track), (left - 1, top - 1, width, height), confidence)
+def _without_boxes(source: Path, sequences: list[Sequence]) -> list[str]:
+    """Lines that name the videos, and the folders of frames, in `source` that no file of boxes belongs to."""
+    frames = {each.frames for each in sequences}
+    known = frames | {each.parent for each in frames}
+    if source / "img1" in frames or source in {each.boxes.parent.parent for each in sequences}:
+        return []
+    others = [folder for folder in subfolders(source) if folder not in known]
+    films = [
+        folder / name
+        for folder in (source, *others)
+        for name in list_images(folder, recursive=False, suffixes=VIDEO_SUFFIXES)
+        if folder / name not in frames
+    ]
+    folders = [folder for folder in others if (folder / "img1").is_dir() or list_images(folder, recursive=False)]
+    told = []
+    for kind, found in (("videos", films), ("folders of pictures", folders)):
+        if found:
+            names = ", ".join(shown(file.relative_to(source)) for file in found[:NAMED])
+            told.append(f"{kind} without boxes, left out: {len(found)} ({names}{', …' if len(found) > NAMED else ''})")
+    return told
 
 
 def _sequence(folder: Path) -> Sequence | None:
@@ -212,33 +183,50 @@ def _beside(boxes: Path) -> Sequence | None:
     return None if frames is None else Sequence(boxes.stem, boxes, frames)
 
 
-def _detections(
-    source: Path, sequence: Sequence, parameters: IngestParameters, findings: Findings
-) -> Iterator[Detection]:
-    is_truth = sequence.boxes.name == "gt.txt"
-    rows, n_ignored = rows_of(sequence.boxes, is_truth=is_truth)
+def _is_truth(sequence: Sequence) -> bool:
+    return sequence.boxes.name == "gt.txt"
+
+
+def _rows(sequence: Sequence, told: list[str]) -> list[Row]:
+    """The boxes of a sequence; how many are ignored is `told`."""
+    rows, n_ignored = rows_of(sequence.boxes, is_truth=_is_truth(sequence))
     if n_ignored:
-        findings.notes.append(f"{shown(sequence.boxes)}: {n_ignored} boxes with confidence 0 are left out")
+        told.append(f"{shown(sequence.boxes)}: {n_ignored} boxes with confidence 0 are left out")
+    return rows
+
+
+def _detections(
+    source: Path,
+    sequence: Sequence,
+    rows: Iterable[Row],
+    first: int,
+    parameters: IngestParameters,
+    findings: Findings,
+) -> Iterator[Detection]:
+    """The detections of `rows`, whose frames count from `first`."""
+    is_truth = _is_truth(sequence)
     pictures = None if is_video(sequence.frames.name) else _pictures(sequence.frames, findings)
     prefix = sequence.frames.relative_to(source).as_posix()
     n_frames = sequence.n_frames if pictures is None else len(pictures)
     file = shown(sequence.boxes)
     for row in rows:
         origin = f"{file} line {row.line}"
-        path = prefix if pictures is None else pictures.get(row.frame)
-        if path is None or (pictures is None and n_frames is not None and row.frame > n_frames):
+        frame = row.frame - first
+        path = prefix if pictures is None else pictures.get(frame + 1)
+        if path is None or (pictures is None and n_frames is not None and frame >= n_frames):
             if parameters.on_bad_image == "skip":
                 findings.boxes["in frames that are not there"] += 1
                 continue
+            there = f"{n_frames} frames" if first else f"{n_frames} frames (from 0, as there is a frame 0)"
             raise UsageError(
-                f"{origin}: frame {row.frame} is out of range: {shown(sequence.frames)} has {n_frames} frames, none of this "
-                "number; correct it, or leave such boxes out with `on_bad_image='skip'`"
+                f"{origin}: frame {row.frame} is out of range: {shown(sequence.frames)} has {there}, none of this number; "
+                "correct it, or leave such boxes out with `on_bad_image='skip'`"
             )
         yield Detection(
             path=path if pictures is None else f"{prefix}/{path}",
             origin=origin,
             box=row.box,
-            frame=row.frame - 1,
+            frame=frame,
             score=math.nan if is_truth or row.confidence < 0 else row.confidence,
             camera=sequence.name,
             tracklet="" if row.track == NO_TRACK else f"{sequence.name}/{row.track}",

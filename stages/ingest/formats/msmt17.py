@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from schemas.parameters import IngestParameters
@@ -19,14 +21,21 @@ FOLDERS = (("train", "test"), ("mask_train_v2", "mask_test_v2"))
 _LINE = re.compile(r"(?P<path>\S.*?)\s+(?P<pid>[0-9]{1,9})", re.ASCII)
 # 0000_000_01_0303morning_0015_1.jpg: identity, number, camera, day and time of day, …
 _NAME = re.compile(r"[0-9]+_[0-9]+_(?P<camid>[0-9]{1,9})_", re.ASCII)
+_PUBLISHED = re.compile(r"[0-9]{4}_[0-9]{3}_[0-9]{2}_[0-9]{4}(?:morning|noon|afternoon)_", re.ASCII)
 
 
-def read_msmt17(source: Path, _parameters: IngestParameters, _findings: Findings) -> Samples:
+def is_image_name(name: str) -> bool:
+    """Whether a file has a name as the published images have, and few others."""
+    return _PUBLISHED.match(name) is not None
+
+
+def read_msmt17(source: Path, _parameters: IngestParameters, findings: Findings) -> Samples:
     """The samples that the four lists name, sorted by path; camid is the third field of a file's name.
 
     Train and val images, both of the 1,041 train identities, are the train split. Identities of the lists count
-    from 0 in train and once more in test: here they count on from 1, so that none is both. Raises UsageError for a list
-    or folder that is not there, a line that does not parse, or an image that is listed and not there.
+    from 0 in train and once more in test: here they count on from 1, so that none is both. A warning tells of a folder with
+    two identities. Raises UsageError for a list or folder that is not there, a line that does not parse, or an image that is
+    listed and not there, or listed twice in a split.
     """
     train, test = next((pair for pair in FOLDERS if (source / pair[0]).is_dir()), FOLDERS[0])
     require_layout(source, name="msmt17", entries=(*LISTS, f"{train}/", f"{test}/"))
@@ -34,6 +43,12 @@ def read_msmt17(source: Path, _parameters: IngestParameters, _findings: Findings
     for name, split in LISTS.items():
         folder = train if split == TRAIN else test
         rows += [(path, pid, camid, split) for path, pid, camid in _listed(source, name, folder)]
+    twice = Counter((path, split) for path, _, _, split in rows).most_common(1)
+    if twice and twice[0][1] > 1:
+        (image, kind), n = twice[0]
+        lists = " and ".join(name for name, own in LISTS.items() if own == kind)
+        raise UsageError(f"{lists} of {shown(source)}: {shown(image)} is listed {n} times; keep one line of it")
+    findings.warnings += _contradictions(rows)
     n_train = 1 + max((pid for _, pid, _, split in rows if split == TRAIN), default=-1)
     if not n_train:
         raise UsageError(
@@ -43,6 +58,24 @@ def read_msmt17(source: Path, _parameters: IngestParameters, _findings: Findings
     rows = sorted((path, pid + offset[split], camid, split) for path, pid, camid, split in rows)
     path, pids, camids, splits = map(list, zip(*rows, strict=True))
     return Samples.of_images(path, pids, camids, splits)
+
+
+def _contradictions(rows: Sequence[tuple[str, int, int, int]]) -> list[str]:
+    """A line if images of one folder have several pids: the published lists give each folder one."""
+    pids: dict[str, Counter[int]] = {}
+    for path, pid, _, _ in rows:
+        pids.setdefault(path.rpartition("/")[0], Counter())[pid] += 1
+    mixed = {folder: counts.most_common() for folder, counts in sorted(pids.items()) if len(counts) > 1}
+    if not mixed:
+        return []
+    folder, counts = next(iter(mixed.items()))
+    pid, n = counts[-1]
+    path = min(path for path, own, _, _ in rows if own == pid and path.startswith(f"{folder}/"))
+    others = f", and images of {len(mixed) - 1} other folders" if len(mixed) > 1 else ""
+    return [
+        f"lists give images of one folder different identities, which are taken as they are: {shown(path)} has {pid} "
+        f"({n} in all), where {counts[0][1]} of its folder have {counts[0][0]}{others}"
+    ]
 
 
 def _listed(source: Path, name: str, folder: str) -> list[tuple[str, int, int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from schemas.parameters import IngestParameters
 from stages.errors import UsageError
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.layout import require_layout
-from stages.ingest.formats.listing import list_images, no_images
+from stages.ingest.formats.listing import left_out, list_images, no_images
 from stages.ingest.formats.names import identities_from_one, shown
 from stages.samples import GALLERY, JUNK, QUERY, TRAIN, Samples
 
@@ -42,19 +42,22 @@ class NamedFiles:
         that does not parse.
         """
         require_layout(source, name=self.name, entries=[f"{folder}/" for folder in self.folders])
-        rows = []
+        rows: list[tuple[str, int, int, int]] = []
+        junk: list[tuple[str, int, int, int]] = []
         for folder, split in self.folders.items():
             for name in list_images(source / folder, recursive=False):
                 pid, camid = self.parse(name, folder=folder)
-                if not (split == TRAIN and pid == JUNK):
-                    rows.append((f"{folder}/{name}", pid, camid, split))
+                is_left_out = split == TRAIN and pid == JUNK
+                (junk if is_left_out else rows).append((f"{folder}/{name}", pid, camid, split))
         rows.sort()
         if all(row[3] != TRAIN for row in rows):
             raise no_images(source / next(folder for folder, split in self.folders.items() if split == TRAIN))
         path, pids, camids, splits = map(list, zip(*rows, strict=True))
         counted = identities_from_one(np.asarray(pids), np.asarray(splits)).tolist()
-        if counted != pids:
-            findings.notes.append("identities are counted from 1 here: train or query has pid 0, so it is an identity")
+        _tell(rows, findings, are_shifted=counted != pids)
+        if junk:
+            findings.notes.append(f"junk (pid -1) in train, left out: {len(junk)}")
+            findings.left_out = left_out(source, taken={*path, *(row[0] for row in junk)})
         return Samples.of_images(path, counted, camids, splits)
 
     def parse(self, name: str, *, folder: str) -> tuple[int, int]:
@@ -66,3 +69,27 @@ class NamedFiles:
                 "rename or remove it, or use another `format`"
             )
         return int(match["pid"]), int(match["camid"])
+
+
+def _tell(rows: Sequence[tuple[str, int, int, int]], findings: Findings, *, are_shifted: bool) -> None:
+    """Say how many images are nobody's, and whether the pids are one more than in the names."""
+    zeros = {
+        split: [path for path, pid, _, own in rows if pid == 0 and own == split] for split in (TRAIN, QUERY, GALLERY)
+    }
+    if are_shifted:
+        named = (zeros[QUERY] or zeros[TRAIN])[0]
+        told = f"pid 0 is an identity like any other, because {shown(named)} has it: all pids are one more here than in names"
+        if zeros[GALLERY] and not zeros[QUERY]:
+            findings.warnings.append(
+                f"{told}, and {len(zeros[GALLERY])} images of the gallery with pid 0 are of it and no distractors; if they "
+                f"are, take the {len(zeros[TRAIN])} images with pid 0 out of train"
+            )
+        else:
+            findings.notes.append(told)
+    n_junk = sum(pid == JUNK and split == GALLERY for _, pid, _, split in rows)
+    n_distractors = 0 if are_shifted else len(zeros[GALLERY])
+    if n_junk or n_distractors:
+        told = f"junk that evaluation ignores (pid -1): {n_junk}, distractors (pid 0): {n_distractors}"
+        findings.notes.append(f"images of the gallery that are nobody's: {told}")
+    if all(split != QUERY for _, _, _, split in rows):
+        findings.warnings.append("there are no queries, so nothing can be searched for in the gallery")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathlib import Path
 from schemas.choices import DatasetFormat
 from stages.errors import UsageError
 from stages.ingest.formats import dukemtmc_reid, dukemtmc_videoreid, mars, msmt17, veri776
+from stages.ingest.formats.cuhk03_np import BOXES
 from stages.ingest.formats.find_table import tables_in
 from stages.ingest.formats.format import Format
 from stages.ingest.formats.layout import is_there
@@ -32,7 +33,7 @@ def recognise(source: Path, formats: Iterable[Format]) -> Recognised:
     """The format of `source`, a file or a folder.
 
     A published layout comes first, then what those of `formats` recognise that can, a table, a folder of pictures. UsageError
-    if several tables could be that of the pictures.
+    if several tables could be that of the pictures, or if parts of a published layout are missing and nothing else fits.
     """
     fitting = [
         Recognised(each.name, why) for each in formats if each.recognise is not None and (why := each.recognise(source))
@@ -43,6 +44,8 @@ def recognise(source: Path, formats: Iterable[Format]) -> Recognised:
     else:
         fitting = [each for each in (_published(source), *fitting) if each]
         fitting += _by_tables(source, is_known=bool(fitting))
+        if fitting[0].format == "folder":
+            _require_whole(source)
     return replace(fitting[0], others=tuple(each.format for each in fitting[1:] if each.format != fitting[0].format))
 
 
@@ -68,6 +71,36 @@ def _published(source: Path) -> Recognised | None:
         if names and all(dukemtmc_videoreid.is_frame_name(name) for name in names):
             return Recognised("dukemtmc-videoreid", "train, query and gallery hold tracklets of named frames")
     return None
+
+
+def _require_whole(source: Path) -> None:
+    """Raise UsageError if `source` has folders or lists of a published layout and lacks others."""
+    market = tuple(f"{folder}/" for folder in MARKET_FOLDERS)
+    own = {f"{folder}/" for folder in ("bounding_box_train", "bounding_box_test")}
+    halves = next((pair for pair in msmt17.FOLDERS if (source / pair[0]).is_dir()), msmt17.FOLDERS[0])
+    msmt = (*msmt17.LISTS, *(f"{half}/" for half in halves))
+    is_msmt = any(map(msmt17.is_image_name, _some_names(source / halves[0], "*/*.*")))
+    videoreid = tuple(f"{folder}/" for folder in dukemtmc_videoreid.FOLDERS)
+    frames = _some_names(source / "train", "*/*/*.*")
+    is_videoreid = bool(frames) and all(map(dukemtmc_videoreid.is_frame_name, frames))
+    veri = tuple(f"{folder}/" for folder in veri776.VERI776.folders)
+    # what says so, and all that has to be there
+    layouts: list[tuple[str, Collection[str], Sequence[str]]] = [
+        ("mars", {"bbox_train/", "bbox_test/"}, mars.ENTRIES),
+        ("msmt17", {f"{half}/" for half in halves} if is_msmt else msmt17.LISTS.keys(), msmt),
+        ("veri776", veri, veri),
+        ("market1501", own, market),
+        *(("cuhk03-np", {f"{kind}/{each}" for each in own}, [f"{kind}/{each}" for each in market]) for kind in BOXES),
+        ("dukemtmc-videoreid", {"train/"} if is_videoreid else (), videoreid),
+    ]
+    for name, telling, entries in layouts:
+        found = [entry for entry in entries if entry in telling and is_there(source, entry)]
+        missing = [entry.rstrip("/") for entry in entries if not is_there(source, entry)]
+        if found and missing:
+            raise UsageError(
+                f"{shown(source)} looks like {name}, as {found[0].rstrip('/')} is there, but lacks {', '.join(missing)}; "
+                f"restore what is missing, or say `format='folder'` if it is not {name}"
+            )
 
 
 def _by_tables(source: Path, *, is_known: bool) -> list[Recognised]:

@@ -9,9 +9,10 @@ from stages.errors import DbcError, UsageError
 from stages.ingest.decode.crops import BadImageError
 from stages.ingest.decode.pixels import VIDEO_SUFFIXES, is_video
 from stages.ingest.decode.video_file import frame_seconds
+from stages.ingest.formats.boxes_file import unread_boxes
 from stages.ingest.formats.detections import Detection, samples_of
 from stages.ingest.formats.format import NAMING, STEPS, Findings, Format
-from stages.ingest.formats.listing import list_images
+from stages.ingest.formats.listing import left_out, list_images
 from stages.ingest.formats.names import shown
 from stages.samples import Samples
 
@@ -49,7 +50,11 @@ def read_videos(source: Path, parameters: IngestParameters, findings: Findings) 
     if parameters.every_frames is not None:
         step = f"{parameters.every_frames} frames"
     findings.notes.append(f"whole frames of {len(paths)} videos, one every {step}")
-    return samples_of(found, source=source, root=root, parameters=parameters, findings=findings)
+    findings.warnings += unread_boxes(root, paths)
+    samples = samples_of(found, source=source, root=root, parameters=parameters, findings=findings)
+    if source.is_dir():
+        findings.left_out = left_out(source, taken=set(paths))
+    return samples
 
 
 def frames_taken(seconds: list[float], parameters: IngestParameters) -> list[int]:

@@ -9,6 +9,7 @@ import pytest
 from schemas.parameters import IngestParameters
 from stages.errors import UsageError
 from stages.ingest.formats import read_samples
+from stages.ingest.formats.format import Findings
 from stages.samples import GALLERY, QUERY, TRAIN, UNKNOWN
 
 FILES = [
@@ -88,6 +89,37 @@ def test_a_name_that_does_not_parse_is_named(tmp_path, name):
     text = refusal(tmp_path)
     assert f"query/{name}" in text
     assert "0002_c1s1_000451_03.jpg" in text
+
+
+def told(root):
+    findings = Findings()
+    read_samples(root, parameters=IngestParameters(format="market1501"), findings=findings)
+    return findings
+
+
+def test_images_that_are_nobody_s_and_missing_queries_are_told(tmp_path):
+    write(tmp_path, FILES)
+    findings = told(tmp_path)
+    junk = "junk that evaluation ignores (pid -1): 1, distractors (pid 0): 1"
+    assert findings.notes == [
+        f"images of the gallery that are nobody's: {junk}",
+        "junk (pid -1) in train, left out: 1",
+    ]
+    assert not findings.left_out
+    assert not findings.warnings
+    (tmp_path / "query/0001_c1s1_001051_00.jpg").unlink()
+    assert told(tmp_path).warnings == ["there are no queries, so nothing can be searched for in the gallery"]
+
+
+def test_a_pid_0_in_train_that_makes_distractors_an_identity_is_warned_of(tmp_path):
+    write(tmp_path, [*FILES, "bounding_box_train/0000_c1s1_000001_00.jpg"])
+    (warning,) = told(tmp_path).warnings
+    assert "because 'bounding_box_train/0000_c1s1_000001_00.jpg' has it" in warning
+    assert "1 images of the gallery with pid 0 are of it and no distractors" in warning
+    write(tmp_path, ["query/0000_c1s1_000001_00.jpg"])
+    findings = told(tmp_path)
+    assert not findings.warnings
+    assert any("pid 0 is an identity like any other" in note for note in findings.notes)
 
 
 def test_a_missing_folder_is_named_with_what_was_found(tmp_path):

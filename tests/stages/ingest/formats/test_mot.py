@@ -9,7 +9,8 @@ import pytest
 from box_sources import SEQINFO, mot, pictures, read, refusal, text
 
 from stages.ingest.formats import recognise_source
-from stages.ingest.formats.mot import rows_of, why_mot
+from stages.ingest.formats.boxes_file import rows_of
+from stages.ingest.formats.mot import why_mot
 from stages.samples import UNKNOWN
 
 TRUTH = ["1,1,11,6,10,20,1,1,1.0", "2,1,12,6,10,20,1,1,0.9", "2,2,3,4,5,6,1,1,1", "3,2,3.5,4,5,6,0,1,1"]
@@ -70,11 +71,13 @@ def test_results_of_a_tracker_lie_beside_the_frames(tmp_path: Path) -> None:
     [
         (["1,1,1,1,9"], "gt.txt' line 1 has 5 fields, expected at least 6"),
         (["1,1,1,1,9,9", "1,one,1,1,9,9"], "line 2: '1,one,1,1,9,9' are not numbers"),
-        (["0,1,1,1,9,9,1"], "line 1: frame 0 is out of range; frames count from 1"),
+        (["-1,1,1,1,9,9,1"], "line 1: frame -1 is out of range; frames count from 1, or from 0"),
+        (["0,1,1,1,9,9,1", "3,1,1,1,9,9,1"], "has 3 frames (from 0, as there is a frame 0), none of this number"),
+        (["frame,id,x,y,w,h", "1,1,1,1,9,9"], "are not numbers; leave the header out"),
         (["1,1,1,1,9,9,1", "4,1,1,1,9,9,1"], "line 2: frame 4 is out of range: "),
         (["1.5,1,1,1,9,9,1"], "frame and id must be whole, got 1.5 and 1"),
         (["1,1,1,1,9,9,1", "1,1,2,2,9,9,1"], "line 2 has a box of track 1 in frame 1, as line 1"),
-        (["1,-1,1,1,9,9,1", "1,-1,1,1,9,9,1"], "line 2 has the same box in frame 1, as line 1"),
+        (["1,-1,1,1,9,9,1", "1,-1,1,1,9,9,1"], "line 1 are the same box of "),
         (["1,1,nan,1,9,9,1"], "line 1: '1,1,nan,1,9,9,1' are not numbers"),
         (["1,1,-20,1,9,9,1"], "line 1: box [-21, 0, 9, 9] lies outside its picture"),
         (["1,1,0.1,0.1,0.2,0.2,1"], "line 1: box [-0.9, -0.9, 0.2, 0.2] lies outside"),
@@ -104,6 +107,38 @@ def test_a_box_outside_its_picture_is_counted_if_bad_images_are_skipped(tmp_path
     assert findings.boxes == {"outside their picture": 1}
 
 
+def test_frames_count_from_0_in_all_files_if_one_has_a_frame_0(tmp_path: Path) -> None:
+    pictures(tmp_path, *(f"{name}/{number:06}.png" for name in ("left", "right") for number in (1, 2, 3)))
+    text(tmp_path / "left.txt", "0,1,1,1,9,9\n1,1,1,1,9,9\n")
+    text(tmp_path / "right.txt", "2,1,1,1,9,9\n")
+    samples, findings = read(tmp_path, "mot")
+    assert samples.path == ("left/000001.png", "left/000002.png", "right/000003.png")
+    assert samples.frame_number.tolist() == [0, 1, 2]
+    (told,) = findings.warnings
+    assert "frames count from 0 in " in told
+    assert "left.txt', which has a frame 0, and so do all 2 files of boxes" in told
+
+
+def test_the_same_box_twice_is_left_out_and_counted_if_bad_images_are_skipped(tmp_path: Path) -> None:
+    source = mot(tmp_path / "S", ["1,-1,1,1,9,9,0.9", "1,-1,1,1,9,9,0.9", "2,-1,1,1,9,9,0.8"], boxes="det/det.txt")
+    assert "keep one, or leave copies out with `on_bad_image='skip'`" in refusal(source, "mot")
+    samples, findings = read(source, "mot", on_bad_image="skip")
+    assert len(samples) == 2
+    assert findings.boxes == {"that are there before": 1}
+
+
+def test_frames_that_no_boxes_belong_to_are_named(tmp_path: Path) -> None:
+    mot(tmp_path / "A", ["1,1,1,1,9,9,1,1,1"])
+    pictures(tmp_path, "B/img1/000001.jpg", "C/1.jpg")
+    text(tmp_path / "film.mp4", "never opened")
+    _, findings = read(tmp_path, "mot")
+    assert findings.warnings == [
+        "videos without boxes, left out: 1 ('film.mp4')",
+        "folders of pictures without boxes, left out: 2 ('B', 'C')",
+    ]
+    assert not read(tmp_path / "A", "mot")[1].warnings
+
+
 def test_lines_keep_their_numbers_over_empty_ones(tmp_path: Path) -> None:
     file = text(tmp_path / "gt.txt", "1,1,1,1,9,9,1\r\n\r\n2,1,1,1,9,9,0\r\n3,1,1,1,9,9,1,\r\n")
     rows, n_ignored = rows_of(file, is_truth=True)
@@ -119,7 +154,7 @@ def test_names_that_are_no_numbers_are_taken_in_the_order_of_the_numbers_in_them
     assert any("frame 1 is 'f_1.png', frame 3 is 'f_10.png'" in note for note in findings.notes)
 
 
-@pytest.mark.parametrize("lines", ["", "1;1;1;1;2;2;1\n", "0,1,1,1,2,2,1\n"])
+@pytest.mark.parametrize("lines", ["", "1;1;1;1;2;2;1\n", "-1,1,1,1,2,2,1\n"])
 def test_a_faulty_file_of_boxes_is_no_folder_of_identities(tmp_path: Path, lines: str) -> None:
     text(tmp_path / "det/det.txt", lines)
     assert why_mot(tmp_path) == "det/det.txt is where MOTChallenge keeps boxes"

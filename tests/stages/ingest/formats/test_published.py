@@ -13,6 +13,7 @@ from schemas.choices import DatasetFormat
 from schemas.parameters import IngestParameters
 from stages.errors import DbcError, UsageError
 from stages.ingest.formats import FORMATS, read_samples
+from stages.ingest.formats.format import Findings
 from stages.samples import GALLERY, QUERY, TRAIN, UNKNOWN, Samples
 
 DUKE = {
@@ -154,6 +155,19 @@ def test_what_is_wrong_with_msmt17_is_told_in_one_line(tmp_path: Path) -> None:
     text = refusal(tmp_path, "msmt17")
     assert "lacks list_val.txt: msmt17 wants list_train.txt" in text
     assert "found list_gallery.txt" in text
+
+
+def test_an_image_of_msmt17_twice_is_refused_and_a_folder_of_two_identities_is_told(tmp_path: Path) -> None:
+    write_msmt(tmp_path, ("train", "test"))
+    train = tmp_path / "list_train.txt"
+    train.write_text(f"{MSMT_LISTS['list_train.txt'][0].rpartition(' ')[0]} 3\n{MSMT_LISTS['list_train.txt'][1]}\n")
+    findings = Findings()
+    read_samples(tmp_path, parameters=IngestParameters(format="msmt17"), findings=findings)
+    (told,) = findings.warnings
+    assert "'train/0000/0000_045_12_0303morning_0006_2_ex.jpg' has 0 (1 in all), where 1 of its folder have 3" in told
+    train.write_text("".join(f"{line}\n" for line in [*MSMT_LISTS["list_train.txt"], MSMT_LISTS["list_val.txt"][0]]))
+    assert "list_train.txt and list_val.txt of" in refusal(tmp_path, "msmt17")
+    assert "0303morning_0006_2_ex.jpg' is listed 2 times; keep one line of it" in refusal(tmp_path, "msmt17")
 
 
 def test_an_msmt17_without_train_images_is_refused(tmp_path: Path) -> None:

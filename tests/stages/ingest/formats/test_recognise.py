@@ -57,6 +57,39 @@ def test_splits_of_named_individuals_are_a_folder_and_the_folder_of_boxes_is_cuh
     assert recognise_source(make(tmp_path / "detected", MARKET)).format == "cuhk03-np"
 
 
+@pytest.mark.parametrize(
+    ("layout", "without", "told"),
+    [
+        ("market1501", "query/", "as bounding_box_train is there, but lacks query; restore what is missing"),
+        ("dukemtmc-reid", "bounding_box_test/", "lacks bounding_box_test; "),
+        ("cuhk03-np", "labeled/query/", "looks like cuhk03-np, as labeled/bounding_box_train is there"),
+        ("veri776", "image_query/", "looks like veri776, as image_train is there, but lacks image_query"),
+        ("mars", "info/query", "looks like mars, as bbox_train is there, but lacks info/query_IDX.mat"),
+        ("mars", "info/", "lacks info/train_name.txt, "),
+        ("msmt17", "list_val", "looks like msmt17, as list_train.txt is there, but lacks list_val.txt"),
+        ("dukemtmc-videoreid", "gallery/", "looks like dukemtmc-videoreid, as train is there, but lacks gallery"),
+    ],
+)
+def test_a_published_layout_with_parts_missing_is_no_folder_of_identities(
+    tmp_path: Path, layout: str, without: str, told: str
+) -> None:
+    source = make(tmp_path / "source", [name for name in LAYOUTS[layout] if not name.startswith(without)])
+    with pytest.raises(UsageError) as caught:
+        recognise_source(source)
+    assert told in str(caught.value)
+    assert "or say `format='folder'` if it is not" in str(caught.value)
+    make(source, ["samples.csv"])
+    assert recognise_source(source).format == "csv"
+
+
+def test_msmt17_without_any_list_is_known_by_its_names(tmp_path: Path) -> None:
+    names = ["train/0000/0000_000_01_0303morning_0015_1.jpg", "test/0000/0000_007_04_0303noon_0020_0.jpg"]
+    with pytest.raises(UsageError, match=r"looks like msmt17, as train is there, but lacks list_train\.txt, list_val"):
+        recognise_source(make(tmp_path / "a", names))
+    others = ["train/Zola/1.jpg", "test/Zola/2.jpg"]
+    assert recognise_source(make(tmp_path / "b", others)).format == "folder"
+
+
 def tables(folder: Path, headers: dict[str, str]) -> Path:
     make(folder, ["a.jpg"])
     for name, header in headers.items():

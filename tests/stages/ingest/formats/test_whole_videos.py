@@ -13,7 +13,8 @@ from schemas.parameters import IngestParameters
 from stages.errors import UsageError
 from stages.ingest.decode.crops import BadImageError, Crop, Region
 from stages.ingest.decode.video_file import frame_seconds, read_frames, video_crops
-from stages.ingest.formats import recognise_source
+from stages.ingest.formats import read_samples, recognise_source
+from stages.ingest.formats.format import Findings
 from stages.ingest.formats.video import frames_taken
 
 LEVELS = [10, 60, 110, 160, 210]
@@ -92,6 +93,39 @@ def test_a_video_stands_in_for_the_pictures_of_a_sequence(tmp_path: Path) -> Non
     video(tmp_path / "T" / "north.mp4", LEVELS)
     text(tmp_path / "T" / "north.txt", "1,1,1,1,9,9,-1,-1,-1,-1\n")
     assert read(tmp_path / "T", "mot")[0].path == ("north.mp4",)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("a.txt", "1;1;1;1;9;9\n", "'a.txt' is not read: it has no boxes as MOTChallenge writes them, because"),
+        ("a.txt", "", "'a.txt' is not read: it is empty, where a tracker's boxes would be"),
+        (
+            "a.csv",
+            "frame,id,x,y,w,h\n1,1,1,1,9,9\n",
+            "a tracker's boxes are read from a.txt, written as MOTChallenge does",
+        ),
+        ("a.txt", "the camera at the pond, 2 m above it\n", None),
+        ("b.txt", "1;1;1;1;9;9\n", None),
+    ],
+)
+def test_boxes_beside_a_video_that_are_not_read_are_named(
+    tmp_path: Path, name: str, content: str, told: str | None
+) -> None:
+    video(tmp_path / "a.mp4", LEVELS)
+    text(tmp_path / name, content)
+    _, findings = read(tmp_path, "video")
+    assert [told in each for each in findings.warnings if told] == ([True] if told else [])
+    assert len(findings.warnings) == (told is not None)
+    assert findings.left_out == {f".{name.rpartition('.')[2]}": 1}
+
+
+def test_boxes_of_the_sequence_are_named_where_whole_frames_are_asked_for(tmp_path: Path) -> None:
+    video(tmp_path / "a.mp4", LEVELS)
+    text(tmp_path / "a.txt", "1,1,1,1,9,9\n")
+    findings = Findings()
+    read_samples(tmp_path, parameters=IngestParameters(format="video"), findings=findings)
+    assert "give its folder with `format='mot'`" in findings.warnings[0]
 
 
 def test_a_video_without_pyav_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,128 @@
+"""A file of boxes as MOTChallenge writes it: its lines, and whether a text beside a video is one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from stages.errors import UsageError
+from stages.ingest.formats.names import INT32_MAX, is_missing, numbered_lines, plain, shown
+from stages.ingest.formats.numbers import number_of, score_of
+from stages.plain_files import plain_file
+
+IGNORED, NO_TRACK = 0.0, -1
+_SEPARATOR = re.compile(r"\s*,\s*|\s+")
+_FEWEST = 6
+_CELL, _NUMBERS, _LOOKED_AT = re.compile(r"[,;\s]+"), 4, 5
+"""So many numbers in one of the first lines make a text beside a video look like boxes."""
+
+
+class Row(NamedTuple):
+    """A line of a file of boxes: `frame` as it is there, `box` is left, top, width and height in pixels from 0."""
+
+    line: int
+    frame: int
+    track: int
+    box: tuple[float, float, float, float]
+    confidence: float
+
+
+def rows_of(file: Path, *, is_truth: bool) -> tuple[list[Row], int]:
+    """The lines of `file`, and how many more are ignored: those of ground truth (`is_truth`) with confidence 0.
+
+    UsageError for a line that is no frame, id, left, top, width, height, … or that repeats the track of an earlier one.
+    """
+    rows, n_ignored = [], 0
+    first: dict[tuple[int, int], int] = {}
+    for number, text in numbered_lines(file):
+        row = _row(file, number, text)
+        if is_truth and row.confidence == IGNORED:
+            n_ignored += 1
+            continue
+        before = number if row.track == NO_TRACK else first.setdefault((row.frame, row.track), number)
+        if before != number:
+            raise UsageError(
+                f"{shown(file)} line {number} has a box of track {row.track} in frame {row.frame}, as line {before}; keep one"
+            )
+        rows.append(row)
+    if not rows:
+        told = f"all {n_ignored} have confidence 0, which ground truth ignores" if n_ignored else "it is empty"
+        raise UsageError(f"{shown(file)} has no boxes: {told}; leave the sequence out")
+    return rows, n_ignored
+
+
+def looks_like_mot(file: Path) -> bool:
+    """Whether one of the first lines of `file` is that of a file of boxes: six numbers or more, of which two are whole."""
+    try:
+        return any(_why_no_row(file, line) is None for line in _first_lines(file))
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def unread_boxes(root: Path, videos: Iterable[str]) -> list[str]:
+    """A line for each file beside one of the `videos` (paths below `root`) that may be a tracker's, in a format without boxes.
+
+    It has the video's name, ends in .txt or .csv, and has lines of numbers or none at all.
+    """
+    beside = [(root / path).with_suffix(suffix) for path in videos for suffix in (".txt", ".csv")]
+    told = ((file, _why_unread(file)) for file in beside if file.is_file())
+    return [f"{shown(file.relative_to(root))} is not read: {why}" for file, why in told if why is not None]
+
+
+def _why_unread(file: Path) -> str | None:
+    """Why the boxes of `file` are not read; None if it is a text like any other."""
+    try:
+        lines = _first_lines(file)
+    except (OSError, UnicodeDecodeError) as error:
+        return "it is not in UTF-8" if isinstance(error, UnicodeDecodeError) else f"{error.strerror}"
+    if not lines:
+        return "it is empty, where a tracker's boxes would be"
+    if not any(len([cell for cell in _CELL.split(line) if number_of(cell) is not None]) >= _NUMBERS for line in lines):
+        return None
+    if file.suffix != ".txt":
+        return f"a tracker's boxes are read from {plain(file.stem)}.txt, written as MOTChallenge does"
+    why = _why_no_row(file, lines[0])
+    if why is not None:
+        return f"it has no boxes as MOTChallenge writes them, because {why}"
+    return "it has boxes as MOTChallenge writes them; give its folder with `format='mot'`"
+
+
+def _why_no_row(file: Path, line: str) -> str | None:
+    """What is wrong with the first line of `file`; None if it is a row."""
+    try:
+        _row(file, 1, line)
+    except UsageError as error:
+        return str(error)
+    return None
+
+
+def _first_lines(file: Path) -> list[str]:
+    """The first lines of `file` that are not empty."""
+    with open(file, encoding="utf-8-sig", opener=plain_file) as text:
+        return list(islice((line.strip() for line in text if line.strip()), _LOOKED_AT))
+
+
+def _row(file: Path, number: int, text: str) -> Row:
+    fields, origin = _SEPARATOR.split(text.strip().rstrip(",")), f"{shown(file)} line {number}"
+    if len(fields) < _FEWEST:
+        raise UsageError(
+            f"{origin} has {len(fields)} fields, expected at least 6: frame, id, left, top, width, height; write it as "
+            "MOTChallenge does"
+        )
+    # no id, and no number at all, mean that there is no track
+    fields[1] = str(NO_TRACK) if is_missing(fields[1]) else fields[1]
+    numbers = [found for found in map(number_of, fields[:_FEWEST]) if found is not None]
+    if len(numbers) < _FEWEST:
+        advice = "correct it" if numbers else "leave the header out"
+        raise UsageError(f"{origin}: {shown(text.strip())} are not numbers; {advice}")
+    frame, track, left, top, width, height = numbers
+    confidence = score_of(fields[_FEWEST], origin, name="confidence") if len(fields) > _FEWEST else -1.0
+    if not (frame.is_integer() and track.is_integer()):
+        raise UsageError(f"{origin}: frame and id must be whole, got {fields[0]} and {fields[1]}")
+    if not 0 <= frame <= INT32_MAX:
+        raise UsageError(f"{origin}: frame {frame:.0f} is out of range; frames count from 1, or from 0")
+    # pixels count from 1 there
+    return Row(number, int(frame), int(track), (left - 1, top - 1, width, height), confidence)
