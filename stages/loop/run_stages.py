@@ -175,21 +175,9 @@ def _steps(plan: Plan, stage: int, context: Context) -> list[Step]:
 
 def _last_steps(plan: Plan, asked: LastMerge, stage: int, context: Context) -> list[Step]:
     parameters = plan.merge.model_copy(update={"n_clusters": asked.n_clusters})
-
-    def merge_step(run: RunDirectory) -> Made:
-        return merge(
-            run,
-            stage=stage,
-            parameters=parameters,
-            from_stage=asked.from_stage,
-            constraints=plan.constraints,
-            context=context,
-        )
-
-    def evaluate_step(run: RunDirectory) -> Made:
-        return evaluate(run, stage=stage, parameters=plan.evaluate, context=context)
-
-    return [merge_step, evaluate_step]
+    merge_step = partial(merge, parameters=parameters, from_stage=asked.from_stage, constraints=plan.constraints)
+    steps = [merge_step, partial(evaluate, parameters=plan.evaluate)]
+    return [partial(step, stage=stage, context=context) for step in steps]
 
 
 def _row(
