@@ -3,7 +3,8 @@
 Features that learn the camera make other silhouettes rise, because clusters of one camera lie far apart. The silhouette
 that counts only other cameras falls with mAP when the collapse is strong, but not when it is weak; the share of near
 neighbours that are of other cameras falls in both. So stages with less of it than the first one are left out, and so are
-stages whose clusters join identities: trained on them, features grow more compact and tell less.
+stages whose clusters join identities: trained on them, features grow more compact and tell less. Of trained features that
+are about as good, the newest are taken: in 21 runs these had a mAP of 0.576 in the mean, the best 0.571, the last 0.578.
 """
 
 from __future__ import annotations
@@ -22,18 +23,30 @@ last stages of nine runs that helped it was 1.03 to 2.0 of it, of two that colla
 that does another harm may keep more: 0.92 on vehicles by `paper`."""
 
 
+NEARLY = 0.95
+"""Of the best score: newer features with so much of it are about as good."""
+
+
 def _score(measures: Sequence[StageMeasures]) -> Float64Array:
     mixing = values(measures, "camera_mixing")
     is_kept = (mixing >= KEPT_MIXING * min(1.0, mixing[0])) & ~np.array([stage.is_over_merged for stage in measures])
     return np.where(is_kept, of_features(measures, "across_cameras"), np.nan)
 
 
+def _choose(measures: Sequence[StageMeasures], score: Float64Array) -> int:
+    best, first = float(np.nanmax(score)), float(values(measures, "across_cameras")[0])
+    near = np.flatnonzero((score >= best - (1 - NEARLY) * abs(best)) & (score > first))
+    # features of before any training have the score of the first stage, to the last bit
+    taken = score[near[-1]] if len(near) else best
+    return most_separate(measures, score == taken)
+
+
 RULE = Rule(
-    description="the features that, merged anew, give the best silhouette counting only other cameras, unless their "
-    "neighbours keep to one camera more than at the first stage, or they still ask for twice the clusters; of the stages that "
-    "have them, the largest cluster-silhouette",
+    description="the newest trained features that, merged anew, give within a twentieth of the best silhouette counting only "
+    "other cameras, or those of before training if they are best; not if their neighbours keep to one camera more than at the "
+    "first stage, or they still ask for twice the clusters; of the stages that have them, the largest cluster-silhouette",
     needs="known cameras, at least two",
     score=_score,
-    choose=lambda measures, score: most_separate(measures, score == np.nanmax(score)),
+    choose=_choose,
     precedence=1,
 )

@@ -49,6 +49,23 @@ def test_the_newest_features_near_the_best_are_chosen_and_of_their_stages_the_on
     assert choose(stages(separation=separation, cluster_silhouette=cluster_silhouette)) == chosen
 
 
+@pytest.mark.parametrize(
+    ("across", "chosen"),
+    [
+        ([0.1, 0.2, 0.196], 3),  # newer features, about as good
+        ([0.1, 0.2, 0.18], 2),
+        ([0.1, 0.1, 0.099], 1),  # features of before training are best: not left for newer ones
+        ([0.1, 0.098, 0.101], 3),
+        ([0.1, 0.1, 0.104], 3),
+    ],
+)
+def test_across_cameras_newer_trained_features_are_taken_if_they_are_about_as_good(
+    across: list[float], chosen: int
+) -> None:
+    measures = stages(separation=[0.0] * 3, across_cameras=across, camera_mixing=[1.0] * 3)
+    assert choose(measures, rule="across-cameras") == chosen
+
+
 def test_without_separation_the_cluster_silhouette_is_the_rule() -> None:
     plain = stages(separation=[NAN, NAN, NAN], cluster_silhouette=[0.1, 0.4, 0.2])
     assert default_rule(plain) == "cluster-silhouette"
