@@ -17,7 +17,7 @@ from stages.nn.backbones.resnets import set_resnet_options
 from stages.nn.bag_of_words.descriptor import DIM, LEAST_HEIGHT, PATCH, BagOfWords
 from stages.nn.bag_of_words.vocabulary import MOST_IMAGES, fit_vocabulary
 from stages.nn.images import StoredImages
-from stages.reporting import Reporter, Silent
+from stages.reporting import SILENT, Reporter
 from stages.typing import Int64Array
 
 HEIGHT, WIDTH = 128, 64
@@ -62,11 +62,7 @@ class WordsProvider(Provider):
         return parameters.model_copy(update={**fields, "embedding_dim": parameters.embedding_dim or EMBEDDING_DIM})
 
     def learned(
-        self,
-        images: StoredImages,
-        frames: Int64Array,
-        parameters: InitParameters,
-        reporter: Reporter = Silent(),  # noqa: B008
+        self, images: StoredImages, frames: Int64Array, parameters: InitParameters, reporter: Reporter = SILENT
     ) -> dict[str, NDArray[Any]]:
         """The vocabulary. DbcError without train images."""
         if not len(frames):

@@ -15,7 +15,7 @@ from schemas.parameters import InitParameters
 from stages.errors import UsageError
 from stages.nn.backbones.weights import WeightsFile, load_weights, weights_file
 from stages.nn.images import StoredImages
-from stages.reporting import Reporter, Silent
+from stages.reporting import SILENT, Reporter
 from stages.typing import Int64Array
 
 
@@ -76,12 +76,7 @@ class Provider:
         return parameters.model_copy(update={"weights": weights.name, "weights_digest": weights.digest})
 
     def load(
-        self,
-        network: nn.Module,
-        weights: WeightsFile,
-        *,
-        backbone: str,
-        reporter: Reporter = Silent(),  # noqa: B008
+        self, network: nn.Module, weights: WeightsFile, *, backbone: str, reporter: Reporter = SILENT
     ) -> tuple[str, ...]:
         """Copy `weights` into `network`; returns the names in the file that are not used, except a classifier's."""
         left_out = load_weights(network, weights, backbone=backbone, reporter=reporter)
@@ -107,7 +102,7 @@ class Provider:
         images: StoredImages,  # noqa: ARG002
         frames: Int64Array,  # noqa: ARG002
         parameters: InitParameters,  # noqa: ARG002
-        reporter: Reporter = Silent(),  # noqa: ARG002, B008
+        reporter: Reporter = SILENT,  # noqa: ARG002
     ) -> dict[str, NDArray[Any]]:
         """Arrays of the network's state, by name, learned from the train images `images[frames]`; usually none."""
         return {}

@@ -19,7 +19,7 @@ from stages.nn.backbones.pooling import GeneralizedMean
 from stages.nn.backbones.provider import Provider
 from stages.nn.backbones.weights import WeightsFile, fit_tensors, read_tensors
 from stages.nn.images import IMAGENET_MEAN, IMAGENET_STD
-from stages.reporting import Reporter, Silent
+from stages.reporting import SILENT, Reporter
 
 PREFIX = "timm:"
 HUB = "hf-hub:"
@@ -109,7 +109,7 @@ class TimmNetworks(Provider):
         weights: WeightsFile,
         *,
         backbone: str,
-        reporter: Reporter = Silent(),  # noqa: ARG002, B008
+        reporter: Reporter = SILENT,  # noqa: ARG002
     ) -> tuple[str, ...]:
         """Copy `weights` into `network`, converted as timm converts them; returns the names that are not used.
 

@@ -12,7 +12,7 @@ from schemas.parameters import InitParameters
 from stages.nn.backbones import register
 from stages.nn.backbones.provider import Provider
 from stages.nn.backbones.weights import WeightsFile
-from stages.reporting import Reporter, Silent
+from stages.reporting import SILENT, Reporter
 
 PREFIX = "two:"
 
@@ -55,12 +55,7 @@ class TwoNetworksProvider(Provider):
         return register.provider_of(name).download(name, reporter=reporter)
 
     def load(
-        self,
-        network: nn.Module,
-        weights: WeightsFile,
-        *,
-        backbone: str,
-        reporter: Reporter = Silent(),  # noqa: B008
+        self, network: nn.Module, weights: WeightsFile, *, backbone: str, reporter: Reporter = SILENT
     ) -> tuple[str, ...]:
         """Copy `weights` into both networks; see `Provider.load`."""
         name = backbone.removeprefix(PREFIX)

@@ -16,7 +16,7 @@ from schemas.stage_names import stage_directory
 from stages.errors import DbcError, UsageError
 from stages.nn.backbones.checkpoint_content import common_prefix, own_model, read_checkpoint
 from stages.nn.backbones.headless import removed_names
-from stages.reporting import Reporter, Silent
+from stages.reporting import SILENT, Reporter
 from stages.runs.run_directory import model_manifest
 
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -61,11 +61,7 @@ def weights_file(weights: str) -> WeightsFile:
 
 
 def load_weights(
-    module: nn.Module,
-    file: WeightsFile,
-    *,
-    backbone: str,
-    reporter: Reporter = Silent(),  # noqa: B008
+    module: nn.Module, file: WeightsFile, *, backbone: str, reporter: Reporter = SILENT
 ) -> tuple[str, ...]:
     """Copy the weights of `file`, in torchvision's naming, into `module`, a backbone named `backbone`.
 
