@@ -11,13 +11,7 @@ from types import MappingProxyType
 
 FIELDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "SyntheticParameters": (
-            "identities",
-            "cameras",
-            "images_per_camera",
-            "frames_per_tracklet",
-            "difficulty",
-        ),
+        "SyntheticParameters": ("identities", "cameras", "images_per_camera", "frames_per_tracklet", "difficulty"),
         "IngestParameters": (
             "format",
             "height",
@@ -29,27 +23,9 @@ FIELDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "synthetic",
             "source_digest",
         ),
-        "InitParameters": (
-            "backbone",
-            "weights",
-            "weights_digest",
-            "height",
-            "width",
-            "embedding_dim",
-            "seed",
-        ),
-        "ExtractParameters": (
-            "batch_size",
-            "amp",
-        ),
-        "MergeParameters": (
-            "criterion",
-            "lambda_",
-            "merge_percent",
-            "update",
-            "metric",
-            "intra_normalizer",
-        ),
+        "InitParameters": ("backbone", "weights", "weights_digest", "height", "width", "embedding_dim", "seed"),
+        "ExtractParameters": ("batch_size", "amp"),
+        "MergeParameters": ("criterion", "lambda_", "merge_percent", "update", "metric", "intra_normalizer"),
         "TrainParameters": (
             "stage",
             "recipe",

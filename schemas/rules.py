@@ -44,21 +44,9 @@ MERGE_RULES = (
     Rule("camera", "penalty", "clusterer", ("dbc",), why="other methods make no merges that it could put off"),
     Rule("criterion", "buc", "clusterer", ("dbc",), why="other methods make no merges that it could rank"),
     Rule("start", "reviewed", "clusterer", ("dbc",), why="other methods make no merges that could be made anew"),
-    Rule(
-        "view",
-        "apart",
-        "start",
-        ("previous", "singletons"),
-        why="corrections keep the views they find",
-    ),
+    Rule("view", "apart", "start", ("previous", "singletons"), why="corrections keep the views they find"),
     Rule("view", "apart", "clusterer", ("dbc",), why="other methods compare all samples"),
-    Rule(
-        "encounter",
-        "joined",
-        "start",
-        ("previous", "singletons"),
-        why="corrections keep the encounters they find",
-    ),
+    Rule("encounter", "joined", "start", ("previous", "singletons"), why="corrections keep the encounters they find"),
     Rule("encounter", "joined", "clusterer", ("dbc",), why="other methods make no merges that could come first"),
     Rule("metric", "jaccard", "clusterer", ("dbc",), why="the others have their own distance"),
 )

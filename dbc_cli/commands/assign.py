@@ -24,10 +24,7 @@ if TYPE_CHECKING:
 ASSIGN = (
     Flag("threshold", float, "Least probability of a known individual; below it a picture shows a new one.", "0.5"),
 )
-CSV = (
-    Flag("csv", Path, "Save the whole list as CSV.", "no file", OUTPUT, "FILE"),
-    *OVERWRITE,
-)
+CSV = (Flag("csv", Path, "Save the whole list as CSV.", "no file", OUTPUT, "FILE"), *OVERWRITE)
 SHOWN = 40
 """Rows of the table; the whole list goes to a file or JSON."""
 FIELDS = ("path", "individual", "probability", "nearest", "similarity", "margin")

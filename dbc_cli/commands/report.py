@@ -100,15 +100,7 @@ def report(given: Given) -> None:
         from stages.pages.report import write_report
 
         method, most_bytes = given.get("map", "tsne"), given.get("page_mb", 20) * 1_000_000
-        write_report(
-            run,
-            reported,
-            page,
-            method=method,
-            most_bytes=most_bytes,
-            overwrite=overwrite,
-            reporter=reporter,
-        )
+        write_report(run, reported, page, method=method, most_bytes=most_bytes, overwrite=overwrite, reporter=reporter)
     given.remember()
     fields = {
         "run": given.run.as_posix(),

@@ -88,11 +88,7 @@ Fit = Callable[[Int64Array], Compared]
 
 
 def nearest_clusters(
-    asked: Float32Array,
-    rows: Float32Array,
-    labels: Int64Array,
-    *,
-    barred: Sequence[Int64Array] | None = None,
+    asked: Float32Array, rows: Float32Array, labels: Int64Array, *, barred: Sequence[Int64Array] | None = None
 ) -> Nearest:
     """The clusters most similar to each of `asked` (q, d), among those of the `rows` (n, d) that have `labels` (n,), 0..K−1.
 

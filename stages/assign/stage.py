@@ -65,13 +65,7 @@ def grown_since(run: RunDirectory) -> RunDirectory:
     return before
 
 
-def assign(
-    run: RunDirectory,
-    *,
-    stage: int,
-    parameters: AssignParameters,
-    context: Context = DEFAULT_CONTEXT,
-) -> Made:
+def assign(run: RunDirectory, *, stage: int, parameters: AssignParameters, context: Context = DEFAULT_CONTEXT) -> Made:
     """Assign the samples that were added since the clusters of `stage` were made, or find that up to date.
 
     The features are those of that stage, or the newest before, which the new dataset must have as well. DbcError if there is

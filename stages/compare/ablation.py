@@ -25,12 +25,7 @@ VARIANTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 
 
 def ablation_cells(
-    plan: Plan,
-    *,
-    variants: Sequence[str],
-    seeds: Sequence[int],
-    dbc_lambda: float | None,
-    buc_lambda: float | None,
+    plan: Plan, *, variants: Sequence[str], seeds: Sequence[int], dbc_lambda: float | None, buc_lambda: float | None
 ) -> list[Cell]:
     """A cell for every variant and seed: they differ in criterion, λ and update, and agree in everything else of `plan`.
 

@@ -32,18 +32,7 @@ COLUMNS = (
     "cluster_size",
     "identity",
 )
-MORE_COLUMNS = (
-    "frame",
-    *BOX,
-    "score",
-    "timestamp",
-    "encounter",
-    "view",
-    "category",
-    "x",
-    "y",
-    "probability",
-)
+MORE_COLUMNS = ("frame", *BOX, "score", "timestamp", "encounter", "view", "category", "x", "y", "probability")
 """The columns of a table that are there if anything is known of them."""
 
 

@@ -32,13 +32,7 @@ FEWEST_BATCHES = 30
 
 
 def inference_network(
-    model: ReidModel,
-    *,
-    amp: bool,
-    compiled: bool,
-    device: torch.device,
-    flip: bool = False,
-    n_batches: int = 1,
+    model: ReidModel, *, amp: bool, compiled: bool, device: torch.device, flip: bool = False, n_batches: int = 1
 ) -> NetworkOfCameras:
     """A function from network input (B, 3, H, W) to pooled features (B, d) float32, both on `device`, not normalised.
 

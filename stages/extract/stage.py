@@ -88,11 +88,7 @@ def extract(
         )
     parameters = parameters.model_copy(update={"flip": is_flipped})
     request = Request(
-        kind="features",
-        stage=stage,
-        manifest=FeaturesManifest,
-        parameters=parameters,
-        parents=(dataset, model),
+        kind="features", stage=stage, manifest=FeaturesManifest, parameters=parameters, parents=(dataset, model)
     )
 
     @stage_memory("lower `batch_size`, or give `amp=True`")
@@ -172,11 +168,7 @@ def _compute_added(writer: Writer, work: Work, before: Artifact, features: Artif
     n_images = int(n_frames_used(start).sum())
     rate = round(n_images / max(time.perf_counter() - started, 1e-9), 1)
     summary = manifest.summary.model_copy(
-        update={
-            "n_samples": len(row),
-            "n_images": int(n_frames_used(frame_start).sum()),
-            "images_per_second": rate,
-        }
+        update={"n_samples": len(row), "n_images": int(n_frames_used(frame_start).sum()), "images_per_second": rate}
     )
     note = f"features of {len(old)} samples are those from before {len(new)} were added"
     return Computed(summary, torch_execution(work.device, amp=work.parameters.amp), notes=(note,))

@@ -50,11 +50,7 @@ def _read_or_fitted(features: Artifact, train_rows: Float32Array, *, ridge: floa
 
 
 def read_or_kept(
-    features: Artifact,
-    request: Mapping[str, object],
-    compute: Callable[[], Mapping[str, NDArray[Any]]],
-    *,
-    holds: str,
+    features: Artifact, request: Mapping[str, object], compute: Callable[[], Mapping[str, NDArray[Any]]], *, holds: str
 ) -> Mapping[str, NDArray[Any]]:
     """The arrays that were kept beside `features` for `request`, or those that `compute` gives, which are then kept.
 

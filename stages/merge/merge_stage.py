@@ -182,11 +182,7 @@ def merge_stage(
     )
     bind = binder_of(there)
     bind()
-    with (
-        one_library_thread(),
-        limited_pool(there, limit),
-        ThreadPoolExecutor(n_workers, initializer=bind) as threads,
-    ):
+    with one_library_thread(), limited_pool(there, limit), ThreadPoolExecutor(n_workers, initializer=bind) as threads:
         source = source_of(
             features,
             metric=metric,

@@ -114,12 +114,7 @@ def compute_model(
     _write(writer, model, result)
     n_left_out = len(_left_out(parents.dataset, train_index))
     summary = _summary(
-        model,
-        result,
-        parameters,
-        backbone=initial.backbone,
-        n_left_out=n_left_out,
-        images_per_second=progress.rate,
+        model, result, parameters, backbone=initial.backbone, n_left_out=n_left_out, images_per_second=progress.rate
     )
     execution = torch_execution(device, amp=parameters.amp, compiled=context.compiled)
     execution = execution.model_copy(update={"processes": writer.processes.size})

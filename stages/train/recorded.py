@@ -65,13 +65,7 @@ class RecordedNetwork:
     """A `Network` of two recordings, forward and backward; input of another shape goes through the plain one."""
 
     def __init__(
-        self,
-        model: ReidModel,
-        plain: Network,
-        *,
-        shape: tuple[int, ...],
-        device: torch.device,
-        recorder: Recorder,
+        self, model: ReidModel, plain: Network, *, shape: tuple[int, ...], device: torch.device, recorder: Recorder
     ) -> None:
         self._plain = plain
         self._images = torch.zeros(shape, device=device).contiguous(memory_format=torch.channels_last)

@@ -96,14 +96,7 @@ def train(
 
     @stage_memory("lower `batch_size`, or give `amp=True`")
     def compute(writer: Writer) -> Computed:
-        return compute_model(
-            writer,
-            parents,
-            parameters,
-            device=torch_device,
-            checkpoints=checkpoints,
-            context=context,
-        )
+        return compute_model(writer, parents, parameters, device=torch_device, checkpoints=checkpoints, context=context)
 
     outcome = make_artifact(run, request, compute, context=context, shared=True)
     if outcome.artifact is not None and is_leader():

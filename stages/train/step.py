@@ -37,13 +37,7 @@ class Stepped:
 
 
 def train_step(
-    state: State,
-    draw: Draw,
-    images: Tensor,
-    *,
-    network: Network,
-    parameters: TrainParameters,
-    shared: SharedBatch,
+    state: State, draw: Draw, images: Tensor, *, network: Network, parameters: TrainParameters, shared: SharedBatch
 ) -> Stepped:
     """Update weights, then look-up table and queue, of `state` by one batch: augmented `images` (B·T, 3, H, W) of `draw`.
 

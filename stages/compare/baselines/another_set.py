@@ -292,13 +292,7 @@ def _restyle(run: RunDirectory, source: Source, options: Options, *, folder: Pat
     height, width = (int(side) for side in theirs.rows("images").shape[1:3])
     parameters = IngestParameters(format="csv", height=height, width=width)
     restyled = RunDirectory(folder / "source")
-    made = ingest(
-        restyled,
-        source=pictures / "samples.csv",
-        parameters=parameters,
-        new_dataset=True,
-        context=context,
-    )
+    made = ingest(restyled, source=pictures / "samples.csv", parameters=parameters, new_dataset=True, context=context)
     return restyled.choose(_made(made), 0)
 
 

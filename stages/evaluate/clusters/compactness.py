@@ -42,11 +42,7 @@ class Compactness:
 
 
 def measure_compactness(
-    features: Float32Array,
-    labels: Int64Array,
-    *,
-    generator: np.random.Generator,
-    sample_limit: int = SAMPLE_LIMIT,
+    features: Float32Array, labels: Int64Array, *, generator: np.random.Generator, sample_limit: int = SAMPLE_LIMIT
 ) -> Compactness:
     """Compactness of the clusters `labels` (n_samples, int64) of `features` (n_samples, d) float32.
 

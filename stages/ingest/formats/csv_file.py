@@ -16,9 +16,7 @@ from stages.ingest.formats.names import is_missing, plain, relative_path, shown
 from stages.plain_files import plain_file, why_not_utf8
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
-_BROKEN = frozenset(
-    {"#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!", "#SPILL!", "#CALC!", "#FIELD!"},
-)
+_BROKEN = frozenset({"#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!", "#SPILL!", "#CALC!", "#FIELD!"})
 """What Excel writes where a formula has no value."""
 _PATHS = frozenset(
     {

@@ -369,11 +369,7 @@ def times_of(texts: Sequence[str], findings: Findings) -> tuple[str, ...]:
 
 
 def _splits(
-    first: Sequence[Detection],
-    pid: Int32Array,
-    camid: Int32Array,
-    parameters: IngestParameters,
-    findings: Findings,
+    first: Sequence[Detection], pid: Int32Array, camid: Int32Array, parameters: IngestParameters, findings: Findings
 ) -> UInt8Array:
     """(n_samples, uint8) the split of each sample, as given for all or drawn if given for none."""
     without = [row for row in first if row.split is None]

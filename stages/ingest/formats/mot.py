@@ -18,14 +18,7 @@ from stages.ingest.formats.boxes_file import NO_TRACK, Row, looks_like_mot, rows
 from stages.ingest.formats.detections import Detection, samples_of
 from stages.ingest.formats.format import NAMING, Findings, Format
 from stages.ingest.formats.listing import NAMED, list_images, subfolders
-from stages.ingest.formats.names import (
-    is_missing,
-    plain,
-    read_lines,
-    relative_path,
-    shown,
-    whole_number,
-)
+from stages.ingest.formats.names import is_missing, plain, read_lines, relative_path, shown, whole_number
 from stages.samples import Samples
 
 OWN_FILES = ("gt/gt.txt", "det/det.txt")
@@ -196,12 +189,7 @@ def _rows(sequence: Sequence, told: list[str]) -> list[Row]:
 
 
 def _detections(
-    source: Path,
-    sequence: Sequence,
-    rows: Iterable[Row],
-    first: int,
-    parameters: IngestParameters,
-    findings: Findings,
+    source: Path, sequence: Sequence, rows: Iterable[Row], first: int, parameters: IngestParameters, findings: Findings
 ) -> Iterator[Detection]:
     """The detections of `rows`, whose frames count from `first`."""
     is_truth = _is_truth(sequence)

@@ -20,16 +20,7 @@ from stages.samples import Samples
 
 UNKNOWN_NAME = "unknown"
 """What the package calls an individual that is not known."""
-COLUMNS = (
-    "path",
-    "identity",
-    "image_id",
-    "bbox",
-    "date",
-    "orientation",
-    "camera",
-    "encounter",
-)
+COLUMNS = ("path", "identity", "image_id", "bbox", "date", "orientation", "camera", "encounter")
 SYNONYMS = {
     # orientation was called position before
     "orientation": ("position", "view", "flank", "viewpoint"),

@@ -105,12 +105,7 @@ def _upper(canvas: Canvas, person: Person, pose: Pose) -> None:
     open_front = person.upper in ("jacket", "coat")
     texture = "plain" if open_front else person.texture
     field = dyed(
-        canvas,
-        patch,
-        texture,
-        colours=(person.upper_colour, person.second_colour),
-        top=_SHOULDER,
-        facing=pose.facing,
+        canvas, patch, texture, colours=(person.upper_colour, person.second_colour), top=_SHOULDER, facing=pose.facing
     )
     paint(canvas, patch, field, light=pose.light)
     if open_front and pose.facing > 0.15:

@@ -88,9 +88,7 @@ def limb(canvas: Canvas, start: tuple[float, float], end: tuple[float, float], *
 def ellipse(canvas: Canvas, centre: tuple[float, float], *, radii: tuple[float, float]) -> Patch:
     """The upright ellipse around `centre` (x, y) with half axes `radii`, in units."""
     rows, columns = _box(
-        canvas,
-        (centre[0] - radii[0], centre[0] + radii[0]),
-        (centre[1] - radii[1], centre[1] + radii[1]),
+        canvas, (centre[0] - radii[0], centre[0] + radii[0]), (centre[1] - radii[1], centre[1] + radii[1])
     )
     across = (canvas.x[:, columns] - centre[0]) / radii[0]
     down = (canvas.y[rows] - centre[1]) / radii[1]

@@ -192,12 +192,7 @@ class HostTable:
         return self._screened(quantised_rows(n_rows, dim, product.storage, fill), ids, weights, owner, product)
 
     def _screened(
-        self,
-        quantised: QuantisedRows,
-        ids: Int64Array,
-        weights: Float64Array,
-        owner: Int64Array,
-        product: Product,
+        self, quantised: QuantisedRows, ids: Int64Array, weights: Float64Array, owner: Int64Array, product: Product
     ) -> HostScreen:
         norm, length, residual = quantised.norm, quantised.length, quantised.residual
         size = length + residual
