@@ -101,9 +101,10 @@ def _clusters(given: Given) -> dict[str, Any] | None:
     from stages.export.folders import write_folders
     from stages.export.formats import write_layout
     from stages.export.members import members_of, n_samples
-    from stages.export.pictures import root_of, warn_of_changed
+    from stages.export.pictures import warn_of_changed, with_own_times
     from stages.export.tables import csv_text, write_csv, write_parquet
     from stages.export.which_stage import stage_to_show
+    from stages.ingest.whereabouts import find_pictures
     from stages.pages import scatter
     from stages.runs.lineage import with_clusters
 
@@ -117,13 +118,15 @@ def _clusters(given: Given) -> dict[str, Any] | None:
     members = members_of(run, stage, reporter, positions=positions, newest=given.run_directory)
     for note in members.notes:
         reporter.note(note)
+    if as_format is None:
+        members = with_own_times(members, reporter)
     columns = members.columns
     if folders is not None:
         paths = [row.path for row in members.rows if row.cluster is not None or row.is_new]
-        root = root_of(members.dataset, paths, given["root"])
+        pictures = find_pictures(members.dataset, paths, given["root"], reporter=reporter)
         if given.flag("copy"):
-            warn_of_changed(members.dataset, root, paths, reporter)
-        write_folders(members.rows, folders, root=root, copy=given.flag("copy"))
+            warn_of_changed(members.dataset, pictures, paths, reporter)
+        write_folders(members.rows, folders, pictures=pictures, copy=given.flag("copy"))
     if as_format is not None:
         places = {"root": given["root"], "deployments": given["deployments"]}
         write_layout(members, as_format, out, **places, overwrite=overwrite, reporter=reporter)

@@ -18,6 +18,7 @@ from stages.export.members import Member
 from stages.export.pictures import require_within
 from stages.ingest.decode.crops import BadImageError
 from stages.ingest.decode.pixels import is_video, whole_pictures
+from stages.ingest.whereabouts import Pictures
 
 _UNSAFE = re.compile(r"[^\w.()+=@ -]+")
 _MOST_LETTERS = 150
@@ -25,8 +26,8 @@ NEW = "new"
 """The folder of pictures that are of no individual there was."""
 
 
-def write_folders(rows: Sequence[Member], folder: Path, *, root: Path, copy: bool) -> int:
-    """Make `folder` with one folder a cluster, which holds links to the pictures under `root`, or copies; their number.
+def write_folders(rows: Sequence[Member], folder: Path, *, pictures: Pictures, copy: bool) -> int:
+    """Make `folder` with one folder a cluster, which holds links to the `pictures`, or copies; their number.
 
     Those that were assigned to none of the individuals, so to new ones, are in `new`. A picture keeps its name, made safe,
     after its place in the cluster: the nearest to the centre comes first. Copies of boxes and of frames are what was cut out
@@ -39,7 +40,7 @@ def write_folders(rows: Sequence[Member], folder: Path, *, root: Path, copy: boo
         raise DbcError(
             f"{folder} is there and not empty, and is never replaced; remove it, or give another as `folders`"
         )
-    places = list(_places(rows, copy=copy))
+    places = list(_places([row for row in rows if row.path not in pictures.lost], copy=copy))
     video = next((row.path for row, _ in places if is_video(row.path)), None)
     if video is not None and not copy:
         raise UsageError(f"there are no links to frames of {video!r}, which is a video; use `copy=True`")
@@ -50,9 +51,9 @@ def write_folders(rows: Sequence[Member], folder: Path, *, root: Path, copy: boo
         part.mkdir(parents=True, exist_ok=True)
         if not copy:
             for row, place in places:
-                (part / place).symlink_to(root / row.path)
+                (part / place).symlink_to(pictures.file(row.path))
         else:
-            _copy(places, part, root)
+            _copy(places, part, pictures)
         part.replace(target)
     except OSError as error:
         shutil.rmtree(part, ignore_errors=True)
@@ -66,22 +67,24 @@ def write_folders(rows: Sequence[Member], folder: Path, *, root: Path, copy: boo
     return len(places)
 
 
-def _copy(places: Sequence[tuple[Member, str]], folder: Path, root: Path) -> None:
+def _copy(places: Sequence[tuple[Member, str]], folder: Path, pictures: Pictures) -> None:
     """Copy pictures to their places in `folder`, or save what was cut out of them; each is decoded once."""
     ordered = sorted(places, key=lambda each: (each[0].path, _frame(each[0])))
     for path, group in groupby(ordered, key=lambda each: each[0].path):
         members = list(group)
         if not _is_cut(members[0][0]):
             for _, place in members:
-                shutil.copy2(root / path, folder / place)
+                shutil.copy2(pictures.file(path), folder / place)
             continue
         by_frame = {frame: list(own) for frame, own in groupby(members, key=lambda each: _frame(each[0]))}
         try:
-            for own, picture in zip(by_frame.values(), whole_pictures(root / path, list(by_frame)), strict=True):
+            for own, picture in zip(
+                by_frame.values(), whole_pictures(pictures.file(path), list(by_frame)), strict=True
+            ):
                 _save(own, picture, folder)
         except BadImageError as error:
             raise DbcError(
-                f"{root / path} {error}; restore it, or give the folder of the pictures as `root`"
+                f"{pictures.file(path)} {error}; restore it, or give the folder of the pictures as `root`"
             ) from error
 
 

@@ -1,60 +1,35 @@
-"""The pictures that were ingested: the folder they lie in now, and whether they are as they were."""
+"""Whether the pictures that were ingested are as they were, and when they were taken."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from stages.errors import DbcError, UsageError
-from stages.export.members import Member
-from stages.ingest.formats import image_root
+from stages.export.members import Member, Members
+from stages.ingest.aspect import taken_at
+from stages.ingest.decode.pixels import is_video
 from stages.ingest.formats.names import shown
 from stages.ingest.kept_source import file_digests, read_source
 from stages.ingest.source_digest import digest_each
+from stages.ingest.whereabouts import Pictures, find_pictures
 from stages.reporting import Reporter
 from stages.runs.store import Artifact
 
+_N_TRIED = 20
+"""Pictures that show whether cameras wrote times into them."""
 
-def root_of(dataset: Artifact, paths: Sequence[str], root: Path | None = None) -> Path:
-    """The folder that `paths` of a dataset are relative to; UsageError if pictures are not there."""
+
+def warn_of_changed(dataset: Artifact, pictures: Pictures, paths: Iterable[str], reporter: Reporter) -> None:
+    """Warn if files at `paths` have another content than `dataset` was made from, as far as that is known."""
     kept = read_source(dataset)
-    return source_root(dataset.manifest.command, paths, root, kept=None if kept is None else kept.root)
-
-
-def source_root(
-    command: Sequence[str], paths: Sequence[str], root: Path | None = None, *, kept: Path | None = None
-) -> Path:
-    """The folder that `paths` are relative to: `root`, else the SOURCE in `command`, which ingested them, seen from here.
-
-    The place that was `kept` then is tried first. UsageError if pictures are not there.
-    """
-    places = [image_root(Path(word)) for word in command[1:] if _is_there(word)]
-    candidates = [root] if root is not None else [*([] if kept is None else [kept]), *places]
-    missing = paths[0] if paths else ""
-    for candidate in candidates:
-        lost = next((path for path in paths if not (candidate / path).is_file()), None)
-        if lost is None:
-            return candidate.absolute()
-        missing = lost
-    where = "in the source of this run" if root is None else f"in {root}"
-    raise UsageError(f"picture {missing!r} is not {where}; give the folder that was ingested as `root`")
-
-
-def _is_there(word: str) -> bool:
-    try:
-        return Path(word).exists()
-    except (OSError, ValueError):
-        return False
-
-
-def warn_of_changed(dataset: Artifact, root: Path, paths: Iterable[str], reporter: Reporter) -> None:
-    """Warn if files at `paths` under `root` have another content than `dataset` was made from, as far as that is known."""
-    kept, looked_at = read_source(dataset), sorted(set(paths))
+    # what was found by its content has it
+    looked_at = sorted(set(paths).difference(pictures.lost, pictures.elsewhere))
     if kept is None or not looked_at:
         return
     before = file_digests(dataset.read("path").tolist(), kept.digests)
     with reporter.task("comparing pictures with those ingested", total=len(looked_at), unit="files") as advance:
-        digests = digest_each(root, looked_at, progress=lambda n: advance(n, ""))
+        digests = digest_each(pictures.root, looked_at, progress=lambda n: advance(n, ""))
     now = zip(looked_at, digests, strict=True)
     changed = [path for path, digest in now if before.get(path) and before[path] != digest]
     if changed:
@@ -62,6 +37,43 @@ def warn_of_changed(dataset: Artifact, root: Path, paths: Iterable[str], reporte
             f"pictures that changed since they were ingested, so that boxes may be wrong there: {len(changed)}, the first "
             f"{shown(changed[0])}; restore them, or give the folder that was ingested as `root`"
         )
+
+
+def paths_without_time(rows: Sequence[Member]) -> list[str]:
+    """The paths of pictures of which no time is known, in order."""
+    return sorted({row.path for row in rows if not row.timestamp and not is_video(row.path)})
+
+
+def with_times(rows: Sequence[Member], taken: Mapping[str, str]) -> tuple[list[Member], tuple[str, ...]]:
+    """The rows, those of pictures without a time with when they were `taken`, and a note of how many pictures got one."""
+    n_found = sum(map(bool, taken.values()))
+    told = f"times of {n_found} pictures are those that cameras wrote into them (EXIF)"
+    timed = [replace(row, timestamp=row.timestamp or taken.get(row.path) or None) for row in rows]
+    return timed, (told,) if n_found else ()
+
+
+def with_own_times(members: Members, reporter: Reporter) -> Members:
+    """`members` with the times that cameras wrote into pictures where the source says none, if the pictures are there.
+
+    Of many a few are looked at first: if none of them has a time, no other is opened.
+    """
+    without = paths_without_time(members.rows)
+    try:
+        pictures = find_pictures(members.dataset, without, by_content=False)
+    except UsageError:
+        return members
+    there = [path for path in without if path not in pictures.lost]
+    if not any(taken_at(pictures.file(path)) for path in there[:: max(len(there) // _N_TRIED, 1)]):
+        return members
+    taken = {}
+    with reporter.task("reading times of pictures", total=len(there), unit="files") as advance:
+        for path in there:
+            taken[path] = taken_at(pictures.file(path))
+            advance(1, "")
+    rows, notes = with_times(members.rows, taken)
+    for note in notes:
+        reporter.note(note)
+    return replace(members, rows=tuple(rows))
 
 
 def require_within(row: Member, box: tuple[float, float, float, float], size: tuple[int, int]) -> None:

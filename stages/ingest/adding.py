@@ -15,6 +15,8 @@ from stages.ingest.formats.names import plain
 from stages.ingest.joining import joined, stored_samples
 from stages.ingest.kept_source import KeptSource, file_digests, read_source
 from stages.ingest.order import content_order
+from stages.ingest.whereabouts import find_pictures
+from stages.reporting import SILENT, Reporter
 from stages.runs.run_directory import dataset_manifest
 from stages.runs.store import Artifact
 from stages.samples import Samples
@@ -30,7 +32,8 @@ class Addition:
     """A dataset with pictures added, in the order that all of them would have been stored in at once.
 
     `stored` (n_images) is the row of each image in the dataset before, −1 for a new one. `path` (n_images) are the paths to
-    store, from the root of the dataset before; those of new images in `samples` start from their own.
+    store, from the root of the dataset before; those of new images in `samples` start from their own. `moved` are the old
+    and new paths of files that are known by their content and no longer where they were.
     """
 
     samples: Samples
@@ -38,6 +41,7 @@ class Addition:
     stored: Int64Array
     source: KeptSource
     n_known: int
+    moved: tuple[tuple[str, str], ...] = ()
 
     @property
     def n_new(self) -> int:
@@ -63,12 +67,14 @@ def inherited(parameters: IngestParameters, before: Artifact) -> IngestParameter
     return parameters.model_copy(update=update)
 
 
-def addition(before: Artifact, samples: Samples, digests: list[str], *, root: Path) -> Addition:
+def addition(
+    before: Artifact, samples: Samples, digests: list[str], *, root: Path, reporter: Reporter = SILENT
+) -> Addition:
     """What adding `samples` under `root`, with `digests` (n_images) of their images, makes of the dataset `before`.
 
     Samples whose images are all there already, whatever they are called, are not added again. UsageError if a file has
     the path of another one of before and other content, if one has boxes and the other has none, or if nothing is known of
-    the files of before.
+    the files of before. If their folder was moved, paths start from where it is now, which is told.
     """
     kept = read_source(before)
     if kept is None:
@@ -83,7 +89,8 @@ def addition(before: Artifact, samples: Samples, digests: list[str], *, root: Pa
     is_new = np.array([key not in there for key in _sample_digests(samples, digests)], dtype=np.bool_)
     images = np.flatnonzero(np.repeat(is_new, np.diff(samples.frame_start)))
     new, new_digests = samples.take(np.flatnonzero(is_new)), [digests[image] for image in images.tolist()]
-    path = _from_root(new.path, root, kept.root)
+    old_root = _root_now(before, kept, stored.path, reporter)
+    path = _from_root(new.path, root, old_root)
     _refuse_changed(dict(zip(path, new.path, strict=True)), stored.path, kept.digests, path, new_digests)
     everything = joined(stored, new)
     all_digests = [*kept.digests, *new_digests]
@@ -94,9 +101,39 @@ def addition(before: Artifact, samples: Samples, digests: list[str], *, root: Pa
         samples=everything.take(order),
         path=tuple(paths[row] for row in rows.tolist()),
         stored=np.where(rows < len(stored.path), rows, -1),
-        source=KeptSource(kept.root, tuple(all_digests[row] for row in rows.tolist())),
+        source=KeptSource(old_root, tuple(all_digests[row] for row in rows.tolist())),
         n_known=int((~is_new).sum()),
+        moved=_moved(
+            file_digests(stored.path, kept.digests),
+            file_digests(_from_root(samples.path, root, old_root), digests),
+            old_root,
+        ),
     )
+
+
+def _root_now(before: Artifact, kept: KeptSource, paths: tuple[str, ...], reporter: Reporter) -> Path:
+    """The folder that `paths` of the dataset `before` start from: where it was, or where its pictures are now."""
+    if any((kept.root / path).is_file() for path in paths):
+        return kept.root
+    try:
+        found = find_pictures(before, paths, by_content=False).root
+    except UsageError:
+        found = kept.root
+    if found == kept.root:
+        reporter.warn(
+            f"none of the pictures that the run has are in {kept.root} any more, and paths of new ones start from there; "
+            "exports of pictures need that folder, or another as `root`"
+        )
+    else:
+        reporter.note(f"the pictures that the run has were in {kept.root}, and are in {found} now")
+    return found
+
+
+def _moved(old: dict[str, str], new: dict[str, str], root: Path) -> tuple[tuple[str, str], ...]:
+    """(old path, new path) of files with one content, whose `old` path is no file below `root` any more."""
+    place_of = {digest: path for path, digest in old.items() if digest}
+    renamed = [(place_of[digest], path) for path, digest in new.items() if digest in place_of and path not in old]
+    return tuple((before, now) for before, now in renamed if not (root / before).is_file())
 
 
 def _sample_digests(samples: Samples, digests: list[str] | tuple[str, ...]) -> list[tuple[str, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,18 +16,24 @@ from stages.runs.store.checkpoint import keep, read_checkpoint
 
 @dataclass(frozen=True)
 class KeptSource:
-    """The `root` that paths of a dataset start from, and the digest of each image (n_images), as `digest_images` gives it."""
+    """The `root` that paths of a dataset start from, and the digest of each image (n_images), as `digest_images` gives it.
+
+    `beside` is where the root is if it was moved together with the run, if that was kept.
+    """
 
     root: Path
     digests: tuple[str, ...]
+    beside: tuple[Path, ...] = ()
 
 
 def keep_source(dataset: Artifact, source: KeptSource) -> None:
     """Keep `source` beside `dataset`; nothing is said if the run cannot be written, for it is only needed to add to it."""
     if read_source(dataset) is None:
         text = np.frombuffer("\n".join(source.digests).encode(), dtype=np.uint8)
-        about = {"holds": "digests of the source", "root": str(source.root.absolute())}
-        keep(dataset.path.parent, _key(dataset), {"digests": text}, about=about)
+        root, folder = source.root.absolute(), dataset.path.parent
+        from_run = os.path.relpath(root, folder.absolute())
+        about = {"holds": "digests of the source", "root": str(root), "from_run": from_run}
+        keep(folder, _key(dataset), {"digests": text}, about=about)
 
 
 def read_source(dataset: Artifact) -> KeptSource | None:
@@ -34,7 +41,10 @@ def read_source(dataset: Artifact) -> KeptSource | None:
     kept = read_checkpoint(dataset.path.parent, _key(dataset))
     if kept is None:
         return None
-    return KeptSource(Path(kept.about["root"]), tuple(kept.arrays["digests"].tobytes().decode().split("\n")))
+    digests = tuple(kept.arrays["digests"].tobytes().decode().split("\n"))
+    from_run = kept.about.get("from_run")
+    beside = () if from_run is None else (Path(os.path.normpath(dataset.path.parent.absolute() / from_run)),)
+    return KeptSource(Path(kept.about["root"]), digests, beside)
 
 
 def _key(dataset: Artifact) -> str:

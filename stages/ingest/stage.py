@@ -21,7 +21,7 @@ from stages.ingest.depth import stored_dark
 from stages.ingest.formats import image_root, read_samples
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.listing import HARMLESS
-from stages.ingest.formats.names import counted
+from stages.ingest.formats.names import counted, shown
 from stages.ingest.kept_source import KeptSource, keep_source
 from stages.ingest.leaks import LEAKS, find_leaks, one_camera
 from stages.ingest.order import content_order
@@ -159,11 +159,17 @@ def _images(
         digests = [digests[image] for image in samples.images_of(order).tolist()]
         samples = samples.take(order)
         return _Images(samples, samples.path, digests, root, root, table)
-    added = addition(before, samples, digests, root=root)
+    added = addition(before, samples, digests, root=root, reporter=reporter)
     again = f"; {added.n_known} samples of it are there already" if added.n_known else ""
     reporter.note(
         f"{added.n_new} images of SOURCE are new to the run, which has {len(added.path) - added.n_new}{again}"
     )
+    if added.moved:
+        old, new = map(shown, added.moved[0])
+        reporter.note(
+            f"pictures of the run that lie elsewhere in SOURCE now: {len(added.moved)}, the first {old} as {new}; they keep "
+            "their path in the run, and exports find them by their content below the folder that was ingested first"
+        )
     kept, table = added.source, digest_samples(replace(added.samples, path=added.path))
     return _Images(added.samples, added.path, list(kept.digests), root, kept.root, table, Stored(before, added.stored))
 

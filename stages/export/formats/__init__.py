@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
 from stages.errors import UsageError
-from stages.export.formats.format import ExportFormat, Source
-from stages.export.members import Members
-from stages.export.pictures import root_of, warn_of_changed
+from stages.export.formats.format import ExportFormat, Layout, LostPictureError, Source
+from stages.export.members import Member, Members
+from stages.export.pictures import warn_of_changed
+from stages.ingest.whereabouts import find_pictures
 from stages.output_files import require_new, require_within, write_text
 from stages.reporting import Reporter
 from stages.runs.run_directory import dataset_manifest
@@ -46,14 +48,14 @@ def write_layout(
     paths = [row.path for row in members.rows]
     parameters = dataset_manifest(members.dataset).parameters
     source = Source(
-        lambda: root_of(members.dataset, paths, root),
+        lambda: find_pictures(members.dataset, paths, root, reporter=reporter),
         parameters,
         largest_number=members.largest_number,
         deployments=deployments,
     )
     if not layout_of.suffix and out.is_file():
         raise UsageError(f"`out` must be a folder with `format='{name}'`, got the file {out}; give another")
-    layout = layout_of.layout(members.rows, source)
+    layout = _without_lost(layout_of, members.rows, source)
     files = {out / place if place else out: text for place, text in layout.files.items()}
     if not layout_of.suffix:
         require_within(out, files)
@@ -62,8 +64,19 @@ def write_layout(
         raise UsageError(f"`out` must end in {layout_of.suffix} with `format='{name}'`, got {str(out)!r}")
     with_boxes = {row.path for row in members.rows if row.box is not None}
     if looked_at := with_boxes & set(source.looked_at):
-        warn_of_changed(members.dataset, source.root, looked_at, reporter)
+        warn_of_changed(members.dataset, source.pictures, looked_at, reporter)
     for file, text in files.items():
         write_text(text, file, overwrite=overwrite)
     for note in layout.notes:
         reporter.note(note)
+
+
+def _without_lost(layout_of: ExportFormat, rows: Sequence[Member], source: Source) -> Layout:
+    """The layout of all rows or, if it must look at pictures that are lost, of those of the others, which is said."""
+    try:
+        return layout_of.layout(rows, source)
+    except LostPictureError:
+        there = [row for row in rows if row.path not in source.pictures.lost]
+        layout = layout_of.layout(there, source)
+        told = f"{layout_of.name} needs sizes of pictures, and lost ones are left out: {len(rows) - len(there)} rows"
+        return replace(layout, notes=(*layout.notes, told))

@@ -140,7 +140,7 @@ def _told_of_ids(name: dict[int, str], had: dict[int, set[str]], filled: Counter
 
 def _cut(animal: Detection, source: Source, *, is_cut: bool) -> tuple[int, int, int, int] | None:
     """What ingest cut out of the picture for `animal`; None if it took whole pictures."""
-    if not is_cut:
+    if not is_cut or animal.path in source.pictures.lost:
         return None
     width, height = source.size(animal.path)
     region = Region(animal.box, animal.is_relative)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
@@ -12,13 +12,18 @@ from typing import TypeAlias
 from schemas.parameters import IngestParameters
 from stages.errors import DbcError, UsageError
 from stages.export.members import Member
-from stages.export.pictures import require_within
+from stages.export.pictures import paths_without_time, require_within, with_times
 from stages.ingest.aspect import shown_size, taken_at
 from stages.ingest.decode.crops import BadImageError
 from stages.ingest.decode.pixels import is_video
 from stages.ingest.decode.video_file import frame_seconds, frame_size
+from stages.ingest.whereabouts import Pictures
 
 Box: TypeAlias = tuple[float, float, float, float]
+
+
+class LostPictureError(DbcError):
+    """A picture that a format must look at is not there."""
 
 
 class Source:
@@ -31,13 +36,13 @@ class Source:
 
     def __init__(
         self,
-        find_root: Callable[[], Path],
+        find: Callable[[], Pictures],
         parameters: IngestParameters,
         *,
         largest_number: int,
         deployments: Path | None = None,
     ) -> None:
-        self._find_root = find_root
+        self._find = find
         self._sizes: dict[str, tuple[int, int]] = {}
         self._seconds: dict[str, list[float]] = {}
         self.looked_at: set[str] = set()
@@ -46,16 +51,24 @@ class Source:
         self.deployments = deployments
 
     @cached_property
+    def pictures(self) -> Pictures:
+        """Where the pictures lie; UsageError if their folder is not there."""
+        return self._find()
+
+    @property
     def root(self) -> Path:
         """The folder that paths are relative to; UsageError if it is not there."""
-        return self._find_root()
+        return self.pictures.root
 
     def size(self, path: str) -> tuple[int, int]:
-        """Width and height in pixels of a picture or video as it is shown; DbcError if it cannot be read."""
+        """Width and height in pixels of a picture or video as it is shown; DbcError if it cannot be read or is lost."""
         if path not in self._sizes:
+            if path in self.pictures.lost:
+                raise LostPictureError(f"picture {path!r} is not in {self.root}; restore it")
             self.looked_at.add(path)
+            file = self.pictures.file(path)
             try:
-                size = frame_size(self.root / path) if is_video(path) else shown_size(self.root / path)
+                size = frame_size(file) if is_video(path) else shown_size(file)
             except BadImageError:
                 size = None
             if size is None:
@@ -68,7 +81,7 @@ class Source:
         """When the `frame` of a video is shown, in seconds from its first; None if the video cannot be read."""
         if path not in self._seconds:
             try:
-                self._seconds[path] = frame_seconds(self.root / path)
+                self._seconds[path] = frame_seconds(self.pictures.file(path))
             except (UsageError, BadImageError):
                 self._seconds[path] = []
         seconds = self._seconds[path]
@@ -77,18 +90,15 @@ class Source:
     def with_times(self, rows: Sequence[Member]) -> tuple[list[Member], tuple[str, ...]]:
         """The rows, those of pictures without a time with that of their EXIF, and a note of how many pictures got one.
 
-        None gets one if the source is not there.
+        None gets one if the source is not there, and lost ones get none.
         """
-        without = sorted({row.path for row in rows if not row.timestamp and not is_video(row.path)})
+        without = paths_without_time(rows)
         try:
-            taken = {path: taken_at(self.root / path) for path in without}
+            there = [path for path in without if path not in self.pictures.lost] if without else []
         except UsageError:
             return list(rows), ()
-        self.looked_at.update(without)
-        n_found = sum(map(bool, taken.values()))
-        told = f"times of {n_found} pictures are those that cameras wrote into them (EXIF)"
-        timed = [replace(row, timestamp=row.timestamp or taken.get(row.path) or None) for row in rows]
-        return timed, (told,) if n_found else ()
+        self.looked_at.update(there)
+        return with_times(rows, {path: taken_at(self.pictures.file(path)) for path in there})
 
     def below_one_folder(self, paths: Iterable[str]) -> tuple[dict[str, str], tuple[str, ...]]:
         """Each of `paths` as seen from the folder that holds all of them, and a note of which that is if it is not the root.

@@ -28,7 +28,7 @@ def layout(rows: Sequence[Member], source: Source) -> Layout:
             sample = -1 - place if row.track is None else row.track
             number = own.setdefault(sample, source.largest_number + len(own) + 1)
         cells = (
-            (source.root / row.path).as_posix(),
+            source.pictures.file(row.path).as_posix(),
             row.timestamp,
             row.camera or "unknown",
             encounters[row.encounter] if row.encounter else None,

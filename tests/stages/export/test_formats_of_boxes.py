@@ -6,7 +6,7 @@ import csv
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -14,10 +14,14 @@ from PIL import Image
 
 from schemas.parameters import IngestParameters
 from stages.errors import DbcError, UsageError
-from stages.export.formats import FORMATS
+from stages.export import pictures
+from stages.export.formats import FORMATS, _without_lost
 from stages.export.formats.format import Layout, Source
-from stages.export.members import Member
+from stages.export.members import Member, Members
 from stages.ingest.formats import read_samples
+from stages.ingest.whereabouts import Pictures
+from stages.reporting import SILENT
+from stages.runs.store import Artifact
 from stages.samples import Samples
 from tests.stages.export.test_members import grey_video
 
@@ -44,7 +48,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def written(name: str, root: Path, rows: tuple[Member, ...] = ROWS) -> Layout:
-    return FORMATS[name].layout(rows, Source(lambda: root, IngestParameters(), largest_number=9))
+    return FORMATS[name].layout(rows, Source(lambda: Pictures(root), IngestParameters(), largest_number=9))
 
 
 def read(root: Path, name: str, layout: Layout, file: str = "") -> Samples:
@@ -212,7 +216,9 @@ def test_formats_of_pictures_refuse_videos(root: Path, name: str) -> None:
 def test_a_table_of_deployments_is_refused_by_row(root: Path, lines: list[str], told: str) -> None:
     (file := root / "places.csv").write_text("\n".join(["deploymentID,latitude,longitude", *lines]))
     with pytest.raises(UsageError) as caught:
-        FORMATS["camtrap-dp"].layout(ROWS, Source(lambda: root, IngestParameters(), largest_number=2, deployments=file))
+        FORMATS["camtrap-dp"].layout(
+            ROWS, Source(lambda: Pictures(root), IngestParameters(), largest_number=2, deployments=file)
+        )
     assert str(caught.value).endswith(told)
 
 
@@ -233,6 +239,42 @@ def test_times_of_exif_are_taken_if_the_source_has_none(root: Path) -> None:
     assert [line.split(",")[1] for line in layout.files[""].splitlines()[1:]] == ["2024-05-31T07:15:00+02:00", ""]
     assert layout.notes[0] == "times of 1 pictures are those that cameras wrote into them (EXIF)"
     assert layout.notes[1] == "MatchyPatchy wants a time for each picture; boxes without one: 1"
+
+
+def test_a_lost_picture_costs_neither_the_times_nor_the_boxes_of_others(root: Path) -> None:
+    exif = Image.Exif()
+    exif.get_ifd(0x8769).update({0x9003: "2024:05:31 07:15:00"})
+    Image.new("RGB", (40, 30)).save(root / "now.jpg", exif=exif)
+    found = Pictures(root, {"images/c.jpg": "now.jpg"}, frozenset({"images/gone.jpg"}))
+    source = Source(lambda: found, IngestParameters(), largest_number=9)
+    whole = [member(f"images/{name}.jpg", 1, None) for name in ("c", "gone")]
+    layout = FORMATS["camtrap-dp"].layout(whole, source)
+    assert [line.split(",")[3] for line in layout.files["media.csv"].splitlines()[1:]] == ["2024-05-31T07:15:00", ""]
+    rows = [member(f"images/{name}.jpg", 1, (1, 1, 5, 5)) for name in ("c", "gone")]
+    layout = _without_lost(FORMATS["yolo"], rows, source)
+    assert list(layout.files) == ["labels/c.txt"]
+    assert layout.notes[-1] == "yolo needs sizes of pictures, and lost ones are left out: 1 rows"
+
+
+def test_times_of_pictures_come_into_tables_if_a_few_of_them_have_some(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[str] = []
+    times = {"f7.jpg": "2024-05-31T07:15:00"}
+
+    def taken_at(file: Path) -> str:
+        looked_at.append(file.name)
+        return times.get(file.name, "")
+
+    monkeypatch.setattr(pictures, "taken_at", taken_at)
+    monkeypatch.setattr(pictures, "find_pictures", lambda *_, **__: Pictures(root, lost=frozenset({"f9.jpg"})))
+    rows = tuple(member(f"f{number}.jpg", 1, None) for number in range(100))
+    members = Members(1, rows, cast(Artifact, None), 9)
+    assert pictures.with_own_times(members, SILENT) == members
+    assert len(looked_at) < 40
+    times = {f"f{number}.jpg": "2024-05-31T07:15:00" for number in range(10)}
+    timed = pictures.with_own_times(members, SILENT)
+    assert {row.path for row in timed.rows if row.timestamp} == times.keys() - {"f9.jpg"}
 
 
 def test_boxes_of_a_video_tell_frame_and_second_in_a_camera_trap_package(root: Path) -> None:
@@ -282,7 +324,7 @@ def test_a_number_that_is_an_id_of_the_package_is_not_given_to_others(tmp_path: 
     # clusters: 1 is c alone, 2 is a, b, d and e, 3 is f and a picture of another source
     rows = [member(f"{name}.png", number, None) for name, number in zip(names, (2, 2, 1, 2, 2, 3), strict=True)]
     parameters = IngestParameters(format="camtrap-dp")
-    layout = FORMATS["camtrap-dp"].layout(rows, Source(lambda: tmp_path, parameters, largest_number=3))
+    layout = FORMATS["camtrap-dp"].layout(rows, Source(lambda: Pictures(tmp_path), parameters, largest_number=3))
     cells = [line.split(",") for line in layout.files["observations.csv"].splitlines()[1:]]
     assert [row[6] for row in cells] == ["1", "1", "dbc-1", "2", "ind1", "3"]
     told = "\n".join(layout.notes)

@@ -12,7 +12,7 @@ from PIL import Image
 from stages.errors import DbcError, UsageError
 from stages.export.folders import safe_name, write_folders
 from stages.export.members import Member, centre_distances
-from stages.export.pictures import source_root
+from stages.ingest.whereabouts import Pictures
 
 
 def test_distances_are_those_of_a_plain_loop() -> None:
@@ -70,7 +70,7 @@ def pictures(tmp_path: Path) -> Path:
 def test_a_folder_a_cluster_with_every_picture_once(pictures: Path, tmp_path: Path, copy: bool) -> None:
     rows = [member("a/1.jpg", 0), member("b/1.jpg", 0), member("b/2.jpg", 11), member("c/9.jpg", None)]
     rows += [replace(member("../in/a/1.jpg", None), probability=0.25)]
-    assert write_folders(rows, tmp_path / "no" / ".." / "out", root=pictures, copy=copy) == 4
+    assert write_folders(rows, tmp_path / "no" / ".." / "out", pictures=Pictures(pictures), copy=copy) == 4
     written = {file.relative_to(tmp_path / "out").as_posix(): file for file in (tmp_path / "out").rglob("*.jpg")}
     assert {place: file.read_text() for place, file in written.items()} == {
         "individual-01/1_1.jpg": "a/1.jpg",
@@ -81,7 +81,7 @@ def test_a_folder_a_cluster_with_every_picture_once(pictures: Path, tmp_path: Pa
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
     assert all(file.is_symlink() is not copy for file in written.values())
     with pytest.raises(DbcError, match="not empty"):
-        write_folders(rows, tmp_path / "out", root=pictures, copy=copy)
+        write_folders(rows, tmp_path / "out", pictures=Pictures(pictures), copy=copy)
 
 
 def test_copies_of_boxes_and_frames_are_what_was_cut_out(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_copies_of_boxes_and_frames_are_what_was_cut_out(tmp_path: Path) -> None
         replace(member("b.mp4", 1), frame=2, cut_out=(0, 0, 8, 6)),
         replace(member("b.mp4", 1), frame=1),
     ]
-    assert write_folders(rows, tmp_path / "out", root=tmp_path / "in", copy=True) == 4
+    assert write_folders(rows, tmp_path / "out", pictures=Pictures(tmp_path / "in"), copy=True) == 4
     written = {}
     for file in (tmp_path / "out").rglob("*.jpg"):
         with Image.open(file) as picture:
@@ -107,28 +107,28 @@ def test_copies_of_boxes_and_frames_are_what_was_cut_out(tmp_path: Path) -> None
     assert np.asarray(written["1_b-000002.jpg"]).mean() == pytest.approx(90, abs=8)
     assert np.asarray(written["2_b-000001.jpg"]).mean() == pytest.approx(200, abs=8)
     with pytest.raises(UsageError, match=r"links to frames of 'b\.mp4'"):
-        write_folders(rows, tmp_path / "links", root=tmp_path / "in", copy=False)
+        write_folders(rows, tmp_path / "links", pictures=Pictures(tmp_path / "in"), copy=False)
     beyond = [replace(member("b.mp4", 0), frame=7)]
     with pytest.raises(DbcError, match=r"b\.mp4 has 3 frames, of which 8 is out of range"):
-        write_folders(beyond, tmp_path / "beyond", root=tmp_path / "in", copy=True)
+        write_folders(beyond, tmp_path / "beyond", pictures=Pictures(tmp_path / "in"), copy=True)
     smaller = [replace(member("a.png", 0), cut_out=(50, 30, 11, 10))]
     with pytest.raises(DbcError, match=r"'a\.png' is 60×40 pixels, and its box \[50, 30, 11, 10\] reaches beyond"):
-        write_folders(smaller, tmp_path / "smaller", root=tmp_path / "in", copy=True)
+        write_folders(smaller, tmp_path / "smaller", pictures=Pictures(tmp_path / "in"), copy=True)
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["in", "out"]
+
+
+def test_pictures_that_are_lost_are_left_out_and_others_found_where_they_are(pictures: Path, tmp_path: Path) -> None:
+    now = Pictures(pictures, {"was/1.jpg": "a/1.jpg"}, frozenset({"lost.jpg"}))
+    assert (
+        write_folders([member("was/1.jpg", 0), member("lost.jpg", 0)], tmp_path / "out", pictures=now, copy=False) == 1
+    )
+    (link,) = (tmp_path / "out").rglob("*.jpg")
+    assert link.readlink() == pictures / "a/1.jpg"
 
 
 def test_nothing_is_left_if_a_picture_is_lost(pictures: Path, tmp_path: Path) -> None:
     with pytest.raises(DbcError, match=r"lost\.jpg"):
-        write_folders([member("a/1.jpg", 0), member("lost.jpg", 0)], tmp_path / "out", root=pictures, copy=True)
+        write_folders(
+            [member("a/1.jpg", 0), member("lost.jpg", 0)], tmp_path / "out", pictures=Pictures(pictures), copy=True
+        )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in"]
-
-
-def test_the_source_is_found_by_the_command_or_named(pictures: Path, tmp_path: Path) -> None:
-    paths = ["a/1.jpg", "b/2.jpg"]
-    command = ("dbc", "ingest", str(pictures), "--format", "folder")
-    assert source_root(command, paths) == pictures
-    assert source_root((), paths, pictures) == pictures
-    with pytest.raises(UsageError, match="give the folder that was ingested as `root`"):
-        source_root(("dbc", "ingest"), paths)
-    with pytest.raises(UsageError, match=r"'a/1\.jpg' is not in"):
-        source_root(command, paths, tmp_path)

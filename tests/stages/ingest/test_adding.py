@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -14,8 +15,12 @@ from stages.errors import DbcError, UsageError
 from stages.extract.grown import rows_before
 from stages.ingest import stage
 from stages.ingest.decode import pixels
+from stages.ingest.kept_source import read_source
 from stages.ingest.stage import ingest
+from stages.ingest.whereabouts import find_pictures
 from stages.ingest.writing import Written
+from stages.reporting import SILENT
+from stages.runs.context import Context
 from stages.runs.lasting import train_keys
 from stages.runs.lineage import share_dataset
 from stages.runs.making import Made
@@ -92,6 +97,32 @@ def test_the_same_folder_with_more_in_it_keeps_its_paths(tmp_path: Path, decoded
     assert sorted(dataset_of(made).read("path")) == ["a.png", "b.png", "c.png"]
     assert len(decoded) == 1
     assert ingested(tmp_path / "run", folder, add=True).status == "up to date"
+
+
+def test_paths_of_added_pictures_start_where_the_others_lie_now(tmp_path: Path) -> None:
+    here = tmp_path / "here"
+    draw(here / "day1", ["1.png", "2.png"], seed=0)
+    ingested(here / "run", here / "day1")
+    there = here.rename(tmp_path / "there")
+    draw(there / "day2", ["1.png", "2.png"], seed=1)
+    found = dataset_of(ingested(there / "run", there / "day2", add=True))
+    assert sorted(found.read("path")) == ["../day2/1.png", "../day2/2.png", "1.png", "2.png"]
+    kept = read_source(found)
+    assert kept is not None
+    assert kept.root == there / "day1"
+
+
+def test_renamed_pictures_are_told_if_they_come_again(tmp_path: Path) -> None:
+    folder = draw(tmp_path / "photos", ["day1/1.png", "day1/2.png"], seed=0)
+    ingested(tmp_path / "run", folder, folder_identities=False)
+    (folder / "day1").rename(folder / "old")
+    draw(folder, ["day2/1.png"], seed=1)
+    told: list[str] = []
+    reporter = Mock(wraps=SILENT, note=told.append)
+    made = ingested(tmp_path / "run", folder, add=True, folder_identities=False, context=Context(reporter=reporter))
+    assert any("elsewhere in SOURCE now: 2, the first 'day1/1.png' as 'old/1.png'" in line for line in told)
+    pictures = find_pictures(dataset_of(made), dataset_of(made).read("path").tolist())
+    assert pictures.elsewhere == {"day1/1.png": "old/1.png", "day1/2.png": "old/2.png"}
 
 
 @pytest.mark.parametrize("linked", ["", "first", "second", "above"])
