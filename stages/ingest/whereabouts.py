@@ -76,39 +76,41 @@ def find_pictures(
 def _best_root(dataset: Artifact, paths: Sequence[str], root: Path | None) -> tuple[Path, list[str]] | None:
     """The folder with most of `paths`, the likelier one first, and those of them that it has not; None if none has any.
 
-    The folder that was ingested is taken without any as well: pictures may lie below it elsewhere.
+    `root`, or the folder that was ingested, is taken without any as well: pictures may lie below it elsewhere. Folders that
+    commands named are looked at if it has not half of them, and what has another content there counts as missing.
     """
     kept = read_source(dataset)
     sure = [root] if root is not None else [] if kept is None else [kept.root, *kept.beside]
-    best: tuple[Path, list[str]] | None = None
-    for place in sure:
-        if place.is_dir():
-            lost = _lost(place, paths)
-            if best is None or len(lost) < len(best[1]):
-                best = place, lost
-            if not lost:
-                return best
-    digests = {} if kept is None else file_digests(dataset.read("path").tolist(), kept.digests)
-    for place in [] if root is not None else _named_in_commands(dataset):
+    found: list[tuple[float, Path, list[str]]] = []
+    for place in filter(Path.is_dir, sure):
         lost = _lost(place, paths)
-        fewest = len(paths) if best is None else len(best[1])
-        if (len(lost) < fewest or not paths) and _are_those(place, sorted(set(paths).difference(lost)), digests):
-            best = place, lost
-        if best is not None and not best[1]:
-            return best
-    return best
+        found.append((len(lost), place, lost))
+    best = min(found, key=_number_missing, default=None)
+    if root is None and (best is None or 2 * best[0] > len(paths)):
+        digests = {} if kept is None else file_digests(dataset.read("path").tolist(), kept.digests)
+        for place in _named_in_commands(dataset):
+            lost = _lost(place, paths)
+            there = sorted(set(paths).difference(lost))
+            if there or not paths:
+                found.append((len(lost) + len(there) * _share_of_others(place, there, digests), place, lost))
+        best = min(found, key=_number_missing, default=None)
+    return None if best is None else best[1:]
+
+
+def _number_missing(found: tuple[float, Path, list[str]]) -> float:
+    return found[0]
 
 
 def _lost(place: Path, paths: Sequence[str]) -> list[str]:
     return [path for path in paths if not os.path.isfile(f"{place}/{path}")]  # noqa: PTH113 — twice as fast
 
 
-def _are_those(place: Path, there: Sequence[str], digests: Mapping[str, str]) -> bool:
-    """Whether most of some files at the paths `there` are as they were ingested, as far as that is known."""
+def _share_of_others(place: Path, there: Sequence[str], digests: Mapping[str, str]) -> float:
+    """The share of some files at the paths `there` that are not as they were ingested, as far as that is known."""
     known = [path for path in there if digests.get(path)]
     some = known[:: max(len(known) // _N_COMPARED, 1)]
-    same = [digests[path] == digest for path, digest in zip(some, digest_each(place, some), strict=True)]
-    return 2 * sum(same) >= len(same)
+    others = [digests[path] != digest for path, digest in zip(some, digest_each(place, some), strict=True)]
+    return sum(others) / max(len(others), 1)
 
 
 def _named_in_commands(dataset: Artifact) -> Iterator[Path]:

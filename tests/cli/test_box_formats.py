@@ -250,7 +250,7 @@ def test_a_map_gives_every_sample_one_place(dbc: Dbc, tmp_path: Path, tracked: R
         (["--format", "coco", "--out", "S1/gt/gt.txt"], "--out must be a new file, got S1/gt/gt.txt"),
         (
             ["--format", "coco", "--out", "a", "--root", "S1/gt"],
-            "is not in S1/gt; give the folder that was ingested as --root",
+            "3 of 3 pictures are not in S1/gt, the first 'img1/000001.jpg'; give the folder that was ingested as --root",
         ),
         (["--format", "zip", "--out", "a"], "'wildlife-datasets', 'yolo', got 'zip'"),
     ],

@@ -92,7 +92,14 @@ def test_a_project_that_was_moved_is_found_beside_its_run_or_by_the_command(proj
     shutil.move(project, project.with_name("moved"))
     assert find(project)[0].root == project.with_name("moved") / "card1"
     shutil.move(project.with_name("moved"), project.with_name("other"))
-    assert find(project, str(project.with_name("other") / "card1"))[0].root == project.with_name("other") / "card1"
+    project = project.with_name("other")
+    # the other card has a picture of each name, but for the content
+    for path in PATHS:
+        (project / "card2" / path).parent.mkdir(parents=True, exist_ok=True)
+        if not (project / "card2" / path).exists():
+            (project / "card2" / path).write_text("other")
+    (project / "card1" / "a" / "2.jpg").unlink()
+    assert find(project, str(project / "card2"), str(project / "card1"))[0].root == project / "card1"
     with pytest.raises(UsageError, match=r"'a/1\.jpg' is not in the source of this run; give the folder .* as `root`"):
         find(project)
 
