@@ -33,7 +33,7 @@ def plot(given: Given) -> None:
     reporter = RichReporter()
     run = with_clusters(given.run_directory, reporter)
     compared = Compared(reporter=reporter)
-    measures = [measure_stage(run, stage, compared=compared) for stage in measured_stages(run)]
+    measures = [measure_stage(run, stage, compared=compared) for stage in measured_stages(run, reporter)]
     chosen, merged = choose(measures), [stage for stage in measures if stage.stage > 0]
     silhouettes = {stage.stage: stage.known("cluster_silhouette") for stage in merged}
     stages = [{**figures, "cluster_silhouette": silhouettes.get(figures["stage"])} for figures in history(run)]

@@ -41,7 +41,7 @@ def select(given: Given) -> None:
     from stages.runs.lineage import with_clusters
 
     run = with_clusters(given.run_directory, RichReporter())
-    stages = measured_stages(run)
+    stages = measured_stages(run, RichReporter())
     if not stages:
         raise DbcError(f"{run.root}: no clusters found; make them with: dbc merge, or dbc run")
     compared = Compared(reporter=RichReporter())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from dbc_cli.command import Given, command
@@ -53,7 +54,9 @@ def status(given: Given) -> None:
 
 
 def _next(run: RunDirectory) -> str:
-    """The command that comes next; after the last stage of the schedule it looks at what was found."""
+    """The command that comes next; after the last stage of the schedule, or what ends a run, it looks at what was found."""
+    from stages.errors import DbcError
+    from stages.export.which_stage import ends_with_clusters
     from stages.merge.schedule import last_stage
     from stages.runs.lineage import with_clusters
     from stages.runs.next_stage import newest_trained, next_command
@@ -62,6 +65,10 @@ def _next(run: RunDirectory) -> str:
     if with_clusters(run) is not run:
         return "dbc export clusters" if run.stages("assignments") else "dbc assign"
     told, stage = next_command(run), newest_trained(run)
+    # clusters that cannot be read are told with the artifacts
+    with suppress(DbcError):
+        if told == "dbc merge" and ends_with_clusters(run):
+            return "dbc export clusters"
     clusters = run.find("clusters", stage) if told == "dbc merge" and stage > 0 else None
     if clusters is None or stage < last_stage(clusters_manifest(clusters).parameters.merge_percent):
         return told
@@ -71,11 +78,12 @@ def _next(run: RunDirectory) -> str:
 def _individuals(run: RunDirectory) -> dict[str, int] | None:
     """How many clusters the newest stage has, and the largest number that one was ever called by; None if there are none."""
     from stages.errors import DbcError
+    from stages.runs.descent import clusters_now
     from stages.runs.lasting import lasting_numbers
     from stages.runs.lineage import with_clusters
 
     run = with_clusters(run)
-    stage = max(run.stages("clusters"), default=0)
+    stage = max(clusters_now(run), default=0)
     try:
         numbers = lasting_numbers(run, run.require("clusters", stage)) if stage else None
     except DbcError:

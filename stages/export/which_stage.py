@@ -10,6 +10,7 @@ from stages.errors import DbcError, UsageError
 from stages.loop.choice.choose import choose, choose_clusters
 from stages.loop.choice.stage import Compared, measure_stage, measured_stages
 from stages.reporting import Reporter
+from stages.runs.descent import clusters_now
 from stages.runs.run_directory import RunDirectory, clusters_manifest
 
 
@@ -19,13 +20,13 @@ def stage_to_show(run: RunDirectory, stage: int | None, reporter: Reporter) -> i
 
     DbcError if the run has no clusters, UsageError if `stage` comes before the first merge.
     """
-    merged = run.stages("clusters")
-    if not merged:
+    if not run.stages("clusters"):
         raise DbcError(f"{run.root}: no clusters found; make them with: dbc run, or dbc merge")
     if stage is not None:
         if stage < 1:
             raise UsageError(f"`stage` must be at least 1, the first with clusters, got {max(stage, 0)}")
         return stage
+    merged = clusters_now(run, reporter)
     if len(merged) == 1:
         return merged[0]
     stage, made_as = _made_last(run, merged)
@@ -53,6 +54,12 @@ def stage_to_show(run: RunDirectory, stage: int | None, reporter: Reporter) -> i
 def stage_to_search(run: RunDirectory, reporter: Reporter) -> int:
     """As `stage_to_show` without a stage; of a run without clusters the newest with features."""
     return stage_to_show(run, None, reporter) if run.stages("clusters") else max(run.stages("features"), default=0)
+
+
+def ends_with_clusters(run: RunDirectory) -> bool:
+    """Whether the clusters that were made last end the run, with as many as the features ask for or as were asked for."""
+    merged = clusters_now(run)
+    return bool(merged) and _made_last(run, merged)[1].ends_run
 
 
 def _made_last(run: RunDirectory, merged: Sequence[int]) -> tuple[int, MergeParameters]:

@@ -68,7 +68,7 @@ def asked_merge(
     if from_stage is None and stage is not None:
         from_stage = stage - 1
     elif from_stage is None:
-        measures = [measure_stage(run, each, compared=compared) for each in measured_stages(run)]
+        measures = [measure_stage(run, each, compared=compared) for each in measured_stages(run, context.reporter)]
         chosen = choose([measured for measured in measures if not measured.ends_run])
         from_stage = last_merge_stage(run) - 1 if chosen is None else chosen
     stage = last_merge_stage(run) if stage is None else stage

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from schemas.stage_names import INIT_STAGE, stage_label
 from stages.errors import UsageError
+from stages.runs.descent import stages_now
 from stages.runs.run_directory import RunDirectory, clusters_manifest
 
 
 def newest_trained(run: RunDirectory) -> int:
-    """The newest stage with a model; `INIT_STAGE` where nothing has been trained."""
-    return max(run.stages("model"), default=INIT_STAGE)
+    """The newest stage with a model of now; `INIT_STAGE` where nothing has been trained."""
+    return max(stages_now(run, "model"), default=INIT_STAGE)
 
 
 def next_merge(run: RunDirectory) -> int:
@@ -32,7 +33,7 @@ def next_train(run: RunDirectory) -> int:
 
 def _waiting(run: RunDirectory) -> list[int]:
     """The stages, ascending, whose clusters nothing was trained on yet; not those that end a run."""
-    later = [stage for stage in run.stages("clusters") if stage > newest_trained(run)]
+    later = [stage for stage in stages_now(run, "clusters") if stage > newest_trained(run)]
     return [stage for stage in later if not _ends_run(run, stage)]
 
 
@@ -41,8 +42,8 @@ def _ends_run(run: RunDirectory, stage: int) -> bool:
 
 
 def next_evaluate(run: RunDirectory) -> int:
-    """The stage to evaluate: the newest that has features or clusters."""
-    return max([*run.stages("features"), *run.stages("clusters")], default=INIT_STAGE)
+    """The stage to evaluate: the newest that has features or clusters of now."""
+    return max([*stages_now(run, "features"), *stages_now(run, "clusters")], default=INIT_STAGE)
 
 
 def numbered(stage: int, *, command: str, first: int) -> int:

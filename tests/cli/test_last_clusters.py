@@ -86,7 +86,7 @@ def test_clusters_that_end_a_run_are_measured_with_the_features_they_were_made_o
 
 
 def test_nothing_waits_to_be_trained_on_the_clusters_that_end_a_run(dbc: Dbc, merged: Path) -> None:
-    assert "dbc train --stage 3" not in dbc("status").out
+    assert "next: dbc export clusters" in dbc("status").out
     assert dbc("train", "--dry-run", "--json").json["stage"] == 2
 
 

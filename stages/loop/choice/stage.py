@@ -19,6 +19,7 @@ from stages.loop.choice.rule import near_best_range
 from stages.loop.choice.separation import Separation, by_dispersions, separation, tells
 from stages.loop.choice.verdict import JoinedPairs
 from stages.reporting import SILENT, Reporter
+from stages.runs.descent import clusters_now, stages_now
 from stages.runs.lineage import dataset_of, features_and_dataset
 from stages.runs.run_directory import RunDirectory, clusters_manifest
 from stages.runs.store import Artifact
@@ -29,10 +30,13 @@ SAMPLING_SEED = 0
 """Which samples stand for all of them in the silhouettes of a large set."""
 
 
-def measured_stages(run: RunDirectory) -> list[int]:
-    """The stages that can be measured, ascending: those with clusters and, if there are any, `init` and 0 with features."""
-    merged = run.stages("clusters")
-    return [*(stage for stage in run.stages("features") if stage < 1), *merged] if merged else []
+def measured_stages(run: RunDirectory, reporter: Reporter = SILENT) -> list[int]:
+    """The stages that can be measured, ascending: those with clusters and, if there are any, `init` and 0 with features.
+
+    Stages that do not follow from what the run has now are left out, as `clusters_now` tells.
+    """
+    merged = clusters_now(run, reporter)
+    return [*(stage for stage in stages_now(run, "features") if stage < 1), *merged] if merged else []
 
 
 def joined_pairs(run: RunDirectory, stage: int) -> JoinedPairs | None:
@@ -96,7 +100,7 @@ def measure_stage(run: RunDirectory, stage: int, *, compared: Compared | None = 
     was told to, or found so in `compared`; a stage before the first merge is measured as that merge compared features.
     DbcError if clusters or features are missing or do not belong together.
     """
-    merged = stage if stage > 0 else min(run.stages("clusters"), default=1)
+    merged = stage if stage > 0 else min(clusters_now(run), default=1)
     clusters = run.require("clusters", merged)
     features, dataset = features_and_dataset(run, stage, clusters, SILENT)
     measured = {"clusters": clusters, "features": features, "dataset": dataset}
