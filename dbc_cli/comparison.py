@@ -265,17 +265,23 @@ def show_comparison(
             }
         )
         return
-    _show_table(found)
+    _show_table(found, methods=methods)
     for path in pictures:
         print_text(path.as_posix())
 
 
-def _show_table(found: Sequence[Line]) -> None:
-    from dbc_cli.console import borderless_table, print_table
+def _show_table(found: Sequence[Line], *, methods: bool) -> None:
+    from dbc_cli.console import borderless_table, print_table, print_text
+    from stages.compare.outcomes import MEANING, UNLABELLED, shown_metrics
     from stages.compare.text import table_cells
 
     head, rows = table_cells(found)
     print_table(borderless_table(head, rows, n_left=head.index("at") + 1))
+    told = [] if methods else [meaning for at, meaning in MEANING.items() if any(line.at == at for line in found)]
+    if told:
+        print_text("; ".join(told))
+    if found and shown_metrics(found) == UNLABELLED:
+        print_text("no identities are known, so silhouettes stand for rank-1, mAP and ARI, and no stage is called best")
 
 
 def _value(flag: Flag, text: str, whole: str) -> Any:

@@ -118,7 +118,10 @@ def _draw(given: Given, results: Sequence[CellResult], names: Sequence[str]) -> 
     sheet = comparison_sheet(runs_by_label(results), title=title)
     written = list(save(sheet, folder / by_stage, overwrite=overwrite))
     for name, picture in zip(names, by_names, strict=True):
-        outcomes = {figure: by_value(results, name, figure) for figure in ("rank1", "mAP", "ari")}
-        if any(any(point[1] is not None for point in line) for lines in outcomes.values() for line in lines.values()):
-            written += save(value_sheet(name, outcomes, title=title), folder / picture, overwrite=overwrite)
+        # the first kind that is known: figures of identities, or what is known without
+        for figures in (("rank1", "mAP", "ari"), ("cluster_silhouette",)):
+            outcomes = {figure: by_value(results, name, figure) for figure in figures}
+            if any(point[1] is not None for found in outcomes.values() for line in found.values() for point in line):
+                written += save(value_sheet(name, outcomes, title=title), folder / picture, overwrite=overwrite)
+                break
     return written

@@ -66,12 +66,15 @@ def run_cell(parent: RunDirectory, cell: Cell, *, context: Context) -> CellResul
 
     def on_row(row: StageRow) -> None:
         watch(row)
-        scored = {
-            name: watch.measures[-1].known(name) for name in ("cluster_silhouette", "separation") if watch.measures
-        }
-        stages.append({**metrics_of(row), **scored})
+        stages.append(metrics_of(row))
 
     run_stages(run, plan, context=context, on_row=on_row)
+    # stages before the first merge are measured with it
+    measured = {measures.stage: measures for measures in watch.measures}
+    for metrics in stages:
+        stage = metrics["stage"]
+        names = () if stage not in measured else ("cluster_silhouette", "separation") if stage > 0 else ("separation",)
+        metrics |= {name: measured[stage].known(name) for name in names}
     chosen_by = {rule: choose(watch.measures, rule=rule) for rule in all_rules()}
     seconds = round(time.perf_counter() - started, 2)
     return CellResult(cell.name, cell.setting, tuple(stages), choose(watch.measures), chosen_by, seconds)

@@ -21,8 +21,21 @@ COUNTS = ("stage", "n_clusters")
 METRICS = ("stage", "n_clusters", "rank1", "rank5", "rank10", "mAP", "ari")
 """The columns of a table of outcomes, by name."""
 
+UNLABELLED = ("stage", "n_clusters", "cluster_silhouette", "separation")
+"""The same if no identities are known."""
+
+ALL_METRICS = (*METRICS, *UNLABELLED[2:])
+"""What a line holds, whatever its table shows."""
+
 AT = ("best", "last", "auto")
 """The stages that lines of a table show: the one with the best mAP, the last one, and the one chosen without identities."""
+
+MEANING = {
+    "best": "best: the stage from 1 on with the best mAP, as known identities say",
+    "last": "last: the last stage",
+    "auto": "auto: the stage that dbc select chooses, without identities",
+}
+"""What each of `AT` is, for the foot of a table."""
 
 
 _Key: TypeAlias = tuple[tuple[str, Any], ...]
@@ -40,7 +53,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a table: a setting, which stage of it, and the spread of each of `METRICS`."""
+    """A line of a table: a setting, which stage of it, and the spread of each of `ALL_METRICS`."""
 
     setting: Mapping[str, Any]
     at: str
@@ -48,15 +61,30 @@ class Line:
 
 
 def lines(results: Sequence[CellResult]) -> list[Line]:
-    """The table of `results`: the initial stage and stage 0, then three lines a setting, seeds put together."""
+    """The table of `results`: the initial stage and stage 0, then three lines a setting, seeds put together.
+
+    None is of the best stage if no identities are known, which would say it.
+    """
     groups = _by_setting(results)
-    found = _start_lines(groups)
+    is_labelled = any(tells_identities(metrics) for result in results for metrics in result.stages)
+    found = _start_lines(groups, METRICS if is_labelled else UNLABELLED)
     for key, members in groups.items():
-        for at in AT:
+        for at in AT if is_labelled else AT[1:]:
             rows = [metrics for result in members if (metrics := stage_at(result, at)) is not None]
             if rows:
                 found.append(Line(dict(key), at, _spreads(rows)))
     return found
+
+
+def tells_identities(metrics: Mapping[str, Any]) -> bool:
+    """Whether one of the figures that need identities is known."""
+    return any(metrics[name] is not None for name in METRICS if name not in COUNTS)
+
+
+def shown_metrics(lines: Sequence[Line]) -> tuple[str, ...]:
+    """The columns of a table of `lines`: `METRICS`, or `UNLABELLED` if none of its lines knows identities."""
+    is_labelled = any(tells_identities({n: spread.mean for n, spread in line.metrics.items()}) for line in lines)
+    return METRICS if is_labelled else UNLABELLED
 
 
 def last_lines(results: Sequence[CellResult]) -> list[Line]:
@@ -96,7 +124,7 @@ def _known(value: float | None) -> float:
 
 def line_fields(line: Line) -> dict[str, Any]:
     """A line as flat fields: its setting, `at`, and each metric with its standard deviation beside it; 'init' as stage."""
-    fields: dict[str, Any] = {**line.setting, "at": line.at, "seeds": line.metrics["mAP"].n}
+    fields: dict[str, Any] = {**line.setting, "at": line.at, "seeds": line.metrics["stage"].n}
     for name, spread in line.metrics.items():
         is_count = name in COUNTS and spread.mean is not None and spread.mean.is_integer()
         fields[name] = int(spread.mean) if is_count and spread.mean is not None else spread.mean
@@ -127,23 +155,25 @@ def lopsided(results: Sequence[CellResult]) -> list[str]:
     return [*told.values()]
 
 
-def _start_lines(groups: Mapping[_Key, Sequence[CellResult]]) -> list[Line]:
-    """The stages before the first merge: one line if all settings share them, else one for each setting; seeds together."""
+def _start_lines(groups: Mapping[_Key, Sequence[CellResult]], shown: Sequence[str]) -> list[Line]:
+    """The stages before the first merge, seeds together: one line if `shown` is the same in all settings, else one for each."""
     found = []
     for stage in (INIT_STAGE, 0):
         by_setting = {key: _by_seed(members, stage) for key, members in groups.items()}
-        shown = {key: rows for key, rows in by_setting.items() if rows}
-        every = {seed: row for rows in shown.values() for seed, row in rows.items()}
-        if all(row == every[seed] for rows in shown.values() for seed, row in rows.items()):
-            shown = {(): every} if every else {}
+        there = {key: rows for key, rows in by_setting.items() if rows}
+        every = {seed: row for rows in there.values() for seed, row in rows.items()}
+        if all(
+            row.get(n) == every[seed].get(n) for rows in there.values() for seed, row in rows.items() for n in shown
+        ):
+            there = {(): every} if every else {}
         at = f"stage {stage_label(stage)}"
-        found += [Line(dict(key), at, _spreads(list(rows.values()))) for key, rows in shown.items()]
+        found += [Line(dict(key), at, _spreads(list(rows.values()))) for key, rows in there.items()]
     return found
 
 
 def _by_seed(members: Sequence[CellResult], stage: int) -> dict[int, Metrics]:
     return {
-        result.setting.get("seed", 0): {name: metrics[name] for name in METRICS}
+        result.setting.get("seed", 0): metrics
         for result in members
         for metrics in result.stages
         if metrics["stage"] == stage
@@ -151,7 +181,7 @@ def _by_seed(members: Sequence[CellResult], stage: int) -> dict[int, Metrics]:
 
 
 def _spreads(rows: Sequence[Metrics]) -> dict[str, Spread]:
-    return {name: _spread([row[name] for row in rows]) for name in METRICS}
+    return {name: _spread([row.get(name) for row in rows]) for name in ALL_METRICS}
 
 
 def _spread(values: Sequence[float | None]) -> Spread:

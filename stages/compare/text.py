@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from schemas.stage_names import INIT_STAGE, stage_label
 from stages.compare.grid import setting_text
-from stages.compare.outcomes import COUNTS, METRICS, Line, Spread, line_fields
+from stages.compare.outcomes import COUNTS, Line, Spread, line_fields, shown_metrics
 from stages.output_files import rows_as_csv
 
 HEADINGS = {
@@ -17,11 +17,14 @@ HEADINGS = {
     "rank10": "rank-10",
     "mAP": "mAP",
     "ari": "ARI",
+    "cluster_silhouette": "silhouette",
+    "separation": "separation",
 }
 
 
-def table_cells(lines: Sequence[Line], *, metrics: Sequence[str] = METRICS) -> tuple[list[str], list[list[str]]]:
-    """Headings and rows of text: the settings, which stage, and the metrics with their spread."""
+def table_cells(lines: Sequence[Line], *, metrics: Sequence[str] = ()) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows of text: the settings, which stage, and `metrics`, else `shown_metrics`, with their spread."""
+    metrics = metrics or shown_metrics(lines)
     names = list(dict.fromkeys(name for line in lines for name in line.setting))
     head = [*names, "at", *(HEADINGS[name] for name in metrics)]
     rows = [
@@ -41,7 +44,7 @@ def _metric_cell(name: str, spread: Spread) -> str:
     return cell(spread, is_count=name in COUNTS)
 
 
-def markdown(lines: Sequence[Line], *, metrics: Sequence[str] = METRICS) -> str:
+def markdown(lines: Sequence[Line], *, metrics: Sequence[str] = ()) -> str:
     """The table in Markdown."""
     return markdown_table(*table_cells(lines, metrics=metrics))
 

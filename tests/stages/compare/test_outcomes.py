@@ -74,6 +74,22 @@ def test_settings_that_do_not_begin_alike_have_a_start_of_their_own() -> None:
     assert [line.metrics["mAP"].n for line in starts] == [2, 2, 2]
 
 
+def test_without_identities_silhouettes_are_shown_and_no_stage_is_best() -> None:
+    unknown = result({"lambda": 0.0}, [None] * 4, [None] * 4, chosen=2)
+    measured = {
+        -1: {},
+        0: {"separation": 0.1},
+        1: {"separation": 0.2},
+        2: {"separation": 0.3, "cluster_silhouette": 0.25},
+    }
+    told = replace(unknown, stages=tuple({**row, **measured[row["stage"]]} for row in unknown.stages))
+    text = markdown(lines([told]))
+    assert text.startswith("| lambda | at | stage | clusters | silhouette | separation |\n")
+    assert "| 0 | auto | 2 | 80 | 0.250 | 0.300 |" in text
+    assert "|  | stage 0 | 0 | 100 | – | 0.100 |" in text
+    assert "best" not in text
+
+
 def test_one_seed_has_no_deviation_and_unknown_figures_are_dashes() -> None:
     text = markdown(lines([result({"lambda": 0.0}, [None, None, None], [0.0, 0.0, 0.25])]))
     assert "| stage init | init |" in text
