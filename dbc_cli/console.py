@@ -146,9 +146,11 @@ def _on_stdout() -> Iterator[None]:
 
 
 def flat(result: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The fields that a table shows: no empty ones, mappings as `name=value`, the first ten items of lists."""
+    """The fields that a table shows: no empty ones, mappings as `name=value` or by what they tell, ten items of lists."""
     for name, value in result.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and "told" in value:
+            yield name, value["told"]
+        elif isinstance(value, Mapping):
             if text := text_of(value):
                 yield name, text
         elif isinstance(value, (list, tuple)):

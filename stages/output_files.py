@@ -72,6 +72,19 @@ def alone_in_writing(file: Path) -> Iterator[None]:
         os.close(held)
 
 
+def require_writable(file: Path) -> None:
+    """Raise DbcError if `file` could not be written: another is made beside it, and removed."""
+    with alone_in_writing(file):
+        target = Path(os.path.realpath(file))
+        part = target.with_name(f".{target.name[:100]}.writing-{secrets.token_hex(8)}")
+        try:
+            part.write_bytes(b"\n")
+            part.unlink()
+        except OSError as error:
+            told = OSError(error.errno, error.strerror)
+            raise DbcError(file_problem(told, file, failed="cannot be written")) from error
+
+
 def write_whole(file: Path, write: Callable[[Path], object], *, argument: str = "out", overwrite: bool = False) -> None:
     """Have `write` fill a file beside `file`, then rename it to that; a link is followed.
 

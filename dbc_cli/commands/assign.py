@@ -53,6 +53,16 @@ def assign(given: Given, source: Path | None) -> None:
     The probability says how likely the individual is one of those there. It is learnt from the clusters: how similar their
     pictures are to the rest of their own, and to the others.
     """
+    from stages.assign.stage import NothingNewError
+
+    try:
+        _assign(given, source)
+    except NothingNewError as nothing:
+        # a script that looks for new pictures every night goes on
+        _show_nothing(given, str(nothing))
+
+
+def _assign(given: Given, source: Path | None) -> None:
     from dbc_cli.console import RichReporter, print_json
     from dbc_cli.outcome import outcome_fields, show_outcome
     from schemas.parameters import AssignParameters
@@ -60,7 +70,6 @@ def assign(given: Given, source: Path | None) -> None:
     from stages.assign.stage import assign as run_assign
     from stages.assign.stage import clustered, grown_since, read_assignments
     from stages.errors import UsageError
-    from stages.export.tables import write_csv
     from stages.export.which_stage import stage_to_show
     from stages.output_files import require_new
 
@@ -90,13 +99,7 @@ def assign(given: Given, source: Path | None) -> None:
         made = extracted
     found = [] if made.artifact is None or made.kind != "assignments" else read_assignments(run, made.artifact)
     if csv is not None:
-        rows = [_row(each) for each in found]
-        write_csv(
-            {name: [row[name] for row in rows] for name in (rows or [dict.fromkeys(FIELDS)])[0]},
-            csv,
-            argument="csv",
-            overwrite=overwrite,
-        )
+        _write_csv([_row(each) for each in found], csv, overwrite=overwrite)
     given.remember()
     if given.flag("json"):
         print_json({**outcome_fields(made), "assignments": [_row(each) for each in found]})
@@ -129,6 +132,25 @@ def _extracted(given: Given, run: RunDirectory, before: RunDirectory, stage: int
         initial={},
         context=given.context(reporter).without_force(),
     )
+
+
+def _write_csv(rows: Sequence[dict[str, Any]], file: Path, *, overwrite: bool) -> None:
+    from stages.export.tables import write_csv
+
+    names = (rows or [dict.fromkeys(FIELDS)])[0]
+    write_csv({name: [row[name] for row in rows] for name in names}, file, argument="csv", overwrite=overwrite)
+
+
+def _show_nothing(given: Given, told: str) -> None:
+    from dbc_cli.console import print_json, print_text
+
+    if given["csv"] is not None:
+        _write_csv([], given["csv"], overwrite=given.flag("overwrite"))
+    given.remember()
+    if given.flag("json"):
+        print_json({"run": given.run.as_posix(), "status": "nothing new", "assignments": []})
+    else:
+        print_text(told)
 
 
 def _row(each: Assignment) -> dict[str, Any]:

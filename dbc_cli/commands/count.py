@@ -85,6 +85,11 @@ def _show(found: Counting, out: Path | None) -> None:
     from dbc_cli.console import print_text
 
     asked = f"{len(found.to_ask)} of the drawn pairs are to be answered: {out or 'dbc review --for-count'}"
+    if len(found.to_ask) and found.n_given > found.n_answers:
+        print_text(
+            f"{found.n_given} answers are in the file, and {found.n_answers} of the drawn pairs are answered: which pairs are "
+            "drawn follows from the clusters, so after other merges or new pictures they are others; answers stay and count"
+        )
     if found.found is None:
         print_text(f"stage {found.stage} has {found.n_clusters} clusters, which is no estimate of the individuals")
         print_text(asked)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from dbc_cli.command import Given, command
 from dbc_cli.flags.flag import Flag
 from dbc_cli.flags.tables import COMMON
@@ -16,26 +18,48 @@ def gc(given: Given) -> None:
     Kept are, for every dataset of the run, the newest version of each artifact, and all that these were made from.
     """
     from dbc_cli.console import borderless_table, print_json, print_table, print_text
-    from stages.runs.unreferenced import own_bytes, remove, remove_leftovers, unreferenced
+    from stages.runs.unreferenced import (
+        bytes_of_earlier_datasets,
+        freed_bytes,
+        remove,
+        remove_leftovers,
+        unreferenced,
+    )
 
     run, is_deleted = given.run_directory, given.flag("delete")
     rows = []
     if is_deleted:
         remove_leftovers(run)
-    for artifact in unreferenced(run):
+    found = unreferenced(run)
+    earlier = bytes_of_earlier_datasets(run, found)
+    for artifact, freed in zip(found, freed_bytes(found), strict=True):
         place = artifact.path.relative_to(run.root).as_posix()
-        rows.append({"artifact": place, "id": artifact.manifest.id, "bytes": own_bytes(artifact)})
+        rows.append({"artifact": place, "id": artifact.manifest.id, "bytes": freed})
         if is_deleted:
             remove(artifact)
     given.remember()
     n_bytes = sum(int(str(row["bytes"])) for row in rows)
     if given.flag("json"):
-        print_json({"run": given.run.as_posix(), "deleted": is_deleted, "bytes": n_bytes, "unreferenced": rows})
+        kept = {"bytes_of_earlier_datasets": earlier}
+        print_json({"run": given.run.as_posix(), "deleted": is_deleted, "bytes": n_bytes, "unreferenced": rows, **kept})
         return
     if not rows:
         print_text("every version is the newest of its kind, or another was made from it")
+        _tell_of_earlier(earlier)
         return
     cells = [(str(row["artifact"]), str(row["id"])[:12], f"{row['bytes']:,}") for row in rows]
     print_table(borderless_table(("artifact", "id", "bytes"), cells, n_left=2))
     done = "removed" if is_deleted else "would be removed with --delete"
     print_text(f"{len(rows)} version{'s' * (len(rows) > 1)}, {n_bytes / 1e6:,.1f} MB, {done}")
+    _tell_of_earlier(earlier)
+
+
+def _tell_of_earlier(earlier: Mapping[str, int]) -> None:
+    from dbc_cli.console import print_text
+
+    if earlier:
+        told = ", ".join(f"{kind} {n_bytes / 1e6:,.1f} MB" for kind, n_bytes in earlier.items())
+        print_text(
+            f"kept of earlier datasets: {told}; numbers of individuals and dbc assign go by them. All that frees this is "
+            "another run of all pictures, whose numbers begin anew"
+        )

@@ -21,7 +21,6 @@ def plot(given: Given) -> None:
     from dbc_cli.comparison import pictures_may_be_replaced, require_pictures
     from dbc_cli.console import RichReporter, show
     from dbc_cli.problems import in_flags
-    from schemas.stage_names import stage_label
     from stages.compare.history import evaluated_otherwise, evaluations, history, shown_of_several
     from stages.compare.plots.panels import save
     from stages.compare.plots.sheets import run_sheet
@@ -49,7 +48,7 @@ def plot(given: Given) -> None:
     fields = {
         "run": run.root.as_posix(),
         "stages": len(stages),
-        "last_stage": stage_label(stages[-1]["stage"]),
+        "last_stage": json_stage(stages[-1]["stage"]),
         "chosen": json_stage(chosen),
         "pictures": [path.as_posix() for path in written],
     }

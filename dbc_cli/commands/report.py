@@ -14,6 +14,10 @@ from schemas.choices import Drawn, PageMap
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from stages.evaluate.clusters.report import ClusterRow
+    from stages.evaluate.report import Reported
+    from stages.reporting import Reporter
+
 REPORT = (
     Flag("top", int, "Rows of each list, and clusters in the picture.", "10", metavar="N", least=1, most=100_000),
     Flag(
@@ -90,12 +94,9 @@ def report(given: Given) -> None:
     stage = stage_to_show(run, None, reporter) if given.stage is None and run.stages("clusters") else given.stage
     reported = make_report(run, stage=stage, reporter=reporter)
     if picture is not None:
-        chosen = given.get("draw", "worst" if reported.report.has_identities else "loosest")
-        save_picture(
-            draw_clusters(reported, getattr(reported.report, chosen)()[:top], columns=given.get("columns", 12)),
-            picture,
-            overwrite=overwrite,
-        )
+        rows = _drawn(given, reported, reporter)[:top]
+        sheet = draw_clusters(reported, rows, columns=given.get("columns", 12))
+        save_picture(sheet, picture, overwrite=overwrite)
     if page is not None:
         from stages.pages.report import write_report
 
@@ -117,6 +118,27 @@ def report(given: Given) -> None:
         print_json(fields)
         return
     _show(fields)
+
+
+def _drawn(given: Given, reported: Reported, reporter: Reporter) -> list[ClusterRow]:
+    """The clusters that --draw names, else the worst or loosest or, with a note, the largest if there are none of these.
+
+    DbcError if there are none of those that --draw names.
+    """
+    from stages.errors import DbcError
+
+    report = reported.report
+    chosen = given.get("draw", "worst" if report.has_identities else "loosest")
+    rows: list[ClusterRow] = getattr(report, chosen)()
+    if rows:
+        return rows
+    lacks = f"there are no {TITLES[chosen]} at stage {reported.stage}"
+    if given["draw"] is None:
+        reporter.note(f"{lacks}, so the largest are drawn")
+        return report.largest()
+    reason = "" if report.has_identities else ", whose samples have no identities"
+    again = f"dbc report --stage {reported.stage} --out {given['out']} --draw largest"
+    raise DbcError(f"{lacks}{reason}; draw others with: {again}")
 
 
 def _files(given: Given, *, overwrite: bool) -> tuple[Path | None, Path | None]:

@@ -101,8 +101,10 @@ def _save_page(given: Given, opened: Review, n_pairs: int) -> None:
 
 def _serve(given: Given, opened: Review, file: Path, reporter: RichReporter) -> None:
     from dbc_cli.console import show
+    from stages.output_files import require_writable
     from stages.pages.review_server import serving
 
+    require_writable(file)
     with serving(opened, port=given.get("port", 0)) as address:
         reporter.note(f"open in a browser of this machine: {address}")
         reporter.note(f"every answer is saved in {file}; end with Ctrl-C")

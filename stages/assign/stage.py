@@ -55,11 +55,15 @@ def clustered(run: RunDirectory) -> RunDirectory:
     return found
 
 
+class NothingNewError(DbcError):
+    """All samples are in the clusters, so there are none to assign."""
+
+
 def grown_since(run: RunDirectory) -> RunDirectory:
-    """The run with the dataset that its clusters are of; DbcError if it has none, or no pictures were added since."""
+    """The run with the dataset that its clusters are of; DbcError if it has none, NothingNewError if nothing was added."""
     before = clustered(run)
     if before.require("dataset").manifest.id == run.require("dataset").manifest.id:
-        raise DbcError(
+        raise NothingNewError(
             f"{run.root}: all pictures are in its clusters already; add others with: dbc ingest SOURCE --add, then assign"
         )
     return before

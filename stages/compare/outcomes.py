@@ -156,7 +156,7 @@ def lopsided(results: Sequence[CellResult]) -> list[str]:
 
 
 def _start_lines(groups: Mapping[_Key, Sequence[CellResult]], shown: Sequence[str]) -> list[Line]:
-    """The stages before the first merge, seeds together: one line if `shown` is the same in all settings, else one for each."""
+    """The stages before the first merge, seeds together: one line if `shown` is the same in all, else one for each."""
     found = []
     for stage in (INIT_STAGE, 0):
         by_setting = {key: _by_seed(members, stage) for key, members in groups.items()}

@@ -79,12 +79,7 @@ def _known(value: float) -> float | None:
 
 
 def draw_clusters(reported: Reported, rows: Sequence[ClusterRow], *, columns: int) -> Image.Image:
-    """A contact sheet of the clusters `rows`, up to `columns` members each; DbcError if there are none."""
-    if not rows:
-        reason = "" if reported.report.has_identities else ", whose samples have no identities"
-        raise DbcError(
-            f"no such clusters to draw at stage {reported.stage}{reason}; draw others with: dbc report --draw largest"
-        )
+    """A contact sheet of the clusters `rows`, at least one, up to `columns` members each."""
     frames = "red: another identity than most" if reported.report.has_identities else "no identities: no red frames"
     caption = f"stage {reported.stage}, nearest to the middle of its cluster first; {frames}"
     return contact_sheet([_sheet_row(reported, row, columns) for row in rows], caption=caption)

@@ -30,7 +30,8 @@ class CollapseCheck:
         own = [] if self._first is None else [[self._is_nonzero, self._differs, *self._first.tolist()]]
         n_values = 2 if self._first is None else 2 + len(self._first)
         seen = np.concatenate(_of_one_width(processes, np.array(own, dtype=np.float64).reshape(-1, n_values)))
-        cause = f"training has collapsed; {ADVICE}" if is_trained else "check `weights` and the images"
+        cause = "check `weights` and whether the pictures differ"
+        cause = f"training has collapsed; {ADVICE}, if the pictures differ at all" if is_trained else cause
         if not seen[:, 0].any():
             raise DbcError(f"all features are zero: {cause}")
         if seen[:, 1].any() or (seen[:, 2:] != seen[0, 2:]).any():

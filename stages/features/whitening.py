@@ -63,10 +63,17 @@ def fit_whitening(features: Float32Array, *, ridge: float) -> Whitening:
     mean_variance = math.fsum(covariance.diagonal()) / dim
     if mean_variance == 0:
         raise NothingToWhitenError(
-            f"all {len(features)} features are the same, some that differ are needed to whiten; use `whiten=0`"
+            f"all {len(features)} features are the same, some that differ are needed to whiten: are the pictures copies of "
+            "one? ingest others, or merge them as they are by `whiten=0`"
         )
     covariance[np.diag_indices(dim)] += ridge * mean_variance
-    matrix = inverse_cholesky_factor(covariance).T
+    with np.errstate(all="ignore"):
+        matrix = inverse_cholesky_factor(covariance).T
+    if not np.isfinite(matrix).all():
+        raise UsageError(
+            f"`whiten` must be larger for these {len(features)} features of {dim} numbers, got {ridge:g}, by which they "
+            "cannot be told apart in float64; use `whiten=3`"
+        )
     # |x − mean| is below 2^(bound), and so every partial sum of (x − mean) @ matrix below 2^(bound) · Σ|matrix|
     bound = exponent_of(largest) + 3
     widest = exponent_of(float(np.abs(matrix).sum(axis=0).max()) * (1 + 2.0**-20))

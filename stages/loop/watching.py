@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stages.loop.choice.measures import StageMeasures
-from stages.loop.choice.stage import Compared, joined_pairs, measure_stage
+from stages.loop.choice.stage import Compared, guessing, joined_pairs, measure_stage
 from stages.loop.choice.verdict import Verdict, last_of_schedule, verdict
 from stages.loop.last_clusters import LastMerge, last_merge
 from stages.loop.plan import AS_FEATURES_ASK
@@ -81,4 +81,9 @@ class Watch:
             return None
         known = {row.stage: row.metrics.summary.mAP for row in self._rows if row.metrics.summary.mAP is not None}
         last = next(row for row in reversed(self._rows) if row.stage == last_of_schedule(self.measures).stage)
-        return verdict(self.measures, joined=joined_pairs(last.run, last.stage), mean_average_precision=known)
+        return verdict(
+            self.measures,
+            joined=joined_pairs(last.run, last.stage),
+            mean_average_precision=known,
+            guessing=guessing(last.run, [row.stage for row in self._rows]),
+        )

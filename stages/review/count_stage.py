@@ -37,14 +37,16 @@ FORETOLD = (100, 300, 1000)
 class Counting:
     """How far the count of a stage is.
 
-    `n_answers` of the drawn pairs are answered; `to_ask` (p, 2) are those of the draws asked for that are not, by place among
-    train samples, whose `names` there are. `found` is None while too few are answered; `widths` says about how wide the
-    interval is after so many answers. `n_unsure` drawn pairs are unsure, which counts as different.
+    `n_given` answers are in the file, and `n_answers` of the drawn pairs are answered; `to_ask` (p, 2) are those of the draws
+    asked for that are not, by place among train samples, whose `names` there are. `found` is None while too few are answered;
+    `widths` says about how wide the interval is after so many answers. `n_unsure` drawn pairs are unsure, which counts as
+    different.
     """
 
     stage: int
     n_clusters: int
     names: list[str]
+    n_given: int
     n_answers: int
     n_unsure: int
     to_ask: Int64Array
@@ -118,6 +120,7 @@ def counting(
         stage=stage,
         n_clusters=clusters_manifest(clusters).summary.n_clusters,
         names=samples.names,
+        n_given=len(told.pairs) + len(told.unsure),
         n_answers=int(is_known.sum()),
         n_unsure=_n_unsure(draws, told),
         to_ask=_each_once(draws.pairs()[~is_known]),

@@ -32,7 +32,7 @@ def named_artifact(run: RunDirectory, text: str) -> Artifact:
     """
     folder = Path(text)
     version = _VERSION.fullmatch(folder.name)
-    if version and folder.is_dir():
+    if version and (folder.is_dir() or folder.with_name(f"{folder.name}.zarr").is_dir()):
         return open_artifact(folder.parent, int(version[1]))
     parts = text.strip("/").split("/")
     version = _VERSION.fullmatch(parts[-1])

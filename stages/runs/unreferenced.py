@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import secrets
 import shutil
+from collections import Counter
+from collections.abc import Sequence
 
 from stages.errors import DbcError
 from stages.runs.lineage import parent_of
@@ -43,8 +45,36 @@ def unreferenced(run: RunDirectory) -> list[Artifact]:
 
 def own_bytes(artifact: Artifact) -> int:
     """The bytes that removing `artifact` frees: those of files that no other artifact shares by a hard link."""
-    found = [path.stat() for path in artifact.path.rglob("*") if path.is_file()]
-    return sum(each.st_size for each in found if each.st_nlink == 1)
+    return freed_bytes([artifact])[0]
+
+
+def freed_bytes(artifacts: Sequence[Artifact]) -> list[int]:
+    """The bytes that the removal of each of `artifacts` frees, in their order: the last link of a file frees it."""
+    links: Counter[tuple[int, int]] = Counter()
+    freed = []
+    for artifact in artifacts:
+        n_bytes = 0
+        for path in artifact.path.rglob("*"):
+            if path.is_file():
+                found = path.stat()
+                file = (found.st_dev, found.st_ino)
+                links[file] += 1
+                n_bytes += found.st_size if links[file] == found.st_nlink else 0
+        freed.append(n_bytes)
+    return freed
+
+
+def bytes_of_earlier_datasets(run: RunDirectory, removed: Sequence[Artifact]) -> dict[str, int]:
+    """What stages of other datasets than the newest take, by kind, without `removed`: of before pictures were added."""
+    newest, gone = run.find("dataset"), {artifact.path for artifact in removed}
+    by_kind: dict[str, list[Artifact]] = {}
+    for artifact in artifacts_of(run):
+        dataset = parent_of(artifact, "dataset")
+        is_kept = artifact.manifest.kind != "dataset" and artifact.path not in gone
+        if is_kept and dataset is not None and newest is not None and dataset.id != newest.manifest.id:
+            by_kind.setdefault(artifact.manifest.kind, []).append(artifact)
+    found = {kind: sum(freed_bytes(artifacts)) for kind, artifacts in by_kind.items()}
+    return dict(sorted(found.items(), key=lambda item: -item[1]))
 
 
 def remove(artifact: Artifact) -> None:

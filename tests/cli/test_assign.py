@@ -129,7 +129,6 @@ def test_clusters_of_before_are_shown_until_there_are_new_ones(dbc: Dbc, merged:
 @pytest.mark.parametrize(
     ("words", "status", "line"),
     [
-        (["assign"], 1, "all pictures are in its clusters already"),
         (["assign", "--csv", "w.txt"], 2, "--csv must end in .csv"),
         (["assign", "--csv", "there.csv"], 2, "--csv must be a new file, got there.csv, which is there"),
         (["assign", "--threshold", "2"], 2, "--threshold must be at most 1"),
@@ -142,6 +141,13 @@ def test_misuse_is_one_line(dbc: Dbc, merged: Path, words: list[str], status: in
     ran = dbc(*words, "--run", merged)
     assert (ran.status, line in ran.line) == (status, True), ran.err
     assert Path("there.csv").read_text() == "mine"
+
+
+def test_that_nothing_is_new_is_no_failure(dbc: Dbc, merged: Path) -> None:
+    found = dbc("assign", "--run", merged, "--csv", "new.csv")
+    assert (found.status, Path("new.csv").read_text().count("\n")) == (0, 1)
+    assert "all pictures are in its clusters already; add others with: dbc ingest SOURCE --add" in found.out
+    assert dbc("assign", "--run", merged, "--json").json["assignments"] == []
 
 
 def test_nothing_to_assign_to_is_told(dbc: Dbc, run: Path) -> None:

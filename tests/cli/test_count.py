@@ -41,6 +41,8 @@ def test_answers_turn_the_number_of_clusters_into_an_estimate(dbc: Dbc, run: Pat
     assert "between" in shown
     fits = found["low"] <= found["n_clusters"] <= found["high"]
     assert (f"dbc merge --n-clusters {round(found['estimate'])}" in shown) is not fits
+    others = " ".join(dbc(*counting, "--seed", "5").out.split())
+    assert f"{len(rows)} answers are in the file, and " in others
     # clusters that answers have made do not draw other pairs
     assert dbc("merge", "--merge-percent", "0.25", "--run", run).status == 0
     assert dbc(*counting, "--json").json["estimate"] == found["estimate"]

@@ -107,6 +107,25 @@ def test_what_cannot_be_reported_is_told_in_one_line(dbc: Dbc, run: Path, merged
     assert "cannot be written" in refused.line
 
 
+def test_where_no_cluster_is_wrong_the_largest_are_drawn(dbc: Dbc, tmp_path: Path) -> None:
+    for name, level in (("a", 0), ("b", 250)):
+        (tmp_path / "named" / name).mkdir(parents=True)
+        for place in (0, 1):
+            Image.new("RGB", (32, 32), (level, place, 99)).save(tmp_path / "named" / name / f"{place}.png")
+    made = tmp_path / "r"
+    assert (
+        dbc(
+            "ingest", tmp_path / "named", "--folder-identities", "--height", "32", "--width", "32", "--run", made
+        ).status
+        == 0
+    )
+    assert dbc("extract", *NETWORK, "--run", made).status == 0
+    assert dbc("merge", "--merge-percent", "0.5", "--whiten", "0", "--camera", "ignored", "--run", made).status == 0
+    drawn = dbc("report", "--out", "a.png", "--run", made)
+    assert drawn.status == 0, drawn.err
+    assert "there are no clusters with other identities in them at stage 1, so the largest are drawn" in drawn.err
+
+
 def test_reranking_makes_a_version_of_its_own_and_the_default_keeps_its_id(dbc: Dbc, merged: Path) -> None:
     plain = dbc("eval", "--run", merged, "--json").json
     reranked = dbc("eval", "--run", merged, "--rerank", "--rerank-k1", "4", "--rerank-k2", "2", "--json").json
@@ -123,6 +142,9 @@ def test_a_picture_that_wants_identities_is_refused_with_that_reason_where_there
     refused = dbc("report", "--draw", "worst", "--out", tmp_path / "a.png", "--run", unnamed)
     assert refused.status == 1
     assert "whose samples have no identities; draw others" in refused.line
+    assert "--draw largest" in refused.line
+    chained = dbc("report", "--draw", "chained", "--out", tmp_path / "a.png", "--run", unnamed)
+    assert "there are no chains: clusters that grew a little at a time at stage" in chained.line
     drawn = dbc("report", "--out", tmp_path / "a.png", "--run", unnamed)
     assert "a.png (no identities, no red frames)" in drawn.out
     assert "one camera took" not in drawn.out

@@ -198,3 +198,11 @@ def test_two_files_are_joined_and_conflicts_are_shown(dbc: Dbc) -> None:
     assert dbc("review", "--join", "a.csv", "b.csv").status == 2
     assert dbc("review", "--out", "c.csv").status == 2
     assert "no run found" in dbc("review").line
+
+
+def test_answers_that_cannot_be_saved_are_refused_before_the_page_is_served(dbc: Dbc, merged: Path) -> None:
+    (merged / "taken").write_text("")
+    refused = dbc("review", "--answers", merged / "taken" / "constraints.csv", "--stage", "1", "--run", merged)
+    assert refused.status == 1
+    assert "cannot be written" in refused.line
+    assert "open in a browser" not in refused.err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -21,9 +22,10 @@ from stages.loop.choice.verdict import JoinedPairs
 from stages.reporting import SILENT, Reporter
 from stages.runs.descent import clusters_now, stages_now
 from stages.runs.lineage import dataset_of, features_and_dataset
-from stages.runs.run_directory import RunDirectory, clusters_manifest
+from stages.runs.run_directory import RunDirectory, clusters_manifest, model_manifest
 from stages.runs.store import Artifact
 from stages.samples import TRAIN
+from stages.train.health import is_as_guessing
 from stages.typing import Int32Array
 
 SAMPLING_SEED = 0
@@ -47,6 +49,13 @@ def joined_pairs(run: RunDirectory, stage: int) -> JoinedPairs | None:
         return None
     share = same_camera_merges(clusters.read("linkage"), camid)
     return JoinedPairs(share, same_camera_chance(camid), clusters_manifest(clusters).parameters.camera)
+
+
+def guessing(run: RunDirectory, stages: Iterable[int]) -> frozenset[int]:
+    """Those of `stages` whose features are of a model that ended its training with a loss as high as that of guessing."""
+    models = {stage: run.newest_up_to("model", stage) for stage in stages}
+    summaries = {stage: model_manifest(model).summary for stage, model in models.items() if model is not None}
+    return frozenset(stage for stage, told in summaries.items() if is_as_guessing(told.loss_last, told.n_clusters))
 
 
 class Compared:

@@ -25,7 +25,7 @@ def test_features_that_differ_need_no_word() -> None:
 def test_zeros_end_the_extraction_with_their_cause() -> None:
     with pytest.raises(DbcError, match="all features are zero: training has collapsed; lower `learning_rate`"):
         seen([[0, 0], [0, 0]], [[0, 0]]).note(OneProcess(), is_trained=True)
-    with pytest.raises(DbcError, match="all features are zero: check `weights` and the images"):
+    with pytest.raises(DbcError, match="all features are zero: check `weights` and whether the pictures differ"):
         seen([[0, 0]]).note(OneProcess(), is_trained=False)
 
 

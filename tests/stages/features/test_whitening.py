@@ -78,6 +78,9 @@ def test_what_cannot_be_whitened_is_refused():
         fit_whitening(train, ridge=0)
     with pytest.raises(DbcError, match="are the same"):
         fit_whitening(np.repeat(train[:1], 5, axis=0), ridge=1)
+    for ridge in (1e-300, 1e-40):
+        with pytest.raises(UsageError, match="`whiten` must be larger for these 20 features of 600 numbers, got 1e-"):
+            fit_whitening(some_features(8, n=20, dim=600), ridge=ridge)
     with pytest.raises(DbcError, match="no train features to whiten by"):
         fit_whitening(train[:0], ridge=1)
     train[3, 2] = np.nan

@@ -10,7 +10,14 @@ from test_run_directory import dataset, features
 from stages.errors import DbcError
 from stages.runs.listing import artifacts_of
 from stages.runs.run_directory import RunDirectory
-from stages.runs.unreferenced import own_bytes, remove, remove_leftovers, unreferenced
+from stages.runs.unreferenced import (
+    bytes_of_earlier_datasets,
+    freed_bytes,
+    own_bytes,
+    remove,
+    remove_leftovers,
+    unreferenced,
+)
 
 
 def test_old_versions_go_unless_something_kept_was_made_from_them(tmp_path: Path) -> None:
@@ -57,6 +64,29 @@ def test_what_is_removed_is_gone_and_all_else_is_as_it_was(tmp_path: Path) -> No
     assert [path.name for path in old.path.parent.iterdir()] == ["v2.zarr"]
     with pytest.raises(DbcError, match="is gone"):
         remove(old)
+
+
+def test_what_is_told_to_be_freed_is_freed_whatever_links_there_are(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    root = dataset(run, 0)
+    old, later, kept = (features(run, 0, value, root) for value in (0.0, 1.0, 2.0))
+    for place, other in (("a", later), ("b", kept)):
+        (old.path / place).write_bytes(bytes(1000))
+        (other.path / place).hardlink_to(old.path / place)
+    alone = [own_bytes(artifact) for artifact in (old, later)]
+    told = freed_bytes([old, later])
+    assert told == [alone[0], alone[1] + 1000]
+    remove(old)
+    assert own_bytes(later) == told[1]
+
+
+def test_what_earlier_datasets_keep_is_counted_by_kind(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    first, second = dataset(run, 0), dataset(run, 1)
+    earlier = features(run, 0, 0.0, first)
+    features(run, 0, 1.0, second)
+    assert bytes_of_earlier_datasets(run, []) == {"features": own_bytes(earlier)}
+    assert bytes_of_earlier_datasets(run, [earlier]) == {}
 
 
 def test_what_could_not_be_removed_is_told_and_goes_the_next_time(
