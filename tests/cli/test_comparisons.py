@@ -30,7 +30,9 @@ def test_an_ablation_shares_its_start_leaves_the_run_alone_and_is_not_done_twice
     assert snapshot(run) == before
     runs = {cell["setting"]["variant"]: cell for cell in first.json["runs"]}
     assert list(runs) == ["BUC⁻", "DBC"]
-    assert runs["DBC"]["stages"][:2] == runs["BUC⁻"]["stages"][:2]
+    # merging their features anew goes by the λ of each
+    begun = [[{**figures, "separation": None} for figures in cell["stages"][:2]] for cell in runs.values()]
+    assert begun[0] == begun[1]
     assert [figures["stage"] for figures in runs["DBC"]["stages"]] == ["init", 0, 1, 2]
     models = [Path(cell["run"]) / "stage-00/model/v1.zarr/memory/zarr.json" for cell in runs.values()]
     assert models[0].samefile(models[1])
@@ -208,8 +210,9 @@ def test_a_run_that_spoils_its_features_ends_with_a_line_that_says_so(dbc: Dbc, 
     assert ran.status == 0, ran.err
     told = dbc("select", "--run", run, "--json").json
     assert (ran.json["chosen"], ran.json["training_helped"]) == (told["chosen"], told["training_helped"])
-    assert ran.json["training_helped"] == (told["chosen"] != "init")
-    assert "judged without identities: " in ran.json["verdict"]
+    # so few pictures may not tell
+    assert ran.json["training_helped"] in (None, told["chosen"] != "init")
+    assert " without identities: " in ran.json["verdict"]
     assert " mAP with the known identities " in ran.json["verdict"]
     assert " mAP " not in told["verdict"]
     assert ran.json["warnings"] == told["warnings"]
