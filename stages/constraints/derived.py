@@ -7,13 +7,11 @@ from itertools import combinations
 
 import numpy as np
 
+from stages.ingest.overlap import MOST_OVERLAP, overlaps
 from stages.runs.run_directory import source_boxes
 from stages.runs.store import Artifact
 from stages.samples import TRAIN, UNKNOWN
 from stages.typing import BoolArray, Float64Array, Int64Array
-
-MOST_OVERLAP = 0.5
-"""Boxes of one picture that overlap by more, as a share of their union, may be one animal that a detector saw twice."""
 
 
 def shows_different(dataset: Artifact) -> bool:
@@ -60,8 +58,8 @@ def of_one_picture(
     """
     found = set()
     for images in _groups(picture, is_used):
-        for i, j in combinations(images, 2):
-            if sample[i] != sample[j] and overlap(box[i], box[j]) <= MOST_OVERLAP:
+        for i, j in combinations(images.tolist(), 2):
+            if sample[i] != sample[j] and overlaps(box[i], box[j : j + 1])[0] <= MOST_OVERLAP:
                 found.add(_ordered(int(sample[i]), int(sample[j])))
     return found
 
@@ -72,15 +70,6 @@ def at_one_time(moment: Int64Array, sample: Int64Array, is_used: BoolArray) -> s
     for images in _groups(moment, is_used):
         found |= {_ordered(a, b) for a, b in combinations(sorted(set(sample[images].tolist())), 2)}
     return found
-
-
-def overlap(first: Float64Array, second: Float64Array) -> float:
-    """The area that two boxes (left, top, width, height) share, as a share of their union: 0 to 1."""
-    low = np.maximum(first[:2], second[:2])
-    high = np.minimum(first[:2] + first[2:], second[:2] + second[2:])
-    shared = float(np.prod(np.maximum(high - low, 0)))
-    union = float(first[2] * first[3] + second[2] * second[3]) - shared
-    return shared / union if union > 0 else 1.0
 
 
 def _groups(keys: Int64Array, is_used: BoolArray) -> list[Int64Array]:

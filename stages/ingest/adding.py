@@ -15,9 +15,10 @@ from stages.ingest.formats.names import plain
 from stages.ingest.joining import joined, stored_samples
 from stages.ingest.kept_source import KeptSource, file_digests, read_source
 from stages.ingest.order import content_order
+from stages.ingest.overlap import share_overlapping
 from stages.ingest.whereabouts import find_pictures
 from stages.reporting import SILENT, Reporter
-from stages.runs.run_directory import dataset_manifest
+from stages.runs.run_directory import dataset_manifest, source_boxes
 from stages.runs.store import Artifact
 from stages.samples import Samples
 from stages.typing import Int64Array
@@ -32,8 +33,10 @@ class Addition:
     """A dataset with pictures added, in the order that all of them would have been stored in at once.
 
     `stored` (n_images) is the row of each image in the dataset before, −1 for a new one. `path` (n_images) are the paths to
-    store, from the root of the dataset before; those of new images in `samples` start from their own. `moved` are the old
-    and new paths of files that are known by their content and no longer where they were.
+    store, from the root of the dataset before; those of new images in `samples` start from their own. `n_known` samples
+    are there already, `n_overlapping` are left out because their boxes overlap boxes that are there, and of `n_partly`, which
+    are added, some frames do. `moved` are the old and new paths of files that are known by their content and no longer where
+    they were.
     """
 
     samples: Samples
@@ -42,6 +45,8 @@ class Addition:
     source: KeptSource
     n_known: int
     moved: tuple[tuple[str, str], ...] = ()
+    n_overlapping: int = 0
+    n_partly: int = 0
 
     @property
     def n_new(self) -> int:
@@ -72,9 +77,10 @@ def addition(
 ) -> Addition:
     """What adding `samples` under `root`, with `digests` (n_images) of their images, makes of the dataset `before`.
 
-    Samples whose images are all there already, whatever they are called, are not added again. UsageError if a file has
-    the path of another one of before and other content, if one has boxes and the other has none, or if nothing is known of
-    the files of before. If their folder was moved, paths start from where it is now, which is told.
+    Samples whose images are all there already, whatever they are called, are not added again, nor are those whose boxes all
+    overlap others of the same picture by more than `MOST_OVERLAP`: detections of another run of a detector. UsageError if a
+    file has the path of another one of before and other content, if one has boxes and the other has none, or if nothing is
+    known of the files of before. If their folder was moved, paths start from where it is now, which is told.
     """
     kept = read_source(before)
     if kept is None:
@@ -87,6 +93,12 @@ def addition(
         raise UsageError(f"this run holds {had}, and SOURCE gives {has}; ingest it into a new `run`")
     there = set(_sample_digests(stored, kept.digests))
     is_new = np.array([key not in there for key in _sample_digests(samples, digests)], dtype=np.bool_)
+    n_known = int((~is_new).sum())
+    share = np.zeros(len(samples))
+    if len(stored.box) and len(samples.box):
+        there_already = replace(stored, box=source_boxes(before).astype(np.float64))
+        share = share_overlapping(samples, digests, is_new, root, there_already, kept.digests)
+    is_new &= share < 1
     images = np.flatnonzero(np.repeat(is_new, np.diff(samples.frame_start)))
     new, new_digests = samples.take(np.flatnonzero(is_new)), [digests[image] for image in images.tolist()]
     old_root = _root_now(before, kept, stored.path, reporter)
@@ -102,7 +114,9 @@ def addition(
         path=tuple(paths[row] for row in rows.tolist()),
         stored=np.where(rows < len(stored.path), rows, -1),
         source=KeptSource(old_root, tuple(all_digests[row] for row in rows.tolist())),
-        n_known=int((~is_new).sum()),
+        n_known=n_known,
+        n_overlapping=int((share == 1).sum()),
+        n_partly=int(((share > 0) & (share < 1)).sum()),
         moved=_moved(
             file_digests(stored.path, kept.digests),
             file_digests(_from_root(samples.path, root, old_root), digests),

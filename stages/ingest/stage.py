@@ -170,6 +170,16 @@ def _images(
             f"pictures of the run that lie elsewhere in SOURCE now: {len(added.moved)}, the first {old} as {new}; they keep "
             "their path in the run, and exports find them by their content below the folder that was ingested first"
         )
+    if added.n_overlapping:
+        reporter.warn(
+            "boxes left out, because boxes of the same pictures that are there overlap them by more than half: "
+            f"{added.n_overlapping}; to take them instead, ingest into a new `run`"
+        )
+    if added.n_partly:
+        findings.warnings.append(
+            "tracklets some of whose boxes overlap boxes of the same frames that are there by more than half: "
+            f"{added.n_partly}; they may be there twice now"
+        )
     kept, table = added.source, digest_samples(replace(added.samples, path=added.path))
     return _Images(added.samples, added.path, list(kept.digests), root, kept.root, table, Stored(before, added.stored))
 

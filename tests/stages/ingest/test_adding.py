@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from unittest.mock import Mock
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dbc_cli.console import RichReporter
 from schemas.parameters import IngestParameters, SyntheticParameters
 from stages.errors import DbcError, UsageError
 from stages.extract.grown import rows_before
@@ -235,3 +237,36 @@ def test_a_bad_new_picture_is_left_out_and_can_come_again(tmp_path: Path) -> Non
     draw(more, ["bad.png"], seed=2)
     again = ingested(tmp_path / "run", more, add=True)
     assert sorted(dataset_of(again).read("path")) == ["../more/bad.png", "../more/c.png", "a.png", "b.png"]
+
+
+def megadetector(folder: Path, name: str, boxes: dict[str, list[list[float]]], category: str = "1") -> Path:
+    images = [
+        {"file": file, "detections": [{"category": category, "conf": 0.9, "bbox": box} for box in own]}
+        for file, own in boxes.items()
+    ]
+    document = {"images": images, "detection_categories": {"1": "animal", "2": "person"}}
+    (folder / name).write_text(json.dumps(document))
+    return folder / name
+
+
+def test_boxes_of_another_run_of_a_detector_are_no_new_animals(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, run = draw(tmp_path / "photos", ["a.png", "b.png"], seed=0), RunDirectory(tmp_path / "run")
+    old = {"a.png": [[0.0, 0.0, 0.5, 0.5], [0.5, 0.5, 0.5, 0.5]]}
+
+    def add(source: Path, **given: bool) -> Made:
+        parameters = IngestParameters(format="megadetector", category="any", height=8, width=8)
+        return ingest(run, source=source, parameters=parameters, context=Context(reporter=RichReporter()), **given)
+
+    made = add(megadetector(folder, "v1.json", old))
+    moved = {"a.png": [[0.02, 0.0, 0.5, 0.5], [0.5, 0.48, 0.5, 0.5]]}
+    again = add(megadetector(folder, "v2.json", moved), add=True)
+    assert (again.status, again.artifact) == ("up to date", made.artifact)
+    told = " ".join(capsys.readouterr().err.split())
+    assert "boxes of the same pictures that are there overlap them by more than half: 2;" in told
+    # another animal of the picture, the same place in another picture, and another category are new
+    more = {"a.png": [[0.02, 0.0, 0.5, 0.5], [0.3, 0.3, 0.4, 0.4]], "b.png": [[0.02, 0.0, 0.5, 0.5]]}
+    assert len(dataset_of(add(megadetector(folder, "v3.json", more), add=True)).read("pid")) == 4
+    people = megadetector(folder, "v4.json", moved, category="2")
+    assert len(dataset_of(add(people, add=True)).read("pid")) == 6
