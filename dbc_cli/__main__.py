@@ -149,7 +149,7 @@ def run_command(arguments: list[str], *, debug: bool = False) -> int:
     except typer.TyperException as error:
         from dbc_cli.problems import misuse_of
 
-        message = misuse_of(error)
+        message = misuse_of(error, arguments)
         return _report(name, f"{message}; see: {name} --help" if message else "", error.exit_code, debug=False)
     except DbcError as error:
         from dbc_cli.problems import in_flags

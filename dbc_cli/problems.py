@@ -9,7 +9,8 @@ from __future__ import annotations
 import ast
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dbc_cli.flags.flag import DECLARED, FLAGS_OF
@@ -118,20 +119,34 @@ def problem_of(error: BaseException) -> str | None:
     return _line("--" + name.replace("_", "-") if flag is None else f"--{flag.key}", problem, in_flags(message))
 
 
-def misuse_of(error: typer.TyperException) -> str:
-    """The message of a Typer error, in the style of ours if it is about a flag's value; may be empty."""
+def misuse_of(error: typer.TyperException, arguments: Sequence[str] = ()) -> str:
+    """The message of a Typer error about `arguments`, in the style of ours if it is about a flag's value; may be empty."""
     from pydantic import ValidationError
 
     message = error.format_message().replace("Value error, ", "").rstrip(".")
     parameter, cause = getattr(error, "param", None), error.__cause__
     if parameter is None or not isinstance(cause, ValidationError):
-        return message
+        return message + _advice(message, arguments)
     problem = cause.errors()[0]
     # of a choice Typer says '… is not one of …'
     choices = problem["msg"].rstrip(".").partition(" is not one of ")[2]
     if choices:
         return f"{_name_of(parameter)} must be one of {choices}, got {problem['input']!r}"
     return _line(_name_of(parameter), problem, message)
+
+
+def _advice(message: str, arguments: Sequence[str]) -> str:
+    """What to do about several sources, or about a file whose name begins with a dash; empty for other messages."""
+    extra = re.match(r"Got unexpected extra argument\(s\) \((.*)\)", message)
+    if extra and arguments[0] in ("ingest", "assign"):
+        first = next((argument for argument in arguments if extra[1].startswith(argument)), extra[1])
+        return f"; give one SOURCE, then the next: dbc {arguments[0]} {shlex.quote(first)}" + (
+            " --add" if arguments[0] == "ingest" else ""
+        )
+    if message.startswith("No such option"):
+        file = next((each for each in arguments if each.startswith("-") and Path(each).exists()), None)
+        return f"; {file} is a file here, so write it as ./{file}" if file else ""
+    return ""
 
 
 def _name_of(parameter: Any) -> str:

@@ -12,6 +12,7 @@ from stages.ingest.aspect import MOST_PICTURES, UNREADABLE
 from stages.ingest.decode.crops import BadImageError
 from stages.ingest.decode.image_file import decode_whole
 from stages.ingest.decode.pixels import is_video
+from stages.ingest.formats.names import shown
 
 MOST_DECODED = 20
 """How many pictures of 16 bits stand for all of them."""
@@ -20,23 +21,28 @@ DARK = 64
 
 
 def stored_dark(root: Path, paths: Sequence[str]) -> str | None:
-    """A warning if most pictures of 16 bits among `paths` under `root` have no pixel brighter than `DARK`; else None.
+    """A warning if pictures of 16 bits among `paths` under `root` have no pixel brighter than `DARK`; else None.
 
-    Nothing is stretched: by its own range each would get another brightness.
+    If these are most of them, it says how many bits they seem to have, else the first is named: it may be night. Nothing is
+    stretched: by its own range each would get another brightness.
     """
-    found = list(_brightest(root, paths))
-    dark = [level for level in found if level <= DARK]
-    if len(dark) * 2 <= len(found):
+    found = dict(_brightest(root, paths))
+    dark = {path: level for path, level in found.items() if level <= DARK}
+    if not dark:
         return None
-    n_bits = 8 + max(max(dark) - 1, 0).bit_length()
+    brightest = max(dark.values())
+    told = f"no pixel of {len(dark)} of the {len(found)} looked at is brighter than {brightest} of 255"
+    if len(dark) * 2 <= len(found):
+        return f"pictures of 16 bits are stored nearly black: {told}, the first {shown(min(dark))}; look at them"
+    n_bits = 8 + max(brightest - 1, 0).bit_length()
     return (
-        f"pictures of 16 bits are stored nearly black: no pixel of {len(dark)} of the {len(found)} looked at is brighter than "
-        f"{max(dark)} of 255, as if they had {n_bits} bits; save them all at full range, each value times {1 << (16 - n_bits)}"
+        f"pictures of 16 bits are stored nearly black: {told}, as if they had {n_bits} bits; save them all at full range, "
+        f"value times {1 << (16 - n_bits)}"
     )
 
 
-def _brightest(root: Path, paths: Sequence[str]) -> Iterator[int]:
-    """The brightest of 255 levels that each of the first pictures of 16 bits has when it is stored."""
+def _brightest(root: Path, paths: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """The first pictures of 16 bits, each with the brightest of 255 levels that it has when it is stored."""
     n_decoded = 0
     for path in paths[:: max(len(paths) // MOST_PICTURES, 1)]:
         if is_video(path) or not _has_16_bits(root / path):
@@ -45,7 +51,7 @@ def _brightest(root: Path, paths: Sequence[str]) -> Iterator[int]:
             picture = decode_whole(root / path)
         except BadImageError:
             continue
-        yield int(np.asarray(picture).max())
+        yield path, int(np.asarray(picture).max())
         n_decoded += 1
         if n_decoded == MOST_DECODED:
             return

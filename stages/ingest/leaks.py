@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stages.ingest.formats.names import plain
+from stages.ingest.formats.names import plain, shown
 from stages.samples import QUERY, TRAIN, Samples
 
 LEAKS = {
@@ -47,6 +47,50 @@ def find_leaks(samples: Samples, digests: Sequence[str]) -> dict[str, int]:
         "pictures_in_train_and_test": len(two_sides),
     }
     return {kind: n for kind, n in counts.items() if n}
+
+
+def repeated_pictures(samples: Samples, paths: Sequence[str], digests: Sequence[str]) -> tuple[str, str | None]:
+    """The first picture that has several identities, empty if there is none, and a line about other repeated ones, or None.
+
+    `paths` and `digests` (n_images) tell where images lie and what they hold. Frames of one tracklet may be alike, and
+    pictures that are in train and also in query or gallery are told as leaks.
+    """
+    sample_of = np.repeat(np.arange(len(samples)), np.diff(samples.frame_start)).tolist()
+    images_of: dict[str, list[int]] = {}
+    for image, digest in enumerate(digests):
+        if digest:
+            images_of.setdefault(digest, []).append(image)
+    several, copies = [], []
+    for images in images_of.values():
+        own = {sample_of[image] for image in images}
+        if len(own) == 1:
+            continue
+        found = sorted((paths[image], int(samples.pid[sample_of[image]]), sample_of[image]) for image in images)
+        of_pid = {pid: (path, sample) for path, pid, sample in found if pid > 0}
+        if len(of_pid) > 1:
+            several.append(sorted(of_pid.values()))
+        elif len({samples.split[sample] == TRAIN for sample in own}) == 1:
+            copies.append([path for path, _, _ in found])
+    told = None
+    if copies:
+        first, second = min(copies)[:2]
+        same = "listed twice" if first == second else f"a copy of {shown(first)}"
+        told = (
+            f"pictures that are there before, byte for byte: {sum(map(len, copies)) - len(copies)}, the first "
+            f"{shown(second)}, {same}; each is a sample of its own, so take them out if they are not meant"
+        )
+    if not several:
+        return "", told
+    (first, a), (second, b) = min(several)[:2]
+    other = "" if first == second else f"{shown(second)} as "
+    return (
+        f", the first {shown(first)} as {shown(_identity(samples, a))} and {other}{shown(_identity(samples, b))}",
+        told,
+    )
+
+
+def _identity(samples: Samples, sample: int) -> str:
+    return (samples.identity[sample] if samples.identity else "") or str(samples.pid[sample])
 
 
 def one_camera(samples: Samples) -> str | None:

@@ -20,10 +20,10 @@ from stages.ingest.decode.workers import default_workers
 from stages.ingest.depth import stored_dark
 from stages.ingest.formats import image_root, read_samples
 from stages.ingest.formats.format import Findings
-from stages.ingest.formats.listing import HARMLESS
-from stages.ingest.formats.names import counted, shown
+from stages.ingest.formats.listing import HARMLESS, told_left_out
+from stages.ingest.formats.names import shown
 from stages.ingest.kept_source import KeptSource, keep_source
-from stages.ingest.leaks import LEAKS, find_leaks, one_camera
+from stages.ingest.leaks import LEAKS, find_leaks, one_camera, repeated_pictures
 from stages.ingest.order import content_order
 from stages.ingest.source_digest import combine_digests, digest_images, digest_samples
 from stages.ingest.synthetic import synthetic_samples
@@ -86,7 +86,7 @@ def ingest(
         return Made("up to date", "dataset", 0, before, before.version, {})
     leaks = find_leaks(images.samples, images.digests)
     findings.warnings += [*_squeezed(images, parameters), *_dark(images)]
-    remarks = _report(images.samples, findings, leaks, context.reporter)
+    remarks = _report(images, findings, leaks, context.reporter)
     parameters = _settled(parameters, images, findings)
     good = np.ones(len(images.path), dtype=np.bool_)
     request = Request(
@@ -127,6 +127,7 @@ def ingest(
         require_own_dataset(run, request, context=context, new_dataset=new_dataset)
     context = without_source(context, source) if parameters.anonymize else context
     outcome = make_artifact(run, request, compute, context=context)
+    outcome = _without_idle(outcome, is_drawn=source is None, findings=findings)
     if outcome.artifact is not None and not parameters.anonymize:
         _keep(outcome.artifact, images, good)
     if before is not None and outcome.artifact != before:
@@ -195,6 +196,14 @@ def _settled(parameters: IngestParameters, images: _Images, findings: Findings) 
     return parameters
 
 
+def _without_idle(outcome: Made, *, is_drawn: bool, findings: Findings) -> Made:
+    """The outcome without a `test_fraction` that decided nothing: the manifest has what the first release recorded."""
+    if is_drawn or findings.draws_splits:
+        return outcome
+    shown = {name: value for name, value in outcome.parameters.items() if name != "test_fraction"}
+    return replace(outcome, parameters=shown)
+
+
 def _squeezed(images: _Images, parameters: IngestParameters) -> list[str]:
     """A line if most new images would be squeezed, unless their size is given, or that of a run."""
     if images.root is None or images.stored is not None or {"height", "width"} & parameters.model_fields_set:
@@ -243,15 +252,18 @@ def _samples(source: Path | None, root: Path | None, parameters: IngestParameter
     return synthetic_samples(parameters.synthetic, seed=parameters.seed, test_fraction=parameters.test_fraction)
 
 
-def _report(samples: Samples, findings: Findings, leaks: dict[str, int], reporter: Reporter) -> tuple[str, ...]:
+def _report(images: _Images, findings: Findings, leaks: dict[str, int], reporter: Reporter) -> tuple[str, ...]:
     """Say what was found beside the samples; the warnings."""
+    samples = images.samples
     missing = ", ".join(f"{column} {n}" for column, n in findings.missing.items() if n)
     notes = [*findings.notes, *([f"missing values: {missing} of {len(samples.path)} images"] if missing else [])]
-    warnings = [*findings.warnings, *(LEAKS[kind].format(n=n) for kind, n in leaks.items())]
+    first, copies = repeated_pictures(samples, images.path, images.digests)
+    named = {"pictures_of_two_identities": first}
+    warnings = [*findings.warnings, *(LEAKS[kind].format(n=f"{n}{named.get(kind, '')}") for kind, n in leaks.items())]
+    warnings += [copies] if copies else []
     others = findings.left_out or Counter()
     if others:
-        told = f"files left out, because they are not images of the data set: {counted(others)}"
-        (notes if others.keys() <= HARMLESS else warnings).append(told)
+        (notes if others.keys() <= HARMLESS else warnings).extend(told_left_out(others))
     warnings += [warning for warning in (one_camera(samples),) if warning]
     for note in notes:
         reporter.note(note)

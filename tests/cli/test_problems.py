@@ -138,3 +138,13 @@ def test_memory_that_runs_out_in_a_command_is_no_unexpected_error(dbc: Dbc, monk
     assert told.status == 1
     assert told.line.startswith("dbc merge: out of memory on the host (")
     assert told.line.endswith("; lower --memory-limit, or end other programs")
+
+
+def test_several_sources_and_a_file_that_begins_with_a_dash_are_told_what_to_do(
+    dbc: Dbc, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "-dash.jpg").touch()
+    assert "give one SOURCE, then the next: dbc ingest card2 --add" in dbc("ingest", "card1", "card2", "card3").err
+    assert "give one SOURCE, then the next: dbc assign card2;" in dbc("assign", "card1", "card2").err
+    assert "-dash.jpg is a file here, so write it as ./-dash.jpg" in dbc("query", "-dash.jpg").err

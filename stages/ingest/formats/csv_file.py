@@ -18,6 +18,8 @@ from stages.plain_files import plain_file, why_not_utf8
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _BROKEN = frozenset({"#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!", "#SPILL!", "#CALC!", "#FIELD!"})
 """What Excel writes where a formula has no value."""
+_MOST, _LONGEST = 20, 40
+"""Columns that a message names, and letters of each."""
 _PATHS = frozenset(
     {
         *("filename", "file", "filepath", "fullpath", "relativepath", "image", "imagepath", "imagename", "imagefile"),
@@ -54,7 +56,8 @@ class CsvFile:
     def written(self) -> list[list[str]]:
         """The cells of all columns as they are in the file, the header first, without rows that have none."""
         with self.file.open(encoding="utf-8-sig", newline="") as text:
-            return [row for row in csv.reader(text, delimiter=self.delimiter) if any(row)]
+            rows = [row for row in csv.reader(text, delimiter=self.delimiter) if any(row)]
+        return rows[_names_delimiter(rows[0]) :]
 
     def take(self, order: list[int]) -> CsvFile:
         """The rows `order`, in that order."""
@@ -179,7 +182,9 @@ def _header(file: Path, text: TextIO, *, needed: str) -> tuple[str, Any, list[st
         text.seek(0)
         reader = csv.reader(text, strict=True, delimiter=delimiter)
         try:
-            names = [name.strip().lower() for name in next(reader, [])]
+            first = next(reader, [])
+            first = next(reader, []) if _names_delimiter(first) else first
+            names = [name.strip().lower() for name in first]
         except csv.Error as error:
             problem = problem or error
             continue
@@ -196,8 +201,18 @@ def _header(file: Path, text: TextIO, *, needed: str) -> tuple[str, Any, list[st
         alike = [name for name in found if re.sub("[^a-z]", "", name) in _PATHS]
         advice = "name the column of image paths so, in a header with commas, semicolons or tabs"
         advice = f"rename {shown(alike[0])} to path, if it holds the paths of images" if alike else advice
-    columns = ", ".join(map(plain, found)) or "none"
+        if {"file", "relativepath"} <= set(found):
+            advice = "as Timelapse writes it: join RelativePath and File with a / between them in a column path"
+    columns = (
+        ", ".join(plain(name if len(name) <= _LONGEST else f"{name[:_LONGEST]}…") for name in found[:_MOST]) or "none"
+    )
+    columns += f" and {len(found) - _MOST} more" if len(found) > _MOST else ""
     raise UsageError(f"{shown(file)} has no column '{needed}' (columns found: {columns}); {advice}")
+
+
+def _names_delimiter(row: list[str]) -> bool:
+    """Whether a row is the line `sep=;` with which Excel is told what separates columns."""
+    return bool(row) and len(row) <= 2 and row[0].strip().lower() in ("sep=", *(f"sep={each}" for each in DELIMITERS))
 
 
 def _refuse_mixed(file: Path, delimiter: str, names: list[str], columns: tuple[str, ...]) -> None:

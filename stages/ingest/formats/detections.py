@@ -27,6 +27,9 @@ from stages.typing import Int32Array, UInt8Array
 PIXELS_MEANT = 2
 """A relative box that reaches so many times the picture's size is taken for one in pixels, and refused."""
 
+_NAMES_TOLD = 5
+"""Encounters or views that are told by name."""
+
 _KINDS_TOLD = 4
 """Ways of writing a time that cannot be read, of which the first time is told."""
 
@@ -85,7 +88,7 @@ def samples_of(
             f"{shown(source)} has no box to take{why}; lower `min_confidence`, name another `category`, or give another file"
         )
     rows.sort(key=lambda row: row.place)
-    _check_pixels(rows)
+    _check_pixels(rows, findings)
     rows = _without_copies(rows, parameters, findings)
     n_lost = _check_files(rows, root, parameters)
     rows = list(_named(rows, parameters))
@@ -162,15 +165,22 @@ def _written(box: Sequence[float]) -> str:
     return f"[{', '.join(f'{number:g}' for number in box)}]"
 
 
-def _check_pixels(rows: Sequence[Detection]) -> None:
-    """Raise UsageError if all boxes in pixels are of one pixel at most: they are in shares of the picture."""
+def _check_pixels(rows: Sequence[Detection], findings: Findings) -> None:
+    """Raise UsageError if all boxes in pixels are of one pixel at most, as shares of the picture are; warn if some are."""
     boxes = [(row, row.box) for row in rows if row.box is not None and not row.is_relative]
-    if boxes and max(max(box[2:]) for _, box in boxes) <= 1:
-        row, box = boxes[0]
+    small = [(row, box) for row, box in boxes if max(box[2:]) <= 1]
+    if not small:
+        return
+    row, box = small[0]
+    if len(small) == len(boxes):
         raise UsageError(
             f"{row.origin}: box {_written(box)} should be in pixels, and seems to be in shares of the picture, as all "
             f"{len(boxes)} are; check which program wrote the file"
         )
+    findings.warnings.append(
+        f"boxes of one pixel or less: {len(small)} of {len(boxes)}, the first {row.origin}, {_written(box)}; if they are "
+        "shares of the picture, write them in pixels, as the others are"
+    )
 
 
 def _without_copies(rows: Sequence[Detection], parameters: IngestParameters, findings: Findings) -> list[Detection]:
@@ -188,8 +198,9 @@ def _without_copies(rows: Sequence[Detection], parameters: IngestParameters, fin
             elif parameters.on_bad_image == "skip":
                 findings.boxes["that are there before"] += 1
             else:
+                what = "picture" if row.box is None and row.frame < 0 else f"{'frame' if row.box is None else 'box'} of"
                 raise UsageError(
-                    f"{row.origin} and {before.origin} are the same box of {shown(row.path)}; keep one, or leave copies out "
+                    f"{row.origin} and {before.origin} are the same {what} {shown(row.path)}; keep one, or leave copies out "
                     "with `on_bad_image='skip'`"
                 )
     return kept
@@ -315,6 +326,9 @@ def with_names(samples: Samples, findings: Findings, *, encounter: Sequence[str]
         if any(texts):
             findings.missing[column] = sum(not text for text in texts)
             findings.warnings += doubts(texts, kind=f"names of {column}")
+            names = sorted(set(filter(None, texts)))
+            some = f": {', '.join(map(shown, names))}" if len(names) <= _NAMES_TOLD else ""
+            findings.notes.append(f"{column}s{some or f': {len(names)}'}")
             numbers = np.asarray(numbers_of(texts, smallest=0), dtype=np.int32)
             named: dict[str, Any] = {column: numbers, f"{column}_name": tuple(texts)}
             samples = replace(samples, **named)

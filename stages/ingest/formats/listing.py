@@ -12,6 +12,7 @@ from typing import NamedTuple
 from schemas.parameters import IngestParameters
 from stages.errors import DbcError, UsageError
 from stages.ingest.decode.image_file import image_suffixes
+from stages.ingest.decode.pixels import is_video
 from stages.ingest.formats.names import counted, shown
 from stages.runs.run_directory import RunDirectory
 
@@ -21,6 +22,28 @@ NO_SUFFIX = "without suffix"
 RUN = "run folder"
 NAMED = 5
 """Lost files that a message names."""
+_OTHER_PICTURES = frozenset(
+    {
+        *(
+            ".heic",
+            ".heif",
+            ".jxl",
+            ".cr2",
+            ".cr3",
+            ".crw",
+            ".nef",
+            ".nrw",
+            ".arw",
+            ".dng",
+            ".orf",
+            ".rw2",
+            ".raf",
+            ".pef",
+        ),
+        *(".srw", ".raw", ".x3f"),
+    }
+)
+"""Suffixes of pictures that Pillow does not read: of telephones, and raw ones of cameras."""
 HARMLESS = frozenset({HIDDEN, RUN, ".csv", ".db", ".html", ".ini", ".json", ".mat", ".md", ".pdf", ".txt", ".xml"})
 """What `left_out` may count without a warning: what lies beside images in published sets."""
 
@@ -73,17 +96,34 @@ def left_out(folder: Path, *, taken: Collection[str]) -> Counter[str]:
     return counts
 
 
+def told_left_out(counts: Counter[str]) -> list[str]:
+    """Lines about files that are left out (`left_out`): pictures of other kinds, videos, and the rest."""
+    pictures = Counter({kind: n for kind, n in counts.items() if kind in _OTHER_PICTURES})
+    videos = Counter({kind: n for kind, n in counts.items() if is_video(kind)})
+    lines = []
+    if pictures:
+        lines.append(
+            f"pictures left out, because their kind cannot be read here: {counted(pictures)}; save them as JPEG"
+        )
+    if videos:
+        lines.append(f"videos left out: {counted(videos)}; `format='video'` reads them, in a run of their own")
+    if rest := counts - pictures - videos:
+        lines.append(f"files left out, because they are not images of the data set: {counted(rest)}")
+    return lines
+
+
 class LostFiles(NamedTuple):
     """Which of the paths looked for are no files, by their places in the list; and what else was there.
 
     `look_alike` is the name of a file that differs from a lost one's in its Unicode form alone; `beside` counts the files in
-    the same folders that were not looked for, by suffix; `backslash` says that the first is there with / for each backslash.
+    the same folders that were not looked for, by suffix; `hint` says how the first is written there: with / for each
+    backslash, without blanks around it, or with other capitals.
     """
 
     places: list[int]
     look_alike: str | None
     beside: Counter[str]
-    backslash: bool
+    hint: str = ""
 
     def may_be_skipped(self, n_paths: int, parameters: IngestParameters) -> bool:
         """Whether they are left out as bad images are: some of the `n_paths` have to be there."""
@@ -94,7 +134,7 @@ class LostFiles(NamedTuple):
         """What to add to an error: empty, or why a file that is there was not found."""
         if self.look_alike:
             return f"; a file there has the name {self.look_alike!a}, which looks alike"
-        return "; it is there with / in place of each backslash, so write / in all paths" if self.backslash else ""
+        return f"; {self.hint}" if self.hint else ""
 
 
 def lost_files(root: Path, paths: Sequence[str], *, known: Collection[str] = ()) -> LostFiles:
@@ -123,8 +163,32 @@ def lost_files(root: Path, paths: Sequence[str], *, known: Collection[str] = ())
         )
         prefix = f"{folder}/" if folder else ""
         beside.update(kind_of(name) for name in there.difference(names) if f"{prefix}{name}" not in known)
-    backslash = any("\\" in paths[place] and _is_file(root, paths[place].replace("\\", "/")) for place in lost[:1])
-    return LostFiles(sorted(lost), look_alike, beside, backslash)
+    lost.sort()
+    return LostFiles(lost, look_alike, beside, _hint(root, paths[lost[0]]) if lost else "")
+
+
+def _hint(root: Path, path: str) -> str:
+    """How the file `path`, which is not below `root`, is written there; empty if it is not there at all."""
+    if "\\" in path and _is_file(root, path.replace("\\", "/")):
+        return "it is there with / in place of each backslash, so write / in all paths"
+    if path != path.strip() and _is_file(root, path.strip()):
+        return "it is there without the blanks before or after it, so take them out of all paths"
+    found = ""
+    for part in path.split("/"):
+        names = _names_in(root / found)
+        alike = part if part in names else next((name for name in names if name.casefold() == part.casefold()), None)
+        if alike is None:
+            return ""
+        found = f"{found}/{alike}" if found else alike
+    return f"it is there as {shown(found)}, so write capital and small letters in all paths as they are there"
+
+
+def _names_in(folder: Path) -> list[str]:
+    """The names of what is in `folder`, sorted; none if it cannot be read."""
+    try:
+        return sorted(entry.name for entry in folder.iterdir())
+    except OSError:
+        return []
 
 
 def _file_names(folder: Path) -> set[str]:

@@ -32,6 +32,9 @@ MAYBE_MISSING = frozenset(
 )
 """Names, in lower case, that people give to individuals they do not know: taken as they are, and told."""
 
+_PARTING = re.compile(r"(?<=[^\W\d])[\s_-]+|[\s_-]+(?=[^\W\d])")
+"""What parts two words, or a word and a number, in a name; numbers it may part from each other."""
+
 # pandas writes a column of integers with gaps as 1.0, 2.0
 _WHOLE = re.compile(r"(-?[0-9]+)(?:\.0+)?", re.ASCII)
 
@@ -136,10 +139,25 @@ def twins_note(texts: Sequence[str], *, kind: str) -> str | None:
     )
 
 
+def alike_note(texts: Collection[str], *, kind: str) -> str | None:
+    """One line about `texts`, names of `kind`, that differ in capitals or in what parts words; None if there are none."""
+    alike: dict[str, set[str]] = {}
+    for text in set(texts):
+        if not is_missing(text):
+            alike.setdefault(_PARTING.sub("", text.casefold()), set()).add(text)
+    found = sorted(sorted(group) for group in alike.values() if len(group) > 1)
+    if not found:
+        return None
+    return (
+        f"{kind} that differ in capitals, blanks or dashes alone: {sum(map(len, found))}, such as "
+        f"{', '.join(map(shown, found[0][:4]))}; each counts as a name of its own; write them alike if they are one"
+    )
+
+
 def doubts(texts: Collection[str], *, kind: str) -> list[str]:
     """A line for each reason to doubt that `texts`, which are names of `kind`, are meant as they are taken."""
     nobody = sorted({text for text in texts if may_be_missing(text)})
-    notes = [twins_note(sorted(set(texts)), kind=kind)]
+    notes = [twins_note(sorted(set(texts)), kind=kind), alike_note(texts, kind=kind)]
     if nobody:
         notes.append(
             f"{kind}: {', '.join(map(shown, nobody))} is taken for a name like any other; write NA for what is not known"

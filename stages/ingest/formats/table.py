@@ -25,7 +25,7 @@ from stages.ingest.formats.detections import (
 from stages.ingest.formats.find_table import find_table
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
 from stages.ingest.formats.listing import NAMED, lost_files
-from stages.ingest.formats.names import counted, doubts, is_missing, numbers_of, shown
+from stages.ingest.formats.names import counted, doubts, is_missing, numbers_of, shown, twins_note
 from stages.ingest.formats.numbers import frame_of, score_of
 from stages.ingest.formats.path_patterns import camera_texts, identity_texts
 from stages.ingest.formats.splits import own_splits
@@ -241,7 +241,9 @@ def _report(table: CsvFile, numbers: dict[str, Int32Array], findings: Findings) 
             findings.missing[column] = int((numbers[column] == UNKNOWN).sum())
     for column in ("path", *NAMES):
         different = set(table.cells.get(column, ()))
-        findings.warnings += doubts(different, kind=f"names of {column}")
+        kind = f"names of {column}"
+        twins = twins_note(sorted(different), kind=kind)
+        findings.warnings += ([twins] if twins else []) if column == "path" else doubts(different, kind=kind)
         if column == "pid" and "-1" in different and "junk" not in table.cells:
             findings.warnings.append(
                 f"{shown(table.file)}: pid -1 is an identity like any other; if it is junk, say so by 1 in a column junk "

@@ -200,6 +200,7 @@ def test_leaks_and_a_single_test_camera_are_warned_of_once_each_and_recorded(tmp
         "pictures that are in train and also in query or gallery, byte for byte",
         "all query and gallery images are of camera west",
     ]
+    assert heard.warnings[1].endswith(f": 1, the first '{a.name}' as 'x' and '{b.name}' as 'y'; correct the labels")
     assert outcome.artifact is not None
     manifest = outcome.artifact.manifest
     assert manifest.notes == tuple(heard.warnings)
@@ -210,6 +211,18 @@ def test_leaks_and_a_single_test_camera_are_warned_of_once_each_and_recorded(tmp
     }
     assert manifest.summary.missing == {"pid": 1, "camid": 1}  # type: ignore[union-attr]
     assert "missing values: pid 1, camid 1 of 5 images" in heard.notes
+
+
+def test_copies_of_a_picture_are_counted_and_the_first_is_named(tmp_path: Path) -> None:
+    source = tmp_path / "images"
+    a, b, c, _ = write_images(source, 4)
+    for copy in (b, c):
+        copy.write_bytes(a.read_bytes())
+    heard, outcome = heard_from(tmp_path, source, format="folder")
+    told = f"pictures that are there before, byte for byte: 2, the first '{b.name}', a copy of '{a.name}'; each is a sample"
+    assert [warning.startswith(told) for warning in heard.warnings] == [True]
+    assert outcome.artifact is not None
+    assert len(outcome.artifact.read("pid")) == 4
 
 
 def test_what_is_left_out_is_said_in_one_line_and_recorded(tmp_path: Path) -> None:
@@ -227,7 +240,10 @@ def test_what_is_left_out_is_said_in_one_line_and_recorded(tmp_path: Path) -> No
     for name in ("a.heic", "b.heic"):
         (source / name).write_text("x")
     heard, outcome = heard_from(tmp_path / "again", source, format="folder")
-    assert heard.warnings == ["files left out, because they are not images of the data set: 2 .heic, 1 .txt"]
+    assert heard.warnings == [
+        "pictures left out, because their kind cannot be read here: 2 .heic; save them as JPEG",
+        "files left out, because they are not images of the data set: 1 .txt",
+    ]
     assert outcome.artifact is not None
     assert outcome.artifact.manifest.summary.left_out == {".heic": 2, ".txt": 1}  # type: ignore[union-attr]
 
@@ -265,7 +281,8 @@ def test_texts_are_stored_unless_anonymous_and_a_fraction_that_decides_nothing_k
     assert flat.artifact is not None
     assert named.artifact is not None
     assert hidden.artifact is not None
-    assert (flat.parameters["test_fraction"], named.parameters["test_fraction"]) == (0.5, 0.0)
+    assert ("test_fraction" in flat.parameters, named.parameters["test_fraction"]) == (False, 0.0)
+    assert flat.artifact.manifest.parameters.test_fraction == 0.5  # type: ignore[union-attr]
     assert named.artifact.read("split").tolist() == [0] * 4
     stored = zip(named.artifact.read("path"), named.artifact.read("identity"), strict=True)
     assert all(path.startswith(f"{identity}/") for path, identity in stored)

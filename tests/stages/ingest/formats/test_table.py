@@ -101,6 +101,36 @@ def test_paths_with_commas_quotes_and_blanks_are_read(tmp_path):
     assert read(tmp_path, test_fraction=0).path == tuple(sorted(names))
 
 
+@pytest.mark.parametrize("begin", ["sep=;\n", '"sep=;"\r\n'])
+def test_the_line_that_tells_excel_what_separates_columns_is_passed_over(tmp_path, begin):
+    write(tmp_path, f"{begin}path;pid\na.jpg;7\n")
+    assert read(tmp_path).pid.tolist() == [7]
+    write(tmp_path, f"{begin}path;pid\na.jpg;7\nlost.jpg;7\n")
+    assert "'lost.jpg' (line 4)" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("' a.jpg '", "without the blanks before or after it"),
+        ("A.JPG", "it is there as 'a.jpg', so write capital and small letters"),
+        ("No.jpg", None),
+    ],
+)
+def test_a_path_that_is_nearly_that_of_a_picture_is_told_so(tmp_path, path, told):
+    write(tmp_path, f"path\n{path.strip(chr(39))}\n")
+    assert ("it is there" in refusal(tmp_path)) == (told is not None)
+    assert (told or "") in refusal(tmp_path)
+
+
+def test_names_that_differ_in_capitals_or_blanks_are_told_and_paths_are_not(tmp_path):
+    write(tmp_path, "path,camid\na.jpg,Cam1\nb.jpg,cam_1\nc.jpg,1-1\nd.jpg,11\n")
+    findings = Findings()
+    read_samples(tmp_path, parameters=IngestParameters(format="csv"), findings=findings)
+    told = "names of camid that differ in capitals, blanks or dashes alone: 2, such as 'Cam1', 'cam_1'; each counts"
+    assert [warning.startswith(told) for warning in findings.warnings] == [True]
+
+
 def test_the_order_of_rows_does_not_matter(tmp_path):
     rows = [f"{i:03}.jpg,{i // 8},{i % 3},{i // 2}" for i in range(80)]
     images = [f"{i:03}" for i in range(80)]
@@ -199,6 +229,11 @@ def test_a_folder_with_no_table_or_two_is_refused(tmp_path):
         ("path;score\na.jpg;0,95\n", "line 2: score '0,95' is not a number; write a point in place of the comma"),
         ("path;score\na.jpg;0,9,5\n", "line 2: score '0,9,5' is not a number; correct it"),
         ("", "no column 'path' (columns found: none)"),
+        (
+            "File,RelativePath,DateTime\na.jpg,x,\n",
+            "as Timelapse writes it: join RelativePath and File with a / between them",
+        ),
+        (",".join("abcdefghijklmnopqrstuvwxyz"), "r, s, t and 6 more)"),
         ("path,pid,pid\na.jpg,1,1\n", "column 'pid' more than once"),
         ("path\n", "no rows"),
         ("path,pid\na.jpg,1\nb.jpg,1,2\n", "line 3 has 3 cells under 2 columns"),

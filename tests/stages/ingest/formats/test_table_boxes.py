@@ -11,6 +11,7 @@ from miniatures import write
 from schemas.parameters import IngestParameters
 from stages.errors import UsageError
 from stages.ingest.formats import read_samples
+from stages.ingest.formats.format import Findings
 from stages.samples import UNKNOWN, Samples
 
 
@@ -41,6 +42,15 @@ def test_boxes_may_be_named_in_four_ways(tmp_path: Path, header: str, first: str
 def test_boxes_that_never_exceed_one_are_shares(tmp_path: Path) -> None:
     samples = boxed(tmp_path, "path,x,y,w,h\na.jpg,0,0,1,1\nb.jpg,0.5,0.25,0.5,0.5\n")
     assert samples.is_relative.all()
+
+
+def test_a_box_in_shares_among_others_in_pixels_is_told(tmp_path: Path) -> None:
+    findings = Findings()
+    write(tmp_path, ["a.jpg", "b.jpg"])
+    (tmp_path / "samples.csv").write_text("path,x,y,w,h\na.jpg,1,1,50,50\nb.jpg,0.1,0.1,0.5,0.5\n")
+    read_samples(tmp_path, parameters=IngestParameters(format="csv"), findings=findings)
+    assert "boxes of one pixel or less: 1 of 2, the first" in findings.warnings[0]
+    assert "samples.csv' line 3, [0.1, 0.1, 0.5, 0.5]; if they are shares" in findings.warnings[0]
 
 
 def test_details_are_kept_with_boxes_and_without(tmp_path: Path) -> None:
