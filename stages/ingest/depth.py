@@ -37,7 +37,7 @@ def stored_dark(root: Path, paths: Sequence[str]) -> str | None:
     n_bits = 8 + max(brightest - 1, 0).bit_length()
     return (
         f"pictures of 16 bits are stored nearly black: {told}, as if they had {n_bits} bits; save them all at full range, "
-        f"value times {1 << (16 - n_bits)}"
+        f"each value times {1 << (16 - n_bits)}"
     )
 
 
