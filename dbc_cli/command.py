@@ -7,7 +7,8 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -30,17 +31,24 @@ MOST_BYTES = 1 << 60
 WITHOUT_LIMIT = "end other programs, or take a machine with more memory"
 """The advice on too little memory if a command has no --memory-limit."""
 
+_BLAMED = re.compile(r"^(?:--([a-z0-9-]+)|`(\w+)`) must")
+"""How an error about a value begins: with the flag, or with the argument."""
+
 M = TypeVar("M", bound="BaseModel")
 
 
 @dataclass(frozen=True)
 class Given:
-    """The values that a command was given, by field name, from flags and configuration; values left out are absent."""
+    """The values that a command was given, by field name, from flags and configuration; values left out are absent.
+
+    `configured` are the fields whose values came from the run's `config.toml`.
+    """
 
     run: Path
     values: Mapping[str, Any]
     arguments: tuple[str, ...] = ()
     from_environment: bool = False
+    configured: frozenset[str] = frozenset()
 
     def __getitem__(self, name: str) -> Any:
         return self.values.get(name)
@@ -48,6 +56,15 @@ class Given:
     def get(self, name: str, default: Any) -> Any:
         """The value given, else `default`."""
         return self.values.get(name, default)
+
+    def blamed(self, problem: str) -> str:
+        """`problem`, with `config.toml` in the place of a flag that it begins with and that was given there alone."""
+        return _BLAMED.sub(self._in_file, problem, count=1)
+
+    def _in_file(self, begun: re.Match[str]) -> str:
+        keys = {name: DECLARED[name].key for name in self.configured}
+        name = next((name for name, key in keys.items() if begun[1] == key or begun[2] == name), None)
+        return begun[0] if name is None else f"{self.run / 'config.toml'}: {keys[name]} must"
 
     def flag(self, name: str) -> bool:
         """Whether a yes-or-no flag was given."""
@@ -166,9 +183,10 @@ def command(
             positional = [given.pop("source")] if source is not None else []
             try:
                 resolved = resolve(name, given, run=run, makes_run=makes_run)
-                for flag in flags:
-                    flag.require_bounds(resolved.values.get(flag.name))
-                body(resolved, *positional)
+                with _blaming(resolved):
+                    for flag in flags:
+                        flag.require_bounds(resolved.values.get(flag.name))
+                    body(resolved, *positional)
             except MemoryLimitError as error:
                 if any(flag.name == "memory_limit" for flag in flags):
                     raise
@@ -184,6 +202,18 @@ def command(
         return Command(name, order, flags, invoke)
 
     return decorate
+
+
+@contextmanager
+def _blaming(given: Given) -> Iterator[None]:
+    """Let a UsageError name `config.toml` if the value that it is about was given there."""
+    try:
+        yield
+    except UsageError as error:
+        told = given.blamed(str(error))
+        if type(error) is not UsageError or told == str(error):
+            raise
+        raise UsageError(told) from error
 
 
 def _flowing(text: str) -> str:
@@ -207,8 +237,14 @@ def resolve(command: str, given: Mapping[str, Any], *, run: Path | None = None, 
             "" if source == "--run" else f", which {source} names" if source == "DBC_RUN" or POINTER.exists() else ""
         )
         raise _no_run(path, where)
-    values = {**configured(path / "config.toml", command), **flagged}
-    return Given(path, values, tuple(sys.argv[1:]), from_environment=bool(by_environment))
+    in_file = configured(path / "config.toml", command)
+    return Given(
+        path,
+        {**in_file, **flagged},
+        tuple(sys.argv[1:]),
+        from_environment=bool(by_environment),
+        configured=frozenset(in_file) - frozenset(flagged),
+    )
 
 
 def _no_run(path: Path, where: str = "") -> DbcError:

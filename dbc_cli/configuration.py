@@ -67,7 +67,9 @@ def _read(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise DbcError(f"{path} cannot be read as UTF-8: {why_not_utf8(path)}; save it as UTF-8") from error
     except (ValueError, RecursionError) as error:
-        raise DbcError(f"{path} cannot be read: {error}; mend or remove it") from error
+        # how tomllib says that a key is there twice
+        told = str(error).replace("Cannot overwrite a value", "a key is written twice")
+        raise DbcError(f"{path} cannot be read: {told}; mend or remove it") from error
 
 
 def _check(path: Path, general: Mapping[str, Any], tables: Mapping[str, Mapping[str, Any]]) -> None:

@@ -14,6 +14,7 @@ from schemas.parameters import InitParameters
 from schemas.stage_names import INIT_STAGE
 from schemas.summaries import ModelSummary
 from stages.errors import UsageError
+from stages.nn.backbones.checkpoint_content import pooling_of
 from stages.nn.backbones.provider import Provider
 from stages.nn.backbones.register import pools_layers, provider_of
 from stages.nn.backbones.weights import WeightsFile, first_three
@@ -43,9 +44,12 @@ def initial_model(run: RunDirectory, overrides: Mapping[str, Any], *, context: C
     parameters = _with_overrides(existing, overrides)
     provider = provider_of(parameters.backbone)
     parameters = provider.completed(parameters, given=overrides)
+    if context.dry_run and existing is None and parameters.weights == IMAGENET:
+        # a dry run downloads nothing
+        return Made("would create", "model", INIT_STAGE, None, None, parameters.model_dump(mode="json"))
     weights = provider.find_weights(parameters.weights, backbone=parameters.backbone, reporter=context.reporter)
     parameters = provider.with_weights(parameters, weights)
-    parameters, told = _with_pooling(parameters, existing, run)
+    parameters, told = _with_pooling(parameters, weights, existing, run)
     request = Request(
         kind="model",
         stage=INIT_STAGE,
@@ -68,11 +72,12 @@ def initial_model(run: RunDirectory, overrides: Mapping[str, Any], *, context: C
 
 
 def _with_pooling(
-    parameters: InitParameters, existing: Artifact | None, run: RunDirectory
+    parameters: InitParameters, weights: WeightsFile | None, existing: Artifact | None, run: RunDirectory
 ) -> tuple[InitParameters, str]:
     """`parameters` with `AUTO` decided, and what to tell of it.
 
-    It stays as it is in the `existing` model if that is of the same network and weights; else it is decided by these.
+    It stays as it is in the `existing` model if that is of the same network and weights; else it is decided by these, and
+    several layers that our own `weights` were trained with stay.
     """
     if parameters.pooling != AUTO:
         return parameters, ""
@@ -80,6 +85,9 @@ def _with_pooling(
     source = ("backbone", "weights_digest") if parameters.weights_digest else ("backbone", "weights")
     if before is not None and all(getattr(before, name) == getattr(parameters, name) for name in source):
         return parameters.model_copy(update={"pooling": before.pooling}), ""
+    if weights is not None and pooling_of(weights.path) == "layers":
+        told = ", features of several layers, as these weights were trained with"
+        return parameters.model_copy(update={"pooling": "layers"}), told
     if not pools_layers(parameters):
         return parameters.model_copy(update={"pooling": "avg"}), ""
     if _in_encounters(run):

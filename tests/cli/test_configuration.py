@@ -84,14 +84,16 @@ def test_a_value_of_the_configuration_that_no_stage_takes_is_one_line(dbc: Dbc, 
     (run / "config.toml").write_text("backbone = 'vgg'\n")
     result = dbc("extract", "--run", run)
     assert result.status == 2
-    assert "--backbone must be bow" in result.line
+    assert "/config.toml: backbone must be bow" in result.line
     (run / "config.toml").write_text("pooling = 'max'\n")
     assert (
         "config.toml: pooling must be one of 'auto', 'avg', 'gem', 'layers', got 'max'"
         in dbc("extract", "--run", run).line
     )
     (run / "config.toml").write_text("lambda = -1\n")
-    assert "--lambda must be at least 0, got -1" in dbc("merge", "--run", run).line
+    assert f"dbc merge: {run}/config.toml: lambda must be at least 0, got -1" in dbc("merge", "--run", run).line
+    # a flag goes before it, and is blamed itself
+    assert "dbc merge: --lambda must be at least 0, got -2" in dbc("merge", "--lambda", "-2", "--run", run).line
 
 
 def test_a_dry_run_and_a_run_of_the_environment_are_not_remembered(
@@ -122,6 +124,11 @@ def test_a_link_to_nowhere_is_told(tmp_path: Path) -> None:
     (tmp_path / "config.toml").symlink_to("nowhere")
     with pytest.raises(DbcError, match=r"config.toml cannot be read: No such file or directory"):
         resolve("merge", {"run": tmp_path})
+
+
+def test_a_key_written_twice_is_told_in_plain_words(tmp_path: Path) -> None:
+    with pytest.raises(DbcError, match=r"a key is written twice \(at line 2"):
+        given(tmp_path, "merge", "lambda = 1\nlambda = 2\n")
 
 
 @pytest.mark.parametrize(

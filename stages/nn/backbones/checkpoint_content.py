@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor
 
 from stages.errors import DbcError, UsageError
-from stages.runs.run_directory import RunDirectory
+from stages.runs.run_directory import RunDirectory, model_manifest
 from stages.runs.store import Artifact, artifact_versions, open_artifact
 
 _WRAPPERS = ("state_dict", "model", "model_state_dict")
@@ -56,6 +57,17 @@ def read_checkpoint(path: Path, *, name: str) -> dict[str, Tensor]:
             f"than tensors; save the network's state_dict() alone"
         )
     return tensors
+
+
+def pooling_of(path: Path) -> str | None:
+    """The pooling that a model artifact, or a file that `dbc export model` wrote, says its network was trained with."""
+    if path.is_dir():
+        return model_manifest(own_model(path)).initial.pooling
+    if not _is_safetensors(path):
+        return None
+    with suppress(safetensors.SafetensorError), safetensors.safe_open(path, framework="pt") as file:
+        return (file.metadata() or {}).get("pooling")
+    return None
 
 
 def _is_dict(content: object) -> bool:

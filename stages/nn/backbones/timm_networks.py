@@ -159,11 +159,10 @@ def _config(backbone: str) -> dict[str, Any]:
         config = timm.models.get_pretrained_cfg(name, allow_unregistered=False)
     if not timm.is_model(architecture) or (tag and config is None):
         known = timm.list_models() if not timm.is_model(architecture) else timm.list_pretrained(f"{architecture}.*")
-        near = difflib.get_close_matches(name, known, n=4, cutoff=0.5) or known[:4]
-        raise UsageError(
-            f"`backbone`: timm {timm.__version__} has no network {name!r}; try "
-            f"{', '.join(PREFIX + found for found in near) or 'the name without what follows the dot'}"
-        )
+        near = difflib.get_close_matches(name, known, n=4, cutoff=0.6) or known[: 4 * bool(tag)]
+        look = "try the name without what follows the dot" if tag else "timm.list_models() lists them"
+        advice = f"try {', '.join(PREFIX + found for found in near)}" if near else look
+        raise UsageError(f"`backbone`: timm {timm.__version__} has no network {name!r}; {advice}")
     found: dict[str, Any] = {"input_size": (3, 224, 224), "mean": IMAGENET_MEAN, "std": IMAGENET_STD}
     return found | ({} if config is None else config.to_dict(remove_null=True))
 

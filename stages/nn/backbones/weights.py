@@ -27,7 +27,7 @@ _OWN_ENDS = ("num_batches_tracked", "avgpool.p", "global_pool.0.p")
 _DENSE_LAYER = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
 _CLASSIFIERS = frozenset({"fc", "classifier", "head", "heads", "logits"})
 """What networks call the part that scores classes."""
-_ADVICE = "use `weights='imagenet'`, `weights='none'` or a checkpoint in torchvision's naming, of a file or a run"
+_ADVICE = "use `weights='imagenet'`, `weights='none'` or a checkpoint in {} naming, of a file or a run"
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,8 @@ def weights_file(weights: str) -> WeightsFile:
             model.path, f"{stage_directory(model_manifest(model).summary.stage)}/model", model.manifest.id
         )
     if not path.is_file():
-        raise UsageError(f"`weights`: there is no file and no run at {weights!r}; check the path, or {_ADVICE}")
+        advice = _ADVICE.format("its network's")
+        raise UsageError(f"`weights`: there is no file and no run at {weights!r}; check the path, or {advice}")
     return WeightsFile.of(path, name=path.name)
 
 
@@ -100,7 +101,8 @@ def fit_tensors(
             near = _nearest(missing, unexpected) if kind != "of another shape" else ""
             raise DbcError(
                 f"weights {name} must have {naming} {len(own)} arrays for {backbone}, got {len(keys)} {kind} "
-                f"({first_three(keys)}){near}; set `backbone` to the network that these weights belong to, or {_ADVICE}"
+                f"({first_three(keys)}){near}; set `backbone` to the network that these weights belong to, or "
+                f"{_ADVICE.format(naming)}"
             )
     for key, value in found.items():
         kind = _unusable_kind(value, is_float=own[key].is_floating_point())

@@ -11,6 +11,7 @@ import torch
 from schemas.parameters import IngestParameters, InitParameters, SyntheticParameters
 from schemas.stage_names import INIT_STAGE
 from stages.errors import UsageError
+from stages.export.model import export_model
 from stages.ingest.stage import ingest
 from stages.nn.initial_model import initial_model, open_model
 from stages.runs.context import Context
@@ -81,3 +82,26 @@ def test_a_network_that_cannot_be_had_leaves_no_model(run: RunDirectory, wanted:
 
 def test_the_size_that_the_network_sees_is_the_one_asked_for(run: RunDirectory) -> None:
     assert made(run, backbone="squeezenet1_1", height=32, width=32).height == 32
+
+
+@pytest.mark.parametrize("from_run", [False, True])
+def test_weights_that_were_trained_with_several_layers_keep_them(
+    run: RunDirectory, tmp_path: Path, from_run: bool
+) -> None:
+    assert made(run, pooling="layers").pooling == "layers"
+    exported = tmp_path / "exported.safetensors"
+    if not from_run:
+        export_model(run, INIT_STAGE, exported)
+    other = RunDirectory(tmp_path / "other")
+    # nothing is known of its pictures, and resnet10 by itself has the last layer
+    assert made(other, pooling="auto").pooling == "avg"
+    found = made(other, pooling="auto", weights=str(run.root if from_run else exported))
+    assert found.pooling == "layers"
+    assert made(other, pooling="avg", weights=str(run.root if from_run else exported)).pooling == "avg"
+
+
+def test_a_dry_run_downloads_no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stages.nn.backbones.torchvision_networks.cached_download", None)
+    fresh = RunDirectory(tmp_path)
+    outcome = initial_model(fresh, {"backbone": "mobilenet_v2"}, context=Context(dry_run=True))
+    assert (outcome.status, outcome.artifact) == ("would create", None)
