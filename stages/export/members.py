@@ -12,7 +12,7 @@ import numpy as np
 from stages.assign.stage import added, assignments_of
 from stages.features.prepared import compared_features
 from stages.reporting import Reporter
-from stages.runs.lasting import lasting_numbers
+from stages.runs.lasting import Changes, changes_since, lasting_numbers
 from stages.runs.lineage import features_and_dataset
 from stages.runs.run_directory import RunDirectory, clusters_manifest, source_boxes
 from stages.runs.source_names import BOX, NUMBERS, samples_are
@@ -82,13 +82,15 @@ class Member:
 class Members:
     """Every picture of the `dataset`, individual by individual and the nearest to the centre first; those without one last.
 
-    `largest_number` is that of all individuals that the run had at any stage.
+    `largest_number` is that of all individuals that the run had at any stage. `changes` is what became of the numbers that
+    were told before pictures were added, or taken out.
     """
 
     stage: int
     rows: tuple[Member, ...]
     dataset: Artifact
     largest_number: int
+    changes: Changes | None = None
 
     @property
     def n_clusters(self) -> int:
@@ -97,7 +99,7 @@ class Members:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What to say of pictures that are in no cluster."""
+        """What to say of pictures that are in no cluster, and of those that have another individual than before."""
         left = [row for row in self.rows if row.cluster is None]
         new = [row for row in left if row.is_new]
         later = [row for row in left if row.split == "train" and not row.is_new]
@@ -107,7 +109,15 @@ class Members:
             (new, "that were added and are of new individuals, as dbc assign found"),
             (later, "that were added and are in no cluster yet (dbc assign gives them one)"),
         )
-        return tuple(f"{samples_are(self.dataset)} {what}: {counted(rows)}" for rows, what in told if rows)
+        notes = [f"{samples_are(self.dataset)} {what}: {counted(rows)}" for rows, what in told if rows]
+        if self.changes is not None and self.changes.n_changed:
+            n_changed, n_told, gone = self.changes.n_changed, self.changes.n_told, self.changes.gone
+            of_those = f"; individuals that are gone: {len(gone)}, the first {gone[0]}" if gone else ""
+            kind = samples_are(self.dataset)
+            notes.append(
+                f"{kind} that have another individual than in the dataset before: {n_changed} of {n_told}{of_those}"
+            )
+        return tuple(notes)
 
     @property
     def clustered(self) -> list[Member]:
@@ -164,7 +174,8 @@ def members_of(
     added_to = dataset if newest is None else newest.require("dataset")
     if newest is not None and added_to.manifest.id != dataset.manifest.id:
         found = _with_added(found, added_to, added(added_to, dataset), assignments_of(newest, clusters))
-    return Members(stage, tuple(_members(added_to, found, stage)), added_to, max(numbers.given, last.given))
+    rows_of = tuple(_members(added_to, found, stage))
+    return Members(stage, rows_of, added_to, max(numbers.given, last.given), changes_since(run, clusters))
 
 
 def centre_distances(features: Float32Array, labels: Int64Array) -> Float64Array:

@@ -10,10 +10,10 @@ from stages.export.members import Member, Members
 from stages.ingest.aspect import taken_at
 from stages.ingest.decode.pixels import is_video
 from stages.ingest.formats.names import shown
-from stages.ingest.kept_source import file_digests, read_source
 from stages.ingest.source_digest import digest_each
 from stages.ingest.whereabouts import Pictures, find_pictures
 from stages.reporting import Reporter
+from stages.runs.kept_source import file_digests, read_source
 from stages.runs.store import Artifact
 
 _N_TRIED = 20

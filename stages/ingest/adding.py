@@ -13,11 +13,11 @@ from schemas.parameters import IngestParameters
 from stages.errors import UsageError
 from stages.ingest.formats.names import plain
 from stages.ingest.joining import joined, stored_samples
-from stages.ingest.kept_source import KeptSource, file_digests, read_source
 from stages.ingest.order import content_order
 from stages.ingest.overlap import share_overlapping
 from stages.ingest.whereabouts import find_pictures
 from stages.reporting import SILENT, Reporter
+from stages.runs.kept_source import KeptSource, file_digests, read_source
 from stages.runs.run_directory import dataset_manifest, source_boxes
 from stages.runs.store import Artifact
 from stages.samples import Samples

@@ -22,7 +22,6 @@ from stages.ingest.formats import image_root, read_samples
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.listing import HARMLESS, told_left_out
 from stages.ingest.formats.names import shown
-from stages.ingest.kept_source import KeptSource, keep_source
 from stages.ingest.leaks import LEAKS, find_leaks, one_camera, repeated_pictures
 from stages.ingest.order import content_order
 from stages.ingest.source_digest import combine_digests, digest_images, digest_samples
@@ -30,6 +29,7 @@ from stages.ingest.synthetic import synthetic_samples
 from stages.ingest.writing import Stored, Written, are_cut, named, write_images
 from stages.reporting import Reporter
 from stages.runs.context import DEFAULT_CONTEXT, Context
+from stages.runs.kept_source import KeptSource, keep_source
 from stages.runs.making import Computed, Made, Request, make_artifact, require_own_dataset
 from stages.runs.run_directory import RunDirectory, dataset_manifest
 from stages.runs.store import Artifact, Writer

@@ -10,9 +10,9 @@ from pathlib import Path
 from stages.errors import DbcError, UsageError
 from stages.ingest.formats import image_root
 from stages.ingest.formats.names import shown
-from stages.ingest.kept_source import file_digests, read_source
 from stages.ingest.source_digest import digest_each
 from stages.reporting import SILENT, Reporter
+from stages.runs.kept_source import file_digests, read_source
 from stages.runs.store import Artifact, artifact_versions, open_artifact
 
 _N_COMPARED = 16

@@ -1,7 +1,7 @@
 """Numbers that last: a cluster keeps its number from stage to stage, and when pictures are added to the run.
 
 They are no array of an artifact but follow from the chain of clusters that led to one, and from what was assigned to these
-before the next were made.
+before the next were made. Pictures of a dataset that was ingested anew are known by their content.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from schemas.choices import ArtifactKind
 from schemas.manifest import Parent
 from stages.errors import DbcError
+from stages.runs.kept_source import read_source
 from stages.runs.lineage import dataset_of, parent_of
 from stages.runs.run_directory import RunDirectory, clusters_manifest
 from stages.runs.store import Artifact, open_artifact
@@ -79,12 +80,27 @@ def _pairs(labels: Int64Array, before: Int64Array) -> list[tuple[int, int]]:
 def lasting_numbers(run: RunDirectory, clusters: Artifact) -> Numbers:
     """The lasting numbers of `clusters`, from 1: what to call a cluster, whatever else is merged, trained or added later.
 
-    They are handed on from the clusters that the features were trained on, or those of the stage before. If the dataset was
-    made by adding pictures, once or several times, the clusters of the datasets before go first: of the same stage or the
-    newest before, the latest stage first. A sample that was assigned to one of their clusters counts as a member, under the
-    number that was told. No number that any of their stages gave is given to another cluster.
+    They are handed on from the clusters that the features were trained on, or those of the stage before. If the run had
+    datasets before, which pictures were added to or that were replaced, their clusters go first: those that were told last
+    (`_Chain.told`), then of the same stage or the newest before, the latest stage first. A sample that was assigned to one of
+    their clusters counts as a member, under the number that was told. No number that any of their stages gave is given to
+    another cluster.
     """
     return _Chain(run).numbers(clusters)
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Of `n_told` samples with a number in the dataset before, `n_changed` have another; no cluster has the numbers `gone`."""
+
+    n_told: int
+    n_changed: int
+    gone: tuple[int, ...]
+
+
+def changes_since(run: RunDirectory, clusters: Artifact) -> Changes | None:
+    """What became of the numbers that were told of the dataset before; None if none are known to have been."""
+    return _Chain(run).changes(clusters)
 
 
 class _Chain:
@@ -95,32 +111,87 @@ class _Chain:
         self._numbers: dict[str, Numbers] = {}
         self._by_stage: dict[str, dict[int, Artifact]] = {}
         self._places: dict[tuple[str, str], Int64Array] = {}
-        self._told: dict[str, dict[Key, int]] = {}
+        self._assigned: dict[tuple[str, bool], dict[Key, int]] = {}
+        self._told: dict[str, Artifact | None] = {}
+        self._open: set[str] = set()
 
     def numbers(self, clusters: Artifact) -> Numbers:
         found = self._numbers.get(clusters.manifest.id)
         if found is None:
+            self._open.add(clusters.manifest.id)
             found = self._numbers[clusters.manifest.id] = carried_on(clusters.read("labels"), self._claims(clusters))
         return found
 
+    def changes(self, clusters: Artifact) -> Changes | None:
+        """`changes_since`."""
+        told = next(filter(None, map(self.told, self._ancestors(clusters))), None)
+        if told is None:
+            return None
+        before, labels = self._claim(clusters, told).number, clusters.read("labels")
+        number = self.numbers(clusters).number
+        is_told = before >= 0
+        gone = sorted({*before[is_told].tolist()} - {*number.tolist()})
+        return Changes(int(is_told.sum()), int((number[labels] != before)[is_told].sum()), tuple(gone))
+
+    def told(self, dataset: Artifact) -> Artifact | None:
+        """The clusters of `dataset` whose numbers a person was told last, as far as artifacts show it.
+
+        They are those that pictures were assigned to last, or that ended a run, or were corrected by answers, after that.
+        """
+        if dataset.manifest.id not in self._told:
+            told = {each.manifest.created: clusters for each, clusters, _ in self._assignments_to(dataset)}
+            for clusters in self._of_dataset(dataset).values():
+                made_as = clusters_manifest(clusters).parameters
+                if made_as.ends_run or made_as.start == "reviewed":
+                    told[clusters.manifest.created] = clusters
+            self._told[dataset.manifest.id] = told[max(told)] if told else None
+        return self._told[dataset.manifest.id]
+
     def _claims(self, clusters: Artifact) -> list[Claim]:
         stage, ancestors = clusters_manifest(clusters).summary.stage, self._ancestors(clusters)
+        told = [each for dataset in ancestors if (each := self.told(dataset)) is not None]
         earlier = [each for dataset in ancestors if (each := self._newest(dataset, stage)) is not None]
         earlier.sort(key=lambda each: -clusters_manifest(each).summary.stage)
         before = self._of_stage_before(clusters)
-        claims = [self._claim(clusters, each) for each in (*earlier, *([] if before is None else [before]))]
+        # a dataset that was made again after others may seem to come after itself
+        wanted = [each for each in (*told, *earlier, before) if each is not None and not self._is_open(each)]
+        claims = [self._claim(clusters, each) for each in wanted]
         # later stages of an ancestor have given numbers as well
         last = [each for dataset in ancestors if (each := self._newest(dataset)) is not None]
-        given = max((self.numbers(each).given for each in last), default=0)
+        given = max((self.numbers(each).given for each in last if not self._is_open(each)), default=0)
         return [*claims, Claim(np.full(len(clusters.read("labels")), -1, dtype=np.int64), given)]
 
+    def _is_open(self, clusters: Artifact) -> bool:
+        """Whether the numbers of `clusters` are being looked for, and not known yet."""
+        return clusters.manifest.id in self._open and clusters.manifest.id not in self._numbers
+
     def _ancestors(self, clusters: Artifact) -> list[Artifact]:
-        """The datasets that pictures were added to until there was that of `clusters`, the newest first."""
-        found: list[Artifact] = []
-        dataset: Artifact | None = dataset_of(self.run, clusters)
-        while dataset is not None and (dataset := self._resolved(parent_of(dataset, "dataset"))) is not None:
-            found.append(dataset)
-        return found
+        """The datasets that the run had before that of `clusters`, the newest first: those that pictures were added to, and
+        those that others took the place of.
+        """
+        found = [dataset_of(self.run, clusters)]
+        while (before := self._before(found[-1])) is not None and all(
+            before.manifest.id != each.manifest.id for each in found
+        ):
+            found.append(before)
+        return found[1:]
+
+    def _before(self, dataset: Artifact) -> Artifact | None:
+        """The dataset that pictures were added to, else the one that the run had before."""
+        grown_from = self._resolved(parent_of(dataset, "dataset"))
+        return self._replaced_by(dataset) if grown_from is None else grown_from
+
+    def _replaced_by(self, dataset: Artifact) -> Artifact | None:
+        directory, found = self.run.directory("dataset", 0), None
+        for version in self.run.versions("dataset"):
+            try:
+                each = open_artifact(directory, version)
+            except DbcError:
+                continue
+            if each.manifest.id == dataset.manifest.id:
+                return found
+            found = each
+        return None
 
     def _of_stage_before(self, clusters: Artifact) -> Artifact | None:
         """The clusters that these go on from: their parent, or those that their features were trained on, or the newest."""
@@ -143,14 +214,19 @@ class _Chain:
 
     def _newest(self, dataset: Artifact, stage: int | None = None) -> Artifact | None:
         """The newest clusters of `dataset` at `stage` or, if it has none, the stage nearest before; without it at the last."""
+        by_stage = self._of_dataset(dataset)
+        there = [each for each in by_stage if stage is None or each <= stage]
+        return by_stage[max(there)] if there else None
+
+    def _of_dataset(self, dataset: Artifact) -> dict[int, Artifact]:
+        """The newest clusters of `dataset`, by stage."""
         by_stage = self._by_stage.get(dataset.manifest.id)
         if by_stage is None:
             own = RunDirectory(self.run.root).choose(dataset, 0)
             found = {each: own.find("clusters", each) for each in own.stages("clusters")}
             by_stage = {at: each for at, each in found.items() if each is not None}
             self._by_stage[dataset.manifest.id] = by_stage
-        there = [each for each in by_stage if stage is None or each <= stage]
-        return by_stage[max(there)] if there else None
+        return by_stage
 
     def _claim(self, clusters: Artifact, earlier: Artifact) -> Claim:
         numbers = self.numbers(earlier)
@@ -158,50 +234,84 @@ class _Chain:
         here, there = dataset_of(self.run, clusters), dataset_of(self.run, earlier)
         if here.manifest.id == there.manifest.id:
             return Claim(before, numbers.given)
-        place, told = self._place_in(there, here), self._assigned_to(there)
-        assigned = np.array([told.get(key, -1) for key in train_keys(here)], dtype=np.int64)
+        by_content = not self._is_grown_from(here, there)
+        place, told = self._place_in(there, here), self._assigned_to(there, by_content=by_content)
+        keys = self._train_keys(here, by_content=by_content)
+        assigned = np.array([told.get(key, -1) for key in keys], dtype=np.int64)
         return Claim(np.where(place < 0, assigned, before[place]), numbers.given)
 
-    def _assigned_to(self, dataset: Artifact) -> dict[Key, int]:
-        """The number of each sample that was assigned to clusters of `dataset`, as told last; −1 for a new individual."""
-        found = self._told.get(dataset.manifest.id)
-        if found is None:
-            own = RunDirectory(self.run.root)
-            versions = [
-                open_artifact(own.directory("assignments", stage), version)
-                for stage in own.all_stages("assignments")
-                for version in own.versions("assignments", stage)
-            ]
-            found = self._told[dataset.manifest.id] = {}
-            for each in sorted(versions, key=lambda each: each.manifest.created):
-                clusters, grown = (self._resolved(parent_of(each, kind)) for kind in ("clusters", "dataset"))
-                made_from = None if clusters is None else parent_of(clusters, "dataset")
-                # what was removed from the run says nothing
-                if made_from is None or clusters is None or grown is None:
-                    continue
-                if made_from.id == dataset.manifest.id:
-                    found.update(self._told_by(each, clusters, grown))
+    def _is_grown_from(self, dataset: Artifact, before: Artifact) -> bool:
+        """Whether `dataset` was made by adding pictures to `before`, once or several times, so that paths mean the same."""
+        found: Artifact | None = dataset
+        while found is not None and found.manifest.id != before.manifest.id:
+            found = self._resolved(parent_of(found, "dataset"))
+        return found is not None
+
+    def _assignments_to(self, dataset: Artifact) -> list[tuple[Artifact, Artifact, Artifact]]:
+        """What was assigned to clusters of `dataset`, the oldest first: (assignments, these clusters, the dataset grown)."""
+        own = RunDirectory(self.run.root)
+        versions = [
+            open_artifact(own.directory("assignments", stage), version)
+            for stage in own.all_stages("assignments")
+            for version in own.versions("assignments", stage)
+        ]
+        found = []
+        for each in sorted(versions, key=lambda each: each.manifest.created):
+            clusters, grown = (self._resolved(parent_of(each, kind)) for kind in ("clusters", "dataset"))
+            made_from = None if clusters is None else parent_of(clusters, "dataset")
+            # what was removed from the run says nothing
+            if (
+                made_from is not None
+                and clusters is not None
+                and grown is not None
+                and made_from.id == dataset.manifest.id
+            ):
+                found.append((each, clusters, grown))
         return found
 
-    def _told_by(self, assignments: Artifact, clusters: Artifact, dataset: Artifact) -> dict[Key, int]:
-        label, keys = assignments.read("label"), image_keys(dataset)
-        first = dataset.read("frame_start")[assignments.read("sample")].tolist()
-        number = np.where(label < 0, -1, self.numbers(clusters).number[label])
-        return {keys[image]: each for image, each in zip(first, number.tolist(), strict=True)}
+    def _assigned_to(self, dataset: Artifact, *, by_content: bool) -> dict[Key, int]:
+        """The number of each sample that was assigned to clusters of `dataset`, as told last; −1 for a new individual."""
+        asked = dataset.manifest.id, by_content
+        if asked not in self._assigned:
+            found: dict[Key, int] = {}
+            for each, clusters, grown in self._assignments_to(dataset):
+                label, keys = each.read("label"), self._keys(grown, by_content=by_content)
+                first = grown.read("frame_start")[each.read("sample")].tolist()
+                number = np.where(label < 0, -1, self.numbers(clusters).number[label])
+                found.update((keys[image], told) for image, told in zip(first, number.tolist(), strict=True))
+            self._assigned[asked] = found
+        return self._assigned[asked]
 
     def _place_in(self, there: Artifact, here: Artifact) -> Int64Array:
         """Where each train sample of the dataset `here` is among those of `there`, −1 if it is not."""
         place = self._places.get((there.manifest.id, here.manifest.id))
         if place is None:
-            of_key = {key: number for number, key in enumerate(train_keys(there))}
-            place = np.array([of_key.get(key, -1) for key in train_keys(here)], dtype=np.int64)
+            by_content = not self._is_grown_from(here, there)
+            of_key = {key: number for number, key in enumerate(self._train_keys(there, by_content=by_content))}
+            keys = self._train_keys(here, by_content=by_content)
+            place = np.array([of_key.get(key, -1) for key in keys], dtype=np.int64)
             self._places[there.manifest.id, here.manifest.id] = place
         return place
+
+    def _train_keys(self, dataset: Artifact, *, by_content: bool) -> list[Key]:
+        return _of_train(dataset, self._keys(dataset, by_content=by_content))
+
+    @staticmethod
+    def _keys(dataset: Artifact, *, by_content: bool) -> list[Key]:
+        """What tells each image from others: its path, frame and box, or its content, if that was kept."""
+        if not by_content:
+            return image_keys(dataset)
+        kept = read_source(dataset)
+        digests = [""] * len(dataset.read("path")) if kept is None else kept.digests
+        return [(digest,) if digest else (dataset.manifest.id, image) for image, digest in enumerate(digests)]
 
 
 def train_keys(dataset: Artifact) -> list[Key]:
     """What tells each train sample (n_train) from others in every dataset of a run: path, frame and box of its first image."""
-    keys = image_keys(dataset)
+    return _of_train(dataset, image_keys(dataset))
+
+
+def _of_train(dataset: Artifact, keys: Sequence[Key]) -> list[Key]:
     return [keys[first] for first in dataset.read("frame_start")[:-1][dataset.read("split") == TRAIN].tolist()]
 
 

@@ -17,12 +17,12 @@ from stages.errors import DbcError, UsageError
 from stages.extract.grown import rows_before
 from stages.ingest import stage
 from stages.ingest.decode import pixels
-from stages.ingest.kept_source import read_source
 from stages.ingest.stage import ingest
 from stages.ingest.whereabouts import find_pictures
 from stages.ingest.writing import Written
 from stages.reporting import SILENT
 from stages.runs.context import Context
+from stages.runs.kept_source import read_source
 from stages.runs.lasting import train_keys
 from stages.runs.lineage import share_dataset
 from stages.runs.making import Made

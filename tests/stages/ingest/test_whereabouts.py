@@ -11,9 +11,9 @@ import pytest
 
 from stages.errors import UsageError
 from stages.ingest import whereabouts
-from stages.ingest.kept_source import KeptSource
 from stages.ingest.source_digest import digest_each
 from stages.ingest.whereabouts import Pictures, find_pictures
+from stages.runs.kept_source import KeptSource
 from stages.runs.store import Artifact
 
 PATHS = ("a/1.jpg", "a/2.jpg", "b/1.jpg", "../card2/1.jpg")

@@ -13,7 +13,8 @@ from schemas.manifest import AssignmentsManifest, ClustersManifest, DatasetManif
 from schemas.parameters import AssignParameters, IngestParameters, MergeParameters
 from schemas.summaries import AssignmentsSummary, ClustersSummary, DatasetSummary
 from stages.runs.context import Context
-from stages.runs.lasting import Claim, carried_on, lasting_numbers
+from stages.runs.kept_source import KeptSource, keep_source
+from stages.runs.lasting import Changes, Claim, carried_on, changes_since, lasting_numbers
 from stages.runs.making import Computed, Request, make_artifact
 from stages.runs.run_directory import RunDirectory
 from stages.runs.store import Artifact, Writer
@@ -98,7 +99,9 @@ def dataset_of_pictures(run: RunDirectory, paths: str, *parents: Artifact) -> Ar
     return artifact
 
 
-def clusters_of(run: RunDirectory, stage: int, labels: Sequence[int], dataset: Artifact) -> Artifact:
+def clusters_of(
+    run: RunDirectory, stage: int, labels: Sequence[int], dataset: Artifact, n_clusters: int | None = None
+) -> Artifact:
     """Clusters of `dataset` at `stage`, of which nothing but the labels is looked at."""
     counts = dict.fromkeys(("n_samples", "n_clusters", "n_merges", "n_singletons", "largest_cluster"), 0)
     summary = ClustersSummary(stage=stage, features_stage=0, criterion_first=None, criterion_last=None, **counts)
@@ -107,7 +110,13 @@ def clusters_of(run: RunDirectory, stage: int, labels: Sequence[int], dataset: A
         writer.array("labels", np.array(labels, dtype=np.int64))
         return Computed(summary, Execution(backend="test", device="cpu"))
 
-    request = Request("clusters", stage, ClustersManifest, MergeParameters(), (dataset,))
+    request = Request(
+        "clusters",
+        stage,
+        ClustersManifest,
+        MergeParameters(n_clusters=n_clusters),
+        (dataset,),
+    )
     artifact = make_artifact(run, request, compute, context=Context(force=True)).artifact
     assert artifact is not None
     return artifact
@@ -164,3 +173,32 @@ def test_a_number_told_of_an_assigned_sample_lasts(tmp_path: Path) -> None:
     rmtree(more.path)
     newest = dataset_of_pictures(run, "yabc", base)
     assert numbers_in(run, clusters_of(run, 1, [0, 0, 0, 1], newest)) == [1, 2]
+
+
+def test_numbers_of_a_dataset_that_was_ingested_anew_go_by_content(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    base = dataset_of_pictures(run, "abcd")
+    keep_source(base, KeptSource(tmp_path, ("A", "B", "C", "D")))
+    assert numbers_in(run, clusters_of(run, 1, [0, 0, 1, 2], base)) == [1, 2, 3]
+    # b was taken out, and the others have the names of others: c is a now, d is b
+    anew = dataset_of_pictures(run, "abc")
+    keep_source(anew, KeptSource(tmp_path, ("C", "D", "A")))
+    clusters = clusters_of(run, 1, [1, 2, 0], anew)
+    assert numbers_in(run, clusters) == [1, 2, 3]
+    # nothing is known of the content of these, but no number means other animals
+    other = dataset_of_pictures(run, "ab")
+    assert numbers_in(run, clusters_of(run, 1, [0, 1], other)) == [4, 5]
+    assert numbers_in(run, clusters) == [1, 2, 3]
+
+
+def test_numbers_that_were_told_go_first_whatever_their_stage(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    base = dataset_of_pictures(run, "abcdef")
+    clusters_of(run, 1, [0, 1, 1, 2, 2, 2], base)
+    told = clusters_of(run, 3, [0, 0, 1, 1, 1, 2], base, n_clusters=3)
+    assert numbers_in(run, told) == [1, 3, 4]
+    more = dataset_of_pictures(run, "abcdefx", base)
+    clusters = clusters_of(run, 2, [0, 0, 1, 2, 2, 3, 3], more)
+    assert numbers_in(run, clusters) == [1, 2, 3, 4]
+    assert changes_since(run, clusters) == Changes(6, 1, ())
+    assert changes_since(run, told) is None
