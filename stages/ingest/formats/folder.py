@@ -26,7 +26,7 @@ SPLIT_FOLDERS = {"train": TRAIN, "val": TRAIN, "test": TEST, "query": QUERY, "ga
 _PLACE = (
     "cam camera station st stn site location loc trap plot grid transect session day date night week month year video clip "
     "seq sequence batch set part folder dir images imgs pictures photos data dataset frames crops training validation valid "
-    "testing probe dcim"
+    "testing probe dcim card sd sdcard waterhole"
 )
 _PLACES = re.compile(rf"(?:{'|'.join(_PLACE.split())})s?(?:[-_ .]?[0-9]*|[-_ .][a-z][0-9]*|[-_ .]?[0-9]+[a-z])", re.I)
 """Names of folders that are more often places, times or splits than individuals: one of them is enough to ask."""
@@ -34,6 +34,14 @@ _DATES_OR_CARDS = re.compile(
     r"[0-9]{4}[-_.][0-9]{2}[-_.][0-9]{2}|20[0-9]{2}[01][0-9][0-3][0-9]|[1-9][0-9]{2}[_A-Z][0-9A-Z_]{4}"
 )
 """Dates, and the folders that cameras make (`100MEDIA`): doubtful if all folders have such names."""
+_SIDES = frozenset({"left", "right", "front", "back", "side", "l", "r"})
+"""Views of an individual: doubtful if all folders have such names."""
+_BY_CAMERA = re.compile(r"DCIM|[1-9][0-9]{2}[_A-Z][0-9A-Z_]{4}", re.I)
+"""Folders on the card of a camera: what holds one is a card, or a station."""
+_NAMED_BY_CAMERA = re.compile(
+    r"(?:IMG|DSC|DSCF|DSCN|IMAG|IMGP|PICT|RCNX|MFDC|SUNP|SYFW|CDY|STC|WCT|EK|P[0-9]{3})[-_]*[0-9]{4,}\.\w+"
+)
+"""Files as cameras name them: those of two cards are called alike, those of two individuals hardly ever."""
 
 
 def read_folder(source: Path, parameters: IngestParameters, findings: Findings) -> Samples:
@@ -118,16 +126,36 @@ def _identity_names(
                 "images); move it into the folder of its identity or remove it"
             )
     found = sorted({name for name in names if not is_missing(name)})
-    doubtful = [name for name in found if _PLACES.fullmatch(name)]
-    if not doubtful and (len(found) == 1 or all(map(_DATES_OR_CARDS.fullmatch, found))):
-        doubtful = found
+    doubtful, why = _doubtful(found, list(zip(names, (rest for _, rest in below), strict=True)))
     if folder_identities is None and doubtful:
         raise UsageError(
             f"{shown(source)} sorts its images into {shortened([shown(name) for name in doubtful])}, which may be no "
-            "identities; say `folder_identities=True` if they are, `folder_identities=False` if not (and "
+            f"identities{why}; say `folder_identities=True` if they are, `folder_identities=False` if not (and "
             "`camera_pattern='^([^/]+)/'` if they are cameras)"
         )
     return names
+
+
+def _doubtful(names: Sequence[str], files: Sequence[tuple[str, str]]) -> tuple[Sequence[str], str]:
+    """Those of the folders `names` that may be no identities, and why, if their names do not say it.
+
+    `files` are the folder and the path, from that folder's parent, of each picture.
+    """
+    if doubtful := [name for name in names if _PLACES.fullmatch(name)]:
+        return doubtful, ""
+    if len(names) == 1 or all(map(_DATES_OR_CARDS.fullmatch, names)) or {name.casefold() for name in names} <= _SIDES:
+        return names, ""
+    cards = {name for name, path in files if name and any(map(_BY_CAMERA.fullmatch, path.split("/")[1:-1]))}
+    if cards:
+        return sorted(cards), ", because they hold folders that a camera makes"
+    file_names = [path.rpartition("/")[2] for _, path in files]
+    folders_of: dict[str, set[str]] = {}
+    for file, (name, _) in zip(file_names, files, strict=True):
+        folders_of.setdefault(file, set()).add(name)
+    alike = {file for file, own in folders_of.items() if len(own) > 1 and _NAMED_BY_CAMERA.fullmatch(file)}
+    if alike and 2 * sum(file in alike for file in file_names) >= len(file_names):
+        return names, f", because several hold pictures that a camera called alike, such as {shown(min(alike))}"
+    return [], ""
 
 
 def _given_splits(source: Path, kinds: Sequence[int], pid: Int32Array, camid: Int32Array, *, seed: int) -> UInt8Array:

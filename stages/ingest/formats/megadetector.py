@@ -1,4 +1,4 @@
-"""MegaDetector's results, in both dialects: boxes in pictures, or in frames of videos."""
+"""MegaDetector's results, in both dialects, and SpeciesNet's: boxes in pictures, or in frames of videos."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from stages.ingest.formats.names import relative_path, shown
 from stages.ingest.formats.numbers import box_of, frame_of, number_of, text_of
 from stages.samples import Samples
 
+SPECIESNET_CATEGORIES = {"1": "animal", "2": "human", "3": "vehicle"}
+
 
 def read_megadetector(source: Path, root: Path, parameters: IngestParameters, findings: Findings) -> Samples:
     """The samples of a file that MegaDetector wrote, or of a folder that holds it.
@@ -23,11 +25,12 @@ def read_megadetector(source: Path, root: Path, parameters: IngestParameters, fi
     An object (agentmorris/MegaDetector, lila.science/megadetector-output-format) has relative boxes [left, top, width,
     height] with `conf`, and names its categories in `detection_categories`; a category that is not there is no detection. A
     list (microsoft/MegaDetector) has boxes [left, top, right, bottom] in pixels with `confidence` and names of categories.
+    SpeciesNet's `predictions` (google/cameratrapai) are read as an object with `SPECIESNET_CATEGORIES`.
     Boxes with `frame_number` are of frames of a video. Pictures that the detector failed on are told. Raises `UsageError`,
     with the place in the file, for what is neither.
     """
     file = find_json(source)
-    document = load_json(file)
+    document = _of_speciesnet(load_json(file))
     without: dict[str, bool] = {}
     rows = _detections(file, document, root, without)
     samples = samples_of(rows, source=file, root=root, parameters=parameters, findings=findings)
@@ -42,6 +45,8 @@ def read_megadetector(source: Path, root: Path, parameters: IngestParameters, fi
 def recognise_megadetector(source: Path) -> str | None:
     """Why `source` is, or holds, results of MegaDetector; None if it is not."""
     document = peek_json(source)
+    if _is_speciesnet(document):
+        return "it has predictions of pictures, as SpeciesNet writes them"
     images = document.get("images") if isinstance(document, dict) else document
     if not isinstance(images, list):
         return None
@@ -53,6 +58,31 @@ def recognise_megadetector(source: Path) -> str | None:
     return None
 
 
+def _is_speciesnet(document: Any) -> bool:
+    is_object = isinstance(document, dict) and "images" not in document
+    predictions = document.get("predictions") if is_object else None
+    return isinstance(predictions, list) and all(
+        isinstance(each, dict) and "filepath" in each for each in predictions[:20]
+    )
+
+
+def _of_speciesnet(document: Any) -> Any:
+    """The predictions of SpeciesNet as MegaDetector writes its results; any other document as it is."""
+    if not _is_speciesnet(document):
+        return document
+    images = [
+        {
+            "file": each.get("filepath"),
+            "detections": each.get("detections"),
+            "failure": "detector" if "DETECTOR" in str(each.get("failures")) else None,
+        }
+        if isinstance(each, dict)
+        else each
+        for each in document["predictions"]
+    ]
+    return {"images": images, "detection_categories": SPECIESNET_CATEGORIES}
+
+
 def _detections(file: Path, document: Any, root: Path, without: dict[str, bool]) -> Iterator[Detection]:
     """The rows of a document; pictures without a box go to `without`, with whether the detector failed on them."""
     is_object = isinstance(document, dict)
@@ -62,7 +92,7 @@ def _detections(file: Path, document: Any, root: Path, without: dict[str, bool])
     if not isinstance(images, list) or not isinstance(categories, dict):
         raise UsageError(
             f"{shown(file)} is no result of MegaDetector: expected an object with a list images and an object "
-            "detection_categories, or a list of pictures; give another file or `format`"
+            "detection_categories, a list of pictures, or SpeciesNet's predictions; give another file or `format`"
         )
     top = PurePosixPath(root.absolute().as_posix())
     for number, image in enumerate(images, start=1):
@@ -163,7 +193,7 @@ def _frame(detection: Mapping[str, Any], path: str, origin: str) -> int:
 
 FORMAT = Format(
     name="megadetector",
-    description="MegaDetector's results (.json) beside the pictures, or with `root` for pictures elsewhere.",
+    description="Results (.json) of MegaDetector or SpeciesNet beside the pictures, or with `root` for pictures elsewhere.",
     read_table=read_megadetector,
     recognise=recognise_megadetector,
     options=NAMING | BOXES,

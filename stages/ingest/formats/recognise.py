@@ -8,16 +8,21 @@ from itertools import islice
 from pathlib import Path
 
 from schemas.choices import DatasetFormat
-from stages.errors import UsageError
+from stages.errors import DbcError, UsageError
+from stages.ingest.decode.image_file import image_suffixes
 from stages.ingest.formats import dukemtmc_reid, dukemtmc_videoreid, mars, msmt17, veri776
 from stages.ingest.formats.cuhk03_np import BOXES
 from stages.ingest.formats.find_table import tables_in
 from stages.ingest.formats.format import Format
+from stages.ingest.formats.json_file import find_json, load_json
 from stages.ingest.formats.layout import is_there
+from stages.ingest.formats.listing import suffix_of
 from stages.ingest.formats.named_files import MARKET_FOLDERS
 from stages.ingest.formats.names import first_names, plain, shown
 
 _LOOKED_AT = 20
+_NAMED, _LONGEST = 5, 40
+"""Keys of a document that a message names, and letters of each."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,8 @@ def recognise(source: Path, formats: Iterable[Format]) -> Recognised:
         Recognised(each.name, why) for each in formats if each.recognise is not None and (why := each.recognise(source))
     ]
     if source.is_file():
+        if not fitting:
+            _refuse_no_table(source)
         if not fitting or source.suffix.lower() != ".json":
             fitting.append(Recognised("csv", "SOURCE is a file"))
     else:
@@ -47,6 +54,39 @@ def recognise(source: Path, formats: Iterable[Format]) -> Recognised:
         if fitting[0].format == "folder":
             _require_whole(source)
     return replace(fitting[0], others=tuple(each.format for each in fitting[1:] if each.format != fitting[0].format))
+
+
+def _refuse_no_table(file: Path) -> None:
+    """Raise UsageError if `file`, which no format recognises, is a picture or a JSON document, and so no table."""
+    suffix = suffix_of(file.name)
+    if suffix in image_suffixes():
+        raise UsageError(f"{shown(file)} is a picture; give the folder that holds it, or a table of pictures")
+    if suffix == ".json":
+        document = load_json(file)
+        found = f"an object with {_shortly(document)}" if isinstance(document, dict) else "no object"
+        raise UsageError(
+            f"{shown(file)} is JSON of no format that is read here, {found}; MegaDetector's has images and "
+            "detection_categories, SpeciesNet's predictions, COCO's images and annotations"
+        )
+
+
+def _shortly(names: Iterable[object]) -> str:
+    texts = [str(name)[:_LONGEST] for name in names]
+    more = f" and {len(texts) - _NAMED} more" if len(texts) > _NAMED else ""
+    return (", ".join(map(shown, texts[:_NAMED])) or "nothing in it") + more
+
+
+def _no_json(source: Path) -> str:
+    """The name of the only JSON file of a folder if it is none, as one that breaks off; else empty."""
+    try:
+        file = find_json(source)
+    except (UsageError, OSError):
+        return ""
+    try:
+        load_json(file)
+    except DbcError as error:
+        return plain(file.name) if isinstance(error, UsageError) else ""
+    return ""
 
 
 def _published(source: Path) -> Recognised | None:
@@ -114,7 +154,12 @@ def _by_tables(source: Path, *, is_known: bool) -> list[Recognised]:
         )
     unread = first_names(tables.not_utf8)
     others = first_names([file for file in tables.others[:5] if file not in tables.not_utf8])
-    reasons = (f"no column path in {others}" if others else "", f"not in UTF-8: {unread}" if unread else "")
+    broken = "" if is_known else _no_json(source)
+    reasons = (
+        f"no column path in {others}" if others else "",
+        f"not in UTF-8: {unread}" if unread else "",
+        f"not JSON, or not all of it: {broken}" if broken else "",
+    )
     told = ", ".join(filter(None, (*reasons, tables.passed_over)))
     no_table = "there is no table of pictures" + (f" ({told})" if told else "")
     fallback = Recognised("folder", f"{no_table} and no published layout")

@@ -319,6 +319,17 @@ def test_given_queries_are_searched_in_test(tmp_path: Path) -> None:
         (["train/cam1/1.png", "train/cam2/2.png"], "which may be no identities"),
         (["rex/1.png", "Station A/2.png", "St_03/3.png"], "into 'St_03', 'Station A', which may be no identities"),
         (["100RECNX/1.png", "101_BTCF/2.png"], "which may be no identities"),
+        (["rex/1.png", "SD1/2.png", "card A/3.png"], "into 'SD1', 'card A', which may be no identities; say"),
+        (["left/1.png", "Right/2.png"], "which may be no identities; say"),
+        (
+            ["rex/DCIM/100RECNX/1.png", "S1/100MEDIA/1.png", "tom/1.png"],
+            "into 'S1', 'rex', which may be no identities, because they hold folders that a camera makes; say",
+        ),
+        (
+            ["rex/IMG_0001.JPG", "rex/IMG_0002.JPG", "tom/IMG_0001.JPG", "tom/IMG_0003.JPG"],
+            "into 'rex', 'tom', which may be no identities, because several hold pictures that a camera called alike, such as "
+            "'IMG_0001.JPG'; say",
+        ),
     ],
 )
 def test_doubtful_folders_are_asked_about_and_the_flag_decides(tmp_path: Path, files: list[str], told: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -116,10 +117,8 @@ def test_frames_of_a_video(folder: Path) -> None:
     [
         ({"images": [], "detection_categories": {}}, "megadetector"),
         ([{"file": "a.jpg", "detections": []}], "megadetector"),
+        ({"predictions": [{"filepath": "a.jpg", "failures": ["DETECTOR"]}]}, "megadetector"),
         ({"images": [], "annotations": [], "categories": []}, None),
-        ([], None),
-        ([1], None),
-        ("{broken", None),
     ],
 )
 def test_results_are_recognised_by_what_is_in_them(folder: Path, document: Any, recognised: str | None) -> None:
@@ -128,6 +127,57 @@ def test_results_are_recognised_by_what_is_in_them(folder: Path, document: Any, 
     assert ("megadetector" in formats) == (recognised is not None)
     if recognised:
         assert recognise_source(folder).others[-1] == "folder"
+
+
+@pytest.mark.parametrize(
+    ("document", "told"),
+    [
+        ([], "is JSON of no format that is read here, no object; MegaDetector's has images"),
+        (
+            {"predictions": [1]},
+            "is JSON of no format that is read here, an object with 'predictions'; MegaDetector's has",
+        ),
+        (
+            {f"{'long' * 99}{n}": 1 for n in range(9)},
+            "'longlonglonglonglonglonglonglonglonglong' and 4 more; MegaDetector's",
+        ),
+        ({}, "an object with nothing in it"),
+        ('{"images": [{"file"', "results.json' line 1 column 20 is not JSON"),
+    ],
+)
+def test_other_documents_and_parts_of_one_are_no_tables(folder: Path, document: Any, told: str) -> None:
+    file = written(folder, document)
+    with pytest.raises(UsageError) as caught:
+        recognise_source(file)
+    assert told in str(caught.value)
+    assert len(str(caught.value)) < 600
+    found = recognise_source(folder)
+    assert found.format == "folder"
+    assert ("not JSON, or not all of it: results.json" in found.why) == ("is not JSON" in told)
+    with pytest.raises(UsageError, match=r"a\.jpg' is a picture; give the folder that holds it"):
+        recognise_source(folder / "north" / "a.jpg")
+
+
+def test_predictions_of_speciesnet_are_boxes_of_megadetector(folder: Path) -> None:
+    person = BOX | {"category": "2", "label": "human"}
+    predictions = [
+        {
+            "filepath": str(folder / "north/a.jpg"),
+            "detections": [BOX | {"label": "animal"}, person],
+            "prediction": "fox",
+        },
+        {"filepath": "north\\b.jpg", "detections": []},
+        {"filepath": "south/c.jpg", "failures": ["DETECTOR"]},
+    ]
+    samples, findings = read(written(folder, {"predictions": predictions}))
+    assert samples.path == ("north/a.jpg",)
+    np.testing.assert_array_equal(samples.box, [[0.1, 0.2, 0.3, 0.4]])
+    assert samples.is_relative.all()
+    assert findings.boxes == {"of category human": 1}
+    assert findings.warnings == ["pictures that the detector could not read, left out: 1"]
+    assert "pictures without a box: 1" in findings.notes
+    with pytest.raises(UsageError, match=r"'north/a.jpg' has no list of detections"):
+        read(written(folder, {"predictions": [{"filepath": "north/a.jpg", "prediction": "fox"}]}))
 
 
 IMAGE = {"file": "north/a.jpg", "detections": [BOX]}
@@ -200,6 +250,8 @@ pictures = st.fixed_dictionaries(
     {},
     optional={
         "file": st.sampled_from(["a.jpg", "b.mp4", "../c", ""]) | values,
+        "filepath": st.sampled_from(["a.jpg", "../c"]) | values,
+        "failures": values,
         "detections": st.lists(detections | leaves, max_size=2) | values,
         "failure": values,
         "datetime": values,
@@ -207,7 +259,12 @@ pictures = st.fixed_dictionaries(
 )
 lists = st.lists(pictures | leaves, max_size=3)
 objects = st.fixed_dictionaries(
-    {}, optional={"images": lists | values, "detection_categories": st.just(CATEGORIES) | values}
+    {},
+    optional={
+        "images": lists | values,
+        "detection_categories": st.just(CATEGORIES) | values,
+        "predictions": lists | values,
+    },
 )
 
 
@@ -219,7 +276,8 @@ def test_any_document_is_read_or_refused_in_one_line(document: Any) -> None:
         for picture in ("a.jpg", "b.mp4"):
             (folder / picture).touch()
         file = written(folder, document)
-        recognise_source(file)
+        with suppress(UsageError):
+            recognise_source(file)
         try:
             samples, _ = read(file, min_confidence=0, category="any")
         except UsageError as error:
