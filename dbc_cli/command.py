@@ -8,11 +8,12 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from dbc_cli.at_work import at_work
 from dbc_cli.configuration import CONFIGURABLE, Configurable, configured
 from dbc_cli.flags.flag import DECLARED, FLAGS_OF, Flag
 from dbc_cli.flags.training import INITIAL
@@ -49,6 +50,8 @@ class Given:
     arguments: tuple[str, ...] = ()
     from_environment: bool = False
     configured: frozenset[str] = frozenset()
+    named_by: str | None = None
+    """How the run is known if no flag names it, in words."""
 
     def __getitem__(self, name: str) -> Any:
         return self.values.get(name)
@@ -118,16 +121,27 @@ class Given:
         if not self.run.is_dir():
             raise _no_run(self.run)
 
-    def remember(self) -> None:
-        """Remember the run for the next commands in this folder, unless it is missing, dry, or from DBC_RUN."""
+    def remember(self, *, only_read: bool = False) -> None:
+        """Remember the run for the next commands in this folder, unless it is missing, dry, or from DBC_RUN.
+
+        A command that has `only_read` it changes nothing that is remembered. It is told if the folder cannot be written.
+        """
+        from dbc_cli.console import RichReporter
         from stages.processes import is_leader
 
         if self.flag("dry_run") or self.from_environment or not self.run.is_dir() or not is_leader():
             return
-        before = remember_run(self.run)
+        if only_read and POINTER.exists():
+            return
+        try:
+            before = remember_run(self.run)
+        except OSError as error:
+            if not only_read:
+                RichReporter().note(
+                    f"{POINTER} cannot be written here ({error.strerror}), so {self.run} is not remembered: name it with --run"
+                )
+            return
         if before is not None:
-            from dbc_cli.console import RichReporter
-
             RichReporter().note(
                 f"commands in this folder now use {self.run}, no longer {before}; {POINTER} remembers it"
             )
@@ -152,6 +166,7 @@ def command(
     source: Any = None,
     run: Path | None = None,
     makes_run: bool = False,
+    works: bool = False,
 ) -> Callable[[Callable[..., None]], Command]:
     """Turn `body(given)`, or `body(given, source)`, into the command `name`; its docstring is the help.
 
@@ -171,6 +186,8 @@ def command(
         The run of a command that takes no remembered one.
     makes_run
         Whether the run may be missing.
+    works
+        Whether it makes what the next command takes: it says which run that is, and if another one is at work on it.
     """
     every = [*configurable, *(flag for group in others for flag in group)]
     flags = tuple(sorted(every, key=lambda flag: flag.place))
@@ -183,7 +200,8 @@ def command(
             positional = [given.pop("source")] if source is not None else []
             try:
                 resolved = resolve(name, given, run=run, makes_run=makes_run)
-                with _blaming(resolved):
+                works_on = at_work(resolved) if works else nullcontext()
+                with _blaming(resolved), works_on:
                     for flag in flags:
                         flag.require_bounds(resolved.values.get(flag.name))
                     body(resolved, *positional)
@@ -238,12 +256,17 @@ def resolve(command: str, given: Mapping[str, Any], *, run: Path | None = None, 
         )
         raise _no_run(path, where)
     in_file = configured(path / "config.toml", command)
+    named_by = None
+    if source != "--run" and run is None:
+        how = {"DBC_RUN": "which DBC_RUN names", POINTER.name: f"which {POINTER} remembers"}[source]
+        named_by = how if by_environment or POINTER.exists() else "as no other run is named or remembered here"
     return Given(
         path,
         {**in_file, **flagged},
         tuple(sys.argv[1:]),
         from_environment=bool(by_environment),
         configured=frozenset(in_file) - frozenset(flagged),
+        named_by=named_by,
     )
 
 

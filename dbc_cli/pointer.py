@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from stages.errors import DbcError, file_problem
@@ -22,9 +23,9 @@ def remembered_run() -> Path:
 
 
 def remember_run(run: Path) -> Path | None:
-    """Remember `run` in this folder, if it can be written; returns the run remembered before if that was another.
+    """Remember `run` in this folder; returns the run remembered before if that was another.
 
-    The file is written under another name and renamed, so that no process reads half of it.
+    The file is written under another name and renamed, so that no process reads half of it. OSError if it cannot be written.
     """
     try:
         before = _named()
@@ -37,8 +38,9 @@ def remember_run(run: Path) -> Path | None:
         aside.write_bytes(os.fsencode(run) + b"\n")
         aside.rename(POINTER)
     except OSError:
-        aside.unlink(missing_ok=True)
-        return None
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
+        raise
     _remove_stale()
     return before
 

@@ -46,6 +46,7 @@ SOURCE = Annotated[
     configurable=(*ASSIGN, *ON_BAD_IMAGE, *DEVICE),
     tables=("assign",),
     source=SOURCE,
+    works=True,
 )
 def assign(given: Given, source: Path | None) -> None:
     """Give pictures that were added after clustering the nearest cluster, or say that they show a new individual.

@@ -48,7 +48,7 @@ def count(given: Given) -> None:
     stage = stage_to_show(run, given.stage, reporter)
     n_answers, seed = given.get("n_answers", 100), given.get("seed", 0)
     found = counting(run, stage, file=given["answers"], n_answers=n_answers, seed=seed, reporter=reporter)
-    given.remember()
+    given.remember(only_read=True)
     if out is not None:
         _write(found, out, overwrite=given.flag("overwrite"))
     if found.n_unsure:

@@ -36,7 +36,7 @@ def diff(given: Given, names: tuple[str, str] | None) -> None:
     run = given.run_directory
     first, second = (named_artifact(run, name) for name in names)
     found = difference(first, second)
-    given.remember()
+    given.remember(only_read=True)
     places = [artifact.path.as_posix() for artifact in (first, second)]
     fields = {"first": places[0], "second": places[1], **asdict(found)}
     if given.flag("json"):

@@ -26,6 +26,7 @@ IDS = (Flag("ids", Path, "Table with the columns path and identity: identities k
     order=50,
     configurable=(*EVALUATE, *in_panel(EVALUATION, (*WHITEN, *CAMERA)), *RECIPE, *DEVICE),
     tables=("eval",),
+    works=True,
 )
 def evaluate(given: Given) -> None:
     """Evaluate a stage: CMC, mAP and mINP of retrieval, and clusters against identities.

@@ -81,7 +81,7 @@ def export(given: Given, what: str | None) -> None:
     if idle:
         raise UsageError(f"{idle[0]} has no use with dbc export {what}; leave it out")
     fields = {"clusters": _clusters, "features": _features, "model": _model}[what](given)
-    given.remember()
+    given.remember(only_read=True)
     if fields is not None:
         _show(given, what, fields)
 

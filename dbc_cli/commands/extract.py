@@ -43,6 +43,7 @@ FEATURES = (
     order=20,
     configurable=(*EXTRACT, *FEATURES, *RECIPE, *INITIAL, *SEED, *AMP, *COMPILE, *DEVICE),
     tables=("extract",),
+    works=True,
 )
 def extract(given: Given) -> None:
     """Extract the features of every sample with the newest model.

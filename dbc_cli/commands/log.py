@@ -29,7 +29,7 @@ def log(given: Given, name: str | None) -> None:
     run = given.run_directory
     artifact = _last(run) if name is None else named_artifact(run, name)
     rows = [_fields(run, listed) for listed in lineage_of(run, artifact)]
-    given.remember()
+    given.remember(only_read=True)
     if given.flag("json"):
         print_json({"run": given.run.as_posix(), "lineage": rows})
         return

@@ -38,6 +38,7 @@ FROM_STAGE = (
     order=30,
     configurable=(*MERGE, *CONSTRAINTS, *WHITEN, *CAMERA, *RECIPE, *DEVICE, *MEMORY),
     tables=("merge",),
+    works=True,
 )
 def merge(given: Given) -> None:
     """Merge the clusters with the smallest D = d_ab + λ (d_a + d_b).

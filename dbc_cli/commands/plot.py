@@ -44,7 +44,7 @@ def plot(given: Given) -> None:
         reporter.note(note)
     sheet = run_sheet(stages, title=title, chosen=chosen)
     written = save(sheet, folder / "run", overwrite=pictures_may_be_replaced(given))
-    given.remember()
+    given.remember(only_read=True)
     fields = {
         "run": run.root.as_posix(),
         "stages": len(stages),

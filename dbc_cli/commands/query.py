@@ -69,7 +69,7 @@ def query(given: Given, pictures: list[Path] | None) -> None:
     )
     if sheet is not None:
         save_picture(draw_matches(found), sheet, argument="sheet", overwrite=overwrite)
-    given.remember()
+    given.remember(only_read=True)
     if given.flag("json"):
         written = None if sheet is None else sheet.as_posix()
         stages = {"stage": json_stage(found.stage), "features_stage": json_stage(found.features_stage)}

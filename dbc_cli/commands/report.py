@@ -102,7 +102,7 @@ def report(given: Given) -> None:
 
         method, most_bytes = given.get("map", "tsne"), given.get("page_mb", 20) * 1_000_000
         write_report(run, reported, page, method=method, most_bytes=most_bytes, overwrite=overwrite, reporter=reporter)
-    given.remember()
+    given.remember(only_read=True)
     fields = {
         "run": given.run.as_posix(),
         "stage": reported.stage,

@@ -79,7 +79,7 @@ def review(given: Given) -> None:
     if given.flag("for_count"):
         draws = draws_of(run, stage, n_answers=given.get("n_answers", 100), seed=given.get("seed", 0))
     opened = open_review(run, stage=stage, file=file, reporter=reporter, draws=draws)
-    given.remember()
+    given.remember(only_read=True)
     if given["static"] is not None:
         _save_page(given, opened, n_pairs)
     else:

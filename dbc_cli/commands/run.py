@@ -85,7 +85,14 @@ STOP = (
 
 
 @command(
-    "run", COMMON, MAKING, pins("dataset"), order=60, configurable=(*LOOP, *CONSTRAINTS, *STOP), tables=STAGE_TABLES
+    "run",
+    COMMON,
+    MAKING,
+    pins("dataset"),
+    order=60,
+    configurable=(*LOOP, *CONSTRAINTS, *STOP),
+    tables=STAGE_TABLES,
+    works=True,
 )
 def run(given: Given) -> None:
     """Run all stages: merge, train, extract and evaluate, one after the other. It goes on where it was stopped.

@@ -50,7 +50,7 @@ def select(given: Given) -> None:
     chosen = {name: choose(measures, rule=name) for name in all_rules()}
     joined = joined_pairs(run, last_of_schedule(measures).stage)
     judged = verdict(measures, joined=joined, guessing=guessing(run, stages))
-    given.remember()
+    given.remember(only_read=True)
     rows = stage_rows(measures)
     why = reason(measures, rule=rule)
     for warning in () if judged is None else judged.warnings:

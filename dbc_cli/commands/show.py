@@ -37,7 +37,7 @@ def show(given: Given, name: str | None) -> None:
         raise UsageError("ARTIFACT is missing: give one, as in: dbc show clusters")
     artifact = named_artifact(given.run_directory, name)
     fields = {"path": artifact.path.as_posix(), "bytes": own_bytes(artifact), **dump_manifest(artifact.manifest)}
-    given.remember()
+    given.remember(only_read=True)
     if given.flag("json"):
         print_json(fields)
     else:

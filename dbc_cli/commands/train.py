@@ -22,6 +22,7 @@ from dbc_cli.idle import tell_of_idle
         *(*INITIAL, *SEED, *AMP, *COMPILE, *DEVICE, *RUNNING),
     ),
     tables=("train",),
+    works=True,
 )
 def train(given: Given) -> None:
     """Train the embedding with the repelled loss, eq. (1).

@@ -1,0 +1,104 @@
+"""What a command that makes artifacts says first: which run it works on, and whether another one is at work there."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import re
+import shlex
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dbc_cli.command import Given
+
+AT_WORK = ".at-work"
+"""The file in a run that commands lock together while they work, each with a line about itself. It may stay behind."""
+_MOST_BYTES = 4096
+_PROCESS = re.compile(r"\(process (?P<number>[0-9]{1,9}) on (?P<machine>.*), since [^,]*\)$")
+
+
+@contextmanager
+def at_work(given: Given) -> Iterator[None]:
+    """Say which run is worked on, unless --run names it, and who else is at work there; others see this command meanwhile.
+
+    Nobody is kept from working. The system ends the lock with the process, however that ends. Where a file system knows no
+    locks, or the run cannot be written, nothing is said.
+    """
+    from dbc_cli.console import RichReporter
+    from stages.processes import is_leader
+
+    if given.named_by is not None:
+        RichReporter().note(f"working on {given.run}, {given.named_by}")
+    if given.flag("dry_run") or not is_leader() or not given.run.is_dir():
+        yield
+        return
+    lock, other = _join(given.run / AT_WORK, _about(given.arguments))
+    if other is not None:
+        who = f": {other}" if other else ""
+        RichReporter().warn(
+            f"another command is at work on {given.run}{who}; each takes the newest that both make, so wait for it, or give "
+            "each a --run of its own"
+        )
+    try:
+        yield
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
+def _join(file: Path, line: str) -> tuple[int | None, str | None]:
+    """The shared lock of `file`, None without locks, and what another at work wrote of itself, None if nobody is."""
+    try:
+        lock = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    except OSError:
+        return None, None
+    try:
+        is_alone = _lock(lock, fcntl.LOCK_EX)
+        told = os.pread(lock, _MOST_BYTES, 0).decode(errors="replace").strip()
+        if is_alone:
+            os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{line}\n".encode(), os.fstat(lock).st_size)
+        _lock(lock, fcntl.LOCK_SH)
+    except OSError:
+        os.close(lock)
+        return None, None
+    others = filter(_may_work, reversed(told.splitlines()))
+    return lock, None if is_alone else next(others, "")
+
+
+def _lock(descriptor: int, kind: int) -> bool:
+    """Whether the lock is ours now; OSError without locks."""
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES):
+            return False
+        raise
+    return True
+
+
+def _may_work(line: str) -> bool:
+    """Whether the process of `line` is there, or on another machine."""
+    found = _PROCESS.search(line)
+    if found is None or found["machine"] != socket.gethostname():
+        return True
+    try:
+        os.kill(int(found["number"]), 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _about(arguments: tuple[str, ...]) -> str:
+    """This command, for people: what was typed, its process and machine, and when it began."""
+    typed = shlex.join(("dbc", *arguments))
+    typed = typed if len(typed) <= 120 else f"{typed[:119]}…"
+    return f"{typed} (process {os.getpid()} on {socket.gethostname()}, since {datetime.now().astimezone():%d %b %H:%M})"
