@@ -11,7 +11,7 @@ import numpy as np
 
 from stages.errors import UsageError
 from stages.ingest.formats.csv_file import CsvFile, read_csv_file
-from stages.ingest.formats.names import is_missing, numbers_of, shown, whole_number
+from stages.ingest.formats.names import doubts, is_missing, numbers_of, shown, whole_number
 from stages.ingest.formats.wildlife_datasets import UNKNOWN_NAME
 from stages.runs.source_names import BOX, places
 from stages.runs.store import Artifact
@@ -65,6 +65,7 @@ def read_known_later(file: Path, dataset: Artifact) -> KnownLater:
     if alike:
         strange += f"; {path_or_file_name(alike)}"
     note = f"identities by {file.name}: {n_known} of {len(pid)} samples, {len(set(pid[pid > 0].tolist()))} identities{strange}"
+    note += "".join(f"; {doubt}" for doubt in doubts(set(texts), kind="identities"))
     return KnownLater(pid, hashlib.sha256("\0".join(texts).encode()).hexdigest(), note)
 
 

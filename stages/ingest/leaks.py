@@ -74,7 +74,7 @@ def repeated_pictures(samples: Samples, paths: Sequence[str], digests: Sequence[
     told = None
     if copies:
         first, second = min(copies)[:2]
-        same = "listed twice" if first == second else f"a copy of {shown(first)}"
+        same = "listed twice" if first == second else f"the same as {shown(first)}"
         told = (
             f"pictures that are there before, byte for byte: {sum(map(len, copies)) - len(copies)}, the first "
             f"{shown(second)}, {same}; each is a sample of its own, so take them out if they are not meant"

@@ -219,7 +219,7 @@ def test_copies_of_a_picture_are_counted_and_the_first_is_named(tmp_path: Path) 
     for copy in (b, c):
         copy.write_bytes(a.read_bytes())
     heard, outcome = heard_from(tmp_path, source, format="folder")
-    told = f"pictures that are there before, byte for byte: 2, the first '{b.name}', a copy of '{a.name}'; each is a sample"
+    told = f"pictures that are there before, byte for byte: 2, the first '{b.name}', the same as '{a.name}'; each is a sample"
     assert [warning.startswith(told) for warning in heard.warnings] == [True]
     assert outcome.artifact is not None
     assert len(outcome.artifact.read("pid")) == 4

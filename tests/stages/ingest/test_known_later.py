@@ -109,3 +109,9 @@ def test_paths_that_lead_out_of_the_folder_are_those_of_the_data_set(tmp_path: P
     assert "several pictures have: 1, the first '../day3/1.jpg'" in found.note
     # a file name alone is the path of one picture, and other pictures have it as well
     assert found.note.endswith("which they mean, and the file name of others, too: 1, the first '1.jpg'")
+
+
+def test_names_that_may_say_that_nobody_knows_are_told(tmp_path: Path) -> None:
+    found = known(tmp_path, "path,identity\na/1.jpg,-\na/2.jpg,n/a\nc/4.jpg,Ada\n")
+    assert sum(found.pid > 0) == 2
+    assert found.note.endswith("; identities: '-' is taken for a name like any other; write NA for what is not known")

@@ -64,6 +64,9 @@ def test_details_are_kept_with_boxes_and_without(tmp_path: Path) -> None:
         np.testing.assert_array_equal(samples.score, np.float32([np.nan, 0.5]))
         assert (samples.encounter_name, samples.view_name) == (("", "e1"), ("", "left"))
         assert samples.encounter.tolist() == [UNKNOWN, 1]
+    findings = Findings()
+    read_samples(tmp_path, parameters=IngestParameters(format="csv"), findings=findings)
+    assert {"encounters: 'e1'", "views: 'left'"} <= set(findings.notes)
 
 
 @pytest.mark.parametrize("box", ["", ",x,y,w,h"])
