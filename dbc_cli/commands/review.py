@@ -81,12 +81,12 @@ def review(given: Given) -> None:
     opened = open_review(run, stage=stage, file=file, reporter=reporter, draws=draws)
     given.remember(only_read=True)
     if given["static"] is not None:
-        _save_page(given, opened, n_pairs)
+        _save_page(given, opened, n_pairs, reporter)
     else:
         _serve(given, opened, file, reporter)
 
 
-def _save_page(given: Given, opened: Review, n_pairs: int) -> None:
+def _save_page(given: Given, opened: Review, n_pairs: int, reporter: RichReporter) -> None:
     from dbc_cli.console import show
     from stages.errors import UsageError
     from stages.output_files import write_text
@@ -95,7 +95,8 @@ def _save_page(given: Given, opened: Review, n_pairs: int) -> None:
     page = given["static"]
     if page.suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"`static` must end in .html or .htm, got {page}")
-    write_text(static_page(opened, n_pairs=n_pairs), page, argument="static", overwrite=given.flag("overwrite"))
+    text = static_page(opened, n_pairs=n_pairs, reporter=reporter)
+    write_text(text, page, argument="static", overwrite=given.flag("overwrite"))
     show({"run": given.run.as_posix(), "page": page.as_posix()}, title="review", as_json=given.flag("json"))
 
 

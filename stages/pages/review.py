@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,8 +21,9 @@ from stages.evaluate.report import report as make_report
 from stages.merge.constrained import before_review, by_encounter
 from stages.pages.markup import element, joined, page
 from stages.pages.names import names_of
+from stages.pages.originals import Originals
 from stages.pages.pictures import thumbnails, webp
-from stages.reporting import Reporter
+from stages.reporting import SILENT, Reporter
 from stages.review.answer_book import AnswerBook
 from stages.review.counting import Draws, drawn_pairs
 from stages.review.order import Answers, PairToSee, pairs_worth_a_look
@@ -36,6 +39,10 @@ BATCH = 10
 """Pairs that a server gives at once: then it orders the others anew, by what was answered."""
 STATIC_BYTES = 15_000_000
 """Bytes of the pictures of a page without a server."""
+STORED_SHARE = 0.2
+"""Of these bytes kept for stored images, which are small."""
+STATIC_SIDE, SERVED_SIDE = 512, 1200
+"""The longest side of an original on such a page, and on that of a server."""
 QUALITY = 82
 
 
@@ -44,6 +51,7 @@ class Review:
     """A stage's clusters and the book of answers about them; `cut` is D of the stage's last merge, None if it has none.
 
     With `draws` their pairs are asked about, for a count. `made_as`: how the clusters were merged, before any answer.
+    `originals` are shown in place of stored images.
     """
 
     reported: Reported
@@ -53,6 +61,7 @@ class Review:
     cut: float | None
     draws: Draws | None = None
     made_as: MergeParameters = field(default_factory=MergeParameters)
+    originals: Originals | None = None
 
     def together(self) -> Together | None:
         """What is known of samples before any answer, unless answers say otherwise; None if nothing is."""
@@ -94,23 +103,45 @@ def open_review(run: RunDirectory, *, stage: int, file: Path, reporter: Reporter
     # the order takes squared distances and mean dispersions: only then is the stage's D the same quantity
     is_same_d = parameters.criterion == "dbc" and parameters.metric == "sqeuclidean"
     cut = float(merged[-1]) if len(merged) and is_same_d else None
-    return Review(reported, book, samples.names, parameters.lambda_, cut, draws, parameters)
+    start = reported.dataset.read("frame_start")
+    images = np.concatenate([np.arange(start[sample], start[sample + 1]) for sample in reported.train])
+    originals = Originals.of(reported.dataset, images.tolist(), reporter=reporter)
+    return Review(reported, book, samples.names, parameters.lambda_, cut, draws, parameters, originals)
 
 
-def static_page(review: Review, *, n_pairs: int) -> str:
+def static_page(review: Review, *, n_pairs: int, reporter: Reporter = SILENT) -> str:
     """A page of `n_pairs` pairs with their pictures in it, which gives the answers as a download."""
     data = page_data(review, review.next_pairs(n_pairs))
     reported = review.reported
     frames = {int(place): images for place, images in data["frames"].items()}
-    pairs = [place for pair in data["pairs"] for place in (pair["first"], pair["second"])]
-    large = thumbnails(
-        reported.dataset, [frames[place][0] for place in pairs], most_bytes=STATIC_BYTES, side=320, quality=QUALITY
-    )
-    room = STATIC_BYTES - sum(map(len, large.of.values()))
-    more = [image for images in frames.values() for image in images if image not in large.of]
-    small = thumbnails(reported.dataset, more, most_bytes=max(0, room), side=96)
-    data["pictures"] = {str(image): picture for image, picture in {**small.of, **large.of}.items()}
+    pairs = dict.fromkeys(frames[pair[side]][0] for pair in data["pairs"] for side in ("first", "second"))
+    large = _original_texts(review, list(pairs), reporter)
+    left = [image for image in pairs if image not in large]
+    large |= thumbnails(reported.dataset, left, most_bytes=_room(large), side=320, quality=QUALITY).of
+    more = [image for images in frames.values() for image in images if image not in large]
+    small = thumbnails(reported.dataset, more, most_bytes=_room(large), side=96).of
+    data["pictures"] = {str(image): picture for image, picture in {**small, **large}.items()}
     return _page(review, data, connects=False)
+
+
+def _room(pictures: Mapping[int, str]) -> int:
+    return max(0, STATIC_BYTES - sum(map(len, pictures.values())))
+
+
+def _original_texts(review: Review, images: Sequence[int], reporter: Reporter) -> dict[int, str]:
+    """The originals of `images`, the most wanted first, in base64; as many as leave room for stored ones of the others."""
+    found: dict[int, str] = {}
+    if review.originals is None:
+        return found
+    with reporter.task("reading pictures", total=len(images), unit="pictures") as advance:
+        for image in images:
+            picture = review.originals.webp(image, side=STATIC_SIDE, quality=QUALITY)
+            if picture is not None:
+                found[image] = base64.b64encode(picture).decode()
+            if _room(found) < STATIC_BYTES * STORED_SHARE:
+                break
+            advance(1, "")
+    return found
 
 
 def served_page(review: Review) -> str:
@@ -176,10 +207,15 @@ def pair_rows(review: Review, pairs: list[PairToSee]) -> list[dict[str, Any]]:
     return rows
 
 
-def picture_of(review: Review, image: int) -> bytes | None:
-    """Image number `image` of the dataset as WebP of its stored size; None if there is no such image."""
+def picture_of(review: Review, image: int, *, stored: bool = False) -> bytes | None:
+    """Image number `image` of the dataset as WebP, None if there is no such image: its original, else as it is `stored`."""
     images = review.reported.dataset.rows("images")
-    return webp(images[image : image + 1][0], quality=QUALITY) if image < len(images) else None
+    if image >= len(images):
+        return None
+    original = None
+    if review.originals is not None and not stored:
+        original = review.originals.webp(image, side=SERVED_SIDE, quality=QUALITY)
+    return webp(images[image : image + 1][0], quality=QUALITY) if original is None else original
 
 
 def _frames(start: Int64Array, sample: int, most: int) -> list[int]:

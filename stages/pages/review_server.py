@@ -115,9 +115,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(HTTPStatus.OK, "text/html; charset=utf-8", text.encode())
             return
         folder, _, number = path.partition("/")
-        if folder != "picture" or not number.isascii() or not number.isdigit() or len(number) > 12:
+        if folder not in ("picture", "stored") or not number.isascii() or not number.isdigit() or len(number) > 12:
             raise RefusedError(HTTPStatus.NOT_FOUND)
-        picture = picture_of(review, int(number))
+        picture = picture_of(review, int(number), stored=folder == "stored")
         if picture is None:
             raise RefusedError(HTTPStatus.NOT_FOUND)
         self._send(HTTPStatus.OK, "image/webp", picture)

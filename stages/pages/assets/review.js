@@ -69,19 +69,19 @@ const done = el("p", { className: "reason", hidden: true });
 root.append(bar, reason, pairBox, done, el("div", { className: "buttons" }, buttons, back, served ? null : download), problem,
   el("h2", {}, "What your answers changed"), log);
 
-function source(number) {
-  if (served) return `picture/${number}`;
+function source(number, folder = "picture") {
+  if (served) return `${folder}/${number}`;
   return data.pictures[number] ? "data:image/webp;base64," + data.pictures[number] : null;
 }
-function image(number, told) {
-  const from = source(number);
+function image(number, told, folder) {
+  const from = source(number, folder);
   if (!from) return el("span", { className: "none" }, "no picture");
   return el("img", { src: from, alt: told, decoding: "async" });
 }
 function strip(label, numbers) {
   if (!numbers.length) return null;
   return el("div", { className: "others" }, el("span", { className: "quiet" }, label),
-    el("div", { className: "tiles" }, numbers.map((number) => image(number, ""))));
+    el("div", { className: "tiles" }, numbers.map((number) => image(number, "", "stored"))));
 }
 function fill(box, row, others, label) {
   const camera = data.cameras[row], [first, ...later] = data.frames[row];
