@@ -11,11 +11,11 @@ from stages.errors import UsageError
 from stages.ingest.decode.crops import BadImageError
 from stages.ingest.decode.image_file import decode_whole
 from stages.ingest.decode.pixels import is_video
-from stages.ingest.kept_source import file_digests, read_source
 from stages.ingest.source_digest import digest_each
 from stages.ingest.whereabouts import Pictures, find_pictures
 from stages.pages.pictures import webp
 from stages.reporting import Reporter
+from stages.runs.kept_source import file_digests, read_source
 from stages.runs.store import Artifact
 
 
