@@ -28,7 +28,11 @@ _PLACE = (
     "seq sequence batch set part folder dir images imgs pictures photos data dataset frames crops training validation valid "
     "testing probe dcim card sd sdcard waterhole"
 )
-_PLACES = re.compile(rf"(?:{'|'.join(_PLACE.split())})s?(?:[-_ .]?[0-9]*|[-_ .][a-z][0-9]*|[-_ .]?[0-9]+[a-z])", re.I)
+_PLACES = re.compile(
+    rf"(?:{'|'.join(_PLACE.split())})s?(?:[-_ .]?[0-9]*|[-_ .][a-z][0-9]*|[-_ .]?[0-9]+[a-z])"
+    "|.+[-_ ](?:camera|cam|station|site|waterhole|trap|card)s?[-_ ]?[0-9]*",
+    re.I,
+)
 """Names of folders that are more often places, times or splits than individuals: one of them is enough to ask."""
 _DATES_OR_CARDS = re.compile(
     r"[0-9]{4}[-_.][0-9]{2}[-_.][0-9]{2}|20[0-9]{2}[01][0-9][0-3][0-9]|[1-9][0-9]{2}[_A-Z][0-9A-Z_]{4}"

@@ -320,6 +320,10 @@ def test_given_queries_are_searched_in_test(tmp_path: Path) -> None:
         (["rex/1.png", "Station A/2.png", "St_03/3.png"], "into 'St_03', 'Station A', which may be no identities"),
         (["100RECNX/1.png", "101_BTCF/2.png"], "which may be no identities"),
         (["rex/1.png", "SD1/2.png", "card A/3.png"], "into 'SD1', 'card A', which may be no identities; say"),
+        (
+            ["rex/1.png", "River Hill Waterhole/2.png", "north_cam2/3.png"],
+            "into 'River Hill Waterhole', 'north_cam2', which",
+        ),
         (["left/1.png", "Right/2.png"], "which may be no identities; say"),
         (
             ["rex/DCIM/100RECNX/1.png", "S1/100MEDIA/1.png", "tom/1.png"],
