@@ -137,9 +137,12 @@ def _extracted(given: Given, run: RunDirectory, before: RunDirectory, stage: int
 
 def _write_csv(rows: Sequence[dict[str, Any]], file: Path, *, overwrite: bool) -> None:
     from stages.export.tables import write_csv
+    from stages.ingest.known_later import NEW
 
     names = (rows or [dict.fromkeys(FIELDS)])[0]
-    write_csv({name: [row[name] for row in rows] for name in names}, file, argument="csv", overwrite=overwrite)
+    columns = {name: [row[name] for row in rows] for name in names}
+    columns["individual"] = [NEW if individual is None else individual for individual in columns["individual"]]
+    write_csv(columns, file, argument="csv", overwrite=overwrite)
 
 
 def _show_nothing(given: Given, told: str) -> None:

@@ -110,7 +110,6 @@ def _clusters(given: Given) -> dict[str, Any] | None:
 
     out, folders, overwrite, as_format = given["out"], given["folders"], given.flag("overwrite"), given["format"]
     _check_clusters(given)
-    write = {".csv": write_csv, ".parquet": write_parquet}
     reporter = RichReporter()
     positions = None if given["map"] is None else partial(scatter.positions, method=given["map"])
     run = with_clusters(given.run_directory, reporter)
@@ -130,16 +129,19 @@ def _clusters(given: Given) -> dict[str, Any] | None:
     if as_format is not None:
         places = {"root": given["root"], "deployments": given["deployments"]}
         write_layout(members, as_format, out, **places, overwrite=overwrite, reporter=reporter)
+    elif out is not None and out.suffix == ".parquet":
+        write_parquet(columns, out, overwrite=overwrite)
     elif out is not None:
-        write[out.suffix](columns, out, overwrite=overwrite)
+        write_csv(members.written_columns, out, overwrite=overwrite)
     if out is None and folders is None and not given.flag("json"):
-        print_text(csv_text(columns))
+        print_text(csv_text(members.written_columns))
         return None
     rows = zip(*columns.values(), strict=True)
     return {
         "stage": members.stage,
         "n_samples": n_samples(members.clustered),
         "n_images": len(members.clustered),
+        "n_rows": len(members.rows),
         "n_clusters": members.n_clusters,
         "out": None if out is None else out.as_posix(),
         "folders": None if folders is None else folders.as_posix(),

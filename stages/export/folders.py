@@ -18,12 +18,11 @@ from stages.export.members import Member
 from stages.export.pictures import require_within
 from stages.ingest.decode.crops import BadImageError
 from stages.ingest.decode.pixels import is_video, whole_pictures
+from stages.ingest.known_later import NEW
 from stages.ingest.whereabouts import Pictures
 
 _UNSAFE = re.compile(r"[^\w.()+=@ -]+")
 _MOST_LETTERS = 150
-NEW = "new"
-"""The folder of pictures that are of no individual there was."""
 
 
 def write_folders(rows: Sequence[Member], folder: Path, *, pictures: Pictures, copy: bool) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 
 from stages.assign.stage import added, assignments_of
 from stages.features.prepared import compared_features
+from stages.ingest.known_later import NEW
 from stages.reporting import Reporter
 from stages.runs.lasting import Changes, changes_since, lasting_numbers
 from stages.runs.lineage import features_and_dataset
@@ -132,6 +133,13 @@ class Members:
         return {
             name: column for name, column in columns.items() if name in COLUMNS or any(c is not None for c in column)
         }
+
+    @property
+    def written_columns(self) -> dict[str, list[Any]]:
+        """`columns` as texts say it: `NEW` is the individual of pictures that were assigned to none."""
+        columns, is_new = self.columns, [row.is_new for row in self.rows]
+        individual = zip(columns["individual"], is_new, strict=True)
+        return {**columns, "individual": [NEW if new else number for number, new in individual]}
 
 
 def n_samples(rows: Sequence[Member]) -> int:

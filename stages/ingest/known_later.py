@@ -19,6 +19,8 @@ from stages.samples import UNKNOWN
 from stages.typing import Int32Array, Int64Array
 
 IDENTITIES = ("identity", "pid")
+NEW = "new"
+"""What stands for the individual of pictures that were assigned to none, in CSV and as the name of their folder."""
 PLACES = ("frame", *BOX)
 """Columns that tell the boxes of one picture, or the frames of one video, apart, as tables of clusters have them."""
 
@@ -36,7 +38,8 @@ def read_known_later(file: Path, dataset: Artifact) -> KnownLater:
     """The identities that `file`, a table with the columns path and identity (or pid), gives the samples of `dataset`.
 
     A path is that of the picture as it was ingested or, if the data set has no such path, a file name that it has once.
-    'unknown' is nobody, as in the tables of wildlife-datasets. Columns of `PLACES` say which box or frame of it is meant.
+    'unknown' is nobody, as in the tables of wildlife-datasets, and so is 'new', which is told. Columns of `PLACES` say which
+    box or frame of it is meant.
     UsageError if the table has no identities, names no picture of the data set or several samples by one row, or gives one
     sample two identities.
     """
@@ -62,6 +65,8 @@ def read_known_later(file: Path, dataset: Artifact) -> KnownLater:
     strange = f"; rows that name no picture of the data set: {_counted(nothing)}" if nothing else ""
     strange += f"; rows with a file name that several pictures have: {_counted(several)}" if several else ""
     alike = [path for path in table.cells["path"] if pictures.is_also_in_folders(path)]
+    n_new = sum(identity.casefold() == NEW for identity in table.cells[column])
+    strange += f"; rows that say {NEW!r}, which is nobody: {n_new}" if n_new else ""
     if alike:
         strange += f"; {path_or_file_name(alike)}"
     note = f"identities by {file.name}: {n_known} of {len(pid)} samples, {len(set(pid[pid > 0].tolist()))} identities{strange}"
@@ -140,7 +145,7 @@ def _texts(table: CsvFile, column: str, pictures: _Pictures, dataset: Artifact) 
             )
         if not images:
             lost.append(path)
-        elif not is_missing(identity) and identity.casefold() != UNKNOWN_NAME:
+        elif not is_missing(identity) and identity.casefold() not in (UNKNOWN_NAME, NEW):
             other = next((image for image in images if found.get(image, identity) != identity), None)
             if other is not None:
                 raise UsageError(

@@ -27,7 +27,20 @@ _NAMES = frozenset({"Na", "Nan"})
 MAYBE_MISSING = frozenset(
     {
         *("unknown", "unk", "unidentified", "undetermined", "unsure", "not identified", "?", "??", "???", "-", "--"),
-        *("na", "nan", "n.a.", "n.a", "(blank)", "(none)", "tbd", "not known", "not available", "missing", "unid"),
+        *(
+            "na",
+            "nan",
+            "n.a.",
+            "n.a",
+            "(blank)",
+            "(none)",
+            "tbd",
+            "not known",
+            "not available",
+            "missing",
+            "unid",
+            "new",
+        ),
     }
 )
 """Names, in lower case, that people give to individuals they do not know: taken as they are, and told."""

@@ -45,6 +45,12 @@ def test_paths_and_file_names_that_are_there_once_are_found(tmp_path: Path) -> N
     )
 
 
+def test_new_is_nobody_and_told(tmp_path: Path) -> None:
+    found = known(tmp_path, "path,identity\na/1.jpg,1\nb/1.jpg,new\nc/4.jpg,new\n")
+    assert sorted(found.pid.tolist()) == [-2, -2, -2, 1]
+    assert found.note.endswith("rows that say 'new', which is nobody: 2")
+
+
 def test_the_digest_tells_identities_and_not_the_order_of_rows(tmp_path: Path) -> None:
     rows = ["a/1.jpg,7", "c/4.jpg,007"]
     digests = [known(tmp_path, "path,pid\n" + "\n".join(order)).digest for order in (rows, rows[::-1])]
