@@ -8,14 +8,25 @@ from dbc_cli.console import show
 from dbc_cli.problems import in_flags
 from schemas.stage_names import INIT_STAGE, stage_label
 
+SHOWN_DIGITS = 12
+"""Of an id or a digest in a table; JSON has all of them."""
+
 if TYPE_CHECKING:
     from stages.runs.making import Made
 
 
 def show_outcome(outcome: Made, *, as_json: bool) -> None:
-    """Print the outcome of a stage on stdout."""
+    """Print the outcome of a stage on stdout; a table has the beginning of digests, so that notes above it stay in sight."""
     title = outcome.kind if outcome.kind == "dataset" else f"{outcome.kind} of stage {stage_label(outcome.stage)}"
-    show(outcome_fields(outcome), title=title, as_json=as_json)
+    fields = outcome_fields(outcome)
+    if not as_json:
+        fields = {name: _short(name, value) for name, value in fields.items()}
+        fields["parameters"] = {name: _short(name, value) for name, value in fields["parameters"].items()}
+    show(fields, title=title, as_json=as_json)
+
+
+def _short(name: str, value: Any) -> Any:
+    return value[:SHOWN_DIGITS] if name in ("id", "source_digest", "weights_digest") else value
 
 
 def outcome_fields(outcome: Made) -> dict[str, Any]:

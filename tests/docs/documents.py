@@ -31,7 +31,7 @@ def dbc_commands(document: Path) -> list[list[str]]:
     lines += re.findall(r"`(dbc [^`\n]+)`", prose)
     found = []
     for line in lines:
-        for part in re.split(r"&&|;|\bdo\b|\s#", line):
+        for part in re.split(r"&&|\|\||;|\bdo\b|\s#", line):
             words = shlex.split(part.strip().replace(r"\|", "|"))
             if words[:1] == ["dbc"]:
                 found.append(words[1:])
