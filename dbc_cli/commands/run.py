@@ -239,7 +239,7 @@ def run_plan(given: Given, plan: Plan) -> None:
 
     works = planned_work(plan, dataset_manifest(run.require("dataset")).summary)
     progress = RunProgress(works, Forecast(works), may_train=plan.trains and not plan.merge_only)
-    context = given.context(progress)
+    context = replace(given.context(progress), tells_anew=True)
     watch = Watch(context, choice, waits=is_dry)
     try:
         with progress:

@@ -273,8 +273,8 @@ def too_few_cameras(camid: Int32Array) -> str | None:
     if took_few(known):
         return (
             f"{len(count)} cameras took {np.median(count):g} train samples each in the median, fewer than {LEAST_IN_CAMERA}: "
-            "they may be encounters, whose samples are likely of one individual, so they are ignored; if they are, give "
-            "them in the column encounter of a csv file, not in camid"
+            "too few to compare cameras by, so they are ignored; if they are encounters, a table with a column encounter "
+            "says so"
         )
     return None
 

@@ -25,7 +25,8 @@ from stages.runs.lineage import parent_of
 from stages.runs.making import Computed, Made, Request, make_artifact
 from stages.runs.run_directory import RunDirectory, dataset_manifest, model_manifest
 from stages.runs.store import Artifact, Writer
-from stages.samples import TRAIN, in_encounters
+from stages.samples import LEAST_IN_CAMERA, TRAIN, UNKNOWN, in_encounters
+from stages.typing import Int32Array
 
 AUTO = "auto"
 """A pooling that fits any model there is, and is decided when one is made."""
@@ -90,20 +91,30 @@ def _with_pooling(
         return parameters.model_copy(update={"pooling": "layers"}), told
     if not pools_layers(parameters):
         return parameters.model_copy(update={"pooling": "avg"}), ""
-    if _in_encounters(run):
-        told = ", features of the last layer, because pictures come in encounters"
+    why = _may_share_a_scene(run)
+    if why is not None:
+        told = f", features of the last layer, because {why}; `pooling='layers'` takes several layers"
         return parameters.model_copy(update={"pooling": "avg"}), told
     return parameters.model_copy(update={"pooling": "layers"}), ", features of several layers"
 
 
-def _in_encounters(run: RunDirectory) -> bool:
-    """Whether train samples come in encounters, whose light and background early layers see."""
+def _may_share_a_scene(run: RunDirectory) -> str | None:
+    """`why_one_scene` of the run's train samples."""
     dataset = run.find("dataset")
     if dataset is None:
-        return False
+        return None
     is_train = dataset.read("split") == TRAIN
     encounter = dataset.read("encounter")[is_train] if "encounter" in dataset.names() else np.empty(0, dtype=np.int32)
-    return in_encounters(dataset.read("camid")[is_train], encounter)
+    return why_one_scene(dataset.read("camid")[is_train], encounter)
+
+
+def why_one_scene(camid: Int32Array, encounter: Int32Array) -> str | None:
+    """Why samples may come in encounters (as `in_encounters`), whose light early layers see; None if they seem not to."""
+    if not in_encounters(camid, encounter):
+        return None
+    if in_encounters(np.full_like(camid, UNKNOWN), encounter):
+        return "pictures come in encounters"
+    return f"most pictures are of cameras that took fewer than {LEAST_IN_CAMERA}, which may be encounters"
 
 
 def _describes(overrides: Mapping[str, Any], initial: InitParameters) -> bool:

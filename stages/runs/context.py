@@ -32,6 +32,8 @@ class Context:
         Whether to compute an artifact again that is up to date.
     dry_run
         Whether to say what would be made, and make nothing.
+    tells_anew
+        Whether to say what else an artifact is made with, if the one that is there has the same parents.
     command
         What the manifest records as the command.
     reporter
@@ -46,6 +48,7 @@ class Context:
     checkpoint_every: int | None = None
     force: bool = False
     dry_run: bool = False
+    tells_anew: bool = False
     command: tuple[str, ...] = ()
     reporter: Reporter = SILENT
 

@@ -13,6 +13,7 @@ from typing import Any
 from schemas.choices import ArtifactKind, ArtifactStatus
 from schemas.manifest import SCHEMA_VERSIONS, Execution
 from schemas.parameters import Parameters
+from schemas.rules import argument
 from schemas.summaries import Summary
 from stages.errors import DbcError, UsageError, file_problem
 from stages.processes import OneProcess, Processes
@@ -30,6 +31,8 @@ from stages.runs.store import (
 )
 from stages.runs.store.digests import artifact_id, content_key, library_versions
 
+MOST_NAMED = 4
+"""Values that a note names."""
 SIGHT_SECONDS = 60
 """How long a process looks for what the leader committed, on storage that machines share."""
 
@@ -112,6 +115,8 @@ def _lead(
     key = request_key(request)
     versions = artifact_versions(directory)
     found = _with_key(run, request, key)
+    if context.tells_anew:
+        _tell_anew(run, request, key, context)
     status: ArtifactStatus = "up to date"
     if (found is None or context.force) and context.dry_run:
         found, status = None, "would create"
@@ -134,6 +139,28 @@ def _lead(
     }
     processes.from_leader({"key": key, **told})
     return _outcome(request, found, told)
+
+
+def _tell_anew(run: RunDirectory, request: Request, key: str, context: Context) -> None:
+    """A note if commands take another artifact of the same parents, with what that was made with and this is not."""
+    taken = _taken(run, request) if request.kind in ("clusters", "features", "model") else None
+    if (
+        taken is None
+        or taken.manifest.key == key
+        or not isinstance(taken.manifest.parameters, type(request.parameters))
+    ):
+        return
+    if [parent.id for parent in taken.manifest.parents] != [parent.manifest.id for parent in request.parents]:
+        return
+    before, now = taken.manifest.parameters, request.parameters
+    names = [name for name in type(now).model_fields if getattr(before, name) != getattr(now, name)]
+    if not names:
+        return
+    more = f" and {len(names) - MOST_NAMED} other values" if len(names) > MOST_NAMED else ""
+    old, new = (", ".join(argument(name, getattr(each, name)) for name in names[:MOST_NAMED]) for each in (before, now))
+    what = "models" if request.kind == "model" else request.kind
+    # without the stage, so that a run says it once
+    context.reporter.note(f"{what} that are there were made with {old}{more}; all that follows is made anew with {new}")
 
 
 def _follow(

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_run_directory import FEATURES, dataset
+from test_run_directory import EXECUTION, FEATURES, dataset, features
 from test_store import SUMMARY, fill, request
 
 from schemas.manifest import Execution, FeaturesManifest
@@ -25,7 +25,7 @@ from stages.runs.context import Context
 from stages.runs.events import EVENTS
 from stages.runs.making import Computed, Made, Request, make_artifact, require_own_dataset
 from stages.runs.run_directory import RunDirectory
-from stages.runs.store import Writer, open_artifact
+from stages.runs.store import Artifact, Writer, open_artifact
 from stages.runs.store.digests import library_versions
 
 PRODUCED = Computed(SUMMARY, Execution(backend="test", device="cpu"))
@@ -139,6 +139,24 @@ class Warned(Silent):
         self.told.append(message)
 
     warn = note
+
+
+def test_what_else_is_made_with_is_told_once_where_parents_are_the_same(tmp_path: Path) -> None:
+    run, reporter = RunDirectory(tmp_path), Warned()
+    root, context = dataset(run, 0), Context(tells_anew=True, dry_run=True, reporter=reporter)
+    first = features(run, 0, 0.0, root)
+
+    def ask(parameters: ExtractParameters, *parents: Artifact) -> None:
+        request = Request("features", 0, FeaturesManifest, parameters, parents)
+        make_artifact(run, request, lambda _: Computed(FEATURES, EXECUTION), context=context)
+
+    ask(ExtractParameters(), root)
+    ask(ExtractParameters(flip=True), first)
+    assert reporter.told == []
+    ask(ExtractParameters(flip=True), root)
+    assert reporter.told == [
+        "features that are there were made with `flip=False`; all that follows is made anew with `flip=True`"
+    ]
 
 
 def test_a_dataset_stays_what_it_was_and_that_is_told(tmp_path: Path) -> None:

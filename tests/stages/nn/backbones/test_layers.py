@@ -17,7 +17,7 @@ from schemas.parameters import InitParameters
 from stages.errors import UsageError
 from stages.extract.folding import folded
 from stages.nn.backbones.register import pools_layers
-from stages.nn.initial_model import initial_model
+from stages.nn.initial_model import initial_model, why_one_scene
 from stages.nn.model.network import ReidModel, build_model
 from stages.runs.run_directory import RunDirectory, model_manifest
 from stages.samples import UNKNOWN, in_encounters
@@ -157,3 +157,10 @@ def test_auto_leaves_networks_alone_whose_features_would_be_very_wide() -> None:
 )
 def test_pictures_come_in_encounters_if_they_are_named_or_cameras_took_few(camid, encounter, expected) -> None:  # type: ignore[no-untyped-def]
     assert in_encounters(camid.astype(np.int32), np.array(encounter, dtype=np.int32)) is expected
+
+
+def test_cameras_that_took_few_are_not_called_encounters_as_a_fact() -> None:
+    camid, known, none = np.arange(40, dtype=np.int32) // 2, np.full(40, 3, dtype=np.int32), np.empty(0, np.int32)
+    assert "cameras that took fewer than 16, which may be encounters" in str(why_one_scene(camid, none))
+    assert why_one_scene(camid, known) == why_one_scene(camid % 2, known) == "pictures come in encounters"
+    assert why_one_scene(camid % 2, none) is None
