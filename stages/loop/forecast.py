@@ -44,7 +44,7 @@ class Forecast:
     def end_stage(self) -> None:
         """The stage is done; what it took beside images counts for the later ones."""
         if self._stage is not None:
-            self._others.append(max(self._clock() - self._stage_began - self._stage_seconds, 0.0))
+            self._others.append(max(self._beside_images(), 0.0))
         self._stage = None
 
     def begin_task(self, kind: Kind) -> None:
@@ -69,13 +69,12 @@ class Forecast:
         """Seconds left of the stage and of the run; None before anything is known or begun."""
         if self._stage is None or self._rate("extract") is None:
             return None
-        stage = self._of(self._works[self._stage]) - self._since_stage_began()
+        stage = self._of(self._works[self._stage]) - min(self._beside_images(), self._other())
         return max(stage, 0.0), max(stage, 0.0) + sum(self._of(self._works[later], done={}) for later in self._later)
 
-    def _since_stage_began(self) -> float:
-        """Seconds of this stage that went into neither kind of image, as far as they were expected."""
-        spent = self._clock() - self._stage_began - self._stage_seconds
-        return min(spent, self._other())
+    def _beside_images(self) -> float:
+        """Seconds of this stage that went into neither kind of image."""
+        return self._clock() - self._stage_began - self._stage_seconds
 
     def _of(self, work: Work, done: dict[Kind, int] | None = None) -> float:
         done = self._done if done is None else done

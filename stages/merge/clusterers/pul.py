@@ -7,7 +7,7 @@ import numpy as np
 from stages.arrays.partition import relabel
 from stages.errors import UsageError
 from stages.merge.clustering import Task
-from stages.typing import Float32Array, Float64Array, Int64Array
+from stages.typing import Float32Array, Int64Array
 
 UNRELIABLE = -1
 TRAINS_ON_LABELLED = True
@@ -48,7 +48,8 @@ def reliable_labels(
     is always reliable. `features` (n, d) are L2-normalised, `assigned` in [0, K). The published code compares a sample
     with the centres of all clusters, of which its own is nearly always the nearest; the paper, as here, with its own.
     """
-    from_mean = _row_lengths(features.astype(np.float64) - centroids[assigned])
+    away = features.astype(np.float64) - centroids[assigned]
+    from_mean = np.sqrt(np.einsum("ij,ij->i", away, away))
     order = np.lexsort((from_mean, assigned))
     first = np.flatnonzero(np.diff(assigned[order], prepend=-1))
     centre = np.zeros(len(centroids), dtype=np.int64)
@@ -59,8 +60,3 @@ def reliable_labels(
     labels = np.full(len(features), UNRELIABLE, dtype=np.int64)
     labels[reliable] = relabel(assigned[reliable])
     return labels
-
-
-def _row_lengths(rows: Float64Array) -> Float64Array:
-    lengths: Float64Array = np.sqrt(np.einsum("ij,ij->i", rows, rows))
-    return lengths

@@ -31,7 +31,7 @@ def remove_classifier(network: nn.Module) -> int:
         network.dropout = Removed()
     name = next(name for name in _HEADS if hasattr(network, name))
     head = getattr(network, name)
-    scorer = _first_scorer(head)
+    scorer = next(part for part in head.modules() if isinstance(part, (nn.Linear, nn.Conv2d)))
     parts = list(head.children()) if isinstance(head, nn.Sequential) else []
     first = next((i for i, part in enumerate(parts) if part is scorer), 0)
     if all(isinstance(part, nn.Dropout) for part in parts[:first]):
@@ -46,10 +46,6 @@ def remove_classifier(network: nn.Module) -> int:
 def removed_names(network: nn.Module) -> tuple[str, ...]:
     """The names of the parts that `remove_classifier` took out of `network`."""
     return tuple(name for name, part in network.named_modules() if isinstance(part, Removed))
-
-
-def _first_scorer(head: nn.Module) -> nn.Linear | nn.Conv2d:
-    return next(part for part in head.modules() if isinstance(part, (nn.Linear, nn.Conv2d)))
 
 
 def _map_size(pooling: nn.AdaptiveAvgPool2d) -> int:

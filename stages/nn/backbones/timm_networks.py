@@ -55,7 +55,7 @@ class TimmNetworks(Provider):
         size = {"img_size": (parameters.height, parameters.width)} if parameters.height and parameters.width else {}
         try:
             try:
-                network: nn.Module = timm.create_model(name, num_classes=0, **size)
+                network: Any = timm.create_model(name, num_classes=0, **size)
             except TypeError:
                 # networks without position embeddings have no img_size
                 network = timm.create_model(name, num_classes=0)
@@ -66,8 +66,9 @@ class TimmNetworks(Provider):
             ) from error
         if parameters.pooling == "gem":
             _pool_by_generalized_mean(network, parameters.backbone)
-        features: Any = network
-        return network, int(features.num_features if parameters.pooling == "gem" else _output_dim(features))
+        # what comes out without a classifier: of the head's hidden layer, if there is one
+        hidden = None if parameters.pooling == "gem" else getattr(network, "head_hidden_size", None)
+        return network, int(hidden or network.num_features)
 
     def pools_layers(self, parameters: InitParameters) -> bool:
         """As `Provider`'s: timm's own; those of a file may be made for re-identification."""
@@ -229,11 +230,6 @@ def _pool_by_generalized_mean(network: nn.Module, backbone: str) -> None:
     if type(getattr(network, "global_pool", None)).__name__ != "SelectAdaptivePool2d":
         raise UsageError(f"`pooling` must be 'avg' for {backbone}, which does not pool a map by its mean, got 'gem'")
     network.global_pool = nn.Sequential(GeneralizedMean(), nn.Flatten())
-
-
-def _output_dim(network: Any) -> int:
-    """The output dimension without a classifier: that of the head's hidden layer, if it has one."""
-    return int(getattr(network, "head_hidden_size", None) or network.num_features)
 
 
 PROVIDER = TimmNetworks()
