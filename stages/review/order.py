@@ -119,7 +119,8 @@ def pairs_worth_a_look(
     known = _Known(answers or Answers(), seen, len(labels), comparable)
     sizes = np.ones(len(labels), dtype=np.int64) if sizes is None else sizes
     members = members_of(labels)
-    groups = [*(part for own in members for part in _splits(rows, own, lambda_)), *_joins(rows, members, lambda_)]
+    splits = (part for own in members for part in _joined(rows, own, lambda_, own[:0], latest=SPLITS))
+    groups = [*splits, *_joins(rows, members, lambda_)]
     if not groups:
         return []
     belief = _Belief(_cut_of(groups) if cut is None else cut)
@@ -170,11 +171,6 @@ def _answered(
             distance[own[crossing]] = groups.distance
     kept = distance > 0
     return distance[kept], answers.is_same[kept]
-
-
-def _splits(rows: Float32Array, members: Int64Array, lambda_: float) -> Iterator[_Groups]:
-    """The two sides of the last joins of a cluster."""
-    return _joined(rows, members, lambda_, members[:0], latest=SPLITS)
 
 
 def _joined(
