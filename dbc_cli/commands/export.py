@@ -125,6 +125,8 @@ def _clusters(given: Given) -> dict[str, Any] | None:
         pictures = find_pictures(members.dataset, paths, given["root"], reporter=reporter)
         if given.flag("copy"):
             warn_of_changed(members.dataset, pictures, paths, reporter)
+        if pictures.lost:
+            reporter.note(f"pictures that are not there are left out of the folders: {len(pictures.lost)}")
         write_folders(members.rows, folders, pictures=pictures, copy=given.flag("copy"))
     if as_format is not None:
         places = {"root": given["root"], "deployments": given["deployments"]}

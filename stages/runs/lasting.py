@@ -7,7 +7,9 @@ before the next were made. Pictures of a dataset that was ingested anew are know
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -109,11 +111,15 @@ class _Chain:
     def __init__(self, run: RunDirectory) -> None:
         self.run = run
         self._numbers: dict[str, Numbers] = {}
+        self._by_sample: dict[str, Int64Array] = {}
         self._by_stage: dict[str, dict[int, Artifact]] = {}
         self._places: dict[tuple[str, str], Int64Array] = {}
         self._assigned: dict[tuple[str, bool], dict[Key, int]] = {}
         self._told: dict[str, Artifact | None] = {}
         self._open: set[str] = set()
+        self._made_from: dict[str, Artifact] = {}
+        self._parents: dict[str, Artifact | None] = {}
+        self._keys_of: dict[tuple[str, bool], list[Key]] = {}
 
     def numbers(self, clusters: Artifact) -> Numbers:
         found = self._numbers.get(clusters.manifest.id)
@@ -127,11 +133,10 @@ class _Chain:
         told = next(filter(None, map(self.told, self._ancestors(clusters))), None)
         if told is None:
             return None
-        before, labels = self._claim(clusters, told).number, clusters.read("labels")
-        number = self.numbers(clusters).number
+        before, now = self._claim(clusters, told).number, self._of_samples(clusters)
         is_told = before >= 0
-        gone = sorted({*before[is_told].tolist()} - {*number.tolist()})
-        return Changes(int(is_told.sum()), int((number[labels] != before)[is_told].sum()), tuple(gone))
+        gone = sorted({*before[is_told].tolist()} - {*now.tolist()})
+        return Changes(int(is_told.sum()), int((now != before)[is_told].sum()), tuple(gone))
 
     def told(self, dataset: Artifact) -> Artifact | None:
         """The clusters of `dataset` whose numbers a person was told last, as far as artifacts show it.
@@ -178,20 +183,28 @@ class _Chain:
 
     def _before(self, dataset: Artifact) -> Artifact | None:
         """The dataset that pictures were added to, else the one that the run had before."""
-        grown_from = self._resolved(parent_of(dataset, "dataset"))
+        grown_from = self._grown_from(dataset)
         return self._replaced_by(dataset) if grown_from is None else grown_from
 
+    def _grown_from(self, dataset: Artifact) -> Artifact | None:
+        """The dataset that pictures were added to; None if it was ingested anew."""
+        if dataset.manifest.id not in self._parents:
+            self._parents[dataset.manifest.id] = self._resolved(parent_of(dataset, "dataset"))
+        return self._parents[dataset.manifest.id]
+
     def _replaced_by(self, dataset: Artifact) -> Artifact | None:
-        directory, found = self.run.directory("dataset", 0), None
+        ids = [each.manifest.id for each in self._datasets]
+        place = ids.index(dataset.manifest.id) if dataset.manifest.id in ids else 0
+        return self._datasets[place - 1] if place else None
+
+    @cached_property
+    def _datasets(self) -> list[Artifact]:
+        """The datasets of the run that can be read, in the order they were made in."""
+        found = []
         for version in self.run.versions("dataset"):
-            try:
-                each = open_artifact(directory, version)
-            except DbcError:
-                continue
-            if each.manifest.id == dataset.manifest.id:
-                return found
-            found = each
-        return None
+            with suppress(DbcError):
+                found.append(open_artifact(self.run.directory("dataset", 0), version))
+        return found
 
     def _of_stage_before(self, clusters: Artifact) -> Artifact | None:
         """The clusters that these go on from: their parent, or those that their features were trained on, or the newest."""
@@ -230,8 +243,8 @@ class _Chain:
 
     def _claim(self, clusters: Artifact, earlier: Artifact) -> Claim:
         numbers = self.numbers(earlier)
-        before = numbers.number[earlier.read("labels")]
-        here, there = dataset_of(self.run, clusters), dataset_of(self.run, earlier)
+        before = self._of_samples(earlier)
+        here, there = self._dataset_of(clusters), self._dataset_of(earlier)
         if here.manifest.id == there.manifest.id:
             return Claim(before, numbers.given)
         by_content = not self._is_grown_from(here, there)
@@ -240,33 +253,45 @@ class _Chain:
         assigned = np.array([told.get(key, -1) for key in keys], dtype=np.int64)
         return Claim(np.where(place < 0, assigned, before[place]), numbers.given)
 
+    def _dataset_of(self, clusters: Artifact) -> Artifact:
+        if clusters.manifest.id not in self._made_from:
+            self._made_from[clusters.manifest.id] = dataset_of(self.run, clusters)
+        return self._made_from[clusters.manifest.id]
+
+    def _of_samples(self, clusters: Artifact) -> Int64Array:
+        """The number of each train sample (n) of `clusters`."""
+        found = self._by_sample.get(clusters.manifest.id)
+        if found is None:
+            found = self._by_sample[clusters.manifest.id] = self.numbers(clusters).number[clusters.read("labels")]
+        return found
+
     def _is_grown_from(self, dataset: Artifact, before: Artifact) -> bool:
         """Whether `dataset` was made by adding pictures to `before`, once or several times, so that paths mean the same."""
         found: Artifact | None = dataset
         while found is not None and found.manifest.id != before.manifest.id:
-            found = self._resolved(parent_of(found, "dataset"))
+            found = self._grown_from(found)
         return found is not None
 
-    def _assignments_to(self, dataset: Artifact) -> list[tuple[Artifact, Artifact, Artifact]]:
+    def _assignments_to(self, dataset: Artifact) -> Sequence[tuple[Artifact, Artifact, Artifact]]:
         """What was assigned to clusters of `dataset`, the oldest first: (assignments, these clusters, the dataset grown)."""
+        return self._all_assignments.get(dataset.manifest.id, ())
+
+    @cached_property
+    def _all_assignments(self) -> dict[str, list[tuple[Artifact, Artifact, Artifact]]]:
+        """`_assignments_to` by the id of the dataset."""
         own = RunDirectory(self.run.root)
         versions = [
             open_artifact(own.directory("assignments", stage), version)
             for stage in own.all_stages("assignments")
             for version in own.versions("assignments", stage)
         ]
-        found = []
+        found: dict[str, list[tuple[Artifact, Artifact, Artifact]]] = {}
         for each in sorted(versions, key=lambda each: each.manifest.created):
             clusters, grown = (self._resolved(parent_of(each, kind)) for kind in ("clusters", "dataset"))
             made_from = None if clusters is None else parent_of(clusters, "dataset")
             # what was removed from the run says nothing
-            if (
-                made_from is not None
-                and clusters is not None
-                and grown is not None
-                and made_from.id == dataset.manifest.id
-            ):
-                found.append((each, clusters, grown))
+            if made_from is not None and clusters is not None and grown is not None:
+                found.setdefault(made_from.id, []).append((each, clusters, grown))
         return found
 
     def _assigned_to(self, dataset: Artifact, *, by_content: bool) -> dict[Key, int]:
@@ -294,7 +319,10 @@ class _Chain:
         return place
 
     def _train_keys(self, dataset: Artifact, *, by_content: bool) -> list[Key]:
-        return _of_train(dataset, self._keys(dataset, by_content=by_content))
+        asked = dataset.manifest.id, by_content
+        if asked not in self._keys_of:
+            self._keys_of[asked] = _of_train(dataset, self._keys(dataset, by_content=by_content))
+        return self._keys_of[asked]
 
     @staticmethod
     def _keys(dataset: Artifact, *, by_content: bool) -> list[Key]:
