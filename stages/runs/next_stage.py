@@ -33,7 +33,8 @@ def next_train(run: RunDirectory) -> int:
 
 def _waiting(run: RunDirectory) -> list[int]:
     """The stages, ascending, whose clusters nothing was trained on yet; not those that end a run."""
-    later = [stage for stage in stages_now(run, "clusters") if stage > newest_trained(run)]
+    trained = newest_trained(run)
+    later = [stage for stage in stages_now(run, "clusters") if stage > trained]
     return [stage for stage in later if not _ends_run(run, stage)]
 
 
