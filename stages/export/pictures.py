@@ -55,16 +55,18 @@ def with_times(rows: Sequence[Member], taken: Mapping[str, str]) -> tuple[list[M
 def with_own_times(members: Members, reporter: Reporter) -> Members:
     """`members` with the times that cameras wrote into pictures where the source says none, if the pictures are there.
 
-    Of many a few are looked at first: if none of them has a time, no other is opened.
+    Of many a few are looked at first: if none of them has a time, no other is looked for.
     """
     without = paths_without_time(members.rows)
+    few = without[:: max(len(without) // _N_TRIED, 1)]
     try:
+        pictures = find_pictures(members.dataset, few, by_content=False)
+        if not any(taken_at(pictures.file(path)) for path in few):
+            return members
         pictures = find_pictures(members.dataset, without, by_content=False)
     except UsageError:
         return members
     there = [path for path in without if path not in pictures.lost]
-    if not any(taken_at(pictures.file(path)) for path in there[:: max(len(there) // _N_TRIED, 1)]):
-        return members
     taken = {}
     with reporter.task("reading times of pictures", total=len(there), unit="files") as advance:
         for path in there:

@@ -15,6 +15,8 @@ from stages.reporting import SILENT, Reporter
 from stages.runs.kept_source import file_digests, read_source
 from stages.runs.store import Artifact, artifact_versions, open_artifact
 
+_MOST_OTHERS = 0.1
+"""The share of pictures with another content that a folder may have, to be taken for the one that was ingested."""
 _N_COMPARED = 16
 """Pictures of a folder whose content is compared, to see that they are those that were ingested, and no namesakes."""
 
@@ -91,8 +93,9 @@ def _best_root(dataset: Artifact, paths: Sequence[str], root: Path | None) -> tu
         for place in _named_in_commands(dataset):
             lost = _lost(place, paths)
             there = sorted(set(paths).difference(lost))
-            if there or not paths:
-                found.append((len(lost) + len(there) * _share_of_others(place, there, digests), place, lost))
+            share = _share_of_others(place, there, digests)
+            if (there or not paths) and share <= _MOST_OTHERS:
+                found.append((len(lost) + len(there) * share, place, lost))
         best = min(found, key=_number_missing, default=None)
     return None if best is None else best[1:]
 

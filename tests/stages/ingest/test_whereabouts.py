@@ -100,6 +100,8 @@ def test_a_project_that_was_moved_is_found_beside_its_run_or_by_the_command(proj
             (project / "card2" / path).write_text("other")
     (project / "card1" / "a" / "2.jpg").unlink()
     assert find(project, str(project / "card2"), str(project / "card1"))[0].root == project / "card1"
+    with pytest.raises(UsageError, match="is not in the source of this run"):
+        find(project, str(project / "card2"))
     with pytest.raises(UsageError, match=r"'a/1\.jpg' is not in the source of this run; give the folder .* as `root`"):
         find(project)
 
