@@ -35,7 +35,8 @@ def at_work(given: Given) -> Iterator[None]:
 
     if given.named_by is not None:
         RichReporter().note(f"working on {given.run}, {given.named_by}")
-    if given.flag("dry_run") or not is_leader() or not given.run.is_dir():
+    # nothing is written into a folder that is no run
+    if given.flag("dry_run") or not is_leader() or not (given.run / "dataset").is_dir():
         yield
         return
     lock, other = _join(given.run / AT_WORK, _about(given.arguments))

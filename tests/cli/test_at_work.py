@@ -15,6 +15,8 @@ from tests.cli.conftest import Dbc
 
 
 def given(run: Path, *arguments: str, **values: object) -> Given:
+    """A command on `run`, which has a dataset."""
+    (run / "dataset").mkdir(parents=True, exist_ok=True)
     return Given(run, values, arguments)
 
 
@@ -48,8 +50,10 @@ def test_a_run_that_cannot_be_locked_is_worked_on_all_the_same(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / AT_WORK).mkdir()
-    with at_work(given(tmp_path, "train")), at_work(given(tmp_path / "missing", "train")):
+    with at_work(given(tmp_path, "train")), at_work(Given(tmp_path / "missing", {})):
         assert capsys.readouterr().err == ""
+    with at_work(Given(tmp_path / "dataset", {})):
+        assert list((tmp_path / "dataset").iterdir()) == []
 
 
 def test_the_run_is_named_first_unless_a_flag_names_it(
