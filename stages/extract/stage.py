@@ -2,57 +2,23 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
-
-import numpy as np
-import torch
 
 from schemas.manifest import FeaturesManifest
 from schemas.parameters import ExtractParameters
 from schemas.stage_names import INIT_STAGE, stage_label
-from schemas.summaries import FeaturesSummary
 from stages.arrays.backend import resolve_torch_device
 from stages.arrays.device_memory import stage_memory
-from stages.extract.camera_statistics import looked_for
-from stages.extract.collapse import CollapseCheck
-from stages.extract.forward import Share
-from stages.extract.forward import extract as extract_pieces
-from stages.extract.frames import n_frames_used, rows_per_piece
-from stages.extract.grown import Chosen, rows_before
 from stages.features.views import mirrored
-from stages.nn.camera_norm import CameraStatistics, by_camera, keep_statistics, kept_statistics
-from stages.nn.execution import torch_execution
+from stages.nn.found_model import found_initial, require_agreement
 from stages.nn.host_memory import keep_large_blocks
-from stages.nn.images import StoredImages
-from stages.nn.initial_model import initial_model, open_model, require_agreement
-from stages.nn.model.network import ReidModel
-from stages.reporting import Reporter
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lineage import parent_of
 from stages.runs.making import Computed, Made, Request, make_artifact
 from stages.runs.next_stage import newest_trained
 from stages.runs.run_directory import RunDirectory, features_manifest
 from stages.runs.store import Artifact, Writer
-from stages.samples import consecutive
-from stages.typing import Float32Array, Int64Array
-
-_ARRAYS = ("pooled", "embedding")
-
-
-@dataclass(frozen=True)
-class Work:
-    """The inputs, parameters and device of an extraction."""
-
-    dataset: Artifact
-    model: Artifact
-    stage: int
-    parameters: ExtractParameters
-    device: torch.device
-    compiled: bool
 
 
 def extract(
@@ -70,11 +36,14 @@ def extract(
     Raises UsageError if `initial` disagrees with a trained model, DbcError if dataset or model is missing.
     """
     keep_large_blocks()
-    torch_device = torch.device(resolve_torch_device(context.own_device))
+    device = context.own_device
+    if device != "auto":
+        # one that is not there is refused, whatever is up to date
+        resolve_torch_device(device)
     dataset = run.require("dataset")
     stage = newest_trained(run) if stage is None else stage
     if stage == INIT_STAGE:
-        made = initial_model(run, initial, context=context.without_force())
+        made = found_initial(run, initial) or _new_model(run, initial, context)
         if made.artifact is None:
             return made
         model = made.artifact if "model" not in run.pinned else run.require("model", stage)
@@ -96,13 +65,22 @@ def extract(
         same = None if context.force else _same_weights(run, request)
         if same is not None:
             return _copy(writer, same, stage=stage)
-        work = Work(dataset, model, stage, parameters, torch_device, context.compiled)
+        # torch takes a second to import, and most commands find all there
+        from stages.extract.compute import Work, compute_added, compute_all
+
+        work = Work(dataset, model, stage, parameters, resolve_torch_device(device), context.compiled)
         before = None if context.force else _before_adding(run, request)
         if before is not None and writer.processes.size == 1:
-            return _compute_added(writer, work, *before, reporter=context.reporter)
-        return _compute(writer, work, None if before is None else before[1], reporter=context.reporter)
+            return compute_added(writer, work, *before, reporter=context.reporter)
+        return compute_all(writer, work, None if before is None else before[1], reporter=context.reporter)
 
     return make_artifact(run, request, compute, context=context, shared=True)
+
+
+def _new_model(run: RunDirectory, initial: Mapping[str, Any], context: Context) -> Made:
+    from stages.nn.initial_model import initial_model
+
+    return initial_model(run, initial, context=context.without_force())
 
 
 def _same_weights(run: RunDirectory, request: Request) -> Artifact | None:
@@ -136,44 +114,6 @@ def _before_adding(run: RunDirectory, request: Request) -> tuple[Artifact, Artif
     return (before, found) if by is not None and by.id == model.manifest.id else None
 
 
-def _compute_added(writer: Writer, work: Work, before: Artifact, features: Artifact, *, reporter: Reporter) -> Computed:
-    """The `features` of the dataset `before`, and those of the samples that were added to it."""
-    row = rows_before(work.dataset, before)
-    new, old = np.flatnonzero(row < 0), np.flatnonzero(row >= 0)
-    frame_start = work.dataset.read("frame_start")
-    lengths = np.diff(frame_start)[new]
-    start = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    images = consecutive(frame_start[:-1][new], lengths)
-    share, started = Share(work.parameters.batch_size), time.perf_counter()
-    rows = {name: np.zeros((len(row), *features.manifest.arrays[name].shape[1:]), np.float32) for name in _ARRAYS}
-    for name in _ARRAYS:
-        rows[name][old] = features.read(name)[row[old]]
-    norm = _Norm.of(features)
-    if len(new):
-        chosen = Chosen(work.dataset.rows("images"), images)
-        model = open_model(work.model)
-        with by_camera(model, norm.statistics), _progress(work, start, share, reporter) as on_batch:
-            places = norm.places(work.dataset)
-            places = None if places is None else places[new]
-            for first, *found in _pieces(model, work, start, share, on_batch, images=chosen, places=places):
-                for name, block in zip(_ARRAYS, found, strict=True):
-                    rows[name][new[first : first + len(block)]] = block
-    norm.keep(writer)
-    for name, array in rows.items():
-        piece = rows_per_piece(len(row), batch_size=work.parameters.batch_size, row_bytes=4 * array.shape[1])
-        with writer.table(name, shape=array.shape, dtype="float32", rows_per_piece=piece) as table:
-            for first in range(0, len(array), piece):
-                table.write(first, array[first : first + piece])
-    manifest = features_manifest(features)
-    n_images = int(n_frames_used(start).sum())
-    rate = round(n_images / max(time.perf_counter() - started, 1e-9), 1)
-    summary = manifest.summary.model_copy(
-        update={"n_samples": len(row), "n_images": int(n_frames_used(frame_start).sum()), "images_per_second": rate}
-    )
-    note = f"features of {len(old)} samples are those from before {len(new)} were added"
-    return Computed(summary, torch_execution(work.device, amp=work.parameters.amp), notes=(note,))
-
-
 def _weights(model: Artifact) -> dict[str, str]:
     arrays = model.manifest.arrays
     return {name: record.sha256 for name, record in arrays.items() if name.startswith(("backbone/", "head/"))}
@@ -185,119 +125,3 @@ def _copy(writer: Writer, same: Artifact, *, stage: int) -> Computed:
     note = f"the weights are those of stage {stage_label(manifest.summary.stage)}; its features are used"
     summary = manifest.summary.model_copy(update={"stage": stage})
     return Computed(summary, manifest.execution, notes=(note,))
-
-
-def _compute(writer: Writer, work: Work, before: Artifact | None, *, reporter: Reporter) -> Computed:
-    """Fill this process's pieces of the tables; the measured rate is that of this process.
-
-    Statistics of cameras are those that the features `before` came of, from before pictures were added, if they are given.
-    """
-    model = open_model(work.model)
-    frame_start = work.dataset.read("frame_start")
-    n_samples = len(frame_start) - 1
-    dim, embedding_dim = model.head.linear.in_features, model.head.linear.out_features
-    piece = rows_per_piece(n_samples, batch_size=work.parameters.batch_size, row_bytes=4 * max(dim, embedding_dim))
-    share = Share(piece, writer.processes.rank, writer.processes.size)
-    started, spread = time.perf_counter(), CollapseCheck()
-    norm = _looked_for(model, work) if before is None else _Norm.of(before)
-    norm.keep(writer)
-    with (
-        by_camera(model, norm.statistics),
-        writer.table("pooled", shape=(n_samples, dim), dtype="float32", rows_per_piece=piece) as pooled,
-        writer.table("embedding", shape=(n_samples, embedding_dim), dtype="float32", rows_per_piece=piece) as embedding,
-        _progress(work, frame_start, share, reporter) as on_batch,
-    ):
-        places = norm.places(work.dataset)
-        for first, pooled_rows, embedding_rows in _pieces(model, work, frame_start, share, on_batch, places=places):
-            pooled.write(first, pooled_rows)
-            embedding.write(first, embedding_rows)
-            spread.take_in(pooled_rows)
-    note = spread.note(writer.processes, is_trained=work.stage != INIT_STAGE)
-    if note is not None and n_samples > 1:
-        reporter.warn(note)
-    n_images = int(n_frames_used(frame_start).sum())
-    summary = FeaturesSummary(
-        stage=work.stage,
-        n_samples=n_samples,
-        n_images=n_images,
-        dim=dim,
-        embedding_dim=embedding_dim,
-        images_per_second=round(n_images / (time.perf_counter() - started), 1),
-        camera_norm=norm.told,
-        norm_strength=0.0 if norm.statistics is None else norm.statistics.strength,
-    )
-    execution = torch_execution(work.device, amp=work.parameters.amp)
-    execution = execution.model_copy(update={"processes": writer.processes.size, "compiled": work.compiled})
-    if norm.statistics is not None and norm.told is not None and work.stage == INIT_STAGE:
-        reporter.note(norm.told)
-    return Computed(summary, execution, notes=() if note is None or n_samples == 1 else (note,))
-
-
-@dataclass(frozen=True)
-class _Norm:
-    """The statistics of cameras that the first batch norm has, if any, and what was found, if anybody asked."""
-
-    statistics: CameraStatistics | None = None
-    told: str | None = None
-
-    @classmethod
-    def of(cls, features: Artifact) -> _Norm:
-        """Those that `features` came of."""
-        return cls(kept_statistics(features), features_manifest(features).summary.camera_norm)
-
-    def keep(self, writer: Writer) -> None:
-        """Write the statistics beside the features that come of them."""
-        if self.statistics is not None:
-            keep_statistics(self.statistics, writer)
-
-    def places(self, dataset: Artifact) -> Int64Array | None:
-        """The row of each sample of `dataset` in the statistics."""
-        return None if self.statistics is None else self.statistics.places(dataset.read("camid"))
-
-
-def _looked_for(model: ReidModel, work: Work) -> _Norm:
-    if work.parameters.camera_norm == "off":
-        return _Norm()
-    return _Norm(*looked_for(model, work.model, work.dataset, device=work.device))
-
-
-def _pieces(
-    model: ReidModel,
-    work: Work,
-    frame_start: Int64Array,
-    share: Share,
-    on_batch: Callable[[int], None],
-    *,
-    images: StoredImages | None = None,
-    places: Int64Array | None = None,
-) -> Iterator[tuple[int, Float32Array, Float32Array]]:
-    return extract_pieces(
-        model,
-        work.dataset.rows("images") if images is None else images,
-        frame_start,
-        batch_size=work.parameters.batch_size,
-        amp=work.parameters.amp,
-        compiled=work.compiled,
-        flip=work.parameters.flip is True,
-        places=places,
-        device=work.device,
-        share=share,
-        on_batch=on_batch,
-    )
-
-
-@contextmanager
-def _progress(work: Work, frame_start: Int64Array, share: Share, reporter: Reporter) -> Iterator[Callable[[int], None]]:
-    """A progress task over this process's images; yields the function to call with the images of each batch."""
-    in_piece = np.add.reduceat(n_frames_used(frame_start), np.arange(0, len(frame_start) - 1, share.piece))
-    n_own = int(in_piece[share.rank :: share.n_processes].sum())
-    started, done = time.perf_counter(), 0
-    of = f" ({share.rank + 1} of {share.n_processes} processes)" if share.n_processes > 1 else ""
-    with reporter.task(f"extract stage {stage_label(work.stage)}{of}", total=n_own, unit="images") as advance:
-
-        def on_batch(n_images: int) -> None:
-            nonlocal done
-            done += n_images
-            advance(n_images, f"{done * share.n_processes / (time.perf_counter() - started):.0f}/s")
-
-        yield on_batch

@@ -18,18 +18,15 @@ from stages.nn.backbones.checkpoint_content import pooling_of
 from stages.nn.backbones.provider import Provider
 from stages.nn.backbones.register import pools_layers, provider_of
 from stages.nn.backbones.weights import WeightsFile, first_three
+from stages.nn.found_model import AUTO, found_initial
 from stages.nn.model.network import ReidModel, build_model, load_model_arrays, model_arrays
-from stages.reporting import Reporter, Silent
+from stages.reporting import Reporter
 from stages.runs.context import DEFAULT_CONTEXT, Context
-from stages.runs.lineage import parent_of
 from stages.runs.making import Computed, Made, Request, make_artifact
 from stages.runs.run_directory import RunDirectory, dataset_manifest, model_manifest
 from stages.runs.store import Artifact, Writer
 from stages.samples import LEAST_IN_CAMERA, TRAIN, UNKNOWN, in_encounters
 from stages.typing import Int32Array
-
-AUTO = "auto"
-"""A pooling that fits any model there is, and is decided when one is made."""
 
 
 def initial_model(run: RunDirectory, overrides: Mapping[str, Any], *, context: Context = DEFAULT_CONTEXT) -> Made:
@@ -39,9 +36,10 @@ def initial_model(run: RunDirectory, overrides: Mapping[str, Any], *, context: C
     `seed` alone makes no new model. A backbone that learns from images depends on the run's dataset. Raises UsageError for
     values that do not fit the backbone, DbcError if weights cannot be loaded.
     """
+    found = found_initial(run, overrides)
+    if found is not None:
+        return found
     existing = run.find("model", INIT_STAGE)
-    if existing is not None and _describes(overrides, model_manifest(existing).initial) and _of_dataset(run, existing):
-        return Made("up to date", "model", INIT_STAGE, existing, existing.version, {})
     parameters = _with_overrides(existing, overrides)
     provider = provider_of(parameters.backbone)
     parameters = provider.completed(parameters, given=overrides)
@@ -117,16 +115,6 @@ def why_one_scene(camid: Int32Array, encounter: Int32Array) -> str | None:
     return f"most pictures are of cameras that took fewer than {LEAST_IN_CAMERA}, which may be encounters"
 
 
-def _describes(overrides: Mapping[str, Any], initial: InitParameters) -> bool:
-    return all(name == "seed" or value in (AUTO, getattr(initial, name)) for name, value in overrides.items())
-
-
-def _of_dataset(run: RunDirectory, existing: Artifact) -> bool:
-    """Whether a model was made from the run's dataset, or from none."""
-    parent = parent_of(existing, "dataset")
-    return parent is None or parent.id == run.require("dataset").manifest.id
-
-
 def _with_overrides(existing: Artifact | None, overrides: Mapping[str, Any]) -> InitParameters:
     """The existing initial model's parameters or, for another backbone, the defaults, with `overrides`."""
     before = InitParameters() if existing is None else model_manifest(existing).initial
@@ -135,23 +123,6 @@ def _with_overrides(existing: Artifact | None, overrides: Mapping[str, Any]) -> 
     if before.weights_digest and before.weights != IMAGENET and "weights" not in overrides:
         raise UsageError(f"`weights` is missing; give the file {before.weights} again with the other values")
     return InitParameters(**{**before.model_dump(), "weights_digest": "", **overrides})
-
-
-def require_agreement(artifact: Artifact, overrides: Mapping[str, Any]) -> None:
-    """Raise UsageError if `overrides` does not agree with the initial weights of the model in `artifact`."""
-    initial = model_manifest(artifact).initial
-    for name, value in overrides.items():
-        found = getattr(initial, name)
-        agrees = value == found
-        if name == "weights" and not agrees:
-            provider = provider_of(initial.backbone)
-            file = provider.find_weights(str(value), backbone=initial.backbone, reporter=Silent())
-            agrees = file is not None and file.digest == initial.weights_digest
-        if name != "seed" and value != AUTO and not agrees:
-            raise UsageError(
-                f"`{name}` must be {found!r}, from which this run was trained, got {value!r}; leave it out, or start "
-                f"another run with `run`"
-            )
 
 
 def open_model(artifact: Artifact, *, dropout: float = 0.0) -> ReidModel:

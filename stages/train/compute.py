@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -34,29 +33,10 @@ from stages.train.checkpoints import StageCheckpoints
 from stages.train.images.frames import TrainSamples
 from stages.train.images.sources import cached
 from stages.train.loop import Step, TrainOptions, TrainResult, train
+from stages.train.parents import Parents
 from stages.train.sure import sure_samples
 from stages.train.whitened import with_whitened_head
 from stages.typing import BoolArray, Float32Array, Int64Array
-
-
-@dataclass(frozen=True)
-class Parents:
-    """The artifacts a stage is trained from; `clusters` is None at stage 0, `features` if no centroids are needed.
-
-    `constraints` are those of stage 0 if they say that samples are the same individual, or those that clusters were made with
-    if doubtful samples are left out.
-    """
-
-    dataset: Artifact
-    model: Artifact
-    clusters: Artifact | None
-    features: Artifact | None
-    constraints: Artifact | None = None
-
-    def all(self) -> tuple[Artifact, ...]:
-        """The artifacts that are not None."""
-        candidates = (self.dataset, self.model, self.clusters, self.features, self.constraints)
-        return tuple(artifact for artifact in candidates if artifact is not None)
 
 
 def compute_model(

@@ -7,14 +7,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from stages.errors import UsageError
 from stages.nn.model.network import ReidModel
-
-HALF = "half"
-"""Freeze the first half of the network's largest `nn.Sequential`."""
-
-
-def published_freeze(backbone: str) -> str:
-    """The part up to which the video schedule freezes: `layer2` if the network has one, else the first half."""
-    return "layer2" if backbone.startswith(("resnet", "resnext", "wide_resnet")) else HALF
+from stages.train.recipes import HALF
 
 
 def freeze_through(model: ReidModel, name: str) -> None:

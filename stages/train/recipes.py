@@ -9,12 +9,18 @@ from schemas.choices import BAG_OF_WORDS, RecipeName, words_of
 from schemas.parameters import TrainParameters
 from schemas.recipes import DEFAULT_RECIPE, FEW_IMAGES, RECIPES, VIDEO_FRAMES, Recipe
 from stages.errors import UsageError
-from stages.train.freeze import published_freeze
 
 ADAM_SHARE = 3.5e-3
 """Learning rate of Adam over that of gradient descent: 3.5e-4, usual in the field, for the published 0.1."""
 NOTHING = "none"
 """The `freeze_through` that freezes nothing, even if the recipe would."""
+HALF = "half"
+"""The `freeze_through` that freezes the first half of the network's largest `nn.Sequential`."""
+
+
+def published_freeze(backbone: str) -> str:
+    """The part up to which the video schedule freezes: `layer2` if the network has one, else the first half."""
+    return "layer2" if backbone.startswith(("resnet", "resnext", "wide_resnet")) else HALF
 
 
 def resolve(

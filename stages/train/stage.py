@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import torch
-
 from schemas.choices import NO_WEIGHTS
 from schemas.manifest import ModelManifest
 from schemas.parameters import TrainParameters
@@ -17,7 +15,7 @@ from stages.arrays.device_memory import stage_memory
 from stages.constraints.stage import AskedConstraints, make_constraints
 from stages.errors import DbcError, UsageError
 from stages.features.views import views_known
-from stages.nn.initial_model import initial_model, require_agreement
+from stages.nn.found_model import found_initial, require_agreement
 from stages.processes import is_leader
 from stages.reporting import Reporter
 from stages.runs.context import DEFAULT_CONTEXT, Context
@@ -34,8 +32,7 @@ from stages.runs.run_directory import (
 )
 from stages.runs.store import Artifact, Writer
 from stages.runs.store.checkpoint import remove_checkpoints
-from stages.train.checkpoints import StageCheckpoints
-from stages.train.compute import Parents, compute_model
+from stages.train.parents import Parents
 from stages.train.recipes import resolve
 
 
@@ -57,7 +54,10 @@ def train(
     stage = numbered(next_train(run) if stage is None else stage, command="dbc train", first=0)
     if overrides.get("supervised") and stage > 0:
         raise UsageError(f"`supervised=True` trains stage 0, got stage {stage}; give `stage=0`")
-    torch_device = torch.device(resolve_torch_device(context.own_device))
+    device = context.own_device
+    if device != "auto":
+        # one that is not there is refused, whatever is up to date
+        resolve_torch_device(device)
     dataset = run.require("dataset")
     clusters = run.require("clusters", stage) if stage > 0 else None
     if clusters is not None:
@@ -92,10 +92,19 @@ def train(
     )
 
     directory = run.directory("model", stage)
-    checkpoints = StageCheckpoints(directory, request_key(request), every=context.checkpoint_every, device=torch_device)
 
     @stage_memory("lower `batch_size`, or give `amp=True`")
     def compute(writer: Writer) -> Computed:
+        # torch takes a second to import, and most commands find all there
+        import torch
+
+        from stages.train.checkpoints import StageCheckpoints
+        from stages.train.compute import compute_model
+
+        torch_device = torch.device(resolve_torch_device(device))
+        checkpoints = StageCheckpoints(
+            directory, request_key(request), every=context.checkpoint_every, device=torch_device
+        )
         return compute_model(writer, parents, parameters, device=torch_device, checkpoints=checkpoints, context=context)
 
     outcome = make_artifact(run, request, compute, context=context, shared=True)
@@ -108,7 +117,7 @@ def _weights_before(run: RunDirectory, stage: int, initial: Mapping[str, Any], c
     """The newest model before `stage`; the initial model is made if there is none."""
     model = run.newest_up_to("model", stage - 1)
     if model is None or model_manifest(model).summary.stage == INIT_STAGE:
-        outcome = initial_model(run, initial, context=context.without_force())
+        outcome = found_initial(run, initial) or _new_model(run, initial, context)
     else:
         require_agreement(model, initial)
         found = model_manifest(model).summary.stage
@@ -118,6 +127,12 @@ def _weights_before(run: RunDirectory, stage: int, initial: Mapping[str, Any], c
             f"stage {stage - 1} has no model: starting from that of stage {stage_label(outcome.stage)}"
         )
     return outcome
+
+
+def _new_model(run: RunDirectory, initial: Mapping[str, Any], context: Context) -> Made:
+    from stages.nn.initial_model import initial_model
+
+    return initial_model(run, initial, context=context.without_force())
 
 
 def _tell_of_other_features(run: RunDirectory, clusters: Artifact, reporter: Reporter) -> None:

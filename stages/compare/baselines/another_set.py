@@ -31,7 +31,8 @@ from stages.extract.stage import extract
 from stages.ingest.stage import ingest
 from stages.nn.backbones.two_networks import PREFIX, TwoNetworks
 from stages.nn.execution import torch_execution
-from stages.nn.initial_model import AUTO, initial_model, open_model
+from stages.nn.found_model import AUTO
+from stages.nn.initial_model import initial_model, open_model
 from stages.nn.model.network import model_arrays
 from stages.output_files import write_text
 from stages.runs.context import Context

@@ -11,7 +11,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from schemas.parameters import ExtractParameters, IngestParameters, InitParameters
-from stages.extract import stage as extract_stage
+from stages.extract import compute as extract_compute
 from stages.extract.forward import extract as extract_pieces
 from stages.extract.stage import extract
 from stages.ingest.stage import ingest
@@ -40,13 +40,13 @@ def test_only_new_samples_go_through_the_network(tmp_path: Path, monkeypatch: py
     extract(run, stage=-1, parameters=ExtractParameters(batch_size=4), initial=INITIAL)
     ingest(run, source=draw(tmp_path / "more", 5, seed=1), parameters=IngestParameters(format="folder"), add=True)
     seen: list[int] = []
-    real = extract_stage.extract_pieces
+    real = extract_compute.extract_pieces
 
     def counted(model, images, frame_start, **given):
         seen.append(len(frame_start) - 1)
         return real(model, images, frame_start, **given)
 
-    monkeypatch.setattr(extract_stage, "extract_pieces", counted)
+    monkeypatch.setattr(extract_compute, "extract_pieces", counted)
     added = extract(run, stage=-1, parameters=ExtractParameters(batch_size=4), initial=INITIAL).artifact
     whole = extract(
         run, stage=-1, parameters=ExtractParameters(batch_size=4), initial=INITIAL, context=Context(force=True)

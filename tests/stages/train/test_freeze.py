@@ -10,7 +10,8 @@ from torch import nn
 from schemas.parameters import InitParameters
 from stages.errors import UsageError
 from stages.nn.model.network import ReidModel, build_model, model_arrays
-from stages.train.freeze import _half, freeze_through, published_freeze, set_training_mode
+from stages.train.freeze import _half, freeze_through, set_training_mode
+from stages.train.recipes import published_freeze
 from tests.tiny_training import tiny_model, trained
 
 

@@ -12,9 +12,10 @@ import torch
 from stages.nn.parallel.shared_batch import SharedBatch
 from stages.runs.store import Artifact
 from stages.samples import QUERY, TRAIN
-from stages.train.compute import Parents, _samples
+from stages.train.compute import _samples
 from stages.train.images.draws import draw_step
 from stages.train.loop import _beginning
+from stages.train.parents import Parents
 from stages.train.step import train_step
 from tests.tiny_training import CPU, digest, image_samples, tiny_model, tiny_parameters, trained
 

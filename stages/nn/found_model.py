@@ -1,0 +1,59 @@
+"""Models that a run has, compared with what is asked for; torch is not imported, for most commands find all there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from schemas.parameters import InitParameters
+from schemas.stage_names import INIT_STAGE
+from stages.errors import UsageError
+from stages.reporting import Silent
+from stages.runs.lineage import parent_of
+from stages.runs.making import Made
+from stages.runs.run_directory import RunDirectory, model_manifest
+from stages.runs.store import Artifact
+
+AUTO = "auto"
+"""A pooling that fits any model there is, and is decided when one is made."""
+
+
+def found_initial(run: RunDirectory, overrides: Mapping[str, Any]) -> Made | None:
+    """The newest initial model of `run` if it agrees with `overrides`, fields of `InitParameters`; None if not."""
+    existing = run.find("model", INIT_STAGE)
+    if (
+        existing is None
+        or not _describes(overrides, model_manifest(existing).initial)
+        or not _of_dataset(run, existing)
+    ):
+        return None
+    return Made("up to date", "model", INIT_STAGE, existing, existing.version, {})
+
+
+def _describes(overrides: Mapping[str, Any], initial: InitParameters) -> bool:
+    return all(name == "seed" or value in (AUTO, getattr(initial, name)) for name, value in overrides.items())
+
+
+def _of_dataset(run: RunDirectory, existing: Artifact) -> bool:
+    """Whether a model was made from the run's dataset, or from none."""
+    parent = parent_of(existing, "dataset")
+    return parent is None or parent.id == run.require("dataset").manifest.id
+
+
+def require_agreement(artifact: Artifact, overrides: Mapping[str, Any]) -> None:
+    """Raise UsageError if `overrides` does not agree with the initial weights of the model in `artifact`."""
+    initial = model_manifest(artifact).initial
+    for name, value in overrides.items():
+        found = getattr(initial, name)
+        agrees = value == found
+        if name == "weights" and not agrees:
+            from stages.nn.backbones.register import provider_of  # with torch, which takes a second to import
+
+            provider = provider_of(initial.backbone)
+            file = provider.find_weights(str(value), backbone=initial.backbone, reporter=Silent())
+            agrees = file is not None and file.digest == initial.weights_digest
+        if name != "seed" and value != AUTO and not agrees:
+            raise UsageError(
+                f"`{name}` must be {found!r}, from which this run was trained, got {value!r}; leave it out, or start "
+                f"another run with `run`"
+            )
