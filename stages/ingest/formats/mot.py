@@ -42,13 +42,14 @@ def read_mot(source: Path, parameters: IngestParameters, findings: Findings) -> 
     its own. Boxes of ground truth with confidence 0 are left out, as MOTChallenge ignores them. Frames count from 1, or from 0
     in all files if one has a frame 0. UsageError names the file and line of what is wrong.
     """
-    sequences = find_sequences(source)
-    if not sequences:
+    every = find_sequences(source)
+    if not every:
         raise UsageError(
             f"{shown(source)} has no sequence: give a folder with img1 (or one video) and gt/gt.txt or det/det.txt, a folder "
             "of such, or NAME.txt (or its folder) beside a video or a folder NAME"
         )
     root = source.parent if source.is_file() else source
+    sequences = _with_boxes(every, findings)
     told: list[str] = []
     rows = [_rows(sequence, told) for sequence in sequences]
     first = _first_frame(sequences, rows, findings)
@@ -60,7 +61,7 @@ def read_mot(source: Path, parameters: IngestParameters, findings: Findings) -> 
     boxes = ", ".join(sorted({each.boxes.name for each in sequences}))
     findings.notes += [*told, f"sequences, each a camera: {len(sequences)}; boxes from {boxes}"]
     if source.is_dir():
-        findings.warnings += _without_boxes(source, sequences)
+        findings.warnings += _without_boxes(source, every)
     return samples_of(found, source=source, root=root, parameters=parameters, findings=findings)
 
 
@@ -90,6 +91,16 @@ def why_mot(source: Path) -> str | None:
     if boxes is not None:
         return f"{plain(boxes.relative_to(source).as_posix())} has boxes as MOTChallenge writes them"
     return f"{plain(own[0].relative_to(source).as_posix())} is where MOTChallenge keeps boxes" if own else None
+
+
+def _with_boxes(sequences: list[Sequence], findings: Findings) -> list[Sequence]:
+    """`sequences` without those whose file of boxes is empty, which a warning names; all if none of them has boxes."""
+    empty = [each for each in sequences if not each.boxes.stat().st_size]
+    if not empty or len(empty) == len(sequences):
+        return sequences
+    names = ", ".join(shown(each.boxes) for each in empty[:NAMED])
+    findings.warnings.append(f"files of boxes that are empty, left out with their frames: {len(empty)} ({names})")
+    return [each for each in sequences if each not in empty]
 
 
 def _first_frame(sequences: list[Sequence], rows: list[list[Row]], findings: Findings) -> int:

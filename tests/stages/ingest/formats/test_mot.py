@@ -127,6 +127,16 @@ def test_the_same_box_twice_is_left_out_and_counted_if_bad_images_are_skipped(tm
     assert findings.boxes == {"that are there before": 1}
 
 
+def test_of_several_files_of_boxes_an_empty_one_is_left_out_and_named(tmp_path: Path) -> None:
+    pictures(tmp_path, "left/1.png", "right/1.png")
+    text(tmp_path / "left.txt", "1,1,1,1,9,9\n")
+    text(tmp_path / "right.txt", "")
+    samples, findings = read(tmp_path, "mot")
+    assert samples.path == ("left/1.png",)
+    (told,) = findings.warnings
+    assert told.startswith("files of boxes that are empty, left out with their frames: 1 (")
+
+
 def test_frames_that_no_boxes_belong_to_are_named(tmp_path: Path) -> None:
     mot(tmp_path / "A", ["1,1,1,1,9,9,1,1,1"])
     pictures(tmp_path, "B/img1/000001.jpg", "C/1.jpg")
