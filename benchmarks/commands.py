@@ -51,7 +51,7 @@ MERGE_WANTED, EVALUATION_WANTED = 2.5, 2.0
 PIECES: dict[str, tuple[tuple[Any, str], ...]] = {
     "reading": ((Artifact, "read"), (Artifact, "rows")),
     "fitting the whitening": ((kept_whitening, "fit_whitening"),),
-    "keeping or reading it": ((kept_whitening, "write_checkpoint"), (kept_whitening, "read_checkpoint")),
+    "keeping or reading it": ((kept_whitening, "keep"), (kept_whitening, "read_checkpoint")),
     "whitening": ((camera_whitening, "whitened"),),
     "looking for cameras": ((kept_neighbours, "nearest_by_camera"),),
     "merging": ((merge_stage, "merge_as"),),

@@ -201,10 +201,11 @@ def command(
             try:
                 resolved = resolve(name, given, run=run, makes_run=makes_run)
                 works_on = at_work(resolved) if works else nullcontext()
-                with _blaming(resolved), works_on:
+                with _blaming(resolved):
                     for flag in flags:
                         flag.require_bounds(resolved.values.get(flag.name))
-                    body(resolved, *positional)
+                    with works_on:
+                        body(resolved, *positional)
             except MemoryLimitError as error:
                 if any(flag.name == "memory_limit" for flag in flags):
                     raise

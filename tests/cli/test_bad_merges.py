@@ -47,7 +47,7 @@ def alter(monkeypatch: pytest.MonkeyPatch, name: str, change: Change) -> None:
         ("pooled", set_to(np.inf), ["--metric", "euclidean", "--update", "union"], "holds NaN or infinity"),
         ("pooled", set_to(np.nan), ["--metric", "jaccard"], "row 0 holds NaN or infinity"),
         ("pooled", np.zeros_like, ["--metric", "cosine", "--recipe", "auto"], "row 0 is all zeros"),
-        ("pooled", np.zeros_like, [], "features are the same, some that differ are needed to whiten; use --whiten 0"),
+        ("pooled", np.zeros_like, [], "features are the same, some that differ are needed to whiten: are"),
         ("pooled", lambda rows: rows[:-1], [], "got 31; extract them again"),
         ("pooled", lambda rows: np.concatenate([rows, rows[:2]]), [], "got 34; extract them again"),
         (

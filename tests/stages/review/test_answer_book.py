@@ -25,6 +25,9 @@ class Samples:
             raise UsageError(f"{at} names {name}")
         return NAMES.index(name)
 
+    def is_also_in_folders(self, name: str) -> bool:
+        return False
+
 
 def book(file: Path, apart: list[tuple[int, int]] | None = None) -> AnswerBook:
     return AnswerBook(file, Samples(), np.array(apart or [], dtype=np.int64).reshape(-1, 2))  # type: ignore[arg-type]
