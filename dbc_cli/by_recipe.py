@@ -59,7 +59,7 @@ def asked_n_clusters(given: Given) -> int | Literal["auto", "schedule"] | None:
     value: int | str | None = given["n_clusters"]
     if value is None or value in ("auto", "schedule"):
         return value  # type: ignore[return-value]
-    if isinstance(value, str) and not (value.isascii() and value.isdigit()):
+    if isinstance(value, str) and not (value.isascii() and value.removeprefix("-").isdigit()):
         raise UsageError(f"--n-clusters must be a whole number, auto or schedule, got {value}")
     DECLARED["n_clusters"].require_bounds(int(value))
     return int(value)

@@ -14,7 +14,7 @@ from dbc_cli.command import Given, command
 from dbc_cli.flags.flag import MERGING, Flag, pins, stage_flag
 from dbc_cli.flags.tables import CAMERA, COMMON, CONSTRAINTS, DEVICE, MAKING, MEMORY, MERGE, WHITEN
 from dbc_cli.flags.training import RECIPE
-from dbc_cli.idle import tell_of_idle
+from dbc_cli.idle import tell_of_idle, tell_of_unused
 
 FROM_STAGE = (
     Flag(
@@ -68,11 +68,13 @@ def merge(given: Given) -> None:
     tell_of_another_merge(given, parameters, RichReporter())
     stage, from_stage = given.stage, given.stage_of("from_stage")
     if parameters.start == "reviewed":
+        tell_of_unused(given, {"n_clusters": "merges, and --start reviewed makes none"})
         run = with_clusters(run, RichReporter())
         # those that dbc review shows
         stage = stage_to_show(run, stage, RichReporter())
-    asked = asked_n_clusters(given)
-    if asked is not None and asked != "schedule" and parameters.clusterer == "dbc":
+    # in config.toml it is for the end of dbc run, and not for each merge of a loop
+    asked = None if "n_clusters" in given.configured else asked_n_clusters(given)
+    if asked is not None and asked != "schedule" and parameters.clusterer == "dbc" and parameters.start != "reviewed":
         number = AS_FEATURES_ASK if asked == "auto" else asked
         stage, last = asked_merge(run, parameters, number, stage=stage, from_stage=from_stage, context=given.context())
         from_stage, parameters = last.from_stage, parameters.model_copy(update={"n_clusters": last.n_clusters})

@@ -17,6 +17,8 @@ from stages.runs.store import Artifact, artifact_versions, open_artifact
 
 _MOST_OTHERS = 0.1
 """The share of pictures with another content that a folder may have, to be taken for the one that was ingested."""
+MOST_LOOKED_AT = 20_000
+"""Files that are read to find pictures that are not where they were: more would take long, at each command."""
 _N_COMPARED = 16
 """Pictures of a folder whose content is compared, to see that they are those that were ingested, and no namesakes."""
 
@@ -149,6 +151,12 @@ def _by_content(dataset: Artifact, root: Path, lost: Sequence[str], reporter: Re
         for path in _files_below(root, top)
         if path not in digests and Path(path).suffix.lower() in suffixes
     )
+    if len(others) > MOST_LOOKED_AT:
+        reporter.note(
+            f"{len(lost)} pictures are not where they were, the first {lost[0]}; {len(others)} other files may be those, "
+            f"more than the {MOST_LOOKED_AT} that are read to find out"
+        )
+        return {}
     with reporter.task("looking for pictures by content", total=len(others), unit="files") as advance:
         found = digest_each(root, others, progress=lambda n: advance(n, ""))
     place_of = {digest: path for path, digest in reversed(list(zip(others, found, strict=True))) if digest}

@@ -72,6 +72,8 @@ def asked_merge(
         chosen = choose([measured for measured in measures if not measured.ends_run])
         from_stage = last_merge_stage(run) - 1 if chosen is None else chosen
     stage = last_merge_stage(run) if stage is None else stage
+    if from_stage >= stage:
+        raise UsageError(f"`from_stage` must come before `stage`, {stage}, got {stage_label(from_stage)}")
     if n_clusters == AS_FEATURES_ASK:
         features = newest_features(run, from_stage, context.reporter)
         found = likely_clusters(features, dataset_of(run, features), parameters, compared=compared)

@@ -21,7 +21,7 @@ from stages.nn.initial_model import initial_model
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.making import Made
 from stages.runs.next_stage import last_merge_stage
-from stages.runs.run_directory import RunDirectory, metrics_manifest, model_manifest
+from stages.runs.run_directory import RunDirectory, clusters_manifest, metrics_manifest, model_manifest
 from stages.train.stage import train
 
 
@@ -109,7 +109,7 @@ def _each_stage(
         if enough is not None and enough(done):
             break
     asked = _last_merge(plan, last, ending)
-    if asked is None:
+    if asked is None or _has_no_more(run, plan, asked, context):
         return None
     stage = max(last + 1, last_merge_stage(RunDirectory(run.root, chosen=run.chosen)))
     done = _stage(run, stage, _last_steps(plan, asked, stage, context), on, last=asked)
@@ -120,8 +120,22 @@ def _each_stage(
     return None
 
 
+def _has_no_more(run: RunDirectory, plan: Plan, asked: LastMerge, context: Context) -> bool:
+    """Whether merges that go on have no more clusters than the features ask for, which a note says."""
+    if plan.n_clusters != AS_FEATURES_ASK or plan.merge.start != "previous" or asked.from_stage < 1:
+        return False
+    n_before = clusters_manifest(run.require("clusters", asked.from_stage)).summary.n_clusters
+    if asked.n_clusters < n_before:
+        return False
+    context.reporter.note(
+        f"no merge ends the run: the features of stage {asked.from_stage} ask for {asked.n_clusters} clusters, it has "
+        f"{n_before}, and `start='previous'` cannot part them"
+    )
+    return True
+
+
 def _last_merge(plan: Plan, last: int, ending: Callable[[int], LastMerge | None] | None) -> LastMerge | None:
-    if plan.n_clusters is None or last < 1:
+    if plan.n_clusters is None or last < 0:
         return None
     if ending is not None:
         return ending(plan.n_clusters)

@@ -65,7 +65,7 @@ class Watch:
         if not any(before.stage > 0 for before in self._rows[:-1]):
             self._context.reporter.note(
                 f"whether training helped is not measured of {n_samples} train samples, more than {WATCHED_SAMPLES}; "
-                "dbc select does so"
+                "dbc select does so. Nor do clusters end the run that the features ask for; `n_clusters` gives a number"
             )
         return False
 

@@ -70,7 +70,8 @@ def merge(
 ) -> Made:
     """Make the clusters of `stage` (default: the next), or find them up to date.
 
-    Features are those of `from_stage` (default: the stage before) or, where that was never extracted, the newest before it.
+    Features, and with `start` 'previous' clusters, are those of `from_stage` (default: the stage before); where that was never
+    extracted, features are the newest before it.
     The `constraints` that are asked for, by default those of the run, become an artifact and a parent if there are any; a dry
     run may end with them. Raises UsageError if there are no more clusters than `n_clusters` or `from_stage` comes later,
     DbcError where a parent is missing or they do not belong together, and what `make_constraints` and `merge_stage` raise.
@@ -79,13 +80,11 @@ def merge(
     if stage is None:
         stage = max(run.stages("clusters"), default=1) if reviewed else next_merge(run)
     stage = numbered(stage, command="dbc merge", first=1)
-    features = newest_features(run, _features_stage(stage, from_stage, parameters), context.reporter)
+    before = _stage_before(stage, from_stage, parameters)
+    features = newest_features(run, before, context.reporter)
     dataset = dataset_of(run, features)
     needed_cameras(dataset, parameters)
-    goes_on = parameters.start == "previous" and parameters.clusterer == "dbc"
-    previous = run.require("clusters", stage - 1) if stage > 1 and goes_on else None
-    if reviewed:
-        previous = before_review(run, stage)
+    previous = _previous(run, stage, before, parameters)
     if previous is not None:
         require_same_dataset(previous, dataset)
     asked = constraints or AskedConstraints()
@@ -123,7 +122,7 @@ def merge(
             result, linkage = without_merges(_corrected(inputs, options)), empty_linkage()
         elif parameters.clusterer == "dbc":
             result = _merge(inputs, n_merges, options, reporter=context.reporter)
-            _tell_fewer(len(result.merges), n_merges, context.reporter)
+            _tell_fewer(result, n_merges, parameters.n_clusters, context.reporter)
             linkage = extend_linkage(inputs.linkage, inputs.labels, result)
         else:
             n_clusters = len(inputs.labels) - stage * number_of_merges(len(inputs.labels), parameters.merge_percent)
@@ -152,13 +151,21 @@ def merge(
     return _tell_of_corrected(run, make_artifact(run, request, compute, context=context, shared=True), context.reporter)
 
 
-def _features_stage(stage: int, from_stage: int | None, parameters: MergeParameters) -> int:
-    """The stage whose features the merges of `stage` compare."""
+def _stage_before(stage: int, from_stage: int | None, parameters: MergeParameters) -> int:
+    """The stage whose features the merges of `stage` compare, and whose clusters they may go on from."""
     if parameters.start == "reviewed" and parameters.n_clusters is not None:
         raise UsageError("`n_clusters` is for merges, and `start='reviewed'` makes none; leave one of them out")
     if from_stage is not None and from_stage >= stage:
         raise UsageError(f"`from_stage` must come before `stage`, {stage}, got {stage_label(from_stage)}")
     return stage - 1 if from_stage is None else from_stage
+
+
+def _previous(run: RunDirectory, stage: int, before: int, parameters: MergeParameters) -> Artifact | None:
+    """The clusters that merges go on from, or that answers correct; None if merges begin with single samples."""
+    if parameters.start == "reviewed":
+        return before_review(run, stage)
+    goes_on = parameters.start == "previous" and parameters.clusterer == "dbc"
+    return run.require("clusters", before) if before > 0 and goes_on else None
 
 
 def _tell_of_corrected(run: RunDirectory, made: Made, reporter: Reporter) -> Made:
@@ -204,7 +211,11 @@ def _tell(known: KnownBefore, *, stage: int, reviewed: bool, reporter: Reporter)
         reporter.note(note)
 
 
-def _tell_fewer(n_made: int, n_merges: int, reporter: Reporter) -> None:
+def _tell_fewer(result: StageMerges, n_merges: int, n_clusters: int | None, reporter: Reporter) -> None:
+    """Note what known pairs made of the merges and clusters that were asked for."""
+    n_made, n_found = len(result.merges), int(result.labels.max()) + 1
+    if n_clusters is not None and n_found < n_clusters:
+        reporter.note(f"{n_found} clusters are left instead of {n_clusters}: what is known joins more than that")
     if n_made < n_merges:
         reporter.note(
             f"{n_made} of {n_merges} merges could be made: answers, views or the data keep the other clusters apart"
@@ -220,7 +231,7 @@ def _n_merges(dataset: Artifact, previous: Artifact | None, stage: int, paramete
             what = (
                 "train samples"
                 if previous is None
-                else f"clusters of stage {stage - 1}, which `start='previous'` merges"
+                else f"clusters of stage {clusters_manifest(previous).summary.stage}, which `start='previous'` merges"
             )
             raise UsageError(f"`n_clusters` must be less than the {n_before} {what}, got {parameters.n_clusters}")
         return n_before - parameters.n_clusters

@@ -48,7 +48,7 @@ def clusters_now(run: RunDirectory, reporter: Reporter = SILENT) -> list[int]:
     follows = "follows" if len(others) == 1 else "follow"
     reporter.warn(
         f"{_named(others)} {follows} from other models or features than the stages before have now, and "
-        f"{'is' if len(others) == 1 else 'are'} left out; `stage` takes one all the same, and `dbc run` makes all anew"
+        f"{'is' if len(others) == 1 else 'are'} left out; `stage` takes one all the same"
     )
     return own
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from schemas.choices import ArtifactKind, ArtifactStatus
 from schemas.manifest import SCHEMA_VERSIONS, Execution
-from schemas.parameters import Parameters
+from schemas.parameters import MergeParameters, Parameters
 from schemas.rules import argument
 from schemas.summaries import Summary
 from stages.errors import DbcError, UsageError, file_problem
@@ -153,6 +153,9 @@ def _tell_anew(run: RunDirectory, request: Request, key: str, context: Context) 
     if [parent.id for parent in taken.manifest.parents] != [parent.manifest.id for parent in request.parents]:
         return
     before, now = taken.manifest.parameters, request.parameters
+    if isinstance(before, MergeParameters) and isinstance(now, MergeParameters) and (before.ends_run or now.ends_run):
+        # what ends a run stands where a longer one goes on
+        return
     names = [name for name in type(now).model_fields if getattr(before, name) != getattr(now, name)]
     if not names:
         return

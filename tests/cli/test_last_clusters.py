@@ -120,6 +120,8 @@ def test_a_dry_run_says_that_the_last_merge_is_missing(dbc: Dbc, run: Path) -> N
             "--from-stage must come before --stage, 1, got 1",
         ),
         (["merge", "--from-stage", "one"], "--from-stage: "),
+        (["merge", "--from-stage", "7", "--n-clusters", "4"], "--from-stage must come before --stage, 1, got 7"),
+        (["run", "--n-clusters", "-3"], "--n-clusters must be at least 1, got -3"),
         (
             ["run", "--recipe", "auto", *ONLY_MERGES, "--n-clusters", "12"],
             "less than the 8 clusters that stage 2 leaves",
@@ -139,3 +141,45 @@ def test_a_configuration_may_hold_the_number_or_the_word(dbc: Dbc, run: Path) ->
         assert len(told["stages"]) == stages
     (run / "config.toml").write_text("n-clusters = 1.5\n")
     assert "a whole number or text in quotes" in dbc("run", *ONLY_MERGES, "--run", run).line
+
+
+def test_merges_that_go_on_end_with_the_clusters_of_the_stage_whose_features_are_merged(dbc: Dbc, run: Path) -> None:
+    going_on = ["--epochs", "0", "--recipe", "paper", "--merge-percent", "0.15"]
+    assert dbc("run", *going_on, "--stages", "5", "--run", run).status == 0
+    shorter = dbc("run", *going_on, "--stages", "2", "--n-clusters", "5", "--json").json
+    assert (shorter["stages"][-1]["stage"], shorter["stages"][-1]["n_clusters"]) == ("6", 5)
+    ended = clusters_manifest(RunDirectory(run).require("clusters", 6))
+    before = parent_of(RunDirectory(run).require("clusters", 6), "clusters")
+    assert before is not None
+    assert before.location.startswith(f"stage-{ended.summary.features_stage:02}")
+
+
+def test_merges_that_go_on_end_where_features_ask_for_more_clusters(dbc: Dbc, run: Path) -> None:
+    told = dbc(
+        "run",
+        *ONLY_MERGES[:2],
+        "--recipe",
+        "auto",
+        "--merge-percent",
+        "0.4",
+        "--stages",
+        "2",
+        "--n-clusters",
+        "auto",
+        "--run",
+        run,
+    )
+    assert told.status == 0, told.err
+    assert "no merge ends the run" in told.err
+
+
+def test_a_number_of_the_configuration_is_for_the_end_of_a_run_alone(dbc: Dbc, merged: Path) -> None:
+    (merged / "config.toml").write_text("[merge]\nn-clusters = 12\n")
+    assert dbc("merge", "--stage", "1", "--merge-percent", "0.25", "--json").json["n_clusters"] == 12
+    assert dbc("merge", "--start", "reviewed", "--json").status == 0
+    assert "made anew" not in dbc("run", *ONLY_MERGES[:4], "--stages", "3").err
+
+
+def test_a_run_without_merges_may_end_with_a_number(dbc: Dbc, run: Path) -> None:
+    told = dbc("run", "--epochs", "0", "--stages", "0", "--n-clusters", "5", "--run", run, "--json").json
+    assert [row["n_clusters"] for row in told["stages"]] == [16, 16, 5]

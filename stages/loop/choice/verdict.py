@@ -194,6 +194,8 @@ def _trust(chosen: StageMeasures) -> str:
 
 def _clusters_line(chosen: StageMeasures) -> str:
     """What is known of the number of clusters, which the schedule decides and not the data."""
+    if chosen.likely_clusters is None and chosen.ends_run:
+        return "The number of clusters is the one that was asked for: check clusters by eye."
     if chosen.likely_clusters is None:
         return "The number of clusters is that of the schedule, not of identities: check clusters by eye."
     fewest, most = chosen.likely_clusters
