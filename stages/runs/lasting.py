@@ -40,10 +40,14 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Claim:
-    """Clusters from before: their number of every sample of now (n,), −1 for a sample that was not there; `given` so far."""
+    """Clusters from before: their number of every sample of now (n,), −1 for a sample that was not there; `given` so far.
+
+    No later claim hands on a number of clusters that `settle` it.
+    """
 
     number: Int64Array
     given: int
+    settles: bool = False
 
 
 def carried_on(labels: Int64Array, claims: Sequence[Claim]) -> Numbers:
@@ -58,10 +62,14 @@ def carried_on(labels: Int64Array, claims: Sequence[Claim]) -> Numbers:
     number = np.zeros(n_clusters, dtype=np.int64)
     taken: set[int] = set()
     for claim in claims:
+        if number.all():
+            break
         for old, label in _pairs(labels, claim.number):
             if not number[label] and old not in taken:
                 number[label] = old
                 taken.add(old)
+        if claim.settles:
+            taken.update(np.unique(claim.number).tolist())
     given = max((claim.given for claim in claims), default=0)
     left = np.flatnonzero(number == 0)
     number[left] = given + 1 + np.arange(len(left))
@@ -82,9 +90,10 @@ def _pairs(labels: Int64Array, before: Int64Array) -> list[tuple[int, int]]:
 def lasting_numbers(run: RunDirectory, clusters: Artifact) -> Numbers:
     """The lasting numbers of `clusters`, from 1: what to call a cluster, whatever else is merged, trained or added later.
 
-    They are handed on from the clusters that the features were trained on, or those of the stage before. If the run had
-    datasets before, which pictures were added to or that were replaced, their clusters go first: those that were told last
-    (`_Chain.told`), then of the same stage or the newest before, the latest stage first. A sample that was assigned to one of
+    They are handed on from the clusters that the features were trained on, or those of the stage before. Clusters of the same
+    dataset that were told before (`_is_told`) go first, the newest of them first; what is made later changes no number. If the
+    run had datasets before, which pictures were added to or that were replaced, their clusters go next: those that were told
+    last (`_Chain.told`), then of the same stage or the newest before, the latest stage first. A sample assigned to one of
     their clusters counts as a member, under the number that was told. No number that any of their stages gave is given to
     another cluster.
     """
@@ -145,26 +154,61 @@ class _Chain:
         """
         if dataset.manifest.id not in self._told:
             told = {each.manifest.created: clusters for each, clusters, _ in self._assignments_to(dataset)}
-            for clusters in self._of_dataset(dataset).values():
-                made_as = clusters_manifest(clusters).parameters
-                if made_as.ends_run or made_as.start == "reviewed":
-                    told[clusters.manifest.created] = clusters
+            told |= {each.manifest.created: each for each in self._versions(dataset) if _is_told(each)}
             self._told[dataset.manifest.id] = told[max(told)] if told else None
         return self._told[dataset.manifest.id]
 
     def _claims(self, clusters: Artifact) -> list[Claim]:
         stage, ancestors = clusters_manifest(clusters).summary.stage, self._ancestors(clusters)
+        own = self._told_before(clusters)
         told = [each for dataset in ancestors if (each := self.told(dataset)) is not None]
         earlier = [each for dataset in ancestors if (each := self._newest(dataset, stage)) is not None]
         earlier.sort(key=lambda each: -clusters_manifest(each).summary.stage)
         before = self._of_stage_before(clusters)
         # a dataset that was made again after others may seem to come after itself
         wanted = [each for each in (*told, *earlier, before) if each is not None and not self._is_open(each)]
-        claims = [self._claim(clusters, each) for each in wanted]
+        claims = [Claim(self._of_samples(each), self.numbers(each).given, settles=True) for each in own]
+        claims += [self._claim(clusters, each) for each in wanted]
         # later stages of an ancestor have given numbers as well
         last = [each for dataset in ancestors if (each := self._newest(dataset)) is not None]
         given = max((self.numbers(each).given for each in last if not self._is_open(each)), default=0)
         return [*claims, Claim(np.full(len(clusters.read("labels")), -1, dtype=np.int64), given)]
+
+    def _told_before(self, clusters: Artifact) -> list[Artifact]:
+        """Those of the same dataset that a person was told before `clusters` were made, the one that was told last first."""
+        told = [each for each in self._made_before(clusters) if _is_told(each) and not self._is_open(each)]
+        # the oldest first, so that however many there are, each finds the numbers of those before it
+        for each in told:
+            self.numbers(each)
+        found: dict[str, Artifact] = {}
+        for each in reversed(told):
+            found.setdefault(each.manifest.id, each)
+        return list(found.values())
+
+    def _made_before(self, clusters: Artifact) -> list[Artifact]:
+        """The clusters of the same dataset, in every version, from before `clusters` were first made, the oldest first."""
+        versions = self._versions(self._dataset_of(clusters))
+        made = min(each.manifest.created for each in (clusters, *versions) if each.manifest.id == clusters.manifest.id)
+        return [each for each in versions if each.manifest.created < made]
+
+    def _versions(self, dataset: Artifact) -> Sequence[Artifact]:
+        """All clusters of `dataset` that can be read, in every version, the oldest first."""
+        return self._all_clusters.get(dataset.manifest.id, ())
+
+    @cached_property
+    def _all_clusters(self) -> dict[str, list[Artifact]]:
+        """`_versions` by the id of the dataset."""
+        own, there = RunDirectory(self.run.root), []
+        for stage in own.all_stages("clusters"):
+            for version in own.versions("clusters", stage):
+                with suppress(DbcError):
+                    there.append(open_artifact(own.directory("clusters", stage), version))
+        found: dict[str, list[Artifact]] = {}
+        for each in sorted(there, key=lambda each: each.manifest.created):
+            made_from = parent_of(each, "dataset")
+            if made_from is not None:
+                found.setdefault(made_from.id, []).append(each)
+        return found
 
     def _is_open(self, clusters: Artifact) -> bool:
         """Whether the numbers of `clusters` are being looked for, and not known yet."""
@@ -207,7 +251,8 @@ class _Chain:
         return found
 
     def _of_stage_before(self, clusters: Artifact) -> Artifact | None:
-        """The clusters that these go on from: their parent, or those that their features were trained on, or the newest."""
+        """The clusters that these go on from: their parent, or those that their features were trained on, or the newest
+        of the stage before that there were."""
         own = parent_of(clusters, "clusters")
         if own is not None:
             return self.run.resolve(own)
@@ -216,7 +261,9 @@ class _Chain:
             trained_on = None if trained_on is None else self._resolved(parent_of(trained_on, kind))
         if trained_on is not None:
             return trained_on
-        return self._newest(dataset_of(self.run, clusters), clusters_manifest(clusters).summary.stage - 1)
+        stage = clusters_manifest(clusters).summary.stage
+        there = [each for each in self._made_before(clusters) if clusters_manifest(each).summary.stage < stage]
+        return max(there, key=lambda each: (clusters_manifest(each).summary.stage, each.manifest.created), default=None)
 
     def _resolved(self, parent: Parent | None) -> Artifact | None:
         """The parent; None if there is none, or it was removed from the run."""
@@ -332,6 +379,12 @@ class _Chain:
         kept = read_source(dataset)
         digests = [""] * len(dataset.read("path")) if kept is None else kept.digests
         return [(digest,) if digest else (dataset.manifest.id, image) for image, digest in enumerate(digests)]
+
+
+def _is_told(clusters: Artifact) -> bool:
+    """Whether `clusters` end a run or were corrected by answers, and so are what people are shown."""
+    made_as = clusters_manifest(clusters).parameters
+    return made_as.ends_run or made_as.start == "reviewed"
 
 
 def train_keys(dataset: Artifact) -> list[Key]:

@@ -202,3 +202,40 @@ def test_numbers_that_were_told_go_first_whatever_their_stage(tmp_path: Path) ->
     assert numbers_in(run, clusters) == [1, 2, 3, 4]
     assert changes_since(run, clusters) == Changes(6, 1, ())
     assert changes_since(run, told) is None
+
+
+def test_last_merges_to_other_numbers_of_clusters_keep_the_numbers_of_equal_ones(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    base = dataset_of_pictures(run, "abcdefgh")
+    clusters_of(run, 1, [0, 0, 1, 1, 2, 2, 3, 3], base)
+    # the end splits d and h off: 5 and 6 are given
+    ends = [clusters_of(run, 2, [0, 0, 1, 2, 3, 3, 4, 5], base, n_clusters=6)]
+    assert numbers_in(run, ends[0]) == [1, 2, 5, 3, 4, 6]
+    # d joins c, e joins h, which are most of both; 5 is gone, and the others keep their numbers
+    ends.append(clusters_of(run, 2, [0, 0, 1, 1, 2, 3, 4, 2], base, n_clusters=5))
+    assert numbers_in(run, ends[1]) == [1, 2, 6, 3, 4]
+    # a longer run ends later: d is alone again, and 5 as before; 6 went to e and h, so h can be 6 no more beside e
+    clusters_of(run, 2, [0, 0, 1, 1, 2, 2, 3, 3], base)
+    clusters_of(run, 3, [0, 0, 0, 0, 1, 1, 2, 2], base)
+    ends.append(clusters_of(run, 4, [0, 0, 1, 2, 3, 4, 5, 6], base, n_clusters=7))
+    assert numbers_in(run, ends[2]) == [1, 2, 5, 6, 3, 4, 7]
+    # what is made later changes nothing
+    assert [numbers_in(run, each) for each in ends] == [[1, 2, 5, 3, 4, 6], [1, 2, 6, 3, 4], [1, 2, 5, 6, 3, 4, 7]]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_number_stands_for_a_cluster_without_pictures_of_it(tmp_path: Path, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    run = RunDirectory(tmp_path)
+    base = dataset_of_pictures(run, "abcdefghijkl")
+    before: dict[int, set[int]] = {}
+    shown: list[tuple[Artifact, list[int]]] = []
+    for stage in (3, 3, 2, 4, 3):
+        labels = np.unique(generator.integers(0, 7, 12), return_inverse=True)[1]
+        end = clusters_of(run, stage, labels.tolist(), base, n_clusters=int(labels.max()) + 1)
+        shown.append((end, numbers_in(run, end)))
+        now = {number: {*np.flatnonzero(labels == label)} for label, number in enumerate(shown[-1][1])}
+        assert len(now) == labels.max() + 1
+        assert all(before.get(number, pictures) & pictures for number, pictures in now.items())
+        before |= now
+    assert [numbers_in(run, end) for end, _ in shown] == [numbers for _, numbers in shown]
