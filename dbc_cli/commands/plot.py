@@ -25,14 +25,13 @@ def plot(given: Given) -> None:
     from stages.compare.plots.panels import save
     from stages.compare.plots.sheets import run_sheet
     from stages.loop.choice.choose import choose
-    from stages.loop.choice.stage import Compared, measure_stage, measured_stages
+    from stages.loop.choice.stage import Compared, measured
     from stages.runs.lineage import with_clusters
 
     folder = require_pictures(given, ["run"])
     reporter = RichReporter()
     run = with_clusters(given.run_directory, reporter)
-    compared = Compared(reporter=reporter)
-    measures = [measure_stage(run, stage, compared=compared) for stage in measured_stages(run, reporter)]
+    measures = measured(run, Compared(reporter=reporter), reporter)
     chosen, merged = choose(measures), [stage for stage in measures if stage.stage > 0]
     silhouettes = {stage.stage: stage.known("cluster_silhouette") for stage in merged}
     stages = [{**figures, "cluster_silhouette": silhouettes.get(figures["stage"])} for figures in history(run)]

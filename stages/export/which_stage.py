@@ -8,7 +8,7 @@ from schemas.parameters import MergeParameters
 from schemas.stage_names import stage_label
 from stages.errors import DbcError, UsageError
 from stages.loop.choice.choose import choose, choose_clusters
-from stages.loop.choice.stage import Compared, measure_stage, measured_stages
+from stages.loop.choice.stage import Compared, measured
 from stages.reporting import Reporter
 from stages.runs.descent import clusters_now
 from stages.runs.run_directory import RunDirectory, clusters_manifest
@@ -38,8 +38,7 @@ def stage_to_show(run: RunDirectory, stage: int | None, reporter: Reporter) -> i
             f"stage {stage} is taken, which ends the run with {made_as.n_clusters} clusters; another with `stage`"
         )
         return stage
-    compared = Compared(reporter=reporter)
-    measures = [measure_stage(run, each, compared=compared) for each in measured_stages(run)]
+    measures = measured(run, Compared(reporter=reporter))
     chosen, best = choose_clusters(measures), choose(measures)
     if chosen is None:
         told = f"stage {merged[-1]} is taken, the newest, because none can be chosen"

@@ -11,7 +11,7 @@ from stages.errors import UsageError
 from stages.loop.choice.choose import choose
 from stages.loop.choice.measures import StageMeasures
 from stages.loop.choice.separation import tells
-from stages.loop.choice.stage import Compared, likely_clusters, measure_stage, measured_stages
+from stages.loop.choice.stage import Compared, likely_clusters, measured
 from stages.loop.plan import AS_FEATURES_ASK
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lineage import dataset_of, newest_features
@@ -42,9 +42,9 @@ def last_merge(measures: Sequence[StageMeasures], n_clusters: int) -> LastMerge 
     on seven small sets these agreed better with identities than as many as have the best silhouette, or as the schedule leaves
     (benchmarks/RESULTS.md). The result is None if that is not known. Identity labels are never used.
     """
-    stages = [measured for measured in measures if not measured.ends_run]
+    stages = [each for each in measures if not each.ends_run]
     chosen = choose(stages)
-    taken = next((measured for measured in stages if measured.stage == chosen), stages[-1])
+    taken = next((each for each in stages if each.stage == chosen), stages[-1])
     if n_clusters != AS_FEATURES_ASK:
         return LastMerge(taken.stage, n_clusters)
     return None if taken.likely_clusters is None else LastMerge(taken.stage, taken.likely_clusters[0])
@@ -68,8 +68,7 @@ def asked_merge(
     if from_stage is None and stage is not None:
         from_stage = stage - 1
     elif from_stage is None:
-        measures = [measure_stage(run, each, compared=compared) for each in measured_stages(run, context.reporter)]
-        chosen = choose([measured for measured in measures if not measured.ends_run])
+        chosen = choose([each for each in measured(run, compared, context.reporter) if not each.ends_run])
         from_stage = last_merge_stage(run) - 1 if chosen is None else chosen
     stage = last_merge_stage(run) if stage is None else stage
     if from_stage >= stage:

@@ -58,6 +58,11 @@ def guessing(run: RunDirectory, stages: Iterable[int]) -> frozenset[int]:
     return frozenset(stage for stage, told in summaries.items() if is_as_guessing(told.loss_last, told.n_clusters))
 
 
+def measured(run: RunDirectory, compared: Compared, reporter: Reporter = SILENT) -> list[StageMeasures]:
+    """The measures of all `measured_stages`, ascending; `reporter` is told of stages that are left out."""
+    return [measure_stage(run, stage, compared=compared) for stage in measured_stages(run, reporter)]
+
+
 class Compared:
     """Train features as merges compare them, and how well they separate clusters, kept until others are asked for.
 
