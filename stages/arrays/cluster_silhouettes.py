@@ -41,15 +41,15 @@ class ClusterMeans:
         return ClusterMeans(unit, label.astype(np.int64), size, total / size[:, None])
 
 
-def mean_over_clusters(clusters: ClusterMeans, samples: Int64Array, silhouettes: Float64Array) -> float:
+def mean_over_clusters(labels: Int64Array, samples: Int64Array, silhouettes: Float64Array) -> float:
     """The mean over clusters of their members' mean silhouette, from `silhouettes` of `samples`; NaN for one cluster.
 
-    A sample of a cluster of n counts 1/n.
+    `labels` (n_samples,) are those of all samples, 0..K−1. A sample of a cluster of n counts 1/n.
     """
-    if len(clusters.size) < 2:
+    size = np.bincount(labels)
+    if len(size) < 2:
         return float("nan")
-    total = (silhouettes / clusters.size[clusters.labels[samples]]).sum()
-    return float(total * len(clusters.labels) / len(samples) / len(clusters.size))
+    return float((silhouettes / size[labels[samples]]).sum() * len(labels) / len(samples) / len(size))
 
 
 def sample_silhouettes(clusters: ClusterMeans, samples: Int64Array) -> Float64Array:

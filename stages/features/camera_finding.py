@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from itertools import pairwise
 
 import numpy as np
@@ -103,95 +103,103 @@ Look = Callable[[float, Rows], Neighbours]
 """Gives the neighbours at a strength (0 to 1) of own whitenings, by the features mixed so or without them."""
 
 
-def find(
-    features: Float32Array,
-    camid: Int32Array,
-    fit: Fit | None,
-    *,
-    metric: SampleMetric | None,
-    for_new: bool = False,
-    look: Look | None = None,
-) -> tuple[CameraFinding, Whitenings | None, Rows]:
-    """What `features` (n, d) and `camid` (n,) of the train samples say, the whitenings to use, and the features so whitened.
+class ByCamera:
+    """`features` (n, d) of train samples that the cameras `camid` (n,) took, whitened camera by camera as they ask for.
 
-    `fit` gives the whitening of all of them and of each camera; None compares features as they are. Without a `metric` no
-    weight is looked for. Features follow the camera if nearest neighbours share it more often than chance by `ERRORS` standard
-    errors. A camera's own whitening then weighs so much that they share it as often as chance, or as it may at most; if it is
-    `for_new` samples, it weighs the more, the farther above chance. Cameras with few samples each say nothing: they may be
-    encounters, whose images are likely of one individual. Samples whose camera is not known have no part in it, keep the
-    whitening of all, and share a camera with none. `look` gives neighbours that are known already, or looks for
-    them; features are whitened when it or the caller asks for them. No label is used.
+    `fit` gives the whitening of all of them and of each camera; None compares features as they are. `look` gives neighbours
+    that are known already, or looks for them. Whatever is computed is computed once, when it is asked for. No label is used.
     """
-    whitenings = None if fit is None else Whitenings(fit(features, None))
-    mixed = _Mixed(features, camid, whitenings, look)
-    too_few = too_few_cameras(camid)
-    if too_few is not None:
-        return CameraFinding(too_few), whitenings, partial(mixed.rows, 0.0)
-    near = mixed.near(0.0)
-    share, chance = float(near.is_same.mean()), float(near.chance.mean())
-    told = f"{share:.0%} of nearest neighbours share a camera, {chance:.0%} by chance{told_unknown(camid)}"
-    if not near.above_chance:
-        return CameraFinding(f"{told}: cameras are ignored", share, chance), whitenings, partial(mixed.rows, 0.0)
-    done, strength = [], 0.0
-    if fit is not None and whitenings is not None:
-        mixed.whitenings = whitenings = fit_by_camera(features, camid, whitenings.shared, fit)
-        strength = near.above_chance if for_new else mixed.evening_strength()
-        whitenings = whitenings.scaled(strength)
-        done.append("features are whitened camera by camera")
-    weight = 0.0 if metric is None else mixed.near(strength).balancing_weight(metric)
-    if weight:
-        done.append(f"a pair of one camera adds {weight:g} to D")
-    finding = CameraFinding(
-        f"{told}: {' and '.join(done) or 'there is nothing to do'}", share, chance, weight, by_camera=True
-    )
-    return finding, whitenings, partial(mixed.rows, strength)
 
-
-class _Mixed:
-    """`features` (n, d) of cameras `camid` (n,) by `whitenings`, mixed at a strength (0 to 1), and their neighbours."""
-
-    def __init__(
-        self, features: Float32Array, camid: Int32Array, whitenings: Whitenings | None, look: Look | None
-    ) -> None:
-        self._features, self._camid, self.whitenings = features, camid, whitenings
+    def __init__(self, features: Float32Array, camid: Int32Array, fit: Fit | None, look: Look | None = None) -> None:
+        self._features, self._camid, self._fit = features, camid, fit
         self._look = look or (lambda _, rows: nearest_by_camera(rows(), camid))
         self._near: dict[float, Neighbours] = {}
         self._rows: dict[float, Float32Array] = {}
         self._parts: Parts | None = None
 
-    def rows(self, strength: float) -> Float32Array:
-        """The features at `strength`, computed once."""
-        whitenings = self.whitenings
-        if whitenings is None:
+    def find(
+        self, *, metric: SampleMetric | None, for_new: bool = False
+    ) -> tuple[CameraFinding, Whitenings | None, Rows]:
+        """What features and cameras say, the whitenings to use, and the features so whitened, which are not to be changed.
+
+        Without a `metric` no weight is looked for. Features follow the camera if nearest neighbours share it more often than
+        chance by `ERRORS` standard errors. A camera's own whitening then weighs so much that they share it as often as
+        chance, or as it may at most; if it is `for_new` samples, it weighs the more, the farther above chance. Cameras with
+        few samples each say nothing: they may be encounters, whose images are likely of one individual. Samples whose camera
+        is not known have no part in it, keep the whitening of all, and share a camera with none.
+        """
+        shared, too_few = self._shared, too_few_cameras(self._camid)
+        if too_few is not None:
+            return CameraFinding(too_few), shared, partial(self._at, 0.0)
+        near = self._near_at(0.0)
+        share, chance = float(near.is_same.mean()), float(near.chance.mean())
+        told = f"{share:.0%} of nearest neighbours share a camera, {chance:.0%} by chance{told_unknown(self._camid)}"
+        if not near.above_chance:
+            return CameraFinding(f"{told}: cameras are ignored", share, chance), shared, partial(self._at, 0.0)
+        done, strength, whitenings = [], 0.0, self._whitenings
+        if whitenings is not None:
+            strength = near.above_chance if for_new else self._evening_strength
+            whitenings = whitenings.scaled(strength)
+            done.append("features are whitened camera by camera")
+        weight = 0.0 if metric is None else self._near_at(strength).balancing_weight(metric)
+        if weight:
+            done.append(f"a pair of one camera adds {weight:g} to D")
+        finding = CameraFinding(
+            f"{told}: {' and '.join(done) or 'there is nothing to do'}", share, chance, weight, by_camera=True
+        )
+        return finding, whitenings, partial(self._at, strength)
+
+    @property
+    def most_bytes(self) -> int:
+        """Bytes that it holds at most: the features, whitened by all and by each camera, and both mixed in two ways."""
+        return 5 * self._features.nbytes
+
+    @cached_property
+    def _shared(self) -> Whitenings | None:
+        """The whitening of all."""
+        return None if self._fit is None else Whitenings(self._fit(self._features, None))
+
+    @cached_property
+    def _whitenings(self) -> Whitenings | None:
+        """The same beside those of each camera."""
+        if self._fit is None or self._shared is None:
+            return None
+        return fit_by_camera(self._features, self._camid, self._shared.shared, self._fit)
+
+    def _at(self, strength: float) -> Float32Array:
+        """The features (n, d) with `strength` (0 to 1) of the cameras' own whitenings."""
+        if self._shared is None:
             return self._features
         if 0.0 not in self._rows:
-            self._rows[0.0] = Whitenings(whitenings.shared).of(self._features, self._camid)
-        if strength not in self._rows:
-            self._parts = self._parts or whitenings.parts(self._features, self._camid, self._rows[0.0])
+            self._rows[0.0] = self._shared.of(self._features, self._camid)
+        if strength not in self._rows and self._whitenings is not None:
+            self._parts = self._parts or self._whitenings.parts(self._features, self._camid, self._rows[0.0])
             self._rows[strength] = self._parts.mixed(strength)
         return self._rows[strength]
 
-    def near(self, strength: float) -> Neighbours:
-        """The neighbours at `strength`, looked for once."""
+    def _near_at(self, strength: float) -> Neighbours:
+        """The neighbours at `strength`."""
         if strength not in self._near:
-            self._near[strength] = self._look(strength, partial(self.rows, strength))
+            self._near[strength] = self._look(strength, partial(self._at, strength))
         return self._near[strength]
 
-    def evening_strength(self) -> float:
+    @cached_property
+    def _evening_strength(self) -> float:
         """The largest strength, in eighths, at which nearest neighbours share a camera at least as often as chance.
 
         More would drive apart what one camera took: own whitenings of few samples do that, whoever is in them.
         """
-        low, high = 0, EIGHTHS
+        low, high, before = 0, EIGHTHS, set(self._rows)
         while low < high:
             middle = (low + high + 1) // 2
-            near = self.near(middle / EIGHTHS)
+            near = self._near_at(middle / EIGHTHS)
             if near.is_same.mean() >= near.chance.mean():
                 low = middle
             else:
                 high = middle - 1
             # what is too much, or less than the best, is not asked for again
-            self._rows = {kept: rows for kept, rows in self._rows.items() if kept in (0.0, low / EIGHTHS)}
+            kept = {*before, 0.0, low / EIGHTHS}
+            self._rows = {strength: rows for strength, rows in self._rows.items() if strength in kept}
         return low / EIGHTHS
 
 

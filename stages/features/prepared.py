@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,18 +13,25 @@ from stages.arrays.finite import require_finite
 from stages.arrays.memory_limit import limit_of, require_memory
 from stages.arrays.row_blocks import n_threads
 from stages.errors import DbcError
-from stages.features.camera_finding import CameraFinding, Rows, find
-from stages.features.camera_whitening import Whitenings
+from stages.features.camera_finding import ByCamera, CameraFinding, Rows
+from stages.features.camera_whitening import Fit, Whitenings
 from stages.features.centring import centred_by_camera, centring_bytes, require_cameras
 from stages.features.kept_neighbours import kept_look
 from stages.features.kept_whitening import whitening_of
 from stages.features.whitening import BLOCK_ROWS, Whitening, whitened
 from stages.runs.source_names import source_names
 from stages.runs.store import Artifact
+from stages.runs.store.digests import json_digest
 from stages.samples import TRAIN, cameras_with_enough
 from stages.typing import BoolArray, Float32Array, Int32Array
 
 _FLOAT64 = 8
+IN_MEMORY = 2**29
+"""Bytes of whitened rows that stay in memory, at most."""
+_SHARE_IN_MEMORY = 0.125
+"""The same as a share of the limit of memory."""
+
+_newest: dict[str, ByCamera] = {}
 
 
 @dataclass(frozen=True)
@@ -74,20 +82,39 @@ def found_by_camera(
     for_new: bool = False,
     memory_limit: int | None = None,
 ) -> tuple[CameraFinding, Whitenings | None, Rows]:
-    """What `find` says of the train `rows` (n, d) of `features`, whitened with `ridge` or, if it is 0, as they are.
+    """What `ByCamera.find` says of the train `rows` (n, d) of `features`, whitened with `ridge` or, if it is 0, as they are.
 
-    Whitenings and neighbours are kept beside the features. `memory_limit` in bytes is for whitening. Raises what
-    `fit_whitening` raises, and MemoryLimitError.
+    Whitenings and neighbours are kept beside the features, and those of the newest features in memory, with the rows, if
+    they are small: a stage is merged, evaluated and measured by the same. `memory_limit` in bytes is for whitening. Raises
+    what `fit_whitening` raises, and MemoryLimitError.
     """
-    look = kept_look(features, camid, shape=rows.shape, ridge=ridge)
-    if not ridge:
-        return find(rows, camid, None, metric=metric, for_new=for_new, look=look)
+    name = json_digest(
+        {
+            "rows": features.manifest.arrays["pooled"].sha256,
+            "of": [parent.id for parent in features.manifest.parents if parent.kind == "dataset"],
+            "camid": hashlib.sha256(camid.tobytes()).hexdigest(),
+            "ridge": ridge,
+        }
+    )
+    if name not in _newest:
+        # those before make room first
+        _newest.clear()
+        fit: Fit | None = None
+        if ridge:
+            require_whitening_room(rows, memory_limit=memory_limit, n_maps=1 + len(cameras_with_enough(camid)))
+            fit = _kept_fit(features, ridge)
+        by_camera = ByCamera(rows, camid, fit, kept_look(features, camid, shape=rows.shape, ridge=ridge))
+        if by_camera.most_bytes > min(IN_MEMORY, _SHARE_IN_MEMORY * limit_of(memory_limit, rows)):
+            return by_camera.find(metric=metric, for_new=for_new)
+        _newest[name] = by_camera
+    return _newest[name].find(metric=metric, for_new=for_new)
 
-    def fit(some: Float32Array, camera: int | None) -> Whitening:
-        return whitening_of(features, some, ridge=ridge, part="all" if camera is None else f"camera {camera}")
 
-    require_whitening_room(rows, memory_limit=memory_limit, n_maps=1 + len(cameras_with_enough(camid)))
-    return find(rows, camid, fit, metric=metric, for_new=for_new, look=look)
+def _kept_fit(features: Artifact, ridge: float) -> Fit:
+    def fit(rows: Float32Array, camera: int | None) -> Whitening:
+        return whitening_of(features, rows, ridge=ridge, part="all" if camera is None else f"camera {camera}")
+
+    return fit
 
 
 def compared_features(

@@ -15,7 +15,7 @@ from stages.train.step import Network
 
 FEWEST_STEPS = 50
 """Recording takes about as long as a few steps."""
-MOST_PIXELS = 64 * 256 * 128
+MOST_PIXELS = 128 * 256 * 128
 """Pixels of a batch above which a GPU is busy without a recording, which keeps its activations to itself."""
 
 

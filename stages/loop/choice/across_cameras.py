@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 
-from stages.arrays.cluster_silhouettes import BLOCK, ClusterMeans
+from stages.arrays.row_blocks import by_blocks, n_threads
 from stages.evaluate.clusters.cameras import same_camera_chance
 from stages.features.camera_finding import LEAST_COVERED
 from stages.samples import UNKNOWN
 from stages.typing import Float32Array, Float64Array, Int32Array, Int64Array
 
 NEIGHBOURS = 10
+BLOCK = 256
+"""Rows of a block: a thread holds `BLOCK` numbers of float32 for each cluster a few times."""
 
 
 def has_cameras(camid: Int32Array) -> bool:
@@ -30,69 +33,131 @@ def camera_mixing(unit: Float32Array, camid: Int32Array, samples: Int64Array) ->
     count. NaN if no neighbour counts.
     """
     k = min(NEIGHBOURS, len(unit) - 1)
-    n_other = n_known = 0
-    for start in range(0, len(samples), BLOCK):
-        block = samples[start : start + BLOCK]
-        cosine = unit[block] @ unit.T
-        cosine[np.arange(len(block)), block] = -np.inf
-        nearest = np.argpartition(-cosine, k - 1, axis=1)[:, :k]
-        is_known = camid[nearest] != UNKNOWN
-        n_other += int((is_known & (camid[nearest] != camid[block, None])).sum())
-        n_known += int(is_known.sum())
+
+    def count(starts: range) -> tuple[int, int]:
+        n_other = n_known = 0
+        for start in starts:
+            block = samples[start : start + BLOCK]
+            cosine = unit[block] @ unit.T
+            cosine[np.arange(len(block)), block] = -np.inf
+            nearest = camid[np.argpartition(cosine, len(unit) - k, axis=1)[:, len(unit) - k :]]
+            is_known = nearest != UNKNOWN
+            n_other += int((is_known & (nearest != camid[block, None])).sum())
+            n_known += int(is_known.sum())
+        return n_other, n_known
+
+    n_other, n_known = np.sum(by_blocks(count, len(samples), BLOCK), axis=0).tolist()
     return n_other / n_known / (1 - same_camera_chance(camid)) if n_known else math.nan
 
 
-def cross_camera_silhouettes(clusters: ClusterMeans, camid: Int32Array, samples: Int64Array) -> Float64Array:
-    """Silhouettes (len(samples),) of these samples against the members of clusters that other cameras took.
+@dataclass(frozen=True)
+class CameraSums:
+    """Sums of unit rows by camera and cluster, from which the silhouettes of samples follow.
 
-    (b − a) / max(a, b), a the mean cosine distance to the members of the own cluster in cameras other than the sample's,
-    b the smallest such mean to another cluster. `camid` (n_samples,); UNKNOWN is another camera. 0 if no other camera sees
-    the own cluster, or none sees another one: features that follow the camera make clusters of one camera, and come near 0.
+    `label` (n,) are the clusters 0..K−1 of the samples. A cell is what one camera took of one cluster: its `camera`, its
+    `cluster`, how many samples (`count`) and the sum of their rows, (G,) and `total` (G, d) float32, by camera and then by
+    cluster. The mean cosine distance between a sample x and m samples of sum s is 1 − x·s / m.
     """
-    found = np.zeros(len(samples))
-    total = clusters.mean * clusters.size[:, None]
-    by_camera = np.argsort(camid, kind="stable")
-    sorted_camid = camid[by_camera]
-    order = np.argsort(camid[samples], kind="stable")
-    camera, of_camera = None, None
-    for start in range(0, len(order), BLOCK):
-        block = order[start : start + BLOCK]
-        rows = clusters.unit[samples[block]]
-        dots = rows @ total.T
-        outside = np.tile(clusters.size.astype(np.float64), (len(block), 1))
-        cameras, first = np.unique(camid[samples[block]], return_index=True)
-        for each, (begin, end) in zip(cameras, pairwise([*first.tolist(), len(block)]), strict=True):
-            # the last camera of a block may be the first of the next one
-            if of_camera is None or each != camera:
-                camera = each
-                left, right = np.searchsorted(sorted_camid, [camera, camera + 1])
-                of_camera = _of_camera(clusters, by_camera[left:right])
-            seen, count, own_total = of_camera
-            dots[begin:end, seen] -= rows[begin:end] @ own_total.T
-            outside[begin:end, seen] -= count
-        found[block] = _silhouettes(dots, outside, clusters.labels[samples[block]])
-    return found
+
+    label: Int64Array
+    camera: Int32Array
+    cluster: Int64Array
+    count: Int64Array
+    total: Float32Array
+
+    @staticmethod
+    def of(unit: Float32Array, labels: Int64Array, camid: Int32Array) -> CameraSums:
+        """Those of rows `unit` (n, d) of length 1 in clusters `labels` (n,; any integers), taken by `camid` (n,)."""
+        label = np.unique(labels, return_inverse=True)[1].astype(np.int64)
+        return CameraSums(label, camid, label, np.ones(len(label), dtype=np.int64), unit)._grouped()
+
+    def joined(self, labels: Int64Array) -> CameraSums:
+        """Those of the same samples in clusters `labels` (n,; any integers), each of which joins some of those before."""
+        label = np.unique(labels, return_inverse=True)[1].astype(np.int64)
+        new = np.empty(self.label.max(initial=-1) + 1, dtype=np.int64)
+        new[self.label] = label
+        return replace(self, label=label, cluster=new[self.cluster])._grouped()
+
+    def _grouped(self) -> CameraSums:
+        """The same with one cell for each camera and cluster."""
+        order = np.lexsort((self.cluster, self.camera))
+        camera, cluster = self.camera[order], self.cluster[order]
+        is_first = (np.diff(camera, prepend=camera[:1] - 1) != 0) | (np.diff(cluster, prepend=-1) != 0)
+        first = np.flatnonzero(is_first)
+        count = np.add.reduceat(self.count[order], first)
+        return CameraSums(self.label, camera[first], cluster[first], count, _sums(self.total, order, first))
+
+    def silhouettes(
+        self, unit: Float32Array, camid: Int32Array, samples: Int64Array
+    ) -> tuple[Float64Array, Float64Array]:
+        """Silhouettes (b − a) / max(a, b) of `samples` (m,) by cosine distance: against all, and against other cameras.
+
+        `unit` (n, d) and `camid` (n,) are as they were given. Against all (Rousseeuw 1987), a is the mean distance to the
+        other members of the own cluster and b the smallest to those of another; 0 for a singleton. Against other cameras, only
+        members count that another camera than the sample's took; UNKNOWN is another one. 0 if no other camera sees the own
+        cluster, or none sees another one: features that follow the camera make clusters of one camera, and come near 0.
+        """
+        order = samples[np.argsort(camid[samples], kind="stable")]
+        by_cluster = np.argsort(self.cluster, kind="stable")
+        first = np.flatnonzero(np.diff(self.cluster[by_cluster], prepend=-1))
+        total, size = _sums(self.total, by_cluster, first), np.add.reduceat(self.count[by_cluster], first)
+        per_member = (1 / size).astype(np.float32)
+        share = max(1, -(-len(order) // n_threads(len(order), BLOCK)))
+
+        def look(starts: range) -> list[tuple[Float64Array, Float64Array]]:
+            """Of a share of the samples, in which a camera's come one after the other."""
+            found = []
+            for start in range(starts.start, min(starts.start + share, len(order)), BLOCK):
+                block = order[start : min(start + BLOCK, starts.start + share)]
+                rows, own = unit[block], self.label[block]
+                dots = rows @ total.T
+                everyone = _silhouettes(dots * per_member, own, size[own])
+                cameras, begins = np.unique(camid[block], return_index=True)
+                across = np.zeros(len(block))
+                for camera, (begin, end) in zip(cameras, pairwise([*begins.tolist(), len(block)]), strict=True):
+                    across[begin:end] = self._across(dots[begin:end], rows[begin:end], own[begin:end], camera, size)
+                found.append((everyone, across))
+            return found
+
+        shares = by_blocks(look, len(order), share)
+        back = np.argsort(np.argsort(camid[samples], kind="stable"), kind="stable")
+        pairs = [pair for each in shares for pair in each]
+        everyone, across = (np.concatenate([pair[i] for pair in pairs]) if pairs else np.zeros(0) for i in (0, 1))
+        return everyone[back], across[back]
+
+    def _across(
+        self, dots: Float32Array, rows: Float32Array, own: Int64Array, camera: np.int32, size: Int64Array
+    ) -> Float64Array:
+        """Silhouettes of `rows` (r, d) that `camera` took against other cameras; changes their `dots` (r, K) with all."""
+        cells = slice(*np.searchsorted(self.camera, [camera, camera + 1]))
+        seen, outside = self.cluster[cells], size.copy()
+        outside[seen] -= self.count[cells]
+        dots[:, seen] -= rows @ self.total[cells].T
+        is_seen = outside > 0
+        dots *= np.divide(1, outside, out=np.zeros(len(size), dtype=np.float32), where=is_seen)
+        dots += np.where(is_seen, np.float32(0), np.float32(-np.inf))
+        return _silhouettes(dots, own, None)
 
 
-def _of_camera(clusters: ClusterMeans, members: Int64Array) -> tuple[Int64Array, Int64Array, Float64Array]:
-    """The clusters (g,) that hold `members`, how many of them (g,), and the sums (g, d) float64 of their unit rows."""
-    order = members[np.argsort(clusters.labels[members], kind="stable")]
-    seen, first, count = np.unique(clusters.labels[order], return_index=True, return_counts=True)
-    return seen, count, np.add.reduceat(clusters.unit[order].astype(np.float64), first, axis=0)
+def _sums(rows: Float32Array, order: Int64Array, first: Int64Array) -> Float32Array:
+    """Sums (g, d) of `rows` (m, d) in `order` (m,) from each of `first` (g,) to the next."""
+    if len(first) == len(rows):
+        return rows[order]
+    return np.asarray(np.add.reduceat(rows[order], first, axis=0))
 
 
-def _silhouettes(dots: Float64Array, outside: Float64Array, own: Int64Array) -> Float64Array:
-    """From `dots` (r, K), sums of cosines with the `outside` (r, K) members of each cluster, and the `own` cluster (r,).
+def _silhouettes(cosine: Float32Array, own: Int64Array, size: Int64Array | None) -> Float64Array:
+    """Silhouettes (r,) from the mean `cosine` (r, K) with clusters, −inf where there is none; it is overwritten.
 
-    `dots` becomes the distances.
+    The mean with the `own` cluster (r,) counts a sample itself if the `size` (r,) of that is given.
     """
-    distance = np.divide(dots, outside, out=dots, where=outside > 0)
-    np.maximum(np.subtract(1, distance, out=distance), 0, out=distance)
-    distance[outside <= 0] = np.inf
-    rows = np.arange(len(own))
-    within = distance[rows, own]
-    distance[rows, own] = np.inf
-    nearest = distance.min(axis=1)
+    places = np.arange(len(own))
+    within = 1 - cosine[places, own].astype(np.float64)
+    if size is not None:
+        within = np.where(size > 1, within * size / np.maximum(size - 1, 1), np.inf)
+    cosine[places, own] = -np.inf
+    nearest = 1 - cosine.max(axis=1).astype(np.float64)
     is_known = np.isfinite(within) & np.isfinite(nearest)
-    larger = np.where(is_known, np.maximum(within, nearest), 0)
-    return np.divide(np.where(is_known, nearest - within, 0), larger, out=np.zeros(len(own)), where=larger > 0)
+    within, nearest = (np.maximum(np.where(is_known, distance, 0), 0) for distance in (within, nearest))
+    larger = np.maximum(within, nearest)
+    return np.divide(nearest - within, larger, out=np.zeros(len(own)), where=larger > 0)

@@ -87,7 +87,7 @@ def measure(
         n_clusters=len(clusters.size),
         singleton_share=float((clusters.size == 1).mean()),
         silhouette=float(silhouettes.mean()) if len(clusters.size) > 1 else math.nan,
-        cluster_silhouette=mean_over_clusters(clusters, samples, silhouettes),
+        cluster_silhouette=mean_over_clusters(clusters.labels, samples, silhouettes),
     )
 
 

@@ -9,10 +9,11 @@ import numpy as np
 
 from schemas.choices import PUBLISHED_LAMBDA
 from schemas.parameters import MergeParameters
-from stages.arrays.cluster_silhouettes import ClusterMeans, mean_over_clusters, sample_silhouettes
+from stages.arrays.cluster_silhouettes import mean_over_clusters
 from stages.arrays.silhouette import SAMPLE_LIMIT, drawn
+from stages.arrays.unit_rows import unit_rows
 from stages.features.prepared import Prepared
-from stages.loop.choice.across_cameras import camera_mixing, cross_camera_silhouettes, has_cameras
+from stages.loop.choice.across_cameras import CameraSums, camera_mixing, has_cameras
 from stages.merge.by_parameters import merge_as
 from stages.merge.clusters import labels_after
 from stages.merge.schedule import initial_labels
@@ -30,8 +31,8 @@ class Separation:
     """Silhouettes of clusters while features are merged anew, all of one length, by falling number of clusters.
 
     `silhouette` is the mean over clusters of the mean of their members, `across_cameras` the same of
-    `cross_camera_silhouettes`, NaN without cameras. `n_clusters` is as of all samples if some were drawn. `camera_mixing`
-    is of the features alone.
+    `CameraSums.silhouettes` across cameras, NaN without cameras. `n_clusters` is as of all samples if some were drawn.
+    `camera_mixing` is of the features alone.
     """
 
     n_clusters: tuple[int, ...] = ()
@@ -74,16 +75,19 @@ def separation(
         memory_limit=memory_limit,
     )
     n_clusters, silhouette, across = [], [], []
+    unit, camera = unit_rows(rows), np.zeros(len(rows), dtype=np.int32) if camid is None else camid
+    sums = CameraSums.of(unit, alone, camera)
     for stop in stops:
-        clusters = ClusterMeans.of(rows, labels_after(alone, merged.merges[:stop]))
+        sums = sums.joined(labels_after(alone, merged.merges[:stop]))
         samples = drawn(len(rows), SAMPLE_LIMIT, generator)
+        everyone, others = sums.silhouettes(unit, camera, samples)
         n_clusters.append(round((len(rows) - stop) * n_samples / len(rows)))
-        silhouette.append(mean_over_clusters(clusters, samples, sample_silhouettes(clusters, samples)))
+        silhouette.append(mean_over_clusters(sums.label, samples, everyone))
         if camid is not None:
-            samples = samples[camid[samples] != UNKNOWN]
-        seen = None if camid is None else cross_camera_silhouettes(clusters, camid, samples)
-        across.append(math.nan if seen is None else mean_over_clusters(clusters, samples, seen))
-    mixing = math.nan if camid is None else camera_mixing(clusters.unit, camid, samples)
+            is_known = camid[samples] != UNKNOWN
+            samples, others = samples[is_known], others[is_known]
+        across.append(math.nan if camid is None else mean_over_clusters(sums.label, samples, others))
+    mixing = math.nan if camid is None else camera_mixing(unit, camid, samples)
     return Separation(tuple(n_clusters), tuple(silhouette), tuple(across), mixing)
 
 
@@ -103,6 +107,7 @@ def by_dispersions(parameters: MergeParameters) -> MergeParameters:
         "merge_percent": 0.5,
         "camera": "ignored",
         "clusterer": "dbc",
+        "n_clusters": None,
     }
     if parameters.criterion != "dbc" or parameters.metric == "jaccard":
         changes |= {

@@ -9,7 +9,7 @@ import pytest
 from schemas.parameters import EvaluateParameters
 from stages.evaluate.stage import measured_features
 from stages.features import camera_whitening
-from stages.features.camera_finding import find
+from stages.features.camera_finding import ByCamera
 from stages.features.whitening import fit_whitening
 from stages.samples import TRAIN
 
@@ -35,7 +35,6 @@ def test_train_rows_and_others_are_whitened_by_one_map_and_once(tmp_path: Path, 
     assert found.finding.by_camera == (look > 0)
     # by all once, and by the camera once
     assert sum(n_whitened) == len(rows) * (2 if look else 1)
-    _, whitenings, _ = find(
-        rows[is_train], camid[is_train], lambda some, _: fit_whitening(some, ridge=3), metric=None, for_new=True
-    )
+    by_camera = ByCamera(rows[is_train], camid[is_train], lambda some, _: fit_whitening(some, ridge=3))
+    _, whitenings, _ = by_camera.find(metric=None, for_new=True)
     np.testing.assert_array_equal(found.in_order(split), whitenings.of(rows, camid))

@@ -6,7 +6,7 @@ import pytest
 from stages.arrays import row_blocks
 from stages.arrays.similarity import exact_similarity
 from stages.features import camera_finding
-from stages.features.camera_finding import find, nearest_by_camera
+from stages.features.camera_finding import ByCamera, nearest_by_camera
 from stages.features.camera_whitening import HALF_TRUSTED, Whitenings, fit_by_camera
 from stages.features.whitening import fit_whitening, whitened
 from stages.samples import LEAST_IN_CAMERA, UNKNOWN
@@ -31,7 +31,7 @@ def seen_by(n_cameras, *, look, n_each=N_EACH, seed=0):
 
 
 def found(rows, camid, *, ridge=3.0, metric="sqeuclidean"):
-    finding, whitenings, compared = find(rows, camid, fit if ridge else None, metric=metric)
+    finding, whitenings, compared = ByCamera(rows, camid, fit if ridge else None).find(metric=metric)
     return finding, whitenings, compared()
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stages.features import kept_neighbours
-from stages.features.camera_finding import find, nearest_by_camera
+from stages.features.camera_finding import ByCamera, nearest_by_camera
 from stages.features.kept_neighbours import kept_look
 from stages.features.whitening import fit_whitening
 
@@ -44,10 +44,10 @@ def fit(rows, _camera):
 @pytest.mark.parametrize(("metric", "for_new"), [("euclidean", False), (None, False), (None, True)])
 def test_what_is_found_with_kept_neighbours_is_what_is_found_without(tmp_path, looked, metric, for_new):
     rows, camid = taken_by_three()
-    expected = find(rows, camid, fit, metric=metric, for_new=for_new)
+    expected = ByCamera(rows, camid, fit).find(metric=metric, for_new=for_new)
     for is_first in (True, False):
         looked.clear()
-        found = find(rows, camid, fit, metric=metric, for_new=for_new, look=look_of(tmp_path, camid))
+        found = ByCamera(rows, camid, fit, look_of(tmp_path, camid)).find(metric=metric, for_new=for_new)
         assert found[0] == expected[0]
         assert found[0].by_camera
         np.testing.assert_array_equal(found[2](), expected[2]())

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stages.arrays.cluster_silhouettes import ClusterMeans
-from stages.loop.choice.across_cameras import camera_mixing, cross_camera_silhouettes, has_cameras
+from stages.loop.choice.across_cameras import CameraSums, camera_mixing, has_cameras
 from stages.samples import UNKNOWN
 from stages.typing import Float32Array, Float64Array, Int32Array, Int64Array
 
@@ -40,17 +39,27 @@ def by_loops(unit: Float32Array, labels: Int64Array, camid: Int32Array) -> Float
 def test_silhouettes_are_those_of_loops_whatever_the_block(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     unit, labels, camid = drawn(seed, n_cameras=(3, 20)[seed // 3])
     monkeypatch.setattr("stages.loop.choice.across_cameras.BLOCK", (1024, 7)[seed % 2])
-    clusters = ClusterMeans.of(unit, labels)
-    oracle = by_loops(unit, labels, camid)
-    everyone, some = np.arange(len(unit)), np.arange(3, len(unit), 4)
-    assert cross_camera_silhouettes(clusters, camid, everyone) == pytest.approx(oracle, abs=1e-6)
-    assert cross_camera_silhouettes(clusters, camid, some) == pytest.approx(oracle[some], abs=1e-6)
+    everyone, some = np.arange(len(unit)), np.arange(3, len(unit), 4)[::-1]
+    at_once = CameraSums.of(unit, labels, camid)
+    # single samples, then pairs of clusters or less, then those
+    by_steps = CameraSums.of(unit, np.arange(len(unit)), camid).joined(2 * labels + everyone % 2).joined(labels)
+    # every camera is another one, and each sample counts itself
+    whole = (by_loops(unit, labels, -1 - everyone), by_loops(unit, labels, camid))
+    for sums in (at_once, by_steps):
+        for samples in (everyone, some):
+            for found, oracle in zip(sums.silhouettes(unit, camid, samples), whole, strict=True):
+                assert found == pytest.approx(oracle[samples], abs=1e-5)
 
 
-def test_clusters_of_one_camera_have_none() -> None:
+def test_clusters_of_one_camera_have_none_across_and_single_samples_and_one_cluster_have_none_at_all() -> None:
     unit, _, camid = drawn(1)
-    clusters = ClusterMeans.of(unit, camid.astype(np.int64))
-    assert not cross_camera_silhouettes(clusters, camid, np.arange(len(unit))).any()
+    everyone = np.arange(len(unit))
+    assert not CameraSums.of(unit, camid, camid).silhouettes(unit, camid, everyone)[1].any()
+    for labels in (everyone, 0 * everyone):
+        for found in CameraSums.of(unit, labels, camid).silhouettes(unit, camid, everyone):
+            assert not found.any()
+    for found in CameraSums.of(unit, everyone, camid).silhouettes(unit, camid, everyone[:0]):
+        assert found.shape == (0,)
 
 
 @pytest.mark.parametrize("seed", range(4))
