@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from stages.extract.folding import folded
 from stages.nn.camera_norm import camera_norm_of
+from stages.nn.memory_format import laid_out, place
 from stages.nn.model.network import ReidModel
 from stages.nn.recording import GraphRecorder, Recorder
 from stages.typing import Int64Array
@@ -41,12 +42,13 @@ def inference_network(
     `prepared_backbone` at the first batch. All batches should have one shape. If there are many, a GPU's launches are
     recorded, and features are overwritten by those of the next batch.
     """
-    backbone = prepared_backbone(model, amp=amp, device=device)
+    backbone, form = prepared_backbone(model, amp=amp, device=device)
     norm = camera_norm_of(backbone)
     run: Network = compiled_network(backbone, device=device, frozen=norm is None) if compiled else backbone
 
     def forward(images: Tensor) -> Tensor:
         with torch.inference_mode(), torch.autocast(device.type, dtype=torch.bfloat16, enabled=amp):
+            images = laid_out(images, form)
             features = run(images).float()
             return (features + run(images.flip(3)).float()) / 2 if flip else features
 
@@ -99,17 +101,17 @@ class RecordedForward:
             self._features = self._network(self._images)
 
 
-def prepared_backbone(model: ReidModel, *, amp: bool, device: torch.device) -> nn.Module:
-    """A copy of the backbone for inference on `device`: in eval mode, channels-last, its batch norms folded.
+def prepared_backbone(model: ReidModel, *, amp: bool, device: torch.device) -> tuple[nn.Module, torch.memory_format]:
+    """A copy of the backbone for inference on `device`, in eval mode, its batch norms folded, and its memory format there.
 
     With `amp`, weights that autocast would round to bfloat16 at every batch are rounded once.
     """
-    backbone = folded(model.backbone).to(device)
+    backbone = folded(model.backbone)
     if amp:
         for module in backbone.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
                 module.to(torch.bfloat16)
-    return backbone.to(memory_format=torch.channels_last)
+    return backbone, place(backbone, device)
 
 
 def compiled_network(network: Network, *, device: torch.device, frozen: bool = True) -> Network:

@@ -171,7 +171,7 @@ def train(
         If the loss, a weight or the look-up table is not finite.
     """
     _check_batches(len(samples) - samples.n_others, parameters.batch_size)
-    model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model.place(device)
     if parameters.freeze_through is not None:
         freeze_through(model, parameters.freeze_through)
     set_training_mode(model, stored_statistics=parameters.norm_statistics == "stored")

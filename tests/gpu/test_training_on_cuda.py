@@ -30,6 +30,15 @@ def cuda():  # type: ignore[no-untyped-def]
     return torch.device("cuda:0")
 
 
+@pytest.fixture
+def in_float32(cuda, monkeypatch):  # type: ignore[no-untyped-def]
+    """Convolutions as exact as the CPU's: in TensorFloat-32 losses drifted by up to 6 % in 70 steps, in float32 by 1e-5."""
+    import torch
+
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    return cuda
+
+
 class Kept:
     newest: int | None = None
 
@@ -57,11 +66,11 @@ def test_images_are_augmented_as_on_the_cpu(cuda, size) -> None:  # type: ignore
     torch.testing.assert_close(on_cuda, on_cpu, rtol=0, atol=1e-3)
 
 
-def test_the_losses_are_those_of_the_cpu_up_to_rounding(cuda) -> None:  # type: ignore[no-untyped-def]
+def test_the_losses_are_those_of_the_cpu_up_to_rounding(in_float32) -> None:  # type: ignore[no-untyped-def]
     on_cpu = trained(tiny_model(dropout=0.5), LABELS, learning_rate=0.001)
-    on_gpu = trained(tiny_model(dropout=0.5), LABELS, learning_rate=0.001, device=cuda)
-    np.testing.assert_allclose(on_gpu.loss, on_cpu.loss, rtol=2e-2)
-    np.testing.assert_allclose(on_gpu.lookup_table, on_cpu.lookup_table, atol=2e-2)
+    on_gpu = trained(tiny_model(dropout=0.5), LABELS, learning_rate=0.001, device=in_float32)
+    np.testing.assert_allclose(on_gpu.loss, on_cpu.loss, rtol=1e-3)
+    np.testing.assert_allclose(on_gpu.lookup_table, on_cpu.lookup_table, atol=1e-3)
 
 
 def test_every_cache_gives_the_same_losses(cuda) -> None:  # type: ignore[no-untyped-def]
@@ -152,11 +161,11 @@ def test_a_recording_reads_the_cameras_of_every_step(cuda) -> None:  # type: ign
 # torch's compiler imports what torch itself deprecates
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("compiled", [False, True], ids=["recorded", "compiled"])
-def test_training_by_camera_is_that_of_the_cpu_up_to_rounding(cuda, compiled) -> None:  # type: ignore[no-untyped-def]
+def test_training_by_camera_is_that_of_the_cpu_up_to_rounding(in_float32, compiled) -> None:  # type: ignore[no-untyped-def]
     # the last batch of an epoch is short, so that it goes beside the recording
     options, labels = {"learning_rate": 0.001, "epochs": 12}, np.arange(44) % 7
     on_cpu = trained_by_camera(labels, **options)
-    on_gpu = trained_by_camera(labels, device=cuda, options={"compiled": compiled}, **options)
-    np.testing.assert_allclose(on_gpu.loss, on_cpu.loss, rtol=2e-2)
+    on_gpu = trained_by_camera(labels, device=in_float32, options={"compiled": compiled}, **options)
+    np.testing.assert_allclose(on_gpu.loss, on_cpu.loss, rtol=1e-3)
     ignored = trained(tiny_model(), labels, **options)
     assert np.abs(ignored.loss - on_cpu.loss).max() > 5 * np.abs(on_gpu.loss - on_cpu.loss).max()

@@ -16,6 +16,7 @@ from stages.errors import DbcError
 from stages.nn.backbones.register import build_backbone
 from stages.nn.backbones.weights import load_tensors
 from stages.nn.images import IMAGENET_STATISTICS, InputForm, Statistics
+from stages.nn.memory_format import laid_out, place
 from stages.nn.model.head import EmbeddingHead
 
 
@@ -25,16 +26,23 @@ class ReidModel(nn.Module):
     `input_form` describes the backbone's input.
     """
 
+    memory_format: torch.memory_format | None = None
+    """What images are laid out in before the backbone sees them; None takes them as they are."""
+
     def __init__(self, backbone: nn.Module, head: EmbeddingHead, input_form: InputForm | None = None) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = head
         self.input_form = input_form or InputForm()
 
+    def place(self, device: torch.device) -> None:
+        """Move the model to `device`, its weights and images in the memory format that suits them there."""
+        self.memory_format = place(self, device)
+
     def pool(self, images: Tensor, *, amp: bool = False) -> Tensor:
         """The pooled features (B, d) in float32, not normalised; with `amp` the backbone computes in bfloat16."""
         with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=amp):
-            features: Tensor = self.backbone(images)
+            features: Tensor = self.backbone(laid_out(images, self.memory_format))
         return features.float()
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
