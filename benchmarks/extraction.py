@@ -147,7 +147,9 @@ def measured(bench: Bench, mode: str, *, repeats: int) -> str:
     """The row of a mode."""
     amp, compiled = MODES[mode]
     network = bench.model.backbone.to(bench.device, memory_format=torch.channels_last).eval()
-    forward: Network = prepared_backbone(bench.model, amp=amp, device=bench.device)[0]
+    forward: Network = prepared_backbone(
+        bench.model, amp=amp, device=bench.device, n_pixels=bench.pixels[:, 0].numel()
+    )[0]
     if compiled:
         forward = compiled_network(forward, device=bench.device)
     reset_peak(bench.device)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stages.arrays.group_sums import group_sums
 from stages.arrays.silhouette import silhouettes_from
 from stages.arrays.unit_rows import unit_rows
 from stages.typing import Float32Array, Float64Array, Int64Array
@@ -32,12 +33,7 @@ class ClusterMeans:
         """The clusters `labels` (n_samples; any integers) of `features` (n_samples, d); a zero row stays zero."""
         _, label, size = np.unique(labels, return_inverse=True, return_counts=True)
         unit = unit_rows(features)
-        order = np.argsort(label, kind="stable")
-        total = np.zeros((len(size), features.shape[1]))
-        for start in range(0, len(order), BLOCK):
-            rows = order[start : start + BLOCK]
-            first = np.flatnonzero(np.diff(label[rows], prepend=-1))
-            total[label[rows][first]] += np.add.reduceat(unit[rows].astype(np.float64), first, axis=0)
+        total = group_sums(unit, np.argsort(label, kind="stable"), np.cumsum(size) - size, dtype=np.float64)
         return ClusterMeans(unit, label.astype(np.int64), size, total / size[:, None])
 
 

@@ -78,16 +78,17 @@ def extract(
     """
     share = share or Share()
     model.eval().head.cpu()
-    n_frames = int(n_frames_used(frame_start).sum())
+    n_frames, form = int(n_frames_used(frame_start).sum()), model.input_form.at(images)
     network = inference_network(
         model,
         amp=amp,
         compiled=compiled,
         flip=flip,
         device=device,
+        n_pixels=batch_size * form.height * form.width,
         n_batches=n_frames // (batch_size * share.n_processes),
     )
-    inputs = _Inputs.on(device, model.input_form.at(images))
+    inputs = _Inputs.on(device, form)
     planned = batches(
         frame_start,
         piece=share.piece or batch_size,

@@ -33,16 +33,23 @@ FEWEST_BATCHES = 30
 
 
 def inference_network(
-    model: ReidModel, *, amp: bool, compiled: bool, device: torch.device, flip: bool = False, n_batches: int = 1
+    model: ReidModel,
+    *,
+    amp: bool,
+    compiled: bool,
+    device: torch.device,
+    flip: bool = False,
+    n_pixels: int = 0,
+    n_batches: int = 1,
 ) -> NetworkOfCameras:
     """A function from network input (B, 3, H, W) to pooled features (B, d) float32, both on `device`, not normalised.
 
     If the model has a `CameraNorm`, the function also takes rows (b ≤ B,) of its statistics, those of the first b images.
     With `flip` a feature is the mean of those of the image and of its mirror image. With `compiled`, torch compiles the
-    `prepared_backbone` at the first batch. All batches should have one shape. If there are many, a GPU's launches are
-    recorded, and features are overwritten by those of the next batch.
+    `prepared_backbone` at the first batch. All batches should have one shape, of `n_pixels` in all. If there are many, a
+    GPU's launches are recorded, and features are overwritten by those of the next batch.
     """
-    backbone, form = prepared_backbone(model, amp=amp, device=device)
+    backbone, form = prepared_backbone(model, amp=amp, device=device, n_pixels=n_pixels)
     norm = camera_norm_of(backbone)
     run: Network = compiled_network(backbone, device=device, frozen=norm is None) if compiled else backbone
 
@@ -101,9 +108,12 @@ class RecordedForward:
             self._features = self._network(self._images)
 
 
-def prepared_backbone(model: ReidModel, *, amp: bool, device: torch.device) -> tuple[nn.Module, torch.memory_format]:
-    """A copy of the backbone for inference on `device`, in eval mode, its batch norms folded, and its memory format there.
+def prepared_backbone(
+    model: ReidModel, *, amp: bool, device: torch.device, n_pixels: int
+) -> tuple[nn.Module, torch.memory_format]:
+    """A copy of the backbone for inference on `device`, and its memory format for batches of `n_pixels`.
 
+    It is in eval mode, its batch norms folded.
     With `amp`, weights that autocast would round to bfloat16 at every batch are rounded once.
     """
     backbone = folded(model.backbone)
@@ -111,7 +121,7 @@ def prepared_backbone(model: ReidModel, *, amp: bool, device: torch.device) -> t
         for module in backbone.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
                 module.to(torch.bfloat16)
-    return backbone, place(backbone, device)
+    return backbone, place(backbone, device, n_pixels=n_pixels)
 
 
 def compiled_network(network: Network, *, device: torch.device, frozen: bool = True) -> Network:

@@ -171,7 +171,6 @@ def train(
         If the loss, a weight or the look-up table is not finite.
     """
     _check_batches(len(samples) - samples.n_others, parameters.batch_size)
-    model.place(device)
     if parameters.freeze_through is not None:
         freeze_through(model, parameters.freeze_through)
     set_training_mode(model, stored_statistics=parameters.norm_statistics == "stored")
@@ -188,12 +187,13 @@ def train(
         options.checkpoints,
         shared,
     )
+    own = shared.own(task.batch_size)
+    n_images = (own.stop - own.start) * (parameters.frames or 1)
+    model.place(device, n_pixels=n_images * form.height * form.width)
     norm = camera_norm_of(model.backbone)
     if norm is not None:
         # as much memory as a step needs, which recordings read again
         norm.at(np.full(task.batch_size * (parameters.frames or 1), norm.n_cameras))
-    own = shared.own(task.batch_size)
-    n_images = (own.stop - own.start) * (parameters.frames or 1)
     if options.compiled:
         graphs = device.type == "cuda" and not shared.is_shared
         task = replace(task, network=_compiled(task.network, n_images=n_images, graphs=graphs))

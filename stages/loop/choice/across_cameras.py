@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from stages.arrays.group_sums import group_sums
 from stages.arrays.row_blocks import by_blocks, n_threads
 from stages.evaluate.clusters.cameras import same_camera_chance
 from stages.features.camera_finding import LEAST_COVERED
@@ -85,7 +86,8 @@ class CameraSums:
         is_first = (np.diff(camera, prepend=camera[:1] - 1) != 0) | (np.diff(cluster, prepend=-1) != 0)
         first = np.flatnonzero(is_first)
         count = np.add.reduceat(self.count[order], first)
-        return CameraSums(self.label, camera[first], cluster[first], count, _sums(self.total, order, first))
+        total = group_sums(self.total, order, first, dtype=np.float32)
+        return CameraSums(self.label, camera[first], cluster[first], count, total)
 
     def silhouettes(
         self, unit: Float32Array, camid: Int32Array, samples: Int64Array
@@ -100,7 +102,8 @@ class CameraSums:
         order = samples[np.argsort(camid[samples], kind="stable")]
         by_cluster = np.argsort(self.cluster, kind="stable")
         first = np.flatnonzero(np.diff(self.cluster[by_cluster], prepend=-1))
-        total, size = _sums(self.total, by_cluster, first), np.add.reduceat(self.count[by_cluster], first)
+        total = group_sums(self.total, by_cluster, first, dtype=np.float32)
+        size = np.add.reduceat(self.count[by_cluster], first)
         per_member = (1 / size).astype(np.float32)
         share = max(1, -(-len(order) // n_threads(len(order), BLOCK)))
 
@@ -137,13 +140,6 @@ class CameraSums:
         dots *= np.divide(1, outside, out=np.zeros(len(size), dtype=np.float32), where=is_seen)
         dots += np.where(is_seen, np.float32(0), np.float32(-np.inf))
         return _silhouettes(dots, own, None)
-
-
-def _sums(rows: Float32Array, order: Int64Array, first: Int64Array) -> Float32Array:
-    """Sums (g, d) of `rows` (m, d) in `order` (m,) from each of `first` (g,) to the next."""
-    if len(first) == len(rows):
-        return rows[order]
-    return np.asarray(np.add.reduceat(rows[order], first, axis=0))
 
 
 def _silhouettes(cosine: Float32Array, own: Int64Array, size: Int64Array | None) -> Float64Array:

@@ -35,9 +35,9 @@ class ReidModel(nn.Module):
         self.head = head
         self.input_form = input_form or InputForm()
 
-    def place(self, device: torch.device) -> None:
-        """Move the model to `device`, its weights and images in the memory format that suits them there."""
-        self.memory_format = place(self, device)
+    def place(self, device: torch.device, *, n_pixels: int) -> None:
+        """Move the model to `device`, laid out as suits batches of `n_pixels` there."""
+        self.memory_format = place(self, device, n_pixels=n_pixels)
 
     def pool(self, images: Tensor, *, amp: bool = False) -> Tensor:
         """The pooled features (B, d) in float32, not normalised; with `amp` the backbone computes in bfloat16."""
