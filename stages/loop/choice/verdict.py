@@ -94,13 +94,12 @@ def verdict(
         doubt = _doubt(measures, rule, stage, helped=helped, guessing=guessing)
         helped = None if doubt else helped
         lines.insert(0, _line(measures, rule, stage, helped=helped, doubt=doubt, known=mean_average_precision or {}))
-    warnings = [
-        None if helped is not False else _harm(joined),
-        _camera(joined),
-        _collapse(first, last) if is_trained else None,
-    ]
+    collapse = _collapse(first, last) if is_trained else None
+    warnings = [None if helped is not False else _harm(joined), _camera(joined), collapse]
     told = tuple(text for text in warnings if text is not None)
-    return Verdict(chosen, helped, " ".join(lines), told, _trust(clustered), shown)
+    learned_nothing = collapse is not None or bool({best, last.stage} & set(guessing))
+    trust = _trust(clustered, learned_nothing=learned_nothing, guessed=bool(guessing))
+    return Verdict(chosen, helped, " ".join(lines), told, trust, shown)
 
 
 def last_of_schedule(measures: Sequence[StageMeasures]) -> StageMeasures:
@@ -175,11 +174,16 @@ def _best_silhouette(chosen: StageMeasures) -> float:
     return chosen.cluster_silhouette if math.isnan(score) else score
 
 
-def _trust(chosen: StageMeasures) -> str:
-    """How far to trust the clusters there are: a silhouette is that of the best number of them."""
+def _trust(chosen: StageMeasures, *, learned_nothing: bool, guessed: bool) -> str:
+    """How far to trust the clusters there are: a silhouette is that of the best number of them.
+
+    It tells whether clusters hold together, as near-copies always do, and not whether an individual is in several.
+    """
     score = _best_silhouette(chosen)
     if math.isnan(score):
         return "how far is not known: look at every cluster before you count"
+    if learned_nothing:
+        return "little: training learned nothing, as its warnings say, so look at each before you count"
     if score < WEAK_SILHOUETTE:
         return "little: clusters overlap, so look at each before you count"
     fewest, most = chosen.likely_clusters or (chosen.n_clusters, chosen.n_clusters)
@@ -187,9 +191,11 @@ def _trust(chosen: StageMeasures) -> str:
         span = f"{fewest} to {most}" if fewest < most else f"about {most}"
         wrong = "individuals may be in several" if chosen.n_clusters > most else "each may hold several individuals"
         return f"little: features hold together best in {span} clusters, not in these {chosen.n_clusters}, so {wrong}"
-    if score < FAIR_SILHOUETTE:
-        return "fairly: most clusters hold together, so look at the loosest"
-    return "well: clusters lie far apart, so look at a few"
+    how = ("fairly", "most", "the loosest") if score < FAIR_SILHOUETTE or guessed else ("well", "nearly all", "a few")
+    return (
+        "{}: {} clusters hold together, so look at {}; whether one individual is in several clusters is not known "
+        "without dbc review or dbc count"
+    ).format(*how)
 
 
 def _clusters_line(chosen: StageMeasures) -> str:

@@ -85,7 +85,18 @@ def test_trust_is_in_the_clusters_that_were_found(
     n_clusters: int, likely: tuple[int, int] | None, score: float, trust: str
 ) -> None:
     found = StageMeasures(1, n_clusters, 0.5, 0.1, 0.3, separation=score, likely_clusters=likely)
-    assert judged([found]).trust.startswith(trust)
+    told = judged([found]).trust
+    assert told.startswith(trust)
+    assert told.startswith("little") or "whether one individual is in several clusters is not known" in told
+
+
+def test_clusters_are_not_trusted_beside_warnings_that_nothing_was_learned() -> None:
+    """Seen with near-copies of photographs, whose silhouette is high whatever the features are."""
+    first, last = (replace(stage(n, 0.7, NAN, NAN, spread), n_clusters=60) for n, spread in ((-1, 0.5), (2, 0.4)))
+    assert judged([first, last]).trust.startswith("well: ")
+    assert judged([first, last], guessing=[0]).trust.startswith("fairly: ")
+    assert judged([first, last], guessing=[2]).trust.startswith("little: training learned nothing")
+    assert judged([first, replace(last, spread=0.001)]).trust.startswith("little: training learned nothing")
 
 
 def test_a_run_that_collapsed_into_cameras_is_not_chosen_and_warned_of() -> None:
