@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -39,6 +39,7 @@ from stages.runs.store import Artifact, Writer
 from stages.samples import GALLERY, QUERY, TRAIN, UNKNOWN
 from stages.typing import Float32Array, Float64Array, Int32Array, Int64Array, UInt8Array
 
+_RETRIEVAL = ("cmc", "average_precision", "first_hit", "inverse_negative_penalty")
 SAMPLING_SEED = 0
 """Seed that draws the samples for the silhouette of a large set."""
 
@@ -94,13 +95,20 @@ def evaluate(
 
     @stage_memory("give `device='cpu'`")
     def compute(writer: Writer) -> Computed:
-        data = _read(dataset, features, clusters, parameters, memory_limit=context.memory_limit)
+        before = _same_before(run, stage, dataset, features, parameters)
+        splits = (TRAIN, QUERY, GALLERY) if before is None else (TRAIN,)
+        data = _read(dataset, features, clusters, parameters, splits=splits, memory_limit=context.memory_limit)
         if known is not None:
             data = replace(data, pid=known.pid)
         with context.reporter.task(f"evaluate stage {stage_label(stage)}", total=3, unit="parts") as advance:
-            query, gallery = data.features[QUERY], data.features[GALLERY]
-            backend = namespace_for(device, n_products=float(len(query)) * gallery.size)
-            retrieval = _retrieval(data, parameters, backend)
+            if before is None:
+                query, gallery = data.features[QUERY], data.features[GALLERY]
+                backend = namespace_for(device, n_products=float(len(query)) * gallery.size)
+                retrieval = _retrieval(data, parameters, backend)
+                execution = Execution(backend=backend.library, device=backend.device)
+            else:
+                retrieval = RetrievalMetrics(**{name: before.read(name) for name in _RETRIEVAL})
+                execution = before.manifest.execution
             advance(1, "retrieval")
             is_train = data.split == TRAIN
             agreement = measure_agreement(data.labels, data.pid[is_train], data.camid[is_train])
@@ -112,7 +120,7 @@ def evaluate(
         features_stage = features_manifest(features).summary.stage
         summary = _summary(data, retrieval, agreement, compactness, stage=stage, features_stage=features_stage)
         notes = (*broken, *data.notes, *_notes(data, retrieval, agreement))
-        return Computed(summary, Execution(backend=backend.library, device=backend.device), notes=notes)
+        return Computed(summary, execution, notes=notes)
 
     outcome = make_artifact(run, request, compute, context=context)
     if outcome.artifact is not None:
@@ -121,12 +129,28 @@ def evaluate(
     return outcome
 
 
+def _same_before(
+    run: RunDirectory, stage: int, dataset: Artifact, features: Artifact, parameters: EvaluateParameters
+) -> Artifact | None:
+    """The metrics of the stage before, if they are of the same features, handed on without training; None if not.
+
+    Retrieval is of the features alone, so it is the same.
+    """
+    found, of = run.find("metrics", stage - 1), run.find("features", stage - 1)
+    if found is None or of is None or found.manifest.parameters != parameters:
+        return None
+    has_parents = {dataset.manifest.id, of.manifest.id} <= {parent.id for parent in found.manifest.parents}
+    pooled = [artifact.manifest.arrays["pooled"].sha256 for artifact in (of, features)]
+    return found if has_parents and pooled[0] == pooled[1] else None
+
+
 def _read(
     dataset: Artifact,
     features: Artifact,
     clusters: Artifact | None,
     parameters: EvaluateParameters,
     *,
+    splits: Sequence[int],
     memory_limit: int | None,
 ) -> Evaluated:
     split = dataset.read("split")
@@ -137,7 +161,7 @@ def _read(
         path = features.path if clusters is None else clusters.path
         raise DbcError(f"{path} must have a label for each of {n_train} train samples, got {len(labels)}; merge again")
     camid = dataset.read("camid")
-    compared = measured_features(features, camid, split, parameters, memory_limit=memory_limit)
+    compared = measured_features(features, camid, split, parameters, splits=splits, memory_limit=memory_limit)
     encounter = dataset.read("encounter") if "encounter" in dataset.manifest.arrays else None
     return Evaluated(
         compared.of_split,
@@ -174,14 +198,16 @@ def measured_features(
     split: UInt8Array,
     parameters: EvaluateParameters,
     *,
+    splits: Sequence[int] = (TRAIN, QUERY, GALLERY),
     memory_limit: int | None = None,
 ) -> MeasuredFeatures:
-    """All rows of `features` whitened as the train rows say, camera by camera if `parameters` and they say so.
+    """The rows of `features` of these `splits`, TRAIN among them, whitened as the train rows say: camera by camera if
+    `parameters` and they say so.
 
     Or as they are if there is nothing to whiten by, with a note, or no whitening is asked for.
     """
     pooled: Float32Array = features.read("pooled")
-    rows = {number: pooled[split == number] for number in (TRAIN, QUERY, GALLERY)}
+    rows = {number: pooled[split == number] for number in splits}
     del pooled
     if not parameters.whiten:
         return MeasuredFeatures(rows)
@@ -200,7 +226,7 @@ def measured_features(
         return MeasuredFeatures(rows, (f"features are measured as they are: {error}",))
     rows[TRAIN] = compared()
     del compared, train_rows
-    for number in (QUERY, GALLERY):
+    for number in rows.keys() - {TRAIN}:
         if whitenings is not None:
             rows[number] = whitenings.of(rows[number], camid[split == number])
     return MeasuredFeatures(rows, finding=finding)
@@ -224,10 +250,8 @@ def _reranking(parameters: EvaluateParameters) -> Reranking | None:
 
 
 def _write(writer: Writer, retrieval: RetrievalMetrics) -> None:
-    writer.array("cmc", retrieval.cmc)
-    writer.array("average_precision", retrieval.average_precision)
-    writer.array("first_hit", retrieval.first_hit)
-    writer.array("inverse_negative_penalty", retrieval.inverse_negative_penalty)
+    for name in _RETRIEVAL:
+        writer.array(name, getattr(retrieval, name))
 
 
 def _notes(data: Evaluated, retrieval: RetrievalMetrics, agreement: Agreement) -> tuple[str, ...]:
