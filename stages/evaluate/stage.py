@@ -39,7 +39,7 @@ from stages.runs.store import Artifact, Writer
 from stages.samples import GALLERY, QUERY, TRAIN, UNKNOWN
 from stages.typing import Float32Array, Float64Array, Int32Array, Int64Array, UInt8Array
 
-_RETRIEVAL = ("cmc", "average_precision", "first_hit", "inverse_negative_penalty")
+_RETRIEVAL = tuple(field.name for field in dataclasses.fields(RetrievalMetrics))
 SAMPLING_SEED = 0
 """Seed that draws the samples for the silhouette of a large set."""
 
