@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from stages.ingest.formats.format import BOXES, NAMING, STEPS, Findings, Format
 from stages.ingest.formats.listing import left_out
 from stages.ingest.formats.names import shown
 from stages.ingest.formats.recognise import Recognised, recognise
+from stages.ingest.formats.yolo import label_file
 from stages.plain_files import endless_kind
 from stages.samples import Samples
 
@@ -52,7 +53,22 @@ def read_samples(
         )
     if findings.left_out is None:
         findings.left_out = left_out(source, taken={*samples.path, *layout.tables})
+        if layout.name == "folder":
+            findings.warnings += _named_like_pictures(source, samples.path, findings.left_out)
     return samples
+
+
+def _named_like_pictures(source: Path, paths: Sequence[str], left_out: Collection[str]) -> list[str]:
+    """A line about files that have the name of one of the pictures `paths`, as labelling tools write boxes."""
+    suffixes = [suffix for suffix in (".json", ".txt", ".xml") if suffix in left_out]
+    places = {label_file(source, path) for path in paths} if suffixes else ()
+    found = sorted(file for place in places for suffix in suffixes if (file := place.with_suffix(suffix)).is_file())
+    if not found:
+        return []
+    return [
+        f"files called as pictures are, which are not read: {len(found)}, the first {shown(found[0].relative_to(source))}; if "
+        "they hold boxes, save these as COCO or YOLO (`format='yolo'` if they are that)"
+    ]
 
 
 def recognise_source(source: Path) -> Recognised:

@@ -16,7 +16,7 @@ from stages.plain_files import plain_file
 IGNORED, NO_TRACK = 0.0, -1
 _SEPARATOR = re.compile(r"\s*,\s*|\s+")
 _FEWEST = 6
-_CELL, _NUMBERS, _LOOKED_AT = re.compile(r"[,;\s]+"), 4, 5
+CELL, _NUMBERS, _LOOKED_AT = re.compile(r"[,;\s]+"), 4, 5
 """So many numbers in one of the first lines make a text beside a video look like boxes."""
 
 
@@ -57,7 +57,7 @@ def rows_of(file: Path, *, is_truth: bool) -> tuple[list[Row], int]:
 def looks_like_mot(file: Path) -> bool:
     """Whether one of the first lines of `file` is that of a file of boxes: six numbers or more, of which two are whole."""
     try:
-        return any(_why_no_row(file, line) is None for line in _first_lines(file))
+        return any(_why_no_row(file, line) is None for line in first_lines(file))
     except (OSError, UnicodeDecodeError):
         return False
 
@@ -75,12 +75,12 @@ def unread_boxes(root: Path, videos: Iterable[str]) -> list[str]:
 def _why_unread(file: Path) -> str | None:
     """Why the boxes of `file` are not read; None if it is a text like any other."""
     try:
-        lines = _first_lines(file)
+        lines = first_lines(file)
     except (OSError, UnicodeDecodeError) as error:
         return "it is not in UTF-8" if isinstance(error, UnicodeDecodeError) else f"{error.strerror}"
     if not lines:
         return "it is empty, where a tracker's boxes would be"
-    if not any(len([cell for cell in _CELL.split(line) if number_of(cell) is not None]) >= _NUMBERS for line in lines):
+    if not any(len([cell for cell in CELL.split(line) if number_of(cell) is not None]) >= _NUMBERS for line in lines):
         return None
     if file.suffix != ".txt":
         return f"a tracker's boxes are read from {plain(file.stem)}.txt, written as MOTChallenge does"
@@ -99,7 +99,7 @@ def _why_no_row(file: Path, line: str) -> str | None:
     return None
 
 
-def _first_lines(file: Path) -> list[str]:
+def first_lines(file: Path) -> list[str]:
     """The first lines of `file` that are not empty."""
     with open(file, encoding="utf-8-sig", opener=plain_file) as text:
         return list(islice((line.strip() for line in text if line.strip()), _LOOKED_AT))

@@ -19,6 +19,7 @@ from stages.ingest.formats.layout import is_there
 from stages.ingest.formats.listing import suffix_of
 from stages.ingest.formats.named_files import MARKET_FOLDERS
 from stages.ingest.formats.names import first_names, plain, shown
+from stages.ingest.formats.yolo import refuse_bad_labels
 
 _LOOKED_AT = 20
 _NAMED, _LONGEST = 5, 40
@@ -38,7 +39,8 @@ def recognise(source: Path, formats: Iterable[Format]) -> Recognised:
     """The format of `source`, a file or a folder.
 
     A published layout comes first, then what those of `formats` recognise that can, a table, a folder of pictures. UsageError
-    if several tables could be that of the pictures, or if parts of a published layout are missing and nothing else fits.
+    if several tables could be that of the pictures, or if parts of a published layout are missing, or labels are wrong, and
+    nothing else fits.
     """
     fitting = [
         Recognised(each.name, why) for each in formats if each.recognise is not None and (why := each.recognise(source))
@@ -53,6 +55,7 @@ def recognise(source: Path, formats: Iterable[Format]) -> Recognised:
         fitting += _by_tables(source, is_known=bool(fitting))
         if fitting[0].format == "folder":
             _require_whole(source)
+            refuse_bad_labels(source)
     return replace(fitting[0], others=tuple(each.format for each in fitting[1:] if each.format != fitting[0].format))
 
 

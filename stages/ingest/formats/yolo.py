@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path, PurePosixPath
 
 from schemas.parameters import IngestParameters
 from stages.errors import DbcError, UsageError
+from stages.ingest.formats.boxes_file import CELL, first_lines
 from stages.ingest.formats.detections import Detection, samples_of
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
 from stages.ingest.formats.listing import list_images, no_images, subfolders
@@ -123,19 +125,52 @@ def label_place(path: str) -> str:
 
 def why_yolo(source: Path) -> str | None:
     """One line if one of the first text files near `source` is one of labels of a picture; else None."""
+    for file in _near(source):
+        with suppress(DbcError):
+            if _lines(file):
+                return f"{plain(file.relative_to(source).as_posix())} has boxes of YOLO"
+    return None
+
+
+def refuse_bad_labels(source: Path) -> None:
+    """Raise UsageError for a file near `source`, where `why_yolo` found none, that would be one of labels but for a mistake.
+
+    Half of its first lines or more are numbers, but for one word.
+    """
+    for file in _near(source):
+        try:
+            lines = [CELL.split(line) for line in first_lines(file)]
+        except (OSError, UnicodeDecodeError):
+            continue
+        if 2 * sum(map(_are_numbers, lines)) >= len(lines) > 0:
+            try:
+                _lines(file)
+            except DbcError as error:
+                raise UsageError(f"{error}; or say `format='folder'` if it has no boxes of YOLO") from error
+
+
+def _are_numbers(cells: Sequence[str]) -> bool:
+    """Whether these are four numbers or more, but for one word."""
+    n_numbers = sum(is_missing(cell) or number_of(cell) is not None for cell in cells)
+    return len(cells) >= _BOX - 1 <= n_numbers + 1 >= len(cells)
+
+
+def _near(source: Path) -> Iterator[Path]:
+    """The first text files in `source` and its folders that have the name of a picture and are not empty."""
     if not source.is_dir():
-        return None
+        return
     below = subfolders(source)[:_LOOKED_AT]
     places = [(source, f"{LABELS}/**/*.txt"), *((folder, f"{LABELS}/*.txt") for folder in below), (source, "*.txt")]
     places += [(folder, "*.txt") for folder in below]
     near = chain.from_iterable(folder.glob(pattern) for folder, pattern in places)
-    for file in islice(near, _LOOKED_AT):
-        try:
-            if _has_picture(file) and _lines(file):
-                return f"{plain(file.relative_to(source).as_posix())} has boxes of YOLO"
-        except DbcError:
-            return None
-    return None
+    yield from filter(_has_picture, islice(filter(_is_full, near), _LOOKED_AT))
+
+
+def _is_full(file: Path) -> bool:
+    try:
+        return file.stat().st_size > 0
+    except OSError:
+        return False
 
 
 def _has_picture(label: Path) -> bool:

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from box_sources import pictures, read, refusal, text
 
+from stages.errors import UsageError
+from stages.ingest.formats import recognise_source
 from stages.ingest.formats.yolo import class_names
 from stages.samples import UNKNOWN
 
@@ -92,3 +94,50 @@ def test_classes_have_names_if_a_file_says_them(tmp_path: Path, file: str, conte
     samples, findings = read(tmp_path, "yolo", category="plains hare")
     assert samples.box.tolist() == [[0.25, 0.25, 0.5, 0.5]]
     assert findings.boxes == {"of category zebra": 1}
+
+
+OUTLINE = "0 0.1 0.1 0.2 0.1 0.2 0.2 0.1 0.2"
+
+
+@pytest.mark.parametrize(
+    ("bad", "told"),
+    [
+        ("0 0.5 0.5 0.4 0.4\n0 0.5 0.5 0.4 0.4", "line 2 repeats line 1"),
+        (OUTLINE, "line 1 has 9 fields, as outlines have"),
+        ("0,0.5,0.5,0.4,0.4", "line 1: '0,0.5,0.5,0.4,0.4' is not class x y width height"),
+        ("0 nan 0.5 0.4 0.4", "line 1: '0 nan 0.5 0.4 0.4' is not class"),
+        ("zebra 0.5 0.5 0.4", "line 1: 'zebra 0.5 0.5 0.4' is not class"),
+    ],
+)
+def test_a_bad_line_in_any_file_does_not_make_whole_pictures_of_boxes(tmp_path: Path, bad: str, told: str) -> None:
+    pictures(tmp_path, "1.jpg", "2.jpg")
+    text(tmp_path / "1.txt", f"{bad}\n")
+    with pytest.raises(UsageError) as caught:
+        recognise_source(tmp_path)
+    assert told in str(caught.value)
+    assert str(caught.value).endswith("or say `format='folder'` if it has no boxes of YOLO")
+    for good, other in (("1", "2"), ("2", "1")):
+        text(tmp_path / f"{good}.txt", "0 0.5 0.5 0.2 0.4\n")
+        text(tmp_path / f"{other}.txt", f"{bad}\n")
+        assert recognise_source(tmp_path).format == "yolo"
+        assert told in refusal(tmp_path, "yolo")
+
+
+def test_labels_are_found_among_empty_ones_and_words_beside_pictures_are_no_labels(tmp_path: Path) -> None:
+    for number in range(60):
+        text(tmp_path / "a" / f"{number}.txt", "0 0.5 0.5 0.2 0.4\n" if number == 7 else "")
+    pictures(tmp_path / "a", "7.jpg")
+    assert recognise_source(tmp_path / "a").format == "yolo"
+    text(pictures(tmp_path / "b", "1.jpg") / "1.txt", "zebra 1\nseen 3 times at 4 in the morning\n0.5 0.5 1\n")
+    assert recognise_source(tmp_path / "b").format == "folder"
+
+
+def test_files_called_as_pictures_are_told_if_no_boxes_are_read(tmp_path: Path) -> None:
+    pictures(tmp_path, "day/a/b/1.jpg", "day/a/b/2.jpg")
+    for name in ("1.txt", "2.xml", "other.json"):
+        text(tmp_path / "day" / "a" / "b" / name, "0 0.5 0.5 0.2 0.4\n")
+    _, findings = read(tmp_path, "folder", folder_identities=False)
+    assert findings.warnings == [
+        "files called as pictures are, which are not read: 2, the first 'day/a/b/1.txt'; if they hold boxes, save these as "
+        "COCO or YOLO (`format='yolo'` if they are that)"
+    ]
