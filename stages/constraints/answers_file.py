@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,7 @@ from stages.constraints.names import sample_names
 from stages.errors import UsageError
 from stages.ingest.formats.csv_file import CsvFile, read_csv_file
 from stages.ingest.formats.names import shown
+from stages.runs.kept_source import read_source
 from stages.runs.store import Artifact
 from stages.samples import TRAIN
 from stages.typing import BoolArray, Int64Array
@@ -24,6 +26,8 @@ from stages.typing import BoolArray, Int64Array
 COLUMNS = ("path_a", "path_b", "answer")
 _LONGEST_CHAIN = 12
 """Links of a chain that a message spells out."""
+_GONE = -1
+"""The place of a picture that only an earlier dataset of the run had."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +35,9 @@ class AnsweredPairs:
     """What a file says: `pairs` (p, 2) of train samples, by their place among train samples, and `is_same` (p,); `lines` (p,).
 
     Rows that say "unsure" are only counted, by `n_unsure` and in `unsure` (u, 2); those about pictures that were added to
-    the run later are left out and counted in `n_later`. `alike` are names that are the path of one picture and the file name
-    of others, which they do not mean.
+    the run later are left out and counted in `n_later`, those about pictures that were taken out in `n_gone`. `alike` are
+    names that are the path of one picture and the file name of others, which they do not mean; `renamed` those whose picture
+    has another name now, and `reused` those that were another picture's in an earlier dataset of the run.
     """
 
     pairs: Int64Array
@@ -40,7 +45,10 @@ class AnsweredPairs:
     lines: Int64Array
     unsure: Int64Array
     n_later: int = 0
+    n_gone: int = 0
     alike: tuple[str, ...] = ()
+    renamed: tuple[str, ...] = ()
+    reused: tuple[str, ...] = ()
 
     @property
     def n_unsure(self) -> int:
@@ -70,10 +78,11 @@ def canonical(pairs: Int64Array, is_same: BoolArray) -> Int64Array:
 class TrainSamples:
     """The train samples of a dataset by what a file may call them.
 
-    `newest` is the dataset with pictures that were added to it: a file may name these, too.
+    `newest` is the dataset with pictures that were added to it: a file may name these, too. `before` are earlier datasets of
+    the run that were ingested by themselves: pictures that only they name are found by their content.
     """
 
-    def __init__(self, dataset: Artifact, newest: Artifact | None = None) -> None:
+    def __init__(self, dataset: Artifact, newest: Artifact | None = None, before: Sequence[Artifact] = ()) -> None:
         split, paths, frame_start = dataset.read("split"), dataset.read("path").tolist(), dataset.read("frame_start")
         place = np.cumsum(split == TRAIN) - 1
         self.n_samples = int((split == TRAIN).sum())
@@ -89,13 +98,19 @@ class TrainSamples:
                 self._by_path.setdefault(path, []).append(sample)
                 self._by_file.setdefault(path.rpartition("/")[2], []).append(sample)
         self._later = None if newest is None else TrainSamples(newest)
+        self._dataset, self._frame_start = dataset, frame_start.tolist()
+        self._before = [TrainSamples(each) for each in before]
 
     def place(self, name: str, *, at: str) -> int | None:
         """The place among train samples of the one that `name` means, None if it was added later.
 
-        UsageError, beginning with `at`, unless it is one.
+        −1 if it was taken out: an earlier dataset of the run had it. UsageError, beginning with `at`, unless it is one.
         """
-        found = self._named(name) or self._in_another_form(name)
+        found = self._find(name)
+        if found is None and self._images_before(name):
+            known = self._place_by_content(name)
+            if known != _GONE or self._later is None or self._later._find(name) is None:
+                return known
         if found is None and self._later is not None:
             self._later.place(name, at=at)
             return None
@@ -122,6 +137,49 @@ class TrainSamples:
     def is_also_in_folders(self, name: str) -> bool:
         """Whether `name`, a file name alone, is the path of a picture, and other pictures have the same file name."""
         return "/" not in name and name in self._by_path and len(self._by_file[name]) > len(self._by_path[name])
+
+    def is_renamed(self, name: str) -> bool:
+        """Whether no picture has this `name` now, and one of an earlier dataset is there by another."""
+        return self._find(name) is None and self._place_by_content(name) != _GONE
+
+    def is_reused(self, name: str) -> bool:
+        """Whether `name` is a picture's, and was that of one with another content in an earlier dataset."""
+        found, before = self._find(name), self._images_before(name)
+        return bool(found and before) and not set(before) & set(self._contents(found[0]) if found else ())
+
+    def _place_by_content(self, name: str) -> int:
+        """The place of the train sample that has an image which `name` had before; `_GONE` if there is none."""
+        samples = (self._by_content[image] for image in self._images_before(name) if image in self._by_content)
+        return next((place for sample in samples if (place := self._place_of[sample]) is not None), _GONE)
+
+    def _images_before(self, name: str) -> Sequence[str]:
+        """The digests of the images of what `name` meant in the newest earlier dataset that knows it; empty if none does."""
+        for earlier in self._before:
+            found = earlier._find(name)
+            if found is not None and len(found) == 1:
+                return earlier._contents(found[0])
+        return ()
+
+    def _contents(self, sample: int) -> Sequence[str]:
+        return self._digests[self._frame_start[sample] : self._frame_start[sample + 1]]
+
+    @cached_property
+    def _digests(self) -> Sequence[str]:
+        """What tells each image from others by its content; its place and dataset where that was not kept."""
+        kept, n_images = read_source(self._dataset), self._frame_start[-1]
+        return [f"{id(self)} {image}" for image in range(n_images)] if kept is None else kept.digests
+
+    @cached_property
+    def _by_content(self) -> dict[str, int]:
+        """The sample that has an image, by its digest."""
+        return {
+            digest: sample
+            for sample in reversed(range(len(self._frame_start) - 1))
+            for digest in self._contents(sample)
+        }
+
+    def _find(self, name: str) -> list[int] | None:
+        return self._named(name) or self._in_another_form(name)
 
     def _named(self, name: str) -> list[int] | None:
         """The samples that `name` may mean: a path, a file name alone, or either with #n, the number of a box."""
@@ -177,11 +235,13 @@ def read_answers(file: Path, samples: TrainSamples) -> AnsweredPairs:
     """The answers in `file` about `samples`; UsageError, one line with file and row, for what cannot be meant."""
     table = read_table(file)
     pairs = np.zeros((len(table), 2), dtype=np.int64)
-    is_same, is_unsure, is_later = np.zeros((3, len(table)), dtype=bool)
+    is_same, is_unsure, is_left_out = np.zeros((3, len(table)), dtype=bool)
+    n_gone = 0
     for row, (first, second, answer) in enumerate(zip(*(table.cells[name] for name in COLUMNS), strict=True)):
         places = [place for name in (first, second) if (place := samples.place(name, at=table.at(row))) is not None]
-        is_later[row] = len(places) < 2
-        if is_later[row]:
+        is_left_out[row] = len(places) < 2 or _GONE in places
+        n_gone += _GONE in places
+        if is_left_out[row]:
             continue
         pairs[row] = places
         is_same[row], is_unsure[row] = answer == "same", answer == "unsure"
@@ -189,16 +249,19 @@ def read_answers(file: Path, samples: TrainSamples) -> AnsweredPairs:
             raise UsageError(
                 f"{table.at(row)} says that {shown(first)} and {shown(second)} differ, which are one sample"
             )
-    told = ~is_unsure & ~is_later & (pairs[:, 0] != pairs[:, 1])
+    told = ~is_unsure & ~is_left_out & (pairs[:, 0] != pairs[:, 1])
     lines = np.asarray(table.line, dtype=np.int64)
-    alike = filter(samples.is_also_in_folders, (*table.cells["path_a"], *table.cells["path_b"]))
+    names = dict.fromkeys((*table.cells["path_a"], *table.cells["path_b"]))
     answers = AnsweredPairs(
         pairs[told],
         is_same[told],
         lines[told],
-        pairs[is_unsure & ~is_later],
-        int(is_later.sum()),
-        tuple(dict.fromkeys(alike)),
+        pairs[is_unsure & ~is_left_out],
+        n_later=int(is_left_out.sum()) - n_gone,
+        n_gone=n_gone,
+        alike=tuple(filter(samples.is_also_in_folders, names)),
+        renamed=tuple(filter(samples.is_renamed, names)),
+        reused=tuple(filter(samples.is_reused, names)),
     )
     require_no_contradiction(answers, samples.names, file)
     return answers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,14 +18,14 @@ from stages.constraints.answers_file import NO_ANSWERS, AnsweredPairs, TrainSamp
 from stages.constraints.contradictions import first_contradiction
 from stages.constraints.derived import derived_pairs, shows_different
 from stages.constraints.labels import labelled_pairs, read_labels
-from stages.errors import UsageError
+from stages.errors import DbcError, UsageError
 from stages.ingest.formats.names import shown
 from stages.ingest.known_later import path_or_file_name
 from stages.reporting import Reporter
 from stages.runs.context import Context
 from stages.runs.making import Computed, Made, Request, make_artifact
 from stages.runs.run_directory import RunDirectory, constraints_manifest
-from stages.runs.store import Artifact, Writer
+from stages.runs.store import Artifact, Writer, open_artifact
 from stages.typing import BoolArray, Int64Array
 
 FILE_NAME = "constraints.csv"
@@ -107,7 +108,18 @@ def train_samples(run: RunDirectory, dataset: Artifact) -> TrainSamples:
     """The train samples of `dataset`; files may name what was added to it in the newest of `run`, too."""
     newest = RunDirectory(run.root).find("dataset")
     is_newest = newest is None or newest.manifest.id == dataset.manifest.id
-    return TrainSamples(dataset, None if is_newest else newest)
+    return TrainSamples(dataset, None if is_newest else newest, _ingested_before(run, dataset))
+
+
+def _ingested_before(run: RunDirectory, dataset: Artifact) -> list[Artifact]:
+    """The other datasets of `run`, the newest first, without those that pictures were added to: what grew of them has all."""
+    found = []
+    for version in reversed(run.versions("dataset")):
+        # one that cannot be opened, because it is damaged, is told when it is used
+        with suppress(DbcError):
+            found.append(open_artifact(run.directory("dataset", 0), version))
+    grown_from = {parent.id for each in [*found, dataset] for parent in each.manifest.parents}
+    return [each for each in found if each.manifest.id not in {*grown_from, dataset.manifest.id}]
 
 
 def answers_of(
@@ -116,7 +128,7 @@ def answers_of(
     """What the file that is `asked` for says of `samples`, and the pairs (p, 2) that the data shows to differ."""
     file = _file_of(run, asked)
     answers = NO_ANSWERS if file is None else read_answers(file, samples)
-    tell_later(answers, reporter)
+    tell_meant(answers, reporter)
     return answers, derived_pairs(dataset) if asked.derived else NO_ANSWERS.pairs
 
 
@@ -159,12 +171,24 @@ class _Said:
         raise UsageError(f"{why}, but {source}{chain_told(found, names, lines)}; correct it{advice}")
 
 
-def tell_later(answers: AnsweredPairs, reporter: Reporter) -> None:
-    """Say how many answers are left out because they are about pictures that are in no cluster yet."""
+def tell_meant(answers: AnsweredPairs, reporter: Reporter) -> None:
+    """Say how many answers are left out because their pictures are in no cluster, and what names were taken to mean."""
     if answers.n_later:
         reporter.note(
             f"answers about pictures that were added after these clusters were made: {answers.n_later}, left out here; "
             "dbc run takes them"
+        )
+    if answers.n_gone:
+        reporter.note(f"answers about pictures that were taken out of the data set: {answers.n_gone}, left out")
+    if answers.renamed:
+        reporter.note(
+            f"answers name pictures as they were called before, found by their content: {len(answers.renamed)}, the first "
+            f"{shown(answers.renamed[0])}"
+        )
+    if answers.reused:
+        reporter.warn(
+            f"names in answers that were another picture's in an earlier data set of this run: {len(answers.reused)}, the "
+            f"first {shown(answers.reused[0])}; they are taken as the pictures of now: take out answers that were given before"
         )
 
 

@@ -15,7 +15,7 @@ from schemas.parameters import MergeParameters
 from schemas.stage_names import stage_label
 from stages.arrays.partition import members_of
 from stages.constraints.derived import derived_pairs
-from stages.constraints.stage import tell_later, train_samples
+from stages.constraints.stage import tell_meant, train_samples
 from stages.evaluate.report import Reported
 from stages.evaluate.report import report as make_report
 from stages.merge.constrained import before_review, by_encounter
@@ -98,7 +98,7 @@ def open_review(run: RunDirectory, *, stage: int, file: Path, reporter: Reporter
     clusters = before_review(run, stage)
     samples = train_samples(run, reported.dataset)
     book = AnswerBook(file, samples, derived_pairs(reported.dataset))
-    tell_later(book.found, reporter)
+    tell_meant(book.found, reporter)
     parameters, merged = clusters_manifest(clusters).parameters, clusters.read("criterion")
     # the order takes squared distances and mean dispersions: only then is the stage's D the same quantity
     is_same_d = parameters.criterion == "dbc" and parameters.metric == "sqeuclidean"

@@ -6,8 +6,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from stages.constraints.answers_file import TrainSamples
+from stages.constraints.answers_file import TrainSamples, read_answers
+from stages.constraints.stage import tell_meant, train_samples
+from stages.errors import UsageError
+from stages.reporting import Silent
 from stages.runs.run_directory import RunDirectory, constraints_manifest
 from tests.cli.conftest import NETWORK, Dbc
 
@@ -203,3 +207,54 @@ def test_a_dry_run_makes_no_constraints(dbc: Dbc, run: Path) -> None:
     write_answers(run / "constraints.csv", [f"{names[0]},{names[1]},same"])
     assert dbc("merge", "--dry-run", "--run", run, "--json").json["status"] == "would create"
     assert not (run / "constraints").exists()
+
+
+class Lines(Silent):
+    """Keeps what is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def note(self, message: str) -> None:
+        self.told.append(message)
+
+    warn = note
+
+
+def test_answers_follow_pictures_to_another_name_and_fall_away_with_those_taken_out(dbc: Dbc, tmp_path: Path) -> None:
+    """A folder was renamed, a picture deleted, and `--new-dataset` said, as the documents advise."""
+    (folder := tmp_path / "g" / "A").mkdir(parents=True)
+    for level in (0, 40, 80, 120):
+        Image.new("RGB", (8, 8), (level, 90, 0)).save(folder / f"{level}.png")
+    read = ["ingest", folder.parent, "--height", 8, "--width", 8, "--no-identities", "--run", tmp_path / "r"]
+    assert dbc(*read).status == 0
+    folder.rename(folder.parent / "B")
+    (folder.parent / "B" / "120.png").unlink()
+    # a new card whose numbers begin anew
+    folder.mkdir()
+    Image.new("RGB", (8, 8), (0, 200, 0)).save(folder / "80.png")
+    assert dbc(*read, "--new-dataset").status == 0
+    rows = [
+        "A/0.png,A/40.png,same",
+        "A/120.png,A/0.png,different",
+        "120.png,40.png,unsure",
+        "A/80.png,B/0.png,different",
+    ]
+    file, run = write_answers(tmp_path / "a.csv", rows), RunDirectory(tmp_path / "r")
+    samples = train_samples(run, run.require("dataset"))
+    answers, lines = read_answers(file, samples), Lines()
+    names = [[samples.names[place] for place in pair] for pair in answers.pairs.tolist()]
+    assert names == [["B/0.png", "B/40.png"], ["A/80.png", "B/0.png"]]
+    assert (answers.n_gone, answers.n_later, len(answers.unsure)) == (2, 0, 0)
+    tell_meant(answers, lines)
+    assert [line.partition(": ")[2] for line in lines.told] == [
+        "2, left out",
+        "2, the first 'A/0.png'",
+        "1, the first 'A/80.png'; they are taken as the pictures of now: take out answers that were given before",
+    ]
+    with pytest.raises(UsageError, match=r"names 'A/7\.png', which is no picture"):
+        samples.place("A/7.png", at="line 2")
+    # the first dataset, taken again, knows them all as they were, and what they were called later
+    first = RunDirectory(tmp_path / "r", pinned={"dataset": 1})
+    before = read_answers(file, train_samples(first, first.require("dataset")))
+    assert (len(before.pairs), before.n_gone, before.renamed) == (3, 0, ("B/0.png",))
