@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 from schemas.parameters import IngestParameters
 from stages.errors import UsageError
 from stages.ingest.formats.names import plain
-from stages.ingest.joining import joined, stored_samples
+from stages.ingest.joining import joined, own_encounters, said_otherwise, stored_samples
 from stages.ingest.order import content_order
 from stages.ingest.overlap import share_overlapping
 from stages.ingest.whereabouts import find_pictures
@@ -35,8 +36,9 @@ class Addition:
     `stored` (n_images) is the row of each image in the dataset before, −1 for a new one. `path` (n_images) are the paths to
     store, from the root of the dataset before; those of new images in `samples` start from their own. `n_known` samples
     are there already, `n_overlapping` are left out because their boxes overlap boxes that are there, and of `n_partly`, which
-    are added, some frames do. `moved` are the old and new paths of files that are known by their content and no longer where
-    they were.
+    are added, some frames do. `said_otherwise` counts known samples by the columns of which the new source says something
+    else, with the first, and `encounters` are the old and new names of those that were told apart. `moved` are the old and
+    new paths of files that are known by their content and no longer where they were.
     """
 
     samples: Samples
@@ -47,6 +49,8 @@ class Addition:
     moved: tuple[tuple[str, str], ...] = ()
     n_overlapping: int = 0
     n_partly: int = 0
+    said_otherwise: tuple[Counter[str], str] = field(default_factory=lambda: (Counter(), ""))
+    encounters: tuple[tuple[str, str], ...] = ()
 
     @property
     def n_new(self) -> int:
@@ -91,14 +95,19 @@ def addition(
     if len(samples) and bool(len(stored.box)) != bool(len(samples.box)):
         had, has = ("boxes", "whole pictures") if len(stored.box) else ("whole pictures", "boxes")
         raise UsageError(f"this run holds {had}, and SOURCE gives {has}; ingest it into a new `run`")
-    there = set(_sample_digests(stored, kept.digests))
-    is_new = np.array([key not in there for key in _sample_digests(samples, digests)], dtype=np.bool_)
+    there: dict[tuple[str, ...], list[int]] = {}
+    for sample, key in enumerate(_sample_digests(stored, kept.digests)):
+        there.setdefault(key, []).append(sample)
+    same = [there.get(key, []) for key in _sample_digests(samples, digests)]
+    is_new = np.array([not each for each in same], dtype=np.bool_)
+    otherwise = said_otherwise(stored, samples, same)
     n_known = int((~is_new).sum())
     share = np.zeros(len(samples))
     if len(stored.box) and len(samples.box):
         there_already = replace(stored, box=source_boxes(before).astype(np.float64))
         share = share_overlapping(samples, digests, is_new, root, there_already, kept.digests)
     is_new &= share < 1
+    samples, encounters = own_encounters(stored, kept.digests, samples, digests)
     images = np.flatnonzero(np.repeat(is_new, np.diff(samples.frame_start)))
     new, new_digests = samples.take(np.flatnonzero(is_new)), [digests[image] for image in images.tolist()]
     old_root = _root_now(before, kept, stored.path, reporter)
@@ -117,6 +126,8 @@ def addition(
         n_known=n_known,
         n_overlapping=int((share == 1).sum()),
         n_partly=int(((share > 0) & (share < 1)).sum()),
+        said_otherwise=otherwise,
+        encounters=tuple((name, now) for name, now in encounters.items() if now in new.encounter_name),
         moved=_moved(
             file_digests(stored.path, kept.digests),
             file_digests(_from_root(samples.path, root, old_root), digests),

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain, count, repeat
 from typing import Any
 
 import numpy as np
 
+from stages.ingest.formats.names import may_be_missing, shown
 from stages.runs.store import Artifact
 from stages.samples import IMAGE_COLUMNS, SAMPLE_COLUMNS, UNKNOWN, Samples
 from stages.typing import Int32Array
 
-_NAMED = (("pid", "identity", 1), ("camid", "camera", 0), ("encounter", "encounter_name", 0), ("view", "view_name", 0))
+ENCOUNTERS = ("encounter", "encounter_name", 0)
+NAMED = (("pid", "identity", 1), ("camid", "camera", 0), ENCOUNTERS, ("view", "view_name", 0))
 """Columns of numbers, those of their texts, and the smallest number that stands for one of them."""
 _TRACKLETS = ("tracklet", "tracklet_name", 0)
 _EMPTY: dict[str, Any] = {
@@ -40,6 +45,69 @@ def stored_samples(dataset: Artifact) -> Samples:
     return Samples(frame_start=dataset.read("frame_start"), **columns)
 
 
+def own_encounters(
+    before: Samples, old_digests: Sequence[str], samples: Samples, digests: Sequence[str]
+) -> tuple[Samples, dict[str, str]]:
+    """`samples` with encounters as `before` has them, or of their own; and the names that were changed, old to new.
+
+    Sources number encounters anew, so that a name that `before` has is another encounter here, and becomes `5 (2)`, unless a
+    picture that both have, by its digest (n_images), is of it in both: then it goes on. Names that say nothing stay.
+    """
+    names, old_names = texts_of(samples, *ENCOUNTERS), texts_of(before, *ENCOUNTERS)
+    meet = {name for name in set(names) & set(old_names) if name and not may_be_missing(name)}
+    if not meet:
+        return samples, {}
+    old_of: dict[str, set[str]] = {}
+    for name, digest in _of_images(before, old_names, old_digests):
+        old_of.setdefault(digest, set()).add(name)
+    now: dict[str, str] = {}
+    for name, digest in _of_images(samples, names, digests):
+        for old in old_of.get(digest, ()):
+            if name and digest and _is_of(old, name):
+                now[name] = min(old, now.get(name, old))
+    taken, others = {*names, *old_names}, meet - now.keys()
+    number = next(n for n in count(2) if taken.isdisjoint(f"{name} ({n})" for name in others))
+    now |= {name: f"{name} ({number})" for name in others}
+    changed = {name: new for name, new in sorted(now.items()) if name != new}
+    return replace(samples, encounter_name=tuple(changed.get(name, name) for name in names)), changed
+
+
+def _of_images(samples: Samples, names: Sequence[str], digests: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The name of the sample, and the digest of the file, of each image."""
+    n_images = np.diff(samples.frame_start).tolist()
+    of_images = chain.from_iterable(map(repeat, names, n_images))
+    return zip(of_images, (digest.partition(" ")[0] for digest in digests), strict=True)
+
+
+def _is_of(old: str, name: str) -> bool:
+    """Whether the encounter `old` is `name`, or what `own_encounters` made of it."""
+    return old == name or re.fullmatch(re.escape(name) + r" \([0-9]+\)", old) is not None
+
+
+def said_otherwise(before: Samples, samples: Samples, there: Sequence[Sequence[int]]) -> tuple[Counter[str], str]:
+    """Of how many `samples` each column says something else than `before` has; and the first of them, in words.
+
+    `there` (n_samples) are the samples of `before` that are the same, none of a new one. What is not said is not told.
+    """
+    columns = [(each[0], texts_of(before, *each), texts_of(samples, *each)) for each in NAMED]
+    columns.append(("timestamp", _times(before), _times(samples)))
+    found: Counter[str] = Counter()
+    first = ""
+    for name, old, new in columns:
+        for sample, same in enumerate(there):
+            said = [old[each] for each in same]
+            is_same = any(_is_of(was, new[sample]) if name == "encounter" else was == new[sample] for was in said)
+            if said and new[sample] and not is_same:
+                found[name] += 1
+                was = shown(said[0]) if said[0] else "none"
+                first = first or f"{shown(samples.path[samples.frame_start[sample]])} {shown(new[sample])} for {was}"
+    return found, first
+
+
+def _times(samples: Samples) -> list[str]:
+    return [samples.timestamp[image] if samples.timestamp else "" for image in samples.frame_start[:-1].tolist()]
+
+
 def joined(before: Samples, new: Samples) -> Samples:
     """The samples of `before`, then those of `new`; `before` keeps its numbers.
 
@@ -52,8 +120,8 @@ def joined(before: Samples, new: Samples) -> Samples:
     for name in (*IMAGE_COLUMNS, *SAMPLE_COLUMNS):
         columns[name] = _end_to_end(name, before, new)
     if before.tracklet_name or new.tracklet_name:
-        columns["tracklet_name"] = (*_told(before, *_TRACKLETS), *_told(unmoved, *_TRACKLETS))
-    for name, texts, smallest in _NAMED:
+        columns["tracklet_name"] = (*texts_of(before, *_TRACKLETS), *texts_of(unmoved, *_TRACKLETS))
+    for name, texts, smallest in NAMED:
         columns[name], columns[texts] = _renumbered(before, new, name, texts, smallest)
     frame_start = np.concatenate([before.frame_start, new.frame_start[1:] + before.frame_start[-1]])
     return Samples(frame_start=frame_start, **columns)
@@ -81,7 +149,7 @@ def _renumbered(
     both = _end_to_end(name, before, new)
     if not len(both):
         return both, ()
-    told = [_told(samples, name, texts, smallest) for samples in (before, new)]
+    told = [texts_of(samples, name, texts, smallest) for samples in (before, new)]
     number_of: dict[str, int] = {}
     for number, text in zip(getattr(before, name).tolist(), told[0], strict=True):
         if text:
@@ -95,7 +163,8 @@ def _renumbered(
     return np.asarray(numbers, dtype=np.int32), tuple(told[0] + told[1]) if named else ()
 
 
-def _told(samples: Samples, name: str, texts: str, smallest: int) -> list[str]:
+def texts_of(samples: Samples, name: str, texts: str, smallest: int) -> list[str]:
+    """(n_samples) the text of each, or its number where there are no texts; empty for numbers below `smallest`."""
     numbers: Sequence[int] = getattr(samples, name).tolist()
     named: Sequence[str] = getattr(samples, texts) or [""] * len(samples)
     if not len(numbers):

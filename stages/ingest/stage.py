@@ -171,6 +171,19 @@ def _images(
             f"pictures of the run that lie elsewhere in SOURCE now: {len(added.moved)}, the first {old} as {new}; they keep "
             "their path in the run, and exports find them by their content below the folder that was ingested first"
         )
+    otherwise, first = added.said_otherwise
+    if otherwise:
+        columns = ", ".join(f"{column} of {n}" for column, n in otherwise.items())
+        reporter.warn(
+            f"SOURCE says otherwise of samples that are there already, which is not taken: {columns}, the first {first}; "
+            "correct it by an ingest of all tables as one with `new_dataset`"
+        )
+    if added.encounters:
+        old, new = map(shown, added.encounters[0])
+        reporter.note(
+            f"encounters of SOURCE with the name of others of the run: {len(added.encounters)}, the first {old}, here {new}; "
+            "those of both that are one belong into one table, ingested with `new_dataset`"
+        )
     if added.n_overlapping:
         reporter.warn(
             "boxes left out, because boxes of the same pictures that are there overlap them by more than half: "

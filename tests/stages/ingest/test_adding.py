@@ -180,6 +180,29 @@ def test_samples_are_known_again_if_only_the_new_ones_have_frames(tmp_path: Path
     assert set(train_keys(before)) < set(train_keys(added))
 
 
+def test_other_encounters_and_corrections_of_a_table_are_told(tmp_path: Path) -> None:
+    folder, run = draw(tmp_path / "photos", [f"{letter}.png" for letter in "abc"], seed=0), tmp_path / "run"
+    told: list[str] = []
+    reporter = Mock(wraps=SILENT, note=told.append, warn=told.append)
+
+    def add(name: str, text: str, **given: bool) -> Artifact:
+        (folder / name).write_text(text)
+        parameters = IngestParameters(format="csv", height=8, width=8)
+        context = Context(reporter=reporter)
+        return dataset_of(
+            ingest(RunDirectory(run), source=folder / name, parameters=parameters, context=context, **given)
+        )
+
+    add("1.csv", "path,pid,encounter\na.png,Zora,1\nb.png,,1\n")
+    added = add("2.csv", "path,pid,encounter\nc.png,,1\n", add=True)
+    assert sorted(added.read("encounter_name")) == ["1", "1", "1 (2)"]
+    assert any("with the name of others of the run: 1, the first '1', here '1 (2)'" in line for line in told)
+    told.clear()
+    add("3.csv", "path,pid,encounter\na.png,Kira,1\nb.png,Bo,1\nc.png,,1\n", add=True)
+    assert any("which is not taken: pid of 2, the first 'a.png' 'Kira' for 'Zora'" in line for line in told)
+    assert not any("encounter of" in line for line in told)
+
+
 def test_a_compared_run_gets_the_datasets_that_its_own_grew_from(tmp_path: Path) -> None:
     ingested(tmp_path / "run", draw(tmp_path / "photos", ["a.png", "b.png"], seed=0))
     ingested(tmp_path / "run", draw(tmp_path / "more", ["c.png"], seed=1), add=True)

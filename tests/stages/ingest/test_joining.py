@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from stages.ingest.joining import joined
+from stages.ingest.joining import joined, own_encounters, said_otherwise
 from stages.samples import Samples
 
 TRAIN = 0
@@ -57,3 +57,45 @@ def test_a_column_of_one_table_alone_is_filled() -> None:
     assert np.isnan(both.score[1:]).all()
     assert both.score[0] == 0.5
     assert (both.identity, both.view_name, len(both.view)) == ((), (), 0)
+
+
+def visits(paths: str, names: list[str]) -> Samples:
+    """Pictures, one a letter, whose encounters have `names`."""
+    return replace(
+        table(list(paths), [-2] * len(names), [-2] * len(names)),
+        encounter=np.array([-2 if not name else place for place, name in enumerate(names)], dtype=np.int32),
+        encounter_name=tuple(names),
+    )
+
+
+def test_encounters_of_another_source_are_others() -> None:
+    first = visits("abcd", ["1", "2", "-", ""])
+    second, changed = own_encounters(first, list("abcd"), visits("efghi", ["2", "3", "2", "-", ""]), list("efghi"))
+    assert (second.encounter_name, changed) == (("2 (2)", "3", "2 (2)", "-", ""), {"2": "2 (2)"})
+    both = joined(first, second)
+    assert both.encounter[4] == both.encounter[6] not in both.encounter[:4]
+    # a table that grew goes on with its own, the first one and the second one
+    grown, changed = own_encounters(both, list("abcdefghi"), visits("bx", ["2", "2"]), ["b", "x"])
+    assert (grown.encounter_name, changed) == (("2", "2"), {})
+    grown, changed = own_encounters(both, list("abcdefghi"), visits("exy", ["2", "2", "1"]), ["e 1 2", "x", "y"])
+    assert grown.encounter_name == ("2 (2)", "2 (2)", "1 (2)")
+    third, _ = own_encounters(both, list("abcdefghi"), visits("xyz", ["1", "2", "2 (2)"]), list("xyz"))
+    assert third.encounter_name == ("1 (3)", "2 (3)", "2 (2) (3)")
+    # no picture in common, and none that can be read
+    alone, _ = own_encounters(first, ["", "b", "c", "d"], visits("x", ["1"]), [""])
+    assert alone.encounter_name == ("1 (2)",)
+    assert own_encounters(first, list("abcd"), visits("x", ["9"]), ["x"])[1] == {}
+
+
+def test_what_a_source_says_otherwise_is_told() -> None:
+    before = replace(table(["a", "b"], [1, 2], [1, -2], ["Zora", "Kira"]), timestamp=("2024-01-01T00:00:00", ""))
+    again = replace(visits("xab", ["1", "1", "1"]), pid=np.array([1, 2, 2], dtype=np.int32))
+    again = again.named(identity=["Kira"] * 3, camera=[""] * 3)
+    found, first = said_otherwise(before, again, [[], [0], [1]])
+    assert (found, first) == ({"pid": 1, "encounter": 2}, "'a' 'Kira' for 'Zora'")
+    assert said_otherwise(before, before, [[0], [1]]) == ({}, "")
+    # what is not said is no other thing, and copies may have either name
+    assert said_otherwise(before, table(["a", "b"], [-2, -2], [-2, -2]), [[0], [1]]) == ({}, "")
+    assert said_otherwise(before, again, [[], [0, 1], []])[0] == {"encounter": 1}
+    continued = replace(visits("a", ["1"]), encounter_name=("1 (2)",))
+    assert said_otherwise(continued, visits("a", ["1"]), [[0]]) == ({}, "")
