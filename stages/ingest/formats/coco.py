@@ -15,7 +15,7 @@ from stages.ingest.formats.detections import Detection, samples_of
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
 from stages.ingest.formats.json_file import forget_json, load_json
 from stages.ingest.formats.names import counted, first_names, plain, relative_path, shown
-from stages.ingest.formats.numbers import box_of, frame_of, score_of, text_of
+from stages.ingest.formats.numbers import box_of, frame_of, score_of, size_of, text_of
 from stages.ingest.formats.whole_pictures import each_picture_once
 from stages.plain_files import plain_file
 from stages.samples import Samples
@@ -35,7 +35,8 @@ def read_coco(source: Path, root: Path, parameters: IngestParameters, findings: 
     `source` is the file, or the folder that holds it. `location` of a picture is its camera, `seq_id` its encounter,
     `datetime` or `date_captured` its time, `frame_num` its frame (of a video, from 0). `name` of an annotation (or the only
     one of `individual_ids`) is the individual, `viewpoint` the view, `score` the detector's confidence, `track_id` the
-    tracklet in its `video_id`. UsageError names the annotation that is wrong.
+    tracklet in its `video_id`. `width` and `height` are of the picture that boxes are of. UsageError names the annotation that
+    is wrong.
     """
     file = find_coco(source)
     content = read_object(file)
@@ -130,6 +131,7 @@ def _detections(file: Path, root: Path, content: Mapping[str, Any], left_out: Co
             encounter=said(image, "seq_id"),
             view=said(annotation, "viewpoint"),
             category=category,
+            size=size_of(image.get("width"), image.get("height")),
         )
 
 

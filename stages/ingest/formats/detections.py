@@ -7,6 +7,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -15,7 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from schemas.parameters import ANY_CATEGORY, IngestParameters
-from stages.errors import UsageError
+from stages.errors import DbcError, UsageError
+from stages.ingest.decode.pixels import is_video
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.listing import NAMED, lost_files
 from stages.ingest.formats.names import counted, doubts, is_missing, iso_time, numbers_of, shown
@@ -26,6 +28,12 @@ from stages.typing import Int32Array, UInt8Array
 
 PIXELS_MEANT = 2
 """A relative box that reaches so many times the picture's size is taken for one in pixels, and refused."""
+
+_BEYOND = 1.05
+"""A box that reaches so many times the size of its picture is of another."""
+
+_READERS = 4
+"""Threads that read the sizes of pictures."""
 
 _NAMES_TOLD = 5
 """Encounters or views that are told by name."""
@@ -44,7 +52,8 @@ class Detection(NamedTuple):
     from 0; of pictures in a sequence `frame` is their number in it. `box` is left, top, width and height: in pixels of the
     picture as it is shown, or in shares of its size (0 to 1) if `is_relative`; None is the whole picture. `tracklet` names
     the boxes that one sample is made of, and is no tracklet's of another sequence. Texts that are missing words count as
-    not said. `split` is `TRAIN`, `QUERY` or `GALLERY`, for all rows or for none. `origin` begins errors about the row:
+    not said. `split` is `TRAIN`, `QUERY` or `GALLERY`, for all rows or for none. `size` is the width and height of the picture
+    that a box in pixels is of, as the source says them. `origin` begins errors about the row:
     `boxes.json image 3 detection 2`.
     """
 
@@ -62,6 +71,7 @@ class Detection(NamedTuple):
     encounter: str = ""
     view: str = ""
     split: int | None = None
+    size: tuple[float, float] | None = None
 
     @property
     def place(self) -> tuple[str, int, tuple[float, ...]]:
@@ -76,6 +86,7 @@ def samples_of(
 
     Rows below `min_confidence` or of other categories, and boxes without area, are left out and counted. Every other row is
     a sample, or those of one tracklet are, in order of frame, time and path. Splits are drawn by identity if no row has one.
+    Boxes of a larger or smaller copy of the picture, as the `size` says, become shares of it, and are told.
     Other files do not count as left out: a table of boxes lists what is meant.
     Raises `UsageError`, which names the row, for a box outside its picture (left out and counted if bad images are skipped),
     a row that is there twice, a picture that is not there, a tracklet of two identities, cameras or splits, or with
@@ -91,6 +102,7 @@ def samples_of(
     _check_pixels(rows, findings)
     rows = _without_copies(rows, parameters, findings)
     n_lost = _check_files(rows, root, parameters)
+    rows = _of_size(rows, root, findings)
     rows = list(_named(rows, parameters))
     groups = _groups(rows)
     samples = _table(rows, groups, parameters, findings)
@@ -224,6 +236,71 @@ def _check_files(rows: Sequence[Detection], root: Path, parameters: IngestParame
     raise UsageError(
         f"{first.origin}: {shown(first.path)} does not exist in {shown(root)}{others}{lost.told}; {advice}"
     )
+
+
+def _of_size(rows: list[Detection], root: Path, findings: Findings) -> list[Detection]:
+    """`rows`, those whose boxes are of a larger or smaller copy of their picture in shares of it, which is told.
+
+    Pictures of another shape, or with boxes beyond the size that is said, keep their boxes, and are warned of.
+    """
+    first: dict[str, Detection] = {}
+    for row in rows:
+        if row.size is not None and row.box is not None:
+            first.setdefault(row.path, row)
+    with ThreadPoolExecutor(max_workers=_READERS) as pool:
+        sizes = dict(zip(first, pool.map(lambda path: _size(root / path), first), strict=True))
+    copies: set[str] = set()
+    others: set[str] = set()
+    for row in rows:
+        is_copy = _is_of_copy(row, sizes.get(row.path))
+        if is_copy is not None:
+            (copies if is_copy else others).add(row.path)
+    copies -= others
+
+    def told(found: set[str]) -> str:
+        row = next(row for path, row in first.items() if path in found)
+        said, there = ("×".join(f"{length:g}" for length in size or ()) for size in (row.size, sizes[row.path]))
+        return f"{len(found)} of {len(first)}, the first {row.origin}: it says {said} pixels, {shown(row.path)} has {there}"
+
+    if copies:
+        findings.notes.append(f"boxes are scaled to pictures of another size than theirs: {told(copies)}")
+    if others:
+        findings.warnings.append(
+            f"pictures of another shape than their boxes are of: {told(others)}; boxes are taken as they are, in pixels of "
+            "the picture as it is shown: look at some, and give the pictures that were annotated if they are wrong"
+        )
+    return [_in_shares(row, row.size) if row.path in copies and row.size else row for row in rows]
+
+
+def _is_of_copy(row: Detection, size: tuple[int, int] | None) -> bool | None:
+    """Whether the box is of a copy of its picture, which has that `size`; None if it is of the picture, or not known."""
+    if size is None or row.size is None or row.box is None:
+        return None
+    (wide, high), (left, top, width, height) = row.size, row.box
+    if max(abs(size[0] - wide), abs(size[1] - high)) <= 1:
+        return None
+    # as alike as rounding lets them be
+    is_alike = abs(size[0] * high - size[1] * wide) <= wide + high
+    return is_alike and left + width <= _BEYOND * wide and top + height <= _BEYOND * high
+
+
+def _in_shares(row: Detection, size: tuple[float, float]) -> Detection:
+    """`row` with its box, if it has one, in shares of a picture of that `size`."""
+    if row.box is None:
+        return row
+    left, top, width, height = row.box
+    return row._replace(box=(left / size[0], top / size[1], width / size[0], height / size[1]), is_relative=True)
+
+
+def _size(file: Path) -> tuple[int, int] | None:
+    """Width and height of a picture or video as it is shown; None if it cannot be read."""
+    from stages.ingest.aspect import shown_size  # which needs names of this package
+    from stages.ingest.decode.video_file import frame_size
+
+    try:
+        return frame_size(file) if is_video(file.name) else shown_size(file)
+    except DbcError:
+        return None
 
 
 def _named(rows: Sequence[Detection], parameters: IngestParameters) -> Iterator[Detection]:

@@ -19,6 +19,7 @@ from stages.ingest.formats.detections import Detection, samples_of
 from stages.ingest.formats.format import NAMING, Findings, Format
 from stages.ingest.formats.listing import NAMED, list_images, subfolders
 from stages.ingest.formats.names import is_missing, plain, read_lines, relative_path, shown, whole_number
+from stages.ingest.formats.numbers import size_of
 from stages.samples import Samples
 
 OWN_FILES = ("gt/gt.txt", "det/det.txt")
@@ -27,12 +28,16 @@ OWN_FILES = ("gt/gt.txt", "det/det.txt")
 
 @dataclass(frozen=True)
 class Sequence:
-    """Frames of one camera: their `boxes` file, and the video or the folder of pictures that has the `frames`."""
+    """Frames of one camera: their `boxes` file, and the video or the folder of pictures that has the `frames`.
+
+    `size` is their width and height, if it is said.
+    """
 
     name: str
     boxes: Path
     frames: Path
     n_frames: int | None = None
+    size: tuple[float, float] | None = None
 
 
 def read_mot(source: Path, parameters: IngestParameters, findings: Findings) -> Samples:
@@ -153,7 +158,9 @@ def _sequence(folder: Path) -> Sequence | None:
             f"{shown(folder / 'seqinfo.ini')}: seqLength {shown(length)} is not a whole number; correct it"
         )
     frames = folder / place if (folder / place).is_dir() else _video_in(folder)
-    return Sequence(folder.absolute().name, boxes, frames, whole_number(length))
+    return Sequence(
+        folder.absolute().name, boxes, frames, whole_number(length), size_of(told.get("imwidth"), told.get("imheight"))
+    )
 
 
 def _seqinfo(file: Path) -> dict[str, str]:
@@ -229,6 +236,7 @@ def _detections(
             score=math.nan if is_truth or row.confidence < 0 else row.confidence,
             camera=sequence.name,
             tracklet="" if row.track == NO_TRACK else f"{sequence.name}/{row.track}",
+            size=sequence.size,
         )
 
 

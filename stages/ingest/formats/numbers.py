@@ -68,6 +68,12 @@ def box_of(values: object, origin: str, *, name: str, meaning: str) -> tuple[flo
     raise UsageError(f"{origin}: {name} {_told(values)} is not {meaning}; correct it")
 
 
+def size_of(width: object, height: object) -> tuple[float, float] | None:
+    """Width and height of a picture in pixels as a source says them; None unless both are numbers above 0."""
+    wide, high = number_of(width), number_of(height)
+    return (wide, high) if wide and high and min(wide, high) > 0 else None
+
+
 def text_of(value: object, origin: str, *, name: str) -> str:
     """A name: the text `value`, or the text of a number; empty if it is missing. UsageError for a list, true and the like."""
     if is_unsaid(value):

@@ -29,7 +29,7 @@ from stages.ingest.formats.names import counted, doubts, is_missing, numbers_of,
 from stages.ingest.formats.numbers import frame_of, score_of
 from stages.ingest.formats.path_patterns import camera_texts, identity_texts
 from stages.ingest.formats.splits import own_splits
-from stages.ingest.formats.table_cells import CORNERS, SIDES, rows_of_boxes, splits_of
+from stages.ingest.formats.table_cells import CORNERS, SIDES, SIZE, rows_of_boxes, splits_of
 from stages.samples import DISTRACTOR, GALLERY, JUNK, TRAIN, UNKNOWN, Samples
 from stages.typing import BoolArray, Int32Array, Int64Array, UInt8Array
 
@@ -65,7 +65,8 @@ def read_table(source: Path, root: Path, parameters: IngestParameters, findings:
     table = read_csv_file(find_table(source, findings.notes), columns=names, root=root)
     table = with_synonyms(table, SYNONYMS, findings.notes)
     box = next((box for box in (*SIDES, *CORNERS) if all(name in table.cells for name in box)), None)
-    table = replace(table, ignored=(*table.ignored, *(set(table.cells) - {*COLUMNS, *(box or ())})))
+    used = {*COLUMNS, *(box or ()), *(SIZE if box in CORNERS else ())}
+    table = replace(table, ignored=(*table.ignored, *(set(table.cells) - used)))
     if box is not None or any(map(is_video, table.cells["path"])):
         _report_columns(table, findings)
         marked = [mark for mark in MARKS if any(cell.casefold() in _YES for cell in table.column(mark))]

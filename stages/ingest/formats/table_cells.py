@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -12,7 +13,7 @@ from stages.ingest.formats.csv_file import CsvFile
 from stages.ingest.formats.detections import Detection
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.names import is_missing, shown
-from stages.ingest.formats.numbers import frame_of, score_of
+from stages.ingest.formats.numbers import frame_of, score_of, size_of
 from stages.runs.source_names import BOX
 from stages.samples import SPLIT_NAMES
 from stages.typing import UInt8Array
@@ -21,6 +22,8 @@ CORNERS = (("xmin", "ymin", "xmax", "ymax"), ("x1", "y1", "x2", "y2"))
 """Names of columns for the left, top, right and bottom of a box."""
 SIDES = (BOX, ("x", "y", "w", "h"))
 """Names of columns for the left, top, width and height of a box."""
+SIZE = ("width", "height")
+"""Beside `CORNERS`, columns of the size of the picture that boxes are of."""
 _SAID = (
     *("path", "pid", "camid", "tracklet", "split", "frame"),
     *("timestamp", "score", "category", "encounter", "view"),
@@ -35,7 +38,9 @@ def rows_of_boxes(table: CsvFile, box: tuple[str, ...] | None, findings: Finding
         findings.notes.append(f"boxes are shares of their pictures: no number of {', '.join(box or ())} exceeds 1")
     splits = splits_of(table)
     columns = {name: table.column(name) for name in _SAID}
-    for row, path in enumerate(columns["path"]):
+    has_size = not is_relative and box in CORNERS and set(SIZE) <= set(table.cells)
+    sizes = zip(*map(table.column, SIZE), strict=True) if has_size else itertools.repeat(("", ""))
+    for row, (path, size) in enumerate(zip(columns["path"], sizes, strict=False)):
         frame = columns["frame"][row]
         if is_missing(frame) and is_video(path):
             raise UsageError(
@@ -56,6 +61,7 @@ def rows_of_boxes(table: CsvFile, box: tuple[str, ...] | None, findings: Finding
             encounter=columns["encounter"][row],
             view=columns["view"][row],
             split=None if splits is None else int(splits[row]),
+            size=size_of(*size),
         )
 
 

@@ -126,3 +126,13 @@ def test_wild_me_keeps_annotations_and_pictures_in_folders_of_their_own(tmp_path
     assert read(tmp_path, "coco")[0].path == ("images/train2022/im/1.jpg",)
     file = tmp_path / "annotations" / "instances_train2022.json"
     assert read(file, "coco", root=tmp_path)[0].path == ("images/train2022/im/1.jpg",)
+
+
+def test_boxes_of_larger_pictures_are_scaled(tmp_path: Path) -> None:
+    rows = [{"image_id": 1, "bbox": [40, 30, 200, 100]}]
+    samples, findings = read(coco(tmp_path, rows, width=400, height="300"), "coco")
+    np.testing.assert_allclose(samples.box, [[0.1, 0.1, 0.5, 1 / 3]])
+    assert any("it says 400×300 pixels, 'im/1.jpg' has 40×30" in note for note in findings.notes)
+    for unknown in (0, None, "wide"):
+        samples, _ = read(coco(tmp_path, [{"image_id": 1, "bbox": BOX}], width=unknown), "coco")
+        np.testing.assert_array_equal(samples.box, [BOX])

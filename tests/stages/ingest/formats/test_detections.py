@@ -176,3 +176,24 @@ def test_splits_are_given_or_drawn(root: Path) -> None:
         for n in (2, 3)
     ]
     assert sorted(build(root, *rows, test_fraction=0.5).split.tolist()) == [0, 0, 1, 2]
+
+
+def test_boxes_of_a_copy_of_another_size_are_scaled_and_those_of_another_shape_are_told(root: Path) -> None:
+    same = row("a.png", 1, box=BOX, size=(20, 11))
+    copies = [row("b.png", 2, box=(100, 50, 50, 25), size=(201, 100)), row("c.png", 3, box=(2, 1, 2, 2), size=(10, 5))]
+    findings = Findings()
+    samples = build(root, same, *copies, findings=findings)
+    np.testing.assert_allclose(samples.box, [BOX, (100 / 201, 0.5, 50 / 201, 0.25), (0.2, 0.2, 0.2, 0.4)])
+    assert samples.is_relative.tolist() == [False, True, True]
+    told = "2 of 3, the first table row 2: it says 201×100 pixels, 'b.png' has 20×10"
+    assert f"boxes are scaled to pictures of another size than theirs: {told}" in findings.notes
+    assert not findings.warnings
+    # turned, and with a box beyond the size that is said
+    others = [row("b.png", 4, box=BOX, size=(10, 20)), row("c.png", 5, box=(2, 1, 9, 1), size=(10, 5))]
+    assert not build(root, same, *others, row("c.png", 6, box=BOX, size=(10, 5)), findings=findings).is_relative.any()
+    told = "2 of 3, the first table row 4: it says 10×20 pixels, 'b.png' has 20×10"
+    assert [warning.partition("; ")[0] for warning in findings.warnings] == [
+        f"pictures of another shape than their boxes are of: {told}"
+    ]
+    whole = build(root, row("a.png", 7, size=(40, 20)), row("b.png", 8, box=(0.1, 0.1, 0.5, 0.5), is_relative=True))
+    np.testing.assert_array_equal(whole.box[1], (0.1, 0.1, 0.5, 0.5))

@@ -168,3 +168,10 @@ def test_names_that_are_no_numbers_are_taken_in_the_order_of_the_numbers_in_them
 def test_a_faulty_file_of_boxes_is_no_folder_of_identities(tmp_path: Path, lines: str) -> None:
     text(tmp_path / "det/det.txt", lines)
     assert why_mot(tmp_path) == "det/det.txt is where MOTChallenge keeps boxes"
+
+
+def test_boxes_of_frames_that_were_shrunk_are_scaled(tmp_path: Path) -> None:
+    source = mot(tmp_path / "S1", ["1,1,41,31,200,100,1,1,1"])
+    text(source / "seqinfo.ini", SEQINFO.replace("40", "400").replace("Height=30", "Height=300"))
+    samples, _ = read(source, "mot")
+    np.testing.assert_allclose(samples.box, [[0.1, 0.1, 0.5, 1 / 3]])

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from miniatures import write
+from PIL import Image
 
 from schemas.parameters import IngestParameters
 from stages.errors import UsageError
@@ -108,3 +109,17 @@ def test_patterns_say_who_and_where_in_tables_and_folders(tmp_path: Path) -> Non
     both = IngestParameters(format="csv", folder_identities=False, **patterns)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="`identity_pattern` says where identities are, and so does"):
         read_samples(tmp_path, parameters=both)
+
+
+def test_width_and_height_beside_corners_are_those_of_the_picture(tmp_path: Path) -> None:
+    samples = boxed(tmp_path, "path,xmin,ymin,xmax,ymax,width,height\na.jpg,1,1,3,3,1,1\n")
+    assert not samples.is_relative.any()
+    Image.new("RGB", (40, 30)).save(tmp_path / "a.jpg")
+    header = "path,xmin,ymin,xmax,ymax,width,height"
+    (tmp_path / "samples.csv").write_text(f"{header}\na.jpg,40,30,240,130,400,300\n")
+    findings = Findings()
+    samples = read_samples(tmp_path, parameters=IngestParameters(format="csv"), findings=findings)
+    np.testing.assert_allclose(samples.box, [[0.1, 0.1, 0.5, 1 / 3]])
+    assert not findings.warnings
+    (tmp_path / "samples.csv").write_text(f"{header}\na.jpg,0.1,0.1,0.5,0.5,400,300\n")
+    assert read_samples(tmp_path, parameters=IngestParameters(format="csv")).box.tolist() == [[0.1, 0.1, 0.4, 0.4]]
