@@ -52,6 +52,7 @@ def write_layout(
         parameters,
         largest_number=members.largest_number,
         deployments=deployments,
+        paths=paths,
     )
     if not layout_of.suffix and out.is_file():
         raise UsageError(f"`out` must be a folder with `format='{name}'`, got the file {out}; give another")
@@ -67,7 +68,7 @@ def write_layout(
         warn_of_changed(members.dataset, source.pictures, looked_at, reporter)
     for file, text in files.items():
         write_text(text, file, overwrite=overwrite)
-    for note in layout.notes:
+    for note in (*layout.notes, *source.notes):
         reporter.note(note)
 
 

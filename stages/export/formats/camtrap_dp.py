@@ -173,7 +173,7 @@ def _new(rows: Sequence[Member], source: Source) -> Layout:
         )
     tables = {
         "deployments": _deployments(ordered, places),
-        "media": [_medium(media[path], first[path]) for path in media],
+        "media": [_medium(media[path], first[path], source) for path in media],
         "observations": [_observation(f"o{n}", media[row.path], row, source) for n, row in enumerate(ordered, 1)],
     }
     lacking = _lacking(tables["deployments"])
@@ -241,14 +241,14 @@ def _lacking(deployments: Sequence[dict[str, Any]]) -> list[str]:
     return found
 
 
-def _medium(name: str, row: Member) -> dict[str, Any]:
+def _medium(name: str, row: Member, source: Source) -> dict[str, Any]:
     suffix = row.path.rpartition(".")[2].lower()
     kind = "video" if is_video(row.path) else "image"
     return {
         "mediaID": name,
         "deploymentID": _deployment(row),
         "timestamp": row.timestamp,
-        "filePath": row.path,
+        "filePath": source.place(row.path),
         "filePublic": "false",
         "fileName": row.path.rpartition("/")[2],
         "fileMediatype": f"{kind}/{_MEDIATYPES.get(suffix, suffix)}",

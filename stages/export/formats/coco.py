@@ -35,7 +35,7 @@ def layout(rows: Sequence[Member], source: Source) -> Layout:
 def _image(row: Member, source: Source, *, number: int) -> dict[str, Any]:
     width, height = source.size(row.path)
     said = {"frame_num": row.frame, "location": row.camera, "seq_id": row.encounter, "datetime": row.timestamp}
-    return {"id": number, "file_name": row.path, "width": width, "height": height, **_known(said)}
+    return {"id": number, "file_name": source.place(row.path), "width": width, "height": height, **_known(said)}
 
 
 def _annotation(row: Member, source: Source, *, number: int, image: int, category: int) -> dict[str, Any]:

@@ -31,7 +31,7 @@ class Source:
     `looked_at` says of which.
 
     `largest_number` is that of all individuals that the run ever had; `deployments` is a table of what is known of each
-    camera, for formats that take it.
+    camera, for formats that take it. `paths` are all that are written.
     """
 
     def __init__(
@@ -41,10 +41,13 @@ class Source:
         *,
         largest_number: int,
         deployments: Path | None = None,
+        paths: Iterable[str] = (),
     ) -> None:
         self._find = find
+        self._paths = set(paths)
         self._sizes: dict[str, tuple[int, int]] = {}
         self._seconds: dict[str, list[float]] = {}
+        self._top: str | None = None
         self.looked_at: set[str] = set()
         self.parameters = parameters
         self.largest_number = largest_number
@@ -100,22 +103,33 @@ class Source:
         self.looked_at.update(there)
         return with_times(rows, {path: taken_at(self.pictures.file(path)) for path in there})
 
-    def below_one_folder(self, paths: Iterable[str]) -> tuple[dict[str, str], tuple[str, ...]]:
-        """Each of `paths` as seen from the folder that holds all of them, and a note of which that is if it is not the root.
+    def place(self, path: str) -> str:
+        """`path` as seen from the folder that holds all pictures: other programs know none outside of the one they are given.
 
         Pictures that were added later may lie beside the root, as `../card2/1.jpg`: that becomes `card2/1.jpg`, and
-        `1.jpg` in the root `card1` becomes `card1/1.jpg`. No two files get one place.
+        `1.jpg` in the root `card1` becomes `card1/1.jpg`. No two files get one place. If the root is not there, paths stay.
         """
-        known = set(paths)
-        if not any(os.pardir in PurePosixPath(path).parts for path in known):
-            return {path: path for path in known}, ()
-        # of a folder that is a link, `..` is where the folder behind it lies
-        root = Path(os.path.realpath(self.root))
-        absolute = {path: os.path.normpath(root / path) for path in known}
+        return self._places.get(path, path)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Which folder paths start from, if some were asked for and it is not the root."""
+        return () if self._top is None else (self._top,)
+
+    @cached_property
+    def _places(self) -> Mapping[str, str]:
+        if not any(os.pardir in PurePosixPath(path).parts for path in self._paths):
+            return {}
+        try:
+            # of a folder that is a link, `..` is where the folder behind it lies
+            root = Path(os.path.realpath(self.root))
+        except UsageError:
+            return {}
+        absolute = {path: os.path.normpath(root / path) for path in self._paths}
         top = os.path.commonpath([root, *absolute.values()])
-        places = {path: os.path.relpath(place, top) for path, place in absolute.items()}
-        told = f"pictures lie outside of {root}, too: files lie in `out` as pictures do in {top}"
-        return places, () if top == str(root) else (told,)
+        if top != str(root):
+            self._top = f"pictures lie outside of {root}, too, so paths start from {top}; dbc ingest takes it as `root`"
+        return {path: Path(os.path.relpath(place, top)).as_posix() for path, place in absolute.items()}
 
     def box(self, row: Member) -> Box:
         """Left, top, width and height in pixels: the row's own box, or the whole picture."""

@@ -26,7 +26,7 @@ def layout(rows: Sequence[Member], source: Source) -> Layout:
     numbers = {name: str(n) for n, name in enumerate((*_USUAL, *sorted(there.difference(_USUAL))), start=1)}
     images = [
         {
-            "file": path,
+            "file": source.place(path),
             **_about(path, own := list(group)),
             "detections": [_detection(row, source, numbers) for row in own],
         }

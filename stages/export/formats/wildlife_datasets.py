@@ -10,14 +10,14 @@ from stages.export.members import Member
 from stages.export.tables import csv_text
 
 
-def layout(rows: Sequence[Member], source: Source) -> Layout:  # noqa: ARG001
+def layout(rows: Sequence[Member], source: Source) -> Layout:
     """One table in order of path and box: `unknown` is the identity of boxes that are in no cluster. UsageError for videos."""
     refuse_videos(rows, "wildlife-datasets")
     ordered = sorted(rows, key=lambda row: (row.path, row.box or ()))
     columns: dict[str, list[Any]] = {
         "image_id": list(range(1, len(ordered) + 1)),
         "identity": ["unknown" if row.individual is None else row.individual for row in ordered],
-        "path": [row.path for row in ordered],
+        "path": [source.place(row.path) for row in ordered],
         "bbox": [None if row.box is None else str(list(row.box)) for row in ordered],
         "date": [row.timestamp for row in ordered],
         "orientation": [row.view for row in ordered],

@@ -25,14 +25,14 @@ _CLASSES = "classes.txt"
 def layout(rows: Sequence[Member], source: Source) -> Layout:
     """A file for each picture, in labels/ if that lies in images/: class, centre, width, height, track, in shares.
 
-    If pictures lie outside of the root, folders begin at the one that holds all (`Source.below_one_folder`).
+    If pictures lie outside of the root, folders begin at the one that holds all (`Source.place`).
     `classes.txt` names the classes, if the source names any: without names they are numbers, and 0 is that of all others.
     A track is in a picture once: the box nearest to the centre of its cluster keeps the individual's number, others get
     numbers that no individual had before, and it is said. Boxes that are in no cluster have no track. UsageError for videos,
     and for pictures that would share a file.
     """
     refuse_videos(rows, "yolo")
-    place_of, notes = _places([row.path for row in rows], source)
+    place_of = _places([row.path for row in rows], source)
     spare = source.largest_number
     taken: set[tuple[str, int]] = set()
     lines: dict[str, list[str]] = defaultdict(list)
@@ -49,7 +49,7 @@ def layout(rows: Sequence[Member], source: Source) -> Layout:
         fields = (left + width / 2, top + height / 2, width, height)
         words = [class_of[category_of(row)], *(decimal(round(field, 6)) for field in fields)]
         lines[place_of[row.path]].append(" ".join([*words, *([] if number is None else [str(number)])]) + "\n")
-    notes += counts(
+    notes = counts(
         (n_apart, "boxes of an individual that is elsewhere in the same picture, under numbers of their own"),
         (sum(row.individual is None for row in rows), "boxes that are in no cluster, without a track"),
     )
@@ -61,10 +61,9 @@ def layout(rows: Sequence[Member], source: Source) -> Layout:
     return Layout(texts, notes)
 
 
-def _places(paths: Sequence[str], source: Source) -> tuple[dict[str, str], tuple[str, ...]]:
-    """The file of labels of each picture, and notes about it; UsageError if two pictures would share one."""
-    below, notes = source.below_one_folder(paths)
-    found = {path: label_place(place) for path, place in sorted(below.items())}
+def _places(paths: Sequence[str], source: Source) -> dict[str, str]:
+    """The file of labels of each picture; UsageError if two pictures would share one."""
+    found = {path: label_place(source.place(path)) for path in sorted(set(paths))}
     first: dict[str, str] = {}
     for path, place in found.items():
         other = first.setdefault(place, path)
@@ -73,7 +72,7 @@ def _places(paths: Sequence[str], source: Source) -> tuple[dict[str, str], tuple
                 f"pictures {other!r} and {path!r} would have their boxes in one file, {place!r}, as YOLO has it; rename one, "
                 "or give another `format`"
             )
-    return found, notes
+    return found
 
 
 def _classes(rows: Sequence[Member]) -> tuple[dict[str, str], list[str]]:

@@ -18,6 +18,7 @@ from stages.plain_files import plain_file, why_not_utf8
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _BROKEN = frozenset({"#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!", "#SPILL!", "#CALC!", "#FIELD!"})
 """What Excel writes where a formula has no value."""
+_BESIDE = re.compile(r"(\.\./)+(?!.*\.\.)")
 _MOST, _LONGEST = 20, 40
 """Columns that a message names, and letters of each."""
 _PATHS = frozenset(
@@ -229,12 +230,13 @@ def _refuse_mixed(file: Path, delimiter: str, names: list[str], columns: tuple[s
 def _relative(file: Path, line: int, path: str, folder: PurePosixPath, top: str | None) -> str:
     """`path` relative to `folder`, as `relative_path`. It is taken as written: a name may begin or end with a blank.
 
-    UsageError if it leaves the folder, which `top` describes; without that it stays as it is.
+    UsageError if it leaves the folder, which `top` describes, unless a picture is there, as after more were added from a
+    folder beside it; without `top` it stays as it is.
     """
     if is_missing(path) or "\0" in path:
         raise UsageError(f"{shown(file)} line {line} has path {shown(path)}; give the path of an image")
     found = relative_path(path, folder)
-    if found is None and top is None:
+    if found is None and (top is None or (_BESIDE.match(path) and Path(folder, path).is_file())):
         return PurePosixPath(path).as_posix()
     if found is None:
         raise UsageError(

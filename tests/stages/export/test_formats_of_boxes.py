@@ -48,7 +48,9 @@ def root(tmp_path: Path) -> Path:
 
 
 def written(name: str, root: Path, rows: tuple[Member, ...] = ROWS) -> Layout:
-    return FORMATS[name].layout(rows, Source(lambda: Pictures(root), IngestParameters(), largest_number=9))
+    source = Source(lambda: Pictures(root), IngestParameters(), largest_number=9, paths=[row.path for row in rows])
+    layout = FORMATS[name].layout(rows, source)
+    return replace(layout, notes=(*layout.notes, *source.notes))
 
 
 def read(root: Path, name: str, layout: Layout, file: str = "") -> Samples:
@@ -117,11 +119,26 @@ def test_labels_of_pictures_outside_of_the_root_stay_in_the_folder_and_come_back
     rows = tuple(member(path, number, (number, 1, 5, 5)) for number, path in enumerate(paths, start=1))
     layout = written("yolo", below, rows)
     assert sorted(layout.files) == sorted(paths.values())
-    assert layout.notes == (f"pictures lie outside of {below}, too: files lie in `out` as pictures do in {root}",)
+    told = f"pictures lie outside of {below}, too, so paths start from {root}; dbc ingest takes it as `root`"
+    assert layout.notes == (told,)
     (root / "images/b.png").unlink()
     samples = read(root, "yolo", layout)
     wanted = {place.replace("labels", "images").replace(".txt", ".png"): n for n, place in enumerate(paths.values(), 1)}
     assert {path: box[0] for path, box in boxes(samples)} == wanted
+    for name, file in (
+        ("camtrap-dp", ""),
+        ("coco", "c.json"),
+        ("megadetector", "r.json"),
+        ("wildlife-datasets", "t.csv"),
+    ):
+        layout = written(name, below, rows)
+        assert told in layout.notes
+        source = root / name / file
+        for place, text in layout.files.items():
+            (root / name).mkdir(exist_ok=True)
+            (root / name / (place or file)).write_text(text)
+        samples = read_samples(source, parameters=IngestParameters(format=name, category="any"), root=root)
+        assert {path: box[0] for path, box in boxes(samples)} == wanted, name
 
 
 @pytest.mark.parametrize(
