@@ -11,13 +11,13 @@ from schemas.stage_names import INIT_STAGE, stage_label
 from stages.arrays.backend import resolve_torch_device
 from stages.arrays.device_memory import stage_memory
 from stages.features.views import mirrored
-from stages.nn.found_model import found_initial, require_agreement
+from stages.nn.found_model import found_initial, require_agreement, tell_of_another_seed
 from stages.nn.host_memory import keep_large_blocks
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lineage import parent_of
 from stages.runs.making import Computed, Made, Request, make_artifact
 from stages.runs.next_stage import newest_trained
-from stages.runs.run_directory import RunDirectory, features_manifest
+from stages.runs.run_directory import RunDirectory, features_manifest, model_manifest
 from stages.runs.store import Artifact, Writer
 
 
@@ -47,6 +47,7 @@ def extract(
         if made.artifact is None:
             return made
         model = made.artifact if "model" not in run.pinned else run.require("model", stage)
+        tell_of_another_seed(model, initial.get("seed", model_manifest(model).initial.seed), context.reporter)
     else:
         model = run.require("model", stage)
         require_agreement(model, initial)

@@ -177,7 +177,8 @@ def _steps(plan: Plan, stage: int, context: Context) -> list[Step]:
     train_step = partial(
         train, overrides=overrides, initial=plan.initial, constraints=plan.constraints, stage=stage, context=context
     )
-    extract_step = partial(extract, parameters=plan.extract, initial=plan.initial, stage=stage, context=context)
+    # its model is that of the steps before
+    extract_step = partial(extract, parameters=plan.extract, initial={}, stage=stage, context=context)
     evaluate_step = partial(evaluate, parameters=plan.evaluate, stage=stage, context=context)
     after: list[Step] = [extract_step, evaluate_step]
     if stage == INIT_STAGE:

@@ -18,7 +18,7 @@ from stages.nn.backbones.checkpoint_content import pooling_of
 from stages.nn.backbones.provider import Provider
 from stages.nn.backbones.register import pools_layers, provider_of
 from stages.nn.backbones.weights import WeightsFile, first_three
-from stages.nn.found_model import AUTO, found_initial
+from stages.nn.found_model import AUTO, found_initial, needs_weights_file
 from stages.nn.model.network import ReidModel, build_model, load_model_arrays, model_arrays
 from stages.reporting import Reporter
 from stages.runs.context import DEFAULT_CONTEXT, Context
@@ -33,8 +33,8 @@ def initial_model(run: RunDirectory, overrides: Mapping[str, Any], *, context: C
     """The newest initial model if it agrees with `overrides`, else a new one with these fields replaced.
 
     `overrides` holds fields of `InitParameters`; `weights` may be the path of a file, recorded by name and digest. A
-    `seed` alone makes no new model. A backbone that learns from images depends on the run's dataset. Raises UsageError for
-    values that do not fit the backbone, DbcError if weights cannot be loaded.
+    backbone that learns from images depends on the run's dataset. Raises UsageError for values that do not fit the backbone,
+    DbcError if weights cannot be loaded.
     """
     found = found_initial(run, overrides)
     if found is not None:
@@ -120,7 +120,7 @@ def _with_overrides(existing: Artifact | None, overrides: Mapping[str, Any]) -> 
     before = InitParameters() if existing is None else model_manifest(existing).initial
     if existing is None or overrides.get("backbone", before.backbone) != before.backbone:
         return InitParameters(**overrides)
-    if before.weights_digest and before.weights != IMAGENET and "weights" not in overrides:
+    if needs_weights_file(before) and "weights" not in overrides:
         raise UsageError(f"`weights` is missing; give the file {before.weights} again with the other values")
     return InitParameters(**{**before.model_dump(), "weights_digest": "", **overrides})
 

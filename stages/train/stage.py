@@ -15,7 +15,7 @@ from stages.arrays.device_memory import stage_memory
 from stages.constraints.stage import AskedConstraints, make_constraints
 from stages.errors import DbcError, UsageError
 from stages.features.views import views_known
-from stages.nn.found_model import found_initial, require_agreement
+from stages.nn.found_model import found_initial, require_agreement, tell_of_another_seed
 from stages.processes import is_leader
 from stages.reporting import Reporter
 from stages.runs.context import DEFAULT_CONTEXT, Context
@@ -73,6 +73,8 @@ def train(
         return before
     parameters = _parameters(stage, overrides, dataset, clusters, before.artifact, n_joined)
     _tell_of_another_recipe(before.artifact, parameters, context.reporter)
+    if before.stage == INIT_STAGE:
+        tell_of_another_seed(before.artifact, parameters.seed, context.reporter)
     start = run.require("model", INIT_STAGE) if parameters.restart else before.artifact
     features = _features(run, clusters, parameters)
     if clusters is None:
@@ -117,7 +119,9 @@ def _weights_before(run: RunDirectory, stage: int, initial: Mapping[str, Any], c
     """The newest model before `stage`; the initial model is made if there is none."""
     model = run.newest_up_to("model", stage - 1)
     if model is None or model_manifest(model).summary.stage == INIT_STAGE:
-        outcome = found_initial(run, initial) or _new_model(run, initial, context)
+        # the features that were merged are of the model there is, and the seed is that of training
+        kept = initial if model is None else {name: value for name, value in initial.items() if name != "seed"}
+        outcome = found_initial(run, kept) or _new_model(run, initial, context)
     else:
         require_agreement(model, initial)
         found = model_manifest(model).summary.stage

@@ -83,9 +83,9 @@ def umdl(run: RunDirectory, source: Source, options: Options, *, context: Contex
 
     Peng et al., CVPR 2016 (see `dictionaries`). The codes are the features of stage 0.
     """
-    own_run, initial = _own_run(run, "umdl", options, context)
-    own = _made(extract(own_run, stage=INIT_STAGE, parameters=ExtractParameters(), initial=initial, context=context))
-    asked = agreeing(own_run, source, options).initial
+    own_run = _own_run(run, "umdl", options, context)
+    own = _made(extract(own_run, stage=INIT_STAGE, parameters=ExtractParameters(), initial={}, context=context))
+    asked = _of_any_seed(source.run, agreeing(own_run, source, options).initial)
     there = extract(source.run, stage=INIT_STAGE, parameters=ExtractParameters(), initial=asked, context=context)
     theirs = share(_made(there), RunDirectory(own_run.root / "source").directory("features", INIT_STAGE))
     rows, other = own.read("pooled"), theirs.read("pooled")
@@ -139,8 +139,8 @@ def tj_aidl(run: RunDirectory, source: Source, options: Options, *, context: Con
     """
     if source.attributes is None:
         raise UsageError("`attributes` is missing: give a table with path and a column of 0 and 1 for each attribute")
-    own_run, initial = _own_run(run, "tj-aidl", options, context, prefix=PREFIX)
-    extract(own_run, stage=INIT_STAGE, parameters=ExtractParameters(), initial=initial, context=context)
+    own_run = _own_run(run, "tj-aidl", options, context, prefix=PREFIX)
+    extract(own_run, stage=INIT_STAGE, parameters=ExtractParameters(), initial={}, context=context)
     dataset = own_run.require("dataset")
     theirs = share(source.run.require("dataset"), own_run.root / "source" / "dataset")
     index, labels = _labelled(theirs)
@@ -325,24 +325,28 @@ def _made(outcome: Made) -> Artifact:
     return outcome.artifact
 
 
-def _own_run(
-    run: RunDirectory, method: str, options: Options, context: Context, *, prefix: str = ""
-) -> tuple[RunDirectory, dict[str, Any]]:
-    """(RUN/baseline/METHOD-seedS with the data set and initial model of `run`, what its model is asked for).
+def _of_any_seed(run: RunDirectory, initial: Mapping[str, Any]) -> dict[str, Any]:
+    """`initial` without its seed if `run` has an initial model, which a method that is compared leaves as it is."""
+    return {name: value for name, value in initial.items() if name != "seed" or run.find("model", INIT_STAGE) is None}
+
+
+def _own_run(run: RunDirectory, method: str, options: Options, context: Context, *, prefix: str = "") -> RunDirectory:
+    """RUN/baseline/METHOD-seedS with the data set and initial model of `run`.
 
     With `prefix` the model has two networks, which both start as that of `run`, but without features of several layers.
     """
     own = share_dataset(run, RunDirectory(run.root / "baseline" / f"{method}-seed{options.seed}"))
-    made = _made(initial_model(run, {"seed": options.seed, **options.initial}, context=context))
+    asked = _of_any_seed(run, {"seed": options.seed, **options.initial})
+    made = _made(initial_model(run, asked, context=context))
     if not prefix:
-        return own.choose(share(made, own.directory("model", INIT_STAGE)), INIT_STAGE), dict(options.initial)
+        return own.choose(share(made, own.directory("model", INIT_STAGE)), INIT_STAGE)
     known = model_manifest(made).initial.model_dump(exclude={"weights_digest", "embedding_dim"})
     if known["pooling"] == "layers":
         known["pooling"] = "avg"
         context.reporter.note(f"{method} measures features of the last layer; those of this run are of several layers")
     initial = {**known, "backbone": prefix + known["backbone"], "weights": str(made.path)}
     _made(initial_model(own, initial, context=context))
-    return own, {}
+    return own
 
 
 def _joint(

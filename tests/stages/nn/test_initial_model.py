@@ -13,9 +13,12 @@ from schemas.stage_names import INIT_STAGE
 from stages.errors import UsageError
 from stages.export.model import export_model
 from stages.ingest.stage import ingest
+from stages.nn.found_model import tell_of_another_seed
 from stages.nn.initial_model import initial_model, open_model
+from stages.reporting import Silent
 from stages.runs.context import Context
 from stages.runs.run_directory import RunDirectory, model_manifest
+from stages.runs.store import Artifact
 
 SMALL = {"backbone": "resnet10", "weights": "none", "embedding_dim": 8}
 
@@ -98,6 +101,42 @@ def test_weights_that_were_trained_with_several_layers_keep_them(
     found = made(other, pooling="auto", weights=str(run.root if from_run else exported))
     assert found.pooling == "layers"
     assert made(other, pooling="avg", weights=str(run.root if from_run else exported)).pooling == "avg"
+
+
+class Notes(Silent):
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def note(self, message: str) -> None:
+        self.lines.append(message)
+
+
+def test_another_seed_makes_another_model_unless_its_file_of_weights_is_not_named(
+    run: RunDirectory, tmp_path: Path
+) -> None:
+    def of(run: RunDirectory, asked: dict[str, Any]) -> Artifact:
+        initial_model(run, asked)
+        return run.require("model", INIT_STAGE)
+
+    first, notes = of(run, {**SMALL, "seed": 0}), Notes()
+    second = of(run, {**SMALL, "seed": 1})
+    assert (second.version, model_manifest(second).initial.seed) == (2, 1)
+    assert (first.read("head/linear.weight") != second.read("head/linear.weight")).any()
+    assert made(run).seed == 1, "without a seed the newest stays"
+    again = of(run, {**SMALL, "seed": 0})
+    assert again.manifest.id == first.manifest.id
+    tell_of_another_seed(again, 0, notes)
+    assert not notes.lines
+    export_model(run, INIT_STAGE, tmp_path / "exported.safetensors")
+    other, by_file = RunDirectory(tmp_path / "other"), {**SMALL, "weights": str(tmp_path / "exported.safetensors")}
+    for asked, seed in (({**by_file}, 0), ({"seed": 1}, 0), ({**by_file, "seed": 1}, 1)):
+        kept = of(other, asked)
+        assert model_manifest(kept).initial.seed == seed
+        tell_of_another_seed(kept, asked.get("seed", 0), notes)
+    assert notes.lines == [
+        "the initial model stays as it was made, with `seed=0`; dbc extract --stage init --seed 1 with its `weights` makes "
+        "that of `seed=1`"
+    ]
 
 
 def test_a_dry_run_downloads_no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
