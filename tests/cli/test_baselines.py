@@ -51,11 +51,12 @@ def test_the_words_are_found_again_and_those_of_another_dataset_are_not(dbc: Dbc
     first = dbc("extract", "--backbone", "bow", "--run", run, "--json").json
     assert first["status"] == "created"
     assert dbc("extract", "--run", run, "--json").json["status"] == "up to date"
-    assert dbc("extract", "--run", run, "--seed", 3, "--json").json["status"] == "up to date"
+    assert dbc("extract", "--run", run, "--seed", 0, "--json").json["status"] == "up to date"
+    assert dbc("extract", "--run", run, "--seed", 3, "--json").json["status"] == "created"
     assert dbc("ingest", *PEOPLE, "--seed", 1, "--workers", 0, "--new-dataset", "--run", run).status == 0
     again = dbc("extract", "--run", run, "--json").json
     assert again["status"] == "created"
-    assert RunDirectory(run).versions("model", -1) == [1, 2, 3]
+    assert RunDirectory(run).versions("model", -1) == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize(
