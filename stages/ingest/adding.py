@@ -12,8 +12,8 @@ import numpy as np
 
 from schemas.parameters import IngestParameters
 from stages.errors import UsageError
-from stages.ingest.formats.names import plain
-from stages.ingest.joining import joined, own_encounters, said_otherwise, stored_samples
+from stages.ingest.formats.names import alike_note, plain
+from stages.ingest.joining import NAMED, joined, own_encounters, said_otherwise, stored_samples
 from stages.ingest.order import content_order
 from stages.ingest.overlap import share_overlapping
 from stages.ingest.whereabouts import find_pictures
@@ -37,8 +37,9 @@ class Addition:
     store, from the root of the dataset before; those of new images in `samples` start from their own. `n_known` samples
     are there already, `n_overlapping` are left out because their boxes overlap boxes that are there, and of `n_partly`, which
     are added, some frames do. `said_otherwise` counts known samples by the columns of which the new source says something
-    else, with the first, and `encounters` are the old and new names of those that were told apart. `moved` are the old and
-    new paths of files that are known by their content and no longer where they were.
+    else, with the first, and `encounters` are the old and new names of those that were told apart. `alike` are lines about
+    names that differ little, since there are new ones. `moved` are the old and new paths of files that are known by their
+    content and no longer where they were.
     """
 
     samples: Samples
@@ -51,6 +52,7 @@ class Addition:
     n_partly: int = 0
     said_otherwise: tuple[Counter[str], str] = field(default_factory=lambda: (Counter(), ""))
     encounters: tuple[tuple[str, str], ...] = ()
+    alike: tuple[str, ...] = ()
 
     @property
     def n_new(self) -> int:
@@ -127,6 +129,7 @@ def addition(
         n_overlapping=int((share == 1).sum()),
         n_partly=int(((share > 0) & (share < 1)).sum()),
         said_otherwise=otherwise,
+        alike=_alike(stored, everything),
         encounters=tuple((name, now) for name, now in encounters.items() if now in new.encounter_name),
         moved=_moved(
             file_digests(stored.path, kept.digests),
@@ -152,6 +155,16 @@ def _root_now(before: Artifact, kept: KeptSource, paths: tuple[str, ...], report
     else:
         reporter.note(f"the pictures that the run has were in {kept.root}, and are in {found} now")
     return found
+
+
+def _alike(before: Samples, now: Samples) -> tuple[str, ...]:
+    """A line for each column of names some of which differ little, if that was not so `before`."""
+    lines = []
+    for name, texts, _ in NAMED:
+        line = alike_note(set(getattr(now, texts)), kind=f"names of {name}")
+        if line and line != alike_note(set(getattr(before, texts)), kind=f"names of {name}"):
+            lines.append(line)
+    return tuple(lines)
 
 
 def _moved(old: dict[str, str], new: dict[str, str], root: Path) -> tuple[tuple[str, str], ...]:

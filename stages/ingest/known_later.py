@@ -11,7 +11,7 @@ import numpy as np
 
 from stages.errors import UsageError
 from stages.ingest.formats.csv_file import CsvFile, read_csv_file
-from stages.ingest.formats.names import doubts, is_missing, numbers_of, shown, whole_number
+from stages.ingest.formats.names import doubts, is_missing, numbers_of, one_number, shown, whole_number
 from stages.ingest.formats.wildlife_datasets import UNKNOWN_NAME
 from stages.runs.source_names import BOX, places
 from stages.runs.store import Artifact
@@ -55,6 +55,8 @@ def read_known_later(file: Path, dataset: Artifact) -> KnownLater:
     if not text_of:
         why = pictures.why_none(lost[0]) if lost else f"has no identity in the column {shown(column)}; fill it in"
         raise UsageError(f"{shown(file)} {why}")
+    if number := one_number(set(text_of.values())):
+        raise UsageError(f"{shown(file)} has the identities {' and '.join(map(shown, number))}; write them alike")
     texts = _of_samples(file, text_of, dataset.read("frame_start"), paths)
     pid = np.asarray(numbers_of(texts, smallest=1), dtype=np.int32)
     n_known = int((pid != UNKNOWN).sum())

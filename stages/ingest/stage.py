@@ -178,6 +178,7 @@ def _images(
             f"SOURCE says otherwise of samples that are there already, which is not taken: {columns}, the first {first}; "
             "correct it by an ingest of all tables as one with `new_dataset`"
         )
+    findings.warnings += [line for line in added.alike if line not in findings.warnings]
     if added.encounters:
         old, new = map(shown, added.encounters[0])
         reporter.note(

@@ -153,18 +153,32 @@ def twins_note(texts: Sequence[str], *, kind: str) -> str | None:
 
 
 def alike_note(texts: Collection[str], *, kind: str) -> str | None:
-    """One line about `texts`, names of `kind`, that differ in capitals or in what parts words; None if there are none."""
+    """One line about `texts`, names of `kind`, that differ in capitals, in what parts words, or as 1 and 1.0; or None."""
     alike: dict[str, set[str]] = {}
     for text in set(texts):
         if not is_missing(text):
-            alike.setdefault(_PARTING.sub("", text.casefold()), set()).add(text)
+            alike.setdefault(_PARTING.sub("", _without_point(text).casefold()), set()).add(text)
     found = sorted(sorted(group) for group in alike.values() if len(group) > 1)
     if not found:
         return None
     return (
-        f"{kind} that differ in capitals, blanks or dashes alone: {sum(map(len, found))}, such as "
+        f"{kind} that differ in capitals, blanks, dashes or .0 alone: {sum(map(len, found))}, such as "
         f"{', '.join(map(shown, found[0][:4]))}; each counts as a name of its own; write them alike if they are one"
     )
+
+
+def one_number(texts: Collection[str]) -> tuple[str, str] | None:
+    """The first two of `texts` that write one number with .0 and without; None if there are none."""
+    here = set(texts)
+    return next(
+        ((whole, text) for text in sorted(here) if (whole := _without_point(text)) != text and whole in here), None
+    )
+
+
+def _without_point(text: str) -> str:
+    """`1` for `1.0`, as pandas writes a column with gaps; other texts, such as `007`, as they are."""
+    match = _WHOLE.fullmatch(text)
+    return match[1] if match else text
 
 
 def doubts(texts: Collection[str], *, kind: str) -> list[str]:

@@ -181,7 +181,7 @@ def test_samples_are_known_again_if_only_the_new_ones_have_frames(tmp_path: Path
 
 
 def test_other_encounters_and_corrections_of_a_table_are_told(tmp_path: Path) -> None:
-    folder, run = draw(tmp_path / "photos", [f"{letter}.png" for letter in "abc"], seed=0), tmp_path / "run"
+    folder, run = draw(tmp_path / "photos", [f"{letter}.png" for letter in "abcd"], seed=0), tmp_path / "run"
     told: list[str] = []
     reporter = Mock(wraps=SILENT, note=told.append, warn=told.append)
 
@@ -201,6 +201,8 @@ def test_other_encounters_and_corrections_of_a_table_are_told(tmp_path: Path) ->
     add("3.csv", "path,pid,encounter\na.png,Kira,1\nb.png,Bo,1\nc.png,,1\n", add=True)
     assert any("which is not taken: pid of 2, the first 'a.png' 'Kira' for 'Zora'" in line for line in told)
     assert not any("encounter of" in line for line in told)
+    add("4.csv", "path,pid,encounter\nd.png,zora,1\n", add=True)
+    assert [line for line in told if "names of pid that differ" in line and "'Zora', 'zora'" in line]
 
 
 def test_a_compared_run_gets_the_datasets_that_its_own_grew_from(tmp_path: Path) -> None:

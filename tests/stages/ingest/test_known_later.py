@@ -72,6 +72,7 @@ def test_the_digest_tells_identities_and_not_the_order_of_rows(tmp_path: Path) -
         ("path,identity\na/2.jpg,x\na/3.jpg,y\n", "frames of one tracklet"),
         ("path,identity\na/1.jpg,x\na/1.jpg,y\n", "line 3 says 'y' of 'a/1.jpg', and line 2 says 'x'; correct one"),
         ("path,identity\na/2.jpg,x\n2.jpg,y\n", "line 3 says 'y' of '2.jpg', and line 2 says 'x'"),
+        ("path,pid\na/1.jpg,1\na/2.jpg,1.0\n", "has the identities '1' and '1.0'; write them alike"),
         ("path,identity,pid\na/1.jpg,x,1\n", "has the columns identity and pid, which may differ"),
     ],
 )

@@ -124,11 +124,14 @@ def test_a_path_that_is_nearly_that_of_a_picture_is_told_so(tmp_path, path, told
 
 
 def test_names_that_differ_in_capitals_or_blanks_are_told_and_paths_are_not(tmp_path):
-    write(tmp_path, "path,camid\na.jpg,Cam1\nb.jpg,cam_1\nc.jpg,1-1\nd.jpg,11\n")
+    write(tmp_path, "path,camid,pid\na.jpg,Cam1,7\nb.jpg,cam_1,007\nc.jpg,1-1,7.0\nd.jpg,11,x\n")
     findings = Findings()
     read_samples(tmp_path, parameters=IngestParameters(format="csv"), findings=findings)
-    told = "names of camid that differ in capitals, blanks or dashes alone: 2, such as 'Cam1', 'cam_1'; each counts"
-    assert [warning.startswith(told) for warning in findings.warnings] == [True]
+    for line, names in zip(
+        findings.warnings, ("pid ... 2, such as '7', '7.0'", "camid ... 2, such as 'Cam1', 'cam_1'"), strict=True
+    ):
+        told = f"names of {names}; each counts".replace("...", "that differ in capitals, blanks, dashes or .0 alone:")
+        assert line.startswith(told)
 
 
 def test_the_order_of_rows_does_not_matter(tmp_path):
