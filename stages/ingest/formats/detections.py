@@ -88,9 +88,9 @@ def samples_of(
     a sample, or those of one tracklet are, in order of frame, time and path. Splits are drawn by identity if no row has one.
     Boxes of a larger or smaller copy of the picture, as the `size` says, become shares of it, and are told.
     Other files do not count as left out: a table of boxes lists what is meant.
-    Raises `UsageError`, which names the row, for a box outside its picture (left out and counted if bad images are skipped),
-    a row that is there twice, a picture that is not there, a tracklet of two identities, cameras or splits, or with
-    two boxes in one frame; and if no row is left.
+    Raises `UsageError`, which names the row, for a box outside its picture or of negative size (left out and counted if bad
+    images are skipped), a row that is there twice, a picture that is not there, a tracklet of two identities, cameras or
+    splits, or with two boxes in one frame; and if no row is left.
     """
     rows = list(_taken(detections, parameters, findings))
     if not rows:
@@ -129,20 +129,24 @@ def _taken(detections: Iterable[Detection], parameters: IngestParameters, findin
             yield row
         elif not all(map(math.isfinite, row.box)):
             raise UsageError(f"{row.origin}: box {_written(row.box)} is not four numbers; correct it")
-        elif row.box[2] <= 0 or row.box[3] <= 0:
+        elif min(row.box[2:]) == 0:
             findings.boxes["without area"] += 1
         elif row.is_relative and max(map(abs, row.box)) >= PIXELS_MEANT:
             raise UsageError(
                 f"{row.origin}: box {_written(row.box)} should be in shares of the picture, 0 to 1, and seems to be in "
                 "pixels; check which program wrote the file"
             )
-        elif _is_outside(row):
+        elif min(row.box[2:]) < 0 or _is_outside(row):
+            is_negative = min(row.box[2:]) < 0
             if parameters.on_bad_image != "skip":
-                raise UsageError(
-                    f"{row.origin}: box {_written(row.box)} lies outside its picture {shown(row.path)}; correct it, or leave "
-                    "such boxes out with `on_bad_image='skip'`"
+                what = (
+                    "has a negative width or height" if is_negative else f"lies outside its picture {shown(row.path)}"
                 )
-            findings.boxes["outside their picture"] += 1
+                raise UsageError(
+                    f"{row.origin}: box {_written(row.box)} {what}; correct it, or leave such boxes out with "
+                    "`on_bad_image='skip'`"
+                )
+            findings.boxes["of negative size" if is_negative else "outside their picture"] += 1
         else:
             yield row
 
@@ -163,6 +167,16 @@ def why_left_out(
     if wanted is not None and category not in wanted:
         return f"of category {'unknown' if is_missing(category) else category}"
     return None
+
+
+def tell_large_scores(scores: Sequence[float], parameters: IngestParameters, findings: Findings) -> None:
+    """Warn if a `min_confidence` of at most 1 is compared with `scores` that go beyond, as percents do."""
+    n_large = sum(score > 1 for score in scores)
+    if n_large and 0 < parameters.min_confidence <= 1:
+        findings.warnings.append(
+            f"scores above 1: {n_large} of {len(scores)}, the largest {max(score for score in scores if score > 1):g}; "
+            f"`min_confidence={parameters.min_confidence:g}` is compared with them as they are, so give it in the same unit"
+        )
 
 
 def _is_outside(row: Detection) -> bool:
@@ -424,6 +438,7 @@ def _with_image_columns(
         samples = replace(samples, frame_number=np.array([row.frame for row in images], dtype=np.int64))
     if not all(math.isnan(row.score) for row in images):
         samples = replace(samples, score=np.array([row.score for row in images], dtype=np.float32))
+        tell_large_scores([row.score for row in images], parameters, findings)
     elif parameters.min_confidence:
         findings.warnings.append("no box has a score, so `min_confidence` leaves none out")
     if any(row.timestamp for row in images):

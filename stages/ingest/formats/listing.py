@@ -97,7 +97,7 @@ def left_out(folder: Path, *, taken: Collection[str]) -> Counter[str]:
 
 
 def told_left_out(counts: Counter[str]) -> list[str]:
-    """Lines about files that are left out (`left_out`): pictures of other kinds, videos, and the rest."""
+    """Lines about files that are left out (`left_out`): pictures of other kinds, videos, other pictures, and the rest."""
     pictures = Counter({kind: n for kind, n in counts.items() if kind in _OTHER_PICTURES})
     videos = Counter({kind: n for kind, n in counts.items() if is_video(kind)})
     lines = []
@@ -107,7 +107,10 @@ def told_left_out(counts: Counter[str]) -> list[str]:
         )
     if videos:
         lines.append(f"videos left out: {counted(videos)}; `format='video'` reads them, in a run of their own")
-    if rest := counts - pictures - videos:
+    unnamed = Counter({kind: n for kind, n in counts.items() if kind in image_suffixes()})
+    if unnamed:
+        lines.append(f"pictures left out, because the table or layout does not name them: {counted(unnamed)}")
+    if rest := counts - pictures - videos - unnamed:
         lines.append(f"files left out, because they are not images of the data set: {counted(rest)}")
     return lines
 

@@ -84,7 +84,7 @@ def text_of(value: object, origin: str, *, name: str) -> str:
 
 
 def _advice(value: object) -> str:
-    is_comma = isinstance(value, str) and number_of(value.replace(",", ".", 1)) is not None
+    is_comma = isinstance(value, str) and "," in value and number_of(value.replace(",", ".", 1)) is not None
     return "write a point in place of the comma" if is_comma else "correct it"
 
 

@@ -17,6 +17,7 @@ from stages.ingest.formats.csv_file import DELIMITERS, CsvFile, read_csv_file, w
 from stages.ingest.formats.detections import (
     categories_of,
     samples_of,
+    tell_large_scores,
     times_of,
     wanted_categories,
     why_left_out,
@@ -38,6 +39,8 @@ NAMES = {"pid": 1, "camid": 0, "tracklet": 0}
 MARKS = {"junk": JUNK, "distractor": DISTRACTOR}
 DETAILS = ("timestamp", "score", "category", "encounter", "view")
 COLUMNS = ("path", *NAMES, "split", "frame", *MARKS, *DETAILS)
+_MOST_OF_BOX = 3
+"""Columns with names of a box that are there for no other reason; two may be a position, or the size of the picture."""
 SEVERAL = 4
 """Tracklets of one camera that hardly begin at the same moment by chance."""
 SYNONYMS = {
@@ -65,8 +68,14 @@ def read_table(source: Path, root: Path, parameters: IngestParameters, findings:
     table = read_csv_file(find_table(source, findings.notes), columns=names, root=root)
     table = with_synonyms(table, SYNONYMS, findings.notes)
     box = next((box for box in (*SIDES, *CORNERS) if all(name in table.cells for name in box)), None)
-    used = {*COLUMNS, *(box or ()), *(SIZE if box in CORNERS else ())}
-    table = replace(table, ignored=(*table.ignored, *(set(table.cells) - used)))
+    used = {*(box or ()), *(SIZE if box in CORNERS else ())}
+    rest = [name for name in itertools.chain(*SIDES, *CORNERS) if name in table.cells and name not in used]
+    if box is None and len(rest) >= _MOST_OF_BOX:
+        raise UsageError(
+            f"{shown(table.file)} has the columns {', '.join(rest)}, which are no whole box; name those of a box "
+            f"{', '.join(SIDES[0])} or {', '.join(CORNERS[0])}, or call these otherwise"
+        )
+    table = replace(table, ignored=(*table.ignored, *rest))
     if box is not None or any(map(is_video, table.cells["path"])):
         _report_columns(table, findings)
         marked = [mark for mark in MARKS if any(cell.casefold() in _YES for cell in table.column(mark))]
@@ -97,6 +106,10 @@ def read_table(source: Path, root: Path, parameters: IngestParameters, findings:
     )
     identity, camera, track = ([table.column(column)[row] for row in first] for column in NAMES)
     samples = samples.named(identity=identity, camera=camera, tracklet=track)
+    if "score" in table.cells:
+        tell_large_scores(
+            [score_of(score, table.at(row)) for row, score in enumerate(table.cells["score"])], parameters, findings
+        )
     return _detailed(samples, table, frames_of, findings)
 
 
@@ -258,7 +271,7 @@ def _report_columns(table: CsvFile, findings: Findings) -> None:
         findings.notes.append(f"{shown(table.file)} is separated by {DELIMITERS[table.delimiter]}")
     if table.ignored:
         ignored = ", ".join(shown(name) for name in table.ignored)
-        known = ", ".join((*COLUMNS, *SIDES[0]))
+        known = ", ".join(name for name in (*COLUMNS, *SIDES[0]) if name not in table.ignored)
         findings.warnings.append(f"{shown(table.file)}: ignoring the columns {ignored}; known are {known}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from stages.errors import DbcError
 from stages.ingest.decode import pixels
 from stages.ingest.decode.block import ImageSize
 from stages.ingest.decode.pixels import Files
+from stages.ingest.formats.listing import told_left_out
 from stages.ingest.stage import ingest
 from stages.reporting import Silent
 from stages.runs.context import Context
@@ -223,6 +225,13 @@ def test_copies_of_a_picture_are_counted_and_the_first_is_named(tmp_path: Path) 
     assert [warning.startswith(told) for warning in heard.warnings] == [True]
     assert outcome.artifact is not None
     assert len(outcome.artifact.read("pid")) == 4
+
+
+def test_pictures_that_no_table_names_are_called_pictures() -> None:
+    assert told_left_out(Counter({".jpg": 20, ".txt": 1})) == [
+        "pictures left out, because the table or layout does not name them: 20 .jpg",
+        "files left out, because they are not images of the data set: 1 .txt",
+    ]
 
 
 def test_what_is_left_out_is_said_in_one_line_and_recorded(tmp_path: Path) -> None:

@@ -66,7 +66,10 @@ def test_a_file_is_a_source_too_and_pictures_may_lie_in_images_or_elsewhere(tmp_
             [{"image_id": 1, "bbox": [1, 2, 3]}],
             "annotation '1': bbox [1, 2, 3] is not [left, top, width, height]",
         ),
-        ([{"image_id": 1, "bbox": [50, 3, -60, 5]}], "has no box to take: 1 without area"),
+        (
+            [{"image_id": 1, "bbox": [50, 3, -60, 5]}],
+            "annotation '1': box [50, 3, -60, 5] has a negative width or height",
+        ),
         ([{"image_id": 1, "bbox": [-9, 3, 5, 5]}], "box [-9, 3, 5, 5] lies outside its picture"),
         ([{"image_id": 1, "bbox": BOX}, {"image_id": 1, "bbox": BOX}], "are the same box of 'im/1.jpg'"),
         ([{"image_id": 1, "id": 4}, {"image_id": 1, "id": 4}], "annotations[1] has id 4 like an earlier one"),

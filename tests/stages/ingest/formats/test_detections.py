@@ -121,6 +121,10 @@ def test_nothing_left_says_what_went(root: Path) -> None:
         ([{"box": (10, 20, 300, 400), "is_relative": True}], "table row 0: .* seems to be in pixels"),
         ([{"box": (1.01, 0, 0.2, 0.2), "is_relative": True}], "table row 0: .* lies outside its picture 'a.png'"),
         ([{"box": (-9, 0, 5, 5)}], "table row 0: .* lies outside its picture 'a.png'"),
+        (
+            [{"box": (9, 9, 4, -1)}],
+            r"table row 0: box \[9, 9, 4, -1\] has a negative width or height; correct it, or leave",
+        ),
         ([{"box": BOX}, {"box": BOX}], "table row 1 and table row 0 are the same box of 'a.png'; keep one"),
         (
             [{"box": BOX, "tracklet": "t", "identity": "A"}, {"frame": 2, "tracklet": "t", "identity": "B"}],
@@ -140,9 +144,9 @@ def test_rows_that_are_wrong_are_refused_by_name(root: Path, rows: list[dict[str
 
 def test_boxes_outside_are_counted_if_bad_images_are_skipped(root: Path) -> None:
     findings = Findings()
-    rows = [row("a.png", 1, box=(-9, 0, 5, 5)), row("b.png", 2)]
+    rows = [row("a.png", 1, box=(-9, 0, 5, 5)), row("b.png", 2), row("b.png", 3, box=(5, 5, -2, 3))]
     assert len(build(root, *rows, findings=findings, on_bad_image="skip")) == 1
-    assert findings.boxes == {"outside their picture": 1}
+    assert findings.boxes == {"outside their picture": 1, "of negative size": 1}
 
 
 def test_pictures_that_are_not_there_are_named_with_their_row(root: Path) -> None:

@@ -26,6 +26,14 @@ from stages.ingest.formats.names import iso_time
 from stages.ingest.formats.numbers import box_of, frame_of, number_of, score_of, text_of
 from stages.samples import UNKNOWN
 
+
+def test_a_comma_is_named_only_if_there_is_one() -> None:
+    with pytest.raises(UsageError, match=r"frame '2\.5' is not a whole number from 0; correct it"):
+        frame_of("2.5", "row 3")
+    with pytest.raises(UsageError, match="score '2,5' is not a number; write a point in place of the comma"):
+        score_of("2,5", "row 3")
+
+
 WORDS = ("NA", "nan", "None", "<NA>")
 
 

@@ -79,6 +79,22 @@ def test_score_and_category_decide_with_boxes_and_without(tmp_path: Path, box: s
         boxed(tmp_path, text, category="cat")
 
 
+@pytest.mark.parametrize("box", ["width,height,n,m", "x,y,w,h"])
+def test_scores_beyond_the_least_confidence_and_sizes_of_pictures_are_told(tmp_path: Path, box: str) -> None:
+    write(tmp_path, ["a.jpg", "b.jpg"])
+    (tmp_path / "samples.csv").write_text(f"path,score,{box}\na.jpg,90,1,1,2,2\nb.jpg,,1,1,2,2\n")
+    for least, is_told in ((0.5, True), (50, False), (0, False)):
+        findings, parameters = Findings(), IngestParameters(format="csv", min_confidence=least)
+        assert len(read_samples(tmp_path, parameters=parameters, findings=findings)) == 2
+        told = "scores above 1: 1 of 2, the largest 90; `min_confidence=0.5` is compared"
+        assert any(told in line for line in findings.warnings) == is_told
+        ignored = [line.partition("ignoring the columns ")[2] for line in findings.warnings if "ignoring" in line]
+        assert [line.partition("; known")[0] for line in ignored] == (
+            [] if "w" in box.split(",") else ["'n', 'm', 'width', 'height'"]
+        )
+        assert all(line.endswith("view, left, top") for line in ignored)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -90,6 +106,9 @@ def test_score_and_category_decide_with_boxes_and_without(tmp_path: Path, box: s
         ("path,x,y,w,h,split\na.jpg,1,2,3,4,tset\n", "line 2: split 'tset' is not train"),
         ("path,x,y,w,h,frame\na.jpg,1,2,3,4,1.5\n", "line 2: frame '1.5' is not a whole number"),
         ("path,x,y,w,h,junk\na.jpg,1,2,3,4,1\n", "marks junk beside boxes"),
+        ("path,xmin,ymin,xmax,ymax\na.jpg,5,2,3,4\n", r"line 2: box \[5, 2, -2, 2\] has a negative width or height"),
+        ("path,left,top,width\na.jpg,1,2,3\n", "has the columns left, top, width, which are no whole box"),
+        ("path,x,y,width,height\na.jpg,1,2,3,4\n", "has the columns width, height, x, y, which are no whole box; name"),
         ("path\nclip.mp4\n", "line 2: 'clip.mp4' is a video and no frame is named"),
         ("path,score\na.jpg,high\n", "line 2: score 'high' is not a number"),
     ],
