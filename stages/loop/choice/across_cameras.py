@@ -99,34 +99,31 @@ class CameraSums:
         members count that another camera than the sample's took; UNKNOWN is another one. 0 if no other camera sees the own
         cluster, or none sees another one: features that follow the camera make clusters of one camera, and come near 0.
         """
-        order = samples[np.argsort(camid[samples], kind="stable")]
         by_cluster = np.argsort(self.cluster, kind="stable")
         first = np.flatnonzero(np.diff(self.cluster[by_cluster], prepend=-1))
         total = group_sums(self.total, by_cluster, first, dtype=np.float32)
         size = np.add.reduceat(self.count[by_cluster], first)
         per_member = (1 / size).astype(np.float32)
+        everyone, across = np.zeros(len(samples)), np.zeros(len(samples))
+        # each thread has a share in which those of a camera come one after the other
+        order = np.argsort(camid[samples], kind="stable")
         share = max(1, -(-len(order) // n_threads(len(order), BLOCK)))
 
-        def look(starts: range) -> list[tuple[Float64Array, Float64Array]]:
-            """Of a share of the samples, in which a camera's come one after the other."""
-            found = []
-            for start in range(starts.start, min(starts.start + share, len(order)), BLOCK):
-                block = order[start : min(start + BLOCK, starts.start + share)]
+        def look(starts: range) -> None:
+            end = min(starts.start + share, len(order))
+            for start in range(starts.start, end, BLOCK):
+                places = order[start : min(start + BLOCK, end)]
+                block = samples[places]
                 rows, own = unit[block], self.label[block]
                 dots = rows @ total.T
-                everyone = _silhouettes(dots * per_member, own, size[own])
+                everyone[places] = _silhouettes(dots * per_member, own, size[own])
                 cameras, begins = np.unique(camid[block], return_index=True)
-                across = np.zeros(len(block))
-                for camera, (begin, end) in zip(cameras, pairwise([*begins.tolist(), len(block)]), strict=True):
-                    across[begin:end] = self._across(dots[begin:end], rows[begin:end], own[begin:end], camera, size)
-                found.append((everyone, across))
-            return found
+                for camera, span in zip(cameras, pairwise([*begins.tolist(), len(block)]), strict=True):
+                    one = slice(*span)
+                    across[places[one]] = self._across(dots[one], rows[one], own[one], camera, size)
 
-        shares = by_blocks(look, len(order), share)
-        back = np.argsort(np.argsort(camid[samples], kind="stable"), kind="stable")
-        pairs = [pair for each in shares for pair in each]
-        everyone, across = (np.concatenate([pair[i] for pair in pairs]) if pairs else np.zeros(0) for i in (0, 1))
-        return everyone[back], across[back]
+        by_blocks(look, len(order), share)
+        return everyone, across
 
     def _across(
         self, dots: Float32Array, rows: Float32Array, own: Int64Array, camera: np.int32, size: Int64Array
