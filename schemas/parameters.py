@@ -307,6 +307,11 @@ class MergeParameters(Parameters):
     min_cosine: float = Field(default=0.85, ge=-1, le=1)
 
     @property
+    def by_encounter(self) -> bool:
+        """Whether the samples of one encounter are taken for one individual."""
+        return self.encounter == "joined" or self.view == "apart"
+
+    @property
     def ends_run(self) -> bool:
         """Whether merges go on until `n_clusters` are left, as at the end of a run: nothing needs to be trained on these."""
         return self.clusterer == "dbc" and self.n_clusters is not None
@@ -444,12 +449,13 @@ class EvaluateParameters(Parameters):
 class AssignParameters(Parameters):
     """What decides the assignments beside dataset, features and clusters: a sample is of its most similar cluster if the
     probability that its individual is known is at least `threshold`, else of a new individual; whether samples that the data
-    itself shows to differ are among them, which are kept apart; and whether the probability is learnt from samples that had
-    no part in how features are compared.
+    itself shows to differ are among them, which are kept apart; whether the probability is learnt from samples that had no
+    part in how features are compared; and whether the samples of one encounter are answered together.
     """
 
-    added_later = MappingProxyType({"threshold": 0.5, "derived": False, "held_out": False})
+    added_later = MappingProxyType({"threshold": 0.5, "derived": False, "held_out": False, "together": False})
 
     threshold: float = Field(default=0.5, ge=0, le=1)
     derived: bool = False
     held_out: bool = False
+    together: bool = False

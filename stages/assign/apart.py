@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 
+from stages.arrays.partition import members_of, relabel
 from stages.assign.calibration import Calibration, Nearest, nearest_clusters
 from stages.constraints.contradictions import others_of
-from stages.typing import BoolArray, Float32Array, Float64Array, Int64Array
+from stages.samples import UNKNOWN
+from stages.typing import BoolArray, Float32Array, Float64Array, Int32Array, Int64Array
 
 
 @dataclass(frozen=True)
@@ -22,11 +24,15 @@ class Apart:
 
 @dataclass(frozen=True)
 class Answers:
-    """The `nearest` cluster of each of q samples, the `probability` (q,) that it `is_known` (q,) there at all."""
+    """The `nearest` cluster of each of q samples, the `probability` (q,) that it `is_known` (q,) there at all.
+
+    `label` (q,) is the cluster that it is of if it is known: the nearest, unless others of its encounter say otherwise.
+    """
 
     nearest: Nearest
     probability: Float64Array
     is_known: BoolArray
+    label: Int64Array
 
 
 def apart_of(pairs: Int64Array, label: Int64Array) -> Apart:
@@ -73,9 +79,33 @@ def answers_apart(
         is_known = (probability >= threshold) & ~is_lost
         again = _outdone(found, is_known, others)
         if not again:
-            return Answers(found, probability, is_known)
+            return Answers(found, probability, is_known, found.label)
         for sample in again:
             barred.setdefault(sample, set()).add(int(found.label[sample]))
+
+
+def together(
+    found: Answers, encounter: Int32Array, there: Mapping[int, set[int]], *, threshold: float, apart: Apart
+) -> Answers:
+    """The answers of q samples, one for all of an `encounter` (q,), `UNKNOWN` if it is not known.
+
+    It is of the cluster that its samples are nearest to, each counted by its probability, and known with their mean
+    probability; or, for certain, of the only cluster that `there` has for it, because others of the encounter are in it.
+    Encounters that are in several clusters there, or have samples that are known to be `apart` from any, stay as they are.
+    """
+    label, probability, is_known = found.label.copy(), found.probability.copy(), found.is_known.copy()
+    kept = np.union1d(apart.pairs, apart.labels[:, 0])
+    of_known = np.flatnonzero(encounter != UNKNOWN)
+    for own in members_of(relabel(encounter[of_known].astype(np.int64))) if len(of_known) else []:
+        samples = of_known[own]
+        holding = there.get(int(encounter[samples[0]]), set())
+        if len(holding) > 1 or len(samples) + len(holding) < 2 or np.isin(samples, kept).any():
+            continue
+        votes = np.bincount(label[samples], probability[samples])
+        label[samples] = min(holding, default=int(votes.argmax()))
+        probability[samples] = 1.0 if holding else probability[samples].mean()
+        is_known[samples] = probability[samples] >= threshold
+    return Answers(found.nearest, probability, is_known, label)
 
 
 def _replace(found: Nearest, newer: Nearest, place: Int64Array, is_lost: BoolArray) -> None:

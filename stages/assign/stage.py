@@ -10,9 +10,10 @@ import numpy as np
 from schemas.manifest import AssignmentsManifest, Execution
 from schemas.parameters import AssignParameters
 from schemas.summaries import AssignmentsSummary
-from stages.assign.apart import Apart, answers_apart, apart_of
+from stages.assign.apart import answers_apart, apart_of, together
 from stages.assign.calibration import Calibration, Compared, calibrate
 from stages.constraints.derived import derived_pairs
+from stages.constraints.encounters import train_encounters
 from stages.constraints.names import place_of, sample_names
 from stages.errors import DbcError
 from stages.features.comparison import comparison
@@ -22,7 +23,7 @@ from stages.runs.lineage import dataset_of, newest_features, parent_of, require_
 from stages.runs.making import Computed, Made, Request, make_artifact
 from stages.runs.run_directory import RunDirectory, assignments_manifest, clusters_manifest, features_manifest
 from stages.runs.store import Artifact, Writer
-from stages.samples import TRAIN
+from stages.samples import TRAIN, UNKNOWN
 from stages.typing import BoolArray, Int64Array
 
 
@@ -32,8 +33,8 @@ class Assignment:
 
     `name` is what a file of answers may call it: the path, and a number if the picture holds several. `place` is the frame and
     box, by the names of columns, as far as the source has them.
-    `nearest` is the individual of the most similar cluster, `probability` that the sample's individual is known at all,
-    `similarity` the cosine to its most similar member as merges compare features, `margin` how far that is above the second
+    `nearest` is the individual of the most similar cluster, which its encounter may not be of, `probability` that the sample's
+    individual is known at all, `similarity` the cosine to its most similar member as merges compare features, `margin` how far that is above the second
     cluster's.
     """
 
@@ -82,9 +83,12 @@ def assign(run: RunDirectory, *, stage: int, parameters: AssignParameters, conte
     require_same_dataset(clusters, dataset)
     features_stage = features_manifest(features).summary.stage
     new_features = run.require("features", features_stage)
-    apart = _apart(new_dataset, dataset, labels)
-    is_apart = bool(len(apart.pairs) + len(apart.labels))
-    parameters = parameters.model_copy(update={"derived": is_apart, "held_out": True})
+    label = _labels(new_dataset, dataset, labels)
+    apart = apart_of(derived_pairs(new_dataset), label)
+    merged = clusters_manifest(clusters).parameters
+    encounter = train_encounters(new_dataset) if merged.by_encounter else np.full(len(label), UNKNOWN, dtype=np.int32)
+    is_apart, is_together = bool(len(apart.pairs) + len(apart.labels)), bool((encounter[label < 0] != UNKNOWN).any())
+    parameters = parameters.model_copy(update={"derived": is_apart, "held_out": True, "together": is_together})
     request = Request(
         kind="assignments",
         stage=stage,
@@ -94,7 +98,6 @@ def assign(run: RunDirectory, *, stage: int, parameters: AssignParameters, conte
     )
 
     def compute(writer: Writer) -> Computed:
-        merged = clusters_manifest(clusters).parameters
         compared = comparison(features, dataset, merged, memory_limit=context.memory_limit)
         is_train = dataset.read("split") == TRAIN
         pooled, camid = features.read("pooled")[is_train], dataset.read("camid")[is_train]
@@ -105,16 +108,20 @@ def assign(run: RunDirectory, *, stage: int, parameters: AssignParameters, conte
             by_some = compared.fitted_on(pooled[some], camid[some], ridge=merged.whiten)
             return lambda others: by_some.of(pooled[others], camid[others])
 
-        encounter = dataset.read("encounter")[is_train] if "encounter" in dataset.names() else None
+        own_encounter = dataset.read("encounter")[is_train] if "encounter" in dataset.names() else None
         fit_work = compared.n_maps * float(pooled.shape[1]) ** 3
-        calibration = calibrate(fit, labels, encounter, fit_work=fit_work, reporter=context.reporter)
+        calibration = calibrate(fit, labels, own_encounter, fit_work=fit_work, reporter=context.reporter)
         rows = compared.of(pooled, camid)
         sample = np.flatnonzero(added(new_dataset, dataset))
         asked = compared.of(new_features.read("pooled")[sample], new_dataset.read("camid")[sample])
         found = answers_apart(asked, rows, labels, calibration, threshold=parameters.threshold, apart=apart)
+        there: dict[int, set[int]] = {}
+        for each, of in zip(encounter[label >= 0].tolist(), label[label >= 0].tolist(), strict=True):
+            there.setdefault(each, set()).add(of)
+        found = together(found, encounter[label < 0], there, threshold=parameters.threshold, apart=apart)
         nearest, is_known = found.nearest, found.is_known
         writer.array("sample", sample)
-        writer.array("label", np.where(is_known, nearest.label, -1))
+        writer.array("label", np.where(is_known, found.label, -1))
         writer.array("nearest", nearest.label)
         writer.array("probability", found.probability)
         writer.array("similarity", nearest.similarity)
@@ -134,11 +141,10 @@ def added(dataset: Artifact, before: Artifact) -> BoolArray:
     return is_new
 
 
-def _apart(dataset: Artifact, before: Artifact, labels: Int64Array) -> Apart:
-    """What the data shows that the samples of `dataset` that are not in `before`, which has clusters `labels`, cannot be."""
+def _labels(dataset: Artifact, before: Artifact, labels: Int64Array) -> Int64Array:
+    """Which of the clusters `labels` of `before` each train sample (n_train) of `dataset` is in, −1 if it was added."""
     label_of = dict(zip(train_keys(before), labels.tolist(), strict=True))
-    label = np.array([label_of.get(key, -1) for key in train_keys(dataset)], dtype=np.int64)
-    return apart_of(derived_pairs(dataset), label)
+    return np.array([label_of.get(key, -1) for key in train_keys(dataset)], dtype=np.int64)
 
 
 def _summary(

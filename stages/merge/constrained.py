@@ -8,11 +8,12 @@ import numpy as np
 
 from schemas.parameters import MergeParameters
 from stages.arrays.partition import connected
+from stages.constraints.encounters import doubtful_encounters, train_encounters
 from stages.constraints.names import sample_names
 from stages.constraints.stage import AskedConstraints, make_constraints, read_constraints
 from stages.errors import DbcError, UsageError
 from stages.features.views import views_known
-from stages.ingest.formats.names import may_be_missing, shown
+from stages.ingest.formats.names import shown
 from stages.merge.selection.links import Constraints
 from stages.runs.context import Context
 from stages.runs.lineage import parent_of
@@ -20,7 +21,7 @@ from stages.runs.making import Made
 from stages.runs.run_directory import RunDirectory, clusters_manifest
 from stages.runs.store import Artifact
 from stages.samples import TRAIN, UNKNOWN
-from stages.typing import BoolArray, Int32Array, Int64Array
+from stages.typing import Int32Array, Int64Array
 
 
 @dataclass(frozen=True)
@@ -77,18 +78,13 @@ def read_for_merge(dataset: Artifact, known: Artifact | None, parameters: MergeP
     told = None if known is None else read_constraints(known)
     same, different = (nothing.same, nothing.different) if told is None else (told.same, told.different)
     labels = None if told is None else told.known
-    if not by_encounter(parameters):
+    if not parameters.by_encounter:
         return KnownBefore(Constraints(same, different), labels)
     linked, views = known_from_source(dataset, parameters, same, different)
     n_linked = len(known_from_source(dataset, parameters, nothing.same, nothing.different)[0])
     constraints = Constraints(np.concatenate([same, linked]), different, views)
     n_doubtful = int((doubtful_encounters(dataset) & (dataset.read("split") == TRAIN)).sum())
     return KnownBefore(constraints, labels, len(linked), n_linked - len(linked), n_doubtful)
-
-
-def by_encounter(parameters: MergeParameters) -> bool:
-    """Whether a merge by `parameters` takes the samples of one encounter for one individual."""
-    return parameters.encounter == "joined" or parameters.view == "apart"
 
 
 def known_from_source(
@@ -102,22 +98,13 @@ def known_from_source(
     is_apart = parameters.view == "apart"
     if is_apart and not views_known(dataset, is_train):
         raise DbcError(f"`view='apart'` needs the views of pictures, and {dataset.path} has none; ingest a column view")
-    encounter = np.full(int(is_train.sum()), UNKNOWN, dtype=np.int32)
-    if "encounter" in dataset.names():
-        encounter = np.where(doubtful_encounters(dataset), UNKNOWN, dataset.read("encounter"))[is_train]
+    encounter = train_encounters(dataset)
     if parameters.encounter == "joined" and not (encounter != UNKNOWN).any():
         raise DbcError(
             f"`encounter='joined'` needs the encounters of pictures, and {dataset.path} has none; ingest a column encounter"
         )
     view = dataset.read("view")[is_train].astype(np.int64) if is_apart else None
     return of_one_encounter(encounter, same, different), view
-
-
-def doubtful_encounters(dataset: Artifact) -> BoolArray:
-    """(n_samples) whose encounter has a name such as `-` or `unknown`, which says that it is not known."""
-    names = dataset.read("encounter_name").tolist() if "encounter_name" in dataset.names() else []
-    doubtful = {name for name in set(names) if may_be_missing(name)}
-    return np.array([name in doubtful for name in names] or np.zeros(len(dataset.read("split"))), dtype=np.bool_)
 
 
 def before_review(run: RunDirectory, stage: int) -> Artifact:

@@ -18,7 +18,7 @@ from stages.constraints.derived import derived_pairs
 from stages.constraints.stage import tell_meant, train_samples
 from stages.evaluate.report import Reported
 from stages.evaluate.report import report as make_report
-from stages.merge.constrained import before_review, by_encounter
+from stages.merge.constrained import before_review
 from stages.pages.markup import element, joined, page
 from stages.pages.names import names_of
 from stages.pages.originals import Originals
@@ -65,7 +65,7 @@ class Review:
 
     def together(self) -> Together | None:
         """What is known of samples before any answer, unless answers say otherwise; None if nothing is."""
-        if not by_encounter(self.made_as):
+        if not self.made_as.by_encounter:
             return None
         answers, _ = self.book.known()
         same, different = answers.pairs[answers.is_same], answers.pairs[~answers.is_same]

@@ -8,7 +8,7 @@ import numpy as np
 
 from schemas.parameters import MergeParameters
 from stages.arrays.partition import connected, members_of, relabel
-from stages.merge.constrained import by_encounter, known_from_source
+from stages.merge.constrained import known_from_source
 from stages.review.counting import Draws, draw
 from stages.review.order import Answers, PairToSee, pairs_worth_a_look
 from stages.runs.store import Artifact
@@ -34,7 +34,7 @@ def known_together(
 
     Answers say that train samples are the `same` (s, 2), or `different` (f, 2). Without views all samples are of one.
     """
-    if not by_encounter(parameters):
+    if not parameters.by_encounter:
         return None
     linked, view = known_from_source(dataset, parameters, same, different)
     return Together(

@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from stages.assign.apart import Apart, answers_apart, apart_of
+from stages.assign.apart import Apart, answers_apart, apart_of, together
 from stages.assign.calibration import Calibration, nearest_clusters
 
 ROWS = np.eye(4, dtype=np.float32)
@@ -46,6 +46,28 @@ def test_samples_that_differ_get_different_clusters(
     asked: list[list[float]], pairs: list[list[int]], labels: list[list[int]], wanted: list[int]
 ) -> None:
     assert answers(asked, pairs, labels) == wanted
+
+
+def test_samples_of_one_encounter_get_one_answer_unless_some_are_apart() -> None:
+    asked = np.array(
+        [[0.8, 0, 0, 0], [0.9, 0, 0, 0], [0.3, 0.4, 0, 0], [0, 0.7, 0, 0], [0, 0, 0.9, 0], [0, 0.6, 0, 0.9]]
+    )
+    asked = np.concatenate([asked, asked[2:4], asked[:1]]).astype(np.float32)
+    none = Apart(NONE, NONE)
+    found = answers_apart(asked, ROWS, LABELS, SIMILARITY, threshold=0.5, apart=none)
+    assert np.where(found.is_known, found.label, -1).tolist() == [1, 1, -1, 0, 2, 3, -1, 0, 1]
+    encounter = np.array([5, 5, 5, 7, 7, 9, -2, -2, 8], dtype=np.int32)
+
+    def told(there: dict[int, set[int]], apart: Apart = none) -> list[int]:
+        one = together(found, encounter, there, threshold=0.5, apart=apart)
+        assert ((one.probability >= 0.5) == one.is_known).all()
+        return np.where(one.is_known, one.label, -1).tolist()
+
+    # 7: 0.98 of cluster 0 and 1.00 of 2; 8 and 9 are alone, and without an encounter nothing changes
+    assert told({}) == [1, 1, 1, 2, 2, 3, -1, 0, 1]
+    assert told({5: {3}, 8: {0}, 7: {1, 2}}) == [3, 3, 3, 0, 2, 3, -1, 0, 0]
+    assert told({}, Apart(np.array([[3, 4]]), NONE)) == [1, 1, 1, 0, 2, 3, -1, 0, 1]
+    assert told({}, Apart(NONE, np.array([[2, 0]]))) == [1, 1, -1, 2, 2, 3, -1, 0, 1]
 
 
 @pytest.mark.parametrize("seed", range(10))
