@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from schemas.parameters import EvaluateParameters, MergeParameters
     from stages.constraints.stage import AskedConstraints
     from stages.reporting import Reporter
+    from stages.runs.run_directory import RunDirectory
 
 
 def initial_by_recipe(given: Given) -> dict[str, Any]:
@@ -108,20 +109,21 @@ def tell_of_another_extraction(given: Given, reporter: Reporter) -> None:
         )
 
 
-def tell_of_another_merge(given: Given, parameters: MergeParameters, reporter: Reporter) -> None:
-    """A note if the stage that is named, or the one before it, has clusters that were made otherwise than by `parameters`."""
+def tell_of_another_merge(run: RunDirectory, stage: int, parameters: MergeParameters, reporter: Reporter) -> None:
+    """A note if `stage`, or the one before it, has clusters that were made otherwise than by `parameters`.
+
+    A merge that ends the run may end it with another number than the one before.
+    """
     from schemas.rules import argument
     from stages.merge.constrained import before_review
-    from stages.runs.next_stage import next_merge
     from stages.runs.run_directory import clusters_manifest
 
-    run, there = given.run_directory, given.run_directory.stages("clusters")
-    if parameters.start == "reviewed":
-        return
-    stage = next_merge(run) if given.stage is None else given.stage
-    for before in [stage, stage - 1] if given.stage is not None else [stage - 1]:
+    there = run.stages("clusters")
+    unread = ("n_clusters", "merge_percent") if parameters.ends_run else ()
+    compared = [name for name in type(parameters).model_fields if name not in unread]
+    for before in (stage, stage - 1) if parameters.start != "reviewed" else ():
         made_as = clusters_manifest(before_review(run, before)).parameters if before in there else parameters
-        names = [name for name in type(parameters).model_fields if getattr(made_as, name) != getattr(parameters, name)]
+        names = [name for name in compared if getattr(made_as, name) != getattr(parameters, name)]
         if names:
             told = ", ".join(argument(name, getattr(made_as, name)) for name in names)
             anew = "" if before == stage else "; dbc merge --stage 1, or dbc run, begins with these"

@@ -55,6 +55,8 @@ def merge(given: Given) -> None:
     from stages.loop.plan import AS_FEATURES_ASK
     from stages.merge.stage import merge as run_merge
     from stages.runs.lineage import with_clusters
+    from stages.runs.next_stage import next_merge
+    from stages.runs.run_directory import clusters_manifest
 
     parameters, run = merge_parameters(given), given.run_directory
     if given["pin_clusters"] is not None and parameters.start == "singletons":
@@ -65,7 +67,6 @@ def merge(given: Given) -> None:
     tell_of_idle(given, dict(parameters))
     tell_of_another_recipe(given, RichReporter())
     tell_of_another_extraction(given, RichReporter())
-    tell_of_another_merge(given, parameters, RichReporter())
     stage, from_stage = given.stage, given.stage_of("from_stage")
     if parameters.start == "reviewed":
         tell_of_unused(given, {"n_clusters": "merges, and --start reviewed makes none"})
@@ -77,7 +78,12 @@ def merge(given: Given) -> None:
     if asked is not None and asked != "schedule" and parameters.clusterer == "dbc" and parameters.start != "reviewed":
         number = AS_FEATURES_ASK if asked == "auto" else asked
         stage, last = asked_merge(run, parameters, number, stage=stage, from_stage=from_stage, context=given.context())
-        from_stage, parameters = last.from_stage, parameters.model_copy(update={"n_clusters": last.n_clusters})
+        before = run.newest_up_to("clusters", stage - 1) if given["merge_percent"] is None else None
+        # nothing reads it here, and dbc run has that of its stages in the key
+        percent = (parameters if before is None else clusters_manifest(before).parameters).merge_percent
+        update = {"n_clusters": last.n_clusters, "merge_percent": percent}
+        from_stage, parameters = last.from_stage, parameters.model_copy(update=update)
+    tell_of_another_merge(run, next_merge(run) if stage is None else stage, parameters, RichReporter())
     outcome = run_merge(
         run,
         stage=stage,

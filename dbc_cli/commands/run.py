@@ -220,6 +220,7 @@ def run_plan(given: Given, plan: Plan) -> None:
     """Run `plan` and show its table, or say what a dry run would make first; if it fails, show the rows that are done."""
     from dbc_cli.run_progress import RunProgress
     from dbc_cli.stage_table import row_fields
+    from stages.export.which_stage import ending_stage
     from stages.loop.forecast import Forecast
     from stages.loop.plan import check_plan, planned_work
     from stages.loop.stopping import Stopping
@@ -259,6 +260,12 @@ def run_plan(given: Given, plan: Plan) -> None:
     verdict = watch.verdict() if stopped is None and not is_dry else None
     for warning in () if verdict is None else verdict.warnings:
         progress.warn(warning)
+    ending = ending_stage(run) if stopped is None and not is_dry else None
+    if ending is not None and not any(row["ends_run"] for row in progress.rows):
+        progress.note(
+            f"stage {ending} ended this run before, and is still what export, report and others take; "
+            f"stage {progress.rows[-1]['stage']}, the last of now, with `stage`"
+        )
     would_create = _named(stopped) if stopped is not None else "nothing: all of it is there" if is_dry else None
     show_rows(given, progress.rows, verdict=verdict, choice=choice, would_create=would_create)
 

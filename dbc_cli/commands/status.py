@@ -56,7 +56,7 @@ def status(given: Given) -> None:
 def _next(run: RunDirectory) -> str:
     """The command that comes next; after the last stage of the schedule, or what ends a run, it looks at what was found."""
     from stages.errors import DbcError
-    from stages.export.which_stage import ends_with_clusters
+    from stages.export.which_stage import ending_stage
     from stages.merge.schedule import last_stage
     from stages.runs.lineage import with_clusters
     from stages.runs.next_stage import newest_trained, next_command
@@ -67,7 +67,7 @@ def _next(run: RunDirectory) -> str:
     told, stage = next_command(run), newest_trained(run)
     # clusters that cannot be read are told with the artifacts
     with suppress(DbcError):
-        if told == "dbc merge" and ends_with_clusters(run):
+        if told == "dbc merge" and ending_stage(run) is not None:
             return "dbc export clusters"
     clusters = run.find("clusters", stage) if told == "dbc merge" and stage > 0 else None
     if clusters is None or stage < last_stage(clusters_manifest(clusters).parameters.merge_percent):

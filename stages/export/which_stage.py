@@ -55,10 +55,11 @@ def stage_to_search(run: RunDirectory, reporter: Reporter) -> int:
     return stage_to_show(run, None, reporter) if run.stages("clusters") else max(run.stages("features"), default=0)
 
 
-def ends_with_clusters(run: RunDirectory) -> bool:
-    """Whether the clusters that were made last end the run, with as many as the features ask for or as were asked for."""
+def ending_stage(run: RunDirectory) -> int | None:
+    """The stage of the clusters that were made last, if they end the run, with as many as the features ask for or a person."""
     merged = clusters_now(run)
-    return bool(merged) and _made_last(run, merged)[1].ends_run
+    stage, made_as = _made_last(run, merged) if merged else (0, None)
+    return stage if made_as is not None and made_as.ends_run else None
 
 
 def _made_last(run: RunDirectory, merged: Sequence[int]) -> tuple[int, MergeParameters]:

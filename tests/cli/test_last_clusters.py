@@ -42,10 +42,14 @@ def test_a_run_ends_with_the_fewest_clusters_that_its_features_ask_for(dbc: Dbc,
 
 def test_a_merge_of_its_own_gives_the_same_clusters(dbc: Dbc, merged: Path) -> None:
     before = clusters_manifest(RunDirectory(merged).require("clusters", 3))
-    again = dbc("merge", "--n-clusters", "auto", "--merge-percent", "0.25", "--json")
+    again = dbc("merge", "--n-clusters", "auto", "--json")
     assert again.json["status"] == "up to date"
     assert again.json["id"] == before.id
     assert f"to {before.summary.n_clusters} clusters, as stage 3" in again.err
+    assert "made otherwise" not in again.err
+    n_clusters = before.summary.n_clusters
+    by_schedule = dbc("merge", "--merge-percent", "0.25", "--dry-run")
+    assert f"stage 3 has clusters that were made with --n-clusters {n_clusters}; these are" in by_schedule.err
 
 
 def test_a_number_ends_the_run_with_so_many_clusters_whatever_the_schedule_leaves(dbc: Dbc, run: Path) -> None:
@@ -68,6 +72,9 @@ def test_a_number_ends_the_run_with_so_many_clusters_whatever_the_schedule_leave
 def test_schedule_ends_the_run_with_its_last_stage_and_so_do_other_recipes(dbc: Dbc, run: Path) -> None:
     asked = dbc("run", *ONLY_MERGES, "--n-clusters", "schedule", "--run", run, "--json").json
     assert [row["stage"] for row in asked["stages"]] == ["init", "0", "1", "2"]
+    assert dbc("merge", "--n-clusters", "3").status == 0
+    told = "stage 3 ended this run before, and is still what export, report and others take; stage 2, the last of now"
+    assert told in dbc("run", *ONLY_MERGES, "--n-clusters", "schedule").err
     published = dbc("run", *ONLY_MERGES, "--recipe", "auto", "--json").json
     assert [row["stage"] for row in published["stages"]] == ["init", "0", "1", "2"]
 
