@@ -34,8 +34,8 @@ class Assignment:
     `name` is what a file of answers may call it: the path, and a number if the picture holds several. `place` is the frame and
     box, by the names of columns, as far as the source has them.
     `nearest` is the individual of the most similar cluster, which its encounter may not be of, `probability` that the sample's
-    individual is known at all, `similarity` the cosine to its most similar member as merges compare features, `margin` how far that is above the second
-    cluster's.
+    individual is known at all, `similarity` the cosine to its most similar member as merges compare features, `margin` how far
+    that is above the second cluster's.
     """
 
     path: str
