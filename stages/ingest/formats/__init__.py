@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import pkgutil
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
-from schemas.parameters import IngestParameters
+from schemas.parameters import ANY_CATEGORY, IngestParameters
 from stages.errors import UsageError
 from stages.ingest.formats.format import BOXES, NAMING, STEPS, Findings, Format
 from stages.ingest.formats.listing import left_out
-from stages.ingest.formats.names import shown
+from stages.ingest.formats.names import counted, shown
 from stages.ingest.formats.recognise import Recognised, recognise
 from stages.ingest.formats.yolo import label_file
 from stages.plain_files import endless_kind
 from stages.samples import Samples
+
+_NAMED = 5
+"""Categories that a warning names."""
 
 
 def _formats() -> Mapping[str, Format]:
@@ -50,6 +54,14 @@ def read_samples(
     else:
         raise UsageError(
             f"`root` has no effect with `format='{layout.name}'`, whose SOURCE holds the pictures; leave it out"
+        )
+    categories = Counter(category or "not named" for category in samples.category)
+    if len(categories) > 1 and parameters.category == ANY_CATEGORY:
+        first = Counter(dict(categories.most_common(_NAMED)))
+        more = f" and {len(categories) - len(first)} more" if len(categories) > len(first) else ""
+        findings.warnings.append(
+            f"categories: {counted(first)}{more}, all of which are taken and compared with each other; `category` takes those "
+            "that you name"
         )
     if findings.left_out is None:
         findings.left_out = left_out(source, taken={*samples.path, *layout.tables})

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 
-from schemas.parameters import IngestParameters
+from schemas.parameters import ANY_CATEGORY, IngestParameters
 from stages.errors import UsageError
 from stages.ingest.formats.coco import read_object
 from stages.ingest.formats.csv_file import CsvFile, read_csv_file
@@ -24,6 +24,7 @@ _MEDIA = ("mediaid", "deploymentid", "timestamp", "filepath", "filemediatype", "
 _BOX = ("bboxx", "bboxy", "bboxwidth", "bboxheight")
 _OBSERVED = (
     *("observationid", "deploymentid", "mediaid", "eventid", "observationlevel", "observationtype", "individualid"),
+    "scientificname",
     *_BOX,
 )
 
@@ -31,13 +32,14 @@ _OBSERVED = (
 def read_camtrap_dp(source: Path, root: Path, parameters: IngestParameters, findings: Findings) -> Samples:
     """The animals of the observations of single pictures (`observationLevel` media), each with its box or the whole picture.
 
-    The deployment is the camera, `individualID` the individual, `eventID` the encounter; the picture's time is kept.
+    The deployment is the camera, `individualID` the individual, `eventID` the encounter, and `scientificName` the category if
+    there are several; the picture's time is kept.
     Of a picture on a server (filePath is a URL) the file called fileName under `root` is taken. Observations of events,
     people, vehicles, blanks and videos are counted and left out. UsageError names the file and line of what is wrong.
     """
     left_out = Counter[str]()
     folder = _folder(source)
-    found = each_picture_once((animal for _, animal in animals(folder, root, left_out)), left_out)
+    found = each_picture_once((animal for _, animal in animals(folder, root, left_out)), left_out, parameters)
     if left_out:
         findings.notes.append(f"observations left out: {counted(left_out)}")
     if not found:
@@ -45,6 +47,9 @@ def read_camtrap_dp(source: Path, root: Path, parameters: IngestParameters, find
             f"{shown(folder / OBSERVATIONS)} has no animals in single pictures ({counted(left_out)}); "
             "give observations with observationLevel media and a mediaID"
         )
+    if parameters.category == ANY_CATEGORY and len({row.category for row in found}) == 1:
+        # ids are as before species were read
+        found = [row._replace(category="") for row in found]
     return samples_of(found, source=folder / OBSERVATIONS, root=root, parameters=parameters, findings=findings)
 
 
@@ -56,9 +61,9 @@ def animals(source: Path, root: Path, left_out: Counter[str]) -> Iterator[tuple[
     require_layout(source, name="camtrap-dp", entries=ENTRIES[1:])
     if (source / ENTRIES[0]).is_file():
         _check_version(source / ENTRIES[0])
-    media = read_csv_file(source / "media.csv", columns=_MEDIA)
-    observations = read_csv_file(source / OBSERVATIONS, columns=_OBSERVED)
-    deployments = read_csv_file(source / "deployments.csv", columns=("deploymentid",))
+    media = read_csv_file(source / "media.csv", columns=_MEDIA, is_whole=True)
+    observations = read_csv_file(source / OBSERVATIONS, columns=_OBSERVED, is_whole=True)
+    deployments = read_csv_file(source / "deployments.csv", columns=("deploymentid",), is_whole=True)
     _require(media, _MEDIA[:5])
     _require(observations, _OBSERVED[:6])
     return _detections(media, observations, set(deployments.cells["deploymentid"]), root, left_out)
@@ -97,7 +102,10 @@ def _detections(
     row_of = _unique(media, "mediaid")
     _unique(observations, "observationid")
     columns = [observations.column(name) for name in _OBSERVED]
-    for row, (_, deployment, medium, event, level, kind, individual, *box) in enumerate(zip(*columns, strict=True)):
+    columns[4:6] = [[word.casefold() for word in words] for words in columns[4:6]]
+    for row, (_, deployment, medium, event, level, kind, individual, species, *box) in enumerate(
+        zip(*columns, strict=True)
+    ):
         origin = observations.at(row)
         if level != "media":
             left_out["of events" if level == "event" else f"of level {level or 'none'}"] += 1
@@ -123,6 +131,7 @@ def _detections(
             box=box_of(box, origin, name="bboxX, bboxY, bboxWidth, bboxHeight", meaning="four numbers"),
             is_relative=True,
             timestamp=media.cells["timestamp"][picture],
+            category=species,
             identity=individual,
             camera=deployment,
             encounter=event,
@@ -160,6 +169,6 @@ FORMAT = Format(
     description="Camtrap DP 1: media.csv, observations.csv, deployments.csv; the deployment is the camera.",
     read_table=read_camtrap_dp,
     recognise=why_camtrap_dp,
-    options=NAMING | {"pad"},
+    options=NAMING | {"category", "pad"},
     tables=ENTRIES,
 )

@@ -41,7 +41,7 @@ def read_coco(source: Path, root: Path, parameters: IngestParameters, findings: 
     file = find_coco(source)
     content = read_object(file)
     left_out = Counter[str]()
-    found = each_picture_once(_detections(file, root, content, left_out), left_out)
+    found = each_picture_once(_detections(file, root, content, left_out), left_out, parameters)
     forget_json()
     if left_out:
         findings.notes.append(f"annotations left out: {counted(left_out)}")

@@ -73,12 +73,13 @@ def read_csv_file(
     may_be_empty: bool = False,
     root: Path | None = None,
     are_ingested: bool = False,
+    is_whole: bool = False,
 ) -> CsvFile:
     """The table in `file`: UTF-8 with or without BOM, any line ends, cells quoted or not; the first of `columns` is needed.
 
     `root` is the folder that paths start from, by default the table's. Paths that `are_ingested` are those of a data set, and
     start from another folder: one that leads out of it stays as it is.
-    `may_be_empty` takes a header without rows, too.
+    `may_be_empty` takes a header without rows, too; if it `is_whole`, as a program writes it, the last row lacks no cell.
     Raises `UsageError` if it is no such table, `DbcError` if it cannot be read.
     """
     with _opened(file) as text:
@@ -94,7 +95,7 @@ def read_csv_file(
         kept: dict[str, str] = {}
         folder = PurePosixPath((root or file.parent).absolute().as_posix())
         top = "the table's folder" if root in (None, file.parent) else "`root`"
-        for row in _rows(reader, file):
+        for row in _rows(reader, file, n_last=len(names) if is_whole else 0):
             if not any(row):
                 continue
             if len(row) > len(names):
@@ -166,13 +167,20 @@ def _no_utf8(file: Path) -> NotUtf8Error:
     return NotUtf8Error(f"{shown(file)} is not a UTF-8 CSV table: {why_not_utf8(file)}; save it as CSV UTF-8")
 
 
-def _rows(reader: Any, file: Path) -> Iterator[list[str]]:
+def _rows(reader: Any, file: Path, *, n_last: int) -> Iterator[list[str]]:
+    """The rows of `file`; UsageError if the last has some, and fewer than `n_last`, cells."""
+    row: list[str] = []
     try:
-        yield from reader
+        for row in reader:
+            yield row
     except csv.Error as error:
         raise UsageError(
             f"{shown(file)} line {reader.line_num} is not CSV: {plain(str(error))}; see to its quotes, or save the table again"
         ) from error
+    if 0 < len(row) < n_last:
+        raise UsageError(
+            f"{shown(file)} line {reader.line_num} breaks off after {len(row)} of {n_last} cells; write the file anew"
+        )
 
 
 def _header(file: Path, text: TextIO, *, needed: str) -> tuple[str, Any, list[str]]:

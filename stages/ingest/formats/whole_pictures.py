@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from stages.ingest.formats.detections import Detection
+from schemas.parameters import IngestParameters
+from stages.ingest.formats.detections import Detection, wanted_categories
 from stages.ingest.formats.names import is_missing
 
 
-def each_picture_once(rows: Iterable[Detection], left_out: Counter[str]) -> list[Detection]:
-    """Boxes as they are; of the rows that are of one whole picture the first that says who it is, else the first.
+def each_picture_once(
+    rows: Iterable[Detection], left_out: Counter[str], parameters: IngestParameters
+) -> list[Detection]:
+    """Boxes as they are, and so rows of other categories than `parameters` want; of the rows of one whole picture one.
 
-    None of them if they name several individuals: a picture is one sample. Rows that go are counted in `left_out`.
+    It is the first that says who it is, else the first; none if they name several individuals: a picture is one sample. Rows
+    that go are counted in `left_out`.
     """
     found: list[Detection] = []
     whole: dict[str, list[Detection]] = {}
+    wanted = wanted_categories(parameters)
     for row in rows:
-        if row.box is None:
+        if row.box is None and (wanted is None or row.category in wanted):
             whole.setdefault(row.path, []).append(row)
         else:
             found.append(row)

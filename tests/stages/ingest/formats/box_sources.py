@@ -23,7 +23,7 @@ WIDTH, HEIGHT = 40, 30
 MEDIA = "mediaID,deploymentID,timestamp,filePath,filePublic,fileMediatype"
 OBSERVATIONS = (
     "observationID,deploymentID,mediaID,eventID,eventStart,eventEnd,observationLevel,observationType,individualID,"
-    "bboxX,bboxY,bboxWidth,bboxHeight"
+    "scientificName,bboxX,bboxY,bboxWidth,bboxHeight"
 )
 DEPLOYMENTS = "deploymentID,latitude,longitude,deploymentStart,deploymentEnd"
 SEQINFO = "[Sequence]\nname=S1\nimDir=img1\nframeRate=25\nseqLength=3\nimWidth=40\nimHeight=30\nimExt=.jpg\n"
@@ -111,6 +111,7 @@ def observation(number: int, picture: int, **changed: str) -> str:
         "bboxY": "0.5",
         "bboxWidth": "0.5",
         "bboxHeight": "0.25",
+        "scientificName": "",
         **changed,
     }
     line = io.StringIO()

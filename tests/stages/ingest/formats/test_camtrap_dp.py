@@ -98,3 +98,34 @@ def test_pictures_on_a_server_are_found_by_name_under_the_root(tmp_path: Path) -
     (source / "media.csv").write_text("\n".join(lines) + "\n")
     assert read(source, "camtrap-dp", root=tmp_path / "mine")[0].path == ("1.jpg", "2.jpg")
     assert "'1.jpg' does not exist" in refusal(source, "camtrap-dp")
+
+
+def test_several_species_are_told_and_one_may_be_taken(tmp_path: Path) -> None:
+    zebra, lion = "Equus quagga", "Panthera leo"
+    whole = {"bboxX": "", "bboxY": "", "bboxWidth": "", "bboxHeight": ""}
+    rows = [
+        observation(1, 1, scientificName=zebra),
+        observation(2, 2, scientificName=zebra, **whole),
+        observation(3, 2, scientificName=lion, observationLevel="MEDIA", observationType="Animal", **whole),
+        observation(4, 1, scientificName=lion, bboxX="0"),
+    ]
+    source = camtrap_dp(tmp_path / "a", rows)
+    samples, findings = read(source, "camtrap-dp")
+    assert samples.category == (lion, zebra, zebra)
+    assert findings.warnings[0].startswith(f"categories: 2 {zebra}, 1 {lion}, all of which are taken")
+    samples, findings = read(source, "camtrap-dp", category=lion)
+    assert (samples.path, samples.category) == (("media/1.jpg", "media/2.jpg"), (lion, lion))
+    assert findings.boxes == {f"of category {zebra}": 2}
+    alone, findings = read(camtrap_dp(tmp_path / "b", rows[:2]), "camtrap-dp")
+    assert alone.category == ()
+    assert not findings.warnings
+    assert read(source, "camtrap-dp", category=zebra)[0].category == (zebra, zebra)
+
+
+def test_a_table_that_breaks_off_is_refused(tmp_path: Path) -> None:
+    source = camtrap_dp(tmp_path, [observation(1, 1), observation(2, 2)])
+    file = source / "observations.csv"
+    file.write_text(file.read_text().rpartition("d2,m2")[0])
+    assert "observations.csv' line 3 breaks off after 2 of 14 cells; write the file anew" in refusal(
+        source, "camtrap-dp"
+    )

@@ -34,7 +34,7 @@ LISTED = {
 }
 """What of the file of a format is replaced by what, to be a name with control characters."""
 NAMING_VALUES = {"camera_pattern": r"(\w)\d*\.", "folder_identities": False, "identity_pattern": r"(\w)\d*\."}
-SAY_ANIMAL = {"megadetector", "camtrap-dp"}
+SAY_ANIMAL = {"megadetector"}
 """Formats whose miniatures have boxes of the category animal."""
 BOX_VALUES = {"min_confidence": 0.5, "category": "animal", "pad": 0.25}
 every_format = pytest.mark.parametrize("name", sorted(FORMATS))
