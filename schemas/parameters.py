@@ -146,7 +146,7 @@ class IngestParameters(Parameters):
 
     Of boxes, those with at least `min_confidence` and of a `category` (several with commas between them) are taken, and
     widened by `pad`, a share of their width and height, on each side. Of whole videos, a frame is taken `every_seconds`, or
-    one of `every_frames`.
+    one of `every_frames`. Pictures that `exclude` names (paths, folders or patterns with commas between them) are left out.
     """
 
     added_later = MappingProxyType(
@@ -159,6 +159,7 @@ class IngestParameters(Parameters):
             "pad": 0.0,
             "every_seconds": None,
             "every_frames": None,
+            "exclude": "",
         }
     )
 
@@ -179,6 +180,7 @@ class IngestParameters(Parameters):
     pad: float = Field(default=0.0, ge=0, le=1)
     every_seconds: float | None = Field(default=None, gt=0, le=MOST)
     every_frames: int | None = Field(default=None, ge=1, le=1_000_000)
+    exclude: str = ""
 
 
 class ConstraintsParameters(Parameters):

@@ -54,6 +54,13 @@ INGEST = (
         READING,
     ),
     Flag("pad", float, "Widen boxes by this share of their size on each side.", "0.0", READING),
+    Flag(
+        "exclude",
+        str,
+        "Pictures to leave out: paths, folders or patterns, commas between them.",
+        "",
+        READING,
+    ),
     Flag("anonymize", bool, "Store no file names and no place of the source.", "", READING),
     Flag(
         "test_fraction",

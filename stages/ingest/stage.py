@@ -203,7 +203,8 @@ def _settled(parameters: IngestParameters, images: _Images, findings: Findings) 
     """The parameters with the digest of the source, and without what decided nothing."""
     if images.root is not None:
         digest = text_digest(combine_digests(images.path, images.digests), images.table)
-        parameters = parameters.model_copy(update={"source_digest": digest})
+        # what is left out has no part in the digest, and need not be named
+        parameters = parameters.model_copy(update={"source_digest": digest, "exclude": ""})
     if not findings.draws_splits and "test_fraction" not in parameters.model_fields_set:
         # it decided nothing, and keys of the first release have the default of then
         parameters = parameters.model_copy(update={"test_fraction": DRAWN_TEST_FRACTION})
