@@ -110,7 +110,8 @@ def samples_of(
     without = f", of which {n_lost} do not exist" if n_lost else ""
     without += f"; left out: {counted(findings.boxes)}" if findings.boxes else ""
     kind = "boxes" if len(samples.box) else "images"
-    findings.notes.append(f"{len(rows)} {kind} of {n_pictures} pictures or frames{without}")
+    tracks = f" in {len(samples)} samples" if len(samples) < len(rows) else ""
+    findings.notes.append(f"{len(rows)} {kind} of {n_pictures} pictures or frames{tracks}{without}")
     n_whole = sum(row.box is None for row in rows)
     if 0 < n_whole < len(rows):
         findings.notes.append(f"rows without a box, taken for whole pictures: {n_whole}")

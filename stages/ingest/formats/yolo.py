@@ -40,8 +40,8 @@ def read_yolo(source: Path, parameters: IngestParameters, findings: Findings) ->
     """The boxes of every picture under `source` that has a file of labels.
 
     Pictures without one are counted and left out, as are pictures whose file is empty. A sixth field is a track if it is
-    whole in every line, else the detector's confidence; a seventh is a track. Tracks are told apart by folder. UsageError
-    names the file and line of what is wrong.
+    whole in every line, and not 1.0 at most, else the detector's confidence; a seventh is a track. Tracks are told apart by
+    folder. UsageError names the file and line of what is wrong.
     """
     paths = list_images(source, recursive=True)
     if not paths:
@@ -64,7 +64,7 @@ def read_yolo(source: Path, parameters: IngestParameters, findings: Findings) ->
     if n_empty or len(lines) < len(paths):
         findings.notes.append(f"pictures left out: {', '.join(told)}; of {len(paths)}")
     everything = [line for own in lines.values() for line in own]
-    sixth_is_track = all(_is_track(line.more[0]) for line in everything if line.more)
+    sixth_is_track = _are_tracks([line.more[0] for line in everything if line.more])
     if any(len(line.more) == 1 for line in everything):
         meaning = "tracks: all are whole numbers" if sixth_is_track else "confidences of the detector"
         findings.notes.append(f"the sixth field of labels is taken as {meaning}")
@@ -76,7 +76,14 @@ def read_yolo(source: Path, parameters: IngestParameters, findings: Findings) ->
         for path, own in lines.items()
         for each in _detections(path, own, sixth_is_track=sixth_is_track)
     ]
-    return samples_of(found, source=source, root=source, parameters=parameters, findings=findings)
+    samples = samples_of(found, source=source, root=source, parameters=parameters, findings=findings)
+    if len(samples) < len(samples.path):
+        findings.warnings.append(
+            f"{len(samples.path)} boxes are {len(samples)} samples: those of one track (the last field of their lines) in one "
+            "folder are taken for the frames of one animal, which no merge parts again; if the field is an individual, as "
+            "`dbc export clusters` writes it, or a confidence, take it out of the lines"
+        )
+    return samples
 
 
 def _without_picture(files: Set[Path]) -> list[str]:
@@ -206,6 +213,12 @@ def _lines(file: Path) -> list[Line]:
 
 def _is_track(field: str) -> bool:
     return is_missing(field) or whole_number(field) is not None
+
+
+def _are_tracks(fields: Sequence[str]) -> bool:
+    """Whether all `fields` are whole numbers, and not confidences of 1.0."""
+    numbers = [number_of(field) or 0 for field in fields]
+    return all(map(_is_track, fields)) and not (max(numbers, default=0) <= 1 and any("." in field for field in fields))
 
 
 def _detections(path: str, lines: list[Line], *, sixth_is_track: bool) -> Iterator[Detection]:

@@ -45,6 +45,23 @@ def test_a_sixth_field_is_a_track_if_it_is_whole_everywhere(tmp_path: Path) -> N
     assert "the sixth field of labels is taken as confidences of the detector" in findings.notes
 
 
+@pytest.mark.parametrize(
+    ("fields", "n_samples"), [("11", 1), (("1.0", "1.0"), 2), (("1.0", "7.0"), 2), (("7.0", "7.0"), 1)]
+)
+def test_a_confidence_of_one_is_no_track_and_boxes_that_become_one_sample_are_told(
+    tmp_path: Path, fields: tuple[str, str], n_samples: int
+) -> None:
+    pictures(tmp_path, "1.jpg", "2.jpg")
+    for name, field in zip("12", fields, strict=True):
+        text(tmp_path / f"{name}.txt", f"0 0.5 0.5 0.2 0.4 {field}\n")
+    samples, findings = read(tmp_path, "yolo")
+    assert len(samples) == n_samples
+    assert (samples.tracklet == UNKNOWN).all() == (fields == ("1.0", "1.0"))
+    assert [warning.partition(":")[0] for warning in findings.warnings] == ["2 boxes are 1 samples"] * (n_samples == 1)
+    told = "2 boxes of 2 pictures or frames" + (" in 1 samples" if n_samples == 1 else "")
+    assert told in findings.notes
+
+
 def test_confidence_and_track_stand_together(tmp_path: Path) -> None:
     pictures(tmp_path, "1.jpg", "2.jpg")
     for name, confidence in (("1", 0.5), ("2", 0.25)):
