@@ -114,7 +114,7 @@ def tell_of_another_merge(run: RunDirectory, stage: int, parameters: MergeParame
 
     A merge that ends the run may end it with another number than the one before.
     """
-    from schemas.rules import argument
+    from schemas.rules import argument, is_read
     from stages.merge.constrained import before_review
     from stages.runs.run_directory import clusters_manifest
 
@@ -123,7 +123,8 @@ def tell_of_another_merge(run: RunDirectory, stage: int, parameters: MergeParame
     compared = [name for name in type(parameters).model_fields if name not in unread]
     for before in (stage, stage - 1) if parameters.start != "reviewed" else ():
         made_as = clusters_manifest(before_review(run, before)).parameters if before in there else parameters
-        names = [name for name in compared if getattr(made_as, name) != getattr(parameters, name)]
+        differing = [name for name in compared if getattr(made_as, name) != getattr(parameters, name)]
+        names = [name for name in differing if any(is_read(name, dict(each)) for each in (made_as, parameters))]
         if names:
             told = ", ".join(argument(name, getattr(made_as, name)) for name in names)
             anew = "" if before == stage else "; dbc merge --stage 1, or dbc run, begins with these"

@@ -171,7 +171,9 @@ def compare_and_show(
 
 def _source(given: Given, others: Sequence[str]) -> Source:
     """The other set of --source; UsageError if it is missing."""
+    from dbc_cli.console import RichReporter
     from stages.compare.baselines.another_set import Source
+    from stages.compare.other_sets import require_another_set
     from stages.runs.run_directory import RunDirectory
 
     if given["source_run"] is None:
@@ -180,6 +182,7 @@ def _source(given: Given, others: Sequence[str]) -> Source:
         raise UsageError(f"--source must be a run, got {given['source_run']}, which is no folder; name another")
     if "tj-aidl" in others and given["attributes"] is None:
         raise UsageError("--attributes is missing: give a table with path and a column of 0 and 1 for each attribute")
+    require_another_set(given.run_directory, RunDirectory(given["source_run"]), RichReporter())
     return Source(RunDirectory(given["source_run"]), given["attributes"])
 
 

@@ -10,7 +10,10 @@ from schemas.recipes import ANOTHER_SET
 from schemas.stage_names import INIT_STAGE
 from stages.compare.baselines.another_set import INITIAL, METHODS, Measured, Options, Source, start_from, trained_on
 from stages.compare.cells import Cell, CellResult, figures_of
+from stages.errors import UsageError
+from stages.reporting import Reporter
 from stages.runs.context import Context
+from stages.runs.kept_source import read_source
 from stages.runs.run_directory import RunDirectory
 
 
@@ -20,6 +23,23 @@ def begun_on(source: Source, cell: Cell, options: Options, *, context: Context) 
         return cell
     begun = start_from(trained_on(source, options, context=context))
     return replace(cell, plan=replace(cell.plan, initial={**cell.plan.initial, **begun}))
+
+
+def require_another_set(run: RunDirectory, source: RunDirectory, reporter: Reporter) -> None:
+    """Raise UsageError if `source` has the data set of `run`, whose identities nothing may learn; warn of shared pictures."""
+    found = [each.find("dataset") for each in (run, source)]
+    datasets = [dataset for dataset in found if dataset is not None]
+    if len({dataset.manifest.id for dataset in datasets}) < len(datasets):
+        raise UsageError(
+            f"`source_run` must be a run of another set, got {source.root}, which has the pictures of {run.root}; name another"
+        )
+    kept = [read_source(dataset) for dataset in datasets]
+    files = [{digest.partition(" ")[0] for digest in each.digests} - {""} for each in kept if each is not None]
+    if len(files) == 2 and files[0] & files[1]:
+        reporter.warn(
+            f"{len(files[0] & files[1])} pictures of `source_run={source.root.as_posix()!r}` are in this run, too, so "
+            "identities of its own pictures are learnt"
+        )
 
 
 def told_of(name: str) -> str:

@@ -137,6 +137,7 @@ def merge(
                 camid=dataset.read("camid")[dataset.read("split") == TRAIN],
             )
             result = cluster_as(task)
+            _tell_trivial(result, parameters, context.reporter)
             linkage = empty_linkage()
         _write(writer, result, linkage)
         finding = inputs.prepared.finding
@@ -222,11 +223,21 @@ def _tell_fewer(result: StageMerges, n_merges: int, n_clusters: int | None, repo
         )
 
 
+def _tell_trivial(result: StageMerges, parameters: MergeParameters, reporter: Reporter) -> None:
+    """Warn of a method that parts nothing, or joins nothing."""
+    n_samples, n_clusters = len(result.labels), int(result.labels.max()) + 1
+    if result.selected is None and n_samples > 1 and n_clusters in (1, n_samples):
+        found = "leaves all {} samples single" if n_clusters > 1 else "puts all {} samples into one cluster"
+        eps = "a larger `eps` joins more" if n_clusters > 1 else "a smaller `eps` joins less"
+        advice = f"; {eps}" if parameters.clusterer == "dbscan" else ""
+        reporter.warn(f"`clusterer={parameters.clusterer!r}` {found.format(n_samples)}{advice}")
+
+
 def _n_merges(dataset: Artifact, previous: Artifact | None, stage: int, parameters: MergeParameters) -> int:
     """How many merges `stage` makes of the clusters `previous`, or of single samples."""
     n_samples = dataset_manifest(dataset).summary.n_train
+    n_before = n_samples if previous is None else clusters_manifest(previous).summary.n_clusters
     if parameters.n_clusters is not None:
-        n_before = n_samples if previous is None else clusters_manifest(previous).summary.n_clusters
         if parameters.n_clusters >= n_before:
             what = (
                 "train samples"
@@ -240,6 +251,11 @@ def _n_merges(dataset: Artifact, previous: Artifact | None, stage: int, paramete
         raise DbcError(
             f"`merge_percent={parameters.merge_percent}` makes no merge among {n_samples} train samples; "
             f"give {least_merge_percent(n_samples)} or more"
+        )
+    if n_merges >= n_before:
+        raise UsageError(
+            f"`stage={stage}` makes {n_merges} merges (`merge_percent={parameters.merge_percent}`), which must be fewer than "
+            f"the {n_before} clusters before them; give an earlier stage or a smaller `merge_percent`"
         )
     return n_merges
 

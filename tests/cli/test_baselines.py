@@ -154,6 +154,9 @@ def test_methods_that_learn_from_another_set_measure_this_one(dbc: Dbc, run: Pat
     source = tmp_path / "source"
     table = tmp_path / "attributes.csv"
     assert dbc("ingest", *small, "--workers", 0, "--attributes", table, "--run", source).status == 0
+    itself = dbc("baseline", "umdl", "--source", run, *NETWORK, "--run", run)
+    assert itself.status == 2
+    assert "--source must be a run of another set, got" in itself.line
     usual = ["--source", source, *NETWORK, "--epochs", 1, "--batch-size", 4, "--run", run, "--json"]
     methods = ["initial,pul,umdl,tj-aidl", "--n-clusters", 4, "--merge-percent", 0.4, "--stages", 1]
     shown = dbc("ablate", "--methods", *methods, "--attributes", table, *usual).json

@@ -91,7 +91,7 @@ def umdl(run: RunDirectory, source: Source, options: Options, *, context: Contex
     rows, other = own.read("pooled"), theirs.read("pooled")
     if rows.shape[1] != other.shape[1]:
         raise UsageError(
-            f"`source` must have features of {rows.shape[1]} values as this run, got {other.shape[1]}; "
+            f"`source_run` must have features of {rows.shape[1]} values as this run, got {other.shape[1]}; "
             "give both one `backbone` and one `pooling`"
         )
     index, labels = _labelled(source.run.require("dataset"))
@@ -304,7 +304,7 @@ def _labelled(dataset: Artifact) -> tuple[Int64Array, Int64Array]:
     labels = np.unique(pid[index], return_inverse=True)[1].astype(np.int64)
     if len(np.unique(labels)) < 2:
         raise UsageError(
-            f"`source` must have two identities or more to train on, got {len(np.unique(labels))}; name another"
+            f"`source_run` must have two identities or more to train on, got {len(np.unique(labels))}; name another"
         )
     return index, labels
 

@@ -12,7 +12,8 @@ from stages.typing import Int64Array
 def cluster(task: Task) -> Int64Array:
     """Labels (n,), −1 for outliers, of clusters of `min_samples` samples or more.
 
-    It holds all n² distances and finds the number of clusters. Raises MemoryLimitError if they do not fit.
+    It holds all n² distances and finds the number of clusters; fewer than `min_samples` samples are all outliers. Raises
+    MemoryLimitError if the distances do not fit.
     """
     from sklearn.cluster import HDBSCAN
 
@@ -20,6 +21,8 @@ def cluster(task: Task) -> Int64Array:
     limit = limit_of(task.memory_limit, task.features)
     require_memory(3 * 8 * n_samples**2, memory_limit=limit, what=f"`clusterer='hdbscan'` of {n_samples} samples")
     size = max(2, task.parameters.min_samples)
+    if size > n_samples:
+        return np.full(n_samples, -1, dtype=np.int64)
     found = HDBSCAN(min_cluster_size=size, metric="euclidean", algorithm="brute", copy=True)
     labels = np.asarray(found.fit(task.features.astype(np.float64)).labels_, dtype=np.int64)
     return np.maximum(labels, -1)

@@ -95,6 +95,14 @@ def test_well_separated_identities_are_found_and_reordering_samples_changes_noth
     assert [len(found.merges), len(found.distance), len(found.sizes)] == [0, 0, 0]
 
 
+@pytest.mark.parametrize("method", ["dbscan", "hdbscan"])
+@pytest.mark.parametrize("n_samples", [1, 3, 8])
+def test_fewer_samples_than_a_cluster_has_are_all_outliers(method: str, n_samples: int) -> None:
+    asked = MergeParameters(clusterer=method, min_samples=9)
+    found = cluster_as(Task(mixture(0)[:n_samples], asked, n_clusters=1))
+    assert found.labels.tolist() == list(range(n_samples))
+
+
 def test_outliers_are_clusters_of_their_own_in_order_of_samples() -> None:
     assert with_singletons(np.array([-1, 1, -1, 0, 1])).tolist() == [0, 1, 2, 3, 1]
     assert with_singletons(np.array([-1, -1])).tolist() == [0, 1]

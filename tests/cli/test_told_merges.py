@@ -1,0 +1,30 @@
+"""What `dbc merge` says of merges that are too many, and of clusterings that part or join nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.cli.conftest import Dbc
+
+
+def test_a_stage_that_no_cluster_is_left_for_is_named_by_its_flags(dbc: Dbc, run: Path) -> None:
+    ran = dbc("merge", "--stage", "6", "--merge-percent", "0.2", "--run", run)
+    assert ran.status == 2
+    assert "--stage 6 makes 18 merges (--merge-percent 0.2), which must be fewer than the 16 clusters" in ran.line
+
+
+def test_clusters_that_say_nothing_are_told(dbc: Dbc, run: Path) -> None:
+    asked = ["merge", "--stage", "1", "--clusterer", "dbscan", "--min-samples", "2", "--run", run]
+    whole = dbc(*asked, "--eps", "0.99")
+    assert "--clusterer dbscan puts all 16 samples into one cluster; a smaller --eps joins less" in whole.err
+    single = dbc(*asked, "--eps", "0.01", "--lambda", "0.1")
+    assert "--clusterer dbscan leaves all 16 samples single; a larger --eps joins more" in single.err
+    assert "stage 1 has clusters that were made with --eps 0.99; these are made otherwise" in single.err
+
+
+def test_a_flag_without_effect_makes_nothing_otherwise(dbc: Dbc, run: Path) -> None:
+    asked = ["merge", "--stage", "1", "--merge-percent", "0.25", "--run", run]
+    assert dbc(*asked).status == 0
+    told = dbc(*asked, "--eps", "0.3").err
+    assert "--eps 0.3 has no effect" in told
+    assert "made otherwise" not in told
