@@ -41,8 +41,14 @@ def read_coco(source: Path, root: Path, parameters: IngestParameters, findings: 
     file = find_coco(source)
     content = read_object(file)
     left_out = Counter[str]()
-    found = each_picture_once(_detections(file, root, content, left_out), left_out, parameters)
+    unlisted: list[str] = []
+    found = each_picture_once(_detections(file, root, content, left_out, unlisted), left_out, parameters)
     forget_json()
+    if unlisted:
+        findings.warnings.append(
+            f"annotations of a category_id that `categories` does not list, and so of none: {len(unlisted)}, the first "
+            f"{unlisted[0]}"
+        )
     if left_out:
         findings.notes.append(f"annotations left out: {counted(left_out)}")
     if not found:
@@ -95,7 +101,10 @@ def read_object(file: Path) -> dict[str, Any]:
     return content
 
 
-def _detections(file: Path, root: Path, content: Mapping[str, Any], left_out: Counter[str]) -> Iterator[Detection]:
+def _detections(
+    file: Path, root: Path, content: Mapping[str, Any], left_out: Counter[str], unlisted: list[str]
+) -> Iterator[Detection]:
+    """The annotations of animals; others are counted in `left_out`. `unlisted` are those of a category that has no name."""
     images = _by_id(file, content, "images", needed="file_name")
     categories = {key: str(row["name"]) for key, row in _by_id(file, content, "categories", needed="name").items()}
     folder, absolute = _picture_folder(file, root, images), PurePosixPath(root.absolute().as_posix())
@@ -108,7 +117,10 @@ def _detections(file: Path, root: Path, content: Mapping[str, Any], left_out: Co
             raise UsageError(
                 f"{origin} is of image {annotation['image_id']!r}, which `images` does not list; correct it"
             )
-        category = categories.get(_key(annotation.get("category_id")), "")
+        kind = annotation.get("category_id")
+        category = categories.get(_key(kind), "")
+        if categories and kind is not None and _key(kind) not in categories:
+            unlisted.append(f"{origin} of {kind!r}")
         if category.casefold() in NOBODY:
             left_out[f"of category {category}"] += 1
             continue

@@ -32,12 +32,19 @@ def read_megadetector(source: Path, root: Path, parameters: IngestParameters, fi
     file = find_json(source)
     document = _of_speciesnet(load_json(file))
     without: dict[str, bool] = {}
-    rows = _detections(file, document, root, without)
+    rows = list(_detections(file, document, root, without))
+    n_failed = sum(without.values())
+    n_empty = len(without) - n_failed
+    if without and not rows:
+        raise UsageError(
+            f"{shown(file)} has no box to take: {n_empty} pictures without one, {n_failed} that the detector could not read; give "
+            "another file"
+        )
     samples = samples_of(rows, source=file, root=root, parameters=parameters, findings=findings)
     forget_json()
-    if n_failed := sum(without.values()):
+    if n_failed:
         findings.warnings.append(f"pictures that the detector could not read, left out: {n_failed}")
-    if n_empty := len(without) - n_failed:
+    if n_empty:
         findings.notes.append(f"pictures without a box: {n_empty}")
     return samples
 
@@ -173,8 +180,10 @@ def _numbers(detection: Any, origin: str, *, score: str, other: str) -> tuple[fl
         or number_of(detection.get(score)) is None
     ):
         is_other = isinstance(detection, dict) and other in detection
-        told = f"has {other} and no {score}: it mixes the dialects of" if is_other else "is no detection of"
-        raise UsageError(f"{origin} {told} MegaDetector; write the results anew")
+        told = f" has {other} and no {score}: it mixes the dialects of" if is_other else " is no detection of"
+        if isinstance(detection, dict) and score in detection:
+            told = f": {score} {shown(str(detection[score]))} is not a number, as in each detection of"
+        raise UsageError(f"{origin}{told} MegaDetector; write the results anew")
     if not 0 <= detection[score] <= 1:
         raise UsageError(f"{origin}: {score} {detection[score]} is not from 0 to 1; check which program wrote the file")
     box = box_of(detection.get("bbox"), origin, name="bbox", meaning="four numbers")

@@ -25,6 +25,8 @@ from stages.samples import Samples
 OWN_FILES = ("gt/gt.txt", "det/det.txt")
 """Where a sequence keeps its boxes: the first that is there is read."""
 
+_LOOKED_AT = 50
+
 
 @dataclass(frozen=True)
 class Sequence:
@@ -96,6 +98,18 @@ def why_mot(source: Path) -> str | None:
     if boxes is not None:
         return f"{plain(boxes.relative_to(source).as_posix())} has boxes as MOTChallenge writes them"
     return f"{plain(own[0].relative_to(source).as_posix())} is where MOTChallenge keeps boxes" if own else None
+
+
+def refuse_deep_sequences(source: Path) -> None:
+    """Raise UsageError if a folder in `source` holds sequences, which are found in `source` itself alone."""
+    for folder in subfolders(source)[:_LOOKED_AT]:
+        for below in subfolders(folder)[:_LOOKED_AT]:
+            if any((below / name).is_file() for name in OWN_FILES):
+                raise UsageError(
+                    f"{shown(source)} holds folders of sequences of MOTChallenge, such as {shown(below.relative_to(source))}; "
+                    f"give one folder of sequences, such as {shown(folder)}, with `format='mot'`, and add the others, or say "
+                    "`format='folder'` for whole pictures"
+                )
 
 
 def _with_boxes(sequences: list[Sequence], findings: Findings) -> list[Sequence]:

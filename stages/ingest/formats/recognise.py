@@ -17,6 +17,7 @@ from stages.ingest.formats.format import Format
 from stages.ingest.formats.json_file import find_json, load_json
 from stages.ingest.formats.layout import is_there
 from stages.ingest.formats.listing import suffix_of
+from stages.ingest.formats.mot import refuse_deep_sequences
 from stages.ingest.formats.named_files import MARKET_FOLDERS
 from stages.ingest.formats.names import first_names, plain, shown
 from stages.ingest.formats.yolo import refuse_bad_labels
@@ -55,6 +56,7 @@ def recognise(source: Path, formats: Iterable[Format]) -> Recognised:
         fitting += _by_tables(source, is_known=bool(fitting))
         if fitting[0].format == "folder":
             _require_whole(source)
+            refuse_deep_sequences(source)
             refuse_bad_labels(source)
     return replace(fitting[0], others=tuple(each.format for each in fitting[1:] if each.format != fitting[0].format))
 
@@ -66,10 +68,13 @@ def _refuse_no_table(file: Path) -> None:
         raise UsageError(f"{shown(file)} is a picture; give the folder that holds it, or a table of pictures")
     if suffix == ".json":
         document = load_json(file)
-        found = f"an object with {_shortly(document)}" if isinstance(document, dict) else "no object"
+        one = document[0] if isinstance(document, list) and document else document
+        found = "a list of objects with" if one is not document else "an object with"
+        found = f"{found} {_shortly(one)}" if isinstance(one, dict) else "no object"
         raise UsageError(
             f"{shown(file)} is JSON of no format that is read here, {found}; MegaDetector's has images and "
-            "detection_categories, SpeciesNet's predictions, COCO's images and annotations"
+            "detection_categories, SpeciesNet's predictions, COCO's images and annotations; "
+            "labelling tools, such as Label Studio, export COCO or YOLO"
         )
 
 
@@ -79,8 +84,8 @@ def _shortly(names: Iterable[object]) -> str:
     return (", ".join(map(shown, texts[:_NAMED])) or "nothing in it") + more
 
 
-def _no_json(source: Path) -> str:
-    """The name of the only JSON file of a folder if it is none, as one that breaks off; else empty."""
+def _unread_json(source: Path) -> str:
+    """What is the matter with the only JSON file of a folder that no format recognises; empty if there is no such file."""
     try:
         file = find_json(source)
     except (UsageError, OSError):
@@ -88,8 +93,8 @@ def _no_json(source: Path) -> str:
     try:
         load_json(file)
     except DbcError as error:
-        return plain(file.name) if isinstance(error, UsageError) else ""
-    return ""
+        return f"not JSON, or not all of it: {plain(file.name)}" if isinstance(error, UsageError) else ""
+    return f"JSON of no format that is read here: {plain(file.name)}"
 
 
 def _published(source: Path) -> Recognised | None:
@@ -157,11 +162,10 @@ def _by_tables(source: Path, *, is_known: bool) -> list[Recognised]:
         )
     unread = first_names(tables.not_utf8)
     others = first_names([file for file in tables.others[:5] if file not in tables.not_utf8])
-    broken = "" if is_known else _no_json(source)
     reasons = (
         f"no column path in {others}" if others else "",
         f"not in UTF-8: {unread}" if unread else "",
-        f"not JSON, or not all of it: {broken}" if broken else "",
+        "" if is_known else _unread_json(source),
     )
     told = ", ".join(filter(None, (*reasons, tables.passed_over)))
     no_table = "there is no table of pictures" + (f" ({told})" if told else "")

@@ -139,3 +139,10 @@ def test_boxes_of_larger_pictures_are_scaled(tmp_path: Path) -> None:
     for unknown in (0, None, "wide"):
         samples, _ = read(coco(tmp_path, [{"image_id": 1, "bbox": BOX}], width=unknown), "coco")
         np.testing.assert_array_equal(samples.box, [BOX])
+
+
+def test_a_category_that_is_not_listed_is_told(tmp_path: Path) -> None:
+    rows = [{"image_id": 1, "bbox": BOX}, {"image_id": 2, "bbox": BOX, "category_id": 9}]
+    _, findings = read(coco(tmp_path, rows), "coco")
+    assert "does not list, and so of none: 1, the first" in findings.warnings[0]
+    assert findings.warnings[0].endswith("coco.json' annotation '2' of 9")

@@ -142,6 +142,10 @@ def test_results_are_recognised_by_what_is_in_them(folder: Path, document: Any, 
             "'longlonglonglonglonglonglonglonglonglong' and 4 more; MegaDetector's",
         ),
         ({}, "an object with nothing in it"),
+        (
+            [{"id": 1, "annotations": [], "data": {}}],
+            "a list of objects with 'id', 'annotations', 'data'; MegaDetector's",
+        ),
         ('{"images": [{"file"', "results.json' line 1 column 20 is not JSON"),
     ],
 )
@@ -154,6 +158,7 @@ def test_other_documents_and_parts_of_one_are_no_tables(folder: Path, document: 
     found = recognise_source(folder)
     assert found.format == "folder"
     assert ("not JSON, or not all of it: results.json" in found.why) == ("is not JSON" in told)
+    assert ("JSON of no format that is read here: results.json" in found.why) == ("is not JSON" not in told)
     with pytest.raises(UsageError, match=r"a\.jpg' is a picture; give the folder that holds it"):
         recognise_source(folder / "north" / "a.jpg")
 
@@ -193,6 +198,14 @@ REFUSED = {
         "detection 1: confidence 90 is not from 0 to 1",
     ),
     "shares in a list": ([IMAGE | {"detections": [PIXELS | {"bbox": [0.1, 0.2, 0.5, 1]}]}], "seems to be in shares"),
+    "confidence as text": (
+        [IMAGE | {"detections": [PIXELS | {"confidence": "0.9"}]}],
+        "detection 1: confidence '0.9' is not a number, as in each detection of MegaDetector",
+    ),
+    "nothing but failures and empty pictures": (
+        [IMAGE | {"detections": []}, {"file": "north/b.jpg", "detections": None, "failure": "x"}],
+        "has no box to take: 1 pictures without one, 1 that the detector could not read; give another file",
+    ),
     "no four numbers": (
         [IMAGE | {"detections": [PIXELS | {"bbox": [1, 2, 3]}]}],
         r"detection 1: bbox \[1, 2, 3\] is not four numbers",

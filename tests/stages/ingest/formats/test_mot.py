@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from box_sources import SEQINFO, mot, pictures, read, refusal, text
 
+from stages.errors import UsageError
 from stages.ingest.formats import recognise_source
 from stages.ingest.formats.boxes_file import rows_of
 from stages.ingest.formats.mot import why_mot
@@ -175,3 +176,12 @@ def test_boxes_of_frames_that_were_shrunk_are_scaled(tmp_path: Path) -> None:
     text(source / "seqinfo.ini", SEQINFO.replace("40", "400").replace("Height=30", "Height=300"))
     samples, _ = read(source, "mot")
     np.testing.assert_allclose(samples.box, [[0.1, 0.1, 0.5, 1 / 3]])
+
+
+def test_sequences_two_folders_down_are_no_pictures_of_individuals(tmp_path: Path) -> None:
+    mot(tmp_path / "day1" / "camA", TRUTH)
+    with pytest.raises(
+        UsageError, match=r"such as 'day1/camA'; give one folder of sequences, such as '.*day1', with `for"
+    ):
+        recognise_source(tmp_path)
+    assert recognise_source(tmp_path / "day1").format == "mot"

@@ -184,7 +184,7 @@ def changed(root: Path, name: str, old: str, new: str) -> str:
         ("detections", ",5,1,", ",5_0,1,", "det.txt' line 1: '1,7,5_0,1,20,20,0.5,1' are not numbers"),
         ("detections", "0.5", "0.5_0", "det.txt' line 1: confidence '0.5_0' is not a number"),
         ("film", "2,1,1", "1e20,1,1", "film.txt' line 2: frame 100000000000000000000 is out of range"),
-        ("megadetector", '"conf": 0.9', '"conf": NaN', "image 1 detection 1 is no detection"),
+        ("megadetector", '"conf": 0.9', '"conf": NaN', "image 1 detection 1: conf 'nan' is not a number"),
         ("megadetector", "[0.1", f"[1{'0' * 400}", "results.json image 1 detection 1: bbox [1000"),
         ("megadetector", '"animal"', '["animal"]', "image 1 detection 1: category ['animal'] is neither"),
         ("megadetector", '"conf"', '"frame_number": true, "conf"', "frame_number True is not a whole number from 0"),
