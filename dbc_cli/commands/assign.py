@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -112,11 +113,18 @@ def _add(given: Given, source: Path) -> Made:
     """As `dbc ingest SOURCE --add`, with the layout that `source` has."""
     from dbc_cli.commands.ingest import recognised
     from schemas.parameters import IngestParameters
+    from stages.errors import UsageError
     from stages.ingest.stage import ingest
 
     parameters = parse(IngestParameters, {"format": recognised(source), **given.fields_of(ON_BAD_IMAGE)})
     context, root = given.context(), given["root"]
-    return ingest(given.run_directory, source=source, root=root, parameters=parameters, add=True, context=context)
+    try:
+        return ingest(given.run_directory, source=source, root=root, parameters=parameters, add=True, context=context)
+    except UsageError as error:
+        if "`folder_identities=" not in str(error):
+            raise
+        command = f"dbc ingest {shlex.quote(str(source))} --add --no-identities && dbc assign"
+        raise UsageError(f"{error}; for instance: {command}") from error
 
 
 def _extracted(given: Given, run: RunDirectory, before: RunDirectory, stage: int, reporter: Reporter) -> Made:

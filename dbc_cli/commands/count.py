@@ -95,13 +95,16 @@ def _show(found: Counting, out: Path | None) -> None:
         print_text(asked)
         return
     low, high = int(found.found.low), int(found.found.high)
+    n_more = found.n_answers - found.n_told
+    follow = f", from which {n_more} more of the drawn pairs follow" if n_more else ""
     print_text(
-        f"individuals: {found.found.estimate:.0f}, between {low} and {high} (95 %), by {found.n_answers} answers"
+        f"individuals: {found.found.estimate:.0f}, between {low} and {high} (95 %), by {found.n_told} answers{follow}"
     )
     print_text(f"stage {found.stage} has {found.n_clusters} clusters")
     if not low <= found.n_clusters <= high:
         print_text(f"for about as many clusters as individuals: dbc merge --n-clusters {round(found.found.estimate)}")
     widths = ", ".join(f"{n} answers {width:.0f}" for n, width in found.widths.items())
-    print_text(f"the interval is {high - low} wide; expected after {widths}")
+    so = ", those that follow counted" if n_more else ""
+    print_text(f"the interval is {high - low} wide; expected after {widths}{so}")
     if len(found.to_ask):
         print_text(asked)

@@ -67,7 +67,7 @@ def _next(run: RunDirectory) -> str:
     told, stage = next_command(run), newest_trained(run)
     # clusters that cannot be read are told with the artifacts
     with suppress(DbcError):
-        if told == "dbc merge" and ending_stage(run) is not None:
+        if told.startswith(("dbc merge", "dbc train")) and ending_stage(run) is not None:
             return "dbc export clusters"
     clusters = run.find("clusters", stage) if told == "dbc merge" and stage > 0 else None
     if clusters is None or stage < last_stage(clusters_manifest(clusters).parameters.merge_percent):

@@ -126,9 +126,12 @@ def require_company(labels: Int64Array) -> None:
     size = np.bincount(labels)
     n_in_company = int(size[size > 1].sum())
     if n_in_company < LEAST or len(size) < 2:
+        advice = (
+            "add more with: dbc ingest SOURCE --add, then dbc run" if len(labels) < LEAST else "take another `stage`"
+        )
         raise DbcError(
             f"at least {LEAST} samples in clusters of two or more, and two clusters, are needed to tell known from new, got "
-            f"{n_in_company} and {len(size)}; take a later `stage`"
+            f"{n_in_company} and {len(size)}; {advice}, or dbc merge with another number of clusters"
         )
 
 

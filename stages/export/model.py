@@ -85,6 +85,7 @@ def export_model(run: RunDirectory, stage: int, file: Path, *, overwrite: bool =
         mean=form.statistics.mean,
         std=form.statistics.std,
         features=None if features is None else features_manifest(features),
+        is_trained=_is_trained(run, artifact),
     )
     is_checked = None
     if file.suffix == ".onnx":
@@ -104,6 +105,15 @@ def _features_by(run: RunDirectory, model: Artifact, stage: int) -> Artifact | N
     found = run.find("features", stage)
     by = None if found is None else parent_of(found, "model")
     return found if by is not None and by.id == model.manifest.id else None
+
+
+def _is_trained(run: RunDirectory, model: Artifact) -> bool:
+    """Whether the model or one that it goes on from took any step: stages that are not trained hand theirs on."""
+    found: Artifact | None = model
+    while found is not None and not model_manifest(found).summary.n_steps:
+        before = parent_of(found, "model")
+        found = None if before is None else run.resolve(before)
+    return found is not None
 
 
 def _dataset_of(run: RunDirectory, model: Artifact) -> Artifact | None:

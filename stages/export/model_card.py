@@ -15,7 +15,7 @@ _METRICS = ("rank1", "mAP", "mINP", "ari", "nmi", "bcubed_f", "silhouette", "n_c
 
 @dataclass(frozen=True)
 class Card:
-    """What the card tells of: the file's name, manifests, and the images that the network takes."""
+    """What the card tells of: the file's name, manifests, the images that the network takes, and whether it was trained."""
 
     name: str
     model: ModelManifest
@@ -26,6 +26,7 @@ class Card:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     features: FeaturesManifest | None
+    is_trained: bool
 
 
 def card_text(card: Card) -> str:
@@ -33,11 +34,12 @@ def card_text(card: Card) -> str:
     initial, parameters = card.model.initial, card.model.parameters.model_dump(mode="json")
     metrics = None if card.metrics is None else card.metrics.model_dump(mode="json")
     measured = {} if metrics is None else {name: metrics[name] for name in _METRICS if metrics[name] is not None}
+    learned = "Learned without identity labels" if card.is_trained else "Not trained: these are its first weights"
     parts = [
         f"# {card.name}",
         f"A {initial.backbone} that turns a picture into a feature: pictures of the same person, animal, vehicle or object "
         f"get similar ones. Made by dbc-reid {card.model.versions.get('dbc-reid', '')}".rstrip()
-        + f", stage {stage_label(card.model.summary.stage)}, model {card.model.id[:12]}. Learned without identity labels.",
+        + f", stage {stage_label(card.model.summary.stage)}, model {card.model.id[:12]}. {learned}.",
         "## Input",
         f"RGB pictures of {card.height}×{card.width} (height × width), pixels in [0, 1], minus {_numbers(card.mean)}, divided "
         f"by {_numbers(card.std)}. Features of length 1 are compared by their scalar product." + _otherwise(card),

@@ -9,6 +9,7 @@ from schemas.stage_names import stage_label
 from stages.errors import DbcError, UsageError
 from stages.loop.choice.choose import choose, choose_clusters
 from stages.loop.choice.stage import Compared, measured
+from stages.merge.constrained import before_review
 from stages.reporting import Reporter
 from stages.runs.descent import clusters_now
 from stages.runs.run_directory import RunDirectory, clusters_manifest
@@ -56,10 +57,10 @@ def stage_to_search(run: RunDirectory, reporter: Reporter) -> int:
 
 
 def ending_stage(run: RunDirectory) -> int | None:
-    """The stage of the clusters that were made last, if they end the run, with as many as the features ask for or a person."""
+    """The stage of the clusters that were made last, if they end the run, as the features or a person ask, or correct such."""
     merged = clusters_now(run)
-    stage, made_as = _made_last(run, merged) if merged else (0, None)
-    return stage if made_as is not None and made_as.ends_run else None
+    stage = _made_last(run, merged)[0] if merged else None
+    return stage if stage is not None and clusters_manifest(before_review(run, stage)).parameters.ends_run else None
 
 
 def _made_last(run: RunDirectory, merged: Sequence[int]) -> tuple[int, MergeParameters]:

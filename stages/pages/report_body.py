@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from schemas.stage_names import stage_label
 from stages.evaluate.report import Reported
 from stages.pages.markup import Markup, element, joined
 
@@ -24,7 +23,6 @@ def report_body(
         "clusters": f"{len(report.clusters):,}",
         "single samples": f"{n_singletons:,}",
         "largest cluster": f"{max(row.size for row in report.clusters):,}",
-        "features of stage": stage_label(reported.features_stage),
     }
     if reported.same_camera_merges is not None:
         facts |= {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.constraints.answers_file import NO_ANSWERS, AnsweredPairs
+from stages.constraints.answers_file import NO_ANSWERS
 from stages.constraints.stage import AskedConstraints, answers_of, train_samples
 from stages.errors import DbcError
 from stages.features.prepared import compared_features
@@ -37,7 +37,8 @@ FORETOLD = (100, 300, 1000)
 class Counting:
     """How far the count of a stage is.
 
-    `n_given` answers are in the file, and `n_answers` of the drawn pairs are answered; `to_ask` (p, 2) are those of the draws
+    `n_given` answers are in the file, and `n_answers` of the drawn pairs are answered, by `n_told` answers about them or
+    because it follows from others, from the data, or from their being drawn twice; `to_ask` (p, 2) are those of the draws
     asked for that are not, by place among train samples, whose `names` there are. `found` is None while too few are answered;
     `widths` says about how wide the interval is after so many answers. `n_unsure` drawn pairs are unsure, which counts as
     different.
@@ -48,6 +49,7 @@ class Counting:
     names: list[str]
     n_given: int
     n_answers: int
+    n_told: int
     n_unsure: int
     to_ask: Int64Array
     found: Count | None
@@ -122,7 +124,8 @@ def counting(
         names=samples.names,
         n_given=len(told.pairs) + len(told.unsure),
         n_answers=int(is_known.sum()),
-        n_unsure=_n_unsure(draws, told),
+        n_told=len({*_drawn(draws, np.concatenate([told.pairs, told.unsure]))}),
+        n_unsure=len(_drawn(draws, told.unsure)),
         to_ask=_each_once(draws.pairs()[~is_known]),
         found=found,
         widths={} if found is None else {n: expected_width(found, n_drawn=n // INNER) for n in FORETOLD},
@@ -136,6 +139,8 @@ def _each_once(pairs: Int64Array) -> Int64Array:
     return ordered[np.sort(first)]
 
 
-def _n_unsure(draws: Draws, told: AnsweredPairs) -> int:
-    unsure = {(min(pair), max(pair)) for pair in told.unsure.tolist()}
-    return sum((min(pair), max(pair)) in unsure for pair in draws.pairs().reshape(-1, 2).tolist())
+def _drawn(draws: Draws, pairs: Int64Array) -> list[tuple[int, int]]:
+    """The drawn pairs that are among `pairs` (p, 2), in either order, as often as they were drawn."""
+    wanted = {(min(pair), max(pair)) for pair in pairs.tolist()}
+    ordered = ((min(pair), max(pair)) for pair in draws.pairs().reshape(-1, 2).tolist())
+    return [pair for pair in ordered if pair in wanted]

@@ -35,7 +35,11 @@ def newest_features(run: RunDirectory, stage: int, reporter: Reporter) -> Artifa
     if features is None:
         raise DbcError(f"{run.root}: no features up to stage {stage_label(stage)} found; make them with: dbc extract")
     found = features_manifest(features).summary.stage
-    is_meant = merged is not None and merged.parameters.ends_run and found == merged.summary.features_stage
+    is_meant = (
+        merged is not None
+        and (merged.parameters.ends_run or merged.parameters.start == "reviewed")
+        and found == merged.summary.features_stage
+    )
     if found != stage and not is_meant:
         reporter.note(
             f"stage {stage_label(stage)} has no features: taking those of stage {stage_label(found)} "

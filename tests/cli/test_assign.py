@@ -163,6 +163,13 @@ def test_pictures_are_not_added_where_clusters_say_too_little(dbc: Dbc, merged: 
     assert RunDirectory(merged).versions("dataset") == [1]
 
 
+def test_a_card_of_folders_is_refused_with_the_command_that_adds_it(dbc: Dbc, merged: Path, tmp_path: Path) -> None:
+    (card := tmp_path / "card 2").mkdir()
+    draw(card / "100MEDIA", COLOURS, 1, seed=1)
+    ran = dbc("assign", card, "--run", merged)
+    assert ran.line.endswith(f"; for instance: dbc ingest '{card}' --add --no-identities && dbc assign")
+
+
 def test_pictures_are_not_added_where_there_are_no_clusters(dbc: Dbc, run: Path, tmp_path: Path) -> None:
     ran = dbc("assign", draw(tmp_path / "more", COLOURS, 1, seed=1), "--run", run)
     assert "no clusters found to assign pictures to" in ran.line

@@ -39,6 +39,7 @@ def test_answers_turn_the_number_of_clusters_into_an_estimate(dbc: Dbc, run: Pat
     assert widths == sorted(widths, reverse=True)
     shown = dbc(*counting).out
     assert "between" in shown
+    assert f"by {len(rows)} answers, from which {found['answered'] - len(rows)} more of the drawn pairs follow" in shown
     fits = found["low"] <= found["n_clusters"] <= found["high"]
     assert (f"dbc merge --n-clusters {round(found['estimate'])}" in shown) is not fits
     others = " ".join(dbc(*counting, "--seed", "5").out.split())

@@ -105,7 +105,7 @@ def test_a_model_reads_back_and_is_taken_as_weights(dbc: Dbc, crops: Path) -> No
         assert opened.metadata()["backbone"] == "resnet10"
         assert (opened.metadata()["height"], opened.metadata()["width"]) == ("32", "16")
     card = Path("model.md").read_text()
-    for told in ("resnet10", "32×16", "| n_images | 5 |", "## Limits"):
+    for told in ("resnet10", "32×16", "| n_images | 5 |", "## Limits", "Not trained: these are its first weights"):
         assert told in card
     assert str(crops) not in card
 

@@ -95,6 +95,14 @@ def test_clusters_that_end_a_run_are_measured_with_the_features_they_were_made_o
 def test_nothing_waits_to_be_trained_on_the_clusters_that_end_a_run(dbc: Dbc, merged: Path) -> None:
     assert "next: dbc export clusters" in dbc("status").out
     assert dbc("train", "--dry-run", "--json").json["stage"] == 2
+    rows = dbc("export", "clusters", "--json").json["clusters"]
+    names = [row["path"] for row in rows if row["cluster"] is not None]
+    (merged / "constraints.csv").write_text(f"path_a,path_b,answer\n{names[0]},{names[-1]},same\n")
+    assert dbc("merge", "--start", "reviewed").status == 0
+    assert "next: dbc export clusters" in dbc("status").out
+    assert "has no features" not in dbc("export", "clusters").err
+    assert dbc("merge", "--n-clusters", "3").status == 0
+    assert "next: dbc export clusters" in dbc("status").out
 
 
 def test_longer_runs_move_the_last_merge_behind_them(dbc: Dbc, merged: Path) -> None:

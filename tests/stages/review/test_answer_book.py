@@ -28,6 +28,8 @@ class Samples:
     def is_also_in_folders(self, name: str) -> bool:
         return False
 
+    is_renamed = is_reused = is_also_in_folders
+
 
 def book(file: Path, apart: list[tuple[int, int]] | None = None) -> AnswerBook:
     return AnswerBook(file, Samples(), np.array(apart or [], dtype=np.int64).reshape(-1, 2))  # type: ignore[arg-type]
