@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import logging
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -194,22 +195,30 @@ def _from_hub(repository: str, backbone: str, reporter: Reporter) -> Path:
     name, _, revision = repository.partition("@")
     options: dict[str, Any] = {"revision": revision or None, "etag_timeout": _TIME_OUT}
     reporter.note(f"weights: asking the hub for {repository}")
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
+    # it tells each of its tries in two lines
+    logger.setLevel(logging.ERROR)
     try:
-        with suppress(EntryNotFoundError):
-            hf_hub_download(name, "config.json", **options)
         for file in _HUB_FILES:
             try:
-                return Path(hf_hub_download(name, file, **options))
+                found = Path(hf_hub_download(name, file, **options))
             except LocalEntryNotFoundError:
                 raise
             except EntryNotFoundError:
                 continue
+            # without network it is tried for half a minute, and so not before what is needed
+            with suppress(EntryNotFoundError):
+                hf_hub_download(name, "config.json", **options)
+            return found
     except (OSError, RuntimeError, HFValidationError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DbcError(
             f"weights {HUB}{repository}: not available ({reason}); without network, download {_HUB_FILES[0]} and "
             f"config.json elsewhere and give the path of the first as `weights`"
         ) from error
+    finally:
+        logger.setLevel(level)
     raise DbcError(
         f"weights {HUB}{repository}: the repository has none of {', '.join(_HUB_FILES)}; download the file that it has and "
         f"give its path as `weights`"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from pathlib import Path
 from typing import Any
@@ -193,18 +194,25 @@ def test_without_timm_one_line_says_how_to_get_it(monkeypatch: pytest.MonkeyPatc
     assert "\n" not in str(caught.value)
 
 
-def test_the_hub_out_of_reach_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_hub_out_of_reach_is_one_line(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     pytest.importorskip("timm", reason="the extra timm is not installed")
     hub = pytest.importorskip("huggingface_hub", reason="the extra timm is not installed")
+    from huggingface_hub.errors import LocalEntryNotFoundError
 
-    def nobody(*_: object, **__: object) -> None:
-        raise ConnectionError("no route\nto anywhere")
+    asked = []
+
+    def nobody(_: str, file: str, **__: object) -> None:
+        asked.append(file)
+        logging.getLogger("huggingface_hub.utils._http").warning("Retrying in 1s [Retry 1/5].")
+        raise LocalEntryNotFoundError("no route\nto anywhere")
 
     monkeypatch.setattr(hub, "hf_hub_download", nobody)
     for weights in ("hf-hub:BVRA/MegaDescriptor-T-224", "imagenet"):
         with pytest.raises(DbcError, match=r"weights hf-hub:.*not available \(no route\); without network") as caught:
             provider_of(NET).find_weights(weights, backbone=NET, reporter=Silent())
         assert "\n" not in str(caught.value)
+    assert asked == ["model.safetensors"] * 2, "one file is asked for, and the other not"
+    assert not caplog.records, "the tries of the hub's library are not told"
 
 
 def test_timms_batch_norm_keeps_its_activation_if_processes_share_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
