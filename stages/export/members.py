@@ -100,7 +100,7 @@ class Members:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What to say of pictures that are in no cluster, and of those that have another individual than before."""
+        """What to say of pictures in no cluster, of those that have another individual than before, and of gaps in numbers."""
         left = [row for row in self.rows if row.cluster is None]
         new = [row for row in left if row.is_new]
         later = [row for row in left if row.split == "train" and not row.is_new]
@@ -117,6 +117,12 @@ class Members:
             kind = samples_are(self.dataset)
             notes.append(
                 f"{kind} that have another individual than in the dataset before: {n_changed} of {n_told}{of_those}"
+            )
+        largest = max((row.individual or 0 for row in self.rows), default=0)
+        if largest > self.n_clusters:
+            notes.append(
+                f"numbers of individuals last, so they have gaps: {self.n_clusters} individuals, numbers up to {largest}; "
+                "those of clusters that others took in are not given again"
             )
         return tuple(notes)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from PIL import Image
 
 from stages.errors import DbcError, UsageError
 from stages.export.folders import safe_name, write_folders
-from stages.export.members import Member, centre_distances
+from stages.export.members import Member, Members, centre_distances
 from stages.ingest.whereabouts import Pictures
 
 
@@ -45,6 +46,16 @@ def test_names_are_made_safe(path: str, name: str) -> None:
 def member(path: str, cluster: int | None) -> Member:
     number = None if cluster is None else cluster + 1
     return Member(path, None, "train", None, number, cluster, 1, 0.0, 2, None)
+
+
+def test_gaps_in_numbers_are_told_and_only_those() -> None:
+    rows = (member("a", 0), member("b", 1), member("c", 0))
+    said = {"stage": 1, "dataset": cast(Any, None), "largest_number": 9}
+    assert Members(rows=rows, **said).notes == ()
+    gap = Members(rows=(*rows, replace(rows[1], individual=7, cluster=2)), **said)
+    assert [note.partition(";")[0] for note in gap.notes] == [
+        "numbers of individuals last, so they have gaps: 3 individuals, numbers up to 7"
+    ]
 
 
 def grey_video(file: Path, levels: list[int]) -> None:
