@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pkgutil
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -71,17 +71,19 @@ def read_samples(
     return without(samples, parameters.exclude, findings)
 
 
-def _named_like_pictures(source: Path, paths: Sequence[str], left_out: Collection[str]) -> list[str]:
-    """A line about files that have the name of one of the pictures `paths`, as labelling tools write boxes."""
+def _named_like_pictures(source: Path, paths: Sequence[str], left_out: Counter[str]) -> list[str]:
+    """A line about files that have the names of the pictures `paths`, or are as many, as labelling tools write boxes."""
     suffixes = [suffix for suffix in (".json", ".txt", ".xml") if suffix in left_out]
     places = {label_file(source, path) for path in paths} if suffixes else ()
     found = sorted(file for place in places for suffix in suffixes if (file := place.with_suffix(suffix)).is_file())
-    if not found:
+    many = Counter({suffix: left_out[suffix] for suffix in suffixes if left_out[suffix] >= max(len(paths), 2)})
+    if not found and not many:
         return []
-    return [
-        f"files called as pictures are, which are not read: {len(found)}, the first {shown(found[0].relative_to(source))}; if "
-        "they hold boxes, save these as COCO or YOLO (`format='yolo'` if they are that)"
-    ]
+    told = f"files as many as pictures, which are not read: {counted(many)}"
+    if found:
+        first = shown(found[0].relative_to(source))
+        told = f"files called as pictures are, which are not read: {len(found)}, the first {first}"
+    return [f"{told}; if they hold boxes, save these as COCO or YOLO (`format='yolo'` if they are that)"]
 
 
 def recognise_source(source: Path) -> Recognised:

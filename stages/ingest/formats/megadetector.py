@@ -37,8 +37,8 @@ def read_megadetector(source: Path, root: Path, parameters: IngestParameters, fi
     n_empty = len(without) - n_failed
     if without and not rows:
         raise UsageError(
-            f"{shown(file)} has no box to take: {n_empty} pictures without one, {n_failed} that the detector could not read; give "
-            "another file"
+            f"{shown(file)} has no box to take: {n_empty} pictures without one, {n_failed} that the detector could not read; "
+            "give another file"
         )
     samples = samples_of(rows, source=file, root=root, parameters=parameters, findings=findings)
     forget_json()

@@ -158,3 +158,10 @@ def test_files_called_as_pictures_are_told_if_no_boxes_are_read(tmp_path: Path) 
         "files called as pictures are, which are not read: 2, the first 'day/a/b/1.txt'; if they hold boxes, save these as "
         "COCO or YOLO (`format='yolo'` if they are that)"
     ]
+    for name in "123":
+        text(tmp_path / "voc" / "Annotations" / f"{name}.xml", "<annotation/>")
+        pictures(tmp_path / "voc" / "JPEGImages", f"{name}.jpg")
+    _, findings = read(tmp_path / "voc", "folder", folder_identities=False)
+    assert findings.warnings[0].startswith(
+        "files as many as pictures, which are not read: 3 .xml; if they hold boxes, "
+    )
