@@ -96,7 +96,8 @@ def found_by_camera(
             "ridge": ridge,
         }
     )
-    if name not in _newest:
+    by_camera = _newest.get(name)
+    if by_camera is None:
         # those before make room first
         _newest.clear()
         fit: Fit | None = None
@@ -104,10 +105,9 @@ def found_by_camera(
             require_whitening_room(rows, memory_limit=memory_limit, n_maps=1 + len(cameras_with_enough(camid)))
             fit = _kept_fit(features, ridge)
         by_camera = ByCamera(rows, camid, fit, kept_look(features, camid, shape=rows.shape, ridge=ridge))
-        if by_camera.most_bytes > min(IN_MEMORY, _SHARE_IN_MEMORY * limit_of(memory_limit, rows)):
-            return by_camera.find(metric=metric, for_new=for_new)
-        _newest[name] = by_camera
-    return _newest[name].find(metric=metric, for_new=for_new)
+        if by_camera.most_bytes <= min(IN_MEMORY, _SHARE_IN_MEMORY * limit_of(memory_limit, rows)):
+            _newest[name] = by_camera
+    return by_camera.find(metric=metric, for_new=for_new)
 
 
 def _kept_fit(features: Artifact, ridge: float) -> Fit:
