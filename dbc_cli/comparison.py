@@ -83,10 +83,17 @@ def seeds_of(given: Given) -> list[int]:
 
 def values_of(flag: Flag, given: Any) -> list[Any]:
     """The values of a comma-separated list, each once, in the flag's type; anything but text is one value."""
+    from dbc_cli.console import RichReporter
+
     if not isinstance(given, str):
         return [given]
     values = [_value(flag, text.strip(), given) for text in given.split(",")]
-    return list(dict.fromkeys(values))
+    once = list(dict.fromkeys(values))
+    if len(once) < len(values):
+        RichReporter().note(
+            f"{flag.option} names {len(values)} values, {len(once)} of them different; each counts once"
+        )
+    return once
 
 
 def pictures_may_be_replaced(given: Given) -> bool:
@@ -132,7 +139,7 @@ def carry_out(given: Given, cells: Sequence[Cell], *, pictures: Sequence[str]) -
     given.remember()
 
     def show_end(result: CellResult) -> None:
-        reporter.say(f"{result.name}: {len(result.stages)} stages, {result.seconds:.1f} s")
+        reporter.say(f"{result.name}: {len(result.stages)} stages, {result.seconds:.1f} s after the start")
 
     return run_cells(
         given.run_directory, cells, context=given.context(reporter), n_jobs=given.get("jobs", 1), on_done=show_end

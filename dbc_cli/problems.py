@@ -143,6 +143,8 @@ def _advice(message: str, arguments: Sequence[str]) -> str:
         return f"; give one SOURCE, then the next: dbc {arguments[0]} {shlex.quote(first)}" + (
             " --add" if arguments[0] == "ingest" else ""
         )
+    if message.startswith("No such option: --seeds") and arguments[0] == "run":
+        return "; for several seeds: dbc sweep --seed 0,1,2"
     if message.startswith("No such option"):
         file = next((each for each in arguments if each.startswith("-") and Path(each).exists()), None)
         return f"; {file} is a file here, so write it as ./{file}" if file else ""

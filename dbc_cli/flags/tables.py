@@ -183,7 +183,7 @@ CAMERA = (
         "camera",
         CameraUse,
         "Use of camera ids: auto whitens camera by camera and adds to D for pairs of one camera, if features follow it; "
-        "centring subtracts each camera's mean feature, penalty adds to D, both in merges alone.",
+        "centring subtracts each camera's mean feature and scales to length 1, penalty adds to D, both in merges alone.",
         by_recipe("camera"),
         MERGING,
     ),

@@ -119,7 +119,7 @@ def evaluate(
         _write(writer, retrieval)
         features_stage = features_manifest(features).summary.stage
         summary = _summary(data, retrieval, agreement, compactness, stage=stage, features_stage=features_stage)
-        notes = (*broken, *data.notes, *_notes(data, retrieval, agreement))
+        notes = (*broken, *data.notes, *_notes(data, retrieval, agreement, parameters))
         return Computed(summary, execution, notes=notes)
 
     outcome = make_artifact(run, request, compute, context=context)
@@ -254,8 +254,15 @@ def _write(writer: Writer, retrieval: RetrievalMetrics) -> None:
         writer.array(name, getattr(retrieval, name))
 
 
-def _notes(data: Evaluated, retrieval: RetrievalMetrics, agreement: Agreement) -> tuple[str, ...]:
+def _notes(
+    data: Evaluated, retrieval: RetrievalMetrics, agreement: Agreement, parameters: EvaluateParameters
+) -> tuple[str, ...]:
     notes = []
+    n_ranked, k1 = int((data.split != TRAIN).sum()), parameters.rerank_k1
+    if parameters.rerank and k1 >= n_ranked:
+        notes.append(
+            f"`rerank_k1={k1}` is not less than the {n_ranked} queries and gallery samples, so all are neighbours"
+        )
     if retrieval.n_queries == 0:
         notes.append("CMC, mAP and mINP need query and gallery samples with identities: this data set has no queries")
     elif retrieval.n_valid == 0:

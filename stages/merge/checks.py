@@ -76,6 +76,8 @@ def require_matrix(features: Array) -> None:
             f"features must be an array (n_samples, n_dimensions), such as NumPy's, got {type(features).__name__}; "
             "numpy.asarray may make one of it"
         )
+    if isinstance(features, np.ma.MaskedArray):
+        raise DbcError("features must be an array without a mask, got NumPy's MaskedArray; fill in what is masked")
     if not array_namespace(features).isdtype(features.dtype, ("real floating", "integral")):
         raise DbcError(f"features must be real numbers, got an array of {features.dtype}; convert them")
     if features.ndim != 2 or 0 in features.shape:

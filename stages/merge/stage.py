@@ -9,6 +9,7 @@ import numpy as np
 
 from schemas.manifest import ClustersManifest, Execution
 from schemas.parameters import MergeParameters
+from schemas.rules import is_read
 from schemas.stage_names import stage_label
 from schemas.summaries import ClustersSummary
 from stages.arrays.backend import Backend, namespace_for
@@ -113,7 +114,7 @@ def merge(
         merges = parameters.clusterer == "dbc" and not reviewed
         n_merges = _n_merges(dataset, previous, stage, parameters) if merges else 0
         inputs = _inputs(dataset, features, previous, known, parameters, memory_limit=context.memory_limit)
-        _tell(inputs.known, stage=stage, reviewed=reviewed, reporter=context.reporter)
+        _tell(inputs, parameters, stage=stage, reporter=context.reporter)
         n_samples, dim = inputs.prepared.rows.shape
         own = device if parameters.clusterer == "dbc" else "cpu"
         backend = namespace_for(own, n_products=float(n_samples) ** 2 * dim)
@@ -204,9 +205,12 @@ def _inputs(
     return Inputs(found, labels, previous.read("linkage"), told)
 
 
-def _tell(known: KnownBefore, *, stage: int, reviewed: bool, reporter: Reporter) -> None:
-    """Note what is known before a merge, or that it is nothing."""
-    if reviewed and not len(known.constraints.same) and not len(known.constraints.different):
+def _tell(inputs: Inputs, parameters: MergeParameters, *, stage: int, reporter: Reporter) -> None:
+    """Note what is known before a merge, or that it is nothing, and neighbours that are more than the samples."""
+    known, n_samples = inputs.known, len(inputs.prepared.rows)
+    if is_read("k1", dict(parameters)) and parameters.k1 >= n_samples:
+        reporter.note(f"`k1={parameters.k1}` is not less than the {n_samples} samples, so all are neighbours")
+    if parameters.start == "reviewed" and not len(known.constraints.same) and not len(known.constraints.different):
         reporter.note("there are no answers, so clusters stay as they are; dbc review asks for some")
     if note := known.note(stage=stage):
         reporter.note(note)

@@ -1,4 +1,4 @@
-"""What `dbc merge` says of merges that are too many, and of clusterings that part or join nothing."""
+"""What commands say of values that ask for more than there is, or for nothing, and of clusterings that say nothing."""
 
 from __future__ import annotations
 
@@ -28,3 +28,21 @@ def test_a_flag_without_effect_makes_nothing_otherwise(dbc: Dbc, run: Path) -> N
     told = dbc(*asked, "--eps", "0.3").err
     assert "--eps 0.3 has no effect" in told
     assert "made otherwise" not in told
+    assert "all are neighbours" not in told
+
+
+def test_neighbours_that_are_all_samples_are_told(dbc: Dbc, run: Path) -> None:
+    asked = ["merge", "--stage", "1", "--merge-percent", "0.25", "--metric", "jaccard", "--run", run]
+    assert "--k1 16 is not less than the 16 samples, so all are neighbours" in dbc(*asked, "--k1", "16").err
+    assert "all are neighbours" not in dbc(*asked, "--k1", "15").err
+    reranked = dbc("eval", "--run", run, "--rerank", "--rerank-k1", "99", "--json").json["notes"]
+    assert "--rerank-k1 99 is not less than the 16 queries and gallery samples, so all are neighbours" in reranked
+
+
+def test_what_is_asked_twice_counts_once_and_several_seeds_are_for_a_sweep(dbc: Dbc, run: Path) -> None:
+    told = dbc("ablate", "--seeds", "0,0", "--stages", "1", "--run", run, "--dry-run").err
+    assert "--seeds names 2 values, 1 of them different; each counts once" in told
+    ran = dbc("run", "--seeds", "0,1", "--run", run)
+    assert ran.status == 2
+    assert "No such option: --seeds" in ran.line
+    assert "; for several seeds: dbc sweep --seed 0,1,2" in ran.line

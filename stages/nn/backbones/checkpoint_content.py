@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from itertools import product
@@ -35,6 +36,11 @@ def read_checkpoint(path: Path, *, name: str) -> dict[str, Tensor]:
     """
     if path.is_dir():
         return _own_tensors(path)
+    if _is_torchscript(path):
+        raise DbcError(
+            f"weights {name} must be a state dict saved by torch or safetensors, got a TorchScript archive; save the "
+            "network's state_dict() alone"
+        )
     try:
         content: Any = safetensors.torch.load_file(path) if _is_safetensors(path) else _torch_content(path)
     except MemoryError:
@@ -52,9 +58,10 @@ def read_checkpoint(path: Path, *, name: str) -> dict[str, Tensor]:
         {str(key): value for key, value in content.items() if isinstance(value, Tensor)} if _is_dict(content) else {}
     )
     if not tensors or not all(isinstance(value, (Tensor, *_PLAIN)) for value in content.values()):
+        keys = f" (its keys: {', '.join([str(key) for key in content][:3])})" if _is_dict(content) and content else ""
         raise DbcError(
-            f"weights {name} must be a state dict (name to tensor), got {type(content).__name__} with other things "
-            f"than tensors; save the network's state_dict() alone"
+            f"weights {name} must be a state dict (name to tensor), alone or under {', '.join(_WRAPPERS)}, got "
+            f"{type(content).__name__} with other things than tensors{keys}; save the network's state_dict() alone"
         )
     return tensors
 
@@ -78,6 +85,15 @@ def _is_safetensors(path: Path) -> bool:
     """Whether the file begins as safetensors does: the length of a header, then JSON."""
     with path.open("rb") as file:
         return file.read(9)[8:] == b"{"
+
+
+def _is_torchscript(path: Path) -> bool:
+    """Whether torch saved a program, which it would load with a warning of its own."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with suppress(zipfile.BadZipFile, OSError), zipfile.ZipFile(path) as archive:
+        return any(name.endswith("/constants.pkl") for name in archive.namelist())
+    return False
 
 
 def _torch_content(path: Path) -> Any:

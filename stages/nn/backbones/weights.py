@@ -22,7 +22,9 @@ from stages.runs.run_directory import model_manifest
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _INTEGERS = (torch.int16, torch.int32, torch.int64)
 _AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
-_OWN_ENDS = ("num_batches_tracked", "avgpool.p", "global_pool.0.p")
+_COUNT = "num_batches_tracked"
+_HALF = (torch.float16, torch.bfloat16)
+_OWN_ENDS = (_COUNT, "avgpool.p", "global_pool.0.p")
 # DenseNets were published under names that modules may no longer have
 _DENSE_LAYER = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
 _CLASSIFIERS = frozenset({"fc", "classifier", "head", "heads", "logits"})
@@ -89,10 +91,11 @@ def fit_tensors(
 ) -> None:
     """Copy the weights `found` in the file `name` into `module`, a backbone named `backbone`.
 
-    `num_batches_tracked` and the exponent of a generalised mean may be absent. Raises DbcError if names, shapes or kinds of
-    number do not match, or a value is not finite.
+    `num_batches_tracked` and the exponent of a generalised mean may be absent; counts that `half()` made floats
+    are left out. Raises DbcError if names, shapes or kinds of number do not match, or a value is not finite.
     """
     own = module.state_dict()
+    found = {key: value for key, value in found.items() if not (key.endswith(_COUNT) and value.dtype in _HALF)}
     missing = [key for key in own if key not in found and not key.endswith(_OWN_ENDS)]
     unexpected = [key for key in found if key not in own]
     misshaped = [key for key in found if key in own and found[key].shape != own[key].shape]

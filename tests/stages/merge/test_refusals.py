@@ -35,6 +35,7 @@ def with_value(value):
         (POINTS[:0], np.arange(0), 2, {}, DbcError, r"at least 1, got \(0, 2\)"),
         (POINTS[:, 0], np.arange(10), 2, {}, DbcError, r"at least 1, got \(10,\)"),
         (POINTS.tolist(), np.arange(10), 2, {}, DbcError, "features must be an array .* got list; numpy.asarray"),
+        (np.ma.masked_less(POINTS, 3), np.arange(10), 2, {}, DbcError, "without a mask, got NumPy's MaskedArray"),
         (POINTS.astype(str), np.arange(10), 2, {}, DbcError, "features must be real numbers, got an array of <U32"),
         (POINTS + 1j, np.arange(10), 2, {}, DbcError, "features must be real numbers, got an array of complex128"),
         (POINTS, np.arange(10), 2.5, {}, UsageError, "`n_merges` must be a whole number, got 2.5"),

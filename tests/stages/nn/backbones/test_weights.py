@@ -9,6 +9,7 @@ import re
 import socket
 import threading
 import urllib.request
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -180,7 +181,10 @@ def test_a_network_without_the_published_imagenet_weights_says_what_there_is() -
             lambda full: full | {"bn1.bias": torch.full((64,), torch.nan)},
             "finite, got NaN or infinity in 1 arrays .bn1.bias",
         ),
-        (lambda full: {"network": full, "epoch": 1}, "other things than tensors"),
+        (
+            lambda full: {"network": full, "epoch": 1},
+            r"alone or under state_dict, model, model_state_dict, got .*other things than tensors \(its keys: network, epoch",
+        ),
         (lambda full: [1, 2], "got list"),
     ],
 )
@@ -190,6 +194,19 @@ def test_weights_that_do_not_fit_are_refused_in_one_line(tmp_path, full, change,
         _load(tmp_path / "w.pth")
     assert "\n" not in str(caught.value)
     assert str(tmp_path) not in str(caught.value)
+
+
+def test_a_torchscript_archive_is_called_so(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "w.pt", "w") as archive:
+        archive.writestr("w/constants.pkl", b"")
+    with pytest.raises(DbcError, match="got a TorchScript archive; save the network's"):
+        _load(tmp_path / "w.pt")
+
+
+def test_counts_that_half_made_floats_are_left_out(tmp_path, full) -> None:  # type: ignore[no-untyped-def]
+    torch.save({name: value.half() for name, value in full.items()}, tmp_path / "w.pth")
+    found = _load(tmp_path / "w.pth")
+    assert torch.equal(found["conv1.weight"], full["conv1.weight"].half().float())
 
 
 @pytest.mark.parametrize(
