@@ -38,7 +38,7 @@ from schemas.recipes import DEFAULT_RECIPE, merging_of
 from schemas.summaries import DatasetSummary, FeaturesSummary
 from stages.evaluate import stage as evaluate_stage
 from stages.extract.frames import rows_per_piece
-from stages.features import camera_whitening, kept_neighbours, kept_whitening
+from stages.features import camera_whitening, kept_neighbours, kept_whitening, prepared
 from stages.merge import stage as merge_stage
 from stages.runs import making
 from stages.runs.context import Context
@@ -198,6 +198,7 @@ def _features(writer: Writer, *, rows: np.ndarray) -> Computed:
 def forget(run: RunDirectory) -> None:
     """Take away what was made from the features, and the whitenings kept beside them and in memory."""
     kept_whitening._newest.clear()
+    prepared._newest.clear()
     for stage in run.root.glob("stage-*"):
         for entry in [*stage.glob("clusters"), *stage.glob("metrics"), *stage.glob("features/.*")]:
             shutil.rmtree(entry)
@@ -236,6 +237,7 @@ def take_turns(
         for found in turns.values():
             # another command has nothing in memory
             kept_whitening._newest.clear()
+            prepared._newest.clear()
             found.take(command)
     return floor, turns
 

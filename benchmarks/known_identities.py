@@ -10,7 +10,7 @@ from stages.compare.cells import Metrics
 from stages.evaluate.retrieval.by_split import retrieval_of
 from stages.extract.camera_statistics import looked_for
 from stages.extract.forward import extract
-from stages.features.camera_finding import find
+from stages.features.camera_finding import ByCamera
 from stages.features.whitening import Whitening, fit_whitening, whitened
 from stages.nn.camera_norm import CameraStatistics, by_camera
 from stages.nn.initial_model import initial_model, open_model
@@ -66,7 +66,7 @@ def trained_on_identities(data: DataSet, *, seed: int) -> Metrics:
         with by_camera(model, statistics):
             train(network, table, source, samples, parameters=parameters, device=_CPU)
         pooled, statistics = _features(model, made.artifact, dataset)
-    _, whitenings, _ = find(pooled[train_index], camid[train_index], _fit, metric=None, for_new=True)
+    _, whitenings, _ = ByCamera(pooled[train_index], camid[train_index], _fit).find(metric=None, for_new=True)
     rows = pooled if whitenings is None else whitenings.of(pooled, camid)
     found = retrieval_of(rows[split == QUERY], rows[split == GALLERY], split=split, pid=pid, camid=camid)
     return {"rank1": found.rank(1), "mAP": found.mAP}

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from stages.features import prepared
 from stages.runs.store import Artifact
 from tests.cli.conftest import Dbc
 from tests.cli.test_errors import refused
@@ -31,6 +32,9 @@ def set_to(value: float) -> Change:
 def alter(monkeypatch: pytest.MonkeyPatch, name: str, change: Change) -> None:
     """From now on, arrays called `name` are read changed: on disk a digest would tell."""
     read = Artifact.read
+
+    # what was whitened before is known by the digest, which stays
+    monkeypatch.setattr(prepared, "_newest", {})
 
     def altered(artifact: Artifact, wanted: str) -> NDArray[np.float32]:
         array = read(artifact, wanted)
