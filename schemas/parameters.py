@@ -147,6 +147,7 @@ class IngestParameters(Parameters):
     Of boxes, those with at least `min_confidence` and of a `category` (several with commas between them) are taken, and
     widened by `pad`, a share of their width and height, on each side. Of whole videos, a frame is taken `every_seconds`, or
     one of `every_frames`. Pictures that `exclude` names (paths, folders or patterns with commas between them) are left out.
+    Those of one camera, each at most `encounter_gap` seconds after the one before, are one encounter.
     """
 
     added_later = MappingProxyType(
@@ -160,6 +161,7 @@ class IngestParameters(Parameters):
             "every_seconds": None,
             "every_frames": None,
             "exclude": "",
+            "encounter_gap": None,
         }
     )
 
@@ -181,6 +183,7 @@ class IngestParameters(Parameters):
     every_seconds: float | None = Field(default=None, gt=0, le=MOST)
     every_frames: int | None = Field(default=None, ge=1, le=1_000_000)
     exclude: str = ""
+    encounter_gap: float | None = Field(default=None, ge=0, le=MOST)
 
 
 class ConstraintsParameters(Parameters):

@@ -55,6 +55,13 @@ INGEST = (
     ),
     Flag("pad", float, "Widen boxes by this share of their size on each side.", "0.0", READING),
     Flag(
+        "encounter_gap",
+        float,
+        "Seconds between pictures of one camera that are of one encounter.",
+        "",
+        READING,
+    ),
+    Flag(
         "exclude",
         str,
         "Pictures to leave out: paths, folders or patterns, commas between them.",

@@ -26,7 +26,15 @@ from stages.typing import Int64Array
 
 _KEPT_FIELDS = ("height", "width", "seed")
 """Parameters that a dataset and what is added to it share."""
-_READING_FIELDS = ("camera_pattern", "identity_pattern", "folder_identities", "min_confidence", "category", "pad")
+_READING_FIELDS = (
+    "camera_pattern",
+    "identity_pattern",
+    "folder_identities",
+    "min_confidence",
+    "category",
+    "pad",
+    "encounter_gap",
+)
 
 
 @dataclass(frozen=True)

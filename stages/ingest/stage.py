@@ -18,6 +18,7 @@ from stages.ingest.aspect import squeezed
 from stages.ingest.decode.pixels import CropSource, Drawn, Files, ImageSource
 from stages.ingest.decode.workers import default_workers
 from stages.ingest.depth import stored_dark
+from stages.ingest.encounters import by_time
 from stages.ingest.formats import image_root, read_samples
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.listing import HARMLESS, told_left_out
@@ -261,7 +262,11 @@ def _samples(source: Path | None, root: Path | None, parameters: IngestParameter
             findings.warnings.append(
                 "`test_fraction` has no effect: the source has no identities, or has splits of its own"
             )
-        return samples
+        if parameters.encounter_gap is None:
+            return samples
+        return by_time(samples, image_root(source, root), gap=parameters.encounter_gap, findings=findings)
+    if parameters.encounter_gap is not None:
+        raise UsageError("`encounter_gap` needs times of pictures, and drawn people have none; leave it out")
     if parameters.synthetic is None:
         raise UsageError("no source of images given; give a folder or `format='synthetic'`")
     return synthetic_samples(parameters.synthetic, seed=parameters.seed, test_fraction=parameters.test_fraction)
@@ -304,6 +309,8 @@ def _box_counts(findings: Findings, written: Written) -> dict[str, int]:
 def _image_source(root: Path | None, samples: Samples, parameters: IngestParameters) -> ImageSource | CropSource:
     if root is not None:
         return CropSource(root, parameters.pad) if are_cut(samples) else Files(root)
+    if parameters.encounter_gap is not None:
+        raise UsageError("`encounter_gap` needs times of pictures, and drawn people have none; leave it out")
     if parameters.synthetic is None:
         raise UsageError("no source of images given; give a folder or `format='synthetic'`")
     return Drawn(parameters.synthetic, parameters.seed)

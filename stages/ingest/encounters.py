@@ -1,0 +1,80 @@
+"""Encounters from times: pictures of one camera that were taken soon after each other."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import UTC, datetime
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+
+from stages.errors import UsageError
+from stages.ingest.aspect import taken_at
+from stages.ingest.formats.detections import with_names
+from stages.ingest.formats.format import Findings
+from stages.samples import Samples
+
+MIDNIGHT = datetime.min.time()
+
+
+def by_time(samples: Samples, root: Path, *, gap: float, findings: Findings) -> Samples:
+    """`samples` with encounters: those of one camera, each at most `gap` seconds after the one before.
+
+    The time of a sample is that of its first image: what the source says, or what the camera wrote into the file below
+    `root` (EXIF). Midnight to the second is taken for a day without a time. Where cameras are not known, folders stand for
+    them. An encounter is called by its place and first time; a sample without a time is in none. UsageError if the source
+    names encounters, or if no time is known.
+    """
+    if any(samples.encounter_name) or (samples.encounter >= 0).any():
+        raise UsageError("`encounter_gap` is for sources that name no encounters, and this one does; leave it out")
+    times = _times(samples, root)
+    if not any(times):
+        raise UsageError(
+            "`encounter_gap` needs times of pictures, by a column timestamp or as cameras write them into files (EXIF), and "
+            "none is known; leave it out"
+        )
+    names, n_several = _names(samples, times, gap)
+    told = f"encounters of more than one picture, each at most {gap:g} s after the one before: {n_several}"
+    without = times.count("")
+    findings.notes.append(told + (f"; pictures without a time, in no encounter: {without}" if without else ""))
+    if (samples.camid < 0).any():
+        findings.notes.append("pictures whose camera is not known are of one encounter only within a folder")
+    return with_names(samples, findings, encounter=names, view=[""] * len(samples))
+
+
+def _times(samples: Samples, root: Path) -> list[str]:
+    """When each sample was taken (n_samples), in ISO 8601; empty if that is not known."""
+    read = cache(lambda path: taken_at(root / path))
+    firsts = samples.frame_start[:-1].tolist()
+    times = [(samples.timestamp and samples.timestamp[image]) or read(samples.path[image]) for image in firsts]
+    return ["" if time and datetime.fromisoformat(time).time() == MIDNIGHT else time for time in times]
+
+
+def _names(samples: Samples, times: list[str], gap: float) -> tuple[list[str], int]:
+    """The encounter of each sample (n_samples), empty for those without a time, and how many have more than one."""
+    names, n_several = [""] * len(samples), 0
+    at: dict[str, list[tuple[float, str, int]]] = defaultdict(list)
+    for sample, time in enumerate(times):
+        if time:
+            at[_place(samples, sample)].append((_seconds(time), time, sample))
+    for where, taken in at.items():
+        taken.sort()
+        starts = [i for i, (one, two) in enumerate(pairwise(taken), start=1) if two[0] - one[0] > gap]
+        for start, end in pairwise([0, *starts, len(taken)]):
+            n_several += end - start > 1
+            for _, _, sample in taken[start:end]:
+                names[sample] = f"{where} {taken[start][1]}"
+    return names, n_several
+
+
+def _place(samples: Samples, place: int) -> str:
+    """The camera of a sample in words, or its folder if that is not known."""
+    if samples.camid[place] >= 0:
+        return samples.camera[place] if any(samples.camera) else f"camera {samples.camid[place]}"
+    return samples.path[samples.frame_start[place]].rpartition("/")[0] or "."
+
+
+def _seconds(time: str) -> float:
+    """Of an ISO 8601 time, in UTC if it does not say its zone."""
+    read = datetime.fromisoformat(time)
+    return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()

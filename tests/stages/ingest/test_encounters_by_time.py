@@ -1,0 +1,100 @@
+"""Encounters from times: pictures of one camera that were taken soon after each other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from schemas.parameters import IngestParameters, SyntheticParameters
+from stages.errors import UsageError
+from stages.ingest.encounters import by_time
+from stages.ingest.formats.format import Findings
+from stages.ingest.stage import ingest
+from stages.runs.context import Context
+from stages.runs.run_directory import RunDirectory
+from stages.samples import UNKNOWN, Samples
+
+
+def samples_of(*rows: tuple[str, int, str]) -> Samples:
+    """Images of (path, camera, time)."""
+    n = len(rows)
+    samples = Samples.of_images([path for path, _, _ in rows], [1] * n, [camera for _, camera, _ in rows], [0] * n)
+    return replace(samples, timestamp=tuple(time for _, _, time in rows))
+
+
+def test_pictures_of_one_camera_are_of_one_encounter_as_long_as_the_next_one_follows_soon(tmp_path: Path) -> None:
+    samples = samples_of(
+        ("a.jpg", 1, "2024-05-31T07:15:00"),
+        ("b.jpg", 1, "2024-05-31T07:16:59"),
+        ("c.jpg", 2, "2024-05-31T07:15:00"),
+        # a chain: 60 s after b, 119 s after a
+        ("d.jpg", 1, "2024-05-31T07:15:59"),
+        ("e.jpg", 1, "2024-05-31T07:18:00"),
+        ("f.jpg", 1, "2024-05-31T05:18:30-02:00"),
+        ("g.jpg", 1, "2024-06-01T00:00:00"),
+        ("h.jpg", UNKNOWN, "2024-05-31T07:15:00"),
+        ("x/i.jpg", UNKNOWN, "2024-05-31T07:15:00"),
+        ("x/j.jpg", UNKNOWN, "2024-05-31T07:14:00"),
+    )
+    findings = Findings()
+    found = by_time(samples, tmp_path, gap=60, findings=findings)
+    assert found.encounter_name == (
+        "camera 1 2024-05-31T07:15:00",
+        "camera 1 2024-05-31T07:15:00",
+        "camera 2 2024-05-31T07:15:00",
+        "camera 1 2024-05-31T07:15:00",
+        "camera 1 2024-05-31T07:18:00",
+        "camera 1 2024-05-31T07:18:00",
+        # midnight is a day without a time
+        "",
+        ". 2024-05-31T07:15:00",
+        "x 2024-05-31T07:14:00",
+        "x 2024-05-31T07:14:00",
+    )
+    assert found.encounter[6] == UNKNOWN
+    assert len(set(found.encounter.tolist())) == 6
+    assert any(
+        "60 s after the one before: 3; pictures without a time, in no encounter: 1" in note for note in findings.notes
+    )
+    assert any("only within a folder" in note for note in findings.notes)
+
+
+@pytest.mark.parametrize("time", ["", "2024-05-31T00:00:00"])
+def test_without_times_nothing_can_be_said(tmp_path: Path, time: str) -> None:
+    with pytest.raises(UsageError, match="needs times of pictures"):
+        by_time(samples_of(("a.jpg", 1, time)), tmp_path, gap=60, findings=Findings())
+
+
+def test_a_source_that_names_encounters_keeps_them(tmp_path: Path) -> None:
+    samples = replace(
+        samples_of(("a.jpg", 1, "2024-05-31T07:15:00")), encounter=np.zeros(1, np.int32), encounter_name=("e",)
+    )
+    with pytest.raises(UsageError, match="name no encounters"):
+        by_time(samples, tmp_path, gap=60, findings=Findings())
+
+
+def test_cameras_write_times_into_files(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    for i, second in enumerate((0, 2, 50)):
+        exif = Image.Exif()
+        exif.get_ifd(0x8769)[0x9003] = f"2024:05:31 07:15:{second:02}"
+        picture = Image.fromarray(generator.integers(0, 256, (12, 8, 3), dtype=np.uint8))
+        (tmp_path / "card").mkdir(exist_ok=True)
+        picture.save(tmp_path / "card" / f"{i}.jpg", exif=exif)
+    asked = IngestParameters(format="folder", folder_identities=False, height=16, width=8, encounter_gap=5)
+    made = ingest(
+        RunDirectory(tmp_path / "run"), source=tmp_path / "card", parameters=asked, context=Context(workers=0)
+    )
+    assert made.artifact is not None
+    of_path = dict(zip(made.artifact.read("path").tolist(), made.artifact.read("encounter").tolist(), strict=True))
+    assert of_path["0.jpg"] == of_path["1.jpg"] != of_path["2.jpg"]
+
+
+def test_drawn_people_have_no_times(tmp_path: Path) -> None:
+    asked = IngestParameters(synthetic=SyntheticParameters(), encounter_gap=5)
+    with pytest.raises(UsageError, match="drawn people have none"):
+        ingest(RunDirectory(tmp_path), source=None, parameters=asked, context=Context(workers=0))
