@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from datetime import UTC, datetime
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+
 from stages.errors import UsageError
-from stages.ingest.aspect import taken_at
+from stages.ingest.aspect import MOST_PICTURES, taken_at
 from stages.ingest.formats.detections import with_names
 from stages.ingest.formats.format import Findings
 from stages.samples import Samples
 
 MIDNIGHT = datetime.min.time()
+BURST = 60
+"""Seconds within which pictures are likely of one visit."""
 
 
 def by_time(samples: Samples, root: Path, *, gap: float, findings: Findings) -> Samples:
@@ -40,6 +44,27 @@ def by_time(samples: Samples, root: Path, *, gap: float, findings: Findings) -> 
     if (samples.camid < 0).any():
         findings.notes.append("pictures whose camera is not known are of one encounter only within a folder")
     return with_names(samples, findings, encounter=names, view=[""] * len(samples))
+
+
+def told_bursts(samples: Samples, root: Path) -> list[str]:
+    """A line if most pictures, of the first by path, follow another of their camera within `BURST` seconds.
+
+    Nothing is said of a source that names encounters, or of tracklets.
+    """
+    is_told = (samples.encounter >= 0).any() or (samples.tracklet >= 0).any()
+    first = sorted(range(len(samples)), key=lambda sample: samples.path[samples.frame_start[sample]])[:MOST_PICTURES]
+    few = samples.take(np.array(first, dtype=np.int64))
+    times = [] if is_told else _times(few, root)
+    if not any(times):
+        return []
+    names = Counter(filter(None, _names(few, times, BURST)[0]))
+    n_followed = sum(n for n in names.values() if n > 1)
+    if n_followed < len(few) / 2:
+        return []
+    return [
+        f"{n_followed} of {len(few)} pictures were taken within {BURST} s of another of their camera, and may show the same "
+        f"individual: `encounter_gap={BURST}` makes encounters of them, which `encounter='joined'` keeps together in merges"
+    ]
 
 
 def _times(samples: Samples, root: Path) -> list[str]:

@@ -18,7 +18,7 @@ from stages.ingest.aspect import squeezed
 from stages.ingest.decode.pixels import CropSource, Drawn, Files, ImageSource
 from stages.ingest.decode.workers import default_workers
 from stages.ingest.depth import stored_dark
-from stages.ingest.encounters import by_time
+from stages.ingest.encounters import by_time, told_bursts
 from stages.ingest.formats import image_root, read_samples
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.listing import HARMLESS, told_left_out
@@ -263,6 +263,7 @@ def _samples(source: Path | None, root: Path | None, parameters: IngestParameter
                 "`test_fraction` has no effect: the source has no identities, or has splits of its own"
             )
         if parameters.encounter_gap is None:
+            findings.notes += told_bursts(samples, image_root(source, root))
             return samples
         return by_time(samples, image_root(source, root), gap=parameters.encounter_gap, findings=findings)
     if parameters.encounter_gap is not None:

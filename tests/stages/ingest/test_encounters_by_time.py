@@ -11,7 +11,7 @@ from PIL import Image
 
 from schemas.parameters import IngestParameters, SyntheticParameters
 from stages.errors import UsageError
-from stages.ingest.encounters import by_time
+from stages.ingest.encounters import by_time, told_bursts
 from stages.ingest.formats.format import Findings
 from stages.ingest.stage import ingest
 from stages.runs.context import Context
@@ -61,6 +61,17 @@ def test_pictures_of_one_camera_are_of_one_encounter_as_long_as_the_next_one_fol
         "60 s after the one before: 3; pictures without a time, in no encounter: 1" in note for note in findings.notes
     )
     assert any("only within a folder" in note for note in findings.notes)
+
+
+def test_bursts_are_told_with_what_to_do(tmp_path: Path) -> None:
+    minutes = ("00", "00", "02", "00", "09", "20")
+    rows = [(f"{i}.jpg", 1, f"2024-05-31T07:{minute}:1{i}") for i, minute in enumerate(minutes)]
+    (told,) = told_bursts(samples_of(*rows), tmp_path)
+    assert told.startswith("3 of 6 pictures were taken within 60 s of another of their camera")
+    apart = [(path, i, time) for i, (path, _, time) in enumerate(rows)]
+    named = replace(samples_of(*rows), encounter=np.zeros(6, np.int32), encounter_name=("e",) * 6)
+    for quiet in (samples_of(*apart), samples_of(*rows[2:]), samples_of(("a.jpg", 1, "")), named):
+        assert told_bursts(quiet, tmp_path) == []
 
 
 @pytest.mark.parametrize("time", ["", "2024-05-31T00:00:00"])
