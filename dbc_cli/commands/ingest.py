@@ -57,7 +57,7 @@ INGEST = (
     Flag(
         "encounter_gap",
         float,
-        "Seconds between pictures of one camera that are of one encounter.",
+        "Most seconds between pictures of one camera that are one encounter.",
         "",
         READING,
     ),

@@ -17,7 +17,7 @@ from schemas.stage_names import stage_label
 from schemas.summaries import MetricsSummary
 from stages.arrays.backend import Backend, namespace_for
 from stages.arrays.device_memory import stage_memory
-from stages.errors import DbcError
+from stages.errors import DbcError, UsageError
 from stages.evaluate.clusters.agreement import Agreement, measure_agreement
 from stages.evaluate.clusters.cameras import same_camera_chance, same_camera_merges
 from stages.evaluate.clusters.compactness import Compactness, measure_compactness
@@ -107,8 +107,7 @@ def evaluate(
                 retrieval = _retrieval(data, parameters, backend)
                 execution = Execution(backend=backend.library, device=backend.device)
             else:
-                retrieval = RetrievalMetrics(**{name: before.read(name) for name in _RETRIEVAL})
-                execution = before.manifest.execution
+                retrieval, execution = before
             advance(1, "retrieval")
             is_train = data.split == TRAIN
             agreement = measure_agreement(data.labels, data.pid[is_train], data.camid[is_train])
@@ -131,17 +130,21 @@ def evaluate(
 
 def _same_before(
     run: RunDirectory, stage: int, dataset: Artifact, features: Artifact, parameters: EvaluateParameters
-) -> Artifact | None:
-    """The metrics of the stage before, if they are of the same features, handed on without training; None if not.
+) -> tuple[RetrievalMetrics, Execution] | None:
+    """The retrieval of the stage before, if it is of the same features, handed on without training; None if not.
 
-    Retrieval is of the features alone, so it is the same.
+    Retrieval is of the features alone, so it is the same. What cannot be read is measured.
     """
-    found, of = run.find("metrics", stage - 1), run.find("features", stage - 1)
-    if found is None or of is None or found.manifest.parameters != parameters:
+    try:
+        found, of = run.find("metrics", stage - 1), run.find("features", stage - 1)
+        if found is None or of is None or found.manifest.parameters != parameters:
+            return None
+        has_parents = {dataset.manifest.id, of.manifest.id} <= {parent.id for parent in found.manifest.parents}
+        if not has_parents or of.manifest.arrays["pooled"].sha256 != features.manifest.arrays["pooled"].sha256:
+            return None
+        return RetrievalMetrics(**{name: found.read(name) for name in _RETRIEVAL}), found.manifest.execution
+    except (DbcError, UsageError):
         return None
-    has_parents = {dataset.manifest.id, of.manifest.id} <= {parent.id for parent in found.manifest.parents}
-    pooled = [artifact.manifest.arrays["pooled"].sha256 for artifact in (of, features)]
-    return found if has_parents and pooled[0] == pooled[1] else None
 
 
 def _read(

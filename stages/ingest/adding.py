@@ -83,6 +83,8 @@ def inherited(parameters: IngestParameters, before: Artifact) -> IngestParameter
             raise UsageError(f"`{name}={getattr(parameters, name)}` must be that of the run, {kept}; leave it out")
     same = _READING_FIELDS if parameters.format == made_with.format else ()
     update = {name: getattr(made_with, name) for name in (*_KEPT_FIELDS, *same) if name not in given}
+    # what was left out stays out
+    update["exclude"] = ",".join(filter(None, (made_with.exclude, parameters.exclude)))
     return parameters.model_copy(update=update)
 
 

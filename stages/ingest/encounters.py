@@ -21,18 +21,20 @@ BURST = 60
 """Seconds within which pictures are likely of one visit."""
 
 
-def by_time(samples: Samples, root: Path, *, gap: float, findings: Findings) -> Samples:
+def by_time(samples: Samples, root: Path, *, gap: float, findings: Findings, where_possible: bool = False) -> Samples:
     """`samples` with encounters: those of one camera, each at most `gap` seconds after the one before.
 
     The time of a sample is that of its first image: what the source says, or what the camera wrote into the file below
     `root` (EXIF). Midnight to the second is taken for a day without a time. Where cameras are not known, folders stand for
     them. An encounter is called by its place and first time; a sample without a time is in none. UsageError if the source
-    names encounters, or if no time is known.
+    names encounters, or if no time is known, but with `where_possible`, as for a source that is added to another.
     """
     if any(samples.encounter_name) or (samples.encounter >= 0).any():
+        if where_possible:
+            return samples
         raise UsageError("`encounter_gap` is for sources that name no encounters, and this one does; leave it out")
     times = _times(samples, root)
-    if not any(times):
+    if not any(times) and not where_possible:
         raise UsageError(
             "`encounter_gap` needs times of pictures, by a column timestamp or as cameras write them into files (EXIF), and "
             "none is known; leave it out"
@@ -52,8 +54,8 @@ def told_bursts(samples: Samples, root: Path) -> list[str]:
     Nothing is said of a source that names encounters, or of tracklets.
     """
     is_told = (samples.encounter >= 0).any() or (samples.tracklet >= 0).any()
-    first = sorted(range(len(samples)), key=lambda sample: samples.path[samples.frame_start[sample]])[:MOST_PICTURES]
-    few = samples.take(np.array(first, dtype=np.int64))
+    of_path = {samples.path[image]: sample for sample, image in enumerate(samples.frame_start[:-1].tolist())}
+    few = samples.take(np.array([of_path[path] for path in sorted(of_path)[:MOST_PICTURES]], dtype=np.int64))
     times = [] if is_told else _times(few, root)
     if not any(times):
         return []
@@ -86,7 +88,8 @@ def _names(samples: Samples, times: list[str], gap: float) -> tuple[list[str], i
         taken.sort()
         starts = [i for i, (one, two) in enumerate(pairwise(taken), start=1) if two[0] - one[0] > gap]
         for start, end in pairwise([0, *starts, len(taken)]):
-            n_several += end - start > 1
+            # boxes of one picture are no burst
+            n_several += len({samples.path[samples.frame_start[sample]] for *_, sample in taken[start:end]}) > 1
             for _, _, sample in taken[start:end]:
                 names[sample] = f"{where} {taken[start][1]}"
     return names, n_several

@@ -19,6 +19,7 @@ from stages.ingest.decode.pixels import CropSource, Drawn, Files, ImageSource
 from stages.ingest.decode.workers import default_workers
 from stages.ingest.depth import stored_dark
 from stages.ingest.encounters import by_time, told_bursts
+from stages.ingest.excluded import without
 from stages.ingest.formats import image_root, read_samples
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.listing import HARMLESS, told_left_out
@@ -147,7 +148,7 @@ def _images(
     reporter: Reporter,
 ) -> _Images:
     """The images of `source`, with those of the dataset `before` if there is one, in the order they are stored in."""
-    samples = _samples(source, root, parameters, findings)
+    samples = _samples(source, root, before, parameters, findings)
     if source is None:
         if before is not None:
             raise UsageError("`add` needs the SOURCE of new pictures; give a folder or a table of them")
@@ -204,8 +205,9 @@ def _settled(parameters: IngestParameters, images: _Images, findings: Findings) 
     """The parameters with the digest of the source, and without what decided nothing."""
     if images.root is not None:
         digest = text_digest(combine_digests(images.path, images.digests), images.table)
-        # what is left out has no part in the digest, and need not be named
-        parameters = parameters.model_copy(update={"source_digest": digest, "exclude": ""})
+        # names of the source stay out of an anonymized dataset, to which nothing can be added
+        exclude = "" if parameters.anonymize else parameters.exclude
+        parameters = parameters.model_copy(update={"source_digest": digest, "exclude": exclude})
     if not findings.draws_splits and "test_fraction" not in parameters.model_fields_set:
         # it decided nothing, and keys of the first release have the default of then
         parameters = parameters.model_copy(update={"test_fraction": DRAWN_TEST_FRACTION})
@@ -255,9 +257,18 @@ def _keep(dataset: Artifact, images: _Images, good: BoolArray) -> None:
         keep_source(dataset, KeptSource(images.kept_root, digests))
 
 
-def _samples(source: Path | None, root: Path | None, parameters: IngestParameters, findings: Findings) -> Samples:
+def _samples(
+    source: Path | None,
+    root: Path | None,
+    before: Artifact | None,
+    parameters: IngestParameters,
+    findings: Findings,
+) -> Samples:
     if source is not None:
         samples = read_samples(source, root=root, parameters=parameters, findings=findings)
+        made_with = None if before is None else dataset_manifest(before).parameters
+        excluded = "" if made_with is None else made_with.exclude
+        samples = without(samples, parameters.exclude, findings, before=excluded)
         if not findings.draws_splits and "test_fraction" in parameters.model_fields_set and parameters.test_fraction:
             findings.warnings.append(
                 "`test_fraction` has no effect: the source has no identities, or has splits of its own"
@@ -265,7 +276,9 @@ def _samples(source: Path | None, root: Path | None, parameters: IngestParameter
         if parameters.encounter_gap is None:
             findings.notes += told_bursts(samples, image_root(source, root))
             return samples
-        return by_time(samples, image_root(source, root), gap=parameters.encounter_gap, findings=findings)
+        is_kept = made_with is not None and made_with.encounter_gap == parameters.encounter_gap
+        gap, pictures = parameters.encounter_gap, image_root(source, root)
+        return by_time(samples, pictures, gap=gap, findings=findings, where_possible=is_kept)
     if parameters.encounter_gap is not None:
         raise UsageError("`encounter_gap` needs times of pictures, and drawn people have none; leave it out")
     if parameters.synthetic is None:
@@ -310,8 +323,6 @@ def _box_counts(findings: Findings, written: Written) -> dict[str, int]:
 def _image_source(root: Path | None, samples: Samples, parameters: IngestParameters) -> ImageSource | CropSource:
     if root is not None:
         return CropSource(root, parameters.pad) if are_cut(samples) else Files(root)
-    if parameters.encounter_gap is not None:
-        raise UsageError("`encounter_gap` needs times of pictures, and drawn people have none; leave it out")
     if parameters.synthetic is None:
         raise UsageError("no source of images given; give a folder or `format='synthetic'`")
     return Drawn(parameters.synthetic, parameters.seed)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from schemas.parameters import ANY_CATEGORY, IngestParameters
 from stages.errors import UsageError
-from stages.ingest.formats.excluded import without
 from stages.ingest.formats.format import BOXES, NAMING, STEPS, Findings, Format
 from stages.ingest.formats.listing import left_out
 from stages.ingest.formats.names import counted, shown
@@ -68,7 +67,7 @@ def read_samples(
         findings.left_out = left_out(source, taken={*samples.path, *layout.tables})
         if layout.name == "folder":
             findings.warnings += _named_like_pictures(source, samples.path, findings.left_out)
-    return without(samples, parameters.exclude, findings)
+    return samples
 
 
 def _named_like_pictures(source: Path, paths: Sequence[str], left_out: Counter[str]) -> list[str]:

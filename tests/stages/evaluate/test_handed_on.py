@@ -54,3 +54,9 @@ def test_it_is_read_and_the_same_and_other_features_or_parameters_are_measured(
     evaluate(run, stage=0, parameters=plan.evaluate)
     assert len(measured) == 4
     np.testing.assert_array_equal(run.require("metrics", 0).read("average_precision"), found)
+    # what cannot be read, or has no such version, is no reason to fail
+    evaluate(run, stage=-1, parameters=plan.evaluate)
+    (tmp_path / "stage-init" / "metrics" / "v1.zarr" / "zarr.json").write_text("broken")
+    forced = Context(device="cpu", force=True)
+    evaluate(RunDirectory(tmp_path, {"features": 1}), stage=0, parameters=plan.evaluate, context=forced)
+    assert len(measured) == 6

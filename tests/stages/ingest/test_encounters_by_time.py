@@ -74,10 +74,23 @@ def test_bursts_are_told_with_what_to_do(tmp_path: Path) -> None:
         assert told_bursts(quiet, tmp_path) == []
 
 
+def test_boxes_of_one_picture_are_no_burst(tmp_path: Path) -> None:
+    rows = [(f"{i // 2}.jpg", 1, f"2024-05-{10 + i // 2}T07:15:00") for i in range(8)]
+    assert told_bursts(samples_of(*rows), tmp_path) == []
+    findings = Findings()
+    by_time(samples_of(*rows), tmp_path, gap=60, findings=findings)
+    assert "encounters of more than one picture, each at most 60 s after the one before: 0" in findings.notes
+
+
 @pytest.mark.parametrize("time", ["", "2024-05-31T00:00:00"])
 def test_without_times_nothing_can_be_said(tmp_path: Path, time: str) -> None:
     with pytest.raises(UsageError, match="needs times of pictures"):
         by_time(samples_of(("a.jpg", 1, time)), tmp_path, gap=60, findings=Findings())
+    # a card that is added to one with times
+    findings = Findings()
+    found = by_time(samples_of(("a.jpg", 1, time)), tmp_path, gap=60, findings=findings, where_possible=True)
+    assert not (found.encounter >= 0).any()
+    assert any("without a time, in no encounter: 1" in note for note in findings.notes)
 
 
 def test_a_source_that_names_encounters_keeps_them(tmp_path: Path) -> None:
@@ -86,6 +99,7 @@ def test_a_source_that_names_encounters_keeps_them(tmp_path: Path) -> None:
     )
     with pytest.raises(UsageError, match="name no encounters"):
         by_time(samples, tmp_path, gap=60, findings=Findings())
+    assert by_time(samples, tmp_path, gap=60, findings=Findings(), where_possible=True) is samples
 
 
 def test_cameras_write_times_into_files(tmp_path: Path) -> None:

@@ -10,13 +10,20 @@ from PIL import Image
 
 from schemas.parameters import IngestParameters
 from stages.errors import UsageError
-from stages.ingest.formats import read_samples
+from stages.ingest.excluded import without
 from stages.ingest.formats.format import Findings
 from stages.ingest.stage import ingest
 from stages.runs.context import Context
 from stages.runs.run_directory import RunDirectory, dataset_manifest
+from stages.samples import Samples
 
 PATHS = ["a/IMG_1.jpg", "a/IMG_2.jpg", "ab/IMG_1.jpg", "b/blurred 3.jpg"]
+
+
+def named(*paths: str) -> Samples:
+    """Pictures of these paths."""
+    n = len(paths)
+    return Samples.of_images(list(paths), [1] * n, [1] * n, [0] * n)
 
 
 @pytest.fixture
@@ -39,14 +46,19 @@ def folder(tmp_path: Path) -> Path:
         ("*IMG_[2-9].jpg, b/blurred 3.jpg,", [0, 2]),
     ],
 )
-def test_paths_folders_and_patterns_are_left_out_and_counted(folder: Path, exclude: str, left: list[int]) -> None:
+def test_paths_folders_and_patterns_are_left_out_and_counted(exclude: str, left: list[int]) -> None:
     findings = Findings()
-    parameters = IngestParameters(format="folder", folder_identities=False, exclude=exclude)
-    samples = read_samples(folder, parameters=parameters, findings=findings)
-    assert sorted(samples.path) == [PATHS[i] for i in left]
+    samples = without(named(*PATHS), exclude, findings)
+    assert samples.path == tuple(PATHS[i] for i in left)
     told = f"left out by `exclude`: {4 - len(left)} of 4 images"
     assert (told in findings.notes) == bool(exclude)
-    assert not findings.left_out
+
+
+def test_what_is_a_path_or_a_folder_is_no_pattern() -> None:
+    pictures = named("a1.jpg", "a[1].jpg", "x, y.jpg", "[ab]/1.jpg", "a/1.jpg")
+    for i, path in enumerate(pictures.path[1:4], start=1):
+        assert without(pictures, path, Findings()).path == (*pictures.path[:i], *pictures.path[i + 1 :])
+    assert without(pictures, "[ab]", Findings()).path == (*pictures.path[:3], pictures.path[4])
 
 
 @pytest.mark.parametrize(
@@ -57,19 +69,31 @@ def test_paths_folders_and_patterns_are_left_out_and_counted(folder: Path, exclu
         ("*", "leaves out all 4 pictures"),
     ],
 )
-def test_what_matches_nothing_or_everything_is_refused(folder: Path, exclude: str, message: str) -> None:
+def test_what_matches_nothing_or_everything_is_refused(exclude: str, message: str) -> None:
     with pytest.raises(UsageError, match=message.replace("*", r"\*")):
-        read_samples(folder, parameters=IngestParameters(format="folder", exclude=exclude))
+        without(named(*PATHS), exclude, Findings())
+    # but what was excluded before need not be in what is added
+    assert len(without(named(*PATHS), "gone", Findings(), before="x/,gone")) == 4
 
 
-def test_the_dataset_is_that_of_a_folder_without_them_even_if_one_cannot_be_read(folder: Path, tmp_path: Path) -> None:
+def test_they_are_not_read_and_stay_out_when_the_folder_grew(folder: Path, tmp_path: Path) -> None:
     (folder / PATHS[3]).write_bytes(b"no picture")
-    excluding = IngestParameters(format="folder", folder_identities=False, height=16, width=8, exclude=PATHS[3])
-    found = ingest(RunDirectory(tmp_path / "r"), source=folder, parameters=excluding, context=Context(workers=0))
-    (folder / PATHS[3]).unlink()
-    plain = excluding.model_copy(update={"exclude": ""})
-    expected = ingest(RunDirectory(tmp_path / "s"), source=folder, parameters=plain, context=Context(workers=0))
-    assert found.artifact is not None
-    assert expected.artifact is not None
-    assert found.artifact.manifest.id == expected.artifact.manifest.id
-    assert "blurred" not in dataset_manifest(found.artifact).parameters.model_dump_json()
+    asked = IngestParameters(format="folder", folder_identities=False, height=16, width=8, exclude="b/*")
+    run = RunDirectory(tmp_path / "r")
+    found = ingest(run, source=folder, parameters=asked, context=Context(workers=0)).artifact
+    assert found is not None
+    assert sorted(found.read("path")) == PATHS[:3]
+    Image.new("RGB", (8, 12)).save(folder / "a" / "IMG_9.jpg")
+    more = asked.model_copy(update={"exclude": ""})
+    added = ingest(run, source=folder, parameters=more, add=True, context=Context(workers=0)).artifact
+    assert added is not None
+    assert sorted(added.read("path")) == [*PATHS[:2], "a/IMG_9.jpg", PATHS[2]]
+    again = ingest(run, source=folder, parameters=more, add=True, context=Context(workers=0)).artifact
+    assert again == added
+
+
+def test_an_anonymized_dataset_does_not_name_them(folder: Path, tmp_path: Path) -> None:
+    asked = IngestParameters(format="folder", height=16, width=8, exclude=PATHS[3], anonymize=True)
+    found = ingest(RunDirectory(tmp_path / "r"), source=folder, parameters=asked, context=Context(workers=0)).artifact
+    assert found is not None
+    assert "blurred" not in dataset_manifest(found).model_dump_json()
