@@ -79,7 +79,7 @@ def read_csv_file(
 
     `root` is the folder that paths start from, by default the table's. Paths that `are_ingested` are those of a data set, and
     start from another folder: one that leads out of it stays as it is.
-    `may_be_empty` takes a header without rows, too; if it `is_whole`, as a program writes it, the last row lacks no cell.
+    `may_be_empty` takes a header without rows, too; if it `is_whole`, as a program writes it, it does not end within a row.
     Raises `UsageError` if it is no such table, `DbcError` if it cannot be read.
     """
     with _opened(file) as text:
@@ -95,7 +95,7 @@ def read_csv_file(
         kept: dict[str, str] = {}
         folder = PurePosixPath((root or file.parent).absolute().as_posix())
         top = "the table's folder" if root in (None, file.parent) else "`root`"
-        for row in _rows(reader, file, n_last=len(names) if is_whole else 0):
+        for row in _rows(reader, file, n_cells=len(names) if is_whole else 0):
             if not any(row):
                 continue
             if len(row) > len(names):
@@ -167,19 +167,23 @@ def _no_utf8(file: Path) -> NotUtf8Error:
     return NotUtf8Error(f"{shown(file)} is not a UTF-8 CSV table: {why_not_utf8(file)}; save it as CSV UTF-8")
 
 
-def _rows(reader: Any, file: Path, *, n_last: int) -> Iterator[list[str]]:
-    """The rows of `file`; UsageError if the last has some, and fewer than `n_last`, cells."""
+def _rows(reader: Any, file: Path, *, n_cells: int) -> Iterator[list[str]]:
+    """The rows of `file`; UsageError if it ends within one: without a line end, after fewer than `n_cells` and those of all
+    rows before, which may lack empty cells at their end.
+    """
     row: list[str] = []
+    fewest = n_before = n_cells
     try:
         for row in reader:
+            fewest, n_before = min(fewest, n_before), len(row) or n_cells
             yield row
     except csv.Error as error:
         raise UsageError(
             f"{shown(file)} line {reader.line_num} is not CSV: {plain(str(error))}; see to its quotes, or save the table again"
         ) from error
-    if 0 < len(row) < n_last:
+    if len(row) < fewest and any(map(str.strip, row)) and not file.read_bytes().endswith((b"\n", b"\r")):
         raise UsageError(
-            f"{shown(file)} line {reader.line_num} breaks off after {len(row)} of {n_last} cells; write the file anew"
+            f"{shown(file)} line {reader.line_num} breaks off after {len(row)} of {n_cells} cells; write the file anew"
         )
 
 

@@ -256,6 +256,7 @@ def _check_files(rows: Sequence[Detection], root: Path, parameters: IngestParame
 def _of_size(rows: list[Detection], root: Path, findings: Findings) -> list[Detection]:
     """`rows`, those whose boxes are of a larger or smaller copy of their picture in shares of it, which is told.
 
+    It is warned of unless some box reaches beyond the picture there is, as the size that is said may be an old one.
     Pictures of another shape, or with boxes beyond the size that is said, keep their boxes, and are warned of.
     """
     first: dict[str, Detection] = {}
@@ -278,7 +279,14 @@ def _of_size(rows: list[Detection], root: Path, findings: Findings) -> list[Dete
         return f"{len(found)} of {len(first)}, the first {row.origin}: it says {said} pixels, {shown(row.path)} has {there}"
 
     if copies:
-        findings.notes.append(f"boxes are scaled to pictures of another size than theirs: {told(copies)}")
+        scaled = f"boxes are scaled to pictures of another size than theirs: {told(copies)}"
+        if any(_is_beyond(row, sizes[row.path]) for row in rows if row.path in copies):
+            findings.notes.append(scaled)
+        else:
+            findings.warnings.append(
+                f"{scaled}; no box reaches beyond its picture, so they may be in pixels of these: if they are, correct the "
+                "width and height that are said"
+            )
     if others:
         findings.warnings.append(
             f"pictures of another shape than their boxes are of: {told(others)}; boxes are taken as they are, in pixels of "
@@ -297,6 +305,14 @@ def _is_of_copy(row: Detection, size: tuple[int, int] | None) -> bool | None:
     # as alike as rounding lets them be
     is_alike = abs(size[0] * high - size[1] * wide) <= wide + high
     return is_alike and left + width <= _BEYOND * wide and top + height <= _BEYOND * high
+
+
+def _is_beyond(row: Detection, size: tuple[int, int] | None) -> bool:
+    """Whether the box reaches beyond a picture of that `size`, in pixels of which it therefore cannot be."""
+    if size is None or row.box is None:
+        return False
+    left, top, width, height = row.box
+    return left + width > _BEYOND * size[0] or top + height > _BEYOND * size[1]
 
 
 def _in_shares(row: Detection, size: tuple[float, float]) -> Detection:

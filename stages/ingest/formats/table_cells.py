@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -23,7 +23,7 @@ CORNERS = (("xmin", "ymin", "xmax", "ymax"), ("x1", "y1", "x2", "y2"))
 SIDES = (BOX, ("x", "y", "w", "h"))
 """Names of columns for the left, top, width and height of a box."""
 SIZE = ("width", "height")
-"""Beside `CORNERS`, columns of the size of the picture that boxes are of."""
+"""Beside `CORNERS`, columns of the size of the picture that boxes are of, unless all are the boxes' own."""
 _SAID = (
     *("path", "pid", "camid", "tracklet", "split", "frame"),
     *("timestamp", "score", "category", "encounter", "view"),
@@ -39,8 +39,13 @@ def rows_of_boxes(table: CsvFile, box: tuple[str, ...] | None, findings: Finding
     splits = splits_of(table)
     columns = {name: table.column(name) for name in _SAID}
     has_size = not is_relative and box in CORNERS and set(SIZE) <= set(table.cells)
-    sizes = zip(*map(table.column, SIZE), strict=True) if has_size else itertools.repeat(("", ""))
-    for row, (path, size) in enumerate(zip(columns["path"], sizes, strict=False)):
+    sizes = list(itertools.starmap(size_of, zip(*map(table.column, SIZE), strict=True))) if has_size else []
+    if _are_of_boxes(sizes, given):
+        sizes = []
+        findings.notes.append(
+            "width and height are those of the boxes in all rows, and not taken for those of pictures"
+        )
+    for row, (path, size) in enumerate(itertools.zip_longest(columns["path"], sizes)):
         frame = columns["frame"][row]
         if is_missing(frame) and is_video(path):
             raise UsageError(
@@ -61,8 +66,16 @@ def rows_of_boxes(table: CsvFile, box: tuple[str, ...] | None, findings: Finding
             encounter=columns["encounter"][row],
             view=columns["view"][row],
             split=None if splits is None else int(splits[row]),
-            size=size_of(*size),
+            size=size,
         )
+
+
+def _are_of_boxes(
+    sizes: Sequence[tuple[float, float] | None], boxes: Mapping[int, tuple[float, float, float, float]]
+) -> bool:
+    """Whether all `sizes` of rows with a box, and there are some, are those of the box, as near as a pixel."""
+    both = [(size, boxes[row]) for row, size in enumerate(sizes) if size is not None and row in boxes]
+    return bool(both) and all(max(abs(wide - box[2]), abs(high - box[3])) <= 1 for (wide, high), box in both)
 
 
 def _boxes(table: CsvFile, box: tuple[str, ...] | None) -> dict[int, tuple[float, float, float, float]]:

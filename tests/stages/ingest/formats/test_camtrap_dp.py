@@ -129,3 +129,12 @@ def test_a_table_that_breaks_off_is_refused(tmp_path: Path) -> None:
     assert "observations.csv' line 3 breaks off after 2 of 14 cells; write the file anew" in refusal(
         source, "camtrap-dp"
     )
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\n \n", "", "\n "])
+def test_rows_may_lack_empty_cells_at_their_end(tmp_path: Path, end: str) -> None:
+    source = camtrap_dp(tmp_path, [observation(1, 1), observation(2, 2)])
+    file = source / "observations.csv"
+    header, *lines = file.read_text().splitlines()
+    file.write_bytes(("\n".join([f"{header},tags,comments", *lines]) + end).encode())
+    assert len(read(source, "camtrap-dp")[0]) == 2

@@ -201,3 +201,16 @@ def test_boxes_of_a_copy_of_another_size_are_scaled_and_those_of_another_shape_a
     ]
     whole = build(root, row("a.png", 7, size=(40, 20)), row("b.png", 8, box=(0.1, 0.1, 0.5, 0.5), is_relative=True))
     np.testing.assert_array_equal(whole.box[1], (0.1, 0.1, 0.5, 0.5))
+
+
+@pytest.mark.parametrize(("box", "is_sure"), [((10, 4, 8, 5), False), ((10, 4, 20, 5), True)])
+def test_scaling_is_a_warning_unless_a_box_reaches_beyond_its_picture(
+    root: Path, box: tuple[float, ...], is_sure: bool
+) -> None:
+    findings = Findings()
+    samples = build(root, row("a.png", 1, box=box, size=(40, 20)), row("b.png", 2, box=BOX), findings=findings)
+    assert samples.is_relative.tolist() == [True, False]
+    told = "no box reaches beyond its picture, so they may be in pixels of these: if they are, correct the width and height "
+    wanted = [] if is_sure else [f"{told}that are said"]
+    assert [warning.partition("; ")[2] for warning in findings.warnings] == wanted
+    assert any("boxes are scaled" in note for note in findings.notes) == is_sure

@@ -142,3 +142,16 @@ def test_width_and_height_beside_corners_are_those_of_the_picture(tmp_path: Path
     assert not findings.warnings
     (tmp_path / "samples.csv").write_text(f"{header}\na.jpg,0.1,0.1,0.5,0.5,400,300\n")
     assert read_samples(tmp_path, parameters=IngestParameters(format="csv")).box.tolist() == [[0.1, 0.1, 0.4, 0.4]]
+
+
+def test_width_and_height_of_the_boxes_themselves_are_not_those_of_pictures(tmp_path: Path) -> None:
+    rows = "a.jpg,0,0,20,15,20,15\na.jpg,5,2,14,9,9.5,7\nb.jpg,,,,,,\n"
+    for name in "ab":
+        Image.new("RGB", (40, 30)).save(tmp_path / f"{name}.jpg")
+    (tmp_path / "samples.csv").write_text(f"path,xmin,ymin,xmax,ymax,width,height\n{rows}")
+    findings = Findings()
+    samples = read_samples(tmp_path, parameters=IngestParameters(format="csv"), findings=findings)
+    assert samples.box[:2].tolist() == [[0, 0, 20, 15], [5, 2, 9, 7]]
+    assert not samples.is_relative.any()
+    assert not findings.warnings
+    assert any(note.startswith("width and height are those of the boxes") for note in findings.notes)
