@@ -18,7 +18,7 @@ from stages.constraints.names import sample_names
 from stages.errors import UsageError
 from stages.ingest.formats.csv_file import CsvFile, read_csv_file
 from stages.ingest.formats.names import shown
-from stages.runs.kept_source import read_source
+from stages.runs.kept_source import KeptSource, file_digest, read_source
 from stages.runs.store import Artifact
 from stages.samples import TRAIN
 from stages.typing import BoolArray, Int64Array
@@ -107,7 +107,7 @@ class TrainSamples:
         −1 if it was taken out: an earlier dataset of the run had it. UsageError, beginning with `at`, unless it is one.
         """
         found = self._find(name)
-        if found is None and self._images_before(name):
+        if found is None and self._before_as(name) is not None:
             known = self._place_by_content(name)
             if known != _GONE or self._later is None or self._later._find(name) is None:
                 return known
@@ -143,31 +143,58 @@ class TrainSamples:
         return self._find(name) is None and self._place_by_content(name) != _GONE
 
     def is_reused(self, name: str) -> bool:
-        """Whether `name` is a picture's, and was that of one with another content in an earlier dataset."""
-        found, before = self._find(name), self._images_before(name)
-        return bool(found and before) and not set(before) & set(self._contents(found[0]) if found else ())
+        """Whether `name` is a sample's, and was another's in an earlier dataset, as far as the content of files is known.
+
+        A box that was corrected is the same one, unless its box of now or of then is that of another sample.
+        """
+        found, before = self._find(name), self._before_as(name)
+        if not found or before is None:
+            return False
+        earlier, sample = before
+        now, then = self._contents(found[0]), earlier._contents(sample)
+        if self._kept is None or earlier._kept is None or set(now) & set(then):
+            return False
+        return (
+            not set(map(file_digest, now)) & set(map(file_digest, then))
+            or any(image in self._by_content for image in then)
+            or any(image in earlier._by_content for image in now)
+        )
 
     def _place_by_content(self, name: str) -> int:
-        """The place of the train sample that has an image which `name` had before; `_GONE` if there is none."""
-        samples = (self._by_content[image] for image in self._images_before(name) if image in self._by_content)
-        return next((place for sample in samples if (place := self._place_of[sample]) is not None), _GONE)
+        """The place of the train sample that has an image which `name` had before, or is alone in its file as that was;
+        `_GONE` if there is none.
+        """
+        before = self._before_as(name)
+        if before is None:
+            return _GONE
+        earlier, sample = before
+        images = earlier._contents(sample)
+        samples = [self._by_content[image] for image in images if image in self._by_content]
+        for file in map(file_digest, images):
+            if len(earlier._by_file_content[file]) == 1:
+                samples += only if len(only := self._by_file_content.get(file, set())) == 1 else ()
+        return next((place for each in samples if (place := self._place_of[each]) is not None), _GONE)
 
-    def _images_before(self, name: str) -> Sequence[str]:
-        """The digests of the images of what `name` meant in the newest earlier dataset that knows it; empty if none does."""
+    def _before_as(self, name: str) -> tuple[TrainSamples, int] | None:
+        """The newest earlier dataset that knows `name`, and the sample that it meant there; None if none does."""
         for earlier in self._before:
             found = earlier._find(name)
             if found is not None and len(found) == 1:
-                return earlier._contents(found[0])
-        return ()
+                return earlier, found[0]
+        return None
 
     def _contents(self, sample: int) -> Sequence[str]:
         return self._digests[self._frame_start[sample] : self._frame_start[sample + 1]]
 
     @cached_property
+    def _kept(self) -> KeptSource | None:
+        return read_source(self._dataset)
+
+    @cached_property
     def _digests(self) -> Sequence[str]:
         """What tells each image from others by its content; its place and dataset where that was not kept."""
-        kept, n_images = read_source(self._dataset), self._frame_start[-1]
-        return [f"{id(self)} {image}" for image in range(n_images)] if kept is None else kept.digests
+        n_images = self._frame_start[-1]
+        return [f"{id(self)}-{image}" for image in range(n_images)] if self._kept is None else self._kept.digests
 
     @cached_property
     def _by_content(self) -> dict[str, int]:
@@ -177,6 +204,15 @@ class TrainSamples:
             for sample in reversed(range(len(self._frame_start) - 1))
             for digest in self._contents(sample)
         }
+
+    @cached_property
+    def _by_file_content(self) -> dict[str, set[int]]:
+        """The samples that have an image in a file, by its digest."""
+        found: dict[str, set[int]] = {}
+        for sample in range(len(self._frame_start) - 1):
+            for digest in self._contents(sample):
+                found.setdefault(file_digest(digest), set()).add(sample)
+        return found
 
     def _find(self, name: str) -> list[int] | None:
         return self._named(name) or self._in_another_form(name)

@@ -125,7 +125,7 @@ def addition(
     old_root = _root_now(before, kept, stored.path, reporter)
     path = _from_root(new.path, root, old_root)
     _refuse_changed(dict(zip(path, new.path, strict=True)), stored.path, kept.digests, path, new_digests)
-    everything = joined(stored, new)
+    everything, brought = joined(stored, new), set(new.encounter_name)
     all_digests = [*kept.digests, *new_digests]
     paths = stored.path + path
     order = content_order(replace(everything, path=paths), all_digests, seed=dataset_manifest(before).parameters.seed)
@@ -140,7 +140,7 @@ def addition(
         n_partly=int(((share > 0) & (share < 1)).sum()),
         said_otherwise=otherwise,
         alike=_alike(stored, everything),
-        encounters=tuple((name, now) for name, now in encounters.items() if now in new.encounter_name),
+        encounters=tuple((name, now) for name, now in encounters.items() if now in brought),
         moved=_moved(
             file_digests(stored.path, kept.digests),
             file_digests(_from_root(samples.path, root, old_root), digests),

@@ -52,5 +52,10 @@ def _key(dataset: Artifact) -> str:
 
 
 def file_digests(paths: Sequence[str], digests: Sequence[str]) -> dict[str, str]:
-    """The digest of the file at each path; those of images also tell their box and frame."""
-    return {path: digest.partition(" ")[0] for path, digest in zip(paths, digests, strict=True)}
+    """The digest of the file at each path."""
+    return {path: file_digest(digest) for path, digest in zip(paths, digests, strict=True)}
+
+
+def file_digest(digest: str) -> str:
+    """The digest of the file that an image is in; its own also tells its box and frame."""
+    return digest.partition(" ")[0]

@@ -77,6 +77,9 @@ def test_schedule_ends_the_run_with_its_last_stage_and_so_do_other_recipes(dbc: 
     assert told in dbc("run", *ONLY_MERGES, "--n-clusters", "schedule").err
     published = dbc("run", *ONLY_MERGES, "--recipe", "auto", "--json").json
     assert [row["stage"] for row in published["stages"]] == ["init", "0", "1", "2"]
+    # a note on clusters that cannot be read costs no result
+    (run / "stage-03" / "clusters" / "v1.zarr" / "zarr.json").write_text("broken")
+    assert "Found at stage 2" in dbc("run", *ONLY_MERGES, "--n-clusters", "schedule").out
 
 
 def test_clusters_that_end_a_run_are_measured_with_the_features_they_were_made_of(dbc: Dbc, run: Path) -> None:

@@ -1,17 +1,21 @@
 """Answers of a file and what the data shows: read, checked, and kept as an artifact."""
 
 import itertools
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from schemas.choices import Answer
 from stages.arrays.partition import connected
+from stages.constraints import answers_file
 from stages.constraints.answers_file import TrainSamples, read_answers
 from stages.constraints.contradictions import first_contradiction
 from stages.constraints.derived import derived_pairs
 from stages.constraints.names import place_of, sample_names
 from stages.errors import UsageError
+from stages.runs.kept_source import KeptSource
 
 
 class Dataset:
@@ -133,6 +137,48 @@ def test_a_box_is_named_by_its_file_and_number_and_names_in_any_unicode_form(tmp
     for name, told in (("a 1.jpg#3", "is no picture"), ("b.jpg#2", "is no picture"), ("S \xfcd/a 1.jpg", "fits 2")):
         with pytest.raises(UsageError, match=told):
             samples.place(name, at="")
+
+
+def in_turn(monkeypatch, then, now):
+    """The samples of a dataset of paths and digests `now`, in a run that had the one of `then` before; None: none kept."""
+    kept = {}
+    for paths, digests in (then, now):
+        dataset = Dataset(paths, box=[[each, 0, 1, 1] for each in range(len(paths))])
+        kept[dataset] = None if digests is None else KeptSource(Path(), tuple(digests))
+    monkeypatch.setattr(answers_file, "read_source", kept.get)
+    earlier, dataset = kept
+    return TrainSamples(dataset, before=[earlier])
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "reused"),
+    [
+        ("A 1", "A 2", []),
+        ("A 1", "A", []),
+        ("A 1 B 1", "B 1 A 1", ["x#1", "x#2"]),
+        ("A 1 A 2", "A 3 A 4", []),
+        ("A 1 A 2", "A 2 A 1", ["x#1", "x#2"]),
+        ("A 1 A 2", "A 2", ["x#1"]),
+        ("A 1", "B 1", ["x#1"]),
+        (None, "B 1", []),
+        ("A 1", None, []),
+    ],
+)
+def test_a_name_is_another_pictures_only_if_files_or_boxes_say_so(then, now, reused, monkeypatch):
+    def samples(told):
+        digests = [] if told is None else re.findall(r"[A-Z](?: \d)?", told)
+        return ["x"] * max(len(digests), 1), None if told is None else digests
+
+    found = in_turn(monkeypatch, samples(then), samples(now))
+    assert [name for name in ("x#1", "x#2") if found.is_reused(name)] == reused
+
+
+def test_a_renamed_picture_is_found_though_its_box_was_corrected(monkeypatch):
+    then, now = (["a", "b", "b"], ["A 1", "B 1", "B 2"]), (["c", "d"], ["A 2", "B 3"])
+    found = in_turn(monkeypatch, then, now)
+    assert [found.place(name, at="") for name in ("a", "b#1")] == [0, -1]
+    assert found.is_renamed("a")
+    assert not found.is_renamed("b#2")
 
 
 @pytest.mark.parametrize(
