@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -85,6 +86,7 @@ def ingest(
     parameters = parameters if before is None else inherited(parameters, before)
     images = _images(source, root, before, parameters, findings, context.reporter)
     if before is not None and not images.n_new:
+        _tell(findings.notes, findings.warnings, context.reporter)
         return Made("up to date", "dataset", 0, before, before.version, {})
     leaks = find_leaks(images.samples, images.digests)
     findings.warnings += [*_squeezed(images, parameters), *_dark(images)]
@@ -299,11 +301,15 @@ def _report(images: _Images, findings: Findings, leaks: dict[str, int], reporter
     if others:
         (notes if others.keys() <= HARMLESS else warnings).extend(told_left_out(others))
     warnings += [warning for warning in (one_camera(samples),) if warning]
+    _tell(notes, warnings, reporter)
+    return tuple(warnings)
+
+
+def _tell(notes: Sequence[str], warnings: Sequence[str], reporter: Reporter) -> None:
     for note in notes:
         reporter.note(note)
     for warning in warnings:
         reporter.warn(warning)
-    return tuple(warnings)
 
 
 def _counts(findings: Findings, leaks: dict[str, int]) -> dict[str, dict[str, int]]:
