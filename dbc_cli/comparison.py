@@ -139,7 +139,7 @@ def carry_out(given: Given, cells: Sequence[Cell], *, pictures: Sequence[str]) -
     given.remember()
 
     def show_end(result: CellResult) -> None:
-        reporter.say(f"{result.name}: {len(result.stages)} stages, {result.seconds:.1f} s after the start")
+        reporter.say(f"{result.name}: {len(result.stages)} stages, {result.seconds:.1f} s beside the start they share")
 
     return run_cells(
         given.run_directory, cells, context=given.context(reporter), n_jobs=given.get("jobs", 1), on_done=show_end

@@ -101,7 +101,8 @@ def together(
         holding = there.get(int(encounter[samples[0]]), set())
         if len(holding) > 1 or len(samples) + len(holding) < 2 or np.isin(samples, kept).any():
             continue
-        votes = np.bincount(label[samples], probability[samples])
+        # where all are new for certain, each counts as one
+        votes = np.bincount(label[samples], probability[samples] if probability[samples].any() else None)
         label[samples] = min(holding, default=int(votes.argmax()))
         probability[samples] = 1.0 if holding else probability[samples].mean()
         is_known[samples] = probability[samples] >= threshold

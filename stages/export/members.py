@@ -121,8 +121,7 @@ class Members:
         largest = max((row.individual or 0 for row in self.rows), default=0)
         if largest > self.n_clusters:
             notes.append(
-                f"numbers of individuals last, so they have gaps: {self.n_clusters} individuals, numbers up to {largest}; "
-                "those of clusters that others took in are not given again"
+                f"numbers of individuals last, so they have gaps: {self.n_clusters} individuals, numbers up to {largest}"
             )
         return tuple(notes)
 

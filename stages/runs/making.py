@@ -116,7 +116,7 @@ def _lead(
     versions = artifact_versions(directory)
     found = _with_key(run, request, key)
     if context.tells_anew:
-        _tell_anew(run, request, key, context)
+        _tell_anew(run, request, key, context, is_there=found is not None and not context.force)
     status: ArtifactStatus = "up to date"
     if (found is None or context.force) and context.dry_run:
         found, status = None, "would create"
@@ -141,8 +141,11 @@ def _lead(
     return _outcome(request, found, told)
 
 
-def _tell_anew(run: RunDirectory, request: Request, key: str, context: Context) -> None:
-    """A note if commands take another artifact of the same parents, with what that was made with and this is not."""
+def _tell_anew(run: RunDirectory, request: Request, key: str, context: Context, *, is_there: bool) -> None:
+    """A note if commands take another artifact of the same parents, with what that was made with and this is not.
+
+    `is_there` says that what is asked for is there as well, from before.
+    """
     taken = _taken(run, request) if request.kind in ("clusters", "features", "model") else None
     if (
         taken is None
@@ -163,7 +166,13 @@ def _tell_anew(run: RunDirectory, request: Request, key: str, context: Context) 
     old, new = (", ".join(argument(name, getattr(each, name)) for name in names[:MOST_NAMED]) for each in (before, now))
     what = "models" if request.kind == "model" else request.kind
     # without the stage, so that a run says it once
-    context.reporter.note(f"{what} that are there were made with {old}{more}; all that follows is made anew with {new}")
+    if is_there:
+        told = (
+            f"{what} that commands take were made with {old}{more}; those with {new}, which are there, are taken again"
+        )
+    else:
+        told = f"{what} that are there were made with {old}{more}; all that follows is made anew with {new}"
+    context.reporter.note(told)
 
 
 def _follow(

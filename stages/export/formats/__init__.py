@@ -15,6 +15,7 @@ from stages.export.pictures import warn_of_changed
 from stages.ingest.whereabouts import find_pictures
 from stages.output_files import require_new, require_within, write_text
 from stages.reporting import Reporter
+from stages.runs.kept_source import read_source
 from stages.runs.run_directory import dataset_manifest
 
 
@@ -53,6 +54,7 @@ def write_layout(
         largest_number=members.largest_number,
         deployments=deployments,
         paths=paths,
+        was_at=None if (kept := read_source(members.dataset)) is None else kept.root,
     )
     if not layout_of.suffix and out.is_file():
         raise UsageError(f"`out` must be a folder with `format='{name}'`, got the file {out}; give another")

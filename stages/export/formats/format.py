@@ -31,7 +31,8 @@ class Source:
     `looked_at` says of which.
 
     `largest_number` is that of all individuals that the run ever had; `deployments` is a table of what is known of each
-    camera, for formats that take it. `paths` are all that are written.
+    camera, for formats that take it. `paths` are all that are written, `was_at` the folder that they started from when they
+    were ingested, if that was kept.
     """
 
     def __init__(
@@ -42,8 +43,10 @@ class Source:
         largest_number: int,
         deployments: Path | None = None,
         paths: Iterable[str] = (),
+        was_at: Path | None = None,
     ) -> None:
         self._find = find
+        self._was_at = was_at
         self._paths = set(paths)
         self._sizes: dict[str, tuple[int, int]] = {}
         self._seconds: dict[str, list[float]] = {}
@@ -107,7 +110,8 @@ class Source:
         """`path` as seen from the folder that holds all pictures: other programs know none outside of the one they are given.
 
         Pictures that were added later may lie beside the root, as `../card2/1.jpg`: that becomes `card2/1.jpg`, and
-        `1.jpg` in the root `card1` becomes `card1/1.jpg`. No two files get one place. If the root is not there, paths stay.
+        `1.jpg` in the root `card1` becomes `card1/1.jpg`. No two files get one place. A root that is not there counts as
+        where it was.
         """
         return self._places.get(path, path)
 
@@ -121,14 +125,23 @@ class Source:
         if not any(os.pardir in PurePosixPath(path).parts for path in self._paths):
             return {}
         try:
-            # of a folder that is a link, `..` is where the folder behind it lies
-            root = Path(os.path.realpath(self.root))
+            there, now = self.root, ""
         except UsageError:
-            return {}
+            if self._was_at is None:
+                self._top = (
+                    "pictures lie outside of the folder that was ingested, which is not there, so paths begin with .."
+                )
+                self._top += "; give it as `root` for paths that other programs can follow"
+                return {}
+            there, now = self._was_at, ", where they were and are not now"
+        # of a folder that is a link, `..` is where the folder behind it lies
+        root = Path(os.path.realpath(there))
         absolute = {path: os.path.normpath(root / path) for path in self._paths}
         top = os.path.commonpath([root, *absolute.values()])
         if top != str(root):
-            self._top = f"pictures lie outside of {root}, too, so paths start from {top}; dbc ingest takes it as `root`"
+            self._top = (
+                f"pictures lie outside of {root}, too, so paths start from {top}{now}; dbc ingest takes it as `root`"
+            )
         return {path: Path(os.path.relpath(place, top)).as_posix() for path, place in absolute.items()}
 
     def box(self, row: Member) -> Box:

@@ -18,7 +18,7 @@ from stages.plain_files import plain_file, why_not_utf8
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _BROKEN = frozenset({"#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!", "#SPILL!", "#CALC!", "#FIELD!"})
 """What Excel writes where a formula has no value."""
-_BESIDE = re.compile(r"(\.\./)+(?!.*\.\.)")
+_BESIDE = re.compile(r"(\.\./)+(?!(.*/)?\.\.(/|$))")
 _MOST, _LONGEST = 20, 40
 """Columns that a message names, and letters of each."""
 _PATHS = frozenset(

@@ -68,6 +68,8 @@ def test_samples_of_one_encounter_get_one_answer_unless_some_are_apart() -> None
     assert told({5: {3}, 8: {0}, 7: {1, 2}}) == [3, 3, 3, 0, 2, 3, -1, 0, 0]
     assert told({}, Apart(np.array([[3, 4]]), NONE)) == [1, 1, 1, 0, 2, 3, -1, 0, 1]
     assert told({}, Apart(NONE, np.array([[2, 0]]))) == [1, 1, -1, 2, 2, 3, -1, 0, 1]
+    found.probability[:] = 0
+    assert together(found, encounter, {}, threshold=0.5, apart=none).label[:3].tolist() == [1, 1, 1]
 
 
 @pytest.mark.parametrize("seed", range(10))

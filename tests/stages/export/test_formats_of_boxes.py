@@ -141,6 +141,23 @@ def test_labels_of_pictures_outside_of_the_root_stay_in_the_folder_and_come_back
         assert {path: box[0] for path, box in boxes(samples)} == wanted, name
 
 
+def test_paths_start_from_the_folder_above_all_sources_also_while_they_are_not_there(tmp_path: Path) -> None:
+    def find() -> Pictures:
+        raise UsageError("not there")
+
+    def places(was_at: Path | None) -> tuple[list[str], tuple[str, ...]]:
+        source = Source(find, IngestParameters(), largest_number=9, paths=paths, was_at=was_at)
+        return [source.place(path) for path in paths], source.notes
+
+    paths = ["1.jpg", "../card2/1.jpg"]
+    found, (told,) = places(tmp_path / "card1")
+    assert found == ["card1/1.jpg", "card2/1.jpg"]
+    assert f"paths start from {tmp_path}, where they were and are not now" in told
+    found, (told,) = places(None)
+    assert found == paths
+    assert "so paths begin with .." in told
+
+
 @pytest.mark.parametrize(
     ("paths", "told"),
     [

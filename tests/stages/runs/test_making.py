@@ -157,6 +157,12 @@ def test_what_else_is_made_with_is_told_once_where_parents_are_the_same(tmp_path
     assert reporter.told == [
         "features that are there were made with `flip=False`; all that follows is made anew with `flip=True`"
     ]
+    features(run, 0, 1.0, root, flip=True)
+    reporter.told.clear()
+    ask(ExtractParameters(), root)
+    assert reporter.told == [
+        "features that commands take were made with `flip=True`; those with `flip=False`, which are there, are taken again"
+    ]
 
 
 def test_a_dataset_stays_what_it_was_and_that_is_told(tmp_path: Path) -> None:

@@ -34,12 +34,12 @@ def dataset(run: RunDirectory, seed: int) -> Artifact:
     return made(make_artifact(run, request, compute, context=Context()).artifact)
 
 
-def features(run: RunDirectory, stage: int, value: float, *parents: Artifact) -> Artifact:
+def features(run: RunDirectory, stage: int, value: float, *parents: Artifact, flip: bool = False) -> Artifact:
     def compute(writer: Writer) -> Computed:
         writer.array("features", np.full((3, 2), value, dtype=np.float32))
         return Computed(FEATURES.model_copy(update={"stage": stage}), EXECUTION)
 
-    request = Request("features", stage, FeaturesManifest, ExtractParameters(), parents)
+    request = Request("features", stage, FeaturesManifest, ExtractParameters(flip=flip), parents)
     return made(make_artifact(run, request, compute, context=Context(force=True)).artifact)
 
 

@@ -280,7 +280,8 @@ def test_a_table_that_cannot_be_read_is_refused_where_it_fails(tmp_path, text, t
 
 def test_paths_out_of_the_folder_are_taken_if_pictures_are_there_as_exports_of_several_sources_have_them(tmp_path):
     write(tmp_path / "card2", "path\n")
-    source = write(tmp_path / "card1", "path\na.jpg\n../card2/b.jpg\n")
-    assert sorted(read(source).path) == ["../card2/b.jpg", "a.jpg"]
+    (tmp_path / "card2" / "b.jpg").rename(tmp_path / "card2" / "b..jpg")
+    source = write(tmp_path / "card1", "path\na.jpg\n../card2/b..jpg\n")
+    assert sorted(read(source).path) == ["../card2/b..jpg", "a.jpg"]
     for path in ("../card2/z.jpg", "../card1/../card1/a.jpg", "x/../../card2/a.jpg"):
         assert "leaves the table's folder" in refusal(write(source, f"path\n{path}\n"))
