@@ -45,7 +45,7 @@ _COLUMNS = {
 COLUMNS = {name: columns.split() for name, columns in _COLUMNS.items()}
 """Every column of each table, in the order that its schema wants them."""
 _TYPES = {"person": "human", "human": "human", "vehicle": "vehicle"}
-"""Types of observations by category; all others are animals, and a comment says which."""
+"""Types of observations by category; all others are animals, with the species of a package, or a comment that says which."""
 _MEDIATYPES = {"jpg": "jpeg", "jpe": "jpeg", "tif": "tiff"}
 
 
@@ -258,6 +258,8 @@ def _medium(name: str, row: Member, source: Source) -> dict[str, Any]:
 def _observation(name: str, medium: str, row: Member, source: Source) -> dict[str, Any]:
     kind = _TYPES.get(category_of(row).casefold(), ANIMAL)
     left, top, width, height = (None,) * 4 if row.box is None else map(decimal, source.shares(row))
+    # categories of other sources are no scientific names
+    said = "scientificName" if source.parameters.format == "camtrap-dp" else "observationComments"
     return {
         "observationID": name,
         "deploymentID": _deployment(row),
@@ -275,7 +277,7 @@ def _observation(name: str, medium: str, row: Member, source: Source) -> dict[st
         "classificationMethod": "machine",
         "classifiedBy": "dbc-reid",
         "observationTags": _tags(row, source),
-        "observationComments": row.category if kind == ANIMAL else None,
+        said: row.category if kind == ANIMAL else None,
     }
 
 

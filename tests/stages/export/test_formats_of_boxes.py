@@ -365,3 +365,13 @@ def test_a_number_that_is_an_id_of_the_package_is_not_given_to_others(tmp_path: 
     assert "so that they get another: 1, the first 1 as 'dbc-1'" in told
     assert "which is not given to the others: 1, the first 2, where it is '1', 'ind1'" in told
     assert "observations of several animals (count) that got one individualID: 2" in told
+
+
+@pytest.mark.parametrize(("read_as", "column"), [("camtrap-dp", "scientificName"), ("coco", "observationComments")])
+def test_species_of_a_package_are_scientific_names_of_a_new_one(root: Path, read_as: Any, column: str) -> None:
+    rows = [member("images/a.png", 1, None, category="Equus quagga"), member("images/b.png", 2, None, category="human")]
+    source = Source(lambda: Pictures(root), IngestParameters(format=read_as), largest_number=9)
+    layout = FORMATS["camtrap-dp"].layout(rows, source)
+    found = list(csv.DictReader(layout.files["observations.csv"].splitlines()))
+    said = [{name for name in ("scientificName", "observationComments") if row[name]} for row in found]
+    assert (found[0][column], said) == ("Equus quagga", [{column}, set()])
