@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from schemas.choices import IMAGENET
 from schemas.parameters import InitParameters
 from schemas.stage_names import INIT_STAGE
 from stages.errors import UsageError
@@ -20,38 +19,25 @@ AUTO = "auto"
 
 
 def found_initial(run: RunDirectory, overrides: Mapping[str, Any]) -> Made | None:
-    """The newest initial model of `run` if it agrees with `overrides`, fields of `InitParameters`; None if not.
-
-    Another `seed` alone asks for another model, unless that needs a file of weights, which `overrides` do not name.
-    """
+    """The newest initial model of `run` if it agrees with `overrides`, fields of `InitParameters`; None if not."""
     existing = run.find("model", INIT_STAGE)
-    if (
-        existing is None
-        or not _describes(overrides, model_manifest(existing).initial)
-        or not _of_dataset(run, existing)
-    ):
+    if existing is None or not describes(overrides, model_manifest(existing).initial) or not _of_dataset(run, existing):
         return None
     return Made("up to date", "model", INIT_STAGE, existing, existing.version, {})
 
 
-def _describes(overrides: Mapping[str, Any], initial: InitParameters) -> bool:
-    kept = ("seed",) if needs_weights_file(initial) and "weights" not in overrides else ()
-    return all(name in kept or value in (AUTO, getattr(initial, name)) for name, value in overrides.items())
-
-
-def needs_weights_file(initial: InitParameters) -> bool:
-    """Whether to make the model again a file has to be named."""
-    return bool(initial.weights_digest) and initial.weights != IMAGENET
+def describes(overrides: Mapping[str, Any], initial: InitParameters) -> bool:
+    """Whether a model of `initial` has all values of `overrides`."""
+    return all(value in (AUTO, getattr(initial, name)) for name, value in overrides.items())
 
 
 def tell_of_another_seed(model: Artifact, seed: int, reporter: Reporter) -> None:
     """A note if the initial `model` was made with another seed than `seed`, by which the rest goes."""
     initial = model_manifest(model).initial
     if initial.seed != seed:
-        weights = " with its `weights`" if needs_weights_file(initial) else ""
         reporter.note(
             f"the initial model stays as it was made, with `seed={initial.seed}`; "
-            f"dbc extract --stage init --seed {seed}{weights} makes that of `seed={seed}`"
+            f"dbc extract --stage init --seed {seed} makes that of `seed={seed}`"
         )
 
 

@@ -18,7 +18,7 @@ from stages.nn.backbones.checkpoint_content import pooling_of
 from stages.nn.backbones.provider import Provider
 from stages.nn.backbones.register import pools_layers, provider_of
 from stages.nn.backbones.weights import WeightsFile, first_three
-from stages.nn.found_model import AUTO, found_initial, needs_weights_file
+from stages.nn.found_model import AUTO, describes, found_initial
 from stages.nn.model.network import ReidModel, build_model, load_model_arrays, model_arrays
 from stages.reporting import Reporter
 from stages.runs.context import DEFAULT_CONTEXT, Context
@@ -32,7 +32,8 @@ from stages.typing import Int32Array
 def initial_model(run: RunDirectory, overrides: Mapping[str, Any], *, context: Context = DEFAULT_CONTEXT) -> Made:
     """The newest initial model if it agrees with `overrides`, else a new one with these fields replaced.
 
-    `overrides` holds fields of `InitParameters`; `weights` may be the path of a file, recorded by name and digest. A
+    `overrides` holds fields of `InitParameters`; `weights` may be the path of a file, recorded by name and digest. Another
+    `seed` alone draws a head for the weights that the newest has, so no file of weights is read or downloaded again. A
     backbone that learns from images depends on the run's dataset. Raises UsageError for values that do not fit the backbone,
     DbcError if weights cannot be loaded.
     """
@@ -40,15 +41,21 @@ def initial_model(run: RunDirectory, overrides: Mapping[str, Any], *, context: C
     if found is not None:
         return found
     existing = run.find("model", INIT_STAGE)
-    parameters = _with_overrides(existing, overrides)
-    provider = provider_of(parameters.backbone)
-    parameters = provider.completed(parameters, given=overrides)
-    if context.dry_run and existing is None and parameters.weights == IMAGENET:
-        # a dry run downloads nothing
-        return Made("would create", "model", INIT_STAGE, None, None, parameters.model_dump(mode="json"))
-    weights = provider.find_weights(parameters.weights, backbone=parameters.backbone, reporter=context.reporter)
-    parameters = provider.with_weights(parameters, weights)
-    parameters, told = _with_pooling(parameters, weights, existing, run)
+    same = _same_but_for_seed(existing, overrides)
+    weights, told = None, ""
+    if same is not None:
+        parameters = model_manifest(same).initial.model_copy(update={"seed": overrides["seed"]})
+        provider = provider_of(parameters.backbone)
+    else:
+        parameters = _with_overrides(existing, overrides)
+        provider = provider_of(parameters.backbone)
+        parameters = provider.completed(parameters, given=overrides)
+        if context.dry_run and existing is None and parameters.weights == IMAGENET:
+            # a dry run downloads nothing
+            return Made("would create", "model", INIT_STAGE, None, None, parameters.model_dump(mode="json"))
+        weights = provider.find_weights(parameters.weights, backbone=parameters.backbone, reporter=context.reporter)
+        parameters = provider.with_weights(parameters, weights)
+        parameters, told = _with_pooling(parameters, weights, existing, run)
     request = Request(
         kind="model",
         stage=INIT_STAGE,
@@ -61,13 +68,25 @@ def initial_model(run: RunDirectory, overrides: Mapping[str, Any], *, context: C
     outcome = make_artifact(
         run,
         request,
-        lambda writer: _compute(writer, provider, run, parameters, weights, context.reporter),
+        lambda writer: _compute(writer, provider, run, parameters, weights or same, context.reporter),
         context=context,
     )
     if outcome.status == "created" and not provider.learns_from_images:
         size = f", images of {parameters.height}×{parameters.width}" if parameters.height and parameters.width else ""
         context.reporter.note(f"initial model: {parameters.backbone}, weights {parameters.weights}{size}{told}")
     return outcome
+
+
+def _same_but_for_seed(existing: Artifact | None, overrides: Mapping[str, Any]) -> Artifact | None:
+    """The `existing` model if it has weights from a file, and `overrides` ask for nothing else than another seed."""
+    if existing is None or "seed" not in overrides:
+        return None
+    initial = model_manifest(existing).initial
+    # a file of that name may hold other weights now
+    is_named = "weights" in overrides and initial.weights != IMAGENET
+    if not initial.weights_digest or is_named or not describes({**overrides, "seed": initial.seed}, initial):
+        return None
+    return existing
 
 
 def _with_pooling(
@@ -120,7 +139,7 @@ def _with_overrides(existing: Artifact | None, overrides: Mapping[str, Any]) -> 
     before = InitParameters() if existing is None else model_manifest(existing).initial
     if existing is None or overrides.get("backbone", before.backbone) != before.backbone:
         return InitParameters(**overrides)
-    if needs_weights_file(before) and "weights" not in overrides:
+    if before.weights_digest and before.weights != IMAGENET and "weights" not in overrides:
         raise UsageError(f"`weights` is missing; give the file {before.weights} again with the other values")
     return InitParameters(**{**before.model_dump(), "weights_digest": "", **overrides})
 
@@ -151,12 +170,15 @@ def _compute(
     provider: Provider,
     run: RunDirectory,
     parameters: InitParameters,
-    weights: WeightsFile | None,
+    weights: WeightsFile | Artifact | None,
     reporter: Reporter,
 ) -> Computed:
     model = build_model(parameters)
     left_out: tuple[str, ...] = ()
-    if weights is not None:
+    if isinstance(weights, Artifact):
+        backbone = {name: weights.read(name) for name in weights.names() if name.startswith("backbone/")}
+        load_model_arrays(model, {**model_arrays(model), **backbone})
+    elif weights is not None:
         left_out = provider.load(model.backbone, weights, backbone=parameters.backbone, reporter=reporter)
     if left_out:
         reporter.note(f"weights {parameters.weights}: {len(left_out)} arrays are not used ({first_three(left_out)})")

@@ -31,7 +31,7 @@ from stages.extract.stage import extract
 from stages.ingest.stage import ingest
 from stages.nn.backbones.two_networks import PREFIX, TwoNetworks
 from stages.nn.execution import torch_execution
-from stages.nn.found_model import AUTO
+from stages.nn.found_model import AUTO, tell_of_another_seed
 from stages.nn.initial_model import initial_model, open_model
 from stages.nn.model.network import model_arrays
 from stages.output_files import write_text
@@ -338,6 +338,7 @@ def _own_run(run: RunDirectory, method: str, options: Options, context: Context,
     own = share_dataset(run, RunDirectory(run.root / "baseline" / f"{method}-seed{options.seed}"))
     asked = _of_any_seed(run, {"seed": options.seed, **options.initial})
     made = _made(initial_model(run, asked, context=context))
+    tell_of_another_seed(made, options.seed, context.reporter)
     if not prefix:
         return own.choose(share(made, own.directory("model", INIT_STAGE)), INIT_STAGE)
     known = model_manifest(made).initial.model_dump(exclude={"weights_digest", "embedding_dim"})
