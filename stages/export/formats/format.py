@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -124,16 +125,19 @@ class Source:
     def _places(self) -> Mapping[str, str]:
         if not any(os.pardir in PurePosixPath(path).parts for path in self._paths):
             return {}
-        try:
-            there, now = self.root, ""
-        except UsageError:
-            if self._was_at is None:
-                self._top = (
-                    "pictures lie outside of the folder that was ingested, which is not there, so paths begin with .."
-                )
-                self._top += "; give it as `root` for paths that other programs can follow"
-                return {}
+        there, lost, now = self._was_at, frozenset[str](), ", where they were and are not now"
+        with suppress(UsageError):
+            there, lost, now = self.root, self.pictures.lost, ""
+        below = {path for path in self._paths if not path.startswith("../")}
+        if below and below <= lost and self._was_at is not None:
+            # a folder beside the root, which seems to have pictures because its own are `../card2/1.jpg`
             there, now = self._was_at, ", where they were and are not now"
+        if there is None:
+            self._top = (
+                "pictures lie outside of the folder that was ingested, which is not there, so paths begin with ..; "
+                "give it as `root`"
+            )
+            return {}
         # of a folder that is a link, `..` is where the folder behind it lies
         root = Path(os.path.realpath(there))
         absolute = {path: os.path.normpath(root / path) for path in self._paths}

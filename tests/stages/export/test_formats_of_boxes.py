@@ -153,6 +153,10 @@ def test_paths_start_from_the_folder_above_all_sources_also_while_they_are_not_t
     found, (told,) = places(tmp_path / "card1")
     assert found == ["card1/1.jpg", "card2/1.jpg"]
     assert f"paths start from {tmp_path}, where they were and are not now" in told
+    # the folder of pictures that were added is there, and seems to have half of them
+    beside = Pictures(tmp_path / "card2", lost=frozenset(paths[:1]))
+    source = Source(lambda: beside, IngestParameters(), largest_number=9, paths=paths, was_at=tmp_path / "card1")
+    assert [source.place(path) for path in paths] == found
     found, (told,) = places(None)
     assert found == paths
     assert "so paths begin with .." in told
