@@ -71,12 +71,11 @@ def _initial_in_full(parent: RunDirectory, plan: Plan) -> dict[str, Any]:
 
 
 def _begins_alike(parent: RunDirectory, plan: Plan) -> bool:
-    """Whether the initial model of `parent` is that of `plan`, or the only one there is: its weights file is not given."""
+    """Whether the initial model of `parent` is that of `plan`, or one from whose weights that of its seed may be drawn."""
     existing = _initial_of(parent)
     if existing is None:
         return False
-    names_weights = plan.initial.get("weights") is not None
-    return existing.seed == plan.initial.get("seed", 0) or not names_weights
+    return existing.seed == plan.initial.get("seed", 0) or plan.initial.get("weights") in (None, IMAGENET)
 
 
 def _initial_of(parent: RunDirectory) -> InitParameters | None:

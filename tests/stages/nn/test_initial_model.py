@@ -112,7 +112,9 @@ class Notes(Silent):
         self.lines.append(message)
 
 
-def test_another_seed_makes_another_model_with_the_same_weights(run: RunDirectory, tmp_path: Path) -> None:
+def test_another_seed_makes_another_model_with_the_same_weights(
+    run: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def of(run: RunDirectory, asked: dict[str, Any]) -> Artifact:
         initial_model(run, asked)
         return run.require("model", INIT_STAGE)
@@ -135,7 +137,11 @@ def test_another_seed_makes_another_model_with_the_same_weights(run: RunDirector
     by_file = {**SMALL, "weights": str(file)}
     wanted = of(RunDirectory(tmp_path / "wanted"), {**by_file, "seed": 1})
     of(RunDirectory(tmp_path / "other"), by_file)
+    published = RunDirectory(tmp_path / "published")
+    monkeypatch.setattr("stages.nn.backbones.provider.Provider.download", lambda *_, **__: file)
+    of(published, {**SMALL, "weights": "imagenet"})
     file.unlink()
+    assert made(published, weights="imagenet", seed=1).seed == 1
     drawn = of(RunDirectory(tmp_path / "other"), {"seed": 1})
     assert (drawn.version, drawn.manifest.id) == (2, wanted.manifest.id)
     for name in wanted.names():
