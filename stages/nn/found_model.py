@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from schemas.choices import IMAGENET
 from schemas.parameters import InitParameters
 from schemas.stage_names import INIT_STAGE
 from stages.errors import UsageError
@@ -27,7 +30,12 @@ def found_initial(run: RunDirectory, overrides: Mapping[str, Any]) -> Made | Non
 
 
 def describes(overrides: Mapping[str, Any], initial: InitParameters) -> bool:
-    """Whether a model of `initial` has all values of `overrides`."""
+    """Whether a model of `initial` has all values of `overrides`; a file of weights may hold others under its name now."""
+    file = Path(initial.weights)
+    if "weights" in overrides and initial.weights_digest and initial.weights != IMAGENET and file.is_file():
+        with file.open("rb") as content:
+            if hashlib.file_digest(content, "sha256").hexdigest() != initial.weights_digest:
+                return False
     return all(value in (AUTO, getattr(initial, name)) for name, value in overrides.items())
 
 

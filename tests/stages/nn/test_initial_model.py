@@ -153,3 +153,22 @@ def test_a_dry_run_downloads_no_weights(tmp_path: Path, monkeypatch: pytest.Monk
     fresh = RunDirectory(tmp_path)
     outcome = initial_model(fresh, {"backbone": "mobilenet_v2"}, context=Context(dry_run=True))
     assert (outcome.status, outcome.artifact) == ("would create", None)
+
+
+def test_other_weights_under_the_name_of_those_before_make_another_model(
+    run: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    by_name, other, versions = {**SMALL, "weights": "w.safetensors"}, RunDirectory(tmp_path / "other"), []
+    for seed in (0, 1):
+        initial_model(run, {**SMALL, "seed": seed})
+        export_model(run, INIT_STAGE, tmp_path / f"{seed}.safetensors")
+    for seed in (0, 0, 1):
+        Path("w.safetensors").write_bytes(Path(f"{seed}.safetensors").read_bytes())
+        initial_model(other, by_name)
+        versions.append(other.require("model", INIT_STAGE).version)
+    assert versions == [1, 1, 2]
+    # the name alone, where the file is not at hand, is that of the model
+    Path("w.safetensors").unlink()
+    initial_model(other, by_name)
+    assert other.require("model", INIT_STAGE).version == 2
