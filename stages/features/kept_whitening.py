@@ -31,13 +31,18 @@ def whitening_of(features: Artifact, train_rows: Float32Array, *, ridge: float, 
     `part` says which rows they are: all, all centred by camera, or those of one camera. It is kept as `read_or_kept` does.
     Raises what `fit_whitening` raises.
     """
-    dataset = [parent.id for parent in features.manifest.parents if parent.kind == "dataset"]
-    name = f"{features.manifest.arrays['pooled'].sha256} {dataset} {part} {ridge}"
+    name = f"{content_of(features)} {part} {ridge}"
     whitening = _newest.pop(name, None) or _read_or_fitted(features, train_rows, ridge=ridge, part=part)
     _newest[name] = whitening
     while sum(kept.matrix.nbytes for kept in _newest.values()) > IN_MEMORY:
         del _newest[next(iter(_newest))]
     return whitening
+
+
+def content_of(features: Artifact) -> str:
+    """What the pooled rows are: the same for features that were handed on without training."""
+    dataset = [parent.id for parent in features.manifest.parents if parent.kind == "dataset"]
+    return f"{features.manifest.arrays['pooled'].sha256} {dataset}"
 
 
 def _read_or_fitted(features: Artifact, train_rows: Float32Array, *, ridge: float, part: str) -> Whitening:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,11 +16,10 @@ from stages.features.camera_finding import ByCamera, CameraFinding, Rows
 from stages.features.camera_whitening import Fit, Whitenings
 from stages.features.centring import centred_by_camera, centring_bytes, require_cameras
 from stages.features.kept_neighbours import kept_look
-from stages.features.kept_whitening import whitening_of
+from stages.features.kept_whitening import content_of, whitening_of
 from stages.features.whitening import BLOCK_ROWS, Whitening, whitened
 from stages.runs.source_names import source_names
 from stages.runs.store import Artifact
-from stages.runs.store.digests import json_digest
 from stages.samples import TRAIN, cameras_with_enough
 from stages.typing import BoolArray, Float32Array, Int32Array
 
@@ -31,7 +29,7 @@ IN_MEMORY = 2**29
 _SHARE_IN_MEMORY = 0.125
 """The same as a share of the limit of memory."""
 
-_newest: dict[str, ByCamera] = {}
+_newest: dict[tuple[str, bytes, float], ByCamera] = {}
 
 
 @dataclass(frozen=True)
@@ -88,14 +86,7 @@ def found_by_camera(
     they are small: a stage is merged, evaluated and measured by the same. `memory_limit` in bytes is for whitening. Raises
     what `fit_whitening` raises, and MemoryLimitError.
     """
-    name = json_digest(
-        {
-            "rows": features.manifest.arrays["pooled"].sha256,
-            "of": [parent.id for parent in features.manifest.parents if parent.kind == "dataset"],
-            "camid": hashlib.sha256(camid.tobytes()).hexdigest(),
-            "ridge": ridge,
-        }
-    )
+    name = (content_of(features), camid.tobytes(), ridge)
     by_camera = _newest.get(name)
     if by_camera is None:
         # those before make room first

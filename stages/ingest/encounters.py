@@ -53,10 +53,11 @@ def told_bursts(samples: Samples, root: Path) -> list[str]:
 
     Nothing is said of a source that names encounters, or of tracklets.
     """
-    is_told = (samples.encounter >= 0).any() or (samples.tracklet >= 0).any()
+    if (samples.encounter >= 0).any() or (samples.tracklet >= 0).any():
+        return []
     of_path = {samples.path[image]: sample for sample, image in enumerate(samples.frame_start[:-1].tolist())}
     few = samples.take(np.array([of_path[path] for path in sorted(of_path)[:MOST_PICTURES]], dtype=np.int64))
-    times = [] if is_told else _times(few, root)
+    times = _times(few, root)
     if not any(times):
         return []
     names = Counter(filter(None, _names(few, times, BURST)[0]))
