@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -221,7 +220,6 @@ def run_plan(given: Given, plan: Plan) -> None:
     """Run `plan` and show its table, or say what a dry run would make first; if it fails, show the rows that are done."""
     from dbc_cli.run_progress import RunProgress
     from dbc_cli.stage_table import row_fields
-    from stages.errors import DbcError
     from stages.export.which_stage import ending_stage
     from stages.loop.forecast import Forecast
     from stages.loop.plan import check_plan, planned_work
@@ -262,10 +260,7 @@ def run_plan(given: Given, plan: Plan) -> None:
     verdict = watch.verdict() if stopped is None and not is_dry else None
     for warning in () if verdict is None else verdict.warnings:
         progress.warn(warning)
-    ending = None
-    # clusters that cannot be read are told by dbc status, and take no result away
-    with suppress(DbcError):
-        ending = ending_stage(run) if stopped is None and not is_dry else None
+    ending = ending_stage(run) if stopped is None and not is_dry else None
     if ending is not None and not any(row["ends_run"] for row in progress.rows):
         progress.note(
             f"stage {ending} ended this run before, and is still what export, report and others take; "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from dbc_cli.command import Given, command
@@ -55,7 +54,6 @@ def status(given: Given) -> None:
 
 def _next(run: RunDirectory) -> str:
     """The command that comes next; after the last stage of the schedule, or what ends a run, it looks at what was found."""
-    from stages.errors import DbcError
     from stages.export.which_stage import ending_stage
     from stages.merge.schedule import last_stage
     from stages.runs.lineage import with_clusters
@@ -65,10 +63,8 @@ def _next(run: RunDirectory) -> str:
     if with_clusters(run) is not run:
         return "dbc export clusters" if run.stages("assignments") else "dbc assign"
     told, stage = next_command(run), newest_trained(run)
-    # clusters that cannot be read are told with the artifacts
-    with suppress(DbcError):
-        if told.startswith(("dbc merge", "dbc train")) and ending_stage(run) is not None:
-            return "dbc export clusters"
+    if told.startswith(("dbc merge", "dbc train")) and ending_stage(run) is not None:
+        return "dbc export clusters"
     clusters = run.find("clusters", stage) if told == "dbc merge" and stage > 0 else None
     if clusters is None or stage < last_stage(clusters_manifest(clusters).parameters.merge_percent):
         return told

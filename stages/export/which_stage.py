@@ -57,10 +57,16 @@ def stage_to_search(run: RunDirectory, reporter: Reporter) -> int:
 
 
 def ending_stage(run: RunDirectory) -> int | None:
-    """The stage of the clusters that were made last, if they end the run, as the features or a person ask, or correct such."""
-    merged = clusters_now(run)
-    stage = _made_last(run, merged)[0] if merged else None
-    return stage if stage is not None and clusters_manifest(before_review(run, stage)).parameters.ends_run else None
+    """The stage of the clusters that were made last, if they end the run, as the features or a person ask, or correct such.
+
+    None if not, and if they cannot be read: `dbc status` tells that with the artifacts.
+    """
+    try:
+        merged = clusters_now(run)
+        stage = _made_last(run, merged)[0] if merged else None
+        return stage if stage is not None and clusters_manifest(before_review(run, stage)).parameters.ends_run else None
+    except DbcError:
+        return None
 
 
 def _made_last(run: RunDirectory, merged: Sequence[int]) -> tuple[int, MergeParameters]:
