@@ -299,15 +299,15 @@ def _is_of_copy(row: Detection, size: tuple[int, int] | None) -> bool | None:
     """Whether the box is of a copy of its picture, which has that `size`; None if it is of the picture, or not known."""
     if size is None or row.size is None or row.box is None:
         return None
-    (wide, high), (left, top, width, height) = row.size, row.box
+    wide, high = row.size
     if max(abs(size[0] - wide), abs(size[1] - high)) <= 1:
         return None
     # as alike as rounding lets them be
     is_alike = abs(size[0] * high - size[1] * wide) <= wide + high
-    return is_alike and left + width <= _BEYOND * wide and top + height <= _BEYOND * high
+    return is_alike and not _is_beyond(row, row.size)
 
 
-def _is_beyond(row: Detection, size: tuple[int, int] | None) -> bool:
+def _is_beyond(row: Detection, size: tuple[float, float] | None) -> bool:
     """Whether the box reaches beyond a picture of that `size`, in pixels of which it therefore cannot be."""
     if size is None or row.box is None:
         return False
