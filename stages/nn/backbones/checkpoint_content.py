@@ -89,10 +89,11 @@ def _is_safetensors(path: Path) -> bool:
 
 def _is_torchscript(path: Path) -> bool:
     """Whether torch saved a program, which it would load with a warning of its own."""
-    if not zipfile.is_zipfile(path):
-        return False
-    with suppress(zipfile.BadZipFile, OSError), zipfile.ZipFile(path) as archive:
-        return any(name.endswith("/constants.pkl") for name in archive.namelist())
+    # zipfile raises errors of many kinds at damaged files, which torch is asked for after it
+    with suppress(Exception):
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                return any(name.endswith("/constants.pkl") for name in archive.namelist())
     return False
 
 
