@@ -26,27 +26,24 @@ def find_leaks(samples: Samples, digests: Sequence[str]) -> dict[str, int]:
     """
     is_train = samples.split == TRAIN
     known = samples.pid > 0
-    lengths = np.diff(samples.frame_start)
-    pid_of, train_of = np.repeat(samples.pid, lengths).tolist(), np.repeat(is_train, lengths).tolist()
-    first: dict[str, tuple[int, bool]] = {}
-    two_identities, two_sides = set(), set()
-    for digest, pid, in_train in zip(digests, pid_of, train_of, strict=True):
-        if not digest:
-            continue
-        before = first.setdefault(digest, (pid, in_train))
-        if before[0] <= 0 < pid:
-            # the first whose identity is known is the one to compare with
-            first[digest] = (pid, before[1])
-        if before[0] != pid and before[0] > 0 and pid > 0:
-            two_identities.add(digest)
-        if before[1] != in_train:
-            two_sides.add(digest)
+    pid, in_train = samples.pid.tolist(), is_train.tolist()
+    alike = [{sample for _, sample in images} for images in _alike(samples, digests)]
     counts = {
         "shared_identities": len(np.intersect1d(samples.pid[is_train & known], samples.pid[~is_train & known])),
-        "pictures_of_two_identities": len(two_identities),
-        "pictures_in_train_and_test": len(two_sides),
+        "pictures_of_two_identities": sum(len({pid[each] for each in own if pid[each] > 0}) > 1 for own in alike),
+        "pictures_in_train_and_test": sum(len({in_train[each] for each in own}) > 1 for own in alike),
     }
     return {kind: n for kind, n in counts.items() if n}
+
+
+def _alike(samples: Samples, digests: Sequence[str]) -> list[list[tuple[int, int]]]:
+    """The images that hold the same, of several samples: the number of each, and of its sample."""
+    sample_of = np.repeat(np.arange(len(samples)), np.diff(samples.frame_start)).tolist()
+    images_of: dict[str, list[tuple[int, int]]] = {}
+    for image, (digest, sample) in enumerate(zip(digests, sample_of, strict=True)):
+        if digest:
+            images_of.setdefault(digest, []).append((image, sample))
+    return [images for images in images_of.values() if len({sample for _, sample in images}) > 1]
 
 
 def repeated_pictures(samples: Samples, paths: Sequence[str], digests: Sequence[str]) -> tuple[str, str | None]:
@@ -55,21 +52,13 @@ def repeated_pictures(samples: Samples, paths: Sequence[str], digests: Sequence[
     `paths` and `digests` (n_images) tell where images lie and what they hold. Frames of one tracklet may be alike, and
     pictures that are in train and also in query or gallery are told as leaks.
     """
-    sample_of = np.repeat(np.arange(len(samples)), np.diff(samples.frame_start)).tolist()
-    images_of: dict[str, list[int]] = {}
-    for image, digest in enumerate(digests):
-        if digest:
-            images_of.setdefault(digest, []).append(image)
     several, copies = [], []
-    for images in images_of.values():
-        own = {sample_of[image] for image in images}
-        if len(own) == 1:
-            continue
-        found = sorted((paths[image], int(samples.pid[sample_of[image]]), sample_of[image]) for image in images)
+    for images in _alike(samples, digests):
+        found = sorted((paths[image], int(samples.pid[sample]), sample) for image, sample in images)
         of_pid = {pid: (path, sample) for path, pid, sample in found if pid > 0}
         if len(of_pid) > 1:
             several.append(sorted(of_pid.values()))
-        elif len({samples.split[sample] == TRAIN for sample in own}) == 1:
+        elif len({samples.split[sample] == TRAIN for _, sample in images}) == 1:
             copies.append([path for path, _, _ in found])
     told = None
     if copies:
