@@ -30,7 +30,7 @@ from benchmarks.ingest import SIZE, write_images
 from schemas.parameters import IngestParameters
 from stages.ingest.decode.block import Cuts
 from stages.ingest.decode.crops import Region
-from stages.ingest.decode.pixels import CropSource
+from stages.ingest.decode.pixels import Files
 from stages.ingest.decode.workers import decode_cuts, default_workers
 from stages.ingest.formats import read_samples, recognise_source
 from stages.ingest.stage import ingest
@@ -102,7 +102,7 @@ def crop_once(folder: Path, jobs: list[Job], target: Path, *, workers: int) -> R
 
     started, spent = time.perf_counter(), time.process_time()
     n_done = sum(
-        len(filled.windows) for filled in decode_cuts(CropSource(folder), pictures(), size=SIZE, workers=workers)
+        len(filled.windows) for filled in decode_cuts(Files(folder), pictures(), size=SIZE, workers=workers)
     )
     found = Rate(n_done / (time.perf_counter() - started), time.process_time() - spent)
     target.unlink()

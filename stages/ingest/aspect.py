@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from stages.ingest.decode.image_file import ORIENTATION, SIDEWAYS
+from stages.ingest.decode.image_file import UNREADABLE
+from stages.ingest.decode.pixels import is_video, shown_size
 from stages.ingest.formats.names import iso_time
 from stages.samples import Samples
 
@@ -15,8 +16,6 @@ MOST_PICTURES = 100
 """About how many pictures stand for all of them: only their headers are read."""
 FAR = 1.5
 """Times that the median picture may be wider or narrower than stored ones without a word."""
-UNREADABLE = (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError)
-"""What Pillow raises for files whose headers it cannot read."""
 _STEP = 32
 _EXIF_IFD, _TAKEN, _TAKEN_ZONE = 0x8769, 0x9003, 0x9011
 
@@ -54,20 +53,9 @@ def _image_aspect(root: Path, samples: Samples, image: int) -> float | None:
 
 
 def _aspect(file: Path) -> float | None:
-    """Width over height of a picture as it is shown; None if it cannot be read."""
-    size = shown_size(file)
+    """Width over height of a picture as it is shown; None for a video, or if it cannot be read."""
+    size = None if is_video(file.name) else shown_size(file)
     return None if size is None else size[0] / size[1]
-
-
-def shown_size(file: Path) -> tuple[int, int] | None:
-    """Width and height in pixels of a picture as it is shown, by its header; None if it cannot be read."""
-    try:
-        with Image.open(file) as image:
-            width, height = image.size
-            turned = image.getexif().get(ORIENTATION) in SIDEWAYS
-    except UNREADABLE:
-        return None
-    return (height, width) if turned else (width, height)
 
 
 def taken_at(file: Path) -> str:

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from stages.ingest.aspect import MOST_PICTURES, UNREADABLE
+from stages.ingest.aspect import MOST_PICTURES
 from stages.ingest.decode.crops import BadImageError
-from stages.ingest.decode.image_file import decode_whole
+from stages.ingest.decode.image_file import UNREADABLE, decode_whole
 from stages.ingest.decode.pixels import is_video
 from stages.ingest.formats.names import shown
 

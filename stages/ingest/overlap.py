@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
-from stages.ingest.aspect import shown_size
-from stages.ingest.decode.crops import BadImageError
-from stages.ingest.decode.pixels import is_video
-from stages.ingest.decode.video_file import frame_size
+from stages.ingest.decode.pixels import is_video, shown_size
 from stages.samples import Samples
 from stages.typing import BoolArray, Float64Array
 
@@ -37,13 +35,13 @@ def share_overlapping(
     boxes_of: dict[tuple[str, int], list[int]] = {}
     for image, key in enumerate(_pictures(stored, stored_digests)):
         boxes_of.setdefault(key, []).append(image)
-    sizes: dict[str, tuple[int, int] | None] = {}
+    size_of = cache(lambda path: shown_size(root / path))
     pictures = _pictures(samples, digests)
 
     def overlapping(image: int) -> bool:
         others = boxes_of.get(pictures[image], []) if pictures[image][0] else []
         alike = [other for other in others if _may_be_alike(stored, other, samples, image)]
-        box = _in_pixels(samples, image, root, sizes) if alike else None
+        box = _in_pixels(samples, image, size_of) if alike else None
         return box is not None and bool((overlaps(box, stored.box[alike]) > MOST_OVERLAP).any())
 
     for sample in np.flatnonzero(is_new).tolist():
@@ -61,20 +59,12 @@ def _pictures(samples: Samples, digests: Sequence[str]) -> list[tuple[str, int]]
     ]
 
 
-def _in_pixels(
-    samples: Samples, image: int, root: Path, sizes: dict[str, tuple[int, int] | None]
-) -> Float64Array | None:
+def _in_pixels(samples: Samples, image: int, size_of: Callable[[str], tuple[int, int] | None]) -> Float64Array | None:
     """Left, top, width and height of an image's box in pixels; None if it has none, or the picture cannot be read."""
     box = samples.box[image]
     if np.isnan(box[0]) or not samples.is_relative[image]:
         return None if np.isnan(box[0]) else box
-    path = samples.path[image]
-    if path not in sizes:
-        try:
-            sizes[path] = frame_size(root / path) if is_video(path) else shown_size(root / path)
-        except BadImageError:
-            sizes[path] = None
-    size = sizes[path]
+    size = size_of(samples.path[image])
     return None if size is None else box * np.array([*size, *size])
 
 

@@ -16,7 +16,7 @@ from stages.errors import DbcError, UsageError
 from stages.ingest.adding import addition, inherited
 from stages.ingest.anonymous import anonymous, without_source
 from stages.ingest.aspect import squeezed
-from stages.ingest.decode.pixels import CropSource, Drawn, Files, ImageSource
+from stages.ingest.decode.pixels import Drawn, Files, ImageSource
 from stages.ingest.decode.workers import default_workers
 from stages.ingest.depth import stored_dark
 from stages.ingest.encounters import by_time, told_bursts
@@ -29,7 +29,7 @@ from stages.ingest.leaks import LEAKS, find_leaks, one_camera, repeated_pictures
 from stages.ingest.order import content_order
 from stages.ingest.source_digest import combine_digests, digest_images, digest_samples
 from stages.ingest.synthetic import synthetic_samples
-from stages.ingest.writing import Stored, Written, are_cut, named, write_images
+from stages.ingest.writing import Stored, Written, named, write_images
 from stages.reporting import Reporter
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.kept_source import KeptSource, keep_source
@@ -103,7 +103,7 @@ def ingest(
     )
 
     def compute(writer: Writer) -> Computed | Artifact:
-        pixels = _image_source(images.root, images.samples, parameters)
+        pixels = _image_source(images.root, parameters)
         n_workers = default_workers() if context.workers is None else context.workers
         written = write_images(
             writer, pixels, images.samples, parameters, n_workers, context.reporter, stored=images.stored
@@ -326,9 +326,9 @@ def _box_counts(findings: Findings, written: Written) -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
-def _image_source(root: Path | None, samples: Samples, parameters: IngestParameters) -> ImageSource | CropSource:
+def _image_source(root: Path | None, parameters: IngestParameters) -> ImageSource:
     if root is not None:
-        return CropSource(root, parameters.pad) if are_cut(samples) else Files(root)
+        return Files(root, parameters.pad)
     if parameters.synthetic is None:
         raise UsageError("no source of images given; give a folder or `format='synthetic'`")
     return Drawn(parameters.synthetic, parameters.seed)

@@ -16,7 +16,7 @@ from schemas.summaries import BadImage
 from stages.errors import DbcError
 from stages.ingest.decode.block import Block, Cuts, FilledCuts, ImageSize, write_at
 from stages.ingest.decode.crops import Rectangle, Region
-from stages.ingest.decode.pixels import CropSource, ImageSource, is_video
+from stages.ingest.decode.pixels import Files, ImageSource, is_video
 from stages.ingest.decode.workers import decode_all, decode_cuts
 from stages.ingest.formats.names import plain
 from stages.reporting import Reporter
@@ -53,7 +53,7 @@ class Stored:
 
 def write_images(
     writer: Writer,
-    source: ImageSource | CropSource,
+    source: ImageSource,
     samples: Samples,
     parameters: IngestParameters,
     workers: int,
@@ -75,8 +75,9 @@ def write_images(
         reporter.task("images", total=n_new, unit="images") as advance,
         writer.row_files("images", row_shape=(size.height, size.width, 3), max_rows=n_images) as rows,
     ):
-        is_in_pieces = isinstance(source, CropSource) or stored is not None
-        if isinstance(source, CropSource):
+        is_cut = are_cut(samples)
+        is_in_pieces = is_cut or stored is not None
+        if is_cut and isinstance(source, Files):
             pictures = _pictures(samples, is_new)
             cuts = (_cuts(samples, images, rows) for images in pictures)
             written.rectangle, written.unpadded = np.zeros((2, n_images, 4), dtype=np.int32)

@@ -14,10 +14,10 @@ from schemas.parameters import IngestParameters
 from stages.errors import DbcError, UsageError
 from stages.export.members import Member
 from stages.export.pictures import paths_without_time, require_within, with_times
-from stages.ingest.aspect import shown_size, taken_at
+from stages.ingest.aspect import taken_at
 from stages.ingest.decode.crops import BadImageError
-from stages.ingest.decode.pixels import is_video
-from stages.ingest.decode.video_file import frame_seconds, frame_size
+from stages.ingest.decode.pixels import is_video, shown_size
+from stages.ingest.decode.video_file import frame_seconds
 from stages.ingest.whereabouts import Pictures
 
 Box: TypeAlias = tuple[float, float, float, float]
@@ -73,11 +73,7 @@ class Source:
             if path in self.pictures.lost:
                 raise LostPictureError(f"picture {path!r} is not in {self.root}; restore it")
             self.looked_at.add(path)
-            file = self.pictures.file(path)
-            try:
-                size = frame_size(file) if is_video(path) else shown_size(file)
-            except BadImageError:
-                size = None
+            size = shown_size(self.pictures.file(path))
             if size is None:
                 kind = "video" if is_video(path) else "picture"
                 raise DbcError(f"{kind} {path!r} cannot be read in {self.root}; restore it")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from stages.ingest.decode.crops import BadImageError, Region, Window
-from stages.ingest.decode.pixels import CropSource, ImageSource
+from stages.ingest.decode.pixels import Files, ImageSource
 
 MAX_IMAGES = 32
 BLOCK_BYTES = 4 << 20
@@ -79,7 +79,7 @@ def fill(block: Block, source: ImageSource, size: ImageSize) -> Iterator[tuple[i
         os.close(descriptor)
 
 
-def fill_cuts(cuts: Cuts, source: CropSource, size: ImageSize) -> FilledCuts:
+def fill_cuts(cuts: Cuts, source: Files, size: ImageSize) -> FilledCuts:
     """Decode a picture, once, and put its regions where they belong; OSError if a file cannot be written."""
     windows: dict[int, Window] = {}
     bad: dict[int, str] = {}

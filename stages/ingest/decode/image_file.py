@@ -40,6 +40,8 @@ _UPRIGHT = {
 }
 SIDEWAYS = frozenset({5, 6, 7, 8})
 """Orientations whose pictures are stored with width and height in each other's place."""
+UNREADABLE = (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError)
+"""What Pillow raises for files whose headers it cannot read."""
 
 
 @cache

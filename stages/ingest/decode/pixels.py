@@ -10,7 +10,15 @@ from PIL import Image
 
 from schemas.parameters import SyntheticParameters
 from stages.ingest.decode.crops import BadImageError, Crop, Region
-from stages.ingest.decode.image_file import decode_crops, decode_image, decode_whole, read_bytes
+from stages.ingest.decode.image_file import (
+    ORIENTATION,
+    SIDEWAYS,
+    UNREADABLE,
+    decode_crops,
+    decode_image,
+    decode_whole,
+    read_bytes,
+)
 
 VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"})
 
@@ -21,20 +29,14 @@ def is_video(path: str) -> bool:
 
 
 class Files(NamedTuple):
-    """Image files under the folder `root`."""
+    """Pictures under the folder `root`; boxes that are cut out of them are widened by `pad` of their size on each side."""
 
     root: Path
+    pad: float = 0.0
 
     def pixels(self, path: str, *, height: int, width: int) -> bytes:
         """The decoded image, RGB (height, width, 3); raises `BadImageError` if there is none."""
         return decode_image(read_bytes(f"{self.root}/{path}"), height=height, width=width)
-
-
-class CropSource(NamedTuple):
-    """Pictures under the folder `root`, of which boxes, widened by `pad` of their size on each side, are wanted."""
-
-    root: Path
-    pad: float = 0.0
 
     def crops(self, path: str, regions: Sequence[Region], *, height: int, width: int) -> Iterator[Crop | BadImageError]:
         """The `regions` of a picture, in order, or what is wrong with each; raises `BadImageError` if there is no picture.
@@ -60,6 +62,22 @@ def whole_pictures(file: Path, frames: Sequence[int]) -> Iterator[Image.Image]:
         if isinstance(picture, BadImageError):
             raise picture
         yield picture
+
+
+def shown_size(file: Path) -> tuple[int, int] | None:
+    """Width and height in pixels, as they are shown, of a picture, by its header, or of a video; None if it cannot be read.
+
+    UsageError for a video without PyAV.
+    """
+    try:
+        if is_video(file.name):
+            return next(whole_pictures(file, [0])).size
+        with Image.open(file) as image:
+            width, height = image.size
+            turned = image.getexif().get(ORIENTATION) in SIDEWAYS
+    except (BadImageError, *UNREADABLE):
+        return None
+    return (height, width) if turned else (width, height)
 
 
 class Drawn(NamedTuple):

@@ -29,14 +29,6 @@ def frame_seconds(file: Path) -> list[float]:
     return [each - seconds[0] for each in seconds]
 
 
-def frame_size(file: Path) -> tuple[int, int]:
-    """Width and height in pixels of the first frame as it is shown; raises as `frame_seconds`."""
-    picture = next(read_frames(file, [0]))
-    if isinstance(picture, BadImageError):
-        raise picture
-    return picture.size
-
-
 def video_crops(
     file: Path, regions: Sequence[Region], *, pad: float, height: int, width: int
 ) -> Iterator[Crop | BadImageError]:

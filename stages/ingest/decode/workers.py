@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 
 from stages.errors import DbcError
 from stages.ingest.decode.block import Block, Cuts, FilledCuts, ImageSize, fill, fill_cuts
-from stages.ingest.decode.pixels import CropSource, ImageSource
+from stages.ingest.decode.pixels import Files, ImageSource
 from stages.ingest.formats.names import shown
 
 _BLOCKS_A_WORKER = 4
@@ -38,7 +38,7 @@ def decode_all(
 
 
 def decode_cuts(
-    source: CropSource, pictures: Iterable[Cuts], *, size: ImageSize, workers: int | None = None
+    source: Files, pictures: Iterable[Cuts], *, size: ImageSize, workers: int | None = None
 ) -> Generator[FilledCuts, None, None]:
     """The `pictures`, in order, as the regions of each are cut out of it; everything else is as in `decode_all`."""
     return _in_order(lambda cuts: _cut(cuts, source, size), pictures, workers)
@@ -77,7 +77,7 @@ def _filled(block: Block, source: ImageSource, size: ImageSize) -> FilledBlock:
         return FilledBlock(block, dict(fill(block, source, size)))
 
 
-def _cut(cuts: Cuts, source: CropSource, size: ImageSize) -> FilledCuts:
+def _cut(cuts: Cuts, source: Files, size: ImageSize) -> FilledCuts:
     with _told(shown(cuts.path), cuts.files[0]):
         return fill_cuts(cuts, source, size)
 

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from schemas.parameters import ANY_CATEGORY, IngestParameters
-from stages.errors import DbcError, UsageError
-from stages.ingest.decode.pixels import is_video
+from stages.errors import UsageError
+from stages.ingest.decode.pixels import shown_size
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.listing import NAMED, lost_files
 from stages.ingest.formats.names import counted, doubts, is_missing, iso_time, numbers_of, shown
@@ -264,7 +264,7 @@ def _of_size(rows: list[Detection], root: Path, findings: Findings) -> list[Dete
         if row.size is not None and row.box is not None:
             first.setdefault(row.path, row)
     with ThreadPoolExecutor(max_workers=_READERS) as pool:
-        sizes = dict(zip(first, pool.map(lambda path: _size(root / path), first), strict=True))
+        sizes = dict(zip(first, pool.map(lambda path: shown_size(root / path), first), strict=True))
     copies: set[str] = set()
     others: set[str] = set()
     for row in rows:
@@ -321,17 +321,6 @@ def _in_shares(row: Detection, size: tuple[float, float]) -> Detection:
         return row
     left, top, width, height = row.box
     return row._replace(box=(left / size[0], top / size[1], width / size[0], height / size[1]), is_relative=True)
-
-
-def _size(file: Path) -> tuple[int, int] | None:
-    """Width and height of a picture or video as it is shown; None if it cannot be read."""
-    from stages.ingest.aspect import shown_size  # which needs names of this package
-    from stages.ingest.decode.video_file import frame_size
-
-    try:
-        return frame_size(file) if is_video(file.name) else shown_size(file)
-    except DbcError:
-        return None
 
 
 def _named(rows: Sequence[Detection], parameters: IngestParameters) -> Iterator[Detection]:
