@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 
 from stages.errors import DbcError, UsageError
@@ -89,7 +90,7 @@ def _best_root(dataset: Artifact, paths: Sequence[str], root: Path | None) -> tu
     for place in filter(Path.is_dir, sure):
         lost = _lost(place, paths)
         found.append((len(lost), place, lost))
-    best = min(found, key=_number_missing, default=None)
+    best = min(found, key=itemgetter(0), default=None)
     if root is None and (best is None or 2 * best[0] > len(paths)):
         digests = {} if kept is None else file_digests(dataset.read("path").tolist(), kept.digests)
         for place in _named_in_commands(dataset):
@@ -98,12 +99,8 @@ def _best_root(dataset: Artifact, paths: Sequence[str], root: Path | None) -> tu
             share = _share_of_others(place, there, digests)
             if (there or not paths) and share <= _MOST_OTHERS:
                 found.append((len(lost) + len(there) * share, place, lost))
-        best = min(found, key=_number_missing, default=None)
+        best = min(found, key=itemgetter(0), default=None)
     return None if best is None else best[1:]
-
-
-def _number_missing(found: tuple[float, Path, list[str]]) -> float:
-    return found[0]
 
 
 def _lost(place: Path, paths: Sequence[str]) -> list[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from schemas.parameters import ANY_CATEGORY, IngestParameters
 from stages.errors import UsageError
 from stages.ingest.formats.format import BOXES, NAMING, STEPS, Findings, Format
+from stages.ingest.formats.layout import folder_of
 from stages.ingest.formats.listing import left_out
 from stages.ingest.formats.names import counted, shown
 from stages.ingest.formats.recognise import Recognised, recognise
@@ -48,7 +49,11 @@ def read_samples(
     _check_source(source)
     findings = Findings() if findings is None else findings
     if layout.read_table is not None:
-        samples = layout.read_table(source, _checked_root(source, root), parameters, findings)
+        if root is not None and not root.is_dir():
+            raise UsageError(
+                f"`root` {shown(root)} is not a folder; give the folder that the paths of pictures start from"
+            )
+        samples = layout.read_table(source, image_root(source, root), parameters, findings)
     elif layout.read is not None and root is None:
         samples = layout.read(source, parameters, findings)
     else:
@@ -93,13 +98,7 @@ def recognise_source(source: Path) -> Recognised:
 
 def image_root(source: Path, root: Path | None = None) -> Path:
     """The folder that sample paths are relative to: `root`, else `source` or the folder of the table that `source` is."""
-    return root or (source.parent if source.is_file() else source)
-
-
-def _checked_root(source: Path, root: Path | None) -> Path:
-    if root is not None and not root.is_dir():
-        raise UsageError(f"`root` {shown(root)} is not a folder; give the folder that the paths of pictures start from")
-    return image_root(source, root)
+    return root or folder_of(source)
 
 
 def _check_options(layout: Format, parameters: IngestParameters) -> None:

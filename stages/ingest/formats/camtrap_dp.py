@@ -12,7 +12,7 @@ from stages.ingest.formats.coco import read_object
 from stages.ingest.formats.csv_file import CsvFile, read_csv_file
 from stages.ingest.formats.detections import Detection, samples_of
 from stages.ingest.formats.format import NAMING, Findings, Format
-from stages.ingest.formats.layout import require_layout
+from stages.ingest.formats.layout import folder_of, require_layout
 from stages.ingest.formats.names import counted, is_missing, relative_path, shown
 from stages.ingest.formats.numbers import box_of
 from stages.ingest.formats.whole_pictures import each_picture_once
@@ -38,7 +38,7 @@ def read_camtrap_dp(source: Path, root: Path, parameters: IngestParameters, find
     people, vehicles, blanks and videos are counted and left out. UsageError names the file and line of what is wrong.
     """
     left_out = Counter[str]()
-    folder = _folder(source)
+    folder = folder_of(source)
     found = each_picture_once((animal for _, animal in animals(folder, root, left_out)), left_out, parameters)
     if left_out:
         findings.notes.append(f"observations left out: {counted(left_out)}")
@@ -71,16 +71,9 @@ def animals(source: Path, root: Path, left_out: Counter[str]) -> Iterator[tuple[
 
 def why_camtrap_dp(source: Path) -> str | None:
     """One line if `source` is a folder with the tables of Camtrap DP, or its datapackage.json; else None."""
-    is_there = all((_folder(source) / entry).is_file() for entry in ENTRIES[1:])
-    return "media.csv, observations.csv and deployments.csv are there" if is_there and _is_package(source) else None
-
-
-def _is_package(source: Path) -> bool:
-    return source.is_dir() or source.name in ENTRIES
-
-
-def _folder(source: Path) -> Path:
-    return source.parent if source.is_file() else source
+    is_package = source.is_dir() or source.name in ENTRIES
+    is_there = is_package and all((folder_of(source) / entry).is_file() for entry in ENTRIES[1:])
+    return "media.csv, observations.csv and deployments.csv are there" if is_there else None
 
 
 def _check_version(file: Path) -> None:

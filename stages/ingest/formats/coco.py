@@ -14,7 +14,7 @@ from stages.errors import UsageError
 from stages.ingest.formats.detections import Detection, samples_of
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
 from stages.ingest.formats.json_file import forget_json, load_json
-from stages.ingest.formats.names import counted, first_names, plain, relative_path, shown
+from stages.ingest.formats.names import counted, first_names, path_below, plain, shown
 from stages.ingest.formats.numbers import box_of, frame_of, score_of, size_of, text_of
 from stages.ingest.formats.whole_pictures import each_picture_once
 from stages.plain_files import plain_file
@@ -112,14 +112,14 @@ def _detections(
     name = shown(file)
     for number, annotation in annotations.items():
         origin = f"{name} annotation {number!r}"
-        image = images.get(_key(annotation["image_id"]))
+        image = images.get(str(annotation["image_id"]))
         if image is None:
             raise UsageError(
                 f"{origin} is of image {annotation['image_id']!r}, which `images` does not list; correct it"
             )
         kind = annotation.get("category_id")
-        category = categories.get(_key(kind), "")
-        if categories and kind is not None and _key(kind) not in categories:
+        category = categories.get(str(kind), "")
+        if categories and kind is not None and str(kind) not in categories:
             unlisted.append(f"{origin} of {kind!r}")
         if category.casefold() in NOBODY:
             left_out[f"of category {category}"] += 1
@@ -131,7 +131,7 @@ def _detections(
 
         track = said(annotation, "track_id")
         yield Detection(
-            path=_path(origin, f"{folder}{image['file_name']}", absolute),
+            path=path_below(f"{folder}{image['file_name']}", absolute, origin),
             origin=origin,
             box=box_of(annotation.get("bbox"), origin, name="bbox", meaning="[left, top, width, height] in pixels"),
             frame=frame_of(image.get("frame_num"), origin, name="frame_num"),
@@ -148,7 +148,10 @@ def _detections(
 
 
 def _by_id(file: Path, content: Mapping[str, Any], name: str, *, needed: str) -> dict[Any, dict[str, Any]]:
-    """The objects of the list `name` by their id; UsageError for one without id or `needed`, or with an earlier one's id."""
+    """The objects of the list `name` by their id; UsageError for one without id or `needed`, or with an earlier one's id.
+
+    An id is taken as text: one program writes 1 and another '1' for the same.
+    """
     rows = content.get(name)
     if not isinstance(rows, list):
         if name == "categories":
@@ -160,16 +163,11 @@ def _by_id(file: Path, content: Mapping[str, Any], name: str, *, needed: str) ->
             raise UsageError(f"{shown(file)} {name}[{place}] lacks `id` or `{needed}`; correct it")
         if needed == "file_name" and not isinstance(row[needed], str):
             raise UsageError(f"{shown(file)} {name}[{place}] has a `file_name` that is no text; correct it")
-        if found.setdefault(_key(row["id"]), row) is not row:
+        if found.setdefault(str(row["id"]), row) is not row:
             raise UsageError(
                 f"{shown(file)} {name}[{place}] has id {row['id']!r} like an earlier one; give each its own"
             )
     return found
-
-
-def _key(value: object) -> str:
-    """Ids are numbers or texts; one program writes 1 and another '1' for the same."""
-    return str(value)
 
 
 def _picture_folder(file: Path, root: Path, images: Mapping[Any, Mapping[str, Any]]) -> str:
@@ -180,15 +178,6 @@ def _picture_folder(file: Path, root: Path, images: Mapping[Any, Mapping[str, An
             if (root / f"{folder}{first['file_name']}").is_file():
                 return folder
     return ""
-
-
-def _path(origin: str, path: str, root: PurePosixPath) -> str:
-    found = relative_path(path, root)
-    if found is None:
-        raise UsageError(
-            f"{origin} is of picture {shown(path)}, which does not lie below {shown(str(root))}; give its folder as `root`"
-        )
-    return found
 
 
 def _individual(origin: str, annotation: Mapping[str, Any]) -> str:

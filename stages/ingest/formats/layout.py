@@ -11,6 +11,11 @@ from stages.ingest.formats.names import plain, shown
 _SHOWN = 5
 
 
+def folder_of(source: Path) -> Path:
+    """`source`, or the folder of the file that it is."""
+    return source.parent if source.is_file() else source
+
+
 def require_layout(source: Path, *, name: str, entries: Sequence[str]) -> None:
     """Raise UsageError unless `source` holds `entries`, folders written with a slash at the end: `query/`."""
     wanted = ", ".join(entry.rstrip("/") for entry in entries)

@@ -24,23 +24,8 @@ NAMED = 5
 """Lost files that a message names."""
 _OTHER_PICTURES = frozenset(
     {
-        *(
-            ".heic",
-            ".heif",
-            ".jxl",
-            ".cr2",
-            ".cr3",
-            ".crw",
-            ".nef",
-            ".nrw",
-            ".arw",
-            ".dng",
-            ".orf",
-            ".rw2",
-            ".raf",
-            ".pef",
-        ),
-        *(".srw", ".raw", ".x3f"),
+        *(".heic", ".heif", ".jxl", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw"),
+        *(".dng", ".orf", ".rw2", ".raf", ".pef", ".srw", ".raw", ".x3f"),
     }
 )
 """Suffixes of pictures that Pillow does not read: of telephones, and raw ones of cameras."""

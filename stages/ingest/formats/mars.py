@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from schemas.parameters import IngestParameters
-from stages.errors import UsageError
+from stages.errors import DbcError, UsageError
+from stages.ingest.decode.image_file import one_line
 from stages.ingest.formats.format import Findings, Format
 from stages.ingest.formats.layout import require_files, require_layout
 from stages.ingest.formats.listing import list_images
-from stages.ingest.formats.matlab import read_matrix
 from stages.ingest.formats.names import read_lines, shown
 from stages.samples import GALLERY, JUNK, QUERY, TRAIN, Samples
 from stages.typing import Int64Array
@@ -64,7 +64,7 @@ def _tracks(source: Path, half: str) -> tuple[list[list[str]], Int64Array]:
                 f"{shown(name_list)} line {number}: {shown(name)} is not PIDCCAMERATTRACKLETFFRAME "
                 "(as 0065C1T0002F0016.jpg); restore the published list"
             )
-    tracks = read_matrix(table)
+    tracks = _matrix(table)
     if tracks.shape[1] != 4 or not len(tracks):
         raise UsageError(
             f"{shown(table)} has a table of shape {tracks.shape}, expected one row a tracklet and four columns (first frame, "
@@ -83,6 +83,27 @@ def _tracks(source: Path, half: str) -> tuple[list[list[str]], Int64Array]:
     return frames, tracks
 
 
+def _matrix(path: Path) -> Int64Array:
+    """(rows, columns) the whole numbers of the only variable in `path`, whatever its name; DbcError if it has none."""
+    from scipy.io import loadmat
+
+    try:
+        content = loadmat(path)
+    except Exception as error:
+        # SciPy's reader lets anything through (ValueError, zlib.error, struct.error, …) on damaged files
+        raise DbcError(
+            f"{shown(path)} is not a MATLAB file (up to version 7): {one_line(error)}; restore the published file"
+        ) from error
+    found = {name: value for name, value in content.items() if not name.startswith("__")}
+    values = [value for value in found.values() if isinstance(value, np.ndarray) and value.dtype.kind in "iuf"]
+    if len(values) != 1 or values[0].ndim != 2 or not np.isfinite(values[0]).all() or (values[0] % 1 != 0).any():
+        raise DbcError(
+            f"{shown(path)} holds {', '.join(sorted(found)) or 'nothing'}, expected one matrix of whole numbers; "
+            "restore the published file"
+        )
+    return values[0].astype(np.int64)
+
+
 def _owner(name: str) -> tuple[str, str]:
     """The person and camera that a frame's name says."""
     return name[:4], name[5]
@@ -91,7 +112,7 @@ def _owner(name: str) -> tuple[str, str]:
 def _queries(source: Path, *, n_tracks: int) -> Int64Array:
     """(n_queries) the indices, from 0, of the test tracklets that are queries."""
     table = source / "info/query_IDX.mat"
-    numbers = read_matrix(table).ravel()
+    numbers = _matrix(table).ravel()
     if not len(numbers) or numbers.min() < 1 or numbers.max() > n_tracks:
         found = f"{numbers.min()} to {numbers.max()}" if len(numbers) else "none"
         raise UsageError(

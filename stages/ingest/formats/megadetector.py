@@ -12,7 +12,7 @@ from stages.ingest.decode.pixels import is_video
 from stages.ingest.formats.detections import Detection, samples_of
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
 from stages.ingest.formats.json_file import find_json, forget_json, load_json, peek_json
-from stages.ingest.formats.names import relative_path, shown
+from stages.ingest.formats.names import path_below, shown
 from stages.ingest.formats.numbers import box_of, frame_of, number_of, text_of
 from stages.samples import Samples
 
@@ -105,7 +105,9 @@ def _detections(file: Path, document: Any, root: Path, without: dict[str, bool])
     for number, image in enumerate(images, start=1):
         origin = f"{file.name} image {number}"
         found = _boxes_of(image, origin)
-        path, time = _path(image, top, origin), text_of(image.get("datetime"), origin, name="datetime")
+        written, time = image["file"], text_of(image.get("datetime"), origin, name="datetime")
+        # Windows writes backslashes
+        path = path_below(written if "/" in written else written.replace("\\", "/"), top, origin)
         if not found:
             without[path] = found is None
             continue
@@ -126,17 +128,6 @@ def _boxes_of(image: Any, origin: str) -> Sequence[Any] | None:
     if not isinstance(found, list):
         raise UsageError(f"{origin}: {shown(image['file'])} has no list of detections; write the results anew")
     return found
-
-
-def _path(image: Mapping[str, Any], root: PurePosixPath, origin: str) -> str:
-    """The picture relative to the root. Backslashes, as Windows writes them, are slashes."""
-    written = image["file"]
-    path = relative_path(written if "/" in written else written.replace("\\", "/"), root)
-    if path is None:
-        raise UsageError(
-            f"{origin}: {shown(written)} is not below {shown(str(root))}; give the folder that holds the pictures as `root`"
-        )
-    return path
 
 
 def _relative(detection: Any, path: str, origin: str, categories: Mapping[str, Any]) -> Detection:

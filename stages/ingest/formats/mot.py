@@ -17,6 +17,7 @@ from stages.ingest.decode.pixels import VIDEO_SUFFIXES, is_video
 from stages.ingest.formats.boxes_file import NO_TRACK, Row, looks_like_mot, rows_of
 from stages.ingest.formats.detections import Detection, samples_of
 from stages.ingest.formats.format import NAMING, Findings, Format
+from stages.ingest.formats.layout import folder_of
 from stages.ingest.formats.listing import NAMED, list_images, subfolders
 from stages.ingest.formats.names import is_missing, plain, read_lines, relative_path, shown, whole_number
 from stages.ingest.formats.numbers import size_of
@@ -55,7 +56,7 @@ def read_mot(source: Path, parameters: IngestParameters, findings: Findings) -> 
             f"{shown(source)} has no sequence: give a folder with img1 (or one video) and gt/gt.txt or det/det.txt, a folder "
             "of such, or NAME.txt (or its folder) beside a video or a folder NAME"
         )
-    root = source.parent if source.is_file() else source
+    root = folder_of(source)
     sequences = _with_boxes(every, findings)
     told: list[str] = []
     rows = [_rows(sequence, told) for sequence in sequences]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.errors import DbcError
+from stages.errors import DbcError, UsageError
 from stages.plain_files import plain_file, why_not_utf8
 from stages.samples import GALLERY, UNKNOWN
 from stages.typing import Int32Array
@@ -26,20 +26,22 @@ _NAMES = frozenset({"Na", "Nan"})
 
 MAYBE_MISSING = frozenset(
     {
-        *("unknown", "unk", "unidentified", "undetermined", "unsure", "not identified", "?", "??", "???", "-", "--"),
+        *("unknown", "unk", "unid", "unidentified", "undetermined", "unsure", "not identified", "not known", "new"),
         *(
             "na",
             "nan",
             "n.a.",
             "n.a",
+            "not available",
+            "missing",
             "(blank)",
             "(none)",
             "tbd",
-            "not known",
-            "not available",
-            "missing",
-            "unid",
-            "new",
+            "?",
+            "??",
+            "???",
+            "-",
+            "--",
         ),
     }
 )
@@ -89,6 +91,16 @@ def relative_path(path: str, root: PurePosixPath) -> str | None:
     return pure.as_posix()
 
 
+def path_below(path: str, root: PurePosixPath, origin: str) -> str:
+    """`path` as `relative_path`; UsageError that begins with `origin` if it names nothing below `root`."""
+    found = relative_path(path, root)
+    if found is None:
+        raise UsageError(
+            f"{origin}: {shown(path)} is not below {shown(str(root))}; give the folder that holds the pictures as `root`"
+        )
+    return found
+
+
 def iso_time(text: str) -> str:
     """A date and time as ISO 8601; empty if it cannot be read.
 
@@ -131,18 +143,17 @@ def numbers_of(texts: Sequence[str], *, smallest: int) -> list[int]:
     return [UNKNOWN if (number := written.get(text)) is None else number for text in texts]
 
 
-def twins(texts: Sequence[str]) -> list[list[str]]:
-    """The groups of different texts that look alike: Unicode writes them in two ways (NFC and NFD)."""
+def _alike(texts: Iterable[str], form: Callable[[str], str]) -> list[list[str]]:
+    """The groups of different `texts` that have one `form`; all of them sorted."""
     alike: dict[str, set[str]] = {}
     for text in texts:
-        if not text.isascii():
-            alike.setdefault(unicodedata.normalize("NFC", text), set()).add(text)
-    return [sorted(group) for _, group in sorted(alike.items()) if len(group) > 1]
+        alike.setdefault(form(text), set()).add(text)
+    return sorted(sorted(group) for group in alike.values() if len(group) > 1)
 
 
-def twins_note(texts: Sequence[str], *, kind: str) -> str | None:
-    """One line about `texts` that look alike, which are names of `kind`; None if there are none."""
-    found = twins(texts)
+def twins_note(texts: Collection[str], *, kind: str) -> str | None:
+    """One line about `texts`, names of `kind`, that look alike: Unicode writes them in two ways (NFC and NFD); or None."""
+    found = _alike((text for text in texts if not text.isascii()), lambda text: unicodedata.normalize("NFC", text))
     if not found:
         return None
     first = " and ".join(ascii(text) for text in found[0])
@@ -154,11 +165,8 @@ def twins_note(texts: Sequence[str], *, kind: str) -> str | None:
 
 def alike_note(texts: Collection[str], *, kind: str) -> str | None:
     """One line about `texts`, names of `kind`, that differ in capitals, in what parts words, or as 1 and 1.0; or None."""
-    alike: dict[str, set[str]] = {}
-    for text in set(texts):
-        if not is_missing(text):
-            alike.setdefault(_PARTING.sub("", _without_point(text).casefold()), set()).add(text)
-    found = sorted(sorted(group) for group in alike.values() if len(group) > 1)
+    known = (text for text in set(texts) if not is_missing(text))
+    found = _alike(known, lambda text: _PARTING.sub("", _without_point(text).casefold()))
     if not found:
         return None
     return (
@@ -184,7 +192,7 @@ def _without_point(text: str) -> str:
 def doubts(texts: Collection[str], *, kind: str) -> list[str]:
     """A line for each reason to doubt that `texts`, which are names of `kind`, are meant as they are taken."""
     nobody = sorted({text for text in texts if may_be_missing(text)})
-    notes = [twins_note(sorted(set(texts)), kind=kind), alike_note(texts, kind=kind)]
+    notes = [twins_note(texts, kind=kind), alike_note(texts, kind=kind)]
     if nobody:
         notes.append(
             f"{kind}: {', '.join(map(shown, nobody))} is taken for a name like any other; write NA for what is not known"

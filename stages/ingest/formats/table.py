@@ -256,7 +256,7 @@ def _report(table: CsvFile, numbers: dict[str, Int32Array], findings: Findings) 
     for column in ("path", *NAMES):
         different = set(table.cells.get(column, ()))
         kind = f"names of {column}"
-        twins = twins_note(sorted(different), kind=kind)
+        twins = twins_note(different, kind=kind)
         findings.warnings += ([twins] if twins else []) if column == "path" else doubts(different, kind=kind)
         if column == "pid" and "-1" in different and "junk" not in table.cells:
             findings.warnings.append(

@@ -12,6 +12,7 @@ from stages.ingest.decode.video_file import frame_seconds
 from stages.ingest.formats.boxes_file import unread_boxes
 from stages.ingest.formats.detections import Detection, samples_of
 from stages.ingest.formats.format import NAMING, STEPS, Findings, Format
+from stages.ingest.formats.layout import folder_of
 from stages.ingest.formats.listing import left_out, list_images
 from stages.ingest.formats.names import shown
 from stages.samples import Samples
@@ -28,7 +29,7 @@ def read_videos(source: Path, parameters: IngestParameters, findings: Findings) 
     """
     if parameters.every_seconds is not None and parameters.every_frames is not None:
         raise UsageError("give `every_seconds` or `every_frames`, not both")
-    root = source.parent if source.is_file() else source
+    root = folder_of(source)
     paths = [source.name] if source.is_file() else list_images(source, recursive=True, suffixes=VIDEO_SUFFIXES)
     if not paths:
         raise UsageError(f"{shown(source)} holds no video files; give a video or the folder that holds videos")

@@ -125,9 +125,15 @@ def label_file(source: Path, path: str) -> Path:
 def label_place(path: str) -> str:
     """Where the labels of the picture `path` belong: in `labels` for the last folder `images`, else beside it."""
     *folders, name = PurePosixPath(path).with_suffix(".txt").parts
-    if IMAGES in folders:
-        folders[len(folders) - 1 - folders[::-1].index(IMAGES)] = LABELS
-    return "/".join([*folders, name])
+    return "/".join([*_with_last(folders, IMAGES, LABELS), name])
+
+
+def _with_last(folders: Sequence[str], name: str, other: str) -> list[str]:
+    """`folders` with `other` in place of the last one called `name`."""
+    if name not in folders:
+        return list(folders)
+    place = len(folders) - 1 - folders[::-1].index(name)
+    return [*folders[:place], other, *folders[place + 1 :]]
 
 
 def why_yolo(source: Path) -> str | None:
@@ -181,11 +187,7 @@ def _is_full(file: Path) -> bool:
 
 
 def _has_picture(label: Path) -> bool:
-    parts = list(label.parent.parts)
-    folders = [label.parent]
-    if LABELS in parts:
-        place = len(parts) - 1 - parts[::-1].index(LABELS)
-        folders.append(Path(*parts[:place], IMAGES, *parts[place + 1 :]))
+    folders = (label.parent, Path(*_with_last(label.parent.parts, LABELS, IMAGES)))
     return any((folder / f"{label.stem}{suffix}").is_file() for folder in folders for suffix in _COMMON)
 
 
