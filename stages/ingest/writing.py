@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ import numpy as np
 from schemas.parameters import IngestParameters
 from schemas.summaries import BadImage
 from stages.errors import DbcError
-from stages.ingest.decode.block import Block, Cuts, FilledCuts, ImageSize, write_at
+from stages.ingest.decode.block import Block, Cuts, FilledCuts, ImageSize, write_into
 from stages.ingest.decode.crops import Rectangle, Region
 from stages.ingest.decode.pixels import Files, ImageSource, is_video
 from stages.ingest.decode.workers import decode_all, decode_cuts
@@ -141,11 +140,7 @@ def _copy(stored: Stored, rows: RowFiles, size: ImageSize) -> None:
         pixels = images[stored.row[span]]
         for i, row in enumerate(span.tolist()):
             place = rows.place(row)
-            descriptor = os.open(place.path, os.O_WRONLY)
-            try:
-                write_at(descriptor, pixels[i].tobytes(), place.offset)
-            finally:
-                os.close(descriptor)
+            write_into(place.path, pixels[i].tobytes(), place.offset)
 
 
 def _spans(is_new: BoolArray, rows: RowFiles, size: ImageSize) -> Iterator[tuple[int, int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 from stages.ingest.decode.crops import BadImageError, Region, Window
@@ -74,7 +75,7 @@ def fill(block: Block, source: ImageSource, size: ImageSize) -> Iterator[tuple[i
             except BadImageError as error:
                 yield i, str(error)[:_REASON_CHARACTERS]
                 continue
-            write_at(descriptor, pixels, block.offset + i * size.n_bytes)
+            _write_at(descriptor, pixels, block.offset + i * size.n_bytes)
     finally:
         os.close(descriptor)
 
@@ -88,11 +89,7 @@ def fill_cuts(cuts: Cuts, source: Files, size: ImageSize) -> FilledCuts:
             if isinstance(crop, BadImageError):
                 bad[i] = str(crop)[:_REASON_CHARACTERS]
                 continue
-            descriptor = os.open(cuts.files[i], os.O_WRONLY)
-            try:
-                write_at(descriptor, crop.pixels, cuts.offsets[i])
-            finally:
-                os.close(descriptor)
+            write_into(cuts.files[i], crop.pixels, cuts.offsets[i])
             windows[i] = crop.window
     except BadImageError as error:
         # regions that were there before it broke are not taken: a picture is good or bad
@@ -101,8 +98,16 @@ def fill_cuts(cuts: Cuts, source: Files, size: ImageSize) -> FilledCuts:
     return FilledCuts(cuts, windows, bad)
 
 
-def write_at(descriptor: int, content: bytes, offset: int) -> None:
-    """Write all of `content` into an open file, from byte `offset` on."""
+def write_into(file: str | Path, content: bytes, offset: int) -> None:
+    """Write all of `content` into `file`, which exists, from byte `offset` on; OSError if it cannot be written."""
+    descriptor = os.open(file, os.O_WRONLY)
+    try:
+        _write_at(descriptor, content, offset)
+    finally:
+        os.close(descriptor)
+
+
+def _write_at(descriptor: int, content: bytes, offset: int) -> None:
     written = os.pwrite(descriptor, content, offset)
     while written < len(content):  # as it may be if space runs out: the next call says so
         written += os.pwrite(descriptor, memoryview(content)[written:], offset + written)
