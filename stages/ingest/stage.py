@@ -11,7 +11,7 @@ import numpy as np
 
 from schemas.manifest import DatasetManifest, Execution
 from schemas.parameters import DRAWN_TEST_FRACTION, IngestParameters
-from schemas.summaries import BadImage, DatasetSummary
+from schemas.summaries import DatasetSummary
 from stages.errors import DbcError, UsageError
 from stages.ingest.adding import addition, inherited
 from stages.ingest.anonymous import anonymous, without_source
@@ -89,7 +89,7 @@ def ingest(
         _tell(findings.notes, findings.warnings, context.reporter)
         return Made("up to date", "dataset", 0, before, before.version, {})
     leaks = find_leaks(images.samples, images.digests)
-    findings.warnings += [*_squeezed(images, parameters), *_dark(images)]
+    findings.warnings += _how_stored(images, parameters)
     remarks = _report(images, findings, leaks, context.reporter)
     parameters = _settled(parameters, images, findings)
     good = np.ones(len(images.path), dtype=np.bool_)
@@ -114,13 +114,10 @@ def ingest(
         kept = replace(images.samples, path=images.path).with_images(good)
         if not len(kept):
             raise DbcError(f"{source}: none of {len(good)} images can be read; first: {named(written.bad[:1])}")
-        boxes = _box_counts(findings, written)
         if written.n_clipped:
             context.reporter.note(f"boxes that reach beyond their picture, clipped to it: {written.n_clipped}")
         n_copied = None if before is None else len(images.path) - images.n_new
-        summary = _summary(kept, parameters, written.bad).model_copy(
-            update={**_counts(findings, leaks), "boxes": boxes, "n_copied": n_copied}
-        )
+        summary = _summary(kept, parameters, findings, leaks, written, n_copied=n_copied)
         if parameters.anonymize:
             kept, summary = anonymous(kept, summary)
         _write_table(writer, kept, written)
@@ -224,22 +221,17 @@ def _without_idle(outcome: Made, *, is_drawn: bool, findings: Findings) -> Made:
     return replace(outcome, parameters=shown)
 
 
-def _squeezed(images: _Images, parameters: IngestParameters) -> list[str]:
-    """A line if most new images would be squeezed, unless their size is given, or that of a run."""
-    if images.root is None or images.stored is not None or {"height", "width"} & parameters.model_fields_set:
-        return []
-    told = squeezed(images.root, images.samples, height=parameters.height, width=parameters.width)
-    return [told] if told else []
-
-
-def _dark(images: _Images) -> list[str]:
-    """A line if new pictures of 16 bits are stored nearly black."""
+def _how_stored(images: _Images, parameters: IngestParameters) -> list[str]:
+    """A line if most new images are squeezed, unless their size is given or a run's, and one if they are nearly black."""
     if images.root is None:
         return []
-    is_old = np.zeros(len(images.path), dtype=np.bool_) if images.stored is None else images.stored.row >= 0
-    paths = sorted({path for path, old in zip(images.samples.path, is_old.tolist(), strict=True) if not old})
-    told = stored_dark(images.root, paths)
-    return [told] if told else []
+    told, paths = [], images.samples.path
+    if images.stored is not None:
+        paths = tuple(path for path, row in zip(paths, images.stored.row.tolist(), strict=True) if row < 0)
+    elif not {"height", "width"} & parameters.model_fields_set:
+        told.append(squeezed(images.root, images.samples, height=parameters.height, width=parameters.width))
+    told.append(stored_dark(images.root, sorted(set(paths))))
+    return [line for line in told if line]
 
 
 def _join(images: _Images, written: Written, reporter: Reporter) -> bool:
@@ -312,12 +304,6 @@ def _tell(notes: Sequence[str], warnings: Sequence[str], reporter: Reporter) -> 
         reporter.warn(warning)
 
 
-def _counts(findings: Findings, leaks: dict[str, int]) -> dict[str, dict[str, int]]:
-    """What was found beside the samples, as fields of the summary."""
-    missing = {column: n for column, n in findings.missing.items() if n}
-    return {"missing": missing, "left_out": dict(sorted((findings.left_out or {}).items())), "leaks": leaks}
-
-
 def _box_counts(findings: Findings, written: Written) -> dict[str, int]:
     """What became of boxes that are not as the source has them, as a field of the summary."""
     counts = findings.boxes + Counter({"clipped to their picture": written.n_clipped})
@@ -352,7 +338,15 @@ def _write_table(writer: Writer, samples: Samples, written: Written) -> None:
             writer.array("source_box", unpadded)
 
 
-def _summary(samples: Samples, parameters: IngestParameters, bad: list[BadImage]) -> DatasetSummary:
+def _summary(
+    samples: Samples,
+    parameters: IngestParameters,
+    findings: Findings,
+    leaks: dict[str, int],
+    written: Written,
+    *,
+    n_copied: int | None,
+) -> DatasetSummary:
     return DatasetSummary(
         n_images=len(samples.path),
         n_samples=len(samples),
@@ -363,5 +357,10 @@ def _summary(samples: Samples, parameters: IngestParameters, bad: list[BadImage]
         n_cameras=len(np.unique(samples.camid[samples.camid >= 0])),
         height=parameters.height,
         width=parameters.width,
-        skipped=tuple(bad),
+        skipped=tuple(written.bad),
+        missing={column: n for column, n in findings.missing.items() if n},
+        left_out=dict(sorted((findings.left_out or {}).items())),
+        leaks=leaks,
+        boxes=_box_counts(findings, written),
+        n_copied=n_copied,
     )
