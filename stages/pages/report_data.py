@@ -10,6 +10,7 @@ import numpy as np
 from schemas.choices import PageMap
 from stages.constraints.names import sample_names
 from stages.evaluate.report import Reported
+from stages.export.members import centre_distances
 from stages.pages.merge_sides import Sides
 from stages.pages.names import names_of
 from stages.pages.ranked import RankedList
@@ -23,7 +24,6 @@ SIDE_PICTURES = 4
 """Samples of each side of a merge."""
 MAPPED = 5000
 """Samples on the map: t-SNE of more takes minutes."""
-BLOCK = 4096
 
 
 def report_data(
@@ -75,17 +75,8 @@ def _map(reported: Reported, method: PageMap) -> dict[str, Any]:
 
 def _members(reported: Reported) -> list[Int64Array]:
     """The train samples of each cluster, by label, nearest to the cluster's mean first."""
-    labels, rows = reported.labels, reported.features
-    n_clusters = int(labels.max(initial=-1)) + 1
-    sums, size = np.zeros((n_clusters, rows.shape[1])), np.bincount(labels, minlength=n_clusters)
-    np.add.at(sums, labels, rows)
-    distance = np.empty(len(labels))
-    for start in range(0, len(labels), BLOCK):
-        block = slice(start, start + BLOCK)
-        mean = sums[labels[block]] / size[labels[block], None]
-        distance[block] = np.square(rows[block] - mean).sum(axis=1)
-    order = np.lexsort((distance, labels))
-    return np.split(order, np.cumsum(size)[:-1])
+    order = np.lexsort((centre_distances(reported.features, reported.labels), reported.labels))
+    return np.split(order, np.cumsum(np.bincount(reported.labels))[:-1])
 
 
 def _cluster_rows(reported: Reported, members: list[Int64Array]) -> list[dict[str, Any]]:
