@@ -27,24 +27,34 @@ json.dump([match and match[group] for match in found], sys.stdout)
 
 
 def camera_texts(paths: Sequence[str], *, pattern: str | None) -> list[str]:
-    """The camera in each path, by `pattern_texts` of `camera_pattern` and its group `cam`."""
-    return pattern_texts(paths, pattern=pattern, option="camera_pattern", group="cam")
+    """The camera in each path, by the group `cam` of `pattern`, else by its first group; empty texts if it is None.
+
+    Raises `UsageError` if it is no regular expression with a group, finds nothing in a path, or searches for longer than
+    `SECONDS`.
+    """
+    return _texts(paths, pattern, "cam", "camera_pattern", named="the camera", example=r"c(\d+)")
 
 
 def identity_texts(paths: Sequence[str], *, pattern: str | None) -> list[str]:
-    """The identity in each path, by `pattern_texts` of `identity_pattern` and its group `id`."""
-    return pattern_texts(paths, pattern=pattern, option="identity_pattern", group="id")
+    """The identity in each path, by the group `id` of `pattern`; all else is as in `camera_texts`."""
+    return _texts(paths, pattern, "id", "identity_pattern", named="the individual", example=r"(\w+)_\d+")
 
 
-def pattern_texts(paths: Sequence[str], *, pattern: str | None, option: str, group: str) -> list[str]:
-    """What the `group`, or else the first group, of `pattern` finds in each path; empty texts if it is None.
-
-    Raises `UsageError`, which calls the pattern `option`, if it is no regular expression with a group, finds nothing in a
-    path, or searches for longer than `SECONDS`.
-    """
+def _texts(
+    paths: Sequence[str], pattern: str | None, group: str, option: str, *, named: str, example: str
+) -> list[str]:
     if pattern is None:
         return [""] * len(paths)
-    regex = _compile(pattern, option, group)
+    try:
+        regex = re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise UsageError(
+            f"`{option}` {shown(pattern)} is not a regular expression: {error}; correct it, as in '{example}'"
+        ) from error
+    if regex.groups == 0:
+        raise UsageError(
+            f"`{option}` {shown(pattern)} has no group; put what names {named} in brackets, as in '{example}'"
+        )
     seconds = SECONDS + len(paths) // PATHS_A_SECOND
     done = subprocess.run(  # noqa: S603
         [sys.executable, "-I", "-S", "-c", _SEARCH, str(seconds)],
@@ -67,19 +77,3 @@ def pattern_texts(paths: Sequence[str], *, pattern: str | None, option: str, gro
                 "pictures that join a run one of their own, with `add=True`"
             )
     return [text or "" for text in found]
-
-
-def _compile(pattern: str, option: str, group: str) -> re.Pattern[str]:
-    example = {"cam": r"c(\d+)", "id": r"(\w+)_\d+"}[group]
-    try:
-        regex = re.compile(pattern)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise UsageError(
-            f"`{option}` {shown(pattern)} is not a regular expression: {error}; correct it, as in '{example}'"
-        ) from error
-    if regex.groups == 0:
-        named = {"cam": "the camera", "id": "the individual"}[group]
-        raise UsageError(
-            f"`{option}` {shown(pattern)} has no group; put what names {named} in brackets, as in '{example}'"
-        )
-    return regex

@@ -25,6 +25,9 @@ from stages.ingest.formats.yolo import refuse_bad_labels
 _LOOKED_AT = 20
 _NAMED, _LONGEST = 5, 40
 """Keys of a document that a message names, and letters of each."""
+_MARKET = tuple(f"{folder}/" for folder in MARKET_FOLDERS)
+_VERI = tuple(f"{folder}/" for folder in veri776.VERI776.folders)
+_VIDEOREID = tuple(f"{folder}/" for folder in dukemtmc_videoreid.FOLDERS)
 
 
 @dataclass(frozen=True)
@@ -102,44 +105,36 @@ def _published(source: Path) -> Recognised | None:
         return Recognised("mars", "bbox_train, bbox_test and info are there")
     if _holds(source, *msmt17.LISTS):
         return Recognised("msmt17", f"{', '.join(msmt17.LISTS)} are there")
-    if _holds(source, *(f"{folder}/" for folder in veri776.VERI776.folders)):
+    if _holds(source, *_VERI):
         return Recognised("veri776", f"{', '.join(veri776.VERI776.folders)} are there")
-    market = tuple(f"{folder}/" for folder in MARKET_FOLDERS)
-    boxes = [kind for kind in ("labeled", "detected") if _holds(source / kind, *market)]
-    if boxes or (source.name in ("labeled", "detected") and _holds(source, *market)):
+    has_boxes = any(_holds(source / kind, *_MARKET) for kind in BOXES)
+    if has_boxes or (source.name in BOXES and _holds(source, *_MARKET)):
         return Recognised("cuhk03-np", f"{', '.join(MARKET_FOLDERS)} are there, in labeled or detected")
-    if _holds(source, *market):
+    if _holds(source, *_MARKET):
         duke = dukemtmc_reid.DUKEMTMC_REID.pattern
         names = _some_names(source / next(iter(MARKET_FOLDERS)), "*.*")
         if names and all(duke.match(name) for name in names):
             return Recognised("dukemtmc-reid", "the folders of Market-1501 are there, and names have frame numbers")
         return Recognised("market1501", f"{', '.join(MARKET_FOLDERS)} are there")
-    if _holds(source, *(f"{folder}/" for folder in dukemtmc_videoreid.FOLDERS)):
-        names = _some_names(source / "train", "*/*/*.*")
-        if names and all(dukemtmc_videoreid.is_frame_name(name) for name in names):
-            return Recognised("dukemtmc-videoreid", "train, query and gallery hold tracklets of named frames")
+    if _holds(source, *_VIDEOREID) and _has_named_frames(source):
+        return Recognised("dukemtmc-videoreid", "train, query and gallery hold tracklets of named frames")
     return None
 
 
 def _require_whole(source: Path) -> None:
     """Raise UsageError if `source` has folders or lists of a published layout and lacks others."""
-    market = tuple(f"{folder}/" for folder in MARKET_FOLDERS)
     own = {f"{folder}/" for folder in ("bounding_box_train", "bounding_box_test")}
     halves = next((pair for pair in msmt17.FOLDERS if (source / pair[0]).is_dir()), msmt17.FOLDERS[0])
     msmt = (*msmt17.LISTS, *(f"{half}/" for half in halves))
     is_msmt = any(map(msmt17.is_image_name, _some_names(source / halves[0], "*/*.*")))
-    videoreid = tuple(f"{folder}/" for folder in dukemtmc_videoreid.FOLDERS)
-    frames = _some_names(source / "train", "*/*/*.*")
-    is_videoreid = bool(frames) and all(map(dukemtmc_videoreid.is_frame_name, frames))
-    veri = tuple(f"{folder}/" for folder in veri776.VERI776.folders)
     # what says so, and all that has to be there
     layouts: list[tuple[str, Collection[str], Sequence[str]]] = [
         ("mars", {"bbox_train/", "bbox_test/"}, mars.ENTRIES),
         ("msmt17", {f"{half}/" for half in halves} if is_msmt else msmt17.LISTS.keys(), msmt),
-        ("veri776", veri, veri),
-        ("market1501", own, market),
-        *(("cuhk03-np", {f"{kind}/{each}" for each in own}, [f"{kind}/{each}" for each in market]) for kind in BOXES),
-        ("dukemtmc-videoreid", {"train/"} if is_videoreid else (), videoreid),
+        ("veri776", _VERI, _VERI),
+        ("market1501", own, _MARKET),
+        *(("cuhk03-np", {f"{kind}/{each}" for each in own}, [f"{kind}/{each}" for each in _MARKET]) for kind in BOXES),
+        ("dukemtmc-videoreid", {"train/"} if _has_named_frames(source) else (), _VIDEOREID),
     ]
     for name, telling, entries in layouts:
         found = [entry for entry in entries if entry in telling and is_there(source, entry)]
@@ -176,6 +171,12 @@ def _by_tables(source: Path, *, is_known: bool) -> list[Recognised]:
 
 def _holds(source: Path, *entries: str) -> bool:
     return all(is_there(source, entry) for entry in entries)
+
+
+def _has_named_frames(source: Path) -> bool:
+    """Whether the first files in `train` have names as the published frames of DukeMTMC-VideoReID."""
+    names = _some_names(source / "train", "*/*/*.*")
+    return bool(names) and all(map(dukemtmc_videoreid.is_frame_name, names))
 
 
 def _some_names(folder: Path, pattern: str) -> list[str]:
