@@ -101,9 +101,7 @@ def crop_once(folder: Path, jobs: list[Job], target: Path, *, workers: int) -> R
             place += len(boxes)
 
     started, spent = time.perf_counter(), time.process_time()
-    n_done = sum(
-        len(filled.windows) for filled in decode_cuts(Files(folder), pictures(), size=SIZE, workers=workers)
-    )
+    n_done = sum(len(filled.windows) for filled in decode_cuts(Files(folder), pictures(), size=SIZE, workers=workers))
     found = Rate(n_done / (time.perf_counter() - started), time.process_time() - spent)
     target.unlink()
     return found
