@@ -11,6 +11,7 @@ from schemas.parameters import MergeParameters
 from stages.arrays.partition import relabel
 from stages.merge import clusterers
 from stages.merge.result import StageMerges
+from stages.merge.selection.walks import merges_array
 from stages.processes import OneProcess, Processes
 from stages.typing import Float32Array, Int32Array, Int64Array
 
@@ -60,9 +61,7 @@ def cluster_as(task: Task) -> StageMerges:
 
 def without_merges(labels: Int64Array) -> StageMerges:
     """The clusters `labels` (n,) as a merge stage without any merge."""
-    none, pairs = np.empty(0), np.empty((0, 2))
-    counts = pairs.astype(np.int64)
-    return StageMerges(labels, counts, none, none, pairs, counts)
+    return StageMerges.one_by_one(labels, merges_array([]), [])
 
 
 def with_singletons(labels: Int64Array) -> Int64Array:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.arrays.partition import relabel
+from stages.arrays.partition import connected, relabel
 from stages.errors import DbcError
 from stages.typing import Int64Array
 
@@ -40,12 +40,7 @@ def members_by_cluster(labels: Int64Array) -> tuple[Int64Array, Int64Array, Int6
 
 def labels_after(labels: Int64Array, merges: Int64Array) -> Int64Array:
     """The labels (n,) after each pair of `merges` (m, 2), by these labels, is merged."""
-    parent = np.arange(int(labels.max()) + 1)
-    for a, b in merges:
-        parent[root_of(parent, b)] = root_of(parent, a)
-    while (parent[parent] != parent).any():
-        parent = parent[parent]
-    return relabel(parent[labels])
+    return relabel(connected(int(labels.max()) + 1, merges)[labels])
 
 
 def root_of(parent: NDArray[Any], node: int) -> int:

@@ -22,7 +22,7 @@ from stages.merge.memory_model import LARGEST_TILE, engine_bytes, pair_bytes
 from stages.merge.result import StageMerges
 from stages.merge.selection.cameras import parse_cameras
 from stages.merge.selection.criterion import criterion_of
-from stages.merge.selection.engine import Cameras, merge_exactly, merge_once_ranked, unranked
+from stages.merge.selection.engine import merge_exactly, merge_once_ranked, unranked
 from stages.merge.selection.links import Constraints
 from stages.merge.selection.ranking import Workers
 from stages.merge.tables.source import compiles, source_of
@@ -152,7 +152,7 @@ def merge_stage(
     if camid is not None:
         require_together(camera="penalty", criterion=criterion)
         require_number("camera_weight", camera_weight)
-        cameras = Cameras(parse_cameras(to_host(camid), n_samples=n_samples, weight=camera_weight), camera_weight)
+        cameras = parse_cameras(to_host(camid), n_samples=n_samples, weight=camera_weight)
     compiled = compiles(features, kernels, metric, exact_merges=n_merges if update == "exact" else 0)
     there = features if backend is None else backend.asarray(features)
     if not compiled:
@@ -175,7 +175,7 @@ def merge_stage(
             n_threads=n_workers,
             compiled=compiled,
             exact=update == "exact",
-            n_cameras=0 if cameras is None else int(cameras.camid.max() - min(cameras.camid.min(), 0)) + 1,
+            n_cameras=0 if cameras is None else cameras.n_columns,
         ),
         memory_limit=limit_of(memory_limit, _ON_HOST) if compiled else limit,
         what=what,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from scipy import sparse
 
-from stages.merge.jaccard.pairs import Pair, distant_pairs_of, penalties_of, stored_pairs, weighted_distance, weights_of
+from stages.merge.jaccard.pairs import Pair, distant_pairs, penalties_of, stored_pairs, weighted_distance, weights_of
 from stages.merge.result import StageMerges
 from stages.merge.selection.criteria.dispersion import DispersionCriterion
 from stages.merge.selection.links import Links
@@ -75,7 +75,7 @@ class _Clusters:
         lightest = np.partition(self._weights[alive], 1)[:2]
         if near is not None and near[0] < weighted_distance(1, *lightest):
             return near
-        distant = distant_pairs_of(alive, self._weights[alive], lambda a: self._row(a)[0])
+        distant = distant_pairs(alive, self._weights[alive], lambda a: self._row(a)[0])
         far = next((pair for pair in distant if self._may_merge(*pair[1:])), None)
         return min((pair for pair in (near, far) if pair is not None), default=None)
 

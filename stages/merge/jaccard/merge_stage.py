@@ -21,7 +21,7 @@ from stages.merge.beginning import beginning_of
 from stages.merge.checks import require_together
 from stages.merge.clusters import labels_after
 from stages.merge.jaccard.exact import merge_one_by_one
-from stages.merge.jaccard.pairs import distant_pairs, pair_numbers, penalties_of, stored_pairs, weights_of
+from stages.merge.jaccard.pairs import distant_pairs, penalties_of, stored_pairs, weighted_distance, weights_of
 from stages.merge.jaccard.similarities import jaccard_similarities, own_samples
 from stages.merge.memory_model import jaccard_bytes
 from stages.merge.merge_stage import Progress
@@ -157,17 +157,22 @@ class _Ranking:
 
     def pairs(self) -> Iterator[tuple[int, int]]:
         """All pairs (a, b), by ascending D."""
-        ranked = heapq.merge(stored_pairs(self.sums, self.counts, self.weights), distant_pairs(self.sums, self.weights))
+        starts, columns = self.sums.indptr, self.sums.indices.astype(np.int64)
+        everyone = np.arange(len(self.weights))
+        distant = distant_pairs(everyone, self.weights, lambda a: columns[starts[a] : starts[a + 1]])
+        ranked = heapq.merge(stored_pairs(self.sums, self.counts, self.weights), distant)
         return ((a, b) for _, a, b in ranked)
 
 
 def _ranked_once(ranking: _Ranking, nodes: Int64Array, labels: Int64Array, merges: Int64Array) -> StageMerges:
     """`merges` (m, 2) of `labels` (n,), with the numbers that `ranking` has for its clusters `nodes` (m, 2)."""
-    inter, distance = pair_numbers(ranking.sums, ranking.counts, ranking.weights, nodes)
+    first, second = nodes.T
+    shared = np.asarray(ranking.sums[first, second]).ravel()
+    inter = 1 - shared / (ranking.counts[first] * ranking.counts[second])
     return StageMerges(
         labels=labels_after(labels, merges),
         merges=merges,
-        distance=distance,
+        distance=weighted_distance(inter, ranking.weights[first], ranking.weights[second]),
         inter=inter,
         intra=ranking.penalties[nodes],
         sizes=ranking.counts[nodes].astype(np.int64),

@@ -45,14 +45,7 @@ def stored_pairs(sums: sparse.csr_matrix, counts: Float64Array, weights: Float64
         yield from zip(distance[part].tolist(), first[part].tolist(), second[part].tolist(), strict=True)
 
 
-def distant_pairs(sums: sparse.csr_matrix, weights: Float64Array) -> Iterator[Pair]:
-    """The pairs that `sums` does not hold, whose d_ab is 1, ascending: each made only when asked for."""
-    everyone = np.arange(len(weights))
-    columns = sums.indices.astype(np.int64)
-    return distant_pairs_of(everyone, weights, lambda a: columns[sums.indptr[a] : sums.indptr[a + 1]])
-
-
-def distant_pairs_of(labels: Int64Array, weights: Float64Array, near: Callable[[int], Int64Array]) -> Iterator[Pair]:
+def distant_pairs(labels: Int64Array, weights: Float64Array, near: Callable[[int], Int64Array]) -> Iterator[Pair]:
     """Pairs of `labels` (K,), with D = 1 + w_a + w_b of their `weights` (K,), ascending by (D, a, b), none in `near(a)`.
 
     Every cluster goes through those after it in the order of (w, label), in which its keys ascend; a heap has the next of
@@ -78,12 +71,3 @@ def distant_pairs_of(labels: Int64Array, weights: Float64Array, near: Callable[[
             known[a] = set(near(a).tolist())
         if b not in known[a]:
             yield value, a, b
-
-
-def pair_numbers(
-    sums: sparse.csr_matrix, counts: Float64Array, weights: Float64Array, merges: Int64Array
-) -> tuple[Float64Array, Float64Array]:
-    """(d_ab, D_ab), each (m,), of the pairs `merges` (m, 2)."""
-    first, second = merges.T
-    inter = 1 - np.asarray(sums[first, second]).ravel() / (counts[first] * counts[second])
-    return inter, weighted_distance(inter, weights[first], weights[second])

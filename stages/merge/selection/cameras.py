@@ -52,18 +52,30 @@ class CameraPenalty:
         self.per_camera[a] += self.per_camera[b]
 
 
-def camera_penalty(labels: Int64Array, camid: Int64Array, *, weight: float) -> CameraPenalty:
-    """The `CameraPenalty` of the clusters of `labels` (n,), each of 0..K−1 used, taken by `camid` (n,), from 0, −1 unknown."""
-    n_clusters, n_cameras = int(labels.max()) + 1, int(camid.max()) + 1
-    n_columns = n_cameras + int((camid < 0).any())
-    place = labels * n_columns + np.where(camid < 0, n_cameras, camid)
-    # with weights it counts in float64, whole numbers still, and no second array of that size is made
-    per_camera = np.bincount(place, weights=np.ones(len(labels)), minlength=n_clusters * n_columns)
-    return CameraPenalty(weight, per_camera.reshape(n_clusters, n_columns).astype(np.float64, copy=False), n_cameras)
+@dataclass(frozen=True)
+class Cameras:
+    """The camera of each sample, `camid` (n,) int64 from 0 or −1, and the `weight` of what D gains if clusters share one."""
+
+    camid: Int64Array
+    weight: float
+
+    @property
+    def n_columns(self) -> int:
+        """How many numbers `CameraPenalty` counts for a cluster."""
+        return int(self.camid.max()) + 1 + int((self.camid < 0).any())
+
+    def penalty(self, labels: Int64Array) -> CameraPenalty:
+        """The `CameraPenalty` of the clusters of `labels` (n,), each of 0..K−1 used."""
+        n_clusters, n_cameras, n_columns = int(labels.max()) + 1, int(self.camid.max()) + 1, self.n_columns
+        place = labels * n_columns + np.where(self.camid < 0, n_cameras, self.camid)
+        # with weights it counts in float64, whole numbers still, and no second array of that size is made
+        counts = np.bincount(place, weights=np.ones(len(labels)), minlength=n_clusters * n_columns)
+        per_camera = counts.reshape(n_clusters, n_columns).astype(np.float64, copy=False)
+        return CameraPenalty(self.weight, per_camera, n_cameras)
 
 
-def parse_cameras(camid: NDArray[Any], *, n_samples: int, weight: float) -> Int64Array:
-    """`camid` (n,) integers, renumbered from 0; those below 0 are not known, and −1.
+def parse_cameras(camid: NDArray[Any], *, n_samples: int, weight: float) -> Cameras:
+    """`Cameras` of `camid` (n,) integers, those below 0 not known.
 
     Raises DbcError unless there is one for each sample, UsageError for a negative or infinite `weight`.
     """
@@ -75,4 +87,4 @@ def parse_cameras(camid: NDArray[Any], *, n_samples: int, weight: float) -> Int6
             f"{camid.shape}; take cameras and features of one dataset"
         )
     camera = np.unique(np.where(camid < 0, -1, camid.astype(np.int64)), return_inverse=True)[1].astype(np.int64)
-    return camera - int((camid < 0).any())
+    return Cameras(camera - int((camid < 0).any()), weight)

@@ -9,7 +9,7 @@ import numpy as np
 from schemas.choices import Update
 from stages.merge.clusters import labels_after, members_by_cluster
 from stages.merge.result import StageMerges
-from stages.merge.selection.cameras import CameraPenalty, camera_penalty
+from stages.merge.selection.cameras import Cameras
 from stages.merge.selection.criterion import Criterion
 from stages.merge.selection.exact import exact_round, renamed
 from stages.merge.selection.first_pairs import LOWEST, Key, RankedPairs
@@ -22,10 +22,10 @@ from stages.merge.selection.merging_clusters import (
     MergingClusters,
 )
 from stages.merge.selection.penalties import Penalties
-from stages.merge.selection.ranking import Candidates, Workers, candidates_of, ranked_block
+from stages.merge.selection.ranking import Candidates, Workers, ranked_block
 from stages.merge.selection.walks import first_capacity, merges_array, next_capacity, walk
 from stages.merge.tables.source import Source
-from stages.merge.tables.table import Members, Table, slack_of
+from stages.merge.tables.table import Members, SharedCamera, Table, slack_of
 from stages.typing import BoolArray, Float64Array, Int64Array
 
 
@@ -55,7 +55,10 @@ class Partition:
     def candidates(self, alive: BoolArray, links: Links | None) -> Candidates:
         """The rows of clusters that are `alive` (K,), to be paired as `links` permit."""
         ids = np.flatnonzero(alive[self.owner])
-        return candidates_of(self.table, ids, owner=self.owner[ids], penalties=self.penalties, links=links)
+        owner, cameras = self.owner[ids], self.penalties.cameras
+        shared = None if cameras is None else SharedCamera(cameras.alone(owner), cameras.weight)
+        screened = self.table.screen(ids, self.penalties.weights(owner), owner, shared)
+        return Candidates(self.table, ids, owner, self.penalties, screened, links)
 
     def merging(self, source: Source) -> MergingClusters:
         """These clusters, to be merged one at a time."""
@@ -70,18 +73,6 @@ class Partition:
         return MergingClusters(dispersions, self.penalties.copy())
 
 
-@dataclass(frozen=True)
-class Cameras:
-    """The camera of each sample, `camid` (n,) int64 from 0 or −1, and the `weight` of what D gains if clusters share one."""
-
-    camid: Int64Array
-    weight: float
-
-
-def _penalty_of(cameras: Cameras | None, labels: Int64Array) -> CameraPenalty | None:
-    return None if cameras is None else camera_penalty(labels, cameras.camid, weight=cameras.weight)
-
-
 def partition_of(source: Source, labels: Int64Array, criterion: Criterion, cameras: Cameras | None) -> Partition:
     """The `Partition` of `labels` (n,) int64, each of 0..K−1 used."""
     members = Members(*members_by_cluster(labels))
@@ -94,7 +85,8 @@ def partition_of(source: Source, labels: Int64Array, criterion: Criterion, camer
         table, owner = source.table(Members(members.order, single, single + 1)), labels[members.order]
         ordered_means = np.zeros(len(counts))
     values = criterion.penalties(counts, ordered_means)
-    return Partition(table, members, owner, Penalties(criterion, counts, values, _penalty_of(cameras, labels)))
+    shared = None if cameras is None else cameras.penalty(labels)
+    return Partition(table, members, owner, Penalties(criterion, counts, values, shared))
 
 
 def merge_once_ranked(
@@ -210,7 +202,8 @@ def _partition_after(
     if table is None:
         return partition_of(source, labels, criterion, cameras)
     counts = members.counts.astype(np.float64)
-    penalties = Penalties(criterion, counts, merging.penalties.values[old], _penalty_of(cameras, labels))
+    shared = None if cameras is None else cameras.penalty(labels)
+    penalties = Penalties(criterion, counts, merging.penalties.values[old], shared)
     return Partition(table, members, np.arange(len(old)), penalties)
 
 

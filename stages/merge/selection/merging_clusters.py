@@ -27,11 +27,12 @@ class Dispersions(Protocol):
     def merge(self, a: int, b: int) -> float:
         """Move b's members to a; returns a's new Σ dist over ordered pairs, divided by n_a² (0 where unused)."""
 
-    def table_of(self, members: Members, old: Int64Array) -> Table | None:
+    def table_of(self, members: Members, old: Int64Array) -> Table | None:  # noqa: ARG002
         """The `Table` of the current clusters `members`, cluster c being old[c] here; None if it must be made anew."""
+        return None
 
 
-class MeanDispersions:
+class MeanDispersions(Dispersions):
     """`sqeuclidean` and `cosine`: sums of members add up. Means are made when first asked for, and kept."""
 
     def __init__(self, table: Table, grid: FeatureGrid):
@@ -97,7 +98,7 @@ class MeanDispersions:
         return high + round((norm - high) * 2.0**fine) * 2.0**-fine
 
 
-class BlockDispersions:
+class BlockDispersions(Dispersions):
     """`euclidean`: a merged cluster is a list of the table's clusters, between which sums of sample distances add up."""
 
     def __init__(self, table: Table):
@@ -124,10 +125,6 @@ class BlockDispersions:
         square = float(self._size(a) ** 2)
         return high / square + low / square
 
-    def table_of(self, members: Members, old: Int64Array) -> Table | None:  # noqa: ARG002
-        """See `Dispersions`."""
-        return None
-
     def _of(self, cluster: int) -> Int64Array:
         return self._parts.get(cluster, np.array([cluster], dtype=np.int64))
 
@@ -145,7 +142,7 @@ class BlockDispersions:
         return self._own[cluster]
 
 
-class MemberDispersions:
+class MemberDispersions(Dispersions):
     """Single linkage under any metric: `singles` is a table of single samples, `members` its rows of each cluster."""
 
     def __init__(self, singles: Table, members: list[Int64Array]):
@@ -163,10 +160,6 @@ class MemberDispersions:
         """See `Dispersions`."""
         self._members[a] = np.concatenate([self._members[a], self._members.pop(b)])
         return 0.0
-
-    def table_of(self, members: Members, old: Int64Array) -> Table | None:  # noqa: ARG002
-        """See `Dispersions`."""
-        return None
 
 
 @dataclass

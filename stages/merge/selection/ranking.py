@@ -20,7 +20,7 @@ import numpy as np
 from stages.merge.selection.first_pairs import LOWEST, FirstPairs, Key, RankedPairs
 from stages.merge.selection.links import Links
 from stages.merge.selection.penalties import Penalties
-from stages.merge.tables.table import ScreenedRows, SharedCamera, StripScreen, Table
+from stages.merge.tables.table import ScreenedRows, StripScreen, Table
 from stages.processes import Processes
 from stages.typing import Float64Array, Int64Array
 
@@ -61,7 +61,7 @@ class Candidates:
     owner: Int64Array
     penalties: Penalties
     screened: ScreenedRows | StripScreen
-    links: Links | None = None
+    links: Links | None
 
     def distance(self, rows: Int64Array, columns: Int64Array) -> Float64Array:
         """Canonical D (P,) of rows[i] with columns[i]."""
@@ -76,15 +76,6 @@ class Candidates:
             return estimates
         first, second = np.repeat(self.owner[rows], len(columns)), np.tile(self.owner[columns], len(rows))
         return estimates + cameras.between(first, second).reshape(estimates.shape)
-
-
-def candidates_of(
-    table: Table, ids: Int64Array, *, owner: Int64Array, penalties: Penalties, links: Links | None = None
-) -> Candidates:
-    """`Candidates` with their rows screened."""
-    cameras = penalties.cameras
-    shared = None if cameras is None else SharedCamera(cameras.alone(owner), cameras.weight)
-    return Candidates(table, ids, owner, penalties, table.screen(ids, penalties.weights(owner), owner, shared), links)
 
 
 def ranked_block(candidates: Candidates, *, after: Key, capacity: int, workers: Workers) -> RankedPairs:
