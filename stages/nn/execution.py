@@ -12,7 +12,7 @@ TENSOR_FLOAT_FROM = (8, 0)
 """The first compute capability that multiplies TensorFloat-32."""
 
 
-def torch_execution(device: torch.device, *, amp: bool, compiled: bool = False) -> Execution:
+def torch_execution(device: torch.device, *, amp: bool, compiled: bool = False, n_processes: int = 1) -> Execution:
     """torch's version, the device with its name, the network's precision, threads, and whether it was compiled."""
     name = f" {torch.cuda.get_device_name(device)}" if device.type == "cuda" else ""
     return Execution(
@@ -20,6 +20,7 @@ def torch_execution(device: torch.device, *, amp: bool, compiled: bool = False) 
         device=f"{device}{name}",
         precision="bfloat16" if amp else _float32_as_run(device),
         threads=torch.get_num_threads(),
+        processes=n_processes,
         compiled=compiled,
     )
 

@@ -10,6 +10,7 @@ import torch
 from schemas.parameters import TrainParameters
 from schemas.summaries import ModelSummary
 from stages.arrays.partition import connected, relabel
+from stages.arrays.silhouette import sample_silhouettes
 from stages.constraints.stage import read_constraints
 from stages.errors import DbcError
 from stages.features.kept_whitening import whitening_of
@@ -34,7 +35,6 @@ from stages.train.images.frames import TrainSamples
 from stages.train.images.sources import cached
 from stages.train.loop import Step, TrainOptions, TrainResult, train
 from stages.train.parents import Parents
-from stages.train.sure import sure_samples
 from stages.train.whitened import with_whitened_head
 from stages.typing import BoolArray, Float32Array, Int64Array
 
@@ -96,8 +96,8 @@ def compute_model(
     summary = _summary(
         model, result, parameters, backbone=initial.backbone, n_left_out=n_left_out, images_per_second=progress.rate
     )
-    execution = torch_execution(device, amp=parameters.amp, compiled=context.compiled)
-    execution = execution.model_copy(update={"processes": writer.processes.size})
+    n_processes = writer.processes.size
+    execution = torch_execution(device, amp=parameters.amp, compiled=context.compiled, n_processes=n_processes)
     return Computed(summary, execution, notes=(*progress.notes, *warnings))
 
 
@@ -122,8 +122,7 @@ def _untrained(writer: Writer, parents: Parents, parameters: TrainParameters, *,
         n_steps=0,
         epochs=0,
     )
-    execution = torch_execution(device, amp=parameters.amp)
-    return Computed(handed_on, execution.model_copy(update={"processes": writer.processes.size}))
+    return Computed(handed_on, torch_execution(device, amp=parameters.amp, n_processes=writer.processes.size))
 
 
 def _resumed(checkpoints: StageCheckpoints, processes: Processes, reporter: Reporter) -> Checkpoint | None:
@@ -189,6 +188,15 @@ def _classes(parents: Parents, parameters: TrainParameters, context: Context) ->
 def _left_out(dataset: Artifact, train_index: Int64Array) -> Int64Array:
     """The train samples that are not in `train_index`, in order."""
     return np.setdiff1d(np.flatnonzero(dataset.read("split") == TRAIN), train_index)
+
+
+def sure_samples(rows: Float32Array, labels: Int64Array, *, above: float) -> BoolArray:
+    """Whether the silhouette of each of `rows` (n, d) among the clusters `labels` (n,), 0..K−1, is above `above`: (n,).
+
+    A sample that is a cluster of its own has 0. All are sure if fewer than two clusters would be left.
+    """
+    is_sure = np.asarray(sample_silhouettes(rows, labels, np.arange(len(rows))) > above)
+    return is_sure if len(np.unique(labels[is_sure])) > 1 else np.ones(len(rows), dtype=bool)
 
 
 def _confirmed(parents: Parents, n_samples: int) -> BoolArray:
@@ -286,8 +294,7 @@ def _summary(
     n_left_out: int,
     images_per_second: float,
 ) -> ModelSummary:
-    per_epoch = max(1, len(result.loss) // parameters.epochs)
-    trained = len(result.loss) > 0
+    per_epoch = len(result.loss) // parameters.epochs
     return ModelSummary(
         stage=parameters.stage,
         backbone=backbone,
@@ -296,8 +303,8 @@ def _summary(
         n_left_out=n_left_out,
         n_steps=len(result.loss),
         epochs=parameters.epochs,
-        loss_first=float(result.loss[:per_epoch].mean()) if trained else None,
-        loss_last=float(result.loss[-per_epoch:].mean()) if trained else None,
-        accuracy_last=float(result.accuracy[-per_epoch:].mean()) if trained else None,
+        loss_first=float(result.loss[:per_epoch].mean()),
+        loss_last=float(result.loss[-per_epoch:].mean()),
+        accuracy_last=float(result.accuracy[-per_epoch:].mean()),
         images_per_second=images_per_second,
     )

@@ -11,7 +11,7 @@ import numpy as np
 from stages.arrays.exact_sums import exponent_of
 from stages.arrays.neighbours import DENSE_SHARE
 from stages.arrays.row_blocks import by_blocks
-from stages.arrays.silhouette import SAMPLE_LIMIT, drawn
+from stages.arrays.silhouette import SAMPLE_LIMIT, drawn, silhouettes_of
 from stages.arrays.similarity import product_error
 from stages.errors import DbcError
 from stages.typing import Float32Array, Float64Array, Int64Array
@@ -221,8 +221,7 @@ def _silhouette(clusters: ClusterMeans, samples: Int64Array) -> Float64Array:
         return found, own
 
     nearest = clusters.nearest_other(len(defined), points)
-    larger = np.maximum(within, nearest)
-    silhouette[defined] = np.divide(nearest - within, larger, out=np.zeros(len(defined)), where=larger > 0)
+    silhouette[defined] = silhouettes_of(within, nearest)
     return silhouette
 
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stages.arrays.cluster_silhouettes import ClusterMeans, mean_over_clusters, sample_silhouettes
-from stages.arrays.silhouette import SAMPLE_LIMIT, drawn
+from stages.arrays.silhouette import SAMPLE_LIMIT, drawn, mean_over_clusters, sample_silhouettes
 from stages.arrays.unit_rows import unit_rows
 from stages.errors import DbcError
 from stages.typing import Float32Array, Int64Array
@@ -79,15 +78,15 @@ def measure(
             f"`labels` must have one entry for each of {len(features)} rows of `features`, got {len(labels)}; "
             "take clusters and features of one run"
         )
-    clusters = ClusterMeans.of(features, labels)
+    _, labels, size = np.unique(labels, return_inverse=True, return_counts=True)
     samples = drawn(len(features), sample_limit, generator)
-    silhouettes = sample_silhouettes(clusters, samples)
+    silhouettes = sample_silhouettes(features, labels, samples)
     return StageMeasures(
         stage=stage,
-        n_clusters=len(clusters.size),
-        singleton_share=float((clusters.size == 1).mean()),
-        silhouette=float(silhouettes.mean()) if len(clusters.size) > 1 else math.nan,
-        cluster_silhouette=mean_over_clusters(clusters.labels, samples, silhouettes),
+        n_clusters=len(size),
+        singleton_share=float((size == 1).mean()),
+        silhouette=float(silhouettes.mean()) if len(size) > 1 else math.nan,
+        cluster_silhouette=mean_over_clusters(labels, samples, silhouettes),
     )
 
 

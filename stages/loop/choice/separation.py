@@ -9,8 +9,7 @@ import numpy as np
 
 from schemas.choices import PUBLISHED_LAMBDA
 from schemas.parameters import MergeParameters
-from stages.arrays.cluster_silhouettes import mean_over_clusters
-from stages.arrays.silhouette import SAMPLE_LIMIT, drawn
+from stages.arrays.silhouette import SAMPLE_LIMIT, drawn, mean_over_clusters
 from stages.arrays.unit_rows import unit_rows
 from stages.features.prepared import Prepared
 from stages.loop.choice.across_cameras import CameraSums, camera_mixing, has_cameras

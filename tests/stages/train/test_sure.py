@@ -13,8 +13,8 @@ from stages.constraints.stage import Constraints
 from stages.runs.context import DEFAULT_CONTEXT
 from stages.samples import QUERY, TRAIN
 from stages.train import compute
+from stages.train.compute import sure_samples
 from stages.train.recipes import resolve
-from stages.train.sure import sure_samples
 
 ANGLE = np.radians([0, 10, 80, 90, 100, 85, 180])
 ROWS = np.stack([np.cos(ANGLE), np.sin(ANGLE)], axis=1).astype(np.float32)

@@ -44,7 +44,7 @@ def test_silhouettes_are_those_of_scikit_learn_by_sample_and_by_cluster(seed: in
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     features, labels = drawn(2)
     whole = measured(features, labels)
-    monkeypatch.setattr("stages.arrays.cluster_silhouettes.BLOCK", 7)
+    monkeypatch.setattr("stages.arrays.silhouette.BLOCK", 7)
     parts = measured(features, labels)
     for name in ("silhouette", "cluster_silhouette"):
         assert getattr(parts, name) == pytest.approx(getattr(whole, name), abs=1e-12)
