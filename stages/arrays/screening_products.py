@@ -54,9 +54,9 @@ def host_product(precision: str, *, n_rows: int, dim: int) -> Product:
         )
     if precision == "float32":
         edge = 1024 if n_rows > 6000 else 704 if n_rows > 2500 else 512
-        return Product("float32", product_bound("float32", dim), edge, _float32_product(_Buffers()))
+        return Product("float32", product_bound("float32", dim), edge, _float32_product(Buffers()))
     if precision == "int8":
-        return Product("int8", 0.0, 512, _int8_product(_Buffers()))
+        return Product("int8", 0.0, 512, _int8_product(Buffers()))
     raise UsageError(f"unknown `precision` '{precision}': choose auto, float32 or int8")
 
 
@@ -64,7 +64,7 @@ _INT8_PAYS = 4e9
 """Products from which int8 saves more than to load its loop takes: 7 ms."""
 
 
-class _Buffers(threading.local):
+class Buffers(threading.local):
     """Arrays of each thread, kept from product to product: new pages cost as much as a small product."""
 
     def __init__(self) -> None:
@@ -79,14 +79,14 @@ class _Buffers(threading.local):
         return self._flat[name][:size].reshape(shape)
 
 
-def _float32_product(buffers: _Buffers) -> Callable[[Array, Array], Array]:
+def _float32_product(buffers: Buffers) -> Callable[[Array, Array], Array]:
     def multiply(left: Array, right: Array) -> Array:
         return np.matmul(left, right.T, out=buffers.array((len(left), len(right)), np.float32))
 
     return multiply
 
 
-def _int8_product(buffers: _Buffers) -> Callable[[Array, Array], Array]:
+def _int8_product(buffers: Buffers) -> Callable[[Array, Array], Array]:
     in_hardware = multiplies_int8()
 
     def multiply(left: Array, right: Array) -> Array:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -12,7 +14,7 @@ from schemas.parameters import MergeParameters
 from schemas.rules import is_read
 from schemas.stage_names import stage_label
 from schemas.summaries import ClustersSummary
-from stages.arrays.backend import Backend, namespace_for
+from stages.arrays.backend import namespace_for
 from stages.arrays.device_memory import stage_memory
 from stages.constraints.stage import AskedConstraints
 from stages.errors import DbcError, UsageError
@@ -26,7 +28,7 @@ from stages.merge.linkage import empty_linkage, extend_linkage
 from stages.merge.result import StageMerges
 from stages.merge.schedule import initial_labels, least_merge_percent, number_of_merges, stage_merges
 from stages.merge.selection.links import Constraints
-from stages.processes import Processes, together
+from stages.processes import together
 from stages.reporting import Reporter
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lineage import broken_chain, dataset_of, newest_features, require_same_dataset
@@ -50,14 +52,8 @@ class Inputs:
     known: KnownBefore
 
 
-@dataclass(frozen=True)
-class Options:
-    """By which parameters a merge goes, and where."""
-
-    parameters: MergeParameters
-    backend: Backend
-    memory_limit: int | None
-    processes: Processes
+MergeBy = Callable[..., StageMerges]
+"""`merge_as` by the parameters, in the place and with the room of this stage."""
 
 
 def merge(
@@ -118,11 +114,18 @@ def merge(
         n_samples, dim = inputs.prepared.rows.shape
         own = device if parameters.clusterer == "dbc" else "cpu"
         backend = namespace_for(own, n_products=float(n_samples) ** 2 * dim)
-        options = Options(parameters, backend, context.memory_limit, processes)
+        merge_by = partial(
+            merge_as,
+            parameters,
+            camera_weight=inputs.prepared.camera_weight,
+            memory_limit=context.memory_limit,
+            processes=processes,
+            backend=backend,
+        )
         if reviewed:
-            result, linkage = without_merges(_corrected(inputs, options)), empty_linkage()
+            result, linkage = without_merges(_corrected(inputs, merge_by)), empty_linkage()
         elif parameters.clusterer == "dbc":
-            result = _merge(inputs, n_merges, options, reporter=context.reporter)
+            result = _merge(inputs, n_merges, merge_by, metric=parameters.metric, reporter=context.reporter)
             _tell_fewer(result, n_merges, parameters.n_clusters, context.reporter)
             linkage = extend_linkage(inputs.linkage, inputs.labels, result)
         else:
@@ -264,31 +267,20 @@ def _n_merges(dataset: Artifact, previous: Artifact | None, stage: int, paramete
     return n_merges
 
 
-def _corrected(inputs: Inputs, options: Options) -> Int64Array:
+def _corrected(inputs: Inputs, merge_by: MergeBy) -> Int64Array:
     """The labels that the inputs have, corrected by what is known."""
     rows, camid = inputs.prepared.rows, inputs.prepared.camid
 
     def merge_anew(members: Int64Array, constraints: Constraints) -> Int64Array:
-        return merge_as(
-            options.parameters,
-            rows[members],
-            initial_labels(len(members)),
-            len(members) - 1,
-            camid=None if camid is None else camid[members],
-            camera_weight=inputs.prepared.camera_weight,
-            memory_limit=options.memory_limit,
-            processes=options.processes,
-            backend=options.backend,
-            constraints=constraints,
-        ).labels
+        own, n_merges = None if camid is None else camid[members], len(members) - 1
+        singles = initial_labels(len(members))
+        return merge_by(rows[members], singles, n_merges, camid=own, constraints=constraints).labels
 
     return corrected(inputs.labels, inputs.known.constraints, merge_anew)
 
 
-def _merge(inputs: Inputs, n_merges: int, options: Options, *, reporter: Reporter) -> StageMerges:
-    parameters = options.parameters
+def _merge(inputs: Inputs, n_merges: int, merge_by: MergeBy, *, metric: str, reporter: Reporter) -> StageMerges:
     n_clusters = int(inputs.labels.max()) + 1
-    is_jaccard = parameters.metric == "jaccard"
     with reporter.task(f"merge {n_clusters} clusters", total=1000, unit="‰") as advance:
         told, started = 0, time.perf_counter()
 
@@ -296,23 +288,12 @@ def _merge(inputs: Inputs, n_merges: int, options: Options, *, reporter: Reporte
             nonlocal told
             rate = max(done, 1) / max(time.perf_counter() - started, 1e-9)
             reached = max(told, 1000 * done // max(total, 1))
-            speed = f"{rate:.0f} samples and merges/s" if is_jaccard else f"{rate / 1e6:.1f}M pairs/s"
+            speed = f"{rate:.0f} samples and merges/s" if metric == "jaccard" else f"{rate / 1e6:.1f}M pairs/s"
             advance(reached - told, f"{speed}, {(total - done) / rate:.0f} s left")
             told = reached
 
-        return merge_as(
-            parameters,
-            inputs.prepared.rows,
-            inputs.labels,
-            n_merges,
-            camid=inputs.prepared.camid,
-            camera_weight=inputs.prepared.camera_weight,
-            memory_limit=options.memory_limit,
-            progress=progress,
-            processes=options.processes,
-            backend=options.backend,
-            constraints=inputs.known.constraints,
-        )
+        rows, camid, known = inputs.prepared.rows, inputs.prepared.camid, inputs.known.constraints
+        return merge_by(rows, inputs.labels, n_merges, camid=camid, progress=progress, constraints=known)
 
 
 def _write(writer: Writer, result: StageMerges, linkage: Float64Array) -> None:

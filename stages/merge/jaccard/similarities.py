@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from stages.arrays.k_reciprocal import jaccard_similarity, k_reciprocal_encoding
-from stages.arrays.neighbours import Neighbours, neighbours_within
+from stages.arrays.neighbours import Neighbours, nearest_neighbours
 from stages.processes import OneProcess, Processes
 from stages.typing import Array
 
@@ -34,7 +34,7 @@ def jaccard_similarities(
     processes = processes or OneProcess()
     n_samples = features.shape[0]
     samples = own_samples(n_samples, processes)
-    own = neighbours_within(features, min(max(k1 + 1, k2), n_samples), samples=samples, report=report)
+    own = nearest_neighbours(features, min(max(k1 + 1, k2), n_samples), samples=samples, report=report)
     encoding = k_reciprocal_encoding(features, _gathered_neighbours(own, processes), k1=k1, k2=k2)
     rows = jaccard_similarity(encoding[samples.start : samples.stop], encoding, report=report)
     similarity = _gathered_rows(rows, processes)

@@ -15,7 +15,7 @@ from stages.arrays.exact_sums import halving_sum, split_on_grids
 from stages.arrays.product_errors import precision_of, product_bound
 from stages.merge.tables.canonical_rows import CanonicalRows, largest, parts_of
 from stages.merge.tables.moments import Moments, moments_in_parts, variances_in_parts
-from stages.merge.tables.table import Carried, Members, SharedCamera, slack_of
+from stages.merge.tables.table import Carried, Members, SharedCamera, slack_of, slots_of
 from stages.typing import Array, Float64Array, Int64Array
 
 _FLOAT32_ERRORS: dict[tuple[str, str, int], float] = {}
@@ -43,7 +43,7 @@ class ArrayTable:
         self._rows, self._grid = rows, rows.grid
         self._scale = 0.5 if rows.metric == "cosine" else 1.0
         counts = members.counts
-        self._slot = _slots(counts)
+        self._slot = slots_of(counts, fewest=2)
         several = counts > 1
         self._moments: Moments = moments_in_parts(rows, members.order[np.repeat(several, counts)], counts[several])
         self._variance: Float64Array = np.zeros(len(counts))
@@ -119,7 +119,7 @@ class ArrayTable:
         """See `Table`."""
         table, moments = copy.copy(self), self._moments
         counts = members.counts
-        table.members, table._slot, table._variance = members, _slots(counts), carried.variances
+        table.members, table._slot, table._variance = members, slots_of(counts, fewest=2), carried.variances
         old = self._index(np.maximum(self._slot[carried.old[counts > 1]], 0))
         kept = moments if moments.sums.shape[0] else _empty_like(moments)
         sums, high, low = (self._xp.take(part, old, axis=0) for part in (kept.sums, kept.norms_high, kept.norms_low))
@@ -184,11 +184,6 @@ class ArrayTable:
     @property
     def _device(self) -> Any:
         return array_api_compat.device(self._rows.features)
-
-
-def _slots(counts: Int64Array) -> Int64Array:
-    """The row of `Moments` of each cluster of `counts` (K,) members; −1 for a cluster of one, which needs none."""
-    return np.where(counts > 1, np.cumsum(counts > 1) - 1, -1)
 
 
 def _empty_like(moments: Moments) -> Moments:

@@ -121,12 +121,16 @@ def unit_rows(rows: Array, *, first: int = 0) -> Array:
     xp = array_api_compat.array_namespace(rows)
     peak = xp.max(xp.abs(rows), axis=1)
     if not bool(xp.all(peak > 0)):
-        row = first + int(to_host(xp.argmin(peak)))
-        raise DbcError(
-            f"features row {row} is all zeros, which has no cosine distance; drop it or use `metric='sqeuclidean'`"
-        )
+        raise no_direction(first + int(to_host(xp.argmin(peak))))
     scaled = rows / peak[:, None]
     return scaled / xp.sqrt(halving_sum(scaled * scaled))[:, None]
+
+
+def no_direction(row: int) -> DbcError:
+    """The refusal of a `row` of zeros under `cosine`."""
+    return DbcError(
+        f"features row {row} is all zeros, which has no cosine distance; drop it or use `metric='sqeuclidean'`"
+    )
 
 
 def require_range(peak: float) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from stages.arrays.exact_sums import exponent_of
-from stages.arrays.screening_products import Product
+from stages.arrays.screening_products import Buffers, Product
 from stages.merge.tables import compiled_scan
 from stages.merge.tables.canonical_rows import FeatureGrid
 from stages.merge.tables.compiled_quantise import FLOAT32, INT8, Origin, QuantisedRows
@@ -55,7 +54,7 @@ class HostScreen:
     owner: Int64Array
     product: Product
     margin: float
-    spare: threading.local = field(default_factory=threading.local)
+    found: Buffers = field(default_factory=Buffers)
 
     @property
     def n_rows(self) -> int:
@@ -71,18 +70,10 @@ class HostScreen:
         """See `ScreenedRows`."""
         stored = self.screen.stored
         tile = self.product.multiply(stored[rows], stored[columns])
-        first, second = self._found(tile.size)
+        first, second = self.found.array((2, tile.size), np.int64)
         limit = threshold + self.margin + abs(threshold) * 2.0**-40
         n_found = compiled_scan.scan(tile, rows.start, columns.start, self.screen, self.owner, limit, first, second)
         return first[:n_found].copy(), second[:n_found].copy()
-
-    def _found(self, size: int) -> tuple[Int64Array, Int64Array]:
-        """Two arrays of this thread, kept because new pages cost more than the scan that fills them."""
-        if getattr(self.spare, "size", 0) < size:
-            self.spare.size = size
-            self.spare.arrays = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
-        arrays: tuple[Int64Array, Int64Array] = self.spare.arrays
-        return arrays
 
     def estimates(self, rows: Int64Array, columns: Int64Array) -> Float64Array:
         """See `ScreenedRows`."""

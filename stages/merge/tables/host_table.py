@@ -12,15 +12,14 @@ from schemas.choices import SampleMetric
 from stages.arrays.exact_sums import grid_exponents
 from stages.arrays.finite import require_finite
 from stages.arrays.screening_products import Product
-from stages.errors import DbcError
 from stages.merge.tables import compiled_quantise, compiled_rows, compiled_scan
-from stages.merge.tables.canonical_rows import FeatureGrid, grid_of, require_range
+from stages.merge.tables.canonical_rows import FeatureGrid, grid_of, no_direction, require_range
 from stages.merge.tables.compiled_quantise import QuantisedRows
 from stages.merge.tables.compiled_rows import Rows
 from stages.merge.tables.compiled_scan import Screen
 from stages.merge.tables.host_screen import HostScreen, origin_of, quantised_rows
 from stages.merge.tables.pair_screen import PairScreen, PairSource
-from stages.merge.tables.table import Carried, Members, SharedCamera, slack_of
+from stages.merge.tables.table import Carried, Members, SharedCamera, slack_of, slots_of
 from stages.typing import Array, Float64Array, Int64Array
 
 _CHUNK_ROWS = 256
@@ -47,7 +46,8 @@ def host_grid(features: Array, *, metric: SampleMetric, threads: Executor) -> Fe
         def unit_ranges(i: int) -> int:
             return int(compiled_rows.unit_column_ranges(features, *chunks[i], lowest[i], highest[i]))
 
-        _require_directions([row for row in threads.map(unit_ranges, range(len(chunks))) if row >= 0])
+        if zeros := [row for row in threads.map(unit_ranges, range(len(chunks))) if row >= 0]:
+            raise no_direction(min(zeros))
     return grid_of(lowest.min(axis=0).astype(np.float64), highest.max(axis=0).astype(np.float64), n_samples=n_samples)
 
 
@@ -70,7 +70,7 @@ class HostTable:
         self._scale = 0.5 if metric == "cosine" else 1.0
         self._rows = _rows_of(features, grid, members, metric)
         counts = members.counts
-        self._slot = _slots(counts)
+        self._slot = slots_of(counts, fewest=_SUMMED_FROM)
         self._sums = np.empty((int(self._slot.max()) + 1, features.shape[1]))
         self._norms = np.zeros((len(counts), 2))
         self._variance = np.zeros(len(counts))
@@ -87,7 +87,7 @@ class HostTable:
         table = copy.copy(self)
         table.members = members
         table._rows = self._rows._replace(order=members.order, starts=members.starts, stops=members.stops)
-        table._slot = _slots(members.counts)
+        table._slot = slots_of(members.counts, fewest=_SUMMED_FROM)
         table._sums = np.empty((int(table._slot.max()) + 1, self._sums.shape[1]))
         table._norms, table._variance = self._norms[carried.old], carried.variances
         for cluster in np.flatnonzero((table._slot >= 0) & (self._slot[carried.old] >= 0)).tolist():
@@ -237,19 +237,5 @@ def _rows_of(features: Array, grid: FeatureGrid, members: Members, metric: Sampl
     )
 
 
-def _slots(counts: Int64Array) -> Int64Array:
-    """The row of the sums of each cluster of `counts` (K,) members; −1 for a cluster that keeps none."""
-    is_summed = counts >= _SUMMED_FROM
-    return np.where(is_summed, np.cumsum(is_summed) - 1, -1)
-
-
 def _chunks(total: int, size: int) -> list[tuple[int, int]]:
     return [(first, min(first + size, total)) for first in range(0, total, size)]
-
-
-def _require_directions(zero_rows: list[int]) -> None:
-    if zero_rows:
-        raise DbcError(
-            f"features row {min(zero_rows)} is all zeros, which has no cosine distance; "
-            "drop it or use `metric='sqeuclidean'`"
-        )

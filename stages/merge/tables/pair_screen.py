@@ -6,12 +6,13 @@ The engine only proposes pairs: their D comes from the table in host memory, bit
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import array_api_compat
 import numpy as np
 
+from schemas.choices import SampleMetric
 from stages.arrays.backend import require_bound, to_host
 from stages.arrays.exact_sums import halving_sum
 from stages.arrays.pair_engines import PairEngine, PairRows, engine_of, n_pairs_of, near_pairs, padded, strips_of
@@ -84,17 +85,11 @@ class PairSource:
         return PairScreen(pair_rows, owner, self.engine, slack_of(grid, metric=metric))
 
 
-def pair_source(features: Array, grid: FeatureGrid, metric: Any, *, engine: PairEngine | None = None) -> PairSource:
+def pair_source(features: Array, grid: FeatureGrid, metric: SampleMetric) -> PairSource:
     """The source of `features` (n, d) where an engine works; `grid` is theirs, from host memory."""
     xp, device = array_api_compat.array_namespace(features), array_api_compat.device(features)
-    own = FeatureGrid(
-        centre=xp.asarray(to_host(grid.centre), device=device),
-        dim=grid.dim,
-        exponent=grid.exponent,
-        norm_bound=grid.norm_bound,
-        n_samples=grid.n_samples,
-    )
-    return PairSource(CanonicalRows(features, own, metric), engine or engine_of(features))
+    own = replace(grid, centre=xp.asarray(to_host(grid.centre), device=device))
+    return PairSource(CanonicalRows(features, own, metric), engine_of(features))
 
 
 def _stored(values: Array, dtype: Any, grid: FeatureGrid) -> tuple[Array, tuple[Array, ...]]:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+import numpy as np
+
 from schemas.choices import SampleMetric
 from stages.merge.tables.canonical_rows import FeatureGrid
 from stages.typing import Array, Float64Array, Int32Array, Int64Array
@@ -127,6 +129,12 @@ class SharedCamera:
 
     camera: Int32Array
     weight: float
+
+
+def slots_of(counts: Int64Array, *, fewest: int) -> Int64Array:
+    """The row of the sums of each cluster of `counts` (K,) members; −1 for one of less than `fewest`, which keeps none."""
+    is_kept = counts >= fewest
+    return np.where(is_kept, np.cumsum(is_kept) - 1, -1)
 
 
 def slack_of(grid: FeatureGrid, *, metric: SampleMetric) -> float:
