@@ -30,13 +30,13 @@ WEIGHT_QUANTUM = 2.0**-50
 
 
 def k_reciprocal_encoding(
-    features: Array, neighbours: Neighbours, *, k1: int = PUBLISHED_K1, k2: int = PUBLISHED_K2, relative: bool = True
+    features: Array, neighbours: Neighbours, *, k1: int = PUBLISHED_K1, k2: int = PUBLISHED_K2
 ) -> sparse.csr_matrix:
     """Encodings (n, n) float64 of L2-normalised `features` (n, d): rows sum to 1, weight on samples of the neighbourhood.
 
     `neighbours` holds at least min(max(k1 + 1, k2), n) of every sample. R(p, k): the samples q among the k nearest of p, p
     among the k nearest of q (both count themselves beside their k). R(p, k1) is joined by R(q, k1/2) for every q in it
-    of which more than two thirds lie in R(p, k1); weights are exp(−d), d the squared distance, with `relative` divided
+    of which more than two thirds lie in R(p, k1); weights are exp(−d), d the squared distance divided
     by that of the farthest sample; the encoding of p is then the mean over its k2 nearest samples, itself included
     (k2 = 1: its own). Memory follows the number of neighbours, not n².
     """
@@ -52,7 +52,7 @@ def k_reciprocal_encoding(
     reciprocal = _reciprocal(neighbours, k1 + 1)
     nearer = _reciprocal(neighbours, int(np.around(k1 / 2)) + 1)
     parts = [
-        _encoded(features, neighbours, _expanded(reciprocal[rows], nearer), rows, relative=relative)
+        _encoded(features, neighbours, _expanded(reciprocal[rows], nearer), rows)
         for rows in (slice(start, min(start + ENCODED_ROWS, n)) for start in range(0, n, ENCODED_ROWS))
     ]
     encoding = sparse.csr_matrix(sparse.vstack([sparse.csr_matrix((0, n)), *parts]))
@@ -105,9 +105,7 @@ def _expanded(reciprocal: sparse.csr_matrix, nearer: sparse.csr_matrix) -> spars
     return sparse.csr_matrix(reciprocal + shared @ nearer)
 
 
-def _encoded(
-    features: Array, neighbours: Neighbours, members: sparse.csr_matrix, rows: slice, *, relative: bool
-) -> sparse.csr_matrix:
+def _encoded(features: Array, neighbours: Neighbours, members: sparse.csr_matrix, rows: slice) -> sparse.csr_matrix:
     """Weights exp(−d) of the `members` of each of `rows`, summing to 1 a row."""
     members.eliminate_zeros()
     members.sort_indices()
@@ -115,9 +113,8 @@ def _encoded(
     row = np.repeat(np.arange(rows.start, rows.stop), n_members)
     distance = 2 - 2 * _similarity(features, row, members.indices.astype(np.int64))
     distance[row == members.indices] = 0.0
-    if relative:
-        farthest = neighbours.farthest[row]
-        distance = np.divide(distance, farthest, out=np.zeros_like(distance), where=farthest > 0)
+    farthest = neighbours.farthest[row]
+    distance = np.divide(distance, farthest, out=np.zeros_like(distance), where=farthest > 0)
     weight = np.exp(-distance)
     weight /= np.repeat(np.add.reduceat(weight, members.indptr[:-1].astype(np.int64)), n_members)
     return sparse.csr_matrix((weight, members.indices, members.indptr), shape=members.shape)

@@ -44,26 +44,23 @@ def block_bytes_of(features: Array) -> int:
     return int(max(BLOCK_BYTES, min(_DEVICE_BLOCK_BYTES, _DEVICE_SHARE * available_bytes(features))))
 
 
-def nearest_neighbours(features: Array, k: int, *, block_bytes: int | None = None) -> Neighbours:
+def nearest_neighbours(
+    features: Array,
+    k: int,
+    *,
+    samples: range | None = None,
+    block_bytes: int | None = None,
+    report: Callable[[int], object] | None = None,
+) -> Neighbours:
     """The min(k, n) nearest of `features` (n, d) for each of them by squared Euclidean distance, itself included.
 
     Features are L2-normalised float32 (zero rows are allowed) of any array library; distance is 2 − 2 s for the exact
     similarity s of `stages.arrays.similarity`, so it depends on no library, machine or block size. A float32 product with a
     proven error bound says which pairs can be among the nearest, and those are ranked exactly. Holds `block_bytes` of
     similarities at once (by default `block_bytes_of`), however many samples there are (but at least one row of them).
+    Rows are those of consecutive `samples`, by default all; `report(n)` is called after every n of them.
     """
-    return neighbours_within(features, k, samples=range(features.shape[0]), block_bytes=block_bytes)
-
-
-def neighbours_within(
-    features: Array,
-    k: int,
-    *,
-    samples: range,
-    block_bytes: int | None = None,
-    report: Callable[[int], object] | None = None,
-) -> Neighbours:
-    """The rows of `nearest_neighbours` of consecutive `samples`; `report(n)` is called after every n samples."""
+    samples = range(features.shape[0]) if samples is None else samples
     if k < 1:
         raise DbcError(f"`k` must be at least 1, the sample itself, got {k}")
     k = min(k, features.shape[0])

@@ -9,7 +9,7 @@ WEIGHT_GRID = 2.0**-40
 
 
 def plain_jaccard_distances(features, k1, k2):
-    encoding = plain_encoding(features, k1, k2, relative=True)
+    encoding = plain_encoding(features, k1, k2)
     distances = plain_jaccard(encoding, encoding)
     np.fill_diagonal(distances, 0)
     return distances

@@ -16,7 +16,7 @@ def plain_squared_distances(features: np.ndarray) -> list[list[float]]:
     ]
 
 
-def plain_encoding(features: np.ndarray, k1: int, k2: int, *, relative: bool) -> np.ndarray:
+def plain_encoding(features: np.ndarray, k1: int, k2: int) -> np.ndarray:
     n = len(features)
     distance = plain_squared_distances(features)
     order = [sorted(range(n), key=lambda j, i=i: (j != i, distance[i][j], j)) for i in range(n)]
@@ -32,7 +32,7 @@ def plain_encoding(features: np.ndarray, k1: int, k2: int, *, relative: bool) ->
             near = reciprocal(q, half)
             if 3 * len(near & reciprocal(p, k1)) > 2 * len(near):
                 members |= near
-        scale = (max(distance[p]) or 1.0) if relative else 1.0
+        scale = max(distance[p]) or 1.0
         weights = {q: math.exp(-distance[p][q] / scale) for q in members}
         for q, weight in weights.items():
             own[p, q] = weight / sum(weights.values())

@@ -35,7 +35,7 @@ def named(rows: np.ndarray, pid: np.ndarray, camid: np.ndarray) -> list[tuple[st
 def plain_first_hits_and_precisions(case: Case, options: Reranking) -> tuple[list[int], list[float]]:
     both = np.concatenate([case["query"], case["gallery"]])
     n_query = len(case["query"])
-    encoding = plain_encoding(both, options.k1, options.k2, relative=True)
+    encoding = plain_encoding(both, options.k1, options.k2)
     jaccard = plain_jaccard(encoding[:n_query], encoding[n_query:])
     distance = plain_squared_distances(both)
     first_hits, precisions = [], []
