@@ -55,7 +55,7 @@ def prepared(
     not to be pushed apart. Raises what `compared_features` and `needed_cameras` do.
     """
     if parameters.camera != "auto":
-        camid = penalised_cameras(dataset, parameters)
+        camid = needed_cameras(dataset, parameters) if parameters.camera == "penalty" else None
         rows = compared_features(features, dataset, parameters, memory_limit=memory_limit)
         return Prepared(rows, camid, 0.0 if camid is None else parameters.camera_weight)
     is_train = dataset.read("split") == TRAIN
@@ -147,14 +147,6 @@ def train_rows(features: Artifact, dataset: Artifact, is_train: BoolArray) -> Fl
     rows = pooled if is_train.all() else pooled[is_train]
     require_finite(rows)
     return rows
-
-
-def penalised_cameras(dataset: Artifact, parameters: MergeParameters) -> Int32Array | None:
-    """The camera ids (n_train,) for whose sharing a merge by `parameters` adds to D; None if it does not.
-
-    Raises what `needed_cameras` does.
-    """
-    return needed_cameras(dataset, parameters) if parameters.camera == "penalty" else None
 
 
 def needed_cameras(dataset: Artifact, parameters: MergeParameters) -> Int32Array | None:

@@ -14,7 +14,7 @@ from schemas.parameters import MergeParameters
 from stages.arrays.memory_limit import require_memory
 from stages.errors import DbcError, MemoryLimitError
 from stages.features.centring import centred_by_camera, centring_bytes
-from stages.features.prepared import compared_features, penalised_cameras, prepared, whitening_bytes
+from stages.features.prepared import compared_features, needed_cameras, prepared, whitening_bytes
 from stages.features.whitening import fit_whitening, whitened
 
 NUMBER = itertools.count()
@@ -100,13 +100,14 @@ def test_only_train_rows_are_compared():
 def test_cameras_are_read_for_a_penalty_alone_and_all_are_wanted():
     camid, split = np.array([4, 2, 4, -2], dtype=np.int32), np.array([0, 0, 1, 2], dtype=np.uint8)
     dataset = Held(split=split, camid=camid)
-    assert penalised_cameras(dataset, MergeParameters(camera="penalty")).tolist() == [4, 2]
-    assert penalised_cameras(Held(), MergeParameters(camera="centring")) is None
+    assert needed_cameras(dataset, MergeParameters(camera="penalty")).tolist() == [4, 2]
+    known = Held(split=np.zeros(4, dtype=np.uint8), camid=np.array([4, 2, 4, 2], dtype=np.int32))
+    assert prepared(Held(pooled=some_features(4)), known, MergeParameters(camera="centring", whiten=0)).camid is None
     dataset = Held(split=np.zeros(4, dtype=np.uint8), camid=camid)
     with pytest.raises(
         DbcError, match="`camera='penalty'` needs all cameras, but 1 of 4 train samples have no camera id"
     ):
-        penalised_cameras(dataset, MergeParameters(camera="penalty"))
+        needed_cameras(dataset, MergeParameters(camera="penalty"))
 
 
 def test_the_penalty_keeps_the_keys_of_parameters_from_before_it():

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from schemas.parameters import InitParameters
+from stages.extract.camera_statistics import looks_follow
 from stages.extract.forward import extract
-from stages.features.camera_looks import looks_follow
 from stages.nn.camera_norm import (
     CameraStatistics,
     by_camera,
