@@ -42,13 +42,8 @@ class Work:
     model: Artifact
     stage: int
     parameters: ExtractParameters
-    torch_device: str
+    device: torch.device
     compiled: bool
-
-    @property
-    def device(self) -> torch.device:
-        """Where the network runs."""
-        return torch.device(self.torch_device)
 
 
 def compute_added(writer: Writer, work: Work, before: Artifact, features: Artifact, *, reporter: Reporter) -> Computed:
@@ -101,7 +96,9 @@ def compute_all(writer: Writer, work: Work, before: Artifact | None, *, reporter
     piece = rows_per_piece(n_samples, batch_size=work.parameters.batch_size, row_bytes=4 * max(dim, embedding_dim))
     share = Share(piece, writer.processes.rank, writer.processes.size)
     started, spread = time.perf_counter(), CollapseCheck()
-    norm = _looked_for(model, work) if before is None else _Norm.of(before)
+    norm = _Norm() if before is None else _Norm.of(before)
+    if before is None and work.parameters.camera_norm != "off":
+        norm = _Norm(*looked_for(model, work.model, work.dataset, device=work.device))
     norm.keep(writer)
     with (
         by_camera(model, norm.statistics),
@@ -128,8 +125,8 @@ def compute_all(writer: Writer, work: Work, before: Artifact | None, *, reporter
         camera_norm=norm.told,
         norm_strength=0.0 if norm.statistics is None else norm.statistics.strength,
     )
-    execution = torch_execution(work.device, amp=work.parameters.amp)
-    execution = execution.model_copy(update={"processes": writer.processes.size, "compiled": work.compiled})
+    n_processes = writer.processes.size
+    execution = torch_execution(work.device, amp=work.parameters.amp, compiled=work.compiled, n_processes=n_processes)
     if norm.statistics is not None and norm.told is not None and work.stage == INIT_STAGE:
         reporter.note(norm.told)
     return Computed(summary, execution, notes=() if note is None or n_samples == 1 else (note,))
@@ -155,12 +152,6 @@ class _Norm:
     def places(self, dataset: Artifact) -> Int64Array | None:
         """The row of each sample of `dataset` in the statistics."""
         return None if self.statistics is None else self.statistics.places(dataset.read("camid"))
-
-
-def _looked_for(model: ReidModel, work: Work) -> _Norm:
-    if work.parameters.camera_norm == "off":
-        return _Norm()
-    return _Norm(*looked_for(model, work.model, work.dataset, device=work.device))
 
 
 def _pieces(

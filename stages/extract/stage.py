@@ -11,7 +11,7 @@ from schemas.stage_names import INIT_STAGE, stage_label
 from stages.arrays.backend import resolve_torch_device
 from stages.arrays.device_memory import stage_memory
 from stages.features.views import mirrored
-from stages.nn.found_model import found_initial, require_agreement, tell_of_another_seed
+from stages.nn.found_model import found_initial, new_initial, require_agreement, tell_of_another_seed
 from stages.nn.host_memory import keep_large_blocks
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lineage import parent_of
@@ -43,7 +43,7 @@ def extract(
     dataset = run.require("dataset")
     stage = newest_trained(run) if stage is None else stage
     if stage == INIT_STAGE:
-        made = found_initial(run, initial) or _new_model(run, initial, context)
+        made = found_initial(run, initial) or new_initial(run, initial, context)
         if made.artifact is None:
             return made
         model = made.artifact if "model" not in run.pinned else run.require("model", stage)
@@ -67,21 +67,18 @@ def extract(
         if same is not None:
             return _copy(writer, same, stage=stage)
         # torch takes a second to import, and most commands find all there
+        import torch
+
         from stages.extract.compute import Work, compute_added, compute_all
 
-        work = Work(dataset, model, stage, parameters, resolve_torch_device(device), context.compiled)
+        own = torch.device(resolve_torch_device(device))
+        work = Work(dataset, model, stage, parameters, own, context.compiled)
         before = None if context.force else _before_adding(run, request)
         if before is not None and writer.processes.size == 1:
             return compute_added(writer, work, *before, reporter=context.reporter)
         return compute_all(writer, work, None if before is None else before[1], reporter=context.reporter)
 
     return make_artifact(run, request, compute, context=context, shared=True)
-
-
-def _new_model(run: RunDirectory, initial: Mapping[str, Any], context: Context) -> Made:
-    from stages.nn.initial_model import initial_model
-
-    return initial_model(run, initial, context=context.without_force())
 
 
 def _same_weights(run: RunDirectory, request: Request) -> Artifact | None:

@@ -25,7 +25,7 @@ def association_loss(
     """
     anchors = functional.normalize(anchors.detach(), dim=1)
     embedding = functional.normalize(embedding, dim=1)
-    distance = _distances(embedding, anchors)
+    distance = (2 - 2 * embedding @ anchors.T).clamp(min=1e-12).sqrt()
     own = distance.gather(1, labels[:, None])[:, 0]
     others = cameras[None, :] != cameras[labels][:, None]
     others = others.scatter(1, labels[:, None], torch.ones_like(labels, dtype=torch.bool)[:, None])
@@ -37,7 +37,7 @@ def association_loss(
         partner = partners(anchors, cameras)[labels]
         matched = (partner >= 0) & has_wrong
         joint = functional.normalize(anchors[labels] + anchors[partner.clamp(min=0)], dim=1)
-        to_joint = _length(embedding - joint)
+        to_joint = (embedding - joint).square().sum(dim=1).clamp(min=1e-12).sqrt()
         loss = loss + functional.relu(to_joint - wrong + MARGIN) * matched
     return loss.mean(), (own.detach() < wrong.detach()).float().mean()
 
@@ -62,11 +62,3 @@ def move_anchors(anchors: Tensor, embedding: Tensor, labels: Tensor) -> None:
     """Move each sample's anchor in place, in batch order: x ← x − η (x̂ − f̂), hats for unit length."""
     for row, feature in zip(labels.tolist(), functional.normalize(embedding, dim=1), strict=True):
         anchors[row] -= STEP * (functional.normalize(anchors[row], dim=0) - feature)
-
-
-def _distances(rows: Tensor, columns: Tensor) -> Tensor:
-    return (2 - 2 * rows @ columns.T).clamp(min=1e-12).sqrt()
-
-
-def _length(rows: Tensor) -> Tensor:
-    return rows.square().sum(dim=1).clamp(min=1e-12).sqrt()

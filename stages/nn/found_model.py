@@ -12,6 +12,7 @@ from schemas.parameters import InitParameters
 from schemas.stage_names import INIT_STAGE
 from stages.errors import UsageError
 from stages.reporting import Reporter, Silent
+from stages.runs.context import Context
 from stages.runs.lineage import parent_of
 from stages.runs.making import Made
 from stages.runs.run_directory import RunDirectory, model_manifest
@@ -27,6 +28,13 @@ def found_initial(run: RunDirectory, overrides: Mapping[str, Any]) -> Made | Non
     if existing is None or not describes(overrides, model_manifest(existing).initial) or not _of_dataset(run, existing):
         return None
     return Made("up to date", "model", INIT_STAGE, existing, existing.version, {})
+
+
+def new_initial(run: RunDirectory, initial: Mapping[str, Any], context: Context) -> Made:
+    """`initial_model` by the fields `initial`, made although `force` asks for the features or the training that want it."""
+    from stages.nn.initial_model import initial_model  # with torch
+
+    return initial_model(run, initial, context=context.without_force())
 
 
 def describes(overrides: Mapping[str, Any], initial: InitParameters) -> bool:

@@ -31,18 +31,13 @@ class Health:
     last_loss: float | None
     feature_spread: float | None
 
-    @property
-    def chance_loss(self) -> float:
-        """ln K."""
-        return math.log(self.n_clusters)
-
     def warnings(self) -> tuple[str, ...]:
         """A line for each sign of collapse, with what to try; usually none."""
         lines = []
         if is_as_guessing(self.last_loss, self.n_clusters):
             lines.append(
-                f"training: loss {self.last_loss:.3f} is as high as that of guessing, ln K = {self.chance_loss:.3f}; try more "
-                f"`epochs`, another `learning_rate` or another `recipe`"
+                f"training: loss {self.last_loss:.3f} is as high as that of guessing, ln K = "
+                f"{math.log(self.n_clusters):.3f}; try more `epochs`, another `learning_rate` or another `recipe`"
             )
         if self.feature_spread is not None and self.feature_spread < LEAST_SPREAD:
             lines.append(

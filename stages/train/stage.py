@@ -15,7 +15,7 @@ from stages.arrays.device_memory import stage_memory
 from stages.constraints.stage import AskedConstraints, make_constraints
 from stages.errors import DbcError, UsageError
 from stages.features.views import views_known
-from stages.nn.found_model import found_initial, require_agreement, tell_of_another_seed
+from stages.nn.found_model import found_initial, new_initial, require_agreement, tell_of_another_seed
 from stages.processes import is_leader
 from stages.reporting import Reporter
 from stages.runs.context import DEFAULT_CONTEXT, Context
@@ -121,7 +121,7 @@ def _weights_before(run: RunDirectory, stage: int, initial: Mapping[str, Any], c
     if model is None or model_manifest(model).summary.stage == INIT_STAGE:
         # the features that were merged are of the model there is, and the seed is that of training
         kept = initial if model is None else {name: value for name, value in initial.items() if name != "seed"}
-        outcome = found_initial(run, kept) or _new_model(run, initial, context)
+        outcome = found_initial(run, kept) or new_initial(run, initial, context)
     else:
         require_agreement(model, initial)
         found = model_manifest(model).summary.stage
@@ -131,12 +131,6 @@ def _weights_before(run: RunDirectory, stage: int, initial: Mapping[str, Any], c
             f"stage {stage - 1} has no model: starting from that of stage {stage_label(outcome.stage)}"
         )
     return outcome
-
-
-def _new_model(run: RunDirectory, initial: Mapping[str, Any], context: Context) -> Made:
-    from stages.nn.initial_model import initial_model
-
-    return initial_model(run, initial, context=context.without_force())
 
 
 def _tell_of_other_features(run: RunDirectory, clusters: Artifact, reporter: Reporter) -> None:

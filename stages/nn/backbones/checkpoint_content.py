@@ -54,11 +54,10 @@ def read_checkpoint(path: Path, *, name: str) -> dict[str, Tensor]:
     for wrapper in _WRAPPERS:
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
             content = content[wrapper]
-    tensors = (
-        {str(key): value for key, value in content.items() if isinstance(value, Tensor)} if _is_dict(content) else {}
-    )
-    if not tensors or not all(isinstance(value, (Tensor, *_PLAIN)) for value in content.values()):
-        keys = f" (its keys: {', '.join([str(key) for key in content][:3])})" if _is_dict(content) and content else ""
+    named: dict[Any, Any] = content if isinstance(content, dict) else {}
+    tensors = {str(key): value for key, value in named.items() if isinstance(value, Tensor)}
+    if not tensors or not all(isinstance(value, (Tensor, *_PLAIN)) for value in named.values()):
+        keys = f" (its keys: {', '.join([str(key) for key in named][:3])})" if named else ""
         raise DbcError(
             f"weights {name} must be a state dict (name to tensor), alone or under {', '.join(_WRAPPERS)}, got "
             f"{type(content).__name__} with other things than tensors{keys}; save the network's state_dict() alone"
@@ -75,10 +74,6 @@ def pooling_of(path: Path) -> str | None:
     with suppress(safetensors.SafetensorError), safetensors.safe_open(path, framework="pt") as file:
         return (file.metadata() or {}).get("pooling")
     return None
-
-
-def _is_dict(content: object) -> bool:
-    return isinstance(content, dict)
 
 
 def _is_safetensors(path: Path) -> bool:

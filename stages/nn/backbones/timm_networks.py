@@ -176,13 +176,14 @@ def _config_beside(weights: WeightsFile, backbone: str) -> Mapping[str, Any]:
         content = json.loads(path.read_text()) if path.is_file() else {}
     except (OSError, ValueError) as error:
         raise DbcError(f"{path}, beside the weights, is not readable as JSON ({error}); remove it") from error
+    content = content if isinstance(content, dict) else {}
     expected = backbone.removeprefix(PREFIX).partition(".")[0]
-    named = content.get("architecture", expected) if isinstance(content, dict) else expected
+    named = content.get("architecture", expected)
     if named != expected:
         raise UsageError(
             f"`backbone` must be {PREFIX}{named}, which {path.name} beside the weights names, got {backbone}"
         )
-    config = content.get("pretrained_cfg", {}) if isinstance(content, dict) else {}
+    config = content.get("pretrained_cfg", {})
     return {name: config[name] for name in ("mean", "std", "input_size") if isinstance(config.get(name), list)}
 
 

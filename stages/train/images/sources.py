@@ -49,16 +49,12 @@ class DeviceFrames:
     """All frames on the device."""
 
     frames: Tensor
+    waits = False
 
     @property
     def shape(self) -> tuple[int, ...]:
         """(n_frames, H, W, 3)."""
         return tuple(self.frames.shape)
-
-    @property
-    def waits(self) -> bool:
-        """False: no reading, no copy."""
-        return False
 
     def batch(self, index: Int64Array) -> Tensor:
         """The frames `index` (B), in that order."""
@@ -71,16 +67,12 @@ class HostFrames:
 
     frames: StoredImages
     device: torch.device
+    waits = True
 
     @property
     def shape(self) -> tuple[int, ...]:
         """(n_frames, H, W, 3)."""
         return self.frames.shape
-
-    @property
-    def waits(self) -> bool:
-        """True; on the CPU because of the augmentation."""
-        return True
 
     def batch(self, index: Int64Array) -> Tensor:
         """The frames `index` (B), in that order."""
