@@ -13,7 +13,7 @@ import argparse
 import itertools
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from statistics import median
 from unittest import mock
@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from benchmarks.ingest import SIZE, write_images
-from benchmarks.turns import Clock, Spent, header, row, take_turns
+from benchmarks.turns import Spent, header, processor_ratios, ratios, row, seconds, take_turns
 from schemas.parameters import IngestParameters, InitParameters
 from stages.extract.forward import extract
 from stages.ingest.stage import ingest
@@ -44,13 +44,8 @@ def without_checksums() -> Iterator[None]:
 
 
 def timed(call: Callable[[], object], *, checked: bool) -> Spent:
-    clock = Clock()
-    if checked:
-        call()
-    else:
-        with without_checksums():
-            call()
-    return clock.spent()
+    with nullcontext() if checked else without_checksums():
+        return Spent.by(call)
 
 
 def main() -> None:
@@ -92,18 +87,9 @@ def main() -> None:
                 "with": lambda call=call: timed(call, checked=True),
             }
             found = take_turns(turns, repeats=options.repeats)
-            seconds = [
-                f"{median(s.wall for s in spent):.3f} ({median(s.processor for s in spent):.3f})"
-                for spent in found.values()
-            ]
-            costs = [
-                median(
-                    getattr(own, kind) / getattr(plain, kind) - 1
-                    for plain, own in zip(found["without"], found["with"], strict=True)
-                )
-                for kind in ("wall", "processor")
-            ]
-            print(row(what, *seconds, *(f"{cost:.1%}" for cost in costs)), flush=True)
+            told = [f"{seconds(turns):.3f} ({median(s.processor for s in turns):.3f})" for turns in found.values()]
+            costs = [median(by(found["with"], found["without"])) - 1 for by in (ratios, processor_ratios)]
+            print(row(what, *told, *(f"{cost:.1%}" for cost in costs)), flush=True)
 
 
 if __name__ == "__main__":

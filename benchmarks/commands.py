@@ -15,10 +15,7 @@ processors, which are what is left to compare on a busy machine; the ratio's bra
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
-import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -26,12 +23,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
 
 from benchmarks.evaluation import make_set
-from benchmarks.merge_measures import DIM, SPUN_OUT, mixture, print_table
+from benchmarks.merge_measures import DIM, mixture
+from benchmarks.turns import SPUN_OUT, Spent, least_processor_ratio, print_table, ratios, tell_of_old_core
 from schemas.manifest import DatasetManifest, Execution, FeaturesManifest
 from schemas.parameters import EvaluateParameters, ExtractParameters, IngestParameters, MergeParameters
 from schemas.recipes import DEFAULT_RECIPE, merging_of
@@ -62,27 +61,6 @@ PIECES: dict[str, tuple[tuple[Any, str], ...]] = {
 """Functions by what they do; none of them calls another."""
 
 
-@dataclass(frozen=True)
-class Spent:
-    """Seconds passed, and of all processors."""
-
-    passed: float = 0.0
-    processor: float = 0.0
-
-    def __add__(self, other: Spent) -> Spent:
-        return Spent(self.passed + other.passed, self.processor + other.processor)
-
-    def __sub__(self, other: Spent) -> Spent:
-        return Spent(self.passed - other.passed, self.processor - other.processor)
-
-    def __str__(self) -> str:
-        return f"{self.passed:.3f} ({self.processor:.3f})"
-
-    @classmethod
-    def now(cls) -> Spent:
-        return cls(time.perf_counter(), time.process_time())
-
-
 @dataclass
 class Turns:
     """What each turn of a call spent, and its pieces."""
@@ -92,9 +70,7 @@ class Turns:
 
     def take(self, call: Callable[[], object]) -> None:
         with watched() as pieces:
-            started = Spent.now()
-            call()
-            self.spent.append(Spent.now() - started)
+            self.spent.append(Spent.by(call))
         self.pieces.append(pieces)
         time.sleep(SPUN_OUT)
 
@@ -120,7 +96,7 @@ def watched() -> Iterator[dict[str, Spent]]:
             try:
                 return function(*args, **kwargs)
             finally:
-                spent[piece] += Spent.now() - started
+                spent[piece] += Spent.since(started)
 
         return call
 
@@ -208,20 +184,20 @@ def table(title: str, floor: Turns, turns: dict[str, Turns], wanted: float, *, s
     """One column a call, its pieces below its ratio to `share` of the `floor`."""
     pieces = {name: found.of_least() for name, found in turns.items()}
     least = floor.spent[floor.least].passed * share
-    rows = [["", *turns], ["seconds", *(str(found.spent[found.least]) for found in turns.values())]]
-    ratios = []
-    for found in turns.values():
-        own = [a.passed / (b.passed * share) for a, b in zip(found.spent, floor.spent, strict=True)]
-        ratios.append(f"{found.spent[found.least].passed / least:.2f} ({statistics.median(own):.2f})")
-    rows.append([f"of the floor, {least:.3f} s (wanted {wanted})", *ratios])
+    rows = [["seconds", *(str(found.spent[found.least]) for found in turns.values())]]
+    of_floor = [
+        f"{found.spent[found.least].passed / least:.2f} ({median(ratios(found.spent, floor.spent)) / share:.2f})"
+        for found in turns.values()
+    ]
+    rows.append([f"of the floor, {least:.3f} s (wanted {wanted})", *of_floor])
     busy = min(spent.processor for spent in floor.spent) * share
-    by_processor = [f"{min(spent.processor for spent in found.spent) / busy:.2f}" for found in turns.values()]
+    by_processor = [f"{least_processor_ratio(found.spent, floor.spent) / share:.2f}" for found in turns.values()]
     rows.append([f"of its processor seconds, {busy:.3f} s", *by_processor])
     for piece in (*PIECES, "all else"):
         cells = [found[piece] for found in pieces.values()]
         if max(cell.passed for cell in cells) > 0:
             rows.append([piece, *map(str, cells)])
-    print_table(title, *rows)
+    print_table(title, ["", *turns], *rows)
 
 
 def take_turns(
@@ -283,8 +259,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--only", choices=("merge", "eval"))
     options = parser.parse_args()
-    if "OPENBLAS_CORETYPE" in os.environ:
-        print("OPENBLAS_CORETYPE is set: the floor may be half of what the machine does", file=sys.stderr)
+    tell_of_old_core()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         if options.only != "eval":
             measure_merge(Path(folder), options)

@@ -19,18 +19,27 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import os
-import statistics
 import threading
 import time
 import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from statistics import median
 from types import ModuleType
 
 import numpy as np
 
+from benchmarks.turns import (
+    Spent,
+    Turns,
+    least_processor_ratio,
+    memory_mib,
+    ratios,
+    reset_peak,
+    take_turns,
+    tell_of_old_core,
+)
 from stages.arrays.similarity import exact_similarity
 from stages.evaluate.retrieval import compiled_ranking
 from stages.evaluate.retrieval.metrics import RetrievalMetrics, evaluate_retrieval
@@ -93,33 +102,25 @@ class Stopwatch:
         return timed
 
 
-class Timing:
-    """Wall and processor seconds of one of several calls that take turns; the second suffers less from other work."""
-
-    def __init__(self, call: Callable[[], object]) -> None:
-        self.call, self.wall, self.cpu = call, list[float](), list[float]()
-
-    def run(self) -> object:
-        start, cpu_start = time.perf_counter(), time.process_time()
-        result = self.call()
-        self.wall.append(time.perf_counter() - start)
-        self.cpu.append(time.process_time() - cpu_start)
-        return result
-
-    def line(self, floor: Timing) -> str:
-        ratio = statistics.median(w / f for w, f in zip(self.wall, floor.wall, strict=True))
-        return (
-            f"{min(self.wall):8.3f} s  ({min(self.wall) / min(floor.wall):6.2f} × the product, {ratio:.2f} the median of "
-            f"turns; {min(self.cpu):.3f} processor seconds, {min(self.cpu) / min(floor.cpu):.2f} ×)"
-        )
+def line(ours: Turns, floor: Turns) -> str:
+    least, of_floor = (min(spent.passed for spent in turns) for turns in (ours, floor))
+    return (
+        f"{least:8.3f} s  ({least / of_floor:6.2f} × the product, {median(ratios(ours, floor)):.2f} the median of turns; "
+        f"{least_processor(ours):.3f} processor seconds, {least_processor_ratio(ours, floor):.2f} ×)"
+    )
 
 
-def print_parts(whole: Timing, parts: dict[str, list[float]]) -> None:
+def least_processor(turns: Turns) -> float:
+    return min(spent.processor for spent in turns)
+
+
+def print_parts(whole: Turns, parts: dict[str, list[float]]) -> None:
     """Print where the processor seconds of the evaluation that took fewest of them went."""
-    best = min(range(len(whole.cpu)), key=whole.cpu.__getitem__)
+    best = min(range(len(whole)), key=lambda turn: whole[turn].processor)
     seconds = {name: values[best] for name, values in parts.items()}
-    seconds["checks, pairs, figures, threads"] = whole.cpu[best] - sum(seconds.values())
-    print(f"  of {whole.cpu[best]:.3f} processor seconds: " + ", ".join(f"{n} {s:.3f}" for n, s in seconds.items()))
+    seconds["checks, pairs, figures, threads"] = whole[best].processor - sum(seconds.values())
+    told = ", ".join(f"{name} {value:.3f}" for name, value in seconds.items())
+    print(f"  of {whole[best].processor:.3f} processor seconds: {told}")
 
 
 def load(path: Path, name: str) -> ModuleType:
@@ -138,11 +139,6 @@ def load_cython(folder: Path) -> ModuleType:
     if not built:
         raise SystemExit(f"{folder}: no rank_cy*.so; build it with cythonize -i rank_cy.pyx")
     return load(built[0], "rank_cy")
-
-
-def status_kib(name: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line.split()[1] for line in lines if line.startswith(name)))
 
 
 def ids_of(arrays: dict[str, np.ndarray]) -> list[np.ndarray]:
@@ -191,35 +187,46 @@ def main() -> None:
     parser.add_argument("--skip-python", action="store_true", help="leave out torchreid's Python loop, over a minute")
     parser.add_argument("--fastreid", type=Path, metavar="DIR")
     options = parser.parse_args()
-    if "OPENBLAS_CORETYPE" in os.environ:
-        print(f"OPENBLAS_CORETYPE={os.environ['OPENBLAS_CORETYPE']} is set: the floor may be too high")
+    tell_of_old_core()
     arrays = make_set(options.identities)
     evaluate(arrays)
-    Path("/proc/self/clear_refs").write_text("5")
-    before = status_kib("VmRSS")
+    reset_peak()
+    before = memory_mib("VmRSS")
     figures = evaluate(arrays)
-    after = status_kib("VmHWM")
+    above = memory_mib() - before
     print(f"rank-1 {figures.rank(1):.4f}, mAP {figures.mAP:.4f}, mINP {figures.mINP:.4f}, {figures.n_valid} queries")
-    print(f"memory above the features: {(after - before) / 1024:.0f} MiB (the product itself: 204 MiB)")
+    print(f"memory above the features: {above:.0f} MiB (the product itself: 204 MiB)")
     peers = cython_peers(options, arrays)
-    floor = Timing(lambda: arrays["query"] @ arrays["gallery"].T)
-    turns = {"bare float32 product": floor, "whole evaluation": Timing(lambda: evaluate(arrays))}
-    turns |= {name: Timing(call) for name, call in peers.items()}
     parts: dict[str, list[float]] = {"product in chunks": [], "counting": []}
     results: dict[str, tuple] = {}
-    for _ in range(options.repeats):
+
+    def whole() -> Spent:
         with (
             Stopwatch(compiled_ranking, "chunked_product") as product,
             Stopwatch(compiled_ranking, "count_ahead", "similarity_of_pairs") as counting,
         ):
-            results = {name: timing.run() for name, timing in turns.items()}
+            spent = Spent.by(lambda: evaluate(arrays))
         parts["product in chunks"].append(product.total)
         parts["counting"].append(counting.total)
-    for name, timing in turns.items():
-        print(f"{name:22} {timing.line(floor)}")
+        return spent
+
+    def peer(name: str) -> Spent:
+        return Spent.by(lambda: results.update({name: peers[name]()}))
+
+    turns = take_turns(
+        {
+            "bare float32 product": lambda: Spent.by(lambda: arrays["query"] @ arrays["gallery"].T),
+            "whole evaluation": whole,
+            **{name: partial(peer, name) for name in peers},
+        },
+        repeats=options.repeats,
+        warms_up=False,
+    )
+    for name, spent in turns.items():
+        print(f"{name:22} {line(spent, turns['bare float32 product'])}")
     print_parts(turns["whole evaluation"], parts)
     for name in peers:
-        ours, theirs = min(parts["counting"]), min(turns[name].cpu)
+        ours, theirs = min(parts["counting"]), least_processor(turns[name])
         print(f"counting {ours:.3f} s, {name} {theirs:.3f} s, one thread each: {theirs / ours:.1f} times faster")
         compare(name, *figures_of(results[name]), figures, 1e-5)
     if options.torchreid and not options.skip_python:

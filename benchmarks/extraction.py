@@ -17,7 +17,6 @@ random, images drawn.
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from collections.abc import Callable
 from contextlib import closing, nullcontext
@@ -31,13 +30,12 @@ from benchmarks.turns import (
     MODES,
     WANTED,
     Case,
-    Clock,
     Spent,
     header,
     machine,
+    network_options,
     peak,
-    rate,
-    ratios,
+    rate_cells,
     reset_peak,
     row,
     take_turns,
@@ -81,11 +79,11 @@ class Bench:
         precision = torch.autocast(self.device.type, dtype=torch.bfloat16) if amp else nullcontext()
         with torch.inference_mode(), precision:
             wait_for(self.device)
-            clock = Clock()
+            started = Spent.now()
             for _ in range(self.case.batches):
                 network(self.pixels)
             wait_for(self.device)
-            return clock.spent()
+            return Spent.since(started)
 
     def extraction(self, *, amp: bool, compiled: bool) -> Spent:
         """A turn of extraction: the batches after its first piece, while as many are read ahead at the end as then."""
@@ -109,12 +107,12 @@ class Bench:
                 )
                 with closing(pieces):
                     next(pieces)
-                    clock = Clock()
+                    started = Spent.now()
                     for number in range(self.case.batches):
                         _, pooled_rows, embedding_rows = next(pieces)
                         pooled.write(number * size, pooled_rows)
                         embedding.write(number * size, embedding_rows)
-                    spent = clock.spent()
+                    spent = Spent.since(started)
                 # a table that is not whole is refused
                 for first in range(self.case.batches * size, n_images, size):
                     rows = np.zeros((min(size, n_images - first), dim), dtype=np.float32)
@@ -162,18 +160,12 @@ def measured(bench: Bench, mode: str, *, repeats: int) -> str:
         repeats=repeats,
     )
     n_images = bench.case.batches * bench.case.batch_size
-    rates = (rate(spent, n_images) for spent in found.values())
-    return row(bench.case.told(mode), *rates, *ratios(found["forward"], found["extract"]), peak(bench.device))
+    return row(bench.case.told(mode), *rate_cells(found, "forward", "extract", n_images), peak(bench.device))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cases", nargs="+", default=["resnet50:256x128:32:3", "mobilenet_v2:128x128:64:12"])
-    parser.add_argument("--modes", nargs="+", choices=list(MODES), default=["float32", "amp"])
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--threads", type=int, help="threads of torch; its own choice by default")
-    arguments = parser.parse_args()
+    cases = ["resnet50:256x128:32:3", "mobilenet_v2:128x128:64:12"]
+    arguments = network_options(__doc__, cases=cases, repeats=5).parse_args()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     device = torch.device(resolve_torch_device(arguments.device))

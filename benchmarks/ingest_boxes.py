@@ -27,6 +27,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.ingest import SIZE, write_images
+from benchmarks.turns import Spent, memory_mib
 from schemas.parameters import IngestParameters
 from stages.ingest.decode.block import Cuts
 from stages.ingest.decode.crops import Region
@@ -117,13 +118,11 @@ def ingest_once(file: Path, run: Path, *, workers: int, n_boxes: int) -> Rate:
 
 def parse(file: str, told: Any) -> None:
     """Send what recognising and reading `file` takes: seconds, processor seconds, samples, and the peak of memory in MiB."""
-    started, spent = time.perf_counter(), time.process_time()
+    started = Spent.now()
     recognise_source(Path(file))
     samples = read_samples(Path(file), parameters=IngestParameters(format="megadetector"))
-    seconds, spent = time.perf_counter() - started, time.process_time() - spent
-    # getrusage would tell the peak of the process that started this one, if that is larger
-    peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    told.put((seconds, spent, len(samples), int(peak.split()[1]) / 1024))
+    spent = Spent.since(started)
+    told.put((spent.passed, spent.processor, len(samples), memory_mib()))
 
 
 def parsing(folder: Path, n_boxes: int) -> None:

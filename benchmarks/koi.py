@@ -180,7 +180,7 @@ def apart(out: Path) -> None:
     """ARI and IDF1 of the boxes at some numbers of clusters, without and with what frames show."""
     from sklearn.metrics import adjusted_rand_score
 
-    from benchmarks.merge_measures import print_table
+    from benchmarks.turns import print_table
     from schemas.parameters import MergeParameters
     from schemas.stage_names import INIT_STAGE
     from stages.constraints.derived import derived_pairs

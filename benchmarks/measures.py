@@ -11,12 +11,12 @@ the least, and the ratio the median of each turn's own.
 from __future__ import annotations
 
 import argparse
-import statistics
-import time
 from collections.abc import Callable
+from statistics import median
 
 import numpy as np
 
+from benchmarks.turns import call_in_turns, header, ratios, row
 from schemas.parameters import MergeParameters
 from stages.arrays.silhouette import SAMPLE_LIMIT
 from stages.features.prepared import Prepared
@@ -42,12 +42,6 @@ def products(rows: Float32Array) -> None:
         looked_at @ rows[: round(len(rows) / size)].T
 
 
-def seconds(call: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    call()
-    return time.perf_counter() - started
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--samples", type=int, default=13_518)
@@ -63,13 +57,11 @@ def main() -> None:
         "products": lambda: products(rows),
         "measured": lambda: separation(Prepared(rows), parameters, sampling_seed=0, camid=camid),
     }
-    turns = [{name: seconds(way) for name, way in ways.items()} for _ in range(given.repeats)]
-    least = {name: min(turn[name] for turn in turns) for name in ways}
-    ratio = statistics.median(turn["measured"] / (turn["merge"] + turn["products"]) for turn in turns)
-    print("| samples × d | merge, s | products, s | measured, s | beside both |")
-    print("|---|---|---|---|---|")
-    cells = " | ".join(f"{least[name]:.2f}" for name in ways)
-    print(f"| {given.samples:,} × {given.dim} | {cells} | {ratio:.2f} |")
+    turns = call_in_turns(ways, repeats=given.repeats)
+    least = (f"{min(spent.passed for spent in found):.2f}" for found in turns.values())
+    ratio = median(ratios(turns["measured"], turns["merge"], turns["products"]))
+    print(header("samples × d", "merge, s", "products, s", "measured, s", "beside both"))
+    print(row(f"{given.samples:,} × {given.dim}", *least, f"{ratio:.2f}"))
 
 
 if __name__ == "__main__":

@@ -24,12 +24,14 @@ import os
 import sys
 from collections.abc import Callable
 from functools import partial
+from statistics import median
 
 import numpy as np
 
 from benchmarks.gpu_steps import merge_table
-from benchmarks.merge_measures import in_turns, mixture, peak_mib, print_table
+from benchmarks.merge_measures import mixture, peak_mib
 from benchmarks.merge_peers import dendrogram_table, one_stage_table
+from benchmarks.turns import call_in_turns, least_processor_ratio, print_table, ratios, seconds, tell_of_old_core
 from stages.merge.selection.links import Constraints
 from tests.reference.published import merge_stage
 
@@ -53,20 +55,18 @@ def stage_table(n_samples: int, repeats: int) -> None:
     options |= {f"`{update}`": {"update": update} for update in ("union", "exact")}
     for name, option in options.items():
         calls[name] = lambda option=option: merge_stage(features, labels, n_merges, kernels="compiled", **option)
-    times = in_turns(calls, repeats)
+    times = call_in_turns(calls, repeats=repeats)
     floor = times["full product"]
-    rows = [["", "seconds", "ratio", "wanted", "ratio of processor seconds", "memory, MiB"]]
-    rows.append(["half product", f"{floor.median / 2:.3f}", "1", "", "1", ""])
+    rows = [["half product", f"{seconds(floor) / 2:.3f}", "1", "", "1", ""]]
     for name, option in options.items():
         found = times[name]
         target = EXACT_TARGET if "update" in option else TARGETS[option["precision"]]
         given = ", ".join(f"{key}={value!r}" for key, value in option.items())
         peak = peak_mib(f"merge_stage(x, np.arange(n), n // 20, kernels='compiled', {given})", n_samples)
-        busy = 2 * min(found.processor) / min(floor.processor)
-        rows.append(
-            [name, f"{found.median:.3f}", f"{2 * found.ratio(floor):.2f}", str(target), f"{busy:.2f}", f"{peak:.0f}"]
-        )
-    print_table(f"n = {n_samples}, {n_merges} merges (memory wanted: {MEMORY_TARGET_MIB} MiB)", *rows)
+        ratio, busy = 2 * median(ratios(found, floor)), 2 * least_processor_ratio(found, floor)
+        rows.append([name, f"{seconds(found):.3f}", f"{ratio:.2f}", str(target), f"{busy:.2f}", f"{peak:.0f}"])
+    head = ["", "seconds", "ratio", "wanted", "ratio of processor seconds", "memory, MiB"]
+    print_table(f"n = {n_samples}, {n_merges} merges (memory wanted: {MEMORY_TARGET_MIB} MiB)", head, *rows)
 
 
 def growth_table(sizes: list[int], repeats: int) -> None:
@@ -78,7 +78,7 @@ def growth_table(sizes: list[int], repeats: int) -> None:
         for update in ("stale", "exact"):
             call = partial(merge_stage, features, labels, n_samples // 20, kernels="compiled", update=update)
             turns = repeats if n_samples < MANY else min(repeats, 2)
-            row.append(in_turns({update: call}, turns)[update].median)
+            row.append(seconds(call_in_turns({update: call}, repeats=turns)[update]))
             code = f"merge_stage(x, np.arange(n), n // 20, kernels='compiled', update='{update}')"
             row.append(peak_mib(code, n_samples))
         found.append(row)
@@ -114,15 +114,13 @@ def constraints_table(n_samples: int, repeats: int) -> None:
             )
             for name, constraints in asked_for.items()
         }
-        times = in_turns(calls, repeats)
-        floor = times["none"]
-        rows = [["constraints", "seconds", "ratio", "wanted", "ratio of processor seconds"]]
+        times = call_in_turns(calls, repeats=repeats)
+        rows = []
         for name, found in times.items():
-            busy = min(found.processor) / min(floor.processor)
-            rows.append(
-                [name, f"{found.median:.3f}", f"{found.ratio(floor):.2f}", str(CONSTRAINTS_TARGET), f"{busy:.2f}"]
-            )
-        print_table(f"n = {n_samples}, {n_merges} merges, `{update}`", *rows)
+            ratio, busy = median(ratios(found, times["none"])), least_processor_ratio(found, times["none"])
+            rows.append([name, f"{seconds(found):.3f}", f"{ratio:.2f}", str(CONSTRAINTS_TARGET), f"{busy:.2f}"])
+        head = ["constraints", "seconds", "ratio", "wanted", "ratio of processor seconds"]
+        print_table(f"n = {n_samples}, {n_merges} merges, `{update}`", head, *rows)
 
 
 def asked(sizes: list[int] | None, default: list[int]) -> list[int]:
@@ -140,8 +138,7 @@ def main() -> None:
     parser.add_argument("--growth", type=int, nargs="*", help="sizes (default 2000 to 50000) of the growth table")
     parser.add_argument("--constraints", type=int, nargs="*", help="sizes with and without 10,000 known pairs")
     arguments = parser.parse_args()
-    if "OPENBLAS_CORETYPE" in os.environ:
-        print("OPENBLAS_CORETYPE is set: the floor below may be half of what the machine does", file=sys.stderr)
+    tell_of_old_core()
     import torch
 
     print(f"numpy {np.__version__}, torch {torch.__version__}, {os.cpu_count()} processors")

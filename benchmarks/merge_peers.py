@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 
-from benchmarks.merge_measures import Times, in_turns, mixture, peak_mib, print_table
+from benchmarks.merge_measures import mixture, peak_mib
+from benchmarks.turns import Spent, call_in_turns, print_table, ratios, seconds
 from tests.reference.published import dispersion_linkage, merge_stage
 
 MOST_FOR_LOOPS = 2000
@@ -23,20 +25,20 @@ def dendrogram_table(n_samples: int, repeats: int, *, with_sklearn: bool) -> Non
 
     features = mixture(n_samples)
     distances = condensed(features)
-    times = in_turns(
+    times = call_in_turns(
         {
             "`dispersion_linkage`": lambda: dispersion_linkage(features),
             "distances alone": lambda: condensed(features),
             "SciPy, of them": lambda: average(distances),
             "fastcluster, of them": lambda: fastcluster.average(distances),
         },
-        repeats,
+        repeats=repeats,
     )
     if with_sklearn:
         model = AgglomerativeClustering(
             n_clusters=None, distance_threshold=0, linkage="average", metric="euclidean", compute_full_tree=True
         )
-        times["scikit-learn, of features"] = Times().take(lambda: model.fit(features))
+        times["scikit-learn, of features"] = [Spent.by(lambda: model.fit(features))]
     ours, *_ = times.values()
     peaks = {
         "`dispersion_linkage`": peak_mib("dispersion_linkage(x, kernels='compiled')", n_samples),
@@ -48,13 +50,14 @@ def dendrogram_table(n_samples: int, repeats: int, *, with_sklearn: bool) -> Non
             "import fastcluster; fastcluster.average(merge_peers.condensed(x))", n_samples
         ),
     }
-    rows = [["", "seconds", "ours by this and its distances", "memory, MiB"]]
+    rows = []
     for name, found in times.items():
         is_peer = name.endswith("of them")
-        share = f"{ours.ratio(found, times['distances alone']):.2f}" if is_peer else ""
+        share = f"{median(ratios(ours, found, times['distances alone'])):.2f}" if is_peer else ""
         peak = f"{peaks[name]:.0f}" if name in peaks else ""
-        rows.append([name, f"{found.median:.2f}", share, peak])
-    print_table(f"full dendrogram, n = {n_samples}; condensed matrix {distances.nbytes / 2**20:.0f} MiB", *rows)
+        rows.append([name, f"{seconds(found):.2f}", share, peak])
+    title = f"full dendrogram, n = {n_samples}; condensed matrix {distances.nbytes / 2**20:.0f} MiB"
+    print_table(title, ["", "seconds", "ours by this and its distances", "memory, MiB"], *rows)
 
 
 def condensed(features: np.ndarray) -> np.ndarray:
@@ -92,7 +95,7 @@ def one_stage_table(n_samples: int) -> None:
     }
     if n_samples <= MOST_FOR_LOOPS:
         calls["plain merge of the tests"] = lambda: plain_merge_stage(features, labels, n_merges)
-    times = in_turns(calls, 1)
+    times = call_in_turns(calls, repeats=1)
     ours, *_ = times.values()
-    rows = [[name, f"{found.median:.3f}", f"{found.ratio(ours):.1f}"] for name, found in times.items()]
+    rows = [[name, f"{seconds(found):.3f}", f"{median(ratios(found, ours)):.1f}"] for name, found in times.items()]
     print_table(f"one stage, n = {n_samples}, {n_merges} merges", ["", "seconds", "times `stale`"], *rows)

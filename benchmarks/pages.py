@@ -9,15 +9,14 @@ its peak of memory is its own. Nothing is left behind.
 from __future__ import annotations
 
 import argparse
-import resource
 import tempfile
-import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.turns import Spent, header, memory_mib, row
 from schemas.manifest import Execution, FeaturesManifest
 from schemas.parameters import ExtractParameters, IngestParameters, MergeParameters, SyntheticParameters
 from schemas.stage_names import INIT_STAGE
@@ -39,8 +38,8 @@ CAMERAS, IMAGES, DIMENSION = 4, 2, 256
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--samples", default="1000,20000")
-    print("| samples | clusters | page | seconds | processor seconds | MB | pictures | peak memory, MB |")
-    print("|---|---|---|---|---|---|---|---|")
+    columns = ("page", "seconds", "processor seconds", "MB", "pictures", "peak memory, MiB")
+    print(header("samples", "clusters", *columns))
     for n_samples in map(int, parser.parse_args().samples.split(",")):
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             for line in pool.submit(measured, n_samples).result():
@@ -52,22 +51,19 @@ def measured(n_samples: int) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         run = RunDirectory(Path(folder) / "run")
         n_clusters = make_run(run, n_samples)
-        before = peak()
-        started, worked = time.perf_counter(), time.process_time()
+        sizes, before = (f"{n_samples:,}", f"{n_clusters:,}"), memory_mib()
+        started = Spent.now()
         reported = report(run, stage=1, reporter=SILENT)
         written = write_report(run, reported, Path(folder) / "report.html", reporter=SILENT)
-        seconds, work = time.perf_counter() - started, time.process_time() - worked
-        lines = [
-            f"| {n_samples:,} | {n_clusters:,} | report | {seconds:.1f} | {work:.1f} | {written.n_bytes / 1e6:.1f} | "
-            f"{written.n_pictures:,} | {peak():.0f} ({before:.0f} before) |"
-        ]
-        started, worked = time.perf_counter(), time.process_time()
+        spent, peak = Spent.since(started), f"{memory_mib():.0f} ({before:.0f} before)"
+        cells = (f"{spent.passed:.1f}", f"{spent.processor:.1f}", f"{written.n_bytes / 1e6:.1f}")
+        lines = [row(*sizes, "report", *cells, f"{written.n_pictures:,}", peak)]
+        started = Spent.now()
         review = open_review(run, stage=1, file=Path(folder) / "answers.csv", reporter=SILENT)
         page = static_page(review, n_pairs=100)
-        seconds, work = time.perf_counter() - started, time.process_time() - worked
-        sizes = f"{len(page) / 1e6:.1f} | – | {peak():.0f}"
-        lines.append(f"| {n_samples:,} | {n_clusters:,} | review | {seconds:.1f} | {work:.1f} | {sizes} |")
-        return lines
+        spent = Spent.since(started)
+        cells = (f"{spent.passed:.1f}", f"{spent.processor:.1f}", f"{len(page) / 1e6:.1f}")
+        return [*lines, row(*sizes, "review", *cells, "–", f"{memory_mib():.0f}")]
 
 
 def make_run(run: RunDirectory, n_samples: int) -> int:
@@ -100,11 +96,6 @@ def features(run: RunDirectory, dataset: Artifact) -> None:
 
     request = Request("features", INIT_STAGE, FeaturesManifest, ExtractParameters(), (dataset,))
     make_artifact(run, request, compute, context=Context())
-
-
-def peak() -> float:
-    """The most memory that this process has had, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
 
 
 if __name__ == "__main__":

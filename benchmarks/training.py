@@ -31,13 +31,12 @@ from benchmarks.turns import (
     MODES,
     WANTED,
     Case,
-    Clock,
     Spent,
     header,
     machine,
+    network_options,
     peak,
-    rate,
-    ratios,
+    rate_cells,
     reset_peak,
     row,
     take_turns,
@@ -105,22 +104,22 @@ class Bench:
 
     def floor(self) -> Spent:
         wait_for(self.device)
-        clock = Clock()
+        started = Spent.now()
         for _ in range(self.case.batches):
             self.bare_step()
         wait_for(self.device)
-        return clock.spent()
+        return Spent.since(started)
 
     def loop(self) -> Spent:
         """A turn of the product's loop: the steps after its first."""
-        clock, spent = Clock(), Spent(0, 0)
+        started = spent = Spent()
 
         def on_step(step: Step) -> None:
-            nonlocal clock, spent
+            nonlocal started, spent
             if step.step == 1:
-                clock = Clock()
+                started = Spent.now()
             elif step.step == 1 + self.case.batches:
-                spent = clock.spent()
+                spent = Spent.since(started)
                 raise EnoughError
 
         try:
@@ -143,21 +142,16 @@ def measured(bench: Bench, mode: str, *, repeats: int) -> str:
     reset_peak(bench.device)
     found = take_turns({"floor": bench.floor, "loop": bench.loop}, repeats=repeats)
     n_images = bench.case.batches * bench.case.batch_size * bench.n_frames
-    rates = (rate(spent, n_images) for spent in found.values())
     told = f"{bench.case.told(mode)}, {len(bench.memory):,} clusters"
-    return row(told, *rates, *ratios(found["floor"], found["loop"]), peak(bench.device))
+    return row(told, *rate_cells(found, "floor", "loop", n_images), peak(bench.device))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cases", nargs="+", default=["resnet50:256x128:16:3", "mobilenet_v2:128x128:16:12"])
-    parser.add_argument("--modes", nargs="+", choices=list(MODES), default=["float32", "amp"])
+    cases = ["resnet50:256x128:16:3", "mobilenet_v2:128x128:16:12"]
+    parser = network_options(__doc__, cases=cases, repeats=4)
     parser.add_argument("--clusters", type=int, nargs="+", default=[12936, 1640])
     parser.add_argument("--frames", type=int)
-    parser.add_argument("--repeats", type=int, default=4)
-    parser.add_argument("--device", default="auto")
     parser.add_argument("--cache", choices=("auto", "device", "host", "none"), default="auto")
-    parser.add_argument("--threads", type=int, help="threads of torch; its own choice by default")
     arguments = parser.parse_args()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
