@@ -18,12 +18,25 @@ for name, command in all_commands().items():
     app.command(name)(command.invoke)
 
 
-def _show_version(is_given: bool) -> None:
-    if is_given:
-        from dbc_cli.version import show_version
+LIBRARIES = ("dbc-reid", "torch", "torchvision", "cupy", "zarr", "numpy")
 
-        show_version()
-        raise typer.Exit
+
+def _show_version(is_given: bool) -> None:
+    """Print, for bug reports, the versions of this project, Python and its libraries, and the devices that they see."""
+    if not is_given:
+        return
+    import platform
+
+    from dbc_cli.console import print_text
+    from stages.arrays.backend import visible_devices
+    from stages.runs.store.digests import library_versions
+
+    versions = {name: number for name, number in library_versions().items() if name.startswith(LIBRARIES)}
+    lines = {"dbc-reid": versions.pop("dbc-reid", "not installed"), "python": platform.python_version(), **versions}
+    lines |= visible_devices()
+    width = max(map(len, lines))
+    print_text("\n".join(f"{name:{width}}  {value}" for name, value in lines.items()))
+    raise typer.Exit
 
 
 @app.callback()

@@ -15,7 +15,6 @@ from stages.errors import UsageError
 if TYPE_CHECKING:
     from schemas.parameters import EvaluateParameters, MergeParameters
     from stages.constraints.stage import AskedConstraints
-    from stages.reporting import Reporter
     from stages.runs.run_directory import RunDirectory
 
 
@@ -26,8 +25,9 @@ def initial_by_recipe(given: Given) -> dict[str, Any]:
     return {**network_of(given.get("recipe", DEFAULT_RECIPE)), **initial_fields(given, SEED)}
 
 
-def tell_of_another_pooling(given: Given, reporter: Reporter) -> None:
+def tell_of_another_pooling(given: Given) -> None:
     """A note if a recipe is named that pools the last layer, and the run's network has several from another recipe."""
+    from dbc_cli.console import RichReporter
     from schemas.recipes import network_of
     from schemas.stage_names import INIT_STAGE
     from stages.runs.run_directory import model_manifest
@@ -35,7 +35,7 @@ def tell_of_another_pooling(given: Given, reporter: Reporter) -> None:
     recipe, run = given["recipe"], given.run_directory
     model = None if recipe is None or network_of(recipe) or given["pooling"] else run.find("model", INIT_STAGE)
     if model is not None and model_manifest(model).initial.pooling == "layers":
-        reporter.note(
+        RichReporter().note(
             f"the network of this run has features of several layers, which --recipe {recipe} does not take; "
             "begin another run, or give --pooling avg before anything is trained"
         )
@@ -66,11 +66,12 @@ def asked_n_clusters(given: Given) -> int | Literal["auto", "schedule"] | None:
     return int(value)
 
 
-def tell_of_another_recipe(given: Given, reporter: Reporter, *, decides: Collection[str] = ()) -> None:
+def tell_of_another_recipe(given: Given, *, decides: Collection[str] = ()) -> None:
     """A note if no recipe is named, and the newest model was trained with another one than the default.
 
     `decides` are the options that a recipe decides on, if they are few: none is told if all of them are given.
     """
+    from dbc_cli.console import RichReporter
     from schemas.parameters import TrainParameters
     from schemas.recipes import DEFAULT_RECIPE
     from stages.runs.run_directory import model_manifest
@@ -81,14 +82,15 @@ def tell_of_another_recipe(given: Given, reporter: Reporter, *, decides: Collect
     model = run.find("model", trained[-1]) if trained else None
     parameters = None if model is None else model_manifest(model).parameters
     if isinstance(parameters, TrainParameters) and parameters.recipe != DEFAULT_RECIPE:
-        reporter.note(
+        RichReporter().note(
             f"stage {parameters.stage} was trained with --recipe {parameters.recipe}, this goes by --recipe {DEFAULT_RECIPE}; "
             f"to keep the first, write recipe = '{parameters.recipe}' in the run's config.toml"
         )
 
 
-def tell_of_another_extraction(given: Given, reporter: Reporter) -> None:
+def tell_of_another_extraction(given: Given) -> None:
     """A note if a recipe is named whose features are extracted in another way than those that this merge reads."""
+    from dbc_cli.console import RichReporter
     from schemas.recipes import extraction_of
     from schemas.stage_names import stage_label
     from stages.features.views import mirrored
@@ -103,17 +105,18 @@ def tell_of_another_extraction(given: Given, reporter: Reporter) -> None:
     normed = bool(manifest.summary.norm_strength)
     is_flipped = mirrored(asked["flip"], dataset_of(run, features))
     if manifest.parameters.flip != is_flipped or (normed and asked["camera_norm"] == "off"):
-        reporter.note(
+        RichReporter().note(
             "the features are those of another recipe (mirror images, statistics for each camera); for those of this one: "
             f"dbc extract --stage {stage_label(manifest.summary.stage)} --recipe {recipe}"
         )
 
 
-def tell_of_another_merge(run: RunDirectory, stage: int, parameters: MergeParameters, reporter: Reporter) -> None:
+def tell_of_another_merge(run: RunDirectory, stage: int, parameters: MergeParameters) -> None:
     """A note if `stage`, or the one before it, has clusters that were made otherwise than by `parameters`.
 
     A merge that ends the run may end it with another number than the one before.
     """
+    from dbc_cli.console import RichReporter
     from schemas.rules import argument, is_read
     from stages.merge.constrained import before_review
     from stages.runs.run_directory import clusters_manifest
@@ -128,7 +131,9 @@ def tell_of_another_merge(run: RunDirectory, stage: int, parameters: MergeParame
         if names:
             told = ", ".join(argument(name, getattr(made_as, name)) for name in names)
             anew = "" if before == stage else "; dbc merge --stage 1, or dbc run, begins with these"
-            reporter.note(f"stage {before} has clusters that were made with {told}; these are made otherwise{anew}")
+            RichReporter().note(
+                f"stage {before} has clusters that were made with {told}; these are made otherwise{anew}"
+            )
             return
 
 

@@ -11,6 +11,7 @@ from dbc_cli.flags.flag import OUTPUT, WHERE, Flag
 from dbc_cli.flags.tables import OVERWRITE, SEED
 from dbc_cli.flags.training import AMP, TRAIN
 from dbc_cli.idle import tell_of_unused
+from schemas.stage_names import json_stage
 from stages.errors import UsageError
 
 if TYPE_CHECKING:
@@ -261,7 +262,7 @@ def show_comparison(
             {
                 "run": (given.run / result.name).as_posix(),
                 "setting": dict(result.setting),
-                "chosen": None if result.chosen is None else named_stage({"stage": result.chosen})["stage"],
+                "chosen": json_stage(result.chosen),
                 "stages": [named_stage(metrics) for metrics in result.stages],
             }
             for result in results

@@ -11,6 +11,11 @@ def stage_label(stage: int) -> str:
     return "init" if stage == INIT_STAGE else str(stage)
 
 
+def json_stage(stage: int | None) -> int | str | None:
+    """A stage as JSON has it: its number, or `init`."""
+    return stage_label(INIT_STAGE) if stage == INIT_STAGE else stage
+
+
 def stage_directory(stage: int) -> str:
     """The directory of a stage inside a run: `stage-init`, `stage-00`, `stage-01`, …"""
     return "stage-init" if stage == INIT_STAGE else f"stage-{stage:02d}"

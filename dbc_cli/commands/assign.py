@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from dbc_cli.command import Given, command, parse
 from dbc_cli.commands.ingest import ON_BAD_IMAGE, ROOT
-from dbc_cli.flags.flag import OUTPUT, Flag, stage_flag
+from dbc_cli.flags.flag import OUTPUT, Flag, positional, stage_flag
 from dbc_cli.flags.tables import COMMON, DEVICE, MAKING, OVERWRITE
 from dbc_cli.idle import tell_of_unused
 
@@ -30,10 +28,7 @@ SHOWN = 40
 """Rows of the table; the whole list goes to a file or JSON."""
 FIELDS = ("path", "individual", "probability", "nearest", "similarity", "margin")
 
-SOURCE = Annotated[
-    Optional[Path],  # noqa: UP045 — the type is a value here
-    typer.Argument(metavar="SOURCE", help="New pictures to add first, as dbc ingest SOURCE --add does."),
-]
+SOURCE = positional(Path, "SOURCE", "New pictures to add first, as dbc ingest SOURCE --add does.")
 
 
 @command(

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from dbc_cli.command import Given, command
 from dbc_cli.commands.run import LOOP, begin_on_source, plans_of_methods
 from dbc_cli.comparison import (
@@ -18,19 +14,17 @@ from dbc_cli.comparison import (
     seeds_of,
     show_plan,
 )
-from dbc_cli.flags.flag import pins
+from dbc_cli.flags.flag import pins, positional
 from dbc_cli.flags.tables import COMMON, CONSTRAINTS
 from dbc_cli.idle import settings_of, tell_of_idle
 from schemas.choices import Baseline, words_of
 from stages.errors import UsageError
 
-METHOD = Annotated[
+METHOD = positional(
     Baseline,
-    typer.Argument(
-        metavar="METHOD",
-        help="pul; eug, race (one label each); stepwise, dgm, dal (cameras); umdl, spgan, tj-aidl (another set).",
-    ),
-]
+    "METHOD",
+    "pul; eug, race (one label each); stepwise, dgm, dal (cameras); umdl, spgan, tj-aidl (another set).",
+)
 
 
 @command(

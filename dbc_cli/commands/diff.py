@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
-
-import typer
-
 from dbc_cli.command import Given, command
+from dbc_cli.flags.flag import positional
 from dbc_cli.flags.tables import COMMON
 
-ARTIFACTS = Annotated[
-    Optional[tuple[str, str]],  # noqa: UP045 — the type is a value here
-    typer.Argument(metavar="A B", help="Two artifacts of one kind, each as in dbc show.", show_default=False),
-]
+ARTIFACTS = positional(tuple[str, str], "A B", "Two artifacts of one kind, each as in dbc show.")
 PARTS = ("parameters", "parents", "summary", "arrays", "execution", "versions")
 
 

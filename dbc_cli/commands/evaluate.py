@@ -43,7 +43,7 @@ def evaluate(given: Given) -> None:
 
     parameters = evaluate_parameters(given)
     tell_of_idle(given, dict(parameters))
-    tell_of_another_recipe(given, RichReporter())
+    tell_of_another_recipe(given)
     run, looks_at_clusters = given.run_directory, given.stage is None or given.stage > 0
     outcome = run_evaluate(
         with_clusters(run, RichReporter()) if looks_at_clusters else run,

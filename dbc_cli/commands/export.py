@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Optional
-
-import typer
+from typing import Any
 
 from dbc_cli.command import Given, command
-from dbc_cli.flags.flag import OUTPUT, WHERE, Flag, pins, stage_flag
+from dbc_cli.flags.flag import OUTPUT, WHERE, Flag, pins, positional, stage_flag
 from dbc_cli.flags.tables import COMMON, OVERWRITE
 from schemas.choices import ClusterFormat, ExportKind, MapMethod
+from schemas.stage_names import json_stage
 
 EXPORT = (
     Flag(
@@ -49,10 +48,7 @@ USED_BY = {
 }
 """The flags above that each kind of export reads."""
 
-WHAT = Annotated[
-    Optional[ExportKind],  # noqa: UP045 — the type is a value here
-    typer.Argument(metavar="WHAT", help="clusters, features or model."),
-]
+WHAT = positional(ExportKind, "WHAT", "clusters, features or model.")
 
 
 @command(
@@ -174,7 +170,6 @@ def _check_clusters(given: Given) -> None:
 
 
 def _features(given: Given) -> dict[str, Any]:
-    from dbc_cli.commands.select import json_stage
     from dbc_cli.console import RichReporter
     from stages.errors import UsageError
     from stages.export.features import embedded, projector_files, write_features, write_projector
@@ -208,7 +203,6 @@ def _features(given: Given) -> dict[str, Any]:
 
 
 def _model(given: Given) -> dict[str, Any]:
-    from dbc_cli.commands.select import json_stage
     from stages.errors import UsageError
     from stages.export.model import export_model
     from stages.runs.next_stage import newest_trained

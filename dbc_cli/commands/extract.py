@@ -51,13 +51,12 @@ def extract(given: Given) -> None:
     Before any training, that is the initial model (stage init). Merging and retrieval use the pooled features of the backbone,
     the look-up table uses the embeddings of the head.
     """
-    from dbc_cli.console import RichReporter
     from dbc_cli.outcome import show_outcome
     from stages.extract.stage import extract as run_extract
 
     parameters = extract_parameters(given)
-    tell_of_another_pooling(given, RichReporter())
-    tell_of_another_recipe(given, RichReporter(), decides=[flag.name for flag in FEATURES])
+    tell_of_another_pooling(given)
+    tell_of_another_recipe(given, decides=[flag.name for flag in FEATURES])
     outcome = run_extract(
         given.run_directory,
         stage=given.stage,

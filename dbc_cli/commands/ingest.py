@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Optional
-
-import typer
+from typing import Any
 
 from dbc_cli.command import Given, command, parse
-from dbc_cli.flags.flag import DRAWING, READING, WHERE, Flag
+from dbc_cli.flags.flag import DRAWING, READING, WHERE, Flag, positional
 from dbc_cli.flags.tables import COMMON, MAKING, OVERWRITE, SEED
 from schemas.choices import AskedFormat, OnBadImage
 
@@ -107,10 +105,7 @@ ROOT = (Flag("root", Path, "Folder that the paths in a table start from.", "the 
 NEW_DATASET = (Flag("new_dataset", bool, "Let a run that has stages begin new ones from another dataset.", "", WHERE),)
 ADD = (Flag("add", bool, "Add the new pictures of SOURCE to those of the run; the others are not read again."),)
 
-SOURCE = Annotated[
-    Optional[Path],  # noqa: UP045 — the type is a value here
-    typer.Argument(metavar="SOURCE", help="Folder or table of images; leave it out to draw people."),
-]
+SOURCE = positional(Path, "SOURCE", "Folder or table of images; leave it out to draw people.")
 
 
 @command(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Optional
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from dbc_cli.command import Given, command
+from dbc_cli.flags.flag import positional
 from dbc_cli.flags.tables import COMMON
 
 if TYPE_CHECKING:
@@ -14,10 +13,7 @@ if TYPE_CHECKING:
     from stages.runs.run_directory import RunDirectory
     from stages.runs.store import Artifact
 
-ARTIFACT = Annotated[
-    Optional[str],  # noqa: UP045 — the type is a value here
-    typer.Argument(metavar="ARTIFACT", help="As in dbc show; by default the newest of the last stage."),
-]
+ARTIFACT = positional(str, "ARTIFACT", "As in dbc show; by default the newest of the last stage.")
 
 
 @command("log", COMMON, order=132, source=ARTIFACT)

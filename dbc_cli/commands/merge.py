@@ -65,8 +65,8 @@ def merge(given: Given) -> None:
             "change one of them"
         )
     tell_of_idle(given, dict(parameters))
-    tell_of_another_recipe(given, RichReporter())
-    tell_of_another_extraction(given, RichReporter())
+    tell_of_another_recipe(given)
+    tell_of_another_extraction(given)
     stage, from_stage = given.stage, given.stage_of("from_stage")
     if parameters.start == "reviewed":
         tell_of_unused(given, {"n_clusters": "merges, and --start reviewed makes none"})
@@ -83,7 +83,7 @@ def merge(given: Given) -> None:
         percent = (parameters if before is None else clusters_manifest(before).parameters).merge_percent
         update = {"n_clusters": last.n_clusters, "merge_percent": percent}
         from_stage, parameters = last.from_stage, parameters.model_copy(update=update)
-    tell_of_another_merge(run, next_merge(run) if stage is None else stage, parameters, RichReporter())
+    tell_of_another_merge(run, next_merge(run) if stage is None else stage, parameters)
     outcome = run_merge(
         run,
         stage=stage,

@@ -7,6 +7,7 @@ from pathlib import Path
 from dbc_cli.command import Given, command
 from dbc_cli.flags.flag import OUTPUT, Flag, pins
 from dbc_cli.flags.tables import COMMON, OVERWRITE
+from schemas.stage_names import json_stage
 
 OUT = (Flag("out", Path, "Folder for the pictures.", "RUN/plots", OUTPUT, "DIR"),)
 
@@ -17,7 +18,6 @@ def plot(given: Given) -> None:
 
     A ring marks the stage that dbc select chooses. Pictures in RUN/plots are drawn again; others need --overwrite.
     """
-    from dbc_cli.commands.select import json_stage
     from dbc_cli.comparison import pictures_may_be_replaced, require_pictures
     from dbc_cli.console import RichReporter, show
     from dbc_cli.problems import in_flags

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from dbc_cli.command import Given, command
 from dbc_cli.commands.report import named_as_written, save_picture
-from dbc_cli.flags.flag import OUTPUT, Flag, pins, stage_flag
+from dbc_cli.flags.flag import OUTPUT, Flag, pins, positional, stage_flag
 from dbc_cli.flags.tables import COMMON, DEVICE, OVERWRITE
+from schemas.stage_names import json_stage, stage_label
 
 if TYPE_CHECKING:
     from stages.search.query import Found
@@ -21,10 +20,7 @@ QUERY = (
     Flag("sheet", Path, "Save a contact sheet: .png, .jpg or .webp.", "no sheet", OUTPUT, "FILE"),
     *OVERWRITE,
 )
-PICTURES = Annotated[
-    Optional[list[Path]],  # noqa: UP045 — the type is a value here
-    typer.Argument(metavar="PICTURE…", help="Picture files, of this run or not."),
-]
+PICTURES = positional(list[Path], "PICTURE…", "Picture files, of this run or not.")
 
 
 @command(
@@ -43,7 +39,6 @@ def query(given: Given, pictures: list[Path] | None) -> None:
     Any picture will do: it is resized as those of the run and goes through the network of the stage. Similarity is the cosine
     of the features as merges compare them, 1 at most.
     """
-    from dbc_cli.commands.select import json_stage
     from dbc_cli.console import RichReporter, print_json
     from stages.errors import UsageError
     from stages.export.which_stage import stage_to_search
@@ -89,7 +84,6 @@ def _fields(found: Found) -> list[dict[str, Any]]:
 
 def _show(found: Found, sheet: Path | None) -> None:
     from dbc_cli.console import borderless_table, print_table, print_text, text_of
-    from schemas.stage_names import stage_label
 
     for file, matches in zip(found.files, found.matches, strict=True):
         print_text(f"{file}: most similar at stage {stage_label(found.stage)}")

@@ -36,7 +36,7 @@ from dbc_cli.flags.tables import (
 from dbc_cli.flags.training import AMP, COMPILE, INITIAL, RUNNING, TRAIN
 from dbc_cli.idle import settings_of, tell_of_idle
 from schemas.choices import Stop
-from schemas.stage_names import INIT_STAGE
+from schemas.stage_names import INIT_STAGE, json_stage, stage_label
 
 if TYPE_CHECKING:
     from schemas.recipes import MethodSetting
@@ -100,11 +100,9 @@ def run(given: Given) -> None:
     The artifacts are those of the single commands in a shell loop. With --stop auto the run ends when --patience trained
     stages have been no better than the one that dbc select chooses, and names that stage; identity labels are never used.
     """
-    from dbc_cli.console import RichReporter
-
     plan = plan_of(given, ends_by_itself=True)
     tell_of_idle(given, {**settings_of(plan), "stop": given.get("stop", "never")})
-    tell_of_another_pooling(given, RichReporter())
+    tell_of_another_pooling(given)
     run_plan(given, plan)
 
 
@@ -279,7 +277,7 @@ def show_rows(
     would_create: str | None = None,
 ) -> None:
     """Print the stages that are done, the chosen one, what was found, and what a dry run would make next."""
-    from dbc_cli.commands.select import json_stage, verdict_fields
+    from dbc_cli.commands.select import verdict_fields
     from dbc_cli.console import print_json, print_table, print_text
     from dbc_cli.problems import in_flags
     from dbc_cli.stage_table import stage_table
@@ -317,6 +315,4 @@ def _last_lines(rows: Sequence[dict[str, Any]], verdict: Verdict) -> list[str]:
 
 
 def _named(outcome: Made) -> str:
-    from schemas.stage_names import stage_label
-
     return f"{outcome.kind} of stage {stage_label(outcome.stage)}"

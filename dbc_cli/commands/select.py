@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from dbc_cli.command import Given, command
 from dbc_cli.flags.flag import Flag, pins
 from dbc_cli.flags.tables import COMMON
+from schemas.stage_names import json_stage
 from stages.loop.choice.rules import rule_names
 
 if TYPE_CHECKING:
@@ -80,13 +81,6 @@ def verdict_fields(verdict: Verdict) -> dict[str, Any]:
         "verdict": in_flags(verdict.line),
         "warnings": [in_flags(warning) for warning in verdict.warnings],
     }
-
-
-def json_stage(stage: int | None) -> int | str | None:
-    """A stage as JSON has it: its number, or `init`."""
-    from schemas.stage_names import INIT_STAGE, stage_label
-
-    return stage_label(INIT_STAGE) if stage == INIT_STAGE else stage
 
 
 def stage_rows(measures: Sequence[StageMeasures]) -> list[dict[str, Any]]:

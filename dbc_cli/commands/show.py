@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Optional
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from dbc_cli.command import Given, command
+from dbc_cli.flags.flag import positional
 from dbc_cli.flags.tables import COMMON
 
 if TYPE_CHECKING:
@@ -14,11 +13,9 @@ if TYPE_CHECKING:
 
     from rich.tree import Tree
 
-NAME = "clusters, 3/clusters, 3/clusters/v1, the folder of an artifact, or the beginning of its id."
-ARTIFACT = Annotated[
-    Optional[str],  # noqa: UP045 — the type is a value here
-    typer.Argument(metavar="ARTIFACT", help=NAME, show_default=False),
-]
+ARTIFACT = positional(
+    str, "ARTIFACT", "clusters, 3/clusters, 3/clusters/v1, the folder of an artifact, or the beginning of its id."
+)
 
 
 @command("show", COMMON, order=131, source=ARTIFACT)

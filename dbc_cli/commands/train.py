@@ -36,7 +36,7 @@ def train(given: Given) -> None:
     from stages.train.stage import train as run_train
 
     tell_of_idle(given, {"loss": "repelled", "exclusive": False, **given.values})
-    tell_of_another_pooling(given, RichReporter())
+    tell_of_another_pooling(given)
     outcome = run_train(
         given.run_directory,
         stage=given.stage,

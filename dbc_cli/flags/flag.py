@@ -104,6 +104,11 @@ class Flag:
         return Annotated[Optional[kind], option]  # noqa: UP045 — the type is a value here
 
 
+def positional(kind: Any, metavar: str, told: str) -> Any:
+    """The annotated type of the argument of a command; it is None if it is left out."""
+    return Annotated[Optional[kind], typer.Argument(metavar=metavar, help=told, show_default=False)]  # noqa: UP045
+
+
 DECLARED: dict[str, Flag] = {}
 """Every flag of every command, by the field it fills; a command adds its own when it is declared."""
 

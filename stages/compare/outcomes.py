@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from schemas.stage_names import INIT_STAGE, stage_label
+from schemas.stage_names import INIT_STAGE, json_stage, stage_label
 from stages.compare.cells import CellResult, Metrics
 from stages.compare.grid import setting_text
 
@@ -134,7 +134,7 @@ def line_fields(line: Line) -> dict[str, Any]:
 
 def named_stage(metrics: Metrics) -> Metrics:
     """`metrics` with the initial stage by its name, as JSON and tables have it."""
-    return {**metrics, "stage": "init"} if metrics["stage"] == INIT_STAGE else metrics
+    return {**metrics, "stage": json_stage(metrics["stage"])}
 
 
 def lopsided(results: Sequence[CellResult]) -> list[str]:
