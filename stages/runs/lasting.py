@@ -6,11 +6,11 @@ before the next were made. Pictures of a dataset that was ingested anew are know
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TypeAlias
+from functools import cached_property, wraps
+from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from stages.runs.run_directory import RunDirectory, clusters_manifest
 from stages.runs.store import Artifact, open_artifact
 from stages.samples import TRAIN
 from stages.typing import Int64Array
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 Key: TypeAlias = tuple[object, ...]
 """What tells an image, or a sample by its first image, from others in every dataset of a run: path, frame and box."""
@@ -114,27 +117,34 @@ def changes_since(run: RunDirectory, clusters: Artifact) -> Changes | None:
     return _Chain(run).changes(clusters)
 
 
+def _once(method: Callable[Concatenate[_Chain, P], T]) -> Callable[Concatenate[_Chain, P], T]:
+    """`method`, which is called once for each choice of artifacts, known by their ids, and of options."""
+
+    @wraps(method)
+    def kept(chain: _Chain, /, *asked: P.args, **options: P.kwargs) -> T:
+        artifacts: tuple[Any, ...] = asked
+        key = (method.__name__, *(each.manifest.id for each in artifacts), *options.items())
+        if key not in chain.found:
+            chain.found[key] = method(chain, *asked, **options)
+        found: T = chain.found[key]
+        return found
+
+    return kept
+
+
 class _Chain:
-    """The numbers of clusters of a run, each looked at once."""
+    """The numbers of clusters of a run; what was `found` of artifacts is kept."""
 
     def __init__(self, run: RunDirectory) -> None:
         self.run = run
-        self._numbers: dict[str, Numbers] = {}
-        self._by_sample: dict[str, Int64Array] = {}
-        self._by_stage: dict[str, dict[int, Artifact]] = {}
-        self._places: dict[tuple[str, str], Int64Array] = {}
-        self._assigned: dict[tuple[str, bool], dict[Key, int]] = {}
-        self._told: dict[str, Artifact | None] = {}
+        self.found: dict[Hashable, Any] = {}
         self._open: set[str] = set()
-        self._made_from: dict[str, Artifact] = {}
-        self._parents: dict[str, Artifact | None] = {}
-        self._keys_of: dict[tuple[str, bool], list[Key]] = {}
 
+    @_once
     def numbers(self, clusters: Artifact) -> Numbers:
-        found = self._numbers.get(clusters.manifest.id)
-        if found is None:
-            self._open.add(clusters.manifest.id)
-            found = self._numbers[clusters.manifest.id] = carried_on(clusters.read("labels"), self._claims(clusters))
+        self._open.add(clusters.manifest.id)
+        found = carried_on(clusters.read("labels"), self._claims(clusters))
+        self._open.remove(clusters.manifest.id)
         return found
 
     def changes(self, clusters: Artifact) -> Changes | None:
@@ -147,16 +157,15 @@ class _Chain:
         gone = sorted({*before[is_told].tolist()} - {*now.tolist()})
         return Changes(int(is_told.sum()), int((now != before)[is_told].sum()), tuple(gone))
 
+    @_once
     def told(self, dataset: Artifact) -> Artifact | None:
         """The clusters of `dataset` whose numbers a person was told last, as far as artifacts show it.
 
         They are those that pictures were assigned to last, or that ended a run, or were corrected by answers, after that.
         """
-        if dataset.manifest.id not in self._told:
-            told = {each.manifest.created: clusters for each, clusters, _ in self._assignments_to(dataset)}
-            told |= {each.manifest.created: each for each in self._versions(dataset) if _is_told(each)}
-            self._told[dataset.manifest.id] = told[max(told)] if told else None
-        return self._told[dataset.manifest.id]
+        told = {each.manifest.created: clusters for each, clusters, _ in self._assignments_to(dataset)}
+        told |= {each.manifest.created: each for each in self._versions(dataset) if _is_told(each)}
+        return told[max(told)] if told else None
 
     def _claims(self, clusters: Artifact) -> list[Claim]:
         stage, ancestors = clusters_manifest(clusters).summary.stage, self._ancestors(clusters)
@@ -211,8 +220,8 @@ class _Chain:
         return found
 
     def _is_open(self, clusters: Artifact) -> bool:
-        """Whether the numbers of `clusters` are being looked for, and not known yet."""
-        return clusters.manifest.id in self._open and clusters.manifest.id not in self._numbers
+        """Whether the numbers of `clusters` are being looked for."""
+        return clusters.manifest.id in self._open
 
     def _ancestors(self, clusters: Artifact) -> list[Artifact]:
         """The datasets that the run had before that of `clusters`, the newest first: those that pictures were added to, and
@@ -230,11 +239,10 @@ class _Chain:
         grown_from = self._grown_from(dataset)
         return self._replaced_by(dataset) if grown_from is None else grown_from
 
+    @_once
     def _grown_from(self, dataset: Artifact) -> Artifact | None:
         """The dataset that pictures were added to; None if it was ingested anew."""
-        if dataset.manifest.id not in self._parents:
-            self._parents[dataset.manifest.id] = self._resolved(parent_of(dataset, "dataset"))
-        return self._parents[dataset.manifest.id]
+        return self._resolved(parent_of(dataset, "dataset"))
 
     def _replaced_by(self, dataset: Artifact) -> Artifact | None:
         ids = [each.manifest.id for each in self._datasets]
@@ -278,15 +286,12 @@ class _Chain:
         there = [each for each in by_stage if stage is None or each <= stage]
         return by_stage[max(there)] if there else None
 
+    @_once
     def _of_dataset(self, dataset: Artifact) -> dict[int, Artifact]:
         """The newest clusters of `dataset`, by stage."""
-        by_stage = self._by_stage.get(dataset.manifest.id)
-        if by_stage is None:
-            own = RunDirectory(self.run.root).choose(dataset, 0)
-            found = {each: own.find("clusters", each) for each in own.stages("clusters")}
-            by_stage = {at: each for at, each in found.items() if each is not None}
-            self._by_stage[dataset.manifest.id] = by_stage
-        return by_stage
+        own = RunDirectory(self.run.root).choose(dataset, 0)
+        found = {each: own.find("clusters", each) for each in own.stages("clusters")}
+        return {at: each for at, each in found.items() if each is not None}
 
     def _claim(self, clusters: Artifact, earlier: Artifact) -> Claim:
         numbers = self.numbers(earlier)
@@ -300,16 +305,14 @@ class _Chain:
         assigned = np.array([told.get(key, -1) for key in keys], dtype=np.int64)
         return Claim(np.where(place < 0, assigned, before[place]), numbers.given)
 
+    @_once
     def _dataset_of(self, clusters: Artifact) -> Artifact:
-        if clusters.manifest.id not in self._made_from:
-            self._made_from[clusters.manifest.id] = dataset_of(self.run, clusters)
-        return self._made_from[clusters.manifest.id]
+        return dataset_of(self.run, clusters)
 
+    @_once
     def _of_samples(self, clusters: Artifact) -> Int64Array:
         """The number of each train sample (n) of `clusters`."""
-        found = self._by_sample.get(clusters.manifest.id)
-        if found is None:
-            found = self._by_sample[clusters.manifest.id] = self.numbers(clusters).number[clusters.read("labels")]
+        found: Int64Array = self.numbers(clusters).number[clusters.read("labels")]
         return found
 
     def _is_grown_from(self, dataset: Artifact, before: Artifact) -> bool:
@@ -341,35 +344,28 @@ class _Chain:
                 found.setdefault(made_from.id, []).append((each, clusters, grown))
         return found
 
+    @_once
     def _assigned_to(self, dataset: Artifact, *, by_content: bool) -> dict[Key, int]:
         """The number of each sample that was assigned to clusters of `dataset`, as told last; −1 for a new individual."""
-        asked = dataset.manifest.id, by_content
-        if asked not in self._assigned:
-            found: dict[Key, int] = {}
-            for each, clusters, grown in self._assignments_to(dataset):
-                label, keys = each.read("label"), self._keys(grown, by_content=by_content)
-                first = grown.read("frame_start")[each.read("sample")].tolist()
-                number = np.where(label < 0, -1, self.numbers(clusters).number[label])
-                found.update((keys[image], told) for image, told in zip(first, number.tolist(), strict=True))
-            self._assigned[asked] = found
-        return self._assigned[asked]
+        found: dict[Key, int] = {}
+        for each, clusters, grown in self._assignments_to(dataset):
+            label, keys = each.read("label"), self._keys(grown, by_content=by_content)
+            first = grown.read("frame_start")[each.read("sample")].tolist()
+            number = np.where(label < 0, -1, self.numbers(clusters).number[label])
+            found.update((keys[image], told) for image, told in zip(first, number.tolist(), strict=True))
+        return found
 
+    @_once
     def _place_in(self, there: Artifact, here: Artifact) -> Int64Array:
         """Where each train sample of the dataset `here` is among those of `there`, −1 if it is not."""
-        place = self._places.get((there.manifest.id, here.manifest.id))
-        if place is None:
-            by_content = not self._is_grown_from(here, there)
-            of_key = {key: number for number, key in enumerate(self._train_keys(there, by_content=by_content))}
-            keys = self._train_keys(here, by_content=by_content)
-            place = np.array([of_key.get(key, -1) for key in keys], dtype=np.int64)
-            self._places[there.manifest.id, here.manifest.id] = place
-        return place
+        by_content = not self._is_grown_from(here, there)
+        of_key = {key: number for number, key in enumerate(self._train_keys(there, by_content=by_content))}
+        keys = self._train_keys(here, by_content=by_content)
+        return np.array([of_key.get(key, -1) for key in keys], dtype=np.int64)
 
+    @_once
     def _train_keys(self, dataset: Artifact, *, by_content: bool) -> list[Key]:
-        asked = dataset.manifest.id, by_content
-        if asked not in self._keys_of:
-            self._keys_of[asked] = _of_train(dataset, self._keys(dataset, by_content=by_content))
-        return self._keys_of[asked]
+        return _of_train(dataset, self._keys(dataset, by_content=by_content))
 
     @staticmethod
     def _keys(dataset: Artifact, *, by_content: bool) -> list[Key]:
