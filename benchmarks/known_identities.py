@@ -7,7 +7,7 @@ import torch
 
 from benchmarks.experiment_sets import DataSet
 from stages.compare.cells import Metrics
-from stages.evaluate.retrieval.by_split import retrieval_of
+from stages.evaluate.retrieval.metrics import retrieval_of
 from stages.extract.camera_statistics import looked_for
 from stages.extract.forward import extract
 from stages.features.camera_finding import ByCamera

@@ -21,8 +21,7 @@ from stages.errors import DbcError, UsageError
 from stages.evaluate.clusters.agreement import Agreement, measure_agreement
 from stages.evaluate.clusters.cameras import same_camera_chance, same_camera_merges
 from stages.evaluate.clusters.compactness import Compactness, measure_compactness
-from stages.evaluate.retrieval.by_split import retrieval_of
-from stages.evaluate.retrieval.metrics import RetrievalMetrics, RetrievalOptions
+from stages.evaluate.retrieval.metrics import RetrievalMetrics, RetrievalOptions, retrieval_of
 from stages.evaluate.retrieval.reranking import Reranking
 from stages.features.camera_finding import CameraFinding
 from stages.features.camera_whitening import Whitenings
@@ -46,17 +45,15 @@ SAMPLING_SEED = 0
 
 @dataclass(frozen=True)
 class Evaluated:
-    """The arrays to evaluate: features (n, d) by split, train labels (n_train) and their linkage so far, ids and splits
-    (n_samples), encounters too if the source gives them; and notes on the features."""
+    """The arrays to evaluate: features by split, train labels (n_train) and their linkage so far, ids and splits
+    (n_samples), and encounters too if the source gives them."""
 
-    features: Mapping[int, Float32Array]
+    features: MeasuredFeatures
     labels: Int64Array
     linkage: Float64Array
     pid: Int32Array
     camid: Int32Array
     split: UInt8Array
-    notes: tuple[str, ...] = ()
-    finding: CameraFinding | None = None
     encounter: Int32Array | None = None
 
 
@@ -102,7 +99,7 @@ def evaluate(
             data = replace(data, pid=known.pid)
         with context.reporter.task(f"evaluate stage {stage_label(stage)}", total=3, unit="parts") as advance:
             if before is None:
-                query, gallery = data.features[QUERY], data.features[GALLERY]
+                query, gallery = data.features.of_split[QUERY], data.features.of_split[GALLERY]
                 backend = namespace_for(device, n_products=float(len(query)) * gallery.size)
                 retrieval = _retrieval(data, parameters, backend)
                 execution = Execution(backend=backend.library, device=backend.device)
@@ -113,12 +110,12 @@ def evaluate(
             agreement = measure_agreement(data.labels, data.pid[is_train], data.camid[is_train])
             advance(1, "clusters")
             generator = np.random.default_rng(SAMPLING_SEED)
-            compactness = measure_compactness(data.features[TRAIN], data.labels, generator=generator)
+            compactness = measure_compactness(data.features.of_split[TRAIN], data.labels, generator=generator)
             advance(1, "compactness")
         _write(writer, retrieval)
         features_stage = features_manifest(features).summary.stage
         summary = _summary(data, retrieval, agreement, compactness, stage=stage, features_stage=features_stage)
-        notes = (*broken, *data.notes, *_notes(data, retrieval, agreement, parameters))
+        notes = (*broken, *data.features.notes, *_notes(data, retrieval, agreement, parameters))
         return Computed(summary, execution, notes=notes)
 
     outcome = make_artifact(run, request, compute, context=context)
@@ -166,17 +163,7 @@ def _read(
     camid = dataset.read("camid")
     compared = measured_features(features, camid, split, parameters, splits=splits, memory_limit=memory_limit)
     encounter = dataset.read("encounter") if "encounter" in dataset.manifest.arrays else None
-    return Evaluated(
-        compared.of_split,
-        labels,
-        linkage,
-        dataset.read("pid"),
-        camid,
-        split,
-        compared.notes,
-        compared.finding,
-        encounter,
-    )
+    return Evaluated(compared, labels, linkage, dataset.read("pid"), camid, split, encounter)
 
 
 @dataclass(frozen=True)
@@ -237,7 +224,7 @@ def measured_features(
 
 def _retrieval(data: Evaluated, parameters: EvaluateParameters, backend: Backend) -> RetrievalMetrics:
     return retrieval_of(
-        *(backend.asarray(data.features[split]) for split in (QUERY, GALLERY)),
+        *(backend.asarray(data.features.of_split[split]) for split in (QUERY, GALLERY)),
         split=data.split,
         pid=data.pid,
         camid=data.camid,
@@ -324,6 +311,6 @@ def _summary(
         n_queries_left_out=retrieval.n_left_out,
         n_gallery=int((data.split == GALLERY).sum()),
         cluster_sizes={str(size): count for size, count in sizes},
-        camera=None if data.finding is None else data.finding.summary(),
+        camera=None if (finding := data.features.finding) is None else finding.summary(),
         **known,
     )

@@ -15,7 +15,8 @@ from stages.errors import DbcError
 from stages.evaluate.retrieval.pairs import PidPairs, pid_pair_blocks
 from stages.evaluate.retrieval.ranking import match_ranks
 from stages.evaluate.retrieval.reranking import Reranking, encode, reranked, reranking_block
-from stages.typing import Array, Float64Array, Int32Array, Int64Array
+from stages.samples import GALLERY, QUERY
+from stages.typing import Array, Float64Array, Int32Array, Int64Array, UInt8Array
 
 N_RANKS = 50
 """The length of the CMC curve."""
@@ -178,6 +179,33 @@ def evaluate_retrieval(
     if valid.any():
         metrics.cmc[:] = (metrics.first_hit[valid] <= np.arange(1, N_RANKS + 1)[:, None]).mean(axis=1)
     return metrics
+
+
+def retrieval_of(
+    queries: Array,
+    entries: Array,
+    *,
+    split: UInt8Array,
+    pid: Int32Array,
+    camid: Int32Array,
+    encounter: Int32Array | None = None,
+    options: RetrievalOptions = DEFAULT_OPTIONS,
+) -> RetrievalMetrics:
+    """`evaluate_retrieval` of the features of `queries` (n_q, d) and of the gallery's `entries` (n_g, d), in dataset order.
+
+    `split`, `pid`, `camid` and, if known, `encounter` are those of all samples (n_samples).
+    """
+    query, gallery = split == QUERY, split == GALLERY
+    return evaluate_retrieval(
+        queries,
+        entries,
+        query_pid=pid[query],
+        gallery_pid=pid[gallery],
+        query_camid=camid[query],
+        gallery_camid=camid[gallery],
+        encounters=None if encounter is None else (encounter[query], encounter[gallery]),
+        options=options,
+    )
 
 
 def _ranked(

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from stages.errors import DbcError
 from stages.processes import is_leader
-from stages.runs.store.commit import rename_new, sync_tree
+from stages.runs.store.commit import sync_tree
 from stages.runs.store.digests import ArrayDigest
 from stages.runs.store.root import read_root, write_root
-from stages.runs.store.temporary import entries, sync, temporary_directory, writing
+from stages.runs.store.temporary import entries, rename_new, sync, temporary_directory, writing
 from stages.runs.store.writer import Writer
 from stages.runs.store.zarr_import import import_zarr
 

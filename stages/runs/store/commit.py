@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,7 +10,7 @@ from schemas.manifest import ATTRIBUTE, AnyManifest, dump_manifest
 from stages.errors import DbcError
 from stages.runs.store.artifact import CHECKSUMS, Artifact, artifact_versions, open_artifact
 from stages.runs.store.root import write_root
-from stages.runs.store.temporary import sync, writing
+from stages.runs.store.temporary import rename_new, sync, writing
 from stages.runs.store.writer import Writer
 
 SYNC_THREADS = 16
@@ -55,17 +54,6 @@ def commit(
 def _with_id(directory: Path, versions: list[int], wanted: str) -> Artifact | None:
     artifacts = (open_artifact(directory, version) for version in reversed(versions))
     return next((artifact for artifact in artifacts if artifact.manifest.id == wanted), None)
-
-
-def rename_new(path: Path, target: Path) -> bool:
-    """Whether `path` is now `target`; False where another writer has taken that name."""
-    try:
-        path.rename(target)
-    except OSError as error:
-        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
-            return False
-        raise
-    return True
 
 
 def sync_tree(path: Path) -> None:

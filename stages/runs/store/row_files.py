@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import struct
 from collections.abc import Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from io import FileIO
@@ -12,18 +13,19 @@ from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import google_crc32c
 import numpy as np
 
 from schemas.manifest import ArrayRecord
 from stages.runs.store.digests import ArrayDigest
 from stages.runs.store.grid import chunk_grid
-from stages.runs.store.shard_index import shard_index
 from stages.runs.store.temporary import sync, writing
 from stages.runs.store.zarr_import import import_zarr
 from stages.typing import UInt8Array
 
 READ_BYTES = 1 << 18
 """Bytes read back at once: they are hashed while they are in the processor's cache, a fifth faster than mapped files."""
+_MISSING = 2**64 - 1
 
 
 class Place(NamedTuple):
@@ -203,3 +205,14 @@ class RowFiles:
                 filters=None,
             )
         return self._array
+
+
+def shard_index(n_chunks: int, *, of: int, chunk_bytes: int) -> bytes:
+    """The index of a shard with room for `of` chunks, of which the first `n_chunks` lie one after the other from byte 0.
+
+    For each chunk its offset and length, uint64 little-endian, both 2^64 − 1 if there is none; then the CRC-32C of all
+    that, uint32 little-endian (Zarr's `sharding_indexed` codec with the codecs it gives its index by default).
+    """
+    entries = [(i * chunk_bytes, chunk_bytes) if i < n_chunks else (_MISSING, _MISSING) for i in range(of)]
+    index = b"".join(struct.pack("<QQ", *entry) for entry in entries)
+    return index + struct.pack("<I", google_crc32c.value(index))

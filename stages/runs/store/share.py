@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +11,8 @@ from typing import Any
 
 from schemas.manifest import ATTRIBUTE
 from stages.runs.store.artifact import CHECKSUMS, Artifact, artifact_versions, open_artifact
-from stages.runs.store.links import link_tree
 from stages.runs.store.root import read_root, write_root
-from stages.runs.store.temporary import sync, temporary_directory, writing
+from stages.runs.store.temporary import rename_new, sync, temporary_directory, writing
 
 
 def share(artifact: Artifact, directory: Path) -> Artifact:
@@ -47,7 +47,6 @@ def take_again(artifact: Artifact, *, said: Mapping[str, Any]) -> Artifact:
 
 def _link(artifact: Artifact, directory: Path, version: int, said: Mapping[str, Any] | None = None) -> bool:
     """Whether version `version` in `directory` is `artifact` now; False if another process has taken that number."""
-    target = directory / f"v{version}.zarr"
     with temporary_directory(directory) as path, writing(directory):
         link_tree(artifact.path, path)
         if said is not None:
@@ -58,11 +57,20 @@ def _link(artifact: Artifact, directory: Path, version: int, said: Mapping[str, 
             sync(path / "zarr.json")
         for folder, _, _ in os.walk(path):
             sync(Path(folder))
-        try:
-            path.rename(target)
-        except OSError:
-            if not target.exists():
-                raise
-            return False
+        is_new = rename_new(path, directory / f"v{version}.zarr")
         sync(directory)
-        return True
+        return is_new
+
+
+def link_tree(source: Path, target: Path) -> None:
+    """Give the folder `target` every file of `source`."""
+    shutil.copytree(source, target, dirs_exist_ok=True, copy_function=link_file)
+
+
+def link_file(source: str | Path, target: str | Path) -> str | Path:
+    """Make `target` a hard link to `source`, or a copy if the file system gives no links between the two."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+    return target

@@ -50,6 +50,17 @@ def temporary_directory(directory: Path) -> Iterator[Path]:
             remove_if_empty(parent)
 
 
+def rename_new(path: Path, target: Path) -> bool:
+    """Whether `path` is now `target`; False where another writer has taken that name."""
+    try:
+        path.rename(target)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            return False
+        raise
+    return True
+
+
 def remove_stale(directory: Path) -> int:
     """Remove the temporary directories in `directory` whose writers are gone; the number removed."""
     removed = 0

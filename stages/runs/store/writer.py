@@ -17,9 +17,9 @@ from stages.processes import OneProcess, Processes
 from stages.runs.store.artifact import Artifact
 from stages.runs.store.digests import ArrayDigest, dtype_name
 from stages.runs.store.grid import piece_grid, require_files
-from stages.runs.store.links import link_file, link_tree
 from stages.runs.store.one_chunk import OneChunk, create_array
 from stages.runs.store.row_files import RowFiles
+from stages.runs.store.share import link_file, link_tree
 from stages.runs.store.table import Table
 from stages.runs.store.temporary import writing
 

@@ -15,7 +15,7 @@ from stages.runs.context import Context
 from stages.runs.making import Computed, make_artifact
 from stages.runs.run_directory import RunDirectory
 from stages.runs.store import Artifact, Writer, grid
-from stages.runs.store.shard_index import shard_index
+from stages.runs.store.row_files import shard_index
 
 ROW = (8, 8, 3)
 ROW_BYTES = 192
