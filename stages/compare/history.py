@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from schemas.manifest import AnyManifest, MetricsManifest
 from schemas.parameters import EvaluateParameters
 from schemas.rules import argument
-from stages.compare.cells import RETRIEVAL_METRICS, Metrics
+from stages.compare.cells import Metrics, figures_of
 from stages.errors import DbcError
 from stages.runs.lineage import parent_of
 from stages.runs.run_directory import RunDirectory, metrics_manifest, model_manifest
@@ -16,7 +16,8 @@ from stages.runs.store import open_artifact
 
 def history(run: RunDirectory) -> list[Metrics]:
     """The metrics of every stage with metrics, in order; DbcError if there is none."""
-    return [_metrics(run, metrics) for metrics in evaluations(run)]
+    found = evaluations(run)
+    return [figures_of(each.summary, stage=each.summary.stage, loss=loss_of(run, each)) for each in found]
 
 
 def evaluations(run: RunDirectory) -> list[MetricsManifest]:
@@ -64,17 +65,6 @@ def _different(parameters: Sequence[EvaluateParameters]) -> list[str]:
 
 def _dataset(metrics: AnyManifest) -> str | None:
     return next((parent.id for parent in metrics.parents if parent.kind == "dataset"), None)
-
-
-def _metrics(run: RunDirectory, metrics: MetricsManifest) -> Metrics:
-    summary = metrics.summary
-    return {
-        "stage": summary.stage,
-        "n_clusters": summary.n_clusters,
-        **{name: getattr(summary, name) for name in RETRIEVAL_METRICS},
-        "ari": summary.ari,
-        "loss": loss_of(run, metrics),
-    }
 
 
 def loss_of(run: RunDirectory, metrics: MetricsManifest) -> float | None:
