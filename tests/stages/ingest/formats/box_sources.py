@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from schemas.parameters import IngestParameters
-from stages.errors import DbcError
+from stages.errors import DbcError, UsageError
 from stages.ingest.formats import read_samples, recognise_source
 from stages.ingest.formats.format import Findings
 from stages.samples import Samples
@@ -36,6 +36,13 @@ def pictures(root: Path, *names: str) -> Path:
         pixels = np.random.default_rng(number).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(root / name, "PNG")
     return root
+
+
+def touch(root: Path, names: Iterable[str]) -> None:
+    """Files of one letter, for what is known of a picture without opening it."""
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"x")
 
 
 def video(file: Path, levels: Sequence[int]) -> Path:
@@ -127,10 +134,10 @@ def read(source: Path, name: str, *, root: Path | None = None, **parameters: obj
     return read_samples(source, root=root, parameters=asked, findings=findings), findings
 
 
-def refusal(source: Path, name: str, **parameters: object) -> str:
-    """The one line that refuses `source`."""
+def refusal(source: Path, name: str, *, kind: type[DbcError] = UsageError, **parameters: object) -> str:
+    """The one line that refuses `source`, an error of that `kind`."""
     asked = IngestParameters(format=name, **parameters)  # type: ignore[arg-type]
-    with pytest.raises(DbcError) as caught:
+    with pytest.raises(kind) as caught:
         read_samples(source, parameters=asked)
     assert str(caught.value).isprintable()
     return str(caught.value)

@@ -6,9 +6,10 @@ import os
 import sys
 
 import pytest
+from box_sources import refusal, touch
 
 from schemas.parameters import IngestParameters
-from stages.errors import DbcError, UsageError
+from stages.errors import DbcError
 from stages.ingest.decode.crops import BadImageError
 from stages.ingest.decode.image_file import decode_image
 from stages.ingest.formats import read_samples
@@ -16,25 +17,12 @@ from stages.ingest.formats.listing import list_images
 from stages.samples import GALLERY, QUERY, TRAIN, UNKNOWN
 
 
-def write(root, files):
-    for name in files:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(b"x")
-
-
 def read(root, **parameters):
     return read_samples(root, parameters=IngestParameters(format="folder", **parameters))
 
 
-def refusal(root, **parameters):
-    with pytest.raises(UsageError) as caught:
-        read(root, **parameters)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
 def test_identities_are_numbered_in_sorted_order_however_deep_their_files_lie(tmp_path):
-    write(tmp_path, ["zoe/a.jpg", "anna/cam1/day2/b.png", "anna/c.jpg", "10/d.bmp", "10/notes.txt", ".hid/e.jpg"])
+    touch(tmp_path, ["zoe/a.jpg", "anna/cam1/day2/b.png", "anna/c.jpg", "10/d.bmp", "10/notes.txt", ".hid/e.jpg"])
     samples = read(tmp_path, test_fraction=0)
     assert samples.path == ("10/d.bmp", "anna/c.jpg", "anna/cam1/day2/b.png", "zoe/a.jpg")
     assert samples.pid.tolist() == [1, 2, 2, 3]
@@ -43,7 +31,7 @@ def test_identities_are_numbered_in_sorted_order_however_deep_their_files_lie(tm
 
 
 def test_a_flat_folder_has_no_identities_and_is_all_train(tmp_path):
-    write(tmp_path, ["b.jpg", "a.jpg", "Thumbs.db"])
+    touch(tmp_path, ["b.jpg", "a.jpg", "Thumbs.db"])
     samples = read(tmp_path)
     assert samples.path == ("a.jpg", "b.jpg")
     assert samples.pid.tolist() == [UNKNOWN] * 2
@@ -51,7 +39,7 @@ def test_a_flat_folder_has_no_identities_and_is_all_train(tmp_path):
 
 
 def test_splits_are_by_identity(tmp_path):
-    write(tmp_path, [f"p{pid:02}/{i}.jpg" for pid in range(20) for i in range(4)])
+    touch(tmp_path, [f"p{pid:02}/{i}.jpg" for pid in range(20) for i in range(4)])
     samples = read(tmp_path, test_fraction=0.25, seed=1)
     of_split = {kind: set(samples.pid[samples.split == kind].tolist()) for kind in (TRAIN, QUERY, GALLERY)}
     assert len(of_split[TRAIN]) == 15
@@ -67,12 +55,12 @@ def test_splits_are_by_identity(tmp_path):
     ids=["texts that write one number are two names", "the group called cam, by rank", "names by rank"],
 )
 def test_the_camera_comes_from_the_pattern(tmp_path, pattern, expected):
-    write(tmp_path, ["p1/f_cam02.jpg", "p1/f_cam10.jpg", "p2/g_cam2.jpg"])
+    touch(tmp_path, ["p1/f_cam02.jpg", "p1/f_cam10.jpg", "p2/g_cam2.jpg"])
     assert read(tmp_path, camera_pattern=pattern, test_fraction=0).camid.tolist() == expected
 
 
 def test_numbers_beyond_int32_are_taken_as_names(tmp_path):
-    write(tmp_path, ["p1/20240101123.jpg", "p2/7.jpg"])
+    touch(tmp_path, ["p1/20240101123.jpg", "p2/7.jpg"])
     assert read(tmp_path, camera_pattern=r"(\d+)\.", test_fraction=0).camid.tolist() == [1, 2]
 
 
@@ -81,24 +69,24 @@ def test_numbers_beyond_int32_are_taken_as_names(tmp_path):
     [(r"side(\d)", "p1/c1.jpg"), ("c(", "not a regular expression"), (r"c\d", "no group"), (r"c(x)?", "p1/c1.jpg")],
 )
 def test_a_pattern_that_finds_no_camera_is_refused(tmp_path, pattern, told):
-    write(tmp_path, ["p1/c1.jpg", "p2/c2.jpg"])
-    text = refusal(tmp_path, camera_pattern=pattern)
+    touch(tmp_path, ["p1/c1.jpg", "p2/c2.jpg"])
+    text = refusal(tmp_path, "folder", camera_pattern=pattern)
     assert f"'{pattern}'" in text
     assert told in text
 
 
 def test_images_beside_identity_folders_are_refused(tmp_path):
-    write(tmp_path, ["p1/a.jpg", "cover.jpg"])
-    assert "'cover.jpg' lies beside the identity folders" in refusal(tmp_path)
+    touch(tmp_path, ["p1/a.jpg", "cover.jpg"])
+    assert "'cover.jpg' lies beside the identity folders" in refusal(tmp_path, "folder")
 
 
 def test_a_folder_without_images_is_refused(tmp_path):
-    write(tmp_path, ["p1/a.txt"])
-    assert f"'{tmp_path}' holds no image files" in refusal(tmp_path)
+    touch(tmp_path, ["p1/a.txt"])
+    assert f"'{tmp_path}' holds no image files" in refusal(tmp_path, "folder")
 
 
 def test_symbolic_links_are_followed_to_files_and_folders_and_never_in_a_circle(tmp_path):
-    write(tmp_path, ["real/a.jpg", "elsewhere/b.jpg", "elsewhere/c.txt"])
+    touch(tmp_path, ["real/a.jpg", "elsewhere/b.jpg", "elsewhere/c.txt"])
     (tmp_path / "real/link.jpg").symlink_to(tmp_path / "elsewhere/b.jpg")
     (tmp_path / "real/person").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "elsewhere/back").symlink_to(tmp_path / "real")
@@ -109,7 +97,7 @@ def test_symbolic_links_are_followed_to_files_and_folders_and_never_in_a_circle(
 
 
 def test_a_link_to_nothing_is_listed_so_that_decoding_tells_of_it(tmp_path):
-    write(tmp_path, ["a.jpg"])
+    touch(tmp_path, ["a.jpg"])
     (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
     (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
     assert list_images(tmp_path, recursive=True) == ["a.jpg", "gone.jpg"]
@@ -119,12 +107,12 @@ def test_a_link_to_nothing_is_listed_so_that_decoding_tells_of_it(tmp_path):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems allow no such file name")
 def test_a_name_that_is_not_utf8_is_refused_on_one_line(tmp_path):
-    write(tmp_path, [os.fsdecode(b"\xff\n.jpg")])
-    assert "is not UTF-8" in refusal(tmp_path)
+    touch(tmp_path, [os.fsdecode(b"\xff\n.jpg")])
+    assert "is not UTF-8" in refusal(tmp_path, "folder")
 
 
 def test_a_folder_that_cannot_be_read_is_named(tmp_path, monkeypatch):
-    write(tmp_path, ["p1/a.jpg"])
+    touch(tmp_path, ["p1/a.jpg"])
     scandir = os.scandir
 
     def forbidding(folder):

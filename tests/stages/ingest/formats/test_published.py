@@ -1,4 +1,4 @@
-"""Published image layouts, each on a miniature of it: DukeMTMC-reID, CUHK03-NP, VeRi-776, MSMT17."""
+"""Published image layouts, each on a miniature of it: Market-1501, DukeMTMC-reID, CUHK03-NP, VeRi-776, MSMT17."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from box_sources import refusal, touch
 
 from dbc_cli.commands.ingest import INGEST
 from schemas.choices import DatasetFormat
@@ -16,6 +17,16 @@ from stages.ingest.formats import FORMATS, read_samples
 from stages.ingest.formats.format import Findings
 from stages.samples import GALLERY, QUERY, TRAIN, UNKNOWN, Samples
 
+MARKET = {
+    "bounding_box_train/0002_c1s1_000451_03.jpg": (2, 1, TRAIN),
+    "bounding_box_train/0007_c3s3_077419_03.PNG": (7, 3, TRAIN),
+    "query/0001_c1s1_001051_00.jpg": (1, 1, QUERY),
+    # without a sequence
+    "query/0005_c2_f0046985.jpg": (5, 2, QUERY),
+    "bounding_box_test/0001_c2s1_001976_01.webp": (1, 2, GALLERY),
+    "bounding_box_test/0000_c4s2_000151_01.bmp": (0, 4, GALLERY),
+    "bounding_box_test/-1_c6s1_000401_03.jpeg": (-1, 6, GALLERY),
+}
 DUKE = {
     "bounding_box_train/0001_c2_f0046182.jpg": (1, 2, TRAIN),
     "bounding_box_train/0007_c8_f0000042.jpg": (7, 8, TRAIN),
@@ -42,12 +53,6 @@ MSMT_LISTS = {
 }
 
 
-def write(root: Path, names: list[str]) -> None:
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(b"x")
-
-
 def read(root: Path, name: str) -> Samples:
     return read_samples(root, parameters=IngestParameters(format=name))  # type: ignore[arg-type]
 
@@ -59,17 +64,10 @@ def found(samples: Samples) -> dict[str, tuple[int, int, int]]:
     return dict(zip(samples.path, columns, strict=True))
 
 
-def refusal(root: Path, name: str) -> str:
-    with pytest.raises(DbcError) as caught:
-        read(root, name)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
 def write_msmt(root: Path, folders: tuple[str, str], lists: dict[str, list[str]] = MSMT_LISTS) -> None:
     for name, lines in lists.items():
         folder = folders[0] if name in ("list_train.txt", "list_val.txt") else folders[1]
-        write(root, [f"{folder}/{line.split()[0]}" for line in lines])
+        touch(root, [f"{folder}/{line.split()[0]}" for line in lines])
         (root / name).write_text("".join(f"{line}\n" for line in lines))
 
 
@@ -78,11 +76,15 @@ def test_the_command_and_the_readers_know_the_same_formats() -> None:
     assert set(get_args(flag.kind)) - {"auto"} == set(get_args(DatasetFormat)) == {*FORMATS, "synthetic"}
 
 
-@pytest.mark.parametrize(("name", "files"), [("dukemtmc-reid", DUKE), ("cuhk03-np", CUHK), ("veri776", VERI)], ids=str)
+@pytest.mark.parametrize(
+    ("name", "files"),
+    [("market1501", MARKET), ("dukemtmc-reid", DUKE), ("cuhk03-np", CUHK), ("veri776", VERI)],
+    ids=lambda value: str(value)[:12],
+)
 def test_names_and_folders_give_pid_camera_and_split(
     tmp_path: Path, name: str, files: dict[str, tuple[int, int, int]]
 ) -> None:
-    write(tmp_path, random.Random(0).sample([*files, "readme.txt", "CITATION.txt"], len(files) + 2))
+    touch(tmp_path, random.Random(0).sample([*files, "readme.txt", "CITATION.txt"], len(files) + 2))
     samples = read(tmp_path, name)
     assert found(samples) == files
     assert samples.path == tuple(sorted(files))
@@ -90,21 +92,27 @@ def test_names_and_folders_give_pid_camera_and_split(
 
 @pytest.mark.parametrize(
     ("name", "files", "example"),
-    [("dukemtmc-reid", DUKE, "_f0046182.jpg"), ("cuhk03-np", CUHK, "0001_c1_1.png"), ("veri776", VERI, "_00030600_0")],
+    [
+        ("market1501", MARKET, "0002_c1s1_000451_03.jpg"),
+        ("dukemtmc-reid", DUKE, "_f0046182.jpg"),
+        ("cuhk03-np", CUHK, "0001_c1_1.png"),
+        ("veri776", VERI, "_00030600_0"),
+    ],
     ids=lambda value: str(value)[:12],
 )
 def test_another_layout_is_told_by_what_was_found_and_what_was_expected(
     tmp_path: Path, name: str, files: dict[str, tuple[int, int, int]], example: str
 ) -> None:
-    write(tmp_path / "a", ["elsewhere/x.jpg"])
+    touch(tmp_path / "a", ["elsewhere/x.jpg"])
     folders = dict.fromkeys(path.split("/")[0] for path in files)
     assert f"lacks {', '.join(folders)}: {name} wants" in refusal(tmp_path / "a", name)
     assert "found elsewhere" in refusal(tmp_path / "a", name)
-    write(tmp_path / "b", [*files, f"{next(iter(folders))}/0002_c1s1_000451_03.jpg"])
+    other = "holiday.jpg" if name == "market1501" else "0002_c1s1_000451_03.jpg"
+    touch(tmp_path / "b", [*files, f"{next(iter(folders))}/{other}"])
     text = refusal(tmp_path / "b", name)
-    assert "0002_c1s1_000451_03.jpg" in text
+    assert other in text
     assert example in text
-    write(tmp_path / "c", [path for path in files if not path.startswith(next(iter(folders)))])
+    touch(tmp_path / "c", [path for path in files if not path.startswith(next(iter(folders)))])
     (tmp_path / "c" / next(iter(folders))).mkdir()
     assert "holds no image files" in refusal(tmp_path / "c", name)
     (tmp_path / "file").write_bytes(b"")
@@ -112,15 +120,15 @@ def test_another_layout_is_told_by_what_was_found_and_what_was_expected(
 
 
 def test_boxes_of_cuhk03_are_found_in_their_folder_and_both_kinds_are_refused(tmp_path: Path) -> None:
-    write(tmp_path, [f"labeled/{path}" for path in CUHK])
+    touch(tmp_path, [f"labeled/{path}" for path in CUHK])
     assert found(read(tmp_path, "cuhk03-np")) == {f"labeled/{path}": said for path, said in CUHK.items()}
-    write(tmp_path, [f"detected/{path}" for path in CUHK])
+    touch(tmp_path, [f"detected/{path}" for path in CUHK])
     assert "holds both labeled and detected" in refusal(tmp_path, "cuhk03-np")
     assert found(read(tmp_path / "detected", "cuhk03-np")) == CUHK
 
 
 def test_identities_counted_from_0_are_no_distractors_where_there_are_none(tmp_path: Path) -> None:
-    write(tmp_path, ["bounding_box_train/0000_c1_1.png", "query/0767_c1_1.png", "bounding_box_test/0767_c2_2.png"])
+    touch(tmp_path, ["bounding_box_train/0000_c1_1.png", "query/0767_c1_1.png", "bounding_box_test/0767_c2_2.png"])
     assert [pid for pid, _, _ in found(read(tmp_path, "cuhk03-np")).values()] == [768, 1, 768]
 
 
@@ -150,7 +158,7 @@ def test_what_is_wrong_with_msmt17_is_told_in_one_line(tmp_path: Path) -> None:
         (tmp_path / "list_query.txt").write_text(f"\n{line}\n")
         assert f"list_query.txt' line 1: '{line}' is not PATH PID" in refusal(tmp_path, "msmt17")
     (tmp_path / "list_query.txt").write_bytes(b"\xff\n")
-    assert "cannot read" in refusal(tmp_path, "msmt17")
+    assert "cannot read" in refusal(tmp_path, "msmt17", kind=DbcError)
     (tmp_path / "list_val.txt").unlink()
     text = refusal(tmp_path, "msmt17")
     assert "lacks list_val.txt: msmt17 wants list_train.txt" in text

@@ -6,9 +6,9 @@ import itertools
 import random
 
 import pytest
+from box_sources import refusal
 
 from schemas.parameters import IngestParameters
-from stages.errors import UsageError
 from stages.ingest.formats import image_root, read_samples
 from stages.ingest.formats.format import Findings
 from stages.samples import GALLERY, QUERY, TRAIN, UNKNOWN
@@ -31,13 +31,6 @@ def columns(samples):
         (path, *(int(column[i]) for column in (samples.pid, samples.camid, samples.tracklet, samples.split)))
         for i, path in enumerate(samples.path)
     ]
-
-
-def refusal(source):
-    with pytest.raises(UsageError) as caught:
-        read(source)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 def test_a_path_is_all_a_table_needs(tmp_path):
@@ -106,7 +99,7 @@ def test_the_line_that_tells_excel_what_separates_columns_is_passed_over(tmp_pat
     write(tmp_path, f"{begin}path;pid\na.jpg;7\n")
     assert read(tmp_path).pid.tolist() == [7]
     write(tmp_path, f"{begin}path;pid\na.jpg;7\nlost.jpg;7\n")
-    assert "'lost.jpg' (line 4)" in refusal(tmp_path)
+    assert "'lost.jpg' (line 4)" in refusal(tmp_path, "csv")
 
 
 @pytest.mark.parametrize(
@@ -119,8 +112,8 @@ def test_the_line_that_tells_excel_what_separates_columns_is_passed_over(tmp_pat
 )
 def test_a_path_that_is_nearly_that_of_a_picture_is_told_so(tmp_path, path, told):
     write(tmp_path, f"path\n{path.strip(chr(39))}\n")
-    assert ("it is there" in refusal(tmp_path)) == (told is not None)
-    assert (told or "") in refusal(tmp_path)
+    assert ("it is there" in refusal(tmp_path, "csv")) == (told is not None)
+    assert (told or "") in refusal(tmp_path, "csv")
 
 
 def test_names_that_differ_in_capitals_or_blanks_are_told_and_paths_are_not(tmp_path):
@@ -211,10 +204,10 @@ def test_an_absolute_path_below_the_table_is_stored_relative(tmp_path):
 
 
 def test_a_folder_with_no_table_or_two_is_refused(tmp_path):
-    assert "found 0 (none)" in refusal(tmp_path)
+    assert "found 0 (none)" in refusal(tmp_path, "csv")
     write(tmp_path, "path\na.jpg\n", name="one.csv")
     write(tmp_path, "path\na.jpg\n", name="two.csv")
-    assert "found 2 (one.csv, two.csv)" in refusal(tmp_path)
+    assert "found 2 (one.csv, two.csv)" in refusal(tmp_path, "csv")
 
 
 @pytest.mark.parametrize(
@@ -273,7 +266,7 @@ def test_a_folder_with_no_table_or_two_is_refused(tmp_path):
 )
 def test_a_table_that_cannot_be_read_is_refused_where_it_fails(tmp_path, text, told):
     write(tmp_path, text)
-    message = refusal(tmp_path)
+    message = refusal(tmp_path, "csv")
     assert told in message
     assert f"{tmp_path / 'samples.csv'}" in message
 
@@ -284,4 +277,4 @@ def test_paths_out_of_the_folder_are_taken_if_pictures_are_there_as_exports_of_s
     source = write(tmp_path / "card1", "path\na.jpg\n../card2/b..jpg\n")
     assert sorted(read(source).path) == ["../card2/b..jpg", "a.jpg"]
     for path in ("../card2/z.jpg", "../card1/../card1/a.jpg", "x/../../card2/a.jpg"):
-        assert "leaves the table's folder" in refusal(write(source, f"path\n{path}\n"))
+        assert "leaves the table's folder" in refusal(write(source, f"path\n{path}\n"), "csv")

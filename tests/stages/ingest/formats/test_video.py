@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from box_sources import refusal, touch
 from scipy.io import savemat
 
 from schemas.parameters import IngestParameters
@@ -42,18 +43,12 @@ DUKE = [
 Row = tuple[tuple[str, ...], int, int, int, int]
 
 
-def write(root: Path, names: list[str]) -> None:
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(b"x")
-
-
 def write_mars(root: Path, **changed: Any) -> Path:
     names = {"train": changed.get("train_names", TRAIN_NAMES), "test": changed.get("test_names", TEST_NAMES)}
     tracks = {"train": changed.get("train", TRAIN_TRACKS), "test": changed.get("test", TEST_TRACKS)}
     (root / "info").mkdir(parents=True, exist_ok=True)
     for half in ("train", "test"):
-        write(root, [f"bbox_{half}/{name[:4]}/{name}" for name in names[half]])
+        touch(root, [f"bbox_{half}/{name[:4]}/{name}" for name in names[half]])
         (root / f"info/{half}_name.txt").write_text("\r\n".join(names[half]) + "\r\n")
         savemat(root / f"info/tracks_{half}_info.mat", {f"track_{half}_info": np.array(tracks[half], dtype=np.int32)})
     savemat(root / "info/query_IDX.mat", {"query_IDX": np.array([changed.get("query", [3])], dtype=np.float64)})
@@ -74,13 +69,6 @@ def rows(samples: Samples) -> list[Row]:
     return told  # type: ignore[return-value]
 
 
-def refusal(root: Path, name: str) -> str:
-    with pytest.raises(DbcError) as caught:
-        read(root, name)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
 def test_tables_of_mars_give_tracklets_junk_distractors_and_queries(tmp_path: Path) -> None:
     def paths(half: str, name: str, n: int) -> tuple[str, ...]:
         return tuple(f"bbox_{half}/{name[:4]}/{name}F{frame:03}.jpg" for frame in range(1, n + 1))
@@ -98,7 +86,7 @@ def test_tables_of_mars_give_tracklets_junk_distractors_and_queries(tmp_path: Pa
 
 def test_a_frame_that_no_tracklet_of_mars_has_is_left_out(tmp_path: Path) -> None:
     write_mars(tmp_path, train=TRAIN_TRACKS[:2])
-    write(tmp_path, ["bbox_test/0002/0002C1T0009F001.jpg"])
+    touch(tmp_path, ["bbox_test/0002/0002C1T0009F001.jpg"])
     samples = read(tmp_path, "mars")
     assert len(samples) == 6
     assert not any("0003C6" in path or "T0009" in path for path in samples.path)
@@ -120,7 +108,7 @@ def test_a_frame_that_no_tracklet_of_mars_has_is_left_out(tmp_path: Path) -> Non
     ],
 )
 def test_tables_of_mars_that_do_not_fit_are_named(tmp_path: Path, changed: dict[str, Any], told: str) -> None:
-    assert told in refusal(write_mars(tmp_path, **changed), "mars")
+    assert told in refusal(write_mars(tmp_path, **changed), "mars", kind=DbcError)
 
 
 def test_what_is_missing_from_mars_is_named(tmp_path: Path) -> None:
@@ -130,7 +118,7 @@ def test_what_is_missing_from_mars_is_named(tmp_path: Path) -> None:
         tmp_path, "mars"
     )
     (tmp_path / "info/tracks_test_info.mat").write_bytes(b"no matrix at all" * 20)
-    assert "tracks_test_info.mat' is not a MATLAB file" in refusal(tmp_path, "mars")
+    assert "tracks_test_info.mat' is not a MATLAB file" in refusal(tmp_path, "mars", kind=DbcError)
     (tmp_path / "info/query_IDX.mat").unlink()
     text = refusal(tmp_path, "mars")
     assert "lacks info/query_IDX.mat: mars wants bbox_train, bbox_test, info/train_name.txt" in text
@@ -138,7 +126,7 @@ def test_what_is_missing_from_mars_is_named(tmp_path: Path) -> None:
 
 
 def test_folders_of_dukemtmc_videoreid_give_tracklets_in_order_of_frames(tmp_path: Path) -> None:
-    write(tmp_path, [*DUKE, "readme.md", "train/.DS_Store"])
+    touch(tmp_path, [*DUKE, "readme.md", "train/.DS_Store"])
     assert rows(read(tmp_path, "dukemtmc-videoreid")) == [
         ((DUKE[5], DUKE[4]), 5, 1, 2, GALLERY),
         ((DUKE[6],), 4000, 8, 1, GALLERY),
@@ -158,12 +146,12 @@ def test_folders_of_dukemtmc_videoreid_give_tracklets_in_order_of_frames(tmp_pat
     ],
 )
 def test_paths_of_dukemtmc_videoreid_that_do_not_fit_are_named(tmp_path: Path, more: str, told: str) -> None:
-    write(tmp_path, [*DUKE, more])
+    touch(tmp_path, [*DUKE, more])
     assert told in refusal(tmp_path, "dukemtmc-videoreid")
 
 
 def test_what_is_missing_from_dukemtmc_videoreid_is_named(tmp_path: Path) -> None:
-    write(tmp_path, ["bounding_box_train/0001_c2_f0046182.jpg", "query/0001_c2_f0046182.jpg"])
+    touch(tmp_path, ["bounding_box_train/0001_c2_f0046182.jpg", "query/0001_c2_f0046182.jpg"])
     text = refusal(tmp_path, "dukemtmc-videoreid")
     assert "lacks train, gallery: dukemtmc-videoreid wants train, query, gallery" in text
     assert "found bounding_box_train, query" in text
