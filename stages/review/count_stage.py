@@ -20,6 +20,7 @@ from stages.review.counting import (
     answered,
     count,
     draw,
+    each_once,
     expected_width,
     shown_by_answers,
 )
@@ -126,17 +127,10 @@ def counting(
         n_answers=int(is_known.sum()),
         n_told=len({*_drawn(draws, np.concatenate([told.pairs, told.unsure]))}),
         n_unsure=len(_drawn(draws, told.unsure)),
-        to_ask=_each_once(draws.pairs()[~is_known]),
+        to_ask=each_once(draws.pairs()[~is_known]),
         found=found,
         widths={} if found is None else {n: expected_width(found, n_drawn=n // INNER) for n in FORETOLD},
     )
-
-
-def _each_once(pairs: Int64Array) -> Int64Array:
-    """The different ones of `pairs` (p, 2), in the order of their first appearance, the smaller sample first."""
-    ordered = np.sort(pairs, axis=1)
-    _, first = np.unique(ordered, axis=0, return_index=True)
-    return ordered[np.sort(first)]
 
 
 def _drawn(draws: Draws, pairs: Int64Array) -> list[tuple[int, int]]:

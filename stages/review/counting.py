@@ -160,8 +160,15 @@ def drawn_pairs(draws: Draws, labels: Int64Array, answers: Answers, unsure: Int6
     different = np.concatenate([answers.pairs[~answers.is_same], unsure])
     is_known, _ = answered(draws, answers.pairs[answers.is_same], different)
     sizes = np.bincount(labels)[labels]
-    pairs = dict.fromkeys((min(pair), max(pair)) for pair in draws.pairs()[~is_known].tolist())
+    pairs = each_once(draws.pairs()[~is_known]).tolist()
     return [PairToSee(a, b, "drawn", 0.0, int(sizes[a]), int(sizes[b]), 0.0, 0.0) for a, b in pairs]
+
+
+def each_once(pairs: Int64Array) -> Int64Array:
+    """The different ones of `pairs` (p, 2), in the order of their first appearance, the smaller sample first."""
+    ordered = np.sort(pairs, axis=1)
+    _, first = np.unique(ordered, axis=0, return_index=True)
+    return ordered[np.sort(first)]
 
 
 def shown_by_answers(n_samples: int, same: Int64Array, different: Int64Array) -> tuple[int, int]:
