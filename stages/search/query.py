@@ -23,8 +23,7 @@ from stages.runs.source_names import source_names
 from stages.runs.store import Artifact
 from stages.samples import SPLIT_NAMES, TRAIN, UNKNOWN
 from stages.search.embed import embed, read_pictures
-from stages.search.nearest import most_similar
-from stages.typing import Float64Array, Int64Array, UInt8Array
+from stages.typing import Float32Array, Float64Array, Int64Array, UInt8Array
 
 MOST_NAMED = 12
 """Cameras that an error names."""
@@ -97,6 +96,17 @@ def query(
     matches = _matches(dataset, clusters, number, samples, similarity)
     found_stage = features_manifest(features).summary.stage
     return Found(stage, found_stage, tuple(files), matches, pictures, samples, dataset)
+
+
+def most_similar(asked: Float32Array, rows: Float32Array, *, top: int) -> tuple[Int64Array, Float64Array]:
+    """The `top` rows (n, d) most similar to each of `asked` (q, d), most similar first, and their similarities: (q, k) both.
+
+    Similarity is the scalar product, which is the cosine of features of length 1. Of equal ones the smaller index comes
+    first. k is the smaller of `top` and n.
+    """
+    similarity = asked.astype(np.float64) @ rows.astype(np.float64).T
+    order = np.argsort(-similarity, axis=1, kind="stable")[:, :top]
+    return order, np.take_along_axis(similarity, order, axis=1)
 
 
 def _camera(dataset: Artifact, name: str) -> int:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from stages.search.nearest import most_similar
+from stages.search.query import most_similar
 
 
 def test_the_most_similar_come_first_and_ties_by_index():
