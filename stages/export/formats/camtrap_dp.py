@@ -18,6 +18,7 @@ from stages.ingest.decode.pixels import is_video
 from stages.ingest.formats.camtrap_dp import ENTRIES, OBSERVATIONS, animals
 from stages.ingest.formats.csv_file import read_csv_file
 from stages.ingest.formats.detections import Detection
+from stages.ingest.formats.layout import shortened
 from stages.ingest.formats.names import is_missing, shown
 from stages.ingest.formats.numbers import number_of
 from stages.output_files import rows_as_csv
@@ -235,9 +236,7 @@ def _lacking(deployments: Sequence[dict[str, Any]]) -> list[str]:
     for what, columns in (("coordinates", ("latitude", "longitude")), ("times", ("deploymentStart", "deploymentEnd"))):
         names = [row["deploymentID"] for row in deployments if any(not row.get(column) for column in columns)]
         if names:
-            found.append(
-                f"{what} of deployments ({shown(names[0])}{f' and {len(names) - 1} more' if len(names) > 1 else ''})"
-            )
+            found.append(f"{what} of deployments ({shortened([*map(shown, names)], most=1)})")
     return found
 
 

@@ -14,7 +14,8 @@ from stages.errors import UsageError
 from stages.ingest.formats.detections import Detection, samples_of
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
 from stages.ingest.formats.json_file import forget_json, load_json
-from stages.ingest.formats.names import counted, first_names, path_below, plain, shown
+from stages.ingest.formats.layout import only_one
+from stages.ingest.formats.names import counted, path_below, plain, shown
 from stages.ingest.formats.numbers import box_of, frame_of, score_of, size_of, text_of
 from stages.ingest.formats.whole_pictures import each_picture_once
 from stages.plain_files import plain_file
@@ -61,13 +62,7 @@ def find_coco(source: Path) -> Path:
     """`source` itself if it is a file, else the only JSON file in it or in its folder `annotations` that looks like COCO."""
     if source.is_file():
         return source
-    files = coco_files(source)
-    if len(files) != 1:
-        names = first_names(files) or "none"
-        raise UsageError(
-            f"{shown(source)} should hold one COCO file, found {len(files)} ({names}); give the file itself"
-        )
-    return files[0]
+    return only_one(coco_files(source), source, wanted="one COCO file", advice="; give the file itself")
 
 
 def coco_files(folder: Path) -> list[Path]:

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
 
 from stages.errors import DbcError, UsageError
+from stages.ingest.formats.layout import shortened
 from stages.ingest.formats.names import is_missing, plain, relative_path, shown
 from stages.plain_files import plain_file, why_not_utf8
 
@@ -216,10 +217,8 @@ def _header(file: Path, text: TextIO, *, needed: str) -> tuple[str, Any, list[st
         advice = f"rename {shown(alike[0])} to path, if it holds the paths of images" if alike else advice
         if {"file", "relativepath"} <= set(found):
             advice = "as Timelapse writes it: join RelativePath and File with a / between them in a column path"
-    columns = (
-        ", ".join(plain(name if len(name) <= _LONGEST else f"{name[:_LONGEST]}…") for name in found[:_MOST]) or "none"
-    )
-    columns += f" and {len(found) - _MOST} more" if len(found) > _MOST else ""
+    names = [plain(name if len(name) <= _LONGEST else f"{name[:_LONGEST]}…") for name in found]
+    columns = shortened(names, most=_MOST) or "none"
     raise UsageError(f"{shown(file)} has no column '{needed}' (columns found: {columns}); {advice}")
 
 

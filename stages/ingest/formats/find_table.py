@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from stages.errors import DbcError, UsageError
+from stages.errors import DbcError
 from stages.ingest.formats.csv_file import NotUtf8Error, read_header
-from stages.ingest.formats.names import first_names, shown
+from stages.ingest.formats.layout import only_one
+from stages.ingest.formats.names import first_names
 
 OWN_LISTS = (
     frozenset({"path", "individual", "cluster", "cluster_size", "stage"}),
@@ -67,12 +68,6 @@ def find_table(source: Path, notes: list[str] | None = None) -> Path:
     tables = tables_in(source)
     if notes is not None and tables.own:
         notes.append(tables.passed_over)
-    found = tables.likely
-    if len(found) != 1:
-        names = first_names(found) or "none"
-        told = f"; {tables.passed_over}" if tables.own else ""
-        raise UsageError(
-            f"{shown(source)} should hold samples.csv or exactly one .csv file with a column path, found {len(found)} "
-            f"({names}){told}; give the table itself as the source"
-        )
-    return found[0]
+    wanted = "samples.csv or exactly one .csv file with a column path"
+    told = f"; {tables.passed_over}" if tables.own else ""
+    return only_one(tables.likely, source, wanted=wanted, advice=f"{told}; give the table itself as the source")

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from stages.errors import DbcError, UsageError
-from stages.ingest.formats.names import first_names, shown
+from stages.ingest.formats.layout import only_one
+from stages.ingest.formats.names import shown
 from stages.plain_files import plain_file, why_not_utf8
 
 
@@ -17,13 +18,8 @@ def find_json(source: Path) -> Path:
     if source.is_file():
         return source
     found = sorted(entry for entry in source.iterdir() if entry.suffix.lower() == ".json" and entry.is_file())
-    if len(found) != 1:
-        names = first_names(found) or "none"
-        raise UsageError(
-            f"{shown(source)} should hold exactly one .json file, found {len(found)} ({names}); give the file itself as the "
-            "source, and the folder of the pictures as `root` if it is another"
-        )
-    return found[0]
+    advice = "; give the file itself as the source, and the folder of the pictures as `root` if it is another"
+    return only_one(found, source, wanted="exactly one .json file", advice=advice)
 
 
 def load_json(file: Path) -> Any:

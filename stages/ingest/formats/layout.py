@@ -6,9 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from stages.errors import UsageError
-from stages.ingest.formats.names import plain, shown
-
-_SHOWN = 5
+from stages.ingest.formats.names import first_names, plain, shown
 
 
 def folder_of(source: Path) -> Path:
@@ -35,10 +33,18 @@ def entries_of(source: Path) -> str:
     return shortened(found) or "nothing"
 
 
-def shortened(names: Sequence[str]) -> str:
+def shortened(names: Sequence[str], *, most: int = 5) -> str:
     """The first names, and how many more there are."""
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def only_one(found: Sequence[Path], source: Path, *, wanted: str, advice: str) -> Path:
+    """The only one of the files `found` in `source`; UsageError if there are others or none of what is `wanted`."""
+    if len(found) != 1:
+        names = first_names(found) or "none"
+        raise UsageError(f"{shown(source)} should hold {wanted}, found {len(found)} ({names}){advice}")
+    return found[0]
 
 
 def require_files(wanted: Iterable[str], there: Iterable[str], *, list_name: str, name: str) -> None:

@@ -15,7 +15,7 @@ from stages.ingest.formats.cuhk03_np import BOXES
 from stages.ingest.formats.find_table import tables_in
 from stages.ingest.formats.format import Format
 from stages.ingest.formats.json_file import find_json, load_json
-from stages.ingest.formats.layout import is_there
+from stages.ingest.formats.layout import is_there, shortened
 from stages.ingest.formats.listing import suffix_of
 from stages.ingest.formats.mot import refuse_deep_sequences
 from stages.ingest.formats.named_files import MARKET_FOLDERS
@@ -23,8 +23,8 @@ from stages.ingest.formats.names import first_names, plain, shown
 from stages.ingest.formats.yolo import refuse_bad_labels
 
 _LOOKED_AT = 20
-_NAMED, _LONGEST = 5, 40
-"""Keys of a document that a message names, and letters of each."""
+_LONGEST = 40
+"""Letters of a key of a document that a message shows."""
 _MARKET = tuple(f"{folder}/" for folder in MARKET_FOLDERS)
 _VERI = tuple(f"{folder}/" for folder in veri776.VERI776.folders)
 _VIDEOREID = tuple(f"{folder}/" for folder in dukemtmc_videoreid.FOLDERS)
@@ -73,18 +73,13 @@ def _refuse_no_table(file: Path) -> None:
         document = load_json(file)
         one = document[0] if isinstance(document, list) and document else document
         found = "a list of objects with" if one is not document else "an object with"
-        found = f"{found} {_shortly(one)}" if isinstance(one, dict) else "no object"
+        names = [shown(str(name)[:_LONGEST]) for name in one] if isinstance(one, dict) else []
+        found = f"{found} {shortened(names) or 'nothing in it'}" if isinstance(one, dict) else "no object"
         raise UsageError(
             f"{shown(file)} is JSON of no format that is read here, {found}; MegaDetector's has images and "
             "detection_categories, SpeciesNet's predictions, COCO's images and annotations; "
             "labelling tools, such as Label Studio, export COCO or YOLO"
         )
-
-
-def _shortly(names: Iterable[object]) -> str:
-    texts = [str(name)[:_LONGEST] for name in names]
-    more = f" and {len(texts) - _NAMED} more" if len(texts) > _NAMED else ""
-    return (", ".join(map(shown, texts[:_NAMED])) or "nothing in it") + more
 
 
 def _unread_json(source: Path) -> str:

@@ -30,14 +30,11 @@ from stages.ingest.formats.names import counted, doubts, is_missing, numbers_of,
 from stages.ingest.formats.numbers import frame_of, score_of
 from stages.ingest.formats.path_patterns import camera_texts, identity_texts
 from stages.ingest.formats.splits import own_splits
-from stages.ingest.formats.table_cells import CORNERS, SIDES, SIZE, rows_of_boxes, splits_of
+from stages.ingest.formats.table_cells import CORNERS, DETAILS, NAMES, SIDES, SIZE, rows_of_boxes, splits_of
 from stages.samples import DISTRACTOR, GALLERY, JUNK, TRAIN, UNKNOWN, Samples
 from stages.typing import BoolArray, Int32Array, Int64Array, UInt8Array
 
-NAMES = {"pid": 1, "camid": 0, "tracklet": 0}
-"""The columns of names, each with the smallest number that may stand for itself."""
 MARKS = {"junk": JUNK, "distractor": DISTRACTOR}
-DETAILS = ("timestamp", "score", "category", "encounter", "view")
 COLUMNS = ("path", *NAMES, "split", "frame", *MARKS, *DETAILS)
 _MOST_OF_BOX = 3
 """Columns with names of a box that are there for no other reason; two may be a position, or the size of the picture."""

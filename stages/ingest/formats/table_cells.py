@@ -24,10 +24,9 @@ SIDES = (BOX, ("x", "y", "w", "h"))
 """Names of columns for the left, top, width and height of a box."""
 SIZE = ("width", "height")
 """Beside `CORNERS`, columns of the size of the picture that boxes are of, unless all are the boxes' own."""
-_SAID = (
-    *("path", "pid", "camid", "tracklet", "split", "frame"),
-    *("timestamp", "score", "category", "encounter", "view"),
-)
+NAMES = {"pid": 1, "camid": 0, "tracklet": 0}
+"""The columns of names, each with the smallest number that may stand for itself."""
+DETAILS = ("timestamp", "score", "category", "encounter", "view")
 
 
 def rows_of_boxes(table: CsvFile, box: tuple[str, ...] | None, findings: Findings) -> Iterator[Detection]:
@@ -37,7 +36,7 @@ def rows_of_boxes(table: CsvFile, box: tuple[str, ...] | None, findings: Finding
     if is_relative:
         findings.notes.append(f"boxes are shares of their pictures: no number of {', '.join(box or ())} exceeds 1")
     splits = splits_of(table)
-    columns = {name: table.column(name) for name in _SAID}
+    columns = {name: table.column(name) for name in ("path", *NAMES, "frame", *DETAILS)}
     has_size = not is_relative and box in CORNERS and set(SIZE) <= set(table.cells)
     sizes = list(itertools.starmap(size_of, zip(*map(table.column, SIZE), strict=True))) if has_size else []
     if _are_of_boxes(sizes, given):
