@@ -244,7 +244,7 @@ class _Known:
     def open_pair(self, groups: _Groups, rows: Float32Array) -> tuple[int, int] | None:
         """The samples that stand for `groups`; None if answers decide about them already, or the pair was seen."""
         first, second = (set(self._group[side].tolist()) for side in (groups.first, groups.second))
-        if first & second or any(self._different.get(group, _NOBODY) & second for group in first):
+        if first & second or any(self._different.get(group, set()) & second for group in first):
             return None
         a = _speaker(rows, groups.first)
         others = groups.second
@@ -255,9 +255,6 @@ class _Known:
         b = _speaker(rows, others)
         pair = (min(a, b), max(a, b))
         return None if pair in self._seen else pair
-
-
-_NOBODY: set[int] = set()
 
 
 def _speaker(rows: Float32Array, group: Int64Array) -> int:

@@ -53,7 +53,7 @@ def write_layout(
         parameters,
         largest_number=members.largest_number,
         deployments=deployments,
-        paths=paths,
+        paths=set(paths),
         was_at=None if (kept := read_source(members.dataset)) is None else kept.root,
     )
     if not layout_of.suffix and out.is_file():

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
@@ -27,6 +27,7 @@ class LostPictureError(DbcError):
     """A picture that a format must look at is not there."""
 
 
+@dataclass(eq=False)
 class Source:
     """The source that was ingested by `parameters`. Its pictures are looked for, and their headers read, only if need be:
     `looked_at` says of which.
@@ -36,31 +37,22 @@ class Source:
     were ingested, if that was kept.
     """
 
-    def __init__(
-        self,
-        find: Callable[[], Pictures],
-        parameters: IngestParameters,
-        *,
-        largest_number: int,
-        deployments: Path | None = None,
-        paths: Iterable[str] = (),
-        was_at: Path | None = None,
-    ) -> None:
-        self._find = find
-        self._was_at = was_at
-        self._paths = set(paths)
-        self._sizes: dict[str, tuple[int, int]] = {}
-        self._seconds: dict[str, list[float]] = {}
-        self._top: str | None = None
-        self.looked_at: set[str] = set()
-        self.parameters = parameters
-        self.largest_number = largest_number
-        self.deployments = deployments
+    find: Callable[[], Pictures]
+    parameters: IngestParameters
+    _: KW_ONLY
+    largest_number: int
+    deployments: Path | None = None
+    paths: Collection[str] = ()
+    was_at: Path | None = None
+    looked_at: set[str] = field(default_factory=set)
+    _sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
+    _seconds: dict[str, list[float]] = field(default_factory=dict)
+    _top: str | None = None
 
     @cached_property
     def pictures(self) -> Pictures:
         """Where the pictures lie; UsageError if their folder is not there."""
-        return self._find()
+        return self.find()
 
     @property
     def root(self) -> Path:
@@ -119,15 +111,15 @@ class Source:
 
     @cached_property
     def _places(self) -> Mapping[str, str]:
-        if not any(os.pardir in PurePosixPath(path).parts for path in self._paths):
+        if not any(os.pardir in PurePosixPath(path).parts for path in self.paths):
             return {}
-        there, lost, now = self._was_at, frozenset[str](), ", where they were and are not now"
+        there, lost, now = self.was_at, frozenset[str](), ", where they were and are not now"
         with suppress(UsageError):
             there, lost, now = self.root, self.pictures.lost, ""
-        below = {path for path in self._paths if not path.startswith("../")}
-        if below and below <= lost and self._was_at is not None:
+        below = {path for path in self.paths if not path.startswith("../")}
+        if below and below <= lost and self.was_at is not None:
             # a folder beside the root, which seems to have pictures because its own are `../card2/1.jpg`
-            there, now = self._was_at, ", where they were and are not now"
+            there, now = self.was_at, ", where they were and are not now"
         if there is None:
             self._top = (
                 "pictures lie outside of the folder that was ingested, which is not there, so paths begin with ..; "
@@ -136,7 +128,7 @@ class Source:
             return {}
         # of a folder that is a link, `..` is where the folder behind it lies
         root = Path(os.path.realpath(there))
-        absolute = {path: os.path.normpath(root / path) for path in self._paths}
+        absolute = {path: os.path.normpath(root / path) for path in self.paths}
         top = os.path.commonpath([root, *absolute.values()])
         if top != str(root):
             self._top = (

@@ -76,13 +76,12 @@ def read_mot(source: Path, parameters: IngestParameters, findings: Findings) -> 
 def find_sequences(source: Path) -> list[Sequence]:
     """The sequences of `source`, in order of name: itself, or what lies in it or, if it is a file of boxes, beside it."""
     if source.is_file():
-        return [each for each in (_beside(source),) if each is not None]
+        return list(filter(None, [_beside(source)]))
     own = _sequence(source)
     if own is not None:
         return [own]
-    found = [each for each in map(_sequence, subfolders(source)) if each is not None]
-    beside = map(_beside, sorted(source.glob("*.txt")))
-    return sorted([*found, *(each for each in beside if each is not None)], key=lambda each: each.name)
+    found = [*map(_sequence, subfolders(source)), *map(_beside, sorted(source.glob("*.txt")))]
+    return sorted(filter(None, found), key=lambda each: each.name)
 
 
 def why_mot(source: Path) -> str | None:
