@@ -180,8 +180,7 @@ def state(folder: Path) -> dict[str, Any]:
     listed = [found for run in sorted({folder / "run", *runs}) for found in list_run(RunDirectory(run))]
     artifacts = [found.artifact for found in listed if found.artifact is not None]
     damaged = [str(artifact.path) for artifact in artifacts if artifact.damaged()]
-    # leftovers of the file that remembers the run go after a minute
-    left = [str(path) for path in folder.rglob(".*writing-*") if not path.name.startswith(".dbc-run")]
+    left = [str(path) for path in folder.rglob(".*writing-*")]
     ids = {artifact.path.relative_to(folder).as_posix(): artifact.manifest.id for artifact in artifacts}
     digests = {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in outputs(folder)

@@ -91,6 +91,16 @@ def write_whole(file: Path, write: Callable[[Path], object], *, argument: str = 
     UsageError if `file` is there and must not be replaced, DbcError if it cannot be written.
     """
     require_new([file], argument=argument, overwrite=overwrite)
+    try:
+        replace_whole(file, write)
+    except OSError as error:
+        # the name of the file beside it would tell nobody anything
+        told = OSError(error.errno, error.strerror) if error.errno else error
+        raise DbcError(file_problem(told, file, failed="cannot be written", elsewhere=argument)) from error
+
+
+def replace_whole(file: Path, write: Callable[[Path], object]) -> None:
+    """Have `write` fill a file beside `file`, then rename it to that; a link is followed. OSError if that fails."""
     target = Path(os.path.realpath(file))
     prefix = f".{target.name[:100]}.writing-"
     part = target.with_name(f"{prefix}{secrets.token_hex(8)}")
@@ -101,10 +111,6 @@ def write_whole(file: Path, write: Callable[[Path], object], *, argument: str = 
             _try_lock(held)
             write(part)
             part.replace(target)
-    except OSError as error:
-        # the name of the file beside it would tell nobody anything
-        told = OSError(error.errno, error.strerror) if error.errno else error
-        raise DbcError(file_problem(told, file, failed="cannot be written", elsewhere=argument)) from error
     finally:
         with suppress(OSError):
             part.unlink()

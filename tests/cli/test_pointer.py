@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import fcntl
 from pathlib import Path
 
 import pytest
@@ -52,25 +52,26 @@ def test_a_change_is_told_and_the_same_run_writes_nothing() -> None:
 def test_it_is_never_there_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
     remember_run(Path("a"))
     seen: list[bytes] = []
-    rename = Path.rename
+    replace = Path.replace
 
     def watched(path: Path, target: Path) -> Path:
         seen.append(POINTER.read_bytes())
         assert path.read_bytes() == b"b\n"
-        return rename(path, target)
+        return replace(path, target)
 
-    monkeypatch.setattr(Path, "rename", watched)
+    monkeypatch.setattr(Path, "replace", watched)
     remember_run(Path("b"))
     assert seen == [b"a\n"]
 
 
-def test_what_a_killed_process_left_goes_after_a_while() -> None:
-    stale, young = Path(".dbc-run.writing-1-a"), Path(".dbc-run.writing-2-b")
-    for path in (stale, young):
+def test_what_a_killed_process_left_goes_with_the_next_change() -> None:
+    left, held = Path("..dbc-run.writing-a"), Path("..dbc-run.writing-b")
+    for path in (left, held):
         path.write_bytes(b"half")
-    os.utime(stale, (1, 1))
-    remember_run(Path("a"))
-    assert (stale.exists(), young.exists()) == (False, True)
+    with held.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        remember_run(Path("a"))
+    assert (left.exists(), held.exists()) == (False, True)
     assert remembered_run() == Path("a")
 
 
