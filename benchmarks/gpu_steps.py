@@ -361,25 +361,18 @@ def _tell_estimate(folder: Path) -> None:
 
 
 def main() -> None:
+    steps: dict[str, Callable[..., None]] = {
+        step.__name__: step for step in (versions, merge, evaluation, syncs, short, nccl, run)
+    }
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("step", choices=["versions", "merge", "evaluation", "syncs", "short", "nccl", "run"])
+    parser.add_argument("step", choices=steps)
     parser.add_argument("--small", action="store_true")
     parser.add_argument("--folder", type=Path, default=Path("runs/gpu-run"))
     parser.add_argument("--images", type=Path)
     parser.add_argument("--seconds", type=float, default=120, help="for `run`")
-    arguments = parser.parse_args()
-    if arguments.step == "run":
-        run(small=arguments.small, folder=arguments.folder, images=arguments.images, seconds=arguments.seconds)
-    else:
-        steps: dict[str, Callable[..., None]] = {
-            "versions": versions,
-            "merge": merge,
-            "evaluation": evaluation,
-            "syncs": syncs,
-            "short": short,
-            "nccl": nccl,
-        }
-        steps[arguments.step](small=arguments.small)
+    given = vars(parser.parse_args())
+    step = given.pop("step")
+    steps[step](**(given if step == "run" else {"small": given["small"]}))
 
 
 if __name__ == "__main__":

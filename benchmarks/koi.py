@@ -36,6 +36,8 @@ LONGEST = 24
 CLUSTERS = (54, 36, 28, 18, 12, 9)
 
 Box = tuple[int, int, int, int]
+Tracks = dict[int, list[tuple[int, str, Box]]]
+"""(frame, name, box) of each box, by track."""
 
 
 def read_boxes(file: Path) -> dict[int, list[tuple[str, Box]]]:
@@ -57,9 +59,9 @@ def overlap(a: Box, b: Box) -> float:
     return shared / (a[2] * a[3] + b[2] * b[3] - shared)
 
 
-def tracks_of(boxes: dict[int, list[tuple[str, Box]]]) -> dict[int, list[tuple[int, str, Box]]]:
+def tracks_of(boxes: dict[int, list[tuple[str, Box]]]) -> Tracks:
     """Tracks: boxes of frames in a row, paired so that they overlap most. Names are carried along and have no say."""
-    tracks: dict[int, list[tuple[int, str, Box]]] = {}
+    tracks: Tracks = {}
     open_tracks: dict[int, Box] = {}
     for frame in range(min(boxes), max(boxes) + 1):
         now = boxes.get(frame, [])
@@ -80,17 +82,27 @@ def tracks_of(boxes: dict[int, list[tuple[str, Box]]]) -> dict[int, list[tuple[i
     return tracks
 
 
-def write_tracks(video: Path, boxes: Path, out: Path) -> None:
-    """A video, its tracks as a tracker writes them, and beside them the names, for afterwards."""
-    tracks = tracks_of(read_boxes(boxes))
-    (out / "sequence").mkdir(parents=True)
-    (out / "sequence" / "koi.mp4").symlink_to(video.absolute())
-    lines = [
+def names_of(tracks: Tracks) -> dict[int, str]:
+    """The fish that most boxes of each track show."""
+    return {track: Counter(name for _, name, _ in rows).most_common(1)[0][0] for track, rows in tracks.items()}
+
+
+def write_sequence(folder: Path, video: Path, tracks: Tracks) -> None:
+    """A video and its tracks as a tracker writes them."""
+    folder.mkdir(parents=True)
+    (folder / "koi.mp4").symlink_to(video.absolute())
+    lines = sorted(
         (frame, track, f"{frame},{track},{x + 1},{y + 1},{w},{h},1,-1,-1,-1\n")
         for track, rows in tracks.items()
         for frame, _, (x, y, w, h) in rows
-    ]
-    (out / "sequence" / "koi.txt").write_text("".join(line for *_, line in sorted(lines)))
+    )
+    (folder / "koi.txt").write_text("".join(line for *_, line in lines))
+
+
+def write_tracks(video: Path, boxes: Path, out: Path) -> None:
+    """A video, its tracks, and beside them the names, for afterwards."""
+    tracks = tracks_of(read_boxes(boxes))
+    write_sequence(out / "sequence", video, tracks)
     with (out / "names.csv").open("w", newline="") as opened:
         writer = csv.writer(opened)
         writer.writerow(["track", "frame", "name"])
@@ -98,9 +110,8 @@ def write_tracks(video: Path, boxes: Path, out: Path) -> None:
     with (out / "ids.csv").open("w", newline="") as opened:
         writer = csv.writer(opened)
         writer.writerow(["path", "frame", "left", "top", "width", "height", "identity"])
-        for rows in tracks.values():
-            (name, _), *_ = Counter(name for _, name, _ in rows).most_common(1)
-            frame, _, (x, y, w, h) = next(row for row in rows if min(row[2][:2]) >= 0)
+        for track, name in names_of(tracks).items():
+            frame, _, (x, y, w, h) = next(row for row in tracks[track] if min(row[2][:2]) >= 0)
             writer.writerow(["koi.mp4", frame - 1, x, y, w, h, name])
     mixed = sum(len({name for _, name, _ in rows}) > 1 for rows in tracks.values())
     print(f"{sum(map(len, tracks.values()))} boxes, {len(tracks)} tracks, {mixed} of them of two fish")
@@ -114,7 +125,7 @@ FIRST_PART = 0.6
 def hold_back(video: Path, boxes: Path, out: Path, seed: int) -> None:
     """Tracks of all fish but three in the first part of the video, then of all in the rest, and who they are."""
     tracks = tracks_of(read_boxes(boxes))
-    name = {track: Counter(name for _, name, _ in rows).most_common(1)[0][0] for track, rows in tracks.items()}
+    name = names_of(tracks)
     frames = sorted(frame for rows in tracks.values() for frame, _, _ in rows)
     cut, fish = frames[int(len(frames) * FIRST_PART)], sorted(set(name.values()))
     known = {fish[i] for i in np.random.default_rng(seed).permutation(len(fish))[: len(fish) - N_HELD_BACK]}
@@ -123,14 +134,7 @@ def hold_back(video: Path, boxes: Path, out: Path, seed: int) -> None:
         "later": [track for track, rows in tracks.items() if rows[0][0] > cut],
     }
     for part, chosen in parts.items():
-        (out / part).mkdir(parents=True)
-        (out / part / "koi.mp4").symlink_to(video.absolute())
-        lines = sorted(
-            (frame, track, f"{frame},{track},{x + 1},{y + 1},{w},{h},1,-1,-1,-1\n")
-            for track in chosen
-            for frame, _, (x, y, w, h) in tracks[track]
-        )
-        (out / part / "koi.txt").write_text("".join(line for *_, line in lines))
+        write_sequence(out / part, video, {track: tracks[track] for track in chosen})
     first = {track: tracks[track][0] for track in parts["later"]}
     is_known = {
         f"{frame - 1},{max(x, 0)},{max(y, 0)}": name[track] in known for track, (frame, _, (x, y, *_)) in first.items()
@@ -214,13 +218,6 @@ def apart(out: Path) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "tracks":
-        write_tracks(*map(Path, sys.argv[2:5]))
-    elif sys.argv[1] == "hold-back":
-        hold_back(*map(Path, sys.argv[2:5]), int(sys.argv[5]))
-    elif sys.argv[1] == "known":
-        score_known(Path(sys.argv[2]))
-    elif sys.argv[1] == "apart":
-        apart(Path(sys.argv[2]))
-    else:
-        score(Path(sys.argv[2]))
+    asked, paths, seed = sys.argv[1], map(Path, sys.argv[2:5]), map(int, sys.argv[5:])
+    steps = {"tracks": write_tracks, "hold-back": hold_back, "known": score_known, "apart": apart, "score": score}
+    steps[asked](*paths, *seed)

@@ -14,7 +14,6 @@ import argparse
 import csv
 import json
 import shutil
-import statistics
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -26,7 +25,7 @@ import numpy as np
 import torch
 
 from benchmarks.experiment_sets import MARKET_FOLDERS, link
-from benchmarks.koi import read_boxes, tracks_of
+from benchmarks.koi import names_of, read_boxes, tracks_of
 from dbc_cli.command import Given
 from dbc_cli.commands.run import plan_of_method
 from schemas.parameters import EvaluateParameters, ExtractParameters, IngestParameters, SyntheticParameters
@@ -35,7 +34,8 @@ from schemas.stage_names import INIT_STAGE
 from stages.compare.ablation import method_cells, with_seed
 from stages.compare.baselines.another_set import METHODS, Options, Source
 from stages.compare.cells import Cell, run_cell
-from stages.compare.text import markdown_table
+from stages.compare.outcomes import spread_of
+from stages.compare.text import cell, markdown_table
 from stages.errors import DbcError, UsageError
 from stages.evaluate.stage import evaluate
 from stages.extract.stage import extract
@@ -104,14 +104,14 @@ def loop(
         if known is not None:
             told["labels"] = labels_of(setting, portion=known, seed=seed)
         plan = with_seed(plan_of_method(Given(setting.run.root, told), name), seed)
-        cell = Cell(f"cells/{name}", plan)
-        shutil.rmtree(setting.run.root / cell.name, ignore_errors=True)
-        result = run_cell(setting.run, cell, context=Context())
-        return RunDirectory(setting.run.root / cell.name), int(result.stages[-1]["stage"])
+        own = Cell(f"cells/{name}", plan)
+        shutil.rmtree(setting.run.root / own.name, ignore_errors=True)
+        result = run_cell(setting.run, own, context=Context())
+        return RunDirectory(setting.run.root / own.name), int(result.stages[-1]["stage"])
 
     given = plan_of_method(Given(Path(), {"labels": Path(__file__) if known is not None else None, **values}), name)
-    (cell,) = method_cells({name: given}, seeds=[0], on_source=[name] if from_source else [])
-    return Job(cell.setting["method"], cell.setting["knows"], make)
+    (named,) = method_cells({name: given}, seeds=[0], on_source=[name] if from_source else [])
+    return Job(named.setting["method"], named.setting["knows"], make)
 
 
 def n_people(setting: Setting) -> int:
@@ -329,7 +329,7 @@ def koi(given: Path, out: Path, role: str) -> tuple[Path, str]:
     """
     link([given / "Koi_5652_952_540.mp4"], out)
     tracks = tracks_of(read_boxes(given / "BB_Koi.csv"))
-    fish_of = {track: Counter(name for _, name, _ in rows).most_common(1)[0][0] for track, rows in tracks.items()}
+    fish_of = names_of(tracks)
     fish = sorted(set(fish_of.values()))
     rows = [["path", "frame", "left", "top", "width", "height", "tracklet", "pid", "camid", "split"]]
     seen: Counter[str] = Counter()
@@ -467,11 +467,7 @@ def curve(lines: list[dict[str, Any]]) -> str:
 
 def spread(values: list[float | None]) -> str:
     """Mean ± standard deviation over seeds."""
-    known = [value for value in values if value is not None]
-    if not known:
-        return "–"
-    deviation = f" ± {statistics.stdev(known):.3f}" if len(known) > 1 else ""
-    return f"{statistics.fmean(known):.3f}{deviation}"
+    return cell(spread_of(values), is_count=False)
 
 
 def main() -> None:

@@ -298,15 +298,15 @@ def frames_of_three(truth: Int64Array, seed: int) -> Int64Array:
 
 def _data_sets(arguments: argparse.Namespace) -> Iterator[DataSet]:
     size = QUICK if arguments.quick else Size(train_share=1.0, test_share=0.1, people=60)
-    for named in arguments.market:
-        name, source = named.split("=", 1)
-        yield eth80_market(Path(source), arguments.weights, arguments.out, size, name=name)
-    for named in arguments.table:
-        name, source = named.split("=", 1)
-        yield vehicles(Path(source), arguments.weights, arguments.out, size, name=name)
-    for named in arguments.fine:
-        name, source = named.split("=", 1)
-        yield vehicles(Path(source), arguments.weights, arguments.out, replace(size, height=FINE), name=name)
+    kinds = (
+        (arguments.market, eth80_market, size),
+        (arguments.table, vehicles, size),
+        (arguments.fine, vehicles, replace(size, height=FINE)),
+    )
+    for given, made, own_size in kinds:
+        for named in given:
+            name, source = named.split("=", 1)
+            yield made(Path(source), arguments.weights, arguments.out, own_size, name=name)
     yield drawn_people(arguments.out, size)
 
 

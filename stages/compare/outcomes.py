@@ -181,10 +181,11 @@ def _by_seed(members: Sequence[CellResult], stage: int) -> dict[int, Metrics]:
 
 
 def _spreads(rows: Sequence[Metrics]) -> dict[str, Spread]:
-    return {name: _spread([row.get(name) for row in rows]) for name in ALL_METRICS}
+    return {name: spread_of([row.get(name) for row in rows]) for name in ALL_METRICS}
 
 
-def _spread(values: Sequence[float | None]) -> Spread:
+def spread_of(values: Sequence[float | None]) -> Spread:
+    """Over those of `values` that are known."""
     known = [value for value in values if value is not None]
     if not known:
         return Spread(None, None, len(values))
