@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 from schemas.choices import ArtifactKind
 from schemas.manifest import FeaturesManifest, ModelManifest, Parent
@@ -65,34 +66,27 @@ class _Descent:
         self._run = run
         self._dataset = dataset.manifest.id
         self._has_others = len(run.versions("dataset")) > 1
-        self._newest: dict[tuple[ArtifactKind, int], Artifact | None] = {}
-        self._known: dict[str, bool] = {}
+        self._newest = cache(self._find)
+        self._counts = cache(self._is_own)
 
     def is_of_now(self, kind: ArtifactKind, stage: int) -> bool:
-        newest = self._of_stage(kind, stage)
+        newest = self._newest(kind, stage)
         return newest is None or self._follows(newest)
 
-    def _of_stage(self, kind: ArtifactKind, stage: int) -> Artifact | None:
+    def _find(self, kind: ArtifactKind, stage: int) -> Artifact | None:
         """The artifact that commands take; None if it cannot be opened, which is told when it is used."""
-        if (kind, stage) not in self._newest:
-            try:
-                self._newest[kind, stage] = self._run.find(kind, stage)
-            except DbcError:
-                self._newest[kind, stage] = None
-        return self._newest[kind, stage]
+        try:
+            return self._run.find(kind, stage)
+        except DbcError:
+            return None
 
     def _follows(self, artifact: Artifact) -> bool:
         """Whether all that `artifact` was made from is of now."""
         return all(self._counts(parent) for parent in artifact.manifest.parents)
 
-    def _counts(self, parent: Parent) -> bool:
+    def _is_own(self, parent: Parent) -> bool:
         if parent.kind in ("dataset", "constraints"):
             return True
-        if parent.id not in self._known:
-            self._known[parent.id] = self._is_own(parent)
-        return self._known[parent.id]
-
-    def _is_own(self, parent: Parent) -> bool:
         try:
             artifact = self._run.resolve(parent)
         except DbcError:
@@ -110,5 +104,5 @@ class _Descent:
             is_free = stage == INIT_STAGE and self._has_others
         else:
             is_free = bool(datasets) and self._dataset not in datasets
-        newest = self._of_stage(manifest.kind, stage)
+        newest = self._newest(manifest.kind, stage)
         return is_free or (newest is not None and newest.manifest.id == manifest.id)

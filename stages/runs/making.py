@@ -126,7 +126,7 @@ def _lead(
             found, status = _compute(run, request, compute, writer=Writer(path, writers), key=key, context=context)
         versions = artifact_versions(directory)
         if status == "created":
-            _tell_followers(run, found, None if request.kind in WITHOUT_STAGE else request.stage, context)
+            _tell_followers(run, request, found, context)
     found_version = None
     if found is not None and status in ("up to date", "identical"):
         found, found_version = _taken_again(run, request, found, context)
@@ -328,7 +328,7 @@ def _taken_again(run: RunDirectory, request: Request, found: Artifact, context: 
     except DbcError as error:
         context.reporter.warn(f"commands go on with v{taken.version} and not with v{found.version}: {error}")
         return found, None
-    _tell_followers(run, again, None if request.kind in WITHOUT_STAGE else request.stage, context)
+    _tell_followers(run, request, again, context)
     return again, found.version
 
 
@@ -345,9 +345,9 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def _tell_followers(run: RunDirectory, artifact: Artifact, stage: int | None, context: Context) -> None:
+def _tell_followers(run: RunDirectory, request: Request, artifact: Artifact, context: Context) -> None:
     try:
-        record_event(run.root, artifact, stage)
+        record_event(run.root, artifact, None if request.kind in WITHOUT_STAGE else request.stage)
     except OSError as error:
         context.reporter.warn(
             f"{EVENTS} has no line about {artifact.path}: {error.strerror or error}; nothing else is lost"

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from schemas.manifest import ATTRIBUTE, AnyManifest, ArrayRecord, parse_manifest
 from schemas.stage_names import parse_stage, stage_label
 from stages.errors import DbcError, file_problem
-from stages.runs.store.digests import ArrayDigest, artifact_id, checksum, content_key, dtype_name
+from stages.runs.store.digests import ArrayDigest, artifact_id, checksum, content_key, dtype_name, record_of
 from stages.runs.store.grid import missing_file
 from stages.runs.store.one_chunk import OneChunk
 from stages.runs.store.plain_rows import PlainRows
@@ -64,9 +64,7 @@ class Artifact:
                 array = np.asarray(stored[...])
             if array.dtype.kind == "T":
                 array = array.astype(object)
-        digest = ArrayDigest()
-        digest.update(array)
-        if digest.record(dtype=dtype_name(array), shape=array.shape) != self._record(name):
+        if record_of(array) != self._record(name):
             raise _unreadable(self, name, "its content is not what was written")
         return array
 
@@ -120,8 +118,7 @@ class Artifact:
             missing = missing_file(array, self.path / name)
         if missing is not None:
             raise _unreadable(self, name, f"its file {missing} is missing or empty")
-        record = self._record(name)
-        dtype = "string" if array.dtype.kind in "OUT" else array.dtype.name
+        record, dtype = self._record(name), dtype_name(array)
         if record is None or (record.dtype, record.shape) != (dtype, tuple(array.shape)):
             wanted = "nothing" if record is None else f"{record.dtype} {record.shape}"
             raise _unreadable(self, name, f"it is {dtype} {tuple(array.shape)}, and its manifest says {wanted}")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from stages.errors import DbcError
 from stages.processes import is_leader
 from stages.runs.store.commit import sync_tree
-from stages.runs.store.digests import ArrayDigest
+from stages.runs.store.digests import record_of
 from stages.runs.store.root import read_root, write_root
 from stages.runs.store.temporary import entries, rename_new, sync, temporary_directory, writing
 from stages.runs.store.writer import Writer
@@ -147,7 +147,7 @@ def _read(path: Path, key: str) -> Checkpoint | None:
             return None
         stored = {dtype: np.asarray(zarr.open_array(path, path=dtype, mode="r")[...]) for dtype in root["digests"]}
         for dtype, values in stored.items():
-            if _digest(values) != root["digests"][dtype]:
+            if record_of(values).sha256 != root["digests"][dtype]:
                 return None
         arrays = {name: _cut(stored[place["dtype"]], place) for name, place in root["arrays"].items()}
         return Checkpoint(int(root["step"]), arrays, root["about"])
@@ -161,9 +161,3 @@ def _cut(stored: NDArray[Any], place: Mapping[str, Any]) -> NDArray[Any]:
     """The array at its place in the one of its dtype."""
     shape = tuple(place["shape"])
     return stored[place["start"] : place["start"] + int(np.prod(shape, dtype=np.int64))].reshape(shape)
-
-
-def _digest(values: NDArray[Any]) -> str:
-    digest = ArrayDigest()
-    digest.update(values)
-    return digest.record(dtype=values.dtype.name, shape=values.shape).sha256

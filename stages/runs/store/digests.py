@@ -104,6 +104,13 @@ class ArrayDigest:
         return ArrayRecord(dtype=dtype, shape=shape, sha256=digest)
 
 
+def record_of(array: NDArray[Any]) -> ArrayRecord:
+    """The record of a whole array."""
+    digest = ArrayDigest()
+    digest.update(array)
+    return digest.record(dtype=dtype_name(array), shape=array.shape)
+
+
 def checksum(rows: NDArray[Any]) -> str:
     """The CRC-32C of the little-endian bytes of `rows`, as in `ArrayDigest.checksums`."""
     return f"{google_crc32c.value(_little_endian_bytes(rows)):08x}"

@@ -42,7 +42,7 @@ class RowFiles:
     It is cut like every array, its chunks are not compressed, and none spans another axis than the first: so a file holds
     row after row, and behind them, if it is a shard, the index. A row is written by anybody where `place` says, then
     taken in here by `keep`, in order. Rows that are not kept are closed up over. A file that is full goes to the disk at
-    once, in a thread: `syncing` tells of that.
+    once, in a thread: `syncing` tells of that. `digest` is of the rows kept so far and of their chunks.
     """
 
     def __init__(self, path: Path, name: str, *, row_shape: tuple[int, ...], max_rows: int) -> None:
@@ -57,7 +57,7 @@ class RowFiles:
         self._n_files = 0
         self._n_seen = 0
         self._n_kept = 0
-        self._digest = ArrayDigest(chunk_bytes=self._chunks[0] * self._row_bytes)
+        self.digest = ArrayDigest(chunk_bytes=self._chunks[0] * self._row_bytes)
         self._buffer = np.empty(READ_BYTES, dtype=np.uint8)
         self._read: tuple[int, FileIO] | None = None
         self._disk = ThreadPoolExecutor(1)
@@ -98,12 +98,7 @@ class RowFiles:
             array = self._describe()
             if tuple(array.shape) != shape:
                 array.resize(shape)
-        return self._digest.record(dtype="uint8", shape=shape)
-
-    @property
-    def checksums(self) -> str:
-        """The checksums of the chunks kept so far, as in `ArrayDigest`."""
-        return self._digest.checksums
+        return self.digest.record(dtype="uint8", shape=shape)
 
     def close(self) -> None:
         """Let go of files and the thread; what is on its way to the disk still goes there."""
@@ -120,7 +115,7 @@ class RowFiles:
             number, within = divmod(first, self._rows_per_file)
             n_rows = min(stop - first, self._rows_per_file - within)
             for piece in self._pieces(number, within * self._row_bytes, n_rows * self._row_bytes):
-                self._digest.update(piece)
+                self.digest.update(piece)
             first += n_rows
             self._count(n_rows)
 
@@ -131,7 +126,7 @@ class RowFiles:
         with self._file(to).open("r+b") as target:
             target.seek(place * self._row_bytes)
             for piece in self._pieces(number, within * self._row_bytes, self._row_bytes):
-                self._digest.update(piece)
+                self.digest.update(piece)
                 if row != self._n_kept:
                     target.write(piece.data)
         self._count(1)

@@ -17,7 +17,10 @@ from stages.runs.store.zarr_import import import_zarr
 
 
 class Table:
-    """A stored array whose rows are written where they belong; DbcError if they cannot be."""
+    """A stored array whose rows are written where they belong; DbcError if they cannot be.
+
+    `digest` is that of all rows and their chunks once there is a record.
+    """
 
     def __init__(self, path: Path, name: str) -> None:
         zarr = import_zarr()
@@ -27,8 +30,8 @@ class Table:
         with writing(self._directory):
             # of an array that is there, `open_array` ignores the configuration it is given
             self._array: Any = zarr.open_array(path, path=name, mode="r+").with_config(WRITE_ZEROS)
-        row_bytes = max(1, prod(self._array.shape[1:]) * self._array.dtype.itemsize)
-        self._digest = ArrayDigest(chunk_bytes=self._array.chunks[0] * row_bytes)
+        self._row_bytes = max(1, prod(self._array.shape[1:]) * self._array.dtype.itemsize)
+        self.digest = ArrayDigest(chunk_bytes=self._array.chunks[0] * self._row_bytes)
         self._n_digested = 0
 
     def write(self, first: int, rows: NDArray[Any]) -> None:
@@ -44,17 +47,11 @@ class Table:
         with writing(self._directory):
             require_files(self._array, self._folder)
         shape = tuple(self._array.shape)
-        row_bytes = max(1, prod(shape[1:]) * self._array.dtype.itemsize)
-        n_rows = max(1, CHUNK_BYTES // row_bytes)
+        n_rows = max(1, CHUNK_BYTES // self._row_bytes)
         while self._n_digested < shape[0]:
             self._take_in(np.asarray(self._array[self._n_digested : self._n_digested + n_rows]))
-        return self._digest.record(dtype=np.dtype(self._array.dtype).name, shape=shape)
-
-    @property
-    def checksums(self) -> str:
-        """The checksums of its chunks, as in `ArrayDigest`, once there is a record."""
-        return self._digest.checksums
+        return self.digest.record(dtype=np.dtype(self._array.dtype).name, shape=shape)
 
     def _take_in(self, rows: NDArray[Any]) -> None:
-        self._digest.update(rows)
+        self.digest.update(rows)
         self._n_digested += len(rows)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from schemas.manifest import ArrayRecord
 from stages.processes import OneProcess, Processes
 from stages.runs.store.artifact import Artifact
-from stages.runs.store.digests import ArrayDigest, dtype_name
+from stages.runs.store.digests import ArrayDigest, record_of
 from stages.runs.store.grid import piece_grid, require_files
 from stages.runs.store.one_chunk import OneChunk, create_array
 from stages.runs.store.row_files import RowFiles
@@ -46,9 +46,7 @@ class Writer:
             return
         with writing(self.path.parent):
             self._write_whole(self.path / name, name, data)
-        digest = ArrayDigest()
-        digest.update(data)
-        self.arrays[name] = digest.record(dtype=dtype_name(data), shape=data.shape)
+        self.arrays[name] = record_of(data)
 
     def _write_whole(self, folder: Path, name: str, data: NDArray[Any]) -> None:
         plain = OneChunk.of(data.shape, data.dtype)
@@ -83,7 +81,7 @@ class Writer:
         stream = Stream(array, directory=self.path.parent, folder=self.path / name)
         yield stream
         self.arrays[name] = stream.finish()
-        self.checksums[name] = stream.checksums
+        self.checksums[name] = stream.digest.checksums
 
     @contextmanager
     def row_files(self, name: str, *, row_shape: tuple[int, ...], max_rows: int) -> Iterator[RowFiles]:
@@ -91,7 +89,7 @@ class Writer:
         with closing(RowFiles(self.path, name, row_shape=row_shape, max_rows=max_rows)) as rows:
             yield rows
             self.arrays[name] = rows.finish()
-            self.checksums[name] = rows.checksums
+            self.checksums[name] = rows.digest.checksums
         self._syncing += rows.syncing
 
     @contextmanager
@@ -110,7 +108,7 @@ class Writer:
         self.processes.meet()
         if self.processes.rank == 0:
             self.arrays[name] = table.record()
-            self.checksums[name] = table.checksums
+            self.checksums[name] = table.digest.checksums
 
     def settle(self) -> None:
         """Wait for files that are on their way to the disk; OSError where one did not get there."""
@@ -119,12 +117,12 @@ class Writer:
 
 
 class Stream:
-    """An array that grows by appended rows and writes whole shards."""
+    """An array that grows by appended rows and writes whole shards; `digest` is of the rows so far and of their chunks."""
 
     def __init__(self, array: Any, *, directory: Path, folder: Path) -> None:
         self._array = array
         self._directory, self._folder = directory, folder
-        self._digest = ArrayDigest(chunk_bytes=array.chunks[0] * prod(array.shape[1:]) * array.dtype.itemsize)
+        self.digest = ArrayDigest(chunk_bytes=array.chunks[0] * prod(array.shape[1:]) * array.dtype.itemsize)
         self._pending: list[NDArray[Any]] = []
         self._n_pending = 0
         self._n_written = 0
@@ -132,7 +130,7 @@ class Stream:
 
     def append(self, rows: NDArray[Any]) -> None:
         """Add `rows` (n, …) after those already there."""
-        self._digest.update(rows)
+        self.digest.update(rows)
         self._pending.append(rows)
         self._n_pending += len(rows)
         while self._n_pending >= self._rows_per_write:
@@ -147,12 +145,7 @@ class Stream:
             if shape != self._array.shape:
                 self._array.resize(shape)
             require_files(self._array, self._folder)
-        return self._digest.record(dtype=np.dtype(self._array.dtype).name, shape=shape)
-
-    @property
-    def checksums(self) -> str:
-        """The checksums of its chunks, as in `ArrayDigest`."""
-        return self._digest.checksums
+        return self.digest.record(dtype=np.dtype(self._array.dtype).name, shape=shape)
 
     def _write(self, n_rows: int) -> None:
         rows = np.concatenate(self._pending) if len(self._pending) > 1 else self._pending[0]
