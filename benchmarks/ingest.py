@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter
 
+from benchmarks.turns import Spent
 from schemas.parameters import IngestParameters
 from stages.ingest.decode.block import Block, ImageSize
 from stages.ingest.decode.pixels import Files
@@ -78,12 +79,10 @@ def loop_once(pool: Pool, loop: Callable[[list[str]], float], files: list[str]) 
     return len(files) / (time.perf_counter() - started), spent
 
 
-def ingest_once(folder: Path, run: Path, *, workers: int) -> tuple[float, float]:
-    """Wall and processor seconds of ingesting `folder` into the new run `run`."""
-    spent, started = time.process_time(), time.perf_counter()
-    parameters = IngestParameters(format="folder")
-    ingest(RunDirectory(run), source=folder, parameters=parameters, context=Context(workers=workers))
-    return time.perf_counter() - started, time.process_time() - spent
+def ingest_once(folder: Path, run: Path, *, workers: int) -> Spent:
+    """What ingesting `folder` into the new run `run` spends."""
+    asked = {"parameters": IngestParameters(format="folder"), "context": Context(workers=workers)}
+    return Spent.by(lambda: ingest(RunDirectory(run), source=folder, **asked))
 
 
 def decode_once(folder: Path, paths: list[str], target: Path, *, workers: int) -> tuple[float, float]:
@@ -126,11 +125,11 @@ def measure(folder: Path, paths: list[str], pool: Pool, *, workers: int, rounds:
         bare_rate, bare_spent = loop_once(pool, bare, files)
         lean_rate, lean_spent = loop_once(pool, lean, files)
         from_start, steady = decode_once(folder, paths, folder.parent / "pixels", workers=workers)
-        seconds, spent = ingest_once(folder, folder.parent / f"run-{turn}", workers=workers)
+        whole = ingest_once(folder, folder.parent / f"run-{turn}", workers=workers)
         hashed_files, hashed_pixels = parts_once(folder, paths)
         figures = {"bare": bare_rate, "lean": lean_rate, "start": from_start, "steady": steady}
-        figures |= {"ingest": len(paths) / seconds, "bare spent": bare_spent, "lean spent": lean_spent}
-        figures |= {"spent": spent, "files": hashed_files, "pixels": hashed_pixels}
+        figures |= {"ingest": len(paths) / whole.passed, "bare spent": bare_spent, "lean spent": lean_spent}
+        figures |= {"spent": whole.processor, "files": hashed_files, "pixels": hashed_pixels}
         for name, value in figures.items():
             found[name].append(value)
     return {name: statistics.median(values) for name, values in found.items()}

@@ -108,14 +108,14 @@ def _main() -> int:
     # closed streams are None, whatever their types say
     sys.stderr = _Stderr(sys.stderr or open(os.devnull, "w"))  # noqa: PTH123, SIM115
     if sys.stdout is None:
-        return _report("dbc", "stdout is closed; redirect it to a file or /dev/null", 1, debug=False)
+        return _report("dbc", "stdout is closed; redirect it to a file or /dev/null", 1)
     if (reconfigure := getattr(sys.stdout, "reconfigure", None)) is not None:
         # an old terminal shows unknown letters by their numbers
         reconfigure(errors="backslashreplace")
     try:
         check_siblings()
     except ImportError as error:
-        return _report("dbc", str(error), 1, debug=False)
+        return _report("dbc", str(error), 1)
     arguments = sys.argv[1:]
     debug = "--debug" in arguments or os.environ.get("DBC_DEBUG", "") not in ("", "0")
     status = run_command([argument for argument in arguments if argument != "--debug"], debug=debug)
@@ -150,7 +150,7 @@ def run_command(arguments: list[str], *, debug: bool = False) -> int:
         from dbc_cli.problems import misuse_of
 
         message = misuse_of(error, arguments)
-        return _report(name, f"{message}; see: {name} --help" if message else "", error.exit_code, debug=False)
+        return _report(name, f"{message}; see: {name} --help" if message else "", error.exit_code)
     except DbcError as error:
         from dbc_cli.problems import in_flags
 
@@ -220,9 +220,7 @@ def _into_nothing(stream: TextIO) -> None:
 def _report_interrupted(name: str, error: BaseException) -> int:
     status = TERMINATED if isinstance(error, Terminated) else INTERRUPTED
     ended = "terminated" if status == TERMINATED else "interrupted"
-    return _report(
-        name, f"{ended}; finished work is kept, and the same command goes on from there", status, debug=False
-    )
+    return _report(name, f"{ended}; finished work is kept, and the same command goes on from there", status)
 
 
 def _report_unexpected(name: str, error: Exception, *, debug: bool) -> int:
@@ -250,7 +248,7 @@ def _report_file(name: str, error: OSError, *, debug: bool) -> int:
     return _report(name, in_flags(file_problem(error)), 1, debug=debug)
 
 
-def _report(name: str, message: str, status: int, *, debug: bool) -> int:
+def _report(name: str, message: str, status: int, *, debug: bool = False) -> int:
     if debug:
         import traceback
 

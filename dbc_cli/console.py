@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -114,9 +115,9 @@ def plain(table: Table) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print `value` on stdout as JSON, in ASCII if stdout takes no more."""
+    """Print `value` on stdout as JSON, paths as text, in ASCII if stdout takes no more."""
     is_unicode = (sys.stdout.encoding or "").lower().startswith("utf")
-    print_text(json.dumps(value, indent=2, ensure_ascii=not is_unicode, allow_nan=False))
+    print_text(json.dumps(value, indent=2, ensure_ascii=not is_unicode, allow_nan=False, default=os.fspath))
 
 
 def print_text(text: str) -> None:

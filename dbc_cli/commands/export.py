@@ -141,8 +141,8 @@ def _clusters(given: Given) -> dict[str, Any] | None:
         "n_images": len(members.clustered),
         "n_rows": len(members.rows),
         "n_clusters": members.n_clusters,
-        "out": None if out is None else out.as_posix(),
-        "folders": None if folders is None else folders.as_posix(),
+        "out": out,
+        "folders": folders,
         **({"clusters": [dict(zip(columns, row, strict=True)) for row in rows]} if given.flag("json") else {}),
     }
 
@@ -197,8 +197,8 @@ def _features(given: Given) -> dict[str, Any]:
         "stage": json_stage(found.stage),
         "n_samples": len(found.path),
         "dim": int(found.features.shape[1]),
-        "out": None if out is None else out.as_posix(),
-        "projector": None if projector is None else projector.as_posix(),
+        "out": out,
+        "projector": projector,
     }
 
 
@@ -214,7 +214,7 @@ def _model(given: Given) -> dict[str, Any]:
     exported = export_model(run, stage, out, overwrite=given.flag("overwrite"))
     return {
         "stage": json_stage(exported.stage),
-        "out": exported.file.as_posix(),
-        "card": exported.card.as_posix(),
+        "out": exported.file,
+        "card": exported.card,
         "compared_with_onnxruntime": exported.is_checked,
     }

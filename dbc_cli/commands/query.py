@@ -66,9 +66,8 @@ def query(given: Given, pictures: list[Path] | None) -> None:
         save_picture(draw_matches(found), sheet, argument="sheet", overwrite=overwrite)
     given.remember(only_read=True)
     if given.flag("json"):
-        written = None if sheet is None else sheet.as_posix()
         stages = {"stage": json_stage(found.stage), "features_stage": json_stage(found.features_stage)}
-        print_json({"run": given.run.as_posix(), **stages, "sheet": written, "pictures": _fields(found)})
+        print_json({"run": given.run.as_posix(), **stages, "sheet": sheet, "pictures": _fields(found)})
     else:
         _show(found, sheet)
 
@@ -77,7 +76,7 @@ def _fields(found: Found) -> list[dict[str, Any]]:
     from dataclasses import asdict
 
     return [
-        {"picture": file.as_posix(), "matches": [asdict(match) for match in matches]}
+        {"picture": file, "matches": [asdict(match) for match in matches]}
         for file, matches in zip(found.files, found.matches, strict=True)
     ]
 

@@ -110,8 +110,8 @@ def report(given: Given) -> None:
         "same_camera_merges": reported.same_camera_merges,
         "same_camera_chance": reported.same_camera_chance,
         "has_identities": reported.report.has_identities,
-        "picture": None if picture is None else picture.as_posix(),
-        "page": None if page is None else page.as_posix(),
+        "picture": picture,
+        "page": page,
         **reported.report.summary(most=top, identities=source_names(reported.dataset, "identity")),
     }
     if given.flag("json"):
