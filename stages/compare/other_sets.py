@@ -13,7 +13,7 @@ from stages.compare.cells import Cell, CellResult, figures_of
 from stages.errors import UsageError
 from stages.reporting import Reporter
 from stages.runs.context import Context
-from stages.runs.kept_source import read_source
+from stages.runs.kept_source import file_digest, read_source
 from stages.runs.run_directory import RunDirectory
 
 
@@ -34,7 +34,7 @@ def require_another_set(run: RunDirectory, source: RunDirectory, reporter: Repor
             f"`source_run` must be a run of another set, got {source.root}, which has the pictures of {run.root}; name another"
         )
     kept = [read_source(dataset) for dataset in datasets]
-    files = [{digest.partition(" ")[0] for digest in each.digests} - {""} for each in kept if each is not None]
+    files = [{file_digest(digest) for digest in each.digests} - {""} for each in kept if each is not None]
     if len(files) == 2 and files[0] & files[1]:
         reporter.warn(
             f"{len(files[0] & files[1])} pictures of `source_run={source.root.as_posix()!r}` are in this run, too, so "

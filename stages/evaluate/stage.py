@@ -112,7 +112,8 @@ def evaluate(
             generator = np.random.default_rng(SAMPLING_SEED)
             compactness = measure_compactness(data.features.of_split[TRAIN], data.labels, generator=generator)
             advance(1, "compactness")
-        _write(writer, retrieval)
+        for name in _RETRIEVAL:
+            writer.array(name, getattr(retrieval, name))
         features_stage = features_manifest(features).summary.stage
         summary = _summary(data, retrieval, agreement, compactness, stage=stage, features_stage=features_stage)
         notes = (*broken, *data.features.notes, *_notes(data, retrieval, agreement, parameters))
@@ -223,25 +224,15 @@ def measured_features(
 
 
 def _retrieval(data: Evaluated, parameters: EvaluateParameters, backend: Backend) -> RetrievalMetrics:
+    reranking = Reranking(k1=parameters.rerank_k1, k2=parameters.rerank_k2, lambda_=parameters.rerank_lambda)
     return retrieval_of(
         *(backend.asarray(data.features.of_split[split]) for split in (QUERY, GALLERY)),
         split=data.split,
         pid=data.pid,
         camid=data.camid,
         encounter=data.encounter,
-        options=RetrievalOptions(parameters.average_precision, _reranking(parameters)),
+        options=RetrievalOptions(parameters.average_precision, reranking if parameters.rerank else None),
     )
-
-
-def _reranking(parameters: EvaluateParameters) -> Reranking | None:
-    if not parameters.rerank:
-        return None
-    return Reranking(k1=parameters.rerank_k1, k2=parameters.rerank_k2, lambda_=parameters.rerank_lambda)
-
-
-def _write(writer: Writer, retrieval: RetrievalMetrics) -> None:
-    for name in _RETRIEVAL:
-        writer.array(name, getattr(retrieval, name))
 
 
 def _notes(
