@@ -16,9 +16,9 @@ from torch.nn import functional
 from stages.errors import DbcError
 from stages.extract.frames import Batch, batches, n_frames_used
 from stages.extract.network import NetworkOfCameras, inference_network
-from stages.nn.images import InputForm, StoredImages, network_input
+from stages.nn.images import StoredImages, network_input
 from stages.nn.model.network import ReidModel
-from stages.nn.prefetch import n_readers, prefetch
+from stages.nn.prefetch import OnItsWay, Transfer, n_readers, prefetch
 from stages.typing import Float32Array, Float64Array, Int64Array, UInt8Array
 
 DEPTH = 2
@@ -88,7 +88,12 @@ def extract(
         n_pixels=batch_size * form.height * form.width,
         n_batches=n_frames // (batch_size * share.n_processes),
     )
-    inputs = _Inputs.on(device, form)
+    transfer, on_gpu = Transfer(device), device.type == "cuda"
+
+    def to_input(stored: Tensor) -> Tensor:
+        with torch.inference_mode():
+            return network_input(stored, form)
+
     planned = batches(
         frame_start,
         piece=share.piece or batch_size,
@@ -97,18 +102,22 @@ def extract(
         n_processes=share.n_processes,
     )
 
-    def read_batch(batch: Batch) -> tuple[Batch, _Ready]:
-        return batch, inputs.ahead(_filled(images[batch.frames], batch_size))
+    def read_batch(batch: Batch) -> tuple[Batch, OnItsWay]:
+        """Network input or, for a GPU, which makes it itself, the images, sent from page-locked memory."""
+        stored = torch.from_numpy(_filled(images[batch.frames], batch_size))
+        if not on_gpu:
+            return batch, transfer.sent(lambda: to_input(stored))
+        return batch, transfer.sent(lambda: stored.pin_memory().to(device, non_blocking=True))
+
+    def input_of(sent: OnItsWay) -> Tensor:
+        found = transfer.received(sent)
+        return to_input(found) if on_gpu else found
 
     read = prefetch(planned, read_batch, depth=read_depth(device), n_threads=n_readers(device))
-    computed = _computed(network, read, inputs, places)
+    computed = _computed(network, read, input_of, places, device=device)
     means = _Means(model, frame_start)
     # a GPU need not wait until the processor has made something of what it gave
-    found = (
-        prefetch(computed, means.take_in, depth=DEPTH)
-        if device.type == "cuda"
-        else (means.take_in(each) for each in computed)
-    )
+    found = prefetch(computed, means.take_in, depth=DEPTH) if on_gpu else (means.take_in(each) for each in computed)
     with closing(computed), closing(found):
         for batch, piece in found:
             if on_batch is not None:
@@ -143,50 +152,6 @@ class _Means:
         return batch, _outputs(self._model, means)
 
 
-@dataclass(frozen=True)
-class _Ready:
-    """Network input or, for a GPU, images that are on their way there, and the event of their arrival."""
-
-    images: Tensor
-    there: Any
-
-
-@dataclass(frozen=True)
-class _Inputs:
-    """Network input from stored images: made by the reading thread for the CPU, by the GPU for a GPU."""
-
-    form: InputForm
-    device: torch.device
-    stream: Any
-
-    @classmethod
-    def on(cls, device: torch.device, form: InputForm) -> _Inputs:
-        """Those for `device`; images are sent to a GPU while it computes."""
-        return cls(form, device, torch.cuda.Stream(device) if device.type == "cuda" else None)  # type: ignore[no-untyped-call]
-
-    def ahead(self, images: UInt8Array) -> _Ready:
-        """In the thread: network input of images (B, H, W, 3) or, for a GPU, the images, sent from page-locked memory."""
-        stored = torch.from_numpy(images)
-        if self.stream is None:
-            return _Ready(self._of(stored), None)
-        with torch.cuda.stream(self.stream):
-            sent = stored.pin_memory().to(self.device, non_blocking=True)
-            return _Ready(sent, self.stream.record_event())
-
-    def arrived(self, ready: _Ready) -> Tensor:
-        """In the caller: the network input, from the result of `ahead`."""
-        if ready.there is None:
-            return ready.images
-        current = torch.cuda.current_stream(self.device)
-        current.wait_event(ready.there)
-        ready.images.record_stream(current)
-        return self._of(ready.images)
-
-    def _of(self, stored: Tensor) -> Tensor:
-        with torch.inference_mode():
-            return network_input(stored, self.form)
-
-
 def _filled(images: UInt8Array, batch_size: int) -> UInt8Array:
     """A short batch, padded with zeros so that all have one shape."""
     missing = batch_size - len(images)
@@ -194,19 +159,24 @@ def _filled(images: UInt8Array, batch_size: int) -> UInt8Array:
 
 
 def _computed(
-    network: NetworkOfCameras, read: Generator[tuple[Batch, _Ready]], inputs: _Inputs, places: Int64Array | None
+    network: NetworkOfCameras,
+    read: Generator[tuple[Batch, OnItsWay]],
+    input_of: Callable[[OnItsWay], Tensor],
+    places: Int64Array | None,
+    *,
+    device: torch.device,
 ) -> Generator[tuple[Batch, Tensor]]:
     """Each batch and its pooled features (f, d) on the host; those of a GPU come `DEPTH` batches later.
 
     It computes in the caller's thread: in other threads glibc returns every large block to the system.
     """
     queued: deque[tuple[Batch, Tensor, Any]] = deque()
-    depth = queue_depth(inputs.device)
+    depth = queue_depth(device)
     with closing(read):
-        for batch, ready in read:
+        for batch, sent in read:
             own = None if places is None else places[batch.first + batch.row]
-            features = network(inputs.arrived(ready), own)[: len(batch.frames)]
-            queued.append((batch, features.to("cpu", non_blocking=True), _mark(inputs.device)))
+            features = network(input_of(sent), own)[: len(batch.frames)]
+            queued.append((batch, features.to("cpu", non_blocking=True), _mark(device)))
             if len(queued) > depth:
                 yield _arrived(*queued.popleft())
         while queued:

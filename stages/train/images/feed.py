@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
-from dataclasses import dataclass
 from itertools import repeat
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
-from stages.nn.prefetch import n_readers, prefetch
+from stages.nn.prefetch import OnItsWay, Transfer, n_readers, prefetch
 from stages.train.images.augment import Augmentation
 from stages.train.images.draws import Draw
 from stages.train.images.sources import FrameSource
@@ -36,11 +35,18 @@ def feed(
         for draw in _drawn_ahead(draws) if device.type == "cuda" else draws:
             yield draw, to_input(source.batch(draw.frames), draw.augmentation)
         return
-    stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
-    reader, n_threads = _Reader(source, stream, to_input), n_readers(device)
-    with closing(prefetch(draws, reader.read, depth=max(AHEAD, n_threads), n_threads=n_threads)) as read:
-        for found in read:
-            yield found.draw, reader.received(found)
+    transfer, n_threads, on_gpu = Transfer(device), n_readers(device), device.type == "cuda"
+
+    def read(draw: Draw) -> tuple[Draw, OnItsWay]:
+        """Network input or, for a GPU, the frames, which may still be in transfer."""
+        if on_gpu:
+            return draw, transfer.sent(lambda: source.batch(draw.frames))
+        return draw, transfer.sent(lambda: to_input(source.batch(draw.frames), draw.augmentation))
+
+    with closing(prefetch(draws, read, depth=max(AHEAD, n_threads), n_threads=n_threads)) as ahead:
+        for draw, sent in ahead:
+            found = transfer.received(sent)
+            yield draw, to_input(found, draw.augmentation) if on_gpu else found
 
 
 def _drawn_ahead(draws: Iterable[Draw]) -> Generator[Draw, None, None]:
@@ -51,38 +57,3 @@ def _drawn_ahead(draws: Iterable[Draw]) -> Generator[Draw, None, None]:
             if draw is None:
                 return
             yield draw
-
-
-@dataclass(frozen=True)
-class _Read:
-    """The frames of a draw on a GPU, and the event of their arrival; on the CPU network input and None."""
-
-    draw: Draw
-    images: Tensor
-    there: Any
-
-
-@dataclass(frozen=True)
-class _Reader:
-    """Reads in a thread; for a GPU it copies on a separate stream, while the network works."""
-
-    source: FrameSource
-    stream: Any
-    to_input: ToInput
-
-    def read(self, draw: Draw) -> _Read:
-        """In the thread: the network input of `draw` or, for a GPU, its frames, which may still be in transfer."""
-        if self.stream is None:
-            return _Read(draw, self.to_input(self.source.batch(draw.frames), draw.augmentation), None)
-        with torch.cuda.stream(self.stream):
-            frames = self.source.batch(draw.frames)
-            return _Read(draw, frames, self.stream.record_event())
-
-    def received(self, read: _Read) -> Tensor:
-        """In the loop: the network input. The loop's stream waits for the frames and keeps their memory until it is done."""
-        if read.there is None:
-            return read.images
-        current = torch.cuda.current_stream(read.images.device)
-        current.wait_event(read.there)
-        read.images.record_stream(current)
-        return self.to_input(read.images, read.draw.augmentation)
