@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Protocol, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from stages.nn.model.network import ReidModel
 from stages.nn.oim import CircularQueue
 from stages.nn.parallel.shared_batch import SharedBatch
 from stages.processes import Processes
+from stages.train.checkpoints import StageCheckpoints
 from stages.train.freeze import freeze_through, set_training_mode
 from stages.train.health import Health
 from stages.train.images.augment import augmented_input
@@ -66,18 +67,23 @@ class TrainResult:
     health: Health
 
 
-class Checkpoints(Protocol):
-    """A store for states of training; `newest` is the step of the last one."""
+@dataclass(frozen=True)
+class TrainOptions:
+    """How training is done and watched.
 
-    newest: int | None
+    `compiled`: whether torch compiles the backbone, which changes last bits. `on_step` hears of every step. `checkpoints`
+    stores states on the way, and `resumed` are the arrays of one, to go on from. `processes` call this together; they share
+    every batch and get the result of one process up to rounding.
+    """
 
-    def due(self, step: int) -> bool:
-        """Whether to save the state after `step` steps."""
-        ...
+    compiled: bool = False
+    on_step: Callable[[Step], None] | None = None
+    checkpoints: StageCheckpoints | None = None
+    resumed: Arrays | None = None
+    processes: Processes | None = None
 
-    def save(self, step: int, arrays: Arrays) -> None:
-        """Save the state after `step` steps."""
-        ...
+
+DEFAULT_OPTIONS = TrainOptions()
 
 
 @dataclass(frozen=True)
@@ -90,8 +96,7 @@ class _Task:
     network: Network
     to_input: ToInput
     device: torch.device
-    on_step: Callable[[Step], None] | None
-    checkpoints: Checkpoints | None
+    options: TrainOptions
     shared: SharedBatch
 
     @property
@@ -113,25 +118,6 @@ class _Task:
     @property
     def n_steps(self) -> int:
         return self.parameters.epochs * self.steps_per_epoch
-
-
-@dataclass(frozen=True)
-class TrainOptions:
-    """How training is done and watched.
-
-    `compiled`: whether torch compiles the backbone, which changes last bits. `on_step` hears of every step. `checkpoints`
-    stores states on the way, and `resumed` are the arrays of one, to go on from. `processes` call this together; they share
-    every batch and get the result of one process up to rounding.
-    """
-
-    compiled: bool = False
-    on_step: Callable[[Step], None] | None = None
-    checkpoints: Checkpoints | None = None
-    resumed: Arrays | None = None
-    processes: Processes | None = None
-
-
-DEFAULT_OPTIONS = TrainOptions()
 
 
 def train(
@@ -183,8 +169,7 @@ def train(
         functools.partial(model.pool, amp=parameters.amp),
         functools.partial(augmented_input, form=form),
         device,
-        options.on_step,
-        options.checkpoints,
+        options,
         shared,
     )
     own = shared.own(task.batch_size)
@@ -314,13 +299,13 @@ def _take_in(state: State, task: _Task, pairs: Iterable[tuple[float, float]]) ->
         step = len(state.record)
         if not math.isfinite(loss):
             raise DbcError(_not_finite("loss", str(loss), step, task))
-        if task.on_step is not None:
+        if task.options.on_step is not None:
             epoch = (step - 1) // task.steps_per_epoch
-            task.on_step(Step(epoch, step, task.n_steps, _n_images(task, step), loss, accuracy))
+            task.options.on_step(Step(epoch, step, task.n_steps, _n_images(task, step), loss, accuracy))
 
 
 def _not_finite(what: str, found: str, step: int, task: _Task) -> str:
-    newest = None if task.checkpoints is None else task.checkpoints.newest
+    newest = None if task.options.checkpoints is None else task.options.checkpoints.newest
     kept = "" if newest is None else f"; the checkpoint of step {newest} is kept"
     return (
         f"train: {what} must be finite, got {found} at step {step} of {task.n_steps}; lower `learning_rate` "
@@ -337,12 +322,12 @@ def _n_images(task: _Task, step: int) -> int:
 
 def _keep_if_due(state: State, task: _Task, readings: Readings) -> None:
     """Save the state if it is due, after reading all losses, and only if it is finite."""
-    step = state.epoch * task.steps_per_epoch + state.batch
-    if task.checkpoints is None or step == task.n_steps or not task.checkpoints.due(step):
+    step, checkpoints = state.epoch * task.steps_per_epoch + state.batch, task.options.checkpoints
+    if checkpoints is None or step == task.n_steps or not checkpoints.due(step):
         return
     _take_in(state, task, readings.rest())
     if is_finite(state):
-        task.checkpoints.save(step, state_arrays(state))
+        checkpoints.save(step, state_arrays(state))
 
 
 def _result(state: State, task: _Task, *, n_clusters: int) -> TrainResult:
