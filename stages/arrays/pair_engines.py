@@ -159,20 +159,16 @@ def near_pairs(
     done again in halves, under the threshold that they lowered.
     """
     waiting = list(strips)
-    running: tuple[list[Strip], Callable[[], list[Found]]] | None = None
-    while waiting or running is not None:
+    running: tuple[list[Strip], Callable[[], list[Found]]] = ([], list)
+    while waiting or running[0]:
         some, waiting = waiting[: engine.strips_at_once], waiting[engine.strips_at_once :]
-        started = (some, engine.submit(rows, some, threshold())) if some else None
-        for strip, (n_found, first, second) in zip(*_read(running), strict=True):
+        started = (some, engine.submit(rows, some, threshold()) if some else list)
+        for strip, (n_found, first, second) in zip(running[0], running[1](), strict=True):
             is_whole = n_found <= engine.most_pairs
             if not is_whole:
                 waiting = [*_halves(strip), *waiting]
             yield n_pairs_of(strip) if is_whole else 0, first, second
         running = started
-
-
-def _read(running: tuple[list[Strip], Callable[[], list[Found]]] | None) -> tuple[list[Strip], list[Found]]:
-    return ([], []) if running is None else (running[0], running[1]())
 
 
 def _halves(strip: Strip) -> list[Strip]:

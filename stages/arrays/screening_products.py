@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stages.arrays.compiled_int8 import (
     LARGEST_DIM,
@@ -18,6 +15,7 @@ from stages.arrays.compiled_int8 import (
     multiply_plainly,
 )
 from stages.arrays.product_errors import product_bound
+from stages.arrays.row_blocks import Buffers
 from stages.errors import UsageError
 from stages.typing import Array
 
@@ -62,21 +60,6 @@ def host_product(precision: str, *, n_rows: int, dim: int) -> Product:
 
 _INT8_PAYS = 4e9
 """Products from which int8 saves more than to load its loop takes: 7 ms."""
-
-
-class Buffers(threading.local):
-    """Arrays of each thread, kept from product to product: new pages cost as much as a small product."""
-
-    def __init__(self) -> None:
-        self._flat: dict[str, NDArray[Any]] = {}
-
-    def array(self, shape: tuple[int, int], dtype: Any) -> NDArray[Any]:
-        """An uninitialised array (r, c) of `dtype`."""
-        size = shape[0] * shape[1]
-        name = np.dtype(dtype).name
-        if name not in self._flat or self._flat[name].size < size:
-            self._flat[name] = np.empty(size, dtype=dtype)
-        return self._flat[name][:size].reshape(shape)
 
 
 def _float32_product(buffers: Buffers) -> Callable[[Array, Array], Array]:

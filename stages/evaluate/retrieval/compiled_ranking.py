@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,23 +11,11 @@ import numpy as np
 from stages.arrays.backend import n_cores, one_library_thread
 from stages.arrays.chunked_product import chunked_product, n_roundings
 from stages.arrays.compiled_similarity import similarity_of_pairs
+from stages.arrays.row_blocks import Buffers
 from stages.arrays.similarity import screen_margin
 from stages.evaluate.retrieval.compiled_counting import count_ahead
 from stages.evaluate.retrieval.pairs import PidPairs
 from stages.typing import Float32Array, Int64Array
-
-
-class _Buffers(threading.local):
-    """A buffer for each thread, reused from tile to tile: fresh pages cost as much as counting."""
-
-    def __init__(self) -> None:
-        self._flat = np.empty(0, dtype=np.float32)
-
-    def array(self, shape: tuple[int, int]) -> Float32Array:
-        size = shape[0] * shape[1]
-        if self._flat.size < size:
-            self._flat = np.empty(size, dtype=np.float32)
-        return self._flat[:size].reshape(shape)
 
 
 def compiled_match_ranks(
@@ -39,7 +26,7 @@ def compiled_match_ranks(
     `query` (n_q, d) are the features of all queries. A thread holds a block's queries × `gallery_tile` similarities.
     """
     query, gallery = np.ascontiguousarray(query), np.ascontiguousarray(gallery)
-    buffers, n_threads = _Buffers(), n_cores()
+    buffers, n_threads = Buffers(), n_cores()
     with one_library_thread(), ThreadPoolExecutor(n_threads) as executor:
         running = deque[tuple[PidPairs, Future[Int64Array]]]()
         for pairs in blocks:
@@ -52,7 +39,7 @@ def compiled_match_ranks(
 
 
 def _ranks(
-    query: Float32Array, gallery: Float32Array, pairs: PidPairs, gallery_tile: int, buffers: _Buffers
+    query: Float32Array, gallery: Float32Array, pairs: PidPairs, gallery_tile: int, buffers: Buffers
 ) -> Int64Array:
     query = query[pairs.queries]
     row, column = pairs.row[pairs.is_match], pairs.column[pairs.is_match]
@@ -63,7 +50,7 @@ def _ranks(
     rank = np.ones(len(row), dtype=np.int64)
     for start in range(0, len(gallery), gallery_tile):
         tile = gallery[start : start + gallery_tile]
-        screen = buffers.array((len(query), len(tile)))
+        screen = buffers.array((len(query), len(tile)), np.float32)
         chunked_product(query, tile, screen)
         ignored = (ignored_column >= start) & (ignored_column < start + len(tile))
         screen[ignored_row[ignored], ignored_column[ignored] - start] = -np.inf

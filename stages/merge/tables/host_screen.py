@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from stages.arrays.exact_sums import exponent_of
-from stages.arrays.screening_products import Buffers, Product
+from stages.arrays.row_blocks import Buffers
+from stages.arrays.screening_products import Product
 from stages.merge.tables import compiled_scan
 from stages.merge.tables.canonical_rows import FeatureGrid
 from stages.merge.tables.compiled_quantise import FLOAT32, INT8, Origin, QuantisedRows
@@ -55,11 +56,6 @@ class HostScreen:
     product: Product
     margin: float
     found: Buffers = field(default_factory=Buffers)
-
-    @property
-    def n_rows(self) -> int:
-        """R."""
-        return len(self.owner)
 
     @property
     def tile(self) -> int:
