@@ -47,11 +47,6 @@ class Partition:
         """The criterion that ranks the pairs."""
         return self.penalties.criterion
 
-    @property
-    def pairs_are_costly(self) -> bool:
-        """Whether ranking a pair of clusters looks at each pair of their members."""
-        return self.criterion.linkage == "single" or self.table.metric == "euclidean"
-
     def candidates(self, alive: BoolArray, links: Links | None) -> Candidates:
         """The rows of clusters that are `alive` (K,), to be paired as `links` permit."""
         ids = np.flatnonzero(alive[self.owner])
@@ -162,9 +157,11 @@ def merge_exactly(
     numbers: list[tuple[float, ...]] = []
     larger = 1
     partition = partition_of(source, labels, criterion, cameras)
+    # otherwise ranking a pair of clusters looks at each pair of their members
+    costly_blocks = criterion.linkage == "average" and partition.table.metric != "euclidean"
     while len(merges) < n_merges:
         everything = np.ones(len(names), dtype=bool)
-        capacity = larger * first_capacity(n_merges - len(merges), costly_blocks=not partition.pairs_are_costly)
+        capacity = larger * first_capacity(n_merges - len(merges), costly_blocks=costly_blocks)
         candidates = partition.candidates(everything, links)
         block = ranked_block(candidates, after=LOWEST, capacity=capacity, workers=workers)
         merging = partition.merging(source)

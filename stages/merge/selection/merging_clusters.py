@@ -38,7 +38,7 @@ class MeanDispersions(Dispersions):
     def __init__(self, table: Table, grid: FeatureGrid):
         self._table, self._grid = table, grid
         self._scale = 0.5 if table.metric == "cosine" else 1.0
-        self._variances = table.variances().copy()
+        self._variances = table.variances.copy()
         self._counts = table.members.counts.astype(np.float64)
         self._contents: dict[int, tuple[Array, float, float]] = {}
         example = table.means(np.array([0]))

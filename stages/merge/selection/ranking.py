@@ -101,7 +101,7 @@ def _by_tiles(
     candidates: Candidates, screened: ScreenedRows, found: FirstPairs, *, workers: Workers, share: slice
 ) -> tuple[int, Iterable[int]]:
     """How many pairs the tiles of this `share` have, and those of one after the other once they were offered to `found`."""
-    tiles = _tiles(screened.n_rows, workers.tile or screened.tile)[share]
+    tiles = _tiles(len(candidates.owner), workers.tile or screened.tile)[share]
 
     def scan(tile: tuple[slice, slice]) -> int:
         rows, columns = screened.near(*tile, found.threshold)
@@ -143,7 +143,7 @@ def _guess(candidates: Candidates, *, after: Key, capacity: int, threads: Execut
 
     The sample pairs rows spread evenly with as many others between them.
     """
-    n_rows = candidates.screened.n_rows
+    n_rows = len(candidates.owner)
     n_pairs = max(1, n_rows * (n_rows - 1) // 2)
     sampled = _spread(n_rows, 2 * min(MOST_SAMPLED, math.ceil(math.sqrt(_WANTED_SAMPLED * n_pairs / capacity))))
     rows, columns = sampled[::2], sampled[1::2]

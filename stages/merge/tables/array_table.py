@@ -46,18 +46,14 @@ class ArrayTable:
         self._slot = slots_of(counts, fewest=2)
         several = counts > 1
         self._moments: Moments = moments_in_parts(rows, members.order[np.repeat(several, counts)], counts[several])
-        self._variance: Float64Array = np.zeros(len(counts))
-        self._variance[several] = to_host(variances_in_parts(self._moments))
-
-    def variances(self) -> Float64Array:
-        """See `Table`."""
-        return self._variance
+        self.variances: Float64Array = np.zeros(len(counts))
+        self.variances[several] = to_host(variances_in_parts(self._moments))
 
     def ordered_means(self) -> Float64Array:
         """See `Table`."""
         if self.metric != "euclidean":
-            return 2.0 * self._scale * self._variance
-        everything = np.arange(len(self._variance))
+            return 2.0 * self._scale * self.variances
+        everything = np.arange(len(self.variances))
         squares = (self.members.counts**2).astype(np.float64)
         high, low = self.blocks(everything, everything)
         return high / squares + low / squares
@@ -69,7 +65,7 @@ class ArrayTable:
             high, low = self.blocks(first, second)
             return high / weights + low / weights
         spread = self._squared(self.means, first, second)
-        return self._scale * ((self._variance[second] + self._variance[first]) + spread)
+        return self._scale * ((self.variances[second] + self.variances[first]) + spread)
 
     def blocks(self, first: Int64Array, second: Int64Array) -> tuple[Float64Array, Float64Array]:
         """See `Table`."""
@@ -119,7 +115,7 @@ class ArrayTable:
         """See `Table`."""
         table, moments = copy.copy(self), self._moments
         counts = members.counts
-        table.members, table._slot, table._variance = members, slots_of(counts, fewest=2), carried.variances
+        table.members, table._slot, table.variances = members, slots_of(counts, fewest=2), carried.variances
         old = self._index(np.maximum(self._slot[carried.old[counts > 1]], 0))
         kept = moments if moments.sums.shape[0] else _empty_like(moments)
         sums, high, low = (self._xp.take(part, old, axis=0) for part in (kept.sums, kept.norms_high, kept.norms_low))
@@ -154,7 +150,7 @@ class ArrayTable:
         is_root = self.metric == "euclidean"
         slack = 4 * slack_of(self._grid, metric="sqeuclidean")
         offset = xp.asarray(weights, device=self._device)
-        variance = xp.asarray(self._variance[ids], device=self._device)
+        variance = xp.asarray(self.variances[ids], device=self._device)
         base = norm if is_root else self._scale * (variance + norm) + offset
         return ArrayScreen(
             stored=stored,
@@ -212,11 +208,6 @@ class ArrayScreen:
     scale: float
     is_root: bool
     margin: float
-
-    @property
-    def n_rows(self) -> int:
-        """R."""
-        return len(self.owner)
 
     @property
     def tile(self) -> int:

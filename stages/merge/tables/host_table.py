@@ -73,12 +73,12 @@ class HostTable:
         self._slot = slots_of(counts, fewest=_SUMMED_FROM)
         self._sums = np.empty((int(self._slot.max()) + 1, features.shape[1]))
         self._norms = np.zeros((len(counts), 2))
-        self._variance = np.zeros(len(counts))
+        self.variances = np.zeros(len(counts))
         if (counts > 1).any():
             self._over_chunks(
                 len(counts),
                 lambda first, stop: compiled_rows.summarise(
-                    self._rows, first, stop, self._slot, self._sums, self._norms, self._variance
+                    self._rows, first, stop, self._slot, self._sums, self._norms, self.variances
                 ),
             )
 
@@ -89,7 +89,7 @@ class HostTable:
         table._rows = self._rows._replace(order=members.order, starts=members.starts, stops=members.stops)
         table._slot = slots_of(members.counts, fewest=_SUMMED_FROM)
         table._sums = np.empty((int(table._slot.max()) + 1, self._sums.shape[1]))
-        table._norms, table._variance = self._norms[carried.old], carried.variances
+        table._norms, table.variances = self._norms[carried.old], carried.variances
         for cluster in np.flatnonzero((table._slot >= 0) & (self._slot[carried.old] >= 0)).tolist():
             table._sums[table._slot[cluster]] = self._sums[self._slot[carried.old[cluster]]]
         for cluster, (total, high, low) in carried.contents.items():
@@ -98,15 +98,11 @@ class HostTable:
                 table._sums[table._slot[cluster]] = total
         return table
 
-    def variances(self) -> Float64Array:
-        """See `Table`; meaningless for `euclidean`."""
-        return self._variance
-
     def ordered_means(self) -> Float64Array:
         """See `Table`."""
         if self.metric != "euclidean":
-            return 2.0 * self._scale * self._variance
-        result = np.zeros(len(self._variance))
+            return 2.0 * self._scale * self.variances
+        result = np.zeros(len(self.variances))
         several = np.flatnonzero(self.members.counts > 1)
         squares = (self.members.counts[several] ** 2).astype(np.float64)
         halves = np.empty((2, len(several)))
@@ -126,7 +122,7 @@ class HostTable:
             return high / weights + low / weights
         result = np.empty(len(first))
         compiled_scan.mean_pairs(
-            self._rows, self._slot, self._sums, self._variance, self._scale, first, second, len(first), result
+            self._rows, self._slot, self._sums, self.variances, self._scale, first, second, len(first), result
         )
         return result
 
@@ -176,7 +172,7 @@ class HostTable:
     ) -> HostScreen | PairScreen:
         """See `Table`."""
         if self._pairs is not None:
-            return self._pairs.screen(self._many_means, self._variance, self.members, ids, weights, owner, shared)
+            return self._pairs.screen(self._many_means, self.variances, self.members, ids, weights, owner, shared)
         n_rows, dim = len(ids), self._sums.shape[1]
         product = self._product(n_rows)
         origin = origin_of(self.means(ids[:: max(1, n_rows // 64)]).mean(axis=0), self._grid, self._rows.features)
@@ -198,7 +194,7 @@ class HostTable:
         size = length + residual
         slack = 4 * slack_of(self._grid, metric="sqeuclidean")
         is_root = self.metric == "euclidean"
-        base = norm if is_root else self._scale * (self._variance[ids] + norm) + weights
+        base = norm if is_root else self._scale * (self.variances[ids] + norm) + weights
         screen = Screen(
             unit=quantised.unit,
             size=size,

@@ -116,17 +116,13 @@ class PairScreen:
     engine: PairEngine
     margin: float
 
-    @property
-    def n_rows(self) -> int:
-        """R."""
-        return len(self.owner)
-
     def found(
         self, threshold: Callable[[], float], *, tile: int | None, share: slice
     ) -> tuple[int, Iterator[tuple[int, Int64Array, Int64Array]]]:
         """How many pairs the strips of this `share` have, and what `near_pairs` yields of them; `tile` rows in a strip."""
         require_bound(self.rows.stored)
-        strips = (strips_of(self.n_rows) if tile is None else strips_of(self.n_rows, tile, 4 * tile))[share]
+        n_rows = len(self.owner)
+        strips = (strips_of(n_rows) if tile is None else strips_of(n_rows, tile, 4 * tile))[share]
 
         def limit() -> float:
             value = threshold()

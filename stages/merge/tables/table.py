@@ -45,10 +45,6 @@ class ScreenedRows(Protocol):
     """R rows of a table prepared for the fast product; row r is ids[r] of `Table.screen`."""
 
     @property
-    def n_rows(self) -> int:
-        """R."""
-
-    @property
     def tile(self) -> int:
         """The edge of tiles that makes `near` fastest."""
 
@@ -61,10 +57,6 @@ class ScreenedRows(Protocol):
 
 class StripScreen(Protocol):
     """R rows prepared as in `ScreenedRows`, whose pairs are found in strips, started one after the other, not in tiles."""
-
-    @property
-    def n_rows(self) -> int:
-        """R."""
 
     def found(
         self, threshold: Callable[[], float], *, tile: int | None, share: slice
@@ -83,6 +75,8 @@ class Table(Protocol):
 
     metric: SampleMetric
     members: Members
+    variances: Float64Array
+    """v_a (K,), as `Moments.variances`; meaningless for `euclidean`."""
 
     def ordered_means(self) -> Float64Array:
         """Σ dist over ordered pairs of members, divided by n_a², (K,)."""
@@ -104,9 +98,6 @@ class Table(Protocol):
 
     def contents(self, cluster: int) -> tuple[Array, float, float]:
         """Σ x (d,), and high and low of Σ ‖x‖² (`Moments`), of one cluster."""
-
-    def variances(self) -> Float64Array:
-        """v_a (K,), as `Moments.variances`."""
 
     def carry(self, members: Members, carried: Carried) -> Table:
         """The table of the clusters `members`, equal to a new one (`sqeuclidean`, `cosine`)."""

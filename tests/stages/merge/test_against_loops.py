@@ -45,14 +45,3 @@ def test_a_common_offset_does_not_cost_precision(random_clusters):
     np.testing.assert_array_equal(result.merges, np.array(merges)[:, :2])
     np.testing.assert_allclose(result.distance, np.array(merges)[:, 2], rtol=1e-8)
     np.testing.assert_array_equal(result.labels, merge_loops.labels_of(clusters))
-
-
-@pytest.mark.parametrize("metric", ["sqeuclidean", "euclidean", "cosine"])
-@pytest.mark.parametrize("update", ["stale", "exact", "union"])
-def test_every_array_library_gives_the_same_bits(xp, random_clusters, update, metric):
-    features, labels = random_clusters(5, 60, 13, 40)
-    options = {"update": update, "metric": metric}
-    expected = merge_stage(features, labels, 15, **options)
-    found = merge_stage(xp.asarray(features), labels, 15, **options)
-    for name in ("labels", "merges", "distance", "inter", "intra", "sizes"):
-        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))

@@ -59,16 +59,6 @@ def test_the_linkage_is_valid_and_cutting_it_gives_the_labels(random_clusters, u
 
 @pytest.mark.parametrize("kernels", ["compiled", "arrays"])
 @pytest.mark.parametrize("metric", ["euclidean", "sqeuclidean", "cosine"])
-def test_dispersion_linkage_at_lambda_zero_is_average_linkage(random_clusters, metric, kernels):
-    features, _ = random_clusters(11, 80, 6, 80)
-    expected = average(pdist(features.astype(np.float64), metric))
-    found = dispersion_linkage(features, lambda_=0.0, metric=metric, kernels=kernels)
-    np.testing.assert_array_equal(found[:, [0, 1, 3]], expected[:, [0, 1, 3]])
-    np.testing.assert_allclose(found[:, 2], expected[:, 2], rtol=1e-9, atol=1e-12)
-
-
-@pytest.mark.parametrize("kernels", ["compiled", "arrays"])
-@pytest.mark.parametrize("metric", ["euclidean", "sqeuclidean", "cosine"])
 @pytest.mark.parametrize(("criterion", "peer"), [("dbc", average), ("buc", single)])
 def test_dispersion_linkage_at_lambda_zero_is_the_linkage_of_scipy(metric, kernels, criterion, peer):
     for seed in range(4):

@@ -64,7 +64,7 @@ def test_norms_and_remainders_are_bounded(kind, dtype, metric, precision):
     assert (spread <= screen.own_residual).all()
     assert (np.sqrt(squared) <= screen.length).all()
     assert (np.sqrt(squared) >= (1 - 2.0**-16) * screen.length - np.sqrt(9) * 8 * 2.0**-grid.exponent).all()
-    variances = 0 if metric == "euclidean" else table.variances()
+    variances = 0 if metric == "euclidean" else table.variances
     assert (screen.base <= (0.5 if metric == "cosine" else 1) * (squared + variances)).all()
     if precision == "int8":
         rest -= screen.fine * (screen.unit[:, None].astype(np.longdouble) / 254)
