@@ -11,7 +11,7 @@ from schemas.stage_names import INIT_STAGE, stage_label
 from stages.arrays.backend import resolve_torch_device
 from stages.arrays.device_memory import stage_memory
 from stages.features.views import mirrored
-from stages.nn.found_model import found_initial, new_initial, require_agreement, tell_of_another_seed
+from stages.nn.found_model import WEIGHTS, found_initial, new_initial, require_agreement, tell_of_another_seed
 from stages.nn.host_memory import keep_large_blocks
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lineage import parent_of
@@ -114,7 +114,7 @@ def _before_adding(run: RunDirectory, request: Request) -> tuple[Artifact, Artif
 
 def _weights(model: Artifact) -> dict[str, str]:
     arrays = model.manifest.arrays
-    return {name: record.sha256 for name, record in arrays.items() if name.startswith(("backbone/", "head/"))}
+    return {name: record.sha256 for name, record in arrays.items() if name.startswith(WEIGHTS)}
 
 
 def _copy(writer: Writer, same: Artifact, *, stage: int) -> Computed:

@@ -18,6 +18,8 @@ from stages.runs.making import Made
 from stages.runs.run_directory import RunDirectory, model_manifest
 from stages.runs.store import Artifact
 
+WEIGHTS = "backbone/", "head/"
+"""How the arrays of a model artifact begin that are the network's."""
 AUTO = "auto"
 """A pooling that fits any model there is, and is decided when one is made."""
 

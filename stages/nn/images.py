@@ -71,11 +71,6 @@ def network_input(images: Tensor, form: InputForm) -> Tensor:
     return normalize(resize(as_pixels(images), height=form.height, width=form.width), form.statistics)
 
 
-def to_pixels(images: UInt8Array, device: torch.device) -> Tensor:
-    """Images (B, H, W, 3) uint8 as float32 (B, 3, H, W) in [0, 255], channels-last in memory."""
-    return as_pixels(torch.from_numpy(images).to(device))
-
-
 def as_pixels(images: Tensor) -> Tensor:
     """Images (B, H, W, 3) uint8 as float32 (B, 3, H, W) in [0, 255] on their device, channels-last in memory."""
     return images.permute(0, 3, 1, 2).float()

@@ -18,7 +18,7 @@ from stages.nn.backbones.checkpoint_content import pooling_of
 from stages.nn.backbones.provider import Provider
 from stages.nn.backbones.register import pools_layers, provider_of
 from stages.nn.backbones.weights import WeightsFile, first_three
-from stages.nn.found_model import AUTO, describes, found_initial
+from stages.nn.found_model import AUTO, WEIGHTS, describes, found_initial
 from stages.nn.model.network import ReidModel, build_model, load_model_arrays, model_arrays
 from stages.reporting import Reporter
 from stages.runs.context import DEFAULT_CONTEXT, Context
@@ -148,12 +148,8 @@ def open_model(artifact: Artifact, *, dropout: float = 0.0) -> ReidModel:
     """The network of a model artifact with its weights, on the CPU."""
     initial = model_manifest(artifact).initial
     model = build_model(initial, dropout=dropout)
-    load_model_arrays(model, {name: artifact.read(name) for name in artifact.names() if _is_weight(name)})
+    load_model_arrays(model, {name: artifact.read(name) for name in artifact.names() if name.startswith(WEIGHTS)})
     return model
-
-
-def _is_weight(name: str) -> bool:
-    return name.startswith(("backbone/", "head/"))
 
 
 def _input_size(run: RunDirectory, parameters: InitParameters) -> tuple[int, int] | None:

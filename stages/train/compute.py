@@ -18,6 +18,7 @@ from stages.features.prepared import compared_features
 from stages.features.whitening import whitened
 from stages.nn.camera_norm import CameraStatistics, by_camera, statistics_as_for
 from stages.nn.execution import torch_execution
+from stages.nn.found_model import WEIGHTS
 from stages.nn.host_memory import keep_large_blocks
 from stages.nn.initial_model import open_model
 from stages.nn.lookup_table import centroid_table, zero_table
@@ -110,7 +111,7 @@ def _untrained(writer: Writer, parents: Parents, parameters: TrainParameters, *,
     else:
         n_clusters = clusters_manifest(parents.clusters).summary.n_clusters
     embedding_dim, _ = before.manifest.arrays["head/linear.weight"].shape
-    writer.take(before, (name for name in before.names() if name.startswith(("backbone/", "head/"))))
+    writer.take(before, (name for name in before.names() if name.startswith(WEIGHTS)))
     writer.array("memory", zero_table(n_clusters, embedding_dim))
     for name in ("loss", "accuracy"):
         writer.array(name, np.empty(0, dtype=np.float32))

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from stages.errors import DbcError
 from stages.nn.bag_of_words.descriptor import N_WORDS, BagOfWords, patch_descriptors, tf_idf
-from stages.nn.images import StoredImages, normalize, resize, to_pixels
+from stages.nn.images import StoredImages, as_pixels, normalize, resize
 from stages.typing import Float32Array, Int64Array
 
 MOST_IMAGES: Final = 4096
@@ -87,4 +87,4 @@ def inverse_document_frequency(histograms: Tensor) -> Tensor:
 
 
 def _pixels(images: StoredImages, index: Int64Array, height: int, width: int) -> Tensor:
-    return normalize(resize(to_pixels(images[index], torch.device("cpu")), height=height, width=width))
+    return normalize(resize(as_pixels(torch.from_numpy(images[index])), height=height, width=width))

@@ -12,7 +12,7 @@ from torch.nn import functional
 from schemas.parameters import InitParameters
 from stages.errors import DbcError
 from stages.extract.forward import Share, extract
-from stages.nn.images import InputForm, normalize, to_pixels
+from stages.nn.images import InputForm, as_pixels, normalize
 from stages.nn.model.network import ReidModel, build_model, model_arrays
 from stages.typing import Float32Array, Int64Array, UInt8Array
 
@@ -42,7 +42,7 @@ def _extracted(model: ReidModel, frame_start: Int64Array, **options: int) -> tup
 def test_features_are_the_models_own_for_images(model: ReidModel) -> None:
     pooled, embedding = _extracted(model, np.arange(24), batch_size=8)
     with torch.inference_mode():
-        expected_pooled, expected_embedding = model.eval()(normalize(to_pixels(IMAGES, CPU)))
+        expected_pooled, expected_embedding = model.eval()(normalize(as_pixels(torch.from_numpy(IMAGES))))
     np.testing.assert_allclose(pooled, expected_pooled, atol=1e-5)
     np.testing.assert_allclose(embedding, expected_embedding, atol=1e-4)
 
@@ -60,7 +60,7 @@ def test_features_do_not_depend_on_the_batch_size(model: ReidModel, frame_start:
 def test_a_tracklets_features_are_the_mean_over_its_frames_then_normalised(model: ReidModel) -> None:
     pooled, embedding = _extracted(model, TRACKLETS, batch_size=4)
     with torch.inference_mode():
-        raw = model.eval().pool(normalize(to_pixels(IMAGES, CPU)))
+        raw = model.eval().pool(normalize(as_pixels(torch.from_numpy(IMAGES))))
         for i in range(len(TRACKLETS) - 1):
             mean = raw[TRACKLETS[i] : TRACKLETS[i + 1]].mean(dim=0, keepdim=True)
             np.testing.assert_allclose(pooled[i], functional.normalize(mean, dim=1)[0], atol=1e-5)

@@ -11,7 +11,7 @@ from torch.nn import functional
 from schemas.parameters import InitParameters
 from stages.extract.folding import folded
 from stages.extract.network import RecordedForward, inference_network
-from stages.nn.images import normalize, to_pixels
+from stages.nn.images import as_pixels, normalize
 from stages.nn.model.network import ReidModel, build_model, model_arrays
 from tests.played_again import Again
 
@@ -36,14 +36,14 @@ def features(model: ReidModel, **options: bool) -> np.ndarray:
     network = inference_network(
         model, amp=options.get("amp", False), compiled=options.get("compiled", False), device=CPU
     )
-    found = network(normalize(to_pixels(IMAGES, CPU)))
+    found = network(normalize(as_pixels(torch.from_numpy(IMAGES))))
     assert found.dtype == torch.float32
     return functional.normalize(found, dim=1).numpy()
 
 
 def own(model: ReidModel) -> np.ndarray:
     with torch.inference_mode():
-        return model(normalize(to_pixels(IMAGES, CPU)))[0].numpy()
+        return model(normalize(as_pixels(torch.from_numpy(IMAGES))))[0].numpy()
 
 
 @pytest.mark.parametrize("backbone", ["resnet10", "mobilenet_v2", "convnext_tiny"])
@@ -113,7 +113,7 @@ def test_a_recorded_network_gives_the_features_of_each_batch_and_input_of_anothe
     plain = inference_network(model, amp=False, compiled=False, device=CPU)
     network = RecordedForward(plain, lambda: recorder)
     for images in (IMAGES, IMAGES[::-1].copy(), IMAGES[:3], IMAGES):
-        given = normalize(to_pixels(images, CPU))
+        given = normalize(as_pixels(torch.from_numpy(images)))
         torch.testing.assert_close(network(given), plain(given), rtol=0, atol=0)
     assert recorder.n_replays == 3
 
@@ -124,7 +124,7 @@ def test_a_network_that_cannot_be_recorded_is_used_as_it_is() -> None:
             raise RuntimeError("operation not permitted when stream is capturing")
 
     plain = inference_network(trained_like("resnet10"), amp=False, compiled=False, device=CPU)
-    given = normalize(to_pixels(IMAGES, CPU))
+    given = normalize(as_pixels(torch.from_numpy(IMAGES)))
     network = RecordedForward(plain, Unable)
     for _ in range(2):
         torch.testing.assert_close(network(given), plain(given), rtol=0, atol=0)

@@ -11,24 +11,23 @@ from stages.nn.images import (
     IMAGENET_STD,
     InputForm,
     Statistics,
+    as_pixels,
     network_input,
     normalize,
     resize,
-    to_pixels,
 )
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 12, 8, 3), dtype=np.uint8)
-CPU = torch.device("cpu")
 
 
 def test_pixels_are_the_stored_values_channel_first_in_channels_last_memory() -> None:
-    pixels = to_pixels(IMAGES, CPU)
+    pixels = as_pixels(torch.from_numpy(IMAGES))
     assert np.array_equal(pixels.numpy(), IMAGES.transpose(0, 3, 1, 2).astype(np.float32))
     assert pixels.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_normalisation_is_imagenets() -> None:
-    normalized = normalize(to_pixels(IMAGES, CPU))
+    normalized = normalize(as_pixels(torch.from_numpy(IMAGES)))
     expected = (IMAGES / 255 - np.array(IMAGENET_MEAN)) / np.array(IMAGENET_STD)
     np.testing.assert_allclose(normalized.numpy(), expected.transpose(0, 3, 1, 2), atol=1e-5)
     assert normalized.is_contiguous(memory_format=torch.channels_last)
@@ -40,7 +39,7 @@ def test_network_input_is_the_plain_calculation_to_the_last_bit(size: tuple[int,
     values = np.arange(256, dtype=np.uint8).repeat(3).reshape(-1, 3)
     every_value = np.concatenate([values, values[::-1], values[:64]]).reshape(6, 12, 8, 3)[::step]
     found = network_input(torch.from_numpy(every_value), InputForm(*size))
-    expected = normalize(resize(to_pixels(every_value, CPU), height=size[0], width=size[1]))
+    expected = normalize(resize(as_pixels(torch.from_numpy(every_value)), height=size[0], width=size[1]))
     assert torch.equal(found, expected)
     assert found.stride() == expected.stride()
 
@@ -50,7 +49,7 @@ def test_images_are_normalised_by_the_statistics_of_the_network() -> None:
     for size in ((12, 8), (6, 4)):
         form = InputForm(statistics=own).at(IMAGES) if size == (12, 8) else InputForm(*size, own)
         found = network_input(torch.from_numpy(IMAGES), form)
-        pixels = resize(to_pixels(IMAGES, CPU), height=size[0], width=size[1]).numpy()
+        pixels = resize(as_pixels(torch.from_numpy(IMAGES)), height=size[0], width=size[1]).numpy()
         expected = (pixels / 255 - np.reshape(own.mean, (3, 1, 1))) / np.reshape(own.std, (3, 1, 1))
         np.testing.assert_allclose(found.numpy(), expected, atol=1e-5)
 
@@ -60,7 +59,7 @@ def test_no_images_give_an_empty_network_input() -> None:
 
 
 def test_resizing_to_the_same_size_is_free_and_else_keeps_a_flat_image_flat() -> None:
-    pixels = to_pixels(IMAGES, CPU)
+    pixels = as_pixels(torch.from_numpy(IMAGES))
     assert resize(pixels, height=12, width=8) is pixels
     flat = torch.full((2, 3, 12, 8), 7.0)
     torch.testing.assert_close(resize(flat, height=5, width=9), torch.full((2, 3, 5, 9), 7.0))

@@ -22,10 +22,9 @@ from stages.nn.bag_of_words.descriptor import (
     tf_idf,
 )
 from stages.nn.bag_of_words.vocabulary import codebook, fit_vocabulary, inverse_document_frequency
-from stages.nn.images import normalize, to_pixels
+from stages.nn.images import as_pixels, normalize
 from stages.typing import Float64Array, UInt8Array
 
-CPU = torch.device("cpu")
 TABLE = np.sqrt(name_table().astype(np.float64))
 
 
@@ -62,7 +61,7 @@ def _plain_histogram(patches: Float64Array, words: Float64Array) -> Float64Array
 
 def test_patches_are_means_of_colour_names_and_a_ragged_border_is_left_out() -> None:
     images = _images(2, 10, 7)
-    found = patch_descriptors(normalize(to_pixels(images, CPU)), BagOfWords().table)
+    found = patch_descriptors(normalize(as_pixels(torch.from_numpy(images))), BagOfWords().table)
     assert found.shape == (2, 2, 1, 11)
     np.testing.assert_allclose(found, [_plain_patches(image) for image in images], rtol=1e-5, atol=1e-6)
 
@@ -112,7 +111,7 @@ def _fitted(images: UInt8Array, *, seed: int = 0) -> BagOfWords:
 def test_descriptors_are_rare_words_weighed_without_what_images_have_on_average() -> None:
     images = _images(12, 64, 32)
     bag = _fitted(images)
-    pixels = normalize(to_pixels(images, CPU))
+    pixels = normalize(as_pixels(torch.from_numpy(images)))
     counts = bag.histograms(pixels).double().numpy()
     n_present = [sum(count > 0 for count in entry) for entry in counts.T]
     rare = np.array([math.log(len(images) / present) if present else 0.0 for present in n_present])
@@ -136,7 +135,7 @@ def test_words_are_where_patches_are() -> None:
 def test_blocks_and_neighbours_in_a_batch_do_not_matter() -> None:
     images = _images(11, 64, 32)
     bag = _fitted(images)
-    pixels = normalize(to_pixels(images, CPU))
+    pixels = normalize(as_pixels(torch.from_numpy(images)))
     together = bag(pixels)
     alone = torch.cat([bag(image[None]) for image in pixels])
     torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-6)
