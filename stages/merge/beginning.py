@@ -31,10 +31,6 @@ class Beginning:
     nodes: Int64Array
     links: Links | None
 
-    def n_left(self, n_merges: int) -> int:
-        """How many of `n_merges` are left after those that constraints ask for."""
-        return n_merges - len(self.joined.merges)
-
 
 def beginning_of(
     features: Array,

@@ -197,7 +197,7 @@ def merge_stage(
             if len(joined.merges)
             else None
         )
-        n_left = start.n_left(n_merges)
+        n_left = n_merges - len(joined.merges)
         if n_left <= 0 and first is not None:
             return first
         by_update = merge_exactly if update == "exact" else partial(merge_once_ranked, update=update)

@@ -25,7 +25,7 @@ def merge_one_by_one(
     report: Callable[[int], object],
     links: Links | None = None,
 ) -> StageMerges:
-    """The stage under `exact`: every merge has the smallest D of the current clusters; `sums` as `similarity_sums`.
+    """The stage under `exact`: every merge has the smallest D of the current clusters; `sums` (K, K) of similarities, sorted.
 
     `report(1)` is called after every merge. With `links` as in `merge_once_ranked`.
     """

@@ -131,7 +131,7 @@ def jaccard_merge_stage(
         first = _ranked_once(
             _Ranking(similarities, start.labels, dispersion), joined.merges, start.labels, joined.merges
         )
-    n_left = start.n_left(n_merges)
+    n_left = n_merges - len(joined.merges)
     if n_left <= 0 and first is not None:
         return first
     ranking = _Ranking(similarities, nodes, dispersion)
@@ -147,10 +147,13 @@ def jaccard_merge_stage(
 
 
 class _Ranking:
-    """What ranks pairs of the clusters `labels` (n,): their sums of similarities, sizes, penalties and weights."""
+    """What ranks pairs of the clusters `labels` (n,): `sums` of similarities (K, K) sorted, sizes, penalties, weights."""
 
     def __init__(self, similarities: sparse.csr_matrix, labels: Int64Array, criterion: DispersionCriterion) -> None:
-        self.sums = similarity_sums(similarities, labels)
+        n_samples = len(labels)
+        member = sparse.csr_matrix((np.ones(n_samples), (labels, np.arange(n_samples))))
+        self.sums = sparse.csr_matrix(member @ similarities @ member.T)
+        self.sums.sort_indices()
         self.counts = np.bincount(labels).astype(np.float64)
         self.penalties = penalties_of(self.sums.diagonal(), self.counts, criterion)
         self.weights = weights_of(self.penalties, criterion)
@@ -217,12 +220,3 @@ def _similarities_within(
     similarities = jaccard_similarities(features, k1=k1, k2=k2, processes=processes, report=report)
     require(similarities.nnz)
     return similarities
-
-
-def similarity_sums(similarity: sparse.csr_matrix, labels: Int64Array) -> sparse.csr_matrix:
-    """Sums of `similarity` over the pairs of members of every two clusters of `labels`, (K, K) sparse, sorted."""
-    n_samples = len(labels)
-    member = sparse.csr_matrix((np.ones(n_samples), (labels, np.arange(n_samples))))
-    sums = sparse.csr_matrix(member @ similarity @ member.T)
-    sums.sort_indices()
-    return sums

@@ -52,7 +52,7 @@ class Partition:
         ids = np.flatnonzero(alive[self.owner])
         owner, cameras = self.owner[ids], self.penalties.cameras
         shared = None if cameras is None else SharedCamera(cameras.alone(owner), cameras.weight)
-        screened = self.table.screen(ids, self.penalties.weights(owner), owner, shared)
+        screened = self.table.screen(ids, self.criterion.weights(self.penalties.values[owner]), owner, shared)
         return Candidates(self.table, ids, owner, self.penalties, screened, links)
 
     def merging(self, source: Source) -> MergingClusters:

@@ -105,7 +105,8 @@ class _Graph:
         self._version[b] = -1
         self._clusters.merge(a, b)
         self._neighbours[a] = set()
-        around = around if self._links is None else self._links.among(a, around)
+        if self._links is not None:
+            around = {x for x in around if self._links.may_join(a, x)}
         others = np.array(sorted(around), dtype=np.int64)
         if not len(others):
             return

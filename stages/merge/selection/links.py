@@ -144,10 +144,6 @@ class Links:
         """Whether two individuals, by their numbers now, a < b, are known to differ."""
         return a * self._n_individuals + b in self._apart
 
-    def among(self, node: int, others: set[int]) -> set[int]:
-        """Those of `others` that may join `node` now."""
-        return {other for other in others if self.may_join(node, other)}
-
     def join(self, first: int, second: int) -> list[tuple[int, int]]:
         """Let two nodes join, and their individuals; returns the nodes of other views that so join too."""
         a, b = self.roots(first, second)

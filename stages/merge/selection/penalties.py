@@ -28,11 +28,6 @@ class Penalties:
         distance: Float64Array = self.criterion.distance(inter, self.values[first], self.values[second])
         return distance if self.cameras is None else distance + self.cameras.between(first, second)
 
-    def weights(self, clusters: Int64Array) -> Float64Array:
-        """What each of `clusters` (R,) adds to D at least (`Criterion.weights`)."""
-        weights: Float64Array = self.criterion.weights(self.values[clusters])
-        return weights
-
     def merge(self, a: int, b: int, *, ordered_mean: float) -> None:
         """Let b's members join a, whose mean distance over ordered pairs is then `ordered_mean`."""
         if self.cameras is not None:

@@ -27,12 +27,6 @@ KINDS = {
 }
 
 
-def stored_values(stored):
-    if stored.dtype == np.uint16:
-        return (stored.astype(np.uint32) << 16).view(np.float32)
-    return stored
-
-
 CASES = [(kind, metric) for kind in KINDS for metric in ("sqeuclidean", "cosine", "euclidean")]
 CASES.remove(("zeros", "cosine"))  # which is refused
 
@@ -59,7 +53,7 @@ def test_norms_and_remainders_are_bounded(kind, dtype, metric, precision):
         means = table.means(ids)
         shift = table.means(ids[:: max(1, len(ids) // 64)]).mean(axis=0)
     rows = means.astype(np.longdouble) - origin_of(shift, grid, features).canonical
-    rest = rows - stored_values(screen.stored) * screen.unit[:, None].astype(np.longdouble)
+    rest = rows - screen.stored * screen.unit[:, None].astype(np.longdouble)
     squared, spread = (rows * rows).sum(axis=1), np.sqrt((rest * rest).sum(axis=1))
     assert (spread <= screen.own_residual).all()
     assert (np.sqrt(squared) <= screen.length).all()
