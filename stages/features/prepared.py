@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -94,18 +95,15 @@ def found_by_camera(
         fit: Fit | None = None
         if ridge:
             require_whitening_room(rows, memory_limit=memory_limit, n_maps=1 + len(cameras_with_enough(camid)))
-            fit = _kept_fit(features, ridge)
+            fit = partial(_kept_whitening, features, ridge)
         by_camera = ByCamera(rows, camid, fit, kept_look(features, camid, shape=rows.shape, ridge=ridge))
         if by_camera.most_bytes <= min(IN_MEMORY, _SHARE_IN_MEMORY * limit_of(memory_limit, rows)):
             _newest[name] = by_camera
     return by_camera.find(metric=metric, for_new=for_new)
 
 
-def _kept_fit(features: Artifact, ridge: float) -> Fit:
-    def fit(rows: Float32Array, camera: int | None) -> Whitening:
-        return whitening_of(features, rows, ridge=ridge, part="all" if camera is None else f"camera {camera}")
-
-    return fit
+def _kept_whitening(features: Artifact, ridge: float, rows: Float32Array, camera: int | None) -> Whitening:
+    return whitening_of(features, rows, ridge=ridge, part="all" if camera is None else f"camera {camera}")
 
 
 def compared_features(

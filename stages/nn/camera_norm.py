@@ -160,12 +160,7 @@ class _SeenError(Exception):
 def measure_looks(model: ReidModel, images: StoredImages, frames: Int64Array, *, device: torch.device) -> Looks | None:
     """The looks of the stored images `frames` (n,) before the first batch norm; None if the backbone has, or uses, no such.
 
-    Parameters
-    ----------
-    model
-        It is moved to `device` and put in eval mode.
-    images
-        Stored images (N, H, W, 3).
+    `model` is moved to `device` and put in eval mode; `images` are (N, H, W, 3).
     """
     norm = first_norm(model.backbone)
     if norm is None:

@@ -15,7 +15,7 @@ from schemas.choices import Cache
 from stages.arrays.backend import torch_available_bytes
 from stages.arrays.device_memory import keep
 from stages.errors import DbcError
-from stages.nn.images import StoredImages
+from stages.nn.images import HasShape, StoredImages
 from stages.processes import n_processes_here
 from stages.train.images.frames import TrainSamples
 from stages.typing import Int64Array, UInt8Array
@@ -26,13 +26,8 @@ LOADED_AT_ONCE = 64 << 20
 """Bytes of images read from the store at a time while a cache is filled."""
 
 
-class FrameSource(Protocol):
+class FrameSource(HasShape, Protocol):
     """Decoded frames, read a batch at a time."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(n_frames, H, W, 3)."""
-        ...
 
     @property
     def waits(self) -> bool:

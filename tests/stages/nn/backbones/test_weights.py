@@ -68,15 +68,6 @@ def test_a_safetensors_file_with_a_classifier_loads(tmp_path: Path, full: dict[s
     _assert_loaded(tmp_path / "w.safetensors", full)
 
 
-@pytest.mark.parametrize("suffix", ["pth", "pt"])
-def test_a_torch_file_loads_even_wrapped_and_from_parallel_training(
-    tmp_path: Path, full: dict[str, Tensor], suffix: str
-) -> None:
-    path = tmp_path / f"w.{suffix}"
-    torch.save({"state_dict": {f"module.{key}": value for key, value in full.items()}, "epoch": 3}, path)
-    _assert_loaded(path, full)
-
-
 class Told(Silent):
     def __init__(self) -> None:
         self.notes: list[str] = []
@@ -85,7 +76,9 @@ class Told(Silent):
         self.notes.append(message)
 
 
-@pytest.mark.parametrize("name", ["model.pth.tar", "model.pth.tar-60", "epoch=3.ckpt", "pytorch_model.bin", "weights"])
+@pytest.mark.parametrize(
+    "name", ["w.pt", "model.pth.tar", "model.pth.tar-60", "epoch=3.ckpt", "weights.bin", "weights"]
+)
 @pytest.mark.parametrize("prefix", ["", "module.", "backbone.", "module.base.", "model.backbone."])
 def test_a_checkpoint_is_judged_by_its_content(tmp_path: Path, full: dict[str, Tensor], name: str, prefix: str) -> None:
     own = {f"{prefix}{key}": value for key, value in full.items() if not key.startswith("fc.")}
