@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,17 +13,18 @@ import numpy as np
 
 from schemas.parameters import IngestParameters
 from stages.errors import UsageError
-from stages.ingest.formats.names import alike_note, plain
+from stages.ingest.formats.format import Findings
+from stages.ingest.formats.names import alike_note, plain, shown
 from stages.ingest.joining import NAMED, joined, own_encounters, said_otherwise, stored_samples
 from stages.ingest.order import content_order
 from stages.ingest.overlap import share_overlapping
 from stages.ingest.whereabouts import find_pictures
-from stages.reporting import SILENT, Reporter
+from stages.reporting import Reporter
 from stages.runs.kept_source import KeptSource, file_digests, read_source
 from stages.runs.run_directory import dataset_manifest, source_boxes
 from stages.runs.store import Artifact
 from stages.samples import Samples
-from stages.typing import Int64Array
+from stages.typing import Float64Array, Int64Array
 
 _KEPT_FIELDS = ("height", "width", "seed")
 """Parameters that a dataset and what is added to it share."""
@@ -42,30 +44,13 @@ class Addition:
     """A dataset with pictures added, in the order that all of them would have been stored in at once.
 
     `stored` (n_images) is the row of each image in the dataset before, −1 for a new one. `path` (n_images) are the paths to
-    store, from the root of the dataset before; those of new images in `samples` start from their own. `n_known` samples
-    are there already, `n_overlapping` are left out because their boxes overlap boxes that are there, and of `n_partly`, which
-    are added, some frames do. `said_otherwise` counts known samples by the columns of which the new source says something
-    else, with the first, and `encounters` are the old and new names of those that were told apart. `alike` are lines about
-    names that differ little, since there are new ones. `moved` are the old and new paths of files that are known by their
-    content and no longer where they were.
+    store, from the root of the dataset before; those of new images in `samples` start from their own.
     """
 
     samples: Samples
     path: tuple[str, ...]
     stored: Int64Array
     source: KeptSource
-    n_known: int
-    moved: tuple[tuple[str, str], ...] = ()
-    n_overlapping: int = 0
-    n_partly: int = 0
-    said_otherwise: tuple[Counter[str], str] = field(default_factory=lambda: (Counter(), ""))
-    encounters: tuple[tuple[str, str], ...] = ()
-    alike: tuple[str, ...] = ()
-
-    @property
-    def n_new(self) -> int:
-        """How many images are new."""
-        return int((self.stored < 0).sum())
 
 
 def inherited(parameters: IngestParameters, before: Artifact) -> IngestParameters:
@@ -89,14 +74,15 @@ def inherited(parameters: IngestParameters, before: Artifact) -> IngestParameter
 
 
 def addition(
-    before: Artifact, samples: Samples, digests: list[str], *, root: Path, reporter: Reporter = SILENT
+    before: Artifact, samples: Samples, digests: list[str], *, root: Path, findings: Findings, reporter: Reporter
 ) -> Addition:
     """What adding `samples` under `root`, with `digests` (n_images) of their images, makes of the dataset `before`.
 
     Samples whose images are all there already, whatever they are called, are not added again, nor are those whose boxes all
     overlap others of the same picture by more than `MOST_OVERLAP`: detections of another run of a detector. UsageError if a
     file has the path of another one of before and other content, if one has boxes and the other has none, or if nothing is
-    known of the files of before. If their folder was moved, paths start from where it is now, which is told.
+    known of the files of before. If their folder was moved, paths start from where it is now. That is told, and what became
+    of samples that are there already; `findings` warn of what may be there twice.
     """
     kept = read_source(before)
     if kept is None:
@@ -130,22 +116,19 @@ def addition(
     paths = stored.path + path
     order = content_order(replace(everything, path=paths), all_digests, seed=dataset_manifest(before).parameters.seed)
     rows = everything.images_of(order)
+    again = f"; {n_known} samples of it are there already" if n_known else ""
+    reporter.note(f"{len(path)} images of SOURCE are new to the run, which has {len(stored.path)}{again}")
+    here = file_digests(_from_root(samples.path, root, old_root), digests)
+    _tell_moved(file_digests(stored.path, kept.digests), here, old_root, reporter)
+    _tell_otherwise(*otherwise, reporter)
+    findings.warnings += [line for line in _alike(stored, everything) if line not in findings.warnings]
+    _tell_encounters([(name, now) for name, now in encounters.items() if now in brought], reporter)
+    _tell_overlapping(share, findings, reporter)
     return Addition(
         samples=everything.take(order),
         path=tuple(paths[row] for row in rows.tolist()),
         stored=np.where(rows < len(stored.path), rows, -1),
         source=KeptSource(old_root, tuple(all_digests[row] for row in rows.tolist())),
-        n_known=n_known,
-        n_overlapping=int((share == 1).sum()),
-        n_partly=int(((share > 0) & (share < 1)).sum()),
-        said_otherwise=otherwise,
-        alike=_alike(stored, everything),
-        encounters=tuple((name, now) for name, now in encounters.items() if now in brought),
-        moved=_moved(
-            file_digests(stored.path, kept.digests),
-            file_digests(_from_root(samples.path, root, old_root), digests),
-            old_root,
-        ),
     )
 
 
@@ -167,21 +150,60 @@ def _root_now(before: Artifact, kept: KeptSource, paths: tuple[str, ...], report
     return found
 
 
-def _alike(before: Samples, now: Samples) -> tuple[str, ...]:
+def _alike(before: Samples, now: Samples) -> list[str]:
     """A line for each column of names some of which differ little, if that was not so `before`."""
     lines = []
     for name, texts, _ in NAMED:
         line = alike_note(set(getattr(now, texts)), kind=f"names of {name}")
         if line and line != alike_note(set(getattr(before, texts)), kind=f"names of {name}"):
             lines.append(line)
-    return tuple(lines)
+    return lines
 
 
-def _moved(old: dict[str, str], new: dict[str, str], root: Path) -> tuple[tuple[str, str], ...]:
-    """(old path, new path) of files with one content, whose `old` path is no file below `root` any more."""
+def _tell_moved(old: dict[str, str], new: dict[str, str], root: Path, reporter: Reporter) -> None:
+    """Tell of files with one content, by path, whose `old` path is no file below `root` any more."""
     place_of = {digest: path for path, digest in old.items() if digest}
     renamed = [(place_of[digest], path) for path, digest in new.items() if digest in place_of and path not in old]
-    return tuple((before, now) for before, now in renamed if not (root / before).is_file())
+    moved = [(shown(before), shown(now)) for before, now in renamed if not (root / before).is_file()]
+    if moved:
+        reporter.note(
+            f"pictures of the run that lie elsewhere in SOURCE now: {len(moved)}, the first {moved[0][0]} as {moved[0][1]}; "
+            "they keep their path in the run, and exports find them by their content below the folder that was ingested first"
+        )
+
+
+def _tell_otherwise(otherwise: Counter[str], first: str, reporter: Reporter) -> None:
+    """Tell of how many known samples each column says something else, with the `first`."""
+    if otherwise:
+        columns = ", ".join(f"{column} of {n}" for column, n in otherwise.items())
+        reporter.warn(
+            f"SOURCE says otherwise of samples that are there already, which is not taken: {columns}, the first {first}; "
+            "correct it by an ingest of all tables as one with `new_dataset`"
+        )
+
+
+def _tell_encounters(renamed: Sequence[tuple[str, str]], reporter: Reporter) -> None:
+    """Tell of encounters that were told apart, by their names in the source and here."""
+    if renamed:
+        old, new = map(shown, renamed[0])
+        reporter.note(
+            f"encounters of SOURCE with the name of others of the run: {len(renamed)}, the first {old}, here {new}; "
+            "those of both that are one belong into one table, ingested with `new_dataset`"
+        )
+
+
+def _tell_overlapping(share: Float64Array, findings: Findings, reporter: Reporter) -> None:
+    """Tell of samples all or some of whose boxes, a `share` (n_samples), overlap boxes that are there."""
+    if n_all := int((share == 1).sum()):
+        reporter.warn(
+            "boxes left out, because boxes of the same pictures that are there overlap them by more than half: "
+            f"{n_all}; to take them instead, ingest into a new `run`"
+        )
+    if n_partly := int(((share > 0) & (share < 1)).sum()):
+        findings.warnings.append(
+            "tracklets some of whose boxes overlap boxes of the same frames that are there by more than half: "
+            f"{n_partly}; they may be there twice now"
+        )
 
 
 def _sample_digests(samples: Samples, digests: list[str] | tuple[str, ...]) -> list[tuple[str, ...]]:

@@ -24,7 +24,6 @@ from stages.ingest.excluded import without
 from stages.ingest.formats import image_root, read_samples
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.listing import HARMLESS, told_left_out
-from stages.ingest.formats.names import shown
 from stages.ingest.leaks import LEAKS, find_leaks, one_camera, repeated_pictures
 from stages.ingest.order import content_order
 from stages.ingest.source_digest import combine_digests, digest_images, digest_samples
@@ -161,41 +160,7 @@ def _images(
         digests = [digests[image] for image in samples.images_of(order).tolist()]
         samples = samples.take(order)
         return _Images(samples, samples.path, digests, root, root, table)
-    added = addition(before, samples, digests, root=root, reporter=reporter)
-    again = f"; {added.n_known} samples of it are there already" if added.n_known else ""
-    reporter.note(
-        f"{added.n_new} images of SOURCE are new to the run, which has {len(added.path) - added.n_new}{again}"
-    )
-    if added.moved:
-        old, new = map(shown, added.moved[0])
-        reporter.note(
-            f"pictures of the run that lie elsewhere in SOURCE now: {len(added.moved)}, the first {old} as {new}; they keep "
-            "their path in the run, and exports find them by their content below the folder that was ingested first"
-        )
-    otherwise, first = added.said_otherwise
-    if otherwise:
-        columns = ", ".join(f"{column} of {n}" for column, n in otherwise.items())
-        reporter.warn(
-            f"SOURCE says otherwise of samples that are there already, which is not taken: {columns}, the first {first}; "
-            "correct it by an ingest of all tables as one with `new_dataset`"
-        )
-    findings.warnings += [line for line in added.alike if line not in findings.warnings]
-    if added.encounters:
-        old, new = map(shown, added.encounters[0])
-        reporter.note(
-            f"encounters of SOURCE with the name of others of the run: {len(added.encounters)}, the first {old}, here {new}; "
-            "those of both that are one belong into one table, ingested with `new_dataset`"
-        )
-    if added.n_overlapping:
-        reporter.warn(
-            "boxes left out, because boxes of the same pictures that are there overlap them by more than half: "
-            f"{added.n_overlapping}; to take them instead, ingest into a new `run`"
-        )
-    if added.n_partly:
-        findings.warnings.append(
-            "tracklets some of whose boxes overlap boxes of the same frames that are there by more than half: "
-            f"{added.n_partly}; they may be there twice now"
-        )
+    added = addition(before, samples, digests, root=root, findings=findings, reporter=reporter)
     kept, table = added.source, digest_samples(replace(added.samples, path=added.path))
     return _Images(added.samples, added.path, list(kept.digests), root, kept.root, table, Stored(before, added.stored))
 
