@@ -142,7 +142,7 @@ def _join(given: Given) -> None:
         "answers": len(joined.rows),
         "agreed": joined.n_agreed,
         "settled": joined.n_settled,
-        "conflicts": [list(conflict.names) for conflict in joined.conflicts],
+        "conflicts": [list(conflict) for conflict in joined.conflicts],
     }
     if given.flag("json"):
         print_json(fields)
@@ -151,8 +151,7 @@ def _join(given: Given) -> None:
     print_text(f"{fields['out']}: {fields['answers']} answers, {fields['agreed']} of them given by both")
     if n_conflicts:
         print_text(f"{n_conflicts} conflict{'s' * (n_conflicts > 1)}, left out so that they are asked again:")
-    for conflict in joined.conflicts[:MOST_CONFLICTS]:
-        names = conflict.names
+    for names in joined.conflicts[:MOST_CONFLICTS]:
         print_text(f"  {' = '.join(names)}, but {names[0]} ≠ {names[-1]}")
     if n_conflicts > MOST_CONFLICTS:
         print_text(f"  and {n_conflicts - MOST_CONFLICTS} more; --json lists all")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -57,11 +57,10 @@ class Review:
     reported: Reported
     book: AnswerBook
     names: list[str]
-    lambda_: float
+    made_as: MergeParameters
     cut: float | None
-    draws: Draws | None = None
-    made_as: MergeParameters = field(default_factory=MergeParameters)
-    originals: Originals | None = None
+    draws: Draws | None
+    originals: Originals | None
 
     def together(self) -> Together | None:
         """What is known of samples before any answer, unless answers say otherwise; None if nothing is."""
@@ -87,7 +86,7 @@ class Review:
             n_pairs=n_pairs,
             answers=answers,
             seen=unsure,
-            lambda_=self.lambda_,
+            lambda_=self.made_as.lambda_,
             cut=self.cut,
         )
 
@@ -106,7 +105,7 @@ def open_review(run: RunDirectory, *, stage: int, file: Path, reporter: Reporter
     start = reported.dataset.read("frame_start")
     images = np.concatenate([np.arange(start[sample], start[sample + 1]) for sample in reported.train])
     originals = Originals.of(reported.dataset, images.tolist(), reporter=reporter)
-    return Review(reported, book, samples.names, parameters.lambda_, cut, draws, parameters, originals)
+    return Review(reported, book, samples.names, parameters, cut, draws, originals)
 
 
 def static_page(review: Review, *, n_pairs: int, reporter: Reporter = SILENT) -> str:

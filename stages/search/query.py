@@ -15,6 +15,7 @@ from stages.constraints.names import sample_names
 from stages.errors import UsageError
 from stages.evaluate.clusters.contact_sheet import SheetRow, contact_sheet
 from stages.features.comparison import comparison
+from stages.ingest.formats.layout import shortened
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lasting import lasting_numbers
 from stages.runs.lineage import features_and_dataset
@@ -112,10 +113,9 @@ def most_similar(asked: Float32Array, rows: Float32Array, *, top: int) -> tuple[
 def _camera(dataset: Artifact, name: str) -> int:
     """The number of the camera that `dataset` calls `name`. UsageError, with names that it has, if there is none."""
     number = {text: number for number, text in source_names(dataset, "camera").items()}
-    known = sorted(number)
     if name not in number:
-        told = ", ".join(known[:MOST_NAMED]) + (", …" if len(known) > MOST_NAMED else "")
-        raise UsageError(f"`taken_by` must be a camera of the run ({told or 'it knows none'}), got {name!r}")
+        told = shortened(sorted(number), most=MOST_NAMED) or "it knows none"
+        raise UsageError(f"`taken_by` must be a camera of the run ({told}), got {name!r}")
     return number[name]
 
 

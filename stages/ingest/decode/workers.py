@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from stages.errors import DbcError
 from stages.ingest.decode.block import Block, Cuts, FilledCuts, ImageSize, fill, fill_cuts
@@ -18,17 +18,11 @@ _BLOCKS_A_WORKER = 4
 """Blocks that each worker decodes ahead of the caller."""
 
 
-class FilledBlock(NamedTuple):
-    """A block whose good images are in its file, and the place in it of each bad one with the reason, on one line."""
-
-    block: Block
-    bad: dict[int, str]
-
-
 def decode_all(
     source: ImageSource, blocks: Iterable[Block], *, size: ImageSize, workers: int | None = None
-) -> Generator[FilledBlock, None, None]:
-    """The `blocks`, in order, as they are filled with images of `source` (`decode_image` says how files are decoded).
+) -> Generator[tuple[Block, dict[int, str]], None, None]:
+    """The `blocks`, in order, as they are filled with images of `source` (`decode_image` says how files are decoded), each
+    with the places in it of bad ones and the reasons, on one line.
 
     `workers` is the largest number of threads, as many as there are cores by default; 0 decodes in this one. `blocks` is
     read a few blocks ahead. Every file is read once. Raises `DbcError` if memory runs out or the file of a block cannot be
@@ -72,9 +66,9 @@ def default_workers() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _filled(block: Block, source: ImageSource, size: ImageSize) -> FilledBlock:
+def _filled(block: Block, source: ImageSource, size: ImageSize) -> tuple[Block, dict[int, str]]:
     with _told(f"{shown(block.paths[0])} to {shown(block.paths[-1])}", block.file):
-        return FilledBlock(block, dict(fill(block, source, size)))
+        return block, dict(fill(block, source, size))
 
 
 def _cut(cuts: Cuts, source: Files, size: ImageSize) -> FilledCuts:

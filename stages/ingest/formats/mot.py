@@ -17,8 +17,8 @@ from stages.ingest.decode.pixels import VIDEO_SUFFIXES, is_video
 from stages.ingest.formats.boxes_file import NO_TRACK, Row, looks_like_mot, rows_of
 from stages.ingest.formats.detections import Detection, samples_of
 from stages.ingest.formats.format import NAMING, Findings, Format
-from stages.ingest.formats.layout import folder_of
-from stages.ingest.formats.listing import NAMED, list_images, subfolders
+from stages.ingest.formats.layout import folder_of, shortened
+from stages.ingest.formats.listing import list_images, subfolders
 from stages.ingest.formats.names import is_missing, plain, read_lines, relative_path, shown, whole_number
 from stages.ingest.formats.numbers import size_of
 from stages.samples import Samples
@@ -117,7 +117,7 @@ def _with_boxes(sequences: list[Sequence], findings: Findings) -> list[Sequence]
     empty = [each for each in sequences if not each.boxes.stat().st_size]
     if not empty or len(empty) == len(sequences):
         return sequences
-    names = ", ".join(shown(each.boxes) for each in empty[:NAMED])
+    names = shortened([shown(each.boxes) for each in empty])
     findings.warnings.append(f"files of boxes that are empty, left out with their frames: {len(empty)} ({names})")
     return [each for each in sequences if each not in empty]
 
@@ -152,8 +152,8 @@ def _without_boxes(source: Path, sequences: list[Sequence]) -> list[str]:
     told = []
     for kind, found in (("videos", films), ("folders of pictures", folders)):
         if found:
-            names = ", ".join(shown(file.relative_to(source)) for file in found[:NAMED])
-            told.append(f"{kind} without boxes, left out: {len(found)} ({names}{', …' if len(found) > NAMED else ''})")
+            names = shortened([shown(file.relative_to(source)) for file in found])
+            told.append(f"{kind} without boxes, left out: {len(found)} ({names})")
     return told
 
 
