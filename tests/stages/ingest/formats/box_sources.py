@@ -129,6 +129,11 @@ def observation(number: int, picture: int, **changed: str) -> str:
 def read(source: Path, name: str, *, root: Path | None = None, **parameters: object) -> tuple[Samples, Findings]:
     """The samples of `source`, which is recognised as of the format `name`, and what there is to say."""
     assert recognise_source(source).format == name
+    return read_as(source, name, root=root, **parameters)
+
+
+def read_as(source: Path, name: str, *, root: Path | None = None, **parameters: object) -> tuple[Samples, Findings]:
+    """The samples of `source`, whatever it is recognised as, and what there is to say."""
     findings = Findings()
     asked = IngestParameters(format=name, **parameters)  # type: ignore[arg-type]
     return read_samples(source, root=root, parameters=asked, findings=findings), findings

@@ -12,18 +12,20 @@ from shutil import copyfile
 
 import numpy as np
 import pytest
+from box_sources import read_as as read
+from box_sources import refusal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from miniatures import BUILDERS, build, write
 
 from schemas.parameters import BOX_FORMATS, IngestParameters
-from stages.errors import DbcError, UsageError
+from stages.errors import UsageError
 from stages.ingest.decode.image_file import image_suffixes
 from stages.ingest.formats import FORMATS, path_patterns, read_samples
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.listing import RUN
 from stages.ingest.formats.names import MISSING, is_missing, numbers_of, twins_note, whole_number
-from stages.samples import GALLERY, QUERY, TRAIN, UNKNOWN, Samples
+from stages.samples import GALLERY, QUERY, TRAIN, UNKNOWN
 
 LISTED = {
     "camtrap-dp": ("media.csv", "media/1", "media/\x1b[31m1"),
@@ -39,19 +41,6 @@ SAY_ANIMAL = {"megadetector"}
 BOX_VALUES = {"min_confidence": 0.5, "category": "animal", "pad": 0.25}
 every_format = pytest.mark.parametrize("name", sorted(FORMATS))
 every_missing_word = pytest.mark.parametrize("word", sorted(MISSING), ids=lambda word: word or "empty")
-
-
-def read(source: Path, name: str, **parameters: object) -> tuple[Samples, Findings]:
-    findings = Findings()
-    asked = IngestParameters(format=name, **parameters)  # type: ignore[arg-type]
-    return read_samples(source, parameters=asked, findings=findings), findings
-
-
-def refusal(source: Path, name: str, **parameters: object) -> str:
-    with pytest.raises(DbcError) as caught:
-        read(source, name, **parameters)
-    assert str(caught.value).isprintable()
-    return str(caught.value)
 
 
 def table(root: Path, text: str) -> Path:

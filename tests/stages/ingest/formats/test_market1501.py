@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from box_sources import refusal, touch
+from box_sources import read_as, refusal, touch
 
 from schemas.parameters import IngestParameters
 from stages.errors import UsageError
 from stages.ingest.formats import read_samples
-from stages.ingest.formats.format import Findings
 
 FILES = [
     "bounding_box_train/0002_c1s1_000451_03.jpg",
@@ -30,8 +29,7 @@ def test_a_name_that_does_not_parse_is_named(tmp_path, name):
 
 
 def told(root):
-    findings = Findings()
-    read_samples(root, parameters=IngestParameters(format="market1501"), findings=findings)
+    _, findings = read_as(root, "market1501")
     return findings
 
 

@@ -5,20 +5,19 @@ from __future__ import annotations
 import json
 import tempfile
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from box_sources import read_as
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from schemas.parameters import IngestParameters
 from stages.errors import DbcError, UsageError
-from stages.ingest.formats import read_samples, recognise_source
-from stages.ingest.formats.format import Findings
-from stages.samples import Samples
+from stages.ingest.formats import recognise_source
 
 CATEGORIES = {"1": "animal", "2": "person", "3": "vehicle"}
 BOX = {"category": "1", "conf": 0.9, "bbox": [0.1, 0.2, 0.3, 0.4]}
@@ -43,10 +42,7 @@ def written(folder: Path, document: Any) -> Path:
     return file
 
 
-def read(source: Path, **parameters: Any) -> tuple[Samples, Findings]:
-    findings = Findings()
-    asked = IngestParameters(format="megadetector", **parameters)
-    return read_samples(source, parameters=asked, findings=findings), findings
+read = partial(read_as, name="megadetector")
 
 
 def test_the_dialect_that_is_an_object(folder: Path) -> None:

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from box_sources import refusal, touch
+from box_sources import read_as, refusal, touch
 
 from dbc_cli.commands.ingest import INGEST
 from schemas.choices import DatasetFormat
 from schemas.parameters import IngestParameters
 from stages.errors import DbcError, UsageError
 from stages.ingest.formats import FORMATS, read_samples
-from stages.ingest.formats.format import Findings
 from stages.samples import GALLERY, QUERY, TRAIN, UNKNOWN, Samples
 
 MARKET = {
@@ -169,8 +168,7 @@ def test_an_image_of_msmt17_twice_is_refused_and_a_folder_of_two_identities_is_t
     write_msmt(tmp_path, ("train", "test"))
     train = tmp_path / "list_train.txt"
     train.write_text(f"{MSMT_LISTS['list_train.txt'][0].rpartition(' ')[0]} 3\n{MSMT_LISTS['list_train.txt'][1]}\n")
-    findings = Findings()
-    read_samples(tmp_path, parameters=IngestParameters(format="msmt17"), findings=findings)
+    _, findings = read_as(tmp_path, "msmt17")
     (told,) = findings.warnings
     assert "'train/0000/0000_045_12_0303morning_0006_2_ex.jpg' has 0 (1 in all), where 1 of its folder have 3" in told
     train.write_text("".join(f"{line}\n" for line in [*MSMT_LISTS["list_train.txt"], MSMT_LISTS["list_val.txt"][0]]))

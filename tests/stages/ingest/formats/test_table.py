@@ -6,11 +6,10 @@ import itertools
 import random
 
 import pytest
-from box_sources import refusal
+from box_sources import read_as, refusal
 
 from schemas.parameters import IngestParameters
 from stages.ingest.formats import image_root, read_samples
-from stages.ingest.formats.format import Findings
 from stages.samples import GALLERY, QUERY, TRAIN, UNKNOWN
 
 
@@ -118,8 +117,7 @@ def test_a_path_that_is_nearly_that_of_a_picture_is_told_so(tmp_path, path, told
 
 def test_names_that_differ_in_capitals_or_blanks_are_told_and_paths_are_not(tmp_path):
     write(tmp_path, "path,camid,pid\na.jpg,Cam1,7\nb.jpg,cam_1,007\nc.jpg,1-1,7.0\nd.jpg,11,x\n")
-    findings = Findings()
-    read_samples(tmp_path, parameters=IngestParameters(format="csv"), findings=findings)
+    _, findings = read_as(tmp_path, "csv")
     for line, names in zip(
         findings.warnings, ("pid ... 2, such as '7', '7.0'", "camid ... 2, such as 'Cam1', 'cam_1'"), strict=True
     ):
@@ -174,8 +172,7 @@ def test_frames_that_all_tracklets_begin_with_are_no_times(tmp_path, first_frame
     numbers = [first + step for first in first_frames for step in (0, 1)]
     rows = [f"{k}.jpg,{cameras[k // 2]},t{k // 2},{number}" for k, number in enumerate(numbers)]
     write(tmp_path, "path,camid,tracklet,frame\n" + "\n".join(rows), images=map(str, range(len(rows))))
-    findings = Findings()
-    samples = read_samples(tmp_path, parameters=IngestParameters(format="csv"), findings=findings)
+    samples, findings = read_as(tmp_path, "csv")
     assert samples.frame_number.tolist() == (numbers if are_times else [])
     told = [
         warning for warning in findings.warnings if f"every tracklet begins with frame {first_frames[0]}, so" in warning

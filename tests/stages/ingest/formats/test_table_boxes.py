@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from box_sources import read_as
 from miniatures import write
 from PIL import Image
 
@@ -65,8 +66,7 @@ def test_details_are_kept_with_boxes_and_without(tmp_path: Path) -> None:
         np.testing.assert_array_equal(samples.score, np.float32([np.nan, 0.5]))
         assert (samples.encounter_name, samples.view_name) == (("", "e1"), ("", "left"))
         assert samples.encounter.tolist() == [UNKNOWN, 1]
-    findings = Findings()
-    read_samples(tmp_path, parameters=IngestParameters(format="csv"), findings=findings)
+    _, findings = read_as(tmp_path, "csv")
     assert {"encounters: 'e1'", "views: 'left'"} <= set(findings.notes)
 
 
@@ -133,8 +133,7 @@ def test_width_and_height_beside_corners_are_those_of_the_picture(tmp_path: Path
     Image.new("RGB", (40, 30)).save(tmp_path / "a.jpg")
     header = "path,xmin,ymin,xmax,ymax,width,height"
     (tmp_path / "samples.csv").write_text(f"{header}\na.jpg,40,30,240,130,400,300\n")
-    findings = Findings()
-    samples = read_samples(tmp_path, parameters=IngestParameters(format="csv"), findings=findings)
+    samples, findings = read_as(tmp_path, "csv")
     np.testing.assert_allclose(samples.box, [[0.1, 0.1, 0.5, 1 / 3]])
     assert not findings.warnings
     (tmp_path / "samples.csv").write_text(f"{header}\na.jpg,0.1,0.1,0.5,0.5,400,300\n")
@@ -146,8 +145,7 @@ def test_width_and_height_of_the_boxes_themselves_are_not_those_of_pictures(tmp_
     for name in "ab":
         Image.new("RGB", (40, 30)).save(tmp_path / f"{name}.jpg")
     (tmp_path / "samples.csv").write_text(f"path,xmin,ymin,xmax,ymax,width,height\n{rows}")
-    findings = Findings()
-    samples = read_samples(tmp_path, parameters=IngestParameters(format="csv"), findings=findings)
+    samples, findings = read_as(tmp_path, "csv")
     assert samples.box[:2].tolist() == [[0, 0, 20, 15], [5, 2, 9, 7]]
     assert not samples.is_relative.any()
     assert not findings.warnings

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from box_sources import read, refusal, text, video
+from box_sources import read, read_as, refusal, text, video
 
 from schemas.parameters import IngestParameters
 from stages.errors import UsageError
 from stages.ingest.decode.crops import BadImageError, Crop, Region
 from stages.ingest.decode.video_file import frame_seconds, read_frames, video_crops
-from stages.ingest.formats import read_samples, recognise_source
-from stages.ingest.formats.format import Findings
+from stages.ingest.formats import recognise_source
 from stages.ingest.formats.video import frames_taken
 
 LEVELS = [10, 60, 110, 160, 210]
@@ -123,8 +122,7 @@ def test_boxes_beside_a_video_that_are_not_read_are_named(
 def test_boxes_of_the_sequence_are_named_where_whole_frames_are_asked_for(tmp_path: Path) -> None:
     video(tmp_path / "a.mp4", LEVELS)
     text(tmp_path / "a.txt", "1,1,1,1,9,9\n")
-    findings = Findings()
-    read_samples(tmp_path, parameters=IngestParameters(format="video"), findings=findings)
+    _, findings = read_as(tmp_path, "video")
     assert "give its folder with `format='mot'`" in findings.warnings[0]
 
 

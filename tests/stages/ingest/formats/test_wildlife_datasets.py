@@ -7,11 +7,8 @@ from typing import Literal
 
 import numpy as np
 import pytest
-from box_sources import pictures, read, refusal, text
+from box_sources import pictures, read, read_as, refusal, text
 
-from schemas.parameters import IngestParameters
-from stages.ingest.formats import read_samples
-from stages.ingest.formats.format import Findings
 from stages.samples import UNKNOWN
 
 HEADER = "image_id,identity,path,bbox,date,orientation,species"
@@ -70,8 +67,7 @@ def test_a_table_without_identities_or_with_our_columns_is_another(tmp_path: Pat
 def test_other_names_of_columns_are_read_and_told(tmp_path: Path, layout: Literal["csv", "wildlife-datasets"]) -> None:
     header, row = "path;Identity;Station;DateTime;Flank;Orientation 2", "im/{}.png;{};north;2012-06-01;left;x"
     source = table(tmp_path, row.format("a", "Zola"), row.format("b", "Ada"), header=header)
-    findings = Findings()
-    samples = read_samples(source, parameters=IngestParameters(format=layout, test_fraction=0), findings=findings)
+    samples, findings = read_as(source, layout, test_fraction=0)
     assert (samples.identity, samples.camera) == (("Zola", "Ada"), ("north", "north"))
     assert (samples.timestamp, samples.view_name) == (("2012-06-01T00:00:00",) * 2, ("left", "left"))
     told = [note.rpartition(": the column ")[2] for note in findings.notes if " is read as " in note]
