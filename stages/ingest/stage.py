@@ -42,17 +42,17 @@ from stages.typing import BoolArray
 
 @dataclass(frozen=True)
 class _Images:
-    """What is to be stored: `samples` in their order, the `path` and the digest of each image, and the new one's `root`.
+    """What is to be stored: `samples` in their order, the `path` and the digest of each image, and the `pixels` of new ones.
 
-    `root` is None for drawn people; `kept_root` is the folder that `path` starts from. `table` is the digest of all that the
-    source says of the samples, in its own order; `stored` tells of images that are in the run already.
+    `kept_root` is the folder that `path` starts from, None for drawn people. `table` is the digest of all that the source says
+    of the samples, in its own order; `stored` tells of images that are in the run already.
     """
 
     samples: Samples
     path: tuple[str, ...]
     digests: list[str]
-    root: Path | None
-    kept_root: Path | None
+    pixels: ImageSource
+    kept_root: Path | None = None
     table: str = ""
     stored: Stored | None = None
 
@@ -102,10 +102,9 @@ def ingest(
     )
 
     def compute(writer: Writer) -> Computed | Artifact:
-        pixels = _image_source(images.root, parameters)
         n_workers = default_workers() if context.workers is None else context.workers
         written = write_images(
-            writer, pixels, images.samples, parameters, n_workers, context.reporter, stored=images.stored
+            writer, images.pixels, images.samples, parameters, n_workers, context.reporter, stored=images.stored
         )
         if before is not None and not _join(images, written, context.reporter):
             return before
@@ -146,28 +145,40 @@ def _images(
     reporter: Reporter,
 ) -> _Images:
     """The images of `source`, with those of the dataset `before` if there is one, in the order they are stored in."""
-    samples = _samples(source, root, before, parameters, findings)
     if source is None:
-        if before is not None:
-            raise UsageError("`add` needs the SOURCE of new pictures; give a folder or a table of them")
-        order = content_order(samples, samples.path, seed=parameters.seed)
-        samples = samples.take(order)
-        return _Images(samples, samples.path, list(samples.path), None, None)
+        return _drawn(before, parameters)
+    samples = _samples(source, root, before, parameters, findings)
     root = image_root(source, root)
+    pixels = Files(root, parameters.pad)
     digests = digest_images(root, samples)
     if before is None:
         order, table = content_order(samples, digests, seed=parameters.seed), digest_samples(samples)
         digests = [digests[image] for image in samples.images_of(order).tolist()]
         samples = samples.take(order)
-        return _Images(samples, samples.path, digests, root, root, table)
+        return _Images(samples, samples.path, digests, pixels, root, table)
     added = addition(before, samples, digests, root=root, findings=findings, reporter=reporter)
     kept, table = added.source, digest_samples(replace(added.samples, path=added.path))
-    return _Images(added.samples, added.path, list(kept.digests), root, kept.root, table, Stored(before, added.stored))
+    return _Images(
+        added.samples, added.path, list(kept.digests), pixels, kept.root, table, Stored(before, added.stored)
+    )
+
+
+def _drawn(before: Artifact | None, parameters: IngestParameters) -> _Images:
+    """Drawn people, in the order they are stored in."""
+    if before is not None:
+        raise UsageError("`add` needs the SOURCE of new pictures; give a folder or a table of them")
+    if parameters.encounter_gap is not None:
+        raise UsageError("`encounter_gap` needs times of pictures, and drawn people have none; leave it out")
+    if parameters.synthetic is None:
+        raise UsageError("no source of images given; give a folder or `format='synthetic'`")
+    samples = synthetic_samples(parameters.synthetic, seed=parameters.seed, test_fraction=parameters.test_fraction)
+    samples = samples.take(content_order(samples, samples.path, seed=parameters.seed))
+    return _Images(samples, samples.path, list(samples.path), Drawn(parameters.synthetic, parameters.seed))
 
 
 def _settled(parameters: IngestParameters, images: _Images, findings: Findings) -> IngestParameters:
     """The parameters with the digest of the source, and without what decided nothing."""
-    if images.root is not None:
+    if images.kept_root is not None:
         digest = text_digest(combine_digests(images.path, images.digests), images.table)
         # names of the source stay out of an anonymized dataset, to which nothing can be added
         exclude = "" if parameters.anonymize else parameters.exclude
@@ -188,14 +199,14 @@ def _without_idle(outcome: Made, *, is_drawn: bool, findings: Findings) -> Made:
 
 def _how_stored(images: _Images, parameters: IngestParameters) -> list[str]:
     """A line if most new images are squeezed, unless their size is given or a run's, and one if they are nearly black."""
-    if images.root is None:
+    if not isinstance(images.pixels, Files):
         return []
-    told, paths = [], images.samples.path
+    root, told, paths = images.pixels.root, [], images.samples.path
     if images.stored is not None:
         paths = tuple(path for path, row in zip(paths, images.stored.row.tolist(), strict=True) if row < 0)
     elif not {"height", "width"} & parameters.model_fields_set:
-        told.append(squeezed(images.root, images.samples, height=parameters.height, width=parameters.width))
-    told.append(stored_dark(images.root, sorted(set(paths))))
+        told.append(squeezed(root, images.samples, height=parameters.height, width=parameters.width))
+    told.append(stored_dark(root, sorted(set(paths))))
     return [line for line in told if line]
 
 
@@ -217,32 +228,25 @@ def _keep(dataset: Artifact, images: _Images, good: BoolArray) -> None:
 
 
 def _samples(
-    source: Path | None,
+    source: Path,
     root: Path | None,
     before: Artifact | None,
     parameters: IngestParameters,
     findings: Findings,
 ) -> Samples:
-    if source is not None:
-        samples = read_samples(source, root=root, parameters=parameters, findings=findings)
-        made_with = None if before is None else dataset_manifest(before).parameters
-        excluded = "" if made_with is None else made_with.exclude
-        samples = without(samples, parameters.exclude, findings, before=excluded)
-        if not findings.draws_splits and "test_fraction" in parameters.model_fields_set and parameters.test_fraction:
-            findings.warnings.append(
-                "`test_fraction` has no effect: the source has no identities, or has splits of its own"
-            )
-        if parameters.encounter_gap is None:
-            findings.notes += told_bursts(samples, image_root(source, root))
-            return samples
-        is_kept = made_with is not None and made_with.encounter_gap == parameters.encounter_gap
-        gap, pictures = parameters.encounter_gap, image_root(source, root)
-        return by_time(samples, pictures, gap=gap, findings=findings, where_possible=is_kept)
-    if parameters.encounter_gap is not None:
-        raise UsageError("`encounter_gap` needs times of pictures, and drawn people have none; leave it out")
-    if parameters.synthetic is None:
-        raise UsageError("no source of images given; give a folder or `format='synthetic'`")
-    return synthetic_samples(parameters.synthetic, seed=parameters.seed, test_fraction=parameters.test_fraction)
+    samples = read_samples(source, root=root, parameters=parameters, findings=findings)
+    made_with = None if before is None else dataset_manifest(before).parameters
+    samples = without(samples, parameters.exclude, findings, before="" if made_with is None else made_with.exclude)
+    if not findings.draws_splits and "test_fraction" in parameters.model_fields_set and parameters.test_fraction:
+        findings.warnings.append(
+            "`test_fraction` has no effect: the source has no identities, or has splits of its own"
+        )
+    pictures = image_root(source, root)
+    if parameters.encounter_gap is None:
+        findings.notes += told_bursts(samples, pictures)
+        return samples
+    is_kept = made_with is not None and made_with.encounter_gap == parameters.encounter_gap
+    return by_time(samples, pictures, gap=parameters.encounter_gap, findings=findings, where_possible=is_kept)
 
 
 def _report(images: _Images, findings: Findings, leaks: dict[str, int], reporter: Reporter) -> tuple[str, ...]:
@@ -275,14 +279,6 @@ def _box_counts(findings: Findings, written: Written) -> dict[str, int]:
     if written.rectangle is not None:
         counts += Counter({"in pictures that cannot be read, or outside them": int((~written.good).sum())})
     return dict(sorted(counts.items()))
-
-
-def _image_source(root: Path | None, parameters: IngestParameters) -> ImageSource:
-    if root is not None:
-        return Files(root, parameters.pad)
-    if parameters.synthetic is None:
-        raise UsageError("no source of images given; give a folder or `format='synthetic'`")
-    return Drawn(parameters.synthetic, parameters.seed)
 
 
 def _write_table(writer: Writer, samples: Samples, written: Written) -> None:

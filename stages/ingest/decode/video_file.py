@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
@@ -50,23 +51,21 @@ def read_frames(file: Path, wanted: Iterable[int]) -> Iterator[Image.Image | Bad
 
     The video is decoded once, up to the last of them. Raises as `frame_seconds`.
     """
-    numbers = iter(wanted)
-    number = next(numbers, None)
+    left = deque(wanted)
     n_frames = 0
     with _opened(file) as container:
         container.streams.video[0].thread_type = "AUTO"
         for frame in container.decode(video=0):
-            if number is None:
+            if not left:
                 return
-            if n_frames == number:
+            if n_frames == left[0]:
                 # both libraries count degrees against the clock
                 image = frame.to_image()
                 yield image.rotate(frame.rotation, expand=True) if frame.rotation else image
-                number = next(numbers, None)
+                left.popleft()
             n_frames += 1
-    while number is not None:
+    for number in left:
         yield BadImageError(f"has {n_frames} frames, of which {number + 1} is out of range")
-        number = next(numbers, None)
 
 
 @contextmanager
