@@ -18,6 +18,7 @@ from stages.nn.model.network import ReidModel, model_arrays
 from stages.train.images.frames import TrainSamples
 from stages.train.images.sources import FrameSource, HostFrames
 from stages.train.loop import TrainOptions, TrainResult, train
+from stages.train.state import Arrays
 from stages.typing import Int64Array, UInt8Array
 
 CPU = torch.device("cpu")
@@ -90,6 +91,22 @@ def trained_by_camera(labels: Int64Array, **options: Any) -> TrainResult:
     with by_camera(model, statistics):
         samples = replace(image_samples(labels), places=np.arange(len(labels)) % 3)
         return trained(model, labels, samples=samples, **options)
+
+
+class Kept:
+    """Keeps the state after every step, or after those given."""
+
+    def __init__(self, *, steps: set[int] | None = None) -> None:
+        self.states: dict[int, Arrays] = {}
+        self._steps = steps
+        self.newest: int | None = None
+
+    def due(self, step: int) -> bool:
+        return self._steps is None or step in self._steps
+
+    def save(self, step: int, arrays: Arrays) -> None:
+        self.states[step] = arrays
+        self.newest = step
 
 
 def digest(model: ReidModel, result: TrainResult) -> str:

@@ -14,7 +14,7 @@ from stages.nn.images import InputForm
 from stages.nn.model.network import build_model
 from stages.train.images.augment import augmented_input, draw_augmentation
 from stages.train.recorded import RecordedNetwork, recorded
-from tests.tiny_training import blotches, image_samples, three_cameras, tiny_model, trained, trained_by_camera
+from tests.tiny_training import Kept, blotches, image_samples, three_cameras, tiny_model, trained, trained_by_camera
 
 pytestmark = pytest.mark.gpu
 
@@ -37,20 +37,6 @@ def in_float32(cuda, monkeypatch):  # type: ignore[no-untyped-def]
 
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     return cuda
-
-
-class Kept:
-    newest: int | None = None
-
-    def __init__(self) -> None:
-        self.states = {}
-
-    def due(self, step: int) -> bool:
-        return True
-
-    def save(self, step: int, arrays) -> None:  # type: ignore[no-untyped-def]
-        self.states[step] = arrays
-        self.newest = step
 
 
 @pytest.mark.parametrize("size", [(64, 32), (48, 24)], ids=str)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stages.train.state import Arrays
-from tests.tiny_training import digest, tiny_model, trained
+from tests.tiny_training import Kept, digest, tiny_model, trained
 
 
 def test_without_a_queue_training_is_that_of_the_repelled_loss() -> None:
@@ -29,29 +28,13 @@ def test_images_each_their_own_class_are_told_apart() -> None:
     assert float(result.accuracy[-5:].mean()) > 0.9
 
 
-class _Kept:
-    """Keeps the state after one step."""
-
-    newest: int | None = None
-
-    def __init__(self, step: int) -> None:
-        self._step = step
-        self.arrays: Arrays = {}
-
-    def due(self, step: int) -> bool:
-        return step == self._step
-
-    def save(self, step: int, arrays: Arrays) -> None:
-        self.newest, self.arrays = step, arrays
-
-
 def test_training_goes_on_from_a_state_with_its_queue_to_the_last_bit() -> None:
     fields = {"loss": "oim", "queue_size": 13}
-    kept, model, again = _Kept(4), tiny_model(dropout=0.5), tiny_model(dropout=0.5)
+    kept, model, again = Kept(steps={4}), tiny_model(dropout=0.5), tiny_model(dropout=0.5)
     whole = trained(model, np.arange(20), options={"checkpoints": kept}, **fields)
-    assert kept.arrays["queue/n_pushed"] == 28
-    rest = trained(again, np.arange(20), options={"resumed": kept.arrays}, **fields)
+    assert kept.states[4]["queue/n_pushed"] == 28
+    rest = trained(again, np.arange(20), options={"resumed": kept.states[4]}, **fields)
     assert digest(again, rest) == digest(model, whole)
-    emptied = {**kept.arrays, "queue/n_pushed": np.array(0)}
+    emptied = {**kept.states[4], "queue/n_pushed": np.array(0)}
     other = tiny_model(dropout=0.5)
     assert digest(other, trained(other, np.arange(20), options={"resumed": emptied}, **fields)) != digest(model, whole)

@@ -11,8 +11,7 @@ import torch
 from stages.errors import DbcError
 from stages.train.images.frames import TrainSamples
 from stages.train.images.sources import HostFrames
-from stages.train.state import Arrays
-from tests.tiny_training import CPU, blotches, digest, image_samples, tiny_model, trained
+from tests.tiny_training import CPU, Kept, blotches, digest, image_samples, tiny_model, trained
 
 LABELS = np.arange(20) % 7
 OPTIONS = {
@@ -32,22 +31,6 @@ OPTIONS = {
     "a classifier": {"loss": "softmax"},
     "exclusive classes, and weights": {"loss": "softmax", "exclusive": True},
 }
-
-
-class Kept:
-    """Keeps the state after every step, or after those given."""
-
-    def __init__(self, *, steps: set[int] | None = None) -> None:
-        self.states: dict[int, Arrays] = {}
-        self._steps = steps
-        self.newest: int | None = None
-
-    def due(self, step: int) -> bool:
-        return self._steps is None or step in self._steps
-
-    def save(self, step: int, arrays: Arrays) -> None:
-        self.states[step] = arrays
-        self.newest = step
 
 
 @pytest.mark.parametrize("name", OPTIONS)

@@ -11,8 +11,7 @@ from pydantic import ValidationError
 
 from stages.nn.classifier import loss_with_exclusive, new_classifier
 from stages.nn.cross_entropy import softmax_loss
-from stages.train.state import Arrays
-from tests.tiny_training import CPU, tiny_model, tiny_parameters, trained
+from tests.tiny_training import CPU, Kept, tiny_model, tiny_parameters, trained
 
 
 def test_the_loss_is_minus_the_log_of_the_own_class() -> None:
@@ -71,22 +70,12 @@ def test_exclusive_classes_weigh_a_fifth_beside_the_classifier() -> None:
 
 def test_samples_without_a_class_are_told_apart_beside_the_others() -> None:
     labels = np.array([*np.arange(20) % 5, *(-1 - np.arange(7))])
-    kept: dict[int, Arrays] = {}
-
-    class Kept:
-        newest = None
-
-        def due(self, step: int) -> bool:
-            return step == 1
-
-        def save(self, step: int, arrays: Arrays) -> None:
-            kept[step] = arrays
-
-    options = {"checkpoints": Kept()}
+    kept = Kept(steps={1})
+    options = {"checkpoints": kept}
     result = trained(tiny_model(), labels, epochs=10, loss="softmax", exclusive=True, options=options)
     # nothing is known at first: all rows of the table are 0
     assert result.loss[0] == pytest.approx(0.8 * math.log(5) + 0.2 * math.log(7), abs=0.02)
-    assert np.linalg.norm(kept[1]["memory"], axis=1) == pytest.approx(np.ones(7), abs=1e-5)
+    assert np.linalg.norm(kept.states[1]["memory"], axis=1) == pytest.approx(np.ones(7), abs=1e-5)
     assert result.loss[-3:].mean() < 0.7 * result.loss[0]
     assert (result.lookup_table.shape, len(result.loss)) == ((5, 32), 10 * 3)
 
