@@ -67,9 +67,8 @@ class FirstPairs:
             return RankedPairs(*self._joined(), limit=self.limit)
 
     def _joined(self) -> tuple[Float64Array, Int64Array, Int64Array]:
-        if not self._parts:
-            return np.empty(0), np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-        distance, first, second = (np.concatenate(column) for column in zip(*self._parts, strict=True))
+        none = np.empty(0), np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+        distance, first, second = (np.concatenate(column) for column in zip(none, *self._parts, strict=True))
         return distance, first, second
 
     def _cut(self) -> None:
@@ -87,9 +86,7 @@ class FirstPairs:
 
 def _first_of_each_pair(first: Int64Array, second: Int64Array) -> Int64Array:
     """Positions, ascending, at which a pair of labels occurs for the first time: under single linkage its d_ab."""
-    if not first.size:
-        return np.empty(0, dtype=np.int64)
-    _, position = np.unique(first * (int(second.max()) + 1) + second, return_index=True)
+    _, position = np.unique(first * (int(second.max(initial=0)) + 1) + second, return_index=True)
     return np.sort(position).astype(np.int64)
 
 

@@ -145,7 +145,8 @@ def _guess(candidates: Candidates, *, after: Key, capacity: int, threads: Execut
     """
     n_rows = len(candidates.owner)
     n_pairs = max(1, n_rows * (n_rows - 1) // 2)
-    sampled = _spread(n_rows, 2 * min(MOST_SAMPLED, math.ceil(math.sqrt(_WANTED_SAMPLED * n_pairs / capacity))))
+    most = 2 * min(MOST_SAMPLED, math.ceil(math.sqrt(_WANTED_SAMPLED * n_pairs / capacity)))
+    sampled = np.unique(np.linspace(0, n_rows - 1, min(n_rows, most)).astype(np.int64))
     rows, columns = sampled[::2], sampled[1::2]
     step = min(SAMPLED_AT_ONCE, max(64, math.ceil(len(rows) / 2)))
     n_sampled = len(rows) * len(columns)
@@ -176,10 +177,6 @@ def _gathered(found: FirstPairs, processes: Processes) -> RankedPairs:
     joined.limit = limit
     joined.offer(pairs[:, 0], pairs[:, 1].astype(np.int64), pairs[:, 2].astype(np.int64))
     return joined.ranked()
-
-
-def _spread(total: int, wanted: int) -> Int64Array:
-    return np.unique(np.linspace(0, total - 1, min(total, wanted)).astype(np.int64))
 
 
 def _tiles(n_rows: int, edge: int) -> list[tuple[slice, slice]]:

@@ -68,7 +68,7 @@ class WordsProvider(Provider):
         if not len(frames):
             raise DbcError("`backbone='bow'` needs train images to learn words from, got none; ingest a train split")
         with reporter.task("learn colour words", total=2 * min(len(frames), MOST_IMAGES), unit="images") as advance:
-            vocabulary = fit_vocabulary(
+            return fit_vocabulary(
                 images,
                 frames,
                 height=parameters.height,
@@ -76,7 +76,6 @@ class WordsProvider(Provider):
                 generator=np.random.default_rng(parameters.seed),
                 on_images=lambda n_images: advance(n_images, ""),
             )
-        return {name: getattr(vocabulary, name) for name in ("codebook", "idf", "mean")}
 
 
 PROVIDER = WordsProvider()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -22,15 +21,6 @@ PATCHES_AN_IMAGE: Final = 50
 _BLOCK = 64
 
 
-@dataclass(frozen=True)
-class Vocabulary:
-    """`codebook` (350, 11): the words; `idf` (5600): log(n/n_i) of each; `mean` (5600): the mean descriptor."""
-
-    codebook: Float32Array
-    idf: Float32Array
-    mean: Float32Array
-
-
 def fit_vocabulary(
     images: StoredImages,
     index: Int64Array,
@@ -39,9 +29,10 @@ def fit_vocabulary(
     width: int,
     generator: np.random.Generator,
     on_images: Callable[[int], None] = lambda _n_images: None,
-) -> Vocabulary:
+) -> dict[str, Float32Array]:
     """The vocabulary of the images `index` at (height, width) pixels, of at most `MOST_IMAGES` drawn from them.
 
+    `codebook` (350, 11): the words; `idf` (5600): log(n/n_i) of each; `mean` (5600): the mean descriptor.
     Words are the k-means centres of `PATCHES_AN_IMAGE` patches an image. `on_images` is called with numbers of images
     done, each image twice. Raises DbcError if fewer than 350 patches differ.
     """
@@ -61,7 +52,8 @@ def fit_vocabulary(
         on_images(len(block))
     counts = torch.cat(histograms)
     idf = inverse_document_frequency(counts)
-    return Vocabulary(bag.codebook.numpy(), idf.numpy(), tf_idf(counts, idf).double().mean(dim=0).float().numpy())
+    mean = tf_idf(counts, idf).double().mean(dim=0).float()
+    return {"codebook": bag.codebook.numpy(), "idf": idf.numpy(), "mean": mean.numpy()}
 
 
 def codebook(patches: Float32Array, *, n_words: int, generator: np.random.Generator) -> Float32Array:

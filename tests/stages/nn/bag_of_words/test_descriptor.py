@@ -103,8 +103,8 @@ def _fitted(images: UInt8Array, *, seed: int = 0) -> BagOfWords:
         images, np.arange(len(images)), height=64, width=32, generator=np.random.default_rng(seed)
     )
     bag = BagOfWords()
-    for name in ("codebook", "idf", "mean"):
-        setattr(bag, name, torch.from_numpy(getattr(vocabulary, name)))
+    for name, array in vocabulary.items():
+        setattr(bag, name, torch.from_numpy(array))
     return bag
 
 
