@@ -26,16 +26,18 @@ class Provider:
     """The names in words, for example "one of torchvision's classification networks"."""
     suggestion: str
     """The name to propose if none is similar to an unknown one."""
+    prefix = ""
+    """What names begin with that cannot be listed; empty if all are listed."""
     learns_from_images = False
     """Whether `learned` needs the train images of the run: the initial model then belongs to its dataset."""
 
     def names(self) -> tuple[str, ...]:
         """The names that can be listed."""
-        raise NotImplementedError
+        return ()
 
     def takes(self, name: str) -> bool:
         """Whether `name` is a backbone of this kind."""
-        return name in self.names()
+        return name.startswith(self.prefix) if self.prefix else name in self.names()
 
     def build(self, parameters: InitParameters) -> tuple[nn.Module, int]:
         """The network of `parameters.backbone` and the dimension d of its output, pooled features (B, d).

@@ -34,14 +34,8 @@ class TimmNetworks(Provider):
 
     description = "timm:NAME with the extra timm"
     suggestion = "timm:vit_small_patch14_dinov2"
-
-    def names(self) -> tuple[str, ...]:
-        """None, because listing them would import timm."""
-        return ()
-
-    def takes(self, name: str) -> bool:
-        """Whether `name` begins with `timm:`."""
-        return name.startswith(PREFIX)
+    # listing them would import timm
+    prefix = PREFIX
 
     def build(self, parameters: InitParameters) -> tuple[nn.Module, int]:
         """The network for images of the parameters' size, with its own pooling or a generalised mean.

@@ -34,14 +34,7 @@ class TwoNetworksProvider(Provider):
 
     description = f"{PREFIX}NAME, two of one kind"
     suggestion = f"{PREFIX}resnet50"
-
-    def names(self) -> tuple[str, ...]:
-        """None: they are those of the other providers."""
-        return ()
-
-    def takes(self, name: str) -> bool:
-        """Whether it begins with `two:`."""
-        return name.startswith(PREFIX)
+    prefix = PREFIX
 
     def build(self, parameters: InitParameters) -> tuple[nn.Module, int]:
         """Both networks, with the options of `parameters`."""

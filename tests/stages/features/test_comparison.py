@@ -1,8 +1,6 @@
 """The map of a comparison gives train rows what a merge compares, whatever the cameras are used for."""
 
-import itertools
 import tracemalloc
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,22 +11,7 @@ from stages.features.camera_whitening import OwnWhitening, Whitenings
 from stages.features.comparison import Comparison, comparison
 from stages.features.prepared import compared_features
 from stages.features.whitening import fit_whitening
-
-NUMBER = itertools.count()
-"""Of data sets: no two are one."""
-
-
-class Held:
-    """Arrays by name, as an artifact gives them, in an empty folder."""
-
-    def __init__(self, folder, **arrays):
-        self.path, self._arrays = folder / "features" / "v1.zarr", arrays
-        parents = (SimpleNamespace(kind="dataset", id=f"{__name__} {next(NUMBER)}"),)
-        records = dict.fromkeys(arrays, SimpleNamespace(sha256="0" * 64))
-        self.manifest = SimpleNamespace(id="0" * 64, arrays=records, parents=parents)
-
-    def read(self, name):
-        return self._arrays[name]
+from tests.stages.features.held import Held
 
 
 @pytest.fixture

@@ -1,11 +1,8 @@
 """What centring and whitening take beside the features, against what Python traces, and the refusal of too little."""
 
-import itertools
 import tracemalloc
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,24 +13,7 @@ from stages.errors import DbcError, MemoryLimitError
 from stages.features.centring import centred_by_camera, centring_bytes
 from stages.features.prepared import compared_features, needed_cameras, prepared, whitening_bytes
 from stages.features.whitening import fit_whitening, whitened
-
-NUMBER = itertools.count()
-"""Of data sets: no two are one."""
-
-
-class Held:
-    """Arrays by name, as an artifact gives them, in a folder that does not exist."""
-
-    path = Path("/nowhere/features/v1.zarr")
-
-    def __init__(self, **arrays):
-        self._arrays = arrays
-        parents = (SimpleNamespace(kind="dataset", id=f"{__name__} {next(NUMBER)}"),)
-        records = dict.fromkeys(arrays, SimpleNamespace(sha256="0" * 64))
-        self.manifest = SimpleNamespace(id="0" * 64, arrays=records, parents=parents)
-
-    def read(self, name):
-        return self._arrays[name]
+from tests.stages.features.held import Held
 
 
 def some_features(n_samples, dim=48):
