@@ -47,7 +47,7 @@ from benchmarks.experiment_sets import (
 )
 from benchmarks.known_identities import trained_on_identities
 from schemas.stage_names import INIT_STAGE
-from stages.compare.cells import Cell, CellResult, Metrics
+from stages.compare.cells import Cell, CellResult
 from stages.compare.text import markdown_table
 from stages.loop.plan import Plan
 
@@ -137,7 +137,8 @@ def _write_table(data_sets: Sequence[DataSet], arguments: argparse.Namespace) ->
         ceiling = [json.loads(place.read_text()) for place in places if place.is_file()]
         blind = by_way.get("--camera ignored", [])
         if blind:
-            rows.append([data.name, "before training", "", *_figures([_at(blind[0], INIT_STAGE)])])
+            first = next(metrics for metrics in blind[0].stages if metrics["stage"] == INIT_STAGE)
+            rows.append([data.name, "before training", "", *_figures([first])])
         rows += [_row(data.name, way, results) for way, results in by_way.items()]
         if ceiling:
             rows.append([data.name, CEILING, str(len(ceiling)), *_figures(ceiling)])
@@ -170,10 +171,6 @@ def _three(result: CellResult) -> tuple[float, float, float]:
     found = {metrics["stage"]: float(metrics["mAP"]) for metrics in result.stages}
     chosen = result.stages[-1]["stage"] if result.chosen is None else result.chosen
     return found[INIT_STAGE], found[chosen], max(found.values())
-
-
-def _at(result: CellResult, stage: int) -> Metrics:
-    return next(metrics for metrics in result.stages if metrics["stage"] == stage)
 
 
 def _figures(stages: Sequence[Mapping[str, Any]]) -> list[str]:

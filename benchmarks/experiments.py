@@ -142,7 +142,7 @@ def _recipes(data: DataSet, arguments: argparse.Namespace) -> tuple[str, list[Ce
                 if recipe == "tuned":
                     bare = {"recipe": recipe, "method": f"{criterion.upper()}⁻", "seed": seed}
                     cells.append(Cell("", with_merge(plan, lambda_=0.0), bare))
-        if _is_resnet(data.untold):
+        if str(data.untold.initial["backbone"]).startswith("resnet"):
             plan = with_seed(with_recipe(data.untold, "tuned"), seed)
             pooled = replace(plan, initial={**plan.initial, "pooling": "gem"})
             cells.append(Cell("", pooled, {"recipe": "tuned, GeM", "method": "DBC", "seed": seed}))
@@ -182,10 +182,6 @@ def _changes(data: DataSet, plan: Plan) -> dict[str, Plan]:
         "--optimizer adam": with_training(plan, optimizer="adam"),
         "--color-jitter 0.2": with_training(plan, color_jitter=0.2),
     }
-
-
-def _is_resnet(plan: Plan) -> bool:
-    return str(plan.initial["backbone"]).startswith("resnet")
 
 
 def _stop_rules(results: Sequence[CellResult], told: str) -> str:

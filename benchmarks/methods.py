@@ -34,6 +34,7 @@ from schemas.stage_names import INIT_STAGE
 from stages.compare.ablation import method_cells, with_seed
 from stages.compare.baselines.another_set import METHODS, Options, Source
 from stages.compare.cells import Cell, run_cell
+from stages.compare.other_sets import told_of
 from stages.compare.outcomes import spread_of
 from stages.compare.text import cell, markdown_table
 from stages.errors import DbcError, UsageError
@@ -120,8 +121,8 @@ def n_people(setting: Setting) -> int:
     return len(np.unique(dataset.read("pid")[dataset.read("split") == TRAIN]))
 
 
-def another(name: str, knows: str, feature: int = -1) -> Job:
-    """A method that learns from another set; `feature` says which of the runs that it measures."""
+def another(name: str) -> Job:
+    """A method that learns from another set; of the runs that it measures, the last is its own."""
 
     def make(setting: Setting, seed: int) -> tuple[RunDirectory, int]:
         shutil.rmtree(setting.run.root / "baseline", ignore_errors=True)
@@ -134,10 +135,10 @@ def another(name: str, knows: str, feature: int = -1) -> Job:
             train={**RATES, "epochs": setting.epochs} if name == "spgan" else {},
             initial={**setting.initial, "seed": seed},
         )
-        found = METHODS[name](setting.run, Source(setting.source, attributes), options, context=Context())[feature]
+        found = METHODS[name](setting.run, Source(setting.source, attributes), options, context=Context())[-1]
         return found.run, found.stage
 
-    return Job(name, knows, make)
+    return Job(name, told_of(name), make)
 
 
 def trained_on(run: RunDirectory, setting: Setting, seed: int) -> Path:
@@ -217,9 +218,9 @@ JOBS = {
     "stepwise": loop("stepwise"),
     "dgm": loop("dgm"),
     "dal": loop("dal"),
-    "umdl": another("umdl", ANOTHER_SET),
-    "spgan": another("spgan", ANOTHER_SET),
-    "tj-aidl": another("tj-aidl", f"{ANOTHER_SET} and its attributes"),
+    "umdl": another("umdl"),
+    "spgan": another("spgan"),
+    "tj-aidl": another("tj-aidl"),
     "source": Job("supervised on the source", ANOTHER_SET, supervised(on_source=True)),
     "target": Job("supervised on the set itself", "all identities", supervised(on_source=False)),
     "dbc-10": loop("tuned", known=0.1),

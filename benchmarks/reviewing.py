@@ -187,12 +187,14 @@ def gain_rows(name: str, cuts: list[Cut], times: float, found: Curves) -> list[l
     """A row for each accuracy and order, means over seeds."""
     rows = []
     for (accuracy, order), curves in found.items():
-        shown = [_mean(curve[round(place * (len(curve) - 1))].ari for curve in curves) for place in STEPS.values()]
+        shown = [
+            statistics.mean(curve[round(place * (len(curve) - 1))].ari for curve in curves) for place in STEPS.values()
+        ]
         gain = [curve[-1].ari - curve[0].ari for curve in curves]
         errors = [_error(curve[-1], cut) for curve, cut in zip(curves, cuts, strict=True)]
         told = [f"{value:.3f}" for value in shown]
         spread = f"{statistics.mean(gain):+.3f} ± {statistics.pstdev(gain):.3f}"
-        maps = [_mean(curve[place].mean_average_precision for curve in curves) for place in (0, -1)]
+        maps = [statistics.mean(curve[place].mean_average_precision for curve in curves) for place in (0, -1)]
         rows.append(
             [
                 *(name, f"{times:g}×", f"{accuracy:.0%}", order, *told, spread),
@@ -232,10 +234,6 @@ def _error(point: Reviewed, cut: Cut) -> float:
     return abs(point.n_clusters / cut.n_individuals - 1)
 
 
-def _mean(values: Iterator[float]) -> float:
-    return statistics.mean(values)
-
-
 def _curve(cut: Cut, times: float, order: str, accuracy: float, seed: int) -> list[Reviewed]:
     merged = cut.merged(round(times * cut.n_individuals))
     level = float(merged.distance[-1]) if len(merged.distance) else None
@@ -260,9 +258,9 @@ def count_rows(name: str, cut: Cut, times: float) -> list[list[str]]:
             draws = drawing(cut.rows, labels, n_drawn=n_answers // INNER, seed=seed)
             pairs = draws.pairs()
             found.append(count(draws, cut.truth[pairs[..., 0]] == cut.truth[pairs[..., 1]]))
-        low, high = _mean(one.low for one in found), _mean(one.high for one in found)
-        covered = _mean(float(one.low <= cut.n_individuals <= one.high) for one in found)
-        estimate = f"{_mean(one.estimate for one in found):.0f}"
+        low, high = statistics.mean(one.low for one in found), statistics.mean(one.high for one in found)
+        covered = statistics.mean(float(one.low <= cut.n_individuals <= one.high) for one in found)
+        estimate = f"{statistics.mean(one.estimate for one in found):.0f}"
         interval = f"{low:.0f} to {high:.0f}"
         rows.append(
             [

@@ -5,9 +5,9 @@ Where a run happens (device, worker processes, memory limit) is not here, becaus
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
@@ -41,7 +41,7 @@ from schemas.choices import (
 )
 from schemas.first_release import FIELDS
 from schemas.recipes import DEFAULT_RECIPE, evaluation_of, merging_of
-from schemas.rules import MERGE_RULES, TRAIN_RULES, broken_rule, is_read
+from schemas.rules import MERGE_RULES, TRAIN_RULES, Rule, broken_rule, is_read
 
 STORED: Mapping[str, Any] = MappingProxyType({"is_stored": True})
 """Context of validation for parameters read from an artifact: fields it lacks came later, and are as before they came."""
@@ -68,6 +68,8 @@ class Parameters(BaseModel):
 
     That value is no default: it stays when the default changes.
     """
+    rules: ClassVar[Sequence[Rule]] = ()
+    """What its values have to keep; ValidationError if they break one."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
@@ -85,6 +87,13 @@ class Parameters(BaseModel):
     def _as_stored(cls, values: Any, info: ValidationInfo) -> Any:
         is_stored = info.context is not None and info.context.get("is_stored")
         return {**cls.added_later, **values} if is_stored and isinstance(values, dict) else values
+
+    @model_validator(mode="after")
+    def _go_together(self) -> Self:
+        told = broken_rule(self.rules, **dict(self))
+        if told is not None:
+            raise ValueError(told)
+        return self
 
     def request(self) -> dict[str, Any]:
         """What an artifact's key is made from: every field as JSON, later ones only if content is not as before them."""
@@ -290,6 +299,7 @@ class MergeParameters(Parameters):
             "min_cosine": 0.85,
         }
     )
+    rules = MERGE_RULES
 
     criterion: CriterionName = "dbc"
     lambda_: float = Field(default_factory=_published_lambda, ge=0, le=MOST, alias="lambda")
@@ -320,13 +330,6 @@ class MergeParameters(Parameters):
     def ends_run(self) -> bool:
         """Whether merges go on until `n_clusters` are left, as at the end of a run: nothing needs to be trained on these."""
         return self.clusterer == "dbc" and self.n_clusters is not None
-
-    @model_validator(mode="after")
-    def _go_together(self) -> MergeParameters:
-        told = broken_rule(MERGE_RULES, **dict(self))
-        if told is not None:
-            raise ValueError(told)
-        return self
 
     def request(self) -> dict[str, Any]:
         """See `Parameters.request`; a parameter that only one choice reads is asked for with that choice alone."""
@@ -377,6 +380,7 @@ class TrainParameters(Parameters):
             "mirror": True,
         }
     )
+    rules = TRAIN_RULES
 
     stage: int = Field(ge=0, le=1_000_000)
     recipe: RecipeName = DEFAULT_RECIPE
@@ -412,13 +416,6 @@ class TrainParameters(Parameters):
     silhouette_above: float = Field(default=-1, ge=-1, lt=1)
     exclusive: bool = False
     mirror: bool = True
-
-    @model_validator(mode="after")
-    def _one_schedule(self) -> TrainParameters:
-        told = broken_rule(TRAIN_RULES, **dict(self))
-        if told is not None:
-            raise ValueError(told)
-        return self
 
 
 class EvaluateParameters(Parameters):
