@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from dbc_cli.command import Given, initial_fields, parse
 from dbc_cli.flags.flag import DECLARED
 from dbc_cli.flags.tables import CAMERA, EVALUATE, MERGE, SEED, WHITEN
+from schemas.recipes import DEFAULT_RECIPE, evaluation_of, extraction_of, merging_of, network_of
+from schemas.rules import argument, is_read
+from schemas.stage_names import INIT_STAGE, stage_label
 from stages.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,16 +23,12 @@ if TYPE_CHECKING:
 
 def initial_by_recipe(given: Given) -> dict[str, Any]:
     """The fields of `InitParameters` that are given, and those of the recipe."""
-    from schemas.recipes import DEFAULT_RECIPE, network_of
-
     return {**network_of(given.get("recipe", DEFAULT_RECIPE)), **initial_fields(given, SEED)}
 
 
 def tell_of_another_pooling(given: Given) -> None:
     """A note if a recipe is named that pools the last layer, and the run's network has several from another recipe."""
     from dbc_cli.console import RichReporter
-    from schemas.recipes import network_of
-    from schemas.stage_names import INIT_STAGE
     from stages.runs.run_directory import model_manifest
 
     recipe, run = given["recipe"], given.run_directory
@@ -44,7 +43,6 @@ def tell_of_another_pooling(given: Given) -> None:
 def merge_parameters(given: Given) -> MergeParameters:
     """How to merge."""
     from schemas.parameters import MergeParameters
-    from schemas.recipes import DEFAULT_RECIPE, merging_of
 
     recipe, criterion = given.get("recipe", DEFAULT_RECIPE), given.get("criterion", "dbc")
     by_recipe = merging_of(recipe, criterion=criterion, update=given["update"])
@@ -73,7 +71,6 @@ def tell_of_another_recipe(given: Given, *, decides: Collection[str] = ()) -> No
     """
     from dbc_cli.console import RichReporter
     from schemas.parameters import TrainParameters
-    from schemas.recipes import DEFAULT_RECIPE
     from stages.runs.run_directory import model_manifest
 
     run = given.run_directory
@@ -91,8 +88,6 @@ def tell_of_another_recipe(given: Given, *, decides: Collection[str] = ()) -> No
 def tell_of_another_extraction(given: Given) -> None:
     """A note if a recipe is named whose features are extracted in another way than those that this merge reads."""
     from dbc_cli.console import RichReporter
-    from schemas.recipes import extraction_of
-    from schemas.stage_names import stage_label
     from stages.features.views import mirrored
     from stages.runs.lineage import dataset_of
     from stages.runs.run_directory import features_manifest
@@ -117,7 +112,6 @@ def tell_of_another_merge(run: RunDirectory, stage: int, parameters: MergeParame
     A merge that ends the run may end it with another number than the one before.
     """
     from dbc_cli.console import RichReporter
-    from schemas.rules import argument, is_read
     from stages.merge.constrained import before_review
     from stages.runs.run_directory import clusters_manifest
 
@@ -151,7 +145,6 @@ def asked_constraints(given: Given) -> AskedConstraints:
 def evaluate_parameters(given: Given) -> EvaluateParameters:
     """How to evaluate."""
     from schemas.parameters import EvaluateParameters
-    from schemas.recipes import DEFAULT_RECIPE, evaluation_of
 
     by_recipe = evaluation_of(given.get("recipe", DEFAULT_RECIPE))
     values = {**by_recipe, **given.fields_of((*EVALUATE, *WHITEN, *CAMERA))}

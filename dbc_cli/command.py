@@ -19,6 +19,7 @@ from dbc_cli.flags.flag import DECLARED, FLAGS_OF, Flag
 from dbc_cli.flags.training import INITIAL
 from dbc_cli.pointer import POINTER, remember_run, remembered_run
 from dbc_cli.problems import problem_of
+from schemas.stage_names import parse_stage
 from stages.errors import DbcError, MemoryLimitError, UsageError
 
 if TYPE_CHECKING:
@@ -106,8 +107,6 @@ class Given:
 
     def stage_of(self, name: str) -> int | None:
         """The stage that the flag of this field names; None if it is not given."""
-        from schemas.stage_names import parse_stage
-
         text = self.values.get(name)
         if text is None:
             return None

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dbc_cli.command import Given
+from dbc_cli.command import Given, initial_fields
 from dbc_cli.flags.flag import OUTPUT, WHERE, Flag
 from dbc_cli.flags.tables import OVERWRITE, SEED
 from dbc_cli.flags.training import AMP, TRAIN
 from dbc_cli.idle import tell_of_unused
 from schemas.stage_names import json_stage
 from stages.errors import UsageError
+from stages.output_files import require_new, write_text
 
 if TYPE_CHECKING:
     from stages.compare.baselines.another_set import Options, Source
@@ -105,7 +106,6 @@ def pictures_may_be_replaced(given: Given) -> bool:
 def require_pictures(given: Given, names: Sequence[str]) -> Path:
     """The folder for pictures; UsageError if `--out` names a file, or holds pictures `names` that must stay."""
     from stages.compare.plots.panels import picture_files
-    from stages.output_files import require_new
 
     folder = Path(given.get("out", given.run / "plots"))
     if folder.is_file() or folder.suffix in (".png", ".svg"):
@@ -117,8 +117,6 @@ def require_pictures(given: Given, names: Sequence[str]) -> Path:
 
 def _require_outputs(given: Given, pictures: Sequence[str]) -> None:
     """Raise UsageError if the pictures or tables cannot be written afterwards."""
-    from stages.output_files import require_new
-
     require_pictures(given, pictures)
     for name in ("csv", "markdown"):
         path = given[name]
@@ -199,7 +197,6 @@ def _options(given: Given, seed: int) -> Options:
 
     They pool as the run does and, as published, the last layer if it has no model yet.
     """
-    from dbc_cli.command import initial_fields
     from stages.compare.baselines.another_set import Options
 
     names = {"steps": "steps", "epochs": "epochs", "channels": "width"}
@@ -249,7 +246,6 @@ def show_comparison(
     from dbc_cli.console import RichReporter, print_json, print_text
     from stages.compare.outcomes import last_lines, line_fields, lines, lopsided, named_stage
     from stages.compare.text import comma_separated, markdown
-    from stages.output_files import write_text
 
     for told in lopsided(results):
         RichReporter().warn(told)

@@ -6,7 +6,9 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from dbc_cli.flags.training import TRAIN
+from schemas.recipes import OTHER_METHODS
 from schemas.rules import READERS, Reader, argument, idle_options
+from stages.errors import UsageError
 
 if TYPE_CHECKING:
     from dbc_cli.command import Given
@@ -23,7 +25,6 @@ _READERS = (
 def tell_of_idle(given: Given, *settings: Mapping[str, Any], swept: Collection[str] = ()) -> None:
     """Note every option given that has no effect in any of the `settings`; UsageError for the first of those `swept`."""
     from dbc_cli.console import RichReporter
-    from stages.errors import UsageError
 
     found = idle_options(given.values, settings, _READERS)
     refused = next((told for name, told in found.items() if name in swept), None)
@@ -44,8 +45,6 @@ def tell_of_unused(given: Given, needed: Mapping[str, str]) -> None:
 
 def settings_of(plan: Plan) -> dict[str, Any]:
     """All options of a plan, as far as others depend on them."""
-    from schemas.recipes import OTHER_METHODS
-
     # the loss of another method is its recipe's
     loss = {} if plan.train.get("recipe") in OTHER_METHODS else {"loss": "repelled", "exclusive": False}
     return {**dict(plan.merge), **dict(plan.evaluate), **loss, **plan.train, "merge_only": plan.merge_only}

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dbc_cli.command import Given, command, parse
-from dbc_cli.commands.ingest import ON_BAD_IMAGE, ROOT
+from dbc_cli.commands.ingest import ON_BAD_IMAGE, ROOT, recognised
 from dbc_cli.flags.flag import OUTPUT, Flag, positional, stage_flag
 from dbc_cli.flags.tables import COMMON, DEVICE, MAKING, OVERWRITE
 from dbc_cli.idle import tell_of_unused
+from stages.errors import UsageError
+from stages.output_files import require_new
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,9 +68,7 @@ def _assign(given: Given, source: Path | None) -> None:
     from stages.assign.calibration import require_company
     from stages.assign.stage import assign as run_assign
     from stages.assign.stage import clustered, grown_since, read_assignments
-    from stages.errors import UsageError
     from stages.export.which_stage import stage_to_show
-    from stages.output_files import require_new
 
     csv, overwrite, run, reporter = given["csv"], given.flag("overwrite"), given.run_directory, RichReporter()
     if csv is not None and csv.suffix != ".csv":
@@ -106,9 +106,7 @@ def _assign(given: Given, source: Path | None) -> None:
 
 def _add(given: Given, source: Path) -> Made:
     """As `dbc ingest SOURCE --add`, with the layout that `source` has."""
-    from dbc_cli.commands.ingest import recognised
     from schemas.parameters import IngestParameters
-    from stages.errors import UsageError
     from stages.ingest.stage import ingest
 
     parameters = parse(IngestParameters, {"format": recognised(source), **given.fields_of(ON_BAD_IMAGE)})

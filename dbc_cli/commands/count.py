@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dbc_cli.command import Given, command
 from dbc_cli.flags.flag import Flag, pins, stage_flag
 from dbc_cli.flags.tables import COMMON, OVERWRITE, SEED
+from stages.output_files import require_new, write_text
 
 if TYPE_CHECKING:
     from stages.review.count_stage import Counting
@@ -37,7 +38,6 @@ def count(given: Given) -> None:
     """
     from dbc_cli.console import RichReporter, print_json
     from stages.export.which_stage import stage_to_show
-    from stages.output_files import require_new
     from stages.review.count_stage import counting
     from stages.runs.lineage import with_clusters
 
@@ -60,7 +60,6 @@ def count(given: Given) -> None:
 
 
 def _write(found: Counting, out: Path, *, overwrite: bool) -> None:
-    from stages.output_files import write_text
     from stages.review.answer_book import csv_of
 
     rows = [(found.names[a], found.names[b], "unsure") for a, b in found.to_ask.tolist()]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbc_cli.command import Given, command, parse
+from dbc_cli.commands.run import run_plan, show_rows
 from dbc_cli.flags.tables import COMMON, DEVICE, MAKING, SEED
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ PAGE = "report.html"
 @command("demo", COMMON, MAKING, order=140, configurable=(*SEED, *DEVICE), run=DEMO_RUN, makes_run=True)
 def demo(given: Given) -> None:
     """Draw people seen by four cameras, learn to recognise them without labels, print a table of the stages, save a page."""
-    from dbc_cli.commands.run import run_plan, show_rows
     from dbc_cli.console import RichReporter
     from schemas.parameters import (
         EvaluateParameters,

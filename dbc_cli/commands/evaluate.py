@@ -12,6 +12,7 @@ from dbc_cli.flags.flag import EVALUATION, Flag, in_panel, pins, stage_flag
 from dbc_cli.flags.tables import CAMERA, COMMON, DEVICE, EVALUATE, MAKING, WHITEN
 from dbc_cli.flags.training import RECIPE
 from dbc_cli.idle import tell_of_idle
+from schemas.stage_names import stage_label
 
 IDS = (Flag("ids", Path, "Table with the columns path and identity: identities known by now.", "", EVALUATION, "FILE"),)
 
@@ -37,7 +38,6 @@ def evaluate(given: Given) -> None:
     """
     from dbc_cli.console import RichReporter, show
     from dbc_cli.outcome import outcome_fields, show_outcome
-    from schemas.stage_names import stage_label
     from stages.evaluate.stage import evaluate as run_evaluate
     from stages.runs.lineage import with_clusters
 

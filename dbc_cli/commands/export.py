@@ -10,6 +10,8 @@ from dbc_cli.flags.flag import OUTPUT, WHERE, Flag, pins, positional, stage_flag
 from dbc_cli.flags.tables import COMMON, OVERWRITE
 from schemas.choices import ClusterFormat, ExportKind, MapMethod
 from schemas.stage_names import json_stage
+from stages.errors import UsageError
+from stages.output_files import require_new
 
 EXPORT = (
     Flag(
@@ -67,8 +69,6 @@ def export(given: Given, what: str | None) -> None:
     `clusters` lists every picture with its cluster, nearest to the cluster's centre first. `features` gives the features of
     every sample. `model` gives the trained backbone, with a card that says what it was made from.
     """
-    from stages.errors import UsageError
-
     if what is None:
         raise UsageError(
             "WHAT is missing: give clusters, features or model, as in: dbc export clusters --out clusters.csv"
@@ -149,9 +149,6 @@ def _clusters(given: Given) -> dict[str, Any] | None:
 
 def _check_clusters(given: Given) -> None:
     """Raise UsageError if what is given about clusters does not go together, or a file is there."""
-    from stages.errors import UsageError
-    from stages.output_files import require_new
-
     out, folders, as_format = given["out"], given["folders"], given["format"]
     if as_format is not None and out is None:
         raise UsageError(f"--format {as_format} needs --out: give a new folder or file")
@@ -171,10 +168,8 @@ def _check_clusters(given: Given) -> None:
 
 def _features(given: Given) -> dict[str, Any]:
     from dbc_cli.console import RichReporter
-    from stages.errors import UsageError
     from stages.export.features import embedded, projector_files, write_features, write_projector
     from stages.export.which_stage import stage_to_search
-    from stages.output_files import require_new
     from stages.runs.lineage import newest_features
 
     out, projector, run = given["out"], given["projector"], given.run_directory
@@ -203,7 +198,6 @@ def _features(given: Given) -> dict[str, Any]:
 
 
 def _model(given: Given) -> dict[str, Any]:
-    from stages.errors import UsageError
     from stages.export.model import export_model
     from stages.runs.next_stage import newest_trained
 

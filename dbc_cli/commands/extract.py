@@ -10,6 +10,7 @@ from dbc_cli.flags.flag import NETWORK, WHERE, Flag, pins, stage_flag
 from dbc_cli.flags.tables import COMMON, DEVICE, MAKING, SEED
 from dbc_cli.flags.training import AMP, COMPILE, INITIAL, RECIPE
 from schemas.choices import CameraNormUse
+from schemas.recipes import DEFAULT_RECIPE, extraction_of
 
 if TYPE_CHECKING:
     from schemas.parameters import ExtractParameters
@@ -74,7 +75,6 @@ def extract_parameters(given: Given) -> ExtractParameters:
     A recipe's statistics for each camera belong to `--camera auto`: another `--camera` of `dbc run` leaves them out.
     """
     from schemas.parameters import ExtractParameters
-    from schemas.recipes import DEFAULT_RECIPE, extraction_of
 
     by_recipe = extraction_of(given.get("recipe", DEFAULT_RECIPE))
     if given.get("camera", "auto") != "auto":

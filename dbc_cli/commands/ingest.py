@@ -9,6 +9,8 @@ from dbc_cli.command import Given, command, parse
 from dbc_cli.flags.flag import DRAWING, READING, WHERE, Flag, positional
 from dbc_cli.flags.tables import COMMON, MAKING, OVERWRITE, SEED
 from schemas.choices import AskedFormat, OnBadImage
+from stages.errors import UsageError
+from stages.output_files import require_new
 
 FRAMES_PER_TRACKLET = 8
 """Frames of a drawn tracklet if `--tracklets` alone is given."""
@@ -130,7 +132,6 @@ def ingest(given: Given, source: Path | None) -> None:
     from dbc_cli.outcome import show_outcome
     from schemas.parameters import IngestParameters, SyntheticParameters
     from stages.ingest.stage import ingest as run_ingest
-    from stages.output_files import require_new
 
     drawn = source is None or (str(source) == "synthetic" and not source.exists())
     fields = given.fields_of((*INGEST, *FRAMES, *SEED))
@@ -172,8 +173,6 @@ def recognised(source: Path) -> str:
 
 def _drawn(given: Given) -> dict[str, Any]:
     """What is given about drawn people, as fields of `SyntheticParameters`."""
-    from stages.errors import UsageError
-
     fields = given.fields_of(SYNTHETIC)
     if given.flag("tracklets") and fields.setdefault("frames_per_tracklet", FRAMES_PER_TRACKLET) == 0:
         raise UsageError("--tracklets needs --frames-per-tracklet of at least 1, got 0; leave one of them out")
@@ -186,8 +185,6 @@ def _flagged(flag: Flag, value: Any) -> str:
 
 def _check(given: Given, *, source: Path | None, layout: str) -> None:
     """Raise UsageError if source, format and flags do not go together."""
-    from stages.errors import UsageError
-
     if source is None and layout != "synthetic":
         raise UsageError(f"--format {layout} needs a SOURCE of images; see: dbc ingest --help")
     if source is not None and layout == "synthetic":

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from dbc_cli.command import Given, command
 from dbc_cli.flags.flag import positional
 from dbc_cli.flags.tables import COMMON
+from schemas.choices import ArtifactKind
+from stages.errors import DbcError
 
 if TYPE_CHECKING:
     from stages.runs.listing import Listed
@@ -43,9 +45,6 @@ def log(given: Given, name: str | None) -> None:
 
 def _last(run: RunDirectory) -> Artifact:
     """The artifact that was made last in a full stage, of the newest stage that has any."""
-    from schemas.choices import ArtifactKind
-    from stages.errors import DbcError
-
     order: tuple[ArtifactKind, ...] = ("metrics", "features", "model", "clusters")
     found = [(run.stages(kind)[-1], -place, kind) for place, kind in enumerate(order) if run.stages(kind)]
     if not found:

@@ -15,6 +15,7 @@ from dbc_cli.flags.flag import MERGING, Flag, pins, stage_flag
 from dbc_cli.flags.tables import CAMERA, COMMON, CONSTRAINTS, DEVICE, MAKING, MEMORY, MERGE, WHITEN
 from dbc_cli.flags.training import RECIPE
 from dbc_cli.idle import tell_of_idle, tell_of_unused
+from stages.errors import UsageError
 
 FROM_STAGE = (
     Flag(
@@ -49,7 +50,6 @@ def merge(given: Given) -> None:
     """
     from dbc_cli.console import RichReporter
     from dbc_cli.outcome import show_outcome
-    from stages.errors import UsageError
     from stages.export.which_stage import stage_to_show
     from stages.loop.last_clusters import asked_merge
     from stages.loop.plan import AS_FEATURES_ASK

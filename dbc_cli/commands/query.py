@@ -10,6 +10,7 @@ from dbc_cli.commands.report import named_as_written, save_picture
 from dbc_cli.flags.flag import OUTPUT, Flag, pins, positional, stage_flag
 from dbc_cli.flags.tables import COMMON, DEVICE, OVERWRITE
 from schemas.stage_names import json_stage, stage_label
+from stages.errors import UsageError
 
 if TYPE_CHECKING:
     from stages.search.query import Found
@@ -40,7 +41,6 @@ def query(given: Given, pictures: list[Path] | None) -> None:
     of the features as merges compare them, 1 at most.
     """
     from dbc_cli.console import RichReporter, print_json
-    from stages.errors import UsageError
     from stages.export.which_stage import stage_to_search
     from stages.runs.lineage import with_clusters
     from stages.search.query import draw_matches

@@ -10,6 +10,8 @@ from dbc_cli.flags.flag import Flag, pins, stage_flag
 from dbc_cli.flags.tables import COMMON, OVERWRITE
 from dbc_cli.idle import tell_of_unused
 from schemas.choices import Drawn, PageMap
+from stages.errors import DbcError, UsageError
+from stages.output_files import require_new, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -125,8 +127,6 @@ def _drawn(given: Given, reported: Reported, reporter: Reporter) -> list[Cluster
 
     DbcError if there are none of those that --draw names.
     """
-    from stages.errors import DbcError
-
     report = reported.report
     chosen = given.get("draw", "worst" if report.has_identities else "loosest")
     rows: list[ClusterRow] = getattr(report, chosen)()
@@ -146,8 +146,6 @@ def _files(given: Given, *, overwrite: bool) -> tuple[Path | None, Path | None]:
 
     `--out` names either, by its ending.
     """
-    from stages.errors import UsageError
-
     out, page = given["out"], given["html"]
     if out is None or out.suffix.lower() not in PAGES:
         picture = named_as_written(out, argument="out", overwrite=overwrite, endings=(*FORMATS, *PAGES))
@@ -161,9 +159,6 @@ def named_as_written(
     path: Path | None, *, argument: str, overwrite: bool, endings: Collection[str] = tuple(FORMATS)
 ) -> Path | None:
     """`path`, which `argument` gave; UsageError if its ending is not in `endings`, or it is there and must not be replaced."""
-    from stages.errors import UsageError
-    from stages.output_files import require_new
-
     if path is not None and (path.suffix.lower() not in endings or path.is_dir()):
         raise UsageError(f"`{argument}` must end in {', '.join(endings)}, got {path}")
     require_new([path], argument=argument, overwrite=overwrite)
@@ -175,9 +170,6 @@ def save_picture(picture: Any, path: Path, *, overwrite: bool, argument: str = "
 
     UsageError if it is too large for that format or `path` is there, DbcError if it cannot be written.
     """
-    from stages.errors import UsageError
-    from stages.output_files import write_whole
-
     written = FORMATS[path.suffix.lower()]
     longest = LONGEST.get(written)
     if longest is not None and max(picture.size) > longest:

@@ -9,6 +9,8 @@ from dbc_cli.command import Given, command
 from dbc_cli.flags.flag import Flag, pins, stage_flag
 from dbc_cli.flags.tables import COMMON, OVERWRITE, SEED
 from dbc_cli.idle import tell_of_unused
+from stages.errors import UsageError
+from stages.output_files import require_new, require_writable, write_text
 
 if TYPE_CHECKING:
     from dbc_cli.console import RichReporter
@@ -54,9 +56,7 @@ def review(given: Given) -> None:
     """
     from dbc_cli.console import RichReporter
     from stages.constraints.stage import FILE_NAME
-    from stages.errors import UsageError
     from stages.export.which_stage import stage_to_show
-    from stages.output_files import require_new
     from stages.pages.review import open_review
     from stages.review.count_stage import draws_of
     from stages.runs.lineage import with_clusters
@@ -88,8 +88,6 @@ def review(given: Given) -> None:
 
 def _save_page(given: Given, opened: Review, n_pairs: int, reporter: RichReporter) -> None:
     from dbc_cli.console import show
-    from stages.errors import UsageError
-    from stages.output_files import write_text
     from stages.pages.review import static_page
 
     page = given["static"]
@@ -102,7 +100,6 @@ def _save_page(given: Given, opened: Review, n_pairs: int, reporter: RichReporte
 
 def _serve(given: Given, opened: Review, file: Path, reporter: RichReporter) -> None:
     from dbc_cli.console import show
-    from stages.output_files import require_writable
     from stages.pages.review_server import serving
 
     require_writable(file)
@@ -128,8 +125,6 @@ def _wait_for_the_end() -> None:
 
 def _join(given: Given) -> None:
     from dbc_cli.console import print_json, print_text
-    from stages.errors import UsageError
-    from stages.output_files import write_text
     from stages.review.answer_book import csv_of, read_rows
     from stages.review.joining import join_answers
 

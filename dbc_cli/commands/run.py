@@ -17,6 +17,7 @@ from dbc_cli.by_recipe import (
 )
 from dbc_cli.command import Given, command
 from dbc_cli.commands.extract import FEATURES, extract_parameters
+from dbc_cli.commands.select import verdict_fields
 from dbc_cli.comparison import ANOTHER_SET_METHODS
 from dbc_cli.configuration import STAGE_TABLES
 from dbc_cli.flags.flag import TRAINING, Flag, pins
@@ -35,8 +36,11 @@ from dbc_cli.flags.tables import (
 )
 from dbc_cli.flags.training import AMP, COMPILE, INITIAL, RUNNING, TRAIN
 from dbc_cli.idle import settings_of, tell_of_idle
+from dbc_cli.problems import in_flags
 from schemas.choices import Stop
+from schemas.recipes import DEFAULT_RECIPE, METHOD_SETTINGS, OTHER_METHODS, RECIPES
 from schemas.stage_names import INIT_STAGE, json_stage, stage_label
+from stages.errors import UsageError
 
 if TYPE_CHECKING:
     from schemas.recipes import MethodSetting
@@ -135,7 +139,6 @@ def plan_of(given: Given, *, ends_by_itself: bool = False) -> Plan:
 def plans_of_methods(given: Given, names: Sequence[str]) -> dict[str, Plan]:
     """The plan of each method; a note says which rates other methods have, if none are given."""
     from dbc_cli.console import RichReporter
-    from schemas.recipes import OTHER_METHODS
 
     plans = {name: plan_of_method(given, name) for name in names}
     others = [name for name in names if name in OTHER_METHODS]
@@ -149,8 +152,6 @@ def plans_of_methods(given: Given, names: Sequence[str]) -> dict[str, Plan]:
 
 def begin_on_source(given: Given, names: Collection[str]) -> list[str]:
     """Those methods that begin on the set of --source: all that have to, and pul if there is one."""
-    from schemas.recipes import METHOD_SETTINGS
-
     told = given["source_run"] is not None
     return [n for n in names if (n in METHOD_SETTINGS and METHOD_SETTINGS[n].begins_on_source) or (n == "pul" and told)]
 
@@ -160,9 +161,6 @@ def plan_of_method(given: Given, name: str) -> Plan:
 
     Other methods train at rates for a few hundred images; if --recipe paper is given, at the published ones.
     """
-    from schemas.recipes import METHOD_SETTINGS, OTHER_METHODS, RECIPES
-    from stages.errors import UsageError
-
     if name in METHOD_SETTINGS:
         return _plan_of_setting(given, METHOD_SETTINGS[name])
     if name not in RECIPES:
@@ -192,8 +190,6 @@ def plan_of_method(given: Given, name: str) -> Plan:
 
 
 def _plan_of_setting(given: Given, setting: MethodSetting) -> Plan:
-    from schemas.recipes import DEFAULT_RECIPE, OTHER_METHODS
-
     is_other, asked = setting.recipe in OTHER_METHODS, given["recipe"]
     follows = not is_other and (asked == "paper" or setting.recipe == DEFAULT_RECIPE)
     recipe = asked if asked and follows else setting.recipe
@@ -277,9 +273,7 @@ def show_rows(
     would_create: str | None = None,
 ) -> None:
     """Print the stages that are done, the chosen one, what was found, and what a dry run would make next."""
-    from dbc_cli.commands.select import verdict_fields
     from dbc_cli.console import print_json, print_table, print_text
-    from dbc_cli.problems import in_flags
     from dbc_cli.stage_table import stage_table
 
     if given.flag("json"):

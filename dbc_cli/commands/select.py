@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from dbc_cli.command import Given, command
 from dbc_cli.flags.flag import Flag, pins
 from dbc_cli.flags.tables import COMMON
+from dbc_cli.problems import in_flags
 from schemas.stage_names import json_stage
+from stages.errors import DbcError
 from stages.loop.choice.rules import rule_names
 
 if TYPE_CHECKING:
@@ -33,8 +35,6 @@ def select(given: Given) -> None:
     Below the table each rule is explained in a line.
     """
     from dbc_cli.console import RichReporter, print_json, print_text
-    from dbc_cli.problems import in_flags
-    from stages.errors import DbcError
     from stages.loop.choice.choose import choose, default_rule, reason
     from stages.loop.choice.rule import all_rules
     from stages.loop.choice.stage import Compared, guessing, joined_pairs, measure_stage, measured_stages
@@ -73,8 +73,6 @@ def select(given: Given) -> None:
 
 def verdict_fields(verdict: Verdict) -> dict[str, Any]:
     """Whether training helped, as JSON has it."""
-    from dbc_cli.problems import in_flags
-
     return {
         "chosen": json_stage(verdict.chosen),
         "training_helped": verdict.helped,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from dbc_cli.command import Given, command
 from dbc_cli.flags.flag import positional
 from dbc_cli.flags.tables import COMMON
+from stages.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +27,6 @@ def show(given: Given, name: str | None) -> None:
     """
     from dbc_cli.console import print_json
     from schemas.manifest import dump_manifest
-    from stages.errors import UsageError
     from stages.runs.naming import named_artifact
     from stages.runs.unreferenced import own_bytes
 

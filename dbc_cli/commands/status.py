@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dbc_cli.command import Given, command
 from dbc_cli.flags.flag import Flag
 from dbc_cli.flags.tables import COMMON
+from stages.errors import DbcError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -22,7 +23,6 @@ VERIFY = (Flag("verify", bool, "Read every array and check its digest."),)
 def status(given: Given) -> None:
     """Show the artifacts of a run, their versions and parents, and the next command."""
     from dbc_cli.console import print_json
-    from stages.errors import DbcError
     from stages.runs.listing import check, list_run
 
     run = given.run_directory
@@ -73,7 +73,6 @@ def _next(run: RunDirectory) -> str:
 
 def _individuals(run: RunDirectory) -> dict[str, int] | None:
     """How many clusters the newest stage has, and the largest number that one was ever called by; None if there are none."""
-    from stages.errors import DbcError
     from stages.runs.descent import clusters_now
     from stages.runs.lasting import lasting_numbers
     from stages.runs.lineage import with_clusters
