@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from dbc_cli.commands import all_commands
+from dbc_cli.console import print_text
 
 app = typer.Typer(
     name="dbc",
@@ -27,7 +28,6 @@ def _show_version(is_given: bool) -> None:
         return
     import platform
 
-    from dbc_cli.console import print_text
     from stages.arrays.backend import visible_devices
     from stages.runs.store.digests import library_versions
 

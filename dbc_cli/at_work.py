@@ -14,6 +14,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dbc_cli.console import RichReporter
+from stages.processes import is_leader
+
 if TYPE_CHECKING:
     from dbc_cli.command import Given
 
@@ -30,9 +33,6 @@ def at_work(given: Given) -> Iterator[None]:
     Nobody is kept from working. The system ends the lock with the process, however that ends. Where a file system knows no
     locks, or the run cannot be written, nothing is said.
     """
-    from dbc_cli.console import RichReporter
-    from stages.processes import is_leader
-
     if given.named_by is not None:
         RichReporter().note(f"working on {given.run}, {given.named_by}")
     # nothing is written into a folder that is no run

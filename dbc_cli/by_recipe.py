@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from dbc_cli.command import Given, initial_fields, parse
+from dbc_cli.console import RichReporter
 from dbc_cli.flags.flag import DECLARED
 from dbc_cli.flags.tables import CAMERA, EVALUATE, MERGE, SEED, WHITEN
 from schemas.recipes import DEFAULT_RECIPE, evaluation_of, extraction_of, merging_of, network_of
@@ -28,7 +29,6 @@ def initial_by_recipe(given: Given) -> dict[str, Any]:
 
 def tell_of_another_pooling(given: Given) -> None:
     """A note if a recipe is named that pools the last layer, and the run's network has several from another recipe."""
-    from dbc_cli.console import RichReporter
     from stages.runs.run_directory import model_manifest
 
     recipe, run = given["recipe"], given.run_directory
@@ -69,7 +69,6 @@ def tell_of_another_recipe(given: Given, *, decides: Collection[str] = ()) -> No
 
     `decides` are the options that a recipe decides on, if they are few: none is told if all of them are given.
     """
-    from dbc_cli.console import RichReporter
     from schemas.parameters import TrainParameters
     from stages.runs.run_directory import model_manifest
 
@@ -87,7 +86,6 @@ def tell_of_another_recipe(given: Given, *, decides: Collection[str] = ()) -> No
 
 def tell_of_another_extraction(given: Given) -> None:
     """A note if a recipe is named whose features are extracted in another way than those that this merge reads."""
-    from dbc_cli.console import RichReporter
     from stages.features.views import mirrored
     from stages.runs.lineage import dataset_of
     from stages.runs.run_directory import features_manifest
@@ -111,7 +109,6 @@ def tell_of_another_merge(run: RunDirectory, stage: int, parameters: MergeParame
 
     A merge that ends the run may end it with another number than the one before.
     """
-    from dbc_cli.console import RichReporter
     from stages.merge.constrained import before_review
     from stages.runs.run_directory import clusters_manifest
 

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from dbc_cli.at_work import at_work
 from dbc_cli.configuration import CONFIGURABLE, Configurable, configured
+from dbc_cli.console import RichReporter
 from dbc_cli.flags.flag import DECLARED, FLAGS_OF, Flag
 from dbc_cli.flags.training import INITIAL
 from dbc_cli.pointer import POINTER, remember_run, remembered_run
 from dbc_cli.problems import problem_of
 from schemas.stage_names import parse_stage
 from stages.errors import DbcError, MemoryLimitError, UsageError
+from stages.processes import is_leader
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -88,7 +90,6 @@ class Given:
 
     def context(self, reporter: Reporter | None = None) -> Context:
         """Device, limits and the like; reports go to `reporter`, by default to stderr."""
-        from dbc_cli.console import RichReporter
         from stages.runs.context import Context
 
         names = ("device", "workers", "cache", "checkpoint_every", "force", "dry_run")
@@ -125,9 +126,6 @@ class Given:
 
         A command that has `only_read` it changes nothing that is remembered. It is told if the folder cannot be written.
         """
-        from dbc_cli.console import RichReporter
-        from stages.processes import is_leader
-
         if self.flag("dry_run") or self.from_environment or not self.run.is_dir() or not is_leader():
             return
         if only_read and POINTER.exists():

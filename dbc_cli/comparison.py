@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dbc_cli.command import Given, initial_fields
+from dbc_cli.console import QuietReporter, RichReporter, borderless_table, print_json, print_table, print_text
 from dbc_cli.flags.flag import OUTPUT, WHERE, Flag
 from dbc_cli.flags.tables import OVERWRITE, SEED
 from dbc_cli.flags.training import AMP, TRAIN
 from dbc_cli.idle import tell_of_unused
 from schemas.stage_names import json_stage
 from stages.errors import UsageError
+from stages.escapes import visible_line
 from stages.output_files import require_new, write_text
 
 if TYPE_CHECKING:
@@ -85,8 +87,6 @@ def seeds_of(given: Given) -> list[int]:
 
 def values_of(flag: Flag, given: Any) -> list[Any]:
     """The values of a comma-separated list, each once, in the flag's type; anything but text is one value."""
-    from dbc_cli.console import RichReporter
-
     if not isinstance(given, str):
         return [given]
     values = [_value(flag, text.strip(), given) for text in given.split(",")]
@@ -130,7 +130,6 @@ def carry_out(given: Given, cells: Sequence[Cell], *, pictures: Sequence[str]) -
 
     UsageError, before hours of work, if a table or one of the `pictures` is there and must stay.
     """
-    from dbc_cli.console import QuietReporter
     from stages.compare.cells import run_cells
 
     _require_outputs(given, pictures)
@@ -177,7 +176,6 @@ def compare_and_show(
 
 def _source(given: Given, others: Sequence[str]) -> Source:
     """The other set of --source; UsageError if it is missing."""
-    from dbc_cli.console import RichReporter
     from stages.compare.baselines.another_set import Source
     from stages.compare.other_sets import require_another_set
     from stages.runs.run_directory import RunDirectory
@@ -206,7 +204,6 @@ def _options(given: Given, seed: int) -> Options:
 
 
 def _begun_on(given: Given, cells: Sequence[Cell], source: Source) -> list[Cell]:
-    from dbc_cli.console import QuietReporter
     from stages.compare.baselines.another_set import agreeing
     from stages.compare.other_sets import begun_on
 
@@ -216,7 +213,6 @@ def _begun_on(given: Given, cells: Sequence[Cell], source: Source) -> list[Cell]
 
 
 def _from_another_set(given: Given, others: Sequence[str], source: Source) -> list[CellResult]:
-    from dbc_cli.console import QuietReporter
     from stages.compare.other_sets import compared
 
     run, context = given.run_directory, given.context(QuietReporter())
@@ -229,9 +225,6 @@ def _from_another_set(given: Given, others: Sequence[str], source: Source) -> li
 
 def show_plan(given: Given, cells: Sequence[Cell]) -> None:
     """Print the runs that would be made."""
-    from dbc_cli.console import print_json, print_text
-    from stages.escapes import visible_line
-
     places = [(given.run / cell.name).as_posix() for cell in cells]
     if given.flag("json"):
         print_json({"run": given.run.as_posix(), "would_run": places})
@@ -243,7 +236,6 @@ def show_comparison(
     given: Given, results: Sequence[CellResult], pictures: Sequence[Path], *, methods: bool = False
 ) -> None:
     """Print the table of the results, and write it as CSV and Markdown if these flags are given."""
-    from dbc_cli.console import RichReporter, print_json, print_text
     from stages.compare.outcomes import last_lines, line_fields, lines, lopsided, named_stage
     from stages.compare.text import comma_separated, markdown
 
@@ -278,7 +270,6 @@ def show_comparison(
 
 
 def _show_table(found: Sequence[Line], *, methods: bool) -> None:
-    from dbc_cli.console import borderless_table, print_table, print_text
     from stages.compare.outcomes import MEANING, UNLABELLED, shown_metrics
     from stages.compare.text import table_cells
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
+from dbc_cli.console import RichReporter
 from dbc_cli.flags.training import TRAIN
 from schemas.recipes import OTHER_METHODS
 from schemas.rules import READERS, Reader, argument, idle_options
@@ -24,8 +25,6 @@ _READERS = (
 
 def tell_of_idle(given: Given, *settings: Mapping[str, Any], swept: Collection[str] = ()) -> None:
     """Note every option given that has no effect in any of the `settings`; UsageError for the first of those `swept`."""
-    from dbc_cli.console import RichReporter
-
     found = idle_options(given.values, settings, _READERS)
     refused = next((told for name, told in found.items() if name in swept), None)
     if refused is not None:
@@ -36,8 +35,6 @@ def tell_of_idle(given: Given, *settings: Mapping[str, Any], swept: Collection[s
 
 def tell_of_unused(given: Given, needed: Mapping[str, str]) -> None:
     """Note every option given of `needed`, whose values say what it would need: that was not given."""
-    from dbc_cli.console import RichReporter
-
     for name, other in needed.items():
         if given[name] is not None:
             RichReporter().note(f"{argument(name, str(given[name]))} has no effect: it needs {other}")

@@ -8,12 +8,13 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Protocol
 
 from stages.errors import DbcError, UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 PATIENCE = timedelta(days=1)
 """How long a process waits for the others: as long as the leader may work alone. One that dies is noticed at once."""
@@ -91,6 +92,7 @@ def own_device(device: str) -> str:
 @functools.cache
 def _each_has_its_own() -> bool:
     """Whether no two processes see the same GPU as their first; all of them ask, for they tell each other which it is."""
+    import numpy as np
     import torch
 
     own = np.array(list(str(torch.cuda.get_device_properties(0).uuid).encode()), dtype=np.float64)
@@ -149,6 +151,8 @@ class TorchProcesses:
 
     def meet(self) -> None:
         """See `Processes`."""
+        import numpy as np
+
         self.all_gather(np.zeros((1, 1)))
 
     def from_leader(self, message: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from dbc_cli.comparison import (
     values_of,
 )
 from dbc_cli.configuration import STAGE_TABLES
+from dbc_cli.console import RichReporter
 from dbc_cli.flags.flag import Flag, pins
 from dbc_cli.flags.tables import COMMON, CONSTRAINTS
 from dbc_cli.idle import settings_of, tell_of_idle
@@ -70,7 +71,6 @@ def ablate(given: Given) -> None:
     --methods they are other published methods beside this one: a line each, of its last stage, measured on features as they
     are, with a column that says what it was told.
     """
-    from dbc_cli.console import RichReporter
     from stages.compare.ablation import VARIANTS, ablation_cells, clusterer_cells, method_cells
 
     several = [f"--{name}" for name in ("variants", "clusterers", "methods") if given[name] is not None]

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from dbc_cli.command import Given, command, parse
 from dbc_cli.commands.ingest import ON_BAD_IMAGE, ROOT, recognised
+from dbc_cli.console import RichReporter, borderless_table, number_text, print_json, print_table, print_text
 from dbc_cli.flags.flag import OUTPUT, Flag, positional, stage_flag
 from dbc_cli.flags.tables import COMMON, DEVICE, MAKING, OVERWRITE
 from dbc_cli.idle import tell_of_unused
+from dbc_cli.outcome import outcome_fields, show_outcome
 from stages.errors import UsageError
 from stages.output_files import require_new
 
@@ -62,8 +64,6 @@ def assign(given: Given, source: Path | None) -> None:
 
 
 def _assign(given: Given, source: Path | None) -> None:
-    from dbc_cli.console import RichReporter, print_json
-    from dbc_cli.outcome import outcome_fields, show_outcome
     from schemas.parameters import AssignParameters
     from stages.assign.calibration import require_company
     from stages.assign.stage import assign as run_assign
@@ -147,8 +147,6 @@ def _write_csv(rows: Sequence[dict[str, Any]], file: Path, *, overwrite: bool) -
 
 
 def _show_nothing(given: Given, told: str) -> None:
-    from dbc_cli.console import print_json, print_text
-
     if given["csv"] is not None:
         _write_csv([], given["csv"], overwrite=given.flag("overwrite"))
     given.remember()
@@ -163,8 +161,6 @@ def _row(each: Assignment) -> dict[str, Any]:
 
 
 def _show(made: Made, found: Sequence[Assignment], run: RunDirectory, csv: Path | None) -> None:
-    from dbc_cli.console import borderless_table, number_text, print_table, print_text
-    from dbc_cli.outcome import show_outcome
     from stages.runs.lineage import dataset_of
     from stages.runs.run_directory import assignments_manifest
     from stages.runs.source_names import samples_are

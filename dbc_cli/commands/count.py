@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dbc_cli.command import Given, command
+from dbc_cli.console import RichReporter, print_json, print_text
 from dbc_cli.flags.flag import Flag, pins, stage_flag
 from dbc_cli.flags.tables import COMMON, OVERWRITE, SEED
 from stages.output_files import require_new, write_text
@@ -36,7 +37,6 @@ def count(given: Given) -> None:
     Pairs are drawn by nested importance sampling: dbc review --for-count shows them, or --out lists them. Without answers
     only the number of clusters is known, which is no estimate.
     """
-    from dbc_cli.console import RichReporter, print_json
     from stages.export.which_stage import stage_to_show
     from stages.review.count_stage import counting
     from stages.runs.lineage import with_clusters
@@ -81,8 +81,6 @@ def _fields(found: Counting) -> dict[str, Any]:
 
 
 def _show(found: Counting, out: Path | None) -> None:
-    from dbc_cli.console import print_text
-
     asked = f"{len(found.to_ask)} of the drawn pairs are to be answered: {out or 'dbc review --for-count'}"
     if len(found.to_ask) and found.n_given > found.n_answers:
         print_text(

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from dbc_cli.command import Given, command, parse
 from dbc_cli.commands.run import run_plan, show_rows
+from dbc_cli.console import RichReporter, print_text
 from dbc_cli.flags.tables import COMMON, DEVICE, MAKING, SEED
-
-if TYPE_CHECKING:
-    from dbc_cli.console import RichReporter
 
 DEMO_RUN = Path("runs/demo")
 PAGE = "report.html"
@@ -20,7 +17,6 @@ PAGE = "report.html"
 @command("demo", COMMON, MAKING, order=140, configurable=(*SEED, *DEVICE), run=DEMO_RUN, makes_run=True)
 def demo(given: Given) -> None:
     """Draw people seen by four cameras, learn to recognise them without labels, print a table of the stages, save a page."""
-    from dbc_cli.console import RichReporter
     from schemas.parameters import (
         EvaluateParameters,
         ExtractParameters,
@@ -60,7 +56,6 @@ def demo(given: Given) -> None:
 
 def _write_page(given: Given, reporter: RichReporter) -> None:
     """Write the report on the last stage into the run, and say where it is."""
-    from dbc_cli.console import print_text
     from stages.evaluate.report import report as make_report
     from stages.pages.report import write_report
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dbc_cli.command import Given, command
+from dbc_cli.console import borderless_table, print_json, print_table, print_text, show, text_of
 from dbc_cli.flags.flag import positional
 from dbc_cli.flags.tables import COMMON
 from stages.errors import UsageError
+from stages.escapes import visible_line
 
 ARTIFACTS = positional(tuple[str, str], "A B", "Two artifacts of one kind, each as in dbc show.")
 PARTS = ("parameters", "parents", "summary", "arrays", "execution", "versions")
@@ -20,9 +22,7 @@ def diff(given: Given, names: tuple[str, str] | None) -> None:
     """
     from dataclasses import asdict
 
-    from dbc_cli.console import borderless_table, print_json, print_table, print_text, show, text_of
     from stages.compare.difference import difference
-    from stages.escapes import visible_line
     from stages.runs.naming import named_artifact
 
     if names is None:

@@ -8,10 +8,12 @@ from typing import Any
 
 from dbc_cli.by_recipe import evaluate_parameters, tell_of_another_recipe
 from dbc_cli.command import Given, command
+from dbc_cli.console import RichReporter, show
 from dbc_cli.flags.flag import EVALUATION, Flag, in_panel, pins, stage_flag
 from dbc_cli.flags.tables import CAMERA, COMMON, DEVICE, EVALUATE, MAKING, WHITEN
 from dbc_cli.flags.training import RECIPE
 from dbc_cli.idle import tell_of_idle
+from dbc_cli.outcome import outcome_fields, show_outcome
 from schemas.stage_names import stage_label
 
 IDS = (Flag("ids", Path, "Table with the columns path and identity: identities known by now.", "", EVALUATION, "FILE"),)
@@ -36,8 +38,6 @@ def evaluate(given: Given) -> None:
     computed, and a note says so. `--ids` gives them afterwards. The silhouette is in squared Euclidean distance, as
     scikit-learn computes it with metric="sqeuclidean".
     """
-    from dbc_cli.console import RichReporter, show
-    from dbc_cli.outcome import outcome_fields, show_outcome
     from stages.evaluate.stage import evaluate as run_evaluate
     from stages.runs.lineage import with_clusters
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dbc_cli.command import Given, command
+from dbc_cli.console import RichReporter, print_text, show
 from dbc_cli.flags.flag import OUTPUT, WHERE, Flag, pins, positional, stage_flag
 from dbc_cli.flags.tables import COMMON, OVERWRITE
 from schemas.choices import ClusterFormat, ExportKind, MapMethod
@@ -83,8 +84,6 @@ def export(given: Given, what: str | None) -> None:
 
 
 def _show(given: Given, what: str, fields: dict[str, Any]) -> None:
-    from dbc_cli.console import show
-
     shown = {name: value for name, value in fields.items() if given.flag("json") or value is not None}
     show({"run": given.run.as_posix(), **shown}, title=what, as_json=given.flag("json"))
 
@@ -92,7 +91,6 @@ def _show(given: Given, what: str, fields: dict[str, Any]) -> None:
 def _clusters(given: Given) -> dict[str, Any] | None:
     from functools import partial
 
-    from dbc_cli.console import RichReporter, print_text
     from stages.assign.stage import assigned_stage
     from stages.export.folders import write_folders
     from stages.export.formats import write_layout
@@ -167,7 +165,6 @@ def _check_clusters(given: Given) -> None:
 
 
 def _features(given: Given) -> dict[str, Any]:
-    from dbc_cli.console import RichReporter
     from stages.export.features import embedded, projector_files, write_features, write_projector
     from stages.export.which_stage import stage_to_search
     from stages.runs.lineage import newest_features

@@ -9,6 +9,7 @@ from dbc_cli.command import Given, command, parse
 from dbc_cli.flags.flag import NETWORK, WHERE, Flag, pins, stage_flag
 from dbc_cli.flags.tables import COMMON, DEVICE, MAKING, SEED
 from dbc_cli.flags.training import AMP, COMPILE, INITIAL, RECIPE
+from dbc_cli.outcome import show_outcome
 from schemas.choices import CameraNormUse
 from schemas.recipes import DEFAULT_RECIPE, extraction_of
 
@@ -52,7 +53,6 @@ def extract(given: Given) -> None:
     Before any training, that is the initial model (stage init). Merging and retrieval use the pooled features of the backbone,
     the look-up table uses the embeddings of the head.
     """
-    from dbc_cli.outcome import show_outcome
     from stages.extract.stage import extract as run_extract
 
     parameters = extract_parameters(given)

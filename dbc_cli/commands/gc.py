@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dbc_cli.command import Given, command
+from dbc_cli.console import borderless_table, print_json, print_table, print_text
 from dbc_cli.flags.flag import Flag
 from dbc_cli.flags.tables import COMMON
 
@@ -17,7 +18,6 @@ def gc(given: Given) -> None:
 
     Kept are, for every dataset of the run, the newest version of each artifact, and all that these were made from.
     """
-    from dbc_cli.console import borderless_table, print_json, print_table, print_text
     from stages.runs.unreferenced import (
         bytes_of_earlier_datasets,
         freed_bytes,
@@ -55,8 +55,6 @@ def gc(given: Given) -> None:
 
 
 def _tell_of_earlier(earlier: Mapping[str, int]) -> None:
-    from dbc_cli.console import print_text
-
     if earlier:
         told = ", ".join(f"{kind} {n_bytes / 1e6:,.1f} MB" for kind, n_bytes in earlier.items())
         print_text(

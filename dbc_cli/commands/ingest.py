@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from dbc_cli.command import Given, command, parse
+from dbc_cli.console import RichReporter
 from dbc_cli.flags.flag import DRAWING, READING, WHERE, Flag, positional
 from dbc_cli.flags.tables import COMMON, MAKING, OVERWRITE, SEED
+from dbc_cli.outcome import show_outcome
 from schemas.choices import AskedFormat, OnBadImage
 from stages.errors import UsageError
 from stages.output_files import require_new
@@ -129,7 +131,6 @@ def ingest(given: Given, source: Path | None) -> None:
 
     Identities are optional: without them, clustering and training are the same.
     """
-    from dbc_cli.outcome import show_outcome
     from schemas.parameters import IngestParameters, SyntheticParameters
     from stages.ingest.stage import ingest as run_ingest
 
@@ -162,7 +163,6 @@ def ingest(given: Given, source: Path | None) -> None:
 
 def recognised(source: Path) -> str:
     """The layout of `source`, and a note that says why, and what else it could be."""
-    from dbc_cli.console import RichReporter
     from stages.ingest.formats import recognise_source
 
     found = recognise_source(source)

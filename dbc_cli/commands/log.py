@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dbc_cli.command import Given, command
+from dbc_cli.console import borderless_table, print_json, print_table, print_text
 from dbc_cli.flags.flag import positional
 from dbc_cli.flags.tables import COMMON
 from schemas.choices import ArtifactKind
@@ -21,7 +22,6 @@ ARTIFACT = positional(str, "ARTIFACT", "As in dbc show; by default the newest of
 @command("log", COMMON, order=132, source=ARTIFACT)
 def log(given: Given, name: str | None) -> None:
     """Show the lineage of an artifact: itself and all that it was made from, the latest first."""
-    from dbc_cli.console import borderless_table, print_json, print_table, print_text
     from stages.runs.naming import lineage_of, named_artifact
 
     run = given.run_directory

@@ -11,10 +11,12 @@ from dbc_cli.by_recipe import (
     tell_of_another_recipe,
 )
 from dbc_cli.command import Given, command
+from dbc_cli.console import RichReporter
 from dbc_cli.flags.flag import MERGING, Flag, pins, stage_flag
 from dbc_cli.flags.tables import CAMERA, COMMON, CONSTRAINTS, DEVICE, MAKING, MEMORY, MERGE, WHITEN
 from dbc_cli.flags.training import RECIPE
 from dbc_cli.idle import tell_of_idle, tell_of_unused
+from dbc_cli.outcome import show_outcome
 from stages.errors import UsageError
 
 FROM_STAGE = (
@@ -48,8 +50,6 @@ def merge(given: Given) -> None:
     labels, the merges with D, d_ab, d_a and d_b, and the dendrogram so far. Pairs that --constraints calls the same join
     first, those that differ are never in one cluster.
     """
-    from dbc_cli.console import RichReporter
-    from dbc_cli.outcome import show_outcome
     from stages.export.which_stage import stage_to_show
     from stages.loop.last_clusters import asked_merge
     from stages.loop.plan import AS_FEATURES_ASK

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dbc_cli.command import Given, command
 from dbc_cli.comparison import pictures_may_be_replaced, require_pictures
+from dbc_cli.console import RichReporter, show
 from dbc_cli.flags.flag import OUTPUT, Flag, pins
 from dbc_cli.flags.tables import COMMON, OVERWRITE
 from dbc_cli.problems import in_flags
@@ -20,7 +21,6 @@ def plot(given: Given) -> None:
 
     A ring marks the stage that dbc select chooses. Pictures in RUN/plots are drawn again; others need --overwrite.
     """
-    from dbc_cli.console import RichReporter, show
     from stages.compare.history import evaluated_otherwise, evaluations, history, shown_of_several
     from stages.compare.plots.panels import save
     from stages.compare.plots.sheets import run_sheet

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dbc_cli.command import Given, command
 from dbc_cli.commands.report import named_as_written, save_picture
+from dbc_cli.console import RichReporter, borderless_table, print_json, print_table, print_text, text_of
 from dbc_cli.flags.flag import OUTPUT, Flag, pins, positional, stage_flag
 from dbc_cli.flags.tables import COMMON, DEVICE, OVERWRITE
 from schemas.stage_names import json_stage, stage_label
@@ -40,7 +41,6 @@ def query(given: Given, pictures: list[Path] | None) -> None:
     Any picture will do: it is resized as those of the run and goes through the network of the stage. Similarity is the cosine
     of the features as merges compare them, 1 at most.
     """
-    from dbc_cli.console import RichReporter, print_json
     from stages.export.which_stage import stage_to_search
     from stages.runs.lineage import with_clusters
     from stages.search.query import draw_matches
@@ -82,8 +82,6 @@ def _fields(found: Found) -> list[dict[str, Any]]:
 
 
 def _show(found: Found, sheet: Path | None) -> None:
-    from dbc_cli.console import borderless_table, print_table, print_text, text_of
-
     for file, matches in zip(found.files, found.matches, strict=True):
         print_text(f"{file}: most similar at stage {stage_label(found.stage)}")
         rows = [

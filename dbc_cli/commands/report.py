@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dbc_cli.command import Given, command
+from dbc_cli.console import RichReporter, borderless_table, print_json, print_table, print_text, text_of
 from dbc_cli.flags.flag import Flag, pins, stage_flag
 from dbc_cli.flags.tables import COMMON, OVERWRITE
 from dbc_cli.idle import tell_of_unused
@@ -79,7 +80,6 @@ def report(given: Given) -> None:
     --html saves one page that opens without a network: curves over stages, a map of the samples, all clusters, ranked
     lists, merges, warnings, and what was run.
     """
-    from dbc_cli.console import RichReporter, print_json
     from stages.evaluate.report import draw_clusters
     from stages.evaluate.report import report as make_report
     from stages.export.which_stage import stage_to_show
@@ -184,8 +184,6 @@ def save_picture(picture: Any, path: Path, *, overwrite: bool, argument: str = "
 
 
 def _show(fields: Mapping[str, Any]) -> None:
-    from dbc_cli.console import print_text, text_of
-
     joins = "" if fields["n_joining_merges"] is None else f", {fields['n_joining_merges']} of them of two identities"
     print_text(f"stage {fields['stage']}: {fields['n_clusters']} clusters from {fields['n_merges']} merges{joins}")
     if fields["same_camera_merges"] is not None:
@@ -215,8 +213,6 @@ def _span(row: Mapping[str, Any]) -> str:
 
 def _table(title: str, rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
     """Print a table of the columns `names`, without those that are empty."""
-    from dbc_cli.console import borderless_table, print_table, print_text, text_of
-
     names = [name for name in names if any(row[name] is not None for row in rows)]
     # rich would break a title at the width of its table
     print_text(title)

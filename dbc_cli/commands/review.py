@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dbc_cli.command import Given, command
+from dbc_cli.console import RichReporter, print_json, print_text, show
 from dbc_cli.flags.flag import Flag, pins, stage_flag
 from dbc_cli.flags.tables import COMMON, OVERWRITE, SEED
 from dbc_cli.idle import tell_of_unused
@@ -13,7 +14,6 @@ from stages.errors import UsageError
 from stages.output_files import require_new, require_writable, write_text
 
 if TYPE_CHECKING:
-    from dbc_cli.console import RichReporter
     from stages.pages.review import Review
 
 REVIEW = (
@@ -54,7 +54,6 @@ def review(given: Given) -> None:
 
     --static saves the page as a file instead. --join puts two files of answers into one, and shows what contradicts.
     """
-    from dbc_cli.console import RichReporter
     from stages.constraints.stage import FILE_NAME
     from stages.export.which_stage import stage_to_show
     from stages.pages.review import open_review
@@ -87,7 +86,6 @@ def review(given: Given) -> None:
 
 
 def _save_page(given: Given, opened: Review, n_pairs: int, reporter: RichReporter) -> None:
-    from dbc_cli.console import show
     from stages.pages.review import static_page
 
     page = given["static"]
@@ -99,7 +97,6 @@ def _save_page(given: Given, opened: Review, n_pairs: int, reporter: RichReporte
 
 
 def _serve(given: Given, opened: Review, file: Path, reporter: RichReporter) -> None:
-    from dbc_cli.console import show
     from stages.pages.review_server import serving
 
     require_writable(file)
@@ -124,7 +121,6 @@ def _wait_for_the_end() -> None:
 
 
 def _join(given: Given) -> None:
-    from dbc_cli.console import print_json, print_text
     from stages.review.answer_book import csv_of, read_rows
     from stages.review.joining import join_answers
 

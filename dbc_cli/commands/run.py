@@ -20,6 +20,7 @@ from dbc_cli.commands.extract import FEATURES, extract_parameters
 from dbc_cli.commands.select import verdict_fields
 from dbc_cli.comparison import ANOTHER_SET_METHODS
 from dbc_cli.configuration import STAGE_TABLES
+from dbc_cli.console import RichReporter, print_json, print_table, print_text
 from dbc_cli.flags.flag import TRAINING, Flag, pins
 from dbc_cli.flags.tables import (
     CAMERA,
@@ -37,6 +38,7 @@ from dbc_cli.flags.tables import (
 from dbc_cli.flags.training import AMP, COMPILE, INITIAL, RUNNING, TRAIN
 from dbc_cli.idle import settings_of, tell_of_idle
 from dbc_cli.problems import in_flags
+from dbc_cli.stage_table import row_fields, stage_table
 from schemas.choices import Stop
 from schemas.recipes import DEFAULT_RECIPE, METHOD_SETTINGS, OTHER_METHODS, RECIPES
 from schemas.stage_names import INIT_STAGE, json_stage, stage_label
@@ -138,8 +140,6 @@ def plan_of(given: Given, *, ends_by_itself: bool = False) -> Plan:
 
 def plans_of_methods(given: Given, names: Sequence[str]) -> dict[str, Plan]:
     """The plan of each method; a note says which rates other methods have, if none are given."""
-    from dbc_cli.console import RichReporter
-
     plans = {name: plan_of_method(given, name) for name in names}
     others = [name for name in names if name in OTHER_METHODS]
     if others and given["recipe"] != "paper" and given["learning_rate"] is None:
@@ -213,7 +213,6 @@ def _untold(plan: Plan) -> Plan:
 def run_plan(given: Given, plan: Plan) -> None:
     """Run `plan` and show its table, or say what a dry run would make first; if it fails, show the rows that are done."""
     from dbc_cli.run_progress import RunProgress
-    from dbc_cli.stage_table import row_fields
     from stages.export.which_stage import ending_stage
     from stages.loop.forecast import Forecast
     from stages.loop.plan import check_plan, planned_work
@@ -273,9 +272,6 @@ def show_rows(
     would_create: str | None = None,
 ) -> None:
     """Print the stages that are done, the chosen one, what was found, and what a dry run would make next."""
-    from dbc_cli.console import print_json, print_table, print_text
-    from dbc_cli.stage_table import stage_table
-
     if given.flag("json"):
         told = {} if verdict is None else verdict_fields(verdict)
         chosen = {} if choice is None else {"chosen": json_stage(choice.chosen), "reason": choice.reason}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from dbc_cli.command import Given, command
+from dbc_cli.console import RichReporter, borderless_table, print_json, print_table, print_text
 from dbc_cli.flags.flag import Flag, pins
 from dbc_cli.flags.tables import COMMON
 from dbc_cli.problems import in_flags
@@ -34,7 +35,6 @@ def select(given: Given) -> None:
 
     Below the table each rule is explained in a line.
     """
-    from dbc_cli.console import RichReporter, print_json, print_text
     from stages.loop.choice.choose import choose, default_rule, reason
     from stages.loop.choice.rule import all_rules
     from stages.loop.choice.stage import Compared, guessing, joined_pairs, measure_stage, measured_stages
@@ -98,8 +98,6 @@ def stage_rows(measures: Sequence[StageMeasures]) -> list[dict[str, Any]]:
 
 
 def _show(rows: Sequence[dict[str, Any]], chosen: dict[str, int | str | None]) -> None:
-    from dbc_cli.console import borderless_table, print_table
-
     cells = []
     for row in rows:
         scores = (_score(row[name], is_chosen=stage == row["stage"]) for name, stage in chosen.items())

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dbc_cli.command import Given, command
+from dbc_cli.console import PIPE_WIDTH, print_json, print_text, printed, text_of
 from dbc_cli.flags.flag import positional
 from dbc_cli.flags.tables import COMMON
 from stages.errors import UsageError
+from stages.escapes import visible_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +27,6 @@ def show(given: Given, name: str | None) -> None:
 
     Without a stage, the newest that has such an artifact is taken; without a version, its newest.
     """
-    from dbc_cli.console import print_json
     from schemas.manifest import dump_manifest
     from stages.runs.naming import named_artifact
     from stages.runs.unreferenced import own_bytes
@@ -60,8 +61,6 @@ def _tree(fields: Mapping[str, Any]) -> Tree:
 
 
 def _add(tree: Tree, name: str, value: Any) -> None:
-    from dbc_cli.console import text_of
-
     if isinstance(value, dict) and value:
         branch = tree.add(name)
         for key, item in value.items():
@@ -80,9 +79,6 @@ def _print(tree: Tree) -> None:
     """Print `tree`, whose labels are text and not markup."""
     from rich.console import Console
     from rich.text import Text
-
-    from dbc_cli.console import PIPE_WIDTH, print_text, printed
-    from stages.escapes import visible_line
 
     def as_text(branch: Tree) -> None:
         branch.label = Text(visible_line(str(branch.label)))

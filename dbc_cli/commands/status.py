@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dbc_cli.command import Given, command
+from dbc_cli.console import print_json, print_table, print_text
 from dbc_cli.flags.flag import Flag
 from dbc_cli.flags.tables import COMMON
 from stages.errors import DbcError
@@ -22,7 +23,6 @@ VERIFY = (Flag("verify", bool, "Read every array and check its digest."),)
 @command("status", VERIFY, COMMON, order=130)
 def status(given: Given) -> None:
     """Show the artifacts of a run, their versions and parents, and the next command."""
-    from dbc_cli.console import print_json
     from stages.runs.listing import check, list_run
 
     run = given.run_directory
@@ -126,8 +126,6 @@ def _fields(listed: Listed, checked: Checked | None) -> dict[str, Any]:
 
 
 def _show(content: dict[str, Any]) -> None:
-    from dbc_cli.console import print_table, print_text
-
     print_table(status_table(content["run"], content["artifacts"]))
     for row in content["artifacts"]:
         for problem in row["problems"]:

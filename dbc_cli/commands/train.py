@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dbc_cli.by_recipe import asked_constraints, initial_by_recipe, tell_of_another_pooling
 from dbc_cli.command import Given, command
+from dbc_cli.console import RichReporter
 from dbc_cli.flags.flag import TRAINING, in_panel, pins, stage_flag
 from dbc_cli.flags.tables import COMMON, CONSTRAINTS, DEVICE, MAKING, SEED, WHITEN
 from dbc_cli.flags.training import AMP, COMPILE, INITIAL, RUNNING, SUPERVISED, TRAIN
 from dbc_cli.idle import tell_of_idle
+from dbc_cli.outcome import show_outcome
 
 
 @command(
@@ -30,8 +32,6 @@ def train(given: Given) -> None:
     At stage 0 every sample is its own class. A later stage trains on its clusters, from the weights of the previous stage.
     With --supervised, stage 0 learns the identities of the train split: for a labelled set that other runs start from.
     """
-    from dbc_cli.console import RichReporter
-    from dbc_cli.outcome import show_outcome
     from stages.runs.run_directory import model_manifest
     from stages.train.stage import train as run_train
 

@@ -14,7 +14,7 @@ from tests.cli.conftest import Dbc
 def planned(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The runs and plans that would have been run; ingest draws two people."""
     seen: list[Any] = []
-    monkeypatch.setattr("dbc_cli.commands.run.run_plan", lambda given, plan: seen.append((given, plan)))
+    monkeypatch.setattr("dbc_cli.commands.demo.run_plan", lambda given, plan: seen.append((given, plan)))
     return seen
 
 
