@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from array_api_compat import array_namespace, device
 from numpy.typing import NDArray
 from scipy import sparse
 
@@ -122,13 +123,9 @@ def _encoded(features: Array, neighbours: Neighbours, members: sparse.csr_matrix
 
 def _similarity(features: Array, row: NDArray[np.int64], column: NDArray[np.int64]) -> Float64Array:
     """Exact similarity (n_pairs) of the samples `row` and `column`, on the host."""
-    if isinstance(features, np.ndarray):
-        return np.asarray(exact_similarity_of_pairs(features, features, row, column))
-    from array_api_compat import array_namespace
-
-    xp = array_namespace(features)
-    places = (xp.asarray(index, device=features.device) for index in (row, column))
-    return np.asarray(to_host(exact_similarity_of_pairs(features, features, *places)))
+    xp, there = array_namespace(features), device(features)
+    places = (xp.asarray(index, device=there) for index in (row, column))
+    return to_host(exact_similarity_of_pairs(features, features, *places))
 
 
 def _overlap(

@@ -92,7 +92,9 @@ def compute_model(
     warnings = result.health.warnings()
     for warning in warnings:
         context.reporter.warn(warning)
-    _write(writer, model, result)
+    arrays = {**model_arrays(model), "memory": result.lookup_table, "loss": result.loss, "accuracy": result.accuracy}
+    for name, array in arrays.items():
+        writer.array(name, array)
     n_left_out = len(_left_out(parents.dataset, train_index))
     summary = _summary(
         model, result, parameters, backbone=initial.backbone, n_left_out=n_left_out, images_per_second=progress.rate
@@ -276,14 +278,6 @@ def _start(
     if embedding is None or parameters.memory_init == "zeros":
         return network, zero_table(int(labels.max()) + 1, embedding_dim)
     return network, centroid_table(embedding, labels)
-
-
-def _write(writer: Writer, model: ReidModel, result: TrainResult) -> None:
-    for name, array in model_arrays(model).items():
-        writer.array(name, array)
-    writer.array("memory", result.lookup_table)
-    writer.array("loss", result.loss)
-    writer.array("accuracy", result.accuracy)
 
 
 def _summary(

@@ -66,7 +66,7 @@ def train(
     told = make_constraints(run, dataset, constraints or AskedConstraints(), context=context) if stage == 0 else None
     if told is not None and told.artifact is None:
         return told
-    known = None if told is None or told.artifact is None else told.artifact
+    known = None if told is None else told.artifact
     n_joined = 0 if known is None else constraints_manifest(known).summary.n_joined
     before = _weights_before(run, stage, initial, context)
     if before.artifact is None:
