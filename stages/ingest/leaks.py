@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -39,9 +40,10 @@ def find_leaks(samples: Samples, digests: Sequence[str]) -> dict[str, int]:
 def _alike(samples: Samples, digests: Sequence[str]) -> list[list[tuple[int, int]]]:
     """The images that hold the same, of several samples: the number of each, and of its sample."""
     sample_of = np.repeat(np.arange(len(samples)), np.diff(samples.frame_start)).tolist()
+    n_of = Counter(digests)
     images_of: dict[str, list[tuple[int, int]]] = {}
     for image, (digest, sample) in enumerate(zip(digests, sample_of, strict=True)):
-        if digest:
+        if digest and n_of[digest] > 1:
             images_of.setdefault(digest, []).append((image, sample))
     return [images for images in images_of.values() if len({sample for _, sample in images}) > 1]
 
