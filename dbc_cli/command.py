@@ -23,11 +23,11 @@ from dbc_cli.problems import problem_of
 from schemas.stage_names import parse_stage
 from stages.errors import DbcError, MemoryLimitError, UsageError
 from stages.processes import is_leader
+from stages.reporting import Reporter
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from stages.reporting import Reporter
     from stages.runs.context import Context
     from stages.runs.run_directory import RunDirectory
 

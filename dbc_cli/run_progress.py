@@ -16,11 +16,11 @@ from rich.text import Text
 from dbc_cli.console import RichReporter
 from dbc_cli.stage_table import NOT_TRAINED, stage_line, stage_table
 from schemas.stage_names import stage_label
+from stages.reporting import Advance
 
 if TYPE_CHECKING:
     from stages.loop.forecast import Forecast
     from stages.loop.plan import Work
-    from stages.reporting import Advance
 
 _A_SECOND = 2
 """Times that the screen is drawn."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +16,10 @@ from dbc_cli.idle import tell_of_unused
 from dbc_cli.outcome import outcome_fields, show_outcome
 from stages.errors import UsageError
 from stages.output_files import require_new
+from stages.reporting import Reporter
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from stages.assign.stage import Assignment
-    from stages.reporting import Reporter
     from stages.runs.making import Made
     from stages.runs.run_directory import RunDirectory
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +14,11 @@ from dbc_cli.idle import tell_of_unused
 from schemas.choices import Drawn, PageMap
 from stages.errors import DbcError, UsageError
 from stages.output_files import require_new, write_whole
+from stages.reporting import Reporter
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
-
     from stages.evaluate.clusters.report import ClusterRow
     from stages.evaluate.report import Reported
-    from stages.reporting import Reporter
 
 REPORT = (
     Flag("top", int, "Rows of each list, and clusters in the picture.", "10", metavar="N", least=1, most=100_000),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from dbc_cli.command import Given, command
@@ -14,8 +15,6 @@ from stages.errors import DbcError
 from stages.loop.choice.rules import rule_names
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from stages.loop.choice.measures import StageMeasures
     from stages.loop.choice.verdict import Verdict
 

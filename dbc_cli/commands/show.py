@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from dbc_cli.command import Given, command
@@ -12,8 +13,6 @@ from stages.errors import UsageError
 from stages.escapes import visible_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from rich.tree import Tree
 
 ARTIFACT = positional(
