@@ -103,7 +103,8 @@ def write_projector(found: Embedded, folder: Path, *, overwrite: bool = False) -
         **{name: column.tolist() for name, column in found.place.items()},
     }
     texts |= {"cluster": found.cluster.tolist(), "camera": found.camera, "identity": found.identity}
-    metadata = csv_text({name: [_one_cell(text) for text in column] for name, column in texts.items()}, delimiter="\t")
+    cells = {name: [" ".join(str(value).split()) for value in column] for name, column in texts.items()}
+    metadata = csv_text(cells, delimiter="\t")
     settings = (
         'embeddings {\n  tensor_path: "vectors.tsv"\n  metadata_path: "metadata.tsv"\n'
         f'  sprite {{\n    image_path: "sprite.png"\n    single_image_dim: {side}\n    single_image_dim: {side}\n  }}\n}}\n'
@@ -111,10 +112,6 @@ def write_projector(found: Embedded, folder: Path, *, overwrite: bool = False) -
     for file, text in zip(files, ("\n".join(rows) + "\n", metadata, settings), strict=False):
         write_text(text, file, argument="projector", overwrite=overwrite)
     write_whole(files[-1], lambda part: sprite.save(part, format="PNG"), argument="projector", overwrite=overwrite)
-
-
-def _one_cell(value: object) -> str:
-    return " ".join(str(value).split())
 
 
 def _sprite(found: Embedded) -> tuple[Image.Image, int]:

@@ -128,10 +128,9 @@ class _Pictures:
 
 def _texts(table: CsvFile, column: str, pictures: _Pictures, dataset: Artifact) -> tuple[dict[int, str], list[str]]:
     """The identity of images, by their place, without missing ones; and the paths of rows that name none, or several."""
-    sample_of = np.repeat(
-        np.arange(len(dataset.read("frame_start")) - 1), np.diff(dataset.read("frame_start"))
-    ).tolist()
-    known = _places(table, dataset)
+    n_images = np.diff(dataset.read("frame_start"))
+    sample_of = np.repeat(np.arange(len(n_images)), n_images).tolist()
+    known = [(name, values.tolist()) for name, values in places(dataset).items() if name in table.cells]
     found: dict[int, str] = {}
     said_in: dict[int, int] = {}
     lost: list[str] = []
@@ -165,11 +164,6 @@ def _whole(table: CsvFile, row: int, name: str) -> int:
     if number is None:
         raise UsageError(f"{table.at(row)}: {name} {shown(cell)} is not a whole number; correct it")
     return number
-
-
-def _places(table: CsvFile, dataset: Artifact) -> list[tuple[str, list[int]]]:
-    """Each column of `PLACES` that table and data set have, and its values (n_images) in the data set."""
-    return [(name, values.tolist()) for name, values in places(dataset).items() if name in table.cells]
 
 
 def _of_samples(file: Path, text_of: dict[int, str], frame_start: Int64Array, paths: Sequence[str]) -> list[str]:

@@ -75,7 +75,9 @@ def read_folder(source: Path, parameters: IngestParameters, findings: Findings) 
     pid = identities(names)
     if parameters.identity_pattern is None and any(names):
         findings.missing["pid"] = int((pid == UNKNOWN).sum())
-        findings.notes.append(_identities_note({name for name in names if not is_missing(name)}))
+        known = [shown(name) for name in sorted({name for name in names if not is_missing(name)})]
+        told = f"identities: the names of {len(known)} folders ({shortened(known)})"
+        findings.notes.append(f"{told}; `folder_identities=False` if they are none")
     findings.warnings += doubts(names, kind="identities")
     if kinds is None:
         split = own_splits(pid, camid, parameters, findings)
@@ -173,11 +175,6 @@ def _given_splits(source: Path, kinds: Sequence[int], pid: Int32Array, camid: In
     if QUERY not in given:
         split[test] = divide_test(pid[test], camid[test], seed=seed)
     return split
-
-
-def _identities_note(names: set[str]) -> str:
-    found = shortened([shown(name) for name in sorted(names)])
-    return f"identities: the names of {len(names)} folders ({found}); `folder_identities=False` if they are none"
 
 
 FORMAT = Format(
