@@ -21,9 +21,11 @@ from __future__ import annotations
 import argparse
 import errno
 import hashlib
+import importlib
 import io
 import json
 import os
+import pkgutil
 import resource
 import shutil
 import signal
@@ -40,6 +42,8 @@ import numpy as np
 import torch
 from PIL import Image
 
+import dbc_cli.commands
+import stages
 from dbc_cli.__main__ import run_command
 from stages.runs.listing import list_run
 from stages.runs.run_directory import RunDirectory
@@ -307,6 +311,13 @@ def matrix(folder: Path, *, most: int, commands: list[str], faults: list[str]) -
         after.rename(base)
 
 
+def import_all() -> None:
+    """Import every module of the commands and of what they call, so that no fork has to."""
+    for package in (dbc_cli.commands, stages):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            importlib.import_module(module.name)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--most", type=int, default=20, help="boundaries a command and fault")
@@ -315,6 +326,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     started = time.monotonic()
+    import_all()
     rows = []
     if not asked.json:
         head = ("command", "fault", "boundaries", "tried", "killed", "one line", "done", "lost")

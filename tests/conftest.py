@@ -22,6 +22,11 @@ if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that start processes: they take longest, and one that comes last keeps a worker waiting."""
+    items.sort(key=lambda item: not (isinstance(item, pytest.Function) and hasattr(item.module, "subprocess")))
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real images; the test is skipped where it is absent."""
