@@ -134,14 +134,7 @@ class HostTable:
 
     def means(self, ids: Int64Array) -> Array:
         """See `Table`."""
-        result, spare = np.empty((len(ids), self._sums.shape[1])), np.empty(self._sums.shape[1])
-        for row, cluster in zip(result, ids, strict=True):
-            compiled_rows.mean_of(self._rows, cluster, self._slot, self._sums, row, spare)
-        return result
-
-    def _many_means(self, ids: Int64Array) -> Float64Array:
-        """`means`, shared among the threads."""
-        result = np.empty((len(ids), self._sums.shape[1]))
+        ids, result = np.ascontiguousarray(ids), np.empty((len(ids), self._sums.shape[1]))
 
         def fill(first: int, stop: int) -> None:
             compiled_rows.means_of(self._rows, ids, first, stop, self._slot, self._sums, result)
@@ -172,7 +165,7 @@ class HostTable:
     ) -> HostScreen | PairScreen:
         """See `Table`."""
         if self._pairs is not None:
-            return self._pairs.screen(self._many_means, self.variances, self.members, ids, weights, owner, shared)
+            return self._pairs.screen(self.means, self.variances, self.members, ids, weights, owner, shared)
         n_rows, dim = len(ids), self._sums.shape[1]
         product = self._product(n_rows)
         origin = origin_of(self.means(ids[:: max(1, n_rows // 64)]).mean(axis=0), self._grid, self._rows.features)
@@ -212,7 +205,9 @@ class HostTable:
         return HostScreen(screen, owner, product, slack_of(self._grid, metric=self.metric))
 
     def _over_chunks(self, total: int, fill: Callable[[int, int], object], *, size: int = _CHUNK_ROWS) -> None:
-        list(self._threads.map(lambda chunk: fill(*chunk), _chunks(total, size)))
+        chunks = _chunks(total, size)
+        # a single chunk ends sooner than a thread begins
+        list((self._threads.map if len(chunks) > 1 else map)(lambda chunk: fill(*chunk), chunks))
 
 
 def _rows_of(features: Array, grid: FeatureGrid, members: Members, metric: SampleMetric) -> Rows:
