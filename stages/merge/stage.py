@@ -148,9 +148,8 @@ def merge(
         if finding is not None and stage == 1:
             context.reporter.note(finding.told)
         summary = _summary(result, finding, stage=stage, features_stage=features_manifest(features).summary.stage)
-        precision = "float64" if result.pairs_in is None else f"float64, pairs found in {result.pairs_in}"
         execution = Execution(
-            backend=backend.library, device=backend.device, precision=precision, processes=processes.size
+            backend=backend.library, device=backend.device, precision=_precision(result), processes=processes.size
         )
         return Computed(summary, execution, notes=notes)
 
@@ -304,6 +303,10 @@ def _write(writer: Writer, result: StageMerges, linkage: Float64Array) -> None:
     for name in ("selected", "weights"):
         if (of_samples := getattr(result, name)) is not None:
             writer.array(name, of_samples)
+
+
+def _precision(result: StageMerges) -> str:
+    return "float64" if result.pairs_in is None else f"float64, pairs found in {result.pairs_in}"
 
 
 def _summary(result: StageMerges, finding: CameraFinding | None, *, stage: int, features_stage: int) -> ClustersSummary:
