@@ -87,7 +87,9 @@ def keep_caches_where_they_can_be_written() -> None:
     Without its folder CuPy cannot be imported, and Zarr imports it: no command would work.
     """
     for variable, (place, name) in CACHES.items():
-        if variable in os.environ or _is_own_folder(os.path.join(os.path.expanduser(place), name)):  # noqa: PTH111, PTH118
+        home = os.path.expanduser(place)  # noqa: PTH111
+        # "~" stays if the user has no home: it would be a folder of that name in the working one
+        if variable in os.environ or (home != place and _is_own_folder(os.path.join(home, name))):  # noqa: PTH118
             continue
         own = os.path.join(os.environ.get("TMPDIR", "/tmp"), f"dbc-{os.getuid()}")  # noqa: PTH118, S108
         folder = os.path.join(own, name)  # noqa: PTH118

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -52,8 +53,10 @@ def cache_folder() -> Path:
     if _config.CACHE_DIR:
         places = [Path(_config.CACHE_DIR)]
     else:
-        user = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
-        places = [user / "dbc", Path(tempfile.gettempdir()) / f"dbc-{os.getuid()}"]
+        places = [Path(tempfile.gettempdir()) / f"dbc-{os.getuid()}"]
+        # a user of a container may have no home at all
+        with contextlib.suppress(RuntimeError):
+            places.insert(0, Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dbc")
     found = next((place / name for place in places if _is_own(place) and _is_own(place / name)), None)
     return found or Path(tempfile.mkdtemp(prefix="dbc-"))
 

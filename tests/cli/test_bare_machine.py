@@ -78,7 +78,7 @@ def test_every_command_without_a_home_and_without_a_network(tmp_path: Path) -> N
     assert statuses == dict.fromkeys(statuses, 0), told.stderr
 
 
-@pytest.mark.parametrize("home", ["writable", "missing", "file/home", "taken", ""])
+@pytest.mark.parametrize("home", ["writable", "missing", "file/home", "taken", "", "none"])
 def test_caches_go_into_the_folder_for_temporary_files_if_the_home_cannot_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str
 ) -> None:
@@ -91,6 +91,10 @@ def test_caches_go_into_the_folder_for_temporary_files_if_the_home_cannot_be_wri
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / home) if home else "/dev/null/home")
     monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    monkeypatch.chdir(tmp_path)
+    if home == "none":
+        # what Python gives for a user that the system does not know
+        monkeypatch.setattr("os.path.expanduser", lambda path: path)
     keep_caches_where_they_can_be_written()
     if home in ("writable", "missing"):
         assert not CACHES.keys() & os.environ.keys()
@@ -99,6 +103,7 @@ def test_caches_go_into_the_folder_for_temporary_files_if_the_home_cannot_be_wri
         folder = Path(os.environ[variable])
         assert folder.is_dir()
         assert folder.parent == tmp_path / "temporary" / f"dbc-{os.getuid()}"
+    assert not (tmp_path / "~").exists()
     # a choice of the user's stays
     monkeypatch.setenv("CUPY_CACHE_DIR", "/somewhere")
     keep_caches_where_they_can_be_written()

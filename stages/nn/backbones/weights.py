@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -51,7 +52,7 @@ def weights_file(weights: str) -> WeightsFile:
 
     UsageError if there is nothing.
     """
-    path = Path(weights).expanduser()
+    path = Path(os.path.expanduser(weights))  # noqa: PTH111, it leaves "~" if there is no home
     if path.is_dir():
         model = own_model(path)
         return WeightsFile(

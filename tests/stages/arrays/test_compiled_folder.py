@@ -48,6 +48,16 @@ def test_the_folder_is_the_users_and_a_temporary_one_where_that_cannot_be_writte
     assert cache_folder().parent.parent == tmp_path
 
 
+def test_a_user_without_a_home_has_a_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert cache_folder().parent.parent == tmp_path
+
+
 def test_the_folder_that_is_given_goes_before_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("numba.config.CACHE_DIR", str(tmp_path))
     assert cache_folder().parent == tmp_path
