@@ -181,7 +181,12 @@ def _by_seed(members: Sequence[CellResult], stage: int) -> dict[int, Metrics]:
 
 
 def _spreads(rows: Sequence[Metrics]) -> dict[str, Spread]:
-    return {name: spread_of([row.get(name) for row in rows]) for name in ALL_METRICS}
+    found = {name: spread_of([row.get(name) for row in rows]) for name in ALL_METRICS}
+    stages = {row["stage"] for row in rows}
+    if INIT_STAGE in stages and len(stages) > 1:
+        # it is a name, not a number to take a mean of
+        found["stage"] = Spread(None, None, len(rows))
+    return found
 
 
 def spread_of(values: Sequence[float | None]) -> Spread:

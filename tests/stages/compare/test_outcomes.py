@@ -59,6 +59,14 @@ def test_seeds_are_put_together_as_mean_and_sample_deviation() -> None:
     assert found["stage init", None].metrics["mAP"].n == 3
 
 
+def test_the_initial_stage_is_no_number_in_a_mean_of_stages() -> None:
+    seeds = [result({"seed": seed}, [0.2, 0.4, 0.9], [0.0] * 3, chosen) for seed, chosen in enumerate((-1, 1))]
+    found = {line.at: line for line in lines(seeds)}
+    assert found["auto"].metrics["stage"].mean is None
+    assert found["auto"].metrics["n_clusters"].mean == 95
+    assert found["last"].metrics["stage"].mean == 1
+
+
 def test_settings_that_do_not_begin_alike_have_a_start_of_their_own() -> None:
     swept = [
         result({"recipe": recipe, "seed": seed}, [0.1, began, 0.5], [0.0] * 3)
