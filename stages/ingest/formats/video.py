@@ -15,6 +15,7 @@ from stages.ingest.formats.format import NAMING, STEPS, Findings, Format
 from stages.ingest.formats.layout import folder_of
 from stages.ingest.formats.listing import left_out, list_images
 from stages.ingest.formats.names import shown
+from stages.ingest.formats.yolo import frame_labels, why_frames
 from stages.samples import Samples
 
 EVERY_SECONDS = 1.0
@@ -52,6 +53,12 @@ def read_videos(source: Path, parameters: IngestParameters, findings: Findings) 
         step = f"{parameters.every_frames} frames"
     findings.notes.append(f"whole frames of {len(paths)} videos, one every {step}")
     findings.warnings += unread_boxes(root, paths)
+    labels = [file for own in frame_labels(root, paths).values() for file in own.values()]
+    if labels:
+        findings.warnings.append(
+            f"files called like a video and a number, which are not read: {len(labels)}, the first "
+            f"{shown(min(labels).relative_to(root))}; if they have boxes of YOLO, give the folder with `format='yolo'`"
+        )
     samples = samples_of(found, source=source, root=root, parameters=parameters, findings=findings)
     if source.is_dir():
         findings.left_out = left_out(source, taken=set(paths))
@@ -72,12 +79,13 @@ def frames_taken(seconds: list[float], parameters: IngestParameters) -> list[int
 
 
 def why_video(source: Path) -> str | None:
-    """One line if `source` is a video, or a folder with videos and no pictures; else None."""
+    """One line if `source` is a video, or a folder with videos and neither pictures nor labels of their frames; else None."""
     if source.is_file():
         return f"{source.suffix} is a video" if is_video(source.name) else None
     try:
         has_videos = bool(list_images(source, recursive=False, suffixes=VIDEO_SUFFIXES))
-        return "there are videos and no pictures" if has_videos and not list_images(source, recursive=False) else None
+        is_bare = has_videos and not list_images(source, recursive=False) and why_frames(source) is None
+        return "there are videos and no pictures" if is_bare else None
     except DbcError:
         return None
 

@@ -1,9 +1,9 @@
-"""YOLO: a text file of boxes for each picture, beside it or in labels/ beside images/."""
+"""YOLO: a text file of boxes for each picture or frame of a video, beside it or in labels/ beside images/."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -11,9 +11,11 @@ from pathlib import Path, PurePosixPath
 
 from schemas.parameters import IngestParameters
 from stages.errors import DbcError, UsageError
+from stages.ingest.decode.pixels import VIDEO_SUFFIXES
 from stages.ingest.formats.boxes_file import CELL, first_lines
 from stages.ingest.formats.detections import Detection, samples_of
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
+from stages.ingest.formats.layout import shortened
 from stages.ingest.formats.listing import list_images, no_images, subfolders
 from stages.ingest.formats.names import is_missing, numbered_lines, plain, read_lines, shown, whole_number
 from stages.ingest.formats.numbers import number_of, score_of
@@ -37,17 +39,19 @@ class Line:
 
 
 def read_yolo(source: Path, parameters: IngestParameters, findings: Findings) -> Samples:
-    """The boxes of every picture under `source` that has a file of labels.
+    """The boxes of every picture, and every frame of a video (`frame_labels`), under `source` that has a file of labels.
 
-    Pictures without one are counted and left out, as are pictures whose file is empty. A sixth field is a track if it is
-    whole in every line, and not 1.0 at most, else the detector's confidence; a seventh is a track. Tracks are told apart by
-    folder. UsageError names the file and line of what is wrong.
+    Frames count from 1, or from 0 in all videos if one has a frame 0; each video is a camera. Pictures without labels are
+    counted and left out, as are those whose file is empty. A sixth field is a track if it is whole in every line, and not 1.0
+    at most, else the detector's confidence; a seventh is a track. Tracks are told apart by folder or video. UsageError names
+    the file and line of what is wrong.
     """
     paths = list_images(source, recursive=True)
-    if not paths:
+    files = {(path, -1): label_file(source, path) for path in paths}
+    files |= _of_frames(source, set(files.values()), findings)
+    if not files:
         raise no_images(source)
-    files = {path: label_file(source, path) for path in paths}
-    lines = {path: _lines(file) for path, file in files.items() if file.is_file()}
+    lines = {place: _lines(file) for place, file in files.items() if file.is_file()}
     strays = _without_picture(set(files.values()))
     if strays and parameters.on_bad_image != "skip":
         others = f", nor have those of {len(strays) - 1} other files" if len(strays) > 1 else ""
@@ -60,9 +64,9 @@ def read_yolo(source: Path, parameters: IngestParameters, findings: Findings) ->
     if not lines:
         raise UsageError(f"{shown(source)} has no labels: give NAME.txt beside NAME.jpg, or in labels/ beside images/")
     n_empty = sum(not each for each in lines.values())
-    told = [f"{len(paths) - len(lines)} without labels", f"{n_empty} without boxes"]
-    if n_empty or len(lines) < len(paths):
-        findings.notes.append(f"pictures left out: {', '.join(told)}; of {len(paths)}")
+    told = [f"{len(files) - len(lines)} without labels", f"{n_empty} without boxes"]
+    if n_empty or len(lines) < len(files):
+        findings.notes.append(f"pictures left out: {', '.join(told)}; of {len(files)}")
     everything = [line for own in lines.values() for line in own]
     sixth_is_track = _are_tracks([line.more[0] for line in everything if line.more])
     if any(len(line.more) == 1 for line in everything):
@@ -73,17 +77,59 @@ def read_yolo(source: Path, parameters: IngestParameters, findings: Findings) ->
     names = class_names(source)
     found = [
         each._replace(category=names.get(each.category, each.category))
-        for path, own in lines.items()
-        for each in _detections(path, own, sixth_is_track=sixth_is_track)
+        for (path, frame), own in lines.items()
+        for each in _detections(path, frame, own, sixth_is_track=sixth_is_track)
     ]
     samples = samples_of(found, source=source, root=source, parameters=parameters, findings=findings)
     if len(samples) < len(samples.path):
         findings.warnings.append(
             f"{len(samples.path)} boxes are {len(samples)} samples: those of one track (the last field of their lines) in one "
-            "folder are taken for the frames of one animal, which no merge parts again; if the field is an individual, as "
+            "folder or video are taken for frames of one animal, which no merge parts again; if it is an individual, as "
             "`dbc export clusters` writes it, or a confidence, take it out of the lines"
         )
     return samples
+
+
+def _of_frames(source: Path, taken: Set[Path], findings: Findings) -> dict[tuple[str, int], Path]:
+    """The files of labels of frames of videos under `source`, by path and frame from 0, without those `taken` by pictures."""
+    videos = list_images(source, recursive=True, suffixes=VIDEO_SUFFIXES)
+    labels = frame_labels(source, videos)
+    first = 0 if any(0 in own for own in labels.values()) else 1
+    files = {(path, frame - first): own[frame] for path, own in labels.items() for frame in sorted(own)}
+    found = {place: file for place, file in files.items() if file not in taken}
+    path_of: dict[Path, str] = {}
+    for (path, _), file in found.items():
+        if path_of.setdefault(file, path) != path:
+            raise UsageError(
+                f"{shown(file)} may be of {shown(path_of[file])} or of {shown(path)}; leave only one of them"
+            )
+    if found:
+        n_videos = len({path for path, _ in found})
+        findings.notes.append(f"labels of frames of videos, counted from {first}: {len(found)}, of {n_videos} videos")
+        without = [shown(path) for path in videos if path not in labels]
+        if without:
+            findings.warnings.append(f"videos without labels, left out: {len(without)} ({shortened(without)})")
+    return found
+
+
+def frame_labels(root: Path, videos: Iterable[str]) -> dict[str, Mapping[int, Path]]:
+    """The files `NAME_12.txt` of frames, as Ultralytics writes them, of those of the `videos` that have any.
+
+    Videos are paths below `root`. The files lie in `labels` beside the video, where `label_place` says, or beside it.
+    """
+    places = {}
+    for path in videos:
+        beside = (root / path).parent
+        places[path] = (beside / LABELS, (root / label_place(path)).parent, beside)
+    numbered: dict[tuple[Path, str], dict[int, Path]] = {}
+    for folder in set(chain(*places.values())):
+        for file in folder.glob("*_*.txt"):
+            name, _, number = file.stem.rpartition("_")
+            if number.isdecimal():
+                numbered.setdefault((folder, name), {})[int(number)] = file
+    keys = {path: [(folder, PurePosixPath(path).stem) for folder in folders] for path, folders in places.items()}
+    found = {path: next((numbered[key] for key in own if key in numbered), {}) for path, own in keys.items()}
+    return {path: own for path, own in found.items() if own}
 
 
 def _without_picture(files: Set[Path]) -> list[str]:
@@ -142,6 +188,19 @@ def why_yolo(source: Path) -> str | None:
         with suppress(DbcError):
             if _lines(file):
                 return f"{plain(file.relative_to(source).as_posix())} has boxes of YOLO"
+    return why_frames(source)
+
+
+def why_frames(source: Path) -> str | None:
+    """One line if `source` is a folder with videos and no pictures, and has labels of a frame of them; else None."""
+    with suppress(DbcError):
+        if not list_images(source, recursive=False):
+            labels = frame_labels(source, list_images(source, recursive=False, suffixes=VIDEO_SUFFIXES))
+            for file in islice((own[frame] for own in labels.values() for frame in sorted(own)), _LOOKED_AT):
+                with suppress(DbcError):
+                    if _lines(file):
+                        name = plain(file.relative_to(source).as_posix())
+                        return f"{name} has boxes of YOLO of a frame of a video"
     return None
 
 
@@ -223,8 +282,9 @@ def _are_tracks(fields: Sequence[str]) -> bool:
     return all(map(_is_track, fields)) and not (max(numbers, default=0) <= 1 and any("." in field for field in fields))
 
 
-def _detections(path: str, lines: list[Line], *, sixth_is_track: bool) -> Iterator[Detection]:
-    folder = path.rpartition("/")[0]
+def _detections(path: str, frame: int, lines: list[Line], *, sixth_is_track: bool) -> Iterator[Detection]:
+    """The boxes of a picture (`frame` −1), or of a frame of the video `path`."""
+    folder = path.rpartition("/" if frame < 0 else ".")[0]
     for line in lines:
         x, y, width, height = line.box
         track = line.more[-1] if len(line.more) == 2 or (line.more and sixth_is_track) else ""
@@ -234,6 +294,8 @@ def _detections(path: str, lines: list[Line], *, sixth_is_track: bool) -> Iterat
             origin=line.origin,
             box=(x - width / 2, y - height / 2, width, height),
             is_relative=True,
+            frame=frame,
+            camera="" if frame < 0 else folder,
             category=line.kind,
             score=score_of(score, line.origin),
             tracklet="" if is_missing(track) else f"{folder}/{track}",
@@ -242,7 +304,7 @@ def _detections(path: str, lines: list[Line], *, sixth_is_track: bool) -> Iterat
 
 FORMAT = Format(
     name="yolo",
-    description="YOLO: NAME.txt beside NAME.jpg or in labels/ beside images/: class, x, y, width, height, confidence, track.",
+    description="YOLO: NAME.txt (NAME_FRAME.txt of videos) beside pictures or in labels/: class, box, confidence, track.",
     read=read_yolo,
     recognise=why_yolo,
     options=NAMING | BOXES,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from box_sources import pictures, read, refusal, text
+from box_sources import pictures, read, read_as, refusal, text, touch, video
 
 from stages.errors import UsageError
 from stages.ingest.formats import recognise_source
@@ -162,3 +162,36 @@ def test_files_called_as_pictures_are_told_if_no_boxes_are_read(tmp_path: Path) 
     assert findings.warnings[0].startswith(
         "files as many as pictures, which are not read: 3 .xml; if they hold boxes, "
     )
+
+
+def test_labels_of_frames_of_videos_are_read_as_ultralytics_writes_them(tmp_path: Path) -> None:
+    touch(tmp_path, ["a.mp4", "b_2.mp4"])
+    text(tmp_path / "labels" / "a_12.txt", "0 0.5 0.5 0.2 0.4 0.9 7\n")
+    text(tmp_path / "labels" / "a_13.txt", "0 0.5 0.5 0.2 0.4 0.8 7\n")
+    text(tmp_path / "labels" / "b_2_1.txt", "0 0.5 0.5 0.2 0.4 0.7 7\n")
+    samples, findings = read(tmp_path, "yolo")
+    assert samples.path == ("a.mp4", "a.mp4", "b_2.mp4")
+    assert samples.frame_number.tolist() == [11, 12, 0]
+    assert samples.frame_start.tolist() == [0, 2, 3]
+    assert samples.camera == ("a", "b_2")
+    assert "labels of frames of videos, counted from 1: 3, of 2 videos" in findings.notes
+    text(tmp_path / "labels" / "b_2_0.txt", "0 0.5 0.5 0.2 0.4 0.7 8\n")
+    touch(tmp_path, ["c.mp4"])
+    samples, findings = read(tmp_path, "yolo")
+    assert samples.frame_number.tolist() == [12, 13, 0, 1]
+    assert "videos without labels, left out: 1 ('c.mp4')" in findings.warnings
+    touch(tmp_path, ["a.avi"])
+    assert "labels/a_12.txt' may be of 'a.avi' or of 'a.mp4'; leave only one" in refusal(tmp_path, "yolo")
+
+
+def test_labels_of_frames_are_told_where_whole_frames_are_taken(tmp_path: Path) -> None:
+    video(tmp_path / "a.mp4", [9, 90])
+    text(tmp_path / "a_1.txt", "0 0.5 0.5 0.2 0.4 1 7\n")
+    _, findings = read_as(tmp_path, "video")
+    assert findings.warnings == [
+        "files called like a video and a number, which are not read: 1, the first 'a_1.txt'; if they have boxes of YOLO, "
+        "give the folder with `format='yolo'`"
+    ]
+    assert recognise_source(tmp_path).format == "yolo"
+    text(tmp_path / "a_1.txt", "a list of five words\n")
+    assert recognise_source(tmp_path).format == "video"
