@@ -36,8 +36,9 @@ def read_coco(source: Path, root: Path, parameters: IngestParameters, findings: 
     `source` is the file, or the folder that holds it. `location` of a picture is its camera, `seq_id` its encounter,
     `datetime` or `date_captured` its time, `frame_num` its frame (of a video, from 0). `name` of an annotation (or the only
     one of `individual_ids`) is the individual, `viewpoint` the view, `score` the detector's confidence, `track_id` the
-    tracklet in its `video_id`. `width` and `height` are of the picture that boxes are of. UsageError names the annotation that
-    is wrong.
+    tracklet in its `video_id`. Of COCO-VID, whose pictures have a `video_id`, the name in `videos` is the camera where there
+    is no location, `instance_id` a tracklet as well, `frame_id` or `frame_index` the frame. `width` and `height` are of the
+    picture that boxes are of. UsageError names the annotation that is wrong.
     """
     file = find_coco(source)
     content = read_object(file)
@@ -55,6 +56,10 @@ def read_coco(source: Path, root: Path, parameters: IngestParameters, findings: 
     if not found:
         raise UsageError(f"{shown(file)} has no annotations of animals; give a file with boxes or identities")
     findings.notes.append(f"boxes and pictures from {shown(file)}")
+    if _videos(content):
+        findings.notes.append(
+            "videos are the cameras of pictures without a location, and track_id or instance_id their tracks"
+        )
     return samples_of(found, source=file, root=root, parameters=parameters, findings=findings)
 
 
@@ -101,6 +106,8 @@ def _detections(
 ) -> Iterator[Detection]:
     """The annotations of animals; others are counted in `left_out`. `unlisted` are those of a category that has no name."""
     images = _by_id(file, content, "images", needed="file_name")
+    videos = _videos(content)
+    are_told_apart = len(set(videos.values())) == len(videos)
     categories = {key: str(row["name"]) for key, row in _by_id(file, content, "categories", needed="name").items()}
     folder, absolute = _picture_folder(file, root, images), PurePosixPath(root.absolute().as_posix())
     annotations = _by_id(file, content, "annotations", needed="image_id")
@@ -124,22 +131,34 @@ def _detections(
             """The first of `names` that is not missing in `row`."""
             return next(filter(None, (text_of(row.get(name), origin, name=name) for name in names)), "")
 
-        track = said(annotation, "track_id")
+        # without a video, instances may count within each picture
+        is_frame = image.get("video_id") is not None
+        video = videos.get(str(image.get("video_id")), "")
+        track = said(annotation, "track_id", *["instance_id"][:is_frame])
+        of_video = [name for name in ("frame_id", "frame_index") if is_frame and isinstance(image.get(name), int)]
+        frame = next((name for name in ("frame_num", *of_video) if image.get(name) is not None), "frame_num")
         yield Detection(
             path=path_below(f"{folder}{image['file_name']}", absolute, origin),
             origin=origin,
             box=box_of(annotation.get("bbox"), origin, name="bbox", meaning="[left, top, width, height] in pixels"),
-            frame=frame_of(image.get("frame_num"), origin, name="frame_num"),
-            tracklet=f"{image.get('video_id', '')}/{track}" if track else "",
+            frame=frame_of(image.get(frame), origin, name=frame),
+            tracklet=f"{(are_told_apart and video) or image.get('video_id', '')}/{track}" if track else "",
             timestamp=said(image, "datetime", "date_captured"),
             score=score_of(annotation.get("score"), origin),
             identity=_individual(origin, annotation),
-            camera=said(image, "location"),
+            camera=said(image, "location") or video,
             encounter=said(image, "seq_id"),
             view=said(annotation, "viewpoint"),
             category=category,
             size=size_of(image.get("width"), image.get("height")),
         )
+
+
+def _videos(content: Mapping[str, Any]) -> dict[str, str]:
+    """The name of each video of COCO-VID by its id; empty if there are none."""
+    rows = content.get("videos")
+    rows = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    return {str(row.get("id")): text_of(row.get("name"), "videos", name="name") for row in rows}
 
 
 def _by_id(file: Path, content: Mapping[str, Any], name: str, *, needed: str) -> dict[Any, dict[str, Any]]:

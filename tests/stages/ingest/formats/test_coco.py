@@ -126,3 +126,22 @@ def test_a_category_that_is_not_listed_is_told(tmp_path: Path) -> None:
     _, findings = read(coco(tmp_path, rows), "coco")
     assert "does not list, and so of none: 1, the first" in findings.warnings[0]
     assert findings.warnings[0].endswith("coco.json' annotation '2' of 9")
+
+
+@pytest.mark.parametrize("names", [("north", "south"), ("north", "north")])
+@pytest.mark.parametrize("field", ["instance_id", "track_id"])
+def test_coco_vid_has_cameras_tracks_and_frames(tmp_path: Path, field: str, names: tuple[str, str]) -> None:
+    source = coco(tmp_path, [{"image_id": each, "bbox": BOX, field: 7} for each in (1, 2)])
+    assert len(read(source, "coco")[0]) == (2 if field == "instance_id" else 1)
+    content = json.loads((source / "coco.json").read_text())
+    for number, image in enumerate(content["images"]):
+        image.update(video_id=1, frame_id=number + 5)
+    content["videos"] = [{"id": number, "name": name} for number, name in enumerate(names, start=1)]
+    text(source / "coco.json", json.dumps(content))
+    samples, findings = read(source, "coco")
+    assert (samples.camera, samples.frame_number.tolist(), samples.frame_start.tolist()) == (("north",), [5, 6], [0, 2])
+    assert any(note.startswith("videos are the cameras of pictures without a location") for note in findings.notes)
+    # two videos of one name
+    content["images"][1]["video_id"] = 2
+    text(source / "coco.json", json.dumps(content))
+    assert len(read(source, "coco")[0]) == 2
