@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from schemas.parameters import IngestParameters
-from stages.errors import UsageError
+from stages.errors import DbcError, UsageError
 from stages.ingest.decode.pixels import is_video
 from stages.ingest.formats.detections import Detection, samples_of
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
 from stages.ingest.formats.json_file import find_json, forget_json, load_json, peek_json
-from stages.ingest.formats.names import path_below, shown
+from stages.ingest.formats.layout import shortened
+from stages.ingest.formats.listing import list_images
+from stages.ingest.formats.names import path_below, plain, shown
 from stages.ingest.formats.numbers import box_of, frame_of, number_of, text_of
+from stages.plain_files import plain_file
 from stages.samples import Samples
 
+_LOOKED_AT = 20
+_BEGINNING = 1 << 16
+"""Bytes of a file in which results name detections."""
 SPECIESNET_CATEGORIES = {"1": "animal", "2": "human", "3": "vehicle"}
 
 
@@ -26,27 +34,85 @@ def read_megadetector(source: Path, root: Path, parameters: IngestParameters, fi
     height] with `conf`, and names its categories in `detection_categories`; a category that is not there is no detection. A
     list (microsoft/MegaDetector) has boxes [left, top, right, bottom] in pixels with `confidence` and names of categories.
     SpeciesNet's `predictions` (google/cameratrapai) are read as an object with `SPECIESNET_CATEGORIES`.
-    Boxes with `frame_number` are of frames of a video. Pictures that the detector failed on are told. Raises `UsageError`,
-    with the place in the file, for what is neither.
+    Boxes with `frame_number` are of frames of a video. Pictures that the detector failed on are told. Files in several
+    folders (`results_in`) are read as one, and pictures that none of them lists are told. Raises `UsageError`, with the
+    place in the file, for what is neither, and if two files list one picture.
     """
-    file = find_json(source)
-    document = _of_speciesnet(load_json(file))
+    files = results_in(source)
+    if not files or (len(files) > 1 and files[0].parent == source):
+        files = [find_json(source)]
     without: dict[str, bool] = {}
-    rows = list(_detections(file, document, root, without))
+    rows: list[Detection] = []
+    file_of: dict[str, str] = {}
+    for file in files:
+        base = "" if file == source else file.relative_to(source).as_posix()[: -len(file.name)]
+        failed: dict[str, bool] = {}
+        found = list(_detections(file, _of_speciesnet(load_json(file)), base, root, failed))
+        forget_json()
+        for path in (*failed, *(row.path for row in found)):
+            if (other := file_of.setdefault(path, base + file.name)) != base + file.name:
+                raise UsageError(
+                    f"{plain(other)} and {plain(base + file.name)} both list {shown(path)}; keep one of them, or give "
+                    "it as the source"
+                )
+        rows += found
+        without |= failed
+    if files != [source] and (len(files) > 1 or base):
+        _tell_files(
+            list(dict.fromkeys(file_of.values())), set(list_images(root, recursive=True)) - file_of.keys(), findings
+        )
     n_failed = sum(without.values())
     n_empty = len(without) - n_failed
     if without and not rows:
         raise UsageError(
-            f"{shown(file)} has no box to take: {n_empty} pictures without one, {n_failed} that the detector could not read; "
-            "give another file"
+            f"{shown(files[0])} has no box to take: {n_empty} pictures without one, {n_failed} that the detector could not "
+            "read; give another file"
         )
-    samples = samples_of(rows, source=file, root=root, parameters=parameters, findings=findings)
-    forget_json()
+    samples = samples_of(rows, source=files[0], root=root, parameters=parameters, findings=findings)
     if n_failed:
         findings.warnings.append(f"pictures that the detector could not read, left out: {n_failed}")
     if n_empty:
         findings.notes.append(f"pictures without a box: {n_empty}")
     return samples
+
+
+def _tell_files(files: Sequence[str], unlisted: Collection[str], findings: Findings) -> None:
+    """Tell which `files` in folders are read as one, and how many pictures are `unlisted` there."""
+    findings.notes.append(
+        f"results of {len(files)} files, with paths from the folder of each: {shortened([plain(file) for file in files])}; "
+        "`camera_pattern='^([^/]+)/'` takes the first folders for cameras"
+    )
+    if unlisted:
+        findings.warnings.append(
+            f"pictures that no file of results lists, left out: {len(unlisted)}, the first {shown(min(unlisted))}"
+        )
+
+
+def results_in(source: Path) -> list[Path]:
+    """The JSON files of the folder `source` that begin as results do or, if there are none, those in the folders below it."""
+    if not source.is_dir():
+        return []
+    paths = list_images(source, recursive=True, suffixes=frozenset({".json"}))
+    found = [source / path for path in paths if _begins_as_results(source / path)]
+    return [file for file in found if file.parent == source] or found
+
+
+def _begins_as_results(file: Path) -> bool:
+    try:
+        with open(file, "rb", opener=plain_file) as content:
+            beginning = content.read(_BEGINNING)
+    except OSError:
+        return False
+    return any(word in beginning for word in (b'"detections"', b'"detection_categories"', b'"predictions"'))
+
+
+def why_results(source: Path) -> str | None:
+    """Why the folder `source` holds results of a detector beside other JSON files, or in its folders; None if it does not."""
+    with suppress(DbcError):
+        for file in results_in(source):
+            if why := recognise_megadetector(file):
+                return f"{plain(file.relative_to(source).as_posix())} has results of a detector: {why}"
+    return None
 
 
 def recognise_megadetector(source: Path) -> str | None:
@@ -90,8 +156,11 @@ def _of_speciesnet(document: Any) -> Any:
     return {"images": images, "detection_categories": SPECIESNET_CATEGORIES}
 
 
-def _detections(file: Path, document: Any, root: Path, without: dict[str, bool]) -> Iterator[Detection]:
-    """The rows of a document; pictures without a box go to `without`, with whether the detector failed on them."""
+def _detections(file: Path, document: Any, base: str, root: Path, without: dict[str, bool]) -> Iterator[Detection]:
+    """The rows of a document; pictures without a box go to `without`, with whether the detector failed on them.
+
+    Paths in it are relative to the folder `base` (`card1/`, or empty) of `root`, or to `root` if no picture is there.
+    """
     is_object = isinstance(document, dict)
     images, categories = document, {}
     if is_object:
@@ -102,12 +171,13 @@ def _detections(file: Path, document: Any, root: Path, without: dict[str, bool])
             "detection_categories, a list of pictures, or SpeciesNet's predictions; give another file or `format`"
         )
     top = PurePosixPath(root.absolute().as_posix())
+    first = [image.get("file") for image in images[:_LOOKED_AT] if base and isinstance(image, dict)]
+    below = base if any(os.path.isfile(root / base / _slashed(str(path))) for path in first) else ""  # noqa: PTH113 — raises nothing
     for number, image in enumerate(images, start=1):
-        origin = f"{file.name} image {number}"
+        origin = f"{base}{file.name} image {number}"
         found = _boxes_of(image, origin)
-        written, time = image["file"], text_of(image.get("datetime"), origin, name="datetime")
-        # Windows writes backslashes
-        path = path_below(written if "/" in written else written.replace("\\", "/"), top, origin)
+        written, time = _slashed(image["file"]), text_of(image.get("datetime"), origin, name="datetime")
+        path = path_below(written if written.startswith("/") else f"{below}{written}", top, origin)
         if not found:
             without[path] = found is None
             continue
@@ -116,6 +186,11 @@ def _detections(file: Path, document: Any, root: Path, without: dict[str, bool])
             yield (
                 _relative(detection, path, row, categories) if is_object else _in_pixels(detection, path, row)
             )._replace(frame=_frame(detection, path, row), timestamp=time)
+
+
+def _slashed(path: str) -> str:
+    """`path` with slashes: Windows writes backslashes."""
+    return path if "/" in path else path.replace("\\", "/")
 
 
 def _boxes_of(image: Any, origin: str) -> Sequence[Any] | None:

@@ -17,6 +17,7 @@ from stages.ingest.formats.format import Format
 from stages.ingest.formats.json_file import find_json, load_json
 from stages.ingest.formats.layout import is_there, shortened
 from stages.ingest.formats.listing import suffix_of
+from stages.ingest.formats.megadetector import why_results
 from stages.ingest.formats.mot import refuse_deep_sequences
 from stages.ingest.formats.named_files import MARKET_FOLDERS
 from stages.ingest.formats.names import first_names, plain, shown
@@ -61,6 +62,8 @@ def recognise(source: Path, formats: Iterable[Format]) -> Recognised:
             _require_whole(source)
             refuse_deep_sequences(source)
             refuse_bad_labels(source)
+            if why := why_results(source):
+                fitting.insert(0, Recognised("megadetector", why))
     return replace(fitting[0], others=tuple(each.format for each in fitting[1:] if each.format != fitting[0].format))
 
 

@@ -98,6 +98,32 @@ def test_the_dialect_that_is_a_list(folder: Path) -> None:
     assert recognise_source(file).format == "megadetector"
 
 
+def test_the_files_of_several_folders_are_read_as_one(folder: Path) -> None:
+    for card, name in (("north", "a.jpg"), ("south", "south/c.jpg")):
+        as_object(folder / card, {"file": name, "detections": [BOX]})
+    found = recognise_source(folder)
+    assert (found.format, found.others) == ("megadetector", ("folder",))
+    samples, findings = read(folder)
+    assert (samples.path, samples.origin[0]) == (
+        ("north/a.jpg", "south/c.jpg"),
+        "north/results.json image 1 detection 1",
+    )
+    assert findings.warnings == ["pictures that no file of results lists, left out: 1, the first 'north/b.jpg'"]
+    assert any("results of 2 files" in note for note in findings.notes)
+    (folder / "samples.csv").write_text("path\nnorth/a.jpg\n")
+    assert recognise_source(folder).format == "csv"
+    (folder / "north/again.json").write_bytes((folder / "north/results.json").read_bytes())
+    with pytest.raises(UsageError, match=r"north/again.json and north/results.json both list 'north/a.jpg'"):
+        read(folder)
+
+
+def test_results_beside_another_json_file_are_found(folder: Path) -> None:
+    as_object(folder, {"file": "north/a.jpg", "detections": [BOX]})
+    (folder / "template.json").write_text("{}")
+    assert recognise_source(folder).format == "megadetector"
+    assert read(folder)[0].path == ("north/a.jpg",)
+
+
 def test_frames_of_a_video(folder: Path) -> None:
     (folder / "clip.MP4").write_bytes(b"")
     detections = [BOX | {"frame_number": 20}, BOX | {"frame_number": 0}]
@@ -227,7 +253,7 @@ def test_what_is_wrong_is_refused_by_file_and_place(folder: Path, name: str) -> 
 
 def test_two_documents_in_a_folder_are_asked_about(folder: Path) -> None:
     written(folder, [IMAGE])
-    (folder / "other.json").write_text("[]")
+    (folder / "other.json").write_text(json.dumps([IMAGE]))
     with pytest.raises(UsageError, match=r"should hold exactly one \.json file, found 2 \(other.json, results.json\)"):
         read(folder)
 
