@@ -113,6 +113,11 @@ class Samples:
         kept |= {name: _rows(getattr(self, name), order) for name in SAMPLE_COLUMNS}
         return Samples(frame_start=frame_start, **kept)
 
+    @property
+    def owners(self) -> Int64Array:
+        """The sample of each image (n_images)."""
+        return np.repeat(np.arange(len(self)), np.diff(self.frame_start))
+
     def images_of(self, order: Int64Array) -> Int64Array:
         """The images (indices) of the samples `order`, in that order."""
         return consecutive(self.frame_start[:-1][order], np.diff(self.frame_start)[order])
@@ -125,6 +130,18 @@ class Samples:
         images: dict[str, Any] = {name: _rows(getattr(self, name), np.flatnonzero(kept)) for name in IMAGE_COLUMNS}
         frame_start = n_kept[self.frame_start]
         return replace(self, frame_start=frame_start, **images).take(np.flatnonzero(np.diff(frame_start)))
+
+    def with_images_of(self, owner: Int64Array) -> tuple[Samples, Int64Array]:
+        """The samples with the images of each behind those of its `owner` (n_samples), and the rows that the images had.
+
+        Samples that are not their own owners are left out.
+        """
+        of_image = owner[self.owners]
+        rows = np.argsort(of_image, kind="stable")
+        images: dict[str, Any] = {name: _rows(getattr(self, name), rows) for name in IMAGE_COLUMNS}
+        n_images = np.bincount(of_image, minlength=len(self))
+        frame_start = np.concatenate([[0], np.cumsum(n_images)]).astype(np.int64)
+        return replace(self, frame_start=frame_start, **images).take(np.unique(owner)), rows
 
     def named(self, *, identity: Sequence[str], camera: Sequence[str], tracklet: Sequence[str] = ()) -> Samples:
         """The samples with the texts (n_samples) that the source has for them; only those whose number is known are kept.

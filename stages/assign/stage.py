@@ -18,7 +18,7 @@ from stages.constraints.names import place_of, sample_names
 from stages.errors import DbcError
 from stages.features.comparison import comparison
 from stages.runs.context import DEFAULT_CONTEXT, Context
-from stages.runs.lasting import lasting_numbers, train_keys
+from stages.runs.lasting import lasting_numbers, train_places
 from stages.runs.lineage import dataset_of, newest_features, parent_of, require_same_dataset, with_clusters
 from stages.runs.making import Computed, Made, Request, make_artifact
 from stages.runs.run_directory import RunDirectory, assignments_manifest, clusters_manifest, features_manifest
@@ -83,7 +83,8 @@ def assign(run: RunDirectory, *, stage: int, parameters: AssignParameters, conte
     require_same_dataset(clusters, dataset)
     features_stage = features_manifest(features).summary.stage
     new_features = run.require("features", features_stage)
-    label = _labels(new_dataset, dataset, labels)
+    place = train_places(new_dataset, dataset)
+    label = np.where(place < 0, -1, labels[place])
     apart = apart_of(derived_pairs(new_dataset), label)
     merged = clusters_manifest(clusters).parameters
     encounter = train_encounters(new_dataset) if merged.by_encounter else np.full(len(label), UNKNOWN, dtype=np.int32)
@@ -112,7 +113,7 @@ def assign(run: RunDirectory, *, stage: int, parameters: AssignParameters, conte
         fit_work = compared.n_maps * float(pooled.shape[1]) ** 3
         calibration = calibrate(fit, labels, own_encounter, fit_work=fit_work, reporter=context.reporter)
         rows = compared.of(pooled, camid)
-        sample = np.flatnonzero(added(new_dataset, dataset))
+        sample = np.flatnonzero(new_dataset.read("split") == TRAIN)[place < 0]
         asked = compared.of(new_features.read("pooled")[sample], new_dataset.read("camid")[sample])
         found = answers_apart(asked, rows, labels, calibration, threshold=parameters.threshold, apart=apart)
         there: dict[int, set[int]] = {}
@@ -131,20 +132,6 @@ def assign(run: RunDirectory, *, stage: int, parameters: AssignParameters, conte
         return Computed(summary, Execution(backend="numpy", device="cpu", precision="float64"))
 
     return make_artifact(run, request, compute, context=context)
-
-
-def added(dataset: Artifact, before: Artifact) -> BoolArray:
-    """Which samples (n_samples) of `dataset` are train samples and not among those of `before`."""
-    is_new: BoolArray = dataset.read("split") == TRAIN
-    there = set(train_keys(before))
-    is_new[is_new] = [key not in there for key in train_keys(dataset)]
-    return is_new
-
-
-def _labels(dataset: Artifact, before: Artifact, labels: Int64Array) -> Int64Array:
-    """Which of the clusters `labels` of `before` each train sample (n_train) of `dataset` is in, −1 if it was added."""
-    label_of = dict(zip(train_keys(before), labels.tolist(), strict=True))
-    return np.array([label_of.get(key, -1) for key in train_keys(dataset)], dtype=np.int64)
 
 
 def _summary(

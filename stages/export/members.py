@@ -9,17 +9,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from stages.assign.stage import added, assignments_of
+from stages.assign.stage import assignments_of
 from stages.features.prepared import compared_features
 from stages.ingest.known_later import NEW
 from stages.reporting import Reporter
-from stages.runs.lasting import Changes, changes_since, lasting_numbers
+from stages.runs.lasting import Changes, changes_since, lasting_numbers, train_places
 from stages.runs.lineage import features_and_dataset
 from stages.runs.run_directory import RunDirectory, clusters_manifest, source_boxes
 from stages.runs.source_names import BOX, NUMBERS, samples_are
 from stages.runs.store import Artifact
 from stages.samples import SPLIT_NAMES, TRAIN, UNKNOWN
-from stages.typing import BoolArray, Float32Array, Float64Array, Int32Array, Int64Array
+from stages.typing import Float32Array, Float64Array, Int32Array, Int64Array
 
 COLUMNS = (
     "path",
@@ -186,7 +186,7 @@ def members_of(
     found = _Clustered(labels, centre_distances(rows, labels), places, np.full(len(labels), np.nan), numbers.number)
     added_to = dataset if newest is None else newest.require("dataset")
     if newest is not None and added_to.manifest.id != dataset.manifest.id:
-        found = _with_added(found, added_to, added(added_to, dataset), assignments_of(newest, clusters))
+        found = _with_added(found, added_to, train_places(added_to, dataset), assignments_of(newest, clusters))
     rows_of = tuple(_members(added_to, found, stage))
     return Members(stage, rows_of, added_to, max(numbers.given, last.given), changes_since(run, clusters))
 
@@ -214,10 +214,12 @@ class _Clustered(NamedTuple):
     individual: Int64Array
 
 
-def _with_added(before: _Clustered, dataset: Artifact, is_added: BoolArray, assigned: Artifact | None) -> _Clustered:
-    """What is known of the train samples of `dataset`, those that are `is_added` (n_samples) as they were `assigned`."""
+def _with_added(
+    before: _Clustered, dataset: Artifact, place_before: Int64Array, assigned: Artifact | None
+) -> _Clustered:
+    """What is known of the train samples of `dataset` (n), by their `place_before` (n), −1 for those that were `assigned`."""
     is_train = dataset.read("split") == TRAIN
-    n_train, is_old = int(is_train.sum()), ~is_added[is_train]
+    n_train, is_old = len(place_before), place_before >= 0
     grown = _Clustered(
         np.full(n_train, -1, dtype=np.int64),
         np.full(n_train, np.nan),
@@ -226,7 +228,7 @@ def _with_added(before: _Clustered, dataset: Artifact, is_added: BoolArray, assi
         before.individual,
     )
     for new, old in zip(grown[:4], before[:4], strict=True):
-        new[is_old] = old
+        new[is_old] = old[place_before[is_old]]
     if assigned is not None:
         place = np.cumsum(is_train)[assigned.read("sample")] - 1
         grown.labels[place] = assigned.read("label")

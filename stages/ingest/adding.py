@@ -15,7 +15,7 @@ from schemas.parameters import IngestParameters
 from stages.errors import UsageError
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.names import alike_note, plain, shown
-from stages.ingest.joining import NAMED, joined, own_encounters, said_otherwise, stored_samples
+from stages.ingest.joining import NAMED, already_held, joined, own_encounters, said_otherwise, stored_samples
 from stages.ingest.order import content_order
 from stages.ingest.overlap import share_overlapping
 from stages.ingest.whereabouts import find_pictures
@@ -78,11 +78,12 @@ def addition(
 ) -> Addition:
     """What adding `samples` under `root`, with `digests` (n_images) of their images, makes of the dataset `before`.
 
-    Samples whose images are all there already, whatever they are called, are not added again, nor are those whose boxes all
-    overlap others of the same picture by more than `MOST_OVERLAP`: detections of another run of a detector. UsageError if a
-    file has the path of another one of before and other content, if one has boxes and the other has none, or if nothing is
-    known of the files of before. If their folder was moved, paths start from where it is now. That is told, and what became
-    of samples that are there already; `findings` warn of what may be there twice.
+    Images that are there already, whatever they are called, are not added again: a track that has all images of one there, and
+    more, goes on with it. Nor are samples whose boxes all overlap others of the same picture by more than `MOST_OVERLAP`:
+    detections of another run of a detector. UsageError if a file has the path of another one of before and other content, if
+    one has boxes and the other has none, or if nothing is known of the files of before. If their folder was moved, paths start
+    from where it is now. That is told, and what became of samples that are there already; `findings` warn of what may be there
+    twice.
     """
     kept = read_source(before)
     if kept is None:
@@ -97,39 +98,49 @@ def addition(
     for sample, key in enumerate(_sample_digests(stored, kept.digests)):
         there.setdefault(key, []).append(sample)
     same = [there.get(key, []) for key in _sample_digests(samples, digests)]
-    is_new = np.array([not each for each in same], dtype=np.bool_)
+    is_known = np.array([bool(each) for each in same], dtype=np.bool_)
     otherwise = said_otherwise(stored, samples, same)
-    n_known = int((~is_new).sum())
+    is_held, goes_on = already_held(stored, kept.digests, samples, digests)
+    goes_on[is_known] = -1
+    n_held = np.add.reduceat(is_held, samples.frame_start[:-1], dtype=np.int64)
+    is_new, is_partly = n_held < np.diff(samples.frame_start), (n_held > 0) & (goes_on < 0) & ~is_known
     share = np.zeros(len(samples))
     if len(stored.box) and len(samples.box):
         there_already = replace(stored, box=source_boxes(before).astype(np.float64))
-        share = share_overlapping(samples, digests, is_new, root, there_already, kept.digests)
+        share = share_overlapping(samples, digests, is_new & (goes_on < 0), root, there_already, kept.digests)
     is_new &= share < 1
     samples, encounters = own_encounters(stored, kept.digests, samples, digests)
-    images = np.flatnonzero(np.repeat(is_new, np.diff(samples.frame_start)))
-    new, new_digests = samples.take(np.flatnonzero(is_new)), [digests[image] for image in images.tolist()]
+    is_rest = is_new[samples.owners] & ~is_held
+    new, new_digests = samples.with_images(is_rest), [digests[image] for image in np.flatnonzero(is_rest).tolist()]
     old_root = _root_now(before, kept, stored.path, reporter)
     path = _from_root(new.path, root, old_root)
     _refuse_changed(dict(zip(path, new.path, strict=True)), stored.path, kept.digests, path, new_digests)
-    everything, brought = joined(stored, new), set(new.encounter_name)
-    all_digests = [*kept.digests, *new_digests]
-    paths = stored.path + path
+    owner = np.where(goes_on[is_new] < 0, len(stored) + np.arange(len(new)), goes_on[is_new])
+    everything, rows = joined(stored, new).with_images_of(np.concatenate([np.arange(len(stored)), owner]))
+    brought, paths = set(new.encounter_name), _at(rows, stored.path + path)
+    all_digests = _at(rows, (*kept.digests, *new_digests))
     order = content_order(replace(everything, path=paths), all_digests, seed=dataset_manifest(before).parameters.seed)
-    rows = everything.images_of(order)
-    again = f"; {n_known} samples of it are there already" if n_known else ""
+    images = everything.images_of(order)
+    again = f"; {is_known.sum()} samples of it are there already" if is_known.any() else ""
     reporter.note(f"{len(path)} images of SOURCE are new to the run, which has {len(stored.path)}{again}")
     here = file_digests(_from_root(samples.path, root, old_root), digests)
     _tell_moved(file_digests(stored.path, kept.digests), here, old_root, reporter)
     _tell_otherwise(*otherwise, reporter)
     findings.warnings += [line for line in _alike(stored, everything) if line not in findings.warnings]
     _tell_encounters([(name, now) for name, now in encounters.items() if now in brought], reporter)
-    _tell_overlapping(share, findings, reporter)
+    _tell_overlapping(np.where(is_partly & (share < 1), 0, share), findings, reporter)
+    _tell_held(int((goes_on >= 0).sum()), int((is_partly & (share < 1)).sum()), findings, reporter)
+    rows = rows[images]
     return Addition(
         samples=everything.take(order),
-        path=tuple(paths[row] for row in rows.tolist()),
+        path=_at(images, paths),
         stored=np.where(rows < len(stored.path), rows, -1),
-        source=KeptSource(old_root, tuple(all_digests[row] for row in rows.tolist())),
+        source=KeptSource(old_root, _at(images, all_digests)),
     )
+
+
+def _at(rows: Int64Array, texts: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(map(texts.__getitem__, rows.tolist()))
 
 
 def _root_now(before: Artifact, kept: KeptSource, paths: tuple[str, ...], reporter: Reporter) -> Path:
@@ -203,6 +214,17 @@ def _tell_overlapping(share: Float64Array, findings: Findings, reporter: Reporte
         findings.warnings.append(
             "tracklets some of whose boxes overlap boxes of the same frames that are there by more than half: "
             f"{n_partly}; they may be there twice now"
+        )
+
+
+def _tell_held(n_grown: int, n_partly: int, findings: Findings, reporter: Reporter) -> None:
+    """Tell of tracks of the run that go on, and of other samples some of whose images samples of the run hold."""
+    if n_grown:
+        reporter.note(f"tracks of the run that go on in SOURCE, which are longer now and no new ones: {n_grown}")
+    if n_partly:
+        findings.warnings.append(
+            f"samples that share images with others of the run, which keep them: {n_partly}; if SOURCE cuts tracks "
+            "otherwise than the run, ingest all of them with `new_dataset`"
         )
 
 

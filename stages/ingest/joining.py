@@ -14,7 +14,7 @@ import numpy as np
 from stages.ingest.formats.names import may_be_missing, shown
 from stages.runs.store import Artifact
 from stages.samples import IMAGE_COLUMNS, SAMPLE_COLUMNS, UNKNOWN, Samples
-from stages.typing import Int32Array
+from stages.typing import BoolArray, Int32Array, Int64Array
 
 ENCOUNTERS = ("encounter", "encounter_name", 0)
 NAMED = (("pid", "identity", 1), ("camid", "camera", 0), ENCOUNTERS, ("view", "view_name", 0))
@@ -70,6 +70,35 @@ def own_encounters(
     now |= {name: f"{name} ({number})" for name in others}
     changed = {name: new for name, new in sorted(now.items()) if name != new}
     return replace(samples, encounter_name=tuple(changed.get(name, name) for name in names)), changed
+
+
+def already_held(
+    before: Samples, old_digests: Sequence[str], samples: Samples, digests: Sequence[str]
+) -> tuple[BoolArray, Int64Array]:
+    """Which images (n_images) samples of `before` hold, by their digests; and the track of `before` that each of `samples`
+    (n_samples) goes on with, −1 for none: one of the same camera, all of whose images it has. The one of its name goes first.
+    """
+    held_by: dict[str, set[int]] = {}
+    for sample, digest in zip(before.owners.tolist(), old_digests, strict=True):
+        held_by.setdefault(digest, set()).add(sample)
+    is_held = np.array([bool(digest) and digest in held_by for digest in digests], dtype=np.bool_)
+    (names, cameras), (old_names, old_cameras) = (
+        [texts_of(each, *columns) for columns in (_TRACKLETS, NAMED[1])] for each in (samples, before)
+    )
+    n_old = Counter(chain.from_iterable(held_by.values()))
+    goes_on, taken = np.full(len(samples), -1, dtype=np.int64), {-1}
+    for sample in np.unique(samples.owners[is_held]).tolist():
+        own = set(digests[samples.frame_start[sample] : samples.frame_start[sample + 1]])
+        n_of = Counter(chain.from_iterable(held_by.get(digest, ()) for digest in own))
+        fitting = [
+            (old_names[old] != names[sample], old)
+            for old, n in n_of.items()
+            if n == n_old[old] and old not in taken
+            if names[sample] and old_names[old] and cameras[sample] == old_cameras[old]
+        ]
+        goes_on[sample] = min(fitting, default=(True, -1))[1]
+        taken.add(int(goes_on[sample]))
+    return is_held, goes_on
 
 
 def _of_images(samples: Samples, names: Sequence[str], digests: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -388,6 +388,15 @@ def train_keys(dataset: Artifact) -> list[Key]:
     return _of_train(dataset, image_keys(dataset))
 
 
+def train_places(dataset: Artifact, before: Artifact) -> Int64Array:
+    """Where each train sample (n_train) of `dataset` is among those of `before`, −1 if it was added; of equal ones in turn."""
+    places: dict[Key, list[int]] = {}
+    for place, key in enumerate(train_keys(before)):
+        places.setdefault(key, []).append(place)
+    turns = {key: iter(found) for key, found in places.items()}
+    return np.array([next(turns.get(key, iter(())), -1) for key in train_keys(dataset)], dtype=np.int64)
+
+
 def _of_train(dataset: Artifact, keys: Sequence[Key]) -> list[Key]:
     return [keys[first] for first in dataset.read("frame_start")[:-1][dataset.read("split") == TRAIN].tolist()]
 

@@ -23,7 +23,7 @@ from stages.ingest.writing import Written
 from stages.reporting import SILENT
 from stages.runs.context import Context
 from stages.runs.kept_source import read_source
-from stages.runs.lasting import train_keys
+from stages.runs.lasting import train_keys, train_places
 from stages.runs.lineage import share_dataset
 from stages.runs.making import Made
 from stages.runs.run_directory import RunDirectory, dataset_manifest
@@ -295,3 +295,43 @@ def test_boxes_of_another_run_of_a_detector_are_no_new_animals(
     assert len(dataset_of(add(megadetector(folder, "v3.json", more), add=True)).read("pid")) == 4
     people = megadetector(folder, "v4.json", moved, category="2")
     assert len(dataset_of(add(people, add=True)).read("pid")) == 6
+
+
+def test_a_track_that_grew_goes_on_and_no_image_is_there_twice(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = draw(tmp_path / "frames", [f"{frame}.png" for frame in range(5)], seed=0)
+    run, parameters = RunDirectory(tmp_path / "run"), IngestParameters(format="csv", height=8, width=8)
+
+    def add(name: str, *rows: str, **given: bool) -> Artifact:
+        header = "path,camid,tracklet,frame,left,top,width,height"
+        (folder / name).write_text("\n".join([header, *rows]) + "\n")
+        context = Context(reporter=RichReporter())
+        return dataset_of(ingest(run, source=folder / name, parameters=parameters, context=context, **given))
+
+    def row(frame: int, track: str, left: float = 0) -> str:
+        return f"{frame}.png,x,{track},{frame},{left},0,4,4"
+
+    def tracks(dataset: Artifact) -> dict[str, list[int]]:
+        names, starts = dataset.read("tracklet_name").tolist(), dataset.read("frame_start")[1:-1]
+        frames = np.split(dataset.read("frame_number"), starts)
+        return {name: own.tolist() for name, own in zip(names, frames, strict=True)}
+
+    before = add("1.csv", *(row(frame, "a") for frame in (1, 2)), *(row(frame, "b", 5) for frame in (2, 3)))
+    more = [row(frame, "a") for frame in (0, 1, 2, 3)] + [row(4, "c")]
+    grown = add("2.csv", *more, *(row(frame, "d", 5) for frame in (3, 4)), add=True)
+    assert tracks(grown) == {"a": [1, 2, 0, 3], "b": [2, 3], "c": [4], "d": [4]}
+    names, places = grown.read("tracklet_name").tolist(), train_places(grown, before).tolist()
+    assert {
+        name: before.read("tracklet_name")[place] for name, place in zip(names, places, strict=True) if place >= 0
+    } == {
+        "a": "a",
+        "b": "b",
+    }
+    told = " ".join(capsys.readouterr().err.split())
+    assert "tracks of the run that go on in SOURCE, which are longer now and no new ones: 1" in told
+    assert "samples that share images with others of the run, which keep them: 1;" in told
+    assert "there twice" not in told
+    assert (rows_before(grown, before) >= 0).sum() == 1
+    assert add("2.csv", *more, add=True) == grown
+    assert grown.damaged() == ()
