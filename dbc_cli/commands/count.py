@@ -53,6 +53,8 @@ def count(given: Given) -> None:
         _write(found, out, overwrite=given.flag("overwrite"))
     if found.n_unsure:
         reporter.warn(f"{found.n_unsure} drawn pairs are unsure, and count as different")
+    if found.n_blind:
+        reporter.warn(f"{found.n_blind} drawn pairs have no view in common, and count as different")
     if given.flag("json"):
         print_json({"run": given.run.as_posix(), **_fields(found)})
     else:

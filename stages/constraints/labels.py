@@ -15,12 +15,13 @@ from stages.samples import TRAIN
 from stages.typing import Int64Array
 
 
-def read_labels(file: Path, dataset: Artifact) -> tuple[Int64Array, str]:
+def read_labels(file: Path, dataset: Artifact, newest: Artifact | None = None) -> tuple[Int64Array, str]:
     """(known labels (n_train,) 0..I−1, −1 where unknown; a line about them), from a table of paths and identities.
 
-    Labels come in order of each identity's first train sample. UsageError, one line, if the table names no train sample.
+    Labels come in order of each identity's first train sample. Rows about what only the `newest` dataset has are counted.
+    UsageError, one line, if the table names no train sample.
     """
-    found = read_known_later(file, dataset)
+    found = read_known_later(file, dataset, newest)
     pid = found.pid[dataset.read("split") == TRAIN].astype(np.int64)
     is_known = pid > 0
     if not is_known.any():
@@ -30,11 +31,12 @@ def read_labels(file: Path, dataset: Artifact) -> tuple[Int64Array, str]:
     return known, found.note.replace("identities by", "labels by", 1)
 
 
-def labelled_pairs(known: Int64Array) -> tuple[Int64Array, Int64Array]:
+def labelled_pairs(known: Int64Array | None) -> tuple[Int64Array, Int64Array]:
     """(same (s, 2), different (f, 2)) pairs of samples that say what the labels `known` (n,) do.
 
-    Every sample is the same as the next one of its label, and the first samples of all labels differ.
+    Every sample is the same as the next one of its label, and the first samples of all labels differ. None says nothing.
     """
+    known = np.empty(0, dtype=np.int64) if known is None else known
     samples = np.flatnonzero(known >= 0)
     order = samples[np.argsort(known[samples], kind="stable")]
     again = known[order[1:]] == known[order[:-1]]

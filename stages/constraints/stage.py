@@ -23,6 +23,7 @@ from stages.ingest.formats.names import shown
 from stages.ingest.known_later import path_or_file_name
 from stages.reporting import Reporter
 from stages.runs.context import Context
+from stages.runs.lineage import parent_of
 from stages.runs.making import Computed, Made, Request, make_artifact
 from stages.runs.run_directory import RunDirectory, constraints_manifest
 from stages.runs.store import Artifact, Writer, open_artifact
@@ -39,12 +40,13 @@ class AskedConstraints:
     """Which constraints are asked for: by default the run's own file of answers, and what the data shows.
 
     `file` is another file of answers, or `NO_FILE`; `derived` says whether the data's own count; `labels` is a table of
-    samples whose identity is known.
+    samples whose identity is known, in place of the `known` labels (n_train,) that clusters were made with.
     """
 
     file: Path | None = None
     derived: bool = True
     labels: Path | None = None
+    known: Int64Array | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,12 @@ def read_constraints(artifact: Artifact) -> Constraints:
     return Constraints(pairs[~is_different], pairs[is_different], known)
 
 
+def labels_of(run: RunDirectory, clusters: Artifact) -> Int64Array | None:
+    """The labels (n_train,) that a person gave for the merge of `clusters`, −1 where unknown; None if none were given."""
+    parent = parent_of(clusters, "constraints")
+    return None if parent is None else read_constraints(run.resolve(parent)).known
+
+
 def make_constraints(run: RunDirectory, dataset: Artifact, asked: AskedConstraints, *, context: Context) -> Made | None:
     """Make the constraints that are `asked` for, or find them up to date; None if there are none.
 
@@ -73,12 +81,14 @@ def make_constraints(run: RunDirectory, dataset: Artifact, asked: AskedConstrain
     other or what the data shows, with the chain of paths that does.
     """
     file = _file_of(run, asked)
-    if file is None and asked.labels is None and not (asked.derived and shows_different(dataset)):
+    known, note = asked.known, ""
+    if file is None and known is None and asked.labels is None and not (asked.derived and shows_different(dataset)):
         return None
     samples = train_samples(run, dataset)
     answers, derived = answers_of(run, dataset, samples, asked, reporter=context.reporter)
-    known, note = (None, "") if asked.labels is None else read_labels(asked.labels, dataset)
-    said = _Said(answers, *((NO_ANSWERS.pairs, NO_ANSWERS.pairs) if known is None else labelled_pairs(known)), derived)
+    if asked.labels is not None:
+        known, note = read_labels(asked.labels, dataset, newer_than(run, dataset))
+    said = _Said(answers, *labelled_pairs(known), derived)
     said.require_agreement(samples.names, file, asked.labels)
     if not len(said.pairs) and known is None:
         return None
@@ -106,9 +116,13 @@ def make_constraints(run: RunDirectory, dataset: Artifact, asked: AskedConstrain
 
 def train_samples(run: RunDirectory, dataset: Artifact) -> TrainSamples:
     """The train samples of `dataset`; files may name what was added to it in the newest of `run`, too."""
+    return TrainSamples(dataset, newer_than(run, dataset), _ingested_before(run, dataset))
+
+
+def newer_than(run: RunDirectory, dataset: Artifact) -> Artifact | None:
+    """The newest dataset of the run, None if that is `dataset`."""
     newest = RunDirectory(run.root).find("dataset")
-    is_newest = newest is None or newest.manifest.id == dataset.manifest.id
-    return TrainSamples(dataset, None if is_newest else newest, _ingested_before(run, dataset))
+    return None if newest is None or newest.manifest.id == dataset.manifest.id else newest
 
 
 def _ingested_before(run: RunDirectory, dataset: Artifact) -> list[Artifact]:
@@ -163,7 +177,8 @@ class _Said:
         if found.different < n_answers:
             why = f"{shown(file or FILE_NAME)} line {lines[found.different]} says that {first} and {last} differ"
         elif found.different < n_answers + n_labels:
-            why = f"{shown(labels or '')} gives {first} and {last} two identities"
+            by = "the table of labels that these clusters were made with" if labels is None else shown(labels)
+            why = f"{by} gives {first} and {last} two identities"
         else:
             why = f"{first} and {last} were seen at one time, so they differ"
         source = f"{shown(file)} says " if found.different >= n_answers and file is not None else ""

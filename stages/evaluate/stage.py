@@ -17,6 +17,7 @@ from schemas.stage_names import stage_label
 from schemas.summaries import MetricsSummary
 from stages.arrays.backend import Backend, namespace_for
 from stages.arrays.device_memory import stage_memory
+from stages.constraints.stage import newer_than
 from stages.errors import DbcError, UsageError
 from stages.evaluate.clusters.agreement import Agreement, measure_agreement
 from stages.evaluate.clusters.cameras import same_camera_chance, same_camera_merges
@@ -76,7 +77,7 @@ def evaluate(
     clusters = run.require("clusters", stage) if stage > 0 else None
     features, dataset = features_and_dataset(run, stage, clusters, context.reporter)
     broken = broken_chain(run, features, clusters)
-    known = None if ids is None else read_known_later(ids, dataset)
+    known = None if ids is None else read_known_later(ids, dataset, newer_than(run, dataset))
     if known is not None:
         # no note of the artifact, which another file that says the same finds again
         context.reporter.note(known.note)

@@ -34,12 +34,12 @@ class KnownLater:
     note: str
 
 
-def read_known_later(file: Path, dataset: Artifact) -> KnownLater:
+def read_known_later(file: Path, dataset: Artifact, newest: Artifact | None = None) -> KnownLater:
     """The identities that `file`, a table with the columns path and identity (or pid), gives the samples of `dataset`.
 
     A path is that of the picture as it was ingested or, if the data set has no such path, a file name that it has once.
     'unknown' is nobody, as in the tables of wildlife-datasets, and so is 'new', which is told. Columns of `PLACES` say which
-    box or frame of it is meant.
+    box or frame of it is meant. Rows about pictures that only the `newest` dataset has are left out, and counted.
     UsageError if the table has no identities, names no picture of the data set or several samples by one row, or gives one
     sample two identities.
     """
@@ -52,6 +52,11 @@ def read_known_later(file: Path, dataset: Artifact) -> KnownLater:
     paths = dataset.read("path").tolist()
     pictures = _Pictures(paths)
     text_of, lost = _texts(table, column, pictures, dataset)
+    added = _Pictures([] if newest is None else newest.read("path").tolist())
+    later = [path for path in lost if not pictures.that_fit(path) and added.that_fit(path)]
+    left_out = f"pictures that were added after these clusters were made: {_counted(later)}" if later else ""
+    if not text_of and later:
+        raise UsageError(f"{shown(file)} names {left_out}; dbc run takes them")
     if not text_of:
         why = pictures.why_none(lost[0]) if lost else f"has no identity in the column {shown(column)}; fill it in"
         raise UsageError(f"{shown(file)} {why}")
@@ -62,10 +67,11 @@ def read_known_later(file: Path, dataset: Artifact) -> KnownLater:
     n_known = int((pid != UNKNOWN).sum())
     nothing: list[str] = []
     several: list[str] = []
-    for path in lost:
+    for path in [path for path in lost if path not in later]:
         (several if len(pictures.that_fit(path)) > 1 else nothing).append(path)
     strange = f"; rows that name no picture of the data set: {_counted(nothing)}" if nothing else ""
     strange += f"; rows with a file name that several pictures have: {_counted(several)}" if several else ""
+    strange += f"; {left_out}, left out here; dbc run takes them" if later else ""
     alike = [path for path in table.cells["path"] if pictures.is_also_in_folders(path)]
     n_new = sum(identity.casefold() == NEW for identity in table.cells[column])
     strange += f"; rows that say {NEW!r}, which is nobody: {n_new}" if n_new else ""

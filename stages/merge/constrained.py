@@ -10,7 +10,7 @@ from schemas.parameters import MergeParameters
 from stages.arrays.partition import connected
 from stages.constraints.encounters import doubtful_encounters, train_encounters
 from stages.constraints.names import sample_names
-from stages.constraints.stage import AskedConstraints, make_constraints, read_constraints
+from stages.constraints.stage import AskedConstraints, labels_of, make_constraints, read_constraints
 from stages.errors import DbcError, UsageError
 from stages.features.views import views_known
 from stages.ingest.formats.names import shown
@@ -113,6 +113,15 @@ def before_review(run: RunDirectory, stage: int) -> Artifact:
     corrected = clusters_manifest(clusters).parameters.start == "reviewed"
     parent = parent_of(clusters, "clusters") if corrected else None
     return clusters if parent is None else run.resolve(parent)
+
+
+def labels_kept(run: RunDirectory, stage: int) -> Int64Array | None:
+    """The labels (n_train,) that the clusters of `stage` were made with, or those before a review; None if none were given.
+
+    A review, a count and a correction keep to them.
+    """
+    known = labels_of(run, run.require("clusters", stage))
+    return labels_of(run, before_review(run, stage)) if known is None else known
 
 
 def of_one_encounter(encounter: Int32Array, same: Int64Array, different: Int64Array) -> Int64Array:

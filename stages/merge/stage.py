@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -22,7 +22,14 @@ from stages.features.camera_finding import CameraFinding
 from stages.features.prepared import Prepared, needed_cameras, prepared
 from stages.merge.by_parameters import merge_as
 from stages.merge.clustering import Task, cluster_as, without_merges
-from stages.merge.constrained import KnownBefore, before_review, made_for_merge, read_for_merge, require_kept_apart
+from stages.merge.constrained import (
+    KnownBefore,
+    before_review,
+    labels_kept,
+    made_for_merge,
+    read_for_merge,
+    require_kept_apart,
+)
 from stages.merge.corrected import corrected
 from stages.merge.linkage import empty_linkage, extend_linkage
 from stages.merge.result import StageMerges
@@ -85,6 +92,7 @@ def merge(
     if previous is not None:
         require_same_dataset(previous, dataset)
     asked = constraints or AskedConstraints()
+    asked = _with_labels_kept(asked, run, stage, context.reporter) if reviewed else asked
     told = made_for_merge(run, dataset, parameters, asked, context=context)
     if told is not None and told.artifact is None:
         return told
@@ -171,6 +179,13 @@ def _previous(run: RunDirectory, stage: int, before: int, parameters: MergeParam
         return before_review(run, stage)
     goes_on = parameters.start == "previous" and parameters.clusterer == "dbc"
     return run.require("clusters", before) if before > 0 and goes_on else None
+
+
+def _with_labels_kept(asked: AskedConstraints, run: RunDirectory, stage: int, reporter: Reporter) -> AskedConstraints:
+    known = None if asked.labels is not None else labels_kept(run, stage)
+    if known is not None:
+        reporter.note(f"labels that these clusters were made with hold on: {int((known >= 0).sum())} samples")
+    return replace(asked, known=known)
 
 
 def _tell_of_corrected(run: RunDirectory, made: Made, reporter: Reporter) -> Made:

@@ -15,10 +15,11 @@ from schemas.parameters import MergeParameters
 from schemas.stage_names import stage_label
 from stages.arrays.partition import members_of
 from stages.constraints.derived import derived_pairs
+from stages.constraints.labels import labelled_pairs
 from stages.constraints.stage import tell_meant, train_samples
 from stages.evaluate.report import Reported
 from stages.evaluate.report import report as make_report
-from stages.merge.constrained import before_review
+from stages.merge.constrained import before_review, labels_kept
 from stages.pages.markup import element, joined, page
 from stages.pages.names import names_of
 from stages.pages.originals import Originals
@@ -96,7 +97,8 @@ def open_review(run: RunDirectory, *, stage: int, file: Path, reporter: Reporter
     reported = make_report(run, stage=stage, reporter=reporter)
     clusters = before_review(run, stage)
     samples = train_samples(run, reported.dataset)
-    book = AnswerBook(file, samples, derived_pairs(reported.dataset))
+    same, different = labelled_pairs(labels_kept(run, stage))
+    book = AnswerBook(file, samples, np.concatenate([derived_pairs(reported.dataset), different]), same)
     tell_meant(book.found, reporter)
     parameters, merged = clusters_manifest(clusters).parameters, clusters.read("criterion")
     # the order takes squared distances and mean dispersions: only then is the stage's D the same quantity
@@ -169,7 +171,10 @@ def page_data(review: Review, pairs: list[PairToSee]) -> dict[str, Any]:
         "cameras": {str(row): cameras.texts[place[row]] for row in mentioned if place[row] >= 0},
         "frames": {str(row): images for row, images in frames.items()},
         "apart": answers.pairs[~answers.is_same].tolist(),
-        "together": [] if (together := review.together()) is None else together.same.tolist(),
+        "together": [
+            *([] if (together := review.together()) is None else together.same.tolist()),
+            *review.book.shown.pairs[review.book.shown.is_same].tolist(),
+        ],
         "told": [[first, second, answer] for first, second, answer in review.book.rows()],
         "given": review.book.n_given,
         "last": review.book.last,

@@ -21,17 +21,24 @@ Row = tuple[str, str, str]
 
 
 class AnswerBook:
-    """The answers in `file` about `samples`, to which more are added; `apart` (p, 2) are pairs that the data shows to differ.
+    """The answers in `file` about `samples`, to which more are added.
 
+    `apart` (p, 2) are pairs that the data or labels show to differ, `same` (s, 2) those that labels say are one individual.
     The file is read again before each change, so others may write to it, too: rows of theirs stay, and count.
 
     UsageError if what is in the file contradicts itself or names no samples.
     """
 
-    def __init__(self, file: Path, samples: TrainSamples, apart: Int64Array = NO_ANSWERS.pairs) -> None:
+    def __init__(
+        self,
+        file: Path,
+        samples: TrainSamples,
+        apart: Int64Array = NO_ANSWERS.pairs,
+        same: Int64Array = NO_ANSWERS.pairs,
+    ) -> None:
         self.file = file
         self._samples = samples
-        self._apart = apart
+        self.shown = Answers(np.concatenate([apart, same]), np.repeat([False, True], [len(apart), len(same)]))
         self._given: list[tuple[int, int, Answer]] = []
         self.refresh()
 
@@ -53,7 +60,7 @@ class AnswerBook:
         told = zip(found.pairs.tolist(), found.is_same.tolist(), strict=True)
         self._told: list[tuple[int, int, Answer]] = [(a, b, "same" if same else "different") for (a, b), same in told]
         self._told += [(a, b, "unsure") for a, b in found.unsure.tolist()]
-        self._require_agreement([], f"{self.file} contradicts what the data shows")
+        self._require_agreement([], f"{self.file} contradicts what the data or labels show")
 
     def add(self, first: int, second: int, answer: Answer) -> None:
         """Save that samples `first` and `second` (places among train samples) are the same, different, or that none can say.
@@ -63,7 +70,8 @@ class AnswerBook:
         with alone_in_writing(self.file):
             self.refresh()
             if answer != "unsure":
-                self._require_agreement([(first, second, answer)], f"'{answer}' contradicts other answers")
+                others = "other answers, labels or the data" if len(self.shown.pairs) else "other answers"
+                self._require_agreement([(first, second, answer)], f"'{answer}' contradicts {others}")
             self._table.append(self._row(first, second, answer))
             write_text(self._table.text(), self.file, argument="answers", overwrite=True)
         self._told.append((first, second, answer))
@@ -92,11 +100,11 @@ class AnswerBook:
         self.refresh()
 
     def known(self) -> tuple[Answers, Int64Array]:
-        """What is known, with what the data shows, and the pairs (u, 2) that nobody could say."""
+        """What is known, with what data and labels show, and the pairs (u, 2) that nobody could say."""
         firm = [(a, b, answer == "same") for a, b, answer in self._told if answer != "unsure"]
         unsure = [(a, b) for a, b, answer in self._told if answer == "unsure"]
-        pairs = np.concatenate([_pairs([(a, b) for a, b, _ in firm]), self._apart])
-        is_same = np.array([same for *_, same in firm] + [False] * len(self._apart), dtype=bool)
+        pairs = np.concatenate([_pairs([(a, b) for a, b, _ in firm]), self.shown.pairs])
+        is_same = np.append(np.array([same for *_, same in firm], dtype=bool), self.shown.is_same)
         return Answers(pairs, is_same), _pairs(unsure)
 
     def rows(self) -> list[tuple[int, int, Answer]]:

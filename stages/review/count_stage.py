@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from stages.constraints.answers_file import NO_ANSWERS
+from stages.constraints.labels import labelled_pairs
 from stages.constraints.stage import AskedConstraints, answers_of, train_samples
 from stages.errors import DbcError
 from stages.features.prepared import compared_features
+from stages.merge.constrained import before_review, labels_kept
 from stages.reporting import Reporter
 from stages.review.counting import (
     INNER,
@@ -26,7 +28,7 @@ from stages.review.counting import (
 )
 from stages.review.sightings import draw_sightings, known_together
 from stages.runs.lineage import dataset_of, parent_of
-from stages.runs.run_directory import RunDirectory, clusters_manifest
+from stages.runs.run_directory import RunDirectory, clusters_manifest, constraints_manifest
 from stages.runs.store import Artifact, open_artifact
 from stages.typing import Int64Array
 
@@ -41,8 +43,8 @@ class Counting:
     `n_given` answers are in the file, and `n_answers` of the drawn pairs are answered, by `n_told` answers about them or
     because it follows from others, from the data, or from their being drawn twice; `to_ask` (p, 2) are those of the draws
     asked for that are not, by place among train samples, whose `names` there are. `found` is None while too few are answered;
-    `widths` says about how wide the interval is after so many answers. `n_unsure` drawn pairs are unsure, which counts as
-    different.
+    `widths` says about how wide the interval is after so many answers. `n_unsure` drawn pairs are unsure, and `n_blind` have
+    no view in common, which counts as different.
     """
 
     stage: int
@@ -52,6 +54,7 @@ class Counting:
     n_answers: int
     n_told: int
     n_unsure: int
+    n_blind: int
     to_ask: Int64Array
     found: Count | None
     widths: dict[int, float]
@@ -80,7 +83,7 @@ def draws_of(run: RunDirectory, stage: int, *, n_answers: int, seed: int) -> Dra
 
 
 def clusters_before(run: RunDirectory, stage: int) -> Artifact:
-    """The newest clusters of `stage` that were made without answers, else the newest; DbcError if there are none.
+    """The newest clusters of `stage` made without answers, else those before a review; DbcError if there are none.
 
     So the same pairs are drawn however often answers make new clusters.
     """
@@ -90,9 +93,15 @@ def clusters_before(run: RunDirectory, stage: int) -> Artifact:
         clusters = open_artifact(directory, version)
         same_data = parent_of(clusters, "dataset") == parent_of(newest, "dataset")
         is_corrected = clusters_manifest(clusters).parameters.start == "reviewed"
-        if same_data and not is_corrected and parent_of(clusters, "constraints") is None:
+        if same_data and not is_corrected and not _made_with_answers(run, clusters):
             return clusters
-    return newest
+    return before_review(run, stage)
+
+
+def _made_with_answers(run: RunDirectory, clusters: Artifact) -> bool:
+    """Whether a person answered about pairs before `clusters` were made; what the data shows, and labels, are no answers."""
+    known = parent_of(clusters, "constraints")
+    return known is not None and constraints_manifest(run.resolve(known)).parameters.answers_digest != ""
 
 
 def counting(
@@ -108,13 +117,16 @@ def counting(
     dataset = dataset_of(run, clusters)
     samples = train_samples(run, dataset)
     told, derived = answers_of(run, dataset, samples, AskedConstraints(file), reporter=reporter)
-    same, different = told.pairs[told.is_same], np.concatenate([told.pairs[~told.is_same], derived])
+    same, different = labelled_pairs(labels_kept(run, stage))
+    same = np.concatenate([same, told.pairs[told.is_same]])
+    different = np.concatenate([different, told.pairs[~told.is_same], derived])
     made_as = clusters_manifest(clusters_before(run, stage)).parameters
     together = known_together(dataset, made_as, same, different)
     if together is not None:
         same = np.concatenate([same, together.same])
     is_known, is_same = answered(draws, same, np.concatenate([different, told.unsure]))
-    n_complete = int(np.logical_and.accumulate(is_known.all(axis=1)).sum())
+    is_blind = draws.blind & ~is_known
+    n_complete = int(np.logical_and.accumulate((is_known | is_blind).all(axis=1)).sum())
     found = None
     if n_complete >= LEAST_DRAWN:
         possible = shown_by_answers(samples.n_samples, same, different)
@@ -127,7 +139,8 @@ def counting(
         n_answers=int(is_known.sum()),
         n_told=len({*_drawn(draws, np.concatenate([told.pairs, told.unsure]))}),
         n_unsure=len(_drawn(draws, told.unsure)),
-        to_ask=each_once(draws.pairs()[~is_known]),
+        n_blind=int(is_blind.sum()),
+        to_ask=each_once(draws.pairs()[~is_known & ~is_blind]),
         found=found,
         widths={} if found is None else {n: expected_width(found, n_drawn=n // INNER) for n in FORETOLD},
     )

@@ -38,13 +38,14 @@ class Draws:
     """N samples `drawn` (N,) with their chances (N,), and M `others` (N, M) of each with theirs (N, M), of `n_samples`.
 
     The first rows are the same however many are drawn. If sightings were drawn in place of samples, `shown` (N, M, 2) are
-    samples of them.
+    samples of them. `blind` (N, M) are pairs without a view in common, about which nobody can answer.
     """
 
     drawn: Int64Array
     chance: Float64Array
     others: Int64Array
     other_chance: Float64Array
+    blind: BoolArray
     n_samples: int
     shown: Int64Array | None = None
 
@@ -53,7 +54,7 @@ class Draws:
         kept = slice(n_drawn)
         shown = None if self.shown is None else self.shown[kept]
         some = (self.drawn[kept], self.chance[kept], self.others[kept], self.other_chance[kept])
-        return Draws(*some, self.n_samples, shown)
+        return Draws(*some, self.blind[kept], self.n_samples, shown)
 
     def pairs(self) -> Int64Array:
         """The pairs of samples (N, M, 2) to be answered."""
@@ -134,7 +135,7 @@ def draw(rows: Float32Array, labels: Int64Array, *, n_drawn: int, seed: int, n_i
         alike /= alike.sum()
         others[place] = np.random.default_rng([seed, 1, place]).choice(len(rows), n_inner, p=alike)
         chance[place] = alike[others[place]]
-    return Draws(drawn, weight[drawn], others, chance, len(rows))
+    return Draws(drawn, weight[drawn], others, chance, np.zeros(others.shape, dtype=bool), len(rows))
 
 
 def answered(draws: Draws, same: Int64Array, different: Int64Array) -> tuple[BoolArray, BoolArray]:
@@ -160,7 +161,7 @@ def drawn_pairs(draws: Draws, labels: Int64Array, answers: Answers, unsure: Int6
     different = np.concatenate([answers.pairs[~answers.is_same], unsure])
     is_known, _ = answered(draws, answers.pairs[answers.is_same], different)
     sizes = np.bincount(labels)[labels]
-    pairs = each_once(draws.pairs()[~is_known]).tolist()
+    pairs = each_once(draws.pairs()[~is_known & ~draws.blind]).tolist()
     return [PairToSee(a, b, "drawn", 0.0, int(sizes[a]), int(sizes[b]), 0.0, 0.0) for a, b in pairs]
 
 

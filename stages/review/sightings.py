@@ -84,7 +84,9 @@ def draw_sightings(rows: Float32Array, labels: Int64Array, together: Together, *
     draws = draw(_by_view(rows, sighting, together.view), own_labels, n_drawn=n_drawn, seed=seed)
     ends = draws.pairs().reshape(-1, 2).tolist()
     shown = [_nearest(rows, together.view, of_sighting[first], of_sighting[second]) for first, second in ends]
-    return replace(draws, shown=np.array(shown, dtype=np.int64).reshape(draws.pairs().shape))
+    has = _seen_in(sighting, together.view)
+    blind = np.all(~(has[draws.drawn, None] & has[draws.others]), axis=2)
+    return replace(draws, shown=np.array(shown, dtype=np.int64).reshape(draws.pairs().shape), blind=np.asarray(blind))
 
 
 def _sightings(labels: Int64Array, same: Int64Array) -> Int64Array:

@@ -14,9 +14,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from stages.constraints.stage import labels_of
+from stages.errors import UsageError
 from stages.pages.review import Review, open_review
 from stages.pages.review_server import serving
 from stages.reporting import SILENT
+from stages.review.count_stage import draws_of
 from stages.runs.run_directory import RunDirectory
 from tests.cli.conftest import NETWORK, Dbc
 
@@ -164,18 +167,26 @@ def test_corrections_and_pairs_keep_to_encounters_and_views(dbc: Dbc, tmp_path: 
     place = ("--run", tmp_path / "run")
     assert dbc("ingest", tmp_path / "samples.csv", "--height", "16", "--width", "16", *place).status == 0
     assert dbc("extract", *NETWORK, *place).status == 0
-    assert dbc("merge", "--merge-percent", "0.75", *known, *place).status == 0
+    labels = tmp_path / "ids.csv"
+    labels.write_text("path,identity\n0.png,Kira\n2.png,Zuri\n")
+    assert dbc("merge", "--merge-percent", "0.75", "--labels", labels, *known, *place).status == 0
     run = RunDirectory(tmp_path / "run")
+    drawn = draws_of(run, 1, n_answers=20, seed=0).pairs().tolist()
 
     def opened() -> Review:
         return open_review(run, stage=1, file=tmp_path / "run" / "constraints.csv", reporter=SILENT)
 
     encounter, view = (run.require("dataset").read(name) for name in ("encounter", "view"))
+    zero, two = (opened().names.index(f"{number}.png") for number in (0, 2))
     for _ in range(2):
         review = opened()
         pairs = review.next_pairs(30)
         assert pairs
         assert all(encounter[pair.first] != encounter[pair.second] for pair in pairs)
+        # what labels say is not asked about, and cannot be denied
+        assert all(
+            {encounter[pair.first], encounter[pair.second]} != {encounter[zero], encounter[two]} for pair in pairs
+        )
         assert known == ("--encounter", "joined") or all(view[pair.first] == view[pair.second] for pair in pairs)
         inside = next(
             pair for pair in pairs if review.reported.labels[pair.first] == review.reported.labels[pair.second]
@@ -185,6 +196,12 @@ def test_corrections_and_pairs_keep_to_encounters_and_views(dbc: Dbc, tmp_path: 
         labels = opened().reported.labels
         assert labels[inside.first] != labels[inside.second]
         assert all(len(set(labels[encounter == one].tolist())) == 1 for one in range(6))
+        # labels hold on, and a count draws the pairs that it drew before
+        assert labels_of(run, run.require("clusters", 1)).max() == 1
+        assert draws_of(run, 1, n_answers=20, seed=0).pairs().tolist() == drawn
+    book = opened().book
+    with pytest.raises(UsageError, match="'same' contradicts other answers, labels or the data"):
+        book.add(zero, two, "same")
 
 
 def test_two_files_are_joined_and_conflicts_are_shown(dbc: Dbc) -> None:

@@ -59,6 +59,26 @@ def test_labels_of_no_train_picture_are_refused(tmp_path: Path) -> None:
         labels_of(tmp_path, "x.jpg,adam")
 
 
+def test_labels_of_pictures_that_were_added_later_are_called_so(tmp_path: Path) -> None:
+    class Before(Dataset):
+        def read(self, name: str) -> Any:
+            found = super().read(name)
+            return found[:6] if name == "frame_start" else found[:5]
+
+    file = tmp_path / "labels.csv"
+    newer = [cast(Artifact, each) for each in (Before(), Dataset())]
+    file.write_text("path,identity\nf.jpg,adam\n")
+    with pytest.raises(
+        UsageError, match="names pictures that were added after these clusters were made: 1, the first 'f"
+    ):
+        read_labels(file, *newer)
+    file.write_text("path,identity\nf.jpg,adam\na.jpg,zoe\nx.jpg,tim\n")
+    known, note = read_labels(file, *newer)
+    assert known.tolist() == [0, -1, -1, -1]
+    assert "made: 1, the first 'f.jpg', left out here; dbc run takes them" in note
+    assert "name no picture of the data set: 1, the first 'x.jpg'" in note
+
+
 cells = st.sampled_from(
     [
         *("a.jpg", "b.jpg", "e.jpg", "x/c.jpg", "x", "NA", "same", "different", "unsure", "", "0", "-1", "007", "1_0"),

@@ -141,5 +141,5 @@ def test_what_the_data_shows_counts_as_an_answer_that_is_not_in_the_file(tmp_pat
     assert len(rows(mine.file)) == 2
     assert mine.known()[0].pairs.tolist() == [[2, 3], [0, 1]]
     (tmp_path / "wrong.csv").write_text("path_a,path_b,answer\na.jpg,c.jpg,same\n")
-    with pytest.raises(UsageError, match=r"wrong\.csv contradicts what the data shows"):
+    with pytest.raises(UsageError, match=r"wrong\.csv contradicts what the data or labels show"):
         book(tmp_path / "wrong.csv", apart=[(0, 2)])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stages.review.counting import answered
+from stages.review.counting import answered, drawn_pairs
 from stages.review.order import Answers, pairs_worth_a_look
 from stages.review.sightings import Together, draw_sightings, sightings_worth_a_look
 
@@ -82,8 +82,12 @@ def test_a_count_draws_sightings_and_shows_samples_of_them():
     # every row is about one sighting that was drawn
     assert all(set.intersection(*map(set, row.tolist())) for row in shown)
     views = {one: set(view[sighting == one].tolist()) for one in sighting.tolist()}
-    for first, second in draws.pairs().reshape(-1, 2):
-        assert view[first] == view[second] or not views[sighting[first]] & views[sighting[second]]
+    for (first, second), is_blind in zip(draws.pairs().reshape(-1, 2), draws.blind.ravel(), strict=True):
+        assert is_blind == (view[first] != view[second]) == (not views[sighting[first]] & views[sighting[second]])
+    # nobody can answer about two sightings without a view in common
+    to_see = drawn_pairs(draws, labels, Answers(same, np.ones(len(same), dtype=bool)), NONE)
+    assert draws.blind.any()
+    assert all(view[pair.first] == view[pair.second] for pair in to_see)
     # what was answered about other samples of two sightings is known
     a, b = draws.pairs()[0, 0]
     others = np.array([[np.flatnonzero(sighting == sighting[a])[-1], np.flatnonzero(sighting == sighting[b])[-1]]])
