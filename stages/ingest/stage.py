@@ -112,8 +112,7 @@ def ingest(
         kept = replace(images.samples, path=images.path).with_images(good)
         if not len(kept):
             raise DbcError(f"{source}: none of {len(good)} images can be read; first: {named(written.bad[:1])}")
-        if written.n_clipped:
-            context.reporter.note(f"boxes that reach beyond their picture, clipped to it: {written.n_clipped}")
+        written.tell_clipped(images.path, context.reporter)
         n_copied = None if before is None else len(images.path) - images.n_new
         summary = _summary(kept, parameters, findings, leaks, written, n_copied=n_copied)
         if parameters.anonymize:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import tee
@@ -17,7 +18,8 @@ from stages.ingest.decode.block import Block, Cuts, FilledCuts, ImageSize, write
 from stages.ingest.decode.crops import Rectangle, Region
 from stages.ingest.decode.pixels import Files, ImageSource, is_video
 from stages.ingest.decode.workers import decode_all, decode_cuts
-from stages.ingest.formats.names import plain
+from stages.ingest.formats.layout import shortened
+from stages.ingest.formats.names import plain, shown
 from stages.reporting import Reporter
 from stages.runs.run_directory import source_boxes
 from stages.runs.store import Artifact, RowFiles, Writer
@@ -25,6 +27,8 @@ from stages.samples import Samples
 from stages.typing import BoolArray, Int32Array, Int64Array
 
 _NAMED_BAD_IMAGES = 20
+_FEW = 4
+"""So many more boxes beyond their pictures than within them may be an animal that stands there."""
 
 
 @dataclass
@@ -32,14 +36,34 @@ class Written:
     """What became of the images: `good` (n_images) are stored, `bad` are named once a file, or once a box.
 
     `rectangle` (n_images, 4; int32) is left, top, width and height of what was cut out of each good picture, if boxes were,
-    `unpadded` that without `pad`; `n_clipped` of the boxes reached beyond their picture.
+    `unpadded` that without `pad`; `clipped` (n_images) says whose boxes reached beyond their picture.
     """
 
     good: BoolArray
     bad: list[BadImage] = field(default_factory=list)
     rectangle: Int32Array | None = None
     unpadded: Int32Array | None = None
-    n_clipped: int = 0
+    clipped: BoolArray = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
+
+    @property
+    def n_clipped(self) -> int:
+        """How many boxes reached beyond their picture."""
+        return int(self.clipped.sum())
+
+    def tell_clipped(self, path: Sequence[str], reporter: Reporter) -> None:
+        """Say how many boxes of images, which lie at `path`, were clipped; warn if most of a folder or video were."""
+        excess = Counter[str]()
+        for each, is_clipped in zip(path, self.clipped.tolist(), strict=True):
+            excess[each if is_video(each) else each.rpartition("/")[0] or "."] += 1 if is_clipped else -1
+        told = f"boxes that reach beyond their picture, clipped to it: {self.n_clipped}"
+        doubtful = [shown(place) for place, more in sorted(excess.items()) if more > _FEW]
+        if doubtful:
+            reporter.warn(
+                f"{told}, most of those in {shortened(doubtful)}; see whether right and bottom are given for width and height, "
+                "or boxes of larger pictures"
+            )
+        elif self.n_clipped:
+            reporter.note(told)
 
 
 @dataclass(frozen=True)
@@ -66,7 +90,7 @@ def write_images(
     """
     n_images = len(samples.path)
     size = ImageSize(parameters.height, parameters.width)
-    written = Written(np.ones(n_images, dtype=np.bool_))
+    written = Written(np.ones(n_images, dtype=np.bool_), clipped=np.zeros(n_images, dtype=np.bool_))
     origins: list[str] = []
     is_new = np.ones(n_images, dtype=np.bool_) if stored is None else stored.row < 0
     n_new = int(is_new.sum())
@@ -189,7 +213,7 @@ def _take(filled: FilledCuts, images: Int64Array, samples: Samples, written: Wri
         for i, window in filled.windows.items():
             written.rectangle[images[i]] = _box(window.rectangle)
             written.unpadded[images[i]] = _box(window.unpadded)
-    written.n_clipped += sum(window.is_clipped for window in filled.windows.values())
+    written.clipped[images[[i for i, window in filled.windows.items() if window.is_clipped]]] = True
     written.good[images[list(filled.bad)]] = False
     # a bad picture is named once, with its first row
     told = dict(list(filled.bad.items())[:1]) if filled.is_whole else filled.bad

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from stages.ingest import stage
 from stages.ingest.decode import pixels
 from stages.ingest.formats.format import Findings
 from stages.ingest.stage import ingest
+from stages.ingest.writing import Written
 from stages.runs.context import Context
 from stages.runs.making import Made
 from stages.runs.run_directory import RunDirectory
@@ -170,3 +172,16 @@ def test_boxes_that_are_added_lie_where_they_would_at_once(tmp_path: Path, read:
     whole = Samples.of_images(["01.png"], [1], [1], [0])
     with pytest.raises(UsageError, match="this run holds boxes, and SOURCE gives whole pictures"):
         read(tmp_path / "run", samples=whole, add=True)
+
+
+def test_a_folder_most_boxes_of_which_reach_beyond_its_pictures_is_named() -> None:
+    n = 8
+    path = ["a/1.jpg", "b/1.jpg"] * n
+    written = Written(np.ones(2 * n, dtype=np.bool_), clipped=np.array([False, True] * n))
+    told = Mock()
+    written.tell_clipped(path, told)
+    written.clipped[1::4] = False
+    written.tell_clipped(path, told)
+    begin = "boxes that reach beyond their picture, clipped to it"
+    assert told.warn.call_args.args[0].startswith(f"{begin}: 8, most of those in 'b'; see whether right and bottom")
+    told.note.assert_called_once_with(f"{begin}: 4")
