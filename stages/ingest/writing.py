@@ -59,8 +59,8 @@ class Written:
         doubtful = [shown(place) for place, more in sorted(excess.items()) if more > _FEW]
         if doubtful:
             reporter.warn(
-                f"{told}, most of those in {shortened(doubtful)}; see whether right and bottom are given for width and height, "
-                "or boxes of larger pictures"
+                f"{told}, most of those in {shortened(doubtful)}; see whether right and bottom are given for width and "
+                "height, or boxes of larger pictures"
             )
         elif self.n_clipped:
             reporter.note(told)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from schemas.parameters import ANY_CATEGORY, IngestParameters
 from stages.errors import UsageError
+from stages.ingest.formats.boxes_file import unread_boxes
 from stages.ingest.formats.format import BOXES, NAMING, STEPS, Findings, Format
 from stages.ingest.formats.layout import folder_of
 from stages.ingest.formats.listing import left_out
@@ -72,6 +73,8 @@ def read_samples(
         findings.left_out = left_out(source, taken={*samples.path, *layout.tables})
         if layout.name == "folder":
             findings.warnings += _named_like_pictures(source, samples.path, findings.left_out)
+            folders = {path.rpartition("/")[0].removesuffix("/img1") for path in samples.path} - {""}
+            findings.warnings += unread_boxes(source, sorted(folders))
     return samples
 
 

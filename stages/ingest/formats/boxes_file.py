@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stages.errors import UsageError
+from stages.ingest.decode.pixels import is_video
 from stages.ingest.formats.names import INT32_MAX, is_missing, numbered_lines, plain, shown
 from stages.ingest.formats.numbers import number_of, score_of
 from stages.plain_files import plain_file
@@ -62,12 +63,14 @@ def looks_like_mot(file: Path) -> bool:
         return False
 
 
-def unread_boxes(root: Path, videos: Iterable[str]) -> list[str]:
-    """A line for each file beside one of the `videos` (paths below `root`) that may be a tracker's, in a format without boxes.
+def unread_boxes(root: Path, frames: Iterable[str]) -> list[str]:
+    """A line for each file beside one of the `frames` that may be a tracker's, in a format without boxes.
 
-    It has the video's name, ends in .txt or .csv, and has lines of numbers or none at all.
+    `frames` are videos and folders of pictures, as paths below `root`. The file has the name of the video or folder, ends in
+    .txt or .csv, and has lines of numbers or none at all.
     """
-    beside = [(root / path).with_suffix(suffix) for path in videos for suffix in (".txt", ".csv")]
+    names = [path.rpartition(".")[0] if is_video(path) else path for path in frames]
+    beside = [root / f"{name}{suffix}" for name in names for suffix in (".txt", ".csv")]
     told = ((file, _why_unread(file)) for file in beside if file.is_file())
     return [f"{shown(file.relative_to(root))} is not read: {why}" for file, why in told if why is not None]
 

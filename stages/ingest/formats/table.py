@@ -30,7 +30,17 @@ from stages.ingest.formats.names import counted, doubts, is_missing, numbers_of,
 from stages.ingest.formats.numbers import frame_of, score_of
 from stages.ingest.formats.path_patterns import camera_texts, identity_texts
 from stages.ingest.formats.splits import own_splits
-from stages.ingest.formats.table_cells import CORNERS, DETAILS, NAMES, SIDES, SIZE, rows_of_boxes, splits_of
+from stages.ingest.formats.table_cells import (
+    CORNERS,
+    DETAILS,
+    NAMES,
+    SIDES,
+    SIZE,
+    TRACKS,
+    rows_of_boxes,
+    splits_of,
+    with_tracks,
+)
 from stages.samples import DISTRACTOR, GALLERY, JUNK, TRAIN, UNKNOWN, Samples
 from stages.typing import BoolArray, Int32Array, Int64Array, UInt8Array
 
@@ -61,7 +71,7 @@ def read_table(source: Path, root: Path, parameters: IngestParameters, findings:
     (`assign_splits`). Other columns are ignored and reported. Samples are sorted by their first path, so the order of the
     rows does not matter. Rows of boxes, and of videos, are read as `samples_of` says.
     """
-    names = (*COLUMNS, *itertools.chain(*SYNONYMS.values(), *SIDES, *CORNERS))
+    names = (*COLUMNS, *itertools.chain(*SYNONYMS.values(), *SIDES, *CORNERS), *TRACKS)
     table = read_csv_file(find_table(source, findings.notes), columns=names, root=root)
     table = with_synonyms(table, SYNONYMS, findings.notes)
     box = next((box for box in (*SIDES, *CORNERS) if all(name in table.cells for name in box)), None)
@@ -72,8 +82,12 @@ def read_table(source: Path, root: Path, parameters: IngestParameters, findings:
             f"{shown(table.file)} has the columns {', '.join(rest)}, which are no whole box; name those of a box "
             f"{', '.join(SIDES[0])} or {', '.join(CORNERS[0])}, or call these otherwise"
         )
+    has_boxes = box is not None or any(map(is_video, table.cells["path"]))
+    if has_boxes:
+        table = with_tracks(_named(table, parameters), findings)
+    rest += [name for name in TRACKS if name in table.cells]
     table = replace(table, ignored=(*table.ignored, *rest))
-    if box is not None or any(map(is_video, table.cells["path"])):
+    if has_boxes:
         _report_columns(table, findings)
         marked = [mark for mark in MARKS if any(cell.casefold() in _YES for cell in table.column(mark))]
         if marked:
@@ -269,7 +283,11 @@ def _report_columns(table: CsvFile, findings: Findings) -> None:
     if table.ignored:
         ignored = ", ".join(shown(name) for name in table.ignored)
         known = ", ".join(name for name in (*COLUMNS, *SIDES[0]) if name not in table.ignored)
-        findings.warnings.append(f"{shown(table.file)}: ignoring the columns {ignored}; known are {known}")
+        track = next((name for name in TRACKS if name in table.ignored and "tracklet" not in table.cells), None)
+        advice = (
+            f"; rename {track} to tracklet, as camA/7, if images of one name are frames of one animal" if track else ""
+        )
+        findings.warnings.append(f"{shown(table.file)}: ignoring the columns {ignored}; known are {known}{advice}")
 
 
 def _frames(table: CsvFile, split: UInt8Array | None, numbers: dict[str, Int32Array]) -> list[list[int]]:

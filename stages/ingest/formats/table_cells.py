@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -26,6 +27,8 @@ SIZE = ("width", "height")
 """Beside `CORNERS`, columns of the size of the picture that boxes are of, unless all are the boxes' own."""
 NAMES = {"pid": 1, "camid": 0, "tracklet": 0}
 """The columns of names, each with the smallest number that may stand for itself."""
+TRACKS = ("track_id", "track")
+"""Columns of boxes that a tracker numbers, which are tracklets if there is no such column."""
 DETAILS = ("timestamp", "score", "category", "encounter", "view")
 
 
@@ -67,6 +70,35 @@ def rows_of_boxes(table: CsvFile, box: tuple[str, ...] | None, findings: Finding
             split=None if splits is None else int(splits[row]),
             size=size,
         )
+
+
+def with_tracks(table: CsvFile, findings: Findings) -> CsvFile:
+    """The table of boxes with the first of `TRACKS` as tracklets, each of one camera and folder or video; −1 is no track.
+
+    It is told. The table stays as it is if it has tracklets, or if a track would have two identities or boxes of one frame.
+    """
+    name = next((name for name in TRACKS if name in table.cells), None)
+    if name is None or "tracklet" in table.cells:
+        return table
+    tracklets: list[str] = []
+    seen = set()
+    identity_of: dict[str, str] = {}
+    columns = map(table.column, ("path", name, "camid", "frame", "pid", "split"))
+    for path, track, camera, frame, *identity in zip(*columns, strict=True):
+        place = path if is_video(path) else path.rpartition("/")[0]
+        parts = ["" if is_missing(camera) or camera in place.split("/") else camera, place, track]
+        is_none = is_missing(track) or track == "-1"
+        tracklets.append("" if is_none else "/".join(filter(None, parts)))
+        box = (tracklets[-1], path if is_missing(frame) else frame)
+        if not is_none and (box in seen or identity_of.setdefault(tracklets[-1], str(identity)) != str(identity)):
+            return table
+        seen.add(box)
+    findings.warnings.append(
+        f"{shown(table.file)}: boxes with one {name} in one camera and folder or video are taken for frames of one animal, "
+        "which no merge parts again; give the column another name if it says something else"
+    )
+    others = {other: cells for other, cells in table.cells.items() if other != name}
+    return replace(table, cells={**others, "tracklet": tracklets})
 
 
 def _are_of_boxes(

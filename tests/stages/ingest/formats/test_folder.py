@@ -6,7 +6,7 @@ import os
 import sys
 
 import pytest
-from box_sources import refusal, touch
+from box_sources import read_as, refusal, text, touch
 
 from schemas.parameters import IngestParameters
 from stages.errors import DbcError
@@ -123,3 +123,12 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "scandir", forbidding)
     with pytest.raises(DbcError, match="p1': Permission denied"):
         read(tmp_path)
+
+
+def test_tables_of_boxes_beside_folders_of_frames_are_told(tmp_path):
+    touch(tmp_path, ["hall.1/img1/1.jpg", "yard/1.jpg"])
+    text(tmp_path / "hall.1.csv", "frame,track_id,x,y,w,h,conf\n1,7,3,4,20,10,0.9\n")
+    text(tmp_path / "yard.csv", "note\nmuddy\n")
+    _, findings = read_as(tmp_path, "folder", folder_identities=False)
+    told = "'hall.1.csv' is not read: a tracker's boxes are read from hall.1.txt, written as MOTChallenge does"
+    assert findings.warnings == [told]

@@ -150,3 +150,32 @@ def test_width_and_height_of_the_boxes_themselves_are_not_those_of_pictures(tmp_
     assert not samples.is_relative.any()
     assert not findings.warnings
     assert any(note.startswith("width and height are those of the boxes") for note in findings.notes)
+
+
+BOXES = "path,x,y,w,h,frame"
+
+
+@pytest.mark.parametrize(
+    ("text", "frame_start"),
+    [
+        # tracks count from 1 in each folder and camera, and -1 is none
+        (f"{BOXES},track_id\na/1.jpg,1,1,2,2,1,7\na/2.jpg,1,1,2,2,2,7\nb/1.jpg,1,1,2,2,3,7\n", [0, 2, 3]),
+        (f"{BOXES},track,camera\na/1.jpg,1,1,2,2,1,7,k\na/2.jpg,1,1,2,2,2,7,l\nb/1.jpg,1,1,2,2,3,7,l\n", [0, 1, 2, 3]),
+        (f"{BOXES},track_id\na/1.jpg,1,1,2,2,1,-1\na/2.jpg,1,1,2,2,2,-1\nb/1.jpg,1,1,2,2,3,\n", [0, 1, 2, 3]),
+        # what is no track: two boxes of one frame, two identities, images without boxes
+        (f"{BOXES},track\na/1.jpg,1,1,2,2,1,7\na/1.jpg,1,1,9,9,1,7\nb/1.jpg,1,1,2,2,3,7\n", [0, 1, 2, 3]),
+        (f"{BOXES},pid,track\na/1.jpg,1,1,2,2,1,x,7\na/2.jpg,1,1,2,2,2,y,7\nb/1.jpg,1,1,2,2,3,x,7\n", [0, 1, 2, 3]),
+        ("path,track_id\na/1.jpg,7\na/2.jpg,7\n", [0, 1, 2]),
+    ],
+)
+def test_tracks_of_boxes_are_tracklets_if_nothing_speaks_against_it(
+    tmp_path: Path, text: str, frame_start: list[int]
+) -> None:
+    write(tmp_path, ["a/1.jpg", "a/2.jpg", "b/1.jpg"])
+    (tmp_path / "samples.csv").write_text(text)
+    samples, findings = read_as(tmp_path, "csv")
+    assert samples.frame_start.tolist() == frame_start
+    told = (
+        "no merge parts again" if "-1" in text or frame_start[1] == 2 or "camera" in text else "to tracklet, as camA/7"
+    )
+    assert [told in line for line in findings.warnings if "track" in line] == [True]
