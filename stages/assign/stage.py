@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from stages.runs.lasting import lasting_numbers, train_places
 from stages.runs.lineage import dataset_of, newest_features, parent_of, require_same_dataset, with_clusters
 from stages.runs.making import Computed, Made, Request, make_artifact
 from stages.runs.run_directory import RunDirectory, assignments_manifest, clusters_manifest, features_manifest
+from stages.runs.source_names import source_names, tracklet_names
 from stages.runs.store import Artifact, Writer
 from stages.samples import TRAIN, UNKNOWN
 from stages.typing import BoolArray, Int64Array
@@ -32,7 +34,7 @@ class Assignment:
     """A new sample by the path of its first image: the `individual` it is assigned to, None for a new one.
 
     `name` is what a file of answers may call it: the path, and a number if the picture holds several. `place` is the frame and
-    box, by the names of columns, as far as the source has them.
+    box, by the names of columns, as far as the source has them, and its camera and tracklet.
     `nearest` is the individual of the most similar cluster, which its encounter may not be of, `probability` that the sample's
     individual is known at all, `similarity` the cosine to its most similar member as merges compare features, `margin` how far
     that is above the second cluster's.
@@ -45,7 +47,7 @@ class Assignment:
     nearest: int
     similarity: float
     margin: float | None
-    place: dict[str, int | None]
+    place: dict[str, int | str | None]
 
 
 def clustered(run: RunDirectory) -> RunDirectory:
@@ -159,6 +161,9 @@ def read_assignments(run: RunDirectory, artifact: Artifact) -> list[Assignment]:
     number = lasting_numbers(run, run.resolve(parent)).number
     dataset = dataset_of(run, artifact)
     path, names = dataset.read("path")[dataset.read("frame_start")[:-1]], sample_names(dataset)
+    cameras = map(source_names(dataset, "camera").get, dataset.read("camid").tolist())
+    named: dict[str, list[Any]] = {"camera": list(cameras), "tracklet": tracklet_names(dataset)[0]}
+    named = {name: column for name, column in named.items() if set(column) != {None}}
     places = place_of(dataset, artifact.read("sample"))
     sample, label, nearest = (artifact.read(name).tolist() for name in ("sample", "label", "nearest"))
     columns = ("probability", "similarity", "second_similarity")
@@ -172,7 +177,8 @@ def read_assignments(run: RunDirectory, artifact: Artifact) -> list[Assignment]:
             nearest=int(number[nearest[row]]),
             similarity=round(similarity[row], 4),
             margin=round(similarity[row] - second[row], 4) if math.isfinite(second[row]) else None,
-            place={name: column[row] for name, column in places.items()},
+            place={name: column[each] for name, column in named.items()}
+            | {name: column[row] for name, column in places.items()},
         )
         for row, each in enumerate(sample)
     ]

@@ -16,7 +16,7 @@ from stages.reporting import Reporter
 from stages.runs.lasting import Changes, changes_since, lasting_numbers, train_places
 from stages.runs.lineage import features_and_dataset
 from stages.runs.run_directory import RunDirectory, clusters_manifest, source_boxes
-from stages.runs.source_names import BOX, NUMBERS, samples_are
+from stages.runs.source_names import BOX, NUMBERS, samples_are, tracklet_names
 from stages.runs.store import Artifact
 from stages.samples import SPLIT_NAMES, TRAIN, UNKNOWN
 from stages.typing import Float32Array, Float64Array, Int32Array, Int64Array
@@ -111,6 +111,8 @@ class Members:
             (later, "that were added and are in no cluster yet (dbc assign gives them one)"),
         )
         notes = [f"{samples_are(self.dataset)} {what}: {counted(rows)}" for rows, what in told if rows]
+        if any(row.tracklet is not None for row in self.rows):
+            notes += filter(None, [tracklet_names(self.dataset)[1]])
         if self.changes is not None and self.changes.n_changed:
             n_changed, n_told, gone = self.changes.n_changed, self.changes.n_told, self.changes.gone
             of_those = f"; individuals that are gone: {len(gone)}, the first {gone[0]}" if gone else ""
@@ -240,8 +242,11 @@ def _members(dataset: Artifact, clustered: _Clustered, stage: int) -> list[Membe
     labels, distance, positions, probability, individual = clustered
     path, frame_start, split = dataset.read("path").tolist(), dataset.read("frame_start"), dataset.read("split")
     camera, identity = names_of(dataset, "camera"), names_of(dataset, "identity")
-    track = [None if number == UNKNOWN else number for number in dataset.read("tracklet").tolist()]
-    tracklet = dataset.read("tracklet_name").tolist() if "tracklet_name" in dataset.names() else track
+    number, (tracklet, _) = dataset.read("tracklet"), tracklet_names(dataset)
+    # numbers of a source with a folder an identity are often the same
+    is_own = len(np.unique(number[number != UNKNOWN])) == (number != UNKNOWN).sum()
+    numbers = number.tolist() if is_own else range(len(number))
+    track = [None if name is None else own for name, own in zip(tracklet, numbers, strict=True)]
     images, samples = _more_of_images(dataset), _more_of_samples(dataset)
     size = np.bincount(labels[labels >= 0]).tolist()
     place = np.full(len(split), -1, dtype=np.int64)
@@ -256,7 +261,7 @@ def _members(dataset: Artifact, clustered: _Clustered, stage: int) -> list[Membe
                 path=path[frame],
                 camera=camera[sample],
                 split=SPLIT_NAMES[split[sample]],
-                tracklet=None if track[sample] is None else tracklet[sample],
+                tracklet=tracklet[sample],
                 track=track[sample],
                 individual=None if cluster is None else int(individual[cluster]),
                 cluster=cluster,

@@ -120,16 +120,21 @@ def said_otherwise(before: Samples, samples: Samples, there: Sequence[Sequence[i
     """
     columns = [(each[0], texts_of(before, *each), texts_of(samples, *each)) for each in NAMED]
     columns.append(("timestamp", _times(before), _times(samples)))
+    if before.tracklet_name and samples.tracklet_name:
+        # without names, numbers are not those of the source
+        columns.append(("tracklet", list(before.tracklet_name), list(samples.tracklet_name)))
     found: Counter[str] = Counter()
     first = ""
     for name, old, new in columns:
         for sample, same in enumerate(there):
             said = [old[each] for each in same]
-            is_same = any(_is_of(was, new[sample]) if name == "encounter" else was == new[sample] for was in said)
-            if said and new[sample] and not is_same:
+            # tables of clusters have numbers behind tracklets of one name
+            now, is_numbered = new[sample], name in ("encounter", "tracklet")
+            is_same = now in said or (is_numbered and any(_is_of(was, now) or _is_of(now, was) for was in said))
+            if said and now and not is_same:
                 found[name] += 1
                 was = shown(said[0]) if said[0] else "none"
-                first = first or f"{shown(samples.path[samples.frame_start[sample]])} {shown(new[sample])} for {was}"
+                first = first or f"{shown(samples.path[samples.frame_start[sample]])} {shown(now)} for {was}"
     return found, first
 
 

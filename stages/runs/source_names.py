@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from itertools import count
 from typing import Literal
 
 import numpy as np
 
 from stages.runs.run_directory import source_boxes
 from stages.runs.store import Artifact
+from stages.samples import UNKNOWN
 from stages.typing import Int64Array
 
 BOX = ("left", "top", "width", "height")
@@ -33,6 +36,29 @@ def places(dataset: Artifact, images: Int64Array | slice = slice(None)) -> dict[
     if "box" in dataset.names():
         found |= dict(zip(BOX, source_boxes(dataset)[images].T.astype(np.int64), strict=True))
     return found
+
+
+def tracklet_names(dataset: Artifact) -> tuple[list[str | int | None], str]:
+    """What the source calls the tracklet (n_samples) of each sample, or its number, or None; and a line if some are renamed.
+
+    Days of one camera often have the same names: the second of a name, by number, is `name (2)`.
+    """
+    number = dataset.read("tracklet")
+    names = (dataset.read("tracklet_name") if "tracklet_name" in dataset.names() else number).tolist()
+    known = np.flatnonzero(number != UNKNOWN)
+    found: list[str | int | None] = [None] * len(names)
+    taken, n_of, first, n_renamed = set(names), Counter[str | int](), "", 0
+    for sample in known[np.argsort(number[known], kind="stable")].tolist():
+        found[sample] = name = names[sample]
+        n_of[name] += 1
+        if n_of[name] > 1:
+            found[sample] = new = next(text for n in count(n_of[name]) if (text := f"{name} ({n})") not in taken)
+            taken.add(new)
+            first, n_renamed = first or new, n_renamed + 1
+    if not n_renamed:
+        return found, ""
+    told = f"tracklets that share a name in the source have a number behind it: {n_renamed}, the first {first!r}"
+    return [None if name is None else str(name) for name in found], told
 
 
 def source_names(dataset: Artifact, kind: Literal["identity", "camera"]) -> dict[int, str]:

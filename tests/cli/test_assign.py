@@ -48,6 +48,8 @@ def test_new_pictures_get_their_cluster_and_are_listed_with_the_others(dbc: Dbc,
     assert len(set(individual.values())) == 3
     more = draw(tmp_path / "more", COLOURS, 2, seed=1)
     (more / "broken.png").write_text("no picture")
+    lines = [f"{file.name},north,{file.stem}" for file in sorted(more.iterdir())]
+    (more / "samples.csv").write_text("\n".join(["path,camera,tracklet", *lines]))
     refused = dbc("assign", more, "--run", merged)
     assert refused.line.endswith("mend or remove them, or leave them out with --on-bad-image skip")
     skip = ["assign", more, "--on-bad-image", "skip", "--run", merged, "--json"]
@@ -65,12 +67,15 @@ def test_new_pictures_get_their_cluster_and_are_listed_with_the_others(dbc: Dbc,
     assert max(found[f"3-{i}.png"]["probability"] for i in (0, 1)) < min(probabilities)
     assert (ran.json["n_samples"], ran.json["status"]) == (8, "created")
     with Path("who.csv").open(newline="") as opened:
-        listed = {Path(row["path"]).name: row["individual"] for row in csv.DictReader(opened)}
+        rows = list(csv.DictReader(opened))
+    assert all((row["camera"], row["tracklet"]) == ("north", Path(row["path"]).stem) for row in rows)
+    listed = {Path(row["path"]).name: row["individual"] for row in rows}
     assert listed == {
         name: "new" if row["individual"] is None else str(row["individual"]) for name, row in found.items()
     }
     again = dbc("assign", "--run", merged, "--json").json
     assert (again["status"], again["id"]) == ("up to date", ran.json["id"])
+    (more / "samples.csv").unlink()
     (more / "broken.png").unlink()
     assert "Of 8 pictures added since these clusters were made, " in dbc("assign", more, "--run", merged).out
     rows = list(csv.DictReader(io.StringIO(dbc("export", "clusters", "--run", merged).out)))

@@ -16,6 +16,7 @@ from stages.constraints.derived import derived_pairs
 from stages.constraints.names import place_of, sample_names
 from stages.errors import UsageError
 from stages.runs.kept_source import KeptSource
+from stages.runs.source_names import tracklet_names
 
 
 class Dataset:
@@ -249,6 +250,15 @@ def test_tracklets_of_one_camera_at_one_time_are_different():
     # single pictures with a number may be two pictures of one animal
     assert derived_pairs(Dataset(["x/a", "x/b"], frame_number=[1, 1])).tolist() == []
     assert derived_pairs(Dataset(["x/a", "x/b"])).tolist() == []
+
+
+def test_tracklets_of_one_name_get_numbers_by_which_a_table_tells_them_apart():
+    dataset = Dataset(list("abcdef"), tracklet=[4, 0, -2, 1, 2, 3], tracklet_name=["x", "x", "", "y", "x (2)", "x"])
+    found, told = tracklet_names(dataset)
+    assert found == ["x (4)", "x", None, "y", "x (2)", "x (3)"]
+    assert told.endswith("have a number behind it: 2, the first 'x (3)'")
+    assert tracklet_names(Dataset(list("ab"), tracklet=[5, -2])) == ([5, None], "")
+    assert tracklet_names(Dataset(list("ab"), tracklet=[5, 5]))[0] == ["5", "5 (2)"]
 
 
 def test_the_answers_are_those_of_the_schema():

@@ -97,5 +97,9 @@ def test_what_a_source_says_otherwise_is_told() -> None:
     # what is not said is no other thing, and copies may have either name
     assert said_otherwise(before, table(["a", "b"], [-2, -2], [-2, -2]), [[0], [1]]) == ({}, "")
     assert said_otherwise(before, again, [[], [0, 1], []])[0] == {"encounter": 1}
+    tracked, anew = (
+        replace(table(["a", "b"], [-2] * 2, [0] * 2), tracklet_name=each) for each in (("1", "2"), ("1 (2)", "7"))
+    )
+    assert said_otherwise(tracked, anew, [[0], [1]]) == ({"tracklet": 1}, "'b' '7' for '2'")
     continued = replace(visits("a", ["1"]), encounter_name=("1 (2)",))
     assert said_otherwise(continued, visits("a", ["1"]), [[0]]) == ({}, "")
