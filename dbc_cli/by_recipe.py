@@ -110,7 +110,7 @@ def tell_of_another_merge(run: RunDirectory, stage: int, parameters: MergeParame
     A merge that ends the run may end it with another number than the one before.
     """
     from stages.constraints.stage import labels_of
-    from stages.merge.constrained import before_review
+    from stages.runs.lineage import before_review
     from stages.runs.run_directory import clusters_manifest
 
     there = run.stages("clusters")

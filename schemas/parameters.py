@@ -452,12 +452,16 @@ class AssignParameters(Parameters):
     """What decides the assignments beside dataset, features and clusters: a sample is of its most similar cluster if the
     probability that its individual is known is at least `threshold`, else of a new individual; whether samples that the data
     itself shows to differ are among them, which are kept apart; whether the probability is learnt from samples that had no
-    part in how features are compared; and whether the samples of one encounter are answered together.
+    part in how features are compared; whether the samples of one encounter are answered together; and whether only samples
+    of one view are compared.
     """
 
-    added_later = MappingProxyType({"threshold": 0.5, "derived": False, "held_out": False, "together": False})
+    added_later = MappingProxyType(
+        {"threshold": 0.5, "derived": False, "held_out": False, "together": False, "by_view": False}
+    )
 
     threshold: float = Field(default=0.5, ge=0, le=1)
     derived: bool = False
     held_out: bool = False
     together: bool = False
+    by_view: bool = False

@@ -57,24 +57,31 @@ def answers_apart(
     *,
     threshold: float,
     apart: Apart,
+    views: tuple[Int64Array, Int64Array] | None = None,
 ) -> Answers:
     """The nearest of the clusters `labels` (n,) of `rows` (n, d) that each of `asked` (q, d) can be of, if it is known.
 
     Of samples that differ and have one nearest cluster, the most similar keeps it, if it is known there; of equally similar
     ones the first. The others are asked again without that cluster. A sample that can be of no cluster is new for certain, and
-    has the nearest that it was asked for last.
+    has the nearest that it was asked for last. With `views` (q,), (n,) only rows of one are compared, and a sample of another
+    than all rows is new, for nothing says that it is known, and has the nearest of any view.
     """
-    found = nearest_clusters(asked, rows, labels)
+    found = nearest_clusters(asked, rows, labels, views=views)
+    is_lost = ~np.isfinite(found.similarity)
+    if is_lost.any():
+        lost = np.flatnonzero(is_lost)
+        _replace(found, nearest_clusters(asked[lost], rows, labels), lost, is_lost)
     others = others_of(apart.pairs)
     barred: dict[int, set[int]] = {}
     for sample, label in apart.labels.tolist():
         barred.setdefault(sample, set()).add(label)
-    is_lost = np.zeros(len(asked), dtype=np.bool_)
     again = sorted(barred)
     while True:
         if again:
             without = [np.array(sorted(barred[each]), dtype=np.int64) for each in again]
-            _replace(found, nearest_clusters(asked[again], rows, labels, barred=without), np.array(again), is_lost)
+            theirs = None if views is None else (views[0][again], views[1])
+            others_left = nearest_clusters(asked[again], rows, labels, barred=without, views=theirs)
+            _replace(found, others_left, np.array(again), is_lost)
         probability = np.where(is_lost, 0.0, calibration.probability(found))
         is_known = (probability >= threshold) & ~is_lost
         again = _outdone(found, is_known, others)
@@ -90,8 +97,9 @@ def together(
     """The answers of q samples, one for all of an `encounter` (q,), `UNKNOWN` if it is not known.
 
     It is of the cluster that its samples are nearest to, each counted by its probability, and known with their mean
-    probability; or, for certain, of the only cluster that `there` has for it, because others of the encounter are in it.
-    Encounters that are in several clusters there, or have samples that are known to be `apart` from any, stay as they are.
+    probability, of those that can be compared; or, for certain, of the only cluster that `there` has for it, because others
+    of the encounter are in it. Encounters that are in several clusters there, or have samples that are known to be `apart`
+    from any, stay as they are.
     """
     label, probability, is_known = found.label.copy(), found.probability.copy(), found.is_known.copy()
     kept = np.union1d(apart.pairs, apart.labels[:, 0])
@@ -104,7 +112,8 @@ def together(
         # where all are new for certain, each counts as one
         votes = np.bincount(label[samples], probability[samples] if probability[samples].any() else None)
         label[samples] = min(holding, default=int(votes.argmax()))
-        probability[samples] = 1.0 if holding else probability[samples].mean()
+        told = samples[probability[samples] > 0] if probability[samples].any() else samples
+        probability[samples] = 1.0 if holding else probability[told].mean()
         is_known[samples] = probability[samples] >= threshold
     return Answers(found.nearest, probability, is_known, label)
 

@@ -88,24 +88,33 @@ Fit = Callable[[Int64Array], Compared]
 
 
 def nearest_clusters(
-    asked: Float32Array, rows: Float32Array, labels: Int64Array, *, barred: Sequence[Int64Array] | None = None
+    asked: Float32Array,
+    rows: Float32Array,
+    labels: Int64Array,
+    *,
+    barred: Sequence[Int64Array] | None = None,
+    views: tuple[Int64Array, Int64Array] | None = None,
 ) -> Nearest:
     """The clusters most similar to each of `asked` (q, d), among those of the `rows` (n, d) that have `labels` (n,), 0..K−1.
 
-    `barred` are the labels that each of `asked` cannot have; one that can have none has the similarity −inf. Of equally
-    similar clusters the one of the smaller label comes first.
+    `barred` are the labels that each of `asked` cannot have, and `views` (q,), (n,) those of both sets, if only rows of one
+    view can be compared; one that can have no label has the similarity −inf. Of equally similar clusters the one of the
+    smaller label comes first.
     """
     order = np.argsort(labels, kind="stable")
     sorted_labels = labels[order]
     starts = np.flatnonzero(np.diff(sorted_labels, prepend=-1))
     stops = [*starts[1:].tolist(), len(rows)]
     sorted_rows = rows[order].astype(np.float64)
+    asked_view, sorted_view = np.zeros((2, 1), dtype=np.int64) if views is None else (views[0], views[1][order])
     label, n_nearer = np.zeros((2, len(asked)), dtype=np.int64)
     first, second = np.zeros((2, len(asked)))
     for start in range(0, len(asked), _BLOCK):
         block = slice(start, min(start + _BLOCK, len(asked)))
         each = np.arange(block.stop - start)
         products = asked[block].astype(np.float64) @ sorted_rows.T
+        if views is not None:
+            products[asked_view[block, None] != sorted_view] = -np.inf
         for i, without in enumerate([] if barred is None else barred[block]):
             for cluster in without.tolist():
                 products[i, starts[cluster] : stops[cluster]] = -np.inf
@@ -116,6 +125,8 @@ def nearest_clusters(
         similarity[each, label[block]] = -np.inf
         second[block] = similarity.max(axis=1)
         is_nearer = sorted_rows[nearest] @ sorted_rows.T > first[block, None]
+        if views is not None:
+            is_nearer &= sorted_view[nearest, None] == sorted_view
         is_nearer[each, nearest] = False
         n_nearer[block] = is_nearer.sum(axis=1)
     return Nearest(label, first, second, n_nearer)
@@ -140,15 +151,23 @@ def calibrate(
     labels: Int64Array,
     encounter: Int32Array | None = None,
     *,
+    view: Int64Array | None = None,
     fit_work: float = 0.0,
     reporter: Reporter = SILENT,
 ) -> Calibration:
     """What the clusters `labels` (n,) say of evidence, by features that `fit` gives; DbcError if too few have company.
 
-    The probability is that of the logistic regression on both kinds of `held_out_evidence`, which weigh the same.
+    The probability is that of the logistic regression on both kinds of `held_out_evidence`, which weigh the same. With the
+    `view` (n,) of each only samples of one are compared, unless that leaves too few.
     """
     require_company(labels)
-    known, new = held_out_evidence(fit, labels, encounter, fit_work=fit_work, reporter=reporter)
+    known, new = np.empty((2, 0, 2))
+    if view is not None:
+        within = np.unique(np.stack([labels, view], axis=1), axis=0, return_inverse=True)[1].ravel()
+        if (np.bincount(within)[within] > 1).sum() >= LEAST:
+            known, new = held_out_evidence(fit, within, encounter, view=view, fit_work=fit_work, reporter=reporter)
+    if not len(known) or not len(new):
+        known, new = held_out_evidence(fit, labels, encounter, fit_work=fit_work, reporter=reporter)
     slopes, intercept = logistic(np.concatenate([known, new]), np.repeat([True, False], [len(known), len(new)]))
     return Calibration(float(slopes[0]), float(slopes[1]), intercept, ordered_share(known @ slopes, new @ slopes))
 
@@ -158,6 +177,7 @@ def held_out_evidence(
     labels: Int64Array,
     encounter: Int32Array | None = None,
     *,
+    view: Int64Array | None = None,
     fit_work: float = 0.0,
     reporter: Reporter = SILENT,
 ) -> tuple[Float64Array, Float64Array]:
@@ -165,7 +185,8 @@ def held_out_evidence(
 
     `labels` (n,) are clusters. Samples that are alone in theirs are asked without it only. A picture of a known individual is
     likely of another `encounter` (n,), −2 if unknown: samples of its own are not there when it is asked, unless too few have
-    company then. One `fit` takes `fit_work` multiplications, by which `folds_asked` chooses. `reporter` is told of each fold.
+    company then. With the `view` (n,) of each only samples of one are compared; those that are alone in theirs are left out.
+    One `fit` takes `fit_work` multiplications, by which `folds_asked` chooses. `reporter` is told of each fold.
     """
     alone = np.full(len(labels), UNKNOWN, dtype=np.int32)
     fold = sample_folds(labels, alone if encounter is None else encounter)
@@ -174,7 +195,9 @@ def held_out_evidence(
     ways = [(fold, in_company(labels, fold)), (cluster_folds(labels), np.ones(len(labels), dtype=np.bool_))]
     numbers = [folds_asked(fold, is_asked, fit_work) for fold, is_asked in ways]
     with reporter.task("tell known from new", total=sum(map(len, numbers)), unit="folds") as advance:
-        known, new = (_held_out(fit, labels, *way, asked, advance) for way, asked in zip(ways, numbers, strict=True))
+        known, new = (
+            _held_out(fit, labels, view, *way, asked, advance) for way, asked in zip(ways, numbers, strict=True)
+        )
     return known, new
 
 
@@ -222,7 +245,13 @@ def folds_asked(fold: Int64Array, is_asked: BoolArray, fit_work: float) -> list[
 
 
 def _held_out(
-    fit: Fit, labels: Int64Array, fold: Int64Array, is_asked: BoolArray, numbers: Sequence[int], advance: Advance
+    fit: Fit,
+    labels: Int64Array,
+    view: Int64Array | None,
+    fold: Int64Array,
+    is_asked: BoolArray,
+    numbers: Sequence[int],
+    advance: Advance,
 ) -> Float64Array:
     """The evidence (m, 2) of samples that `is_asked` (n,) marks, each against those of other folds, which alone are fitted on.
 
@@ -237,7 +266,9 @@ def _held_out(
         rows_asked, rows = compared(asked), compared(there)
         # whitenings of the next fold take its place
         del compared
-        found.append(nearest_clusters(rows_asked, rows, np.unique(labels[there], return_inverse=True)[1]).evidence)
+        views = None if view is None else (view[asked], view[there])
+        nearest = nearest_clusters(rows_asked, rows, np.unique(labels[there], return_inverse=True)[1], views=views)
+        found.append(nearest.evidence[np.isfinite(nearest.similarity)])
         advance(1, f"{len(asked)} samples asked")
     return np.concatenate(found)
 

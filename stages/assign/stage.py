@@ -20,7 +20,14 @@ from stages.errors import DbcError
 from stages.features.comparison import comparison
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lasting import lasting_numbers, train_places
-from stages.runs.lineage import dataset_of, newest_features, parent_of, require_same_dataset, with_clusters
+from stages.runs.lineage import (
+    before_review,
+    dataset_of,
+    newest_features,
+    parent_of,
+    require_same_dataset,
+    with_clusters,
+)
 from stages.runs.making import Computed, Made, Request, make_artifact
 from stages.runs.run_directory import RunDirectory, assignments_manifest, clusters_manifest, features_manifest
 from stages.runs.source_names import source_names, tracklet_names
@@ -89,9 +96,13 @@ def assign(run: RunDirectory, *, stage: int, parameters: AssignParameters, conte
     label = np.where(place < 0, -1, labels[place])
     apart = apart_of(derived_pairs(new_dataset), label)
     merged = clusters_manifest(clusters).parameters
-    encounter = train_encounters(new_dataset) if merged.by_encounter else np.full(len(label), UNKNOWN, dtype=np.int32)
+    # what a review corrected keeps to the encounters and views that it was made with
+    made_as = clusters_manifest(before_review(before, stage)).parameters
+    views = _views(new_dataset, place) if made_as.view == "apart" else None
+    encounter = train_encounters(new_dataset) if made_as.by_encounter else np.full(len(label), UNKNOWN, dtype=np.int32)
     is_apart, is_together = bool(len(apart.pairs) + len(apart.labels)), bool((encounter[label < 0] != UNKNOWN).any())
-    parameters = parameters.model_copy(update={"derived": is_apart, "held_out": True, "together": is_together})
+    decided = {"derived": is_apart, "held_out": True, "together": is_together, "by_view": views is not None}
+    parameters = parameters.model_copy(update=decided)
     request = Request(
         kind="assignments",
         stage=stage,
@@ -113,11 +124,14 @@ def assign(run: RunDirectory, *, stage: int, parameters: AssignParameters, conte
 
         own_encounter = dataset.read("encounter")[is_train] if "encounter" in dataset.names() else None
         fit_work = compared.n_maps * float(pooled.shape[1]) ** 3
-        calibration = calibrate(fit, labels, own_encounter, fit_work=fit_work, reporter=context.reporter)
+        own_view = None if views is None else views[1]
+        calibration = calibrate(fit, labels, own_encounter, view=own_view, fit_work=fit_work, reporter=context.reporter)
         rows = compared.of(pooled, camid)
         sample = np.flatnonzero(new_dataset.read("split") == TRAIN)[place < 0]
         asked = compared.of(new_features.read("pooled")[sample], new_dataset.read("camid")[sample])
-        found = answers_apart(asked, rows, labels, calibration, threshold=parameters.threshold, apart=apart)
+        found = answers_apart(
+            asked, rows, labels, calibration, threshold=parameters.threshold, apart=apart, views=views
+        )
         there: dict[int, set[int]] = {}
         for each, of in zip(encounter[label >= 0].tolist(), label[label >= 0].tolist(), strict=True):
             there.setdefault(each, set()).add(of)
@@ -131,9 +145,27 @@ def assign(run: RunDirectory, *, stage: int, parameters: AssignParameters, conte
         writer.array("second_similarity", nearest.second)
         writer.array("n_nearer", nearest.n_nearer)
         summary = _summary(is_known, calibration, stage=stage, features_stage=features_stage, labels=labels)
-        return Computed(summary, Execution(backend="numpy", device="cpu", precision="float64"))
+        notes = () if views is None else _not_compared(*views)
+        return Computed(summary, Execution(backend="numpy", device="cpu", precision="float64"), notes=notes)
 
-    return make_artifact(run, request, compute, context=context)
+    made = make_artifact(run, request, compute, context=context)
+    for note in () if made.artifact is None else made.artifact.manifest.notes:
+        context.reporter.warn(note)
+    return made
+
+
+def _views(dataset: Artifact, place: Int64Array) -> tuple[Int64Array, Int64Array]:
+    """The views of the train samples of `dataset` that were added, and of those that were at `place` before, −1 for none."""
+    view = dataset.read("view")[dataset.read("split") == TRAIN].astype(np.int64)
+    before = np.empty(int((place >= 0).sum()), dtype=np.int64)
+    before[place[place >= 0]] = view[place >= 0]
+    return view[place < 0], before
+
+
+def _not_compared(asked: Int64Array, there: Int64Array) -> tuple[str, ...]:
+    n_strange = int((~np.isin(asked, there)).sum())
+    told = f"added samples of a view that no clustered one has, so that they cannot be compared: {n_strange}"
+    return (told,) if n_strange else ()
 
 
 def _summary(

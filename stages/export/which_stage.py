@@ -9,9 +9,9 @@ from schemas.stage_names import stage_label
 from stages.errors import DbcError, UsageError
 from stages.loop.choice.choose import choose, choose_clusters
 from stages.loop.choice.stage import Compared, measured
-from stages.merge.constrained import before_review
 from stages.reporting import Reporter
 from stages.runs.descent import clusters_now
+from stages.runs.lineage import before_review
 from stages.runs.run_directory import RunDirectory, clusters_manifest
 
 

@@ -16,9 +16,9 @@ from stages.features.views import views_known
 from stages.ingest.formats.names import shown
 from stages.merge.selection.links import Constraints
 from stages.runs.context import Context
-from stages.runs.lineage import parent_of
+from stages.runs.lineage import before_review
 from stages.runs.making import Made
-from stages.runs.run_directory import RunDirectory, clusters_manifest
+from stages.runs.run_directory import RunDirectory
 from stages.runs.store import Artifact
 from stages.samples import TRAIN, UNKNOWN
 from stages.typing import Int32Array, Int64Array
@@ -105,14 +105,6 @@ def known_from_source(
         )
     view = dataset.read("view")[is_train].astype(np.int64) if is_apart else None
     return of_one_encounter(encounter, same, different), view
-
-
-def before_review(run: RunDirectory, stage: int) -> Artifact:
-    """The clusters of `stage` as they were before answers corrected them; DbcError if there are none."""
-    clusters = run.require("clusters", stage)
-    corrected = clusters_manifest(clusters).parameters.start == "reviewed"
-    parent = parent_of(clusters, "clusters") if corrected else None
-    return clusters if parent is None else run.resolve(parent)
 
 
 def labels_kept(run: RunDirectory, stage: int) -> Int64Array | None:

@@ -24,7 +24,6 @@ from stages.merge.by_parameters import merge_as
 from stages.merge.clustering import Task, cluster_as, without_merges
 from stages.merge.constrained import (
     KnownBefore,
-    before_review,
     labels_kept,
     made_for_merge,
     read_for_merge,
@@ -38,7 +37,7 @@ from stages.merge.selection.links import Constraints
 from stages.processes import together
 from stages.reporting import Reporter
 from stages.runs.context import DEFAULT_CONTEXT, Context
-from stages.runs.lineage import broken_chain, dataset_of, newest_features, require_same_dataset
+from stages.runs.lineage import before_review, broken_chain, dataset_of, newest_features, require_same_dataset
 from stages.runs.making import Computed, Made, Request, make_artifact
 from stages.runs.next_stage import next_merge, numbered
 from stages.runs.run_directory import RunDirectory, clusters_manifest, dataset_manifest, features_manifest

@@ -19,7 +19,7 @@ from stages.constraints.labels import labelled_pairs
 from stages.constraints.stage import tell_meant, train_samples
 from stages.evaluate.report import Reported
 from stages.evaluate.report import report as make_report
-from stages.merge.constrained import before_review, labels_kept
+from stages.merge.constrained import labels_kept
 from stages.pages.markup import element, joined, page
 from stages.pages.names import names_of
 from stages.pages.originals import Originals
@@ -29,6 +29,7 @@ from stages.review.answer_book import AnswerBook
 from stages.review.counting import Draws, drawn_pairs
 from stages.review.order import Answers, PairToSee, pairs_worth_a_look
 from stages.review.sightings import Together, known_together, sightings_worth_a_look
+from stages.runs.lineage import before_review
 from stages.runs.run_directory import RunDirectory, clusters_manifest
 from stages.typing import Int64Array
 

@@ -12,7 +12,7 @@ from stages.constraints.labels import labelled_pairs
 from stages.constraints.stage import AskedConstraints, answers_of, train_samples
 from stages.errors import DbcError
 from stages.features.prepared import compared_features
-from stages.merge.constrained import before_review, labels_kept
+from stages.merge.constrained import labels_kept
 from stages.reporting import Reporter
 from stages.review.counting import (
     INNER,
@@ -27,7 +27,7 @@ from stages.review.counting import (
     shown_by_answers,
 )
 from stages.review.sightings import draw_sightings, known_together
-from stages.runs.lineage import dataset_of, parent_of
+from stages.runs.lineage import before_review, dataset_of, parent_of
 from stages.runs.run_directory import RunDirectory, clusters_manifest, constraints_manifest
 from stages.runs.store import Artifact, open_artifact
 from stages.typing import Int64Array

@@ -24,6 +24,14 @@ def dataset_of(run: RunDirectory, artifact: Artifact) -> Artifact:
     return run.resolve(parent)
 
 
+def before_review(run: RunDirectory, stage: int) -> Artifact:
+    """The clusters of `stage` as they were before answers corrected them; DbcError if there are none."""
+    clusters = run.require("clusters", stage)
+    corrected = clusters_manifest(clusters).parameters.start == "reviewed"
+    parent = parent_of(clusters, "clusters") if corrected else None
+    return clusters if parent is None else run.resolve(parent)
+
+
 def newest_features(run: RunDirectory, stage: int, reporter: Reporter) -> Artifact:
     """The features of `stage` or, where it was never extracted, the newest before, and a note that says so.
 

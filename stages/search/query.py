@@ -18,7 +18,7 @@ from stages.features.comparison import comparison
 from stages.ingest.formats.layout import shortened
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lasting import lasting_numbers
-from stages.runs.lineage import features_and_dataset
+from stages.runs.lineage import before_review, features_and_dataset
 from stages.runs.run_directory import RunDirectory, clusters_manifest, features_manifest
 from stages.runs.source_names import source_names
 from stages.runs.store import Artifact
@@ -85,6 +85,10 @@ def query(
     if "box" in dataset.names():
         context.reporter.note(
             "each picture is compared as a whole, and this run holds boxes cut out of pictures: cut out what you ask about"
+        )
+    if clusters is not None and clusters_manifest(before_review(run, stage)).parameters.view == "apart":
+        context.reporter.note(
+            "views are not looked at here, also where these clusters keep them apart: see which flank each is"
         )
     camid = UNKNOWN if taken_by is None else _camera(dataset, taken_by)
     pictures = read_pictures(files, dataset)

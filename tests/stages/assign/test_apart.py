@@ -72,6 +72,27 @@ def test_samples_of_one_encounter_get_one_answer_unless_some_are_apart() -> None
     assert together(found, encounter, {}, threshold=0.5, apart=none).label[:3].tolist() == [1, 1, 1]
 
 
+def test_only_pictures_of_one_view_are_compared() -> None:
+    # both flanks of one animal in cluster 1; of view 2 nothing is there
+    rows, labels, view = ROWS[[0, 1, 1, 2]], np.array([1, 1, 0, 2]), np.array([0, 1, 0, 0])
+    asked = np.array(
+        [[0, 0.9, 0, 0], [0, 0.9, 0, 0], [0.9, 0, 0, 0], [0.9, 0, 0, 0], [0.9, 0, 0.1, 0]], dtype=np.float32
+    )
+    of = np.array([0, 1, 0, 1, 2])
+    none = Apart(NONE, NONE)
+    found = answers_apart(asked, rows, labels, SIMILARITY, threshold=0.5, apart=none, views=(of, view))
+    assert np.where(found.is_known, found.label, -1).tolist() == [0, 1, 1, -1, -1]
+    assert (found.probability[4], np.isfinite(found.nearest.similarity).all()) == (0, True)
+    # what cannot be compared does not make its encounter less known
+    encounter = np.array([1, 2, 3, 4, 3], dtype=np.int32)
+    one = together(found, encounter, {}, threshold=0.5, apart=none)
+    assert np.where(one.is_known, one.label, -1).tolist() == [0, 1, 1, -1, 1]
+    assert one.probability[4] == found.probability[2]
+    barred = Apart(NONE, np.array([[1, 1]]))
+    again = answers_apart(asked, rows, labels, SIMILARITY, threshold=0.5, apart=barred, views=(of, view))
+    assert np.where(again.is_known, again.label, -1).tolist() == [0, -1, 1, -1, -1]
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_no_answer_is_against_what_is_shown_and_others_are_as_before(seed: int) -> None:
     generator = np.random.default_rng(seed)

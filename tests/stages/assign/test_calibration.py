@@ -273,6 +273,20 @@ def test_encounters_that_are_clusters_are_not_kept_together() -> None:
     assert calibrate(as_they_are(rows), labels, (np.arange(80) // 2).astype(np.int32)) != alone
 
 
+def test_views_are_learnt_from_apart_where_they_have_enough() -> None:
+    rows, labels = individuals(20, 8, spread=0.4)
+    alone = calibrate(as_they_are(rows), labels)
+    assert calibrate(as_they_are(rows), labels, view=np.zeros(160, dtype=np.int64)) == alone
+    # pictures that are all of other views, and clusters that are alone in theirs, say nothing by themselves
+    assert calibrate(as_they_are(rows), labels, view=np.arange(160)) == alone
+    assert calibrate(as_they_are(rows), labels, view=labels) == alone
+    # right flanks look like left ones of the next animal: compared with these, nothing tells known from new
+    view = np.arange(160) % 2
+    mixed = rows.reshape(20, 8, -1)[(np.arange(160) // 8 + view) % 20, np.arange(160) % 8]
+    assert calibrate(as_they_are(mixed), labels, view=view).separation > 0.98
+    assert calibrate(as_they_are(mixed), labels).separation < 0.9
+
+
 def test_too_little_to_learn_from_is_refused() -> None:
     rows, _ = individuals(10, 1, spread=0.1)
     with pytest.raises(DbcError, match="at least 8 samples in clusters of two or more, and two clusters"):
