@@ -17,7 +17,7 @@ from stages.ingest.decode.pixels import VIDEO_SUFFIXES, is_video
 from stages.ingest.formats.boxes_file import NO_TRACK, Row, looks_like_mot, rows_of
 from stages.ingest.formats.detections import Detection, samples_of
 from stages.ingest.formats.format import NAMING, Findings, Format
-from stages.ingest.formats.layout import folder_of, shortened
+from stages.ingest.formats.layout import shortened
 from stages.ingest.formats.listing import list_images, subfolders
 from stages.ingest.formats.names import is_missing, plain, read_lines, relative_path, shown, whole_number
 from stages.ingest.formats.numbers import size_of
@@ -43,20 +43,20 @@ class Sequence:
     size: tuple[float, float] | None = None
 
 
-def read_mot(source: Path, parameters: IngestParameters, findings: Findings) -> Samples:
+def read_mot(source: Path, root: Path, parameters: IngestParameters, findings: Findings) -> Samples:
     """The boxes of `source`, a sequence, a folder of sequences or a file of boxes; boxes of one track are one sample's frames.
 
+    Frames lie under `root` as their boxes do under the source, which it is by default.
     The sequence is the camera, sequence and track id together name the tracklet; a box without a track (−1) is a sample of
     its own. Boxes of ground truth with confidence 0 are left out, as MOTChallenge ignores them. Frames count from 1, or from 0
     in all files if one has a frame 0. UsageError names the file and line of what is wrong.
     """
-    every = find_sequences(source)
+    every = find_sequences(source, root)
     if not every:
         raise UsageError(
             f"{shown(source)} has no sequence: give a folder with img1 (or one video) and gt/gt.txt or det/det.txt, a folder "
-            "of such, or NAME.txt (or its folder) beside a video or a folder NAME"
+            "of such, or NAME.txt (or its folder) beside a video or a folder NAME, or with the folder of these as `root`"
         )
-    root = folder_of(source)
     sequences = _with_boxes(every, findings)
     told: list[str] = []
     rows = [_rows(sequence, told) for sequence in sequences]
@@ -69,30 +69,43 @@ def read_mot(source: Path, parameters: IngestParameters, findings: Findings) -> 
     boxes = ", ".join(sorted({each.boxes.name for each in sequences}))
     findings.notes += [*told, f"sequences, each a camera: {len(sequences)}; boxes from {boxes}"]
     if source.is_dir():
-        findings.warnings += _without_boxes(source, every)
+        findings.warnings += _without_boxes(root, every)
+        known = {each.boxes for each in every}
+        alone = [shown(each) for each in sorted(source.glob("*.txt")) if each not in known and looks_like_mot(each)]
+        if alone:
+            findings.warnings.append(f"files of boxes without frames, left out: {len(alone)} ({shortened(alone)})")
     return samples_of(found, source=source, root=root, parameters=parameters, findings=findings)
 
 
-def find_sequences(source: Path) -> list[Sequence]:
-    """The sequences of `source`, in order of name: itself, or what lies in it or, if it is a file of boxes, beside it."""
+def find_sequences(source: Path, root: Path) -> list[Sequence]:
+    """The sequences of `source`, in order of name: itself, or what lies in it or, if it is a file of boxes, beside it.
+
+    Their frames lie under `root` as the boxes do under the source.
+    """
     if source.is_file():
-        return list(filter(None, [_beside(source)]))
-    own = _sequence(source)
+        return list(filter(None, [_beside(source, root)]))
+    own = _sequence(source, root)
     if own is not None:
         return [own]
-    found = [*map(_sequence, subfolders(source)), *map(_beside, sorted(source.glob("*.txt")))]
+    found = [_sequence(folder, root / folder.name) for folder in subfolders(source)]
+    found += [_beside(file, root) for file in sorted(source.glob("*.txt"))]
     return sorted(filter(None, found), key=lambda each: each.name)
 
 
 def why_mot(source: Path) -> str | None:
-    """One line if `source` is a folder with sequences, or a file of boxes; else None. Faults are for the reader to say."""
+    """One line if `source` is a folder with sequences, or a file or a folder of boxes alone; else None.
+
+    Faults are for the reader to say.
+    """
     if source.is_file() and source.suffix == ".txt" and looks_like_mot(source):
         return f"{plain(source.name)} has boxes as MOTChallenge writes them"
     if not source.is_dir():
         return None
     own = [folder / name for folder in (source, *subfolders(source)) for name in OWN_FILES]
     own = [file for file in own if file.is_file()]
-    beside = (file for file in sorted(source.glob("*.txt")) if _beside(file) is not None)
+    texts = sorted(source.glob("*.txt"))
+    are_alone = all(entry in texts for entry in source.glob("*") if not entry.name.startswith("."))
+    beside = (file for file in texts if are_alone or _beside(file, source) is not None)
     # the first line tells
     boxes = next((file for file in chain(own, beside) if file.is_file() and looks_like_mot(file)), None)
     if boxes is not None:
@@ -101,8 +114,16 @@ def why_mot(source: Path) -> str | None:
 
 
 def refuse_deep_sequences(source: Path) -> None:
-    """Raise UsageError if a folder in `source` holds sequences, which are found in `source` itself alone."""
-    for folder in subfolders(source)[:_LOOKED_AT]:
+    """Raise UsageError if a folder in `source` holds sequences, or boxes of those in another, as these are not looked into."""
+    folders = subfolders(source)[:_LOOKED_AT]
+    for folder in folders:
+        boxes = next(filter(looks_like_mot, sorted(folder.glob("*.txt"))[:_LOOKED_AT]), None)
+        frames = boxes and next((each for each in folders if _beside(boxes, each) is not None), None)
+        if boxes is not None and frames is not None:
+            raise UsageError(
+                f"{shown(boxes)} has boxes as MOTChallenge writes them, of frames in {shown(frames)}; give {shown(folder)} as "
+                f"the source and {shown(frames)} as `root`, or say `format='folder'` for whole pictures"
+            )
         for below in subfolders(folder)[:_LOOKED_AT]:
             if any((below / name).is_file() for name in OWN_FILES):
                 raise UsageError(
@@ -157,21 +178,21 @@ def _without_boxes(source: Path, sequences: list[Sequence]) -> list[str]:
     return told
 
 
-def _sequence(folder: Path) -> Sequence | None:
-    """The sequence that `folder` is; None if it is none."""
+def _sequence(folder: Path, place: Path) -> Sequence | None:
+    """The sequence that `folder` is, whose frames lie in `place`; None if it is none."""
     boxes = next((folder / name for name in OWN_FILES if (folder / name).is_file()), None)
     if boxes is None:
         return None
     told = _seqinfo(folder / "seqinfo.ini")
     imdir, length = told.get("imdir", "img1"), told.get("seqlength", "")
-    place = relative_path(imdir, PurePosixPath(folder.absolute().as_posix()))
-    if place is None:
+    below = relative_path(imdir, PurePosixPath(folder.absolute().as_posix()))
+    if below is None:
         raise UsageError(f"{shown(folder / 'seqinfo.ini')}: imDir {shown(imdir)} is not below its folder; correct it")
     if not is_missing(length) and whole_number(length) is None:
         raise UsageError(
             f"{shown(folder / 'seqinfo.ini')}: seqLength {shown(length)} is not a whole number; correct it"
         )
-    frames = folder / place if (folder / place).is_dir() else _video_in(folder)
+    frames = place / below if (place / below).is_dir() else _video_in(place)
     return Sequence(
         folder.absolute().name, boxes, frames, whole_number(length), size_of(told.get("imwidth"), told.get("imheight"))
     )
@@ -190,7 +211,7 @@ def _seqinfo(file: Path) -> dict[str, str]:
 
 
 def _video_in(folder: Path) -> Path:
-    videos = sorted(file for file in folder.iterdir() if is_video(file.name))
+    videos = sorted(file for file in folder.iterdir() if is_video(file.name)) if folder.is_dir() else []
     if len(videos) != 1:
         raise UsageError(
             f"{shown(folder)} should have its frames in img1 or in one video, found no img1 and {len(videos)} videos; "
@@ -199,10 +220,10 @@ def _video_in(folder: Path) -> Path:
     return videos[0]
 
 
-def _beside(boxes: Path) -> Sequence | None:
-    """The sequence whose frames lie beside the file NAME.txt of a tracker: a video or a folder NAME."""
-    videos = sorted(file for file in boxes.parent.glob(f"{glob.escape(boxes.stem)}.*") if is_video(file.name))
-    folder = boxes.with_suffix("")
+def _beside(boxes: Path, place: Path) -> Sequence | None:
+    """The sequence whose frames lie in `place` under the name of the file NAME.txt of a tracker: a video or a folder NAME."""
+    videos = sorted(file for file in place.glob(f"{glob.escape(boxes.stem)}.*") if is_video(file.name))
+    folder = place / boxes.stem
     pictures = next((each for each in (folder / "img1", folder) if each.is_dir()), None)
     frames = videos[0] if videos else pictures
     return None if frames is None else Sequence(boxes.stem, boxes, frames)
@@ -280,7 +301,7 @@ def _by_numbers(name: str) -> list[str | int]:
 FORMAT = Format(
     name="mot",
     description="MOTChallenge: img1/ (or a video) with gt/gt.txt or det/det.txt; trackers' NAME.txt beside the frames NAME.",
-    read=read_mot,
+    read_table=read_mot,
     recognise=why_mot,
     options=NAMING | {"min_confidence", "pad"},
 )

@@ -181,3 +181,27 @@ def test_sequences_two_folders_down_are_no_pictures_of_individuals(tmp_path: Pat
     ):
         recognise_source(tmp_path)
     assert recognise_source(tmp_path / "day1").format == "mot"
+
+
+def test_results_may_lie_in_a_folder_of_their_own(tmp_path: Path) -> None:
+    pictures(tmp_path / "frames", "left/1.png", "left/2.png", "right/img1/1.png")
+    for name in ("left", "right"):
+        text(tmp_path / "results" / f"{name}.txt", "1,7,1.5,1,9,9,-1,-1,-1,-1\n")
+    results, frames = tmp_path / "results", tmp_path / "frames"
+    samples, _ = read(results, "mot", root=frames)
+    assert (samples.path, samples.camera) == (("left/1.png", "right/img1/1.png"), ("left", "right"))
+    assert read(results / "left.txt", "mot", root=frames)[0].path == ("left/1.png",)
+    assert "or with the folder of these as `root`" in refusal(results, "mot")
+    with pytest.raises(
+        UsageError, match=r"of frames in '.*/frames'; give '.*/results' as the source and '.*/frames' as"
+    ):
+        recognise_source(tmp_path)
+    text(results / "none.txt", "1,7,1.5,1,9,9,-1,-1,-1,-1\n")
+    assert (
+        f"files of boxes without frames, left out: 1 ('{results}/none.txt')"
+        in read(results, "mot", root=frames)[1].warnings
+    )
+    mot(tmp_path / "truth" / "S1", TRUTH)
+    (tmp_path / "truth" / "S1" / "img1").rename(tmp_path / "img1")
+    assert read(tmp_path / "truth" / "S1", "mot", root=tmp_path)[0].path[0] == "img1/000001.jpg"
+    assert "should have its frames in img1" in refusal(tmp_path / "truth", "mot")
