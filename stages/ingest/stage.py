@@ -25,6 +25,7 @@ from stages.ingest.formats import image_root, read_samples
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.listing import HARMLESS, told_left_out
 from stages.ingest.leaks import LEAKS, find_leaks, one_camera, repeated_pictures
+from stages.ingest.light import told_light
 from stages.ingest.order import content_order
 from stages.ingest.source_digest import combine_digests, digest_images, digest_samples
 from stages.ingest.synthetic import synthetic_samples
@@ -126,8 +127,9 @@ def ingest(
     context = without_source(context, source) if parameters.anonymize else context
     outcome = make_artifact(run, request, compute, context=context)
     outcome = _without_idle(outcome, is_drawn=source is None, findings=findings)
-    if outcome.artifact is not None and not parameters.anonymize:
-        _keep(outcome.artifact, images, good)
+    if outcome.artifact is not None:
+        _keep(outcome.artifact, images, good, is_anonymous=parameters.anonymize)
+        _tell([], told_light(outcome.artifact), context.reporter)
     if before is not None and outcome.artifact != before:
         context.reporter.note(
             "`dbc assign` gives the new pictures the nearest of the clusters there are; `dbc run` makes all stages of all anew"
@@ -219,9 +221,9 @@ def _join(images: _Images, written: Written, reporter: Reporter) -> bool:
     return n_good > 0
 
 
-def _keep(dataset: Artifact, images: _Images, good: BoolArray) -> None:
-    """Keep beside `dataset` what tells its images apart, unless it is not known which of them it has."""
-    if images.kept_root is not None and dataset_manifest(dataset).summary.n_images == good.sum():
+def _keep(dataset: Artifact, images: _Images, good: BoolArray, *, is_anonymous: bool) -> None:
+    """Keep beside `dataset` what tells its images apart, unless it is not known which of them it has, or not to be."""
+    if images.kept_root is not None and not is_anonymous and dataset_manifest(dataset).summary.n_images == good.sum():
         digests = tuple(digest for digest, is_good in zip(images.digests, good.tolist(), strict=True) if is_good)
         keep_source(dataset, KeptSource(images.kept_root, digests))
 

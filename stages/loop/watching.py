@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from stages.ingest.light import told_apart
 from stages.loop.choice.measures import StageMeasures
 from stages.loop.choice.stage import Compared, guessing, joined_pairs, measure_stage
 from stages.loop.choice.verdict import Verdict, last_of_schedule, verdict
@@ -10,6 +13,7 @@ from stages.loop.plan import AS_FEATURES_ASK
 from stages.loop.run_stages import StageRow
 from stages.loop.stopping import Stopping
 from stages.runs.context import Context
+from stages.runs.lineage import dataset_of
 from stages.runs.run_directory import RunDirectory, dataset_manifest
 
 WATCHED_SAMPLES = 100_000
@@ -81,9 +85,14 @@ class Watch:
             return None
         known = {row.stage: row.metrics.summary.mAP for row in self._rows if row.metrics.summary.mAP is not None}
         last = next(row for row in reversed(self._rows) if row.stage == last_of_schedule(self.measures).stage)
-        return verdict(
+        found = verdict(
             self.measures,
             joined=joined_pairs(last.run, last.stage),
             mean_average_precision=known,
             guessing=guessing(last.run, [row.stage for row in self._rows]),
         )
+        if found is None or found.shown is None:
+            return found
+        clusters = last.run.require("clusters", found.shown)
+        apart = told_apart(dataset_of(last.run, clusters), clusters.read("labels"))
+        return replace(found, warnings=(*found.warnings, *([apart] if apart else [])))
