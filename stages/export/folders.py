@@ -112,7 +112,7 @@ def _places(rows: Sequence[Member], *, copy: bool) -> Iterator[tuple[Member, str
     for row in rows:
         if row.individual is None and not row.is_new:
             continue
-        place = NEW if row.individual is None else f"individual-{row.individual:0{digits}}"
+        place = NEW if row.individual is None else _folder(row, digits)
         count[place] += 1
         width = len(str(n_new if row.individual is None else row.cluster_size))
         name = safe_name(row.path)
@@ -120,6 +120,12 @@ def _places(rows: Sequence[Member], *, copy: bool) -> Iterator[tuple[Member, str
             frame = f"-{_frame(row):06}" if is_video(row.path) else ""
             name = f"{name.removesuffix(Path(name).suffix)}{frame}.jpg"
         yield row, f"{place}/{count[place]:0{width}}_{name}"
+
+
+def _folder(row: Member, digits: int) -> str:
+    """The folder of the individual of `row`: `individual-073`, or `individual-073-Ayo` if it has a name."""
+    name = "" if row.name is None else "-" + _UNSAFE.sub("_", row.name).strip(" .")[:_MOST_LETTERS]
+    return f"individual-{row.individual:0{digits}}{name}"
 
 
 def safe_name(path: str) -> str:

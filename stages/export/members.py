@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from stages.assign.stage import assignments_of
 from stages.features.prepared import compared_features
+from stages.ingest.formats.names import shown
 from stages.ingest.known_later import NEW
 from stages.reporting import Reporter
 from stages.runs.lasting import Changes, changes_since, lasting_numbers, train_places
@@ -47,7 +49,7 @@ class Member:
     `frame` counts from 0; `box` is left, top, width and height in pixels, `cut_out` the same of what was cut out of the
     picture, with `pad`; `category` is None if the dataset keeps none, as of animals alone. `x` and `y` are the sample's
     place on a map. Of samples that were added later and assigned, `probability` says how likely their individual is one of
-    those there.
+    those there. `name` is the identity that the source gives samples of its cluster, if it gives no other.
     """
 
     path: str
@@ -72,6 +74,12 @@ class Member:
     y: float | None = None
     probability: float | None = None
     track: int | None = None
+    name: str | None = None
+
+    @property
+    def title(self) -> str:
+        """What other programs are to call the individual: its number, which lasts, and its name beside it: `73 (Ayo)`."""
+        return f"{self.individual}" if self.name is None else f"{self.individual} ({self.name})"
 
     @property
     def is_new(self) -> bool:
@@ -119,6 +127,14 @@ class Members:
             kind = samples_are(self.dataset)
             notes.append(
                 f"{kind} that have another individual than in the dataset before: {n_changed} of {n_told}{of_those}"
+            )
+        bearers = sorted({(row.name, row.individual or 0) for row in self.clustered if row.name is not None})
+        several = [(one, two) for one, two in pairwise(bearers) if one[0] == two[0]]
+        if several:
+            (name, first), (_, second) = several[0]
+            notes.append(
+                f"identities that several individuals have: {len({one[0] for one, _ in several})}, the first {shown(name)}, "
+                f"in {first} and {second}; join those that are one, by dbc review"
             )
         largest = max((row.individual or 0 for row in self.rows), default=0)
         if largest > self.n_clusters:
@@ -251,9 +267,12 @@ def _members(dataset: Artifact, clustered: _Clustered, stage: int) -> list[Membe
     size = np.bincount(labels[labels >= 0]).tolist()
     place = np.full(len(split), -1, dtype=np.int64)
     place[split == TRAIN] = np.arange(len(labels))
+    cluster_of = np.where(place >= 0, np.append(labels, -1)[place], -1).tolist()
+    # numbers of identities are no names
+    name = only_names(identity if "identity" in dataset.names() else [], cluster_of)
     found = []
     for sample, at in enumerate(place.tolist()):
-        cluster = int(labels[at]) if at >= 0 and labels[at] >= 0 else None
+        cluster = cluster_of[sample] if cluster_of[sample] >= 0 else None
         known = [] if at < 0 else [distance[at], *positions[at], probability[at]]
         away, x, y, sure = [None if math.isnan(value) else float(value) for value in known] or [None] * 4
         for frame in range(int(frame_start[sample]), int(frame_start[sample + 1])):
@@ -269,6 +288,7 @@ def _members(dataset: Artifact, clustered: _Clustered, stage: int) -> list[Membe
                 distance=None if away is None else round(away, 6),
                 cluster_size=None if cluster is None else size[cluster],
                 identity=identity[sample],
+                name=None if cluster is None else name.get(cluster),
                 x=x,
                 y=y,
                 probability=sure,
@@ -277,6 +297,15 @@ def _members(dataset: Artifact, clustered: _Clustered, stage: int) -> list[Membe
             )
             found.append(row)
     return sorted(found, key=_place)
+
+
+def only_names(identity: Sequence[str | None], cluster: Sequence[int]) -> dict[int, str]:
+    """The one identity of each cluster, by its label, whose samples have one and no other; both are of each sample (n)."""
+    held: dict[int, set[str]] = {}
+    for text, label in zip(identity, cluster, strict=False):
+        if text is not None and label >= 0:
+            held.setdefault(label, set()).add(text)
+    return {label: texts.pop() for label, texts in held.items() if len(texts) == 1}
 
 
 def _more_of_images(dataset: Artifact) -> dict[str, list[Any]]:

@@ -158,7 +158,7 @@ def _cells(file: Path) -> list[list[str]]:
 def _new(rows: Sequence[Member], source: Source) -> Layout:
     """A package: datapackage.json, deployments.csv (a row a camera), media.csv (a picture), observations.csv (a box).
 
-    An individual's ID is its number; boxes that are in no cluster have none. Deployments have what the table `deployments`
+    An individual's ID is its title; boxes that are in no cluster have none. Deployments have what the table `deployments`
     says of them. A picture without a time has that of its EXIF. Of a video the tags of each observation tell frame (from 0)
     and second. What nobody says (coordinates, times) stays empty, and a note
     says that it must be filled in before the package is valid.
@@ -268,7 +268,7 @@ def _observation(name: str, medium: str, row: Member, source: Source) -> dict[st
         "eventEnd": row.timestamp,
         "observationLevel": "media",
         "observationType": kind,
-        "individualID": row.individual,
+        "individualID": None if row.individual is None else row.title,
         "bboxX": left,
         "bboxY": top,
         "bboxWidth": width,

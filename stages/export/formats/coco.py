@@ -13,7 +13,7 @@ from stages.export.members import Member
 def layout(rows: Sequence[Member], source: Source) -> Layout:
     """One JSON object: images, or frames of videos, in order of path and frame; an annotation for each box.
 
-    `individual_ids` has the number of the individual, `name` says the same; boxes that are in no cluster have neither.
+    `individual_ids` has the number of the individual, `name` its title; boxes that are in no cluster have neither.
     """
     images: dict[tuple[str, int | None], dict[str, Any]] = {}
     annotations = []
@@ -49,7 +49,7 @@ def _annotation(row: Member, source: Source, *, number: int, image: int, categor
         "iscrowd": 0,
     }
     if row.individual is not None:
-        found |= {"individual_ids": [row.individual], "name": str(row.individual)}
+        found |= {"individual_ids": [row.individual], "name": row.title}
     return found | _known({"viewpoint": row.view, "score": row.score, "track_id": row.track})
 
 

@@ -21,7 +21,7 @@ def layout(rows: Sequence[Member], source: Source) -> Layout:
     Boxes are in shares of the picture. The first and only class of a box is its individual; boxes in no cluster have none. A
     box whose score is not known has confidence 1.
     """
-    individuals = sorted({row.individual for row in rows if row.individual is not None})
+    titles = {row.individual: row.title for row in rows if row.individual is not None}
     there = set(map(category_of, rows))
     numbers = {name: str(n) for n, name in enumerate((*_USUAL, *sorted(there.difference(_USUAL))), start=1)}
     images = [
@@ -35,7 +35,7 @@ def layout(rows: Sequence[Member], source: Source) -> Layout:
     content = {
         "info": {"format_version": "1.4", "classifier": "dbc-reid"},
         "detection_categories": {number: name for name, number in numbers.items() if name in there},
-        "classification_categories": {str(number): f"individual {number}" for number in individuals},
+        "classification_categories": {str(number): f"individual {titles[number]}" for number in sorted(titles)},
         "images": images,
     }
     told = f"the file holds the pictures with boxes that were ingested, {len(images)}; empty ones and failures are not in it"

@@ -16,7 +16,7 @@ def layout(rows: Sequence[Member], source: Source) -> Layout:
     ordered = sorted(rows, key=lambda row: (row.path, row.box or ()))
     columns: dict[str, list[Any]] = {
         "image_id": list(range(1, len(ordered) + 1)),
-        "identity": ["unknown" if row.individual is None else row.individual for row in ordered],
+        "identity": ["unknown" if row.individual is None else row.title for row in ordered],
         "path": [source.place(row.path) for row in ordered],
         "bbox": [None if row.box is None else str(list(row.box)) for row in ordered],
         "date": [row.timestamp for row in ordered],

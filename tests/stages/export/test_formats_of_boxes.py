@@ -93,6 +93,14 @@ def test_wildlife_datasets_has_individuals_as_identities(root: Path) -> None:
     assert samples.timestamp == ("", "2024-05-31T07:15:00", "", "")
 
 
+@pytest.mark.parametrize("name", ["camtrap-dp", "coco", "megadetector", "wildlife-datasets"])
+def test_a_known_name_stands_beside_the_number(root: Path, name: str) -> None:
+    files = written(name, root, tuple(replace(row, name="Ayo" if row.individual == 1 else None) for row in ROWS)).files
+    text = "".join(files.values())
+    assert text.count("1 (Ayo)") == (1 if name == "megadetector" else 2)
+    assert "2 (" not in text
+
+
 def test_yolo_has_individuals_as_tracks(root: Path) -> None:
     twice = (*ROWS, member("images/a.png", 2, (30, 20, 5, 5)))
     layout = written("yolo", root, twice)

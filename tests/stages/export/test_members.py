@@ -12,7 +12,7 @@ from PIL import Image
 
 from stages.errors import DbcError, UsageError
 from stages.export.folders import safe_name, write_folders
-from stages.export.members import Member, Members, centre_distances
+from stages.export.members import Member, Members, centre_distances, only_names
 from stages.ingest.whereabouts import Pictures
 
 
@@ -55,6 +55,26 @@ def test_gaps_in_numbers_are_told_and_only_those() -> None:
     gap = Members(rows=(*rows, replace(rows[1], individual=7, cluster=2)), **said)
     assert [note.partition(";")[0] for note in gap.notes] == [
         "numbers of individuals last, so they have gaps: 3 individuals, numbers up to 7"
+    ]
+
+
+def test_the_one_identity_of_a_cluster_is_its_name() -> None:
+    assert only_names(["Ayo", None, "Ayo", "Kira", "Ayo", "Zuri"], [0, 0, 0, 1, 1, -1]) == {0: "Ayo"}
+    assert only_names([], [0, 1]) == {}
+
+
+def test_names_stand_beside_numbers_and_of_several_individuals_are_told(pictures: Path, tmp_path: Path) -> None:
+    ayo, other = replace(member("a/1.jpg", 0), name="Ayo/2"), replace(member("b/1.jpg", 11), name="Ayo/2")
+    assert [ayo.title, member("c", 2).title] == ["1 (Ayo/2)", "3"]
+    said = {"stage": 1, "dataset": cast(Any, None), "largest_number": 12}
+    assert Members(rows=(ayo, other), **said).notes[0] == (
+        "identities that several individuals have: 1, the first 'Ayo/2', in 1 and 12; join those that are one, by dbc review"
+    )
+    assert not any("several" in note for note in Members(rows=(ayo, replace(other, name="Kira")), **said).notes)
+    write_folders([ayo, other], tmp_path / "out", pictures=Pictures(pictures), copy=False)
+    assert sorted(folder.name for folder in (tmp_path / "out").iterdir()) == [
+        "individual-01-Ayo_2",
+        "individual-12-Ayo_2",
     ]
 
 
