@@ -15,16 +15,16 @@ from schemas.parameters import IngestParameters
 from stages.errors import UsageError
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.names import alike_note, plain, shown
-from stages.ingest.joining import NAMED, already_held, joined, own_encounters, said_otherwise, stored_samples
+from stages.ingest.joining import NAMED, already_held, joined, own_encounters, said_otherwise, stored_samples, texts_of
 from stages.ingest.order import content_order
 from stages.ingest.overlap import share_overlapping
 from stages.ingest.whereabouts import find_pictures
 from stages.reporting import Reporter
-from stages.runs.kept_source import KeptSource, file_digests, read_source
+from stages.runs.kept_source import KeptSource, file_digest, file_digests, read_source
 from stages.runs.run_directory import dataset_manifest, source_boxes
 from stages.runs.store import Artifact
 from stages.samples import Samples
-from stages.typing import Float64Array, Int64Array
+from stages.typing import BoolArray, Float64Array, Int64Array
 
 _KEPT_FIELDS = ("height", "width", "seed")
 """Parameters that a dataset and what is added to it share."""
@@ -66,7 +66,7 @@ def inherited(parameters: IngestParameters, before: Artifact) -> IngestParameter
     for name in _KEPT_FIELDS:
         if name in given and getattr(parameters, name) != (kept := getattr(made_with, name)):
             raise UsageError(f"`{name}={getattr(parameters, name)}` must be that of the run, {kept}; leave it out")
-    same = _READING_FIELDS if parameters.format == made_with.format else ()
+    same = _READING_FIELDS if parameters.format == made_with.format else ("encounter_gap",)
     update = {name: getattr(made_with, name) for name in (*_KEPT_FIELDS, *same) if name not in given}
     # what was left out stays out
     update["exclude"] = ",".join(filter(None, (made_with.exclude, parameters.exclude)))
@@ -80,10 +80,10 @@ def addition(
 
     Images that are there already, whatever they are called, are not added again: a track that has all images of one there, and
     more, goes on with it. Nor are samples whose boxes all overlap others of the same picture by more than `MOST_OVERLAP`:
-    detections of another run of a detector. UsageError if a file has the path of another one of before and other content, if
-    one has boxes and the other has none, or if nothing is known of the files of before. If their folder was moved, paths start
-    from where it is now. That is told, and what became of samples that are there already; `findings` warn of what may be there
-    twice.
+    detections of another run of a detector. Whole pictures join boxes, unless these are of the same pictures. UsageError if a
+    file has the path of another one of before and other content, if boxes shall join whole pictures, or if nothing is known of
+    the files of before. If their folder was moved, paths start from where it is now. That is told, and what became of samples
+    that are there already; `findings` warn of what may be there twice.
     """
     kept = read_source(before)
     if kept is None:
@@ -91,9 +91,8 @@ def addition(
             f"{before.path} does not know the content of its files; run its own dbc ingest again with --force, then add"
         )
     stored = stored_samples(before)
-    if len(samples) and bool(len(stored.box)) != bool(len(samples.box)):
-        had, has = ("boxes", "whole pictures") if len(stored.box) else ("whole pictures", "boxes")
-        raise UsageError(f"this run holds {had}, and SOURCE gives {has}; ingest it into a new `run`")
+    if len(samples.box) and not len(stored.box):
+        raise UsageError("this run holds whole pictures, and SOURCE gives boxes; ingest it into a new `run`")
     there: dict[tuple[str, ...], list[int]] = {}
     for sample, key in enumerate(_sample_digests(stored, kept.digests)):
         there.setdefault(key, []).append(sample)
@@ -109,6 +108,8 @@ def addition(
         there_already = replace(stored, box=source_boxes(before).astype(np.float64))
         share = share_overlapping(samples, digests, is_new & (goes_on < 0), root, there_already, kept.digests)
     is_new &= share < 1
+    if len(stored.box) and not len(samples.box):
+        is_new &= (goes_on >= 0) | _of_other_pictures(samples, digests, kept.digests, is_new & (goes_on < 0), findings)
     samples, encounters = own_encounters(stored, kept.digests, samples, digests)
     is_rest = is_new[samples.owners] & ~is_held
     new, new_digests = samples.with_images(is_rest), [digests[image] for image in np.flatnonzero(is_rest).tolist()]
@@ -127,6 +128,7 @@ def addition(
     _tell_moved(file_digests(stored.path, kept.digests), here, old_root, reporter)
     _tell_otherwise(*otherwise, reporter)
     findings.warnings += [line for line in _alike(stored, everything) if line not in findings.warnings]
+    findings.warnings += _lacking(stored, new)
     _tell_encounters([(name, now) for name, now in encounters.items() if now in brought], reporter)
     _tell_overlapping(np.where(is_partly & (share < 1), 0, share), findings, reporter)
     _tell_held(int((goes_on >= 0).sum()), int((is_partly & (share < 1)).sum()), findings, reporter)
@@ -171,6 +173,36 @@ def _alike(before: Samples, now: Samples) -> list[str]:
     return lines
 
 
+def _of_other_pictures(
+    samples: Samples, digests: Sequence[str], stored: Sequence[str], is_new: BoolArray, findings: Findings
+) -> BoolArray:
+    """(n_samples) whether whole pictures are none that the run has boxes of; what becomes of them is told."""
+    there = {file_digest(digest) for digest in stored}
+    others = np.array([digests[image] not in there for image in samples.frame_start[:-1].tolist()], dtype=np.bool_)
+    for n, told in (
+        ((is_new & others).sum(), "are taken whole"),
+        ((is_new & ~others).sum(), "are left out: their boxes are there"),
+    ):
+        if n:
+            findings.warnings.append(f"pictures without boxes, in a run of boxes, that {told}: {n}")
+    return others
+
+
+def _lacking(before: Samples, new: Samples) -> list[str]:
+    """A line about `new` samples without what most of those of `before` have."""
+    found = []
+    for name, texts, smallest in NAMED[1:]:
+        old, now = (texts_of(samples, name, texts, smallest).count("") for samples in (before, new))
+        if now and 2 * old < len(before):
+            found.append(f"{texts.removesuffix('_name')} of {now}")
+    if not found:
+        return []
+    return [
+        f"new samples without what most of the run have: {', '.join(found)}; to say it, take this back by `new_dataset` with "
+        "the first SOURCE and its flags, then add it with a table, `camera_pattern` or `encounter_gap`"
+    ]
+
+
 def _tell_moved(old: dict[str, str], new: dict[str, str], root: Path, reporter: Reporter) -> None:
     """Tell of files with one content, by path, whose `old` path is no file below `root` any more."""
     place_of = {digest: path for path, digest in old.items() if digest}
@@ -189,7 +221,7 @@ def _tell_otherwise(otherwise: Counter[str], first: str, reporter: Reporter) -> 
         columns = ", ".join(f"{column} of {n}" for column, n in otherwise.items())
         reporter.warn(
             f"SOURCE says otherwise of samples that are there already, which is not taken: {columns}, the first {first}; "
-            "correct it by an ingest of all tables as one with `new_dataset`"
+            "correct it by an ingest of the first SOURCE with `new_dataset`, to which the others are added again"
         )
 
 

@@ -100,6 +100,7 @@ def ingest(
         parameters=parameters,
         parents=() if before is None else (before,),
         seeds={"order": parameters.seed},
+        stays=not (new_dataset or add),
     )
 
     def compute(writer: Writer) -> Computed | Artifact:

@@ -39,7 +39,10 @@ SIGHT_SECONDS = 60
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be made, by which parameters, from which artifacts."""
+    """What is to be made, by which parameters, from which artifacts.
+
+    An older version that is found becomes the newest once more, unless it `stays`.
+    """
 
     kind: ArtifactKind
     stage: int
@@ -48,6 +51,7 @@ class Request:
     parents: tuple[Artifact, ...] = ()
     seeds: Mapping[str, int] | None = None
     extra: Mapping[str, Any] | None = None
+    stays: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,8 +89,8 @@ def make_artifact(
 ) -> Made:
     """Find the artifact that `request` asks for, or let `compute` fill a new version and commit it.
 
-    An older version that is found, unless it is a dataset, becomes the newest once more: commands take what was asked for
-    last.
+    An older version that is found, unless the request says that it `stays`, becomes the newest once more: commands take
+    what was asked for last.
 
     Where torchrun started several processes all of them call this, and all have the outcome: the leader decides, computes
     and commits, and the others wait; with `shared` they compute along, each with a writer of its own. DbcError where the
@@ -225,16 +229,18 @@ def request_key(request: Request) -> str:
 def require_own_dataset(run: RunDirectory, request: Request, *, context: Context, new_dataset: bool) -> None:
     """Raise UsageError if `request` asks for another dataset than a run has made stages from, without `new_dataset`.
 
-    With it, a warning says how to go on with the stages that are there. Without stages a note says which dataset is taken.
+    With it, a warning says how to go on with the stages that are there, and one that is there already is taken again.
+    Without stages a note says which dataset is taken.
     """
     versions = run.versions("dataset")
     found = _with_key(run, request, request_key(request)) if versions else None
-    if found is not None and found.version != versions[-1]:
+    is_older = found is not None and found.version != versions[-1]
+    if found is not None and is_older and not new_dataset:
         context.reporter.note(
             f"commands take dataset v{versions[-1]}, the newest, and not v{found.version}, which this is; `dbc run --dataset "
-            f"v{found.version}` goes on with that"
+            f"v{found.version}` goes on with that, and `new_dataset=True` takes it from now on"
         )
-    if not versions or found is not None:
+    if not versions or (found is not None and not (is_older and new_dataset)):
         return
     there = _with_stages(run)
     if not (run.all_stages("model") or run.all_stages("features")):
@@ -315,9 +321,9 @@ def _compute(
 def _taken_again(run: RunDirectory, request: Request, found: Artifact, context: Context) -> tuple[Artifact, int | None]:
     """`found` as the version that commands take, and which it was if they took another; a warning if it cannot become that.
 
-    Datasets stay as they are: all stages would be made anew.
+    Datasets stay as they are unless that is asked for: all stages would be made anew.
     """
-    taken = None if request.kind == "dataset" else _taken(run, request)
+    taken = None if request.stays else _taken(run, request)
     if taken is None or taken.manifest.id == found.manifest.id:
         return found, None
     if context.dry_run:
@@ -336,7 +342,7 @@ def _taken(run: RunDirectory, request: Request) -> Artifact | None:
     """The version that commands take which go by the dataset of `request`, if they are told no other."""
     own = RunDirectory(run.root)
     for parent in request.parents:
-        if parent.path.parent == own.directory("dataset", 0):
+        if request.kind != "dataset" and parent.path.parent == own.directory("dataset", 0):
             own = own.choose(parent, 0)
     return own.find(request.kind, request.stage)
 

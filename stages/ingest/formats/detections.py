@@ -103,7 +103,7 @@ def samples_of(
     rows = _without_copies(rows, parameters, findings)
     n_lost = _check_files(rows, root, parameters)
     rows = _of_size(rows, root, findings)
-    rows = list(_named(rows, parameters))
+    rows = list(_named(rows, root, parameters, findings))
     groups = _groups(rows)
     samples = _table(rows, groups, parameters, findings)
     n_pictures = len({(row.path, row.frame) for row in rows})
@@ -323,11 +323,15 @@ def _in_shares(row: Detection, size: tuple[float, float]) -> Detection:
     return row._replace(box=(left / size[0], top / size[1], width / size[0], height / size[1]), is_relative=True)
 
 
-def _named(rows: Sequence[Detection], parameters: IngestParameters) -> Iterator[Detection]:
+def _named(
+    rows: Sequence[Detection], root: Path, parameters: IngestParameters, findings: Findings
+) -> Iterator[Detection]:
     """The rows with identity and camera as the parameters say, and without missing words."""
     paths = sorted({row.path for row in rows})
-    cameras = dict(zip(paths, camera_texts(paths, pattern=parameters.camera_pattern), strict=True))
-    identities = dict(zip(paths, identity_texts(paths, pattern=parameters.identity_pattern), strict=True))
+    texts = camera_texts(paths, pattern=parameters.camera_pattern, root=root, notes=findings.notes)
+    cameras = dict(zip(paths, texts, strict=True))
+    texts = identity_texts(paths, pattern=parameters.identity_pattern, root=root, notes=findings.notes)
+    identities = dict(zip(paths, texts, strict=True))
     for row in rows:
         identity = identities[row.path] or ("" if parameters.folder_identities is False else row.identity)
         yield row._replace(

@@ -62,7 +62,7 @@ def read_folder(source: Path, parameters: IngestParameters, findings: Findings) 
     paths = list_images(source, recursive=True)
     if not paths:
         raise no_images(source)
-    texts = camera_texts(paths, pattern=parameters.camera_pattern)
+    texts = camera_texts(paths, pattern=parameters.camera_pattern, root=source, notes=findings.notes)
     camid = np.asarray(numbers_of(texts, smallest=0), dtype=np.int32)
     if parameters.camera_pattern is not None:
         findings.missing["camid"] = sum(map(is_missing, texts))
@@ -71,7 +71,7 @@ def read_folder(source: Path, parameters: IngestParameters, findings: Findings) 
     if parameters.identity_pattern is None:
         names = _identity_names(source, paths, folder_identities=by_folder, in_splits=kinds is not None)
     else:
-        names = identity_texts(paths, pattern=parameters.identity_pattern)
+        names = identity_texts(paths, pattern=parameters.identity_pattern, root=source, notes=findings.notes)
     pid = identities(names)
     if parameters.identity_pattern is None and any(names):
         findings.missing["pid"] = int((pid == UNKNOWN).sum())

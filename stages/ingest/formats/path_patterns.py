@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from stages.errors import UsageError
 from stages.ingest.formats.names import shown
@@ -26,22 +28,31 @@ json.dump([match and match[group] for match in found], sys.stdout)
 """
 
 
-def camera_texts(paths: Sequence[str], *, pattern: str | None) -> list[str]:
+def camera_texts(paths: Sequence[str], *, pattern: str | None, root: Path, notes: list[str]) -> list[str]:
     """The camera in each path, by the group `cam` of `pattern`, else by its first group; empty texts if it is None.
 
-    Raises `UsageError` if it is no regular expression with a group, finds nothing in a path, or searches for longer than
-    `SECONDS`.
+    If it finds nothing in any path, it is searched in all of them with the name of their `root` in front, as of a single
+    card (`ST01/IMG_0001.JPG`), which `notes` are given a line about. Raises `UsageError` if it is no regular expression
+    with a group, finds nothing in a path, or searches for longer than `SECONDS`.
     """
-    return _texts(paths, pattern, "cam", "camera_pattern", named="the camera", example=r"c(\d+)")
+    return _texts(paths, pattern, "cam", "camera_pattern", root, notes, named="the camera", example=r"c(\d+)")
 
 
-def identity_texts(paths: Sequence[str], *, pattern: str | None) -> list[str]:
+def identity_texts(paths: Sequence[str], *, pattern: str | None, root: Path, notes: list[str]) -> list[str]:
     """The identity in each path, by the group `id` of `pattern`; all else is as in `camera_texts`."""
-    return _texts(paths, pattern, "id", "identity_pattern", named="the individual", example=r"(\w+)_\d+")
+    return _texts(paths, pattern, "id", "identity_pattern", root, notes, named="the individual", example=r"(\w+)_\d+")
 
 
 def _texts(
-    paths: Sequence[str], pattern: str | None, group: str, option: str, *, named: str, example: str
+    paths: Sequence[str],
+    pattern: str | None,
+    group: str,
+    option: str,
+    root: Path,
+    notes: list[str],
+    *,
+    named: str,
+    example: str,
 ) -> list[str]:
     if pattern is None:
         return [""] * len(paths)
@@ -55,10 +66,33 @@ def _texts(
         raise UsageError(
             f"`{option}` {shown(pattern)} has no group; put what names {named} in brackets, as in '{example}'"
         )
+    taken = group if group in regex.groupindex else 1
+    found = _found(paths, pattern, taken, option)
+    folder = Path(os.path.abspath(root)).name  # noqa: PTH100 — a link keeps its name
+    if paths and not any(found):
+        below = [f"{folder}/{path}" for path in paths]
+        found = _found(below, pattern, taken, option)
+        told = (
+            f"`{option}` {shown(pattern)} fits no path in {shown(folder)}, and all with that name in front, as in "
+            f"{shown(below[0])}: {shown(found[0] or '')}"
+        )
+        if all(found) and told not in notes:
+            notes.append(told)
+    for path, text in zip(paths, found, strict=True):
+        if not text:
+            raise UsageError(
+                f"path {shown(path)} does not match `{option}` {shown(pattern)}; widen the pattern, or give "
+                "pictures that join a run one of their own, with `add=True`"
+            )
+    return [text or "" for text in found]
+
+
+def _found(paths: Sequence[str], pattern: str, group: str | int, option: str) -> list[str | None]:
+    """What the `group` of `pattern` is in each path, None where it does not match."""
     seconds = SECONDS + len(paths) // PATHS_A_SECOND
     done = subprocess.run(  # noqa: S603
         [sys.executable, "-I", "-S", "-c", _SEARCH, str(seconds)],
-        input=json.dumps([pattern, group if group in regex.groupindex else 1, paths]),
+        input=json.dumps([pattern, group, paths]),
         capture_output=True,
         text=True,
         encoding="utf-8",
@@ -70,10 +104,4 @@ def _texts(
             "write it without nested repetitions such as '(a+)+'"
         )
     found: list[str | None] = json.loads(done.stdout)
-    for path, text in zip(paths, found, strict=True):
-        if not text:
-            raise UsageError(
-                f"path {shown(path)} does not match `{option}` {shown(pattern)}; widen the pattern, or give "
-                "pictures that join a run one of their own, with `add=True`"
-            )
-    return [text or "" for text in found]
+    return found

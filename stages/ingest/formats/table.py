@@ -84,7 +84,7 @@ def read_table(source: Path, root: Path, parameters: IngestParameters, findings:
         )
     has_boxes = box is not None or any(map(is_video, table.cells["path"]))
     if has_boxes:
-        table = with_tracks(_named(table, parameters), findings)
+        table = with_tracks(_named(table, root, parameters, findings), findings)
     rest += [name for name in TRACKS if name in table.cells]
     table = replace(table, ignored=(*table.ignored, *rest))
     if has_boxes:
@@ -96,7 +96,7 @@ def read_table(source: Path, root: Path, parameters: IngestParameters, findings:
             )
         rows = rows_of_boxes(table, box, findings)
         return samples_of(rows, source=table.file, root=root, parameters=parameters, findings=findings)
-    table = _named(_taken(table, parameters, findings), parameters)
+    table = _named(_taken(table, parameters, findings), root, parameters, findings)
     paths = table.cells["path"]
     table = table.take(sorted(range(len(table)), key=paths.__getitem__))
     _check_paths(table, root, parameters, findings)
@@ -143,7 +143,7 @@ def _taken(table: CsvFile, parameters: IngestParameters, findings: Findings) -> 
     return table if len(kept) == len(table) else table.take(kept)
 
 
-def _named(table: CsvFile, parameters: IngestParameters) -> CsvFile:
+def _named(table: CsvFile, root: Path, parameters: IngestParameters, findings: Findings) -> CsvFile:
     """The table with identities and cameras as the parameters say."""
     cells = dict(table.cells)
     if parameters.folder_identities is False:
@@ -153,7 +153,7 @@ def _named(table: CsvFile, parameters: IngestParameters) -> CsvFile:
         ("camid", camera_texts, parameters.camera_pattern),
     ):
         if pattern is not None:
-            cells[column] = find(cells["path"], pattern=pattern)
+            cells[column] = find(cells["path"], pattern=pattern, root=root, notes=findings.notes)
     return replace(table, cells=cells)
 
 

@@ -238,6 +238,49 @@ def test_pictures_that_another_process_adds_meanwhile_are_not_lost(
     assert sorted(made.read("path")) == ["../mine/mine.png", "../others/others.png", "a.png", "b.png"]
 
 
+def test_what_was_added_by_mistake_can_be_taken_back(tmp_path: Path) -> None:
+    run, photos = tmp_path / "run", draw(tmp_path / "photos", ["a.png", "b.png"], seed=0)
+    first = dataset_of(ingested(run, photos))
+    mistaken = dataset_of(ingested(run, draw(tmp_path / "more", ["c.png"], seed=1), add=True))
+    assert ingested(run, photos).newest_version == mistaken.version
+    back = ingested(run, photos, new_dataset=True)
+    assert (back.found_version, dataset_of(back).version, dataset_of(back).manifest.id) == (1, 3, first.manifest.id)
+    assert RunDirectory(run).require("dataset") == dataset_of(back)
+    # from there on others join, the same pictures among them
+    other = dataset_of(ingested(run, draw(tmp_path / "other", ["d.png"], seed=2), add=True))
+    assert (other.version, sorted(other.read("path"))) == (4, ["../other/d.png", "a.png", "b.png"])
+    ingested(run, photos, new_dataset=True)
+    again = ingested(run, tmp_path / "more", add=True)
+    assert (again.found_version, again.newest_version) == (2, 6)
+    assert dataset_of(again).manifest.id == mistaken.manifest.id
+
+
+def test_whole_pictures_join_boxes_of_others_and_what_they_lack_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, run = draw(tmp_path / "photos", ["a.png", "b.png"], seed=0), RunDirectory(tmp_path / "run")
+    (folder / "boxes.csv").write_text("path,left,top,width,height,camera\na.png,1,2,4,5,north\nb.png,0,0,3,3,north\n")
+    ingest(run, source=folder / "boxes.csv", parameters=IngestParameters(format="csv", height=8, width=8))
+    catalogue = draw(tmp_path / "catalogue", ["Kira/1.png", "Zora/2.png"], seed=1)
+    shutil.copy(folder / "a.png", catalogue / "Kira")
+    asked = IngestParameters(format="folder", folder_identities=True)
+    context = Context(reporter=RichReporter())
+    added = dataset_of(ingest(run, source=catalogue, parameters=asked, add=True, context=context))
+    box = dict(zip(added.read("path"), added.read("box").tolist(), strict=True))
+    assert box == {
+        "a.png": [1, 2, 4, 5],
+        "b.png": [0, 0, 3, 3],
+        "../catalogue/Kira/1.png": [0, 0, 9, 12],
+        "../catalogue/Zora/2.png": [0, 0, 9, 12],
+    }
+    told = " ".join(capsys.readouterr().err.split())
+    assert "pictures without boxes, in a run of boxes, that are taken whole: 2 " in told
+    assert "that are left out: their boxes are there: 1 " in told
+    assert "new samples without what most of the run have: camera of 2;" in told
+    again = ingest(run, source=catalogue, parameters=asked, add=True)
+    assert (again.status, again.artifact) == ("up to date", added)
+
+
 def test_drawn_people_get_no_others(tmp_path: Path) -> None:
     people = SyntheticParameters(identities=2, cameras=2, images_per_camera=1)
     drawn = IngestParameters(format="synthetic", synthetic=people, height=16, width=8)

@@ -170,8 +170,9 @@ def test_boxes_that_are_added_lie_where_they_would_at_once(tmp_path: Path, read:
     assert sorted(added.read("source_box").tolist()) == sorted(unpadded.read("box").tolist())
     assert "source_box" not in unpadded.names()
     whole = Samples.of_images(["01.png"], [1], [1], [0])
-    with pytest.raises(UsageError, match="this run holds boxes, and SOURCE gives whole pictures"):
-        read(tmp_path / "run", samples=whole, add=True)
+    read(tmp_path / "whole", samples=whole)
+    with pytest.raises(UsageError, match="this run holds whole pictures, and SOURCE gives boxes"):
+        read(tmp_path / "whole", add=True)
 
 
 def test_a_folder_most_boxes_of_which_reach_beyond_its_pictures_is_named() -> None:

@@ -109,7 +109,7 @@ def test_content_that_any_version_has_is_not_added_again(tmp_path: Path) -> None
     run = RunDirectory(tmp_path)
     first = make_artifact(run, request(seed=0), fill, context=Context())
     make_artifact(run, request(seed=1), fill, context=Context())
-    again = make_artifact(run, request(seed=0), fill, context=Context(force=True))
+    again = make_artifact(run, replace(request(seed=0), stays=True), fill, context=Context(force=True))
     assert (again.status, again.artifact, again.newest_version) == ("identical", first.artifact, 2)
     assert run.versions("dataset") == [1, 2]
 
@@ -173,9 +173,17 @@ def test_a_dataset_stays_what_it_was_and_that_is_told(tmp_path: Path) -> None:
     assert reporter.told == []
     require_own_dataset(run, request(seed=0), context=Context(reporter=reporter), new_dataset=False)
     assert reporter.told == [
-        "commands take dataset v2, the newest, and not v1, which this is; `dbc run --dataset v1` goes on with that"
+        "commands take dataset v2, the newest, and not v1, which this is; `dbc run --dataset v1` goes on with that, and "
+        "`new_dataset=True` takes it from now on"
     ]
-    assert make_artifact(run, request(seed=0), fill, context=Context()).found_version is None
+    stays = replace(request(seed=0), stays=True)
+    assert make_artifact(run, stays, fill, context=Context()).found_version is None
+    reporter.told.clear()
+    require_own_dataset(run, request(seed=0), context=Context(reporter=reporter), new_dataset=True)
+    assert reporter.told == [
+        f"{tmp_path} has dataset v2 already, and this is another one, which is taken from now on; "
+        "`add=True` would join its pictures to those there"
+    ]
 
 
 def test_what_was_asked_for_last_is_what_commands_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

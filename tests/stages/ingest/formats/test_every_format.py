@@ -451,6 +451,19 @@ def test_a_table_may_have_semicolons_or_tabs_and_it_is_said(tmp_path: Path, deli
     assert [note.rpartition(" ")[2] for note in notes] == ([told] if told else [])
 
 
+def test_a_pattern_may_find_the_name_of_a_single_card(tmp_path: Path) -> None:
+    card = tmp_path / "ST02"
+    write(card, ["IMG_1.png", "IMG_2.png"])
+    (card / "samples.csv").write_text("path\nIMG_1.png\nIMG_2.png\n")
+    for layout in ("folder", "csv"):
+        samples, findings = read(card, layout, camera_pattern="([^/]+)/[^/]+$", test_fraction=0)
+        assert samples.camera == ("ST02", "ST02")
+        assert any("with that name in front, as in 'ST02/IMG_1.png': 'ST02'" in note for note in findings.notes)
+    # where it fits some paths, others are no card
+    write(card, ["below/IMG_3.png"])
+    assert "'IMG_1.png' does not match" in refusal(card, "folder", camera_pattern="([^/]+)/[^/]+$")
+
+
 def test_a_pattern_that_backtracks_for_ever_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(path_patterns, "SECONDS", 1)
     write(tmp_path, [f"{'a' * 60}.png"])
