@@ -423,7 +423,7 @@ class EvaluateParameters(Parameters):
     `camera` 'auto' does so camera by camera if train features follow the camera.
 
     With `rerank`, k-reciprocal neighbours order the gallery (Zhong et al., CVPR 2017). `ids_digest` tells identities that
-    came after the data set.
+    came after the data set. `without_labels` leaves samples whose identity was given to the merge out of measures of clusters.
     """
 
     added_later = MappingProxyType(
@@ -435,6 +435,7 @@ class EvaluateParameters(Parameters):
             "rerank_k2": 6,
             "rerank_lambda": 0.3,
             "ids_digest": "",
+            "without_labels": False,
         }
     )
 
@@ -446,6 +447,7 @@ class EvaluateParameters(Parameters):
     rerank_k2: int = Field(default=PUBLISHED_K2, ge=1, le=10_000)
     rerank_lambda: float = Field(default=PUBLISHED_RERANK_LAMBDA, ge=0, le=1)
     ids_digest: str = ""
+    without_labels: bool = False
 
 
 class AssignParameters(Parameters):

@@ -123,6 +123,7 @@ class ModelSummary(Summary):
 class MetricsSummary(Summary):
     """Retrieval and cluster figures, fractions rather than percentages; None if the data cannot give them.
 
+    `n_labelled` train samples have an identity that the merge was not told.
     `silhouette` and the two dispersions are in squared Euclidean distance of the features.
     """
 
@@ -130,6 +131,7 @@ class MetricsSummary(Summary):
     features_stage: int
     n_clusters: int
     n_identities: int | None
+    n_labelled: int | None = None
     n_queries: int
     n_queries_left_out: int
     n_gallery: int

@@ -111,6 +111,7 @@ def report(given: Given) -> None:
         "same_camera_merges": reported.same_camera_merges,
         "same_camera_chance": reported.same_camera_chance,
         "has_identities": reported.report.has_identities,
+        "measured": reported.measured or None,
         "picture": picture,
         "page": page,
         **reported.report.summary(most=top, identities=source_names(reported.dataset, "identity")),
@@ -188,6 +189,8 @@ def _show(fields: Mapping[str, Any]) -> None:
     if fields["same_camera_merges"] is not None:
         share, chance = (f"{fields[name]:.3f}" for name in ("same_camera_merges", "same_camera_chance"))
         print_text(f"pairs that merges join and one camera took: {share}; chance would give {chance}")
+    if fields["measured"] is not None:
+        print_text(fields["measured"])
     print_text("")
     sizes = [{"size": _span(row), **row} for row in fields["by_size"]]
     _table("clusters by size", sizes, ("size", "n_clusters", "n_samples", "purity", "n_mixed", "spread"))

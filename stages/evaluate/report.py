@@ -10,7 +10,9 @@ import numpy as np
 from PIL import Image
 
 from schemas.stage_names import stage_label
+from stages.constraints.stage import labels_of
 from stages.errors import DbcError
+from stages.evaluate.clusters.agreement import told_of_labelled, without_labels
 from stages.evaluate.clusters.cameras import same_camera_chance, same_camera_merges
 from stages.evaluate.clusters.contact_sheet import SheetRow, contact_sheet
 from stages.evaluate.clusters.report import ClusterReport, ClusterRow, report_clusters
@@ -28,7 +30,8 @@ from stages.typing import Float32Array, Int32Array, Int64Array
 class Reported:
     """A stage's clusters with the report on them; arrays (n_train) are aligned with the train samples.
 
-    `same_camera_merges` and `same_camera_chance` are None if no cameras are known.
+    `same_camera_merges` and `same_camera_chance` are None if no cameras are known. `pid` lacks identities that labels told the
+    merge; `measured` is a line about whom purity is of, "" if of all.
     """
 
     stage: int
@@ -41,6 +44,7 @@ class Reported:
     pid: Int32Array
     same_camera_merges: float | None
     same_camera_chance: float | None
+    measured: str
 
 
 def report(run: RunDirectory, *, stage: int | None, reporter: Reporter) -> Reported:
@@ -60,6 +64,7 @@ def report(run: RunDirectory, *, stage: int | None, reporter: Reporter) -> Repor
     rows = compared_features(features, dataset, clusters_manifest(clusters).parameters)
     labels, linkage = clusters.read("labels"), clusters.read("linkage")
     pid, camid = (dataset.read(name)[train] for name in ("pid", "camid"))
+    pid, n_told = without_labels(pid, labels_of(run, clusters))
     return Reported(
         stage=clusters_manifest(clusters).summary.stage,
         features_stage=features_manifest(features).summary.stage,
@@ -71,6 +76,7 @@ def report(run: RunDirectory, *, stage: int | None, reporter: Reporter) -> Repor
         pid=pid,
         same_camera_merges=_known(same_camera_merges(linkage, camid)),
         same_camera_chance=_known(same_camera_chance(camid)),
+        measured=told_of_labelled(int((pid >= 0).sum()), len(pid), n_told),
     )
 
 

@@ -17,9 +17,10 @@ from schemas.stage_names import stage_label
 from schemas.summaries import MetricsSummary
 from stages.arrays.backend import Backend, namespace_for
 from stages.arrays.device_memory import stage_memory
-from stages.constraints.stage import newer_than
+from stages.constraints.labels import read_labels
+from stages.constraints.stage import labels_of, newer_than
 from stages.errors import DbcError, UsageError
-from stages.evaluate.clusters.agreement import Agreement, measure_agreement
+from stages.evaluate.clusters.agreement import Agreement, measure_agreement, told_of_labelled, without_labels
 from stages.evaluate.clusters.cameras import same_camera_chance, same_camera_merges
 from stages.evaluate.clusters.compactness import Compactness, measure_compactness
 from stages.evaluate.retrieval.metrics import RetrievalMetrics, RetrievalOptions, retrieval_of
@@ -64,12 +65,14 @@ def evaluate(
     stage: int | None = None,
     parameters: EvaluateParameters,
     ids: Path | None = None,
+    labels: Path | None = None,
     context: Context = DEFAULT_CONTEXT,
 ) -> Made:
     """Measure `stage` (default: the newest with features or clusters), or find its metrics up to date.
 
     Features are those of the stage or, if it was never extracted, the newest before; clusters those of the stage, single
-    samples at stage 0 and `init`. Raises DbcError if they are missing or do not belong together.
+    samples at stage 0 and `init`. Identities that the merge was told as labels are not measured; single samples are measured
+    as clusters made with `labels` are. Raises DbcError if they are missing or do not belong together.
     """
     stage = next_evaluate(run) if stage is None else stage
     device = context.own_device
@@ -77,6 +80,10 @@ def evaluate(
     clusters = run.require("clusters", stage) if stage > 0 else None
     features, dataset = features_and_dataset(run, stage, clusters, context.reporter)
     broken = broken_chain(run, features, clusters)
+    given = None if clusters is None else labels_of(run, clusters)
+    if clusters is None and labels is not None:
+        given, _ = read_labels(labels, dataset)
+    parameters = parameters.model_copy(update={"without_labels": given is not None})
     known = None if ids is None else read_known_later(ids, dataset, newer_than(run, dataset))
     if known is not None:
         # no note of the artifact, which another file that says the same finds again
@@ -108,7 +115,8 @@ def evaluate(
                 retrieval, execution = before
             advance(1, "retrieval")
             is_train = data.split == TRAIN
-            agreement = measure_agreement(data.labels, data.pid[is_train], data.camid[is_train])
+            pid, n_told = without_labels(data.pid[is_train], given)
+            agreement = measure_agreement(data.labels, pid, data.camid[is_train])
             advance(1, "clusters")
             generator = np.random.default_rng(SAMPLING_SEED)
             compactness = measure_compactness(data.features.of_split[TRAIN], data.labels, generator=generator)
@@ -117,7 +125,7 @@ def evaluate(
             writer.array(name, getattr(retrieval, name))
         features_stage = features_manifest(features).summary.stage
         summary = _summary(data, retrieval, agreement, compactness, stage=stage, features_stage=features_stage)
-        notes = (*broken, *data.features.notes, *_notes(data, retrieval, agreement, parameters))
+        notes = (*broken, *data.features.notes, *_notes(data, retrieval, agreement, parameters, n_told))
         return Computed(summary, execution, notes=notes)
 
     outcome = make_artifact(run, request, compute, context=context)
@@ -237,7 +245,7 @@ def _retrieval(data: Evaluated, parameters: EvaluateParameters, backend: Backend
 
 
 def _notes(
-    data: Evaluated, retrieval: RetrievalMetrics, agreement: Agreement, parameters: EvaluateParameters
+    data: Evaluated, retrieval: RetrievalMetrics, agreement: Agreement, parameters: EvaluateParameters, n_told: int
 ) -> tuple[str, ...]:
     notes = []
     n_ranked, k1 = int((data.split != TRAIN).sum()), parameters.rerank_k1
@@ -251,7 +259,9 @@ def _notes(
         notes.append(f"no CMC, mAP and mINP: {_why_no_match(data)}")
     elif data.encounter is None and (data.camid[data.split != TRAIN] == UNKNOWN).all():
         notes.append("no camera ids: a query ignores nothing but itself, so matches from its own camera count")
-    if agreement.n_labelled == 0:
+    if told := told_of_labelled(agreement.n_labelled, len(data.labels), n_told):
+        notes.append(told)
+    elif agreement.n_labelled == 0:
         notes.append(
             "ARI, AMI, NMI, purity, pairwise and BCubed measures need identities of train samples; `ids` gives them"
         )
@@ -278,12 +288,11 @@ def _summary(
     stage: int,
     features_stage: int,
 ) -> MetricsSummary:
-    clusters = {name: value for name, value in dataclasses.asdict(agreement).items() if name != "n_labelled"}
     measures = {
         **{f"rank{k}": retrieval.rank(k) for k in (1, 5, 10, 20)},
         "mAP": retrieval.mAP,
         "mINP": retrieval.mINP,
-        **clusters,
+        **dataclasses.asdict(agreement),
         "same_camera_merges": same_camera_merges(data.linkage, data.camid[data.split == TRAIN]),
         "same_camera_chance": same_camera_chance(data.camid[data.split == TRAIN]),
         "silhouette": compactness.silhouette,
@@ -294,7 +303,7 @@ def _summary(
         name: None if isinstance(value, float) and math.isnan(value) else value for name, value in measures.items()
     }
     if agreement.n_labelled == 0:
-        known["n_identities"] = None
+        known |= {"n_identities": None, "n_labelled": None}
     sizes = zip(compactness.cluster_size.tolist(), compactness.size_clusters.tolist(), strict=True)
     return MetricsSummary(
         stage=stage,

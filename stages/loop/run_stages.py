@@ -179,7 +179,9 @@ def _steps(plan: Plan, stage: int, context: Context) -> list[Step]:
     )
     # its model is that of the steps before
     extract_step = partial(extract, parameters=plan.extract, initial={}, stage=stage, context=context)
-    evaluate_step = partial(evaluate, parameters=plan.evaluate, stage=stage, context=context)
+    evaluate_step = partial(
+        evaluate, parameters=plan.evaluate, labels=plan.constraints.labels, stage=stage, context=context
+    )
     after: list[Step] = [extract_step, evaluate_step]
     if stage == INIT_STAGE:
         return [partial(initial_model, overrides=plan.initial, context=context.without_force()), *after]

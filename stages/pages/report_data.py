@@ -50,6 +50,7 @@ def report_data(
         "identities": identities.texts,
         "cameras": cameras.texts,
         "hasIdentities": reported.report.has_identities,
+        "measured": reported.measured,
         "clusters": _cluster_rows(reported, members),
         "map": _map(reported, method),
         "lists": [vars(each) for each in lists],

@@ -171,6 +171,26 @@ def test_clusters_are_corrected_by_answers_and_stay_otherwise(dbc: Dbc, run: Pat
     assert labels_of(run) == found
 
 
+def test_clusters_are_not_measured_by_the_names_that_the_merge_was_told(dbc: Dbc, run: Path) -> None:
+    labels = run / "ids.csv"
+    labels.write_text("path,identity\n" + "".join(f"{name},{name.split('_')[0]}\n" for name in names_of(run)[:10]))
+    assert dbc("merge", "--merge-percent", "0.25", "--labels", labels, "--run", run).status == 0
+    measured = dbc("eval", "--run", run, "--json")
+    assert measured.json["n_labelled"] == 6
+    told = "are of 6 of 16 train samples, whose identity is known; 10 whose identity the merge was told"
+    assert told in " ".join(measured.err.split())
+    report = dbc("report", "--run", run, "--json").json
+    assert told in report["measured"]
+    assert sum(row["n_clusters"] for row in report["by_size"] if row["purity"] is not None)
+    labels.write_text("path,identity\n" + "".join(f"{name},{name.split('_')[0]}\n" for name in names_of(run)))
+    assert dbc("merge", "--stage", "1", "--merge-percent", "0.25", "--labels", labels, "--run", run).status == 0
+    assert [dbc("eval", "--run", run, "--json").json[name] for name in ("n_labelled", "ari", "purity")] == [None] * 3
+    assert dbc("report", "--run", run, "--json").json["has_identities"] is False
+    # other merges are told what these had
+    again = dbc("merge", "--stage", "1", "--merge-percent", "0.25", "--dry-run", "--run", run)
+    assert "stage 1 has clusters that were made with labels; for these, too, give --labels again" in again.err
+
+
 def test_the_clusters_that_answers_corrected_are_those_shown(dbc: Dbc, run: Path) -> None:
     loop = [*LOOP, "--stages", "2", "--run", run]
     assert dbc("run", *loop).status == 0

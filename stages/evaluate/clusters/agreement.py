@@ -48,6 +48,25 @@ _IDENTITY_SCORES = (
 )
 
 
+def without_labels(pid: Int32Array, known: Int64Array | None) -> tuple[Int32Array, int]:
+    """(`pid` (n,) without those that a merge was told by the labels `known` (n,), −1 where it was not; how many these are).
+
+    Clusters keep to labels, so measured by them they are right however wrong the others are. None leaves all.
+    """
+    if known is None:
+        return pid, 0
+    is_told = (known >= 0) & (pid >= 0)
+    return np.where(is_told, np.int32(UNKNOWN), pid), int(is_told.sum())
+
+
+def told_of_labelled(n_labelled: int, n_samples: int, n_told: int) -> str:
+    """A line about which samples the measures that need identities are of, "" if of all or none."""
+    left_out = f"; {n_told} whose identity the merge was told by labels are left out" if n_told else ""
+    if left_out or 0 < n_labelled < n_samples:
+        return f"ARI, purity and others are of {n_labelled} of {n_samples} train samples, whose identity is known{left_out}"
+    return ""
+
+
 def measure_agreement(labels: Int64Array, pid: Int32Array, camid: Int32Array) -> Agreement:
     """Agreement of the clusters `labels` (n_samples, int64) with identities and cameras.
 

@@ -152,6 +152,7 @@ function startClusters() {
     choice("First", sorts.map(([name, shown]) => [name, shown]), (value) => { browser.sort = value; showClusters(); }),
     filter, el("label", { className: "field" }, "Find ", findField), clusterCount));
   if (data.hasIdentities) root.append(el("p", { className: "quiet" }, "A red frame with × marks a sample of another identity than most of its cluster."));
+  if (data.measured) root.append(el("p", { className: "quiet" }, `${data.measured}.`));
   root.append(clusterList);
   showClusters();
 }

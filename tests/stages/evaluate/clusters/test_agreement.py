@@ -9,7 +9,7 @@ import pytest
 from sklearn import metrics
 
 from stages.errors import DbcError
-from stages.evaluate.clusters.agreement import Agreement, measure_agreement
+from stages.evaluate.clusters.agreement import Agreement, measure_agreement, told_of_labelled, without_labels
 
 
 def random_labelling(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -77,6 +77,18 @@ def test_counts_and_cameras_are_measured_on_all_samples(seed: int) -> None:
         if labels[i] == labels[j] and camid[i] != -2 and camid[j] != -2
     ]
     assert found.same_camera_share == pytest.approx(np.mean(pairs) if pairs else np.nan, nan_ok=True)
+
+
+def test_what_the_merge_was_told_is_not_measured() -> None:
+    pid = np.array([3, 3, 5, -2, -1, 5], dtype=np.int32)
+    known = np.array([0, -1, 1, 1, -1, -1])
+    found, n_told = without_labels(pid, known)
+    assert (found.tolist(), n_told) == ([-2, 3, -2, -2, -1, 5], 2)
+    assert without_labels(pid, None) == (pid, 0)
+    assert told_of_labelled(2, 6, 2).startswith(
+        "ARI, purity and others are of 2 of 6 train samples, whose identity is known; 2 "
+    )
+    assert [told_of_labelled(n, 6, 0) == "" for n in (0, 3, 6)] == [True, False, True]
 
 
 def test_relabelling_and_reordering_change_nothing() -> None:
