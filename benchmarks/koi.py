@@ -200,7 +200,7 @@ def apart(out: Path) -> None:
     fish, n_boxes = read_known_later(out / "ids.csv", dataset).pid, np.diff(dataset.read("frame_start"))
     rows, different = (
         compared_features(run.require("features", INIT_STAGE), dataset, parameters),
-        derived_pairs(dataset),
+        derived_pairs(dataset).pairs,
     )
     table = []
     for n_clusters in CLUSTERS:

@@ -197,14 +197,16 @@ class IngestParameters(Parameters):
 
 class ConstraintsParameters(Parameters):
     """What decides the constraints beside the dataset: the digest of the answers, "" for none, and whether the different
-    individuals that the data itself shows are among them; and the digest of labels that are known, "" for none.
+    individuals that the data itself shows are among them; the digest of labels that are known, "" for none; and whether
+    tracklets at one time are `spared`, because their boxes overlap.
     """
 
-    added_later = MappingProxyType({"answers_digest": "", "derived": False, "labels_digest": ""})
+    added_later = MappingProxyType({"answers_digest": "", "derived": False, "labels_digest": "", "spared": False})
 
     answers_digest: str = ""
     derived: bool = False
     labels_digest: str = ""
+    spared: bool = False
 
 
 class InitParameters(Parameters):
@@ -454,12 +456,12 @@ class AssignParameters(Parameters):
     """What decides the assignments beside dataset, features and clusters: a sample is of its most similar cluster if the
     probability that its individual is known is at least `threshold`, else of a new individual; whether samples that the data
     itself shows to differ are among them, which are kept apart; whether the probability is learnt from samples that had no
-    part in how features are compared; whether the samples of one encounter are answered together; and whether only samples
-    of one view are compared.
+    part in how features are compared; whether the samples of one encounter are answered together; whether only samples of one
+    view are compared; and whether tracklets at one time are `spared`, because their boxes overlap.
     """
 
     added_later = MappingProxyType(
-        {"threshold": 0.5, "derived": False, "held_out": False, "together": False, "by_view": False}
+        dict.fromkeys(("derived", "held_out", "together", "by_view", "spared"), False) | {"threshold": 0.5}
     )
 
     threshold: float = Field(default=0.5, ge=0, le=1)
@@ -467,3 +469,4 @@ class AssignParameters(Parameters):
     held_out: bool = False
     together: bool = False
     by_view: bool = False
+    spared: bool = False

@@ -94,14 +94,16 @@ def assign(run: RunDirectory, *, stage: int, parameters: AssignParameters, conte
     new_features = run.require("features", features_stage)
     place = train_places(new_dataset, dataset)
     label = np.where(place < 0, -1, labels[place])
-    apart = apart_of(derived_pairs(new_dataset), label)
+    derived = derived_pairs(new_dataset)
+    apart = apart_of(derived.pairs, label)
     merged = clusters_manifest(clusters).parameters
     # what a review corrected keeps to the encounters and views that it was made with
     made_as = clusters_manifest(before_review(before, stage)).parameters
     views = _views(new_dataset, place) if made_as.view == "apart" else None
     encounter = train_encounters(new_dataset) if made_as.by_encounter else np.full(len(label), UNKNOWN, dtype=np.int32)
     is_apart, is_together = bool(len(apart.pairs) + len(apart.labels)), bool((encounter[label < 0] != UNKNOWN).any())
-    decided = {"derived": is_apart, "held_out": True, "together": is_together, "by_view": views is not None}
+    decided = {"derived": is_apart, "held_out": True, "together": is_together}
+    decided |= {"by_view": views is not None, "spared": derived.spared}
     parameters = parameters.model_copy(update=decided)
     request = Request(
         kind="assignments",

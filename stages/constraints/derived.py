@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,14 +20,22 @@ def shows_different(dataset: Artifact) -> bool:
     return "box" in dataset.names() or "frame_number" in dataset.names()
 
 
-def derived_pairs(dataset: Artifact) -> Int64Array:
-    """Pairs (p, 2) of train samples, by their place among train samples, that cannot be one individual; sorted, each once.
+class Derived(NamedTuple):
+    """The `pairs` (p, 2) of train samples, by their place among these, that cannot be one individual; sorted, each once.
 
-    Two boxes in one picture, and two tracklets of one camera that have a frame number in common. Empty if the dataset has
-    neither boxes nor frame numbers.
+    `spared` says whether tracklets that were seen at one time are no pair, because boxes overlap wherever both are.
+    """
+
+    pairs: Int64Array
+    spared: bool = False
+
+
+def derived_pairs(dataset: Artifact) -> Derived:
+    """Two boxes in one picture that overlap by at most `MOST_OVERLAP`, and two tracklets of one camera that have a frame in
+    common by its number, where they are no boxes of one picture. None if the dataset has neither boxes nor frame numbers.
     """
     if not shows_different(dataset):
-        return np.empty((0, 2), dtype=np.int64)
+        return Derived(np.empty((0, 2), dtype=np.int64))
     is_train = dataset.read("split") == TRAIN
     frame_start = dataset.read("frame_start")
     n_images = np.diff(frame_start)
@@ -35,17 +44,21 @@ def derived_pairs(dataset: Artifact) -> Int64Array:
     is_numbered = "frame_number" in dataset.names()
     number = dataset.read("frame_number").astype(np.int64) if is_numbered else np.full(len(sample), -1)
     pairs: set[tuple[int, int]] = set()
+    boxed: set[tuple[int, int]] = set()
+    boxed_in = np.full(len(sample), -1, dtype=np.int64)
     if "box" in dataset.names():
         box = source_boxes(dataset).astype(np.float64)
         has_box = np.isfinite(box).all(axis=1)
+        boxed_in[has_box] = path[has_box]
         pairs |= of_one_picture(np.stack([path, number], axis=1), sample, box, has_box & is_train[sample])
     if (number >= 0).any():
         folder = _folders(dataset.read("path").tolist())
         camera = dataset.read("camid").astype(np.int64)[sample]
         is_known = (number >= 0) & (camera != UNKNOWN) & (n_images[sample] > 1) & is_train[sample]
-        pairs |= at_one_time(np.stack([camera, folder, number], axis=1), sample, is_known)
+        others, boxed = at_one_time(np.stack([camera, folder, number], axis=1), sample, is_known, boxed_in)
+        pairs |= others
     place = np.cumsum(is_train) - 1
-    return place[np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2)]
+    return Derived(place[np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2)], not boxed <= pairs)
 
 
 def of_one_picture(
@@ -64,12 +77,22 @@ def of_one_picture(
     return found
 
 
-def at_one_time(moment: Int64Array, sample: Int64Array, is_used: BoolArray) -> set[tuple[int, int]]:
-    """Pairs of samples that have an image of one `moment` (n, k): camera, sequence and frame number."""
-    found = set()
+def at_one_time(
+    moment: Int64Array, sample: Int64Array, is_used: BoolArray, boxed_in: Int64Array
+) -> tuple[set[tuple[int, int]], set[tuple[int, int]]]:
+    """Pairs of samples that have an image of one `moment` (n, k): camera, sequence and frame number.
+
+    Those of boxes in one picture, `boxed_in` (n), −1 for none, are the second set: whether they differ, the boxes say.
+    """
+    found: set[tuple[int, int]] = set()
+    boxed: set[tuple[int, int]] = set()
     for images in _groups(moment, is_used):
-        found |= {_ordered(a, b) for a, b in combinations(sorted(set(sample[images].tolist())), 2)}
-    return found
+        for (a, of_a), (b, of_b) in combinations(
+            zip(sample[images].tolist(), boxed_in[images].tolist(), strict=True), 2
+        ):
+            if a != b:
+                (boxed if of_a == of_b >= 0 else found).add(_ordered(a, b))
+    return found, boxed
 
 
 def _groups(keys: Int64Array, is_used: BoolArray) -> list[Int64Array]:

@@ -16,7 +16,7 @@ from schemas.summaries import ConstraintsSummary
 from stages.arrays.partition import connected
 from stages.constraints.answers_file import NO_ANSWERS, AnsweredPairs, TrainSamples, canonical, chain_told, read_answers
 from stages.constraints.contradictions import first_contradiction
-from stages.constraints.derived import derived_pairs, shows_different
+from stages.constraints.derived import Derived, derived_pairs, shows_different
 from stages.constraints.labels import labelled_pairs, read_labels
 from stages.errors import DbcError, UsageError
 from stages.ingest.formats.names import shown
@@ -88,13 +88,14 @@ def make_constraints(run: RunDirectory, dataset: Artifact, asked: AskedConstrain
     answers, derived = answers_of(run, dataset, samples, asked, reporter=context.reporter)
     if asked.labels is not None:
         known, note = read_labels(asked.labels, dataset, newer_than(run, dataset))
-    said = _Said(answers, *labelled_pairs(known), derived)
+    said = _Said(answers, *labelled_pairs(known), derived.pairs)
     said.require_agreement(samples.names, file, asked.labels)
     if not len(said.pairs) and known is None:
         return None
     parameters = ConstraintsParameters(
         answers_digest=answers.digest(),
-        derived=bool(len(derived)),
+        derived=bool(len(derived.pairs)),
+        spared=derived.spared,
         labels_digest="" if known is None else hashlib.sha256(known.tobytes()).hexdigest(),
     )
     request = Request("constraints", 0, ConstraintsManifest, parameters, parents=(dataset,))
@@ -138,12 +139,12 @@ def _ingested_before(run: RunDirectory, dataset: Artifact) -> list[Artifact]:
 
 def answers_of(
     run: RunDirectory, dataset: Artifact, samples: TrainSamples, asked: AskedConstraints, *, reporter: Reporter
-) -> tuple[AnsweredPairs, Int64Array]:
-    """What the file that is `asked` for says of `samples`, and the pairs (p, 2) that the data shows to differ."""
+) -> tuple[AnsweredPairs, Derived]:
+    """What the file that is `asked` for says of `samples`, and the pairs that the data shows to differ."""
     file = _file_of(run, asked)
     answers = NO_ANSWERS if file is None else read_answers(file, samples)
     tell_meant(answers, reporter)
-    return answers, derived_pairs(dataset) if asked.derived else NO_ANSWERS.pairs
+    return answers, derived_pairs(dataset) if asked.derived else Derived(NO_ANSWERS.pairs)
 
 
 @dataclass(frozen=True)

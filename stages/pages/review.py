@@ -99,7 +99,7 @@ def open_review(run: RunDirectory, *, stage: int, file: Path, reporter: Reporter
     clusters = before_review(run, stage)
     samples = train_samples(run, reported.dataset)
     same, different = labelled_pairs(labels_kept(run, stage))
-    book = AnswerBook(file, samples, np.concatenate([derived_pairs(reported.dataset), different]), same)
+    book = AnswerBook(file, samples, np.concatenate([derived_pairs(reported.dataset).pairs, different]), same)
     tell_meant(book.found, reporter)
     parameters, merged = clusters_manifest(clusters).parameters, clusters.read("criterion")
     # the order takes squared distances and mean dispersions: only then is the stage's D the same quantity

@@ -119,7 +119,7 @@ def counting(
     told, derived = answers_of(run, dataset, samples, AskedConstraints(file), reporter=reporter)
     same, different = labelled_pairs(labels_kept(run, stage))
     same = np.concatenate([same, told.pairs[told.is_same]])
-    different = np.concatenate([different, told.pairs[~told.is_same], derived])
+    different = np.concatenate([different, told.pairs[~told.is_same], derived.pairs])
     made_as = clusters_manifest(clusters_before(run, stage)).parameters
     together = known_together(dataset, made_as, same, different)
     if together is not None:

@@ -233,10 +233,10 @@ def test_samples_of_one_picture_have_numbers_from_left_to_right(tmp_path):
 def test_boxes_of_one_picture_are_different_unless_they_overlap():
     box = [[0, 0, 10, 10], [20, 0, 10, 10], [1, 0, 10, 10], [0, 0, 10, 10], [np.nan] * 4, [0, 0, 5, 5]]
     dataset = Dataset(["p", "p", "p", "r", "p", "p"], box=box, split=[0, 0, 0, 0, 0, 1])
-    assert derived_pairs(dataset).tolist() == [[0, 1], [1, 2]]
+    assert derived_pairs(dataset).pairs.tolist() == [[0, 1], [1, 2]]
     # another frame of one video is another picture
     dataset = Dataset(["v", "v", "v"], box=[*box[:2], box[1]], frame_number=[7, 7, 8])
-    assert derived_pairs(dataset).tolist() == [[0, 1]]
+    assert derived_pairs(dataset).pairs.tolist() == [[0, 1]]
 
 
 def test_tracklets_of_one_camera_at_one_time_are_different():
@@ -244,12 +244,16 @@ def test_tracklets_of_one_camera_at_one_time_are_different():
     times = [1, 2, 2, 3, 3, 4, 2, 3]
     dataset = Dataset(paths, frame_start=[0, 2, 4, 6, 8], frame_number=times)
     # the third begins when the first has ended, and the fourth is of another sequence
-    assert derived_pairs(dataset).tolist() == [[0, 1], [1, 2]]
+    assert derived_pairs(dataset).pairs.tolist() == [[0, 1], [1, 2]]
     dataset = Dataset(paths, frame_start=[0, 2, 4, 6, 8], frame_number=times, camid=[0, 1, 2, 3])
-    assert derived_pairs(dataset).tolist() == []
+    assert derived_pairs(dataset).pairs.tolist() == []
+    # boxes of one picture say it themselves: the first two are one animal, seen twice
+    boxes = [[0, 0, 9, 9], [9, 9, 9, 9], [1, 0, 9, 9], [10, 9, 9, 9], [30, 0, 9, 9], [30, 9, 9, 9]]
+    doubled = Dataset(list("xyxyxy"), frame_start=[0, 2, 4, 6], frame_number=[1, 2] * 3, box=boxes)
+    assert (derived_pairs(doubled).pairs.tolist(), derived_pairs(doubled).spared) == ([[0, 2], [1, 2]], True)
     # single pictures with a number may be two pictures of one animal
-    assert derived_pairs(Dataset(["x/a", "x/b"], frame_number=[1, 1])).tolist() == []
-    assert derived_pairs(Dataset(["x/a", "x/b"])).tolist() == []
+    assert derived_pairs(Dataset(["x/a", "x/b"], frame_number=[1, 1])).pairs.tolist() == []
+    assert derived_pairs(Dataset(["x/a", "x/b"])).pairs.tolist() == []
 
 
 def test_tracklets_of_one_name_get_numbers_by_which_a_table_tells_them_apart():
