@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from dbc_cli.commands.run import _last_lines
 from dbc_cli.run_progress import RunProgress, duration
 from dbc_cli.stage_table import stage_line, stage_table
+from stages.loop.choice.verdict import Verdict
 from stages.loop.forecast import Forecast
 from stages.loop.plan import Work
 from tests.cli.conftest import NETWORK, Dbc, merged_crops
@@ -79,6 +81,13 @@ def test_the_last_lines_say_what_was_found_and_what_is_next(dbc: Dbc, tmp_path: 
     assert trust.startswith("How far to trust them: ")
     assert following.startswith("Next: dbc report --stage 2 --out clusters.png")
     assert dbc(*plan, "--dry-run").out.splitlines()[-1] == "a real run would go on with: nothing: all of it is there"
+
+
+def test_clusters_of_one_track_are_called_so() -> None:
+    rows = [{"stage": "1", "n_clusters": 3, "n_singletons": 2, "largest_cluster": 4}]
+    told = Verdict(chosen=1, helped=None, line="", warnings=(), shown=1)
+    for samples, word in (("tracks", "track"), ("boxes", "box"), ("pictures", "picture")):
+        assert _last_lines(rows, told, samples)[0].endswith(f": 3 clusters, 2 of them of one {word}, the largest of 4.")
 
 
 def test_a_dry_run_of_a_new_run_needs_no_network(dbc: Dbc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
