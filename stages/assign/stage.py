@@ -102,9 +102,8 @@ def assign(run: RunDirectory, *, stage: int, parameters: AssignParameters, conte
     views = _views(new_dataset, place) if made_as.view == "apart" else None
     encounter = train_encounters(new_dataset) if made_as.by_encounter else np.full(len(label), UNKNOWN, dtype=np.int32)
     is_apart, is_together = bool(len(apart.pairs) + len(apart.labels)), bool((encounter[label < 0] != UNKNOWN).any())
-    decided = {"derived": is_apart, "held_out": True, "together": is_together}
-    decided |= {"by_view": views is not None, "spared": derived.spared}
-    parameters = parameters.model_copy(update=decided)
+    decided = {"derived": is_apart, "held_out": True, "together": is_together, "by_view": views is not None}
+    parameters = parameters.model_copy(update={**decided, "spared": derived.spared})
     request = Request(
         kind="assignments",
         stage=stage,
