@@ -28,7 +28,7 @@ from stages.typing import Int32Array, Int64Array
 class KnownBefore:
     """The `constraints` of a merge, and `labels` (n_train,) that a person gave, −1 where unknown, or None.
 
-    If encounters count, `n_joined` samples join others of theirs, `n_contradicted` do not because answers say otherwise, and
+    If encounters count, `n_joined` samples join others of theirs, `n_contradicted` do not because two of theirs differ, and
     `n_doubtful` because the name of their encounter says that it is not known.
     """
 
@@ -42,7 +42,8 @@ class KnownBefore:
         """A line about encounters, "" if there is nothing to tell at `stage`."""
         if self.n_joined is None:
             return ""
-        contradicted = f"; {self.n_contradicted} do not, because answers say otherwise" if self.n_contradicted else ""
+        why = "because two in their encounter differ, by answers, labels or as two in one picture do"
+        contradicted = f"; {self.n_contradicted} do not, {why}" if self.n_contradicted else ""
         apart = "" if self.constraints.view is None else "views are apart: "
         told = f"{apart}{self.n_joined} samples join others of their encounter{contradicted}"
         if self.n_doubtful:

@@ -43,7 +43,10 @@ def test_views_come_from_train_samples_alone_and_encounters_count_only_with_them
     known = read_for_merge(dataset, None, APART)
     assert known.note(stage=1) == "views are apart: 1 samples join others of their encounter"
     assert known.note(stage=2) == read_for_merge(dataset, None, MergeParameters()).note(stage=1) == ""
-    assert "; 2 do not, because answers say otherwise" in replace(known, n_contradicted=2).note(stage=2)
+    assert (
+        "; 2 do not, because two in their encounter differ, by answers, labels or as two in one picture do"
+        in replace(known, n_contradicted=2).note(stage=2)
+    )
     found = known.constraints
     assert found.view.tolist() == [0, 1, 0]
     assert found.same.tolist() == [[0, 1]]
