@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from stages.ingest.formats.names import plain, shown
-from stages.samples import QUERY, TRAIN, Samples
+from stages.samples import GALLERY, QUERY, TRAIN, Samples
 
 LEAKS = {
     "shared_identities": "identities that are in train and also in query or gallery: {n}; metrics will look too good",
@@ -60,7 +60,7 @@ def repeated_pictures(samples: Samples, paths: Sequence[str], digests: Sequence[
         of_pid = {pid: (path, sample) for path, pid, sample in found if pid > 0}
         if len(of_pid) > 1:
             several.append(sorted(of_pid.values()))
-        elif len({samples.split[sample] == TRAIN for _, sample in images}) == 1:
+        elif len({samples.split[sample] == TRAIN for _, sample in images}) == 1 and not _is_query(samples, images):
             copies.append([path for path, _, _ in found])
     told = None
     if copies:
@@ -78,6 +78,14 @@ def repeated_pictures(samples: Samples, paths: Sequence[str], digests: Sequence[
         f", the first {shown(first)} as {shown(_identity(samples, a))} and {other}{shown(_identity(samples, b))}",
         told,
     )
+
+
+def _is_query(samples: Samples, images: Sequence[tuple[int, int]]) -> bool:
+    """Whether `images` are a query and its copy in the gallery, of its camera, as in VeRi-776: no evaluation counts that."""
+    own = [sample for _, sample in images]
+    splits, pids, cameras = (set(column[own].tolist()) for column in (samples.split, samples.pid, samples.camid))
+    is_one = len(own) == 2 and len(pids) == len(cameras) == 1
+    return is_one and splits == {QUERY, GALLERY} and min(pids) > 0 and min(cameras) >= 0
 
 
 def _identity(samples: Samples, sample: int) -> str:

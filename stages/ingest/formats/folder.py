@@ -30,6 +30,7 @@ _PLACE = (
 )
 _PLACES = re.compile(
     rf"(?:{'|'.join(_PLACE.split())})s?(?:[-_ .]?[0-9]*|[-_ .][a-z][0-9]*|[-_ .]?[0-9]+[a-z])"
+    r"|(?-i:[Cc]am(?:era)?[A-Z]\w*)|(?:cam|camera|station|site)[-_ .].+|s[0-9]+[-_]?c[0-9]+"
     "|.+[-_ ](?:camera|cam|station|site|waterhole|trap|card)s?[-_ ]?[0-9]*",
     re.I,
 )
@@ -38,6 +39,8 @@ _DATES_OR_CARDS = re.compile(
     r"[0-9]{4}[-_.][0-9]{2}[-_.][0-9]{2}|20[0-9]{2}[01][0-9][0-3][0-9]|[1-9][0-9]{2}[_A-Z][0-9A-Z_]{4}"
 )
 """Dates, and the folders that cameras make (`100MEDIA`): doubtful if all folders have such names."""
+_NUMBERED = re.compile(r"c[0-9]+", re.I)
+"""Cameras of vehicles, or codes of individuals: doubtful if all folders have such names and hold folders of tracks."""
 _SIDES = frozenset({"left", "right", "front", "back", "side", "l", "r"})
 """Views of an individual: doubtful if all folders have such names."""
 _BY_CAMERA = re.compile(r"DCIM|[1-9][0-9]{2}[_A-Z][0-9A-Z_]{4}", re.I)
@@ -72,6 +75,12 @@ def read_folder(source: Path, parameters: IngestParameters, findings: Findings) 
         names = _identity_names(source, paths, folder_identities=by_folder, in_splits=kinds is not None)
     else:
         names = identity_texts(paths, pattern=parameters.identity_pattern, root=source, notes=findings.notes)
+    numbered = sorted({path.rpartition("/")[0] for path in paths if _is_of_track(path)})
+    if numbered and kinds is None and parameters.identity_pattern is None:
+        findings.notes.append(
+            f"folders of numbers within others, which are not read: {len(numbered)}, the first {shown(numbered[0])}; if they "
+            "are tracks, list the pictures in a table with the columns path, camera and tracklet"
+        )
     pid = identities(names)
     if parameters.identity_pattern is None and any(names):
         findings.missing["pid"] = int((pid == UNKNOWN).sum())
@@ -92,6 +101,12 @@ def identities(names: Sequence[str]) -> Int32Array:
     """(n_images, int32) the pid of each image: the rank, from 1, of the `name` of its identity; `UNKNOWN` if missing."""
     rank = {name: number for number, name in enumerate(sorted({n for n in names if not is_missing(n)}), start=1)}
     return np.asarray([rank.get(name, UNKNOWN) for name in names], dtype=np.int32)
+
+
+def _is_of_track(path: str) -> bool:
+    """Whether a picture lies in a folder of a number, in another folder."""
+    folders = path.split("/")[:-1]
+    return len(folders) > 1 and folders[-1].isdecimal()
 
 
 def _top_folders(paths: Sequence[str]) -> list[str]:
@@ -134,10 +149,12 @@ def _identity_names(
     found = sorted({name for name in names if not is_missing(name)})
     doubtful, why = _doubtful(found, list(zip(names, (rest for _, rest in below), strict=True)))
     if folder_identities is None and doubtful:
+        tables = "; for tracks in them, list pictures in a table with the columns path, camera and tracklet"
+        tables = tables if all(map(_is_of_track, paths)) and not in_splits else ""
         raise UsageError(
             f"{shown(source)} sorts its images into {shortened([shown(name) for name in doubtful])}, which may be no "
             f"identities{why}; say `folder_identities=True` if they are, `folder_identities=False` if not (and "
-            "`camera_pattern='^([^/]+)/'` if they are cameras)"
+            f"`camera_pattern='^([^/]+)/'` if they are cameras){tables}"
         )
     return names
 
@@ -151,6 +168,8 @@ def _doubtful(names: Sequence[str], files: Sequence[tuple[str, str]]) -> tuple[S
         return doubtful, ""
     if len(names) == 1 or all(map(_DATES_OR_CARDS.fullmatch, names)) or {name.casefold() for name in names} <= _SIDES:
         return names, ""
+    if all(map(_NUMBERED.fullmatch, names)) and all(_is_of_track(path) for _, path in files):
+        return names, ", because they hold folders of numbers, as cameras hold tracks"
     cards = {name for name, path in files if name and any(map(_BY_CAMERA.fullmatch, path.split("/")[1:-1]))}
     if cards:
         return sorted(cards), ", because they hold folders that a camera makes"

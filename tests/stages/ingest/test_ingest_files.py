@@ -15,12 +15,14 @@ from stages.ingest.decode import pixels
 from stages.ingest.decode.block import ImageSize
 from stages.ingest.decode.pixels import Files
 from stages.ingest.formats.listing import told_left_out
+from stages.ingest.leaks import repeated_pictures
 from stages.ingest.stage import ingest
 from stages.reporting import Silent
 from stages.runs.context import Context
 from stages.runs.making import Made
 from stages.runs.run_directory import RunDirectory
 from stages.runs.store import grid
+from stages.samples import GALLERY, QUERY, Samples
 
 SIZE = {"height": 16, "width": 8}
 IMAGE_BYTES = 16 * 8 * 3
@@ -225,6 +227,18 @@ def test_copies_of_a_picture_are_counted_and_the_first_is_named(tmp_path: Path) 
     assert [warning.startswith(told) for warning in heard.warnings] == [True]
     assert outcome.artifact is not None
     assert len(outcome.artifact.read("pid")) == 4
+
+
+@pytest.mark.parametrize(
+    ("camid", "split", "is_told"),
+    [((2, 2), "qg", False), ((2, 3), "qg", True), ((-1, -1), "qg", True), ((2, 2), "gg", True)],
+)
+def test_a_query_that_is_in_the_gallery_of_its_camera_is_no_copy(
+    camid: tuple[int, int], split: str, is_told: bool
+) -> None:
+    paths = ["q/1.jpg", "t/1.jpg"]
+    samples = Samples.of_images(paths, [5, 5], camid, [{"q": QUERY, "g": GALLERY}[each] for each in split])
+    assert (repeated_pictures(samples, paths, ["same", "same"])[1] is not None) == is_told
 
 
 def test_pictures_that_no_table_names_are_called_pictures() -> None:

@@ -132,3 +132,23 @@ def test_tables_of_boxes_beside_folders_of_frames_are_told(tmp_path):
     _, findings = read_as(tmp_path, "folder", folder_identities=False)
     told = "'hall.1.csv' is not read: a tracker's boxes are read from hall.1.txt, written as MOTChallenge does"
     assert findings.warnings == [told]
+
+
+@pytest.mark.parametrize(
+    "cameras", ["camA camB", "CamA CamB", "cam-left cam-right", "S01_c001 S01_c002", "c001 c002", "station_north x"]
+)
+def test_folders_of_cameras_and_tracks_are_asked_about(tmp_path, cameras):
+    touch(tmp_path, [f"{camera}/{track}/1.jpg" for camera in cameras.split() for track in (1, 2)])
+    told = refusal(tmp_path, "folder")
+    assert "which may be no identities" in told
+    assert "; for tracks in them, list pictures in a table with the columns path, camera and tracklet" in told
+    _, findings = read_as(tmp_path, "folder", folder_identities=False)
+    assert findings.notes[0].startswith("folders of numbers within others, which are not read: 4, the first")
+
+
+def test_individuals_may_have_names_like_those_of_cameras(tmp_path):
+    touch(tmp_path, ["Cami/1.jpg", "Camilla/1.jpg", "c001/1.jpg"])
+    assert read(tmp_path, test_fraction=0).identity == ("Cami", "Camilla", "c001")
+    touch(tmp_path / "split", ["train/c001/1.jpg", "train/c002/1.jpg", "test/7/1.jpg"])
+    _, findings = read_as(tmp_path / "split", "folder")
+    assert not any("folders of numbers" in line for line in findings.notes)
