@@ -83,7 +83,7 @@ def read_table(source: Path, root: Path, parameters: IngestParameters, findings:
             f"{', '.join(SIDES[0])} or {', '.join(CORNERS[0])}, or call these otherwise"
         )
     has_boxes = box is not None or any(map(is_video, table.cells["path"]))
-    if has_boxes:
+    if has_boxes and not table.cells.keys().isdisjoint(TRACKS):
         table = with_tracks(_named(table, root, parameters, findings), findings)
     rest += [name for name in TRACKS if name in table.cells]
     table = replace(table, ignored=(*table.ignored, *rest))
