@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,15 @@ from stages.errors import UsageError
 from stages.ingest.aspect import MOST_PICTURES, taken_at
 from stages.ingest.formats.detections import with_names
 from stages.ingest.formats.format import Findings
+from stages.ingest.formats.layout import shortened
+from stages.ingest.formats.names import shown
 from stages.samples import Samples
 
 MIDNIGHT = datetime.min.time()
 BURST = 60
 """Seconds within which pictures are likely of one visit."""
+YEARS = 2
+"""Without any picture, before or after which times are likely those of a clock that was set back."""
 
 
 def by_time(samples: Samples, root: Path, *, gap: float, findings: Findings, where_possible: bool = False) -> Samples:
@@ -70,6 +75,34 @@ def told_bursts(samples: Samples, root: Path) -> list[str]:
     ]
 
 
+def told_clocks(samples: Samples, root: Path) -> list[str]:
+    """A line of cameras whose pictures are years away from most, by the times of the source, or of about `MOST_PICTURES`."""
+    ordered = sorted(range(len(samples)), key=lambda sample: samples.path[samples.frame_start[sample]])
+    step = 1 if any(samples.timestamp) else max(len(ordered) // MOST_PICTURES, 1)
+    looked_at = samples.take(np.array(ordered[::step], dtype=np.int64))
+    places = [_place(looked_at, sample) for sample in range(len(looked_at))]
+    firsts = looked_at.frame_start[:-1].tolist()
+    if step == 1 and any(samples.timestamp):
+        return years_away(places, [looked_at.timestamp[image] for image in firsts])
+    return years_away(places, [taken_at(root / looked_at.path[image]) for image in firsts])
+
+
+def years_away(places: Sequence[str], times: Sequence[str | None]) -> list[str]:
+    """A line of the `places` some of whose `times` (n, ISO 8601 or empty) are `YEARS` and more before or after most of all."""
+    taken = sorted((seconds(time), time[:4], place) for place, time in zip(places, times, strict=True) if time)
+    starts = [i for i, (one, two) in enumerate(pairwise(taken), start=1) if two[0] - one[0] > YEARS * 365 * 86400]
+    groups = sorted((taken[start:end] for start, end in pairwise([0, *starts, len(taken)])), key=len)
+    away = sorted(chain.from_iterable(groups[:-1]))
+    if not away or 2 * len(away) >= len(taken):
+        return []
+    years, others = (", ".join(dict.fromkeys(year for _, year, _ in each)) for each in (away, groups[-1]))
+    return [
+        f"{len(away)} of {len(taken)} pictures with a time are of {years}, of "
+        f"{shortened(sorted({shown(place) for *_, place in away}))}, and the others of {others}; if a "
+        "clock was set back there, correct their times"
+    ]
+
+
 def _times(samples: Samples, root: Path) -> list[str]:
     """When each sample was taken (n_samples), in ISO 8601; empty if that is not known."""
     read = cache(lambda path: taken_at(root / path))
@@ -84,7 +117,7 @@ def _names(samples: Samples, times: list[str], gap: float) -> tuple[list[str], i
     at: dict[str, list[tuple[float, str, int]]] = defaultdict(list)
     for sample, time in enumerate(times):
         if time:
-            at[_place(samples, sample)].append((_seconds(time), time, sample))
+            at[_place(samples, sample)].append((seconds(time), time, sample))
     for where, taken in at.items():
         taken.sort()
         starts = [i for i, (one, two) in enumerate(pairwise(taken), start=1) if two[0] - one[0] > gap]
@@ -103,7 +136,7 @@ def _place(samples: Samples, place: int) -> str:
     return samples.path[samples.frame_start[place]].rpartition("/")[0] or "."
 
 
-def _seconds(time: str) -> float:
+def seconds(time: str) -> float:
     """Of an ISO 8601 time, in UTC if it does not say its zone."""
     read = datetime.fromisoformat(time)
     return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()

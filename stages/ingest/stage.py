@@ -19,7 +19,7 @@ from stages.ingest.aspect import squeezed
 from stages.ingest.decode.pixels import Drawn, Files, ImageSource
 from stages.ingest.decode.workers import default_workers
 from stages.ingest.depth import stored_dark
-from stages.ingest.encounters import by_time, told_bursts
+from stages.ingest.encounters import by_time, told_bursts, told_clocks
 from stages.ingest.excluded import without
 from stages.ingest.formats import image_root, read_samples
 from stages.ingest.formats.format import Findings
@@ -244,6 +244,7 @@ def _samples(
             "`test_fraction` has no effect: the source has no identities, or has splits of its own"
         )
     pictures = image_root(source, root)
+    findings.warnings += told_clocks(samples, pictures)
     if parameters.encounter_gap is None:
         findings.notes += told_bursts(samples, pictures)
         return samples

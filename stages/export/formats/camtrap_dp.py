@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,12 @@ from stages.export.members import Member
 from stages.export.tables import csv_text
 from stages.ingest.decode.crops import Region, window
 from stages.ingest.decode.pixels import is_video
+from stages.ingest.encounters import seconds, years_away
 from stages.ingest.formats.camtrap_dp import ENTRIES, OBSERVATIONS, animals
 from stages.ingest.formats.csv_file import read_csv_file
 from stages.ingest.formats.detections import Detection
 from stages.ingest.formats.layout import shortened
-from stages.ingest.formats.names import is_missing, shown
+from stages.ingest.formats.names import is_missing, iso_time, shown
 from stages.ingest.formats.numbers import number_of
 from stages.output_files import rows_as_csv
 
@@ -47,6 +50,9 @@ COLUMNS = {name: columns.split() for name, columns in _COLUMNS.items()}
 """Every column of each table, in the order that its schema wants them."""
 _TYPES = {"person": "human", "human": "human", "vehicle": "vehicle"}
 """Types of observations by category; all others are animals, with the species of a package, or a comment that says which."""
+DAY = 86400
+SEASON = 90
+"""Days without a picture after which a camera was likely away."""
 _MEDIATYPES = {"jpg": "jpeg", "jpe": "jpeg", "tif": "tiff"}
 
 
@@ -172,12 +178,14 @@ def _new(rows: Sequence[Member], source: Source) -> Layout:
         notes += (
             f"rows of `deployments` that name no camera of the run: {len(unknown)}, the first {shown(unknown[0])}",
         )
+    notes += tuple(years_away([_deployment(row) for row in ordered], [row.timestamp for row in ordered]))
     tables = {
         "deployments": _deployments(ordered, places),
         "media": [_medium(media[path], first[path], source) for path in media],
         "observations": [_observation(f"o{n}", media[row.path], row, source) for n, row in enumerate(ordered, 1)],
     }
     lacking = _lacking(tables["deployments"])
+    notes += _told_of_times(tables["deployments"], ordered)
     if any(not row.timestamp for row in ordered):
         lacking.append("times of pictures")
     elif any(not _has_zone(row.timestamp) for row in ordered):
@@ -210,6 +218,9 @@ def _told(file: Path) -> dict[str, dict[str, str]]:
         found[name] = {
             columns[column]: cells[row] for column, cells in table.cells.items() if not is_missing(cells[row])
         }
+        for column in ("deploymentStart", "deploymentEnd"):
+            if time := found[name].get(column):
+                found[name][column] = iso_time(time) or time
         for coordinate, most in (("latitude", 90), ("longitude", 180)):
             degrees = found[name].get(coordinate, "0")
             number = number_of(degrees)
@@ -228,6 +239,32 @@ def _deployments(rows: Sequence[Member], told: dict[str, dict[str, str]]) -> lis
         seen = {"deploymentID": name, "deploymentStart": start, "deploymentEnd": end}
         found.append({**seen, **told.get(name, {})})
     return found
+
+
+def _told_of_times(deployments: Sequence[dict[str, Any]], rows: Sequence[Member]) -> tuple[str, ...]:
+    """Notes of times of `deployments` that are none, pictures outside of those, and cameras that took none for a season."""
+    unread, outside, seasons = [], [], []
+    at: dict[str, list[str]] = {}
+    for row in rows:
+        if row.timestamp:
+            at.setdefault(_deployment(row), []).append(row.timestamp)
+    for each in deployments:
+        name, times = shown(each["deploymentID"]), sorted(at.get(each["deploymentID"], []), key=seconds)
+        start, end = (each.get(column) or "" for column in ("deploymentStart", "deploymentEnd"))
+        unread += [f"{name} has {shown(time)}" for time in (start, end) if time and not iso_time(time)]
+        ends = ((start, -math.inf), (end, math.inf))
+        first, last = (seconds(time) if iso_time(time) else never for time, never in ends)
+        # a day without a time ends a day later, and zones may differ
+        outside += [f"{time} of {name}" for time in times if not first - DAY <= seconds(time) <= last + DAY]
+        away = [pair for pair in pairwise(times) if seconds(pair[1]) - seconds(pair[0]) > SEASON * DAY]
+        gaps = [f"{name} from {one[:10]} to {two[:10]}" for one, two in away]
+        seasons += gaps[:1]
+    found = (
+        (unread, "times in `deployments` that are none as 2026-04-03T10:00:00, written as they are"),
+        (outside, "pictures taken more than a day outside of the times of their deployment"),
+        (seasons, f"cameras that took no picture for more than {SEASON} days, whose seasons are one deployment here"),
+    )
+    return tuple(f"{what}: {len(lines)}, the first {lines[0]}" for lines, what in found if lines)
 
 
 def _lacking(deployments: Sequence[dict[str, Any]]) -> list[str]:

@@ -268,6 +268,25 @@ def test_a_table_of_deployments_is_refused_by_row(root: Path, lines: list[str], 
     assert str(caught.value).endswith(told)
 
 
+def test_times_of_deployments_are_read_and_held_against_those_of_pictures(root: Path) -> None:
+    (file := root / "places.csv").write_text(
+        "deploymentID,deploymentStart,deploymentEnd\nn,5.6.2024,03/04/2026 10:00\nm,,45385\n"
+    )
+    times = [("n", "2024-06-05T01:00:00"), ("n", "2025-02-01T08:00:00"), ("n", "2000-01-01T08:00:00"), ("m", None)]
+    rows = [member(f"{n}.jpg", 1, None, camera=camera, timestamp=time) for n, (camera, time) in enumerate(times)]
+    source = Source(lambda: Pictures(root), IngestParameters(), largest_number=9, deployments=file)
+    layout = FORMATS["camtrap-dp"].layout(rows, source)
+    assert "2024-06-05T00:00:00,03/04/2026 10:00" in layout.files["deployments.csv"]
+    assert layout.notes[:4] == (
+        "1 of 3 pictures with a time are of 2000, of 'n', and the others of 2024, 2025; if a clock was set back there, "
+        "correct their times",
+        "times in `deployments` that are none as 2026-04-03T10:00:00, written as they are: 2, the first 'm' has '45385'",
+        "pictures taken more than a day outside of the times of their deployment: 1, the first 2000-01-01T08:00:00 of 'n'",
+        "cameras that took no picture for more than 90 days, whose seasons are one deployment here: 1, the first 'n' from "
+        "2000-01-01 to 2024-06-05",
+    )
+
+
 def test_times_of_exif_are_taken_if_the_source_has_none(root: Path) -> None:
     exif = Image.Exif()
     exif.get_ifd(0x8769).update({0x9003: "2024:05:31 07:15:00", 0x9011: "+02:00"})

@@ -11,7 +11,7 @@ from PIL import Image
 
 from schemas.parameters import IngestParameters, SyntheticParameters
 from stages.errors import UsageError
-from stages.ingest.encounters import by_time, told_bursts
+from stages.ingest.encounters import by_time, told_bursts, told_clocks
 from stages.ingest.formats.format import Findings
 from stages.ingest.stage import ingest
 from stages.runs.context import Context
@@ -123,3 +123,23 @@ def test_drawn_people_have_no_times(tmp_path: Path) -> None:
     asked = IngestParameters(synthetic=SyntheticParameters(), encounter_gap=5)
     with pytest.raises(UsageError, match="drawn people have none"):
         ingest(RunDirectory(tmp_path), source=None, parameters=asked, context=Context(workers=0))
+
+
+def test_clocks_that_were_set_back_are_told_and_seasons_are_not(tmp_path: Path) -> None:
+    years = ["2024", "2025", "2026"] * 2
+    rows = [(f"{year}/{n}.jpg", 1, f"{year}-03-01T08:00:00") for n, year in enumerate(years)]
+    assert told_clocks(samples_of(*rows), tmp_path) == []
+    reset = [("r/1.jpg", 3, "2000-01-01T00:10:00"), ("r/2.jpg", UNKNOWN, "2000-01-02T00:10:00")]
+    assert told_clocks(samples_of(*rows, *reset), tmp_path) == [
+        "2 of 8 pictures with a time are of 2000, of 'camera 3', 'r', and the others of 2024, 2025, 2026; if a clock was set back "
+        "there, correct their times"
+    ]
+    assert told_clocks(samples_of(*rows[:2], *reset), tmp_path) == []
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9003] = "2000:01:01 07:15:00"
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.jpg", exif=exif)
+    exif.get_ifd(0x8769)[0x9003] = "2024:01:01 07:15:00"
+    for name in "bc":
+        Image.new("RGB", (8, 8)).save(tmp_path / f"{name}.jpg", exif=exif)
+    (told,) = told_clocks(samples_of(*((f"{name}.jpg", UNKNOWN, "") for name in "abc")), tmp_path)
+    assert told.startswith("1 of 3 pictures with a time are of 2000, of '.', and the others of 2024;")
