@@ -29,10 +29,11 @@ def write_folders(rows: Sequence[Member], folder: Path, *, pictures: Pictures, c
     """Make `folder` with one folder a cluster, which holds links to the `pictures`, or copies; their number.
 
     Those that were assigned to none of the individuals, so to new ones, are in `new`. A picture keeps its name, made safe,
-    after its place in the cluster: the nearest to the centre comes first. Copies of boxes and of frames are what was cut out
-    of the picture or video, as JPEG; links lead to the whole picture. DbcError if `folder` is there and not empty, or cannot
-    be written, or a picture cannot be read or is smaller than it was: nothing is left of it then. UsageError for links to
-    frames of videos.
+    after its place in the cluster: the nearest to the centre comes first. If files of one name lie in several folders, that
+    of the camera, or of the folder, stands before it. Links to pictures with several boxes have left and top of theirs.
+    Copies of boxes and of frames are what was cut out of the picture or video, as JPEG; links lead to the whole picture.
+    DbcError if `folder` is there and not empty, or cannot be written, or a picture cannot be read or is smaller than it was:
+    nothing is left of it then. UsageError for links to frames of videos.
     """
     target = Path(os.path.realpath(folder))
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
@@ -109,6 +110,9 @@ def _places(rows: Sequence[Member], *, copy: bool) -> Iterator[tuple[Member, str
     digits = len(str(max((row.individual or 0 for row in rows), default=0)))
     n_new = sum(row.is_new for row in rows)
     count: Counter[str] = Counter()
+    n_boxes = Counter((row.path, row.frame) for row in rows)
+    n_files = Counter(safe_name(path).casefold() for path in {row.path for row in rows})
+    is_named_again = max(n_files.values(), default=0) > 1
     for row in rows:
         if row.individual is None and not row.is_new:
             continue
@@ -116,6 +120,11 @@ def _places(rows: Sequence[Member], *, copy: bool) -> Iterator[tuple[Member, str
         count[place] += 1
         width = len(str(n_new if row.individual is None else row.cluster_size))
         name = safe_name(row.path)
+        if is_named_again and (where := row.camera or row.path.rpartition("/")[0]):
+            name = f"{safe_name(where.replace('../', '').replace('/', '_'))[: _MOST_LETTERS // 3]}_{name}"
+        if not copy and row.box is not None and n_boxes[row.path, row.frame] > 1:
+            suffix = Path(name).suffix
+            name = f"{name.removesuffix(suffix)}-at-{row.box[0]}-{row.box[1]}{suffix}"
         if copy and _is_cut(row):
             frame = f"-{_frame(row):06}" if is_video(row.path) else ""
             name = f"{name.removesuffix(Path(name).suffix)}{frame}.jpg"

@@ -278,15 +278,16 @@ def _lacking(deployments: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _medium(name: str, row: Member, source: Source) -> dict[str, Any]:
-    suffix = row.path.rpartition(".")[2].lower()
+    place = source.place(row.path)
+    suffix = place.rpartition(".")[2].lower()
     kind = "video" if is_video(row.path) else "image"
     return {
         "mediaID": name,
         "deploymentID": _deployment(row),
         "timestamp": row.timestamp,
-        "filePath": source.place(row.path),
+        "filePath": place,
         "filePublic": "false",
-        "fileName": row.path.rpartition("/")[2],
+        "fileName": place.rpartition("/")[2],
         "fileMediatype": f"{kind}/{_MEDIATYPES.get(suffix, suffix)}",
     }
 

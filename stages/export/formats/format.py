@@ -100,7 +100,7 @@ class Source:
 
         Pictures that were added later may lie beside the root, as `../card2/1.jpg`: that becomes `card2/1.jpg`, and
         `1.jpg` in the root `card1` becomes `card1/1.jpg`. No two files get one place. A root that is not there counts as
-        where it was.
+        where it was. A picture that has another name or folder now is at that.
         """
         return self._places.get(path, path)
 
@@ -111,11 +111,12 @@ class Source:
 
     @cached_property
     def _places(self) -> Mapping[str, str]:
-        if not any(os.pardir in PurePosixPath(path).parts for path in self.paths):
-            return {}
         there, lost, now = self.was_at, frozenset[str](), ", where they were and are not now"
+        moved: Mapping[str, str] = {}
         with suppress(UsageError):
-            there, lost, now = self.root, self.pictures.lost, ""
+            there, lost, moved, now = self.root, self.pictures.lost, self.pictures.elsewhere, ""
+        if not any(os.pardir in PurePosixPath(path).parts for path in (*self.paths, *moved.values())):
+            return moved
         below = {path for path in self.paths if not path.startswith("../")}
         if below and below <= lost and self.was_at is not None:
             # a folder beside the root, which seems to have pictures because its own are `../card2/1.jpg`
@@ -128,7 +129,7 @@ class Source:
             return {}
         # of a folder that is a link, `..` is where the folder behind it lies
         root = Path(os.path.realpath(there))
-        absolute = {path: os.path.normpath(root / path) for path in self.paths}
+        absolute = {path: os.path.normpath(root / moved.get(path, path)) for path in self.paths}
         top = os.path.commonpath([root, *absolute.values()])
         if top != str(root):
             self._top = (

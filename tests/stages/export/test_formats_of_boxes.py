@@ -93,6 +93,17 @@ def test_wildlife_datasets_has_individuals_as_identities(root: Path) -> None:
     assert samples.timestamp == ("", "2024-05-31T07:15:00", "", "")
 
 
+@pytest.mark.parametrize("name", ["camtrap-dp", "coco", "megadetector", "wildlife-datasets", "yolo"])
+def test_a_renamed_picture_is_written_as_it_is_called_now(root: Path, name: str) -> None:
+    (root / "images/b.png").rename(root / "Kira.png")
+    found = Pictures(root, {"images/b.png": "Kira.png"})
+    source = Source(lambda: found, IngestParameters(), largest_number=9, paths=[row.path for row in ROWS])
+    text = json.dumps(dict(FORMATS[name].layout(ROWS, source).files))
+    assert "Kira." in text
+    assert "b.png" not in text
+    assert "b.txt" not in text
+
+
 @pytest.mark.parametrize("name", ["camtrap-dp", "coco", "megadetector", "wildlife-datasets"])
 def test_a_known_name_stands_beside_the_number(root: Path, name: str) -> None:
     files = written(name, root, tuple(replace(row, name="Ayo" if row.individual == 1 else None) for row in ROWS)).files
@@ -317,7 +328,7 @@ def test_a_lost_picture_costs_neither_the_times_nor_the_boxes_of_others(root: Pa
     assert [line.split(",")[3] for line in layout.files["media.csv"].splitlines()[1:]] == ["2024-05-31T07:15:00", ""]
     rows = [member(f"images/{name}.jpg", 1, (1, 1, 5, 5)) for name in ("c", "gone")]
     layout = _without_lost(FORMATS["yolo"], rows, source)
-    assert list(layout.files) == ["labels/c.txt"]
+    assert list(layout.files) == ["now.txt"]
     assert layout.notes[-1] == "yolo needs sizes of pictures, and lost ones are left out: 1 rows"
 
 

@@ -104,10 +104,10 @@ def test_a_folder_a_cluster_with_every_picture_once(pictures: Path, tmp_path: Pa
     assert write_folders(rows, tmp_path / "no" / ".." / "out", pictures=Pictures(pictures), copy=copy) == 4
     written = {file.relative_to(tmp_path / "out").as_posix(): file for file in (tmp_path / "out").rglob("*.jpg")}
     assert {place: file.read_text() for place, file in written.items()} == {
-        "individual-01/1_1.jpg": "a/1.jpg",
-        "individual-01/2_1.jpg": "b/1.jpg",
-        "individual-12/1_2.jpg": "b/2.jpg",
-        "new/1_1.jpg": "a/1.jpg",
+        "individual-01/1_a_1.jpg": "a/1.jpg",
+        "individual-01/2_b_1.jpg": "b/1.jpg",
+        "individual-12/1_b_2.jpg": "b/2.jpg",
+        "new/1_in_a_1.jpg": "a/1.jpg",
     }
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
     assert all(file.is_symlink() is not copy for file in written.values())
@@ -155,6 +155,18 @@ def test_pictures_that_are_lost_are_left_out_and_others_found_where_they_are(pic
     )
     (link,) = (tmp_path / "out").rglob("*.jpg")
     assert link.readlink() == pictures / "a/1.jpg"
+
+
+def test_links_say_camera_and_box_where_names_do_not_tell(pictures: Path, tmp_path: Path) -> None:
+    rows = [replace(member(path, 0), camera="ST/1", box=(n, 5, 3, 3)) for n, path in enumerate(("a/1.jpg", "b/2.jpg"))]
+    write_folders(rows, tmp_path / "one", pictures=Pictures(pictures), copy=False)
+    rows += [replace(rows[0], box=(7, 6, 3, 3), cluster=1, individual=2), replace(member("b/1.jpg", 0), camera="ST2")]
+    write_folders(rows, tmp_path / "two", pictures=Pictures(pictures), copy=False)
+    names = [sorted(file.name for file in (tmp_path / out).rglob("*.jpg")) for out in ("one", "two")]
+    assert names == [
+        ["1_1.jpg", "2_2.jpg"],
+        ["1_ST_1_1-at-0-5.jpg", "1_ST_1_1-at-7-6.jpg", "2_ST_1_2.jpg", "3_ST2_1.jpg"],
+    ]
 
 
 def test_nothing_is_left_if_a_picture_is_lost(pictures: Path, tmp_path: Path) -> None:

@@ -131,8 +131,8 @@ def test_clocks_that_were_set_back_are_told_and_seasons_are_not(tmp_path: Path) 
     assert told_clocks(samples_of(*rows), tmp_path) == []
     reset = [("r/1.jpg", 3, "2000-01-01T00:10:00"), ("r/2.jpg", UNKNOWN, "2000-01-02T00:10:00")]
     assert told_clocks(samples_of(*rows, *reset), tmp_path) == [
-        "2 of 8 pictures with a time are of 2000, of 'camera 3', 'r', and the others of 2024, 2025, 2026; if a clock was set back "
-        "there, correct their times"
+        "2 of 8 pictures with a time are of 2000, of 'camera 3', 'r', and the others of 2024, 2025, 2026; if a clock was set "
+        "back there, correct their times"
     ]
     assert told_clocks(samples_of(*rows[:2], *reset), tmp_path) == []
     exif = Image.Exif()
