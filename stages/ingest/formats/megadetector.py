@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
@@ -11,17 +12,19 @@ from typing import Any
 from schemas.parameters import IngestParameters
 from stages.errors import DbcError, UsageError
 from stages.ingest.decode.pixels import is_video
-from stages.ingest.formats.detections import Detection, samples_of
+from stages.ingest.formats.detections import Detection, samples_of, wanted_categories
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
 from stages.ingest.formats.json_file import find_json, forget_json, load_json, peek_json
 from stages.ingest.formats.layout import shortened
 from stages.ingest.formats.listing import list_images
-from stages.ingest.formats.names import path_below, plain, shown
+from stages.ingest.formats.names import counted, path_below, plain, shown
 from stages.ingest.formats.numbers import box_of, frame_of, number_of, text_of
 from stages.plain_files import plain_file
 from stages.samples import Samples
 
 _LOOKED_AT = 20
+_NAMED = 5
+"""Species that a warning names."""
 _BEGINNING = 1 << 16
 """Bytes of a file in which results name detections."""
 SPECIESNET_CATEGORIES = {"1": "animal", "2": "human", "3": "vehicle"}
@@ -44,10 +47,13 @@ def read_megadetector(source: Path, root: Path, parameters: IngestParameters, fi
     without: dict[str, bool] = {}
     rows: list[Detection] = []
     file_of: dict[str, str] = {}
+    species: Counter[str] = Counter()
     for file in files:
         base = "" if file == source else file.relative_to(source).as_posix()[: -len(file.name)]
         failed: dict[str, bool] = {}
-        found = list(_detections(file, _of_speciesnet(load_json(file)), base, root, failed))
+        document = load_json(file)
+        found = list(_detections(file, _of_speciesnet(document), base, root, failed))
+        species += _species(document)
         forget_json()
         for path in (*failed, *(row.path for row in found)):
             if (other := file_of.setdefault(path, base + file.name)) != base + file.name:
@@ -68,6 +74,7 @@ def read_megadetector(source: Path, root: Path, parameters: IngestParameters, fi
             f"{shown(files[0])} has no box to take: {n_empty} pictures without one, {n_failed} that the detector could not "
             "read; give another file"
         )
+    _tell_species(species, parameters, findings)
     samples = samples_of(rows, source=files[0], root=root, parameters=parameters, findings=findings)
     if n_failed:
         findings.warnings.append(f"pictures that the detector could not read, left out: {n_failed}")
@@ -85,6 +92,36 @@ def _tell_files(files: Sequence[str], unlisted: Collection[str], findings: Findi
     if unlisted:
         findings.warnings.append(
             f"pictures that no file of results lists, left out: {len(unlisted)}, the first {shown(min(unlisted))}"
+        )
+
+
+def _species(document: Any) -> Counter[str]:
+    """How many boxes a classifier calls what, by its first guess; of SpeciesNet's predictions, how many pictures."""
+    if _is_speciesnet(document):
+        pictures = [each for each in document["predictions"] if each.get("detections")]
+        return Counter(filter(None, (str(each.get("prediction") or "").rpartition(";")[2] for each in pictures)))
+    names = document.get("classification_categories") if isinstance(document, dict) else None
+    if not isinstance(names, dict):
+        return Counter()
+    guesses = [box.get("classifications") for image in document["images"] for box in image.get("detections") or ()]
+    first = [guess[0] for guess in guesses if isinstance(guess, list) and guess]
+    return Counter(
+        str(names[str(each[0])]) for each in first if isinstance(each, list) and each and str(each[0]) in names
+    )
+
+
+def _tell_species(species: Counter[str], parameters: IngestParameters, findings: Findings) -> None:
+    """Warn that what a classifier says is not read, if it names several `species`; UsageError if a category is one of them."""
+    wanted = wanted_categories(parameters) or frozenset()
+    advice = "take those of a species by a table with path, the columns of a box, and category"
+    if asked := min(wanted & species.keys(), default=None):
+        raise UsageError(f"`category` {shown(asked)} is a species of a classifier, which is not read; {advice}")
+    if len(species) > 1:
+        first = Counter(dict(species.most_common(_NAMED)))
+        more = f" and {len(species) - len(first)} more" if len(species) > len(first) else ""
+        findings.warnings.append(
+            f"species that a classifier names are not read, and all are compared with each other: {counted(first)}{more}; "
+            f"{advice}"
         )
 
 

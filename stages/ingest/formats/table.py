@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from schemas.parameters import IngestParameters
+from schemas.parameters import ANY_CATEGORY, IngestParameters
 from stages.errors import UsageError
 from stages.ingest.decode.pixels import is_video
 from stages.ingest.formats.csv_file import DELIMITERS, CsvFile, read_csv_file, with_synonyms
@@ -58,6 +58,7 @@ SYNONYMS = {
 }
 """Other names of columns; the first of them counts if the column itself is not there."""
 
+_SPECIES = frozenset({"species", "scientificname", "commonname"})
 _YES, _NO = frozenset({"1", "1.0", "true", "yes"}), frozenset({"0", "0.0", "false", "no"})
 
 
@@ -81,6 +82,11 @@ def read_table(source: Path, root: Path, parameters: IngestParameters, findings:
         raise UsageError(
             f"{shown(table.file)} has the columns {', '.join(rest)}, which are no whole box; name those of a box "
             f"{', '.join(SIDES[0])} or {', '.join(CORNERS[0])}, or call these otherwise"
+        )
+    if parameters.category != ANY_CATEGORY and "category" not in table.cells:
+        raise UsageError(
+            f"{shown(table.file)} has no column category, which `category` chooses by; leave it out, or name the column "
+            f"of categories so{_as_category(table)}"
         )
     has_boxes = box is not None or any(map(is_video, table.cells["path"]))
     if has_boxes and not table.cells.keys().isdisjoint(TRACKS):
@@ -287,7 +293,14 @@ def _report_columns(table: CsvFile, findings: Findings) -> None:
         advice = (
             f"; rename {track} to tracklet, as camA/7, if images of one name are frames of one animal" if track else ""
         )
+        advice += _as_category(table)
         findings.warnings.append(f"{shown(table.file)}: ignoring the columns {ignored}; known are {known}{advice}")
+
+
+def _as_category(table: CsvFile) -> str:
+    """What to say of a column of species that is ignored, empty if there is none."""
+    name = next((name for name in table.ignored if name.casefold().replace("_", "") in _SPECIES), None)
+    return "" if name is None or "category" in table.cells else f"; rename {shown(name)} to category to choose by it"
 
 
 def _frames(table: CsvFile, split: UInt8Array | None, numbers: dict[str, Int32Array]) -> list[list[int]]:

@@ -349,7 +349,7 @@ def test_an_option_is_used_or_refused(tmp_path: Path, name: str, option: str) ->
     source = build(tmp_path, name)
     given = {option: {**NAMING_VALUES, **BOX_VALUES}[option]}
     if option == "category" and option in FORMATS[name].options and name not in SAY_ANIMAL:
-        assert re.search(r"has no (row|box) to take: \d of category", refusal(source, name, **given))
+        assert re.search(r"has no (column category|(row|box) to take: \d of category)", refusal(source, name, **given))
     elif option in FORMATS[name].options:
         samples, _ = read(source, name, **given)
         is_known = (samples.camid if option == "camera_pattern" else samples.pid) != UNKNOWN

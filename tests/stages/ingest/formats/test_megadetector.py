@@ -124,6 +124,24 @@ def test_results_beside_another_json_file_are_found(folder: Path) -> None:
     assert read(folder)[0].path == ("north/a.jpg",)
 
 
+def test_species_of_a_classifier_are_named(folder: Path) -> None:
+    guesses = [[["0", 0.9], ["1", 0.1]], [["1", 0.7]], None, [], [7], ["0"], [[]], [["9", 1]]]
+    boxes = [BOX | {"bbox": [0.1 * i, 0, 0.1, 0.1], "classifications": guess} for i, guess in enumerate(guesses)]
+    file = as_object(folder, {"file": "north/a.jpg", "detections": boxes})
+    document = json.loads(file.read_text())
+    file.write_text(json.dumps(document | {"classification_categories": {"0": "nyala", "1": "impala"}}))
+    told = "species that a classifier names are not read, and all are compared with each other: 1 impala, 1 nyala; take"
+    assert read(file)[1].warnings[0].startswith(told)
+    with pytest.raises(UsageError, match="`category` 'nyala' is a species of a classifier, which is not read; take"):
+        read(file, category="nyala")
+    names = ["a;mammalia;;;;;nyala", "b;mammalia;;;;;impala"]
+    predictions = [
+        {"filepath": f"north/{name}.jpg", "detections": [BOX], "prediction": species}
+        for name, species in zip("ab", names, strict=True)
+    ]
+    assert read(written(folder, {"predictions": predictions}))[1].warnings[0].startswith(told)
+
+
 def test_frames_of_a_video(folder: Path) -> None:
     (folder / "clip.MP4").write_bytes(b"")
     detections = [BOX | {"frame_number": 20}, BOX | {"frame_number": 0}]

@@ -70,6 +70,15 @@ def test_details_are_kept_with_boxes_and_without(tmp_path: Path) -> None:
     assert {"encounters: 'e1'", "views: 'left'"} <= set(findings.notes)
 
 
+def test_a_column_of_species_is_named(tmp_path: Path) -> None:
+    write(tmp_path, ["a.jpg"])
+    (tmp_path / "samples.csv").write_text("path,scientific_name\na.jpg,Tragelaphus angasii\n")
+    _, findings = read_as(tmp_path, "csv")
+    assert findings.warnings[0].endswith("; rename 'scientific_name' to category to choose by it")
+    with pytest.raises(UsageError, match="has no column category, which `category` chooses by; "):
+        read_as(tmp_path, "csv", category="fox")
+
+
 @pytest.mark.parametrize("box", ["", ",x,y,w,h"])
 def test_score_and_category_decide_with_boxes_and_without(tmp_path: Path, box: str) -> None:
     cells = ",1,1,2,2" if box else ""
