@@ -104,12 +104,11 @@ def tell_of_another_extraction(given: Given) -> None:
         )
 
 
-def tell_of_another_merge(run: RunDirectory, stage: int, parameters: MergeParameters, *, labels: Path | None) -> None:
-    """A note if `stage`, or the one before it, has clusters that were made otherwise than by `parameters` and `labels`.
+def tell_of_another_merge(run: RunDirectory, stage: int, parameters: MergeParameters) -> None:
+    """A note if `stage`, or the one before it, has clusters that were made otherwise than by `parameters`.
 
     A merge that ends the run may end it with another number than the one before.
     """
-    from stages.constraints.stage import labels_of
     from stages.runs.lineage import before_review
     from stages.runs.run_directory import clusters_manifest
 
@@ -125,11 +124,6 @@ def tell_of_another_merge(run: RunDirectory, stage: int, parameters: MergeParame
             anew = "" if before == stage else "; dbc merge --stage 1, or dbc run, begins with these"
             RichReporter().note(
                 f"stage {before} has clusters that were made with {told}; these are made otherwise{anew}"
-            )
-            return
-        if before in there and labels is None and labels_of(run, run.require("clusters", before)) is not None:
-            RichReporter().warn(
-                f"stage {before} has clusters that were made with labels; for these, too, give --labels again"
             )
             return
 

@@ -83,7 +83,7 @@ def merge(given: Given) -> None:
         percent = (parameters if before is None else clusters_manifest(before).parameters).merge_percent
         update = {"n_clusters": last.n_clusters, "merge_percent": percent}
         from_stage, parameters = last.from_stage, parameters.model_copy(update=update)
-    tell_of_another_merge(run, next_merge(run) if stage is None else stage, parameters, labels=given["labels"])
+    tell_of_another_merge(run, next_merge(run) if stage is None else stage, parameters)
     outcome = run_merge(
         run,
         stage=stage,

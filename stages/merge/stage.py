@@ -16,7 +16,7 @@ from schemas.stage_names import stage_label
 from schemas.summaries import ClustersSummary
 from stages.arrays.backend import namespace_for
 from stages.arrays.device_memory import stage_memory
-from stages.constraints.stage import AskedConstraints
+from stages.constraints.stage import AskedConstraints, labels_of
 from stages.errors import DbcError, UsageError
 from stages.features.camera_finding import CameraFinding
 from stages.features.prepared import Prepared, needed_cameras, prepared
@@ -90,8 +90,7 @@ def merge(
     previous = _previous(run, stage, before, parameters)
     if previous is not None:
         require_same_dataset(previous, dataset)
-    asked = constraints or AskedConstraints()
-    asked = _with_labels_kept(asked, run, stage, context.reporter) if reviewed else asked
+    asked = _with_labels(constraints or AskedConstraints(), run, stage, parameters, context.reporter)
     told = made_for_merge(run, dataset, parameters, asked, context=context)
     if told is not None and told.artifact is None:
         return told
@@ -180,11 +179,21 @@ def _previous(run: RunDirectory, stage: int, before: int, parameters: MergeParam
     return run.require("clusters", before) if before > 0 and goes_on else None
 
 
-def _with_labels_kept(asked: AskedConstraints, run: RunDirectory, stage: int, reporter: Reporter) -> AskedConstraints:
-    known = None if asked.labels is not None else labels_kept(run, stage)
-    if known is not None:
-        reporter.note(f"labels that these clusters were made with hold on: {int((known >= 0).sum())} samples")
-    return replace(asked, known=known)
+def _with_labels(
+    asked: AskedConstraints, run: RunDirectory, stage: int, parameters: MergeParameters, reporter: Reporter
+) -> AskedConstraints:
+    """What is `asked`, with the labels of the clusters that are corrected; a note if others had labels that are not given."""
+    if asked.labels is not None:
+        return asked
+    if parameters.start == "reviewed":
+        known = labels_kept(run, stage)
+        if known is not None:
+            reporter.note(f"labels that these clusters were made with hold on: {int((known >= 0).sum())} samples")
+        return replace(asked, known=known)
+    there = run.newest_up_to("clusters", stage)
+    if there is not None and labels_of(run, there) is not None:
+        reporter.note("clusters that are there were made with labels; for these, too, give `labels`")
+    return asked
 
 
 def _tell_of_corrected(run: RunDirectory, made: Made, reporter: Reporter) -> Made:
