@@ -305,7 +305,7 @@ class MergeParameters(Parameters):
 
     criterion: CriterionName = "dbc"
     lambda_: float = Field(default_factory=_published_lambda, ge=0, le=MOST, alias="lambda")
-    merge_percent: float = Field(default=0.05, gt=0, lt=1)
+    merge_percent: float = Field(default_factory=_by_default_recipe("merge_percent"), gt=0, lt=1)
     update: Update = Field(default_factory=_by_default_recipe("update"))
     metric: Metric = "sqeuclidean"
     intra_normalizer: IntraNormalizer = Field(default_factory=_by_default_recipe("intra_normalizer"))

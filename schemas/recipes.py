@@ -35,9 +35,11 @@ DEFAULT_RECIPE: RecipeName = "tuned"
 class Merging:
     """What a recipe says of a merge by dispersions: fields of `MergeParameters`, here as published.
 
-    `whiten` is the ridge of a whitening of the features, as a multiple of their mean variance; 0 takes them as they are.
+    `merge_percent` is the share of the samples that a stage merges. `whiten` is the ridge of a whitening of the features, as a
+    multiple of their mean variance; 0 takes them as they are.
     """
 
+    merge_percent: float = 0.05
     whiten: float = 0.0
     update: Update = "stale"
     start: Start = "previous"
@@ -261,7 +263,12 @@ RECIPES: Mapping[RecipeName, Recipe] = MappingProxyType(
         "tuned": Recipe(
             # whitened samples lie far apart, where d_a with its factor n would outweigh d_ab at λ = 0.1
             merging=Merging(
-                whiten=TUNED_RIDGE, update="exact", start="singletons", intra_normalizer="n2", camera="auto"
+                merge_percent=0.1,
+                whiten=TUNED_RIDGE,
+                update="exact",
+                start="singletons",
+                intra_normalizer="n2",
+                camera="auto",
             ),
             training=replace(_FROM_WEIGHTS, least_mean_size=2.2).with_later(**_WHITENED, silhouette_above=0),
             from_random=_FROM_RANDOM.with_later(**_WHITENED),
@@ -289,7 +296,7 @@ def merging_of(recipe: RecipeName, *, criterion: str = "dbc", update: str | None
     """
     merging, published = RECIPES[recipe].merging, Merging()
     if criterion != "dbc":
-        merging = replace(published, whiten=merging.whiten, camera=merging.camera)
+        merging = replace(published, merge_percent=merging.merge_percent, whiten=merging.whiten, camera=merging.camera)
     elif update not in (None, "exact"):
         merging = replace(merging, update=published.update, start=published.start)
     return asdict(merging)

@@ -58,7 +58,13 @@ MEMORY = (
 )
 
 MERGE = (
-    Flag("merge_percent", float, "Merges in each stage, as a fraction of the samples.", "0.05", MERGING),
+    Flag(
+        "merge_percent",
+        float,
+        "Merges in each stage, as a fraction of the samples.",
+        by_recipe("merge_percent"),
+        MERGING,
+    ),
     Flag(
         "lambda_",
         float,

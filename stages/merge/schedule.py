@@ -100,9 +100,7 @@ def initial_labels(n_samples: int) -> Int64Array:
 def _exact(merge_percent: float) -> Fraction:
     require_number("merge_percent", merge_percent)
     if not 0 < merge_percent < 1:
-        raise UsageError(
-            f"`merge_percent` must be a fraction above 0 and below 1, got {merge_percent}; the default is 0.05"
-        )
+        raise UsageError(f"`merge_percent` must be a fraction above 0 and below 1, got {merge_percent}; 0.1 is usual")
     return Fraction(repr(float(merge_percent)))
 
 

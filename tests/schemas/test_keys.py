@@ -23,8 +23,15 @@ from schemas.parameters import (
 )
 from stages.runs.store.digests import canonical_json
 
-PUBLISHED = {"update": "stale", "intra_normalizer": "n", "start": "previous", "whiten": 0, "camera": "ignored"}
-TUNED = {"update": "exact", "intra_normalizer": "n2", "start": "singletons", "whiten": 3, "camera": "ignored"}
+PUBLISHED = {
+    "merge_percent": 0.05,
+    "update": "stale",
+    "intra_normalizer": "n",
+    "start": "previous",
+    "whiten": 0,
+    "camera": "ignored",
+}
+TUNED = PUBLISHED | {"update": "exact", "intra_normalizer": "n2", "start": "singletons", "whiten": 3}
 LATER_TRAINING = {"whiten": 3, "memory_momentum": 0.1, "frames": 16, "recipe": "paper"}
 
 GOLDEN: list[tuple[Parameters, str]] = [

@@ -54,7 +54,12 @@ def reason(measures: Sequence[StageMeasures], *, rule: str | None = None) -> str
     place = next(place for place, stage in enumerate(measures) if stage.stage == chosen)
     score = scores(measures, rule=rule)
     best = float(np.nanmax(score))
-    which = "the best" if score[place] == best else f"the newest features near the best ({best:.3f}) in"
+    if score[place] == best:
+        which = "the best"
+    elif score[place] == score[0]:
+        which = f"the features of before training, which the best ({best:.3f}) are not clearly above in"
+    else:
+        which = f"the newest features near the best ({best:.3f}) in"
     told = f"stage {stage_label(chosen)}, {measures[place].n_clusters} clusters, has {which} {rule}, {score[place]:.3f}"
     if place < len(measures) - 1 or measures[place].ends_run:
         return told

@@ -13,8 +13,10 @@ from stages.errors import DbcError
 from stages.typing import Float32Array, Int64Array
 
 OVER_MERGED = 0.5
-"""Of the fewest clusters that are likely: fewer join identities. Eight stages below it changed mAP by −0.05 to +0.08, and by
-−0.007 in the mean (`benchmarks.cameras`: vehicles, nyala). DBSCAN, which finds their number itself, took mAP up below it."""
+"""Of the clusters that its features separate best: a schedule that left fewer has joined identities, and training on them
+goes on to make features more compact. In 30 runs (benchmarks/RESULTS.md) stages below it cost up to 0.15 mAP where each
+individual has two pictures, and gained up to 0.02 on antelopes and lions. DBSCAN, which finds its number itself, took mAP up
+below it."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ class StageMeasures:
     - Of the features alone: `separation`, the best `cluster_silhouette` that merging them anew reaches; `across_cameras`,
       the best in which only other cameras count; `camera_mixing`, how often a near neighbour is of another camera, over
       what chance gives; `spread`, the mean cosine distance of two samples, as extracted.
-    - `likely_clusters`: the fewest and the most clusters at which merging anew stays near its best; None if not known.
+    - `best_clusters`: how many clusters there are when merging anew is at its best, `likely_clusters`: the fewest and the most
+      at which it stays near; None if not known.
 
     `is_by_schedule`: whether the number of clusters is that of the schedule, and not found in the features or asked for.
     `ends_run`: whether they are those of a merge to a number of clusters, which nothing is trained on.
@@ -45,15 +48,16 @@ class StageMeasures:
     camera_mixing: float = math.nan
     spread: float = math.nan
     likely_clusters: tuple[int, int] | None = None
+    best_clusters: int | None = None
     is_by_schedule: bool = True
     ends_run: bool = False
 
     @property
     def is_over_merged(self) -> bool:
         """Whether the schedule left fewer than half of the clusters that its features still ask for."""
-        if self.stage < 1 or self.likely_clusters is None or not self.is_by_schedule:
+        if self.stage < 1 or self.best_clusters is None or not self.is_by_schedule:
             return False
-        return self.n_clusters < OVER_MERGED * self.likely_clusters[0]
+        return self.n_clusters < OVER_MERGED * self.best_clusters
 
     def known(self, name: str) -> float | None:
         """The measure of this name; None if it has no meaning, as curves and JSON have it."""

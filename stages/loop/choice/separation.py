@@ -39,6 +39,16 @@ class Separation:
     across_cameras: tuple[float, ...] = ()
     camera_mixing: float = math.nan
 
+    @property
+    def judged(self) -> tuple[float, ...]:
+        """The silhouettes that numbers of clusters are judged by: those across cameras, if cameras are known."""
+        return self.silhouette if np.isnan(self.across_cameras).all() else self.across_cameras
+
+    @property
+    def best_clusters(self) -> int | None:
+        """The number of clusters with the largest of `judged`; None if none is known."""
+        return None if np.isnan(self.judged).all() else self.n_clusters[int(np.nanargmax(self.judged))]
+
 
 def separation(
     compared: Prepared,

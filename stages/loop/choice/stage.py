@@ -138,8 +138,7 @@ def likely_clusters(
     Only other cameras count if they are known.
     """
     separates = compared.separation(features, dataset, parameters)
-    has_camid = not np.isnan(separates.across_cameras).all()
-    return near_best_range(separates.n_clusters, separates.across_cameras if has_camid else separates.silhouette)
+    return near_best_range(separates.n_clusters, separates.judged)
 
 
 def _measured(
@@ -167,7 +166,8 @@ def _measured(
         spread=_spread(features, dataset),
         is_by_schedule=parameters.clusterer == "dbc" and not parameters.ends_run,
         ends_run=parameters.ends_run,
-        likely_clusters=likely_clusters(features, dataset, parameters, compared=compared),
+        likely_clusters=near_best_range(separates.n_clusters, separates.judged),
+        best_clusters=separates.best_clusters,
     )
 
 

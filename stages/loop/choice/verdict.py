@@ -11,6 +11,7 @@ from schemas.choices import CameraUse
 from schemas.stage_names import stage_label
 from stages.loop.choice.choose import choose, choose_clusters, default_rule, scores
 from stages.loop.choice.measures import StageMeasures
+from stages.loop.choice.rule import standard_error
 
 FAR_ABOVE_CHANCE = 0.7
 """Of the way from chance to 1: pairs joined within a camera. At the last stage of four runs that helped 0.15 to 0.33, of
@@ -18,10 +19,6 @@ two that did harm 0.78 and 0.99."""
 COLLAPSED = 0.01
 """Features have collapsed if two samples lie closer than this share of their distance before training. Seven runs that
 did not: 0.58 to 0.89."""
-ERROR = 0.25
-"""Over the root of the number of train samples: a standard error of how much a silhouette changed, and less cannot be told
-from no change. In 21 runs (seven sets of 284 to 640 samples, half-samples of the first and the best stage) 0.13 to 0.51,
-0.23 in the median. The change was 2 to 17 times as much in all of them, and mAP rose in all 14 whose mAP is recorded."""
 WEAK_SILHOUETTE = 0.25
 """No substantial structure below (Kaufman and Rousseeuw 1990)."""
 FAIR_SILHOUETTE = 0.5
@@ -92,8 +89,8 @@ def verdict(
         helped = not _has_features_of(first, taken)
         stage = best if helped else last.stage
         doubt = _doubt(measures, rule, stage, helped=helped, guessing=guessing)
-        helped = None if doubt else helped
         lines.insert(0, _line(measures, rule, stage, helped=helped, doubt=doubt, known=mean_average_precision or {}))
+        helped = None if doubt else helped
     collapse = _collapse(first, last) if is_trained else None
     warnings = [None if helped is not False else _harm(joined), _camera(joined), collapse]
     told = tuple(text for text in warnings if text is not None)
@@ -116,11 +113,9 @@ def _has_features_of(first: StageMeasures, other: StageMeasures) -> bool:
 def _doubt(measures: Sequence[StageMeasures], rule: str, stage: int, *, helped: bool, guessing: Collection[int]) -> str:
     """Why it cannot be told whether `stage` is better or worse than the first one, as the end of a sentence; '' if it can."""
     before, after = (_score(measures, rule, number) for number in (measures[0].stage, stage))
-    # before the first merge every sample, or what is known to be one individual, is a cluster
-    n_samples = measures[0].n_clusters
-    error = ERROR / math.sqrt(n_samples)
+    error = standard_error(measures)
     if abs(after - before) < error:
-        return f"a difference within the error of {n_samples} samples, about {error:.3f}"
+        return f"a difference within the error of {measures[0].n_clusters} samples, about {error:.3f}"
     if helped and stage in guessing:
         return "but the loss there is as high as that of guessing"
     return ""
@@ -131,24 +126,25 @@ def _line(
     rule: str,
     stage: int,
     *,
-    helped: bool | None,
+    helped: bool,
     doubt: str,
     known: dict[int, float],
 ) -> str:
     first, judged = measures[0], next(measured for measured in measures if measured.stage == stage)
     name, before, after = rule, *(_score(measures, rule, measured.stage) for measured in (first, judged))
     agreement = _by_known_identities(known, first.stage, stage)
-    if math.isnan(after) and judged.is_over_merged and judged.likely_clusters is not None:
+    if math.isnan(after) and judged.is_over_merged:
         return (
-            f"Training did not help, judged without identities: the features of stage {stage} still ask for "
-            f"{judged.likely_clusters[0]} clusters or more, but it has {judged.n_clusters}.{agreement}"
+            f"Training did not help, judged without identities: the features of stage {stage} are best in "
+            f"{judged.best_clusters} clusters, but it has {judged.n_clusters}.{agreement}"
         )
     if math.isnan(after):
         name = "near neighbours from other cameras, over chance,"
         before, after = first.camera_mixing, judged.camera_mixing
     shown = f"{name} {after:.3f} at stage {stage}, {before:.3f} at stage {stage_label(first.stage)}"
     if doubt:
-        return f"Whether training helped cannot be told without identities: {shown}, {doubt}.{agreement}"
+        taken = "" if helped else ", so features are taken as they were before it"
+        return f"Whether training helped cannot be told without identities: {shown}, {doubt}{taken}.{agreement}"
     what = "Training helped" if helped else "Training did not help"
     return f"{what}, judged without identities: {shown}.{agreement}"
 
