@@ -234,13 +234,15 @@ def require_own_dataset(run: RunDirectory, request: Request, *, context: Context
     """
     versions = run.versions("dataset")
     found = _with_key(run, request, request_key(request)) if versions else None
-    is_older = found is not None and found.version != versions[-1]
-    if found is not None and is_older and not new_dataset:
+    if found is not None and found.version != versions[-1]:
         context.reporter.note(
-            f"commands take dataset v{versions[-1]}, the newest, and not v{found.version}, which this is; `dbc run --dataset "
-            f"v{found.version}` goes on with that, and `new_dataset=True` takes it from now on"
+            f"dataset v{found.version} is taken again, with the stages that were made from it; `dbc run --dataset "
+            f"v{versions[-1]}` goes on with the one taken until now"
+            if new_dataset
+            else f"commands take dataset v{versions[-1]}, the newest, and not v{found.version}, which this is; `dbc run "
+            f"--dataset v{found.version}` goes on with that, and `new_dataset=True` takes it from now on"
         )
-    if not versions or (found is not None and not (is_older and new_dataset)):
+    if not versions or found is not None:
         return
     there = _with_stages(run)
     if not (run.all_stages("model") or run.all_stages("features")):

@@ -181,8 +181,8 @@ def test_a_dataset_stays_what_it_was_and_that_is_told(tmp_path: Path) -> None:
     reporter.told.clear()
     require_own_dataset(run, request(seed=0), context=Context(reporter=reporter), new_dataset=True)
     assert reporter.told == [
-        f"{tmp_path} has dataset v2 already, and this is another one, which is taken from now on; "
-        "`add=True` would join its pictures to those there"
+        "dataset v1 is taken again, with the stages that were made from it; `dbc run --dataset v2` goes on with the one taken "
+        "until now"
     ]
 
 
