@@ -87,7 +87,7 @@ def verdict(
     helped, lines = None, [_clusters_line(clustered)]
     if best is not None and is_trained:
         helped = not _has_features_of(first, taken)
-        stage = best if helped else last.stage
+        stage = best if helped else _best_trained(measures, rule)
         doubt = _doubt(measures, rule, stage, helped=helped, guessing=guessing)
         lines.insert(0, _line(measures, rule, stage, helped=helped, doubt=doubt, known=mean_average_precision or {}))
         helped = None if doubt else helped
@@ -102,6 +102,16 @@ def verdict(
 def last_of_schedule(measures: Sequence[StageMeasures]) -> StageMeasures:
     """The last of `measures`, at least one, that does not end a run; the last one if all do."""
     return next((measured for measured in reversed(measures) if not measured.ends_run), measures[-1])
+
+
+def _best_trained(measures: Sequence[StageMeasures], rule: str) -> int:
+    """Of the stages whose features were trained the one with the largest score; the schedule's last if none has a score."""
+    known = {
+        measured.stage: score
+        for measured, score in zip(measures, scores(measures, rule=rule), strict=True)
+        if not (measured.ends_run or math.isnan(score) or _has_features_of(measures[0], measured))
+    }
+    return max(known, key=lambda stage: known[stage], default=last_of_schedule(measures).stage)
 
 
 def _has_features_of(first: StageMeasures, other: StageMeasures) -> bool:

@@ -135,6 +135,14 @@ def test_a_stage_whose_clusters_join_identities_is_not_chosen_however_compact_it
     )
 
 
+def test_the_best_trained_features_are_judged_where_the_last_stage_is_over_merged() -> None:
+    found = judged([OVER_MERGED[0], replace(OVER_MERGED[1], across_cameras=0.085), OVER_MERGED[2]])
+    assert (found.chosen, found.helped, found.warnings) == (-1, None, ())
+    assert found.line.startswith(
+        "Whether training helped cannot be told without identities: across-cameras 0.085 at stage 8, 0.077 at stage init, "
+    )
+
+
 def test_a_difference_within_the_error_of_so_few_samples_cannot_be_told_and_is_no_harm() -> None:
     few = [replace(each, n_clusters=max(6, each.n_clusters // 26), likely_clusters=(5, 9)) for each in HELPED]
     close = [few[0], replace(few[3], across_cameras=0.163)]
