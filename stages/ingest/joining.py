@@ -87,14 +87,14 @@ def already_held(
     )
     n_old = Counter(chain.from_iterable(held_by.values()))
     goes_on, taken = np.full(len(samples), -1, dtype=np.int64), {-1}
-    for sample in np.unique(samples.owners[is_held]).tolist():
+    for sample in filter(names.__getitem__, np.unique(samples.owners[is_held]).tolist()):
         own = set(digests[samples.frame_start[sample] : samples.frame_start[sample + 1]])
         n_of = Counter(chain.from_iterable(held_by.get(digest, ()) for digest in own))
         fitting = [
             (old_names[old] != names[sample], old)
             for old, n in n_of.items()
             if n == n_old[old] and old not in taken
-            if names[sample] and old_names[old] and cameras[sample] == old_cameras[old]
+            if old_names[old] and cameras[sample] == old_cameras[old]
         ]
         goes_on[sample] = min(fitting, default=(True, -1))[1]
         taken.add(int(goes_on[sample]))
