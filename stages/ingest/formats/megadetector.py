@@ -12,7 +12,7 @@ from typing import Any
 from schemas.parameters import IngestParameters
 from stages.errors import DbcError, UsageError
 from stages.ingest.decode.pixels import is_video
-from stages.ingest.formats.detections import Detection, samples_of, wanted_categories
+from stages.ingest.formats.detections import Detection, samples_of, wanted_categories, why_left_out
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
 from stages.ingest.formats.json_file import find_json, forget_json, load_json, peek_json
 from stages.ingest.formats.layout import shortened
@@ -27,6 +27,8 @@ _NAMED = 5
 """Species that a warning names."""
 _BEGINNING = 1 << 16
 """Bytes of a file in which results name detections."""
+_NO_SPECIES = frozenset({"", "animal", "human", "person", "vehicle", "blank", "empty", "unknown", "no cv result"})
+"""What classifiers say in place of a species."""
 SPECIESNET_CATEGORIES = {"1": "animal", "2": "human", "3": "vehicle"}
 
 
@@ -53,7 +55,7 @@ def read_megadetector(source: Path, root: Path, parameters: IngestParameters, fi
         failed: dict[str, bool] = {}
         document = load_json(file)
         found = list(_detections(file, _of_speciesnet(document), base, root, failed))
-        species += _species(document)
+        species.update(_species(document, parameters))
         forget_json()
         for path in (*failed, *(row.path for row in found)):
             if (other := file_of.setdefault(path, base + file.name)) != base + file.name:
@@ -95,19 +97,31 @@ def _tell_files(files: Sequence[str], unlisted: Collection[str], findings: Findi
         )
 
 
-def _species(document: Any) -> Counter[str]:
-    """How many boxes a classifier calls what, by its first guess; of SpeciesNet's predictions, how many pictures."""
+def _species(document: Any, parameters: IngestParameters) -> Counter[str]:
+    """How many boxes that are taken a classifier calls what, by its first guess; of SpeciesNet, how many pictures.
+
+    Species of other boxes have 0, and what is none, as SpeciesNet's `blank` and `animal`, is not in it.
+    """
+    found: Counter[str] = Counter()
+    if not isinstance(document, dict):
+        return found
+    categories, wanted = _of_speciesnet(document)["detection_categories"], wanted_categories(parameters)
+
+    def is_taken(box: Mapping[str, Any]) -> bool:
+        category = str(categories.get(str(box.get("category"))))
+        return why_left_out(box["conf"], category, wanted, parameters) is None
+
     if _is_speciesnet(document):
-        pictures = [each for each in document["predictions"] if each.get("detections")]
-        return Counter(filter(None, (str(each.get("prediction") or "").rpartition(";")[2] for each in pictures)))
-    names = document.get("classification_categories") if isinstance(document, dict) else None
-    if not isinstance(names, dict):
-        return Counter()
-    guesses = [box.get("classifications") for image in document["images"] for box in image.get("detections") or ()]
-    first = [guess[0] for guess in guesses if isinstance(guess, list) and guess]
-    return Counter(
-        str(names[str(each[0])]) for each in first if isinstance(each, list) and each and str(each[0]) in names
-    )
+        for each in document["predictions"]:
+            name = str(each.get("prediction") or "").rpartition(";")[2]
+            found[name] += any(map(is_taken, each.get("detections") or ()))
+    elif isinstance(names := document.get("classification_categories"), dict):
+        for box in (box for image in document["images"] for box in image.get("detections") or ()):
+            guess = box.get("classifications")
+            first = guess[0] if isinstance(guess, list) and guess else None
+            if isinstance(first, list) and first and str(first[0]) in names:
+                found[str(names[str(first[0])])] += is_taken(box)
+    return Counter({name: n for name, n in found.items() if name.casefold() not in _NO_SPECIES})
 
 
 def _tell_species(species: Counter[str], parameters: IngestParameters, findings: Findings) -> None:
@@ -116,6 +130,7 @@ def _tell_species(species: Counter[str], parameters: IngestParameters, findings:
     advice = "take those of a species by a table with path, the columns of a box, and category"
     if asked := min(wanted & species.keys(), default=None):
         raise UsageError(f"`category` {shown(asked)} is a species of a classifier, which is not read; {advice}")
+    species = +species
     if len(species) > 1:
         first = Counter(dict(species.most_common(_NAMED)))
         more = f" and {len(species) - len(first)} more" if len(species) > len(first) else ""

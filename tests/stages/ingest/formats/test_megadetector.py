@@ -142,6 +142,25 @@ def test_species_of_a_classifier_are_named(folder: Path) -> None:
     assert read(written(folder, {"predictions": predictions}))[1].warnings[0].startswith(told)
 
 
+def test_what_is_no_species_or_is_left_out_is_no_species_of_a_classifier(folder: Path) -> None:
+    names = ["a;mammalia;;;;;nyala", "b;mammalia;;;;;impala", "c;;;;;;animal", "d;;;;;;human", "e;;;;;;blank"]
+    changes: list[dict[str, Any]] = [{}, {"conf": 0.01}, {}, {"category": "2"}, {"conf": 0.01}]
+    boxes = [BOX | {"bbox": [0.1 * i, 0, 0.1, 0.1]} | change for i, change in enumerate(changes)]
+    predictions = [
+        {"filepath": "north/a.jpg", "detections": [box], "prediction": name}
+        for name, box in zip(names, boxes, strict=True)
+    ]
+    file = written(folder, {"predictions": predictions})
+    assert read(file)[1].warnings == []
+    assert len(read(file, category="human")[0]) == 1
+    with pytest.raises(UsageError, match="`category` 'impala' is a species"):
+        read(file, category="impala")
+    classified = [box | {"classifications": [[str(i), 0.9]]} for i, box in enumerate(boxes)]
+    document = json.loads(as_object(folder, {"file": "north/a.jpg", "detections": classified}).read_text())
+    kinds = dict(enumerate(["animal", "impala", "nyala", "person", "blank"]))
+    assert read(written(folder, document | {"classification_categories": kinds}))[1].warnings == []
+
+
 def test_frames_of_a_video(folder: Path) -> None:
     (folder / "clip.MP4").write_bytes(b"")
     detections = [BOX | {"frame_number": 20}, BOX | {"frame_number": 0}]
