@@ -23,11 +23,13 @@ _AT_ONCE = 100
 def grey_ones(dataset: Artifact, samples: Int64Array) -> BoolArray:
     """Whether the first image of each of `samples` (n,) is grey, as it is stored."""
     images, first = dataset.rows("images"), dataset.read("frame_start")[:-1][samples]
-    found = [
-        np.ptp(images[first[start : start + _AT_ONCE]], axis=3).mean(axis=(1, 2)) < GREY
-        for start in range(0, len(first), _AT_ONCE)
-    ]
-    return np.concatenate([np.zeros(0, dtype=np.bool_), *found])
+    found = [np.zeros(0, dtype=np.bool_)]
+    for start in range(0, len(first), _AT_ONCE):
+        # channel by channel: np.ptp along them takes twenty times as long
+        red, green, blue = np.moveaxis(np.asarray(images[first[start : start + _AT_ONCE]]), 3, 0)
+        spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
+        found.append(spread.mean(axis=(1, 2)) < GREY)
+    return np.concatenate(found)
 
 
 def told_light(dataset: Artifact) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import configparser
-import glob
 import math
 import re
 from collections.abc import Iterable, Iterator
@@ -83,12 +82,12 @@ def find_sequences(source: Path, root: Path) -> list[Sequence]:
     Their frames lie under `root` as the boxes do under the source.
     """
     if source.is_file():
-        return list(filter(None, [_beside(source, root)]))
+        return list(_beside([source], root))
     own = _sequence(source, root)
     if own is not None:
         return [own]
     found = [_sequence(folder, root / folder.name) for folder in subfolders(source)]
-    found += [_beside(file, root) for file in sorted(source.glob("*.txt"))]
+    found += _beside(sorted(source.glob("*.txt")), root)
     return sorted(filter(None, found), key=lambda each: each.name)
 
 
@@ -104,8 +103,8 @@ def why_mot(source: Path) -> str | None:
     own = [folder / name for folder in (source, *subfolders(source)) for name in OWN_FILES]
     own = [file for file in own if file.is_file()]
     texts = sorted(source.glob("*.txt"))
-    are_alone = all(entry in texts for entry in source.glob("*") if not entry.name.startswith("."))
-    beside = (file for file in texts if are_alone or _beside(file, source) is not None)
+    are_alone = all(entry.suffix == ".txt" for entry in source.glob("*") if not entry.name.startswith("."))
+    beside = texts if are_alone else (each.boxes for each in _beside(texts, source))
     # the first line tells
     boxes = next((file for file in chain(own, beside) if file.is_file() and looks_like_mot(file)), None)
     if boxes is not None:
@@ -118,7 +117,7 @@ def refuse_deep_sequences(source: Path) -> None:
     folders = subfolders(source)[:_LOOKED_AT]
     for folder in folders:
         boxes = next(filter(looks_like_mot, sorted(folder.glob("*.txt"))[:_LOOKED_AT]), None)
-        frames = boxes and next((each for each in folders if _beside(boxes, each) is not None), None)
+        frames = boxes and next((each for each in folders if any(_beside([boxes], each))), None)
         if boxes is not None and frames is not None:
             raise UsageError(
                 f"{shown(boxes)} has boxes as MOTChallenge writes them, of frames in {shown(frames)}; give {shown(folder)} as "
@@ -220,13 +219,17 @@ def _video_in(folder: Path) -> Path:
     return videos[0]
 
 
-def _beside(boxes: Path, place: Path) -> Sequence | None:
-    """The sequence whose frames lie in `place` under the name of the file NAME.txt of a tracker: a video or a folder NAME."""
-    videos = sorted(file for file in place.glob(f"{glob.escape(boxes.stem)}.*") if is_video(file.name))
-    folder = place / boxes.stem
-    pictures = next((each for each in (folder / "img1", folder) if each.is_dir()), None)
-    frames = videos[0] if videos else pictures
-    return None if frames is None else Sequence(boxes.stem, boxes, frames)
+def _beside(files: Iterable[Path], place: Path) -> Iterator[Sequence]:
+    """The sequences of those `files` NAME.txt of a tracker whose frames lie in `place`: a video or a folder NAME."""
+    video_of: dict[str, Path] = {}
+    for video in sorted(file for file in place.glob("*.*") if is_video(file.name)):
+        for dot in re.finditer(r"\.", video.name):
+            video_of.setdefault(video.name[: dot.start()], video)
+    for boxes in files:
+        folder = place / boxes.stem
+        pictures = next((each for each in (folder / "img1", folder) if each.is_dir()), None)
+        if frames := video_of.get(boxes.stem, pictures):
+            yield Sequence(boxes.stem, boxes, frames)
 
 
 def _is_truth(sequence: Sequence) -> bool:

@@ -205,3 +205,13 @@ def test_results_may_lie_in_a_folder_of_their_own(tmp_path: Path) -> None:
     (tmp_path / "truth" / "S1" / "img1").rename(tmp_path / "img1")
     assert read(tmp_path / "truth" / "S1", "mot", root=tmp_path)[0].path[0] == "img1/000001.jpg"
     assert "should have its frames in img1" in refusal(tmp_path / "truth", "mot")
+
+
+def test_a_folder_is_looked_through_once_not_once_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(30):
+        (tmp_path / f"{number}.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+        (tmp_path / f"{number}.jpg").touch()
+    looked_at: list[str] = []
+    monkeypatch.setattr("stages.ingest.formats.mot.is_video", lambda name: bool(looked_at.append(name)))
+    assert why_mot(tmp_path) is None
+    assert len(looked_at) == 60
