@@ -425,7 +425,8 @@ class EvaluateParameters(Parameters):
     `camera` 'auto' does so camera by camera if train features follow the camera.
 
     With `rerank`, k-reciprocal neighbours order the gallery (Zhong et al., CVPR 2017). `ids_digest` tells identities that
-    came after the data set. `without_labels` leaves samples whose identity was given to the merge out of measures of clusters.
+    came after the data set. `without_labels` leaves samples whose identity was given to the merge out of measures of clusters;
+    `labels_digest` tells these labels where no clusters do, before the first merge.
     """
 
     added_later = MappingProxyType(
@@ -438,6 +439,7 @@ class EvaluateParameters(Parameters):
             "rerank_lambda": 0.3,
             "ids_digest": "",
             "without_labels": False,
+            "labels_digest": "",
         }
     )
 
@@ -450,6 +452,7 @@ class EvaluateParameters(Parameters):
     rerank_lambda: float = Field(default=PUBLISHED_RERANK_LAMBDA, ge=0, le=1)
     ids_digest: str = ""
     without_labels: bool = False
+    labels_digest: str = ""
 
 
 class AssignParameters(Parameters):

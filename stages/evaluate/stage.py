@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -80,10 +81,11 @@ def evaluate(
     clusters = run.require("clusters", stage) if stage > 0 else None
     features, dataset = features_and_dataset(run, stage, clusters, context.reporter)
     broken = broken_chain(run, features, clusters)
-    given = None if clusters is None else labels_of(run, clusters)
+    given, digest = None if clusters is None else labels_of(run, clusters), ""
     if clusters is None and labels is not None:
         given, _ = read_labels(labels, dataset)
-    parameters = parameters.model_copy(update={"without_labels": given is not None})
+        digest = hashlib.sha256(given.tobytes()).hexdigest()
+    parameters = parameters.model_copy(update={"without_labels": given is not None, "labels_digest": digest})
     known = None if ids is None else read_known_later(ids, dataset, newer_than(run, dataset))
     if known is not None:
         # no note of the artifact, which another file that says the same finds again

@@ -111,16 +111,17 @@ def check_plan(run: RunDirectory, plan: Plan) -> None:
     n_samples = dataset_manifest(dataset).summary.n_train
     n_merges = number_of_merges(n_samples, plan.merge.merge_percent)
     percent = plan.merge.merge_percent
-    by_default = "" if "merge_percent" in plan.merge.model_fields_set else " by default"
     if plan.last_stage > 0 and n_merges == 0 and plan.merge.clusterer == "dbc":
+        by_recipe = RECIPES[plan.train.get("recipe", DEFAULT_RECIPE)].merging.merge_percent
+        which = " (the default)" if percent == by_recipe else ""
         raise UsageError(
-            f"`merge_percent={percent}`{by_default} makes no merge among {n_samples} train samples; "
+            f"`merge_percent={percent}`{which} makes no merge among {n_samples} train samples; "
             + (f"give {least_merge_percent(n_samples)} or more" if n_samples > 1 else "ingest more")
         )
     if plan.last_stage > 0 and plan.merge.clusterer == "dbc" and n_samples - plan.last_stage * n_merges < 1:
         raise UsageError(
             f"`stages` must be at most {(n_samples - 1) // n_merges}, got {plan.last_stage}: every stage makes "
-            f"{n_merges} merge{'s' * (n_merges > 1)} (`merge_percent={percent}`{by_default}) among {n_samples} train samples"
+            f"{n_merges} merge{'s' * (n_merges > 1)} (`merge_percent={percent}`) among {n_samples} train samples"
         )
     if plan.n_clusters:
         left = n_samples if plan.merge.start == "singletons" else n_samples - plan.last_stage * n_merges

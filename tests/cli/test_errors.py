@@ -124,8 +124,8 @@ def test_where_a_run_that_is_a_file_was_told_is_told_too(
 
 
 def test_a_data_set_too_small_for_the_default_is_told_where_the_number_comes_from(dbc: Dbc, run: Path) -> None:
-    told = "--merge-percent 0.05 by default makes no merge among 16 train samples; give 0.0625 or more"
-    refused(dbc("run", "--run", run), status=2, told=told)
+    told = "--merge-percent 0.05 (the default) makes no merge among 16 train samples; give 0.0625 or more"
+    refused(dbc("run", "--recipe", "paper", "--run", run), status=2, told=told)
     refused(dbc("run", "--merge-percent", "0.01", "--run", run), status=2, told="--merge-percent 0.01 makes no merge")
     told = "--stages must be at most 15, got 20: every stage makes 1 merge (--merge-percent 0.1) among 16 train samples"
     refused(dbc("run", "--merge-percent", "0.1", "--stages", "20", "--run", run), status=2, told=told)

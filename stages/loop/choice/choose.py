@@ -56,7 +56,7 @@ def reason(measures: Sequence[StageMeasures], *, rule: str | None = None) -> str
     best = float(np.nanmax(score))
     if score[place] == best:
         which = "the best"
-    elif score[place] == score[0]:
+    elif measures[0].stage < 1 and score[place] == score[0]:
         which = f"the features of before training, which the best ({best:.3f}) are not clearly above in"
     else:
         which = f"the newest features near the best ({best:.3f}) in"

@@ -105,8 +105,9 @@ def newest_near_best(measures: Sequence[StageMeasures], score: Float64Array, *, 
     """Of `score` (n_stages), of which one is known, the newest that is at least `share` of the largest.
 
     It is that of the first stage, before any training, unless the largest is clearly more; what is newer is more than that.
+    `measures` of stages with merges alone have no such stage.
     """
-    best, first = float(np.nanmax(score)), float(score[0])
+    best, first = float(np.nanmax(score)), float(score[0]) if measures[0].stage < 1 else math.nan
     if best - first < standard_error(measures):
         return first
     return float(score[np.flatnonzero((score >= best - (1 - share) * abs(best)) & ~(score <= first))[-1]])
