@@ -82,12 +82,13 @@ def told_clocks(samples: Samples, root: Path) -> list[str]:
     looked_at = samples.take(np.array(ordered[::step], dtype=np.int64))
     places = [_place(looked_at, sample) for sample in range(len(looked_at))]
     firsts = looked_at.frame_start[:-1].tolist()
-    if step == 1 and any(samples.timestamp):
+    if any(samples.timestamp):
         return years_away(places, [looked_at.timestamp[image] for image in firsts])
-    return years_away(places, [taken_at(root / looked_at.path[image]) for image in firsts])
+    times = [taken_at(root / looked_at.path[image]) for image in firsts]
+    return years_away(places, times, of="pictures with a time" if step == 1 else "pictures that were looked at")
 
 
-def years_away(places: Sequence[str], times: Sequence[str | None]) -> list[str]:
+def years_away(places: Sequence[str], times: Sequence[str | None], *, of: str = "pictures with a time") -> list[str]:
     """A line of the `places` some of whose `times` (n, ISO 8601 or empty) are `YEARS` and more before or after most of all."""
     taken = sorted((seconds(time), time[:4], place) for place, time in zip(places, times, strict=True) if time)
     starts = [i for i, (one, two) in enumerate(pairwise(taken), start=1) if two[0] - one[0] > YEARS * 365 * 86400]
@@ -97,7 +98,7 @@ def years_away(places: Sequence[str], times: Sequence[str | None]) -> list[str]:
         return []
     years, others = (", ".join(dict.fromkeys(year for _, year, _ in each)) for each in (away, groups[-1]))
     return [
-        f"{len(away)} of {len(taken)} pictures with a time are of {years}, of "
+        f"{len(away)} of {len(taken)} {of} are of {years}, of "
         f"{shortened(sorted({shown(place) for *_, place in away}))}, and the others of {others}; if a "
         "clock was set back there, correct their times"
     ]

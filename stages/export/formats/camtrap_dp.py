@@ -178,14 +178,15 @@ def _new(rows: Sequence[Member], source: Source) -> Layout:
         notes += (
             f"rows of `deployments` that name no camera of the run: {len(unknown)}, the first {shown(unknown[0])}",
         )
-    notes += tuple(years_away([_deployment(row) for row in ordered], [row.timestamp for row in ordered]))
+    pictures = [first[path] for path in media]
+    notes += tuple(years_away([*map(_deployment, pictures)], [row.timestamp for row in pictures]))
     tables = {
         "deployments": _deployments(ordered, places),
-        "media": [_medium(media[path], first[path], source) for path in media],
+        "media": [_medium(media[row.path], row, source) for row in pictures],
         "observations": [_observation(f"o{n}", media[row.path], row, source) for n, row in enumerate(ordered, 1)],
     }
     lacking = _lacking(tables["deployments"])
-    notes += _told_of_times(tables["deployments"], ordered)
+    notes += _told_of_times(tables["deployments"], pictures)
     if any(not row.timestamp for row in ordered):
         lacking.append("times of pictures")
     elif any(not _has_zone(row.timestamp) for row in ordered):

@@ -11,12 +11,13 @@ from typing import Any
 
 from schemas.parameters import IngestParameters
 from stages.errors import UsageError
+from stages.ingest.formats.boxes_file import NO_TRACK
 from stages.ingest.formats.detections import Detection, samples_of
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
 from stages.ingest.formats.json_file import forget_json, load_json
 from stages.ingest.formats.layout import only_one
 from stages.ingest.formats.names import counted, path_below, plain, shown
-from stages.ingest.formats.numbers import box_of, frame_of, score_of, size_of, text_of
+from stages.ingest.formats.numbers import box_of, frame_of, number_of, score_of, size_of, text_of
 from stages.ingest.formats.whole_pictures import each_picture_once
 from stages.plain_files import plain_file
 from stages.samples import Samples
@@ -36,9 +37,9 @@ def read_coco(source: Path, root: Path, parameters: IngestParameters, findings: 
     `source` is the file, or the folder that holds it. `location` of a picture is its camera, `seq_id` its encounter,
     `datetime` or `date_captured` its time, `frame_num` its frame (of a video, from 0). `name` of an annotation (or the only
     one of `individual_ids`) is the individual, `viewpoint` the view, `score` the detector's confidence, `track_id` the
-    tracklet in its `video_id`. Of COCO-VID, whose pictures have a `video_id`, the name in `videos` is the camera where there
-    is no location, `instance_id` a tracklet as well, `frame_id` or `frame_index` the frame. `width` and `height` are of the
-    picture that boxes are of. UsageError names the annotation that is wrong.
+    tracklet in its `video_id` (−1 is none). Of COCO-VID, whose pictures have a `video_id`, the name in `videos` is the camera
+    where there is no location, `instance_id` a tracklet as well, `frame_id` or `frame_index` the frame. `width` and `height`
+    are of the picture that boxes are of. UsageError names the annotation that is wrong.
     """
     file = find_coco(source)
     content = read_object(file)
@@ -133,8 +134,9 @@ def _detections(
 
         # without a video, instances may count within each picture
         is_frame = image.get("video_id") is not None
-        video = videos.get(str(image.get("video_id")), "")
+        video = videos.get(str(image["video_id"]), "") if is_frame else ""
         track = said(annotation, "track_id", *["instance_id"][:is_frame])
+        track = "" if number_of(track) == NO_TRACK else track
         of_video = [name for name in ("frame_id", "frame_index") if is_frame and isinstance(image.get(name), int)]
         frame = next((name for name in ("frame_num", *of_video) if image.get(name) is not None), "frame_num")
         yield Detection(

@@ -75,7 +75,8 @@ def read_folder(source: Path, parameters: IngestParameters, findings: Findings) 
         names = _identity_names(source, paths, folder_identities=by_folder, in_splits=kinds is not None)
     else:
         names = identity_texts(paths, pattern=parameters.identity_pattern, root=source, notes=findings.notes)
-    numbered = sorted({path.rpartition("/")[0] for path in paths if _is_of_track(path)})
+    folders = {path.rpartition("/")[0]: text for path, text in zip(paths, texts, strict=True) if _is_of_track(path)}
+    numbered = sorted(folder for folder, text in folders.items() if text != folder.rpartition("/")[2])
     if numbered and kinds is None and parameters.identity_pattern is None:
         findings.notes.append(
             f"folders of numbers within others, which are not read: {len(numbered)}, the first {shown(numbered[0])}; if they "

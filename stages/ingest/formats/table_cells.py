@@ -10,11 +10,12 @@ import numpy as np
 
 from stages.errors import UsageError
 from stages.ingest.decode.pixels import is_video
+from stages.ingest.formats.boxes_file import NO_TRACK
 from stages.ingest.formats.csv_file import CsvFile
 from stages.ingest.formats.detections import Detection
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.names import is_missing, shown
-from stages.ingest.formats.numbers import frame_of, score_of, size_of
+from stages.ingest.formats.numbers import frame_of, number_of, score_of, size_of
 from stages.runs.source_names import BOX
 from stages.samples import SPLIT_NAMES
 from stages.typing import UInt8Array
@@ -87,7 +88,7 @@ def with_tracks(table: CsvFile, findings: Findings) -> CsvFile:
     for path, track, camera, frame, *identity in zip(*columns, strict=True):
         place = path if is_video(path) else path.rpartition("/")[0]
         parts = ["" if is_missing(camera) or camera in place.split("/") else camera, place, track]
-        is_none = is_missing(track) or track == "-1"
+        is_none = is_missing(track) or number_of(track) == NO_TRACK
         tracklets.append("" if is_none else "/".join(filter(None, parts)))
         box = (tracklets[-1], path if is_missing(frame) else frame)
         if not is_none and (box in seen or identity_of.setdefault(tracklets[-1], str(identity)) != str(identity)):

@@ -96,6 +96,8 @@ def test_tracks_and_frames_are_kept(tmp_path: Path) -> None:
     rows = [{"image_id": number, "bbox": BOX, "track_id": 7} for number in (2, 1)]
     samples, _ = read(coco(tmp_path, rows, video_id=3), "coco")
     assert samples.frame_start.tolist() == [0, 2]
+    untracked = [row | {"track_id": -1} for row in rows]
+    assert len(read(coco(tmp_path / "untracked", untracked, video_id=3), "coco")[0]) == 2
     samples, _ = read(coco(tmp_path, rows[:1], frame_num=5), "coco")
     assert samples.frame_number.tolist() == [5]
 

@@ -144,6 +144,8 @@ def test_folders_of_cameras_and_tracks_are_asked_about(tmp_path, cameras):
     assert "; for tracks in them, list pictures in a table with the columns path, camera and tracklet" in told
     _, findings = read_as(tmp_path, "folder", folder_identities=False)
     assert findings.notes[0].startswith("folders of numbers within others, which are not read: 4, the first")
+    _, findings = read_as(tmp_path, "folder", folder_identities=False, camera_pattern=r"/(\d+)/")
+    assert not any("which are not read" in line for line in findings.notes)
 
 
 def test_individuals_may_have_names_like_those_of_cameras(tmp_path):

@@ -171,6 +171,7 @@ BOXES = "path,x,y,w,h,frame"
         (f"{BOXES},track_id\na/1.jpg,1,1,2,2,1,7\na/2.jpg,1,1,2,2,2,7\nb/1.jpg,1,1,2,2,3,7\n", [0, 2, 3]),
         (f"{BOXES},track,camera\na/1.jpg,1,1,2,2,1,7,k\na/2.jpg,1,1,2,2,2,7,l\nb/1.jpg,1,1,2,2,3,7,l\n", [0, 1, 2, 3]),
         (f"{BOXES},track_id\na/1.jpg,1,1,2,2,1,-1\na/2.jpg,1,1,2,2,2,-1\nb/1.jpg,1,1,2,2,3,\n", [0, 1, 2, 3]),
+        (f"{BOXES},track_id\na/1.jpg,1,1,2,2,1,-1.0\na/2.jpg,1,1,2,2,2,-1.0\nb/1.jpg,1,1,2,2,3,7.0\n", [0, 1, 2, 3]),
         # what is no track: two boxes of one frame, two identities, images without boxes
         (f"{BOXES},track\na/1.jpg,1,1,2,2,1,7\na/1.jpg,1,1,9,9,1,7\nb/1.jpg,1,1,2,2,3,7\n", [0, 1, 2, 3]),
         (f"{BOXES},pid,track\na/1.jpg,1,1,2,2,1,x,7\na/2.jpg,1,1,2,2,2,y,7\nb/1.jpg,1,1,2,2,3,x,7\n", [0, 1, 2, 3]),
