@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from stages.loop.choice.measures import StageMeasures
-from stages.loop.choice.rule import Rule, most_separate, newest_near_best, of_fit_stages, values
+from stages.loop.choice.rule import Rule, most_separate, newest_near_best, of_features, values
 from stages.typing import Float64Array
 
 KEPT_MIXING = 0.95
@@ -29,17 +29,18 @@ NEARLY = 0.95
 
 def _score(measures: Sequence[StageMeasures]) -> Float64Array:
     mixing = values(measures, "camera_mixing")
-    return np.where(mixing >= KEPT_MIXING * min(1.0, mixing[0]), of_fit_stages(measures, "across_cameras"), np.nan)
+    is_kept = (mixing >= KEPT_MIXING * min(1.0, mixing[0])) & ~np.array([stage.is_over_merged for stage in measures])
+    return np.where(is_kept, of_features(measures, "across_cameras"), np.nan)
 
 
 def _choose(measures: Sequence[StageMeasures], score: Float64Array) -> int:
     # features of before any training have the score of the first stage, to the last bit
-    return most_separate(measures, score == newest_near_best(measures, score, share=NEARLY))
+    return most_separate(measures, score == newest_near_best(measures, score, share=NEARLY, is_to_rise=True))
 
 
 RULE = Rule(
     description="the newest trained features that, merged anew, give within a twentieth of the best silhouette counting only "
-    "other cameras, or those of before training if that is not clearly better; not if their neighbours keep to one camera "
+    "other cameras, or those of before training if they are best; not if their neighbours keep to one camera "
     "more than at the first stage, or they are best in twice the clusters; of the stages that have them, the largest "
     "cluster-silhouette",
     needs="known cameras, at least two",

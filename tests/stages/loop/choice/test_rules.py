@@ -46,8 +46,9 @@ def test_each_rule_takes_the_stage_that_its_measure_points_at() -> None:
         ([0.4, 0.4, 0.4], [0.1, 0.3, 0.2], 2),
         ([0.1, 0.4, 0.4, 0.2], [0.9, 0.1, 0.3, 0.9], 3),
         ([-0.5, -0.47, -0.6], [0.1, 0.2, 0.3], 2),
-        ([-0.5, -0.48, -0.6], [0.1, 0.2, 0.3], 1),
-        ([0.4, 0.42, 0.41], [0.1, 0.3, 0.2], 1),
+        ([-0.5, -0.48, -0.6], [0.1, 0.2, 0.3], 1),  # weak, and within the error of 100 samples
+        ([0.05, 0.07, 0.065], [0.1, 0.3, 0.2], 1),
+        ([0.05, 0.08, 0.076], [0.1, 0.3, 0.2], 3),
         ([NAN, 0.4, 0.5], [0.9, 0.1, NAN], 2),
     ],
 )
@@ -64,9 +65,10 @@ def test_the_newest_features_near_the_best_are_chosen_and_of_their_stages_the_on
         ([0.1, 0.2, 0.196], 3),  # newer features, about as good
         ([0.1, 0.2, 0.18], 2),
         ([0.1, 0.1, 0.099], 2),  # features of before training, handed on, are best: not left for newer ones
-        ([0.1, 0.098, 0.126], 3),
-        ([0.1, 0.098, 0.124], 1),  # within the error of 100 samples
-        ([0.1, 0.1, 0.126], 3),
+        ([0.1, 0.098, 0.101], 3),
+        ([0.1, 0.1, 0.104], 3),
+        ([0.05, 0.07, 0.068], 1),  # weak, and within the error of 100 samples
+        ([0.05, 0.08, 0.077], 3),
     ],
 )
 def test_across_cameras_newer_trained_features_are_taken_if_they_are_about_as_good(
@@ -123,16 +125,21 @@ def starting(separation: float, cluster_silhouette: float, **figures: float) -> 
     return StageMeasures(-1, 100, 1.0, NAN, cluster_silhouette, separation=separation, **figures)
 
 
-def test_the_initial_stage_is_chosen_unless_later_features_separate_clearly_more() -> None:
-    assert choose([starting(0.4, 0.4), *stages(separation=[0.3, 0.42])]) == -1
-    assert choose([starting(0.4, 0.4), *stages(separation=[0.43, 0.401])]) == 2
-    assert choose([starting(0.4, 0.4), *stages(separation=[0.43, 0.399])]) == 1
-    assert choose([replace(starting(0.4, 0.4), n_clusters=1000), *stages(separation=[0.3, 0.42])]) == 2
-    within = reason([starting(0.4, 0.4), *stages(separation=[0.3, 0.42])])
-    assert within.startswith(
-        "stage init, 100 clusters, has the features of before training, which the best (0.420) are not clearly above in "
-        "separation, 0.400"
+def test_the_initial_stage_is_chosen_if_all_later_features_separate_clearly_less() -> None:
+    assert choose([starting(0.4, 0.4), *stages(separation=[0.3, 0.35])]) == -1
+    assert choose([starting(0.4, 0.4), *stages(separation=[0.3, 0.37])]) == 2
+
+
+def test_features_that_separate_hardly_at_all_are_left_alone_unless_training_clearly_helped() -> None:
+    # faces of lions, 139: mAP 0.359 before, 0.278 to 0.316 after
+    lions = [replace(starting(0.042, 0.04), n_clusters=139), *stages(separation=[0.05, 0.057])]
+    assert choose(lions) == -1
+    assert reason(lions).startswith(
+        "stage init, 139 clusters, has the features of before training, which the best (0.057) are not clearly above in "
+        "separation, 0.042"
     )
+    assert choose([replace(lions[0], n_clusters=1390), *lions[1:]]) == 2
+    assert choose([replace(each, separation=each.separation + 0.1) for each in lions]) == 2
 
 
 @pytest.mark.parametrize("rule", ["separation", "across_cameras"])
@@ -212,14 +219,12 @@ def test_well_separated_identities_are_found_whatever_their_size(size: int) -> N
         assert agreement[chosen - 1] >= max(agreement) - 0.02
 
 
-@pytest.mark.parametrize("rule", ["separation", "across-cameras"])
-def test_features_trained_on_half_of_the_clusters_that_they_ask_for_are_not_chosen(rule: str) -> None:
+def test_features_trained_on_half_of_the_clusters_that_they_ask_for_are_not_chosen() -> None:
     # vehicles with two pictures each, merges of 5 %: mAP 0.791 before, 0.784 and 0.683
-    score = {rule.replace("-", "_"): [0.165, 0.169]}
-    trained = stages(**{"separation": [NAN, NAN], "camera_mixing": [1.0, 1.0]} | score)
+    trained = stages(across_cameras=[0.165, 0.169], camera_mixing=[1.0, 1.0])
     fit, over_merged = (
         replace(stage, n_clusters=n, best_clusters=189) for stage, n in zip(trained, (118, 62), strict=True)
     )
     first = replace(starting(0.099, 0.1, across_cameras=0.099, camera_mixing=0.6), n_clusters=566, best_clusters=283)
-    assert choose([first, fit, over_merged], rule=rule) == 1
-    assert choose([first, fit, replace(over_merged, n_clusters=95)], rule=rule) == 2
+    assert choose([first, fit, over_merged]) == 1
+    assert choose([first, fit, replace(over_merged, n_clusters=95)]) == 2
