@@ -91,6 +91,8 @@ def verdict(
         doubt = _doubt(measures, rule, stage, helped=helped, guessing=guessing)
         lines.insert(0, _line(measures, rule, stage, helped=helped, doubt=doubt, known=mean_average_precision or {}))
         helped = None if doubt else helped
+    elif first.stage < 1 and not is_trained:
+        lines.insert(0, "No stage was trained, so all have the features of stage init.")
     collapse = _collapse(first, last) if is_trained else None
     warnings = [None if helped is not False else _harm(joined), _camera(joined), collapse]
     told = tuple(text for text in warnings if text is not None)

@@ -194,11 +194,13 @@ def test_features_that_collapse_are_warned_of() -> None:
     assert judged([*HELPED[:3], replace(HELPED[3], spread=0.004)]).warnings
 
 
-@pytest.mark.parametrize("start", [[HELPED[0]], []])
-def test_without_training_nothing_is_said_of_it(start: list[StageMeasures]) -> None:
+@pytest.mark.parametrize(
+    ("start", "line"), [([HELPED[0]], "No stage was trained, so all have the features of stage init. "), ([], "")]
+)
+def test_without_training_that_is_said(start: list[StageMeasures], line: str) -> None:
     found = judged([*start, HELPED[1]])
     assert (found.chosen, found.helped, found.warnings) == (7, None, ())
-    assert found.line.startswith("Merged anew")
+    assert found.line.startswith(f"{line}Merged anew")
 
 
 def test_before_the_first_merge_there_is_no_verdict() -> None:
