@@ -130,6 +130,8 @@ def _doubt(measures: Sequence[StageMeasures], rule: str, stage: int, *, helped: 
         return f"a difference within the error of {measures[0].n_clusters} samples, about {error:.3f}"
     if helped and stage in guessing:
         return "but the loss there is as high as that of guessing"
+    if helped and after < before:
+        return "and newer features are taken unless they are clearly worse"
     return ""
 
 

@@ -156,6 +156,16 @@ def test_a_difference_within_the_error_of_so_few_samples_cannot_be_told_and_is_n
     assert (below.chosen, below.helped, below.warnings) == (-1, None, ())
 
 
+def test_features_that_are_taken_although_they_separate_a_little_less_are_not_said_to_be_helped() -> None:
+    plain = [replace(each, across_cameras=NAN, camera_mixing=NAN, n_clusters=1000) for each in HELPED]
+    found = judged([replace(plain[0], separation=0.4), replace(plain[3], separation=0.37, n_clusters=100)])
+    assert (found.chosen, found.helped, found.warnings) == (9, None, ())
+    assert found.line.startswith(
+        "Whether training helped cannot be told without identities: separation 0.370 at stage 9, 0.400 at stage init, and "
+        "newer features are taken unless they are clearly worse. "
+    )
+
+
 def test_a_stage_that_learned_no_more_than_a_guess_is_not_said_to_help() -> None:
     found = judged(HELPED, guessing={8, 9})
     assert (found.chosen, found.helped) == (9, None)
