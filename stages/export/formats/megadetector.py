@@ -10,6 +10,7 @@ from typing import Any
 from stages.export.formats.format import ANIMAL, ExportFormat, Layout, Source, category_of, counts, in_order
 from stages.export.members import Member
 from stages.ingest.decode.pixels import is_video
+from stages.ingest.formats.megadetector import OWN_CLASSIFIER
 
 _USUAL = (ANIMAL, "person", "vehicle")
 """The categories of MegaDetector, numbered from 1; others come after them."""
@@ -33,7 +34,7 @@ def layout(rows: Sequence[Member], source: Source) -> Layout:
         for path, group in groupby(in_order(rows), key=lambda row: row.path)
     ]
     content = {
-        "info": {"format_version": "1.4", "classifier": "dbc-reid"},
+        "info": {"format_version": "1.4", "classifier": OWN_CLASSIFIER},
         "detection_categories": {number: name for name, number in numbers.items() if name in there},
         "classification_categories": {str(number): f"individual {titles[number]}" for number in sorted(titles)},
         "images": images,

@@ -29,6 +29,7 @@ _BEGINNING = 1 << 16
 """Bytes of a file in which results name detections."""
 _NO_SPECIES = frozenset({"", "animal", "human", "person", "vehicle", "blank", "empty", "unknown", "no cv result"})
 """What classifiers say in place of a species."""
+OWN_CLASSIFIER = "dbc-reid"
 SPECIESNET_CATEGORIES = {"1": "animal", "2": "human", "3": "vehicle"}
 
 
@@ -88,7 +89,7 @@ def read_megadetector(source: Path, root: Path, parameters: IngestParameters, fi
 def _tell_files(files: Sequence[str], unlisted: Collection[str], findings: Findings) -> None:
     """Tell which `files` in folders are read as one, and how many pictures are `unlisted` there."""
     findings.notes.append(
-        f"results of {len(files)} files, with paths from the folder of each: {shortened([plain(file) for file in files])}; "
+        f"results in folders, read as one: {len(files)} ({shortened([plain(file) for file in files])}); "
         "`camera_pattern='^([^/]+)/'` takes the first folders for cameras"
     )
     if unlisted:
@@ -103,7 +104,9 @@ def _species(document: Any, parameters: IngestParameters) -> Counter[str]:
     Species of other boxes have 0, and what is none, as SpeciesNet's `blank` and `animal`, is not in it.
     """
     found: Counter[str] = Counter()
-    if not isinstance(document, dict):
+    info = document.get("info") if isinstance(document, dict) else None
+    # `dbc export clusters` writes individuals as classes
+    if not isinstance(document, dict) or (isinstance(info, dict) and info.get("classifier") == OWN_CLASSIFIER):
         return found
     categories, wanted = _of_speciesnet(document)["detection_categories"], wanted_categories(parameters)
 

@@ -214,7 +214,7 @@ def _video_in(folder: Path) -> Path:
     if len(videos) != 1:
         raise UsageError(
             f"{shown(folder)} should have its frames in img1 or in one video, found no img1 and {len(videos)} videos; "
-            "add the frames"
+            "add the frames, or give the folder that has them as `root`"
         )
     return videos[0]
 

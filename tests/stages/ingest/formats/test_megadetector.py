@@ -132,6 +132,9 @@ def test_species_of_a_classifier_are_named(folder: Path) -> None:
     file.write_text(json.dumps(document | {"classification_categories": {"0": "nyala", "1": "impala"}}))
     told = "species that a classifier names are not read, and all are compared with each other: 1 impala, 1 nyala; take"
     assert read(file)[1].warnings[0].startswith(told)
+    own = document | {"classification_categories": {"0": "individual 1", "1": "individual 2"}}
+    assert read(written(folder, own | {"info": {"classifier": "dbc-reid"}}))[1].warnings == []
+    file.write_text(json.dumps(document | {"classification_categories": {"0": "nyala", "1": "impala"}}))
     with pytest.raises(UsageError, match="`category` 'nyala' is a species of a classifier, which is not read; take"):
         read(file, category="nyala")
     names = ["a;mammalia;;;;;nyala", "b;mammalia;;;;;impala"]
