@@ -94,9 +94,9 @@ def _of_frames(source: Path, taken: Set[Path], findings: Findings) -> dict[tuple
     """The files of labels of frames of videos under `source`, by path and frame from 0, without those `taken` by pictures."""
     videos = list_images(source, recursive=True, suffixes=VIDEO_SUFFIXES)
     labels = frame_labels(source, videos)
-    first = 0 if any(0 in own for own in labels.values()) else 1
-    files = {(path, frame - first): own[frame] for path, own in labels.items() for frame in sorted(own)}
-    found = {place: file for place, file in files.items() if file not in taken}
+    files = [(path, n, own[n]) for path, own in labels.items() for n in sorted(own) if own[n] not in taken]
+    first = 0 if any(n == 0 for _, n, _ in files) else 1
+    found = {(path, n - first): file for path, n, file in files}
     path_of: dict[Path, str] = {}
     for (path, _), file in found.items():
         if path_of.setdefault(file, path) != path:

@@ -109,7 +109,7 @@ def test_the_files_of_several_folders_are_read_as_one(folder: Path) -> None:
         "north/results.json image 1 detection 1",
     )
     assert findings.warnings == ["pictures that no file of results lists, left out: 1, the first 'north/b.jpg'"]
-    assert any("results of 2 files" in note for note in findings.notes)
+    assert any("results in folders, read as one: 2 (" in note for note in findings.notes)
     (folder / "samples.csv").write_text("path\nnorth/a.jpg\n")
     assert recognise_source(folder).format == "csv"
     (folder / "north/again.json").write_bytes((folder / "north/results.json").read_bytes())

@@ -184,6 +184,14 @@ def test_labels_of_frames_of_videos_are_read_as_ultralytics_writes_them(tmp_path
     assert "labels/a_12.txt' may be of 'a.avi' or of 'a.mp4'; leave only one" in refusal(tmp_path, "yolo")
 
 
+def test_labels_of_pictures_do_not_say_where_frames_count_from(tmp_path: Path) -> None:
+    pictures(tmp_path, "a_0.jpg")
+    touch(tmp_path, ["a.mp4"])
+    for name in ("a_0", "a_7"):
+        text(tmp_path / f"{name}.txt", "0 0.5 0.5 0.2 0.4\n")
+    assert read(tmp_path, "yolo")[0].frame_number.tolist() == [6, -1]
+
+
 def test_labels_of_frames_are_told_where_whole_frames_are_taken(tmp_path: Path) -> None:
     video(tmp_path / "a.mp4", [9, 90])
     text(tmp_path / "a_1.txt", "0 0.5 0.5 0.2 0.4 1 7\n")
