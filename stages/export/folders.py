@@ -30,8 +30,9 @@ def write_folders(rows: Sequence[Member], folder: Path, *, pictures: Pictures, c
 
     Those that were assigned to none of the individuals, so to new ones, are in `new`. A picture keeps its name, made safe,
     after its place in the cluster: the nearest to the centre comes first. If files of one name lie in several folders, that
-    of the camera, or of the folder, stands before it. Links to pictures with several boxes have left and top of theirs.
-    Copies of boxes and of frames are what was cut out of the picture or video, as JPEG; links lead to the whole picture.
+    of the camera, or of the folder if one camera has several, stands before it. Links to pictures with several boxes have left
+    and top of theirs. Copies of boxes and of frames are what was cut out of the picture or video, as JPEG; links lead to the
+    whole picture.
     DbcError if `folder` is there and not empty, or cannot be written, or a picture cannot be read or is smaller than it was:
     nothing is left of it then. UsageError for links to frames of videos.
     """
@@ -111,8 +112,11 @@ def _places(rows: Sequence[Member], *, copy: bool) -> Iterator[tuple[Member, str
     n_new = sum(row.is_new for row in rows)
     count: Counter[str] = Counter()
     n_boxes = Counter((row.path, row.frame) for row in rows)
-    n_files = Counter(safe_name(path).casefold() for path in {row.path for row in rows})
+    cameras = {row.path: row.camera for row in rows}
+    n_files = Counter(safe_name(path).casefold() for path in cameras)
+    of_camera = Counter((camera, safe_name(path).casefold()) for path, camera in cameras.items())
     is_named_again = max(n_files.values(), default=0) > 1
+    by_camera = max(of_camera.values(), default=0) == 1
     for row in rows:
         if row.individual is None and not row.is_new:
             continue
@@ -120,7 +124,7 @@ def _places(rows: Sequence[Member], *, copy: bool) -> Iterator[tuple[Member, str
         count[place] += 1
         width = len(str(n_new if row.individual is None else row.cluster_size))
         name = safe_name(row.path)
-        if is_named_again and (where := row.camera or row.path.rpartition("/")[0]):
+        if is_named_again and (where := (row.camera if by_camera else None) or row.path.rpartition("/")[0]):
             name = f"{safe_name(where.replace('../', '').replace('/', '_'))[: _MOST_LETTERS // 3]}_{name}"
         if not copy and row.box is not None and n_boxes[row.path, row.frame] > 1:
             suffix = Path(name).suffix

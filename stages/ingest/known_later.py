@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import filterfalse
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +68,7 @@ def read_known_later(file: Path, dataset: Artifact, newest: Artifact | None = No
     n_known = int((pid != UNKNOWN).sum())
     nothing: list[str] = []
     several: list[str] = []
-    for path in [path for path in lost if path not in later]:
+    for path in filterfalse(set(later).__contains__, lost):
         (several if len(pictures.that_fit(path)) > 1 else nothing).append(path)
     strange = f"; rows that name no picture of the data set: {_counted(nothing)}" if nothing else ""
     strange += f"; rows with a file name that several pictures have: {_counted(several)}" if several else ""

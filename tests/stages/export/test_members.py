@@ -162,10 +162,14 @@ def test_links_say_camera_and_box_where_names_do_not_tell(pictures: Path, tmp_pa
     write_folders(rows, tmp_path / "one", pictures=Pictures(pictures), copy=False)
     rows += [replace(rows[0], box=(7, 6, 3, 3), cluster=1, individual=2), replace(member("b/1.jpg", 0), camera="ST2")]
     write_folders(rows, tmp_path / "two", pictures=Pictures(pictures), copy=False)
-    names = [sorted(file.name for file in (tmp_path / out).rglob("*.jpg")) for out in ("one", "two")]
+    # folders of one camera, as 100MEDIA and 101MEDIA
+    of_one = [replace(member(path, 0), camera="ST") for path in ("a/1.jpg", "b/1.jpg")]
+    write_folders(of_one, tmp_path / "three", pictures=Pictures(pictures), copy=False)
+    names = [sorted(file.name for file in (tmp_path / out).rglob("*.jpg")) for out in ("one", "two", "three")]
     assert names == [
         ["1_1.jpg", "2_2.jpg"],
         ["1_ST_1_1-at-0-5.jpg", "1_ST_1_1-at-7-6.jpg", "2_ST_1_2.jpg", "3_ST2_1.jpg"],
+        ["1_a_1.jpg", "2_b_1.jpg"],
     ]
 
 
