@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from schemas.choices import CameraUse
-from schemas.stage_names import stage_label
+from schemas.stage_names import INIT_STAGE, stage_label
 from stages.loop.choice.choose import choose, choose_clusters, default_rule, scores
 from stages.loop.choice.measures import StageMeasures
 from stages.loop.choice.rule import standard_error
@@ -91,7 +91,7 @@ def verdict(
         doubt = _doubt(measures, rule, stage, helped=helped, guessing=guessing)
         lines.insert(0, _line(measures, rule, stage, helped=helped, doubt=doubt, known=mean_average_precision or {}))
         helped = None if doubt else helped
-    elif first.stage < 1 and not is_trained:
+    elif first.stage == INIT_STAGE and not is_trained:
         lines.insert(0, "No stage was trained, so all have the features of stage init.")
     collapse = _collapse(first, last) if is_trained else None
     warnings = [None if helped is not False else _harm(joined), _camera(joined), collapse]

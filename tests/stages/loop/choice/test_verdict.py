@@ -205,7 +205,12 @@ def test_features_that_collapse_are_warned_of() -> None:
 
 
 @pytest.mark.parametrize(
-    ("start", "line"), [([HELPED[0]], "No stage was trained, so all have the features of stage init. "), ([], "")]
+    ("start", "line"),
+    [
+        ([HELPED[0]], "No stage was trained, so all have the features of stage init. "),
+        ([], ""),
+        ([replace(HELPED[0], stage=0)], ""),
+    ],
 )
 def test_without_training_that_is_said(start: list[StageMeasures], line: str) -> None:
     found = judged([*start, HELPED[1]])
