@@ -42,7 +42,7 @@ def demo(given: Given) -> None:
     place = drawn.artifact.path.as_posix()
     reporter.note(f"{figures.n_images} images of {figures.n_identities} drawn people, {drawn.status}: {place}")
     plan = Plan(
-        merge=MergeParameters(merge_percent=0.1),
+        merge=MergeParameters(),
         extract=ExtractParameters(),
         evaluate=EvaluateParameters(),
         train={"seed": seed},

@@ -10,6 +10,7 @@ from functools import cache
 
 import numpy as np
 
+from stages.arrays.silhouette import SAMPLE_LIMIT
 from stages.loop.choice import rules
 from stages.loop.choice.measures import StageMeasures
 from stages.typing import BoolArray, Float64Array
@@ -116,8 +117,13 @@ def newest_near_best(
 
 
 def standard_error(measures: Sequence[StageMeasures]) -> float:
-    """How far silhouettes of two of `measures` differ by chance; before the first merge every sample is a cluster."""
-    return ERROR / math.sqrt(measures[0].n_clusters)
+    """How far silhouettes of two of `measures` differ by chance: of as many samples as they are of."""
+    return ERROR / math.sqrt(n_measured(measures))
+
+
+def n_measured(measures: Sequence[StageMeasures]) -> int:
+    """The samples that silhouettes are of: all, which before the first merge are a cluster each, or those drawn of many."""
+    return min(measures[0].n_clusters, SAMPLE_LIMIT)
 
 
 def most_separate(measures: Sequence[StageMeasures], candidates: BoolArray) -> int:

@@ -11,7 +11,7 @@ from schemas.choices import CameraUse
 from schemas.stage_names import INIT_STAGE, stage_label
 from stages.loop.choice.choose import choose, choose_clusters, default_rule, scores
 from stages.loop.choice.measures import StageMeasures
-from stages.loop.choice.rule import standard_error
+from stages.loop.choice.rule import n_measured, standard_error
 
 FAR_ABOVE_CHANCE = 0.7
 """Of the way from chance to 1: pairs joined within a camera. At the last stage of four runs that helped 0.15 to 0.33, of
@@ -127,7 +127,7 @@ def _doubt(measures: Sequence[StageMeasures], rule: str, stage: int, *, helped: 
     before, after = (_score(measures, rule, number) for number in (measures[0].stage, stage))
     error = standard_error(measures)
     if abs(after - before) < error:
-        return f"a difference within the error of {measures[0].n_clusters} samples, about {error:.3f}"
+        return f"a difference within the error of {n_measured(measures)} samples, about {error:.3f}"
     if helped and stage in guessing:
         return "but the loss there is as high as that of guessing"
     if helped and after < before:

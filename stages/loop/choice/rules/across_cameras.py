@@ -40,9 +40,9 @@ def _choose(measures: Sequence[StageMeasures], score: Float64Array) -> int:
 
 RULE = Rule(
     description="the newest trained features that, merged anew, give within a twentieth of the best silhouette counting only "
-    "other cameras, or those of before training if they are best; not if their neighbours keep to one camera "
-    "more than at the first stage, or they are best in twice the clusters; of the stages that have them, the largest "
-    "cluster-silhouette",
+    "other cameras, or those of before training if they are best, or all are below 0.1 and none clearly better; "
+    "not if their neighbours keep to one camera more than at the first stage, or they are best in twice the clusters; of the "
+    "stages that have them, the largest cluster-silhouette",
     needs="known cameras, at least two",
     score=_score,
     choose=_choose,

@@ -11,7 +11,7 @@ from sklearn.metrics import adjusted_rand_score
 from stages.errors import UsageError
 from stages.loop.choice.choose import choose, choose_clusters, default_rule, is_enough, reason, scores
 from stages.loop.choice.measures import StageMeasures, measure
-from stages.loop.choice.rule import all_rules
+from stages.loop.choice.rule import all_rules, standard_error
 from stages.loop.choice.rules import rule_names
 from stages.merge import initial_labels
 from tests.reference.published import merge_stage
@@ -228,3 +228,10 @@ def test_features_trained_on_half_of_the_clusters_that_they_ask_for_are_not_chos
     first = replace(starting(0.099, 0.1, across_cameras=0.099, camera_mixing=0.6), n_clusters=566, best_clusters=283)
     assert choose([first, fit, over_merged]) == 1
     assert choose([first, fit, replace(over_merged, n_clusters=95)]) == 2
+
+
+def test_the_error_is_of_as_many_samples_as_silhouettes_are_of() -> None:
+    lions = [replace(starting(0.042, 0.04), n_clusters=60_000), *stages(separation=[0.05, 0.0454])]
+    assert standard_error(lions) == pytest.approx(0.25 / 5000**0.5)
+    assert choose([lions[0], replace(lions[2], separation=0.0454)]) == -1
+    assert choose([lions[0], replace(lions[2], separation=0.0456)]) == 2
