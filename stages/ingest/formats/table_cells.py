@@ -76,14 +76,15 @@ def rows_of_boxes(table: CsvFile, box: tuple[str, ...] | None, findings: Finding
 def with_tracks(table: CsvFile, findings: Findings) -> CsvFile:
     """The table of boxes with the first of `TRACKS` as tracklets, each of one camera and folder or video; −1 is no track.
 
-    It is told. The table stays as it is if it has tracklets, or if a track would have two identities or boxes of one frame.
+    It is told. The table stays as it is if it has tracklets, or if a track would have two identities, boxes of one frame, or
+    cameras or frames of some boxes alone.
     """
     name = next((name for name in TRACKS if name in table.cells), None)
     if name is None or "tracklet" in table.cells:
         return table
     tracklets: list[str] = []
     seen = set()
-    identity_of: dict[str, str] = {}
+    told_of: dict[str, tuple[object, ...]] = {}
     columns = map(table.column, ("path", name, "camid", "frame", "pid", "split"))
     for path, track, camera, frame, *identity in zip(*columns, strict=True):
         place = path if is_video(path) else path.rpartition("/")[0]
@@ -91,7 +92,8 @@ def with_tracks(table: CsvFile, findings: Findings) -> CsvFile:
         is_none = is_missing(track) or number_of(track) == NO_TRACK
         tracklets.append("" if is_none else "/".join(filter(None, parts)))
         box = (tracklets[-1], path if is_missing(frame) else frame)
-        if not is_none and (box in seen or identity_of.setdefault(tracklets[-1], str(identity)) != str(identity)):
+        told = (is_missing(camera), is_missing(frame), *identity)
+        if not is_none and (box in seen or told_of.setdefault(tracklets[-1], told) != told):
             return table
         seen.add(box)
     findings.warnings.append(

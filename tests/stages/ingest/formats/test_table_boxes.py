@@ -175,6 +175,8 @@ BOXES = "path,x,y,w,h,frame"
         # what is no track: two boxes of one frame, two identities, images without boxes
         (f"{BOXES},track\na/1.jpg,1,1,2,2,1,7\na/1.jpg,1,1,9,9,1,7\nb/1.jpg,1,1,2,2,3,7\n", [0, 1, 2, 3]),
         (f"{BOXES},pid,track\na/1.jpg,1,1,2,2,1,x,7\na/2.jpg,1,1,2,2,2,y,7\nb/1.jpg,1,1,2,2,3,x,7\n", [0, 1, 2, 3]),
+        (f"{BOXES},track\na/1.jpg,1,1,2,2,1,7\na/2.jpg,1,1,2,2,,7\nb/1.jpg,1,1,2,2,3,7\n", [0, 1, 2, 3]),
+        ("path,x,y,w,h,camid,track\na/1.jpg,1,1,2,2,a,7\na/2.jpg,1,1,2,2,,7\nb/1.jpg,1,1,2,2,,7\n", [0, 1, 2, 3]),
         ("path,track_id\na/1.jpg,7\na/2.jpg,7\n", [0, 1, 2]),
     ],
 )
