@@ -12,7 +12,8 @@ from stages.samples import GALLERY, QUERY, TRAIN, Samples
 
 LEAKS = {
     "shared_identities": "identities that are in train and also in query or gallery: {n}; metrics will look too good",
-    "pictures_of_two_identities": "pictures that are there under several identities, byte for byte: {n}; correct the labels",
+    "pictures_of_two_identities": "pictures that are there under several identities, byte for byte: {n}; correct the labels, "
+    "or leave folders of copies out with `exclude`",
     "pictures_in_train_and_test": (
         "pictures that are in train and also in query or gallery, byte for byte: {n}; metrics will look too good"
     ),

@@ -20,8 +20,8 @@ from stages.ingest.decode.pixels import Drawn, Files, ImageSource
 from stages.ingest.decode.workers import default_workers
 from stages.ingest.depth import stored_dark
 from stages.ingest.encounters import by_time, told_bursts, told_clocks
-from stages.ingest.excluded import without
 from stages.ingest.formats import image_root, read_samples
+from stages.ingest.formats.excluded import without
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.listing import HARMLESS, told_left_out
 from stages.ingest.leaks import LEAKS, find_leaks, one_camera, repeated_pictures

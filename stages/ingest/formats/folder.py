@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
 
 from schemas.parameters import IngestParameters
 from stages.errors import UsageError
+from stages.ingest.formats.excluded import is_excluded
 from stages.ingest.formats.format import NAMING, Findings, Format
 from stages.ingest.formats.layout import shortened
 from stages.ingest.formats.listing import list_images, no_images
@@ -29,7 +31,7 @@ _PLACE = (
     "testing probe dcim card sd sdcard waterhole"
 )
 _PLACES = re.compile(
-    rf"(?:{'|'.join(_PLACE.split())})s?(?:[-_ .]?[0-9]*|[-_ .][a-z][0-9]*|[-_ .]?[0-9]+[a-z])"
+    rf"(?:all[-_ .])?(?:{'|'.join(_PLACE.split())})s?(?:[-_ .]?[0-9]*|[-_ .][a-z][0-9]*|[-_ .]?[0-9]+[a-z])"
     r"|(?-i:[Cc]am(?:era)?[A-Z]\w*)|(?:cam|camera|station|site)[-_ .].+|s[0-9]+[-_]?c[0-9]+"
     "|.+[-_ ](?:camera|cam|station|site|waterhole|trap|card)s?[-_ ]?[0-9]*",
     re.I,
@@ -57,7 +59,8 @@ def read_folder(source: Path, parameters: IngestParameters, findings: Findings) 
     If all folders in `source` are called train, val, test, query or gallery, they are splits (`test` is divided into
     query and gallery), else splits are drawn by identity (`assign_splits`). The next folder of a path is its identity,
     however deep the file lies; identities are numbered 1..n in sorted order. Images that lie in no such folder, or in one
-    whose name is a missing word, have no identity. With `identity_pattern` that decides, and no folder does.
+    whose name is a missing word, have no identity. With `identity_pattern` that decides, and no folder does. Pictures that
+    `exclude` names count for numbers and splits, and nothing else is asked of them.
     Raises `UsageError` if there are no images, if images lie beside
     folders of identities, if folders may be no identities and `parameters.folder_identities` does not say, or for a
     `camera_pattern` that does not fit.
@@ -65,35 +68,44 @@ def read_folder(source: Path, parameters: IngestParameters, findings: Findings) 
     paths = list_images(source, recursive=True)
     if not paths:
         raise no_images(source)
-    texts = camera_texts(paths, pattern=parameters.camera_pattern, root=source, notes=findings.notes)
+    is_kept = ~is_excluded(paths, parameters.exclude)
+    kept, spared = list(compress(paths, is_kept)), set(compress(paths, ~is_kept))
+    texts = camera_texts(paths, pattern=parameters.camera_pattern, root=source, notes=findings.notes, spared=spared)
     camid = np.asarray(numbers_of(texts, smallest=0), dtype=np.int32)
     if parameters.camera_pattern is not None:
-        findings.missing["camid"] = sum(map(is_missing, texts))
+        findings.missing["camid"] = sum(map(is_missing, compress(texts, is_kept)))
     by_folder = parameters.folder_identities if parameters.identity_pattern is None else False
-    kinds = _split_folders(source, paths, folder_identities=by_folder)
+    # without identities, what is left out decides about splits as with all
+    in_splits = _has_splits(source, kept if by_folder is None else paths, folder_identities=by_folder)
     if parameters.identity_pattern is None:
-        names = _identity_names(source, paths, folder_identities=by_folder, in_splits=kinds is not None)
+        names = _identity_names(source, paths, spared, folder_identities=by_folder, in_splits=in_splits)
     else:
-        names = identity_texts(paths, pattern=parameters.identity_pattern, root=source, notes=findings.notes)
-    folders = {path.rpartition("/")[0]: text for path, text in zip(paths, texts, strict=True) if _is_of_track(path)}
+        names = identity_texts(
+            paths, pattern=parameters.identity_pattern, root=source, notes=findings.notes, spared=spared
+        )
+    folders = {
+        path.rpartition("/")[0]: text
+        for path, text in zip(paths, texts, strict=True)
+        if _is_of_track(path) and path not in spared
+    }
     numbered = sorted(folder for folder, text in folders.items() if text != folder.rpartition("/")[2])
-    if numbered and kinds is None and parameters.identity_pattern is None:
+    if numbered and not in_splits and parameters.identity_pattern is None:
         findings.notes.append(
             f"folders of numbers within others, which are not read: {len(numbered)}, the first {shown(numbered[0])}; if they "
             "are tracks, list the pictures in a table with the columns path, camera and tracklet"
         )
     pid = identities(names)
-    if parameters.identity_pattern is None and any(names):
-        findings.missing["pid"] = int((pid == UNKNOWN).sum())
-        known = [shown(name) for name in sorted({name for name in names if not is_missing(name)})]
+    if parameters.identity_pattern is None and any(compress(names, is_kept)):
+        findings.missing["pid"] = int((pid[is_kept] == UNKNOWN).sum())
+        known = [shown(name) for name in sorted({name for name in compress(names, is_kept) if not is_missing(name)})]
         told = f"identities: the names of {len(known)} folders ({shortened(known)})"
         findings.notes.append(f"{told}; `folder_identities=False` if they are none")
-    findings.warnings += doubts(names, kind="identities")
-    if kinds is None:
-        split = own_splits(pid, camid, parameters, findings)
+    findings.warnings += doubts(list(compress(names, is_kept)), kind="identities")
+    if in_splits:
+        split = _given_splits(source, paths, pid, camid, seed=parameters.seed)
+        _tell_splits(kept, pid[is_kept], split[is_kept], findings)
     else:
-        split = _given_splits(source, kinds, pid, camid, seed=parameters.seed)
-        findings.notes.append(f"splits: by the folders {', '.join(_top_folders(paths))}")
+        split = own_splits(pid, camid, parameters, findings)
     samples = Samples.of_images(paths, pid.tolist(), camid.tolist(), split.tolist())
     return samples.named(identity=names, camera=texts)
 
@@ -114,44 +126,52 @@ def _top_folders(paths: Sequence[str]) -> list[str]:
     return sorted({path.split("/", 1)[0] for path in paths if "/" in path})
 
 
-def _split_folders(source: Path, paths: Sequence[str], *, folder_identities: bool | None) -> list[int] | None:
-    """What the first folder of each path says of its split; None if the folders of `source` are no splits."""
+def _has_splits(source: Path, paths: Sequence[str], *, folder_identities: bool | None) -> bool:
+    """Whether the first folders of `paths`, all that is looked at in `source`, are splits."""
     tops = _top_folders(paths)
     splits = [top for top in tops if top.casefold() in SPLIT_FOLDERS]
     if not splits or folder_identities:
-        return None
+        return False
     others = [top for top in tops if top not in splits] or [path for path in paths if "/" not in path]
     if others and folder_identities is None:
         raise UsageError(
             f"{shown(source)} holds {shortened(splits)} beside {shortened([shown(each) for each in others])}: these may be "
-            "splits or identities; leave only folders of splits there, or say `folder_identities=True` if all are "
-            "identities, `folder_identities=False` if none is and all images are train"
+            "splits or identities; leave the others out with `exclude` if they are splits, or say `folder_identities=True` if "
+            "all are identities, `folder_identities=False` if none is and all images are train"
         )
-    if others:
-        return None
-    return [SPLIT_FOLDERS[path.split("/", 1)[0].casefold()] for path in paths]
+    return not others
 
 
 def _identity_names(
-    source: Path, paths: Sequence[str], *, folder_identities: bool | None, in_splits: bool
+    source: Path, paths: Sequence[str], spared: Set[str], *, folder_identities: bool | None, in_splits: bool
 ) -> list[str]:
-    """The folder that names the identity of each path, empty if there is none."""
+    """The folder that names the identity of each path, empty if there is none. Nothing is asked of the paths `spared`."""
     if folder_identities is False:
         return [""] * len(paths)
-    below = [path.split("/", 1) if in_splits else ("", path) for path in paths]
+    below = [tuple(path.split("/", 1)) if in_splits and "/" in path else ("", path) for path in paths]
     names = [rest.split("/", 1)[0] if "/" in rest else "" for _, rest in below]
-    for top in sorted({top for top, _ in below}):
-        flat = [rest for (own, rest), name in zip(below, names, strict=True) if own == top and not name]
-        if flat and len(flat) < sum(own == top for own, _ in below):
+    every = [(name, top, rest) for name, (top, rest) in zip(names, below, strict=True)]
+    kept = [each for each, path in zip(every, paths, strict=True) if path not in spared]
+    for top in sorted({top for _, top, _ in kept}):
+        flat = [rest for name, own, rest in kept if own == top and not name]
+        n_images = sum(own == top for _, own, _ in kept)
+        if flat and len(flat) < n_images:
             raise UsageError(
-                f"image {shown(flat[0])} lies beside the identity folders of {shown(source / top)} ({len(flat)} such "
-                "images); move it into the folder of its identity or remove it"
+                f"image {shown(flat[0])} lies beside the identity folders of {shown(source / top)} ({len(flat)} of "
+                f"{n_images} images); move it into the folder of its identity, or leave it out with `exclude`"
             )
-    found = sorted({name for name in names if not is_missing(name)})
-    doubtful, why = _doubtful(found, list(zip(names, (rest for _, rest in below), strict=True)))
-    if folder_identities is None and doubtful:
+        inner = sorted({name for name, own, _ in kept if own == top and name.casefold() in SPLIT_FOLDERS})
+        if in_splits and inner:
+            raise UsageError(
+                f"{shown(source / top)} holds {shortened([shown(name) for name in inner])}, where folders are identities: "
+                f"if these are splits, move them beside {shown(top)} and leave what else it holds out with `exclude`; "
+                "`folder_identities=False` if no folder is an identity"
+            )
+    doubtful, why = _doubtful([(name, rest) for name, _, rest in kept])
+    # others that are left out do not make doubtful what is not so with them
+    if folder_identities is None and doubtful and _doubtful([(name, rest) for name, _, rest in every])[0]:
         tables = "; for tracks in them, list pictures in a table with the columns path, camera and tracklet"
-        tables = tables if all(map(_is_of_track, paths)) and not in_splits else ""
+        tables = tables if all(path in spared or _is_of_track(path) for path in paths) and not in_splits else ""
         raise UsageError(
             f"{shown(source)} sorts its images into {shortened([shown(name) for name in doubtful])}, which may be no "
             f"identities{why}; say `folder_identities=True` if they are, `folder_identities=False` if not (and "
@@ -160,11 +180,12 @@ def _identity_names(
     return names
 
 
-def _doubtful(names: Sequence[str], files: Sequence[tuple[str, str]]) -> tuple[Sequence[str], str]:
-    """Those of the folders `names` that may be no identities, and why, if their names do not say it.
+def _doubtful(files: Sequence[tuple[str, str]]) -> tuple[Sequence[str], str]:
+    """The folders that may be no identities, and why, if their names do not say it.
 
     `files` are the folder and the path, from that folder's parent, of each picture.
     """
+    names = sorted({name for name, _ in files if not is_missing(name)})
     if doubtful := [name for name in names if _PLACES.fullmatch(name)]:
         return doubtful, ""
     if len(names) == 1 or all(map(_DATES_OR_CARDS.fullmatch, names)) or {name.casefold() for name in names} <= _SIDES:
@@ -184,9 +205,30 @@ def _doubtful(names: Sequence[str], files: Sequence[tuple[str, str]]) -> tuple[S
     return [], ""
 
 
-def _given_splits(source: Path, kinds: Sequence[int], pid: Int32Array, camid: Int32Array, *, seed: int) -> UInt8Array:
+def _tell_splits(paths: Sequence[str], pid: Int32Array, split: UInt8Array, findings: Findings) -> None:
+    """Tell of the splits by folders, of what `val` was taken for, and if there are no queries."""
+    tops = _top_folders(paths)
+    told = f"splits: by the folders {', '.join(tops)}"
+    val = next((top for top in tops if top.casefold() == "val"), None)
+    if val is not None:
+        told += f"; {val} is train, too"
+        told += "" if (split != TRAIN).any() else ", so there are no queries: call it test to search in it"
+    findings.notes.append(told)
+    gallery = np.flatnonzero(split == GALLERY)
+    if len(gallery) and QUERY not in split:
+        why = "no identity there has pictures of two cameras, or two pictures if no camera is known"
+        if "test" not in map(str.casefold, tops):
+            why = "there is neither a folder query nor test"
+        elif (pid[gallery] <= 0).all():
+            named = f"such as {shown(paths[gallery[0]])}, if they hold them"
+            why = f"no picture there has an identity; `identity_pattern` takes identities from names {named}"
+        findings.warnings.append(f"there are no queries, so nothing can be searched for in the gallery: {why}")
+
+
+def _given_splits(source: Path, paths: Sequence[str], pid: Int32Array, camid: Int32Array, *, seed: int) -> UInt8Array:
     """(n_images, uint8) the split of each image, from what its folder says."""
-    given = np.asarray(kinds)
+    # what is left out need not lie in such a folder
+    given = np.asarray([SPLIT_FOLDERS.get(path.split("/", 1)[0].casefold(), GALLERY) for path in paths])
     if TRAIN not in given:
         raise UsageError(f"{shown(source)} has folders of test images and no train images; add the folder train")
     test = given == TEST

@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from stages.errors import UsageError
@@ -28,19 +28,25 @@ json.dump([match and match[group] for match in found], sys.stdout)
 """
 
 
-def camera_texts(paths: Sequence[str], *, pattern: str | None, root: Path, notes: list[str]) -> list[str]:
+def camera_texts(
+    paths: Sequence[str], *, pattern: str | None, root: Path, notes: list[str], spared: Collection[str] = ()
+) -> list[str]:
     """The camera in each path, by the group `cam` of `pattern`, else by its first group; empty texts if it is None.
 
     If it finds nothing in any path, it is searched in all of them with the name of their `root` in front, as of a single
     card (`ST01/IMG_0001.JPG`), which `notes` are given a line about. Raises `UsageError` if it is no regular expression
-    with a group, finds nothing in a path, or searches for longer than `SECONDS`.
+    with a group, finds nothing in a path that is not `spared`, or searches for longer than `SECONDS`.
     """
-    return _texts(paths, pattern, "cam", "camera_pattern", root, notes, named="the camera", example=r"c(\d+)")
+    return _texts(paths, pattern, "cam", "camera_pattern", root, notes, spared, named="the camera", example=r"c(\d+)")
 
 
-def identity_texts(paths: Sequence[str], *, pattern: str | None, root: Path, notes: list[str]) -> list[str]:
+def identity_texts(
+    paths: Sequence[str], *, pattern: str | None, root: Path, notes: list[str], spared: Collection[str] = ()
+) -> list[str]:
     """The identity in each path, by the group `id` of `pattern`; all else is as in `camera_texts`."""
-    return _texts(paths, pattern, "id", "identity_pattern", root, notes, named="the individual", example=r"(\w+)_\d+")
+    return _texts(
+        paths, pattern, "id", "identity_pattern", root, notes, spared, named="the individual", example=r"(\w+)_\d+"
+    )
 
 
 def _texts(
@@ -50,6 +56,7 @@ def _texts(
     option: str,
     root: Path,
     notes: list[str],
+    spared: Collection[str],
     *,
     named: str,
     example: str,
@@ -76,10 +83,10 @@ def _texts(
             f"`{option}` {shown(pattern)} fits no path in {shown(folder)}, and all with that name in front, as in "
             f"{shown(below[0])}: {shown(found[0] or '')}"
         )
-        if all(found) and told not in notes:
+        if all(text or path in spared for path, text in zip(paths, found, strict=True)) and told not in notes:
             notes.append(told)
     for path, text in zip(paths, found, strict=True):
-        if not text:
+        if not text and path not in spared:
             raise UsageError(
                 f"path {shown(path)} does not match `{option}` {shown(pattern)}; widen the pattern, or give "
                 "pictures that join a run one of their own, with `add=True`"

@@ -282,7 +282,7 @@ def test_folders_of_splits_are_splits_and_not_identities(tmp_path: Path) -> None
         assert pid == "abcd".index(name) + 1
         assert split == names.get(name, split)
     assert sorted(samples.split.tolist()) == [TRAIN] * 4 + [QUERY] * 2 + [GALLERY] * 2
-    assert "splits: by the folders Train, test, val" in findings.notes
+    assert "splits: by the folders Train, test, val; val is train, too" in findings.notes
 
 
 def test_given_queries_are_searched_in_test(tmp_path: Path) -> None:

@@ -77,7 +77,73 @@ def test_a_pattern_that_finds_no_camera_is_refused(tmp_path, pattern, told):
 
 def test_images_beside_identity_folders_are_refused(tmp_path):
     touch(tmp_path, ["p1/a.jpg", "cover.jpg"])
-    assert "'cover.jpg' lies beside the identity folders" in refusal(tmp_path, "folder")
+    told = refusal(tmp_path, "folder")
+    assert "'cover.jpg' lies beside the identity folders" in told
+    assert "(1 of 2 images)" in told
+
+
+@pytest.mark.parametrize(
+    ("others", "parameters", "left"),
+    [
+        ("cover.jpg", {}, 2),
+        ("x/cover.jpg", {"camera_pattern": r"cam(\d)", "identity_pattern": r"^(p\d)"}, 2),
+        ("cam2/1.jpg", {}, 2),
+        ("train/p1/cam1.jpg train/p2/cam2.jpg x/1.jpg y.jpg", {}, 4),
+    ],
+    ids=["beside identities", "without what patterns find", "a folder that may be none", "beside splits"],
+)
+def test_nothing_is_asked_of_what_is_left_out(tmp_path, others, parameters, left):
+    names = others.split()
+    touch(tmp_path, [*names, *(f"{'test/' if left > 2 else ''}p{i}/cam{i}.jpg" for i in (1, 2))])
+    out = ",".join(name for name in names if not name.startswith("train"))
+    refusal(tmp_path, "folder", **parameters)
+    samples, findings = read_as(tmp_path, "folder", exclude=out, **parameters)
+    assert len(samples.path) - len(out.split(",")) == left
+    assert not any(findings.missing.values())
+    assert samples.pid[[path not in names or path.startswith("train") for path in samples.path]].min() > 0
+
+
+def test_who_is_left_out_makes_no_others_doubtful(tmp_path):
+    touch(tmp_path, ["anna/1.jpg", "zoe/1.jpg"])
+    assert read(tmp_path, exclude="zoe", test_fraction=0).pid.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("below", "told"),
+    [("query gallery all_imgs", "val' holds 'gallery', 'query', where"), ("all_imgs", "'all_imgs', which")],
+)
+def test_splits_within_a_split_are_no_identities(tmp_path, below, told):
+    touch(tmp_path, ["train/1/a.jpg", "train/2/a.jpg", *(f"val/{each}/1/a.jpg" for each in below.split())])
+    assert told in refusal(tmp_path, "folder")
+    assert read(tmp_path, exclude="val").pid.tolist()[:2] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("names", "why"),
+    [
+        (
+            "train/car_1_cam1.jpg test/car_2_cam1.jpg",
+            "`identity_pattern` takes identities from names such as 'test/car_2",
+        ),
+        ("train/1/a.jpg gallery/2/a.jpg", "there is neither a folder query nor test"),
+        ("train/1/a.jpg test/2/a.jpg", "no identity there has pictures of two cameras"),
+        ("train/1/a.jpg query/2/a.jpg gallery/2/b.jpg", None),
+        ("train/1/a.jpg test/2/a.jpg test/2/b.jpg", None),
+    ],
+)
+def test_a_gallery_without_queries_is_told_with_the_reason(tmp_path, names, why):
+    touch(tmp_path, names.split())
+    _, findings = read_as(tmp_path, "folder")
+    found = [line for line in findings.warnings if line.startswith("there are no queries")]
+    assert why in found[0] if why else not found
+
+
+def test_what_val_is_taken_for_is_told(tmp_path):
+    touch(tmp_path, ["train/1/a.jpg", "Val/2/a.jpg", "Val/2/b.jpg"])
+    samples, findings = read_as(tmp_path, "folder")
+    assert samples.split.tolist() == [TRAIN] * 3
+    told = "splits: by the folders Val, train; Val is train, too, so there are no queries: call it test to search in it"
+    assert told in findings.notes
 
 
 def test_a_folder_without_images_is_refused(tmp_path):

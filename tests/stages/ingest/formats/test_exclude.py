@@ -10,7 +10,7 @@ from PIL import Image
 
 from schemas.parameters import IngestParameters
 from stages.errors import UsageError
-from stages.ingest.excluded import without
+from stages.ingest.formats.excluded import without
 from stages.ingest.formats.format import Findings
 from stages.ingest.stage import ingest
 from stages.runs.context import Context

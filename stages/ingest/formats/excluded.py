@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from fnmatch import fnmatchcase
 
 import numpy as np
@@ -22,16 +22,15 @@ def without(samples: Samples, exclude: str, findings: Findings, *, before: str =
     UsageError if one of them matches no picture, unless it was excluded `before` from the data set that is added to, or if no
     picture is left.
     """
-    paths, kept = set(samples.path), set(split(before))
-    excluded = np.zeros(len(samples.path), dtype=np.bool_)
-    for pattern in [exclude] if exclude in paths else split(exclude):
-        is_named = _named(samples.path, paths, pattern)
+    kept = set(split(before))
+    named = _named_by_each(samples.path, exclude)
+    for pattern, is_named in named.items():
         if not is_named.any() and pattern not in kept:
             raise UsageError(
                 f"`exclude` names {shown(pattern)}, which no picture of SOURCE matches; the first is "
                 f"{shown(samples.path[0]) if samples.path else 'none'}: give a path, a folder or a pattern like that"
             )
-        excluded |= is_named
+    excluded = _any_of(named, samples.path)
     if not excluded.any():
         return samples
     if excluded.all():
@@ -40,9 +39,25 @@ def without(samples: Samples, exclude: str, findings: Findings, *, before: str =
     return samples.with_images(~excluded)
 
 
+def is_excluded(paths: Sequence[str], exclude: str) -> BoolArray:
+    """Whether `exclude` names each of `paths` (n_images,), as in `without`."""
+    return _any_of(_named_by_each(paths, exclude), paths)
+
+
 def split(exclude: str) -> list[str]:
     """The paths, folders and patterns of `exclude`."""
     return [pattern for part in exclude.split(",") if (pattern := part.strip())]
+
+
+def _any_of(named: Mapping[str, BoolArray], paths: Sequence[str]) -> BoolArray:
+    found: BoolArray = np.any([np.zeros(len(paths), dtype=np.bool_), *named.values()], axis=0)
+    return found
+
+
+def _named_by_each(paths: Sequence[str], exclude: str) -> dict[str, BoolArray]:
+    """Which of `paths` (n_images,) each path, folder or pattern of `exclude` names."""
+    known = set(paths)
+    return {each: _named(paths, known, each) for each in ([exclude] if exclude in known else split(exclude))}
 
 
 def _named(ordered: Sequence[str], paths: Set[str], pattern: str) -> BoolArray:
