@@ -98,11 +98,12 @@ def addition(
         there.setdefault(key, []).append(sample)
     same = [there.get(key, []) for key in _sample_digests(samples, digests)]
     is_known = np.array([bool(each) for each in same], dtype=np.bool_)
-    otherwise = said_otherwise(stored, samples, same)
     is_held, goes_on = already_held(stored, kept.digests, samples, digests)
     goes_on[is_known] = -1
+    otherwise = said_otherwise(stored, samples, [*map(_there, same, goes_on.tolist())])
     n_held = np.add.reduceat(is_held, samples.frame_start[:-1], dtype=np.int64)
-    is_new, is_partly = n_held < np.diff(samples.frame_start), (n_held > 0) & (goes_on < 0) & ~is_known
+    n_own = np.where(goes_on < 0, 0, np.diff(stored.frame_start)[goes_on])
+    is_new, is_partly = n_held < np.diff(samples.frame_start), (n_held > n_own) & ~is_known
     share = np.zeros(len(samples))
     if len(stored.box) and len(samples.box):
         there_already = replace(stored, box=source_boxes(before).astype(np.float64))
@@ -131,7 +132,7 @@ def addition(
     findings.warnings += _lacking(stored, new)
     _tell_encounters([(name, now) for name, now in encounters.items() if now in brought], reporter)
     _tell_overlapping(np.where(is_partly & (share < 1), 0, share), findings, reporter)
-    _tell_held(int((goes_on >= 0).sum()), int((is_partly & (share < 1)).sum()), findings, reporter)
+    _tell_held(int(((goes_on >= 0) & is_new).sum()), int((is_partly & (share < 1)).sum()), findings, reporter)
     rows = rows[images]
     return Addition(
         samples=everything.take(order),
@@ -139,6 +140,10 @@ def addition(
         stored=np.where(rows < len(stored.path), rows, -1),
         source=KeptSource(old_root, _at(images, all_digests)),
     )
+
+
+def _there(same: list[int], goes_on: int) -> list[int]:
+    return same if goes_on < 0 else [goes_on]
 
 
 def _at(rows: Int64Array, texts: tuple[str, ...]) -> tuple[str, ...]:

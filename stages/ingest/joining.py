@@ -116,13 +116,15 @@ def _is_of(old: str, name: str) -> bool:
 def said_otherwise(before: Samples, samples: Samples, there: Sequence[Sequence[int]]) -> tuple[Counter[str], str]:
     """Of how many `samples` each column says something else than `before` has; and the first of them, in words.
 
-    `there` (n_samples) are the samples of `before` that are the same, none of a new one. What is not said is not told.
+    `there` (n_samples) are the samples of `before` that are the same, or go on in it, none of a new one. What is not said is
+    not told.
     """
     columns = [(each[0], texts_of(before, *each), texts_of(samples, *each)) for each in NAMED]
     columns.append(("timestamp", _times(before), _times(samples)))
     if before.tracklet_name and samples.tracklet_name:
         # without names, numbers are not those of the source
         columns.append(("tracklet", list(before.tracklet_name), list(samples.tracklet_name)))
+    n_before, n_images = np.diff(before.frame_start).tolist(), np.diff(samples.frame_start).tolist()
     found: Counter[str] = Counter()
     first = ""
     for name, old, new in columns:
@@ -131,6 +133,8 @@ def said_otherwise(before: Samples, samples: Samples, there: Sequence[Sequence[i
             # tables of clusters have numbers behind tracklets of one name
             now, is_numbered = new[sample], name in ("encounter", "tracklet")
             is_same = now in said or (is_numbered and any(_is_of(was, now) or _is_of(now, was) for was in said))
+            # a track that grew may begin earlier
+            is_same |= name == "timestamp" and any(n_images[sample] != n_before[each] for each in same)
             if said and now and not is_same:
                 found[name] += 1
                 was = shown(said[0]) if said[0] else "none"

@@ -378,3 +378,10 @@ def test_a_track_that_grew_goes_on_and_no_image_is_there_twice(
     assert (rows_before(grown, before) >= 0).sum() == 1
     assert add("2.csv", *more, add=True) == grown
     assert grown.damaged() == ()
+    # one track here, two in the run
+    capsys.readouterr()
+    assert add("3.csv", *(row(frame, "e") for frame in range(5)), add=True) == grown
+    told = " ".join(capsys.readouterr().err.split())
+    assert "is not taken: tracklet of 1, the first '0.png' 'e' for '" in told
+    assert "longer now" not in told
+    assert "samples that share images with others of the run, which keep them: 1;" in told
