@@ -328,9 +328,10 @@ def _named(
 ) -> Iterator[Detection]:
     """The rows with identity and camera as the parameters say, and without missing words."""
     paths = sorted({row.path for row in rows})
-    texts = camera_texts(paths, pattern=parameters.camera_pattern, root=root, notes=findings.notes)
+    notes, out = findings.notes, parameters.exclude
+    texts = camera_texts(paths, pattern=parameters.camera_pattern, root=root, notes=notes, exclude=out)
     cameras = dict(zip(paths, texts, strict=True))
-    texts = identity_texts(paths, pattern=parameters.identity_pattern, root=root, notes=findings.notes)
+    texts = identity_texts(paths, pattern=parameters.identity_pattern, root=root, notes=notes, exclude=out)
     identities = dict(zip(paths, texts, strict=True))
     for row in rows:
         identity = identities[row.path] or ("" if parameters.folder_identities is False else row.identity)

@@ -68,9 +68,10 @@ def read_folder(source: Path, parameters: IngestParameters, findings: Findings) 
     paths = list_images(source, recursive=True)
     if not paths:
         raise no_images(source)
-    is_kept = ~is_excluded(paths, parameters.exclude)
+    out = parameters.exclude
+    is_kept = ~is_excluded(paths, out)
     kept, spared = list(compress(paths, is_kept)), set(compress(paths, ~is_kept))
-    texts = camera_texts(paths, pattern=parameters.camera_pattern, root=source, notes=findings.notes, spared=spared)
+    texts = camera_texts(paths, pattern=parameters.camera_pattern, root=source, notes=findings.notes, exclude=out)
     camid = np.asarray(numbers_of(texts, smallest=0), dtype=np.int32)
     if parameters.camera_pattern is not None:
         findings.missing["camid"] = sum(map(is_missing, compress(texts, is_kept)))
@@ -81,7 +82,7 @@ def read_folder(source: Path, parameters: IngestParameters, findings: Findings) 
         names = _identity_names(source, paths, spared, folder_identities=by_folder, in_splits=in_splits)
     else:
         names = identity_texts(
-            paths, pattern=parameters.identity_pattern, root=source, notes=findings.notes, spared=spared
+            paths, pattern=parameters.identity_pattern, root=source, notes=findings.notes, exclude=out
         )
     folders = {
         path.rpartition("/")[0]: text

@@ -7,10 +7,12 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+from itertools import compress
 from pathlib import Path
 
 from stages.errors import UsageError
+from stages.ingest.formats.excluded import is_excluded
 from stages.ingest.formats.names import shown
 
 SECONDS = 5
@@ -29,23 +31,23 @@ json.dump([match and match[group] for match in found], sys.stdout)
 
 
 def camera_texts(
-    paths: Sequence[str], *, pattern: str | None, root: Path, notes: list[str], spared: Collection[str] = ()
+    paths: Sequence[str], *, pattern: str | None, root: Path, notes: list[str], exclude: str = ""
 ) -> list[str]:
     """The camera in each path, by the group `cam` of `pattern`, else by its first group; empty texts if it is None.
 
     If it finds nothing in any path, it is searched in all of them with the name of their `root` in front, as of a single
     card (`ST01/IMG_0001.JPG`), which `notes` are given a line about. Raises `UsageError` if it is no regular expression
-    with a group, finds nothing in a path that is not `spared`, or searches for longer than `SECONDS`.
+    with a group, finds nothing in a path that `exclude` does not leave out, or searches for longer than `SECONDS`.
     """
-    return _texts(paths, pattern, "cam", "camera_pattern", root, notes, spared, named="the camera", example=r"c(\d+)")
+    return _texts(paths, pattern, "cam", "camera_pattern", root, notes, exclude, named="the camera", example=r"c(\d+)")
 
 
 def identity_texts(
-    paths: Sequence[str], *, pattern: str | None, root: Path, notes: list[str], spared: Collection[str] = ()
+    paths: Sequence[str], *, pattern: str | None, root: Path, notes: list[str], exclude: str = ""
 ) -> list[str]:
     """The identity in each path, by the group `id` of `pattern`; all else is as in `camera_texts`."""
     return _texts(
-        paths, pattern, "id", "identity_pattern", root, notes, spared, named="the individual", example=r"(\w+)_\d+"
+        paths, pattern, "id", "identity_pattern", root, notes, exclude, named="the individual", example=r"(\w+)_\d+"
     )
 
 
@@ -56,7 +58,7 @@ def _texts(
     option: str,
     root: Path,
     notes: list[str],
-    spared: Collection[str],
+    exclude: str,
     *,
     named: str,
     example: str,
@@ -75,6 +77,7 @@ def _texts(
         )
     taken = group if group in regex.groupindex else 1
     found = _found(paths, pattern, taken, option)
+    spared = set(compress(paths, is_excluded(paths, exclude))) if not all(found) else ()
     folder = Path(os.path.abspath(root)).name  # noqa: PTH100 — a link keeps its name
     if paths and not any(found):
         below = [f"{folder}/{path}" for path in paths]

@@ -159,7 +159,8 @@ def _named(table: CsvFile, root: Path, parameters: IngestParameters, findings: F
         ("camid", camera_texts, parameters.camera_pattern),
     ):
         if pattern is not None:
-            cells[column] = find(cells["path"], pattern=pattern, root=root, notes=findings.notes)
+            notes, out = findings.notes, parameters.exclude
+            cells[column] = find(cells["path"], pattern=pattern, root=root, notes=notes, exclude=out)
     return replace(table, cells=cells)
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 
 from schemas.parameters import IngestParameters
 from stages.errors import UsageError
+from stages.ingest.formats import read_samples
 from stages.ingest.formats.excluded import without
 from stages.ingest.formats.format import Findings
 from stages.ingest.stage import ingest
@@ -74,6 +75,15 @@ def test_what_matches_nothing_or_everything_is_refused(exclude: str, message: st
         without(named(*PATHS), exclude, Findings())
     # but what was excluded before need not be in what is added
     assert len(without(named(*PATHS), "gone", Findings(), before="x/,gone")) == 4
+
+
+def test_patterns_need_not_find_anything_in_them_in_a_table_either(folder: Path) -> None:
+    table = folder / "pictures.csv"
+    table.write_text("path\n" + "\n".join(PATHS), encoding="utf-8")
+    asked = IngestParameters(format="csv", camera_pattern=r"IMG_(\d)", exclude="b")
+    assert read_samples(table, parameters=asked).camera == ("1", "2", "1", "")
+    with pytest.raises(UsageError, match="does not match `camera_pattern`"):
+        read_samples(table, parameters=asked.model_copy(update={"exclude": "a"}))
 
 
 def test_they_are_not_read_and_stay_out_when_the_folder_grew(folder: Path, tmp_path: Path) -> None:
