@@ -47,7 +47,7 @@ def test_a_set_too_large_to_watch_is_run_without_a_verdict_and_a_note_says_so(
 ) -> None:
     command = ["run", *NETWORK, "--stages", "2", "--merge-percent", "0.25", "--epochs", "0", "--run", run, "--json"]
     watched = dbc(*command)
-    assert watched.json["verdict"].startswith("Merged anew")
+    assert "Merged anew" in watched.json["verdict"]
     monkeypatch.setattr("stages.loop.watching.WATCHED_SAMPLES", 15)
     unwatched = dbc(*command)
     assert unwatched.status == 0, unwatched.err
