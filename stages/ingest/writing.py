@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import tee
+from itertools import compress, tee
 
 import numpy as np
 
@@ -36,7 +36,8 @@ class Written:
     """What became of the images: `good` (n_images) are stored, `bad` are named once a file, or once a box.
 
     `rectangle` (n_images, 4; int32) is left, top, width and height of what was cut out of each good picture, if boxes were,
-    `unpadded` that without `pad`; `clipped` (n_images) says whose boxes reached beyond their picture.
+    `unpadded` that without `pad`; `clipped` (n_images) says whose boxes reached beyond their picture, and `is_new` which of
+    them were looked at.
     """
 
     good: BoolArray
@@ -44,6 +45,7 @@ class Written:
     rectangle: Int32Array | None = None
     unpadded: Int32Array | None = None
     clipped: BoolArray = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
+    is_new: BoolArray = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
 
     @property
     def n_clipped(self) -> int:
@@ -53,7 +55,7 @@ class Written:
     def tell_clipped(self, path: Sequence[str], reporter: Reporter) -> None:
         """Say how many boxes of images, which lie at `path`, were clipped; warn if most of a folder or video were."""
         excess = Counter[str]()
-        for each, is_clipped in zip(path, self.clipped.tolist(), strict=True):
+        for each, is_clipped in compress(zip(path, self.clipped.tolist(), strict=True), self.is_new.tolist()):
             excess[each if is_video(each) else each.rpartition("/")[0] or "."] += 1 if is_clipped else -1
         told = f"boxes that reach beyond their picture, clipped to it: {self.n_clipped}"
         doubtful = [shown(place) for place, more in sorted(excess.items()) if more > _FEW]
@@ -90,9 +92,9 @@ def write_images(
     """
     n_images = len(samples.path)
     size = ImageSize(parameters.height, parameters.width)
-    written = Written(np.ones(n_images, dtype=np.bool_), clipped=np.zeros(n_images, dtype=np.bool_))
-    origins: list[str] = []
     is_new = np.ones(n_images, dtype=np.bool_) if stored is None else stored.row < 0
+    written = Written(np.ones(n_images, dtype=np.bool_), clipped=np.zeros(n_images, dtype=np.bool_), is_new=is_new)
+    origins: list[str] = []
     n_new = int(is_new.sum())
     with (
         reporter.task("images", total=n_new, unit="images") as advance,

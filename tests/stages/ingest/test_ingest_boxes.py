@@ -178,7 +178,8 @@ def test_boxes_that_are_added_lie_where_they_would_at_once(tmp_path: Path, read:
 def test_a_folder_most_boxes_of_which_reach_beyond_its_pictures_is_named() -> None:
     n = 8
     path = ["a/1.jpg", "b/1.jpg"] * n
-    written = Written(np.ones(2 * n, dtype=np.bool_), clipped=np.array([False, True] * n))
+    is_any = np.ones(2 * n, dtype=np.bool_)
+    written = Written(is_any, clipped=np.array([False, True] * n), is_new=is_any.copy())
     told = Mock()
     written.tell_clipped(path, told)
     written.clipped[1::4] = False
@@ -186,3 +187,7 @@ def test_a_folder_most_boxes_of_which_reach_beyond_its_pictures_is_named() -> No
     begin = "boxes that reach beyond their picture, clipped to it"
     assert told.warn.call_args.args[0].startswith(f"{begin}: 8, most of those in 'b'; see whether right and bottom")
     told.note.assert_called_once_with(f"{begin}: 4")
+    # boxes that were there before say nothing of those that are added
+    written.clipped[:], written.is_new[:10] = np.arange(2 * n) >= 10, False
+    written.tell_clipped(["b/1.jpg"] * 2 * n, told)
+    assert told.warn.call_args.args[0].startswith(f"{begin}: 6, most of those in 'b';")
