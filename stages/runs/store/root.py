@@ -38,13 +38,14 @@ def read_root(path: Path, *, known: frozenset[str]) -> tuple[dict[str, Any], boo
         raise RootError("zarr.json holds no attributes")
     if root.pop("consolidated_metadata", None) is not None or root != _GROUP:
         raise RootError("zarr.json is not that of a Zarr v3 group")
-    seal = attributes.pop(SEAL, None)
+    # null is no seal that was ever written, and not the lack of one
+    is_sealed, seal = SEAL in attributes, attributes.pop(SEAL, None)
     unknown = sorted(attributes.keys() - known)
     if unknown:
         raise RootError(f"zarr.json has an unknown attribute {unknown[0]!r}")
-    if seal is not None and seal != _digest(attributes):
+    if is_sealed and seal != _digest(attributes):
         raise RootError("zarr.json was changed after it was written: its digest is another one")
-    return attributes, seal is not None
+    return attributes, is_sealed
 
 
 def is_group(path: Path) -> bool:

@@ -81,8 +81,9 @@ def test_every_value_of_a_root_is_sealed(artifact: Artifact) -> None:
         lambda attributes: attributes.pop("dbc"),
         lambda attributes: attributes.update(note="mine"),
         lambda attributes: attributes.update({"dbc-digest": None}) or attributes["dbc"]["arrays"].pop("pid"),
+        lambda attributes: attributes.update({"dbc-digest": None}),
     ],
-    ids=["an array", "a parent", "checksums", "manifest", "another attribute", "array and seal"],
+    ids=["an array", "a parent", "checksums", "manifest", "another attribute", "array and seal", "a seal of null"],
 )
 def test_what_is_taken_away_or_added_is_missed(artifact: Artifact, edit: Callable[[dict[str, Any]], Any]) -> None:
     edited(artifact.path, edit)
