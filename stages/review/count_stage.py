@@ -22,7 +22,6 @@ from stages.review.counting import (
     answered,
     count,
     draw,
-    each_once,
     expected_width,
     shown_by_answers,
 )
@@ -140,7 +139,7 @@ def counting(
         n_told=len({*_drawn(draws, np.concatenate([told.pairs, told.unsure]))}),
         n_unsure=len(_drawn(draws, told.unsure)),
         n_blind=int(is_blind.sum()),
-        to_ask=each_once(draws.pairs()[~is_known & ~is_blind]),
+        to_ask=draws.to_ask(is_known),
         found=found,
         widths={} if found is None else {n: expected_width(found, n_drawn=n // INNER) for n in FORETOLD},
     )

@@ -62,6 +62,10 @@ class Draws:
             return self.shown
         return np.stack([np.broadcast_to(self.drawn[:, None], self.others.shape), self.others], axis=2)
 
+    def to_ask(self, is_known: BoolArray) -> Int64Array:
+        """The pairs of samples (p, 2) that can be answered and are not known, each once; `is_known` is of all (N, M)."""
+        return _each_once(self.pairs()[~is_known & ~self.blind])
+
 
 @dataclass(frozen=True)
 class Count:
@@ -161,11 +165,11 @@ def drawn_pairs(draws: Draws, labels: Int64Array, answers: Answers, unsure: Int6
     different = np.concatenate([answers.pairs[~answers.is_same], unsure])
     is_known, _ = answered(draws, answers.pairs[answers.is_same], different)
     sizes = np.bincount(labels)[labels]
-    pairs = each_once(draws.pairs()[~is_known & ~draws.blind]).tolist()
+    pairs = draws.to_ask(is_known).tolist()
     return [PairToSee(a, b, "drawn", 0.0, int(sizes[a]), int(sizes[b]), 0.0, 0.0) for a, b in pairs]
 
 
-def each_once(pairs: Int64Array) -> Int64Array:
+def _each_once(pairs: Int64Array) -> Int64Array:
     """The different ones of `pairs` (p, 2), in the order of their first appearance, the smaller sample first."""
     ordered = np.sort(pairs, axis=1)
     _, first = np.unique(ordered, axis=0, return_index=True)
