@@ -19,8 +19,8 @@ SHORT_BELOW = 0.5
 _kept: dict[str, Callable[[], None]] = {}
 
 
-def keep(name: str, let_go: Callable[[], None]) -> None:
-    """Remember that something stays in a GPU's memory between stages, and how to let go of it; one thing a `name`."""
+def on_shortage(name: str, let_go: Callable[[], None]) -> None:
+    """Remember how to let go of what stays in a GPU's memory between stages, if memory is short; one thing a `name`."""
     _kept[name] = let_go
 
 
@@ -45,8 +45,8 @@ def _is_short() -> bool:
 def stage_memory(advice: str) -> Iterator[None]:
     """Inside, one stage: what torch and CuPy keep for later is given back at its end, so that the other can have it.
 
-    If little is free at its start, what other stages kept (`keep`) is let go. If either library runs out of memory, that is a
-    DbcError that ends in `advice`: "lower `batch_size`".
+    If little is free at its start, what other stages kept (`on_shortage`) is let go. If either library runs out of memory,
+    that is a DbcError that ends in `advice`: "lower `batch_size`".
     """
     if _kept and _is_short():
         let_go_of_kept()

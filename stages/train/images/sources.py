@@ -13,7 +13,7 @@ from torch import Tensor
 
 from schemas.choices import Cache
 from stages.arrays.backend import torch_available_bytes
-from stages.arrays.device_memory import keep
+from stages.arrays.device_memory import on_shortage
 from stages.errors import DbcError
 from stages.nn.images import HasShape, StoredImages
 from stages.processes import n_processes_here
@@ -119,7 +119,7 @@ def cached(
         source = DeviceFrames(frames)
         if name is not None:
             _on_device.append(_OnDevice(name, samples.frames, source))
-            keep("train images", _on_device.clear)
+            on_shortage("train images", _on_device.clear)
         return source, samples.packed(), chosen
     host = np.empty((n_frames, *images.shape[1:]), dtype=np.uint8)
     for start, rows in _slabs(images, samples.frames):

@@ -87,7 +87,7 @@ def test_what_is_kept_between_stages_is_let_go_if_a_stage_begins_with_little_mem
     let_go = []
     monkeypatch.setattr(device_memory, "_kept", {})
     monkeypatch.setattr(device_memory._imported("torch").cuda, "mem_get_info", lambda: (free, 100), raising=False)
-    device_memory.keep("images", lambda: let_go.append(1))
+    device_memory.on_shortage("images", lambda: let_go.append(1))
     with stage_memory("x"):
         assert len(let_go) == n_let_go
     device_memory.let_go_of_kept()
@@ -98,7 +98,7 @@ def test_what_is_kept_is_let_go_if_a_stage_runs_out_of_memory(libraries, monkeyp
     let_go = []
     monkeypatch.setattr(device_memory, "_kept", {})
     monkeypatch.setattr(device_memory, "_is_short", lambda: False)
-    device_memory.keep("images", lambda: let_go.append(1))
+    device_memory.on_shortage("images", lambda: let_go.append(1))
     with pytest.raises(DbcError), stage_memory("x"):
         raise torch.OutOfMemoryError("CUDA out of memory")
     assert let_go == [1]
