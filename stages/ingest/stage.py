@@ -129,7 +129,7 @@ def ingest(
     outcome = make_artifact(run, request, compute, context=context)
     outcome = _without_idle(outcome, is_drawn=source is None, findings=findings)
     if outcome.artifact is not None:
-        _keep(outcome.artifact, images, good, is_anonymous=parameters.anonymize)
+        _keep_digests(outcome.artifact, images, good, is_anonymous=parameters.anonymize)
         _tell([], told_light(outcome.artifact), context.reporter)
     if before is not None and outcome.artifact != before:
         context.reporter.note(
@@ -222,7 +222,7 @@ def _join(images: _Images, written: Written, reporter: Reporter) -> bool:
     return n_good > 0
 
 
-def _keep(dataset: Artifact, images: _Images, good: BoolArray, *, is_anonymous: bool) -> None:
+def _keep_digests(dataset: Artifact, images: _Images, good: BoolArray, *, is_anonymous: bool) -> None:
     """Keep beside `dataset` what tells its images apart, unless it is not known which of them it has, or not to be."""
     if images.kept_root is not None and not is_anonymous and dataset_manifest(dataset).summary.n_images == good.sum():
         digests = tuple(digest for digest, is_good in zip(images.digests, good.tolist(), strict=True) if is_good)

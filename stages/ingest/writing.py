@@ -127,7 +127,7 @@ def write_images(
         if is_in_pieces and written.good[is_new].any() and _go_on(written, parameters):
             if stored is not None:
                 _copy(stored, rows, size)
-            _keep(rows, written.good)
+            _take_in(rows, written.good)
         if written.bad and parameters.on_bad_image == "fail":
             raise DbcError(
                 f"{int((~written.good).sum())} of {n_new} images cannot be read: {named(written.bad, origins)}; "
@@ -228,7 +228,7 @@ def _box(rectangle: Rectangle) -> tuple[int, int, int, int]:
     return left, top, right - left, bottom - top
 
 
-def _keep(rows: RowFiles, good: BoolArray) -> None:
+def _take_in(rows: RowFiles, good: BoolArray) -> None:
     """Take in all rows, in pieces, without those that are not `good`."""
     for start in range(0, len(good), 1024):
         piece = good[start : start + 1024]
