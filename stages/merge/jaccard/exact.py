@@ -37,7 +37,7 @@ def merge_one_by_one(
         if pair is None:
             break
         value, a, b = pair
-        merges.append((a, b) if links is None else links.roots(a, b))
+        merges.append((a, b) if links is None else links.individuals_now(a, b))
         follow = [] if links is None else links.join(a, b)
         numbers.append((value, *clusters.merge(a, b)))
         for other in follow:

@@ -65,7 +65,7 @@ def exact_round(
         result.merges.append((a, b))
         result.numbers.append((value, inter, *map(float, numbers)))
         if links is not None:
-            result.joined.append(links.roots(a, b))
+            result.joined.append(links.individuals_now(a, b))
             follow = links.join(a, b)
             result.merges += follow
             used += len(follow)

@@ -133,7 +133,7 @@ class Links:
 
     def may_join(self, first: int, second: int) -> bool:
         """Whether two nodes may join now."""
-        a, b = self.roots(first, second)
+        a, b = self.individuals_now(first, second)
         return a != b and self.are_comparable(first, second) and not self.differ(a, b)
 
     def are_comparable(self, first: int, second: int) -> bool:
@@ -146,7 +146,7 @@ class Links:
 
     def join(self, first: int, second: int) -> list[tuple[int, int]]:
         """Let two nodes join, and their individuals; returns the nodes of other views that so join too."""
-        a, b = self.roots(first, second)
+        a, b = self.individuals_now(first, second)
         self.unite(a, b)
         if self._view is None:
             return []
@@ -172,12 +172,12 @@ class Links:
         self._view = None if self._view is None else self._view[old]
         self._prepare()
 
-    def individuals_of(self, first: int, second: int) -> tuple[int, int]:
+    def individuals_at_renaming(self, first: int, second: int) -> tuple[int, int]:
         """The individuals that two nodes were of when they were last renamed, the smaller first."""
         a, b = self._owner[first], self._owner[second]
         return (a, b) if a < b else (b, a)
 
-    def roots(self, first: int, second: int) -> tuple[int, int]:
+    def individuals_now(self, first: int, second: int) -> tuple[int, int]:
         """The individuals that two nodes are of now, the smaller first."""
         a, b = self._root_of(self._owner[first]), self._root_of(self._owner[second])
         return (a, b) if a < b else (b, a)

@@ -55,7 +55,7 @@ def accepted(
     clusters are the individuals of these; pairs that may not join are skipped.
     """
     for a, b in pairs:
-        x, y = (a, b) if links is None else links.individuals_of(a, b)
+        x, y = (a, b) if links is None else links.individuals_at_renaming(a, b)
         if update == "union":
             first, second = sorted((root_of(parent, x), root_of(parent, y)))
         else:
