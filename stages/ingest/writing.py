@@ -15,7 +15,7 @@ from schemas.parameters import IngestParameters
 from schemas.summaries import BadImage
 from stages.errors import DbcError
 from stages.ingest.decode.block import Block, Cuts, FilledCuts, ImageSize, write_into
-from stages.ingest.decode.crops import Rectangle, Region
+from stages.ingest.decode.crops import Corners, Region
 from stages.ingest.decode.pixels import Files, ImageSource, is_video
 from stages.ingest.decode.workers import decode_all, decode_cuts
 from stages.ingest.formats.layout import shortened
@@ -223,7 +223,7 @@ def _take(filled: FilledCuts, images: Int64Array, samples: Samples, written: Wri
     return [samples.origin[images[i]] for i in told] if samples.origin else []
 
 
-def _box(rectangle: Rectangle) -> tuple[int, int, int, int]:
+def _box(rectangle: Corners) -> tuple[int, int, int, int]:
     left, top, right, bottom = rectangle
     return left, top, right - left, bottom - top
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from stages.errors import DbcError
 
-Rectangle: TypeAlias = tuple[int, int, int, int]
+Corners: TypeAlias = tuple[int, int, int, int]
 """Left, top, right and bottom in whole pixels; the last two are the first that are not in it."""
 
 _TOLERANCE = 1
@@ -32,8 +32,8 @@ class Region(NamedTuple):
 class Window(NamedTuple):
     """Where a region lies in its picture: the `rectangle` to cut out, that of its box alone, and whether that was clipped."""
 
-    rectangle: Rectangle
-    unpadded: Rectangle
+    rectangle: Corners
+    unpadded: Corners
     is_clipped: bool = False
 
 
@@ -59,7 +59,7 @@ def window(region: Region, *, width: int, height: int, pad: float) -> Window:
         raise BadImageError(f"is of {width}×{height} pixels, and box [{shown}] lies outside of it")
     beyond = max(-left, -top, left + wide - width, top + high - height)
 
-    def rectangle(pad: float) -> Rectangle:
+    def rectangle(pad: float) -> Corners:
         x = _interval(left - pad * wide, left + (1 + pad) * wide, width)
         y = _interval(top - pad * high, top + (1 + pad) * high, height)
         return x[0], y[0], x[1], y[1]
@@ -86,7 +86,7 @@ def crops_of(
             yield Crop(cut(picture, place.rectangle, (width, height)).tobytes(), place)
 
 
-def cut(picture: Image.Image, rectangle: Rectangle, size: tuple[int, int], *, scale: int = 1) -> Image.Image:
+def cut(picture: Image.Image, rectangle: Corners, size: tuple[int, int], *, scale: int = 1) -> Image.Image:
     """`rectangle` of the picture of which `picture` is a copy reduced by `scale`, resized to `size` (width, height).
 
     Without reduction it is what cropping first and resizing then gives: pixels around the rectangle have no say.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, UnidentifiedImageError
 
-from stages.ingest.decode.crops import BadImageError, Crop, Rectangle, Region, Window, cut, window
+from stages.ingest.decode.crops import BadImageError, Corners, Crop, Region, Window, cut, window
 from stages.plain_files import plain_file
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def decode_crops(
         sideways = orientation in SIDEWAYS
         size = (height, width) if sideways else (width, height)
         shown = (image.height, image.width) if sideways else image.size
-        places: list[tuple[Window, Rectangle] | BadImageError] = []
+        places: list[tuple[Window, Corners] | BadImageError] = []
         for region in regions:
             try:
                 place = window(region, width=shown[0], height=shown[1], pad=pad)
@@ -181,7 +181,7 @@ def _upright(image: Image.Image, orientation: int) -> Image.Image:
     return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
 
 
-def _as_stored(rectangle: Rectangle, orientation: int, shown: tuple[int, int]) -> Rectangle:
+def _as_stored(rectangle: Corners, orientation: int, shown: tuple[int, int]) -> Corners:
     """Where a rectangle of the upright image, of size `shown`, lies in the image as it is stored."""
     left, top, right, bottom = rectangle
     width, height = shown

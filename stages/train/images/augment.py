@@ -12,10 +12,10 @@ from torch import Tensor
 from stages.nn.images import IMAGENET_STATISTICS, InputForm, Statistics, as_pixels, normalize, resize
 from stages.train.images.compiled_crops import crop_images
 from stages.train.images.crops import Crops, apply_crops, draw_crops
-from stages.train.images.erasing import Rectangles, apply_rectangles, covered, draw_rectangles
+from stages.train.images.erasing import Erased, apply_erased, covered, draw_erased
 from stages.train.images.jitter import apply_jitter, draw_jitter
 
-T = TypeVar("T", Crops, Rectangles)
+T = TypeVar("T", Crops, Erased)
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Augmentation:
 
     crops: Crops
     jitter: Tensor | None = None
-    rectangles: Rectangles | None = None
+    erased: Erased | None = None
 
 
 def draw_augmentation(
@@ -39,17 +39,17 @@ def draw_augmentation(
     return Augmentation(
         crops if flips else replace(crops, flip=torch.zeros_like(crops.flip)),
         draw_jitter(n_images, strength=color_jitter, generator=generator) if color_jitter else None,
-        draw_rectangles(n_images, probability=random_erasing, generator=generator) if random_erasing else None,
+        draw_erased(n_images, probability=random_erasing, generator=generator) if random_erasing else None,
     )
 
 
 def of_images(augmentation: Augmentation, own: slice) -> Augmentation:
     """The augmentation of the images `own` of the batch."""
-    jitter, rectangles = augmentation.jitter, augmentation.rectangles
+    jitter, erased = augmentation.jitter, augmentation.erased
     return Augmentation(
         _part(augmentation.crops, own),
         None if jitter is None else jitter[own],
-        None if rectangles is None else _part(rectangles, own),
+        None if erased is None else _part(erased, own),
     )
 
 
@@ -77,9 +77,9 @@ def _finished(pixels: Tensor, augmentation: Augmentation, statistics: Statistics
     """Cropped `pixels` after the other steps of `augmented`."""
     if augmentation.jitter is not None:
         pixels = apply_jitter(pixels, augmentation.jitter)
-    if augmentation.rectangles is not None:
+    if augmentation.erased is not None:
         mean = 255 * torch.tensor(statistics.mean).to(pixels.device, non_blocking=True)
-        pixels = apply_rectangles(pixels, augmentation.rectangles, fill=mean)
+        pixels = apply_erased(pixels, augmentation.erased, fill=mean)
     return normalize(pixels, statistics)
 
 
@@ -91,11 +91,11 @@ def _on_the_host(images: Tensor, augmentation: Augmentation, form: InputForm) ->
         plain = _cropped(images, augmentation.crops, None, mean=(0, 0, 0), std=(1, 1, 1))
         return _finished(plain, augmentation, form.statistics)
     mean, std = (tuple(255 * value for value in values) for values in (form.statistics.mean, form.statistics.std))
-    return _cropped(images, augmentation.crops, augmentation.rectangles, mean=mean, std=std)
+    return _cropped(images, augmentation.crops, augmentation.erased, mean=mean, std=std)
 
 
 def _cropped(
-    images: Tensor, crops: Crops, blank: Rectangles | None, *, mean: tuple[float, ...], std: tuple[float, ...]
+    images: Tensor, crops: Crops, blank: Erased | None, *, mean: tuple[float, ...], std: tuple[float, ...]
 ) -> Tensor:
     """(crop − mean) / std (B, 3, H, W) float32 of images (B, H, W, 3), 0 in blank pixels."""
     n_images, height, width, _ = images.shape

@@ -16,7 +16,7 @@ TRIES = 10
 
 
 @dataclass(frozen=True)
-class Rectangles:
+class Erased:
     """The rectangle to blank in each image: edges (B) as shares of height and width; an empty one blanks nothing."""
 
     top: Tensor
@@ -25,7 +25,7 @@ class Rectangles:
     right: Tensor
 
 
-def draw_rectangles(n_images: int, *, probability: float, generator: torch.Generator) -> Rectangles:
+def draw_erased(n_images: int, *, probability: float, generator: torch.Generator) -> Erased:
     """For each image, with `probability`, a rectangle that lies in it; the first of ten draws that fits."""
     erased = torch.rand(n_images, generator=generator) < probability
     area = AREA[0] + (AREA[1] - AREA[0]) * torch.rand((n_images, TRIES), generator=generator)
@@ -38,22 +38,22 @@ def draw_rectangles(n_images: int, *, probability: float, generator: torch.Gener
     height = torch.where(drawn, heights.gather(1, first)[:, 0], 0.0)
     width = torch.where(drawn, widths.gather(1, first)[:, 0], 0.0)
     top, left = corner[:, 0] * (1 - height), corner[:, 1] * (1 - width)
-    return Rectangles(top, top + height, left, left + width)
+    return Erased(top, top + height, left, left + width)
 
 
-def apply_rectangles(pixels: Tensor, rectangles: Rectangles, *, fill: Tensor) -> Tensor:
+def apply_erased(pixels: Tensor, erased: Erased, *, fill: Tensor) -> Tensor:
     """`pixels` (B, C, H, W) with the value `fill` (C) at every pixel whose centre lies in its image's rectangle."""
     height, width = pixels.shape[2:]
-    rows, columns = covered(rectangles, height=height, width=width, device=pixels.device)
+    rows, columns = covered(erased, height=height, width=width, device=pixels.device)
     blank = (rows[:, :, None] & columns[:, None, :])[:, None]
     return torch.where(blank, fill.view(1, -1, 1, 1), pixels)
 
 
-def covered(rectangles: Rectangles, *, height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
+def covered(erased: Erased, *, height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """The rows (B, height) and columns (B, width), bool, of pixels whose centres lie within the rectangle's edges."""
     return (
-        _inside(height, rectangles.top, rectangles.bottom, device),
-        _inside(width, rectangles.left, rectangles.right, device),
+        _inside(height, erased.top, erased.bottom, device),
+        _inside(width, erased.left, erased.right, device),
     )
 
 

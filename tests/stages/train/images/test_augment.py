@@ -10,7 +10,7 @@ from torch import Tensor
 from stages.nn.images import InputForm, Statistics, as_pixels, resize
 from stages.train.images import erasing
 from stages.train.images.augment import augmented, augmented_input, draw_augmentation, of_images
-from stages.train.images.erasing import Rectangles, apply_rectangles, draw_rectangles
+from stages.train.images.erasing import Erased, apply_erased, draw_erased
 from stages.train.images.jitter import apply_jitter, draw_jitter
 
 
@@ -23,7 +23,7 @@ def pixels(n_images: int = 4) -> Tensor:
 
 
 def test_rectangles_lie_inside_within_the_published_ranges_and_come_with_their_probability() -> None:
-    drawn = draw_rectangles(20_000, probability=0.5, generator=generator())
+    drawn = draw_erased(20_000, probability=0.5, generator=generator())
     height, width = drawn.bottom - drawn.top, drawn.right - drawn.left
     there = height > 0
     assert abs(float(there.float().mean()) - 0.5) < 0.02
@@ -41,15 +41,15 @@ def test_rectangles_lie_inside_within_the_published_ranges_and_come_with_their_p
 
 @pytest.mark.parametrize(("probability", "expected"), [(0.0, 0), (1.0, 5000)])
 def test_no_or_every_image_is_erased(probability: float, expected: int) -> None:
-    drawn = draw_rectangles(5000, probability=probability, generator=generator())
+    drawn = draw_erased(5000, probability=probability, generator=generator())
     assert int((drawn.bottom > drawn.top).sum()) == expected
 
 
 def test_erasing_blanks_the_pixels_whose_centres_lie_inside_and_no_others() -> None:
     images, fill = pixels(3), torch.tensor([1.0, 2.0, 3.0])
     edges = [[0.25, 0.5, 0.1, 0.6], [0.0, 1.0, 0.0, 1.0], [0.3, 0.3, 0.2, 0.2]]
-    rectangles = Rectangles(*torch.tensor(edges).T)
-    erased = apply_rectangles(images, rectangles, fill=fill)
+    rectangles = Erased(*torch.tensor(edges).T)
+    erased = apply_erased(images, rectangles, fill=fill)
     for i, (top, bottom, left, right) in enumerate(edges):
         for row in range(12):
             for column in range(8):
@@ -99,7 +99,7 @@ def test_options_that_are_not_asked_for_take_no_draws_and_leave_the_crops() -> N
     plain = draw_augmentation(5, color_jitter=0, random_erasing=0, generator=generator())
     full = draw_augmentation(5, color_jitter=0.2, random_erasing=0.5, generator=generator())
     assert plain.jitter is None
-    assert plain.rectangles is None
+    assert plain.erased is None
     assert torch.equal(plain.crops.top, full.crops.top)
     assert torch.equal(plain.crops.flip, full.crops.flip)
 
