@@ -25,7 +25,7 @@ from stages.merge.selection.criterion import criterion_of
 from stages.merge.selection.engine import merge_exactly, merge_once_ranked, unranked
 from stages.merge.selection.links import Constraints
 from stages.merge.selection.ranking import Workers
-from stages.merge.tables.source import compiles, source_of
+from stages.merge.tables.table_maker import compiles, table_maker
 from stages.processes import OneProcess, Processes
 from stages.typing import Array
 
@@ -183,7 +183,7 @@ def merge_stage(
     bind = binder_of(there)
     bind()
     with one_library_thread(), limited_pool(there, limit), ThreadPoolExecutor(n_workers, initializer=bind) as threads:
-        source = source_of(
+        maker = table_maker(
             features,
             metric=metric,
             compiled=compiled,
@@ -193,7 +193,7 @@ def merge_stage(
         )
         workers = Workers(threads, tile, processes or OneProcess(), _over_passes(progress))
         first = (
-            unranked(source, start.labels, joined.merges, criterion=ranking, cameras=cameras)
+            unranked(maker, start.labels, joined.merges, criterion=ranking, cameras=cameras)
             if len(joined.merges)
             else None
         )
@@ -201,9 +201,9 @@ def merge_stage(
         if n_left <= 0 and first is not None:
             return first
         by_update = merge_exactly if update == "exact" else partial(merge_once_ranked, update=update)
-        found = by_update(source, nodes, n_left, criterion=ranking, workers=workers, cameras=cameras, links=start.links)
+        found = by_update(maker, nodes, n_left, criterion=ranking, workers=workers, cameras=cameras, links=start.links)
         result = found if first is None else first.then(found, joined.names)
-        return replace(result, pairs_in=source.pairs_in)
+        return replace(result, pairs_in=maker.pairs_in)
 
 
 def _over_passes(progress: Progress | None) -> Progress:

@@ -24,8 +24,8 @@ from stages.merge.selection.merging_clusters import (
 from stages.merge.selection.penalties import Penalties
 from stages.merge.selection.ranking import Candidates, Workers, ranked_block
 from stages.merge.selection.walks import first_capacity, merges_array, next_capacity, walk
-from stages.merge.tables.source import Source
 from stages.merge.tables.table import Members, SharedCamera, Table, slack_of
+from stages.merge.tables.table_maker import TableMaker
 from stages.typing import BoolArray, Float64Array, Int64Array
 
 
@@ -55,7 +55,7 @@ class Partition:
         screened = self.table.screen(ids, self.criterion.weights(self.penalties.values[owner]), owner, shared)
         return Candidates(self.table, ids, owner, self.penalties, screened, links)
 
-    def merging(self, source: Source) -> MergingClusters:
+    def merging(self, maker: TableMaker) -> MergingClusters:
         """These clusters, to be merged one at a time."""
         dispersions: Dispersions
         if self.criterion.linkage == "single":
@@ -64,20 +64,20 @@ class Partition:
         elif self.table.metric == "euclidean":
             dispersions = BlockDispersions(self.table)
         else:
-            dispersions = MeanDispersions(self.table, source.grid)
+            dispersions = MeanDispersions(self.table, maker.grid)
         return MergingClusters(dispersions, self.penalties.copy())
 
 
-def partition_of(source: Source, labels: Int64Array, criterion: Criterion, cameras: Cameras | None) -> Partition:
+def partition_of(maker: TableMaker, labels: Int64Array, criterion: Criterion, cameras: Cameras | None) -> Partition:
     """The `Partition` of `labels` (n,) int64, each of 0..K−1 used."""
     members = Members(*members_by_cluster(labels))
     counts = members.counts.astype(np.float64)
     if criterion.linkage == "average":
-        table, owner = source.table(members), np.arange(len(counts))
+        table, owner = maker.table(members), np.arange(len(counts))
         ordered_means = table.ordered_means()
     else:
         single = np.arange(len(labels))
-        table, owner = source.table(Members(members.order, single, single + 1)), labels[members.order]
+        table, owner = maker.table(Members(members.order, single, single + 1)), labels[members.order]
         ordered_means = np.zeros(len(counts))
     values = criterion.penalties(counts, ordered_means)
     shared = None if cameras is None else cameras.penalty(labels)
@@ -85,7 +85,7 @@ def partition_of(source: Source, labels: Int64Array, criterion: Criterion, camer
 
 
 def merge_once_ranked(
-    source: Source,
+    maker: TableMaker,
     labels: Int64Array,
     n_merges: int,
     *,
@@ -100,7 +100,7 @@ def merge_once_ranked(
     With `links` the `labels` are those of their nodes, and merges are of individuals; fewer than `n_merges` if no more may be.
     """
     individual = np.arange(int(labels.max()) + 1) if links is None else links.individual
-    partition = partition_of(source, labels, criterion, cameras)
+    partition = partition_of(maker, labels, criterion, cameras)
     held: list[tuple[bytes, Candidates]] = []
 
     def next_block(alive: BoolArray, after: Key, capacity: int) -> RankedPairs:
@@ -110,21 +110,21 @@ def merge_once_ranked(
 
     n_clusters = len(partition.members.starts)
     nodes = merges_array(walk(next_block, n_clusters=n_clusters, n_merges=n_merges, update=update, links=links))
-    return _as_ranked(partition, source, nodes, individual[labels], np.sort(individual[nodes], axis=1))
+    return _as_ranked(partition, maker, nodes, individual[labels], np.sort(individual[nodes], axis=1))
 
 
 def unranked(
-    source: Source, labels: Int64Array, merges: Int64Array, *, criterion: Criterion, cameras: Cameras | None = None
+    maker: TableMaker, labels: Int64Array, merges: Int64Array, *, criterion: Criterion, cameras: Cameras | None = None
 ) -> StageMerges:
     """`merges` (m, 2) of the clusters `labels` (n,), whatever their D, with the numbers they have before the first of them."""
-    return _as_ranked(partition_of(source, labels, criterion, cameras), source, merges, labels, merges)
+    return _as_ranked(partition_of(maker, labels, criterion, cameras), maker, merges, labels, merges)
 
 
 def _as_ranked(
-    partition: Partition, source: Source, nodes: Int64Array, labels: Int64Array, merges: Int64Array
+    partition: Partition, maker: TableMaker, nodes: Int64Array, labels: Int64Array, merges: Int64Array
 ) -> StageMerges:
     """`merges` (m, 2) of `labels` (n,), with the numbers of the clusters `nodes` (m, 2) of `partition`."""
-    inter = _inter_of(partition, source, nodes)
+    inter = _inter_of(partition, maker, nodes)
     first, second = nodes.T
     return StageMerges(
         labels=labels_after(labels, merges),
@@ -137,7 +137,7 @@ def _as_ranked(
 
 
 def merge_exactly(
-    source: Source,
+    maker: TableMaker,
     labels: Int64Array,
     n_merges: int,
     *,
@@ -156,7 +156,7 @@ def merge_exactly(
     merges: list[tuple[int, int]] = []
     numbers: list[tuple[float, ...]] = []
     larger = 1
-    partition = partition_of(source, labels, criterion, cameras)
+    partition = partition_of(maker, labels, criterion, cameras)
     # otherwise ranking a pair of clusters looks at each pair of their members
     costly_blocks = criterion.linkage == "average" and partition.table.metric != "euclidean"
     while len(merges) < n_merges:
@@ -164,12 +164,12 @@ def merge_exactly(
         capacity = larger * first_capacity(n_merges - len(merges), costly_blocks=costly_blocks)
         candidates = partition.candidates(everything, links)
         block = ranked_block(candidates, after=LOWEST, capacity=capacity, workers=workers)
-        merging = partition.merging(source)
+        merging = partition.merging(maker)
         found = exact_round(
             merging,
             block,
             n_merges=n_merges - len(merges),
-            slack=_slack(source, partition),
+            slack=_slack(maker, partition),
             # points that are one still differ by their cameras
             zero_is_identity=criterion.linkage == "average" and cameras is None,
             links=links,
@@ -183,37 +183,37 @@ def merge_exactly(
         if links is not None:
             links.rename(old)
         if len(merges) < n_merges:
-            partition = _partition_after(merging, source, current, old, cameras)
+            partition = _partition_after(merging, maker, current, old, cameras)
         enough = max(1, min(len(block), len(everything)) // 16)
         larger = next_capacity(larger, found=len(found.merges), wanted=enough)
     return StageMerges.one_by_one(start, merges_array(merges), numbers)
 
 
 def _partition_after(
-    merging: MergingClusters, source: Source, labels: Int64Array, old: Int64Array, cameras: Cameras | None
+    merging: MergingClusters, maker: TableMaker, labels: Int64Array, old: Int64Array, cameras: Cameras | None
 ) -> Partition:
     """`partition_of` the `labels` (n,) that `merging` has come to, whose cluster c it calls old[c]."""
     criterion = merging.penalties.criterion
     members = Members(*members_by_cluster(labels))
     table = merging.dispersions.table_of(members, old)
     if table is None:
-        return partition_of(source, labels, criterion, cameras)
+        return partition_of(maker, labels, criterion, cameras)
     counts = members.counts.astype(np.float64)
     shared = None if cameras is None else cameras.penalty(labels)
     penalties = Penalties(criterion, counts, merging.penalties.values[old], shared)
     return Partition(table, members, np.arange(len(old)), penalties)
 
 
-def _inter_of(partition: Partition, source: Source, merges: Int64Array) -> Float64Array:
+def _inter_of(partition: Partition, maker: TableMaker, merges: Int64Array) -> Float64Array:
     if partition.criterion.linkage == "average":
         return partition.table.inter(merges[:, 0].copy(), merges[:, 1].copy())
-    dispersions = partition.merging(source).dispersions
+    dispersions = partition.merging(maker).dispersions
     return np.array([dispersions.inter(int(a), np.array([b]))[0] for a, b in merges])
 
 
-def _slack(source: Source, partition: Partition) -> float:
+def _slack(maker: TableMaker, partition: Partition) -> float:
     """How far rounding may move D in one merge."""
-    inter_slack = slack_of(source.grid, metric=partition.table.metric)
+    inter_slack = slack_of(maker.grid, metric=partition.table.metric)
     cameras = partition.penalties.cameras
     shared = cameras.weight * 2.0**-48 if cameras is not None else 0.0
-    return partition.criterion.slack(inter_slack, n_samples=source.grid.n_samples) + shared
+    return partition.criterion.slack(inter_slack, n_samples=maker.grid.n_samples) + shared

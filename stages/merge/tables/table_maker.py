@@ -23,7 +23,7 @@ takes; compiling them, once a machine, takes ten. `euclidean` compares pairs of 
 
 
 @dataclass(frozen=True)
-class Source:
+class TableMaker:
     """The `grid` of all samples, and `table`, which makes the `Table` of any clusters of them.
 
     `pairs_in` is what a pair engine stores rows as, if there is one.
@@ -53,7 +53,7 @@ def compiles(features: Array, kernels: Kernels, metric: SampleMetric, *, exact_m
     return kernels == "compiled" or float(n_samples) ** 2 * dim + exact_merges * _EXACT_MERGE >= pays
 
 
-def source_of(
+def table_maker(
     features: Array,
     *,
     metric: SampleMetric,
@@ -61,8 +61,8 @@ def source_of(
     product: Callable[[int], Product],
     threads: Executor,
     pairs_at: Array | None = None,
-) -> Source:
-    """The source of `features` (n, d): by compiled loops in host memory, or by the arrays' own library.
+) -> TableMaker:
+    """What makes the tables of `features` (n, d): by compiled loops in host memory, or by the arrays' own library.
 
     With compiled loops, pairs are found by a pair engine (`PairScreen`) if `pairs_at`, the same features where that works, is
     given. All give the same bits. Raises DbcError as `canonical_rows` does.
@@ -77,7 +77,7 @@ def source_of(
         host = np.ascontiguousarray(host)
         grid = host_grid(host, metric=metric, threads=threads)
         pairs = None if pairs_at is None else pair_source(pairs_at, grid, metric)
-        return Source(
+        return TableMaker(
             grid,
             lambda members: HostTable(
                 host, grid, members, metric=metric, product=product, threads=threads, pairs=pairs
@@ -85,4 +85,4 @@ def source_of(
             None if pairs is None else pairs.engine.storage,
         )
     rows = canonical_rows(features, metric=metric)
-    return Source(rows.grid, lambda members: ArrayTable(rows, members))
+    return TableMaker(rows.grid, lambda members: ArrayTable(rows, members))
