@@ -32,7 +32,7 @@ from schemas.parameters import EvaluateParameters, ExtractParameters, IngestPara
 from schemas.recipes import ANOTHER_SET, METHOD_SETTINGS, OTHER_METHODS
 from schemas.stage_names import INIT_STAGE
 from stages.compare.ablation import method_cells, with_seed
-from stages.compare.baselines.another_set import METHODS, Options, Source
+from stages.compare.baselines.another_set import METHODS, Options, OtherSet
 from stages.compare.cells import Cell, run_cell
 from stages.compare.other_sets import told_of
 from stages.compare.outcomes import spread_of
@@ -135,7 +135,7 @@ def another(name: str) -> Job:
             train={**RATES, "epochs": setting.epochs} if name == "spgan" else {},
             initial={**setting.initial, "seed": seed},
         )
-        found = METHODS[name](setting.run, Source(setting.source, attributes), options, context=Context())[-1]
+        found = METHODS[name](setting.run, OtherSet(setting.source, attributes), options, context=Context())[-1]
         return found.run, found.stage
 
     return Job(name, told_of(name), make)

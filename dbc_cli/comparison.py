@@ -18,7 +18,7 @@ from stages.escapes import visible_line
 from stages.output_files import require_new, write_text
 
 if TYPE_CHECKING:
-    from stages.compare.baselines.another_set import Options, Source
+    from stages.compare.baselines.another_set import Options, OtherSet
     from stages.compare.cells import Cell, CellResult
     from stages.compare.outcomes import Line
 
@@ -174,9 +174,9 @@ def compare_and_show(
     show_comparison(given, results, pictures, methods=methods)
 
 
-def _source(given: Given, others: Sequence[str]) -> Source:
+def _source(given: Given, others: Sequence[str]) -> OtherSet:
     """The other set of --source; UsageError if it is missing."""
-    from stages.compare.baselines.another_set import Source
+    from stages.compare.baselines.another_set import OtherSet
     from stages.compare.other_sets import require_another_set
     from stages.runs.run_directory import RunDirectory
 
@@ -187,7 +187,7 @@ def _source(given: Given, others: Sequence[str]) -> Source:
     if "tj-aidl" in others and given["attributes"] is None:
         raise UsageError("--attributes is missing: give a table with path and a column of 0 and 1 for each attribute")
     require_another_set(given.run_directory, RunDirectory(given["source_run"]), RichReporter())
-    return Source(RunDirectory(given["source_run"]), given["attributes"])
+    return OtherSet(RunDirectory(given["source_run"]), given["attributes"])
 
 
 def _options(given: Given, seed: int) -> Options:
@@ -203,7 +203,7 @@ def _options(given: Given, seed: int) -> Options:
     return Options(seed=seed, train=train, initial={**initial_fields(given, SEED), "seed": seed}, **numbers)
 
 
-def _begun_on(given: Given, cells: Sequence[Cell], source: Source) -> list[Cell]:
+def _begun_on(given: Given, cells: Sequence[Cell], source: OtherSet) -> list[Cell]:
     from stages.compare.baselines.another_set import agreeing
     from stages.compare.other_sets import begun_on
 
@@ -212,7 +212,7 @@ def _begun_on(given: Given, cells: Sequence[Cell], source: Source) -> list[Cell]
     return [begun_on(source, cell, asked, context=context) for cell, asked in zip(cells, options, strict=True)]
 
 
-def _from_another_set(given: Given, others: Sequence[str], source: Source) -> list[CellResult]:
+def _from_another_set(given: Given, others: Sequence[str], source: OtherSet) -> list[CellResult]:
     from stages.compare.other_sets import compared
 
     run, context = given.run_directory, given.context(QuietReporter())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from schemas.recipes import ANOTHER_SET
 from schemas.stage_names import INIT_STAGE
-from stages.compare.baselines.another_set import INITIAL, METHODS, Measured, Options, Source, start_from, trained_on
+from stages.compare.baselines.another_set import INITIAL, METHODS, Measured, Options, OtherSet, start_from, trained_on
 from stages.compare.cells import Cell, CellResult, figures_of
 from stages.errors import UsageError
 from stages.reporting import Reporter
@@ -17,7 +17,7 @@ from stages.runs.kept_source import file_digest, read_source
 from stages.runs.run_directory import RunDirectory
 
 
-def begun_on(source: Source, cell: Cell, options: Options, *, context: Context) -> Cell:
+def begun_on(source: OtherSet, cell: Cell, options: Options, *, context: Context) -> Cell:
     """`cell`; if it begins on `source`, from the network trained there on its identities, with the seed of `options`."""
     if not cell.begins_on_source:
         return cell
@@ -47,7 +47,7 @@ def told_of(name: str) -> str:
     return f"{ANOTHER_SET} and its attributes" if name == "tj-aidl" else ANOTHER_SET
 
 
-def compared(run: RunDirectory, name: str, source: Source, options: Options, *, context: Context) -> list[CellResult]:
+def compared(run: RunDirectory, name: str, source: OtherSet, options: Options, *, context: Context) -> list[CellResult]:
     """What the method `name` gives, as a run to compare: the figures of stage init, if it has them, and as stage 0 its own."""
     started = time.perf_counter()
     by_run: dict[Path, list[Measured]] = {}

@@ -49,7 +49,7 @@ INITIAL = "initial features"
 
 
 @dataclass(frozen=True)
-class Source:
+class OtherSet:
     """Another set: its run, which has identities, and a table of attributes for the method that reads them."""
 
     run: RunDirectory
@@ -78,7 +78,7 @@ class Measured:
     figures: MetricsSummary
 
 
-def umdl(run: RunDirectory, source: Source, options: Options, *, context: Context) -> list[Measured]:
+def umdl(run: RunDirectory, source: OtherSet, options: Options, *, context: Context) -> list[Measured]:
     """The initial features of `run` as they are, and as codes in dictionaries that the labelled features of `source` share.
 
     Peng et al., CVPR 2016 (see `dictionaries`). The codes are the features of stage 0.
@@ -131,7 +131,7 @@ def umdl(run: RunDirectory, source: Source, options: Options, *, context: Contex
     ]
 
 
-def tj_aidl(run: RunDirectory, source: Source, options: Options, *, context: Context) -> list[Measured]:
+def tj_aidl(run: RunDirectory, source: OtherSet, options: Options, *, context: Context) -> list[Measured]:
     """The initial features of `run`, and those of two branches that learn identities and attributes of `source`.
 
     Wang et al., CVPR 2018 (see `joint_attributes`). Both branches are the model of stage 0, with features of the last layer.
@@ -214,7 +214,7 @@ def tj_aidl(run: RunDirectory, source: Source, options: Options, *, context: Con
     ]
 
 
-def spgan(run: RunDirectory, source: Source, options: Options, *, context: Context) -> list[Measured]:
+def spgan(run: RunDirectory, source: OtherSet, options: Options, *, context: Context) -> list[Measured]:
     """Features of `run` by a network trained on `source`, and by one trained on `source` restyled as `run`.
 
     Deng et al., CVPR 2018 (see `spgan`). The restyled pictures are a data set of their own, in RUN/baseline/spgan-seedS, with
@@ -225,7 +225,7 @@ def spgan(run: RunDirectory, source: Source, options: Options, *, context: Conte
     found = []
     for name, learned_from, place in (
         ("trained on the source", source, "plain"),
-        ("SPGAN (Deng et al., CVPR 2018)", Source(restyled), "restyled"),
+        ("SPGAN (Deng et al., CVPR 2018)", OtherSet(restyled), "restyled"),
     ):
         model = trained_on(learned_from, options, context=context)
         # both are trained and measured as one network
@@ -237,7 +237,7 @@ def spgan(run: RunDirectory, source: Source, options: Options, *, context: Conte
     return found
 
 
-def trained_on(source: Source, options: Options, *, context: Context) -> Artifact:
+def trained_on(source: OtherSet, options: Options, *, context: Context) -> Artifact:
     """The model of stage 0 of `source`, trained on its identities by a classifier."""
     asked = {"seed": options.seed, "loss": "softmax", **options.train, "supervised": True}
     return _made(train(source.run, stage=0, overrides=asked, initial=options.initial, context=context))
@@ -248,7 +248,7 @@ def start_from(model: Artifact) -> dict[str, Any]:
     return {"weights": str(model.path), **_network_of(model, "backbone", "pooling", "last_stride")}
 
 
-def agreeing(run: RunDirectory, source: Source, options: Options) -> Options:
+def agreeing(run: RunDirectory, source: OtherSet, options: Options) -> Options:
     """`options` by which a `source` without an initial model gets the pooling of that of `run`, unless another is given."""
     model = run.find("model", INIT_STAGE)
     if model is None or source.run.find("model", INIT_STAGE) is not None:
@@ -263,7 +263,7 @@ METHODS: Mapping[str, Callable[..., list[Measured]]] = {"umdl": umdl, "spgan": s
 """By name on the command line."""
 
 
-def _restyle(run: RunDirectory, source: Source, options: Options, *, folder: Path, context: Context) -> RunDirectory:
+def _restyle(run: RunDirectory, source: OtherSet, options: Options, *, folder: Path, context: Context) -> RunDirectory:
     """A run in `folder` whose data set are the pictures of `source` in the style of those of `run`."""
     theirs, dataset = source.run.require("dataset"), run.require("dataset")
     index, _ = _labelled(theirs)

@@ -16,7 +16,7 @@ from schemas.parameters import ExtractParameters, IngestParameters, InitParamete
 from schemas.recipes import METHOD_SETTINGS, RECIPES
 from schemas.stage_names import INIT_STAGE
 from stages.compare.ablation import method_cells
-from stages.compare.baselines.another_set import METHODS, Options, Source, agreeing
+from stages.compare.baselines.another_set import METHODS, Options, OtherSet, agreeing
 from stages.compare.other_sets import begun_on, told_of
 from stages.extract.stage import extract
 from stages.ingest.stage import ingest
@@ -136,14 +136,14 @@ def learned(name: str, told: Told) -> Learned:
     """What the method `name` makes of what it is handed, whether it knows it or not: of its first stage, or its only one."""
     if name in METHODS:
         found = Learned(told_of(name))
-        measured = METHODS[name](told.target, Source(told.source, told.attributes), OPTIONS, context=QUIET)[-1]
+        measured = METHODS[name](told.target, OtherSet(told.source, told.attributes), OPTIONS, context=QUIET)[-1]
         found.add(measured.run.require("features", measured.stage))
         return found
     handed = {"labels": str(told.labels), "source_run": told.source.root, "attributes": told.attributes}
     given = Given(told.target.root, {**SMALL, **INITIAL, **handed})
     plans = {name: plan_of_method(given, name)}
     (cell,) = method_cells(plans, seeds=[0], on_source=begin_on_source(given, plans))
-    plan = begun_on(Source(told.source), cell, OPTIONS, context=QUIET).plan
+    plan = begun_on(OtherSet(told.source), cell, OPTIONS, context=QUIET).plan
     found, own = Learned(cell.setting["knows"]), RunDirectory(told.target.root / "own" / name)
     own = share_dataset(told.target, own)
     asked = {"parameters": ExtractParameters(), "initial": plan.initial}
@@ -212,7 +212,7 @@ def test_both_sets_have_the_pooling_of_the_first_model(
         initial_model(run, {**network, "pooling": "layers"}, context=QUIET)
     # whoever gives weights leaves the pooling to what is there
     options = replace(OPTIONS, initial={**network, "pooling": AUTO})
-    both = Source(source, told[0].attributes)
+    both = OtherSet(source, told[0].attributes)
     if name in METHODS:
         # dictionaries make codes of the features of the initial stage
         measured = METHODS[name](target, both, options, context=QUIET)[0 if name == "umdl" else -1]
