@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 from stages.errors import UsageError
-from stages.export.formats.format import ExportFormat, Layout, LostPictureError, Source
+from stages.export.formats.format import ExportFormat, IngestedSource, Layout, LostPictureError
 from stages.export.members import Member, Members
 from stages.export.pictures import warn_of_changed
 from stages.ingest.whereabouts import find_pictures
@@ -48,7 +48,7 @@ def write_layout(
     layout_of = FORMATS[name]
     paths = [row.path for row in members.rows]
     parameters = dataset_manifest(members.dataset).parameters
-    source = Source(
+    source = IngestedSource(
         lambda: find_pictures(members.dataset, paths, root, reporter=reporter),
         parameters,
         largest_number=members.largest_number,
@@ -74,7 +74,7 @@ def write_layout(
         reporter.note(note)
 
 
-def _without_lost(layout_of: ExportFormat, rows: Sequence[Member], source: Source) -> Layout:
+def _without_lost(layout_of: ExportFormat, rows: Sequence[Member], source: IngestedSource) -> Layout:
     """The layout of all rows or, if it must look at pictures that are lost, of those of the others, which is said."""
     try:
         return layout_of.layout(rows, source)

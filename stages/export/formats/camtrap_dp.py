@@ -12,7 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from stages.errors import UsageError
-from stages.export.formats.format import ANIMAL, ExportFormat, Layout, Source, category_of, counts, decimal, in_order
+from stages.export.formats.format import (
+    ANIMAL,
+    ExportFormat,
+    IngestedSource,
+    Layout,
+    category_of,
+    counts,
+    decimal,
+    in_order,
+)
 from stages.export.members import Member
 from stages.export.tables import csv_text
 from stages.ingest.decode.crops import Region, window
@@ -56,7 +65,7 @@ SEASON = 90
 _MEDIATYPES = {"jpg": "jpeg", "jpe": "jpeg", "tif": "tiff"}
 
 
-def layout(rows: Sequence[Member], source: Source) -> Layout:
+def layout(rows: Sequence[Member], source: IngestedSource) -> Layout:
     """The package that was ingested with `individualID` filled if it is one, else a new package."""
     if source.parameters.format == "camtrap-dp" and (source.root / OBSERVATIONS).is_file():
         if source.deployments is not None:
@@ -65,7 +74,7 @@ def layout(rows: Sequence[Member], source: Source) -> Layout:
     return _new(rows, source)
 
 
-def _filled(rows: Sequence[Member], source: Source) -> Layout:
+def _filled(rows: Sequence[Member], source: IngestedSource) -> Layout:
     """The tables of the package as they are, but for the individuals: those that had none get their number.
 
     A number that is the ID of other animals there becomes `dbc-7`.
@@ -145,7 +154,7 @@ def _told_of_ids(name: dict[int, str], had: dict[int, set[str]], filled: Counter
     return tuple(notes)
 
 
-def _cut(animal: Detection, source: Source, *, is_cut: bool) -> tuple[int, int, int, int] | None:
+def _cut(animal: Detection, source: IngestedSource, *, is_cut: bool) -> tuple[int, int, int, int] | None:
     """What ingest cut out of the picture for `animal`; None if it took whole pictures."""
     if not is_cut or animal.path in source.pictures.lost:
         return None
@@ -161,7 +170,7 @@ def _cells(file: Path) -> list[list[str]]:
     return [row + [""] * (len(rows[0]) - len(row)) for row in rows]
 
 
-def _new(rows: Sequence[Member], source: Source) -> Layout:
+def _new(rows: Sequence[Member], source: IngestedSource) -> Layout:
     """A package: datapackage.json, deployments.csv (a row a camera), media.csv (a picture), observations.csv (a box).
 
     An individual's ID is its title; boxes that are in no cluster have none. Deployments have what the table `deployments`
@@ -278,7 +287,7 @@ def _lacking(deployments: Sequence[dict[str, Any]]) -> list[str]:
     return found
 
 
-def _medium(name: str, row: Member, source: Source) -> dict[str, Any]:
+def _medium(name: str, row: Member, source: IngestedSource) -> dict[str, Any]:
     place = source.place(row.path)
     suffix = place.rpartition(".")[2].lower()
     kind = "video" if is_video(row.path) else "image"
@@ -293,7 +302,7 @@ def _medium(name: str, row: Member, source: Source) -> dict[str, Any]:
     }
 
 
-def _observation(name: str, medium: str, row: Member, source: Source) -> dict[str, Any]:
+def _observation(name: str, medium: str, row: Member, source: IngestedSource) -> dict[str, Any]:
     kind = _TYPES.get(category_of(row).casefold(), ANIMAL)
     left, top, width, height = (None,) * 4 if row.box is None else map(decimal, source.shares(row))
     # categories of other sources are no scientific names
@@ -319,7 +328,7 @@ def _observation(name: str, medium: str, row: Member, source: Source) -> dict[st
     }
 
 
-def _tags(row: Member, source: Source) -> str | None:
+def _tags(row: Member, source: IngestedSource) -> str | None:
     """Which frame of a video it is, and at which second, as the format writes tags: `frame:36 | second:1.44`."""
     if row.frame is None or not is_video(row.path):
         return None

@@ -6,11 +6,11 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from stages.export.formats.format import ExportFormat, Layout, Source, category_of, in_order
+from stages.export.formats.format import ExportFormat, IngestedSource, Layout, category_of, in_order
 from stages.export.members import Member
 
 
-def layout(rows: Sequence[Member], source: Source) -> Layout:
+def layout(rows: Sequence[Member], source: IngestedSource) -> Layout:
     """One JSON object: images, or frames of videos, in order of path and frame; an annotation for each box.
 
     `individual_ids` has the number of the individual, `name` its title; boxes that are in no cluster have neither.
@@ -32,13 +32,13 @@ def layout(rows: Sequence[Member], source: Source) -> Layout:
     return Layout({"": json.dumps(content, indent=1, ensure_ascii=False) + "\n"})
 
 
-def _image(row: Member, source: Source, *, number: int) -> dict[str, Any]:
+def _image(row: Member, source: IngestedSource, *, number: int) -> dict[str, Any]:
     width, height = source.size(row.path)
     said = {"frame_num": row.frame, "location": row.camera, "seq_id": row.encounter, "datetime": row.timestamp}
     return {"id": number, "file_name": source.place(row.path), "width": width, "height": height, **_known(said)}
 
 
-def _annotation(row: Member, source: Source, *, number: int, image: int, category: int) -> dict[str, Any]:
+def _annotation(row: Member, source: IngestedSource, *, number: int, image: int, category: int) -> dict[str, Any]:
     box = source.box_within(row)
     found = {
         "id": number,

@@ -28,7 +28,7 @@ class LostPictureError(DbcError):
 
 
 @dataclass(eq=False)
-class Source:
+class IngestedSource:
     """The source that was ingested by `parameters`. Its pictures are looked for, and their headers read, only if need be:
     `looked_at` says of which.
 
@@ -171,7 +171,7 @@ class ExportFormat:
 
     name: str
     suffix: str
-    layout: Callable[[Sequence[Member], Source], Layout]
+    layout: Callable[[Sequence[Member], IngestedSource], Layout]
 
 
 def counts(*found: tuple[int | str, str]) -> tuple[str, ...]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from stages.export.formats.format import ExportFormat, Layout, Source, counts
+from stages.export.formats.format import ExportFormat, IngestedSource, Layout, counts
 from stages.export.members import Member, counted
 from stages.export.tables import csv_text
 from stages.ingest.decode.pixels import is_video
 
 
-def layout(rows: Sequence[Member], source: Source) -> Layout:
+def layout(rows: Sequence[Member], source: IngestedSource) -> Layout:
     """One table, a row a box: boxes in shares of the picture, paths absolute, frames of videos from 0.
 
     A picture without a time has that of its EXIF. MatchyPatchy takes all empty individuals for one, so each track or box that

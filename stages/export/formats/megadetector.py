@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from stages.export.formats.format import ANIMAL, ExportFormat, Layout, Source, category_of, counts, in_order
+from stages.export.formats.format import ANIMAL, ExportFormat, IngestedSource, Layout, category_of, counts, in_order
 from stages.export.members import Member
 from stages.ingest.decode.pixels import is_video
 from stages.ingest.formats.megadetector import OWN_CLASSIFIER
@@ -16,7 +16,7 @@ _USUAL = (ANIMAL, "person", "vehicle")
 """The categories of MegaDetector, numbered from 1; others come after them."""
 
 
-def layout(rows: Sequence[Member], source: Source) -> Layout:
+def layout(rows: Sequence[Member], source: IngestedSource) -> Layout:
     """One object in format version 1.4 (lila.science/megadetector-output-format), files in order of path.
 
     Boxes are in shares of the picture. The first and only class of a box is its individual; boxes in no cluster have none. A
@@ -50,7 +50,7 @@ def _about(path: str, rows: Sequence[Member]) -> dict[str, Any]:
     return {**({"datetime": time} if time else {}), **frames}
 
 
-def _detection(row: Member, source: Source, numbers: Mapping[str, str]) -> dict[str, Any]:
+def _detection(row: Member, source: IngestedSource, numbers: Mapping[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = {
         "category": numbers[category_of(row)],
         "conf": 1 if row.score is None else row.score,

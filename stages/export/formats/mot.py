@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 from stages.errors import UsageError
 from stages.export.folders import safe_name
-from stages.export.formats.format import ExportFormat, Layout, Source, counts, decimal
+from stages.export.formats.format import ExportFormat, IngestedSource, Layout, counts, decimal
 from stages.export.members import Member
 from stages.ingest.decode.pixels import is_video
 
 
-def layout(rows: Sequence[Member], source: Source) -> Layout:
+def layout(rows: Sequence[Member], source: IngestedSource) -> Layout:
     """One file NAME.txt a camera or video: frame, id, left, top, width, height, confidence, −1, −1, −1; all from 1.
 
     The id is the individual's number in every sequence. An individual cannot be in a frame twice: the track nearest to the
@@ -77,7 +77,7 @@ def _frames_of(row: Member) -> str:
     return row.path.rpartition(".")[0] if is_video(row.path) else row.path.rpartition("/")[0] or "frames"
 
 
-def _line(row: Member, number: int, source: Source) -> tuple[int, int, str]:
+def _line(row: Member, number: int, source: IngestedSource) -> tuple[int, int, str]:
     left, top, width, height = source.box(row)
     frame = (row.frame or 0) + 1
     fields = [frame, number, left + 1, top + 1, width, height, 1 if row.score is None else row.score, -1, -1, -1]

@@ -9,8 +9,8 @@ from stages.errors import UsageError
 from stages.export.formats.format import (
     ANIMAL,
     ExportFormat,
+    IngestedSource,
     Layout,
-    Source,
     category_of,
     counts,
     decimal,
@@ -22,10 +22,10 @@ from stages.ingest.formats.yolo import label_place
 _CLASSES = "classes.txt"
 
 
-def layout(rows: Sequence[Member], source: Source) -> Layout:
+def layout(rows: Sequence[Member], source: IngestedSource) -> Layout:
     """A file for each picture, in labels/ if that lies in images/: class, centre, width, height, track, in shares.
 
-    If pictures lie outside of the root, folders begin at the one that holds all (`Source.place`).
+    If pictures lie outside of the root, folders begin at the one that holds all (`IngestedSource.place`).
     `classes.txt` names the classes, if the source names any: without names they are numbers, and 0 is that of all others.
     A track is in a picture once: the box nearest to the centre of its cluster keeps the individual's number, others get
     numbers that no individual had before, and it is said. Boxes that are in no cluster have no track. UsageError for videos,
@@ -61,7 +61,7 @@ def layout(rows: Sequence[Member], source: Source) -> Layout:
     return Layout(texts, notes)
 
 
-def _places(paths: Sequence[str], source: Source) -> dict[str, str]:
+def _places(paths: Sequence[str], source: IngestedSource) -> dict[str, str]:
     """The file of labels of each picture; UsageError if two pictures would share one."""
     found = {path: label_place(source.place(path)) for path in sorted(set(paths))}
     first: dict[str, str] = {}

@@ -16,7 +16,7 @@ from schemas.parameters import IngestParameters
 from stages.errors import DbcError, UsageError
 from stages.export import pictures
 from stages.export.formats import FORMATS, _without_lost
-from stages.export.formats.format import Layout, Source
+from stages.export.formats.format import IngestedSource, Layout
 from stages.export.members import Member, Members
 from stages.ingest.formats import read_samples
 from stages.ingest.whereabouts import Pictures
@@ -48,7 +48,9 @@ def root(tmp_path: Path) -> Path:
 
 
 def written(name: str, root: Path, rows: tuple[Member, ...] = ROWS) -> Layout:
-    source = Source(lambda: Pictures(root), IngestParameters(), largest_number=9, paths=[row.path for row in rows])
+    source = IngestedSource(
+        lambda: Pictures(root), IngestParameters(), largest_number=9, paths=[row.path for row in rows]
+    )
     layout = FORMATS[name].layout(rows, source)
     return replace(layout, notes=(*layout.notes, *source.notes))
 
@@ -97,7 +99,7 @@ def test_wildlife_datasets_has_individuals_as_identities(root: Path) -> None:
 def test_a_renamed_picture_is_written_as_it_is_called_now(root: Path, name: str) -> None:
     (root / "images/b.png").rename(root / "Kira.png")
     found = Pictures(root, {"images/b.png": "Kira.png"})
-    source = Source(lambda: found, IngestParameters(), largest_number=9, paths=[row.path for row in ROWS])
+    source = IngestedSource(lambda: found, IngestParameters(), largest_number=9, paths=[row.path for row in ROWS])
     text = json.dumps(dict(FORMATS[name].layout(ROWS, source).files))
     assert "Kira." in text
     assert "b.png" not in text
@@ -165,7 +167,7 @@ def test_paths_start_from_the_folder_above_all_sources_also_while_they_are_not_t
         raise UsageError("not there")
 
     def places(was_at: Path | None) -> tuple[list[str], tuple[str, ...]]:
-        source = Source(find, IngestParameters(), largest_number=9, paths=paths, was_at=was_at)
+        source = IngestedSource(find, IngestParameters(), largest_number=9, paths=paths, was_at=was_at)
         return [source.place(path) for path in paths], source.notes
 
     paths = ["1.jpg", "../card2/1.jpg"]
@@ -174,7 +176,9 @@ def test_paths_start_from_the_folder_above_all_sources_also_while_they_are_not_t
     assert f"paths start from {tmp_path}, where they were and are not now" in told
     # the folder of pictures that were added is there, and seems to have half of them
     beside = Pictures(tmp_path / "card2", lost=frozenset(paths[:1]))
-    source = Source(lambda: beside, IngestParameters(), largest_number=9, paths=paths, was_at=tmp_path / "card1")
+    source = IngestedSource(
+        lambda: beside, IngestParameters(), largest_number=9, paths=paths, was_at=tmp_path / "card1"
+    )
     assert [source.place(path) for path in paths] == found
     found, (told,) = places(None)
     assert found == paths
@@ -274,7 +278,7 @@ def test_a_table_of_deployments_is_refused_by_row(root: Path, lines: list[str], 
     (file := root / "places.csv").write_text("\n".join(["deploymentID,latitude,longitude", *lines]))
     with pytest.raises(UsageError) as caught:
         FORMATS["camtrap-dp"].layout(
-            ROWS, Source(lambda: Pictures(root), IngestParameters(), largest_number=2, deployments=file)
+            ROWS, IngestedSource(lambda: Pictures(root), IngestParameters(), largest_number=2, deployments=file)
         )
     assert str(caught.value).endswith(told)
 
@@ -285,7 +289,7 @@ def test_times_of_deployments_are_read_and_held_against_those_of_pictures(root: 
     )
     times = [("n", "2024-06-05T01:00:00"), ("n", "2025-02-01T08:00:00"), ("n", "2000-01-01T08:00:00"), ("m", None)]
     rows = [member(f"{n}.jpg", 1, None, camera=camera, timestamp=time) for n, (camera, time) in enumerate(times)]
-    source = Source(lambda: Pictures(root), IngestParameters(), largest_number=9, deployments=file)
+    source = IngestedSource(lambda: Pictures(root), IngestParameters(), largest_number=9, deployments=file)
     layout = FORMATS["camtrap-dp"].layout(rows, source)
     assert "2024-06-05T00:00:00,03/04/2026 10:00" in layout.files["deployments.csv"]
     assert layout.notes[:4] == (
@@ -322,7 +326,7 @@ def test_a_lost_picture_costs_neither_the_times_nor_the_boxes_of_others(root: Pa
     exif.get_ifd(0x8769).update({0x9003: "2024:05:31 07:15:00"})
     Image.new("RGB", (40, 30)).save(root / "now.jpg", exif=exif)
     found = Pictures(root, {"images/c.jpg": "now.jpg"}, frozenset({"images/gone.jpg"}))
-    source = Source(lambda: found, IngestParameters(), largest_number=9)
+    source = IngestedSource(lambda: found, IngestParameters(), largest_number=9)
     whole = [member(f"images/{name}.jpg", 1, None) for name in ("c", "gone")]
     layout = FORMATS["camtrap-dp"].layout(whole, source)
     assert [line.split(",")[3] for line in layout.files["media.csv"].splitlines()[1:]] == ["2024-05-31T07:15:00", ""]
@@ -400,7 +404,9 @@ def test_a_number_that_is_an_id_of_the_package_is_not_given_to_others(tmp_path: 
     # clusters: 1 is c alone, 2 is a, b, d and e, 3 is f and a picture of another source
     rows = [member(f"{name}.png", number, None) for name, number in zip(names, (2, 2, 1, 2, 2, 3), strict=True)]
     parameters = IngestParameters(format="camtrap-dp")
-    layout = FORMATS["camtrap-dp"].layout(rows, Source(lambda: Pictures(tmp_path), parameters, largest_number=3))
+    layout = FORMATS["camtrap-dp"].layout(
+        rows, IngestedSource(lambda: Pictures(tmp_path), parameters, largest_number=3)
+    )
     cells = [line.split(",") for line in layout.files["observations.csv"].splitlines()[1:]]
     assert [row[6] for row in cells] == ["1", "1", "dbc-1", "2", "ind1", "3"]
     told = "\n".join(layout.notes)
@@ -412,7 +418,7 @@ def test_a_number_that_is_an_id_of_the_package_is_not_given_to_others(tmp_path: 
 @pytest.mark.parametrize(("read_as", "column"), [("camtrap-dp", "scientificName"), ("coco", "observationComments")])
 def test_species_of_a_package_are_scientific_names_of_a_new_one(root: Path, read_as: Any, column: str) -> None:
     rows = [member("images/a.png", 1, None, category="Equus quagga"), member("images/b.png", 2, None, category="human")]
-    source = Source(lambda: Pictures(root), IngestParameters(format=read_as), largest_number=9)
+    source = IngestedSource(lambda: Pictures(root), IngestParameters(format=read_as), largest_number=9)
     layout = FORMATS["camtrap-dp"].layout(rows, source)
     found = list(csv.DictReader(layout.files["observations.csv"].splitlines()))
     said = [{name for name in ("scientificName", "observationComments") if row[name]} for row in found]
