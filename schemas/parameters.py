@@ -119,15 +119,15 @@ class SyntheticParameters(Parameters):
 
 DRAWN_TEST_FRACTION = 0.5
 """The share of drawn people who are for query and gallery by default."""
-
-
-BOX_FORMATS = frozenset({"megadetector", "mot", "coco", "wildlife-datasets", "camtrap-dp", "yolo", "video"})
-"""The formats whose rows are boxes in pictures, or frames of a video."""
+_PUBLISHED_SETS = frozenset(
+    {"market1501", "dukemtmc-reid", "msmt17", "cuhk03-np", "veri776", "mars", "dukemtmc-videoreid"}
+)
+"""The formats that say which images are query and gallery: of these, the parameter is as the first release recorded it."""
 
 
 def _test_fraction(values: dict[str, Any]) -> float:
-    """All photographs of somebody's own are trained on, unless a part is asked for."""
-    return 0.0 if values.get("format") in {"folder", "csv", *BOX_FORMATS} else DRAWN_TEST_FRACTION
+    """All photographs of somebody's own, in whatever format, are trained on, unless a part is asked for."""
+    return DRAWN_TEST_FRACTION if values.get("format", "synthetic") in {"synthetic", *_PUBLISHED_SETS} else 0.0
 
 
 ANY_CATEGORY = "any"

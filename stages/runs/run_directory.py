@@ -60,7 +60,9 @@ class RunDirectory:
         return replace(self, chosen={**self.chosen, key: artifact.version})
 
     def directory(self, kind: ArtifactKind, stage: int) -> Path:
-        """Where the versions of an artifact are; `stage` is any for a kind without stages."""
+        """Where the versions of an artifact are; `stage` is any for a kind without stages. UsageError for an unknown kind."""
+        if kind not in MADE_BY:
+            raise UsageError(f"unknown `kind` '{kind}': choose one of {', '.join(MADE_BY)}")
         return self.root / kind if kind in WITHOUT_STAGE else self.root / stage_directory(stage) / kind
 
     def versions(self, kind: ArtifactKind, stage: int = 0) -> list[int]:

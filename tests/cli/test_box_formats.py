@@ -13,17 +13,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from schemas.parameters import BOX_FORMATS, IngestParameters
+from schemas.parameters import IngestParameters
 from stages.ingest.formats import read_samples
 from stages.runs.run_directory import RunDirectory
 from tests.cli.conftest import Dbc, made
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "stages" / "ingest" / "formats"))
-from box_sources import coco, mot, video
-from miniatures import BUILDERS, build
+from box_sources import BOX_FORMATS, coco, mot, video
+from miniatures import build
 
 NETWORK = ["--backbone", "resnet10", "--weights", "none", "--embedding-dim", "16"]
-FORMATS = sorted(BOX_FORMATS & BUILDERS.keys())
 
 
 def steps(source: Path, *merging: str) -> list[list[str]]:
@@ -51,7 +50,7 @@ def tracked(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     return RunDirectory(made(folder, *steps(source, "--no-derived-constraints")))
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", sorted(BOX_FORMATS))
 def test_one_command_leads_from_the_format_to_a_dataset_that_is_clustered(dbc: Dbc, tmp_path: Path, name: str) -> None:
     source = build(tmp_path / "source", name)
     told = dbc("ingest", source, "--run", tmp_path / "told", "--dry-run").err

@@ -20,7 +20,18 @@ from tests.docs.documents import blocks
 
 EXTENDING = REPOSITORY / "docs" / "extending.md"
 COMMANDS = {
-    "format": ["ingest", "pictures", "--format", "stations", "--height", "32", "--width", "16", "--workers", "0"],
+    "format": [
+        "ingest",
+        "pictures",
+        "--format",
+        "stations",
+        "--height",
+        "32",
+        "--width",
+        "16",
+        "--test-fraction",
+        "0.5",
+    ],
     "provider": ["extract", "--backbone", "conv16", "--weights", "none"],
     "criterion": ["merge", "--criterion", "mean-and-size", "--merge-percent", "0.25"],
     "clusters": ["export", "clusters", "--format", "keywords", "--out", "keywords.csv"],

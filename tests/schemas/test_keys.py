@@ -93,3 +93,9 @@ def test_what_an_artifact_of_the_first_release_does_not_say_is_not_taken_from_to
     old = MergeParameters.model_validate({"update": "stale", "intra_normalizer": "n"}, context=STORED)
     assert (old.start, old.whiten) == ("previous", 0)
     assert EvaluateParameters.model_validate({}, context=STORED).whiten == 0
+
+
+def test_pictures_of_a_format_that_nobody_listed_are_all_trained_on() -> None:
+    assert module._test_fraction({"format": "a new one"}) == 0
+    assert {module._test_fraction({"format": name}) for name in ("folder", "csv", "yolo", "video")} == {0}
+    assert {module._test_fraction({"format": name}) for name in ("synthetic", "market1501", "mars")} == {0.5}

@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -18,9 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.manifest import ATTRIBUTE, AnyManifest, ArrayRecord, parse_manifest
+from schemas.manifest import ATTRIBUTE, AnyManifest, parse_manifest
 from schemas.stage_names import parse_stage, stage_label
-from stages.errors import DbcError, file_problem
+from stages.errors import DbcError, UsageError, file_problem
 from stages.runs.store.digests import ArrayDigest, artifact_id, checksum, content_key, dtype_name, record_of
 from stages.runs.store.grid import missing_file
 from stages.runs.store.one_chunk import OneChunk
@@ -33,6 +34,8 @@ CHECKSUMS = "dbc-checksums"
 """The root attribute with the checksums of the chunks of arrays that were written by rows; the first release wrote none."""
 ROWS_CHUNKS = 8
 """Chunks that reading by index holds at once."""
+_NAMED = 24
+"""Arrays that an error names: all, but of a network."""
 _VERSION_NAME = re.compile(r"v([1-9][0-9]*)\.zarr")
 
 
@@ -52,9 +55,10 @@ class Artifact:
     def read(self, name: str) -> NDArray[Any]:
         """The whole array `name`; text comes as an object array of str.
 
-        DbcError if it cannot be read, or is not what was written: by the checksums of its chunks, eight times as fast as its
-        digest, or by that.
+        UsageError if the artifact has none of that name. DbcError if it cannot be read, or is not what was written: by the
+        checksums of its chunks, eight times as fast as its digest, or by that.
         """
+        self._require(name)
         if name in self.checksums:
             return self.rows(name)[:]
         array = self._one_chunk(name)
@@ -64,12 +68,16 @@ class Artifact:
                 array = np.asarray(stored[...])
             if array.dtype.kind == "T":
                 array = array.astype(object)
-        if record_of(array) != self._record(name):
+        if record_of(array) != self.manifest.arrays[name]:
             raise _unreadable(self, name, "its content is not what was written")
         return array
 
     def rows(self, name: str) -> Rows:
-        """The array `name`, read by rows as they are asked for; DbcError if a part of it is missing or is another one."""
+        """The array `name`, read by rows as they are asked for; DbcError if a part of it is missing or is another one.
+
+        UsageError if the artifact has none of that name.
+        """
+        self._require(name)
         return Rows(self._open(name), artifact=self, name=name)
 
     def names(self) -> tuple[str, ...]:
@@ -97,14 +105,24 @@ class Artifact:
                 digest.update(rows[start : start + rows.rows_per_slab])
         except DamagedError:
             return False
-        return digest.record(dtype=rows.dtype.name, shape=rows.shape) == self._record(name)
+        return digest.record(dtype=rows.dtype.name, shape=rows.shape) == self.manifest.arrays[name]
 
-    def _record(self, name: str) -> ArrayRecord | None:
-        return self.manifest.arrays.get(name)
+    def _require(self, name: str) -> None:
+        """Raise UsageError unless there is an array `name`: that is no damage, but a slip, or an artifact made before it."""
+        names = self.names()
+        if name not in names:
+            near = (get_close_matches(name, names, n=_NAMED, cutoff=0.4) if len(names) > _NAMED else []) or names[
+                :_NAMED
+            ]
+            more = f" and {len(names) - len(near)} more" if len(names) > len(near) else ""
+            raise UsageError(
+                f"{self.path} has no array '{name}', it has {', '.join(near)}{more}; read one of these, and look in `names()` "
+                "first for one that earlier releases did not write"
+            )
 
     def _one_chunk(self, name: str) -> NDArray[Any] | None:
-        record = self._record(name)
-        if record is None or record.dtype == "string":
+        record = self.manifest.arrays[name]
+        if record.dtype == "string":
             return None
         dtype = np.dtype(record.dtype)
         plain = OneChunk.of(record.shape, dtype)
@@ -118,9 +136,9 @@ class Artifact:
             missing = missing_file(array, self.path / name)
         if missing is not None:
             raise _unreadable(self, name, f"its file {missing} is missing or empty")
-        record, dtype = self._record(name), dtype_name(array)
-        if record is None or (record.dtype, record.shape) != (dtype, tuple(array.shape)):
-            wanted = "nothing" if record is None else f"{record.dtype} {record.shape}"
+        record, dtype = self.manifest.arrays[name], dtype_name(array)
+        if (record.dtype, record.shape) != (dtype, tuple(array.shape)):
+            wanted = f"{record.dtype} {record.shape}"
             raise _unreadable(self, name, f"it is {dtype} {tuple(array.shape)}, and its manifest says {wanted}")
         return array
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -118,3 +119,10 @@ def test_a_lost_parent_is_told_with_the_command_that_makes_it(
         RunDirectory(tmp_path).resolve(Parent(kind=kind, id="0" * 64, location=location))
     assert str(caught.value).startswith(f"{tmp_path / location}: the {kind} 000000000000 ")
     assert str(caught.value).endswith(f"make it again with: {command}")
+
+
+def test_a_kind_that_there_is_none_of_is_refused(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    for ask in (run.find, run.require):
+        with pytest.raises(UsageError, match=r"unknown `kind` 'cluster': choose one of dataset, .*clusters"):
+            ask(cast(Any, "cluster"), 1)

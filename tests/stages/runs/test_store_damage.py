@@ -15,7 +15,7 @@ from test_store import SUMMARY
 from test_store import request as dataset_request
 
 from schemas.manifest import Execution
-from stages.errors import DbcError
+from stages.errors import DbcError, UsageError
 from stages.runs.context import Context
 from stages.runs.listing import check
 from stages.runs.making import Computed, make_artifact
@@ -120,6 +120,17 @@ def test_a_lost_shard_is_named_before_any_row_is_read(artifact: Artifact) -> Non
     pieces_of(artifact, "images")[3].unlink()
     with pytest.raises(DbcError, match=r"its file c/3/0/0/0 is missing or empty"):
         artifact.rows("images")
+
+
+@pytest.mark.parametrize("read", [Artifact.read, Artifact.rows])
+def test_an_array_that_was_never_there_is_a_slip_and_no_damage(
+    artifact: Artifact, read: Callable[[Artifact, str], object]
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        read(artifact, "label")
+    told = str(caught.value)
+    assert "has no array 'label', it has images, labels, nothing, path, pooled, rate;" in told
+    assert "remove" not in told
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}"])

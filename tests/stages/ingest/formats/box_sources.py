@@ -15,10 +15,12 @@ from PIL import Image
 
 from schemas.parameters import IngestParameters
 from stages.errors import DbcError, UsageError
-from stages.ingest.formats import read_samples, recognise_source
-from stages.ingest.formats.format import Findings
+from stages.ingest.formats import FORMATS, read_samples, recognise_source
+from stages.ingest.formats.format import BOXES, STEPS, Findings
 from stages.samples import Samples
 
+BOX_FORMATS = frozenset(each.name for each in FORMATS.values() if each.options & (BOXES | STEPS)) - {"csv"}
+"""The formats whose rows are boxes in pictures, or frames of a video."""
 WIDTH, HEIGHT = 40, 30
 MEDIA = "mediaID,deploymentID,timestamp,filePath,filePublic,fileMediatype"
 OBSERVATIONS = (

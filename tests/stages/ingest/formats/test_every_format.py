@@ -12,13 +12,13 @@ from shutil import copyfile
 
 import numpy as np
 import pytest
+from box_sources import BOX_FORMATS, refusal
 from box_sources import read_as as read
-from box_sources import refusal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from miniatures import BUILDERS, build, write
 
-from schemas.parameters import BOX_FORMATS, IngestParameters
+from schemas.parameters import IngestParameters
 from stages.errors import UsageError
 from stages.ingest.decode.image_file import image_suffixes
 from stages.ingest.formats import FORMATS, path_patterns, read_samples
