@@ -99,7 +99,7 @@ def values_of(flag: Flag, given: Any) -> list[Any]:
 
 
 def pictures_may_be_replaced(given: Given) -> bool:
-    """Whether pictures that are there are drawn over: the run's own always are, others if that is asked for."""
+    """Whether existing pictures may be overwritten: always in the run's own folder, elsewhere with --overwrite."""
     return given["out"] is None or given.flag("overwrite")
 
 

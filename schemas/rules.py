@@ -66,7 +66,7 @@ class Reader:
     choices: Mapping[str, tuple[Any, ...]]
 
     def is_idle(self, options: Mapping[str, Any]) -> bool:
-        """Whether `options` choose something else; not if they leave one of the others out."""
+        """Whether every other option is given and none has a value that reads this one."""
         return all(other in options and options[other] not in values for other, values in self.choices.items())
 
     def told(self, value: Any) -> str:

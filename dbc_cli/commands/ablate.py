@@ -112,5 +112,5 @@ def ablate(given: Given) -> None:
 
 
 def _pooled_as(initial: Mapping[str, Any], pooling: str | None) -> dict[str, Any]:
-    """`initial` without the pooling of a recipe; with that which is given, if one is."""
+    """`initial` without `pooling`, unless the user gave one."""
     return {name: value for name, value in initial.items() if name != "pooling" or pooling is not None}

@@ -43,7 +43,7 @@ def _is_short() -> bool:
 
 @contextmanager
 def stage_memory(advice: str) -> Iterator[None]:
-    """Inside, one stage: what torch and CuPy keep for later is given back at its end, so that the other can have it.
+    """Run one stage inside; then free the memory that torch and CuPy cache, so that the other library can use it.
 
     If little is free at its start, what other stages kept (`on_shortage`) is let go. If either library runs out of memory,
     that is a DbcError that ends in `advice`: "lower `batch_size`".

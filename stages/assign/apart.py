@@ -16,7 +16,7 @@ from stages.typing import BoolArray, Float32Array, Float64Array, Int32Array, Int
 
 @dataclass(frozen=True)
 class Apart:
-    """What q samples cannot be: one in `pairs` (p, 2) of them, nor one of the cluster that `labels` (s, 2) name beside it."""
+    """Constraints on q new samples: `pairs` (p, 2) of them differ; `labels` (s, 2) are a sample and a cluster it is not of."""
 
     pairs: Int64Array
     labels: Int64Array
@@ -119,7 +119,7 @@ def together(
 
 
 def _replace(found: Nearest, newer: Nearest, place: Int64Array, is_lost: BoolArray) -> None:
-    """Put `newer` in its `place` of `found`, but what has no cluster any more, which is marked in `is_lost`."""
+    """Put `newer` into `found` at `place`; samples without any cluster left stay as they are and are marked in `is_lost`."""
     is_there = np.isfinite(newer.similarity)
     is_lost[place[~is_there]] = True
     for field in fields(Nearest):
@@ -127,7 +127,7 @@ def _replace(found: Nearest, newer: Nearest, place: Int64Array, is_lost: BoolArr
 
 
 def _outdone(found: Nearest, is_known: BoolArray, others: dict[int, set[int]]) -> list[int]:
-    """The known samples whose cluster one of the `others` that differ from them keeps; ascending."""
+    """The known samples that lose their cluster to a nearer sample, which is another individual (`others`); ascending."""
     asked: Sequence[int] = [each for each in sorted(others) if is_known[each]]
     kept: dict[int, int] = {}
     outdone = []

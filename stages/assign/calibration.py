@@ -202,7 +202,7 @@ def held_out_evidence(
 
 
 def sample_folds(labels: Int64Array, encounter: Int32Array) -> Int64Array:
-    """The fold (n,) of each sample: those of a cluster of `labels` (n,) in turn, those of an `encounter` in one."""
+    """The fold (n,) of each sample: samples of a cluster are dealt out in turn, those of an `encounter` stay in one fold."""
     first_of_cluster = np.unique(labels, return_index=True)[1][labels]
     is_alone = np.bincount(labels)[labels] == 1
     order = np.lexsort((first_of_cluster, is_alone))

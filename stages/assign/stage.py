@@ -70,7 +70,7 @@ class NothingNewError(DbcError):
 
 
 def grown_since(run: RunDirectory) -> RunDirectory:
-    """The run with the dataset that its clusters are of; DbcError if it has none, NothingNewError if nothing was added."""
+    """The run with the dataset that was clustered; DbcError if none was, NothingNewError if nothing was added since."""
     before = clustered(run)
     if before.require("dataset").manifest.id == run.require("dataset").manifest.id:
         raise NothingNewError(

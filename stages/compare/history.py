@@ -41,7 +41,7 @@ def evaluated_otherwise(parameters: Sequence[EvaluateParameters]) -> str | None:
 
 
 def shown_of_several(run: RunDirectory, shown: Sequence[MetricsManifest]) -> str | None:
-    """A note by which parameters the metrics that are `shown` were made, if there are others of their stages; else None."""
+    """A note with the parameters of the metrics `shown`, if their stages also have metrics by other parameters; else None."""
     different: dict[str, None] = {}
     for metrics in shown:
         stage = metrics.summary.stage

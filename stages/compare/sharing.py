@@ -71,7 +71,7 @@ def _initial_in_full(parent: RunDirectory, plan: Plan) -> dict[str, Any]:
 
 
 def _begins_alike(parent: RunDirectory, plan: Plan) -> bool:
-    """Whether the initial model of `parent` is that of `plan`, or one from whose weights that of its seed may be drawn."""
+    """Whether the run `parent` has the initial model of `plan`: the same seed, or ImageNet weights, which fit any seed."""
     existing = _initial_of(parent)
     if existing is None:
         return False

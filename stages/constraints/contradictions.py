@@ -24,7 +24,7 @@ class Contradiction:
 
 
 def others_of(pairs: Int64Array) -> dict[int, set[int]]:
-    """By sample, the others that it is in one of `pairs` (p, 2) with."""
+    """The partners of each sample in `pairs` (p, 2)."""
     found: dict[int, set[int]] = {}
     for a, b in pairs.tolist():
         found.setdefault(a, set()).add(b)

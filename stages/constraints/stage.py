@@ -127,7 +127,7 @@ def newer_than(run: RunDirectory, dataset: Artifact) -> Artifact | None:
 
 
 def _ingested_before(run: RunDirectory, dataset: Artifact) -> list[Artifact]:
-    """The other datasets of `run`, the newest first, without those that pictures were added to: what grew of them has all."""
+    """Earlier datasets, newest first; without one that `--add` extended, because the extended one holds its pictures."""
     found = []
     for version in reversed(run.versions("dataset")):
         # one that cannot be opened, because it is damaged, is told when it is used

@@ -181,7 +181,7 @@ def _alike(before: Samples, now: Samples) -> list[str]:
 def _of_other_pictures(
     samples: Samples, digests: Sequence[str], stored: Sequence[str], is_new: BoolArray, findings: Findings
 ) -> BoolArray:
-    """(n_samples) whether whole pictures are none that the run has boxes of; what becomes of them is told."""
+    """(n_samples) True for pictures of which the run has no boxes yet; warns of whole pictures in a run of boxes."""
     there = {file_digest(digest) for digest in stored}
     others = np.array([digests[image] not in there for image in samples.frame_start[:-1].tolist()], dtype=np.bool_)
     for n, told in (

@@ -22,7 +22,7 @@ LEAKS = {
 
 
 def find_leaks(samples: Samples, digests: Sequence[str]) -> dict[str, int]:
-    """How many leaks of each kind there are, those that there are; `digests` (n_images) tell what images hold.
+    """Leaks counted by kind; kinds without any are left out. `digests` (n_images) are of the images' files.
 
     Empty digests, of files that cannot be read, are like no other.
     """

@@ -223,7 +223,7 @@ def _join(images: _Images, written: Written, reporter: Reporter) -> bool:
 
 
 def _keep_digests(dataset: Artifact, images: _Images, good: BoolArray, *, is_anonymous: bool) -> None:
-    """Keep beside `dataset` what tells its images apart, unless it is not known which of them it has, or not to be."""
+    """Store the digest of each image beside the dataset, for `--add`; not if anonymized, or if images were skipped."""
     if images.kept_root is not None and not is_anonymous and dataset_manifest(dataset).summary.n_images == good.sum():
         digests = tuple(digest for digest, is_good in zip(images.digests, good.tolist(), strict=True) if is_good)
         keep_source(dataset, KeptSource(images.kept_root, digests))

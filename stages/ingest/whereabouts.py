@@ -79,7 +79,7 @@ def find_pictures(
 
 
 def _best_root(dataset: Artifact, paths: Sequence[str], root: Path | None) -> tuple[Path, list[str]] | None:
-    """The folder with most of `paths`, the likelier one first, and those of them that it has not; None if none has any.
+    """The folder with most of `paths`, and the paths that it lacks; of equal ones the likelier. None if no folder has any.
 
     `root`, or the folder that was ingested, is taken without any as well: pictures may lie below it elsewhere. Folders that
     commands named are looked at if it has not half of them, and what has another content there counts as missing.
@@ -108,7 +108,7 @@ def _lost(place: Path, paths: Sequence[str]) -> list[str]:
 
 
 def _share_of_others(place: Path, there: Sequence[str], digests: Mapping[str, str]) -> float:
-    """The share of some files at the paths `there` that are not as they were ingested, as far as that is known."""
+    """The share of files with changed content, of a sample of the paths `there` whose digest is known."""
     known = [path for path in there if digests.get(path)]
     some = known[:: max(len(known) // _N_COMPARED, 1)]
     others = [digests[path] != digest for path, digest in zip(some, digest_each(place, some), strict=True)]

@@ -182,7 +182,7 @@ def _previous(run: RunDirectory, stage: int, before: int, parameters: MergeParam
 def _with_labels(
     asked: AskedConstraints, run: RunDirectory, stage: int, parameters: MergeParameters, reporter: Reporter
 ) -> AskedConstraints:
-    """What is `asked`, with the labels of the clusters that are corrected; a note if others had labels that are not given."""
+    """`asked`, with the labels that reviewed clusters were made with; a note if others had labels and none are given."""
     if asked.labels is not None:
         return asked
     if parameters.start == "reviewed":
@@ -232,7 +232,7 @@ def _inputs(
 
 
 def _tell(inputs: Inputs, parameters: MergeParameters, *, stage: int, reporter: Reporter) -> None:
-    """Note what is known before a merge, or that it is nothing, and neighbours that are more than the samples."""
+    """Notes before a merge: known pairs, or that there are none, and `k1` beyond the number of samples."""
     known, n_samples = inputs.known, len(inputs.prepared.rows)
     if is_read("k1", dict(parameters)) and parameters.k1 >= n_samples:
         reporter.note(f"`k1={parameters.k1}` is not less than the {n_samples} samples, so all are neighbours")

@@ -227,7 +227,7 @@ def keep_statistics(statistics: CameraStatistics, writer: Writer) -> None:
 
 
 def kept_statistics(features: Artifact) -> CameraStatistics | None:
-    """The statistics that `features` came of; None if they came of none."""
+    """The camera statistics that `features` were extracted with; None if there were none."""
     strength = features_manifest(features).summary.norm_strength
     if not strength:
         return None

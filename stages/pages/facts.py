@@ -38,7 +38,7 @@ def metrics_by_stage(run: RunDirectory, measured: Mapping[int, Artifact | None])
 
 
 def figures_by_stage(run: RunDirectory, metrics: Mapping[int, Artifact | None]) -> list[dict[str, Any]]:
-    """The figures of every stage that has `metrics` or None, and what else is known of it; None if one is not known."""
+    """The figures of every stage in `metrics`, and its clusters and loss; a figure that is not known is None."""
     return [_figures(run, stage, found) for stage, found in metrics.items()]
 
 

@@ -65,7 +65,7 @@ class Review:
     originals: Originals | None
 
     def together(self) -> Together | None:
-        """What is known of samples before any answer, unless answers say otherwise; None if nothing is."""
+        """Samples that are together by their encounters, where answers do not contradict; None if encounters are not used."""
         if not self.made_as.by_encounter:
             return None
         answers, _ = self.book.known()

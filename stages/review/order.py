@@ -65,7 +65,7 @@ class Answers:
 
 @dataclass(frozen=True)
 class _Groups:
-    """Two groups of samples that are one cluster, or may be one; D, and whether they are one now."""
+    """Two groups of samples to compare, D between them (`distance`), and whether they are one cluster now."""
 
     first: Int64Array
     second: Int64Array

@@ -60,7 +60,7 @@ class Context:
 
     @property
     def processes(self) -> Processes:
-        """Those that torchrun started, of which this is one; alone without it."""
+        """All processes that torchrun started; this one alone without torchrun."""
         return together()
 
     @property

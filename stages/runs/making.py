@@ -321,7 +321,7 @@ def _compute(
 
 
 def _taken_again(run: RunDirectory, request: Request, found: Artifact, context: Context) -> tuple[Artifact, int | None]:
-    """`found` as the version that commands take, and which it was if they took another; a warning if it cannot become that.
+    """Make `found` the version that commands take; returns it and its number before. Warns and leaves it if that fails.
 
     Datasets stay as they are unless that is asked for: all stages would be made anew.
     """
@@ -341,7 +341,7 @@ def _taken_again(run: RunDirectory, request: Request, found: Artifact, context: 
 
 
 def _taken(run: RunDirectory, request: Request) -> Artifact | None:
-    """The version that commands take which go by the dataset of `request`, if they are told no other."""
+    """The version that commands take by default, if they work on the dataset of `request`."""
     own = RunDirectory(run.root)
     for parent in request.parents:
         if request.kind != "dataset" and parent.path.parent == own.directory("dataset", 0):

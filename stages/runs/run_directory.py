@@ -96,7 +96,7 @@ class RunDirectory:
         return open_artifact(self.directory(kind, stage), wanted or versions[-1])
 
     def _one_of_several(self) -> Artifact | None:
-        """The dataset taken, if there are others; None if there is no choice."""
+        """The dataset that commands take, if there are several; else None."""
         return self.find("dataset") if len(self.versions("dataset")) > 1 else None
 
     def _versions_from(self, dataset: Artifact | None, kind: ArtifactKind, stage: int) -> list[int]:

@@ -218,7 +218,7 @@ def _known_classes(constraints: Artifact | None, n_samples: int) -> Int64Array:
 
 
 def known_identities(dataset: Artifact, train_index: Int64Array) -> tuple[Int64Array, Int64Array]:
-    """Those of the samples `train_index` whose identity is known, and it; DbcError if fewer than two identities are."""
+    """The samples of `train_index` with a known identity, and these; DbcError if there are fewer than two identities."""
     pid = dataset.read("pid")[train_index].astype(np.int64)
     is_known = pid > 0
     n_identities = len(np.unique(pid[is_known]))

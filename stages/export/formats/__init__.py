@@ -75,7 +75,7 @@ def write_layout(
 
 
 def _without_lost(layout_of: ExportFormat, rows: Sequence[Member], source: IngestedSource) -> Layout:
-    """The layout of all rows or, if it must look at pictures that are lost, of those of the others, which is said."""
+    """The layout; if it must read pictures and some are lost, without their rows, which a note counts."""
     try:
         return layout_of.layout(rows, source)
     except LostPictureError:

@@ -83,9 +83,9 @@ class IngestedSource:
         return seconds[frame] if frame < len(seconds) else None
 
     def with_times(self, rows: Sequence[Member]) -> tuple[list[Member], tuple[str, ...]]:
-        """The rows, those of pictures without a time with that of their EXIF, and a note of how many pictures got one.
+        """The rows, with the time of EXIF where a picture has none, and a note of how many got one.
 
-        None gets one if the source is not there, and lost ones get none.
+        Rows stay as they are if the source is not there, and so do those of lost pictures.
         """
         without = paths_without_time(rows)
         try:

@@ -234,7 +234,7 @@ def _without_copies(rows: Sequence[Detection], parameters: IngestParameters, fin
 
 
 def _check_files(rows: Sequence[Detection], root: Path, parameters: IngestParameters) -> int:
-    """How many pictures are not there: none, unless bad images are to be skipped. Else UsageError, as if all are not there."""
+    """How many pictures are missing; UsageError if any is and bad images are not to be skipped, or if all are."""
     row_of: dict[str, Detection] = {}
     for row in rows:
         row_of.setdefault(row.path, row)
@@ -440,7 +440,7 @@ def with_names(samples: Samples, findings: Findings, *, encounter: Sequence[str]
 def _with_image_columns(
     samples: Samples, images: Sequence[Detection], parameters: IngestParameters, findings: Findings
 ) -> Samples:
-    """The samples with what is known of their `images`, row by row of them; what is known of none stays empty."""
+    """The samples with the columns of their `images` (box, frame, score, …); a column without any value stays empty."""
     if any(row.box is not None for row in images):
         whole = (math.nan,) * 4
         box = np.array([row.box or whole for row in images], dtype=np.float64)
@@ -458,7 +458,7 @@ def _with_image_columns(
 
 
 def categories_of(texts: Sequence[str]) -> tuple[str, ...]:
-    """`texts`, empty if missing; none of them if all are what stands for a category that nobody named."""
+    """The categories, empty where missing; () if all are default names, such as `animal`."""
     categories = tuple("" if is_missing(text) else text for text in texts)
     return categories if set(categories) - _UNNAMED else ()
 

@@ -178,7 +178,7 @@ def _without_boxes(source: Path, sequences: list[Sequence]) -> list[str]:
 
 
 def _sequence(folder: Path, place: Path) -> Sequence | None:
-    """The sequence that `folder` is, whose frames lie in `place`; None if it is none."""
+    """`folder` as a sequence with its frames in `place`; None if it is not one."""
     boxes = next((folder / name for name in OWN_FILES if (folder / name).is_file()), None)
     if boxes is None:
         return None

@@ -23,7 +23,7 @@ def is_unsaid(value: object) -> bool:
 
 
 def number_of(value: object) -> float | None:
-    """The number that `value` is or, as text, writes; None if it is none, or beyond `LARGEST`.
+    """`value`, a number or its text, as a number; None if it is neither, or beyond `LARGEST`.
 
     Python alone takes more: `1_0` for 10, digits of every script, and true for 1.
     """

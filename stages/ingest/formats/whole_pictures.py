@@ -13,10 +13,10 @@ from stages.ingest.formats.names import is_missing
 def each_picture_once(
     rows: Iterable[Detection], left_out: Counter[str], parameters: IngestParameters
 ) -> list[Detection]:
-    """Boxes as they are, and so rows of other categories than `parameters` want; of the rows of one whole picture one.
+    """All boxes and all rows of unwanted categories, unchanged; of several rows of one whole picture, only one.
 
-    It is the first that says who it is, else the first; none if they name several individuals: a picture is one sample. Rows
-    that go are counted in `left_out`.
+    That is the first row with an identity, else the first; none if they name several individuals, because a picture is one
+    sample. `left_out` counts the rows that go.
     """
     found: list[Detection] = []
     whole: dict[str, list[Detection]] = {}

@@ -14,7 +14,7 @@ from stages.typing import Float64Array
 
 
 def default_rule(measures: Sequence[StageMeasures]) -> str:
-    """The rule that is taken if none is named: of those with a score, the one that goes first; the last if none has one."""
+    """The rule used if none is named: the first, by precedence, that has a score for a stage; else the last."""
     tried = sorted((rule.precedence, name) for name, rule in all_rules().items() if rule.precedence is not None)
     known = (name for _, name in tried if not np.isnan(scores(measures, rule=name)).all())
     return next(known, tried[-1][1])
@@ -35,7 +35,7 @@ def choose(measures: Sequence[StageMeasures], *, rule: str | None = None) -> int
 
 
 def choose_clusters(measures: Sequence[StageMeasures]) -> int | None:
-    """The stage whose clusters to look at: the one that is chosen or, if it is before the first merge, the best after it.
+    """The stage whose clusters to look at: the chosen one; if that is before the first merge, the best later one.
 
     None if none can be chosen.
     """

@@ -120,7 +120,7 @@ class Links:
                 self._nodes.setdefault(individual, {})[view] = node
 
     def permits(self, first: Int64Array, second: Int64Array) -> BoolArray:
-        """Whether nodes first[i] and second[i] could join (P,) when the nodes were last renamed."""
+        """Whether nodes first[i] and second[i] could join (P,) at the last `rename`."""
         a, b = self.individual[first], self.individual[second]
         permitted: BoolArray = a != b
         if len(self._keys):
@@ -167,18 +167,18 @@ class Links:
                 apart.add(a * n + c if a < c else c * n + a)
 
     def rename(self, old: Int64Array) -> None:
-        """Let node i be the one that was called old[i], those that joined being gone."""
+        """Renumber the nodes after merges: node i was `old[i]` before."""
         self.individual = self._roots(self.individual[old])
         self._view = None if self._view is None else self._view[old]
         self._prepare()
 
     def individuals_at_renaming(self, first: int, second: int) -> tuple[int, int]:
-        """The individuals that two nodes were of when they were last renamed, the smaller first."""
+        """The individuals of two nodes as they were at the last `rename`, the smaller first."""
         a, b = self._owner[first], self._owner[second]
         return (a, b) if a < b else (b, a)
 
     def individuals_now(self, first: int, second: int) -> tuple[int, int]:
-        """The individuals that two nodes are of now, the smaller first."""
+        """The individuals of two nodes now, the smaller first."""
         a, b = self._root_of(self._owner[first]), self._root_of(self._owner[second])
         return (a, b) if a < b else (b, a)
 
