@@ -11,6 +11,7 @@ from dbc_cli import check_siblings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from typing import Any, TextIO
 
 INTERRUPTED = 130
@@ -131,10 +132,11 @@ def run_command(arguments: list[str], *, debug: bool = False) -> int:
     try:
         import typer
 
-        from dbc_cli.app import app
+        from dbc_cli.app import command_line
+        from dbc_cli.commands import all_commands
         from stages.errors import DbcError
 
-        name = _name_of(arguments, {command.name for command in app.registered_commands})
+        name = _name_of(arguments, all_commands().keys())
     except (KeyboardInterrupt, Terminated) as error:
         return _report_interrupted(name, error)
     try:
@@ -143,7 +145,7 @@ def run_command(arguments: list[str], *, debug: bool = False) -> int:
 
             require_launcher()
         _refuse_empty(arguments)
-        status = app(arguments, standalone_mode=False, prog_name="dbc")
+        status = command_line()(arguments, standalone_mode=False, prog_name="dbc")
         if status == INTERRUPTED:
             raise KeyboardInterrupt
         sys.stdout.flush()
@@ -167,7 +169,7 @@ def run_command(arguments: list[str], *, debug: bool = False) -> int:
         return _report_unexpected(name, error, debug=debug)
 
 
-def _name_of(arguments: list[str], commands: set[str | None]) -> str:
+def _name_of(arguments: list[str], commands: Collection[str]) -> str:
     return f"dbc {arguments[0]}" if arguments and arguments[0] in commands else "dbc"
 
 

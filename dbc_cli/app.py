@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from functools import cache
+from typing import Annotated, Any
 
 import typer
 
@@ -49,3 +51,9 @@ def dbc(
     ] = False,
 ) -> None:
     """Learn to recognise the same person, animal or vehicle across cameras, without labels."""
+
+
+@cache
+def command_line() -> Callable[..., Any]:
+    """What parses the arguments of every command and calls it; made once in a process."""
+    return typer.main.get_command(app)

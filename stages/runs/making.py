@@ -305,7 +305,7 @@ def _compute(
         parameters=request.parameters,
         seeds=dict(request.seeds or {}),
         execution=computed.execution,
-        versions=library_versions(),
+        versions=dict(library_versions()),
         created=_now(),
         wall_seconds=round(time.perf_counter() - started, 3),
         notes=computed.notes,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from types import MappingProxyType
 from typing import Any
 
 import google_crc32c
@@ -126,15 +128,16 @@ def dtype_name(array: NDArray[Any]) -> str:
     return "string" if array.dtype.kind in "OUT" else array.dtype.name
 
 
-def library_versions() -> dict[str, str]:
-    """The versions of the libraries that decide results, where they are installed."""
+@cache
+def library_versions() -> Mapping[str, str]:
+    """The versions of the libraries that decide results, where they are installed; read once."""
     found = {}
     for name in RECORDED_LIBRARIES:
         try:
             found[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return MappingProxyType(found)
 
 
 def text_digest(*parts: str) -> str:
