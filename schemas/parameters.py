@@ -426,7 +426,8 @@ class EvaluateParameters(Parameters):
 
     With `rerank`, k-reciprocal neighbours order the gallery (Zhong et al., CVPR 2017). `ids_digest` tells identities that
     came after the data set. `without_labels` leaves samples whose identity was given to the merge out of measures of clusters;
-    `labels_digest` tells these labels where no clusters do, before the first merge.
+    `labels_digest` tells these labels where no clusters do, before the first merge. `without_distractors` leaves those that
+    are train samples out of measures of clusters.
     """
 
     added_later = MappingProxyType(
@@ -440,6 +441,7 @@ class EvaluateParameters(Parameters):
             "ids_digest": "",
             "without_labels": False,
             "labels_digest": "",
+            "without_distractors": False,
         }
     )
 
@@ -453,6 +455,7 @@ class EvaluateParameters(Parameters):
     ids_digest: str = ""
     without_labels: bool = False
     labels_digest: str = ""
+    without_distractors: bool = False
 
 
 class AssignParameters(Parameters):

@@ -76,7 +76,7 @@ def report(run: RunDirectory, *, stage: int | None, reporter: Reporter) -> Repor
         pid=pid,
         same_camera_merges=_known(same_camera_merges(linkage, camid)),
         same_camera_chance=_known(same_camera_chance(camid)),
-        measured=told_of_labelled(int((pid >= 0).sum()), len(pid), n_told),
+        measured=told_of_labelled(int((pid > 0).sum()), len(pid), n_told),
     )
 
 
@@ -93,7 +93,7 @@ def draw_clusters(reported: Reported, rows: Sequence[ClusterRow], *, columns: in
 
 def _sheet_row(reported: Reported, row: ClusterRow, columns: int) -> SheetRow:
     members = _by_distance(reported, np.flatnonzero(reported.labels == row.cluster))
-    wrong = (reported.pid[members] >= 0) & (reported.pid[members] != (-1 if row.identity is None else row.identity))
+    wrong = (reported.pid[members] > 0) & (reported.pid[members] != (-1 if row.identity is None else row.identity))
     strangers = members[wrong][: max(columns // 2, columns - int((~wrong).sum()))]
     shown = np.concatenate([members[~wrong][: columns - len(strangers)], strangers])
     is_wrong = np.isin(shown, strangers)

@@ -38,7 +38,7 @@ from stages.runs.making import Computed, Made, Request, make_artifact
 from stages.runs.next_stage import next_evaluate
 from stages.runs.run_directory import RunDirectory, features_manifest
 from stages.runs.store import Artifact, Writer
-from stages.samples import GALLERY, QUERY, TRAIN, UNKNOWN
+from stages.samples import DISTRACTOR, GALLERY, QUERY, TRAIN, UNKNOWN
 from stages.typing import Float32Array, Float64Array, Int32Array, Int64Array, UInt8Array
 
 _RETRIEVAL = tuple(field.name for field in dataclasses.fields(RetrievalMetrics))
@@ -85,7 +85,9 @@ def evaluate(
     if clusters is None and labels is not None:
         given, _ = read_labels(labels, dataset)
         digest = hashlib.sha256(given.tobytes()).hexdigest()
-    parameters = parameters.model_copy(update={"without_labels": given is not None, "labels_digest": digest})
+    has_distractors = ids is None and bool((dataset.read("pid")[dataset.read("split") == TRAIN] == DISTRACTOR).any())
+    more = {"without_labels": given is not None, "labels_digest": digest, "without_distractors": has_distractors}
+    parameters = parameters.model_copy(update=more)
     known = None if ids is None else read_known_later(ids, dataset, newer_than(run, dataset))
     if known is not None:
         # no note of the artifact, which another file that says the same finds again

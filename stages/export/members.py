@@ -18,7 +18,7 @@ from stages.reporting import Reporter
 from stages.runs.lasting import Changes, changes_since, lasting_numbers, train_places
 from stages.runs.lineage import features_and_dataset
 from stages.runs.run_directory import RunDirectory, clusters_manifest, source_boxes
-from stages.runs.source_names import BOX, NUMBERS, samples_are, tracklet_names
+from stages.runs.source_names import BOX, FIRST, NUMBERS, samples_are, tracklet_names
 from stages.runs.store import Artifact
 from stages.samples import SPLIT_NAMES, TRAIN, UNKNOWN
 from stages.typing import Float32Array, Float64Array, Int32Array, Int64Array
@@ -340,4 +340,4 @@ def names_of(dataset: Artifact, kind: str) -> list[str | None]:
     numbers: Int32Array = dataset.read(NUMBERS[kind])
     if kind in dataset.names():
         return [text or None for text in dataset.read(kind).tolist()]
-    return [str(number) if number >= 0 else None for number in numbers.tolist()]
+    return [str(number) if number >= FIRST[kind] else None for number in numbers.tolist()]

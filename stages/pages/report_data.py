@@ -84,7 +84,7 @@ def _cluster_rows(reported: Reported, members: list[Int64Array]) -> list[dict[st
     camid = reported.dataset.read("camid")[reported.train]
     rows = []
     for row, group in zip(reported.report.clusters, members, strict=True):
-        wrong = (reported.pid[group] >= 0) & (reported.pid[group] != (-1 if row.identity is None else row.identity))
+        wrong = (reported.pid[group] > 0) & (reported.pid[group] != (-1 if row.identity is None else row.identity))
         rows.append(
             {
                 "id": row.cluster,
@@ -126,7 +126,7 @@ def _merge_rows(reported: Reported, clusters: Artifact, merges: list[Sides]) -> 
 
 def _joins(left: Int32Array, right: Int32Array) -> bool | None:
     """Whether the most frequent identities of two sides differ; None if one is not known."""
-    best = [_most_frequent(side[side >= 0]) for side in (left, right)]
+    best = [_most_frequent(side[side > 0]) for side in (left, right)]
     return None if None in best else best[0] != best[1]
 
 

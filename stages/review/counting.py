@@ -200,7 +200,9 @@ def count(draws: Draws, is_same: BoolArray, *, possible: tuple[int, int] | None 
     1/d̂ is too large on average, since d̂ varies: the second-order term is taken off, and the interval reaches down to that of
     n / d̄, with d̄ the mean of d over all samples, which is too small on average (K ≥ n / d̄) and nearly without error if
     individuals are seen equally often. What few draws have missed is allowed for by one more at either end: an answer "same"
-    among the others below, a drawn sample whose individual is seen once above.
+    among the others below, a drawn sample whose individual is seen once above. Below also by samples with next to no share in
+    K, which are of individuals seen very often: a chance p to draw one leaves K ≥ (1 − p) K̂, and N draws without one
+    rule out p with (1 − p)^N < (1 − `CONFIDENCE`) / 2.
     """
     n_drawn, n_inner = is_same.shape
     weights = is_same / draws.other_chance
@@ -217,7 +219,7 @@ def count(draws: Draws, is_same: BoolArray, *, possible: tuple[int, int] | None 
     largest_degree = mean_degree * np.exp(quantile * deviation / mean_degree) + missed
     smallest_degree = mean_degree * np.exp(-quantile * deviation / mean_degree)
     n = draws.n_samples
-    low = min(estimate - reach, n / largest_degree)
+    low = min(estimate - reach, n / largest_degree, estimate * ((1 - CONFIDENCE) / 2) ** (1 / n_drawn))
     high = max(estimate + reach, n / smallest_degree) + float(every.mean() * (1 - inverse.mean())) / (n_drawn + 1)
     fewest, most = possible or (1, n)
     estimate, low, high = (float(np.clip(each, fewest, most)) for each in (estimate, np.floor(low), np.ceil(high)))

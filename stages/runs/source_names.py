@@ -16,6 +16,8 @@ from stages.typing import Int64Array
 BOX = ("left", "top", "width", "height")
 """The columns of a box."""
 NUMBERS = {"identity": "pid", "camera": "camid"}
+FIRST = {"identity": 1, "camera": 0}
+"""The smallest number of one that is known: pid 0 is a distractor, which is nobody."""
 
 
 def samples_are(dataset: Artifact) -> str:
@@ -64,7 +66,7 @@ def tracklet_names(dataset: Artifact) -> tuple[list[str | int | None], str]:
 def source_names(dataset: Artifact, kind: Literal["identity", "camera"]) -> dict[int, str]:
     """The names of all known identities or cameras by their numbers, ascending; the number itself for one without."""
     numbers = dataset.read(NUMBERS[kind])
-    names = {number: str(number) for number in np.unique(numbers).tolist() if number >= 0}
+    names = {number: str(number) for number in np.unique(numbers).tolist() if number >= FIRST[kind]}
     if kind in dataset.names():
         texts = dataset.read(kind)
         # of one number some samples may have no name: pictures that were added by another source

@@ -55,7 +55,7 @@ def without_labels(pid: Int32Array, known: Int64Array | None) -> tuple[Int32Arra
     """
     if known is None:
         return pid, 0
-    is_told = (known >= 0) & (pid >= 0)
+    is_told = (known >= 0) & (pid > 0)
     return np.where(is_told, np.int32(UNKNOWN), pid), int(is_told.sum())
 
 
@@ -73,7 +73,7 @@ def measure_agreement(labels: Int64Array, pid: Int32Array, camid: Int32Array) ->
     Parameters
     ----------
     pid
-        Identities (n_samples, int32); −1 (junk) and −2 (unknown) are left out.
+        Identities (n_samples, int32); 0 (distractor), −1 (junk) and −2 (unknown) are left out.
     camid
         Cameras (n_samples, int32); −2 is unknown.
 
@@ -94,7 +94,7 @@ def measure_agreement(labels: Int64Array, pid: Int32Array, camid: Int32Array) ->
             f"labels, pids and camids must be equally many, got {len(labels)}, {len(pid)} and {len(camid)}; take clusters "
             "and dataset of one run"
         )
-    known = pid >= 0
+    known = pid > 0
     size = np.unique_counts(labels).counts
     scores = dict.fromkeys(_IDENTITY_SCORES, float("nan"))
     if known.any():

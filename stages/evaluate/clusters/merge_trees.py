@@ -28,13 +28,13 @@ class ClusterTrees:
 def cluster_trees(linkage: Float64Array, labels: Int64Array, pid: Int32Array) -> ClusterTrees:
     """Trees of the clusters `labels` (n_samples, 0..K−1), merged as in SciPy's `linkage` (n_samples − K, 4).
 
-    `pid` (n_samples) is negative if an identity is unknown or junk.
+    `pid` (n_samples) is 0 or negative if an identity is unknown, or nobody is meant.
     """
     n, n_clusters = len(labels), int(labels.max(initial=-1)) + 1
     found = ClusterTrees(
         np.zeros(n_clusters, dtype=np.int64), np.zeros(n_clusters, dtype=np.int64), np.zeros(n_clusters, dtype=np.bool_)
     )
-    members = {i: Counter([int(pid[i])] if pid[i] >= 0 else []) for i in range(n)}
+    members = {i: Counter([int(pid[i])] if pid[i] > 0 else []) for i in range(n)}
     depth, label = dict.fromkeys(range(n), 0), dict(enumerate(labels.tolist()))
     for node, (left, right) in enumerate(linkage[:, :2].astype(np.int64).tolist(), start=n):
         small, large = sorted((members.pop(left), members.pop(right)), key=len)

@@ -128,14 +128,14 @@ def report_clusters(
 ) -> ClusterReport:
     """The report on the clusters `labels` (n_samples, 0..K−1) of `features` (n_samples, d), merged as in `linkage`.
 
-    `individual` (K,) are the numbers that last. In `pid` (n_samples), −1 (junk) and −2 (unknown) are ignored; if there are
-    no others, values that need them are None.
+    `individual` (K,) are the numbers that last. In `pid` (n_samples), 0 (distractor), −1 (junk) and −2 (unknown) are
+    ignored; if there are no others, values that need them are None.
     """
     means = ClusterMeans.of(features, labels)
     trees = cluster_trees(linkage, labels, pid)
-    has_identities = bool((pid >= 0).any())
+    has_identities = bool((pid > 0).any())
     counts = [Counter[int]() for _ in means.size]
-    for label, identity in zip(labels[pid >= 0].tolist(), pid[pid >= 0].tolist(), strict=True):
+    for label, identity in zip(labels[pid > 0].tolist(), pid[pid > 0].tolist(), strict=True):
         counts[label][identity] += 1
     rows = [
         _row(label, number, means, trees, counts[label], has_identities)

@@ -58,6 +58,16 @@ def test_the_interval_covers_the_truth_in_nine_of_ten_reviews(spread, sizes):
     assert np.mean(widths[50]) < np.mean(widths[15]) < np.mean(widths[5])
 
 
+def test_the_interval_allows_for_an_individual_that_fills_the_set_and_is_not_drawn():
+    # one of 60 pictures in three clusters, and 24 that are seen once: mostly no answer is "same"
+    truth = np.concatenate([np.zeros(60, dtype=int), 1 + np.arange(24)])
+    generator = np.random.default_rng(0)
+    rows = generator.standard_normal((25, 24))[truth] + 0.3 * generator.standard_normal((84, 24))
+    labels = np.unique(3 * truth + np.arange(84) % 3, return_inverse=True)[1]
+    found = [reviewed(rows.astype("f4"), truth, labels, n_drawn=5, seed=seed) for seed in range(40)]
+    assert np.mean([each.low <= 25 <= each.high for each in found]) >= 0.95
+
+
 def test_answers_show_how_few_and_how_many_there_can_be():
     assert shown_by_answers(9, NONE, NONE) == (1, 9)
     assert shown_by_answers(9, NONE, np.array([[0, 1]])) == (2, 9)

@@ -16,7 +16,7 @@ def random_labelling(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     n = int(rng.integers(2, 60))
     pid = rng.integers(-2, int(rng.integers(1, 12)), n).astype(np.int32)
-    pid[0] = 0
+    pid[0] = 1
     labels = np.where(rng.random(n) < 0.5, pid.astype(np.int64) + 5, rng.integers(0, 15, n)) * 3
     return labels, pid, rng.integers(-2, 3, n).astype(np.int32)
 
@@ -46,7 +46,7 @@ def harmonic(precision: float, recall: float) -> float:
 def test_measures_equal_scikit_learn_and_loops_over_pairs(seed: int) -> None:
     labels, pid, camid = random_labelling(seed)
     found = measure_agreement(labels, pid, camid)
-    known = pid >= 0
+    known = pid > 0
     a, b = pid[known], labels[known]
     close = {"rel": 1e-10, "abs": 1e-12}
     assert found.ari == pytest.approx(metrics.adjusted_rand_score(a, b), **close)
@@ -68,8 +68,8 @@ def test_counts_and_cameras_are_measured_on_all_samples(seed: int) -> None:
     found = measure_agreement(labels, pid, camid)
     sizes = [int((labels == c).sum()) for c in np.unique(labels)]
     assert found.n_clusters == len(sizes)
-    assert found.n_identities == len({p for p in pid.tolist() if p >= 0})
-    assert found.n_labelled == sum(p >= 0 for p in pid.tolist())
+    assert found.n_identities == len({p for p in pid.tolist() if p > 0})
+    assert found.n_labelled == sum(p > 0 for p in pid.tolist())
     assert found.singleton_share == pytest.approx(sizes.count(1) / len(sizes))
     pairs = [
         camid[i] == camid[j]
@@ -117,7 +117,7 @@ def test_perfect_clusters_have_every_figure_at_one() -> None:
 
 
 def test_all_singletons_are_precise_and_recall_nothing() -> None:
-    pid = np.repeat(np.arange(40), 2)
+    pid = np.repeat(np.arange(40), 2) + 1
     found = measure_agreement(np.arange(80), pid, np.zeros(80))
     assert (found.pairwise_precision, found.pairwise_recall, found.pairwise_f) == (1.0, 0.0, 0.0)
     assert (found.bcubed_precision, found.bcubed_recall) == (1.0, 0.5)
@@ -127,7 +127,7 @@ def test_all_singletons_are_precise_and_recall_nothing() -> None:
 
 
 def test_one_cluster_recalls_everything() -> None:
-    pid = np.repeat(np.arange(4), 2)
+    pid = np.repeat(np.arange(4), 2) + 1
     found = measure_agreement(np.zeros(8, dtype=np.int64), pid, np.arange(8) % 2)
     assert (found.pairwise_recall, found.bcubed_recall, found.completeness) == (1.0, 1.0, 1.0)
     assert found.pairwise_precision == pytest.approx(4 / 28)

@@ -29,7 +29,7 @@ def merged(rng: np.random.Generator, n: int, n_merges: int) -> tuple[np.ndarray,
 
 
 def most_frequent(pids: list[int]) -> int | None:
-    known = Counter(p for p in pids if p >= 0)
+    known = Counter(p for p in pids if p > 0)
     return min(known, key=lambda p: (-known[p], p)) if known else None
 
 
@@ -46,7 +46,7 @@ def test_rows_equal_loops_over_members_and_merges(seed: int) -> None:
         joins[int(labels[members[left][0]])] += None not in sides and sides[0] != sides[1]
     for row in report.clusters:
         own = np.flatnonzero(labels == row.cluster)
-        known = Counter(p for p in pid[own].tolist() if p >= 0)
+        known = Counter(p for p in pid[own].tolist() if p > 0)
         assert (row.size, row.individual) == (len(own), row.cluster + 7)
         assert row.identity == most_frequent(pid[own].tolist())
         assert row.n_identities == len(known)
