@@ -18,15 +18,17 @@ if TYPE_CHECKING:
 def show_outcome(outcome: Made, *, as_json: bool) -> None:
     """Print the outcome of a stage on stdout; a table has the beginning of digests, so that notes above it stay in sight."""
     title = outcome.kind if outcome.kind == "dataset" else f"{outcome.kind} of stage {stage_label(outcome.stage)}"
-    fields = outcome_fields(outcome)
-    if not as_json:
-        fields = {name: _short(name, value) for name, value in fields.items()}
-        fields["parameters"] = {name: _short(name, value) for name, value in fields["parameters"].items()}
-    show(fields, title=title, as_json=as_json)
+    show(outcome_fields(outcome) if as_json else table_fields(outcome), title=title, as_json=as_json)
+
+
+def table_fields(outcome: Made) -> dict[str, Any]:
+    """`outcome_fields` as a table shows them, with the beginning of ids and digests."""
+    fields = {name: _short(name, value) for name, value in outcome_fields(outcome).items()}
+    return fields | {"parameters": {name: _short(name, value) for name, value in fields["parameters"].items()}}
 
 
 def _short(name: str, value: Any) -> Any:
-    return value[:SHOWN_DIGITS] if name in ("id", "source_digest", "weights_digest") else value
+    return value[:SHOWN_DIGITS] if isinstance(value, str) and (name == "id" or name.endswith("_digest")) else value
 
 
 def outcome_fields(outcome: Made) -> dict[str, Any]:

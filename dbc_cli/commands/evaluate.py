@@ -13,7 +13,7 @@ from dbc_cli.flags.flag import EVALUATION, Flag, in_panel, pins, stage_flag
 from dbc_cli.flags.tables import CAMERA, COMMON, DEVICE, EVALUATE, MAKING, WHITEN
 from dbc_cli.flags.training import RECIPE
 from dbc_cli.idle import tell_of_idle
-from dbc_cli.outcome import outcome_fields, show_outcome
+from dbc_cli.outcome import show_outcome, table_fields
 from schemas.stage_names import stage_label
 
 IDS = (Flag("ids", Path, "Table with the columns path and identity: identities known by now.", "", EVALUATION, "FILE"),)
@@ -56,7 +56,7 @@ def evaluate(given: Given) -> None:
     if given.flag("json"):
         show_outcome(outcome, as_json=True)
         return
-    show(_as_table(outcome_fields(outcome)), title=f"metrics of stage {stage_label(outcome.stage)}", as_json=False)
+    show(_as_table(table_fields(outcome)), title=f"metrics of stage {stage_label(outcome.stage)}", as_json=False)
 
 
 def _as_table(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ def require_options(lambda_: float, n_merges: int, *, update: str, intra_normali
     if not (np.isfinite(lambda_) and lambda_ >= 0):
         raise UsageError(f"`lambda_` must be at least 0 and finite, got {lambda_}; the published value is 0.1")
     if n_merges < 1:
-        raise UsageError(f"n_merges must be at least 1, got {n_merges}; raise `merge_percent` or add samples")
+        raise UsageError(f"`n_merges` must be at least 1, got {n_merges}")
     require_known("update", update, get_args(Update))
     require_known("intra_normalizer", intra_normalizer, get_args(IntraNormalizer))
 
@@ -69,6 +69,15 @@ def require_whole(name: str, value: Any) -> None:
         raise UsageError(f"`{name}` must be a whole number, got {value!r}")
 
 
+def require_counts(**values: int | None) -> None:
+    """Raise UsageError unless each of `values`, arguments by name, is None or a whole number from 1."""
+    for name, value in values.items():
+        if value is not None:
+            require_whole(name, value)
+            if value < 1:
+                raise UsageError(f"`{name}` must be at least 1, got {value}")
+
+
 def require_matrix(features: Array) -> None:
     """Raise DbcError unless `features` are an array of real numbers of two dimensions, neither of them 0."""
     if not is_array_api_obj(features):
@@ -90,7 +99,4 @@ def require_matrix(features: Array) -> None:
 def require_clusters(n_clusters: int, n_merges: int) -> None:
     """Raise DbcError if `n_merges` merges would leave none of `n_clusters` clusters."""
     if n_merges >= n_clusters:
-        raise DbcError(
-            f"n_merges must be less than the number of clusters, {n_clusters}, got {n_merges}; "
-            "lower `merge_percent`, or stop at an earlier stage"
-        )
+        raise DbcError(f"`n_merges` must be less than the number of clusters, {n_clusters}, got {n_merges}; make fewer")

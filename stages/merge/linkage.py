@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from stages.arrays.partition import relabel
-from stages.errors import DbcError
+from stages.errors import DbcError, UsageError
+from stages.merge.checks import require_whole
 from stages.merge.clusters import root_of
 from stages.merge.result import StageMerges
 from stages.typing import Float64Array, Int64Array
@@ -61,6 +62,12 @@ def extend_linkage(linkage: Float64Array, previous_labels: Int64Array, result: S
     >>> extend_linkage(empty_linkage(), labels, stage).tolist()
     [[0.0, 1.0, 1.0, 2.0]]
     """
+    _require_linkage(linkage)
+    if np.ndim(previous_labels) != 1 or not isinstance(result, StageMerges):
+        raise UsageError(
+            "`previous_labels` must be the labels (n,) that `result`, a StageMerges, started from, got shape "
+            f"{np.shape(previous_labels)} and a {type(result).__name__}"
+        )
     n_samples = previous_labels.shape[0]
     if not len(linkage) and len(np.unique(previous_labels)) < n_samples:
         return empty_linkage()
@@ -100,6 +107,8 @@ def cluster_ids(linkage: Float64Array, n_samples: int) -> Int64Array:
     >>> cluster_ids(np.array([[0.0, 1.0, 1.0, 2.0]]), 3).tolist()
     [3, 3, 2]
     """
+    _require_linkage(linkage)
+    require_whole("n_samples", n_samples)
     parent = np.arange(n_samples + linkage.shape[0])
     for row, (first, second) in enumerate(linkage[:, :2].astype(np.int64)):
         parent[first] = parent[second] = n_samples + row
@@ -128,6 +137,14 @@ def labels_of_linkage(linkage: Float64Array, n_samples: int) -> Int64Array:
     [0, 0, 1]
     """
     return relabel(cluster_ids(linkage, n_samples))
+
+
+def _require_linkage(linkage: Float64Array) -> None:
+    if not isinstance(linkage, np.ndarray) or linkage.ndim != 2 or linkage.shape[1] != 4:
+        raise UsageError(
+            f"`linkage` must be a matrix (r, 4) as SciPy's and `empty_linkage()`, got a {type(linkage).__name__} of shape "
+            f"{np.shape(linkage)}"
+        )
 
 
 def _one_id_per_cluster(ids: Int64Array, labels: Int64Array) -> Int64Array:

@@ -93,7 +93,7 @@ def initial_labels(n_samples: int) -> Int64Array:
     """
     require_whole("n_samples", n_samples)
     if n_samples < 0:
-        raise UsageError(f"n_samples must be at least 0, got {n_samples}")
+        raise UsageError(f"`n_samples` must be at least 0, got {n_samples}")
     return np.arange(n_samples, dtype=np.int64)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -189,6 +190,7 @@ def test_identities_are_optional(dbc: Dbc, tmp_path: Path) -> None:
     assert rows.json["stages"][-1]["mAP"] is None
     assert "need query and gallery samples with identities" in rows.err
     table = dbc("eval").out
+    assert re.search(r"\bid +[0-9a-f]{12} *$", table, flags=re.MULTILINE)
     assert "silhouette" in table
 
 

@@ -18,7 +18,7 @@ from stages.arrays.finite import require_finite
 from stages.arrays.memory_limit import limit_of, require_memory
 from stages.arrays.neighbours import block_bytes_of
 from stages.merge.beginning import beginning_of
-from stages.merge.checks import require_together
+from stages.merge.checks import require_counts, require_together
 from stages.merge.clusters import labels_after
 from stages.merge.jaccard.exact import merge_one_by_one
 from stages.merge.jaccard.pairs import distant_pairs, penalties_of, stored_pairs, weighted_distance, weights_of
@@ -107,6 +107,7 @@ def jaccard_merge_stage(
     [0, 0, 1, 1, 2, 2]
     """
     require_together(metric="jaccard", criterion=criterion, **({} if camid is None else {"camera": "penalty"}))
+    require_counts(k1=k1, k2=k2, memory_limit=memory_limit)
     start = beginning_of(
         features,
         labels,

@@ -46,9 +46,14 @@ class Joined:
 
 def parse_constraints(constraints: Constraints, *, n_samples: int) -> Constraints:
     """`constraints` as int64; UsageError unless they are pairs of samples 0..n−1, and a view is given for each sample."""
+    if not isinstance(constraints, Constraints):
+        raise UsageError(
+            f"`constraints` must be {Constraints.__module__}.Constraints(same=…, different=…), got a "
+            f"{type(constraints).__name__}"
+        )
 
     def pairs(name: str, values: NDArray[Any]) -> Int64Array:
-        found = np.asarray(values)
+        found = np.asarray(values) if len(values) else _NO_PAIRS
         if found.ndim != 2 or found.shape[1] != 2 or not np.issubdtype(found.dtype, np.integer):
             raise UsageError(f"`{name}` must hold pairs of samples (p, 2), got {found.dtype} of shape {found.shape}")
         if len(found) and not 0 <= int(found.min()) <= int(found.max()) < n_samples:

@@ -2,14 +2,16 @@
 
 import itertools
 import tracemalloc
+from functools import partial
 
 import numpy as np
 import pytest
 
 from stages.errors import DbcError, MemoryLimitError, UsageError
-from stages.merge import extend_linkage, initial_labels, number_of_merges
+from stages.merge import cluster_ids, extend_linkage, initial_labels, jaccard_merge_stage, number_of_merges
 from stages.merge.linkage import empty_linkage
 from stages.merge.memory_model import engine_bytes
+from stages.merge.selection.links import Constraints
 from tests.reference.published import dispersion_linkage, merge_stage
 
 POINTS = np.arange(20.0).reshape(10, 2)
@@ -43,7 +45,7 @@ def with_value(value):
         (POINTS, np.arange(10), 2, {"lambda_": "a"}, UsageError, "`lambda_` must be a number, got 'a'"),
         (POINTS, np.arange(10), 10, {}, DbcError, "less than the number of clusters, 10, got 10"),
         (POINTS, np.zeros(10, dtype=int), 1, {}, DbcError, "less than the number of clusters, 1, got 1"),
-        (POINTS, np.arange(10), 0, {}, UsageError, "n_merges must be at least 1, got 0"),
+        (POINTS, np.arange(10), 0, {}, UsageError, "`n_merges` must be at least 1, got 0$"),
         (POINTS, np.arange(10), 2, {"lambda_": -0.1}, UsageError, "`lambda_` must be at least 0 and finite, got -0.1"),
         (POINTS, np.arange(10), 2, {"lambda_": np.nan}, UsageError, "`lambda_` must be at least 0 and finite, got nan"),
         (
@@ -78,7 +80,7 @@ def with_value(value):
             2,
             {"precision": "int4", "kernels": "compiled"},
             UsageError,
-            "unknown `precision` 'int4': choose auto, float32 or int8",
+            "unknown `precision` 'int4': choose auto, float32, int8 or float16",
         ),
         (
             POINTS,
@@ -101,18 +103,51 @@ def test_bad_input_is_refused_in_one_line(features, labels, n_merges, *, options
     ("call", "words"),
     [
         (lambda: initial_labels(2.5), "`n_samples` must be a whole number, got 2.5"),
-        (lambda: initial_labels(-1), "n_samples must be at least 0, got -1"),
+        (lambda: initial_labels(-1), "`n_samples` must be at least 0, got -1"),
         (lambda: number_of_merges(100, "a"), "`merge_percent` must be a number, got 'a'"),
         (lambda: dispersion_linkage([[0.0], [1.0]]), "features must be an array"),
         (
             lambda: merge_stage(POINTS, np.arange(10), 2, camid=np.arange(10) % 2, camera_weight="a"),
             "`camera_weight` must be a number, got 'a'",
         ),
+        *(
+            (partial(merge_stage, POINTS, np.arange(10), 2, update=update, **{name: value}), f"`{name}` must be {must}")
+            for update in ("exact", "stale", "union")
+            for name, value, must in (
+                ("tile", -1, "at least 1, got -1"),
+                ("tile", 0, "at least 1, got 0"),
+                ("tile", 2.5, "a whole number, got 2.5"),
+                ("n_threads", 0, "at least 1, got 0"),
+                ("n_threads", -1, "at least 1, got -1"),
+                ("memory_limit", "8GiB", "a whole number, got '8GiB'"),
+            )
+        ),
+        (
+            lambda: merge_stage(POINTS, np.arange(10), 2, kernels="numba"),
+            "unknown `kernels` 'numba': choose auto, compiled or",
+        ),
+        (lambda: merge_stage(POINTS, np.arange(10), 2, precision="fp16"), "unknown `precision` 'fp16'"),
+        (
+            lambda: merge_stage(POINTS, np.arange(10), 2, constraints={"same": []}),
+            r"Constraints\(same=…, .* got a dict",
+        ),
+        (lambda: merge_stage(POINTS, np.arange(10), 2, constraints=[(0, 1)]), r"Constraints\(same=…, .* got a list"),
+        (lambda: jaccard_merge_stage(POINTS, np.arange(10), 2, k1=5.0), "`k1` must be a whole number, got 5.0"),
+        (lambda: cluster_ids(10, empty_linkage()), r"`linkage` must be a matrix \(r, 4\) .* got a int of shape \(\)"),
+        (lambda: cluster_ids(empty_linkage(), 2.5), "`n_samples` must be a whole number"),
+        (lambda: extend_linkage(np.arange(3), empty_linkage(), None), r"`linkage` must be a matrix"),
+        (lambda: extend_linkage(empty_linkage(), None, np.arange(3)), r"got shape \(\) and a ndarray"),
     ],
 )
 def test_arguments_of_other_types_are_refused_in_one_line(call, words):
     with pytest.raises((UsageError, DbcError), match=words):
         call()
+
+
+def test_constraints_without_pairs_are_none():
+    none = Constraints(same=[], different=[])
+    found = merge_stage(POINTS, np.arange(10), 2, constraints=none)
+    np.testing.assert_array_equal(found.merges, merge_stage(POINTS, np.arange(10), 2).merges)
 
 
 @pytest.mark.parametrize("value", [np.float32(0.5), np.int64(2), 1])
