@@ -27,7 +27,7 @@ from stages.pages.pictures import thumbnails, webp
 from stages.reporting import SILENT, Reporter
 from stages.review.answer_book import AnswerBook
 from stages.review.counting import Draws, drawn_pairs
-from stages.review.order import Answers, PairToSee, pairs_worth_a_look
+from stages.review.order import Answers, Groups, PairToSee, groups_worth_a_look, pairs_worth_a_look
 from stages.review.sightings import Together, known_together, sightings_worth_a_look
 from stages.runs.lineage import before_review
 from stages.runs.run_directory import RunDirectory, clusters_manifest
@@ -53,7 +53,7 @@ class Review:
     """A stage's clusters and the book of answers about them; `cut` is D of the stage's last merge, None if it has none.
 
     With `draws` their pairs are asked about, for a count. `made_as`: how the clusters were merged, before any answer.
-    `originals` are shown in place of stored images.
+    `originals` are shown in place of stored images. `groups` are those that pairs are chosen from, if answers change none.
     """
 
     reported: Reported
@@ -63,6 +63,8 @@ class Review:
     cut: float | None
     draws: Draws | None
     originals: Originals | None
+    groups: list[Groups] | None
+    reporter: Reporter
 
     def together(self) -> Together | None:
         """Samples that are together by their encounters, where answers do not contradict; None if encounters are not used."""
@@ -81,7 +83,9 @@ class Review:
                 is_same = np.append(answers.is_same, np.ones(len(together.same), dtype=bool))
                 answers = Answers(np.concatenate([answers.pairs, together.same]), is_same)
             return drawn_pairs(self.draws, self.reported.labels, answers, unsure)[:n_pairs]
-        look = pairs_worth_a_look if together is None else partial(sightings_worth_a_look, together=together)
+        look = partial(pairs_worth_a_look, groups=self.groups)
+        if together is not None:
+            look = partial(sightings_worth_a_look, together=together, reporter=self.reporter)
         return look(
             self.reported.features,
             self.reported.labels,
@@ -108,7 +112,10 @@ def open_review(run: RunDirectory, *, stage: int, file: Path, reporter: Reporter
     start = reported.dataset.read("frame_start")
     images = np.concatenate([np.arange(start[sample], start[sample + 1]) for sample in reported.train])
     originals = Originals.of(reported.dataset, images.tolist(), reporter=reporter)
-    return Review(reported, book, samples.names, parameters, cut, draws, originals)
+    groups = None
+    if draws is None and not parameters.by_encounter:
+        groups = groups_worth_a_look(reported.features, reported.labels, parameters.lambda_, reporter)
+    return Review(reported, book, samples.names, parameters, cut, draws, originals, groups, reporter)
 
 
 def static_page(review: Review, *, n_pairs: int, reporter: Reporter = SILENT) -> str:

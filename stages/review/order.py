@@ -19,6 +19,7 @@ from scipy.special import expit
 from schemas.choices import PUBLISHED_LAMBDA
 from stages.arrays.partition import connected, members_of
 from stages.constraints.contradictions import others_of
+from stages.reporting import SILENT, Advance, Reporter
 from stages.typing import BoolArray, Float32Array, Float64Array, Int64Array
 
 Reason = Literal["would join", "alone", "joined last", "loose", "drawn"]
@@ -64,7 +65,7 @@ class Answers:
 
 
 @dataclass(frozen=True)
-class _Groups:
+class Groups:
     """Two groups of samples to compare, D between them (`distance`), and whether they are one cluster now."""
 
     first: Int64Array
@@ -84,6 +85,8 @@ def pairs_worth_a_look(
     cut: float | None = None,
     sizes: Int64Array | None = None,
     comparable: BoolArray | None = None,
+    groups: list[Groups] | None = None,
+    reporter: Reporter = SILENT,
 ) -> list[PairToSee]:
     """At most `n_pairs` pairs of samples, the one whose answer is worth most first.
 
@@ -111,6 +114,8 @@ def pairs_worth_a_look(
         How many pictures each sample stands for; by default one.
     comparable : bool array (n, V), optional
         In which of V views each sample is seen; samples without a view in common make no pair.
+    groups : list of Groups, optional
+        What `groups_worth_a_look` gives for the same `rows`, `labels` and `lambda_`, which takes most of the time.
 
     Returns
     -------
@@ -118,18 +123,30 @@ def pairs_worth_a_look(
     """
     known = _Known(answers or Answers(), seen, len(labels), comparable)
     sizes = np.ones(len(labels), dtype=np.int64) if sizes is None else sizes
-    members = members_of(labels)
-    splits = (part for own in members for part in _joined(rows, own, lambda_, own[:0], latest=SPLITS))
-    groups = [*splits, *_joins(rows, members, lambda_)]
+    groups = groups_worth_a_look(rows, labels, lambda_, reporter) if groups is None else groups
     if not groups:
         return []
     belief = _Belief(_cut_of(groups) if cut is None else cut)
     if answers is not None:
-        belief.learn(*_answered(rows, labels, members, answers, lambda_))
+        belief.learn(*_answered(rows, labels, members_of(labels), answers, lambda_))
     found = (
         _pair_to_see(some, pair, belief, sizes) for some in groups if (pair := known.open_pair(some, rows)) is not None
     )
     return _spread(found, labels, n_pairs)
+
+
+def groups_worth_a_look(
+    rows: Float32Array, labels: Int64Array, lambda_: float, reporter: Reporter = SILENT
+) -> list[Groups]:
+    """The groups that `pairs_worth_a_look` chooses from, whatever was answered; it has the parameters."""
+    members = members_of(labels)
+    groups: list[Groups] = []
+    with reporter.task("looking for pairs", total=2 * len(members), unit="clusters") as advance:
+        for own in members:
+            groups.extend(_joined(rows, own, lambda_, own[:0], latest=SPLITS))
+            advance(1, "")
+        groups.extend(_joins(rows, members, lambda_, advance))
+    return groups
 
 
 class _Belief:
@@ -175,7 +192,7 @@ def _answered(
 
 def _joined(
     rows: Float32Array, members: Int64Array, lambda_: float, wanted: Int64Array, *, latest: int | None = None
-) -> Iterator[_Groups]:
+) -> Iterator[Groups]:
     """The two sides of the `latest` joins of a cluster (default: all), by average linkage of its members.
 
     Of a large cluster some members are looked at, `wanted` among them.
@@ -190,7 +207,7 @@ def _joined(
         first, second = some[sides[left]], some[sides[right]]
         sides[len(some) + step] = np.concatenate([sides.pop(left), sides.pop(right)])
         if latest is None or step >= len(tree) - latest:
-            yield _Groups(first, second, _distance(rows, first, second, lambda_), are_one=True)
+            yield Groups(first, second, _distance(rows, first, second, lambda_), are_one=True)
 
 
 def _distance(rows: Float32Array, first: Int64Array, second: Int64Array, lambda_: float) -> float:
@@ -201,7 +218,7 @@ def _distance(rows: Float32Array, first: Int64Array, second: Int64Array, lambda_
     return float(np.square(mean[0] - mean[1]).sum()) + sum(spread) * (1 + 2 * lambda_)
 
 
-def _joins(rows: Float32Array, members: list[Int64Array], lambda_: float) -> Iterator[_Groups]:
+def _joins(rows: Float32Array, members: list[Int64Array], lambda_: float, advance: Advance) -> Iterator[Groups]:
     """Every cluster with those nearest to it, each pair once."""
     n_clusters = len(members)
     means = np.stack([rows[own].astype(np.float64).mean(axis=0) for own in members])
@@ -213,19 +230,28 @@ def _joins(rows: Float32Array, members: list[Int64Array], lambda_: float) -> Ite
     given: set[tuple[int, int]] = set()
     for start in range(0, n_clusters if n_clusters > 1 else 0, _BLOCK):
         block = np.arange(start, min(start + _BLOCK, n_clusters))
-        distance = np.maximum(norm[block, None] + norm - 2 * means[block] @ means.T, 0) + weight[block, None] + weight
-        distance[np.arange(len(block)), block] = np.inf
-        nearest = np.argsort(distance, axis=1, kind="stable")[:, : min(NEIGHBOURS, n_clusters - 1)]
-        for row, others in zip(block.tolist(), nearest.tolist(), strict=True):
-            for other in others:
+        rest = np.arange(len(block))
+        distance = (-2 * means[block]) @ means.T
+        distance += norm[block, None] + norm
+        np.maximum(distance, 0, out=distance)
+        distance += weight[block, None]
+        distance += weight
+        distance[rest, block] = np.inf
+        found = []
+        for _ in range(min(NEIGHBOURS, n_clusters - 1)):
+            nearest = distance.argmin(axis=1)
+            found.append(list(zip(nearest.tolist(), distance[rest, nearest].tolist(), strict=True)))
+            distance[rest, nearest] = np.inf
+        for row, *others in zip(block.tolist(), *found, strict=True):
+            for other, value in others:
                 pair = (min(row, other), max(row, other))
                 if pair not in given:
                     given.add(pair)
-                    value = float(distance[row - start, other])
-                    yield _Groups(members[pair[0]], members[pair[1]], value, are_one=False)
+                    yield Groups(members[pair[0]], members[pair[1]], value, are_one=False)
+        advance(len(block), "")
 
 
-def _cut_of(groups: list[_Groups]) -> float:
+def _cut_of(groups: list[Groups]) -> float:
     """D of the last merge, about: the largest of two sides of a cluster, else the smallest of two clusters."""
     inside = [some.distance for some in groups if some.are_one]
     return max(inside) if inside else min(some.distance for some in groups)
@@ -241,7 +267,7 @@ class _Known:
         self._group = connected(n_samples, same)
         self._different = others_of(self._group[different])
 
-    def open_pair(self, groups: _Groups, rows: Float32Array) -> tuple[int, int] | None:
+    def open_pair(self, groups: Groups, rows: Float32Array) -> tuple[int, int] | None:
         """The samples that stand for `groups`; None if answers decide about them already, or the pair was seen."""
         first, second = (set(self._group[side].tolist()) for side in (groups.first, groups.second))
         if first & second or any(self._different.get(group, set()) & second for group in first):
@@ -263,7 +289,7 @@ def _speaker(rows: Float32Array, group: Int64Array) -> int:
     return int(group[np.argmin(np.square(own - own.mean(axis=0)).sum(axis=1))])
 
 
-def _pair_to_see(groups: _Groups, pair: tuple[int, int], belief: _Belief, sizes: Int64Array) -> PairToSee:
+def _pair_to_see(groups: Groups, pair: tuple[int, int], belief: _Belief, sizes: Int64Array) -> PairToSee:
     n_first, n_second = int(sizes[groups.first].sum()), int(sizes[groups.second].sum())
     chance = float(belief.of(np.array([groups.distance]))[0])
     reasons: dict[tuple[bool, bool], Reason] = {

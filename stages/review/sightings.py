@@ -9,6 +9,7 @@ import numpy as np
 from schemas.parameters import MergeParameters
 from stages.arrays.partition import connected, members_of, relabel
 from stages.merge.constrained import known_from_source
+from stages.reporting import SILENT, Reporter
 from stages.review.counting import Draws, draw
 from stages.review.order import Answers, PairToSee, pairs_worth_a_look
 from stages.runs.store import Artifact
@@ -52,6 +53,7 @@ def sightings_worth_a_look(
     seen: Int64Array | None = None,
     lambda_: float,
     cut: float | None = None,
+    reporter: Reporter = SILENT,
 ) -> list[PairToSee]:
     """`pairs_worth_a_look` between what is `together`: no pair of one sighting, and none of two views.
 
@@ -71,6 +73,7 @@ def sightings_worth_a_look(
         cut=cut,
         sizes=np.bincount(sighting),
         comparable=_seen_in(sighting, together.view),
+        reporter=reporter,
     )
     shown = [_nearest(rows, together.view, of_sighting[pair.first], of_sighting[pair.second]) for pair in pairs]
     return [replace(pair, first=first, second=second) for pair, (first, second) in zip(pairs, shown, strict=True)]

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from stages.review import order
 from stages.review.order import Answers, pairs_worth_a_look
 
 
@@ -18,6 +19,20 @@ def test_a_cluster_of_two_and_two_clusters_of_one_come_first():
     assert {(first.first // 4, first.second // 4), (second.first // 4, second.second // 4)} == {(0, 1), (2, 3)}
     assert {first.reason, second.reason} == {"joined last", "would join"}
     assert first.worth >= second.worth > 0
+
+
+def test_clusters_that_would_join_are_the_first_of_a_stable_sort(monkeypatch):
+    monkeypatch.setattr(order, "_BLOCK", 3)
+    # many clusters are equally far from each other, and some are at one place
+    rows = np.random.default_rng(0).integers(0, 3, (40, 2)).astype("f4")
+    distance = np.square(rows[:, None] - rows).sum(axis=2) + np.diag(np.full(40, np.inf))
+    nearest = np.argsort(distance, axis=1, kind="stable")[:, : order.NEIGHBOURS]
+    wanted = {(min(i, j), max(i, j)): distance[i, j] for i, own in enumerate(nearest.tolist()) for j in own}
+    groups = order.groups_worth_a_look(rows, np.arange(40), 0.1)
+    assert [(int(each.first[0]), int(each.second[0])) for each in groups] == [*wanted]
+    assert [each.distance for each in groups] == [*wanted.values()]
+    pairs = pairs_worth_a_look(rows, np.arange(40))
+    assert pairs == pairs_worth_a_look(rows, np.arange(40), groups=groups)
 
 
 def test_what_was_answered_or_seen_does_not_come_again():
