@@ -76,7 +76,8 @@ def review(given: Given) -> None:
     stage = stage_to_show(run, given.stage, reporter)
     draws = None
     if given.flag("for_count"):
-        draws = draws_of(run, stage, n_answers=given.get("n_answers", 100), seed=given.get("seed", 0))
+        n_answers, seed = given.get("n_answers", 100), given.get("seed", 0)
+        draws = draws_of(run, stage, n_answers=n_answers, seed=seed, reporter=reporter)
     opened = open_review(run, stage=stage, file=file, reporter=reporter, draws=draws)
     given.remember(only_read=True)
     if given["static"] is not None:

@@ -13,7 +13,7 @@ from stages.constraints.stage import AskedConstraints, answers_of, train_samples
 from stages.errors import DbcError
 from stages.features.prepared import compared_features
 from stages.merge.constrained import labels_kept
-from stages.reporting import Reporter
+from stages.reporting import SILENT, Reporter
 from stages.review.counting import (
     INNER,
     LEAST_DRAWN,
@@ -59,7 +59,7 @@ class Counting:
     widths: dict[int, float]
 
 
-def draws_of(run: RunDirectory, stage: int, *, n_answers: int, seed: int) -> Draws:
+def draws_of(run: RunDirectory, stage: int, *, n_answers: int, seed: int, reporter: Reporter = SILENT) -> Draws:
     """The pairs that `n_answers` answers are about, drawn by the clusters of `stage` as they were before answers.
 
     If these took pictures of one encounter for one individual, encounters are drawn. Raises DbcError if there are no clusters,
@@ -77,8 +77,8 @@ def draws_of(run: RunDirectory, stage: int, *, n_answers: int, seed: int) -> Dra
     n_drawn = max(LEAST_DRAWN, -(-n_answers // INNER))
     together = known_together(dataset, parameters, NO_ANSWERS.pairs, NO_ANSWERS.pairs)
     if together is not None:
-        return draw_sightings(rows, labels, together, n_drawn=n_drawn, seed=seed)
-    return draw(rows, labels, n_drawn=n_drawn, seed=seed)
+        return draw_sightings(rows, labels, together, n_drawn=n_drawn, seed=seed, reporter=reporter)
+    return draw(rows, labels, n_drawn=n_drawn, seed=seed, reporter=reporter)
 
 
 def clusters_before(run: RunDirectory, stage: int) -> Artifact:
@@ -111,7 +111,7 @@ def counting(
     Drawn samples count in their order, up to the first that is not answered about in full, so that which answers are there
     does not decide which samples count. Raises what `draws_of` does, and UsageError for a file that says what cannot be meant.
     """
-    draws = draws_of(run, stage, n_answers=n_answers, seed=seed)
+    draws = draws_of(run, stage, n_answers=n_answers, seed=seed, reporter=reporter)
     clusters = run.require("clusters", stage)
     dataset = dataset_of(run, clusters)
     samples = train_samples(run, dataset)

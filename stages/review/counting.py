@@ -18,7 +18,9 @@ from scipy.special import expit
 from scipy.stats import t as student
 
 from stages.arrays.partition import connected
+from stages.arrays.row_blocks import by_blocks
 from stages.constraints.contradictions import others_of
+from stages.reporting import SILENT, Reporter
 from stages.review.order import Answers, PairToSee
 from stages.typing import BoolArray, Float32Array, Float64Array, Int64Array
 
@@ -30,7 +32,8 @@ CONFIDENCE = 0.95
 _DEFENCE = 0.05
 """Share of q(v | u) that is spread evenly, so that no pair is out of reach."""
 _SOFTNESS = 0.15
-_BLOCK = 512
+_BLOCK_BYTES = 1 << 24
+"""Bytes of similarities at once in a thread. Larger arrays are given back each time, and new pages cost seconds."""
 
 
 @dataclass(frozen=True)
@@ -94,23 +97,36 @@ class Similarity:
         self._level = max(self._level, float(np.finfo(float).tiny))
 
     def _distances(self, samples: Int64Array) -> Float64Array:
-        products = self._rows[samples] @ self._rows.T
-        found: Float64Array = np.maximum(self._norm[samples, None] + self._norm - 2 * products, 0)
-        return found
+        found: Float64Array = (-2 * self._rows[samples]) @ self._rows.T
+        found += self._norm[samples, None] + self._norm
+        return np.maximum(found, 0, out=found)
 
     def of(self, samples: Int64Array) -> Float64Array:
         """Similarity (s, n) of each of `samples` (s,) to all; 0 to itself."""
-        alike = expit((self._level - self._distances(samples)) / (_SOFTNESS * self._level)) / 2
-        alike += (self._labels[samples, None] == self._labels) / 2
+        alike = self._distances(samples)
+        np.subtract(self._level, alike, out=alike)
+        alike /= _SOFTNESS * self._level
+        expit(alike, out=alike)
+        alike /= 2
+        np.add(alike, 0.5, out=alike, where=self._labels[samples, None] == self._labels)
         alike += _DEFENCE * alike.sum(axis=1, keepdims=True) / len(self._rows)
         alike[np.arange(len(samples)), samples] = 0
         return alike
 
-    def sizes(self) -> Float64Array:
+    def sizes(self, reporter: Reporter = SILENT) -> Float64Array:
         """About how many samples show the individual of each (n,)."""
-        every = np.arange(len(self._rows))
-        parts = [self.of(every[start : start + _BLOCK]).sum(axis=1) for start in range(0, len(every), _BLOCK)]
-        return 1 + np.concatenate(parts)
+        n = len(self._rows)
+        every, sizes, block = np.arange(n), np.ones(n), max(1, _BLOCK_BYTES // (8 * n))
+        with reporter.task("looking for likenesses", total=n, unit="samples") as advance:
+
+            def add(starts: range) -> None:
+                for start in starts:
+                    own = every[start : start + block]
+                    sizes[own] += self.of(own).sum(axis=1)
+                    advance(len(own), "")
+
+            by_blocks(add, n, block)
+        return sizes
 
 
 def _mean_within(rows: Float64Array, labels: Int64Array) -> float:
@@ -124,10 +140,18 @@ def _mean_within(rows: Float64Array, labels: Int64Array) -> float:
     return 2 * float((sizes * square).sum()) / n_pairs if n_pairs else 0.0
 
 
-def draw(rows: Float32Array, labels: Int64Array, *, n_drawn: int, seed: int, n_inner: int = INNER) -> Draws:
+def draw(
+    rows: Float32Array,
+    labels: Int64Array,
+    *,
+    n_drawn: int,
+    seed: int,
+    n_inner: int = INNER,
+    reporter: Reporter = SILENT,
+) -> Draws:
     """`n_drawn` samples and `n_inner` others for each, by what `rows` (n, d) and `labels` (n,) say is alike; n ≥ 2."""
     similarity = Similarity(rows, labels)
-    weight = 1 / similarity.sizes()
+    weight = 1 / similarity.sizes(reporter)
     weight /= weight.sum()
     generator = np.random.default_rng([seed, 0])
     # one number for each, so that more draws begin with the same

@@ -79,12 +79,20 @@ def sightings_worth_a_look(
     return [replace(pair, first=first, second=second) for pair, (first, second) in zip(pairs, shown, strict=True)]
 
 
-def draw_sightings(rows: Float32Array, labels: Int64Array, together: Together, *, n_drawn: int, seed: int) -> Draws:
+def draw_sightings(
+    rows: Float32Array,
+    labels: Int64Array,
+    together: Together,
+    *,
+    n_drawn: int,
+    seed: int,
+    reporter: Reporter = SILENT,
+) -> Draws:
     """`draw` of sightings: individuals are as many, and what is together need not be asked about. Pairs show two samples."""
     sighting = _sightings(labels, together.same)
     of_sighting = members_of(sighting)
     own_labels = relabel(labels[[own[0] for own in of_sighting]])
-    draws = draw(_by_view(rows, sighting, together.view), own_labels, n_drawn=n_drawn, seed=seed)
+    draws = draw(_by_view(rows, sighting, together.view), own_labels, n_drawn=n_drawn, seed=seed, reporter=reporter)
     ends = draws.pairs().reshape(-1, 2).tolist()
     shown = [_nearest(rows, together.view, of_sighting[first], of_sighting[second]) for first, second in ends]
     has = _seen_in(sighting, together.view)
