@@ -30,7 +30,8 @@ from benchmarks.experiment_sets import (
     with_recipe,
     with_training,
 )
-from stages.compare.ablation import VARIANTS, ablation_cells, with_seed
+from schemas.recipes import VARIANTS
+from stages.compare.ablation import ablation_cells, with_seed
 from stages.compare.cells import Cell, CellResult
 from stages.compare.outcomes import METRICS, by_value, chosen_by_label, lines, runs_by_label, stage_at
 from stages.compare.plots.panels import save

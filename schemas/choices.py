@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, NamedTuple, get_args
 
 ArtifactKind = Literal["dataset", "constraints", "features", "clusters", "model", "metrics", "assignments"]
 ArtifactStatus = Literal["created", "up to date", "identical", "would create"]
@@ -56,11 +56,33 @@ Loss = Literal["repelled", "oim", "softmax", "dal"]
 Cache = Literal["auto", "device", "host", "none"]
 
 # merging
-CriterionName = Literal["dbc", "buc"]
+CriterionName = Literal[
+    "dbc",
+    "buc",
+]
 PUBLISHED_K1, PUBLISHED_K2, PUBLISHED_RERANK_LAMBDA = 20, 6, 0.3
 """Neighbours that are compared, encodings that are averaged, weight of the plain distance (Zhong et al., CVPR 2017)."""
-PUBLISHED_LAMBDA: Mapping[str, float] = MappingProxyType({"dbc": 0.1, "buc": 0.005})
+
+
+class CriterionFacts(NamedTuple):
+    """What is said of a criterion: its λ as published, what its D is made of, and whether that is dispersions.
+
+    Only of dispersions does `camera` 'auto' add to D, does the silhouette end a run, and does the choice of a stage merge by
+    the criterion itself: of others it merges by `dbc`.
+    """
+
+    lambda_: float
+    made_of: str
+    of_dispersions: bool = False
+
+
+CRITERIA: Mapping[str, CriterionFacts] = {
+    "dbc": CriterionFacts(0.1, "mean distance and dispersions", of_dispersions=True),
+    "buc": CriterionFacts(0.005, "smallest distance and sizes"),
+}
+PUBLISHED_LAMBDA: Mapping[str, float] = MappingProxyType({name: facts.lambda_ for name, facts in CRITERIA.items()})
 """λ, the weight of the penalty in D, by criterion; the same in every recipe."""
+OF_DISPERSIONS = tuple(name for name, facts in CRITERIA.items() if facts.of_dispersions)
 
 Update = Literal["exact", "stale", "union"]
 Start = Literal["previous", "singletons", "reviewed"]

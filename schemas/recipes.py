@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from schemas.choices import (
     BAG_OF_WORDS,
+    CRITERIA,
     CameraNormUse,
     CameraUse,
     Clusterer,
@@ -254,6 +255,19 @@ METHOD_SETTINGS: Mapping[str, MethodSetting] = MappingProxyType(
     }
 )
 """More names for a table of methods, beside the recipes."""
+
+VARIANTS: Mapping[str, tuple[str, Mapping[str, Any]]] = MappingProxyType(
+    {
+        variant: setting
+        for name in reversed(tuple(CRITERIA))
+        for variant, setting in (
+            (f"{name}-", (f"{name.upper()}⁻", {"criterion": name, "lambda_": 0.0})),
+            (name, (name.upper(), {"criterion": name})),
+        )
+    }
+    | {"dbc-exact": ("DBC exact", {"criterion": "dbc", "update": "exact"})}
+)
+"""Of an ablation, by name on the command line, the name in tables and what it changes of a merge; λ is given apart."""
 
 VIDEO_FRAMES: Final = 16
 """Random frames of a tracklet in a step of training, as published, unless it is told another number."""

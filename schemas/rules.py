@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from schemas.choices import CRITERIA, OF_DISPERSIONS
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -40,9 +42,13 @@ MERGE_RULES = (
     ),
     Rule("metric", "jaccard", "criterion", ("dbc",)),
     Rule("camera", "penalty", "metric", ("sqeuclidean", "euclidean", "cosine")),
-    Rule("camera", "penalty", "criterion", ("dbc",)),
+    Rule("camera", "penalty", "criterion", OF_DISPERSIONS),
     Rule("camera", "penalty", "clusterer", ("dbc",), why="other methods make no merges that it could put off"),
-    Rule("criterion", "buc", "clusterer", ("dbc",), why="other methods make no merges that it could rank"),
+    *(
+        Rule("criterion", name, "clusterer", ("dbc",), why="other methods make no merges that it could rank")
+        for name in CRITERIA
+        if name != "dbc"
+    ),
     Rule("start", "reviewed", "clusterer", ("dbc",), why="other methods make no merges that could be made anew"),
     Rule("view", "apart", "start", ("previous", "singletons"), why="corrections keep the views they find"),
     Rule("view", "apart", "clusterer", ("dbc",), why="other methods compare all samples"),
@@ -78,7 +84,7 @@ class Reader:
 READERS = (
     # the choice of a stage merges by λ, metric and normaliser, whatever makes the clusters
     *(Reader(name, {"clusterer": ("dbc",)}) for name in ("update", "start")),
-    Reader("intra_normalizer", {"criterion": ("dbc",)}),
+    Reader("intra_normalizer", {"criterion": OF_DISPERSIONS}),
     *(Reader(name, {"metric": ("jaccard",), "clusterer": ("dbscan",)}) for name in ("k1", "k2")),
     Reader("camera_weight", {"camera": ("penalty",)}),
     Reader("eps", {"clusterer": ("dbscan",)}),

@@ -26,15 +26,17 @@ from dbc_cli.console import RichReporter
 from dbc_cli.flags.flag import Flag, pins
 from dbc_cli.flags.tables import COMMON, CONSTRAINTS
 from dbc_cli.idle import settings_of, tell_of_idle
+from schemas.choices import CLUSTERERS
+from schemas.recipes import VARIANTS
 from stages.errors import UsageError
 
 ABLATE = (
     *SEEDS,
-    Flag("variants", str, "Variants, separated by commas: buc-, buc, dbc-, dbc, dbc-exact.", "all", metavar="LIST"),
+    Flag("variants", str, f"Variants, separated by commas: {', '.join(VARIANTS)}.", "all", metavar="LIST"),
     Flag(
         "clusterers",
         str,
-        "Compare clusterers in place of the variants, separated by commas: dbc, dbscan, hdbscan, finch.",
+        f"Compare clusterers in place of the variants, separated by commas: {', '.join(CLUSTERERS)}.",
         metavar="LIST",
     ),
     Flag(
@@ -71,7 +73,7 @@ def ablate(given: Given) -> None:
     --methods they are other published methods beside this one: a line each, of its last stage, measured on features as they
     are, with a column that says what it was told.
     """
-    from stages.compare.ablation import VARIANTS, ablation_cells, clusterer_cells, method_cells
+    from stages.compare.ablation import ablation_cells, clusterer_cells, method_cells
 
     several = [f"--{name}" for name in ("variants", "clusterers", "methods") if given[name] is not None]
     if len(several) > 1:

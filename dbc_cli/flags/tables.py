@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dbc_cli.flags.flag import EVALUATION, KNOWN, MERGING, OUTPUT, TRAINING, WHERE, Flag
 from schemas.choices import (
+    CRITERIA,
     PUBLISHED_LAMBDA,
     AveragePrecision,
     CameraUse,
@@ -69,13 +70,13 @@ MERGE = (
         "lambda_",
         float,
         "Weight λ of the penalty in D = d_ab + λ (d_a + d_b), eq. (4): large λ puts off loose clusters.",
-        f"{PUBLISHED_LAMBDA['dbc']}; {PUBLISHED_LAMBDA['buc']} for buc",
+        "; ".join(f"{value} for {name}" for name, value in PUBLISHED_LAMBDA.items()).replace(" for dbc", ""),
         MERGING,
     ),
     Flag(
         "criterion",
         CriterionName,
-        "What ranks pairs: dbc (mean distance and dispersions), or buc (smallest distance and sizes).",
+        f"What ranks pairs: {', or '.join(f'{name} ({facts.made_of})' for name, facts in CRITERIA.items())}.",
         "dbc",
         MERGING,
     ),

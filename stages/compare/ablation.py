@@ -8,20 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from schemas.choices import CLUSTERERS, PUBLISHED_LAMBDA
-from schemas.recipes import ANOTHER_SET, METHOD_SETTINGS, OTHER_METHODS, MethodSetting, OtherMethod
+from schemas.recipes import ANOTHER_SET, METHOD_SETTINGS, OTHER_METHODS, VARIANTS, MethodSetting, OtherMethod
 from schemas.rules import MERGE_RULES, broken_rule
 from stages.compare.cells import Cell
 from stages.errors import UsageError
 from stages.loop.plan import Plan
-
-VARIANTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
-    "buc-": ("BUC⁻", {"criterion": "buc", "lambda_": 0.0}),
-    "buc": ("BUC", {"criterion": "buc"}),
-    "dbc-": ("DBC⁻", {"criterion": "dbc", "lambda_": 0.0}),
-    "dbc": ("DBC", {"criterion": "dbc"}),
-    "dbc-exact": ("DBC exact", {"criterion": "dbc", "update": "exact"}),
-}
-"""By name on the command line, the name in tables and what it changes of a merge; λ is given apart."""
 
 
 def ablation_cells(
@@ -32,10 +23,8 @@ def ablation_cells(
     λ is by default the published one of its criterion. UsageError for an unknown variant, or one that the metric or the
     use of cameras does not allow.
     """
-    lambdas = {
-        "dbc": PUBLISHED_LAMBDA["dbc"] if dbc_lambda is None else dbc_lambda,
-        "buc": PUBLISHED_LAMBDA["buc"] if buc_lambda is None else buc_lambda,
-    }
+    given = {"dbc": dbc_lambda, "buc": buc_lambda}
+    lambdas = {**PUBLISHED_LAMBDA, **{name: value for name, value in given.items() if value is not None}}
     cells = []
     for variant in variants:
         if variant not in VARIANTS:
@@ -45,7 +34,7 @@ def ablation_cells(
         problem = broken_rule(MERGE_RULES, **dict(merge))
         if problem is not None:
             raise UsageError(f"{problem}, or leave {variant} out of `variants`")
-        name = variant.replace("-", "-no-penalty") if variant.endswith("-") else variant
+        name = f"{variant}no-penalty" if variant.endswith("-") else variant
         cells += _seeded(replace(plan, merge=merge), name, seeds, {"variant": title})
     return cells
 

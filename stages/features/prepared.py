@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from schemas.choices import SampleMetric
+from schemas.choices import OF_DISPERSIONS, SampleMetric
 from schemas.parameters import MergeParameters
 from stages.arrays.finite import require_finite
 from stages.arrays.memory_limit import limit_of, require_memory
@@ -62,7 +62,7 @@ def prepared(
     is_train = dataset.read("split") == TRAIN
     camid = dataset.read("camid")[is_train]
     rows = train_rows(features, dataset, is_train)
-    ranks_by_d = parameters.clusterer == parameters.criterion == "dbc"
+    ranks_by_d = parameters.clusterer == "dbc" and parameters.criterion in OF_DISPERSIONS
     may_add = ranks_by_d and "encounter" not in dataset.manifest.arrays
     metric = parameters.metric if may_add and parameters.metric != "jaccard" else None
     finding, _, compared = found_by_camera(

@@ -34,6 +34,7 @@ COMMANDS = {
     ],
     "provider": ["extract", "--backbone", "conv16", "--weights", "none"],
     "criterion": ["merge", "--criterion", "mean-and-size", "--merge-percent", "0.25"],
+    "ablation": ["ablate", "--variants", "mean-and-size-,mean-and-size", "--backbone", "conv16", "--dry-run"],
     "clusters": ["export", "clusters", "--format", "keywords", "--out", "keywords.csv"],
     "rule": ["select", "--rule", "few-singletons"],
     "command": ["members"],
@@ -123,6 +124,11 @@ def test_the_criterion_merges(extended: Extended) -> None:
     clusters = extended.said["criterion"]
     assert clusters["parameters"]["criterion"] == "mean-and-size"
     assert (clusters["n_samples"], clusters["n_clusters"]) == (8, 6)
+
+
+def test_an_ablation_knows_the_criterion(extended: Extended) -> None:
+    cells = extended.said["ablation"]["would_run"]
+    assert cells == [f"run/ablate/mean-and-size{which}-seed0" for which in ("-no-penalty", "")]
 
 
 def test_the_format_for_clusters_writes(extended: Extended) -> None:

@@ -17,7 +17,9 @@ from schemas.rules import MERGE_RULES, TRAIN_RULES, broken_rule, idle_options
 def test_there_is_a_recipe_for_every_name() -> None:
     assert set(RECIPES) == set(words_of(RecipeName))
     assert DEFAULT_RECIPE == "tuned"
-    assert dict(PUBLISHED_LAMBDA) == {"dbc": 0.1, "buc": 0.005}
+    assert PUBLISHED_LAMBDA["dbc"] == 0.1
+    assert PUBLISHED_LAMBDA["buc"] == 0.005
+    assert PUBLISHED_LAMBDA.keys() == set(words_of(CriterionName))
 
 
 @pytest.mark.parametrize(
@@ -44,6 +46,12 @@ def test_parameters_are_by_default_those_of_the_default_recipe(criterion: str, u
         **merging_of(DEFAULT_RECIPE, criterion=criterion, update=update) | given
     )
     assert EvaluateParameters() == EvaluateParameters(**evaluation_of(DEFAULT_RECIPE))
+
+
+@pytest.mark.parametrize("criterion", words_of(CriterionName))
+def test_a_clusterer_that_makes_no_merges_takes_no_criterion_but_the_default(criterion: str) -> None:
+    broken = broken_rule(MERGE_RULES, criterion=criterion, clusterer="dbscan")
+    assert (broken is None) == (criterion == "dbc")
 
 
 def test_schedules_know_only_fields_of_training() -> None:

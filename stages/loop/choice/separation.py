@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from schemas.choices import PUBLISHED_LAMBDA
+from schemas.choices import OF_DISPERSIONS, PUBLISHED_LAMBDA
 from schemas.parameters import MergeParameters
 from stages.arrays.silhouette import SAMPLE_LIMIT, drawn, mean_over_clusters
 from stages.arrays.unit_rows import unit_rows
@@ -118,7 +118,7 @@ def by_dispersions(parameters: MergeParameters) -> MergeParameters:
         "clusterer": "dbc",
         "n_clusters": None,
     }
-    if parameters.criterion != "dbc" or parameters.metric == "jaccard":
+    if parameters.criterion not in OF_DISPERSIONS or parameters.metric == "jaccard":
         changes |= {
             "criterion": "dbc",
             "lambda_": PUBLISHED_LAMBDA["dbc"],
@@ -133,4 +133,4 @@ def tells(parameters: MergeParameters) -> bool:
 
     On features as they are, and by nearest pairs, it also rose when training did harm (benchmarks/RESULTS.md).
     """
-    return parameters.whiten > 0 and parameters.criterion == "dbc"
+    return parameters.whiten > 0 and parameters.criterion in OF_DISPERSIONS

@@ -12,6 +12,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from schemas.choices import IntraNormalizer, Linkage
 from stages.merge.selection import criteria
 from stages.typing import Array
@@ -64,5 +66,8 @@ def criterion_names() -> list[str]:
 
 
 def criterion_of(name: str, *, lambda_: float, normalizer: IntraNormalizer) -> Criterion:
-    """The criterion called `name`, which is one of `criterion_names`."""
-    return _REGISTERED[name](lambda_, normalizer)
+    """The criterion called `name`, which is one of `criterion_names`. TypeError if it reads what its linkage lacks."""
+    found = _REGISTERED[name](lambda_, normalizer)
+    if found.linkage == "single" and np.isnan(found.penalties(np.ones(1), np.full(1, np.nan))).any():
+        raise TypeError(f"criterion '{name}': penalties of mean distances need linkage 'average', got 'single'")
+    return found

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from schemas.parameters import EvaluateParameters
-from stages.compare.ablation import VARIANTS, ablation_cells, clusterer_cells, method_cells
+from schemas.recipes import VARIANTS
+from stages.compare.ablation import ablation_cells, clusterer_cells, method_cells
 from stages.compare.cells import CellResult
 from stages.compare.grid import combinations, folder_name
 from stages.compare.history import evaluated_otherwise

@@ -10,6 +10,7 @@ import pytest
 
 from schemas.parameters import MergeParameters
 from stages.merge.selection import criteria, criterion
+from stages.merge.selection.criteria.dispersion import DispersionCriterion
 from tests.reference.published import merge_stage
 
 ANOTHER = '''
@@ -53,3 +54,13 @@ def test_a_criterion_is_one_file(tmp_path, monkeypatch, random_clusters, update)
     np.testing.assert_array_equal(found.merges, expected[:, :2])
     np.testing.assert_allclose(found.distance, expected[:, 2], rtol=1e-10)
     np.testing.assert_array_equal(found.labels, merge_loops.labels_of(clusters))
+
+
+def test_a_penalty_of_mean_distances_is_refused_where_there_are_none(monkeypatch):
+    monkeypatch.setattr(criterion, "_REGISTERED", dict(criterion._REGISTERED))
+
+    class _Nearest(DispersionCriterion, name="nearest"):
+        linkage = "single"
+
+    with pytest.raises(TypeError, match="'nearest': penalties of mean distances need linkage 'average', got 'single'"):
+        criterion.criterion_of("nearest", lambda_=0.1, normalizer="n")
