@@ -35,7 +35,7 @@ from stages.ingest.known_later import read_known_later
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lineage import broken_chain, features_and_dataset
 from stages.runs.making import Computed, Made, Request, make_artifact
-from stages.runs.next_stage import next_evaluate
+from stages.runs.next_stage import next_evaluate, require_call
 from stages.runs.run_directory import RunDirectory, features_manifest
 from stages.runs.store import Artifact, Writer
 from stages.samples import DISTRACTOR, GALLERY, QUERY, TRAIN, UNKNOWN
@@ -75,6 +75,7 @@ def evaluate(
     samples at stage 0 and `init`. Identities that the merge was told as labels are not measured; single samples are measured
     as clusters made with `labels` are. Raises DbcError if they are missing or do not belong together.
     """
+    require_call(run, stage, parameters, EvaluateParameters)
     stage = next_evaluate(run) if stage is None else stage
     device = context.own_device
     namespace_for(device)

@@ -16,7 +16,7 @@ from stages.nn.host_memory import keep_large_blocks
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lineage import parent_of
 from stages.runs.making import Computed, Made, Request, make_artifact
-from stages.runs.next_stage import newest_trained
+from stages.runs.next_stage import newest_trained, require_call
 from stages.runs.run_directory import RunDirectory, features_manifest, model_manifest
 from stages.runs.store import Artifact, Writer
 
@@ -35,6 +35,7 @@ def extract(
     of the mirror image unless views are known. Processes started by torchrun share the samples.
     Raises UsageError if `initial` disagrees with a trained model, DbcError if dataset or model is missing.
     """
+    require_call(run, stage, parameters, ExtractParameters)
     keep_large_blocks()
     device = context.own_device
     if device != "auto":

@@ -34,6 +34,7 @@ from stages.reporting import Reporter
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.kept_source import KeptSource, keep_source
 from stages.runs.making import Computed, Made, Request, make_artifact, require_own_dataset
+from stages.runs.next_stage import require_call
 from stages.runs.run_directory import RunDirectory, dataset_manifest
 from stages.runs.store import Artifact, Writer
 from stages.runs.store.digests import text_digest
@@ -66,8 +67,8 @@ class _Images:
 def ingest(
     run: RunDirectory,
     *,
-    source: Path | None,
-    root: Path | None = None,
+    source: Path | str | None,
+    root: Path | str | None = None,
     parameters: IngestParameters,
     new_dataset: bool = False,
     add: bool = False,
@@ -81,6 +82,8 @@ def ingest(
     UsageError for a layout other than the format's, and for another dataset in a run that has stages unless `new_dataset` asks
     for it; DbcError for unreadable images unless they are to be skipped.
     """
+    require_call(run, None, parameters, IngestParameters, makes_run=True)
+    source, root = (None if each is None else Path(each) for each in (source, root))
     findings = Findings()
     before = run.require("dataset") if add else None
     parameters = parameters if before is None else inherited(parameters, before)

@@ -39,7 +39,7 @@ from stages.reporting import Reporter
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lineage import before_review, broken_chain, dataset_of, newest_features, require_same_dataset
 from stages.runs.making import Computed, Made, Request, make_artifact
-from stages.runs.next_stage import next_merge, numbered
+from stages.runs.next_stage import next_merge, numbered, require_call
 from stages.runs.run_directory import RunDirectory, clusters_manifest, dataset_manifest, features_manifest
 from stages.runs.store import Artifact, Writer, open_artifact
 from stages.samples import TRAIN
@@ -79,6 +79,7 @@ def merge(
     run may end with them. Raises UsageError if there are no more clusters than `n_clusters` or `from_stage` comes later,
     DbcError where a parent is missing or they do not belong together, and what `make_constraints` and `merge_stage` raise.
     """
+    require_call(run, stage, parameters, MergeParameters)
     reviewed = parameters.start == "reviewed"
     if stage is None:
         stage = max(run.stages("clusters"), default=1) if reviewed else next_merge(run)

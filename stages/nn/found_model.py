@@ -26,6 +26,7 @@ AUTO = "auto"
 
 def found_initial(run: RunDirectory, overrides: Mapping[str, Any]) -> Made | None:
     """The newest initial model of `run` if it agrees with `overrides`, fields of `InitParameters`; None if not."""
+    _require_fields(overrides)
     existing = run.find("model", INIT_STAGE)
     if existing is None or not describes(overrides, model_manifest(existing).initial) or not _of_dataset(run, existing):
         return None
@@ -65,8 +66,15 @@ def _of_dataset(run: RunDirectory, existing: Artifact) -> bool:
     return parent is None or parent.id == run.require("dataset").manifest.id
 
 
+def _require_fields(initial: Mapping[str, Any]) -> None:
+    """Raise UsageError unless all names of `initial` are fields of `InitParameters`."""
+    for name in sorted(initial.keys() - InitParameters.model_fields.keys()):
+        raise UsageError(f"unknown `initial` field '{name}': choose among {', '.join(InitParameters.model_fields)}")
+
+
 def require_agreement(artifact: Artifact, overrides: Mapping[str, Any]) -> None:
     """Raise UsageError if `overrides` does not agree with the initial weights of the model in `artifact`."""
+    _require_fields(overrides)
     initial = model_manifest(artifact).initial
     for name, value in overrides.items():
         found = getattr(initial, name)

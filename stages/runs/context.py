@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import get_args
 
 from schemas.choices import Cache
 from stages.errors import UsageError
@@ -55,6 +56,8 @@ class Context:
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers < 0:
             raise UsageError(f"`workers` must be at least 0, got {self.workers}")
+        if self.cache not in get_args(Cache):
+            raise UsageError(f"unknown `cache` '{self.cache}': choose one of {', '.join(get_args(Cache))}")
         if self.checkpoint_every is not None and self.checkpoint_every < 1:
             raise UsageError(f"`checkpoint_every` must be at least 1 step, got {self.checkpoint_every}")
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from numbers import Integral
+
 from schemas.stage_names import INIT_STAGE, stage_label
-from stages.errors import UsageError
+from stages.errors import DbcError, UsageError
 from stages.runs.descent import stages_now
 from stages.runs.run_directory import RunDirectory, clusters_manifest
 
@@ -45,6 +47,22 @@ def _ends_run(run: RunDirectory, stage: int) -> bool:
 def next_evaluate(run: RunDirectory) -> int:
     """The stage to evaluate: the newest that has features or clusters of now."""
     return max([*stages_now(run, "features"), *stages_now(run, "clusters")], default=INIT_STAGE)
+
+
+def require_call(run: object, stage: object, parameters: object, kind: type, *, makes_run: bool = False) -> None:
+    """Raise an error of one line unless a step is called with a run, a stage and parameters of its `kind`.
+
+    The command line gives nothing else, but Python may. DbcError if the run is not there, unless the step `makes_run`.
+    """
+    if not isinstance(run, RunDirectory):
+        raise UsageError(f"`run` must be a RunDirectory, got {run!r}; give `RunDirectory(path)`")
+    if stage is not None and not isinstance(stage, Integral):
+        raise UsageError(f"`stage` must be a whole number ({INIT_STAGE} is init), got {stage!r}")
+    if not isinstance(parameters, kind):
+        name = parameters.__name__ if isinstance(parameters, type) else repr(parameters)
+        raise UsageError(f"the parameters must be of class {kind.__name__}, got {name}")
+    if not makes_run and not run.root.is_dir():
+        raise DbcError(f"no run found at {run.root}; make one with `ingest`")
 
 
 def numbered(stage: int, *, command: str, first: int) -> int:

@@ -48,11 +48,15 @@ class RunDirectory:
 
     `chosen` are the versions an earlier step gave, by kind and stage; `pinned` those asked for by kind; others are taken
     newest. In a run of several datasets they are the newest that were made from the dataset taken, and from no other.
+    `root` may also be given as text.
     """
 
     root: Path
     pinned: Mapping[ArtifactKind, int] = field(default_factory=dict)
     chosen: Mapping[tuple[ArtifactKind, int], int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "root", Path(self.root))
 
     def choose(self, artifact: Artifact, stage: int) -> RunDirectory:
         """This run, in which exactly `artifact` is found as its kind at `stage`, any for a kind without stages."""

@@ -21,7 +21,7 @@ from stages.reporting import Reporter
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lineage import parent_of, require_same_dataset, tell_of_another_model
 from stages.runs.making import Computed, Made, Request, make_artifact, request_key
-from stages.runs.next_stage import next_train, numbered
+from stages.runs.next_stage import next_train, numbered, require_call
 from stages.runs.run_directory import (
     RunDirectory,
     clusters_manifest,
@@ -51,6 +51,7 @@ def train(
     without a model. `constraints`, by default those of the run, say which samples are one class in stage 0; later ones have
     clusters. Raises UsageError or DbcError if a parent is missing or a value does not fit.
     """
+    require_call(run, stage, overrides, Mapping)
     stage = numbered(next_train(run) if stage is None else stage, command="dbc train", first=0)
     if overrides.get("supervised") and stage > 0:
         raise UsageError(f"`supervised=True` trains stage 0, got stage {stage}; give `stage=0`")

@@ -36,8 +36,10 @@ def folder_of_a_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-# those of docs/extending.md are files: see test_extending.py
-@pytest.mark.parametrize("document", [d for d in GUIDES if blocks(d, "python") and d.stem != "extending"], ids=name_of)
+# docs/extending.md writes files, see test_extending.py; docs/python.md begins a run, see test_python.py
+@pytest.mark.parametrize(
+    "document", [d for d in GUIDES if blocks(d, "python") and d.stem not in ("extending", "python")], ids=name_of
+)
 def test_python_runs(document: Path, folder_of_a_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder_of_a_run)
     names: dict[str, Any] = {}

@@ -1,0 +1,88 @@
+"""`docs/python.md`: its loop makes what the commands make, and a wrong call gets one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dbc_cli.__main__ import run_command
+from schemas.parameters import EvaluateParameters, ExtractParameters, IngestParameters, MergeParameters
+from stages.errors import DbcError, UsageError
+from stages.evaluate.stage import evaluate
+from stages.extract.stage import extract
+from stages.ingest.stage import ingest
+from stages.merge.stage import merge
+from stages.runs.context import Context
+from stages.runs.run_directory import RunDirectory
+from stages.train.stage import train
+from tests.conftest import REPOSITORY
+from tests.docs.documents import blocks, dbc_commands
+
+PYTHON = REPOSITORY / "docs" / "python.md"
+
+
+def draw_photos(folder: Path) -> None:
+    """Three colours, each four times with another noise."""
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    for number in range(12):
+        noise = random.integers(0, 60, (32, 32, 3)) + 60 * np.eye(3, dtype=np.int64)[number % 3]
+        Image.fromarray(noise.astype(np.uint8)).save(folder / f"{number}.png")
+
+
+def test_the_commands_find_all_that_the_loop_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Equal ids: another one would be a version of its own."""
+    draw_photos(tmp_path / "photos")
+    monkeypatch.chdir(tmp_path)
+    [code], [words] = blocks(PYTHON, "python"), [words for words in dbc_commands(PYTHON) if words[0] == "run"]
+    exec(compile(code, "docs/python.md", "exec"), {})
+    run = Path("runs/notebook")
+    made = {path.relative_to(run).as_posix() for path in run.glob("**/v*.zarr")}
+    assert {f"stage-03/{kind}/v1.zarr" for kind in ("clusters", "metrics")} < made
+    for command in (["ingest", "photos", "--height", "32", "--width", "32"], words):
+        assert run_command([*command, "--run", str(run)]) == 0
+    later = {path.relative_to(run).as_posix() for path in run.glob("**/v*.zarr")} - made
+    metrics = {f"stage-{stage}/metrics/v1.zarr" for stage in ("init", "00", "01", "02")}
+    assert later == {*metrics, "stage-init/features/v1.zarr"}
+
+
+RUN = RunDirectory("run")
+WRONG: list[tuple[str, Any]] = [
+    ("`run` must be a RunDirectory, got 'run'", lambda: merge("run", parameters=MergeParameters())),  # type: ignore[arg-type]
+    (
+        "`stage` must be a whole number (-1 is init), got 'init'",
+        lambda: evaluate(RUN, stage="init", parameters=EvaluateParameters()),
+    ),  # type: ignore[arg-type]
+    ("must be of class MergeParameters, got ExtractParameters(", lambda: merge(RUN, parameters=ExtractParameters())),  # type: ignore[arg-type]
+    (
+        "must be of class ExtractParameters, got ExtractParameters",
+        lambda: extract(RUN, parameters=ExtractParameters, initial={}),
+    ),  # type: ignore[arg-type]
+    (
+        "must be of class IngestParameters, got {'height': 8}",
+        lambda: ingest(RUN, source="photos", parameters={"height": 8}),
+    ),  # type: ignore[arg-type]
+    ("no run found at run; make one with `ingest`", lambda: train(RUN, overrides={}, initial={})),
+    ("unknown `cache` 'hots': choose one of auto, device,", lambda: Context(cache="hots")),  # type: ignore[arg-type]
+]
+
+
+@pytest.mark.parametrize(("told", "call"), WRONG, ids=[told for told, _ in WRONG])
+def test_a_wrong_call_gets_one_line(told: str, call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DbcError) as raised:
+        call()
+    assert told in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_an_unknown_field_of_the_network_is_named(tmp_path: Path) -> None:
+    draw_photos(tmp_path / "photos")
+    run = RunDirectory(str(tmp_path / "run"))
+    ingest(run, source=str(tmp_path / "photos"), parameters=IngestParameters(format="folder", height=32, width=32))
+    with pytest.raises(UsageError, match=r"unknown `initial` field 'bakbone': choose among backbone, weights"):
+        extract(run, parameters=ExtractParameters(), initial={"bakbone": "resnet10"})
