@@ -148,8 +148,8 @@ class IngestParameters(Parameters):
     """What decides the dataset artifact beside the bytes of its source files.
 
     `folder_identities` says of format `folder` whether folders are identities (None leaves it to their names), and of others,
-    by False, that identities are not taken. `camera_pattern` and `identity_pattern` are regular expressions that find the
-    camera and the identity in a path. `anonymize` keeps the names and places of the source out of the artifact.
+    by False, that identities are not taken. `camera_pattern`, `identity_pattern` and `view_pattern` are regular expressions
+    that find camera, identity and view in a path. `anonymize` keeps the names and places of the source out of the artifact.
     `test_fraction` of the identities are for query and gallery, if the source has identities and no splits: half of drawn
     people, none of other pictures by default.
 
@@ -171,6 +171,7 @@ class IngestParameters(Parameters):
             "every_frames": None,
             "exclude": "",
             "encounter_gap": None,
+            "view_pattern": None,
         }
     )
 
@@ -193,6 +194,7 @@ class IngestParameters(Parameters):
     every_frames: int | None = Field(default=None, ge=1, le=1_000_000)
     exclude: str = ""
     encounter_gap: float | None = Field(default=None, ge=0, le=MOST)
+    view_pattern: str | None = None
 
 
 class ConstraintsParameters(Parameters):

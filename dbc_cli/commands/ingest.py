@@ -40,6 +40,13 @@ INGEST = (
         metavar="REGEX",
     ),
     Flag(
+        "view_pattern",
+        str,
+        "Regular expression on the path, whose first group is the view.",
+        panel=READING,
+        metavar="REGEX",
+    ),
+    Flag(
         "folder_identities",
         bool,
         "Whether folders are identities; --no-identities takes none from any source.",

@@ -31,6 +31,7 @@ _KEPT_FIELDS = ("height", "width", "seed")
 _READING_FIELDS = (
     "camera_pattern",
     "identity_pattern",
+    "view_pattern",
     "folder_identities",
     "min_confidence",
     "category",

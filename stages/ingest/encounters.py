@@ -31,8 +31,9 @@ def by_time(samples: Samples, root: Path, *, gap: float, findings: Findings, whe
 
     The time of a sample is that of its first image: what the source says, or what the camera wrote into the file below
     `root` (EXIF). Midnight to the second is taken for a day without a time. Where cameras are not known, folders stand for
-    them. An encounter is called by its place and first time; a sample without a time is in none. UsageError if the source
-    names encounters, or if no time is known, but with `where_possible`, as for a source that is added to another.
+    them, and those of views (left, right) are one with the folder around them. An encounter is called by its place and first
+    time; a sample without a time is in none. UsageError if the source names encounters, or if no time is known, but with
+    `where_possible`, as for a source that is added to another.
     """
     if any(samples.encounter_name) or (samples.encounter >= 0).any():
         if where_possible:
@@ -49,7 +50,10 @@ def by_time(samples: Samples, root: Path, *, gap: float, findings: Findings, whe
     without = times.count("")
     findings.notes.append(told + (f"; pictures without a time, in no encounter: {without}" if without else ""))
     if (samples.camid < 0).any():
-        findings.notes.append("pictures whose camera is not known are of one encounter only within a folder")
+        findings.notes.append(
+            "pictures whose camera is not known are of one encounter only within a folder; those of views (left, right) are "
+            "taken for one"
+        )
     return with_names(samples, findings, encounter=names, view=[""] * len(samples))
 
 
@@ -131,10 +135,13 @@ def _names(samples: Samples, times: list[str], gap: float) -> tuple[list[str], i
 
 
 def _place(samples: Samples, place: int) -> str:
-    """The camera of a sample in words, or its folder if that is not known."""
+    """The camera of a sample in words, or its folder if that is not known: that around one for a view."""
     if samples.camid[place] >= 0:
         return samples.camera[place] if any(samples.camera) else f"camera {samples.camid[place]}"
-    return samples.path[samples.frame_start[place]].rpartition("/")[0] or "."
+    *above, folder = samples.path[samples.frame_start[place]].split("/")[:-1] or [""]
+    view = samples.view_name[place].lower() if samples.view_name else ""
+    is_view = folder.lower() in {"left", "right", view}
+    return "/".join(above if is_view else [*above, folder]) or "."
 
 
 def seconds(time: str) -> float:

@@ -15,6 +15,7 @@ from stages.ingest.formats.format import BOXES, NAMING, STEPS, Findings, Format
 from stages.ingest.formats.layout import folder_of
 from stages.ingest.formats.listing import left_out
 from stages.ingest.formats.names import counted, shown
+from stages.ingest.formats.path_patterns import told_sides
 from stages.ingest.formats.recognise import Recognised, recognise
 from stages.ingest.formats.yolo import label_file
 from stages.plain_files import endless_kind
@@ -69,6 +70,8 @@ def read_samples(
             f"categories: {counted(first)}{more}, all of which are taken and compared with each other; `category` takes those "
             "that you name"
         )
+    if "view_pattern" in layout.options and not any(samples.view_name):
+        findings.notes += told_sides(samples.path)
     if findings.left_out is None:
         findings.left_out = left_out(source, taken={*samples.path, *layout.tables})
         if layout.name == "folder":

@@ -21,7 +21,7 @@ from stages.ingest.decode.pixels import shown_size
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.listing import NAMED, lost_files
 from stages.ingest.formats.names import counted, doubts, is_missing, iso_time, numbers_of, shown
-from stages.ingest.formats.path_patterns import camera_texts, identity_texts
+from stages.ingest.formats.path_patterns import camera_texts, identity_texts, view_texts
 from stages.ingest.formats.splits import own_splits
 from stages.samples import SPLIT_NAMES, UNKNOWN, Samples
 from stages.typing import Int32Array, UInt8Array
@@ -326,13 +326,15 @@ def _in_shares(row: Detection, size: tuple[float, float]) -> Detection:
 def _named(
     rows: Sequence[Detection], root: Path, parameters: IngestParameters, findings: Findings
 ) -> Iterator[Detection]:
-    """The rows with identity and camera as the parameters say, and without missing words."""
+    """The rows with identity, camera and view as the parameters say, and without missing words."""
     paths = sorted({row.path for row in rows})
     notes, out = findings.notes, parameters.exclude
     texts = camera_texts(paths, pattern=parameters.camera_pattern, root=root, notes=notes, exclude=out)
     cameras = dict(zip(paths, texts, strict=True))
     texts = identity_texts(paths, pattern=parameters.identity_pattern, root=root, notes=notes, exclude=out)
     identities = dict(zip(paths, texts, strict=True))
+    texts = view_texts(paths, pattern=parameters.view_pattern, root=root, notes=notes, exclude=out)
+    views = dict(zip(paths, texts, strict=True))
     for row in rows:
         identity = identities[row.path] or ("" if parameters.folder_identities is False else row.identity)
         yield row._replace(
@@ -340,7 +342,7 @@ def _named(
             camera=cameras[row.path] or ("" if is_missing(row.camera) else row.camera),
             tracklet="" if is_missing(row.tracklet) else row.tracklet,
             encounter="" if is_missing(row.encounter) else row.encounter,
-            view="" if is_missing(row.view) else row.view,
+            view=views[row.path] or ("" if is_missing(row.view) else row.view),
         )
 
 

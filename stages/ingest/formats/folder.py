@@ -11,12 +11,13 @@ import numpy as np
 
 from schemas.parameters import IngestParameters
 from stages.errors import UsageError
+from stages.ingest.formats.detections import with_names
 from stages.ingest.formats.excluded import is_excluded
 from stages.ingest.formats.format import NAMING, Findings, Format
 from stages.ingest.formats.layout import shortened
 from stages.ingest.formats.listing import list_images, no_images
 from stages.ingest.formats.names import doubts, is_missing, numbers_of, shown
-from stages.ingest.formats.path_patterns import camera_texts, identity_texts
+from stages.ingest.formats.path_patterns import SIDES, camera_texts, identity_texts, view_texts
 from stages.ingest.formats.splits import divide_test, own_splits
 from stages.samples import GALLERY, QUERY, TRAIN, UNKNOWN, Samples
 from stages.typing import Int32Array, UInt8Array
@@ -43,8 +44,6 @@ _DATES_OR_CARDS = re.compile(
 """Dates, and the folders that cameras make (`100MEDIA`): doubtful if all folders have such names."""
 _NUMBERED = re.compile(r"c[0-9]+", re.I)
 """Cameras of vehicles, or codes of individuals: doubtful if all folders have such names and hold folders of tracks."""
-_SIDES = frozenset({"left", "right", "front", "back", "side", "l", "r"})
-"""Views of an individual: doubtful if all folders have such names."""
 _BY_CAMERA = re.compile(r"DCIM|[1-9][0-9]{2}[_A-Z][0-9A-Z_]{4}", re.I)
 """Folders on the card of a camera: what holds one is a card, or a station."""
 _NAMED_BY_CAMERA = re.compile(
@@ -108,7 +107,9 @@ def read_folder(source: Path, parameters: IngestParameters, findings: Findings) 
     else:
         split = own_splits(pid, camid, parameters, findings)
     samples = Samples.of_images(paths, pid.tolist(), camid.tolist(), split.tolist())
-    return samples.named(identity=names, camera=texts)
+    samples = samples.named(identity=names, camera=texts)
+    views = view_texts(paths, pattern=parameters.view_pattern, root=source, notes=findings.notes, exclude=out)
+    return with_names(samples, findings, encounter=[""] * len(views), view=views)
 
 
 def identities(names: Sequence[str]) -> Int32Array:
@@ -173,10 +174,11 @@ def _identity_names(
     if folder_identities is None and doubtful and _doubtful([(name, rest) for name, _, rest in every])[0]:
         tables = "; for tracks in them, list pictures in a table with the columns path, camera and tracklet"
         tables = tables if all(path in spared or _is_of_track(path) for path in paths) and not in_splits else ""
+        kind = "view" if {name.lower() for name in doubtful} <= SIDES else "camera"
         raise UsageError(
             f"{shown(source)} sorts its images into {shortened([shown(name) for name in doubtful])}, which may be no "
             f"identities{why}; say `folder_identities=True` if they are, `folder_identities=False` if not (and "
-            f"`camera_pattern='^([^/]+)/'` if they are cameras){tables}"
+            f"`{kind}_pattern='^([^/]+)/'` if they are {kind}s){tables}"
         )
     return names
 
@@ -189,7 +191,7 @@ def _doubtful(files: Sequence[tuple[str, str]]) -> tuple[Sequence[str], str]:
     names = sorted({name for name, _ in files if not is_missing(name)})
     if doubtful := [name for name in names if _PLACES.fullmatch(name)]:
         return doubtful, ""
-    if len(names) == 1 or all(map(_DATES_OR_CARDS.fullmatch, names)) or {name.casefold() for name in names} <= _SIDES:
+    if len(names) == 1 or all(map(_DATES_OR_CARDS.fullmatch, names)) or {name.lower() for name in names} <= SIDES:
         return names, ""
     if all(map(_NUMBERED.fullmatch, names)) and all(_is_of_track(path) for _, path in files):
         return names, ", because they hold folders of numbers, as cameras hold tracks"

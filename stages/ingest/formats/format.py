@@ -36,7 +36,7 @@ Reader: TypeAlias = Callable[[Path, IngestParameters, Findings], Samples]
 TableReader: TypeAlias = Callable[[Path, Path, IngestParameters, Findings], Samples]
 """Reads the samples of a source (first) whose pictures lie under a root (second). Their paths are relative to the root."""
 
-NAMING = frozenset({"camera_pattern", "identity_pattern", "folder_identities"})
+NAMING = frozenset({"camera_pattern", "identity_pattern", "view_pattern", "folder_identities"})
 BOXES = frozenset({"min_confidence", "category", "pad"})
 STEPS = frozenset({"every_seconds", "every_frames"})
 

@@ -15,6 +15,8 @@ from stages.errors import UsageError
 from stages.ingest.formats.excluded import is_excluded
 from stages.ingest.formats.names import shown
 
+SIDES = frozenset({"left", "right", "front", "back", "side", "l", "r"})
+"""Names of folders, in lower case, that are more often views of an individual than individuals or places."""
 SECONDS = 5
 """Processor seconds that searching may take, plus one for every `PATHS_A_SECOND` paths."""
 PATHS_A_SECOND = 10_000
@@ -49,6 +51,32 @@ def identity_texts(
     return _texts(
         paths, pattern, "id", "identity_pattern", root, notes, exclude, named="the individual", example=r"(\w+)_\d+"
     )
+
+
+def view_texts(
+    paths: Sequence[str], *, pattern: str | None, root: Path, notes: list[str], exclude: str = ""
+) -> list[str]:
+    """The view in each path in lower case, by the group `view` of `pattern`; all else is as in `camera_texts`.
+
+    But pictures whose path says nothing of it, if others do, are of no known view.
+    """
+    example = "(?i)/(left|right)/"
+    texts = _texts(paths, pattern, "view", "view_pattern", root, notes, exclude, named="the view", example=example)
+    return [text.lower() for text in texts]
+
+
+def told_sides(paths: Sequence[str]) -> list[str]:
+    """A line if folders of `paths` are called as two sides of an individual are, which no `view_pattern` takes."""
+    sides = {path: [part for part in path.split("/")[:-1] if part.lower() in SIDES] for path in paths}
+    names = sorted({part for own in sides.values() for part in own})
+    different = sorted({name.lower() for name in names})
+    if len(different) < 2:
+        return []
+    return [
+        f"folders called {', '.join(map(shown, names))} may be views, and are not read: {sum(map(bool, sides.values()))} of "
+        f"{len(sides)} pictures are in them; `view_pattern='(?i)(?:^|/)({'|'.join(different)})/'` takes them, and "
+        "`view='apart'` compares pictures of one view alone in merges"
+    ]
 
 
 def _texts(
@@ -88,6 +116,8 @@ def _texts(
         )
         if all(text or path in spared for path, text in zip(paths, found, strict=True)) and told not in notes:
             notes.append(told)
+    if option == "view_pattern" and any(found):
+        return [text or "" for text in found]
     for path, text in zip(paths, found, strict=True):
         if not text and path not in spared:
             raise UsageError(

@@ -28,7 +28,7 @@ from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
 from stages.ingest.formats.listing import NAMED, lost_files
 from stages.ingest.formats.names import counted, doubts, is_missing, numbers_of, shown, twins_note
 from stages.ingest.formats.numbers import frame_of, score_of
-from stages.ingest.formats.path_patterns import camera_texts, identity_texts
+from stages.ingest.formats.path_patterns import camera_texts, identity_texts, view_texts
 from stages.ingest.formats.splits import own_splits
 from stages.ingest.formats.table_cells import (
     CORNERS,
@@ -150,13 +150,14 @@ def _taken(table: CsvFile, parameters: IngestParameters, findings: Findings) -> 
 
 
 def _named(table: CsvFile, root: Path, parameters: IngestParameters, findings: Findings) -> CsvFile:
-    """The table with identities and cameras as the parameters say."""
+    """The table with identities, cameras and views as the parameters say."""
     cells = dict(table.cells)
     if parameters.folder_identities is False:
         cells.pop("pid", None)
     for column, find, pattern in (
         ("pid", identity_texts, parameters.identity_pattern),
         ("camid", camera_texts, parameters.camera_pattern),
+        ("view", view_texts, parameters.view_pattern),
     ):
         if pattern is not None:
             notes, out = findings.notes, parameters.exclude

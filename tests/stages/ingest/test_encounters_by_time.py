@@ -63,6 +63,16 @@ def test_pictures_of_one_camera_are_of_one_encounter_as_long_as_the_next_one_fol
     assert any("only within a folder" in note for note in findings.notes)
 
 
+def test_folders_of_views_are_one_place(tmp_path: Path) -> None:
+    paths = ("dado/Left/1.jpg", "dado/RIGHT/2.jpg", "dado/tail/3.jpg", "dado/top/4.jpg", "gull/Left/1.jpg")
+    samples = samples_of(*((path, UNKNOWN, "2024-05-31T07:15:00") for path in paths))
+    viewed = replace(samples, view=np.array([1, 2, 3, UNKNOWN, 1]), view_name=("left", "right", "tail", "", "left"))
+    for each, n_places in ((samples, 4), (viewed, 3)):
+        names = by_time(each, tmp_path, gap=60, findings=Findings()).encounter_name
+        assert len(set(names)) == n_places
+        assert names[0] == names[1] == "dado 2024-05-31T07:15:00"
+
+
 def test_bursts_are_told_with_what_to_do(tmp_path: Path) -> None:
     minutes = ("00", "00", "02", "00", "09", "20")
     rows = [(f"{i}.jpg", 1, f"2024-05-31T07:{minute}:1{i}") for i, minute in enumerate(minutes)]

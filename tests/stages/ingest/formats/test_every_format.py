@@ -35,7 +35,8 @@ LISTED = {
     "yolo": ("labels/1.txt", "0.5", "\x1b[31m"),
 }
 """What of the file of a format is replaced by what, to be a name with control characters."""
-NAMING_VALUES = {"camera_pattern": r"(\w)\d*\.", "folder_identities": False, "identity_pattern": r"(\w)\d*\."}
+NAMING_VALUES = dict.fromkeys(("camera_pattern", "identity_pattern", "view_pattern"), r"(\w)\d*\.")
+NAMING_VALUES["folder_identities"] = False
 SAY_ANIMAL = {"megadetector"}
 """Formats whose miniatures have boxes of the category animal."""
 BOX_VALUES = {"min_confidence": 0.5, "category": "animal", "pad": 0.25}
@@ -352,7 +353,8 @@ def test_an_option_is_used_or_refused(tmp_path: Path, name: str, option: str) ->
         assert re.search(r"has no (column category|(row|box) to take: \d of category)", refusal(source, name, **given))
     elif option in FORMATS[name].options:
         samples, _ = read(source, name, **given)
-        is_known = (samples.camid if option == "camera_pattern" else samples.pid) != UNKNOWN
+        column = {"camera_pattern": samples.camid, "view_pattern": samples.view}.get(option, samples.pid)
+        is_known = column != UNKNOWN
         assert option in BOX_VALUES or is_known.all() == (option != "folder_identities")
         assert option in BOX_VALUES or is_known.any() == is_known.all()
     else:

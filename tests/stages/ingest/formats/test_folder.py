@@ -220,3 +220,19 @@ def test_individuals_may_have_names_like_those_of_cameras(tmp_path):
     touch(tmp_path / "split", ["train/c001/1.jpg", "train/c002/1.jpg", "test/7/1.jpg"])
     _, findings = read_as(tmp_path / "split", "folder")
     assert not any("folders of numbers" in line for line in findings.notes)
+
+
+def test_views_in_folders_are_told_of_and_taken_by_a_pattern_as_far_as_paths_have_them(tmp_path):
+    touch(tmp_path, ["dado/Left/1.jpg", "dado/RIGHT/2.jpg", "dado/tail/3.jpg", "gull/left/1.jpg", "gull/x/4.jpg"])
+    samples, findings = read_as(tmp_path, "folder")
+    assert not samples.view_name
+    (told,) = (note for note in findings.notes if "may be views" in note)
+    assert told.startswith("folders called 'Left', 'RIGHT', 'left' may be views, and are not read: 3 of 5 pictures")
+    assert "`view_pattern='(?i)(?:^|/)(left|right)/'`" in told
+    samples, findings = read_as(tmp_path, "folder", view_pattern="(?i)(?:^|/)(left|right)/")
+    assert samples.view_name == ("left", "right", "", "left", "")
+    assert findings.missing["view"] == 2
+    assert not any("may be views" in note for note in findings.notes)
+    assert "does not match `view_pattern`" in refusal(tmp_path, "folder", view_pattern="(top)/")
+    touch(tmp_path / "sides", ["left/1.jpg", "right/2.jpg"])
+    assert "`view_pattern='^([^/]+)/'` if they are views" in refusal(tmp_path / "sides", "folder")
