@@ -238,8 +238,8 @@ class ExtractParameters(Parameters):
 
     `method` names another method that made them of a network's features, with its options; "" for none. With `flip` a
     feature is the mean of those of an image and of its mirror image; 'auto' asks for it unless the views of pictures are
-    known, and made features hold which it was. `camera_norm` 'auto' gives the first batch norm
-    statistics for each camera if the pictures of a camera look alike.
+    known, and made features hold which it was. `camera_norm` 'auto' gives the first batch norm statistics for each camera if
+    the pictures of a camera look alike. The commands take both from the recipe (`extraction_of`).
     """
 
     added_later = MappingProxyType({"method": "", "flip": False, "camera_norm": "off"})
