@@ -6,13 +6,19 @@ import numpy as np
 
 from stages.runs.store import Artifact
 from stages.samples import TRAIN, UNKNOWN, took_few
-from stages.typing import BoolArray, Int64Array
+from stages.typing import BoolArray, Int64Array, UInt8Array
 
 MOST_LOOKED_AT = 1000
 """Samples that stand for all: the first, since they are stored in an order that only content decides."""
-GREY = 3.0
-"""Levels of 255 between the brightest and the darkest channel of a pixel, in the mean of a picture: those of infrared have
-fewer. Cars on asphalt, the least coloured of five sets by day, have 3.7 or more."""
+GREY = 0.03
+"""Between the brightest and the darkest channel of a pixel, as a share of the brightest, or of 100 of 255 levels where
+that is less, in the mean over a picture's lit pixels: those of infrared have less. Cars on asphalt, the least coloured of
+nine sets by day, have 3.0 levels or more; pictures of people and antelopes 3.5 % or more, however dark they are."""
+DARK = 24
+"""The brightest channel of a pixel whose colour tells nothing."""
+LEAST_LIT = 0.05
+"""Of its pixels: a picture with less is black, or of one colour, and neither grey nor coloured."""
+_LIKE_CORNER = 2
 A_GOOD_PART = 0.05
 FAR_BELOW_CHANCE = 1 / 3
 ADVICE = "a table whose column camera calls grey ones night, say, evens that out (docs/cameras.md)"
@@ -20,16 +26,35 @@ _LEAST_PAIRS = 10
 _AT_ONCE = 100
 
 
-def grey_ones(dataset: Artifact, samples: Int64Array) -> BoolArray:
-    """Whether the first image of each of `samples` (n,) is grey, as it is stored."""
+def grey_and_coloured(dataset: Artifact, samples: Int64Array) -> tuple[BoolArray, BoolArray]:
+    """Whether the first image of each of `samples` (n,), as it is stored, is grey, and whether it is coloured.
+
+    It is neither if hardly a pixel counts: those that are dark, or like a corner, as a border that pads it is, do not.
+    """
     images, first = dataset.rows("images"), dataset.read("frame_start")[:-1][samples]
-    found = [np.zeros(0, dtype=np.bool_)]
+    grey, coloured = [np.zeros(0, dtype=np.bool_)], [np.zeros(0, dtype=np.bool_)]
     for start in range(0, len(first), _AT_ONCE):
         # channel by channel: np.ptp along them takes twenty times as long
         red, green, blue = np.moveaxis(np.asarray(images[first[start : start + _AT_ONCE]]), 3, 0)
-        spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
-        found.append(spread.mean(axis=(1, 2)) < GREY)
-    return np.concatenate(found)
+        light = np.maximum(np.maximum(red, green), blue)
+        spread = light - np.minimum(np.minimum(red, green), blue)
+        counts = light > DARK
+        for corner in (0, -1):
+            counts &= _differ(light, corner) | _differ(spread, corner)
+        n_counted = counts.sum(axis=(1, 2))
+        levels, of_light = (np.where(counts, each, 0).sum(axis=(1, 2)) for each in (spread, light))
+        is_grey = levels < GREY * np.minimum(of_light, 100 * n_counted)
+        is_lit = n_counted >= LEAST_LIT * light[0].size
+        grey.append(is_grey & is_lit)
+        coloured.append(~is_grey & is_lit)
+    return np.concatenate(grey), np.concatenate(coloured)
+
+
+def _differ(values: UInt8Array, corner: int) -> BoolArray:
+    """Which of `values` (n, height, width) are not about that of the first, or last (-1), pixel of their picture."""
+    own = values[:, corner, corner][:, None, None]
+    differ: BoolArray = np.maximum(values, own) - np.minimum(values, own) > _LIKE_CORNER
+    return differ
 
 
 def told_light(dataset: Artifact) -> list[str]:
@@ -37,9 +62,9 @@ def told_light(dataset: Artifact) -> list[str]:
     camid = dataset.read("camid")
     # cameras that took few are ignored
     camid = (np.full_like(camid, UNKNOWN) if took_few(camid) else camid)[:MOST_LOOKED_AT]
-    is_grey = grey_ones(dataset, np.arange(len(camid)))
+    is_grey, is_coloured = grey_and_coloured(dataset, np.arange(len(camid)))
     # of each camera the fewer ones: none if grey pictures have cameras of their own
-    of_both = [min(is_grey[own].sum(), (~is_grey[own]).sum()) for own in (camid == each for each in np.unique(camid))]
+    of_both = [min(is_grey[own].sum(), is_coloured[own].sum()) for own in (camid == each for each in np.unique(camid))]
     if sum(of_both) < max(A_GOOD_PART * len(camid), 1):
         return []
     looked_at = " looked at" if len(dataset.read("pid")) > len(camid) else ""
@@ -51,8 +76,10 @@ def told_light(dataset: Artifact) -> list[str]:
 
 def told_apart(dataset: Artifact, labels: Int64Array) -> str | None:
     """A line if clusters `labels` (n_train,) hold grey and coloured pictures far more rarely than chance; else None."""
-    is_grey = grey_ones(dataset, np.flatnonzero(dataset.read("split") == TRAIN)[:MOST_LOOKED_AT])
-    of_all, n_grey = labels[: len(is_grey)], int(is_grey.sum())
+    is_grey, is_coloured = grey_and_coloured(dataset, np.flatnonzero(dataset.read("split") == TRAIN)[:MOST_LOOKED_AT])
+    is_either = is_grey | is_coloured
+    of_all, is_grey = labels[: len(is_grey)][is_either], is_grey[is_either]
+    n_grey = int(is_grey.sum())
     size = np.bincount(of_all)
     grey = np.bincount(of_all, weights=is_grey, minlength=len(size))
     n_pairs, n_mixed = int((size * (size - 1)).sum()) // 2, int((grey * (size - grey)).sum())

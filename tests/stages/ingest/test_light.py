@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -10,14 +11,20 @@ import pytest
 
 from stages.ingest.light import told_apart, told_light
 from stages.runs.store import Artifact
+from stages.typing import UInt8Array
 
 
-def dataset(is_grey: Sequence[bool], camid: Sequence[int] = ()) -> Artifact:
-    """A dataset of pictures that are grey, with the noise of compression, or of one colour."""
-    grey = np.random.default_rng(0).integers(100, 102, (len(is_grey), 4, 6, 3))
-    colour = np.array([90, 120, 70])
+def pictures(is_grey: Sequence[bool]) -> UInt8Array:
+    """Pictures that are grey, with the noise of compression, or coloured."""
+    draw = np.random.default_rng(0).integers
+    grey = draw(60, 160, (len(is_grey), 12, 8, 1)) + draw(0, 3, (len(is_grey), 12, 8, 3))
+    colour = draw(60, 160, (len(is_grey), 12, 8, 1)) * np.array([0.9, 1.0, 0.7])
+    return np.where(np.array(is_grey)[:, None, None, None], grey, colour).astype(np.uint8)
+
+
+def dataset(is_grey: Sequence[bool], camid: Sequence[int] = (), *, images: UInt8Array | None = None) -> Artifact:
     arrays = {
-        "images": np.where(np.array(is_grey)[:, None, None, None], grey, colour).astype(np.uint8),
+        "images": pictures(is_grey) if images is None else images,
         "frame_start": np.arange(len(is_grey) + 1),
         "split": np.zeros(len(is_grey), dtype=np.uint8),
         "camid": np.array(camid or [-2] * len(is_grey)),
@@ -47,6 +54,44 @@ def test_grey_pictures_of_cameras_that_took_coloured_ones_too_are_told() -> None
 )
 def test_one_kind_a_few_greys_and_cameras_of_one_kind_are_not_told(is_grey: list[bool], camid: list[int]) -> None:
     assert told_light(dataset(is_grey, camid)) == []
+
+
+def padded(images: UInt8Array, level: int) -> UInt8Array:
+    """`images` in the middle third of the picture, with borders of `level` left and right."""
+    held = np.full_like(images, level)
+    held[:, :, 3:6] = images[:, :, 3:6]
+    return held
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *(partial(padded, level=level) for level in (0, 114, 255)),
+        lambda images: (images * 0.2).astype(np.uint8),
+        np.zeros_like,
+        lambda images: np.full_like(images, 200),
+    ],
+    ids=["black borders", "grey borders", "white borders", "dark", "black", "blank"],
+)
+def test_coloured_pictures_with_borders_and_dark_or_blank_ones_are_not_grey(
+    change: Callable[[UInt8Array], UInt8Array],
+) -> None:
+    """A published set of people pads its pictures in black, and 33 of 969 were taken for infrared."""
+    images = pictures([False] * 40)
+    images[::2] = change(images[::2])
+    changed = dataset([False] * 40, images=images)
+    assert told_light(changed) == []
+    assert told_apart(changed, np.arange(40) % 8) is None
+
+
+@pytest.mark.parametrize("level", [0, 114, 255])
+def test_infrared_pictures_are_told_with_borders_too_and_where_they_are_dark(level: int) -> None:
+    is_grey = [True, False] * 20
+    found = dataset(is_grey, images=padded(pictures(is_grey), level))
+    (told,) = told_light(found)
+    assert told.startswith("20 of 40 pictures are grey")
+    assert told_apart(found, np.arange(40) % 8) is not None
+    assert told_light(dataset(is_grey, images=(pictures(is_grey) * 0.3).astype(np.uint8))) == [told]
 
 
 def test_clusters_of_one_kind_are_told_and_mixed_ones_are_not() -> None:
