@@ -78,7 +78,8 @@ def partition_agreement(first: Int64Array, second: Int64Array) -> dict[str, floa
 
     `ari`, `nmi`, and pairs of samples in one cluster: in `pairs_both`, only in the first, only in the second.
     """
-    found = measure_agreement(first, second.astype(np.int32), np.full(len(first), UNKNOWN, dtype=np.int32))
+    # among identities 0 would be a distractor
+    found = measure_agreement(first, (second + 1).astype(np.int32), np.full(len(first), UNKNOWN, dtype=np.int32))
     pairs = [n_pairs(np.unique(labels, return_counts=True)[1]) for labels in (first, second)]
     both = round(found.pairwise_precision * pairs[0]) if pairs[0] else 0
     return {
