@@ -89,6 +89,7 @@ class Watch:
             self.measures,
             joined=joined_pairs(last.run, last.stage),
             mean_average_precision=known,
+            n_queries=last.metrics.summary.n_queries,
             guessing=guessing(last.run, [row.stage for row in self._rows]),
         )
         if found is None or found.shown is None:

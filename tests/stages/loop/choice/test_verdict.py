@@ -123,8 +123,9 @@ OVER_MERGED = [
 
 
 def test_a_stage_whose_clusters_join_identities_is_not_chosen_however_compact_its_features() -> None:
+    # 0.077 -> 0.093, which is too little to be sure of
     found = judged(OVER_MERGED)
-    assert (found.chosen, found.helped) == (8, True)
+    assert (found.chosen, found.helped) == (8, None)
     assert judged([OVER_MERGED[0], replace(OVER_MERGED[2], n_clusters=71)]).chosen == 9
     assert judged([OVER_MERGED[0], replace(OVER_MERGED[2], is_by_schedule=False)]).chosen == 9
     found = judged([OVER_MERGED[0], OVER_MERGED[2]], mean_average_precision={-1: 0.672, 9: 0.671})
@@ -164,6 +165,29 @@ def test_features_that_are_taken_although_they_separate_a_little_less_are_not_sa
         "Whether training helped cannot be told without identities: separation 0.370 at stage 9, 0.400 at stage init, and "
         "newer features are taken unless they are clearly worse. "
     )
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "helped"),
+    [(0.065, 0.098, None), (0.068, 0.103, None), (0.021, 0.092, True), (0.099, 0.16, True)],
+)
+def test_features_that_hold_together_hardly_at_all_helped_only_if_they_do_so_twice_as_well(
+    before: float, after: float, helped: bool | None
+) -> None:
+    """Seals and lions, whose mAP did not rise, and people and vehicles, whose did."""
+    measures = [replace(HELPED[0], across_cameras=before, n_clusters=400), replace(HELPED[3], across_cameras=after)]
+    found = judged(measures)
+    assert (found.chosen, found.helped) == (9, helped)
+    assert ("and clusters of either hold together hardly at all. " in found.line) == (helped is None)
+
+
+def test_few_queries_are_named_beside_what_identities_say() -> None:
+    known = {-1: 0.561, 9: 0.551}
+    assert (
+        "fell from 0.561 to 0.551, of 11 queries alone."
+        in judged(HELPED, mean_average_precision=known, n_queries=11).line
+    )
+    assert "fell from 0.561 to 0.551." in judged(HELPED, mean_average_precision=known, n_queries=50).line
 
 
 def test_a_stage_that_learned_no_more_than_a_guess_is_not_said_to_help() -> None:
