@@ -1,0 +1,47 @@
+"""Pictures most of which are almost copies of another, as frames of a video, are told of."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+
+from stages.ingest import near_copies
+from stages.ingest.near_copies import share_of_copies, told_copies
+from stages.runs.store import Artifact
+
+
+def dataset(images: np.ndarray, order: np.ndarray) -> Artifact:
+    """A dataset of pictures, stored in that `order`."""
+    arrays = {
+        "images": images[order].astype(np.uint8),
+        "frame_start": np.arange(len(order) + 1),
+        "split": np.zeros(len(order), dtype=np.uint8),
+        "path": np.array([f"{i:04}.jpg" for i in order], dtype=object),
+    }
+
+    class Stored:
+        def read(self, name: str) -> Any:
+            return arrays[name]
+
+        rows = read
+
+    return cast("Artifact", Stored())
+
+
+def test_frames_are_told_however_they_are_stored_and_pictures_of_their_own_are_not(monkeypatch: Any) -> None:
+    draws = np.random.default_rng(0)
+    order = draws.permutation(60)
+    scenes = draws.integers(0, 250, (6, 40, 20, 3))
+    frames = np.repeat(scenes, 10, axis=0) + draws.integers(0, 6, (60, 40, 20, 3))
+    told = told_copies(dataset(frames, order))
+    assert told is not None
+    assert told.startswith("100% of the pictures are almost copies of another")
+    assert told_copies(dataset(draws.integers(0, 256, (60, 40, 20, 3)), order)) is None
+    mixed = np.concatenate([frames[:6], draws.integers(0, 256, (54, 40, 20, 3))])
+    assert share_of_copies(dataset(mixed, order)) == 0.1
+    # of many, those that follow each other are looked at
+    monkeypatch.setattr(near_copies, "MOST_LOOKED_AT", 20)
+    monkeypatch.setattr(near_copies, "_IN_A_ROW", 10)
+    assert share_of_copies(dataset(frames, order)) == 1
+    assert share_of_copies(dataset(frames[:2], order[order < 2])) == 0
