@@ -43,6 +43,21 @@ SCHEMA_VERSIONS: Mapping[ArtifactKind, int] = {
 }
 """The version of each kind that this release writes, and the newest that it reads."""
 
+ARRAYS: Mapping[ArtifactKind, frozenset[str]] = {
+    "dataset": frozenset({"images", "frame_start", "pid", "camid", "tracklet", "split", "path"}),
+    "constraints": frozenset({"pairs", "is_different"}),
+    "features": frozenset({"pooled", "embedding"}),
+    "clusters": frozenset({"labels", "merges", "criterion", "inter", "intra", "sizes", "linkage"}),
+    "metrics": frozenset({"cmc", "average_precision", "first_hit", "inverse_negative_penalty"}),
+    "assignments": frozenset(
+        {"sample", "label", "nearest", "probability", "similarity", "second_similarity", "n_nearer"}
+    ),
+}
+"""The arrays that every artifact of a kind has in this version; whatever writes one without them is refused.
+
+Those of a model are of its network, and what only some have is not here.
+"""
+
 P = TypeVar("P")
 S = TypeVar("S")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from schemas.manifest import FeaturesManifest
+from schemas.manifest import SCHEMA_VERSIONS, FeaturesManifest
 from schemas.parameters import ExtractParameters
 from schemas.stage_names import INIT_STAGE, stage_label
 from stages.arrays.backend import resolve_torch_device
@@ -93,8 +93,7 @@ def _same_weights(run: RunDirectory, request: Request) -> Artifact | None:
         parents = {} if found is None else {parent.kind: parent for parent in found.manifest.parents}
         if found is None or parents["dataset"].id != dataset.manifest.id:
             continue
-        same_weights = _weights(run.resolve(parents["model"])) == _weights(model)
-        if same_weights and features_manifest(found).parameters == request.parameters:
+        if _is_as_asked(found, request) and _weights(run.resolve(parents["model"])) == _weights(model):
             return found
     return None
 
@@ -107,10 +106,16 @@ def _before_adding(run: RunDirectory, request: Request) -> tuple[Artifact, Artif
         return None
     before = run.resolve(parent)
     found = RunDirectory(run.root).choose(before, request.stage).find("features", request.stage)
-    if found is None or features_manifest(found).parameters != request.parameters:
+    if found is None or not _is_as_asked(found, request):
         return None
     by = parent_of(found, "model")
     return (before, found) if by is not None and by.id == model.manifest.id else None
+
+
+def _is_as_asked(found: Artifact, request: Request) -> bool:
+    """Whether the features `found` are by the parameters asked for, and have the arrays of this release."""
+    manifest = features_manifest(found)
+    return manifest.parameters == request.parameters and manifest.schema_version == SCHEMA_VERSIONS["features"]
 
 
 def _weights(model: Artifact) -> dict[str, str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.choices import ArtifactKind, ArtifactStatus
-from schemas.manifest import SCHEMA_VERSIONS, Execution
+from schemas.manifest import ARRAYS, SCHEMA_VERSIONS, Execution
 from schemas.parameters import MergeParameters, Parameters
 from schemas.rules import argument
 from schemas.summaries import Summary
@@ -295,6 +295,8 @@ def _compute(
     if isinstance(computed, Artifact):
         return computed, "up to date"
     arrays = dict(sorted(writer.arrays.items()))
+    if lacking := ARRAYS.get(request.kind, frozenset()) - arrays.keys():
+        raise TypeError(f"{request.kind} must have {', '.join(sorted(lacking))}, as `schemas.manifest.ARRAYS` says")
     manifest = request.manifest(
         kind=request.kind,
         schema_version=SCHEMA_VERSIONS[request.kind],

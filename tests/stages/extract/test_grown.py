@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from schemas.manifest import ARRAYS, SCHEMA_VERSIONS
 from schemas.parameters import ExtractParameters, IngestParameters, InitParameters
 from stages.extract import compute as extract_compute
 from stages.extract.forward import extract as extract_pieces
@@ -62,6 +63,13 @@ def test_only_new_samples_go_through_the_network(tmp_path: Path, monkeypatch: py
     # other parameters are another request, of all samples
     extract(run, stage=-1, parameters=ExtractParameters(batch_size=3), initial=INITIAL)
     assert seen[2:] == [12]
+    # and so is one of a release whose features have another array
+    monkeypatch.setitem(SCHEMA_VERSIONS, "features", 2)
+    extract(run, stage=-1, parameters=ExtractParameters(batch_size=4), initial=INITIAL)
+    assert seen[3:] == [12]
+    monkeypatch.setitem(ARRAYS, "features", frozenset({"pooled", "embedding", "n_frames"}))
+    with pytest.raises(TypeError, match=r"features must have n_frames, as `schemas.manifest.ARRAYS` says"):
+        extract(run, stage=-1, parameters=ExtractParameters(batch_size=2), initial=INITIAL)
 
 
 def test_pictures_that_are_added_meet_the_statistics_of_cameras_that_those_before_had(tmp_path: Path) -> None:

@@ -197,9 +197,11 @@ import sys, time
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from test_store import fill, request
+from stages.runs import making
 from stages.runs.context import Context
-from stages.runs.making import make_artifact
 from stages.runs.run_directory import RunDirectory
+
+making.ARRAYS = {{}}
 
 def slow(writer):
     produced = fill(writer)
@@ -207,7 +209,7 @@ def slow(writer):
     time.sleep({seconds})
     return produced
 
-print(make_artifact(RunDirectory(Path(sys.argv[1])), request(), slow, context=Context()).status, flush=True)
+print(making.make_artifact(RunDirectory(Path(sys.argv[1])), request(), slow, context=Context()).status, flush=True)
 """
 
 
