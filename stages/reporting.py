@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol, TypeAlias
@@ -39,3 +40,22 @@ class Silent:
 
 
 SILENT = Silent()
+
+
+def in_thousandths(advance: Advance, speed: Callable[[float], str]) -> Callable[[int, int], None]:
+    """Called with what is done and the total: advances a task of 1,000 and shows the `speed` of a rate, and the time left."""
+    told, started = 0, time.perf_counter()
+
+    def progress(done: int, total: int) -> None:
+        nonlocal told
+        rate = max(done, 1) / max(time.perf_counter() - started, 1e-9)
+        reached = max(told, 1000 * done // max(total, 1))
+        advance(reached - told, f"{speed(rate)}, {(total - done) / rate:.0f} s left")
+        told = reached
+
+    return progress
+
+
+def pairs_a_second(rate: float) -> str:
+    """The speed of a merge that compares pairs."""
+    return f"{rate / 1e6:.1f}M pairs/s"

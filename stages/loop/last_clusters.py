@@ -11,7 +11,7 @@ from stages.errors import UsageError
 from stages.loop.choice.choose import choose
 from stages.loop.choice.measures import StageMeasures
 from stages.loop.choice.separation import tells
-from stages.loop.choice.stage import Compared, likely_clusters, measured
+from stages.loop.choice.stage import Compared, fewest_likely, measured
 from stages.loop.plan import AS_FEATURES_ASK
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lineage import dataset_of, newest_features
@@ -73,15 +73,17 @@ def asked_merge(
     stage = last_merge_stage(run) if stage is None else stage
     if from_stage >= stage:
         raise UsageError(f"`from_stage` must come before `stage`, {stage}, got {stage_label(from_stage)}")
+    told = ""
     if n_clusters == AS_FEATURES_ASK:
         features = newest_features(run, from_stage, context.reporter)
-        found = likely_clusters(features, dataset_of(run, features), parameters, compared=compared)
+        found = fewest_likely(features, dataset_of(run, features), parameters, compared=compared)
         if found is None:
             raise UsageError(
                 "`n_clusters='auto'` needs three train samples or more, and features that differ; give a number"
             )
-        n_clusters = found[0]
+        n_clusters, is_open_below = found
+        told = "; fewer were not looked at: if there are, give a number" if is_open_below else ""
     context.reporter.note(
-        f"merging the features of stage {stage_label(from_stage)} to {n_clusters} clusters, as stage {stage}"
+        f"merging the features of stage {stage_label(from_stage)} to {n_clusters} clusters, as stage {stage}{told}"
     )
     return stage, LastMerge(from_stage, n_clusters)

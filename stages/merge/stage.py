@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -35,7 +34,7 @@ from stages.merge.result import StageMerges
 from stages.merge.schedule import initial_labels, least_merge_percent, number_of_merges, stage_merges
 from stages.merge.selection.links import Constraints
 from stages.processes import together
-from stages.reporting import Reporter
+from stages.reporting import Reporter, in_thousandths, pairs_a_second
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lineage import before_review, broken_chain, dataset_of, newest_features, require_same_dataset
 from stages.runs.making import Computed, Made, Request, make_artifact
@@ -306,16 +305,8 @@ def _corrected(inputs: Inputs, merge_by: MergeBy) -> Int64Array:
 def _merge(inputs: Inputs, n_merges: int, merge_by: MergeBy, *, metric: str, reporter: Reporter) -> StageMerges:
     n_clusters = int(inputs.labels.max()) + 1
     with reporter.task(f"merge {n_clusters} clusters", total=1000, unit="‰") as advance:
-        told, started = 0, time.perf_counter()
-
-        def progress(done: int, total: int) -> None:
-            nonlocal told
-            rate = max(done, 1) / max(time.perf_counter() - started, 1e-9)
-            reached = max(told, 1000 * done // max(total, 1))
-            speed = f"{rate:.0f} samples and merges/s" if metric == "jaccard" else f"{rate / 1e6:.1f}M pairs/s"
-            advance(reached - told, f"{speed}, {(total - done) / rate:.0f} s left")
-            told = reached
-
+        speed = (lambda rate: f"{rate:.0f} samples and merges/s") if metric == "jaccard" else pairs_a_second
+        progress = in_thousandths(advance, speed)
         rows, camid, known = inputs.prepared.rows, inputs.prepared.camid, inputs.known.constraints
         return merge_by(rows, inputs.labels, n_merges, camid=camid, progress=progress, constraints=known)
 

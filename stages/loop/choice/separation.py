@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import brentq
 
 from schemas.choices import OF_DISPERSIONS, PUBLISHED_LAMBDA
 from schemas.parameters import MergeParameters
@@ -15,6 +16,7 @@ from stages.features.prepared import Prepared
 from stages.loop.choice.across_cameras import CameraSums, camera_mixing, has_cameras
 from stages.merge.by_parameters import merge_as
 from stages.merge.clusters import labels_after
+from stages.merge.merge_stage import Progress
 from stages.merge.schedule import initial_labels
 from stages.samples import UNKNOWN
 from stages.typing import Int32Array, Int64Array
@@ -30,8 +32,8 @@ class Separation:
     """Silhouettes of clusters while features are merged anew, all of one length, by falling number of clusters.
 
     `silhouette` is the mean over clusters of the mean of their members, `across_cameras` the same of
-    `CameraSums.silhouettes` across cameras, NaN without cameras. `n_clusters` is as of all samples if some were drawn.
-    `camera_mixing` is of the features alone.
+    `CameraSums.silhouettes` across cameras, NaN without cameras. `n_clusters` is as of all samples if some were drawn, and
+    ends with the fewest that were looked at. `camera_mixing` is of the features alone.
     """
 
     n_clusters: tuple[int, ...] = ()
@@ -49,6 +51,10 @@ class Separation:
         """The number of clusters with the largest of `judged`; None if none is known."""
         return None if np.isnan(self.judged).all() else self.n_clusters[int(np.nanargmax(self.judged))]
 
+    def is_open_below(self, likely: tuple[int, int] | None) -> bool:
+        """Whether the `likely` numbers of clusters end only where no fewer, down to two, were looked at."""
+        return likely is not None and likely[0] == self.n_clusters[-1] > 2
+
 
 def separation(
     compared: Prepared,
@@ -58,6 +64,7 @@ def separation(
     camid: Int32Array | None = None,
     memory_limit: int | None = None,
     merge_limit: int = MERGE_LIMIT,
+    progress: Progress | None = None,
 ) -> Separation:
     """What merging the rows (n, d) of `compared` anew reaches at the `MEAN_SIZES`; empty below 3 samples.
 
@@ -82,6 +89,7 @@ def separation(
         camid=penalised,
         camera_weight=compared.camera_weight,
         memory_limit=memory_limit,
+        progress=progress,
     )
     n_clusters, silhouette, across = [], [], []
     unit, camera = unit_rows(rows), np.zeros(len(rows), dtype=np.int32) if camid is None else camid
@@ -90,7 +98,7 @@ def separation(
         sums = sums.joined(labels_after(alone, merged.merges[:stop]))
         samples = drawn(len(rows), SAMPLE_LIMIT, generator)
         everyone, others = sums.silhouettes(unit, camera, samples)
-        n_clusters.append(round((len(rows) - stop) * n_samples / len(rows)))
+        n_clusters.append(_of_all(len(rows) - stop, len(rows), n_samples))
         silhouette.append(mean_over_clusters(sums.label, samples, everyone))
         if camid is not None:
             is_known = camid[samples] != UNKNOWN
@@ -98,6 +106,19 @@ def separation(
         across.append(math.nan if camid is None else mean_over_clusters(sums.label, samples, others))
     mixing = math.nan if camid is None else camera_mixing(unit, camid, samples)
     return Separation(tuple(n_clusters), tuple(silhouette), tuple(across), mixing)
+
+
+def _of_all(n_clusters: int, n_drawn: int, n_samples: int) -> int:
+    """How many clusters of one size all samples have, if there are `n_clusters` with some of `n_drawn` of them.
+
+    If a share f is drawn, clusters of S of which any are drawn have S f / (1 − (1 − f)^S) on average. Large clusters are
+    all among those drawn, so there are no more of them; single samples are 1 / f times as many.
+    """
+    share, mean = n_drawn / n_samples, n_drawn / n_clusters
+    if share == 1:
+        return n_clusters
+    size = brentq(lambda size: size * share - mean * (1 - (1 - share) ** size), 1, mean / share)
+    return round(n_samples / size)
 
 
 def _of(camid: Int32Array | None, chosen: Int64Array) -> Int32Array | None:

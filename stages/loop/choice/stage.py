@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from stages.loop.choice.measures import StageMeasures, measure, spread
 from stages.loop.choice.rule import near_best_range
 from stages.loop.choice.separation import Separation, by_dispersions, separation, tells
 from stages.loop.choice.verdict import JoinedPairs
-from stages.reporting import SILENT, Reporter
+from stages.reporting import SILENT, Reporter, in_thousandths, pairs_a_second
 from stages.runs.descent import clusters_now, stages_now
 from stages.runs.lineage import dataset_of, features_and_dataset
 from stages.runs.run_directory import RunDirectory, clusters_manifest, model_manifest
@@ -95,10 +96,11 @@ class Compared:
 
     def _separates(self, compared: Prepared, dataset: Artifact, parameters: MergeParameters) -> Separation:
         camid = _known_cameras(dataset)
+        options: dict[str, Any] = {"camid": camid, "memory_limit": self._memory_limit}
         try:
-            return separation(
-                compared, parameters, sampling_seed=SAMPLING_SEED, camid=camid, memory_limit=self._memory_limit
-            )
+            with self._reporter.task("merge anew, to compare", total=1000, unit="‰") as advance:
+                progress = in_thousandths(advance, pairs_a_second)
+                return separation(compared, parameters, sampling_seed=SAMPLING_SEED, progress=progress, **options)
         except MemoryLimitError as error:
             # a run that merges within its limit by another update is not to end for what only looks at it
             if not self.lacked_memory:
@@ -130,15 +132,16 @@ def measure_stage(run: RunDirectory, stage: int, *, compared: Compared | None = 
     return measures
 
 
-def likely_clusters(
+def fewest_likely(
     features: Artifact, dataset: Artifact, parameters: MergeParameters, *, compared: Compared
-) -> tuple[int, int] | None:
-    """The fewest and the most clusters at which merging `features` stays near its best silhouette; None if that is not known.
+) -> tuple[int, bool] | None:
+    """The fewest clusters at which merging `features` stays near its best silhouette, and whether fewer were not looked at.
 
-    Only other cameras count if they are known.
+    None if that is not known. Only other cameras count if they are known.
     """
     separates = compared.separation(features, dataset, parameters)
-    return near_best_range(separates.n_clusters, separates.judged)
+    likely = near_best_range(separates.n_clusters, separates.judged)
+    return None if likely is None else (likely[0], separates.is_open_below(likely))
 
 
 def _measured(
@@ -155,6 +158,7 @@ def _measured(
     if stage > 0 and not is_told and not has_camid:
         return replace(measures, spread=_spread(features, dataset))
     separates = compared.separation(features, dataset, parameters)
+    likely = near_best_range(separates.n_clusters, separates.judged)
     best = max(separates.silhouette, default=math.nan)
     return replace(
         measures,
@@ -166,8 +170,9 @@ def _measured(
         spread=_spread(features, dataset),
         is_by_schedule=parameters.clusterer == "dbc" and not parameters.ends_run,
         ends_run=parameters.ends_run,
-        likely_clusters=near_best_range(separates.n_clusters, separates.judged),
+        likely_clusters=likely,
         best_clusters=separates.best_clusters,
+        is_open_below=separates.is_open_below(likely),
     )
 
 

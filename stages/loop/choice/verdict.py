@@ -230,6 +230,7 @@ def _clusters_line(chosen: StageMeasures) -> str:
     score = _best_silhouette(chosen)
     span = f"from {fewest} to {most} clusters" if fewest < most else f"at about {most} clusters"
     weak = ", which is weak: check clusters by eye" if score < WEAK_SILHOUETTE else ""
+    weak += "; fewer were not looked at" if chosen.is_open_below else ""
     number = (
         "this is a guess and no count of identities: give `n_clusters` if you know about how many there are"
         if chosen.ends_run

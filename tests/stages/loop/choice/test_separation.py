@@ -54,6 +54,21 @@ def test_many_samples_are_drawn_from_and_few_have_none() -> None:
     assert np.isfinite(best_of(rows[:3], MergeParameters(), sampling_seed=0))
 
 
+def test_the_number_of_clusters_is_of_all_samples_however_few_are_drawn() -> None:
+    rows = np.random.default_rng(0).normal(size=(50, 24)).repeat(16, axis=0)
+    rows += 0.3 * np.random.default_rng(1).normal(size=rows.shape)
+    limits = 800, 400, 200
+    found = [
+        separation(Prepared(rows.astype(np.float32)), MergeParameters(), sampling_seed=0, merge_limit=limit)
+        for limit in limits
+    ]
+    assert [each.best_clusters for each in found] == [50, pytest.approx(50, abs=5), pytest.approx(50, abs=5)]
+    assert found[2].n_clusters[0] == pytest.approx(800 / 4, rel=0.2)
+    # 2 to 800 were looked at in few: of 50 individuals those with the best silhouette are not the last
+    assert not any(each.is_open_below((50, 60)) for each in found)
+    assert found[0].is_open_below((found[0].n_clusters[-1], 50))
+
+
 def test_runs_by_neighbours_are_looked_at_by_distances_and_only_whitened_dispersions_tell() -> None:
     rows = mixture(12, spread=0.4)
     found = best_of(rows, MergeParameters(metric="jaccard", lambda_=0.01), sampling_seed=0)
