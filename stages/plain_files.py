@@ -40,7 +40,7 @@ def plain_file(path: str, flags: int) -> int:
 
 
 def why_not_utf8(file: Path) -> str:
-    """What `file`, which is there, is instead of text in UTF-8, or the first line with a byte that is none."""
+    """Why `file`, which exists, is no UTF-8 text: what it is instead, or its first line with a wrong byte."""
     with open(file, "rb", opener=plain_file) as content:
         head = content.read(1024)
         content.seek(0)

@@ -41,7 +41,7 @@ MORE_COLUMNS = ("frame", *BOX, "score", "timestamp", "encounter", "view", "categ
 
 @dataclass(frozen=True)
 class Member:
-    """A picture. What is not known, and the cluster of a sample that is not clustered, is None.
+    """A picture with what is known of it; None where nothing is known, and for the cluster of a sample in no cluster.
 
     `individual` is the lasting number of the cluster (`stages.runs.lasting`), `cluster` its label in the artifact.
     `distance` is the Euclidean distance of the sample's features from the mean of its cluster, as merges compare them.
@@ -235,7 +235,7 @@ class _Clustered(NamedTuple):
 def _with_added(
     before: _Clustered, dataset: Artifact, place_before: Int64Array, assigned: Artifact | None
 ) -> _Clustered:
-    """What is known of the train samples of `dataset` (n), by their `place_before` (n), −1 for those that were `assigned`."""
+    """What is known of the n train samples: from `before` at `place_before` (n), or where that is −1 from `assigned`."""
     is_train = dataset.read("split") == TRAIN
     n_train, is_old = len(place_before), place_before >= 0
     grown = _Clustered(

@@ -38,7 +38,7 @@ def element(name: str, *children: str, **attributes: str | float | None) -> Mark
 
 
 def joined(*children: str) -> Markup:
-    """The children one after the other; those that are no `Markup` are escaped and made `visible`."""
+    """The children one after the other; plain text among them is escaped and made `visible`."""
     return Markup("".join(child if isinstance(child, Markup) else escape(visible(child)) for child in children))
 
 

@@ -159,7 +159,7 @@ class _Handler(BaseHTTPRequestHandler):
         return first, second
 
     def _sent(self) -> dict[str, Any]:
-        """The JSON object that was sent; RefusedError if it is another's page that sends, or something else."""
+        """The JSON object of the request; RefusedError if a page of another site sent it, or it is no JSON object."""
         host = self.headers.get("Host")
         if self.headers.get("Origin", f"http://{host}") != f"http://{host}":
             raise RefusedError(HTTPStatus.FORBIDDEN)

@@ -224,9 +224,7 @@ class _Chain:
         return clusters.manifest.id in self._open
 
     def _ancestors(self, clusters: Artifact) -> list[Artifact]:
-        """The datasets that the run had before that of `clusters`, the newest first: those that pictures were added to, and
-        those that others took the place of.
-        """
+        """The datasets of the run before that of `clusters`, newest first, whether they were extended or replaced."""
         found = [dataset_of(self.run, clusters)]
         while (before := self._before(found[-1])) is not None and all(
             before.manifest.id != each.manifest.id for each in found

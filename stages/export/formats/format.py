@@ -96,7 +96,7 @@ class IngestedSource:
         return with_times(rows, {path: taken_at(self.pictures.file(path)) for path in there})
 
     def place(self, path: str) -> str:
-        """`path` as seen from the folder that holds all pictures: other programs know none outside of the one they are given.
+        """`path` relative to the folder that holds all pictures: other programs read nothing outside of it.
 
         Pictures that were added later may lie beside the root, as `../card2/1.jpg`: that becomes `card2/1.jpg`, and
         `1.jpg` in the root `card1` becomes `card1/1.jpg`. No two files get one place. A root that is not there counts as

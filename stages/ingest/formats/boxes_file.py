@@ -56,7 +56,7 @@ def rows_of(file: Path, *, is_truth: bool) -> tuple[list[Row], int]:
 
 
 def looks_like_mot(file: Path) -> bool:
-    """Whether one of the first lines of `file` is that of a file of boxes: six numbers or more, of which two are whole."""
+    """Whether one of the first lines of `file` is a row of boxes: six numbers or more, two of them whole."""
     try:
         return any(_why_no_row(file, line) is None for line in first_lines(file))
     except (OSError, UnicodeDecodeError):

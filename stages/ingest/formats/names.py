@@ -176,7 +176,7 @@ def alike_note(texts: Collection[str], *, kind: str) -> str | None:
 
 
 def one_number(texts: Collection[str]) -> tuple[str, str] | None:
-    """The first two of `texts` that write one number with .0 and without; None if there are none."""
+    """The first two of `texts` that are one number, with and without .0; None if there are no such two."""
     here = set(texts)
     return next(
         ((whole, text) for text in sorted(here) if (whole := _without_point(text)) != text and whole in here), None
@@ -190,7 +190,7 @@ def _without_point(text: str) -> str:
 
 
 def doubts(texts: Collection[str], *, kind: str) -> list[str]:
-    """A line for each reason to doubt that `texts`, which are names of `kind`, are meant as they are taken."""
+    """A line for each reason to doubt how `texts`, names of `kind`, are read."""
     nobody = sorted({text for text in texts if may_be_missing(text)})
     notes = [twins_note(texts, kind=kind), alike_note(texts, kind=kind)]
     if nobody:

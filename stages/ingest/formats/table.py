@@ -267,7 +267,7 @@ def _marked(table: CsvFile, mark: str) -> BoolArray:
 
 
 def _report(table: CsvFile, numbers: dict[str, Int32Array], findings: Findings) -> None:
-    """Add to `findings` what is missing, and what may be meant otherwise than it is taken."""
+    """Add missing values to `findings`, and names that may be meant otherwise than they are read."""
     _report_columns(table, findings)
     for column in NAMES:
         if column in table.cells:

@@ -183,7 +183,7 @@ def _with_last(folders: Sequence[str], name: str, other: str) -> list[str]:
 
 
 def why_yolo(source: Path) -> str | None:
-    """One line if one of the first text files near `source` is one of labels of a picture; else None."""
+    """One line that says why `source` is YOLO: one of its first text files holds labels of a picture; else None."""
     for file in _near(source):
         with suppress(DbcError):
             if _lines(file):

@@ -53,7 +53,7 @@ def joined_pairs(run: RunDirectory, stage: int) -> JoinedPairs | None:
 
 
 def guessing(run: RunDirectory, stages: Iterable[int]) -> frozenset[int]:
-    """Those of `stages` whose features are of a model that ended its training with a loss as high as that of guessing."""
+    """Those of `stages` whose model ended its training with a loss as high as guessing gives."""
     models = {stage: run.newest_up_to("model", stage) for stage in stages}
     summaries = {stage: model_manifest(model).summary for stage, model in models.items() if model is not None}
     return frozenset(stage for stage, told in summaries.items() if is_as_guessing(told.loss_last, told.n_clusters))

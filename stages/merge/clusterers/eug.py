@@ -19,7 +19,7 @@ def cluster(task: Task) -> Int64Array:
 
 
 def estimated_labels(features: Float32Array, known: Int64Array, *, stage: int, enlarging: float) -> Int64Array:
-    """Labels (n,) int64: those of `known` (n,), −1 where unknown, and for some others that of their nearest known sample.
+    """Labels (n,) int64: `known` (n,; −1 where unknown), in which some unknown samples get that of their nearest known one.
 
     Of the U unknown samples, the ⌊U · stage · enlarging⌋ nearest to a known one get its label: eq. (4) and (6), with the
     stage counted from 1. The choice is made afresh at every stage, from all unknown samples. `features` (n, d) are

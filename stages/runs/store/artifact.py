@@ -73,7 +73,7 @@ class Artifact:
         return array
 
     def rows(self, name: str) -> Rows:
-        """The array `name`, read by rows as they are asked for; DbcError if a part of it is missing or is another one.
+        """The array `name`, whose rows are read when they are asked for; DbcError if a part is missing or has other bytes.
 
         UsageError if the artifact has none of that name.
         """
