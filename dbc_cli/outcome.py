@@ -52,7 +52,7 @@ def outcome_fields(outcome: Made) -> dict[str, Any]:
             "backend": manifest.execution.backend,
             "device": manifest.execution.device,
             "seconds": manifest.wall_seconds,
-            "notes": [in_flags(note) for note in manifest.notes],
+            "notes": [in_flags(note) for note in dict.fromkeys((*outcome.notes, *manifest.notes))],
         }
     return fields | {"parameters": outcome.parameters}
 

@@ -39,6 +39,19 @@ class Silent:
         """Drop the line."""
 
 
+class Keeping:
+    """Hands all on to another reporter, and keeps what was warned of."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self.task, self.note, self._reporter = reporter.task, reporter.note, reporter
+        self.warned: list[str] = []
+
+    def warn(self, message: str) -> None:
+        """Hand a warning on, and keep it."""
+        self.warned.append(message)
+        self._reporter.warn(message)
+
+
 SILENT = Silent()
 
 

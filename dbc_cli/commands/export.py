@@ -167,7 +167,7 @@ def _check_clusters(given: Given) -> None:
 def _features(given: Given) -> dict[str, Any]:
     from stages.export.features import embedded, projector_files, write_features, write_projector
     from stages.export.which_stage import stage_to_search
-    from stages.runs.lineage import newest_features
+    from stages.runs.lineage import newest_features, tell_of_chain
 
     out, projector, run = given["out"], given["projector"], given.run_directory
     if out is None and projector is None:
@@ -180,7 +180,9 @@ def _features(given: Given) -> dict[str, Any]:
         stage = stage_to_search(run, reporter)
     elif stage > (last := max([0, *run.stages("features"), *run.stages("clusters")])):
         raise UsageError(f"{run.root}: no stage {stage} found, the last is {last}; name another --stage")
-    found = embedded(run, newest_features(run, stage, reporter))
+    features = newest_features(run, stage, reporter)
+    tell_of_chain(run, features, None, reporter)
+    found = embedded(run, features)
     if out is not None:
         write_features(found, out, overwrite=overwrite)
     if projector is not None:

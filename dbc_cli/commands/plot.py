@@ -21,7 +21,7 @@ def plot(given: Given) -> None:
 
     A ring marks the stage that dbc select chooses. Pictures in RUN/plots are drawn again; others need --overwrite.
     """
-    from stages.compare.history import evaluated_otherwise, evaluations, history, shown_of_several
+    from stages.compare.history import evaluated_otherwise, evaluations, history, of_other_clusters, shown_of_several
     from stages.compare.plots.panels import save
     from stages.compare.plots.sheets import run_sheet
     from stages.loop.choice.choose import choose
@@ -31,16 +31,19 @@ def plot(given: Given) -> None:
     folder = require_pictures(given, ["run"])
     reporter = RichReporter()
     run = with_clusters(given.run_directory, reporter)
-    measures = measured(run, Compared(reporter=reporter), reporter)
+    measures = measured(run, Compared(reporter=reporter))
     chosen, merged = choose(measures), [stage for stage in measures if stage.stage > 0]
     silhouettes = {stage.stage: stage.known("cluster_silhouette") for stage in merged}
     stages = [{**figures, "cluster_silhouette": silhouettes.get(figures["stage"])} for figures in history(run)]
-    shown, title = evaluations(run), run.root.name
+    shown, title = evaluations(run, reporter), run.root.name
     if warning := evaluated_otherwise([metrics.parameters for metrics in shown]):
         reporter.warn(warning)
         title += f"\n{in_flags(warning).partition(';')[0]}"
     elif note := shown_of_several(run, shown):
         reporter.note(note)
+    for told in of_other_clusters(run, shown):
+        reporter.warn(told)
+        title += f"\n{told}"
     sheet = run_sheet(stages, title=title, chosen=chosen)
     written = save(sheet, folder / "run", overwrite=pictures_may_be_replaced(given))
     given.remember(only_read=True)

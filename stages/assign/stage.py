@@ -18,14 +18,14 @@ from stages.constraints.encounters import train_encounters
 from stages.constraints.names import place_of, sample_names
 from stages.errors import DbcError
 from stages.features.comparison import comparison
+from stages.reporting import Keeping
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lasting import lasting_numbers, train_places
 from stages.runs.lineage import (
     before_review,
     dataset_of,
-    newest_features,
+    features_and_dataset,
     parent_of,
-    require_same_dataset,
     with_clusters,
 )
 from stages.runs.making import Computed, Made, Request, make_artifact
@@ -86,10 +86,9 @@ def assign(run: RunDirectory, *, stage: int, parameters: AssignParameters, conte
     nothing to assign or to assign to, if artifacts are missing, or if the clusters say too little (`calibrate`).
     """
     before = grown_since(run)
-    clusters, features = before.require("clusters", stage), newest_features(before, stage, context.reporter)
-    labels = clusters.read("labels")
-    dataset, new_dataset = dataset_of(before, features), run.require("dataset")
-    require_same_dataset(clusters, dataset)
+    clusters, warned = before.require("clusters", stage), Keeping(context.reporter)
+    features, dataset = features_and_dataset(before, stage, clusters, warned)
+    labels, new_dataset = clusters.read("labels"), run.require("dataset")
     features_stage = features_manifest(features).summary.stage
     new_features = run.require("features", features_stage)
     place = train_places(new_dataset, dataset)
@@ -110,6 +109,7 @@ def assign(run: RunDirectory, *, stage: int, parameters: AssignParameters, conte
         manifest=AssignmentsManifest,
         parameters=parameters,
         parents=(new_dataset, new_features, features, clusters),
+        notes=tuple(warned.warned),
     )
 
     def compute(writer: Writer) -> Computed:
@@ -151,7 +151,8 @@ def assign(run: RunDirectory, *, stage: int, parameters: AssignParameters, conte
 
     made = make_artifact(run, request, compute, context=context)
     for note in () if made.artifact is None else made.artifact.manifest.notes:
-        context.reporter.warn(note)
+        if note not in warned.warned:
+            context.reporter.warn(note)
     return made
 
 

@@ -9,20 +9,22 @@ from schemas.parameters import EvaluateParameters
 from schemas.rules import argument
 from stages.compare.cells import Metrics, figures_of
 from stages.errors import DbcError
-from stages.runs.lineage import parent_of
+from stages.reporting import SILENT, Reporter
+from stages.runs.descent import metrics_now
+from stages.runs.lineage import broken_chain, parent_of
 from stages.runs.run_directory import RunDirectory, metrics_manifest, model_manifest
 from stages.runs.store import open_artifact
 
 
 def history(run: RunDirectory) -> list[Metrics]:
-    """The metrics of every stage with metrics, in order; DbcError if there is none."""
+    """The metrics of the stages of `evaluations`."""
     found = evaluations(run)
     return [figures_of(each.summary, stage=each.summary.stage, loss=loss_of(run, each)) for each in found]
 
 
-def evaluations(run: RunDirectory) -> list[MetricsManifest]:
-    """The newest metrics of every stage that has some, in order; DbcError if there is none."""
-    stages = run.stages("metrics")
+def evaluations(run: RunDirectory, reporter: Reporter = SILENT) -> list[MetricsManifest]:
+    """The newest metrics of every stage that has some of now, in order, as `metrics_now` tells; DbcError if there is none."""
+    stages = metrics_now(run, reporter)
     if not stages:
         raise DbcError(f"{run.root}: no metrics found; make them with: dbc eval, or dbc run")
     return [metrics_manifest(run.require("metrics", stage)) for stage in stages]
@@ -56,6 +58,17 @@ def shown_of_several(run: RunDirectory, shown: Sequence[MetricsManifest]) -> str
         for name in different
     ]
     return f"the figures of dbc eval with {', '.join(told)} are shown, as it was asked last"
+
+
+def of_other_clusters(run: RunDirectory, shown: Sequence[MetricsManifest]) -> list[str]:
+    """A line for each of the metrics `shown` whose features come from a model trained on other clusters of its stage."""
+    told: list[str] = []
+    for metrics in shown:
+        parents = {parent.kind: parent for parent in metrics.parents}
+        if {"features", "clusters"} <= parents.keys():
+            features, clusters = (run.resolve(parents[kind]) for kind in ("features", "clusters"))
+            told += broken_chain(run, features, clusters)
+    return told
 
 
 def _different(parameters: Sequence[EvaluateParameters]) -> list[str]:

@@ -32,6 +32,7 @@ from stages.features.kept_whitening import whitening_of
 from stages.features.prepared import found_by_camera, require_whitening_room
 from stages.features.whitening import NothingToWhitenError
 from stages.ingest.known_later import read_known_later
+from stages.reporting import Keeping
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lineage import broken_chain, features_and_dataset
 from stages.runs.making import Computed, Made, Request, make_artifact
@@ -79,8 +80,8 @@ def evaluate(
     stage = next_evaluate(run) if stage is None else stage
     device = context.own_device
     namespace_for(device)
-    clusters = run.require("clusters", stage) if stage > 0 else None
-    features, dataset = features_and_dataset(run, stage, clusters, context.reporter)
+    clusters, told = run.require("clusters", stage) if stage > 0 else None, Keeping(context.reporter)
+    features, dataset = features_and_dataset(run, stage, clusters, told)
     broken = broken_chain(run, features, clusters)
     given, digest = None if clusters is None else labels_of(run, clusters), ""
     if clusters is None and labels is not None:
@@ -101,6 +102,7 @@ def evaluate(
         parameters=parameters,
         parents=(dataset, features) if clusters is None else (dataset, features, clusters),
         seeds={"sampling": SAMPLING_SEED},
+        notes=tuple(told.warned),
     )
 
     @stage_memory("give `device='cpu'`")
@@ -136,7 +138,8 @@ def evaluate(
     outcome = make_artifact(run, request, compute, context=context)
     if outcome.artifact is not None:
         for note in outcome.artifact.manifest.notes:
-            context.reporter.note(note)
+            if note not in told.warned:
+                context.reporter.note(note)
     return outcome
 
 

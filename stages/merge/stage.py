@@ -34,9 +34,15 @@ from stages.merge.result import StageMerges
 from stages.merge.schedule import initial_labels, least_merge_percent, number_of_merges, stage_merges
 from stages.merge.selection.links import Constraints
 from stages.processes import together
-from stages.reporting import Reporter, in_thousandths, pairs_a_second
+from stages.reporting import Keeping, Reporter, in_thousandths, pairs_a_second
 from stages.runs.context import DEFAULT_CONTEXT, Context
-from stages.runs.lineage import before_review, broken_chain, dataset_of, newest_features, require_same_dataset
+from stages.runs.lineage import (
+    before_review,
+    dataset_of,
+    newest_features,
+    require_same_dataset,
+    tell_of_chain,
+)
 from stages.runs.making import Computed, Made, Request, make_artifact
 from stages.runs.next_stage import next_merge, numbered, require_call
 from stages.runs.run_directory import RunDirectory, clusters_manifest, dataset_manifest, features_manifest
@@ -84,7 +90,8 @@ def merge(
         stage = max(run.stages("clusters"), default=1) if reviewed else next_merge(run)
     stage = numbered(stage, command="dbc merge", first=1)
     before = _stage_before(stage, from_stage, parameters)
-    features = newest_features(run, before, context.reporter)
+    warned = Keeping(context.reporter)
+    features = newest_features(run, before, warned)
     dataset = dataset_of(run, features)
     needed_cameras(dataset, parameters)
     previous = _previous(run, stage, before, parameters)
@@ -95,9 +102,7 @@ def merge(
     if told is not None and told.artifact is None:
         return told
     known = None if told is None else told.artifact
-    notes = broken_chain(run, features, previous)
-    for note in notes:
-        context.reporter.warn(note)
+    tell_of_chain(run, features, previous, warned)
     device = context.own_device
     namespace_for(device)
     request = Request(
@@ -106,6 +111,7 @@ def merge(
         manifest=ClustersManifest,
         parameters=parameters,
         parents=tuple(parent for parent in (dataset, features, previous, known) if parent is not None),
+        notes=tuple(warned.warned),
     )
 
     processes = together()
@@ -157,7 +163,7 @@ def merge(
         execution = Execution(
             backend=backend.library, device=backend.device, precision=_precision(result), processes=processes.size
         )
-        return Computed(summary, execution, notes=notes)
+        return Computed(summary, execution)
 
     return _tell_of_corrected(run, make_artifact(run, request, compute, context=context, shared=True), context.reporter)
 

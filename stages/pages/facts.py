@@ -15,6 +15,7 @@ from stages.compare.plots.panels import Panel, Series
 from stages.errors import DbcError
 from stages.pages.charts import chart
 from stages.pages.markup import Markup, element, joined, table
+from stages.runs.descent import stages_now
 from stages.runs.listing import Listed
 from stages.runs.run_directory import RunDirectory, clusters_manifest, metrics_manifest, model_manifest
 from stages.runs.store import Artifact
@@ -32,9 +33,14 @@ LEAST_POINTS = 2
 
 
 def metrics_by_stage(run: RunDirectory, measured: Mapping[int, Artifact | None]) -> dict[int, Artifact | None]:
-    """The metrics of every stage of `run` that has clusters, a trained model or metrics: `measured`, else the newest."""
-    stages = sorted({*run.stages("clusters"), *run.stages("model"), *run.stages("metrics")})
-    return {stage: measured.get(stage, run.find("metrics", stage)) for stage in stages}
+    """The metrics of every stage of `run` that has clusters, a trained model or metrics: `measured`, else the newest.
+
+    What does not follow from what the run has now is left out, as `stages_now` tells.
+    """
+    found = stages_now(run, "metrics")
+    stages = sorted({*stages_now(run, "clusters"), *stages_now(run, "model"), *found, *measured})
+    newest = {stage: run.find("metrics", stage) for stage in found}
+    return {stage: measured.get(stage, newest.get(stage)) for stage in stages}
 
 
 def figures_by_stage(run: RunDirectory, metrics: Mapping[int, Artifact | None]) -> list[dict[str, Any]]:

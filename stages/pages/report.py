@@ -21,6 +21,7 @@ from stages.pages.ranked import RankedList, ranked_lists
 from stages.pages.report_body import report_body
 from stages.pages.report_data import report_data
 from stages.reporting import Reporter
+from stages.runs.descent import older_chain
 from stages.runs.lineage import dataset_of, parent_of
 from stages.runs.naming import lineage_of
 from stages.runs.run_directory import RunDirectory, metrics_manifest
@@ -88,8 +89,8 @@ def write_report(
         title = f"{run.root.resolve().name}, stage {stage_label(stage)}"
         # of other stages the newest count, whatever version of this one was asked for
         pinned: dict[ArtifactKind, int] = {kind: version for kind, version in run.pinned.items() if kind == "dataset"}
-        own = replace(run, pinned=pinned).choose(clusters, stage)
-        measured = metrics_by_stage(own, {stage: metrics})
+        now = replace(run, pinned=pinned)
+        own, measured = now.choose(clusters, stage), metrics_by_stage(now, {stage: metrics})
         stages = figures_by_stage(own, measured)
         shown = [metrics_manifest(each) for each in measured.values() if each]
         mixed = evaluated_otherwise([each.parameters for each in shown])
@@ -98,7 +99,7 @@ def write_report(
             (reporter.warn if mixed else reporter.note)(several)
         figures = next((each for each in stages if each["stage"] == stage), {})
         drawn, ran = curves(stages, stage), what_was_run(lineage, run.root)
-        told = [*([several] if several else []), *warnings_of(lineage)]
+        told = [*filter(None, (several, older_chain(now, clusters))), *warnings_of(lineage)]
         body = report_body(title, reported, figures=figures, drawn=drawn, told=told, run=ran)
         text = page(body, title=f"dbc report: {title}", scripts=("common.js", "map.js", "report.js"), data=data)
         write_text(text, path, argument="html", overwrite=overwrite)

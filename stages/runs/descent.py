@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from functools import cache
 
 from schemas.choices import ArtifactKind
-from schemas.manifest import FeaturesManifest, ModelManifest, Parent
-from schemas.stage_names import INIT_STAGE, stage_label
+from schemas.manifest import ClustersManifest, FeaturesManifest, ModelManifest, Parent
+from schemas.stage_names import INIT_STAGE, parse_stage, stage_label
 from stages.errors import DbcError
 from stages.reporting import SILENT, Reporter
 from stages.runs.run_directory import RunDirectory
@@ -22,15 +22,18 @@ def stages_now(run: RunDirectory, kind: ArtifactKind) -> list[int]:
     dataset, before pictures were added. If versions are pinned, these are all stages.
     """
     found = run.stages(kind)
-    if not found or set(run.pinned) - {"dataset"} or any(place[0] != "dataset" for place in run.chosen):
-        return found
+    descent = _descent(run) if found else None
+    return found if descent is None else [stage for stage in found if descent.is_of_now(kind, stage)]
+
+
+def _descent(run: RunDirectory, *, counts_clusters: bool = False) -> _Descent | None:
+    if set(run.pinned) - {"dataset"} or any(place[0] != "dataset" for place in run.chosen):
+        return None
     try:
-        dataset = run.require("dataset")
+        return _Descent(run, run.require("dataset"), counts_clusters=counts_clusters)
     except DbcError:
         # what cannot be read is told when it is used
-        return found
-    descent = _Descent(run, dataset)
-    return [stage for stage in found if descent.is_of_now(kind, stage)]
+        return None
 
 
 def clusters_now(run: RunDirectory, reporter: Reporter = SILENT) -> list[int]:
@@ -54,6 +57,42 @@ def clusters_now(run: RunDirectory, reporter: Reporter = SILENT) -> list[int]:
     return own
 
 
+def metrics_now(run: RunDirectory, reporter: Reporter = SILENT) -> list[int]:
+    """As `clusters_now`, of metrics."""
+    found, own = run.stages("metrics"), stages_now(run, "metrics")
+    others = [stage for stage in found if stage not in own]
+    if own and others:
+        reporter.warn(
+            f"the figures of {_named(others)} are of other models or features than the run has now, and are left out; make "
+            "what is not of now anew"
+        )
+    return own or found
+
+
+def older_chain(run: RunDirectory, artifact: Artifact) -> str | None:
+    """A line if `artifact` follows from another model, other features or clusters than commands take of a stage now.
+
+    None if answers corrected those clusters, if versions are pinned, or if it is the model of features of the same stage.
+    """
+    descent = _descent(run, counts_clusters=True)
+    strange = None if descent is None else descent.strange(artifact)
+    if descent is None or strange is None:
+        return None
+    (own, of), (kind, stage) = _place(artifact), _place(strange)
+    newest = descent.newest(kind, stage)
+    if newest is None or (own, of, kind) == ("features", stage, "model"):
+        return None
+    what, after = "another model" if kind == "model" else f"other {kind}", stage_label(stage)
+    return (
+        f"the {own} of stage {stage_label(of)} (v{artifact.version}) follow from {what} of stage {after} than "
+        f"v{newest.version}; the stages after {after} are to be made anew"
+    )
+
+
+def _place(artifact: Artifact) -> tuple[ArtifactKind, int]:
+    return artifact.manifest.kind, parse_stage(artifact.path.parent.parent.name)
+
+
 def _named(stages: Sequence[int]) -> str:
     names = [stage_label(stage) for stage in stages]
     return f"stage {names[0]}" if len(names) == 1 else f"stages {', '.join(names[:-1])} and {names[-1]}"
@@ -62,16 +101,22 @@ def _named(stages: Sequence[int]) -> str:
 class _Descent:
     """What artifacts were made from, held against what the run has now; each is looked at once."""
 
-    def __init__(self, run: RunDirectory, dataset: Artifact) -> None:
+    def __init__(self, run: RunDirectory, dataset: Artifact, *, counts_clusters: bool) -> None:
         self._run = run
         self._dataset = dataset.manifest.id
+        self._counts_clusters = counts_clusters
         self._has_others = len(run.versions("dataset")) > 1
-        self._newest = cache(self._find)
-        self._counts = cache(self._is_own)
+        self.newest = cache(self._find)
+        self._strange_of = cache(self._of_parent)
 
     def is_of_now(self, kind: ArtifactKind, stage: int) -> bool:
-        newest = self._newest(kind, stage)
-        return newest is None or self._follows(newest)
+        newest = self.newest(kind, stage)
+        return newest is None or self.strange(newest) is None
+
+    def strange(self, artifact: Artifact) -> Artifact | None:
+        """The first of all that `artifact` was made from that is not of now; None if all is."""
+        found = map(self._strange_of, artifact.manifest.parents)
+        return next((each for each in found if each is not None), None)
 
     def _find(self, kind: ArtifactKind, stage: int) -> Artifact | None:
         """The artifact that commands take; None if it cannot be opened, which is told when it is used."""
@@ -80,23 +125,22 @@ class _Descent:
         except DbcError:
             return None
 
-    def _follows(self, artifact: Artifact) -> bool:
-        """Whether all that `artifact` was made from is of now."""
-        return all(self._counts(parent) for parent in artifact.manifest.parents)
-
-    def _is_own(self, parent: Parent) -> bool:
+    def _of_parent(self, parent: Parent) -> Artifact | None:
         if parent.kind in ("dataset", "constraints"):
-            return True
+            return None
         try:
             artifact = self._run.resolve(parent)
         except DbcError:
-            return True
-        return self._is_taken(artifact) and self._follows(artifact)
+            return None
+        before = self.strange(artifact)
+        return artifact if before is None and not self._is_taken(artifact) else before
 
     def _is_taken(self, artifact: Artifact) -> bool:
         """Whether commands take `artifact` of its stage, if it matters which they take."""
         manifest = artifact.manifest
-        if not isinstance(manifest, FeaturesManifest | ModelManifest):
+        if not isinstance(manifest, FeaturesManifest | ModelManifest | ClustersManifest):
+            return True
+        if isinstance(manifest, ClustersManifest) and not self._counts_clusters:
             return True
         stage, datasets = manifest.summary.stage, [each.id for each in manifest.parents if each.kind == "dataset"]
         if isinstance(manifest, ModelManifest):
@@ -104,5 +148,8 @@ class _Descent:
             is_free = stage == INIT_STAGE and self._has_others
         else:
             is_free = bool(datasets) and self._dataset not in datasets
-        newest = self._newest(manifest.kind, stage)
-        return is_free or (newest is not None and newest.manifest.id == manifest.id)
+        newest = self.newest(manifest.kind, stage)
+        if newest is None or is_free:
+            return is_free
+        is_corrected = isinstance(newest.manifest, ClustersManifest) and newest.manifest.parameters.start == "reviewed"
+        return is_corrected or newest.manifest.id == manifest.id

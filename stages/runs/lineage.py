@@ -7,6 +7,7 @@ from schemas.manifest import Parent
 from schemas.stage_names import INIT_STAGE, stage_label
 from stages.errors import DbcError
 from stages.reporting import Reporter
+from stages.runs.descent import older_chain
 from stages.runs.run_directory import RunDirectory, clusters_manifest, features_manifest, model_manifest
 from stages.runs.store import Artifact, share
 
@@ -35,7 +36,8 @@ def before_review(run: RunDirectory, stage: int) -> Artifact:
 def newest_features(run: RunDirectory, stage: int, reporter: Reporter) -> Artifact:
     """The features of `stage` or, where it was never extracted, the newest before, and a note that says so.
 
-    If it has clusters of the features of an earlier stage, these or the newest before them.
+    If it has clusters of the features of an earlier stage, these or the newest before them. A warning, if a later stage was
+    trained and not extracted.
     """
     has_others = stage in run.stages("clusters") and stage not in run.stages("features")
     merged = clusters_manifest(run.require("clusters", stage)) if has_others else None
@@ -49,13 +51,26 @@ def newest_features(run: RunDirectory, stage: int, reporter: Reporter) -> Artifa
         and found == merged.summary.features_stage
     )
     if found != stage and not is_meant:
-        reporter.note(
-            f"stage {stage_label(stage)} has no features: taking those of stage {stage_label(found)} "
-            f"(v{features.version})"
-        )
+        taken = f"taking those of stage {stage_label(found)} (v{features.version})"
+        forgotten = _trained_without_features(run, found, stage)
+        if forgotten is not None and "features" not in run.pinned:
+            reporter.warn(
+                f"stage {forgotten} was trained and has no features: {taken}; dbc extract --stage {forgotten} makes its own"
+            )
+        else:
+            reporter.note(f"stage {stage_label(stage)} has no features: {taken}")
     if "features" not in run.pinned:
         tell_of_another_model(run, features, reporter)
     return features
+
+
+def _trained_without_features(run: RunDirectory, after: int, last: int) -> int | None:
+    """The newest stage `after` one, up to the `last`, whose model has new weights and no features; None if there is none."""
+    extracted = run.stages("features")
+    for stage in reversed([stage for stage in run.stages("model") if after < stage <= last and stage not in extracted]):
+        if model_manifest(run.require("model", stage)).summary.n_steps:
+            return stage
+    return None
 
 
 def tell_of_another_model(run: RunDirectory, features: Artifact, reporter: Reporter) -> None:
@@ -93,12 +108,24 @@ def require_same_dataset(clusters: Artifact, dataset: Artifact) -> None:
 def features_and_dataset(
     run: RunDirectory, stage: int, clusters: Artifact | None, reporter: Reporter
 ) -> tuple[Artifact, Artifact]:
-    """The `newest_features` of `stage` and their dataset; DbcError where `clusters`, if any, are those of another."""
+    """The `newest_features` of `stage` and their dataset; DbcError where `clusters`, if any, are those of another.
+
+    A warning, if they or the clusters follow from other models or clusters than the run has now.
+    """
     features = newest_features(run, stage, reporter)
     dataset = dataset_of(run, features)
     if clusters is not None:
         require_same_dataset(clusters, dataset)
+    if not broken_chain(run, features, clusters):
+        tell_of_chain(run, features, clusters, reporter)
     return features, dataset
+
+
+def tell_of_chain(run: RunDirectory, features: Artifact, clusters: Artifact | None, reporter: Reporter) -> None:
+    """Warn if `features` and `clusters` are a `broken_chain`, or one of them is of an `older_chain`."""
+    older = (older_chain(run, artifact) for artifact in (features, clusters) if artifact is not None)
+    for told in broken_chain(run, features, clusters) or [*filter(None, older)][:1]:
+        reporter.warn(told)
 
 
 def broken_chain(run: RunDirectory, features: Artifact, clusters: Artifact | None) -> tuple[str, ...]:

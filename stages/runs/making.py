@@ -41,7 +41,8 @@ SIGHT_SECONDS = 60
 class Request:
     """What is to be made, by which parameters, from which artifacts.
 
-    An older version that is found becomes the newest once more, unless it `stays`.
+    An older version that is found becomes the newest once more, unless it `stays`. `notes` tell what was found about the
+    parents now: they are kept with an artifact that is made, and are in the outcome also if one is found.
     """
 
     kind: ArtifactKind
@@ -52,6 +53,7 @@ class Request:
     seeds: Mapping[str, int] | None = None
     extra: Mapping[str, Any] | None = None
     stays: bool = False
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,8 @@ class Computed:
 class Made:
     """What became of a request. `artifact` is None only for a dry run of something new.
 
-    `found_version` is that of an older version that was found and is, or in a dry run would be, the newest once more.
+    `found_version` is that of an older version that was found and is, or in a dry run would be, the newest once more. `notes`
+    are those of the request, which an artifact that was found may lack.
     """
 
     status: ArtifactStatus
@@ -77,6 +80,7 @@ class Made:
     newest_version: int | None
     parameters: dict[str, Any]
     found_version: int | None = None
+    notes: tuple[str, ...] = ()
 
 
 def make_artifact(
@@ -310,7 +314,7 @@ def _compute(
         versions=dict(library_versions()),
         created=_now(),
         wall_seconds=round(time.perf_counter() - started, 3),
-        notes=computed.notes,
+        notes=(*request.notes, *computed.notes),
         arrays=arrays,
         summary=computed.summary,
         **(request.extra or {}),
@@ -384,4 +388,5 @@ def _outcome(request: Request, artifact: Artifact | None, told: Mapping[str, Any
         newest_version=told["newest"],
         parameters=request.parameters.model_dump(mode="json", by_alias=True),
         found_version=told["found"],
+        notes=request.notes,
     )

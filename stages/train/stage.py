@@ -17,7 +17,7 @@ from stages.errors import DbcError, UsageError
 from stages.features.views import views_known
 from stages.nn.found_model import found_initial, new_initial, require_agreement, tell_of_another_seed
 from stages.processes import is_leader
-from stages.reporting import Reporter
+from stages.reporting import Keeping, Reporter
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lineage import parent_of, require_same_dataset, tell_of_another_model
 from stages.runs.making import Computed, Made, Request, make_artifact, request_key
@@ -60,10 +60,10 @@ def train(
         # one that is not there is refused, whatever is up to date
         resolve_torch_device(device)
     dataset = run.require("dataset")
-    clusters = run.require("clusters", stage) if stage > 0 else None
+    clusters, warned = run.require("clusters", stage) if stage > 0 else None, Keeping(context.reporter)
     if clusters is not None:
         require_same_dataset(clusters, dataset)
-        _tell_of_other_features(run, clusters, context.reporter)
+        _tell_of_other_features(run, clusters, warned)
     told = make_constraints(run, dataset, constraints or AskedConstraints(), context=context) if stage == 0 else None
     if told is not None and told.artifact is None:
         return told
@@ -92,6 +92,7 @@ def train(
         parents=parents.all(),
         seeds={"training": parameters.seed},
         extra={"initial": model_manifest(before.artifact).initial},
+        notes=tuple(warned.warned),
     )
 
     directory = run.directory("model", stage)

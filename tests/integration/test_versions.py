@@ -16,7 +16,7 @@ from schemas.parameters import (
     MergeParameters,
     SyntheticParameters,
 )
-from stages.compare.history import history
+from stages.compare.history import evaluations, history, of_other_clusters
 from stages.errors import DbcError, UsageError
 from stages.evaluate.stage import evaluate
 from stages.extract.stage import extract
@@ -25,10 +25,13 @@ from stages.loop.choice.stage import measured_stages
 from stages.loop.plan import Plan
 from stages.loop.run_stages import StageRow, run_stages
 from stages.merge.stage import merge
+from stages.pages.facts import metrics_by_stage
+from stages.reporting import SILENT, Keeping
 from stages.runs.context import Context
 from stages.runs.listing import list_run
 from stages.runs.next_stage import newest_trained, next_command
 from stages.runs.run_directory import RunDirectory, clusters_manifest, metrics_manifest, model_manifest
+from stages.train.stage import train
 
 INITIAL = {"backbone": "resnet10", "weights": "none", "embedding_dim": 8}
 
@@ -110,6 +113,16 @@ def test_evaluating_clusters_that_the_model_was_not_trained_on_says_so(tmp_path:
     assert outcome.artifact is not None
     notes = metrics_manifest(outcome.artifact).notes
     assert any("trained on other clusters" in note for note in notes)
+    (told,) = of_other_clusters(run, evaluations(run))
+    assert "trained on other clusters than v2 of stage 1" in told
+    # trained and not extracted: figures of the model before, beside the clusters of now
+    train(run, stage=1, overrides={"epochs": 1, "batch_size": 8}, initial={}, context=Context(device="cpu"))
+    mixed, reporter = evaluate(run, stage=1, parameters=EvaluateParameters()), Keeping(SILENT)
+    assert (mixed.status, mixed.artifact) == ("up to date", outcome.artifact)
+    assert ["come from another model than v2 of that stage; dbc extract" in note for note in mixed.notes] == [True]
+    assert [each.summary.stage for each in evaluations(run, reporter)] == [-1, 0]
+    assert [stage for stage, metrics in metrics_by_stage(run, {}).items() if metrics] == [-1, 0]
+    assert reporter.warned[0].startswith("the figures of stage 1 are of other models or features than the run has now")
 
 
 def test_merging_on_from_clusters_of_another_dataset_is_refused(tmp_path: Path) -> None:

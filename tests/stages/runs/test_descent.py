@@ -12,7 +12,7 @@ from schemas.manifest import ClustersManifest
 from schemas.parameters import MergeParameters
 from schemas.summaries import ClustersSummary
 from stages.runs.context import Context
-from stages.runs.descent import clusters_now, stages_now
+from stages.runs.descent import clusters_now, older_chain, stages_now
 from stages.runs.making import Computed, Request, make_artifact
 from stages.runs.next_stage import newest_trained, next_evaluate, next_merge, next_train
 from stages.runs.run_directory import RunDirectory
@@ -52,6 +52,13 @@ def test_later_stages_of_an_older_chain_are_left_out_and_named(tmp_path: Path) -
         "stages 2 and 3 follow from other models or features than the stages before have now, and are"
     )
     assert (newest_trained(run), next_merge(run), next_train(run), next_evaluate(run)) == (1, 2, 1, 1)
+    # a stage that is asked for is taken, and told
+    told = older_chain(run, run.require("clusters", 3))
+    assert told == (
+        "the clusters of stage 3 (v1) follow from another model of stage init than v2; the stages after init are to be "
+        "made anew"
+    )
+    assert older_chain(run, run.require("clusters", 1)) is None
     # who names versions is not held back
     pinned = RunDirectory(tmp_path, {"clusters": 1})
     assert clusters_now(pinned, reporter) == [1, 2, 3]
@@ -65,7 +72,12 @@ def test_clusters_that_were_made_anew_or_corrected_hold_no_later_stage_back(tmp_
     old = run.require("clusters", 2)
     clusters(run, 2, 0.5, root, run.require("features", 1))
     assert clusters_now(run, reporter) == [1, 2, 3]
+    # but they follow from those that were, which is told if it is asked for
+    told = older_chain(run, run.require("features", 3))
+    assert told is not None
+    assert "features of stage 3 (v1) follow from other clusters of stage 2 than v2; the stages after 2" in told
     clusters(run, 2, 0.0, root, run.require("features", 1), old, start="reviewed")
+    assert older_chain(run, run.require("features", 3)) is None
     # a stage that ends a run is merged from features of any stage before
     clusters(run, 4, 0.0, root, run.require("features", 1))
     assert clusters_now(run, reporter) == [1, 2, 3, 4]

@@ -17,8 +17,9 @@ from stages.runs.run_directory import RunDirectory
 from stages.runs.store import Artifact
 
 
-def model(run: RunDirectory, stage: int, seed: int, *parents: Artifact) -> Artifact:
-    initial, summary = InitParameters(seed=seed), ModelSummary(stage=stage, backbone="resnet10", n_parameters=1)
+def model(run: RunDirectory, stage: int, seed: int, *parents: Artifact, n_steps: int | None = None) -> Artifact:
+    initial = InitParameters(seed=seed)
+    summary = ModelSummary(stage=stage, backbone="resnet10", n_parameters=1, n_steps=n_steps)
     request = Request("model", stage, ModelManifest, initial, parents, extra={"initial": initial})
     return made(make_artifact(run, request, lambda _: Computed(summary, EXECUTION), context=Context()).artifact)
 
@@ -37,3 +38,22 @@ def test_features_of_another_model_than_is_taken_are_warned_of(tmp_path: Path) -
         "the features of stage 2 (v1) come from another model than v2 of that stage; dbc extract --stage 2 makes those of "
         "this one"
     ]
+
+
+def test_features_that_were_forgotten_are_warned_of_and_those_of_untrained_stages_are_not(tmp_path: Path) -> None:
+    run, reporter = RunDirectory(tmp_path), Warned()
+    root = dataset(run, 0)
+    first = features(run, 0, 0.0, root, model(run, 0, 0, root, n_steps=1))
+    model(run, 1, 1, root, n_steps=0)
+    assert newest_features(run, 1, reporter) == first
+    assert reporter.told == ["stage 1 has no features: taking those of stage 0 (v1)"]
+    trained = model(run, 2, 2, root, n_steps=1)
+    for stage in (2, 3):
+        reporter.told.clear()
+        assert newest_features(run, stage, reporter) == first
+        assert reporter.told == [
+            "stage 2 was trained and has no features: taking those of stage 0 (v1); dbc extract --stage 2 makes its own"
+        ]
+    reporter.told.clear()
+    own = features(run, 2, 1.0, root, trained)
+    assert (newest_features(run, 2, reporter), reporter.told) == (own, [])

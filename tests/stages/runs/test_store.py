@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,17 @@ def test_the_same_request_is_up_to_date_and_writes_nothing(tmp_path: Path) -> No
     assert first.artifact is not None
     assert again.artifact.manifest == first.artifact.manifest
     assert files_under(tmp_path) == before
+
+
+def test_notes_on_parents_are_kept_told_again_and_no_part_of_the_id(tmp_path: Path) -> None:
+    run, asked = RunDirectory(tmp_path), request()
+    first = make_artifact(run, replace(asked, notes=("mixed",)), fill, context=Context())
+    assert first.artifact is not None
+    assert first.artifact.manifest.notes == first.notes == ("mixed",)
+    for force in (False, True):
+        again = make_artifact(run, replace(asked, notes=("other",)), fill, context=Context(force=force))
+        assert (again.artifact, again.notes) == (first.artifact, ("other",))
+    assert make_artifact(run, asked, fill, context=Context()).notes == ()
 
 
 def test_other_parameters_make_a_new_version_beside_the_old(tmp_path: Path) -> None:
@@ -194,6 +206,7 @@ def test_a_live_writer_is_left_alone_and_a_dead_one_removed(tmp_path: Path) -> N
 
 WRITER = """
 import sys, time
+from dataclasses import replace
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from test_store import fill, request
