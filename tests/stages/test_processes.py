@@ -95,7 +95,7 @@ def test_the_cpu_is_for_any_number_of_processes_and_one_alone_has_what_it_asks_f
 
 
 def test_stages_refuse_before_anything_is_made(machine: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    run = RunDirectory(tmp_path / "run")
+    run = RunDirectory(tmp_path)
     with pytest.raises(UsageError, match="3 processes on this machine with 2 GPUs"):
         extract(run, stage=None, parameters=ExtractParameters(), initial={}, context=Context(device="auto"))
     with pytest.raises(UsageError, match="3 processes on this machine with 2 GPUs"):
