@@ -68,7 +68,7 @@ def run_cell(parent: RunDirectory, cell: Cell, *, context: Context) -> CellResul
         watch(row)
         stages.append(metrics_of(row))
 
-    run_stages(run, plan, context=context, on_row=on_row)
+    run_stages(run, plan, context=context, on_row=on_row, ending=watch.last_merge)
     # stages before the first merge are measured with it
     measured = {measures.stage: measures for measures in watch.measures}
     for metrics in stages:

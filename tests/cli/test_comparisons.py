@@ -74,6 +74,16 @@ def test_a_sweep_runs_every_combination_and_merging_alone_trains_nothing(dbc: Db
     assert len(maps) == 1
 
 
+def test_runs_of_a_sweep_end_as_a_run_of_their_own_does(dbc: Dbc, run: Path) -> None:
+    merging = ["--merge-percent", "0.25", "--stages", "1", "--merge-only", "--run", run]
+    found = dbc("sweep", "--n-clusters", "auto,5", *merging, "--json").json
+    ends = [[row["n_clusters"] for row in result["stages"]] for result in found["runs"]]
+    assert ends[1] == [16, 12, 5]
+    auto = RunDirectory(run / "sweep-merge-only" / "n-clusters-auto").require("clusters", 2)
+    assert len(set(auto.read("labels").tolist())) == ends[0][-1]
+    assert len(ends[0]) == 3
+
+
 def test_merging_alone_takes_no_features_of_a_stage_0_that_the_run_has_trained(dbc: Dbc, run: Path) -> None:
     assert dbc("train", "--stage", "0", "--epochs", "1", "--run", run).status == 0
     assert dbc("extract", "--run", run).status == 0
