@@ -132,10 +132,11 @@ class Given:
             return
         try:
             before = remember_run(self.run)
-        except OSError as error:
+        except (OSError, DbcError) as error:
             if not only_read:
+                reason = getattr(error, "strerror", error)
                 RichReporter().note(
-                    f"{POINTER} cannot be written here ({error.strerror}), so {self.run} is not remembered: name it with --run"
+                    f"{POINTER} cannot be written here ({reason}), so {self.run} is not remembered: name it with --run"
                 )
             return
         if before is not None:

@@ -41,9 +41,19 @@ def require_within(folder: Path, files: Iterable[Path], *, argument: str = "out"
 
 def rows_as_csv(rows: Iterable[Iterable[object]], *, delimiter: str = ",") -> str:
     """`rows` of cells as CSV; None is an empty cell."""
-    text = io.StringIO()
-    csv.writer(text, delimiter=delimiter, lineterminator="\n").writerows(rows)
+    text = _Lines()
+    csv.writer(text, delimiter=delimiter).writerows(rows)
     return text.getvalue()
+
+
+class _Lines(io.StringIO):
+    """Takes lines that end in a carriage return and a newline, without the former.
+
+    Python 3.11 quotes a carriage return inside a cell only if lines end in one.
+    """
+
+    def write(self, line: str) -> int:
+        return super().write(line.removesuffix("\r\n") + "\n")
 
 
 def write_text(text: str, file: Path, *, argument: str = "out", overwrite: bool = False) -> None:

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import fcntl
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from dbc_cli.pointer import FIRST_RUN, POINTER, remember_run, remembered_run
+from dbc_cli.pointer import _job as pointer_job
 from stages.errors import DbcError
 from tests.cli.conftest import Dbc
+from tests.conftest import REPOSITORY
 
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    at_work((), monkeypatch)
+
+
+def at_work(job: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this process be part of the script `job`."""
+    monkeypatch.setattr("dbc_cli.pointer._job", lambda: job)
 
 
 @pytest.mark.parametrize("name", ["runs/a", " leading", "trailing ", "two  blanks", "ö", "line\nbreak", "/dev/shm/x"])
@@ -47,6 +58,53 @@ def test_a_change_is_told_and_the_same_run_writes_nothing() -> None:
     assert remember_run(Path("a")) is None
     assert POINTER.stat().st_ino == before
     assert remember_run(Path("b")) == Path("a")
+
+
+def test_a_script_is_not_handed_the_run_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = ("1.5 elsewhere", "2.6 elsewhere"), ("1.5 elsewhere", "3.7 elsewhere")
+    for job, name in ((first, "runs/0"), (second, "line\nbreak")):
+        at_work(job, monkeypatch)
+        remember_run(Path(name))
+        assert remembered_run() == Path(name)
+    at_work(first, monkeypatch)
+    with pytest.raises(DbcError, match=r"(?s)names line\nbreak, but this script worked on runs/0,.* export DBC_RUN"):
+        remembered_run()
+    # what began neither, as another terminal, takes the newest, and so does the script that began both
+    for job in ((), first[:1], ("4.4 elsewhere",)):
+        at_work(job, monkeypatch)
+        assert remembered_run() == Path("line\nbreak")
+    # a part of the first script changes it, and then somebody at a terminal
+    at_work((*first, "8.8 elsewhere"), monkeypatch)
+    remember_run(Path("part"))
+    at_work(first, monkeypatch)
+    assert remembered_run() == Path("part")
+    at_work((), monkeypatch)
+    assert remember_run(Path("typed")) == Path("part")
+    at_work(first, monkeypatch)
+    with pytest.raises(DbcError, match="worked on part"):
+        remembered_run()
+
+
+def test_scripts_that_ended_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_work((f"999999999.1 {socket.gethostname()}",), monkeypatch)
+    remember_run(Path("a"))
+    at_work((), monkeypatch)
+    remember_run(Path("b"))
+    assert POINTER.read_bytes() == b"b\n"
+
+
+def test_scripts_of_a_shell_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    told = "from dbc_cli.pointer import _job; print(*_job(), sep=chr(10))"
+    shell = f"""P() {{ {sys.executable} -c '{told}'; echo; }}; P; (P; true) | cat"""
+    ran = subprocess.run(
+        ["setsid", "sh", "-c", shell], capture_output=True, check=True, text=True, env={"PYTHONPATH": str(REPOSITORY)}
+    )
+    direct, part = (tuple(each.splitlines()) for each in ran.stdout.strip().split("\n\n"))
+    assert (len(direct), len(part)) == (1, 2)
+    assert part[:1] == direct
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    assert pointer_job() == ("slurm 7",)
 
 
 def test_it_is_never_there_in_part(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from pathlib import Path
 
 import pytest
 
 from stages.errors import DbcError, UsageError
-from stages.output_files import require_new, require_within, write_text, write_whole
+from stages.output_files import require_new, require_within, rows_as_csv, write_text, write_whole
+
+
+def test_a_table_comes_back_with_whatever_its_cells_hold() -> None:
+    rows = [["a\rb.jpg", "c\r\n"], ["\n", "\r"], ['"q",', " "], ["ä", ""]]
+    text = rows_as_csv(rows)
+    assert list(csv.reader(io.StringIO(text, newline=""))) == rows
+    assert text.endswith("\nä,\n")
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
