@@ -20,7 +20,7 @@ from stages.errors import UsageError
 from stages.ingest.decode.pixels import shown_size
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.listing import NAMED, lost_files
-from stages.ingest.formats.names import counted, doubts, is_missing, iso_time, numbers_of, shown
+from stages.ingest.formats.names import counted, doubts, has_short_year, is_missing, iso_time, numbers_of, shown
 from stages.ingest.formats.path_patterns import camera_texts, identity_texts, view_texts
 from stages.ingest.formats.splits import own_splits
 from stages.samples import SPLIT_NAMES, UNKNOWN, Samples
@@ -481,6 +481,9 @@ def times_of(texts: Sequence[str], findings: Findings) -> tuple[str, ...]:
         findings.warnings.append(
             f"times not written as 2024-05-31 07:15:00, taken for missing: {len(unread)}, such as {kinds}"
         )
+    n_short = sum(map(has_short_year, texts))
+    if n_short:
+        findings.notes.append(f"years of two digits, taken for those from 1969 to 2068: {n_short} of {len(times)}")
     n_days = sum(":" not in text for text, time in zip(texts, times, strict=True) if time and time[10:] == "T00:00:00")
     if n_days:
         findings.notes.append(f"dates without a time, taken for midnight: {n_days} of {len(times)}")

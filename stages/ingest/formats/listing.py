@@ -105,7 +105,7 @@ class LostFiles(NamedTuple):
 
     `look_alike` is the name of a file that differs from a lost one's in its Unicode form alone; `beside` counts the files in
     the same folders that were not looked for, by suffix; `hint` says how the first is written there: with / for each
-    backslash, without blanks around it, or with other capitals.
+    backslash, without blanks around it, with other capitals or an ending.
     """
 
     places: list[int]
@@ -161,14 +161,19 @@ def _hint(root: Path, path: str) -> str:
         return "it is there with / in place of each backslash, so write / in all paths"
     if path != path.strip() and _is_file(root, path.strip()):
         return "it is there without the blanks before or after it, so take them out of all paths"
-    found = ""
-    for part in path.split("/"):
+    slashed, found = path.replace("\\", "/"), ""
+    bare = suffix_of(slashed) not in image_suffixes() and not is_video(slashed)
+    for part in slashed.split("/"):
         names = _names_in(root / found)
         alike = part if part in names else next((name for name in names if name.casefold() == part.casefold()), None)
+        if alike is None and bare:
+            alike = next((name for name in names if Path(name).stem.casefold() == part.casefold()), None)
         if alike is None:
-            return ""
+            return "it has no ending such as .jpg, and all paths need those of their files" if bare else ""
         found = f"{found}/{alike}" if found else alike
-    return f"it is there as {shown(found)}, so write capital and small letters in all paths as they are there"
+    differs = ["/"] * ("\\" in path) + ["endings"] * bare
+    differs += ["capital and small letters"] * (not found.startswith(slashed))
+    return f"it is there as {shown(found)}, so write {' and '.join(differs)} in all paths as they are there"
 
 
 def _names_in(folder: Path) -> list[str]:

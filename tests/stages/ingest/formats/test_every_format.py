@@ -431,6 +431,22 @@ def test_a_path_in_the_other_form_is_named_as_such(tmp_path: Path) -> None:
     assert "write / in all paths" in refusal(tmp_path, "csv")
 
 
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("cards\\DSC_1", "it is there as 'cards/DSC_1.JPG', so write / and endings in all paths as they are there"),
+        ("cards/dsc_1", "so write endings and capital and small letters in all paths"),
+        ("Cards/DSC_1.JPG", "so write capital and small letters in all paths"),
+        ("cards\\dsc_1.jpg", "so write / and capital and small letters in all paths"),
+        ("1-2\\DSC_1", "it has no ending such as .jpg"),
+    ],
+)
+def test_a_path_as_databases_write_it_is_told_how_the_file_is_called(tmp_path: Path, path: str, told: str) -> None:
+    write(tmp_path, ["cards/DSC_1.JPG"])
+    (tmp_path / "samples.csv").write_text(f"path\n{path}\n", encoding="utf-8")
+    assert told in refusal(tmp_path, "csv")
+
+
 def test_names_for_nobody_are_told(tmp_path: Path) -> None:
     text = "path,pid,camid,encounter,view\na.png,Unknown,1,?,left\nb.png,x,1,2,unknown\n"
     _, findings = read(table(tmp_path, text), "csv", test_fraction=0)

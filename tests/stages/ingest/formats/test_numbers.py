@@ -279,11 +279,21 @@ SECOND, MINUTE, DAY = "2024-05-03T07:15:09", "2024-05-03T07:15:00", "2024-05-03T
         *((text, DAY) for text in ("2024-05-03", " 2024-5-3 ", "3.5.2024", "2024/05/03")),
         *((f"2024-5-3 7:15{zone}", f"{MINUTE}{zone}") for zone in ("+02:00", "-09:30")),
         *((text, "") for text in ("05/03/2024", "3/5/2024 07:15", "13/05/2024", "3.5.24", "1717139700", "2024-5/3", "7:15")),
+        *((text, DAY) for text in ("03-May-24", "3 May 2024", "3-may-2024", "3. May. 2024")),
+        *((text, MINUTE) for text in ("03-May-24 07:15", "3 May 2024, 7:15")),
+        *((text, "") for text in ("3-Mai-24", "31-Feb-24", "3-M-24", "3-May-124", "3-Mayor-24", "May 3")),
         *((text, "") for text in ("05.31.2024", "31.02.2024", "2024-13-01", "2024-5-3 7:15 PM", "2024-5-3 7:5", "3.5.2024 7")),
     ],
 )  # fmt: skip
 def test_a_time_is_read_unless_it_may_mean_another(written: str, time: str) -> None:
     assert iso_time(written) == time
+
+
+def test_years_of_two_digits_are_told() -> None:
+    findings = Findings()
+    written = ["03-Jun-16", "30 September 98", "3-Foo-16", "3 Sept 2016", "NA"]
+    assert [time[:10] for time in times_of(written, findings)] == ["2016-06-03", "1998-09-30", "", "2016-09-03", ""]
+    assert findings.notes[0] == "years of two digits, taken for those from 1969 to 2068: 2 of 5"
 
 
 def test_each_way_of_writing_that_is_not_read_is_told_and_so_are_days() -> None:
