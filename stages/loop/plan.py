@@ -13,7 +13,7 @@ from schemas.stage_names import INIT_STAGE
 from schemas.summaries import DatasetSummary
 from stages.constraints.stage import AskedConstraints
 from stages.errors import UsageError
-from stages.features.prepared import needed_cameras
+from stages.merge.constrained import require_known
 from stages.merge.schedule import last_stage, least_merge_percent, number_of_merges
 from stages.runs.run_directory import RunDirectory, dataset_manifest
 
@@ -101,7 +101,8 @@ def _epochs(plan: Plan, stage: int, data: DatasetSummary) -> int:
 def check_plan(run: RunDirectory, plan: Plan) -> None:
     """Raise, before anything is made, what the data set of `run` does not allow `plan` to do.
 
-    UsageError if the stages would merge more clusters than there are, DbcError if camera ids are needed and not known.
+    UsageError if the stages would merge more clusters than there are, DbcError if camera ids, views or encounters are needed
+    and not known.
     """
     if plan.merge.start == "reviewed":
         raise UsageError(
@@ -129,4 +130,4 @@ def check_plan(run: RunDirectory, plan: Plan) -> None:
             what = "train samples" if left == n_samples else f"clusters that stage {plan.last_stage} leaves"
             raise UsageError(f"`n_clusters` must be less than the {left} {what}, got {plan.n_clusters}")
     if plan.last_stage > 0:
-        needed_cameras(dataset, plan.merge)
+        require_known(dataset, plan.merge)

@@ -12,6 +12,7 @@ from stages.constraints.encounters import doubtful_encounters, train_encounters
 from stages.constraints.names import sample_names
 from stages.constraints.stage import AskedConstraints, labels_of, make_constraints, read_constraints
 from stages.errors import DbcError, UsageError
+from stages.features.prepared import needed_cameras
 from stages.features.views import views_known
 from stages.ingest.formats.names import shown
 from stages.merge.selection.links import Constraints
@@ -95,17 +96,24 @@ def known_from_source(
 
     The view is None if a merge by `parameters` compares all views. DbcError if no view or encounter is known that it needs.
     """
-    is_train = dataset.read("split") == TRAIN
-    is_apart = parameters.view == "apart"
-    if is_apart and not views_known(dataset, is_train):
-        raise DbcError(f"`view='apart'` needs the views of pictures, and {dataset.path} has none; ingest a column view")
-    encounter = train_encounters(dataset)
-    if parameters.encounter == "joined" and not (encounter != UNKNOWN).any():
+    require_known(dataset, parameters)
+    view = dataset.read("view")[dataset.read("split") == TRAIN].astype(np.int64) if parameters.view == "apart" else None
+    return of_one_encounter(train_encounters(dataset), same, different), view
+
+
+def require_known(dataset: Artifact, parameters: MergeParameters) -> None:
+    """Raise DbcError if a merge by `parameters` needs views, encounters or cameras of train samples and they are not known."""
+    needed_cameras(dataset, parameters)
+    if parameters.view == "apart" and not views_known(dataset, dataset.read("split") == TRAIN):
         raise DbcError(
-            f"`encounter='joined'` needs the encounters of pictures, and {dataset.path} has none; ingest a column encounter"
+            f"`view='apart'` needs the views of pictures, and {dataset.path} has none; ingest a column view, or "
+            "`view_pattern`"
         )
-    view = dataset.read("view")[is_train].astype(np.int64) if is_apart else None
-    return of_one_encounter(encounter, same, different), view
+    if parameters.encounter == "joined" and not (train_encounters(dataset) != UNKNOWN).any():
+        raise DbcError(
+            f"`encounter='joined'` needs the encounters of pictures, and {dataset.path} has none; ingest a column encounter, "
+            "or `encounter_gap`"
+        )
 
 
 def labels_kept(run: RunDirectory, stage: int) -> Int64Array | None:

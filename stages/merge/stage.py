@@ -18,7 +18,7 @@ from stages.arrays.device_memory import stage_memory
 from stages.constraints.stage import AskedConstraints, labels_of
 from stages.errors import DbcError, UsageError
 from stages.features.camera_finding import CameraFinding
-from stages.features.prepared import Prepared, needed_cameras, prepared
+from stages.features.prepared import Prepared, prepared
 from stages.merge.by_parameters import merge_as
 from stages.merge.clustering import Task, cluster_as, without_merges
 from stages.merge.constrained import (
@@ -27,6 +27,7 @@ from stages.merge.constrained import (
     made_for_merge,
     read_for_merge,
     require_kept_apart,
+    require_known,
 )
 from stages.merge.corrected import corrected
 from stages.merge.linkage import empty_linkage, extend_linkage
@@ -93,7 +94,7 @@ def merge(
     warned = Keeping(context.reporter)
     features = newest_features(run, before, warned)
     dataset = dataset_of(run, features)
-    needed_cameras(dataset, parameters)
+    require_known(dataset, parameters)
     previous = _previous(run, stage, before, parameters)
     if previous is not None:
         require_same_dataset(previous, dataset)

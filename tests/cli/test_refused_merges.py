@@ -118,3 +118,15 @@ def test_a_weight_without_a_penalty_makes_no_other_version(dbc: Dbc, run: Path) 
         dbc(*merging, "--camera", "penalty", "--camera-weight", weight).json["id"] for weight in ("0.1", "0.7")
     ]
     assert len({plain["id"], *penalised}) == 3
+
+
+@pytest.mark.parametrize("flags", [["--view", "apart"], ["--encounter", "joined"]])
+def test_views_and_encounters_that_are_not_known_are_refused_before_anything_is_made(
+    dbc: Dbc, run: Path, flags: list[str]
+) -> None:
+    before = folders(run)
+    for command in (["run", *LOOP], ["run", *LOOP, "--dry-run"], ["merge", "--merge-percent", "0.25", "--dry-run"]):
+        refused = dbc(*command, *flags, "--run", run)
+        assert refused.status == 1, command
+        assert f"{' '.join(flags)} needs the {flags[0][2:]}s of pictures" in refused.line
+    assert folders(run) == before
