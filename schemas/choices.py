@@ -34,7 +34,15 @@ ExportKind = Literal["clusters", "features", "model"]
 MapMethod = Literal["tsne", "umap", "pca"]
 PageMap = Literal[MapMethod, "none"]
 """How samples are placed on a map, and on that of a page, which may have none."""
-ClusterFormat = Literal["camtrap-dp", "coco", "matchypatchy", "megadetector", "mot", "wildlife-datasets", "yolo"]
+ClusterFormat = Literal[
+    "camtrap-dp",
+    "coco",
+    "matchypatchy",
+    "megadetector",
+    "mot",
+    "wildlife-datasets",
+    "yolo",
+]
 """The files of other programs that clusters are written as."""
 OnBadImage = Literal["fail", "skip"]
 

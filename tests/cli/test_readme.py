@@ -42,7 +42,7 @@ MODELS: dict[str, tuple[tuple[Flag, ...], tuple[type[Any], ...]]] = {
     "SEED": (tables.SEED, (parameters.IngestParameters, parameters.InitParameters, parameters.TrainParameters)),
 }
 SAID_IN_WORDS = {
-    "0.1; 0.005 for buc": 0.1,
+    next(flag.default for flag in tables.MERGE if flag.name == "lambda_"): 0.1,
     "0; half of drawn people": 0.5,
     "as stored": 0,
     "the backbone's": None,
