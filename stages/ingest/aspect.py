@@ -1,4 +1,4 @@
-"""What the headers of pictures say: whether storing squeezes them, and when they were taken."""
+"""What the headers of pictures say: whether storing squeezes them or shrinks whole scenes, and when they were taken."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ MOST_PICTURES = 100
 """About how many pictures stand for all of them: only their headers are read."""
 FAR = 1.5
 """Times that the median picture may be wider or narrower than stored ones without a word."""
+SHRUNK = 8
+"""Times in each direction, from which an animal a tenth as wide as its picture is stored with a dozen pixels or fewer."""
+FEW_SIZES = 0.25
+"""Sizes for each picture, at most, of whole photographs."""
 _STEP = 32
 _EXIF_IFD, _TAKEN, _TAKEN_ZONE = 0x8769, 0x9003, 0x9011
 
@@ -35,6 +39,21 @@ def squeezed(root: Path, samples: Samples, *, height: int, width: int) -> str | 
         f"pictures are squeezed: the median of them is {aspect:.2f} times as wide as it is high, stored ones "
         f"{width / height:.2f}; `height={better[0]}` `width={better[1]}` keeps their shape"
     )
+
+
+def shrunk(root: Path, samples: Samples, *, height: int, width: int) -> list[str]:
+    """A line if pictures are whole photographs, without boxes and of few sizes, and storing shrinks them a lot; else none."""
+    step = max(len(samples.path) // MOST_PICTURES, 1)
+    files = [root / path for path in samples.path[::step] if not is_video(path)]
+    sizes = [] if len(samples.box) else [size for size in map(shown_size, files) if size is not None]
+    times = float(np.median([min(size[0] / width, size[1] / height) for size in sizes])) if sizes else 0.0
+    # each picture that somebody cut out has a size of its own
+    if times < SHRUNK or len(set(sizes)) > max(FEW_SIZES * len(sizes), 1):
+        return []
+    return [
+        f"pictures are shrunk {times:.0f} times in each direction and have few sizes, as whole photographs have: if animals "
+        "are small in them, cut them out first, or give the boxes of a detector (such as the file of MegaDetector) as SOURCE"
+    ]
 
 
 def fitting_size(aspect: float, *, shorter: int) -> tuple[int, int]:

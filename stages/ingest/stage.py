@@ -15,7 +15,7 @@ from schemas.summaries import DatasetSummary
 from stages.errors import DbcError, UsageError
 from stages.ingest.adding import addition, inherited
 from stages.ingest.anonymous import anonymous, without_source
-from stages.ingest.aspect import squeezed
+from stages.ingest.aspect import shrunk, squeezed
 from stages.ingest.decode.pixels import Drawn, Files, ImageSource
 from stages.ingest.decode.workers import default_workers
 from stages.ingest.depth import stored_dark
@@ -248,6 +248,7 @@ def _samples(
         )
     pictures = image_root(source, root)
     findings.warnings += told_clocks(samples, pictures)
+    findings.notes += shrunk(pictures, samples, height=parameters.height, width=parameters.width)
     if parameters.encounter_gap is None:
         findings.notes += told_bursts(samples, pictures)
         return samples

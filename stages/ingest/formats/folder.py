@@ -209,13 +209,19 @@ def _doubtful(files: Sequence[tuple[str, str]]) -> tuple[Sequence[str], str]:
 
 
 def _tell_splits(paths: Sequence[str], pid: Int32Array, split: UInt8Array, findings: Findings) -> None:
-    """Tell of the splits by folders, of what `val` was taken for, and if there are no queries."""
+    """Tell of the splits by folders, of what `val` and `test` were taken for, and if there are no queries."""
     tops = _top_folders(paths)
     told = f"splits: by the folders {', '.join(tops)}"
     val = next((top for top in tops if top.casefold() == "val"), None)
     if val is not None:
         told += f"; {val} is train, too"
         told += "" if (split != TRAIN).any() else ", so there are no queries: call it test to search in it"
+    in_test = split[[path.split("/", 1)[0].casefold() == "test" for path in paths]]
+    if len(in_test):
+        told += (
+            f"; of {len(in_test)} pictures in test {(in_test == QUERY).sum()} are queries and {(in_test == GALLERY).sum()} "
+            "gallery, and none is clustered: to recognise new pictures, ingest train alone and give test to dbc assign"
+        )
     findings.notes.append(told)
     gallery = np.flatnonzero(split == GALLERY)
     if len(gallery) and QUERY not in split:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stages.ingest.aspect import fitting_size, squeezed
+from stages.ingest.aspect import fitting_size, shrunk, squeezed
 from stages.samples import Samples
 
 
@@ -60,3 +60,14 @@ def test_pictures_that_cannot_be_read_say_nothing(tmp_path: Path) -> None:
 )
 def test_a_size_that_suits(aspect: float, size: tuple[int, int]) -> None:
     assert fitting_size(aspect, shorter=128) == size
+
+
+def test_whole_photographs_that_are_shrunk_a_lot_are_told_and_cut_out_or_boxed_ones_are_not(tmp_path: Path) -> None:
+    whole = pictures(tmp_path, *[(160, 120)] * 9, (120, 160))
+    (told,) = shrunk(tmp_path, whole, height=12, width=12)
+    assert told.startswith("pictures are shrunk 10 times in each direction")
+    assert shrunk(tmp_path, whole, height=16, width=16) == []
+    box = np.tile([5.0, 5, 40, 40], (10, 1))
+    assert shrunk(tmp_path, replace(whole, box=box, is_relative=np.zeros(10, dtype=bool)), height=12, width=12) == []
+    cut_out = pictures(tmp_path, *((160, 120 + n) for n in range(10)))
+    assert shrunk(tmp_path, cut_out, height=12, width=12) == []

@@ -283,7 +283,11 @@ def test_folders_of_splits_are_splits_and_not_identities(tmp_path: Path) -> None
         assert pid == "abcd".index(name) + 1
         assert split == names.get(name, split)
     assert sorted(samples.split.tolist()) == [TRAIN] * 4 + [QUERY] * 2 + [GALLERY] * 2
-    assert "splits: by the folders Train, test, val; val is train, too" in findings.notes
+    (told,) = (
+        note for note in findings.notes if note.startswith("splits: by the folders Train, test, val; val is train, too")
+    )
+    assert "; of 4 pictures in test 2 are queries and 2 gallery, and none is clustered" in told
+    assert "give test to dbc assign" in told
 
 
 def test_given_queries_are_searched_in_test(tmp_path: Path) -> None:
