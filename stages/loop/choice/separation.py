@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,8 @@ from stages.typing import Int32Array, Int64Array
 
 MEAN_SIZES = (1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48)
 """Samples a cluster has on average when the silhouette is looked at."""
+MORE_SIZES = (64, 96, 128, 192, 256, 384, 512, 768, 1024)
+"""Those that are looked at one by one while the last is the best: a few individuals may have hundreds of pictures each."""
 MERGE_LIMIT = 20_000
 """Samples that are merged at most: more would take longer than the training of a stage."""
 
@@ -66,7 +69,7 @@ def separation(
     merge_limit: int = MERGE_LIMIT,
     progress: Progress | None = None,
 ) -> Separation:
-    """What merging the rows (n, d) of `compared` anew reaches at the `MEAN_SIZES`; empty below 3 samples.
+    """What merging the rows (n, d) of `compared` anew reaches at the `MEAN_SIZES`, and `MORE_SIZES`; empty below 3 samples.
 
     Merges are those of `by_dispersions(parameters)`, with what `compared` adds to D for a shared camera. `camid` (n,) are the
     camera ids, None if not known. Of more than `merge_limit` samples so many are drawn by `sampling_seed`. Raises what
@@ -79,13 +82,13 @@ def separation(
     chosen = drawn(n_samples, merge_limit, generator)
     rows, camid, penalised = compared.rows[chosen], _of(camid, chosen), _of(compared.camid, chosen)
     camid = camid if camid is not None and has_cameras(camid) else None
-    stops = sorted({len(rows) - max(2, round(len(rows) / size)) for size in MEAN_SIZES} - {0})
+    stops, more = _stops(len(rows), MEAN_SIZES), _stops(len(rows), MORE_SIZES)
     alone = initial_labels(len(rows))
     merged = merge_as(
         by_dispersions(parameters),
         rows,
         alone,
-        stops[-1],
+        max(*stops, *more),
         camid=penalised,
         camera_weight=compared.camera_weight,
         memory_limit=memory_limit,
@@ -94,7 +97,10 @@ def separation(
     n_clusters, silhouette, across = [], [], []
     unit, camera = unit_rows(rows), np.zeros(len(rows), dtype=np.int32) if camid is None else camid
     sums = CameraSums.of(unit, alone, camera)
-    for stop in stops:
+    for stop in sorted({*stops, *more}):
+        judged = silhouette if camid is None else across
+        if stop not in stops and np.argmax(np.nan_to_num(judged, nan=-math.inf)) < len(judged) - 1:
+            break
         sums = sums.joined(labels_after(alone, merged.merges[:stop]))
         samples = drawn(len(rows), SAMPLE_LIMIT, generator)
         everyone, others = sums.silhouettes(unit, camera, samples)
@@ -106,6 +112,11 @@ def separation(
         across.append(math.nan if camid is None else mean_over_clusters(sums.label, samples, others))
     mixing = math.nan if camid is None else camera_mixing(unit, camid, samples)
     return Separation(tuple(n_clusters), tuple(silhouette), tuple(across), mixing)
+
+
+def _stops(n_samples: int, sizes: Sequence[float]) -> set[int]:
+    """After how many merges clusters have each of the mean `sizes`, or two are left."""
+    return {n_samples - max(2, round(n_samples / size)) for size in sizes} - {0}
 
 
 def _of_all(n_clusters: int, n_drawn: int, n_samples: int) -> int:

@@ -69,6 +69,17 @@ def test_the_number_of_clusters_is_of_all_samples_however_few_are_drawn() -> Non
     assert found[0].is_open_below((found[0].n_clusters[-1], 50))
 
 
+def test_few_individuals_of_many_pictures_are_looked_for_while_fewer_clusters_are_better() -> None:
+    individual = np.arange(4).repeat(100)
+    rows = np.random.default_rng(0).normal(size=(4, 24))[individual]
+    rows += 0.4 * np.random.default_rng(1).normal(size=rows.shape)
+    found = separation(Prepared(rows.astype(np.float32)), MergeParameters(), sampling_seed=0)
+    assert found.n_clusters[-3:] == (6, 4, 3)
+    assert (found.best_clusters, found.is_open_below((4, 4))) == (4, False)
+    # the best is among the first sizes: no others are looked at
+    assert separation(Prepared(mixture(40, spread=0.4)), MergeParameters(), sampling_seed=0).n_clusters[-1] == 240 / 48
+
+
 def test_runs_by_neighbours_are_looked_at_by_distances_and_only_whitened_dispersions_tell() -> None:
     rows = mixture(12, spread=0.4)
     found = best_of(rows, MergeParameters(metric="jaccard", lambda_=0.01), sampling_seed=0)
