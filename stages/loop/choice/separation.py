@@ -94,7 +94,9 @@ def separation(
         memory_limit=memory_limit,
         progress=progress,
     )
-    n_clusters, silhouette, across = [], [], []
+    n_clusters: list[int] = []
+    silhouette: list[float] = []
+    across: list[float] = []
     unit, camera = unit_rows(rows), np.zeros(len(rows), dtype=np.int32) if camid is None else camid
     sums = CameraSums.of(unit, alone, camera)
     for stop in sorted({*stops, *more}):
