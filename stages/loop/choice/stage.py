@@ -153,7 +153,11 @@ def _measured(
     except NothingToWhitenError:
         return StageMeasures(stage, clusters_manifest(clusters).summary.n_clusters, 0.0, math.nan, math.nan, spread=0.0)
     labels = clusters.read("labels") if stage > 0 else np.arange(len(rows))
-    measures = measure(rows, labels, stage=stage, generator=np.random.default_rng(SAMPLING_SEED))
+    measures = replace(
+        measure(rows, labels, stage=stage, generator=np.random.default_rng(SAMPLING_SEED)),
+        is_by_schedule=parameters.clusterer == "dbc" and not parameters.ends_run,
+        ends_run=parameters.ends_run,
+    )
     is_told, has_camid = tells(parameters), _known_cameras(dataset) is not None
     if stage > 0 and not is_told and not has_camid:
         return replace(measures, spread=_spread(features, dataset))
@@ -168,8 +172,6 @@ def _measured(
         across_cameras=max(separates.across_cameras, default=math.nan),
         camera_mixing=separates.camera_mixing,
         spread=_spread(features, dataset),
-        is_by_schedule=parameters.clusterer == "dbc" and not parameters.ends_run,
-        ends_run=parameters.ends_run,
         likely_clusters=likely,
         best_clusters=separates.best_clusters,
         is_open_below=separates.is_open_below(likely),
