@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+# imported by `main` before Ctrl-C can be caught, so this alone
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TextIO
+
 SIBLINGS = ("stages", "schemas")
 
 
@@ -23,3 +30,11 @@ def check_siblings() -> None:
                 f"package '{name}' must be that of dbc-reid beside dbc_cli, got {found or 'none'}: "
                 f"install dbc-reid in an environment of its own, and do not run it from a folder that has '{name}/'"
             )
+
+
+def into_nothing(stream: TextIO) -> None:
+    """Drop the buffered text of `stream`, and everything written to it later."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+    stream.flush()

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 
-from dbc_cli import check_siblings
+from dbc_cli import check_siblings, into_nothing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class _Stderr:
             self._give_up()
 
     def _give_up(self) -> None:
-        _into_nothing(self._stream)
+        into_nothing(self._stream)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -193,7 +193,7 @@ def _close_stdout() -> None:
     try:
         sys.stdout.flush()
     except OSError:
-        _into_nothing(sys.stdout)
+        into_nothing(sys.stdout)
 
 
 def _is_writable(stream: TextIO) -> bool:
@@ -211,14 +211,6 @@ def _comes_from_printing(error: OSError) -> bool:
         place = place.tb_next
     name = "" if place is None else str(place.tb_frame.f_globals.get("__name__"))
     return name.partition(".")[0] in ("rich", "typer", "click")
-
-
-def _into_nothing(stream: TextIO) -> None:
-    """Drop the buffered text of `stream`, and everything written to it later."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
-    stream.flush()
 
 
 def _report_interrupted(name: str, error: BaseException) -> int:

@@ -236,10 +236,10 @@ def show_comparison(
     given: Given, results: Sequence[CellResult], pictures: Sequence[Path], *, methods: bool = False
 ) -> None:
     """Print the table of the results, and write it as CSV and Markdown if these flags are given."""
-    from stages.compare.outcomes import last_lines, line_fields, lines, lopsided, named_stage
+    from stages.compare.outcomes import before_and_after_merges, last_lines, line_fields, lines, lopsided, named_stage
     from stages.compare.text import comma_separated, markdown
 
-    for told in lopsided(results):
+    for told in (*lopsided(results), *([] if methods else before_and_after_merges(results))):
         RichReporter().warn(told)
     found = (last_lines if methods else lines)(results)
     for name, text in (("csv", comma_separated), ("markdown", markdown)):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-from dbc_cli.flags.flag import Flag
+from dbc_cli.flags.flag import DECLARED, Flag
 from stages.errors import DbcError, UsageError, file_problem
 from stages.plain_files import why_not_utf8
 
@@ -74,7 +74,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _check(path: Path, general: Mapping[str, Any], tables: Mapping[str, Mapping[str, Any]]) -> None:
     every = [flag for command in CONFIGURABLE.values() for flag in command.flags]
-    _check_entries(f"{path}:", general, every, command="dbc")
+    _check_entries(f"{path}:", general, every, command="dbc run")
     known = sorted({table for command in CONFIGURABLE.values() for table in command.tables})
     for name, table in tables.items():
         if name not in known:
@@ -91,11 +91,21 @@ def _check_entries(place: str, entries: Mapping[str, Any], flags: Iterable[Flag]
             raise UsageError(f"{place} '{other}' and '{key}' are the same flag, written twice; leave one out")
         flag = known.get(_dashed(key))
         if flag is None:
+            if _is_for_calls(_dashed(key)):
+                raise UsageError(
+                    f"{place} '{key}' is for the command line alone, as it is of one call; leave it out here"
+                )
             raise UsageError(
                 f"{place} key must be a flag of {command}, without its dashes, got '{key}'; see {command} --help"
             )
         if not _fits(value, flag.kind):
             raise UsageError(f"{place} {key} must be {_expected(flag.kind)}, got {_toml(value)}")
+
+
+def _is_for_calls(key: str) -> bool:
+    """Whether `key` is a flag that no table holds."""
+    every = (flag for command in CONFIGURABLE.values() for flag in command.flags)
+    return key in _by_key(DECLARED.values()) and key not in _by_key(every)
 
 
 def _fits(value: Any, kind: Any) -> bool:

@@ -13,6 +13,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from dbc_cli import into_nothing
 from dbc_cli.problems import in_flags
 from stages.errors import DbcError
 from stages.escapes import visible, visible_line
@@ -131,7 +132,7 @@ def print_json(value: Any) -> None:
 def print_text(text: str) -> None:
     """Print `text` on stdout, at once, on the leading process only.
 
-    Raises DbcError if stdout cannot be written, and BrokenPipeError if its reader has gone.
+    Raises DbcError if stdout cannot be written; text whose reader has gone is dropped.
     """
     _write(visible(text))
 
@@ -149,7 +150,8 @@ def _on_stdout() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        raise
+        # its reader, as `head -1`, has seen enough: what is at work goes on
+        into_nothing(sys.stdout)
     except OSError as error:
         raise DbcError(f"stdout cannot be written: {error.strerror or error}; free space or redirect it") from error
 

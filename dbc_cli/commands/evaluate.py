@@ -12,7 +12,7 @@ from dbc_cli.console import RichReporter, show
 from dbc_cli.flags.flag import EVALUATION, Flag, in_panel, pins, stage_flag
 from dbc_cli.flags.tables import CAMERA, COMMON, DEVICE, EVALUATE, MAKING, WHITEN
 from dbc_cli.flags.training import RECIPE
-from dbc_cli.idle import tell_of_idle
+from dbc_cli.idle import tell_of_idle, tell_of_unused
 from dbc_cli.outcome import show_outcome, table_fields
 from schemas.stage_names import stage_label
 
@@ -43,6 +43,8 @@ def evaluate(given: Given) -> None:
 
     parameters = evaluate_parameters(given)
     tell_of_idle(given, dict(parameters))
+    if given["camera"] in ("centring", "penalty") and "camera" not in given.configured:
+        tell_of_unused(given, {"camera": "merges; features are evaluated as with --camera ignored"})
     tell_of_another_recipe(given)
     run, looks_at_clusters = given.run_directory, given.stage is None or given.stage > 0
     outcome = run_evaluate(

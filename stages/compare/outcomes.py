@@ -155,6 +155,20 @@ def lopsided(results: Sequence[CellResult]) -> list[str]:
     return [*told.values()]
 
 
+def before_and_after_merges(results: Sequence[CellResult]) -> list[str]:
+    """A line about each setting whose seeds chose stages before the first merge and after it: one mean is of both."""
+    told = []
+    for key, members in _by_setting(results).items():
+        stages = sorted({result.chosen for result in members if result.chosen is not None})
+        if len(stages) > 1 and stages[0] < 1:
+            names = ", ".join(stage_label(stage) for stage in stages)
+            told.append(
+                f"{label_of(dict(key))}: dbc select chose stages {names}, by seed, so means at auto are over single samples "
+                "and clusters; --json has each seed"
+            )
+    return told
+
+
 def _start_lines(groups: Mapping[_Key, Sequence[CellResult]], shown: Sequence[str]) -> list[Line]:
     """The stages before the first merge, seeds together: one line if `shown` is the same in all, else one for each."""
     found = []

@@ -47,6 +47,13 @@ def test_eval_json_has_the_names_that_scripts_rely_on(dbc: Dbc, run: Path) -> No
     assert fields["stage"] == "init"
 
 
+def test_a_camera_that_evaluation_does_not_read_is_told(dbc: Dbc, run: Path) -> None:
+    told = "has no effect: it needs merges; features are evaluated as with --camera ignored"
+    assert f"--camera centring {told}" in dbc("eval", "--camera", "centring", "--run", run).err
+    (run / "config.toml").write_text("camera = 'centring'\n")
+    assert told not in dbc("eval", "--run", run).err
+
+
 @pytest.mark.parametrize("command", [["eval"], ["merge", "--merge-percent", "0.2"], ["extract"]])
 def test_json_shows_every_figure_of_the_table(dbc: Dbc, run: Path, command: list[str]) -> None:
     fields = dbc(*command, "--run", run, "--json").json
@@ -92,7 +99,7 @@ def test_configuration_speaks_where_flags_do_not(dbc: Dbc, run: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("lamda = 0.1", "key must be a flag of dbc, without its dashes, got 'lamda'"),
+        ("lamda = 0.1", "key must be a flag of dbc run, without its dashes, got 'lamda'; see dbc run --help"),
         ("[merges]\nlambda = 1", "table must be one of assign, eval, extract, ingest, merge, run, train, got [merges]"),
         ("lambda = ", "cannot be read"),
         ("[merge]\nlambda = 'much'", "config.toml: [merge] lambda must be a number, got 'much'"),
@@ -106,9 +113,9 @@ def test_configuration_speaks_where_flags_do_not(dbc: Dbc, run: Path) -> None:
             "[merge]\nepochs = 3",
             "[merge] key must be a flag of dbc merge, without its dashes, got 'epochs'; see dbc merge --help",
         ),
-        ("force = true", "key must be a flag of dbc, without its dashes, got 'force'; see dbc --help"),
-        ("stage = '1'", "key must be a flag of dbc, without its dashes, got 'stage'"),
-        ("clusters = 'v1'", "key must be a flag of dbc, without its dashes, got 'clusters'"),
+        ("force = true", "config.toml: 'force' is for the command line alone, as it is of one call; leave it out here"),
+        ("stage = '1'", "'stage' is for the command line alone"),
+        ("[merge]\nclusters = 'v1'", "[merge] 'clusters' is for the command line alone"),
         ("[status]\nseed = 1", "table must be one of assign, eval, extract, ingest, merge, run, train, got [status]"),
     ],
 )

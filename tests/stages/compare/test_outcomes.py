@@ -17,7 +17,15 @@ from stages.compare.ablation import ablation_cells, clusterer_cells, method_cell
 from stages.compare.cells import CellResult
 from stages.compare.grid import combinations, folder_name
 from stages.compare.history import evaluated_otherwise
-from stages.compare.outcomes import by_value, chosen_by_label, label_of, lines, lopsided, stage_at
+from stages.compare.outcomes import (
+    before_and_after_merges,
+    by_value,
+    chosen_by_label,
+    label_of,
+    lines,
+    lopsided,
+    stage_at,
+)
 from stages.compare.text import comma_separated, markdown
 from stages.errors import UsageError
 from stages.loop.plan import Plan
@@ -127,6 +135,19 @@ def test_clusters_of_which_one_holds_half_of_the_samples_are_told() -> None:
     (told,) = lopsided(found)
     assert told.startswith("clusterer dbscan: the largest of 80 clusters holds 75% of the samples at stage 2")
     assert told.endswith("a smaller `eps` joins less")
+
+
+def test_means_over_stages_before_and_after_the_first_merge_are_told() -> None:
+    by_lambda = {0.1: (0, 2), 0.2: (1, 2), 0.3: (0, 0)}
+    found = [
+        result({"lambda": value, "seed": seed}, [0.1] * 4, [0.0] * 4, chosen)
+        for value, stages in by_lambda.items()
+        for seed, chosen in enumerate(stages)
+    ]
+    (told,) = before_and_after_merges(found)
+    assert told.startswith(
+        "lambda 0.1: dbc select chose stages 0, 2, by seed, so means at auto are over single samples"
+    )
 
 
 def test_curves_by_value_have_a_line_for_whatever_else_was_swept() -> None:
