@@ -205,7 +205,7 @@ def _lacking(before: Samples, new: Samples) -> list[str]:
         return []
     return [
         f"new samples without what most of the run have: {', '.join(found)}; to say it, take this back by `new_dataset` with "
-        "the first SOURCE and its flags, then add it with a table, `camera_pattern` or `encounter_gap`"
+        "the first SOURCE and its flags, then add it with a table, a pattern for paths or `encounter_gap`"
     ]
 
 

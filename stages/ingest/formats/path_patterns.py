@@ -58,7 +58,7 @@ def view_texts(
 ) -> list[str]:
     """The view in each path in lower case, by the group `view` of `pattern`; all else is as in `camera_texts`.
 
-    But pictures whose path says nothing of it, if others do, are of no known view.
+    But pictures whose path says nothing of it are of no known view; that none does is noted.
     """
     example = "(?i)/(left|right)/"
     texts = _texts(paths, pattern, "view", "view_pattern", root, notes, exclude, named="the view", example=example)
@@ -116,7 +116,11 @@ def _texts(
         )
         if all(text or path in spared for path, text in zip(paths, found, strict=True)) and told not in notes:
             notes.append(told)
-    if option == "view_pattern" and any(found):
+    if option == "view_pattern":
+        # pictures that join a run may be sorted otherwise
+        notes += (
+            [] if any(found) else [f"`{option}` {shown(pattern)} fits no path, so no view of these pictures is known"]
+        )
         return [text or "" for text in found]
     for path, text in zip(paths, found, strict=True):
         if not text and path not in spared:

@@ -233,6 +233,8 @@ def test_views_in_folders_are_told_of_and_taken_by_a_pattern_as_far_as_paths_hav
     assert samples.view_name == ("left", "right", "", "left", "")
     assert findings.missing["view"] == 2
     assert not any("may be views" in note for note in findings.notes)
-    assert "does not match `view_pattern`" in refusal(tmp_path, "folder", view_pattern="(top)/")
+    samples, findings = read_as(tmp_path, "folder", view_pattern="(top)/")
+    assert not samples.view_name
+    assert any("fits no path, so no view of these pictures is known" in note for note in findings.notes)
     touch(tmp_path / "sides", ["left/1.jpg", "right/2.jpg"])
     assert "`view_pattern='^([^/]+)/'` if they are views" in refusal(tmp_path / "sides", "folder")
