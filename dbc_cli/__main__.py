@@ -234,10 +234,12 @@ def _report_unexpected(name: str, error: Exception, *, debug: bool) -> int:
 
 def _report_file(name: str, error: OSError, *, debug: bool) -> int:
     """Report an error of the system about a file or, if it names none, about stdout."""
+    from errno import ENOMEM
+
     from dbc_cli.problems import in_flags
     from stages.errors import file_problem
 
-    if error.errno is None:
+    if error.errno in (None, ENOMEM):
         return _report_unexpected(name, error, debug=debug)
     if error.filename is None and (_comes_from_printing(error) or not _is_writable(sys.stdout)):
         return _report(name, f"stdout cannot be written: {error.strerror}; free space or redirect it", 1, debug=debug)

@@ -100,9 +100,9 @@ def show(result: Mapping[str, Any], *, title: str, as_json: bool) -> None:
     print_table(table)
 
 
-def print_table(table: Table) -> None:
+def print_table(table: Table, *, narrowest: int = NARROWEST) -> None:
     """Print `table` on stdout, without markup; lines do not end in blanks if stdout is no terminal."""
-    console = Console(width=max(Console().width, NARROWEST) if sys.stdout.isatty() else PIPE_WIDTH)
+    console = Console(width=max(Console().width if sys.stdout.isatty() else PIPE_WIDTH, narrowest))
     plain(table)
     text = printed(console, table)
     _write(text if console.is_terminal else "\n".join(line.rstrip() for line in text.splitlines()))

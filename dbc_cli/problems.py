@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+import resource
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,7 +26,8 @@ _ELSEWHERE = {"constraints": "answers"}
 """Fields that some commands call otherwise."""
 
 _OUT_OF_MEMORY = re.compile(
-    r"out of memory|can't allocate memory|cannot allocate memory|unable to allocate", re.IGNORECASE
+    r"out of memory|can't allocate memory|cannot allocate memory|unable to allocate|failed to map segment",
+    re.IGNORECASE,
 )
 """How torch, CuPy, NumPy and the system say it."""
 _TO_LOWER = {
@@ -165,15 +167,22 @@ def _line(flag: str, problem: Mapping[str, Any], message: str) -> str:
 def memory_problem(error: BaseException, command: str) -> str | None:
     """One line about memory that ran out, on the host or a GPU, and what `command` can lower; None for another error.
 
-    torch raises RuntimeError, NumPy and CuPy (on a GPU) kinds of MemoryError.
+    torch raises RuntimeError, NumPy and CuPy (on a GPU) kinds of MemoryError, and a library that finds no room ImportError
+    or OSError.
     """
     text = " ".join(str(error).split())
-    if not isinstance(error, MemoryError) and not (isinstance(error, RuntimeError) and _OUT_OF_MEMORY.search(text)):
+    told_of_it = isinstance(error, (RuntimeError, ImportError, OSError)) and _OUT_OF_MEMORY.search(text)
+    if not isinstance(error, MemoryError) and not told_of_it:
         return None
-    is_gpu = "cupy" in type(error).__module__ or "cuda" in text.lower()
+    is_gpu = not isinstance(error, (ImportError, OSError)) and (
+        "cupy" in type(error).__module__ or "cuda" in text.lower()
+    )
     sentences = text.split(". ")
     told = next(
         (f" ({sentence})" for sentence in sentences if _OUT_OF_MEMORY.search(sentence)), f" ({text})" if text else ""
     )
-    lower = _TO_LOWER.get(command, "lower --batch-size or --memory-limit")
-    return f"out of memory on the {'GPU' if is_gpu else 'host'}{told}; {lower}, or end other programs"
+    ways = [] if isinstance(error, ImportError) else [_TO_LOWER.get(command, "lower --batch-size or --memory-limit")]
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    is_limited = limit != resource.RLIM_INFINITY and not is_gpu
+    ways.append(f"raise the limit of {limit / 1e9:.1f} GB (ulimit -v)" if is_limited else "end other programs")
+    return f"out of memory on the {'GPU' if is_gpu else 'host'}{told}; {', or '.join(ways)}"

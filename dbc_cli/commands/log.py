@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from dbc_cli.command import Given, command
 from dbc_cli.console import borderless_table, print_json, print_table, print_text
@@ -10,12 +16,17 @@ from dbc_cli.flags.flag import positional
 from dbc_cli.flags.tables import COMMON
 from schemas.choices import ArtifactKind
 from stages.errors import DbcError
+from stages.escapes import visible_line
 
 if TYPE_CHECKING:
     from stages.runs.listing import Listed
     from stages.runs.run_directory import RunDirectory
     from stages.runs.store import Artifact
 
+BESIDE_NAMES = 53
+"""Columns that hold all but the names of artifacts, and the first ten letters of commands."""
+WIDE = 110
+"""Columns from which on commands are broken and not cut; `--json` has all of them."""
 ARTIFACT = positional(str, "ARTIFACT", "As in dbc show; by default the newest of the last stage.")
 
 
@@ -31,16 +42,28 @@ def log(given: Given, name: str | None) -> None:
     if given.flag("json"):
         print_json({"run": given.run.as_posix(), "lineage": rows})
         return
-    headings = ("artifact", "id", "created", "seconds", "command")
-    cells = [
-        (row["artifact"], row["id"][:12], row["created"], f"{row['seconds']:.1f}", " ".join(row["command"]))
-        for row in rows
-        if row["problem"] is None
-    ]
-    print_table(borderless_table(headings, cells, n_left=5))
+    read = [row for row in rows if row["problem"] is None]
+    is_narrow = sys.stdout.isatty() and Console().width < WIDE
+    longest = max((len(row["artifact"]) for row in read), default=0)
+    print_table(lineage_table(read, one_line=is_narrow), narrowest=longest + BESIDE_NAMES)
     for row in rows:
         if row["problem"] is not None:
             print_text(row["problem"])
+
+
+def lineage_table(rows: Sequence[Mapping[str, Any]], *, one_line: bool) -> Table:
+    """Artifacts as a table; if it is too narrow, commands are cut to `one_line` or broken, and nothing else is."""
+    headings = ("artifact", "id", "created (UTC)", "seconds", "command")
+    table = borderless_table(headings, [], n_left=5)
+    for column in table.columns[:4]:
+        column.no_wrap = True
+    for row in rows:
+        created, seconds = row["created"][:16].replace("T", " "), f"{row['seconds']:.1f}"
+        command = Text(
+            visible_line(" ".join(row["command"])), no_wrap=one_line, overflow="ellipsis" if one_line else "fold"
+        )
+        table.add_row(row["artifact"], row["id"][:12], created, seconds, command)
+    return table
 
 
 def _last(run: RunDirectory) -> Artifact:

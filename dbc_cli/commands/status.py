@@ -150,7 +150,7 @@ def status_table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
 
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     table.add_column("artifact", no_wrap=True)
-    table.add_column("id", overflow="fold")
+    table.add_column("id", no_wrap=True)
     table.add_column("seconds", justify="right", overflow="fold")
     table.add_column("made from", overflow="fold")
     if any(row["damaged"] for row in rows):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from schemas.summaries import MetricsSummary
@@ -147,6 +149,15 @@ def _run_alone(root: Path, pinned: dict[Any, int], cell: Cell, context: Context)
 
 
 def _share_cores(n_threads: int) -> None:
+    Thread(target=_end_with_parent, daemon=True).start()
     import torch
 
     torch.set_num_threads(n_threads)
+
+
+def _end_with_parent() -> None:
+    """End this process if its parent is killed: it would wait for work from its siblings, which hold the queue open, too."""
+    started_by = parent_process()
+    if started_by is not None:
+        started_by.join()
+        os._exit(1)

@@ -8,6 +8,7 @@ from io import BytesIO, StringIO, TextIOWrapper
 import pytest
 from rich.console import Console
 
+from dbc_cli.commands.log import lineage_table
 from dbc_cli.commands.status import status_table
 from dbc_cli.console import RichReporter, flat, print_json, print_table, text_of
 from dbc_cli.run_progress import RunProgress
@@ -64,6 +65,19 @@ def test_a_note_is_told_once_and_a_warning_every_time(capsys: pytest.CaptureFixt
     assert capsys.readouterr().err.splitlines() == ["a", "warning: odd", "b", "warning: odd", "warning: odd"]
 
 
+@pytest.mark.parametrize(("width", "one_line"), [(80, True), (80, False), (160, False)])
+def test_the_lineage_is_cut_in_its_commands_alone(width: int, one_line: bool) -> None:
+    name = "stage-init/features/v1.zarr"
+    row = {"artifact": name, "id": "0123456789abcdef", "created": "2026-11-28T01:18:26.617+00:00", "seconds": 1234.5}
+    out = StringIO()
+    console = Console(file=out, width=width)
+    console.print(lineage_table([row | {"command": ["dbc", "run", "--stages", "[1]"] * 9}] * 2, one_line=one_line))
+    told, lines = f"{name}  0123456789ab  2026-11-28 01:18  1234.5   dbc run", out.getvalue().splitlines()
+    assert sum(line.startswith(told) for line in lines) == 2
+    assert (len(lines) == 3, "…" in out.getvalue()) == (one_line, one_line)
+    assert max(map(len, lines)) <= width
+
+
 @pytest.mark.parametrize("damaged", [[], ["pooled", "embedding"]])
 def test_artifacts_keep_their_names_in_a_narrow_terminal(damaged: list[str]) -> None:
     name = "stage-init/features/v1.zarr"
@@ -71,7 +85,7 @@ def test_artifacts_keep_their_names_in_a_narrow_terminal(damaged: list[str]) -> 
     out = StringIO()
     Console(file=out, width=60).print(status_table("run", [row]))
     lines = out.getvalue().splitlines()
-    assert any(line.startswith(name) for line in lines)
+    assert any(line.startswith(f"{name}  0123456789ab ") for line in lines)
     assert "…" not in out.getvalue()
     assert max(map(len, lines)) <= 60
 

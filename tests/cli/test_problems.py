@@ -123,6 +123,16 @@ def test_memory_that_runs_out_is_one_line_that_says_what_to_lower(error: Excepti
     assert memory_problem(error, f"dbc {command}") == f"{told}, or end other programs"
 
 
+@pytest.mark.parametrize("kind", [ImportError, OSError])
+def test_a_limit_of_memory_is_named(kind: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
+    error = kind("libtorch_cuda.so: failed to map segment from shared object")
+    monkeypatch.setattr("resource.getrlimit", lambda _: (3_072_000_000, -1))
+    lower = "" if kind is ImportError else "lower --memory-limit, or "
+    assert memory_problem(error, "dbc merge") == (
+        f"out of memory on the host ({error}); {lower}raise the limit of 3.1 GB (ulimit -v)"
+    )
+
+
 @pytest.mark.parametrize("error", [RuntimeError("shapes differ"), ValueError("out of memory"), OSError()])
 def test_another_error_is_none_of_memory(error: Exception) -> None:
     assert memory_problem(error, "dbc merge") is None
