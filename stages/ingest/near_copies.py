@@ -39,8 +39,9 @@ def share_of_copies(dataset: Artifact) -> float:
     firsts = firsts[np.argsort(dataset.read("path")[firsts], kind="stable")]
     most = min(MOST_LOOKED_AT, MOST_BYTES // int(np.prod(images.shape[1:])))
     if len(firsts) > most:
-        starts = np.linspace(0, len(firsts) - _IN_A_ROW, max(most // _IN_A_ROW, 1)).astype(np.int64)
-        firsts = firsts[np.unique(starts[:, None] + np.arange(_IN_A_ROW))]
+        in_a_row = min(_IN_A_ROW, most)
+        starts = np.linspace(0, len(firsts) - in_a_row, max(most // _IN_A_ROW, 1)).astype(np.int64)
+        firsts = firsts[np.unique(starts[:, None] + np.arange(in_a_row))]
     if len(firsts) < 3:
         return 0.0
     # at once: each part of the store is read whole

@@ -45,3 +45,10 @@ def test_frames_are_told_however_they_are_stored_and_pictures_of_their_own_are_n
     monkeypatch.setattr(near_copies, "_IN_A_ROW", 10)
     assert share_of_copies(dataset(frames, order)) == 1
     assert share_of_copies(dataset(frames[:2], order[order < 2])) == 0
+
+
+def test_of_large_pictures_only_so_many_are_looked_at_as_fit_into_memory(monkeypatch: Any) -> None:
+    frames = np.repeat(np.random.default_rng(0).integers(0, 250, (6, 40, 20, 3)), 4, axis=0)
+    for n_fit, share in ((8, 1), (2, 0), (0, 0)):
+        monkeypatch.setattr(near_copies, "MOST_BYTES", n_fit * frames[0].size)
+        assert share_of_copies(dataset(frames, np.arange(24))) == share
