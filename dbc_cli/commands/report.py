@@ -11,10 +11,11 @@ from dbc_cli.console import RichReporter, borderless_table, print_json, print_ta
 from dbc_cli.flags.flag import Flag, pins, stage_flag
 from dbc_cli.flags.tables import COMMON, OVERWRITE
 from dbc_cli.idle import tell_of_unused
+from dbc_cli.problems import in_flags
 from schemas.choices import Drawn, PageMap
 from stages.errors import DbcError, UsageError
 from stages.output_files import require_new, write_whole
-from stages.reporting import Reporter
+from stages.reporting import Keeping, Reporter
 
 if TYPE_CHECKING:
     from stages.evaluate.clusters.report import ClusterRow
@@ -90,7 +91,7 @@ def report(given: Given) -> None:
     tell_of_unused(given, dict.fromkeys(("draw", "columns"), "`out`") if picture is None else {})
     tell_of_unused(given, dict.fromkeys(("map", "page_mb"), "`html`") if page is None else {})
     top = given.get("top", 10)
-    reporter = RichReporter()
+    reporter = Keeping(RichReporter())
     run = with_clusters(given.run_directory, reporter)
     stage = stage_to_show(run, None, reporter) if given.stage is None and run.stages("clusters") else given.stage
     reported = make_report(run, stage=stage, reporter=reporter)
@@ -117,7 +118,7 @@ def report(given: Given) -> None:
         **reported.report.summary(most=top, identities=source_names(reported.dataset, "identity")),
     }
     if given.flag("json"):
-        print_json(fields)
+        print_json({**fields, "notes": [in_flags(told) for told in reporter.warned]})
         return
     _show(fields)
 

@@ -65,6 +65,15 @@ def test_features_read_back_without_pickle_and_for_the_projector(dbc: Dbc, crops
     assert "single_image_dim: 64" in Path("map/projector_config.pbtxt").read_text()
 
 
+def test_what_is_warned_of_is_in_json(dbc: Dbc, crops: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stages.runs.lineage.older_chain", lambda *_: "of an older chain, see `stage`")
+    commands = (["report"], ["export", "clusters", "--out", "c.csv"], ["export", "features", "--out", "f.npz"])
+    for command in commands:
+        told = dbc(*command, "--stage", "1", "--run", crops, "--json")
+        assert told.json["notes"] == ["of an older chain, see --stage"]
+        assert "warning: of an older chain" in told.err
+
+
 def test_a_model_whose_card_cannot_be_written_leaves_no_file(
     dbc: Dbc, crops: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
