@@ -95,5 +95,9 @@ def _show(found: Found, sheet: Path | None) -> None:
         table.columns[-1].justify = "left"
         table.columns[-1].overflow = "fold"
         print_table(table)
+    if found.stage > 0 and all(match.individual is None for matches in found.matches for match in matches):
+        print_text(
+            "none of these is in a cluster, as query and gallery samples are not: dbc assign gives PICTURE an individual"
+        )
     if sheet is not None:
         print_text(f"sheet: {sheet}")

@@ -45,6 +45,8 @@ from stages.typing import Float32Array, Float64Array, Int32Array, Int64Array, UI
 _RETRIEVAL = tuple(field.name for field in dataclasses.fields(RetrievalMetrics))
 SAMPLING_SEED = 0
 """Seed that draws the samples for the silhouette of a large set."""
+MANY_LEFT_OUT = 0.1
+"""Of the queries: if more have no match, it is said."""
 
 
 @dataclass(frozen=True)
@@ -267,6 +269,11 @@ def _notes(
         notes.append(f"no CMC, mAP and mINP: {_why_no_match(data)}")
     elif data.encounter is None and (data.camid[data.split != TRAIN] == UNKNOWN).all():
         notes.append("no camera ids: a query ignores nothing but itself, so matches from its own camera count")
+    elif retrieval.n_left_out > MANY_LEFT_OUT * retrieval.n_queries:
+        notes.append(
+            f"{retrieval.n_left_out} of {retrieval.n_queries} queries have no match in another {_place(data)}, so CMC, mAP "
+            f"and mINP are of the other {retrieval.n_valid}"
+        )
     if told := told_of_labelled(agreement.n_labelled, len(data.labels), n_told):
         notes.append(told)
     elif agreement.n_labelled == 0:
@@ -282,9 +289,14 @@ def _why_no_match(data: Evaluated) -> str:
         if not identities:
             return f"no identity of a {place} sample is known; `ids` gives them"
     if query & gallery:
-        place = "camera" if data.encounter is None else "encounter"
-        return f"all gallery samples of a query's identity are of the query's own {place}, and those do not count"
+        return (
+            f"all gallery samples of a query's identity are of the query's own {_place(data)}, and those do not count"
+        )
     return "no identity of a query is in the gallery"
+
+
+def _place(data: Evaluated) -> str:
+    return "camera" if data.encounter is None else "encounter"
 
 
 def _summary(

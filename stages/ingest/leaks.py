@@ -10,6 +10,7 @@ import numpy as np
 from stages.ingest.formats.names import plain, shown
 from stages.samples import GALLERY, QUERY, TRAIN, Samples
 
+FAR_MORE = 2
 LEAKS = {
     "shared_identities": "identities that are in train and also in query or gallery: {n}; metrics will look too good",
     "pictures_of_two_identities": "pictures that are there under several identities, byte for byte: {n}; correct the labels, "
@@ -49,19 +50,23 @@ def _alike(samples: Samples, digests: Sequence[str]) -> list[list[tuple[int, int
     return [images for images in images_of.values() if len({sample for _, sample in images}) > 1]
 
 
-def repeated_pictures(samples: Samples, paths: Sequence[str], digests: Sequence[str]) -> tuple[str, str | None]:
-    """The first picture that has several identities, empty if there is none, and a line about other repeated ones, or None.
+def repeated_pictures(
+    samples: Samples, paths: Sequence[str], digests: Sequence[str]
+) -> tuple[dict[str, str], str | None]:
+    """The first of the repeated pictures that `find_leaks` counts, by kind, and a line about other repeated ones, or None.
 
     `paths` and `digests` (n_images) tell where images lie and what they hold. Frames of one tracklet may be alike, and
     pictures that are in train and also in query or gallery are told as leaks.
     """
-    several, copies = [], []
+    several, copies, leaked = [], [], []
     for images in _alike(samples, digests):
         found = sorted((paths[image], int(samples.pid[sample]), sample) for image, sample in images)
         of_pid = {pid: (path, sample) for path, pid, sample in found if pid > 0}
+        of_part = {samples.split[sample] == TRAIN: path for path, _, sample in reversed(found)}
+        leaked += [(of_part[True], of_part[False])] if len(of_part) > 1 else []
         if len(of_pid) > 1:
             several.append(sorted(of_pid.values()))
-        elif len({samples.split[sample] == TRAIN for _, sample in images}) == 1 and not _is_query(samples, images):
+        elif len(of_part) == 1 and not _is_query(samples, images):
             copies.append([path for path, _, _ in found])
     told = None
     if copies:
@@ -71,14 +76,19 @@ def repeated_pictures(samples: Samples, paths: Sequence[str], digests: Sequence[
             f"pictures that are there before, byte for byte: {sum(map(len, copies)) - len(copies)}, the first "
             f"{shown(second)}, {same}; each is a sample of its own, so take them out if they are not meant"
         )
-    if not several:
-        return "", told
-    (first, a), (second, b) = min(several)[:2]
-    other = "" if first == second else f"{shown(second)} as "
-    return (
-        f", the first {shown(first)} as {shown(_identity(samples, a))} and {other}{shown(_identity(samples, b))}",
-        told,
-    )
+    named = {}
+    if leaked:
+        first, second = min(leaked)
+        named["pictures_in_train_and_test"] = (
+            f", the first {shown(first)}{'' if first == second else f', {shown(second)}'}"
+        )
+    if several:
+        (first, a), (second, b) = min(several)[:2]
+        other = "" if first == second else f"{shown(second)} as "
+        named["pictures_of_two_identities"] = (
+            f", the first {shown(first)} as {shown(_identity(samples, a))} and {other}{shown(_identity(samples, b))}"
+        )
+    return named, told
 
 
 def _is_query(samples: Samples, images: Sequence[tuple[int, int]]) -> bool:
@@ -91,6 +101,17 @@ def _is_query(samples: Samples, images: Sequence[tuple[int, int]]) -> bool:
 
 def _identity(samples: Samples, sample: int) -> str:
     return (samples.identity[sample] if samples.identity else "") or str(samples.pid[sample])
+
+
+def told_queries(samples: Samples) -> list[str]:
+    """A line if there are far more queries than gallery images; such as if the two folders were changed about."""
+    n_query, n_gallery = (int((samples.split == split).sum()) for split in (QUERY, GALLERY))
+    if not 0 < FAR_MORE * n_gallery < n_query:
+        return []
+    return [
+        f"there are {n_query} queries and {n_gallery} gallery images, and mostly it is the other way round: look whether "
+        "query and gallery were changed about"
+    ]
 
 
 def one_camera(samples: Samples) -> str | None:

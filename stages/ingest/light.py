@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from stages.ingest.formats.names import shown
 from stages.runs.store import Artifact
 from stages.samples import TRAIN, UNKNOWN, took_few
 from stages.typing import BoolArray, Int64Array, UInt8Array
@@ -26,28 +27,30 @@ _LEAST_PAIRS = 10
 _AT_ONCE = 100
 
 
-def grey_and_coloured(dataset: Artifact, samples: Int64Array) -> tuple[BoolArray, BoolArray]:
-    """Whether the first image of each of `samples` (n,), as it is stored, is grey, and whether it is coloured.
+def grey_coloured_black(dataset: Artifact, samples: Int64Array) -> tuple[BoolArray, BoolArray, BoolArray]:
+    """Whether the first image of each of `samples` (n,), as it is stored, is grey, whether coloured, and whether black.
 
-    It is neither if hardly a pixel counts: those that are dark, or like a corner, as a border that pads it is, do not.
+    It is neither grey nor coloured if hardly a pixel counts: those that are dark, or like a corner, as a border that pads it
+    is, do not.
     """
     images, first = dataset.rows("images"), dataset.read("frame_start")[:-1][samples]
-    grey, coloured = [np.zeros(0, dtype=np.bool_)], [np.zeros(0, dtype=np.bool_)]
+    found = [np.zeros((3, 0), dtype=np.bool_)]
     for start in range(0, len(first), _AT_ONCE):
         # channel by channel: np.ptp along them takes twenty times as long
         red, green, blue = np.moveaxis(np.asarray(images[first[start : start + _AT_ONCE]]), 3, 0)
         light = np.maximum(np.maximum(red, green), blue)
         spread = light - np.minimum(np.minimum(red, green), blue)
         counts = light > DARK
+        is_black = ~counts.any(axis=(1, 2))
         for corner in (0, -1):
             counts &= _differ(light, corner) | _differ(spread, corner)
         n_counted = counts.sum(axis=(1, 2))
         levels, of_light = (np.where(counts, each, 0).sum(axis=(1, 2)) for each in (spread, light))
         is_grey = levels < GREY * np.minimum(of_light, 100 * n_counted)
         is_lit = n_counted >= LEAST_LIT * light[0].size
-        grey.append(is_grey & is_lit)
-        coloured.append(~is_grey & is_lit)
-    return np.concatenate(grey), np.concatenate(coloured)
+        found.append(np.stack([is_grey & is_lit, ~is_grey & is_lit, is_black]))
+    is_grey, is_coloured, is_black = np.concatenate(found, axis=1)
+    return is_grey, is_coloured, is_black
 
 
 def _differ(values: UInt8Array, corner: int) -> BoolArray:
@@ -58,25 +61,33 @@ def _differ(values: UInt8Array, corner: int) -> BoolArray:
 
 
 def told_light(dataset: Artifact) -> list[str]:
-    """A line if cameras of `dataset` took a good part of their pictures in grey, and others in colour; else none."""
+    """A line if pictures of `dataset` are black, and one if cameras took a good part in grey, and others in colour."""
     camid = dataset.read("camid")
     # cameras that took few are ignored
     camid = (np.full_like(camid, UNKNOWN) if took_few(camid) else camid)[:MOST_LOOKED_AT]
-    is_grey, is_coloured = grey_and_coloured(dataset, np.arange(len(camid)))
+    is_grey, is_coloured, is_black = grey_coloured_black(dataset, np.arange(len(camid)))
+    of = f"of {len(camid)} pictures{' looked at' if len(dataset.read('pid')) > len(camid) else ''}"
+    told = []
+    if is_black.any():
+        first = dataset.read("path")[dataset.read("frame_start")[np.flatnonzero(is_black)[0]]]
+        told.append(
+            f"{int(is_black.sum())} {of} are black, and taken as any other, the first {shown(first)}: leave them out"
+        )
     # of each camera the fewer ones: none if grey pictures have cameras of their own
     of_both = [min(is_grey[own].sum(), is_coloured[own].sum()) for own in (camid == each for each in np.unique(camid))]
     if sum(of_both) < max(A_GOOD_PART * len(camid), 1):
-        return []
-    looked_at = " looked at" if len(dataset.read("pid")) > len(camid) else ""
+        return told
     return [
-        f"{int(is_grey.sum())} of {len(camid)} pictures{looked_at} are grey, as infrared ones of the night are: features may "
-        f"keep them apart from coloured ones, so that an individual counts twice; {ADVICE}"
+        *told,
+        f"{int(is_grey.sum())} {of} are grey, as infrared ones of the night are: features may "
+        f"keep them apart from coloured ones, so that an individual counts twice; {ADVICE}",
     ]
 
 
 def told_apart(dataset: Artifact, labels: Int64Array) -> str | None:
     """A line if clusters `labels` (n_train,) hold grey and coloured pictures far more rarely than chance; else None."""
-    is_grey, is_coloured = grey_and_coloured(dataset, np.flatnonzero(dataset.read("split") == TRAIN)[:MOST_LOOKED_AT])
+    train = np.flatnonzero(dataset.read("split") == TRAIN)[:MOST_LOOKED_AT]
+    is_grey, is_coloured, _ = grey_coloured_black(dataset, train)
     is_either = is_grey | is_coloured
     of_all, is_grey = labels[: len(is_grey)][is_either], is_grey[is_either]
     n_grey = int(is_grey.sum())
@@ -89,5 +100,5 @@ def told_apart(dataset: Artifact, labels: Int64Array) -> str | None:
     return (
         f"{n_mixed / n_pairs:.0%} of the pairs in clusters are of a grey and a coloured picture, {chance:.0%} by chance: "
         f"individuals may be in one cluster by day and in another by night, and count twice; "
-        + (ADVICE if told_light(dataset) else "join them by dbc review")
+        + (ADVICE if any(ADVICE in line for line in told_light(dataset)) else "join them by dbc review")
     )

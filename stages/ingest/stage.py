@@ -24,7 +24,7 @@ from stages.ingest.formats import image_root, read_samples
 from stages.ingest.formats.excluded import without
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.listing import HARMLESS, told_left_out
-from stages.ingest.leaks import LEAKS, find_leaks, one_camera, repeated_pictures
+from stages.ingest.leaks import LEAKS, find_leaks, one_camera, repeated_pictures, told_queries
 from stages.ingest.light import told_light
 from stages.ingest.order import content_order
 from stages.ingest.source_digest import combine_digests, digest_images, digest_samples
@@ -261,14 +261,14 @@ def _report(images: _Images, findings: Findings, leaks: dict[str, int], reporter
     samples = images.samples
     missing = ", ".join(f"{column} {n}" for column, n in findings.missing.items() if n)
     notes = [*findings.notes, *([f"missing values: {missing} of {len(samples.path)} images"] if missing else [])]
-    first, copies = repeated_pictures(samples, images.path, images.digests)
-    named = {"pictures_of_two_identities": first}
+    named, copies = repeated_pictures(samples, images.path, images.digests)
     warnings = [*findings.warnings, *(LEAKS[kind].format(n=f"{n}{named.get(kind, '')}") for kind, n in leaks.items())]
     warnings += [copies] if copies else []
     others = findings.left_out or Counter()
     if others:
-        (notes if others.keys() <= HARMLESS else warnings).extend(told_left_out(others))
+        (notes if others.keys() <= HARMLESS else warnings).extend(told_left_out(others, findings.left_out_in))
     warnings += [warning for warning in (one_camera(samples),) if warning]
+    notes += told_queries(samples)
     _tell(notes, warnings, reporter)
     return tuple(warnings)
 

@@ -152,3 +152,5 @@ def test_a_match_of_the_own_encounter_is_no_match(dbc: Dbc, tmp_path: Path, colu
     assert dbc("extract", *NETWORK, "--run", run).status == 0
     measured = dbc("eval", "--run", run, "--json").json
     assert (measured["n_queries"], measured["n_queries_left_out"]) == (2 - n_left_out, n_left_out)
+    told = "1 of 2 queries have no match in another encounter, so CMC, mAP and mINP are of the other 1"
+    assert (told in dbc("eval", "--run", run).err) == bool(n_left_out)

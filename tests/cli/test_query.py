@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dbc_cli.commands.query import _show
 from stages.runs.run_directory import RunDirectory
+from stages.search.query import Found, Match
 from tests.cli.conftest import Dbc, merged_crops
 
 LEVELS = (0, 4, 90, 94, 200)
@@ -43,6 +45,14 @@ def test_the_same_picture_is_first_and_clusters_are_those_of_the_artifact(
     # whitenings are kept, and nothing else is written
     after = sorted(path for path in crops.rglob("*") if path.is_file() and ".checkpoint" not in path.as_posix())
     assert after == [path for path in before if ".checkpoint" not in path.as_posix()]
+
+
+@pytest.mark.parametrize("individual", [None, 3])
+def test_matches_without_individuals_send_to_assign(individual: int | None, capsys: pytest.CaptureFixture[str]) -> None:
+    match = Match("a.jpg", "a.jpg", "query", 0.9, individual, None, None)
+    found = Found(1, 1, (Path("p.jpg"),), ((match,),), (), None, None)  # type: ignore[arg-type]
+    _show(found, None)
+    assert ("dbc assign gives PICTURE an individual" in capsys.readouterr().out) == (individual is None)
 
 
 def test_before_any_merge_samples_stand_alone(dbc: Dbc, run: Path) -> None:

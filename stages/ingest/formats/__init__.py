@@ -73,7 +73,7 @@ def read_samples(
     if "view_pattern" in layout.options and not any(samples.view_name):
         findings.notes += told_sides(samples.path)
     if findings.left_out is None:
-        findings.left_out = left_out(source, taken={*samples.path, *layout.tables})
+        findings.left_out = left_out(source, taken={*samples.path, *layout.tables}, places=findings.left_out_in)
         if layout.name == "folder":
             findings.warnings += _named_like_pictures(source, samples.path, findings.left_out)
             folders = {path.rpartition("/")[0].removesuffix("/img1") for path in samples.path} - {""}

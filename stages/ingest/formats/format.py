@@ -17,14 +17,15 @@ from stages.samples import Samples
 class Findings:
     """What there is to say about a source beside its samples; readers add to it.
 
-    `missing` counts the values that are missing, by column; `left_out` the files that are no samples, by suffix; `boxes` the
-    boxes that are none or were changed, by what was the matter. `notes` and `warnings` are single lines; warnings are about
-    what is probably not wanted. `draws_splits` says that the source has identities and no splits of its own, so that
-    `test_fraction` decides them.
+    `missing` counts the values that are missing, by column; `left_out` the files that are no samples, by suffix, and
+    `left_out_in` the images among them, by folder; `boxes` the boxes that are none or were changed, by what was the matter.
+    `notes` and `warnings` are single lines; warnings are about what is probably not wanted. `draws_splits` says that the
+    source has identities and no splits of its own, so that `test_fraction` decides them.
     """
 
     missing: Counter[str] = field(default_factory=Counter)
     left_out: Counter[str] | None = None
+    left_out_in: Counter[str] = field(default_factory=Counter)
     boxes: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)

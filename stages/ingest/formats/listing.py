@@ -65,24 +65,27 @@ def subfolders(folder: Path) -> list[Path]:
         return []
 
 
-def left_out(folder: Path, *, taken: Collection[str]) -> Counter[str]:
+def left_out(folder: Path, *, taken: Collection[str], places: Counter[str] | None = None) -> Counter[str]:
     """How many files below `folder` are not `taken` (paths relative to it), by suffix in lower case.
 
     Hidden files, those of hidden folders and those of file managers (`Thumbs.db`) count as `HIDDEN`. A folder that
-    cannot be read counts as one file, and so does that of a run, as `RUN`.
+    cannot be read counts as one file, and so does that of a run, as `RUN`. `places` gains the images among them, by folder.
     """
     counts: Counter[str] = Counter()
     try:
         for path, _ in _walk(str(folder), "", recursive=True, above=(), hidden=True):
             if path not in taken:
                 counts[kind_of(path)] += 1
+                if places is not None and suffix_of(path) in image_suffixes():
+                    places[path.rpartition("/")[0]] += 1
     except OSError:
         counts["in folders that cannot be read"] += 1
     return counts
 
 
-def told_left_out(counts: Counter[str]) -> list[str]:
+def told_left_out(counts: Counter[str], places: Counter[str] | None = None) -> list[str]:
     """Lines about files that are left out (`left_out`): pictures of other kinds, videos, other pictures, and the rest."""
+    place, n_there = max((places or Counter()).items(), key=lambda each: (each[1], each[0]), default=("", 0))
     pictures = Counter({kind: n for kind, n in counts.items() if kind in _OTHER_PICTURES})
     videos = Counter({kind: n for kind, n in counts.items() if is_video(kind)})
     lines = []
@@ -94,7 +97,8 @@ def told_left_out(counts: Counter[str]) -> list[str]:
         lines.append(f"videos left out: {counted(videos)}; `format='video'` reads them, in a run of their own")
     unnamed = Counter({kind: n for kind, n in counts.items() if kind in image_suffixes()})
     if unnamed:
-        lines.append(f"pictures left out, because the table or layout does not name them: {counted(unnamed)}")
+        where = f", {'all' if n_there == unnamed.total() else n_there} in {shown(place)}" if place else ""
+        lines.append(f"pictures left out, because the table or layout does not name them: {counted(unnamed)}{where}")
     if rest := counts - pictures - videos - unnamed:
         lines.append(f"files left out, because they are not images of the data set: {counted(rest)}")
     return lines

@@ -57,7 +57,7 @@ class NamedFiles:
         _tell(rows, findings, are_shifted=counted != pids)
         if junk:
             findings.notes.append(f"junk (pid -1) in train, left out: {len(junk)}")
-            findings.left_out = left_out(source, taken={*path, *(row[0] for row in junk)})
+            findings.left_out = left_out(source, taken={*path, *(row[0] for row in junk)}, places=findings.left_out_in)
         return Samples.of_images(path, counted, camids, splits)
 
     def parse(self, name: str, *, folder: str) -> tuple[int, int]:

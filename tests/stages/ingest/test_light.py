@@ -29,6 +29,7 @@ def dataset(is_grey: Sequence[bool], camid: Sequence[int] = (), *, images: UInt8
         "split": np.zeros(len(is_grey), dtype=np.uint8),
         "camid": np.array(camid or [-2] * len(is_grey)),
         "pid": np.zeros(len(is_grey)),
+        "path": [f"{number}.jpg" for number in range(len(is_grey))],
     }
 
     class Stored:
@@ -80,8 +81,15 @@ def test_coloured_pictures_with_borders_and_dark_or_blank_ones_are_not_grey(
     images = pictures([False] * 40)
     images[::2] = change(images[::2])
     changed = dataset([False] * 40, images=images)
-    assert told_light(changed) == []
+    assert all("are black" in line for line in told_light(changed))
     assert told_apart(changed, np.arange(40) % 8) is None
+
+
+def test_black_pictures_are_told() -> None:
+    images = pictures([False] * 40)
+    images[3::8] = 9
+    told = "5 of 40 pictures are black, and taken as any other, the first '3.jpg': leave them out"
+    assert told_light(dataset([False] * 40, images=images)) == [told]
 
 
 @pytest.mark.parametrize("level", [0, 114, 255])
