@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from schemas.manifest import AnyManifest, MetricsManifest
 from schemas.parameters import EvaluateParameters
@@ -66,8 +67,10 @@ def of_other_clusters(run: RunDirectory, shown: Sequence[MetricsManifest]) -> li
     for metrics in shown:
         parents = {parent.kind: parent for parent in metrics.parents}
         if {"features", "clusters"} <= parents.keys():
-            features, clusters = (run.resolve(parents[kind]) for kind in ("features", "clusters"))
-            told += broken_chain(run, features, clusters)
+            # nothing is known of what is gone, and figures are shown without it
+            with suppress(DbcError):
+                features, clusters = (run.resolve(parents[kind]) for kind in ("features", "clusters"))
+                told += broken_chain(run, features, clusters)
     return told
 
 

@@ -15,6 +15,9 @@ GREY = 0.03
 """Between the brightest and the darkest channel of a pixel, as a share of the brightest, or of 100 of 255 levels where
 that is less, in the mean over a picture's lit pixels: those of infrared have less. Cars on asphalt, the least coloured of
 nine sets by day, have 3.0 levels or more; pictures of people and antelopes 3.5 % or more, however dark they are."""
+COLOURED = 5
+"""Levels between those channels of a pixel that has a colour: infrared pictures have hardly any, and pale ones by day, as of
+seals on mud, have a hundredth or more."""
 DARK = 24
 """The brightest channel of a pixel whose colour tells nothing."""
 LEAST_LIT = 0.05
@@ -47,6 +50,7 @@ def grey_coloured_black(dataset: Artifact, samples: Int64Array) -> tuple[BoolArr
         n_counted = counts.sum(axis=(1, 2))
         levels, of_light = (np.where(counts, each, 0).sum(axis=(1, 2)) for each in (spread, light))
         is_grey = levels < GREY * np.minimum(of_light, 100 * n_counted)
+        is_grey &= (counts & (spread >= COLOURED)).sum(axis=(1, 2)) < 0.01 * n_counted
         is_lit = n_counted >= LEAST_LIT * light[0].size
         found.append(np.stack([is_grey & is_lit, ~is_grey & is_lit, is_black]))
     is_grey, is_coloured, is_black = np.concatenate(found, axis=1)

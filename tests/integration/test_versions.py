@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import pytest
@@ -123,6 +124,10 @@ def test_evaluating_clusters_that_the_model_was_not_trained_on_says_so(tmp_path:
     assert [each.summary.stage for each in evaluations(run, reporter)] == [-1, 0]
     assert [stage for stage, metrics in metrics_by_stage(run, {}).items() if metrics] == [-1, 0]
     assert reporter.warned[0].startswith("the figures of stage 1 are of other models or features than the run has now")
+    # figures are shown without clusters that are gone
+    shown = [metrics_manifest(outcome.artifact)]
+    rmtree(run.require("clusters", 1).path)
+    assert of_other_clusters(run, shown) == []
 
 
 def test_merging_on_from_clusters_of_another_dataset_is_refused(tmp_path: Path) -> None:

@@ -70,8 +70,9 @@ def read_samples(
             f"categories: {counted(first)}{more}, all of which are taken and compared with each other; `category` takes those "
             "that you name"
         )
-    if "view_pattern" in layout.options and not any(samples.view_name):
-        findings.notes += told_sides(samples.path)
+    # front and back are names of cameras, too
+    if "view_pattern" in layout.options and not any(samples.view_name) and not any(samples.camera):
+        findings.notes += told_sides(samples.path, samples.identity)
     if findings.left_out is None:
         findings.left_out = left_out(source, taken={*samples.path, *layout.tables}, places=findings.left_out_in)
         if layout.name == "folder":

@@ -174,11 +174,12 @@ def _identity_names(
     if folder_identities is None and doubtful and _doubtful([(name, rest) for name, _, rest in every])[0]:
         tables = "; for tracks in them, list pictures in a table with the columns path, camera and tracklet"
         tables = tables if all(path in spared or _is_of_track(path) for path in paths) and not in_splits else ""
-        kind = "view" if {name.lower() for name in doubtful} <= SIDES else "camera"
+        kinds = ["view", "camera"] if {name.lower() for name in doubtful} <= SIDES else ["camera"]
+        patterns = ", ".join(f"`{kind}_pattern='^([^/]+)/'` if they are {kind}s" for kind in kinds)
         raise UsageError(
             f"{shown(source)} sorts its images into {shortened([shown(name) for name in doubtful])}, which may be no "
-            f"identities{why}; say `folder_identities=True` if they are, `folder_identities=False` if not (and "
-            f"`{kind}_pattern='^([^/]+)/'` if they are {kind}s){tables}"
+            f"identities{why}; say `folder_identities=True` if they are, `folder_identities=False` if not "
+            f"(and {patterns}){tables}"
         )
     return names
 

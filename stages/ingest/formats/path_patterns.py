@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
-from itertools import compress
+from itertools import compress, zip_longest
 from pathlib import Path
 
 from stages.errors import UsageError
@@ -65,9 +65,12 @@ def view_texts(
     return [text.lower() for text in texts]
 
 
-def told_sides(paths: Sequence[str]) -> list[str]:
-    """A line if folders of `paths` are called as two sides of an individual are, which no `view_pattern` takes."""
-    sides = {path: [part for part in path.split("/")[:-1] if part.lower() in SIDES] for path in paths}
+def told_sides(paths: Sequence[str], identities: Sequence[str] = ()) -> list[str]:
+    """A line if folders of `paths`, other than of their `identities`, are called as two sides of an individual are."""
+    sides = {
+        path: [part for part in path.split("/")[:-1] if part.lower() in SIDES and part != identity]
+        for path, identity in zip_longest(paths, identities)
+    }
     names = sorted({part for own in sides.values() for part in own})
     different = sorted({name.lower() for name in names})
     if len(different) < 2:

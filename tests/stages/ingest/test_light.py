@@ -85,6 +85,13 @@ def test_coloured_pictures_with_borders_and_dark_or_blank_ones_are_not_grey(
     assert told_apart(changed, np.arange(40) % 8) is None
 
 
+def test_pale_pictures_by_day_are_not_grey() -> None:
+    """Seals on mud: hardly any colour in the mean, and a hundredth of the pixels has some."""
+    images = pictures([True, False] * 20)
+    images[::2, 5, :2] = (120, 114, 110)
+    assert told_light(dataset([False] * 40, images=images)) == []
+
+
 def test_black_pictures_are_told() -> None:
     images = pictures([False] * 40)
     images[3::8] = 9

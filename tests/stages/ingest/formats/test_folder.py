@@ -237,4 +237,18 @@ def test_views_in_folders_are_told_of_and_taken_by_a_pattern_as_far_as_paths_hav
     assert not samples.view_name
     assert any("fits no path, so no view of these pictures is known" in note for note in findings.notes)
     touch(tmp_path / "sides", ["left/1.jpg", "right/2.jpg"])
-    assert "`view_pattern='^([^/]+)/'` if they are views" in refusal(tmp_path / "sides", "folder")
+    told = "(and `view_pattern='^([^/]+)/'` if they are views, `camera_pattern='^([^/]+)/'` if they are cameras)"
+    assert told in refusal(tmp_path / "sides", "folder")
+
+
+def test_folders_of_cameras_and_individuals_are_not_told_as_views(tmp_path):
+    touch(tmp_path / "park", ["front/1.jpg", "back/2.jpg"])
+    touch(tmp_path / "lr", ["l/1.jpg", "r/2.jpg", "x/3.jpg"])
+    text(tmp_path / "table.csv", "path,camera\npark/front/1.jpg,front\npark/back/2.jpg,back\n")
+    for source, layout, parameters in [
+        ("park", "folder", {"folder_identities": False, "camera_pattern": "^(front|back)/"}),
+        ("lr", "folder", {"folder_identities": True}),
+        ("table.csv", "csv", {}),
+    ]:
+        _, findings = read_as(tmp_path / source, layout, **parameters)
+        assert not any("may be views" in note for note in findings.notes), source
