@@ -75,7 +75,8 @@ def told_light(dataset: Artifact) -> list[str]:
     if is_black.any():
         first = dataset.read("path")[dataset.read("frame_start")[np.flatnonzero(is_black)[0]]]
         told.append(
-            f"{int(is_black.sum())} {of} are black, and taken as any other, the first {shown(first)}: leave them out"
+            f"{int(is_black.sum())} {of} {'is' if is_black.sum() == 1 else 'are'} black or nearly so, and taken as any other, "
+            f"the first {shown(first)}: `exclude` leaves out what shows nothing"
         )
     # of each camera the fewer ones: none if grey pictures have cameras of their own
     of_both = [min(is_grey[own].sum(), is_coloured[own].sum()) for own in (camid == each for each in np.unique(camid))]

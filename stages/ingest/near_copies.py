@@ -16,7 +16,7 @@ _SIDE = 16
 NEAR = 0.1
 """Of the median distance of two pictures, each of 16 × 16 means: what is nearer is almost a copy."""
 MANY = 0.15
-"""The share of such pictures that is told: 0.28 to 0.38 of frames of videos, of cows and of people, and 0.09 at most in 15
+"""The share of such pictures that is told: 0.28 to 0.38 in two of three sets of frames of videos, and 0.09 at most in 15
 other sets, of photographs, turntables and drawn people."""
 
 

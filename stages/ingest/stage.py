@@ -24,6 +24,7 @@ from stages.ingest.formats import image_root, read_samples
 from stages.ingest.formats.excluded import without
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.listing import HARMLESS, told_left_out
+from stages.ingest.formats.names import shown
 from stages.ingest.leaks import LEAKS, find_leaks, one_camera, repeated_pictures, told_queries
 from stages.ingest.light import told_light
 from stages.ingest.order import content_order
@@ -240,6 +241,11 @@ def _samples(
     findings: Findings,
 ) -> Samples:
     samples = read_samples(source, root=root, parameters=parameters, findings=findings)
+    if before is None and parameters.view_pattern is not None and not any(samples.view_name):
+        raise UsageError(
+            f"`view_pattern` {shown(parameters.view_pattern)} gives no picture a view; correct it, as in "
+            "'(?i)/(left|right)/', or leave it out"
+        )
     made_with = None if before is None else dataset_manifest(before).parameters
     samples = without(samples, parameters.exclude, findings, before="" if made_with is None else made_with.exclude)
     if not findings.draws_splits and "test_fraction" in parameters.model_fields_set and parameters.test_fraction:

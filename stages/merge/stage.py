@@ -39,6 +39,7 @@ from stages.reporting import Keeping, Reporter, in_thousandths, pairs_a_second
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lineage import (
     before_review,
+    broken_chain,
     dataset_of,
     newest_features,
     require_same_dataset,
@@ -164,7 +165,7 @@ def merge(
         execution = Execution(
             backend=backend.library, device=backend.device, precision=_precision(result), processes=processes.size
         )
-        return Computed(summary, execution)
+        return Computed(summary, execution, notes=broken_chain(run, features, previous))
 
     return _tell_of_corrected(run, make_artifact(run, request, compute, context=context, shared=True), context.reporter)
 

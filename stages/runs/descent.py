@@ -63,8 +63,8 @@ def metrics_now(run: RunDirectory, reporter: Reporter = SILENT) -> list[int]:
     others = [stage for stage in found if stage not in own]
     if own and others:
         reporter.warn(
-            f"the figures of {_named(others)} are of other models or features than the run has now, and are left out; make "
-            "what is not of now anew"
+            f"the figures of {_named(others)} are of other models or features than the run has now, and are left out; "
+            "`dbc run` makes all anew"
         )
     return own or found
 

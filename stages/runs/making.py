@@ -41,8 +41,8 @@ SIGHT_SECONDS = 60
 class Request:
     """What is to be made, by which parameters, from which artifacts.
 
-    An older version that is found becomes the newest once more, unless it `stays`. `notes` tell what was found about the
-    parents now: they are kept with an artifact that is made, and are in the outcome also if one is found.
+    An older version that is found becomes the newest once more, unless it `stays`. `notes` tell what is so of the
+    parents now: they are in the outcome, whether an artifact is made or found, and not kept, since they may be mended.
     """
 
     kind: ArtifactKind
@@ -70,7 +70,7 @@ class Made:
     """What became of a request. `artifact` is None only for a dry run of something new.
 
     `found_version` is that of an older version that was found and is, or in a dry run would be, the newest once more. `notes`
-    are those of the request, which an artifact that was found may lack.
+    are those of the request.
     """
 
     status: ArtifactStatus
@@ -314,7 +314,7 @@ def _compute(
         versions=dict(library_versions()),
         created=_now(),
         wall_seconds=round(time.perf_counter() - started, 3),
-        notes=(*request.notes, *computed.notes),
+        notes=computed.notes,
         arrays=arrays,
         summary=computed.summary,
         **(request.extra or {}),

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from schemas.parameters import IngestParameters
-from stages.errors import DbcError
+from stages.errors import DbcError, UsageError
 from stages.ingest.decode import pixels
 from stages.ingest.decode.block import ImageSize
 from stages.ingest.decode.pixels import Files
@@ -112,6 +112,17 @@ def test_a_worker_out_of_memory_is_one_line_and_leaves_nothing(tmp_path: Path, m
     assert str(caught.value).startswith("out of memory while decoding '")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_pattern_of_views_that_fits_nothing_is_refused_unless_pictures_join(tmp_path: Path) -> None:
+    write_images(tmp_path / "left", 2)
+    write_images(tmp_path / "more", 1)
+    with pytest.raises(UsageError, match=r"`view_pattern` '/\(lft\)/' gives no picture a view; correct it, as in"):
+        read(tmp_path / "run", tmp_path / "left", workers=0, view_pattern="/(lft)/")
+    asked = IngestParameters(format="folder", **SIZE, view_pattern="(left)/")  # type: ignore[arg-type]
+    run = RunDirectory(tmp_path / "run")
+    for source, add in (("left", False), ("more", True)):
+        assert ingest(run, source=tmp_path / source, parameters=asked, add=add, context=Context(workers=0)).artifact
 
 
 def test_the_number_of_workers_that_ran_is_recorded(tmp_path: Path) -> None:

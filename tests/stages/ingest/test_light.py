@@ -95,8 +95,8 @@ def test_pale_pictures_by_day_are_not_grey() -> None:
 def test_black_pictures_are_told() -> None:
     images = pictures([False] * 40)
     images[3::8] = 9
-    told = "5 of 40 pictures are black, and taken as any other, the first '3.jpg': leave them out"
-    assert told_light(dataset([False] * 40, images=images)) == [told]
+    (told,) = told_light(dataset([False] * 40, images=images))
+    assert told.startswith("5 of 40 pictures are black or nearly so, and taken as any other, the first '3.jpg': ")
 
 
 @pytest.mark.parametrize("level", [0, 114, 255])
