@@ -13,7 +13,7 @@ from schemas.stage_names import INIT_STAGE
 from schemas.summaries import DatasetSummary
 from stages.constraints.stage import AskedConstraints
 from stages.errors import UsageError
-from stages.merge.constrained import require_known
+from stages.merge.constrained import require_in_source
 from stages.merge.schedule import last_stage, least_merge_percent, number_of_merges
 from stages.runs.run_directory import RunDirectory, dataset_manifest
 
@@ -130,4 +130,4 @@ def check_plan(run: RunDirectory, plan: Plan) -> None:
             what = "train samples" if left == n_samples else f"clusters that stage {plan.last_stage} leaves"
             raise UsageError(f"`n_clusters` must be less than the {left} {what}, got {plan.n_clusters}")
     if plan.last_stage > 0:
-        require_known(dataset, plan.merge)
+        require_in_source(dataset, plan.merge)

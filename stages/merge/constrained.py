@@ -96,12 +96,12 @@ def known_from_source(
 
     The view is None if a merge by `parameters` compares all views. DbcError if no view or encounter is known that it needs.
     """
-    require_known(dataset, parameters)
+    require_in_source(dataset, parameters)
     view = dataset.read("view")[dataset.read("split") == TRAIN].astype(np.int64) if parameters.view == "apart" else None
     return of_one_encounter(train_encounters(dataset), same, different), view
 
 
-def require_known(dataset: Artifact, parameters: MergeParameters) -> None:
+def require_in_source(dataset: Artifact, parameters: MergeParameters) -> None:
     """Raise DbcError if a merge by `parameters` needs views, encounters or cameras of train samples and they are not known."""
     needed_cameras(dataset, parameters)
     if parameters.view == "apart" and not views_known(dataset, dataset.read("split") == TRAIN):

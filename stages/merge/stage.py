@@ -26,8 +26,8 @@ from stages.merge.constrained import (
     labels_kept,
     made_for_merge,
     read_for_merge,
+    require_in_source,
     require_kept_apart,
-    require_known,
 )
 from stages.merge.corrected import corrected
 from stages.merge.linkage import empty_linkage, extend_linkage
@@ -95,7 +95,7 @@ def merge(
     warned = Keeping(context.reporter)
     features = newest_features(run, before, warned)
     dataset = dataset_of(run, features)
-    require_known(dataset, parameters)
+    require_in_source(dataset, parameters)
     previous = _previous(run, stage, before, parameters)
     if previous is not None:
         require_same_dataset(previous, dataset)
