@@ -17,6 +17,7 @@ NextBlock = Callable[[BoolArray, Key, int], RankedPairs]
 
 FEWEST_PAIRS = 256
 PAIRS_PER_MERGE = 3
+COSTLY_PAIRS = 12_288
 
 
 def walk(
@@ -73,9 +74,10 @@ def accepted(
 def first_capacity(n_merges: int, *, costly_blocks: bool = False) -> int:
     """How many pairs the first block holds: a small multiple of the merges wanted.
 
-    `costly_blocks`: another block costs as much as ranking thousands of pairs.
+    `costly_blocks`: another block costs as much as ranking thousands of pairs, so up to `COSTLY_PAIRS` it holds more.
     """
-    return max(FEWEST_PAIRS * (16 if costly_blocks else 1), PAIRS_PER_MERGE * n_merges)
+    few = FEWEST_PAIRS if not costly_blocks else max(16 * FEWEST_PAIRS, min(8 * n_merges, COSTLY_PAIRS))
+    return max(few, PAIRS_PER_MERGE * n_merges)
 
 
 def next_capacity(capacity: int, *, found: int, wanted: int) -> int:
