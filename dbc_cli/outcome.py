@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dbc_cli.console import show
-from dbc_cli.problems import in_flags
+from dbc_cli.problems import lines_in_flags
 from schemas.stage_names import json_stage, stage_label
 
 SHOWN_DIGITS = 12
@@ -52,7 +52,7 @@ def outcome_fields(outcome: Made) -> dict[str, Any]:
             "backend": manifest.execution.backend,
             "device": manifest.execution.device,
             "seconds": manifest.wall_seconds,
-            "notes": [in_flags(note) for note in dict.fromkeys((*outcome.notes, *manifest.notes))],
+            "notes": lines_in_flags(dict.fromkeys((*outcome.notes, *manifest.notes))),
         }
     return fields | {"parameters": outcome.parameters}
 

@@ -10,7 +10,7 @@ import ast
 import re
 import resource
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,6 +84,11 @@ def _where(name: str, command: str) -> str:
     if not own or name in own:
         return ""
     return next((f"dbc {each} " for each in sorted(FLAGS_OF, key=FLAGS_OF.__getitem__) if name in _flags_of(each)), "")
+
+
+def lines_in_flags(lines: Iterable[str]) -> list[str]:
+    """`lines`, each as `in_flags` has it, for the `notes` and `warnings` of JSON."""
+    return [in_flags(line) for line in lines]
 
 
 def _in_flags(whole: str, name: str, value: str | None, command: str) -> str:

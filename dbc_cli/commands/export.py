@@ -9,7 +9,7 @@ from dbc_cli.command import Given, command
 from dbc_cli.console import RichReporter, print_text, show
 from dbc_cli.flags.flag import OUTPUT, WHERE, Flag, pins, positional, stage_flag
 from dbc_cli.flags.tables import COMMON, OVERWRITE
-from dbc_cli.problems import in_flags
+from dbc_cli.problems import lines_in_flags
 from schemas.choices import ClusterFormat, ExportKind, MapMethod
 from schemas.stage_names import json_stage
 from stages.errors import UsageError
@@ -87,7 +87,7 @@ def export(given: Given, what: str | None) -> None:
 
 def _notes(given: Given, reporter: Keeping) -> list[str] | None:
     """What was warned of, for JSON; the table has it above."""
-    return [in_flags(told) for told in reporter.warned] if given.flag("json") else None
+    return lines_in_flags(reporter.warned) if given.flag("json") else None
 
 
 def _show(given: Given, what: str, fields: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from dbc_cli.commands.report import named_as_written, save_picture
 from dbc_cli.console import RichReporter, borderless_table, print_json, print_table, print_text, text_of
 from dbc_cli.flags.flag import OUTPUT, Flag, pins, positional, stage_flag
 from dbc_cli.flags.tables import COMMON, DEVICE, OVERWRITE
-from dbc_cli.problems import in_flags
+from dbc_cli.problems import lines_in_flags
 from schemas.stage_names import json_stage, stage_label
 from stages.errors import UsageError
 from stages.reporting import Keeping
@@ -69,8 +69,8 @@ def query(given: Given, pictures: list[Path] | None) -> None:
     given.remember(only_read=True)
     if given.flag("json"):
         stages = {"stage": json_stage(found.stage), "features_stage": json_stage(found.features_stage)}
-        notes = [in_flags(told) for told in reporter.warned]
-        print_json({"run": given.run.as_posix(), **stages, "sheet": sheet, "notes": notes, "pictures": _fields(found)})
+        more = {"sheet": sheet, "notes": lines_in_flags(reporter.warned), "pictures": _fields(found)}
+        print_json({"run": given.run.as_posix(), **stages, **more})
     else:
         _show(found, sheet)
 

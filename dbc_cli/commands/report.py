@@ -11,7 +11,7 @@ from dbc_cli.console import RichReporter, borderless_table, print_json, print_ta
 from dbc_cli.flags.flag import Flag, pins, stage_flag
 from dbc_cli.flags.tables import COMMON, OVERWRITE
 from dbc_cli.idle import tell_of_unused
-from dbc_cli.problems import in_flags
+from dbc_cli.problems import lines_in_flags
 from schemas.choices import Drawn, PageMap
 from stages.errors import DbcError, UsageError
 from stages.output_files import require_new, write_whole
@@ -118,7 +118,7 @@ def report(given: Given) -> None:
         **reported.report.summary(most=top, identities=source_names(reported.dataset, "identity")),
     }
     if given.flag("json"):
-        print_json({**fields, "notes": [in_flags(told) for told in reporter.warned]})
+        print_json({**fields, "notes": lines_in_flags(reporter.warned)})
         return
     _show(fields)
 

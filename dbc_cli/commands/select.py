@@ -9,7 +9,7 @@ from dbc_cli.command import Given, command
 from dbc_cli.console import RichReporter, borderless_table, print_json, print_table, print_text
 from dbc_cli.flags.flag import Flag, pins
 from dbc_cli.flags.tables import COMMON
-from dbc_cli.problems import in_flags
+from dbc_cli.problems import in_flags, lines_in_flags
 from schemas.stage_names import json_stage
 from stages.errors import DbcError
 from stages.loop.choice.rules import rule_names
@@ -76,7 +76,7 @@ def verdict_fields(verdict: Verdict) -> dict[str, Any]:
         "chosen": json_stage(verdict.chosen),
         "training_helped": verdict.helped,
         "verdict": in_flags(verdict.line),
-        "warnings": [in_flags(warning) for warning in verdict.warnings],
+        "warnings": lines_in_flags(verdict.warnings),
     }
 
 

@@ -151,8 +151,7 @@ def assign(run: RunDirectory, *, stage: int, parameters: AssignParameters, conte
 
     made = make_artifact(run, request, compute, context=context)
     for note in () if made.artifact is None else made.artifact.manifest.notes:
-        if note not in warned.warned:
-            context.reporter.warn(note)
+        context.reporter.warn(note)
     return made
 
 

@@ -140,8 +140,7 @@ def evaluate(
     outcome = make_artifact(run, request, compute, context=context)
     if outcome.artifact is not None:
         for note in outcome.artifact.manifest.notes:
-            if note not in told.warned:
-                context.reporter.note(note)
+            context.reporter.note(note)
     return outcome
 
 

@@ -66,11 +66,10 @@ def _differ(values: UInt8Array, corner: int) -> BoolArray:
 
 def told_light(dataset: Artifact) -> list[str]:
     """A line if pictures of `dataset` are black, and one if cameras took a good part in grey, and others in colour."""
-    camid = dataset.read("camid")
-    # cameras that took few are ignored
-    camid = (np.full_like(camid, UNKNOWN) if took_few(camid) else camid)[:MOST_LOOKED_AT]
-    is_grey, is_coloured, is_black = grey_coloured_black(dataset, np.arange(len(camid)))
-    of = f"of {len(camid)} pictures{' looked at' if len(dataset.read('pid')) > len(camid) else ''}"
+    n_samples = len(dataset.read("camid"))
+    n = min(n_samples, MOST_LOOKED_AT)
+    is_grey, is_coloured, is_black = grey_coloured_black(dataset, np.arange(n))
+    of = f"of {n} pictures{' looked at' if n_samples > n else ''}"
     told = []
     if is_black.any():
         first = dataset.read("path")[dataset.read("frame_start")[np.flatnonzero(is_black)[0]]]
@@ -78,15 +77,22 @@ def told_light(dataset: Artifact) -> list[str]:
             f"{int(is_black.sum())} {of} {'is' if is_black.sum() == 1 else 'are'} black or nearly so, and taken as any other, "
             f"the first {shown(first)}: `exclude` leaves out what shows nothing"
         )
+    if _took_both(dataset, is_grey, is_coloured):
+        told.append(
+            f"{int(is_grey.sum())} {of} are grey, as infrared ones of the night are: features may "
+            f"keep them apart from coloured ones, so that an individual counts twice; {ADVICE}"
+        )
+    return told
+
+
+def _took_both(dataset: Artifact, is_grey: BoolArray, is_coloured: BoolArray) -> bool:
+    """Whether cameras took a good part of the first samples of `dataset` in grey, and others in colour."""
+    camid = dataset.read("camid")
+    # cameras that took few are ignored
+    camid = (np.full_like(camid, UNKNOWN) if took_few(camid) else camid)[: len(is_grey)]
     # of each camera the fewer ones: none if grey pictures have cameras of their own
     of_both = [min(is_grey[own].sum(), is_coloured[own].sum()) for own in (camid == each for each in np.unique(camid))]
-    if sum(of_both) < max(A_GOOD_PART * len(camid), 1):
-        return told
-    return [
-        *told,
-        f"{int(is_grey.sum())} {of} are grey, as infrared ones of the night are: features may "
-        f"keep them apart from coloured ones, so that an individual counts twice; {ADVICE}",
-    ]
+    return bool(sum(of_both) >= max(A_GOOD_PART * len(camid), 1))
 
 
 def told_apart(dataset: Artifact, labels: Int64Array) -> str | None:
@@ -102,8 +108,10 @@ def told_apart(dataset: Artifact, labels: Int64Array) -> str | None:
     chance = 2 * n_grey * (len(is_grey) - n_grey) / max(len(is_grey) * (len(is_grey) - 1), 1)
     if chance * n_pairs < _LEAST_PAIRS or n_mixed >= FAR_BELOW_CHANCE * chance * n_pairs:
         return None
+    n = min(len(dataset.read("camid")), MOST_LOOKED_AT)
+    advised = _took_both(dataset, *grey_coloured_black(dataset, np.arange(n))[:2])
     return (
         f"{n_mixed / n_pairs:.0%} of the pairs in clusters are of a grey and a coloured picture, {chance:.0%} by chance: "
         f"individuals may be in one cluster by day and in another by night, and count twice; "
-        + (ADVICE if any(ADVICE in line for line in told_light(dataset)) else "join them by dbc review")
+        + (ADVICE if advised else "join them by dbc review")
     )

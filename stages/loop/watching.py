@@ -96,8 +96,9 @@ class Watch:
         if found is None or found.shown is None:
             return found
         clusters = last.run.require("clusters", found.shown)
-        apart = told_apart(dataset_of(last.run, clusters), clusters.read("labels"))
+        dataset = dataset_of(last.run, clusters)
+        apart = told_apart(dataset, clusters.read("labels"))
         # across cameras, copies within one raise no silhouette
         is_across = any(measured.known("across_cameras") is not None for measured in self.measures)
-        copies = None if is_across else told_copies(dataset_of(last.run, clusters))
+        copies = None if is_across else told_copies(dataset)
         return replace(found, warnings=(*found.warnings, *filter(None, (apart, copies))))

@@ -15,6 +15,7 @@ from stages.arrays.silhouette import SAMPLE_LIMIT, drawn, mean_over_clusters
 from stages.arrays.unit_rows import unit_rows
 from stages.features.prepared import Prepared
 from stages.loop.choice.across_cameras import CameraSums, camera_mixing, has_cameras
+from stages.loop.choice.rule import near_best_range
 from stages.merge.by_parameters import merge_as
 from stages.merge.clusters import labels_after
 from stages.merge.merge_stage import Progress
@@ -53,6 +54,11 @@ class Separation:
     def best_clusters(self) -> int | None:
         """The number of clusters with the largest of `judged`; None if none is known."""
         return None if np.isnan(self.judged).all() else self.n_clusters[int(np.nanargmax(self.judged))]
+
+    @property
+    def likely_clusters(self) -> tuple[int, int] | None:
+        """The `near_best_range` of `judged`."""
+        return near_best_range(self.n_clusters, self.judged)
 
     def is_open_below(self, likely: tuple[int, int] | None) -> bool:
         """Whether the `likely` numbers of clusters end only where no fewer, down to two, were looked at."""

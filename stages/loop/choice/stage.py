@@ -17,7 +17,6 @@ from stages.features.whitening import NothingToWhitenError
 from stages.loop.choice.across_cameras import has_cameras
 from stages.loop.choice.kept_measures import keep_measures, read_measures
 from stages.loop.choice.measures import StageMeasures, measure, spread
-from stages.loop.choice.rule import near_best_range
 from stages.loop.choice.separation import Separation, by_dispersions, separation, tells
 from stages.loop.choice.verdict import JoinedPairs
 from stages.reporting import SILENT, Reporter, in_thousandths, pairs_a_second
@@ -140,7 +139,7 @@ def fewest_likely(
     None if that is not known. Only other cameras count if they are known.
     """
     separates = compared.separation(features, dataset, parameters)
-    likely = near_best_range(separates.n_clusters, separates.judged)
+    likely = separates.likely_clusters
     return None if likely is None else (likely[0], separates.is_open_below(likely))
 
 
@@ -162,7 +161,7 @@ def _measured(
     if stage > 0 and not is_told and not has_camid:
         return replace(measures, spread=_spread(features, dataset))
     separates = compared.separation(features, dataset, parameters)
-    likely = near_best_range(separates.n_clusters, separates.judged)
+    likely = separates.likely_clusters
     best = max(separates.silhouette, default=math.nan)
     return replace(
         measures,
