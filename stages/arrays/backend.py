@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -252,15 +252,21 @@ def _control_group_bytes() -> int:
 @contextmanager
 def one_library_thread() -> Iterator[None]:
     """Inside, BLAS and torch use one thread a caller, so that Python threads can share the processor's cores."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
     torch_threads = sys.modules["torch"].get_num_threads() if "torch" in sys.modules else n_cores()
     try:
-        with threadpool_limits(1):
+        with _thread_pools(len(sys.modules)).limit(limits=1):
             yield
     finally:
         if "torch" in sys.modules:
             sys.modules["torch"].set_num_threads(torch_threads)
+
+
+@lru_cache(maxsize=1)
+def _thread_pools(n_modules: int) -> Any:  # noqa: ARG001
+    """The libraries with threads of their own; sought again, in some 10 ms, only if modules were imported since."""
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
+    return ThreadpoolController()
 
 
 def n_cores() -> int:
