@@ -25,6 +25,7 @@ from stages.runs.lineage import (
     before_review,
     dataset_of,
     features_and_dataset,
+    made_from,
     parent_of,
     with_clusters,
 )
@@ -188,10 +189,10 @@ def _summary(
 
 def read_assignments(run: RunDirectory, artifact: Artifact) -> list[Assignment]:
     """The assignments of an artifact, the surest known individual first, by lasting numbers."""
-    parent = parent_of(artifact, "clusters")
-    if parent is None:
+    clusters = made_from(run, artifact, "clusters")
+    if clusters is None:
         raise DbcError(f"{artifact.path}: no clusters among its parents; make it again with: dbc assign --force")
-    number = lasting_numbers(run, run.resolve(parent)).number
+    number = lasting_numbers(run, clusters).number
     dataset = dataset_of(run, artifact)
     path, names = dataset.read("path")[dataset.read("frame_start")[:-1]], sample_names(dataset)
     cameras = map(source_names(dataset, "camera").get, dataset.read("camid").tolist())

@@ -12,7 +12,7 @@ from stages.compare.cells import Metrics, figures_of
 from stages.errors import DbcError
 from stages.reporting import SILENT, Reporter
 from stages.runs.descent import metrics_now
-from stages.runs.lineage import broken_chain, parent_of
+from stages.runs.lineage import broken_chain, made_from
 from stages.runs.run_directory import RunDirectory, metrics_manifest, model_manifest
 from stages.runs.store import open_artifact
 
@@ -89,5 +89,5 @@ def loss_of(run: RunDirectory, metrics: MetricsManifest) -> float | None:
     features = next((parent for parent in metrics.parents if parent.kind == "features"), None)
     if features is None or metrics.summary.features_stage != stage:
         return None
-    model = parent_of(run.resolve(features), "model")
-    return None if model is None else model_manifest(run.resolve(model)).summary.loss_last
+    model = made_from(run, run.resolve(features), "model")
+    return None if model is None else model_manifest(model).summary.loss_last

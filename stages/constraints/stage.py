@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,15 +17,15 @@ from stages.constraints.answers_file import NO_ANSWERS, AnsweredPairs, TrainSamp
 from stages.constraints.contradictions import first_contradiction
 from stages.constraints.derived import Derived, derived_pairs, shows_different
 from stages.constraints.labels import labelled_pairs, read_labels
-from stages.errors import DbcError, UsageError
+from stages.errors import UsageError
 from stages.ingest.formats.names import shown
 from stages.ingest.known_later import path_or_file_name
 from stages.reporting import Reporter
 from stages.runs.context import Context
-from stages.runs.lineage import parent_of
+from stages.runs.lineage import made_from
 from stages.runs.making import Computed, Made, Request, make_artifact
 from stages.runs.run_directory import RunDirectory, constraints_manifest
-from stages.runs.store import Artifact, Writer, open_artifact
+from stages.runs.store import Artifact, Writer, readable_versions
 from stages.typing import BoolArray, Int64Array
 
 FILE_NAME = "constraints.csv"
@@ -70,8 +69,8 @@ def read_constraints(artifact: Artifact) -> Constraints:
 
 def labels_of(run: RunDirectory, clusters: Artifact) -> Int64Array | None:
     """The labels (n_train,) that a person gave for the merge of `clusters`, −1 where unknown; None if none were given."""
-    parent = parent_of(clusters, "constraints")
-    return None if parent is None else read_constraints(run.resolve(parent)).known
+    constraints = made_from(run, clusters, "constraints")
+    return None if constraints is None else read_constraints(constraints).known
 
 
 def make_constraints(run: RunDirectory, dataset: Artifact, asked: AskedConstraints, *, context: Context) -> Made | None:
@@ -128,11 +127,7 @@ def newer_than(run: RunDirectory, dataset: Artifact) -> Artifact | None:
 
 def _ingested_before(run: RunDirectory, dataset: Artifact) -> list[Artifact]:
     """Earlier datasets, newest first; without one that `--add` extended, because the extended one holds its pictures."""
-    found = []
-    for version in reversed(run.versions("dataset")):
-        # one that cannot be opened, because it is damaged, is told when it is used
-        with suppress(DbcError):
-            found.append(open_artifact(run.directory("dataset", 0), version))
+    found = readable_versions(run.directory("dataset", 0))[::-1]
     grown_from = {parent.id for each in [*found, dataset] for parent in each.manifest.parents}
     return [each for each in found if each.manifest.id not in {*grown_from, dataset.manifest.id}]
 

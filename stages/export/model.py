@@ -20,7 +20,7 @@ from stages.export.model_card import Card, card_text
 from stages.nn.images import InputForm
 from stages.nn.initial_model import open_model
 from stages.output_files import require_new, write_text, write_whole
-from stages.runs.lineage import parent_of
+from stages.runs.lineage import made_from, parent_of
 from stages.runs.run_directory import (
     RunDirectory,
     dataset_manifest,
@@ -69,7 +69,7 @@ def export_model(run: RunDirectory, stage: int, file: Path, *, overwrite: bool =
     artifact = run.require("model", stage)
     beside = file.with_suffix(".md")
     require_new([file, beside], overwrite=overwrite)
-    manifest, dataset = model_manifest(artifact), _dataset_of(run, artifact)
+    manifest, dataset = model_manifest(artifact), made_from(run, artifact, "dataset") or run.find("dataset")
     network = open_model(artifact).eval()
     form = _input_form(network.input_form, dataset)
     features = _features_by(run, artifact, stage)
@@ -111,14 +111,8 @@ def _is_trained(run: RunDirectory, model: Artifact) -> bool:
     """Whether the model or one that it goes on from took any step: stages that are not trained hand theirs on."""
     found: Artifact | None = model
     while found is not None and not model_manifest(found).summary.n_steps:
-        before = parent_of(found, "model")
-        found = None if before is None else run.resolve(before)
+        found = made_from(run, found, "model")
     return found is not None
-
-
-def _dataset_of(run: RunDirectory, model: Artifact) -> Artifact | None:
-    parent = parent_of(model, "dataset")
-    return run.find("dataset") if parent is None else run.resolve(parent)
 
 
 def _input_form(form: InputForm, dataset: Artifact | None) -> InputForm:

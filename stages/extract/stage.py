@@ -14,7 +14,7 @@ from stages.features.views import mirrored
 from stages.nn.found_model import WEIGHTS, found_initial, new_initial, require_agreement, tell_of_another_seed
 from stages.nn.host_memory import keep_large_blocks
 from stages.runs.context import DEFAULT_CONTEXT, Context
-from stages.runs.lineage import parent_of
+from stages.runs.lineage import made_from, parent_of
 from stages.runs.making import Computed, Made, Request, make_artifact
 from stages.runs.next_stage import newest_trained, require_call
 from stages.runs.run_directory import RunDirectory, features_manifest, model_manifest
@@ -101,10 +101,9 @@ def _same_weights(run: RunDirectory, request: Request) -> Artifact | None:
 def _before_adding(run: RunDirectory, request: Request) -> tuple[Artifact, Artifact] | None:
     """The dataset that pictures were added to, and its features by the same model and parameters; None if there are none."""
     dataset, model = request.parents
-    parent = parent_of(dataset, "dataset")
-    if parent is None:
+    before = made_from(run, dataset, "dataset")
+    if before is None:
         return None
-    before = run.resolve(parent)
     found = RunDirectory(run.root).choose(before, request.stage).find("features", request.stage)
     if found is None or not _is_as_asked(found, request):
         return None

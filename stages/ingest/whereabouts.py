@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from pathlib import Path
 
-from stages.errors import DbcError, UsageError
+from stages.errors import UsageError
 from stages.ingest.formats import image_root
 from stages.ingest.formats.names import shown
 from stages.ingest.source_digest import digest_each
 from stages.reporting import SILENT, Reporter
 from stages.runs.kept_source import file_digests, read_source
-from stages.runs.store import Artifact, artifact_versions, open_artifact
+from stages.runs.store import Artifact, readable_versions
 
 _MOST_OTHERS = 0.1
 """The share of pictures with another content that a folder may have, to be taken for the one that was ingested."""
@@ -117,13 +117,8 @@ def _share_of_others(place: Path, there: Sequence[str], digests: Mapping[str, st
 
 def _named_in_commands(dataset: Artifact) -> Iterator[Path]:
     """The folders that commands named which made `dataset` or the other datasets of its run, as seen from here."""
-    commands = [dataset.manifest.command]
-    for version in reversed(artifact_versions(dataset.path.parent)):
-        try:
-            commands.append(open_artifact(dataset.path.parent, version).manifest.command)
-        except DbcError:
-            continue
-    words = dict.fromkeys(word for command in commands for word in command[1:])
+    every = [dataset, *reversed(readable_versions(dataset.path.parent))]
+    words = dict.fromkeys(word for each in every for word in each.manifest.command[1:])
     return (image_root(Path(word)) for word in words if _is_there(word))
 
 

@@ -22,10 +22,10 @@ from stages.pages.report_body import report_body
 from stages.pages.report_data import report_data
 from stages.reporting import Reporter
 from stages.runs.descent import older_chain
-from stages.runs.lineage import dataset_of, parent_of
+from stages.runs.lineage import dataset_of, made_from, parent_of
 from stages.runs.naming import lineage_of
 from stages.runs.run_directory import RunDirectory, metrics_manifest
-from stages.runs.store import Artifact, open_artifact
+from stages.runs.store import Artifact, every_version
 from stages.typing import Float64Array
 
 MOST_MERGES = 300
@@ -109,9 +109,7 @@ def write_report(
 
 def metrics_of(run: RunDirectory, clusters: Artifact, stage: int) -> Artifact | None:
     """The newest metrics of `stage` that were measured on `clusters`; None if there are none."""
-    directory = run.directory("metrics", stage)
-    for version in reversed(run.versions("metrics", stage)):
-        metrics = open_artifact(directory, version)
+    for metrics in every_version(run.directory("metrics", stage)):
         measured = parent_of(metrics, "clusters")
         if measured is not None and measured.id == clusters.manifest.id:
             return metrics
@@ -120,11 +118,11 @@ def metrics_of(run: RunDirectory, clusters: Artifact, stage: int) -> Artifact | 
 
 def _lists(run: RunDirectory, metrics: Artifact, reporter: Reporter) -> list[RankedList]:
     """Ranked lists by the features that `metrics` were measured on; none without queries."""
-    parent = parent_of(metrics, "features")
     precision: Float64Array = metrics.read("average_precision")
-    if parent is None or not len(precision):
+    features = made_from(run, metrics, "features") if len(precision) else None
+    if features is None:
         return []
-    features, dataset = run.resolve(parent), dataset_of(run, metrics)
+    dataset = dataset_of(run, metrics)
     split, pid, camid = (dataset.read(name) for name in ("split", "pid", "camid"))
     parameters = metrics_manifest(metrics).parameters
     if parameters.rerank:
@@ -134,6 +132,6 @@ def _lists(run: RunDirectory, metrics: Artifact, reporter: Reporter) -> list[Ran
 
 
 def _merges(run: RunDirectory, clusters: Artifact) -> list[Sides]:
-    parent = parent_of(clusters, "clusters")
-    labels = np.arange(len(clusters.read("labels"))) if parent is None else run.resolve(parent).read("labels")
+    before = made_from(run, clusters, "clusters")
+    labels = np.arange(len(clusters.read("labels"))) if before is None else before.read("labels")
     return sides_of(labels, clusters.read("merges"), clusters.read("sizes"), most=MOST_MERGES)

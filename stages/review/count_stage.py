@@ -26,7 +26,7 @@ from stages.review.counting import (
     shown_by_answers,
 )
 from stages.review.sightings import draw_sightings, known_together
-from stages.runs.lineage import before_review, dataset_of, parent_of
+from stages.runs.lineage import before_review, dataset_of, made_from, parent_of
 from stages.runs.run_directory import RunDirectory, clusters_manifest, constraints_manifest
 from stages.runs.store import Artifact, open_artifact
 from stages.typing import Int64Array
@@ -66,14 +66,14 @@ def draws_of(run: RunDirectory, stage: int, *, n_answers: int, seed: int, report
     or they are of fewer than two samples.
     """
     clusters = clusters_before(run, stage)
-    features, parameters = parent_of(clusters, "features"), clusters_manifest(clusters).parameters
+    features, parameters = made_from(run, clusters, "features"), clusters_manifest(clusters).parameters
     if features is None:
         raise DbcError(f"{clusters.path}: no features among its parents, wanted some; merge again")
     labels = clusters.read("labels")
     if len(labels) < 2:
         raise DbcError(f"{clusters.path} has {len(labels)} sample, and a count needs at least 2; ingest more")
     dataset = dataset_of(run, clusters)
-    rows = compared_features(run.resolve(features), dataset, parameters)
+    rows = compared_features(features, dataset, parameters)
     n_drawn = max(LEAST_DRAWN, -(-n_answers // INNER))
     together = known_together(dataset, parameters, NO_ANSWERS.pairs, NO_ANSWERS.pairs)
     if together is not None:
@@ -99,8 +99,8 @@ def clusters_before(run: RunDirectory, stage: int) -> Artifact:
 
 def _made_with_answers(run: RunDirectory, clusters: Artifact) -> bool:
     """Whether a person answered about pairs before `clusters` were made; what the data shows, and labels, are no answers."""
-    known = parent_of(clusters, "constraints")
-    return known is not None and constraints_manifest(run.resolve(known)).parameters.answers_digest != ""
+    known = made_from(run, clusters, "constraints")
+    return known is not None and constraints_manifest(known).parameters.answers_digest != ""
 
 
 def counting(

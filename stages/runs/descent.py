@@ -69,14 +69,19 @@ def metrics_now(run: RunDirectory, reporter: Reporter = SILENT) -> list[int]:
     return own or found
 
 
-def older_chain(run: RunDirectory, artifact: Artifact) -> str | None:
-    """A line if `artifact` follows from another model, other features or clusters than commands take of a stage now.
+def older_chain(run: RunDirectory, *artifacts: Artifact | None) -> str | None:
+    """A line if one of `artifacts` follows from another model, other features or clusters than commands take now.
 
     None if answers corrected those clusters, if versions are pinned, or if it is the model of features of the same stage.
     """
     descent = _descent(run, counts_clusters=True)
-    strange = None if descent is None else descent.strange(artifact)
-    if descent is None or strange is None:
+    told = (None if descent is None or each is None else _told_of(descent, each) for each in artifacts)
+    return next(filter(None, told), None)
+
+
+def _told_of(descent: _Descent, artifact: Artifact) -> str | None:
+    strange = descent.strange(artifact)
+    if strange is None:
         return None
     (own, of), (kind, stage) = _place(artifact), _place(strange)
     newest = descent.newest(kind, stage)

@@ -7,7 +7,6 @@ before the next were made. Pictures of a dataset that was ingested anew are know
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, wraps
 from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
@@ -15,12 +14,11 @@ from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 import numpy as np
 
 from schemas.choices import ArtifactKind
-from schemas.manifest import Parent
 from stages.errors import DbcError
 from stages.runs.kept_source import read_source
-from stages.runs.lineage import dataset_of, parent_of
+from stages.runs.lineage import dataset_of, made_from, parent_of
 from stages.runs.run_directory import RunDirectory, clusters_manifest
-from stages.runs.store import Artifact, open_artifact
+from stages.runs.store import Artifact, every_version, readable_versions
 from stages.samples import TRAIN
 from stages.typing import Int64Array
 
@@ -207,11 +205,8 @@ class _Chain:
     @cached_property
     def _all_clusters(self) -> dict[str, list[Artifact]]:
         """`_versions` by the id of the dataset."""
-        own, there = RunDirectory(self.run.root), []
-        for stage in own.all_stages("clusters"):
-            for version in own.versions("clusters", stage):
-                with suppress(DbcError):
-                    there.append(open_artifact(own.directory("clusters", stage), version))
+        stages = self.run.all_stages("clusters")
+        there = [each for stage in stages for each in readable_versions(self.run.directory("clusters", stage))]
         found: dict[str, list[Artifact]] = {}
         for each in sorted(there, key=lambda each: each.manifest.created):
             made_from = parent_of(each, "dataset")
@@ -240,7 +235,7 @@ class _Chain:
     @_once
     def _grown_from(self, dataset: Artifact) -> Artifact | None:
         """The dataset that pictures were added to; None if it was ingested anew."""
-        return self._resolved(parent_of(dataset, "dataset"))
+        return self._made_from(dataset, "dataset")
 
     def _replaced_by(self, dataset: Artifact) -> Artifact | None:
         ids = [each.manifest.id for each in self._datasets]
@@ -250,31 +245,27 @@ class _Chain:
     @cached_property
     def _datasets(self) -> list[Artifact]:
         """The datasets of the run that can be read, in the order they were made in."""
-        found = []
-        for version in self.run.versions("dataset"):
-            with suppress(DbcError):
-                found.append(open_artifact(self.run.directory("dataset", 0), version))
-        return found
+        return readable_versions(self.run.directory("dataset", 0))
 
     def _of_stage_before(self, clusters: Artifact) -> Artifact | None:
         """The clusters that these go on from: their parent, or those that their features were trained on, or the newest
         of the stage before that there were."""
-        own = parent_of(clusters, "clusters")
+        own = made_from(self.run, clusters, "clusters")
         if own is not None:
-            return self.run.resolve(own)
+            return own
         trained_on: Artifact | None = clusters
         for kind in _LINEAGE:
-            trained_on = None if trained_on is None else self._resolved(parent_of(trained_on, kind))
+            trained_on = None if trained_on is None else self._made_from(trained_on, kind)
         if trained_on is not None:
             return trained_on
         stage = clusters_manifest(clusters).summary.stage
         there = [each for each in self._made_before(clusters) if clusters_manifest(each).summary.stage < stage]
         return max(there, key=lambda each: (clusters_manifest(each).summary.stage, each.manifest.created), default=None)
 
-    def _resolved(self, parent: Parent | None) -> Artifact | None:
-        """The parent; None if there is none, or it was removed from the run."""
+    def _made_from(self, artifact: Artifact, kind: ArtifactKind) -> Artifact | None:
+        """As `made_from`; None if it was removed from the run."""
         try:
-            return None if parent is None else self.run.resolve(parent)
+            return made_from(self.run, artifact, kind)
         except DbcError:
             return None
 
@@ -327,15 +318,13 @@ class _Chain:
     @cached_property
     def _all_assignments(self) -> dict[str, list[tuple[Artifact, Artifact, Artifact]]]:
         """`_assignments_to` by the id of the dataset."""
-        own = RunDirectory(self.run.root)
+        stages = self.run.all_stages("assignments")
         versions = [
-            open_artifact(own.directory("assignments", stage), version)
-            for stage in own.all_stages("assignments")
-            for version in own.versions("assignments", stage)
+            each for stage in stages for each in [*every_version(self.run.directory("assignments", stage))][::-1]
         ]
         found: dict[str, list[tuple[Artifact, Artifact, Artifact]]] = {}
         for each in sorted(versions, key=lambda each: each.manifest.created):
-            clusters, grown = (self._resolved(parent_of(each, kind)) for kind in ("clusters", "dataset"))
+            clusters, grown = (self._made_from(each, kind) for kind in ("clusters", "dataset"))
             made_from = None if clusters is None else parent_of(clusters, "dataset")
             # what was removed from the run says nothing
             if made_from is not None and clusters is not None and grown is not None:

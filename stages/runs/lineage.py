@@ -17,20 +17,25 @@ def parent_of(artifact: Artifact, kind: ArtifactKind) -> Parent | None:
     return next((parent for parent in artifact.manifest.parents if parent.kind == kind), None)
 
 
+def made_from(run: RunDirectory, artifact: Artifact, kind: ArtifactKind) -> Artifact | None:
+    """The artifact of this kind that `artifact` was made from, None where there is none; DbcError where it is gone."""
+    parent = parent_of(artifact, kind)
+    return None if parent is None else run.resolve(parent)
+
+
 def dataset_of(run: RunDirectory, artifact: Artifact) -> Artifact:
     """The dataset that an artifact was made from; DbcError where it is gone."""
-    parent = parent_of(artifact, "dataset")
-    if parent is None:
+    dataset = made_from(run, artifact, "dataset")
+    if dataset is None:
         raise DbcError(f"{artifact.path}: no dataset among its parents, wanted one; make it again")
-    return run.resolve(parent)
+    return dataset
 
 
 def before_review(run: RunDirectory, stage: int) -> Artifact:
     """The clusters of `stage` as they were before answers corrected them; DbcError if there are none."""
     clusters = run.require("clusters", stage)
-    corrected = clusters_manifest(clusters).parameters.start == "reviewed"
-    parent = parent_of(clusters, "clusters") if corrected else None
-    return clusters if parent is None else run.resolve(parent)
+    is_corrected = clusters_manifest(clusters).parameters.start == "reviewed"
+    return (made_from(run, clusters, "clusters") if is_corrected else None) or clusters
 
 
 def newest_features(run: RunDirectory, stage: int, reporter: Reporter) -> Artifact:
@@ -87,8 +92,8 @@ def tell_of_another_model(run: RunDirectory, features: Artifact, reporter: Repor
 def share_dataset(source: RunDirectory, target: RunDirectory) -> RunDirectory:
     """`target`, which now holds the dataset of `source` after those that pictures were added to, and has it chosen."""
     chain = [source.require("dataset")]
-    while (parent := parent_of(chain[-1], "dataset")) is not None:
-        chain.append(source.resolve(parent))
+    while (grown_from := made_from(source, chain[-1], "dataset")) is not None:
+        chain.append(grown_from)
     for dataset in reversed(chain):
         target = target.choose(share(dataset, target.directory("dataset", 0)), 0)
     return target
@@ -116,26 +121,25 @@ def features_and_dataset(
     dataset = dataset_of(run, features)
     if clusters is not None:
         require_same_dataset(clusters, dataset)
-    if not broken_chain(run, features, clusters):
-        tell_of_chain(run, features, clusters, reporter)
+    if not broken_chain(run, features, clusters) and (told := older_chain(run, features, clusters)):
+        reporter.warn(told)
     return features, dataset
 
 
 def tell_of_chain(run: RunDirectory, features: Artifact, clusters: Artifact | None, reporter: Reporter) -> None:
     """Warn if `features` and `clusters` are a `broken_chain`, or one of them is of an `older_chain`."""
-    older = (older_chain(run, artifact) for artifact in (features, clusters) if artifact is not None)
-    for told in broken_chain(run, features, clusters) or [*filter(None, older)][:1]:
+    broken = broken_chain(run, features, clusters)
+    told = broken[0] if broken else older_chain(run, features, clusters)
+    if told is not None:
         reporter.warn(told)
 
 
 def broken_chain(run: RunDirectory, features: Artifact, clusters: Artifact | None) -> tuple[str, ...]:
     """A line where `features` come from a model that was trained on other clusters of that stage than `clusters`."""
-    parent = parent_of(features, "model")
-    if clusters is None or parent is None:
+    model = None if clusters is None else made_from(run, features, "model")
+    if clusters is None or model is None:
         return ()
-    model = run.resolve(parent)
-    trained_on = parent_of(model, "clusters")
-    stage = clusters_manifest(clusters).summary.stage
+    trained_on, stage = parent_of(model, "clusters"), clusters_manifest(clusters).summary.stage
     if model_manifest(model).summary.stage != stage or trained_on is None or trained_on.id == clusters.manifest.id:
         return ()
     return (
@@ -162,6 +166,5 @@ def with_clusters(run: RunDirectory, reporter: Reporter | None = None) -> RunDir
                     f"clusters are of dataset v{dataset.version}, before pictures were added; dbc assign gives these a cluster"
                 )
             return grown
-        parent = parent_of(dataset, "dataset")
-        dataset = None if parent is None else run.resolve(parent)
+        dataset = made_from(run, dataset, "dataset")
     return run

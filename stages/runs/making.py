@@ -25,6 +25,7 @@ from stages.runs.store import (
     Writer,
     artifact_versions,
     commit,
+    every_version,
     open_artifact,
     take_again,
     temporary_directory,
@@ -121,8 +122,7 @@ def _lead(
     run.sweep()
     directory = run.directory(request.kind, request.stage)
     key = request_key(request)
-    versions = artifact_versions(directory)
-    found = _with_key(run, request, key)
+    found = _found(run, request)
     if context.tells_anew:
         _tell_anew(run, request, key, context, is_there=found is not None and not context.force)
     status: ArtifactStatus = "up to date"
@@ -132,13 +132,12 @@ def _lead(
         with temporary_directory(directory) as path:
             processes.from_leader({"key": key, "writes": path.name})
             found, status = _compute(run, request, compute, writer=Writer(path, writers), key=key, context=context)
-        versions = artifact_versions(directory)
         if status == "created":
             _tell_followers(run, request, found, context)
     found_version = None
     if found is not None and status in ("up to date", "identical"):
         found, found_version = _taken_again(run, request, found, context)
-        versions = artifact_versions(directory)
+    versions = artifact_versions(directory)
     told = {
         "status": status,
         "version": None if found is None else found.version,
@@ -237,7 +236,7 @@ def require_own_dataset(run: RunDirectory, request: Request, *, context: Context
     Without stages a note says which dataset is taken.
     """
     versions = run.versions("dataset")
-    found = _with_key(run, request, request_key(request)) if versions else None
+    found = _found(run, request)
     if found is not None and found.version != versions[-1]:
         context.reporter.note(
             f"dataset v{found.version} is taken again, with the stages that were made from it; `dbc run --dataset "
@@ -267,21 +266,16 @@ def require_own_dataset(run: RunDirectory, request: Request, *, context: Context
 
 def _with_stages(run: RunDirectory) -> Artifact:
     """The newest dataset that features were made from; the newest if there are none."""
-    directory = run.directory("dataset", 0)
-    for version in reversed(run.versions("dataset")):
-        dataset = open_artifact(directory, version)
+    for dataset in every_version(run.directory("dataset", 0)):
         if RunDirectory(run.root).choose(dataset, 0).stages("features"):
             return dataset
     return run.require("dataset")
 
 
-def _with_key(run: RunDirectory, request: Request, key: str) -> Artifact | None:
-    directory = run.directory(request.kind, request.stage)
-    for version in reversed(artifact_versions(directory)):
-        artifact = open_artifact(directory, version)
-        if artifact.manifest.key == key:
-            return artifact
-    return None
+def _found(run: RunDirectory, request: Request) -> Artifact | None:
+    """The newest artifact that is what `request` asks for."""
+    key, there = request_key(request), every_version(run.directory(request.kind, request.stage))
+    return next((artifact for artifact in there if artifact.manifest.key == key), None)
 
 
 def _compute(

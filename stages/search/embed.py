@@ -19,7 +19,7 @@ from stages.ingest.decode.pixels import is_video
 from stages.nn.camera_norm import by_camera, kept_statistics
 from stages.nn.initial_model import open_model
 from stages.runs.context import Context
-from stages.runs.lineage import parent_of
+from stages.runs.lineage import made_from
 from stages.runs.run_directory import RunDirectory, dataset_manifest, features_manifest
 from stages.runs.store import Artifact
 from stages.typing import Float32Array, UInt8Array
@@ -65,10 +65,10 @@ def embed(run: RunDirectory, features: Artifact, pictures: UInt8Array, *, camid:
     If the first batch norm had statistics for the camera `camid`, it has them here, too; pictures of another are taken as
     they are.
     """
-    parent = parent_of(features, "model")
-    if parent is None:
+    made_by = made_from(run, features, "model")
+    if made_by is None:
         raise DbcError(f"{features.path}: no model among its parents; make it again with: dbc extract --force")
-    parameters, model = features_manifest(features).parameters, open_model(run.resolve(parent))
+    parameters, model = features_manifest(features).parameters, open_model(made_by)
     statistics = kept_statistics(features)
     places = None if statistics is None else statistics.places(np.full(len(pictures), camid, dtype=np.int32))
     with by_camera(model, statistics):

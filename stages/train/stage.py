@@ -19,7 +19,7 @@ from stages.nn.found_model import found_initial, new_initial, require_agreement,
 from stages.processes import is_leader
 from stages.reporting import Keeping, Reporter
 from stages.runs.context import DEFAULT_CONTEXT, Context
-from stages.runs.lineage import parent_of, require_same_dataset, tell_of_another_model
+from stages.runs.lineage import made_from, parent_of, require_same_dataset, tell_of_another_model
 from stages.runs.making import Computed, Made, Request, make_artifact, request_key
 from stages.runs.next_stage import next_train, numbered, require_call
 from stages.runs.run_directory import (
@@ -81,8 +81,7 @@ def train(
     if clusters is None:
         used = known if n_joined and not parameters.supervised else None
     else:
-        made_with = parent_of(clusters, "constraints") if parameters.silhouette_above > -1 else None
-        used = None if made_with is None else run.resolve(made_with)
+        used = made_from(run, clusters, "constraints") if parameters.silhouette_above > -1 else None
     parents = Parents(dataset, start, clusters, features, used)
     request = Request(
         kind="model",

@@ -5,7 +5,14 @@ into place. A directory without a manifest is no artifact. While it is being wri
 temporary directory, which the system drops when the owner dies: that is how the next call tells stale from busy.
 """
 
-from stages.runs.store.artifact import Artifact, Rows, artifact_versions, open_artifact
+from stages.runs.store.artifact import (
+    Artifact,
+    Rows,
+    artifact_versions,
+    every_version,
+    open_artifact,
+    readable_versions,
+)
 from stages.runs.store.commit import commit
 from stages.runs.store.grid import CHUNK_BYTES, SHARD_BYTES, chunk_grid
 from stages.runs.store.row_files import RowFiles
@@ -28,7 +35,9 @@ __all__ = [
     "chunk_grid",
     "commit",
     "entries",
+    "every_version",
     "open_artifact",
+    "readable_versions",
     "remove_if_empty",
     "remove_stale",
     "share",

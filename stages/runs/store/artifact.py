@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import pairwise
@@ -227,6 +227,20 @@ def open_artifact(directory: Path, version: int) -> Artifact:
     except ValueError as error:  # a RootError, a ManifestError, or the folder of no stage
         raise DbcError(f"{path} is not a readable artifact: {error}; move it away and make it again") from error
     return Artifact(path, version, manifest, attributes.get(CHECKSUMS, {}))
+
+
+def every_version(directory: Path) -> Iterator[Artifact]:
+    """The artifacts in `directory`, the newest first; DbcError at one that cannot be opened."""
+    return (open_artifact(directory, version) for version in reversed(artifact_versions(directory)))
+
+
+def readable_versions(directory: Path) -> list[Artifact]:
+    """The artifacts in `directory` that can be opened, the oldest first: what cannot is told when it is used."""
+    found = []
+    for version in artifact_versions(directory):
+        with suppress(DbcError):
+            found.append(open_artifact(directory, version))
+    return found
 
 
 def _key_of(manifest: AnyManifest) -> str:

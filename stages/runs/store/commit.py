@@ -8,7 +8,7 @@ from pathlib import Path
 
 from schemas.manifest import ATTRIBUTE, AnyManifest, dump_manifest
 from stages.errors import DbcError
-from stages.runs.store.artifact import CHECKSUMS, Artifact, artifact_versions, open_artifact
+from stages.runs.store.artifact import CHECKSUMS, Artifact, artifact_versions, every_version
 from stages.runs.store.root import write_root
 from stages.runs.store.temporary import rename_new, sync, writing
 from stages.runs.store.writer import Writer
@@ -34,7 +34,7 @@ def commit(
         sync(writer.path)
     while True:
         versions = artifact_versions(directory)
-        same = _with_id(directory, versions, manifest.id)
+        same = next((each for each in every_version(directory) if each.manifest.id == manifest.id), None)
         if same is not None:
             return same, False
         version = versions[-1] + 1 if versions else 1
@@ -49,11 +49,6 @@ def commit(
             if rename_new(writer.path, target):
                 sync(directory)
                 return Artifact(target, version, manifest, writer.checksums), True
-
-
-def _with_id(directory: Path, versions: list[int], wanted: str) -> Artifact | None:
-    artifacts = (open_artifact(directory, version) for version in reversed(versions))
-    return next((artifact for artifact in artifacts if artifact.manifest.id == wanted), None)
 
 
 def sync_tree(path: Path) -> None:

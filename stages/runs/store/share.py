@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.manifest import ATTRIBUTE
-from stages.runs.store.artifact import CHECKSUMS, Artifact, artifact_versions, open_artifact
+from stages.runs.store.artifact import CHECKSUMS, Artifact, artifact_versions, every_version
 from stages.runs.store.root import read_root, write_root
 from stages.runs.store.temporary import rename_new, sync, temporary_directory, writing
 
@@ -23,10 +23,9 @@ def share(artifact: Artifact, directory: Path) -> Artifact:
     """
     while True:
         versions = artifact_versions(directory)
-        for version in versions:
-            there = open_artifact(directory, version)
-            if there.manifest.id == artifact.manifest.id:
-                return there
+        there = next((each for each in every_version(directory) if each.manifest.id == artifact.manifest.id), None)
+        if there is not None:
+            return there
         version = versions[-1] + 1 if versions else 1
         if _link(artifact, directory, version):
             return replace(artifact, path=directory / f"v{version}.zarr", version=version)
@@ -39,7 +38,7 @@ def take_again(artifact: Artifact, *, said: Mapping[str, Any]) -> Artifact:
     """
     directory = artifact.path.parent
     while True:
-        newest = open_artifact(directory, artifact_versions(directory)[-1])
+        newest = next(every_version(directory))
         if newest.manifest.id == artifact.manifest.id:
             return newest
         _link(artifact, directory, newest.version + 1, said)
