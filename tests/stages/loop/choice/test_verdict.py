@@ -79,6 +79,12 @@ def test_a_run_that_helped_is_told_so_and_warned_of_nothing() -> None:
         (6, (5, 7), 0.4, "fairly: "),
         (6, (5, 7), 0.6, "well: "),
         (6, None, 0.6, "well: "),
+        (
+            5,
+            (5, 10),
+            0.6,
+            "fairly: most clusters hold together, but up to 10 do so nearly as well and some may hold several individuals",
+        ),
         # DBSCAN's clusters of people, one of seven of them: merging anew was better than what there is
         (6, (5, 7), (0.52, 0.46, 0.41), "fairly: small clusters hold together, so look at the largest first"),
         (6, (5, 7), (0.52, 0.46, 0.46), "fairly: most clusters"),
