@@ -17,6 +17,12 @@ from stages.output_files import require_new
 FRAMES_PER_TRACKLET = 8
 """Frames of a drawn tracklet if `--tracklets` alone is given."""
 
+
+def _pattern(name: str, what: str) -> Flag:
+    told = f"Regular expression on the path, whose first group is the {what}."
+    return Flag(name, str, told, panel=READING, metavar="REGEX")
+
+
 ON_BAD_IMAGE = (
     Flag("on_bad_image", OnBadImage, "If an image cannot be read: fail, or skip it and record it.", "fail", READING),
 )
@@ -25,27 +31,9 @@ INGEST = (
     Flag("height", int, "Height in pixels of the stored images.", "256", READING),
     Flag("width", int, "Width in pixels of the stored images.", "128", READING),
     *ON_BAD_IMAGE,
-    Flag(
-        "camera_pattern",
-        str,
-        "Regular expression on the path, whose first group is the camera.",
-        panel=READING,
-        metavar="REGEX",
-    ),
-    Flag(
-        "identity_pattern",
-        str,
-        "Regular expression on the path, whose first group is the individual.",
-        panel=READING,
-        metavar="REGEX",
-    ),
-    Flag(
-        "view_pattern",
-        str,
-        "Regular expression on the path, whose first group is the view.",
-        panel=READING,
-        metavar="REGEX",
-    ),
+    _pattern("camera_pattern", "camera"),
+    _pattern("identity_pattern", "individual"),
+    _pattern("view_pattern", "view"),
     Flag(
         "folder_identities",
         bool,
@@ -186,10 +174,6 @@ def _drawn(given: Given) -> dict[str, Any]:
     return fields
 
 
-def _flagged(flag: Flag, value: Any) -> str:
-    return f"--{flag.key}" if flag.kind is bool else f"--{flag.key} {value}"
-
-
 def _check(given: Given, *, source: Path | None, layout: str) -> None:
     """Raise UsageError if source, format and flags do not go together."""
     if source is None and layout != "synthetic":
@@ -197,6 +181,7 @@ def _check(given: Given, *, source: Path | None, layout: str) -> None:
     if source is not None and layout == "synthetic":
         raise UsageError(f"--format synthetic draws people and reads no SOURCE, got {source}; leave it out")
     drawing = (*SYNTHETIC, *TRACKLETS, *ATTRIBUTES[:1])
-    idle = [_flagged(flag, given[flag.name]) for flag in drawing if flag.name in given.values]
-    if idle and layout != "synthetic":
-        raise UsageError(f"{idle[0]} has no use with --format {layout}, which draws nobody; leave it out")
+    idle = next((flag for flag in drawing if flag.name in given.values), None)
+    if idle is not None and layout != "synthetic":
+        value = "" if idle.kind is bool else f" {given[idle.name]}"
+        raise UsageError(f"--{idle.key}{value} has no use with --format {layout}, which draws nobody; leave it out")

@@ -156,10 +156,7 @@ def status_table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
     if any(row["damaged"] for row in rows):
         table.add_column("DAMAGED", overflow="fold")
     for row in rows:
-        cells = (row["artifact"], (row["id"] or "unreadable")[:12], _seconds(row), ", ".join(row["made_from"]))
+        seconds = "–" if row["seconds"] is None else f"{row['seconds']:.1f}"
+        cells = (row["artifact"], (row["id"] or "unreadable")[:12], seconds, ", ".join(row["made_from"]))
         table.add_row(*cells, *([", ".join(row["damaged"])] if row["damaged"] else []))
     return table
-
-
-def _seconds(row: Mapping[str, Any]) -> str:
-    return "–" if row["seconds"] is None else f"{row['seconds']:.1f}"

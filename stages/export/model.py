@@ -80,17 +80,14 @@ def export_model(run: RunDirectory, stage: int, file: Path, *, overwrite: bool =
         model=manifest,
         dataset=None if dataset is None else dataset_manifest(dataset).summary,
         metrics=None if metrics is None else metrics_manifest(metrics).summary,
-        height=form.height,
-        width=form.width,
-        mean=form.statistics.mean,
-        std=form.statistics.std,
+        form=form,
         features=None if features is None else features_manifest(features),
         is_trained=_is_trained(run, artifact),
     )
     is_checked = None
     if file.suffix == ".onnx":
         embedding = _Embedding(network.backbone).eval()
-        is_checked = _write_onnx(embedding, file, height=form.height, width=form.width, overwrite=overwrite)
+        is_checked = _write_onnx(embedding, file, form, overwrite=overwrite)
     else:
         tensors = {name: value.detach().contiguous() for name, value in network.backbone.state_dict().items()}
         metadata = _metadata(manifest, form)
@@ -141,7 +138,7 @@ def _metadata(manifest: ModelManifest, form: InputForm) -> dict[str, str]:
     }
 
 
-def _write_onnx(embedding: nn.Module, file: Path, *, height: int, width: int, overwrite: bool) -> bool:
+def _write_onnx(embedding: nn.Module, file: Path, form: InputForm, *, overwrite: bool) -> bool:
     """Write `embedding` as ONNX for any number of images; whether onnxruntime was there to check it."""
     try:
         import onnx  # noqa: F401
@@ -152,7 +149,7 @@ def _write_onnx(embedding: nn.Module, file: Path, *, height: int, width: int, ov
             "a name that ends in .safetensors"
         ) from error
     # one image would fix the number of images
-    images = torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(0))
+    images = torch.rand(2, 3, form.height, form.width, generator=torch.Generator().manual_seed(0))
     program = torch.onnx.export(
         embedding,
         (images,),
@@ -169,19 +166,19 @@ def _write_onnx(embedding: nn.Module, file: Path, *, height: int, width: int, ov
     def write(part: Path) -> None:
         nonlocal is_checked
         program.save(part, external_data=False)
-        is_checked = _is_checked(embedding, part, height=height, width=width)
+        is_checked = _is_checked(embedding, part, form)
 
     write_whole(file, write, overwrite=overwrite)
     return is_checked
 
 
-def _is_checked(embedding: nn.Module, file: Path, *, height: int, width: int) -> bool:
+def _is_checked(embedding: nn.Module, file: Path, form: InputForm) -> bool:
     try:
         import onnxruntime
     except ImportError:
         return False
     session: Any = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
-    images = torch.rand(3, 3, height, width, generator=torch.Generator().manual_seed(1))
+    images = torch.rand(3, 3, form.height, form.width, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         wanted = embedding(images).numpy()
     (found,) = session.run(None, {"images": images.numpy()})

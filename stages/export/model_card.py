@@ -9,6 +9,7 @@ from typing import Any
 from schemas.manifest import FeaturesManifest, ModelManifest
 from schemas.stage_names import stage_label
 from schemas.summaries import DatasetSummary, MetricsSummary
+from stages.nn.images import InputForm
 
 _METRICS = ("rank1", "mAP", "mINP", "ari", "nmi", "bcubed_f", "silhouette", "n_clusters", "n_identities")
 
@@ -21,17 +22,14 @@ class Card:
     model: ModelManifest
     dataset: DatasetSummary | None
     metrics: MetricsSummary | None
-    height: int
-    width: int
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    form: InputForm
     features: FeaturesManifest | None
     is_trained: bool
 
 
 def card_text(card: Card) -> str:
     """The card in Markdown. It holds no place of a machine, and no path of a picture."""
-    initial, parameters = card.model.initial, card.model.parameters.model_dump(mode="json")
+    initial, form, parameters = card.model.initial, card.form, card.model.parameters.model_dump(mode="json")
     metrics = None if card.metrics is None else card.metrics.model_dump(mode="json")
     measured = {} if metrics is None else {name: metrics[name] for name in _METRICS if metrics[name] is not None}
     learned = "Learned without identity labels" if card.is_trained else "Not trained: these are its first weights"
@@ -41,8 +39,9 @@ def card_text(card: Card) -> str:
         f"get similar ones. Made by dbc-reid {card.model.versions.get('dbc-reid', '')}".rstrip()
         + f", stage {stage_label(card.model.summary.stage)}, model {card.model.id[:12]}. {learned}.",
         "## Input",
-        f"RGB pictures of {card.height}×{card.width} (height × width), pixels in [0, 1], minus {_numbers(card.mean)}, divided "
-        f"by {_numbers(card.std)}. Features of length 1 are compared by their scalar product." + _otherwise(card),
+        f"RGB pictures of {form.height}×{form.width} (height × width), pixels in [0, 1], minus "
+        f"{_numbers(form.statistics.mean)}, divided by {_numbers(form.statistics.std)}. "
+        f"Features of length 1 are compared by their scalar product.{_otherwise(card)}",
         "## Use",
         _use(card),
         "## Data",
@@ -100,7 +99,7 @@ def _use(card: Card) -> str:
         return (
             f"```python\nimport onnxruntime\n\nsession = onnxruntime.InferenceSession({card.name!r})\n"
             '(features,) = session.run(None, {"images": images})  # float32 (n, 3, '
-            f"{card.height}, {card.width})\n```"
+            f"{card.form.height}, {card.form.width})\n```"
         )
     pooling = "" if initial.backbone == "bow" else f" --pooling {initial.pooling}"
     again = f"In dbc-reid: `dbc extract --backbone {initial.backbone} --weights {card.name}{pooling}`."

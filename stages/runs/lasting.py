@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, wraps
-from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
 
@@ -22,8 +22,7 @@ from stages.runs.store import Artifact, every_version, readable_versions
 from stages.samples import TRAIN
 from stages.typing import Int64Array
 
-P = ParamSpec("P")
-T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
 
 Key: TypeAlias = tuple[object, ...]
 """What tells an image, or a sample by its first image, from others in every dataset of a run: path, frame and box."""
@@ -115,19 +114,17 @@ def changes_since(run: RunDirectory, clusters: Artifact) -> Changes | None:
     return _Chain(run).changes(clusters)
 
 
-def _once(method: Callable[Concatenate[_Chain, P], T]) -> Callable[Concatenate[_Chain, P], T]:
+def _once(method: F) -> F:
     """`method`, which is called once for each choice of artifacts, known by their ids, and of options."""
 
     @wraps(method)
-    def kept(chain: _Chain, /, *asked: P.args, **options: P.kwargs) -> T:
-        artifacts: tuple[Any, ...] = asked
+    def kept(chain: _Chain, *artifacts: Artifact, **options: bool) -> Any:
         key = (method.__name__, *(each.manifest.id for each in artifacts), *options.items())
         if key not in chain.found:
-            chain.found[key] = method(chain, *asked, **options)
-        found: T = chain.found[key]
-        return found
+            chain.found[key] = method(chain, *artifacts, **options)
+        return chain.found[key]
 
-    return kept
+    return cast(F, kept)
 
 
 class _Chain:
