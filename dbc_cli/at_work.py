@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import re
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbc_cli.console import RichReporter
+from stages.output_files import try_lock
 from stages.processes import is_leader
 
 if TYPE_CHECKING:
@@ -60,28 +60,17 @@ def _join(file: Path, line: str) -> tuple[int | None, str | None]:
     except OSError:
         return None, None
     try:
-        is_alone = _lock(lock, fcntl.LOCK_EX)
+        is_alone = try_lock(lock)
         told = os.pread(lock, _MOST_BYTES, 0).decode(errors="replace").strip()
         if is_alone:
             os.ftruncate(lock, 0)
         os.pwrite(lock, f"{line}\n".encode(), os.fstat(lock).st_size)
-        _lock(lock, fcntl.LOCK_SH)
+        try_lock(lock, fcntl.LOCK_SH)
     except OSError:
         os.close(lock)
         return None, None
     others = filter(_may_work, reversed(told.splitlines()))
     return lock, None if is_alone else next(others, "")
-
-
-def _lock(descriptor: int, kind: int) -> bool:
-    """Whether the lock is ours now; OSError without locks."""
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES):
-            return False
-        raise
-    return True
 
 
 def _may_work(line: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import fcntl
 import io
 import os
@@ -10,7 +11,6 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
 
 from stages.errors import DbcError, UsageError, file_problem
 
@@ -118,7 +118,8 @@ def replace_whole(file: Path, write: Callable[[Path], object]) -> None:
         part.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(target.parent, prefix)
         with part.open("xb") as held:
-            _try_lock(held)
+            with suppress(OSError):
+                try_lock(held.fileno())
             write(part)
             part.replace(target)
     finally:
@@ -131,13 +132,16 @@ def _remove_leftovers(folder: Path, prefix: str) -> None:
     for path in folder.iterdir():
         if path.name.startswith(prefix):
             with suppress(OSError), path.open("rb") as held:
-                if _try_lock(held):
+                if try_lock(held.fileno()):
                     path.unlink()
 
 
-def _try_lock(held: BinaryIO) -> bool:
+def try_lock(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
+    """Whether the lock, by default of one alone, is ours now; OSError where the file system knows no locks."""
     try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES):
+            return False
+        raise
     return True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +11,8 @@ import numpy as np
 
 from schemas.choices import PageMap
 from stages.constraints.names import sample_names
+from stages.evaluate.clusters.agreement import same_camera_share
+from stages.evaluate.clusters.merge_trees import majority
 from stages.evaluate.report import Reported
 from stages.export.members import centre_distances
 from stages.pages.merge_sides import Sides
@@ -17,7 +21,6 @@ from stages.pages.ranked import RankedList
 from stages.pages.scatter import positions
 from stages.runs.run_directory import clusters_manifest
 from stages.runs.store import Artifact
-from stages.samples import UNKNOWN
 from stages.typing import Int32Array, Int64Array
 
 SIDE_PICTURES = 4
@@ -84,6 +87,7 @@ def _cluster_rows(reported: Reported, members: list[Int64Array]) -> list[dict[st
     camid = reported.dataset.read("camid")[reported.train]
     rows = []
     for row, group in zip(reported.report.clusters, members, strict=True):
+        same_camera = same_camera_share(np.zeros(len(group), dtype=np.int64), camid[group])
         wrong = (reported.pid[group] > 0) & (reported.pid[group] != (-1 if row.identity is None else row.identity))
         rows.append(
             {
@@ -91,19 +95,12 @@ def _cluster_rows(reported: Reported, members: list[Int64Array]) -> list[dict[st
                 "individual": row.individual,
                 "spread": round(row.spread, 6),
                 "purity": None if row.purity is None else round(row.purity, 4),
-                "sameCamera": same_camera_share(camid[group]),
+                "sameCamera": None if math.isnan(same_camera) else round(same_camera, 4),
                 "members": reported.train[group].tolist(),
                 "wrong": np.flatnonzero(wrong).tolist(),
             }
         )
     return rows
-
-
-def same_camera_share(camid: Int32Array) -> float | None:
-    """Share of the pairs of samples, both cameras known, that one camera took; None without such a pair."""
-    size = np.unique(camid[camid != UNKNOWN], return_counts=True)[1].astype(np.int64)
-    pairs = int(size.sum() * (size.sum() - 1))
-    return round(int((size * (size - 1)).sum()) / pairs, 4) if pairs else None
 
 
 def _merge_rows(reported: Reported, clusters: Artifact, merges: list[Sides]) -> list[dict[str, Any]]:
@@ -126,13 +123,8 @@ def _merge_rows(reported: Reported, clusters: Artifact, merges: list[Sides]) -> 
 
 def _joins(left: Int32Array, right: Int32Array) -> bool | None:
     """Whether the most frequent identities of two sides differ; None if one is not known."""
-    best = [_most_frequent(side[side > 0]) for side in (left, right)]
-    return None if None in best else best[0] != best[1]
-
-
-def _most_frequent(pid: Int32Array) -> int | None:
-    values, counts = np.unique(pid, return_counts=True)
-    return int(values[np.argmax(counts)]) if len(values) else None
+    a, b = (Counter(side[side > 0].tolist()) for side in (left, right))
+    return majority(a) != majority(b) if a and b else None
 
 
 def _wanted(

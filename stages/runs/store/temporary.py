@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from stages.errors import DbcError, file_problem
+from stages.output_files import try_lock
 
 TEMPORARY_PREFIX = ".writing-"
 ATTEMPTS = 1000
@@ -24,12 +24,9 @@ def writing(directory: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise DbcError(file_problem(_of_directory(error, directory), failed="cannot be written")) from error
-
-
-def _of_directory(error: OSError, directory: Path) -> OSError:
-    """`error` about `directory`: the names below it are gone, with the temporary folder, when somebody reads them."""
-    return OSError(error.errno, error.strerror or str(error), str(directory))
+        # names below it are gone, with the temporary folder, when somebody reads them
+        told = OSError(error.errno, error.strerror or str(error), str(directory))
+        raise DbcError(file_problem(told, failed="cannot be written")) from error
 
 
 @contextmanager
@@ -71,23 +68,18 @@ def remove_stale(directory: Path) -> int:
             lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         except FileNotFoundError:
             continue
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(path, ignore_errors=True)
-            removed += 1
-        except OSError:
-            continue
-        finally:
-            os.close(lock)
+        with suppress(OSError):
+            if try_lock(lock):
+                shutil.rmtree(path, ignore_errors=True)
+                removed += 1
+        os.close(lock)
     return removed
 
 
 def remove_if_empty(directory: Path) -> None:
     """Remove `directory` where nothing is in it; else leave it."""
-    try:
+    with suppress(OSError):
         directory.rmdir()
-    except OSError:
-        return
 
 
 def entries(directory: Path) -> list[Path]:
@@ -116,7 +108,11 @@ def _locked_directory(directory: Path) -> tuple[Path, int]:
             lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         except FileNotFoundError:
             continue
-        if _try_lock(lock) and path.exists():
+        # a file system without locks grants it to whoever writes
+        is_ours = True
+        with suppress(OSError):
+            is_ours = try_lock(lock)
+        if is_ours and path.exists():
             return path, lock
         os.close(lock)
     raise FileNotFoundError(errno.ENOENT, f"the directory was gone {ATTEMPTS} times before anything was written to it")
@@ -130,12 +126,3 @@ def _make_directories(directory: Path) -> None:
         _make_directories(directory.parent)
     directory.mkdir(exist_ok=True)
     sync(directory.parent)
-
-
-def _try_lock(descriptor: int) -> bool:
-    """Whether the lock is ours now. A file system without locks grants it to whoever writes."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        return error.errno not in (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
-    return True
