@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dbc_cli.command import Given, command
+from dbc_cli.commands.report import PAGES, named_as_written
 from dbc_cli.console import RichReporter, print_json, print_text, show
 from dbc_cli.flags.flag import Flag, pins, stage_flag
 from dbc_cli.flags.tables import COMMON, OVERWRITE, SEED
 from dbc_cli.idle import tell_of_unused
 from stages.errors import UsageError
-from stages.output_files import require_new, require_writable, write_text
+from stages.output_files import require_writable, write_text
 
 if TYPE_CHECKING:
     from stages.pages.review import Review
@@ -68,7 +69,7 @@ def review(given: Given) -> None:
     given.require_run()
     tell_of_unused(given, {"pairs": "`static`"} if given["static"] is None else {"port": "no `static`"})
     tell_of_unused(given, {} if given.flag("for_count") else {"n_answers": "`for_count`"})
-    require_new([given["static"]], argument="static", overwrite=given.flag("overwrite"))
+    named_as_written(given["static"], argument="static", overwrite=given.flag("overwrite"), endings=PAGES)
     n_pairs = int(given.get("pairs", 100))
     reporter = RichReporter()
     run = with_clusters(given.run_directory, reporter)
@@ -90,8 +91,6 @@ def _save_page(given: Given, opened: Review, n_pairs: int, reporter: RichReporte
     from stages.pages.review import static_page
 
     page = given["static"]
-    if page.suffix.lower() not in (".html", ".htm"):
-        raise UsageError(f"`static` must end in .html or .htm, got {page}")
     text = static_page(opened, n_pairs=n_pairs, reporter=reporter)
     write_text(text, page, argument="static", overwrite=given.flag("overwrite"))
     show({"run": given.run.as_posix(), "page": page.as_posix()}, title="review", as_json=given.flag("json"))

@@ -16,10 +16,10 @@ from stages.evaluate.clusters.merge_trees import majority
 from stages.evaluate.report import Reported
 from stages.export.members import centre_distances
 from stages.pages.merge_sides import Sides
-from stages.pages.names import names_of
 from stages.pages.ranked import RankedList
 from stages.pages.scatter import positions
 from stages.runs.run_directory import clusters_manifest
+from stages.runs.source_names import named_places
 from stages.runs.store import Artifact
 from stages.typing import Int32Array, Int64Array
 
@@ -36,7 +36,8 @@ def report_data(
     members = _members(reported)
     drawn_merges = _merge_rows(reported, clusters, merges)
     samples = sorted({*reported.train.tolist(), *(row for each in lists for row in (each.query, *each.found))})
-    identities, cameras = names_of(reported.dataset, "identity"), names_of(reported.dataset, "camera")
+    identities, identity = named_places(reported.dataset, "identity")
+    cameras, camera = named_places(reported.dataset, "camera")
     called = sample_names(reported.dataset)
     label = np.full(len(called), -1, dtype=np.int64)
     label[reported.train] = reported.labels
@@ -46,12 +47,12 @@ def report_data(
             "row": samples,
             "path": [called[row] for row in samples],
             "cluster": label[samples].tolist(),
-            "identity": identities.place[samples].tolist(),
-            "camera": cameras.place[samples].tolist(),
+            "identity": identity[samples].tolist(),
+            "camera": camera[samples].tolist(),
             "frames": n_frames[samples].tolist() if n_frames.max(initial=1) > 1 else None,
         },
-        "identities": identities.texts,
-        "cameras": cameras.texts,
+        "identities": identities,
+        "cameras": cameras,
         "hasIdentities": reported.report.has_identities,
         "measured": reported.measured,
         "clusters": _cluster_rows(reported, members),

@@ -21,7 +21,6 @@ from stages.evaluate.report import Reported
 from stages.evaluate.report import report as make_report
 from stages.merge.constrained import labels_kept
 from stages.pages.markup import element, joined, page
-from stages.pages.names import names_of
 from stages.pages.originals import Originals
 from stages.pages.pictures import thumbnails, webp
 from stages.reporting import SILENT, Reporter
@@ -31,6 +30,7 @@ from stages.review.order import Answers, Groups, PairToSee, groups_worth_a_look,
 from stages.review.sightings import Together, known_together, sightings_worth_a_look
 from stages.runs.lineage import before_review
 from stages.runs.run_directory import RunDirectory, clusters_manifest
+from stages.runs.source_names import named_places
 from stages.typing import Int64Array
 
 OTHERS = 6
@@ -163,20 +163,20 @@ def page_data(review: Review, pairs: list[PairToSee]) -> dict[str, Any]:
     """What the page's script reads of `pairs`: samples are places among the train samples."""
     reported = review.reported
     answers, _ = review.book.known()
-    cameras = names_of(reported.dataset, "camera")
+    cameras, camera = named_places(reported.dataset, "camera")
     described = pair_rows(review, pairs)
     paired = {place for pair in described for place in (pair["first"], pair["second"])}
     others = {place for pair in described for place in (*pair["othersFirst"], *pair["othersSecond"])}
     mentioned = sorted(paired | others)
     start = reported.dataset.read("frame_start")
     frames = {place: _frames(start, reported.train[place], FRAMES if place in paired else 1) for place in mentioned}
-    place = cameras.place[reported.train]
+    camera = camera[reported.train]
     return {
         "pairs": described,
         "labels": reported.labels.tolist(),
         "individuals": [row.individual for row in reported.report.clusters],
         "names": {str(row): review.names[row] for row in mentioned},
-        "cameras": {str(row): cameras.texts[place[row]] for row in mentioned if place[row] >= 0},
+        "cameras": {str(row): cameras[camera[row]] for row in mentioned if camera[row] >= 0},
         "frames": {str(row): images for row, images in frames.items()},
         "apart": answers.pairs[~answers.is_same].tolist(),
         "together": [

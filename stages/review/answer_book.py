@@ -54,9 +54,8 @@ class AnswerBook:
 
     def refresh(self) -> None:
         """Read what the file says now, others' answers, too."""
-        is_there = self.file.exists()
-        self._table = _Table.read(self.file) if is_there else _Table()
-        self.found = found = read_answers(self.file, self._samples) if is_there else NO_ANSWERS
+        self._table = _Table.read(self.file)
+        self.found = found = read_answers(self.file, self._samples) if self.file.exists() else NO_ANSWERS
         told = zip(found.pairs.tolist(), found.is_same.tolist(), strict=True)
         self._told: list[tuple[int, int, Answer]] = [(a, b, "same" if same else "different") for (a, b), same in told]
         self._told += [(a, b, "unsure") for a, b in found.unsure.tolist()]
@@ -89,7 +88,7 @@ class AnswerBook:
                 "no answer about this pair was given here, or it was taken back already; load the page again"
             )
         with alone_in_writing(self.file):
-            self._table = _Table.read(self.file) if self.file.exists() else _Table()
+            self._table = _Table.read(self.file)
             if not self._table.remove(row := self._row(*given)):
                 raise UsageError(
                     f"the row {','.join(row)!r} is no longer in {self.file} as it was given; correct the file, then load the "
@@ -138,6 +137,9 @@ class _Table:
 
     @classmethod
     def read(cls, file: Path) -> _Table:
+        """That of `file`; an empty one if there is none."""
+        if not file.exists():
+            return cls()
         table = read_table(file)
         header, *rows = table.written()
         return cls(header, rows, table.delimiter)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from schemas.choices import ArtifactKind, ArtifactStatus
 from schemas.manifest import ARRAYS, SCHEMA_VERSIONS, Execution
@@ -66,6 +66,10 @@ class Computed:
     notes: tuple[str, ...] = ()
 
 
+Compute: TypeAlias = Callable[[Writer], Computed | Artifact]
+"""Fills a new artifact or, if one of before is what it would make, returns that."""
+
+
 @dataclass(frozen=True)
 class Made:
     """What became of a request. `artifact` is None only for a dry run of something new.
@@ -85,12 +89,7 @@ class Made:
 
 
 def make_artifact(
-    run: RunDirectory,
-    request: Request,
-    compute: Callable[[Writer], Computed | Artifact],
-    *,
-    context: Context,
-    shared: bool = False,
+    run: RunDirectory, request: Request, compute: Compute, *, context: Context, shared: bool = False
 ) -> Made:
     """Find the artifact that `request` asks for, or let `compute` fill a new version and commit it.
 
@@ -100,24 +99,22 @@ def make_artifact(
     Where torchrun started several processes all of them call this, and all have the outcome: the leader decides, computes
     and commits, and the others wait; with `shared` they compute along, each with a writer of its own. DbcError where the
     run cannot be written, where `compute` cannot read a file, or where a process is gone. Whatever fails, nothing
-    half-written stays. If `compute` finds that an artifact of before is what it would make, it returns that.
+    half-written stays.
     """
     processes = context.processes
     # nobody may still look at a run that the leader already changes
     processes.meet()
     writers = processes if shared else OneProcess()
-    outcome = (_lead if processes.rank == 0 else _follow)(run, request, compute, context, processes, writers)
+    if processes.rank == 0:
+        outcome = _lead(run, request, compute, context, processes, writers)
+    else:
+        outcome = _follow(run, request, compute, processes, writers)
     processes.meet()
     return outcome
 
 
 def _lead(
-    run: RunDirectory,
-    request: Request,
-    compute: Callable[[Writer], Computed | Artifact],
-    context: Context,
-    processes: Processes,
-    writers: Processes,
+    run: RunDirectory, request: Request, compute: Compute, context: Context, processes: Processes, writers: Processes
 ) -> Made:
     run.sweep()
     directory = run.directory(request.kind, request.stage)
@@ -182,14 +179,7 @@ def _tell_anew(run: RunDirectory, request: Request, key: str, context: Context, 
     context.reporter.note(told)
 
 
-def _follow(
-    run: RunDirectory,
-    request: Request,
-    compute: Callable[[Writer], Computed | Artifact],
-    context: Context,  # noqa: ARG001 — the leader's counts
-    processes: Processes,
-    writers: Processes,
-) -> Made:
+def _follow(run: RunDirectory, request: Request, compute: Compute, processes: Processes, writers: Processes) -> Made:
     directory = run.directory(request.kind, request.stage)
     told = processes.from_leader(None)
     if told["key"] != request_key(request):
@@ -279,13 +269,7 @@ def _found(run: RunDirectory, request: Request) -> Artifact | None:
 
 
 def _compute(
-    run: RunDirectory,
-    request: Request,
-    compute: Callable[[Writer], Computed | Artifact],
-    *,
-    writer: Writer,
-    key: str,
-    context: Context,
+    run: RunDirectory, request: Request, compute: Compute, *, writer: Writer, key: str, context: Context
 ) -> tuple[Artifact, ArtifactStatus]:
     started = time.perf_counter()
     with _naming_files():

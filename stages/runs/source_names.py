@@ -72,3 +72,11 @@ def source_names(dataset: Artifact, kind: Literal["identity", "camera"]) -> dict
         # of one number some samples may have no name: pictures that were added by another source
         names |= dict(zip(numbers[texts != ""].tolist(), texts[texts != ""].tolist(), strict=True))
     return names
+
+
+def named_places(dataset: Artifact, kind: Literal["identity", "camera"]) -> tuple[list[str], Int64Array]:
+    """The `source_names`, and the place among them of each sample (n_samples), −1 for one that is not known."""
+    names = source_names(dataset, kind)
+    place_of = {number: place for place, number in enumerate(names)}
+    places = [place_of.get(number, -1) for number in dataset.read(NUMBERS[kind]).tolist()]
+    return [*names.values()], np.array(places, dtype=np.int64)
