@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from dbc_cli.command import Given, command
 from dbc_cli.console import borderless_table, print_json, print_table, print_text
@@ -27,7 +28,7 @@ def gc(given: Given) -> None:
     )
 
     run, is_deleted = given.run_directory, given.flag("delete")
-    rows = []
+    rows: list[dict[str, Any]] = []
     if is_deleted:
         remove_leftovers(run)
     found = unreferenced(run)
@@ -38,7 +39,7 @@ def gc(given: Given) -> None:
         if is_deleted:
             remove(artifact)
     given.remember(only_read=True)
-    n_bytes = sum(int(str(row["bytes"])) for row in rows)
+    n_bytes = sum(row["bytes"] for row in rows)
     if given.flag("json"):
         kept = {"bytes_of_earlier_datasets": earlier}
         print_json({"run": given.run.as_posix(), "deleted": is_deleted, "bytes": n_bytes, "unreferenced": rows, **kept})
@@ -47,7 +48,7 @@ def gc(given: Given) -> None:
         print_text("every version is the newest of its kind, or another was made from it")
         _tell_of_earlier(earlier)
         return
-    cells = [(str(row["artifact"]), str(row["id"])[:12], f"{row['bytes']:,}") for row in rows]
+    cells = [(row["artifact"], row["id"][:12], f"{row['bytes']:,}") for row in rows]
     print_table(borderless_table(("artifact", "id", "bytes"), cells, n_left=2))
     done = "removed" if is_deleted else "would be removed with --delete"
     print_text(f"{len(rows)} version{'s' * (len(rows) > 1)}, {n_bytes / 1e6:,.1f} MB, {done}")

@@ -38,7 +38,7 @@ from stages.runs.making import Computed, Made, Request, make_artifact, require_o
 from stages.runs.next_stage import require_call
 from stages.runs.run_directory import RunDirectory, dataset_manifest
 from stages.runs.store import Artifact, Writer
-from stages.runs.store.digests import text_digest
+from stages.runs.store.digests import json_digest
 from stages.samples import GALLERY, QUERY, TEXT_COLUMNS, TRAIN, Samples
 from stages.typing import BoolArray
 
@@ -185,7 +185,7 @@ def _drawn(before: Artifact | None, parameters: IngestParameters) -> _Images:
 def _settled(parameters: IngestParameters, images: _Images, findings: Findings) -> IngestParameters:
     """The parameters with the digest of the source, and without what decided nothing."""
     if images.kept_root is not None:
-        digest = text_digest(combine_digests(images.path, images.digests), images.table)
+        digest = json_digest([combine_digests(images.path, images.digests), images.table])
         # names of the source stay out of an anonymized dataset, to which nothing can be added
         exclude = "" if parameters.anonymize else parameters.exclude
         parameters = parameters.model_copy(update={"source_digest": digest, "exclude": exclude})

@@ -333,7 +333,7 @@ class _Chain:
         """The number of each sample that was assigned to clusters of `dataset`, as told last; −1 for a new individual."""
         found: dict[Key, int] = {}
         for each, clusters, grown in self._assignments_to(dataset):
-            label, keys = each.read("label"), self._keys(grown, by_content=by_content)
+            label, keys = each.read("label"), image_keys(grown, by_content=by_content)
             first = grown.read("frame_start")[each.read("sample")].tolist()
             number = np.where(label < 0, -1, self.numbers(clusters).number[label])
             found.update((keys[image], told) for image, told in zip(first, number.tolist(), strict=True))
@@ -349,16 +349,7 @@ class _Chain:
 
     @_once
     def _train_keys(self, dataset: Artifact, *, by_content: bool) -> list[Key]:
-        return _of_train(dataset, self._keys(dataset, by_content=by_content))
-
-    @staticmethod
-    def _keys(dataset: Artifact, *, by_content: bool) -> list[Key]:
-        """What tells each image from others: its path, frame and box, or its content, if that was kept."""
-        if not by_content:
-            return image_keys(dataset)
-        kept = read_source(dataset)
-        digests = [""] * len(dataset.read("path")) if kept is None else kept.digests
-        return [(digest,) if digest else (dataset.manifest.id, image) for image, digest in enumerate(digests)]
+        return train_keys(dataset, by_content=by_content)
 
 
 def _is_told(clusters: Artifact) -> bool:
@@ -367,9 +358,10 @@ def _is_told(clusters: Artifact) -> bool:
     return made_as.ends_run or made_as.start == "reviewed"
 
 
-def train_keys(dataset: Artifact) -> list[Key]:
-    """What tells each train sample (n_train) from others in every dataset of a run: path, frame and box of its first image."""
-    return _of_train(dataset, image_keys(dataset))
+def train_keys(dataset: Artifact, *, by_content: bool = False) -> list[Key]:
+    """What tells each train sample (n_train) from others in every dataset of a run: `image_keys` of its first image."""
+    keys = image_keys(dataset, by_content=by_content)
+    return [keys[first] for first in dataset.read("frame_start")[:-1][dataset.read("split") == TRAIN].tolist()]
 
 
 def train_places(dataset: Artifact, before: Artifact) -> Int64Array:
@@ -381,15 +373,16 @@ def train_places(dataset: Artifact, before: Artifact) -> Int64Array:
     return np.array([next(turns.get(key, iter(())), -1) for key in train_keys(dataset)], dtype=np.int64)
 
 
-def _of_train(dataset: Artifact, keys: Sequence[Key]) -> list[Key]:
-    return [keys[first] for first in dataset.read("frame_start")[:-1][dataset.read("split") == TRAIN].tolist()]
-
-
-def image_keys(dataset: Artifact) -> list[Key]:
+def image_keys(dataset: Artifact, *, by_content: bool = False) -> list[Key]:
     """Path, frame and box of each image (n_images), which tell it from others in every dataset of a run.
 
-    A dataset without frame numbers may get pictures that have some: no number and −1 are the same.
+    A dataset without frame numbers may get pictures that have some: no number and −1 are the same. `by_content` gives
+    the digest of each image instead; one whose digest was not kept is like no other.
     """
+    if by_content:
+        kept = read_source(dataset)
+        digests = [""] * len(dataset.read("path")) if kept is None else kept.digests
+        return [(digest,) if digest else (dataset.manifest.id, image) for image, digest in enumerate(digests)]
     paths, names = dataset.read("path").tolist(), dataset.names()
     frames = dataset.read("frame_number").tolist() if "frame_number" in names else [-1] * len(paths)
     boxes = map(tuple, dataset.read("box").tolist()) if "box" in names else [()] * len(paths)

@@ -138,8 +138,3 @@ def library_versions() -> Mapping[str, str]:
         except PackageNotFoundError:
             continue
     return MappingProxyType(found)
-
-
-def text_digest(*parts: str) -> str:
-    """SHA-256 over texts, each kept apart from the next."""
-    return json_digest(list(parts))
