@@ -44,7 +44,7 @@ def show(given: Given, name: str | None) -> None:
 def _tree(fields: Mapping[str, Any]) -> Tree:
     from rich.tree import Tree
 
-    tree = Tree(f"{fields['path']} ({fields['bytes'] / 1e6:,.1f} MB)")
+    tree = Tree(f"{visible_line(fields['path'])} ({fields['bytes'] / 1e6:,.1f} MB)")
     for name, value in fields.items():
         if name == "arrays":
             branch = tree.add("arrays")
@@ -65,25 +65,18 @@ def _add(tree: Tree, name: str, value: Any) -> None:
         for key, item in value.items():
             _add(branch, key, item)
     elif name == "command":
-        tree.add(f"{name}  {' '.join(value)}")
+        tree.add(visible_line(f"{name}  {' '.join(value)}"))
     elif isinstance(value, list) and value:
         branch = tree.add(name)
         for item in value:
-            branch.add(text_of(item))
+            branch.add(visible_line(text_of(item)))
     elif value not in (None, [], {}):
-        tree.add(f"{name}  {text_of(value)}")
+        tree.add(visible_line(f"{name}  {text_of(value)}"))
 
 
 def _print(tree: Tree) -> None:
     """Print `tree`, whose labels are text and not markup."""
     from rich.console import Console
-    from rich.text import Text
 
-    def as_text(branch: Tree) -> None:
-        branch.label = Text(visible_line(str(branch.label)))
-        for child in branch.children:
-            as_text(child)
-
-    as_text(tree)
-    console = Console(width=max(Console().width, PIPE_WIDTH), color_system=None)
+    console = Console(width=max(Console().width, PIPE_WIDTH), color_system=None, markup=False, emoji=False)
     print_text("\n".join(line.rstrip() for line in printed(console, tree).splitlines()))

@@ -43,12 +43,8 @@ def metrics_by_stage(run: RunDirectory, measured: Mapping[int, Artifact | None])
     return {stage: measured.get(stage, newest.get(stage)) for stage in stages}
 
 
-def figures_by_stage(run: RunDirectory, metrics: Mapping[int, Artifact | None]) -> list[dict[str, Any]]:
-    """The figures of every stage in `metrics`, and its clusters and loss; a figure that is not known is None."""
-    return [_figures(run, stage, found) for stage, found in metrics.items()]
-
-
-def _figures(run: RunDirectory, stage: int, metrics: Artifact | None) -> dict[str, Any]:
+def figures_of(run: RunDirectory, stage: int, metrics: Artifact | None) -> dict[str, Any]:
+    """The figures of `stage` in its `metrics`, and its clusters and loss; a figure that is not known is None."""
     clusters, model = run.find("clusters", stage), run.find("model", stage)
     figures: dict[str, Any] = {} if metrics is None else metrics_manifest(metrics).summary.model_dump()
     if clusters is not None:

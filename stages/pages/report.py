@@ -13,7 +13,7 @@ from stages.compare.history import evaluated_otherwise, shown_of_several
 from stages.evaluate.report import Reported
 from stages.evaluate.stage import measured_features
 from stages.output_files import write_text
-from stages.pages.facts import curves, figures_by_stage, metrics_by_stage, warnings_of, what_was_run
+from stages.pages.facts import curves, figures_of, metrics_by_stage, warnings_of, what_was_run
 from stages.pages.markup import json_in_html, page
 from stages.pages.merge_sides import Sides, sides_of
 from stages.pages.pictures import thumbnails
@@ -91,7 +91,7 @@ def write_report(
         pinned: dict[ArtifactKind, int] = {kind: version for kind, version in run.pinned.items() if kind == "dataset"}
         now = replace(run, pinned=pinned)
         own, measured = now.choose(clusters, stage), metrics_by_stage(now, {stage: metrics})
-        stages = figures_by_stage(own, measured)
+        stages = [figures_of(own, each, found) for each, found in measured.items()]
         shown = [metrics_manifest(each) for each in measured.values() if each]
         mixed = evaluated_otherwise([each.parameters for each in shown])
         several = mixed or shown_of_several(own, shown)

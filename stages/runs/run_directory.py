@@ -123,12 +123,10 @@ class RunDirectory:
     def _grown_from(self, dataset: Artifact) -> set[str]:
         """The ids of the datasets that pictures were added to until there was `dataset`."""
         found: set[str] = set()
-        waiting = list(dataset.manifest.parents)
-        while waiting:
-            parent = waiting.pop()
-            if parent.kind == "dataset" and parent.id not in found:
-                found.add(parent.id)
-                waiting += self.resolve(parent).manifest.parents
+        parents = dataset.manifest.parents
+        while parents:
+            found |= {parent.id for parent in parents}
+            parents = tuple(each for parent in parents for each in self.resolve(parent).manifest.parents)
         return found
 
     def _made_from(self, datasets: set[str], kind: ArtifactKind, stage: int) -> list[int]:

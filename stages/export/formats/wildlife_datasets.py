@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from stages.export.formats.format import ExportFormat, IngestedSource, Layout, refuse_videos
+from stages.export.formats.format import ExportFormat, IngestedSource, Layout, in_order, refuse_videos
 from stages.export.members import Member
 from stages.export.tables import csv_text
 
@@ -13,7 +13,7 @@ from stages.export.tables import csv_text
 def layout(rows: Sequence[Member], source: IngestedSource) -> Layout:
     """One table in order of path and box: `unknown` is the identity of boxes that are in no cluster. UsageError for videos."""
     refuse_videos(rows, "wildlife-datasets")
-    ordered = sorted(rows, key=lambda row: (row.path, row.box or ()))
+    ordered = in_order(rows)
     columns: dict[str, list[Any]] = {
         "image_id": list(range(1, len(ordered) + 1)),
         "identity": ["unknown" if row.individual is None else row.title for row in ordered],
