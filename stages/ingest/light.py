@@ -23,6 +23,8 @@ DARK = 24
 LEAST_LIT = 0.05
 """Of its pixels: a picture with less is black, or of one colour, and neither grey nor coloured."""
 _LIKE_CORNER = 2
+STRIP = 0.1
+"""Of the rows, at the top and at the foot each: not looked at, as cameras write times and a coloured logo there."""
 A_GOOD_PART = 0.05
 FAR_BELOW_CHANCE = 1 / 3
 ADVICE = "a table whose column camera calls grey ones night, say, evens that out (docs/cameras.md)"
@@ -34,13 +36,15 @@ def grey_coloured_black(dataset: Artifact, samples: Int64Array) -> tuple[BoolArr
     """Whether the first image of each of `samples` (n,), as it is stored, is grey, whether coloured, and whether black.
 
     It is neither grey nor coloured if hardly a pixel counts: those that are dark, or like a corner, as a border that pads it
-    is, do not.
+    is, do not, nor those of a `STRIP`.
     """
     images, first = dataset.rows("images"), dataset.read("frame_start")[:-1][samples]
+    strip = round(STRIP * images.shape[1])
+    inner = slice(strip, images.shape[1] - strip)
     found = [np.zeros((3, 0), dtype=np.bool_)]
     for start in range(0, len(first), _AT_ONCE):
         # channel by channel: np.ptp along them takes twenty times as long
-        red, green, blue = np.moveaxis(np.asarray(images[first[start : start + _AT_ONCE]]), 3, 0)
+        red, green, blue = np.moveaxis(np.asarray(images[first[start : start + _AT_ONCE]])[:, inner], 3, 0)
         light = np.maximum(np.maximum(red, green), blue)
         spread = light - np.minimum(np.minimum(red, green), blue)
         counts = light > DARK

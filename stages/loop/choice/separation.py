@@ -15,7 +15,7 @@ from stages.arrays.silhouette import SAMPLE_LIMIT, drawn, mean_over_clusters
 from stages.arrays.unit_rows import unit_rows
 from stages.features.prepared import Prepared
 from stages.loop.choice.across_cameras import CameraSums, camera_mixing, has_cameras
-from stages.loop.choice.rule import near_best_range
+from stages.loop.choice.rule import LEAST_ACROSS, near_best_range
 from stages.merge.by_parameters import merge_as
 from stages.merge.clusters import labels_after
 from stages.merge.merge_stage import Progress
@@ -47,8 +47,8 @@ class Separation:
 
     @property
     def judged(self) -> tuple[float, ...]:
-        """The silhouettes that numbers of clusters are judged by: those across cameras, if cameras are known."""
-        return self.silhouette if np.isnan(self.across_cameras).all() else self.across_cameras
+        """The silhouettes that numbers of clusters are judged by: those across cameras, if these reach `LEAST_ACROSS`."""
+        return self.across_cameras if says_something(self.across_cameras) else self.silhouette
 
     @property
     def best_clusters(self) -> int | None:
@@ -106,7 +106,7 @@ def separation(
     unit, camera = unit_rows(rows), np.zeros(len(rows), dtype=np.int32) if camid is None else camid
     sums = CameraSums.of(unit, alone, camera)
     for stop in sorted({*stops, *more}):
-        judged = silhouette if camid is None else across
+        judged = across if says_something(across) else silhouette
         if stop not in stops and np.argmax(np.nan_to_num(judged, nan=-math.inf)) < len(judged) - 1:
             break
         sums = sums.joined(labels_after(alone, merged.merges[:stop]))
@@ -120,6 +120,11 @@ def separation(
         across.append(math.nan if camid is None else mean_over_clusters(sums.label, samples, others))
     mixing = math.nan if camid is None else camera_mixing(unit, camid, samples)
     return Separation(tuple(n_clusters), tuple(silhouette), tuple(across), mixing)
+
+
+def says_something(across_cameras: Sequence[float]) -> bool:
+    """Whether silhouettes `across_cameras`, NaN where not known, reach `LEAST_ACROSS`."""
+    return max((each for each in across_cameras if not math.isnan(each)), default=-math.inf) >= LEAST_ACROSS
 
 
 def _stops(n_samples: int, sizes: Sequence[float]) -> set[int]:

@@ -11,7 +11,7 @@ from schemas.choices import CameraUse
 from schemas.stage_names import INIT_STAGE, stage_label
 from stages.loop.choice.choose import choose, choose_clusters, default_rule, scores
 from stages.loop.choice.measures import StageMeasures
-from stages.loop.choice.rule import CLEARLY, HARDLY, n_measured, standard_error
+from stages.loop.choice.rule import CLEARLY, HARDLY, LEAST_ACROSS, n_measured, standard_error
 
 FAR_ABOVE_CHANCE = 0.7
 """Of the way from chance to 1: pairs joined within a camera. At the last stage of four runs that helped 0.15 to 0.33, of
@@ -249,6 +249,10 @@ def _clusters_line(chosen: StageMeasures) -> str:
     score = _best_silhouette(chosen)
     span = f"from {fewest} to {most} clusters" if fewest < most else f"at about {most} clusters"
     weak = ", which is weak: check clusters by eye" if score < WEAK_SILHOUETTE else ""
+    if chosen.across_cameras < LEAST_ACROSS:
+        weak = (
+            " across cameras, where hardly any are alike, so the number is judged by all pairs: check clusters by eye"
+        )
     weak += "; fewer were not looked at" if chosen.is_open_below else ""
     if chosen.ends_run:
         number = "this is a guess and no count of identities: give `n_clusters` if you know about how many there are"

@@ -119,3 +119,13 @@ def test_clusters_of_one_kind_are_told_and_mixed_ones_are_not() -> None:
     assert told_apart(dataset(is_grey), np.arange(40) // 5) is None
     assert told_apart(dataset(is_grey), np.arange(40)) is None
     assert told_apart(dataset([False] * 40), np.arange(40) % 8) is None
+
+
+@pytest.mark.parametrize("edge", [slice(1), slice(-1, None)])
+def test_a_coloured_strip_of_the_camera_does_not_hide_infrared(edge: slice) -> None:
+    """Bushnell's has a coloured logo: no picture of 192 with one was told."""
+    is_grey = [True, False] * 20
+    images = pictures(is_grey)
+    images[:, edge] = (255, 200, 0)
+    (told,) = told_light(dataset(is_grey, images=images))
+    assert told.startswith("20 of 40 pictures are grey")

@@ -9,6 +9,7 @@ from sklearn.metrics import silhouette_samples
 
 from schemas.parameters import MergeParameters
 from stages.features.prepared import Prepared
+from stages.loop.choice.rule import LEAST_ACROSS
 from stages.loop.choice.separation import MEAN_SIZES, separation, tells
 from stages.merge import dispersion_linkage, initial_labels, merge_stage
 from stages.typing import Float32Array
@@ -136,3 +137,13 @@ def test_features_that_learn_the_camera_separate_better_but_not_across_cameras()
     assert max(collapsed.silhouette) > max(plain.silhouette)
     assert max(collapsed.across_cameras) < max(plain.across_cameras)
     assert collapsed.camera_mixing < 0.1 < plain.camera_mixing
+
+
+def test_cameras_in_which_nobody_is_alike_do_not_say_how_many_clusters_there_are() -> None:
+    """As of cameras that are day and night: silhouettes across them are noise, and 12 antelopes became 2 clusters."""
+    camid = np.arange(72, dtype=np.int32) % 2
+    rows = np.zeros((72, 24), dtype=np.float32)
+    rows[::2, :12], rows[1::2, 12:] = mixture(6, spread=0.1), mixture(6, spread=0.1, seed=1)
+    found = separation(Prepared(rows), MergeParameters(), sampling_seed=0, camid=camid)
+    assert max(found.across_cameras) < LEAST_ACROSS < 0.3 < max(found.silhouette)
+    assert found.judged == found.silhouette
