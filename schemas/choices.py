@@ -26,6 +26,7 @@ DatasetFormat = Literal[
     "wildlife-datasets",
     "camtrap-dp",
     "yolo",
+    "voc",
     "video",
     "megadetector",
 ]

@@ -94,7 +94,7 @@ def _named_like_pictures(source: Path, paths: Sequence[str], left_out: Counter[s
     if found:
         first = shown(found[0].relative_to(source))
         told = f"files called as pictures are, which are not read: {len(found)}, the first {first}"
-    return [f"{told}; if they hold boxes, save these as COCO or YOLO (`format='yolo'` if they are that)"]
+    return [f"{told}; if they hold boxes, name their `format`, such as 'yolo' or 'voc', or save these as COCO"]
 
 
 def recognise_source(source: Path) -> Recognised:

@@ -24,6 +24,8 @@ from stages.ingest.formats.names import first_names, plain, shown
 from stages.ingest.formats.yolo import refuse_bad_labels
 
 _LOOKED_AT = 20
+_FOR_EACH_PICTURE = frozenset({"voc"})
+"""Formats of a file for each picture, which come after those with one for all and before a folder of pictures."""
 _LONGEST = 40
 """Letters of a key of a document that a message shows."""
 _MARKET = tuple(f"{folder}/" for folder in MARKET_FOLDERS)
@@ -56,7 +58,8 @@ def recognise(source: Path, formats: Iterable[Format]) -> Recognised:
         if not fitting or source.suffix.lower() != ".json":
             fitting.append(Recognised("csv", "SOURCE is a file"))
     else:
-        fitting = [each for each in (_published(source), *fitting) if each]
+        beside = [each for each in fitting if each.format in _FOR_EACH_PICTURE]
+        fitting = [each for each in (_published(source), *fitting) if each and each not in beside]
         fitting += _by_tables(source, is_known=bool(fitting))
         if fitting[0].format == "folder":
             _require_whole(source)
@@ -64,6 +67,8 @@ def recognise(source: Path, formats: Iterable[Format]) -> Recognised:
             refuse_bad_labels(source)
             if why := why_results(source):
                 fitting.insert(0, Recognised("megadetector", why))
+        # the folder is the last
+        fitting[-1:-1] = beside
     return replace(fitting[0], others=tuple(each.format for each in fitting[1:] if each.format != fitting[0].format))
 
 

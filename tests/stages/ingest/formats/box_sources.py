@@ -68,6 +68,21 @@ def text(file: Path, content: str) -> Path:
     return file
 
 
+def voc_object(box: Sequence[object], *, name: str = "zebra", more: str = "", **attributes: object) -> str:
+    """An object of Pascal VOC with the corners `box`, as CVAT writes it."""
+    corners = "".join(f"<{c}>{n}</{c}>" for c, n in zip(("xmin", "ymin", "xmax", "ymax"), box, strict=True))
+    said = "".join(f"<attribute><name>{n}</name><value>{v}</value></attribute>" for n, v in attributes.items())
+    return f"<object><name>{name}</name>{more}<bndbox>{corners}</bndbox><attributes>{said}</attributes></object>"
+
+
+def voc(file: Path, *objects: str, filename: str | None = None, size: tuple[int, int] = (WIDTH, HEIGHT)) -> Path:
+    """A file of Pascal VOC, of the picture `filename`, by default that of its name."""
+    name = f"{file.stem}.jpg" if filename is None else filename
+    head = f"<folder>x</folder><filename>{name}</filename><path>C:\\other\\{name}</path>"
+    of = f"<size><width>{size[0]}</width><height>{size[1]}</height><depth>3</depth></size>"
+    return text(file, f"<annotation>{head}{of}{''.join(objects)}</annotation>\n")
+
+
 def mot(root: Path, rows: Sequence[str], *, boxes: str = "gt/gt.txt", suffix: str = ".jpg") -> Path:
     """A sequence of three frames with the `rows` of boxes."""
     pictures(root, *(f"img1/{frame:06}{suffix}" for frame in (1, 2, 3)))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from box_sources import camtrap_dp, coco, mot, observation, pictures, text, video
+from box_sources import camtrap_dp, coco, mot, observation, pictures, text, video, voc, voc_object
 from PIL import Image
 from scipy.io import savemat
 
@@ -91,6 +91,12 @@ def _yolo(root: Path, suffix: str) -> None:
         text(root / "labels" / f"{name}.txt", "0 0.5 0.5 0.5 0.5\n")
 
 
+def _voc(root: Path, suffix: str) -> None:
+    pictures(root, f"JPEGImages/1{suffix}", f"JPEGImages/2{suffix}")
+    for name in ("1", "2"):
+        voc(root / "Annotations" / f"{name}.xml", voc_object((4, 6, 24, 26)), filename=f"{name}{suffix}")
+
+
 def _video(root: Path, _suffix: str) -> None:
     video(root / "a.mp4", [10, 60, 110])
     video(root / "b.mp4", [160, 60, 110] * 3)
@@ -115,6 +121,7 @@ BUILDERS: dict[str, Callable[[Path, str], None]] = {
     "folder": _folder,
     "mot": _mot,
     "video": _video,
+    "voc": _voc,
     "wildlife-datasets": _wildlife_datasets,
     "yolo": _yolo,
     "market1501": _named(MARKET, "{pid:04}_c{cam}s1_000451_03"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from box_sources import voc_object
 from miniatures import build
 
 from schemas.parameters import IngestParameters
@@ -13,6 +14,7 @@ from stages.ingest.stage import ingest
 from stages.runs.run_directory import RunDirectory, dataset_manifest
 
 MD, YOLO, MOT, COCO, WILD = "results.json", "labels/1.txt", "gt/gt.txt", "coco.json", "metadata.csv"
+VOC = "Annotations/1.xml"
 OBSERVED, MEDIA = "observations.csv", "media.csv"
 LOST = "media/1.jpg"
 
@@ -23,6 +25,7 @@ FAULTS: dict[str, dict[str, tuple[str, str, str, str]]] = {
         "mot": (MOT, "2,4,4,3,20,20,1,1,1", "2,4,4,3", "gt.txt' line 3"),
         "wildlife-datasets": (WILD, '"[1, 2, 9, 9]"', '"[1, 2, 9', "metadata.csv' line "),
         "camtrap-dp": (OBSERVED, "0.25,0.5,0.5,0.25\n", "0.25,0.5,0.5,0.25,9,9\n", "observations.csv' line 2"),
+        "voc": (VOC, "</annotation>", "", "Annotations/1.xml' is not XML: no element found: line 2, column 0; write"),
         "yolo": (YOLO, "0 0.5 0.5 0.5 0.5", "0 0.5 0.5 0.5", "labels/1.txt' line 1"),
     },
     "outside its picture": {
@@ -46,6 +49,12 @@ FAULTS: dict[str, dict[str, tuple[str, str, str, str]]] = {
             "0.25,1.5,0.5",
             "observations.csv' line 2: box [0.25, 1.5, 0.5, 0.25]",
         ),
+        "voc": (
+            VOC,
+            "<xmin>4</xmin><ymin>6</ymin><xmax>24<",
+            "<xmin>44</xmin><ymin>6</ymin><xmax>64<",
+            "object 1: JPEGI",
+        ),
         "yolo": (YOLO, "0 0.5 0.5 0.5 0.5", "0 1.5 0.5 0.5 0.5", "labels/1.txt' line 1: box [1.25, 0.25, 0.5, 0.5]"),
     },
     "without its picture": {
@@ -59,6 +68,7 @@ FAULTS: dict[str, dict[str, tuple[str, str, str, str]]] = {
         "mot": (MOT, "", "img1/000002.jpg", "gt.txt' line "),
         "wildlife-datasets": (WILD, "im/2.jpg", "im/9.jpg", "metadata.csv' line 3: 'im/9.jpg' does not exist"),
         "camtrap-dp": (MEDIA, "media/1.jpg", "media/9.jpg", "line 2: 'media/9.jpg' does not exist"),
+        "voc": (VOC, "", "JPEGImages/1.jpg", "Annotations/1.xml': the boxes of this file have no picture; restore"),
         "yolo": (YOLO, "", "images/1.jpg", "labels/1.txt' line 1: the boxes of this file have no picture; restore"),
     },
     "in another dialect": {
@@ -72,6 +82,12 @@ FAULTS: dict[str, dict[str, tuple[str, str, str, str]]] = {
         "mot": (MOT, "1,4,4,3,20,20,1,1,1", "0 4 Car 0 0 1.5 4 3 20 20", "gt.txt' line 1"),
         "wildlife-datasets": (WILD, "[1, 2, 9, 9]", "[0.1, 0.2, 0.3, 0.4]", "metadata.csv' line 2: box [0.1, 0.2"),
         "camtrap-dp": (OBSERVED, "0.25,0.5,0.5,0.25", "10,15,20,8", "line 2: box [10, 15, 20, 8] should be in shares"),
+        "voc": (
+            VOC,
+            "<xmin>4</xmin><ymin>6</ymin><xmax>24<",
+            "<xmin>left</xmin><ymin>6</ymin><xmax>24<",
+            "['left', '6'",
+        ),
         "yolo": (YOLO, "0 0.5 0.5 0.5 0.5", "0 20 15 20 15", "line 1: box [10, 7.5, 20, 15] should be in shares"),
     },
     "twice": {
@@ -90,6 +106,12 @@ FAULTS: dict[str, dict[str, tuple[str, str, str, str]]] = {
         "mot": (MOT, "1,5,5,3,20,20,1,1,1", "1,4,4,3,20,20,1,1,1", "gt.txt' line 2 has a box of track 4"),
         "wildlife-datasets": (WILD, "im/2.jpg,b,", 'im/1.jpg,a,"[1, 2, 9, 9]"', "metadata.csv' line 3 and "),
         "camtrap-dp": (OBSERVED, "o2,d2,m2,e2,", "o1,d2,m2,e2,", "line 3 has observationid 'o1', as line 2"),
+        "voc": (
+            VOC,
+            "<depth>3</depth></size>",
+            f"<depth>3</depth></size>{voc_object((4, 6, 24, 26))}",
+            "the same box of",
+        ),
         "yolo": (YOLO, "0 0.5 0.5 0.5 0.5\n", "0 0.5 0.5 0.5 0.5\n" * 2, "labels/1.txt' line 2 repeats line 1"),
     },
     "in a frame that is not there": {
@@ -113,6 +135,7 @@ EMPTY = {
     "mot": (MOT, ""),
     "wildlife-datasets": (WILD, "path,identity,bbox\n"),
     "camtrap-dp": (OBSERVED, "observationID,deploymentID,mediaID,observationLevel,observationType\n"),
+    "voc": (VOC, "<annotation><filename>1.jpg</filename></annotation>"),
     "yolo": (YOLO, ""),
 }
 CASES = [(name, fault) for fault, formats in FAULTS.items() for name in formats]
@@ -164,7 +187,7 @@ def test_bad_boxes_and_pictures_are_counted_if_they_are_skipped(tmp_path: Path, 
 def test_a_source_without_boxes_is_refused_by_name(tmp_path: Path, name: str) -> None:
     source = build(tmp_path / "source", name)
     file, text = EMPTY[name]
-    for other in (source / "labels").glob("*.txt"):
-        other.write_text("")
-    (source / file).write_text(text)
-    assert Path(file).name in refused(source, name, tmp_path / "run") or name == "yolo"
+    beside = {"voc": "Annotations/2.xml", "yolo": "labels/2.txt"}
+    for other in (file, *([beside[name]] if name in beside else ())):
+        (source / other).write_text(text)
+    assert Path(file).name in refused(source, name, tmp_path / "run") or name in beside

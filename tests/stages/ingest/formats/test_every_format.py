@@ -148,6 +148,10 @@ def test_an_unfit_file_name_is_shown_without_control_characters(tmp_path: Path, 
     elif name == "folder":
         source = build(tmp_path, name)
         write(source, ["\x1b[31m.jpg"])
+    elif name == "voc":
+        source = build(tmp_path, name)
+        (source / "Annotations" / "1.xml").rename(source / "Annotations" / "\x1b[31m.xml")
+        (source / "JPEGImages" / "1.jpg").unlink()
     elif name in LISTED:
         source = build(tmp_path, name)
         file = source / LISTED[name][0]

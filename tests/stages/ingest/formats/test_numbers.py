@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from box_sources import SEQINFO, coco, mot, pictures, read, refusal, text, video
+from box_sources import SEQINFO, coco, mot, pictures, read, refusal, text, video, voc, voc_object
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from miniatures import build
@@ -127,6 +127,13 @@ def _pixels(root: Path) -> None:
     text(root / "md.json", json.dumps([{"file": "a.jpg", "datetime": "2024-01-01", "detections": [own]}]))
 
 
+def _voc(root: Path) -> None:
+    pictures(root, "JPEGImages/1.jpg", "JPEGImages/2.jpg")
+    own = voc_object((1, 2, 20, 20.5), more="<pose>Left</pose><score>0.5</score>", individual="Ayo", track_id=3)
+    voc(root / "Annotations" / "1.xml", own, voc_object((1, 2, 9, 9)))
+    voc(root / "Annotations" / "2.xml", own)
+
+
 def _film(root: Path) -> None:
     video(root / "film.mp4", [10, 60, 110])
     text(root / "film.txt", "1,1,1,1,9,9,1\n2,1,1,1,9,9,1\n")
@@ -146,6 +153,7 @@ SOURCES: dict[str, tuple[str, str, Callable[[Path], None]]] = {
     "pixels": ("megadetector", "md.json", _pixels),
     "seqinfo": ("mot", "seqinfo.ini", _detections),
     "stills": ("csv", "samples.csv", _stills),
+    "voc": ("voc", "Annotations/1.xml", _voc),
     "wildlife": ("wildlife-datasets", "metadata.csv", _wildlife),
     "yolo": ("yolo", "labels/1.txt", _yolo),
     "yaml": ("yolo", "data.yaml", _yolo),

@@ -152,8 +152,8 @@ def test_files_called_as_pictures_are_told_if_no_boxes_are_read(tmp_path: Path) 
         text(tmp_path / "day" / "a" / "b" / name, "0 0.5 0.5 0.2 0.4\n")
     _, findings = read(tmp_path, "folder", folder_identities=False)
     assert findings.warnings == [
-        "files called as pictures are, which are not read: 2, the first 'day/a/b/1.txt'; if they hold boxes, save these as "
-        "COCO or YOLO (`format='yolo'` if they are that)"
+        "files called as pictures are, which are not read: 2, the first 'day/a/b/1.txt'; if they hold boxes, name "
+        "their `format`, such as 'yolo' or 'voc', or save these as COCO"
     ]
     for name in "123":
         text(tmp_path / "voc" / "Annotations" / f"{name}.xml", "<annotation/>")
