@@ -54,10 +54,11 @@ def measured(n_samples: int) -> list[str]:
         sizes, before = (f"{n_samples:,}", f"{n_clusters:,}"), memory_mib()
         started = Spent.now()
         reported = report(run, stage=1, reporter=SILENT)
-        written = write_report(run, reported, Path(folder) / "report.html", reporter=SILENT)
+        file = Path(folder) / "report.html"
+        n_pictures = write_report(run, reported, file, reporter=SILENT)
         spent, peak = Spent.since(started), f"{memory_mib():.0f} ({before:.0f} before)"
-        cells = (f"{spent.passed:.1f}", f"{spent.processor:.1f}", f"{written.n_bytes / 1e6:.1f}")
-        lines = [row(*sizes, "report", *cells, f"{written.n_pictures:,}", peak)]
+        cells = (f"{spent.passed:.1f}", f"{spent.processor:.1f}", f"{file.stat().st_size / 1e6:.1f}")
+        lines = [row(*sizes, "report", *cells, f"{n_pictures:,}", peak)]
         started = Spent.now()
         review = open_review(run, stage=1, file=Path(folder) / "answers.csv", reporter=SILENT)
         page = static_page(review, n_pairs=100)
@@ -88,6 +89,7 @@ def features(run: RunDirectory, dataset: Artifact) -> None:
 
     def compute(writer: Writer) -> Computed:
         writer.array("pooled", rows)
+        writer.array("embedding", rows[:, :0])
         n = len(rows)
         summary = FeaturesSummary(
             stage=INIT_STAGE, n_samples=n, n_images=n, dim=DIMENSION, embedding_dim=0, images_per_second=0

@@ -63,8 +63,9 @@ def _write_page(given: Given, reporter: RichReporter) -> None:
     if given.flag("dry_run") or not run.stages("clusters"):
         return
     reported = make_report(run, stage=run.stages("clusters")[-1], reporter=reporter)
-    page = write_report(run, reported, given.run / PAGE, overwrite=True, reporter=reporter)
-    told = f"page to open in a browser: {page.path.as_posix()}"
+    page = given.run / PAGE
+    write_report(run, reported, page, overwrite=True, reporter=reporter)
+    told = f"page to open in a browser: {page.as_posix()}"
     if given.flag("json"):
         reporter.note(told)
     else:

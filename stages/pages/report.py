@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -36,16 +36,6 @@ ROOM = 200_000
 """Bytes of a page for everything that is not counted before its pictures are chosen."""
 
 
-@dataclass(frozen=True)
-class Written:
-    """A page that was written: where, its size, the samples with a picture, and those that should have one and have not."""
-
-    path: Path
-    n_bytes: int
-    n_pictures: int
-    n_left_out: int
-
-
 def write_report(
     run: RunDirectory,
     reported: Reported,
@@ -55,8 +45,10 @@ def write_report(
     most_bytes: int = 20_000_000,
     overwrite: bool = False,
     reporter: Reporter,
-) -> Written:
+) -> int:
     """Write what was `reported` of a stage to `path`, whole or not at all, with pictures until it has about `most_bytes`.
+
+    The number of samples with a picture on it.
 
     Raises UsageError if UMAP is wanted and not installed, or `path` is there and must not be replaced, and DbcError if it
     cannot be written, or the stage's metrics or features cannot be read.
@@ -104,7 +96,7 @@ def write_report(
         text = page(body, title=f"dbc report: {title}", scripts=("common.js", "map.js", "report.js"), data=data)
         write_text(text, path, argument="html", overwrite=overwrite)
         advance(1, "written")
-    return Written(path, len(text.encode()), n_pictures, pictures.n_left_out)
+    return n_pictures
 
 
 def metrics_of(run: RunDirectory, clusters: Artifact, stage: int) -> Artifact | None:
