@@ -27,6 +27,7 @@ DatasetFormat = Literal[
     "camtrap-dp",
     "yolo",
     "voc",
+    "labelme",
     "video",
     "megadetector",
 ]

@@ -24,7 +24,7 @@ from stages.ingest.formats.names import first_names, plain, shown
 from stages.ingest.formats.yolo import refuse_bad_labels
 
 _LOOKED_AT = 20
-_FOR_EACH_PICTURE = frozenset({"voc"})
+_FOR_EACH_PICTURE = frozenset({"labelme", "voc"})
 """Formats of a file for each picture, which come after those with one for all and before a folder of pictures."""
 _LONGEST = 40
 """Letters of a key of a document that a message shows."""
@@ -86,7 +86,7 @@ def _refuse_no_table(file: Path) -> None:
         raise UsageError(
             f"{shown(file)} is JSON of no format that is read here, {found}; MegaDetector's has images and "
             "detection_categories, SpeciesNet's predictions, COCO's images and annotations; "
-            "labelling tools, such as Label Studio, export COCO or YOLO"
+            "of LabelMe give the folder; other labelling tools, such as Label Studio, export COCO or YOLO"
         )
 
 

@@ -83,6 +83,18 @@ def voc(file: Path, *objects: str, filename: str | None = None, size: tuple[int,
     return text(file, f"<annotation>{head}{of}{''.join(objects)}</annotation>\n")
 
 
+def labelme(file: Path, *shapes: Mapping[str, Any], **changed: Any) -> Path:
+    """A file of LabelMe, of the picture of its name."""
+    own = {"flags": {}, "imagePath": f"{file.stem}.jpg", "imageData": None, "imageHeight": HEIGHT, "imageWidth": WIDTH}
+    return text(file, json.dumps({"version": "5.5.0", "shapes": shapes, **own, **changed}))
+
+
+def shape(*points: Sequence[object], label: str = "zebra", kind: str = "rectangle", **more: Any) -> dict[str, Any]:
+    """A shape of LabelMe."""
+    own = {"group_id": None, "description": "", "shape_type": kind, "flags": {}, "mask": None}
+    return {"label": label, "points": points, **own, **more}
+
+
 def mot(root: Path, rows: Sequence[str], *, boxes: str = "gt/gt.txt", suffix: str = ".jpg") -> Path:
     """A sequence of three frames with the `rows` of boxes."""
     pictures(root, *(f"img1/{frame:06}{suffix}" for frame in (1, 2, 3)))

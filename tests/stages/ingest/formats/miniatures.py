@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from box_sources import camtrap_dp, coco, mot, observation, pictures, text, video, voc, voc_object
+from box_sources import camtrap_dp, coco, labelme, mot, observation, pictures, shape, text, video, voc, voc_object
 from PIL import Image
 from scipy.io import savemat
 
@@ -97,6 +97,12 @@ def _voc(root: Path, suffix: str) -> None:
         voc(root / "Annotations" / f"{name}.xml", voc_object((4, 6, 24, 26)), filename=f"{name}{suffix}")
 
 
+def _labelme(root: Path, suffix: str) -> None:
+    pictures(root, f"1{suffix}", f"2{suffix}")
+    for name in ("1", "2"):
+        labelme(root / f"{name}.json", shape([4, 6], [24, 26]), imagePath=f"{name}{suffix}")
+
+
 def _video(root: Path, _suffix: str) -> None:
     video(root / "a.mp4", [10, 60, 110])
     video(root / "b.mp4", [160, 60, 110] * 3)
@@ -119,6 +125,7 @@ BUILDERS: dict[str, Callable[[Path, str], None]] = {
     "dukemtmc-reid": _named(MARKET, "{pid:04}_c{cam}_f0000001"),
     "dukemtmc-videoreid": _videoreid,
     "folder": _folder,
+    "labelme": _labelme,
     "mot": _mot,
     "video": _video,
     "voc": _voc,

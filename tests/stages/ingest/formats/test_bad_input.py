@@ -26,6 +26,7 @@ FAULTS: dict[str, dict[str, tuple[str, str, str, str]]] = {
         "wildlife-datasets": (WILD, '"[1, 2, 9, 9]"', '"[1, 2, 9', "metadata.csv' line "),
         "camtrap-dp": (OBSERVED, "0.25,0.5,0.5,0.25\n", "0.25,0.5,0.5,0.25,9,9\n", "observations.csv' line 2"),
         "voc": (VOC, "</annotation>", "", "Annotations/1.xml' is not XML: no element found: line 2, column 0; write"),
+        "labelme": ("1.json", "[4, 6]", "[4, 6", "1.json' line 1 column "),
         "yolo": (YOLO, "0 0.5 0.5 0.5 0.5", "0 0.5 0.5 0.5", "labels/1.txt' line 1"),
     },
     "outside its picture": {
@@ -55,6 +56,12 @@ FAULTS: dict[str, dict[str, tuple[str, str, str, str]]] = {
             "<xmin>44</xmin><ymin>6</ymin><xmax>64<",
             "object 1: JPEGI",
         ),
+        "labelme": (
+            "1.json",
+            "[[4, 6], [24, 26]]",
+            "[[44, 6], [64, 26]]",
+            "shape 1: 1.jpg is of 40×30 pixels, and box [44, 6",
+        ),
         "yolo": (YOLO, "0 0.5 0.5 0.5 0.5", "0 1.5 0.5 0.5 0.5", "labels/1.txt' line 1: box [1.25, 0.25, 0.5, 0.5]"),
     },
     "without its picture": {
@@ -69,6 +76,7 @@ FAULTS: dict[str, dict[str, tuple[str, str, str, str]]] = {
         "wildlife-datasets": (WILD, "im/2.jpg", "im/9.jpg", "metadata.csv' line 3: 'im/9.jpg' does not exist"),
         "camtrap-dp": (MEDIA, "media/1.jpg", "media/9.jpg", "line 2: 'media/9.jpg' does not exist"),
         "voc": (VOC, "", "JPEGImages/1.jpg", "Annotations/1.xml': the boxes of this file have no picture; restore"),
+        "labelme": ("1.json", "", "1.jpg", "1.json': the boxes of this file have no picture; restore"),
         "yolo": (YOLO, "", "images/1.jpg", "labels/1.txt' line 1: the boxes of this file have no picture; restore"),
     },
     "in another dialect": {
@@ -87,6 +95,12 @@ FAULTS: dict[str, dict[str, tuple[str, str, str, str]]] = {
             "<xmin>4</xmin><ymin>6</ymin><xmax>24<",
             "<xmin>left</xmin><ymin>6</ymin><xmax>24<",
             "['left', '6'",
+        ),
+        "labelme": (
+            "1.json",
+            "[4, 6]",
+            '{"x": 4, "y": 6}',
+            "shape 1: point \"{'x': 4, 'y': 6}\" is not [x, y] in pixels",
         ),
         "yolo": (YOLO, "0 0.5 0.5 0.5 0.5", "0 20 15 20 15", "line 1: box [10, 7.5, 20, 15] should be in shares"),
     },
@@ -112,6 +126,12 @@ FAULTS: dict[str, dict[str, tuple[str, str, str, str]]] = {
             f"<depth>3</depth></size>{voc_object((4, 6, 24, 26))}",
             "the same box of",
         ),
+        "labelme": (
+            "1.json",
+            '"flags": {}, "imagePath"',
+            '"shapes": [{"label": "a", "points": [[1, 2], [9, 9]]}, {"label": "a", "points": [[1, 2], [9, 9]]}], "imagePath"',
+            "shape 2 and ",
+        ),
         "yolo": (YOLO, "0 0.5 0.5 0.5 0.5\n", "0 0.5 0.5 0.5 0.5\n" * 2, "labels/1.txt' line 2 repeats line 1"),
     },
     "in a frame that is not there": {
@@ -135,6 +155,7 @@ EMPTY = {
     "mot": (MOT, ""),
     "wildlife-datasets": (WILD, "path,identity,bbox\n"),
     "camtrap-dp": (OBSERVED, "observationID,deploymentID,mediaID,observationLevel,observationType\n"),
+    "labelme": ("1.json", '{"shapes": [], "imagePath": "1.jpg", "imageData": null}'),
     "voc": (VOC, "<annotation><filename>1.jpg</filename></annotation>"),
     "yolo": (YOLO, ""),
 }
@@ -187,7 +208,7 @@ def test_bad_boxes_and_pictures_are_counted_if_they_are_skipped(tmp_path: Path, 
 def test_a_source_without_boxes_is_refused_by_name(tmp_path: Path, name: str) -> None:
     source = build(tmp_path / "source", name)
     file, text = EMPTY[name]
-    beside = {"voc": "Annotations/2.xml", "yolo": "labels/2.txt"}
+    beside = {"labelme": "2.json", "voc": "Annotations/2.xml", "yolo": "labels/2.txt"}
     for other in (file, *([beside[name]] if name in beside else ())):
         (source / other).write_text(text)
     assert Path(file).name in refused(source, name, tmp_path / "run") or name in beside

@@ -30,6 +30,7 @@ from stages.samples import GALLERY, QUERY, TRAIN, UNKNOWN
 LISTED = {
     "camtrap-dp": ("media.csv", "media/1", "media/\x1b[31m1"),
     "coco": ("coco.json", "im/1", "im/\\u001b[31m1"),
+    "labelme": ("1.json", '"zebra"', '["\\u001b[31m"]'),
     "mot": ("gt/gt.txt", "1,4", "\x1b[31m,4"),
     "wildlife-datasets": ("metadata.csv", "im/1", "im/\x1b[31m1"),
     "yolo": ("labels/1.txt", "0.5", "\x1b[31m"),

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from box_sources import SEQINFO, coco, mot, pictures, read, refusal, text, video, voc, voc_object
+from box_sources import SEQINFO, coco, labelme, mot, pictures, read, refusal, shape, text, video, voc, voc_object
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from miniatures import build
@@ -134,6 +134,13 @@ def _voc(root: Path) -> None:
     voc(root / "Annotations" / "2.xml", own)
 
 
+def _labelme(root: Path) -> None:
+    pictures(root, "1.jpg", "2.jpg")
+    for name in ("1", "2"):
+        parts = (shape([x, 6], [x + 9, 26], kind="polygon", group_id=1, score=0.5) for x in (4, 20))
+        labelme(root / f"{name}.json", *parts, shape([1, 2], [9, 9], attributes={"individual": "Ayo"}))
+
+
 def _film(root: Path) -> None:
     video(root / "film.mp4", [10, 60, 110])
     text(root / "film.txt", "1,1,1,1,9,9,1\n2,1,1,1,9,9,1\n")
@@ -146,6 +153,7 @@ SOURCES: dict[str, tuple[str, str, Callable[[Path], None]]] = {
     "csv": ("csv", "samples.csv", _csv),
     "detections": ("mot", "det/det.txt", _detections),
     "film": ("mot", "film.txt", _film),
+    "labelme": ("labelme", "1.json", _labelme),
     "mars": ("mars", "info/test_name.txt", lambda root: build(root, "mars") and None),
     "megadetector": ("megadetector", "results.json", lambda root: build(root, "megadetector") and None),
     "mot": ("mot", "gt/gt.txt", lambda root: build(root, "mot") and None),
