@@ -15,7 +15,7 @@ from dbc_cli.idle import tell_of_unused
 from schemas.stage_names import json_stage
 from stages.errors import UsageError
 from stages.escapes import visible_line
-from stages.output_files import require_new, write_text
+from stages.output_files import all_or_nothing, require_new, write_text
 
 if TYPE_CHECKING:
     from stages.compare.baselines.another_set import Options, OtherSet
@@ -242,9 +242,10 @@ def show_comparison(
     for told in (*lopsided(results), *([] if methods else before_and_after_merges(results))):
         RichReporter().warn(told)
     found = (last_lines if methods else lines)(results)
-    for name, text in (("csv", comma_separated), ("markdown", markdown)):
-        if given[name] is not None:
-            write_text(text(found), given[name], argument=name, overwrite=given.flag("overwrite"))
+    with all_or_nothing():
+        for name, text in (("csv", comma_separated), ("markdown", markdown)):
+            if given[name] is not None:
+                write_text(text(found), given[name], argument=name, overwrite=given.flag("overwrite"))
     if given.flag("json"):
         runs = [
             {

@@ -9,7 +9,8 @@ import io
 import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 
 from stages.errors import DbcError, UsageError, file_problem
@@ -95,6 +96,36 @@ def require_writable(file: Path) -> None:
             raise DbcError(file_problem(told, file, failed="cannot be written")) from error
 
 
+_UNDO: ContextVar[ExitStack | None] = ContextVar("_UNDO", default=None)
+"""What takes away the files that were made in the innermost `all_or_nothing`."""
+
+
+@contextmanager
+def all_or_nothing() -> Iterator[None]:
+    """If the block fails, take away what it made here: a part of it would pass for the whole, or bar the next attempt.
+
+    What was replaced stays replaced.
+    """
+    with ExitStack() as undo:
+        token = _UNDO.set(undo)
+        try:
+            yield
+        finally:
+            _UNDO.reset(token)
+        on_failure(undo.pop_all().close)
+
+
+def on_failure(undo: Callable[[], object]) -> None:
+    """Have `undo` called if the `all_or_nothing` around fails, if there is one; OSError is no matter there."""
+
+    def leniently() -> None:
+        with suppress(OSError):
+            undo()
+
+    if (around := _UNDO.get()) is not None:
+        around.callback(leniently)
+
+
 def write_whole(file: Path, write: Callable[[Path], object], *, argument: str = "out", overwrite: bool = False) -> None:
     """Have `write` fill a file beside `file`, then rename it to that; a link is followed.
 
@@ -114,6 +145,9 @@ def replace_whole(file: Path, write: Callable[[Path], object]) -> None:
     target = Path(os.path.realpath(file))
     prefix = f".{target.name[:100]}.writing-"
     part = target.with_name(f"{prefix}{secrets.token_hex(8)}")
+    is_new = not target.exists()
+    for folder in [each for each in target.parents if not each.exists()][::-1]:
+        on_failure(folder.rmdir)
     try:
         part.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(target.parent, prefix)
@@ -122,6 +156,8 @@ def replace_whole(file: Path, write: Callable[[Path], object]) -> None:
                 try_lock(held.fileno())
             write(part)
             part.replace(target)
+            if is_new:
+                on_failure(target.unlink)
     finally:
         with suppress(OSError):
             part.unlink()

@@ -13,7 +13,7 @@ from dbc_cli.problems import lines_in_flags
 from schemas.choices import ClusterFormat, ExportKind, MapMethod
 from schemas.stage_names import json_stage
 from stages.errors import UsageError
-from stages.output_files import require_new
+from stages.output_files import all_or_nothing, require_new
 from stages.reporting import Keeping
 
 EXPORT = (
@@ -79,7 +79,8 @@ def export(given: Given, what: str | None) -> None:
     idle = [flag.option for flag in EXPORT if flag.name in given.values and flag.name not in USED_BY[what]]
     if idle:
         raise UsageError(f"{idle[0]} has no use with dbc export {what}; leave it out")
-    fields = {"clusters": _clusters, "features": _features, "model": _model}[what](given)
+    with all_or_nothing():
+        fields = {"clusters": _clusters, "features": _features, "model": _model}[what](given)
     given.remember(only_read=True)
     if fields is not None:
         _show(given, what, fields)

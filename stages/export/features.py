@@ -13,7 +13,7 @@ from PIL import Image
 from stages.errors import UsageError
 from stages.export.members import names_of
 from stages.export.tables import csv_text, write_parquet
-from stages.output_files import require_new, write_text, write_whole
+from stages.output_files import all_or_nothing, require_new, write_text, write_whole
 from stages.runs.lineage import dataset_of
 from stages.runs.run_directory import RunDirectory, features_manifest
 from stages.runs.source_names import places
@@ -92,6 +92,7 @@ def projector_files(folder: Path) -> tuple[Path, ...]:
     return tuple(folder / name for name in ("vectors.tsv", "metadata.tsv", "projector_config.pbtxt", "sprite.png"))
 
 
+@all_or_nothing()
 def write_projector(found: Embedded, folder: Path, *, overwrite: bool = False) -> None:
     """Write what TensorBoard's projector reads into `folder`; UsageError if one of `projector_files` is there."""
     files = projector_files(folder)

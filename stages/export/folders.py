@@ -20,6 +20,7 @@ from stages.ingest.decode.crops import BadImageError
 from stages.ingest.decode.pixels import is_video, whole_pictures
 from stages.ingest.known_later import NEW
 from stages.ingest.whereabouts import Pictures
+from stages.output_files import on_failure
 
 _UNSAFE = re.compile(r"[^\w.()+=@ -]+")
 _MOST_LETTERS = 150
@@ -56,6 +57,7 @@ def write_folders(rows: Sequence[Member], folder: Path, *, pictures: Pictures, c
         else:
             _copy(places, part, pictures)
         part.replace(target)
+        on_failure(lambda: shutil.rmtree(target))
     except OSError as error:
         shutil.rmtree(part, ignore_errors=True)
         advice = "" if copy else "; if links are not possible there, use `copy=True`"

@@ -19,7 +19,7 @@ from stages.errors import DbcError, UsageError
 from stages.export.model_card import Card, card_text
 from stages.nn.images import InputForm
 from stages.nn.initial_model import open_model
-from stages.output_files import require_new, write_text, write_whole
+from stages.output_files import all_or_nothing, require_new, write_text, write_whole
 from stages.runs.lineage import made_from, parent_of
 from stages.runs.run_directory import (
     RunDirectory,
@@ -57,6 +57,7 @@ class _Embedding(nn.Module):
         return functional.normalize(self.backbone(images), dim=1)
 
 
+@all_or_nothing()
 def export_model(run: RunDirectory, stage: int, file: Path, *, overwrite: bool = False) -> ExportedModel:
     """Write the backbone that was trained at `stage` to `file`, and its card beside it as .md.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stages.errors import DbcError, UsageError
-from stages.output_files import require_new, require_within, rows_as_csv, write_text, write_whole
+from stages.output_files import all_or_nothing, require_new, require_within, rows_as_csv, write_text, write_whole
 
 
 def test_a_table_comes_back_with_whatever_its_cells_hold() -> None:
@@ -78,6 +78,31 @@ def test_a_file_outside_of_its_folder_is_refused(tmp_path: Path, place: str, is_
         return
     with pytest.raises(UsageError, match=r"`out` must hold all files, got .*; give another folder"):
         require_within(out, [out / place])
+
+
+def test_of_several_files_none_is_left_if_one_fails_and_what_was_there_stays(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/mine.txt").write_text("mine")
+
+    @all_or_nothing()
+    def write(*, fails: bool) -> None:
+        for place in ("a.txt", "deep/er/b.txt"):
+            with all_or_nothing():
+                write_text("new", tmp_path / "out" / place)
+        if fails:
+            (tmp_path / "out/deep/hers.txt").write_text("hers")
+            raise DbcError("the disk is full")
+
+    def files() -> list[str]:
+        return sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*"))
+
+    for _ in range(2):
+        with pytest.raises(DbcError, match="the disk is full"):
+            write(fails=True)
+        assert files() == ["deep", "deep/hers.txt", "mine.txt"]
+    write(fails=False)
+    assert files() == ["a.txt", "deep", "deep/er", "deep/er/b.txt", "deep/hers.txt", "mine.txt"]
+    write_text("later", tmp_path / "out/c.txt")
 
 
 def test_a_long_name_can_be_written(tmp_path: Path) -> None:

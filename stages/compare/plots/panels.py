@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from schemas.stage_names import INIT_STAGE, stage_label
-from stages.output_files import write_whole
+from stages.output_files import all_or_nothing, write_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -88,6 +88,7 @@ def picture_files(path: Path) -> tuple[Path, Path]:
     return path.with_name(f"{path.name}.png"), path.with_name(f"{path.name}.svg")
 
 
+@all_or_nothing()
 def save(figure: Figure, path: Path, *, overwrite: bool = False) -> tuple[Path, Path]:
     """Write the figure to `picture_files` and return them; the errors are those of `write_whole`."""
     import matplotlib

@@ -13,7 +13,7 @@ from stages.export.formats.format import ExportFormat, IngestedSource, Layout, L
 from stages.export.members import Member, Members
 from stages.export.pictures import warn_of_changed
 from stages.ingest.whereabouts import find_pictures
-from stages.output_files import require_new, require_within, write_text
+from stages.output_files import all_or_nothing, require_new, require_within, write_text
 from stages.reporting import Reporter
 from stages.runs.kept_source import read_source
 from stages.runs.run_directory import dataset_manifest
@@ -28,6 +28,7 @@ FORMATS: Mapping[str, ExportFormat] = _formats()
 """Every such format, by name."""
 
 
+@all_or_nothing()
 def write_layout(
     members: Members,
     name: str,
@@ -43,7 +44,7 @@ def write_layout(
     `root` is the folder that pictures are relative to, by default the source of the run, in case pictures are needed;
     `deployments` a table of places and times of cameras for Camtrap DP.
     UsageError if a file is there and must not be replaced or would lie outside of `out`, or if the format needs what the
-    source does not say.
+    source does not say. If a file cannot be written, none is left.
     """
     layout_of = FORMATS[name]
     paths = [row.path for row in members.rows]
