@@ -11,7 +11,8 @@ from typing import Any
 from schemas.manifest import AnyManifest, DatasetManifest
 from schemas.stage_names import INIT_STAGE
 from stages.compare.history import loss_of
-from stages.compare.plots.panels import Panel, Series
+from stages.compare.plots.curves import line_of
+from stages.compare.plots.panels import Panel
 from stages.errors import DbcError
 from stages.pages.charts import chart
 from stages.pages.markup import Markup, element, joined, table
@@ -63,19 +64,12 @@ def curves(stages: Sequence[Mapping[str, Any]], chosen: int) -> Markup:
     """The curves of figures by stage; the stage that the page is about is ringed. Empty if there are too few stages."""
     drawn = []
     for title, unit, names in PANELS:
-        lines = [line for name, label in names.items() if (line := _line(stages, name, label, chosen)) is not None]
+        known = [line_of(label, "stage", name, [stages], chosen) for name, label in names.items()]
+        lines = [line for line in known if line is not None and len(line.x) >= LEAST_POINTS]
         if lines:
             panel = Panel(title, "stage", unit, lines, by_stage=True, counts=title == "Clusters")
             drawn.append(chart(panel))
     return joined(*drawn)
-
-
-def _line(stages: Sequence[Mapping[str, Any]], name: str, label: str, chosen: int) -> Series | None:
-    known = [(stage["stage"], float(stage[name])) for stage in stages if stage.get(name) is not None]
-    if len(known) < LEAST_POINTS:
-        return None
-    x, y = zip(*known, strict=True)
-    return Series(label, x, y, ringed=[x.index(chosen)] if chosen in x else [])
 
 
 def warnings_of(lineage: Sequence[Listed]) -> list[str]:

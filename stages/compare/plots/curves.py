@@ -27,7 +27,7 @@ def against_stage(
     name: str, runs: Mapping[str, Sequence[Sequence[Stage]]], *, chosen: Mapping[str, int] | None = None
 ) -> Panel:
     """A metric against the stage; `runs` holds, for each label, runs that differ in their seed. `chosen` stages get a ring."""
-    lines = [_line(label, "stage", name, members, (chosen or {}).get(label)) for label, members in runs.items()]
+    lines = [line_of(label, "stage", name, members, (chosen or {}).get(label)) for label, members in runs.items()]
     return Panel(
         f"{NAMES[name]} by stage", "stage", NAMES[name], _drawn(lines), by_stage=True, counts=name == "n_clusters"
     )
@@ -36,7 +36,7 @@ def against_stage(
 def against_clusters(name: str, runs: Mapping[str, Sequence[Sequence[Stage]]]) -> Panel:
     """A metric against the number of clusters from stage 0 on, falling as stages go by, on a logarithmic axis."""
     merged = {label: [_from_zero(stages) for stages in members] for label, members in runs.items()}
-    lines = [_line(label, "n_clusters", name, members, None) for label, members in merged.items()]
+    lines = [line_of(label, "n_clusters", name, members, None) for label, members in merged.items()]
     title = f"{NAMES[name]} by number of clusters"
     return Panel(title, "clusters", NAMES[name], _drawn(lines), is_log=True, is_falling=True)
 
@@ -60,10 +60,10 @@ def against_value(
     return Panel(f"{NAMES[name]} by {parameter}", parameter, NAMES[name], lines, ticks=ticks)
 
 
-def _line(
+def line_of(
     label: str, x_name: str, y_name: str, members: Sequence[Sequence[Stage]], chosen: int | None
 ) -> Series | None:
-    """Mean and deviation over `members` of a metric, at each stage that all of them have."""
+    """Mean and deviation over `members` of a metric, at each stage that all of them have; None if there is no such stage."""
     by_stage: dict[int, list[Stage]] = {}
     for stages in members:
         for metrics in stages:
