@@ -1,4 +1,4 @@
-"""Panels of curves as SVG, in the colours of the page that they stand in."""
+"""Panels of curves by stage as SVG, in the colours of the page that they stand in."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ MOST_LINES = 6
 
 
 def chart(panel: Panel) -> Markup:
-    """The panel as a figure: its title, its lines as SVG, and a legend if there are several."""
+    """The panel, whose x are stages, as a figure: its title, its lines as SVG, and a legend if there are several."""
     x_values = [x for series in panel.series for x in series.x]
     y_values = [y for series in panel.series for y in series.y]
     x_range, y_range = _range(x_values, padded=0.0), _range(y_values, padded=0.06)
     place = _Place(x_range, y_range)
     parts = [
         *(_y_tick(place, y) for y in ticks(*y_range)),
-        *(_x_tick(place, x, panel) for x in _x_ticks(panel, x_values, x_range)),
+        *(_x_tick(place, stage) for stage in _x_ticks(x_values)),
         *(_line(place, series, number % MOST_LINES, panel) for number, series in enumerate(panel.series)),
         _text(panel.x_label, x=(LEFT + WIDTH - RIGHT) / 2, y=HEIGHT - 4, anchor="middle"),
     ]
@@ -78,17 +78,14 @@ def _range(values: Sequence[float], *, padded: float) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def _x_ticks(panel: Panel, values: Sequence[float], x_range: tuple[float, float]) -> list[float]:
-    if not panel.by_stage:
-        return ticks(*x_range)
+def _x_ticks(values: Sequence[float]) -> list[int]:
     stages = sorted({round(x) for x in values})
     step = 1 + (len(stages) - 1) // STAGE_TICKS
-    return [float(stage) for stage in stages if stage % step == 0 or step == 1]
+    return [stage for stage in stages if stage % step == 0 or step == 1]
 
 
-def _x_tick(place: _Place, value: float, panel: Panel) -> Markup:
-    label = stage_label(round(value)) if panel.by_stage else f"{value:g}"
-    return _text(label, x=place.x(value), y=HEIGHT - BOTTOM + 16, anchor="middle")
+def _x_tick(place: _Place, stage: int) -> Markup:
+    return _text(stage_label(stage), x=place.x(stage), y=HEIGHT - BOTTOM + 16, anchor="middle")
 
 
 def _y_tick(place: _Place, value: float) -> Markup:
@@ -106,10 +103,9 @@ def _line(place: _Place, series: Series, number: int, panel: Panel) -> Markup:
     line = element("polyline", points=" ".join(f"{x},{y}" for x, y in points), class_="curve")
     marks = []
     for place_in_series, (x, y) in enumerate(points):
-        at, value = series.x[place_in_series], series.y[place_in_series]
-        where = f"stage {stage_label(round(at))}" if panel.by_stage else f"{panel.x_label} {at:g}"
+        stage, value = round(series.x[place_in_series]), series.y[place_in_series]
         shown = f"{value:,.0f}" if panel.counts else f"{value:.4g}"
-        told = element("title", f"{series.label}, {where}: {shown}")
+        told = element("title", f"{series.label}, stage {stage_label(stage)}: {shown}")
         is_ringed = place_in_series in series.ringed
         marks.append(
             element("circle", told, cx=x, cy=y, r=6 if is_ringed else 3, class_="ring" if is_ringed else "dot")
