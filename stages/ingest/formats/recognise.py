@@ -73,10 +73,14 @@ def recognise(source: Path, formats: Iterable[Format]) -> Recognised:
 
 
 def _refuse_no_table(file: Path) -> None:
-    """Raise UsageError if `file`, which no format recognises, is a picture or a JSON document, and so no table."""
+    """Raise UsageError if `file`, which no format recognises, is a picture, JSON or XML, and so no table."""
     suffix = suffix_of(file.name)
     if suffix in image_suffixes():
         raise UsageError(f"{shown(file)} is a picture; give the folder that holds it, or a table of pictures")
+    if suffix == ".xml":
+        raise UsageError(
+            f"{shown(file)} is XML; of Pascal VOC, a file for each picture, give the folder; in CVAT, export MOT, COCO or VOC"
+        )
     if suffix == ".json":
         document = load_json(file)
         one = document[0] if isinstance(document, list) and document else document
@@ -159,11 +163,13 @@ def _by_tables(source: Path, *, is_known: bool) -> list[Recognised]:
             "source, or `format='folder'` to read none"
         )
     unread = first_names(tables.not_utf8)
+    xml = sorted(source.glob("*.xml"))
     others = first_names([file for file in tables.others[:5] if file not in tables.not_utf8])
     reasons = (
         f"no column path in {others}" if others else "",
         f"not in UTF-8: {unread}" if unread else "",
         "" if is_known else _unread_json(source),
+        f"XML that is not read: {first_names(xml)}" if xml and not is_known else "",
     )
     told = ", ".join(filter(None, (*reasons, tables.passed_over)))
     no_table = "there is no table of pictures" + (f" ({told})" if told else "")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from box_sources import pictures, read, read_as, refusal, text, voc, voc_object
 
+from stages.errors import UsageError
 from stages.ingest.formats import recognise_source
 from stages.ingest.formats.voc import _LARGEST
 from stages.samples import UNKNOWN
@@ -149,3 +150,11 @@ def test_other_formats_come_first_and_boxes_of_a_smaller_copy_are_scaled(tmp_pat
     text(tmp_path / "a.csv", "path\na/1.jpg\n")
     (tmp_path / "a" / "1.txt").unlink()
     assert recognise_source(tmp_path).format == "csv"
+
+
+def test_xml_that_is_not_read_is_named_and_a_file_alone_is_no_source(tmp_path: Path) -> None:
+    pictures(tmp_path, "images/1.jpg")
+    file = text(tmp_path / "annotations.xml", "<annotations><image id='0' name='1.jpg'/></annotations>")
+    assert "there is no table of pictures (XML that is not read: annotations.xml) and" in recognise_source(tmp_path).why
+    with pytest.raises(UsageError, match="is XML; of Pascal VOC, a file for each picture, give the folder; in CVAT"):
+        recognise_source(file)
