@@ -14,7 +14,7 @@ from stages.arrays.backend import resolve_torch_device
 from stages.errors import DbcError, UsageError
 from stages.extract.forward import extract
 from stages.ingest.decode.crops import BadImageError
-from stages.ingest.decode.image_file import decode_image, image_suffixes
+from stages.ingest.decode.image_file import decode_image, image_suffixes, without_warnings
 from stages.ingest.decode.pixels import is_video
 from stages.nn.camera_norm import by_camera, kept_statistics
 from stages.nn.initial_model import open_model
@@ -35,7 +35,8 @@ def read_pictures(files: Sequence[Path], dataset: Artifact) -> UInt8Array:
     pictures = np.empty((len(files), *shape), dtype=np.uint8)
     for place, file in enumerate(files):
         try:
-            content = decode_image(file, height=stored.height, width=stored.width)
+            with without_warnings():
+                content = decode_image(file, height=stored.height, width=stored.width)
         except BadImageError as error:
             raise refusal(file, error) from error
         pictures[place] = np.frombuffer(content, dtype=np.uint8).reshape(shape)

@@ -111,7 +111,7 @@ def decode_crops(
 
 def decode_whole(data: bytes | Path) -> Image.Image:
     """The image as RGB and upright, in the size that it has; raises `BadImageError` as `decode_image`."""
-    with _opened(data) as image:
+    with without_warnings(), _opened(data) as image:
         orientation = _orientation(image)
         image.load()
         return _upright(_to_rgb(image), orientation)
@@ -133,13 +133,24 @@ def one_line(error: Exception) -> str:
 
 
 @contextmanager
+def without_warnings() -> Iterator[None]:
+    """Ignores Pillow's warnings, in every thread: to be entered by the one that starts the others, never by these.
+
+    Filters belong to the process: threads that save them and put them back leave behind those of each other.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        yield
+
+
+@contextmanager
 def _opened(data: bytes | Path) -> Iterator[Image.Image]:
     """The image in `data`, of which only the header is read yet; what goes wrong with it is a `BadImageError`."""
     content = data if isinstance(data, bytes) else read_bytes(data)
     if not content:
         raise BadImageError("is empty (0 bytes)")
     try:
-        with warnings.catch_warnings(action="ignore"), _open(content) as image:
+        with _open(content) as image:
             yield image
     except (MemoryError, BadImageError):
         raise

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from stages.errors import DbcError
 from stages.ingest.decode.block import Block, Cuts, FilledCuts, ImageSize, fill, fill_cuts
+from stages.ingest.decode.image_file import without_warnings
 from stages.ingest.decode.pixels import Files, ImageSource
 from stages.ingest.formats.names import shown
 
@@ -45,9 +46,11 @@ R = TypeVar("R")
 def _in_order(work: Callable[[T], R], tasks: Iterable[T], workers: int | None) -> Generator[R, None, None]:
     """What `work` makes of each of `tasks`, in their order, done by threads."""
     n_workers = default_workers() if workers is None else workers
-    if not n_workers:
-        yield from map(work, tasks)
-        return
+    with without_warnings():
+        yield from _by_threads(work, tasks, n_workers) if n_workers else map(work, tasks)
+
+
+def _by_threads(work: Callable[[T], R], tasks: Iterable[T], n_workers: int) -> Generator[R, None, None]:
     pool = ThreadPoolExecutor(n_workers, thread_name_prefix="decode")
     waiting: deque[Future[R]] = deque()
     try:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,23 @@ def blocks_of(paths, target, *, length=32):
 
 def decode(folder, target, *, workers, paths=None):
     return decode_all(Files(folder), blocks_of(paths or names(folder), target), size=SIZE, workers=workers)
+
+
+@pytest.mark.parametrize("workers", [0, 4])
+def test_only_the_thread_that_asks_changes_what_is_warned_of(folder, target, workers, monkeypatch):
+    # filters belong to the process: of threads that save them and put them back, one leaves those of another
+    entered = []
+
+    class Watched(warnings.catch_warnings):
+        def __enter__(self):
+            entered.append(threading.current_thread())
+            return super().__enter__()
+
+    before = list(warnings.filters)
+    monkeypatch.setattr(warnings, "catch_warnings", Watched)
+    list(decode(folder, target, workers=workers))
+    assert entered == [threading.current_thread()]
+    assert warnings.filters == before
 
 
 def decoding_threads():
