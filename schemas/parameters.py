@@ -95,6 +95,15 @@ class Parameters(BaseModel):
             raise ValueError(told)
         return self
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """As pydantic's, but `update`, by names or aliases, is checked as what a class is called with; ValidationError."""
+        names = {field.alias: name for name, field in type(self).model_fields.items()}
+        named = {names.get(key, key): value for key, value in (update or {}).items()}
+        copied = self.model_validate(dict(super().model_copy(deep=deep)) | named)
+        # what was not given before is not given now
+        copied.__pydantic_fields_set__ = self.model_fields_set | named.keys()
+        return copied
+
     def request(self) -> dict[str, Any]:
         """What an artifact's key is made from: every field as JSON, later ones only if content is not as before them."""
         as_before = {name for name, value in self.added_later.items() if getattr(self, name) == value}

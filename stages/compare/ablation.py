@@ -30,11 +30,12 @@ def ablation_cells(
         if variant not in VARIANTS:
             raise UsageError(f"`variants` must be some of {','.join(VARIANTS)}, got {variant!r}")
         title, changes = VARIANTS[variant]
-        merge = plan.merge.model_copy(update={"lambda_": lambdas[changes["criterion"]], **changes})
-        problem = broken_rule(MERGE_RULES, **dict(merge))
+        changed = {"lambda_": lambdas[changes["criterion"]], **changes}
+        problem = broken_rule(MERGE_RULES, **dict(plan.merge) | changed)
         if problem is not None:
             raise UsageError(f"{problem}, or leave {variant} out of `variants`")
         name = f"{variant}no-penalty" if variant.endswith("-") else variant
+        merge = plan.merge.model_copy(update=changed)
         cells += _seeded(replace(plan, merge=merge), name, seeds, {"variant": title})
     return cells
 
@@ -45,10 +46,10 @@ def clusterer_cells(plan: Plan, *, clusterers: Sequence[str], seeds: Sequence[in
     for clusterer in clusterers:
         if clusterer not in CLUSTERERS:
             raise UsageError(f"`clusterers` must be some of {','.join(CLUSTERERS)}, got {clusterer!r}")
-        merge = plan.merge.model_copy(update={"clusterer": clusterer})
-        problem = broken_rule(MERGE_RULES, **dict(merge))
+        problem = broken_rule(MERGE_RULES, **dict(plan.merge) | {"clusterer": clusterer})
         if problem is not None:
             raise UsageError(f"{problem}, or leave {clusterer} out of `clusterers`")
+        merge = plan.merge.model_copy(update={"clusterer": clusterer})
         cells += _seeded(replace(plan, merge=merge), f"clusterer-{clusterer}", seeds, {"clusterer": clusterer})
     return cells
 

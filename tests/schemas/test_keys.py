@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from schemas import parameters as module
 from schemas.first_release import FIELDS
@@ -99,3 +101,32 @@ def test_pictures_of_a_format_that_nobody_listed_are_all_trained_on() -> None:
     assert module._test_fraction({"format": "a new one"}) == 0
     assert {module._test_fraction({"format": name}) for name in ("folder", "csv", "yolo", "video")} == {0}
     assert {module._test_fraction({"format": name}) for name in ("synthetic", "market1501", "mars")} == {0.5}
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"n_cluster": 5}, "Extra inputs"),
+        ({"start": "revieved"}, "'previous', 'singletons' or 'reviewed'"),
+        ({"merge_percent": 0}, "greater than 0"),
+        ({"update": "stale"}, "`start='singletons'` needs `update='exact'`"),
+    ],
+)
+def test_a_copy_with_other_values_is_checked_as_they_are_when_given_at_once(given: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        MergeParameters().model_copy(update=given)
+
+
+def test_a_copy_is_what_it_was_beside_its_update() -> None:
+    drawn = IngestParameters(synthetic=SyntheticParameters(), exclude="a")
+    copied = drawn.model_copy(update={"exclude": "b"})
+    assert (copied.synthetic, copied.exclude, copied.model_fields_set) == (
+        drawn.synthetic,
+        "b",
+        {"synthetic", "exclude"},
+    )
+    assert drawn.model_copy() == drawn
+    # λ by either of its names, and defaults that depend on the criterion stay
+    merging = MergeParameters()
+    assert merging.model_copy(update={"lambda": 0.3}) == merging.model_copy(update={"lambda_": 0.3})
+    assert merging.model_copy(update={"criterion": "buc", "update": "exact"}).lambda_ == merging.lambda_

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from schemas.parameters import TrainParameters
 from stages.errors import DbcError, UsageError
 from stages.nn.camera_norm import CameraStatistics, by_camera, camera_norm_of
 from stages.nn.images import InputForm
@@ -141,7 +142,8 @@ def test_a_loss_that_is_not_finite_stops_with_the_next_step() -> None:
 
 def test_weights_that_the_last_step_breaks_are_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
     # beyond what the parameters allow: a step that takes every weight to infinity
-    broken = tiny_parameters(epochs=1).model_copy(update={"learning_rate": 1e38, "weight_decay": 1e10})
+    beyond = {"learning_rate": 1e38, "weight_decay": 1e10}
+    broken = TrainParameters.model_construct(**dict(tiny_parameters(epochs=1)) | beyond)
     monkeypatch.setattr("tests.tiny_training.tiny_parameters", lambda: broken)
     steps: list[Step] = []
     with pytest.raises(
