@@ -45,6 +45,8 @@ def outcome_fields(outcome: Made) -> dict[str, Any]:
     fields["status"] = _status(outcome)
     if outcome.artifact is not None:
         manifest = outcome.artifact.manifest
+        # what was told of a source is on stderr
+        told = manifest.notes if outcome.kind == "dataset" else (*outcome.notes, *manifest.notes)
         fields |= {
             "artifact": outcome.artifact.path.as_posix(),
             "version": outcome.artifact.version,
@@ -52,7 +54,7 @@ def outcome_fields(outcome: Made) -> dict[str, Any]:
             "backend": manifest.execution.backend,
             "device": manifest.execution.device,
             "seconds": manifest.wall_seconds,
-            "notes": lines_in_flags(dict.fromkeys((*outcome.notes, *manifest.notes))),
+            "notes": lines_in_flags(dict.fromkeys(told)),
         }
     return fields | {"parameters": outcome.parameters}
 

@@ -1,4 +1,4 @@
-"""The two errors a user meets: something failed (exit 1), or something was asked for wrongly (exit 2)."""
+"""The two errors a user meets: something failed (exit 1), or something was asked for wrongly (exit 2). And a warning."""
 
 from __future__ import annotations
 
@@ -29,6 +29,10 @@ class UsageError(DbcError):
     """A request that cannot be carried out as it was written. Exit status 2."""
 
     exit_code = 2
+
+
+class DbcWarning(UserWarning):
+    """What is probably not wanted, told by a step that Python called; commands print it themselves."""
 
 
 _REMEDIES = {

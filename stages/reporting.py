@@ -40,14 +40,21 @@ class Silent:
 
 
 class Keeping:
-    """Hands all on to another reporter, and keeps what was warned of."""
+    """Hands all on to another reporter, and keeps what was `told`, and of that what was `warned` of."""
 
     def __init__(self, reporter: Reporter) -> None:
-        self.task, self.note, self._reporter = reporter.task, reporter.note, reporter
+        self.task, self._reporter = reporter.task, reporter
+        self.told: list[str] = []
         self.warned: list[str] = []
+
+    def note(self, message: str) -> None:
+        """Hand a note on, and keep it."""
+        self.told.append(message)
+        self._reporter.note(message)
 
     def warn(self, message: str) -> None:
         """Hand a warning on, and keep it."""
+        self.told.append(message)
         self.warned.append(message)
         self._reporter.warn(message)
 

@@ -36,8 +36,7 @@ def select(given: Given) -> None:
     """
     from stages.loop.choice.choose import choose, default_rule, reason
     from stages.loop.choice.rule import all_rules
-    from stages.loop.choice.stage import Compared, guessing, joined_pairs, measure_stage, measured_stages
-    from stages.loop.choice.verdict import last_of_schedule, verdict
+    from stages.loop.choice.stage import Compared, judge, measure_stage, measured_stages
     from stages.runs.lineage import with_clusters
 
     run = with_clusters(given.run_directory, RichReporter())
@@ -48,8 +47,7 @@ def select(given: Given) -> None:
     measures = [measure_stage(run, stage, compared=compared) for stage in stages]
     rule = given["rule"] or default_rule(measures)
     chosen = {name: choose(measures, rule=name) for name in all_rules()}
-    joined = joined_pairs(run, last_of_schedule(measures).stage)
-    judged = verdict(measures, joined=joined, guessing=guessing(run, stages))
+    judged = judge(run, measures)
     given.remember(only_read=True)
     rows = stage_rows(measures)
     why = reason(measures, rule=rule)

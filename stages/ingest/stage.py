@@ -31,7 +31,7 @@ from stages.ingest.order import content_order
 from stages.ingest.source_digest import combine_digests, digest_images, digest_samples
 from stages.ingest.synthetic import synthetic_samples
 from stages.ingest.writing import Stored, Written, named, write_images
-from stages.reporting import Reporter
+from stages.reporting import Keeping, Reporter
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.kept_source import KeptSource, keep_source
 from stages.runs.making import Computed, Made, Request, make_artifact, require_own_dataset
@@ -85,13 +85,14 @@ def ingest(
     """
     require_call(run, None, parameters, IngestParameters, makes_run=True)
     source, root = (None if each is None else Path(each) for each in (source, root))
-    findings = Findings()
+    findings, kept = Findings(), Keeping(context.reporter)
+    context = replace(context, reporter=kept)
     before = run.require("dataset") if add else None
     parameters = parameters if before is None else inherited(parameters, before)
     images = _images(source, root, before, parameters, findings, context.reporter)
     if before is not None and not images.n_new:
         _tell(findings.notes, findings.warnings, context.reporter)
-        return Made("up to date", "dataset", 0, before, before.version, {})
+        return Made("up to date", "dataset", 0, before, before.version, {}, notes=tuple(kept.told))
     leaks = find_leaks(images.samples, images.digests)
     findings.warnings += _how_stored(images, parameters)
     remarks = _report(images, findings, leaks, context.reporter)
@@ -139,7 +140,7 @@ def ingest(
         context.reporter.note(
             "`dbc assign` gives the new pictures the nearest of the clusters there are; `dbc run` makes all stages of all anew"
         )
-    return outcome
+    return replace(outcome, notes=tuple(kept.told))
 
 
 def _images(

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import sys
+import warnings
+from dataclasses import dataclass, field, replace
+from types import FrameType
 from typing import get_args
 
 from schemas.choices import Cache
-from stages.errors import UsageError
+from stages.errors import DbcWarning, UsageError
+from stages.escapes import visible_line
 from stages.processes import Processes, own_device, together
-from stages.reporting import SILENT, Reporter
+from stages.reporting import Reporter, Silent
+
+
+class PythonWarnings(Silent):
+    """The reporter of those who call steps from Python: warnings are Python's, of the category `DbcWarning`."""
+
+    def warn(self, message: str) -> None:
+        """Warn at the line that called the step."""
+        frame: FrameType | None = sys._getframe()
+        own = level = 1
+        while frame is not None:
+            if frame.f_globals.get("__name__", "").startswith("stages."):
+                own = level
+            frame, level = frame.f_back, level + 1
+        warnings.warn(visible_line(message), DbcWarning, stacklevel=own + 1)
 
 
 @dataclass(frozen=True)
@@ -38,7 +56,7 @@ class Context:
     command
         What the manifest records as the command.
     reporter
-        Where progress, notes and warnings go; by default nowhere.
+        Where progress, notes and warnings go; by default warnings are Python's, and the others go nowhere.
     """
 
     device: str = "auto"
@@ -51,7 +69,7 @@ class Context:
     dry_run: bool = False
     tells_anew: bool = False
     command: tuple[str, ...] = ()
-    reporter: Reporter = SILENT
+    reporter: Reporter = field(default_factory=PythonWarnings)
 
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers < 0:

@@ -14,6 +14,7 @@ from schemas.choices import ArtifactKind, ArtifactStatus
 from schemas.manifest import ARRAYS, SCHEMA_VERSIONS, Execution
 from schemas.parameters import MergeParameters, Parameters
 from schemas.rules import argument
+from schemas.stage_names import stage_label
 from schemas.summaries import Summary
 from stages.errors import DbcError, UsageError, file_problem
 from stages.processes import OneProcess, Processes
@@ -75,7 +76,7 @@ class Made:
     """What became of a request. `artifact` is None only for a dry run of something new.
 
     `found_version` is that of an older version that was found and is, or in a dry run would be, the newest once more. `notes`
-    are those of the request.
+    are those of the request and of the manifest, and of a dataset all that was told of its source.
     """
 
     status: ArtifactStatus
@@ -86,6 +87,11 @@ class Made:
     parameters: dict[str, Any]
     found_version: int | None = None
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        asked = self.kind if self.kind in WITHOUT_STAGE else f"{self.kind} of stage {stage_label(self.stage)}"
+        told = f", notes: {len(self.notes)}" if self.notes else ""
+        return f"<{self.status}: {asked if self.artifact is None else self.artifact.shown}{told}>"
 
 
 def make_artifact(
@@ -366,5 +372,5 @@ def _outcome(request: Request, artifact: Artifact | None, told: Mapping[str, Any
         newest_version=told["newest"],
         parameters=request.parameters.model_dump(mode="json", by_alias=True),
         found_version=told["found"],
-        notes=request.notes,
+        notes=(*request.notes, *(() if artifact is None else artifact.manifest.notes)),
     )

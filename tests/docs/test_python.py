@@ -11,7 +11,7 @@ from PIL import Image
 
 from dbc_cli.__main__ import run_command
 from schemas.parameters import EvaluateParameters, ExtractParameters, IngestParameters, MergeParameters
-from stages.errors import DbcError, UsageError
+from stages.errors import DbcError, DbcWarning, UsageError
 from stages.evaluate.stage import evaluate
 from stages.extract.stage import extract
 from stages.ingest.stage import ingest
@@ -27,7 +27,7 @@ PYTHON = REPOSITORY / "docs" / "python.md"
 
 def draw_photos(folder: Path) -> None:
     """Three colours, each four times with another noise."""
-    folder.mkdir()
+    folder.mkdir(parents=True)
     random = np.random.default_rng(0)
     for number in range(12):
         noise = random.integers(0, 60, (32, 32, 3)) + 60 * np.eye(3, dtype=np.int64)[number % 3]
@@ -38,8 +38,12 @@ def test_the_commands_find_all_that_the_loop_made(tmp_path: Path, monkeypatch: p
     """Equal ids: another one would be a version of its own."""
     draw_photos(tmp_path / "photos")
     monkeypatch.chdir(tmp_path)
-    [code], [words] = blocks(PYTHON, "python"), [words for words in dbc_commands(PYTHON) if words[0] == "run"]
-    exec(compile(code, "docs/python.md", "exec"), {})
+    words = next(words for words in dbc_commands(PYTHON) if words[0] == "run" and "--stages" in words)
+    names: dict[str, Any] = {}
+    exec(compile("\n".join(blocks(PYTHON, "python")), "docs/python.md", "exec"), names)
+    assert [len(column) for column in names["table"].values()] == [12, 12, 12]
+    assert sorted(names["table"]["path"]) == sorted(f"{number}.png" for number in range(12))
+    assert names["verdict"].trust
     run = Path("runs/notebook")
     made = {path.relative_to(run).as_posix() for path in run.glob("**/v*.zarr")}
     assert {f"stage-03/{kind}/v1.zarr" for kind in ("clusters", "metrics")} < made
@@ -78,6 +82,27 @@ def test_a_wrong_call_gets_one_line(told: str, call: Any, tmp_path: Path, monkey
         call()
     assert told in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_what_is_guessed_and_feared_is_seen(tmp_path: Path) -> None:
+    """Warnings at the line that called the step, notes in what it returns, and no manifest in the answer of a cell."""
+    for toy in ("toy1", "toy2"):
+        draw_photos(tmp_path / "photos" / toy)
+    run, small = RunDirectory(tmp_path / "run"), IngestParameters(format="folder", height=32, width=32)
+    with pytest.warns(DbcWarning, match="same picture|copies|equal") as warned:
+        made = ingest(run, source=tmp_path / "photos", parameters=small)
+    assert {warning.filename for warning in warned} == {__file__}
+    assert {str(warning.message) for warning in warned} < set(made.notes)
+    assert any("toy" in note for note in made.notes)
+    assert made.artifact is not None
+    assert repr(made) == f"<created: {made.artifact.shown}, notes: {len(made.notes)}>"
+    assert repr(made.artifact) == (
+        f"<dataset {tmp_path.as_posix()}/run/dataset/v1.zarr, id {made.artifact.manifest.id[:12]}, 24 samples>"
+    )
+    dry = ingest(
+        run, source=tmp_path / "photos", parameters=small.model_copy(update={"seed": 1}), context=Context(dry_run=True)
+    )
+    assert repr(dry) == f"<would create: dataset, notes: {len(dry.notes)}>"
 
 
 def test_an_unknown_field_of_the_network_is_named(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,10 +18,11 @@ from stages.loop.choice.across_cameras import has_cameras
 from stages.loop.choice.kept_measures import keep_measures, read_measures
 from stages.loop.choice.measures import StageMeasures, measure, spread
 from stages.loop.choice.separation import Separation, by_dispersions, separation, tells
-from stages.loop.choice.verdict import JoinedPairs
+from stages.loop.choice.verdict import JoinedPairs, Verdict, last_of_schedule, verdict
 from stages.reporting import SILENT, Reporter, in_thousandths, pairs_a_second
+from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.descent import clusters_now, stages_now
-from stages.runs.lineage import dataset_of, features_and_dataset
+from stages.runs.lineage import dataset_of, features_and_dataset, with_clusters
 from stages.runs.run_directory import RunDirectory, clusters_manifest, model_manifest
 from stages.runs.store import Artifact
 from stages.samples import TRAIN
@@ -61,6 +62,23 @@ def guessing(run: RunDirectory, stages: Iterable[int]) -> frozenset[int]:
 def measured(run: RunDirectory, compared: Compared, reporter: Reporter = SILENT) -> list[StageMeasures]:
     """The measures of all `measured_stages`, ascending; `reporter` is told of stages that are left out."""
     return [measure_stage(run, stage, compared=compared) for stage in measured_stages(run, reporter)]
+
+
+def judge(
+    run: RunDirectory, measures: Sequence[StageMeasures] | None = None, *, context: Context = DEFAULT_CONTEXT
+) -> Verdict | None:
+    """Whether training helped and how far to trust the clusters, as `dbc select` says; None if nothing is merged.
+
+    `measures` are those of all `measured_stages`, which are taken if they are not given.
+    """
+    if measures is None:
+        run = with_clusters(run, context.reporter)
+        compared = Compared(memory_limit=context.memory_limit, reporter=context.reporter)
+        measures = measured(run, compared, context.reporter)
+    if not measures:
+        return None
+    joined = joined_pairs(run, last_of_schedule(measures).stage)
+    return verdict(measures, joined=joined, guessing=guessing(run, [measured.stage for measured in measures]))
 
 
 class Compared:

@@ -52,6 +52,16 @@ class Artifact:
     manifest: AnyManifest
     checksums: Mapping[str, str] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        return f"<{self.manifest.kind} {self.shown}>"
+
+    @property
+    def shown(self) -> str:
+        """Its path, the beginning of its id, and how many samples and clusters it has, for a person."""
+        counts = {name: getattr(self.manifest.summary, f"n_{name}", None) for name in ("samples", "clusters")}
+        told = [f"{n} {name}" for name, n in counts.items() if n is not None]
+        return ", ".join([self.path.as_posix(), f"id {self.manifest.id[:12]}", *told])
+
     def read(self, name: str) -> NDArray[Any]:
         """The whole array `name`; text comes as an object array of str.
 
