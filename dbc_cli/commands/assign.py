@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,14 +77,16 @@ def _assign(given: Given, source: Path | None) -> None:
     parameters = parse(AssignParameters, given.fields_of(ASSIGN))
     tell_of_unused(given, dict.fromkeys(("on_bad_image", "root"), "a SOURCE") if source is None else {})
     before = grown_since(run) if source is None else clustered(run)
-    stage = stage_to_show(before, given.stage, reporter)
+    stage, adds = stage_to_show(before, given.stage, reporter), True
     if source is not None:
         # what is refused later must not have been added
         require_company(before.require("clusters", stage).read("labels"))
+        there = run.require("dataset").manifest.id
         added = _add(given, source)
         if added.artifact is None:
             show_outcome(added, as_json=given.flag("json"))
             return
+        adds = added.artifact.manifest.id != there
         # another process may add pictures meanwhile
         run = run.choose(added.artifact, 0)
         before = grown_since(run)
@@ -94,11 +97,14 @@ def _assign(given: Given, source: Path | None) -> None:
     else:
         made = extracted
     found = [] if made.artifact is None or made.kind != "assignments" else read_assignments(run, made.artifact)
+    if not adds and made.status == "up to date":
+        # SOURCE was answered before; if that was cut off, it is answered now
+        found = [replace(each, came_last=False) for each in found]
     if csv is not None:
         _write_csv([_row(each) for each in found], csv, overwrite=overwrite)
     given.remember()
     if given.flag("json"):
-        print_json({**outcome_fields(made), "assignments": [_row(each) for each in found]})
+        print_json({**outcome_fields(made), **_counts(found), "assignments": [_row(each) for each in found]})
     else:
         _show(made, found, run, csv)
 
@@ -139,8 +145,9 @@ def _write_csv(rows: Sequence[dict[str, Any]], file: Path, *, overwrite: bool) -
     from stages.export.tables import write_csv
     from stages.ingest.known_later import NEW
 
-    names = (rows or [dict.fromkeys(FIELDS)])[0]
+    names = (rows or [dict.fromkeys((*FIELDS, "of_source"))])[0]
     columns = {name: [row[name] for row in rows] for name in names}
+    columns["of_source"] = [str(is_own).lower() for is_own in columns["of_source"]]
     columns["individual"] = [NEW if individual is None else individual for individual in columns["individual"]]
     write_csv(columns, file, argument="csv", overwrite=overwrite)
 
@@ -150,13 +157,19 @@ def _show_nothing(given: Given, told: str) -> None:
         _write_csv([], given["csv"], overwrite=given.flag("overwrite"))
     given.remember()
     if given.flag("json"):
-        print_json({"run": given.run.as_posix(), "status": "nothing new", "assignments": []})
+        print_json({"run": given.run.as_posix(), "status": "nothing new", **_counts([]), "assignments": []})
     else:
         print_text(told)
 
 
 def _row(each: Assignment) -> dict[str, Any]:
-    return {**{name: getattr(each, name) for name in FIELDS}, **each.place}
+    return {**{name: getattr(each, name) for name in FIELDS}, "of_source": each.came_last, **each.place}
+
+
+def _counts(found: Sequence[Assignment]) -> dict[str, int]:
+    """How many are of this SOURCE or, without one, of the last that was added, and of known and new individuals."""
+    known = [each.individual is not None for each in found if each.came_last]
+    return {"n_of_source": len(known), "n_known_of_source": sum(known), "n_new_of_source": len(known) - sum(known)}
 
 
 def _show(made: Made, found: Sequence[Assignment], run: RunDirectory, csv: Path | None) -> None:
@@ -167,6 +180,9 @@ def _show(made: Made, found: Sequence[Assignment], run: RunDirectory, csv: Path 
     if made.artifact is None:
         show_outcome(made, as_json=False)
         return
+    counts, has_tracks = _counts(found), any("tracklet" in each.place for each in found)
+    is_mixed = 0 < counts["n_of_source"] < len(found)
+    more = (*(("tracklet",) if has_tracks else ()), *(("of_source",) if is_mixed else ()))
     rows = [
         [
             each.name,
@@ -175,10 +191,12 @@ def _show(made: Made, found: Sequence[Assignment], run: RunDirectory, csv: Path 
             str(each.nearest),
             number_text(each.similarity),
             number_text(each.margin),
+            *([str(each.place.get("tracklet") or "–")] if has_tracks else []),
+            *(["yes" if each.came_last else "–"] if is_mixed else []),
         ]
-        for each in found[:SHOWN]
+        for each in sorted(found, key=lambda each: not each.came_last)[:SHOWN]
     ]
-    table = borderless_table(list(FIELDS), rows, n_left=1)
+    table = borderless_table([*FIELDS, *more], rows, n_left=1)
     table.columns[0].overflow = "fold"
     print_table(table)
     if len(found) > SHOWN:
@@ -189,6 +207,11 @@ def _show(made: Made, found: Sequence[Assignment], run: RunDirectory, csv: Path 
         f"Of {summary.n_samples} {samples} added since these clusters were made, {summary.n_known} are of known individuals, "
         f"{summary.n_new} of new ones."
     )
+    if counts["n_of_source"] < len(found):
+        print_text(
+            f"Of this SOURCE, or else the last one: {counts['n_of_source']}, {counts['n_known_of_source']} of known "
+            f"individuals, {counts['n_new_of_source']} of new ones; the others came before."
+        )
     print_text(_trust(summary.separation))
     if csv is not None:
         print_text(f"list: {csv}")

@@ -45,7 +45,7 @@ class Assignment:
     box, by the names of columns, as far as the source has them, and its camera and tracklet.
     `nearest` is the individual of the most similar cluster, which its encounter may not be of, `probability` that the sample's
     individual is known at all, `similarity` the cosine to its most similar member as merges compare features, `margin` how far
-    that is above the second cluster's.
+    that is above the second cluster's. `came_last` tells of samples that no dataset before the newest one had.
     """
 
     path: str
@@ -55,6 +55,7 @@ class Assignment:
     nearest: int
     similarity: float
     margin: float | None
+    came_last: bool
     place: dict[str, int | str | None]
 
 
@@ -200,6 +201,10 @@ def read_assignments(run: RunDirectory, artifact: Artifact) -> list[Assignment]:
     named = {name: column for name, column in named.items() if set(column) != {None}}
     places = place_of(dataset, artifact.read("sample"))
     sample, label, nearest = (artifact.read(name).tolist() for name in ("sample", "label", "nearest"))
+    grown_from, is_train = made_from(run, dataset, "dataset"), dataset.read("split") == TRAIN
+    came_last = np.ones(len(is_train), dtype=np.bool_)
+    if grown_from is not None:
+        came_last[is_train] = train_places(dataset, grown_from) < 0
     columns = ("probability", "similarity", "second_similarity")
     probability, similarity, second = (artifact.read(name).tolist() for name in columns)
     found = [
@@ -211,6 +216,7 @@ def read_assignments(run: RunDirectory, artifact: Artifact) -> list[Assignment]:
             nearest=int(number[nearest[row]]),
             similarity=round(similarity[row], 4),
             margin=round(similarity[row] - second[row], 4) if math.isfinite(second[row]) else None,
+            came_last=bool(came_last[each]),
             place={name: column[each] for name, column in named.items()}
             | {name: column[row] for name, column in places.items()},
         )

@@ -66,6 +66,8 @@ def test_new_pictures_get_their_cluster_and_are_listed_with_the_others(dbc: Dbc,
     probabilities = [min(found[f"{who}-{i}.png"]["probability"] for i in (0, 1)) for who in range(3)]
     assert max(found[f"3-{i}.png"]["probability"] for i in (0, 1)) < min(probabilities)
     assert (ran.json["n_samples"], ran.json["status"]) == (8, "created")
+    counts = ("n_of_source", "n_known_of_source", "n_new_of_source")
+    assert [ran.json[name] for name in counts] == [8, ran.json["n_known"], ran.json["n_new"]]
     with Path("who.csv").open(newline="") as opened:
         rows = list(csv.DictReader(opened))
     assert all((row["camera"], row["tracklet"]) == ("north", Path(row["path"]).stem) for row in rows)
@@ -77,7 +79,11 @@ def test_new_pictures_get_their_cluster_and_are_listed_with_the_others(dbc: Dbc,
     assert (again["status"], again["id"]) == ("up to date", ran.json["id"])
     (more / "samples.csv").unlink()
     (more / "broken.png").unlink()
-    assert "Of 8 pictures added since these clusters were made, " in dbc("assign", more, "--run", merged).out
+    table = dbc("assign", more, "--run", merged).out
+    assert "Of 8 pictures added since these clusters were made, " in table
+    # all of it was answered before
+    assert "Of this SOURCE, or else the last one: 0, " in table
+    assert "3-1" in table.splitlines()[-4].split()
     rows = list(csv.DictReader(io.StringIO(dbc("export", "clusters", "--run", merged).out)))
     added = {Path(row["path"]).name: row for row in rows if row["path"].startswith("../more/")}
     assert (len(rows), len(added)) == (20, 8)
@@ -89,6 +95,16 @@ def test_new_pictures_get_their_cluster_and_are_listed_with_the_others(dbc: Dbc,
     assert f"pictures that were added and are of new individuals, as dbc assign found: {n_new}" in folders.err
     assert dbc("status", "--verify", "--run", merged).status == 0
     assert dbc("status", "--run", merged, "--json").json["next"] == "dbc export clusters"
+    # the next night, and once more
+    night = ["assign", draw(tmp_path / "night", COLOURS[:1], 1, seed=5), "--run", merged, "--json"]
+    second = dbc(*night, "--csv", "night.csv").json
+    assert [second[name] for name in ("n_samples", *counts)] == [9, 1, 1, 0]
+    assert [row["path"] for row in second["assignments"] if row["of_source"]] == ["../night/0-0.png"]
+    with Path("night.csv").open(newline="") as opened:
+        assert [row["of_source"] for row in csv.DictReader(opened)].count("true") == 1
+    assert [dbc(*night).json[name] for name in ("n_samples", *counts)] == [9, 0, 0, 0]
+    table = dbc("assign", "--run", merged).out.splitlines()
+    assert (table[0].split()[-1], table[1].split()[0], table[1].split()[-1]) == ("of_source", "../night/0-0.png", "yes")
     # identities that become known later are those of the clusters' dataset
     Path("ids.csv").write_text("path,identity\n" + "".join(f"{row['path']},{row['path'][0]}\n" for row in before))
     measured = dbc("eval", "--ids", "ids.csv", "--stage", "1", "--run", merged, "--json")
