@@ -38,6 +38,7 @@ COMMANDS = {
     "clusters": ["export", "clusters", "--format", "keywords", "--out", "keywords.csv"],
     "rule": ["select", "--rule", "few-singletons"],
     "command": ["members"],
+    "clusterer": ["merge", "--stage", "1", "--clusterer", "agglomerative", "--merge-percent", "0.5"],
     "array": ["eval", "--stage", "init"],
 }
 """A use of each example; every command also has `--json` and `--run run`."""
@@ -126,6 +127,12 @@ def test_the_criterion_merges(extended: Extended) -> None:
     assert (clusters["n_samples"], clusters["n_clusters"]) == (8, 6)
 
 
+def test_the_clusterer_clusters(extended: Extended) -> None:
+    clusters = extended.said["clusterer"]
+    assert clusters["parameters"]["clusterer"] == "agglomerative"
+    assert (clusters["n_samples"], clusters["n_clusters"], clusters["n_merges"]) == (8, 4, 0)
+
+
 def test_an_ablation_knows_the_criterion(extended: Extended) -> None:
     cells = extended.said["ablation"]["would_run"]
     assert cells == [f"run/ablate/mean-and-size{which}-seed0" for which in ("-no-penalty", "")]
@@ -160,7 +167,7 @@ def test_the_table_counts_the_files() -> None:
     told = EXTENDING.read_text()
     table = dict(re.findall(r"^\| an? ([^|]+?) \| (\d) \|", told, flags=re.MULTILINE))
     sections = dict(re.findall(r"^## An? (.+)\n((?:(?!## ).*\n)*)", told, flags=re.MULTILINE))
-    assert len(table) == 7
+    assert len(table) == 8
     for kind, n_files in table.items():
         paths = set(re.findall(r"^```(?:python|diff)\n# (\S+)", sections[kind], flags=re.MULTILINE))
         assert len(paths) == int(n_files), kind
