@@ -47,10 +47,16 @@ def layout(rows: Sequence[Member], source: IngestedSource) -> Layout:
             f"sequences {', '.join(name_of)} would share a file; give them names that file systems tell apart"
         )
     texts = {f"{name_of[name]}.txt": "".join(text for *_, text in sorted(own)) for name, own in sorted(lines.items())}
+    of_pictures = [row.frame or 0 for row in rows if not is_video(row.path)]
+    least = min(of_pictures, default=0) if source.parameters.format == "csv" else 0
     notes = counts(
         (n_apart, "tracks of an individual that is elsewhere in the same frame, under numbers of their own"),
         (n_without, "boxes or tracks that are in no cluster, under numbers of their own"),
         (len(left_out), "pictures that are in no cluster and have no frame number, left out"),
+        (
+            least,
+            "frames are one more than in the table (take 1 off there if it counts from 1), whose least of a picture is",
+        ),
     )
     return Layout(texts, notes)
 

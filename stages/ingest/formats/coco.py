@@ -11,6 +11,7 @@ from typing import Any
 
 from schemas.parameters import IngestParameters
 from stages.errors import UsageError
+from stages.ingest.decode.pixels import is_video
 from stages.ingest.formats.boxes_file import NO_TRACK
 from stages.ingest.formats.detections import Detection, samples_of
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
@@ -29,6 +30,8 @@ NOBODY = frozenset({"empty", "blank", "__ignore__"})
 PICTURE_FOLDERS = ("", "images/", "images/{split}/", "{split}/")
 """Where pictures may lie under the root; the split is what the name of the file ends in, as in `instances_train2022.json`."""
 ANNOTATIONS = "annotations"
+OF_VIDEO = ("frame_id", "frame_index")
+"""What COCO-VID calls the frame of a picture."""
 
 
 def read_coco(source: Path, root: Path, parameters: IngestParameters, findings: Findings) -> Samples:
@@ -36,16 +39,18 @@ def read_coco(source: Path, root: Path, parameters: IngestParameters, findings: 
 
     `source` is the file, or the folder that holds it. `location` of a picture is its camera, `seq_id` its encounter,
     `datetime` or `date_captured` its time, `frame_num` its frame (of a video, from 0). `name` of an annotation (or the only
-    one of `individual_ids`) is the individual, `viewpoint` the view, `score` the detector's confidence, `track_id` the
-    tracklet in its `video_id` (−1 is none). Of COCO-VID, whose pictures have a `video_id`, the name in `videos` is the camera
-    where there is no location, `instance_id` a tracklet as well, `frame_id` or `frame_index` the frame. `width` and `height`
-    are of the picture that boxes are of. UsageError names the annotation that is wrong.
+    one of `individual_ids`) is the individual, `viewpoint` the view, `score` or `conf` the confidence, `track_id` the
+    tracklet in its `video_id` (−1 is none). Of COCO-VID, whose pictures have a `video_id`, `name` or `file_name` in `videos`,
+    else that number, is the camera where there is no location, `instance_id` a tracklet as well, `frame_id` or `frame_index`
+    the frame, from 0 if a picture has 0, else from 1. `width` and `height` are of the picture that boxes are of. UsageError
+    names the annotation that is wrong.
     """
     file = find_coco(source)
     content = read_object(file)
     left_out = Counter[str]()
     unlisted: list[str] = []
-    found = each_picture_once(_detections(file, root, content, left_out, unlisted), left_out, parameters)
+    rows = _detections(file, root, content, left_out, unlisted, findings)
+    found = each_picture_once(rows, left_out, parameters)
     forget_json()
     if unlisted:
         findings.warnings.append(
@@ -57,7 +62,7 @@ def read_coco(source: Path, root: Path, parameters: IngestParameters, findings: 
     if not found:
         raise UsageError(f"{shown(file)} has no annotations of animals; give a file with boxes or identities")
     findings.notes.append(f"boxes and pictures from {shown(file)}")
-    if _videos(content):
+    if any(row.get("video_id") is not None for row in content["images"]):
         findings.notes.append(
             "videos are the cameras of pictures without a location, and track_id or instance_id their tracks"
         )
@@ -103,11 +108,17 @@ def read_object(file: Path) -> dict[str, Any]:
 
 
 def _detections(
-    file: Path, root: Path, content: Mapping[str, Any], left_out: Counter[str], unlisted: list[str]
+    file: Path,
+    root: Path,
+    content: Mapping[str, Any],
+    left_out: Counter[str],
+    unlisted: list[str],
+    findings: Findings,
 ) -> Iterator[Detection]:
     """The annotations of animals; others are counted in `left_out`. `unlisted` are those of a category that has no name."""
     images = _by_id(file, content, "images", needed="file_name")
     videos = _videos(content)
+    first = _first_frame(images, findings)
     are_told_apart = len(set(videos.values())) == len(videos)
     categories = {key: str(row["name"]) for key, row in _by_id(file, content, "categories", needed="name").items()}
     folder, absolute = _picture_folder(file, root, images), PurePosixPath(root.absolute().as_posix())
@@ -134,19 +145,18 @@ def _detections(
 
         # without a video, instances may count within each picture
         is_frame = image.get("video_id") is not None
-        video = videos.get(str(image["video_id"]), "") if is_frame else ""
+        video = (videos.get(str(image["video_id"])) or str(image["video_id"])) if is_frame else ""
         track = said(annotation, "track_id", *["instance_id"][:is_frame])
         track = "" if number_of(track) == NO_TRACK else track
-        of_video = [name for name in ("frame_id", "frame_index") if is_frame and isinstance(image.get(name), int)]
-        frame = next((name for name in ("frame_num", *of_video) if image.get(name) is not None), "frame_num")
+        frame = _frame_name(image)
         yield Detection(
             path=path_below(f"{folder}{image['file_name']}", absolute, origin),
             origin=origin,
             box=box_of(annotation.get("bbox"), origin, name="bbox", meaning="[left, top, width, height] in pixels"),
-            frame=frame_of(image.get(frame), origin, name=frame),
+            frame=frame_of(image.get(frame), origin, name=frame) - (first if _is_counted(image) else 0),
             tracklet=f"{(are_told_apart and video) or image.get('video_id', '')}/{track}" if track else "",
             timestamp=said(image, "datetime", "date_captured"),
-            score=score_of(annotation.get("score"), origin),
+            score=score_of(annotation.get("score", annotation.get("conf")), origin),
             identity=_individual(origin, annotation),
             camera=said(image, "location") or video,
             encounter=said(image, "seq_id"),
@@ -157,10 +167,37 @@ def _detections(
 
 
 def _videos(content: Mapping[str, Any]) -> dict[str, str]:
-    """The name of each video of COCO-VID by its id; empty if there are none."""
+    """The name of each video of COCO-VID, or its file without suffix, by its id; empty if there are none."""
     rows = content.get("videos")
     rows = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
-    return {str(row.get("id")): text_of(row.get("name"), "videos", name="name") for row in rows}
+    files = [text_of(row.get("file_name"), "videos", name="file_name") for row in rows]
+    files = [file.rpartition(".")[0] if is_video(file) else file for file in files]
+    return {
+        str(row.get("id")): text_of(row.get("name"), "videos", name="name") or file
+        for row, file in zip(rows, files, strict=True)
+    }
+
+
+def _frame_name(image: Mapping[str, Any]) -> str:
+    """What holds the frame of `image`."""
+    of_video = OF_VIDEO if image.get("video_id") is not None else ()
+    named = [name for name in of_video if isinstance(image.get(name), int)]
+    return next((name for name in ("frame_num", *named) if image.get(name) is not None), "frame_num")
+
+
+def _is_counted(image: Mapping[str, Any]) -> bool:
+    """Whether `image` is a picture of COCO-VID with a number, which may count from 1; in a video itself it is from 0."""
+    return _frame_name(image) in OF_VIDEO and not is_video(image["file_name"])
+
+
+def _first_frame(images: Mapping[Any, Mapping[str, Any]], findings: Findings) -> int:
+    """The number of the first frame in all videos: 0 if a picture has it, else 1, which is told."""
+    least = min((image[_frame_name(image)] for image in images.values() if _is_counted(image)), default=0)
+    if least < 1:
+        return 0
+    told = f"no picture has frame 0, the least is {least}, so frames are taken to count from 1, in all videos"
+    (findings.notes if least == 1 else findings.warnings).append(told)
+    return 1
 
 
 def _by_id(file: Path, content: Mapping[str, Any], name: str, *, needed: str) -> dict[Any, dict[str, Any]]:

@@ -394,6 +394,16 @@ def test_every_video_and_every_folder_of_frames_is_a_sequence_of_its_own(root: P
         written("mot", root, (*rows, member("images/a.png", 1, (1, 2, 3, 4))))
 
 
+@pytest.mark.parametrize(("name", "frame", "is_told"), [("csv", 1, True), ("csv", 0, False), ("mot", 1, False)])
+def test_frames_of_a_table_that_may_count_from_one_are_told(
+    root: Path, name: str, frame: int, *, is_told: bool
+) -> None:
+    rows = [member("images/a.png", 1, (1, 2, 3, 4), frame=frame), member("a.mp4", 1, (1, 2, 3, 4), frame=3)]
+    parameters = IngestParameters(format=name)  # type: ignore[arg-type]
+    notes = FORMATS["mot"].layout(rows, IngestedSource(lambda: Pictures(root), parameters, largest_number=1)).notes
+    assert any("whose least of a picture is: 1" in note for note in notes) == is_told
+
+
 def test_a_number_that_is_an_id_of_the_package_is_not_given_to_others(tmp_path: Path) -> None:
     (tmp_path / "deployments.csv").write_text("deploymentID\nd\n")
     names, known = "abcdef", {"a": "1", "b": "1", "e": "ind1", "f": "3"}

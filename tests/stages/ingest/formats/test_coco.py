@@ -137,13 +137,39 @@ def test_coco_vid_has_cameras_tracks_and_frames(tmp_path: Path, field: str, name
     assert len(read(source, "coco")[0]) == (2 if field == "instance_id" else 1)
     content = json.loads((source / "coco.json").read_text())
     for number, image in enumerate(content["images"]):
-        image.update(video_id=1, frame_id=number + 5)
+        image.update(video_id=1, frame_id=number)
     content["videos"] = [{"id": number, "name": name} for number, name in enumerate(names, start=1)]
     text(source / "coco.json", json.dumps(content))
     samples, findings = read(source, "coco")
-    assert (samples.camera, samples.frame_number.tolist(), samples.frame_start.tolist()) == (("north",), [5, 6], [0, 2])
+    assert (samples.camera, samples.frame_number.tolist(), samples.frame_start.tolist()) == (("north",), [0, 1], [0, 2])
     assert any(note.startswith("videos are the cameras of pictures without a location") for note in findings.notes)
     # two videos of one name
     content["images"][1]["video_id"] = 2
     text(source / "coco.json", json.dumps(content))
     assert len(read(source, "coco")[0]) == 2
+
+
+def test_frames_of_coco_vid_count_from_one_and_videos_are_named_by_their_files(tmp_path: Path) -> None:
+    # as ByteTrack writes it
+    source = coco(tmp_path, [{"image_id": each, "bbox": BOX, "track_id": 7, "conf": 0.5} for each in (1, 2)])
+    content = json.loads((source / "coco.json").read_text())
+    for number, image in enumerate(content["images"], start=1):
+        image.update(video_id=3, frame_id=number)
+    for videos, camera in (([{"id": 3, "file_name": "day1/camA.mp4"}], "day1/camA"), ([{"id": 3}], "3"), ([], "3")):
+        text(source / "coco.json", json.dumps(content | {"videos": videos}))
+        samples, findings = read(source, "coco")
+        assert (samples.camera, samples.frame_number.tolist(), samples.score.tolist()) == ((camera,), [0, 1], [0.5] * 2)
+        assert (
+            "no picture has frame 0, the least is 1, so frames are taken to count from 1, in all videos"
+            in findings.notes
+        )
+        assert not findings.warnings
+    # the first picture counts although it has no box
+    content["annotations"] = content["annotations"][1:]
+    for number, expected in ((2, 1), (3, 2)):
+        content["images"][1]["frame_id"] = number
+        text(source / "coco.json", json.dumps(content))
+        assert read(source, "coco")[0].frame_number.tolist() == [expected]
+    content["images"][0]["frame_id"] = 2
+    text(source / "coco.json", json.dumps(content))
+    assert "the least is 2" in read(source, "coco")[1].warnings[0]
