@@ -21,6 +21,7 @@ from stages.nn.lookup_table import zero_table
 from stages.nn.model.network import ReidModel
 from stages.nn.oim import CircularQueue
 from stages.nn.parallel.shared_batch import SharedBatch
+from stages.nn.seeded import seeded
 from stages.processes import Processes
 from stages.train.checkpoints import StageCheckpoints
 from stages.train.freeze import freeze_through, set_training_mode
@@ -189,9 +190,7 @@ def train(
     seed = int(np.random.SeedSequence([parameters.seed, parameters.stage]).generate_state(1)[0])
     n_others = samples.n_others
     state = _beginning(model, lookup_table, parameters, seed=seed, device=device, cameras=cameras, n_others=n_others)
-    generators = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
-    with generators, task.shared.joined(model.backbone, model.head):
-        torch.manual_seed(seed)
+    with seeded(seed, device), task.shared.joined(model.backbone, model.head):
         if options.resumed is not None:
             restore_state(state, options.resumed)
         while state.epoch < parameters.epochs:

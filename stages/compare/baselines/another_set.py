@@ -34,6 +34,7 @@ from stages.nn.execution import torch_execution
 from stages.nn.found_model import AUTO, tell_of_another_seed
 from stages.nn.initial_model import initial_model, open_model
 from stages.nn.model.network import model_arrays
+from stages.nn.seeded import seeded
 from stages.output_files import write_text
 from stages.runs.context import Context
 from stages.runs.lineage import share_dataset
@@ -169,9 +170,11 @@ def tj_aidl(run: RunDirectory, source: OtherSet, options: Options, *, context: C
 
     def compute(writer: Writer) -> Computed:
         device = torch.device(resolve_torch_device(context.own_device))
-        model, both = open_model(before), _joint(before, labels, attributes, settings)
+        model = open_model(before)
         images = _first_images(dataset)[dataset.read("split") == TRAIN]
-        with context.reporter.task("attributes and identities", total=1, unit="training") as advance:
+        learning = context.reporter.task("attributes and identities", total=1, unit="training")
+        with learning as advance, seeded(settings.seed, device):
+            both = _joint(before, labels, attributes, settings)
             told = learn(
                 both,
                 LabelledImages(_first_images(theirs)[index], labels, attributes),
@@ -354,7 +357,6 @@ def _joint(
     before: Artifact, labels: Int64Array, attributes: Float32Array, settings: AttributeSettings
 ) -> JointAttributes:
     both = open_model(before)
-    torch.manual_seed(settings.seed)
     return JointAttributes(
         both.backbone.get_submodule("first"),
         both.backbone.get_submodule("second"),

@@ -7,7 +7,6 @@ import functools
 import importlib
 import pkgutil
 
-import torch
 from torch import nn
 
 from schemas.parameters import InitParameters
@@ -15,6 +14,7 @@ from stages.errors import UsageError
 from stages.nn import backbones
 from stages.nn.backbones.layers import are_few, pool_layers
 from stages.nn.backbones.provider import Provider
+from stages.nn.seeded import seeded
 
 
 @functools.cache
@@ -51,8 +51,7 @@ def build_backbone(parameters: InitParameters) -> tuple[nn.Module, int]:
     network does not have.
     """
     provider = provider_of(parameters.backbone)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(parameters.seed)
+    with seeded(parameters.seed):
         network, dim = provider.build(parameters)
     if parameters.pooling == "layers":
         dim = pool_layers(network, dim=dim, name=parameters.backbone)
