@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from stages.errors import UsageError
 from stages.ingest.decode.pixels import is_video
+from stages.ingest.formats.layout import shortened
+from stages.ingest.formats.listing import subfolders
 from stages.ingest.formats.names import INT32_MAX, is_missing, numbered_lines, plain, shown
 from stages.ingest.formats.numbers import number_of, score_of
 from stages.plain_files import plain_file
@@ -19,6 +21,11 @@ _SEPARATOR = re.compile(r"\s*,\s*|\s+")
 _FEWEST = 6
 CELL, _NUMBERS, _LOOKED_AT = re.compile(r"[,;\s]+"), 4, 5
 """So many numbers in one of the first lines make a text beside a video look like boxes."""
+_FILES_LOOKED_AT, _BYTES_LOOKED_AT = 50, 1 << 16
+_CVAT = re.compile(rb"<annotations[\s>]")
+_BOXES_IN_JSON = re.compile(rb'"(?:bounding_?box|bbox|boxes|rectanglelabels)"\s*:')
+_KITTI = 17
+"""Fields of a line of KITTI: frame, track, type and numbers."""
 
 
 class Row(NamedTuple):
@@ -67,12 +74,64 @@ def unread_boxes(root: Path, frames: Iterable[str]) -> list[str]:
     """A line for each file beside one of the `frames` that may be a tracker's, in a format without boxes.
 
     `frames` are videos and folders of pictures, as paths below `root`. The file has the name of the video or folder, ends in
-    .txt or .csv, and has lines of numbers or none at all.
+    .txt or .csv, and has lines of numbers or none at all. One line is about texts of boxes that are called otherwise.
     """
     names = [path.rpartition(".")[0] if is_video(path) else path for path in frames]
     beside = [root / f"{name}{suffix}" for name in names for suffix in (".txt", ".csv")]
     told = ((file, _why_unread(file)) for file in beside if file.is_file())
-    return [f"{shown(file.relative_to(root))} is not read: {why}" for file, why in told if why is not None]
+    lines = [f"{shown(file.relative_to(root))} is not read: {why}" for file, why in told if why is not None]
+    texts = [each for place in sorted({root, *(file.parent for file in beside)}) for each in _first(place, "*.txt")]
+    others = [file for file in texts if file not in beside and looks_like_mot(file)]
+    if others:
+        stems = sorted((PurePosixPath(name).name for name in names), key=len, reverse=True)
+        stem = next((stem for stem in stems if others[0].stem.startswith(stem)), "NAME")
+        lines.append(
+            f"files with boxes as MOTChallenge writes them, which no video or folder is called like: {len(others)} "
+            f"({shortened([shown(file.relative_to(root)) for file in others])}); to read them, call them as what they are of, "
+            f"such as {plain(stem)}.txt, and say `format='mot'`"
+        )
+    return [*lines, *unread_annotations(root)]
+
+
+def unread_annotations(source: Path, *, surely: bool = False) -> list[str]:
+    """A line for each file for many pictures, in `source`, of boxes that no format reads: of CVAT, of KITTI, in JSON.
+
+    JSON, which may hold other things, is left out if they are `surely` to be such.
+    """
+    labels = source.with_name(re.sub(r"^image", "label", source.name))
+    texts = (each for place in (labels, *subfolders(source)[:_FILES_LOOKED_AT]) for each in _first(place, "*.txt"))
+    kitti = next(filter(_is_kitti, texts), None)
+    told = []
+    if kitti is not None:
+        name = plain(f"{kitti.parent.name}/{kitti.name}")
+        told.append(f"{name} has boxes as KITTI writes them, which are not read; write them as MOTChallenge does")
+    kinds = [("*.xml", _CVAT, "boxes of all pictures as CVAT writes them", "in CVAT, export MOT, COCO or VOC")]
+    if not surely:
+        advice = "give the file itself if it is COCO or MegaDetector's, else export COCO"
+        kinds.append(("*.json", _BOXES_IN_JSON, "boxes in JSON", advice))
+    for pattern, sign, what, advice in kinds:
+        file = next((each for each in _first(source, pattern) if sign.search(_head(each))), None)
+        told += [f"{plain(file.name)} has {what}, which are not read; {advice}"] if file else []
+    return told
+
+
+def _first(folder: Path, pattern: str) -> list[Path]:
+    return sorted(folder.glob(pattern))[:_FILES_LOOKED_AT]
+
+
+def _head(file: Path) -> bytes:
+    """The first bytes of `file`; none if it cannot be read."""
+    try:
+        with open(file, "rb", opener=plain_file) as opened:
+            return opened.read(_BYTES_LOOKED_AT)
+    except OSError:
+        return b""
+
+
+def _is_kitti(file: Path) -> bool:
+    fields = _head(file).partition(b"\n")[0].decode("ascii", "replace").split()
+    is_number = [number_of(field) is not None for field in fields]
+    return len(fields) >= _KITTI and fields[2].isalpha() and is_number.count(False) == 1
 
 
 def _why_unread(file: Path) -> str | None:

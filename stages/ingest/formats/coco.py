@@ -62,7 +62,7 @@ def read_coco(source: Path, root: Path, parameters: IngestParameters, findings: 
     if not found:
         raise UsageError(f"{shown(file)} has no annotations of animals; give a file with boxes or identities")
     findings.notes.append(f"boxes and pictures from {shown(file)}")
-    if any(row.get("video_id") is not None for row in content["images"]):
+    if _videos(content):
         findings.notes.append(
             "videos are the cameras of pictures without a location, and track_id or instance_id their tracks"
         )
@@ -145,7 +145,7 @@ def _detections(
 
         # without a video, instances may count within each picture
         is_frame = image.get("video_id") is not None
-        video = (videos.get(str(image["video_id"])) or str(image["video_id"])) if is_frame else ""
+        video = videos.get(str(image["video_id"]), "") if is_frame else ""
         track = said(annotation, "track_id", *["instance_id"][:is_frame])
         track = "" if number_of(track) == NO_TRACK else track
         frame = _frame_name(image)
@@ -167,15 +167,15 @@ def _detections(
 
 
 def _videos(content: Mapping[str, Any]) -> dict[str, str]:
-    """The name of each video of COCO-VID, or its file without suffix, by its id; empty if there are none."""
+    """The name of each video of COCO-VID, else its file without suffix, else its number, by its id; empty without any."""
     rows = content.get("videos")
-    rows = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
-    files = [text_of(row.get("file_name"), "videos", name="file_name") for row in rows]
-    files = [file.rpartition(".")[0] if is_video(file) else file for file in files]
-    return {
-        str(row.get("id")): text_of(row.get("name"), "videos", name="name") or file
-        for row, file in zip(rows, files, strict=True)
-    }
+    found = {}
+    for row in rows if isinstance(rows, list) else []:
+        if isinstance(row, dict):
+            file = text_of(row.get("file_name"), "videos", name="file_name")
+            file = file.rpartition(".")[0] if is_video(file) else file
+            found[str(row.get("id"))] = text_of(row.get("name"), "videos", name="name") or file or str(row.get("id"))
+    return found
 
 
 def _frame_name(image: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from schemas.parameters import IngestParameters
 from stages.errors import UsageError
+from stages.ingest.formats.boxes_file import unread_annotations
 from stages.ingest.formats.detections import with_names
 from stages.ingest.formats.excluded import is_excluded
 from stages.ingest.formats.format import NAMING, Findings, Format
@@ -42,6 +43,14 @@ _DATES_OR_CARDS = re.compile(
     r"[0-9]{4}[-_.][0-9]{2}[-_.][0-9]{2}|20[0-9]{2}[01][0-9][0-3][0-9]|[1-9][0-9]{2}[_A-Z][0-9A-Z_]{4}"
 )
 """Dates, and the folders that cameras make (`100MEDIA`): doubtful if all folders have such names."""
+_CLASS = (
+    "person people pedestrian human animal vehicle car truck bus van motorcycle motorbike bicycle train boat airplane bird "
+    "cat dog horse sheep cow elephant bear zebra giraffe"
+)
+_CLASSES = frozenset(_CLASS.split())
+"""What detectors tell apart: doubtful if all folders have such names."""
+_ULTRALYTICS = re.compile(r"(?:predict|track|exp)[0-9]*")
+"""Folders of Ultralytics' results, whose `crops` holds a folder for each class."""
 _NUMBERED = re.compile(r"c[0-9]+", re.I)
 """Cameras of vehicles, or codes of individuals: doubtful if all folders have such names and hold folders of tracks."""
 _BY_CAMERA = re.compile(r"DCIM|[1-9][0-9]{2}[_A-Z][0-9A-Z_]{4}", re.I)
@@ -169,9 +178,13 @@ def _identity_names(
                 f"if these are splits, move them beside {shown(top)} and leave what else it holds out with `exclude`; "
                 "`folder_identities=False` if no folder is an identity"
             )
-    doubtful, why = _doubtful([(name, rest) for name, _, rest in kept])
+    doubtful, why = _doubtful(source, [(name, rest) for name, _, rest in kept])
     # others that are left out do not make doubtful what is not so with them
-    if folder_identities is None and doubtful and _doubtful([(name, rest) for name, _, rest in every])[0]:
+    if not _doubtful(source, [(name, rest) for name, _, rest in every])[0]:
+        doubtful, why = [], ""
+    unread = unread_annotations(source, surely=not doubtful) if folder_identities is None else []
+    doubtful = doubtful or (sorted({name for name, *_ in kept if name}) if unread else [])
+    if folder_identities is None and doubtful:
         tables = "; for tracks in them, list pictures in a table with the columns path, camera and tracklet"
         tables = tables if all(path in spared or _is_of_track(path) for path in paths) and not in_splits else ""
         kinds = ["view", "camera"] if {name.lower() for name in doubtful} <= SIDES else ["camera"]
@@ -179,17 +192,23 @@ def _identity_names(
         raise UsageError(
             f"{shown(source)} sorts its images into {shortened([shown(name) for name in doubtful])}, which may be no "
             f"identities{why}; say `folder_identities=True` if they are, `folder_identities=False` if not "
-            f"(and {patterns}){tables}"
+            f"(and {patterns}){''.join([tables, *(f'; {line}' for line in unread)])}"
         )
     return names
 
 
-def _doubtful(files: Sequence[tuple[str, str]]) -> tuple[Sequence[str], str]:
+def _doubtful(source: Path, files: Sequence[tuple[str, str]]) -> tuple[Sequence[str], str]:
     """The folders that may be no identities, and why, if their names do not say it.
 
-    `files` are the folder and the path, from that folder's parent, of each picture.
+    `files` are the folder and the path, from that folder's parent, of each picture in `source`.
     """
     names = sorted({name for name, _ in files if not is_missing(name)})
+    is_crops = source.name.lower() == "crops" and _ULTRALYTICS.fullmatch(source.absolute().parent.name)
+    if names and (is_crops or {name.lower() for name in names} <= _CLASSES):
+        return names, (
+            ", because a detector sorts pictures by such classes; its boxes are better than what it cut out, as they know "
+            "frames and tracks: give the video with labels/ beside it, which Ultralytics writes (save_txt), if there are any"
+        )
     if doubtful := [name for name in names if _PLACES.fullmatch(name)]:
         return doubtful, ""
     if len(names) == 1 or all(map(_DATES_OR_CARDS.fullmatch, names)) or {name.lower() for name in names} <= SIDES:

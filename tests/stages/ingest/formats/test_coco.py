@@ -155,10 +155,14 @@ def test_frames_of_coco_vid_count_from_one_and_videos_are_named_by_their_files(t
     content = json.loads((source / "coco.json").read_text())
     for number, image in enumerate(content["images"], start=1):
         image.update(video_id=3, frame_id=number)
-    for videos, camera in (([{"id": 3, "file_name": "day1/camA.mp4"}], "day1/camA"), ([{"id": 3}], "3"), ([], "3")):
+    for videos, camera in (
+        ([{"id": 3, "file_name": "day1/camA.mp4"}], ("day1/camA",)),
+        ([{"id": 3}], ("3",)),
+        ([], ()),
+    ):
         text(source / "coco.json", json.dumps(content | {"videos": videos}))
         samples, findings = read(source, "coco")
-        assert (samples.camera, samples.frame_number.tolist(), samples.score.tolist()) == ((camera,), [0, 1], [0.5] * 2)
+        assert (samples.camera, samples.frame_number.tolist(), samples.score.tolist()) == (camera, [0, 1], [0.5] * 2)
         assert (
             "no picture has frame 0, the least is 1, so frames are taken to count from 1, in all videos"
             in findings.notes

@@ -200,6 +200,50 @@ def test_tables_of_boxes_beside_folders_of_frames_are_told(tmp_path):
     assert findings.warnings == [told]
 
 
+def test_folders_that_a_detector_made_are_asked_about(tmp_path):
+    touch(tmp_path, ["track2/crops/vole/a.jpg", "track2/crops/stoat/a2.jpg", "cars/Car/1.jpg", "cars/bus/2.jpg"])
+    for folder in ("track2/crops", "cars"):
+        told = refusal(tmp_path / folder, "folder")
+        assert "which may be no identities, because a detector sorts pictures by such classes" in told
+    touch(tmp_path, ["crops/vole/a.jpg", "crops/stoat/a2.jpg", "cars/herbie/3.jpg"])
+    assert set(read(tmp_path / "crops").identity) == {"stoat", "vole"}
+    assert set(read(tmp_path / "cars").identity) == {"Car", "bus", "herbie"}
+
+
+KITTI = "0 1 Car 0 0 -1.57 8 100 52 154 1.5 1.6 3.7 1.8 1.5 8.4 0.01\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "file", "content", "told", "is_asked"),
+    [
+        ("", "all.xml", "<?xml version='1.0'?>\n<annotations><track/></annotations>", "all.xml has boxes of all", True),
+        ("", "note.xml", "<annotation><size/></annotation>", None, False),
+        (
+            "",
+            "labels.json",
+            '{"labels": {"a": [{"bounding_box": [0, 0, 1, 1]}]}}',
+            "labels.json has boxes in JSON",
+            False,
+        ),
+        ("", "notes.json", '{"place": "yard"}', None, False),
+        ("image_02", "label_02/0000.txt", KITTI, "label_02/0000.txt has boxes as KITTI writes them", True),
+        ("", "label_02/0000.txt", KITTI, "label_02/0000.txt has boxes as KITTI writes them", True),
+        ("", "yard_tracks.txt", "1,1,3,4,9,9\n", "is called like: 1 ('yard_tracks.txt'); to read them, call", False),
+        ("", "notes.txt", "7 8 9\n", None, False),
+    ],
+)
+def test_boxes_of_many_pictures_that_are_not_read_are_named(tmp_path, source, file, content, told, is_asked):
+    touch(tmp_path / source, ["hall/7.jpg", "yard/1.jpg"])
+    text(tmp_path / file, content)
+    _, findings = read_as(tmp_path / source, "folder", folder_identities=False)
+    assert [told in each for each in findings.warnings] == ([True] if told else [])
+    if is_asked:
+        assert "which may be no identities; say" in refusal(tmp_path / source, "folder")
+        assert told in refusal(tmp_path / source, "folder")
+    else:
+        assert set(read(tmp_path / source).identity) == {"hall", "yard"}
+
+
 @pytest.mark.parametrize(
     "cameras", ["camA camB", "CamA CamB", "cam-left cam-right", "S01_c001 S01_c002", "c001 c002", "station_north x"]
 )

@@ -106,6 +106,7 @@ def test_a_video_stands_in_for_the_pictures_of_a_sequence(tmp_path: Path) -> Non
         ),
         ("a.txt", "the camera at the pond, 2 m above it\n", None),
         ("b.txt", "1;1;1;1;9;9\n", None),
+        ("a_tracks.txt", "1,1,1,1,9,9\n", "call them as what they are of, such as a.txt, and say `format='mot'`"),
     ],
 )
 def test_boxes_beside_a_video_that_are_not_read_are_named(
