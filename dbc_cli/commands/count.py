@@ -52,7 +52,11 @@ def count(given: Given) -> None:
     if out is not None:
         _write(found, out, overwrite=given.flag("overwrite"))
     if found.n_unsure:
-        reporter.warn(f"{found.n_unsure} drawn pairs are unsure, and count as different")
+        reporter.warn(
+            f"{found.n_unsure} drawn pairs are unsure, and count as different; only the interval reaches down to their being "
+            "the same. If they show two sides of an animal, name these at ingest (a column view, or --view-pattern) and give "
+            "--view apart to dbc run: nobody is asked about them"
+        )
     if found.n_blind:
         reporter.warn(f"{found.n_blind} drawn pairs have no view in common, and count as different")
     if given.flag("json"):

@@ -19,7 +19,7 @@ from stages.runs.run_directory import RunDirectory, features_manifest
 from stages.runs.source_names import places
 from stages.runs.store import Artifact
 from stages.samples import SPLIT_NAMES, TRAIN
-from stages.typing import Float32Array, Int64Array
+from stages.typing import Float32Array, Int32Array, Int64Array
 
 ENDINGS = (".npz", ".parquet")
 SPRITE_SIDE = 8192
@@ -31,6 +31,7 @@ _THUMBNAIL = 64
 class Embedded:
     """Samples (n) with their `features` (n, d), length 1; `path` of the first frame, and `cluster`, −1 without one.
 
+    `pid` (n) is −2 for an unknown identity, −1 for junk and 0 for a distractor, which have no name.
     `place` (n) tells samples of one picture or video apart, if there are such: `frame` from 0, −1 if it has none, and what was
     cut out of it, `left`, `top`, `width` and `height` in pixels.
     """
@@ -40,6 +41,7 @@ class Embedded:
     split: list[str]
     camera: list[str]
     identity: list[str]
+    pid: Int32Array
     cluster: Int64Array
     features: Float32Array
     dataset: Artifact
@@ -61,6 +63,7 @@ def embedded(run: RunDirectory, features: Artifact) -> Embedded:
         split=[SPLIT_NAMES[each] for each in split],
         camera=[name or "" for name in names_of(dataset, "camera")],
         identity=[name or "" for name in names_of(dataset, "identity")],
+        pid=dataset.read("pid"),
         cluster=cluster,
         features=features.read("pooled"),
         dataset=dataset,
@@ -73,12 +76,15 @@ def write_features(found: Embedded, file: Path, *, overwrite: bool = False) -> N
     texts = {name: getattr(found, name) for name in ("path", "split", "camera", "identity")}
     if file.suffix == ".parquet":
         write_parquet(
-            {**texts, **found.place, "cluster": found.cluster, "features": found.features}, file, overwrite=overwrite
+            {**texts, "pid": found.pid, **found.place, "cluster": found.cluster, "features": found.features},
+            file,
+            overwrite=overwrite,
         )
         return
     if file.suffix != ".npz":
         raise UsageError(f"`out` must end in {' or '.join(ENDINGS)}, got {str(file)!r}")
     arrays: dict[str, Any] = {name: np.asarray(text, dtype=np.str_) for name, text in texts.items()} | found.place
+    arrays["pid"] = found.pid
 
     def write(part: Path) -> None:
         with part.open("wb") as opened:

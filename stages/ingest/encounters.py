@@ -24,6 +24,8 @@ BURST = 60
 """Seconds within which pictures are likely of one visit."""
 YEARS = 2
 """Without any picture, before or after which times are likely those of a clock that was set back."""
+SEASON = 300 / 365
+"""The same, in years, if at most half as many cameras took those pictures as the others."""
 
 
 def by_time(samples: Samples, root: Path, *, gap: float, findings: Findings, where_possible: bool = False) -> Samples:
@@ -86,25 +88,35 @@ def told_clocks(samples: Samples, root: Path) -> list[str]:
     looked_at = samples.take(np.array(ordered[::step], dtype=np.int64))
     places = [_place(looked_at, sample) for sample in range(len(looked_at))]
     firsts = looked_at.frame_start[:-1].tolist()
-    if any(samples.timestamp):
-        return years_away(places, [looked_at.timestamp[image] for image in firsts])
-    times = [taken_at(root / looked_at.path[image]) for image in firsts]
-    return years_away(places, times, of="pictures with a time" if step == 1 else "pictures that were looked at")
+    has_times = any(samples.timestamp)
+    times = [looked_at.timestamp[image] if has_times else taken_at(root / looked_at.path[image]) for image in firsts]
+    of = "pictures with a time" if step == 1 else "pictures that were looked at"
+    # folders may be of years
+    return years_away(places, times, of=of) or (
+        years_away(places, times, of=of, years=SEASON) if (samples.camid >= 0).all() else []
+    )
 
 
-def years_away(places: Sequence[str], times: Sequence[str | None], *, of: str = "pictures with a time") -> list[str]:
-    """A line of the `places` some of whose `times` (n, ISO 8601 or empty) are `YEARS` and more before or after most of all."""
+def years_away(
+    places: Sequence[str], times: Sequence[str | None], *, of: str = "pictures with a time", years: float = YEARS
+) -> list[str]:
+    """A line of the `places` some of whose `times` (n, ISO 8601 or empty) are `years` and more before or after most of all.
+
+    Below `YEARS` only if they are at most half as many as the places of the others, which may else be of another season.
+    """
     taken = sorted((seconds(time), time[:4], place) for place, time in zip(places, times, strict=True) if time)
-    starts = [i for i, (one, two) in enumerate(pairwise(taken), start=1) if two[0] - one[0] > YEARS * 365 * 86400]
+    starts = [i for i, (one, two) in enumerate(pairwise(taken), start=1) if two[0] - one[0] > years * 365 * 86400]
     groups = sorted((taken[start:end] for start, end in pairwise([0, *starts, len(taken)])), key=len)
     away = sorted(chain.from_iterable(groups[:-1]))
     if not away or 2 * len(away) >= len(taken):
         return []
-    years, others = (", ".join(dict.fromkeys(year for _, year, _ in each)) for each in (away, groups[-1]))
+    if years < YEARS and 2 * len({place for *_, place in away}) > len({place for *_, place in groups[-1]}):
+        return []
+    away_in, others = (", ".join(dict.fromkeys(year for _, year, _ in each)) for each in (away, groups[-1]))
     return [
-        f"{len(away)} of {len(taken)} {of} are of {years}, of "
+        f"{len(away)} of {len(taken)} {of} are of {away_in}, of "
         f"{shortened(sorted({shown(place) for *_, place in away}))}, and the others of {others}; if a "
-        "clock was set back there, correct their times"
+        "clock is wrong there, correct their times"
     ]
 
 

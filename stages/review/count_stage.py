@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +43,7 @@ class Counting:
     because it follows from others, from the data, or from their being drawn twice; `to_ask` (p, 2) are those of the draws
     asked for that are not, by place among train samples, whose `names` there are. `found` is None while too few are answered;
     `widths` says about how wide the interval is after so many answers. `n_unsure` drawn pairs are unsure, and `n_blind` have
-    no view in common, which counts as different.
+    no view in common, which counts as different; the interval reaches down to unsure pairs being the same.
     """
 
     stage: int
@@ -123,13 +123,19 @@ def counting(
     together = known_together(dataset, made_as, same, different)
     if together is not None:
         same = np.concatenate([same, together.same])
-    is_known, is_same = answered(draws, same, np.concatenate([different, told.unsure]))
+    is_firm, is_same = answered(draws, same, different)
+    is_known, _ = answered(draws, same, np.concatenate([different, told.unsure]))
     is_blind = draws.blind & ~is_known
     n_complete = int(np.logical_and.accumulate((is_known | is_blind).all(axis=1)).sum())
-    found = None
+    found, widths = None, {}
     if n_complete >= LEAST_DRAWN:
         possible = shown_by_answers(samples.n_samples, same, different)
-        found = count(draws.first(n_complete), is_same[:n_complete], possible=possible)
+        first, may_be = draws.first(n_complete), is_same | (is_known & ~is_firm)
+        found = count(first, is_same[:n_complete], possible=possible)
+        fewest = count(first, may_be[:n_complete], possible=possible).low
+        unsure = max(found.low - fewest, 0)  # which more answers do not make less
+        widths = {n: expected_width(found, n_drawn=n // INNER) + unsure for n in FORETOLD}
+        found = replace(found, low=found.low - unsure)
     return Counting(
         stage=stage,
         n_clusters=clusters_manifest(clusters).summary.n_clusters,
@@ -141,7 +147,7 @@ def counting(
         n_blind=int(is_blind.sum()),
         to_ask=draws.to_ask(is_known),
         found=found,
-        widths={} if found is None else {n: expected_width(found, n_drawn=n // INNER) for n in FORETOLD},
+        widths=widths,
     )
 
 

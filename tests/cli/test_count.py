@@ -64,3 +64,6 @@ def test_unsure_answers_count_as_different_and_are_told(dbc: Dbc, run: Path, tmp
     ran = dbc("count", "--stage", "1", "--answers", listed, "--run", run, "--json")
     assert "drawn pairs are unsure, and count as different" in " ".join(ran.err.split())
     assert ran.json["high"] == 16
+    assert "--view apart" in ran.err
+    # all may be one
+    assert ran.json["low"] == 1

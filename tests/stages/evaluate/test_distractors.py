@@ -9,6 +9,7 @@ from PIL import Image
 
 from schemas.parameters import EvaluateParameters, ExtractParameters, IngestParameters
 from stages.evaluate.stage import evaluate
+from stages.export.features import embedded, write_features
 from stages.export.members import names_of
 from stages.extract.stage import extract
 from stages.ingest.stage import ingest
@@ -36,3 +37,8 @@ def test_train_distractors_and_junk_are_no_identity(tmp_path: Path) -> None:
     dataset = run.require("dataset")
     assert sorted(name or "" for name in names_of(dataset, "identity")) == ["", "", "", "a", "a", "b", "b"]
     assert source_names(dataset, "identity") == {1: "a", 2: "b"}
+    # who computes figures from features must tell a distractor, which is a wrong match, from junk, which is none
+    write_features(embedded(run, run.require("features", -1)), tmp_path / "features.npz")
+    with np.load(tmp_path / "features.npz", allow_pickle=False) as found:
+        of_path = dict(zip(found["path"].tolist(), found["pid"].tolist(), strict=True))
+    assert [of_path[f"{number}.png"] for number in range(len(rows))] == [1, 1, 2, 2, 0, 0, -1]

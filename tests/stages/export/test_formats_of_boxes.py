@@ -294,7 +294,7 @@ def test_times_of_deployments_are_read_and_held_against_those_of_pictures(root: 
     layout = FORMATS["camtrap-dp"].layout(rows, source)
     assert "2024-06-05T00:00:00,03/04/2026 10:00" in layout.files["deployments.csv"]
     assert layout.notes[:4] == (
-        "1 of 3 pictures with a time are of 2000, of 'n', and the others of 2024, 2025; if a clock was set back there, "
+        "1 of 3 pictures with a time are of 2000, of 'n', and the others of 2024, 2025; if a clock is wrong there, "
         "correct their times",
         "times in `deployments` that are none as 2026-04-03T10:00:00, written as they are: 2, the first 'm' has '45385'",
         "pictures taken more than a day outside of the times of their deployment: 1, the first 2000-01-01T08:00:00 of 'n'",
