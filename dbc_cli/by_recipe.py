@@ -50,7 +50,25 @@ def merge_parameters(given: Given) -> MergeParameters:
     n_clusters = asked_n_clusters(given)
     # of merges it is for the last ones of a run
     values["n_clusters"] = n_clusters if values["clusterer"] == "pul" and isinstance(n_clusters, int) else None
+    if recipe == DEFAULT_RECIPE and values["clusterer"] == "dbc" and given["merge_percent"] is None:
+        values["merge_percent"] = _at_least_one_merge(given, values["merge_percent"])
     return parse(MergeParameters, values)
+
+
+def _at_least_one_merge(given: Given, merge_percent: float) -> float:
+    """The default `merge_percent`, or of few samples the least that merges one pair a stage, which is told."""
+    from stages.merge.schedule import least_merge_percent, number_of_merges
+    from stages.runs.run_directory import dataset_manifest
+
+    dataset = given.run_directory.find("dataset")
+    n_samples = 0 if dataset is None else dataset_manifest(dataset).summary.n_train
+    if n_samples < 3 or number_of_merges(n_samples, merge_percent):
+        return merge_percent
+    least = least_merge_percent(n_samples)
+    RichReporter().note(
+        f"--merge-percent is {least}, not {merge_percent}: one merge a stage of {n_samples} train samples"
+    )
+    return least
 
 
 def asked_n_clusters(given: Given) -> int | Literal["auto", "schedule"] | None:

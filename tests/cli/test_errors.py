@@ -131,6 +131,17 @@ def test_a_data_set_too_small_for_the_default_is_told_where_the_number_comes_fro
     refused(dbc("run", "--merge-percent", "0.1", "--stages", "20", "--run", run), status=2, told=told)
 
 
+def test_the_default_merges_something_among_few_samples(dbc: Dbc, tmp_path: Path) -> None:
+    (few := tmp_path / "few").mkdir()
+    for number in range(7):
+        Image.new("RGB", (8, 8), (30 * number, 0, 0)).save(few / f"{number}.png")
+    place = ["--run", tmp_path / "r"]
+    assert dbc("ingest", few, "--height", "8", "--width", "8", *place).status == 0
+    ran = dbc("run", "--weights", "none", "--dry-run", *place)
+    assert (ran.status, "--merge-percent is 0.1429, not 0.1: one merge a stage of 7 train" in ran.err) == (0, True)
+    refused(dbc("run", "--merge-percent", "0.1", *place), status=2, told="--merge-percent 0.1 (the default) makes no")
+
+
 @pytest.mark.parametrize(
     ("variables", "told"),
     [
