@@ -18,7 +18,7 @@ from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
 from stages.ingest.formats.json_file import forget_json, load_json
 from stages.ingest.formats.layout import only_one
 from stages.ingest.formats.names import counted, path_below, plain, shown
-from stages.ingest.formats.numbers import box_of, frame_of, number_of, score_of, size_of, text_of
+from stages.ingest.formats.numbers import box_of, frame_of, is_unsaid, number_of, score_of, size_of, text_of
 from stages.ingest.formats.whole_pictures import each_picture_once
 from stages.plain_files import plain_file
 from stages.samples import Samples
@@ -181,8 +181,13 @@ def _videos(content: Mapping[str, Any]) -> dict[str, str]:
 def _frame_name(image: Mapping[str, Any]) -> str:
     """What holds the frame of `image`."""
     of_video = OF_VIDEO if image.get("video_id") is not None else ()
-    named = [name for name in of_video if isinstance(image.get(name), int)]
-    return next((name for name in ("frame_num", *named) if image.get(name) is not None), "frame_num")
+    named = [name for name in ("frame_num", *of_video) if not is_unsaid(image.get(name))]
+    return next((name for name in named if name == "frame_num" or not _is_word(image[name])), "frame_num")
+
+
+def _is_word(value: object) -> bool:
+    """Whether `value` is a text that is no number."""
+    return isinstance(value, str) and not is_unsaid(value) and number_of(value) is None
 
 
 def _is_counted(image: Mapping[str, Any]) -> bool:
@@ -192,10 +197,18 @@ def _is_counted(image: Mapping[str, Any]) -> bool:
 
 def _first_frame(images: Mapping[Any, Mapping[str, Any]], findings: Findings) -> int:
     """The number of the first frame in all videos: 0 if a picture has it, else 1, which is told."""
-    least = min((image[_frame_name(image)] for image in images.values() if _is_counted(image)), default=0)
+    of_video = [image for image in images.values() if image.get("video_id") is not None]
+    words = [image[name] for image in of_video for name in OF_VIDEO if _is_word(image.get(name))]
+    if words:
+        findings.warnings.append(
+            f"frames of pictures that are no numbers, taken for missing: {len(words)}, such as {shown(words[0])}"
+        )
+    numbers = (number_of(image[_frame_name(image)]) for image in images.values() if _is_counted(image))
+    # what is no number is refused with the annotation
+    least = min((0 if number is None else number for number in numbers), default=0)
     if least < 1:
         return 0
-    told = f"no picture has frame 0, the least is {least}, so frames are taken to count from 1, in all videos"
+    told = f"no picture has frame 0, the least is {least:.0f}, so frames are taken to count from 1, in all videos"
     (findings.notes if least == 1 else findings.warnings).append(told)
     return 1
 

@@ -177,3 +177,13 @@ def test_frames_of_coco_vid_count_from_one_and_videos_are_named_by_their_files(t
     content["images"][0]["frame_id"] = 2
     text(source / "coco.json", json.dumps(content))
     assert "the least is 2" in read(source, "coco")[1].warnings[0]
+    # as pandas, and those who write ids as texts, do
+    for first, second, expected in ((1.0, 3.0, 2), ("1", "3", 2), ("0", 3, 3), (float("nan"), 2.0, 1)):
+        content["images"][0]["frame_id"], content["images"][1]["frame_id"] = first, second
+        text(source / "coco.json", json.dumps(content))
+        assert read(source, "coco")[0].frame_number.tolist() == [expected]
+    content["images"][1]["frame_id"] = "a_0003"
+    text(source / "coco.json", json.dumps(content))
+    samples, findings = read(source, "coco")
+    assert not len(samples.frame_number)
+    assert findings.warnings[0] == "frames of pictures that are no numbers, taken for missing: 1, such as 'a_0003'"
