@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
@@ -74,7 +73,7 @@ def read_yolo(source: Path, parameters: IngestParameters, findings: Findings) ->
         findings.notes.append(f"the sixth field of labels is taken as {meaning}")
     if not everything:
         raise UsageError(f"{shown(source)}: all {len(lines)} files of labels are empty; give some with boxes")
-    names = class_names(source)
+    names = class_names(source, findings.warnings)
     found = [
         each._replace(category=names.get(each.category, each.category))
         for (path, frame), own in lines.items()
@@ -145,21 +144,31 @@ def _without_picture(files: Set[Path]) -> list[str]:
     return found
 
 
-def class_names(source: Path) -> dict[str, str]:
-    """The name of each class by its number, of a list (`classes.txt`, `obj.names`) or of `names` in `data.yaml`; or empty."""
+def class_names(source: Path, warnings: list[str]) -> dict[str, str]:
+    """The name of each class by its number, of a list (`classes.txt`, `obj.names`) or of `names` in `data.yaml`; or empty.
+
+    `warnings` gain a line if `names` is there and cannot be read.
+    """
     for list_name in ("classes.txt", "obj.names"):
         if (source / list_name).is_file():
-            return {str(number): name.strip() for number, name in enumerate(read_lines(source / list_name))}
-    if not (source / "data.yaml").is_file():
+            # a line is a class, an empty one too
+            return {str(number - 1): name.strip() for number, name in numbered_lines(source / list_name)}
+    file = source / "data.yaml"
+    if not file.is_file():
         return {}
-    _, _, told = "\n".join(["", *read_lines(source / "data.yaml")]).partition("\nnames:")
-    if told.lstrip(" ").startswith("["):
-        names = told[told.index("[") + 1 :].partition("]")[0].split(",")
-    else:
-        # below `names:` each is `  0: zebra` or `- zebra`; the next key without indent ends them
-        below = itertools.takewhile(lambda line: line[:1] in (" ", "-"), told.splitlines()[1:])
-        names = [line.strip().removeprefix("-").partition(": ")[2] or line.strip().removeprefix("-") for line in below]
-    return {str(number): name.strip().strip("'\"") for number, name in enumerate(names)}
+    import yaml  # type: ignore[import-untyped]
+
+    try:
+        # a class called no is no truth value: this loader makes text of all, and no other objects
+        told = yaml.load("\n".join(read_lines(file)), Loader=yaml.BaseLoader)  # noqa: S506
+        names = told["names"]
+        found = dict(enumerate(names) if isinstance(names, list) else names.items())
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError, RecursionError):
+        warnings.append(
+            f"{shown(file)} has no `names` that can be read as YAML, so classes are called by their numbers"
+        )
+        return {}
+    return {str(number).strip(): str(name).strip() for number, name in found.items()}
 
 
 def label_file(source: Path, path: str) -> Path:
