@@ -10,10 +10,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from schemas.choices import (
     BAG_OF_WORDS,
@@ -301,14 +301,28 @@ RECIPES: Mapping[RecipeName, Recipe] = MappingProxyType(
 )
 
 
+def _known(name: str, value: object, choices: Iterable[str]) -> None:
+    if value not in (allowed := tuple(choices)):
+        raise ValueError(f"unknown `{name}` {value!r}: choose one of {', '.join(allowed)}")
+
+
+def _recipe(name: RecipeName) -> Recipe:
+    """The recipe of that name; ValueError if there is none."""
+    _known("recipe", name, RECIPES)
+    return RECIPES[name]
+
+
 def merging_of(recipe: RecipeName, *, criterion: str = "dbc", update: str | None = None) -> dict[str, Any]:
     """The fields of `MergeParameters` that `recipe` sets, for a merge by `criterion` and, if given, `update`.
 
     A recipe tunes the criterion of dispersions. `buc` compares nearest pairs and sizes and merges as published, on features
     whitened by the recipe. And merges that are ranked once go on from the clusters before them: among single samples every
-    penalty is the same.
+    penalty is the same. ValueError for an unknown name.
     """
-    merging, published = RECIPES[recipe].merging, Merging()
+    _known("criterion", criterion, CRITERIA)
+    if update is not None:
+        _known("update", update, get_args(Update))
+    merging, published = _recipe(recipe).merging, Merging()
     if criterion != "dbc":
         merging = replace(published, merge_percent=merging.merge_percent, whiten=merging.whiten, camera=merging.camera)
     elif update not in (None, "exact"):
@@ -318,14 +332,17 @@ def merging_of(recipe: RecipeName, *, criterion: str = "dbc", update: str | None
 
 def network_of(recipe: RecipeName) -> dict[str, Any]:
     """The fields of `InitParameters` that `recipe` sets; a recipe that pools as usual leaves it to what the run has."""
-    return {"pooling": RECIPES[recipe].pooling} if RECIPES[recipe].pooling != "avg" else {}
+    pooling = _recipe(recipe).pooling
+    return {"pooling": pooling} if pooling != "avg" else {}
 
 
 def extraction_of(recipe: RecipeName) -> dict[str, Any]:
     """The fields of `ExtractParameters` that `recipe` sets."""
-    return {"flip": RECIPES[recipe].flip, "camera_norm": RECIPES[recipe].camera_norm}
+    found = _recipe(recipe)
+    return {"flip": found.flip, "camera_norm": found.camera_norm}
 
 
 def evaluation_of(recipe: RecipeName) -> dict[str, Any]:
     """The fields of `EvaluateParameters` that `recipe` sets."""
-    return {"whiten": RECIPES[recipe].whiten, "camera": RECIPES[recipe].camera}
+    found = _recipe(recipe)
+    return {"whiten": found.whiten, "camera": found.camera}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from pydantic import ValidationError
 
 from schemas.choices import PUBLISHED_LAMBDA, CriterionName, RecipeName, Update, words_of
 from schemas.parameters import EvaluateParameters, MergeParameters, TrainParameters
-from schemas.recipes import DEFAULT_RECIPE, RECIPES, evaluation_of, merging_of
+from schemas.recipes import DEFAULT_RECIPE, RECIPES, evaluation_of, extraction_of, merging_of, network_of
 from schemas.rules import MERGE_RULES, TRAIN_RULES, broken_rule, idle_options
 
 
@@ -52,6 +53,22 @@ def test_parameters_are_by_default_those_of_the_default_recipe(criterion: str, u
 def test_a_clusterer_that_makes_no_merges_takes_no_criterion_but_the_default(criterion: str) -> None:
     broken = broken_rule(MERGE_RULES, criterion=criterion, clusterer="dbscan")
     assert (broken is None) == (criterion == "dbc")
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (lambda: merging_of("tnued"), "unknown `recipe` 'tnued': choose one of tuned, auto, paper, pul"),  # type: ignore[arg-type]
+        (lambda: network_of("tnued"), "unknown `recipe`"),  # type: ignore[arg-type]
+        (lambda: extraction_of("tnued"), "unknown `recipe`"),  # type: ignore[arg-type]
+        (lambda: evaluation_of("tnued"), "unknown `recipe`"),  # type: ignore[arg-type]
+        (lambda: merging_of("tuned", criterion="bcu"), "unknown `criterion` 'bcu': choose one of dbc, buc"),
+        (lambda: merging_of("tuned", update="exakt"), "unknown `update` 'exakt': choose one of exact, stale"),
+    ],
+)
+def test_a_misspelt_name_is_refused(asked: Callable[[], object], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        asked()
 
 
 def test_schedules_know_only_fields_of_training() -> None:
