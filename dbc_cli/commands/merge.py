@@ -52,7 +52,6 @@ def merge(given: Given) -> None:
     """
     from stages.export.which_stage import stage_to_show
     from stages.loop.last_clusters import asked_merge
-    from stages.loop.plan import AS_FEATURES_ASK
     from stages.merge.stage import merge as run_merge
     from stages.runs.lineage import with_clusters
     from stages.runs.next_stage import next_merge
@@ -76,8 +75,7 @@ def merge(given: Given) -> None:
     # in config.toml it is for the end of dbc run, and not for each merge of a loop
     asked = None if "n_clusters" in given.configured else asked_n_clusters(given)
     if asked is not None and asked != "schedule" and parameters.clusterer == "dbc" and parameters.start != "reviewed":
-        number = AS_FEATURES_ASK if asked == "auto" else asked
-        stage, last = asked_merge(run, parameters, number, stage=stage, from_stage=from_stage, context=given.context())
+        stage, last = asked_merge(run, parameters, asked, stage=stage, from_stage=from_stage, context=given.context())
         before = run.newest_up_to("clusters", stage - 1) if given["merge_percent"] is None else None
         # nothing reads it here, and dbc run has that of its stages in the key
         percent = (parameters if before is None else clusters_manifest(before).parameters).merge_percent

@@ -123,7 +123,8 @@ def to_host(array: Array) -> NDArray[Any]:
     """`array` as a NumPy array: itself where it is one, a copy where it lives on a GPU or in another library."""
     if isinstance(array, np.ndarray):
         return array
-    if hasattr(array, "get"):
+    if hasattr(array, "get") and hasattr(array, "device"):
+        # a column of pandas has the first alone
         host: NDArray[Any] = array.get()
         return host
     return np.asarray(array)

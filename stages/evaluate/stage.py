@@ -78,7 +78,7 @@ def evaluate(
     samples at stage 0 and `init`. Identities that the merge was told as labels are not measured; single samples are measured
     as clusters made with `labels` are. Raises DbcError if they are missing or do not belong together.
     """
-    require_call(run, stage, parameters, EvaluateParameters)
+    require_call(run, stage, parameters, EvaluateParameters, context)
     stage = next_evaluate(run) if stage is None else stage
     device = context.own_device
     namespace_for(device)

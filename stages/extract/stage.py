@@ -35,7 +35,7 @@ def extract(
     of the mirror image unless views are known. Processes started by torchrun share the samples.
     Raises UsageError if `initial` disagrees with a trained model, DbcError if dataset or model is missing.
     """
-    require_call(run, stage, parameters, ExtractParameters)
+    require_call(run, stage, parameters, ExtractParameters, context)
     keep_large_blocks()
     device = context.own_device
     if device != "auto":

@@ -83,7 +83,7 @@ def ingest(
     UsageError for a layout other than the format's, and for another dataset in a run that has stages unless `new_dataset` asks
     for it; DbcError for unreadable images unless they are to be skipped.
     """
-    require_call(run, None, parameters, IngestParameters, makes_run=True)
+    require_call(run, None, parameters, IngestParameters, context, makes_run=True)
     source, root = (None if each is None else Path(each) for each in (source, root))
     findings, kept = Findings(), Keeping(context.reporter)
     context = replace(context, reporter=kept)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from schemas.parameters import MergeParameters
 from schemas.stage_names import stage_label
@@ -13,6 +14,7 @@ from stages.loop.choice.measures import StageMeasures
 from stages.loop.choice.separation import tells
 from stages.loop.choice.stage import Compared, fewest_likely, measured
 from stages.loop.plan import AS_FEATURES_ASK
+from stages.merge.checks import require_whole
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lineage import dataset_of, newest_features
 from stages.runs.next_stage import last_merge_stage
@@ -53,17 +55,22 @@ def last_merge(measures: Sequence[StageMeasures], n_clusters: int) -> LastMerge 
 def asked_merge(
     run: RunDirectory,
     parameters: MergeParameters,
-    n_clusters: int,
+    n_clusters: int | Literal["auto"],
     *,
     stage: int | None = None,
     from_stage: int | None = None,
     context: Context = DEFAULT_CONTEXT,
 ) -> tuple[int, LastMerge]:
-    """At which stage to merge which features to `n_clusters`, or to as many as they ask for, as a command of its own.
+    """At which stage to merge which features to `n_clusters`, or with 'auto' to as many as they ask for.
 
     Without `stage` it comes after all others. Without `from_stage` the features are those before `stage`, if it is given, else
     those that `choose` takes. UsageError if the features do not ask for a number, DbcError if there are none.
     """
+    if n_clusters == "auto":
+        n_clusters = AS_FEATURES_ASK
+    require_whole("n_clusters", n_clusters)
+    if n_clusters < AS_FEATURES_ASK:
+        raise UsageError(f"`n_clusters` must be at least 1, got {n_clusters}")
     compared = Compared(memory_limit=context.memory_limit, reporter=context.reporter)
     if from_stage is None and stage is not None:
         from_stage = stage - 1

@@ -86,7 +86,7 @@ def merge(
     run may end with them. Raises UsageError if there are no more clusters than `n_clusters` or `from_stage` comes later,
     DbcError where a parent is missing or they do not belong together, and what `make_constraints` and `merge_stage` raise.
     """
-    require_call(run, stage, parameters, MergeParameters)
+    require_call(run, stage, parameters, MergeParameters, context)
     reviewed = parameters.start == "reviewed"
     if stage is None:
         stage = max(run.stages("clusters"), default=1) if reviewed else next_merge(run)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from dataclasses import dataclass, field, replace
+from numbers import Integral, Real
 from types import FrameType
 from typing import get_args
 
@@ -72,6 +73,16 @@ class Context:
     reporter: Reporter = field(default_factory=PythonWarnings)
 
     def __post_init__(self) -> None:
+        for name in ("workers", "memory_limit", "checkpoint_every"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, Real if name == "memory_limit" else Integral):
+                what = "a number of bytes" if name == "memory_limit" else "a whole number"
+                raise UsageError(f"`{name}` must be {what}, got {value!r}")
+        if not all(callable(getattr(self.reporter, name, None)) for name in ("task", "note", "warn")):
+            raise UsageError(
+                f"`reporter` must have the methods `task`, `note` and `warn`, got {self.reporter!r}; derive it from "
+                "`stages.reporting.Silent`, which has all of them"
+            )
         if self.workers is not None and self.workers < 0:
             raise UsageError(f"`workers` must be at least 0, got {self.workers}")
         if self.cache not in get_args(Cache):

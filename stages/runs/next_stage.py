@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from numbers import Integral
+from collections.abc import Mapping
 
 from schemas.stage_names import INIT_STAGE, stage_label
 from stages.errors import DbcError, UsageError
+from stages.runs.context import Context
 from stages.runs.descent import stages_now
-from stages.runs.run_directory import RunDirectory, clusters_manifest
+from stages.runs.run_directory import RunDirectory, clusters_manifest, require_stage
 
 
 def newest_trained(run: RunDirectory) -> int:
@@ -49,17 +50,23 @@ def next_evaluate(run: RunDirectory) -> int:
     return max([*stages_now(run, "features"), *stages_now(run, "clusters")], default=INIT_STAGE)
 
 
-def require_call(run: object, stage: object, parameters: object, kind: type, *, makes_run: bool = False) -> None:
-    """Raise an error of one line unless a step is called with a run, a stage and parameters of its `kind`.
+def require_call(
+    run: object, stage: object, parameters: object, kind: type, context: object, *, makes_run: bool = False
+) -> None:
+    """Raise an error of one line unless a step is called with a run, a stage, parameters of its `kind` and a context.
 
     The command line gives nothing else, but Python may. DbcError if the run is not there, unless the step `makes_run`.
     """
     if not isinstance(run, RunDirectory):
         raise UsageError(f"`run` must be a RunDirectory, got {run!r}; give `RunDirectory(path)`")
-    if stage is not None and not isinstance(stage, Integral):
-        raise UsageError(f"`stage` must be a whole number ({INIT_STAGE} is init), got {stage!r}")
+    if stage is not None:
+        require_stage(stage)
+    if not isinstance(context, Context):
+        raise UsageError(f"`context` must be a Context, got {context!r}; give `Context(…)` of `stages.runs.context`")
     if not isinstance(parameters, kind):
         name = parameters.__name__ if isinstance(parameters, type) else repr(parameters)
+        if kind is Mapping:
+            raise UsageError(f"`overrides` must be fields by name, such as {{'recipe': 'tuned'}}, got {name}")
         raise UsageError(f"the parameters must be of class {kind.__name__}, got {name}")
     if not makes_run and not run.root.is_dir():
         raise DbcError(f"no run found at {run.root}; make one with `ingest`")

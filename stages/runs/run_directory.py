@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from numbers import Integral
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -67,6 +68,7 @@ class RunDirectory:
         """Where the versions of an artifact are; `stage` is any for a kind without stages. UsageError for an unknown kind."""
         if kind not in MADE_BY:
             raise UsageError(f"unknown `kind` '{kind}': choose one of {', '.join(MADE_BY)}")
+        require_stage(stage)
         return self.root / kind if kind in WITHOUT_STAGE else self.root / stage_directory(stage) / kind
 
     def versions(self, kind: ArtifactKind, stage: int = 0) -> list[int]:
@@ -145,7 +147,7 @@ class RunDirectory:
         """As `find`; DbcError with the next step where there is none."""
         artifact = self.find(kind, stage)
         if artifact is None:
-            of = "; those there are made from another dataset" if self.versions(kind, stage) else ""
+            of = "; those there are made from another dataset" if self.versions(kind, stage) else self._others(kind)
             it = "them" if kind.endswith("s") else "it"
             raise DbcError(
                 f"{self.root}: no {self._name(kind, stage)} found{of}; make {it} with: {made_by(kind, stage)}"
@@ -195,9 +197,19 @@ class RunDirectory:
             remove_if_empty(stage)
         return removed
 
+    def _others(self, kind: ArtifactKind) -> str:
+        stages = [stage_label(stage) for stage in self.stages(kind)]
+        return f", only of {', '.join(stages)}" if stages else ""
+
     @staticmethod
     def _name(kind: ArtifactKind, stage: int) -> str:
         return kind if kind in WITHOUT_STAGE else f"{kind} of stage {stage_label(stage)}"
+
+
+def require_stage(stage: object) -> None:
+    """Raise UsageError unless `stage` is a whole number."""
+    if not isinstance(stage, Integral):
+        raise UsageError(f"`stage` must be a whole number ({INIT_STAGE} is init), got {stage!r}")
 
 
 def made_by(kind: ArtifactKind, stage: int) -> str:

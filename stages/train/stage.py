@@ -51,7 +51,7 @@ def train(
     without a model. `constraints`, by default those of the run, say which samples are one class in stage 0; later ones have
     clusters. Raises UsageError or DbcError if a parent is missing or a value does not fit.
     """
-    require_call(run, stage, overrides, Mapping)
+    require_call(run, stage, overrides, Mapping, context)
     stage = numbered(next_train(run) if stage is None else stage, command="dbc train", first=0)
     if overrides.get("supervised") and stage > 0:
         raise UsageError(f"`supervised=True` trains stage 0, got stage {stage}; give `stage=0`")

@@ -15,6 +15,7 @@ from stages.errors import DbcError, DbcWarning, UsageError
 from stages.evaluate.stage import evaluate
 from stages.extract.stage import extract
 from stages.ingest.stage import ingest
+from stages.loop.last_clusters import asked_merge
 from stages.merge.stage import merge
 from stages.runs.context import Context
 from stages.runs.run_directory import RunDirectory
@@ -71,6 +72,14 @@ WRONG: list[tuple[str, Any]] = [
         lambda: ingest(RUN, source="photos", parameters={"height": 8}),
     ),  # type: ignore[arg-type]
     ("no run found at run; make one with `ingest`", lambda: train(RUN, overrides={}, initial={})),
+    ("`stage` must be a whole number (-1 is init), got 'init'", lambda: RUN.require("model", "init")),  # type: ignore[arg-type]
+    ("`overrides` must be fields by name, such as {'rec", lambda: train(RUN, overrides=MergeParameters(), initial={})),  # type: ignore[arg-type]
+    ("`context` must be a Context, got {}; give", lambda: merge(RUN, parameters=MergeParameters(), context={})),  # type: ignore[arg-type]
+    ("`workers` must be a whole number, got 1.5", lambda: Context(workers=1.5)),  # type: ignore[arg-type]
+    ("`memory_limit` must be a number of bytes, got '8GiB'", lambda: Context(memory_limit="8GiB")),  # type: ignore[arg-type]
+    ("`reporter` must have the methods `task`, `note` and `warn`, got <", lambda: Context(reporter=print)),  # type: ignore[arg-type]
+    ("`n_clusters` must be a whole number, got 'many'", lambda: asked_merge(RUN, MergeParameters(), "many")),  # type: ignore[arg-type]
+    ("`n_clusters` must be at least 1, got -1", lambda: asked_merge(RUN, MergeParameters(), -1)),
     ("unknown `cache` 'hots': choose one of auto, device,", lambda: Context(cache="hots")),  # type: ignore[arg-type]
 ]
 

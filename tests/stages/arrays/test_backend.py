@@ -103,6 +103,16 @@ def test_arrays_come_to_the_host_with_their_values():
     assert to_host(host) is host
     np.testing.assert_array_equal(to_host(array_api_strict.asarray(host)), host)
 
+    class Column:
+        """As of pandas: `get` finds one value."""
+
+        get = host.__getitem__
+
+        def __array__(self, *_: object, **__: object):
+            return host
+
+    assert to_host(Column()) is host
+
 
 def test_available_bytes_is_a_plausible_number():
     assert 2**20 < available_bytes(np.zeros(1)) < 2**50

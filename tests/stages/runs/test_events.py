@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from test_run_directory import features
 
+from stages.reporting import Keeping, Silent
 from stages.runs.context import Context
 from stages.runs.events import EVENTS, scalars
 from stages.runs.run_directory import RunDirectory
@@ -46,13 +46,12 @@ def test_an_artifact_is_committed_even_if_its_line_cannot_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / EVENTS).mkdir()
-    told: list[str] = []
-    reporter = SimpleNamespace(note=lambda message: None, warn=told.append)
+    reporter = Keeping(Silent())
     monkeypatch.setattr("test_run_directory.Context", lambda **given: Context(**given, reporter=reporter))
     features(RunDirectory(tmp_path), 0, 0.0)
     assert RunDirectory(tmp_path).find("features", 0) is not None
-    assert told[0].startswith("events.jsonl has no line about")
-    assert "nothing else is lost" in told[0]
+    assert reporter.warned[0].startswith("events.jsonl has no line about")
+    assert "nothing else is lost" in reporter.warned[0]
 
 
 def test_scalars_are_the_numbers_of_a_summary() -> None:

@@ -121,6 +121,14 @@ def test_a_lost_parent_is_told_with_the_command_that_makes_it(
     assert str(caught.value).endswith(f"make it again with: {command}")
 
 
+def test_what_another_stage_has_is_told_where_one_has_none(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    for stage in (2, 1):
+        features(run, stage, 0.0)
+    with pytest.raises(DbcError, match=r"no features of stage 0 found, only of 1, 2; make them with: dbc extract"):
+        run.require("features")
+
+
 def test_a_kind_that_there_is_none_of_is_refused(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
     for ask in (run.find, run.require):
