@@ -104,7 +104,7 @@ def tell_of_another_recipe(given: Given, *, decides: Collection[str] = ()) -> No
 
 def tell_of_another_extraction(given: Given) -> None:
     """A note if a recipe is named whose features are extracted in another way than those that this merge reads."""
-    from stages.features.views import mirrored
+    from stages.features.mirror_images import mirrored
     from stages.runs.lineage import dataset_of
     from stages.runs.run_directory import features_manifest
 

@@ -11,8 +11,8 @@ import numpy as np
 from schemas.manifest import AssignmentsManifest, Execution
 from schemas.parameters import AssignParameters
 from schemas.summaries import AssignmentsSummary
-from stages.assign.apart import answers_apart, apart_of, together
 from stages.assign.calibration import Calibration, Compared, calibrate
+from stages.assign.forbidden_clusters import answers_apart, apart_of, together
 from stages.constraints.derived import derived_pairs
 from stages.constraints.encounters import train_encounters
 from stages.constraints.names import place_of, sample_names

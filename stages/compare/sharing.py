@@ -10,7 +10,7 @@ from schemas.parameters import InitParameters
 from schemas.stage_names import INIT_STAGE
 from stages.loop.plan import Plan
 from stages.loop.run_stages import StageRow, run_stages
-from stages.nn.found_model import AUTO
+from stages.nn.initial_agreement import AUTO
 from stages.runs.context import Context
 from stages.runs.lineage import share_dataset
 from stages.runs.run_directory import RunDirectory, model_manifest

@@ -10,9 +10,9 @@ from schemas.parameters import ExtractParameters
 from schemas.stage_names import INIT_STAGE, stage_label
 from stages.arrays.backend import resolve_torch_device
 from stages.arrays.device_memory import stage_memory
-from stages.features.views import mirrored
-from stages.nn.found_model import WEIGHTS, found_initial, new_initial, require_agreement, tell_of_another_seed
+from stages.features.mirror_images import mirrored
 from stages.nn.host_memory import keep_large_blocks
+from stages.nn.initial_agreement import WEIGHTS, found_initial, new_initial, require_agreement, tell_of_another_seed
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lineage import made_from, parent_of
 from stages.runs.making import Computed, Made, Request, make_artifact

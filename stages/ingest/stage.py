@@ -16,9 +16,9 @@ from stages.errors import DbcError, UsageError
 from stages.ingest.adding import addition, inherited
 from stages.ingest.anonymous import anonymous, without_source
 from stages.ingest.aspect import shrunk, squeezed
+from stages.ingest.dark_16_bits import stored_dark
 from stages.ingest.decode.pixels import Drawn, Files, ImageSource
 from stages.ingest.decode.workers import default_workers
-from stages.ingest.depth import stored_dark
 from stages.ingest.encounters import by_time, told_bursts, told_clocks
 from stages.ingest.formats import image_root, read_samples
 from stages.ingest.formats.excluded import without

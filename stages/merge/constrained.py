@@ -12,8 +12,8 @@ from stages.constraints.encounters import doubtful_encounters, train_encounters
 from stages.constraints.names import sample_names
 from stages.constraints.stage import AskedConstraints, labels_of, make_constraints, read_constraints
 from stages.errors import DbcError, UsageError
+from stages.features.mirror_images import views_known
 from stages.features.prepared import needed_cameras
-from stages.features.views import views_known
 from stages.ingest.formats.names import shown
 from stages.merge.selection.links import Constraints
 from stages.runs.context import Context

@@ -18,7 +18,7 @@ from stages.nn.backbones.checkpoint_content import pooling_of
 from stages.nn.backbones.provider import Provider
 from stages.nn.backbones.register import pools_layers, provider_of
 from stages.nn.backbones.weights import WeightsFile, first_three
-from stages.nn.found_model import AUTO, WEIGHTS, describes, found_initial
+from stages.nn.initial_agreement import AUTO, WEIGHTS, describes, found_initial
 from stages.nn.model.network import ReidModel, build_model, load_model_arrays, model_arrays
 from stages.reporting import Reporter
 from stages.runs.context import DEFAULT_CONTEXT, Context

@@ -18,8 +18,8 @@ from stages.features.prepared import compared_features
 from stages.features.whitening import whitened
 from stages.nn.camera_norm import CameraStatistics, by_camera, statistics_as_for
 from stages.nn.execution import torch_execution
-from stages.nn.found_model import WEIGHTS
 from stages.nn.host_memory import keep_large_blocks
+from stages.nn.initial_agreement import WEIGHTS
 from stages.nn.initial_model import open_model
 from stages.nn.lookup_table import centroid_table, zero_table
 from stages.nn.model.network import ReidModel, model_arrays

@@ -14,8 +14,8 @@ from stages.arrays.backend import resolve_torch_device
 from stages.arrays.device_memory import stage_memory
 from stages.constraints.stage import AskedConstraints, make_constraints
 from stages.errors import DbcError, UsageError
-from stages.features.views import views_known
-from stages.nn.found_model import found_initial, new_initial, require_agreement, tell_of_another_seed
+from stages.features.mirror_images import views_known
+from stages.nn.initial_agreement import found_initial, new_initial, require_agreement, tell_of_another_seed
 from stages.processes import is_leader
 from stages.reporting import Keeping, Reporter
 from stages.runs.context import DEFAULT_CONTEXT, Context

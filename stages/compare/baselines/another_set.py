@@ -31,7 +31,7 @@ from stages.extract.stage import extract
 from stages.ingest.stage import ingest
 from stages.nn.backbones.two_networks import PREFIX, TwoNetworks
 from stages.nn.execution import torch_execution
-from stages.nn.found_model import AUTO, tell_of_another_seed
+from stages.nn.initial_agreement import AUTO, tell_of_another_seed
 from stages.nn.initial_model import initial_model, open_model
 from stages.nn.model.network import model_arrays
 from stages.nn.seeded import seeded

@@ -14,7 +14,7 @@ from PIL import Image
 from dbc_cli.console import RichReporter
 from schemas.parameters import IngestParameters, SyntheticParameters
 from stages.errors import DbcError, UsageError
-from stages.extract.grown import rows_before
+from stages.extract.added_samples import rows_before
 from stages.ingest import stage
 from stages.ingest.decode import pixels
 from stages.ingest.stage import ingest

@@ -14,7 +14,7 @@ from schemas.stage_names import INIT_STAGE
 from stages.errors import UsageError
 from stages.export.model import export_model
 from stages.ingest.stage import ingest
-from stages.nn.found_model import tell_of_another_seed
+from stages.nn.initial_agreement import tell_of_another_seed
 from stages.nn.initial_model import initial_model, open_model
 from stages.reporting import Silent
 from stages.runs.context import Context

@@ -23,7 +23,7 @@ from stages.ingest.stage import ingest
 from stages.merge.stage import merge
 from stages.nn.backbones import register
 from stages.nn.backbones.provider import Provider
-from stages.nn.found_model import AUTO
+from stages.nn.initial_agreement import AUTO
 from stages.nn.initial_model import initial_model
 from stages.runs.context import Context
 from stages.runs.lineage import parent_of, share_dataset

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stages.ingest.depth import stored_dark
+from stages.ingest.dark_16_bits import stored_dark
 
 
 def write(file: Path, largest: int, dtype: type = np.uint16) -> str:

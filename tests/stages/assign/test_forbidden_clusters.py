@@ -7,8 +7,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from stages.assign.apart import Apart, answers_apart, apart_of, together
 from stages.assign.calibration import Calibration, nearest_clusters
+from stages.assign.forbidden_clusters import Apart, answers_apart, apart_of, together
 
 ROWS = np.eye(4, dtype=np.float32)
 LABELS = np.array([1, 0, 2, 3])
