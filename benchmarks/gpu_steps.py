@@ -31,7 +31,7 @@ from stages.merge import merge_stage
 from stages.merge.result import StageMerges
 from stages.nn.model.network import build_model
 from stages.runs.run_directory import RunDirectory
-from stages.train.recorded import without_search
+from stages.train.backbone_graphs import without_search
 
 DIM = 2048
 REPEATS = 5

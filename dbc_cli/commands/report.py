@@ -18,7 +18,7 @@ from stages.output_files import require_new, write_whole
 from stages.reporting import Keeping, Reporter
 
 if TYPE_CHECKING:
-    from stages.evaluate.clusters.report import ClusterRow
+    from stages.evaluate.clusters.cluster_report import ClusterRow
     from stages.evaluate.report import Reported
 
 REPORT = (

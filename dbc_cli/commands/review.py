@@ -122,7 +122,7 @@ def _wait_for_the_end() -> None:
 
 def _join(given: Given) -> None:
     from stages.review.answer_book import csv_of, read_rows
-    from stages.review.joining import join_answers
+    from stages.review.joined_answers import join_answers
 
     if given["out"] is None:
         raise UsageError("`join` needs a file for the result; name it with `out`")

@@ -14,8 +14,8 @@ from schemas.summaries import AssignmentsSummary
 from stages.assign.calibration import Calibration, Compared, calibrate
 from stages.assign.forbidden_clusters import answers_apart, apart_of, together
 from stages.constraints.derived import derived_pairs
-from stages.constraints.encounters import train_encounters
-from stages.constraints.names import place_of, sample_names
+from stages.constraints.known_encounters import train_encounters
+from stages.constraints.sample_names import place_of, sample_names
 from stages.errors import DbcError
 from stages.features.comparison import comparison
 from stages.reporting import Keeping

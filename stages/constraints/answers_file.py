@@ -14,7 +14,7 @@ import numpy as np
 
 from schemas.choices import Answer
 from stages.constraints.contradictions import Contradiction, first_contradiction
-from stages.constraints.names import sample_names
+from stages.constraints.sample_names import sample_names
 from stages.errors import UsageError
 from stages.ingest.formats.csv_file import CsvFile, read_csv_file
 from stages.ingest.formats.names import shown

@@ -14,8 +14,8 @@ from stages.constraints.stage import labels_of
 from stages.errors import DbcError
 from stages.evaluate.clusters.agreement import told_of_labelled, without_labels
 from stages.evaluate.clusters.cameras import same_camera_chance, same_camera_merges
+from stages.evaluate.clusters.cluster_report import ClusterReport, ClusterRow, report_clusters
 from stages.evaluate.clusters.contact_sheet import SheetRow, contact_sheet
-from stages.evaluate.clusters.report import ClusterReport, ClusterRow, report_clusters
 from stages.features.prepared import compared_features
 from stages.reporting import Reporter
 from stages.runs.lasting import lasting_numbers

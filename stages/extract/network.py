@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from stages.extract.folding import folded
 from stages.nn.camera_norm import camera_norm_of
+from stages.nn.cuda_graphs import GraphRecorder, Recorder
 from stages.nn.memory_format import laid_out, place
 from stages.nn.model.network import ReidModel
-from stages.nn.recording import GraphRecorder, Recorder
 from stages.typing import Int64Array
 
 Network: TypeAlias = Callable[[Tensor], Tensor]

@@ -8,8 +8,8 @@ import numpy as np
 
 from schemas.parameters import MergeParameters
 from stages.arrays.partition import connected
-from stages.constraints.encounters import doubtful_encounters, train_encounters
-from stages.constraints.names import sample_names
+from stages.constraints.known_encounters import doubtful_encounters, train_encounters
+from stages.constraints.sample_names import sample_names
 from stages.constraints.stage import AskedConstraints, labels_of, make_constraints, read_constraints
 from stages.errors import DbcError, UsageError
 from stages.features.mirror_images import views_known

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from schemas.choices import PageMap
-from stages.constraints.names import sample_names
+from stages.constraints.sample_names import sample_names
 from stages.evaluate.clusters.agreement import same_camera_share
 from stages.evaluate.clusters.merge_trees import majority
 from stages.evaluate.report import Reported

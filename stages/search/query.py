@@ -11,7 +11,7 @@ from PIL import Image
 
 from schemas.parameters import MergeParameters
 from schemas.stage_names import stage_label
-from stages.constraints.names import sample_names
+from stages.constraints.sample_names import sample_names
 from stages.errors import UsageError
 from stages.evaluate.clusters.contact_sheet import SheetRow, contact_sheet
 from stages.features.comparison import comparison

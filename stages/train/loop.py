@@ -23,6 +23,7 @@ from stages.nn.oim import CircularQueue
 from stages.nn.parallel.shared_batch import SharedBatch
 from stages.nn.seeded import seeded
 from stages.processes import Processes
+from stages.train.backbone_graphs import recorded, without_search
 from stages.train.checkpoints import StageCheckpoints
 from stages.train.freeze import freeze_through, set_training_mode
 from stages.train.health import Health
@@ -33,10 +34,16 @@ from stages.train.images.frames import TrainSamples
 from stages.train.images.sources import FrameSource
 from stages.train.optimizers import build_optimizer, set_rate
 from stages.train.readings import Readings
-from stages.train.recorded import recorded, without_search
-from stages.train.schedule import balanced_order, epoch_order, in_batches, learning_rate, n_batches, paired_order
 from stages.train.state import Arrays, State, is_finite, restore_state, state_arrays
 from stages.train.step import Network, train_step
+from stages.train.training_schedule import (
+    balanced_order,
+    epoch_order,
+    in_batches,
+    learning_rate,
+    n_batches,
+    paired_order,
+)
 from stages.typing import Float32Array, Int64Array
 
 TRIPLET_IMAGES = 4

@@ -12,8 +12,8 @@ from schemas.parameters import InitParameters
 from stages.nn.camera_norm import by_camera
 from stages.nn.images import InputForm
 from stages.nn.model.network import build_model
+from stages.train.backbone_graphs import RecordedNetwork, recorded
 from stages.train.images.augment import augmented_input, draw_augmentation
-from stages.train.recorded import RecordedNetwork, recorded
 from tests.tiny_training import Kept, blotches, image_samples, three_cameras, tiny_model, trained, trained_by_camera
 
 pytestmark = pytest.mark.gpu

@@ -13,7 +13,7 @@ from stages.constraints import answers_file
 from stages.constraints.answers_file import TrainSamples, read_answers
 from stages.constraints.contradictions import first_contradiction
 from stages.constraints.derived import derived_pairs
-from stages.constraints.names import place_of, sample_names
+from stages.constraints.sample_names import place_of, sample_names
 from stages.errors import UsageError
 from stages.runs.kept_source import KeptSource
 from stages.runs.source_names import tracklet_names

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from stages.nn.hard_triplets import batch_hard_triplet_loss
-from stages.train.schedule import balanced_order
+from stages.train.training_schedule import balanced_order
 from tests.tiny_training import tiny_model, trained
 
 

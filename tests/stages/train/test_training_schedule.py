@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.train.schedule import epoch_order, in_batches, learning_rate, n_batches, paired_order
+from stages.train.training_schedule import epoch_order, in_batches, learning_rate, n_batches, paired_order
 from tests.tiny_training import tiny_parameters
 
 

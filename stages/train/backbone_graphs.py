@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from stages.nn.cuda_graphs import GraphRecorder, Recorder
 from stages.nn.model.network import ReidModel
-from stages.nn.recording import GraphRecorder, Recorder
 from stages.train.step import Network
 
 FEWEST_STEPS = 50

@@ -9,7 +9,7 @@ import pytest
 
 from stages.constraints.contradictions import first_contradiction
 from stages.review.answer_book import Row
-from stages.review.joining import join_answers
+from stages.review.joined_answers import join_answers
 
 
 def test_what_both_say_comes_once_and_a_firm_answer_settles_an_unsure_one() -> None:

@@ -8,9 +8,9 @@ from itertools import permutations
 import numpy as np
 import pytest
 
+from stages.evaluate.clusters.cluster_report import report_clusters
 from stages.evaluate.clusters.contact_sheet import WRONG, SheetRow, contact_sheet
 from stages.evaluate.clusters.merge_trees import cluster_trees
-from stages.evaluate.clusters.report import report_clusters
 
 
 def merged(rng: np.random.Generator, n: int, n_merges: int) -> tuple[np.ndarray, np.ndarray, dict[int, list[int]]]:

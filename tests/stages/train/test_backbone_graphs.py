@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from stages.train import loop
-from stages.train.recorded import MOST_PIXELS, RecordedNetwork, recorded, without_search
+from stages.train.backbone_graphs import MOST_PIXELS, RecordedNetwork, recorded, without_search
 from tests.played_again import Again
 from tests.tiny_training import CPU, digest, tiny_model, trained
 
