@@ -36,15 +36,29 @@ def folder_of_a_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-# docs/extending.md writes files, see test_extending.py; docs/python.md begins a run, see test_python.py
+# docs/extending.md writes files, see test_extending.py; docs/python.md begins a run, see test_python.py; review.md: below
 @pytest.mark.parametrize(
-    "document", [d for d in GUIDES if blocks(d, "python") and d.stem not in ("extending", "python")], ids=name_of
+    "document",
+    [d for d in GUIDES if blocks(d, "python") and d.stem not in ("extending", "python", "review")],
+    ids=name_of,
 )
 def test_python_runs(document: Path, folder_of_a_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder_of_a_run)
     names: dict[str, Any] = {}
     for code in blocks(document, "python"):
         exec(compile(code, name_of(document), "exec"), names)
+
+
+def test_capture_histories_have_an_animal_once_a_day_and_station(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = ["2,2026-04-03T23:59:00,ST 1", "2,2026-04-03T05:00:00,ST 1", "1,2026-04-01T08:00:00+02:00,ST2"]
+    rows += ["new,2026-04-01T08:00:00,ST2", "1,,ST2", "1,2026-04-01T08:00:00,"]
+    Path("individuals.csv").write_text("individual,timestamp,camera\n" + "\n".join(rows))
+    (code,) = blocks(REPOSITORY / "docs" / "review.md", "python")
+    exec(compile(code, "docs/review.md", "exec"), {})
+    assert Path("captures.txt").read_text() == "# Session ID Occasion Detector\n1 1 1 ST2\n1 2 3 ST_1\n"
 
 
 @pytest.mark.parametrize(("document", "words"), WRITTEN, ids=[" ".join([d, *w]) for d, w in WRITTEN])
