@@ -18,6 +18,7 @@ from stages.constraints.known_encounters import train_encounters
 from stages.constraints.sample_names import place_of, sample_names
 from stages.errors import DbcError
 from stages.features.comparison import comparison
+from stages.ingest.near_copies import clusters_of_copies
 from stages.reporting import Keeping
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lasting import lasting_numbers, train_places
@@ -149,6 +150,15 @@ def assign(run: RunDirectory, *, stage: int, parameters: AssignParameters, conte
         writer.array("n_nearer", nearest.n_nearer)
         summary = _summary(is_known, calibration, stage=stage, features_stage=features_stage, labels=labels)
         notes = () if views is None else _not_compared(*views)
+        empty = clusters_of_copies(dataset, labels)
+        if empty:
+            individuals = ", ".join(map(str, sorted(lasting_numbers(before, clusters).number[empty].tolist())))
+            n_theirs = int((is_known & np.isin(found.label, empty)).sum())
+            notes += (
+                f"most pictures of individuals {individuals} are almost copies of one of another encounter, as empty pictures "
+                f"are; {n_theirs} of the {len(is_known)} added ones were assigned to them. If nobody is on them, leave such "
+                "pictures out at ingest, by boxes of a detector or by `category`",
+            )
         return Computed(summary, Execution(backend="numpy", device="cpu", precision="float64"), notes=notes)
 
     made = make_artifact(run, request, compute, context=context)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from stages.runs.store import Artifact
-from stages.samples import TRAIN
-from stages.typing import Float64Array, UInt8Array
+from stages.samples import TRAIN, UNKNOWN
+from stages.typing import BoolArray, Float64Array, Int64Array, UInt8Array
 
 MOST_LOOKED_AT, MOST_BYTES = 1000, 2**28
 """Samples that stand for all."""
@@ -44,13 +44,41 @@ def share_of_copies(dataset: Artifact) -> float:
         firsts = firsts[np.unique(starts[:, None] + np.arange(in_a_row))]
     if len(firsts) < 3:
         return 0.0
-    # at once: each part of the store is read whole
-    small = np.stack([_small(picture) for picture in images[firsts]])
+    return float(_are_copies(images[firsts]).any(axis=1).mean())
+
+
+def clusters_of_copies(dataset: Artifact, labels: Int64Array) -> list[int]:
+    """The clusters most of whose pictures are almost copies of one of another encounter: empty ones, likely.
+
+    `labels` are of train samples. Of clusters with three encounters and more the largest are looked at, as far as
+    `MOST_LOOKED_AT` samples go, `_IN_A_ROW` of each.
+    """
+    if "encounter" not in dataset.names():
+        return []
+    is_train, images = dataset.read("split") == TRAIN, dataset.rows("images")
+    encounter, firsts = dataset.read("encounter")[is_train], dataset.read("frame_start")[:-1][is_train]
+    looked_at, most = np.empty(0, dtype=np.int64), min(MOST_LOOKED_AT, MOST_BYTES // int(np.prod(images.shape[1:])))
+    for label in np.argsort(-np.bincount(labels), kind="stable")[:_IN_A_ROW].tolist():
+        own = np.flatnonzero((labels == label) & (encounter != UNKNOWN))
+        own = own[:: -(-len(own) // _IN_A_ROW) or 1]
+        if len(np.unique(encounter[own])) >= 3 and len(looked_at) + len(own) <= most:
+            looked_at = np.concatenate([looked_at, own])
+    if not len(looked_at):
+        return []
+    of, visit = labels[looked_at], encounter[looked_at]
+    elsewhere = (of[:, None] == of) & (visit[:, None] != visit)
+    is_copy = (_are_copies(images[firsts[looked_at]]) & elsewhere).any(axis=1)
+    return [label for label in np.unique(of).tolist() if is_copy[of == label].mean() > 0.5]
+
+
+def _are_copies(pictures: UInt8Array) -> BoolArray:
+    """(n, n) whether each two of `pictures`, which were read at once as parts of the store are, are almost copies."""
+    small = np.stack([_small(picture) for picture in pictures])
     lengths = (small**2).sum(axis=1)
     squared = (lengths[:, None] + lengths - 2 * small @ small.T).clip(0)
     median = float(np.median(squared[np.triu_indices(len(squared), 1)]))
     np.fill_diagonal(squared, np.inf)
-    return float((squared.min(axis=1) < NEAR**2 * median).mean())
+    return np.asarray(squared < NEAR**2 * median)
 
 
 def _small(picture: UInt8Array) -> Float64Array:

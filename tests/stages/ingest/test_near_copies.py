@@ -7,17 +7,18 @@ from typing import Any, cast
 import numpy as np
 
 from stages.ingest import near_copies
-from stages.ingest.near_copies import share_of_copies, told_copies
+from stages.ingest.near_copies import clusters_of_copies, share_of_copies, told_copies
 from stages.runs.store import Artifact
 
 
-def dataset(images: np.ndarray, order: np.ndarray) -> Artifact:
+def dataset(images: np.ndarray, order: np.ndarray, **more: np.ndarray) -> Artifact:
     """A dataset of pictures, stored in that `order`."""
     arrays = {
         "images": images[order].astype(np.uint8),
         "frame_start": np.arange(len(order) + 1),
         "split": np.zeros(len(order), dtype=np.uint8),
         "path": np.array([f"{i:04}.jpg" for i in order], dtype=object),
+        **more,
     }
 
     class Stored:
@@ -25,6 +26,9 @@ def dataset(images: np.ndarray, order: np.ndarray) -> Artifact:
             return arrays[name]
 
         rows = read
+
+        def names(self) -> set[str]:
+            return set(arrays)
 
     return cast("Artifact", Stored())
 
@@ -52,3 +56,16 @@ def test_of_large_pictures_only_so_many_are_looked_at_as_fit_into_memory(monkeyp
     for n_fit, share in ((8, 1), (2, 0), (0, 0)):
         monkeypatch.setattr(near_copies, "MOST_BYTES", n_fit * frames[0].size)
         assert share_of_copies(dataset(frames, np.arange(24))) == share
+
+
+def test_a_cluster_of_the_same_scene_in_several_encounters_is_likely_empty(monkeypatch: Any) -> None:
+    draws = np.random.default_rng(0)
+    # 0 is one scene in five encounters, 1 bursts of three of five scenes, 2 is one scene in two encounters
+    scenes = draws.integers(0, 250, (7, 40, 20, 3))
+    scene = np.array([0] * 15 + [1] * 3 + [2] * 3 + [3] * 3 + [4] * 3 + [5] * 3 + [6] * 6)
+    encounter, labels = np.arange(36) // 3, np.array([0] * 15 + [1] * 15 + [2] * 6)
+    pictures = scenes[scene] + draws.integers(0, 6, (36, 40, 20, 3))
+    assert clusters_of_copies(dataset(pictures, np.arange(36), encounter=encounter), labels) == [0]
+    assert clusters_of_copies(dataset(pictures, np.arange(36)), labels) == []
+    monkeypatch.setattr(near_copies, "MOST_BYTES", 0)
+    assert clusters_of_copies(dataset(pictures, np.arange(36), encounter=encounter), labels) == []
