@@ -45,6 +45,6 @@ def add_square(rows: Float64Array, total: Float64Array) -> None:
 
 
 def matrix(array: Array) -> tuple[object, object]:
-    """Where a matrix in C order starts, and how many numbers a row is from the next; NumPy leaves that open for one row."""
+    """Address of a matrix in C order, and its stride in numbers, which NumPy leaves open for a single row."""
     apart = max(array.shape[1], array.strides[0] // array.itemsize)
     return array.ctypes.data, ctypes.byref(SIZE(apart))

@@ -99,7 +99,7 @@ def _reciprocal(neighbours: Neighbours, k: int) -> sparse.csr_matrix:
 
 
 def _expanded(reciprocal: sparse.csr_matrix, nearer: sparse.csr_matrix) -> sparse.csr_matrix:
-    """Rows of R(p, k1) joined by each R(q, k1/2), q in it, of which more than two thirds lie in it; the pattern counts."""
+    """R(p, k1) and each R(q, k1/2) with q in R(p, k1) of which over two thirds lie in R(p, k1). Values have no meaning."""
     size = np.asarray(nearer.sum(axis=1)).ravel()
     shared = sparse.csr_matrix((reciprocal @ nearer).multiply(reciprocal))
     shared.data = (3 * shared.data > 2 * size[shared.indices]).astype(np.float64)

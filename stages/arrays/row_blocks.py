@@ -39,7 +39,7 @@ def n_threads(n_rows: int, block_rows: int) -> int:
 
 
 def by_blocks(work: Callable[[range], T], n_rows: int, block_rows: int) -> list[T]:
-    """What each thread's `work` gives, which is called with the first rows of its blocks; every block goes to one thread."""
+    """Results of `work`, one for each thread. It is called with the first rows of that thread's blocks."""
     size = n_threads(n_rows, block_rows)
     shares = [range(number * block_rows, n_rows, size * block_rows) for number in range(size)]
     with one_library_thread(), ThreadPoolExecutor(size) as threads:

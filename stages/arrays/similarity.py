@@ -52,7 +52,7 @@ def exact_similarity_of_pairs(left: Array, right: Array, row: Array, column: Arr
 
 
 def gathered_similarity(left: Array, right: Array, row: Array, column: Array) -> Array:
-    """The same by gathering the rows of `PAIR_CHUNK` pairs at once, in any array library."""
+    """Similarities of pairs in any array library, by gathering the rows of `PAIR_CHUNK` pairs at once."""
     xp: Any = array_namespace(left)
     parts = [xp.zeros(0, dtype=xp.float64, device=left.device)]
     step = PAIR_CHUNK if device_number(left) is None else PAIR_CHUNK_ON_A_GPU

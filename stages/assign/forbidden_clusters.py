@@ -36,7 +36,7 @@ class Answers:
 
 
 def apart_of(pairs: Int64Array, label: Int64Array) -> Apart:
-    """What `pairs` (p, 2) of samples that differ say of those asked, which have no `label` (n,) yet: −1.
+    """Split `pairs` (p, 2) of samples that differ: two asked samples (`label` −1), or one asked sample and a cluster.
 
     Nothing if a cluster holds such a pair: then the clusters were made without them, or a person joined what they keep apart.
     """

@@ -95,7 +95,7 @@ def _both(knows: str, more: str) -> str:
 
 
 def known_of(plan: Plan) -> str:
-    """What a plan of ours is told beside pictures."""
+    """What a plan uses beside pictures, in words: cameras, labels, answers, or nothing."""
     cameras = [] if plan.merge.camera == "ignored" else ["cameras"]
     labels = [] if plan.constraints is None or plan.constraints.labels is None else ["labels"]
     answers = [] if plan.constraints is None or plan.constraints.file is None else ["answers"]

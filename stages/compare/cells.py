@@ -123,7 +123,7 @@ def metrics_of(row: StageRow) -> Metrics:
 
 
 def figures_of(metrics: MetricsSummary, *, stage: int, loss: float | None = None) -> Metrics:
-    """The same of an evaluation alone."""
+    """Figures of one evaluation, with the `loss` of training if it is known."""
     return {
         "stage": stage,
         "n_clusters": metrics.n_clusters,

@@ -24,7 +24,7 @@ def history(run: RunDirectory) -> list[Metrics]:
 
 
 def evaluations(run: RunDirectory, reporter: Reporter = SILENT) -> list[MetricsManifest]:
-    """The newest metrics of every stage that has some of now, in order, as `metrics_now` tells; DbcError if there is none."""
+    """Newest metrics of each stage in order, without those of an older chain (`metrics_now`); DbcError if there are none."""
     stages = metrics_now(run, reporter)
     if not stages:
         raise DbcError(f"{run.root}: no metrics found; make them with: dbc eval, or dbc run")

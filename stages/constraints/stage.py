@@ -115,7 +115,7 @@ def make_constraints(run: RunDirectory, dataset: Artifact, asked: AskedConstrain
 
 
 def train_samples(run: RunDirectory, dataset: Artifact) -> TrainSamples:
-    """The train samples of `dataset`; files may name what was added to it in the newest of `run`, too."""
+    """Train samples of `dataset`. Files may also name pictures that only the newest dataset of `run` has."""
     return TrainSamples(dataset, newer_than(run, dataset), _ingested_before(run, dataset))
 
 

@@ -194,7 +194,7 @@ class MeasuredFeatures:
     finding: CameraFinding | None = None
 
     def in_order(self, split: UInt8Array) -> Float32Array:
-        """Those of all samples (n_samples, d) in dataset order."""
+        """Features of all samples (n_samples, d) in dataset order."""
         rows = np.empty((len(split), self.of_split[TRAIN].shape[1]), dtype=np.float32)
         for number, own in self.of_split.items():
             rows[split == number] = own

@@ -108,7 +108,7 @@ class Members:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What to say of pictures in no cluster, of those that have another individual than before, and of gaps in numbers."""
+        """Notes on pictures in no cluster, pictures whose individual has changed, and gaps in numbers."""
         left = [row for row in self.rows if row.cluster is None]
         new = [row for row in left if row.is_new]
         later = [row for row in left if row.split == "train" and not row.is_new]

@@ -27,7 +27,7 @@ class Chosen:
         return (len(self.rows), *self.images.shape[1:])
 
     def __getitem__(self, index: Int64Array, /) -> UInt8Array:
-        """Those at the places `index`."""
+        """The images at the places `index`."""
         return self.images[self.rows[index]]
 
 

@@ -141,7 +141,7 @@ class _Norm:
 
     @classmethod
     def of(cls, features: Artifact) -> _Norm:
-        """Those that `features` came of."""
+        """The norm statistics that `features` were made with."""
         return cls(kept_statistics(features), features_manifest(features).summary.camera_norm)
 
     def keep(self, writer: Writer) -> None:

@@ -161,7 +161,7 @@ class ByCamera:
 
     @cached_property
     def _whitenings(self) -> Whitenings | None:
-        """The same beside those of each camera."""
+        """The whitening of all samples and those of each camera; None if there is nothing to whiten by."""
         if self._fit is None or self._shared is None:
             return None
         return fit_by_camera(self._features, self._camid, self._shared.shared, self._fit)
@@ -243,7 +243,7 @@ def nearest_by_camera(rows: Float32Array, camid: Int32Array) -> Neighbours:
 
 
 def _spans(camid: Int32Array, cameras: Int32Array) -> list[slice]:
-    """Where each of the ascending `cameras` is in `camid`, which is sorted."""
+    """Range of rows of each of the ascending `cameras` in `camid`, which is sorted."""
     ends = np.searchsorted(camid, cameras, side="right").tolist()
     return [slice(start, stop) for start, stop in pairwise([0, *ends])]
 

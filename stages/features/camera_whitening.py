@@ -49,7 +49,7 @@ class Whitenings:
         return self.parts(features, camid).mixed(1.0)
 
     def parts(self, features: Float32Array, camid: Int32Array, shared: Float32Array | None = None) -> Parts:
-        """The same before it is mixed; `shared` are the features whitened by all, if they are known."""
+        """`features` whitened by all and by their camera, not yet mixed; `shared` is the first of these, if it is known."""
         shared = whitened(features, self.shared) if shared is None else shared
         if not self.own:
             return Parts(shared, shared, np.zeros(len(features)))
@@ -72,7 +72,7 @@ class Whitenings:
         return Whitenings(fit_whitening(features, ridge=ridge), own)
 
     def scaled(self, strength: float) -> Whitenings:
-        """The same with `strength` (0 to 1) times the shares."""
+        """These whitenings with every camera's share multiplied by `strength` (0 to 1)."""
         own = {camera: OwnWhitening(one.whitening, strength * one.share) for camera, one in self.own.items()}
         return Whitenings(self.shared, own)
 

@@ -40,7 +40,7 @@ class Comparison:
         return rows if self.whitenings is None else self.whitenings.of(rows, camid)
 
     def fitted_on(self, features: Float32Array, camid: Int32Array, *, ridge: float) -> Comparison:
-        """The same comparison, fitted on other `features` (n, d) of cameras `camid` (n,), whitened with `ridge`.
+        """This comparison, fitted on other `features` (n, d) of cameras `camid` (n,), whitened with `ridge`.
 
         Cameras keep the share that their own whitening has; those of which `features` has too little do without.
         """

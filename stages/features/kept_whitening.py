@@ -40,7 +40,7 @@ def whitening_of(features: Artifact, train_rows: Float32Array, *, ridge: float, 
 
 
 def content_of(features: Artifact) -> str:
-    """What the pooled rows are: the same for features that were handed on without training."""
+    """Text that stands for the pooled rows; features that were handed on without training have the same one."""
     dataset = [parent.id for parent in features.manifest.parents if parent.kind == "dataset"]
     return f"{features.manifest.arrays['pooled'].sha256} {dataset}"
 

@@ -157,6 +157,6 @@ def _place(samples: Samples, place: int) -> str:
 
 
 def seconds(time: str) -> float:
-    """Of an ISO 8601 time, in UTC if it does not say its zone."""
+    """Seconds since 1970 of an ISO 8601 time, in UTC if it names no zone."""
     read = datetime.fromisoformat(time)
     return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()

@@ -114,7 +114,7 @@ def _is_of(old: str, name: str) -> bool:
 
 
 def said_otherwise(before: Samples, samples: Samples, there: Sequence[Sequence[int]]) -> tuple[Counter[str], str]:
-    """Of how many `samples` each column says something else than `before` has; and the first of them, in words.
+    """For each column, how many `samples` differ from `before`; and the first difference in words.
 
     `there` (n_samples) are the samples of `before` that are the same, or go on in it, none of a new one. What is not said is
     not told.

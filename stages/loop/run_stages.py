@@ -169,7 +169,7 @@ def _stage(
 
 
 def _steps(plan: Plan, stage: int, context: Context) -> list[Step]:
-    """What makes a stage, each from the run with its parents chosen."""
+    """Steps that make a stage. Each is called with the run, in which the versions to read are chosen."""
     overrides = dict(plan.train)
     if stage == 0 and plan.stage0_epochs is not None:
         overrides["epochs"] = plan.stage0_epochs

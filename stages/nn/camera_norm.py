@@ -154,7 +154,7 @@ def chosen_samples(camid: Int32Array, *, cameras: list[int]) -> Int64Array:
 
 
 class _SeenError(Exception):
-    """What the first convolution gives is known; the rest of the network need not run."""
+    """Raised when the output of the first convolution is known, so that the rest of the network need not run."""
 
 
 def measure_looks(model: ReidModel, images: StoredImages, frames: Int64Array, *, device: torch.device) -> Looks | None:

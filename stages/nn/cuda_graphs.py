@@ -21,7 +21,7 @@ class Recorder(Protocol):
         """Do `work` beforehand, so that what is made at the first call is not recorded."""
 
     def record(self, work: Work) -> Work:
-        """What does `work` again. It reads and writes the tensors that `work` read and wrote while it was recorded."""
+        """A function that repeats `work` on the tensors that it read and wrote while it was recorded."""
 
 
 class GraphRecorder:

@@ -41,7 +41,7 @@ def new_initial(run: RunDirectory, initial: Mapping[str, Any], context: Context)
 
 
 def describes(overrides: Mapping[str, Any], initial: InitParameters) -> bool:
-    """Whether a model of `initial` has all values of `overrides`; a file of weights may hold others under its name now."""
+    """Whether `initial` agrees with `overrides`. A file of weights is compared by its digest, since it may have changed."""
     file = Path(initial.weights)
     if "weights" in overrides and initial.weights_digest and initial.weights != IMAGENET and file.is_file():
         with file.open("rb") as content:

@@ -31,7 +31,7 @@ class Originals:
 
     @classmethod
     def of(cls, dataset: Artifact, images: Sequence[int], *, reporter: Reporter) -> Originals | None:
-        """Those of `dataset`; None, with a note, if most of its `images` are not there. Frames of videos are left out."""
+        """Originals of the pictures of `dataset`, but of no videos; None, with a note, if most of its `images` are gone."""
         kept = read_source(dataset)
         if kept is None or "path" not in dataset.names():
             return None

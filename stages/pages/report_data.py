@@ -32,7 +32,7 @@ MAPPED = 5000
 def report_data(
     reported: Reported, clusters: Artifact, merges: list[Sides], lists: list[RankedList], method: PageMap
 ) -> tuple[dict[str, Any], list[int]]:
-    """What the page's script shows, and the samples whose pictures it wants, the most wanted first."""
+    """Data for the page's script, and the samples whose pictures it shows, the most important first."""
     members = _members(reported)
     drawn_merges = _merge_rows(reported, clusters, merges)
     samples = sorted({*reported.train.tolist(), *(row for each in lists for row in (each.query, *each.found))})

@@ -160,7 +160,7 @@ def served_page(review: Review) -> str:
 
 
 def page_data(review: Review, pairs: list[PairToSee]) -> dict[str, Any]:
-    """What the page's script reads of `pairs`: samples are places among the train samples."""
+    """Data of `pairs` for the page's script. Samples are indices among the train samples."""
     reported = review.reported
     answers, _ = review.book.known()
     cameras, camera = named_places(reported.dataset, "camera")

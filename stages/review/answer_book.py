@@ -137,7 +137,7 @@ class _Table:
 
     @classmethod
     def read(cls, file: Path) -> _Table:
-        """That of `file`; an empty one if there is none."""
+        """The book of answers in `file`; an empty one if there is no file."""
         if not file.exists():
             return cls()
         table = read_table(file)

@@ -53,7 +53,7 @@ class Draws:
     shown: Int64Array | None = None
 
     def first(self, n_drawn: int) -> Draws:
-        """Those of the first `n_drawn` samples."""
+        """The draws of the first `n_drawn` samples."""
         kept = slice(n_drawn)
         shown = None if self.shown is None else self.shown[kept]
         some = (self.drawn[kept], self.chance[kept], self.others[kept], self.other_chance[kept])

@@ -12,7 +12,7 @@ from stages.review.answer_book import Row
 
 @dataclass(frozen=True)
 class JoinedAnswers:
-    """What two people say together: `rows` that do not contradict each other, each pair once, and the `conflicts` left out.
+    """Answers of two people: `rows` without contradictions, each pair once, and the `conflicts` that were left out.
 
     A conflict is the names in turn, each said to be the same as the next, while the first and the last are said to differ.
     `n_agreed` pairs have the same answer twice, `n_settled` were unsure for one of them alone.

@@ -53,7 +53,7 @@ class Context:
     dry_run
         Whether to say what would be made, and make nothing.
     tells_anew
-        Whether to say what else an artifact is made with, if the one that is there has the same parents.
+        Whether to tell which parameters differ from those of the artifact that is there, if that has the same parents.
     command
         What the manifest records as the command.
     reporter
@@ -101,7 +101,7 @@ class Context:
         return own_device(self.device)
 
     def without_force(self) -> Context:
-        """The same for an artifact that is only made first, and kept if it is up to date."""
+        """This context without `force`, for an artifact that another one needs: it is kept if it is up to date."""
         return replace(self, force=False)
 
 

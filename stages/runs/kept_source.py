@@ -37,7 +37,7 @@ def keep_source(dataset: Artifact, source: KeptSource) -> None:
 
 
 def read_source(dataset: Artifact) -> KeptSource | None:
-    """What was kept beside `dataset`; None if there is nothing, or it is damaged."""
+    """The source kept beside `dataset`; None if there is none or it is damaged."""
     kept = read_checkpoint(dataset.path.parent, _key(dataset))
     if kept is None:
         return None

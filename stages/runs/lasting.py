@@ -179,7 +179,7 @@ class _Chain:
         return [*claims, Claim(np.full(len(clusters.read("labels")), -1, dtype=np.int64), given)]
 
     def _told_before(self, clusters: Artifact) -> list[Artifact]:
-        """Those of the same dataset that a person was told before `clusters` were made, the one that was told last first."""
+        """Clusters of the same dataset whose numbers were shown to a person before `clusters` were made, newest first."""
         told = [each for each in self._made_before(clusters) if _is_told(each) and not self._is_open(each)]
         # the oldest first, so that however many there are, each finds the numbers of those before it
         for each in told:
@@ -309,7 +309,7 @@ class _Chain:
         return found is not None
 
     def _assignments_to(self, dataset: Artifact) -> Sequence[tuple[Artifact, Artifact, Artifact]]:
-        """What was assigned to clusters of `dataset`, the oldest first: (assignments, these clusters, the dataset grown)."""
+        """Assignments to clusters of `dataset`, oldest first: (assignments, clusters, dataset with the added pictures)."""
         return self._all_assignments.get(dataset.manifest.id, ())
 
     @cached_property

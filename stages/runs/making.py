@@ -73,7 +73,7 @@ Compute: TypeAlias = Callable[[Writer], Computed | Artifact]
 
 @dataclass(frozen=True)
 class Made:
-    """What became of a request. `artifact` is None only for a dry run of something new.
+    """The outcome of a request. `artifact` is None only for a dry run of something new.
 
     `found_version` is that of an older version that was found and is, or in a dry run would be, the newest once more. `notes`
     are those of the request and of the manifest, and of a dataset all that was told of its source.

@@ -65,7 +65,7 @@ def freed_bytes(artifacts: Sequence[Artifact]) -> list[int]:
 
 
 def bytes_of_earlier_datasets(run: RunDirectory, removed: Sequence[Artifact]) -> dict[str, int]:
-    """What stages of other datasets than the newest take, by kind, without `removed`: of before pictures were added."""
+    """Bytes by kind of all artifacts made from earlier datasets than the newest, without `removed`."""
     newest, gone = run.find("dataset"), {artifact.path for artifact in removed}
     by_kind: dict[str, list[Artifact]] = {}
     for artifact in artifacts_of(run):

@@ -40,7 +40,7 @@ class Losses:
 
     @property
     def total(self) -> Tensor:
-        """What the labelled set trains by."""
+        """The loss that the labelled set is trained by."""
         supervised = self.identity + self.attributes + self.encoded
         return supervised + RECONSTRUCTION * self.reconstruction + CONSISTENCY * self.consistency
 

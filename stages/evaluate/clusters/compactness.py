@@ -106,7 +106,7 @@ class ClusterMeans:
 
     @staticmethod
     def of(features: Float32Array, labels: Int64Array) -> ClusterMeans:
-        """Those of the clusters `labels` (n_samples) of `features` (n_samples, d)."""
+        """Means of the clusters `labels` (n_samples) of `features` (n_samples, d)."""
         _, label, size = np.unique(labels, return_inverse=True, return_counts=True)
         centre = features.mean(axis=0, dtype=np.float64) if len(features) else np.zeros(features.shape[1])
         order = np.argsort(label, kind="stable")
@@ -226,6 +226,6 @@ def _silhouette(clusters: ClusterMeans, samples: Int64Array) -> Float64Array:
 
 
 def _nearest(clusters: ClusterMeans, chosen: Int64Array) -> Float64Array:
-    """The smallest d_ab (len(chosen)) from each chosen cluster to another one, of which there is at least one."""
+    """For each chosen cluster, d_ab (len(chosen)) to its nearest other cluster. Needs two clusters."""
     nearest = clusters.nearest_other(len(chosen), lambda rows: (clusters.mean[chosen[rows]], chosen[rows]))
     return nearest + clusters.variance[chosen]

@@ -28,7 +28,7 @@ class Contingency:
 
     @staticmethod
     def of(labels: Int64Array, classes: Int32Array) -> Contingency:
-        """That of the clusters `labels` (n,) and `classes` (n,)."""
+        """The table of the clusters `labels` (n,) and the `classes` (n,) of the same samples."""
         _, cluster, cluster_size = np.unique(labels, return_inverse=True, return_counts=True)
         _, class_, class_size = np.unique(classes, return_inverse=True, return_counts=True)
         cell, count = np.unique(cluster * max(len(class_size), 1) + class_, return_counts=True)

@@ -50,7 +50,7 @@ class Encoded:
     lambda_: float
 
     def ranked_among(self, kept: Int64Array) -> Encoded:
-        """The same, ranking only the gallery entries `kept`; encodings stay those among all."""
+        """This re-ranking of the gallery entries `kept` alone; encodings stay those among all entries."""
         xp: Any = array_namespace(self.gallery)
         rows = xp.take(self.gallery, xp.asarray(kept, device=self.gallery.device), axis=0)
         encoding = self.gallery_encoding[kept]

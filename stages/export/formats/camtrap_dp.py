@@ -252,7 +252,7 @@ def _deployments(rows: Sequence[Member], told: dict[str, dict[str, str]]) -> lis
 
 
 def _told_of_times(deployments: Sequence[dict[str, Any]], rows: Sequence[Member]) -> tuple[str, ...]:
-    """Notes of times of `deployments` that are none, pictures outside of those, and cameras that took none for a season."""
+    """Notes on `deployments`: unreadable times, pictures outside their times, cameras without pictures for a season."""
     unread, outside, seasons = [], [], []
     at: dict[str, list[str]] = {}
     for row in rows:
@@ -278,7 +278,7 @@ def _told_of_times(deployments: Sequence[dict[str, Any]], rows: Sequence[Member]
 
 
 def _lacking(deployments: Sequence[dict[str, Any]]) -> list[str]:
-    """What the format needs of each deployment and some of `deployments` do not have, with the names of the first of them."""
+    """Required fields that some `deployments` lack, with the name of the first such deployment."""
     found = []
     for what, columns in (("coordinates", ("latitude", "longitude")), ("times", ("deploymentStart", "deploymentEnd"))):
         names = [row["deploymentID"] for row in deployments if any(not row.get(column) for column in columns)]

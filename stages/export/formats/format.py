@@ -142,7 +142,7 @@ class IngestedSource:
         return (0, 0, *self.size(row.path)) if row.box is None else row.box
 
     def box_within(self, row: Member) -> Box:
-        """The same; DbcError if the picture is smaller than it was, so that the box reaches beyond."""
+        """The box within its picture; DbcError if the picture is smaller now, so that the box reaches beyond it."""
         box = self.box(row)
         require_within(row, box, self.size(row.path))
         return box

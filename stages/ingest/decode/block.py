@@ -33,7 +33,7 @@ class Cuts(NamedTuple):
 
 
 class FilledCuts(NamedTuple):
-    """Of the regions of `cuts`, by their places in it: where those that were cut out lie in the picture.
+    """The `windows` of those regions of `cuts` that were cut out, by their index in `cuts`.
 
     `bad` has the reason, on one line, for each region whose place stayed as it was; `is_whole` says that it is one for all,
     because the picture is bad.

@@ -179,7 +179,7 @@ def _videos(content: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _frame_name(image: Mapping[str, Any]) -> str:
-    """What holds the frame of `image`."""
+    """Name of the field that has the number of the frame `image`."""
     of_video = OF_VIDEO if image.get("video_id") is not None else ()
     named = [name for name in ("frame_num", *of_video) if not is_unsaid(image.get(name))]
     return next((name for name in named if name == "frame_num" or not _is_word(image[name])), "frame_num")

@@ -229,7 +229,7 @@ def suffix_of(path: str) -> str:
 
 
 def kind_of(path: str) -> str:
-    """What `left_out` counts a file as."""
+    """Kind of file that `left_out` counts it as."""
     parts = path.split("/")
     if not parts[-1]:
         return RUN

@@ -297,7 +297,7 @@ def _pictures(folder: Path, findings: Findings) -> dict[int, str]:
 
 
 def _by_numbers(name: str) -> list[str | int]:
-    """What `name` is sorted by: its texts, and the numbers between them."""
+    """Sort key of `name`: its texts, and the numbers between them as numbers."""
     return [int(part) if place % 2 else part for place, part in enumerate(re.split(r"([0-9]+)", name))]
 
 

@@ -167,7 +167,7 @@ def _name(path: str) -> str:
 
 
 def _key(path: str) -> str:
-    """What a picture and its file have in common."""
+    """Key by which a picture and its file of boxes are matched."""
     pure = PurePosixPath(path)
     return "/".join([*(part for part in pure.parts[:-1] if part.casefold() not in _PLACES), pure.stem])
 

@@ -300,7 +300,7 @@ def _report_columns(table: CsvFile, findings: Findings) -> None:
 
 
 def _as_category(table: CsvFile) -> str:
-    """What to say of a column of species that is ignored, empty if there is none."""
+    """Advice on an ignored column of species, as the end of a sentence; empty if there is none."""
     name = next((name for name in table.ignored if name.casefold().replace("_", "") in _SPECIES), None)
     return "" if name is None or "category" in table.cells else f"; rename {shown(name)} to category to choose by it"
 

@@ -83,7 +83,7 @@ def why_wildlife_datasets(source: Path) -> str | None:
 
 
 def read_by_csv(names: Collection[str]) -> list[str]:
-    """Those of the columns `names` that the format `csv` reads and this one does not: boxes only if they are complete."""
+    """The columns among `names` that the format `csv` reads and this one does not. Boxes count only if complete."""
     boxes = {name for box in (*SIDES, *CORNERS) if set(box) <= set(names) for name in box}
     return [name for name in names if name in boxes or name in OWN_OF_CSV]
 

@@ -68,19 +68,19 @@ class CameraSums:
 
     @staticmethod
     def of(unit: Float32Array, labels: Int64Array, camid: Int32Array) -> CameraSums:
-        """Those of rows `unit` (n, d) of length 1 in clusters `labels` (n,; any integers), taken by `camid` (n,)."""
+        """Sums of rows `unit` (n, d) of length 1 in clusters `labels` (n,; any integers), taken by cameras `camid` (n,)."""
         label = np.unique(labels, return_inverse=True)[1].astype(np.int64)
         return CameraSums(label, camid, label, np.ones(len(label), dtype=np.int64), unit)._grouped()
 
     def joined(self, labels: Int64Array) -> CameraSums:
-        """Those of the same samples in clusters `labels` (n,; any integers), each of which joins some of those before."""
+        """Sums after a merge: clusters `labels` (n,; any integers) are unions of the clusters there are."""
         label = np.unique(labels, return_inverse=True)[1].astype(np.int64)
         new = np.empty(self.label.max(initial=-1) + 1, dtype=np.int64)
         new[self.label] = label
         return replace(self, label=label, cluster=new[self.cluster])._grouped()
 
     def _grouped(self) -> CameraSums:
-        """The same with one cell for each camera and cluster."""
+        """These sums with cells of one camera and cluster added up, so that each pair of them has one cell."""
         order = np.lexsort((self.cluster, self.camera))
         camera, cluster = self.camera[order], self.cluster[order]
         is_first = (np.diff(camera, prepend=camera[:1] - 1) != 0) | (np.diff(cluster, prepend=-1) != 0)

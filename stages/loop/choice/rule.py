@@ -107,7 +107,7 @@ def near_best_range(n_clusters: Sequence[int], silhouettes: Sequence[float]) -> 
 def newest_near_best(
     measures: Sequence[StageMeasures], score: Float64Array, *, share: float, is_to_rise: bool = False
 ) -> float:
-    """Of `score` (n_stages), of which one is known, the newest that is at least `share` of the largest; else the largest.
+    """The newest score that is at least `share` of the largest of `score` (n_stages); without one, the largest.
 
     With `is_to_rise` it is more than that of before any training. It is that of before training if clusters hold together
     hardly at all and the largest is no more than that by the error. `measures` of stages with merges alone have none such.
@@ -126,7 +126,7 @@ def standard_error(measures: Sequence[StageMeasures]) -> float:
 
 
 def n_measured(measures: Sequence[StageMeasures]) -> int:
-    """The samples that silhouettes are of: all, which before the first merge are a cluster each, or those drawn of many."""
+    """How many samples silhouettes are measured at: all train samples, at most `SAMPLE_LIMIT`."""
     return min(measures[0].n_clusters, SAMPLE_LIMIT)
 
 

@@ -53,7 +53,7 @@ def joined_pairs(run: RunDirectory, stage: int) -> JoinedPairs | None:
 
 
 def guessing(run: RunDirectory, stages: Iterable[int]) -> frozenset[int]:
-    """Those of `stages` whose model ended its training with a loss as high as guessing gives."""
+    """The stages whose model ended its training with a loss as high as that of guessing."""
     models = {stage: run.newest_up_to("model", stage) for stage in stages}
     summaries = {stage: model_manifest(model).summary for stage, model in models.items() if model is not None}
     return frozenset(stage for stage, told in summaries.items() if is_as_guessing(told.loss_last, told.n_clusters))
@@ -97,7 +97,7 @@ class Compared:
         self._separation: tuple[object, Separation] | None = None
 
     def read(self, features: Artifact, dataset: Artifact, parameters: MergeParameters) -> Prepared:
-        """What `prepared` gives; not to be changed."""
+        """Features as `prepared` gives them; do not change them in place."""
         key = _key(features, dataset, parameters)
         if self._prepared is None or key != self._prepared[0]:
             found = prepared(features, dataset, parameters, memory_limit=self._memory_limit)
@@ -196,7 +196,7 @@ def _measured(
 
 
 def _key(features: Artifact, dataset: Artifact, parameters: MergeParameters) -> tuple[object, ...]:
-    """What decides the compared features."""
+    """Key of the compared features: they are read again if it changes."""
     asked = parameters.model_dump(include={"camera", "camera_weight", "whiten", "criterion", "metric", "clusterer"})
     return features.manifest.arrays["pooled"].sha256, dataset.manifest.id, tuple(asked.values())
 

@@ -123,7 +123,7 @@ def last_of_schedule(measures: Sequence[StageMeasures]) -> StageMeasures:
 
 
 def _best_trained(measures: Sequence[StageMeasures], rule: str) -> int:
-    """Of the stages whose features were trained the one with the largest score; the schedule's last if none has a score."""
+    """The trained stage with the largest score; without scores, the last stage of the schedule."""
     known = {
         measured.stage: score
         for measured, score in zip(measures, scores(measures, rule=rule), strict=True)

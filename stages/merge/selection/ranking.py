@@ -116,7 +116,7 @@ def _by_tiles(
 def _by_strips(
     candidates: Candidates, screened: StripScreen, found: FirstPairs, *, workers: Workers, share: slice
 ) -> tuple[int, Iterable[int]]:
-    """The same of strips: their pairs are found by one caller, and the threads compute D."""
+    """As `_by_tiles`, strip by strip: one caller finds the pairs of a strip, and threads compute their D."""
     total, strips = screened.found(lambda: found.threshold, tile=workers.tile, share=share)
 
     def counts() -> Iterator[int]:

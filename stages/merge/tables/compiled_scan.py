@@ -48,7 +48,7 @@ def mark_by_sum(row, unit, residual, length, base, slopes, limit, marks):  # typ
 
 @jit
 def mark_by_root(row, unit, residual, length, base, offset, slopes, limits, marks):  # type: ignore[no-untyped-def]
-    """The same when D is √(base + base − 2·product) + offset + offset."""
+    """`mark_by_sum` for D = √(base + base − 2·product) + offset + offset."""
     n_near = 0
     for j in range(row.size):
         product = slopes[0] * unit[j] * row[j] + slopes[1] * residual[j] + slopes[2] * length[j]

@@ -30,7 +30,7 @@ class _Layers:
         self._maps: list[Tensor | None] = [None] * n_maps
 
     def __deepcopy__(self, _memo: dict[int, Any]) -> _Layers:
-        """The same without maps: those of a pass that was broken off may belong to a graph."""
+        """A copy without maps: those of a pass that was broken off may belong to a graph."""
         return _Layers(len(self._maps))
 
     def keep(self, _module: nn.Module, _given: Any, found: Tensor, *, number: int) -> None:

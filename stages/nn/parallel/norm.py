@@ -35,7 +35,7 @@ class StartedSum:
 
 
 def norm_of_all(norm: _BatchNorm) -> Callable[[Tensor], Tensor]:
-    """What takes the place of `norm`, in training mode: the same with mean and variance over the images of all processes.
+    """A layer in place of `norm`, in training mode, with mean and variance over the images of all processes.
 
     It has the weights and running statistics of `norm` itself. With NCCL it is torch's own, which sends one message a norm
     where `shared_norm` sends two.

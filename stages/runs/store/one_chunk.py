@@ -58,7 +58,7 @@ class OneChunk:
 
     @staticmethod
     def of(shape: tuple[int, ...], dtype: np.dtype[Any]) -> OneChunk | None:
-        """That of an array of `shape` and `dtype`, or None if Zarr would have more to do than to copy bytes."""
+        """Metadata and key of an array of `shape` and `dtype`; None if Zarr would do more than copy bytes."""
         if not _is_uncompressed(shape, dtype) or 0 in shape:
             return None
         return _one_chunk(shape, dtype) if chunk_grid(shape, item_bytes=dtype.itemsize) == (shape, None) else None

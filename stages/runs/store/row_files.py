@@ -64,7 +64,7 @@ class RowFiles:
         self.syncing: list[Future[None]] = []
 
     def place(self, row: int) -> Place:
-        """Where row `row` is to be written, counted with those that will not be kept. Its file exists from now on."""
+        """Place of row `row`, whose file is made if need be. The number includes rows that are dropped later."""
         number, within = divmod(row, self._rows_per_file)
         with writing(self._path.parent):
             for new in range(self._n_files, number + 1):

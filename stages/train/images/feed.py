@@ -50,7 +50,7 @@ def feed(
 
 
 def _drawn_ahead(draws: Iterable[Draw]) -> Generator[Draw, None, None]:
-    """The same draws, made in their order by one thread."""
+    """`draws` in their order, made ahead by one thread."""
     source = iter(draws)
     with closing(prefetch(repeat(None), lambda _: next(source, None), depth=AHEAD)) as drawn:
         for draw in drawn:

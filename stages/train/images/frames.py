@@ -42,7 +42,7 @@ class TrainSamples:
         return consecutive(self.first, self.count)
 
     def packed(self) -> TrainSamples:
-        """The same samples in a source that holds only `frames`, in that order."""
+        """These samples numbered for a source that holds only `frames`, in that order."""
         return replace(self, first=np.cumsum(self.count) - self.count)
 
 
