@@ -15,7 +15,7 @@ from stages.ingest.formats.boxes_file import CELL, first_lines
 from stages.ingest.formats.detections import Detection, samples_of
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
 from stages.ingest.formats.layout import shortened
-from stages.ingest.formats.listing import list_images, no_images, subfolders
+from stages.ingest.formats.listing import left_out, list_images, no_images, subfolders
 from stages.ingest.formats.names import is_missing, numbered_lines, plain, read_lines, shown, whole_number
 from stages.ingest.formats.numbers import number_of, score_of
 from stages.samples import Samples
@@ -37,19 +37,17 @@ class Line:
     more: tuple[str, ...]
 
 
-def read_yolo(source: Path, parameters: IngestParameters, findings: Findings) -> Samples:
-    """The boxes of every picture, and every frame of a video (`frame_labels`), under `source` that has a file of labels.
+def read_yolo(source: Path, root: Path, parameters: IngestParameters, findings: Findings) -> Samples:
+    """The boxes of every picture, and every frame of a video (`frame_labels`), under `root` that has a file of labels.
 
+    If `source` is another folder, the files lie in it, or in `labels` there: under the paths of the pictures, or all in one.
     Frames count from 1, or from 0 in all videos if one has a frame 0; each video is a camera. Pictures without labels are
     counted and left out, as are those whose file is empty. A sixth field is a track if it is whole in every line, and not 1.0
     at most, else the detector's confidence; a seventh is a track. Tracks are told apart by folder or video. UsageError names
     the file and line of what is wrong.
     """
-    paths = list_images(source, recursive=True)
-    files = {(path, -1): label_file(source, path) for path in paths}
-    files |= _of_frames(source, set(files.values()), findings)
-    if not files:
-        raise no_images(source)
+    apart = None if source.resolve() == root.resolve() else (source / LABELS if (source / LABELS).is_dir() else source)
+    files = _files(source, root, apart, findings)
     lines = {place: _lines(file) for place, file in files.items() if file.is_file()}
     strays = _without_picture(set(files.values()))
     if strays and parameters.on_bad_image != "skip":
@@ -61,7 +59,10 @@ def read_yolo(source: Path, parameters: IngestParameters, findings: Findings) ->
     if strays:
         findings.boxes["in files without a picture"] += len(strays)
     if not lines:
-        raise UsageError(f"{shown(source)} has no labels: give NAME.txt beside NAME.jpg, or in labels/ beside images/")
+        raise UsageError(
+            f"{shown(source)} has no labels: give NAME.txt beside NAME.jpg, or in labels/ beside images/, or the folder of "
+            "labels with that of the pictures as `root`"
+        )
     n_empty = sum(not each for each in lines.values())
     told = [f"{len(files) - len(lines)} without labels", f"{n_empty} without boxes"]
     if n_empty or len(lines) < len(files):
@@ -79,7 +80,12 @@ def read_yolo(source: Path, parameters: IngestParameters, findings: Findings) ->
         for (path, frame), own in lines.items()
         for each in _detections(path, frame, own, sixth_is_track=sixth_is_track)
     ]
-    samples = samples_of(found, source=source, root=source, parameters=parameters, findings=findings)
+    samples = samples_of(found, source=source, root=root, parameters=parameters, findings=findings)
+    if apart is None:
+        findings.warnings += _drawn_on(source)
+    else:
+        own = {file.relative_to(source).as_posix() for file in files.values()}
+        findings.left_out = left_out(source, taken=own)
     if len(samples) < len(samples.path):
         findings.warnings.append(
             f"{len(samples.path)} boxes are {len(samples)} samples: those of one track (the last field of their lines) in one "
@@ -89,19 +95,48 @@ def read_yolo(source: Path, parameters: IngestParameters, findings: Findings) ->
     return samples
 
 
-def _of_frames(source: Path, taken: Set[Path], findings: Findings) -> dict[tuple[str, int], Path]:
-    """The files of labels of frames of videos under `source`, by path and frame from 0, without those `taken` by pictures."""
-    videos = list_images(source, recursive=True, suffixes=VIDEO_SUFFIXES)
-    labels = frame_labels(source, videos)
-    files = [(path, n, own[n]) for path, own in labels.items() for n in sorted(own) if own[n] not in taken]
-    first = 0 if any(n == 0 for _, n, _ in files) else 1
-    found = {(path, n - first): file for path, n, file in files}
+def _files(source: Path, root: Path, apart: Path | None, findings: Findings) -> dict[tuple[str, int], Path]:
+    """The file of labels of each picture (frame −1), there or not, and of each frame of a video that has one."""
+    paths = list_images(root, recursive=True)
+    files = {(path, -1): label_file(root, path) if apart is None else _file_in(apart, path) for path in paths}
+    files |= _of_frames(root, apart, set(files.values()), findings)
+    if not files and apart is None and _alone(source):
+        raise UsageError(f"{shown(source)} has labels and no pictures or videos; give the folder of these as `root`")
+    if not files:
+        raise no_images(root)
     path_of: dict[Path, str] = {}
-    for (path, _), file in found.items():
-        if path_of.setdefault(file, path) != path:
+    for (path, frame), file in files.items():
+        is_one = frame >= 0 or apart is not None
+        if is_one and path_of.setdefault(file, path) != path and file.is_file():
             raise UsageError(
                 f"{shown(file)} may be of {shown(path_of[file])} or of {shown(path)}; leave only one of them"
             )
+    return files
+
+
+def _drawn_on(source: Path) -> list[str]:
+    """A line if `source` is the folder of results of Ultralytics."""
+    if not (source / LABELS).is_dir() or not ((source / "crops").is_dir() or any(source.glob("*.avi"))):
+        return []
+    return [
+        f"{shown(source)} looks like what Ultralytics saves: its pictures and videos may have boxes and numbers drawn on "
+        "them, which features would see; give the folder of those that it was run on as `root`"
+    ]
+
+
+def _file_in(apart: Path, path: str) -> Path:
+    """The file of labels of the picture `path` in the folder `apart` of labels alone: at its path, else by its name."""
+    places = [(apart / place).with_suffix(".txt") for place in (path, PurePosixPath(path).name)]
+    return places[0] if places[0].is_file() else places[1]
+
+
+def _of_frames(root: Path, apart: Path | None, taken: Set[Path], findings: Findings) -> dict[tuple[str, int], Path]:
+    """The files of labels of frames of videos under `root`, by path and frame from 0, without those `taken` by pictures."""
+    videos = list_images(root, recursive=True, suffixes=VIDEO_SUFFIXES)
+    labels = frame_labels(root, videos, apart)
+    files = [(path, n, own[n]) for path, own in labels.items() for n in sorted(own) if own[n] not in taken]
+    first = 0 if any(n == 0 for _, n, _ in files) else 1
+    found = {(path, n - first): file for path, n, file in files}
     if found:
         n_videos = len({path for path, _ in found})
         findings.notes.append(f"labels of frames of videos, counted from {first}: {len(found)}, of {n_videos} videos")
@@ -111,15 +146,19 @@ def _of_frames(source: Path, taken: Set[Path], findings: Findings) -> dict[tuple
     return found
 
 
-def frame_labels(root: Path, videos: Iterable[str]) -> dict[str, Mapping[int, Path]]:
+def frame_labels(root: Path, videos: Iterable[str], apart: Path | None = None) -> dict[str, Mapping[int, Path]]:
     """The files `NAME_12.txt` of frames, as Ultralytics writes them, of those of the `videos` that have any.
 
-    Videos are paths below `root`. The files lie in `labels` beside the video, where `label_place` says, or beside it.
+    Videos are paths below `root`. The files lie in `labels` beside the video, where `label_place` says, or beside it; if a
+    folder `apart` of labels is given, in that, or in the folder of the video there.
     """
-    places = {}
+    places: dict[str, tuple[Path, ...]] = {}
     for path in videos:
         beside = (root / path).parent
-        places[path] = (beside / LABELS, (root / label_place(path)).parent, beside)
+        if apart is None:
+            places[path] = (beside / LABELS, (root / label_place(path)).parent, beside)
+        else:
+            places[path] = ((apart / path).parent, apart)
     numbered: dict[tuple[Path, str], dict[int, Path]] = {}
     for folder in set(chain(*places.values())):
         for file in folder.glob("*_*.txt"):
@@ -197,7 +236,21 @@ def why_yolo(source: Path) -> str | None:
         with suppress(DbcError):
             if _lines(file):
                 return f"{plain(file.relative_to(source).as_posix())} has boxes of YOLO"
+    if labels := _alone(source):
+        return f"{plain(labels.relative_to(source).as_posix())} has boxes of YOLO, and there are no pictures"
     return why_frames(source)
+
+
+def _alone(source: Path) -> Path | None:
+    """The first file of labels in a folder of labels alone, or in `labels` of one that holds little else; else None."""
+    folder = source / LABELS if (source / LABELS).is_dir() else source
+    with suppress(OSError):
+        if all(each.suffix in (".txt", ".yaml") or each == folder for each in islice(source.iterdir(), _LOOKED_AT)):
+            for file in filter(_is_full, islice(sorted(folder.glob("*.txt")), _LOOKED_AT)):
+                with suppress(DbcError):
+                    if _lines(file):
+                        return file
+    return None
 
 
 def why_frames(source: Path) -> str | None:
@@ -314,7 +367,7 @@ def _detections(path: str, frame: int, lines: list[Line], *, sixth_is_track: boo
 FORMAT = Format(
     name="yolo",
     description="YOLO: NAME.txt (NAME_FRAME.txt of videos) beside pictures or in labels/: class, box, confidence, track.",
-    read=read_yolo,
+    read_table=read_yolo,
     recognise=why_yolo,
     options=NAMING | BOXES,
 )

@@ -87,7 +87,11 @@ def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, line: str, told: s
 
 def test_pictures_without_labels_are_no_yolo(tmp_path: Path) -> None:
     assert "has no labels: give NAME.txt beside NAME.jpg" in refusal(pictures(tmp_path, "a/1.jpg"), "yolo")
-    assert "holds no image files" in refusal(text(tmp_path / "e" / "1.txt", "0 1 1 1 1").parent, "yolo")
+    assert "holds no image files" in refusal(text(tmp_path / "e" / "1.txt", "zebra").parent, "yolo")
+    alone = text(tmp_path / "f" / "labels" / "1.txt", "0 1 1 1 1").parent
+    for source in (alone, alone.parent):
+        assert recognise_source(source).format == "yolo"
+        assert "has labels and no pictures or videos; give the folder of these as `root`" in refusal(source, "yolo")
 
 
 @pytest.mark.parametrize(
@@ -199,6 +203,26 @@ def test_labels_of_frames_of_videos_are_read_as_ultralytics_writes_them(tmp_path
     assert "videos without labels, left out: 1 ('c.mp4')" in findings.warnings
     touch(tmp_path, ["a.avi"])
     assert "labels/a_12.txt' may be of 'a.avi' or of 'a.mp4'; leave only one" in refusal(tmp_path, "yolo")
+
+
+def test_labels_may_lie_apart_from_what_they_are_of(tmp_path: Path) -> None:
+    pictures(tmp_path / "in", "p/1.jpg", "p/2.jpg", "q/1.jpg")
+    touch(tmp_path / "in", ["a.mp4"])
+    labels = tmp_path / "track" / "labels"
+    for name in ("p/1", "2", "a_12"):
+        text(labels / f"{name}.txt", "0 0.5 0.5 0.2 0.4 0.9 7\n")
+    drawn = "looks like what Ultralytics saves"
+    for source in (labels, tmp_path / "track"):
+        samples, findings = read_as(source, "yolo", root=tmp_path / "in")
+        assert samples.path == ("a.mp4", "p/1.jpg", "p/2.jpg")
+        assert (samples.frame_number.max(), findings.left_out) == (11, {})
+        assert not any(drawn in line for line in findings.warnings)
+    touch(tmp_path, ["track/a.avi"])
+    text(labels / "1.txt", "0 0.5 0.5 0.2 0.4 0.9 8\n")
+    assert any(drawn in line for line in read_as(tmp_path / "track", "yolo", on_bad_image="skip")[1].warnings)
+    (labels / "p/1.txt").unlink()
+    with pytest.raises(UsageError, match=r"1.txt' may be of 'p/1.jpg' or of 'q/1.jpg'; leave only one of them"):
+        read_as(labels, "yolo", root=tmp_path / "in")
 
 
 def test_labels_of_pictures_do_not_say_where_frames_count_from(tmp_path: Path) -> None:
