@@ -14,6 +14,7 @@ from typing import Any, TextIO
 from stages.errors import DbcError, UsageError
 from stages.ingest.formats.layout import shortened
 from stages.ingest.formats.names import is_missing, plain, relative_path, shown
+from stages.ingest.formats.programs import Program, joined, program_of
 from stages.plain_files import plain_file, why_not_utf8
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
@@ -35,7 +36,7 @@ _PATHS = frozenset(
 class CsvFile:
     """A table: `cells` holds the columns asked for that it has (n_rows each, stripped), `line` the rows' line numbers.
 
-    The column `path` is POSIX, relative to the `root`. `ignored` names the other columns.
+    The column `path` is POSIX, relative to the `root`. `ignored` names the other columns. A `program` that is known wrote it.
     """
 
     file: Path
@@ -43,6 +44,7 @@ class CsvFile:
     line: array[int]
     cells: dict[str, list[str]]
     ignored: tuple[str, ...]
+    program: Program | None = None
 
     def __len__(self) -> int:
         return len(self.line)
@@ -64,7 +66,7 @@ class CsvFile:
     def take(self, order: list[int]) -> CsvFile:
         """The rows `order`, in that order."""
         cells = {name: [column[row] for row in order] for name, column in self.cells.items()}
-        return CsvFile(self.file, self.delimiter, array("q", map(self.line.__getitem__, order)), cells, self.ignored)
+        return replace(self, line=array("q", map(self.line.__getitem__, order)), cells=cells)
 
 
 def read_csv_file(
@@ -75,21 +77,27 @@ def read_csv_file(
     root: Path | None = None,
     are_ingested: bool = False,
     is_whole: bool = False,
+    programs: bool = False,
 ) -> CsvFile:
     """The table in `file`: UTF-8 with or without BOM, any line ends, cells quoted or not; the first of `columns` is needed.
 
     `root` is the folder that paths start from, by default the table's. Paths that `are_ingested` are those of a data set, and
     start from another folder: one that leads out of it stays as it is.
     `may_be_empty` takes a header without rows, too; if it `is_whole`, as a program writes it, it does not end within a row.
+    With `programs`, a table of one of `PROGRAMS` is taken, too, with the columns that are read of it, and its path.
     Raises `UsageError` if it is no such table, `DbcError` if it cannot be read.
     """
     with _opened(file) as text:
-        delimiter, reader, names = _header(file, text, needed=columns[0])
+        delimiter, reader, names = _header(file, text, needed=columns[0], programs=programs)
         doubled = sorted({name for name in names if name and names.count(name) > 1})
         if doubled:
             raise UsageError(f"{shown(file)} has the column {shown(doubled[0])} more than once; keep one")
         _refuse_mixed(file, delimiter, names, columns)
-        found = [(name, names.index(name)) for name in columns if name in names]
+        program = program_of(names) if programs else None
+        columns += program.reads if program else ()
+        found = [(name, names.index(name)) for name in dict.fromkeys(columns) if name in names]
+        parts = [names.index(name) for name in program.path] if program else []
+        found += [("path", part) for part in parts[-1:]]
         cells: dict[str, list[str]] = {name: [] for name, _ in found}
         line = array("q")
         # most texts of a column come often, and are kept once
@@ -108,6 +116,7 @@ def read_csv_file(
             for name, place in found:
                 cell = row[place] if place < len(row) else ""
                 if name == "path":
+                    cell = joined(row, parts) or cell
                     to = None if are_ingested else top
                     cells[name].append(_relative(file, reader.line_num, cell, folder, to))
                 else:
@@ -123,7 +132,7 @@ def read_csv_file(
     if not line and not may_be_empty:
         raise UsageError(f"{shown(file)} has no rows below its header; list one image a row")
     ignored = tuple(name for name in names if name and name not in columns)
-    return CsvFile(file, delimiter, line, cells, ignored)
+    return CsvFile(file, delimiter, line, cells, ignored, program)
 
 
 def with_synonyms(table: CsvFile, synonyms: Mapping[str, Sequence[str]], notes: list[str]) -> CsvFile:
@@ -164,6 +173,10 @@ class NotUtf8Error(UsageError):
     """A table that is no text in UTF-8."""
 
 
+class OfProgramError(UsageError):
+    """A table that a known program wrote, where another is wanted."""
+
+
 def _no_utf8(file: Path) -> NotUtf8Error:
     return NotUtf8Error(f"{shown(file)} is not a UTF-8 CSV table: {why_not_utf8(file)}; save it as CSV UTF-8")
 
@@ -188,8 +201,10 @@ def _rows(reader: Any, file: Path, *, n_cells: int) -> Iterator[list[str]]:
         )
 
 
-def _header(file: Path, text: TextIO, *, needed: str) -> tuple[str, Any, list[str]]:
-    """The delimiter that gives the header a column `needed`, a reader that stands below the header, and its names."""
+def _header(file: Path, text: TextIO, *, needed: str, programs: bool = False) -> tuple[str, Any, list[str]]:
+    """The delimiter that gives the header a column `needed`, or, with `programs`, those of one, a reader that stands below
+    the header, and its names.
+    """
     found: list[str] = []
     problem = None
     for delimiter in DELIMITERS:
@@ -202,7 +217,7 @@ def _header(file: Path, text: TextIO, *, needed: str) -> tuple[str, Any, list[st
         except csv.Error as error:
             problem = problem or error
             continue
-        if needed in names:
+        if needed in names or (programs and program_of(names)):
             return delimiter, reader, names
         # the true delimiter finds most names
         found = max(found, [name for name in names if name], key=len)
@@ -215,8 +230,11 @@ def _header(file: Path, text: TextIO, *, needed: str) -> tuple[str, Any, list[st
         alike = [name for name in found if re.sub("[^a-z]", "", name) in _PATHS]
         advice = "name the column of image paths so, in a header with commas, semicolons or tabs"
         advice = f"rename {shown(alike[0])} to path, if it holds the paths of images" if alike else advice
-        if {"file", "relativepath"} <= set(found):
-            advice = "as Timelapse writes it: join RelativePath and File with a / between them in a column path"
+        if program := program_of(found):
+            raise OfProgramError(
+                f"{shown(file)} has no column 'path', and is of {program.name}: `dbc ingest` reads it if it is the source, "
+                "`format='csv'`"
+            )
     names = [plain(name if len(name) <= _LONGEST else f"{name[:_LONGEST]}…") for name in found]
     columns = shortened(names, most=_MOST) or "none"
     raise UsageError(f"{shown(file)} has no column '{needed}' (columns found: {columns}); {advice}")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stages.errors import DbcError
-from stages.ingest.formats.csv_file import NotUtf8Error, read_header
+from stages.ingest.formats.csv_file import NotUtf8Error, OfProgramError, read_header
 from stages.ingest.formats.layout import only_one
 from stages.ingest.formats.names import first_names
 
@@ -20,13 +20,14 @@ OWN_LISTS = (
 class Tables(NamedTuple):
     """The `.csv` files of a folder, sorted: those with a column `path`, `others`, and lists that dbc wrote (`own`).
 
-    Some of `others` are `not_utf8`, whose columns are not known.
+    Some of `others` are `not_utf8`, whose columns are not known, and some `of_programs`, which are read as a source.
     """
 
     with_path: list[Path]
     others: list[Path]
     own: list[Path]
     not_utf8: list[Path]
+    of_programs: list[Path]
 
     @property
     def likely(self) -> list[Path]:
@@ -42,7 +43,7 @@ class Tables(NamedTuple):
 
 def tables_in(folder: Path) -> Tables:
     """The `.csv` files of `folder` that are not hidden, by what their headers say. Nothing is raised for a bad header."""
-    tables = Tables([], [], [], [])
+    tables = Tables([], [], [], [], [])
     for file in sorted(folder.iterdir()):
         if file.suffix.lower() != ".csv" or file.name.startswith(".") or not file.is_file():
             continue
@@ -52,6 +53,8 @@ def tables_in(folder: Path) -> Tables:
             tables.others.append(file)
             if isinstance(error, NotUtf8Error):
                 tables.not_utf8.append(file)
+            elif isinstance(error, OfProgramError):
+                tables.of_programs.append(file)
         else:
             is_own = any(columns <= names for columns in OWN_LISTS)
             (tables.own if is_own else tables.with_path).append(file)

@@ -164,10 +164,14 @@ def _by_tables(source: Path, *, is_known: bool) -> list[Recognised]:
         )
     unread = first_names(tables.not_utf8)
     xml = sorted(source.glob("*.xml"))
-    others = first_names([file for file in tables.others[:5] if file not in tables.not_utf8])
+    others = first_names([file for file in tables.others[:5] if file not in (*tables.not_utf8, *tables.of_programs)])
     reasons = (
         f"no column path in {others}" if others else "",
         f"not in UTF-8: {unread}" if unread else "",
+        *(
+            f"{plain(file.name)} says what is in pictures, and is not read: `dbc ingest {shown(file)}` reads it"
+            for file in tables.of_programs
+        ),
         "" if is_known else _unread_json(source),
         f"XML that is not read: {first_names(xml)}" if xml and not is_known else "",
     )

@@ -29,6 +29,7 @@ from stages.ingest.formats.listing import NAMED, lost_files
 from stages.ingest.formats.names import counted, doubts, is_missing, numbers_of, shown, twins_note
 from stages.ingest.formats.numbers import frame_of, score_of
 from stages.ingest.formats.path_patterns import camera_texts, identity_texts, view_texts
+from stages.ingest.formats.programs import with_program
 from stages.ingest.formats.splits import own_splits
 from stages.ingest.formats.table_cells import (
     CORNERS,
@@ -73,7 +74,9 @@ def read_table(source: Path, root: Path, parameters: IngestParameters, findings:
     rows does not matter. Rows of boxes, and of videos, are read as `samples_of` says.
     """
     names = (*COLUMNS, *itertools.chain(*SYNONYMS.values(), *SIDES, *CORNERS), *TRACKS)
-    table = read_csv_file(find_table(source, findings.notes), columns=names, root=root)
+    table = read_csv_file(find_table(source, findings.notes), columns=names, root=root, programs=True)
+    has_cameras, notes, warnings = parameters.camera_pattern is not None, findings.notes, findings.warnings
+    table = with_program(table, root, has_cameras=has_cameras, notes=notes, warnings=warnings)
     table = with_synonyms(table, SYNONYMS, findings.notes)
     box = next((box for box in (*SIDES, *CORNERS) if all(name in table.cells for name in box)), None)
     used = {*(box or ()), *(SIZE if box in CORNERS else ())}

@@ -222,10 +222,6 @@ def test_a_folder_with_no_table_or_two_is_refused(tmp_path):
         ("path;score\na.jpg;0,95\n", "line 2: score '0,95' is not a number; write a point in place of the comma"),
         ("path;score\na.jpg;0,9,5\n", "line 2: score '0,9,5' is not a number; correct it"),
         ("", "no column 'path' (columns found: none)"),
-        (
-            "File,RelativePath,DateTime\na.jpg,x,\n",
-            "as Timelapse writes it: join RelativePath and File with a / between them",
-        ),
         (",".join("abcdefghijklmnopqrstuvwxyz"), "r, s, t and 6 more)"),
         ("path,pid,pid\na.jpg,1,1\n", "column 'pid' more than once"),
         ("path\n", "no rows"),

@@ -1,0 +1,151 @@
+"""Tables of pictures that known programs write, whose names of columns are fixed: Timelapse and Wildlife Insights."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stages.errors import UsageError
+from stages.ingest.formats.listing import list_images
+from stages.ingest.formats.names import is_missing, shown
+
+if TYPE_CHECKING:
+    from stages.ingest.formats.csv_file import CsvFile
+
+_BLANK = frozenset({"blank", "empty"})
+_YES = frozenset({"1", "true", "yes"})
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program: the columns, in lower case, that join to a path, and those that stand for a column of a table of images.
+
+    A picture is empty if one of the columns `blank` says yes, its category is a word for it, or `counts` says 0 of none.
+    """
+
+    name: str
+    path: tuple[str, ...]
+    columns: Mapping[str, tuple[str, ...]]
+    blank: tuple[str, ...]
+    counts: str
+    location: str = ""
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The columns that are read."""
+        return (
+            *self.path,
+            *(each for names in self.columns.values() for each in names),
+            *self.blank,
+            self.counts,
+            self.location,
+        )
+
+
+_INDIVIDUAL = ("individual_id", "individualid", "individual id", "individual")
+PROGRAMS = (
+    Program(
+        "Timelapse",
+        path=("relativepath", "file"),
+        columns={"timestamp": ("datetime",), "category": ("species",), "pid": _INDIVIDUAL},
+        blank=("empty", "blank"),
+        counts="count",
+    ),
+    Program(
+        "Wildlife Insights",
+        path=("deployment_id", "filename"),
+        columns={
+            **{"camid": ("deployment_id",), "timestamp": ("timestamp",), "category": ("common_name",)},
+            **{"pid": _INDIVIDUAL[:1], "encounter": ("sequence_id",)},
+        },
+        blank=("is_blank",),
+        counts="number_of_objects",
+        location="location",
+    ),
+)
+
+
+def program_of(names: Collection[str]) -> Program | None:
+    """The program whose table has columns of these `names`, if it has no column `path`."""
+    return next((each for each in PROGRAMS if "path" not in names and set(each.path) <= set(names)), None)
+
+
+def joined(row: Sequence[str], parts: Sequence[int]) -> str:
+    """The path that the cells `parts` of a row make, with / for each backslash; empty without the name of a file."""
+    cells = [row[part].strip() for part in parts if part < len(row)]
+    return "/".join(filter(None, cells)).replace("\\", "/") if len(cells) == len(parts) > 0 and cells[-1] else ""
+
+
+def with_program(table: CsvFile, root: Path, *, has_cameras: bool, notes: list[str], warnings: list[str]) -> CsvFile:
+    """The table with the columns of the program that wrote it under the names of others, which is told, without blanks.
+
+    Other tables stay as they are.
+    """
+    program = table.program
+    if program is None:
+        return table
+    cells = dict(table.cells)
+    told = [f"{' and '.join(program.path)} are the path"]
+    for name, others in program.columns.items():
+        other = next((each for each in others if each in table.cells), None)
+        if other and (name == other or name not in cells):
+            cells[name] = table.cells[other]
+            told.append(f"{other} is {name}")
+    if program.location:
+        cells["path"] = _found(table, program, root)
+    category = cells.get("category", [""] * len(table))
+    none = [
+        category[row].casefold() in _BLANK
+        or any(table.column(name)[row].casefold() in _YES for name in program.blank)
+        or (is_missing(category[row]) and table.column(program.counts)[row] == "0")
+        for row in range(len(table))
+    ]
+    kept = [row for row, is_blank in enumerate(none) if not is_blank]
+    if not kept:
+        raise UsageError(
+            f"{shown(table.file)} is of {program.name}, and all its {len(none)} pictures are empty; give another"
+        )
+    left_out = f"; empty pictures, left out: {len(none) - len(kept)}" if len(kept) < len(none) else ""
+    notes.append(f"{shown(table.file)} is of {program.name}: {', '.join(told)}{left_out}")
+    n_unknown = sum(is_missing(category[row]) for row in kept)
+    if 0 < n_unknown < len(kept):
+        warnings.append(
+            f"{shown(table.file)}: {n_unknown} pictures have no {program.columns['category'][0]}, and may be empty or not yet "
+            "looked at; `category` takes those of a species alone"
+        )
+    if (
+        not has_cameras
+        and not {"camid", "camera", "station"} & cells.keys()
+        and any("/" in path for path in cells["path"])
+    ):
+        warnings.append(
+            f"{shown(table.file)} names no cameras; if a folder of each path is one, say which, as by "
+            "`camera_pattern='^([^/]+)/'`"
+        )
+    known = {name: column for name, column in cells.items() if name in program.columns or name not in program.reads}
+    return replace(table, cells=known, ignored=()).take(kept)
+
+
+def _found(table: CsvFile, program: Program, root: Path) -> list[str]:
+    """The paths of the pictures, looked for below `root` by name, where it lies elsewhere than in the deployment's folder.
+
+    That is the end of its location, or else in a folder of the deployment's name, or the only one of that name.
+    """
+    there: dict[str, list[str]] = {}
+    for path in list_images(root, recursive=True):
+        there.setdefault(path.rpartition("/")[2], []).append(path)
+    rows = zip(table.cells["path"], *(table.column(name) for name in (*program.path, program.location)), strict=True)
+    found = []
+    for path, deployment, name, location in rows:
+        alike = there.get(name, [])
+        likely = (
+            [each for each in alike if each == path],
+            [each for each in alike if f"/{location}".endswith(f"/{each}") and "/" in each],
+            [each for each in alike if f"/{deployment}/" in f"/{each}"],
+            alike,
+        )
+        first = next(filter(None, likely), [])
+        found.append(first[0] if len(first) == 1 else path)
+    return found

@@ -1,0 +1,81 @@
+"""Tables as Timelapse and Wildlife Insights write them."""
+
+from __future__ import annotations
+
+import pytest
+
+from schemas.parameters import IngestParameters
+from stages.errors import UsageError
+from stages.ingest.formats import read_samples
+from stages.ingest.formats.csv_file import read_header
+from stages.ingest.formats.format import Findings
+from stages.ingest.formats.recognise import recognise
+from stages.ingest.formats.table import read_table
+
+
+def read(table, text, **parameters):
+    table.write_text(text)
+    findings = Findings()
+    return read_table(table, table.parent, IngestParameters(format="csv", **parameters), findings), findings
+
+
+def pictures(root, *paths):
+    for path in paths:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(b"x")
+
+
+def test_timelapse_is_read_without_what_is_blank(tmp_path):
+    pictures(tmp_path, "A/DCIM/1.JPG", "A/DCIM/2.JPG", "B/1.JPG", "3.JPG", "4.JPG")
+    samples, findings = read(
+        tmp_path / "TimelapseData.csv",
+        "RootFolder,File,RelativePath,DateTime,DeleteFlag,Species,Count,Empty,Individual\n"
+        "r,1.JPG,A\\DCIM,2026-04-01 21:07:06,false,Nyala,1,false,Ann\n"
+        "r,2.JPG,A\\DCIM,2026-04-01 21:07:07,false,,0,false,\n"
+        "r,1.JPG,B,2026-04-01 21:07:08,false,,,true,\n"
+        "r,3.JPG,,2026-04-01 21:07:09,false,,,false,\n"
+        "r,4.JPG,,2026-04-01 21:07:10,false,Empty,0,false,\n",
+    )
+    assert samples.path == ("3.JPG", "A/DCIM/1.JPG")
+    assert samples.identity == ("", "Ann")
+    assert "is of Timelapse: relativepath and file are the path, datetime is timestamp" in findings.notes[0]
+    assert "empty pictures, left out: 3" in findings.notes[0]
+    assert "1 pictures have no species, and may be empty" in findings.warnings[0]
+    assert "names no cameras; if a folder of each path is one" in findings.warnings[1]
+
+
+WI = "project_id,deployment_id,image_id,filename,location,is_blank,species,common_name,timestamp,individual_id,sequence_id\n"
+
+
+def test_wildlife_insights_is_read_and_its_pictures_found(tmp_path):
+    pictures(tmp_path, "cards/A/DCIM/1.JPG", "cards/B/1.JPG", "C/1.JPG", "x/2.JPG", "A/9.JPG")
+    samples, findings = read(
+        tmp_path / "images.csv",
+        f"{WI}1,A,i1,1.JPG,gs://wi/1/a.jpg,0,angasii,Nyala,2026-04-01 21:07:06,Ann,s1\n"
+        "1,deployment B,i2,1.JPG,gs://wi/7/cards/B/1.JPG,0,angasii,Nyala,2026-04-01 21:08:06,,\n"
+        "1,C,i3,1.JPG,gs://wi/1/c.jpg,0,melampus,Impala,2026-04-01 21:08:06,,\n"
+        "1,D,i4,2.JPG,gs://wi/1/d.jpg,0,,Nyala,2026-04-01 21:08:06,,\n"
+        "1,A,i5,9.JPG,gs://wi/1/e.jpg,1,,Blank,2026-04-01 21:08:06,,\n",
+        category="Nyala",
+    )
+    assert samples.path == ("cards/A/DCIM/1.JPG", "cards/B/1.JPG", "x/2.JPG")
+    assert samples.camera == ("A", "deployment B", "D")
+    assert (samples.encounter >= 0).tolist() == [True, False, False]
+    assert findings.notes[0].endswith("sequence_id is encounter; empty pictures, left out: 1")
+
+
+def test_pictures_of_one_name_that_may_be_either_are_not_guessed(tmp_path):
+    pictures(tmp_path, "x/1.JPG", "y/1.JPG")
+    with pytest.raises(UsageError, match="1 of 1 files that do not exist"):
+        read(tmp_path / "images.csv", f"{WI}1,A,i1,1.JPG,gs://wi/1/a.jpg,0,angasii,Nyala,,,\n")
+    with pytest.raises(UsageError, match="all its 1 pictures are empty"):
+        read(tmp_path / "images.csv", f"{WI}1,A,i1,1.JPG,gs://wi/1/a.jpg,1,,Blank,,,\n")
+
+
+def test_a_table_of_a_program_beside_pictures_is_named(tmp_path):
+    pictures(tmp_path, "A/1.JPG")
+    (table := tmp_path / "TimelapseData.csv").write_text("File,RelativePath,DateTime\n1.JPG,A,\n")
+    assert f"is not read: `dbc ingest {str(table)!r}` reads it" in recognise(tmp_path, []).why
+    with pytest.raises(UsageError, match="is of Timelapse: `dbc ingest` reads it"):
+        read_header(table)
+    assert read_samples(table, parameters=IngestParameters(format="csv")).path == ("A/1.JPG",)
