@@ -17,7 +17,7 @@ from stages.errors import UsageError
 from stages.nn.backbones.checkpoint_content import pooling_of
 from stages.nn.backbones.provider import Provider
 from stages.nn.backbones.register import pools_layers, provider_of
-from stages.nn.backbones.weights import WeightsFile, first_three
+from stages.nn.backbones.weights import WeightsFile, backbone_of, first_three
 from stages.nn.initial_agreement import AUTO, WEIGHTS, describes, found_initial
 from stages.nn.model.network import ReidModel, build_model, load_model_arrays, model_arrays
 from stages.reporting import Reporter
@@ -40,6 +40,8 @@ def initial_model(run: RunDirectory, overrides: Mapping[str, Any], *, context: C
     found = found_initial(run, overrides)
     if found is not None:
         return found
+    whose = backbone_of(overrides.get("weights", IMAGENET))
+    overrides = overrides if whose is None else {"backbone": whose, **overrides}
     existing = run.find("model", INIT_STAGE)
     same = _same_but_for_seed(existing, overrides)
     weights, told = None, ""
@@ -73,7 +75,8 @@ def initial_model(run: RunDirectory, overrides: Mapping[str, Any], *, context: C
     )
     if outcome.status == "created" and not provider.learns_from_images:
         size = f", images of {parameters.height}×{parameters.width}" if parameters.height and parameters.width else ""
-        context.reporter.note(f"initial model: {parameters.backbone}, weights {parameters.weights}{size}{told}")
+        of = "" if whose is None else f" of {overrides['weights']}"
+        context.reporter.note(f"initial model: {parameters.backbone}, weights {parameters.weights}{of}{size}{told}")
     return outcome
 
 

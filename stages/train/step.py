@@ -30,7 +30,7 @@ Network = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Stepped:
-    """(loss, accuracy) of a step as one tensor on the device, and the L2-normalised pooled features (B, d)."""
+    """(loss without triplets, accuracy) of a step as one tensor on the device, and the L2-normalised pooled features (B, d)."""
 
     reading: Tensor
     features: Tensor
@@ -58,6 +58,7 @@ def train_step(
     apart = state.model.head(features[n_classified:]) if n_classified < n_samples else None
     weights = None if draw.weights is None else draw.weights.to(targets.device, non_blocking=True)[:n_classified]
     loss, accuracy = _loss(state, embedding, targets, temperature=parameters.temperature, apart=apart, weights=weights)
+    reading = torch.stack([loss.detach(), accuracy])
     if parameters.triplet:
         loss = loss + parameters.triplet * batch_hard_triplet_loss(features, targets, weights=weights)
     state.optimizer.zero_grad()
@@ -70,7 +71,7 @@ def train_step(
     elif apart is not None:
         seen, rows = shared.leaders(apart.detach()), _rows(draw.targets[n_classified:])
         update_table(state.lookup_table, seen, rows, momentum=parameters.memory_momentum)
-    return Stepped(torch.stack([loss.detach(), accuracy]), functional.normalize(features.detach(), dim=1))
+    return Stepped(reading, functional.normalize(features.detach(), dim=1))
 
 
 def _remember(state: State, draw: Draw, seen: Tensor, targets: Tensor, *, momentum: float) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from schemas.choices import IMAGENET, NO_WEIGHTS
 from schemas.stage_names import stage_directory
 from stages.errors import DbcError, UsageError
 from stages.nn.backbones.checkpoint_content import common_prefix, own_model, read_checkpoint
@@ -62,6 +63,13 @@ def weights_file(weights: str) -> WeightsFile:
         advice = _ADVICE.format("its network's")
         raise UsageError(f"`weights`: there is no file and no run at {weights!r}; check the path, or {advice}")
     return WeightsFile.of(path, name=path.name)
+
+
+def backbone_of(weights: str) -> str | None:
+    """The backbone of the run or stage in the folder `weights`; None for anything else. UsageError without a model."""
+    path = Path(os.path.expanduser(weights))  # noqa: PTH111, as above
+    is_folder = weights not in (IMAGENET, NO_WEIGHTS) and path.is_dir()
+    return model_manifest(own_model(path)).initial.backbone if is_folder else None
 
 
 def load_weights(

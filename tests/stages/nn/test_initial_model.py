@@ -11,7 +11,7 @@ import torch
 
 from schemas.parameters import IngestParameters, InitParameters, SyntheticParameters
 from schemas.stage_names import INIT_STAGE
-from stages.errors import UsageError
+from stages.errors import DbcError, UsageError
 from stages.export.model import export_model
 from stages.ingest.stage import ingest
 from stages.nn.initial_agreement import tell_of_another_seed
@@ -102,6 +102,18 @@ def test_weights_that_were_trained_with_several_layers_keep_them(
     found = made(other, pooling="auto", weights=str(run.root if from_run else exported))
     assert found.pooling == "layers"
     assert made(other, pooling="avg", weights=str(run.root if from_run else exported)).pooling == "avg"
+
+
+def test_weights_of_a_run_bring_the_name_of_their_network(run: RunDirectory, tmp_path: Path) -> None:
+    made(run)
+    other, notes = RunDirectory(tmp_path / "other"), Notes()
+    asked = {"weights": str(run.root)}
+    assert initial_model(other, asked, context=Context(reporter=notes)).status == "created"
+    assert model_manifest(other.require("model", INIT_STAGE)).initial.backbone == "resnet10"
+    assert any(f"resnet10, weights stage-init/model of {run.root}" in line for line in notes.lines)
+    assert initial_model(other, asked).status == "up to date"
+    with pytest.raises(DbcError, match="set `backbone`"):
+        initial_model(other, {**asked, "backbone": "resnet18"})
 
 
 class Notes(Silent):

@@ -90,3 +90,16 @@ def test_every_sample_has_the_weight_that_its_cluster_artifact_gives(stored: str
     if found.weights is not None:
         assert found.weights == pytest.approx([0.5, 0.7, 0.9, 0])
         assert found.packed().weights is found.weights
+
+
+def test_the_reading_is_without_triplets_which_ln_k_says_nothing_of() -> None:
+    readings = []
+    for triplet in (0, 5):
+        asked = tiny_parameters(loss="softmax", triplet=triplet, dropout=0)
+        model, table = tiny_model(), np.random.default_rng(0).normal(size=(3, 32)).astype(np.float32)
+        state = _beginning(model, table, asked, seed=0, device=CPU, cameras=None, n_others=0)
+        draw = draw_step(torch.arange(6), image_samples(np.arange(6) % 3), parameters=asked, generator=state.generator)
+        images = torch.randn(6, 3, 16, 16, generator=torch.Generator().manual_seed(2))
+        done = train_step(state, draw, images, network=model.pool, parameters=asked, shared=SharedBatch(None))
+        readings.append(done.reading.tolist())
+    assert readings[0] == readings[1]
