@@ -30,7 +30,7 @@ Network = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Stepped:
-    """(loss without triplets, accuracy) of a step as one tensor on the device, and the L2-normalised pooled features (B, d)."""
+    """(loss without triplets, accuracy) of a step, one tensor on the device, and the L2-normalised pooled features (B, d)."""
 
     reading: Tensor
     features: Tensor
