@@ -83,7 +83,7 @@ def _count_ahead(query: Array, tile: Array, screen: Array, matches: _Matches) ->
 def _count_part(
     exact: _ExactTile, screen: Array, matches: _Matches, low: Float32Array, high: Float32Array
 ) -> Int64Array:
-    """How many entries are ahead of a few matches: those above `high`, and those from `low` that are so exactly."""
+    """How many entries are ahead of a few matches. Those above `high` are; those from `low` to `high` are compared exactly."""
     xp: Any = array_namespace(screen)
     here = {"device": screen.device}
     values = xp.take(screen, xp.asarray(matches.row, **here), axis=0)
