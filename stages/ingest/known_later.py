@@ -72,6 +72,7 @@ def read_known_later(file: Path, dataset: Artifact, newest: Artifact | None = No
         (several if len(pictures.that_fit(path)) > 1 else nothing).append(path)
     strange = f"; rows that name no picture of the data set: {_counted(nothing)}" if nothing else ""
     strange += f"; rows with a file name that several pictures have: {_counted(several)}" if several else ""
+    strange += "".join(f"; {told}" for told in table.short)
     strange += f"; {left_out}, left out here; dbc run takes them" if later else ""
     alike = [path for path in table.cells["path"] if pictures.is_also_in_folders(path)]
     n_new = sum(identity.casefold() == NEW for identity in table.cells[column])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -36,6 +37,7 @@ class Row(NamedTuple):
     track: int
     box: tuple[float, float, float, float]
     confidence: float
+    n_fields: int
 
 
 def rows_of(file: Path, *, is_truth: bool) -> tuple[list[Row], int]:
@@ -60,6 +62,21 @@ def rows_of(file: Path, *, is_truth: bool) -> tuple[list[Row], int]:
         told = f"all {n_ignored} have confidence 0, which ground truth ignores" if n_ignored else "it is empty"
         raise UsageError(f"{shown(file)} has no boxes: {told}; leave the sequence out")
     return rows, n_ignored
+
+
+def other_lengths(n_fields: Sequence[int]) -> list[int]:
+    """The places of the lines that have another number of fields than most; of two numbers as frequent the larger counts."""
+    counts = Counter(n_fields)
+    usual = max(counts, key=lambda n: (counts[n], n), default=0)
+    return [place for place, n in enumerate(n_fields) if n != usual]
+
+
+def of_other_length(origins: Sequence[str], *, of: str) -> list[str]:
+    """A line to warn with of the lines `origins`, which have another number of fields than most; or none."""
+    told = (
+        f"lines with another number of fields than most {of}: {len(origins)}, the first {origins[0]}" if origins else ""
+    )
+    return [f"{told}; if it lacks one, its numbers are taken for others: mend it"] if told else []
 
 
 def looks_like_mot(file: Path) -> bool:
@@ -187,4 +204,4 @@ def _row(file: Path, number: int, text: str) -> Row:
     if not 0 <= frame <= INT32_MAX:
         raise UsageError(f"{origin}: frame {frame:.0f} is out of range; frames count from 1, or from 0")
     # pixels count from 1 there
-    return Row(number, int(frame), int(track), (left - 1, top - 1, width, height), confidence)
+    return Row(number, int(frame), int(track), (left - 1, top - 1, width, height), confidence, len(fields))

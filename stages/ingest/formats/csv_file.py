@@ -37,6 +37,7 @@ class CsvFile:
     """A table: `cells` holds the columns asked for that it has (n_rows each, stripped), `line` the rows' line numbers.
 
     The column `path` is POSIX, relative to the `root`. `ignored` names the other columns. A `program` that is known wrote it.
+    `short` is a line to warn with of rows that end before their last column.
     """
 
     file: Path
@@ -45,6 +46,7 @@ class CsvFile:
     cells: dict[str, list[str]]
     ignored: tuple[str, ...]
     program: Program | None = None
+    short: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.line)
@@ -100,6 +102,7 @@ def read_csv_file(
         found += [("path", part) for part in parts[-1:]]
         cells: dict[str, list[str]] = {name: [] for name, _ in found}
         line = array("q")
+        n_cells = array("q")
         # most texts of a column come often, and are kept once
         kept: dict[str, str] = {}
         folder = PurePosixPath((root or file.parent).absolute().as_posix())
@@ -113,6 +116,7 @@ def read_csv_file(
                     f"quote cells that hold a {DELIMITERS[delimiter].removesuffix('s')}"
                 )
             line.append(reader.line_num)
+            n_cells.append(len(row))
             for name, place in found:
                 cell = row[place] if place < len(row) else ""
                 if name == "path":
@@ -132,7 +136,19 @@ def read_csv_file(
     if not line and not may_be_empty:
         raise UsageError(f"{shown(file)} has no rows below its header; list one image a row")
     ignored = tuple(name for name in names if name and name not in columns)
-    return CsvFile(file, delimiter, line, cells, ignored, program)
+    return CsvFile(file, delimiter, line, cells, ignored, program, tuple(_short(file, line, n_cells, names)))
+
+
+def _short(file: Path, line: array[int], n_cells: array[int], names: list[str]) -> Iterator[str]:
+    """A line to warn with if rows have fewer cells than the columns to the last that has a name."""
+    n_named = max(place for place, name in enumerate(names, start=1) if name)
+    short = [row for row, n in enumerate(n_cells) if n < n_named]
+    if short:
+        yield (
+            f"{shown(file)}: rows with fewer cells than the header, taken for empty at their end: {len(short)}, the first "
+            f"line {line[short[0]]} ({n_cells[short[0]]} of {n_named}); if a cell is missing before that, or the file was cut "
+            "off, values are wrong: mend it"
+        )
 
 
 def with_synonyms(table: CsvFile, synonyms: Mapping[str, Sequence[str]], notes: list[str]) -> CsvFile:

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from schemas.parameters import IngestParameters
 from stages.errors import UsageError
 from stages.ingest.decode.pixels import VIDEO_SUFFIXES, is_video
-from stages.ingest.formats.boxes_file import NO_TRACK, Row, looks_like_mot, rows_of
+from stages.ingest.formats.boxes_file import NO_TRACK, Row, looks_like_mot, of_other_length, other_lengths, rows_of
 from stages.ingest.formats.detections import Detection, samples_of
 from stages.ingest.formats.format import NAMING, Findings, Format
 from stages.ingest.formats.layout import shortened
@@ -59,6 +59,12 @@ def read_mot(source: Path, root: Path, parameters: IngestParameters, findings: F
     sequences = _with_boxes(every, findings)
     told: list[str] = []
     rows = [_rows(sequence, told) for sequence in sequences]
+    odd = [
+        f"{shown(sequence.boxes)} line {own[place].line}"
+        for sequence, own in zip(sequences, rows, strict=True)
+        for place in other_lengths([row.n_fields for row in own])
+    ]
+    findings.warnings += of_other_length(odd, of="in their file")
     first = _first_frame(sequences, rows, findings)
     found = [
         detection

@@ -75,6 +75,7 @@ def read_table(source: Path, root: Path, parameters: IngestParameters, findings:
     """
     names = (*COLUMNS, *itertools.chain(*SYNONYMS.values(), *SIDES, *CORNERS), *TRACKS)
     table = read_csv_file(find_table(source, findings.notes), columns=names, root=root, programs=True)
+    findings.warnings += table.short
     has_cameras, notes, warnings = parameters.camera_pattern is not None, findings.notes, findings.warnings
     table = with_program(table, root, has_cameras=has_cameras, notes=notes, warnings=warnings)
     table = with_synonyms(table, SYNONYMS, findings.notes)

@@ -43,6 +43,7 @@ def read_wildlife_datasets(source: Path, root: Path, parameters: IngestParameter
     """
     names = (*COLUMNS, *itertools.chain(*SYNONYMS.values()))
     table = read_csv_file(find_table(source, findings.notes), columns=names, root=root)
+    findings.warnings += table.short
     table = with_synonyms(table, SYNONYMS, findings.notes)
     if "identity" not in table.cells:
         raise UsageError(f"{shown(table.file)} has no column 'identity'; name the column of individuals so")

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from schemas.parameters import IngestParameters
 from stages.errors import DbcError, UsageError
 from stages.ingest.decode.pixels import VIDEO_SUFFIXES
-from stages.ingest.formats.boxes_file import CELL, first_lines
+from stages.ingest.formats.boxes_file import CELL, first_lines, of_other_length, other_lengths
 from stages.ingest.formats.detections import Detection, samples_of
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
 from stages.ingest.formats.layout import shortened
@@ -68,6 +68,8 @@ def read_yolo(source: Path, root: Path, parameters: IngestParameters, findings: 
     if n_empty or len(lines) < len(files):
         findings.notes.append(f"pictures left out: {', '.join(told)}; of {len(files)}")
     everything = [line for own in lines.values() for line in own]
+    odd = [everything[place].origin for place in other_lengths([len(line.more) for line in everything])]
+    findings.warnings += of_other_length(odd, of="of the labels")
     sixth_is_track = _are_tracks([line.more[0] for line in everything if line.more])
     if any(len(line.more) == 1 for line in everything):
         meaning = "tracks: all are whole numbers" if sixth_is_track else "confidences of the detector"

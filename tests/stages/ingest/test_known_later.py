@@ -122,3 +122,11 @@ def test_names_that_may_say_that_nobody_knows_are_told(tmp_path: Path) -> None:
     found = known(tmp_path, "path,identity\na/1.jpg,-\na/2.jpg,n/a\nc/4.jpg,Ada\n")
     assert sum(found.pid > 0) == 2
     assert found.note.endswith("; identities: '-' is taken for a name like any other; write NA for what is not known")
+
+
+def test_rows_with_fewer_cells_than_the_header_are_told(tmp_path: Path) -> None:
+    found = known(tmp_path, "path,identity\na/1.jpg,Zola\na/2.jpg\n")
+    assert (
+        "rows with fewer cells than the header, taken for empty at their end: 1, the first line 3 (1 of 2)"
+        in found.note
+    )

@@ -215,3 +215,12 @@ def test_a_folder_is_looked_through_once_not_once_a_file(tmp_path: Path, monkeyp
     monkeypatch.setattr("stages.ingest.formats.mot.is_video", lambda name: bool(looked_at.append(name)))
     assert why_mot(tmp_path) is None
     assert len(looked_at) == 60
+
+
+def test_lines_of_another_number_of_fields_are_told(tmp_path: Path) -> None:
+    # the id of the last is missing
+    source = mot(tmp_path / "S", ["1,1,11,6,10,20,1,1,1", "2,1,11,6,10,20,1,1,1", "3,3,6,10,20,1,1,1"])
+    told = (
+        f"lines with another number of fields than most in their file: 1, the first '{source}/gt/gt.txt' line 3; if it"
+    )
+    assert read(source, "mot")[1].warnings[0].startswith(told)

@@ -271,3 +271,9 @@ def test_paths_out_of_the_folder_are_taken_if_pictures_are_there_as_exports_of_s
     assert sorted(read(source).path) == ["../card2/b..jpg", "a.jpg"]
     for path in ("../card2/z.jpg", "../card1/../card1/a.jpg", "x/../../card2/a.jpg"):
         assert "leaves the table's folder" in refusal(write(source, f"path\n{path}\n"), "csv")
+
+
+def test_rows_with_fewer_cells_than_the_header_are_told(tmp_path):
+    table = write(tmp_path, "path,pid,camid,view,\na.jpg,Ada,north,left\nb.jpg,north,left\nc.jpg,A") / "samples.csv"
+    told = f"'{table}': rows with fewer cells than the header, taken for empty at their end: 2, the first line 3 (3 of 4); if"
+    assert read_as(table, "csv")[1].warnings[0].startswith(told)

@@ -244,3 +244,11 @@ def test_labels_of_frames_are_told_where_whole_frames_are_taken(tmp_path: Path) 
     assert recognise_source(tmp_path).format == "yolo"
     text(tmp_path / "a_1.txt", "a list of five words\n")
     assert recognise_source(tmp_path).format == "video"
+
+
+def test_lines_of_another_number_of_fields_are_told(tmp_path: Path) -> None:
+    pictures(tmp_path, "1.jpg", "2.jpg")
+    text(tmp_path / "1.txt", "0 0.5 0.5 0.2 0.4 0.9\n0 0.3 0.3 0.2 0.4 0.8\n")
+    text(tmp_path / "2.txt", "0 0.3 0.2 0.2 0.7\n")
+    told = f"lines with another number of fields than most of the labels: 1, the first '{tmp_path}/2.txt' line 1; if"
+    assert read(tmp_path, "yolo")[1].warnings[0].startswith(told)
