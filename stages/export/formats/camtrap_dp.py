@@ -214,13 +214,20 @@ def _has_zone(time: str | None) -> bool:
     return time is not None and datetime.fromisoformat(time).tzinfo is not None
 
 
+_OF_WILDLIFE_INSIGHTS = {
+    **{"deployment_id": "deploymentid", "placename": "locationname", "camera_id": "cameraid", "recorded_by": "setupby"},
+    **{"start_date": "deploymentstart", "end_date": "deploymentend", "remarks": "deploymentcomments"},
+}
+"""Its columns of deployments, which mean the same as those of a package."""
+
+
 def _told(file: Path) -> dict[str, dict[str, str]]:
     """The columns of deployments that the table `file` has, by their name there; UsageError, which names file and row.
 
-    Its columns are those of a package's deployments.csv, whatever their case; `deploymentID` is needed.
+    Its columns are those of a package's deployments.csv, whatever their case, or Wildlife Insights'; `deploymentID` is needed.
     """
     columns = {name.lower(): name for name in COLUMNS["deployments"]}
-    table = read_csv_file(file, columns=tuple(columns))
+    table = read_csv_file(file, columns=tuple(columns), also=_OF_WILDLIFE_INSIGHTS)
     found: dict[str, dict[str, str]] = {}
     for row, name in enumerate(table.cells["deploymentid"]):
         if is_missing(name) or name in found:

@@ -80,6 +80,7 @@ def read_csv_file(
     are_ingested: bool = False,
     is_whole: bool = False,
     programs: bool = False,
+    also: Mapping[str, str] | None = None,
 ) -> CsvFile:
     """The table in `file`: UTF-8 with or without BOM, any line ends, cells quoted or not; the first of `columns` is needed.
 
@@ -87,10 +88,11 @@ def read_csv_file(
     start from another folder: one that leads out of it stays as it is.
     `may_be_empty` takes a header without rows, too; if it `is_whole`, as a program writes it, it does not end within a row.
     With `programs`, a table of one of `PROGRAMS` is taken, too, with the columns that are read of it, and its path.
+    `also` says which column, if it is not there, each other name stands for.
     Raises `UsageError` if it is no such table, `DbcError` if it cannot be read.
     """
     with _opened(file) as text:
-        delimiter, reader, names = _header(file, text, needed=columns[0], programs=programs)
+        delimiter, reader, names = _header(file, text, needed=columns[0], programs=programs, also=also)
         doubled = sorted({name for name in names if name and names.count(name) > 1})
         if doubled:
             raise UsageError(f"{shown(file)} has the column {shown(doubled[0])} more than once; keep one")
@@ -217,7 +219,9 @@ def _rows(reader: Any, file: Path, *, n_cells: int) -> Iterator[list[str]]:
         )
 
 
-def _header(file: Path, text: TextIO, *, needed: str, programs: bool = False) -> tuple[str, Any, list[str]]:
+def _header(
+    file: Path, text: TextIO, *, needed: str, programs: bool = False, also: Mapping[str, str] | None = None
+) -> tuple[str, Any, list[str]]:
     """The delimiter that gives the header a column `needed`, or, with `programs`, those of one, a reader that stands below
     the header, and its names.
     """
@@ -230,6 +234,8 @@ def _header(file: Path, text: TextIO, *, needed: str, programs: bool = False) ->
             first = next(reader, [])
             first = next(reader, []) if _names_delimiter(first) else first
             names = [name.strip().lower() for name in first]
+            others = {name: means for name, means in (also or {}).items() if means not in names}
+            names = [others.get(name, name) for name in names]
         except csv.Error as error:
             problem = problem or error
             continue

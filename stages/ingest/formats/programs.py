@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stages.errors import UsageError
+from stages.ingest.formats.layout import shortened
 from stages.ingest.formats.listing import list_images
 from stages.ingest.formats.names import is_missing, shown
 
 if TYPE_CHECKING:
     from stages.ingest.formats.csv_file import CsvFile
 
+_MOST = 8
+"""Columns not read that a message names."""
 _BLANK = frozenset({"blank", "empty"})
 _YES = frozenset({"1", "true", "yes"})
 
@@ -92,7 +95,7 @@ def with_program(table: CsvFile, root: Path, *, has_cameras: bool, notes: list[s
         other = next((each for each in others if each in table.cells), None)
         if other and (name == other or name not in cells):
             cells[name] = table.cells[other]
-            told.append(f"{other} is {name}")
+            told += [f"{other} is {name}"] if other != name else []
     if program.location:
         cells["path"] = _found(table, program, root)
     category = cells.get("category", [""] * len(table))
@@ -108,7 +111,15 @@ def with_program(table: CsvFile, root: Path, *, has_cameras: bool, notes: list[s
             f"{shown(table.file)} is of {program.name}, and all its {len(none)} pictures are empty; give another"
         )
     left_out = f"; empty pictures, left out: {len(none) - len(kept)}" if len(kept) < len(none) else ""
-    notes.append(f"{shown(table.file)} is of {program.name}: {', '.join(told)}{left_out}")
+    known = {name: column for name, column in cells.items() if name in program.columns or name not in program.reads}
+    # a row for each animal of a picture
+    once = {tuple(column[row] for column in known.values()): row for row in reversed(kept)}
+    copies = (
+        f"; rows that say the same of a picture, taken once: {len(kept) - len(once)}" if len(once) < len(kept) else ""
+    )
+    kept = sorted(once.values())
+    rest = f"; not read: {shortened(table.ignored, most=_MOST)}" if table.ignored else ""
+    notes.append(f"{shown(table.file)} is of {program.name}: {', '.join(told)}{left_out}{copies}{rest}")
     n_unknown = sum(is_missing(category[row]) for row in kept)
     if 0 < n_unknown < len(kept):
         warnings.append(
@@ -124,7 +135,6 @@ def with_program(table: CsvFile, root: Path, *, has_cameras: bool, notes: list[s
             f"{shown(table.file)} names no cameras; if a folder of each path is one, say which, as by "
             "`camera_pattern='^([^/]+)/'`"
         )
-    known = {name: column for name, column in cells.items() if name in program.columns or name not in program.reads}
     return replace(table, cells=known, ignored=()).take(kept)
 
 

@@ -303,6 +303,16 @@ def test_times_of_deployments_are_read_and_held_against_those_of_pictures(root: 
     )
 
 
+def test_deployments_of_wildlife_insights_are_read(root: Path) -> None:
+    (file := root / "deployments.csv").write_text(
+        "project_id,deployment_id,placename,longitude,latitude,start_date,end_date,camera_id\n"
+        "1,n,north,31.2,-24.1,2024-06-05 00:00:00,2024-07-05 00:00:00,c1\n"
+    )
+    source = IngestedSource(lambda: Pictures(root), IngestParameters(), largest_number=9, deployments=file)
+    table = FORMATS["camtrap-dp"].layout([member("1.jpg", 1, None, camera="n")], source).files["deployments.csv"]
+    assert "n,,north,-24.1,31.2,,2024-06-05T00:00:00,2024-07-05T00:00:00,,c1," in table
+
+
 def test_times_of_exif_are_taken_if_the_source_has_none(root: Path) -> None:
     exif = Image.Exif()
     exif.get_ifd(0x8769).update({0x9003: "2024:05:31 07:15:00", 0x9011: "+02:00"})

@@ -39,7 +39,7 @@ def test_timelapse_is_read_without_what_is_blank(tmp_path):
     assert samples.path == ("3.JPG", "A/DCIM/1.JPG")
     assert samples.identity == ("", "Ann")
     assert "is of Timelapse: relativepath and file are the path, datetime is timestamp" in findings.notes[0]
-    assert "empty pictures, left out: 3" in findings.notes[0]
+    assert findings.notes[0].endswith("empty pictures, left out: 3; not read: rootfolder, deleteflag")
     assert "1 pictures have no species, and may be empty" in findings.warnings[0]
     assert "names no cameras; if a folder of each path is one" in findings.warnings[1]
 
@@ -55,13 +55,15 @@ def test_wildlife_insights_is_read_and_its_pictures_found(tmp_path):
         "1,deployment B,i2,1.JPG,gs://wi/7/cards/B/1.JPG,0,angasii,Nyala,2026-04-01 21:08:06,,\n"
         "1,C,i3,1.JPG,gs://wi/1/c.jpg,0,melampus,Impala,2026-04-01 21:08:06,,\n"
         "1,D,i4,2.JPG,gs://wi/1/d.jpg,0,,Nyala,2026-04-01 21:08:06,,\n"
+        "1,D,i4,2.JPG,gs://wi/1/d.jpg,0,,Nyala,2026-04-01 21:08:06,,\n"
         "1,A,i5,9.JPG,gs://wi/1/e.jpg,1,,Blank,2026-04-01 21:08:06,,\n",
         category="Nyala",
     )
     assert samples.path == ("cards/A/DCIM/1.JPG", "cards/B/1.JPG", "x/2.JPG")
     assert samples.camera == ("A", "deployment B", "D")
     assert (samples.encounter >= 0).tolist() == [True, False, False]
-    assert findings.notes[0].endswith("sequence_id is encounter; empty pictures, left out: 1")
+    left_out = "empty pictures, left out: 1; rows that say the same of a picture, taken once: 1"
+    assert findings.notes[0].endswith(f"sequence_id is encounter; {left_out}; not read: project_id, image_id, species")
 
 
 def test_pictures_of_one_name_that_may_be_either_are_not_guessed(tmp_path):
