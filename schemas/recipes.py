@@ -322,6 +322,11 @@ def merging_of(recipe: RecipeName, *, criterion: str = "dbc", update: str | None
     _known("criterion", criterion, CRITERIA)
     if update is not None:
         _known("update", update, get_args(Update))
+    return merging_by(recipe, criterion, update)
+
+
+def merging_by(recipe: RecipeName, criterion: str, update: str | None) -> dict[str, Any]:
+    """The same by a criterion that may be known to the merge alone, which has looked for it."""
     merging, published = _recipe(recipe).merging, Merging()
     if criterion != "dbc":
         merging = replace(published, merge_percent=merging.merge_percent, whiten=merging.whiten, camera=merging.camera)

@@ -10,7 +10,7 @@ import numpy as np
 from array_api_compat import array_namespace, is_array_api_obj
 
 from schemas.choices import PUBLISHED_LAMBDA, IntraNormalizer, Update
-from schemas.recipes import DEFAULT_RECIPE, merging_of
+from schemas.recipes import DEFAULT_RECIPE, merging_by
 from schemas.rules import MERGE_RULES, broken_rule
 from stages.errors import DbcError, UsageError
 from stages.merge.selection.criterion import criterion_names
@@ -37,7 +37,7 @@ def with_defaults(
     Raises UsageError if there is no `criterion` of that name.
     """
     require_known("criterion", criterion, criterion_names())
-    merging = merging_of(DEFAULT_RECIPE, criterion=criterion, update=update)
+    merging = merging_by(DEFAULT_RECIPE, criterion, update)
     return (
         PUBLISHED_LAMBDA[criterion] if lambda_ is None else lambda_,
         merging["update"] if update is None else update,
