@@ -103,7 +103,7 @@ def _clusters(given: Given) -> dict[str, Any] | None:
     from stages.export.folders import write_folders
     from stages.export.formats import write_layout
     from stages.export.members import members_of, n_samples
-    from stages.export.pictures import warn_of_changed, with_own_times
+    from stages.export.pictures import warn_of_changed, with_own_times, with_seconds
     from stages.export.tables import csv_text, write_csv, write_parquet
     from stages.export.which_stage import stage_to_show
     from stages.ingest.whereabouts import find_pictures
@@ -120,7 +120,7 @@ def _clusters(given: Given) -> dict[str, Any] | None:
     for note in members.notes:
         reporter.note(note)
     if as_format is None:
-        members = with_own_times(members, reporter)
+        members = with_seconds(with_own_times(members, reporter), reporter)
     columns = members.columns
     if folders is not None:
         paths = [row.path for row in members.rows if row.cluster is not None or row.is_new]

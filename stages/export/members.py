@@ -35,7 +35,7 @@ COLUMNS = (
     "cluster_size",
     "identity",
 )
-MORE_COLUMNS = ("frame", *BOX, "score", "timestamp", "encounter", "view", "category", "x", "y", "probability")
+MORE_COLUMNS = ("frame", *BOX, "score", "timestamp", "encounter", "view", "category", "x", "y", "probability", "second")
 """The columns of a table that are there if anything is known of them."""
 
 
@@ -49,7 +49,8 @@ class Member:
     `frame` counts from 0; `box` is left, top, width and height in pixels, `cut_out` the same of what was cut out of the
     picture, with `pad`; `category` is None if the dataset keeps none, as of animals alone. `x` and `y` are the sample's
     place on a map. Of samples that were added later and assigned, `probability` says how likely their individual is one of
-    those there. `name` is the identity that the source gives samples of its cluster, if it gives no other.
+    those there. `second` is when the frame of a video is shown, from its first. `name` is the identity that the source gives
+    samples of its cluster, if it gives no other.
     """
 
     path: str
@@ -73,6 +74,7 @@ class Member:
     x: float | None = None
     y: float | None = None
     probability: float | None = None
+    second: float | None = None
     track: int | None = None
     name: str | None = None
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from stages.errors import DbcError, UsageError
 from stages.export.members import Member, Members
 from stages.ingest.aspect import taken_at
+from stages.ingest.decode.crops import BadImageError
 from stages.ingest.decode.pixels import is_video
+from stages.ingest.decode.video_file import frame_seconds
 from stages.ingest.formats.names import shown
 from stages.ingest.source_digest import digest_each
 from stages.ingest.whereabouts import Pictures, find_pictures
@@ -18,6 +21,8 @@ from stages.runs.store import Artifact
 
 _N_TRIED = 20
 """Pictures that show whether cameras wrote times into them."""
+_MOST_READ = 8 << 30
+"""Bytes of videos that are read for the seconds of their frames: a minute of a slow disk."""
 
 
 def warn_of_changed(dataset: Artifact, pictures: Pictures, paths: Iterable[str], reporter: Reporter) -> None:
@@ -76,6 +81,35 @@ def with_own_times(members: Members, reporter: Reporter) -> Members:
     for note in notes:
         reporter.note(note)
     return replace(members, rows=tuple(rows))
+
+
+def with_seconds(members: Members, reporter: Reporter) -> Members:
+    """`members` with the second at which each frame of a video is shown, if the videos are there and can be read.
+
+    Their packets are read for that, so it is said and not done if they are larger than `_MOST_READ` together.
+    """
+    paths = sorted({row.path for row in members.rows if row.frame is not None and is_video(row.path)})
+    try:
+        found = find_pictures(members.dataset, paths, by_content=False) if paths else None
+    except UsageError:
+        found = None
+    if found is None:
+        return members
+    files = {path: found.file(path) for path in paths if path not in found.lost}
+    n_bytes = sum(file.stat().st_size for file in files.values())
+    if n_bytes > _MOST_READ:
+        reporter.note(f"seconds of frames are left out: {n_bytes >> 30} GiB of videos would be read for them")
+        return members
+    seconds: dict[str, list[float]] = {}
+    for path, file in files.items():
+        with suppress(UsageError, BadImageError):
+            seconds[path] = frame_seconds(file)
+
+    def timed(row: Member) -> Member:
+        known = seconds.get(row.path, [])
+        return row if row.frame is None or row.frame >= len(known) else replace(row, second=round(known[row.frame], 3))
+
+    return replace(members, rows=tuple(map(timed, members.rows)))
 
 
 def require_within(row: Member, box: tuple[float, float, float, float], size: tuple[int, int]) -> None:

@@ -18,11 +18,14 @@ from stages.export import pictures
 from stages.export.formats import FORMATS, _without_lost
 from stages.export.formats.format import IngestedSource, Layout
 from stages.export.members import Member, Members
+from stages.export.tables import write_csv
 from stages.ingest.formats import read_samples
 from stages.ingest.whereabouts import Pictures
 from stages.reporting import SILENT
 from stages.runs.store import Artifact
 from stages.samples import Samples
+from tests.conftest import REPOSITORY
+from tests.docs.documents import blocks
 from tests.stages.export.test_members import grey_video
 
 
@@ -376,6 +379,28 @@ def test_boxes_of_a_video_tell_frame_and_second_in_a_camera_trap_package(root: P
     (root / "a.mp4").unlink()
     gone = written("camtrap-dp", root, (member("a.mp4", 1, None, frame=2),)).files["observations.csv"]
     assert "frame:2," in gone
+
+
+def test_seconds_of_videos_come_into_tables_and_make_the_journeys_of_the_documents(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "ab":
+        grey_video(root / f"{name}.mp4", [10] * 8)
+    monkeypatch.setattr(pictures, "find_pictures", lambda *_, **__: Pictures(root, lost=frozenset({"gone.mp4"})))
+    shown = [("a", 1, 0), ("a", 1, 2), ("b", 1, 7), ("a", 2, 1), ("b", None, 5)]
+    rows = [member(f"{name}.mp4", who, None, frame=frame, camera=name) for name, who, frame in shown]
+    gone = [member("gone.mp4", None, None, frame=1), member("images/a.png", None, None, frame=1)]
+    members = Members(1, (*rows, *gone), cast(Artifact, None), 9)
+    timed = pictures.with_seconds(members, SILENT)
+    assert [row.second for row in timed.rows] == [0.0, 0.4, 1.4, 0.2, 1.0, None, None]
+    write_csv(timed.written_columns, root / "clusters.csv")
+    monkeypatch.chdir(root)
+    names: dict[str, Any] = {}
+    lines = next(code for code in blocks(REPOSITORY / "docs/formats.md", "py") if "journeys" in code)
+    exec(compile(lines, "formats.md", "exec"), names)
+    assert names["journeys"] == [("1", "a", "b", 0.4, 1.4)]
+    monkeypatch.setattr(pictures, "_MOST_READ", 1)
+    assert pictures.with_seconds(members, SILENT) == members
 
 
 def test_every_video_and_every_folder_of_frames_is_a_sequence_of_its_own(root: Path) -> None:
