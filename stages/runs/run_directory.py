@@ -102,8 +102,8 @@ class RunDirectory:
         return open_artifact(self.directory(kind, stage), wanted or versions[-1])
 
     def _one_of_several(self) -> Artifact | None:
-        """The dataset that commands take, if there are several; else None."""
-        return self.find("dataset") if len(self.versions("dataset")) > 1 else None
+        """The dataset that commands take, if there are several or one is pinned, which may not be there; else None."""
+        return self.find("dataset") if "dataset" in self.pinned or len(self.versions("dataset")) > 1 else None
 
     def _versions_from(self, dataset: Artifact | None, kind: ArtifactKind, stage: int) -> list[int]:
         """The versions made from `dataset`, or from none at all; one that cannot be opened is told when it is used.

@@ -79,6 +79,7 @@ def test_other_parameters_make_a_version_and_a_pinned_one_is_taken(dbc: Dbc, run
     missing = dbc("eval", "--stage", "1", "--clusters", "v7")
     assert missing.status == 2
     assert "v7: no such version, found v1, v2, v3" in missing.line
+    assert "v77: no such version, found v1" in dbc("merge", "--dataset", "v77").line
 
 
 def test_a_dry_run_says_what_would_be_made_and_makes_nothing(dbc: Dbc, run: Path) -> None:

@@ -174,15 +174,23 @@ def _alike(texts: Iterable[str], form: Callable[[str], str]) -> list[list[str]]:
 
 
 def twins_note(texts: Collection[str], *, kind: str) -> str | None:
-    """One line about `texts`, names of `kind`, that look alike: Unicode writes them in two ways (NFC and NFD); or None."""
-    found = _alike((text for text in texts if not text.isascii()), lambda text: unicodedata.normalize("NFC", text))
+    """One line about `texts`, names of `kind`, that look alike: by Unicode's forms, dashes or invisible letters; or None."""
+    special = {text for text in texts if not (text.isascii() and text.isprintable())}
+    # the form of any other text is itself
+    found = _alike(special | (set(map(_as_seen, special)) & set(texts)), _as_seen)
     if not found:
         return None
     first = " and ".join(ascii(text) for text in found[0])
     return (
         f"{kind} written in two ways that look alike: {len(found)}, the first {first}; each way counts as a name of its own; "
-        "write them alike (Unicode NFC) if they are one"
+        "write them alike (Unicode NFC, without invisible letters) if they are one"
     )
+
+
+def _as_seen(text: str) -> str:
+    """`text` as it looks: compatible letters, one kind of dash, and no letters that are not seen."""
+    letters = ((letter, unicodedata.category(letter)) for letter in unicodedata.normalize("NFKC", text))
+    return "".join("-" if kind == "Pd" else letter for letter, kind in letters if kind not in ("Cc", "Cf"))
 
 
 def alike_note(texts: Collection[str], *, kind: str) -> str | None:

@@ -277,3 +277,9 @@ def test_rows_with_fewer_cells_than_the_header_are_told(tmp_path):
     table = write(tmp_path, "path,pid,camid,view,\na.jpg,Ada,north,left\nb.jpg,north,left\nc.jpg,A") / "samples.csv"
     told = f"'{table}': rows with fewer cells than the header, taken for empty at their end: 2, the first line 3 (3 of 4); if"
     assert read_as(table, "csv")[1].warnings[0].startswith(told)
+
+
+@pytest.mark.parametrize("twin", ["a-1\u200b", "a\u20131", "\u202aa-1", "a-\uff11", "\ufeffa-1"])
+def test_names_that_look_alike_are_told(tmp_path, twin):
+    table = write(tmp_path, f"path,pid\na.jpg,a-1\nb.jpg,{twin}\nc.jpg,b\n")
+    assert "names of pid written in two ways that look alike: 1" in read_as(table, "csv")[1].warnings[0]
