@@ -41,8 +41,12 @@ def layout(rows: Sequence[Member], source: IngestedSource) -> Layout:
             n_apart += number is not None
         taken.update((name, row.frame, own) for row in track)
         lines[name] += [_line(row, own, source) for row in track]
-    name_of = {name: safe_name(name.replace("/", "_")) for name in sorted(lines)}
-    if len(set(name_of.values())) < len(name_of):
+    # `../in2/camA`, of a folder beside the first, is in2_camA if that is of no other
+    for above in ("../", ""):
+        name_of = {name: safe_name(name.replace(above, "").replace("/", "_")) for name in sorted(lines)}
+        if len(set(name_of.values())) == len(name_of):
+            break
+    else:
         raise UsageError(
             f"sequences {', '.join(name_of)} would share a file; give them names that file systems tell apart"
         )

@@ -418,6 +418,10 @@ def test_every_video_and_every_folder_of_frames_is_a_sequence_of_its_own(root: P
     layout = written("mot", root, rows)
     assert sorted(layout.files) == ["S1.txt", "d.txt", "n_a.txt", "n_b.txt", "x.txt", "y.txt"]
     assert {text.split(",")[1] for text in layout.files.values()} == {"1"}
+    beside = written("mot", root, (row("../in2/a.mp4", 0), row("a.mp4", 0)))
+    assert sorted(beside.files) == ["a.txt", "in2_a.txt"]
+    both = written("mot", root, (row("../in2/a.mp4", 0), row("in2/a.mp4", 0)))
+    assert sorted(both.files) == ["_in2_a.txt", "in2_a.txt"]
     # the run had individuals up to 9
     assert layout.files["d.txt"] == "1,1,2,3,3,4,1,-1,-1,-1\n1,10,2,3,3,4,1,-1,-1,-1\n"
     assert layout.files["S1.txt"] == "7,1,2,3,3,4,1,-1,-1,-1\n"
