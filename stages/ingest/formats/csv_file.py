@@ -251,6 +251,7 @@ def _header(
     if needed == "path":
         alike = [name for name in found if re.sub("[^a-z]", "", name) in _PATHS]
         advice = "name the column of image paths so, in a header with commas, semicolons or tabs"
+        advice = "take out the lines that begin with #, as comments do" if found and found[0][:1] == "#" else advice
         advice = f"rename {shown(alike[0])} to path, if it holds the paths of images" if alike else advice
         if program := program_of(found):
             raise OfProgramError(

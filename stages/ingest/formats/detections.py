@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -480,6 +481,12 @@ def times_of(texts: Sequence[str], findings: Findings) -> tuple[str, ...]:
         kinds = ", ".join(map(shown, islice(first.values(), _KINDS_TOLD)))
         findings.warnings.append(
             f"times not written as 2024-05-31 07:15:00, taken for missing: {len(unread)}, such as {kinds}"
+        )
+    has_zone = [datetime.fromisoformat(time).tzinfo is not None for time in times if time]
+    if len(set(has_zone)) > 1:
+        findings.warnings.append(
+            f"times with a zone, as 07:15:00Z: {sum(has_zone)} of {len(has_zone)}; the others are compared with them as if in "
+            "UTC, in encounters too; write all of them one way"
         )
     n_short = sum(map(has_short_year, texts))
     if n_short:

@@ -312,6 +312,12 @@ def test_years_of_two_digits_are_told() -> None:
     assert findings.notes[0] == "years of two digits, taken for those from 1969 to 2068: 2 of 5"
 
 
+def test_times_of_which_some_have_a_zone_are_told() -> None:
+    findings = Findings()
+    times_of(["2024-05-31T07:00:00+02:00", "2024-05-31T05:00:30Z", "2024-05-31 07:00:40", "NA"], findings)
+    assert findings.warnings[0].startswith("times with a zone, as 07:15:00Z: 2 of 3; the others are compared")
+
+
 def test_each_way_of_writing_that_is_not_read_is_told_and_so_are_days() -> None:
     findings = Findings()
     unread = ["05/31/2024 07:15", "5/3/2024 7:15", "31/05/2024", "1717139700", "May 3, 2024", "July 9, 2024"]

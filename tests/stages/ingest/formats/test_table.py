@@ -283,3 +283,8 @@ def test_rows_with_fewer_cells_than_the_header_are_told(tmp_path):
 def test_names_that_look_alike_are_told(tmp_path, twin):
     table = write(tmp_path, f"path,pid\na.jpg,a-1\nb.jpg,{twin}\nc.jpg,b\n")
     assert "names of pid written in two ways that look alike: 1" in read_as(table, "csv")[1].warnings[0]
+
+
+def test_a_comment_above_the_header_is_called_so(tmp_path):
+    told = refusal(write(tmp_path, "# made by me\npath,pid\na.jpg,a\n"), "csv")
+    assert told.endswith("take out the lines that begin with #, as comments do")
