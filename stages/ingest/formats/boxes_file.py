@@ -115,7 +115,8 @@ def unread_annotations(source: Path, *, surely: bool = False) -> list[str]:
 
     JSON, which may hold other things, is left out if they are `surely` to be such.
     """
-    labels = source.with_name(re.sub(r"^image", "label", source.name))
+    here = source.absolute()  # . has no name
+    labels = here.parent / re.sub(r"^image", "label", here.name)
     texts = (each for place in (labels, *subfolders(source)[:_FILES_LOOKED_AT]) for each in _first(place, "*.txt"))
     kitti = next(filter(_is_kitti, texts), None)
     told = []

@@ -203,7 +203,8 @@ def _doubtful(source: Path, files: Sequence[tuple[str, str]]) -> tuple[Sequence[
     `files` are the folder and the path, from that folder's parent, of each picture in `source`.
     """
     names = sorted({name for name, _ in files if not is_missing(name)})
-    is_crops = source.name.lower() == "crops" and _ULTRALYTICS.fullmatch(source.absolute().parent.name)
+    here = source.absolute()
+    is_crops = here.name.lower() == "crops" and _ULTRALYTICS.fullmatch(here.parent.name)
     if names and (is_crops or {name.lower() for name in names} <= _CLASSES):
         return names, (
             ", because a detector sorts pictures by such classes; its boxes are better than what it cut out, as they know "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 import pytest
 from box_sources import read_as, refusal, text, touch
@@ -208,6 +209,14 @@ def test_folders_that_a_detector_made_are_asked_about(tmp_path):
     touch(tmp_path, ["crops/vole/a.jpg", "crops/stoat/a2.jpg", "cars/herbie/3.jpg"])
     assert set(read(tmp_path / "crops").identity) == {"stoat", "vole"}
     assert set(read(tmp_path / "cars").identity) == {"Car", "bus", "herbie"}
+
+
+def test_the_current_folder_is_read_as_by_its_name(tmp_path, monkeypatch):
+    touch(tmp_path, ["track2/crops/vole/a.jpg", "track2/crops/stoat/a2.jpg", "animals/zoe/1.jpg", "animals/anna/2.jpg"])
+    monkeypatch.chdir(tmp_path / "animals")
+    assert read(Path()).identity == ("anna", "zoe")
+    monkeypatch.chdir(tmp_path / "track2/crops")
+    assert "which may be no identities, because a detector" in refusal(Path(), "folder")
 
 
 KITTI = "0 1 Car 0 0 -1.57 8 100 52 154 1.5 1.6 3.7 1.8 1.5 8.4 0.01\n"
