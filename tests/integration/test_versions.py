@@ -120,7 +120,7 @@ def test_evaluating_clusters_that_the_model_was_not_trained_on_says_so(tmp_path:
     train(run, stage=1, overrides={"epochs": 1, "batch_size": 8}, initial={}, context=Context(device="cpu"))
     mixed, reporter = evaluate(run, stage=1, parameters=EvaluateParameters()), Keeping(SILENT)
     assert (mixed.status, mixed.artifact) == ("up to date", outcome.artifact)
-    assert ["come from another model than v2 of that stage; dbc extract" in note for note in mixed.notes] == [True]
+    assert any("come from another model than v2 of that stage; dbc extract" in note for note in mixed.notes)
     assert [each.summary.stage for each in evaluations(run, reporter)] == [-1, 0]
     assert [stage for stage, metrics in metrics_by_stage(run, {}).items() if metrics] == [-1, 0]
     assert reporter.warned[0].startswith("the figures of stage 1 are of other models or features than the run has now")
