@@ -247,7 +247,8 @@ def _alone(source: Path) -> Path | None:
     """The first file of labels in a folder of labels alone, or in `labels` of one that holds little else; else None."""
     folder = source / LABELS if (source / LABELS).is_dir() else source
     with suppress(OSError):
-        if all(each.suffix in (".txt", ".yaml") or each == folder for each in islice(source.iterdir(), _LOOKED_AT)):
+        there = (each for each in source.iterdir() if not each.name.startswith("."))
+        if all(each.suffix in (".txt", ".yaml") or each == folder for each in islice(there, _LOOKED_AT)):
             for file in filter(_is_full, islice(sorted(folder.glob("*.txt")), _LOOKED_AT)):
                 with suppress(DbcError):
                     if _lines(file):

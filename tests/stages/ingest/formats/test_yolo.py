@@ -225,6 +225,12 @@ def test_labels_may_lie_apart_from_what_they_are_of(tmp_path: Path) -> None:
         read_as(labels, "yolo", root=tmp_path / "in")
 
 
+def test_hidden_files_do_not_hide_that_a_folder_has_labels_alone(tmp_path: Path) -> None:
+    text(tmp_path / "1.txt", "0 0.5 0.5 0.2 0.4\n")
+    touch(tmp_path, [".DS_Store", ".dbc-run"])
+    assert recognise_source(tmp_path).format == "yolo"
+
+
 def test_labels_of_pictures_do_not_say_where_frames_count_from(tmp_path: Path) -> None:
     pictures(tmp_path, "a_0.jpg")
     touch(tmp_path, ["a.mp4"])
