@@ -37,7 +37,8 @@ class CsvFile:
     """A table: `cells` holds the columns asked for that it has (n_rows each, stripped), `line` the rows' line numbers.
 
     The column `path` is POSIX, relative to the `root`. `ignored` names the other columns. A `program` that is known wrote it.
-    `short` is a line to warn with of rows that end before their last column.
+    `short` is a line to warn with of rows that end before their last column. `empty` are paths of rows without an animal,
+    which are left out.
     """
 
     file: Path
@@ -47,6 +48,7 @@ class CsvFile:
     ignored: tuple[str, ...]
     program: Program | None = None
     short: tuple[str, ...] = ()
+    empty: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return len(self.line)

@@ -135,7 +135,8 @@ def with_program(table: CsvFile, root: Path, *, has_cameras: bool, notes: list[s
             f"{shown(table.file)} names no cameras; if a folder of each path is one, say which, as by "
             "`camera_pattern='^([^/]+)/'`"
         )
-    return replace(table, cells=known, ignored=()).take(kept)
+    empty = frozenset(path for path, is_blank in zip(cells["path"], none, strict=True) if is_blank)
+    return replace(table, cells=known, ignored=(), empty=empty).take(kept)
 
 
 def _found(table: CsvFile, program: Program, root: Path) -> list[str]:

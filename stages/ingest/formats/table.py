@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 
@@ -106,10 +106,11 @@ def read_table(source: Path, root: Path, parameters: IngestParameters, findings:
             )
         rows = rows_of_boxes(table, box, findings)
         return samples_of(rows, source=table.file, root=root, parameters=parameters, findings=findings)
+    listed = {*table.cells["path"], *table.empty}
     table = _named(_taken(table, parameters, findings), root, parameters, findings)
     paths = table.cells["path"]
     table = table.take(sorted(range(len(table)), key=paths.__getitem__))
-    _check_paths(table, root, parameters, findings)
+    _check_paths(table, root, parameters, findings, listed=listed)
     split = splits_of(table)
     numbers = _numbers(table, split)
     _report(table, numbers, findings)
@@ -208,8 +209,12 @@ def _first_of_all(samples: Samples, numbers: Int64Array) -> int | None:
     return begins.pop() if len(begins) == 1 and max(places.values()) >= SEVERAL else None
 
 
-def _check_paths(table: CsvFile, root: Path, parameters: IngestParameters, findings: Findings) -> None:
+def _check_paths(
+    table: CsvFile, root: Path, parameters: IngestParameters, findings: Findings, *, listed: Set[str]
+) -> None:
     """Raise UsageError unless every path, sorted, is there once. If bad images are skipped, one has to be there.
+
+    Files `listed` in rows that were left out do not count as lying beside them.
 
     Each folder is listed once, for a call a file is slow.
     """
@@ -220,7 +225,7 @@ def _check_paths(table: CsvFile, root: Path, parameters: IngestParameters, findi
             raise UsageError(
                 f"{shown(table.file)} lists {shown(path)} in lines {lines[0]} and {lines[1]}; keep one of them"
             )
-    lost = lost_files(root, paths, known={table.file.name} if root == table.file.parent else ())
+    lost = lost_files(root, paths, known=listed | ({table.file.name} if root == table.file.parent else set()))
     findings.left_out = lost.beside
     if not lost.places:
         return

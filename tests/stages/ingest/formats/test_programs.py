@@ -40,6 +40,7 @@ def test_timelapse_is_read_without_what_is_blank(tmp_path):
     assert samples.identity == ("", "Ann")
     assert "is of Timelapse: relativepath and file are the path, datetime is timestamp" in findings.notes[0]
     assert findings.notes[0].endswith("empty pictures, left out: 3; not read: rootfolder, deleteflag")
+    assert findings.left_out == {}
     assert "1 pictures have no species, and may be empty" in findings.warnings[0]
     assert "names no cameras; if a folder of each path is one" in findings.warnings[1]
 
