@@ -118,7 +118,9 @@ def _files(source: Path, root: Path, apart: Path | None, findings: Findings) -> 
 
 def _drawn_on(source: Path) -> list[str]:
     """A line if `source` is the folder of results of Ultralytics."""
-    if not (source / LABELS).is_dir() or not ((source / "crops").is_dir() or any(source.glob("*.avi"))):
+    if not (source / LABELS).is_dir():
+        return []
+    if not ((source / "crops").is_dir() or any(source.glob("*.avi")) or list_images(source, recursive=False)):
         return []
     return [
         f"{shown(source)} looks like what Ultralytics saves: its pictures and videos may have boxes and numbers drawn on "
@@ -213,9 +215,10 @@ def class_names(source: Path, warnings: list[str]) -> dict[str, str]:
 
 
 def label_file(source: Path, path: str) -> Path:
-    """The file of labels of the picture `path`: where `label_place` says if it is there, else beside the picture."""
-    parallel = source / label_place(path)
-    return parallel if parallel.is_file() else (source / path).with_suffix(".txt")
+    """The file of labels of the picture `path`: where `label_place` says, in `labels` beside the picture, or beside it."""
+    beside = (source / path).with_suffix(".txt")
+    places = (source / label_place(path), beside.parent / LABELS / beside.name)
+    return next((place for place in places if place.is_file()), beside)
 
 
 def label_place(path: str) -> str:
@@ -311,7 +314,8 @@ def _is_full(file: Path) -> bool:
 
 
 def _has_picture(label: Path) -> bool:
-    folders = (label.parent, Path(*_with_last(label.parent.parts, LABELS, IMAGES)))
+    folders = [label.parent, Path(*_with_last(label.parent.parts, LABELS, IMAGES))]
+    folders += [label.parent.parent] if label.parent.name == LABELS else []
     return any((folder / f"{label.stem}{suffix}").is_file() for folder in folders for suffix in _COMMON)
 
 

@@ -10,7 +10,7 @@ from box_sources import pictures, read, read_as, refusal, text, touch, video
 
 from stages.errors import UsageError
 from stages.ingest.formats import recognise_source
-from stages.ingest.formats.yolo import class_names
+from stages.ingest.formats.yolo import class_names, why_yolo
 from stages.samples import UNKNOWN
 
 
@@ -258,3 +258,13 @@ def test_lines_of_another_number_of_fields_are_told(tmp_path: Path) -> None:
     text(tmp_path / "2.txt", "0 0.3 0.2 0.2 0.7\n")
     told = f"lines with another number of fields than most of the labels: 1, the first '{tmp_path}/2.txt' line 1; if"
     assert read(tmp_path, "yolo")[1].warnings[0].startswith(told)
+
+
+def test_labels_in_a_folder_beside_pictures_are_theirs_and_drawn_boxes_are_told(tmp_path: Path) -> None:
+    """As Ultralytics saves pictures: whole ones were taken, and their boxes counted as one file of text left out."""
+    pictures(tmp_path, "1.jpg", "2.jpg")
+    text(tmp_path / "labels" / "1.txt", "0 0.5 0.5 0.2 0.4\n")
+    assert why_yolo(tmp_path) is not None
+    samples, findings = read(tmp_path, "yolo")
+    assert samples.path == ("1.jpg",)
+    assert any("may have boxes and numbers drawn on them" in line for line in findings.warnings)
