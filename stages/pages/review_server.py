@@ -18,6 +18,7 @@ from typing import Any, get_args
 
 from schemas.choices import Answer
 from stages.errors import DbcError, UsageError
+from stages.ingest.decode.image_file import without_warnings
 from stages.pages.review import BATCH, Review, page_data, picture_of, served_page
 
 HOST = "127.0.0.1"
@@ -59,7 +60,9 @@ def serving(review: Review, *, port: int = 0) -> Iterator[str]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
     thread.start()
     try:
-        yield f"http://{HOST}:{server.server_address[1]}/{token}/"
+        # filters of warnings belong to the process, and the threads that answer decode pictures
+        with without_warnings():
+            yield f"http://{HOST}:{server.server_address[1]}/{token}/"
     finally:
         server.shutdown()
         server.server_close()

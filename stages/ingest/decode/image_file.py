@@ -134,7 +134,7 @@ def one_line(error: Exception) -> str:
 
 @contextmanager
 def without_warnings() -> Iterator[None]:
-    """Ignores Pillow's warnings, in every thread: to be entered by the one that starts the others, never by these.
+    """Ignores Pillow's warnings, in every thread: to be entered by the one that starts the others, before these do.
 
     Filters belong to the process: threads that save them and put them back leave behind those of each other.
     """
