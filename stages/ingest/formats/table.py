@@ -223,7 +223,8 @@ def _check_paths(
         if before == path:
             lines = sorted((table.line[row], table.line[row + 1]))
             raise UsageError(
-                f"{shown(table.file)} lists {shown(path)} in lines {lines[0]} and {lines[1]}; keep one of them"
+                f"{shown(table.file)} lists {shown(path)} in lines {lines[0]} and {lines[1]}; keep one of them, or give "
+                "each its box if they are several in one picture"
             )
     lost = lost_files(root, paths, known=listed | ({table.file.name} if root == table.file.parent else set()))
     findings.left_out = lost.beside
