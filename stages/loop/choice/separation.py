@@ -46,9 +46,9 @@ class Separation:
     camera_mixing: float = math.nan
 
     @property
-    def judged(self) -> tuple[float, ...]:
+    def judged(self) -> Sequence[float]:
         """The silhouettes that numbers of clusters are judged by: those across cameras, if these reach `LEAST_ACROSS`."""
-        return self.across_cameras if says_something(self.across_cameras) else self.silhouette
+        return judged_of(self.silhouette, self.across_cameras)
 
     @property
     def best_clusters(self) -> int | None:
@@ -106,7 +106,7 @@ def separation(
     unit, camera = unit_rows(rows), np.zeros(len(rows), dtype=np.int32) if camid is None else camid
     sums = CameraSums.of(unit, alone, camera)
     for stop in sorted({*stops, *more}):
-        judged = across if says_something(across) else silhouette
+        judged = judged_of(silhouette, across)
         if stop not in stops and np.argmax(np.nan_to_num(judged, nan=-math.inf)) < len(judged) - 1:
             break
         sums = sums.joined(labels_after(alone, merged.merges[:stop]))
@@ -122,9 +122,9 @@ def separation(
     return Separation(tuple(n_clusters), tuple(silhouette), tuple(across), mixing)
 
 
-def says_something(across_cameras: Sequence[float]) -> bool:
-    """Whether silhouettes `across_cameras`, NaN where not known, reach `LEAST_ACROSS`."""
-    return max((each for each in across_cameras if not math.isnan(each)), default=-math.inf) >= LEAST_ACROSS
+def judged_of(silhouette: Sequence[float], across_cameras: Sequence[float]) -> Sequence[float]:
+    """Those `across_cameras`, NaN where not known, if one of them reaches `LEAST_ACROSS`; else `silhouette`."""
+    return across_cameras if (np.array(across_cameras) >= LEAST_ACROSS).any() else silhouette
 
 
 def _stops(n_samples: int, sizes: Sequence[float]) -> set[int]:
