@@ -22,6 +22,7 @@ from stages.ingest.decode.pixels import shown_size
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.listing import NAMED, lost_files
 from stages.ingest.formats.names import counted, doubts, has_short_year, is_missing, iso_time, numbers_of, shown
+from stages.ingest.formats.numbers import NO_NUMBER
 from stages.ingest.formats.path_patterns import camera_texts, identity_texts, view_texts
 from stages.ingest.formats.splits import own_splits
 from stages.samples import SPLIT_NAMES, UNKNOWN, Samples
@@ -163,16 +164,28 @@ def wanted_categories(parameters: IngestParameters) -> frozenset[str] | None:
 def why_left_out(
     score: float, category: str, wanted: frozenset[str] | None, parameters: IngestParameters
 ) -> str | None:
-    """What the parameters have against a row, to be counted; None if it is taken. Rows without a score (NaN) are."""
-    if score < parameters.min_confidence:
+    """What the parameters have against a row, to be counted; None if it is taken.
+
+    Rows without a score (NaN) are, as a person drew them, but not those whose score is NaN in the source (`NO_NUMBER`).
+    """
+    if score == NO_NUMBER and parameters.min_confidence:
+        return "whose score is NaN"
+    if NO_NUMBER < score < parameters.min_confidence:
         return f"below confidence {parameters.min_confidence:g}"
     if wanted is not None and category not in wanted:
         return f"of category {'unknown' if is_missing(category) else category}"
     return None
 
 
-def tell_large_scores(scores: Sequence[float], parameters: IngestParameters, findings: Findings) -> None:
-    """Warn if a `min_confidence` of at most 1 is compared with `scores` that go beyond, as percents do."""
+def tell_scores(scores: Sequence[float], parameters: IngestParameters, findings: Findings) -> None:
+    """Warn if a `min_confidence` is compared with no `scores`, or, one of at most 1, with some beyond, as percents are."""
+    n_without = sum(map(math.isnan, scores))
+    if n_without and parameters.min_confidence:
+        findings.warnings.append(
+            "nothing has a score, so `min_confidence` leaves none out"
+            if n_without == len(scores)
+            else f"rows without a score, which `min_confidence` does not leave out: {n_without} of {len(scores)}"
+        )
     n_large = sum(score > 1 for score in scores)
     if n_large and 0 < parameters.min_confidence <= 1:
         findings.warnings.append(
@@ -450,11 +463,10 @@ def _with_image_columns(
         samples = replace(samples, box=box, is_relative=np.array([row.is_relative for row in images]))
     if any(row.frame >= 0 for row in images):
         samples = replace(samples, frame_number=np.array([row.frame for row in images], dtype=np.int64))
-    if not all(math.isnan(row.score) for row in images):
-        samples = replace(samples, score=np.array([row.score for row in images], dtype=np.float32))
-        tell_large_scores([row.score for row in images], parameters, findings)
-    elif parameters.min_confidence:
-        findings.warnings.append("no box has a score, so `min_confidence` leaves none out")
+    scores = [math.nan if row.score == NO_NUMBER else row.score for row in images]
+    tell_scores(scores, parameters, findings)
+    if not all(map(math.isnan, scores)):
+        samples = replace(samples, score=np.array(scores, dtype=np.float32))
     if any(row.timestamp for row in images):
         samples = replace(samples, timestamp=times_of([row.timestamp for row in images], findings))
     return replace(samples, category=categories_of([row.category for row in images]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from stages.ingest.formats.json_file import find_json, forget_json, load_json, p
 from stages.ingest.formats.layout import shortened
 from stages.ingest.formats.listing import list_images
 from stages.ingest.formats.names import counted, path_below, plain, shown
-from stages.ingest.formats.numbers import box_of, frame_of, number_of, text_of
+from stages.ingest.formats.numbers import box_of, frame_of, number_of, score_of, text_of
 from stages.plain_files import plain_file
 from stages.samples import Samples
 
@@ -112,7 +113,7 @@ def _species(document: Any, parameters: IngestParameters) -> Counter[str]:
 
     def is_taken(box: Mapping[str, Any]) -> bool:
         category = str(categories.get(str(box.get("category"))))
-        return why_left_out(box["conf"], category, wanted, parameters) is None
+        return why_left_out(score_of(box["conf"], "conf"), category, wanted, parameters) is None
 
     if _is_speciesnet(document):
         for each in document["predictions"]:
@@ -269,7 +270,7 @@ def _relative(detection: Any, path: str, origin: str, categories: Mapping[str, A
         origin,
         (left, top, width, height),
         is_relative=True,
-        score=float(detection["conf"]),
+        score=score_of(detection["conf"], origin),
         category=f"{detection.get('category')} (not listed)"
         if category is None
         else text_of(category, origin, name="category"),
@@ -288,24 +289,23 @@ def _in_pixels(detection: Any, path: str, origin: str) -> Detection:
         path,
         origin,
         (left, top, right - left, bottom - top),
-        score=float(detection["confidence"]),
+        score=score_of(detection["confidence"], origin),
         category=text_of(detection.get("category"), origin, name="category"),
     )
 
 
 def _numbers(detection: Any, origin: str, *, score: str, other: str) -> tuple[float, float, float, float]:
     """The four numbers of a box; UsageError unless it is one of the dialect that has `score`."""
-    if (
-        not isinstance(detection, dict)
-        or isinstance(detection.get(score), str)
-        or number_of(detection.get(score)) is None
-    ):
+    said = detection.get(score) if isinstance(detection, dict) else None
+    # of NaN `min_confidence` decides
+    is_nan = isinstance(said, float) and math.isnan(said)
+    if not isinstance(detection, dict) or isinstance(said, str) or (number_of(said) is None and not is_nan):
         is_other = isinstance(detection, dict) and other in detection
         told = f" has {other} and no {score}: it mixes the dialects of" if is_other else " is no detection of"
         if isinstance(detection, dict) and score in detection:
             told = f": {score} {shown(str(detection[score]))} is not a number, as in each detection of"
         raise UsageError(f"{origin}{told} MegaDetector; write the results anew")
-    if not 0 <= detection[score] <= 1:
+    if not (is_nan or 0 <= detection[score] <= 1):
         raise UsageError(f"{origin}: {score} {detection[score]} is not from 0 to 1; check which program wrote the file")
     box = box_of(detection.get("bbox"), origin, name="bbox", meaning="four numbers")
     if box is None:

@@ -19,7 +19,7 @@ from stages.ingest.formats.format import NAMING, Findings, Format
 from stages.ingest.formats.layout import shortened
 from stages.ingest.formats.listing import list_images, subfolders
 from stages.ingest.formats.names import is_missing, plain, read_lines, relative_path, shown, whole_number
-from stages.ingest.formats.numbers import size_of
+from stages.ingest.formats.numbers import NO_NUMBER, size_of
 from stages.samples import Samples
 
 OWN_FILES = ("gt/gt.txt", "det/det.txt")
@@ -277,7 +277,7 @@ def _detections(
             origin=origin,
             box=row.box,
             frame=frame,
-            score=math.nan if is_truth or row.confidence < 0 else row.confidence,
+            score=math.nan if is_truth or NO_NUMBER < row.confidence < 0 else row.confidence,
             camera=sequence.name,
             tracklet="" if row.track == NO_TRACK else f"{sequence.name}/{row.track}",
             size=sequence.size,

@@ -10,6 +10,8 @@ from stages.ingest.formats.names import INT32_MAX, is_missing, shown
 
 LARGEST = 1e30
 """No coordinate and no score is beyond it, and float32 holds it."""
+NO_NUMBER = -math.inf
+"""The score of what a source calls NaN, as a network that broke down does: below every confidence."""
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _LONGEST = 60
 """Letters of a value that a message shows."""
@@ -36,6 +38,12 @@ def number_of(value: object) -> float | None:
 
 
 def score_of(value: object, origin: str, *, name: str = "score") -> float:
+    """As `number_or_nan`, but `NO_NUMBER` if `value` is NaN itself."""
+    is_nan = isinstance(value, str | float) and str(value).strip() in ("nan", "-nan", "NaN")
+    return NO_NUMBER if is_nan else number_or_nan(value, origin, name=name)
+
+
+def number_or_nan(value: object, origin: str, *, name: str) -> float:
     """The number `value`, NaN if it is missing; UsageError that begins with `origin` if it is something else."""
     if is_unsaid(value):
         return math.nan

@@ -17,7 +17,7 @@ from stages.ingest.formats.csv_file import DELIMITERS, CsvFile, read_csv_file, w
 from stages.ingest.formats.detections import (
     categories_of,
     samples_of,
-    tell_large_scores,
+    tell_scores,
     times_of,
     wanted_categories,
     why_left_out,
@@ -27,7 +27,7 @@ from stages.ingest.formats.find_table import find_table
 from stages.ingest.formats.format import BOXES, NAMING, Findings, Format
 from stages.ingest.formats.listing import NAMED, lost_files
 from stages.ingest.formats.names import counted, doubts, is_missing, numbers_of, shown, twins_note
-from stages.ingest.formats.numbers import frame_of, score_of
+from stages.ingest.formats.numbers import NO_NUMBER, frame_of, score_of
 from stages.ingest.formats.path_patterns import camera_texts, identity_texts, view_texts
 from stages.ingest.formats.programs import with_program
 from stages.ingest.formats.splits import own_splits
@@ -128,10 +128,7 @@ def read_table(source: Path, root: Path, parameters: IngestParameters, findings:
     )
     identity, camera, track = ([table.column(column)[row] for row in first] for column in NAMES)
     samples = samples.named(identity=identity, camera=camera, tracklet=track)
-    if "score" in table.cells:
-        tell_large_scores(
-            [score_of(score, table.at(row)) for row, score in enumerate(table.cells["score"])], parameters, findings
-        )
+    tell_scores(_scores(table), parameters, findings)
     return _detailed(samples, table, frames_of, findings)
 
 
@@ -141,8 +138,8 @@ def _taken(table: CsvFile, parameters: IngestParameters, findings: Findings) -> 
     if wanted is None and "score" not in table.cells:
         return table
     kept = []
-    for row, (score, category) in enumerate(zip(table.column("score"), table.column("category"), strict=True)):
-        left_out = why_left_out(score_of(score, table.at(row)), category, wanted, parameters)
+    for row, (score, category) in enumerate(zip(_scores(table), table.column("category"), strict=True)):
+        left_out = why_left_out(score, category, wanted, parameters)
         if left_out is None:
             kept.append(row)
         else:
@@ -152,6 +149,10 @@ def _taken(table: CsvFile, parameters: IngestParameters, findings: Findings) -> 
     if findings.boxes:
         findings.notes.append(f"rows left out: {counted(findings.boxes)}")
     return table if len(kept) == len(table) else table.take(kept)
+
+
+def _scores(table: CsvFile) -> list[float]:
+    return [score_of(score, table.at(row)) for row, score in enumerate(table.column("score"))]
 
 
 def _named(table: CsvFile, root: Path, parameters: IngestParameters, findings: Findings) -> CsvFile:
@@ -186,8 +187,8 @@ def _detailed(samples: Samples, table: CsvFile, frames_of: Sequence[Sequence[int
                 "and do not say which tracklets were seen at one time"
             )
     if "score" in said:
-        scores = [score_of(table.cells["score"][row], table.at(row)) for row in images]
-        samples = replace(samples, score=np.array(scores, dtype=np.float32))
+        scores = np.array(_scores(table), dtype=np.float32)[images]
+        samples = replace(samples, score=np.where(scores == NO_NUMBER, np.float32(np.nan), scores))
     if "timestamp" in said:
         samples = replace(samples, timestamp=times_of([table.cells["timestamp"][row] for row in images], findings))
     if "category" in said:

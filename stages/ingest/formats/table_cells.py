@@ -15,7 +15,7 @@ from stages.ingest.formats.csv_file import CsvFile
 from stages.ingest.formats.detections import Detection
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.names import is_missing, shown
-from stages.ingest.formats.numbers import frame_of, number_of, score_of, size_of
+from stages.ingest.formats.numbers import frame_of, number_of, number_or_nan, score_of, size_of
 from stages.runs.source_names import BOX
 from stages.samples import SPLIT_NAMES
 from stages.typing import UInt8Array
@@ -119,7 +119,7 @@ def _boxes(table: CsvFile, box: tuple[str, ...] | None) -> dict[int, tuple[float
         if all(map(is_missing, cells)):
             continue
         first, second, third, fourth = (
-            score_of(cell, table.at(row), name=name) for name, cell in zip(box or (), cells, strict=True)
+            number_or_nan(cell, table.at(row), name=name) for name, cell in zip(box or (), cells, strict=True)
         )
         found[row] = (first, second, third, fourth) if box in SIDES else (first, second, third - first, fourth - second)
     return found

@@ -23,7 +23,7 @@ from stages.ingest.formats import read_samples, recognise_source
 from stages.ingest.formats.detections import times_of
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.names import iso_time
-from stages.ingest.formats.numbers import box_of, frame_of, number_of, score_of, text_of
+from stages.ingest.formats.numbers import box_of, frame_of, number_of, number_or_nan, score_of, text_of
 from stages.samples import UNKNOWN
 
 
@@ -63,7 +63,8 @@ def test_what_python_alone_would_take_for_a_number_is_none(value: object) -> Non
 @pytest.mark.parametrize("value", [*WORDS, "", " ", None, math.nan])
 def test_what_is_missing_is_no_frame_no_score_no_name_and_no_box(value: object) -> None:
     assert (frame_of(value, "x"), text_of(value, "x", name="name")) == (-1, "")
-    assert math.isnan(score_of(value, "x"))
+    assert math.isnan(number_or_nan(value, "x", name="x"))
+    assert math.isnan(score_of(value, "x")) != (str(value) == "nan")
     assert box_of(value, "x", name="bbox", meaning="x") is box_of([value] * 4, "x", name="bbox", meaning="x") is None
     with pytest.raises(UsageError, match="is not four numbers"):
         box_of([value, 1, 1, 1], "x", name="bbox", meaning="four numbers")
@@ -200,7 +201,7 @@ def changed(root: Path, name: str, old: str, new: str) -> str:
         ("detections", ",5,1,", ",5_0,1,", "det.txt' line 1: '1,7,5_0,1,20,20,0.5,1' are not numbers"),
         ("detections", "0.5", "0.5_0", "det.txt' line 1: confidence '0.5_0' is not a number"),
         ("film", "2,1,1", "1e20,1,1", "film.txt' line 2: frame 100000000000000000000 is out of range"),
-        ("megadetector", '"conf": 0.9', '"conf": NaN', "image 1 detection 1: conf 'nan' is not a number"),
+        ("megadetector", '"conf": 0.9', '"conf": "NaN"', "image 1 detection 1: conf 'NaN' is not a number"),
         ("megadetector", "[0.1", f"[1{'0' * 400}", "results.json image 1 detection 1: bbox [1000"),
         ("megadetector", '"animal"', '["animal"]', "image 1 detection 1: category ['animal'] is neither"),
         ("megadetector", '"conf"', '"frame_number": true, "conf"', "frame_number True is not a whole number from 0"),
@@ -272,6 +273,33 @@ def test_a_missing_word_is_missing_in_every_column_of_every_format(
             assert found == expected or (not any(expected) and not any(found))
         else:
             np.testing.assert_array_equal(found, np.array(expected).reshape(found.shape))
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("coco", "0.5", "NaN"),
+        ("csv", "0.5", "nan"),
+        ("detections", "0.5,", "nan,"),
+        ("megadetector", '"conf": 0.9', '"conf": NaN'),
+        ("pixels", '"confidence": 0.9', '"confidence": NaN'),
+        ("stills", "0.3", "NaN"),
+        ("yolo", "0.9", "-nan"),
+    ],
+)
+def test_boxes_whose_score_is_nan_are_below_every_confidence(tmp_path: Path, name: str, old: str, new: str) -> None:
+    layout = changed(tmp_path, name, old, new)
+    all_of_it = read_samples(tmp_path, parameters=IngestParameters(format=layout, min_confidence=0))  # type: ignore[arg-type]
+    findings, parameters = Findings(), IngestParameters(format=layout, min_confidence=0.01)  # type: ignore[arg-type]
+    if len(all_of_it.path) == 1:
+        with pytest.raises(UsageError, match="has no box to take: 1 whose score is NaN"):
+            read_samples(tmp_path, parameters=parameters)
+        return
+    some = read_samples(tmp_path, parameters=parameters, findings=findings)
+    assert len(some.path) == len(all_of_it.path) - 1
+    assert findings.boxes == {"whose score is NaN": 1}
+    # the second box of these has no score
+    assert any("a score" in line for line in findings.warnings) == (name in ("coco", "csv"))
 
 
 @pytest.mark.parametrize(
