@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from dbc_cli.command import Given, initial_fields, parse
-from dbc_cli.console import RichReporter
 from dbc_cli.flags.flag import DECLARED
 from dbc_cli.flags.tables import CAMERA, EVALUATE, MERGE, SEED, WHITEN
 from schemas.recipes import DEFAULT_RECIPE, evaluation_of, extraction_of, merging_of, network_of
@@ -34,7 +33,7 @@ def tell_of_another_pooling(given: Given) -> None:
     recipe, run = given["recipe"], given.run_directory
     model = None if recipe is None or network_of(recipe) or given["pooling"] else run.find("model", INIT_STAGE)
     if model is not None and model_manifest(model).initial.pooling == "layers":
-        RichReporter().note(
+        given.note(
             f"the network of this run has features of several layers, which --recipe {recipe} does not take; "
             "begin another run, or give --pooling avg before anything is trained"
         )
@@ -65,9 +64,7 @@ def _at_least_one_merge(given: Given, merge_percent: float) -> float:
     if n_samples < 3 or number_of_merges(n_samples, merge_percent):
         return merge_percent
     least = least_merge_percent(n_samples)
-    RichReporter().note(
-        f"--merge-percent is {least}, not {merge_percent}: one merge a stage of {n_samples} train samples"
-    )
+    given.note(f"--merge-percent is {least}, not {merge_percent}: one merge a stage of {n_samples} train samples")
     return least
 
 
@@ -96,7 +93,7 @@ def tell_of_another_recipe(given: Given, *, decides: Collection[str] = ()) -> No
     model = run.find("model", trained[-1]) if trained else None
     parameters = None if model is None else model_manifest(model).parameters
     if isinstance(parameters, TrainParameters) and parameters.recipe != DEFAULT_RECIPE:
-        RichReporter().note(
+        given.note(
             f"stage {parameters.stage} was trained with --recipe {parameters.recipe}, this goes by --recipe {DEFAULT_RECIPE}; "
             f"to keep the first, write recipe = '{parameters.recipe}' in the run's config.toml"
         )
@@ -116,13 +113,13 @@ def tell_of_another_extraction(given: Given) -> None:
     normed = bool(manifest.summary.norm_strength)
     is_flipped = mirrored(asked["flip"], dataset_of(run, features))
     if manifest.parameters.flip != is_flipped or (normed and asked["camera_norm"] == "off"):
-        RichReporter().note(
+        given.note(
             "the features are those of another recipe (mirror images, statistics for each camera); for those of this one: "
             f"dbc extract --stage {stage_label(manifest.summary.stage)} --recipe {recipe}"
         )
 
 
-def tell_of_another_merge(run: RunDirectory, stage: int, parameters: MergeParameters) -> None:
+def tell_of_another_merge(given: Given, run: RunDirectory, stage: int, parameters: MergeParameters) -> None:
     """A note if `stage`, or the one before it, has clusters that were made otherwise than by `parameters`.
 
     A merge that ends the run may end it with another number than the one before.
@@ -140,9 +137,7 @@ def tell_of_another_merge(run: RunDirectory, stage: int, parameters: MergeParame
         if names:
             told = ", ".join(argument(name, getattr(made_as, name)) for name in names)
             anew = "" if before == stage else "; dbc merge --stage 1, or dbc run, begins with these"
-            RichReporter().note(
-                f"stage {before} has clusters that were made with {told}; these are made otherwise{anew}"
-            )
+            given.note(f"stage {before} has clusters that were made with {told}; these are made otherwise{anew}")
             return
 
 

@@ -9,17 +9,17 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dbc_cli.at_work import at_work
 from dbc_cli.configuration import CONFIGURABLE, Configurable, configured
-from dbc_cli.console import RichReporter
+from dbc_cli.console import RichReporter, print_json
 from dbc_cli.flags.flag import DECLARED, FLAGS_OF, Flag
 from dbc_cli.flags.training import INITIAL
 from dbc_cli.pointer import POINTER, remember_run, remembered_run
-from dbc_cli.problems import problem_of
+from dbc_cli.problems import in_flags, problem_of
 from schemas.stage_names import parse_stage
 from stages.errors import DbcError, MemoryLimitError, UsageError
 from stages.processes import is_leader
@@ -55,6 +55,8 @@ class Given:
     configured: frozenset[str] = frozenset()
     named_by: str | None = None
     """How the run is known if no flag names it, in words."""
+    told: list[str] = field(default_factory=list)
+    """What was noted of the options given."""
 
     def __getitem__(self, name: str) -> Any:
         return self.values.get(name)
@@ -75,6 +77,16 @@ class Given:
     def flag(self, name: str) -> bool:
         """Whether a yes-or-no flag was given."""
         return bool(self.values.get(name))
+
+    def note(self, message: str) -> None:
+        """A remark on the options given, which JSON has, too."""
+        if (line := in_flags(message)) not in self.told:
+            self.told.append(line)
+        RichReporter().note(message)
+
+    def print_json(self, fields: Mapping[str, Any]) -> None:
+        """Print `fields` as JSON, whose notes begin with what was noted of the options given."""
+        print_json({**fields, "notes": [*self.told, *fields.get("notes", ())]})
 
     def fields_of(self, flags: Sequence[Flag]) -> dict[str, Any]:
         """The values given for these flags, by field name."""

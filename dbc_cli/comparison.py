@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dbc_cli.command import Given, initial_fields
-from dbc_cli.console import QuietReporter, RichReporter, borderless_table, print_json, print_table, print_text
+from dbc_cli.console import QuietReporter, RichReporter, borderless_table, print_table, print_text
 from dbc_cli.flags.flag import OUTPUT, WHERE, Flag
 from dbc_cli.flags.tables import OVERWRITE, SEED
 from dbc_cli.flags.training import AMP, TRAIN
@@ -227,7 +227,7 @@ def show_plan(given: Given, cells: Sequence[Cell]) -> None:
     """Print the runs that would be made."""
     places = [(given.run / cell.name).as_posix() for cell in cells]
     if given.flag("json"):
-        print_json({"run": given.run.as_posix(), "would_run": places})
+        given.print_json({"run": given.run.as_posix(), "would_run": places})
         return
     print_text("\n".join(f"a real run would bring up to date: {visible_line(place)}" for place in places))
 
@@ -256,7 +256,7 @@ def show_comparison(
             }
             for result in results
         ]
-        print_json(
+        given.print_json(
             {
                 "run": given.run.as_posix(),
                 "lines": [line_fields(line) for line in found],

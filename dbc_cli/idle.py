@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
-from dbc_cli.console import RichReporter
 from dbc_cli.flags.training import TRAIN
 from schemas.recipes import OTHER_METHODS
 from schemas.rules import READERS, Reader, argument, idle_options
@@ -30,14 +29,14 @@ def tell_of_idle(given: Given, *settings: Mapping[str, Any], swept: Collection[s
     if refused is not None:
         raise UsageError(f"{refused}; leave it out, or all runs would be the same")
     for told in found.values():
-        RichReporter().note(told)
+        given.note(told)
 
 
 def tell_of_unused(given: Given, needed: Mapping[str, str]) -> None:
     """Note every option given of `needed`, whose values say what it would need: that was not given."""
     for name, other in needed.items():
         if given[name] is not None:
-            RichReporter().note(f"{argument(name, str(given[name]))} has no effect: it needs {other}")
+            given.note(f"{argument(name, str(given[name]))} has no effect: it needs {other}")
 
 
 def settings_of(plan: Plan) -> dict[str, Any]:

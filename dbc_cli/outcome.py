@@ -12,13 +12,17 @@ SHOWN_DIGITS = 12
 """Of an id or a digest in a table; JSON has all of them."""
 
 if TYPE_CHECKING:
+    from dbc_cli.command import Given
     from stages.runs.making import Made
 
 
-def show_outcome(outcome: Made, *, as_json: bool) -> None:
+def show_outcome(outcome: Made, given: Given) -> None:
     """Print the outcome of a stage on stdout; a table has the beginning of digests, so that notes above it stay in sight."""
     title = outcome.kind if outcome.kind == "dataset" else f"{outcome.kind} of stage {stage_label(outcome.stage)}"
-    show(outcome_fields(outcome) if as_json else table_fields(outcome), title=title, as_json=as_json)
+    if given.flag("json"):
+        given.print_json(outcome_fields(outcome))
+    else:
+        show(table_fields(outcome), title=title, as_json=False)
 
 
 def table_fields(outcome: Made) -> dict[str, Any]:

@@ -22,7 +22,6 @@ from dbc_cli.comparison import (
     values_of,
 )
 from dbc_cli.configuration import STAGE_TABLES
-from dbc_cli.console import RichReporter
 from dbc_cli.flags.flag import Flag, pins
 from dbc_cli.flags.tables import COMMON, CONSTRAINTS
 from dbc_cli.idle import settings_of, tell_of_idle
@@ -99,7 +98,7 @@ def ablate(given: Given) -> None:
         cells = clusterer_cells(plan_of(given), clusterers=clusterers, seeds=seeds)
     else:
         if given["criterion"] is not None:
-            RichReporter().note("`criterion` has no effect: the variants say what ranks pairs")
+            given.note("`criterion` has no effect: the variants say what ranks pairs")
         variants = values_of(Flag("variants", str, ""), given.get("variants", ",".join(VARIANTS)))
         values = {name: value for name, value in given.values.items() if name != "criterion"}
         plan = plan_of(replace(given, values={"update": PUBLISHED_UPDATE, **values}))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dbc_cli.command import Given, command, parse
 from dbc_cli.commands.ingest import ON_BAD_IMAGE, ROOT, recognised
-from dbc_cli.console import RichReporter, borderless_table, number_text, print_json, print_table, print_text
+from dbc_cli.console import RichReporter, borderless_table, number_text, print_table, print_text
 from dbc_cli.flags.flag import OUTPUT, Flag, positional, stage_flag
 from dbc_cli.flags.tables import COMMON, DEVICE, MAKING, OVERWRITE
 from dbc_cli.idle import tell_of_unused
@@ -84,7 +84,7 @@ def _assign(given: Given, source: Path | None) -> None:
         there = run.require("dataset").manifest.id
         added = _add(given, source)
         if added.artifact is None:
-            show_outcome(added, as_json=given.flag("json"))
+            show_outcome(added, given)
             return
         adds = added.artifact.manifest.id != there
         # another process may add pictures meanwhile
@@ -104,9 +104,9 @@ def _assign(given: Given, source: Path | None) -> None:
         _write_csv([_row(each) for each in found], csv, overwrite=overwrite)
     given.remember()
     if given.flag("json"):
-        print_json({**outcome_fields(made), **_counts(found), "assignments": [_row(each) for each in found]})
+        given.print_json({**outcome_fields(made), **_counts(found), "assignments": [_row(each) for each in found]})
     else:
-        _show(made, found, run, csv)
+        _show(given, made, found, run, csv)
 
 
 def _add(given: Given, source: Path) -> Made:
@@ -157,7 +157,7 @@ def _show_nothing(given: Given, told: str) -> None:
         _write_csv([], given["csv"], overwrite=given.flag("overwrite"))
     given.remember()
     if given.flag("json"):
-        print_json({"run": given.run.as_posix(), "status": "nothing new", **_counts([]), "assignments": []})
+        given.print_json({"run": given.run.as_posix(), "status": "nothing new", **_counts([]), "assignments": []})
     else:
         print_text(told)
 
@@ -172,13 +172,13 @@ def _counts(found: Sequence[Assignment]) -> dict[str, int]:
     return {"n_of_source": len(known), "n_known_of_source": sum(known), "n_new_of_source": len(known) - sum(known)}
 
 
-def _show(made: Made, found: Sequence[Assignment], run: RunDirectory, csv: Path | None) -> None:
+def _show(given: Given, made: Made, found: Sequence[Assignment], run: RunDirectory, csv: Path | None) -> None:
     from stages.runs.lineage import dataset_of
     from stages.runs.run_directory import assignments_manifest
     from stages.runs.source_names import samples_are
 
     if made.artifact is None:
-        show_outcome(made, as_json=False)
+        show_outcome(made, given)
         return
     counts, has_tracks = _counts(found), any("tracklet" in each.place for each in found)
     is_mixed = 0 < counts["n_of_source"] < len(found)

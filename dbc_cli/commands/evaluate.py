@@ -56,7 +56,7 @@ def evaluate(given: Given) -> None:
     )
     given.remember()
     if given.flag("json"):
-        show_outcome(outcome, as_json=True)
+        show_outcome(outcome, given)
         return
     show(_as_table(table_fields(outcome)), title=f"metrics of stage {stage_label(outcome.stage)}", as_json=False)
 

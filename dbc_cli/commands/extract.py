@@ -66,7 +66,7 @@ def extract(given: Given) -> None:
         context=given.context(),
     )
     given.remember()
-    show_outcome(outcome, as_json=given.flag("json"))
+    show_outcome(outcome, given)
 
 
 def extract_parameters(given: Given) -> ExtractParameters:

@@ -153,7 +153,7 @@ def ingest(given: Given, source: Path | None) -> None:
 
         write_attributes(outcome.artifact, given["attributes"], overwrite=given.flag("overwrite"))
     given.remember()
-    show_outcome(outcome, as_json=given.flag("json"))
+    show_outcome(outcome, given)
 
 
 def recognised(source: Path) -> str:

@@ -81,7 +81,7 @@ def merge(given: Given) -> None:
         percent = (parameters if before is None else clusters_manifest(before).parameters).merge_percent
         update = {"n_clusters": last.n_clusters, "merge_percent": percent}
         from_stage, parameters = last.from_stage, parameters.model_copy(update=update)
-    tell_of_another_merge(run, next_merge(run) if stage is None else stage, parameters)
+    tell_of_another_merge(given, run, next_merge(run) if stage is None else stage, parameters)
     outcome = run_merge(
         run,
         stage=stage,
@@ -91,4 +91,4 @@ def merge(given: Given) -> None:
         context=given.context(),
     )
     given.remember()
-    show_outcome(outcome, as_json=given.flag("json"))
+    show_outcome(outcome, given)

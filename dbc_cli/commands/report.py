@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dbc_cli.command import Given, command
-from dbc_cli.console import RichReporter, borderless_table, print_json, print_table, print_text, text_of
+from dbc_cli.console import RichReporter, borderless_table, print_table, print_text, text_of
 from dbc_cli.flags.flag import Flag, pins, stage_flag
 from dbc_cli.flags.tables import COMMON, OVERWRITE
 from dbc_cli.idle import tell_of_unused
@@ -118,7 +118,7 @@ def report(given: Given) -> None:
         **reported.report.summary(most=top, identities=source_names(reported.dataset, "identity")),
     }
     if given.flag("json"):
-        print_json({**fields, "notes": lines_in_flags(reporter.warned)})
+        given.print_json({**fields, "notes": lines_in_flags(reporter.warned)})
         return
     _show(fields)
 

@@ -93,7 +93,8 @@ def _save_page(given: Given, opened: Review, n_pairs: int, reporter: RichReporte
     page = given["static"]
     text = static_page(opened, n_pairs=n_pairs, reporter=reporter)
     write_text(text, page, argument="static", overwrite=given.flag("overwrite"))
-    show({"run": given.run.as_posix(), "page": page.as_posix()}, title="review", as_json=given.flag("json"))
+    fields = {"run": given.run.as_posix(), "page": page.as_posix(), "notes": given.told}
+    show(fields, title="review", as_json=given.flag("json"))
 
 
 def _serve(given: Given, opened: Review, file: Path, reporter: RichReporter) -> None:
@@ -108,7 +109,9 @@ def _serve(given: Given, opened: Review, file: Path, reporter: RichReporter) -> 
     if opened.book.n_given and opened.draws is None:
         reporter.note("correct the clusters by these answers: dbc merge --start reviewed")
     fields = {"run": given.run.as_posix(), "answers": file.as_posix(), "given": opened.book.n_given}
-    show({**fields, "in_file": len(opened.book.rows())}, title="review", as_json=given.flag("json"))
+    show(
+        {**fields, "in_file": len(opened.book.rows()), "notes": given.told}, title="review", as_json=given.flag("json")
+    )
 
 
 def _wait_for_the_end() -> None:

@@ -20,7 +20,7 @@ from dbc_cli.commands.extract import FEATURES, extract_parameters
 from dbc_cli.commands.select import verdict_fields
 from dbc_cli.comparison import ANOTHER_SET_METHODS
 from dbc_cli.configuration import STAGE_TABLES
-from dbc_cli.console import RichReporter, print_json, print_table, print_text
+from dbc_cli.console import print_table, print_text
 from dbc_cli.flags.flag import TRAINING, Flag, pins
 from dbc_cli.flags.tables import (
     CAMERA,
@@ -143,7 +143,7 @@ def plans_of_methods(given: Given, names: Sequence[str]) -> dict[str, Plan]:
     plans = {name: plan_of_method(given, name) for name in names}
     others = [name for name in names if name in OTHER_METHODS]
     if others and given["recipe"] != "paper" and given["learning_rate"] is None:
-        RichReporter().note(
+        given.note(
             f"{', '.join(others)}: few epochs at a low rate, which suit a few hundred images; "
             "--recipe paper gives the published ones"
         )
@@ -277,7 +277,7 @@ def show_rows(
     if given.flag("json"):
         told = {} if verdict is None else verdict_fields(verdict)
         chosen = {} if choice is None else {"chosen": json_stage(choice.chosen), "reason": choice.reason}
-        print_json({"run": given.run.as_posix(), "stages": rows, "would_create": would_create, **told, **chosen})
+        given.print_json({"run": given.run.as_posix(), "stages": rows, "would_create": would_create, **told, **chosen})
         return
     if rows:
         print_table(stage_table(rows))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dbc_cli.by_recipe import asked_constraints, initial_by_recipe, tell_of_another_pooling
 from dbc_cli.command import Given, command
-from dbc_cli.console import RichReporter
 from dbc_cli.flags.flag import TRAINING, in_panel, pins, stage_flag
 from dbc_cli.flags.tables import COMMON, CONSTRAINTS, DEVICE, MAKING, SEED, WHITEN
 from dbc_cli.flags.training import AMP, COMPILE, INITIAL, RUNNING, SUPERVISED, TRAIN
@@ -48,5 +47,5 @@ def train(given: Given) -> None:
     given.remember()
     if outcome.artifact is not None and not model_manifest(outcome.artifact).summary.n_steps:
         why = "--epochs is 0" if given["epochs"] == 0 else "clusters are still small"
-        RichReporter().note(f"not trained, because {why}: the weights are those of the stage before")
-    show_outcome(outcome, as_json=given.flag("json"))
+        given.note(f"not trained, because {why}: the weights are those of the stage before")
+    show_outcome(outcome, given)

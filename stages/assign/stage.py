@@ -18,7 +18,7 @@ from stages.constraints.known_encounters import train_encounters
 from stages.constraints.sample_names import place_of, sample_names
 from stages.errors import DbcError
 from stages.features.comparison import comparison
-from stages.ingest.near_copies import clusters_of_copies
+from stages.ingest.near_copies import told_empty
 from stages.reporting import Keeping
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lasting import lasting_numbers, train_places
@@ -150,7 +150,7 @@ def assign(run: RunDirectory, *, stage: int, parameters: AssignParameters, conte
         writer.array("n_nearer", nearest.n_nearer)
         summary = _summary(is_known, calibration, stage=stage, features_stage=features_stage, labels=labels)
         notes = () if views is None else _not_compared(*views)
-        notes += _likely_empty(before, clusters, dataset, np.where(is_known, found.label, -1))
+        notes += told_empty(before, clusters, dataset, np.where(is_known, found.label, -1))
         return Computed(summary, Execution(backend="numpy", device="cpu", precision="float64"), notes=notes)
 
     made = make_artifact(run, request, compute, context=context)
@@ -165,18 +165,6 @@ def _views(dataset: Artifact, place: Int64Array) -> tuple[Int64Array, Int64Array
     before = np.empty(int((place >= 0).sum()), dtype=np.int64)
     before[place[place >= 0]] = view[place >= 0]
     return view[place < 0], before
-
-
-def _likely_empty(run: RunDirectory, clusters: Artifact, dataset: Artifact, assigned: Int64Array) -> tuple[str, ...]:
-    empty = clusters_of_copies(dataset, clusters.read("labels"))
-    if not empty:
-        return ()
-    individuals = ", ".join(map(str, sorted(lasting_numbers(run, clusters).number[empty].tolist())))
-    return (
-        f"most pictures of individuals {individuals} are almost copies of one of another encounter, as empty pictures are; "
-        f"{int(np.isin(assigned, empty).sum())} of the {len(assigned)} added ones were assigned to them. If nobody is on "
-        "them, leave such pictures out at ingest, by boxes of a detector or by `category`",
-    )
 
 
 def _not_compared(asked: Int64Array, there: Int64Array) -> tuple[str, ...]:

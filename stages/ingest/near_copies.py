@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from stages.runs.lasting import lasting_numbers
+from stages.runs.run_directory import RunDirectory
 from stages.runs.store import Artifact
 from stages.samples import TRAIN, UNKNOWN
 from stages.typing import BoolArray, Float64Array, Int64Array, UInt8Array
@@ -44,14 +46,37 @@ def share_of_copies(dataset: Artifact) -> float:
         firsts = firsts[np.unique(starts[:, None] + np.arange(in_a_row))]
     if len(firsts) < 3:
         return 0.0
-    return float(_are_copies(images[firsts]).any(axis=1).mean())
+    squared = _squared_distances(images[firsts])
+    median = float(np.median(squared[np.triu_indices(len(squared), 1)]))
+    return float(_are_copies(squared, median).any(axis=1).mean())
+
+
+def told_empty(
+    run: RunDirectory, clusters: Artifact, dataset: Artifact, assigned: Int64Array | None = None
+) -> tuple[str, ...]:
+    """A line if `clusters` of train samples of `dataset` are likely empty pictures, and how many `assigned` are; else none."""
+    empty = clusters_of_copies(dataset, clusters.read("labels"))
+    if not empty:
+        return ()
+    individuals = ", ".join(map(str, sorted(lasting_numbers(run, clusters).number[empty].tolist())))
+    added = (
+        ""
+        if assigned is None
+        else f"; {int(np.isin(assigned, empty).sum())} of the {len(assigned)} added ones are of them"
+    )
+    return (
+        f"most pictures of individuals {individuals} are almost copies of one of another encounter, as empty pictures are"
+        f"{added}. If nobody is on them, they are counted as individuals all the same: leave such pictures out at ingest, by "
+        "boxes of a detector or by `category`",
+    )
 
 
 def clusters_of_copies(dataset: Artifact, labels: Int64Array) -> list[int]:
     """The clusters most of whose pictures are almost copies of one of another encounter: empty ones, likely.
 
     `labels` are of train samples. Of clusters with three encounters and more the largest are looked at, as far as
-    `MOST_LOOKED_AT` samples go, `_IN_A_ROW` of each.
+    `MOST_LOOKED_AT` samples go, `_IN_A_ROW` of each. What is near follows from pictures of different clusters, some of others
+    among them.
     """
     if "encounter" not in dataset.names():
         return []
@@ -63,22 +88,29 @@ def clusters_of_copies(dataset: Artifact, labels: Int64Array) -> list[int]:
         own = own[:: -(-len(own) // _IN_A_ROW) or 1]
         if len(np.unique(encounter[own])) >= 3 and len(looked_at) + len(own) <= most:
             looked_at = np.concatenate([looked_at, own])
-    if not len(looked_at):
+    others = np.setdiff1d(np.arange(len(labels)), looked_at)
+    others = others[:: -(-len(others) // _IN_A_ROW) or 1][: most - len(looked_at)]
+    both = np.concatenate([looked_at, others])
+    is_other = labels[both][:, None] != labels[both]
+    if not len(looked_at) or not is_other.any():
         return []
+    squared, n = _squared_distances(images[firsts[both]]), len(looked_at)
     of, visit = labels[looked_at], encounter[looked_at]
     elsewhere = (of[:, None] == of) & (visit[:, None] != visit)
-    is_copy = (_are_copies(images[firsts[looked_at]]) & elsewhere).any(axis=1)
+    is_copy = (_are_copies(squared, float(np.median(squared[is_other])))[:n, :n] & elsewhere).any(axis=1)
     return [label for label in np.unique(of).tolist() if is_copy[of == label].mean() > 0.5]
 
 
-def _are_copies(pictures: UInt8Array) -> BoolArray:
-    """(n, n) whether each two of `pictures`, which were read at once as parts of the store are, are almost copies."""
+def _squared_distances(pictures: UInt8Array) -> Float64Array:
+    """(n, n) squared distances of `pictures`, which were read at once as parts of the store are."""
     small = np.stack([_small(picture) for picture in pictures])
     lengths = (small**2).sum(axis=1)
-    squared = (lengths[:, None] + lengths - 2 * small @ small.T).clip(0)
-    median = float(np.median(squared[np.triu_indices(len(squared), 1)]))
-    np.fill_diagonal(squared, np.inf)
-    return np.asarray(squared < NEAR**2 * median)
+    return np.asarray((lengths[:, None] + lengths - 2 * small @ small.T).clip(0))
+
+
+def _are_copies(squared: Float64Array, median: float) -> BoolArray:
+    """(n, n) whether each two pictures of these `squared` distances are almost copies, beside a `median` one."""
+    return np.asarray((squared < NEAR**2 * median) & ~np.eye(len(squared), dtype=np.bool_))
 
 
 def _small(picture: UInt8Array) -> Float64Array:

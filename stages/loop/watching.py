@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from stages.ingest.light import told_apart
-from stages.ingest.near_copies import told_copies
+from stages.ingest.near_copies import told_copies, told_empty
 from stages.loop.choice.measures import StageMeasures
 from stages.loop.choice.stage import Compared, guessing, joined_pairs, measure_stage
 from stages.loop.choice.verdict import Verdict, last_of_schedule, verdict
@@ -101,4 +101,5 @@ class Watch:
         # across cameras, copies within one raise no silhouette
         is_across = any(measured.known("across_cameras") is not None for measured in self.measures)
         copies = None if is_across else told_copies(dataset)
-        return replace(found, warnings=(*found.warnings, *filter(None, (apart, copies))))
+        empty = told_empty(last.run, clusters, dataset)
+        return replace(found, warnings=(*found.warnings, *filter(None, (apart, copies)), *empty))

@@ -12,6 +12,7 @@ from stages.constraints.labels import labelled_pairs
 from stages.constraints.stage import AskedConstraints, answers_of, train_samples
 from stages.errors import DbcError
 from stages.features.prepared import compared_features
+from stages.ingest.near_copies import told_empty
 from stages.merge.constrained import labels_kept
 from stages.reporting import SILENT, Reporter
 from stages.review.counting import (
@@ -114,6 +115,8 @@ def counting(
     draws = draws_of(run, stage, n_answers=n_answers, seed=seed, reporter=reporter)
     clusters = run.require("clusters", stage)
     dataset = dataset_of(run, clusters)
+    for warning in told_empty(run, clusters, dataset):
+        reporter.warn(warning)
     samples = train_samples(run, dataset)
     told, derived = answers_of(run, dataset, samples, AskedConstraints(file), reporter=reporter)
     same, different = labelled_pairs(labels_kept(run, stage))

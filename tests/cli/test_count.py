@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
 from stages.constraints.answers_file import TrainSamples
 from stages.runs.run_directory import RunDirectory
 from stages.samples import TRAIN
-from tests.cli.conftest import Dbc
+from tests.cli.conftest import NETWORK, Dbc
 
 
 def test_answers_turn_the_number_of_clusters_into_an_estimate(dbc: Dbc, run: Path, tmp_path: Path) -> None:
@@ -67,3 +70,38 @@ def test_unsure_answers_count_as_different_and_are_told(dbc: Dbc, run: Path, tmp
     assert "--view apart" in ran.err
     # all may be one
     assert ran.json["low"] == 1
+
+
+def test_clusters_that_are_likely_empty_are_told_by_run_and_count(dbc: Dbc, tmp_path: Path) -> None:
+    draws, folder = np.random.default_rng(0), tmp_path / "photos"
+    folder.mkdir()
+    scene, rows = draws.integers(0, 250, (32, 16, 3)), ["path,encounter"]
+    for number in range(12):
+        # six of nothing in three visits, six of six other places
+        pixels = scene + draws.integers(0, 5, scene.shape) if number < 6 else draws.integers(0, 255, scene.shape)
+        Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{number:02}.png")
+        rows.append(f"{number:02}.png,e{number // 2}")
+    (folder / "table.csv").write_text("\n".join(rows))
+    run = ["--run", tmp_path / "run"]
+    assert dbc("ingest", folder / "table.csv", "--height", "32", "--width", "16", *run).status == 0
+    ran = dbc(
+        "run",
+        "--stages",
+        "1",
+        "--stage0-epochs",
+        "0",
+        "--epochs",
+        "0",
+        "--merge-percent",
+        "0.45",
+        "--whiten",
+        "0",
+        "--json",
+        *NETWORK,
+        *run,
+    )
+    assert ran.status == 0, ran.err
+    counted = dbc("count", "--json", *run)
+    told = "almost copies of one of another encounter, as empty pictures are. If nobody is on them"
+    assert (told in " ".join(ran.json["warnings"]), told in counted.err) == (True, True), ran.err + counted.err
+    assert told in " ".join(counted.json["notes"])

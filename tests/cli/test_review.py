@@ -152,6 +152,7 @@ def test_answers_count_in_what_comes_next(dbc: Dbc, merged: Path, monkeypatch: p
         "answers": (merged / "constraints.csv").as_posix(),
         "given": 0,
         "in_file": 1,
+        "notes": [],
     }
     assert "open in a browser of this machine: http://127.0.0.1:" in told.err
 

@@ -25,8 +25,11 @@ def test_clusters_that_say_nothing_are_told(dbc: Dbc, run: Path) -> None:
 def test_a_flag_without_effect_makes_nothing_otherwise(dbc: Dbc, run: Path) -> None:
     asked = ["merge", "--stage", "1", "--merge-percent", "0.25", "--run", run]
     assert dbc(*asked).status == 0
-    told = dbc(*asked, "--eps", "0.3").err
+    ran = dbc(*asked, "--eps", "0.3", "--json")
+    told = ran.err
     assert "--eps 0.3 has no effect" in told
+    begun = dbc("run", "--eps", "0.3", "--run", run, "--dry-run", "--json")
+    assert [each.json["notes"][0].split(":")[0] for each in (ran, begun)] == ["--eps 0.3 has no effect"] * 2
     assert "made otherwise" not in told
     assert "all are neighbours" not in told
 

@@ -67,5 +67,9 @@ def test_a_cluster_of_the_same_scene_in_several_encounters_is_likely_empty(monke
     pictures = scenes[scene] + draws.integers(0, 6, (36, 40, 20, 3))
     assert clusters_of_copies(dataset(pictures, np.arange(36), encounter=encounter), labels) == [0]
     assert clusters_of_copies(dataset(pictures, np.arange(36)), labels) == []
+    # of the others nobody was seen three times, so none is looked at
+    others = np.array([0] * 15 + [1] * 3 + [2] * 3 + [3] * 3 + [4] * 3 + [5] * 3 + [6] * 6)
+    assert clusters_of_copies(dataset(pictures, np.arange(36), encounter=encounter), others) == [0]
+    assert clusters_of_copies(dataset(pictures, np.arange(36), encounter=encounter), 0 * labels) == []
     monkeypatch.setattr(near_copies, "MOST_BYTES", 0)
     assert clusters_of_copies(dataset(pictures, np.arange(36), encounter=encounter), labels) == []
