@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import compress, tee
+from itertools import compress, islice, repeat, tee
 
 import numpy as np
 
@@ -26,7 +26,8 @@ from stages.runs.store import Artifact, RowFiles, Writer
 from stages.samples import Samples
 from stages.typing import BoolArray, Int32Array, Int64Array
 
-_NAMED_BAD_IMAGES = 20
+_REASONS_TOLD = 20
+"""Reasons why images cannot be read that an error tells."""
 _FEW = 4
 """So many more boxes beyond their pictures than within them may be an animal that stands there."""
 
@@ -146,12 +147,16 @@ def are_cut(samples: Samples) -> bool:
 
 
 def named(bad: list[BadImage], origins: list[str] | None = None) -> str:
-    """The first bad images with their reasons, after the rows of the source that they come from."""
-    texts = [f"{plain(image.path)} {image.reason}" for image in bad[:_NAMED_BAD_IMAGES]]
-    if origins:
-        texts = [f"{origin}: {text}" for origin, text in zip(origins, texts, strict=False)]
-    more = len(bad) - len(texts)
-    return f"{', '.join(texts)} and {more} more" if more > 0 else ", ".join(texts)
+    """The first bad images, after the rows of the source that they come from, and how many more have their reason."""
+    names_of: dict[str, list[str]] = {}
+    for image, origin in zip(bad, origins or repeat(""), strict=False):
+        names_of.setdefault(image.reason, []).append(f"{origin}: {plain(image.path)}" if origin else plain(image.path))
+    texts = [
+        f"{shortened(names)}, each of which {reason}" if len(names) > 1 else f"{names[0]} {reason}"
+        for reason, names in islice(names_of.items(), _REASONS_TOLD)
+    ]
+    more = sum(map(len, islice(names_of.values(), _REASONS_TOLD, None)))
+    return "; ".join(texts) + (f" and {more} more" if more else "")
 
 
 def _n_bad(written: Written) -> str:

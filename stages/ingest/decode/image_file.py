@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from PIL import Image, UnidentifiedImageError
 
 from stages.ingest.decode.crops import BadImageError, Corners, Crop, Region, Window, cut, window
+from stages.ingest.decode.no_image import what_it_is
 from stages.plain_files import plain_file
 
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ def _open(content: bytes) -> Image.Image:
         except UnidentifiedImageError:
             image = Image.open(io.BytesIO(content), formats=_readable_formats())
     except UnidentifiedImageError as error:
-        raise BadImageError(f"is not an image that Pillow reads (starts with {content[:8]!r})") from error
+        raise BadImageError(f"is not an image that Pillow reads{what_it_is(content)}") from error
     except Image.DecompressionBombError as error:
         raise BadImageError(f"is too large: {one_line(error).split(',')[0]}") from error
     if image.width * image.height > MAX_PIXELS:

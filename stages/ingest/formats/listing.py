@@ -24,11 +24,11 @@ NAMED = 5
 """Lost files that a message names."""
 _OTHER_PICTURES = frozenset(
     {
-        *(".heic", ".heif", ".jxl", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw"),
+        *(".heic", ".heif", ".hif", ".avif", ".webp", ".jp2", ".jxl", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw"),
         *(".dng", ".orf", ".rw2", ".raf", ".pef", ".srw", ".raw", ".x3f"),
     }
 )
-"""Suffixes of pictures that Pillow does not read: of telephones, and raw ones of cameras."""
+"""Suffixes of pictures that Pillow, or one built without a library, does not read: of telephones, and raw ones of cameras."""
 HARMLESS = frozenset({HIDDEN, RUN, ".csv", ".db", ".html", ".ini", ".json", ".mat", ".md", ".pdf", ".txt", ".xml"})
 """What `left_out` may count without a warning: what lies beside images in published sets."""
 
@@ -86,7 +86,7 @@ def left_out(folder: Path, *, taken: Collection[str], places: Counter[str] | Non
 def told_left_out(counts: Counter[str], places: Counter[str] | None = None) -> list[str]:
     """Lines about files that are left out (`left_out`): pictures of other kinds, videos, other pictures, and the rest."""
     place, n_there = max((places or Counter()).items(), key=lambda each: (each[1], each[0]), default=("", 0))
-    pictures = Counter({kind: n for kind, n in counts.items() if kind in _OTHER_PICTURES})
+    pictures = Counter({kind: n for kind, n in counts.items() if kind in _OTHER_PICTURES - image_suffixes()})
     videos = Counter({kind: n for kind, n in counts.items() if is_video(kind)})
     lines = []
     if pictures:

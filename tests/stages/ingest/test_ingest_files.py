@@ -92,6 +92,20 @@ def test_a_bad_image_that_may_not_be_skipped_leaves_nothing(tmp_path: Path, work
     assert not (tmp_path / "run").exists()
 
 
+def test_bad_images_are_counted_by_what_is_wrong_with_them(tmp_path: Path) -> None:
+    paths = write_images(tmp_path / "images", 40)
+    for path in paths[:9]:
+        path.write_bytes(b"version https://git-lfs.github.com/spec/v1")
+    paths[20].write_bytes(b"")
+    with pytest.raises(DbcError) as caught:
+        read(tmp_path / "run", tmp_path / "images", workers=0)
+    assert str(caught.value).startswith("10 of 40 images cannot be read: ")
+    assert ".png and 4 more, each of which is not an image that Pillow reads but a pointer of Git LFS" in str(
+        caught.value
+    )
+    assert "020.png is empty (0 bytes)" in str(caught.value)
+
+
 def test_only_bad_images_leave_nothing(tmp_path: Path) -> None:
     for path in write_images(tmp_path / "images", 40):
         path.write_bytes(b"")

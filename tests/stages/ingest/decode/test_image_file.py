@@ -238,8 +238,24 @@ def test_a_transparent_palette_colour_is_composited():
 
 def test_an_empty_file_a_text_and_another_kind_of_image_are_told_apart():
     assert reason(b"") == "is empty (0 bytes)"
-    assert "is not an image that Pillow reads (starts with b'<html>" in reason(b"<html>\nnot found</html>")
     assert "is not an image that Pillow reads (starts with b'%PDF-1" in reason(encoded(scene(8, 8), "PDF"))
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"\n<!DOCTYPE html>\nnot found", "but a web page, as a failed download leaves it (download it again)"),
+        (b'<?xml version="1.0"?><Error>', "but a message, as a failed download leaves it (look into it, and"),
+        (b"version https://git-lfs.github.com/spec/v1\noid", "but a pointer of Git LFS to one (run git lfs pull"),
+        (b"/annex/objects/SHA256E-s7--a.jpg\n", "but a pointer of git-annex to one (run git annex get"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "but HEIC, as telephones save it (save it as JPEG)"),
+        (b"\0\0\0\x18ftypisom\0\0\2\0isomiso2", "but a video (give it its ending, or take frames of it)"),
+        (b"\0" * 5000, "but zeros alone, as an interrupted copy leaves them (copy it again)"),
+        (b"\0" * 5000 + b"1", "(starts with b'\\x00"),
+    ],
+)
+def test_a_file_that_is_no_image_is_called_what_it_is(content, told):
+    assert told in reason(content).removeprefix("is not an image that Pillow reads ")
 
 
 def test_a_file_that_cannot_be_read_has_a_reason(tmp_path):

@@ -1,0 +1,25 @@
+"""What a file is that is called as a picture and is none that can be read, and what to do about it."""
+
+from __future__ import annotations
+
+import re
+
+_KINDS = (
+    (rb"....ftyp(hei|hev|mif1|msf1)", "HEIC, as telephones save it (save it as JPEG)"),
+    (rb"....ftypavi", "AVIF, which is not read here (save it as JPEG, or update Pillow)"),
+    (rb"....ftypcrx", "a raw picture of Canon (save it as JPEG)"),
+    (rb"....ftyp|....(moov|mdat)|RIFF....AVI |\x1aE\xdf\xa3|\0\0\1\xba", "a video (give it its ending, or take frames of it)"),
+    (rb"\xff\x0a|\0\0\0\x0cJXL ", "JPEG XL (save it as JPEG)"),
+    (rb"version https://git-lfs", "a pointer of Git LFS to one (run git lfs pull where it was cloned)"),
+    (rb"[./]*(\.git)?/annex/objects/", "a pointer of git-annex to one (run git annex get where it was cloned)"),
+    (rb"\s*<(!doctype html|html|head|body)", "a web page, as a failed download leaves it (download it again)"),
+    (rb"\s*(<\?xml|\{)", "a message, as a failed download leaves it (look into it, and download it again)"),
+    (rb"\0+$", "zeros alone, as an interrupted copy leaves them (copy it again)"),
+)  # fmt: skip
+"""How the content begins, and what it is."""
+
+
+def what_it_is(content: bytes) -> str:
+    """The end of a sentence that says of `content`, which is no image: ` but a web page (download it again)`."""
+    found = next((what for sign, what in _KINDS if re.match(sign, content, re.DOTALL | re.IGNORECASE)), None)
+    return f" (starts with {content[:8]!r})" if found is None else f" but {found}"
