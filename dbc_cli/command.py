@@ -214,6 +214,9 @@ def command(
                 with _blaming(resolved):
                     for flag in flags:
                         flag.require_bounds(resolved.values.get(flag.name))
+                    # read or not
+                    for each in ("stage", "from_stage"):
+                        resolved.stage_of(each)
                     with works_on:
                         body(resolved, *positional)
             except MemoryLimitError as error:

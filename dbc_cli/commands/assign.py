@@ -76,7 +76,12 @@ def _assign(given: Given, source: Path | None) -> None:
     require_new([csv], argument="csv", overwrite=overwrite)
     parameters = parse(AssignParameters, given.fields_of(ASSIGN))
     tell_of_unused(given, dict.fromkeys(("on_bad_image", "root"), "a SOURCE") if source is None else {})
-    before = grown_since(run) if source is None else clustered(run)
+    before = clustered(run)
+    if given.stage is not None:
+        # before it is known whether there is anything to assign
+        before.require("clusters", stage_to_show(before, given.stage, reporter))
+    if source is None:
+        before = grown_since(run)
     stage, adds = stage_to_show(before, given.stage, reporter), True
     if source is not None:
         # what is refused later must not have been added

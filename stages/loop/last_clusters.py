@@ -15,10 +15,11 @@ from stages.loop.choice.separation import tells
 from stages.loop.choice.stage import Compared, fewest_likely, measured
 from stages.loop.plan import AS_FEATURES_ASK
 from stages.merge.checks import require_whole
+from stages.merge.schedule import require_fewer_clusters
 from stages.runs.context import DEFAULT_CONTEXT, Context
 from stages.runs.lineage import dataset_of, newest_features
 from stages.runs.next_stage import last_merge_stage
-from stages.runs.run_directory import RunDirectory
+from stages.runs.run_directory import RunDirectory, dataset_manifest
 
 
 @dataclass(frozen=True)
@@ -64,13 +65,16 @@ def asked_merge(
     """At which stage to merge which features to `n_clusters`, or with 'auto' to as many as they ask for.
 
     Without `stage` it comes after all others. Without `from_stage` the features are those before `stage`, if it is given, else
-    those that `choose` takes. UsageError if the features do not ask for a number, DbcError if there are none.
+    those that `choose` takes. UsageError if the features do not ask for a number, or there are no more samples than clusters
+    are asked for, DbcError if there are none.
     """
     if n_clusters == "auto":
         n_clusters = AS_FEATURES_ASK
     require_whole("n_clusters", n_clusters)
     if n_clusters < AS_FEATURES_ASK:
         raise UsageError(f"`n_clusters` must be at least 1, got {n_clusters}")
+    if n_clusters != AS_FEATURES_ASK:
+        require_fewer_clusters(n_clusters, dataset_manifest(run.require("dataset")).summary.n_train)
     compared = Compared(memory_limit=context.memory_limit, reporter=context.reporter)
     if from_stage is None and stage is not None:
         from_stage = stage - 1

@@ -14,7 +14,7 @@ from schemas.summaries import DatasetSummary
 from stages.constraints.stage import AskedConstraints
 from stages.errors import UsageError
 from stages.merge.constrained import require_in_source
-from stages.merge.schedule import last_stage, least_merge_percent, number_of_merges
+from stages.merge.schedule import last_stage, least_merge_percent, number_of_merges, require_fewer_clusters
 from stages.runs.run_directory import RunDirectory, dataset_manifest
 
 AS_FEATURES_ASK = 0
@@ -126,8 +126,7 @@ def check_plan(run: RunDirectory, plan: Plan) -> None:
         )
     if plan.n_clusters:
         left = n_samples if plan.merge.start == "singletons" else n_samples - plan.last_stage * n_merges
-        if plan.n_clusters >= left:
-            what = "train samples" if left == n_samples else f"clusters that stage {plan.last_stage} leaves"
-            raise UsageError(f"`n_clusters` must be less than the {left} {what}, got {plan.n_clusters}")
+        what = "train samples" if left == n_samples else f"clusters that stage {plan.last_stage} leaves"
+        require_fewer_clusters(plan.n_clusters, left, what)
     if plan.last_stage > 0:
         require_in_source(dataset, plan.merge)

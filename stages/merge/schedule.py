@@ -12,6 +12,12 @@ from stages.merge.checks import require_number, require_whole
 from stages.typing import Int64Array
 
 
+def require_fewer_clusters(n_clusters: int, n_before: int, what: str = "train samples") -> None:
+    """Raise UsageError unless merges of `n_before` can leave `n_clusters`."""
+    if n_clusters >= n_before:
+        raise UsageError(f"`n_clusters` must be less than the {n_before} {what}, got {n_clusters}")
+
+
 def number_of_merges(n_samples: int, merge_percent: float) -> int:
     """The merges that a stage makes, m = ⌊merge_percent · n_samples⌋, exactly.
 

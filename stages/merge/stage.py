@@ -32,7 +32,13 @@ from stages.merge.constrained import (
 from stages.merge.corrected import corrected
 from stages.merge.linkage import empty_linkage, extend_linkage
 from stages.merge.result import StageMerges
-from stages.merge.schedule import initial_labels, least_merge_percent, number_of_merges, stage_merges
+from stages.merge.schedule import (
+    initial_labels,
+    least_merge_percent,
+    number_of_merges,
+    require_fewer_clusters,
+    stage_merges,
+)
 from stages.merge.selection.links import Constraints
 from stages.processes import together
 from stages.reporting import Keeping, Reporter, in_thousandths, pairs_a_second
@@ -276,13 +282,12 @@ def _n_merges(dataset: Artifact, previous: Artifact | None, stage: int, paramete
     n_samples = dataset_manifest(dataset).summary.n_train
     n_before = n_samples if previous is None else clusters_manifest(previous).summary.n_clusters
     if parameters.n_clusters is not None:
-        if parameters.n_clusters >= n_before:
-            what = (
-                "train samples"
-                if previous is None
-                else f"clusters of stage {clusters_manifest(previous).summary.stage}, which `start='previous'` merges"
-            )
-            raise UsageError(f"`n_clusters` must be less than the {n_before} {what}, got {parameters.n_clusters}")
+        what = (
+            "train samples"
+            if previous is None
+            else f"clusters of stage {clusters_manifest(previous).summary.stage}, which `start='previous'` merges"
+        )
+        require_fewer_clusters(parameters.n_clusters, n_before, what)
         return n_before - parameters.n_clusters
     n_merges = stage_merges(n_samples, parameters.merge_percent, stage=stage, start=parameters.start)
     if n_merges == 0:

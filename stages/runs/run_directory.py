@@ -49,7 +49,7 @@ class RunDirectory:
 
     `chosen` are the versions an earlier step gave, by kind and stage; `pinned` those asked for by kind; others are taken
     newest. In a run of several datasets they are the newest that were made from the dataset taken, and from no other.
-    `root` may also be given as text.
+    `root` may also be given as text. UsageError if it is a file, or lies in one.
     """
 
     root: Path
@@ -58,6 +58,8 @@ class RunDirectory:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "root", Path(self.root))
+        if taken := next((place for place in (self.root, *self.root.parents) if place.is_file()), None):
+            raise UsageError(f"`run` must be a folder, got the file {taken}; give another")
 
     def choose(self, artifact: Artifact, stage: int) -> RunDirectory:
         """This run, in which exactly `artifact` is found as its kind at `stage`, any for a kind without stages."""

@@ -7,6 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from schemas.parameters import MergeParameters
+from stages.errors import UsageError
+from stages.loop.last_clusters import asked_merge
 from stages.merge import initial_labels
 from stages.runs.lineage import parent_of
 from stages.runs.run_directory import RunDirectory, clusters_manifest
@@ -66,6 +69,8 @@ def test_a_number_ends_the_run_with_so_many_clusters_whatever_the_schedule_leave
     assert clusters_manifest(clusters).parameters.n_clusters == 5
     other = dbc("merge", *PLAIN, "--n-clusters", "3", "--json").json
     assert (other["stage"], other["n_clusters"]) == (3, 3)
+    with pytest.raises(UsageError, match="`n_clusters` must be less than the 16 train samples, got 16"):
+        asked_merge(RunDirectory(run), MergeParameters(), 16)
     assert "which ends the run with 3 clusters" in dbc("export", "clusters", "--out", "c.csv").err
 
 

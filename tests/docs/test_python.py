@@ -80,6 +80,7 @@ WRONG: list[tuple[str, Any]] = [
     ("`reporter` must have the methods `task`, `note` and `warn`, got <", lambda: Context(reporter=print)),  # type: ignore[arg-type]
     ("`n_clusters` must be a whole number, got 'many'", lambda: asked_merge(RUN, MergeParameters(), "many")),  # type: ignore[arg-type]
     ("`n_clusters` must be at least 1, got -1", lambda: asked_merge(RUN, MergeParameters(), -1)),
+    ("`run` must be a folder, got the file ", lambda: RunDirectory(__file__)),
     ("unknown `cache` 'hots': choose one of auto, device,", lambda: Context(cache="hots")),  # type: ignore[arg-type]
 ]
 
