@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import re
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -13,10 +14,11 @@ from typing import Any, TextIO
 
 from stages.errors import DbcError, UsageError
 from stages.ingest.formats.layout import shortened
-from stages.ingest.formats.names import is_missing, plain, relative_path, shown
+from stages.ingest.formats.names import counted, is_missing, plain, relative_path, shown
 from stages.ingest.formats.programs import Program, joined, program_of
 from stages.plain_files import plain_file, why_not_utf8
 
+BOM = "\ufeff"
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _BROKEN = frozenset({"#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!", "#SPILL!", "#CALC!", "#FIELD!"})
 """What Excel writes where a formula has no value."""
@@ -64,8 +66,8 @@ class CsvFile:
     def written(self) -> list[list[str]]:
         """The cells of all columns as they are in the file, the header first, without rows that have none."""
         with self.file.open(encoding="utf-8-sig", newline="") as text:
-            rows = [row for row in csv.reader(text, delimiter=self.delimiter) if any(row)]
-        return rows[_names_delimiter(rows[0]) :]
+            reader = csv.reader(text, delimiter=self.delimiter)
+            return [_first(reader, next(iter(self.cells))), *(row for row in reader if any(map(str.strip, row)))]
 
     def take(self, order: list[int]) -> CsvFile:
         """The rows `order`, in that order."""
@@ -111,9 +113,10 @@ def read_csv_file(
         kept: dict[str, str] = {}
         folder = PurePosixPath((root or file.parent).absolute().as_posix())
         top = "the table's folder" if root in (None, file.parent) else "`root`"
-        for row in _rows(reader, file, n_cells=len(names) if is_whole else 0):
-            if not any(row):
-                continue
+        no_rows: Counter[str] = Counter()
+        path = dict(found)["path"] if "path" in cells and not are_ingested and program is None else -1
+        rows = filter(lambda row: any(map(str.strip, row)), _rows(reader, file, n_cells=len(names) if is_whole else 0))
+        for row in rows if path < 0 else _listed(rows, names, path, folder, no_rows):
             if len(row) > len(names):
                 raise UsageError(
                     f"{shown(file)} line {reader.line_num} has {len(row)} cells under {len(names)} columns; "
@@ -130,17 +133,45 @@ def read_csv_file(
                 else:
                     cell = cell.strip()
                     if cell not in kept:
-                        if cell in _BROKEN:
-                            raise UsageError(
-                                f"{shown(file)} line {reader.line_num}: {name} {cell} is an error of a formula; mend it, or "
-                                "write NA if it is not known"
-                            )
-                        kept[cell] = cell
+                        kept[cell] = _checked(file, reader.line_num, name, cell)
                     cells[name].append(kept[cell])
     if not line and not may_be_empty:
         raise UsageError(f"{shown(file)} has no rows below its header; list one image a row")
     ignored = tuple(name for name in names if name and name not in columns)
-    return CsvFile(file, delimiter, line, cells, ignored, program, tuple(_short(file, line, n_cells, names)))
+    told = [f"{shown(file)}: lines taken for no rows: {counted(no_rows)}"] if no_rows else []
+    return CsvFile(file, delimiter, line, cells, ignored, program, (*told, *_short(file, line, n_cells, names)))
+
+
+def _listed(
+    rows: Iterable[list[str]], names: list[str], path: int, folder: PurePosixPath, no_rows: Counter[str]
+) -> Iterator[list[str]]:
+    """The `rows`, with a picture in the cell `path`, but comments and the header once more, which are counted in `no_rows`."""
+    for row in rows:
+        row[0] = row[0].removeprefix(BOM)
+        cell = row[path] if path < len(row) else ""
+        is_full = 1 < len(names) <= sum(map(bool, row))
+        if row[0].startswith("#") and not (is_full or (cell and Path(folder, cell).is_file())):
+            no_rows["that begin with #"] += 1
+        elif cell.strip().lower() == names[path] and [name.strip().lower() for name in row] == names:
+            no_rows["that repeat the header"] += 1
+        else:
+            yield row
+
+
+def _checked(file: Path, line: int, name: str, cell: str) -> str:
+    if "\0" in cell:
+        raise _unfinished(file, line)
+    if cell in _BROKEN:
+        raise UsageError(
+            f"{shown(file)} line {line}: {name} {cell} is an error of a formula; mend it, or write NA if it is not known"
+        )
+    return cell
+
+
+def _unfinished(file: Path, line: int) -> UsageError:
+    return UsageError(
+        f"{shown(file)} line {line} holds bytes 0, as a file does that was not written to its end; write it anew"
+    )
 
 
 def _short(file: Path, line: array[int], n_cells: array[int], names: list[str]) -> Iterator[str]:
@@ -233,9 +264,7 @@ def _header(
         text.seek(0)
         reader = csv.reader(text, strict=True, delimiter=delimiter)
         try:
-            first = next(reader, [])
-            first = next(reader, []) if _names_delimiter(first) else first
-            names = [name.strip().lower() for name in first]
+            names = [name.strip().lower() for name in _first(reader, needed)]
             others = {name: means for name, means in (also or {}).items() if means not in names}
             names = [others.get(name, name) for name in names]
         except csv.Error as error:
@@ -253,7 +282,6 @@ def _header(
     if needed == "path":
         alike = [name for name in found if re.sub("[^a-z]", "", name) in _PATHS]
         advice = "name the column of image paths so, in a header with commas, semicolons or tabs"
-        advice = "take out the lines that begin with #, as comments do" if found and found[0][:1] == "#" else advice
         advice = f"rename {shown(alike[0])} to path, if it holds the paths of images" if alike else advice
         if program := program_of(found):
             raise OfProgramError(
@@ -263,6 +291,22 @@ def _header(
     names = [plain(name if len(name) <= _LONGEST else f"{name[:_LONGEST]}…") for name in found]
     columns = shortened(names, most=_MOST) or "none"
     raise UsageError(f"{shown(file)} has no column '{needed}' (columns found: {columns}); {advice}")
+
+
+def _first(reader: Any, needed: str) -> list[str]:
+    """The row of names: the first that is neither empty, nor a comment, nor Excel's line of what separates columns.
+
+    A second BOM, as two programs leave it, and a # before names, as NumPy writes it, are taken off.
+    """
+    for row in reader:
+        if row and row[0].startswith((BOM, "#")):
+            is_comment = row[0].lstrip(BOM).startswith("#")
+            row[0] = row[0].lstrip(f"{BOM}# ").strip('"')
+            if is_comment and needed not in (name.strip().lower() for name in row):
+                continue
+        if any(map(str.strip, row)) and not _names_delimiter(row):
+            return row  # type: ignore[no-any-return]
+    return []
 
 
 def _names_delimiter(row: list[str]) -> bool:
@@ -287,7 +331,9 @@ def _relative(file: Path, line: int, path: str, folder: PurePosixPath, top: str 
     UsageError if it leaves the folder, which `top` describes, unless a picture is there, as after more were added from a
     folder beside it; without `top` it stays as it is.
     """
-    if is_missing(path) or "\0" in path:
+    if "\0" in path:
+        raise _unfinished(file, line)
+    if is_missing(path):
         raise UsageError(f"{shown(file)} line {line} has path {shown(path)}; give the path of an image")
     found = relative_path(path, folder)
     if found is None and (top is None or (_BESIDE.match(path) and Path(folder, path).is_file())):

@@ -227,7 +227,7 @@ def test_a_folder_with_no_table_or_two_is_refused(tmp_path):
         ("path\n", "no rows"),
         ("path,pid\na.jpg,1\nb.jpg,1,2\n", "line 3 has 3 cells under 2 columns"),
         ("path,pid\n,1\n", "line 2 has path ''"),
-        ("path\na\0.jpg\n", "line 2 has path 'a\\x00.jpg'"),
+        ("path\na\0.jpg\n", "line 2 holds bytes 0"),
         ("path\n../a.jpg\n", "line 2: path '../a.jpg' leaves"),
         ("path\n/etc/a.jpg\n", "line 2: path '/etc/a.jpg' leaves"),
         ("path\nb.jpg\na.jpg\n./b.jpg\n", "'b.jpg' in lines 2 and 4"),
@@ -285,6 +285,28 @@ def test_names_that_look_alike_are_told(tmp_path, twin):
     assert "names of pid written in two ways that look alike: 1" in read_as(table, "csv")[1].warnings[0]
 
 
-def test_a_comment_above_the_header_is_called_so(tmp_path):
-    told = refusal(write(tmp_path, "# made by me\npath,pid\na.jpg,a\n"), "csv")
-    assert told.endswith("take out the lines that begin with #, as comments do")
+@pytest.mark.parametrize(
+    "content",
+    [
+        "# made by me, 2024\npath,pid\n#1.jpg,1\n# the second\nb.jpg,2\n",
+        "# path,pid\n#1.jpg,1\nb.jpg,2\n#",
+        '\ufeff\ufeff"path",pid\n#1.jpg,1\n , \n\ufeffb.jpg,2\n,,,\n',
+        "\n,\nsep=,\npath,pid\n#1.jpg,1\npath,pid\nb.jpg,2\n",
+    ],
+)
+def test_lines_that_are_no_rows_are_passed_over(tmp_path, content):
+    write(tmp_path, content)
+    (tmp_path / "#1.jpg").touch()
+    samples, findings = read_as(tmp_path, "csv")
+    assert (samples.path, samples.identity) == (("#1.jpg", "b.jpg"), ("1", "2"))
+    told = {
+        "that begin with #": "\n#" in content.replace("\n#1", ""),
+        "that repeat the header": content.count("pid") > 1,
+    }
+    expected = [f"lines taken for no rows: 1 {why}" for why, is_told in told.items() if is_told]
+    assert [line.partition("': ")[2] for line in findings.warnings] == expected
+
+
+@pytest.mark.parametrize("content", ["path,pid\na.jpg,1\0\n", "path,pid\na.jpg,1\n\0\0\0"])
+def test_bytes_0_are_refused(tmp_path, content):
+    assert "holds bytes 0, as a file does that was not written to its end" in refusal(write(tmp_path, content), "csv")
