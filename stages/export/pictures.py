@@ -12,7 +12,7 @@ from stages.ingest.aspect import taken_at
 from stages.ingest.decode.crops import BadImageError
 from stages.ingest.decode.pixels import is_video
 from stages.ingest.decode.video_file import frame_seconds
-from stages.ingest.formats.names import shown
+from stages.ingest.formats.names import shown, told_zones
 from stages.ingest.source_digest import digest_each
 from stages.ingest.whereabouts import Pictures, find_pictures
 from stages.reporting import Reporter
@@ -54,7 +54,7 @@ def with_times(rows: Sequence[Member], taken: Mapping[str, str]) -> tuple[list[M
     n_found = sum(map(bool, taken.values()))
     told = f"times of {n_found} pictures are those that cameras wrote into them (EXIF)"
     timed = [replace(row, timestamp=row.timestamp or taken.get(row.path) or None) for row in rows]
-    return timed, (told,) if n_found else ()
+    return timed, (told, *told_zones(row.timestamp or "" for row in timed)) if n_found else ()
 
 
 def with_own_times(members: Members, reporter: Reporter) -> Members:

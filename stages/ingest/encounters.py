@@ -16,7 +16,7 @@ from stages.ingest.aspect import MOST_PICTURES, taken_at
 from stages.ingest.formats.detections import with_names
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.layout import shortened
-from stages.ingest.formats.names import shown
+from stages.ingest.formats.names import shown, told_zones
 from stages.samples import Samples
 
 MIDNIGHT = datetime.min.time()
@@ -47,6 +47,7 @@ def by_time(samples: Samples, root: Path, *, gap: float, findings: Findings, whe
             "`encounter_gap` needs times of pictures, by a column timestamp or as cameras write them into files (EXIF), and "
             "none is known; leave it out"
         )
+    findings.warnings += [line for line in told_zones(times) if line not in findings.warnings]
     names, n_several = _names(samples, times, gap)
     told = f"encounters of more than one picture, each at most {gap:g} s after the one before: {n_several}"
     without = times.count("")

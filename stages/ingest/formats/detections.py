@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +20,16 @@ from stages.errors import UsageError
 from stages.ingest.decode.pixels import shown_size
 from stages.ingest.formats.format import Findings
 from stages.ingest.formats.listing import NAMED, lost_files
-from stages.ingest.formats.names import counted, doubts, has_short_year, is_missing, iso_time, numbers_of, shown
+from stages.ingest.formats.names import (
+    counted,
+    doubts,
+    has_short_year,
+    is_missing,
+    iso_time,
+    numbers_of,
+    shown,
+    told_zones,
+)
 from stages.ingest.formats.numbers import NO_NUMBER
 from stages.ingest.formats.path_patterns import camera_texts, identity_texts, view_texts
 from stages.ingest.formats.splits import own_splits
@@ -494,12 +502,7 @@ def times_of(texts: Sequence[str], findings: Findings) -> tuple[str, ...]:
         findings.warnings.append(
             f"times not written as 2024-05-31 07:15:00, taken for missing: {len(unread)}, such as {kinds}"
         )
-    has_zone = [datetime.fromisoformat(time).tzinfo is not None for time in times if time]
-    if len(set(has_zone)) > 1:
-        findings.warnings.append(
-            f"times with a zone, as 07:15:00Z: {sum(has_zone)} of {len(has_zone)}; the others are compared with them as if in "
-            "UTC, in encounters too; write all of them one way"
-        )
+    findings.warnings += told_zones(times)
     n_short = sum(map(has_short_year, texts))
     if n_short:
         findings.notes.append(f"years of two digits, taken for those from 1969 to 2068: {n_short} of {len(times)}")

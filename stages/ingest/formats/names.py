@@ -151,6 +151,17 @@ def has_short_year(text: str) -> bool:
     return date is not None and len(date["year"]) < len("2024") and bool(iso_time(text))
 
 
+def told_zones(times: Iterable[str]) -> list[str]:
+    """A line to warn with if some of `times` (ISO 8601, or empty) name a zone and others do not; or none."""
+    has_zone = [datetime.fromisoformat(time).tzinfo is not None for time in times if time]
+    if len(set(has_zone)) < 2:
+        return []
+    return [
+        f"times with a zone, as 07:15:00Z: {sum(has_zone)} of {len(has_zone)}; the others are compared with them as if in "
+        "UTC, in encounters too; write all of them one way"
+    ]
+
+
 def numbers_of(texts: Sequence[str], *, smallest: int) -> list[int]:
     """One number for each text, equal for equal texts only; `UNKNOWN` for a missing one.
 

@@ -328,7 +328,8 @@ def test_times_of_exif_are_taken_if_the_source_has_none(root: Path) -> None:
     media = dict(line.split(",")[4:2:-1] for line in layout.files["media.csv"].splitlines()[1:])
     assert media == {"images/c.jpg": "2024-05-31T07:15:00+02:00", "images/b.png": "", "images/gone.jpg": "2024-06-01"}
     assert layout.notes[0] == "times of 1 pictures are those that cameras wrote into them (EXIF)"
-    assert "times of pictures" in layout.notes[1]
+    assert layout.notes[1].startswith("times with a zone, as 07:15:00Z: 1 of 2; the others are compared")
+    assert "times of pictures" in layout.notes[2]
     layout = written("matchypatchy", root, rows[:2])
     assert [line.split(",")[1] for line in layout.files[""].splitlines()[1:]] == ["2024-05-31T07:15:00+02:00", ""]
     assert layout.notes[0] == "times of 1 pictures are those that cameras wrote into them (EXIF)"

@@ -129,6 +129,16 @@ def test_cameras_write_times_into_files(tmp_path: Path) -> None:
     assert of_path["0.jpg"] == of_path["1.jpg"] != of_path["2.jpg"]
 
 
+def test_times_with_and_without_a_zone_in_files_are_told(tmp_path: Path) -> None:
+    for name, zone in (("a", "+02:00"), ("b", "")):
+        exif = Image.Exif()
+        exif.get_ifd(0x8769).update({0x9003: "2024:05:31 07:15:00", **({0x9011: zone} if zone else {})})
+        Image.new("RGB", (8, 8)).save(tmp_path / f"{name}.jpg", exif=exif)
+    findings = Findings()
+    by_time(samples_of(("a.jpg", 0, ""), ("b.jpg", 0, "")), tmp_path, gap=60, findings=findings)
+    assert [line.partition(";")[0] for line in findings.warnings] == ["times with a zone, as 07:15:00Z: 1 of 2"]
+
+
 def test_drawn_people_have_no_times(tmp_path: Path) -> None:
     asked = IngestParameters(synthetic=SyntheticParameters(), encounter_gap=5)
     with pytest.raises(UsageError, match="drawn people have none"):
