@@ -11,6 +11,7 @@ import numpy as np
 
 from schemas.parameters import IngestParameters
 from stages.errors import UsageError
+from stages.ingest.decode.pixels import is_video
 from stages.ingest.formats.boxes_file import unread_annotations
 from stages.ingest.formats.detections import with_names
 from stages.ingest.formats.excluded import is_excluded
@@ -55,6 +56,8 @@ _NUMBERED = re.compile(r"c[0-9]+", re.I)
 """Cameras of vehicles, or codes of individuals: doubtful if all folders have such names and hold folders of tracks."""
 _BY_CAMERA = re.compile(r"DCIM|[1-9][0-9]{2}[_A-Z][0-9A-Z_]{4}", re.I)
 """Folders on the card of a camera: what holds one is a card, or a station."""
+_FRAME = re.compile(r"(?:(?:frame|out|output)[-_]?(?=[0-9]{3})|(?:image|img)?[-_]?(?=[0-9]{4}))([0-9]+)\.\w+", re.I)
+"""Frames of a video as programs number them."""
 _NAMED_BY_CAMERA = re.compile(
     r"(?:IMG|DSC|DSCF|DSCN|IMAG|IMGP|PICT|RCNX|MFDC|SUNP|SYFW|CDY|STC|WCT|EK|P[0-9]{3})[-_]*[0-9]{4,}\.\w+"
 )
@@ -109,6 +112,8 @@ def read_folder(source: Path, parameters: IngestParameters, findings: Findings) 
         known = [shown(name) for name in sorted({name for name in compress(names, is_kept) if not is_missing(name)})]
         told = f"identities: the names of {len(known)} folders ({shortened(known)})"
         findings.notes.append(f"{told}; `folder_identities=False` if they are none")
+        if by_folder is None:
+            findings.warnings += _told_frames(kept)
     findings.warnings += doubts(list(compress(names, is_kept)), kind="identities")
     if in_splits:
         split = _given_splits(source, paths, pid, camid, seed=parameters.seed)
@@ -188,7 +193,8 @@ def _identity_names(
         tables = "; for tracks in them, list pictures in a table with the columns path, camera and tracklet"
         tables = tables if all(path in spared or _is_of_track(path) for path in paths) and not in_splits else ""
         kinds = ["view", "camera"] if {name.lower() for name in doubtful} <= SIDES else ["camera"]
-        patterns = ", ".join(f"`{kind}_pattern='^([^/]+)/'` if they are {kind}s" for kind in kinds)
+        first = "'^[^/]+/([^/]+)/'" if in_splits else "'^([^/]+)/'"
+        patterns = ", ".join(f"`{kind}_pattern={first}` if they are {kind}s" for kind in kinds)
         raise UsageError(
             f"{shown(source)} sorts its images into {shortened([shown(name) for name in doubtful])}, which may be no "
             f"identities{why}; say `folder_identities=True` if they are, `folder_identities=False` if not "
@@ -214,6 +220,10 @@ def _doubtful(source: Path, files: Sequence[tuple[str, str]]) -> tuple[Sequence[
         return doubtful, ""
     if len(names) == 1 or all(map(_DATES_OR_CARDS.fullmatch, names)) or {name.lower() for name in names} <= SIDES:
         return names, ""
+    if names and all(map(is_video, names)):
+        return names, ", because videos are called so"
+    if names and all(path.split("/")[1:-1] == ["img1"] for _, path in files):
+        return names, ", because img1 in each holds frames of a sequence, as in MOTChallenge"
     if all(map(_NUMBERED.fullmatch, names)) and all(_is_of_track(path) for _, path in files):
         return names, ", because they hold folders of numbers, as cameras hold tracks"
     cards = {name for name, path in files if name and any(map(_BY_CAMERA.fullmatch, path.split("/")[1:-1]))}
@@ -227,6 +237,24 @@ def _doubtful(source: Path, files: Sequence[tuple[str, str]]) -> tuple[Sequence[
     if alike and 2 * sum(file in alike for file in file_names) >= len(file_names):
         return names, f", because several hold pictures that a camera called alike, such as {shown(min(alike))}"
     return [], ""
+
+
+def _told_frames(paths: Sequence[str]) -> list[str]:
+    """A line to warn with if the pictures of each folder are numbered from 0 or 1, as frames of a video are."""
+    numbers: dict[str, list[int]] = {}
+    for path in paths:
+        folder, _, name = path.rpartition("/")
+        found = _FRAME.fullmatch(name)
+        numbers.setdefault(folder, []).append(int(found[1]) if found else -1)
+    every = [sorted(own) for own in numbers.values()]
+    if len(every) < 2 or any(
+        own[0] not in (0, 1) or own != [*range(own[0], own[-1] + 1)] or len(own) < 2 for own in every
+    ):
+        return []
+    return [
+        f"pictures of each folder are numbered one after the other, such as {shown(paths[0])}, as frames of a video are: if "
+        "folders are videos and no identities, say `folder_identities=False`, and `camera_pattern` if each is of a camera"
+    ]
 
 
 def _tell_splits(paths: Sequence[str], pid: Int32Array, split: UInt8Array, findings: Findings) -> None:

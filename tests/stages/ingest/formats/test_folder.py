@@ -305,3 +305,22 @@ def test_folders_of_cameras_and_individuals_are_not_told_as_views(tmp_path):
     ]:
         _, findings = read_as(tmp_path / source, layout, **parameters)
         assert not any("may be views" in note for note in findings.notes), source
+
+
+@pytest.mark.parametrize(
+    ("pattern", "first", "is_told"),
+    [
+        ("{:06}.jpg", 1, True),
+        ("frame_{:03}.png", 0, True),
+        ("{:03}.jpg", 1, False),
+        ("{:06}.jpg", 2, False),
+        ("x{:06}.jpg", 1, False),
+    ],
+)
+def test_folders_of_numbered_frames_are_told(tmp_path, pattern, first, is_told):
+    touch(tmp_path, [f"{folder}/{pattern.format(number)}" for folder in ("GH01", "GH02") for number in range(first, 4)])
+    warnings = read_as(tmp_path, "folder")[1].warnings
+    assert [line.partition(",")[0] for line in warnings] == is_told * [
+        "pictures of each folder are numbered one after the other"
+    ]
+    assert read_as(tmp_path, "folder", folder_identities=True)[1].warnings == []
