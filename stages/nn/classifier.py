@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from stages.nn.cross_entropy import softmax_loss
 from stages.nn.lookup_table import repelled_loss
 
 DEVIATION = 0.001
@@ -22,22 +21,11 @@ def new_classifier(embedding_dim: int, n_classes: int, *, seed: int, device: tor
     return layer.to(device)
 
 
-def loss_with_exclusive(
-    logits: Tensor,
-    labels: Tensor,
-    embedding: Tensor,
-    table: Tensor,
-    rows: Tensor,
-    *,
-    temperature: float,
-    weights: Tensor | None = None,
-) -> tuple[Tensor, Tensor]:
-    """λ times the softmax loss of `logits` (B, K) and (1 − λ) times the repelled loss of other samples, each of which is its
-    own class; and the share of right classes among the former.
+def with_exclusive(classified: Tensor, embedding: Tensor, table: Tensor, rows: Tensor, *, temperature: float) -> Tensor:
+    """λ times the `classified` loss and (1 − λ) times the repelled loss of other samples, each of which is its own class.
 
     `embedding` (B', e) are L2-normalised, and `rows` (B') theirs in `table` (U, e), which holds all U samples without a
-    class; `weights` (B) are those of the former. Wu et al., TIP 2019: λ = 0.8, and a temperature of 0.1 (a factor of 10).
+    class. Wu et al., TIP 2019: λ = 0.8, and a temperature of 0.1 (a factor of 10).
     """
-    classified, accuracy = softmax_loss(logits, labels, weights)
     exclusive, _ = repelled_loss(embedding, table, rows, temperature=temperature)
-    return CLASSIFIED * classified + (1 - CLASSIFIED) * exclusive, accuracy
+    return CLASSIFIED * classified + (1 - CLASSIFIED) * exclusive

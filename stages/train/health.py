@@ -4,40 +4,45 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TypeGuard
+
+from schemas.parameters import TrainParameters
 
 CHANCE_SHARE = 0.98
-"""If the last epoch's loss is above this share of ln K, the clusters were not learned."""
+"""If the last epoch's loss is above this share of what guessing gives, the clusters were not learned."""
 LEAST_SPREAD = 1e-3
 """If the feature spread is below this, features have collapsed to a single point."""
 
 
-def is_as_guessing(last_loss: float | None, n_clusters: int | None) -> TypeGuard[float]:
-    """Whether the last epoch's loss, None if nothing was trained, is about ln K or more: K clusters were not learned."""
-    if last_loss is None or n_clusters is None or n_clusters < 2:
-        return False
-    return last_loss > CHANCE_SHARE * math.log(n_clusters)
+def guessed_loss(parameters: TrainParameters, n_clusters: int, *, n_steps: int) -> float | None:
+    """The loss of guessing: ln K, with what a queue holds of others beside the K clusters; None of a loss with a margin."""
+    queued = min(parameters.queue_size, n_steps * parameters.batch_size) if parameters.loss == "oim" else 0
+    return None if parameters.loss == "dal" or n_clusters < 2 else math.log(n_clusters + queued)
+
+
+def is_as_guessing(last_loss: float | None, guessed: float | None) -> bool:
+    """Whether the last epoch's loss, None if nothing was trained, is about the `guessed` one or more."""
+    return last_loss is not None and guessed is not None and last_loss > CHANCE_SHARE * guessed
 
 
 @dataclass(frozen=True)
 class Health:
     """Loss and feature spread of the last epoch, None if no step was taken.
 
-    `last_loss` is the epoch's mean; guessing gives ln K. `feature_spread` is 1 − ‖mean f‖² over the L2-normalised
+    `last_loss` is the epoch's mean, `guessed` that of guessing. `feature_spread` is 1 − ‖mean f‖² over the L2-normalised
     pooled features f: half their mean squared distance from each other, in [0, 1].
     """
 
-    n_clusters: int
+    guessed: float | None
     last_loss: float | None
     feature_spread: float | None
 
     def warnings(self) -> tuple[str, ...]:
         """A line for each sign of collapse, with what to try; usually none."""
         lines = []
-        if is_as_guessing(self.last_loss, self.n_clusters):
+        if self.last_loss is not None and self.guessed is not None and is_as_guessing(self.last_loss, self.guessed):
             lines.append(
-                f"training: loss {self.last_loss:.3f} is as high as that of guessing, ln K = "
-                f"{math.log(self.n_clusters):.3f}; try more `epochs`, another `learning_rate` or another `recipe`"
+                f"training: loss {self.last_loss:.3f} is as high as that of guessing, ln {math.exp(self.guessed):.0f} = "
+                f"{self.guessed:.3f}; try more `epochs`, another `learning_rate` or another `recipe`"
             )
         if self.feature_spread is not None and self.feature_spread < LEAST_SPREAD:
             lines.append(

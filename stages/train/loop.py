@@ -26,7 +26,7 @@ from stages.processes import Processes
 from stages.train.backbone_graphs import recorded, without_search
 from stages.train.checkpoints import StageCheckpoints
 from stages.train.freeze import freeze_through, set_training_mode
-from stages.train.health import Health
+from stages.train.health import Health, guessed_loss
 from stages.train.images.augment import augmented_input
 from stages.train.images.draws import draw_step, of_samples
 from stages.train.images.feed import ToInput, feed
@@ -348,7 +348,7 @@ def _result(state: State, task: _Task, *, n_clusters: int) -> TrainResult:
         losses.copy(),
         accuracies.copy(),
         Health(
-            n_clusters=n_clusters,
+            guessed=guessed_loss(task.parameters, n_clusters, n_steps=task.n_steps),
             last_loss=float(losses[-task.steps_per_epoch :].mean()) if trained else None,
             feature_spread=1 - float(mean_feature.square().sum()) if trained else None,
         ),

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from schemas.parameters import TrainParameters
 from stages.nn.association import association_loss, move_anchors
-from stages.nn.classifier import loss_with_exclusive
+from stages.nn.classifier import with_exclusive
 from stages.nn.cross_entropy import softmax_loss
 from stages.nn.hard_triplets import batch_hard_triplet_loss
 from stages.nn.lookup_table import repelled_loss, update_table
@@ -30,7 +30,7 @@ Network = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Stepped:
-    """(loss without triplets, accuracy) of a step, one tensor on the device, and the L2-normalised pooled features (B, d)."""
+    """(loss of the clusters alone, accuracy) of a step, one tensor on the device, and the L2-normalised pooled features."""
 
     reading: Tensor
     features: Tensor
@@ -57,8 +57,12 @@ def train_step(
     )
     apart = state.model.head(features[n_classified:]) if n_classified < n_samples else None
     weights = None if draw.weights is None else draw.weights.to(targets.device, non_blocking=True)[:n_classified]
-    loss, accuracy = _loss(state, embedding, targets, temperature=parameters.temperature, apart=apart, weights=weights)
+    temperature = parameters.temperature
+    loss, accuracy = _loss(state, embedding, targets[:n_classified], temperature=temperature, weights=weights)
+    # what else is learned is not compared with guessing clusters
     reading = torch.stack([loss.detach(), accuracy])
+    if apart is not None:
+        loss = with_exclusive(loss, apart, state.lookup_table, _rows(targets[n_classified:]), temperature=temperature)
     if parameters.triplet:
         loss = loss + parameters.triplet * batch_hard_triplet_loss(features, targets, weights=weights)
     state.optimizer.zero_grad()
@@ -95,17 +99,11 @@ def _loss(
     targets: Tensor,
     *,
     temperature: float,
-    apart: Tensor | None,
     weights: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     """Loss and accuracy of a batch: by a classifier, association or instance matching if `state` has what it needs, else
-    the repelled loss. `apart` are the embeddings of samples without a class, whose targets are the last. `weights` are those
-    of the others; association has none, as it knows no clusters.
+    the repelled loss. Association has no `weights`, as it knows no clusters.
     """
-    if state.classifier is not None and apart is not None:
-        logits, classes, rows = state.classifier(embedding), targets[: len(embedding)], _rows(targets[len(embedding) :])
-        table = state.lookup_table
-        return loss_with_exclusive(logits, classes, apart, table, rows, temperature=temperature, weights=weights)
     if state.classifier is not None:
         return softmax_loss(state.classifier(embedding), targets, weights)
     if state.cameras is not None:

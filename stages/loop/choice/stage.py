@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from schemas.parameters import MergeParameters
+from schemas.manifest import ModelManifest
+from schemas.parameters import MergeParameters, TrainParameters
 from stages.errors import MemoryLimitError
 from stages.evaluate.clusters.cameras import same_camera_chance, same_camera_merges
 from stages.features.prepared import Prepared, prepared
@@ -26,7 +27,7 @@ from stages.runs.lineage import dataset_of, features_and_dataset, with_clusters
 from stages.runs.run_directory import RunDirectory, clusters_manifest, model_manifest
 from stages.runs.store import Artifact
 from stages.samples import TRAIN
-from stages.train.health import is_as_guessing
+from stages.train.health import guessed_loss, is_as_guessing
 from stages.typing import Int32Array
 
 SAMPLING_SEED = 0
@@ -55,8 +56,15 @@ def joined_pairs(run: RunDirectory, stage: int) -> JoinedPairs | None:
 def guessing(run: RunDirectory, stages: Iterable[int]) -> frozenset[int]:
     """The stages whose model ended its training with a loss as high as that of guessing."""
     models = {stage: run.newest_up_to("model", stage) for stage in stages}
-    summaries = {stage: model_manifest(model).summary for stage, model in models.items() if model is not None}
-    return frozenset(stage for stage, told in summaries.items() if is_as_guessing(told.loss_last, told.n_clusters))
+    manifests = {stage: model_manifest(model) for stage, model in models.items() if model is not None}
+    return frozenset(stage for stage, manifest in manifests.items() if _learned_nothing(manifest))
+
+
+def _learned_nothing(model: ModelManifest) -> bool:
+    told, parameters = model.summary, model.parameters
+    if told.n_clusters is None or not isinstance(parameters, TrainParameters):
+        return False
+    return is_as_guessing(told.loss_last, guessed_loss(parameters, told.n_clusters, n_steps=told.n_steps or 0))
 
 
 def measured(run: RunDirectory, compared: Compared, reporter: Reporter = SILENT) -> list[StageMeasures]:

@@ -172,7 +172,7 @@ def test_collapse_is_told_by_its_signs() -> None:
     assert result.health.feature_spread == pytest.approx(0, abs=1e-6)
     lines = result.health.warnings()
     assert len(lines) == 2
-    assert "ln K = 2.773" in lines[0]
+    assert "ln 16 = 2.773" in lines[0]
     assert "features have collapsed to a single point" in lines[1]
 
 
