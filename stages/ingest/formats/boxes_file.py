@@ -54,6 +54,7 @@ def rows_of(file: Path, *, is_truth: bool) -> tuple[list[Row], int]:
             continue
         before = number if row.track == NO_TRACK else first.setdefault((row.frame, row.track), number)
         if before != number:
+            refuse_cameras(file)
             raise UsageError(
                 f"{shown(file)} line {number} has a box of track {row.track} in frame {row.frame}, as line {before}; keep one"
             )
@@ -62,6 +63,33 @@ def rows_of(file: Path, *, is_truth: bool) -> tuple[list[Row], int]:
         told = f"all {n_ignored} have confidence 0, which ground truth ignores" if n_ignored else "it is empty"
         raise UsageError(f"{shown(file)} has no boxes: {told}; leave the sequence out")
     return rows, n_ignored
+
+
+def refuse_cameras(source: Path) -> None:
+    """Raise UsageError, with the way to take them, for boxes of many cameras in the text `source`, or one in that folder."""
+    for file in [source] if source.is_file() else _first(source, "*.txt"):
+        if why := _told_cameras(file):
+            raise UsageError(f"{shown(file)} {why}")
+
+
+def _told_cameras(file: Path) -> str | None:
+    """What to do with boxes that begin with a camera, before id and frame; None if those of `file` do not.
+
+    With frames first, an id would be in one frame again and again.
+    """
+    lines = _head(file).decode("utf-8-sig", "replace").splitlines()[:-1]
+    rows = [tuple(fields[:3]) for fields in map(_SEPARATOR.split, lines) if len(fields) > _FEWEST]
+    numbers = [list(map(number_of, row)) for row in rows]
+    if not all(id_ is not None and id_ > 0 and frame is not None for _, id_, frame in numbers):
+        return None
+    if not len({row[:2] for row in rows}) < len(set(rows)) == len(rows):
+        return None
+    comma = " -F," if "," in lines[0] else ""
+    return (
+        "begins each line with a camera, as the AI City Challenge does (camera, id, frame, left, top, …); write the lines of "
+        "one into gt/gt.txt in the folder of its video, or NAME.txt beside the video NAME: "
+        f"awk{comma} -v OFS=, '$1=={plain(rows[0][0])} {{print $3, $2, $4+1, $5+1, $6, $7}}' {plain(file.name)}"
+    )
 
 
 def other_lengths(n_fields: Sequence[int]) -> list[int]:
@@ -99,7 +127,10 @@ def unread_boxes(root: Path, frames: Iterable[str]) -> list[str]:
     lines = [f"{shown(file.relative_to(root))} is not read: {why}" for file, why in told if why is not None]
     texts = [each for place in sorted({root, *(file.parent for file in beside)}) for each in _first(place, "*.txt")]
     others = [file for file in texts if file not in beside and looks_like_mot(file)]
-    if others:
+    cameras = [f"{shown(file.relative_to(root))} {why}" for file in others if (why := _told_cameras(file))]
+    if cameras:
+        lines += cameras
+    elif others:
         stems = sorted((PurePosixPath(name).name for name in names), key=len, reverse=True)
         stem = next((stem for stem in stems if others[0].stem.startswith(stem)), "NAME")
         lines.append(

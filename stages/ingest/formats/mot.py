@@ -13,7 +13,15 @@ from pathlib import Path, PurePosixPath
 from schemas.parameters import IngestParameters
 from stages.errors import UsageError
 from stages.ingest.decode.pixels import VIDEO_SUFFIXES, is_video
-from stages.ingest.formats.boxes_file import NO_TRACK, Row, looks_like_mot, of_other_length, other_lengths, rows_of
+from stages.ingest.formats.boxes_file import (
+    NO_TRACK,
+    Row,
+    looks_like_mot,
+    of_other_length,
+    other_lengths,
+    refuse_cameras,
+    rows_of,
+)
 from stages.ingest.formats.detections import Detection, samples_of
 from stages.ingest.formats.format import NAMING, Findings, Format
 from stages.ingest.formats.layout import shortened
@@ -52,6 +60,7 @@ def read_mot(source: Path, root: Path, parameters: IngestParameters, findings: F
     """
     every = find_sequences(source, root)
     if not every:
+        refuse_cameras(source)
         raise UsageError(
             f"{shown(source)} has no sequence: give a folder with img1 (or one video) and gt/gt.txt or det/det.txt, a folder "
             "of such, or NAME.txt (or its folder) beside a video or a folder NAME, or with the folder of these as `root`"

@@ -224,3 +224,20 @@ def test_lines_of_another_number_of_fields_are_told(tmp_path: Path) -> None:
         f"lines with another number of fields than most in their file: 1, the first '{source}/gt/gt.txt' line 3; if it"
     )
     assert read(source, "mot")[1].warnings[0].startswith(told)
+
+
+@pytest.mark.parametrize(("separator", "awk"), [(" ", "awk -v"), (",", "awk -F, -v")])
+def test_boxes_that_begin_with_a_camera_are_refused_with_the_way_to_take_them(
+    tmp_path: Path, separator: str, awk: str
+) -> None:
+    rows = [f"{c} {i} {f} 5 6 12 14 1.5 2.5" for c in (8, 9) for i in (1, 2) for f in range(3)]
+    text(tmp_path / "truth.txt", "\n".join(rows).replace(" ", separator) + "\n")
+    way = f"{awk} OFS=, '$1==8 {{print $3, $2, $4+1, $5+1, $6, $7}}' truth.txt"
+    for layout in ("mot", "folder"):
+        told = refusal(tmp_path, layout)
+        assert "begins each line with a camera" in told
+        assert told.endswith(way)
+    pictures(tmp_path, *(f"{folder}/{number}.jpg" for folder in ("c008", "truth") for number in (1, 2, 3)))
+    assert refusal(tmp_path, "mot").endswith(way)
+    (tmp_path / "truth.txt").rename(tmp_path / "other.txt")
+    assert any(line.endswith(f"{way[:-9]}other.txt") for line in read(tmp_path, "folder")[1].warnings)
