@@ -40,11 +40,14 @@ class Row(NamedTuple):
     n_fields: int
 
 
-def rows_of(file: Path, *, is_truth: bool) -> tuple[list[Row], int]:
+def rows_of(file: Path, *, is_truth: bool, may_repeat: bool = False) -> tuple[list[Row], int]:
     """The lines of `file`, and how many more are ignored: those of ground truth (`is_truth`) with confidence 0.
 
-    UsageError for a line that is no frame, id, left, top, width, height, … or that repeats the track of an earlier one.
+    UsageError for a line that is no frame, id, left, top, width, height, … or that repeats the track of an earlier one
+    in its frame unless it `may_repeat`.
     """
+    if may_repeat:
+        refuse_cameras(file)
     rows, n_ignored = [], 0
     first: dict[tuple[int, int], int] = {}
     for number, text in numbered_lines(file):
@@ -52,11 +55,12 @@ def rows_of(file: Path, *, is_truth: bool) -> tuple[list[Row], int]:
         if is_truth and row.confidence == IGNORED:
             n_ignored += 1
             continue
-        before = number if row.track == NO_TRACK else first.setdefault((row.frame, row.track), number)
+        before = number if may_repeat or row.track == NO_TRACK else first.setdefault((row.frame, row.track), number)
         if before != number:
             refuse_cameras(file)
             raise UsageError(
-                f"{shown(file)} line {number} has a box of track {row.track} in frame {row.frame}, as line {before}; keep one"
+                f"{shown(file)} line {number} has a box of track {row.track} in frame {row.frame}, as line {before}; keep "
+                "one, or leave all but the surest or largest out with `on_bad_image='skip'`"
             )
         rows.append(row)
     if not rows:
@@ -75,14 +79,14 @@ def refuse_cameras(source: Path) -> None:
 def _told_cameras(file: Path) -> str | None:
     """What to do with boxes that begin with a camera, before id and frame; None if those of `file` do not.
 
-    With frames first, an id would be in one frame again and again.
+    With frames first, most ids would be in one frame again.
     """
-    lines = _head(file).decode("utf-8-sig", "replace").splitlines()[:-1]
+    lines = _head(file).decode("utf-8-sig", "replace").splitlines()
     rows = [tuple(fields[:3]) for fields in map(_SEPARATOR.split, lines) if len(fields) > _FEWEST]
     numbers = [list(map(number_of, row)) for row in rows]
     if not all(id_ is not None and id_ > 0 and frame is not None for _, id_, frame in numbers):
         return None
-    if not len({row[:2] for row in rows}) < len(set(rows)) == len(rows):
+    if not 2 * len({row[:2] for row in rows}) <= len(set(rows)) == len(rows) > 0:
         return None
     comma = " -F," if "," in lines[0] else ""
     return (

@@ -113,7 +113,7 @@ def samples_of(
     rows = _without_copies(rows, parameters, findings)
     n_lost = _check_files(rows, root, parameters)
     rows = _of_size(rows, root, findings)
-    rows = list(_named(rows, root, parameters, findings))
+    rows = _without_twins(list(_named(rows, root, parameters, findings)), parameters, findings)
     groups = _groups(rows)
     samples = _table(rows, groups, parameters, findings)
     n_pictures = len({(row.path, row.frame) for row in rows})
@@ -253,6 +253,24 @@ def _without_copies(rows: Sequence[Detection], parameters: IngestParameters, fin
                     "with `on_bad_image='skip'`"
                 )
     return kept
+
+
+def _without_twins(rows: list[Detection], parameters: IngestParameters, findings: Findings) -> list[Detection]:
+    """`rows`, if bad images are skipped with one box of a tracklet in a frame, the surest or largest; others are counted."""
+    if parameters.on_bad_image != "skip":
+        return rows
+    best: dict[tuple[object, ...], Detection] = {}
+    for number, row in enumerate(rows):
+        key = (row.path, row.frame, row.tracklet or number)
+        best[key] = max(best.get(key, row), row, key=_sureness)
+    if len(best) < len(rows):
+        findings.boxes["whose track has another in that frame"] += len(rows) - len(best)
+    return list(best.values())
+
+
+def _sureness(row: Detection) -> tuple[float, float]:
+    """Key by which the box to keep is chosen: its score, or its size."""
+    return (0.0 if math.isnan(row.score) else row.score, math.prod(row.box[2:]) if row.box else 0.0)
 
 
 def _check_files(rows: Sequence[Detection], root: Path, parameters: IngestParameters) -> int:
@@ -398,7 +416,8 @@ def _check_tracklet(members: Sequence[Detection]) -> None:
     for before, row in itertools.pairwise(members):
         if (before.path, before.frame) == (row.path, row.frame):
             raise UsageError(
-                f"{row.origin}: tracklet {shown(row.tracklet)} has the same frame in {before.origin}; keep one"
+                f"{row.origin}: tracklet {shown(row.tracklet)} has the same frame in {before.origin}; keep one, or leave all "
+                "but the surest or largest out with `on_bad_image='skip'`"
             )
         if before.frame == row.frame >= 0:
             raise UsageError(

@@ -67,7 +67,7 @@ def read_mot(source: Path, root: Path, parameters: IngestParameters, findings: F
         )
     sequences = _with_boxes(every, findings)
     told: list[str] = []
-    rows = [_rows(sequence, told) for sequence in sequences]
+    rows = [_rows(sequence, told, may_repeat=parameters.on_bad_image == "skip") for sequence in sequences]
     odd = [
         f"{shown(sequence.boxes)} line {own[place].line}"
         for sequence, own in zip(sequences, rows, strict=True)
@@ -251,9 +251,9 @@ def _is_truth(sequence: Sequence) -> bool:
     return sequence.boxes.name == "gt.txt"
 
 
-def _rows(sequence: Sequence, told: list[str]) -> list[Row]:
+def _rows(sequence: Sequence, told: list[str], *, may_repeat: bool) -> list[Row]:
     """The boxes of a sequence; how many are ignored is `told`."""
-    rows, n_ignored = rows_of(sequence.boxes, is_truth=_is_truth(sequence))
+    rows, n_ignored = rows_of(sequence.boxes, is_truth=_is_truth(sequence), may_repeat=may_repeat)
     if n_ignored:
         told.append(f"{shown(sequence.boxes)}: {n_ignored} boxes with confidence 0 are left out")
     return rows

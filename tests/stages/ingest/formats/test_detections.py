@@ -214,3 +214,21 @@ def test_scaling_is_a_warning_unless_a_box_reaches_beyond_its_picture(
     wanted = [] if is_sure else [f"{told}that are said"]
     assert [warning.partition("; ")[2] for warning in findings.warnings] == wanted
     assert any("boxes are scaled" in note for note in findings.notes) == is_sure
+
+
+def test_of_two_boxes_of_a_track_in_a_frame_the_surest_or_largest_is_kept_if_bad_images_are_skipped(root: Path) -> None:
+    small, large = (1, 1, 4, 4), (2, 2, 5, 5)
+    rows = [
+        row("a.png", 0, tracklet="t", frame=1, box=small, score=0.9),
+        row("a.png", 1, tracklet="t", frame=1, box=large, score=0.8),
+        row("a.png", 2, tracklet="u", frame=1, box=small),
+        row("a.png", 3, tracklet="u", frame=1, box=large),
+        row("a.png", 4, frame=1, box=small),
+        row("a.png", 5, frame=1, box=large),
+    ]
+    findings = Findings()
+    samples = build(root, *rows, findings=findings, on_bad_image="skip")
+    assert sorted(samples.origin) == [f"table row {number}" for number in (0, 3, 4, 5)]
+    assert findings.boxes == {"whose track has another in that frame": 2}
+    with pytest.raises(UsageError, match="keep one, or leave all but the surest or largest out with"):
+        build(root, *rows)

@@ -241,3 +241,11 @@ def test_boxes_that_begin_with_a_camera_are_refused_with_the_way_to_take_them(
     assert refusal(tmp_path, "mot").endswith(way)
     (tmp_path / "truth.txt").rename(tmp_path / "other.txt")
     assert any(line.endswith(f"{way[:-9]}other.txt") for line in read(tmp_path, "folder")[1].warnings)
+
+
+def test_a_track_twice_in_a_frame_is_left_out_and_counted_if_bad_images_are_skipped(tmp_path: Path) -> None:
+    source = mot(tmp_path / "S", ["1,7,1,1,9,9,0.9", "1,7,2,1,9,9,0.8", "2,7,1,1,9,9,0.8"], boxes="det/det.txt")
+    assert "line 2 has a box of track 7 in frame 1, as line 1; keep one, or leave all but" in refusal(source, "mot")
+    samples, findings = read(source, "mot", on_bad_image="skip")
+    np.testing.assert_allclose(samples.score, [0.9, 0.8], rtol=1e-6)
+    assert findings.boxes == {"whose track has another in that frame": 1}
