@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from dbc_cli.command import Given, initial_fields, parse
 from dbc_cli.flags.flag import DECLARED
 from dbc_cli.flags.tables import CAMERA, EVALUATE, MERGE, SEED, WHITEN
+from dbc_cli.flags.training import INITIAL
 from schemas.recipes import DEFAULT_RECIPE, evaluation_of, extraction_of, merging_of, network_of
 from schemas.rules import argument, is_read
 from schemas.stage_names import INIT_STAGE, stage_label
@@ -24,6 +25,22 @@ if TYPE_CHECKING:
 def initial_by_recipe(given: Given) -> dict[str, Any]:
     """The fields of `InitParameters` that are given, and those of the recipe."""
     return {**network_of(given.get("recipe", DEFAULT_RECIPE)), **initial_fields(given, SEED)}
+
+
+def try_initial(given: Given, *initials: Mapping[str, Any]) -> None:
+    """Before a dry run ends at an initial model that is still to be made: refuse one of `initials` that cannot be, as a
+    missing file of weights. Where none of its flags is given nothing is looked at: torch takes seconds to import.
+    """
+    from stages.nn.initial_agreement import new_initial
+
+    run = given.run_directory
+    if not given.fields_of(INITIAL) or run.versions("model", INIT_STAGE):
+        return
+    tried: list[dict[str, Any]] = []
+    for initial in initials:
+        if (asked := {name: value for name, value in initial.items() if name != "seed"}) not in tried:
+            tried.append(asked)
+            new_initial(run, asked, given.context())
 
 
 def tell_of_another_pooling(given: Given) -> None:

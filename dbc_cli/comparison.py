@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dbc_cli.by_recipe import try_initial
 from dbc_cli.command import Given, initial_fields
 from dbc_cli.console import QuietReporter, RichReporter, borderless_table, print_table, print_text
 from dbc_cli.flags.flag import OUTPUT, WHERE, Flag
@@ -224,7 +225,8 @@ def _from_another_set(given: Given, others: Sequence[str], source: OtherSet) -> 
 
 
 def show_plan(given: Given, cells: Sequence[Cell]) -> None:
-    """Print the runs that would be made."""
+    """Print the runs that would be made; the errors of `try_initial`."""
+    try_initial(given, *(cell.plan.initial for cell in cells))
     places = [(given.run / cell.name).as_posix() for cell in cells]
     if given.flag("json"):
         given.print_json({"run": given.run.as_posix(), "would_run": places})

@@ -14,6 +14,7 @@ from dbc_cli.by_recipe import (
     initial_by_recipe,
     merge_parameters,
     tell_of_another_pooling,
+    try_initial,
 )
 from dbc_cli.command import Given, command
 from dbc_cli.commands.extract import FEATURES, extract_parameters
@@ -225,7 +226,8 @@ def run_plan(given: Given, plan: Plan) -> None:
     check_plan(run, plan)
     given.remember()
     if is_dry and not run.versions("model", INIT_STAGE):
-        # all that follows needs it, and torch takes seconds to import
+        # all that follows needs it
+        try_initial(given, plan.initial)
         show_rows(given, [], would_create="model of stage init")
         return
     from stages.loop.run_stages import run_stages

@@ -52,7 +52,7 @@ def initial_model(run: RunDirectory, overrides: Mapping[str, Any], *, context: C
         parameters = _with_overrides(existing, overrides)
         provider = provider_of(parameters.backbone)
         parameters = provider.completed(parameters, given=overrides)
-        if context.dry_run and existing is None and parameters.weights == IMAGENET:
+        if context.dry_run and existing is None and provider.downloads(parameters.weights):
             # a dry run downloads nothing
             return Made("would create", "model", INIT_STAGE, None, None, parameters.model_dump(mode="json"))
         weights = provider.find_weights(parameters.weights, backbone=parameters.backbone, reporter=context.reporter)

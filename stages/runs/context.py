@@ -12,7 +12,7 @@ from typing import get_args
 from schemas.choices import Cache
 from stages.errors import DbcWarning, UsageError
 from stages.escapes import visible_line
-from stages.processes import Processes, own_device, together
+from stages.processes import Processes, is_leader, own_device, together
 from stages.reporting import Reporter, Silent
 
 
@@ -20,7 +20,9 @@ class PythonWarnings(Silent):
     """The reporter of those who call steps from Python: warnings are Python's, of the category `DbcWarning`."""
 
     def warn(self, message: str) -> None:
-        """Warn at the line that called the step."""
+        """Warn at the line that called the step; of several processes the leader alone does."""
+        if not is_leader():
+            return
         frame: FrameType | None = sys._getframe()
         own = level = 1
         while frame is not None:

@@ -142,6 +142,17 @@ def test_the_default_merges_something_among_few_samples(dbc: Dbc, tmp_path: Path
     refused(dbc("run", "--merge-percent", "0.1", *place), status=2, told="--merge-percent 0.1 (the default) makes no")
 
 
+def test_a_dry_run_sees_that_a_network_cannot_be_made_as_the_real_one_will(dbc: Dbc, tmp_path: Path) -> None:
+    (few := tmp_path / "few").mkdir()
+    for number in range(9):
+        Image.new("RGB", (8, 8), (20 * number, 0, 0)).save(few / f"{number}.png")
+    place = ["--run", tmp_path / "r"]
+    assert dbc("ingest", few, "--height", "8", "--width", "8", *place).status == 0
+    for command in (["run"], ["sweep", "--seed", "0,1"], ["ablate"], ["extract"]):
+        refused(dbc(*command, "--weights", "lost.pth", "--dry-run", *place), status=2, told="lost.pth")
+    assert "got 'nix'; try" in dbc("run", "--backbone", "nix", "--dry-run", *place).line
+
+
 @pytest.mark.parametrize(
     ("variables", "told"),
     [

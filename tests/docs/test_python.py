@@ -94,7 +94,7 @@ def test_a_wrong_call_gets_one_line(told: str, call: Any, tmp_path: Path, monkey
     assert "\n" not in str(raised.value)
 
 
-def test_what_is_guessed_and_feared_is_seen(tmp_path: Path) -> None:
+def test_what_is_guessed_and_feared_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Warnings at the line that called the step, notes in what it returns, and no manifest in the answer of a cell."""
     for toy in ("toy1", "toy2"):
         draw_photos(tmp_path / "photos" / toy)
@@ -102,6 +102,10 @@ def test_what_is_guessed_and_feared_is_seen(tmp_path: Path) -> None:
     with pytest.warns(DbcWarning, match="same picture|copies|equal") as warned:
         made = ingest(run, source=tmp_path / "photos", parameters=small)
     assert {warning.filename for warning in warned} == {__file__}
+    # the other processes of torchrun say nothing, as with commands
+    monkeypatch.setenv("RANK", "1")
+    Context().reporter.warn("an error here, where warnings are errors")
+    monkeypatch.delenv("RANK")
     assert {str(warning.message) for warning in warned} < set(made.notes)
     assert any("toy" in note for note in made.notes)
     assert made.artifact is not None

@@ -17,7 +17,7 @@ NextBlock = Callable[[BoolArray, Key, int], RankedPairs]
 
 FEWEST_PAIRS = 256
 PAIRS_PER_MERGE = 3
-COSTLY_PAIRS = 12_288
+COSTLY_PAIRS, COSTLY_PAIRS_PER_MERGE = 12_288, 8
 
 
 def walk(
@@ -76,7 +76,11 @@ def first_capacity(n_merges: int, *, costly_blocks: bool = False) -> int:
 
     `costly_blocks`: another block costs as much as ranking thousands of pairs, so up to `COSTLY_PAIRS` it holds more.
     """
-    few = FEWEST_PAIRS if not costly_blocks else max(16 * FEWEST_PAIRS, min(8 * n_merges, COSTLY_PAIRS))
+    few = (
+        FEWEST_PAIRS
+        if not costly_blocks
+        else max(16 * FEWEST_PAIRS, min(COSTLY_PAIRS_PER_MERGE * n_merges, COSTLY_PAIRS))
+    )
     return max(few, PAIRS_PER_MERGE * n_merges)
 
 

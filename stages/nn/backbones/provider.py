@@ -55,6 +55,10 @@ class Provider:
         """Whether `pooling` 'auto' may take features of several layers with the weights of `parameters`."""
         return False
 
+    def downloads(self, weights: str) -> bool:
+        """Whether `weights` are from the network, unless they were loaded before."""
+        return weights == IMAGENET
+
     def find_weights(self, weights: str, *, backbone: str, reporter: Reporter) -> WeightsFile | None:
         """The file for `weights`, downloaded if it is missing; None for 'none'.
 

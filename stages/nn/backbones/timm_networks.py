@@ -69,6 +69,10 @@ class TimmNetworks(Provider):
         """As `Provider`'s: timm's own; those of a file may be made for re-identification."""
         return parameters.weights == IMAGENET
 
+    def downloads(self, weights: str) -> bool:
+        """As `Provider`'s; those of the hub, too."""
+        return weights.startswith(HUB) or super().downloads(weights)
+
     def find_weights(self, weights: str, *, backbone: str, reporter: Reporter) -> WeightsFile | None:
         """As `Provider`'s; `hf-hub:OWNER/NAME` is a repository of the hub, 'imagenet' timm's repository for the name."""
         if weights.startswith(HUB):
