@@ -53,7 +53,7 @@ def test_it_reads_the_configuration_of_its_own_run(dbc: Dbc, tmp_path: Path, pla
 
 def test_a_dry_run_makes_nothing(dbc: Dbc, planned: list[Any]) -> None:
     result = dbc("demo", "--dry-run", "--json")
-    assert result.json == {"run": "runs/demo", "stages": [], "would_create": "dataset"}
+    assert result.json == {"run": "runs/demo", "stages": [], "would_create": "dataset", "notes": []}
     assert dbc("demo", "--dry-run").out == "a real run would go on with: dataset\n"
     assert not list(Path().iterdir())
     assert planned == []
